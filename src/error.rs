@@ -1,0 +1,175 @@
+//! Statuses and their texts.
+//!
+//! Contract: the layer that finds a fault writes the draft with [`fail`] and hands the [`Status`] up; `boundary` alone publishes
+//! the draft as what `tn_last_error` gives. A fault from which an inner layer recovers is therefore never seen by the caller.
+//! Both texts are fixed buffers of the thread: failing needs no memory. Knows no other module.
+#![forbid(unsafe_code)]
+
+use crate::types::*;
+use core::cell::{Cell, RefCell};
+use core::fmt::{self, Write};
+
+/// A failure: any `tn_status` but TN_OK.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Status(tn_status);
+
+impl Status {
+    /// The number that C sees.
+    pub fn code(self) -> tn_status {
+        self.0
+    }
+}
+
+/// What every fallible function of the library returns.
+pub type Result<T> = core::result::Result<T, Status>;
+
+/// Longest text in bytes, without the NUL.
+pub const TEXT_BYTES: usize = 500;
+
+/// A text of at most [`TEXT_BYTES`] bytes; what does not fit is cut at a character.
+pub struct Text {
+    bytes: [u8; TEXT_BYTES + 1],
+    length: usize,
+}
+
+impl Text {
+    /// The empty text.
+    pub const fn new() -> Text {
+        Text { bytes: [0; TEXT_BYTES + 1], length: 0 }
+    }
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.bytes[..self.length]).unwrap_or("")
+    }
+    fn clear(&mut self) {
+        self.length = 0;
+        self.bytes[0] = 0;
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Text::new()
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut end = text.len().min(TEXT_BYTES - self.length);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.bytes[self.length..self.length + end].copy_from_slice(&text.as_bytes()[..end]);
+        self.length += end;
+        self.bytes[self.length] = 0;
+        if end == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
+thread_local! {
+    // `const` and without Drop: no destructor is registered, and it works while the thread ends.
+    static DRAFT: RefCell<Text> = const { RefCell::new(Text::new()) };
+    static PUBLISHED: RefCell<Text> = const { RefCell::new(Text::new()) };
+    static PUBLISHED_AT: Cell<*const core::ffi::c_char> = const { Cell::new(c"".as_ptr()) };
+}
+
+/// Writes the draft and gives the status back, for `return Err(fail(..))`.
+#[cold]
+#[inline(never)]
+pub fn fail(status: tn_status, text: fmt::Arguments<'_>) -> Status {
+    debug_assert!(status != TN_OK);
+    DRAFT.with(|draft| {
+        // A Display that fails in turn must not lose the status; a text that is too long is cut.
+        if let Ok(mut draft) = draft.try_borrow_mut() {
+            draft.clear();
+            let _ = draft.write_fmt(text);
+        }
+    });
+    Status(status)
+}
+
+/// Makes the draft what `tn_last_error` gives, behind the function's name. Called by `boundary` only.
+#[cold]
+#[inline(never)]
+pub fn publish(function: &str) {
+    PUBLISHED.with(|published| {
+        let mut published = published.borrow_mut();
+        published.clear();
+        DRAFT.with(|draft| {
+            let _ = write!(published, "{function}: {}", draft.borrow().as_str());
+        });
+        PUBLISHED_AT.set(published.bytes.as_ptr().cast());
+    });
+}
+
+/// The published text, NUL-terminated, valid until the thread's next failure; "" if there was none.
+pub fn published() -> *const core::ffi::c_char {
+    PUBLISHED_AT.get()
+}
+
+/// The symbolic name of a status, for texts.
+pub fn name(status: tn_status) -> &'static core::ffi::CStr {
+    match status {
+        TN_OK => c"TN_OK",
+        TN_ERR_NULL => c"TN_ERR_NULL",
+        TN_ERR_STALE => c"TN_ERR_STALE",
+        TN_ERR_KIND => c"TN_ERR_KIND",
+        TN_ERR_DESTRUCTED => c"TN_ERR_DESTRUCTED",
+        TN_ERR_GIVEN => c"TN_ERR_GIVEN",
+        TN_ERR_POISONED => c"TN_ERR_POISONED",
+        TN_ERR_READONLY => c"TN_ERR_READONLY",
+        TN_ERR_BORROWED_WRITE => c"TN_ERR_BORROWED_WRITE",
+        TN_ERR_BORROWED => c"TN_ERR_BORROWED",
+        TN_ERR_EXPORTED => c"TN_ERR_EXPORTED",
+        TN_ERR_SHARED => c"TN_ERR_SHARED",
+        TN_ERR_IN_EXPRESSION => c"TN_ERR_IN_EXPRESSION",
+        TN_ERR_PENDING => c"TN_ERR_PENDING",
+        TN_ERR_FOREIGN => c"TN_ERR_FOREIGN",
+        TN_ERR_COUNT => c"TN_ERR_COUNT",
+        TN_ERR_DUPLICATE => c"TN_ERR_DUPLICATE",
+        TN_ERR_RANGE => c"TN_ERR_RANGE",
+        TN_ERR_INVALID => c"TN_ERR_INVALID",
+        TN_ERR_DTYPE => c"TN_ERR_DTYPE",
+        TN_ERR_SHAPE => c"TN_ERR_SHAPE",
+        TN_ERR_LAYOUT => c"TN_ERR_LAYOUT",
+        TN_ERR_DEVICE => c"TN_ERR_DEVICE",
+        TN_ERR_WOULD_COPY => c"TN_ERR_WOULD_COPY",
+        TN_ERR_ALIASED => c"TN_ERR_ALIASED",
+        TN_ERR_FAILED => c"TN_ERR_FAILED",
+        TN_ERR_NO_HOST_MEMORY => c"TN_ERR_NO_HOST_MEMORY",
+        TN_ERR_NO_DEVICE_MEMORY => c"TN_ERR_NO_DEVICE_MEMORY",
+        TN_ERR_POOL_LIMIT => c"TN_ERR_POOL_LIMIT",
+        TN_ERR_UNSUPPORTED => c"TN_ERR_UNSUPPORTED",
+        TN_ERR_DRIVER => c"TN_ERR_DRIVER",
+        TN_ERR_IO => c"TN_ERR_IO",
+        TN_ERR_LIMIT => c"TN_ERR_LIMIT",
+        TN_ERR_PANIC => c"TN_ERR_PANIC",
+        _ => c"TN_ERR_?",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> String {
+        PUBLISHED.with(|t| t.borrow().as_str().to_owned())
+    }
+
+    #[test]
+    fn a_draft_is_seen_only_once_published() {
+        let status = fail(TN_ERR_RANGE, format_args!("index {} is outside", 12));
+        assert_eq!(status.code(), TN_ERR_RANGE);
+        assert_eq!(text(), "");
+        publish("tn_array_index");
+        assert_eq!(text(), "tn_array_index: index 12 is outside");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_a_character() {
+        fail(TN_ERR_INVALID, format_args!("{}", "ä".repeat(400)));
+        publish("f");
+        assert!(text().len() <= TEXT_BYTES);
+        assert!(text().ends_with('ä'));
+    }
+}

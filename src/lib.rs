@@ -1,0 +1,13 @@
+//! Tenure: who holds each buffer, and for how long.
+//!
+//! The public interface is the C header `include/tenure.h`, generated from [`types`] and [`ffi`]. The modules below stand in
+//! the order of the layers of ARCHITECTURE.md: each uses only those above it in this list.
+#![deny(missing_docs)]
+
+pub mod types;
+
+pub mod error;
+
+pub mod boundary;
+
+pub mod ffi;
