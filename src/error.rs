@@ -107,6 +107,48 @@ pub fn published() -> *const core::ffi::c_char {
     PUBLISHED_AT.get()
 }
 
+/// Place of a status in the order of checks: of several that apply the one with the lowest is returned. First the call alone,
+/// then the handles' state, the arguments against the array, what others do with it, and the work itself.
+pub fn rank(status: tn_status) -> u8 {
+    const ORDER: [tn_status; 34] = [
+        TN_OK,
+        TN_ERR_NULL,
+        TN_ERR_STALE,
+        TN_ERR_KIND,
+        TN_ERR_INVALID,
+        TN_ERR_DESTRUCTED,
+        TN_ERR_GIVEN,
+        TN_ERR_COUNT,
+        TN_ERR_DUPLICATE,
+        TN_ERR_DTYPE,
+        TN_ERR_LIMIT,
+        TN_ERR_SHAPE,
+        TN_ERR_RANGE,
+        TN_ERR_LAYOUT,
+        TN_ERR_DEVICE,
+        TN_ERR_UNSUPPORTED,
+        TN_ERR_POISONED,
+        TN_ERR_READONLY,
+        TN_ERR_BORROWED_WRITE,
+        TN_ERR_BORROWED,
+        TN_ERR_EXPORTED,
+        TN_ERR_SHARED,
+        TN_ERR_IN_EXPRESSION,
+        TN_ERR_PENDING,
+        TN_ERR_FOREIGN,
+        TN_ERR_ALIASED,
+        TN_ERR_WOULD_COPY,
+        TN_ERR_FAILED,
+        TN_ERR_NO_HOST_MEMORY,
+        TN_ERR_NO_DEVICE_MEMORY,
+        TN_ERR_POOL_LIMIT,
+        TN_ERR_DRIVER,
+        TN_ERR_IO,
+        TN_ERR_PANIC,
+    ];
+    ORDER.iter().position(|s| *s == status).unwrap_or(ORDER.len()) as u8
+}
+
 /// The symbolic name of a status, for texts.
 pub fn name(status: tn_status) -> &'static core::ffi::CStr {
     match status {

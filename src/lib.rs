@@ -10,4 +10,14 @@ pub mod error;
 
 pub mod boundary;
 
+pub mod names;
+
+pub mod sys;
+
+pub mod thread;
+
+pub mod slots;
+
+pub mod stream;
+
 pub mod ffi;

@@ -1,0 +1,196 @@
+//! Names and call sites: what texts and reports call things.
+//!
+//! Contract: a [`Name`] is at most 63 bytes of UTF-8, stored where it is used (no table, no count: cloning a handle must not touch
+//! shared memory). A [`Site`] is the number of an interned "file:line"; sites are few and last for ever, so a number may be kept
+//! anywhere and is resolved later, after locks are gone. Knows nothing of what bears the name. Any thread.
+#![forbid(unsafe_code)]
+
+use crate::error::{Result, fail};
+use crate::types::*;
+use core::ffi::{CStr, c_char};
+use core::fmt;
+use parking_lot::{Mutex, MutexGuard};
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// Longest name in bytes; with its NUL it fills the 64 bytes of the C structs.
+pub const NAME_BYTES: usize = 63;
+
+/// At most 63 bytes of UTF-8.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Name {
+    length: u8,
+    bytes: [u8; NAME_BYTES],
+}
+
+impl Name {
+    /// No name.
+    pub const NONE: Name = Name { length: 0, bytes: [0; NAME_BYTES] };
+
+    /// The first 63 bytes, cut at a character.
+    pub fn head(text: &str) -> Name {
+        let mut end = text.len().min(NAME_BYTES);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        Name::exact(&text[..end])
+    }
+
+    /// The last 63 bytes, cut at a character: of a path its end says most.
+    pub fn tail(text: &str) -> Name {
+        let mut start = text.len().saturating_sub(NAME_BYTES);
+        while !text.is_char_boundary(start) {
+            start += 1;
+        }
+        Name::exact(&text[start..])
+    }
+
+    fn exact(text: &str) -> Name {
+        let mut name = Name::NONE;
+        name.bytes[..text.len()].copy_from_slice(text.as_bytes());
+        name.length = text.len() as u8;
+        name
+    }
+
+    /// A name from C: what is not UTF-8 is TN_ERR_INVALID.
+    pub fn of(text: &CStr) -> Result<Name> {
+        match text.to_str() {
+            Ok(text) => Ok(Name::head(text)),
+            Err(at) => {
+                Err(fail(TN_ERR_INVALID, format_args!("the name is not UTF-8 from byte {} on", at.valid_up_to())))
+            }
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_none(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The text, "" without a name.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.bytes[..self.length as usize]).unwrap_or("")
+    }
+
+    /// The text with its NUL, as the C structs hold it.
+    pub fn to_c(&self) -> [c_char; 64] {
+        let mut out = [0; 64];
+        for (to, from) in out.iter_mut().zip(&self.bytes[..self.length as usize]) {
+            *to = *from as c_char;
+        }
+        out
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A call site: "" (no site) or the number of an interned "file:line".
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
+pub struct Site(u32);
+
+/// More distinct sites than this share the last one: a program that invents them must not fill the memory.
+const SITES: usize = 1 << 16;
+
+struct Sites {
+    names: Vec<Name>,
+    numbers: Option<HashMap<Name, u32>>,
+}
+
+static TABLE: Mutex<Sites> = Mutex::new(Sites { names: Vec::new(), numbers: None });
+
+impl Site {
+    /// Nowhere.
+    pub const NONE: Site = Site(0);
+
+    /// The site of `file` and `line`; [`Site::NONE`] where memory for a new one is lacking.
+    pub fn at(file: &str, line: i32) -> Site {
+        let mut text = crate::error::Text::new();
+        // The end of the path is what is kept, so a path that fills the buffer must lose its start.
+        let mut start = file.len().saturating_sub(4 * NAME_BYTES);
+        while !file.is_char_boundary(start) {
+            start += 1;
+        }
+        let _ = fmt::write(&mut text, format_args!("{}:{line}", &file[start..]));
+        Site::of(Name::tail(text.as_str()))
+    }
+
+    fn of(name: Name) -> Site {
+        let mut table = TABLE.lock();
+        let table = &mut *table;
+        let numbers = table.numbers.get_or_insert_with(HashMap::new);
+        if let Some(number) = numbers.get(&name) {
+            return Site(*number);
+        }
+        if table.names.len() >= SITES {
+            return Site(SITES as u32);
+        }
+        if table.names.try_reserve(1).is_err() || numbers.try_reserve(1).is_err() {
+            return Site::NONE;
+        }
+        table.names.push(name);
+        numbers.insert(name, table.names.len() as u32);
+        Site(table.names.len() as u32)
+    }
+
+    /// The text. Takes the table's lock: never called under a ledger's lock.
+    pub fn name(self) -> Name {
+        match self.0 {
+            0 => Name::NONE,
+            number => TABLE.lock().names.get(number as usize - 1).copied().unwrap_or(Name::NONE),
+        }
+    }
+
+    /// The number, for places that can hold nothing else.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The site of a number that [`Site::number`] gave.
+    pub fn from_number(number: u32) -> Site {
+        Site(number)
+    }
+}
+
+thread_local! {
+    /// Keeps the table whole across a fork: the forking thread holds its lock meanwhile.
+    static FORKING: RefCell<Option<MutexGuard<'static, Sites>>> = const { RefCell::new(None) };
+}
+
+/// Before a fork: nobody is inside the table until [`after_fork`].
+pub fn before_fork() {
+    let _ = FORKING.try_with(|guard| *guard.borrow_mut() = Some(TABLE.lock()));
+}
+
+/// After a fork, in parent and child.
+pub fn after_fork() {
+    let _ = FORKING.try_with(|guard| *guard.borrow_mut() = None);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cut_at_characters() {
+        let text = format!("{}äb", "x".repeat(62));
+        assert_eq!(Name::head(&text).as_str(), "x".repeat(62));
+        assert!(Name::tail(&text).as_str().ends_with("äb"));
+        assert_eq!(Name::head("short").as_str(), "short");
+        assert_eq!(Name::NONE.to_c()[0], 0);
+    }
+
+    #[test]
+    fn sites_are_interned() {
+        let site = Site::at("step.c", 41);
+        assert_eq!(site, Site::at("step.c", 41));
+        assert_ne!(site, Site::at("step.c", 42));
+        assert_eq!(site.name().as_str(), "step.c:41");
+        let long = format!("{}/step.c", "d".repeat(300));
+        assert!(Site::at(&long, 7).name().as_str().ends_with("/step.c:7"));
+        assert_eq!(Site::NONE.name().as_str(), "");
+    }
+}

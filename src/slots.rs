@@ -1,0 +1,598 @@
+//! Slots: the type-stable memory behind every handle, and the check that turns a handle's bits into one.
+//!
+//! A handle is an opaque pointer in C whose 64 bits are an [`Id`]: kind (8 bits, never 0), generation (32), slot number (24). A
+//! slot's **word** holds its generation and state; the generation moves on when the handle is released, so an id that was released
+//! never matches again. A slot whose generation would wrap is retired (2^32 uses; at 20 ns each one slot in a minute and a half).
+//!
+//! Contract: slot memory is never unmapped and never changes its type, so looking at the word of any id is harmless, also of a
+//! stale one and while another thread recycles the slot: no hazard pointers, no epochs. What a slot holds beside its word is
+//! guarded by its owner's lock (`ledger`) or owned by whoever wins the compare-exchange of the word (pools, heads of borrow_all).
+//! Free slots lie in a cache of the thread, then in the table's own list. Knows none of the types that live in slots.
+
+use crate::error::{Result, fail};
+use crate::sys::lock::RawLock;
+use crate::sys::sync::atomic::{AtomicU64, Ordering};
+use crate::thread::{self, Critical};
+use crate::types::*;
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::marker::PhantomData;
+use core::sync::atomic::{AtomicPtr, AtomicU32};
+
+/// What a handle is of; the number is the top byte of its bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Kind {
+    /// tn_array
+    Array = 1,
+    /// tn_borrow
+    Borrow = 2,
+    /// tn_promise
+    Promise = 3,
+    /// tn_weak
+    Weak = 4,
+    /// tn_pool
+    Pool = 5,
+    /// Internal: the books of a store.
+    Ledger = 6,
+    /// Internal: a release callback with those that keep it from running.
+    Lease = 7,
+    /// Internal: the root layout of views.
+    Root = 8,
+    /// Internal: a DLPack struct that is out.
+    Export = 9,
+}
+
+const KINDS: usize = 10;
+
+impl Kind {
+    fn of(number: u8) -> Option<Kind> {
+        Some(match number {
+            1 => Kind::Array,
+            2 => Kind::Borrow,
+            3 => Kind::Promise,
+            4 => Kind::Weak,
+            5 => Kind::Pool,
+            _ => return None,
+        })
+    }
+
+    /// As C calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Array => "tn_array",
+            Kind::Borrow => "tn_borrow",
+            Kind::Promise => "tn_promise",
+            Kind::Weak => "tn_weak",
+            Kind::Pool => "tn_pool",
+            _ => "internal",
+        }
+    }
+}
+
+/// The bits of a handle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+pub struct Id(u64);
+
+const SLOT_BITS: u32 = 24;
+const KIND_SHIFT: u32 = 56;
+
+impl Id {
+    /// From the bits of a pointer; nothing is looked up.
+    pub fn from_bits(bits: u64) -> Id {
+        Id(bits)
+    }
+    /// The bits that C sees.
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+    fn new(kind: Kind, generation: u32, slot: u32) -> Id {
+        Id(((kind as u64) << KIND_SHIFT) | (u64::from(generation) << SLOT_BITS) | u64::from(slot))
+    }
+    #[inline]
+    fn kind(self) -> u8 {
+        (self.0 >> KIND_SHIFT) as u8
+    }
+    #[inline]
+    fn generation(self) -> u32 {
+        (self.0 >> SLOT_BITS) as u32
+    }
+    #[inline]
+    fn slot(self) -> u32 {
+        self.0 as u32 & ((1 << SLOT_BITS) - 1)
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#018x}", self.0)
+    }
+}
+
+/// State of a slot, the low half of its word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum State {
+    /// In a cache or list; no handle, no use.
+    Free = 0,
+    /// A handle is out.
+    Live = 1,
+    /// A handle is out, but only its release works: a destructed array, a used-up promise.
+    Spent = 2,
+    /// No handle, but in use: a claim that promises keep, a layout that guards keep, an internal object.
+    Kept = 3,
+}
+
+/// What every slot begins with.
+pub struct Head {
+    word: AtomicU64,
+    number: u32,
+    /// Next free slot of the table's list, plus one; guarded by the table's lock.
+    next_free: UnsafeCell<u32>,
+}
+
+fn pack(generation: u32, state: State) -> u64 {
+    (u64::from(generation) << 32) | state as u64
+}
+
+impl Head {
+    fn new(number: u32) -> Head {
+        Head { word: AtomicU64::new(0), number, next_free: UnsafeCell::new(0) }
+    }
+    /// The state now.
+    #[inline]
+    pub fn state(&self) -> State {
+        match self.word.load(Ordering::Acquire) as u32 {
+            0 => State::Free,
+            1 => State::Live,
+            2 => State::Spent,
+            _ => State::Kept,
+        }
+    }
+    #[inline]
+    fn generation(&self) -> u32 {
+        (self.word.load(Ordering::Relaxed) >> 32) as u32
+    }
+    /// Changes the state, the handle (if any) stays the same one. Under the owner's lock.
+    #[inline]
+    pub fn set_state(&self, state: State) {
+        self.word.store(pack(self.generation(), state), Ordering::Release);
+    }
+    /// The handle, if there is one, is stale from now on. Under the owner's lock.
+    #[inline]
+    pub fn make_stale(&self, state: State) {
+        self.word.store(pack(self.generation().wrapping_add(1), state), Ordering::Release);
+    }
+    /// For slots without a ledger: exactly one caller turns the live handle into a kept slot.
+    pub fn end(&self, id: Id) -> bool {
+        let kept = pack(id.generation().wrapping_add(1), State::Kept);
+        let live = pack(id.generation(), State::Live);
+        self.word.compare_exchange(live, kept, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+    /// Whether a handle with these bits is out now.
+    #[inline]
+    pub fn is(&self, id: Id) -> bool {
+        let word = self.word.load(Ordering::Acquire);
+        (word >> 32) as u32 == id.generation() && matches!(word as u32, 1 | 2)
+    }
+    /// Number of the slot in its table; with [`Head::epoch`] it names one use of the slot for ever.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+    /// The generation now.
+    pub fn epoch(&self) -> u32 {
+        self.generation()
+    }
+}
+
+/// A type that lives in slots.
+pub trait Slot: Sized + 'static {
+    /// Its kind; one type has one kind.
+    const KIND: Kind;
+    /// A slot as it is before its first use.
+    fn new(head: Head) -> Self;
+    /// Its head.
+    fn head(&self) -> &Head;
+    /// The bits of its handle while one is out.
+    #[inline]
+    fn id(&self) -> Id {
+        Id::new(Self::KIND, self.head().generation(), self.head().number)
+    }
+}
+
+/// Slots of one chunk. A chunk is mapped whole and filled as slots are first used.
+#[cfg(not(loom))]
+const CHUNK: u32 = 1 << 12;
+#[cfg(loom)]
+const CHUNK: u32 = 16;
+#[cfg(not(loom))]
+const CHUNKS: usize = 1 << 12;
+#[cfg(loom)]
+const CHUNKS: usize = 4;
+/// How many slots move between a thread's cache and the table at once.
+const BATCH: usize = thread::CACHE / 2;
+
+/// All slots of one kind; what lies in the chunks is known to `Table<T>` only.
+struct Chunks {
+    lock: RawLock,
+    chunks: [AtomicPtr<u8>; CHUNKS],
+    /// Slots that were ever used; grows under the lock.
+    grown: AtomicU32,
+    /// Head of the free list, plus one; guarded by the lock.
+    free: UnsafeCell<u32>,
+}
+
+// SAFETY: `free` is guarded by the lock; the rest is atomic.
+unsafe impl Sync for Chunks {}
+// SAFETY: as above; nothing belongs to a thread.
+unsafe impl Send for Chunks {}
+
+impl Chunks {
+    #[cfg(not(loom))]
+    const fn new() -> Chunks {
+        Chunks {
+            lock: RawLock::new(),
+            chunks: [const { AtomicPtr::new(core::ptr::null_mut()) }; CHUNKS],
+            grown: AtomicU32::new(0),
+            free: UnsafeCell::new(0),
+        }
+    }
+    #[cfg(loom)]
+    fn new() -> Chunks {
+        Chunks {
+            lock: RawLock::new(),
+            chunks: [const { AtomicPtr::new(core::ptr::null_mut()) }; CHUNKS],
+            grown: AtomicU32::new(0),
+            free: UnsafeCell::new(0),
+        }
+    }
+}
+
+#[cfg(not(loom))]
+static TABLES: [Chunks; KINDS] = [const { Chunks::new() }; KINDS];
+
+#[cfg(loom)]
+loom::lazy_static! {
+    static ref TABLES: [Chunks; KINDS] = core::array::from_fn(|_| Chunks::new());
+}
+
+/// The table of the slots of type `T`: a name for one entry of the static tables.
+pub struct Table<T>(PhantomData<T>);
+
+impl<T: Slot> Table<T> {
+    fn chunks() -> &'static Chunks {
+        &TABLES[T::KIND as usize]
+    }
+
+    #[inline]
+    fn at(number: u32) -> &'static T {
+        let chunk = Self::chunks().chunks[(number / CHUNK) as usize].load(Ordering::Acquire).cast::<T>();
+        debug_assert!(!chunk.is_null());
+        // SAFETY: every number below `grown` has been written (see `grow`), and slots are never freed or moved.
+        unsafe { &*chunk.add((number % CHUNK) as usize) }
+    }
+
+    /// The slot with that number, in whatever state it is.
+    pub fn slot(number: u32) -> Option<&'static T> {
+        (number < Self::chunks().grown.load(Ordering::Acquire)).then(|| Self::at(number))
+    }
+
+    /// The slot of a handle that is out; otherwise the status of section "handles": STALE or KIND.
+    #[inline]
+    pub fn find(id: Id) -> Result<&'static T> {
+        if id.kind() == T::KIND as u8 {
+            let number = id.slot();
+            if number < Self::chunks().grown.load(Ordering::Acquire) {
+                let slot = Self::at(number);
+                if slot.head().is(id) {
+                    return Ok(slot);
+                }
+            }
+        }
+        Err(refuse(id, T::KIND))
+    }
+
+    /// Whether a handle of this kind with these bits is out now.
+    pub fn holds(id: Id) -> bool {
+        id.kind() == T::KIND as u8 && Self::slot(id.slot()).is_some_and(|slot| slot.head().is(id))
+    }
+
+    /// A free slot for the caller alone, in state Free. Given a handle by [`Table::publish`], or used without one after
+    /// [`Head::set_state`] to Kept; given back by [`Table::free`].
+    #[inline]
+    pub fn take(thread: &'static thread::Thread) -> Result<&'static T> {
+        #[cfg(not(loom))]
+        {
+            // SAFETY: our own thread's record; the reference ends at once.
+            let cache = unsafe { thread.cache(T::KIND as usize) };
+            if cache.length > 0 {
+                cache.length -= 1;
+                return Ok(Self::at(cache.items[cache.length]));
+            }
+        }
+        Self::take_slowly(thread)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_slowly(thread: &'static thread::Thread) -> Result<&'static T> {
+        #[cfg(not(loom))]
+        thread::on_exit(flush::<T>);
+        loop {
+            let inside = Critical::enter(thread);
+            let table = Self::chunks();
+            table.lock.lock();
+            // SAFETY: under the table's lock.
+            let free = unsafe { &mut *table.free.get() };
+            let mut taken = None;
+            while *free != 0 {
+                let slot = Self::at(*free - 1);
+                // SAFETY: under the table's lock.
+                let next = unsafe { *slot.head().next_free.get() };
+                if taken.is_none() {
+                    taken = Some(slot);
+                } else {
+                    #[cfg(not(loom))]
+                    {
+                        // SAFETY: our own thread's record; the reference ends at once.
+                        let cache = unsafe { thread.cache(T::KIND as usize) };
+                        if cache.length == BATCH {
+                            break;
+                        }
+                        cache.items[cache.length] = slot.head().number;
+                        cache.length += 1;
+                    }
+                    #[cfg(loom)]
+                    break;
+                }
+                *free = next;
+            }
+            if taken.is_none() {
+                let number = table.grown.load(Ordering::Relaxed);
+                let chunk = (number / CHUNK) as usize;
+                if chunk < CHUNKS && !table.chunks[chunk].load(Ordering::Relaxed).is_null() {
+                    let base = table.chunks[chunk].load(Ordering::Relaxed).cast::<T>();
+                    // SAFETY: mapped for CHUNK slots of T; this number was never used, so nobody else has the place.
+                    unsafe { base.add((number % CHUNK) as usize).write(T::new(Head::new(number))) };
+                    // Release pairs with the Acquire in `find` and `slot`.
+                    table.grown.store(number + 1, Ordering::Release);
+                    taken = Some(Self::at(number));
+                }
+            }
+            table.lock.unlock();
+            drop(inside);
+            match taken {
+                Some(slot) => return Ok(slot),
+                None => Self::grow()?,
+            }
+        }
+    }
+
+    /// Maps the next chunk, under no lock; if another thread was faster, ours is kept for nothing but address space.
+    #[cold]
+    fn grow() -> Result<()> {
+        register_kind::<T>();
+        let table = Self::chunks();
+        let chunk = (table.grown.load(Ordering::Acquire) / CHUNK) as usize;
+        if chunk >= CHUNKS {
+            return Err(fail(
+                TN_ERR_LIMIT,
+                format_args!("{} handles of kind {} are out, which is the limit", CHUNK as usize * CHUNKS, T::KIND.name()),
+            ));
+        }
+        let bytes = CHUNK as usize * size_of::<T>();
+        let Some(memory) = chunk_memory(bytes) else {
+            return Err(fail(
+                TN_ERR_NO_HOST_MEMORY,
+                format_args!("no memory for the bookkeeping of more handles of kind {} ({bytes} bytes)", T::KIND.name()),
+            ));
+        };
+        // Release pairs with the Acquire in `at`.
+        let _ = table.chunks[chunk].compare_exchange(
+            core::ptr::null_mut(),
+            memory.as_ptr(),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        Ok(())
+    }
+
+    /// Gives a taken slot its handle. What the slot holds must be in place: other threads may find it from now on.
+    #[inline]
+    pub fn publish(slot: &'static T) -> Id {
+        slot.head().set_state(State::Live);
+        slot.id()
+    }
+
+    /// Gives a slot back. Its handle, if one is out, is stale from now on.
+    #[inline]
+    pub fn free(thread: &'static thread::Thread, slot: &'static T) {
+        let head = slot.head();
+        if head.state() != State::Kept {
+            head.make_stale(State::Free);
+        } else {
+            head.set_state(State::Free);
+        }
+        if head.generation() >= u32::MAX - 1 {
+            return; // Retired: no id of it will ever match again.
+        }
+        #[cfg(not(loom))]
+        {
+            // SAFETY: our own thread's record; the reference ends at once.
+            let cache = unsafe { thread.cache(T::KIND as usize) };
+            if cache.length == thread::CACHE {
+                Self::give_back(thread, BATCH);
+            }
+            // SAFETY: as above.
+            let cache = unsafe { thread.cache(T::KIND as usize) };
+            cache.items[cache.length] = head.number;
+            cache.length += 1;
+        }
+        #[cfg(loom)]
+        {
+            let _inside = Critical::enter(thread);
+            let table = Self::chunks();
+            table.lock.lock();
+            // SAFETY: under the table's lock.
+            unsafe {
+                *head.next_free.get() = *table.free.get();
+                *table.free.get() = head.number + 1;
+            }
+            table.lock.unlock();
+        }
+    }
+
+    /// Moves the `count` slots unused longest from the thread's cache to the table's list.
+    #[cold]
+    #[cfg(not(loom))]
+    fn give_back(thread: &'static thread::Thread, count: usize) {
+        let _inside = Critical::enter(thread);
+        let table = Self::chunks();
+        table.lock.lock();
+        // SAFETY: our own thread's record, or that of one that is gone; the reference ends with this function.
+        let cache = unsafe { thread.cache(T::KIND as usize) };
+        for &number in &cache.items[..count] {
+            let head = Self::at(number).head();
+            // SAFETY: under the table's lock.
+            unsafe {
+                *head.next_free.get() = *table.free.get();
+                *table.free.get() = number + 1;
+            }
+        }
+        cache.items.copy_within(count..cache.length, 0);
+        cache.length -= count;
+        table.lock.unlock();
+    }
+
+    /// Calls `visit` with every slot that was ever used, in whatever state.
+    pub fn each(mut visit: impl FnMut(&'static T)) {
+        let grown = Self::chunks().grown.load(Ordering::Acquire);
+        for number in 0..grown {
+            visit(Self::at(number));
+        }
+    }
+}
+
+#[cfg(not(loom))]
+fn flush<T: Slot>(thread: &'static thread::Thread) {
+    // SAFETY: the thread is ending, or gone; the reference ends at once.
+    let length = unsafe { thread.cache(T::KIND as usize) }.length;
+    Table::<T>::give_back(thread, length);
+}
+
+#[cfg(not(loom))]
+fn chunk_memory(bytes: usize) -> Option<core::ptr::NonNull<u8>> {
+    crate::sys::os::arena(bytes)
+}
+
+#[cfg(loom)]
+fn chunk_memory(bytes: usize) -> Option<core::ptr::NonNull<u8>> {
+    let memory: Vec<u128> = Vec::with_capacity(bytes.div_ceil(16) + 16);
+    core::ptr::NonNull::new(Vec::leak(memory).as_mut_ptr().cast())
+}
+
+/// Why these bits are not a handle of the kind wanted.
+#[cold]
+#[inline(never)]
+fn refuse(id: Id, wanted: Kind) -> crate::error::Status {
+    let Some(kind) = Kind::of(id.kind()) else {
+        return fail(TN_ERR_KIND, format_args!("{id} is no handle; a {} is needed", wanted.name()));
+    };
+    if kind != wanted && word_is_live(kind, id) {
+        let hint = if kind == Kind::Promise {
+            "; whoever receives a promise unwraps it with tn_take or tn_enter"
+        } else {
+            ""
+        };
+        return fail(
+            TN_ERR_KIND,
+            format_args!("{id} is a {}, and a {} is needed{hint}", kind.name(), wanted.name()),
+        );
+    }
+    fail(TN_ERR_STALE, format_args!("the {} {id} was released already", kind.name()))
+}
+
+/// Whether a handle of that kind is out, for a kind whose type is not known here: registered by its table's users.
+fn word_is_live(kind: Kind, id: Id) -> bool {
+    let check = LIVENESS[kind as usize].load(Ordering::Acquire);
+    if check.is_null() {
+        return false;
+    }
+    // SAFETY: only `register_kind` stores here, and only such functions.
+    let check: fn(Id) -> bool = unsafe { core::mem::transmute::<*mut (), fn(Id) -> bool>(check) };
+    check(id)
+}
+
+static LIVENESS: [AtomicPtr<()>; KINDS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; KINDS];
+
+/// Makes the handles of `T` known by kind, so that a wrong one is told from a stale one.
+fn register_kind<T: Slot>() {
+    LIVENESS[T::KIND as usize].store(Table::<T>::holds as *mut (), Ordering::Release);
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    struct Probe {
+        head: Head,
+    }
+    impl Slot for Probe {
+        const KIND: Kind = Kind::Weak;
+        fn new(head: Head) -> Probe {
+            Probe { head }
+        }
+        fn head(&self) -> &Head {
+            &self.head
+        }
+    }
+
+    #[test]
+    fn a_handle_is_found_until_it_is_freed_and_never_again() {
+        let thread = thread::current();
+        let slot = Table::<Probe>::take(thread).unwrap();
+        let id = Table::publish(slot);
+        assert_eq!(id.bits() >> 56, Kind::Weak as u64);
+        assert!(Table::<Probe>::find(id).is_ok());
+        slot.head().set_state(State::Spent);
+        assert!(Table::<Probe>::find(id).is_ok(), "a spent handle is still out");
+        Table::free(thread, slot);
+        assert_eq!(Table::<Probe>::find(id).err().unwrap().code(), TN_ERR_STALE);
+        for _ in 0..100 {
+            let slot = Table::<Probe>::take(thread).unwrap();
+            assert_ne!(Table::publish(slot), id);
+            Table::free(thread, slot);
+        }
+        for bits in [1u64, 7, u64::MAX, 0x0300_0000_0000_0001, id.bits() ^ (1 << 40), id.bits() | 0xff_ffff] {
+            assert!(Table::<Probe>::find(Id::from_bits(bits)).is_err());
+        }
+    }
+
+    #[test]
+    fn slots_of_ended_threads_are_used_again() {
+        let grown = || Table::<Probe>::chunks().grown.load(Ordering::Relaxed);
+        let cycle = || {
+            std::thread::spawn(|| {
+                let thread = thread::current();
+                let slots: Vec<_> = (0..100).map(|_| Table::<Probe>::take(thread).unwrap()).collect();
+                slots.iter().for_each(|slot| Table::free(thread, *slot));
+            })
+            .join()
+            .unwrap()
+        };
+        cycle();
+        let before = grown();
+        (0..50).for_each(|_| cycle());
+        assert!(grown() <= before + 200, "{} slots grew to {}", before, grown());
+    }
+
+    #[test]
+    fn exactly_one_ends_a_slot_without_ledger() {
+        let slot = Table::<Probe>::take(thread::current()).unwrap();
+        let id = Table::publish(slot);
+        let ended: usize =
+            std::thread::scope(|s| (0..4).map(|_| s.spawn(|| slot.head().end(id) as usize)).map(|t| t.join().unwrap()).sum());
+        assert_eq!(ended, 1);
+        Table::free(thread::current(), slot);
+    }
+}

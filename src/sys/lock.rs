@@ -1,0 +1,128 @@
+//! The one-word lock of ledgers, pools and registries.
+//!
+//! Contract: one atomic exchange in, one plain store out; 2 to 5 ns when nobody else wants it. What it guards is held for
+//! nanoseconds: no allocation, no callback, no system call, no free happens under it. It does not know what it guards.
+//!
+//! It spins a little (two threads that share a store would otherwise put each other to sleep, which was 4 times slower), then
+//! sleeps on a futex. The unlock is a store followed by a look at the number of sleepers, with no fence between: a sleeper that
+//! arrives at that very moment may miss its wake. Sleeping is therefore bounded by a short, growing timeout; what is lost is at
+//! most that time, in a case that takes a preempted holder to happen at all.
+
+use super::sync::atomic::{AtomicU32, Ordering};
+use super::sync::spin_loop;
+
+/// A lock without its data: `ledger` and `slots` guard memory of their own with it.
+pub struct RawLock {
+    word: AtomicU32,
+    sleepers: AtomicU32,
+}
+
+/// Longer critical sections than this many pauses are those of a preempted holder.
+#[cfg(not(loom))]
+const SPINS: u32 = 64;
+
+impl RawLock {
+    /// A free lock.
+    #[cfg(not(loom))]
+    pub const fn new() -> RawLock {
+        RawLock { word: AtomicU32::new(0), sleepers: AtomicU32::new(0) }
+    }
+
+    /// A free lock.
+    #[cfg(loom)]
+    pub fn new() -> RawLock {
+        RawLock { word: AtomicU32::new(0), sleepers: AtomicU32::new(0) }
+    }
+
+    /// Takes the lock; waits for whoever has it.
+    #[inline]
+    pub fn lock(&self) {
+        // Acquire pairs with the Release in `unlock`.
+        if self.word.swap(1, Ordering::Acquire) != 0 {
+            self.lock_slowly();
+        }
+    }
+
+    /// Gives the lock back. Only its holder may call this.
+    #[inline]
+    pub fn unlock(&self) {
+        // Release pairs with the Acquire in `lock` and `lock_slowly`.
+        self.word.store(0, Ordering::Release);
+        if self.sleepers.load(Ordering::Relaxed) != 0 {
+            self.wake();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[cfg(not(loom))]
+    fn lock_slowly(&self) {
+        for _ in 0..SPINS {
+            spin_loop();
+            // Reading first keeps the line shared until the holder lets go.
+            if self.word.load(Ordering::Relaxed) == 0 && self.word.swap(1, Ordering::Acquire) == 0 {
+                return;
+            }
+        }
+        let mut timeout_us = 20;
+        self.sleepers.fetch_add(1, Ordering::Relaxed);
+        while self.word.swap(1, Ordering::Acquire) != 0 {
+            super::os::futex_wait(&self.word, 1, timeout_us);
+            timeout_us = (timeout_us * 2).min(1000);
+        }
+        self.sleepers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    #[cfg(loom)]
+    fn lock_slowly(&self) {
+        while self.word.swap(1, Ordering::Acquire) != 0 {
+            spin_loop();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake(&self) {
+        #[cfg(not(loom))]
+        super::os::futex_wake(&self.word);
+    }
+}
+
+#[cfg(not(loom))]
+impl Default for RawLock {
+    fn default() -> Self {
+        RawLock::new()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::cell::UnsafeCell;
+
+    #[test]
+    fn nobody_is_lost_and_nobody_is_inside_twice() {
+        struct Shared(RawLock, UnsafeCell<u64>);
+        // SAFETY: the number is touched under the lock only.
+        unsafe impl Sync for Shared {}
+        impl Shared {
+            fn count(&self) {
+                self.0.lock();
+                // SAFETY: under the lock.
+                unsafe { *self.1.get() += 1 };
+                self.0.unlock();
+            }
+        }
+        let shared = Shared(RawLock::new(), UnsafeCell::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..20_000 {
+                        shared.count();
+                    }
+                });
+            }
+        });
+        assert_eq!(shared.1.into_inner(), 80_000);
+    }
+}

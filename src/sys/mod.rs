@@ -1,0 +1,7 @@
+//! Everything that asks the operating system: the only modules with system calls.
+
+pub mod sync;
+
+pub mod os;
+
+pub mod lock;

@@ -1,0 +1,386 @@
+//! All state of a thread: its number, where it is, its caches of slots, its current pools, and whether it is inside the library.
+//!
+//! Contract: [`current`] gives the calling thread's record, made at its first call and never unmapped. Fields in `Cell`s belong to
+//! that thread; another thread touches them only when the owner is gone (its end, or the child of a fork). Nothing runs at load.
+//!
+//! Fork: a child must not inherit a lock that a thread which no longer exists holds, or books that it was changing. So whoever
+//! takes a lock of the library is [`Critical`] meanwhile, and the handler before the fork waits until nobody is. The hot side
+//! is a store and a load of the thread's own; `membarrier` on the cold side makes the two agree.
+
+use crate::sys::os;
+use crate::sys::sync::atomic::{AtomicU32, Ordering};
+use core::cell::{Cell, UnsafeCell};
+use core::marker::PhantomData;
+use core::sync::atomic::{AtomicPtr, AtomicUsize};
+
+/// Number of slot tables that have a cache here.
+pub const TABLES: usize = 12;
+/// Slots of one table that a thread keeps at most.
+pub const CACHE: usize = 32;
+/// Device types that have a current pool: host, CUDA, pinned, managed.
+pub const POOLS: usize = 4;
+
+/// A stack of free slot numbers.
+pub struct Cache {
+    /// How many of `items` are there.
+    pub length: usize,
+    /// Slot numbers, the one freed last on top.
+    pub items: [u32; CACHE],
+}
+
+/// A thread's record.
+pub struct Thread {
+    inside: AtomicU32,
+    used: AtomicU32,
+    number: Cell<u32>,
+    site: Cell<u32>,
+    forbids: Cell<u32>,
+    caches: [UnsafeCell<Cache>; TABLES],
+    pools: [Cell<usize>; POOLS],
+    next: AtomicPtr<Thread>,
+}
+
+impl Thread {
+    fn new() -> Thread {
+        Thread {
+            inside: AtomicU32::new(0),
+            used: AtomicU32::new(1),
+            number: Cell::new(0),
+            site: Cell::new(0),
+            forbids: Cell::new(0),
+            caches: [const { UnsafeCell::new(Cache { length: 0, items: [0; CACHE] }) }; TABLES],
+            pools: [const { Cell::new(0) }; POOLS],
+            next: AtomicPtr::new(core::ptr::null_mut()),
+        }
+    }
+
+    /// The system's number of the thread.
+    pub fn number(&self) -> u32 {
+        self.number.get()
+    }
+    /// Number of the site set by TN_HERE, 0 for none.
+    pub fn site(&self) -> u32 {
+        self.site.get()
+    }
+    /// Sets the site.
+    pub fn set_site(&self, site: u32) {
+        self.site.set(site);
+    }
+    /// How often forced copies are forbidden now.
+    pub fn forbids(&self) -> u32 {
+        self.forbids.get()
+    }
+    /// Sets how often forced copies are forbidden.
+    pub fn set_forbids(&self, count: u32) {
+        self.forbids.set(count);
+    }
+    /// What `pool` stored for the device type with that index; 0: nothing.
+    pub fn pool(&self, index: usize) -> usize {
+        self.pools[index].get()
+    }
+    /// Stores something for `pool`.
+    pub fn set_pool(&self, index: usize, value: usize) {
+        self.pools[index].set(value);
+    }
+    /// The cache of a slot table.
+    ///
+    /// # Safety
+    /// - Called by the record's own thread, or by an exit hook.
+    /// - The reference ends before the next call for the same table.
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn cache(&self, table: usize) -> &mut Cache {
+        // SAFETY: only the owner reaches it, one reference at a time: the caller's promises.
+        unsafe { &mut *self.caches[table].get() }
+    }
+}
+
+#[cfg(not(loom))]
+thread_local! {
+    // `const` and without Drop: works while the thread ends, and costs no check.
+    static RECORD: Cell<*const Thread> = const { Cell::new(core::ptr::null()) };
+    // Only its Drop matters: it runs when the thread ends.
+    static EXIT: Exit = const { Exit };
+}
+
+#[cfg(loom)]
+loom::thread_local! {
+    static RECORD: Cell<*const Thread> = Cell::new(core::ptr::null());
+}
+
+/// The calling thread's record.
+#[inline]
+pub fn current() -> &'static Thread {
+    let record = RECORD.with(Cell::get);
+    if record.is_null() {
+        return register();
+    }
+    // SAFETY: records are never freed.
+    unsafe { &*record }
+}
+
+#[cfg(loom)]
+fn register() -> &'static Thread {
+    let record: &'static Thread = Box::leak(Box::new(Thread::new()));
+    RECORD.with(|cell| cell.set(record));
+    record
+}
+
+/// All records, newest first; a record is never unlinked, but reused by a later thread.
+#[cfg(not(loom))]
+static RECORDS: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
+
+
+#[cfg(not(loom))]
+#[cold]
+#[inline(never)]
+fn register() -> &'static Thread {
+    register_fork_handlers();
+    let record = reuse().unwrap_or_else(|| {
+        let memory = os::arena(size_of::<Thread>()).unwrap_or_else(|| os::out_of_memory("a thread's record"));
+        let record = memory.cast::<Thread>().as_ptr();
+        // SAFETY: fresh memory of that size, page-aligned.
+        unsafe { record.write(Thread::new()) };
+        let mut head = RECORDS.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: just written, never freed.
+            unsafe { (*record).next.store(head, Ordering::Relaxed) };
+            // Release pairs with the Acquire in `records`.
+            match RECORDS.compare_exchange_weak(head, record, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => head = now,
+            }
+        }
+        // SAFETY: as above.
+        unsafe { &*record }
+    });
+    record.number.set(os::thread_number());
+    RECORD.with(|cell| cell.set(record));
+    // Fails only while the thread ends: then the record stays taken, once per such thread.
+    let _ = EXIT.try_with(|_| ());
+    record
+}
+
+#[cfg(not(loom))]
+fn records() -> impl Iterator<Item = &'static Thread> {
+    let mut at = RECORDS.load(Ordering::Acquire);
+    core::iter::from_fn(move || {
+        // SAFETY: records are never freed.
+        let record = unsafe { at.as_ref() }?;
+        at = record.next.load(Ordering::Relaxed);
+        Some(record)
+    })
+}
+
+#[cfg(not(loom))]
+fn reuse() -> Option<&'static Thread> {
+    // Acquire pairs with the Release in `leave`: the former owner's writes are seen.
+    records().find(|r| {
+        r.used.load(Ordering::Relaxed) == 0
+            && r.used.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    })
+}
+
+/// What the layers above do when a thread ended: `hook(record)`.
+pub type ExitHook = fn(&'static Thread);
+static HOOKS: [AtomicUsize; 16] = [const { AtomicUsize::new(0) }; 16];
+
+/// Registers a hook, once however often it is called. Hooks run on the ending thread, or in the child of a fork for a thread
+/// that is not there any more.
+pub fn on_exit(hook: ExitHook) {
+    let value = hook as usize;
+    for place in &HOOKS {
+        match place.compare_exchange(0, value, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return,
+            Err(there) if there == value => return,
+            Err(_) => {}
+        }
+    }
+    unreachable!("more exit hooks than places");
+}
+
+#[cfg(not(loom))]
+fn leave(record: &'static Thread) {
+    for place in &HOOKS {
+        let value = place.load(Ordering::Acquire);
+        if value != 0 {
+            // SAFETY: only `on_exit` stores here, and only hooks.
+            let hook: ExitHook = unsafe { core::mem::transmute::<usize, ExitHook>(value) };
+            hook(record);
+        }
+    }
+    record.site.set(0);
+    record.forbids.set(0);
+    record.used.store(0, Ordering::Release);
+}
+
+#[cfg(not(loom))]
+struct Exit;
+
+#[cfg(not(loom))]
+impl Drop for Exit {
+    fn drop(&mut self) {
+        let record = RECORD.with(|cell| cell.replace(core::ptr::null()));
+        // SAFETY: records are never freed.
+        if let Some(record) = unsafe { record.as_ref() } {
+            leave(record);
+        }
+    }
+}
+
+/// Held while a lock of the library is: keeps a fork from happening meanwhile. Nests.
+pub struct Critical {
+    thread: &'static Thread,
+    own: PhantomData<*const ()>,
+}
+
+/// 0: nobody forks. Bit 0: a fork waits. Bit 1: the system has no membarrier, so that entering needs a fence.
+static FORKING: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
+
+impl Critical {
+    /// Enters.
+    #[inline]
+    pub fn enter(thread: &'static Thread) -> Critical {
+        let depth = thread.inside.load(Ordering::Relaxed);
+        thread.inside.store(depth + 1, Ordering::Relaxed);
+        core::sync::atomic::compiler_fence(Ordering::SeqCst);
+        // The fork's side sets the bit, then makes every thread of the process pass a barrier, then reads `inside`: either it
+        // sees the store above, or we see its bit.
+        if FORKING.load(Ordering::Relaxed) != 0 && depth == 0 {
+            wait_for_fork(thread);
+        }
+        Critical { thread, own: PhantomData }
+    }
+
+    /// The thread that is inside.
+    pub fn thread(&self) -> &'static Thread {
+        self.thread
+    }
+}
+
+impl Drop for Critical {
+    #[inline]
+    fn drop(&mut self) {
+        let depth = self.thread.inside.load(Ordering::Relaxed);
+        // Release pairs with the Acquire in `before_fork`: what was changed inside is whole for the child.
+        self.thread.inside.store(depth - 1, Ordering::Release);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn wait_for_fork(thread: &'static Thread) {
+    loop {
+        core::sync::atomic::fence(Ordering::SeqCst);
+        if FORKING.load(Ordering::Relaxed) & 1 == 0 || FORKER.load(Ordering::Relaxed) == thread.number.get() as usize {
+            return;
+        }
+        thread.inside.store(0, Ordering::Release);
+        os::sleep_us(20);
+        thread.inside.store(1, Ordering::Relaxed);
+    }
+}
+
+/// The thread that forks now.
+static FORKER: AtomicUsize = AtomicUsize::new(0);
+
+#[cfg(not(loom))]
+fn register_fork_handlers() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        if !os::register_membarrier() {
+            FORKING.fetch_or(2, Ordering::Relaxed);
+        }
+        os::on_fork(before_fork, after_fork_parent, after_fork_child);
+    });
+}
+
+/// Forks at the same time queue up here.
+#[cfg(not(loom))]
+static TURN: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
+
+#[cfg(not(loom))]
+extern "C" fn before_fork() {
+    while TURN.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        os::sleep_us(50);
+    }
+    let own = current();
+    FORKER.store(own.number.get() as usize, Ordering::Relaxed);
+    FORKING.fetch_or(1, Ordering::SeqCst);
+    os::membarrier();
+    for record in records().filter(|r| !core::ptr::eq(*r, own)) {
+        // Acquire pairs with the Release at the end of `Critical`.
+        while record.inside.load(Ordering::Acquire) != 0 {
+            os::sleep_us(5);
+        }
+    }
+    crate::names::before_fork();
+}
+
+#[cfg(not(loom))]
+extern "C" fn after_fork_parent() {
+    crate::names::after_fork();
+    FORKING.fetch_and(!1, Ordering::Release);
+    TURN.store(0, Ordering::Release);
+}
+
+/// How many forks lie between this process and the one that loaded the library.
+pub fn forks() -> u32 {
+    FORKS.load(Ordering::Relaxed)
+}
+
+static FORKS: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
+
+#[cfg(not(loom))]
+extern "C" fn after_fork_child() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+    crate::names::after_fork();
+    let own = current();
+    own.number.set(os::thread_number());
+    FORKER.store(own.number.get() as usize, Ordering::Relaxed);
+    for record in records().filter(|r| !core::ptr::eq(*r, own)) {
+        if record.used.load(Ordering::Relaxed) != 0 {
+            record.inside.store(0, Ordering::Relaxed);
+            leave(record);
+        }
+    }
+    FORKING.fetch_and(!1, Ordering::Release);
+    TURN.store(0, Ordering::Release);
+}
+
+/// A cold lock (registries, reports) whose holder counts as inside the library. Never held across a callback or a free.
+pub struct ColdLock<T>(parking_lot::Mutex<T>);
+
+/// The open lock.
+pub struct ColdGuard<'a, T> {
+    // The order matters: fields drop in order, and the lock is given back before the thread leaves.
+    guard: parking_lot::MutexGuard<'a, T>,
+    _inside: Critical,
+}
+
+impl<T> ColdLock<T> {
+    /// A free lock around `value`.
+    pub const fn new(value: T) -> ColdLock<T> {
+        ColdLock(parking_lot::Mutex::new(value))
+    }
+    /// Takes it.
+    pub fn lock(&self) -> ColdGuard<'_, T> {
+        let inside = Critical::enter(current());
+        ColdGuard { guard: self.0.lock(), _inside: inside }
+    }
+}
+
+impl<T> core::ops::Deref for ColdGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> core::ops::DerefMut for ColdGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}
+
+// SAFETY: the Cells and caches are touched by the owner only (contract of this module); the rest is atomic.
+unsafe impl Sync for Thread {}
