@@ -131,6 +131,9 @@ pub struct Head {
     next_free: UnsafeCell<u32>,
 }
 
+// SAFETY: `next_free` is guarded by the table's lock.
+unsafe impl Sync for Head {}
+
 fn pack(generation: u32, state: State) -> u64 {
     (u64::from(generation) << 32) | state as u64
 }
@@ -590,8 +593,10 @@ mod tests {
     fn exactly_one_ends_a_slot_without_ledger() {
         let slot = Table::<Probe>::take(thread::current()).unwrap();
         let id = Table::publish(slot);
-        let ended: usize =
-            std::thread::scope(|s| (0..4).map(|_| s.spawn(|| slot.head().end(id) as usize)).map(|t| t.join().unwrap()).sum());
+        let ended: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| slot.head().end(id) as usize)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
         assert_eq!(ended, 1);
         Table::free(thread::current(), slot);
     }
