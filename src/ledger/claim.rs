@@ -1,0 +1,492 @@
+//! Claims: array handles, and what is left of them once released while promises or guards still need it.
+//!
+//! A claim has a layout on its store. While a handle is out it is Live, after a take Spent; released with promises or guards open
+//! it is Kept: for promises it still is a claim and counts in H, for guards it only lends them its layout.
+
+use super::guard::Guard;
+use super::promise::Promise;
+use super::{Ledger, Lease, Locked, Place, Placed};
+use crate::error::Result;
+use crate::layout::Layout;
+use crate::names::{Name, Site};
+use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::thread::Thread;
+
+/// Where something was made.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Made {
+    /// Number of the TN_HERE site; 0: none.
+    pub site: u32,
+    /// The system's number of the thread.
+    pub thread: u32,
+}
+
+impl Made {
+    /// The site, to be resolved once no lock is held.
+    pub fn site(self) -> Site {
+        Site::from_number(self.site)
+    }
+}
+
+/// A claim on a store, in a slot.
+pub struct Claim {
+    head: Head,
+    place: Place<ClaimBody>,
+}
+
+/// What a claim's ledger guards.
+pub struct ClaimBody {
+    /// Next of the ledger's claims, or of a chain of dead ones.
+    pub(super) next: Option<&'static Claim>,
+    previous: Option<&'static Claim>,
+    /// Addresses are absolute; 0 for arrays of no elements.
+    pub layout: Layout,
+    /// The layout that this one was cut from; None: it is its own root.
+    pub(super) root: Option<&'static Root>,
+    /// The import it descends from, and so keeps from being released.
+    pub(super) lease: Option<&'static Lease>,
+    /// Writing through this handle is refused.
+    pub readonly: bool,
+    /// A COW write copies the bytes at this moment.
+    pub moving: bool,
+    /// In the ledger's list, and so one of its H.
+    pub(super) counted: bool,
+    /// r: the largest number required since it was last live.
+    pub required: u32,
+    /// g: promises outstanding.
+    pub given: u32,
+    pub(super) promises: Option<&'static Promise>,
+    /// Open read guards of this handle.
+    pub readers: u32,
+    /// Open write guards of this handle.
+    pub writers: u32,
+    /// Exports made through this handle.
+    pub exports: u32,
+    /// Guards, exports and poisoned regions that need this slot's layout.
+    pub(super) pins: u32,
+    /// Where it was made; of a destructed handle: where it was taken.
+    pub made: Made,
+    /// The name that the user gave.
+    pub name: Name,
+}
+
+impl Slot for Claim {
+    const KIND: Kind = Kind::Array;
+    fn new(head: Head) -> Claim {
+        let body = ClaimBody {
+            next: None,
+            previous: None,
+            layout: Layout::EMPTY,
+            root: None,
+            lease: None,
+            readonly: false,
+            moving: false,
+            counted: false,
+            required: 0,
+            given: 0,
+            promises: None,
+            readers: 0,
+            writers: 0,
+            exports: 0,
+            pins: 0,
+            made: Made::default(),
+            name: Name::NONE,
+        };
+        Claim { head, place: Place::new(body) }
+    }
+    fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+impl Placed for Claim {
+    type Body = ClaimBody;
+    fn place(&self) -> &Place<ClaimBody> {
+        &self.place
+    }
+}
+
+/// The layout of an array that views were cut from: shared by them, counted under the ledger's lock.
+pub struct Root {
+    head: Head,
+    place: Place<RootBody>,
+}
+
+/// What the lock guards of a root.
+pub struct RootBody {
+    users: u32,
+    /// Next of a chain of dead ones.
+    pub(super) next: Option<&'static Root>,
+    pub(super) layout: Layout,
+}
+
+impl Slot for Root {
+    const KIND: Kind = Kind::Root;
+    fn new(head: Head) -> Root {
+        Root { head, place: Place::new(RootBody { users: 0, next: None, layout: Layout::EMPTY }) }
+    }
+    fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+impl Placed for Root {
+    type Body = RootBody;
+    fn place(&self) -> &Place<RootBody> {
+        &self.place
+    }
+}
+
+/// A taken claim slot that is nobody's yet: filled, then added to a ledger, or given back by its drop.
+pub struct Spare {
+    claim: &'static Claim,
+    thread: &'static Thread,
+    used: bool,
+}
+
+impl Spare {
+    /// Takes a slot; outside of locks.
+    #[inline]
+    pub fn take(thread: &'static Thread) -> Result<Spare> {
+        Ok(Spare { claim: Table::take(thread)?, thread, used: false })
+    }
+
+    #[inline]
+    pub(super) fn body(&mut self) -> &mut ClaimBody {
+        // SAFETY: not published, in no list: the slot is ours alone.
+        unsafe { self.claim.place.own() }
+    }
+
+    #[inline]
+    pub(super) fn into_claim(mut self) -> &'static Claim {
+        self.used = true;
+        self.claim
+    }
+
+    /// The layout of the claim to be.
+    #[inline]
+    pub fn layout(&mut self) -> &mut Layout {
+        &mut self.body().layout
+    }
+    /// Sets whether writing through it is refused.
+    pub fn set_readonly(&mut self, readonly: bool) {
+        self.body().readonly = readonly;
+    }
+    /// Sets its name.
+    pub fn set_name(&mut self, name: Name) {
+        self.body().name = name;
+    }
+    /// Sets where it is made.
+    pub fn set_made(&mut self, made: Made) {
+        self.body().made = made;
+    }
+}
+
+impl Drop for Spare {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.used {
+            self.claim.reset(self.thread);
+        }
+    }
+}
+
+/// A taken root slot that is nobody's yet.
+pub struct SpareRoot {
+    root: &'static Root,
+    thread: &'static Thread,
+    used: bool,
+}
+
+impl SpareRoot {
+    /// Takes a slot whose layout has room for `ndim` axes; outside of locks.
+    pub fn take(thread: &'static Thread, ndim: usize) -> Result<SpareRoot> {
+        let room = Layout::room(ndim)?;
+        let root: &'static Root = Table::take(thread)?;
+        // SAFETY: taken, in no list: ours alone.
+        unsafe { root.place.own() }.layout = room;
+        Ok(SpareRoot { root, thread, used: false })
+    }
+}
+
+impl Drop for SpareRoot {
+    fn drop(&mut self) {
+        if !self.used {
+            self.root.reset(self.thread);
+        }
+    }
+}
+
+impl Root {
+    pub(super) fn reset(&'static self, thread: &'static Thread) {
+        // SAFETY: in no claim any more: ours alone.
+        unsafe { self.place.own() }.layout = Layout::EMPTY;
+        Table::free(thread, self);
+    }
+}
+
+impl Claim {
+    /// Gives the slot back; nobody knows it any more.
+    pub(super) fn reset(&'static self, thread: &'static Thread) {
+        // SAFETY: unpublished or dead, and in no list of a ledger: ours alone.
+        let body = unsafe { self.place.own() };
+        if !body.layout.is_inline() {
+            body.layout = Layout::EMPTY;
+        }
+        if !body.name.is_none() {
+            body.name = Name::NONE;
+        }
+        Table::free(thread, self);
+    }
+
+    /// The bits of its handle while one is out.
+    pub fn id(&'static self) -> Id {
+        Slot::id(self)
+    }
+}
+
+impl Locked {
+    /// Makes `spare` a claim on the store: H + 1, and a handle on it.
+    #[inline]
+    pub fn add_claim(&mut self, ledger: &'static Ledger, mut spare: Spare, lease: Option<&'static Lease>) -> Id {
+        spare.body().lease = lease;
+        let claim = spare.into_claim();
+        claim.place.set_ledger(ledger);
+        self.link(ledger, claim);
+        if let Some(lease) = lease {
+            self.hold_lease(lease);
+        }
+        Table::publish(claim)
+    }
+
+    /// Makes `spare` a layout that guards need, without a claim and without a handle.
+    pub(super) fn add_hidden(
+        &mut self,
+        ledger: &'static Ledger,
+        mut spare: Spare,
+        lease: Option<&'static Lease>,
+    ) -> &'static Claim {
+        spare.body().lease = lease;
+        spare.body().counted = false;
+        let claim = spare.into_claim();
+        claim.place.set_ledger(ledger);
+        if let Some(lease) = lease {
+            self.hold_lease(lease);
+        }
+        claim.head.set_state(State::Kept);
+        claim
+    }
+
+    /// Puts the claim into the ledger's list and count.
+    #[inline]
+    pub(super) fn link(&mut self, ledger: &'static Ledger, claim: &'static Claim) {
+        let first = self.books(ledger).claim_list;
+        let body = self.get_mut(claim);
+        body.next = first;
+        body.previous = None;
+        body.counted = true;
+        if let Some(first) = first {
+            self.get_mut(first).previous = Some(claim);
+        }
+        let books = self.books_mut(ledger);
+        books.claim_list = Some(claim);
+        books.claims += 1;
+        if books.claims == 1 {
+            self.note_held(ledger, false);
+        }
+    }
+
+    /// Ends the claim: H - 1. Its slot stays.
+    #[inline]
+    pub(super) fn unlink(&mut self, claim: &'static Claim) {
+        let ledger = self.ledger_of(claim);
+        let body = self.get_mut(claim);
+        debug_assert!(body.counted);
+        body.counted = false;
+        let (previous, next) = (body.previous.take(), body.next.take());
+        match previous {
+            Some(previous) => self.get_mut(previous).next = next,
+            None => self.books_mut(ledger).claim_list = next,
+        }
+        if let Some(next) = next {
+            self.get_mut(next).previous = previous;
+        }
+        let books = self.books_mut(ledger);
+        books.claims -= 1;
+        if books.claims == 0 {
+            books.epoch += 1;
+            if !books.is_free() {
+                self.note_held(ledger, true);
+            }
+        }
+    }
+
+    /// Releases a handle, in whatever state it is: the id is stale from now on, and the claim ends unless promises keep it.
+    #[inline]
+    pub fn release(&mut self, claim: &'static Claim) {
+        let ledger = self.ledger_of(claim);
+        claim.head.make_stale(State::Kept);
+        let body = self.get(claim);
+        if body.counted && body.given == 0 {
+            self.unlink(claim);
+        }
+        self.collect(claim);
+        self.settle(ledger);
+    }
+
+    /// Gives back the slot of a released claim that neither promises nor guards nor a moving write need any more.
+    #[inline]
+    pub(super) fn collect(&mut self, claim: &'static Claim) {
+        let body = self.get(claim);
+        if claim.head.state() != State::Kept || body.counted || body.given > 0 || body.pins > 0 || body.moving {
+            return;
+        }
+        self.drop_root(claim);
+        self.drop_lease(claim);
+        let chain = self.after.claims;
+        self.get_mut(claim).next = chain;
+        self.after.claims = Some(claim);
+    }
+
+    /// The layout lets go of its root.
+    pub(super) fn drop_root(&mut self, claim: &'static Claim) {
+        if let Some(root) = self.get_mut(claim).root.take() {
+            self.drop_root_use(root);
+        }
+    }
+
+    pub(super) fn drop_root_use(&mut self, root: &'static Root) {
+        let body = self.get_mut(root);
+        body.users -= 1;
+        if body.users == 0 {
+            let chain = self.after.roots;
+            self.get_mut(root).next = chain;
+            self.after.roots = Some(root);
+        }
+    }
+
+    /// The layout that `claim` was cut from, itself if it is a root.
+    #[inline]
+    pub fn root<'a>(&'a self, claim: &'static Claim) -> &'a Layout {
+        match self.get(claim).root {
+            Some(root) => &self.get(root).layout,
+            None => &self.get(claim).layout,
+        }
+    }
+
+    /// Whether a view of `claim` needs a root slot that is not there yet.
+    #[inline]
+    pub fn needs_root(&self, claim: &'static Claim) -> bool {
+        self.get(claim).root.is_none()
+    }
+
+    /// Makes `claim` share its layout as a root, if it does not yet; false if the spare is missing or too small.
+    pub fn make_root(&mut self, claim: &'static Claim, spare: &mut Option<SpareRoot>) -> bool {
+        if self.get(claim).root.is_some() {
+            return true;
+        }
+        let Some(mut taken) = spare.take() else { return false };
+        // SAFETY: taken, in no claim: ours alone.
+        let body = unsafe { taken.root.place.own() };
+        if !body.layout.set(&self.get(claim).layout) {
+            return false;
+        }
+        body.users = 1;
+        taken.used = true;
+        let root = taken.root;
+        root.place.set_ledger(self.ledger_of(claim));
+        root.head.set_state(State::Kept);
+        self.get_mut(claim).root = Some(root);
+        true
+    }
+
+    /// `spare` will be cut from what `claim` was cut from.
+    #[inline]
+    pub fn share_root(&mut self, claim: &'static Claim, spare: &mut Spare) {
+        if let Some(root) = self.get(claim).root {
+            self.use_root(root);
+            spare.body().root = Some(root);
+        }
+    }
+
+    /// The import that `claim` descends from.
+    #[inline]
+    pub fn lease(&self, claim: &'static Claim) -> Option<&'static Lease> {
+        self.get(claim).lease
+    }
+
+    /// All claims of the store.
+    pub fn each_claim(&self, ledger: &'static Ledger, mut visit: impl FnMut(&'static Claim)) {
+        let mut at = self.books(ledger).claim_list;
+        while let Some(claim) = at {
+            visit(claim);
+            at = self.get(claim).next;
+        }
+    }
+
+    /// Whether a handle is out for the claim.
+    pub fn has_handle(&self, claim: &'static Claim) -> bool {
+        claim.head.state() == State::Live
+    }
+
+    /// One more guard, export or poisoned region needs the layout.
+    #[inline]
+    pub(super) fn pin(&mut self, claim: &'static Claim) {
+        self.get_mut(claim).pins += 1;
+    }
+
+    /// One more user of a root.
+    pub(super) fn use_root(&mut self, root: &'static Root) {
+        self.get_mut(root).users += 1;
+    }
+
+    /// One less.
+    #[inline]
+    pub(super) fn unpin(&mut self, claim: &'static Claim) {
+        self.get_mut(claim).pins -= 1;
+        self.collect(claim);
+    }
+
+    /// A COW write begins to copy: the handle stays on its store meanwhile, and is refused for what conflicts with the write.
+    pub fn begin_move(&mut self, claim: &'static Claim) {
+        self.get_mut(claim).moving = true;
+    }
+
+    /// The copy failed: everything is as before.
+    pub fn cancel_move(&mut self, claim: &'static Claim) {
+        let ledger = self.ledger_of(claim);
+        self.get_mut(claim).moving = false;
+        self.collect(claim);
+        self.settle(ledger);
+    }
+
+    /// The claim leaves its store for the new one of `to`, whose only claim it becomes, with that one's layout; writing through it
+    /// is possible from then on. Both stores are locked, the handle of `claim` is still out, and `to` never had one.
+    pub fn finish_move(&mut self, claim: &'static Claim, to: &'static Claim) {
+        let (old, new) = (self.ledger_of(claim), self.ledger_of(to));
+        self.unlink(claim);
+        self.drop_root(claim);
+        self.drop_lease(claim);
+        self.unlink(to);
+        let layout = core::mem::replace(&mut self.get_mut(to).layout, Layout::EMPTY);
+        // The old layout leaves with the slot of `to`, which is freed after unlocking.
+        let old_layout = core::mem::replace(&mut self.get_mut(claim).layout, layout);
+        self.get_mut(to).layout = old_layout;
+        self.collect(to);
+        let body = self.get_mut(claim);
+        body.moving = false;
+        body.readonly = false;
+        claim.place.set_ledger(new);
+        self.link(new, claim);
+        self.settle(old);
+    }
+
+    /// Guards of the store, in no order.
+    pub fn each_guard(&self, ledger: &'static Ledger, mut visit: impl FnMut(&'static Guard)) {
+        let mut at = self.books(ledger).guard_list;
+        while let Some(guard) = at {
+            visit(guard);
+            at = self.get(guard).next;
+        }
+    }
+}

@@ -1,0 +1,450 @@
+//! Guards, exports and poisoned regions: who may touch which bytes of a store, and what a failed writer left.
+//!
+//! A guard's region is the layout of a claim slot, which it pins: the handle may be released meanwhile. Ending one allocates
+//! nothing, and neither does poisoning: the slot of the write guard that failed becomes the poisoned region.
+
+use super::{Claim, Ledger, Locked, Made, Place, Placed};
+use crate::error::Result;
+use crate::layout::Layout;
+use crate::region::{self, Region};
+use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::thread::Thread;
+
+/// What a guard is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// R
+    Read,
+    /// W
+    Write,
+    /// XR
+    ExportRead,
+    /// XS
+    ExportShared,
+    /// XW
+    ExportExclusive,
+    /// What a failed writer left.
+    Poison,
+    /// No region: ties the guards of one borrow_all, or the chunks of one chunks_write, together.
+    Group,
+}
+
+impl Class {
+    /// Whether it is an export.
+    pub fn is_export(self) -> bool {
+        matches!(self, Class::ExportRead | Class::ExportShared | Class::ExportExclusive)
+    }
+}
+
+/// A guard, in a slot.
+pub struct Guard {
+    head: Head,
+    place: Place<GuardBody>,
+}
+
+/// What a guard's ledger guards.
+pub struct GuardBody {
+    pub(super) next: Option<&'static Guard>,
+    previous: Option<&'static Guard>,
+    /// What it is.
+    pub class: Class,
+    /// A reader whose bytes must not change.
+    pub frozen: bool,
+    /// A writer that does not need the old contents.
+    pub discard: bool,
+    owner: Option<&'static Claim>,
+    region: Option<&'static Claim>,
+    group: Option<Group>,
+    /// Next entry of the same borrow_all; of a chunk group's record: unused.
+    entry: Option<&'static Guard>,
+    /// Chunks still open, and whether one failed: of a chunk group's record.
+    open: u32,
+    failed: bool,
+    /// Where it was made.
+    pub made: Made,
+    /// When, ns since the epoch; 0: not kept.
+    pub time_ns: u64,
+}
+
+/// The record that the chunks of one chunks_write share.
+#[derive(Clone, Copy)]
+pub struct Group(&'static Guard);
+
+impl GuardBody {
+    const NEW: GuardBody = GuardBody {
+        next: None,
+        previous: None,
+        class: Class::Read,
+        frozen: false,
+        discard: false,
+        owner: None,
+        region: None,
+        group: None,
+        entry: None,
+        open: 0,
+        failed: false,
+        made: Made { site: 0, thread: 0 },
+        time_ns: 0,
+    };
+
+    /// The claim whose layout is the region.
+    pub fn region(&self) -> &'static Claim {
+        self.region.expect("guards in a list have a region")
+    }
+
+    /// The handle through which it was made.
+    pub fn owner(&self) -> &'static Claim {
+        self.owner.expect("guards in a list have an owner")
+    }
+}
+
+impl Slot for Guard {
+    const KIND: Kind = Kind::Borrow;
+    fn new(head: Head) -> Guard {
+        Guard { head, place: Place::new(GuardBody::NEW) }
+    }
+    fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+impl Placed for Guard {
+    type Body = GuardBody;
+    fn place(&self) -> &Place<GuardBody> {
+        &self.place
+    }
+}
+
+impl Guard {
+    /// Whether it is the head of a borrow_all, which no ledger guards.
+    pub fn is_head(&'static self) -> bool {
+        self.place.ledger().is_none()
+    }
+
+    /// The bits of its handle while one is out.
+    pub fn id(&'static self) -> Id {
+        Slot::id(self)
+    }
+
+    /// Locks the ledger of a guard that the caller owns, and so cannot end meanwhile.
+    pub fn lock(&'static self) -> Locked {
+        let ledger = self.place.ledger().expect("not a head");
+        Locked::one(crate::thread::current(), ledger)
+    }
+}
+
+/// A taken guard slot that is nobody's yet.
+pub struct SpareGuard {
+    guard: &'static Guard,
+    thread: &'static Thread,
+    used: bool,
+}
+
+impl SpareGuard {
+    /// Takes a slot; outside of locks.
+    #[inline]
+    pub fn take(thread: &'static Thread) -> Result<SpareGuard> {
+        Ok(SpareGuard { guard: Table::take(thread)?, thread, used: false })
+    }
+}
+
+impl Drop for SpareGuard {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.used {
+            Table::free(self.thread, self.guard);
+        }
+    }
+}
+
+/// What a new guard is like.
+#[derive(Clone, Copy)]
+pub struct Terms {
+    /// Its class.
+    pub class: Class,
+    /// See [`GuardBody::frozen`].
+    pub frozen: bool,
+    /// See [`GuardBody::discard`].
+    pub discard: bool,
+    /// When it was made; 0: not kept.
+    pub time_ns: u64,
+}
+
+impl Locked {
+    fn count(&mut self, ledger: &'static Ledger, body: (Class, bool), up: bool) {
+        let by = if up { 1u32 } else { u32::MAX };
+        let (class, frozen) = body;
+        let books = self.books_mut(ledger);
+        let count = match class {
+            Class::Read => &mut books.readers,
+            Class::Write => &mut books.writers,
+            Class::ExportRead => &mut books.exports_read,
+            Class::ExportShared => &mut books.exports_shared,
+            Class::ExportExclusive => &mut books.exports_exclusive,
+            Class::Poison | Class::Group => return,
+        };
+        *count = count.wrapping_add(by);
+        if frozen {
+            books.frozen = books.frozen.wrapping_add(by);
+        }
+    }
+
+    fn count_own(&mut self, owner: &'static Claim, class: Class, up: bool) {
+        let by = if up { 1u32 } else { u32::MAX };
+        let body = self.get_mut(owner);
+        let count = match class {
+            Class::Read => &mut body.readers,
+            Class::Write => &mut body.writers,
+            _ => &mut body.exports,
+        };
+        *count = count.wrapping_add(by);
+    }
+
+    /// Opens a guard on the layout of `region`, made through the handle `owner` (the same one but for chunks). It has no handle yet.
+    #[inline]
+    pub fn add_guard(
+        &mut self,
+        mut spare: SpareGuard,
+        terms: Terms,
+        owner: &'static Claim,
+        region: &'static Claim,
+        group: Option<Group>,
+    ) -> &'static Guard {
+        spare.used = true;
+        let guard = spare.guard;
+        let ledger = self.ledger_of(region);
+        let made = self.made();
+        let first = self.books(ledger).guard_list;
+        guard.place.set_ledger(ledger);
+        *self.get_mut(guard) = GuardBody {
+            next: first,
+            previous: None,
+            class: terms.class,
+            frozen: terms.frozen,
+            discard: terms.discard,
+            owner: Some(owner),
+            region: Some(region),
+            group,
+            entry: None,
+            open: 0,
+            failed: false,
+            made,
+            time_ns: terms.time_ns,
+        };
+        if let Some(first) = first {
+            self.get_mut(first).previous = Some(guard);
+        }
+        self.books_mut(ledger).guard_list = Some(guard);
+        self.count(ledger, (terms.class, terms.frozen), true);
+        self.count_own(owner, terms.class, true);
+        self.pin(owner);
+        if !core::ptr::eq(owner, region) {
+            self.pin(region);
+        }
+        if let Some(Group(group)) = group {
+            self.get_mut(group).open += 1;
+        }
+        guard.head.set_state(State::Kept);
+        guard
+    }
+
+    /// Gives an open guard its handle.
+    #[inline]
+    pub fn publish_guard(&mut self, guard: &'static Guard) -> Id {
+        Table::publish(guard)
+    }
+
+    /// Closes a guard or export; `failed`: what a writer wrote is undefined. The id, if any, is stale from now on.
+    #[inline]
+    pub fn end_guard(&mut self, guard: &'static Guard, failed: bool) {
+        let ledger = self.ledger_of(guard);
+        let body = self.get(guard);
+        let (class, frozen, discard) = (body.class, body.frozen, body.discard);
+        let (owner, region, group) = (body.owner(), body.region(), body.group);
+        let (previous, next) = (body.previous, body.next);
+        match previous {
+            Some(previous) => self.get_mut(previous).next = next,
+            None => self.books_mut(ledger).guard_list = next,
+        }
+        if let Some(next) = next {
+            self.get_mut(next).previous = previous;
+        }
+        self.count(ledger, (class, frozen), false);
+        self.count_own(owner, class, false);
+        if class == Class::Write && failed {
+            self.poison(guard);
+        } else {
+            if class == Class::Write {
+                self.books_mut(ledger).version += 1;
+                if discard && self.books(ledger).poisoned > 0 {
+                    self.heal(region);
+                }
+            }
+            if !core::ptr::eq(owner, region) {
+                self.unpin(region);
+            }
+            Table::free(self.thread(), guard);
+        }
+        if let Some(group) = group {
+            self.end_member(group, failed);
+        }
+        if core::ptr::eq(owner, region) && class == Class::Write && failed {
+            // The poison keeps the pin.
+        } else {
+            self.unpin(owner);
+        }
+        self.settle(ledger);
+    }
+
+    /// The write guard's slot becomes a poisoned region; it keeps the region's pin.
+    fn poison(&mut self, guard: &'static Guard) {
+        let ledger = self.ledger_of(guard);
+        guard.head.make_stale(State::Kept);
+        let first = self.books(ledger).poison_list;
+        let body = self.get_mut(guard);
+        body.class = Class::Poison;
+        body.group = None;
+        body.previous = None;
+        body.next = first;
+        if let Some(first) = first {
+            self.get_mut(first).previous = Some(guard);
+        }
+        let books = self.books_mut(ledger);
+        books.poison_list = Some(guard);
+        books.poisoned += 1;
+    }
+
+    /// Removes the poisoned regions that the region of `writer` contains.
+    fn heal(&mut self, writer: &'static Claim) {
+        let ledger = self.ledger_of(writer);
+        let mut at = self.books(ledger).poison_list;
+        while let Some(poison) = at {
+            at = self.get(poison).next;
+            if region::contains(self.region(writer), self.region(self.get(poison).region())) {
+                self.unpoison(poison);
+            }
+        }
+    }
+
+    pub(super) fn unpoison(&mut self, poison: &'static Guard) {
+        let ledger = self.ledger_of(poison);
+        let body = self.get(poison);
+        let (previous, next, region) = (body.previous, body.next, body.region());
+        match previous {
+            Some(previous) => self.get_mut(previous).next = next,
+            None => self.books_mut(ledger).poison_list = next,
+        }
+        if let Some(next) = next {
+            self.get_mut(next).previous = previous;
+        }
+        self.books_mut(ledger).poisoned -= 1;
+        Table::free(self.thread(), poison);
+        self.unpin(region);
+    }
+
+    /// The first poisoned region of a store.
+    pub(super) fn first_poison(&self, ledger: &'static Ledger) -> Option<&'static Guard> {
+        self.books(ledger).poison_list
+    }
+
+    /// Whether a poisoned region overlaps the claim's; who left it.
+    pub fn poison_over(&self, claim: &'static Claim) -> Option<&'static Guard> {
+        let mut at = self.books(self.ledger_of(claim)).poison_list;
+        while let Some(poison) = at {
+            if !region::disjoint(self.region(self.get(poison).region()), self.region(claim)) {
+                return Some(poison);
+            }
+            at = self.get(poison).next;
+        }
+        None
+    }
+
+    /// The record for the chunks of one write over `owner`.
+    pub fn add_group(&mut self, mut spare: SpareGuard, owner: &'static Claim, discard: bool) -> Group {
+        spare.used = true;
+        let guard = spare.guard;
+        guard.place.set_ledger(self.ledger_of(owner));
+        *self.get_mut(guard) =
+            GuardBody { class: Class::Group, discard, region: Some(owner), owner: Some(owner), ..GuardBody::NEW };
+        guard.head.set_state(State::Kept);
+        self.pin(owner);
+        Group(guard)
+    }
+
+    fn end_member(&mut self, Group(group): Group, failed: bool) {
+        let body = self.get_mut(group);
+        body.open -= 1;
+        body.failed |= failed;
+        if body.open > 0 {
+            return;
+        }
+        let (whole, heals) = (body.region(), body.discard && !body.failed);
+        if heals {
+            self.heal(whole);
+        }
+        Table::free(self.thread(), group);
+        self.unpin(whole);
+    }
+
+    /// The region of a claim's layout.
+    #[inline]
+    pub fn region<'a>(&'a self, claim: &'static Claim) -> Region<'a> {
+        Region { layout: &self.get(claim).layout, root: self.root(claim) }
+    }
+
+    /// The layout of the guard's region: at this address as long as the guard is open.
+    pub fn layout_of<'a>(&'a self, guard: &'static Guard) -> &'a Layout {
+        &self.get(self.get(guard).region()).layout
+    }
+}
+
+/// The head of a borrow_all: a handle over several guards, which no ledger guards.
+pub struct Entries {
+    head: SpareGuard,
+    first: Option<&'static Guard>,
+}
+
+impl Entries {
+    /// Takes the head's slot; outside of locks.
+    pub fn take(thread: &'static Thread) -> Result<Entries> {
+        Ok(Entries { head: SpareGuard::take(thread)?, first: None })
+    }
+
+    /// Adds an entry. Entries are added in descending order of their ledgers, so that the end can walk them ascending.
+    pub fn push(&mut self, locked: &mut Locked, guard: &'static Guard) {
+        locked.get_mut(guard).entry = self.first;
+        self.first = Some(guard);
+    }
+
+    /// Gives the handle out.
+    pub fn publish(mut self, made: Made) -> Id {
+        self.head.used = true;
+        let head = self.head.guard;
+        head.place.ledger.store(core::ptr::null_mut(), crate::sys::sync::atomic::Ordering::Release);
+        // SAFETY: not published yet: ours alone.
+        *unsafe { head.place.own() } = GuardBody { class: Class::Group, entry: self.first, made, ..GuardBody::NEW };
+        Table::publish(head)
+    }
+}
+
+/// Ends the borrow_all with that handle, if this caller is the one who does: `end` is called for each entry, locked.
+pub fn end_entries(id: Id, head: &'static Guard, failed: bool) -> bool {
+    if !head.head.end(id) {
+        return false;
+    }
+    // SAFETY: the compare-exchange made it ours alone.
+    let mut at = unsafe { head.place.own() }.entry;
+    while let Some(guard) = at {
+        let mut locked = guard.lock();
+        at = locked.get(guard).entry;
+        locked.end_guard(guard, failed);
+    }
+    Table::free(crate::thread::current(), head);
+    true
+}
+
+/// Calls `visit` with the layout of every entry of an open borrow_all, in the order they were given.
+pub fn made_of_head(head: &'static Guard) -> Made {
+    // SAFETY: written before the handle was published, and not changed until it is freed; for reports only.
+    unsafe { &*head.place.body.get() }.made
+}

@@ -1,0 +1,427 @@
+//! Ledgers: all books of one store. Who claims it, who touches its bytes, who was promised it, what is poisoned, whose the bytes
+//! are, and what happens when the last of them is gone.
+//!
+//! Contract: everything here is guarded by the ledger's lock, taken by [`lock`] (one handle) or [`lock_all`] (several, ascending,
+//! so that there is no deadlock), and reached through [`Locked`]. What may not happen under the lock (callbacks, frees) is noted in
+//! `Locked` and done by its drop, after unlocking. A slot names the ledger whose lock guards it; ledgers are type-stable, so locking
+//! one that was recycled meanwhile is harmless: the lookup checks again under the lock and retries.
+//!
+//! It knows the counts and lists and keeps them whole. What they allow is the business of `array`, `borrow` and `promise`; it
+//! hands them no pointer to bytes but [`crate::blit::Place`]. Any thread.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mod` | the ledger, its lock, the lookup of handles |
+//! | `claim` | claims: array handles and what promises and guards keep of them; roots of views |
+//! | `guard` | guards, exports, poison: who may touch which region |
+//! | `promise` | promises and weak handles |
+//! | `store` | where bytes come from and how they go back; leases and release callbacks |
+
+mod claim;
+
+mod guard;
+
+mod promise;
+
+mod store;
+
+pub use claim::{Claim, ClaimBody, Made, Spare, SpareRoot};
+pub use guard::{Class, Entries, Group, Guard, GuardBody, SpareGuard, Terms, end_entries, made_of_head};
+pub use promise::{Promise, PromiseBody, SparePromise, SpareWeak, Weak, WeakBody};
+pub use store::{Backing, Create, Lease, Release, SpareLease, create, each_queued, queued, run_releases};
+
+use crate::error::{Result, fail, rank};
+use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::stream::Timeline;
+use crate::sys::lock::RawLock;
+use crate::sys::sync::atomic::{AtomicPtr, Ordering};
+use crate::thread::{self, Critical, Thread};
+use crate::types::*;
+use core::cell::UnsafeCell;
+use smallvec::SmallVec;
+
+/// The books of one store.
+pub struct Ledger {
+    head: Head,
+    lock: RawLock,
+    books: UnsafeCell<Books>,
+}
+
+// SAFETY: `books` is reached through `Locked` only.
+unsafe impl Sync for Ledger {}
+
+impl Slot for Ledger {
+    const KIND: Kind = Kind::Ledger;
+    fn new(head: Head) -> Ledger {
+        Ledger { head, lock: RawLock::new(), books: UnsafeCell::new(Books::EMPTY) }
+    }
+    fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+impl Ledger {
+    /// A number that names this store for ever; never 0. Blocks of pools carry it as their owner.
+    pub fn tag(&self) -> u64 {
+        (u64::from(self.head.epoch()) << 32) | (u64::from(self.head.number()) + 1)
+    }
+
+    /// The ledger with that tag, if the store may still be there; to be checked under its lock.
+    pub fn of_tag(tag: u64) -> Option<&'static Ledger> {
+        let ledger = Table::<Ledger>::slot((tag as u32).checked_sub(1)?)?;
+        (ledger.tag() == tag).then_some(ledger)
+    }
+}
+
+/// What a ledger's lock guards.
+pub struct Books {
+    /// H: handles that are live or given, claims that promises keep, expression nodes.
+    pub claims: u32,
+    /// P: those of H that are expression nodes.
+    pub nodes: u32,
+    /// R: open read guards.
+    pub readers: u32,
+    /// Those of R that are frozen.
+    pub frozen: u32,
+    /// W: open write guards.
+    pub writers: u32,
+    /// XR: read-only exports.
+    pub exports_read: u32,
+    /// XS: shared views.
+    pub exports_shared: u32,
+    /// XW: exclusive exports.
+    pub exports_exclusive: u32,
+    /// Poisoned regions.
+    pub poisoned: u32,
+    /// Open leases.
+    pub leases: u32,
+    /// Those of them without TN_MAY_OVERWRITE: the store is FOREIGN.
+    pub lent: u32,
+    /// The memory must not be written.
+    pub readonly: bool,
+    /// A file is mapped here: foreign, but nobody's to lend.
+    pub mapped: bool,
+    /// The buffer of a shared variable: no other handle may write.
+    pub managed: bool,
+    /// Where the bytes live.
+    pub device: tn_device,
+    /// First byte; 0 for a store of no bytes.
+    pub start: i64,
+    /// All of it.
+    pub bytes: i64,
+    /// Grows with each finished write.
+    pub version: u64,
+    /// Grows when the last claim ends: what weak handles compare.
+    pub epoch: u64,
+    /// Unfinished device work.
+    pub timeline: Timeline,
+    /// Where the bytes come from.
+    pub backing: Backing,
+    claim_list: Option<&'static Claim>,
+    guard_list: Option<&'static Guard>,
+    poison_list: Option<&'static Guard>,
+    lease_list: Option<&'static Lease>,
+    /// Next of a chain of dead ones.
+    next_dead: Option<&'static Ledger>,
+    /// What the statistics of the pool count as held without a claim.
+    held: i64,
+}
+
+impl Books {
+    const EMPTY: Books = Books {
+        claims: 0,
+        nodes: 0,
+        readers: 0,
+        frozen: 0,
+        writers: 0,
+        exports_read: 0,
+        exports_shared: 0,
+        exports_exclusive: 0,
+        poisoned: 0,
+        leases: 0,
+        lent: 0,
+        readonly: false,
+        mapped: false,
+        managed: false,
+        device: tn_device { r#type: TN_CPU, id: 0 },
+        start: 0,
+        bytes: 0,
+        version: 0,
+        epoch: 0,
+        timeline: Timeline::IDLE,
+        backing: Backing::None,
+        claim_list: None,
+        guard_list: None,
+        poison_list: None,
+        lease_list: None,
+        next_dead: None,
+        held: 0,
+    };
+
+    /// Open exports of any class.
+    #[inline]
+    pub fn exports(&self) -> u32 {
+        self.exports_read + self.exports_shared + self.exports_exclusive
+    }
+
+    /// Whether the bytes belong to somebody who may still use them.
+    #[inline]
+    pub fn foreign(&self) -> bool {
+        self.lent > 0 || self.mapped
+    }
+
+    /// Whether nothing holds the bytes any more.
+    #[inline]
+    fn is_free(&self) -> bool {
+        self.claims == 0 && self.readers == 0 && self.writers == 0 && self.exports() == 0
+    }
+
+    /// What must hold between any two calls.
+    pub fn is_valid(&self) -> bool {
+        self.nodes <= self.claims
+            && self.frozen <= self.readers
+            && self.lent <= self.leases
+            && (self.claims == 0) == self.claim_list.is_none()
+            && (self.readers + self.writers + self.exports() == 0) == self.guard_list.is_none()
+            && (self.poisoned == 0) == self.poison_list.is_none()
+    }
+}
+
+/// Something in a slot that a ledger's lock guards. Which ledger may change while the slot lives (a COW write moves its handle), and
+/// stays set when the slot is given back.
+pub struct Place<T> {
+    ledger: AtomicPtr<Ledger>,
+    body: UnsafeCell<T>,
+}
+
+// SAFETY: the body is reached under the lock of the ledger that the slot names, or by the only one who knows the slot.
+unsafe impl<T> Sync for Place<T> {}
+
+impl<T> Place<T> {
+    fn new(body: T) -> Place<T> {
+        Place { ledger: AtomicPtr::new(core::ptr::null_mut()), body: UnsafeCell::new(body) }
+    }
+
+    /// The ledger whose lock guards it. Never NULL once the slot was published.
+    #[inline]
+    fn ledger(&self) -> Option<&'static Ledger> {
+        // SAFETY: ledgers are type-stable; Acquire pairs with the Release in `set_ledger`.
+        unsafe { self.ledger.load(Ordering::Acquire).as_ref() }
+    }
+
+    #[inline]
+    fn set_ledger(&self, ledger: &'static Ledger) {
+        self.ledger.store(core::ptr::from_ref(ledger).cast_mut(), Ordering::Release);
+    }
+
+    /// The body of a slot that nobody else knows yet, or any more.
+    ///
+    /// # Safety
+    /// - The slot is not published and in no list.
+    #[allow(clippy::mut_from_ref)]
+    #[inline]
+    unsafe fn own(&self) -> &mut T {
+        // SAFETY: the caller's promise.
+        unsafe { &mut *self.body.get() }
+    }
+}
+
+/// A slot with a [`Place`].
+pub trait Placed: Slot {
+    /// What the lock guards.
+    type Body;
+    /// The place.
+    fn place(&self) -> &Place<Self::Body>;
+}
+
+/// One or several ledgers, locked. Its drop unlocks them and then does what must not be done under a lock.
+pub struct Locked {
+    set: SmallVec<[&'static Ledger; 4]>,
+    after: store::After,
+    inside: Option<Critical>,
+    thread: &'static Thread,
+}
+
+impl Locked {
+    #[inline]
+    fn new(thread: &'static Thread, set: SmallVec<[&'static Ledger; 4]>) -> Locked {
+        let inside = Critical::enter(thread);
+        for ledger in &set {
+            ledger.lock.lock();
+        }
+        Locked { set, after: store::After::default(), inside: Some(inside), thread }
+    }
+
+    #[inline]
+    fn one(thread: &'static Thread, ledger: &'static Ledger) -> Locked {
+        let mut set = SmallVec::new();
+        set.push(ledger);
+        Locked::new(thread, set)
+    }
+
+    /// The calling thread.
+    pub fn thread(&self) -> &'static Thread {
+        self.thread
+    }
+
+    #[inline]
+    fn has(&self, ledger: &'static Ledger) -> bool {
+        self.set.iter().any(|l| core::ptr::eq(*l, ledger))
+    }
+
+    /// Asserts that `slot` is guarded by what is locked here: the one check on which the safety of the upper layers rests.
+    #[inline]
+    fn check<T>(&self, place: &Place<T>) {
+        let ledger = place.ledger.load(Ordering::Relaxed);
+        assert!(self.set.iter().any(|l| core::ptr::eq(*l, ledger)), "a slot of another ledger");
+    }
+
+    /// What the slot holds.
+    #[inline]
+    pub fn get<S: Placed>(&self, slot: &'static S) -> &S::Body {
+        self.check(slot.place());
+        // SAFETY: its ledger is locked by us, and `&self` lets no `get_mut` happen meanwhile.
+        unsafe { &*slot.place().body.get() }
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub fn get_mut<S: Placed>(&mut self, slot: &'static S) -> &mut S::Body {
+        self.check(slot.place());
+        // SAFETY: its ledger is locked by us, and `&mut self` lets no other reference be.
+        unsafe { &mut *slot.place().body.get() }
+    }
+
+    /// The ledger that guards the slot.
+    #[inline]
+    pub fn ledger_of<S: Placed>(&self, slot: &'static S) -> &'static Ledger {
+        slot.place().ledger().expect("published slots name a ledger")
+    }
+
+    /// The books of a ledger that is locked here.
+    #[inline]
+    pub fn books(&self, ledger: &'static Ledger) -> &Books {
+        assert!(self.has(ledger), "a ledger that is not locked");
+        // SAFETY: locked by us, and `&self` lets no `books_mut` happen meanwhile.
+        unsafe { &*ledger.books.get() }
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub fn books_mut(&mut self, ledger: &'static Ledger) -> &mut Books {
+        assert!(self.has(ledger), "a ledger that is not locked");
+        // SAFETY: locked by us, and `&mut self` lets no other reference be.
+        unsafe { &mut *ledger.books.get() }
+    }
+
+    /// Where a thing made now is made: the thread and its TN_HERE.
+    #[inline]
+    pub fn made(&self) -> Made {
+        Made { site: self.thread.site(), thread: self.thread.number() }
+    }
+
+    /// Marks the store as on its way back if nothing holds it.
+    #[inline]
+    fn settle(&mut self, ledger: &'static Ledger) {
+        let books = self.books(ledger);
+        debug_assert!(books.is_valid());
+        // A spent handle may outlive its store, and then names a ledger that is free or another's by now.
+        if books.is_free() && ledger.is_alive() {
+            self.bury(ledger);
+        }
+    }
+}
+
+impl Drop for Locked {
+    #[inline]
+    fn drop(&mut self) {
+        for ledger in &self.set {
+            ledger.lock.unlock();
+        }
+        self.inside = None;
+        if self.after.is_due() {
+            core::mem::take(&mut self.after).run(self.thread);
+        }
+    }
+}
+
+/// Locks the ledger of the handle `id` and gives its slot: of an array handle, a guard, a promise, a weak handle.
+#[inline]
+pub fn lock<S: Placed>(id: Id) -> Result<(Locked, &'static S)> {
+    let thread = thread::current();
+    loop {
+        let slot = Table::<S>::find(id)?;
+        // Published slots name a ledger; a slot that is recycled at this moment may name any, and is refused below.
+        let Some(ledger) = slot.place().ledger() else { continue };
+        let locked = Locked::one(thread, ledger);
+        if slot.head().is(id) && slot.place().ledger().is_some_and(|now| core::ptr::eq(now, ledger)) {
+            return Ok((locked, slot));
+        }
+    }
+}
+
+/// The ledger that guards the handle `id` of type `S` now, or STALE or KIND.
+pub fn ledger_of<S: Placed>(id: Id) -> Result<&'static Ledger> {
+    loop {
+        if let Some(ledger) = Table::<S>::find(id)?.place().ledger() {
+            return Ok(ledger);
+        }
+    }
+}
+
+/// Locks the ledgers of `n` handles; `ledger_of(i)` names that of the i-th. All, or the status that comes first in the order of
+/// checks, then by position.
+pub fn lock_all(n: usize, ledger_of: &dyn Fn(usize) -> Result<&'static Ledger>) -> Result<Locked> {
+    loop {
+        let mut set: SmallVec<[&'static Ledger; 4]> = SmallVec::new();
+        reserve(&mut set, n)?;
+        let mut worst: Option<(u8, usize)> = None;
+        for position in 0..n {
+            match ledger_of(position) {
+                Ok(ledger) => set.push(ledger),
+                Err(status) => {
+                    let rank = rank(status.code());
+                    if worst.is_none_or(|(least, _)| rank < least) {
+                        worst = Some((rank, position));
+                    }
+                }
+            }
+        }
+        if let Some((_, position)) = worst {
+            // Asked once more for its text; only another thread could make it differ.
+            ledger_of(position)?;
+            continue;
+        }
+        set.sort_unstable_by_key(|ledger| core::ptr::from_ref(*ledger) as usize);
+        set.dedup_by_key(|ledger| core::ptr::from_ref(*ledger));
+        let locked = Locked::new(thread::current(), set);
+        if (0..n).all(|position| ledger_of(position).is_ok_and(|ledger| locked.has(ledger))) {
+            return Ok(locked);
+        }
+    }
+}
+
+/// Locks a ledger found by an address; None if its store is gone.
+pub fn lock_tag(tag: u64) -> Option<(Locked, &'static Ledger)> {
+    let ledger = Ledger::of_tag(tag)?;
+    let locked = Locked::one(thread::current(), ledger);
+    let there = ledger.tag() == tag && ledger.is_alive();
+    there.then_some((locked, ledger))
+}
+
+/// Room for `more` elements, or TN_ERR_NO_HOST_MEMORY.
+pub fn reserve<A: smallvec::Array>(vector: &mut SmallVec<A>, more: usize) -> Result<()> {
+    vector.try_reserve(more).map_err(|_| {
+        fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {more} entries of bookkeeping"))
+    })
+}
+
+/// The slot of a handle, without a lock: for checks that come before those of its state.
+pub fn find<S: Slot>(id: Id) -> Result<&'static S> {
+    Table::<S>::find(id)
+}
+
+/// Whether the handle is out but spent: a destructed array, a used-up promise.
+pub fn is_spent<S: Slot>(slot: &'static S) -> bool {
+    slot.head().state() == State::Spent
+}

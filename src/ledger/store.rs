@@ -1,0 +1,530 @@
+//! Where a store's bytes come from, how they go back, and the release callbacks of imports.
+//!
+//! Nothing here calls back or frees under a lock: what ends is chained through its own slots into [`After`], which `Locked` works
+//! off when it has unlocked. So no end of anything needs memory.
+
+use super::claim::{Claim, Root};
+use super::promise::Weak;
+use super::{Books, Ledger, Locked, Made, Place, Placed, Spare};
+use crate::error::Result;
+use crate::pool::Pool;
+use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::thread::{self, ColdLock, Thread};
+use crate::types::*;
+use core::ffi::c_void;
+
+/// Where the bytes of a store come from.
+pub enum Backing {
+    /// A store of no bytes.
+    None,
+    /// A block of a pool, with the bytes that were asked for.
+    Pool(&'static Pool, i64),
+    /// Foreign memory that was taken, or a mapped file: goes back when the store ends.
+    Taken(&'static Lease),
+    /// Foreign memory that is lent: its leases have the callbacks.
+    Lent,
+}
+
+/// How foreign bytes go back.
+#[derive(Clone, Copy)]
+pub enum Release {
+    /// Nothing to do.
+    None,
+    /// The caller's callback.
+    Call(unsafe extern "C" fn(*mut c_void), usize),
+    /// A mapping of this library's: address and bytes.
+    Unmap(usize, usize),
+}
+
+/// A release with what keeps it from running, in a slot: of a TN_BORROW import the claims that descend from it, of a taken store the
+/// store.
+pub struct Lease {
+    head: Head,
+    place: Place<LeaseBody>,
+}
+
+/// What a lease's ledger guards.
+pub struct LeaseBody {
+    /// Next of the ledger's leases, of a chain of ended ones, or of the queue.
+    next: Option<&'static Lease>,
+    previous: Option<&'static Lease>,
+    release: Release,
+    /// Waits for `run_releases` in place of running where it ends.
+    queued: bool,
+    /// The bytes may be destroyed: the store is not FOREIGN for it.
+    may_overwrite: bool,
+    /// Slots that descend from it.
+    users: u32,
+    /// The range of the import.
+    start: i64,
+    end: i64,
+    made: Made,
+    /// Forks before it was made: a child does not call what its parent registered.
+    forks: u32,
+}
+
+impl Slot for Lease {
+    const KIND: Kind = Kind::Lease;
+    fn new(head: Head) -> Lease {
+        let body = LeaseBody {
+            next: None,
+            previous: None,
+            release: Release::None,
+            queued: false,
+            may_overwrite: false,
+            users: 0,
+            start: 0,
+            end: 0,
+            made: Made::default(),
+            forks: 0,
+        };
+        Lease { head, place: Place::new(body) }
+    }
+    fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+impl Placed for Lease {
+    type Body = LeaseBody;
+    fn place(&self) -> &Place<LeaseBody> {
+        &self.place
+    }
+}
+
+impl Lease {
+    /// Names this use of the slot: a weak handle compares it.
+    pub fn epoch(&self) -> u32 {
+        self.head.epoch()
+    }
+
+    /// Runs or queues the release; the lease is in no list any more. Under no lock.
+    fn end(&'static self, thread: &'static Thread) {
+        // SAFETY: ended and in no list: ours alone.
+        let body = unsafe { self.place.own() };
+        if body.queued {
+            let mut queue = QUEUE.lock();
+            body.next = None;
+            match queue.last.replace(self) {
+                // SAFETY: queued leases are the queue's, which we have locked.
+                Some(last) => unsafe { last.place.own() }.next = Some(self),
+                None => queue.first = Some(self),
+            }
+            queue.count += 1;
+            queue.bytes += (body.end - body.start) as u64;
+            return;
+        }
+        self.run(thread);
+    }
+
+    /// Runs the release and gives the slot back.
+    fn run(&'static self, thread: &'static Thread) {
+        // SAFETY: ended and in no list: ours alone.
+        let body = unsafe { self.place.own() };
+        let (release, forks) = (body.release, body.forks);
+        body.release = Release::None;
+        Table::free(thread, self);
+        match release {
+            Release::None => {}
+            Release::Call(callback, context) => {
+                if forks == thread::forks() {
+                    // SAFETY: the caller of the import promised that the callback may run once, on any thread.
+                    unsafe { callback(context as *mut c_void) };
+                }
+            }
+            // SAFETY: the mapping was made for this store, and nothing holds its bytes any more.
+            Release::Unmap(address, bytes) => unsafe { crate::sys::file::unmap(address, bytes) },
+        }
+    }
+}
+
+/// A taken lease slot that is nobody's yet.
+pub struct SpareLease {
+    lease: &'static Lease,
+    thread: &'static Thread,
+    used: bool,
+}
+
+impl SpareLease {
+    /// Takes a slot and sets what its release will be; outside of locks.
+    pub fn take(
+        thread: &'static Thread,
+        release: Release,
+        queued: bool,
+        may_overwrite: bool,
+        range: (i64, i64),
+    ) -> Result<SpareLease> {
+        let lease: &'static Lease = Table::take(thread)?;
+        // SAFETY: taken, in no list: ours alone.
+        *unsafe { lease.place.own() } = LeaseBody {
+            next: None,
+            previous: None,
+            release,
+            queued,
+            may_overwrite,
+            users: 0,
+            start: range.0,
+            end: range.1,
+            made: Made { site: thread.site(), thread: thread.number() },
+            forks: thread::forks(),
+        };
+        Ok(SpareLease { lease, thread, used: false })
+    }
+
+    /// The bytes were copied: the release runs, or is queued, now. Under no lock.
+    pub fn end_now(mut self) {
+        self.used = true;
+        self.lease.head.set_state(State::Kept);
+        self.lease.end(self.thread);
+    }
+
+    fn into_lease(mut self) -> &'static Lease {
+        self.used = true;
+        self.lease.head.set_state(State::Kept);
+        self.lease
+    }
+}
+
+impl Drop for SpareLease {
+    /// An import that failed: nothing is called.
+    fn drop(&mut self) {
+        if !self.used {
+            Table::free(self.thread, self.lease);
+        }
+    }
+}
+
+/// What a new store is like.
+pub struct Create {
+    /// Where the bytes live.
+    pub device: tn_device,
+    /// First byte, 0 for none.
+    pub start: i64,
+    /// How many.
+    pub bytes: i64,
+    /// The memory must not be written.
+    pub readonly: bool,
+    /// A mapped file.
+    pub mapped: bool,
+    /// Where they come from.
+    pub from: From,
+}
+
+/// Where a new store's bytes come from.
+pub enum From {
+    /// A store of no bytes.
+    Nothing,
+    /// A pool's block, with the bytes asked for.
+    Pool(&'static Pool, i64),
+    /// Foreign memory that is the store's own.
+    Taken(SpareLease),
+    /// Foreign memory that is lent.
+    Lent(SpareLease),
+}
+
+/// A taken ledger slot that is nobody's yet.
+pub struct SpareLedger {
+    ledger: &'static Ledger,
+    thread: &'static Thread,
+    used: bool,
+}
+
+impl SpareLedger {
+    /// Takes a slot; outside of locks.
+    #[inline]
+    pub fn take(thread: &'static Thread) -> Result<SpareLedger> {
+        Ok(SpareLedger { ledger: Table::take(thread)?, thread, used: false })
+    }
+    /// What the pool's block will carry as its owner.
+    #[inline]
+    pub fn tag(&self) -> u64 {
+        self.ledger.tag()
+    }
+}
+
+impl Drop for SpareLedger {
+    fn drop(&mut self) {
+        if !self.used {
+            Table::free(self.thread, self.ledger);
+        }
+    }
+}
+
+/// Makes a store with one claim. Its layout's addresses are set already. Returns it still locked, so that whoever needs more than the
+/// handle can go on; the handle is out.
+#[inline]
+pub fn create(mut spare: SpareLedger, what: Create, claim: Spare) -> (Locked, &'static Ledger, Id) {
+    spare.used = true;
+    let ledger = spare.ledger;
+    let mut locked = Locked::one(spare.thread, ledger);
+    let (backing, lease) = match what.from {
+        From::Nothing => (Backing::None, None),
+        From::Pool(pool, requested) => (Backing::Pool(pool, requested), None),
+        From::Taken(lease) => (Backing::Taken(lease.into_lease()), None),
+        From::Lent(lease) => (Backing::Lent, Some(lease.into_lease())),
+    };
+    let epoch = locked.books(ledger).epoch;
+    *locked.books_mut(ledger) = Books {
+        device: what.device,
+        start: what.start,
+        bytes: what.bytes,
+        readonly: what.readonly,
+        mapped: what.mapped,
+        backing,
+        epoch,
+        ..Books::EMPTY
+    };
+    if let Some(lease) = lease {
+        locked.open_lease(ledger, lease);
+    }
+    ledger.head.set_state(State::Kept);
+    let id = locked.add_claim(ledger, claim, lease);
+    (locked, ledger, id)
+}
+
+impl Locked {
+    fn open_lease(&mut self, ledger: &'static Ledger, lease: &'static Lease) {
+        lease.place.set_ledger(ledger);
+        let first = self.books(ledger).lease_list;
+        let body = self.get_mut(lease);
+        body.next = first;
+        body.previous = None;
+        let lent = !body.may_overwrite;
+        if let Some(first) = first {
+            self.get_mut(first).previous = Some(lease);
+        }
+        let books = self.books_mut(ledger);
+        books.lease_list = Some(lease);
+        books.leases += 1;
+        books.lent += u32::from(lent);
+    }
+
+    /// An import of bytes of this store: one more claim on it, which holds the lease. A lent store grows to the lease's range.
+    pub fn join(&mut self, ledger: &'static Ledger, lease: SpareLease, claim: Spare) -> Id {
+        let lease = lease.into_lease();
+        self.open_lease(ledger, lease);
+        let (start, end) = {
+            let body = self.get(lease);
+            (body.start, body.end)
+        };
+        let books = self.books_mut(ledger);
+        if matches!(books.backing, Backing::Lent) {
+            let last = end.max(books.start + books.bytes);
+            books.start = books.start.min(start);
+            books.bytes = last - books.start;
+        }
+        self.add_claim(ledger, claim, Some(lease))
+    }
+
+    #[inline]
+    pub(super) fn hold_lease(&mut self, lease: &'static Lease) {
+        self.get_mut(lease).users += 1;
+    }
+
+    /// The claim does not descend from its import any more; the last one ends the lease.
+    pub(super) fn drop_lease(&mut self, claim: &'static Claim) {
+        let Some(lease) = self.get_mut(claim).lease.take() else { return };
+        let body = self.get_mut(lease);
+        body.users -= 1;
+        if body.users > 0 {
+            return;
+        }
+        let (previous, next, lent) = (body.previous, body.next, !body.may_overwrite);
+        let ledger = self.ledger_of(lease);
+        match previous {
+            Some(previous) => self.get_mut(previous).next = next,
+            None => self.books_mut(ledger).lease_list = next,
+        }
+        if let Some(next) = next {
+            self.get_mut(next).previous = previous;
+        }
+        let books = self.books_mut(ledger);
+        books.leases -= 1;
+        books.lent -= u32::from(lent);
+        if matches!(books.backing, Backing::Lent) {
+            self.shrink(ledger);
+        }
+        lease.head.make_stale(State::Kept);
+        self.after.add_lease(lease);
+    }
+
+    /// A lent store is the span of its open leases.
+    fn shrink(&mut self, ledger: &'static Ledger) {
+        let mut at = self.books(ledger).lease_list;
+        let mut span: Option<(i64, i64)> = None;
+        while let Some(lease) = at {
+            let body = self.get(lease);
+            let (start, end) = span.unwrap_or((body.start, body.end));
+            span = Some((start.min(body.start), end.max(body.end)));
+            at = body.next;
+        }
+        if let Some((start, end)) = span {
+            let books = self.books_mut(ledger);
+            books.start = start;
+            books.bytes = end - start;
+        }
+    }
+
+    /// The store is free: notes that its bytes go back once nothing is locked.
+    pub(super) fn bury(&mut self, ledger: &'static Ledger) {
+        self.note_held(ledger, false);
+        while let Some(poison) = self.first_poison(ledger) {
+            self.unpoison(poison);
+        }
+        ledger.head.set_state(State::Spent);
+        self.books_mut(ledger).next_dead = self.after.dead;
+        self.after.dead = Some(ledger);
+    }
+
+    /// Whether the pool's statistics count the store as held without a claim.
+    pub(super) fn note_held(&mut self, ledger: &'static Ledger, held: bool) {
+        let books = self.books_mut(ledger);
+        let Backing::Pool(pool, requested) = books.backing else { return };
+        let now = if held { requested } else { 0 };
+        if books.held != now {
+            pool.add_held(now - books.held);
+            books.held = now;
+        }
+    }
+
+    /// Unlocks and locks again nothing: the pool whose block the store is, if it is one.
+    pub fn pool(&self, ledger: &'static Ledger) -> Option<&'static Pool> {
+        match self.books(ledger).backing {
+            Backing::Pool(pool, _) => Some(pool),
+            _ => None,
+        }
+    }
+}
+
+/// What a locked section leaves to be done after unlocking, chained through the slots that it is about.
+#[derive(Default)]
+pub(super) struct After {
+    pub(super) claims: Option<&'static Claim>,
+    pub(super) roots: Option<&'static Root>,
+    pub(super) weaks: Option<&'static Weak>,
+    pub(super) dead: Option<&'static Ledger>,
+    first_lease: Option<&'static Lease>,
+    last_lease: Option<&'static Lease>,
+}
+
+impl After {
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
+        self.claims.is_some()
+            || self.roots.is_some()
+            || self.weaks.is_some()
+            || self.dead.is_some()
+            || self.first_lease.is_some()
+    }
+
+    fn add_lease(&mut self, lease: &'static Lease) {
+        // SAFETY: just unlinked from its ledger, whose lock we still hold: ours alone.
+        unsafe { lease.place.own() }.next = None;
+        match self.last_lease.replace(lease) {
+            // SAFETY: in our own chain.
+            Some(last) => unsafe { last.place.own() }.next = Some(lease),
+            None => self.first_lease = Some(lease),
+        }
+    }
+
+    /// Does it. Callbacks come last, so that what they see is whole.
+    pub(super) fn run(self, thread: &'static Thread) {
+        let mut at = self.claims;
+        while let Some(claim) = at {
+            // SAFETY: collected: no handle, in no list of a ledger.
+            at = unsafe { claim.place().own() }.next.take();
+            claim.reset(thread);
+        }
+        let mut at = self.roots;
+        while let Some(root) = at {
+            // SAFETY: no claim uses it any more.
+            at = unsafe { root.place().own() }.next.take();
+            root.reset(thread);
+        }
+        let mut at = self.weaks;
+        while let Some(weak) = at {
+            at = weak.reset(thread);
+        }
+        let mut taken: Option<&'static Lease> = None;
+        let mut at = self.dead;
+        while let Some(ledger) = at {
+            // The lock, not ownership: a stale weak handle may be looking at the books at this moment.
+            let mut locked = Locked::one(thread, ledger);
+            let books = locked.books_mut(ledger);
+            at = books.next_dead.take();
+            let backing = core::mem::replace(&mut books.backing, Backing::None);
+            let start = books.start;
+            drop(locked);
+            match backing {
+                Backing::None => {}
+                Backing::Pool(pool, _) => pool.free_store(start as usize),
+                Backing::Taken(lease) => {
+                    crate::atlas::forget(ledger);
+                    // SAFETY: the store's alone, which is gone.
+                    unsafe { lease.place.own() }.next = taken.replace(lease);
+                }
+                Backing::Lent => crate::atlas::forget(ledger),
+            }
+            Table::free(thread, ledger);
+        }
+        let mut at = self.first_lease;
+        while let Some(lease) = at {
+            // SAFETY: in our own chain.
+            at = unsafe { lease.place.own() }.next.take();
+            lease.end(thread);
+        }
+        while let Some(lease) = taken {
+            // SAFETY: in our own chain.
+            taken = unsafe { lease.place.own() }.next.take();
+            lease.end(thread);
+        }
+    }
+}
+
+/// Releases that wait for [`run_releases`], in the order of their ends.
+struct Queue {
+    first: Option<&'static Lease>,
+    last: Option<&'static Lease>,
+    count: u64,
+    bytes: u64,
+}
+
+static QUEUE: ColdLock<Queue> = ColdLock::new(Queue { first: None, last: None, count: 0, bytes: 0 });
+
+/// Number and bytes of the imports whose release is queued.
+pub fn queued() -> (u64, u64) {
+    let queue = QUEUE.lock();
+    (queue.count, queue.bytes)
+}
+
+/// Calls `visit` with bytes and origin of each queued release, under the queue's lock.
+pub fn each_queued(mut visit: impl FnMut(u64, Made)) {
+    let queue = QUEUE.lock();
+    let mut at = queue.first;
+    while let Some(lease) = at {
+        // SAFETY: queued leases are the queue's, which we have locked.
+        let body = unsafe { lease.place.own() };
+        visit((body.end - body.start) as u64, body.made);
+        at = body.next;
+    }
+}
+
+/// Runs the releases that are queued now, on this thread, in their order; what they queue in turn waits for the next call.
+pub fn run_releases() -> usize {
+    let thread = thread::current();
+    let mut at = {
+        let mut queue = QUEUE.lock();
+        queue.count = 0;
+        queue.bytes = 0;
+        queue.last = None;
+        queue.first.take()
+    };
+    let mut ran = 0;
+    while let Some(lease) = at {
+        // SAFETY: taken off the queue: ours alone.
+        at = unsafe { lease.place.own() }.next.take();
+        lease.run(thread);
+        ran += 1;
+    }
+    ran
+}
