@@ -10,4 +10,12 @@ pub mod error;
 
 pub mod boundary;
 
+pub mod arith;
+
+pub mod dtype;
+
+pub mod layout;
+
+pub mod region;
+
 pub mod ffi;
