@@ -5,8 +5,8 @@
 //! but for its base.
 //!
 //! Contract: pure. A layout that exists is valid ([`Layout::is_valid`]): at most 64 axes, no negative length, its dense size
-//! (zeros counted as 1) and, if it has an element, its first and last byte fit in i64. So what only looks at a layout needs no
-//! overflow check. Up to 4 axes lie inline; with more, lack of memory is TN_ERR_NO_HOST_MEMORY. Knows no bytes, no store.
+//! (zeros counted as 1) and, if it has an element, the positions of its first and last byte and their distance fit in i64. So
+//! what only looks at a layout needs no overflow check. Up to 4 axes lie inline; with more, lack of memory is TN_ERR_NO_HOST_MEMORY. Knows no bytes, no store.
 //! `view` and `reshape` make views, `nest` looks at how strides nest, `call` checks what a call's arguments show alone, `parts`
 //! cuts an axis. Tests: tests/layout.rs.
 #![forbid(unsafe_code)]
@@ -329,7 +329,7 @@ fn negative(shape: &[i64], axis: usize) -> Status {
     fail(TN_ERR_SHAPE, format_args!("length {length} of axis {axis} is negative; lengths go from 0 up"))
 }
 
-/// Lowest byte, and end of the highest element; `None` if one of them is outside i64. No length may be 0.
+/// Lowest byte, and end of the highest element; `None` if one of them, or their distance, is outside i64. No length may be 0.
 fn reach(shape: &[i64], strides: &[i64], item: i64, offset: i64) -> Option<(i64, i64)> {
     let (mut below, mut above) = (0i64, item);
     for (&length, &stride) in shape.iter().zip(strides) {
@@ -337,6 +337,7 @@ fn reach(shape: &[i64], strides: &[i64], item: i64, offset: i64) -> Option<(i64,
         let side = if reach < 0 { &mut below } else { &mut above };
         *side = side.checked_add(reach)?;
     }
+    above.checked_sub(below)?; // so that distances within the layout fit too
     Some((offset.checked_add(below)?, offset.checked_add(above)?))
 }
 

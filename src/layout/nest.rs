@@ -56,7 +56,7 @@ impl Nest {
             if !fits(step, reach) {
                 return false;
             }
-            // At most 2^64 - 1: both sides of a valid layout fit in i64. In an empty one the sum may be anything.
+            // Below 2^63 in a layout with an element; in an empty one the sum may be anything.
             reach = reach.wrapping_add((layout.shape()[axis] as u64 - 1).wrapping_mul(step));
         }
         true
