@@ -10,11 +10,19 @@ pub mod error;
 
 pub mod boundary;
 
+pub mod arith;
+
 pub mod names;
 
 pub mod sys;
 
 pub mod thread;
+
+pub mod dtype;
+
+pub mod layout;
+
+pub mod region;
 
 pub mod slots;
 

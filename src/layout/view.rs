@@ -1,0 +1,452 @@
+//! Views: another layout over some of the same elements.
+//!
+//! Contract: pure, O(ndim), exact. Within one view the checks come in the order COUNT, DUPLICATE, DTYPE, LIMIT, SHAPE, RANGE,
+//! LAYOUT; what the arguments show alone is checked in `call`. What would leave i64 is TN_ERR_LIMIT: that can only happen
+//! with strides that touch no element, of an empty layout or of an axis of length 1. The bytes of a view lie within those of its
+//! source; an empty result never moves past the end.
+#![forbid(unsafe_code)]
+
+use super::{Layout, NONE, Order, Tuple, blank, checked_size, too_many_axes};
+use crate::dtype::Dtype;
+use crate::error::{Result, Status, fail};
+use crate::types::*;
+
+impl Layout {
+    /// All axes reversed (LA-6).
+    #[inline]
+    pub fn transpose(&self) -> Result<Layout> {
+        let n = self.ndim();
+        let mut dims = blank(n)?;
+        let (shape, strides) = dims.split_at_mut(n);
+        for (axis, (length, stride)) in self.axes().rev().enumerate() {
+            shape[axis] = length;
+            strides[axis] = stride;
+        }
+        Ok(Layout { offset: self.offset, dtype: self.dtype, dims })
+    }
+
+    /// Axis i of the result is axis `axes[i]`; negative ones count from the end (LA-6).
+    #[inline]
+    pub fn permute(&self, axes: &[i32]) -> Result<Layout> {
+        let n = self.ndim();
+        if axes.len() != n {
+            return Err(fail(
+                TN_ERR_COUNT,
+                format_args!("{} axes given, the array has {n}; name each axis once", axes.len()),
+            ));
+        }
+        let mut dims = blank(n)?;
+        let (shape, strides) = dims.split_at_mut(n);
+        let mut seen = 0u64;
+        for (place, &axis) in axes.iter().enumerate() {
+            let from = wrap(axis, n);
+            if from >= n || seen >> from & 1 != 0 {
+                return Err(self.wrong_axes(axes));
+            }
+            seen |= 1 << from;
+            shape[place] = self.shape()[from];
+            strides[place] = self.strides()[from];
+        }
+        Ok(Layout { offset: self.offset, dtype: self.dtype, dims })
+    }
+
+    /// The first axes cut as Python does, the others whole (LA-7, LA-8).
+    #[inline]
+    pub fn slice(&self, specs: &[tn_slice_spec]) -> Result<Layout> {
+        if specs.len() > self.ndim() {
+            return Err(fail(
+                TN_ERR_COUNT,
+                format_args!("{} slices for {} axes; give at most one per axis", specs.len(), self.ndim()),
+            ));
+        }
+        super::check_slices(specs)?;
+        let mut view = self.try_clone()?;
+        for (axis, spec) in specs.iter().enumerate() {
+            let (start, length, step) = cut(spec, self.shape()[axis]);
+            view.cut(axis, start, length, step)?;
+        }
+        Ok(view)
+    }
+
+    /// Without `axis`, at `index` of it; a negative one counts from the end (LA-9).
+    #[inline]
+    pub fn index(&self, axis: i32, index: i64) -> Result<Layout> {
+        let axis = self.axis(axis)?;
+        let (length, stride) = (self.shape()[axis], self.strides()[axis]);
+        let at = if index < 0 { index + length } else { index };
+        if at < 0 || at >= length {
+            return Err(outside(axis, index, length));
+        }
+        let Some(offset) = at.checked_mul(stride).and_then(|moved| self.offset.checked_add(moved)) else {
+            return Err(overflow("the offset"));
+        };
+        let mut view = self.without(1 << axis, self.ndim() - 1)?;
+        view.offset = offset;
+        Ok(view)
+    }
+
+    /// Without the named axes, which must have length 1; `None`: without all of length 1 (LA-10).
+    #[inline]
+    pub fn squeeze(&self, axes: Option<&[i32]>) -> Result<Layout> {
+        let n = self.ndim();
+        let mut removed = 0u64;
+        match axes {
+            None => {
+                for (axis, &length) in self.shape().iter().enumerate() {
+                    removed |= ((length == 1) as u64) << axis;
+                }
+            }
+            Some(axes) => {
+                for &axis in axes {
+                    let at = wrap(axis, n);
+                    if at >= n || removed >> at & 1 != 0 || self.shape()[at] != 1 {
+                        return Err(self.cannot_squeeze(axes));
+                    }
+                    removed |= 1 << at;
+                }
+            }
+        }
+        self.without(removed, n - removed.count_ones() as usize)
+    }
+
+    /// A new axis of length 1 before `axis`; -1: after the last (LA-11).
+    #[inline]
+    pub fn expand(&self, axis: i32) -> Result<Layout> {
+        let n = self.ndim();
+        if n == TN_MAX_NDIM {
+            return Err(too_many_axes(n + 1));
+        }
+        let at = wrap(axis, n + 1);
+        if at > n {
+            return Err(no_axis(axis, n + 1));
+        }
+        let stride = self.stride_before(at)?;
+        let mut dims = blank(n + 1)?;
+        let (shape, strides) = dims.split_at_mut(n + 1);
+        for (axis, (old_length, old_stride)) in self.axes().enumerate() {
+            let to = axis + (axis >= at) as usize;
+            shape[to] = old_length;
+            strides[to] = old_stride;
+        }
+        shape[at] = 1;
+        strides[at] = stride;
+        Ok(Layout { offset: self.offset, dtype: self.dtype, dims })
+    }
+
+    /// Stretched to `shape`, aligned at the last axis: length 1 becomes n with stride 0 (LA-12). New axes in front have stride
+    /// 0, or where their length is 1 the stride that [`Layout::expand`] gives, which no consumer takes for a broadcast.
+    #[inline]
+    pub fn broadcast(&self, shape: &[i64]) -> Result<Layout> {
+        checked_size(self.dtype, shape)?;
+        let (n, m) = (self.ndim(), shape.len());
+        if m < n {
+            return Err(self.cannot_broadcast(shape));
+        }
+        let in_front = m - n;
+        let mut dims = blank(m)?;
+        let (lengths, strides) = dims.split_at_mut(m);
+        for axis in 0..m {
+            lengths[axis] = shape[axis];
+            strides[axis] = if axis < in_front {
+                if shape[axis] == 1 { self.stride_before(0)? } else { 0 }
+            } else if self.shape()[axis - in_front] == shape[axis] {
+                self.strides()[axis - in_front]
+            } else if self.shape()[axis - in_front] == 1 {
+                0
+            } else {
+                return Err(self.cannot_broadcast(shape));
+            };
+        }
+        Ok(Layout { offset: self.offset, dtype: self.dtype, dims })
+    }
+
+    /// `length` indices of `axis` from `start` on: what chunks and splits are made of.
+    #[inline]
+    pub fn part(&self, axis: usize, start: i64, length: i64) -> Result<Layout> {
+        let within = axis < self.ndim() && start >= 0 && length >= 0;
+        if !within || start > self.shape()[axis] || length > self.shape()[axis] - start {
+            return Err(fail(
+                TN_ERR_RANGE,
+                format_args!("part {start} to {start} + {length} of axis {axis} lies outside shape {}", Tuple(self.shape())),
+            ));
+        }
+        let mut view = self.try_clone()?;
+        view.cut(axis, start, length, 1)?;
+        Ok(view)
+    }
+
+    /// The same bytes as elements of another type (LA-18, LA-19). Counts on an offset that is an address, or one from a base
+    /// that is aligned for every type.
+    #[inline]
+    pub fn view_dtype(&self, dtype: Dtype) -> Result<Layout> {
+        if dtype == Dtype::BOOL && self.dtype != Dtype::BOOL {
+            return Err(fail(
+                TN_ERR_DTYPE,
+                format_args!("{} cannot be seen as bool: a byte may be neither 0 nor 1; compare into a new array", self.dtype.name()),
+            ));
+        }
+        let mut view = self.try_clone()?;
+        view.dtype = dtype;
+        let (old, new) = (self.item(), dtype.item());
+        if old != new {
+            let Some(last) = self.ndim().checked_sub(1) else {
+                return Err(no_last_axis(self.dtype, dtype));
+            };
+            let (length, stride) = (self.shape()[last], self.strides()[last]);
+            let bytes = length * old; // at most the layout's dense size
+            if bytes % new != 0 {
+                return Err(indivisible(bytes, dtype));
+            }
+            view.dims[last] = bytes / new;
+            if length == 0 {
+                checked_size(dtype, view.shape())?; // the only length that counted as 1 old element, and as 1 new one now
+            }
+            if length > 1 && stride != old {
+                return Err(fail(
+                    TN_ERR_LAYOUT,
+                    format_args!(
+                        "the last axis has stride {stride}, so its {} elements of {old} bytes do not lie side by side; \
+                         make a copy first",
+                        self.dtype.name()
+                    ),
+                ));
+            }
+            let ndim = self.ndim();
+            view.dims[ndim + last] = new;
+        }
+        if view.is_aligned() { Ok(view) } else { Err(misaligned(&view)) }
+    }
+
+    /// A fresh dense layout of the same shape and type, at offset 0. K: the axes keep the order of the |strides|; a broadcast
+    /// gives C (AR-7).
+    pub fn like(&self, order: Order) -> Result<Layout> {
+        let order = self.resolve(order);
+        if order != Order::K || self.stretched() {
+            return Layout::contiguous(self.dtype, self.shape(), if order == Order::K { Order::C } else { order }, 0);
+        }
+        let n = self.ndim();
+        let mut order = [0u8; TN_MAX_NDIM];
+        for (axis, &stride) in self.strides().iter().enumerate() {
+            let mut place = axis;
+            while place > 0 && self.strides()[order[place - 1] as usize].unsigned_abs() < stride.unsigned_abs() {
+                order[place] = order[place - 1];
+                place -= 1;
+            }
+            order[place] = axis as u8;
+        }
+        let mut view = self.try_clone()?;
+        view.offset = 0;
+        let mut stride = self.item();
+        for &axis in order[..n].iter().rev() {
+            view.dims[n + axis as usize] = stride;
+            stride *= self.shape()[axis as usize].max(1); // within the dense size
+        }
+        Ok(view)
+    }
+
+    /// `axis` from 0 up, a negative one counted from the end; TN_ERR_RANGE if there is none.
+    #[inline]
+    pub fn axis(&self, axis: i32) -> Result<usize> {
+        let at = wrap(axis, self.ndim());
+        if at < self.ndim() { Ok(at) } else { Err(no_axis(axis, self.ndim())) }
+    }
+
+    /// The order that A means here; the others mean themselves.
+    #[inline]
+    pub(super) fn resolve(&self, order: Order) -> Order {
+        match order {
+            Order::A if self.is_f() && !self.is_c() => Order::F,
+            Order::A => Order::C,
+            order => order,
+        }
+    }
+
+    /// The stride of an axis of length 1 that stands before axis `at`: what one step over that axis would be.
+    #[inline]
+    fn stride_before(&self, at: usize) -> Result<i64> {
+        if at == self.ndim() {
+            return Ok(self.item());
+        }
+        self.strides()[at].checked_mul(self.shape()[at].max(1)).ok_or_else(|| overflow("the stride of the new axis"))
+    }
+
+    /// Keeps `length` indices of an axis: `start`, `start + step`, ... The caller has checked that they are there.
+    #[inline]
+    fn cut(&mut self, axis: usize, start: i64, length: i64, step: i64) -> Result<()> {
+        let n = self.ndim();
+        let stride = self.dims[n + axis];
+        self.dims[axis] = length;
+        if length == 0 {
+            return Ok(()); // stays where it is: never a pointer past the end (LA-8)
+        }
+        let Some(offset) = start.checked_mul(stride).and_then(|moved| self.offset.checked_add(moved)) else {
+            return Err(overflow("the offset"));
+        };
+        self.offset = offset;
+        if length > 1 {
+            let Some(stride) = stride.checked_mul(step) else {
+                return Err(overflow("a stride"));
+            };
+            self.dims[n + axis] = stride;
+        }
+        Ok(())
+    }
+
+    /// The `left` axes that are not in the bit set `removed`.
+    #[inline]
+    fn without(&self, removed: u64, left: usize) -> Result<Layout> {
+        let mut dims = blank(left)?;
+        let (shape, strides) = dims.split_at_mut(left);
+        let mut to = 0;
+        for (axis, (length, stride)) in self.axes().enumerate() {
+            if removed >> axis & 1 == 0 {
+                shape[to] = length;
+                strides[to] = stride;
+                to += 1;
+            }
+        }
+        Ok(Layout { offset: self.offset, dtype: self.dtype, dims })
+    }
+
+    /// Why `axes` is no permutation: DUPLICATE before RANGE.
+    #[cold]
+    fn wrong_axes(&self, axes: &[i32]) -> Status {
+        let n = self.ndim();
+        if let Some(axis) = doubled(axes, n) {
+            return fail(TN_ERR_DUPLICATE, format_args!("axis {axis} stands twice in {}; name each axis once", Tuple(axes)));
+        }
+        let axis = axes.iter().copied().find(|&axis| wrap(axis, n) >= n).unwrap_or(0);
+        no_axis(axis, n)
+    }
+
+    /// Why `axes` cannot be removed: DUPLICATE before SHAPE before RANGE.
+    #[cold]
+    fn cannot_squeeze(&self, axes: &[i32]) -> Status {
+        let n = self.ndim();
+        if let Some(axis) = doubled(axes, n) {
+            return fail(TN_ERR_DUPLICATE, format_args!("axis {axis} stands twice in {}; name each axis once", Tuple(axes)));
+        }
+        for &axis in axes {
+            let at = wrap(axis, n);
+            if at < n && self.shape()[at] != 1 {
+                let length = self.shape()[at];
+                return fail(
+                    TN_ERR_SHAPE,
+                    format_args!("axis {axis} has length {length}, only axes of length 1 can be removed; use tn_array_index"),
+                );
+            }
+        }
+        let axis = axes.iter().copied().find(|&axis| wrap(axis, n) >= n).unwrap_or(0);
+        no_axis(axis, n)
+    }
+
+    #[cold]
+    fn cannot_broadcast(&self, shape: &[i64]) -> Status {
+        fail(
+            TN_ERR_SHAPE,
+            format_args!(
+                "shape {} does not broadcast to {}: aligned at the last axis, each length must be the same or 1",
+                Tuple(self.shape()),
+                Tuple(shape)
+            ),
+        )
+    }
+}
+
+/// `axis` counted from the end where it is negative; `n` or more where there is no such axis.
+#[inline]
+fn wrap(axis: i32, n: usize) -> usize {
+    // A number below -n stays negative, and so becomes huge.
+    (if axis < 0 { axis as i64 + n as i64 } else { axis as i64 }) as usize
+}
+
+/// An axis that is named twice, also in two spellings, also outside the range.
+fn doubled(axes: &[i32], n: usize) -> Option<i32> {
+    let twice = |i: usize| axes[..i].iter().any(|&before| wrap(before, n) == wrap(axes[i], n));
+    (0..axes.len()).find(|&i| twice(i)).map(|i| axes[i])
+}
+
+/// First index, number of indices and step of a slice of an axis of length `n`, as Python's `slice.indices`; the step is not 0.
+#[inline]
+fn cut(spec: &tn_slice_spec, n: i64) -> (i64, i64, i64) {
+    let step = if spec.step == NONE { 1 } else { spec.step };
+    // Where a bound may lie: one past the last index in the direction of the step at most.
+    let (low, high) = if step < 0 { (-1, n - 1) } else { (0, n) };
+    let bound = |bound: i64, absent: i64| match bound {
+        NONE => absent,
+        _ if bound < 0 => (bound + n).max(low),
+        _ => bound.min(high),
+    };
+    if step < 0 {
+        let (start, stop) = (bound(spec.start, high), bound(spec.stop, low));
+        let length = if stop < start { (start - stop - 1) / -step + 1 } else { 0 };
+        (start, length, step)
+    } else {
+        let (start, stop) = (bound(spec.start, low), bound(spec.stop, high));
+        let length = if start >= stop {
+            0
+        } else if step == 1 {
+            stop - start
+        } else {
+            (stop - start - 1) / step + 1
+        };
+        (start, length, step)
+    }
+}
+
+#[cold]
+fn no_axis(axis: i32, n: usize) -> Status {
+    if n == 0 {
+        return fail(TN_ERR_RANGE, format_args!("axis {axis} is not there: the array has no axes"));
+    }
+    fail(TN_ERR_RANGE, format_args!("axis {axis} is not there; axes go from -{n} to {}", n - 1))
+}
+
+#[cold]
+fn outside(axis: usize, index: i64, length: i64) -> Status {
+    if length == 0 {
+        return fail(TN_ERR_RANGE, format_args!("index {index} is outside axis {axis}, which has length 0"));
+    }
+    fail(
+        TN_ERR_RANGE,
+        format_args!(
+            "index {index} is outside axis {axis} (length {length}); indices go from -{length} to {}",
+            length - 1
+        ),
+    )
+}
+
+#[cold]
+pub(super) fn overflow(what: &str) -> Status {
+    fail(TN_ERR_LIMIT, format_args!("{what} of the view would not fit in 64 bits; the array's strides are too large"))
+}
+
+#[cold]
+fn no_last_axis(from: Dtype, to: Dtype) -> Status {
+    fail(
+        TN_ERR_LAYOUT,
+        format_args!("{} of 0 axes cannot be seen as {} of another size; use tn_array_expand first", from.name(), to.name()),
+    )
+}
+
+#[cold]
+fn indivisible(bytes: i64, to: Dtype) -> Status {
+    fail(
+        TN_ERR_SHAPE,
+        format_args!("the last axis has {bytes} bytes, which is no multiple of the {} of {}", to.item(), to.name()),
+    )
+}
+
+#[cold]
+fn misaligned(view: &Layout) -> Status {
+    fail(
+        TN_ERR_LAYOUT,
+        format_args!(
+            "position {} or strides {} are no multiples of the alignment {} of {}; make a copy first",
+            view.offset,
+            Tuple(view.strides()),
+            view.dtype.align(),
+            view.dtype.name()
+        ),
+    )
+}
