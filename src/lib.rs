@@ -10,4 +10,6 @@ pub mod error;
 
 pub mod boundary;
 
+pub mod blit;
+
 pub mod ffi;
