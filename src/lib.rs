@@ -27,5 +27,6 @@ pub mod region;
 pub mod slots;
 
 pub mod stream;
+pub mod blit;
 
 pub mod ffi;

@@ -5,7 +5,7 @@
 
 use super::guard::Guard;
 use super::promise::Promise;
-use super::{Ledger, Lease, Locked, Place, Placed};
+use super::{Ledger, Lease, Locked, Guarded, GuardedSlot};
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::names::{Name, Site};
@@ -31,7 +31,7 @@ impl Made {
 /// A claim on a store, in a slot.
 pub struct Claim {
     head: Head,
-    place: Place<ClaimBody>,
+    guarded: Guarded<ClaimBody>,
 }
 
 /// What a claim's ledger guards.
@@ -92,24 +92,24 @@ impl Slot for Claim {
             made: Made::default(),
             name: Name::NONE,
         };
-        Claim { head, place: Place::new(body) }
+        Claim { head, guarded: Guarded::new(body) }
     }
     fn head(&self) -> &Head {
         &self.head
     }
 }
 
-impl Placed for Claim {
+impl GuardedSlot for Claim {
     type Body = ClaimBody;
-    fn place(&self) -> &Place<ClaimBody> {
-        &self.place
+    fn guarded(&self) -> &Guarded<ClaimBody> {
+        &self.guarded
     }
 }
 
 /// The layout of an array that views were cut from: shared by them, counted under the ledger's lock.
 pub struct Root {
     head: Head,
-    place: Place<RootBody>,
+    guarded: Guarded<RootBody>,
 }
 
 /// What the lock guards of a root.
@@ -123,17 +123,17 @@ pub struct RootBody {
 impl Slot for Root {
     const KIND: Kind = Kind::Root;
     fn new(head: Head) -> Root {
-        Root { head, place: Place::new(RootBody { users: 0, next: None, layout: Layout::EMPTY }) }
+        Root { head, guarded: Guarded::new(RootBody { users: 0, next: None, layout: Layout::EMPTY }) }
     }
     fn head(&self) -> &Head {
         &self.head
     }
 }
 
-impl Placed for Root {
+impl GuardedSlot for Root {
     type Body = RootBody;
-    fn place(&self) -> &Place<RootBody> {
-        &self.place
+    fn guarded(&self) -> &Guarded<RootBody> {
+        &self.guarded
     }
 }
 
@@ -154,7 +154,7 @@ impl Spare {
     #[inline]
     pub(super) fn body(&mut self) -> &mut ClaimBody {
         // SAFETY: not published, in no list: the slot is ours alone.
-        unsafe { self.claim.place.own() }
+        unsafe { self.claim.guarded.own() }
     }
 
     #[inline]
@@ -204,7 +204,7 @@ impl SpareRoot {
         let room = Layout::room(ndim)?;
         let root: &'static Root = Table::take(thread)?;
         // SAFETY: taken, in no list: ours alone.
-        unsafe { root.place.own() }.layout = room;
+        unsafe { root.guarded.own() }.layout = room;
         Ok(SpareRoot { root, thread, used: false })
     }
 }
@@ -220,7 +220,7 @@ impl Drop for SpareRoot {
 impl Root {
     pub(super) fn reset(&'static self, thread: &'static Thread) {
         // SAFETY: in no claim any more: ours alone.
-        unsafe { self.place.own() }.layout = Layout::EMPTY;
+        unsafe { self.guarded.own() }.layout = Layout::EMPTY;
         Table::free(thread, self);
     }
 }
@@ -229,7 +229,7 @@ impl Claim {
     /// Gives the slot back; nobody knows it any more.
     pub(super) fn reset(&'static self, thread: &'static Thread) {
         // SAFETY: unpublished or dead, and in no list of a ledger: ours alone.
-        let body = unsafe { self.place.own() };
+        let body = unsafe { self.guarded.own() };
         if !body.layout.is_inline() {
             body.layout = Layout::EMPTY;
         }
@@ -243,6 +243,11 @@ impl Claim {
     pub fn id(&'static self) -> Id {
         Slot::id(self)
     }
+
+    /// Locks the ledger of a claim that is marked as moving, and so stays on it also when its handle is released.
+    pub fn lock_moving(&'static self) -> Locked {
+        Locked::one(crate::thread::current(), self.guarded.ledger().expect("moving claims have a ledger"))
+    }
 }
 
 impl Locked {
@@ -251,7 +256,7 @@ impl Locked {
     pub fn add_claim(&mut self, ledger: &'static Ledger, mut spare: Spare, lease: Option<&'static Lease>) -> Id {
         spare.body().lease = lease;
         let claim = spare.into_claim();
-        claim.place.set_ledger(ledger);
+        claim.guarded.set_ledger(ledger);
         self.link(ledger, claim);
         if let Some(lease) = lease {
             self.hold_lease(lease);
@@ -269,7 +274,7 @@ impl Locked {
         spare.body().lease = lease;
         spare.body().counted = false;
         let claim = spare.into_claim();
-        claim.place.set_ledger(ledger);
+        claim.guarded.set_ledger(ledger);
         if let Some(lease) = lease {
             self.hold_lease(lease);
         }
@@ -387,14 +392,14 @@ impl Locked {
         }
         let Some(mut taken) = spare.take() else { return false };
         // SAFETY: taken, in no claim: ours alone.
-        let body = unsafe { taken.root.place.own() };
+        let body = unsafe { taken.root.guarded.own() };
         if !body.layout.set(&self.get(claim).layout) {
             return false;
         }
         body.users = 1;
         taken.used = true;
         let root = taken.root;
-        root.place.set_ledger(self.ledger_of(claim));
+        root.guarded.set_ledger(self.ledger_of(claim));
         root.head.set_state(State::Kept);
         self.get_mut(claim).root = Some(root);
         true
@@ -461,23 +466,36 @@ impl Locked {
     }
 
     /// The claim leaves its store for the new one of `to`, whose only claim it becomes, with that one's layout; writing through it
-    /// is possible from then on. Both stores are locked, the handle of `claim` is still out, and `to` never had one.
+    /// is possible from then on. Both stores are locked, the handle of `claim` is still out, and nobody knows that of `to`, whose
+    /// slot stays behind for the exports and poisoned regions that need the old layout.
     pub fn finish_move(&mut self, claim: &'static Claim, to: &'static Claim) {
         let (old, new) = (self.ledger_of(claim), self.ledger_of(to));
         self.unlink(claim);
-        self.drop_root(claim);
-        self.drop_lease(claim);
         self.unlink(to);
+        to.head.make_stale(State::Kept);
         let layout = core::mem::replace(&mut self.get_mut(to).layout, Layout::EMPTY);
-        // The old layout leaves with the slot of `to`, which is freed after unlocking.
-        let old_layout = core::mem::replace(&mut self.get_mut(claim).layout, layout);
-        self.get_mut(to).layout = old_layout;
-        self.collect(to);
-        let body = self.get_mut(claim);
-        body.moving = false;
-        body.readonly = false;
-        claim.place.set_ledger(new);
+        let left = self.get_mut(claim);
+        left.moving = false;
+        left.readonly = false;
+        let layout = core::mem::replace(&mut left.layout, layout);
+        let (root, lease) = (left.root.take(), left.lease.take());
+        let (pins, exports) = (core::mem::take(&mut left.pins), core::mem::take(&mut left.exports));
+        let (made, name) = (left.made, left.name);
+        claim.guarded.set_ledger(new);
+        to.guarded.set_ledger(old);
+        let stays = self.get_mut(to);
+        stays.layout = layout;
+        stays.root = root;
+        stays.lease = lease;
+        stays.pins = pins;
+        stays.exports = exports;
+        stays.made = made;
+        stays.name = name;
+        if pins > 0 {
+            self.rename_claim(old, claim, to);
+        }
         self.link(new, claim);
+        self.collect(to);
         self.settle(old);
     }
 

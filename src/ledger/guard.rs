@@ -3,7 +3,8 @@
 //! A guard's region is the layout of a claim slot, which it pins: the handle may be released meanwhile. Ending one allocates
 //! nothing, and neither does poisoning: the slot of the write guard that failed becomes the poisoned region.
 
-use super::{Claim, Ledger, Locked, Made, Place, Placed};
+use super::{Claim, Ledger, Locked, Made, Guarded, GuardedSlot};
+use crate::blit::Place;
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::region::{self, Region};
@@ -39,7 +40,7 @@ impl Class {
 /// A guard, in a slot.
 pub struct Guard {
     head: Head,
-    place: Place<GuardBody>,
+    guarded: Guarded<GuardBody>,
 }
 
 /// What a guard's ledger guards.
@@ -60,6 +61,8 @@ pub struct GuardBody {
     /// Chunks still open, and whether one failed: of a chunk group's record.
     open: u32,
     failed: bool,
+    /// Ended without having been used.
+    abandoned: bool,
     /// Where it was made.
     pub made: Made,
     /// When, ns since the epoch; 0: not kept.
@@ -83,6 +86,7 @@ impl GuardBody {
         entry: None,
         open: 0,
         failed: false,
+        abandoned: false,
         made: Made { site: 0, thread: 0 },
         time_ns: 0,
     };
@@ -101,24 +105,24 @@ impl GuardBody {
 impl Slot for Guard {
     const KIND: Kind = Kind::Borrow;
     fn new(head: Head) -> Guard {
-        Guard { head, place: Place::new(GuardBody::NEW) }
+        Guard { head, guarded: Guarded::new(GuardBody::NEW) }
     }
     fn head(&self) -> &Head {
         &self.head
     }
 }
 
-impl Placed for Guard {
+impl GuardedSlot for Guard {
     type Body = GuardBody;
-    fn place(&self) -> &Place<GuardBody> {
-        &self.place
+    fn guarded(&self) -> &Guarded<GuardBody> {
+        &self.guarded
     }
 }
 
 impl Guard {
     /// Whether it is the head of a borrow_all, which no ledger guards.
     pub fn is_head(&'static self) -> bool {
-        self.place.ledger().is_none()
+        self.guarded.ledger().is_none()
     }
 
     /// The bits of its handle while one is out.
@@ -128,7 +132,7 @@ impl Guard {
 
     /// Locks the ledger of a guard that the caller owns, and so cannot end meanwhile.
     pub fn lock(&'static self) -> Locked {
-        let ledger = self.place.ledger().expect("not a head");
+        let ledger = self.guarded.ledger().expect("not a head");
         Locked::one(crate::thread::current(), ledger)
     }
 }
@@ -215,7 +219,7 @@ impl Locked {
         let ledger = self.ledger_of(region);
         let made = self.made();
         let first = self.books(ledger).guard_list;
-        guard.place.set_ledger(ledger);
+        guard.guarded.set_ledger(ledger);
         *self.get_mut(guard) = GuardBody {
             next: first,
             previous: None,
@@ -228,6 +232,7 @@ impl Locked {
             entry: None,
             open: 0,
             failed: false,
+            abandoned: false,
             made,
             time_ns: terms.time_ns,
         };
@@ -254,12 +259,18 @@ impl Locked {
         Table::publish(guard)
     }
 
+    /// Closes a guard under which nothing was touched: no version moves and no poison heals.
+    pub fn abandon_guard(&mut self, guard: &'static Guard) {
+        self.get_mut(guard).abandoned = true;
+        self.end_guard(guard, false);
+    }
+
     /// Closes a guard or export; `failed`: what a writer wrote is undefined. The id, if any, is stale from now on.
     #[inline]
     pub fn end_guard(&mut self, guard: &'static Guard, failed: bool) {
         let ledger = self.ledger_of(guard);
         let body = self.get(guard);
-        let (class, frozen, discard) = (body.class, body.frozen, body.discard);
+        let (class, frozen, discard, abandoned) = (body.class, body.frozen, body.discard, body.abandoned);
         let (owner, region, group) = (body.owner(), body.region(), body.group);
         let (previous, next) = (body.previous, body.next);
         match previous {
@@ -274,7 +285,7 @@ impl Locked {
         if class == Class::Write && failed {
             self.poison(guard);
         } else {
-            if class == Class::Write {
+            if class == Class::Write && !abandoned {
                 self.books_mut(ledger).version += 1;
                 if discard && self.books(ledger).poisoned > 0 {
                     self.heal(region);
@@ -363,12 +374,27 @@ impl Locked {
     pub fn add_group(&mut self, mut spare: SpareGuard, owner: &'static Claim, discard: bool) -> Group {
         spare.used = true;
         let guard = spare.guard;
-        guard.place.set_ledger(self.ledger_of(owner));
+        guard.guarded.set_ledger(self.ledger_of(owner));
         *self.get_mut(guard) =
             GuardBody { class: Class::Group, discard, region: Some(owner), owner: Some(owner), ..GuardBody::NEW };
         guard.head.set_state(State::Kept);
         self.pin(owner);
         Group(guard)
+    }
+
+    /// A write guard over a part of `owner`, whose layout is `spare`'s; of one root with it.
+    pub fn add_part(
+        &mut self,
+        mut spare: super::Spare,
+        guard: SpareGuard,
+        terms: Terms,
+        owner: &'static Claim,
+        group: Group,
+    ) -> &'static Guard {
+        self.share_root(owner, &mut spare);
+        let (ledger, lease) = (self.ledger_of(owner), self.lease(owner));
+        let part = self.add_hidden(ledger, spare, lease);
+        self.add_guard(guard, terms, owner, part, Some(group))
     }
 
     fn end_member(&mut self, Group(group): Group, failed: bool) {
@@ -384,6 +410,39 @@ impl Locked {
         }
         Table::free(self.thread(), group);
         self.unpin(whole);
+    }
+
+    /// Guards and poisoned regions of the store that refer to a claim which left it refer to the one that stays behind.
+    pub(super) fn rename_claim(&mut self, ledger: &'static Ledger, from: &'static Claim, to: &'static Claim) {
+        let books = self.books(ledger);
+        for list in [books.guard_list, books.poison_list] {
+            let mut at = list;
+            while let Some(guard) = at {
+                let body = self.get_mut(guard);
+                if body.region.is_some_and(|region| core::ptr::eq(region, from)) {
+                    body.region = Some(to);
+                }
+                if body.owner.is_some_and(|owner| core::ptr::eq(owner, from)) {
+                    body.owner = Some(to);
+                }
+                at = body.next;
+            }
+        }
+    }
+
+    /// An export through `owner`. Its region is a layout of its own: the consumer may look at it until the export ends, while the
+    /// handle may move to a copy. `spare`'s layout is a copy of the owner's.
+    pub fn add_export(
+        &mut self,
+        mut spare: super::Spare,
+        guard: SpareGuard,
+        terms: Terms,
+        owner: &'static Claim,
+    ) -> Hold {
+        self.share_root(owner, &mut spare);
+        let (ledger, lease) = (self.ledger_of(owner), self.lease(owner));
+        let region = self.add_hidden(ledger, spare, lease);
+        Hold { guard: self.add_guard(guard, terms, owner, region, None) }
     }
 
     /// The region of a claim's layout.
@@ -410,7 +469,7 @@ impl Entries {
         Ok(Entries { head: SpareGuard::take(thread)?, first: None })
     }
 
-    /// Adds an entry. Entries are added in descending order of their ledgers, so that the end can walk them ascending.
+    /// Adds an entry. The end walks them one by one, each under its own lock.
     pub fn push(&mut self, locked: &mut Locked, guard: &'static Guard) {
         locked.get_mut(guard).entry = self.first;
         self.first = Some(guard);
@@ -420,10 +479,74 @@ impl Entries {
     pub fn publish(mut self, made: Made) -> Id {
         self.head.used = true;
         let head = self.head.guard;
-        head.place.ledger.store(core::ptr::null_mut(), crate::sys::sync::atomic::Ordering::Release);
+        head.guarded.ledger.store(core::ptr::null_mut(), crate::sys::sync::atomic::Ordering::Release);
         // SAFETY: not published yet: ours alone.
-        *unsafe { head.place.own() } = GuardBody { class: Class::Group, entry: self.first, made, ..GuardBody::NEW };
+        *unsafe { head.guarded.own() } = GuardBody { class: Class::Group, entry: self.first, made, ..GuardBody::NEW };
         Table::publish(head)
+    }
+}
+
+/// An open guard that the library itself uses: ended by [`Hold::end`], or by its drop as one that failed.
+pub struct Hold {
+    guard: &'static Guard,
+}
+
+impl Locked {
+    /// Opens a guard on a claim for the library's own use.
+    pub fn hold(&mut self, spare: SpareGuard, terms: Terms, claim: &'static Claim) -> Hold {
+        Hold { guard: self.add_guard(spare, terms, claim, claim, None) }
+    }
+
+    /// Ends it while its ledger is locked already.
+    pub fn end_hold(&mut self, hold: Hold, failed: bool) {
+        self.end_guard(hold.guard, failed);
+        core::mem::forget(hold);
+    }
+}
+
+impl Hold {
+    /// Its bytes, which stay as long as it is open.
+    pub fn place(&self) -> Place<'_> {
+        // SAFETY: the guard is open and ours: the claim that it pins keeps its layout, the store its bytes, and whoever would touch
+        // them in a conflicting way is refused. Its offset is an absolute address. Host memory alone exists so far.
+        unsafe { Place::new(self.layout()) }
+    }
+
+    /// The layout of its region.
+    pub fn layout(&self) -> &Layout {
+        // SAFETY: the open guard pins the claim, and the layout of a claim with an open guard does not change.
+        unsafe { &(*(*self.guard.guarded.body.get()).region().guarded().body.get()).layout }
+    }
+
+    /// Makes it the caller's: a handle that `end_guard` will end.
+    pub fn publish(self) -> Id {
+        let id = Table::publish(self.guard);
+        core::mem::forget(self);
+        id
+    }
+
+    /// Hands the open guard over to whoever ends it with [`Guard::lock`] and [`Locked::end_guard`].
+    pub fn into_guard(self) -> &'static Guard {
+        let guard = self.guard;
+        core::mem::forget(self);
+        guard
+    }
+
+    /// The guard.
+    pub fn guard(&self) -> &'static Guard {
+        self.guard
+    }
+
+    /// Ends it; `failed`: what was written is undefined.
+    pub fn end(self, failed: bool) {
+        self.guard.lock().end_guard(self.guard, failed);
+        core::mem::forget(self);
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.guard.lock().end_guard(self.guard, true);
     }
 }
 
@@ -433,7 +556,7 @@ pub fn end_entries(id: Id, head: &'static Guard, failed: bool) -> bool {
         return false;
     }
     // SAFETY: the compare-exchange made it ours alone.
-    let mut at = unsafe { head.place.own() }.entry;
+    let mut at = unsafe { head.guarded.own() }.entry;
     while let Some(guard) = at {
         let mut locked = guard.lock();
         at = locked.get(guard).entry;
@@ -446,5 +569,5 @@ pub fn end_entries(id: Id, head: &'static Guard, failed: bool) -> bool {
 /// Calls `visit` with the layout of every entry of an open borrow_all, in the order they were given.
 pub fn made_of_head(head: &'static Guard) -> Made {
     // SAFETY: written before the handle was published, and not changed until it is freed; for reports only.
-    unsafe { &*head.place.body.get() }.made
+    unsafe { &*head.guarded.body.get() }.made
 }

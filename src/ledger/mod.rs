@@ -26,9 +26,11 @@ mod promise;
 mod store;
 
 pub use claim::{Claim, ClaimBody, Made, Spare, SpareRoot};
-pub use guard::{Class, Entries, Group, Guard, GuardBody, SpareGuard, Terms, end_entries, made_of_head};
+pub use guard::{Class, Entries, Group, Guard, GuardBody, Hold, SpareGuard, Terms, end_entries, made_of_head};
 pub use promise::{Promise, PromiseBody, SparePromise, SpareWeak, Weak, WeakBody};
-pub use store::{Backing, Create, Lease, Release, SpareLease, create, each_queued, queued, run_releases};
+pub use store::{
+    Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_queued, queued, run_releases,
+};
 
 use crate::error::{Result, fail, rank};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
@@ -189,17 +191,17 @@ impl Books {
 
 /// Something in a slot that a ledger's lock guards. Which ledger may change while the slot lives (a COW write moves its handle), and
 /// stays set when the slot is given back.
-pub struct Place<T> {
+pub struct Guarded<T> {
     ledger: AtomicPtr<Ledger>,
     body: UnsafeCell<T>,
 }
 
 // SAFETY: the body is reached under the lock of the ledger that the slot names, or by the only one who knows the slot.
-unsafe impl<T> Sync for Place<T> {}
+unsafe impl<T> Sync for Guarded<T> {}
 
-impl<T> Place<T> {
-    fn new(body: T) -> Place<T> {
-        Place { ledger: AtomicPtr::new(core::ptr::null_mut()), body: UnsafeCell::new(body) }
+impl<T> Guarded<T> {
+    fn new(body: T) -> Guarded<T> {
+        Guarded { ledger: AtomicPtr::new(core::ptr::null_mut()), body: UnsafeCell::new(body) }
     }
 
     /// The ledger whose lock guards it. Never NULL once the slot was published.
@@ -226,12 +228,12 @@ impl<T> Place<T> {
     }
 }
 
-/// A slot with a [`Place`].
-pub trait Placed: Slot {
+/// A slot with a [`Guarded`].
+pub trait GuardedSlot: Slot {
     /// What the lock guards.
     type Body;
     /// The place.
-    fn place(&self) -> &Place<Self::Body>;
+    fn guarded(&self) -> &Guarded<Self::Body>;
 }
 
 /// One or several ledgers, locked. Its drop unlocks them and then does what must not be done under a lock.
@@ -271,31 +273,31 @@ impl Locked {
 
     /// Asserts that `slot` is guarded by what is locked here: the one check on which the safety of the upper layers rests.
     #[inline]
-    fn check<T>(&self, place: &Place<T>) {
+    fn check<T>(&self, place: &Guarded<T>) {
         let ledger = place.ledger.load(Ordering::Relaxed);
         assert!(self.set.iter().any(|l| core::ptr::eq(*l, ledger)), "a slot of another ledger");
     }
 
     /// What the slot holds.
     #[inline]
-    pub fn get<S: Placed>(&self, slot: &'static S) -> &S::Body {
-        self.check(slot.place());
+    pub fn get<S: GuardedSlot>(&self, slot: &'static S) -> &S::Body {
+        self.check(slot.guarded());
         // SAFETY: its ledger is locked by us, and `&self` lets no `get_mut` happen meanwhile.
-        unsafe { &*slot.place().body.get() }
+        unsafe { &*slot.guarded().body.get() }
     }
 
     /// The same, to be changed.
     #[inline]
-    pub fn get_mut<S: Placed>(&mut self, slot: &'static S) -> &mut S::Body {
-        self.check(slot.place());
+    pub fn get_mut<S: GuardedSlot>(&mut self, slot: &'static S) -> &mut S::Body {
+        self.check(slot.guarded());
         // SAFETY: its ledger is locked by us, and `&mut self` lets no other reference be.
-        unsafe { &mut *slot.place().body.get() }
+        unsafe { &mut *slot.guarded().body.get() }
     }
 
     /// The ledger that guards the slot.
     #[inline]
-    pub fn ledger_of<S: Placed>(&self, slot: &'static S) -> &'static Ledger {
-        slot.place().ledger().expect("published slots name a ledger")
+    pub fn ledger_of<S: GuardedSlot>(&self, slot: &'static S) -> &'static Ledger {
+        slot.guarded().ledger().expect("published slots name a ledger")
     }
 
     /// The books of a ledger that is locked here.
@@ -347,23 +349,23 @@ impl Drop for Locked {
 
 /// Locks the ledger of the handle `id` and gives its slot: of an array handle, a guard, a promise, a weak handle.
 #[inline]
-pub fn lock<S: Placed>(id: Id) -> Result<(Locked, &'static S)> {
+pub fn lock<S: GuardedSlot>(id: Id) -> Result<(Locked, &'static S)> {
     let thread = thread::current();
     loop {
         let slot = Table::<S>::find(id)?;
         // Published slots name a ledger; a slot that is recycled at this moment may name any, and is refused below.
-        let Some(ledger) = slot.place().ledger() else { continue };
+        let Some(ledger) = slot.guarded().ledger() else { continue };
         let locked = Locked::one(thread, ledger);
-        if slot.head().is(id) && slot.place().ledger().is_some_and(|now| core::ptr::eq(now, ledger)) {
+        if slot.head().is(id) && slot.guarded().ledger().is_some_and(|now| core::ptr::eq(now, ledger)) {
             return Ok((locked, slot));
         }
     }
 }
 
 /// The ledger that guards the handle `id` of type `S` now, or STALE or KIND.
-pub fn ledger_of<S: Placed>(id: Id) -> Result<&'static Ledger> {
+pub fn ledger_of<S: GuardedSlot>(id: Id) -> Result<&'static Ledger> {
     loop {
-        if let Some(ledger) = Table::<S>::find(id)?.place().ledger() {
+        if let Some(ledger) = Table::<S>::find(id)?.guarded().ledger() {
             return Ok(ledger);
         }
     }

@@ -1,7 +1,7 @@
 //! Promises, which pass a claim on, and weak handles, which have none.
 
 use super::claim::Root;
-use super::{Claim, Ledger, Lease, Locked, Made, Place, Placed};
+use super::{Claim, Ledger, Lease, Locked, Made, Guarded, GuardedSlot};
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::names::Name;
@@ -11,7 +11,7 @@ use crate::thread::Thread;
 /// A promise, in a slot: Live while outstanding, Spent once used up or cancelled.
 pub struct Promise {
     head: Head,
-    place: Place<PromiseBody>,
+    guarded: Guarded<PromiseBody>,
 }
 
 /// What a promise's ledger guards: the ledger of its claim, which cannot move while the promise is outstanding.
@@ -25,17 +25,17 @@ pub struct PromiseBody {
 impl Slot for Promise {
     const KIND: Kind = Kind::Promise;
     fn new(head: Head) -> Promise {
-        Promise { head, place: Place::new(PromiseBody { next: None, claim: None, made: Made::default() }) }
+        Promise { head, guarded: Guarded::new(PromiseBody { next: None, claim: None, made: Made::default() }) }
     }
     fn head(&self) -> &Head {
         &self.head
     }
 }
 
-impl Placed for Promise {
+impl GuardedSlot for Promise {
     type Body = PromiseBody;
-    fn place(&self) -> &Place<PromiseBody> {
-        &self.place
+    fn guarded(&self) -> &Guarded<PromiseBody> {
+        &self.guarded
     }
 }
 
@@ -81,7 +81,7 @@ impl Locked {
         let body = self.get_mut(claim);
         body.given += 1;
         let next = body.promises.replace(promise);
-        promise.place.set_ledger(self.ledger_of(claim));
+        promise.guarded.set_ledger(self.ledger_of(claim));
         *self.get_mut(promise) = PromiseBody { next, claim: Some(claim), made };
         Table::publish(promise)
     }
@@ -179,7 +179,7 @@ impl Locked {
 /// A weak handle, in a slot.
 pub struct Weak {
     head: Head,
-    place: Place<WeakBody>,
+    guarded: Guarded<WeakBody>,
 }
 
 /// What a weak handle's ledger guards. The ledger may have been recycled meanwhile; `epoch` tells.
@@ -210,17 +210,17 @@ impl Slot for Weak {
             name: Name::NONE,
             made: Made::default(),
         };
-        Weak { head, place: Place::new(body) }
+        Weak { head, guarded: Guarded::new(body) }
     }
     fn head(&self) -> &Head {
         &self.head
     }
 }
 
-impl Placed for Weak {
+impl GuardedSlot for Weak {
     type Body = WeakBody;
-    fn place(&self) -> &Place<WeakBody> {
-        &self.place
+    fn guarded(&self) -> &Guarded<WeakBody> {
+        &self.guarded
     }
 }
 
@@ -239,7 +239,7 @@ impl SpareWeak {
     /// The layout of the weak handle to be.
     pub fn layout(&mut self) -> &mut Layout {
         // SAFETY: not published, in no list: the slot is ours alone.
-        &mut unsafe { self.weak.place.own() }.layout
+        &mut unsafe { self.weak.guarded.own() }.layout
     }
 }
 
@@ -268,7 +268,7 @@ impl Locked {
             let body = self.get(claim);
             (body.readonly, body.name, body.lease.map(|lease| (lease, lease.epoch())))
         };
-        weak.place.set_ledger(ledger);
+        weak.guarded.set_ledger(ledger);
         let body = self.get_mut(weak);
         body.root = root;
         body.readonly = readonly;
@@ -324,7 +324,7 @@ impl Weak {
     /// Gives the slot back; nobody knows it any more. Returns the next of the chain.
     pub(super) fn reset(&'static self, thread: &'static Thread) -> Option<&'static Weak> {
         // SAFETY: its handle is stale and it is in no list: ours alone.
-        let body = unsafe { self.place.own() };
+        let body = unsafe { self.guarded.own() };
         body.layout = Layout::EMPTY;
         let next = body.next.take();
         Table::free(thread, self);

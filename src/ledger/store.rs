@@ -5,8 +5,10 @@
 
 use super::claim::{Claim, Root};
 use super::promise::Weak;
-use super::{Books, Ledger, Locked, Made, Place, Placed, Spare};
+use super::{Books, Ledger, Locked, Made, Guarded, GuardedSlot, Spare};
+use crate::blit::Place;
 use crate::error::Result;
+use crate::layout::Layout;
 use crate::pool::Pool;
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::thread::{self, ColdLock, Thread};
@@ -40,7 +42,7 @@ pub enum Release {
 /// store.
 pub struct Lease {
     head: Head,
-    place: Place<LeaseBody>,
+    guarded: Guarded<LeaseBody>,
 }
 
 /// What a lease's ledger guards.
@@ -78,17 +80,17 @@ impl Slot for Lease {
             made: Made::default(),
             forks: 0,
         };
-        Lease { head, place: Place::new(body) }
+        Lease { head, guarded: Guarded::new(body) }
     }
     fn head(&self) -> &Head {
         &self.head
     }
 }
 
-impl Placed for Lease {
+impl GuardedSlot for Lease {
     type Body = LeaseBody;
-    fn place(&self) -> &Place<LeaseBody> {
-        &self.place
+    fn guarded(&self) -> &Guarded<LeaseBody> {
+        &self.guarded
     }
 }
 
@@ -101,13 +103,13 @@ impl Lease {
     /// Runs or queues the release; the lease is in no list any more. Under no lock.
     fn end(&'static self, thread: &'static Thread) {
         // SAFETY: ended and in no list: ours alone.
-        let body = unsafe { self.place.own() };
+        let body = unsafe { self.guarded.own() };
         if body.queued {
             let mut queue = QUEUE.lock();
             body.next = None;
             match queue.last.replace(self) {
                 // SAFETY: queued leases are the queue's, which we have locked.
-                Some(last) => unsafe { last.place.own() }.next = Some(self),
+                Some(last) => unsafe { last.guarded.own() }.next = Some(self),
                 None => queue.first = Some(self),
             }
             queue.count += 1;
@@ -120,7 +122,7 @@ impl Lease {
     /// Runs the release and gives the slot back.
     fn run(&'static self, thread: &'static Thread) {
         // SAFETY: ended and in no list: ours alone.
-        let body = unsafe { self.place.own() };
+        let body = unsafe { self.guarded.own() };
         let (release, forks) = (body.release, body.forks);
         body.release = Release::None;
         Table::free(thread, self);
@@ -156,7 +158,7 @@ impl SpareLease {
     ) -> Result<SpareLease> {
         let lease: &'static Lease = Table::take(thread)?;
         // SAFETY: taken, in no list: ours alone.
-        *unsafe { lease.place.own() } = LeaseBody {
+        *unsafe { lease.guarded.own() } = LeaseBody {
             next: None,
             previous: None,
             release,
@@ -250,6 +252,73 @@ impl Drop for SpareLedger {
     }
 }
 
+/// A block of a pool that is about to become a store: its bytes are written before anybody can see them.
+pub struct Fresh {
+    ledger: SpareLedger,
+    claim: Spare,
+    pool: &'static Pool,
+    start: i64,
+    bytes: i64,
+}
+
+impl Fresh {
+    /// Takes memory for an array of that layout, which is dense and whose offset is 0; no call of the pool for no bytes.
+    #[inline]
+    pub fn allocate(thread: &'static Thread, pool: &'static Pool, mut layout: Layout, zeroed: bool) -> Result<Fresh> {
+        let ledger = SpareLedger::take(thread)?;
+        let mut claim = Spare::take(thread)?;
+        let bytes = if layout.is_empty() { 0 } else { layout.bytes() };
+        let mut start = 0;
+        if bytes > 0 {
+            start = pool.allocate(bytes as usize, ARRAY_ALIGNMENT, zeroed, ledger.tag())?.as_ptr() as i64;
+            layout.rebase(start as u64)?;
+        }
+        *claim.layout() = layout;
+        claim.set_made(Made { site: thread.site(), thread: thread.number() });
+        Ok(Fresh { ledger, claim, pool, start, bytes })
+    }
+
+    /// The bytes.
+    pub fn place(&mut self) -> Place<'_> {
+        // SAFETY: a block of our own of that many bytes, which nobody else knows; the layout is dense in it.
+        unsafe { Place::new(self.claim.layout()) }
+    }
+
+    /// The claim to be.
+    pub fn claim(&mut self) -> &mut Spare {
+        &mut self.claim
+    }
+
+    /// Makes it a store with one claim, and returns its handle.
+    #[inline]
+    pub fn finish(self) -> Id {
+        let this = core::mem::ManuallyDrop::new(self);
+        // SAFETY: each field is moved out once, and `this` is not dropped.
+        let (ledger, claim) = unsafe { (core::ptr::read(&this.ledger), core::ptr::read(&this.claim)) };
+        let from = if this.bytes > 0 { From::Pool(this.pool, this.bytes) } else { From::Nothing };
+        let what = Create {
+            device: this.pool.device(),
+            start: this.start,
+            bytes: this.bytes,
+            readonly: false,
+            mapped: false,
+            from,
+        };
+        create(ledger, what, claim).2
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.pool.free_store(self.start as usize);
+        }
+    }
+}
+
+/// Alignment of array stores in bytes: what vector kernels and JAX's imports need.
+const ARRAY_ALIGNMENT: usize = 256;
+
 /// Makes a store with one claim. Its layout's addresses are set already. Returns it still locked, so that whoever needs more than the
 /// handle can go on; the handle is out.
 #[inline]
@@ -284,7 +353,7 @@ pub fn create(mut spare: SpareLedger, what: Create, claim: Spare) -> (Locked, &'
 
 impl Locked {
     fn open_lease(&mut self, ledger: &'static Ledger, lease: &'static Lease) {
-        lease.place.set_ledger(ledger);
+        lease.guarded.set_ledger(ledger);
         let first = self.books(ledger).lease_list;
         let body = self.get_mut(lease);
         body.next = first;
@@ -419,10 +488,10 @@ impl After {
 
     fn add_lease(&mut self, lease: &'static Lease) {
         // SAFETY: just unlinked from its ledger, whose lock we still hold: ours alone.
-        unsafe { lease.place.own() }.next = None;
+        unsafe { lease.guarded.own() }.next = None;
         match self.last_lease.replace(lease) {
             // SAFETY: in our own chain.
-            Some(last) => unsafe { last.place.own() }.next = Some(lease),
+            Some(last) => unsafe { last.guarded.own() }.next = Some(lease),
             None => self.first_lease = Some(lease),
         }
     }
@@ -432,13 +501,13 @@ impl After {
         let mut at = self.claims;
         while let Some(claim) = at {
             // SAFETY: collected: no handle, in no list of a ledger.
-            at = unsafe { claim.place().own() }.next.take();
+            at = unsafe { claim.guarded().own() }.next.take();
             claim.reset(thread);
         }
         let mut at = self.roots;
         while let Some(root) = at {
             // SAFETY: no claim uses it any more.
-            at = unsafe { root.place().own() }.next.take();
+            at = unsafe { root.guarded().own() }.next.take();
             root.reset(thread);
         }
         let mut at = self.weaks;
@@ -459,23 +528,23 @@ impl After {
                 Backing::None => {}
                 Backing::Pool(pool, _) => pool.free_store(start as usize),
                 Backing::Taken(lease) => {
-                    crate::atlas::forget(ledger);
+                    crate::atlas::forget(start, ledger);
                     // SAFETY: the store's alone, which is gone.
-                    unsafe { lease.place.own() }.next = taken.replace(lease);
+                    unsafe { lease.guarded.own() }.next = taken.replace(lease);
                 }
-                Backing::Lent => crate::atlas::forget(ledger),
+                Backing::Lent => crate::atlas::forget(start, ledger),
             }
             Table::free(thread, ledger);
         }
         let mut at = self.first_lease;
         while let Some(lease) = at {
             // SAFETY: in our own chain.
-            at = unsafe { lease.place.own() }.next.take();
+            at = unsafe { lease.guarded.own() }.next.take();
             lease.end(thread);
         }
         while let Some(lease) = taken {
             // SAFETY: in our own chain.
-            taken = unsafe { lease.place.own() }.next.take();
+            taken = unsafe { lease.guarded.own() }.next.take();
             lease.end(thread);
         }
     }
@@ -503,7 +572,7 @@ pub fn each_queued(mut visit: impl FnMut(u64, Made)) {
     let mut at = queue.first;
     while let Some(lease) = at {
         // SAFETY: queued leases are the queue's, which we have locked.
-        let body = unsafe { lease.place.own() };
+        let body = unsafe { lease.guarded.own() };
         visit((body.end - body.start) as u64, body.made);
         at = body.next;
     }
@@ -522,7 +591,7 @@ pub fn run_releases() -> usize {
     let mut ran = 0;
     while let Some(lease) = at {
         // SAFETY: taken off the queue: ours alone.
-        at = unsafe { lease.place.own() }.next.take();
+        at = unsafe { lease.guarded.own() }.next.take();
         lease.run(thread);
         ran += 1;
     }

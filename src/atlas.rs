@@ -1,0 +1,130 @@
+//! The atlas: from an address to the store that has it.
+//!
+//! Pool memory knows its owner (the pool keeps the store's tag with the block); foreign ranges stand here, sorted, no two with a byte
+//! in common. An entry may be larger than its store, which shrinks under its own lock when a lease ends, and it may outlast it for a
+//! moment: whoever finds one asks the ledger, and mends the entry.
+//!
+//! Contract: its lock comes before those of ledgers, and is never taken under one. No allocation under it: [`lock`] makes room for
+//! one more entry first. Nothing is read at any address.
+#![forbid(unsafe_code)]
+
+use crate::error::{Result, fail};
+use crate::ledger::{self, Ledger, Locked};
+use crate::pool;
+use crate::thread::{ColdGuard, ColdLock};
+use crate::types::*;
+
+#[derive(Clone, Copy)]
+struct Range {
+    start: i64,
+    end: i64,
+    tag: u64,
+}
+
+static RANGES: ColdLock<Vec<Range>> = ColdLock::new(Vec::new());
+
+/// The locked atlas, with room for one more range.
+pub struct Atlas(ColdGuard<'static, Vec<Range>>);
+
+/// Which stores have bytes of a range.
+pub enum Found {
+    /// None.
+    Nothing,
+    /// One, locked.
+    One(Locked, &'static Ledger),
+    /// More than one.
+    Several,
+}
+
+/// Locks the atlas.
+pub fn lock() -> Result<Atlas> {
+    let mut spare: Vec<Range> = Vec::new();
+    loop {
+        let mut ranges = RANGES.lock();
+        if ranges.len() < ranges.capacity() {
+            return Ok(Atlas(ranges));
+        }
+        if spare.capacity() > ranges.len() {
+            spare.extend_from_slice(&ranges);
+            core::mem::swap(&mut *ranges, &mut spare);
+            drop(ranges); // the old entries are freed by the next round, under no lock
+            spare = Vec::new();
+            continue;
+        }
+        let wanted = (2 * ranges.len()).max(64);
+        drop(ranges);
+        spare = Vec::new();
+        if spare.try_reserve_exact(wanted).is_err() {
+            return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the addresses of {wanted} imports")));
+        }
+    }
+}
+
+impl Atlas {
+    /// The stores with bytes in [start, end). Those of an empty range: none.
+    pub fn find(&mut self, start: i64, end: i64) -> Found {
+        // Each candidate is locked alone: two ledgers are only ever locked in ascending order.
+        let mut found: Option<u64> = None;
+        let mut at = start;
+        while let Some(block) = pool::first_in(at as usize, end as usize) {
+            at = (block.start + block.usable) as i64;
+            if block.owner != 0 && ledger::lock_tag(block.owner).is_some() {
+                if found.is_some() {
+                    return Found::Several;
+                }
+                found = Some(block.owner);
+            }
+        }
+        let mut index = self.0.partition_point(|range| range.end <= start);
+        while let Some(range) = self.0.get(index).copied().filter(|range| range.start < end) {
+            let Some((locked, ledger)) = ledger::lock_tag(range.tag) else {
+                self.0.remove(index);
+                continue;
+            };
+            let books = locked.books(ledger);
+            let (first, last) = (books.start, books.start + books.bytes);
+            self.0[index] = Range { start: first, end: last, tag: range.tag };
+            if first < end && start < last {
+                if found.is_some() {
+                    return Found::Several;
+                }
+                found = Some(range.tag);
+            }
+            index += 1;
+        }
+        // A store that died since then counts as absent.
+        match found.and_then(ledger::lock_tag) {
+            Some((locked, ledger)) => Found::One(locked, ledger),
+            None => Found::Nothing,
+        }
+    }
+
+    /// Enters a store of foreign bytes, after [`Atlas::find`] found nothing there. The room was made by [`lock`].
+    pub fn insert(&mut self, start: i64, end: i64, ledger: &'static Ledger) {
+        let index = self.0.partition_point(|range| range.start < start);
+        debug_assert!(self.0.len() < self.0.capacity());
+        self.0.insert(index, Range { start, end, tag: ledger.tag() });
+    }
+
+    /// The store's range has changed, to one that touches no other.
+    pub fn resize(&mut self, start: i64, end: i64, ledger: &'static Ledger) {
+        let tag = ledger.tag();
+        if let Some(range) = self.0.iter_mut().find(|range| range.tag == tag) {
+            range.start = start;
+            range.end = end;
+        }
+    }
+}
+
+/// The store of foreign bytes that began at `start` is gone.
+pub fn forget(start: i64, ledger: &'static Ledger) {
+    let tag = ledger.tag();
+    let mut ranges = RANGES.lock();
+    let index = ranges.partition_point(|range| range.end <= start);
+    match ranges.get(index) {
+        Some(range) if range.tag == tag => {
+            ranges.remove(index);
+        }
+        _ => ranges.retain(|range| range.tag != tag),
+    }
+}

@@ -1,0 +1,100 @@
+//! Raw strided copy and fill of host memory.
+//!
+//! Contract: every element of the destination is written and no other byte is (TR-3); any strides on either side, negative ones
+//! and, on the source, zero ones too (TR-2). A copy gives what it would give if the source had been read in full first (TR-4); it
+//! takes a temporary only where neither order of the destination's addresses is safe (TR-5), and if there is no memory for that,
+//! nothing was written yet. Knows no store, no ledger and no handle: who may touch which bytes, and when, was settled by the
+//! caller, who vouches for it with [`Place::new`].
+//!
+//! Bytes are reached through raw pointers only, never through a slice: foreign code may hold pointers into the same memory.
+//! The slow, obvious twin and the properties are in tests/blit.rs.
+
+mod items;
+
+mod nest;
+
+mod scratch;
+
+pub use scratch::Scratch;
+
+use crate::error::Result;
+use crate::layout::Layout;
+use nest::{Nest, Order};
+
+/// A layout whose offset is an absolute host address: where the bytes are, and that they may be touched.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    layout: &'a Layout,
+}
+
+impl<'a> Place<'a> {
+    /// Vouches for the bytes of a layout.
+    ///
+    /// # Safety
+    /// - The layout's offset is the absolute address of element (0,..,0) in host memory.
+    /// - Every element lies in memory that stays mapped and readable as long as this place is used.
+    /// - As the destination of a copy or fill: the bytes may be written, and no two elements share a byte.
+    /// - Nobody whom the library can stop touches the bytes in a conflicting way meanwhile.
+    pub unsafe fn new(layout: &'a Layout) -> Place<'a> {
+        Place { layout }
+    }
+
+    /// The layout, with its absolute address as offset.
+    pub fn layout(&self) -> &'a Layout {
+        self.layout
+    }
+}
+
+/// Copies every element of `src` to the element of `dst` at the same index, as if `src` had been read in full first.
+///
+/// Shapes and item sizes are equal: the caller has checked them, and a call that breaks this panics before a byte moves.
+/// Fails with TN_ERR_NO_HOST_MEMORY alone, and only where the two overlap so that a temporary is needed; `dst` is unchanged then.
+pub fn copy(dst: &Place, src: &Place) -> Result<()> {
+    assert!(dst.layout.shape() == src.layout.shape(), "copy between different shapes");
+    assert!(dst.layout.item() == src.layout.item(), "copy between different item sizes");
+    let Some(mut nest) = Nest::of_copy(dst.layout, src.layout) else { return Ok(()) };
+    match nest.order() {
+        Order::Done => Ok(()),
+        Order::Through => copy_through(&nest),
+        order => {
+            // SAFETY: both places vouch for their elements, and `order` is safe for how they overlap.
+            unsafe { items::copy(&mut nest, order) };
+            Ok(())
+        }
+    }
+}
+
+/// Copies through a temporary that holds what the source has, each repeated element once.
+fn copy_through(nest: &Nest) -> Result<()> {
+    let scratch = Scratch::new(nest.packed_bytes())?;
+    // SAFETY: the scratch is as long as the packed source, and shares no byte with it; the places vouch for the rest.
+    unsafe { items::copy(&mut nest.gather(scratch.address()), Order::Any) };
+    // SAFETY: as above, the other way round.
+    unsafe { items::copy(&mut nest.scatter(scratch.address()), Order::Any) };
+    Ok(())
+}
+
+/// Sets every element of `dst` to `value`, the bytes of one element: as many as its item size, else it panics.
+pub fn fill(dst: &Place, value: &[u8]) {
+    assert!(value.len() as i64 == dst.layout.item(), "a fill value of another item size");
+    if let Some(mut nest) = Nest::of_fill(dst.layout) {
+        // SAFETY: the place vouches for its elements.
+        unsafe { items::fill(&mut nest, value) };
+    }
+}
+
+/// Sets every byte of every element of `dst` to 0.
+pub fn zero(dst: &Place) {
+    fill(dst, &[0; 16][..dst.layout.item() as usize]);
+}
+
+/// Copies `bytes` plain bytes, which may overlap.
+///
+/// # Safety
+/// - `src` may be read and `dst` written for `bytes` bytes; with 0 bytes neither is touched.
+pub unsafe fn copy_bytes(dst: *mut u8, src: *const u8, bytes: usize) {
+    if bytes > 0 {
+        // SAFETY: the caller's promise; `ptr::copy` allows the overlap.
+        unsafe { core::ptr::copy(src, dst, bytes) };
+    }
+}

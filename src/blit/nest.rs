@@ -1,0 +1,239 @@
+//! The loops of a copy or fill: axes in the order of the destination's memory, as few of them as possible, and the order in
+//! which they may run when source and destination overlap.
+//!
+//! Contract: pure arithmetic on addresses; touches no byte. An axis of length 1 is dropped, a negative destination stride is turned
+//! round (on both sides), axes are sorted with the smallest destination stride innermost, and neighbours that form one axis on
+//! both sides are merged. A fill is a copy whose source strides are all 0.
+
+use crate::layout::Layout;
+use crate::types::TN_MAX_NDIM;
+
+/// One loop: how often, and how far each side moves (bytes).
+#[derive(Clone, Copy)]
+pub(super) struct Axis {
+    pub length: usize,
+    pub dst: isize,
+    pub src: isize,
+}
+
+impl Axis {
+    const NONE: Axis = Axis { length: 0, dst: 0, src: 0 };
+
+    /// From the first to the last element.
+    fn dst_reach(&self) -> isize {
+        (self.length as isize - 1) * self.dst
+    }
+    fn src_reach(&self) -> isize {
+        (self.length as isize - 1) * self.src
+    }
+}
+
+/// In which order the elements may be copied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Order {
+    /// Source and destination are the same elements: nothing to do.
+    Done,
+    /// They share no byte.
+    Any,
+    /// By ascending destination address.
+    Forward,
+    /// By descending destination address.
+    Backward,
+    /// No order is known to be safe: through a temporary.
+    Through,
+}
+
+/// The loops, innermost first.
+#[derive(Clone)]
+pub(super) struct Nest {
+    /// First element of the destination: the one with the lowest address, unless `turn_round` was called.
+    pub dst: *mut u8,
+    /// The source element that goes there; of a fill: dangling.
+    pub src: *const u8,
+    /// Bytes of one element.
+    pub item: usize,
+    ndim: usize,
+    axes: [Axis; TN_MAX_NDIM],
+}
+
+impl Nest {
+    /// The loops of a copy between equal shapes; None if there is nothing to copy.
+    pub fn of_copy(dst: &Layout, src: &Layout) -> Option<Nest> {
+        let from = core::ptr::with_exposed_provenance(src.offset() as usize);
+        Nest::of(dst, from, |axis| src.strides()[axis] as isize)
+    }
+
+    /// The loops of a fill; None if there is nothing to fill.
+    pub fn of_fill(dst: &Layout) -> Option<Nest> {
+        Nest::of(dst, core::ptr::dangling(), |_| 0)
+    }
+
+    fn of(dst: &Layout, src: *const u8, src_stride: impl Fn(usize) -> isize) -> Option<Nest> {
+        let to = core::ptr::with_exposed_provenance_mut(dst.offset() as usize);
+        let item = dst.item() as usize;
+        let mut nest = Nest { dst: to, src, item, ndim: 0, axes: [Axis::NONE; TN_MAX_NDIM] };
+        for (at, (&length, &stride)) in dst.shape().iter().zip(dst.strides()).enumerate() {
+            match length {
+                0 => return None,
+                1 => continue,
+                _ => nest.push(Axis { length: length as usize, dst: stride as isize, src: src_stride(at) }),
+            }
+        }
+        nest.merge();
+        Some(nest)
+    }
+
+    /// The loops, innermost first.
+    pub fn axes(&self) -> &[Axis] {
+        &self.axes[..self.ndim]
+    }
+
+    /// Adds an axis where its destination stride belongs; equal strides (of a fill, or of broken input) stay in order.
+    fn push(&mut self, mut axis: Axis) {
+        if axis.dst < 0 {
+            self.dst = self.dst.wrapping_offset(axis.dst_reach());
+            self.src = self.src.wrapping_offset(axis.src_reach());
+            (axis.dst, axis.src) = (-axis.dst, -axis.src);
+        }
+        let mut at = self.ndim;
+        while at > 0 && self.axes[at - 1].dst > axis.dst {
+            self.axes[at] = self.axes[at - 1];
+            at -= 1;
+        }
+        self.axes[at] = axis;
+        self.ndim += 1;
+    }
+
+    /// Makes one axis of neighbours that continue each other on both sides.
+    fn merge(&mut self) {
+        let mut kept = 0;
+        for at in 1..self.ndim {
+            let (inner, outer) = (self.axes[kept], self.axes[at]);
+            let length = inner.length as isize;
+            if outer.dst == inner.dst.wrapping_mul(length) && outer.src == inner.src.wrapping_mul(length) {
+                self.axes[kept].length *= outer.length;
+            } else {
+                kept += 1;
+                self.axes[kept] = outer;
+            }
+        }
+        self.ndim = self.ndim.min(kept + 1);
+    }
+
+    /// Takes the innermost axis out if it is one run of bytes on both sides, and gives the run's length in bytes; else one item.
+    pub fn take_run(&mut self) -> usize {
+        let inner = self.axes[0];
+        let item = self.item as isize;
+        if self.ndim == 0 || inner.dst != item || inner.src != item {
+            return self.item;
+        }
+        self.ndim -= 1;
+        self.axes.copy_within(1..=self.ndim, 0);
+        inner.length * self.item
+    }
+
+    /// Lets every loop run the other way.
+    pub fn turn_round(&mut self) {
+        for axis in &mut self.axes[..self.ndim] {
+            self.dst = self.dst.wrapping_offset(axis.dst_reach());
+            self.src = self.src.wrapping_offset(axis.src_reach());
+            (axis.dst, axis.src) = (-axis.dst, -axis.src);
+        }
+    }
+
+    /// Where the source is walked with a much smaller step than by the innermost axis (a transposition), moves that axis beside
+    /// the innermost one and says so. For copies in any order only.
+    pub fn pair_transposed(&mut self) -> bool {
+        let step = |axis: &Axis| axis.src.unsigned_abs();
+        let Some(best) = (1..self.ndim).filter(|&at| self.axes[at].src != 0).min_by_key(|&at| step(&self.axes[at])) else {
+            return false;
+        };
+        if step(&self.axes[best]) >= step(&self.axes[0]) {
+            return false;
+        }
+        self.axes[1..=best].rotate_right(1);
+        true
+    }
+
+    /// In which order the elements may be copied so that none is overwritten before it is read.
+    ///
+    /// With destination addresses in ascending order (the loops' own order if each outer stride clears what lies inside it), an
+    /// element may be overwritten by an earlier step only if its source lies below its own destination: all steps before end
+    /// at or below it. So if no source lies below its destination, forward is safe; if none lies above, backward is. Both are
+    /// linear in the index, so their extremes are at corners. Equal strides with a constant shift are one of the two.
+    pub fn order(&self) -> Order {
+        let (dst, src, item) = (self.dst as isize, self.src as isize, self.item as isize);
+        let (mut dst_end, mut low, mut high) = (dst + item, src, src + item);
+        // Extremes of source address minus destination address.
+        let (mut least, mut most) = (src - dst, src - dst);
+        let mut step = 0;
+        let mut ascending = true;
+        for axis in self.axes() {
+            ascending &= axis.dst >= dst_end - dst;
+            dst_end += axis.dst_reach();
+            let reach = axis.src_reach();
+            (low, high) = (low + reach.min(0), high + reach.max(0));
+            let drift = reach - axis.dst_reach();
+            (least, most) = (least + drift.min(0), most + drift.max(0));
+            step = gcd(step, gcd(axis.dst.unsigned_abs(), axis.src.unsigned_abs()));
+        }
+        if dst_end <= low || high <= dst || interleaved(src - dst, step, self.item) {
+            Order::Any
+        } else if least == 0 && most == 0 {
+            Order::Done
+        } else if ascending && least >= 0 {
+            Order::Forward
+        } else if ascending && most <= 0 {
+            Order::Backward
+        } else {
+            Order::Through
+        }
+    }
+
+    /// Bytes of the source without repetition.
+    pub fn packed_bytes(&self) -> usize {
+        // No overflow: the elements have distinct addresses, except along axes of step 0, which do not count.
+        self.axes().iter().filter(|axis| axis.src != 0).fold(self.item, |bytes, axis| bytes.saturating_mul(axis.length))
+    }
+
+    /// The loops that pack the source at `to`.
+    pub fn gather(&self, to: *mut u8) -> Nest {
+        let mut nest = Nest { dst: to, src: self.src, ndim: 0, ..*self };
+        let mut stride = self.item as isize;
+        for axis in self.axes().iter().filter(|axis| axis.src != 0) {
+            nest.axes[nest.ndim] = Axis { dst: stride, ..*axis };
+            nest.ndim += 1;
+            stride *= axis.length as isize;
+        }
+        nest.merge();
+        nest
+    }
+
+    /// The loops that bring what lies packed at `from` to the destination.
+    pub fn scatter(&self, from: *const u8) -> Nest {
+        let mut nest = Nest { src: from, ..self.clone() };
+        let mut stride = self.item as isize;
+        for axis in nest.axes[..self.ndim].iter_mut().filter(|axis| axis.src != 0) {
+            axis.src = stride;
+            stride *= axis.length as isize;
+        }
+        nest.merge();
+        nest
+    }
+}
+
+/// Whether elements whose addresses are all multiples of `step` apart, but for `shift`, fit between each other (every other column).
+fn interleaved(shift: isize, step: usize, item: usize) -> bool {
+    if step == 0 {
+        return false;
+    }
+    let gap = shift.rem_euclid(step as isize) as usize;
+    gap >= item && step - gap >= item
+}
+
+fn gcd(mut a: usize, mut b: usize) -> usize {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}

@@ -1,0 +1,379 @@
+//! Opening guards on several arrays at once, all or none: what `borrow_all` does, and every call that reads one array and writes
+//! another.
+//!
+//! In order: reserve slots, lock all ledgers ascending, check every entry, decide for each COW entry whether it copies, open the
+//! guards. Entries that copy are marked as moving, their old bytes read under a guard of the library's own, copied under no lock, and
+//! moved in a second locked section. If anything fails there, everything is as before.
+
+use super::rules::{self, Mode, Use};
+use crate::array::{self, Checked, Holder, Refusal};
+use crate::blit;
+use crate::error::{Result, Status, fail};
+use crate::journal;
+use crate::layout::Layout;
+use crate::layout::Order;
+use crate::ledger::{self, Claim, Class, Fresh, Hold, Locked, SpareGuard, Terms};
+use crate::names::Site;
+use crate::pool::{self, Pool};
+use crate::region;
+use crate::slots::Id;
+use crate::thread::{self, Thread};
+use crate::types::*;
+use core::ffi::CStr;
+use smallvec::SmallVec;
+
+/// One array and what is wanted of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The handle.
+    pub id: Id,
+    /// What for.
+    pub wanted: Use,
+}
+
+/// What a list of entries is opened for.
+#[derive(Clone, Copy)]
+pub struct Call {
+    /// The tn_ function, for the copy book.
+    pub function: &'static CStr,
+    /// Entries may overlap one another: a copy within one store orders itself.
+    pub may_overlap: bool,
+}
+
+/// Lists of up to so many entries need no memory of their own.
+pub type List<T> = SmallVec<[T; 4]>;
+
+/// The terms of a guard for a use.
+pub fn terms(wanted: Use) -> Terms {
+    match wanted {
+        Use::Read { frozen } => Terms { class: Class::Read, frozen, discard: false, time_ns: 0 },
+        Use::Write { discard, .. } => Terms { class: Class::Write, frozen: false, discard, time_ns: 0 },
+        Use::Export { class, .. } => {
+            Terms { class, frozen: false, discard: false, time_ns: crate::sys::os::coarse_time_ns() }
+        }
+    }
+}
+
+/// How an entry is served.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    InPlace,
+    Copy { why: u32, discard: bool },
+}
+
+/// A COW entry under way.
+struct Move {
+    position: usize,
+    why: u32,
+    /// The old bytes, read until they are copied; none with DISCARD.
+    source: Option<Hold>,
+    layout: Layout,
+    pool: Option<&'static Pool>,
+    fresh: Option<Fresh>,
+}
+
+fn list<T>(n: usize) -> Result<List<T>> {
+    let mut list = List::new();
+    ledger::reserve(&mut list, n)?;
+    Ok(list)
+}
+
+/// Opens a guard for every entry, all or none, in the order of the entries.
+pub fn acquire(call: Call, entries: &[Entry]) -> Result<List<Hold>> {
+    let thread = thread::current();
+    let n = entries.len();
+    let mut rooms: List<Layout> = list(n)?;
+    for _ in entries {
+        rooms.push(Layout::EMPTY);
+    }
+    loop {
+        let mut spares: List<SpareGuard> = list(2 * n)?;
+        for _ in 0..2 * n {
+            spares.push(SpareGuard::take(thread)?);
+        }
+        let mut plans: List<Plan> = list(n)?;
+        let mut claims: List<&'static Claim> = list(n)?;
+        let mut holds: List<Option<Hold>> = list(n)?;
+        let mut moves: List<Move> = list(n)?;
+        let mut out: List<Hold> = list(n)?;
+
+        let mut locked = ledger::lock_all(n, &|i| ledger::ledger_of::<Claim>(entries[i].id))?;
+        for entry in entries {
+            // Locked and found a moment ago; only a released handle can be missing, and then the list is tried again.
+            match ledger::find::<Claim>(entry.id) {
+                Ok(claim) => claims.push(claim),
+                Err(_) => break,
+            }
+        }
+        if claims.len() < n {
+            continue;
+        }
+        if let Err(refusal) = check(call, &locked, entries, &claims, &mut plans) {
+            drop(locked);
+            return Err(refusal.say());
+        }
+        // Layouts that lie outside their slots need room before they can be copied under the lock.
+        let small = (0..n).find(|i| plans[*i] != Plan::InPlace && !rooms[*i].set(&locked.get(claims[*i]).layout));
+        if let Some(position) = small {
+            let ndim = locked.get(claims[position]).layout.ndim();
+            drop(locked);
+            rooms[position] = Layout::room(ndim)?;
+            continue;
+        }
+        for position in 0..n {
+            let claim = claims[position];
+            let mut spare = || spares.pop().expect("two spares per entry");
+            match plans[position] {
+                Plan::InPlace => {
+                    holds.push(Some(locked.hold(spare(), terms(entries[position].wanted), claim)));
+                }
+                Plan::Copy { why, discard } => {
+                    locked.begin_move(claim);
+                    let source = (!discard).then(|| {
+                        let reading = terms(Use::Read { frozen: false });
+                        locked.hold(spare(), reading, claim)
+                    });
+                    let layout = core::mem::replace(&mut rooms[position], Layout::EMPTY);
+                    let pool = locked.pool(locked.ledger_of(claim));
+                    moves.push(Move { position, why, source, layout, pool, fresh: None });
+                    holds.push(None);
+                }
+            }
+        }
+        drop(locked);
+        if !moves.is_empty()
+            && let Err(status) = finish_moves(call, thread, entries, &claims, &mut moves, &mut holds)
+        {
+            for hold in holds.into_iter().flatten() {
+                abandon(hold);
+            }
+            return Err(status);
+        }
+        out.extend(holds.into_iter().flatten());
+        return Ok(out);
+    }
+}
+
+/// Ends a guard whose bytes were not touched.
+pub fn abandon(hold: Hold) {
+    let guard = hold.into_guard();
+    let mut locked = guard.lock();
+    // As a reader would: nothing was written, so no version moves and no poison heals.
+    locked.abandon_guard(guard);
+}
+
+fn check(
+    call: Call,
+    locked: &Locked,
+    entries: &[Entry],
+    claims: &[&'static Claim],
+    plans: &mut List<Plan>,
+) -> Checked<()> {
+    let state = claims.iter().map(|claim| array::check_live(locked, claim).err());
+    if let Some(refusal) = array::first_refusal(state) {
+        return Err(refusal);
+    }
+    let mut refusals: Option<Refusal> = None;
+    let mut add = |refusal: Refusal| {
+        let worst = refusals.take();
+        refusals = array::first_refusal([worst, Some(refusal)].into_iter());
+    };
+    for (entry, claim) in entries.iter().zip(claims) {
+        let verdict = rules::check(locked, claim, entry.wanted);
+        let mut plan = Plan::InPlace;
+        if let Err(refusal) = verdict {
+            if let Use::Write { mode: Mode::Cow, discard } = entry.wanted {
+                plan = Plan::Copy { why: rules::why(locked, claim), discard };
+                if let Err(refusal) = rules::check_copy(locked, claim, discard) {
+                    add(refusal);
+                }
+            } else {
+                add(refusal);
+            }
+        }
+        plans.push(plan);
+    }
+    if !call.may_overlap {
+        for j in 1..entries.len() {
+            for i in 0..j {
+                if clash(locked, (entries[i], claims[i], plans[i]), (entries[j], claims[j], plans[j])) {
+                    add(Refusal::By(Holder {
+                        status: TN_ERR_ALIASED,
+                        subject: locked.get(claims[j]).name,
+                        name: locked.get(claims[i]).name,
+                        made: locked.get(claims[i]).made,
+                        count: 1,
+                    }));
+                }
+            }
+        }
+    }
+    let copies = plans.iter().position(|plan| *plan != Plan::InPlace);
+    if let Some(position) = copies
+        && thread::current().forbids() > 0
+    {
+        let why = rules::why(locked, claims[position]);
+        add(Refusal::Said(would_copy(why)));
+    }
+    refusals.map_or(Ok(()), Err)
+}
+
+/// The status of a copy that the thread has forbidden.
+#[cold]
+pub fn would_copy(why: u32) -> Status {
+    fail(
+        TN_ERR_WOULD_COPY,
+        format_args!("this would copy ({}), and the thread forbids copies (tn_copies_forbid)", Why(why)),
+    )
+}
+
+/// TN_WHY_ bits in words.
+pub struct Why(pub u32);
+
+impl core::fmt::Display for Why {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        const NAMES: [&str; 12] = [
+            "given",
+            "shared",
+            "in an expression",
+            "exported",
+            "borrowed",
+            "read-only",
+            "foreign",
+            "poisoned",
+            "its layout",
+            "another device",
+            "wasteful",
+            "not aliasable",
+        ];
+        let mut first = true;
+        for (bit, name) in NAMES.iter().enumerate() {
+            if self.0 & (1 << bit) != 0 {
+                f.write_str(if first { "" } else { ", " })?;
+                f.write_str(name)?;
+                first = false;
+            }
+        }
+        if first { f.write_str("asked for") } else { Ok(()) }
+    }
+}
+
+/// Whether two entries of one list stand in each other's way.
+fn clash(
+    locked: &Locked,
+    (a, claim_a, plan_a): (Entry, &'static Claim, Plan),
+    (b, claim_b, plan_b): (Entry, &'static Claim, Plan),
+) -> bool {
+    let copies = |plan| plan != Plan::InPlace;
+    if core::ptr::eq(claim_a, claim_b) && (copies(plan_a) || copies(plan_b)) {
+        return true;
+    }
+    // A copying entry reads its old bytes, with DISCARD not even that.
+    let touches = |plan| !matches!(plan, Plan::Copy { discard: true, .. });
+    let writes = |entry: Entry, plan| matches!(entry.wanted, Use::Write { .. }) && plan == Plan::InPlace;
+    (writes(a, plan_a) || writes(b, plan_b))
+        && touches(plan_a)
+        && touches(plan_b)
+        && core::ptr::eq(locked.ledger_of(claim_a), locked.ledger_of(claim_b))
+        && !region::disjoint(locked.region(claim_a), locked.region(claim_b))
+}
+
+fn finish_moves(
+    call: Call,
+    thread: &'static Thread,
+    entries: &[Entry],
+    claims: &[&'static Claim],
+    moves: &mut List<Move>,
+    holds: &mut List<Option<Hold>>,
+) -> Result<()> {
+    let outcome = copy_all(thread, moves).and_then(|()| {
+        let mut spares: List<SpareGuard> = list(moves.len())?;
+        for _ in moves.iter() {
+            spares.push(SpareGuard::take(thread)?);
+        }
+        Ok(spares)
+    });
+    let mut spares = match outcome {
+        Ok(spares) => spares,
+        Err(status) => {
+            cancel(entries, claims, moves);
+            return Err(status);
+        }
+    };
+    // The new stores get handles that nobody knows; each claim then takes its store's place.
+    let mut targets: List<Id> = List::new();
+    let reserved = ledger::reserve(&mut targets, moves.len());
+    if let Err(status) = reserved {
+        cancel(entries, claims, moves);
+        return Err(status);
+    }
+    for moving in moves.iter_mut() {
+        let fresh = moving.fresh.take().expect("copied above");
+        targets.push(fresh.finish());
+    }
+    let ledger_of = |i: usize| {
+        let target = targets.get(i).copied();
+        ledger::ledger_of::<Claim>(target.unwrap_or_else(|| entries[moves[i - targets.len()].position].id))
+    };
+    let both = ledger::lock_all(2 * targets.len(), &ledger_of);
+    let mut locked = match both {
+        Ok(locked) => locked,
+        Err(status) => {
+            // One of the handles was released meanwhile: the borrow is stale, and the copies are nobody's.
+            for target in targets {
+                let _ = array::release_now(target);
+            }
+            cancel(entries, claims, moves);
+            return Err(status);
+        }
+    };
+    for (moving, target) in moves.iter_mut().zip(&targets) {
+        let claim = claims[moving.position];
+        let to = ledger::find::<Claim>(*target).expect("nobody else knows it");
+        if let Some(source) = moving.source.take() {
+            locked.end_hold(source, false);
+        }
+        locked.finish_move(claim, to);
+        let spare = spares.pop().expect("one per move");
+        holds[moving.position] = Some(locked.hold(spare, terms(entries[moving.position].wanted), claim));
+    }
+    drop(locked);
+    for moving in moves.iter() {
+        let bytes = match entries[moving.position].wanted {
+            Use::Write { discard: true, .. } => 0,
+            _ => moving.layout.bytes() as u64,
+        };
+        let key =
+            journal::Key { function: Some(call.function), site: Site::from_number(thread.site()), why: moving.why, forced: true };
+        journal::note_copy(key, bytes);
+    }
+    Ok(())
+}
+
+fn copy_all(thread: &'static Thread, moves: &mut List<Move>) -> Result<()> {
+    for moving in moves.iter_mut() {
+        let pool = match moving.pool {
+            Some(pool) => pool,
+            None => pool::current(array::HOST)?,
+        };
+        let mut fresh = Fresh::allocate(thread, pool, moving.layout.like(Order::A)?, false)?;
+        if let Some(source) = &moving.source {
+            blit::copy(&fresh.place(), &source.place())?;
+        }
+        moving.fresh = Some(fresh);
+    }
+    Ok(())
+}
+
+/// Everything as before: the handles stay on their stores.
+fn cancel(entries: &[Entry], claims: &[&'static Claim], moves: &mut List<Move>) {
+    for moving in moves.iter_mut() {
+        debug_assert!(moving.position < entries.len());
+        let claim = claims[moving.position];
+        let mut locked = claim.lock_moving();
+        if let Some(source) = moving.source.take() {
+            locked.end_hold(source, false);
+        }
+        locked.cancel_move(claim);
+    }
+}

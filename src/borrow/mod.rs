@@ -1,0 +1,232 @@
+//! Borrows: guards that say who may touch which bytes, how, and until when.
+//!
+//! Contract: a pointer to bytes comes only from a guard or an export. Many readers or one writer per region; a conflict is a status at
+//! once, and nothing ever waits for another holder. A failing call changes nothing. `rules` has the table of who may be beside whom,
+//! `acquire` opens guards on several arrays at once, `why` answers questions about claims. Any thread.
+#![forbid(unsafe_code)]
+
+mod acquire;
+
+mod rules;
+
+mod why;
+
+pub use acquire::{Call, Entry, List, Why, acquire, would_copy};
+pub use rules::{Mode, Use};
+pub use why::{Held, Target, holder_of_claim, holders_of, is_unique, why_not};
+
+use crate::array::{self, Refusal};
+use crate::error::{Result, fail};
+use crate::layout::{Layout, even_parts};
+use crate::ledger::{self, Class, Entries, Guard, Hold, Locked, Spare, SpareGuard, SpareRoot};
+use crate::slots::Id;
+use crate::stream::Stream;
+use crate::thread;
+use crate::types::*;
+
+/// Write modes as C passes them, with TN_WAIT: INVALID names the bits.
+pub fn mode(bits: u32, also: u32) -> Result<Use> {
+    let known = TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD | TN_WAIT | also;
+    if bits & !known != 0 {
+        return Err(fail(TN_ERR_INVALID, format_args!("mode {bits:#x} has the unknown bits {:#x}", bits & !known)));
+    }
+    let mode = match bits & (TN_WRITE_UNIQUE | TN_WRITE_COW) {
+        0 => Mode::Aliased,
+        TN_WRITE_UNIQUE => Mode::Unique,
+        TN_WRITE_COW => Mode::Cow,
+        _ => {
+            return Err(fail(
+                TN_ERR_INVALID,
+                format_args!("mode {bits:#x} is TN_WRITE_UNIQUE and TN_WRITE_COW at once; choose one"),
+            ));
+        }
+    };
+    Ok(Use::Write { mode, discard: bits & TN_WRITE_DISCARD != 0 })
+}
+
+/// Flags of a reading borrow: INVALID names the bits.
+pub fn reading(flags: u32) -> Result<Use> {
+    let known = TN_FROZEN | TN_WAIT;
+    if flags & !known != 0 {
+        return Err(fail(TN_ERR_INVALID, format_args!("flags {flags:#x} have the unknown bits {:#x}", flags & !known)));
+    }
+    Ok(Use::Read { frozen: flags & TN_FROZEN != 0 })
+}
+
+/// The access of a borrow_all's entry: INVALID names the bits.
+pub fn access(bits: u32) -> Result<Use> {
+    let invalid = |why: &str| Err(fail(TN_ERR_INVALID, format_args!("access {bits:#x}: {why}")));
+    let modes = bits & (TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD);
+    match bits & TN_READ_WRITE {
+        0 => invalid("neither TN_READ nor TN_WRITE"),
+        TN_READ if modes != 0 => invalid("a write mode goes with TN_WRITE only"),
+        TN_READ => reading(bits & !TN_READ),
+        _ if bits & TN_FROZEN != 0 => invalid("TN_FROZEN goes with TN_READ alone"),
+        TN_WRITE => mode((bits & !TN_WRITE) | TN_WRITE_DISCARD, 0),
+        _ => mode(bits & !TN_READ_WRITE, 0),
+    }
+}
+
+/// Opens a guard on one array; `visit` sees it with its layout before the call returns.
+#[inline]
+pub fn open(
+    call: Call,
+    id: Id,
+    stream: Result<Stream>,
+    wanted: Result<Use>,
+    visit: impl FnOnce(&Layout),
+) -> Result<Id> {
+    let thread = thread::current();
+    let spare = SpareGuard::take(thread)?;
+    let (mut locked, claim) = ledger::lock(id)?;
+    // The stream is a handle and the mode an argument: both come before what the array's state says.
+    let outcome = stream.map_err(Refusal::from).and_then(|_| {
+        let wanted = wanted?;
+        array::check_live(&locked, claim)?;
+        match rules::check(&locked, claim, wanted) {
+            Err(_) if matches!(wanted, Use::Write { mode: Mode::Cow, .. }) => Ok((wanted, true)),
+            other => other.map(|()| (wanted, false)),
+        }
+    });
+    match outcome {
+        Ok((wanted, false)) => {
+            let guard = locked.add_guard(spare, acquire::terms(wanted), claim, claim, None);
+            visit(locked.layout_of(guard));
+            Ok(locked.publish_guard(guard))
+        }
+        Ok((wanted, true)) => {
+            drop(locked);
+            drop(spare);
+            let hold = acquire(call, &[Entry { id, wanted }])?.pop().expect("one entry, one guard");
+            visit(hold.layout());
+            Ok(hold.publish())
+        }
+        Err(refusal) => {
+            drop(locked);
+            Err(refusal.say())
+        }
+    }
+}
+
+/// Opens guards on several arrays, all or none, with one handle for all; `visit(i, layout)` sees each.
+pub fn all(call: Call, entries: &[Entry], mut visit: impl FnMut(usize, &Layout)) -> Result<Id> {
+    let thread = thread::current();
+    let mut head = Entries::take(thread)?;
+    let holds = if entries.is_empty() { List::new() } else { acquire(call, entries)? };
+    for (position, hold) in holds.into_iter().enumerate() {
+        visit(position, hold.layout());
+        let guard = hold.into_guard();
+        head.push(&mut guard.lock(), guard);
+    }
+    Ok(head.publish(ledger::Made { site: thread.site(), thread: thread.number() }))
+}
+
+/// Opens write guards on consecutive parts of an axis, all or none; `visit(i, guard, layout, start, length)` sees each.
+pub fn chunks(
+    call: Call,
+    id: Id,
+    axis: i32,
+    n: usize,
+    stream: Result<Stream>,
+    wanted: Result<Use>,
+    mut visit: impl FnMut(usize, Id, &Layout, i64, i64),
+) -> Result<()> {
+    let thread = thread::current();
+    ledger::find::<ledger::Claim>(id)?;
+    stream?;
+    let wanted = wanted?;
+    if n == 0 {
+        return Err(fail(TN_ERR_INVALID, format_args!("n is 0; ask for at least one chunk")));
+    }
+    let whole = array::snapshot(id)?;
+    let axis = whole.axis(axis)?;
+    // The checks of one write over everything, and with COW its move to a copy; the parts then replace that guard.
+    let writer = acquire(call, &[Entry { id, wanted }])?.pop().expect("one entry, one guard");
+    let made = part_guards(thread, &writer, axis, n, wanted);
+    let guards = match made {
+        Ok(guards) => guards,
+        Err(status) => {
+            acquire::abandon(writer);
+            return Err(status);
+        }
+    };
+    let length = writer.layout().shape()[axis];
+    let writer = writer.into_guard();
+    let mut locked = writer.lock();
+    for (position, (guard, (start, length))) in guards.iter().copied().zip(even_parts(length, n as i64)).enumerate() {
+        let id = locked.publish_guard(guard);
+        visit(position, id, locked.layout_of(guard), start, length);
+    }
+    locked.abandon_guard(writer);
+    Ok(())
+}
+
+fn part_guards(
+    thread: &'static thread::Thread,
+    writer: &Hold,
+    axis: usize,
+    n: usize,
+    wanted: Use,
+) -> Result<Vec<&'static Guard>> {
+    let no_memory = |_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {n} chunks"));
+    let layout = writer.layout();
+    let mut spares: Vec<(Spare, SpareGuard)> = Vec::new();
+    spares.try_reserve_exact(n).map_err(no_memory)?;
+    let mut guards: Vec<&'static Guard> = Vec::new();
+    guards.try_reserve_exact(n).map_err(no_memory)?;
+    for (start, length) in even_parts(layout.shape()[axis], n as i64) {
+        let mut spare = Spare::take(thread)?;
+        *spare.layout() = layout.part(axis, start, length)?;
+        spares.push((spare, SpareGuard::take(thread)?));
+    }
+    let group = SpareGuard::take(thread)?;
+    let mut root = Some(SpareRoot::take(thread, layout.ndim())?);
+    let mut locked = writer.guard().lock();
+    let owner = locked.get(writer.guard()).owner();
+    locked.make_root(owner, &mut root);
+    let discard = matches!(wanted, Use::Write { discard: true, .. });
+    let group = locked.add_group(group, owner, discard);
+    for (spare, guard) in spares {
+        let guard = locked.add_part(spare, guard, acquire::terms(wanted), owner, group);
+        guards.push(guard);
+    }
+    Ok(guards)
+}
+
+/// What an open guard gives access to.
+pub fn query(id: Id, visit: impl FnOnce(&Layout)) -> Result<()> {
+    if ledger::find::<Guard>(id)?.is_head() {
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!("{id} is the guard of a borrow_all, which has several arrays; its views have them all"),
+        ));
+    }
+    let (locked, guard) = ledger::lock::<Guard>(id)?;
+    visit(locked.layout_of(guard));
+    Ok(())
+}
+
+/// Ends a guard of any kind, once.
+#[inline]
+pub fn end(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
+    let guard = ledger::find::<Guard>(id)?;
+    stream?;
+    if flags & !TN_END_FAILED != 0 {
+        return Err(fail(TN_ERR_INVALID, format_args!("flags {flags:#x} have the unknown bits {:#x}", flags & !TN_END_FAILED)));
+    }
+    let failed = flags & TN_END_FAILED != 0;
+    if guard.is_head() {
+        if ledger::end_entries(id, guard, failed) {
+            return Ok(());
+        }
+        return ledger::find::<Guard>(id).map(drop);
+    }
+    let (mut locked, guard) = ledger::lock::<Guard>(id)?;
+    locked.end_guard(guard, failed);
+    Ok(())
+}
+
+/// The class and place of an open guard, for reports.
+pub fn class(locked: &Locked, guard: &'static Guard) -> Class {
+    locked.get(guard).class
+}

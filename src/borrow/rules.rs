@@ -1,0 +1,299 @@
+//! The rules: what a use of an array's bytes gets, given what is open on them. The table of section 5.1 of the ownership model, and
+//! the bits of why_not, from the same facts.
+
+use crate::array::{Checked, Holder, Refusal};
+use crate::ledger::{Claim, Class, Guard, Locked, Made};
+use crate::names::Name;
+use crate::region;
+use crate::types::*;
+
+/// What writing means for others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Others see the change.
+    Aliased,
+    /// Only if nobody else holds the store.
+    Unique,
+    /// If somebody else does, the handle moves to a copy.
+    Cow,
+}
+
+/// What somebody wants to do with an array's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Use {
+    /// A read guard; frozen: beside no shared view.
+    Read {
+        /// The bytes must not change.
+        frozen: bool,
+    },
+    /// A write guard.
+    Write {
+        /// What it means for others.
+        mode: Mode,
+        /// The old contents are not needed.
+        discard: bool,
+    },
+    /// An export of a class; unique: nobody else may hold the store.
+    Export {
+        /// ExportRead, ExportShared or ExportExclusive.
+        class: Class,
+        /// Mode UNIQUE.
+        unique: bool,
+    },
+}
+
+/// What is open on the bytes of one claim, and on its store.
+struct Facts {
+    poison: Option<&'static Guard>,
+    readonly: bool,
+    write: Open,
+    read: Open,
+    frozen: Open,
+    export_read: Open,
+    export_shared: Open,
+    export_exclusive: Open,
+    any_export: Open,
+    shared: u32,
+    nodes: u32,
+    managed: bool,
+    foreign: bool,
+}
+
+/// How many of a kind, and the first that was made.
+#[derive(Clone, Copy, Default)]
+struct Open {
+    count: u32,
+    first: Option<&'static Guard>,
+}
+
+impl Open {
+    fn add(&mut self, guard: &'static Guard) {
+        self.count += 1;
+        self.first = Some(guard); // the list has the newest first
+    }
+    fn any(self) -> bool {
+        self.count > 0
+    }
+}
+
+impl Facts {
+    #[inline]
+    fn of(locked: &Locked, claim: &'static Claim) -> Facts {
+        let ledger = locked.ledger_of(claim);
+        let books = locked.books(ledger);
+        let body = locked.get(claim);
+        let mut facts = Facts {
+            poison: None,
+            readonly: body.readonly || books.readonly,
+            write: Open::default(),
+            read: Open::default(),
+            frozen: Open::default(),
+            export_read: Open::default(),
+            export_shared: Open::default(),
+            export_exclusive: Open::default(),
+            any_export: Open::default(),
+            shared: books.claims - books.nodes - 1,
+            nodes: books.nodes,
+            managed: books.managed,
+            foreign: books.foreign(),
+        };
+        if books.readers + books.writers + books.exports() + books.poisoned > 0 {
+            facts.look(locked, claim);
+        }
+        facts
+    }
+
+    #[inline(never)]
+    fn look(&mut self, locked: &Locked, claim: &'static Claim) {
+        let ledger = locked.ledger_of(claim);
+        let region = locked.region(claim);
+        if locked.books(ledger).poisoned > 0 {
+            self.poison = locked.poison_over(claim);
+        }
+        locked.each_guard(ledger, |guard| {
+            let body = locked.get(guard);
+            if body.class.is_export() {
+                self.any_export.add(guard);
+            }
+            if region::disjoint(locked.region(body.region()), region) {
+                return;
+            }
+            match body.class {
+                Class::Read => {
+                    self.read.add(guard);
+                    if body.frozen {
+                        self.frozen.add(guard);
+                    }
+                }
+                Class::Write => self.write.add(guard),
+                Class::ExportRead => self.export_read.add(guard),
+                Class::ExportShared => self.export_shared.add(guard),
+                Class::ExportExclusive => self.export_exclusive.add(guard),
+                Class::Poison | Class::Group => {}
+            }
+        });
+    }
+
+    fn exports_over(&self) -> [Open; 3] {
+        [self.export_read, self.export_shared, self.export_exclusive]
+    }
+}
+
+fn by_guard(locked: &Locked, claim: &'static Claim, status: tn_status, open: Open) -> Refusal {
+    let subject = locked.get(claim).name;
+    let (name, made) = match open.first {
+        Some(guard) => (locked.get(locked.get(guard).owner()).name, locked.get(guard).made),
+        None => (Name::NONE, Made::default()),
+    };
+    Refusal::By(Holder { status, subject, name, made, count: open.count })
+}
+
+fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u32) -> Refusal {
+    let mut holder = Holder { status, subject: locked.get(claim).name, name: Name::NONE, made: Made::default(), count };
+    locked.each_claim(locked.ledger_of(claim), |other| {
+        if !core::ptr::eq(other, claim) {
+            holder.name = locked.get(other).name;
+            holder.made = locked.get(other).made;
+        }
+    });
+    Refusal::By(holder)
+}
+
+fn plain(locked: &Locked, claim: &'static Claim, status: tn_status) -> Refusal {
+    let body = locked.get(claim);
+    Refusal::By(Holder { status, subject: body.name, name: body.name, made: body.made, count: 1 })
+}
+
+/// The bits of why_not without a target: what stands in the way of overwriting the bytes in place.
+#[inline]
+pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {
+    let facts = Facts::of(locked, claim);
+    let body = locked.get(claim);
+    [
+        (TN_WHY_GIVEN, body.given > 0),
+        (TN_WHY_SHARED, facts.shared > 0 || facts.managed),
+        (TN_WHY_IN_EXPRESSION, facts.nodes > 0),
+        (TN_WHY_EXPORTED, facts.any_export.any()),
+        (TN_WHY_BORROWED, facts.read.any() || facts.write.any()),
+        (TN_WHY_READONLY, facts.readonly),
+        (TN_WHY_FOREIGN, facts.foreign),
+        (TN_WHY_POISONED, facts.poison.is_some()),
+        (TN_WHY_NOT_ALIASABLE, body.readonly && body.layout.self_overlaps()),
+    ]
+    .into_iter()
+    .fold(0, |bits, (bit, on)| if on { bits | bit } else { bits })
+}
+
+/// Whether a use may begin now. For COW: whether it may begin in place; if not, ask [`check_copy`].
+#[inline]
+pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use) -> Checked<()> {
+    let books = locked.books(locked.ledger_of(claim));
+    let body = locked.get(claim);
+    // What nearly always holds: a store that nobody else touches, and of readers one that nobody writes.
+    let quiet = books.writers + books.exports() + books.poisoned == 0 && !body.moving;
+    let free = match wanted {
+        Use::Read { .. } => quiet,
+        Use::Write { mode: Mode::Aliased, .. } => {
+            quiet && books.readers + books.nodes == 0 && !body.readonly && !books.readonly && !books.managed
+        }
+        _ => false,
+    };
+    if free { Ok(()) } else { check_all(locked, claim, wanted) }
+}
+
+#[inline(never)]
+fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use) -> Checked<()> {
+    let facts = Facts::of(locked, claim);
+    let refuse = |status, open| Err(by_guard(locked, claim, status, open));
+    let discards = matches!(wanted, Use::Write { discard: true, .. });
+    if let Some(poison) = facts.poison.filter(|_| !discards) {
+        return refuse(TN_ERR_POISONED, Open { count: 1, first: Some(poison) });
+    }
+    let reads = matches!(wanted, Use::Read { .. } | Use::Export { class: Class::ExportRead, .. });
+    if facts.readonly && !reads {
+        return Err(plain(locked, claim, TN_ERR_READONLY));
+    }
+    if locked.get(claim).moving {
+        return Err(plain(locked, claim, TN_ERR_BORROWED_WRITE));
+    }
+    if facts.write.any() {
+        return refuse(TN_ERR_BORROWED_WRITE, facts.write);
+    }
+    // What of readers and exports is in the way, per column of the table.
+    let alone = matches!(
+        wanted,
+        Use::Write { mode: Mode::Unique | Mode::Cow, .. } | Use::Export { unique: true, .. }
+    );
+    let readers = match wanted {
+        Use::Read { .. } => Open::default(),
+        Use::Export { class: Class::ExportRead, .. } => Open::default(),
+        Use::Export { class: Class::ExportShared, unique: false } => facts.frozen,
+        _ => facts.read,
+    };
+    if readers.any() {
+        return refuse(TN_ERR_BORROWED, readers);
+    }
+    let [xr, xs, xw] = facts.exports_over();
+    let exports: &[Open] = match wanted {
+        _ if alone => &[facts.any_export],
+        Use::Read { frozen: true } => &[xw, xs],
+        Use::Read { frozen: false } => &[xw],
+        Use::Write { .. } => &[xw, xr],
+        Use::Export { class: Class::ExportExclusive, .. } => &[xw, xr, xs],
+        Use::Export { .. } => &[xw],
+    };
+    if let Some(open) = exports.iter().find(|open| open.any()) {
+        return refuse(TN_ERR_EXPORTED, *open);
+    }
+    if reads {
+        return Ok(());
+    }
+    if facts.managed || (alone && facts.shared > 0) {
+        return Err(by_claims(locked, claim, TN_ERR_SHARED, facts.shared));
+    }
+    if facts.nodes > 0 {
+        return Err(by_claims(locked, claim, TN_ERR_IN_EXPRESSION, facts.nodes));
+    }
+    if alone && facts.foreign {
+        return Err(plain(locked, claim, TN_ERR_FOREIGN));
+    }
+    Ok(())
+}
+
+/// Whether a COW write may begin on a copy of the bytes.
+pub fn check_copy(locked: &Locked, claim: &'static Claim, discard: bool) -> Checked<()> {
+    if !discard {
+        let facts = Facts::of(locked, claim);
+        if let Some(poison) = facts.poison {
+            return Err(by_guard(locked, claim, TN_ERR_POISONED, Open { count: 1, first: Some(poison) }));
+        }
+    }
+    let body = locked.get(claim);
+    if body.moving {
+        return Err(plain(locked, claim, TN_ERR_BORROWED_WRITE));
+    }
+    let own = |class: Class| {
+        let mut open = Open::default();
+        locked.each_guard(locked.ledger_of(claim), |guard| {
+            let body = locked.get(guard);
+            if body.class == class && core::ptr::eq(body.owner(), claim) {
+                open.add(guard);
+            }
+        });
+        open
+    };
+    if body.writers > 0 {
+        return Err(by_guard(locked, claim, TN_ERR_BORROWED_WRITE, own(Class::Write)));
+    }
+    let reading = if discard { Ok(()) } else { check(locked, claim, Use::Read { frozen: false }) };
+    if let Err(refusal) = reading {
+        // A writer elsewhere comes before our own readers, an exclusive export after them.
+        if refusal.code() == TN_ERR_BORROWED_WRITE || body.readers == 0 {
+            return Err(refusal);
+        }
+    }
+    if body.readers > 0 {
+        return Err(by_guard(locked, claim, TN_ERR_BORROWED, own(Class::Read)));
+    }
+    Ok(())
+}

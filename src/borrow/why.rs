@@ -1,0 +1,237 @@
+//! Questions: who holds a store, and why its bytes may not be overwritten in place.
+
+use super::rules;
+use crate::array::{self, Checked};
+use crate::atlas;
+use crate::dtype::Dtype;
+use crate::error::{Result, fail};
+use crate::layout::Layout;
+use crate::ledger::{self, Claim, Class, Guard, Ledger, Locked, Made};
+use crate::names::Name;
+use crate::pool;
+use crate::region::{self, Region};
+use crate::slots::Id;
+use crate::types::*;
+
+/// What one would like to put into an array's bytes.
+pub struct Target<'a> {
+    /// Where.
+    pub device: tn_device,
+    /// Element type as C passes it.
+    pub dtype: tn_dtype,
+    /// Number of axes as C passes it.
+    pub ndim: i32,
+    /// Its lengths.
+    pub shape: &'a [i64],
+}
+
+/// A holder as it is found under the lock; its site is resolved later.
+#[derive(Clone, Copy)]
+pub struct Held {
+    /// TN_HOLDER_.
+    pub kind: i32,
+    /// Where the bytes live.
+    pub device: tn_device,
+    /// The handle's bits, or the address of a block.
+    pub id: u64,
+    /// Of the store or block.
+    pub bytes: u64,
+    /// Where it was made.
+    pub made: Made,
+    /// When; 0: not kept.
+    pub time_ns: u64,
+    /// Name of its array or pool.
+    pub name: Name,
+}
+
+fn kind_of(class: Class) -> i32 {
+    match class {
+        Class::Read => TN_HOLDER_GUARD_READ,
+        Class::Write => TN_HOLDER_GUARD_WRITE,
+        Class::ExportRead => TN_HOLDER_EXPORT_READ,
+        Class::ExportShared => TN_HOLDER_EXPORT_SHARED,
+        Class::ExportExclusive => TN_HOLDER_EXPORT_EXCLUSIVE,
+        Class::Poison | Class::Group => 0,
+    }
+}
+
+/// How a guard is shown.
+pub fn holder_of_guard(locked: &Locked, guard: &'static Guard) -> Held {
+    let body = locked.get(guard);
+    let books = locked.books(locked.ledger_of(guard));
+    Held {
+        kind: kind_of(body.class),
+        device: books.device,
+        id: guard.id().bits(),
+        bytes: books.bytes as u64,
+        made: body.made,
+        time_ns: body.time_ns,
+        name: locked.get(body.owner()).name,
+    }
+}
+
+/// How a claim's handle is shown.
+pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> Held {
+    let body = locked.get(claim);
+    let books = locked.books(locked.ledger_of(claim));
+    // A destructed handle's store is not its own any more.
+    let (device, bytes) =
+        if ledger::is_spent(claim) { (array::HOST, 0) } else { (books.device, books.bytes as u64) };
+    Held { kind: TN_HOLDER_HANDLE, device, id: claim.id().bits(), bytes, made: body.made, time_ns: 0, name: body.name }
+}
+
+/// Every holder of the store but `asking`: claims and promises of the whole store, guards that overlap `over`, exports of the whole
+/// store or, with `exports_over`, those that overlap.
+fn each_holder(
+    locked: &Locked,
+    ledger: &'static Ledger,
+    asking: Option<&'static Claim>,
+    over: Region<'_>,
+    exports_over: bool,
+    visit: &mut dyn FnMut(Held),
+) {
+    locked.each_claim(ledger, |claim| {
+        if locked.has_handle(claim) && asking.is_none_or(|asking| !core::ptr::eq(asking, claim)) {
+            visit(holder_of_claim(locked, claim));
+        }
+        locked.each_promise(claim, |promise| {
+            let shown = holder_of_claim(locked, claim);
+            let made = locked.get(promise).made;
+            visit(Held { kind: TN_HOLDER_PROMISE, id: promise.id().bits(), made, ..shown });
+        });
+    });
+    locked.each_guard(ledger, |guard| {
+        let body = locked.get(guard);
+        let whole = body.class.is_export() && !exports_over;
+        if whole || !region::disjoint(locked.region(body.region()), over) {
+            visit(holder_of_guard(locked, guard));
+        }
+    });
+}
+
+/// Whether nothing else claims, borrows or exports the store.
+pub fn is_unique(id: Id) -> Result<bool> {
+    array::with(id, |locked, claim| {
+        array::check_there(locked, claim)?;
+        let others =
+            TN_WHY_GIVEN | TN_WHY_SHARED | TN_WHY_IN_EXPRESSION | TN_WHY_EXPORTED | TN_WHY_BORROWED;
+        Ok(rules::why(locked, claim) & others == 0)
+    })
+}
+
+/// The bits that say why the bytes may not be overwritten in place, and everybody who holds them; `visit` runs under the lock.
+pub fn why_not(id: Id, target: Option<&Target<'_>>, visit: &mut dyn FnMut(Held)) -> Result<u32> {
+    array::with(id, |locked, claim| {
+        array::check_there(locked, claim)?;
+        let mut bits = rules::why(locked, claim);
+        if let Some(target) = target {
+            bits |= why_target(locked, claim, target)?;
+        }
+        each_holder(locked, locked.ledger_of(claim), Some(claim), locked.region(claim), false, visit);
+        Ok(bits)
+    })
+}
+
+fn why_target(locked: &Locked, claim: &'static Claim, target: &Target<'_>) -> Checked<u32> {
+    let dtype = Dtype::of(target.dtype)?;
+    if target.shape.len() > TN_MAX_NDIM {
+        let ndim = target.shape.len();
+        return Err(fail(TN_ERR_LIMIT, format_args!("{ndim} axes, at most {TN_MAX_NDIM} are possible")).into());
+    }
+    if let Some(length) = target.shape.iter().find(|length| **length < 0) {
+        return Err(fail(TN_ERR_SHAPE, format_args!("a length of the target's shape is {length}")).into());
+    }
+    let layout = &locked.get(claim).layout;
+    let books = locked.books(locked.ledger_of(claim));
+    let Some(bytes) = crate::arith::dense_bytes(dtype.item(), target.shape) else {
+        return Err(fail(TN_ERR_LIMIT, format_args!("the target's size overflows")).into());
+    };
+    let bytes = if target.shape.contains(&0) { 0 } else { bytes };
+    let dense = layout.is_c() || layout.is_f();
+    let fits = layout.shape() == target.shape || (dense && layout.bytes() >= bytes);
+    let mut bits = 0;
+    if layout.item() != dtype.item() || !fits {
+        bits |= TN_WHY_LAYOUT;
+    }
+    if books.device != target.device {
+        bits |= TN_WHY_DEVICE;
+    }
+    if books.bytes > bytes.saturating_mul(2) {
+        bits |= TN_WHY_WASTE;
+    }
+    Ok(bits)
+}
+
+/// What an address belongs to: a store, or a raw block of a pool.
+pub struct Store {
+    /// First byte.
+    pub address: u64,
+    /// How many.
+    pub bytes: u64,
+    /// Where.
+    pub device: tn_device,
+    /// TN_READONLY, TN_FOREIGN.
+    pub flags: u32,
+    /// Grows with each finished write.
+    pub version: u64,
+    /// Name of the pool, or none.
+    pub pool: Name,
+}
+
+/// Whose is [start, start + bytes)? Nothing is read there. `visit` runs under the store's lock.
+pub fn holders_of(start: u64, bytes: u64, visit: &mut dyn FnMut(Held)) -> Result<Store> {
+    if bytes == 0 {
+        return Err(fail(TN_ERR_INVALID, format_args!("bytes is 0; ask for at least one byte")));
+    }
+    let end = start.checked_add(bytes).filter(|end| *end <= i64::MAX as u64);
+    let unknown = || {
+        fail(TN_ERR_FOREIGN, format_args!("no store and no pool of this library has bytes of [{start:#x}, +{bytes})"))
+    };
+    let Some(end) = end else { return Err(unknown()) };
+    let (start_at, end_at) = (start as i64, end as i64);
+    let found = atlas::lock()?.find(start_at, end_at);
+    match found {
+        atlas::Found::Several => Err(fail(
+            TN_ERR_ALIASED,
+            format_args!("[{start:#x}, +{bytes}) has bytes of more than one store; ask for each alone"),
+        )),
+        atlas::Found::One(locked, ledger) => {
+            let span = Layout::contiguous(Dtype::U8, &[bytes as i64], crate::layout::Order::C, start_at)?;
+            each_holder(&locked, ledger, None, Region { layout: &span, root: &span }, true, visit);
+            let books = locked.books(ledger);
+            let flags = [(TN_READONLY, books.readonly), (TN_FOREIGN, books.foreign())];
+            let pool = locked.pool(ledger);
+            Ok(Store {
+                address: books.start as u64,
+                bytes: books.bytes as u64,
+                device: books.device,
+                flags: flags.into_iter().fold(0, |all, (flag, on)| if on { all | flag } else { all }),
+                version: books.version,
+                pool: pool.map_or(Name::NONE, |pool| pool.name()),
+            })
+        }
+        atlas::Found::Nothing => {
+            let Some(block) = pool::first_in(start as usize, end as usize).filter(|block| block.owner == 0) else {
+                return Err(unknown());
+            };
+            let held = Held {
+                kind: TN_HOLDER_BLOCK,
+                device: block.pool.device(),
+                id: block.start as u64,
+                bytes: block.usable as u64,
+                made: block.made(),
+                time_ns: 0,
+                name: block.pool.name(),
+            };
+            visit(held);
+            Ok(Store {
+                address: block.start as u64,
+                bytes: block.usable as u64,
+                device: block.pool.device(),
+                flags: 0,
+                version: 0,
+                pool: block.pool.name(),
+            })
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The journal: what happened, noted where it happens. So far the copy book: every copy at a border, by call site.
+//!
+//! Contract: noting allocates nothing and never fails; the table has a fixed size, and what no longer fits is added up in one entry
+//! without function and site. Knows only functions, sites and numbers. Any thread; its lock is never held across anything.
+#![forbid(unsafe_code)]
+
+use crate::names::Site;
+use crate::thread::ColdLock;
+use core::ffi::CStr;
+
+/// What copies are added up by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// The tn_ function; None: the entry for what did not fit.
+    pub function: Option<&'static CStr>,
+    /// The caller's TN_HERE.
+    pub site: Site,
+    /// TN_WHY_ bits.
+    pub why: u32,
+    /// Whether the caller would have taken an alias.
+    pub forced: bool,
+}
+
+/// All copies of one key.
+#[derive(Clone, Copy)]
+pub struct Copies {
+    /// What they have in common.
+    pub key: Key,
+    /// How many.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+const NO_KEY: Key = Key { function: None, site: Site::NONE, why: 0, forced: false };
+const NO_COPIES: Copies = Copies { key: NO_KEY, count: 0, bytes: 0 };
+/// Distinct keys; a power of two.
+const KEYS: usize = 4096;
+/// Places looked at for one key before it counts as not fitting.
+const PROBES: usize = 64;
+
+struct Book {
+    entries: [Copies; KEYS],
+    other: Copies,
+}
+
+static BOOK: ColdLock<Book> = ColdLock::new(Book { entries: [NO_COPIES; KEYS], other: NO_COPIES });
+
+fn place(key: &Key) -> usize {
+    let function = key.function.map_or(0, |f| f.as_ptr() as u64);
+    let mixed = function ^ (u64::from(key.site.number()) << 32) ^ (u64::from(key.why) << 1) ^ u64::from(key.forced);
+    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize % KEYS
+}
+
+/// Notes one copy.
+pub fn note_copy(key: Key, bytes: u64) {
+    let mut book = BOOK.lock();
+    let start = place(&key);
+    let mut at = None;
+    for probe in 0..PROBES {
+        let index = (start + probe) % KEYS;
+        let entry = &book.entries[index];
+        if entry.count == 0 || entry.key == key {
+            at = Some(index);
+            break;
+        }
+    }
+    let entry = match at {
+        Some(index) => {
+            book.entries[index].key = key;
+            &mut book.entries[index]
+        }
+        None => &mut book.other,
+    };
+    entry.count += 1;
+    entry.bytes += bytes;
+}
+
+/// Writes the entries with most bytes first, as many as `out` takes; returns how many there are.
+pub fn copies(out: &mut dyn FnMut(usize, Copies), capacity: usize) -> usize {
+    let book = BOOK.lock();
+    let all = || book.entries.iter().chain(core::iter::once(&book.other)).filter(|entry| entry.count > 0);
+    let count = all().count();
+    // A selection per place: no memory to sort in, and the table is small.
+    let mut last: Option<(u64, usize)> = None;
+    for position in 0..count.min(capacity) {
+        let next = all()
+            .enumerate()
+            .filter(|(index, entry)| match last {
+                None => true,
+                Some((bytes, at)) => entry.bytes < bytes || (entry.bytes == bytes && *index > at),
+            })
+            .max_by(|(i, a), (j, b)| a.bytes.cmp(&b.bytes).then(j.cmp(i)));
+        let Some((index, entry)) = next else { break };
+        last = Some((entry.bytes, index));
+        out(position, *entry);
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_add_up_by_key_and_come_largest_first() {
+        let key = |why| Key { function: Some(c"tn_test"), site: Site::NONE, why, forced: true };
+        for (why, bytes) in [(1 << 20, 10), (1 << 21, 30), (1 << 20, 5), (1 << 22, 15)] {
+            note_copy(key(why), bytes);
+        }
+        let mut seen = Vec::new();
+        let count = copies(&mut |_, entry| seen.push(entry), usize::MAX);
+        assert_eq!(count, seen.len());
+        let ours: Vec<_> =
+            seen.iter().filter(|e| e.key.function == Some(c"tn_test")).map(|e| (e.key.why, e.count, e.bytes)).collect();
+        assert_eq!(ours, [(1 << 21, 1, 30), (1 << 20, 2, 15), (1 << 22, 1, 15)].to_vec());
+    }
+}

@@ -1,0 +1,164 @@
+//! Options of the whole process, as text by name.
+//!
+//! Contract: a closed list of names; setting checks the value, and a wrong one changes nothing. Reading one that the hot path needs
+//! is one load. Options of the default pools are taken when the pool is made; setting them later is refused. Any thread.
+#![forbid(unsafe_code)]
+
+use crate::error::{Result, Text, fail};
+use crate::types::*;
+use core::fmt::Write;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+static STRICT: AtomicBool = AtomicBool::new(false);
+static ABORT_ON_MISUSE: AtomicBool = AtomicBool::new(false);
+
+/// Whether releasing what is still borrowed, given or exported is refused.
+#[inline]
+pub fn strict() -> bool {
+    STRICT.load(Ordering::Relaxed)
+}
+
+/// Whether a wrong free stops the process.
+pub fn abort_on_misuse() -> bool {
+    ABORT_ON_MISUSE.load(Ordering::Relaxed)
+}
+
+/// Fields of `tn_pool_options` that an option can set, in the order of [`PoolOptions`].
+pub const POOL_FIELDS: [&str; 12] = [
+    "initial_size",
+    "growth_factor",
+    "max_growth",
+    "max_size",
+    "alignment",
+    "thread_cache_size",
+    "release_threshold",
+    "release_delay_ms",
+    "huge_pages",
+    "backend",
+    "numa_node",
+    "flags",
+];
+const DEVICES: [&str; 4] = ["cpu", "cuda", "cuda_host", "cuda_managed"];
+
+/// Values per device and field, 0 where none was set; a growth factor is stored as the bits of its f64.
+static POOL: [[AtomicU64; POOL_FIELDS.len()]; DEVICES.len()] =
+    [const { [const { AtomicU64::new(0) }; POOL_FIELDS.len()] }; DEVICES.len()];
+/// A bit per device whose default pool exists.
+static MADE: AtomicU32 = AtomicU32::new(0);
+
+/// What was set for the default pool of a device: the value per field of [`POOL_FIELDS`]. From now on it cannot be set any more.
+pub fn take_pool_options(device: usize) -> [u64; POOL_FIELDS.len()] {
+    MADE.fetch_or(1 << device, Ordering::AcqRel);
+    core::array::from_fn(|field| POOL[device][field].load(Ordering::Acquire))
+}
+
+/// A number of bytes or a plain number; "none" is the largest one.
+fn number(name: &str, text: &str) -> Result<u64> {
+    if text == "none" {
+        return Ok(u64::MAX);
+    }
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "B" => Some(1),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1u64 << 30),
+        _ => None,
+    };
+    unit.and_then(|unit| digits.parse::<u64>().ok()?.checked_mul(unit)).ok_or_else(|| {
+        fail(TN_ERR_INVALID, format_args!("option {name} is a number, with KiB, MiB or GiB behind it, or none; not \"{text}\""))
+    })
+}
+
+fn switch(name: &str, text: &str) -> Result<bool> {
+    match text {
+        "0" | "false" | "off" => Ok(false),
+        "1" | "true" | "on" => Ok(true),
+        _ => Err(fail(TN_ERR_INVALID, format_args!("option {name} is 0 or 1, not \"{text}\""))),
+    }
+}
+
+fn pool_field(name: &str) -> Option<(usize, usize)> {
+    let (device, field) = name.strip_prefix("pool.")?.split_once('.')?;
+    Some((DEVICES.iter().position(|d| *d == device)?, POOL_FIELDS.iter().position(|f| *f == field)?))
+}
+
+fn unknown(name: &str) -> crate::error::Status {
+    fail(
+        TN_ERR_INVALID,
+        format_args!("there is no option \"{name}\"; there are strict, abort_on_misuse and pool.<device>.<field of tn_pool_options>"),
+    )
+}
+
+/// Sets an option.
+pub fn set(name: &str, text: &str) -> Result<()> {
+    if let Some((device, field)) = pool_field(name) {
+        let value = match POOL_FIELDS[field] {
+            "growth_factor" => match text.parse::<f64>() {
+                Ok(factor) if factor.is_finite() && factor >= 1.0 => factor.to_bits(),
+                _ => {
+                    return Err(fail(
+                        TN_ERR_INVALID,
+                        format_args!("option {name} is a number of at least 1, not \"{text}\""),
+                    ));
+                }
+            },
+            _ => number(name, text)?,
+        };
+        if MADE.load(Ordering::Acquire) & (1 << device) != 0 {
+            return Err(fail(
+                TN_ERR_INVALID,
+                format_args!("the default pool of {} exists already; set {name} before its first use", DEVICES[device]),
+            ));
+        }
+        POOL[device][field].store(value, Ordering::Release);
+        return Ok(());
+    }
+    match name {
+        "strict" => STRICT.store(switch(name, text)?, Ordering::Relaxed),
+        "abort_on_misuse" => ABORT_ON_MISUSE.store(switch(name, text)?, Ordering::Relaxed),
+        _ => return Err(unknown(name)),
+    }
+    Ok(())
+}
+
+/// The value of an option as text that [`set`] takes.
+pub fn get(name: &str) -> Result<Text> {
+    let mut text = Text::new();
+    let flag = |on: bool| if on { "1" } else { "0" };
+    let written = if let Some((device, field)) = pool_field(name) {
+        let value = POOL[device][field].load(Ordering::Acquire);
+        match (POOL_FIELDS[field], value) {
+            ("growth_factor", bits) => write!(text, "{}", f64::from_bits(bits)),
+            (_, u64::MAX) => text.write_str("none"),
+            (_, value) => write!(text, "{value}"),
+        }
+    } else {
+        match name {
+            "strict" => text.write_str(flag(strict())),
+            "abort_on_misuse" => text.write_str(flag(abort_on_misuse())),
+            _ => return Err(unknown(name)),
+        }
+    };
+    debug_assert!(written.is_ok());
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_checked_before_they_change_anything() {
+        assert!(set("strict", "yes").is_err());
+        assert!(set("no.such", "1").is_err());
+        assert!(set("pool.cpu.max_sizes", "1").is_err());
+        assert!(set("pool.cuda.max_size", "12 MB").is_err());
+        set("pool.cuda.max_size", "2GiB").unwrap();
+        assert_eq!(get("pool.cuda.max_size").unwrap().as_str(), "2147483648");
+        assert!(set("pool.cuda.growth_factor", "0.5").is_err());
+        assert_eq!(take_pool_options(1)[3], 2 << 30);
+        assert!(set("pool.cuda.max_size", "1").is_err());
+        assert_eq!(get("strict").unwrap().as_str(), "0");
+    }
+}

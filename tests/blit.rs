@@ -1,0 +1,356 @@
+//! Copy and fill against a model that goes element by element: TR-2 to TR-5, TR-16.
+
+use std::alloc::{GlobalAlloc, Layout as Request, System};
+use std::cell::Cell;
+use tenure::blit::{self, Place};
+use tenure::dtype::Dtype;
+use tenure::layout::Layout;
+use tenure::types::*;
+
+thread_local! {
+    /// While set, this thread gets no memory.
+    static NO_MEMORY: Cell<bool> = const { Cell::new(false) };
+}
+
+struct Starved;
+
+// SAFETY: passes on to the system's allocator, or gives nothing.
+unsafe impl GlobalAlloc for Starved {
+    unsafe fn alloc(&self, request: Request) -> *mut u8 {
+        if NO_MEMORY.get() {
+            return core::ptr::null_mut();
+        }
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(request) }
+    }
+    unsafe fn dealloc(&self, address: *mut u8, request: Request) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(address, request) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Starved = Starved;
+
+/// Gives the copy's status, taken while this thread gets no memory.
+fn copy_starved(dst: &Place, src: &Place) -> tn_status {
+    NO_MEMORY.set(true);
+    let status = blit::copy(dst, src).map_or_else(|status| status.code(), |()| TN_OK);
+    NO_MEMORY.set(false);
+    status
+}
+
+/// A small generator of our own, so that a seed names a case for good.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
+    }
+    fn below(&mut self, end: i64) -> i64 {
+        (self.next() % end as u64) as i64
+    }
+    fn one_in(&mut self, n: i64) -> bool {
+        self.below(n) == 0
+    }
+}
+
+const DTYPES: [u32; 5] = [TN_BOOL, TN_F16, TN_I32, TN_F64, TN_C128];
+
+/// Strides and the offset of element (0,..,0) inside `0..end`.
+struct Shape {
+    strides: Vec<i64>,
+    offset: i64,
+    end: i64,
+}
+
+/// A layout without self-overlap: axes nested in a random order, with gaps and signs.
+fn random_target(random: &mut Random, shape: &[i64], item: i64) -> Shape {
+    let mut order: Vec<usize> = (0..shape.len()).collect();
+    for at in (1..order.len()).rev() {
+        order.swap(at, random.below(at as i64 + 1) as usize);
+    }
+    let (mut strides, mut offset, mut end) = (vec![0; shape.len()], 0, item);
+    for axis in order {
+        let gap = if random.one_in(3) { random.below(2 * item + 3) } else { 0 };
+        strides[axis] = end + gap;
+        let reach = strides[axis] * (shape[axis] - 1).max(0);
+        end += reach;
+        if random.one_in(3) {
+            offset += reach;
+            strides[axis] = -strides[axis];
+        }
+    }
+    Shape { strides, offset, end }
+}
+
+/// Any strides at all: nested as a target's, repeated (stride 0), or crossing each other.
+fn random_source(random: &mut Random, shape: &[i64], item: i64) -> Shape {
+    let nested = random_target(random, shape, item);
+    if random.one_in(2) {
+        return nested;
+    }
+    let (mut offset, mut end) = (0, item);
+    let mut strides = nested.strides;
+    for (stride, length) in strides.iter_mut().zip(shape) {
+        match random.below(4) {
+            0 => *stride = 0,
+            1 => *stride = random.below(6 * item) - 3 * item,
+            _ => {}
+        }
+        let reach = *stride * (length - 1).max(0);
+        end += reach.abs();
+        offset -= reach.min(0);
+    }
+    Shape { strides, offset, end }
+}
+
+fn random_shape(random: &mut Random) -> Vec<i64> {
+    let ndim = random.below(5);
+    // Now and then long enough for tiles and their ragged ends.
+    let longest = if ndim == 2 { 40 } else { 7 };
+    (0..ndim).map(|_| if random.one_in(20) { 0 } else { 1 + random.below(longest) }).collect()
+}
+
+/// Byte offsets of all elements, last axis fastest.
+fn elements(shape: &[i64], strides: &[i64], offset: i64) -> Vec<i64> {
+    let mut all = vec![offset];
+    for (length, stride) in shape.iter().zip(strides) {
+        all = all.iter().flat_map(|start| (0..*length).map(move |at| start + at * stride)).collect();
+    }
+    all
+}
+
+fn noise(random: &mut Random, bytes: i64) -> Vec<u8> {
+    (0..bytes).map(|_| random.next() as u8).collect()
+}
+
+fn layout(raw: u32, shape: &[i64], strides: &[i64], base: *const u8, offset: i64) -> Layout {
+    Layout::strided(Dtype::of(raw).unwrap(), shape, strides, base.expose_provenance() as i64 + offset).unwrap()
+}
+
+fn place(layout: &Layout) -> Place<'_> {
+    // SAFETY: every layout in this file lies inside a live vector of its test.
+    unsafe { Place::new(layout) }
+}
+
+/// What `copy` must make of `bytes`, in which both lie: the source read in full first.
+fn model(bytes: &[u8], item: i64, dst: &[i64], src: &[i64]) -> Vec<u8> {
+    let mut wanted = bytes.to_vec();
+    for (&to, &from) in dst.iter().zip(src) {
+        wanted[to as usize..(to + item) as usize].copy_from_slice(&bytes[from as usize..(from + item) as usize]);
+    }
+    wanted
+}
+
+#[test]
+fn tr_2_tr_3_any_strides_and_untouched_gaps() {
+    for seed in 1..=10_000 {
+        let mut random = Random(seed * 0x9E37_79B9);
+        let raw = DTYPES[random.below(5) as usize];
+        let item = Dtype::of(raw).unwrap().item();
+        let shape = random_shape(&mut random);
+        let to = random_target(&mut random, &shape, item);
+        let from = random_source(&mut random, &shape, item);
+        // One buffer, the target first, odd distances between: elements need not be aligned.
+        let (dst_at, margin) = (3 + random.below(16), random.below(9));
+        let src_at = dst_at + to.end + margin;
+        let mut bytes = noise(&mut random, src_at + from.end + 5);
+        let dst_offset = dst_at + to.offset;
+        let src_offset = src_at + from.offset;
+        let wanted = model(
+            &bytes,
+            item,
+            &elements(&shape, &to.strides, dst_offset),
+            &elements(&shape, &from.strides, src_offset),
+        );
+        let base = bytes.as_mut_ptr();
+        let dst = layout(raw, &shape, &to.strides, base, dst_offset);
+        let src = layout(raw, &shape, &from.strides, base, src_offset);
+        // TR-5: they do not overlap, so no memory is needed.
+        assert_eq!(copy_starved(&place(&dst), &place(&src)), TN_OK, "seed {seed}");
+        assert!(bytes == wanted, "seed {seed}: {shape:?} {:?} <- {:?}, item {item}", to.strides, from.strides);
+    }
+}
+
+#[test]
+fn tr_4_overlap_is_as_if_the_source_had_been_read_first() {
+    let mut refused = 0;
+    for seed in 1..=10_000 {
+        let mut random = Random(seed * 0xC2B2_AE35);
+        let raw = DTYPES[random.below(5) as usize];
+        let item = Dtype::of(raw).unwrap().item();
+        let shape = random_shape(&mut random);
+        let to = random_target(&mut random, &shape, item);
+        let from = if random.one_in(3) {
+            Shape { strides: to.strides.clone(), ..to }
+        } else {
+            random_source(&mut random, &shape, item)
+        };
+        let dst_at = random.below(from.end + 1);
+        let src_at = random.below(to.end + 1);
+        let mut bytes = noise(&mut random, (dst_at + to.end).max(src_at + from.end));
+        let before = bytes.clone();
+        let (dst_offset, src_offset) = (dst_at + to.offset, src_at + from.offset);
+        let wanted = model(
+            &bytes,
+            item,
+            &elements(&shape, &to.strides, dst_offset),
+            &elements(&shape, &from.strides, src_offset),
+        );
+        let base = bytes.as_mut_ptr();
+        let dst = layout(raw, &shape, &to.strides, base, dst_offset);
+        let src = layout(raw, &shape, &from.strides, base, src_offset);
+        let status = copy_starved(&place(&dst), &place(&src));
+        if status == TN_ERR_NO_HOST_MEMORY {
+            // TR-5: a temporary was needed; without one nothing changed. Equal strides never need one.
+            refused += 1;
+            assert!(bytes == before, "seed {seed}");
+            assert!(to.strides != from.strides, "seed {seed}: equal strides asked for a temporary");
+            blit::copy(&place(&dst), &place(&src)).unwrap();
+        } else {
+            assert_eq!(status, TN_OK);
+        }
+        assert!(bytes == wanted, "seed {seed}: {shape:?} {:?} <- {:?}, item {item}", to.strides, from.strides);
+    }
+    assert!((1_000..9_000).contains(&refused), "both ways are tried: {refused} of 10000 took a temporary");
+}
+
+/// Copies inside one vector of f64 0, 1, 2, ...: (length, stride, offset) in elements. Gives the status without memory, then the
+/// bytes after the copy.
+fn shifted(n: usize, shape: &[i64], dst: (&[i64], i64), src: (&[i64], i64)) -> (tn_status, Vec<f64>) {
+    let mut values: Vec<f64> = (0..n).map(|at| at as f64).collect();
+    let base = values.as_mut_ptr().cast::<u8>();
+    let bytes = |strides: &[i64]| strides.iter().map(|stride| stride * 8).collect::<Vec<_>>();
+    let dst = layout(TN_F64, shape, &bytes(dst.0), base, dst.1 * 8);
+    let src = layout(TN_F64, shape, &bytes(src.0), base, src.1 * 8);
+    let status = copy_starved(&place(&dst), &place(&src));
+    if status != TN_OK {
+        blit::copy(&place(&dst), &place(&src)).unwrap();
+    }
+    (status, values)
+}
+
+#[test]
+fn tr_4_tr_5_the_cases_of_the_row() {
+    // dst = x[1:], src = x[:-1], and the other way round: no temporary.
+    assert_eq!(shifted(5, &[4], (&[1], 1), (&[1], 0)), (TN_OK, vec![0., 0., 1., 2., 3.]));
+    assert_eq!(shifted(5, &[4], (&[1], 0), (&[1], 1)), (TN_OK, vec![1., 2., 3., 4., 4.]));
+    // Strided by 2: shifted by 2 elements.
+    assert_eq!(shifted(7, &[3], (&[2], 2), (&[2], 0)), (TN_OK, vec![0., 1., 0., 3., 2., 5., 4.]));
+    // Rows of a matrix shifted down by one.
+    let rows = (TN_OK, vec![0., 1., 2., 0., 1., 2., 3., 4., 5.]);
+    assert_eq!(shifted(9, &[2, 3], (&[3, 1], 3), (&[3, 1], 0)), rows);
+    // Columns shifted right by one, the last column kept apart by the gap.
+    let columns = (TN_OK, vec![0., 0., 1., 3., 3., 4.]);
+    assert_eq!(shifted(6, &[2, 2], (&[3, 1], 1), (&[3, 1], 0)), columns);
+    // Every other element brought together: forward is safe, so no temporary.
+    assert_eq!(shifted(6, &[3], (&[1], 0), (&[2], 0)), (TN_OK, vec![0., 2., 4., 3., 4., 5.]));
+    assert_eq!(shifted(6, &[3], (&[2], 0), (&[1], 0)), (TN_OK, vec![0., 1., 1., 3., 2., 5.]));
+    // Even columns to odd columns lie between each other.
+    assert_eq!(shifted(6, &[3], (&[2], 1), (&[2], 0)), (TN_OK, vec![0., 0., 2., 2., 4., 4.]));
+    // d[::-1] -> d and a square's transposition: through a temporary.
+    assert_eq!(shifted(4, &[4], (&[1], 0), (&[-1], 3)), (TN_ERR_NO_HOST_MEMORY, vec![3., 2., 1., 0.]));
+    let turned = (TN_ERR_NO_HOST_MEMORY, vec![0., 2., 1., 3.]);
+    assert_eq!(shifted(4, &[2, 2], (&[2, 1], 0), (&[1, 2], 0)), turned);
+    // One element to all of them, itself among them.
+    let (status, values) = shifted(4, &[4], (&[1], 0), (&[0], 2));
+    assert_eq!((status, values), (TN_ERR_NO_HOST_MEMORY, vec![2., 2., 2., 2.]));
+}
+
+#[test]
+fn tr_4_exact_overlap_writes_nothing() {
+    // Memory that must not be written: a static, and the same elements described in another order.
+    static VALUES: [f64; 6] = [0., 1., 2., 3., 4., 5.];
+    let base = VALUES.as_ptr().cast::<u8>();
+    let x = layout(TN_F64, &[2, 3], &[24, 8], base, 0);
+    blit::copy(&place(&x), &place(&x)).unwrap();
+    let reversed = layout(TN_F64, &[6], &[-8], base, 40);
+    blit::copy(&place(&reversed), &place(&reversed)).unwrap();
+}
+
+#[test]
+fn tr_4_a_repeated_source_is_packed_once() {
+    // A row of 8 elements repeated 2^16 times over itself: the temporary holds the row and not its 2^16 copies.
+    const ROWS: usize = 1 << 16;
+    let mut values: Vec<f64> = (0..8 * ROWS).map(|at| at as f64).collect();
+    let base = values.as_mut_ptr().cast::<u8>();
+    let dst = layout(TN_F64, &[ROWS as i64, 8], &[64, 8], base, 0);
+    let src = layout(TN_F64, &[ROWS as i64, 8], &[0, -8], base, 8 * (8 * ROWS as i64 - 1));
+    blit::copy(&place(&dst), &place(&src)).unwrap();
+    let last: Vec<f64> = (0..8).map(|at| (8 * ROWS - 1 - at) as f64).collect();
+    assert!(values.chunks(8).all(|row| row == last));
+}
+
+#[test]
+fn tr_16_fill_and_zero_any_layout_and_item() {
+    for seed in 1..=4_000 {
+        let mut random = Random(seed * 0x85EB_CA6B);
+        let raw = DTYPES[random.below(5) as usize];
+        let item = Dtype::of(raw).unwrap().item();
+        let shape = random_shape(&mut random);
+        let to = random_target(&mut random, &shape, item);
+        let at = random.below(16);
+        let mut bytes = noise(&mut random, at + to.end + 5);
+        let mut value = noise(&mut random, item);
+        let zero = random.one_in(3);
+        if zero {
+            value.fill(0);
+        } else if random.one_in(3) {
+            value.fill(7);
+        }
+        let mut wanted = bytes.clone();
+        for start in elements(&shape, &to.strides, at + to.offset) {
+            wanted[start as usize..(start + item) as usize].copy_from_slice(&value);
+        }
+        let dst = layout(raw, &shape, &to.strides, bytes.as_mut_ptr(), at + to.offset);
+        match zero {
+            true => blit::zero(&place(&dst)),
+            false => blit::fill(&place(&dst), &value),
+        }
+        assert!(bytes == wanted, "seed {seed}: {shape:?} {:?}, item {item}", to.strides);
+    }
+}
+
+#[test]
+fn tr_18_no_element_at_all() {
+    let nowhere = layout(TN_F64, &[0, 3], &[24, 8], core::ptr::null(), 0);
+    let elsewhere = layout(TN_F64, &[0, 3], &[8, 8], core::ptr::null(), 8);
+    blit::copy(&place(&nowhere), &place(&elsewhere)).unwrap();
+    blit::fill(&place(&nowhere), &[1; 8]);
+}
+
+#[test]
+fn many_axes_are_walked() {
+    // 64 axes, of which every other has length 1, and strides that merge nowhere.
+    let shape: Vec<i64> = (0..64).map(|axis| if axis % 8 == 0 { 2 } else { 1 }).collect();
+    let strides: Vec<i64> = (0..64).map(|axis| if axis % 8 == 0 { 3 << (axis / 8) } else { -5 }).collect();
+    let reversed: Vec<i64> = (0..64).map(|axis| if axis % 8 == 0 { 3 << (7 - axis / 8) } else { 0 }).collect();
+    let source: Vec<u8> = (0..=255).cycle().take(3 * 256).collect();
+    let mut bytes = vec![0xAA; 3 * 256];
+    let wanted: Vec<u8> = {
+        let mut wanted = bytes.clone();
+        for (to, from) in elements(&shape, &strides, 0).into_iter().zip(elements(&shape, &reversed, 0)) {
+            wanted[to as usize] = source[from as usize];
+        }
+        wanted
+    };
+    let dst = layout(TN_U8, &shape, &strides, bytes.as_mut_ptr(), 0);
+    let src = layout(TN_U8, &shape, &reversed, source.as_ptr(), 0);
+    blit::copy(&place(&dst), &place(&src)).unwrap();
+    assert_eq!(bytes, wanted);
+}
+
+#[test]
+fn plain_bytes_may_overlap() {
+    let mut bytes = [1u8, 2, 3, 4, 5];
+    let base = bytes.as_mut_ptr();
+    // SAFETY: inside the array.
+    unsafe { blit::copy_bytes(base.add(1), base, 4) };
+    assert_eq!(bytes, [1, 1, 2, 3, 4]);
+    // SAFETY: nothing is touched.
+    unsafe { blit::copy_bytes(core::ptr::null_mut(), core::ptr::null(), 0) };
+}
