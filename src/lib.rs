@@ -28,4 +28,8 @@ pub mod slots;
 
 pub mod stream;
 
+pub mod device;
+
+pub mod pool;
+
 pub mod ffi;
