@@ -29,4 +29,8 @@ pub mod slots;
 pub mod stream;
 pub mod blit;
 
+pub mod device;
+
+pub mod pool;
+
 pub mod ffi;

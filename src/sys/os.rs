@@ -1,12 +1,19 @@
-//! Memory, futexes, threads and forks of the operating system.
+//! Memory, futexes, threads and forks of the operating system; what it says of the machine.
 //!
-//! Contract: thin; no policy, no state but what is stated. Nothing here formats or allocates on the heap.
+//! Contract: thin; no policy, no state but what is stated. Nothing here formats or allocates on the heap. Mappings are anonymous,
+//! private, readable and writable, and read 0 until written. Calls for memory can be made to fail ([`fail_calls`]), so that tests
+//! see every step of every path fail in turn.
 
+use core::cell::Cell;
+use core::ffi::CStr;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// Fresh zeroed pages, never given back by this module; None when the system has none.
 pub fn arena(bytes: usize) -> Option<NonNull<u8>> {
+    if ordered_to_fail() {
+        return None;
+    }
     // SAFETY: an anonymous mapping touches no memory of ours.
     let memory = unsafe {
         libc::mmap(
@@ -92,4 +99,351 @@ pub fn coarse_time_ns() -> u64 {
 #[cold]
 pub fn out_of_memory(what: &str) -> ! {
     panic!("no memory for {what}");
+}
+
+/// Bytes of a page, as the system says.
+pub fn page_bytes() -> usize {
+    static PAGE: AtomicUsize = AtomicUsize::new(0);
+    match PAGE.load(Ordering::Relaxed) {
+        0 => {
+            // SAFETY: sysconf only reads its argument.
+            let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+            let bytes = usize::try_from(bytes).ok().filter(|b| b.is_power_of_two()).unwrap_or(4096);
+            PAGE.store(bytes, Ordering::Relaxed);
+            bytes
+        }
+        bytes => bytes,
+    }
+}
+
+thread_local! {
+    // (calls that still succeed, calls that fail after them); `const` and without Drop, so nothing is registered.
+    static ORDERED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+/// For tests: of this thread's calls for memory (map, remap), let `succeed` through and fail the `fail` after them; (0, 0) ends
+/// it. Gives how many of the ordered failures were still to come.
+pub fn fail_calls(succeed: u64, fail: u64) -> u64 {
+    ORDERED.replace((succeed, fail)).1
+}
+
+fn ordered_to_fail() -> bool {
+    match ORDERED.get() {
+        (_, 0) => false,
+        (0, fail) => {
+            ORDERED.set((0, fail - 1));
+            true
+        }
+        (succeed, fail) => {
+            ORDERED.set((succeed - 1, fail));
+            false
+        }
+    }
+}
+
+fn map_anywhere(bytes: usize) -> Option<usize> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a new mapping at an address of the system's choice touches no memory that exists.
+    let at = unsafe { libc::mmap(core::ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+    (at != libc::MAP_FAILED).then_some(at as usize)
+}
+
+/// New memory that reads 0: `bytes` (a multiple of the page) at a multiple of `alignment` (a power of two). None: refused.
+pub fn map(bytes: usize, alignment: usize) -> Option<usize> {
+    debug_assert!(bytes > 0 && bytes.is_multiple_of(page_bytes()) && alignment.is_power_of_two());
+    if ordered_to_fail() {
+        return None;
+    }
+    let at = map_anywhere(bytes)?;
+    if at.is_multiple_of(alignment) {
+        return Some(at);
+    }
+    // Not by luck: take more and give the ends back. The system places mappings side by side, so after one of these the next
+    // ones are usually aligned at once.
+    // SAFETY: mapped two lines above and known to nobody.
+    unsafe { unmap(at, bytes) };
+    let wide = bytes.checked_add(alignment)?;
+    let at = map_anywhere(wide)?;
+    let start = at.next_multiple_of(alignment);
+    for (from, to) in [(at, start), (start + bytes, at + wide)] {
+        if to > from {
+            // SAFETY: the ends of our new mapping, outside what is handed out.
+            unsafe { unmap(from, to - from) };
+        }
+    }
+    Some(start)
+}
+
+/// Gives a range of pages back, addresses and memory. False: refused (the process has too many mappings to cut one in two).
+///
+/// # Safety
+/// - the range lies in mappings made by [`map`] or [`remap`];
+/// - nobody uses it, now or later.
+pub unsafe fn unmap(start: usize, bytes: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { libc::munmap(start as *mut _, bytes) == 0 }
+}
+
+/// Gives the memory of a range of pages back and keeps the addresses: they read 0 from now on. False: refused.
+///
+/// # Safety
+/// - the range lies in mappings made by [`map`] or [`remap`];
+/// - nobody needs its contents.
+pub unsafe fn discard(start: usize, bytes: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { libc::madvise(start as *mut _, bytes, libc::MADV_DONTNEED) == 0 }
+}
+
+/// Moves the pages of `old_bytes` at `old` to `to`, where a mapping of `new_bytes` stands that is replaced; nothing is copied.
+/// False: refused, and the old range is as it was; the mapping at `to` may be gone (some systems take it away before they
+/// check the rest), so it must not be touched again. After true the old range is unmapped.
+///
+/// # Safety
+/// - both ranges were made by [`map`] or [`remap`], are whole pages and do not overlap, and `old_bytes <= new_bytes`;
+/// - nobody uses the old range meanwhile, nor the new one.
+pub unsafe fn remap(old: usize, old_bytes: usize, to: usize, new_bytes: usize) -> bool {
+    if ordered_to_fail() {
+        return false;
+    }
+    // SAFETY: the caller's promise; MREMAP_FIXED replaces the mapping at `to`.
+    let at = unsafe {
+        libc::mremap(old as *mut _, old_bytes, new_bytes, libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED, to as *mut libc::c_void)
+    };
+    at != libc::MAP_FAILED
+}
+
+/// Makes all pages of a range present and writable, by one call where the system has it. Contents stay.
+///
+/// # Safety
+/// - the range is mapped and writable, and nobody writes it meanwhile.
+pub unsafe fn populate(start: usize, bytes: usize) {
+    // SAFETY: the caller's promise; the advice changes no contents.
+    if unsafe { libc::madvise(start as *mut _, bytes, libc::MADV_POPULATE_WRITE) } == 0 {
+        return;
+    }
+    for page in (start..start + bytes).step_by(page_bytes()) {
+        let at = page as *mut u8;
+        // SAFETY: inside the caller's range. Writing back what was read makes the page present.
+        unsafe { at.write_volatile(at.read_volatile()) };
+    }
+}
+
+/// Asks that the pages of a new range come from NUMA node `node`, if it has some. Only a wish: failure is ignored.
+pub fn prefer_node(start: usize, bytes: usize, node: u32) {
+    const MPOL_PREFERRED: libc::c_long = 1;
+    let mut mask = [0u64; 16];
+    let Some(word) = mask.get_mut(node as usize / 64) else { return };
+    *word = 1 << (node % 64);
+    // SAFETY: mbind changes where pages come from, not what they hold; the mask lives during the call.
+    unsafe { libc::syscall(libc::SYS_mbind, start, bytes, MPOL_PREFERRED, mask.as_ptr(), mask.len() * 64, 0) };
+}
+
+/// Whether the machine has NUMA node `node`.
+pub fn has_node(node: u32) -> bool {
+    let mut path = [0u8; 64];
+    let Some(path) = joined(&mut path, &[b"/sys/devices/system/node/node", Decimal::new(node).digits()]) else { return false };
+    // SAFETY: a NUL-terminated path that lives during the call.
+    // A system that shows no nodes has one, number 0.
+    node == 0 || unsafe { libc::access(path.as_ptr(), libc::F_OK) == 0 }
+}
+
+/// Processors that are online.
+pub fn processors() -> u32 {
+    // SAFETY: sysconf only reads its argument.
+    u32::try_from(unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }).unwrap_or(1).max(1)
+}
+
+/// Milliseconds of a clock that only goes forward; as coarse as the system's tick, and as cheap.
+pub fn coarse_ms() -> u64 {
+    // SAFETY: all-zero is a valid timespec.
+    let mut now: libc::timespec = unsafe { core::mem::zeroed() };
+    // SAFETY: writes the struct that it is given.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut now) };
+    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+}
+
+/// Memory of the machine, cut to what the control group may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes that could be had at best.
+    pub total: u64,
+    /// Bytes that could be had now; at most `total`.
+    pub free: u64,
+}
+
+/// Memory totals, now. Reads some small files of the system; uses no heap.
+pub fn memory() -> Memory {
+    let mut text = [0u8; 4096];
+    let info = read(c"/proc/meminfo", &mut text).unwrap_or(b"");
+    let kib = |key: &[u8]| {
+        let line = info.split(|&b| b == b'\n').find(|line| line.starts_with(key))?;
+        number(line[key.len()..].trim_ascii_start())
+    };
+    let total = kib(b"MemTotal:").map_or(0, |n| n * 1024);
+    let free = kib(b"MemAvailable:").map_or(0, |n| n * 1024);
+    let mut memory = Memory { total, free: free.min(total) };
+    cut_to_control_groups(&mut memory);
+    memory
+}
+
+/// The group of this process and all above it may have a limit; the least room counts.
+fn cut_to_control_groups(memory: &mut Memory) {
+    let mut text = [0u8; 4096];
+    let groups = read(c"/proc/self/cgroup", &mut text).unwrap_or(b"");
+    for line in groups.split(|&b| b == b'\n') {
+        // "0::/path" is the unified hierarchy, "7:memory:/path" the memory controller of the older one.
+        let mut fields = line.splitn(3, |&b| b == b':');
+        let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let (root, limit, usage): (&[u8], &[u8], &[u8]) = match controllers {
+            b"" => (b"/sys/fs/cgroup", b"/memory.max", b"/memory.current"),
+            _ if controllers.split(|&b| b == b',').any(|c| c == b"memory") => {
+                (b"/sys/fs/cgroup/memory", b"/memory.limit_in_bytes", b"/memory.usage_in_bytes")
+            }
+            _ => continue,
+        };
+        let mut path = path.strip_suffix(b"/").unwrap_or(path);
+        loop {
+            let (max, used) = (number_in(&[root, path, limit]), number_in(&[root, path, usage]));
+            if let Some(max) = max.filter(|&max| max < memory.total) {
+                memory.total = max;
+                memory.free = memory.free.min(max.saturating_sub(used.unwrap_or(0)));
+            }
+            match path.iter().rposition(|&b| b == b'/') {
+                Some(slash) => path = &path[..slash],
+                None => break,
+            }
+        }
+    }
+}
+
+/// What the machine calls its processor, into `out`; the bytes written.
+pub fn processor_name(out: &mut [u8]) -> usize {
+    let mut text = [0u8; 4096];
+    let info = read(c"/proc/cpuinfo", &mut text).unwrap_or(b"");
+    let line = info.split(|&b| b == b'\n').find(|line| line.starts_with(b"model name"));
+    let name = line.and_then(|line| line.splitn(2, |&b| b == b':').nth(1)).map_or(&b"host"[..], |name| name.trim_ascii());
+    let length = name.len().min(out.len());
+    out[..length].copy_from_slice(&name[..length]);
+    length
+}
+
+/// The beginning of a small file.
+fn read<'a>(path: &CStr, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    // SAFETY: a NUL-terminated path that lives during the call.
+    let file = unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    if file < 0 {
+        return None;
+    }
+    let mut length = 0;
+    while length < buffer.len() {
+        // SAFETY: writes into the rest of the buffer only.
+        let got = unsafe { libc::read(file, buffer[length..].as_mut_ptr().cast(), buffer.len() - length) };
+        match usize::try_from(got) {
+            Ok(got) if got > 0 => length += got,
+            _ => break,
+        }
+    }
+    // SAFETY: opened above, closed once.
+    unsafe { libc::close(file) };
+    Some(&buffer[..length])
+}
+
+fn number_in(path: &[&[u8]]) -> Option<u64> {
+    let (mut name, mut text) = ([0u8; 1024], [0u8; 64]);
+    number(read(joined(&mut name, path)?, &mut text)?)
+}
+
+/// The digits at the beginning; "max" and whatever else is none.
+fn number(text: &[u8]) -> Option<u64> {
+    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    core::str::from_utf8(&text[..digits]).ok()?.parse().ok()
+}
+
+fn joined<'a>(buffer: &'a mut [u8], parts: &[&[u8]]) -> Option<&'a CStr> {
+    let mut length = 0;
+    for part in parts {
+        buffer.get_mut(length..length + part.len())?.copy_from_slice(part);
+        length += part.len();
+    }
+    *buffer.get_mut(length)? = 0;
+    CStr::from_bytes_until_nul(buffer).ok()
+}
+
+/// A number's digits without the heap.
+struct Decimal {
+    text: [u8; 10],
+    from: usize,
+}
+
+impl Decimal {
+    fn new(mut value: u32) -> Decimal {
+        let mut decimal = Decimal { text: [b'0'; 10], from: 10 };
+        loop {
+            decimal.from -= 1;
+            decimal.text[decimal.from] = b'0' + (value % 10) as u8;
+            value /= 10;
+            if value == 0 {
+                return decimal;
+            }
+        }
+    }
+    fn digits(&self) -> &[u8] {
+        &self.text[self.from..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapping_is_aligned_zero_and_can_be_moved() {
+        let (page, big) = (page_bytes(), 4 << 20);
+        let at = map(4 * page, big).unwrap();
+        assert!(at.is_multiple_of(big));
+        let to = map(8 * page, big).unwrap();
+        // SAFETY: our own mappings, used by this test only.
+        unsafe {
+            assert_eq!(*(at as *const u64), 0);
+            *(at as *mut u64) = 42;
+            assert!(remap(at, 4 * page, to, 8 * page));
+            assert_eq!(*(to as *const u64), 42);
+            populate(to, 8 * page);
+            assert_eq!(*(to as *const u64), 42);
+            assert!(discard(to, 8 * page));
+            assert_eq!(*(to as *const u64), 0);
+            assert!(unmap(to, 8 * page));
+        }
+    }
+
+    #[test]
+    fn ordered_failures_come_when_ordered() {
+        let page = page_bytes();
+        fail_calls(1, 2);
+        let at = map(page, page).unwrap();
+        assert!(map(page, page).is_none());
+        assert!(map(page, page).is_none());
+        let last = map(page, page).unwrap();
+        assert_eq!(fail_calls(0, 0), 0);
+        // SAFETY: our own mappings.
+        unsafe { assert!(unmap(at, page) && unmap(last, page)) };
+    }
+
+    #[test]
+    fn totals_and_names_are_plausible() {
+        let memory = memory();
+        assert!(memory.total > 1 << 20 && memory.free <= memory.total);
+        assert!(processors() >= 1);
+        assert!(has_node(0) && !has_node(4000));
+        let mut name = [0u8; 128];
+        assert!(processor_name(&mut name) > 0);
+        }
+
+    #[test]
+    fn digits_and_numbers() {
+        assert_eq!(Decimal::new(0).digits(), b"0");
+        assert_eq!(Decimal::new(4_294_967_295).digits(), b"4294967295");
+        assert_eq!(number(b"123\n"), Some(123));
+        assert_eq!(number(b"max\n"), None);
+    }
 }

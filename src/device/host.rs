@@ -1,0 +1,104 @@
+//! The host as a device: anonymous mappings.
+//!
+//! Contract: a reserved range is mapped at once and pages come at first touch, so `commit` costs nothing and cannot fail: what is
+//! committed is the pool's book only. Memory reads 0 when it is committed for the first time.
+
+use crate::device::Device;
+use crate::sys::os;
+use crate::types::*;
+
+/// The one host.
+pub struct Host;
+
+/// The one host.
+pub static HOST: Host = Host;
+
+/// 64 KiB: the unit of the table that finds blocks by address, and the largest page size of the systems that we know.
+pub const GRANULE: usize = 64 << 10;
+
+impl Device for Host {
+    fn device(&self) -> tn_device {
+        tn_device { r#type: TN_CPU, id: 0 }
+    }
+
+    fn granule(&self) -> usize {
+        GRANULE
+    }
+
+    fn page(&self) -> usize {
+        os::page_bytes()
+    }
+
+    fn refusal(&self) -> tn_status {
+        TN_ERR_NO_HOST_MEMORY
+    }
+
+    fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Option<usize> {
+        let start = os::map(bytes, alignment.max(GRANULE))?;
+        if let Some(node) = node.checked_sub(1) {
+            os::prefer_node(start, bytes, node);
+        }
+        Some(start)
+    }
+
+    fn commit(&self, _start: usize, _bytes: usize) -> bool {
+        true
+    }
+
+    unsafe fn free(&self, start: usize, bytes: usize) -> bool {
+        // SAFETY: the caller's promise is the one that both calls ask for.
+        unsafe {
+            if os::unmap(start, bytes) {
+                return true;
+            }
+            os::discard(start, bytes);
+        }
+        false
+    }
+
+    unsafe fn prefault(&self, start: usize, bytes: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { os::populate(start, bytes) };
+    }
+
+    unsafe fn move_pages(&self, old: usize, old_bytes: usize, to: usize, new_bytes: usize) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { os::remap(old, old_bytes, to, new_bytes) }
+    }
+
+    unsafe fn fill(&self, start: usize, bytes: usize, value: u8) {
+        // SAFETY: the caller's promise.
+        unsafe { (start as *mut u8).write_bytes(value, bytes) };
+    }
+
+    unsafe fn copy(&self, to: usize, from: usize, bytes: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { core::ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, bytes) };
+    }
+
+    unsafe fn is_filled(&self, start: usize, bytes: usize, value: u8) -> Option<bool> {
+        // SAFETY: the caller's promise; read one by one, so that no reference to the bytes is formed.
+        Some((start..start + bytes).all(|at| unsafe { (at as *const u8).read() } == value))
+    }
+
+    fn memory(&self) -> (u64, u64) {
+        let memory = os::memory();
+        (memory.total, memory.free)
+    }
+
+    fn describe(&self, with_memory: bool, info: &mut tn_device_info) {
+        let mut name = [0u8; 127];
+        let length = os::processor_name(&mut name);
+        for (to, &from) in info.name.iter_mut().zip(&name[..length]) {
+            *to = from as _;
+        }
+        info.multiprocessors = os::processors() as i32;
+        info.warp_size = 1;
+        let (total, free) = self.memory();
+        info.total_bytes = total;
+        if with_memory {
+            info.free_bytes = free;
+            info.used_bytes = total - free;
+        }
+    }
+}

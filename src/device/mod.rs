@@ -1,0 +1,206 @@
+//! Devices: where memory lives and how it is had.
+//!
+//! Contract: a [`Device`] hands out whole granules and takes them back; it keeps no list of what it gave. It never waits for
+//! another thread and never calls up. Reuse, limits and counting are the pools' business.
+
+use crate::error::{Result, fail};
+use crate::types::*;
+
+pub mod host;
+
+/// What a pool needs from the place where memory lives. Ranges are given by address and bytes, in whole units of [`granule`].
+///
+/// [`granule`]: Device::granule
+pub trait Device: Sync {
+    /// Which one it is; arrays carry it.
+    fn device(&self) -> tn_device;
+
+    /// Bytes that ranges are multiples of, and the alignment that each has at least.
+    fn granule(&self) -> usize;
+
+    /// Bytes that `commit` works in; divides the granule.
+    fn page(&self) -> usize;
+
+    /// The status of a refusal: TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY.
+    fn refusal(&self) -> tn_status;
+
+    /// A range of addresses at a multiple of `alignment`, of which nothing is committed. `node`: 0, or 1 + the NUMA node to
+    /// prefer. None: refused.
+    fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Option<usize>;
+
+    /// Makes pages of a reserved range usable; they read 0. False: refused.
+    fn commit(&self, start: usize, bytes: usize) -> bool;
+
+    /// Gives a range back, memory and addresses. False: the memory went, the addresses could not.
+    ///
+    /// # Safety
+    /// - the range came from `reserve` of this device, whole or in part, and nobody uses it any more.
+    unsafe fn free(&self, start: usize, bytes: usize) -> bool;
+
+    /// Makes committed pages present now rather than at first touch. Contents stay.
+    ///
+    /// # Safety
+    /// - the range is committed, and nobody writes it meanwhile.
+    unsafe fn prefault(&self, start: usize, bytes: usize);
+
+    /// Moves the pages of an old range to the beginning of a larger one without copying. True: the old range is gone. False:
+    /// refused, or this device cannot: the old range is as it was, and whether the new one still exists is not known, so that
+    /// the caller must forget it without freeing it.
+    ///
+    /// # Safety
+    /// - the old range came from `reserve` of this device, and nobody uses it meanwhile;
+    /// - the new one came from `reserve` of this device, is committed, and was never used.
+    unsafe fn move_pages(&self, old: usize, old_bytes: usize, to: usize, new_bytes: usize) -> bool;
+
+    /// Sets committed bytes to a value, done on return.
+    ///
+    /// # Safety
+    /// - the bytes are committed, and nobody else uses them meanwhile.
+    unsafe fn fill(&self, start: usize, bytes: usize, value: u8);
+
+    /// Copies between committed ranges that do not overlap, done on return.
+    ///
+    /// # Safety
+    /// - both ranges are committed and do not overlap; nobody writes the source or uses the target meanwhile.
+    unsafe fn copy(&self, to: usize, from: usize, bytes: usize);
+
+    /// Whether committed bytes all have a value; None where the host cannot read them.
+    ///
+    /// # Safety
+    /// - the bytes are committed, and nobody writes them meanwhile.
+    unsafe fn is_filled(&self, start: usize, bytes: usize, value: u8) -> Option<bool>;
+
+    /// Memory of the device: (total, free now), bytes.
+    fn memory(&self) -> (u64, u64);
+
+    /// Fills what describes the device and never changes; the memory fields too if `with_memory`. Leaves `size` alone.
+    fn describe(&self, with_memory: bool, info: &mut tn_device_info);
+}
+
+/// The name of a device type in texts.
+pub fn type_name(device_type: i32) -> &'static str {
+    match device_type {
+        TN_CPU => "cpu",
+        TN_CUDA => "cuda",
+        TN_CUDA_HOST => "cuda_host",
+        TN_CUDA_MANAGED => "cuda_managed",
+        _ => "unknown",
+    }
+}
+
+fn known_type(device_type: i32) -> Result<()> {
+    match device_type {
+        TN_CPU | TN_CUDA | TN_CUDA_HOST | TN_CUDA_MANAGED => Ok(()),
+        _ => Err(fail(
+            TN_ERR_DEVICE,
+            format_args!(
+                "device type {device_type} is unknown; use TN_CPU ({TN_CPU}), TN_CUDA ({TN_CUDA}), TN_CUDA_HOST ({TN_CUDA_HOST}) or \
+                 TN_CUDA_MANAGED ({TN_CUDA_MANAGED})"
+            ),
+        )),
+    }
+}
+
+/// The device, or TN_ERR_DEVICE where there is none such, TN_ERR_UNSUPPORTED where this build has no code for its type.
+pub fn find(device: tn_device) -> Result<&'static dyn Device> {
+    known_type(device.r#type)?;
+    if device.r#type != TN_CPU {
+        return Err(fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!(
+                "device {{{}, {}}} needs the CUDA driver (libcuda.so.1), for which this build of the library has no code; use TN_CPU",
+                type_name(device.r#type),
+                device.id
+            ),
+        ));
+    }
+    match device.id {
+        0 => Ok(&host::HOST),
+        id => Err(fail(TN_ERR_DEVICE, format_args!("device {{cpu, {id}}} does not exist; the host is {{TN_CPU, 0}}"))),
+    }
+}
+
+/// How many devices of a type there are.
+pub fn count(device_type: i32) -> Result<i32> {
+    known_type(device_type)?;
+    Ok((device_type == TN_CPU) as i32)
+}
+
+/// Describes a device; `flags` 0 or TN_QUERY_MEMORY. What pools hold is filled in by `pool::describe`.
+pub fn query(device: tn_device, flags: u32) -> Result<tn_device_info> {
+    if flags & !TN_QUERY_MEMORY != 0 {
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!("flag bits {:#x} are unknown; use 0 or TN_QUERY_MEMORY", flags & !TN_QUERY_MEMORY),
+        ));
+    }
+    let device = find(device)?;
+    let mut info = NO_INFO;
+    device.describe(flags & TN_QUERY_MEMORY != 0, &mut info);
+    Ok(info)
+}
+
+/// Waits for everything on a device; nothing is ever under way on the host.
+pub fn synchronize(device: tn_device) -> Result<()> {
+    find(device).map(|_| ())
+}
+
+const NO_INFO: tn_device_info = tn_device_info {
+    size: size_of::<tn_device_info>(),
+    name: [0; 128],
+    uuid: [0; 16],
+    pci_bus_id: [0; 16],
+    compute_major: 0,
+    compute_minor: 0,
+    driver_version: 0,
+    multiprocessors: 0,
+    warp_size: 0,
+    features: 0,
+    block_memory_bytes: 0,
+    block_memory_optin_bytes: 0,
+    total_bytes: 0,
+    free_bytes: 0,
+    used_bytes: 0,
+    pool_bytes: 0,
+    pool_free_bytes: 0,
+    to_device_count: 0,
+    to_device_bytes: 0,
+    to_host_count: 0,
+    to_host_bytes: 0,
+    staged_bytes: 0,
+    registered_bytes: 0,
+    queued_releases: 0,
+    queued_bytes: 0,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dv_1_and_pn_13_counts() {
+        assert_eq!(count(TN_CPU).unwrap(), 1);
+        for cuda in [TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED] {
+            assert_eq!(count(cuda).unwrap(), 0);
+            let device = tn_device { r#type: cuda, id: 0 };
+            assert_eq!(find(device).err().unwrap().code(), TN_ERR_UNSUPPORTED);
+        }
+        assert_eq!(count(7).unwrap_err().code(), TN_ERR_DEVICE);
+    }
+
+    #[test]
+    fn dv_2_3_4_the_host() {
+        let host = tn_device { r#type: TN_CPU, id: 0 };
+        let plain = query(host, 0).unwrap();
+        assert!(plain.total_bytes > 0 && plain.multiprocessors > 0 && plain.warp_size == 1 && plain.name[0] != 0);
+        assert_eq!((plain.free_bytes, plain.uuid, plain.pci_bus_id[0]), (0, [0; 16], 0));
+        let memory = query(host, TN_QUERY_MEMORY).unwrap();
+        assert!(memory.free_bytes > 0 && memory.free_bytes <= memory.total_bytes);
+        assert_eq!(memory.used_bytes, memory.total_bytes - memory.free_bytes);
+        assert_eq!(query(host, 1 << 1).unwrap_err().code(), TN_ERR_INVALID);
+        for id in [-1, 1] {
+            assert_eq!(query(tn_device { r#type: TN_CPU, id }, 0).unwrap_err().code(), TN_ERR_DEVICE);
+        }
+        synchronize(host).unwrap();
+    }
+}

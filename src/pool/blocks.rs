@@ -1,0 +1,534 @@
+//! Blocks: handed out, resized, given back, asked about.
+//!
+//! Contract: looks and decisions happen under the pool's lock; getting memory, moving pages, copying, clearing and texts happen
+//! without it, on blocks and spans that nobody else can reach meanwhile. A request that fails changes nothing but counts.
+
+use crate::device::host::GRANULE;
+use crate::error::{Result, Status, fail};
+use crate::pool::books::{Books, Found, Kit, Placed, Want};
+use crate::pool::lock::Guard;
+use crate::pool::options::LARGEST_ALIGNMENT;
+use crate::pool::span::{Block, Kind, Span, State};
+use crate::pool::text::{self, Misuse};
+use crate::pool::{Pool, class, each_pool, table};
+use crate::sys::os;
+use crate::types::*;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+
+/// The byte that strict mode fills given-back blocks with.
+const PATTERN: u8 = 0xdb;
+
+/// The want of a pool's `initial_size`, for texts.
+pub(super) fn creation(bytes: usize) -> Want {
+    let block = Block { state: State::Raw, alignment: GRANULE, requested: bytes, tag: 0 };
+    Want { class: None, unit: bytes, span_bytes: bytes, span_alignment: GRANULE, block }
+}
+
+/// How a request counts.
+#[derive(Clone, Copy)]
+struct Count {
+    /// False: it is the second half of a reallocation.
+    allocation: bool,
+    /// Bytes that need not be cleared if they are known to read 0.
+    zeroed: bool,
+}
+
+type Books_ = Guard<'static, Books>;
+
+/// The pool that has the address, locked, and its span. None: no pool has it.
+fn owner(address: usize) -> Option<(&'static Pool, Books_, &'static Span)> {
+    loop {
+        let span = table::get(address)?;
+        let pool = span.pool()?;
+        let books = pool.books.lock();
+        // Entries and spans of a pool change under its lock only: if both still say so, they go on saying so.
+        let same = table::get(address).is_some_and(|now| now.is(span));
+        if same && span.pool().is_some_and(|now| core::ptr::eq(now, pool)) {
+            return Some((pool, books, span));
+        }
+    }
+}
+
+/// The live raw block that starts at the address, for one that changes or ends it. `through`: the pool that was passed.
+fn claim(address: usize, through: Option<&'static Pool>) -> core::result::Result<(&'static Pool, Books_, &'static Span, usize), Misuse> {
+    let refuse = |pool: Option<&'static Pool>, misuse: Misuse| {
+        if let Some(pool) = through.or(pool) {
+            let mut books = pool.books.lock();
+            books.figures.misuse_count += 1;
+            books.figures.failure_count += 1;
+        }
+        misuse
+    };
+    let Some((pool, books, span)) = owner(address) else { return Err(refuse(None, Misuse::Foreign)) };
+    let name = books.name;
+    let misuse = match books.look(span, address) {
+        Found::Never => Misuse::Foreign,
+        Found::Gone => Misuse::Stale { pool: name },
+        Found::Block { start, block, .. } if start != address => Misuse::Inside { start, bytes: block.requested, pool: name },
+        Found::Block { block, .. } if block.state == State::Store => Misuse::Store { bytes: block.requested, pool: name },
+        Found::Block { .. } if through.is_some_and(|through| !core::ptr::eq(through, pool)) => {
+            drop(books);
+            let passed = through.map_or(name, Pool::name);
+            return Err(refuse(Some(pool), Misuse::Other { owner: name, passed }));
+        }
+        Found::Block { index, .. } => return Ok((pool, books, span, index)),
+    };
+    drop(books);
+    Err(refuse(Some(pool), misuse))
+}
+
+/// Gives a raw block back; `through` None: to whichever pool has it. Address 0: nothing happens (PO-22, PO-24 to PO-29).
+pub fn deallocate(through: Option<&'static Pool>, address: usize) -> Result<()> {
+    if address == 0 {
+        return Ok(());
+    }
+    let (pool, books, span, index) = claim(address, through).map_err(|misuse| misuse.status(address))?;
+    pool.free(books, span, index);
+    Ok(())
+}
+
+/// Usable bytes of the live block, raw or an array's, that starts at the address.
+pub fn usable_size(address: usize) -> Result<usize> {
+    let misuse = match owner(address) {
+        None => Misuse::Foreign,
+        Some((_, books, span)) => match books.look(span, address) {
+            Found::Never => Misuse::Foreign,
+            Found::Gone => Misuse::Stale { pool: books.name },
+            Found::Block { start, .. } if start == address => return Ok(span.unit.get()),
+            Found::Block { start, block, .. } => Misuse::Inside { start, bytes: block.requested, pool: books.name },
+        },
+    };
+    Err(misuse.status(address))
+}
+
+/// The pool of the live block that contains the address, with one more hold, the caller's (PO-9).
+pub fn of(address: usize) -> Result<&'static Pool> {
+    if let Some((pool, mut books, span)) = owner(address)
+        && let Found::Block { .. } = books.look(span, address)
+    {
+        books.holds += 1;
+        return Ok(pool);
+    }
+    Err(Misuse::Foreign.status(address))
+}
+
+impl Pool {
+    /// A block of at least `bytes` at a multiple of `alignment` (0: the pool's). `owner`: 0 for a raw block, else the tag of the
+    /// store that it backs; such a block goes back by [`Pool::free_store`] only. Of 0 bytes too it is a block of its own.
+    pub fn allocate(&'static self, bytes: usize, alignment: usize, zeroed: bool, owner: u64) -> Result<NonNull<u8>> {
+        let state = if owner == 0 { State::Raw } else { State::Store };
+        self.request(bytes, alignment, zeroed, state, owner)
+    }
+
+    /// As `allocate`, a raw block that remembers who made it.
+    pub fn allocate_raw(&'static self, bytes: usize, alignment: usize, zeroed: bool, thread: u32, site: u32) -> Result<NonNull<u8>> {
+        self.request(bytes, alignment, zeroed, State::Raw, thread as u64 | (site as u64) << 32)
+    }
+
+    fn request(&'static self, bytes: usize, alignment: usize, zeroed: bool, state: State, tag: u64) -> Result<NonNull<u8>> {
+        let alignment = match alignment {
+            0 => self.alignment(),
+            a if a.is_power_of_two() && a <= LARGEST_ALIGNMENT => a.max(8),
+            a => {
+                self.books.lock().figures.failure_count += 1;
+                let most = LARGEST_ALIGNMENT;
+                return Err(fail(TN_ERR_INVALID, format_args!("alignment {a} is not a power of two up to {most}; use 0 for the pool's")));
+            }
+        };
+        let want = self.want(bytes, Block { state, alignment, requested: bytes, tag })?;
+        let placed = self.obtain(want, Count { allocation: true, zeroed })?;
+        if zeroed && !placed.zero && bytes > 0 {
+            // SAFETY: the block was just made for this call and nobody knows of it.
+            unsafe { self.ops().fill(placed.address, bytes, 0) };
+        }
+        // SAFETY: addresses of blocks are never 0.
+        Ok(unsafe { NonNull::new_unchecked(placed.address as *mut u8) })
+    }
+
+    /// Rounds a request. TN_ERR_NO_HOST_MEMORY where no address space could hold it (PO-15).
+    fn want(&'static self, bytes: usize, block: Block) -> Result<Want> {
+        let direct = self.flags.load(Ordering::Relaxed) & TN_POOL_DIRECT != 0;
+        let rounded = bytes.max(1).checked_next_multiple_of(block.alignment);
+        if let Some(m) = rounded
+            && m <= class::LARGEST
+            && block.alignment <= class::LARGEST_ALIGNMENT
+            && !direct
+        {
+            let class = class::of(m);
+            let span_bytes = class::span_bytes(class);
+            return Ok(Want { class: Some(class), unit: class::bytes(class), span_bytes, span_alignment: GRANULE, block });
+        }
+        let unit = bytes.max(1).checked_next_multiple_of(self.page.load(Ordering::Relaxed));
+        let span_bytes = unit.and_then(|unit| unit.checked_next_multiple_of(GRANULE));
+        match (unit, span_bytes) {
+            (Some(unit), Some(span_bytes)) if bytes <= isize::MAX as usize && span_bytes <= isize::MAX as usize => {
+                Ok(Want { class: None, unit, span_bytes, span_alignment: block.alignment.max(GRANULE), block })
+            }
+            _ => Err(self.out_of_memory(self.ops().refusal(), &creation(bytes))),
+        }
+    }
+
+    /// Memory for a want: from what the pool has, else from the device, else by giving cached memory back and asking again
+    /// (PO-44 without the steps that need streams or callbacks).
+    fn obtain(&'static self, want: Want, count: Count) -> Result<Placed> {
+        {
+            let mut books = self.books.lock();
+            if !books.retired
+                && let Some(placed) = books.place(self, &want)
+            {
+                books.count(&want, count, &placed, true);
+                return Ok(placed);
+            }
+        }
+        self.obtain_slowly(want, count)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn obtain_slowly(&'static self, mut want: Want, count: Count) -> Result<Placed> {
+        let ops = self.ops();
+        let mut relief = 0;
+        let mut hit = true;
+        loop {
+            let Some(mut kit) = Kit::gather(want.class) else {
+                return Err(self.out_of_memory(TN_ERR_NO_HOST_MEMORY, &want));
+            };
+            let mut books = self.books.lock();
+            if books.retired {
+                books.figures.failure_count += 1;
+                let name = books.name;
+                drop(books);
+                return Err(fail(TN_ERR_STALE, format_args!("pool \"{}\" was released and hands out nothing any more", name.as_str())));
+            }
+            if let Some(placed) = books.place_cutting(self, &want, &mut kit) {
+                books.count(&want, count, &placed, hit);
+                // Time passes also for a pool that only allocates.
+                self.settle(books, usize::MAX);
+                return Ok(placed);
+            }
+            if books.over_limit(want.span_bytes) {
+                books.dissolve_empty(os::coarse_ms());
+                if let Some(piece) = books.evict(want.span_bytes) {
+                    drop(self.give_back(books, piece));
+                    continue;
+                }
+                drop(books);
+                if self.free_ring() {
+                    continue;
+                }
+                // A whole span of small blocks does not fit, perhaps one for a single block does.
+                let least = want.class.map_or(want.span_bytes, class::least_span_bytes);
+                if least < want.span_bytes {
+                    want.span_bytes = least;
+                    continue;
+                }
+                return Err(self.out_of_memory(TN_ERR_POOL_LIMIT, &want));
+            }
+            books.coming += want.span_bytes;
+            books.busy += 1;
+            books.figures.device_allocate_count += 1;
+            let node = books.settings.node;
+            drop(books);
+            hit = false;
+            let start = ops.reserve(want.span_bytes, want.span_alignment, node).filter(|&start| {
+                let usable = ops.commit(start, want.span_bytes) && table::prepare(start, want.span_bytes);
+                if !usable {
+                    // SAFETY: reserved above, known to nobody.
+                    unsafe { ops.free(start, want.span_bytes) };
+                }
+                usable
+            });
+            let mut books = self.books.lock();
+            books.coming -= want.span_bytes;
+            books.busy -= 1;
+            if let Some(start) = start {
+                // A pool that was retired meanwhile takes the block all the same: the caller's hold may have been the handle that
+                // another thread released, and the block is given back like any other.
+                if let Some(placed) = books.place_in(self, start, &want, &mut kit) {
+                    books.count(&want, count, &placed, false);
+                    self.settle(books, usize::MAX);
+                    return Ok(placed);
+                }
+                debug_assert!(false, "a kit has enough for one request");
+            }
+            drop(books);
+            relief += 1;
+            match relief {
+                1 => {
+                    self.trim(0);
+                }
+                2 => each_pool(|pool| {
+                    pool.trim(0);
+                }),
+                _ => return Err(self.out_of_memory(ops.refusal(), &want)),
+            }
+        }
+    }
+
+    #[cold]
+    fn out_of_memory(&'static self, status: tn_status, want: &Want) -> Status {
+        {
+            let mut books = self.books.lock();
+            books.figures.oom_count += 1;
+            books.figures.failure_count += 1;
+        }
+        text::out_of_memory(self, status, want)
+    }
+
+    /// Gives back the block of a store; called by its ledger, once. Cannot fail.
+    pub fn free_store(&'static self, address: usize) {
+        let Some((pool, books, span)) = owner(address) else {
+            debug_assert!(false, "{address:#x} is in no pool");
+            return;
+        };
+        match books.look(span, address) {
+            Found::Block { index, start, block } if start == address && block.state == State::Store => {
+                debug_assert!(core::ptr::eq(pool, self));
+                pool.free(books, span, index);
+            }
+            found => debug_assert!(false, "{address:#x} backs no store: {found:?}"),
+        }
+    }
+
+    /// Frees a live block, under the lock that is passed in and left.
+    fn free(&'static self, mut books: Books_, span: &'static Span, index: usize) {
+        books.figures.deallocation_count += 1;
+        books.begin_free(span, index);
+        self.free_begun(books, span, index);
+    }
+
+    /// Frees a block in limbo.
+    fn free_begun(&'static self, mut books: Books_, span: &'static Span, index: usize) {
+        let flags = books.settings.flags & (TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE);
+        if flags == 0 {
+            let just = books.end_free(span, index, if span.kind() == Kind::Large { os::coarse_ms() } else { 0 });
+            if just > 0 || books.retired {
+                self.settle(books, just);
+            }
+            return;
+        }
+        books.busy += 1;
+        let (address, usable) = (span.start.get() + index * span.unit.get(), span.unit.get());
+        drop(books);
+        // SAFETY: the block is in limbo: its holder gave it back, and it cannot be had before this call makes it free.
+        unsafe { self.ops().fill(address, usable, if flags & TN_POOL_STRICT != 0 { PATTERN } else { 0 }) };
+        let mut books = self.books.lock();
+        let mut out = Some(address);
+        if let Some(ring) = books.ring {
+            out = if ring.is_full() { ring.pop() } else { None };
+            ring.push(address);
+        }
+        drop(books);
+        let mut just = 0;
+        if let Some(out) = out {
+            just = self.end_limbo(out);
+        }
+        let mut books = self.books.lock();
+        books.busy -= 1;
+        self.settle(books, just);
+    }
+
+    /// Makes a block in limbo free, after looking whether somebody wrote into it. The bytes of the span that became free.
+    fn end_limbo(&'static self, address: usize) -> usize {
+        let Some(span) = table::get(address) else { return 0 };
+        let (start, unit) = (span.start.get(), span.unit.get());
+        let flags = self.flags.load(Ordering::Relaxed);
+        let mut damaged = false;
+        if flags & TN_POOL_STRICT != 0 {
+            // SAFETY: in limbo, and taken off the ring by this call: nobody else uses it.
+            damaged = unsafe { self.ops().is_filled(address, unit, PATTERN) } == Some(false);
+            if flags & TN_POOL_ZERO_ON_FREE != 0 {
+                // SAFETY: as above.
+                unsafe { self.ops().fill(address, unit, 0) };
+            }
+        }
+        let mut books = self.books.lock();
+        books.figures.misuse_count += damaged as u64;
+        books.end_free(span, (address - start) / unit, os::coarse_ms())
+    }
+
+    /// Strict mode: makes all blocks that are held back free. False: there were none.
+    pub(super) fn free_ring(&'static self) -> bool {
+        let mut any = false;
+        loop {
+            let mut books = self.books.lock();
+            let Some(address) = books.ring.and_then(|ring| ring.pop()) else { return any };
+            books.busy += 1;
+            drop(books);
+            self.end_limbo(address);
+            self.books.lock().busy -= 1;
+            any = true;
+        }
+    }
+
+    /// Changes the size of a raw block, in place where it can, else by moving its pages or copying. Address 0: allocates; 0
+    /// bytes: gives back, None. On failure the old block is live and unchanged (PO-18 to PO-21).
+    pub fn reallocate(&'static self, address: usize, bytes: usize, thread: u32, site: u32) -> Result<Option<NonNull<u8>>> {
+        if address == 0 {
+            return self.allocate_raw(bytes, 0, false, thread, site).map(Some);
+        }
+        if bytes == 0 {
+            return deallocate(Some(self), address).map(|()| None);
+        }
+        let mut kit = Kit::gather(None);
+        let (_, mut books, span, index) = claim(address, Some(self)).map_err(|misuse| misuse.status(address))?;
+        let block = span.block(index);
+        if self.resize_in_place(&mut books, span, index, block, bytes, kit.as_mut()) {
+            books.figures.reallocation_count += 1;
+            self.settle(books, usize::MAX);
+            return Ok(NonNull::new(address as *mut u8));
+        }
+        // It must move. Nobody can free, find or resize it meanwhile.
+        books.busy += 1;
+        books.begin_free(span, index);
+        drop((books, kit));
+        let moved = self.move_block(address, span, block, bytes);
+        let mut books = self.books.lock();
+        books.busy -= 1;
+        match moved {
+            Ok(to) => {
+                books.figures.reallocation_count += 1;
+                if to.old_left {
+                    books.busy += 1;
+                    self.free_begun(books, span, index);
+                    books = self.books.lock();
+                    books.busy -= 1;
+                }
+                self.settle(books, usize::MAX);
+                Ok(NonNull::new(to.address as *mut u8))
+            }
+            Err(status) => {
+                books.undo_free(span, index, State::Raw);
+                Err(status)
+            }
+        }
+    }
+
+    fn resize_in_place(
+        &'static self,
+        books: &mut Books,
+        span: &'static Span,
+        index: usize,
+        block: Block,
+        bytes: usize,
+        kit: Option<&mut Kit>,
+    ) -> bool {
+        if span.kind() == Kind::Small {
+            let rounded = bytes.checked_next_multiple_of(block.alignment).filter(|&m| m <= class::LARGEST);
+            if rounded.is_none_or(|m| class::of(m) != span.class.get()) {
+                return false;
+            }
+            books.resize(span, index, block, bytes);
+            return true;
+        }
+        let Some(usable) = bytes.checked_next_multiple_of(self.page.load(Ordering::Relaxed)) else { return false };
+        let old = span.unit.get();
+        if usable > span.bytes.get() {
+            let Some(span_bytes) = usable.checked_next_multiple_of(GRANULE) else { return false };
+            if !kit.is_some_and(|kit| books.grow_in_place(self, span, span_bytes, kit)) {
+                return false;
+            }
+            books.set_usable(span, usable);
+        } else if usable > old {
+            books.set_usable(span, usable);
+        } else if usable < old / 2
+            && let Some(kit) = kit
+        {
+            books.shrink(span, usable, kit, os::coarse_ms());
+        }
+        books.resize(span, index, block, bytes);
+        true
+    }
+
+    /// Moves a block in limbo to where it has room, with its contents.
+    fn move_block(&'static self, address: usize, span: &'static Span, block: Block, bytes: usize) -> Result<Moved> {
+        let want = self.want(bytes, Block { requested: bytes, ..block })?;
+        if span.kind() == Kind::Large && want.class.is_none() && bytes > block.requested {
+            match self.remap(span, &want)? {
+                Some(address) => return Ok(Moved { address, old_left: false }),
+                // Could not; copying can.
+                None => (),
+            }
+        }
+        let placed = self.obtain(want, Count { allocation: false, zeroed: false })?;
+        // SAFETY: the old block is in limbo, so nobody frees it; the new one is known to nobody. Both hold that many bytes, and
+        // live blocks do not overlap.
+        unsafe { self.ops().copy(placed.address, address, bytes.min(block.requested)) };
+        Ok(Moved { address: placed.address, old_left: true })
+    }
+
+    /// Moves the pages of a large block in limbo to a longer range and makes it live there. None: the system cannot, or there is
+    /// no room below the limit for the range; the block is as it was.
+    fn remap(&'static self, span: &'static Span, want: &Want) -> Result<Option<usize>> {
+        let ops = self.ops();
+        let (old, old_bytes) = (span.start.get(), span.bytes.get());
+        let more = want.span_bytes - old_bytes;
+        let node = loop {
+            let mut books = self.books.lock();
+            if !books.over_limit(more) {
+                books.coming += more;
+                books.figures.device_allocate_count += 1;
+                break books.settings.node;
+            }
+            books.dissolve_empty(os::coarse_ms());
+            let Some(piece) = books.evict(more) else {
+                drop(books);
+                return Err(self.out_of_memory(TN_ERR_POOL_LIMIT, want));
+            };
+            drop(self.give_back(books, piece));
+        };
+        let to = ops.reserve(want.span_bytes, want.span_alignment, node).filter(|&to| {
+            let usable = ops.commit(to, want.span_bytes) && table::prepare(to, want.span_bytes);
+            if !usable {
+                // SAFETY: reserved above, known to nobody.
+                unsafe { ops.free(to, want.span_bytes) };
+            }
+            usable
+        });
+        let mut books = self.books.lock();
+        if to.is_some() {
+            // The old addresses are the system's again the moment the pages have moved: they leave the table before.
+            books.lift(span);
+            drop(books);
+        } else {
+            books.coming -= more;
+            return Ok(None);
+        }
+        // SAFETY: the old range is this span's, in limbo; the new one was reserved for this and is unused. If the move fails the
+        // new range is forgotten, as `move_pages` asks for.
+        let moved = to.filter(|&to| unsafe { ops.move_pages(old, old_bytes, to, want.span_bytes) });
+        let mut books = self.books.lock();
+        books.coming -= more;
+        match moved {
+            Some(to) => {
+                books.put_down(span, to, want);
+                Ok(Some(to))
+            }
+            None => {
+                books.put_back(span);
+                self.lost.fetch_add(want.span_bytes as u64, Ordering::Relaxed);
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Where a block went.
+struct Moved {
+    address: usize,
+    /// The old block is still in limbo and must be freed.
+    old_left: bool,
+}
+
+impl Books {
+    fn count(&mut self, want: &Want, count: Count, placed: &Placed, hit: bool) {
+        if count.allocation {
+            self.figures.allocation_count += 1;
+            self.figures.hit_count += hit as u64;
+        }
+        if count.zeroed && placed.zero {
+            self.figures.zero_bytes_skipped += want.block.requested as u64;
+        }
+    }
+}

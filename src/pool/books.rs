@@ -1,0 +1,832 @@
+//! The books of one pool: which spans it has, which are free, what its blocks are, and the figures.
+//!
+//! Contract: everything here runs under the pool's lock, takes time that is bounded by the range it relabels, and neither
+//! allocates, waits, calls a device nor writes a text. What needs those is prepared by the caller ([`Kit`]) or handed out to it
+//! ([`Piece`]). The identity reserved = in use + cached + pending + overhead holds after every function.
+//!
+//! Free spans merge with their neighbours at once. They are found by size through bins (eight to a doubling, as the classes
+//! are): the smallest that fits of the request's own bin, else the first of the next bin that is not empty.
+
+use crate::device::host::GRANULE;
+use crate::names::Name;
+use crate::pool::options::Settings;
+use crate::pool::span::{Block, Kind, Notes, Span, State};
+use crate::pool::{Pool, class, table};
+use crate::types::*;
+
+/// Bins of free spans by number of granules: single ones below 8, then eight to a doubling, up to 2^32 granules (48 bits).
+const BINS: usize = 8 + 8 * 29;
+/// Free spans of one bin that a request looks at before it takes a larger bin, or asks the device.
+const LOOKS: usize = 32;
+
+fn bin_of(bytes: usize) -> usize {
+    let granules = bytes / GRANULE;
+    if granules < 8 {
+        return granules;
+    }
+    let exponent = granules.ilog2() as usize;
+    (8 * (exponent - 2) + (granules >> (exponent - 3) & 7)).min(BINS - 1)
+}
+
+/// What a request wants, already rounded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Want {
+    /// Some: a block of that class; None: a span of its own.
+    pub class: Option<usize>,
+    /// Bytes of a block.
+    pub unit: usize,
+    /// Bytes of the span that is needed if there is no room in one.
+    pub span_bytes: usize,
+    /// Alignment of the span, at least a granule.
+    pub span_alignment: usize,
+    pub block: Block,
+}
+
+/// Bookkeeping memory that a step may need, got before the lock is taken; what is left over goes back when it is dropped.
+#[derive(Default)]
+pub(super) struct Kit {
+    spans: [Option<&'static Span>; 3],
+    notes: Option<(usize, &'static Notes)>,
+}
+
+impl Kit {
+    /// Enough for one request: two cuts and a new span. None: no memory.
+    pub fn gather(want: Option<usize>) -> Option<Kit> {
+        let mut kit = Kit::default();
+        for span in &mut kit.spans {
+            *span = Some(Span::create()?);
+        }
+        if let Some(class) = want {
+            kit.notes = Some((class, Notes::create(class)?));
+        }
+        Some(kit)
+    }
+    fn span(&mut self) -> Option<&'static Span> {
+        self.spans.iter_mut().find_map(Option::take)
+    }
+}
+
+impl Drop for Kit {
+    fn drop(&mut self) {
+        for span in self.spans.iter_mut().filter_map(Option::take) {
+            span.release();
+        }
+        if let Some((class, notes)) = self.notes.take() {
+            notes.release(class);
+        }
+    }
+}
+
+/// A range that left the books and must be given back to the device, after unlocking.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    pub start: usize,
+    pub bytes: usize,
+}
+
+/// A block that was handed out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    pub address: usize,
+    /// The bytes asked for are known to read 0.
+    pub zero: bool,
+}
+
+/// What an address is, seen under the lock of the pool that has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Found {
+    /// In a live block.
+    Block { index: usize, start: usize, block: Block },
+    /// In memory that was handed out before and is in no live block.
+    Gone,
+    /// In memory that never was.
+    Never,
+}
+
+/// Ends of a list of spans.
+#[derive(Clone, Copy)]
+struct Ends {
+    oldest: Option<&'static Span>,
+    newest: Option<&'static Span>,
+}
+
+/// All that a pool's lock protects. All zero: no pool.
+pub(super) struct Books {
+    pub settings: Settings,
+    pub name: Name,
+    /// Handles, threads and the library itself; 0: released.
+    pub holds: u64,
+    /// Released: what is free goes back at once, and nothing can be had.
+    pub retired: bool,
+    /// Lies among the pools that are over.
+    pub parked: bool,
+    /// Calls that are between two sections of this lock.
+    pub busy: u64,
+    /// Bytes that such calls are about to get from the device.
+    pub coming: usize,
+    /// Strict mode: blocks that wait, oldest first, from `first` on.
+    pub ring: Option<&'static Ring>,
+    /// In use, pending, reserved, peaks, counts. The rest of the fields is filled in by `stats`.
+    pub figures: tn_pool_stats,
+    partial: [Option<&'static Span>; class::COUNT],
+    /// Small spans without a live block; each class keeps one.
+    empty: [u8; class::COUNT],
+    bins: [Option<&'static Span>; BINS],
+    full_bins: [u64; BINS.div_ceil(64)],
+    free: Ends,
+    free_bytes: usize,
+}
+
+/// Blocks that strict mode holds back before they can be had again.
+pub(super) const HELD_BACK: usize = 1024;
+
+/// The blocks that strict mode holds back; only read and written under the lock.
+pub(super) struct Ring {
+    first: super::span::Word,
+    count: super::span::Word,
+    blocks: [super::span::Word; HELD_BACK],
+}
+
+impl Ring {
+    pub fn count(&self) -> usize {
+        self.count.get()
+    }
+    pub fn is_full(&self) -> bool {
+        self.count() == HELD_BACK
+    }
+    pub fn push(&self, address: usize) {
+        debug_assert!(!self.is_full());
+        self.blocks[(self.first.get() + self.count()) % HELD_BACK].set(address);
+        self.count.set(self.count() + 1);
+    }
+    pub fn pop(&self) -> Option<usize> {
+        let left = self.count().checked_sub(1)?;
+        let address = self.blocks[self.first.get()].get();
+        self.first.set((self.first.get() + 1) % HELD_BACK);
+        self.count.set(left);
+        Some(address)
+    }
+}
+
+impl Books {
+    /// Books of a new pool with one hold.
+    pub fn new(settings: Settings, name: Name, ring: Option<&'static Ring>) -> Books {
+        let mut figures = tn_pool_stats { size: size_of::<tn_pool_stats>(), ..tn_pool_stats::default() };
+        figures.limit_bytes = settings.limit as u64;
+        figures.metadata_bytes = (size_of::<Pool>() + ring.map_or(0, |_| size_of::<Ring>())) as u64;
+        Books {
+            settings,
+            name,
+            holds: 1,
+            retired: false,
+            parked: false,
+            busy: 0,
+            coming: 0,
+            ring,
+            figures,
+            partial: [None; class::COUNT],
+            empty: [0; class::COUNT],
+            bins: [None; BINS],
+            full_bins: [0; BINS.div_ceil(64)],
+            free: Ends { oldest: None, newest: None },
+            free_bytes: 0,
+        }
+    }
+
+    /// The statistics as they are now.
+    pub fn stats(&self) -> tn_pool_stats {
+        let mut stats = self.figures;
+        stats.cached_bytes = stats.reserved_bytes - stats.in_use_bytes - stats.overhead_bytes - stats.pending_bytes;
+        stats.live_blocks = stats.allocation_count - stats.deallocation_count;
+        stats.largest_free_bytes = self.largest_free() as u64;
+        stats
+    }
+
+    fn largest_free(&self) -> usize {
+        let top = (0..BINS).rev().find(|&bin| self.bins[bin].is_some());
+        let mut span = top.and_then(|bin| self.bins[bin]);
+        let mut largest = 0;
+        while let Some(free) = span {
+            largest = largest.max(free.bytes.get());
+            span = free.next.get();
+        }
+        if largest > 0 {
+            return largest;
+        }
+        (0..class::COUNT).rev().find(|&class| self.partial[class].is_some()).map_or(0, class::bytes)
+    }
+
+    fn peak(&mut self) {
+        let f = &mut self.figures;
+        f.peak_in_use_bytes = f.peak_in_use_bytes.max(f.in_use_bytes);
+        f.peak_requested_bytes = f.peak_requested_bytes.max(f.requested_bytes);
+        f.peak_reserved_bytes = f.peak_reserved_bytes.max(f.reserved_bytes);
+    }
+
+    /// Whether so many more bytes from the device would break the limit.
+    pub fn over_limit(&self, more: usize) -> bool {
+        let limit = self.settings.limit;
+        limit != 0 && (self.figures.reserved_bytes as usize).saturating_add(self.coming).saturating_add(more) > limit
+    }
+
+    // ---- requests -----------------------------------------------------------------------------------------------------
+
+    /// A block from what the pool has, if it has room and nothing must be cut for it.
+    pub fn place(&mut self, pool: &'static Pool, want: &Want) -> Option<Placed> {
+        let Some(class) = want.class else {
+            let span = self.take_free(pool, want.span_bytes, want.span_alignment, None)?;
+            return Some(self.make_large(span, want));
+        };
+        let span = self.partial[class]?;
+        Some(self.take_small(span, want))
+    }
+
+    /// A block from what the pool has, if it has room.
+    pub fn place_cutting(&mut self, pool: &'static Pool, want: &Want, kit: &mut Kit) -> Option<Placed> {
+        let small = want.class.and_then(|class| self.partial[class]);
+        if let Some(span) = small {
+            return Some(self.take_small(span, want));
+        }
+        let span = self.take_free(pool, want.span_bytes, want.span_alignment, Some(kit))?;
+        match want.class {
+            None => Some(self.make_large(span, want)),
+            Some(_) => self.make_small(span, want, kit),
+        }
+    }
+
+    /// A block in memory that just came from the device.
+    pub fn place_in(&mut self, pool: &'static Pool, start: usize, want: &Want, kit: &mut Kit) -> Option<Placed> {
+        let span = self.adopt(pool, start, want.span_bytes, kit)?;
+        match want.class {
+            None => Some(self.make_large(span, want)),
+            Some(_) => self.make_small(span, want, kit),
+        }
+    }
+
+    /// Enters memory that just came from the device as a span that is in no list yet.
+    fn adopt(&mut self, pool: &'static Pool, start: usize, bytes: usize, kit: &mut Kit) -> Option<&'static Span> {
+        let span = kit.span()?;
+        span.change(|| {
+            span.set_kind(Kind::None);
+            span.set_pool(pool);
+            span.start.set(start);
+            span.bytes.set(bytes);
+            span.fresh.set(1);
+            span.set_notes(None);
+        });
+        table::put(start, bytes, Some(span));
+        let f = &mut self.figures;
+        f.reserved_bytes += bytes as u64;
+        f.address_bytes += bytes as u64;
+        f.device_bytes_total += bytes as u64;
+        f.metadata_bytes += size_of::<Span>() as u64;
+        self.peak();
+        Some(span)
+    }
+
+    /// Enters memory that just came from the device as free.
+    pub fn add_free(&mut self, pool: &'static Pool, start: usize, bytes: usize, kit: &mut Kit, now: u64) -> bool {
+        let Some(span) = self.adopt(pool, start, bytes, kit) else { return false };
+        self.set_free(span, now);
+        true
+    }
+
+    fn make_large(&mut self, span: &'static Span, want: &Want) -> Placed {
+        span.change(|| {
+            span.set_notes(None);
+            span.unit.set(want.unit);
+            span.count.set(1);
+            span.bump.set(1);
+            span.taken.set(1);
+            span.set_block(0, want.block);
+            span.set_kind(Kind::Large);
+        });
+        self.figures.overhead_bytes += (span.bytes.get() - want.unit) as u64;
+        self.count_in(want.unit, want.block.requested);
+        let zero = span.fresh.get() == 1;
+        span.fresh.set(0);
+        Placed { address: span.start.get(), zero }
+    }
+
+    fn make_small(&mut self, span: &'static Span, want: &Want, kit: &mut Kit) -> Option<Placed> {
+        let (class, notes) = kit.notes.take()?;
+        span.change(|| {
+            span.set_notes(Some(notes));
+            span.class.set(class);
+            span.unit.set(want.unit);
+            span.count.set(span.bytes.get() / want.unit);
+            span.bump.set(0);
+            span.top.set(0);
+            span.taken.set(0);
+            span.set_kind(Kind::Small);
+        });
+        self.figures.overhead_bytes += (span.bytes.get() % want.unit) as u64;
+        self.figures.metadata_bytes += Notes::bytes(class) as u64;
+        self.empty[class] += 1;
+        self.enlist(span);
+        Some(self.take_small(span, want))
+    }
+
+    fn take_small(&mut self, span: &'static Span, want: &Want) -> Placed {
+        let class = span.class.get();
+        if span.taken.get() == 0 {
+            self.empty[class] -= 1;
+        }
+        let (index, first) = span.change(|| {
+            let (index, first) = span.pop().expect("a span in the list of its class has room");
+            span.taken.set(span.taken.get() + 1);
+            span.set_block(index, want.block);
+            (index, first)
+        });
+        if span.taken.get() == span.count.get() {
+            self.delist(span);
+        }
+        self.count_in(want.unit, want.block.requested);
+        Placed { address: span.start.get() + index * want.unit, zero: first && span.fresh.get() == 1 }
+    }
+
+    fn count_in(&mut self, usable: usize, requested: usize) {
+        self.figures.in_use_bytes += usable as u64;
+        self.figures.requested_bytes += requested as u64;
+        self.peak();
+    }
+
+    // ---- blocks that come back ----------------------------------------------------------------------------------------
+
+    /// What the address is, in a span of this pool.
+    pub fn look(&self, span: &'static Span, address: usize) -> Found {
+        let offset = address - span.start.get();
+        let gone = if span.fresh.get() == 1 { Found::Never } else { Found::Gone };
+        match span.kind() {
+            Kind::None => Found::Gone,
+            Kind::Free => gone,
+            Kind::Small | Kind::Large => {
+                let index = offset / span.unit.get();
+                if index >= span.count.get() {
+                    return gone;
+                }
+                let (start, block) = (span.start.get() + index * span.unit.get(), span.block(index));
+                match block.state {
+                    State::Raw | State::Store => Found::Block { index, start, block },
+                    State::Freed | State::Limbo if address == start => Found::Gone,
+                    _ => gone,
+                }
+            }
+        }
+    }
+
+    /// Takes a live block out of the figures; it cannot be had yet.
+    pub fn begin_free(&mut self, span: &'static Span, index: usize) {
+        let block = span.block(index);
+        debug_assert!(block.is_live());
+        span.change(|| span.set_block(index, Block { state: State::Limbo, ..block }));
+        self.figures.in_use_bytes -= span.unit.get() as u64;
+        self.figures.requested_bytes -= block.requested as u64;
+    }
+
+    /// Takes `begin_free` back.
+    pub fn undo_free(&mut self, span: &'static Span, index: usize, state: State) {
+        let block = span.block(index);
+        span.change(|| span.set_block(index, Block { state, ..block }));
+        self.figures.in_use_bytes += span.unit.get() as u64;
+        self.figures.requested_bytes += block.requested as u64;
+    }
+
+    /// Makes a block in limbo free. The bytes of the span that became free with it, if one did.
+    pub fn end_free(&mut self, span: &'static Span, index: usize, now: u64) -> usize {
+        if span.kind() == Kind::Large {
+            let bytes = span.bytes.get();
+            self.figures.overhead_bytes -= (bytes - span.unit.get()) as u64;
+            self.set_free(span, now);
+            return bytes;
+        }
+        let (class, block) = (span.class.get(), span.block(index));
+        span.change(|| {
+            span.set_block(index, Block { state: State::Freed, ..block });
+            span.push(index);
+        });
+        if span.taken.get() == span.count.get() {
+            self.enlist(span);
+        }
+        span.taken.set(span.taken.get() - 1);
+        if span.taken.get() > 0 {
+            return 0;
+        }
+        // One empty span is kept, so that a loop at the edge of a span costs what any other costs.
+        if self.empty[class] == 0 && !self.retired {
+            self.empty[class] = 1;
+            return 0;
+        }
+        let bytes = span.bytes.get();
+        self.dissolve(span, now);
+        bytes
+    }
+
+    /// Makes a small span with no block free. It is in its class's list and not counted as empty.
+    fn dissolve(&mut self, span: &'static Span, now: u64) {
+        let class = span.class.get();
+        self.delist(span);
+        self.figures.overhead_bytes -= (span.bytes.get() - span.count.get() * span.unit.get()) as u64;
+        self.figures.metadata_bytes -= Notes::bytes(class) as u64;
+        if let Some(notes) = span.notes() {
+            span.change(|| span.set_notes(None));
+            notes.release(class);
+        }
+        span.fresh.set(0);
+        self.set_free(span, now);
+    }
+
+    /// Makes the kept empty spans free.
+    pub fn dissolve_empty(&mut self, now: u64) {
+        for class in 0..class::COUNT {
+            let mut span = self.partial[class];
+            while let Some(small) = span.filter(|_| self.empty[class] > 0) {
+                span = small.next.get();
+                if small.taken.get() == 0 {
+                    self.empty[class] -= 1;
+                    self.dissolve(small, now);
+                }
+            }
+        }
+    }
+
+    // ---- blocks that change their size --------------------------------------------------------------------------------
+
+    /// Notes another size asked for of a live block.
+    pub fn resize(&mut self, span: &'static Span, index: usize, block: Block, requested: usize) {
+        span.change(|| span.set_block(index, Block { requested, ..block }));
+        self.figures.requested_bytes = self.figures.requested_bytes - block.requested as u64 + requested as u64;
+        self.peak();
+    }
+
+    /// Changes the usable bytes of a large block within its span.
+    pub fn set_usable(&mut self, span: &'static Span, usable: usize) {
+        let old = span.unit.get();
+        debug_assert!(usable <= span.bytes.get());
+        span.change(|| span.unit.set(usable));
+        self.figures.in_use_bytes = self.figures.in_use_bytes - old as u64 + usable as u64;
+        self.figures.overhead_bytes = self.figures.overhead_bytes + old as u64 - usable as u64;
+        self.peak();
+    }
+
+    /// Makes a large block smaller where it is; whole granules that it does not use any more become free.
+    pub fn shrink(&mut self, span: &'static Span, usable: usize, kit: &mut Kit, now: u64) {
+        self.set_usable(span, usable);
+        let keep = usable.next_multiple_of(GRANULE);
+        if keep < span.bytes.get()
+            && let Some(rest) = self.cut_off(span, keep, kit)
+        {
+            self.figures.overhead_bytes -= rest.bytes.get() as u64;
+            self.set_free(rest, now);
+        }
+    }
+
+    /// Makes a large block's span longer by the free span behind it.
+    pub fn grow_in_place(&mut self, pool: &'static Pool, span: &'static Span, bytes: usize, kit: &mut Kit) -> bool {
+        let Some(next) = table::get(span.end()) else { return false };
+        let more = bytes - span.bytes.get();
+        if !self.owns(pool, next) || next.kind() != Kind::Free || next.start.get() != span.end() || next.bytes.get() < more {
+            return false;
+        }
+        self.unlist_free(next);
+        if next.bytes.get() > more {
+            let since = next.since.get() as u64;
+            let Some(rest) = self.cut_off(next, more, kit) else {
+                self.list_free(next);
+                return false;
+            };
+            self.set_free_apart(rest, since);
+        }
+        span.change(|| span.bytes.set(bytes));
+        table::put(next.start.get(), more, Some(span));
+        self.figures.overhead_bytes += more as u64;
+        self.drop_span(next);
+        true
+    }
+
+    /// Takes a large block's span off the table, to be moved to other addresses.
+    pub fn lift(&mut self, span: &'static Span) {
+        table::put(span.start.get(), span.bytes.get(), None);
+    }
+
+    /// Puts a lifted span back where it was.
+    pub fn put_back(&mut self, span: &'static Span) {
+        table::put(span.start.get(), span.bytes.get(), Some(span));
+    }
+
+    /// Puts a lifted span down where its pages went, and makes its block live as it is wanted now.
+    pub fn put_down(&mut self, span: &'static Span, start: usize, want: &Want) {
+        let (old_bytes, old_unit) = (span.bytes.get(), span.unit.get());
+        span.change(|| {
+            span.start.set(start);
+            span.bytes.set(want.span_bytes);
+            span.unit.set(want.unit);
+            span.set_block(0, want.block);
+        });
+        table::put(start, want.span_bytes, Some(span));
+        let f = &mut self.figures;
+        f.reserved_bytes = f.reserved_bytes + want.span_bytes as u64 - old_bytes as u64;
+        f.address_bytes = f.address_bytes + want.span_bytes as u64 - old_bytes as u64;
+        f.device_bytes_total += (want.span_bytes - old_bytes) as u64;
+        f.overhead_bytes = f.overhead_bytes + (want.span_bytes - want.unit) as u64 - (old_bytes - old_unit) as u64;
+        self.count_in(want.unit, want.block.requested);
+    }
+
+    // ---- free spans ---------------------------------------------------------------------------------------------------
+
+    fn owns(&self, pool: &'static Pool, span: &'static Span) -> bool {
+        span.pool().is_some_and(|owner| core::ptr::eq(owner, pool))
+    }
+
+    /// Makes a span that is in no list free, merged with free neighbours.
+    fn set_free(&mut self, span: &'static Span, now: u64) {
+        let mut span = span;
+        let Some(pool) = span.pool() else { return };
+        span.change(|| span.set_kind(Kind::Free));
+        let before = span.start.get().checked_sub(1).and_then(table::get);
+        let after = table::get(span.end());
+        for neighbour in [before, after].into_iter().flatten() {
+            if self.owns(pool, neighbour) && neighbour.kind() == Kind::Free && !neighbour.is(span) {
+                self.unlist_free(neighbour);
+                span = self.merge(span, neighbour);
+            }
+        }
+        span.since.set(now as usize);
+        self.list_free(span);
+    }
+
+    /// Makes a span free that must not be merged, because its neighbour is about to be used.
+    fn set_free_apart(&mut self, span: &'static Span, since: u64) {
+        span.change(|| span.set_kind(Kind::Free));
+        span.since.set(since as usize);
+        self.list_free(span);
+    }
+
+    /// One span of two free neighbours; the larger swallows the smaller, so that the shorter range is relabelled.
+    fn merge(&mut self, a: &'static Span, b: &'static Span) -> &'static Span {
+        let (large, small) = if a.bytes.get() >= b.bytes.get() { (a, b) } else { (b, a) };
+        let (start, bytes) = (a.start.get().min(b.start.get()), a.bytes.get() + b.bytes.get());
+        let fresh = a.fresh.get() & b.fresh.get();
+        // First the span, then the table: a reader finds each address in a span that contains it.
+        large.change(|| {
+            large.start.set(start);
+            large.bytes.set(bytes);
+            large.fresh.set(fresh);
+        });
+        table::put(small.start.get(), small.bytes.get(), Some(large));
+        self.drop_span(small);
+        large
+    }
+
+    fn drop_span(&mut self, span: &'static Span) {
+        self.figures.metadata_bytes -= size_of::<Span>() as u64;
+        span.release();
+    }
+
+    /// Cuts the end off a span that is in no list: `span` keeps the first `keep` bytes, the result has the rest and no kind.
+    fn cut_off(&mut self, span: &'static Span, keep: usize, kit: &mut Kit) -> Option<&'static Span> {
+        let rest = kit.span()?;
+        let (start, bytes) = (span.start.get() + keep, span.bytes.get() - keep);
+        let pool = span.pool()?;
+        rest.change(|| {
+            rest.set_kind(Kind::None);
+            rest.set_pool(pool);
+            rest.start.set(start);
+            rest.bytes.set(bytes);
+            rest.fresh.set(span.fresh.get());
+            rest.set_notes(None);
+        });
+        table::put(start, bytes, Some(rest));
+        span.change(|| span.bytes.set(keep));
+        self.figures.metadata_bytes += size_of::<Span>() as u64;
+        Some(rest)
+    }
+
+    /// The free span that a request gets, cut to size and in no list. Without a kit only one that needs no cut.
+    fn take_free(
+        &mut self,
+        pool: &'static Pool,
+        bytes: usize,
+        alignment: usize,
+        kit: Option<&mut Kit>,
+    ) -> Option<&'static Span> {
+        let mut span = self.find_free(bytes, alignment)?;
+        debug_assert!(self.owns(pool, span));
+        let pad = span.start.get().next_multiple_of(alignment) - span.start.get();
+        if pad == 0 && span.bytes.get() == bytes {
+            self.unlist_free(span);
+            return Some(span);
+        }
+        let kit = kit?;
+        self.unlist_free(span);
+        let since = span.since.get() as u64;
+        if pad > 0 {
+            let Some(rest) = self.cut_off(span, pad, kit) else {
+                self.list_free(span);
+                return None;
+            };
+            self.set_free_apart(span, since);
+            span = rest;
+        }
+        if span.bytes.get() > bytes {
+            let Some((front, rest)) = self.front_of(span, bytes, kit) else {
+                self.set_free(span, since);
+                return None;
+            };
+            self.set_free_apart(rest, since);
+            span = front;
+        }
+        Some(span)
+    }
+
+    /// Cuts a span in two, (first `bytes`, rest); the shorter of both gets the new description, so that little is relabelled.
+    fn front_of(&mut self, span: &'static Span, bytes: usize, kit: &mut Kit) -> Option<(&'static Span, &'static Span)> {
+        if bytes > span.bytes.get() / 2 {
+            return Some((span, self.cut_off(span, bytes, kit)?));
+        }
+        let front = kit.span()?;
+        let (start, pool) = (span.start.get(), span.pool()?);
+        front.change(|| {
+            front.set_kind(Kind::None);
+            front.set_pool(pool);
+            front.start.set(start);
+            front.bytes.set(bytes);
+            front.fresh.set(span.fresh.get());
+            front.set_notes(None);
+        });
+        table::put(start, bytes, Some(front));
+        span.change(|| {
+            span.start.set(start + bytes);
+            span.bytes.set(span.bytes.get() - bytes);
+        });
+        self.figures.metadata_bytes += size_of::<Span>() as u64;
+        Some((front, span))
+    }
+
+    fn find_free(&self, bytes: usize, alignment: usize) -> Option<&'static Span> {
+        let fits = |span: &Span| {
+            let pad = span.start.get().next_multiple_of(alignment) - span.start.get();
+            span.bytes.get() >= bytes + pad
+        };
+        let mut bin = bin_of(bytes);
+        loop {
+            bin = self.next_full_bin(bin)?;
+            let mut best: Option<&'static Span> = None;
+            let mut next = self.bins[bin];
+            for _ in 0..LOOKS {
+                let Some(span) = next else { break };
+                if fits(span) && best.is_none_or(|best| span.bytes.get() < best.bytes.get()) {
+                    best = Some(span);
+                }
+                next = span.next.get();
+            }
+            if best.is_some() {
+                return best;
+            }
+            bin += 1;
+        }
+    }
+
+    fn next_full_bin(&self, from: usize) -> Option<usize> {
+        let mut word = from / 64;
+        let mut bits = self.full_bins.get(word)? & (u64::MAX << (from % 64));
+        while bits == 0 {
+            word += 1;
+            bits = *self.full_bins.get(word)?;
+        }
+        Some(word * 64 + bits.trailing_zeros() as usize)
+    }
+
+    fn list_free(&mut self, span: &'static Span) {
+        let bin = bin_of(span.bytes.get());
+        let head = self.bins[bin];
+        span.next.set(head);
+        span.previous.set(None);
+        if let Some(head) = head {
+            head.previous.set(Some(span));
+        }
+        self.bins[bin] = Some(span);
+        self.full_bins[bin / 64] |= 1 << (bin % 64);
+        // By age: nearly always the newest of all; what was only cut keeps its time and goes where that belongs.
+        let is_oldest = self.free.oldest.is_none_or(|oldest| oldest.since.get() >= span.since.get());
+        let mut older = if is_oldest && self.free.newest.is_some() { None } else { self.free.newest };
+        while let Some(newer) = older.filter(|older| older.since.get() > span.since.get()) {
+            older = newer.older.get();
+        }
+        let newer = older.map_or(self.free.oldest, |older| older.newer.get());
+        span.older.set(older);
+        span.newer.set(newer);
+        match older {
+            Some(older) => older.newer.set(Some(span)),
+            None => self.free.oldest = Some(span),
+        }
+        match newer {
+            Some(newer) => newer.older.set(Some(span)),
+            None => self.free.newest = Some(span),
+        }
+        self.free_bytes += span.bytes.get();
+    }
+
+    fn unlist_free(&mut self, span: &'static Span) {
+        let bin = bin_of(span.bytes.get());
+        let (next, previous) = (span.next.get(), span.previous.get());
+        match previous {
+            Some(previous) => previous.next.set(next),
+            None => self.bins[bin] = next,
+        }
+        if let Some(next) = next {
+            next.previous.set(previous);
+        }
+        if self.bins[bin].is_none() {
+            self.full_bins[bin / 64] &= !(1 << (bin % 64));
+        }
+        let (older, newer) = (span.older.get(), span.newer.get());
+        match older {
+            Some(older) => older.newer.set(newer),
+            None => self.free.oldest = newer,
+        }
+        match newer {
+            Some(newer) => newer.older.set(older),
+            None => self.free.newest = older,
+        }
+        self.free_bytes -= span.bytes.get();
+    }
+
+    /// Puts a small span with room at the front of its class's list: what was given back last is handed out first.
+    fn enlist(&mut self, span: &'static Span) {
+        let head = &mut self.partial[span.class.get()];
+        span.next.set(*head);
+        span.previous.set(None);
+        if let Some(head) = head {
+            head.previous.set(Some(span));
+        }
+        *head = Some(span);
+    }
+
+    fn delist(&mut self, span: &'static Span) {
+        let (next, previous) = (span.next.get(), span.previous.get());
+        match previous {
+            Some(previous) => previous.next.set(next),
+            None => self.partial[span.class.get()] = next,
+        }
+        if let Some(next) = next {
+            next.previous.set(previous);
+        }
+    }
+
+    // ---- giving back --------------------------------------------------------------------------------------------------
+
+    /// Takes up to `most` bytes, in whole granules, of the free span that was unused longest out of the books.
+    pub fn evict(&mut self, most: usize) -> Option<Piece> {
+        let span = self.free.oldest?;
+        let bytes = span.bytes.get().min(most.next_multiple_of(GRANULE));
+        if bytes == 0 {
+            return None;
+        }
+        self.unlist_free(span);
+        let left = span.bytes.get() - bytes;
+        let piece = Piece { start: span.start.get() + left, bytes };
+        table::put(piece.start, bytes, None);
+        if left > 0 {
+            span.change(|| span.bytes.set(left));
+            self.list_free(span);
+        } else {
+            self.drop_span(span);
+        }
+        let f = &mut self.figures;
+        f.reserved_bytes -= bytes as u64;
+        f.address_bytes -= bytes as u64;
+        f.device_free_count += 1;
+        Some(piece)
+    }
+
+    /// A piece that should go back now: above the threshold, or unused for too long. `just` bytes were freed in this very call
+    /// and do not count, so that a loop with one large block keeps it.
+    pub fn evict_due(&mut self, just: usize, now: u64) -> Option<Piece> {
+        if self.retired {
+            self.dissolve_empty(now);
+            return self.evict(usize::MAX / 2);
+        }
+        if self.settings.flags & TN_POOL_DIRECT != 0 {
+            return self.evict(self.spare());
+        }
+        let mut threshold = self.settings.threshold;
+        if self.settings.threshold_grows {
+            threshold = threshold.max(self.figures.in_use_bytes as usize / 4);
+        }
+        let over = self.free_bytes.saturating_sub(just).saturating_sub(threshold);
+        let late = self.free.oldest.filter(|oldest| now.saturating_sub(oldest.since.get() as u64) > self.settings.delay_ms);
+        self.evict(self.spare().min(over.max(late.map_or(0, |late| late.bytes.get()))))
+    }
+
+    /// Bytes that may go back without falling below what was committed at creation.
+    pub fn spare(&self) -> usize {
+        (self.figures.reserved_bytes as usize).saturating_sub(self.settings.floor)
+    }
+
+    /// Whether nothing leads to the pool any more.
+    pub fn is_over(&self) -> bool {
+        let f = &self.figures;
+        self.retired && self.holds == 0 && self.busy == 0 && f.allocation_count == f.deallocation_count && f.reserved_bytes == 0
+    }
+}

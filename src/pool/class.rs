@@ -1,0 +1,84 @@
+//! Size classes: multiples of 16 up to 256 bytes, then eight to a doubling, up to 64 KiB.
+//!
+//! Contract: pure. A class wastes at most an eighth of what is asked, or 15 bytes (PO-16). If a size is a multiple of an alignment
+//! up to 4 KiB, so is its class: below the alignment's own steps the classes contain every multiple, above them every class is
+//! one. So a block at `base + i * class` is aligned as asked wherever the base is.
+#![forbid(unsafe_code)]
+
+use crate::device::host::GRANULE;
+
+/// Largest size that is cut from a span of one class; above, a block has a span of its own.
+pub(super) const LARGEST: usize = 64 << 10;
+/// Largest alignment of such blocks.
+pub(super) const LARGEST_ALIGNMENT: usize = 4096;
+/// Number of classes: 16 of 16 bytes each, then eight for each doubling from 256 to 65536.
+pub(super) const COUNT: usize = 16 + 8 * 8;
+
+/// The class of a size from 1 to [`LARGEST`].
+pub(super) fn of(bytes: usize) -> usize {
+    debug_assert!((1..=LARGEST).contains(&bytes));
+    if bytes <= 256 {
+        return (bytes - 1) / 16;
+    }
+    let exponent = (bytes - 1).ilog2() as usize;
+    16 + (exponent - 8) * 8 + ((bytes - 1 - (1 << exponent)) >> (exponent - 3))
+}
+
+/// Bytes of a block of a class.
+pub(super) fn bytes(class: usize) -> usize {
+    if class < 16 {
+        return (class + 1) * 16;
+    }
+    let (exponent, step) = (8 + (class - 16) / 8, (class - 16) % 8 + 1);
+    (1 << exponent) + (step << (exponent - 3))
+}
+
+/// Bytes of a span of a class: whole granules in which at least eight blocks find room.
+pub(super) fn span_bytes(class: usize) -> usize {
+    (8 * bytes(class)).next_multiple_of(GRANULE)
+}
+
+/// Bytes of the smallest span of a class, for when a limit leaves no room for the usual one.
+pub(super) fn least_span_bytes(class: usize) -> usize {
+    bytes(class).next_multiple_of(GRANULE)
+}
+
+/// Most blocks of a span of a class.
+pub(super) fn blocks(class: usize) -> usize {
+    span_bytes(class) / bytes(class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_size_has_the_smallest_class_that_holds_it() {
+        for size in 1..=LARGEST {
+            let class = of(size);
+            assert!(bytes(class) >= size && (class == 0 || bytes(class - 1) < size), "{size}");
+        }
+        assert_eq!(of(LARGEST), COUNT - 1);
+        assert_eq!(bytes(COUNT - 1), LARGEST);
+    }
+
+    #[test]
+    fn po_16_waste_is_bounded_and_aligned_for_each_alignment() {
+        for shift in 3..=12 {
+            let alignment = 1usize << shift;
+            for m in (alignment..=LARGEST).step_by(alignment) {
+                let size = bytes(of(m));
+                assert!(size <= (m + m / 8).max(m + 15) && size.is_multiple_of(alignment), "{m} at {alignment}: {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn spans_hold_eight_blocks_and_waste_little() {
+        for class in 0..COUNT {
+            let span = span_bytes(class);
+            assert!((1..=8).contains(&(span / GRANULE)) && blocks(class) >= 8 && blocks(class) <= u16::MAX as usize);
+            assert!(span - blocks(class) * bytes(class) < bytes(class).max(1));
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! Pools: they hand out blocks of a device's memory and keep what comes back for reuse.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | block | what a caller holds: raw, or the bytes of an array's store |
+//! | span | whole granules that are free, one large block, or blocks of one size class |
+//! | hold | what keeps a pool able to allocate: a handle, a thread whose current pool it is, the library for the default one |
+//!
+//! Contract: a [`Pool`] is type-stable: a reference to it stays valid for ever, also when it was released and became another
+//! pool. Bookkeeping lies outside the pool's memory and outside Rust's heap. One short lock for each pool; nothing that waits,
+//! maps, unmaps, clears, copies or formats runs under it. A wrong address is a status, and is never read (PO-24 to PO-29).
+//! When the last hold goes the pool is retired: what is free goes back at once, live blocks stay valid, and the shell is kept
+//! until the last of them came back (PO-6).
+//!
+//! This is the plain engine: every call takes the pool's lock. A faster one takes its place behind the same interface.
+
+mod arena;
+
+mod blocks;
+
+mod books;
+
+mod class;
+
+mod find;
+
+mod lock;
+
+mod options;
+
+mod span;
+
+mod table;
+
+mod text;
+
+pub use blocks::{deallocate, of, usable_size};
+pub use find::{Located, each_block, first_in, locate};
+pub use options::{LARGEST_ALIGNMENT, PoolOptions};
+pub use text::{HolderName, name_holders};
+
+use crate::device::{self, Device};
+use crate::error::{Result, fail};
+use crate::names::Name;
+use crate::sys::os;
+use crate::types::*;
+use books::{Books, Kit, Piece, Ring};
+use core::sync::atomic::{AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use lock::{Guard, Lock};
+
+/// A pool. Lives in an arena for ever; what it is at the moment its books say.
+pub struct Pool {
+    books: Lock<Books>,
+    /// What does not change while the pool lives, for reading without the lock.
+    device_type: AtomicI32,
+    device_id: AtomicI32,
+    alignment: AtomicUsize,
+    page: AtomicUsize,
+    flags: AtomicU32,
+    serial: AtomicU64,
+    /// Bytes in stores without a claim.
+    held: AtomicI64,
+    /// Addresses that the system did not take back; they hold no memory.
+    lost: AtomicU64,
+    /// The list of all pools ever made.
+    next: AtomicPtr<Pool>,
+    /// The list of those that are over.
+    parked: AtomicPtr<Pool>,
+}
+
+/// Every pool ever made; pools are pushed and never leave.
+static ALL: AtomicPtr<Pool> = AtomicPtr::new(core::ptr::null_mut());
+/// Number of pools made so far, for their names.
+static SERIAL: AtomicU64 = AtomicU64::new(0);
+/// The host's default pool, once it was asked for.
+static DEFAULT: AtomicPtr<Pool> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Pools that are over, to become others. First in, first out, and not before [`PARKED`] lie there, so that a thread which is
+/// between finding a pool by its handle and locking it does not meet another one although the handle was released meanwhile.
+struct Parked {
+    first: Option<&'static Pool>,
+    last: Option<&'static Pool>,
+    count: usize,
+}
+static PARK: Lock<Parked> = Lock::new(Parked { first: None, last: None, count: 0 });
+const PARKED: usize = 64;
+
+fn park(pool: &'static Pool) {
+    let mut park = PARK.lock();
+    pool.parked.store(core::ptr::null_mut(), Ordering::Relaxed);
+    match park.last {
+        Some(last) => last.parked.store(core::ptr::from_ref(pool).cast_mut(), Ordering::Relaxed),
+        None => park.first = Some(pool),
+    }
+    park.last = Some(pool);
+    park.count += 1;
+}
+
+/// A pool whose books mean nothing yet. None: no memory.
+fn shell() -> Option<&'static Pool> {
+    let mut park = PARK.lock();
+    if park.count > PARKED
+        && let Some(pool) = park.first
+    {
+        // SAFETY: NULL, or a pool that `park` linked; they are never unmapped.
+        park.first = unsafe { pool.parked.load(Ordering::Relaxed).as_ref() };
+        if park.first.is_none() {
+            park.last = None;
+        }
+        park.count -= 1;
+        return Some(pool);
+    }
+    drop(park);
+    let at = arena::take(size_of::<Pool>(), align_of::<Pool>())?.cast::<Pool>();
+    let pool = blank();
+    // SAFETY: fresh memory of the right size and alignment, known to nobody.
+    unsafe { at.write(pool) };
+    // SAFETY: written above, mapped for ever, and only shared from here on.
+    let pool: &'static Pool = unsafe { at.as_ref() };
+    let this = core::ptr::from_ref(pool).cast_mut();
+    let mut head = ALL.load(Ordering::Relaxed);
+    loop {
+        pool.next.store(head, Ordering::Relaxed);
+        // Release pairs with the Acquire in `each_pool`.
+        match ALL.compare_exchange_weak(head, this, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return Some(pool),
+            Err(now) => head = now,
+        }
+    }
+}
+
+/// A pool that is over.
+fn blank() -> Pool {
+    let mut books = Books::new(options::NOTHING, Name::NONE, None);
+    (books.holds, books.retired, books.parked) = (0, true, true);
+    Pool {
+        books: Lock::new(books),
+        device_type: AtomicI32::new(0),
+        device_id: AtomicI32::new(0),
+        alignment: AtomicUsize::new(0),
+        page: AtomicUsize::new(0),
+        flags: AtomicU32::new(0),
+        serial: AtomicU64::new(0),
+        held: AtomicI64::new(0),
+        lost: AtomicU64::new(0),
+        next: AtomicPtr::new(core::ptr::null_mut()),
+        parked: AtomicPtr::new(core::ptr::null_mut()),
+    }
+}
+
+/// A pool of its own on a device, with one hold, the caller's. TN_ERR_DEVICE, TN_ERR_INVALID, TN_ERR_RANGE, TN_ERR_UNSUPPORTED,
+/// TN_ERR_NO_HOST_MEMORY, and then nothing is left behind (PO-1 to PO-4).
+pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool> {
+    let place = options::place(device, options);
+    let settings = options::check(device, options, os::has_node)?;
+    let ops = device::find(place)?;
+    options::check_possible(options)?;
+    let no_memory = || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the books of a pool; free some"));
+    let pool = shell().ok_or_else(no_memory)?;
+    let ring = match settings.flags & TN_POOL_STRICT {
+        0 => None,
+        _ => match arena::take(size_of::<Ring>(), align_of::<Ring>()) {
+            // SAFETY: zeroed memory of the right size and alignment, mapped for ever; zero is valid, and means empty.
+            Some(at) => Some(unsafe { at.cast::<Ring>().as_ref() }),
+            None => {
+                park(pool);
+                return Err(no_memory());
+            }
+        },
+    };
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed) + 1;
+    let name = if options.name.is_none() { numbered(serial) } else { options.name };
+    pool.device_type.store(place.r#type, Ordering::Relaxed);
+    pool.device_id.store(place.id, Ordering::Relaxed);
+    pool.alignment.store(settings.alignment, Ordering::Relaxed);
+    pool.page.store(ops.page(), Ordering::Relaxed);
+    pool.flags.store(settings.flags, Ordering::Relaxed);
+    pool.serial.store(serial, Ordering::Relaxed);
+    pool.held.store(0, Ordering::Relaxed);
+    pool.lost.store(0, Ordering::Relaxed);
+    *pool.books.lock() = Books::new(settings, name, ring);
+    if settings.floor > 0 && !pool.commit_at_creation(ops, settings.floor, settings.node) {
+        let want = blocks::creation(settings.floor);
+        let status = text::out_of_memory(pool, ops.refusal(), &want);
+        pool.drop_hold();
+        return Err(status);
+    }
+    Ok(pool)
+}
+
+/// "pool-7".
+fn numbered(serial: u64) -> Name {
+    let mut text = crate::error::Text::new();
+    let _ = core::fmt::write(&mut text, format_args!("pool-{serial}"));
+    Name::head(text.as_str())
+}
+
+/// The default pool of a device, made at first use and never gone; no hold is taken (PO-5).
+pub fn default(device: tn_device) -> Result<&'static Pool> {
+    // SAFETY: NULL, or a pool, and those are never unmapped. Acquire pairs with the Release below.
+    if device == (tn_device { r#type: TN_CPU, id: 0 })
+        && let Some(pool) = unsafe { DEFAULT.load(Ordering::Acquire).as_ref() }
+    {
+        return Ok(pool);
+    }
+    let mut options = default_options(device.r#type);
+    options.name = Name::head("default");
+    // Pinned memory without a driver is plain memory, if the options say so: then the host's default pool.
+    let place = options::place(device, &options);
+    if place != device {
+        return default(place);
+    }
+    let pool = create(device, &options)?;
+    let this = core::ptr::from_ref(pool).cast_mut();
+    // Release pairs with the Acquire above; Acquire, for the pool of the thread that was first.
+    match DEFAULT.compare_exchange(core::ptr::null_mut(), this, Ordering::Release, Ordering::Acquire) {
+        Ok(_) => Ok(pool),
+        Err(first) => {
+            pool.drop_hold();
+            // SAFETY: set by the thread that was first.
+            Ok(unsafe { &*first })
+        }
+    }
+}
+
+/// Whether the default pool of a device type was made, so that its options cannot change any more.
+pub fn default_exists(device_type: i32) -> bool {
+    device_type == TN_CPU && !DEFAULT.load(Ordering::Acquire).is_null()
+}
+
+/// The options of the default pool of a device type.
+pub fn default_options(_device_type: i32) -> PoolOptions {
+    PoolOptions::default()
+}
+
+/// Calls `f` with every pool that is not over: it has a hold or a live block. Under no lock.
+pub fn each_pool(mut f: impl FnMut(&'static Pool)) {
+    // SAFETY: NULL or a pool; the same for the links. Acquire pairs with the Release in `shell`.
+    let mut next = unsafe { ALL.load(Ordering::Acquire).as_ref() };
+    while let Some(pool) = next {
+        let over = pool.books.lock().is_over();
+        if !over {
+            f(pool);
+        }
+        // SAFETY: as above; a link is set before the pool can be reached, and never changes.
+        next = unsafe { pool.next.load(Ordering::Relaxed).as_ref() };
+    }
+}
+
+/// Describes a device, with what pools hold of it: `device::query` and the fields that it leaves to this layer.
+pub fn describe(device: tn_device, flags: u32) -> Result<tn_device_info> {
+    let mut info = device::query(device, flags)?;
+    if flags & TN_QUERY_MEMORY != 0 {
+        each_pool(|pool| {
+            if pool.device() == device {
+                let stats = pool.query();
+                info.pool_bytes += stats.reserved_bytes;
+                info.pool_free_bytes += stats.cached_bytes;
+            }
+        });
+    }
+    Ok(info)
+}
+
+impl Pool {
+    /// One more hold. The caller has one already, or knows of a live block.
+    pub fn hold(&'static self) {
+        self.books.lock().holds += 1;
+    }
+
+    /// Ends a hold. With the last one the pool is retired (PO-6).
+    pub fn drop_hold(&'static self) {
+        let mut books = self.books.lock();
+        debug_assert!(books.holds > 0);
+        books.holds -= 1;
+        if books.holds == 0 {
+            books.retired = true;
+            self.settle(books, 0);
+        }
+    }
+
+    /// Handles, threads and the library itself that hold it.
+    pub fn holds(&self) -> u64 {
+        self.books.lock().holds
+    }
+
+    /// Whether its last hold went: it has live blocks, or is over.
+    pub fn is_retired(&self) -> bool {
+        self.books.lock().retired
+    }
+
+    /// Its name.
+    pub fn name(&self) -> Name {
+        self.books.lock().name
+    }
+
+    /// Where its memory lives.
+    pub fn device(&self) -> tn_device {
+        tn_device { r#type: self.device_type.load(Ordering::Relaxed), id: self.device_id.load(Ordering::Relaxed) }
+    }
+
+    /// A number that no other pool of this process has, had or will have.
+    pub fn serial(&self) -> u64 {
+        self.serial.load(Ordering::Relaxed)
+    }
+
+    /// Alignment of blocks for which none is asked, bytes.
+    pub fn alignment(&self) -> usize {
+        self.alignment.load(Ordering::Relaxed)
+    }
+
+    /// Changes the statistic `held_bytes`: stores of so many bytes lost their last claim (or, negative, ended).
+    pub fn add_held(&self, requested_bytes: i64) {
+        self.held.fetch_add(requested_bytes, Ordering::Relaxed);
+    }
+
+    /// The statistics, of one moment.
+    pub fn query(&self) -> tn_pool_stats {
+        let mut stats = self.books.lock().stats();
+        stats.held_bytes = self.held.load(Ordering::Relaxed).max(0) as u64;
+        stats.address_bytes += self.lost.load(Ordering::Relaxed);
+        stats
+    }
+
+    /// Peaks start again at the current values; counts stay (PO-34).
+    pub fn reset_peak(&self) {
+        let mut books = self.books.lock();
+        let f = &mut books.figures;
+        f.peak_in_use_bytes = f.in_use_bytes;
+        f.peak_requested_bytes = f.requested_bytes;
+        f.peak_reserved_bytes = f.reserved_bytes;
+    }
+
+    /// Gives cached memory back to the device, longest unused first, until at most `keep` bytes are cached or nothing whole is
+    /// left; never below what was committed at creation. The bytes by which reserved fell (PO-40, PO-41).
+    pub fn trim(&'static self, keep: usize) -> usize {
+        self.free_ring();
+        let mut released = 0;
+        let mut books = self.books.lock();
+        books.dissolve_empty(os::coarse_ms());
+        loop {
+            let cached = books.stats().cached_bytes as usize;
+            let most = cached.saturating_sub(keep).min(books.spare());
+            let Some(piece) = books.evict(most) else { break };
+            released += piece.bytes;
+            books = self.give_back(books, piece);
+        }
+        books.figures.trim_count += (released > 0) as u64;
+        if books.retired {
+            self.settle(books, 0);
+        }
+        released
+    }
+
+    /// What the device says: (total, free) bytes.
+    fn device_memory(&self) -> (u64, u64) {
+        device::find(self.device()).map_or((0, 0), |ops| ops.memory())
+    }
+
+    fn ops(&self) -> &'static dyn Device {
+        // Only the host has pools in this build; `create` found it before.
+        &device::host::HOST
+    }
+
+    fn commit_at_creation(&'static self, ops: &'static dyn Device, bytes: usize, node: u32) -> bool {
+        let Some(mut kit) = Kit::gather(None) else { return false };
+        self.books.lock().figures.device_allocate_count += 1;
+        let Some(start) = ops.reserve(bytes, ops.granule(), node) else { return false };
+        if !ops.commit(start, bytes) || !table::prepare(start, bytes) {
+            // SAFETY: reserved above, known to nobody.
+            unsafe { ops.free(start, bytes) };
+            return false;
+        }
+        if self.flags.load(Ordering::Relaxed) & TN_POOL_PREFAULT != 0 {
+            // SAFETY: committed above, known to nobody.
+            unsafe { ops.prefault(start, bytes) };
+        }
+        self.books.lock().add_free(self, start, bytes, &mut kit, os::coarse_ms())
+    }
+
+    /// Gives a piece that left the books to the device, without the lock.
+    fn give_back(&'static self, mut books: Guard<'static, Books>, piece: Piece) -> Guard<'static, Books> {
+        books.busy += 1;
+        drop(books);
+        // SAFETY: the piece left the books and the table, so nobody can reach it; it came from this device.
+        if !unsafe { self.ops().free(piece.start, piece.bytes) } {
+            self.lost.fetch_add(piece.bytes as u64, Ordering::Relaxed);
+        }
+        let mut books = self.books.lock();
+        books.busy -= 1;
+        books
+    }
+
+    /// The end of every call that freed something: gives back what is due, and parks a pool to which nothing leads any more.
+    fn settle(&'static self, mut books: Guard<'static, Books>, just: usize) {
+        if books.retired && books.ring.is_some_and(|ring| ring.count() > 0) {
+            books.busy += 1;
+            drop(books);
+            self.free_ring();
+            books = self.books.lock();
+            books.busy -= 1;
+        }
+        let now = os::coarse_ms();
+        while let Some(piece) = books.evict_due(just, now) {
+            books = self.give_back(books, piece);
+        }
+        if books.is_over() && !core::mem::replace(&mut books.parked, true) {
+            drop(books);
+            park(self);
+        }
+    }
+}

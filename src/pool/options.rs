@@ -1,0 +1,283 @@
+//! The options of a pool: what was asked, and what it means on a device.
+//!
+//! Contract: pure. A wrong value is a status whose text has the field's name and the value (PO-3); 0 means the default
+//! everywhere. What this build has no code for is TN_ERR_UNSUPPORTED, never silently ignored where it would be missed.
+#![forbid(unsafe_code)]
+
+use crate::device::host::GRANULE;
+use crate::device::type_name;
+use crate::error::{Result, fail};
+use crate::names::{NAME_BYTES, Name};
+use crate::types::*;
+
+/// Largest alignment of a block.
+pub const LARGEST_ALIGNMENT: usize = 4 << 20;
+
+/// What the creator of a pool asks for; the fields of `tn_pool_options`.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolOptions {
+    /// None: a name is made.
+    pub name: Name,
+    /// Bytes committed at creation; rounded up to 64 KiB on the host.
+    pub initial_size: u64,
+    /// Upper bound of one growth step.
+    pub max_growth: u64,
+    /// Upper bound of committed bytes; 0: none.
+    pub max_size: u64,
+    /// At least 1; 0: default.
+    pub growth_factor: f64,
+    /// Power of two, 8 to 4 MiB; 0: default.
+    pub alignment: u64,
+    /// 0: default, TN_POOL_NONE: none. This engine keeps no caches of threads.
+    pub thread_cache_size: u64,
+    /// 0: default, TN_POOL_NONE: never.
+    pub release_threshold: u64,
+    /// 0: default, TN_POOL_NONE: never.
+    pub release_delay_ms: u64,
+    /// CUDA devices that may access the memory.
+    pub peers: u64,
+    /// TN_HUGE_.
+    pub huge_pages: i32,
+    /// TN_BACKEND_.
+    pub backend: i32,
+    /// n prefers node n - 1.
+    pub numa_node: i32,
+    /// TN_HOST_, TN_MANAGED_.
+    pub host_flags: u32,
+    /// TN_POOL_.
+    pub flags: u32,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        PoolOptions {
+            name: Name::NONE,
+            initial_size: 0,
+            max_growth: 0,
+            max_size: 0,
+            growth_factor: 0.0,
+            alignment: 0,
+            thread_cache_size: 0,
+            release_threshold: 0,
+            release_delay_ms: 0,
+            peers: 0,
+            huge_pages: 0,
+            backend: 0,
+            numa_node: 0,
+            host_flags: 0,
+            flags: 0,
+        }
+    }
+}
+
+impl PoolOptions {
+    /// From C's struct. `name` is what its pointer leads to, without the NUL; None: NULL.
+    pub fn of(raw: &tn_pool_options, name: Option<&[u8]>) -> Result<PoolOptions> {
+        if raw.reserved != 0 {
+            return Err(invalid("reserved", raw.reserved, "it must be 0"));
+        }
+        let mut options = PoolOptions {
+            initial_size: raw.initial_size,
+            max_growth: raw.max_growth,
+            max_size: raw.max_size,
+            growth_factor: raw.growth_factor,
+            alignment: raw.alignment,
+            thread_cache_size: raw.thread_cache_size,
+            release_threshold: raw.release_threshold,
+            release_delay_ms: raw.release_delay_ms,
+            peers: raw.peers,
+            huge_pages: raw.huge_pages,
+            backend: raw.backend,
+            numa_node: raw.numa_node,
+            host_flags: raw.host_flags,
+            flags: raw.flags,
+            ..PoolOptions::default()
+        };
+        options.set_name(name.unwrap_or(b""))?;
+        Ok(options)
+    }
+
+    /// Sets the name; "" means that one is made.
+    pub fn set_name(&mut self, name: &[u8]) -> Result<()> {
+        if name.len() > NAME_BYTES {
+            return Err(fail(TN_ERR_INVALID, format_args!("option name has {} bytes; it may have {NAME_BYTES}", name.len())));
+        }
+        match core::str::from_utf8(name) {
+            Ok(text) => self.name = Name::head(text),
+            Err(at) => {
+                let first = at.valid_up_to();
+                return Err(fail(TN_ERR_INVALID, format_args!("option name is not UTF-8 from byte {first} on")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Options that were checked, with the host's defaults filled in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub floor: usize,
+    pub limit: usize,
+    pub alignment: usize,
+    /// usize::MAX: never.
+    pub threshold: usize,
+    /// 0 in the options: 25 % of what is in use, if that is more.
+    pub threshold_grows: bool,
+    /// u64::MAX: never.
+    pub delay_ms: u64,
+    pub node: u32,
+    pub flags: u32,
+}
+
+/// Cached bytes that a host pool keeps by default, at least.
+const THRESHOLD_BYTES: usize = 64 << 20;
+/// Milliseconds that a host pool keeps unused spans by default.
+const DELAY_MS: u64 = 10_000;
+
+#[cold]
+fn invalid(field: &str, value: impl core::fmt::Display, hint: &str) -> crate::error::Status {
+    fail(TN_ERR_INVALID, format_args!("option {field} is {value}; {hint}"))
+}
+
+/// Where a pool of these options would have its memory: TN_CUDA_HOST with TN_HOST_BEST_EFFORT is plain host memory where there
+/// is no driver, and says so (PN-13).
+pub(super) fn place(device: tn_device, options: &PoolOptions) -> tn_device {
+    if device == (tn_device { r#type: TN_CUDA_HOST, id: 0 }) && options.host_flags & TN_HOST_BEST_EFFORT != 0 {
+        return tn_device { r#type: TN_CPU, id: 0 };
+    }
+    device
+}
+
+/// Checks the fields that stand for themselves, on a device of the type that was asked for. INVALID comes first for every
+/// field, then RANGE.
+pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(u32) -> bool) -> Result<Settings> {
+    let o = options;
+    // Fields and their numbers, as wide as a program can use.
+    let bytes = |field: &str, value: u64| usize::try_from(value).map_err(|_| invalid(field, value, "no machine has so much"));
+    if o.growth_factor != 0.0 && !(o.growth_factor >= 1.0 && o.growth_factor.is_finite()) {
+        return Err(invalid("growth_factor", o.growth_factor, "it must be a finite number of at least 1, or 0 for the default"));
+    }
+    if o.alignment != 0 && !(o.alignment.is_power_of_two() && (8..=LARGEST_ALIGNMENT as u64).contains(&o.alignment)) {
+        return Err(invalid("alignment", o.alignment, "it must be a power of two from 8 to 4194304, or 0 for the default"));
+    }
+    if o.initial_size > isize::MAX as u64 / 2 {
+        return Err(invalid("initial_size", o.initial_size, "no machine has so much"));
+    }
+    let floor = bytes("initial_size", o.initial_size)?.next_multiple_of(GRANULE);
+    let limit = bytes("max_size", o.max_size)?;
+    if limit != 0 && limit < floor {
+        let hint = "it must be at least initial_size, which is rounded up to 65536 bytes";
+        return Err(invalid("max_size", o.max_size, hint));
+    }
+    if !(TN_HUGE_AUTO..=TN_HUGE_EXPLICIT).contains(&o.huge_pages) {
+        return Err(invalid("huge_pages", o.huge_pages, "use TN_HUGE_AUTO, TN_HUGE_NEVER or TN_HUGE_EXPLICIT"));
+    }
+    if !(TN_BACKEND_AUTO..=TN_BACKEND_DRIVER_POOL).contains(&o.backend) {
+        return Err(invalid("backend", o.backend, "use TN_BACKEND_AUTO, TN_BACKEND_PLAIN or TN_BACKEND_DRIVER_POOL"));
+    }
+    if o.numa_node < 0 {
+        return Err(invalid("numa_node", o.numa_node, "n means node n - 1, 0 no preference"));
+    }
+    let takes = match device.r#type {
+        TN_CUDA_HOST => TN_HOST_MAPPED | TN_HOST_PORTABLE | TN_HOST_WRITE_COMBINED | TN_HOST_BEST_EFFORT,
+        TN_CUDA_MANAGED => TN_MANAGED_HOST,
+        _ => 0,
+    };
+    if o.host_flags & !takes != 0 {
+        let wrong = o.host_flags & !takes;
+        let kind = type_name(device.r#type);
+        return Err(fail(TN_ERR_INVALID, format_args!("option host_flags has bits {wrong:#x}, which mean nothing on device {kind}")));
+    }
+    let known = TN_POOL_PREFAULT | TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE | TN_POOL_SHAREABLE | TN_POOL_IPC;
+    if o.flags & !known != 0 {
+        return Err(fail(TN_ERR_INVALID, format_args!("option flags has bits {:#x}, which are unknown; use TN_POOL_", o.flags & !known)));
+    }
+    if o.numa_node > 0 && !has_node(o.numa_node as u32 - 1) {
+        let node = o.numa_node - 1;
+        return Err(fail(TN_ERR_RANGE, format_args!("option numa_node is {}: there is no node {node} on this machine", o.numa_node)));
+    }
+    Ok(Settings {
+        floor,
+        limit,
+        alignment: if o.alignment == 0 { 64 } else { o.alignment as usize },
+        threshold: match o.release_threshold {
+            0 => THRESHOLD_BYTES,
+            TN_POOL_NONE => usize::MAX,
+            bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
+        },
+        threshold_grows: o.release_threshold == 0,
+        delay_ms: if o.release_delay_ms == 0 { DELAY_MS } else { o.release_delay_ms },
+        node: o.numa_node as u32,
+        flags: o.flags,
+    })
+}
+
+/// Checks what this build, or the host, cannot do; after `check` and after the device was found.
+pub(super) fn check_possible(options: &PoolOptions) -> Result<()> {
+    let o = options;
+    for (flag, name) in [(TN_POOL_SHAREABLE, "TN_POOL_SHAREABLE"), (TN_POOL_IPC, "TN_POOL_IPC")] {
+        if o.flags & flag != 0 {
+            return Err(fail(TN_ERR_UNSUPPORTED, format_args!("{name}: this version shares no memory between processes")));
+        }
+    }
+    if o.backend == TN_BACKEND_DRIVER_POOL || o.peers != 0 {
+        let (field, value) = if o.peers != 0 { ("peers", o.peers) } else { ("backend", o.backend as u64) };
+        return Err(fail(TN_ERR_UNSUPPORTED, format_args!("option {field} is {value}, which needs a CUDA device")));
+    }
+    Ok(())
+}
+
+/// The settings of a pool that is none.
+pub(super) const NOTHING: Settings = Settings {
+    floor: 0,
+    limit: 0,
+    alignment: 0,
+    threshold: 0,
+    threshold_grows: false,
+    delay_ms: 0,
+    node: 0,
+    flags: 0,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
+
+    fn status(change: impl Fn(&mut PoolOptions)) -> tn_status {
+        let mut options = PoolOptions::default();
+        change(&mut options);
+        check(HOST, &options, |node| node < 2).and_then(|_| check_possible(&options)).map_or_else(|s| s.code(), |()| TN_OK)
+    }
+
+    #[test]
+    fn po_3_values_out_of_range() {
+        assert_eq!(status(|_| ()), TN_OK);
+        for factor in [0.5, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(status(|o| o.growth_factor = factor), TN_ERR_INVALID);
+        }
+        for alignment in [1, 4, 12, 8 << 20] {
+            assert_eq!(status(|o| o.alignment = alignment), TN_ERR_INVALID);
+        }
+        assert_eq!(status(|o| (o.initial_size, o.max_size) = (2 << 20, 1 << 20)), TN_ERR_INVALID);
+        assert_eq!(status(|o| o.initial_size = u64::MAX), TN_ERR_INVALID);
+        assert_eq!(status(|o| o.huge_pages = 3), TN_ERR_INVALID);
+        assert_eq!(status(|o| o.backend = -1), TN_ERR_INVALID);
+        assert_eq!(status(|o| o.flags = 1 << 6), TN_ERR_INVALID);
+        assert_eq!(status(|o| o.host_flags = TN_HOST_MAPPED), TN_ERR_INVALID);
+        assert_eq!(status(|o| o.numa_node = -1), TN_ERR_INVALID);
+        assert_eq!(status(|o| o.numa_node = 2), TN_OK);
+        assert_eq!(status(|o| o.numa_node = 3), TN_ERR_RANGE);
+        assert_eq!(status(|o| o.flags = TN_POOL_IPC), TN_ERR_UNSUPPORTED);
+        assert_eq!(status(|o| o.flags = TN_POOL_SHAREABLE), TN_ERR_UNSUPPORTED);
+    }
+
+    #[test]
+    fn names_are_short_utf_8() {
+        let mut options = PoolOptions::default();
+        assert!(options.set_name(&[b'a'; 63]).is_ok());
+        assert_eq!(options.set_name(&[b'a'; 64]).unwrap_err().code(), TN_ERR_INVALID);
+        assert_eq!(options.set_name(b"a\xff").unwrap_err().code(), TN_ERR_INVALID);
+    }
+}

@@ -1,0 +1,115 @@
+//! The table from an address to the span that contains it: two levels, an entry for each granule of 64 KiB.
+//!
+//! Contract: `get` takes two loads and no lock, for any number, and never reads what the number points to. Entries of a range
+//! change under the lock of the pool that owns it. Leaves are made on demand and never go, so that a reader never sees one
+//! vanish. Spans are type-stable: an entry read a moment ago still leads to a span, perhaps of something else by now.
+
+use crate::device::host::GRANULE;
+use crate::pool::span::Span;
+use crate::sys::os;
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+/// Addresses above belong to no pool: user addresses of the systems that we know have 48 bits at most.
+const ADDRESS_BITS: u32 = 48;
+/// Addresses of one leaf: 4 GiB.
+const LEAF_BITS: u32 = 32;
+const LEAF_ENTRIES: usize = (1 << LEAF_BITS) / GRANULE;
+/// Entries that share a count of those in use: 32 MiB of addresses, so that a search leaps over empty parts.
+const GROUP: usize = 512;
+
+struct Leaf {
+    spans: [AtomicPtr<Span>; LEAF_ENTRIES],
+    used: [AtomicU32; LEAF_ENTRIES / GROUP],
+}
+
+static TOP: [AtomicPtr<Leaf>; 1 << (ADDRESS_BITS - LEAF_BITS)] =
+    [const { AtomicPtr::new(core::ptr::null_mut()) }; 1 << (ADDRESS_BITS - LEAF_BITS)];
+
+#[inline]
+fn leaf(address: usize) -> Option<&'static Leaf> {
+    // Acquire pairs with the Release in `prepare`: a leaf is seen zeroed.
+    let leaf = TOP.get(address >> LEAF_BITS)?.load(Ordering::Acquire);
+    // SAFETY: NULL, or a leaf that stays mapped for ever.
+    unsafe { leaf.as_ref() }
+}
+
+#[inline]
+fn entry(address: usize) -> usize {
+    address / GRANULE % LEAF_ENTRIES
+}
+
+/// The span that contains the address, if any pool has it.
+#[inline]
+pub(super) fn get(address: usize) -> Option<&'static Span> {
+    // Acquire pairs with the Release in `put`: the span's fields are seen as they were when the entry was made.
+    let span = leaf(address)?.spans[entry(address)].load(Ordering::Acquire);
+    // SAFETY: NULL, or a span, and those are never unmapped.
+    unsafe { span.as_ref() }
+}
+
+/// Makes the leaves of a range, before its entries are set. False: no memory. Called under no lock.
+pub(super) fn prepare(start: usize, bytes: usize) -> bool {
+    if (start + bytes - 1) >> ADDRESS_BITS != 0 {
+        return false;
+    }
+    for top in &TOP[start >> LEAF_BITS..=(start + bytes - 1) >> LEAF_BITS] {
+        if !top.load(Ordering::Acquire).is_null() {
+            continue;
+        }
+        let bytes = size_of::<Leaf>().next_multiple_of(os::page_bytes());
+        let Some(fresh) = os::map(bytes, os::page_bytes()) else { return false };
+        let null = core::ptr::null_mut();
+        // Release pairs with the Acquire in `leaf`.
+        if top.compare_exchange(null, fresh as *mut Leaf, Ordering::Release, Ordering::Relaxed).is_err() {
+            // SAFETY: another thread was first; ours is known to nobody.
+            unsafe { os::unmap(fresh, bytes) };
+        }
+    }
+    true
+}
+
+/// Sets the entries of a prepared range; None empties them. The caller holds the lock of the pool that owns the range.
+pub(super) fn put(start: usize, bytes: usize, span: Option<&'static Span>) {
+    let pointer = span.map_or(core::ptr::null_mut(), |span| core::ptr::from_ref(span).cast_mut());
+    let mut address = start;
+    while address < start + bytes {
+        let Some(leaf) = leaf(address) else {
+            debug_assert!(false, "the leaf of {address:#x} was not prepared");
+            return;
+        };
+        // Up to the end of the group, the range, or the leaf (whose size is a multiple of the group's).
+        let first = entry(address);
+        let n = (GROUP - first % GROUP).min((start + bytes - address) / GRANULE);
+        let mut change = 0i32;
+        for entry in &leaf.spans[first..first + n] {
+            change += (!pointer.is_null()) as i32 - (!entry.load(Ordering::Relaxed).is_null()) as i32;
+            // Release pairs with the Acquire in `get`.
+            entry.store(pointer, Ordering::Release);
+        }
+        // Other pools have entries in the same group, hence an atomic addition.
+        leaf.used[first / GROUP].fetch_add(change as u32, Ordering::Relaxed);
+        address += n * GRANULE;
+    }
+}
+
+/// The lowest address in [from, end) whose entry is set, and its span.
+pub(super) fn next(from: usize, end: usize) -> Option<(usize, &'static Span)> {
+    let mut address = from / GRANULE * GRANULE;
+    let end = end.min(1 << ADDRESS_BITS);
+    while address < end {
+        let Some(leaf) = leaf(address) else {
+            address = ((address >> LEAF_BITS) + 1) << LEAF_BITS;
+            continue;
+        };
+        let first = entry(address);
+        if leaf.used[first / GROUP].load(Ordering::Relaxed) == 0 {
+            address += (GROUP - first % GROUP) * GRANULE;
+            continue;
+        }
+        if let Some(span) = get(address) {
+            return Some((address.max(from), span));
+        }
+        address += GRANULE;
+    }
+    None
+}

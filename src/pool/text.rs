@@ -1,0 +1,161 @@
+//! What pools say when they refuse.
+//!
+//! Contract: built under no lock, with no allocation, from copies of figures. Every text names the pool and the offending values.
+
+use crate::error::{Status, fail};
+use crate::names::Name;
+use crate::pool::books::Want;
+use crate::pool::{Pool, find};
+use crate::types::*;
+use core::fmt;
+use std::sync::OnceLock;
+
+/// A number of bytes: "8 GiB" where that is exact, else "1000 bytes".
+pub(super) struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
+            if self.0 >= 1 << shift && self.0.trailing_zeros() >= shift {
+                return write!(f, "{} {unit}", self.0 >> shift);
+            }
+        }
+        write!(f, "{} bytes", self.0)
+    }
+}
+
+struct Limit(u64);
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { f.write_str("none") } else { Bytes(self.0).fmt(f) }
+    }
+}
+
+/// The name of the array that a store's owner tag stands for, or none.
+pub type HolderName = fn(owner: u64) -> Name;
+
+static HOLDER_NAME: OnceLock<HolderName> = OnceLock::new();
+
+/// Tells pools how the layer above names its stores, for the texts of failures. The first call counts.
+pub fn name_holders(name: HolderName) {
+    let _ = HOLDER_NAME.set(name);
+}
+
+/// The three largest blocks whose stores have a name.
+struct Holders([(u64, Name); 3]);
+
+impl Holders {
+    #[cold]
+    fn of(pool: &'static Pool) -> Holders {
+        let mut holders = Holders([(0, Name::NONE); 3]);
+        let Some(name_of) = HOLDER_NAME.get() else { return holders };
+        find::each_block(|block| {
+            let bytes = block.requested as u64;
+            if !core::ptr::eq(block.pool, pool) || block.owner == 0 || bytes <= holders.0[2].0 {
+                return;
+            }
+            let name = name_of(block.owner);
+            if !name.is_none() {
+                holders.0[2] = (bytes, name);
+                holders.0.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+            }
+        });
+        holders
+    }
+}
+
+impl fmt::Display for Holders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (bytes, name)) in self.0.iter().filter(|holder| holder.0 > 0).enumerate() {
+            write!(f, "{} \"{}\" {}", if i == 0 { "; largest holders:" } else { "," }, name.as_str(), Bytes(*bytes))?;
+        }
+        Ok(())
+    }
+}
+
+/// No memory, or no room below the limit (PO-45).
+#[cold]
+pub(super) fn out_of_memory(pool: &'static Pool, status: tn_status, want: &Want) -> Status {
+    let (stats, device) = (pool.query(), pool.device());
+    let (total, free) = pool.device_memory();
+    let advice = if status == TN_ERR_POOL_LIMIT { "raise max_size" } else { "trim other pools" };
+    fail(
+        status,
+        format_args!(
+            "pool \"{}\" on {{{}, {}}}: {} asked (alignment {}), {} in use, {} cached, {} pending, largest free {}, limit {}, \
+             device has {} free of {}{}; release arrays or {advice}",
+            pool.name().as_str(),
+            crate::device::type_name(device.r#type),
+            device.id,
+            Bytes(want.block.requested as u64),
+            want.block.alignment,
+            Bytes(stats.in_use_bytes),
+            Bytes(stats.cached_bytes),
+            Bytes(stats.pending_bytes),
+            Bytes(stats.largest_free_bytes),
+            Limit(stats.limit_bytes),
+            Bytes(free),
+            Bytes(total),
+            Holders::of(pool),
+        ),
+    )
+}
+
+/// Why a raw pointer was refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Misuse {
+    /// In no pool, or in memory that was never handed out.
+    Foreign,
+    /// Given back already.
+    Stale { pool: Name },
+    /// In a live block, but not its start.
+    Inside { start: usize, bytes: usize, pool: Name },
+    /// Backs an array's store.
+    Store { bytes: usize, pool: Name },
+    /// Of another pool than the one that was passed.
+    Other { owner: Name, passed: Name },
+}
+
+impl Misuse {
+    #[cold]
+    pub fn status(self, address: usize) -> Status {
+        match self {
+            Misuse::Foreign => {
+                fail(TN_ERR_FOREIGN, format_args!("address {address:#x} is in no block of any pool; pass what a pool handed out"))
+            }
+            Misuse::Stale { pool } => {
+                let pool = pool.as_str();
+                fail(TN_ERR_STALE, format_args!("the block at {address:#x} was already given back to pool \"{pool}\""))
+            }
+            Misuse::Inside { start, bytes, pool } => {
+                let block = format_args!("the block of {bytes} bytes at {start:#x} of pool \"{}\"", pool.as_str());
+                fail(TN_ERR_INVALID, format_args!("address {address:#x} is inside {block}; pass its start"))
+            }
+            Misuse::Store { bytes, pool } => {
+                let block = format_args!("the block of {bytes} bytes at {address:#x} of pool \"{}\"", pool.as_str());
+                fail(TN_ERR_SHARED, format_args!("{block} backs an array; release its arrays and borrows instead"))
+            }
+            Misuse::Other { owner, passed } => {
+                let (owner, passed) = (owner.as_str(), passed.as_str());
+                fail(
+                    TN_ERR_FOREIGN,
+                    format_args!("the block at {address:#x} is of pool \"{owner}\", not of \"{passed}\"; pass its own pool"),
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_short_where_that_is_exact() {
+        assert_eq!(format!("{}", Bytes(8 << 30)), "8 GiB");
+        assert_eq!(format!("{}", Bytes((8 << 30) + 1024)), "8388609 KiB");
+        assert_eq!(format!("{}", Bytes(1000)), "1000 bytes");
+        assert_eq!(format!("{}", Bytes(0)), "0 bytes");
+    }
+}
