@@ -179,8 +179,12 @@ fn every_exported_function_runs_in_the_boundary_and_is_short() {
             if !lines[..at].iter().rev().take(3).any(|l| l.contains("no_mangle")) {
                 wrong.push(format!("{name}: not exported"));
             }
-            let open = at + code_lines[at..].iter().position(|l| l.ends_with('{')).expect("a function has a body");
-            let close = open + code_lines[open..].iter().position(|l| *l == "}").expect("a function ends in column 1");
+            let open = code_lines[at..].iter().position(|l| l.ends_with('{')).map(|down| at + down);
+            let close = open.and_then(|open| Some(open + code_lines[open..].iter().position(|l| *l == "}")?));
+            let (Some(open), Some(close)) = (open, close) else {
+                wrong.push(format!("{name}: not laid out as a function: `{{` ends a line, `}}` stands alone"));
+                continue;
+            };
             if close - open - 1 > SHIM_LINES {
                 wrong.push(format!("{name}: {} lines, at most {SHIM_LINES}", close - open - 1));
             }

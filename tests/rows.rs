@@ -47,7 +47,7 @@ fn tests() -> Vec<(PathBuf, String)> {
                 let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
                 let text = read(&path);
                 if folder == "src" {
-                    if let Some(at) = text.find("#[cfg(test)]") {
+                    if let Some(at) = text.find("\nmod tests {") {
                         found.push((path, text[at..].to_owned()));
                     }
                 } else if (folder != "bindings" || parts.iter().any(|p| p == "tests")) && parts[..] != ["tests", "rows.rs"] {
@@ -72,7 +72,7 @@ fn named(text: &str, prefixes: &BTreeSet<String>) -> Vec<Row> {
             if line[..start].ends_with(is_word) {
                 continue;
             }
-            found.extend(function_row(line, start, word, prefixes));
+            found.extend(function_rows(line, start, word, prefixes));
             let letters = word.find(|c: char| !c.is_ascii_uppercase()).unwrap_or(word.len());
             let (prefix, digits) = word.split_at(letters);
             if !prefixes.contains(prefix) {
@@ -96,16 +96,31 @@ fn named(text: &str, prefixes: &BTreeSet<String>) -> Vec<Row> {
     found
 }
 
-/// The row that begins a function's name: `fn br_6_second_writer`, `fn x12_..`, `def test_py_7_..`, `static void br_6_..`.
-fn function_row(line: &str, start: usize, word: &str, prefixes: &BTreeSet<String>) -> Option<Row> {
-    let declared = ["fn ", "def ", "void "].iter().any(|keyword| line[..start].ends_with(keyword));
-    let name = word.trim_start_matches("test_").trim_start_matches("c_");
-    let letters = name.find(|c: char| !c.is_ascii_lowercase())?;
-    let prefix = name[..letters].to_uppercase();
-    let rest = &name[letters..];
-    let number = leading_number(rest.strip_prefix('_').unwrap_or(rest))?;
-    let ends = rest.trim_start_matches('_').trim_start_matches(|c: char| c.is_ascii_digit());
-    (declared && prefixes.contains(&prefix) && (ends.is_empty() || ends.starts_with('_'))).then_some((prefix, number))
+/// The rows that begin a function's name: `fn br_6_second_writer`, `fn x3_to_x10_reshape`, `def test_py_7_..`, `void br_6_..`.
+fn function_rows(line: &str, start: usize, word: &str, prefixes: &BTreeSet<String>) -> Vec<Row> {
+    let mut found: Vec<Row> = Vec::new();
+    if !["fn ", "def ", "void "].iter().any(|keyword| line[..start].ends_with(keyword)) {
+        return found;
+    }
+    let mut parts = word.trim_start_matches("test_").trim_start_matches("c_").split('_').peekable();
+    let mut range_from = None;
+    while let Some(part) = parts.next() {
+        let letters = part.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(part.len());
+        let prefix = part[..letters].to_uppercase();
+        // `x12`, or `br` and then `6`
+        let number = match part[letters..].parse() {
+            Ok(number) => Some(number),
+            Err(_) if letters == part.len() => parts.next_if(|next| next.parse::<u32>().is_ok()).and_then(|n| n.parse().ok()),
+            Err(_) => None,
+        };
+        let Some(number) = number.filter(|_| prefixes.contains(&prefix)) else { break };
+        let first = range_from.take().unwrap_or(number);
+        found.extend((first..=number).map(|number| (prefix.clone(), number)));
+        if parts.next_if_eq(&"to").is_some() {
+            range_from = Some(number + 1);
+        }
+    }
+    found
 }
 
 fn leading_number(text: &str) -> Option<u32> {
@@ -122,14 +137,24 @@ fn every_row_that_is_due_has_a_test() {
     let prefixes = prefixes(&rows);
     let named: BTreeSet<Row> = tests().iter().flat_map(|(_, text)| named(text, &prefixes)).collect();
     let due = rows.values().filter(|due| **due).count();
-    let missing: Vec<String> = rows.iter().filter(|(row, due)| **due && !named.contains(row)).map(|(row, _)| shown(row)).collect();
+    let missing: Vec<&Row> = rows.iter().filter(|(row, due)| **due && !named.contains(row)).map(|(row, _)| row).collect();
     if missing.is_empty() {
         return;
     }
     // Past the capture of the test runner: the list is to be seen although the test passes.
-    let text = format!("rows without a test: {} of {due} that are due: {}\n", missing.len(), missing.join(" "));
+    let text = format!("rows without a test: {} of {due} that are due: {}\n", missing.len(), ranges(&missing));
     std::io::stdout().write_all(text.as_bytes()).expect("stdout can be written");
     assert!(std::env::var("TENURE_ROWS").as_deref() != Ok("strict"), "{text}");
+}
+
+/// "BR-20..23 BR-25" of sorted rows.
+fn ranges(rows: &[&Row]) -> String {
+    let mut text = Vec::new();
+    for run in rows.chunk_by(|a, b| a.0 == b.0 && a.1 + 1 == b.1) {
+        let (first, last) = (run[0], run[run.len() - 1]);
+        text.push(if run.len() == 1 { shown(first) } else { format!("{}..{}", shown(first), last.1) });
+    }
+    text.join(" ")
 }
 
 #[test]
@@ -155,6 +180,7 @@ fn rows_are_found_as_tests_write_them() {
     };
     assert_eq!(find("fn br_6_second_writer_is_refused() {"), "BR-6");
     assert_eq!(find("    fn x12_is_strided() {} fn x_13_too() {}"), "X12 X13");
+    assert_eq!(find("fn x1_x2_orders() {} fn x_3_to_x_5_more() {} fn br_6_2_readers() {}"), "X1 X2 X3 X4 X5 BR-6");
     assert_eq!(find("def test_py_7_guards():"), "PY-7");
     assert_eq!(find("static void br_14_release(void) {"), "BR-14");
     assert_eq!(find("/* BR-1, BR-20..23: tiers */"), "BR-1 BR-20 BR-21 BR-22 BR-23");

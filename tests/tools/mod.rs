@@ -169,5 +169,5 @@ fn character_length(rest: &str) -> usize {
 
 /// The source without its unit tests, which stand at its end.
 pub fn without_tests(source: &str) -> &str {
-    source.find("#[cfg(test)]\nmod tests").map_or(source, |at| &source[..at])
+    source.find("\nmod tests {").map_or(source, |at| &source[..at])
 }
