@@ -178,8 +178,8 @@ impl Gate {
                 Err(text) => return Row::of(Err(text)),
             };
             let mut row = Row::default();
-            let mut test = command(python);
-            test.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "bindings/python/tests"]);
+            let mut test = command(&python);
+            test.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "bindings/python/tests"]);
             let ended_well = read_lines(&mut test, |line| {
                 // The last line: "3 failed, 120 passed, 1 skipped in 2.1s"
                 if line.contains(" in ") && (line.contains(" passed") || line.contains(" failed") || line.contains(" error")) {
@@ -190,10 +190,14 @@ impl Gate {
                 }
             });
             if row.skipped > 0 {
-                row.note = "skipped: see pytest's own reasons (-rs)".to_owned();
+                row.note = "skipped: pytest says why above".to_owned();
             }
             if !ended_well && row.failed == 0 {
                 row.failed = 1;
+            }
+            match python::readme_examples(&python) {
+                Ok(count) => row.passed += count,
+                Err(text) => row.add(Row::of(Err(text))),
             }
             row
         });

@@ -232,8 +232,7 @@ fn extern_block(sections: &[Section]) -> Done<String> {
         signature.unsafety = None;
         let text = signature.to_token_stream().to_string();
         foreign.extend(tokens(&text).filter(|word| word.starts_with("DL")).map(str::to_owned));
-        let attributes = function.attrs.iter().filter(|a| a.path().is_ident("doc"));
-        declarations.push(quote::quote! { #(#attributes)* pub #signature; });
+        declarations.push(quote::quote! { pub #signature; });
     }
     foreign.retain(|name| !known.contains(name));
     let foreign = foreign.iter().map(|name| {

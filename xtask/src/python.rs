@@ -4,7 +4,7 @@
 //! carries the very library that `target/dist` has, so that C and Python share one.
 
 use crate::dist;
-use crate::tools::{Done, cargo, command, copy, copy_all, exists, io, output, read, root, run};
+use crate::tools::{Done, cargo, command, copy, copy_all, exists, has, io, output, read, root, run};
 use std::path::{Path, PathBuf};
 
 /// The Python package's folder.
@@ -74,11 +74,35 @@ pub fn installed() -> Done<PathBuf> {
     let python = environment()?;
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall"];
     run(command(&python).args(install).arg(wheel))?;
-    let version = output(command(&python).args(["-c", "import tenure; print(tenure.__file__)"]))?;
-    if !version.contains("/target/venv/") {
-        return Err(format!("import tenure finds {}, not the wheel", version.trim()));
+    let find = "import tenure, tenure._tenure; print(tenure._tenure.__file__)";
+    // From the folder of the environment: the source folder of the same name must not be what is found.
+    let module = output(command(&python).args(["-c", find]).current_dir(root().join("target/venv")))?;
+    let module = module.trim();
+    if !module.contains("/target/venv/") {
+        return Err(format!("import tenure finds {module}, not the wheel"));
+    }
+    if has("nm") {
+        let defined = output(command("nm").args(["-D", "--defined-only"]).arg(module))?;
+        if defined.contains(" tn_") {
+            return Err(format!("{module} has functions of the library in itself: a second table of handles"));
+        }
     }
     Ok(python)
+}
+
+/// Runs the Python blocks of the README as they stand there; how many.
+pub fn readme_examples(python: &Path) -> Done<usize> {
+    let folder = root().join("target/readme");
+    let _ = std::fs::remove_dir_all(&folder);
+    io(&folder, std::fs::create_dir_all(&folder))?;
+    let readme = read("README.md")?;
+    let blocks: Vec<&str> = readme.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    for (number, block) in blocks.iter().enumerate() {
+        let file = folder.join(format!("example_{number}.py"));
+        io(&file, std::fs::write(&file, block))?;
+        run(command(python).arg(&file).current_dir(&folder))?;
+    }
+    Ok(blocks.len())
 }
 
 /// The environment's Python, started such that it calls the cargo that runs us.
