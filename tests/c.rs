@@ -19,7 +19,12 @@ enum Way {
     Sanitizers,
     /// With no LD_LIBRARY_PATH: cargo sets one, which would hide a program that does not find the library by its rpath.
     ByHand,
+    /// Linked with the archive, with the system libraries that `rustc --print native-static-libs` names.
+    Static,
 }
+
+/// What a program needs beside `libtenure.a`.
+const NATIVE: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
 
 struct Case {
     name: String,
@@ -37,7 +42,8 @@ fn cases() -> Vec<Case> {
             cases.push(Case { name: format!("c_{section}{suffix}"), file: file.clone(), way });
         }
         if section == "abi" {
-            cases.push(Case { name: "c_abi_by_hand".to_owned(), file, way: Way::ByHand });
+            cases.push(Case { name: "c_abi_by_hand".to_owned(), file: file.clone(), way: Way::ByHand });
+            cases.push(Case { name: "c_abi_static".to_owned(), file, way: Way::Static });
         }
     }
     cases
@@ -59,8 +65,12 @@ fn run(case: &Case) -> Outcome {
     }
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&case.name);
     let mut compile = compiler("c11");
-    compile.arg(root().join(&case.file)).arg(library()).args(["-lm", "-ldl"]);
-    compile.arg(format!("-Wl,-rpath,{}", library_folder().display())).arg("-o").arg(&program);
+    compile.arg(root().join(&case.file)).arg("-o").arg(&program);
+    if case.way == Way::Static {
+        compile.arg(library().with_extension("a")).args(NATIVE);
+    } else {
+        compile.arg(library()).args(["-lm", "-ldl"]).arg(format!("-Wl,-rpath,{}", library_folder().display()));
+    }
     if case.way == Way::Sanitizers {
         compile.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]);
     }
@@ -96,7 +106,7 @@ impl Way {
         match self {
             Way::Valgrind => "valgrind",
             Way::Sanitizers => "sanitizers",
-            Way::Plain | Way::ByHand => "",
+            Way::Plain | Way::ByHand | Way::Static => "",
         }
     }
 }

@@ -55,14 +55,14 @@ pub fn library_folder() -> PathBuf {
 pub fn compiler(standard: &str) -> Command {
     let cpp = standard.starts_with("c++");
     let mut build = cc::Build::new();
-    build.cpp(cpp).host(TARGET).target(TARGET).opt_level(0).debug(true).cargo_metadata(false);
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    build.cpp(cpp).host(&target).target(&target).opt_level(0).debug(true).cargo_metadata(false);
     let mut command = build.get_compiler().to_command();
     command.arg(format!("-std={standard}")).args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"]);
     command.args(if cpp { ["-Wold-style-cast"] } else { ["-Wstrict-prototypes"] });
     command.arg("-I").arg(root().join("include"));
     command
 }
-const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Runs it; what it printed, if it succeeded, else what it printed as the error.
 pub fn output(command: &mut Command) -> Result<String, String> {
