@@ -1,0 +1,217 @@
+/* Sizes and offsets of every struct: what a program compiled against an older header relies on. A number here changes only with
+ * the SONAME; a struct that begins with `size` grows at its end, and then only its SIZE line changes. */
+#include "check.h"
+
+#define SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), "size of " #type)
+#define AT(type, field, bytes) _Static_assert(offsetof(type, field) == (bytes), "offset of " #type "." #field)
+
+SIZE(tn_device, 8);
+AT(tn_device, type, 0);
+AT(tn_device, id, 4);
+
+SIZE(tn_device_info, 312);
+AT(tn_device_info, size, 0);
+AT(tn_device_info, name, 8);
+AT(tn_device_info, uuid, 136);
+AT(tn_device_info, pci_bus_id, 152);
+AT(tn_device_info, compute_major, 168);
+AT(tn_device_info, compute_minor, 172);
+AT(tn_device_info, driver_version, 176);
+AT(tn_device_info, multiprocessors, 180);
+AT(tn_device_info, warp_size, 184);
+AT(tn_device_info, features, 188);
+AT(tn_device_info, block_memory_bytes, 192);
+AT(tn_device_info, block_memory_optin_bytes, 200);
+AT(tn_device_info, total_bytes, 208);
+AT(tn_device_info, free_bytes, 216);
+AT(tn_device_info, used_bytes, 224);
+AT(tn_device_info, pool_bytes, 232);
+AT(tn_device_info, pool_free_bytes, 240);
+AT(tn_device_info, to_device_count, 248);
+AT(tn_device_info, to_device_bytes, 256);
+AT(tn_device_info, to_host_count, 264);
+AT(tn_device_info, to_host_bytes, 272);
+AT(tn_device_info, staged_bytes, 280);
+AT(tn_device_info, registered_bytes, 288);
+AT(tn_device_info, queued_releases, 296);
+AT(tn_device_info, queued_bytes, 304);
+
+SIZE(tn_pool_options, 112);
+AT(tn_pool_options, size, 0);
+AT(tn_pool_options, name, 8);
+AT(tn_pool_options, initial_size, 16);
+AT(tn_pool_options, max_growth, 24);
+AT(tn_pool_options, max_size, 32);
+AT(tn_pool_options, growth_factor, 40);
+AT(tn_pool_options, alignment, 48);
+AT(tn_pool_options, thread_cache_size, 56);
+AT(tn_pool_options, release_threshold, 64);
+AT(tn_pool_options, release_delay_ms, 72);
+AT(tn_pool_options, peers, 80);
+AT(tn_pool_options, huge_pages, 88);
+AT(tn_pool_options, backend, 92);
+AT(tn_pool_options, numa_node, 96);
+AT(tn_pool_options, host_flags, 100);
+AT(tn_pool_options, flags, 104);
+AT(tn_pool_options, reserved, 108);
+
+SIZE(tn_pool_stats, 264);
+AT(tn_pool_stats, size, 0);
+AT(tn_pool_stats, requested_bytes, 8);
+AT(tn_pool_stats, in_use_bytes, 16);
+AT(tn_pool_stats, cached_bytes, 24);
+AT(tn_pool_stats, pending_bytes, 32);
+AT(tn_pool_stats, overhead_bytes, 40);
+AT(tn_pool_stats, reserved_bytes, 48);
+AT(tn_pool_stats, address_bytes, 56);
+AT(tn_pool_stats, huge_bytes, 64);
+AT(tn_pool_stats, metadata_bytes, 72);
+AT(tn_pool_stats, peak_in_use_bytes, 80);
+AT(tn_pool_stats, peak_reserved_bytes, 88);
+AT(tn_pool_stats, peak_requested_bytes, 96);
+AT(tn_pool_stats, allocation_count, 104);
+AT(tn_pool_stats, deallocation_count, 112);
+AT(tn_pool_stats, reallocation_count, 120);
+AT(tn_pool_stats, failure_count, 128);
+AT(tn_pool_stats, live_blocks, 136);
+AT(tn_pool_stats, hit_count, 144);
+AT(tn_pool_stats, thread_hit_count, 152);
+AT(tn_pool_stats, device_allocate_count, 160);
+AT(tn_pool_stats, device_free_count, 168);
+AT(tn_pool_stats, device_bytes_total, 176);
+AT(tn_pool_stats, trim_count, 184);
+AT(tn_pool_stats, pressure_count, 192);
+AT(tn_pool_stats, oom_count, 200);
+AT(tn_pool_stats, misuse_count, 208);
+AT(tn_pool_stats, zero_bytes_skipped, 216);
+AT(tn_pool_stats, largest_free_bytes, 224);
+AT(tn_pool_stats, limit_bytes, 232);
+AT(tn_pool_stats, thread_count, 240);
+AT(tn_pool_stats, held_bytes, 248);
+AT(tn_pool_stats, shared_out_bytes, 256);
+
+SIZE(tn_array_options, 32);
+AT(tn_array_options, size, 0);
+AT(tn_array_options, order, 8);
+AT(tn_array_options, flags, 12);
+AT(tn_array_options, stream, 16);
+AT(tn_array_options, name, 24);
+
+SIZE(tn_layout, 40);
+AT(tn_layout, size, 0);
+AT(tn_layout, dtype, 8);
+AT(tn_layout, ndim, 12);
+AT(tn_layout, shape, 16);
+AT(tn_layout, strides, 24);
+AT(tn_layout, offset, 32);
+
+SIZE(tn_array_info, 1152);
+AT(tn_array_info, size, 0);
+AT(tn_array_info, dtype, 8);
+AT(tn_array_info, ndim, 12);
+AT(tn_array_info, device, 16);
+AT(tn_array_info, flags, 24);
+AT(tn_array_info, reserved, 28);
+AT(tn_array_info, bytes, 32);
+AT(tn_array_info, count, 40);
+AT(tn_array_info, store_bytes, 48);
+AT(tn_array_info, offset, 56);
+AT(tn_array_info, name, 64);
+AT(tn_array_info, shape, 128);
+AT(tn_array_info, strides, 640);
+
+SIZE(tn_npy_options, 32);
+AT(tn_npy_options, size, 0);
+AT(tn_npy_options, mode, 8);
+AT(tn_npy_options, fd, 12);
+AT(tn_npy_options, pool, 16);
+AT(tn_npy_options, max_header_bytes, 24);
+
+SIZE(tn_slice_spec, 24);
+AT(tn_slice_spec, start, 0);
+AT(tn_slice_spec, stop, 8);
+AT(tn_slice_spec, step, 16);
+
+SIZE(tn_chunk, 32);
+AT(tn_chunk, guard, 0);
+AT(tn_chunk, data, 8);
+AT(tn_chunk, start, 16);
+AT(tn_chunk, length, 24);
+
+SIZE(tn_view_info, 56);
+AT(tn_view_info, data, 0);
+AT(tn_view_info, device, 8);
+AT(tn_view_info, ndim, 16);
+AT(tn_view_info, dtype, 20);
+AT(tn_view_info, shape, 24);
+AT(tn_view_info, strides, 32);
+AT(tn_view_info, device_data, 40);
+AT(tn_view_info, bytes, 48);
+
+SIZE(tn_borrow_spec, 24);
+AT(tn_borrow_spec, array, 0);
+AT(tn_borrow_spec, stream, 8);
+AT(tn_borrow_spec, access, 16);
+AT(tn_borrow_spec, reserved, 20);
+
+SIZE(tn_borrow_info, 32);
+AT(tn_borrow_info, size, 0);
+AT(tn_borrow_info, data, 8);
+AT(tn_borrow_info, device_data, 16);
+AT(tn_borrow_info, bytes, 24);
+
+SIZE(tn_holder, 176);
+AT(tn_holder, kind, 0);
+AT(tn_holder, device, 4);
+AT(tn_holder, reserved, 12);
+AT(tn_holder, id, 16);
+AT(tn_holder, bytes, 24);
+AT(tn_holder, thread, 32);
+AT(tn_holder, time_ns, 40);
+AT(tn_holder, name, 48);
+AT(tn_holder, site, 112);
+
+SIZE(tn_store_info, 112);
+AT(tn_store_info, size, 0);
+AT(tn_store_info, address, 8);
+AT(tn_store_info, bytes, 16);
+AT(tn_store_info, device, 24);
+AT(tn_store_info, flags, 32);
+AT(tn_store_info, reserved, 36);
+AT(tn_store_info, version, 40);
+AT(tn_store_info, pool_name, 48);
+
+SIZE(tn_target, 32);
+AT(tn_target, size, 0);
+AT(tn_target, device, 8);
+AT(tn_target, dtype, 16);
+AT(tn_target, ndim, 20);
+AT(tn_target, shape, 24);
+
+SIZE(tn_dlpack_options, 40);
+AT(tn_dlpack_options, size, 0);
+AT(tn_dlpack_options, flags, 8);
+AT(tn_dlpack_options, mode, 12);
+AT(tn_dlpack_options, label, 16);
+AT(tn_dlpack_options, reserved, 20);
+AT(tn_dlpack_options, target, 24);
+AT(tn_dlpack_options, consumer, 32);
+
+SIZE(tn_copy_site, 104);
+AT(tn_copy_site, function, 0);
+AT(tn_copy_site, site, 8);
+AT(tn_copy_site, why, 72);
+AT(tn_copy_site, forced, 76);
+AT(tn_copy_site, count, 80);
+AT(tn_copy_site, bytes, 88);
+AT(tn_copy_site, reserved, 96);
+
+int main(void) {
+    CHECK(tn_version() == TN_VERSION);
+    CHECK(strcmp(tn_status_name(TN_ERR_STALE), "TN_ERR_STALE") == 0);
+    CHECK(strcmp(tn_status_name(-1), "TN_ERR_?") == 0);
+    CHECK(strcmp(tn_last_error(), "") == 0);
+    CHECK(sizeof(tn_array *) == 8 && sizeof(size_t) == 8);
+    CHECK(TN_DTYPE(TN_CODE_COMPLEX, 128u) == TN_C128 && TN_DTYPE(TN_CODE_BOOL, 8u) == TN_BOOL);
+    return finish();
+}

@@ -1,0 +1,145 @@
+//! What people read: every module says what it is for, no link leads nowhere, every command and name in a document exists, the
+//! README's C programs run as shown, dependencies are pinned with their reason, and nothing unexpected lies at the top level.
+
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tools::{compiler, files, has, is_word, library, library_folder, output, read, root};
+
+/// The documents: those at the top level and below docs, examples, bindings and benches.
+fn documents() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(root())
+        .expect("the repository can be listed")
+        .map(|entry| PathBuf::from(entry.expect("the repository can be listed").file_name()))
+        .filter(|path| path.extension().is_some_and(|end| end == "md"))
+        .collect();
+    for folder in ["docs", "examples", "bindings", "benches", "c-tests"] {
+        found.extend(files(folder, ".md"));
+    }
+    found
+}
+
+#[test]
+fn every_module_opens_with_its_contract() {
+    let silent: Vec<PathBuf> =
+        files("src", ".rs").into_iter().filter(|path| !read(path).trim_start().starts_with("//! ")).collect();
+    assert!(silent.is_empty(), "no `//!` at the top: {silent:?}");
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut broken = Vec::new();
+    for document in documents() {
+        let text = read(&document);
+        let folder = root().join(&document).parent().expect("a file lies in a folder").to_owned();
+        for (at, _) in text.match_indices("](") {
+            let target = text[at + 2..].split([')', ' ', '\n']).next().unwrap_or_default();
+            let path = target.split('#').next().unwrap_or_default();
+            if !path.is_empty() && !path.contains("://") && !path.starts_with("mailto:") && !folder.join(path).exists() {
+                broken.push(format!("{}: {target}", document.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn commands_in_documents_exist() {
+    let help = read("xtask/src/main.rs");
+    let mut unknown = Vec::new();
+    for document in documents().into_iter().chain([PathBuf::from(".ci/run")]) {
+        let text = read(&document);
+        for (at, found) in text.match_indices("cargo xtask ") {
+            let command: String = text[at + found.len()..].chars().take_while(|c| is_word(*c)).collect();
+            if !command.is_empty() && !help.contains(&format!("\n  {command} ")) {
+                unknown.push(format!("{}: cargo xtask {command}", document.display()));
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{}", unknown.join("\n"));
+}
+
+/// Every `tn_` name in a document is in the header, except where the line says "not yet", and in the CHANGELOG, which has old ones.
+#[test]
+fn names_in_documents_exist() {
+    let header = read("include/tenure.h");
+    let known: std::collections::BTreeSet<&str> = header.split(|c| !is_word(c)).collect();
+    let mut unknown = Vec::new();
+    for document in documents().into_iter().filter(|path| path != Path::new("CHANGELOG.md")) {
+        for line in read(&document).lines().filter(|line| !line.contains("not yet")) {
+            for word in line.split(|c| !is_word(c)).filter(|w| w.starts_with("tn_") || w.starts_with("TN_")) {
+                let family = word.ends_with('_') && known.iter().any(|name| name.starts_with(word));
+                if !family && !known.contains(word) {
+                    unknown.push(format!("{}: {word}", document.display()));
+                }
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "not in include/tenure.h:\n{}", unknown.join("\n"));
+}
+
+/// The blocks of the README that are whole C programs are compiled with the strict warnings, linked and run.
+#[test]
+fn examples_of_the_readme_run_as_shown() {
+    if !has("gcc") {
+        return;
+    }
+    let readme = read("README.md");
+    let blocks = readme.split("```c\n").skip(1).filter_map(|rest| rest.split("```").next());
+    for (number, program) in blocks.filter(|block| block.contains("int main(")).enumerate() {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("readme_{number}"));
+        std::fs::create_dir_all(&folder).expect("the target folder is writable");
+        let (source, binary) = (folder.join("example.c"), folder.join("example"));
+        std::fs::write(&source, program).expect("the target folder is writable");
+        let mut compile = compiler("c11");
+        compile.arg(&source).arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display())).arg("-o").arg(&binary);
+        output(&mut compile).unwrap();
+        output(Command::new(&binary).current_dir(&folder)).unwrap();
+    }
+}
+
+#[test]
+fn dependencies_are_pinned_and_say_why() {
+    let mut wrong = Vec::new();
+    let manifests = ["Cargo.toml", "xtask/Cargo.toml", "abi-check/Cargo.toml", "bindings/python/Cargo.toml"];
+    for manifest in manifests.into_iter().filter(|path| root().join(path).exists()) {
+        let mut section = "";
+        let mut before = "";
+        let text = read(manifest);
+        for line in text.lines() {
+            if line.starts_with('[') {
+                section = line;
+            } else if section.contains("dependencies") && line.contains('=') && !line.starts_with('#') {
+                if !line.contains("\"=") && !line.contains("path = ") {
+                    wrong.push(format!("{manifest}: not pinned with '=': {line}"));
+                }
+                if !before.starts_with('#') {
+                    wrong.push(format!("{manifest}: no line above that says why: {line}"));
+                }
+            }
+            before = line;
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_unexpected_at_the_top_level() {
+    const KNOWN: &[&str] = &[
+        // What the library is.
+        "Cargo.toml", "include", "src", "c-tests", "bindings", "README.md",
+        // What earns its place beside it.
+        "tests", "benches", "examples", "docs", "xtask", "abi", "abi-check", "cuda-sim", ".ci", "ARCHITECTURE.md",
+        "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE",
+        // What the tools want there.
+        "build.rs", "Cargo.lock", "cbindgen.toml", ".cargo", ".gitignore",
+    ];
+    let listed = Command::new("git").args(["ls-files"]).current_dir(root()).output();
+    // An unpacked archive has no git: then there is nothing to compare.
+    let Ok(listed) = listed else { return };
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let unknown: std::collections::BTreeSet<&str> =
+        text.lines().filter_map(|path| path.split('/').next()).filter(|name| !KNOWN.contains(name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}

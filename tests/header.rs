@@ -1,0 +1,147 @@
+//! The header: fresh, compiles wherever it is included, and says everything about everything.
+
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tools::{compiler, declarations, has, output, read, root};
+
+#[test]
+fn generated_files_are_fresh() {
+    let mut check = Command::new(env!("CARGO"));
+    check.args(["xtask", "header", "--check"]).current_dir(root());
+    output(&mut check).unwrap();
+}
+
+/// Writes a source file for this test.
+fn source(name: &str, text: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, text).expect("the target folder is writable");
+    path
+}
+
+fn compiles_as(standard: &str) {
+    let end = if standard.starts_with("c++") { "cpp" } else { "c" };
+    let program = if end == "cpp" { "g++" } else { "gcc" };
+    if !has(program) {
+        return;
+    }
+    let tag = standard.replace("++", "pp");
+    let alone = source(&format!("alone_{tag}.{end}"), "#include \"tenure.h\"\n");
+    output(compiler(standard).arg("-fsyntax-only").arg(&alone)).unwrap();
+    // Two units of one program, each with the header twice, and the constants used as what they are for.
+    let first = source(
+        &format!("first_{tag}.{end}"),
+        "#include \"tenure.h\"\n#include \"tenure.h\"\nint second(tn_dtype dtype);\n\
+         int main(void) { return second(TN_DTYPE(TN_CODE_FLOAT, 64u)); }\n",
+    );
+    let second = source(
+        &format!("second_{tag}.{end}"),
+        "#include \"tenure.h\"\nint second(tn_dtype dtype);\nstatic const int64_t none = TN_NONE;\n\
+         int second(tn_dtype dtype) {\n    switch (dtype) {\n    case TN_F64: return none == INT64_MIN ? 0 : 2;\n\
+         \x20   case TN_F32: return 3;\n    default: return 4;\n    }\n}\n",
+    );
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("units_{tag}"));
+    output(compiler(standard).arg(&first).arg(&second).arg("-o").arg(&program)).unwrap();
+    output(&mut Command::new(&program)).unwrap();
+}
+
+#[test]
+fn compiles_as_c11() {
+    compiles_as("c11");
+}
+
+#[test]
+fn compiles_as_c17() {
+    compiles_as("c17");
+}
+
+#[test]
+fn compiles_as_cpp17() {
+    compiles_as("c++17");
+}
+
+#[test]
+fn compiles_as_cpp20() {
+    compiles_as("c++20");
+}
+
+/// The foreign structs are named by their tags, so that a program may include their own headers before or after ours.
+#[test]
+fn fits_dlpacks_own_header() {
+    if !has("gcc") || !has("g++") {
+        return;
+    }
+    let theirs = "typedef struct DLManagedTensor { void *a; } DLManagedTensor;\n\
+                  typedef struct DLManagedTensorVersioned { void *a; } DLManagedTensorVersioned;\n";
+    let ours = "#include \"tenure.h\"\n";
+    for (standard, end) in [("c11", "c"), ("c++17", "cpp")] {
+        let before = source(&format!("dlpack_before.{end}"), &[theirs, ours].concat());
+        let after = source(&format!("dlpack_after.{end}"), &[ours, theirs].concat());
+        for unit in [before, after] {
+            output(compiler(standard).arg("-fsyntax-only").arg(unit)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn every_function_says_everything() {
+    let mut missing = Vec::new();
+    for function in declarations() {
+        let comment = &function.comment;
+        let mut want = |there: bool, what: &str| {
+            if !there {
+                missing.push(format!("{}: {what}", function.name));
+            }
+        };
+        let documented: Vec<&str> = comment
+            .lines()
+            .filter_map(|line| line.trim_start_matches([' ', '*']).strip_prefix("@param"))
+            .filter_map(|line| line.split_whitespace().find(|word| !word.starts_with('[')))
+            .collect();
+        want(documented == function.parameters, &format!("@param lines {documented:?} for {:?}", function.parameters));
+        let first = comment.trim_start_matches(['/', '*', '\n', ' ']);
+        want(first.starts_with(char::is_uppercase), "no first sentence");
+        for tag in ["@return ", "@since ", "@note Threads: "] {
+            want(comment.contains(tag), &format!("no `{tag}`"));
+        }
+        let group = comment.split("@ingroup ").nth(1).and_then(|rest| rest.split_whitespace().next());
+        let section = group.is_some_and(|group| root().join(format!("src/ffi/{group}.rs")).exists());
+        want(section, &format!("@ingroup {group:?} is no section of src/ffi"));
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+/// Statuses that a function's @return line names exist.
+#[test]
+fn every_name_in_a_comment_exists() {
+    let header = read("include/tenure.h");
+    let words = |text: &str| -> Vec<String> {
+        text.split(|c| !tools::is_word(c)).filter(|w| w.starts_with("TN_")).map(str::to_owned).collect()
+    };
+    let defined: Vec<String> =
+        header.lines().filter_map(|l| l.strip_prefix("#define ")).flat_map(|l| words(l).into_iter().take(1)).collect();
+    let unknown: Vec<String> = words(&header)
+        .into_iter()
+        // A family is named by its prefix: TN_ERR_, TN_WHY_.
+        .filter(|word| if word.ends_with('_') { !defined.iter().any(|d| d.starts_with(word)) } else { !defined.contains(word) })
+        .collect();
+    assert!(unknown.is_empty(), "named in a comment of the header, but defined nowhere: {unknown:?}");
+}
+
+#[test]
+fn every_type_field_and_constant_says_what_it_is() {
+    let header = read("include/tenure.h");
+    let (types, _) = header.split_once("extern \"C\" {").expect("the header has an extern \"C\" block");
+    let mut missing = Vec::new();
+    let mut documented = false;
+    for line in types.lines() {
+        let field = line.starts_with("    ") && line.ends_with(';');
+        let item = line.starts_with("typedef ") || (line.starts_with("#define ") && line != "#define TENURE_H");
+        if (field || item) && !documented {
+            missing.push(line);
+        }
+        documented = line.trim_end().ends_with("*/");
+    }
+    assert!(missing.is_empty(), "no comment above:\n{}", missing.join("\n"));
+}

@@ -1,0 +1,201 @@
+//! The layers of ARCHITECTURE.md: dependencies point down only, unsafe stands only where the table says so, and every exported
+//! function runs in the boundary and stays short.
+
+mod tools;
+
+use std::path::Path;
+use tools::{code, files, is_word, read, without_tests};
+
+/// Module, layer, may it have unsafe code. Use within a layer is free.
+const LAYERS: &[(&str, u32, bool)] = &[
+    ("types", 0, false),
+    ("error", 0, false),
+    ("boundary", 0, false),
+    ("arith", 0, false),
+    ("options", 0, false),
+    ("names", 0, false),
+    ("sys", 1, true),
+    ("thread", 1, true),
+    ("dtype", 2, false),
+    ("layout", 2, false),
+    ("region", 2, false),
+    ("slots", 2, true),
+    ("journal", 2, false),
+    ("reclaim", 2, false),
+    ("device", 3, true),
+    ("stream", 3, true),
+    ("pool", 4, true),
+    ("blit", 4, true),
+    ("ledger", 5, true),
+    ("atlas", 5, false),
+    ("array", 6, false),
+    ("borrow", 6, false),
+    ("promise", 6, false),
+    ("transfer", 7, false),
+    ("exchange", 7, true),
+    ("kernels", 7, true),
+    ("mirror", 8, false),
+    ("shared", 8, false),
+    ("expr", 8, false),
+    ("plugin", 8, true),
+    ("report", 9, false),
+    ("ffi", 10, true),
+];
+
+/// Longest body of an exported function, in lines: conversions, one call, writing out.
+const SHIM_LINES: usize = 20;
+
+/// These cannot fail, so they need no boundary.
+const UNFAILING: &[&str] = &["tn_version", "tn_status_name", "tn_last_error"];
+
+fn layer_of(module: &str) -> Option<(u32, bool)> {
+    LAYERS.iter().find(|(name, ..)| *name == module).map(|(_, layer, has_unsafe)| (*layer, *has_unsafe))
+}
+
+/// The module at the root to which a file of `src` belongs; none for `lib.rs`.
+fn module_of(path: &Path) -> Option<String> {
+    let first = path.strip_prefix("src").expect("a file of src").iter().next().expect("a name").to_string_lossy();
+    let name = first.trim_end_matches(".rs");
+    (name != "lib").then(|| name.to_owned())
+}
+
+/// Is the file the whole module, or the head of its folder?
+fn is_top(path: &Path) -> bool {
+    path.iter().count() == 2 || path.ends_with("mod.rs") && path.iter().count() == 3
+}
+
+/// The names that stand behind `crate::`, also in a list in braces. `super::` in the head of a module is the same.
+fn used_modules(code: &str, at_root: bool) -> Vec<String> {
+    let mut found = Vec::new();
+    let roots: &[&str] = if at_root { &["crate::", "super::"] } else { &["crate::"] };
+    for root in roots {
+        for (at, _) in code.match_indices(root) {
+            if code[..at].ends_with(is_word) {
+                continue;
+            }
+            let rest = code[at + root.len()..].trim_start();
+            match rest.strip_prefix('{') {
+                None => found.push(rest.chars().take_while(|c| is_word(*c)).collect()),
+                Some(list) => found.extend(heads(list)),
+            }
+        }
+    }
+    found
+}
+
+/// First names of the entries of a braced list, up to its closing brace.
+fn heads(list: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut depth = 0;
+    let mut word = Some(String::new());
+    for c in list.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                found.extend(word.take());
+                word = Some(String::new());
+            }
+            // `b::c` and `e as f` are over after the first name.
+            ':' if depth == 0 => found.extend(word.take()),
+            c if depth == 0 && c.is_whitespace() && word.as_ref().is_some_and(|w| !w.is_empty()) => {
+                found.extend(word.take());
+            }
+            c if depth == 0 && is_word(c) => {
+                if let Some(word) = &mut word {
+                    word.push(c);
+                }
+            }
+            _ => {}
+        }
+    }
+    found.extend(word);
+    found.retain(|name| !name.is_empty());
+    found
+}
+
+#[test]
+fn no_module_uses_a_higher_layer() {
+    let mut wrong = Vec::new();
+    for path in files("src", ".rs") {
+        let Some(module) = module_of(&path) else { continue };
+        let Some((layer, _)) = layer_of(&module) else {
+            wrong.push(format!("{}: module {module} stands in no layer; add it to tests/layers.rs", path.display()));
+            continue;
+        };
+        let source = read(&path);
+        let at_root = is_top(&path);
+        for used in used_modules(&code(without_tests(&source)), at_root) {
+            match layer_of(&used) {
+                Some((other, _)) if other > layer => {
+                    wrong.push(format!("{}: layer {layer} uses crate::{used} of layer {other}", path.display()));
+                }
+                Some(_) => {}
+                None => wrong.push(format!("{}: crate::{used} stands in no layer", path.display())),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn used_modules_sees_every_way_to_name_one() {
+    let code = "use crate::{a, b::{c, d}, e as f};\nuse crate::g::*;\nfn x() { crate::h::y(); supercrate::z(); }\nuse super::i;";
+    assert_eq!(used_modules(code, true), ["a", "b", "e", "g", "h", "i"].map(str::to_owned));
+    assert_eq!(used_modules(code, false).len(), 5);
+}
+
+#[test]
+fn unsafe_stands_only_where_the_table_says() {
+    let mut wrong = Vec::new();
+    for path in files("src", ".rs") {
+        let Some(module) = module_of(&path) else { continue };
+        if is_top(&path) && layer_of(&module).is_some_and(|(_, has_unsafe)| !has_unsafe) {
+            // `forbid` cannot be lifted further down, so the compiler does the rest.
+            if !read(&path).contains("\n#![forbid(unsafe_code)]\n") {
+                wrong.push(format!("{}: no #![forbid(unsafe_code)]", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_exported_function_runs_in_the_boundary_and_is_short() {
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for path in files("src/ffi", ".rs") {
+        let source = read(&path);
+        let source = without_tests(&source);
+        let code = code(source);
+        let code_lines: Vec<&str> = code.lines().collect();
+        let lines: Vec<&str> = source.lines().collect();
+        for (at, line) in code_lines.iter().enumerate() {
+            // The text of the ABI is blanked in `code`.
+            let Some(name) = line.split("extern     fn ").nth(1).filter(|_| line.starts_with("pub ")) else { continue };
+            let name: String = name.chars().take_while(|c| is_word(*c)).collect();
+            seen += 1;
+            if !lines[..at].iter().rev().take(3).any(|l| l.contains("no_mangle")) {
+                wrong.push(format!("{name}: not exported"));
+            }
+            let open = code_lines[at..].iter().position(|l| l.ends_with('{')).map(|down| at + down);
+            let close = open.and_then(|open| Some(open + code_lines[open..].iter().position(|l| *l == "}")?));
+            let (Some(open), Some(close)) = (open, close) else {
+                wrong.push(format!("{name}: not laid out as a function: `{{` ends a line, `}}` stands alone"));
+                continue;
+            };
+            if close - open - 1 > SHIM_LINES {
+                wrong.push(format!("{name}: {} lines, at most {SHIM_LINES}", close - open - 1));
+            }
+            let first = lines.get(open + 1).map_or("", |line| line.trim());
+            let entered = first.starts_with(&format!("enter(\"{name}\", "));
+            let ends = [")", "})"].contains(&lines[close - 1].trim());
+            if !UNFAILING.contains(&name.as_str()) && !(entered && (ends || close == open + 2)) {
+                wrong.push(format!("{name}: its body is not `enter(\"{name}\", ..)` alone"));
+            }
+        }
+    }
+    assert!(seen >= UNFAILING.len(), "the exported functions were not recognised");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,0 +1,72 @@
+//! What the shared library shows to the linker: its name, and the functions of the header and nothing else.
+
+mod tools;
+
+use std::process::Command;
+use tools::{declarations, has, library, output, read};
+
+#[test]
+fn exported_symbols_are_the_headers_functions() {
+    if !has("nm") {
+        return;
+    }
+    let listed = output(Command::new("nm").args(["-D", "--defined-only", "--format=posix"]).arg(library())).unwrap();
+    let mut exported: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    exported.sort();
+    let foreign: Vec<_> = exported.iter().filter(|name| !name.starts_with("tn_")).collect();
+    assert!(foreign.is_empty(), "exported without the prefix tn_: {foreign:?}");
+    let mut declared: Vec<String> = declarations().into_iter().map(|d| d.name).collect();
+    declared.sort();
+    assert_eq!(exported, declared, "left: what the library exports, right: what the header declares");
+    let reviewed = read("abi/symbols.txt");
+    let reviewed: Vec<&str> = reviewed.lines().collect();
+    assert_eq!(exported, reviewed, "left: what the library exports, right: abi/symbols.txt; `cargo xtask header` writes it");
+}
+
+#[test]
+fn soname_has_the_abi_number() {
+    if !has("readelf") {
+        return;
+    }
+    let dynamic = output(Command::new("readelf").arg("-d").arg(library())).unwrap();
+    assert!(dynamic.contains("Library soname: [libtenure.so.0]"), "{dynamic}");
+}
+
+/// Nothing is linked hard but the C library: a driver, a BLAS or another runtime is found at run time or not at all.
+#[test]
+fn needs_only_the_c_library() {
+    if !has("readelf") {
+        return;
+    }
+    let dynamic = output(Command::new("readelf").arg("-d").arg(library())).unwrap();
+    let needed: Vec<&str> =
+        dynamic.lines().filter(|l| l.contains("(NEEDED)")).filter_map(|l| l.split(['[', ']']).nth(1)).collect();
+    let known = ["libc.so.", "libm.so.", "libgcc_s.so.", "ld-linux-", "libpthread.so.", "libdl.so.", "librt.so."];
+    let foreign: Vec<_> = needed.iter().filter(|n| !known.iter().any(|k| n.starts_with(k))).collect();
+    assert!(!needed.is_empty() && foreign.is_empty(), "needed: {needed:?}");
+}
+
+/// `c-tests/abi.c` pins what the generated comparison cannot see: that no later change moves a field.
+#[test]
+fn every_struct_is_pinned_in_the_c_test() {
+    let pins = read("c-tests/abi.c");
+    let mut missing = Vec::new();
+    for item in read("include/tenure.h").split("\ntypedef struct ").skip(1) {
+        let Some((name, body)) = item.split_once(" {\n") else { continue };
+        let Some((body, _)) = body.split_once("\n}") else { continue };
+        if name.contains(';') {
+            continue; // an opaque type
+        }
+        if !pins.contains(&format!("SIZE({name}, ")) {
+            missing.push(format!("SIZE({name}, ..)"));
+        }
+        for field in body.lines().filter_map(|line| line.strip_suffix(';')) {
+            let field = field.split('[').next().unwrap_or_default();
+            let field = field.rsplit(|c| !tools::is_word(c)).next().unwrap_or_default();
+            if !pins.contains(&format!("AT({name}, {field}, ")) {
+                missing.push(format!("AT({name}, {field}, ..)"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "not in c-tests/abi.c:\n{}", missing.join("\n"));
+}

@@ -1,0 +1,32 @@
+//! `cargo xtask dist`: the libraries as they are shipped, in `target/dist`.
+//!
+//! Promise: `target/dist/lib` has `libtenure.so.0`, the link `libtenure.so` and `libtenure.a`, built with link-time optimisation
+//! and nothing else in the same build: cargo drops that optimisation silently while the crate is built as rlib too.
+
+use crate::tools::{Done, cargo, copy, copy_all, io, root, run};
+use std::path::PathBuf;
+
+/// Where the libraries and headers are staged.
+pub fn folder() -> PathBuf {
+    root().join("target/dist")
+}
+
+/// Builds and stages.
+pub fn stage() -> Done {
+    let library = folder().join("lib");
+    let include = folder().join("include");
+    io(&library, std::fs::create_dir_all(&library))?;
+    // Copied at once: the next build of another kind overwrites it.
+    for (kind, built, staged) in [("cdylib", "libtenure.so", "libtenure.so.0"), ("staticlib", "libtenure.a", "libtenure.a")] {
+        run(cargo().args(["rustc", "--quiet", "--locked", "--release", "--lib", "--crate-type", kind]))?;
+        let from = root().join("target/release").join(built);
+        // A program that runs keeps the old file: it is replaced, not written into.
+        let new = library.join(format!("{staged}.new"));
+        copy(&from, &new)?;
+        io(&new, std::fs::rename(&new, library.join(staged)))?;
+    }
+    let link = library.join("libtenure.so");
+    let _ = std::fs::remove_file(&link);
+    io(&link, std::os::unix::fs::symlink("libtenure.so.0", &link))?;
+    copy_all(&root().join("include"), &include)
+}

@@ -1,0 +1,310 @@
+//! `cargo xtask test`: everything that must hold, with a table at the end.
+//!
+//! Promise: what could not run for want of a tool is `skipped` with the reason, never passed; with `--all` it is a failure. A
+//! failing stage does not keep the others from running. The last line is `N passed, N failed, N skipped`.
+
+use crate::tools::{Done, cargo, command, exists, has, root};
+use crate::{doc, python, run};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::Command;
+use std::time::Instant;
+
+/// How much is run.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Extent {
+    /// Plain `cargo test`, which has the header check: for the inner loop.
+    Fast,
+    /// Everything that the machine has tools for.
+    Normal,
+    /// Everything: a missing tool is a failure.
+    All,
+}
+
+/// A line of the table.
+#[derive(Default)]
+struct Row {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    note: String,
+}
+
+impl Row {
+    fn skipped(why: String) -> Row {
+        Row { skipped: 1, note: format!("skipped: {why}"), ..Row::default() }
+    }
+    fn of(done: Done) -> Row {
+        match done {
+            Ok(()) => Row { passed: 1, ..Row::default() },
+            Err(text) => {
+                println!("{text}");
+                Row { failed: 1, ..Row::default() }
+            }
+        }
+    }
+    fn add(&mut self, other: Row) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+        if !other.note.is_empty() {
+            self.note = other.note;
+        }
+    }
+}
+
+struct Gate {
+    extent: Extent,
+    rows: Vec<(String, Row)>,
+}
+
+/// Runs the stages and prints the table.
+pub fn run(extent: Extent) -> Done {
+    let start = Instant::now();
+    let mut gate = Gate { extent, rows: Vec::new() };
+    gate.rust();
+    if extent != Extent::Fast {
+        gate.stage("layouts in C and Rust", None, layouts);
+        gate.loom();
+        gate.stage("reference manual", doc::missing(), || Row::of(doc::build()));
+        gate.python();
+        if exists("examples/handover") {
+            gate.stage("cargo xtask demo", python::missing(), || Row::of(run::demo()));
+        }
+    }
+    gate.finish(start)
+}
+
+impl Gate {
+    /// One stage: announced, run or skipped, one row.
+    fn stage(&mut self, name: &str, missing: Option<String>, body: impl FnOnce() -> Row) {
+        println!("\n== {name}");
+        let row = match missing {
+            Some(why) => {
+                println!("skipped: {why}");
+                Row::skipped(why)
+            }
+            None => body(),
+        };
+        self.rows.push((name.to_owned(), row));
+    }
+
+    /// `cargo test`: one row for each kind of test in it.
+    fn rust(&mut self) {
+        println!("== cargo test");
+        let mut test = cargo();
+        test.args(["test", "--locked", "--no-fail-fast"]);
+        if self.extent == Extent::All {
+            test.env("TENURE_REQUIRE_TOOLS", "1");
+        }
+        let mut skip = Vec::new();
+        let mut rows: BTreeMap<&'static str, Row> = BTreeMap::new();
+        // libtest knows no "skipped": what needs one of these is left out and stands in the table by itself.
+        for (tool, row, tests) in [
+            ("gcc", HEADER, &["compiles_as_c1", "fits_dlpacks_own_header", "examples_of_the_readme"][..]),
+            ("g++", HEADER, &["compiles_as_cpp", "fits_dlpacks_own_header"]),
+            ("nm", SYMBOLS, &["exported_symbols"]),
+            ("readelf", SYMBOLS, &["soname_has", "needs_only"]),
+        ] {
+            if !has(tool) {
+                println!("skipped: {tool} is not installed");
+                rows.entry(row).or_default().add(Row::skipped(format!("{tool} is not installed")));
+                skip.extend(tests.iter().flat_map(|test| ["--skip", test]));
+            }
+        }
+        if !skip.is_empty() {
+            test.arg("--").args(skip);
+        }
+        let mut target = String::new();
+        let ended_well = read_lines(&mut test, |line| {
+            let line = line.trim();
+            if line.starts_with("rows without a test: ") {
+                let short = line.splitn(3, ": ").take(2).collect::<Vec<_>>().join(": ");
+                rows.entry(ROWS).or_default().note = short;
+            } else if let Some(rest) = line.strip_prefix("Running ").or(line.strip_prefix("Doc-tests ")) {
+                target = rest.split(" (").next().unwrap_or(rest).to_owned();
+            } else if target == "tests/c.rs" && line.starts_with("test c_") {
+                let kind = [("_valgrind ", C_VALGRIND), ("_sanitizers ", C_SANITIZERS)];
+                let kind = kind.iter().find(|(part, _)| line.contains(part)).map_or(C, |(_, kind)| kind);
+                rows.entry(kind).or_default().add(match line.split_once(" ... ") {
+                    Some((_, "ok")) => Row { passed: 1, ..Row::default() },
+                    Some((_, why)) if why.starts_with("skipped: ") => Row { note: why.to_owned(), skipped: 1, ..Row::default() },
+                    _ => Row { failed: 1, ..Row::default() },
+                });
+            } else if let Some(counts) = line.strip_prefix("test result: ").filter(|_| target != "tests/c.rs") {
+                rows.entry(kind_of(&target)).or_default().add(Row {
+                    passed: count(counts, " passed"),
+                    failed: count(counts, " failed"),
+                    ..Row::default()
+                });
+            }
+        });
+        let failed: usize = rows.values().map(|row| row.failed).sum();
+        if !ended_well && failed == 0 {
+            rows.entry(RUST).or_default().add(Row { failed: 1, note: "cargo test failed".to_owned(), ..Row::default() });
+        }
+        for name in [RUST, C, C_VALGRIND, C_SANITIZERS, HEADER, SYMBOLS, LAYERS, ROWS, DOCS] {
+            if let Some(row) = rows.remove(name) {
+                self.rows.push((name.to_owned(), row));
+            }
+        }
+    }
+
+    /// The interleavings, with loom's atomics in place of the real ones: another build in a folder of its own.
+    fn loom(&mut self) {
+        if !exists("tests/loom.rs") {
+            return;
+        }
+        self.stage("interleavings (loom)", None, || {
+            let mut test = cargo();
+            test.args(["test", "--locked", "--profile", "loom", "--target-dir", "target/loom", "--test", "loom"]);
+            let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+            test.env("RUSTFLAGS", format!("{flags} --cfg loom"));
+            if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
+                test.env("LOOM_MAX_PREEMPTIONS", "2"); // bounded: loom's own advice for larger models
+            }
+            counted(&mut test)
+        });
+    }
+
+    /// The package's tests, against the wheel as a user installs it.
+    fn python(&mut self) {
+        if !exists("bindings/python/Cargo.toml") {
+            return;
+        }
+        self.stage("Python", python::missing(), || {
+            let python = match python::installed() {
+                Ok(python) => python,
+                Err(text) => return Row::of(Err(text)),
+            };
+            let mut row = Row::default();
+            let mut test = command(&python);
+            test.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "bindings/python/tests"]);
+            let ended_well = read_lines(&mut test, |line| {
+                // The last line: "3 failed, 120 passed, 1 skipped in 2.1s"
+                if line.contains(" in ") && (line.contains(" passed") || line.contains(" failed") || line.contains(" error")) {
+                    let line = line.trim_matches(['=', ' ']);
+                    row.passed = count(line, " passed");
+                    row.failed = count(line, " failed") + count(line, " error");
+                    row.skipped = count(line, " skipped");
+                }
+            });
+            if row.skipped > 0 {
+                row.note = "skipped: pytest says why above".to_owned();
+            }
+            if !ended_well && row.failed == 0 {
+                row.failed = 1;
+            }
+            match python::readme_examples(&python) {
+                Ok(count) => row.passed += count,
+                Err(text) => row.add(Row::of(Err(text))),
+            }
+            row
+        });
+    }
+
+    /// The table, and the last line.
+    fn finish(self, start: Instant) -> Done {
+        let width = self.rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        println!("\n{:width$}  {:>6}  {:>6}  {:>7}", "", "passed", "failed", "skipped");
+        let mut sum = Row::default();
+        for (name, row) in self.rows {
+            let cell = |n: usize| if n == 0 { "-".to_owned() } else { n.to_string() };
+            let (passed, failed, skipped) = (cell(row.passed), cell(row.failed), cell(row.skipped));
+            println!("{}", format!("{name:width$}  {passed:>6}  {failed:>6}  {skipped:>7}  {}", row.note).trim_end());
+            sum.add(Row { note: String::new(), ..row });
+        }
+        println!("\n{:.0} s", start.elapsed().as_secs_f64());
+        let bad = sum.failed > 0 || self.extent == Extent::All && sum.skipped > 0;
+        if sum.failed == 0 && bad {
+            println!("--all: what is skipped counts as failed");
+        }
+        println!("{} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.skipped);
+        if bad { Err(String::new()) } else { Ok(()) }
+    }
+}
+
+const RUST: &str = "Rust";
+const C: &str = "C";
+const C_VALGRIND: &str = "C under valgrind";
+const C_SANITIZERS: &str = "C with sanitizers";
+const HEADER: &str = "header";
+const SYMBOLS: &str = "symbols";
+const LAYERS: &str = "layers";
+const ROWS: &str = "rows of the specification";
+const DOCS: &str = "documents";
+
+/// The row of a test file.
+fn kind_of(target: &str) -> &'static str {
+    match target {
+        "tests/header.rs" => HEADER,
+        "tests/symbols.rs" => SYMBOLS,
+        "tests/layers.rs" => LAYERS,
+        "tests/rows.rs" => ROWS,
+        "tests/docs.rs" => DOCS,
+        _ => RUST,
+    }
+}
+
+/// The generated comparison of layouts and constants.
+fn layouts() -> Row {
+    let mut row = Row::default();
+    let ended_well = read_lines(cargo().args(["run", "--quiet", "--locked", "--package", "abi-check"]), |line| {
+        if let Some(rest) = line.strip_prefix("PASSED ") {
+            row.passed = rest.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+        }
+    });
+    row.failed = usize::from(!ended_well || row.passed == 0);
+    row
+}
+
+/// A `cargo test` of one target.
+fn counted(test: &mut Command) -> Row {
+    let mut row = Row::default();
+    let ended_well = read_lines(test, |line| {
+        if let Some(counts) = line.strip_prefix("test result: ") {
+            row.passed += count(counts, " passed");
+            row.failed += count(counts, " failed");
+        }
+    });
+    // None at all would be a model that is compiled away.
+    if row.failed == 0 && (!ended_well || row.passed == 0) {
+        row.failed = 1;
+    }
+    row
+}
+
+/// The number in front of a word: 3 of "3 passed; 0 failed" for " passed".
+fn count(text: &str, word: &str) -> usize {
+    let Some((before, _)) = text.split_once(word) else { return 0 };
+    before.rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// Runs it, prints what it prints, and hands each line over; did it end well?
+fn read_lines(command: &mut Command, mut line: impl FnMut(&str)) -> bool {
+    let (reader, writer) = match std::io::pipe() {
+        Ok(ends) => ends,
+        Err(e) => {
+            println!("no pipe: {e}");
+            return false;
+        }
+    };
+    let second = writer.try_clone();
+    let started = second.and_then(|second| command.stdout(second).stderr(writer).current_dir(root()).spawn());
+    // The command keeps our ends of the pipe, and the reader would wait for them for ever.
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut child = match started {
+        Ok(child) => child,
+        Err(e) => {
+            println!("{command:?}: {e}");
+            return false;
+        }
+    };
+    for bytes in BufReader::new(reader).split(b'\n') {
+        let Ok(bytes) = bytes else { break };
+        let text = String::from_utf8_lossy(&bytes);
+        println!("{text}");
+        line(&text);
+    }
+    child.wait().is_ok_and(|status| status.success())
+}

@@ -1,0 +1,269 @@
+//! `cargo xtask header`: everything that is generated from `src/types.rs` and `src/ffi` and committed.
+//!
+//! - `include/tenure.h`: by cbindgen, then put in the order of `src/types.rs`, with a line above each section;
+//! - `abi/symbols.txt`: the exported functions, sorted;
+//! - `bindings/python/src/ffi_generated.rs`: the same functions as an extern block, if that crate is there.
+//!
+//! Promise: the same sources give the same bytes; `--check` writes nothing and names what is stale.
+
+use crate::tools::{Done, read, root};
+use quote::ToTokens;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use syn::visit_mut::VisitMut;
+
+const MARK: &str = "/* -- items -- */";
+/// Longest line of the header.
+const WIDTH: usize = 120;
+
+/// Writes every generated file that differs.
+pub fn write() -> Done {
+    for (path, text) in generate()? {
+        let file = root().join(path);
+        if std::fs::read_to_string(&file).is_ok_and(|old| old == text) {
+            println!("{path}: unchanged");
+            continue;
+        }
+        let folder = file.parent().expect("a generated file lies in a folder");
+        std::fs::create_dir_all(folder).map_err(|e| format!("{path}: {e}"))?;
+        std::fs::write(&file, text).map_err(|e| format!("{path}: {e}"))?;
+        println!("{path}: written");
+    }
+    Ok(())
+}
+
+/// Fails with the names of the files that are stale.
+pub fn check() -> Done {
+    let stale: Vec<&str> = generate()?
+        .into_iter()
+        .filter(|(path, text)| std::fs::read_to_string(root().join(path)).ok().as_deref() != Some(text))
+        .map(|(path, _)| path)
+        .collect();
+    if stale.is_empty() {
+        return Ok(());
+    }
+    Err(format!("stale: {}; run `cargo xtask header` and commit what it writes", stale.join(", ")))
+}
+
+/// The generated files, path and text.
+fn generate() -> Done<Vec<(&'static str, String)>> {
+    let sections = sections()?;
+    let mut names: Vec<String> =
+        sections.iter().flat_map(|s| s.functions.iter().map(|f| f.sig.ident.to_string())).collect();
+    names.sort();
+    let mut files = vec![
+        ("include/tenure.h", header(&sections)?),
+        ("abi/symbols.txt", names.iter().fold(String::new(), |text, name| text + name + "\n")),
+    ];
+    if root().join("bindings/python/Cargo.toml").exists() {
+        files.push(("bindings/python/src/ffi_generated.rs", extern_block(&sections)?));
+    }
+    Ok(files)
+}
+
+/// One file of `src/ffi` with exported functions.
+struct Section {
+    name: String,
+    /// What its first line says behind `Section "name":`.
+    title: String,
+    functions: Vec<syn::ItemFn>,
+}
+
+/// The sections in the order of the `mod` lines of `src/ffi/mod.rs`.
+fn sections() -> Done<Vec<Section>> {
+    let mut found = Vec::new();
+    for item in parse("src/ffi/mod.rs")?.items {
+        let syn::Item::Mod(module) = item else { continue };
+        let name = module.ident.to_string();
+        let path = format!("src/ffi/{name}.rs");
+        let file = parse(&path)?;
+        let title = read(&path)?.lines().next().and_then(|line| {
+            line.strip_prefix(&format!("//! Section \"{name}\": ")).map(|t| t.trim_end_matches('.').to_owned())
+        });
+        let functions: Vec<_> = file.items.into_iter().filter_map(exported).collect();
+        if functions.is_empty() {
+            continue;
+        }
+        let title = title.ok_or(format!("{path}: its first line must be `//! Section \"{name}\": what it has.`"))?;
+        found.push(Section { name, title, functions });
+    }
+    Ok(found)
+}
+
+/// The item, if it is a function that C sees.
+fn exported(item: syn::Item) -> Option<syn::ItemFn> {
+    let syn::Item::Fn(function) = item else { return None };
+    let named = function.attrs.iter().any(|a| a.to_token_stream().to_string().contains("no_mangle"));
+    named.then_some(function)
+}
+
+fn parse(path: &str) -> Done<syn::File> {
+    syn::parse_file(&read(path)?).map_err(|e| format!("{path}: {e}"))
+}
+
+/// `include/tenure.h`.
+fn header(sections: &[Section]) -> Done<String> {
+    let root = root();
+    let mut config = cbindgen::Config::from_root_or_default(&root);
+    let foreign = |name: &str| config.export.exclude.iter().any(|x| x == name);
+    // All of them: what no function mentions yet is part of the interface too.
+    config.export.include = types()?.into_iter().map(|(name, _)| name).filter(|name| !foreign(name)).collect();
+    let after = config.after_includes.get_or_insert_default();
+    writeln!(after, "\n{MARK}").expect("a String takes any text");
+    let mut raw = Vec::new();
+    cbindgen::Builder::new()
+        .with_config(config)
+        .with_src(root.join("src/types.rs"))
+        .with_src(root.join("src/ffi/mod.rs"))
+        .generate()
+        .map_err(|e| format!("cbindgen: {e}"))?
+        .write(&mut raw);
+    let raw = String::from_utf8(raw).map_err(|e| format!("cbindgen: {e}"))?;
+    const OPEN: &str = "#ifdef __cplusplus\nextern \"C\" {\n#endif // __cplusplus\n";
+    const CLOSE: &str = "#ifdef __cplusplus\n}  // extern \"C\"";
+    let (head, rest) = raw.split_once(MARK).ok_or("cbindgen lost the mark between includes and items")?;
+    let (items, rest) = rest.split_once(OPEN).ok_or("cbindgen wrote no extern \"C\" block")?;
+    let (functions, tail) = rest.split_once(CLOSE).ok_or("cbindgen left the extern \"C\" block open")?;
+    Ok([head.trim_end(), "\n\n", &ordered(items)?, "\n", OPEN, &divided(functions, sections)?, "\n", CLOSE, tail.trim_end(), "\n"].concat())
+}
+
+/// The names of `src/types.rs` in its order, and whether an empty line parts each from the one before.
+fn types() -> Done<Vec<(String, bool)>> {
+    let mut names = Vec::new();
+    let mut parted = true;
+    for line in read("src/types.rs")?.lines() {
+        let mut words = line.split([' ', ':', ';', '<', '{']);
+        if line.is_empty() {
+            parted = true;
+        } else if words.next() == Some("pub") && matches!(words.next(), Some("const" | "type" | "struct")) {
+            names.push((words.next().unwrap_or_default().to_owned(), std::mem::take(&mut parted)));
+        }
+    }
+    Ok(names)
+}
+
+/// The types and constants in the order of `src/types.rs`, joined where no empty line parts them there.
+fn ordered(items: &str) -> Done<String> {
+    let order = types()?;
+    let mut blocks: Vec<(usize, String)> = Vec::new();
+    for block in items.split("\n\n").map(str::trim).filter(|b| !b.is_empty()) {
+        let code = block.split_once("*/\n").map_or(block, |(_, code)| code);
+        let from = code.find("(*").map_or(0, |at| at + 2); // a callback's name follows its return type
+        let at = tokens(&code[from..]).find_map(|word| order.iter().position(|(name, _)| *name == word));
+        let at = at.ok_or(format!("an item that src/types.rs does not have:\n{block}"))?;
+        blocks.push((at, block.lines().map(untagged).collect::<Vec<_>>().join("\n")));
+    }
+    blocks.sort_by_key(|(at, _)| *at);
+    let mut text = String::new();
+    let mut joined_before = false;
+    for (at, block) in &blocks {
+        let block = short_comment(block);
+        let joins = block.lines().count() == 2 && !block.contains('{');
+        if !text.is_empty() && (order[*at].1 || !joins || !joined_before) {
+            text.push('\n');
+        }
+        text += &block;
+        text.push('\n');
+        joined_before = joins;
+    }
+    Ok(text)
+}
+
+/// The functions, with a line and a group above each section.
+fn divided(functions: &str, sections: &[Section]) -> Done<String> {
+    let mut text = String::new();
+    let mut current = "";
+    for block in functions.split("\n\n").map(str::trim).filter(|b| !b.is_empty()) {
+        let code = block.split_once("*/\n").map_or(block, |(_, code)| code);
+        let has = |s: &&Section| s.functions.iter().any(|f| tokens(code).any(|word| f.sig.ident == word));
+        let section = sections.iter().find(has).ok_or(format!("a function that no section has:\n{block}"))?;
+        if section.name != current {
+            current = &section.name;
+            let bar = "=".repeat((WIDTH - 8 - current.len()) / 2);
+            writeln!(text, "\n/* {bar} {current} {bar} */\n/** @defgroup {current} {} */", section.title)
+                .expect("a String takes any text");
+        }
+        text.push('\n');
+        text.extend(block.lines().flat_map(|line| [untagged(line), "\n".to_owned()]));
+    }
+    Ok(text)
+}
+
+/// Words that could be names.
+fn tokens(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
+
+/// The line with `tn_x` for `struct tn_x`, except where it is defined.
+fn untagged(line: &str) -> String {
+    if line.starts_with("typedef struct") { line.to_owned() } else { line.replace("struct tn_", "tn_") }
+}
+
+/// Comments of one line on one line.
+fn short_comment(block: &str) -> String {
+    let lines: Vec<&str> = block.lines().collect();
+    let mut text = Vec::new();
+    let mut at = 0;
+    while at < lines.len() {
+        let line = lines[at];
+        let indent = &line[..line.len() - line.trim_start().len()];
+        match lines.get(at + 1..at + 3) {
+            Some([body, end]) if line.trim() == "/**" && end.trim() == "*/" && body.len() + 5 <= WIDTH => {
+                text.push(format!("{indent}/** {} */", body.trim().trim_start_matches("* ")));
+                at += 3;
+            }
+            _ => {
+                text.push(line.to_owned());
+                at += 1;
+            }
+        }
+    }
+    text.join("\n")
+}
+
+/// The exported functions as declarations for the Python crate, which links the shared library like any C program.
+fn extern_block(sections: &[Section]) -> Done<String> {
+    let known: BTreeSet<String> = types()?.into_iter().map(|(name, _)| name).collect();
+    let mut declarations = Vec::new();
+    let mut foreign = BTreeSet::new();
+    for function in sections.iter().flat_map(|s| &s.functions) {
+        let mut signature = function.sig.clone();
+        signature.abi = None;
+        signature.unsafety = None;
+        let text = signature.to_token_stream().to_string();
+        foreign.extend(tokens(&text).filter(|word| word.starts_with("DL")).map(str::to_owned));
+        declarations.push(quote::quote! { pub #signature; });
+    }
+    foreign.retain(|name| !known.contains(name));
+    let foreign = foreign.iter().map(|name| {
+        let name = quote::format_ident!("{name}");
+        let text = " A struct of DLPack; only its address passes through here.";
+        quote::quote! { #[doc = #text] #[repr(C)] pub struct #name { _opaque: [u8; 0] } }
+    });
+    let mut file: syn::File = syn::parse_quote! {
+        use crate::types::*;
+        use core::ffi::{c_char, c_int, c_void};
+        #(#foreign)*
+        #[allow(improper_ctypes)]
+        unsafe extern "C" { #(#declarations)* }
+    };
+    Short.visit_file_mut(&mut file);
+    let text = prettyplease::unparse(&file);
+    Ok(format!(
+        "//! Written by `cargo xtask header` from src/ffi: edit that.\n\
+         #![allow(unused_imports, clippy::missing_safety_doc)]\n\n{text}"
+    ))
+}
+
+/// Paths by their last name: the types of all modules are in one place over there.
+struct Short;
+
+impl VisitMut for Short {
+    fn visit_type_path_mut(&mut self, node: &mut syn::TypePath) {
+        if node.path.segments.len() > 1 {
+            let last = node.path.segments.pop().expect("a path has a segment").into_value();
+            node.path = last.into();
+        }
+        syn::visit_mut::visit_type_path_mut(self, node);
+    }
+}

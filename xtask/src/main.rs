@@ -1,0 +1,59 @@
+//! The project's commands: `cargo xtask <command>`. Without a command it lists them.
+//!
+//! Each command is a module; `tools` has what they share: paths, running a program, looking for one.
+
+mod dist;
+mod doc;
+mod gate;
+mod header;
+mod python;
+mod run;
+mod tools;
+
+use gate::Extent;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  test [--fast|--all]   everything that must hold, with a summary; --fast: Rust, C and header only; --all: a missing tool fails
+  header [--check]      writes include/tenure.h, abi/symbols.txt and the Python crate's extern block; --check only compares
+  dist                  stages the libraries and headers, as they are shipped, in target/dist
+  wheel                 builds the Python package into target/wheels
+  demo                  runs examples/handover: one buffer in a C and a Python program
+  bench [--json]        measures against the peers of this machine, on the library as it is shipped
+  soak                  random traces against the model until one fails
+  doc                   the reference manual in target/doc-c/html, by Doxygen
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["test"] => gate::run(Extent::Normal),
+        ["test", "--fast"] => gate::run(Extent::Fast),
+        ["test", "--all"] => gate::run(Extent::All),
+        ["header"] => header::write(),
+        ["header", "--check"] => header::check(),
+        ["dist"] => dist::stage(),
+        ["wheel"] => python::wheel().map(|path| println!("{}", path.display())),
+        ["demo"] => run::demo(),
+        ["bench", rest @ ..] => run::bench(rest),
+        ["soak"] => run::soak(),
+        ["doc"] => doc::build(),
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            // The gate has said it all in its last line.
+            if !text.is_empty() {
+                eprintln!("xtask: {text}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The virtual environment in `target/venv` and `cargo xtask wheel`.
+//!
+//! Promise: the environment has what `bindings/python/requirements.txt` pins and is made anew when that file changes; the wheel
+//! carries the very library that `target/dist` has, so that C and Python share one.
+
+use crate::dist;
+use crate::tools::{Done, cargo, command, copy, copy_all, exists, has, io, output, read, root, run};
+use std::path::{Path, PathBuf};
+
+/// The Python package's folder.
+const PACKAGE: &str = "bindings/python";
+/// Pinned packages: maturin, pytest, numpy and what the examples need.
+const REQUIREMENTS: &str = "bindings/python/requirements.txt";
+
+/// Why there can be no environment, in words for the summary.
+pub fn missing() -> Option<String> {
+    if !exists(REQUIREMENTS) {
+        return Some(format!("there is no {REQUIREMENTS}"));
+    }
+    let probe = "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))";
+    match std::process::Command::new(base()).args(["-c", probe]).output() {
+        Err(_) => Some("python3 is not installed".to_owned()),
+        Ok(output) if output.status.success() => None,
+        Ok(output) if output.stderr.is_empty() => Some("python3 is older than 3.11".to_owned()),
+        Ok(_) => Some("python3 has no venv; on Debian: apt-get install python3-venv".to_owned()),
+    }
+}
+
+/// The Python that makes the environment: PYTHON, else python3.
+fn base() -> String {
+    std::env::var("PYTHON").unwrap_or("python3".to_owned())
+}
+
+/// The environment's Python, with the pinned packages.
+pub fn environment() -> Done<PathBuf> {
+    if let Some(why) = missing() {
+        return Err(why);
+    }
+    let folder = root().join("target/venv");
+    let python = folder.join("bin/python");
+    let stamp = folder.join("requirements.txt");
+    let wanted = read(REQUIREMENTS)?;
+    if python.exists() && std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
+        return Ok(python);
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+    run(command(base()).args(["-m", "venv"]).arg(&folder))?;
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
+    run(command(&python).args(install).args(["-r", REQUIREMENTS]))?;
+    io(&stamp, std::fs::write(&stamp, wanted))?;
+    Ok(python)
+}
+
+/// Builds the wheel; its path.
+pub fn wheel() -> Done<PathBuf> {
+    let python = environment()?;
+    dist::stage()?;
+    let package = root().join(PACKAGE).join("python/tenure");
+    copy_all(&dist::folder().join("include"), &package.join("include"))?;
+    copy(&dist::folder().join("lib/libtenure.so.0"), &package.join("libtenure.so.0"))?;
+    let wheels = root().join("target/wheels");
+    let _ = std::fs::remove_dir_all(&wheels); // so that exactly one is there
+    let mut maturin = cargo_environment(&python);
+    maturin.args(["-m", "maturin", "build", "--quiet", "--release", "--locked"]);
+    maturin.args(["--compatibility", "manylinux_2_34", "--manifest-path"]).arg(root().join(PACKAGE).join("Cargo.toml"));
+    run(maturin.arg("--interpreter").arg(&python).arg("--out").arg(&wheels))?;
+    let mut found = io(&wheels, std::fs::read_dir(&wheels))?.filter_map(|entry| Some(entry.ok()?.path()));
+    found.find(|path| path.extension().is_some_and(|end| end == "whl")).ok_or("maturin left no wheel".to_owned())
+}
+
+/// The environment's Python with the freshly built package installed.
+pub fn installed() -> Done<PathBuf> {
+    let wheel = wheel()?;
+    let python = environment()?;
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall"];
+    run(command(&python).args(install).arg(wheel))?;
+    let find = "import tenure, tenure._tenure; print(tenure._tenure.__file__)";
+    // From the folder of the environment: the source folder of the same name must not be what is found.
+    let module = output(command(&python).args(["-c", find]).current_dir(root().join("target/venv")))?;
+    let module = module.trim();
+    if !module.contains("/target/venv/") {
+        return Err(format!("import tenure finds {module}, not the wheel"));
+    }
+    if has("nm") {
+        let defined = output(command("nm").args(["-D", "--defined-only"]).arg(module))?;
+        if defined.contains(" tn_") {
+            return Err(format!("{module} has functions of the library in itself: a second table of handles"));
+        }
+    }
+    Ok(python)
+}
+
+/// Runs the Python blocks of the README as they stand there; how many.
+pub fn readme_examples(python: &Path) -> Done<usize> {
+    let folder = root().join("target/readme");
+    let _ = std::fs::remove_dir_all(&folder);
+    io(&folder, std::fs::create_dir_all(&folder))?;
+    let readme = read("README.md")?;
+    let blocks: Vec<&str> = readme.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    for (number, block) in blocks.iter().enumerate() {
+        let file = folder.join(format!("example_{number}.py"));
+        io(&file, std::fs::write(&file, block))?;
+        run(command(python).arg(&file).current_dir(&folder))?;
+    }
+    Ok(blocks.len())
+}
+
+/// The environment's Python, started such that it calls the cargo that runs us.
+fn cargo_environment(python: &Path) -> std::process::Command {
+    let clean = cargo();
+    let mut command = command(python);
+    for (name, value) in clean.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.env("CARGO", clean.get_program());
+    command
+}

@@ -1,0 +1,51 @@
+//! The commands that run something long: `demo`, `bench`, `soak`.
+
+use crate::tools::{Done, cargo, command, exists, has, io, root, run};
+use crate::{dist, python};
+use std::path::Path;
+
+/// Compiles one C file against `target/dist` with the project's warnings.
+fn compile(source: &str, program: &Path, extra: &[&str]) -> Done {
+    if !has("gcc") {
+        return Err("gcc is not installed; on Debian: apt-get install gcc".to_owned());
+    }
+    let folder = program.parent().expect("a built file lies in a folder");
+    io(folder, std::fs::create_dir_all(folder))?;
+    let library = dist::folder().join("lib");
+    let mut gcc = command("gcc");
+    gcc.args(["-std=c11", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"]).args(extra);
+    gcc.arg("-I").arg(dist::folder().join("include")).arg(source).arg("-o").arg(program);
+    gcc.arg("-L").arg(&library).arg("-ltenure").args(["-lm", "-ldl"]);
+    run(gcc.arg(format!("-Wl,-rpath,{}", library.display())))
+}
+
+/// `cargo xtask demo`: one buffer in a C and a Python program.
+pub fn demo() -> Done {
+    let python = python::installed()?;
+    let library = root().join("target/examples/handover.so");
+    compile("examples/handover/handover.c", &library, &["-shared", "-fPIC"])?;
+    run(command(python).arg("examples/handover/handover.py").arg(library))
+}
+
+/// `cargo xtask bench`: ours and the peers in one run, on the library as it is shipped.
+pub fn bench(arguments: &[&str]) -> Done {
+    dist::stage()?;
+    let program = root().join("target/benches/objects");
+    compile("benches/objects.c", &program, &[])?;
+    // On one core: a case with several threads widens the set for itself.
+    let mut pinned = if has("taskset") { command("taskset") } else { command(&program) };
+    if has("taskset") {
+        pinned.args(["--cpu-list", "0"]).arg(&program);
+    }
+    run(pinned.args(arguments))
+}
+
+/// `cargo xtask soak`: the model's random traces until one fails or somebody stops it.
+pub fn soak() -> Done {
+    if !exists("tests/model.rs") {
+        return Err("there is no tests/model.rs".to_owned());
+    }
+    let mut test = cargo();
+    test.args(["test", "--locked", "--profile", "soak", "--test", "model", "--", "--ignored", "--nocapture", "soak"]);
+    run(test.env("TENURE_SOAK", "1"))
+}
