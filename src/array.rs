@@ -378,7 +378,9 @@ pub fn parts(
         match view(id, whole.ndim(), Cut::Within, |layout| layout.part(axis, start, length)) {
             Ok(part) => made.push(part),
             Err(status) => {
-                made.iter().for_each(|part| drop(release_now(*part)));
+                for part in made {
+                    let _ = release_now(part);
+                }
                 return Err(status);
             }
         }

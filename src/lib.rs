@@ -12,6 +12,8 @@ pub mod boundary;
 
 pub mod arith;
 
+pub mod options;
+
 pub mod names;
 
 pub mod sys;
@@ -26,11 +28,23 @@ pub mod region;
 
 pub mod slots;
 
+pub mod journal;
+
 pub mod stream;
 pub mod blit;
 
 pub mod device;
 
 pub mod pool;
+
+pub mod ledger;
+
+pub mod atlas;
+
+pub mod array;
+
+pub mod borrow;
+
+pub mod promise;
 
 pub mod ffi;

@@ -185,7 +185,7 @@ fn pass(locked: &mut Locked, slots: &[&'static Promise], spares: List<Spare>, mu
 }
 
 fn check(ids: &[Id], slots: &[&'static Promise]) -> Option<Status> {
-    if let Some(position) = slots.iter().position(|promise| ledger::is_spent(promise)) {
+    if let Some(position) = slots.iter().position(|promise| ledger::is_spent(*promise)) {
         return Some(used_up(ids[position]));
     }
     let twice = (1..ids.len()).find(|i| ids[..*i].contains(&ids[*i]))?;

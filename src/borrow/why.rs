@@ -219,7 +219,7 @@ pub fn holders_of(start: u64, bytes: u64, visit: &mut dyn FnMut(Held)) -> Result
                 device: block.pool.device(),
                 id: block.start as u64,
                 bytes: block.usable as u64,
-                made: block.made(),
+                made: Made { site: block.site, thread: block.thread },
                 time_ns: 0,
                 name: block.pool.name(),
             };

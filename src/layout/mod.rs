@@ -304,11 +304,14 @@ fn blank(ndim: usize) -> Result<Dims> {
 #[cold]
 fn blank_outside(ndim: usize) -> Result<Dims> {
     let mut dims = Dims::new();
-    if dims.try_reserve_exact(2 * ndim).is_err() {
-        return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a layout of {ndim} axes")));
-    }
+    dims.try_reserve_exact(2 * ndim).map_err(|_| no_memory(ndim))?;
     dims.resize(2 * ndim, 0); // within what was reserved: allocates nothing
     Ok(dims)
+}
+
+#[cold]
+fn no_memory(ndim: usize) -> Status {
+    fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a layout of {ndim} axes"))
 }
 
 /// From the innermost axis on: is each stride what the axes before it fill?

@@ -410,3 +410,8 @@ impl Pool {
         }
     }
 }
+
+/// The thread's current pool of a device; at first the default one.
+pub fn current(device: tn_device) -> Result<&'static Pool> {
+    default(device)
+}
