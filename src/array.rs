@@ -24,6 +24,8 @@ pub enum Refusal {
     Said(Status),
     /// Somebody stands in the way.
     By(Holder),
+    /// Nothing is wrong, and there is nothing to do.
+    Nothing,
 }
 
 /// Who stands in the way of what.
@@ -55,6 +57,7 @@ impl Refusal {
         match self {
             Refusal::Said(status) => status.code(),
             Refusal::By(holder) => holder.status,
+            Refusal::Nothing => TN_OK,
         }
     }
 
@@ -64,6 +67,7 @@ impl Refusal {
         match self {
             Refusal::Said(status) => status,
             Refusal::By(holder) => holder.say(),
+            Refusal::Nothing => fail(TN_ERR_PANIC, format_args!("a call with nothing to do went on")),
         }
     }
 }

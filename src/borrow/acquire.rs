@@ -33,12 +33,17 @@ pub struct Entry {
 
 /// What a list of entries is opened for.
 #[derive(Clone, Copy)]
-pub struct Call {
+pub struct Call<'a> {
     /// The tn_ function, for the copy book.
     pub function: &'static CStr,
     /// Entries may overlap one another: a copy within one store orders itself.
     pub may_overlap: bool,
+    /// Checks the arguments against the arrays: after their states, before what others do with them.
+    pub fits: Option<&'a Fits<'a>>,
 }
+
+/// See [`Call::fits`].
+pub type Fits<'a> = dyn Fn(&Locked, &[&'static Claim]) -> Checked<()> + 'a;
 
 /// Lists of up to so many entries need no memory of their own.
 pub type List<T> = SmallVec<[T; 4]>;
@@ -79,7 +84,7 @@ fn list<T>(n: usize) -> Result<List<T>> {
 }
 
 /// Opens a guard for every entry, all or none, in the order of the entries.
-pub fn acquire(call: Call, entries: &[Entry]) -> Result<List<Hold>> {
+pub fn acquire(call: Call<'_>, entries: &[Entry]) -> Result<List<Hold>> {
     let thread = thread::current();
     let n = entries.len();
     let mut rooms: List<Layout> = list(n)?;
@@ -163,7 +168,7 @@ pub fn abandon(hold: Hold) {
 }
 
 fn check(
-    call: Call,
+    call: Call<'_>,
     locked: &Locked,
     entries: &[Entry],
     claims: &[&'static Claim],
@@ -172,6 +177,9 @@ fn check(
     let state = claims.iter().map(|claim| array::check_live(locked, claim).err());
     if let Some(refusal) = array::first_refusal(state) {
         return Err(refusal);
+    }
+    if let Some(fits) = call.fits {
+        fits(locked, claims)?;
     }
     let mut refusals: Option<Refusal> = None;
     let mut add = |refusal: Refusal| {
@@ -279,7 +287,7 @@ fn clash(
 }
 
 fn finish_moves(
-    call: Call,
+    call: Call<'_>,
     thread: &'static Thread,
     entries: &[Entry],
     claims: &[&'static Claim],

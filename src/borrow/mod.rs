@@ -11,7 +11,7 @@ mod rules;
 
 mod why;
 
-pub use acquire::{Call, Entry, List, Why, acquire, would_copy};
+pub use acquire::{Call, Entry, Fits, List, Why, abandon, acquire, would_copy};
 pub use rules::{Mode, Use};
 pub use why::{Held, Target, holder_of_claim, holders_of, is_unique, why_not};
 
@@ -70,7 +70,7 @@ pub fn access(bits: u32) -> Result<Use> {
 /// Opens a guard on one array; `visit` sees it with its layout before the call returns.
 #[inline]
 pub fn open(
-    call: Call,
+    call: Call<'_>,
     id: Id,
     stream: Result<Stream>,
     wanted: Result<Use>,
@@ -109,7 +109,7 @@ pub fn open(
 }
 
 /// Opens guards on several arrays, all or none, with one handle for all; `visit(i, layout)` sees each.
-pub fn all(call: Call, entries: &[Entry], mut visit: impl FnMut(usize, &Layout)) -> Result<Id> {
+pub fn all(call: Call<'_>, entries: &[Entry], mut visit: impl FnMut(usize, &Layout)) -> Result<Id> {
     let thread = thread::current();
     let mut head = Entries::take(thread)?;
     let holds = if entries.is_empty() { List::new() } else { acquire(call, entries)? };
@@ -123,7 +123,7 @@ pub fn all(call: Call, entries: &[Entry], mut visit: impl FnMut(usize, &Layout))
 
 /// Opens write guards on consecutive parts of an axis, all or none; `visit(i, guard, layout, start, length)` sees each.
 pub fn chunks(
-    call: Call,
+    call: Call<'_>,
     id: Id,
     axis: i32,
     n: usize,
