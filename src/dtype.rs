@@ -1,7 +1,7 @@
 //! Element types: the 15 that Tenure knows, in DLPack's bits.
 //!
-//! Contract: a [`Dtype`] is one of the constants TN_BOOL .. TN_C128, nothing else: whoever has one need not check it again.
-//! Pure. Called by everything that handles elements.
+//! Contract: a [`Dtype`] is one of the constants TN_BOOL .. TN_C128, nothing else: whoever has one need not check it
+//! again. Pure. Called by everything that handles elements.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};
@@ -43,8 +43,8 @@ impl Dtype {
     #[inline]
     pub const fn known(raw: tn_dtype) -> Option<Dtype> {
         match raw {
-            TN_BOOL | TN_I8 | TN_I16 | TN_I32 | TN_I64 | TN_U8 | TN_U16 | TN_U32 | TN_U64 | TN_F16 | TN_F32 | TN_F64
-            | TN_BF16 | TN_C64 | TN_C128 => Some(Dtype(raw)),
+            TN_BOOL | TN_I8 | TN_I16 | TN_I32 | TN_I64 | TN_U8 | TN_U16 | TN_U32 | TN_U64 | TN_F16 | TN_F32
+            | TN_F64 | TN_BF16 | TN_C64 | TN_C128 => Some(Dtype(raw)),
             _ => None,
         }
     }
@@ -110,7 +110,7 @@ fn unknown(raw: tn_dtype) -> crate::error::Status {
     fail(
         TN_ERR_DTYPE,
         format_args!(
-            "element type {raw:#010x} (code {code}, {bits} bits, {lanes} lanes) is not known; use one of TN_BOOL .. TN_C128"
+            "element type {raw:#010x} (code {code}, {bits} bits, {lanes} lanes) is not known; use TN_BOOL .. TN_C128"
         ),
     )
 }
@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn everything_else_is_refused() {
         // No type at all, lanes 0 and 2, 4 bits, a code that DLPack has and we lack, bool of 16 bits, bfloat of 32.
-        let wrong = [0, TN_F64 & 0xffff, TN_F32 + (1 << 16), 0x0001_0400, 0x0001_0803, 0x0001_1006, 0x0001_2004, u32::MAX];
+        let wrong =
+            [0, TN_F64 & 0xffff, TN_F32 + (1 << 16), 0x0001_0400, 0x0001_0803, 0x0001_1006, 0x0001_2004, u32::MAX];
         for raw in wrong {
             assert_eq!(Dtype::of(raw).unwrap_err().code(), TN_ERR_DTYPE, "{raw:#x}");
         }

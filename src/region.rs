@@ -2,20 +2,21 @@
 //!
 //! Three tiers decide, in this order and nothing cleverer, so that every build gives the same answer:
 //! 0. the extents do not meet: disjoint;
-//! 1. both are boxes of one root (see below): disjoint iff on some axis they have no index in common, and that is final;
+//! 1. both are boxes of one root (see below): disjoint iff on some axis they have no index in common, and that is
+//! final;
 //! 2. both lie in residue classes of the gcd of all strides that do not meet: disjoint.
 //!
 //! Otherwise they overlap, also where a search would find that they do not.
 //!
-//! An array is its own root when it is made. Slice, index, transpose, permute, squeeze, expand, broadcast and split keep the root;
-//! reshape to another shape and view_dtype begin a new one. A view that keeps its root is a *box*: one progression of indices
-//! (start, count, step) per root axis. No box is stored: where the root's strides nest (`layout::Nest`), an element's position
-//! names its indices, and a view's stride names its axis and step, so the box is computed from the two layouts. A root whose
-//! strides do not nest has no tier 1.
+//! An array is its own root when it is made. Slice, index, transpose, permute, squeeze, expand, broadcast and split
+//! keep the root; reshape to another shape and view_dtype begin a new one. A view that keeps its root is a *box*: one
+//! progression of indices (start, count, step) per root axis. No box is stored: where the root's strides nest
+//! (`layout::Nest`), an element's position names its indices, and a view's stride names its axis and step, so the box
+//! is computed from the two layouts. A root whose strides do not nest has no tier 1.
 //!
-//! Contract: pure, allocates nothing, never says "disjoint" or "contains" where a byte set says otherwise. An empty region touches
-//! nothing. Both regions lie in one store and count their offsets from the same base. Knows no ledger and no handle. Called by
-//! the ledger's rules under its lock. Properties: tests/region.rs.
+//! Contract: pure, allocates nothing, never says "disjoint" or "contains" where a byte set says otherwise. An empty
+//! region touches nothing. Both regions lie in one store and count their offsets from the same base. Knows no ledger
+//! and no handle. Called by the ledger's rules under its lock. Properties: tests/region.rs.
 #![forbid(unsafe_code)]
 
 use crate::arith::gcd;
@@ -90,7 +91,8 @@ pub fn overlap(a: Region<'_>, b: Region<'_>) -> Overlap {
     if classes_apart(a.layout, b.layout) {
         return Overlap::None;
     }
-    // Proofs of a common byte: the same first element; or an end of one, which is always an element, in one without gaps.
+    // Proofs of a common byte: the same first element; or an end of one, which is always an element, in one without
+    // gaps.
     let ends_within = |inner: (i64, i64), outer: (i64, i64)| {
         (inner.0 >= outer.0 && inner.0 < outer.1) || (inner.1 > outer.0 && inner.1 <= outer.1)
     };
@@ -105,8 +107,8 @@ pub fn overlap(a: Region<'_>, b: Region<'_>) -> Overlap {
     Overlap::Unknown
 }
 
-/// True if `outer` surely touches every byte of `inner` (BR-42): it spans it without gaps, or both are boxes of one root and on
-/// every axis its indices include the other's.
+/// True if `outer` surely touches every byte of `inner` (BR-42): it spans it without gaps, or both are boxes of one
+/// root and on every axis its indices include the other's.
 pub fn contains(outer: Region<'_>, inner: Region<'_>) -> bool {
     let Some(bytes_inner) = inner.layout.extent() else {
         return true;
@@ -150,8 +152,8 @@ impl Progression {
         if (other.start - self.start) % common != 0 {
             return false;
         }
-        // Chinese remainders: self.start + k * self.step with the smallest k >= 0 that lies in the other's class; then every
-        // self.step / common * other.step.
+        // Chinese remainders: self.start + k * self.step with the smallest k >= 0 that lies in the other's class; then
+        // every self.step / common * other.step.
         let (step, modulus) = (self.step / common, other.step / common);
         let k = ((other.start - self.start) / common).rem_euclid(modulus) as i128 * inverse(step, modulus) as i128
             % modulus as i128;
@@ -181,8 +183,8 @@ fn inverse(n: i64, modulus: i64) -> i64 {
     of_old.rem_euclid(modulus as i128) as i64
 }
 
-/// Tier 1: is `test` true on every axis of the common root? `None` if there is no common root, or none with boxes. Neither
-/// region is empty.
+/// Tier 1: is `test` true on every axis of the common root? `None` if there is no common root, or none with boxes.
+/// Neither region is empty.
 #[inline]
 fn boxes(a: Region<'_>, b: Region<'_>, test: impl Fn(Progression, Progression) -> bool) -> Option<bool> {
     let root = a.root;
@@ -214,8 +216,8 @@ fn same_root(a: &Layout, b: &Layout) -> bool {
         || (a.offset() == b.offset() && a.item() == b.item() && a.shape() == b.shape() && a.strides() == b.strides())
 }
 
-/// Reads a view's box off its layout, from the root's outermost axis to the innermost. `None` from any step: the layout is no box
-/// of this root.
+/// Reads a view's box off its layout, from the root's outermost axis to the innermost. `None` from any step: the layout
+/// is no box of this root.
 struct Decoder<'a> {
     layout: &'a Layout,
     /// Bytes from the axes so far to the view's first element.
@@ -234,18 +236,19 @@ impl<'a> Decoder<'a> {
     /// The indices on the root axis with this length and |stride|; `outer` is the next larger |stride| of the root.
     #[inline]
     fn axis(&mut self, length: i64, stride: u64, outer: u64) -> Option<Progression> {
-        let start = (self.rest / stride) as i64;
-        self.rest %= stride;
+        // Divisions are what this costs: most views start at 0 and step by 1.
+        let start = if self.rest < stride { 0 } else { (self.rest / stride) as i64 };
+        self.rest -= start as u64 * stride;
         let mut indices = Progression { start, last: start, step: 1 };
         let mut on_this_axis = 0;
         for (count, moves) in self.layout.axes() {
             let size = moves.unsigned_abs();
             if count > 1 && size >= stride && size < outer {
-                if size % stride != 0 {
+                let step = if size == stride { 1 } else { (size / stride) as i64 };
+                if step as u64 * stride != size {
                     return None;
                 }
                 on_this_axis += 1;
-                let step = (size / stride) as i64;
                 let reach = step.checked_mul(count - 1)?;
                 let end = if moves < 0 { start.checked_sub(reach)? } else { start.checked_add(reach)? };
                 indices = Progression { start: start.min(end), last: start.max(end), step };

@@ -1,4 +1,4 @@
-//! Layouts and views: the worked examples X1..X43, the rows LA and the layout part of the rows AR.
+//! Layouts and views: the worked examples X1-X43, the rows LA and the layout part of the rows AR.
 //!
 //! The random chains of views (LA-21) are in tests/layout_model.rs.
 
@@ -286,7 +286,8 @@ fn ar_10_sizes_that_overflow() {
 
 #[test]
 fn ar_19_elements_that_share_bytes() {
-    let overlaps = |shape: &[i64], strides: &[i64]| Layout::strided(F64, shape, strides, 1 << 20).unwrap().self_overlaps();
+    let overlaps =
+        |shape: &[i64], strides: &[i64]| Layout::strided(F64, shape, strides, 1 << 20).unwrap().self_overlaps();
     assert!(overlaps(&[3, 3], &[8, 8]));
     assert!(overlaps(&[3], &[0]));
     assert!(overlaps(&[3], &[7])); // unaligned neighbours
@@ -311,9 +312,12 @@ fn ar_19_elements_that_share_bytes() {
 fn ar_19_sliding_windows_are_found_at_once_whatever_their_size() {
     let window = Layout::strided(F64, &[1 << 40, 1 << 10], &[8, 8], 0).unwrap();
     assert!(window.self_overlaps() && !window.stretched() && window.is_gapless());
-    // Undecided counts as overlap: three large axes of coprime strides, more places than elements.
-    let sparse = Layout::strided(U8, &[100_000, 100_000, 7], &[1_000_003, 999_983, 5], 0).unwrap();
-    assert!(sparse.self_overlaps());
+    let skewed = Layout::strided(U8, &[100_000, 100_000, 7], &[1_000_003, 999_983, 5], 0).unwrap();
+    assert!(skewed.self_overlaps());
+    // Undecided counts as overlap: these would meet at (999983, -1000003) only, but the search does not go that far.
+    let strides = [1_000_003, 999_983];
+    assert!(Layout::strided(U8, &[100_000, 100_000], &strides, 0).unwrap().self_overlaps());
+    assert!(!Layout::strided(U8, &[1_000, 1_000], &strides, 0).unwrap().self_overlaps());
 }
 
 #[test]
@@ -445,7 +449,9 @@ fn la_7_slice_bounds() {
         let by = if step == NONE { 1 } else { step as i128 };
         let clamp = |bound: i64, absent: i128| match bound {
             NONE => absent,
-            b => (b as i128 + if b < 0 { 10 } else { 0 }).clamp(if by < 0 { -1 } else { 0 }, if by < 0 { 9 } else { 10 }),
+            b => {
+                (b as i128 + if b < 0 { 10 } else { 0 }).clamp(if by < 0 { -1 } else { 0 }, if by < 0 { 9 } else { 10 })
+            }
         };
         let from = clamp(start, if by < 0 { 9 } else { 0 });
         let to = clamp(stop, if by < 0 { -1 } else { 10 });
@@ -642,4 +648,25 @@ fn la_22_overlap() {
     assert_eq!(lies(&d(), &columns, &d()), Overlap::Some); // another order
     let unit = d().expand(1).unwrap();
     assert_eq!(lies(&d(), &unit, &d()), Overlap::Exact);
+}
+
+#[test]
+fn a_place_with_room_takes_layouts_without_asking_for_memory() {
+    let (small, large) = (d(), c_order(F64, &[2, 3, 4, 5, 6]));
+    let mut inline = Layout::EMPTY;
+    assert_eq!((inline.ndim(), inline.bytes(), Layout::INLINE_NDIM), (0, 1, 4));
+    assert!(inline.set(&small) && inline == small && inline.is_inline());
+    assert!(!inline.set(&large) && inline == small);
+    let mut roomy = Layout::room(5).unwrap();
+    assert!(roomy == Layout::EMPTY && roomy.is_valid() && !roomy.is_inline());
+    assert!(roomy.set(&large) && roomy == large);
+    assert!(!roomy.set(&c_order(U8, &[1; 40])) && roomy == large);
+    // A small layout in a large place is like any other: in views, in clones, in other places.
+    assert!(roomy.set(&small) && roomy == small && !roomy.is_inline());
+    assert_eq!(roomy.slice(&[every(2)]).unwrap(), small.slice(&[every(2)]).unwrap());
+    assert!(roomy.try_clone().unwrap().is_inline());
+    assert!(inline.set(&c()) && inline.set(&roomy) && inline == small && inline.is_inline());
+    assert_eq!((inline.shape(), inline.strides()), (roomy.shape(), roomy.strides()));
+    assert!(Layout::room(4).unwrap().is_inline());
+    assert!(roomy.set(&large) && roomy == large);
 }

@@ -1,7 +1,8 @@
 //! What a call's arguments show alone: orders, counts, steps.
 //!
-//! Contract: these checks know no layout, because they come before the array's state is known (the order of checks: the call
-//! alone, then the handle, then the arguments against the array). All are TN_ERR_INVALID but those of [`check_ndim`].
+//! Contract: these checks know no layout, because they come before the array's state is known (the order of checks: the
+//! call alone, then the handle, then the arguments against the array). All are TN_ERR_INVALID but those of
+//! [`check_ndim`].
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};
@@ -31,9 +32,10 @@ impl Order {
             TN_ORDER_C => Ok(Order::C),
             TN_ORDER_F => Ok(Order::F),
             TN_ORDER_A => Ok(Order::A),
-            TN_ORDER_K => {
-                Err(fail(TN_ERR_INVALID, format_args!("order TN_ORDER_K needs a prototype: only tn_array_like takes it")))
-            }
+            TN_ORDER_K => Err(fail(
+                TN_ERR_INVALID,
+                format_args!("order TN_ORDER_K needs a prototype: only tn_array_like takes it"),
+            )),
             _ => Err(fail(
                 TN_ERR_INVALID,
                 format_args!("order {order} is not known; use TN_ORDER_C, TN_ORDER_F or TN_ORDER_A"),
@@ -48,7 +50,8 @@ impl Order {
     }
 }
 
-/// A number of axes: TN_ERR_SHAPE if negative, TN_ERR_LIMIT above 64. For where a list of `ndim` lengths is about to be read.
+/// A number of axes: TN_ERR_SHAPE if negative, TN_ERR_LIMIT above 64. For where a list of `ndim` lengths is about to be
+/// read.
 #[inline]
 pub fn check_ndim(ndim: i32) -> Result<usize> {
     if ndim < 0 {

@@ -1,14 +1,14 @@
 //! Layouts: element type, shape, byte strides and where element (0,..,0) lies.
 //!
-//! Element (i0,..) lies at `offset + sum(i * stride)`, counted from whatever base the owner uses; the ledger uses absolute
-//! addresses. A layout is made by [`Layout::contiguous`], [`Layout::strided`] or as a view of another one, and cannot be changed
-//! but for its base.
+//! Element (i0,..) lies at `offset + sum(i * stride)`, counted from whatever base the owner uses; the ledger uses
+//! absolute addresses. A layout is made by [`Layout::contiguous`], [`Layout::strided`] or as a view of another one, and
+//! cannot be changed but for its base.
 //!
-//! Contract: pure. A layout that exists is valid ([`Layout::is_valid`]): at most 64 axes, no negative length, its dense size
-//! (zeros counted as 1) and, if it has an element, the positions of its first and last byte and their distance fit in i64. So
-//! what only looks at a layout needs no overflow check. Up to 4 axes lie inline; with more, lack of memory is TN_ERR_NO_HOST_MEMORY. Knows no bytes, no store.
-//! `view` and `reshape` make views, `nest` looks at how strides nest, `call` checks what a call's arguments show alone, `parts`
-//! cuts an axis. Tests: tests/layout.rs.
+//! Contract: pure. A layout that exists is valid ([`Layout::is_valid`]): at most 64 axes, no negative length, its dense
+//! size (zeros counted as 1) and, if it has an element, the positions of its first and last byte and their distance fit
+//! in i64. So what only looks at a layout needs no overflow check. Up to 4 axes lie inline; with more, lack of memory
+//! is TN_ERR_NO_HOST_MEMORY. Knows no bytes, no store. `view` and `reshape` make views, `nest` looks at how strides
+//! nest, `call` checks what a call's arguments show alone, `parts` cuts an axis. Tests: tests/layout.rs.
 #![forbid(unsafe_code)]
 
 mod call;
@@ -26,93 +26,110 @@ use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
 use crate::types::*;
 use core::fmt;
-use smallvec::SmallVec;
 
-/// Numbers inline: shape and strides of 4 axes.
-const INLINE: usize = 8;
+/// Axes that lie inline.
+const INLINE: usize = 4;
 
-/// Shape in the first half, byte strides in the second.
-type Dims = SmallVec<[i64; INLINE]>;
+/// Shape and strides. Not a SmallVec, which copies a number of bytes that it must look up; this copies 64, always the
+/// same.
+#[derive(Debug)]
+enum Dims {
+    /// The shape from 0 on, the strides from `INLINE` on, the rest 0.
+    Inline([i64; 2 * INLINE]),
+    /// The shape, then the strides; at most 4 axes in a place that has room for more.
+    Outside(Vec<i64>),
+}
 
 /// Element type, shape, strides and offset. No `Clone`: copying may need memory, see [`Layout::try_clone`].
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub struct Layout {
     offset: i64,
     dtype: Dtype,
+    ndim: u32,
     dims: Dims,
 }
 
 impl Layout {
     /// One byte at 0: what a place holds that waits for a layout.
-    pub const EMPTY: Layout = Layout { offset: 0, dtype: Dtype::U8, dims: SmallVec::new_const() };
+    pub const EMPTY: Layout = Layout { offset: 0, dtype: Dtype::U8, ndim: 0, dims: Dims::Inline([0; 2 * INLINE]) };
 
     /// Most axes that need no memory of their own.
-    pub const INLINE_NDIM: usize = INLINE / 2;
+    pub const INLINE_NDIM: usize = INLINE;
 
     /// A place with room for `ndim` axes, to be [`Layout::set`] where no memory may be asked for.
     #[inline]
     pub fn room(ndim: usize) -> Result<Layout> {
         let mut place = Layout::EMPTY;
-        if ndim > Layout::INLINE_NDIM {
-            place.dims.try_reserve(2 * ndim).map_err(|_| no_memory(ndim))?;
+        if ndim > INLINE {
+            let mut numbers = outside(ndim)?;
+            numbers.clear();
+            place.dims = Dims::Outside(numbers);
         }
         Ok(place)
     }
 
-    /// Becomes the same as `from`, without asking for memory; false, and unchanged, if there is no room.
+    /// Becomes the same as `from`, without asking for memory or giving any back; false, and unchanged, if there is no
+    /// room.
     #[inline]
     pub fn set(&mut self, from: &Layout) -> bool {
-        if from.dims.len() > self.dims.capacity() {
-            return false;
+        match (&mut self.dims, &from.dims) {
+            (Dims::Inline(numbers), Dims::Inline(same)) => *numbers = *same,
+            (Dims::Inline(numbers), Dims::Outside(_)) => {
+                if from.ndim() > INLINE {
+                    return false;
+                }
+                *numbers = [0; 2 * INLINE];
+                numbers[..from.ndim()].copy_from_slice(from.shape());
+                numbers[INLINE..INLINE + from.ndim()].copy_from_slice(from.strides());
+            }
+            (Dims::Outside(numbers), _) => {
+                if 2 * from.ndim() > numbers.capacity() {
+                    return false;
+                }
+                numbers.clear();
+                numbers.extend_from_slice(from.shape());
+                numbers.extend_from_slice(from.strides());
+            }
         }
-        self.dims.clear();
-        self.dims.extend_from_slice(&from.dims);
         self.offset = from.offset;
         self.dtype = from.dtype;
+        self.ndim = from.ndim;
         true
     }
 
     /// Whether it lies wholly in place.
     #[inline]
     pub fn is_inline(&self) -> bool {
-        !self.dims.spilled()
+        matches!(self.dims, Dims::Inline(_))
     }
 
-    /// A dense layout in `order`; A and K mean C, because there is nothing to follow. A length 0 counts as 1 in the strides.
+    /// A dense layout in `order`; A and K mean C, because there is nothing to follow. A length 0 counts as 1 in the
+    /// strides.
     ///
     /// TN_ERR_LIMIT: more than 64 axes, or a size above i64::MAX, zeros counted as 1. TN_ERR_SHAPE: a negative length.
     /// TN_ERR_RANGE: the last byte lies above i64::MAX.
     #[inline]
     pub fn contiguous(dtype: Dtype, shape: &[i64], order: Order, offset: i64) -> Result<Layout> {
         let bytes = checked_size(dtype, shape)?;
-        let mut dims = blank(shape.len())?;
-        let (lengths, strides) = dims.split_at_mut(shape.len());
-        let mut stride = dtype.item();
-        // The last product is `bytes`, so none overflows.
-        if order == Order::F {
-            for axis in 0..shape.len() {
-                lengths[axis] = shape[axis];
-                strides[axis] = stride;
-                stride *= shape[axis].max(1);
-            }
-        } else {
-            for axis in (0..shape.len()).rev() {
-                lengths[axis] = shape[axis];
-                strides[axis] = stride;
-                stride *= shape[axis].max(1);
-            }
-        }
         if offset.checked_add(bytes).is_none() && !shape.contains(&0) {
-            return Err(fail(TN_ERR_RANGE, format_args!("{bytes} bytes from {offset} on end past the largest address")));
+            return Err(fail(
+                TN_ERR_RANGE,
+                format_args!("{bytes} bytes from {offset} on end past the largest address"),
+            ));
         }
-        Ok(Layout { offset, dtype, dims })
+        Layout::build(dtype, shape.len(), offset, |lengths, strides| {
+            // A loop: a copy of unknown length is a call.
+            lengths.iter_mut().zip(shape).for_each(|(length, &asked)| *length = asked);
+            lay_dense(shape, strides, order, dtype.item());
+            Ok(())
+        })
     }
 
     /// Any layout, for imports. Nothing is said about alignment or about elements that share bytes: ask for them.
     ///
-    /// TN_ERR_LIMIT: more than 64 axes, a size above i64::MAX, or strides that reach so far (length x stride, or their sum,
-    /// outside i64). TN_ERR_SHAPE: a negative length, or not one stride per axis. TN_ERR_RANGE: with the offset, the first or
-    /// last byte lies outside i64. An empty layout has no byte: any strides and any offset will do.
+    /// TN_ERR_LIMIT: more than 64 axes, a size above i64::MAX, or strides that reach so far (length x stride, or their
+    /// sum, outside i64). TN_ERR_SHAPE: a negative length, or not one stride per axis. TN_ERR_RANGE: with the offset,
+    /// the first or last byte lies outside i64. An empty layout has no byte: any strides and any offset will do.
     pub fn strided(dtype: Dtype, shape: &[i64], strides: &[i64], offset: i64) -> Result<Layout> {
         checked_size(dtype, shape)?;
         if strides.len() != shape.len() {
@@ -124,22 +141,28 @@ impl Layout {
         if !shape.contains(&0) {
             checked_reach(dtype, shape, strides, offset)?;
         }
-        let mut dims = blank(shape.len())?;
-        dims[..shape.len()].copy_from_slice(shape);
-        dims[shape.len()..].copy_from_slice(strides);
-        Ok(Layout { offset, dtype, dims })
+        Layout::build(dtype, shape.len(), offset, |new_shape, new_strides| {
+            new_shape.copy_from_slice(shape);
+            new_strides.copy_from_slice(strides);
+            Ok(())
+        })
     }
 
     /// The same layout again; TN_ERR_NO_HOST_MEMORY is possible above 4 axes.
     #[inline]
     pub fn try_clone(&self) -> Result<Layout> {
-        let mut dims = blank(self.ndim())?;
-        dims.copy_from_slice(&self.dims);
-        Ok(Layout { offset: self.offset, dtype: self.dtype, dims })
+        if let Dims::Inline(numbers) = self.dims {
+            return Ok(Layout { dims: Dims::Inline(numbers), ..*self });
+        }
+        Layout::build(self.dtype, self.ndim(), self.offset, |shape, strides| {
+            shape.copy_from_slice(self.shape());
+            strides.copy_from_slice(self.strides());
+            Ok(())
+        })
     }
 
-    /// Counts the offset from another base: `base` is added to it. TN_ERR_RANGE where the first byte would lie below 0 or the
-    /// last one above i64::MAX, which no user address reaches (AR-20).
+    /// Counts the offset from another base: `base` is added to it. TN_ERR_RANGE where the first byte would lie below 0
+    /// or the last one above i64::MAX, which no user address reaches (AR-20).
     #[inline]
     pub fn rebase(&mut self, base: u64) -> Result<()> {
         let (lowest, end) = self.extent().unwrap_or((self.offset, self.offset));
@@ -169,28 +192,31 @@ impl Layout {
     /// Number of axes.
     #[inline]
     pub fn ndim(&self) -> usize {
-        self.dims.len() / 2
+        self.ndim as usize
     }
 
     /// Length per axis, in elements.
     #[inline]
     pub fn shape(&self) -> &[i64] {
-        let dims = self.dims.as_slice();
-        &dims[..dims.len() / 2]
+        match &self.dims {
+            Dims::Inline(numbers) => &numbers[..self.ndim()],
+            Dims::Outside(numbers) => &numbers[..self.ndim()],
+        }
     }
 
     /// Stride per axis, in bytes.
     #[inline]
     pub fn strides(&self) -> &[i64] {
-        let dims = self.dims.as_slice();
-        &dims[dims.len() / 2..]
+        match &self.dims {
+            Dims::Inline(numbers) => &numbers[INLINE..INLINE + self.ndim()],
+            Dims::Outside(numbers) => &numbers[self.ndim()..],
+        }
     }
 
     /// Length and stride per axis.
     #[inline]
     pub fn axes(&self) -> impl DoubleEndedIterator<Item = (i64, i64)> + ExactSizeIterator + '_ {
-        let (shape, strides) = self.dims.split_at(self.ndim());
-        shape.iter().copied().zip(strides.iter().copied())
+        self.shape().iter().copied().zip(self.strides().iter().copied())
     }
 
     /// Number of elements.
@@ -270,14 +296,59 @@ impl Layout {
 
     /// What every layout satisfies.
     pub fn is_valid(&self) -> bool {
-        let (shape, strides) = self.dims.split_at(self.ndim());
-        self.dims.len() == 2 * self.ndim()
-            && self.ndim() <= TN_MAX_NDIM
+        let (shape, strides) = (self.shape(), self.strides());
+        self.ndim() <= TN_MAX_NDIM
             && shape.iter().all(|&length| length >= 0)
             && arith::dense_bytes(self.item(), shape).is_some()
             && (self.is_empty() || reach(shape, strides, self.item(), self.offset).is_some())
     }
+
+    /// A layout whose shape and strides `fill` writes over zeros; it sees to it that the layout is valid.
+    #[inline]
+    fn build(
+        dtype: Dtype,
+        ndim: usize,
+        offset: i64,
+        fill: impl FnOnce(&mut [i64], &mut [i64]) -> Result<()>,
+    ) -> Result<Layout> {
+        let dims = if ndim <= INLINE {
+            let mut numbers = [0; 2 * INLINE];
+            let (shape, strides) = numbers.split_at_mut(INLINE);
+            fill(&mut shape[..ndim], &mut strides[..ndim])?;
+            Dims::Inline(numbers)
+        } else {
+            let mut numbers = outside(ndim)?;
+            let (shape, strides) = numbers.split_at_mut(ndim);
+            fill(shape, strides)?;
+            Dims::Outside(numbers)
+        };
+        Ok(Layout { offset, dtype, ndim: ndim as u32, dims })
+    }
+
+    /// Shape and strides, to be changed by a view that is being made.
+    #[inline]
+    fn dims_mut(&mut self) -> (&mut [i64], &mut [i64]) {
+        let ndim = self.ndim();
+        match &mut self.dims {
+            Dims::Inline(numbers) => {
+                let (shape, strides) = numbers.split_at_mut(INLINE);
+                (&mut shape[..ndim], &mut strides[..ndim])
+            }
+            Dims::Outside(numbers) => numbers.split_at_mut(ndim),
+        }
+    }
 }
+
+impl PartialEq for Layout {
+    fn eq(&self, other: &Layout) -> bool {
+        self.offset == other.offset
+            && self.dtype == other.dtype
+            && self.shape() == other.shape()
+            && self.strides() == other.strides()
+    }
+}
+
+impl Eq for Layout {}
 
 /// A list of lengths or axes in error texts: `(3, 4)`.
 pub struct Tuple<'a, T>(pub &'a [T]);
@@ -295,23 +366,27 @@ impl<T: fmt::Display> fmt::Display for Tuple<'_, T> {
     }
 }
 
-/// Room for the dims of `ndim` axes, filled with zeros.
+/// Room for shape and strides of more axes than lie inline, filled with zeros.
+#[cold]
+fn outside(ndim: usize) -> Result<Vec<i64>> {
+    let mut numbers = Vec::new();
+    if numbers.try_reserve_exact(2 * ndim).is_err() {
+        return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a layout of {ndim} axes")));
+    }
+    numbers.resize(2 * ndim, 0); // within what was reserved: allocates nothing
+    Ok(numbers)
+}
+
+/// Writes the strides of a dense layout, a length 0 counted as 1. The dense size was checked, so no product overflows.
 #[inline]
-fn blank(ndim: usize) -> Result<Dims> {
-    if 2 * ndim <= INLINE { Ok(Dims::from_buf_and_len([0; INLINE], 2 * ndim)) } else { blank_outside(ndim) }
-}
-
-#[cold]
-fn blank_outside(ndim: usize) -> Result<Dims> {
-    let mut dims = Dims::new();
-    dims.try_reserve_exact(2 * ndim).map_err(|_| no_memory(ndim))?;
-    dims.resize(2 * ndim, 0); // within what was reserved: allocates nothing
-    Ok(dims)
-}
-
-#[cold]
-fn no_memory(ndim: usize) -> Status {
-    fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a layout of {ndim} axes"))
+fn lay_dense(shape: &[i64], strides: &mut [i64], order: Order, item: i64) {
+    let mut expected = item;
+    let mut axis = |(&length, stride): (&i64, &mut i64)| {
+        *stride = expected;
+        expected *= length.max(1);
+    };
+    let axes = shape.iter().zip(strides);
+    if order == Order::F { axes.for_each(&mut axis) } else { axes.rev().for_each(&mut axis) }
 }
 
 /// From the innermost axis on: is each stride what the axes before it fill?
@@ -367,7 +442,8 @@ fn negative(shape: &[i64], axis: usize) -> Status {
     fail(TN_ERR_SHAPE, format_args!("length {length} of axis {axis} is negative; lengths go from 0 up"))
 }
 
-/// Lowest byte, and end of the highest element; `None` if one of them, or their distance, is outside i64. No length may be 0.
+/// Lowest byte, and end of the highest element; `None` if one of them, or their distance, is outside i64. No length may
+/// be 0.
 fn reach(shape: &[i64], strides: &[i64], item: i64, offset: i64) -> Option<(i64, i64)> {
     let (mut below, mut above) = (0i64, item);
     for (&length, &stride) in shape.iter().zip(strides) {

@@ -1,9 +1,9 @@
 //! How strides nest, and whether two elements of one layout share a byte.
 //!
-//! Order the axes longer than 1 by |stride|. If each |stride| is at least the reach of all smaller ones (their span and one
-//! element), the strides *nest*: then the position of an element names its indices, and no two elements share a byte. Nearly
-//! every layout nests; only for the others is there a search, with a bound. If each |stride| is at most that reach, the elements
-//! leave no gap.
+//! Order the axes longer than 1 by |stride|. If each |stride| is at least the reach of all smaller ones (their span and
+//! one element), the strides *nest*: then the position of an element names its indices, and no two elements share a
+//! byte. Nearly every layout nests; only for the others is there a search, with a bound. If each |stride| is at most
+//! that reach, the elements leave no gap.
 //!
 //! Contract: pure, exact where it says so, allocates nothing.
 #![forbid(unsafe_code)]
@@ -30,7 +30,9 @@ impl Nest {
             if length > 1 {
                 // Insertion: most layouts are in order already, or nearly.
                 let mut place = nest.len;
-                while place > 0 && layout.strides()[nest.order[place - 1] as usize].unsigned_abs() < stride.unsigned_abs() {
+                while place > 0
+                    && layout.strides()[nest.order[place - 1] as usize].unsigned_abs() < stride.unsigned_abs()
+                {
                     nest.order[place] = nest.order[place - 1];
                     place -= 1;
                 }
@@ -94,18 +96,12 @@ impl Layout {
 
     #[cold]
     fn overlaps_out_of_order(&self) -> bool {
-        let Some((lowest, end)) = self.extent() else {
-            return false;
-        };
         if self.stretched() {
             return true;
         }
         let nest = Nest::new(self);
         if nest.is_nested(self) {
             return false;
-        }
-        if self.bytes() as u128 > (end as i128 - lowest as i128) as u128 {
-            return true; // more bytes than places for them
         }
         Search::new(self, &nest).finds(0, 0, true)
     }
@@ -131,8 +127,9 @@ fn nested_as_it_stands(axes: impl Iterator<Item = (i64, i64)>, item: i64) -> boo
 
 /// Looks for a difference of two index tuples, not all zero, whose distance in bytes is below one element.
 ///
-/// The axes come with the largest stride first. Each leaves a distance that the smaller ones must be able to undo, so only few
-/// indices are possible; the gcd of the smaller strides rules out most of them; the last axis is solved, not searched.
+/// The axes come with the largest stride first. Each leaves a distance that the smaller ones must be able to undo, so
+/// only few indices are possible; the gcd of the smaller strides rules out most of them; the last axis is solved, not
+/// searched.
 struct Search {
     /// |stride| per axis, largest first.
     step: [i128; TN_MAX_NDIM],
@@ -168,8 +165,8 @@ impl Search {
         search
     }
 
-    /// `distance`: bytes so far; `place`: the first axis that is still open; `all_zero`: the indices so far. Differences come in
-    /// pairs of opposite sign, so the first one that is not 0 is taken as positive.
+    /// `distance`: bytes so far; `place`: the first axis that is still open; `all_zero`: the indices so far.
+    /// Differences come in pairs of opposite sign, so the first one that is not 0 is taken as positive.
     fn finds(&mut self, place: usize, distance: i128, all_zero: bool) -> bool {
         let (step, most) = (self.step[place], self.most[place]);
         // What is left after this axis must come back into (-item, item) by the smaller ones.

@@ -1,15 +1,15 @@
 //! Reshape and ravel: the same elements in the same order under another shape.
 //!
-//! Both shapes, without their axes of length 1, fall apart into groups of neighbouring axes with equal products: (4,6) and
-//! (2,2,6) into 4 = 2 x 2 and 6 = 6. A group can be renamed in place if its old axes are one progression, that is if each
-//! stride is length x stride of the next inner axis; in order F "inner" means before, in C after. The source's own contiguity
-//! plays no part, so the element order is always the one that was asked for (LA-3).
+//! Both shapes, without their axes of length 1, fall apart into groups of neighbouring axes with equal products: (4,6)
+//! and (2,2,6) into 4 = 2 x 2 and 6 = 6. A group can be renamed in place if its old axes are one progression, that is
+//! if each stride is length x stride of the next inner axis; in order F "inner" means before, in C after. The source's
+//! own contiguity plays no part, so the element order is always the one that was asked for (LA-3).
 //!
 //! Contract: as `view`.
 #![forbid(unsafe_code)]
 
 use super::view::overflow;
-use super::{Layout, Order, Tuple, blank, too_large, too_many_axes};
+use super::{Layout, Order, Tuple, lay_dense, too_large, too_many_axes};
 use crate::arith;
 use crate::error::{Result, Status, fail};
 use crate::types::*;
@@ -23,8 +23,8 @@ impl Layout {
 
     /// The same elements, taken and laid out in `order`, under another shape; one length may be -1 (LA-3, LA-4).
     ///
-    /// TN_ERR_LIMIT: more than 64 axes, or a size above i64::MAX. TN_ERR_SHAPE: another number of elements, or a -1 that cannot
-    /// be computed. TN_ERR_LAYOUT: no strides do this in place. Order K is TN_ERR_INVALID.
+    /// TN_ERR_LIMIT: more than 64 axes, or a size above i64::MAX. TN_ERR_SHAPE: another number of elements, or a -1
+    /// that cannot be computed. TN_ERR_LAYOUT: no strides do this in place. Order K is TN_ERR_INVALID.
     #[inline]
     pub fn reshape(&self, shape: &[i64], order: Order) -> Result<Layout> {
         let order = self.resolve(order);
@@ -38,23 +38,23 @@ impl Layout {
             return Err(too_large(self.dtype, shape));
         }
         let open = self.open_length(shape)?;
-        let mut dims = blank(shape.len())?;
-        let (lengths, strides) = dims.split_at_mut(shape.len());
-        for (length, &asked) in lengths.iter_mut().zip(shape) {
-            *length = if asked < 0 { open } else { asked };
-        }
-        if *lengths == *self.shape() {
-            strides.copy_from_slice(self.strides());
-        } else if lengths.contains(&0) {
-            // No element, so nothing to keep: fresh strides.
-            return Layout::contiguous(self.dtype, lengths, order, self.offset);
-        } else {
+        Layout::build(self.dtype, shape.len(), self.offset, |lengths, strides| {
+            for (length, &asked) in lengths.iter_mut().zip(shape) {
+                *length = if asked < 0 { open } else { asked };
+            }
+            if *lengths == *self.shape() {
+                strides.copy_from_slice(self.strides());
+                return Ok(());
+            }
+            if lengths.contains(&0) {
+                lay_dense(lengths, strides, order, self.item()); // no element, so nothing to keep
+                return Ok(());
+            }
             if !self.regroup(lengths, strides, order) {
                 return Err(self.cannot_reshape(shape, order));
             }
-            fill_unit_axes(lengths, strides, order, self.item())?;
-        }
-        Ok(Layout { offset: self.offset, dtype: self.dtype, dims })
+            fill_unit_axes(lengths, strides, order, self.item())
+        })
     }
 
     /// Checks the number of elements; what a -1 in `shape` stands for.
@@ -81,8 +81,8 @@ impl Layout {
         Ok(count / known)
     }
 
-    /// Writes the strides of all axes of `shape` longer than 1; false where no strides would do. The numbers of elements are
-    /// equal and not 0.
+    /// Writes the strides of all axes of `shape` longer than 1; false where no strides would do. The numbers of
+    /// elements are equal and not 0.
     #[inline]
     fn regroup(&self, shape: &[i64], strides: &mut [i64], order: Order) -> bool {
         let (old_shape, old_strides) = (self.shape(), self.strides());
@@ -110,7 +110,8 @@ impl Layout {
                     from += 1;
                 }
             }
-            let Some(mut stride) = progression(&old_shape[first_old..from], &old_strides[first_old..from], order) else {
+            let Some(mut stride) = progression(&old_shape[first_old..from], &old_strides[first_old..from], order)
+            else {
                 return false;
             };
             // The last product is not used and may wrap; the others are steps within the group's span.
@@ -133,7 +134,10 @@ impl Layout {
         match shape.iter().find(|&&length| length < -1) {
             Some(length) => fail(
                 TN_ERR_SHAPE,
-                format_args!("length {length} in shape {} is negative; only one -1 may stand for the rest", Tuple(shape)),
+                format_args!(
+                    "length {length} in shape {} is negative; only one -1 may stand for the rest",
+                    Tuple(shape)
+                ),
             ),
             None => fail(
                 TN_ERR_SHAPE,
@@ -169,7 +173,8 @@ impl Layout {
     }
 }
 
-/// The stride from element to element if these axes, run through in `order`, are one progression. The first is longer than 1.
+/// The stride from element to element if these axes, run through in `order`, are one progression. The first is longer
+/// than 1.
 #[inline]
 fn progression(shape: &[i64], strides: &[i64], order: Order) -> Option<i64> {
     let mut last = 0;
@@ -197,9 +202,9 @@ fn fill_unit_axes(shape: &[i64], strides: &mut [i64], order: Order, item: i64) -
         if shape[axis] == 1 {
             strides[axis] = match inner {
                 None => item,
-                Some(inner) => {
-                    strides[inner].checked_mul(shape[inner]).ok_or_else(|| overflow("the stride of an axis of length 1"))?
-                }
+                Some(inner) => strides[inner]
+                    .checked_mul(shape[inner])
+                    .ok_or_else(|| overflow("the stride of an axis of length 1"))?,
             };
         }
         inner = Some(axis);

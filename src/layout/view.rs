@@ -1,12 +1,12 @@
 //! Views: another layout over some of the same elements.
 //!
-//! Contract: pure, O(ndim), exact. Within one view the checks come in the order COUNT, DUPLICATE, DTYPE, LIMIT, SHAPE, RANGE,
-//! LAYOUT; what the arguments show alone is checked in `call`. What would leave i64 is TN_ERR_LIMIT: that can only happen
-//! with strides that touch no element, of an empty layout or of an axis of length 1. The bytes of a view lie within those of its
-//! source; an empty result never moves past the end.
+//! Contract: pure, O(ndim), exact. Within one view the checks come in the order COUNT, DUPLICATE, DTYPE, LIMIT, SHAPE,
+//! RANGE, LAYOUT; what the arguments show alone is checked in `call`. What would leave i64 is TN_ERR_LIMIT: that can
+//! only happen with strides that touch no element, of an empty layout or of an axis of length 1. The bytes of a view
+//! lie within those of its source; an empty result never moves past the end.
 #![forbid(unsafe_code)]
 
-use super::{Layout, NONE, Order, Tuple, blank, checked_size, too_many_axes};
+use super::{Layout, NONE, Order, Tuple, checked_size, too_many_axes};
 use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
 use crate::types::*;
@@ -15,14 +15,12 @@ impl Layout {
     /// All axes reversed (LA-6).
     #[inline]
     pub fn transpose(&self) -> Result<Layout> {
-        let n = self.ndim();
-        let mut dims = blank(n)?;
-        let (shape, strides) = dims.split_at_mut(n);
-        for (axis, (length, stride)) in self.axes().rev().enumerate() {
-            shape[axis] = length;
-            strides[axis] = stride;
-        }
-        Ok(Layout { offset: self.offset, dtype: self.dtype, dims })
+        Layout::build(self.dtype, self.ndim(), self.offset, |shape, strides| {
+            for ((length, stride), old) in shape.iter_mut().zip(strides).zip(self.axes().rev()) {
+                (*length, *stride) = old;
+            }
+            Ok(())
+        })
     }
 
     /// Axis i of the result is axis `axes[i]`; negative ones count from the end (LA-6).
@@ -35,19 +33,19 @@ impl Layout {
                 format_args!("{} axes given, the array has {n}; name each axis once", axes.len()),
             ));
         }
-        let mut dims = blank(n)?;
-        let (shape, strides) = dims.split_at_mut(n);
-        let mut seen = 0u64;
-        for (place, &axis) in axes.iter().enumerate() {
-            let from = wrap(axis, n);
-            if from >= n || seen >> from & 1 != 0 {
-                return Err(self.wrong_axes(axes));
+        Layout::build(self.dtype, n, self.offset, |shape, strides| {
+            let mut seen = 0u64;
+            for (place, &axis) in axes.iter().enumerate() {
+                let from = wrap(axis, n);
+                if from >= n || seen >> from & 1 != 0 {
+                    return Err(self.wrong_axes(axes));
+                }
+                seen |= 1 << from;
+                shape[place] = self.shape()[from];
+                strides[place] = self.strides()[from];
             }
-            seen |= 1 << from;
-            shape[place] = self.shape()[from];
-            strides[place] = self.strides()[from];
-        }
-        Ok(Layout { offset: self.offset, dtype: self.dtype, dims })
+            Ok(())
+        })
     }
 
     /// The first axes cut as Python does, the others whole (LA-7, LA-8).
@@ -80,9 +78,7 @@ impl Layout {
         let Some(offset) = at.checked_mul(stride).and_then(|moved| self.offset.checked_add(moved)) else {
             return Err(overflow("the offset"));
         };
-        let mut view = self.without(1 << axis, self.ndim() - 1)?;
-        view.offset = offset;
-        Ok(view)
+        self.without(1 << axis, self.ndim() - 1, offset)
     }
 
     /// Without the named axes, which must have length 1; `None`: without all of length 1 (LA-10).
@@ -106,7 +102,7 @@ impl Layout {
                 }
             }
         }
-        self.without(removed, n - removed.count_ones() as usize)
+        self.without(removed, n - removed.count_ones() as usize, self.offset)
     }
 
     /// A new axis of length 1 before `axis`; -1: after the last (LA-11).
@@ -121,20 +117,21 @@ impl Layout {
             return Err(no_axis(axis, n + 1));
         }
         let stride = self.stride_before(at)?;
-        let mut dims = blank(n + 1)?;
-        let (shape, strides) = dims.split_at_mut(n + 1);
-        for (axis, (old_length, old_stride)) in self.axes().enumerate() {
-            let to = axis + (axis >= at) as usize;
-            shape[to] = old_length;
-            strides[to] = old_stride;
-        }
-        shape[at] = 1;
-        strides[at] = stride;
-        Ok(Layout { offset: self.offset, dtype: self.dtype, dims })
+        Layout::build(self.dtype, n + 1, self.offset, |shape, strides| {
+            for (axis, (old_length, old_stride)) in self.axes().enumerate() {
+                let to = axis + (axis >= at) as usize;
+                shape[to] = old_length;
+                strides[to] = old_stride;
+            }
+            shape[at] = 1;
+            strides[at] = stride;
+            Ok(())
+        })
     }
 
-    /// Stretched to `shape`, aligned at the last axis: length 1 becomes n with stride 0 (LA-12). New axes in front have stride
-    /// 0, or where their length is 1 the stride that [`Layout::expand`] gives, which no consumer takes for a broadcast.
+    /// Stretched to `shape`, aligned at the last axis: length 1 becomes n with stride 0 (LA-12). New axes in front have
+    /// stride 0, or where their length is 1 the stride that [`Layout::expand`] gives, which no consumer takes for a
+    /// broadcast.
     #[inline]
     pub fn broadcast(&self, shape: &[i64]) -> Result<Layout> {
         checked_size(self.dtype, shape)?;
@@ -143,21 +140,21 @@ impl Layout {
             return Err(self.cannot_broadcast(shape));
         }
         let in_front = m - n;
-        let mut dims = blank(m)?;
-        let (lengths, strides) = dims.split_at_mut(m);
-        for axis in 0..m {
-            lengths[axis] = shape[axis];
-            strides[axis] = if axis < in_front {
-                if shape[axis] == 1 { self.stride_before(0)? } else { 0 }
-            } else if self.shape()[axis - in_front] == shape[axis] {
-                self.strides()[axis - in_front]
-            } else if self.shape()[axis - in_front] == 1 {
-                0
-            } else {
-                return Err(self.cannot_broadcast(shape));
-            };
-        }
-        Ok(Layout { offset: self.offset, dtype: self.dtype, dims })
+        Layout::build(self.dtype, m, self.offset, |lengths, strides| {
+            for axis in 0..m {
+                lengths[axis] = shape[axis];
+                strides[axis] = if axis < in_front {
+                    if shape[axis] == 1 { self.stride_before(0)? } else { 0 }
+                } else if self.shape()[axis - in_front] == shape[axis] {
+                    self.strides()[axis - in_front]
+                } else if self.shape()[axis - in_front] == 1 {
+                    0
+                } else {
+                    return Err(self.cannot_broadcast(shape));
+                };
+            }
+            Ok(())
+        })
     }
 
     /// `length` indices of `axis` from `start` on: what chunks and splits are made of.
@@ -167,7 +164,10 @@ impl Layout {
         if !within || start > self.shape()[axis] || length > self.shape()[axis] - start {
             return Err(fail(
                 TN_ERR_RANGE,
-                format_args!("part {start} to {start} + {length} of axis {axis} lies outside shape {}", Tuple(self.shape())),
+                format_args!(
+                    "part {start} to {start} + {length} of axis {axis} lies outside shape {}",
+                    Tuple(self.shape())
+                ),
             ));
         }
         let mut view = self.try_clone()?;
@@ -175,14 +175,17 @@ impl Layout {
         Ok(view)
     }
 
-    /// The same bytes as elements of another type (LA-18, LA-19). Counts on an offset that is an address, or one from a base
-    /// that is aligned for every type.
+    /// The same bytes as elements of another type (LA-18, LA-19). Counts on an offset that is an address, or one from a
+    /// base that is aligned for every type.
     #[inline]
     pub fn view_dtype(&self, dtype: Dtype) -> Result<Layout> {
         if dtype == Dtype::BOOL && self.dtype != Dtype::BOOL {
             return Err(fail(
                 TN_ERR_DTYPE,
-                format_args!("{} cannot be seen as bool: a byte may be neither 0 nor 1; compare into a new array", self.dtype.name()),
+                format_args!(
+                    "{} cannot be seen as bool: a byte may be neither 0 nor 1; compare into a new array",
+                    self.dtype.name()
+                ),
             ));
         }
         let mut view = self.try_clone()?;
@@ -197,9 +200,9 @@ impl Layout {
             if bytes % new != 0 {
                 return Err(indivisible(bytes, dtype));
             }
-            view.dims[last] = bytes / new;
+            view.dims_mut().0[last] = bytes / new;
             if length == 0 {
-                checked_size(dtype, view.shape())?; // the only length that counted as 1 old element, and as 1 new one now
+                checked_size(dtype, view.shape())?; // it counted as 1 old element, and counts as 1 new one now
             }
             if length > 1 && stride != old {
                 return Err(fail(
@@ -211,14 +214,13 @@ impl Layout {
                     ),
                 ));
             }
-            let ndim = self.ndim();
-            view.dims[ndim + last] = new;
+            view.dims_mut().1[last] = new;
         }
         if view.is_aligned() { Ok(view) } else { Err(misaligned(&view)) }
     }
 
-    /// A fresh dense layout of the same shape and type, at offset 0. K: the axes keep the order of the |strides|; a broadcast
-    /// gives C (AR-7).
+    /// A fresh dense layout of the same shape and type, at offset 0. K: the axes keep the order of the |strides|; a
+    /// broadcast gives C (AR-7).
     pub fn like(&self, order: Order) -> Result<Layout> {
         let order = self.resolve(order);
         if order != Order::K || self.stretched() {
@@ -234,14 +236,15 @@ impl Layout {
             }
             order[place] = axis as u8;
         }
-        let mut view = self.try_clone()?;
-        view.offset = 0;
-        let mut stride = self.item();
-        for &axis in order[..n].iter().rev() {
-            view.dims[n + axis as usize] = stride;
-            stride *= self.shape()[axis as usize].max(1); // within the dense size
-        }
-        Ok(view)
+        Layout::build(self.dtype, n, 0, |shape, strides| {
+            shape.copy_from_slice(self.shape());
+            let mut stride = self.item();
+            for &axis in order[..n].iter().rev() {
+                strides[axis as usize] = stride;
+                stride *= shape[axis as usize].max(1); // within the dense size
+            }
+            Ok(())
+        })
     }
 
     /// `axis` from 0 up, a negative one counted from the end; TN_ERR_RANGE if there is none.
@@ -273,39 +276,40 @@ impl Layout {
     /// Keeps `length` indices of an axis: `start`, `start + step`, ... The caller has checked that they are there.
     #[inline]
     fn cut(&mut self, axis: usize, start: i64, length: i64, step: i64) -> Result<()> {
-        let n = self.ndim();
-        let stride = self.dims[n + axis];
-        self.dims[axis] = length;
+        let offset = self.offset;
+        let (shape, strides) = self.dims_mut();
+        shape[axis] = length;
         if length == 0 {
             return Ok(()); // stays where it is: never a pointer past the end (LA-8)
         }
-        let Some(offset) = start.checked_mul(stride).and_then(|moved| self.offset.checked_add(moved)) else {
-            return Err(overflow("the offset"));
-        };
-        self.offset = offset;
+        let stride = strides[axis];
         if length > 1 {
             let Some(stride) = stride.checked_mul(step) else {
                 return Err(overflow("a stride"));
             };
-            self.dims[n + axis] = stride;
+            strides[axis] = stride;
         }
+        let Some(offset) = start.checked_mul(stride).and_then(|moved| offset.checked_add(moved)) else {
+            return Err(overflow("the offset"));
+        };
+        self.offset = offset;
         Ok(())
     }
 
-    /// The `left` axes that are not in the bit set `removed`.
+    /// The `left` axes that are not in the bit set `removed`, at `offset`.
     #[inline]
-    fn without(&self, removed: u64, left: usize) -> Result<Layout> {
-        let mut dims = blank(left)?;
-        let (shape, strides) = dims.split_at_mut(left);
-        let mut to = 0;
-        for (axis, (length, stride)) in self.axes().enumerate() {
-            if removed >> axis & 1 == 0 {
-                shape[to] = length;
-                strides[to] = stride;
-                to += 1;
+    fn without(&self, removed: u64, left: usize, offset: i64) -> Result<Layout> {
+        Layout::build(self.dtype, left, offset, |shape, strides| {
+            let mut to = 0;
+            for (axis, (length, stride)) in self.axes().enumerate() {
+                if removed >> axis & 1 == 0 {
+                    shape[to] = length;
+                    strides[to] = stride;
+                    to += 1;
+                }
             }
-        }
-        Ok(Layout { offset: self.offset, dtype: self.dtype, dims })
+            Ok(())
+        })
     }
 
     /// Why `axes` is no permutation: DUPLICATE before RANGE.
@@ -313,7 +317,10 @@ impl Layout {
     fn wrong_axes(&self, axes: &[i32]) -> Status {
         let n = self.ndim();
         if let Some(axis) = doubled(axes, n) {
-            return fail(TN_ERR_DUPLICATE, format_args!("axis {axis} stands twice in {}; name each axis once", Tuple(axes)));
+            return fail(
+                TN_ERR_DUPLICATE,
+                format_args!("axis {axis} stands twice in {}; name each axis once", Tuple(axes)),
+            );
         }
         let axis = axes.iter().copied().find(|&axis| wrap(axis, n) >= n).unwrap_or(0);
         no_axis(axis, n)
@@ -324,7 +331,10 @@ impl Layout {
     fn cannot_squeeze(&self, axes: &[i32]) -> Status {
         let n = self.ndim();
         if let Some(axis) = doubled(axes, n) {
-            return fail(TN_ERR_DUPLICATE, format_args!("axis {axis} stands twice in {}; name each axis once", Tuple(axes)));
+            return fail(
+                TN_ERR_DUPLICATE,
+                format_args!("axis {axis} stands twice in {}; name each axis once", Tuple(axes)),
+            );
         }
         for &axis in axes {
             let at = wrap(axis, n);
@@ -332,7 +342,9 @@ impl Layout {
                 let length = self.shape()[at];
                 return fail(
                     TN_ERR_SHAPE,
-                    format_args!("axis {axis} has length {length}, only axes of length 1 can be removed; use tn_array_index"),
+                    format_args!(
+                        "axis {axis} has length {length}, only axes of length 1 can be removed; use tn_array_index"
+                    ),
                 );
             }
         }
@@ -366,7 +378,8 @@ fn doubled(axes: &[i32], n: usize) -> Option<i32> {
     (0..axes.len()).find(|&i| twice(i)).map(|i| axes[i])
 }
 
-/// First index, number of indices and step of a slice of an axis of length `n`, as Python's `slice.indices`; the step is not 0.
+/// First index, number of indices and step of a slice of an axis of length `n`, as Python's `slice.indices`; the step
+/// is not 0.
 #[inline]
 fn cut(spec: &tn_slice_spec, n: i64) -> (i64, i64, i64) {
     let step = if spec.step == NONE { 1 } else { spec.step };
@@ -425,7 +438,11 @@ pub(super) fn overflow(what: &str) -> Status {
 fn no_last_axis(from: Dtype, to: Dtype) -> Status {
     fail(
         TN_ERR_LAYOUT,
-        format_args!("{} of 0 axes cannot be seen as {} of another size; use tn_array_expand first", from.name(), to.name()),
+        format_args!(
+            "{} of 0 axes cannot be seen as {} of another size; use tn_array_expand first",
+            from.name(),
+            to.name()
+        ),
     )
 }
 
