@@ -27,10 +27,11 @@ pub mod region;
 pub mod slots;
 
 pub mod stream;
-pub mod blit;
 
 pub mod device;
 
 pub mod pool;
+
+pub mod blit;
 
 pub mod ffi;
