@@ -34,4 +34,6 @@ pub mod pool;
 
 pub mod blit;
 
+pub mod exchange;
+
 pub mod ffi;

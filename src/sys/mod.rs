@@ -5,3 +5,5 @@ pub mod sync;
 pub mod os;
 
 pub mod lock;
+
+pub mod file;
