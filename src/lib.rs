@@ -31,11 +31,12 @@ pub mod slots;
 pub mod journal;
 
 pub mod stream;
-pub mod blit;
 
 pub mod device;
 
 pub mod pool;
+
+pub mod blit;
 
 pub mod ledger;
 
@@ -46,5 +47,9 @@ pub mod array;
 pub mod borrow;
 
 pub mod promise;
+
+pub mod transfer;
+
+pub mod exchange;
 
 pub mod ffi;

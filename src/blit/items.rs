@@ -1,48 +1,50 @@
 //! The inner loops: runs of bytes, single items by size, transposed pairs of axes in tiles.
 //!
-//! Contract: called by `blit` with loops whose elements may all be touched. Items are read and written unaligned: an element's
-//! address need not be a multiple of its size. Every item is read before anything is written in its place.
+//! Contract: called by `blit` with loops whose elements may all be touched. Items are read and written unaligned: an
+//! element's address need not be a multiple of its size. Every item is read before anything is written in its place.
 
-use super::nest::{Axis, Nest, Order};
+use super::loops::{Axis, Loops, Order};
 use crate::types::TN_MAX_NDIM;
 
-/// Elements of a tile's edge: the lines of 8 rows stay cached while they are used up, also where a power of two as stride puts all
-/// of them into the same cache set. Measured for items of 1 to 16 bytes; 16 and 32 are slower for 8-byte items.
+/// Elements of a tile's edge: the lines of 8 rows stay cached while they are used up, also where a power of two as
+/// stride puts all of them into the same cache set. Measured for items of 1 to 16 bytes; 16 and 32 are slower for
+/// 8-byte items.
 const TILE_EDGE: usize = 8;
 
 /// Runs the loops of a copy.
 ///
 /// # Safety
-/// - Every source element of `nest` may be read, every destination element written.
-/// - `order` is one that the nest's overlap allows: Any, Forward or Backward.
-pub(super) unsafe fn copy(nest: &mut Nest, order: Order) {
-    let run = nest.take_run();
+/// - Every source element of `loops` may be read, every destination element written.
+/// - `order` is one that the overlap allows: Any, Forward or Backward.
+pub(super) unsafe fn copy(loops: &mut Loops, order: Order) {
+    let run = loops.take_run();
     if order == Order::Backward {
-        nest.turn_round();
+        loops.turn_round();
     }
     let any = order == Order::Any;
-    // SAFETY: the caller's promise; a run is copied as memmove does, so it needs no order inside. A short one is an item.
+    // SAFETY: the caller's promise; a run is copied as memmove does, so it needs no order inside. A short one is an
+    // item.
     unsafe {
         match run {
-            1 => copy_items::<u8>(nest, any),
-            2 => copy_items::<u16>(nest, any),
-            4 => copy_items::<u32>(nest, any),
-            8 => copy_items::<u64>(nest, any),
-            16 => copy_items::<u128>(nest, any),
-            _ => walk(nest.axes(), nest.dst, nest.src, |dst, src| core::ptr::copy(src, dst, run)),
+            1 => copy_items::<u8>(loops, any),
+            2 => copy_items::<u16>(loops, any),
+            4 => copy_items::<u32>(loops, any),
+            8 => copy_items::<u64>(loops, any),
+            16 => copy_items::<u128>(loops, any),
+            _ => walk(loops.axes(), loops.dst, loops.src, |dst, src| core::ptr::copy(src, dst, run)),
         }
     }
 }
 
 /// # Safety
 /// As `copy`, for items of the size of T; `any`: in any order.
-unsafe fn copy_items<T: Copy>(nest: &mut Nest, any: bool) {
-    let (dst, src) = (nest.dst, nest.src);
-    if any && nest.pair_transposed() {
-        let (pair, outer) = nest.axes().split_at(2);
-        // SAFETY: the caller's promise, and an axis of the nest each.
+unsafe fn copy_items<T: Copy>(loops: &mut Loops, any: bool) {
+    let (dst, src) = (loops.dst, loops.src);
+    if any && loops.pair_transposed() {
+        let (pair, outer) = loops.axes().split_at(2);
+        // SAFETY: the caller's promise, on two of the axes.
         walk(outer, dst, src, |dst, src| unsafe { copy_transposed::<T>(pair[0], pair[1], dst, src) });
-    } else if let [inner, outer @ ..] = nest.axes() {
+    } else if let [inner, outer @ ..] = loops.axes() {
         // SAFETY: as above.
         walk(outer, dst, src, |dst, src| unsafe { copy_row::<T>(*inner, dst, src) });
     } else {
@@ -83,8 +85,8 @@ unsafe fn fill_row<T: Copy>(axis: Axis, mut dst: *mut u8, value: T) {
     }
 }
 
-/// Copies the plane of two axes in tiles, so that both the destination's lines (along `inner`) and the source's (along `outer`)
-/// are used while they are cached.
+/// Copies the plane of two axes in tiles, so that both the destination's lines (along `inner`) and the source's (along
+/// `outer`) are used while they are cached.
 ///
 /// # Safety
 /// As `copy_row`, for all pairs of indices of the two axes.
@@ -109,21 +111,23 @@ unsafe fn copy_transposed<T: Copy>(inner: Axis, outer: Axis, dst: *mut u8, src: 
 /// Runs the loops of a fill.
 ///
 /// # Safety
-/// - Every destination element of `nest` may be written.
-pub(super) unsafe fn fill(nest: &mut Nest, value: &[u8]) {
+/// - Every destination element of `loops` may be written.
+pub(super) unsafe fn fill(loops: &mut Loops, value: &[u8]) {
     let mut bytes = [0; 16];
     bytes[..value.len()].copy_from_slice(value);
-    let inner = nest.axes().first().copied();
-    if let Some(inner) = inner.filter(|axis| axis.dst == nest.item as isize && value.iter().all(|&byte| byte == bytes[0])) {
-        let run = inner.length * nest.item;
+    let inner = loops.axes().first().copied();
+    if let Some(inner) =
+        inner.filter(|axis| axis.dst == loops.item as isize && value.iter().all(|&byte| byte == bytes[0]))
+    {
+        let run = inner.length * loops.item;
         // SAFETY: the caller's promise; the innermost axis is one run of bytes.
-        walk(&nest.axes()[1..], nest.dst, nest.src, |dst, _| unsafe { dst.write_bytes(bytes[0], run) });
+        walk(&loops.axes()[1..], loops.dst, loops.src, |dst, _| unsafe { dst.write_bytes(bytes[0], run) });
         return;
     }
     // A source of stride 0 on every axis: the loops of a copy are those of a fill.
-    nest.src = bytes.as_ptr();
+    loops.src = bytes.as_ptr();
     // SAFETY: the caller's promise; the value is read by itself.
-    unsafe { copy(nest, Order::Forward) };
+    unsafe { copy(loops, Order::Forward) };
 }
 
 /// Calls `body` for every index of `axes`, the first one fastest, with the addresses there.

@@ -1,10 +1,404 @@
-//! Files and mappings.
+//! Files: descriptors that close themselves, reading and writing at raw addresses, mappings, and the calls that put a
+//! file in another one's place.
+//!
+//! Contract: a thin layer over the system calls that retries what a signal interrupted and allocates nothing; every
+//! failure is an [`Errno`], whose text the system gives. Array bytes are passed as raw pointers, never as slices. Knows
+//! nothing of formats.
 
-/// Ends a mapping.
-///
-/// # Safety
-/// - The range is a mapping of this library's, and nobody uses its bytes any more.
-pub unsafe fn unmap(address: usize, bytes: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { libc::munmap(address as *mut libc::c_void, bytes) };
+use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use core::fmt;
+
+/// Why a system call failed; prints as the system's text for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Errno(pub i32);
+
+/// What a system call gives.
+pub type Outcome<T> = core::result::Result<T, Errno>;
+
+impl Errno {
+    fn last() -> Errno {
+        Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0u8; 128];
+        // SAFETY: the buffer is as long as is said; the call ends what it wrote with a NUL, cutting it if need be.
+        let failed = unsafe { libc::strerror_r(self.0, text.as_mut_ptr().cast(), text.len()) };
+        match CStr::from_bytes_until_nul(&text).ok().and_then(|text| text.to_str().ok()) {
+            Some(text) if failed == 0 => f.write_str(text),
+            _ => write!(f, "system error {}", self.0),
+        }
+    }
+}
+
+/// Repeats a call that a signal interrupted; a negative result is the errno.
+fn retry(mut call: impl FnMut() -> isize) -> Outcome<isize> {
+    loop {
+        let result = call();
+        if result >= 0 {
+            return Ok(result);
+        }
+        let errno = Errno::last();
+        if errno.0 != libc::EINTR {
+            return Err(errno);
+        }
+    }
+}
+
+/// What a file is.
+#[derive(Clone, Copy, Debug)]
+pub struct Stat {
+    /// Length in bytes, of a regular file.
+    pub bytes: u64,
+    mode: libc::mode_t,
+}
+
+impl Stat {
+    fn of(stat: &libc::stat) -> Stat {
+        Stat { bytes: stat.st_size.max(0) as u64, mode: stat.st_mode }
+    }
+    /// A file with contents, neither a folder nor a pipe nor a device.
+    pub fn is_regular(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFREG
+    }
+    /// A folder.
+    pub fn is_folder(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFDIR
+    }
+    /// A symbolic link; only seen by [`stat_at`].
+    pub fn is_link(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFLNK
+    }
+    /// Who may do what, without the kind of file.
+    pub fn permissions(&self) -> u32 {
+        self.mode & 0o777
+    }
+}
+
+/// Bytes of a file in memory; unmapped by [`Mapping::unmap`] only, because its owner is a ledger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mapping {
+    /// First byte: that of the file.
+    pub address: *mut u8,
+    /// Length.
+    pub bytes: usize,
+}
+
+impl Mapping {
+    /// Ends the mapping.
+    ///
+    /// # Safety
+    /// - Made by [`File::map`], and ended once.
+    /// - Nobody touches the bytes any more.
+    pub unsafe fn unmap(self) {
+        // SAFETY: the caller's promise.
+        let result = unsafe { libc::munmap(self.address.cast(), self.bytes) };
+        // Fails only for a range that is none.
+        debug_assert_eq!(result, 0);
+    }
+}
+
+/// How a file is mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Read-only; what others write to the file is seen.
+    Read,
+    /// Writable, and the file never changes.
+    Private,
+    /// Writable, and the file changes.
+    Write,
+}
+
+/// An open file, closed when it is dropped unless it was lent.
+#[derive(Debug)]
+pub struct File {
+    fd: c_int,
+    lent: bool,
+}
+
+impl File {
+    /// Opens `path` in `folder` (None: the working folder) with the flags of open(2). The descriptor is never inherited
+    /// by another program, never becomes a terminal and never waits for the other end of a pipe.
+    pub fn open(folder: Option<&File>, path: &CStr, flags: c_int, permissions: u32) -> Outcome<File> {
+        let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK;
+        // SAFETY: `path` ends with a NUL.
+        let fd =
+            retry(|| unsafe { libc::openat(fd_of(folder), path.as_ptr(), flags, permissions as c_uint) as isize })?;
+        Ok(File { fd: fd as c_int, lent: false })
+    }
+
+    /// The caller's descriptor; stays his to close.
+    pub fn lent(fd: c_int) -> File {
+        File { fd, lent: true }
+    }
+
+    /// The descriptor's number.
+    pub fn fd(&self) -> c_int {
+        self.fd
+    }
+
+    /// What it is.
+    pub fn stat(&self) -> Outcome<Stat> {
+        let mut stat = core::mem::MaybeUninit::uninit();
+        // SAFETY: room for one stat.
+        retry(|| unsafe { libc::fstat(self.fd, stat.as_mut_ptr()) as isize })?;
+        // SAFETY: the call succeeded, so it filled the struct.
+        Ok(Stat::of(unsafe { stat.assume_init_ref() }))
+    }
+
+    /// Reads from `offset` on until `bytes` bytes are there or the file ends; gives how many are. Moves no file
+    /// position.
+    ///
+    /// # Safety
+    /// - `to` may be written for `bytes` bytes.
+    pub unsafe fn read_at(&self, to: *mut u8, bytes: usize, offset: u64) -> Outcome<usize> {
+        let mut done = 0;
+        while done < bytes {
+            // SAFETY: the caller's promise; the system writes at most the rest of the bytes.
+            let n = retry(|| unsafe {
+                libc::pread(self.fd, to.add(done).cast(), bytes - done, (offset + done as u64) as libc::off_t)
+            })?;
+            if n == 0 {
+                break;
+            }
+            done += n as usize;
+        }
+        Ok(done)
+    }
+
+    /// Writes all bytes at the file position.
+    ///
+    /// # Safety
+    /// - `from` may be read for `bytes` bytes.
+    pub unsafe fn write(&self, from: *const u8, bytes: usize) -> Outcome<()> {
+        let mut done = 0;
+        while done < bytes {
+            // SAFETY: the caller's promise; the system reads at most the rest of the bytes.
+            let n = retry(|| unsafe { libc::write(self.fd, from.add(done).cast(), bytes - done) })?;
+            if n == 0 {
+                return Err(Errno(libc::EIO));
+            }
+            done += n as usize;
+        }
+        Ok(())
+    }
+
+    /// Maps the first `bytes` bytes, at least one. The file may be closed afterwards.
+    pub fn map(&self, bytes: usize, access: Access) -> Outcome<Mapping> {
+        let (protection, flags) = match access {
+            Access::Read => (libc::PROT_READ, libc::MAP_SHARED),
+            Access::Private => (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE),
+            Access::Write => (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED),
+        };
+        // SAFETY: a new mapping at an address of the system's choice.
+        let address = unsafe { libc::mmap(core::ptr::null_mut(), bytes, protection, flags, self.fd, 0) };
+        if address == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(Mapping { address: address.cast(), bytes }) }
+    }
+
+    /// Sets who may do what.
+    pub fn set_permissions(&self, permissions: u32) -> Outcome<()> {
+        // SAFETY: touches no memory.
+        retry(|| unsafe { libc::fchmod(self.fd, permissions as libc::mode_t) as isize }).map(|_| ())
+    }
+
+    /// Waits until the contents are on the medium (a folder: its names).
+    pub fn sync(&self) -> Outcome<()> {
+        // SAFETY: touches no memory.
+        retry(|| unsafe { libc::fsync(self.fd) as isize }).map(|_| ())
+    }
+
+    /// Closes it and says so if the last writes failed, which some network file systems tell only now.
+    pub fn close(self) -> Outcome<()> {
+        let fd = self.fd;
+        let lent = self.lent;
+        core::mem::forget(self);
+        // Never repeated: the descriptor is gone also after EINTR, which is no failure of the writes.
+        // SAFETY: ours, and closed once, because the value was forgotten.
+        if !lent && unsafe { libc::close(fd) } != 0 {
+            let errno = Errno::last();
+            return if errno.0 == libc::EINTR { Ok(()) } else { Err(errno) };
+        }
+        Ok(())
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        if !self.lent {
+            // SAFETY: ours, and closed once. A failure tells of writes that nobody waits for any more.
+            unsafe { libc::close(self.fd) };
+        }
+    }
+}
+
+fn fd_of(folder: Option<&File>) -> c_int {
+    folder.map_or(libc::AT_FDCWD, |folder| folder.fd)
+}
+
+/// What `name` in `folder` is; a symbolic link is not followed.
+pub fn stat_at(folder: &File, name: &CStr) -> Outcome<Stat> {
+    let mut stat = core::mem::MaybeUninit::uninit();
+    // SAFETY: `name` ends with a NUL, and there is room for one stat.
+    retry(|| unsafe {
+        libc::fstatat(folder.fd, name.as_ptr(), stat.as_mut_ptr(), libc::AT_SYMLINK_NOFOLLOW) as isize
+    })?;
+    // SAFETY: the call succeeded, so it filled the struct.
+    Ok(Stat::of(unsafe { stat.assume_init_ref() }))
+}
+
+/// Whether the process, with the user it acts as, may write `name` in `folder`.
+pub fn check_writable(folder: &File, name: &CStr) -> Outcome<()> {
+    // SAFETY: `name` ends with a NUL.
+    retry(|| unsafe { libc::faccessat(folder.fd, name.as_ptr(), libc::W_OK, libc::AT_EACCESS) as isize }).map(|_| ())
+}
+
+/// Whether a file without a name can get one here: `link` needs the process's descriptors under /proc.
+pub fn can_link() -> bool {
+    // SAFETY: a constant path.
+    unsafe { libc::access(c"/proc/self/fd/".as_ptr(), libc::X_OK) == 0 }
+}
+
+/// Gives the open `file` the name `name` in `folder`; EEXIST if there is one already.
+pub fn link(file: &File, folder: &File, name: &CStr) -> Outcome<()> {
+    let mut path = Name::new();
+    path.print(format_args!("/proc/self/fd/{}", file.fd));
+    // SAFETY: both paths end with a NUL.
+    retry(|| unsafe {
+        libc::linkat(libc::AT_FDCWD, path.as_ptr(), folder.fd, name.as_ptr(), libc::AT_SYMLINK_FOLLOW) as isize
+    })
+    .map(|_| ())
+}
+
+/// Renames inside `folder`; what has the new name is replaced in one step, or, with `keep`, is EEXIST.
+pub fn rename(folder: &File, from: &CStr, to: &CStr, keep: bool) -> Outcome<()> {
+    if !keep {
+        // SAFETY: both names end with a NUL.
+        return retry(|| unsafe { libc::renameat(folder.fd, from.as_ptr(), folder.fd, to.as_ptr()) as isize })
+            .map(|_| ());
+    }
+    // SAFETY: as above.
+    let renamed = retry(|| unsafe {
+        libc::renameat2(folder.fd, from.as_ptr(), folder.fd, to.as_ptr(), libc::RENAME_NOREPLACE) as isize
+    });
+    match renamed {
+        // A file system without that flag: a second name for the file is refused where there is one already.
+        Err(Errno(libc::EINVAL | libc::ENOSYS)) => {
+            // SAFETY: as above.
+            retry(|| unsafe { libc::linkat(folder.fd, from.as_ptr(), folder.fd, to.as_ptr(), 0) as isize })?;
+            remove(folder, from)
+        }
+        other => other.map(|_| ()),
+    }
+}
+
+/// Removes a name.
+pub fn remove(folder: &File, name: &CStr) -> Outcome<()> {
+    // SAFETY: `name` ends with a NUL.
+    retry(|| unsafe { libc::unlinkat(folder.fd, name.as_ptr(), 0) as isize }).map(|_| ())
+}
+
+/// A path of at most 4095 bytes in a buffer of its own, for paths that are made rather than given.
+pub struct Name {
+    bytes: [u8; libc::PATH_MAX as usize],
+    length: usize,
+}
+
+impl Name {
+    /// The empty path.
+    pub const fn new() -> Name {
+        Name { bytes: [0; libc::PATH_MAX as usize], length: 0 }
+    }
+
+    /// The path that is these bytes; None if they are too many.
+    pub fn of(bytes: &[u8]) -> Option<Name> {
+        let mut name = Name::new();
+        name.bytes.get_mut(..bytes.len() + 1)?[..bytes.len()].copy_from_slice(bytes);
+        name.length = bytes.len();
+        Some(name)
+    }
+
+    /// The path with no symbolic link in it, of something that exists.
+    pub fn resolved(path: &CStr) -> Outcome<Name> {
+        let mut name = Name::new();
+        // SAFETY: the path ends with a NUL; the buffer has PATH_MAX bytes, as the call demands.
+        if unsafe { libc::realpath(path.as_ptr(), name.bytes.as_mut_ptr().cast()) }.is_null() {
+            return Err(Errno::last());
+        }
+        name.length = name.as_cstr().count_bytes();
+        Ok(name)
+    }
+
+    /// Replaces it by a short text.
+    pub fn print(&mut self, text: fmt::Arguments<'_>) {
+        self.length = 0;
+        // What does not fit is cut, which no caller comes near.
+        let _ = fmt::write(self, text);
+        self.bytes[self.length] = 0;
+    }
+
+    /// As the system takes it.
+    pub fn as_cstr(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or(c"")
+    }
+
+    fn as_ptr(&self) -> *const c_char {
+        self.bytes.as_ptr().cast()
+    }
+}
+
+impl Default for Name {
+    fn default() -> Self {
+        Name::new()
+    }
+}
+
+impl fmt::Write for Name {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.bytes.len() - 1 - self.length;
+        let taken = text.len().min(room);
+        self.bytes[self.length..self.length + taken].copy_from_slice(&text.as_bytes()[..taken]);
+        self.length += taken;
+        if taken == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
+/// A number that no other call of this process gets, and that other processes are unlikely to have: for names of
+/// temporaries.
+pub fn fresh_number() -> u64 {
+    use core::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut number = 0u64;
+    // SAFETY: room for the bytes asked for. Where there are none, the count and the process below are enough.
+    unsafe { libc::getrandom((&raw mut number).cast::<c_void>(), size_of::<u64>(), libc::GRND_NONBLOCK) };
+    // Relaxed: only that the values differ matters.
+    let count = NEXT.fetch_add(1, Ordering::Relaxed);
+    number ^ (u64::from(std::process::id()) << 32) ^ count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_errno_prints_as_the_system_says_it() {
+        assert_eq!(Errno(libc::ENOENT).to_string(), "No such file or directory");
+        assert!(Errno(99_999).to_string().contains("99999"));
+    }
+
+    #[test]
+    fn a_path_too_long_is_none() {
+        assert!(Name::of(&[b'x'; 4095]).is_some());
+        assert!(Name::of(&[b'x'; 4096]).is_none());
+    }
+
+    #[test]
+    fn a_lent_descriptor_stays_open() {
+        let own = File::open(None, c"/", libc::O_RDONLY, 0).unwrap();
+        drop(File::lent(own.fd()));
+        File::lent(own.fd()).close().unwrap();
+        assert!(own.stat().unwrap().is_folder());
+        own.close().unwrap();
+    }
 }

@@ -1,10 +1,11 @@
-//! The loops of a copy or fill: axes in the order of the destination's memory, as few of them as possible, and the order in
-//! which they may run when source and destination overlap.
+//! The loops of a copy or fill: axes in the order of the destination's memory, as few of them as possible, and the
+//! order in which they may run when source and destination overlap.
 //!
-//! Contract: pure arithmetic on addresses; touches no byte. An axis of length 1 is dropped, a negative destination stride is turned
-//! round (on both sides), axes are sorted with the smallest destination stride innermost, and neighbours that form one axis on
-//! both sides are merged. A fill is a copy whose source strides are all 0.
+//! Contract: pure arithmetic on addresses; touches no byte. An axis of length 1 is dropped, a negative destination
+//! stride is turned round (on both sides), axes are sorted with the smallest destination stride innermost, and
+//! neighbours that form one axis on both sides are merged. A fill is a copy whose source strides are all 0.
 
+use crate::arith::gcd;
 use crate::layout::Layout;
 use crate::types::TN_MAX_NDIM;
 
@@ -45,7 +46,7 @@ pub(super) enum Order {
 
 /// The loops, innermost first.
 #[derive(Clone)]
-pub(super) struct Nest {
+pub(super) struct Loops {
     /// First element of the destination: the one with the lowest address, unless `turn_round` was called.
     pub dst: *mut u8,
     /// The source element that goes there; of a fill: dangling.
@@ -56,31 +57,31 @@ pub(super) struct Nest {
     axes: [Axis; TN_MAX_NDIM],
 }
 
-impl Nest {
+impl Loops {
     /// The loops of a copy between equal shapes; None if there is nothing to copy.
-    pub fn of_copy(dst: &Layout, src: &Layout) -> Option<Nest> {
+    pub fn of_copy(dst: &Layout, src: &Layout) -> Option<Loops> {
         let from = core::ptr::with_exposed_provenance(src.offset() as usize);
-        Nest::of(dst, from, |axis| src.strides()[axis] as isize)
+        Loops::of(dst, from, |axis| src.strides()[axis] as isize)
     }
 
     /// The loops of a fill; None if there is nothing to fill.
-    pub fn of_fill(dst: &Layout) -> Option<Nest> {
-        Nest::of(dst, core::ptr::dangling(), |_| 0)
+    pub fn of_fill(dst: &Layout) -> Option<Loops> {
+        Loops::of(dst, core::ptr::dangling(), |_| 0)
     }
 
-    fn of(dst: &Layout, src: *const u8, src_stride: impl Fn(usize) -> isize) -> Option<Nest> {
+    fn of(dst: &Layout, src: *const u8, src_stride: impl Fn(usize) -> isize) -> Option<Loops> {
         let to = core::ptr::with_exposed_provenance_mut(dst.offset() as usize);
         let item = dst.item() as usize;
-        let mut nest = Nest { dst: to, src, item, ndim: 0, axes: [Axis::NONE; TN_MAX_NDIM] };
+        let mut loops = Loops { dst: to, src, item, ndim: 0, axes: [Axis::NONE; TN_MAX_NDIM] };
         for (at, (&length, &stride)) in dst.shape().iter().zip(dst.strides()).enumerate() {
             match length {
                 0 => return None,
                 1 => continue,
-                _ => nest.push(Axis { length: length as usize, dst: stride as isize, src: src_stride(at) }),
+                _ => loops.push(Axis { length: length as usize, dst: stride as isize, src: src_stride(at) }),
             }
         }
-        nest.merge();
-        Some(nest)
+        loops.merge();
+        Some(loops)
     }
 
     /// The loops, innermost first.
@@ -120,7 +121,8 @@ impl Nest {
         self.ndim = self.ndim.min(kept + 1);
     }
 
-    /// Takes the innermost axis out if it is one run of bytes on both sides, and gives the run's length in bytes; else one item.
+    /// Takes the innermost axis out if it is one run of bytes on both sides, and gives the run's length in bytes; else
+    /// one item.
     pub fn take_run(&mut self) -> usize {
         let inner = self.axes[0];
         let item = self.item as isize;
@@ -141,11 +143,12 @@ impl Nest {
         }
     }
 
-    /// Where the source is walked with a much smaller step than by the innermost axis (a transposition), moves that axis beside
-    /// the innermost one and says so. For copies in any order only.
+    /// Where the source is walked with a much smaller step than by the innermost axis (a transposition), moves that
+    /// axis beside the innermost one and says so. For copies in any order only.
     pub fn pair_transposed(&mut self) -> bool {
         let step = |axis: &Axis| axis.src.unsigned_abs();
-        let Some(best) = (1..self.ndim).filter(|&at| self.axes[at].src != 0).min_by_key(|&at| step(&self.axes[at])) else {
+        let Some(best) = (1..self.ndim).filter(|&at| self.axes[at].src != 0).min_by_key(|&at| step(&self.axes[at]))
+        else {
             return false;
         };
         if step(&self.axes[best]) >= step(&self.axes[0]) {
@@ -157,10 +160,11 @@ impl Nest {
 
     /// In which order the elements may be copied so that none is overwritten before it is read.
     ///
-    /// With destination addresses in ascending order (the loops' own order if each outer stride clears what lies inside it), an
-    /// element may be overwritten by an earlier step only if its source lies below its own destination: all steps before end
-    /// at or below it. So if no source lies below its destination, forward is safe; if none lies above, backward is. Both are
-    /// linear in the index, so their extremes are at corners. Equal strides with a constant shift are one of the two.
+    /// With destination addresses in ascending order (the loops' own order if each outer stride clears what lies inside
+    /// it), an element may be overwritten by an earlier step only if its source lies below its own destination: all
+    /// steps before end at or below it. So if no source lies below its destination, forward is safe; if none lies
+    /// above, backward is. Both are linear in the index, so their extremes are at corners. Equal strides with a
+    /// constant shift are one of the two.
     pub fn order(&self) -> Order {
         let (dst, src, item) = (self.dst as isize, self.src as isize, self.item as isize);
         let (mut dst_end, mut low, mut high) = (dst + item, src, src + item);
@@ -175,9 +179,9 @@ impl Nest {
             (low, high) = (low + reach.min(0), high + reach.max(0));
             let drift = reach - axis.dst_reach();
             (least, most) = (least + drift.min(0), most + drift.max(0));
-            step = gcd(step, gcd(axis.dst.unsigned_abs(), axis.src.unsigned_abs()));
+            step = gcd(step, gcd(axis.dst.unsigned_abs() as u64, axis.src.unsigned_abs() as u64));
         }
-        if dst_end <= low || high <= dst || interleaved(src - dst, step, self.item) {
+        if dst_end <= low || high <= dst || interleaved(src - dst, step as usize, self.item) {
             Order::Any
         } else if least == 0 && most == 0 {
             Order::Done
@@ -197,43 +201,37 @@ impl Nest {
     }
 
     /// The loops that pack the source at `to`.
-    pub fn gather(&self, to: *mut u8) -> Nest {
-        let mut nest = Nest { dst: to, src: self.src, ndim: 0, ..*self };
+    pub fn gather(&self, to: *mut u8) -> Loops {
+        let mut loops = Loops { dst: to, src: self.src, ndim: 0, ..*self };
         let mut stride = self.item as isize;
         for axis in self.axes().iter().filter(|axis| axis.src != 0) {
-            nest.axes[nest.ndim] = Axis { dst: stride, ..*axis };
-            nest.ndim += 1;
+            loops.axes[loops.ndim] = Axis { dst: stride, ..*axis };
+            loops.ndim += 1;
             stride *= axis.length as isize;
         }
-        nest.merge();
-        nest
+        loops.merge();
+        loops
     }
 
     /// The loops that bring what lies packed at `from` to the destination.
-    pub fn scatter(&self, from: *const u8) -> Nest {
-        let mut nest = Nest { src: from, ..self.clone() };
+    pub fn scatter(&self, from: *const u8) -> Loops {
+        let mut loops = Loops { src: from, ..self.clone() };
         let mut stride = self.item as isize;
-        for axis in nest.axes[..self.ndim].iter_mut().filter(|axis| axis.src != 0) {
+        for axis in loops.axes[..self.ndim].iter_mut().filter(|axis| axis.src != 0) {
             axis.src = stride;
             stride *= axis.length as isize;
         }
-        nest.merge();
-        nest
+        loops.merge();
+        loops
     }
 }
 
-/// Whether elements whose addresses are all multiples of `step` apart, but for `shift`, fit between each other (every other column).
+/// Whether elements whose addresses are all multiples of `step` apart, but for `shift`, fit between each other (every
+/// other column).
 fn interleaved(shift: isize, step: usize, item: usize) -> bool {
     if step == 0 {
         return false;
     }
     let gap = shift.rem_euclid(step as isize) as usize;
     gap >= item && step - gap >= item
-}
-
-fn gcd(mut a: usize, mut b: usize) -> usize {
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }

@@ -1,0 +1,3 @@
+//! Foreign formats in and out: one module a format.
+
+pub mod npy;

@@ -1,0 +1,177 @@
+//! What can be wrong with a file: the status, and a text that names the value.
+//!
+//! Contract: borrows from the header's text, allocates nothing. The file's name is put before it by who knows it.
+#![forbid(unsafe_code)]
+
+use super::dict::DEPTH;
+use crate::types::*;
+use core::ffi::CStr;
+use core::fmt::{self, Display, Formatter, Write};
+
+/// What is wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fault<'a> {
+    /// Fewer bytes than any file has.
+    Short { bytes: u64 },
+    /// Not a `.npy` file.
+    Magic,
+    /// Neither 1.0 nor 2.0 nor 3.0.
+    Version { major: u8, minor: u8 },
+    /// The header is longer than the caller allows.
+    Long { header: u64, allowed: u64 },
+    /// The header is longer than the file.
+    Past { header: u64, bytes: u64 },
+    /// Version 3.0, and not UTF-8.
+    Encoding { at: usize },
+    /// The header's text is no dictionary of the three keys.
+    Syntax { at: usize, wanted: &'static str },
+    /// A key that is none of the three.
+    Key { key: &'a [u8] },
+    /// A key twice.
+    Double { key: &'static str },
+    /// A key that is not there.
+    Missing { key: &'static str },
+    /// More brackets in one another than any header has.
+    Deep { at: usize },
+    /// A length below 0.
+    Negative { at: usize },
+    /// An element type that Tenure lacks.
+    Type { descr: &'a [u8] },
+    /// A structured type, or no type at all.
+    Structured,
+    /// More axes than 64.
+    Axes { ndim: usize },
+    /// A size beyond 63 bits.
+    Size,
+    /// The data are shorter than the shape says.
+    Truncated { data: u64, wanted: u64 },
+}
+
+impl Fault<'_> {
+    /// The status that tells of it.
+    pub fn status(&self) -> tn_status {
+        match self {
+            Fault::Type { .. } | Fault::Structured => TN_ERR_DTYPE,
+            Fault::Long { .. } | Fault::Deep { .. } | Fault::Axes { .. } | Fault::Size => TN_ERR_LIMIT,
+            _ => TN_ERR_IO,
+        }
+    }
+}
+
+impl Display for Fault<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match *self {
+            Fault::Short { bytes } => write!(f, "is no .npy file: {bytes} bytes are fewer than any such file has"),
+            Fault::Magic => f.write_str("is no .npy file: it does not begin with \\x93NUMPY"),
+            Fault::Version { major, minor } => {
+                write!(f, "has format version {major}.{minor}; only 1.0, 2.0 and 3.0 are known")
+            }
+            Fault::Long { header, allowed } => {
+                write!(
+                    f,
+                    "has a header of {header} bytes, and {allowed} are allowed; raise max_header_bytes if you trust it"
+                )
+            }
+            Fault::Past { header, bytes } => {
+                write!(f, "is damaged: its header ends at byte {header}, the file at {bytes}")
+            }
+            Fault::Encoding { at } => {
+                write!(f, "is damaged: byte {at} of the header is not UTF-8, as version 3.0 demands")
+            }
+            Fault::Syntax { at, wanted } => write!(f, "is damaged: its header has no {wanted} at byte {at}"),
+            Fault::Key { key } => {
+                write!(f, "is damaged: its header has a key {}; it has descr, fortran_order and shape only", Shown(key))
+            }
+            Fault::Double { key } => write!(f, "is damaged: its header has the key '{key}' twice"),
+            Fault::Missing { key } => write!(f, "is damaged: its header lacks the key '{key}'"),
+            Fault::Deep { at } => write!(f, "has a header with more than {DEPTH} brackets in one another at byte {at}"),
+            Fault::Negative { at } => {
+                write!(f, "is damaged: its shape has a negative length at byte {at} of the header")
+            }
+            Fault::Type { descr } => {
+                write!(
+                    f,
+                    "has elements of type {}; known are b1, i1 to i8, u1 to u8, f2 to f8, c8 and c16",
+                    Shown(descr)
+                )
+            }
+            Fault::Structured => f.write_str("has structured elements; save one field of them as an array of its own"),
+            Fault::Axes { ndim } => write!(f, "has {ndim} axes, more than {TN_MAX_NDIM}"),
+            Fault::Size => f.write_str("has a shape whose size in bytes does not fit in 63 bits"),
+            Fault::Truncated { data, wanted } => {
+                write!(f, "is cut short: {data} bytes of data, and its shape and type say {wanted}")
+            }
+        }
+    }
+}
+
+/// Bytes of a header in quotes, escaped, and cut where they are long.
+struct Shown<'a>(&'a [u8]);
+
+impl Display for Shown<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 40;
+        let (text, more) = match self.0.get(..LONGEST) {
+            Some(start) if self.0.len() > LONGEST => (start, "..."),
+            _ => (self.0, ""),
+        };
+        write!(f, "'{}{more}'", text.escape_ascii())
+    }
+}
+
+/// A path in quotes; of a long one the end, which tells more. What is not UTF-8 shows as replacement characters.
+pub(super) struct Path<'a>(pub &'a CStr);
+
+impl Display for Path<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        // Leaves room for the longest reason in a text of 500 bytes, also where each byte becomes a replacement
+        // character.
+        const LONGEST: usize = 200;
+        let bytes = self.0.to_bytes();
+        f.write_char('"')?;
+        let mut start = bytes.len().saturating_sub(LONGEST);
+        if start > 0 {
+            f.write_str("...")?;
+            // Not in the middle of a character.
+            while start < bytes.len() && bytes[start] & 0xC0 == 0x80 {
+                start += 1;
+            }
+        }
+        let mut room = LONGEST;
+        for chunk in bytes[start..].utf8_chunks() {
+            f.write_str(chunk.valid())?;
+            room = room.saturating_sub(chunk.valid().len());
+            if !chunk.invalid().is_empty() && room >= 3 {
+                f.write_char(char::REPLACEMENT_CHARACTER)?;
+                room -= 3;
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_stay_within_the_limit() {
+        let long = [0xFFu8; 5000];
+        let path = [&long[..4000], b"\0"].concat();
+        let path = CStr::from_bytes_with_nul(&path).unwrap();
+        for fault in
+            [Fault::Type { descr: &long }, Fault::Key { key: &long }, Fault::Truncated { data: 0, wanted: 1 << 63 }]
+        {
+            let text = format!("{} {fault}", Path(path));
+            assert!(text.len() < 460, "{}: {text}", text.len());
+        }
+    }
+
+    #[test]
+    fn a_long_path_keeps_its_end_whole() {
+        let path = ["ä".repeat(300).as_bytes(), b"/file.npy\0"].concat();
+        let text = Path(CStr::from_bytes_with_nul(&path).unwrap()).to_string();
+        assert!(text.starts_with("\"...ä") && text.ends_with("ä/file.npy\""), "{text}");
+        assert_eq!(Path(c"a b.npy").to_string(), "\"a b.npy\"");
+    }
+}
