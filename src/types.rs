@@ -784,6 +784,11 @@ pub struct tn_target {
     pub shape: *const i64,
 }
 
+/// DLPack's own struct, without a version; its header is dlpack.h.
+pub struct DLManagedTensor { _opaque: [u8; 0] }
+/// DLPack's own struct, with version and flags; its header is dlpack.h.
+pub struct DLManagedTensorVersioned { _opaque: [u8; 0] }
+
 /// How a DLPack struct is made; NULL in its place: a copy, labelled as is.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

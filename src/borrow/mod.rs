@@ -11,8 +11,8 @@ mod rules;
 
 mod why;
 
-pub use acquire::{Call, Entry, Fits, List, Why, abandon, acquire, would_copy};
-pub use rules::{Mode, Use};
+pub use acquire::{Call, Entry, Fits, List, Why, abandon, acquire, terms, would_copy};
+pub use rules::{Mode, Use, check};
 pub use why::{Held, Target, holder_of_claim, holders_of, is_unique, why_not};
 
 use crate::array::{self, Refusal};

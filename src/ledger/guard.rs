@@ -445,6 +445,23 @@ impl Locked {
         Hold { guard: self.add_guard(guard, terms, owner, region, None) }
     }
 
+    /// The export comes back into this library: it ends, and `spare`, whose layout is a copy of its region's, becomes a claim with
+    /// what the exporting handle had.
+    pub fn end_export_as_claim(&mut self, guard: &'static Guard, mut spare: super::Spare) -> Id {
+        let region = self.get(guard).region();
+        let reads = self.get(guard).class == Class::ExportRead;
+        let ledger = self.ledger_of(guard);
+        self.share_root(region, &mut spare);
+        let owner = self.get(guard).owner();
+        spare.set_name(self.get(owner).name);
+        spare.set_readonly(reads || self.get(region).readonly);
+        spare.set_made(self.made());
+        let lease = self.lease(region);
+        let id = self.add_claim(ledger, spare, lease);
+        self.end_guard(guard, false);
+        id
+    }
+
     /// The region of a claim's layout.
     #[inline]
     pub fn region<'a>(&'a self, claim: &'static Claim) -> Region<'a> {

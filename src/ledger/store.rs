@@ -10,6 +10,7 @@ use crate::blit::Place;
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::pool::Pool;
+use crate::sys::file::Mapping;
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::thread::{self, ColdLock, Thread};
 use crate::types::*;
@@ -34,8 +35,8 @@ pub enum Release {
     None,
     /// The caller's callback.
     Call(unsafe extern "C" fn(*mut c_void), usize),
-    /// A mapping of this library's: address and bytes.
-    Unmap(usize, usize),
+    /// A mapping of this library's.
+    Unmap(Mapping),
 }
 
 /// A release with what keeps it from running, in a slot: of a TN_BORROW import the claims that descend from it, of a taken store the
@@ -135,7 +136,7 @@ impl Lease {
                 }
             }
             // SAFETY: the mapping was made for this store, and nothing holds its bytes any more.
-            Release::Unmap(address, bytes) => unsafe { crate::sys::file::unmap(address, bytes) },
+            Release::Unmap(mapping) => unsafe { mapping.unmap() },
         }
     }
 }
@@ -263,6 +264,8 @@ pub struct Fresh {
 
 impl Fresh {
     /// Takes memory for an array of that layout, which is dense and whose offset is 0; no call of the pool for no bytes.
+    ///
+    /// Whatever fails, nothing is left behind.
     #[inline]
     pub fn allocate(thread: &'static Thread, pool: &'static Pool, mut layout: Layout, zeroed: bool) -> Result<Fresh> {
         let ledger = SpareLedger::take(thread)?;

@@ -1,0 +1,124 @@
+//! DLPack's structs as its header has them (version 1.1), and the slots in which ours live.
+
+use crate::ledger::Guard;
+use crate::slots::{Head, Kind, Slot};
+use core::cell::UnsafeCell;
+use core::ffi::c_void;
+use core::sync::atomic::AtomicU32;
+
+/// DLTensor: strides in elements.
+#[repr(C)]
+pub struct Tensor {
+    pub data: *mut c_void,
+    pub device_type: i32,
+    pub device_id: i32,
+    pub ndim: i32,
+    pub code: u8,
+    pub bits: u8,
+    pub lanes: u16,
+    pub shape: *mut i64,
+    pub strides: *mut i64,
+    pub byte_offset: u64,
+}
+
+/// DLManagedTensor.
+#[repr(C)]
+pub struct Legacy {
+    pub tensor: Tensor,
+    pub manager_ctx: *mut c_void,
+    pub deleter: Option<unsafe extern "C" fn(*mut Legacy)>,
+}
+
+/// DLManagedTensorVersioned.
+#[repr(C)]
+pub struct Versioned {
+    pub major: u32,
+    pub minor: u32,
+    pub manager_ctx: *mut c_void,
+    pub deleter: Option<unsafe extern "C" fn(*mut Versioned)>,
+    pub flags: u64,
+    pub tensor: Tensor,
+}
+
+/// DLPACK_FLAG_BITMASK_READ_ONLY
+pub const READ_ONLY: u64 = 1;
+/// DLPACK_FLAG_BITMASK_IS_COPIED
+pub const IS_COPIED: u64 = 2;
+
+const _: () = {
+    assert!(size_of::<Tensor>() == 48 && align_of::<Tensor>() == 8);
+    assert!(core::mem::offset_of!(Tensor, device_type) == 8 && core::mem::offset_of!(Tensor, ndim) == 16);
+    assert!(core::mem::offset_of!(Tensor, code) == 20 && core::mem::offset_of!(Tensor, lanes) == 22);
+    assert!(core::mem::offset_of!(Tensor, shape) == 24 && core::mem::offset_of!(Tensor, strides) == 32);
+    assert!(core::mem::offset_of!(Tensor, byte_offset) == 40);
+    assert!(size_of::<Legacy>() == 64 && core::mem::offset_of!(Legacy, deleter) == 56);
+    assert!(size_of::<Versioned>() == 80 && core::mem::offset_of!(Versioned, deleter) == 16);
+    assert!(core::mem::offset_of!(Versioned, flags) == 24 && core::mem::offset_of!(Versioned, tensor) == 32);
+};
+
+/// Axes whose shape and strides lie in the slot.
+pub const INLINE: usize = 4;
+
+/// What a slot holds while its struct is out. The consumer sees one of the two structs and the numbers behind it.
+pub struct Out {
+    pub legacy: Legacy,
+    pub versioned: Versioned,
+    pub numbers: [i64; 2 * INLINE],
+    /// Shape and strides of more axes than lie inline.
+    pub more: Vec<i64>,
+    /// The export that holds the bytes; None where there are none.
+    pub guard: Option<&'static Guard>,
+    /// Forks before it was made: in a child the parent's exports hold nothing.
+    pub forks: u32,
+    /// Next in the queue of free slots.
+    pub next: Option<&'static Export>,
+}
+
+/// A struct that is out, in a slot of memory that is never unmapped.
+pub struct Export {
+    head: Head,
+    /// 1 while the struct is out: exactly one call of the deleter turns it to 0.
+    pub live: AtomicU32,
+    pub out: UnsafeCell<Out>,
+}
+
+// SAFETY: `out` belongs to whoever took the slot off the queue or turned `live` to 0; the consumer's side of it is the consumer's.
+unsafe impl Sync for Export {}
+
+impl Slot for Export {
+    const KIND: Kind = Kind::Export;
+    fn new(head: Head) -> Export {
+        let tensor = || Tensor {
+            data: core::ptr::null_mut(),
+            device_type: 0,
+            device_id: 0,
+            ndim: 0,
+            code: 0,
+            bits: 0,
+            lanes: 0,
+            shape: core::ptr::null_mut(),
+            strides: core::ptr::null_mut(),
+            byte_offset: 0,
+        };
+        let out = Out {
+            legacy: Legacy { tensor: tensor(), manager_ctx: core::ptr::null_mut(), deleter: None },
+            versioned: Versioned {
+                major: 0,
+                minor: 0,
+                manager_ctx: core::ptr::null_mut(),
+                deleter: None,
+                flags: 0,
+                tensor: tensor(),
+            },
+            numbers: [0; 2 * INLINE],
+            more: Vec::new(),
+            guard: None,
+            forks: 0,
+            next: None,
+        };
+        Export { head, live: AtomicU32::new(0), out: UnsafeCell::new(out) }
+    }
+    fn head(&self) -> &Head {
+        &self.head
+    }
+}

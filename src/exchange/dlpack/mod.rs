@@ -1,0 +1,431 @@
+//! DLPack, version 1.1 and the struct without a version before it: <https://dmlc.github.io/dlpack/latest/>.
+//!
+//! Contract: an export's struct lives in a slot that is never unmapped and is reused oldest first, so a consumer that calls the deleter
+//! twice is noticed, not obeyed. `data` points at element (0,..,0), `byte_offset` is 0, strides are always there. On import nothing in
+//! the struct is believed but that pointers point to what they say; the library's own structs are recognised and become clones.
+
+mod abi;
+
+use crate::array::HOST;
+use crate::dtype::Dtype;
+use crate::error::{Result, Status, fail};
+use crate::exchange::host::{self, Exported, Import, Imported};
+use crate::layout::{Layout, Order};
+use crate::ledger::{Class, Release};
+use crate::slots::{Id, Slot, Table};
+use crate::stream::Stream;
+use crate::thread::{self, ColdLock};
+use crate::types::*;
+use abi::{Export, INLINE, IS_COPIED, Legacy, READ_ONLY, Tensor, Versioned};
+use core::ffi::{CStr, c_void};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Free slots, oldest first.
+struct Free {
+    first: Option<&'static Export>,
+    last: Option<&'static Export>,
+    count: usize,
+}
+
+static FREE: ColdLock<Free> = ColdLock::new(Free { first: None, last: None, count: 0 });
+/// So many slots rest before the oldest is used again: a second call of a deleter is noticed for so long.
+const RESTING: usize = 64;
+/// Deleters called more than once.
+static TWICE: AtomicU64 = AtomicU64::new(0);
+
+/// How often a consumer called a deleter again.
+pub fn deleter_misuse() -> u64 {
+    TWICE.load(Ordering::Relaxed)
+}
+
+fn take_slot() -> Result<&'static Export> {
+    {
+        let mut free = FREE.lock();
+        if free.count > RESTING
+            && let Some(first) = free.first
+        {
+            // SAFETY: in the queue, which we have locked.
+            free.first = unsafe { (*first.out.get()).next.take() };
+            free.count -= 1;
+            return Ok(first);
+        }
+    }
+    Table::<Export>::take(thread::current())
+}
+
+fn rest(slot: &'static Export) {
+    let mut free = FREE.lock();
+    // SAFETY: not out any more: ours alone.
+    unsafe { (*slot.out.get()).next = None };
+    match free.last.replace(slot) {
+        // SAFETY: in the queue, which we have locked; the last one taken off it may still be named as its end.
+        Some(last) if free.first.is_some() => unsafe { (*last.out.get()).next = Some(slot) },
+        _ => free.first = Some(slot),
+    }
+    free.count += 1;
+}
+
+/// What `tn_dlpack_options` says.
+pub struct Options {
+    /// Crossing flags.
+    pub flags: u32,
+    /// Write mode.
+    pub mode: u32,
+    /// Device label.
+    pub label: i32,
+    /// Where the consumer wants it.
+    pub target: tn_device,
+    /// The consumer's stream.
+    pub consumer: Result<Stream>,
+}
+
+/// The struct that the consumer asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// DLManagedTensor
+    Legacy,
+    /// DLManagedTensorVersioned
+    Versioned,
+}
+
+const EXPORT_FLAGS: u32 = TN_BORROW
+    | TN_REQUIRE_BORROW
+    | TN_EXPORT_WRITABLE
+    | TN_EXPORT_EXCLUSIVE
+    | TN_EXPORT_CONSUMER_READS
+    | TN_EXPORT_NONNEGATIVE
+    | TN_UNORDERED
+    | TN_WAIT;
+
+/// Exports an array. Returns the address of the struct and TN_ALIASED or TN_COPIED.
+pub fn export(function: &'static CStr, id: Id, options: Options, form: Form) -> Result<(*mut c_void, i32)> {
+    crate::ledger::find::<crate::ledger::Claim>(id)?;
+    options.consumer?;
+    let flags = options.flags;
+    host::check_flags(flags, EXPORT_FLAGS)?;
+    let (class, unique) = host::class(flags, options.mode, form == Form::Versioned)?;
+    check_target(&options)?;
+    let nonnegative = flags & TN_EXPORT_NONNEGATIVE != 0;
+    let fits = |layout: &Layout| {
+        if layout.axes().any(|(length, stride)| length > 1 && stride % layout.item() != 0) {
+            Some("a stride is not a multiple of the element size, which DLPack counts in")
+        } else if nonnegative && layout.axes().any(|(length, stride)| length > 1 && stride < 0) {
+            Some("a stride is negative, and TN_EXPORT_NONNEGATIVE asks for none")
+        } else {
+            None
+        }
+    };
+    let how = host::Export { function, flags, class, unique };
+    let slot = take_slot()?;
+    match host::export(id, &how, Ok(options.consumer?), &fits).and_then(|exported| fill(slot, exported, class, form)) {
+        Ok(out) => Ok(out),
+        Err(status) => {
+            rest(slot);
+            Err(status)
+        }
+    }
+}
+
+fn check_target(options: &Options) -> Result<()> {
+    let wrong = |what: &str, kind: i32, id: i32| {
+        fail(TN_ERR_DEVICE, format_args!("{what} ({kind}, {id}): the bytes are in host memory, which is (1, 0)"))
+    };
+    if !matches!(options.label, 0 | TN_CPU) {
+        return Err(wrong("device label", options.label, 0));
+    }
+    match (options.target.r#type, options.target.id) {
+        (0, 0) | (TN_CPU, 0) => Ok(()),
+        (TN_CUDA | TN_CUDA_HOST | TN_CUDA_MANAGED, _) => Err(fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!("target device ({}, {}): this build has no CUDA", options.target.r#type, options.target.id),
+        )),
+        (kind, id) => Err(wrong("target device", kind, id)),
+    }
+}
+
+/// Writes the struct into the slot and hands it out.
+fn fill(slot: &'static Export, exported: Exported, class: Class, form: Form) -> Result<(*mut c_void, i32)> {
+    let Exported { hold, how } = exported;
+    let layout = hold.layout();
+    let ndim = layout.ndim();
+    // SAFETY: taken off the queue: ours alone until it is out.
+    let out = unsafe { &mut *slot.out.get() };
+    if ndim > INLINE {
+        out.more.clear();
+        if out.more.try_reserve_exact(2 * ndim).is_err() {
+            hold.end(false);
+            return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the shape of {ndim} axes")));
+        }
+        out.more.resize(2 * ndim, 0);
+    }
+    let numbers = if ndim > INLINE { &mut out.more[..] } else { &mut out.numbers[..2 * ndim] };
+    numbers[..ndim].copy_from_slice(layout.shape());
+    // From the last axis on: a length of 1 gets the stride that contiguity would give it.
+    let mut dense = 1;
+    for axis in (0..ndim).rev() {
+        let (length, stride) = (layout.shape()[axis], layout.strides()[axis]);
+        numbers[ndim + axis] = if length == 1 { dense } else { stride / layout.item() };
+        dense = numbers[ndim + axis].saturating_mul(length.max(1));
+    }
+    let empty = layout.is_empty();
+    let numbers = numbers.as_mut_ptr();
+    let raw = layout.dtype().raw();
+    let tensor = Tensor {
+        data: if empty { core::ptr::null_mut() } else { layout.offset() as *mut c_void },
+        device_type: HOST.r#type,
+        device_id: HOST.id,
+        ndim: ndim as i32,
+        code: raw as u8,
+        bits: (raw >> 8) as u8,
+        lanes: (raw >> 16) as u16,
+        shape: numbers,
+        strides: numbers.wrapping_add(ndim),
+        byte_offset: 0,
+    };
+    let copied = how == TN_COPIED;
+    let readonly = class == Class::ExportRead && !copied;
+    let context = core::ptr::from_ref(slot).cast_mut().cast::<c_void>();
+    let address = match form {
+        Form::Legacy => {
+            out.legacy = Legacy { tensor, manager_ctx: context, deleter: Some(delete_legacy) };
+            (&raw mut out.legacy).cast()
+        }
+        Form::Versioned => {
+            let flags = if readonly { READ_ONLY } else { 0 } | if copied { IS_COPIED } else { 0 };
+            out.versioned = Versioned {
+                major: 1,
+                minor: 1,
+                manager_ctx: context,
+                deleter: Some(delete_versioned),
+                flags,
+                tensor,
+            };
+            (&raw mut out.versioned).cast()
+        }
+    };
+    out.forks = thread::forks();
+    // No bytes, no claim: the consumer has nothing to keep.
+    out.guard = if empty {
+        hold.end(false);
+        None
+    } else {
+        Some(hold.into_guard())
+    };
+    // Release pairs with the AcqRel in `delete`.
+    slot.live.store(1, Ordering::Release);
+    Ok((address, how))
+}
+
+unsafe extern "C" fn delete_legacy(tensor: *mut Legacy) {
+    // SAFETY: the consumer passes the struct that it got, whose memory is never unmapped.
+    if let Some(tensor) = unsafe { tensor.as_ref() } {
+        delete(tensor.manager_ctx);
+    }
+}
+
+unsafe extern "C" fn delete_versioned(tensor: *mut Versioned) {
+    // SAFETY: the consumer passes the struct that it got, whose memory is never unmapped.
+    if let Some(tensor) = unsafe { tensor.as_ref() } {
+        delete(tensor.manager_ctx);
+    }
+}
+
+/// Ends the export whose slot is `context`: any thread, no interpreter, also after a fork or while the process exits.
+fn delete(context: *mut c_void) {
+    let outcome = std::panic::catch_unwind(|| {
+        // SAFETY: our own structs carry their slot, which is never unmapped.
+        let slot: &'static Export = unsafe { &*context.cast::<Export>() };
+        if slot.live.swap(0, Ordering::AcqRel) == 0 {
+            TWICE.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        if let Some(guard) = close(slot) {
+            guard.lock().end_guard(guard, false);
+        }
+        rest(slot);
+    });
+    // Nothing can be told to a consumer; a panic here is a bug, and must not leave the library.
+    debug_assert!(outcome.is_ok());
+}
+
+/// What held the bytes of a struct that is not out any more.
+fn close(slot: &'static Export) -> Option<&'static crate::ledger::Guard> {
+    // SAFETY: the exchange of `live` made it ours alone.
+    let out = unsafe { &mut *slot.out.get() };
+    if !out.more.is_empty() {
+        out.more = Vec::new();
+    }
+    let guard = out.guard.take();
+    if out.forks == thread::forks() { guard } else { None }
+}
+
+/// Flags of an import.
+pub const IMPORT_FLAGS: u32 = TN_BORROW
+    | TN_REQUIRE_BORROW
+    | TN_MAY_OVERWRITE
+    | TN_TAKE
+    | TN_RELEASE_QUEUED
+    | TN_IMPORT_READONLY
+    | TN_IMPORT_WRITABLE
+    | TN_UNORDERED
+    | TN_WAIT;
+
+/// Imports a struct without a version.
+///
+/// # Safety
+/// - `tensor` is a DLManagedTensor whose pointers point to what they say, and which the caller owns.
+pub unsafe fn import_legacy(function: &'static CStr, tensor: *mut c_void, flags: u32) -> Result<Imported> {
+    host::check_flags(flags, IMPORT_FLAGS)?;
+    let tensor = tensor.cast::<Legacy>();
+    // SAFETY: the caller's promise; read as values, no reference is kept.
+    let (head, deleter, context) = unsafe { (&raw const (*tensor).tensor, (*tensor).deleter, (*tensor).manager_ctx) };
+    if deleter.is_some_and(|deleter| core::ptr::fn_addr_eq(deleter, delete_legacy as unsafe extern "C" fn(*mut Legacy)))
+        && let Some(outcome) = reclaim(context, flags)
+    {
+        return outcome;
+    }
+    let readonly = flags & (TN_IMPORT_WRITABLE | TN_IMPORT_READONLY) != TN_IMPORT_WRITABLE;
+    let release = deleter.map_or(Release::None, |deleter| {
+        // SAFETY: a function of one pointer that returns nothing may be called through another type of pointer to it on every
+        // platform of this library.
+        let call = unsafe {
+            core::mem::transmute::<unsafe extern "C" fn(*mut Legacy), unsafe extern "C" fn(*mut c_void)>(deleter)
+        };
+        Release::Call(call, tensor as usize)
+    });
+    // SAFETY: the caller's promise.
+    unsafe { import(function, head, flags, readonly, false, release) }
+}
+
+/// Imports a struct with a version.
+///
+/// # Safety
+/// - `tensor` is a DLManagedTensorVersioned whose pointers point to what they say, and which the caller owns.
+pub unsafe fn import_versioned(function: &'static CStr, tensor: *mut c_void, flags: u32) -> Result<Imported> {
+    host::check_flags(flags, IMPORT_FLAGS)?;
+    let tensor = tensor.cast::<Versioned>();
+    // SAFETY: the caller's promise; the first fields are the same in every major version.
+    let (major, deleter, context) = unsafe { ((*tensor).major, (*tensor).deleter, (*tensor).manager_ctx) };
+    if major != 1 {
+        if let Some(deleter) = deleter {
+            // SAFETY: the format demands it of whoever does not know the version.
+            unsafe { deleter(tensor) };
+        }
+        return Err(fail(TN_ERR_UNSUPPORTED, format_args!("DLPack version {major}: this library reads version 1")));
+    }
+    if deleter
+        .is_some_and(|deleter| core::ptr::fn_addr_eq(deleter, delete_versioned as unsafe extern "C" fn(*mut Versioned)))
+        && let Some(outcome) = reclaim(context, flags)
+    {
+        return outcome;
+    }
+    // SAFETY: the caller's promise; read as values.
+    let (head, bits) = unsafe { (&raw const (*tensor).tensor, (*tensor).flags) };
+    let readonly = bits & READ_ONLY != 0 || flags & TN_IMPORT_READONLY != 0;
+    let release = deleter.map_or(Release::None, |deleter| {
+        // SAFETY: as in `import_legacy`.
+        let call = unsafe {
+            core::mem::transmute::<unsafe extern "C" fn(*mut Versioned), unsafe extern "C" fn(*mut c_void)>(deleter)
+        };
+        Release::Call(call, tensor as usize)
+    });
+    // SAFETY: the caller's promise.
+    unsafe { import(function, head, flags, readonly, bits & IS_COPIED != 0, release) }
+}
+
+/// One of our own structs: the export ends, and its handle's clone takes its place. None if the bytes shall be copied, or if the
+/// struct is not out.
+fn reclaim(context: *mut c_void, flags: u32) -> Option<Result<Imported>> {
+    if flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) == 0 {
+        return None;
+    }
+    // SAFETY: our own structs carry their slot, which is never unmapped.
+    let slot: &'static Export = unsafe { &*context.cast::<Export>() };
+    // SAFETY: out, and the caller owns it: nobody else ends it.
+    let guard = unsafe { (*slot.out.get()).guard }?;
+    let outcome = host::reclaim(guard).map(|id| Imported { id, how: TN_ALIASED });
+    if outcome.is_ok() {
+        slot.live.store(0, Ordering::Release);
+        close(slot);
+        rest(slot);
+    }
+    Some(outcome)
+}
+
+#[cold]
+fn null(what: &str) -> Status {
+    fail(TN_ERR_NULL, format_args!("the tensor's {what} is NULL"))
+}
+
+/// # Safety
+/// - `tensor` and its pointers point to what they say.
+unsafe fn import(
+    function: &'static CStr,
+    tensor: *const Tensor,
+    flags: u32,
+    readonly: bool,
+    copied: bool,
+    release: Release,
+) -> Result<Imported> {
+    // SAFETY: the caller's promise; a copy of the struct's own fields.
+    let tensor = unsafe { core::ptr::read(tensor) };
+    let ndim = tensor.ndim;
+    if ndim > 0 && tensor.shape.is_null() {
+        return Err(null("shape"));
+    }
+    let dtype = Dtype::of(u32::from(tensor.code) | u32::from(tensor.bits) << 8 | u32::from(tensor.lanes) << 16)?;
+    let ndim = crate::layout::check_ndim(ndim)?;
+    let mut shape = [0i64; TN_MAX_NDIM];
+    let mut strides = [0i64; TN_MAX_NDIM];
+    for axis in 0..ndim {
+        // SAFETY: so many lengths are there, by the caller's promise.
+        shape[axis] = unsafe { tensor.shape.add(axis).read_unaligned() };
+    }
+    let mut layout = if tensor.strides.is_null() {
+        Layout::contiguous(dtype, &shape[..ndim], Order::C, 0)?
+    } else {
+        for axis in 0..ndim {
+            // SAFETY: so many strides are there, by the caller's promise.
+            let elements = unsafe { tensor.strides.add(axis).read_unaligned() };
+            strides[axis] = elements.checked_mul(dtype.item()).ok_or_else(|| {
+                fail(TN_ERR_LIMIT, format_args!("stride {elements} of axis {axis} overflows in bytes"))
+            })?;
+        }
+        Layout::strided(dtype, &shape[..ndim], &strides[..ndim], 0)?
+    };
+    if !layout.is_empty() {
+        if tensor.data.is_null() {
+            return Err(null("data"));
+        }
+        let first = (tensor.data as u64).checked_add(tensor.byte_offset).ok_or_else(|| {
+            fail(
+                TN_ERR_RANGE,
+                format_args!("byte_offset {} from {:p} on wraps around", tensor.byte_offset, tensor.data),
+            )
+        })?;
+        layout.rebase(first)?;
+    }
+    match tensor.device_type {
+        TN_CPU | TN_CUDA_HOST => {}
+        TN_CUDA | TN_CUDA_MANAGED => {
+            return Err(fail(
+                TN_ERR_DEVICE,
+                format_args!("the tensor is on device ({}, {}), and no CUDA driver is in use", tensor.device_type, tensor.device_id),
+            ));
+        }
+        kind => {
+            return Err(fail(TN_ERR_DEVICE, format_args!("the tensor is on a device of the unknown type {kind}")));
+        }
+    }
+    let mut flags = flags & host::IMPORT_FLAGS;
+    if readonly {
+        flags |= TN_IMPORT_READONLY;
+    }
+    let aliases = flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0;
+    // The producer made the copy for us: nobody else uses it, so it may be overwritten unless it overlaps what we know.
+    if copied && aliases {
+        flags |= TN_MAY_OVERWRITE;
+    }
+    // SAFETY: the caller's promise; the bytes stay until the deleter is called.
+    unsafe { host::import(Import { function, layout, flags, release }) }
+}

@@ -1,0 +1,102 @@
+//! Arrays on files and files of arrays: `.npy`.
+//!
+//! A mapped file is a store of its own, which ends its mapping with the last claim, guard and export.
+
+use super::npy::{self, Origin};
+use crate::array::HOST;
+use crate::atlas::{self, Found};
+use crate::borrow::{Call, Use};
+use crate::error::{Result, fail};
+use crate::exchange::host;
+use crate::ledger::{self, Create, Fresh, From, Made, Release, Spare, SpareLease, SpareLedger};
+use crate::pool::{self, Pool};
+use crate::slots::Id;
+use crate::thread;
+use crate::transfer;
+use crate::types::*;
+use core::ffi::CStr;
+
+/// Opens a `.npy` file in one of the modes TN_NPY_.
+pub fn open(
+    function: &'static CStr,
+    origin: Origin<'_>,
+    mode: u32,
+    pool: Option<&'static Pool>,
+    max_header_bytes: u64,
+) -> Result<Id> {
+    let thread = thread::current();
+    let opened = npy::open(origin, mode, max_header_bytes)?;
+    let header = opened.header();
+    let Some(data) = opened.data() else {
+        let pool = match pool {
+            Some(pool) => pool,
+            None => pool::current(HOST)?,
+        };
+        let layout = header.layout(0)?;
+        let mut fresh = Fresh::allocate(thread, pool, layout, false)?;
+        let to = fresh.place().layout().offset() as *mut u8;
+        // SAFETY: fresh memory for a dense layout of the header's shape; nothing is written for no elements.
+        unsafe { opened.read_into(to)? };
+        if mode == TN_NPY_READ {
+            fresh.claim().set_readonly(true);
+        }
+        if mode == TN_NPY_COPY {
+            host::note(function, 0, false, header.data_bytes);
+        }
+        return Ok(fresh.finish());
+    };
+    let start = data as i64;
+    let layout = header.layout(start)?;
+    let end = start + header.data_bytes as i64;
+    let mut claim = Spare::take(thread)?;
+    *claim.layout() = layout;
+    claim.set_made(Made { site: thread.site(), thread: thread.number() });
+    let store = SpareLedger::take(thread)?;
+    let mut atlas = atlas::lock()?;
+    // Fresh addresses; what is still entered there belongs to nobody any more, and is forgotten by the look.
+    if !matches!(atlas.find(start, end), Found::Nothing) {
+        return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));
+    }
+    let mapping = opened.keep().expect("mapped data have a mapping");
+    let release = Release::Unmap(mapping);
+    let lease = match SpareLease::take(thread, release, false, false, (start, end)) {
+        Ok(lease) => lease,
+        Err(status) => {
+            // SAFETY: made above, and nobody has seen it.
+            unsafe { mapping.unmap() };
+            return Err(status);
+        }
+    };
+    let what = Create {
+        device: HOST,
+        start,
+        bytes: end - start,
+        readonly: mode == TN_NPY_READ,
+        // A file that is written through is nobody's scratch memory either.
+        mapped: mode != TN_NPY_COW,
+        from: From::Taken(lease),
+    };
+    let (locked, ledger, id) = ledger::create(store, what, claim);
+    atlas.insert(start, end, ledger);
+    drop(locked);
+    Ok(id)
+}
+
+/// Saves an array as a `.npy` file.
+pub fn save(function: &'static CStr, id: Id, path: &CStr, flags: u32) -> Result<()> {
+    ledger::find::<ledger::Claim>(id)?;
+    if flags & !(TN_IO_SYNC | TN_IO_EXCLUSIVE) != 0 {
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!("flags {flags:#x} have the unknown bits {:#x}", flags & !(TN_IO_SYNC | TN_IO_EXCLUSIVE)),
+        ));
+    }
+    let fits = |locked: &ledger::Locked, claims: &[&'static ledger::Claim]| -> crate::array::Checked<()> {
+        Ok(npy::Head::new(locked.get(claims[0]).layout.dtype(), crate::layout::Order::C, &[]).map(drop)?)
+    };
+    let call = Call { function, may_overlap: false, fits: Some(&fits) };
+    let source = transfer::one(call, id, Use::Read { frozen: false })?;
+    let outcome = npy::save_place(path, &source.place(), flags);
+    source.end(false);
+    outcome
+}

@@ -1,0 +1,325 @@
+//! Raw host memory in and out: what every other format is made of.
+//!
+//! Bytes that are known already join their store as one more claim, because two stores on one range would make every count a lie.
+
+use crate::array::{self, HOST, Refusal};
+use crate::atlas::{self, Found};
+use crate::blit::Place;
+use crate::borrow::{Use, would_copy};
+use crate::error::{Result, Status, fail};
+use crate::journal::{self, Key};
+use crate::layout::Layout;
+use crate::ledger::{
+    self, Backing, Claim, Class, Create, From, Guard, Hold, Release, Spare, SpareGuard, SpareLease, SpareLedger, Terms,
+};
+use crate::names::Site;
+use crate::pool;
+use crate::slots::Id;
+use crate::stream::Stream;
+use crate::thread::{self, Thread};
+use crate::transfer;
+use crate::types::*;
+use core::ffi::CStr;
+
+/// Flags of [`import`].
+pub const IMPORT_FLAGS: u32 =
+    TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE | TN_RELEASE_QUEUED | TN_IMPORT_READONLY;
+
+/// INVALID names the bits that a call does not take.
+pub fn check_flags(flags: u32, known: u32) -> Result<()> {
+    if flags & !known != 0 {
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!("flags {flags:#x} have bits that this call does not take: {:#x}", flags & !known),
+        ));
+    }
+    Ok(())
+}
+
+/// Foreign bytes that come in.
+pub struct Import {
+    /// The tn_ function, for the copy book.
+    pub function: &'static CStr,
+    /// Where the elements lie; absolute addresses.
+    pub layout: Layout,
+    /// Crossing flags, checked.
+    pub flags: u32,
+    /// What runs when the last that descends from the import ended, or at once if it was copied.
+    pub release: Release,
+}
+
+/// What became of an import.
+pub struct Imported {
+    /// The new handle.
+    pub id: Id,
+    /// TN_ALIASED or TN_COPIED.
+    pub how: i32,
+}
+
+enum Way {
+    Alias(Id),
+    /// Aliasing is impossible for these reasons.
+    Copy(u32),
+}
+
+/// Makes an array of foreign host bytes. On failure nothing is called and nothing has changed.
+///
+/// # Safety
+/// - The elements of the layout lie in host memory that may be read now, and, where the import aliases, as long as its release has
+///   not run.
+pub unsafe fn import(import: Import) -> Result<Imported> {
+    let thread = thread::current();
+    let Import { function, layout, flags, release } = import;
+    let wants_alias = flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0;
+    let range = layout.extent().unwrap_or((0, 0));
+    let queued = flags & TN_RELEASE_QUEUED != 0;
+    let lease = SpareLease::take(thread, release, queued, flags & TN_MAY_OVERWRITE != 0, range)?;
+    let mut why = 0;
+    let lease = if wants_alias {
+        match alias(thread, &layout, flags, range, lease)? {
+            (Way::Alias(id), _) => return Ok(Imported { id, how: TN_ALIASED }),
+            (Way::Copy(reasons), lease) => {
+                why = reasons;
+                lease.expect("kept for a copy")
+            }
+        }
+    } else {
+        lease
+    };
+    if wants_alias && thread.forbids() > 0 {
+        return Err(would_copy(why));
+    }
+    // SAFETY: the caller's promise; without an alias the bytes are read now.
+    let source = unsafe { Place::new(&layout) };
+    let id = transfer::duplicate_raw(&source, pool::current(HOST)?, flags & TN_IMPORT_READONLY != 0)?;
+    note(function, why, wants_alias, layout.bytes() as u64);
+    lease.end_now();
+    Ok(Imported { id, how: TN_COPIED })
+}
+
+/// A copy at a border, for the copy book.
+pub fn note(function: &'static CStr, why: u32, forced: bool, bytes: u64) {
+    let site = Site::from_number(thread::current().site());
+    journal::note_copy(Key { function: Some(function), site, why, forced }, bytes);
+}
+
+#[cold]
+fn overlaps_others(what: &str) -> Status {
+    fail(TN_ERR_ALIASED, format_args!("the bytes overlap memory that this library knows already: {what}"))
+}
+
+fn alias(
+    thread: &'static Thread,
+    layout: &Layout,
+    flags: u32,
+    (start, end): (i64, i64),
+    lease: SpareLease,
+) -> Result<(Way, Option<SpareLease>)> {
+    let requires = flags & TN_REQUIRE_BORROW != 0;
+    let owns = flags & (TN_TAKE | TN_MAY_OVERWRITE) != 0;
+    let mut claim = Spare::take(thread)?;
+    *claim.layout() = layout.try_clone()?;
+    claim.set_readonly(flags & TN_IMPORT_READONLY != 0 || layout.self_overlaps());
+    claim.set_made(ledger::Made { site: thread.site(), thread: thread.number() });
+    let store = SpareLedger::take(thread)?;
+    let mut atlas = atlas::lock()?;
+    let mut joins = None;
+    match atlas.find(start, end) {
+        Found::Nothing => {}
+        Found::One(locked, ledger) => {
+            let books = locked.books(ledger);
+            let inside = books.start <= start && end <= books.start + books.bytes;
+            if owns {
+                return Err(overlaps_others("TN_TAKE and TN_MAY_OVERWRITE need bytes of their own; use TN_BORROW"));
+            }
+            if !inside && !matches!(books.backing, Backing::Lent) {
+                if requires {
+                    return Err(overlaps_others("they reach beyond the store that has some of them; use TN_BORROW"));
+                }
+                return Ok((Way::Copy(TN_WHY_NOT_ALIASABLE), Some(lease)));
+            }
+            joins = Some((locked, ledger));
+        }
+        Found::Several => {
+            if owns || requires {
+                return Err(overlaps_others("more than one store has some of them; use TN_BORROW"));
+            }
+            return Ok((Way::Copy(TN_WHY_NOT_ALIASABLE), Some(lease)));
+        }
+    }
+    if !layout.is_aligned() {
+        if requires {
+            let (dtype, address) = (layout.dtype(), layout.offset());
+            return Err(fail(
+                TN_ERR_WOULD_COPY,
+                format_args!(
+                    "address {address:#x} or strides {:?} are not multiples of {} bytes, the alignment of {}; only a copy would do",
+                    layout.strides(),
+                    dtype.align(),
+                    dtype.name()
+                ),
+            ));
+        }
+        return Ok((Way::Copy(TN_WHY_LAYOUT), Some(lease)));
+    }
+    if let Some((mut locked, ledger)) = joins {
+        let id = locked.join(ledger, lease, claim);
+        let books = locked.books(ledger);
+        if matches!(books.backing, Backing::Lent) {
+            atlas.resize(books.start, books.start + books.bytes, ledger);
+        }
+        return Ok((Way::Alias(id), None));
+    }
+    let from = if flags & TN_TAKE != 0 { From::Taken(lease) } else { From::Lent(lease) };
+    let what = Create { device: HOST, start, bytes: end - start, readonly: false, mapped: false, from };
+    let (locked, ledger, id) = ledger::create(store, what, claim);
+    if end > start {
+        atlas.insert(start, end, ledger);
+    }
+    drop(locked);
+    Ok((Way::Alias(id), None))
+}
+
+/// How an array leaves.
+pub struct Export {
+    /// The tn_ function, for the copy book.
+    pub function: &'static CStr,
+    /// Crossing flags, checked by [`Terms`]-making [`class`].
+    pub flags: u32,
+    /// XR, XS or XW.
+    pub class: Class,
+    /// Mode UNIQUE.
+    pub unique: bool,
+}
+
+/// Class and mode of an export from its flags, or INVALID. `says_readonly`: whether the format can tell the consumer.
+pub fn class(flags: u32, mode: u32, says_readonly: bool) -> Result<(Class, bool)> {
+    let invalid = |why: &str| Err(fail(TN_ERR_INVALID, format_args!("flags {flags:#x}, mode {mode:#x}: {why}")));
+    let writable = flags & TN_EXPORT_WRITABLE != 0;
+    let exclusive = flags & TN_EXPORT_EXCLUSIVE != 0;
+    let reads = flags & TN_EXPORT_CONSUMER_READS != 0;
+    if exclusive && !writable {
+        return invalid("TN_EXPORT_EXCLUSIVE goes with TN_EXPORT_WRITABLE");
+    }
+    if reads && writable {
+        return invalid("TN_EXPORT_CONSUMER_READS contradicts TN_EXPORT_WRITABLE");
+    }
+    let class = match (writable, exclusive) {
+        (_, true) => Class::ExportExclusive,
+        (true, false) => Class::ExportShared,
+        (false, false) if reads || says_readonly => Class::ExportRead,
+        (false, false) => Class::ExportShared,
+    };
+    match mode & !TN_WAIT {
+        0 => Ok((class, false)),
+        TN_WRITE_UNIQUE if writable => Ok((class, true)),
+        TN_WRITE_UNIQUE => invalid("a read-only export takes no mode"),
+        _ => invalid("an export takes TN_WRITE_ALIASED or TN_WRITE_UNIQUE"),
+    }
+}
+
+/// An export that is open, and whether its bytes were copied for it.
+pub struct Exported {
+    /// Holds the bytes until it ends.
+    pub hold: Hold,
+    /// TN_ALIASED or TN_COPIED.
+    pub how: i32,
+}
+
+/// Opens an export of an array. `fits` says what of the layout the format cannot express: None, or TN_WHY_LAYOUT with its reason, which
+/// with TN_BORROW makes a copy and with TN_REQUIRE_BORROW TN_ERR_LAYOUT.
+pub fn export(
+    id: Id,
+    how: &Export,
+    stream: Result<Stream>,
+    fits: &dyn Fn(&Layout) -> Option<&'static str>,
+) -> Result<Exported> {
+    let thread = thread::current();
+    ledger::find::<Claim>(id)?;
+    stream?;
+    let requires = how.flags & TN_REQUIRE_BORROW != 0;
+    let wants_alias = requires || how.flags & TN_BORROW != 0;
+    if !wants_alias {
+        return copied(id, how, 0, false);
+    }
+    let mut spare = Spare::take(thread)?;
+    let guard = SpareGuard::take(thread)?;
+    let wanted = Use::Export { class: how.class, unique: how.unique };
+    loop {
+        let (mut locked, claim) = ledger::lock::<Claim>(id)?;
+        let layout = &locked.get(claim).layout;
+        let ndim = layout.ndim();
+        let outcome = array::check_live(&locked, claim).and_then(|()| match fits(layout) {
+            Some(why) if requires => {
+                Err(Refusal::Said(fail(TN_ERR_LAYOUT, format_args!("{why}; only a copy would do"))))
+            }
+            Some(_) => Ok(false),
+            None => crate::borrow::check(&locked, claim, wanted).map(|()| true),
+        });
+        match outcome {
+            Err(refusal) => {
+                drop(locked);
+                return Err(refusal.say());
+            }
+            Ok(false) => {
+                drop(locked);
+                return copied(id, how, TN_WHY_LAYOUT, true);
+            }
+            Ok(true) if spare.layout().set(&locked.get(claim).layout) => {
+                let terms = crate::borrow::terms(wanted);
+                spare.set_readonly(locked.get(claim).readonly);
+                let hold = locked.add_export(spare, guard, terms, claim);
+                return Ok(Exported { hold, how: TN_ALIASED });
+            }
+            Ok(true) => {
+                drop(locked);
+                *spare.layout() = Layout::room(ndim)?;
+            }
+        }
+    }
+}
+
+/// An export of a copy, which belongs to its consumer alone.
+fn copied(id: Id, how: &Export, why: u32, forced: bool) -> Result<Exported> {
+    let thread = thread::current();
+    if forced && thread.forbids() > 0 {
+        return Err(would_copy(why));
+    }
+    let call = crate::borrow::Call { function: how.function, may_overlap: false, fits: None };
+    let source = transfer::one(call, id, Use::Read { frozen: false })?;
+    let guard = SpareGuard::take(thread)?;
+    let spare = Spare::take(thread)?;
+    let mut room = Layout::room(source.layout().ndim())?;
+    let bytes = source.layout().bytes() as u64;
+    let copy = transfer::duplicate(&source, pool::current(HOST)?, crate::layout::Order::A, crate::names::Name::NONE);
+    source.end(false);
+    let copy = copy?;
+    let (mut locked, claim) = ledger::lock::<Claim>(copy)?;
+    let fits = room.set(&locked.get(claim).layout);
+    debug_assert!(fits);
+    let mut spare = spare;
+    *spare.layout() = room;
+    let terms = Terms { class: Class::ExportExclusive, ..crate::borrow::terms(Use::Export { class: Class::ExportExclusive, unique: false }) };
+    let hold = locked.add_export(spare, guard, terms, claim);
+    locked.release(claim);
+    drop(locked);
+    note(how.function, why, forced, bytes);
+    Ok(Exported { hold, how: TN_COPIED })
+}
+
+/// An export of this library that comes back unwrapped: the export ends, and a clone of its handle takes its place.
+pub fn reclaim(guard: &'static Guard) -> Result<Id> {
+    let thread = thread::current();
+    let mut spare = Spare::take(thread)?;
+    loop {
+        let mut locked = guard.lock();
+        let layout = locked.layout_of(guard);
+        let ndim = layout.ndim();
+        if spare.layout().set(layout) {
+            return Ok(locked.end_export_as_claim(guard, spare));
+        }
+        drop(locked);
+        *spare.layout() = Layout::room(ndim)?;
+    }
+}
+
