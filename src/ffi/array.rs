@@ -1,0 +1,543 @@
+//! Section "array": creation, queries, names, clones, copies, weak handles, files.
+
+use crate::array::{self, Contents, Options};
+use crate::boundary::enter;
+use crate::dtype::Dtype;
+use crate::error::{Result, fail};
+use crate::exchange::host::{self, Import};
+use crate::exchange::{file, npy};
+use crate::ffi::convert::{self, Fill, Noted, Out};
+use crate::layout::{Layout, Order};
+use crate::ledger::Release;
+use crate::pool::Pool;
+use crate::slots::Id;
+use crate::transfer;
+use crate::types::*;
+use core::ffi::{c_char, c_void};
+
+/// Options of a new array, or what is wrong with them. `like`: TN_ORDER_K is possible.
+///
+/// # Safety
+/// - `options` is NULL or points to a struct of the size it says.
+unsafe fn options(options: *const tn_array_options, like: bool) -> Noted<Options> {
+    // SAFETY: the caller's promise.
+    let Some(raw) = (unsafe { convert::sized(options)? }) else { return Ok(Options::DEFAULT) };
+    let order = if like { Order::of_like(raw.order)? } else { Order::of(raw.order)? };
+    if raw.flags != 0 {
+        return Err(fail(TN_ERR_INVALID, format_args!("tn_array_options.flags is {:#x}; no flag is defined", raw.flags)));
+    }
+    convert::stream(raw.stream)?;
+    // SAFETY: a text by the struct's documentation.
+    Ok(Options { order, name: unsafe { convert::name(raw.name)? } })
+}
+
+/// The common part of empty, zeros and full: everything that C passed, checked in order.
+fn create(
+    pool: Result<Option<&'static Pool>>,
+    options: Noted<Options>,
+    dtype: tn_dtype,
+    shape: Noted<&[i64]>,
+    contents: impl FnOnce(Dtype) -> Contents<'static>,
+    out: Out<*mut tn_array>,
+) -> Result<()> {
+    let pool = pool?;
+    let options = options?;
+    let dtype = Dtype::of(dtype)?;
+    let layout = Layout::contiguous(dtype, shape?, options.order, 0)?;
+    let id = array::create(pool, layout, contents(dtype), options.name)?;
+    // SAFETY: writable by the documentation of the functions that call this.
+    unsafe { out.write(convert::handle(id)) };
+    Ok(())
+}
+
+/// Makes an array on new bytes, whose contents are undefined.
+///
+/// @param pool     where the bytes come from; NULL: the thread's current pool of the host.
+/// @param dtype    element type, one of the constants TN_BOOL .. TN_C128.
+/// @param ndim     number of axes, 0 to TN_MAX_NDIM.
+/// @param shape    ndim lengths in elements, none negative. NULL only with ndim 0. With a length 0 the array has no bytes, and no pool is
+///                 called.
+/// @param options  order and name; NULL: C order, no name.
+/// @param[out] out the array: dense, its address a multiple of 256. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for options, order or a name that is not UTF-8; TN_ERR_DTYPE;
+///         TN_ERR_LIMIT for more than 64 axes or a size that overflows; TN_ERR_SHAPE for a negative ndim or length;
+///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT when no more handles can be made.
+/// @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_empty(
+    pool: *mut tn_pool,
+    dtype: tn_dtype,
+    ndim: i32,
+    shape: *const i64,
+    options: *const tn_array_options,
+    out: *mut *mut tn_array,
+) -> tn_status {
+    enter("tn_array_empty", || {
+        // SAFETY: an array of that length and a struct of that size, by this function's documentation.
+        let (shape, options) = unsafe { (convert::shape(ndim, shape, "shape")?, self::options(options, false)) };
+        let out = Out::new(out, "out")?;
+        create(convert::pool(pool), options, dtype, shape, |_| Contents::Undefined, out)
+    })
+}
+
+/// Makes an array on new bytes, all of which are 0.
+///
+/// @param pool     as for `tn_array_empty`.
+/// @param dtype    element type.
+/// @param ndim     number of axes, 0 to TN_MAX_NDIM.
+/// @param shape    ndim lengths in elements. NULL only with ndim 0.
+/// @param options  order and name; NULL: C order, no name.
+/// @param[out] out the array. Released by `tn_array_release`. On failure: untouched.
+/// @return as `tn_array_empty`.
+/// @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_zeros(
+    pool: *mut tn_pool,
+    dtype: tn_dtype,
+    ndim: i32,
+    shape: *const i64,
+    options: *const tn_array_options,
+    out: *mut *mut tn_array,
+) -> tn_status {
+    enter("tn_array_zeros", || {
+        // SAFETY: an array of that length and a struct of that size, by this function's documentation.
+        let (shape, options) = unsafe { (convert::shape(ndim, shape, "shape")?, self::options(options, false)) };
+        let out = Out::new(out, "out")?;
+        create(convert::pool(pool), options, dtype, shape, |_| Contents::Zero, out)
+    })
+}
+
+/// Makes an array on new bytes, every element of which is one value.
+///
+/// @param pool     as for `tn_array_empty`.
+/// @param dtype    element type.
+/// @param ndim     number of axes, 0 to TN_MAX_NDIM.
+/// @param shape    ndim lengths in elements. NULL only with ndim 0.
+/// @param value    one element, copied bit by bit before the call returns; any alignment.
+/// @param options  order and name; NULL: C order, no name.
+/// @param[out] out the array. Released by `tn_array_release`. On failure: untouched.
+/// @return as `tn_array_empty`; TN_ERR_NULL also for value.
+/// @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_full(
+    pool: *mut tn_pool,
+    dtype: tn_dtype,
+    ndim: i32,
+    shape: *const i64,
+    value: *const c_void,
+    options: *const tn_array_options,
+    out: *mut *mut tn_array,
+) -> tn_status {
+    enter("tn_array_full", || {
+        // SAFETY: an array of that length and a struct of that size, by this function's documentation.
+        let (shape, options) = unsafe { (convert::shape(ndim, shape, "shape")?, self::options(options, false)) };
+        convert::id(value, "value")?;
+        let out = Out::new(out, "out")?;
+        // SAFETY: one element of the type, by this function's documentation; it outlives the call.
+        let element = |dtype: Dtype| unsafe { core::slice::from_raw_parts(value.cast::<u8>(), dtype.item() as usize) };
+        create(convert::pool(pool), options, dtype, shape, |dtype| Contents::Full(element(dtype)), out)
+    })
+}
+
+/// Makes an array with type and shape of another one, on new bytes whose contents are undefined.
+///
+/// @param pool         where the bytes come from; NULL: the thread's current pool of the prototype's device.
+/// @param prototype    an array; neither read nor changed.
+/// @param options      order and name; TN_ORDER_K keeps the order of the prototype's strides. NULL: C order, no name.
+/// @param[out] out     the array. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT;
+///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
+/// @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_like(
+    pool: *mut tn_pool,
+    prototype: *mut tn_array,
+    options: *const tn_array_options,
+    out: *mut *mut tn_array,
+) -> tn_status {
+    enter("tn_array_like", || {
+        let id = convert::id(prototype, "prototype")?;
+        // SAFETY: a struct of that size, by this function's documentation.
+        let options = unsafe { self::options(options, true) };
+        let out = Out::new(out, "out")?;
+        let pool = convert::pool(pool);
+        crate::ledger::find::<crate::ledger::Claim>(id)?;
+        let new = array::like(pool?, id, options?)?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { out.write(convert::handle(new)) };
+        Ok(())
+    })
+}
+
+/// A raw layout over memory: element type, shape and strides checked, addresses absolute.
+///
+/// # Safety
+/// - `layout` points to a struct of the size it says, whose arrays have ndim numbers.
+pub unsafe fn raw_layout(ptr: *const c_void, layout: *const tn_layout) -> Result<Layout> {
+    // SAFETY: the caller's promise.
+    let raw = unsafe { convert::sized(layout)? };
+    let Some(raw) = raw else { return Err(fail(TN_ERR_NULL, format_args!("layout is NULL"))) };
+    let dtype = Dtype::of(raw.dtype)?;
+    // SAFETY: as above.
+    let shape = unsafe { convert::shape(raw.ndim, raw.shape, "layout.shape")? }?;
+    let mut made = if raw.strides.is_null() {
+        Layout::contiguous(dtype, shape, Order::C, 0)?
+    } else {
+        // SAFETY: as above.
+        let strides = unsafe { core::slice::from_raw_parts(raw.strides, shape.len()) };
+        Layout::strided(dtype, shape, strides, 0)?
+    };
+    if !made.is_empty() {
+        if ptr.is_null() {
+            return Err(fail(TN_ERR_NULL, format_args!("ptr is NULL, and the layout has elements")));
+        }
+        made.rebase((ptr as u64).wrapping_add_signed(raw.offset))?;
+        if (ptr as u64).checked_add_signed(raw.offset).is_none() {
+            return Err(fail(
+                TN_ERR_RANGE,
+                format_args!("offset {} from {ptr:p} on leaves the address space", raw.offset),
+            ));
+        }
+    }
+    Ok(made)
+}
+
+/// Makes an array of the caller's host memory: an alias or a copy, as the flags say. Bytes of a live store become one more claim on it.
+///
+/// @param ptr          where `layout.offset` counts from. NULL only for a layout of no elements.
+/// @param layout       type, shape, strides in bytes (NULL: C order), offset in bytes.
+/// @param flags        none: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias or a status. TN_MAY_OVERWRITE: an
+///                     alias whose contents may be destroyed. TN_TAKE: an alias that the library owns from now on. TN_RELEASE_QUEUED: the
+///                     callback runs in `tn_run_releases`. TN_IMPORT_READONLY: the handle is READONLY.
+/// @param release      called exactly once if the call succeeds: at once if the bytes were copied, else when the last of this
+///                     handle and the claims, guards and exports that descend from it ended (TN_TAKE: when the store did). Until then the
+///                     memory must stay. May be NULL, but not with TN_TAKE. If the call fails it is never called, and the memory is still
+///                     the caller's.
+/// @param context      passed to release.
+/// @param[out] out     the array. Released by `tn_array_release`. On failure: untouched.
+/// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID; TN_ERR_DTYPE, TN_ERR_LIMIT, TN_ERR_SHAPE; TN_ERR_RANGE for addresses that wrap around;
+///         TN_ERR_ALIASED where TN_REQUIRE_BORROW, TN_TAKE or TN_MAY_OVERWRITE meet bytes of live stores that they cannot have;
+///         TN_ERR_WOULD_COPY for memory that is not aligned for the type, or under `tn_copies_forbid`; TN_ERR_NO_HOST_MEMORY,
+///         TN_ERR_POOL_LIMIT.
+/// @note Threads: any; release runs on whichever thread ended the last holder, under no lock, and may call the library. Blocks: never.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_import_host(
+    ptr: *mut c_void,
+    layout: *const tn_layout,
+    flags: u32,
+    release: tn_release_callback,
+    context: *mut c_void,
+    out: *mut *mut tn_array,
+    how: *mut i32,
+) -> tn_status {
+    enter("tn_array_import_host", || {
+        convert::id(layout, "layout")?;
+        let out = Out::new(out, "out")?;
+        if flags & TN_TAKE != 0 && release.is_none() {
+            return Err(fail(TN_ERR_NULL, format_args!("release is NULL, and TN_TAKE needs one")));
+        }
+        host::check_flags(flags, host::IMPORT_FLAGS)?;
+        let release = release.map_or(Release::None, |release| Release::Call(release, context as usize));
+        let function = c"tn_array_import_host";
+        // SAFETY: a struct of that size, and memory of that layout, by this function's documentation.
+        let imported = unsafe {
+            let layout = raw_layout(ptr, layout)?;
+            host::import(Import { function, layout, flags, release })?
+        };
+        // SAFETY: writable by this function's documentation.
+        unsafe {
+            convert::write_opt(how, imported.how);
+            out.write(convert::handle(imported.id));
+        }
+        Ok(())
+    })
+}
+
+/// Says what an array is: type, shape, strides, device, contiguity, bytes, name.
+///
+/// @param array        an array; a given one too. Neither read nor changed.
+/// @param[out] info    with `size` set by the caller; as much of it is filled as that says, and of shape and strides the first ndim entries
+///                     only. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size; TN_ERR_DESTRUCTED.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_query(array: *mut tn_array, info: *mut tn_array_info) -> tn_status {
+    enter("tn_array_query", || {
+        let id = convert::id(array, "array")?;
+        // SAFETY: a struct of that size, by this function's documentation.
+        let info = unsafe { convert::fill(info, "info")? };
+        crate::ledger::find::<crate::ledger::Claim>(id)?;
+        write_info(id, &info?)
+    })
+}
+
+fn write_info(id: Id, info: &Fill<tn_array_info>) -> Result<()> {
+    array::query(id, |locked, claim, flags| {
+        let body = locked.get(claim);
+        let books = locked.books(locked.ledger_of(claim));
+        let layout = &body.layout;
+        let mut value = <tn_array_info as convert::Sized>::defaults();
+        value.dtype = layout.dtype().raw();
+        value.ndim = layout.ndim() as i32;
+        value.device = books.device;
+        value.flags = flags;
+        value.bytes = if layout.is_empty() { 0 } else { layout.bytes() as u64 };
+        value.count = layout.count() as u64;
+        value.store_bytes = books.bytes as u64;
+        value.offset = if layout.is_empty() { 0 } else { layout.offset() - books.start };
+        value.name = body.name.to_c();
+        // SAFETY: checked by `fill`, and writable by the documentation of `tn_array_query`.
+        unsafe {
+            info.write(&value, core::mem::offset_of!(tn_array_info, shape));
+            info.write_numbers(core::mem::offset_of!(tn_array_info, shape), layout.shape());
+            info.write_numbers(core::mem::offset_of!(tn_array_info, strides), layout.strides());
+        }
+    })
+}
+
+/// Changes the name that texts and reports call the array by.
+///
+/// @param array    an array; a given one too.
+/// @param name     copied, the first 63 bytes of UTF-8 are kept; NULL removes the name.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a name that is not UTF-8; TN_ERR_DESTRUCTED.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_set_name(array: *mut tn_array, name: *const c_char) -> tn_status {
+    enter("tn_array_set_name", || {
+        let id = convert::id(array, "array")?;
+        // SAFETY: a text by this function's documentation.
+        array::set_name(id, unsafe { convert::name(name) })
+    })
+}
+
+/// Gives a new handle on the pool that the array's bytes came from.
+///
+/// @param array    an array, also a view or clone of one.
+/// @param[out] out the pool. Released by `tn_pool_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_FOREIGN for imported bytes and arrays of
+///         no elements; TN_ERR_STALE also for a pool whose last handle was released; TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: never.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_pool(array: *mut tn_array, out: *mut *mut tn_pool) -> tn_status {
+    enter("tn_array_pool", || {
+        let id = convert::id(array, "array")?;
+        let out = Out::new(out, "out")?;
+        let pool = crate::pool::new_handle(array::pool(id)?)?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { out.write(convert::handle(pool)) };
+        Ok(())
+    })
+}
+
+/// Waits until the device work on an array is done, so that the host may touch it. Looks at no guard and takes none; the host's own memory
+/// never has any.
+///
+/// @param array    an array.
+/// @param access   TN_READ: waits for unfinished writers; TN_WRITE: for readers too.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for access 0 or another bit; TN_ERR_DESTRUCTED, TN_ERR_GIVEN.
+/// @note Threads: any. Blocks: for the device, never for a holder.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_array_wait(array: *mut tn_array, access: u32) -> tn_status {
+    enter("tn_array_wait", || array::wait(convert::id(array, "array")?, access))
+}
+
+/// Makes another claim on the same bytes, with the same layout and name.
+///
+/// @param array    an array; it may be borrowed, exported or poisoned.
+/// @param[out] out the clone. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT when no more handles can be made.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_clone(array: *mut tn_array, out: *mut *mut tn_array) -> tn_status {
+    enter("tn_array_clone", || {
+        let id = convert::id(array, "array")?;
+        let out = Out::new(out, "out")?;
+        let clone = array::clone(id)?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { out.write(convert::handle(clone)) };
+        Ok(())
+    })
+}
+
+/// Makes an array with the same elements on new bytes: dense, in F order if the source is F- and not C-contiguous, else in C order.
+///
+/// @param array    read for the length of the call; may be READONLY, the copy never is.
+/// @param pool     where the bytes come from; NULL: the thread's current pool of the array's device.
+/// @param stream   as in movement: NULL is done on return; on host memory the constants mean the same.
+/// @param[out] out the copy. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a pool of another device;
+///         TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: never. Allocates: the copy, from the pool.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_copy(
+    array: *mut tn_array,
+    pool: *mut tn_pool,
+    stream: *mut tn_stream,
+    out: *mut *mut tn_array,
+) -> tn_status {
+    enter("tn_array_copy", || {
+        let id = convert::id(array, "array")?;
+        let out = Out::new(out, "out")?;
+        crate::ledger::find::<crate::ledger::Claim>(id)?;
+        let pool = convert::pool(pool)?;
+        let copy = transfer::copy(c"tn_array_copy", id, pool, convert::stream(stream))?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { out.write(convert::handle(copy)) };
+        Ok(())
+    })
+}
+
+/// Ends a claim. Guards, exports and promises keep the bytes; they go back when the last of all these ended.
+///
+/// @param array    an array, in whatever state it is; exactly once per handle, also when its claim was taken.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND. With option "strict": TN_ERR_GIVEN, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED,
+///         TN_ERR_EXPORTED where this handle is given or has guards or exports of its own, and nothing changes.
+/// @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_array_release(array: *mut tn_array) -> tn_status {
+    enter("tn_array_release", || array::release(convert::id(array, "array")?))
+}
+
+/// Makes a weak handle: it remembers the layout, and makes no claim.
+///
+/// @param array    an array.
+/// @param[out] out the weak handle. Released by `tn_weak_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_weaken(array: *mut tn_array, out: *mut *mut tn_weak) -> tn_status {
+    enter("tn_array_weaken", || {
+        let id = convert::id(array, "array")?;
+        let out = Out::new(out, "out")?;
+        let weak = array::weaken(id)?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { out.write(convert::handle(weak)) };
+        Ok(())
+    })
+}
+
+/// Makes an array handle of a weak one: a claim again.
+///
+/// @param weak     a weak handle; it stays.
+/// @param[out] out the array, with the layout that was weakened. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED if the store has been without a claim since, or the import that
+///         the handle descended from has ended; TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_weak_upgrade(weak: *mut tn_weak, out: *mut *mut tn_array) -> tn_status {
+    enter("tn_weak_upgrade", || {
+        let id = convert::id(weak, "weak")?;
+        let out = Out::new(out, "out")?;
+        let array = array::upgrade(id)?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { out.write(convert::handle(array)) };
+        Ok(())
+    })
+}
+
+/// Gives a weak handle back.
+///
+/// @param weak     a weak handle; exactly once.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_weak_release(weak: *mut tn_weak) -> tn_status {
+    enter("tn_weak_release", || array::release_weak(convert::id(weak, "weak")?))
+}
+
+/// Opens a `.npy` file as an array: mapped, or read into a pool's memory. Nothing in a file is ever executed.
+///
+/// A mapping stays until the last claim, guard and export ended; the file may be closed, renamed or deleted before. If somebody else cuts
+/// a mapped file short, whoever reads past its end is killed by SIGBUS; TN_NPY_COPY reports TN_ERR_IO instead. Mapped booleans are the
+/// bytes of the file as they are; TN_NPY_COPY makes any byte but 0 a 1.
+///
+/// @param path     the file, NUL-terminated. NULL: `options.fd`, which stays the caller's.
+/// @param options  mode, descriptor, pool; NULL: TN_NPY_READ.
+/// @param[out] out the array; READONLY with TN_NPY_READ, FOREIGN also with TN_NPY_WRITE. Released by `tn_array_release`. On failure:
+///                 untouched, nothing is mapped and no descriptor is left open.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DTYPE for types that Tenure lacks; TN_ERR_LIMIT for a
+///         header longer than allowed, more than 64 axes or a size that overflows; TN_ERR_WOULD_COPY for data that is not aligned or
+///         big-endian, in the mapped modes; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_IO with the reason.
+/// @note Threads: any. Blocks: for the file system.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_open_npy(
+    path: *const c_char,
+    options: *const tn_npy_options,
+    out: *mut *mut tn_array,
+) -> tn_status {
+    enter("tn_array_open_npy", || {
+        let out = Out::new(out, "out")?;
+        // SAFETY: a struct of that size, by this function's documentation.
+        let options = unsafe { convert::sized(options) };
+        let options = options.map(|o| o.unwrap_or(<tn_npy_options as convert::Sized>::defaults()));
+        let pool = options.map_or(Ok(None), |options| convert::pool(options.pool));
+        if path.is_null() && options.is_ok_and(|options| options.fd < 0) {
+            return Err(fail(TN_ERR_NULL, format_args!("path is NULL, and options.fd is no descriptor")));
+        }
+        let (pool, options) = (pool?, options?);
+        // SAFETY: NULL, or a text that stays during the call, by this function's documentation.
+        let origin = match unsafe { convert::text(path, "path") } {
+            Ok(path) => npy::Origin::Path(path),
+            Err(_) => npy::Origin::Descriptor(options.fd),
+        };
+        let id = file::open(c"tn_array_open_npy", origin, options.mode, pool, options.max_header_bytes)?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { out.write(convert::handle(id)) };
+        Ok(())
+    })
+}
+
+/// Saves an array as a `.npy` file, which NumPy reads: C order, F order if it is only F-contiguous. Written beside the target and then
+/// renamed, so that a file of that name is either the old one or whole; saving over the file that the array is mapped from works.
+///
+/// @param array    read for the length of the call; any layout.
+/// @param path     the file, NUL-terminated.
+/// @param flags    TN_IO_SYNC: file and directory are on the disk before the call returns. TN_IO_EXCLUSIVE: an existing file is TN_ERR_IO.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE for bfloat16, which
+///         the format lacks; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason, and
+///         then the old file is as it was and no other is left.
+/// @note Threads: any. Blocks: for the file system. Allocates: at most one chunk.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_save_npy(array: *mut tn_array, path: *const c_char, flags: u32) -> tn_status {
+    enter("tn_array_save_npy", || {
+        let id = convert::id(array, "array")?;
+        // SAFETY: a text by this function's documentation.
+        let path = unsafe { convert::text(path, "path")? };
+        file::save(c"tn_array_save_npy", id, path, flags)
+    })
+}

@@ -1,0 +1,362 @@
+//! What C passes becomes what the layers below take.
+//!
+//! Only NULL is reported here. Whatever else is wrong with an argument is noted in a `Result` and passed on, because the handles' STALE
+//! and KIND come first.
+
+use crate::array;
+use crate::borrow::Held;
+use crate::error::{Result, fail};
+use crate::names::Name;
+use crate::pool::{self, Pool};
+use crate::slots::Id;
+use crate::stream::Stream;
+use crate::types::*;
+use core::ffi::{CStr, c_char};
+
+#[cold]
+fn null(name: &str) -> crate::error::Status {
+    fail(TN_ERR_NULL, format_args!("{name} is NULL"))
+}
+
+/// A handle's bits; nothing is looked up.
+#[inline]
+pub fn id<T>(handle: *const T, name: &str) -> Result<Id> {
+    if handle.is_null() { Err(null(name)) } else { Ok(Id::from_bits(handle as u64)) }
+}
+
+/// An id as the pointer that C sees.
+#[inline]
+pub fn handle<T>(id: Id) -> *mut T {
+    id.bits() as *mut T
+}
+
+/// An output that must be there.
+#[derive(Clone, Copy)]
+pub struct Out<T>(*mut T);
+
+impl<T> Out<T> {
+    /// Checks for NULL.
+    #[inline]
+    pub fn new(out: *mut T, name: &str) -> Result<Out<T>> {
+        if out.is_null() { Err(null(name)) } else { Ok(Out(out)) }
+    }
+
+    /// Writes it.
+    ///
+    /// # Safety
+    /// - The pointer may be written for a `T`: the caller's promise by the function's documentation.
+    #[inline]
+    pub unsafe fn write(self, value: T) {
+        // SAFETY: not NULL, checked by `new`; the caller's promise.
+        unsafe { self.0.write(value) }
+    }
+
+    /// Writes place `index` of an output array.
+    ///
+    /// # Safety
+    /// - The pointer may be written for `index + 1` values of `T`.
+    #[inline]
+    pub unsafe fn write_at(self, index: usize, value: T) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.add(index).write(value) }
+    }
+
+    /// The pointer.
+    pub fn pointer(self) -> *mut T {
+        self.0
+    }
+}
+
+/// Writes an output that may be NULL.
+///
+/// # Safety
+/// - `out` is NULL or may be written for a `T`.
+#[inline]
+pub unsafe fn write_opt<T>(out: *mut T, value: T) {
+    if !out.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { out.write(value) }
+    }
+}
+
+/// An input array of `n` values, read during the call only.
+///
+/// # Safety
+/// - `values` is NULL or points to `n` values.
+pub unsafe fn slice<'a, T>(n: usize, values: *const T, name: &str) -> Result<&'a [T]> {
+    match (n, values.is_null()) {
+        (0, _) => Ok(&[]),
+        (_, true) => Err(null(name)),
+        // SAFETY: the caller's promise.
+        _ => Ok(unsafe { core::slice::from_raw_parts(values, n) }),
+    }
+}
+
+/// A shape: NULL only with no axis. A negative or too large number of axes is noted, and reported in its turn.
+///
+/// # Safety
+/// - `shape` is NULL or points to `ndim` lengths.
+pub unsafe fn shape<'a>(ndim: i32, shape: *const i64, name: &str) -> Result<Noted<&'a [i64]>> {
+    if ndim > 0 && shape.is_null() {
+        return Err(null(name));
+    }
+    match crate::layout::check_ndim(ndim) {
+        Ok(0) => Ok(Ok(&[])),
+        // SAFETY: the caller's promise.
+        Ok(n) => Ok(Ok(unsafe { core::slice::from_raw_parts(shape, n) })),
+        Err(status) => Ok(Err(status)),
+    }
+}
+
+/// An argument that is wrong in a way which is reported only once the handles are known to be right.
+pub type Noted<T> = Result<T>;
+
+/// A struct that starts with its size. `first`: what its first version had.
+pub trait Sized: Copy {
+    /// Bytes of the first version.
+    const FIRST: usize;
+    /// Its name.
+    const NAME: &'static str;
+    /// All defaults, with no size.
+    fn defaults() -> Self;
+}
+
+/// Reads a struct by its size: what is missing has its default; what the library does not know must be zero.
+///
+/// # Safety
+/// - `given` is NULL or points to a struct of as many bytes as it says.
+pub unsafe fn sized<T: Sized>(given: *const T) -> Noted<Option<T>> {
+    if given.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: every such struct starts with its size.
+    let size = unsafe { given.cast::<usize>().read_unaligned() };
+    check_size::<T>(size)?;
+    let mut value = T::defaults();
+    let known = size.min(size_of::<T>());
+    // SAFETY: so many bytes are there, and `value` has room for them; T is plain data.
+    unsafe { core::ptr::copy_nonoverlapping(given.cast::<u8>(), (&raw mut value).cast::<u8>(), known) };
+    for at in known..size {
+        // SAFETY: within the struct.
+        if unsafe { given.cast::<u8>().add(at).read() } != 0 {
+            return Err(fail(
+                TN_ERR_INVALID,
+                format_args!("{} has size {size}, and its byte {at}, which this library does not know, is not 0", T::NAME),
+            ));
+        }
+    }
+    Ok(Some(value))
+}
+
+fn check_size<T: Sized>(size: usize) -> Result<()> {
+    if size < T::FIRST {
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!("{}.size is {size}; set it to sizeof({}), at least {}", T::NAME, T::NAME, T::FIRST),
+        ));
+    }
+    Ok(())
+}
+
+/// Where a struct that the library fills is, and how much of it the caller knows.
+pub struct Fill<T> {
+    out: *mut T,
+    size: usize,
+}
+
+/// The output struct of a query: NULL at once, a wrong size noted.
+///
+/// # Safety
+/// - `out` is NULL or points to a struct whose size is set and which may be written for so many bytes.
+pub unsafe fn fill<T: Sized>(out: *mut T, name: &str) -> Result<Noted<Fill<T>>> {
+    if out.is_null() {
+        return Err(null(name));
+    }
+    // SAFETY: every such struct starts with its size.
+    let size = unsafe { out.cast::<usize>().read_unaligned() };
+    Ok(check_size::<T>(size).map(|()| Fill { out, size }))
+}
+
+impl<T: Sized> Fill<T> {
+    /// Writes the first `bytes` bytes of the struct, or as many as the caller knows; `size` stays as it is.
+    ///
+    /// # Safety
+    /// - As for [`fill`].
+    pub unsafe fn write(&self, value: &T, bytes: usize) {
+        let start = size_of::<usize>();
+        let end = bytes.min(self.size).min(size_of::<T>());
+        let from = core::ptr::from_ref(value).cast::<u8>();
+        // SAFETY: both structs have so many bytes, and do not overlap.
+        unsafe { core::ptr::copy_nonoverlapping(from.add(start), self.out.cast::<u8>().add(start), end - start) };
+    }
+
+    /// Writes numbers at an offset of the struct, as far as the caller knows it.
+    ///
+    /// # Safety
+    /// - As for [`fill`].
+    pub unsafe fn write_numbers(&self, offset: usize, numbers: &[i64]) {
+        for (index, number) in numbers.iter().enumerate() {
+            let at = offset + index * size_of::<i64>();
+            if at + size_of::<i64>() <= self.size {
+                // SAFETY: within what the caller knows of the struct.
+                unsafe { self.out.cast::<u8>().add(at).cast::<i64>().write_unaligned(*number) };
+            }
+        }
+    }
+}
+
+macro_rules! sized {
+    ($($type:ident: $defaults:expr),* $(,)?) => {
+        $(impl Sized for $type {
+            const FIRST: usize = size_of::<$type>();
+            const NAME: &'static str = stringify!($type);
+            fn defaults() -> $type {
+                $defaults
+            }
+        })*
+    };
+}
+
+const NOWHERE: tn_device = tn_device { r#type: 0, id: 0 };
+
+sized! {
+    tn_array_options: tn_array_options {
+        size: 0, order: 0, flags: 0, stream: core::ptr::null_mut(), name: core::ptr::null(),
+    },
+    tn_layout: tn_layout {
+        size: 0, dtype: 0, ndim: 0, shape: core::ptr::null(), strides: core::ptr::null(), offset: 0,
+    },
+    tn_npy_options: tn_npy_options { size: 0, mode: 0, fd: -1, pool: core::ptr::null_mut(), max_header_bytes: 0 },
+    tn_borrow_info: tn_borrow_info { size: 0, data: core::ptr::null_mut(), device_data: 0, bytes: 0 },
+    tn_store_info: tn_store_info {
+        size: 0, address: 0, bytes: 0, device: NOWHERE, flags: 0, reserved: 0, version: 0, pool_name: [0; 64],
+    },
+    tn_target: tn_target { size: 0, device: NOWHERE, dtype: 0, ndim: 0, shape: core::ptr::null() },
+    tn_dlpack_options: tn_dlpack_options {
+        size: 0, flags: 0, mode: 0, label: 0, reserved: 0, target: NOWHERE, consumer: core::ptr::null_mut(),
+    },
+    tn_array_info: tn_array_info {
+        size: 0, dtype: 0, ndim: 0, device: NOWHERE, flags: 0, reserved: 0, bytes: 0, count: 0, store_bytes: 0, offset: 0,
+        name: [0; 64], shape: [0; TN_MAX_NDIM], strides: [0; TN_MAX_NDIM],
+    },
+}
+
+/// What a stream argument means.
+#[inline]
+pub fn stream(stream: *const tn_stream) -> Noted<Stream> {
+    Stream::of(stream as u64)
+}
+
+/// A pool argument: NULL is none.
+pub fn pool(pool: *const tn_pool) -> Result<Option<&'static Pool>> {
+    if pool.is_null() { Ok(None) } else { pool::of_handle(Id::from_bits(pool as u64)).map(Some) }
+}
+
+/// A name: NULL is none; what is not UTF-8 is noted.
+///
+/// # Safety
+/// - `name` is NULL or a NUL-terminated text.
+pub unsafe fn name(name: *const c_char) -> Noted<Name> {
+    if name.is_null() {
+        return Ok(Name::NONE);
+    }
+    // SAFETY: the caller's promise.
+    Name::of(unsafe { CStr::from_ptr(name) })
+}
+
+/// A text that must be there.
+///
+/// # Safety
+/// - `text` is NULL or a NUL-terminated text that stays during the call.
+pub unsafe fn text<'a>(text: *const c_char, name: &str) -> Result<&'a CStr> {
+    if text.is_null() {
+        return Err(null(name));
+    }
+    // SAFETY: the caller's promise.
+    Ok(unsafe { CStr::from_ptr(text) })
+}
+
+/// A text as far as it is UTF-8.
+pub fn readable(text: &CStr) -> &str {
+    match text.to_str() {
+        Ok(text) => text,
+        Err(error) => core::str::from_utf8(&text.to_bytes()[..error.valid_up_to()]).unwrap_or(""),
+    }
+}
+
+/// Writes a text with its NUL if it fits into `capacity` bytes.
+///
+/// # Safety
+/// - `out` may be written for `capacity` bytes.
+pub unsafe fn write_text(text: &str, capacity: usize, out: *mut c_char) {
+    if text.len() < capacity {
+        // SAFETY: so many bytes fit, by the caller's promise.
+        unsafe {
+            core::ptr::copy_nonoverlapping(text.as_ptr().cast(), out, text.len());
+            out.add(text.len()).write(0);
+        }
+    }
+}
+
+/// A list of holders that the caller gave room for.
+pub struct Holders {
+    out: *mut tn_holder,
+    capacity: usize,
+    count: usize,
+}
+
+impl Holders {
+    /// NULL is allowed with no room.
+    pub fn new(capacity: usize, out: *mut tn_holder, name: &str) -> Result<Holders> {
+        if capacity > 0 && out.is_null() { Err(null(name)) } else { Ok(Holders { out, capacity, count: 0 }) }
+    }
+
+    /// Adds one if it fits, and counts it in any case. May run under a ledger's lock: the number of its site is kept in the place of
+    /// the site's text until [`Holders::finish`].
+    pub fn add(&mut self, held: Held) {
+        if self.count < self.capacity {
+            let holder = tn_holder {
+                kind: held.kind,
+                device: held.device,
+                reserved: held.made.site as i32,
+                id: held.id,
+                bytes: held.bytes,
+                thread: u64::from(held.made.thread),
+                time_ns: held.time_ns,
+                name: held.name.to_c(),
+                site: [0; 64],
+            };
+            // SAFETY: so many places are there, by the documentation of the functions that take them.
+            unsafe { self.out.add(self.count).write(holder) };
+        }
+        self.count += 1;
+    }
+
+    /// Resolves the sites, under no lock; returns how many there are in all.
+    pub fn finish(self) -> usize {
+        for index in 0..self.count.min(self.capacity) {
+            // SAFETY: written by `add`.
+            let holder = unsafe { &mut *self.out.add(index) };
+            let site = crate::names::Site::from_number(holder.reserved as u32);
+            holder.reserved = 0;
+            holder.site = site.name().to_c();
+        }
+        self.count
+    }
+}
+
+/// The view of an open guard's layout.
+pub fn view(layout: &crate::layout::Layout) -> tn_view_info {
+    let ndim = layout.ndim();
+    let data = if layout.is_empty() { 0 } else { layout.offset() };
+    tn_view_info {
+        data: data as *mut core::ffi::c_void,
+        device: array::HOST,
+        ndim: ndim as i32,
+        dtype: layout.dtype().raw(),
+        shape: layout.shape().as_ptr(),
+        strides: layout.strides().as_ptr(),
+        device_data: 0,
+        bytes: if layout.is_empty() { 0 } else { layout.bytes() as u64 },
+    }
+}
