@@ -43,6 +43,7 @@ use crate::device::{self, Device};
 use crate::error::{Result, fail};
 use crate::names::Name;
 use crate::sys::os;
+use crate::thread::{self, Thread};
 use crate::types::*;
 use books::{Books, Kit, Piece, Ring};
 use core::sync::atomic::{AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -219,6 +220,49 @@ pub fn default(device: tn_device) -> Result<&'static Pool> {
             pool.drop_hold();
             // SAFETY: set by the thread that was first.
             Ok(unsafe { &*first })
+        }
+    }
+}
+
+fn place_of(device_type: i32) -> Option<usize> {
+    [TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED].iter().position(|&known| known == device_type)
+}
+
+/// What this thread means by no pool, for a device: the pool that it set, else the default one. No hold is taken; the thread's
+/// own, or the library's, lasts at least until the thread sets another (PO-62).
+pub fn current(device: tn_device) -> Result<&'static Pool> {
+    let set = place_of(device.r#type).map_or(0, |place| thread::current().pool(place)) as *const Pool;
+    // SAFETY: 0, or what `set_current` stored: a pool, and those are never unmapped.
+    match unsafe { set.as_ref() } {
+        Some(pool) if pool.device() == device => Ok(pool),
+        _ => default(device),
+    }
+}
+
+/// Sets what this thread means by no pool, for the pool's device; None: the default pools again, of all devices. The thread has
+/// a hold on what it set until it sets another or ends (PO-64, PO-65). The caller has a hold on the pool.
+pub fn set_current(pool: Option<&'static Pool>) {
+    let thread = thread::current();
+    let Some(pool) = pool else { return forget_current(thread) };
+    let Some(place) = place_of(pool.device().r#type) else { return };
+    thread::on_exit(forget_current);
+    pool.hold();
+    let old = thread.pool(place) as *const Pool;
+    thread.set_pool(place, core::ptr::from_ref(pool) as usize);
+    // SAFETY: as in `current`.
+    if let Some(old) = unsafe { old.as_ref() } {
+        old.drop_hold();
+    }
+}
+
+/// Ends a thread's holds; also when the thread ends.
+fn forget_current(thread: &'static Thread) {
+    for place in 0..thread::POOLS {
+        let old = thread.pool(place) as *const Pool;
+        thread.set_pool(place, 0);
+        // SAFETY: as in `current`.
+        if let Some(old) = unsafe { old.as_ref() } {
+            old.drop_hold();
         }
     }
 }
