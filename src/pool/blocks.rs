@@ -313,7 +313,7 @@ impl Pool {
         drop(books);
         // SAFETY: the block is in limbo: its holder gave it back, and it cannot be had before this call makes it free.
         unsafe { self.ops().fill(address, usable, if flags & TN_POOL_STRICT != 0 { PATTERN } else { 0 }) };
-        let mut books = self.books.lock();
+        let books = self.books.lock();
         let mut out = Some(address);
         if let Some(ring) = books.ring {
             out = if ring.is_full() { ring.pop() } else { None };
@@ -385,24 +385,19 @@ impl Pool {
         drop((books, kit));
         let moved = self.move_block(address, span, block, bytes);
         let mut books = self.books.lock();
-        books.busy -= 1;
-        match moved {
+        match &moved {
             Ok(to) => {
                 books.figures.reallocation_count += 1;
                 if to.old_left {
-                    books.busy += 1;
                     self.free_begun(books, span, index);
                     books = self.books.lock();
-                    books.busy -= 1;
                 }
-                self.settle(books, usize::MAX);
-                Ok(NonNull::new(to.address as *mut u8))
             }
-            Err(status) => {
-                books.undo_free(span, index, State::Raw);
-                Err(status)
-            }
+            Err(_) => books.undo_free(span, index, State::Raw),
         }
+        books.busy -= 1;
+        self.settle(books, usize::MAX);
+        moved.map(|to| NonNull::new(to.address as *mut u8))
     }
 
     fn resize_in_place(

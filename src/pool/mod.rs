@@ -24,6 +24,8 @@ mod class;
 
 mod find;
 
+pub mod handle;
+
 mod lock;
 
 mod options;
@@ -204,8 +206,7 @@ pub fn default(device: tn_device) -> Result<&'static Pool> {
     {
         return Ok(pool);
     }
-    let mut options = default_options(device.r#type);
-    options.name = Name::head("default");
+    let options = default_options(device.r#type);
     // Pinned memory without a driver is plain memory, if the options say so: then the host's default pool.
     let place = options::place(device, &options);
     if place != device {
@@ -272,9 +273,31 @@ pub fn default_exists(device_type: i32) -> bool {
     device_type == TN_CPU && !DEFAULT.load(Ordering::Acquire).is_null()
 }
 
-/// The options of the default pool of a device type.
-pub fn default_options(_device_type: i32) -> PoolOptions {
-    PoolOptions::default()
+/// The options of the default pool of a device type, as `tn_option_set` left them; from now on it refuses to change them.
+fn default_options(device_type: i32) -> PoolOptions {
+    let mut options = PoolOptions { name: Name::head("default"), ..PoolOptions::default() };
+    let Some(place) = place_of(device_type) else { return options };
+    let values = crate::options::take_pool_options(place);
+    for (field, value) in crate::options::POOL_FIELDS.iter().zip(values) {
+        match *field {
+            "initial_size" => options.initial_size = value,
+            "growth_factor" => options.growth_factor = f64::from_bits(value),
+            "max_growth" => options.max_growth = value,
+            "max_size" => options.max_size = value,
+            "alignment" => options.alignment = value,
+            "thread_cache_size" => options.thread_cache_size = value,
+            "release_threshold" => options.release_threshold = value,
+            "release_delay_ms" => options.release_delay_ms = value,
+            // What no field can hold is out of range, and is told so by the checks of `create`.
+            "huge_pages" => options.huge_pages = i32::try_from(value).unwrap_or(-1),
+            "backend" => options.backend = i32::try_from(value).unwrap_or(-1),
+            "numa_node" => options.numa_node = i32::try_from(value).unwrap_or(-1),
+            "host_flags" => options.host_flags = u32::try_from(value).unwrap_or(u32::MAX),
+            "flags" => options.flags = u32::try_from(value).unwrap_or(u32::MAX),
+            _ => debug_assert!(false, "option {field} of pools is unknown here"),
+        }
+    }
+    options
 }
 
 /// Calls `f` with every pool that is not over: it has a hold or a live block. Under no lock.
@@ -453,9 +476,4 @@ impl Pool {
             park(self);
         }
     }
-}
-
-/// The thread's current pool of a device; at first the default one.
-pub fn current(device: tn_device) -> Result<&'static Pool> {
-    default(device)
 }
