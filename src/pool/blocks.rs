@@ -34,10 +34,10 @@ struct Count {
     zeroed: bool,
 }
 
-type Books_ = Guard<'static, Books>;
+type Open = Guard<'static, Books>;
 
 /// The pool that has the address, locked, and its span. None: no pool has it.
-fn owner(address: usize) -> Option<(&'static Pool, Books_, &'static Span)> {
+fn owner(address: usize) -> Option<(&'static Pool, Open, &'static Span)> {
     loop {
         let span = table::get(address)?;
         let pool = span.pool()?;
@@ -51,7 +51,7 @@ fn owner(address: usize) -> Option<(&'static Pool, Books_, &'static Span)> {
 }
 
 /// The live raw block that starts at the address, for one that changes or ends it. `through`: the pool that was passed.
-fn claim(address: usize, through: Option<&'static Pool>) -> core::result::Result<(&'static Pool, Books_, &'static Span, usize), Misuse> {
+fn claim(address: usize, through: Option<&'static Pool>) -> core::result::Result<(&'static Pool, Open, &'static Span, usize), Misuse> {
     let refuse = |pool: Option<&'static Pool>, misuse: Misuse| {
         if let Some(pool) = through.or(pool) {
             let mut books = pool.books.lock();
@@ -292,14 +292,14 @@ impl Pool {
     }
 
     /// Frees a live block, under the lock that is passed in and left.
-    fn free(&'static self, mut books: Books_, span: &'static Span, index: usize) {
+    fn free(&'static self, mut books: Open, span: &'static Span, index: usize) {
         books.figures.deallocation_count += 1;
         books.begin_free(span, index);
         self.free_begun(books, span, index);
     }
 
     /// Frees a block in limbo.
-    fn free_begun(&'static self, mut books: Books_, span: &'static Span, index: usize) {
+    fn free_begun(&'static self, mut books: Open, span: &'static Span, index: usize) {
         let flags = books.settings.flags & (TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE);
         if flags == 0 {
             let just = books.end_free(span, index, if span.kind() == Kind::Large { os::coarse_ms() } else { 0 });
@@ -313,7 +313,7 @@ impl Pool {
         drop(books);
         // SAFETY: the block is in limbo: its holder gave it back, and it cannot be had before this call makes it free.
         unsafe { self.ops().fill(address, usable, if flags & TN_POOL_STRICT != 0 { PATTERN } else { 0 }) };
-        let mut books = self.books.lock();
+        let books = self.books.lock();
         let mut out = Some(address);
         if let Some(ring) = books.ring {
             out = if ring.is_full() { ring.pop() } else { None };
@@ -385,24 +385,19 @@ impl Pool {
         drop((books, kit));
         let moved = self.move_block(address, span, block, bytes);
         let mut books = self.books.lock();
-        books.busy -= 1;
-        match moved {
+        match &moved {
             Ok(to) => {
                 books.figures.reallocation_count += 1;
                 if to.old_left {
-                    books.busy += 1;
                     self.free_begun(books, span, index);
                     books = self.books.lock();
-                    books.busy -= 1;
                 }
-                self.settle(books, usize::MAX);
-                Ok(NonNull::new(to.address as *mut u8))
             }
-            Err(status) => {
-                books.undo_free(span, index, State::Raw);
-                Err(status)
-            }
+            Err(_) => books.undo_free(span, index, State::Raw),
         }
+        books.busy -= 1;
+        self.settle(books, usize::MAX);
+        moved.map(|to| NonNull::new(to.address as *mut u8))
     }
 
     fn resize_in_place(
@@ -444,11 +439,10 @@ impl Pool {
     /// Moves a block in limbo to where it has room, with its contents.
     fn move_block(&'static self, address: usize, span: &'static Span, block: Block, bytes: usize) -> Result<Moved> {
         let want = self.want(bytes, Block { requested: bytes, ..block })?;
-        if span.kind() == Kind::Large && want.class.is_none() && bytes > block.requested {
-            match self.remap(span, &want)? {
-                Some(address) => return Ok(Moved { address, old_left: false }),
-                // Could not; copying can.
-                None => (),
+        // Pages of several reservations cannot be moved in one call.
+        if span.kind() == Kind::Large && want.class.is_none() && want.span_bytes > span.bytes.get() && span.origin.get() != 0 {
+            if let Some(address) = self.remap(span, &want)? {
+                return Ok(Moved { address, old_left: false });
             }
         }
         let placed = self.obtain(want, Count { allocation: false, zeroed: false })?;
@@ -486,31 +480,24 @@ impl Pool {
             }
             usable
         });
-        let mut books = self.books.lock();
-        if to.is_some() {
-            // The old addresses are the system's again the moment the pages have moved: they leave the table before.
-            books.lift(span);
-            drop(books);
-        } else {
-            books.coming -= more;
+        let Some(to) = to else {
+            self.books.lock().coming -= more;
             return Ok(None);
-        }
+        };
+        // The old addresses are the system's again the moment the pages have moved: they leave the table before.
+        self.books.lock().lift(span);
         // SAFETY: the old range is this span's, in limbo; the new one was reserved for this and is unused. If the move fails the
         // new range is forgotten, as `move_pages` asks for.
-        let moved = to.filter(|&to| unsafe { ops.move_pages(old, old_bytes, to, want.span_bytes) });
+        let moved = unsafe { ops.move_pages(old, old_bytes, to, want.span_bytes) };
         let mut books = self.books.lock();
         books.coming -= more;
-        match moved {
-            Some(to) => {
-                books.put_down(span, to, want);
-                Ok(Some(to))
-            }
-            None => {
-                books.put_back(span);
-                self.lost.fetch_add(want.span_bytes as u64, Ordering::Relaxed);
-                Ok(None)
-            }
+        if moved {
+            books.put_down(span, to, want);
+            return Ok(Some(to));
         }
+        books.put_back(span);
+        self.lost.fetch_add(want.span_bytes as u64, Ordering::Relaxed);
+        Ok(None)
     }
 }
 

@@ -122,6 +122,8 @@ pub(super) struct Books {
     pub parked: bool,
     /// Calls that are between two sections of this lock.
     pub busy: u64,
+    /// Number of the last range that came from the device.
+    reservations: usize,
     /// Bytes that such calls are about to get from the device.
     pub coming: usize,
     /// Strict mode: blocks that wait, oldest first, from `first` on.
@@ -181,6 +183,7 @@ impl Books {
             retired: false,
             parked: false,
             busy: 0,
+            reservations: 0,
             coming: 0,
             ring,
             figures,
@@ -266,12 +269,14 @@ impl Books {
     /// Enters memory that just came from the device as a span that is in no list yet.
     fn adopt(&mut self, pool: &'static Pool, start: usize, bytes: usize, kit: &mut Kit) -> Option<&'static Span> {
         let span = kit.span()?;
+        self.reservations += 1;
         span.change(|| {
             span.set_kind(Kind::None);
             span.set_pool(pool);
             span.start.set(start);
             span.bytes.set(bytes);
             span.fresh.set(1);
+            span.origin.set(self.reservations);
             span.set_notes(None);
         });
         table::put(start, bytes, Some(span));
@@ -498,6 +503,9 @@ impl Books {
             self.set_free_apart(rest, since);
         }
         span.change(|| span.bytes.set(bytes));
+        if next.origin.get() != span.origin.get() {
+            span.origin.set(0);
+        }
         table::put(next.start.get(), more, Some(span));
         self.figures.overhead_bytes += more as u64;
         self.drop_span(next);
@@ -517,8 +525,10 @@ impl Books {
     /// Puts a lifted span down where its pages went, and makes its block live as it is wanted now.
     pub fn put_down(&mut self, span: &'static Span, start: usize, want: &Want) {
         let (old_bytes, old_unit) = (span.bytes.get(), span.unit.get());
+        self.reservations += 1;
         span.change(|| {
             span.start.set(start);
+            span.origin.set(self.reservations);
             span.bytes.set(want.span_bytes);
             span.unit.set(want.unit);
             span.set_block(0, want.block);
@@ -543,6 +553,7 @@ impl Books {
         let mut span = span;
         let Some(pool) = span.pool() else { return };
         span.change(|| span.set_kind(Kind::Free));
+        span.since.set(now as usize);
         let before = span.start.get().checked_sub(1).and_then(table::get);
         let after = table::get(span.end());
         for neighbour in [before, after].into_iter().flatten() {
@@ -551,7 +562,6 @@ impl Books {
                 span = self.merge(span, neighbour);
             }
         }
-        span.since.set(now as usize);
         self.list_free(span);
     }
 
@@ -562,16 +572,19 @@ impl Books {
         self.list_free(span);
     }
 
-    /// One span of two free neighbours; the larger swallows the smaller, so that the shorter range is relabelled.
+    /// One span of two free neighbours; the larger swallows the smaller, so that the shorter range is relabelled. It keeps the
+    /// larger one's age: a small block in use again and again beside a large unused span does not keep that for ever.
     fn merge(&mut self, a: &'static Span, b: &'static Span) -> &'static Span {
         let (large, small) = if a.bytes.get() >= b.bytes.get() { (a, b) } else { (b, a) };
         let (start, bytes) = (a.start.get().min(b.start.get()), a.bytes.get() + b.bytes.get());
         let fresh = a.fresh.get() & b.fresh.get();
+        let origin = if a.origin.get() == b.origin.get() { a.origin.get() } else { 0 };
         // First the span, then the table: a reader finds each address in a span that contains it.
         large.change(|| {
             large.start.set(start);
             large.bytes.set(bytes);
             large.fresh.set(fresh);
+            large.origin.set(origin);
         });
         table::put(small.start.get(), small.bytes.get(), Some(large));
         self.drop_span(small);
@@ -594,6 +607,7 @@ impl Books {
             rest.start.set(start);
             rest.bytes.set(bytes);
             rest.fresh.set(span.fresh.get());
+            rest.origin.set(span.origin.get());
             rest.set_notes(None);
         });
         table::put(start, bytes, Some(rest));
@@ -652,6 +666,7 @@ impl Books {
             front.start.set(start);
             front.bytes.set(bytes);
             front.fresh.set(span.fresh.get());
+            front.origin.set(span.origin.get());
             front.set_notes(None);
         });
         table::put(start, bytes, Some(front));

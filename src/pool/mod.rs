@@ -24,6 +24,8 @@ mod class;
 
 mod find;
 
+pub mod handle;
+
 mod lock;
 
 mod options;
@@ -43,6 +45,7 @@ use crate::device::{self, Device};
 use crate::error::{Result, fail};
 use crate::names::Name;
 use crate::sys::os;
+use crate::thread::{self, Thread};
 use crate::types::*;
 use books::{Books, Kit, Piece, Ring};
 use core::sync::atomic::{AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -203,8 +206,7 @@ pub fn default(device: tn_device) -> Result<&'static Pool> {
     {
         return Ok(pool);
     }
-    let mut options = default_options(device.r#type);
-    options.name = Name::head("default");
+    let options = default_options(device.r#type);
     // Pinned memory without a driver is plain memory, if the options say so: then the host's default pool.
     let place = options::place(device, &options);
     if place != device {
@@ -223,14 +225,79 @@ pub fn default(device: tn_device) -> Result<&'static Pool> {
     }
 }
 
+fn place_of(device_type: i32) -> Option<usize> {
+    [TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED].iter().position(|&known| known == device_type)
+}
+
+/// What this thread means by no pool, for a device: the pool that it set, else the default one. No hold is taken; the thread's
+/// own, or the library's, lasts at least until the thread sets another (PO-62).
+pub fn current(device: tn_device) -> Result<&'static Pool> {
+    let set = place_of(device.r#type).map_or(0, |place| thread::current().pool(place)) as *const Pool;
+    // SAFETY: 0, or what `set_current` stored: a pool, and those are never unmapped.
+    match unsafe { set.as_ref() } {
+        Some(pool) if pool.device() == device => Ok(pool),
+        _ => default(device),
+    }
+}
+
+/// Sets what this thread means by no pool, for the pool's device; None: the default pools again, of all devices. The thread has
+/// a hold on what it set until it sets another or ends (PO-64, PO-65). The caller has a hold on the pool.
+pub fn set_current(pool: Option<&'static Pool>) {
+    let thread = thread::current();
+    let Some(pool) = pool else { return forget_current(thread) };
+    let Some(place) = place_of(pool.device().r#type) else { return };
+    thread::on_exit(forget_current);
+    pool.hold();
+    let old = thread.pool(place) as *const Pool;
+    thread.set_pool(place, core::ptr::from_ref(pool) as usize);
+    // SAFETY: as in `current`.
+    if let Some(old) = unsafe { old.as_ref() } {
+        old.drop_hold();
+    }
+}
+
+/// Ends a thread's holds; also when the thread ends.
+fn forget_current(thread: &'static Thread) {
+    for place in 0..thread::POOLS {
+        let old = thread.pool(place) as *const Pool;
+        thread.set_pool(place, 0);
+        // SAFETY: as in `current`.
+        if let Some(old) = unsafe { old.as_ref() } {
+            old.drop_hold();
+        }
+    }
+}
+
 /// Whether the default pool of a device type was made, so that its options cannot change any more.
 pub fn default_exists(device_type: i32) -> bool {
     device_type == TN_CPU && !DEFAULT.load(Ordering::Acquire).is_null()
 }
 
-/// The options of the default pool of a device type.
-pub fn default_options(_device_type: i32) -> PoolOptions {
-    PoolOptions::default()
+/// The options of the default pool of a device type, as `tn_option_set` left them; from now on it refuses to change them.
+fn default_options(device_type: i32) -> PoolOptions {
+    let mut options = PoolOptions { name: Name::head("default"), ..PoolOptions::default() };
+    let Some(place) = place_of(device_type) else { return options };
+    let values = crate::options::take_pool_options(place);
+    for (field, value) in crate::options::POOL_FIELDS.iter().zip(values) {
+        match *field {
+            "initial_size" => options.initial_size = value,
+            "growth_factor" => options.growth_factor = f64::from_bits(value),
+            "max_growth" => options.max_growth = value,
+            "max_size" => options.max_size = value,
+            "alignment" => options.alignment = value,
+            "thread_cache_size" => options.thread_cache_size = value,
+            "release_threshold" => options.release_threshold = value,
+            "release_delay_ms" => options.release_delay_ms = value,
+            // What no field can hold is out of range, and is told so by the checks of `create`.
+            "huge_pages" => options.huge_pages = i32::try_from(value).unwrap_or(-1),
+            "backend" => options.backend = i32::try_from(value).unwrap_or(-1),
+            "numa_node" => options.numa_node = i32::try_from(value).unwrap_or(-1),
+            "host_flags" => options.host_flags = u32::try_from(value).unwrap_or(u32::MAX),
+            "flags" => options.flags = u32::try_from(value).unwrap_or(u32::MAX),
+            _ => debug_assert!(false, "option {field} of pools is unknown here"),
+        }
+    }
+    options
 }
 
 /// Calls `f` with every pool that is not over: it has a hold or a live block. Under no lock.
@@ -409,9 +476,4 @@ impl Pool {
             park(self);
         }
     }
-}
-
-/// The thread's current pool of a device; at first the default one.
-pub fn current(device: tn_device) -> Result<&'static Pool> {
-    default(device)
 }

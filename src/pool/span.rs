@@ -100,6 +100,8 @@ pub(super) struct Span {
     // From here on of interest under the lock only.
     /// 1: no byte was ever handed out (small: from `bump` on), so that it reads 0.
     pub fresh: Word,
+    /// The reservation of the device that all of it came from, for moving its pages; 0: more than one.
+    pub origin: Word,
     /// Small: blocks that were given back, number of indices on the stack.
     pub top: Word,
     /// Small: live blocks and those in limbo.

@@ -1,0 +1,125 @@
+//! Handles of pools: what C holds.
+//!
+//! Contract: each handle is one hold on its pool, taken over when it is opened and ended when it is closed, by exactly one caller.
+//! A handle that was closed is stale at once, also for a thread that is looking it up at that moment: such a call sees the pool
+//! retired, or, as long as another hold is left, does its work.
+
+use crate::error::{Result, fail};
+use crate::names::Site;
+use crate::pool::Pool;
+use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::sys::os;
+use crate::thread;
+use crate::types::*;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+/// The slot behind a `tn_pool`.
+struct PoolSlot {
+    head: Head,
+    pool: AtomicPtr<Pool>,
+    thread: AtomicU32,
+    site: AtomicU32,
+    time_ns: AtomicU64,
+}
+
+impl Slot for PoolSlot {
+    const KIND: Kind = Kind::Pool;
+    fn new(head: Head) -> PoolSlot {
+        PoolSlot {
+            head,
+            pool: AtomicPtr::new(core::ptr::null_mut()),
+            thread: AtomicU32::new(0),
+            site: AtomicU32::new(0),
+            time_ns: AtomicU64::new(0),
+        }
+    }
+    fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+/// An open handle, for reports.
+#[derive(Clone, Copy)]
+pub struct Opened {
+    /// Its bits.
+    pub id: Id,
+    /// Its pool.
+    pub pool: &'static Pool,
+    /// The system's number of the thread that opened it.
+    pub thread: u32,
+    /// Where that thread was.
+    pub site: Site,
+    /// When, ns since the epoch.
+    pub time_ns: u64,
+}
+
+fn pool_of(slot: &PoolSlot) -> Option<&'static Pool> {
+    // SAFETY: NULL, or what `open` stored: a pool, and those are never unmapped.
+    unsafe { slot.pool.load(Ordering::Relaxed).as_ref() }
+}
+
+/// A handle on the pool, which takes over a hold of the caller's; if there is no room for one, that hold ends.
+pub fn open(pool: &'static Pool) -> Result<Id> {
+    let thread = thread::current();
+    let slot = match Table::<PoolSlot>::take(thread) {
+        Ok(slot) => slot,
+        Err(status) => {
+            pool.drop_hold();
+            return Err(status);
+        }
+    };
+    slot.pool.store(core::ptr::from_ref(pool).cast_mut(), Ordering::Relaxed);
+    slot.thread.store(thread.number(), Ordering::Relaxed);
+    slot.site.store(thread.site(), Ordering::Relaxed);
+    slot.time_ns.store(os::coarse_time_ns(), Ordering::Relaxed);
+    Ok(Table::publish(slot))
+}
+
+/// The pool of a handle. TN_ERR_STALE, TN_ERR_KIND.
+pub fn find(id: Id) -> Result<&'static Pool> {
+    let slot = Table::<PoolSlot>::find(id)?;
+    match pool_of(slot) {
+        // Seen again: what was read belongs to this use of the slot.
+        Some(pool) if slot.head.is(id) => Ok(pool),
+        _ => Err(released(id)),
+    }
+}
+
+/// Closes a handle; its hold ends (PO-6). TN_ERR_STALE, TN_ERR_KIND.
+pub fn close(id: Id) -> Result<()> {
+    let slot = Table::<PoolSlot>::find(id)?;
+    if !slot.head.end(id) {
+        return Err(released(id));
+    }
+    let pool = pool_of(slot);
+    debug_assert!(slot.head.state() == State::Kept);
+    Table::free(thread::current(), slot);
+    if let Some(pool) = pool {
+        pool.drop_hold();
+    }
+    Ok(())
+}
+
+/// Calls `f` with every handle that is open.
+pub fn each_open(mut f: impl FnMut(&Opened)) {
+    Table::<PoolSlot>::each(|slot| {
+        let opened = Opened {
+            id: slot.id(),
+            pool: match pool_of(slot) {
+                Some(pool) => pool,
+                None => return,
+            },
+            thread: slot.thread.load(Ordering::Relaxed),
+            site: Site::from_number(slot.site.load(Ordering::Relaxed)),
+            time_ns: slot.time_ns.load(Ordering::Relaxed),
+        };
+        if slot.head.state() == State::Live && slot.head.is(opened.id) {
+            f(&opened);
+        }
+    });
+}
+
+#[cold]
+fn released(id: Id) -> crate::error::Status {
+    fail(TN_ERR_STALE, format_args!("the tn_pool {id} was released already"))
+}

@@ -1,0 +1,1068 @@
+//! Pools through their Rust interface: the rows PO- of the specification that the plain engine answers for.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tenure::error::Status;
+use tenure::pool::{self, Pool, PoolOptions};
+use tenure::sys::os;
+use tenure::types::*;
+
+const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
+const GRANULE: u64 = 65536;
+
+/// A pool that the test holds; at the end nothing of it may be left.
+struct Held(&'static Pool);
+
+impl Held {
+    fn new(change: impl FnOnce(&mut PoolOptions)) -> Held {
+        let mut options = PoolOptions::default();
+        change(&mut options);
+        Held(pool::create(HOST, &options).unwrap())
+    }
+    fn plain() -> Held {
+        Held::new(|_| ())
+    }
+    fn get(&self, bytes: usize) -> usize {
+        self.0.allocate(bytes, 0, false, 0).unwrap().as_ptr() as usize
+    }
+    fn get_at(&self, bytes: usize, alignment: usize) -> usize {
+        self.0.allocate(bytes, alignment, false, 0).unwrap().as_ptr() as usize
+    }
+    fn give(&self, address: usize) {
+        pool::deallocate(Some(self.0), address).unwrap();
+    }
+    fn stats(&self) -> tn_pool_stats {
+        checked(self.0)
+    }
+}
+
+impl std::ops::Deref for Held {
+    type Target = &'static Pool;
+    fn deref(&self) -> &&'static Pool {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(checked(self.0).live_blocks, 0, "a test left blocks");
+        }
+        self.0.drop_hold();
+    }
+}
+
+/// The statistics, after their identities were checked.
+fn checked(pool: &Pool) -> tn_pool_stats {
+    let s = pool.query();
+    assert_eq!(s.reserved_bytes, s.in_use_bytes + s.cached_bytes + s.pending_bytes + s.overhead_bytes);
+    assert_eq!(s.live_blocks, s.allocation_count - s.deallocation_count);
+    assert!(s.address_bytes >= s.reserved_bytes && s.requested_bytes <= s.in_use_bytes);
+    assert!(s.peak_reserved_bytes >= s.reserved_bytes && s.peak_in_use_bytes >= s.in_use_bytes);
+    assert!(s.limit_bytes == 0 || s.peak_reserved_bytes <= s.limit_bytes);
+    s
+}
+
+fn code<T>(result: Result<T, Status>) -> tn_status {
+    result.err().map_or(TN_OK, Status::code)
+}
+
+fn text() -> String {
+    // Texts are published at the border only; here the draft is what a failing call would show.
+    tenure::error::publish("t");
+    // SAFETY: a NUL-terminated text of this thread.
+    unsafe { std::ffi::CStr::from_ptr(tenure::error::published()) }.to_str().unwrap().to_owned()
+}
+
+/// Writes all bytes of a block.
+fn paint(address: usize, bytes: usize, value: u8) {
+    // SAFETY: the tests pass live blocks of theirs only.
+    unsafe { (address as *mut u8).write_bytes(value, bytes) };
+}
+
+fn is_painted(address: usize, bytes: usize, value: u8) -> bool {
+    // SAFETY: as in `paint`.
+    let all = unsafe { std::slice::from_raw_parts(address as *const u8, bytes) };
+    // The first is right and each is as the one before it: a comparison of memory, fast also without optimisation.
+    all.first().is_none_or(|&first| first == value) && all.get(1..).is_none_or(|rest| rest == &all[..bytes - 1])
+}
+
+fn is_mapped(address: usize) -> bool {
+    let mut out = 0u8;
+    // SAFETY: asks the system about a page, reads nothing of it.
+    unsafe { libc::mincore(address as *mut _, 1, &mut out) == 0 }
+}
+
+#[test]
+fn po_1_a_new_pool_has_taken_nothing() {
+    let pool = Held::plain();
+    let s = pool.stats();
+    assert_eq!((s.reserved_bytes, s.address_bytes, s.device_allocate_count, s.thread_count), (0, 0, 0, 0));
+    assert!(s.metadata_bytes < 65536);
+    assert!(pool.name().as_str().starts_with("pool-"));
+}
+
+#[test]
+fn po_2_initial_size_is_there_at_once_and_serves_without_device_calls() {
+    for bytes in [64usize, 1000, 70_000] {
+        let pool = Held::new(|o| o.initial_size = 8 << 20);
+        let before = pool.stats();
+        assert_eq!((before.reserved_bytes, before.device_allocate_count), (8 << 20, 1));
+        assert_eq!(before.largest_free_bytes, 8 << 20);
+        let blocks: Vec<_> = (0..(6 << 20) / bytes.next_multiple_of(64)).map(|_| pool.get(bytes)).collect();
+        let s = pool.stats();
+        // 70000 bytes take two granules; what does not fit in the 8 MiB then is asked from the device.
+        if bytes < 65536 {
+            assert_eq!((s.device_allocate_count, s.hit_count), (1, blocks.len() as u64));
+        }
+        blocks.iter().for_each(|&b| pool.give(b));
+        pool.trim(0);
+        assert_eq!(pool.stats().reserved_bytes, 8 << 20, "trim stops at initial_size");
+    }
+    let mut options = PoolOptions { initial_size: 1 << 60, ..PoolOptions::default() };
+    assert_eq!(code(pool::create(HOST, &options)), TN_ERR_NO_HOST_MEMORY);
+    (options.initial_size, options.flags) = (1 << 20, TN_POOL_PREFAULT);
+    let pool = Held(pool::create(HOST, &options).unwrap());
+    let at = pool.get(1 << 20);
+    assert!(is_mapped(at) && is_painted(at, 1 << 20, 0));
+    pool.give(at);
+}
+
+#[test]
+fn po_4_and_pn_13_devices_that_are_not_there() {
+    let create = |r#type, id, flags| {
+        let options = PoolOptions { host_flags: flags, ..PoolOptions::default() };
+        pool::create(tn_device { r#type, id }, &options)
+    };
+    assert_eq!(code(create(TN_CPU, 1, 0)), TN_ERR_DEVICE);
+    assert_eq!(code(create(TN_CPU, -1, 0)), TN_ERR_DEVICE);
+    assert_eq!(code(create(5, 0, 0)), TN_ERR_DEVICE);
+    for cuda in [TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED] {
+        assert_eq!(code(create(cuda, 0, 0)), TN_ERR_UNSUPPORTED);
+        assert!(text().contains("libcuda"));
+        assert_eq!(code(pool::default(tn_device { r#type: cuda, id: 0 })), TN_ERR_UNSUPPORTED);
+    }
+    let pinned = create(TN_CUDA_HOST, 0, TN_HOST_BEST_EFFORT).unwrap();
+    assert_eq!(pinned.device(), HOST, "nothing claims to be pinned");
+    pinned.drop_hold();
+}
+
+#[test]
+fn po_5_the_default_pool_is_one_also_when_threads_race() {
+    let pools: Vec<usize> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| pool::default(HOST).unwrap() as *const Pool as usize)).collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert!(pools.iter().all(|&p| p == pools[0]));
+    assert!(pool::default_exists(TN_CPU) && !pool::default_exists(TN_CUDA));
+    assert_eq!(pool::default(HOST).unwrap().name().as_str(), "default");
+}
+
+#[test]
+fn po_6_7_a_released_pool_lives_as_long_as_its_blocks() {
+    let pool = Held::plain();
+    let (small, large, cached) = (pool.get(100), pool.get(1 << 20), pool.get(3 << 20));
+    paint(large, 1 << 20, 7);
+    pool.give(cached);
+    let it: &'static Pool = pool.0;
+    std::mem::forget(pool);
+    it.drop_hold();
+    let s = checked(it);
+    assert_eq!((s.live_blocks, s.reserved_bytes), (2, GRANULE + (1 << 20)), "cached memory went back at once");
+    assert!(!is_mapped(cached));
+    assert!(is_painted(large, 1 << 20, 7));
+    assert_eq!(code(it.allocate(8, 0, false, 0)), TN_ERR_STALE, "new allocations are impossible");
+    assert!(it.is_retired());
+    // Found by address, it can be asked, and still hands out nothing.
+    let again = pool::of(large + 5).unwrap();
+    assert!(std::ptr::eq(again, it) && code(again.allocate(8, 0, false, 0)) == TN_ERR_STALE);
+    again.drop_hold();
+    pool::deallocate(None, large).unwrap();
+    assert!(!is_mapped(large));
+    pool::deallocate(None, small).unwrap();
+    assert!(!is_mapped(small));
+    assert_eq!(code(pool::deallocate(None, small)), TN_ERR_FOREIGN);
+    assert_eq!(it.query().reserved_bytes, 0);
+    let mut listed = false;
+    pool::each_pool(|other| listed |= std::ptr::eq(other, it));
+    assert!(!listed, "a pool that is over is not listed");
+}
+
+#[test]
+fn pools_that_are_over_are_used_again() {
+    // More than are kept apart; each takes, gives and ends. Nothing grows without bound.
+    let serials: Vec<u64> = (0..300)
+        .map(|_| {
+            let pool = Held::plain();
+            let at = pool.get(1 << 17);
+            pool.give(at);
+            pool.serial()
+        })
+        .collect();
+    assert!(serials.windows(2).all(|w| w[0] < w[1]));
+}
+
+#[test]
+fn po_8_live_blocks_are_listed_with_who_made_them() {
+    let pool = Held::new(|o| o.set_name(b"listed").unwrap());
+    let raw = pool.allocate_raw(100, 0, false, 41, 42).unwrap().as_ptr() as usize;
+    let store = pool.allocate(1 << 20, 256, false, 77).unwrap().as_ptr() as usize;
+    let gone = pool.get(50);
+    pool.give(gone);
+    let mut seen = Vec::new();
+    pool::each_block(|block| {
+        if std::ptr::eq(block.pool, pool.0) {
+            seen.push((block.start, block.requested, block.owner, block.thread, block.site, block.alignment));
+        }
+    });
+    seen.sort();
+    let mut expected = vec![(raw, 100, 0, 41, 42, 64), (store, 1 << 20, 77, 0, 0, 256)];
+    expected.sort();
+    assert_eq!(seen, expected);
+    let mut pools = Vec::new();
+    pool::each_pool(|p| pools.push(p.name().as_str().to_owned()));
+    assert!(pools.contains(&"listed".to_owned()));
+    pool.give(raw);
+    pool.free_store(store);
+}
+
+#[test]
+fn po_9_an_address_tells_its_pool() {
+    let pool = Held::plain();
+    for bytes in [1usize, 100, 65536, 1 << 20] {
+        let at = pool.get(bytes);
+        let usable = pool::usable_size(at).unwrap();
+        for inside in [at, at + usable / 2, at + usable - 1] {
+            let of = pool::of(inside).unwrap();
+            assert!(std::ptr::eq(of, pool.0));
+            of.drop_hold();
+            let block = pool::locate(inside).unwrap();
+            assert_eq!((block.start, block.requested, block.usable, block.owner), (at, bytes, usable, 0));
+        }
+        pool.give(at);
+        assert_eq!(code(pool::of(at)), TN_ERR_FOREIGN, "cached memory");
+        assert!(pool::locate(at).is_none());
+    }
+    let local = 0u8;
+    for address in [0, 1, 4096, &local as *const u8 as usize, usize::MAX, 1 << 47, (1 << 48) - 1] {
+        assert!(pool::locate(address).is_none());
+        assert_eq!(code(pool::of(address)), TN_ERR_FOREIGN);
+    }
+    assert_eq!(pool.holds(), 1);
+}
+
+#[test]
+fn first_in_finds_the_lowest_block_of_a_range() {
+    let pool = Held::plain();
+    let mut blocks: Vec<_> = (0..200).map(|i| (pool.get(if i % 7 == 0 { 200_000 } else { 700 }), i)).collect();
+    for i in (0..200).rev().filter(|i| i % 3 == 0) {
+        pool.give(blocks.remove(i).0);
+    }
+    let mut ranges: Vec<_> = blocks.iter().map(|&(at, _)| (at, at + pool::usable_size(at).unwrap())).collect();
+    ranges.sort();
+    let mine = |start: usize, end: usize| {
+        let mut from = start;
+        // Blocks of other tests lie around ours.
+        while let Some(found) = pool::first_in(from, end) {
+            if std::ptr::eq(found.pool, pool.0) {
+                return Some(found.start);
+            }
+            from = found.start + found.usable;
+        }
+        None
+    };
+    for i in 0..ranges.len() - 1 {
+        let ((a, a_end), (b, _)) = (ranges[i], ranges[i + 1]);
+        assert_eq!(mine(a, a + 1), Some(a));
+        assert_eq!(mine(a_end - 1, a_end), Some(a));
+        assert_eq!(mine(a_end, b + 1), Some(b));
+        assert_eq!(mine(a_end, b), None);
+    }
+    assert_eq!(mine(0, usize::MAX), Some(ranges[0].0));
+    blocks.iter().for_each(|&(at, _)| pool.give(at));
+}
+
+#[test]
+fn po_10_11_12_13_16_17_blocks_are_aligned_apart_and_fit() {
+    let (a, b) = (Held::plain(), Held::plain());
+    let mut sizes: Vec<usize> = (1..40).collect();
+    sizes.extend([63, 64, 65, 100, 255, 256, 257, 1000, 4095, 4096, 4097, 10_000, 65_535, 65_536, 65_537, 200_000, 1 << 20]);
+    let mut live: Vec<(usize, usize, u8)> = Vec::new();
+    for shift in 0..=22 {
+        let alignment = 1usize << shift;
+        for (i, &n) in sizes.iter().enumerate() {
+            let pool = if (i + shift) % 2 == 0 { &a } else { &b };
+            let at = pool.get_at(n, alignment);
+            assert!(at.is_multiple_of(alignment.max(8)));
+            let usable = pool::usable_size(at).unwrap();
+            let m = n.next_multiple_of(alignment.max(8));
+            let most = if m <= 65536 { (m + m / 8).max(m + 15) } else { m.next_multiple_of(4096) };
+            assert!(usable >= n && usable <= most.max(4096), "{n} at {alignment}: {usable}");
+            if alignment <= 4096 {
+                assert!(usable <= most, "{n} at {alignment}: {usable}");
+            }
+            let value = (i * 31 + shift) as u8;
+            paint(at, usable, value);
+            live.push((at, usable, value));
+        }
+    }
+    for (at, usable, value) in &live {
+        assert!(is_painted(*at, *usable, *value), "something else wrote into {at:#x}");
+    }
+    live.sort();
+    assert!(live.windows(2).all(|w| w[0].0 + w[0].1 <= w[1].0), "no two blocks overlap");
+    assert!(a.stats().reserved_bytes > 0 && b.stats().reserved_bytes > 0);
+    live.iter().for_each(|block| pool::deallocate(None, block.0).unwrap());
+    for wrong in [3, 12, 8 << 20, usize::MAX] {
+        assert_eq!(code(a.allocate(8, wrong, false, 0)), TN_ERR_INVALID);
+        assert!(text().contains(&wrong.to_string()));
+    }
+    let at = a.get_at(16, 16);
+    assert_eq!(pool::usable_size(at).unwrap(), 16, "an alignment below the pool's is honoured");
+    assert!(a.get(1).is_multiple_of(64));
+    let b4m = b.get_at(1, 4 << 20);
+    assert!(b.stats().in_use_bytes <= 4096, "a large alignment costs addresses, not memory");
+    b.give(b4m);
+    let mut mine = Vec::new();
+    pool::each_block(|block| mine.extend(std::ptr::eq(block.pool, a.0).then_some(block.start)));
+    mine.into_iter().for_each(|at| a.give(at));
+}
+
+#[test]
+fn po_14_zero_bytes_are_a_block_too() {
+    let pool = Held::plain();
+    let (a, b) = (pool.get(0), pool.get(0));
+    assert!(a != 0 && a != b);
+    assert_eq!((pool.stats().requested_bytes, pool.stats().live_blocks), (0, 2));
+    pool.give(a);
+    assert_eq!(code(pool::deallocate(Some(pool.0), a)), TN_ERR_STALE);
+    pool.give(b);
+}
+
+#[test]
+fn po_15_sizes_that_no_machine_has() {
+    let pool = Held::plain();
+    let cached = pool.get(1 << 20);
+    pool.give(cached);
+    for n in [usize::MAX, usize::MAX - 4095, isize::MAX as usize + 1, isize::MAX as usize] {
+        assert_eq!(code(pool.allocate(n, 0, false, 0)), TN_ERR_NO_HOST_MEMORY);
+        assert_eq!(code(pool.allocate(n, 4 << 20, true, 0)), TN_ERR_NO_HOST_MEMORY);
+    }
+    let s = pool.stats();
+    assert_eq!((s.trim_count, s.cached_bytes, s.failure_count), (0, 1 << 20, 8), "nothing was tried");
+}
+
+#[test]
+fn po_18_reallocate_of_null_and_to_zero() {
+    let pool = Held::plain();
+    let at = pool.reallocate(0, 100, 1, 2).unwrap().unwrap().as_ptr() as usize;
+    assert_eq!(pool::locate(at).map(|b| (b.requested, b.thread, b.site)), Some((100, 1, 2)));
+    assert_eq!(pool.reallocate(at, 0, 1, 2).unwrap(), None);
+    let s = pool.stats();
+    assert_eq!((s.allocation_count, s.deallocation_count, s.reallocation_count), (1, 1, 0));
+}
+
+#[test]
+fn po_19_20_reallocate_in_place_where_it_can() {
+    let pool = Held::plain();
+    let resize = |at: usize, n: usize| pool.reallocate(at, n, 0, 0).unwrap().unwrap().as_ptr() as usize;
+    // Within a class.
+    let at = pool.get(1000);
+    let usable = pool::usable_size(at).unwrap();
+    assert_eq!(resize(at, usable), at);
+    assert_eq!(pool.stats().requested_bytes, usable as u64);
+    // Small to another class: contents, alignment and the figures follow.
+    paint(at, usable, 5);
+    let moved = resize(at, 5000);
+    assert!(moved != at && is_painted(moved, usable, 5) && moved.is_multiple_of(64));
+    assert_eq!(code(pool::usable_size(at)), TN_ERR_STALE);
+    assert_eq!(pool.stats().live_blocks, 1);
+    // Small to large and back.
+    paint(moved, 5000, 6);
+    let large = resize(moved, 300_000);
+    assert!(is_painted(large, 5000, 6));
+    paint(large, 300_000, 9);
+    // A little shorter: the same span. Less than half: split, and the tail is cached.
+    let before = pool.stats();
+    assert_eq!(resize(large, 200_000), large);
+    assert_eq!(pool.stats().reserved_bytes, before.reserved_bytes);
+    assert_eq!(resize(large, 70_000), large);
+    let after = pool.stats();
+    assert_eq!(after.reserved_bytes, before.reserved_bytes);
+    assert!(after.cached_bytes >= before.cached_bytes + 2 * GRANULE, "the tail is cached");
+    assert_eq!(after.in_use_bytes, 73_728);
+    assert!(is_painted(large, 70_000, 9));
+    // The tail is free behind it: it grows in place.
+    assert_eq!(resize(large, 300_000), large);
+    assert!(is_painted(large, 70_000, 9));
+    assert_eq!(pool.stats().device_allocate_count, after.device_allocate_count);
+    pool.give(large);
+}
+
+#[test]
+fn po_20_a_large_block_moves_by_its_pages() {
+    let pool = Held::plain();
+    let n = 64 << 20;
+    let mut at = pool.get_at(n, 1 << 21);
+    for page in (0..n).step_by(4096) {
+        paint(at + page, 8, (page >> 12) as u8);
+    }
+    let old = at;
+    at = pool.reallocate(at, 2 * n, 0, 0).unwrap().unwrap().as_ptr() as usize;
+    assert!(at.is_multiple_of(1 << 21), "the alignment asked for at first is kept");
+    assert!((0..n).step_by(4096).all(|page| is_painted(at + page, 8, (page >> 12) as u8)));
+    let s = pool.stats();
+    assert_eq!((s.live_blocks, s.in_use_bytes, s.reserved_bytes), (1, 2 * n as u64, 2 * n as u64));
+    assert_eq!(s.peak_reserved_bytes, 2 * n as u64, "the pages were moved: never were both there");
+    if old != at {
+        assert_eq!(code(pool::usable_size(old)), TN_ERR_FOREIGN);
+    }
+    pool.give(at);
+}
+
+#[test]
+fn po_21_a_reallocate_that_fails_changes_nothing() {
+    let pool = Held::new(|o| o.max_size = 1 << 20);
+    for n in [100usize, 200_000] {
+        let at = pool.get(n);
+        paint(at, n, 3);
+        let before = pool.stats();
+        assert_eq!(code(pool.reallocate(at, 2 << 20, 0, 0)), TN_ERR_POOL_LIMIT);
+        assert_eq!(code(pool.reallocate(at, usize::MAX, 0, 0)), TN_ERR_NO_HOST_MEMORY);
+        let after = pool.stats();
+        assert!(is_painted(at, n, 3));
+        assert_eq!(pool::locate(at).unwrap().requested, n);
+        assert_eq!((before.in_use_bytes, before.live_blocks), (after.in_use_bytes, after.live_blocks));
+        assert_eq!(after.failure_count, before.failure_count + 2);
+        pool.give(at);
+    }
+}
+
+#[test]
+fn po_22_null_is_given_back_for_nothing() {
+    let pool = Held::plain();
+    pool::deallocate(None, 0).unwrap();
+    pool::deallocate(Some(pool.0), 0).unwrap();
+    assert_eq!(pool.stats().deallocation_count, 0);
+}
+
+#[test]
+fn po_23_zeroed_blocks_are_zero_and_fresh_ones_are_not_cleared_again() {
+    let pool = Held::plain();
+    for n in [8usize, 1000, 60_000, 70_000, 4 << 20] {
+        for round in 0..3u64 {
+            let skipped = pool.stats().zero_bytes_skipped;
+            let at = pool.allocate(n, 0, true, 0).unwrap().as_ptr() as usize;
+            assert!(is_painted(at, n, 0));
+            let saved = pool.stats().zero_bytes_skipped - skipped;
+            assert!(saved == 0 || saved == n as u64);
+            assert!(round == 0 || saved == 0, "a used block is not known to be zero");
+            paint(at, pool::usable_size(at).unwrap(), 0xff);
+            pool.give(at);
+        }
+    }
+    let fresh = Held::plain();
+    let at = fresh.allocate(256 << 20, 0, true, 0).unwrap().as_ptr() as usize;
+    assert_eq!(fresh.stats().zero_bytes_skipped, 256 << 20);
+    fresh.give(at);
+}
+
+#[test]
+fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
+    let a = Held::new(|o| o.set_name(b"left").unwrap());
+    let b = Held::new(|o| o.set_name(b"right").unwrap());
+    for n in [100usize, 65_536, 1 << 20] {
+        let at = a.get(n);
+        let store = a.allocate(n, 256, false, 9).unwrap().as_ptr() as usize;
+        let before = a.stats();
+        // PO-24
+        assert_eq!(code(pool::deallocate(Some(b.0), at)), TN_ERR_FOREIGN);
+        assert!(text().contains("left") && text().contains("right"), "{}", text());
+        assert_eq!(code(b.reallocate(at, 5, 0, 0)), TN_ERR_FOREIGN);
+        // PO-26
+        for inside in [at + 1, at + 8, at + n - 1] {
+            assert_eq!(code(pool::deallocate(None, inside)), TN_ERR_INVALID);
+            assert!(text().contains(&format!("{at:#x}")) && text().contains(&n.to_string()), "{}", text());
+            assert_eq!(code(a.reallocate(inside, 5, 0, 0)), TN_ERR_INVALID);
+            assert_eq!(code(pool::usable_size(inside)), TN_ERR_INVALID);
+        }
+        // PO-29
+        assert_eq!(code(pool::deallocate(None, store)), TN_ERR_SHARED);
+        assert_eq!(code(a.reallocate(store, 5, 0, 0)), TN_ERR_SHARED);
+        assert_eq!(pool::usable_size(store).is_ok(), true);
+        let after = a.stats();
+        assert_eq!((before.live_blocks, before.in_use_bytes), (after.live_blocks, after.in_use_bytes));
+        assert_eq!(after.misuse_count, before.misuse_count + 8);
+        // PO-25
+        a.give(at);
+        assert_eq!(code(pool::deallocate(None, at)), TN_ERR_STALE);
+        assert_eq!(code(pool::deallocate(Some(a.0), at)), TN_ERR_STALE);
+        assert_eq!(code(a.reallocate(at, 5, 0, 0)), TN_ERR_STALE);
+        assert_eq!(code(pool::usable_size(at)), TN_ERR_STALE);
+        let elsewhere = std::thread::spawn(move || code(pool::deallocate(None, at))).join().unwrap();
+        assert_eq!(elsewhere, TN_ERR_STALE);
+        a.free_store(store);
+        a.trim(0);
+        assert_eq!(code(pool::deallocate(None, at)), TN_ERR_FOREIGN, "its span went back to the device");
+    }
+    // PO-27
+    let (local, heap) = (0u64, Box::new(0u64));
+    let unmapped = os::map(os::page_bytes(), os::page_bytes()).unwrap();
+    // SAFETY: mapped by this test.
+    unsafe { os::unmap(unmapped, os::page_bytes()) };
+    for address in [1, 8, &local as *const u64 as usize, &*heap as *const u64 as usize, unmapped, usize::MAX] {
+        assert_eq!(code(pool::deallocate(None, address)), TN_ERR_FOREIGN);
+        assert_eq!(code(pool::deallocate(Some(a.0), address)), TN_ERR_FOREIGN);
+        assert_eq!(code(a.reallocate(address, 10, 0, 0)), TN_ERR_FOREIGN);
+        assert_eq!(code(pool::usable_size(address)), TN_ERR_FOREIGN);
+    }
+}
+
+#[test]
+fn po_28_two_threads_free_one_block_once() {
+    let pool = Held::plain();
+    for round in 0..500 {
+        let at = pool.get(if round % 2 == 0 { 64 } else { 100_000 });
+        let go = AtomicBool::new(false);
+        let codes: Vec<_> = std::thread::scope(|scope| {
+            let free = || {
+                while !go.load(Ordering::Acquire) {
+                    std::hint::spin_loop();
+                }
+                code(pool::deallocate(None, at))
+            };
+            let threads = [scope.spawn(free), scope.spawn(free)];
+            go.store(true, Ordering::Release);
+            threads.map(|t| t.join().unwrap()).to_vec()
+        });
+        let mut sorted = codes.clone();
+        sorted.sort();
+        assert_eq!(sorted, [TN_OK, TN_ERR_STALE]);
+        let (a, b) = (pool.get(64), pool.get(64));
+        assert_ne!(a, b);
+        pool.give(a);
+        pool.give(b);
+    }
+}
+
+/// A plain book of what a pool should say.
+#[derive(Default)]
+struct Model {
+    live: HashMap<usize, (usize, usize)>,
+    requested: u64,
+    in_use: u64,
+    peak_requested: u64,
+    peak_in_use: u64,
+    counts: [u64; 5],
+}
+
+impl Model {
+    fn put(&mut self, at: usize, n: usize) {
+        let usable = pool::usable_size(at).unwrap();
+        assert!(self.live.insert(at, (n, usable)).is_none());
+        self.requested += n as u64;
+        self.in_use += usable as u64;
+        self.peak_requested = self.peak_requested.max(self.requested);
+        self.peak_in_use = self.peak_in_use.max(self.in_use);
+    }
+    fn take(&mut self, at: usize) -> (usize, usize) {
+        let (n, usable) = self.live.remove(&at).unwrap();
+        self.requested -= n as u64;
+        self.in_use -= usable as u64;
+        (n, usable)
+    }
+    fn check(&self, s: &tn_pool_stats) {
+        let ours = [self.requested, self.in_use, self.peak_requested, self.peak_in_use, self.live.len() as u64];
+        let theirs = [s.requested_bytes, s.in_use_bytes, s.peak_requested_bytes, s.peak_in_use_bytes, s.live_blocks];
+        assert_eq!(ours, theirs);
+        let counts = [s.allocation_count, s.deallocation_count, s.reallocation_count, s.failure_count, s.misuse_count];
+        assert_eq!(self.counts, counts);
+        assert_eq!((s.pending_bytes, s.shared_out_bytes, s.huge_bytes, s.thread_count, s.thread_hit_count), (0, 0, 0, 0, 0));
+    }
+}
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as usize) % below
+    }
+}
+
+fn model_run(seed: u64, flags: u32, limit: u64, steps: usize) {
+    println!("seed {seed} flags {flags} limit {limit}");
+    let pool = Held::new(|o| (o.flags, o.max_size) = (flags, limit));
+    let (mut random, mut model) = (Random(seed), Model::default());
+    let mut order: Vec<(usize, u8)> = Vec::new();
+    for step in 0..steps {
+        let n = match random.next(4) {
+            0 => random.next(100),
+            1 => random.next(5000),
+            2 => random.next(100_000),
+            _ => random.next(1 << 20),
+        };
+        let value = step as u8;
+        match random.next(10) {
+            0..4 => {
+                let alignment = if random.next(2) == 0 { 0 } else { 1 << random.next(15) };
+                let zeroed = random.next(2) == 0;
+                match pool.allocate(n, alignment, zeroed, 0) {
+                    Ok(at) => {
+                        let at = at.as_ptr() as usize;
+                        assert!(at.is_multiple_of(if alignment == 0 { 64 } else { alignment }));
+                        assert!(!zeroed || is_painted(at, n, 0));
+                        model.counts[0] += 1;
+                        model.put(at, n);
+                        paint(at, n, value);
+                        order.push((at, value));
+                    }
+                    Err(status) => {
+                        assert!(limit > 0 && status.code() == TN_ERR_POOL_LIMIT);
+                        model.counts[3] += 1;
+                    }
+                }
+            }
+            4..7 if !order.is_empty() => {
+                let (at, value) = order.swap_remove(random.next(order.len()));
+                let (n, _) = model.take(at);
+                assert!(is_painted(at, n, value));
+                pool.give(at);
+                model.counts[1] += 1;
+            }
+            7 if !order.is_empty() => {
+                let i = random.next(order.len());
+                let (at, value) = order[i];
+                let n = n.max(1);
+                match pool.reallocate(at, n, 0, 0) {
+                    Ok(to) => {
+                        let to = to.unwrap().as_ptr() as usize;
+                        let (old, _) = model.take(at);
+                        assert!(is_painted(to, old.min(n), value));
+                        model.put(to, n);
+                        model.counts[2] += 1;
+                        paint(to, n, value);
+                        order[i] = (to, value);
+                    }
+                    Err(status) => {
+                        assert!(limit > 0 && status.code() == TN_ERR_POOL_LIMIT);
+                        let (old, _) = model.live[&at];
+                        assert!(is_painted(at, old, value));
+                        model.counts[3] += 1;
+                    }
+                }
+            }
+            8 if !order.is_empty() => {
+                let (at, _) = order[random.next(order.len())];
+                if model.live[&at].0 > 1 {
+                    assert_eq!(code(pool::deallocate(Some(pool.0), at + 1)), TN_ERR_INVALID);
+                    model.counts[3] += 1;
+                    model.counts[4] += 1;
+                }
+            }
+            _ => match random.next(4) {
+                0 => {
+                    let (before, keep) = (pool.stats(), random.next(1 << 22));
+                    let released = pool.trim(keep) as u64;
+                    assert_eq!(before.reserved_bytes - pool.stats().reserved_bytes, released);
+                }
+                1 => {
+                    pool.reset_peak();
+                    (model.peak_requested, model.peak_in_use) = (model.requested, model.in_use);
+                    assert_eq!(pool.stats().peak_reserved_bytes, pool.stats().reserved_bytes);
+                }
+                _ => (),
+            },
+        }
+        model.check(&pool.stats());
+    }
+    for (at, value) in order {
+        let (n, _) = model.take(at);
+        assert!(is_painted(at, n, value));
+        pool.give(at);
+        model.counts[1] += 1;
+    }
+    model.check(&pool.stats());
+    pool.trim(0);
+    let s = pool.stats();
+    assert_eq!((s.reserved_bytes, s.address_bytes, s.cached_bytes, s.overhead_bytes), (0, 0, 0, 0));
+}
+
+#[test]
+fn po_31_every_figure_equals_the_models() {
+    for seed in 1..7 {
+        model_run(seed, 0, 0, 4000);
+    }
+}
+
+#[test]
+fn po_31_39_the_same_below_a_limit() {
+    for seed in 11..15 {
+        model_run(seed, 0, 8 << 20, 4000);
+    }
+}
+
+#[test]
+fn po_31_the_same_with_each_flag() {
+    for flags in [TN_POOL_DIRECT, TN_POOL_ZERO_ON_FREE, TN_POOL_STRICT, TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE | TN_POOL_DIRECT] {
+        model_run(21, flags, 0, 1500);
+    }
+    model_run(22, TN_POOL_STRICT, 16 << 20, 3000);
+}
+
+#[test]
+fn po_34_36_37_peaks_hits_and_queries() {
+    let pool = Held::plain();
+    let sizes = [16usize, 100, 5000, 65536, 100_000, 1 << 20, 64 << 20];
+    let pass = || {
+        let blocks: Vec<_> = sizes.iter().map(|&n| pool.get(n)).collect();
+        blocks.iter().for_each(|&b| pool.give(b));
+    };
+    pass();
+    let first = pool.stats();
+    assert_eq!(first.peak_requested_bytes, sizes.iter().sum::<usize>() as u64);
+    assert_eq!(first.hit_count, 0, "each size needed the device once");
+    for _ in 0..10 {
+        pass();
+    }
+    let s = pool.stats();
+    assert_eq!(s.hit_count, 10 * sizes.len() as u64);
+    assert_eq!(s.device_allocate_count, first.device_allocate_count);
+    pool.reset_peak();
+    let s = pool.stats();
+    assert_eq!((s.peak_requested_bytes, s.peak_in_use_bytes, s.peak_reserved_bytes), (0, 0, s.reserved_bytes));
+    assert_eq!(s.allocation_count, 11 * sizes.len() as u64, "counts are not touched");
+}
+
+#[test]
+fn a_block_freed_in_a_loop_comes_from_the_same_address() {
+    let pool = Held::plain();
+    for n in [64usize, 3000, 64 << 20] {
+        let at = pool.get(n);
+        pool.give(at);
+        for _ in 0..100 {
+            assert_eq!(pool.get(n), at);
+            pool.give(at);
+        }
+    }
+}
+
+#[test]
+fn po_39_a_limit_holds_and_never_starves_while_memory_lies_idle() {
+    let pool = Held::new(|o| (o.max_size, o.initial_size) = (4 << 20, 1 << 20));
+    let all = pool.get(4 << 20);
+    assert_eq!(code(pool.allocate(1, 0, false, 0)), TN_ERR_POOL_LIMIT);
+    pool.give(all);
+    // Now 4 MiB lie cached as one piece; smaller and odd ones get it all the same.
+    let many: Vec<_> = (0..64).map(|_| pool.get(60_000)).collect();
+    many.iter().for_each(|&b| pool.give(b));
+    let again = pool.get(4 << 20);
+    pool.give(again);
+    assert!(pool.stats().peak_reserved_bytes <= 4 << 20);
+    // A limit with no room for a usual span of small blocks still serves one.
+    let tiny = Held::new(|o| o.max_size = 65536);
+    let at = tiny.get(60_000);
+    assert_eq!(code(tiny.allocate(60_000, 0, false, 0)), TN_ERR_POOL_LIMIT);
+    tiny.give(at);
+    tiny.give(tiny.get(16));
+}
+
+#[test]
+fn po_39_a_limit_holds_with_many_threads() {
+    let pool = Held::new(|o| o.max_size = 4 << 20);
+    let it: &'static Pool = pool.0;
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let stop = &stop;
+        let workers: Vec<_> = (0..4)
+            .map(|seed| {
+                scope.spawn(move || {
+                    let mut random = Random(seed);
+                    let mut served = 0;
+                    for _ in 0..3000 {
+                        let n = 1 + random.next(1 << 20);
+                        if let Ok(at) = it.allocate(n, 0, false, 0) {
+                            paint(at.as_ptr() as usize, n.min(100), 1);
+                            served += 1;
+                            pool::deallocate(None, at.as_ptr() as usize).unwrap();
+                        }
+                    }
+                    served
+                })
+            })
+            .collect();
+        let watcher = scope.spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                assert!(checked(it).reserved_bytes <= 4 << 20);
+            }
+        });
+        for worker in workers {
+            // Four threads of at most 1 MiB each: granules and one kept span a class apart there is room for nearly all.
+            assert!(worker.join().unwrap() > 1000);
+        }
+        stop.store(true, Ordering::Relaxed);
+        watcher.join().unwrap();
+    });
+    assert!(pool.stats().peak_reserved_bytes <= 4 << 20);
+}
+
+#[test]
+fn po_40_41_trim_gives_back_what_no_block_needs() {
+    let pool = Held::new(|o| o.release_threshold = TN_POOL_NONE);
+    let blocks: Vec<_> = [100usize, 3000, 60_000, 100_000, 1 << 20, 8 << 20].iter().map(|&n| pool.get(n)).collect();
+    let live = pool.get(50);
+    for &b in &blocks {
+        paint(b, 100, 1);
+        pool.give(b);
+    }
+    let s = pool.stats();
+    assert_eq!(pool.trim(usize::MAX), 0);
+    let released = pool.trim(1 << 20) as u64;
+    assert_eq!(pool.stats().reserved_bytes, s.reserved_bytes - released);
+    assert!(pool.stats().cached_bytes <= 1 << 20 && pool.stats().cached_bytes + GRANULE > (1 << 20), "no more than asked for");
+    pool.trim(0);
+    let s = pool.stats();
+    assert_eq!(s.reserved_bytes, GRANULE, "only the span of the live block stays");
+    assert_eq!((s.trim_count, s.address_bytes), (2, GRANULE));
+    assert!(blocks.iter().skip(1).all(|&b| !is_mapped(b)));
+    assert!(is_mapped(live));
+    pool.give(live);
+    assert_eq!(pool.trim(0) as u64, GRANULE);
+    assert_eq!(pool.stats().reserved_bytes, 0);
+}
+
+#[test]
+fn the_release_threshold_keeps_a_loop_and_drops_the_rest() {
+    let pool = Held::new(|o| o.release_threshold = 1 << 20);
+    // One block far above the threshold, in a loop: kept.
+    let at = pool.get(32 << 20);
+    pool.give(at);
+    for _ in 0..10 {
+        assert_eq!(pool.get(32 << 20), at);
+        pool.give(at);
+    }
+    assert_eq!(pool.stats().device_free_count, 0);
+    // Another one: what was unused longest goes until the threshold holds.
+    let blocks: Vec<_> = (0..8).map(|_| pool.get(4 << 20)).collect();
+    blocks.iter().for_each(|&b| pool.give(b));
+    assert!(pool.stats().cached_bytes <= (32 << 20) + (1 << 20));
+    pool.give(pool.get(2 << 20));
+    assert!(pool.stats().device_free_count > 0);
+}
+
+#[test]
+fn release_delay_gives_back_what_was_long_unused() {
+    let pool = Held::new(|o| o.release_delay_ms = 20);
+    pool.give(pool.get(8 << 20));
+    let start = std::time::Instant::now();
+    // Slow-path calls go on; no sleeping thread of the library does it.
+    while pool.stats().device_free_count == 0 {
+        pool.give(pool.get(100_000));
+        assert!(start.elapsed().as_secs() < 20);
+    }
+    assert!(pool.stats().reserved_bytes < 8 << 20);
+}
+
+#[test]
+fn po_45_46_out_of_memory_says_all_and_leaves_nothing() {
+    let pool = Held::new(|o| {
+        o.set_name(b"staging").unwrap();
+        o.max_size = 8 << 20;
+    });
+    let store = pool.allocate(5 << 20, 0, false, 1234).unwrap().as_ptr() as usize;
+    let small = pool.allocate(1 << 20, 0, false, 77).unwrap().as_ptr() as usize;
+    pool.give(pool.get(1 << 20));
+    pool::name_holders(|owner| tenure::names::Name::head(if owner == 1234 { "weights" } else { "" }));
+    assert_eq!(code(pool.allocate(6 << 20, 4096, false, 0)), TN_ERR_POOL_LIMIT);
+    let text = text();
+    let mut from = 0;
+    let order = ["\"staging\"", "{cpu, 0}", "6 MiB", "alignment 4096", "6 MiB in use", "cached", "pending", "largest free", "limit 8 MiB", " free of ", "\"weights\" 5 MiB"];
+    for part in order {
+        let found = text[from..].find(part).unwrap_or_else(|| panic!("{part} is not in order in: {text}"));
+        from += found + part.len();
+    }
+    assert!(text.len() < tenure::error::TEXT_BYTES, "{text}");
+    let s = pool.stats();
+    assert_eq!((s.oom_count, s.failure_count), (1, 1));
+    pool.free_store(store);
+    // PO-46
+    let at = pool.get(6 << 20);
+    pool.give(at);
+    pool.free_store(small);
+}
+
+#[test]
+fn direct_pools_keep_nothing() {
+    let pool = Held::new(|o| o.flags = TN_POOL_DIRECT);
+    for n in [16usize, 70_000] {
+        let at = pool.get(n);
+        assert_eq!(pool.stats().hit_count, 0);
+        pool.give(at);
+        assert!(!is_mapped(at));
+        assert_eq!(pool.stats().reserved_bytes, 0);
+        assert_eq!(code(pool::deallocate(None, at)), TN_ERR_FOREIGN);
+    }
+}
+
+#[test]
+fn strict_pools_hold_blocks_back_and_see_who_wrote_into_them() {
+    let pool = Held::new(|o| o.flags = TN_POOL_STRICT);
+    let first = pool.get(64);
+    pool.give(first);
+    assert_eq!(code(pool::deallocate(None, first)), TN_ERR_STALE);
+    let blocks: Vec<_> = (0..1024).map(|_| pool.get(64)).collect();
+    assert!(!blocks.contains(&first));
+    blocks.iter().for_each(|&b| pool.give(b));
+    assert_eq!(pool.stats().misuse_count, 1);
+    assert_eq!(pool.get(64), first, "held back for 1024 frees");
+    pool.give(first);
+    // A write after free.
+    paint(blocks[700], 1, 0);
+    pool.trim(0);
+    assert_eq!(pool.stats().misuse_count, 2);
+    assert_eq!(pool.stats().reserved_bytes, 0);
+}
+
+#[test]
+fn zero_on_free_leaves_no_contents() {
+    let pool = Held::new(|o| o.flags = TN_POOL_ZERO_ON_FREE);
+    for n in [100usize, 100_000] {
+        let at = pool.get(n);
+        paint(at, pool::usable_size(at).unwrap(), 0xee);
+        pool.give(at);
+        assert_eq!(pool.get(n), at);
+        assert!(is_painted(at, n, 0));
+        pool.give(at);
+    }
+}
+
+#[test]
+fn po_62_63_64_65_the_current_pool_of_a_thread() {
+    assert!(std::ptr::eq(pool::current(HOST).unwrap(), pool::default(HOST).unwrap()));
+    let a = Held::plain();
+    pool::set_current(Some(a.0));
+    assert!(std::ptr::eq(pool::current(HOST).unwrap(), a.0));
+    assert_eq!(a.holds(), 2);
+    pool::set_current(Some(a.0));
+    assert_eq!(a.holds(), 2);
+    std::thread::spawn(|| assert!(std::ptr::eq(pool::current(HOST).unwrap(), pool::default(HOST).unwrap()))).join().unwrap();
+    // The thread's hold keeps a pool that was released otherwise; PO-6 begins when the thread ends.
+    let b = pool::create(HOST, &PoolOptions::default()).unwrap();
+    std::thread::spawn(move || {
+        pool::set_current(Some(b));
+        b.drop_hold();
+        assert!(!b.is_retired());
+        let at = pool::current(HOST).unwrap().allocate(10, 0, false, 0).unwrap();
+        pool::deallocate(None, at.as_ptr() as usize).unwrap();
+    })
+    .join()
+    .unwrap();
+    assert!(b.is_retired());
+    pool::set_current(None);
+    assert_eq!(a.holds(), 1);
+    assert!(std::ptr::eq(pool::current(HOST).unwrap(), pool::default(HOST).unwrap()));
+    assert_eq!(a.stats().device_allocate_count, 0, "neither call allocates");
+}
+
+#[test]
+fn po_32_many_threads_share_a_pool_and_pass_blocks_on() {
+    let pool = Held::plain();
+    let it: &'static Pool = pool.0;
+    let (send, receive) = std::sync::mpsc::channel::<(usize, usize, u8)>();
+    let receive = std::sync::Mutex::new(receive);
+    std::thread::scope(|scope| {
+        for seed in 0..3 {
+            let send = send.clone();
+            scope.spawn(move || {
+                let mut random = Random(seed);
+                for i in 0..3000 {
+                    let n = 1 + random.next(if i % 10 == 0 { 300_000 } else { 2000 });
+                    let at = it.allocate(n, 0, false, 0).unwrap().as_ptr() as usize;
+                    paint(at, n, i as u8);
+                    send.send((at, n, i as u8)).unwrap();
+                }
+            });
+        }
+        drop(send);
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let Ok((at, n, value)) = receive.lock().unwrap().recv() else { break };
+                    let block = pool::locate(at + n / 2).unwrap();
+                    assert_eq!((block.start, block.requested), (at, n));
+                    assert!(is_painted(at, n, value));
+                    pool::deallocate(None, at).unwrap();
+                }
+            });
+        }
+        scope.spawn(|| {
+            for _ in 0..300 {
+                checked(it);
+                it.trim(1 << 20);
+                pool::each_block(|block| assert!(block.requested <= block.usable));
+            }
+        });
+    });
+    let s = pool.stats();
+    assert_eq!((s.live_blocks, s.requested_bytes, s.allocation_count), (0, 0, 9000));
+    pool.trim(0);
+    assert_eq!(pool.stats().reserved_bytes, 0);
+}
+
+#[test]
+fn po_58_a_child_of_fork_allocates_and_frees() {
+    let pool = Held::plain();
+    let kept = pool.get(1000);
+    paint(kept, 1000, 0x5a);
+    let it: &'static Pool = pool.0;
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let at = it.allocate(100, 0, false, 0).unwrap();
+                pool::deallocate(None, at.as_ptr() as usize).unwrap();
+            }
+        });
+        for _ in 0..20 {
+            // SAFETY: the child uses the pool only, and leaves by _exit.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                let ok = is_painted(kept, 1000, 0x5a)
+                    && (0..100).all(|i| {
+                        it.allocate(1 + i * 1000, 0, false, 0).is_ok_and(|at| pool::deallocate(None, at.as_ptr() as usize).is_ok())
+                    })
+                    && pool::deallocate(Some(it), kept).is_ok()
+                    && it.trim(0) > 0;
+                // SAFETY: ends the child without running anything of the parent.
+                unsafe { libc::_exit(!ok as i32) };
+            }
+            let mut status = 0;
+            // SAFETY: waits for our own child.
+            unsafe { libc::waitpid(child, &mut status, 0) };
+            assert_eq!(status, 0);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(is_painted(kept, 1000, 0x5a));
+    pool.give(kept);
+}
+
+#[test]
+fn dv_3_a_device_tells_what_pools_hold() {
+    let pool = Held::plain();
+    let at = pool.get(32 << 20);
+    let info = pool::describe(HOST, TN_QUERY_MEMORY).unwrap();
+    assert!(info.pool_bytes >= 32 << 20 && info.pool_free_bytes <= info.pool_bytes);
+    assert_eq!(pool::describe(HOST, 0).unwrap().pool_bytes, 0);
+    pool.give(at);
+}
+
+#[test]
+fn held_bytes_are_what_stores_without_a_claim_say() {
+    let pool = Held::plain();
+    pool.add_held(100);
+    pool.add_held(-40);
+    assert_eq!(pool.stats().held_bytes, 60);
+    pool.add_held(-60);
+    assert_eq!(pool.stats().held_bytes, 0);
+}
