@@ -5,7 +5,6 @@
 #![forbid(unsafe_code)]
 
 use crate::blit;
-use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
 use crate::layout::{self, Layout, Order};
 use crate::ledger::{self, Claim, Fresh, Locked, Made, Spare, SpareRoot, SpareWeak, Weak};
@@ -13,7 +12,6 @@ use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::region;
 use crate::slots::Id;
-use crate::stream::Stream;
 use crate::thread;
 use crate::types::*;
 use core::fmt;
@@ -491,11 +489,12 @@ pub fn set_name(id: Id, name: Result<Name>) -> Result<()> {
     })
 }
 
-/// The pool that the array's bytes came from.
+/// The pool that the array's bytes came from, with one more hold, the caller's.
 pub fn pool(id: Id) -> Result<&'static Pool> {
     with(id, |locked, claim| {
         check_live(locked, claim)?;
         if let Some(pool) = locked.pool(locked.ledger_of(claim)) {
+            pool.hold();
             return Ok(pool);
         }
         let name = locked.get(claim).name;
@@ -603,12 +602,7 @@ pub fn first_refusal(refusals: impl Iterator<Item = Option<Refusal>>) -> Option<
     first
 }
 
-/// Element types as C passes them, for the shims.
-pub fn dtype(raw: tn_dtype) -> Result<Dtype> {
-    Dtype::of(raw)
-}
-
-/// What a stream argument means on host memory.
-pub fn stream(bits: u64) -> Result<Stream> {
-    Stream::of(bits)
+/// Whether the array is there and has no elements; its state is not looked at.
+pub fn is_empty(id: Id) -> bool {
+    ledger::lock::<Claim>(id).is_ok_and(|(locked, claim)| locked.get(claim).layout.is_empty())
 }

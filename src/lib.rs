@@ -52,4 +52,6 @@ pub mod transfer;
 
 pub mod exchange;
 
+pub mod report;
+
 pub mod ffi;

@@ -6,7 +6,7 @@ use crate::atlas;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::layout::Layout;
-use crate::ledger::{self, Claim, Class, Guard, Ledger, Locked, Made};
+use crate::ledger::{self, Claim, Class, Guard, Ledger, Locked, Made, Promise};
 use crate::names::Name;
 use crate::pool;
 use crate::region::{self, Region};
@@ -80,6 +80,39 @@ pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> Held {
     Held { kind: TN_HOLDER_HANDLE, device, id: claim.id().bits(), bytes, made: body.made, time_ns: 0, name: body.name }
 }
 
+/// How a promise is shown: with the name of its array; of one that was taken nothing is known any more.
+pub fn holder_of_promise(locked: &Locked, promise: &'static Promise) -> Held {
+    let made = locked.get(promise).made;
+    let shown = Held {
+        kind: TN_HOLDER_PROMISE,
+        device: array::HOST,
+        id: promise.id().bits(),
+        bytes: 0,
+        made,
+        time_ns: 0,
+        name: Name::NONE,
+    };
+    if ledger::is_spent(promise) {
+        return shown;
+    }
+    let claim = locked.promised(promise);
+    let books = locked.books(locked.ledger_of(claim));
+    Held { device: books.device, bytes: books.bytes as u64, name: locked.get(claim).name, ..shown }
+}
+
+/// How a raw block of a pool is shown.
+pub fn holder_of_block(block: &pool::Located) -> Held {
+    Held {
+        kind: TN_HOLDER_BLOCK,
+        device: block.pool.device(),
+        id: block.start as u64,
+        bytes: block.usable as u64,
+        made: Made { site: block.site, thread: block.thread },
+        time_ns: 0,
+        name: block.pool.name(),
+    }
+}
+
 /// Every holder of the store but `asking`: claims and promises of the whole store, guards that overlap `over`, exports of the whole
 /// store or, with `exports_over`, those that overlap.
 fn each_holder(
@@ -95,9 +128,7 @@ fn each_holder(
             visit(holder_of_claim(locked, claim));
         }
         locked.each_promise(claim, |promise| {
-            let shown = holder_of_claim(locked, claim);
-            let made = locked.get(promise).made;
-            visit(Held { kind: TN_HOLDER_PROMISE, id: promise.id().bits(), made, ..shown });
+            visit(holder_of_promise(locked, promise));
         });
     });
     locked.each_guard(ledger, |guard| {
@@ -214,16 +245,7 @@ pub fn holders_of(start: u64, bytes: u64, visit: &mut dyn FnMut(Held)) -> Result
             let Some(block) = pool::first_in(start as usize, end as usize).filter(|block| block.owner == 0) else {
                 return Err(unknown());
             };
-            let held = Held {
-                kind: TN_HOLDER_BLOCK,
-                device: block.pool.device(),
-                id: block.start as u64,
-                bytes: block.usable as u64,
-                made: Made { site: block.site, thread: block.thread },
-                time_ns: 0,
-                name: block.pool.name(),
-            };
-            visit(held);
+            visit(holder_of_block(&block));
             Ok(Store {
                 address: block.start as u64,
                 bytes: block.usable as u64,

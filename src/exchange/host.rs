@@ -218,6 +218,13 @@ pub fn class(flags: u32, mode: u32, says_readonly: bool) -> Result<(Class, bool)
     }
 }
 
+/// With TN_EXPORT_NONNEGATIVE: why a layout cannot leave as it is.
+pub fn nonnegative(flags: u32, layout: &Layout) -> Option<&'static str> {
+    let negative = layout.axes().any(|(length, stride)| length > 1 && stride < 0);
+    (negative && flags & TN_EXPORT_NONNEGATIVE != 0)
+        .then_some("a stride is negative, and TN_EXPORT_NONNEGATIVE asks for none")
+}
+
 /// An export that is open, and whether its bytes were copied for it.
 pub struct Exported {
     /// Holds the bytes until it ends.

@@ -177,6 +177,20 @@ pub unsafe fn fill<T: Sized>(out: *mut T, name: &str) -> Result<Noted<Fill<T>>> 
     Ok(check_size::<T>(size).map(|()| Fill { out, size }))
 }
 
+/// The same for an output that may be NULL; nothing comes before its size.
+///
+/// # Safety
+/// - As for [`fill`].
+pub unsafe fn fill_opt<T: Sized>(out: *mut T) -> Result<Option<Fill<T>>> {
+    // SAFETY: the caller's promise.
+    if out.is_null() { Ok(None) } else { unsafe { fill(out, "")? }.map(Some) }
+}
+
+/// Raw memory that may be NULL only for an array without elements.
+pub fn not_null_unless_empty(ptr: *const core::ffi::c_void, id: Id) -> Result<()> {
+    if ptr.is_null() && !array::is_empty(id) { Err(null("ptr")) } else { Ok(()) }
+}
+
 impl<T: Sized> Fill<T> {
     /// Writes the first `bytes` bytes of the struct, or as many as the caller knows; `size` stays as it is.
     ///
@@ -241,6 +255,15 @@ sized! {
     },
 }
 
+/// A switch: 0 or 1.
+pub fn switch(value: i32, name: &str) -> Result<bool> {
+    match value {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(fail(TN_ERR_INVALID, format_args!("{name} is {value}; it is 0 or 1"))),
+    }
+}
+
 /// What a stream argument means.
 #[inline]
 pub fn stream(stream: *const tn_stream) -> Noted<Stream> {
@@ -249,7 +272,7 @@ pub fn stream(stream: *const tn_stream) -> Noted<Stream> {
 
 /// A pool argument: NULL is none.
 pub fn pool(pool: *const tn_pool) -> Result<Option<&'static Pool>> {
-    if pool.is_null() { Ok(None) } else { pool::of_handle(Id::from_bits(pool as u64)).map(Some) }
+    if pool.is_null() { Ok(None) } else { pool::handle::find(Id::from_bits(pool as u64)).map(Some) }
 }
 
 /// A name: NULL is none; what is not UTF-8 is noted.

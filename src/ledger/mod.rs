@@ -423,6 +423,26 @@ pub fn find<S: Slot>(id: Id) -> Result<&'static S> {
     Table::<S>::find(id)
 }
 
+/// Shows a guard or export that is open now, with or without a handle; None for one that is not, and for the library's own.
+pub fn look<T>(guard: &'static Guard, visit: impl FnOnce(&Locked) -> T) -> Option<T> {
+    let open = |guard: &'static Guard| matches!(guard.head().state(), State::Live | State::Kept);
+    if !open(guard) {
+        return None;
+    }
+    let ledger = guard.guarded().ledger()?;
+    let locked = Locked::one(thread::current(), ledger);
+    let there = open(guard) && guard.guarded().ledger().is_some_and(|now| core::ptr::eq(now, ledger));
+    if !there {
+        return None;
+    }
+    let class = locked.get(guard).class;
+    let shown = match guard.head().state() {
+        State::Live => !matches!(class, Class::Poison | Class::Group),
+        _ => class.is_export(),
+    };
+    shown.then(|| visit(&locked))
+}
+
 /// Whether the handle is out but spent: a destructed array, a used-up promise.
 pub fn is_spent<S: Slot>(slot: &'static S) -> bool {
     slot.head().state() == State::Spent

@@ -12,7 +12,7 @@ use crate::error::{Result, Status, fail};
 use crate::exchange::host::{self, Exported, Import, Imported};
 use crate::layout::{Layout, Order};
 use crate::ledger::{Class, Release};
-use crate::slots::{Id, Slot, Table};
+use crate::slots::{Id, Table};
 use crate::stream::Stream;
 use crate::thread::{self, ColdLock};
 use crate::types::*;
@@ -105,14 +105,11 @@ pub fn export(function: &'static CStr, id: Id, options: Options, form: Form) -> 
     host::check_flags(flags, EXPORT_FLAGS)?;
     let (class, unique) = host::class(flags, options.mode, form == Form::Versioned)?;
     check_target(&options)?;
-    let nonnegative = flags & TN_EXPORT_NONNEGATIVE != 0;
     let fits = |layout: &Layout| {
         if layout.axes().any(|(length, stride)| length > 1 && stride % layout.item() != 0) {
             Some("a stride is not a multiple of the element size, which DLPack counts in")
-        } else if nonnegative && layout.axes().any(|(length, stride)| length > 1 && stride < 0) {
-            Some("a stride is negative, and TN_EXPORT_NONNEGATIVE asks for none")
         } else {
-            None
+            host::nonnegative(flags, layout)
         }
     };
     let how = host::Export { function, flags, class, unique };

@@ -1,0 +1,237 @@
+//! Section "borrow": guards. The only way to a pointer; many readers or one writer per region, and a conflict is a status at once.
+
+use crate::boundary::enter;
+use crate::borrow::{self, Call, Entry, List};
+use crate::error::{Result, fail};
+use crate::ffi::convert::{self, Out};
+use crate::ledger::{self, Claim};
+use crate::types::*;
+use core::ffi::{CStr, c_void};
+
+fn call(function: &'static CStr) -> Call<'static> {
+    Call { function, may_overlap: false, fits: None }
+}
+
+/// Opens a guard for reading: until it ends, nobody writes the bytes through this library.
+///
+/// @param array        an array.
+/// @param flags        TN_FROZEN: beside no shared view, and none may begin meanwhile. TN_WAIT: waits for unfinished device work.
+/// @param stream       who reads: NULL is the host, now; on host memory the stream constants mean the same.
+/// @param[out] data    element (0,..,0), NULL if there is none; not to be written. Valid until the guard ends. May be NULL.
+/// @param[out] view    the layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
+/// @param[out] out     the guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_POISONED,
+///         TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_LIMIT when no more guards can be made.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+/// @since 0.1
+/// @ingroup borrow
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_borrow_read(
+    array: *mut tn_array,
+    flags: u32,
+    stream: *mut tn_stream,
+    data: *mut *const c_void,
+    view: *mut tn_view_info,
+    out: *mut *mut tn_borrow,
+) -> tn_status {
+    enter("tn_array_borrow_read", || {
+        let id = convert::id(array, "array")?;
+        let out = Out::new(out, "out")?;
+        let (stream, wanted) = (convert::stream(stream), borrow::reading(flags));
+        let mut seen = None;
+        let guard = borrow::open(call(c"tn_array_borrow_read"), id, stream, wanted, |l| seen = Some(convert::view(l)))?;
+        // SAFETY: NULL or writable by this function's documentation.
+        unsafe { write_guard(seen, data.cast(), view) };
+        // SAFETY: as above.
+        unsafe { out.write(convert::handle(guard)) };
+        Ok(())
+    })
+}
+
+/// Writes what a guard gives access to, where the caller wants it.
+///
+/// # Safety
+/// - `data` and `view` are NULL or may be written.
+#[inline]
+unsafe fn write_guard(seen: Option<tn_view_info>, data: *mut *mut c_void, view: *mut tn_view_info) {
+    if let Some(seen) = seen {
+        // SAFETY: the caller's promise.
+        unsafe {
+            convert::write_opt(data, seen.data);
+            convert::write_opt(view, seen);
+        }
+    }
+}
+
+/// Opens a guard for writing: until it ends, nobody else reads or writes the bytes through this library.
+///
+/// @param array        an array.
+/// @param mode         TN_WRITE_ALIASED (0): other handles on the store see the change. TN_WRITE_UNIQUE: only if nobody else holds the store,
+///                     that is if `tn_array_why_not` gives 0. TN_WRITE_COW: if somebody else does, this handle moves to a copy. With
+///                     TN_WRITE_DISCARD the old contents are not needed: they are not copied, and poison heals. TN_WAIT.
+/// @param stream       who writes: NULL is the host, now; on host memory the stream constants mean the same.
+/// @param[out] data    element (0,..,0), NULL if there is none. Valid until the guard ends. May be NULL.
+/// @param[out] view    the layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
+/// @param[out] out     the guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_POISONED,
+///         TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION, TN_ERR_FOREIGN;
+///         TN_ERR_WOULD_COPY for COW under `tn_copies_forbid`; for COW TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping; COW that copies the copy, under no lock.
+/// @since 0.1
+/// @ingroup borrow
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_borrow_write(
+    array: *mut tn_array,
+    mode: u32,
+    stream: *mut tn_stream,
+    data: *mut *mut c_void,
+    view: *mut tn_view_info,
+    out: *mut *mut tn_borrow,
+) -> tn_status {
+    enter("tn_array_borrow_write", || {
+        let id = convert::id(array, "array")?;
+        let out = Out::new(out, "out")?;
+        let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, 0));
+        let mut seen = None;
+        let guard = borrow::open(call(c"tn_array_borrow_write"), id, stream, wanted, |l| seen = Some(convert::view(l)))?;
+        // SAFETY: NULL or writable by this function's documentation.
+        unsafe { write_guard(seen, data, view) };
+        // SAFETY: as above.
+        unsafe { out.write(convert::handle(guard)) };
+        Ok(())
+    })
+}
+
+/// The entries of a borrow_all as the layer below takes them; what is wrong with an access is found once all handles are known to be right.
+fn entries(specs: &[tn_borrow_spec]) -> Result<List<Entry>> {
+    let mut list = List::new();
+    ledger::reserve(&mut list, specs.len())?;
+    for spec in specs {
+        convert::id(spec.array, "the array of an entry")?;
+    }
+    let ids = |i: usize| ledger::ledger_of::<Claim>(crate::slots::Id::from_bits(specs[i].array as u64));
+    drop(ledger::lock_all(specs.len(), &ids)?);
+    for spec in specs {
+        convert::stream(spec.stream)?;
+    }
+    for spec in specs {
+        let wanted = borrow::access(spec.access)?;
+        if spec.reserved != 0 {
+            return Err(fail(TN_ERR_INVALID, format_args!("reserved is {}; set it to 0", spec.reserved)));
+        }
+        list.push(Entry { id: crate::slots::Id::from_bits(spec.array as u64), wanted });
+    }
+    Ok(list)
+}
+
+/// Opens guards on several arrays, all or none, with one handle for all; never a deadlock, whatever the order.
+///
+/// @param n            number of entries; 0 makes a guard of nothing.
+/// @param specs        n entries: array, stream, and access TN_READ (with TN_FROZEN), TN_READ_WRITE, or TN_WRITE, which overwrites everything;
+///                     writing ones with a TN_WRITE_ mode. NULL only with n 0.
+/// @param[out] views   n views, in the order of the specs; their pointers are valid until the guard ends. May be NULL. On failure: untouched.
+/// @param[out] out     the guard. Ended by one `tn_borrow_end`. On failure: untouched.
+/// @return what single borrows would get, the first in the order of checks over all entries; TN_ERR_ALIASED where an entry writes what another
+///         one uses, or moves to a copy beside another entry of the same handle; TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping; the copies of COW entries.
+/// @since 0.1
+/// @ingroup borrow
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_borrow_all(
+    n: usize,
+    specs: *const tn_borrow_spec,
+    views: *mut tn_view_info,
+    out: *mut *mut tn_borrow,
+) -> tn_status {
+    enter("tn_borrow_all", || {
+        // SAFETY: an array of that length, by this function's documentation.
+        let specs = unsafe { convert::slice(n, specs, "specs")? };
+        let out = Out::new(out, "out")?;
+        let entries = entries(specs)?;
+        let guard = borrow::all(call(c"tn_borrow_all"), &entries, |index, layout| {
+            if !views.is_null() {
+                // SAFETY: n places, by this function's documentation.
+                unsafe { views.add(index).write(convert::view(layout)) };
+            }
+        })?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { out.write(convert::handle(guard)) };
+        Ok(())
+    })
+}
+
+/// Opens write guards on consecutive parts of an axis, for as many threads: the checks of one write of everything, then n guards, all or none.
+///
+/// @param array        an array.
+/// @param axis         which axis; negative counts from the last one.
+/// @param n            number of parts, at least 1; the first (length mod n) of them are one longer. More parts than indices are empty.
+/// @param mode         as for `tn_array_borrow_write`, decided once for the whole array.
+/// @param stream       as for `tn_array_borrow_write`.
+/// @param[out] chunks  n parts: guard, pointer (NULL if empty), first index and length on the axis. Each guard is ended by `tn_borrow_end`, on
+///                     any thread. On failure: untouched.
+/// @return as `tn_array_borrow_write`; TN_ERR_INVALID for n 0; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping; COW that copies the copy.
+/// @since 0.1
+/// @ingroup borrow
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_chunks_write(
+    array: *mut tn_array,
+    axis: i32,
+    n: usize,
+    mode: u32,
+    stream: *mut tn_stream,
+    chunks: *mut tn_chunk,
+) -> tn_status {
+    enter("tn_array_chunks_write", || {
+        let id = convert::id(array, "array")?;
+        let chunks = Out::new(chunks, "chunks")?;
+        let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, 0));
+        let call = call(c"tn_array_chunks_write");
+        borrow::chunks(call, id, axis, n, stream, wanted, |index, guard, layout, start, length| {
+            let data = convert::view(layout).data;
+            // SAFETY: n places, by this function's documentation.
+            unsafe { chunks.write_at(index, tn_chunk { guard: convert::handle(guard), data, start, length }) };
+        })
+    })
+}
+
+/// Says what an open guard gives access to.
+///
+/// @param borrow       a guard of one array.
+/// @param[out] info    with `size` set by the caller. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size, and for a guard of `tn_borrow_all`, whose views
+///         have it all.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup borrow
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_borrow_query(borrow: *mut tn_borrow, info: *mut tn_borrow_info) -> tn_status {
+    enter("tn_borrow_query", || {
+        let id = convert::id(borrow, "borrow")?;
+        // SAFETY: a struct of that size, by this function's documentation.
+        let info = unsafe { convert::fill(info, "info")? };
+        ledger::find::<ledger::Guard>(id)?;
+        let info = info?;
+        borrow::query(id, |layout| {
+            let view = convert::view(layout);
+            let value = tn_borrow_info { size: 0, data: view.data, device_data: view.device_data, bytes: view.bytes };
+            // SAFETY: writable by this function's documentation.
+            unsafe { info.write(&value, size_of::<tn_borrow_info>()) };
+        })
+    })
+}
+
+/// Ends a guard of any kind, once. The bytes go back if it was the last that held them.
+///
+/// @param borrow   a guard; its pointers are not to be used any more.
+/// @param flags    TN_END_FAILED: what a writer wrote is undefined; reading its region is refused until it is rewritten. Ignored for readers.
+/// @param stream   the last work on the bytes; NULL: it is done. On host memory the stream constants mean the same.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, and then the guard stays open.
+/// @note Threads: any, also another one than the borrow's. Blocks: never. Allocates: nothing. May run the release callback of an import, under
+///       no lock.
+/// @since 0.1
+/// @ingroup borrow
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_borrow_end(borrow: *mut tn_borrow, flags: u32, stream: *mut tn_stream) -> tn_status {
+    enter("tn_borrow_end", || borrow::end(convert::id(borrow, "borrow")?, flags, convert::stream(stream)))
+}

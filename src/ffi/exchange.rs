@@ -1,0 +1,220 @@
+//! Section "exchange": arrays leave for other libraries and come in from them.
+//!
+//! An export that aliases holds the store until the consumer's release ran. XR, the default, is read-only; XS (TN_EXPORT_WRITABLE) a shared
+//! view that both sides may write; XW (TN_EXPORT_EXCLUSIVE as well) exclusive.
+
+use crate::boundary::enter;
+use crate::error::Result;
+use crate::exchange::dlpack::{self, Form, Options};
+use crate::exchange::host::{self, Export};
+use crate::ffi::convert::{self, Noted, Out};
+use crate::ledger::{self, Claim};
+use crate::types::*;
+use core::ffi::CStr;
+
+const EXPORT_FLAGS: u32 = TN_BORROW
+    | TN_REQUIRE_BORROW
+    | TN_EXPORT_WRITABLE
+    | TN_EXPORT_EXCLUSIVE
+    | TN_EXPORT_CONSUMER_READS
+    | TN_EXPORT_NONNEGATIVE
+    | TN_UNORDERED
+    | TN_WAIT;
+
+/// Exports raw host bytes with their layout, for whoever has no format of his own: the twin of `tn_array_import_host`.
+///
+/// @param array        an array; may be released while the export lives.
+/// @param flags        none: a copy, which is the guard's alone. TN_BORROW: an alias where possible, TN_REQUIRE_BORROW: an alias or a status;
+///                     with TN_EXPORT_WRITABLE a shared view, with TN_EXPORT_EXCLUSIVE beside it an exclusive one, else read-only.
+///                     TN_EXPORT_NONNEGATIVE, TN_UNORDERED, TN_WAIT.
+/// @param mode         of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
+/// @param stream       NULL: the host, now; on host memory the constants mean the same.
+/// @param[out] view    address and layout, valid until the guard ends.
+/// @param[out] guard   ended by `tn_borrow_end`, which is the release of this export.
+/// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all are untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LAYOUT where only a copy
+///         would do; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED,
+///         TN_ERR_IN_EXPRESSION, TN_ERR_FOREIGN; TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+/// @since 0.1
+/// @ingroup exchange
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_export_host(
+    array: *mut tn_array,
+    flags: u32,
+    mode: u32,
+    stream: *mut tn_stream,
+    view: *mut tn_view_info,
+    guard: *mut *mut tn_borrow,
+    how: *mut i32,
+) -> tn_status {
+    enter("tn_array_export_host", || {
+        let id = convert::id(array, "array")?;
+        let (view, guard) = (Out::new(view, "view")?, Out::new(guard, "guard")?);
+        ledger::find::<Claim>(id)?;
+        let stream = convert::stream(stream)?;
+        host::check_flags(flags, EXPORT_FLAGS)?;
+        let (class, unique) = host::class(flags, mode, true)?;
+        let export = Export { function: c"tn_array_export_host", flags, class, unique };
+        let exported = host::export(id, &export, Ok(stream), &|layout| host::nonnegative(flags, layout))?;
+        // SAFETY: writable by this function's documentation.
+        unsafe {
+            view.write(convert::view(exported.hold.layout()));
+            convert::write_opt(how, exported.how);
+            guard.write(convert::handle(exported.hold.publish()));
+        }
+        Ok(())
+    })
+}
+
+/// # Safety
+/// - `options` is NULL or points to a struct of the size it says.
+unsafe fn dlpack_options(options: *const tn_dlpack_options) -> Noted<Options> {
+    // SAFETY: the caller's promise.
+    let raw = unsafe { convert::sized(options)? };
+    let raw = raw.unwrap_or(<tn_dlpack_options as convert::Sized>::defaults());
+    Ok(Options {
+        flags: raw.flags,
+        mode: raw.mode,
+        label: raw.label,
+        target: raw.target,
+        consumer: convert::stream(raw.consumer),
+    })
+}
+
+/// # Safety
+/// - `options` is NULL or points to a struct of the size it says; `out` and `how` may be written, `how` may be NULL.
+unsafe fn export<T>(
+    function: &'static CStr,
+    form: Form,
+    array: *mut tn_array,
+    options: *const tn_dlpack_options,
+    out: *mut *mut T,
+    how: *mut i32,
+) -> Result<()> {
+    let id = convert::id(array, "array")?;
+    let out = Out::new(out, "out")?;
+    ledger::find::<Claim>(id)?;
+    // SAFETY: the caller's promise.
+    let options = unsafe { dlpack_options(options)? };
+    let (tensor, was) = dlpack::export(function, id, options, form)?;
+    // SAFETY: the caller's promise.
+    unsafe {
+        convert::write_opt(how, was);
+        out.write(tensor.cast());
+    }
+    Ok(())
+}
+
+/// Exports an array as a DLManagedTensor, which has no version and cannot say "read-only".
+///
+/// @param array        an array; may be released while the export lives.
+/// @param options      flags, mode, device label and target; NULL: a copy, labelled as is.
+/// @param[out] out     the struct: strides in elements and always there, byte_offset 0. The consumer calls its deleter, once, on any thread; it
+///                     ends the export. On failure: untouched.
+/// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
+/// @return as `tn_array_export_host`; a read-only export is a shared view in this format unless TN_EXPORT_CONSUMER_READS is given, so that
+///         a READONLY array is TN_ERR_READONLY; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that the memory cannot honour.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+/// @since 0.1
+/// @ingroup exchange
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_export_dlpack(
+    array: *mut tn_array,
+    options: *const tn_dlpack_options,
+    out: *mut *mut DLManagedTensor,
+    how: *mut i32,
+) -> tn_status {
+    enter("tn_array_export_dlpack", || {
+        // SAFETY: a struct of that size and writable outputs, by this function's documentation.
+        unsafe { export(c"tn_array_export_dlpack", Form::Legacy, array, options, out, how) }
+    })
+}
+
+/// Exports an array as a DLManagedTensorVersioned of version 1.1, with the flags for read-only and copied.
+///
+/// @param array        an array; may be released while the export lives.
+/// @param options      flags, mode, device label and target; NULL: a copy, labelled as is.
+/// @param[out] out     the struct: strides in elements and always there, byte_offset 0. The consumer calls its deleter, once, on any thread; it
+///                     ends the export. On failure: untouched.
+/// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
+/// @return as `tn_array_export_host`; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that the memory cannot honour.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+/// @since 0.1
+/// @ingroup exchange
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_export_dlpack_versioned(
+    array: *mut tn_array,
+    options: *const tn_dlpack_options,
+    out: *mut *mut DLManagedTensorVersioned,
+    how: *mut i32,
+) -> tn_status {
+    enter("tn_array_export_dlpack_versioned", || {
+        // SAFETY: a struct of that size and writable outputs, by this function's documentation.
+        unsafe { export(c"tn_array_export_dlpack_versioned", Form::Versioned, array, options, out, how) }
+    })
+}
+
+/// Makes an array of a DLManagedTensor. Bytes of a live store become one more claim on it; a struct of this library's becomes a clone.
+///
+/// @param tensor       on success the library's, which calls the deleter once: at once if the bytes were copied, else when the last that
+///                     descends from the import ended. On failure it is still the caller's.
+/// @param flags        as for `tn_array_import_host`; TN_IMPORT_WRITABLE: the producer lets us write, else the handle is READONLY.
+/// @param[out] out     the array. Released by `tn_array_release`. On failure: untouched.
+/// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
+/// @return as `tn_array_import_host`; TN_ERR_DEVICE for memory that the host cannot reach.
+/// @note Threads: any. Blocks: never.
+/// @since 0.1
+/// @ingroup exchange
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_import_dlpack(
+    tensor: *mut DLManagedTensor,
+    flags: u32,
+    out: *mut *mut tn_array,
+    how: *mut i32,
+) -> tn_status {
+    enter("tn_array_import_dlpack", || {
+        convert::id(tensor, "tensor")?;
+        let out = Out::new(out, "out")?;
+        // SAFETY: a struct of the caller's, by this function's documentation.
+        let imported = unsafe { dlpack::import_legacy(c"tn_array_import_dlpack", tensor.cast(), flags)? };
+        // SAFETY: writable by this function's documentation.
+        unsafe {
+            convert::write_opt(how, imported.how);
+            out.write(convert::handle(imported.id));
+        }
+        Ok(())
+    })
+}
+
+/// Makes an array of a DLManagedTensorVersioned. Bytes of a live store become one more claim on it; a struct of this library's becomes a
+/// clone.
+///
+/// @param tensor       as for `tn_array_import_dlpack`; one of another major version is given back through its deleter, as the format demands.
+/// @param flags        as for `tn_array_import_host`. The struct's read-only flag makes the handle READONLY.
+/// @param[out] out     the array. Released by `tn_array_release`. On failure: untouched.
+/// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
+/// @return as `tn_array_import_dlpack`; TN_ERR_UNSUPPORTED for another major version.
+/// @note Threads: any. Blocks: never.
+/// @since 0.1
+/// @ingroup exchange
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_import_dlpack_versioned(
+    tensor: *mut DLManagedTensorVersioned,
+    flags: u32,
+    out: *mut *mut tn_array,
+    how: *mut i32,
+) -> tn_status {
+    enter("tn_array_import_dlpack_versioned", || {
+        convert::id(tensor, "tensor")?;
+        let out = Out::new(out, "out")?;
+        // SAFETY: a struct of the caller's, by this function's documentation.
+        let imported = unsafe { dlpack::import_versioned(c"tn_array_import_dlpack_versioned", tensor.cast(), flags)? };
+        // SAFETY: writable by this function's documentation.
+        unsafe {
+            convert::write_opt(how, imported.how);
+            out.write(convert::handle(imported.id));
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,199 @@
+//! Section "promise": giving arrays away and taking them; who holds a store, and why its bytes may not be overwritten.
+
+use crate::boundary::enter;
+use crate::borrow::{self, Target};
+use crate::ffi::convert::{self, Holders, Out};
+use crate::ledger::{self, Claim};
+use crate::promise;
+use crate::slots::Id;
+use crate::types::*;
+use core::ffi::c_void;
+
+/// Wraps an array handle in a promise not to use it again. The promise travels; `tn_take` opens it. If as many promises of a handle arrive in
+/// one call as were required, its claim moves and the handle is destructed; with fewer the taker gets a clone.
+///
+/// @param array    an array without open guards of its own. While promises are outstanding it only answers queries and release.
+/// @param required how many variables of the giver refer to the handle: 1 in C. Of several calls the largest counts.
+/// @param[out] out the promise. Released by `tn_promise_release`, also when it was taken. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for required 0; TN_ERR_DESTRUCTED; TN_ERR_GIVEN, or TN_ERR_COUNT
+///         where required is above 1, if it was given that often already; TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED for guards of its own;
+///         TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+/// @since 0.1
+/// @ingroup promise
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_give(array: *mut tn_array, required: u32, out: *mut *mut tn_promise) -> tn_status {
+    enter("tn_array_give", || {
+        let id = convert::id(array, "array")?;
+        let out = Out::new(out, "out")?;
+        let promise = promise::give(id, required)?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { out.write(convert::handle(promise)) };
+        Ok(())
+    })
+}
+
+/// Takes a promise back: the giver has its array again. The promise still has to be released.
+///
+/// @param promise  an outstanding promise.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED if it was taken or cancelled already.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup promise
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_promise_cancel(promise: *mut tn_promise) -> tn_status {
+    enter("tn_promise_cancel", || promise::cancel(convert::id(promise, "promise")?))
+}
+
+/// Gives a promise back; one that nobody took is cancelled first.
+///
+/// @param promise  a promise, in whatever state it is; exactly once.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+/// @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
+/// @since 0.1
+/// @ingroup promise
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_promise_release(promise: *mut tn_promise) -> tn_status {
+    enter("tn_promise_release", || promise::release(convert::id(promise, "promise")?))
+}
+
+/// Opens promises: each gives a new handle, all or none. The promises are used up, and still released by their owner.
+///
+/// @param n            number of promises.
+/// @param promises     n outstanding promises, each once. NULL only with n 0.
+/// @param[out] out     n arrays; out[i] belongs to promises[i], has the layout, name and READONLY flag of the handle that was given. Released
+///                     by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already;
+///         TN_ERR_DUPLICATE; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+/// @since 0.1
+/// @ingroup promise
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_take(n: usize, promises: *const *mut tn_promise, out: *mut *mut tn_array) -> tn_status {
+    enter("tn_take", || {
+        // SAFETY: an array of that length, by this function's documentation.
+        let promises = unsafe { convert::slice(n, promises, "promises")? };
+        let out = if n > 0 { Some(Out::new(out, "out")?) } else { None };
+        for promise in promises {
+            convert::id(*promise, "a promise")?;
+        }
+        // SAFETY: a handle and an id have the same bits.
+        let ids = unsafe { core::slice::from_raw_parts(promises.as_ptr().cast::<Id>(), n) };
+        promise::take(ids, &mut |index, id| {
+            if let Some(out) = out {
+                // SAFETY: n places, by this function's documentation.
+                unsafe { out.write_at(index, convert::handle(id)) };
+            }
+        })
+    })
+}
+
+/// Says whether nothing else claims, borrows or exports the store.
+///
+/// @param array    an array; a given one too (0).
+/// @param[out] out 1 or 0; out of date as soon as other threads hold handles. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup promise
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_is_unique(array: *mut tn_array, out: *mut i32) -> tn_status {
+    enter("tn_array_is_unique", || {
+        let id = convert::id(array, "array")?;
+        let out = Out::new(out, "out")?;
+        let unique = borrow::is_unique(id)?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { out.write(i32::from(unique)) };
+        Ok(())
+    })
+}
+
+/// Says what stands in the way of overwriting the array's bytes in place, and who.
+///
+/// @param array            an array; a given one too.
+/// @param target           what one would like to put there; NULL: only who holds the store.
+/// @param capacity         places at holders.
+/// @param[out] bits        0: nothing is in the way; else TN_WHY_ bits.
+/// @param[out] holders     everybody who holds the store but this handle: handles and promises, exports, and guards that overlap; what fits.
+///                         NULL only with capacity 0.
+/// @param[out] n_holders   how many there are; may be NULL.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong target.size; TN_ERR_DESTRUCTED; TN_ERR_DTYPE,
+///         TN_ERR_LIMIT, TN_ERR_SHAPE for the target. On failure the outputs are untouched.
+/// @note Threads: any. Blocks: never. Allocates: nothing. Out of date as soon as other threads hold handles: the borrow decides again.
+/// @since 0.1
+/// @ingroup promise
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_why_not(
+    array: *mut tn_array,
+    target: *const tn_target,
+    capacity: usize,
+    bits: *mut u32,
+    holders: *mut tn_holder,
+    n_holders: *mut usize,
+) -> tn_status {
+    enter("tn_array_why_not", || {
+        let id = convert::id(array, "array")?;
+        let bits = Out::new(bits, "bits")?;
+        let mut list = Holders::new(capacity, holders, "holders")?;
+        ledger::find::<Claim>(id)?;
+        // SAFETY: a struct of that size, whose shape has ndim lengths, by this function's documentation.
+        let raw = unsafe { convert::sized(target)? };
+        // SAFETY: as above.
+        let shape = raw.map(|t| unsafe { convert::shape(t.ndim, t.shape, "target.shape") }).transpose()?.transpose()?;
+        let target = raw.map(|t| Target { device: t.device, dtype: t.dtype, ndim: t.ndim, shape: shape.unwrap_or(&[]) });
+        let why = borrow::why_not(id, target.as_ref(), &mut |held| list.add(held))?;
+        // SAFETY: writable by this function's documentation.
+        unsafe {
+            bits.write(why);
+            convert::write_opt(n_holders, list.finish());
+        }
+        Ok(())
+    })
+}
+
+/// Says whose the bytes at an address are. Nothing is read there.
+///
+/// @param ptr              any address, also one that is not mapped.
+/// @param bytes            how many bytes from there on, at least 1.
+/// @param capacity         places at holders.
+/// @param[out] store       the store or raw block of a pool, with `size` set by the caller; may be NULL.
+/// @param[out] holders     everybody who holds it: handles and promises, and guards and exports that overlap the bytes; what fits. NULL only
+///                         with capacity 0.
+/// @param[out] n_holders   how many there are; may be NULL.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for bytes 0 or a wrong store.size; TN_ERR_FOREIGN for memory that the library does not know;
+///         TN_ERR_ALIASED for bytes of two stores. On failure the outputs are untouched.
+/// @note Threads: any. Blocks: never.
+/// @since 0.1
+/// @ingroup promise
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_holders_of(
+    ptr: *const c_void,
+    bytes: usize,
+    capacity: usize,
+    store: *mut tn_store_info,
+    holders: *mut tn_holder,
+    n_holders: *mut usize,
+) -> tn_status {
+    enter("tn_holders_of", || {
+        let mut list = Holders::new(capacity, holders, "holders")?;
+        // SAFETY: NULL, or a struct of that size, by this function's documentation.
+        let store = unsafe { convert::fill_opt(store)? };
+        let found = borrow::holders_of(ptr as u64, bytes as u64, &mut |held| list.add(held))?;
+        let value = tn_store_info {
+            size: 0,
+            address: found.address,
+            bytes: found.bytes,
+            device: found.device,
+            flags: found.flags,
+            reserved: 0,
+            version: found.version,
+            pool_name: found.pool.to_c(),
+        };
+        // SAFETY: writable by this function's documentation.
+        unsafe {
+            store.inspect(|store| store.write(&value, size_of::<tn_store_info>()));
+            convert::write_opt(n_holders, list.finish());
+        }
+        Ok(())
+    })
+}

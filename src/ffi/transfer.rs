@@ -1,0 +1,199 @@
+//! Section "transfer": copies between arrays and raw memory. `mode` is the write mode on the destination, of which every element is overwritten;
+//! types are not converted, shapes not broadcast.
+
+use crate::blit::{self, Place};
+use crate::boundary::enter;
+use crate::ffi::array::raw_layout;
+use crate::ffi::convert::{self, Out};
+use crate::layout::{Layout, Order};
+use crate::ledger::{self, Claim};
+use crate::transfer;
+use crate::types::*;
+use core::ffi::c_void;
+
+/// Copies the elements of one array into another one: as if the source had been read in full first, also where they overlap.
+///
+/// @param source       read for the length of the call; any layout.
+/// @param destination  written; any layout. Bytes that belong to none of its elements stay as they are.
+/// @param mode         write mode on the destination, TN_WAIT, TN_REQUIRE_ASYNC.
+/// @param stream       NULL: done on return; between host arrays the constants mean the same.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE where
+///         they differ; then what a read borrow of the source and a write borrow of the destination would get; TN_ERR_NO_HOST_MEMORY.
+///         On failure the destination is unchanged.
+/// @note Threads: any. Blocks: never. Allocates: a temporary of the source's size where the two overlap and no order is safe.
+/// @since 0.1
+/// @ingroup transfer
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_array_copy_into(
+    source: *mut tn_array,
+    destination: *mut tn_array,
+    mode: u32,
+    stream: *mut tn_stream,
+) -> tn_status {
+    enter("tn_array_copy_into", || {
+        let (from, to) = (convert::id(source, "source")?, convert::id(destination, "destination")?);
+        transfer::copy_into(c"tn_array_copy_into", from, to, mode, convert::stream(stream))
+    })
+}
+
+/// Makes a new array on a device with the elements of an array, also if that is there already.
+///
+/// @param array    read for the length of the call; any layout.
+/// @param device   where to; the host is {TN_CPU, 0}.
+/// @param pool     of that device; NULL: the thread's current one.
+/// @param stream   NULL: done on return.
+/// @param[out] out the new array: in F order if the source is F- and not C-contiguous, else in C order. Released by `tn_array_release`.
+///                 On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a device that does not exist or
+///         a pool of another one; TN_ERR_UNSUPPORTED without a driver for it; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED;
+///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: never. Allocates: the new array, from the pool.
+/// @since 0.1
+/// @ingroup transfer
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_to_device(
+    array: *mut tn_array,
+    device: tn_device,
+    pool: *mut tn_pool,
+    stream: *mut tn_stream,
+    out: *mut *mut tn_array,
+) -> tn_status {
+    enter("tn_array_to_device", || {
+        let id = convert::id(array, "array")?;
+        let out = Out::new(out, "out")?;
+        ledger::find::<Claim>(id)?;
+        let pool = convert::pool(pool)?;
+        let new = transfer::to_device(c"tn_array_to_device", id, device, pool, convert::stream(stream))?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { out.write(convert::handle(new)) };
+        Ok(())
+    })
+}
+
+/// The raw side of a copy: the given layout over `ptr`, or C order with the array's type and shape.
+///
+/// # Safety
+/// - `layout` is NULL or points to a struct of the size it says, whose arrays have ndim numbers.
+unsafe fn raw_side(ptr: *const c_void, layout: *const tn_layout, array: &Layout) -> crate::error::Result<Layout> {
+    if !layout.is_null() {
+        // SAFETY: the caller's promise.
+        return unsafe { raw_layout(ptr, layout) };
+    }
+    let mut made = Layout::contiguous(array.dtype(), array.shape(), Order::C, 0)?;
+    if !made.is_empty() {
+        made.rebase(ptr as u64)?;
+    }
+    Ok(made)
+}
+
+/// Copies an array's elements into raw host memory.
+///
+/// @param array    read for the length of the call; any layout.
+/// @param ptr      memory for the layout; done with on return. NULL only for an array of no elements.
+/// @param layout   how the elements lie there, of the array's type and shape; NULL: C order.
+/// @param stream   NULL: done on return; for a host array the constants mean the same.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE,
+///         TN_ERR_RANGE, TN_ERR_LIMIT for the layout, TN_ERR_LAYOUT if its elements share bytes; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
+///         TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: never.
+/// @since 0.1
+/// @ingroup transfer
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_copy_to_host(
+    array: *mut tn_array,
+    ptr: *mut c_void,
+    layout: *const tn_layout,
+    stream: *mut tn_stream,
+) -> tn_status {
+    enter("tn_array_copy_to_host", || {
+        let id = convert::id(array, "array")?;
+        convert::not_null_unless_empty(ptr, id)?;
+        // SAFETY: a struct of that size, by this function's documentation.
+        let target = |array: &Layout| unsafe { raw_side(ptr, layout, array) };
+        let write = |to: &Layout, from: &Place<'_>| {
+            // SAFETY: writable memory of that layout, by this function's documentation; its elements share no byte.
+            blit::copy(&unsafe { Place::new(to) }, from)
+        };
+        transfer::copy_to_host(c"tn_array_copy_to_host", id, convert::stream(stream), &target, &write)
+    })
+}
+
+/// Copies elements from raw host memory into an array.
+///
+/// @param array    written; any layout.
+/// @param ptr      the elements; read before the call returns. NULL only for an array of no elements.
+/// @param layout   how they lie there, of the array's type and shape; NULL: C order.
+/// @param mode     write mode on the array, TN_WAIT, TN_REQUIRE_ASYNC.
+/// @param stream   NULL: done on return; for a host array the constants mean the same.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE,
+///         TN_ERR_RANGE, TN_ERR_LIMIT for the layout; then what a write borrow would get; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
+/// @note Threads: any. Blocks: never.
+/// @since 0.1
+/// @ingroup transfer
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_copy_from_host(
+    array: *mut tn_array,
+    ptr: *const c_void,
+    layout: *const tn_layout,
+    mode: u32,
+    stream: *mut tn_stream,
+) -> tn_status {
+    enter("tn_array_copy_from_host", || {
+        let id = convert::id(array, "array")?;
+        convert::not_null_unless_empty(ptr, id)?;
+        // SAFETY: a struct of that size, by this function's documentation.
+        let source = |array: &Layout| unsafe { raw_side(ptr, layout, array) };
+        let read = |to: &Place<'_>, from: &Layout| {
+            // SAFETY: readable memory of that layout, by this function's documentation.
+            blit::copy(to, &unsafe { Place::new(from) })
+        };
+        transfer::copy_from_host(c"tn_array_copy_from_host", id, mode, convert::stream(stream), &source, &read)
+    })
+}
+
+/// Overwrites every element of an array with one value.
+///
+/// @param array    written; any layout. Bytes that belong to none of its elements stay as they are.
+/// @param value    one element, copied bit by bit before the call returns; any alignment.
+/// @param mode     write mode, TN_WAIT.
+/// @param stream   NULL: done on return; for a host array the constants mean the same.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; then what a write borrow with
+///         TN_WRITE_DISCARD would get; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT for TN_WRITE_COW.
+/// @note Threads: any. Blocks: never.
+/// @since 0.1
+/// @ingroup transfer
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_array_fill(
+    array: *mut tn_array,
+    value: *const c_void,
+    mode: u32,
+    stream: *mut tn_stream,
+) -> tn_status {
+    enter("tn_array_fill", || {
+        let id = convert::id(array, "array")?;
+        convert::id(value, "value")?;
+        let element = |item: usize| {
+            let mut bytes = [0u8; 16];
+            // SAFETY: one element of the array's type, by this function's documentation; none is larger than 16 bytes.
+            unsafe { core::ptr::copy_nonoverlapping(value.cast::<u8>(), bytes.as_mut_ptr(), item) };
+            bytes
+        };
+        transfer::fill(c"tn_array_fill", id, Some(&element), mode, convert::stream(stream))
+    })
+}
+
+/// Overwrites every byte of an array's elements with 0.
+///
+/// @param array    written; any layout. Bytes that belong to none of its elements stay as they are.
+/// @param mode     write mode, TN_WAIT.
+/// @param stream   NULL: done on return; for a host array the constants mean the same.
+/// @return as `tn_array_fill`.
+/// @note Threads: any. Blocks: never.
+/// @since 0.1
+/// @ingroup transfer
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_array_zero(array: *mut tn_array, mode: u32, stream: *mut tn_stream) -> tn_status {
+    enter("tn_array_zero", || {
+        transfer::fill(c"tn_array_zero", convert::id(array, "array")?, None, mode, convert::stream(stream))
+    })
+}
