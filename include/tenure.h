@@ -912,6 +912,1089 @@ const char *tn_status_name(tn_status status);
  */
 const char *tn_last_error(void);
 
+/**
+ * Sets an option of the whole process.
+ *
+ * @param name     "strict" (release of what is given, borrowed or exported is refused; for tests), "abort_on_misuse" (a wrong free
+ *                 stops the process), "pool.<device>.<field>" with device cpu, cuda, cuda_host or cuda_managed and a field of
+ *                 tn_pool_options, for the default pool of that device before its first use. NUL-terminated.
+ * @param value    as text: 0 or 1; a number, with KiB, MiB or GiB behind it; none. NUL-terminated.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, a value that is none, or a pool that exists already.
+ * @note Threads: any. Blocks: never.
+ * @since 0.1
+ * @ingroup library
+ */
+tn_status tn_option_set(const char *name,
+                        const char *value);
+
+/**
+ * The value of an option, as text that tn_option_set takes.
+ *
+ * @param name         as for tn_option_set.
+ * @param capacity     bytes at text.
+ * @param[out] text    UTF-8 with its NUL, written only if it fits. NULL only with capacity 0.
+ * @param[out] length  bytes of the text without its NUL.
+ * @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for an unknown name.
+ * @note Threads: any. Blocks: never.
+ * @since 0.1
+ * @ingroup library
+ */
+tn_status tn_option_get(const char *name, size_t capacity, char *text, size_t *length);
+
+/**
+ * Tells where this thread is; what it makes and copies from now on bears the place, until its next tn_here. Usually called by the
+ * macro TN_HERE: as a statement, or as (TN_HERE, tn_array_borrow_read(..)).
+ *
+ * @param file     file name, copied; of a long one the end is kept. NULL: nowhere.
+ * @param line     line number.
+ * @return TN_OK. A file name that is not UTF-8 is kept as far as it can be read.
+ * @note Threads: any; the place is the calling thread's own. Blocks: never.
+ * @since 0.1
+ * @ingroup library
+ */
+tn_status tn_here(const char *file,
+                  int32_t line);
+
+/**
+ * Runs the release callbacks that TN_RELEASE_QUEUED held back, in the order in which they were queued. What they queue in turn waits for
+ * the next call.
+ *
+ * @param[out] count   how many ran; may be NULL.
+ * @return TN_OK.
+ * @note Threads: any; the callbacks run on the calling thread, each exactly once. Blocks: as long as they do.
+ * @since 0.1
+ * @ingroup library
+ */
+tn_status tn_run_releases(size_t *count);
+
+/* ===================================================== array ===================================================== */
+/** @defgroup array creation, queries, names, clones, copies, weak handles, files */
+
+/**
+ * Makes an array on new bytes, whose contents are undefined.
+ *
+ * @param pool     where the bytes come from; NULL: the thread's current pool of the host.
+ * @param dtype    element type, one of the constants TN_BOOL .. TN_C128.
+ * @param ndim     number of axes, 0 to TN_MAX_NDIM.
+ * @param shape    ndim lengths in elements, none negative. NULL only with ndim 0. With a length 0 the array has no bytes, and no pool is
+ *                 called.
+ * @param options  order and name; NULL: C order, no name.
+ * @param[out] out the array: dense, its address a multiple of 256. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for options, order or a name that is not UTF-8; TN_ERR_DTYPE;
+ *         TN_ERR_LIMIT for more than 64 axes or a size that overflows; TN_ERR_SHAPE for a negative ndim or length;
+ *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT when no more handles can be made.
+ * @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_empty(tn_pool *pool,
+                         tn_dtype dtype,
+                         int32_t ndim,
+                         const int64_t *shape,
+                         const tn_array_options *options,
+                         tn_array **out);
+
+/**
+ * Makes an array on new bytes, all of which are 0.
+ *
+ * @param pool     as for `tn_array_empty`.
+ * @param dtype    element type.
+ * @param ndim     number of axes, 0 to TN_MAX_NDIM.
+ * @param shape    ndim lengths in elements. NULL only with ndim 0.
+ * @param options  order and name; NULL: C order, no name.
+ * @param[out] out the array. Released by `tn_array_release`. On failure: untouched.
+ * @return as `tn_array_empty`.
+ * @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_zeros(tn_pool *pool,
+                         tn_dtype dtype,
+                         int32_t ndim,
+                         const int64_t *shape,
+                         const tn_array_options *options,
+                         tn_array **out);
+
+/**
+ * Makes an array on new bytes, every element of which is one value.
+ *
+ * @param pool     as for `tn_array_empty`.
+ * @param dtype    element type.
+ * @param ndim     number of axes, 0 to TN_MAX_NDIM.
+ * @param shape    ndim lengths in elements. NULL only with ndim 0.
+ * @param value    one element, copied bit by bit before the call returns; any alignment.
+ * @param options  order and name; NULL: C order, no name.
+ * @param[out] out the array. Released by `tn_array_release`. On failure: untouched.
+ * @return as `tn_array_empty`; TN_ERR_NULL also for value.
+ * @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_full(tn_pool *pool,
+                        tn_dtype dtype,
+                        int32_t ndim,
+                        const int64_t *shape,
+                        const void *value,
+                        const tn_array_options *options,
+                        tn_array **out);
+
+/**
+ * Makes an array with type and shape of another one, on new bytes whose contents are undefined.
+ *
+ * @param pool         where the bytes come from; NULL: the thread's current pool of the prototype's device.
+ * @param prototype    an array; neither read nor changed.
+ * @param options      order and name; TN_ORDER_K keeps the order of the prototype's strides. NULL: C order, no name.
+ * @param[out] out     the array. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT;
+ *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_like(tn_pool *pool,
+                        tn_array *prototype,
+                        const tn_array_options *options,
+                        tn_array **out);
+
+/**
+ * Makes an array of the caller's host memory: an alias or a copy, as the flags say. Bytes of a live store become one more claim on it.
+ *
+ * @param ptr          where `layout.offset` counts from. NULL only for a layout of no elements.
+ * @param layout       type, shape, strides in bytes (NULL: C order), offset in bytes.
+ * @param flags        none: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias or a status. TN_MAY_OVERWRITE: an
+ *                     alias whose contents may be destroyed. TN_TAKE: an alias that the library owns from now on. TN_RELEASE_QUEUED: the
+ *                     callback runs in `tn_run_releases`. TN_IMPORT_READONLY: the handle is READONLY.
+ * @param release      called exactly once if the call succeeds: at once if the bytes were copied, else when the last of this
+ *                     handle and the claims, guards and exports that descend from it ended (TN_TAKE: when the store did). Until then the
+ *                     memory must stay. May be NULL, but not with TN_TAKE. If the call fails it is never called, and the memory is still
+ *                     the caller's.
+ * @param context      passed to release.
+ * @param[out] out     the array. Released by `tn_array_release`. On failure: untouched.
+ * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID; TN_ERR_DTYPE, TN_ERR_LIMIT, TN_ERR_SHAPE; TN_ERR_RANGE for addresses that wrap around;
+ *         TN_ERR_ALIASED where TN_REQUIRE_BORROW, TN_TAKE or TN_MAY_OVERWRITE meet bytes of live stores that they cannot have;
+ *         TN_ERR_WOULD_COPY for memory that is not aligned for the type, or under `tn_copies_forbid`; TN_ERR_NO_HOST_MEMORY,
+ *         TN_ERR_POOL_LIMIT.
+ * @note Threads: any; release runs on whichever thread ended the last holder, under no lock, and may call the library. Blocks: never.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_import_host(void *ptr,
+                               const tn_layout *layout,
+                               uint32_t flags,
+                               tn_release_callback release,
+                               void *context,
+                               tn_array **out,
+                               int32_t *how);
+
+/**
+ * Says what an array is: type, shape, strides, device, contiguity, bytes, name.
+ *
+ * @param array        an array; a given one too. Neither read nor changed.
+ * @param[out] info    with `size` set by the caller; as much of it is filled as that says, and of shape and strides the first ndim entries
+ *                     only. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size; TN_ERR_DESTRUCTED.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_query(tn_array *array,
+                         tn_array_info *info);
+
+/**
+ * Changes the name that texts and reports call the array by.
+ *
+ * @param array    an array; a given one too.
+ * @param name     copied, the first 63 bytes of UTF-8 are kept; NULL removes the name.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a name that is not UTF-8; TN_ERR_DESTRUCTED.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_set_name(tn_array *array,
+                            const char *name);
+
+/**
+ * Gives a new handle on the pool that the array's bytes came from.
+ *
+ * @param array    an array, also a view or clone of one.
+ * @param[out] out the pool. Released by `tn_pool_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_FOREIGN for imported bytes and arrays of
+ *         no elements; TN_ERR_STALE also for a pool whose last handle was released; TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_pool(tn_array *array,
+                        tn_pool **out);
+
+/**
+ * Waits until the device work on an array is done, so that the host may touch it. Looks at no guard and takes none; the host's own memory
+ * never has any.
+ *
+ * @param array    an array.
+ * @param access   TN_READ: waits for unfinished writers; TN_WRITE: for readers too.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for access 0 or another bit; TN_ERR_DESTRUCTED, TN_ERR_GIVEN.
+ * @note Threads: any. Blocks: for the device, never for a holder.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_wait(tn_array *array,
+                        uint32_t access);
+
+/**
+ * Makes another claim on the same bytes, with the same layout and name.
+ *
+ * @param array    an array; it may be borrowed, exported or poisoned.
+ * @param[out] out the clone. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT when no more handles can be made.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_clone(tn_array *array,
+                         tn_array **out);
+
+/**
+ * Makes an array with the same elements on new bytes: dense, in F order if the source is F- and not C-contiguous, else in C order.
+ *
+ * @param array    read for the length of the call; may be READONLY, the copy never is.
+ * @param pool     where the bytes come from; NULL: the thread's current pool of the array's device.
+ * @param stream   as in movement: NULL is done on return; on host memory the constants mean the same.
+ * @param[out] out the copy. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a pool of another device;
+ *         TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: the copy, from the pool.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_copy(tn_array *array,
+                        tn_pool *pool,
+                        tn_stream *stream,
+                        tn_array **out);
+
+/**
+ * Ends a claim. Guards, exports and promises keep the bytes; they go back when the last of all these ended.
+ *
+ * @param array    an array, in whatever state it is; exactly once per handle, also when its claim was taken.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND. With option "strict": TN_ERR_GIVEN, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED,
+ *         TN_ERR_EXPORTED where this handle is given or has guards or exports of its own, and nothing changes.
+ * @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_release(tn_array *array);
+
+/**
+ * Makes a weak handle: it remembers the layout, and makes no claim.
+ *
+ * @param array    an array.
+ * @param[out] out the weak handle. Released by `tn_weak_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_weaken(tn_array *array, tn_weak **out);
+
+/**
+ * Makes an array handle of a weak one: a claim again.
+ *
+ * @param weak     a weak handle; it stays.
+ * @param[out] out the array, with the layout that was weakened. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED if the store has been without a claim since, or the import that
+ *         the handle descended from has ended; TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_weak_upgrade(tn_weak *weak,
+                          tn_array **out);
+
+/**
+ * Gives a weak handle back.
+ *
+ * @param weak     a weak handle; exactly once.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_weak_release(tn_weak *weak);
+
+/**
+ * Opens a `.npy` file as an array: mapped, or read into a pool's memory. Nothing in a file is ever executed.
+ *
+ * A mapping stays until the last claim, guard and export ended; the file may be closed, renamed or deleted before. If somebody else cuts
+ * a mapped file short, whoever reads past its end is killed by SIGBUS; TN_NPY_COPY reports TN_ERR_IO instead. Mapped booleans are the
+ * bytes of the file as they are; TN_NPY_COPY makes any byte but 0 a 1.
+ *
+ * @param path     the file, NUL-terminated. NULL: `options.fd`, which stays the caller's.
+ * @param options  mode, descriptor, pool; NULL: TN_NPY_READ.
+ * @param[out] out the array; READONLY with TN_NPY_READ, FOREIGN also with TN_NPY_WRITE. Released by `tn_array_release`. On failure:
+ *                 untouched, nothing is mapped and no descriptor is left open.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DTYPE for types that Tenure lacks; TN_ERR_LIMIT for a
+ *         header longer than allowed, more than 64 axes or a size that overflows; TN_ERR_WOULD_COPY for data that is not aligned or
+ *         big-endian, in the mapped modes; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_IO with the reason.
+ * @note Threads: any. Blocks: for the file system.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_open_npy(const char *path,
+                            const tn_npy_options *options,
+                            tn_array **out);
+
+/**
+ * Saves an array as a `.npy` file, which NumPy reads: C order, F order if it is only F-contiguous. Written beside the target and then
+ * renamed, so that a file of that name is either the old one or whole; saving over the file that the array is mapped from works.
+ *
+ * @param array    read for the length of the call; any layout.
+ * @param path     the file, NUL-terminated.
+ * @param flags    TN_IO_SYNC: file and directory are on the disk before the call returns. TN_IO_EXCLUSIVE: an existing file is TN_ERR_IO.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE for bfloat16, which
+ *         the format lacks; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason, and
+ *         then the old file is as it was and no other is left.
+ * @note Threads: any. Blocks: for the file system. Allocates: at most one chunk.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_save_npy(tn_array *array,
+                            const char *path,
+                            uint32_t flags);
+
+/* ====================================================== view ====================================================== */
+/** @defgroup view other layouts on the same bytes. Each call makes a new handle on the same store, which is released on its own; no element */
+
+/**
+ * Makes a view with another shape and the same elements in the same order.
+ *
+ * @param array    an array; stays usable and keeps its own release.
+ * @param ndim     number of axes of the view, 0 to TN_MAX_NDIM.
+ * @param shape    ndim lengths in elements; one may be -1 and is computed. NULL only with ndim 0.
+ * @param order    TN_ORDER_C, F or A: the order in which elements are read from the array and laid out in the view.
+ * @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown order; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+ *         TN_ERR_LIMIT; TN_ERR_SHAPE for another number of elements, two -1, or one that cannot be computed; TN_ERR_LAYOUT where only a copy
+ *         would do.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup view
+ */
+tn_status tn_array_reshape(tn_array *array,
+                           int32_t ndim,
+                           const int64_t *shape,
+                           int32_t order,
+                           tn_array **out);
+
+/**
+ * Makes a one-dimensional view of all elements.
+ *
+ * @param array    an array; stays usable and keeps its own release.
+ * @param order    TN_ORDER_C, F or A: the order of the elements.
+ * @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
+ * @return as `tn_array_reshape`.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup view
+ */
+tn_status tn_array_ravel(tn_array *array, int32_t order, tn_array **out);
+
+/**
+ * Makes a view with all axes reversed.
+ *
+ * @param array    an array; stays usable and keeps its own release.
+ * @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup view
+ */
+tn_status tn_array_transpose(tn_array *array, tn_array **out);
+
+/**
+ * Makes a view with the axes in another order.
+ *
+ * @param array    an array; stays usable and keeps its own release.
+ * @param ndim     number of axes: that of the array.
+ * @param axes     ndim axes of the array, each once; negative ones count from the end. NULL only with ndim 0.
+ * @param[out] out the view: its axis i is axis axes[i] of the array. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a negative ndim; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+ *         TN_ERR_COUNT for a wrong number of axes; TN_ERR_DUPLICATE; TN_ERR_LIMIT; TN_ERR_RANGE for an axis that is not there.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup view
+ */
+tn_status tn_array_permute(tn_array *array,
+                           int32_t ndim,
+                           const int32_t *axes,
+                           tn_array **out);
+
+/**
+ * Makes a view of a part of an array.
+ *
+ * @param array    an array; stays usable and keeps its own release.
+ * @param n        number of specs, at most that of the axes; axes from n on are kept whole.
+ * @param specs    n elements {start, stop, step}, as in Python: negative counts from the end, what lies outside is clamped, TN_NONE is
+ *                 absent. NULL only with n 0.
+ * @param[out] out the view: same number of axes. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a step 0 or a negative n; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+ *         TN_ERR_COUNT for more specs than axes; TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup view
+ */
+tn_status tn_array_slice(tn_array *array,
+                         int32_t n,
+                         const tn_slice_spec *specs,
+                         tn_array **out);
+
+/**
+ * Makes a view of the elements with one index on an axis, which is removed.
+ *
+ * @param array    an array; stays usable and keeps its own release.
+ * @param axis     which axis; negative counts from the last one.
+ * @param index    which index; negative counts from the end.
+ * @param[out] out the view: one axis less. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT; TN_ERR_RANGE for an axis or index
+ *         that is not there.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup view
+ */
+tn_status tn_array_index(tn_array *array,
+                         int32_t axis,
+                         int64_t index,
+                         tn_array **out);
+
+/**
+ * Makes a view without axes of length 1.
+ *
+ * @param array    an array; stays usable and keeps its own release.
+ * @param n        number of axes.
+ * @param axes     n axes of length 1, each once; negative ones count from the end. NULL with n 0: all axes of length 1.
+ * @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a negative n; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+ *         TN_ERR_DUPLICATE; TN_ERR_LIMIT; TN_ERR_SHAPE for an axis of another length; TN_ERR_RANGE for an axis that is not there.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup view
+ */
+tn_status tn_array_squeeze(tn_array *array,
+                           int32_t n,
+                           const int32_t *axes,
+                           tn_array **out);
+
+/**
+ * Makes a view with a new axis of length 1.
+ *
+ * @param array    an array; stays usable and keeps its own release.
+ * @param axis     where the new axis stands, 0 to the number of axes; negative counts from behind the last one.
+ * @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT past 64 axes; TN_ERR_RANGE.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup view
+ */
+tn_status tn_array_expand(tn_array *array,
+                          int32_t axis,
+                          tn_array **out);
+
+/**
+ * Makes a view with a larger shape, in which elements repeat: right-aligned, lengths of 1 stretch.
+ *
+ * @param array    an array; stays usable and keeps its own release.
+ * @param ndim     number of axes of the view, 0 to TN_MAX_NDIM.
+ * @param shape    ndim lengths in elements. NULL only with ndim 0.
+ * @param[out] out the view: READONLY where an axis of length above 1 is stretched. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT; TN_ERR_SHAPE for fewer axes or
+ *         lengths that do not fit.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup view
+ */
+tn_status tn_array_broadcast(tn_array *array,
+                             int32_t ndim,
+                             const int64_t *shape,
+                             tn_array **out);
+
+/**
+ * Makes a given number of views that follow one another on an axis, with lengths that differ by 1 at most, the longer ones first. All or
+ * none.
+ *
+ * @param array        an array; stays usable and keeps its own release.
+ * @param axis         which axis; negative counts from the last one.
+ * @param parts        how many views, at least 1.
+ * @param capacity     places at outs.
+ * @param[out] outs    the views, each released by `tn_array_release`. NULL: only count is written. On failure: untouched.
+ * @param[out] count   how many views: parts. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for parts below 1; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT
+ *         where capacity is less than count; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup view
+ */
+tn_status tn_array_split(tn_array *array,
+                         int32_t axis,
+                         int64_t parts,
+                         size_t capacity,
+                         tn_array **outs,
+                         size_t *count);
+
+/**
+ * Makes views of a given length that follow one another on an axis; the last one may be shorter. All or none.
+ *
+ * @param array        an array; stays usable and keeps its own release.
+ * @param axis         which axis; negative counts from the last one.
+ * @param length       length of a view on the axis, in elements, at least 1.
+ * @param capacity     places at outs.
+ * @param[out] outs    the views, each released by `tn_array_release`. NULL: only count is written. On failure: untouched.
+ * @param[out] count   how many views; none for an axis of length 0. On failure: untouched.
+ * @return as `tn_array_split`, TN_ERR_INVALID for a length below 1.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup view
+ */
+tn_status tn_array_chunks(tn_array *array,
+                          int32_t axis,
+                          int64_t length,
+                          size_t capacity,
+                          tn_array **outs,
+                          size_t *count);
+
+/**
+ * Makes a view of the same bytes as another element type.
+ *
+ * @param array    an array; stays usable and keeps its own release.
+ * @param dtype    the other type. Of another size only where the last axis is dense; its length changes then.
+ * @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE for an unknown type and for a view
+ *         of other bytes as bool; TN_ERR_LIMIT; TN_ERR_SHAPE where the last axis' bytes do not divide; TN_ERR_LAYOUT where it is not
+ *         dense, or addresses would not be aligned.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup view
+ */
+tn_status tn_array_view_dtype(tn_array *array,
+                              tn_dtype dtype,
+                              tn_array **out);
+
+/**
+ * Says how the bytes of two arrays lie to one another.
+ *
+ * @param a        an array.
+ * @param b        an array.
+ * @param[out] out TN_OVERLAP_NONE, EXACT, SOME or UNKNOWN; unknown counts as overlap wherever a rule depends on it. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup view
+ */
+tn_status tn_array_overlap(tn_array *a,
+                           tn_array *b,
+                           int32_t *out);
+
+/* ===================================================== borrow ===================================================== */
+/** @defgroup borrow guards. The only way to a pointer; many readers or one writer per region, and a conflict is a status at once */
+
+/**
+ * Opens a guard for reading: until it ends, nobody writes the bytes through this library.
+ *
+ * @param array        an array.
+ * @param flags        TN_FROZEN: beside no shared view, and none may begin meanwhile. TN_WAIT: waits for unfinished device work.
+ * @param stream       who reads: NULL is the host, now; on host memory the stream constants mean the same.
+ * @param[out] data    element (0,..,0), NULL if there is none; not to be written. Valid until the guard ends. May be NULL.
+ * @param[out] view    the layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
+ * @param[out] out     the guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_POISONED,
+ *         TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_LIMIT when no more guards can be made.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup borrow
+ */
+tn_status tn_array_borrow_read(tn_array *array,
+                               uint32_t flags,
+                               tn_stream *stream,
+                               const void **data,
+                               tn_view_info *view,
+                               tn_borrow **out);
+
+/**
+ * Opens a guard for writing: until it ends, nobody else reads or writes the bytes through this library.
+ *
+ * @param array        an array.
+ * @param mode         TN_WRITE_ALIASED (0): other handles on the store see the change. TN_WRITE_UNIQUE: only if nobody else holds the store,
+ *                     that is if `tn_array_why_not` gives 0. TN_WRITE_COW: if somebody else does, this handle moves to a copy. With
+ *                     TN_WRITE_DISCARD the old contents are not needed: they are not copied, and poison heals. TN_WAIT.
+ * @param stream       who writes: NULL is the host, now; on host memory the stream constants mean the same.
+ * @param[out] data    element (0,..,0), NULL if there is none. Valid until the guard ends. May be NULL.
+ * @param[out] view    the layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
+ * @param[out] out     the guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_POISONED,
+ *         TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION, TN_ERR_FOREIGN;
+ *         TN_ERR_WOULD_COPY for COW under `tn_copies_forbid`; for COW TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping; COW that copies the copy, under no lock.
+ * @since 0.1
+ * @ingroup borrow
+ */
+tn_status tn_array_borrow_write(tn_array *array,
+                                uint32_t mode,
+                                tn_stream *stream,
+                                void **data,
+                                tn_view_info *view,
+                                tn_borrow **out);
+
+/**
+ * Opens guards on several arrays, all or none, with one handle for all; never a deadlock, whatever the order.
+ *
+ * @param n            number of entries; 0 makes a guard of nothing.
+ * @param specs        n entries: array, stream, and access TN_READ (with TN_FROZEN), TN_READ_WRITE, or TN_WRITE, which overwrites everything;
+ *                     writing ones with a TN_WRITE_ mode. NULL only with n 0.
+ * @param[out] views   n views, in the order of the specs; their pointers are valid until the guard ends. May be NULL. On failure: untouched.
+ * @param[out] out     the guard. Ended by one `tn_borrow_end`. On failure: untouched.
+ * @return what single borrows would get, the first in the order of checks over all entries; TN_ERR_ALIASED where an entry writes what another
+ *         one uses, or moves to a copy beside another entry of the same handle; TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping; the copies of COW entries.
+ * @since 0.1
+ * @ingroup borrow
+ */
+tn_status tn_borrow_all(size_t n,
+                        const tn_borrow_spec *specs,
+                        tn_view_info *views,
+                        tn_borrow **out);
+
+/**
+ * Opens write guards on consecutive parts of an axis, for as many threads: the checks of one write of everything, then n guards, all or none.
+ *
+ * @param array        an array.
+ * @param axis         which axis; negative counts from the last one.
+ * @param n            number of parts, at least 1; the first (length mod n) of them are one longer. More parts than indices are empty.
+ * @param mode         as for `tn_array_borrow_write`, decided once for the whole array.
+ * @param stream       as for `tn_array_borrow_write`.
+ * @param[out] chunks  n parts: guard, pointer (NULL if empty), first index and length on the axis. Each guard is ended by `tn_borrow_end`, on
+ *                     any thread. On failure: untouched.
+ * @return as `tn_array_borrow_write`; TN_ERR_INVALID for n 0; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping; COW that copies the copy.
+ * @since 0.1
+ * @ingroup borrow
+ */
+tn_status tn_array_chunks_write(tn_array *array,
+                                int32_t axis,
+                                size_t n,
+                                uint32_t mode,
+                                tn_stream *stream,
+                                tn_chunk *chunks);
+
+/**
+ * Says what an open guard gives access to.
+ *
+ * @param borrow       a guard of one array.
+ * @param[out] info    with `size` set by the caller. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size, and for a guard of `tn_borrow_all`, whose views
+ *         have it all.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup borrow
+ */
+tn_status tn_borrow_query(tn_borrow *borrow,
+                          tn_borrow_info *info);
+
+/**
+ * Ends a guard of any kind, once. The bytes go back if it was the last that held them.
+ *
+ * @param borrow   a guard; its pointers are not to be used any more.
+ * @param flags    TN_END_FAILED: what a writer wrote is undefined; reading its region is refused until it is rewritten. Ignored for readers.
+ * @param stream   the last work on the bytes; NULL: it is done. On host memory the stream constants mean the same.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, and then the guard stays open.
+ * @note Threads: any, also another one than the borrow's. Blocks: never. Allocates: nothing. May run the release callback of an import, under
+ *       no lock.
+ * @since 0.1
+ * @ingroup borrow
+ */
+tn_status tn_borrow_end(tn_borrow *borrow,
+                        uint32_t flags,
+                        tn_stream *stream);
+
+/* ==================================================== promise ==================================================== */
+/** @defgroup promise giving arrays away and taking them; who holds a store, and why its bytes may not be overwritten */
+
+/**
+ * Wraps an array handle in a promise not to use it again. The promise travels; `tn_take` opens it. If as many promises of a handle arrive in
+ * one call as were required, its claim moves and the handle is destructed; with fewer the taker gets a clone.
+ *
+ * @param array    an array without open guards of its own. While promises are outstanding it only answers queries and release.
+ * @param required how many variables of the giver refer to the handle: 1 in C. Of several calls the largest counts.
+ * @param[out] out the promise. Released by `tn_promise_release`, also when it was taken. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for required 0; TN_ERR_DESTRUCTED; TN_ERR_GIVEN, or TN_ERR_COUNT
+ *         where required is above 1, if it was given that often already; TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED for guards of its own;
+ *         TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup promise
+ */
+tn_status tn_array_give(tn_array *array,
+                        uint32_t required,
+                        tn_promise **out);
+
+/**
+ * Takes a promise back: the giver has its array again. The promise still has to be released.
+ *
+ * @param promise  an outstanding promise.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED if it was taken or cancelled already.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup promise
+ */
+tn_status tn_promise_cancel(tn_promise *promise);
+
+/**
+ * Gives a promise back; one that nobody took is cancelled first.
+ *
+ * @param promise  a promise, in whatever state it is; exactly once.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
+ * @since 0.1
+ * @ingroup promise
+ */
+tn_status tn_promise_release(tn_promise *promise);
+
+/**
+ * Opens promises: each gives a new handle, all or none. The promises are used up, and still released by their owner.
+ *
+ * @param n            number of promises.
+ * @param promises     n outstanding promises, each once. NULL only with n 0.
+ * @param[out] out     n arrays; out[i] belongs to promises[i], has the layout, name and READONLY flag of the handle that was given. Released
+ *                     by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already;
+ *         TN_ERR_DUPLICATE; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup promise
+ */
+tn_status tn_take(size_t n,
+                  tn_promise *const *promises,
+                  tn_array **out);
+
+/**
+ * Says whether nothing else claims, borrows or exports the store.
+ *
+ * @param array    an array; a given one too (0).
+ * @param[out] out 1 or 0; out of date as soon as other threads hold handles. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup promise
+ */
+tn_status tn_array_is_unique(tn_array *array, int32_t *out);
+
+/**
+ * Says what stands in the way of overwriting the array's bytes in place, and who.
+ *
+ * @param array            an array; a given one too.
+ * @param target           what one would like to put there; NULL: only who holds the store.
+ * @param capacity         places at holders.
+ * @param[out] bits        0: nothing is in the way; else TN_WHY_ bits.
+ * @param[out] holders     everybody who holds the store but this handle: handles and promises, exports, and guards that overlap; what fits.
+ *                         NULL only with capacity 0.
+ * @param[out] n_holders   how many there are; may be NULL.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong target.size; TN_ERR_DESTRUCTED; TN_ERR_DTYPE,
+ *         TN_ERR_LIMIT, TN_ERR_SHAPE for the target. On failure the outputs are untouched.
+ * @note Threads: any. Blocks: never. Allocates: nothing. Out of date as soon as other threads hold handles: the borrow decides again.
+ * @since 0.1
+ * @ingroup promise
+ */
+tn_status tn_array_why_not(tn_array *array,
+                           const tn_target *target,
+                           size_t capacity,
+                           uint32_t *bits,
+                           tn_holder *holders,
+                           size_t *n_holders);
+
+/**
+ * Says whose the bytes at an address are. Nothing is read there.
+ *
+ * @param ptr              any address, also one that is not mapped.
+ * @param bytes            how many bytes from there on, at least 1.
+ * @param capacity         places at holders.
+ * @param[out] store       the store or raw block of a pool, with `size` set by the caller; may be NULL.
+ * @param[out] holders     everybody who holds it: handles and promises, and guards and exports that overlap the bytes; what fits. NULL only
+ *                         with capacity 0.
+ * @param[out] n_holders   how many there are; may be NULL.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for bytes 0 or a wrong store.size; TN_ERR_FOREIGN for memory that the library does not know;
+ *         TN_ERR_ALIASED for bytes of two stores. On failure the outputs are untouched.
+ * @note Threads: any. Blocks: never.
+ * @since 0.1
+ * @ingroup promise
+ */
+tn_status tn_holders_of(const void *ptr,
+                        size_t bytes,
+                        size_t capacity,
+                        tn_store_info *store,
+                        tn_holder *holders,
+                        size_t *n_holders);
+
+/* ==================================================== transfer ==================================================== */
+/** @defgroup transfer copies between arrays and raw memory. `mode` is the write mode on the destination, of which every element is overwritten; */
+
+/**
+ * Copies the elements of one array into another one: as if the source had been read in full first, also where they overlap.
+ *
+ * @param source       read for the length of the call; any layout.
+ * @param destination  written; any layout. Bytes that belong to none of its elements stay as they are.
+ * @param mode         write mode on the destination, TN_WAIT, TN_REQUIRE_ASYNC.
+ * @param stream       NULL: done on return; between host arrays the constants mean the same.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE where
+ *         they differ; then what a read borrow of the source and a write borrow of the destination would get; TN_ERR_NO_HOST_MEMORY.
+ *         On failure the destination is unchanged.
+ * @note Threads: any. Blocks: never. Allocates: a temporary of the source's size where the two overlap and no order is safe.
+ * @since 0.1
+ * @ingroup transfer
+ */
+tn_status tn_array_copy_into(tn_array *source,
+                             tn_array *destination,
+                             uint32_t mode,
+                             tn_stream *stream);
+
+/**
+ * Makes a new array on a device with the elements of an array, also if that is there already.
+ *
+ * @param array    read for the length of the call; any layout.
+ * @param device   where to; the host is {TN_CPU, 0}.
+ * @param pool     of that device; NULL: the thread's current one.
+ * @param stream   NULL: done on return.
+ * @param[out] out the new array: in F order if the source is F- and not C-contiguous, else in C order. Released by `tn_array_release`.
+ *                 On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a device that does not exist or
+ *         a pool of another one; TN_ERR_UNSUPPORTED without a driver for it; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED;
+ *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: the new array, from the pool.
+ * @since 0.1
+ * @ingroup transfer
+ */
+tn_status tn_array_to_device(tn_array *array,
+                             tn_device device,
+                             tn_pool *pool,
+                             tn_stream *stream,
+                             tn_array **out);
+
+/**
+ * Copies an array's elements into raw host memory.
+ *
+ * @param array    read for the length of the call; any layout.
+ * @param ptr      memory for the layout; done with on return. NULL only for an array of no elements.
+ * @param layout   how the elements lie there, of the array's type and shape; NULL: C order.
+ * @param stream   NULL: done on return; for a host array the constants mean the same.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE,
+ *         TN_ERR_RANGE, TN_ERR_LIMIT for the layout, TN_ERR_LAYOUT if its elements share bytes; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
+ *         TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never.
+ * @since 0.1
+ * @ingroup transfer
+ */
+tn_status tn_array_copy_to_host(tn_array *array,
+                                void *ptr,
+                                const tn_layout *layout,
+                                tn_stream *stream);
+
+/**
+ * Copies elements from raw host memory into an array.
+ *
+ * @param array    written; any layout.
+ * @param ptr      the elements; read before the call returns. NULL only for an array of no elements.
+ * @param layout   how they lie there, of the array's type and shape; NULL: C order.
+ * @param mode     write mode on the array, TN_WAIT, TN_REQUIRE_ASYNC.
+ * @param stream   NULL: done on return; for a host array the constants mean the same.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE,
+ *         TN_ERR_RANGE, TN_ERR_LIMIT for the layout; then what a write borrow would get; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
+ * @note Threads: any. Blocks: never.
+ * @since 0.1
+ * @ingroup transfer
+ */
+tn_status tn_array_copy_from_host(tn_array *array,
+                                  const void *ptr,
+                                  const tn_layout *layout,
+                                  uint32_t mode,
+                                  tn_stream *stream);
+
+/**
+ * Overwrites every element of an array with one value.
+ *
+ * @param array    written; any layout. Bytes that belong to none of its elements stay as they are.
+ * @param value    one element, copied bit by bit before the call returns; any alignment.
+ * @param mode     write mode, TN_WAIT.
+ * @param stream   NULL: done on return; for a host array the constants mean the same.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; then what a write borrow with
+ *         TN_WRITE_DISCARD would get; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT for TN_WRITE_COW.
+ * @note Threads: any. Blocks: never.
+ * @since 0.1
+ * @ingroup transfer
+ */
+tn_status tn_array_fill(tn_array *array,
+                        const void *value,
+                        uint32_t mode,
+                        tn_stream *stream);
+
+/**
+ * Overwrites every byte of an array's elements with 0.
+ *
+ * @param array    written; any layout. Bytes that belong to none of its elements stay as they are.
+ * @param mode     write mode, TN_WAIT.
+ * @param stream   NULL: done on return; for a host array the constants mean the same.
+ * @return as `tn_array_fill`.
+ * @note Threads: any. Blocks: never.
+ * @since 0.1
+ * @ingroup transfer
+ */
+tn_status tn_array_zero(tn_array *array, uint32_t mode, tn_stream *stream);
+
+/* ==================================================== exchange ==================================================== */
+/** @defgroup exchange arrays leave for other libraries and come in from them */
+
+/**
+ * Exports raw host bytes with their layout, for whoever has no format of his own: the twin of `tn_array_import_host`.
+ *
+ * @param array        an array; may be released while the export lives.
+ * @param flags        none: a copy, which is the guard's alone. TN_BORROW: an alias where possible, TN_REQUIRE_BORROW: an alias or a status;
+ *                     with TN_EXPORT_WRITABLE a shared view, with TN_EXPORT_EXCLUSIVE beside it an exclusive one, else read-only.
+ *                     TN_EXPORT_NONNEGATIVE, TN_UNORDERED, TN_WAIT.
+ * @param mode         of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
+ * @param stream       NULL: the host, now; on host memory the constants mean the same.
+ * @param[out] view    address and layout, valid until the guard ends.
+ * @param[out] guard   ended by `tn_borrow_end`, which is the release of this export.
+ * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all are untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LAYOUT where only a copy
+ *         would do; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED,
+ *         TN_ERR_IN_EXPRESSION, TN_ERR_FOREIGN; TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_array_export_host(tn_array *array,
+                               uint32_t flags,
+                               uint32_t mode,
+                               tn_stream *stream,
+                               tn_view_info *view,
+                               tn_borrow **guard,
+                               int32_t *how);
+
+/**
+ * Exports an array as a DLManagedTensor, which has no version and cannot say "read-only".
+ *
+ * @param array        an array; may be released while the export lives.
+ * @param options      flags, mode, device label and target; NULL: a copy, labelled as is.
+ * @param[out] out     the struct: strides in elements and always there, byte_offset 0. The consumer calls its deleter, once, on any thread; it
+ *                     ends the export. On failure: untouched.
+ * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
+ * @return as `tn_array_export_host`; a read-only export is a shared view in this format unless TN_EXPORT_CONSUMER_READS is given, so that
+ *         a READONLY array is TN_ERR_READONLY; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that the memory cannot honour.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_array_export_dlpack(tn_array *array,
+                                 const tn_dlpack_options *options,
+                                 struct DLManagedTensor **out,
+                                 int32_t *how);
+
+/**
+ * Exports an array as a DLManagedTensorVersioned of version 1.1, with the flags for read-only and copied.
+ *
+ * @param array        an array; may be released while the export lives.
+ * @param options      flags, mode, device label and target; NULL: a copy, labelled as is.
+ * @param[out] out     the struct: strides in elements and always there, byte_offset 0. The consumer calls its deleter, once, on any thread; it
+ *                     ends the export. On failure: untouched.
+ * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
+ * @return as `tn_array_export_host`; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that the memory cannot honour.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_array_export_dlpack_versioned(tn_array *array,
+                                           const tn_dlpack_options *options,
+                                           struct DLManagedTensorVersioned **out,
+                                           int32_t *how);
+
+/**
+ * Makes an array of a DLManagedTensor. Bytes of a live store become one more claim on it; a struct of this library's becomes a clone.
+ *
+ * @param tensor       on success the library's, which calls the deleter once: at once if the bytes were copied, else when the last that
+ *                     descends from the import ended. On failure it is still the caller's.
+ * @param flags        as for `tn_array_import_host`; TN_IMPORT_WRITABLE: the producer lets us write, else the handle is READONLY.
+ * @param[out] out     the array. Released by `tn_array_release`. On failure: untouched.
+ * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
+ * @return as `tn_array_import_host`; TN_ERR_DEVICE for memory that the host cannot reach.
+ * @note Threads: any. Blocks: never.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_array_import_dlpack(struct DLManagedTensor *tensor,
+                                 uint32_t flags,
+                                 tn_array **out,
+                                 int32_t *how);
+
+/**
+ * Makes an array of a DLManagedTensorVersioned. Bytes of a live store become one more claim on it; a struct of this library's becomes a
+ * clone.
+ *
+ * @param tensor       as for `tn_array_import_dlpack`; one of another major version is given back through its deleter, as the format demands.
+ * @param flags        as for `tn_array_import_host`. The struct's read-only flag makes the handle READONLY.
+ * @param[out] out     the array. Released by `tn_array_release`. On failure: untouched.
+ * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
+ * @return as `tn_array_import_dlpack`; TN_ERR_UNSUPPORTED for another major version.
+ * @note Threads: any. Blocks: never.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_array_import_dlpack_versioned(struct DLManagedTensorVersioned *tensor,
+                                           uint32_t flags,
+                                           tn_array **out,
+                                           int32_t *how);
+
+/* ===================================================== report ===================================================== */
+/** @defgroup report what was copied at borders, and what was not given back */
+
+/**
+ * Lists all copies at borders (import, export, COW writes), added up by function, site and reason, most bytes first. Copies that are the whole
+ * point of a call (tn_array_copy, tn_array_copy_into) are not among them.
+ *
+ * @param capacity     places at sites.
+ * @param[out] sites   what fits; NULL only with capacity 0.
+ * @param[out] count   how many there are.
+ * @return TN_OK; TN_ERR_NULL.
+ * @note Threads: any; adds up all threads. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup report
+ */
+tn_status tn_copies_query(size_t capacity,
+                          tn_copy_site *sites,
+                          size_t *count);
+
+/**
+ * Forbids copies that the caller would have taken an alias for: on this thread they are TN_ERR_WOULD_COPY from now on, and change nothing.
+ *
+ * @param on   1: forbid; 0: take one such call back. Calls nest.
+ * @return TN_OK; TN_ERR_INVALID for another value, and for 0 without a 1 before.
+ * @note Threads: any; only the calling thread is meant. Blocks: never.
+ * @since 0.1
+ * @ingroup report
+ */
+tn_status tn_copies_forbid(int32_t on);
+
+/**
+ * Lists everything that was not given back so far: handles, guards, exports, promises, weak handles, pools, raw blocks of pools, release
+ * callbacks that wait. Empty at the end of a program that cleans up.
+ *
+ * @param capacity     places at leaks.
+ * @param[out] leaks   what fits, with names, sites and threads; NULL only with capacity 0.
+ * @param[out] count   how many there are.
+ * @return TN_OK; TN_ERR_NULL.
+ * @note Threads: any; what other threads make and release meanwhile may or may not be listed. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup report
+ */
+tn_status tn_leaks(size_t capacity,
+                   tn_holder *leaks,
+                   size_t *count);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
