@@ -145,7 +145,8 @@ pub fn synchronize(device: tn_device) -> Result<()> {
     find(device).map(|_| ())
 }
 
-const NO_INFO: tn_device_info = tn_device_info {
+/// What is known of no device: the size, and zeros.
+pub const NO_INFO: tn_device_info = tn_device_info {
     size: size_of::<tn_device_info>(),
     name: [0; 128],
     uuid: [0; 16],

@@ -4,4 +4,10 @@
 //! texts of NULL arguments. The `@param` lines are the safety section of each function, hence the lint that is off.
 #![allow(clippy::missing_safety_doc)]
 
+pub mod convert;
+
 pub mod library;
+
+pub mod device;
+
+pub mod pool;

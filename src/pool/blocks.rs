@@ -51,14 +51,14 @@ fn owner(address: usize) -> Option<(&'static Pool, Open, &'static Span)> {
 }
 
 /// The live raw block that starts at the address, for one that changes or ends it. `through`: the pool that was passed.
-fn claim(address: usize, through: Option<&'static Pool>) -> core::result::Result<(&'static Pool, Open, &'static Span, usize), Misuse> {
+fn claim(address: usize, through: Option<&'static Pool>) -> Result<(&'static Pool, Open, &'static Span, usize)> {
     let refuse = |pool: Option<&'static Pool>, misuse: Misuse| {
         if let Some(pool) = through.or(pool) {
             let mut books = pool.books.lock();
             books.figures.misuse_count += 1;
             books.figures.failure_count += 1;
         }
-        misuse
+        misuse.status(address)
     };
     let Some((pool, books, span)) = owner(address) else { return Err(refuse(None, Misuse::Foreign)) };
     let name = books.name;
@@ -83,7 +83,7 @@ pub fn deallocate(through: Option<&'static Pool>, address: usize) -> Result<()> 
     if address == 0 {
         return Ok(());
     }
-    let (pool, books, span, index) = claim(address, through).map_err(|misuse| misuse.status(address))?;
+    let (pool, books, span, index) = claim(address, through)?;
     pool.free(books, span, index);
     Ok(())
 }
@@ -372,7 +372,7 @@ impl Pool {
             return deallocate(Some(self), address).map(|()| None);
         }
         let mut kit = Kit::gather(None);
-        let (_, mut books, span, index) = claim(address, Some(self)).map_err(|misuse| misuse.status(address))?;
+        let (_, mut books, span, index) = claim(address, Some(self))?;
         let block = span.block(index);
         if self.resize_in_place(&mut books, span, index, block, bytes, kit.as_mut()) {
             books.figures.reallocation_count += 1;
@@ -440,15 +440,18 @@ impl Pool {
     fn move_block(&'static self, address: usize, span: &'static Span, block: Block, bytes: usize) -> Result<Moved> {
         let want = self.want(bytes, Block { requested: bytes, ..block })?;
         // Pages of several reservations cannot be moved in one call.
-        if span.kind() == Kind::Large && want.class.is_none() && want.span_bytes > span.bytes.get() && span.origin.get() != 0 {
-            if let Some(address) = self.remap(span, &want)? {
-                return Ok(Moved { address, old_left: false });
-            }
+        let by_pages = span.kind() == Kind::Large && want.class.is_none() && span.origin.get() != 0;
+        if by_pages
+            && want.span_bytes > span.bytes.get()
+            && let Some(address) = self.remap(span, &want)?
+        {
+            return Ok(Moved { address, old_left: false });
         }
         let placed = self.obtain(want, Count { allocation: false, zeroed: false })?;
+        // All usable bytes of the old block could be written, so all are kept.
         // SAFETY: the old block is in limbo, so nobody frees it; the new one is known to nobody. Both hold that many bytes, and
         // live blocks do not overlap.
-        unsafe { self.ops().copy(placed.address, address, bytes.min(block.requested)) };
+        unsafe { self.ops().copy(placed.address, address, bytes.min(span.unit.get())) };
         Ok(Moved { address: placed.address, old_left: true })
     }
 

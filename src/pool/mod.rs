@@ -24,7 +24,7 @@ mod class;
 
 mod find;
 
-pub mod handle;
+mod handle;
 
 mod lock;
 
@@ -38,6 +38,7 @@ mod text;
 
 pub use blocks::{deallocate, of, usable_size};
 pub use find::{Located, each_block, first_in, locate};
+pub use handle::{Opened, close, each_open, new_handle, of_handle, open};
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
 pub use text::{HolderName, name_holders};
 
@@ -200,11 +201,12 @@ fn numbered(serial: u64) -> Name {
 
 /// The default pool of a device, made at first use and never gone; no hold is taken (PO-5).
 pub fn default(device: tn_device) -> Result<&'static Pool> {
-    // SAFETY: NULL, or a pool, and those are never unmapped. Acquire pairs with the Release below.
-    if device == (tn_device { r#type: TN_CPU, id: 0 })
-        && let Some(pool) = unsafe { DEFAULT.load(Ordering::Acquire).as_ref() }
-    {
-        return Ok(pool);
+    if device == (tn_device { r#type: TN_CPU, id: 0 }) {
+        // Acquire pairs with the Release below.
+        // SAFETY: NULL, or a pool, and those are never unmapped.
+        if let Some(pool) = unsafe { DEFAULT.load(Ordering::Acquire).as_ref() } {
+            return Ok(pool);
+        }
     }
     let options = default_options(device.r#type);
     // Pinned memory without a driver is plain memory, if the options say so: then the host's default pool.
@@ -333,6 +335,13 @@ impl Pool {
     /// One more hold. The caller has one already, or knows of a live block.
     pub fn hold(&'static self) {
         self.books.lock().holds += 1;
+    }
+
+    /// One more hold, unless the last one went before.
+    pub fn try_hold(&'static self) -> bool {
+        let mut books = self.books.lock();
+        books.holds += !books.retired as u64;
+        !books.retired
     }
 
     /// Ends a hold. With the last one the pool is retired (PO-6).

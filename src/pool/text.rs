@@ -58,7 +58,7 @@ impl Holders {
             let name = name_of(block.owner);
             if !name.is_none() {
                 holders.0[2] = (bytes, name);
-                holders.0.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+                holders.0.sort_unstable_by_key(|holder| core::cmp::Reverse(holder.0));
             }
         });
         holders
