@@ -67,6 +67,7 @@ static void devices(void)
 /* PO-3, PO-4, PN-13 */
 static void options(void)
 {
+    const char *long_name = "0123456789012345678901234567890123456789012345678901234567890123"; /* 64 bytes */
     tn_pool *pool = UNTOUCHED;
     tn_pool_options wrong = {.size = 0};
     FAILS(tn_pool_create(HOST, &wrong, &pool), TN_ERR_INVALID);
@@ -85,7 +86,7 @@ static void options(void)
     CHECK(says("max_size"));
     wrong = (tn_pool_options){.size = sizeof wrong, .reserved = 1};
     FAILS(tn_pool_create(HOST, &wrong, &pool), TN_ERR_INVALID);
-    wrong = (tn_pool_options){.size = sizeof wrong, .name = "0123456789012345678901234567890123456789012345678901234567890123"};
+    wrong = (tn_pool_options){.size = sizeof wrong, .name = long_name};
     FAILS(tn_pool_create(HOST, &wrong, &pool), TN_ERR_INVALID);
     CHECK(says("name"));
     wrong = (tn_pool_options){.size = sizeof wrong, .name = "\xff"};

@@ -35,11 +35,12 @@ pub unsafe extern "C" fn tn_device_count(r#type: i32, out: *mut i32) -> tn_statu
 /// Tells what a device is, and with TN_QUERY_MEMORY what memory it has left and how much of it our pools hold.
 ///
 /// @param device   which one.
-/// @param flags    0 or TN_QUERY_MEMORY: also free_bytes, used_bytes, pool_bytes and pool_free_bytes, as they are now. On the host
-///                 total and free are those of the machine, cut to the limits of the process's control groups.
+/// @param flags    0 or TN_QUERY_MEMORY: also free_bytes, used_bytes, pool_bytes and pool_free_bytes, as they are now.
+///                 On the host total and free are those of the machine, cut to the limits of the process's control
+///                 groups.
 /// @param[out] info its `size` is set by the caller; as much as fits is filled in. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag or a size of 0; TN_ERR_DEVICE for a device that does not exist;
-///         TN_ERR_UNSUPPORTED for a type that this build has no code for.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag or a size of 0; TN_ERR_DEVICE for a device that does not
+///         exist; TN_ERR_UNSUPPORTED for a type that this build has no code for.
 /// @note Threads: any. Blocks: reads some small files of the system. Allocates: nothing.
 /// @since 0.1
 /// @ingroup device
@@ -58,7 +59,8 @@ pub unsafe extern "C" fn tn_device_query(device: tn_device, flags: u32, info: *m
 /// Waits for everything that runs on a device; on the host nothing does, so it returns at once.
 ///
 /// @param device   which one.
-/// @return TN_OK; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no code for.
+/// @return TN_OK; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no
+///         code for.
 /// @note Threads: any. Blocks: until the device's work is done; TN_CPU: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup device

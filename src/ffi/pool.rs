@@ -66,16 +66,17 @@ fn address<T>(pointer: *const T) -> usize {
     pointer as usize
 }
 
-/// Makes a pool of its own on a device. It takes nothing from the device before its first use, unless `initial_size` says so.
+/// Makes a pool of its own on a device. It takes nothing from the device before its first use, unless `initial_size`
+/// says so.
 ///
-/// @param device   where its memory lives. TN_CUDA_HOST with the host flag TN_HOST_BEST_EFFORT is plain host memory, labelled
-///                 TN_CPU, where there is no driver.
+/// @param device   where its memory lives. TN_CUDA_HOST with the host flag TN_HOST_BEST_EFFORT is plain host memory,
+///                 labelled TN_CPU, where there is no driver.
 /// @param options  NULL: all defaults. Copied.
 /// @param[out] out the pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID with the field's name for an option out of range, an unknown flag, a size of 0;
-///         TN_ERR_RANGE for a NUMA node that is not there; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED for a
-///         device or option that this build has no code for; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY if `initial_size` is
-///         not to be had; TN_ERR_LIMIT when no more handles can be made.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID with the field's name for an option out of range, an unknown flag, a size
+///         of 0; TN_ERR_RANGE for a NUMA node that is not there; TN_ERR_DEVICE for a device that does not exist;
+///         TN_ERR_UNSUPPORTED for a device or option that this build has no code for; TN_ERR_NO_HOST_MEMORY or
+///         TN_ERR_NO_DEVICE_MEMORY if `initial_size` is not to be had; TN_ERR_LIMIT when no more handles can be made.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, and `initial_size`.
 /// @since 0.1
 /// @ingroup pool
@@ -102,9 +103,9 @@ pub unsafe extern "C" fn tn_pool_create(
 ///
 /// @param device   whose pool.
 /// @param[out] out the handle. Released by `tn_pool_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option that was set is out of range; TN_ERR_DEVICE for a device that does not
-///         exist; TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT when no more
-///         handles can be made.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option that was set is out of range; TN_ERR_DEVICE for a device
+///         that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY;
+///         TN_ERR_LIMIT when no more handles can be made.
 /// @note Threads: any; those that race get the same pool. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup pool
@@ -141,9 +142,9 @@ pub extern "C" fn tn_pool_set_current(pool: *mut tn_pool) -> tn_status {
 ///
 /// @param device   of which device.
 /// @param[out] out the handle. Released by `tn_pool_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option of the default pool is out of range; TN_ERR_DEVICE for a device that does
-///         not exist; TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT when no
-///         more handles can be made.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option of the default pool is out of range; TN_ERR_DEVICE for a
+///         device that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no code for;
+///         TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT when no more handles can be made.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup pool
@@ -158,8 +159,8 @@ pub unsafe extern "C" fn tn_pool_current(device: tn_device, out: *mut *mut tn_po
     })
 }
 
-/// Gives a handle back; it is stale at once. With the last one (and no thread whose current pool it is) cached memory goes back to
-/// the device now, live blocks and arrays stay valid, and the rest goes back with the last of them.
+/// Gives a handle back; it is stale at once. With the last one (and no thread whose current pool it is) cached memory
+/// goes back to the device now, live blocks and arrays stay valid, and the rest goes back with the last of them.
 ///
 /// @param pool     the handle.
 /// @return TN_OK, also while blocks are live; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
@@ -174,13 +175,15 @@ pub extern "C" fn tn_pool_release(pool: *mut tn_pool) -> tn_status {
 /// Allocates a raw block. Its contents are unspecified.
 ///
 /// @param pool      NULL: the thread's current pool of the host.
-/// @param bytes     how many at least; 0 gives a block of its own too. `tn_pool_usable_size` tells how many may be used.
+/// @param bytes     how many at least; 0 gives a block of its own too. `tn_pool_usable_size` tells how many may be
+///         used.
 /// @param alignment of the address, bytes: a power of two up to 4 MiB; 0: the pool's.
 /// @param stream    NULL or a stream constant: on the host both mean now.
 /// @param[out] out  the block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be; TN_ERR_NO_HOST_MEMORY or
-///         TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when `max_size` would be broken, both after
-///         cached memory was given back; the text has the figures and the largest named holders.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be;
+///         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
+///         `max_size` would be broken, both after cached memory was given back; the text has the figures and the
+///         largest named holders.
 /// @note Threads: any. Blocks: never. Allocates: the block.
 /// @since 0.1
 /// @ingroup pool
@@ -211,9 +214,10 @@ pub unsafe extern "C" fn tn_pool_allocate(
 /// @param alignment of the address, bytes: a power of two up to 4 MiB; 0: the pool's.
 /// @param stream    NULL or a stream constant: on the host both mean now.
 /// @param[out] out  the block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be; TN_ERR_NO_HOST_MEMORY or
-///         TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when `max_size` would be broken, both after
-///         cached memory was given back; the text has the figures and the largest named holders.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be;
+///         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
+///         `max_size` would be broken, both after cached memory was given back; the text has the figures and the
+///         largest named holders.
 /// @note Threads: any. Blocks: never. Allocates: the block.
 /// @since 0.1
 /// @ingroup pool
@@ -239,17 +243,19 @@ pub unsafe extern "C" fn tn_pool_allocate_zeroed(
 
 /// Changes the size of a raw block: in place where there is room, else its pages are moved or its bytes copied.
 ///
-/// The first min(old, new) bytes and the alignment asked for at first are kept. Counts as a reallocation; with `ptr` NULL as an
-/// allocation, with 0 bytes as a deallocation.
+/// The first min(old, new) bytes and the alignment asked for at first are kept. Counts as a reallocation; with `ptr`
+/// NULL as an allocation, with 0 bytes as a deallocation.
 ///
 /// @param pool     the block's pool. NULL: the thread's current pool of the host.
-/// @param ptr      a live raw block; its address is not valid any more if `*out` differs. NULL: a new block with the pool's alignment.
+/// @param ptr      a live raw block; its address is not valid any more if `*out` differs. NULL: a new block with the
+///         pool's alignment.
 /// @param bytes    new size; 0: the block is given back and `*out` becomes NULL.
 /// @param stream   NULL or a stream constant: on the host both mean now.
-/// @param[out] out the block. Given back by `tn_pool_deallocate`. On failure: untouched, and the old block is live and unchanged.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address
-///         inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool or of none;
-///         TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT.
+/// @param[out] out the block. Given back by `tn_pool_deallocate`. On failure: untouched, and the old block is live and
+///         unchanged.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID
+///         for an address inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of
+///         another pool or of none; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT.
 /// @note Threads: any, but nobody may use the block during the call. Blocks: never. Allocates: the new block.
 /// @since 0.1
 /// @ingroup pool
@@ -278,9 +284,9 @@ pub unsafe extern "C" fn tn_pool_reallocate(
 /// @param pool     the block's pool; NULL: whichever pool has the address.
 /// @param ptr      the block. NULL: nothing happens.
 /// @param stream   NULL or a stream constant: on the host both mean now.
-/// @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address inside a
-///         block, the text has its start; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool,
-///         or an address in no block at all.
+/// @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address
+///         inside a block, the text has its start; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a
+///         block of another pool, or an address in no block at all.
 /// @note Threads: any; of two that give one block back, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup pool
@@ -296,10 +302,10 @@ pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, strea
 /// Gives a new handle on the pool whose live block, raw or an array's, contains an address. Reads nothing there.
 ///
 /// @param ptr      any address.
-/// @param[out] out the handle. Released by `tn_pool_release`. If the pool was released, it still answers and hands out nothing. On
-///                 failure: untouched.
-/// @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_FOREIGN for an address in no live block; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT when
-///         no more handles can be made.
+/// @param[out] out the handle. Released by `tn_pool_release`. If the pool was released, it still answers and hands out
+///                 nothing. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_FOREIGN for an address in no live block; TN_ERR_NO_HOST_MEMORY,
+///         TN_ERR_LIMIT when no more handles can be made.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup pool
@@ -318,8 +324,8 @@ pub unsafe extern "C" fn tn_pool_of(ptr: *const c_void, out: *mut *mut tn_pool) 
 ///
 /// @param ptr      start of a live block, raw or an array's.
 /// @param[out] out the number. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_STALE for a block that was given back; TN_ERR_INVALID for an address inside a block;
-///         TN_ERR_FOREIGN for an address in no block, NULL too.
+/// @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_STALE for a block that was given back; TN_ERR_INVALID for an address
+///         inside a block; TN_ERR_FOREIGN for an address in no block, NULL too.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup pool
@@ -371,14 +377,15 @@ pub extern "C" fn tn_pool_reset_peak(pool: *mut tn_pool) -> tn_status {
     })
 }
 
-/// Gives cached memory back to the device, longest unused first, until at most `keep_bytes` are cached or nothing whole is left.
-/// Live blocks stay where they are, and so does what `initial_size` committed.
+/// Gives cached memory back to the device, longest unused first, until at most `keep_bytes` are cached or nothing whole
+/// is left. Live blocks stay where they are, and so does what `initial_size` committed.
 ///
 /// @param pool     NULL: the thread's current pool of the host.
 /// @param keep_bytes cached bytes that may stay.
 /// @param[out] released_bytes optional: bytes by which reserved_bytes fell. On failure: untouched.
 /// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
-/// @note Threads: any; others go on using the pool meanwhile. Blocks: while the system takes the memory. Allocates: nothing.
+/// @note Threads: any; others go on using the pool meanwhile. Blocks: while the system takes the memory. Allocates:
+///         nothing.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]

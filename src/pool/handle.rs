@@ -1,8 +1,8 @@
 //! Handles of pools: what C holds.
 //!
-//! Contract: each handle is one hold on its pool, taken over when it is opened and ended when it is closed, by exactly one caller.
-//! A handle that was closed is stale at once, also for a thread that is looking it up at that moment: such a call sees the pool
-//! retired, or, as long as another hold is left, does its work.
+//! Contract: each handle is one hold on its pool, taken over when it is opened and ended when it is closed, by exactly
+//! one caller. A handle that was closed is stale at once, also for a thread that is looking it up at that moment: such
+//! a call sees the pool retired, or, as long as another hold is left, does its work.
 
 use crate::error::{Result, fail};
 use crate::names::Site;
