@@ -150,7 +150,8 @@ fn po_4_and_pn_13_devices_that_are_not_there() {
 #[test]
 fn po_5_the_default_pool_is_one_also_when_threads_race() {
     let pools: Vec<usize> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| pool::default(HOST).unwrap() as *const Pool as usize)).collect();
+        let threads: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| pool::default(HOST).unwrap() as *const Pool as usize)).collect();
         threads.into_iter().map(|t| t.join().unwrap()).collect()
     });
     assert!(pools.iter().all(|&p| p == pools[0]));
@@ -286,7 +287,25 @@ fn first_in_finds_the_lowest_block_of_a_range() {
 fn po_10_11_12_13_16_17_blocks_are_aligned_apart_and_fit() {
     let (a, b) = (Held::plain(), Held::plain());
     let mut sizes: Vec<usize> = (1..40).collect();
-    sizes.extend([63, 64, 65, 100, 255, 256, 257, 1000, 4095, 4096, 4097, 10_000, 65_535, 65_536, 65_537, 200_000, 1 << 20]);
+    sizes.extend([
+        63,
+        64,
+        65,
+        100,
+        255,
+        256,
+        257,
+        1000,
+        4095,
+        4096,
+        4097,
+        10_000,
+        65_535,
+        65_536,
+        65_537,
+        200_000,
+        1 << 20,
+    ]);
     let mut live: Vec<(usize, usize, u8)> = Vec::new();
     for shift in 0..=22 {
         let alignment = 1usize << shift;
@@ -489,7 +508,7 @@ fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
         // PO-29
         assert_eq!(code(pool::deallocate(None, store)), TN_ERR_SHARED);
         assert_eq!(code(a.reallocate(store, 5, 0, 0)), TN_ERR_SHARED);
-        assert_eq!(pool::usable_size(store).is_ok(), true);
+        assert!(pool::usable_size(store).is_ok());
         let after = a.stats();
         assert_eq!((before.live_blocks, before.in_use_bytes), (after.live_blocks, after.in_use_bytes));
         assert_eq!(after.misuse_count, before.misuse_count + 8);
@@ -577,7 +596,10 @@ impl Model {
         assert_eq!(ours, theirs);
         let counts = [s.allocation_count, s.deallocation_count, s.reallocation_count, s.failure_count, s.misuse_count];
         assert_eq!(self.counts, counts);
-        assert_eq!((s.pending_bytes, s.shared_out_bytes, s.huge_bytes, s.thread_count, s.thread_hit_count), (0, 0, 0, 0, 0));
+        assert_eq!(
+            (s.pending_bytes, s.shared_out_bytes, s.huge_bytes, s.thread_count, s.thread_hit_count),
+            (0, 0, 0, 0, 0)
+        );
     }
 }
 
@@ -704,7 +726,9 @@ fn po_31_39_the_same_below_a_limit() {
 
 #[test]
 fn po_31_the_same_with_each_flag() {
-    for flags in [TN_POOL_DIRECT, TN_POOL_ZERO_ON_FREE, TN_POOL_STRICT, TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE | TN_POOL_DIRECT] {
+    for flags in
+        [TN_POOL_DIRECT, TN_POOL_ZERO_ON_FREE, TN_POOL_STRICT, TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE | TN_POOL_DIRECT]
+    {
         model_run(21, flags, 0, 1500);
     }
     model_run(22, TN_POOL_STRICT, 16 << 20, 3000);
@@ -797,7 +821,8 @@ fn po_39_a_limit_holds_with_many_threads() {
             }
         });
         for worker in workers {
-            // Four threads of at most 1 MiB each: granules and one kept span a class apart there is room for nearly all.
+            // Four threads of at most 1 MiB each: granules and one kept span a class apart there is room for nearly
+            // all.
             assert!(worker.join().unwrap() > 1000);
         }
         stop.store(true, Ordering::Relaxed);
@@ -819,7 +844,10 @@ fn po_40_41_trim_gives_back_what_no_block_needs() {
     assert_eq!(pool.trim(usize::MAX), 0);
     let released = pool.trim(1 << 20) as u64;
     assert_eq!(pool.stats().reserved_bytes, s.reserved_bytes - released);
-    assert!(pool.stats().cached_bytes <= 1 << 20 && pool.stats().cached_bytes + GRANULE > (1 << 20), "no more than asked for");
+    assert!(
+        pool.stats().cached_bytes <= 1 << 20 && pool.stats().cached_bytes + GRANULE > (1 << 20),
+        "no more than asked for"
+    );
     pool.trim(0);
     let s = pool.stats();
     assert_eq!(s.reserved_bytes, GRANULE, "only the span of the live block stays");
@@ -876,7 +904,19 @@ fn po_45_46_out_of_memory_says_all_and_leaves_nothing() {
     assert_eq!(code(pool.allocate(6 << 20, 4096, false, 0)), TN_ERR_POOL_LIMIT);
     let text = text();
     let mut from = 0;
-    let order = ["\"staging\"", "{cpu, 0}", "6 MiB", "alignment 4096", "6 MiB in use", "cached", "pending", "largest free", "limit 8 MiB", " free of ", "\"weights\" 5 MiB"];
+    let order = [
+        "\"staging\"",
+        "{cpu, 0}",
+        "6 MiB",
+        "alignment 4096",
+        "6 MiB in use",
+        "cached",
+        "pending",
+        "largest free",
+        "limit 8 MiB",
+        " free of ",
+        "\"weights\" 5 MiB",
+    ];
     for part in order {
         let found = text[from..].find(part).unwrap_or_else(|| panic!("{part} is not in order in: {text}"));
         from += found + part.len();
@@ -945,7 +985,9 @@ fn po_62_63_64_65_the_current_pool_of_a_thread() {
     assert_eq!(a.holds(), 2);
     pool::set_current(Some(a.0));
     assert_eq!(a.holds(), 2);
-    std::thread::spawn(|| assert!(std::ptr::eq(pool::current(HOST).unwrap(), pool::default(HOST).unwrap()))).join().unwrap();
+    std::thread::spawn(|| assert!(std::ptr::eq(pool::current(HOST).unwrap(), pool::default(HOST).unwrap())))
+        .join()
+        .unwrap();
     // The thread's hold keeps a pool that was released otherwise; PO-6 begins when the thread ends.
     let b = pool::create(HOST, &PoolOptions::default()).unwrap();
     std::thread::spawn(move || {
@@ -1029,7 +1071,8 @@ fn po_58_a_child_of_fork_allocates_and_frees() {
             if child == 0 {
                 let ok = is_painted(kept, 1000, 0x5a)
                     && (0..100).all(|i| {
-                        it.allocate(1 + i * 1000, 0, false, 0).is_ok_and(|at| pool::deallocate(None, at.as_ptr() as usize).is_ok())
+                        it.allocate(1 + i * 1000, 0, false, 0)
+                            .is_ok_and(|at| pool::deallocate(None, at.as_ptr() as usize).is_ok())
                     })
                     && pool::deallocate(Some(it), kept).is_ok()
                     && it.trim(0) > 0;

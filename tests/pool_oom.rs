@@ -1,5 +1,5 @@
-//! Pools when the system has no memory left. A file of its own: a pool that gets none asks the other pools for theirs, which would
-//! disturb the exact figures that the tests of other files compare.
+//! Pools when the system has no memory left. A file of its own: a pool that gets none asks the other pools for theirs,
+//! which would disturb the exact figures that the tests of other files compare.
 
 use std::ptr::NonNull;
 use std::sync::Mutex;

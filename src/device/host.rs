@@ -1,7 +1,7 @@
 //! The host as a device: anonymous mappings.
 //!
-//! Contract: a reserved range is mapped at once and pages come at first touch, so `commit` costs nothing and cannot fail: what is
-//! committed is the pool's book only. Memory reads 0 when it is committed for the first time.
+//! Contract: a reserved range is mapped at once and pages come at first touch, so `commit` costs nothing and cannot
+//! fail: what is committed is the pool's book only. Memory reads 0 when it is committed for the first time.
 
 use crate::device::Device;
 use crate::sys::os;

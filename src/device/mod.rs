@@ -1,14 +1,15 @@
 //! Devices: where memory lives and how it is had.
 //!
-//! Contract: a [`Device`] hands out whole granules and takes them back; it keeps no list of what it gave. It never waits for
-//! another thread and never calls up. Reuse, limits and counting are the pools' business.
+//! Contract: a [`Device`] hands out whole granules and takes them back; it keeps no list of what it gave. It never
+//! waits for another thread and never calls up. Reuse, limits and counting are the pools' business.
 
 use crate::error::{Result, fail};
 use crate::types::*;
 
 pub mod host;
 
-/// What a pool needs from the place where memory lives. Ranges are given by address and bytes, in whole units of [`granule`].
+/// What a pool needs from the place where memory lives. Ranges are given by address and bytes, in whole units of
+/// [`granule`].
 ///
 /// [`granule`]: Device::granule
 pub trait Device: Sync {
@@ -24,8 +25,8 @@ pub trait Device: Sync {
     /// The status of a refusal: TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY.
     fn refusal(&self) -> tn_status;
 
-    /// A range of addresses at a multiple of `alignment`, of which nothing is committed. `node`: 0, or 1 + the NUMA node to
-    /// prefer. None: refused.
+    /// A range of addresses at a multiple of `alignment`, of which nothing is committed. `node`: 0, or 1 + the NUMA
+    /// node to prefer. None: refused.
     fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Option<usize>;
 
     /// Makes pages of a reserved range usable; they read 0. False: refused.
@@ -43,9 +44,9 @@ pub trait Device: Sync {
     /// - the range is committed, and nobody writes it meanwhile.
     unsafe fn prefault(&self, start: usize, bytes: usize);
 
-    /// Moves the pages of an old range to the beginning of a larger one without copying. True: the old range is gone. False:
-    /// refused, or this device cannot: the old range is as it was, and whether the new one still exists is not known, so that
-    /// the caller must forget it without freeing it.
+    /// Moves the pages of an old range to the beginning of a larger one without copying. True: the old range is gone.
+    /// False: refused, or this device cannot: the old range is as it was, and whether the new one still exists is not
+    /// known, so that the caller must forget it without freeing it.
     ///
     /// # Safety
     /// - the old range came from `reserve` of this device, and nobody uses it meanwhile;
@@ -94,8 +95,8 @@ fn known_type(device_type: i32) -> Result<()> {
         _ => Err(fail(
             TN_ERR_DEVICE,
             format_args!(
-                "device type {device_type} is unknown; use TN_CPU ({TN_CPU}), TN_CUDA ({TN_CUDA}), TN_CUDA_HOST ({TN_CUDA_HOST}) or \
-                 TN_CUDA_MANAGED ({TN_CUDA_MANAGED})"
+                "device type {device_type} is unknown; use TN_CPU ({TN_CPU}), TN_CUDA ({TN_CUDA}), \
+                 TN_CUDA_HOST ({TN_CUDA_HOST}) or TN_CUDA_MANAGED ({TN_CUDA_MANAGED})"
             ),
         )),
     }
@@ -108,7 +109,7 @@ pub fn find(device: tn_device) -> Result<&'static dyn Device> {
         return Err(fail(
             TN_ERR_UNSUPPORTED,
             format_args!(
-                "device {{{}, {}}} needs the CUDA driver (libcuda.so.1), for which this build of the library has no code; use TN_CPU",
+                "device {{{}, {}}} needs the CUDA driver (libcuda.so.1), for which this build has no code; use TN_CPU",
                 type_name(device.r#type),
                 device.id
             ),
@@ -145,7 +146,8 @@ pub fn synchronize(device: tn_device) -> Result<()> {
     find(device).map(|_| ())
 }
 
-const NO_INFO: tn_device_info = tn_device_info {
+/// What is known of no device: the size, and zeros.
+pub const NO_INFO: tn_device_info = tn_device_info {
     size: size_of::<tn_device_info>(),
     name: [0; 128],
     uuid: [0; 16],

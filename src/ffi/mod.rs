@@ -8,6 +8,10 @@ pub mod convert;
 
 pub mod library;
 
+pub mod device;
+
+pub mod pool;
+
 pub mod array;
 
 pub mod view;

@@ -1,8 +1,9 @@
 //! Memory for bookkeeping: zeroed, never given back, never from Rust's heap.
 //!
-//! Contract: what is taken here stays mapped until the process ends, so a stale reference into it reads an object of the same
-//! type, never an unmapped page. Those who give objects back keep a list of their own for reuse ([`Recycler`]). No system call
-//! runs under the lock. A preload library over our pools can rely on it: nothing here calls malloc.
+//! Contract: what is taken here stays mapped until the process ends, so a stale reference into it reads an object of
+//! the same type, never an unmapped page. Those who give objects back keep a list of their own for reuse
+//! ([`Recycler`]). No system call runs under the lock. A preload library over our pools can rely on it: nothing here
+//! calls malloc.
 
 use crate::pool::lock::Lock;
 use crate::sys::os;
@@ -38,7 +39,8 @@ pub(super) fn take(bytes: usize, alignment: usize) -> Option<NonNull<u8>> {
             None => {
                 let fresh = os::map(CHUNK_BYTES, os::page_bytes())?;
                 let mut chunk = CHUNK.lock();
-                // Another thread may have brought a chunk meanwhile; the emptier one stays, the rest of the other is lost.
+                // Another thread may have brought a chunk meanwhile; the emptier one stays, the rest of the other is
+                // lost.
                 if chunk.end - chunk.next < CHUNK_BYTES {
                     *chunk = Chunk { next: fresh, end: fresh + CHUNK_BYTES };
                 }
@@ -61,7 +63,8 @@ pub(super) unsafe trait Recycled: Sync + 'static {
         Self: Sized;
 }
 
-/// Objects of one type that were given back, newest first. They stay valid objects: readers with a stale reference see one.
+/// Objects of one type that were given back, newest first. They stay valid objects: readers with a stale reference see
+/// one.
 pub(super) struct Recycler<T: Recycled> {
     head: Lock<Option<&'static T>>,
 }
@@ -79,7 +82,8 @@ impl<T: Recycled> Recycler<T> {
         *head = unsafe { object.link().load(Ordering::Relaxed).as_ref() };
         Some(object)
     }
-    /// An object that nobody uses: one that was given back, as it was left, else a new one that is all zero. None: no memory.
+    /// An object that nobody uses: one that was given back, as it was left, else a new one that is all zero. None: no
+    /// memory.
     pub fn get(&self) -> Option<&'static T> {
         if let Some(object) = self.pop() {
             return Some(object);

@@ -1,7 +1,8 @@
 //! Blocks: handed out, resized, given back, asked about.
 //!
-//! Contract: looks and decisions happen under the pool's lock; getting memory, moving pages, copying, clearing and texts happen
-//! without it, on blocks and spans that nobody else can reach meanwhile. A request that fails changes nothing but counts.
+//! Contract: looks and decisions happen under the pool's lock; getting memory, moving pages, copying, clearing and
+//! texts happen without it, on blocks and spans that nobody else can reach meanwhile. A request that fails changes
+//! nothing but counts.
 
 use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
@@ -51,22 +52,26 @@ fn owner(address: usize) -> Option<(&'static Pool, Open, &'static Span)> {
 }
 
 /// The live raw block that starts at the address, for one that changes or ends it. `through`: the pool that was passed.
-fn claim(address: usize, through: Option<&'static Pool>) -> core::result::Result<(&'static Pool, Open, &'static Span, usize), Misuse> {
+fn claim(address: usize, through: Option<&'static Pool>) -> Result<(&'static Pool, Open, &'static Span, usize)> {
     let refuse = |pool: Option<&'static Pool>, misuse: Misuse| {
         if let Some(pool) = through.or(pool) {
             let mut books = pool.books.lock();
             books.figures.misuse_count += 1;
             books.figures.failure_count += 1;
         }
-        misuse
+        misuse.status(address)
     };
     let Some((pool, books, span)) = owner(address) else { return Err(refuse(None, Misuse::Foreign)) };
     let name = books.name;
     let misuse = match books.look(span, address) {
         Found::Never => Misuse::Foreign,
         Found::Gone => Misuse::Stale { pool: name },
-        Found::Block { start, block, .. } if start != address => Misuse::Inside { start, bytes: block.requested, pool: name },
-        Found::Block { block, .. } if block.state == State::Store => Misuse::Store { bytes: block.requested, pool: name },
+        Found::Block { start, block, .. } if start != address => {
+            Misuse::Inside { start, bytes: block.requested, pool: name }
+        }
+        Found::Block { block, .. } if block.state == State::Store => {
+            Misuse::Store { bytes: block.requested, pool: name }
+        }
         Found::Block { .. } if through.is_some_and(|through| !core::ptr::eq(through, pool)) => {
             drop(books);
             let passed = through.map_or(name, Pool::name);
@@ -78,12 +83,13 @@ fn claim(address: usize, through: Option<&'static Pool>) -> core::result::Result
     Err(refuse(Some(pool), misuse))
 }
 
-/// Gives a raw block back; `through` None: to whichever pool has it. Address 0: nothing happens (PO-22, PO-24 to PO-29).
+/// Gives a raw block back; `through` None: to whichever pool has it. Address 0: nothing happens (PO-22, PO-24 to
+/// PO-29).
 pub fn deallocate(through: Option<&'static Pool>, address: usize) -> Result<()> {
     if address == 0 {
         return Ok(());
     }
-    let (pool, books, span, index) = claim(address, through).map_err(|misuse| misuse.status(address))?;
+    let (pool, books, span, index) = claim(address, through)?;
     pool.free(books, span, index);
     Ok(())
 }
@@ -114,26 +120,44 @@ pub fn of(address: usize) -> Result<&'static Pool> {
 }
 
 impl Pool {
-    /// A block of at least `bytes` at a multiple of `alignment` (0: the pool's). `owner`: 0 for a raw block, else the tag of the
-    /// store that it backs; such a block goes back by [`Pool::free_store`] only. Of 0 bytes too it is a block of its own.
+    /// A block of at least `bytes` at a multiple of `alignment` (0: the pool's). `owner`: 0 for a raw block, else the
+    /// tag of the store that it backs; such a block goes back by [`Pool::free_store`] only. Of 0 bytes too it is a
+    /// block of its own.
     pub fn allocate(&'static self, bytes: usize, alignment: usize, zeroed: bool, owner: u64) -> Result<NonNull<u8>> {
         let state = if owner == 0 { State::Raw } else { State::Store };
         self.request(bytes, alignment, zeroed, state, owner)
     }
 
     /// As `allocate`, a raw block that remembers who made it.
-    pub fn allocate_raw(&'static self, bytes: usize, alignment: usize, zeroed: bool, thread: u32, site: u32) -> Result<NonNull<u8>> {
+    pub fn allocate_raw(
+        &'static self,
+        bytes: usize,
+        alignment: usize,
+        zeroed: bool,
+        thread: u32,
+        site: u32,
+    ) -> Result<NonNull<u8>> {
         self.request(bytes, alignment, zeroed, State::Raw, thread as u64 | (site as u64) << 32)
     }
 
-    fn request(&'static self, bytes: usize, alignment: usize, zeroed: bool, state: State, tag: u64) -> Result<NonNull<u8>> {
+    fn request(
+        &'static self,
+        bytes: usize,
+        alignment: usize,
+        zeroed: bool,
+        state: State,
+        tag: u64,
+    ) -> Result<NonNull<u8>> {
         let alignment = match alignment {
             0 => self.alignment(),
             a if a.is_power_of_two() && a <= LARGEST_ALIGNMENT => a.max(8),
             a => {
                 self.books.lock().figures.failure_count += 1;
                 let most = LARGEST_ALIGNMENT;
-                return Err(fail(TN_ERR_INVALID, format_args!("alignment {a} is not a power of two up to {most}; use 0 for the pool's")));
+                return Err(fail(
+                    TN_ERR_INVALID,
+                    format_args!("alignment {a} is not a power of two up to {most}; use 0 for the pool's"),
+                ));
             }
         };
         let want = self.want(bytes, Block { state, alignment, requested: bytes, tag })?;
@@ -157,7 +181,13 @@ impl Pool {
         {
             let class = class::of(m);
             let span_bytes = class::span_bytes(class);
-            return Ok(Want { class: Some(class), unit: class::bytes(class), span_bytes, span_alignment: GRANULE, block });
+            return Ok(Want {
+                class: Some(class),
+                unit: class::bytes(class),
+                span_bytes,
+                span_alignment: GRANULE,
+                block,
+            });
         }
         let unit = bytes.max(1).checked_next_multiple_of(self.page.load(Ordering::Relaxed));
         let span_bytes = unit.and_then(|unit| unit.checked_next_multiple_of(GRANULE));
@@ -169,8 +199,8 @@ impl Pool {
         }
     }
 
-    /// Memory for a want: from what the pool has, else from the device, else by giving cached memory back and asking again
-    /// (PO-44 without the steps that need streams or callbacks).
+    /// Memory for a want: from what the pool has, else from the device, else by giving cached memory back and asking
+    /// again (PO-44 without the steps that need streams or callbacks).
     fn obtain(&'static self, want: Want, count: Count) -> Result<Placed> {
         {
             let mut books = self.books.lock();
@@ -199,7 +229,10 @@ impl Pool {
                 books.figures.failure_count += 1;
                 let name = books.name;
                 drop(books);
-                return Err(fail(TN_ERR_STALE, format_args!("pool \"{}\" was released and hands out nothing any more", name.as_str())));
+                return Err(fail(
+                    TN_ERR_STALE,
+                    format_args!("pool \"{}\" was released and hands out nothing any more", name.as_str()),
+                ));
             }
             if let Some(placed) = books.place_cutting(self, &want, &mut kit) {
                 books.count(&want, count, &placed, hit);
@@ -243,8 +276,8 @@ impl Pool {
             books.coming -= want.span_bytes;
             books.busy -= 1;
             if let Some(start) = start {
-                // A pool that was retired meanwhile takes the block all the same: the caller's hold may have been the handle that
-                // another thread released, and the block is given back like any other.
+                // A pool that was retired meanwhile takes the block all the same: the caller's hold may have been the
+                // handle that another thread released, and the block is given back like any other.
                 if let Some(placed) = books.place_in(self, start, &want, &mut kit) {
                     books.count(&want, count, &placed, false);
                     self.settle(books, usize::MAX);
@@ -329,7 +362,8 @@ impl Pool {
         self.settle(books, just);
     }
 
-    /// Makes a block in limbo free, after looking whether somebody wrote into it. The bytes of the span that became free.
+    /// Makes a block in limbo free, after looking whether somebody wrote into it. The bytes of the span that became
+    /// free.
     fn end_limbo(&'static self, address: usize) -> usize {
         let Some(span) = table::get(address) else { return 0 };
         let (start, unit) = (span.start.get(), span.unit.get());
@@ -362,9 +396,15 @@ impl Pool {
         }
     }
 
-    /// Changes the size of a raw block, in place where it can, else by moving its pages or copying. Address 0: allocates; 0
-    /// bytes: gives back, None. On failure the old block is live and unchanged (PO-18 to PO-21).
-    pub fn reallocate(&'static self, address: usize, bytes: usize, thread: u32, site: u32) -> Result<Option<NonNull<u8>>> {
+    /// Changes the size of a raw block, in place where it can, else by moving its pages or copying. Address 0:
+    /// allocates; 0 bytes: gives back, None. On failure the old block is live and unchanged (PO-18 to PO-21).
+    pub fn reallocate(
+        &'static self,
+        address: usize,
+        bytes: usize,
+        thread: u32,
+        site: u32,
+    ) -> Result<Option<NonNull<u8>>> {
         if address == 0 {
             return self.allocate_raw(bytes, 0, false, thread, site).map(Some);
         }
@@ -372,7 +412,7 @@ impl Pool {
             return deallocate(Some(self), address).map(|()| None);
         }
         let mut kit = Kit::gather(None);
-        let (_, mut books, span, index) = claim(address, Some(self)).map_err(|misuse| misuse.status(address))?;
+        let (_, mut books, span, index) = claim(address, Some(self))?;
         let block = span.block(index);
         if self.resize_in_place(&mut books, span, index, block, bytes, kit.as_mut()) {
             books.figures.reallocation_count += 1;
@@ -440,20 +480,23 @@ impl Pool {
     fn move_block(&'static self, address: usize, span: &'static Span, block: Block, bytes: usize) -> Result<Moved> {
         let want = self.want(bytes, Block { requested: bytes, ..block })?;
         // Pages of several reservations cannot be moved in one call.
-        if span.kind() == Kind::Large && want.class.is_none() && want.span_bytes > span.bytes.get() && span.origin.get() != 0 {
-            if let Some(address) = self.remap(span, &want)? {
-                return Ok(Moved { address, old_left: false });
-            }
+        let by_pages = span.kind() == Kind::Large && want.class.is_none() && span.origin.get() != 0;
+        if by_pages
+            && want.span_bytes > span.bytes.get()
+            && let Some(address) = self.remap(span, &want)?
+        {
+            return Ok(Moved { address, old_left: false });
         }
         let placed = self.obtain(want, Count { allocation: false, zeroed: false })?;
-        // SAFETY: the old block is in limbo, so nobody frees it; the new one is known to nobody. Both hold that many bytes, and
-        // live blocks do not overlap.
-        unsafe { self.ops().copy(placed.address, address, bytes.min(block.requested)) };
+        // All usable bytes of the old block could be written, so all are kept.
+        // SAFETY: the old block is in limbo, so nobody frees it; the new one is known to nobody. Both hold that many
+        // bytes, and live blocks do not overlap.
+        unsafe { self.ops().copy(placed.address, address, bytes.min(span.unit.get())) };
         Ok(Moved { address: placed.address, old_left: true })
     }
 
-    /// Moves the pages of a large block in limbo to a longer range and makes it live there. None: the system cannot, or there is
-    /// no room below the limit for the range; the block is as it was.
+    /// Moves the pages of a large block in limbo to a longer range and makes it live there. None: the system cannot, or
+    /// there is no room below the limit for the range; the block is as it was.
     fn remap(&'static self, span: &'static Span, want: &Want) -> Result<Option<usize>> {
         let ops = self.ops();
         let (old, old_bytes) = (span.start.get(), span.bytes.get());
@@ -486,8 +529,8 @@ impl Pool {
         };
         // The old addresses are the system's again the moment the pages have moved: they leave the table before.
         self.books.lock().lift(span);
-        // SAFETY: the old range is this span's, in limbo; the new one was reserved for this and is unused. If the move fails the
-        // new range is forgotten, as `move_pages` asks for.
+        // SAFETY: the old range is this span's, in limbo; the new one was reserved for this and is unused. If the move
+        // fails the new range is forgotten, as `move_pages` asks for.
         let moved = unsafe { ops.move_pages(old, old_bytes, to, want.span_bytes) };
         let mut books = self.books.lock();
         books.coming -= more;

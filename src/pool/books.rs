@@ -1,11 +1,12 @@
 //! The books of one pool: which spans it has, which are free, what its blocks are, and the figures.
 //!
-//! Contract: everything here runs under the pool's lock, takes time that is bounded by the range it relabels, and neither
-//! allocates, waits, calls a device nor writes a text. What needs those is prepared by the caller ([`Kit`]) or handed out to it
-//! ([`Piece`]). The identity reserved = in use + cached + pending + overhead holds after every function.
+//! Contract: everything here runs under the pool's lock, takes time that is bounded by the range it relabels, and
+//! neither allocates, waits, calls a device nor writes a text. What needs those is prepared by the caller ([`Kit`]) or
+//! handed out to it ([`Piece`]). The identity reserved = in use + cached + pending + overhead holds after every
+//! function.
 //!
-//! Free spans merge with their neighbours at once. They are found by size through bins (eight to a doubling, as the classes
-//! are): the smallest that fits of the request's own bin, else the first of the next bin that is not empty.
+//! Free spans merge with their neighbours at once. They are found by size through bins (eight to a doubling, as the
+//! classes are): the smallest that fits of the request's own bin, else the first of the next bin that is not empty.
 
 use crate::device::host::GRANULE;
 use crate::names::Name;
@@ -14,7 +15,8 @@ use crate::pool::span::{Block, Kind, Notes, Span, State};
 use crate::pool::{Pool, class, table};
 use crate::types::*;
 
-/// Bins of free spans by number of granules: single ones below 8, then eight to a doubling, up to 2^32 granules (48 bits).
+/// Bins of free spans by number of granules: single ones below 8, then eight to a doubling, up to 2^32 granules (48
+/// bits).
 const BINS: usize = 8 + 8 * 29;
 /// Free spans of one bin that a request looks at before it takes a larger bin, or asks the device.
 const LOOKS: usize = 32;
@@ -42,7 +44,8 @@ pub(super) struct Want {
     pub block: Block,
 }
 
-/// Bookkeeping memory that a step may need, got before the lock is taken; what is left over goes back when it is dropped.
+/// Bookkeeping memory that a step may need, got before the lock is taken; what is left over goes back when it is
+/// dropped.
 #[derive(Default)]
 pub(super) struct Kit {
     spans: [Option<&'static Span>; 3],
@@ -232,7 +235,8 @@ impl Books {
         limit != 0 && (self.figures.reserved_bytes as usize).saturating_add(self.coming).saturating_add(more) > limit
     }
 
-    // ---- requests -----------------------------------------------------------------------------------------------------
+    // ---- requests
+    // -----------------------------------------------------------------------------------------------------
 
     /// A block from what the pool has, if it has room and nothing must be cut for it.
     pub fn place(&mut self, pool: &'static Pool, want: &Want) -> Option<Placed> {
@@ -356,7 +360,8 @@ impl Books {
         self.peak();
     }
 
-    // ---- blocks that come back ----------------------------------------------------------------------------------------
+    // ---- blocks that come back
+    // ----------------------------------------------------------------------------------------
 
     /// What the address is, in a span of this pool.
     pub fn look(&self, span: &'static Span, address: usize) -> Found {
@@ -455,7 +460,8 @@ impl Books {
         }
     }
 
-    // ---- blocks that change their size --------------------------------------------------------------------------------
+    // ---- blocks that change their size
+    // --------------------------------------------------------------------------------
 
     /// Notes another size asked for of a live block.
     pub fn resize(&mut self, span: &'static Span, index: usize, block: Block, requested: usize) {
@@ -490,7 +496,11 @@ impl Books {
     pub fn grow_in_place(&mut self, pool: &'static Pool, span: &'static Span, bytes: usize, kit: &mut Kit) -> bool {
         let Some(next) = table::get(span.end()) else { return false };
         let more = bytes - span.bytes.get();
-        if !self.owns(pool, next) || next.kind() != Kind::Free || next.start.get() != span.end() || next.bytes.get() < more {
+        if !self.owns(pool, next)
+            || next.kind() != Kind::Free
+            || next.start.get() != span.end()
+            || next.bytes.get() < more
+        {
             return false;
         }
         self.unlist_free(next);
@@ -542,7 +552,8 @@ impl Books {
         self.count_in(want.unit, want.block.requested);
     }
 
-    // ---- free spans ---------------------------------------------------------------------------------------------------
+    // ---- free spans
+    // ---------------------------------------------------------------------------------------------------
 
     fn owns(&self, pool: &'static Pool, span: &'static Span) -> bool {
         span.pool().is_some_and(|owner| core::ptr::eq(owner, pool))
@@ -572,8 +583,9 @@ impl Books {
         self.list_free(span);
     }
 
-    /// One span of two free neighbours; the larger swallows the smaller, so that the shorter range is relabelled. It keeps the
-    /// larger one's age: a small block in use again and again beside a large unused span does not keep that for ever.
+    /// One span of two free neighbours; the larger swallows the smaller, so that the shorter range is relabelled. It
+    /// keeps the larger one's age: a small block in use again and again beside a large unused span does not keep that
+    /// for ever.
     fn merge(&mut self, a: &'static Span, b: &'static Span) -> &'static Span {
         let (large, small) = if a.bytes.get() >= b.bytes.get() { (a, b) } else { (b, a) };
         let (start, bytes) = (a.start.get().min(b.start.get()), a.bytes.get() + b.bytes.get());
@@ -596,7 +608,8 @@ impl Books {
         span.release();
     }
 
-    /// Cuts the end off a span that is in no list: `span` keeps the first `keep` bytes, the result has the rest and no kind.
+    /// Cuts the end off a span that is in no list: `span` keeps the first `keep` bytes, the result has the rest and no
+    /// kind.
     fn cut_off(&mut self, span: &'static Span, keep: usize, kit: &mut Kit) -> Option<&'static Span> {
         let rest = kit.span()?;
         let (start, bytes) = (span.start.get() + keep, span.bytes.get() - keep);
@@ -653,7 +666,8 @@ impl Books {
         Some(span)
     }
 
-    /// Cuts a span in two, (first `bytes`, rest); the shorter of both gets the new description, so that little is relabelled.
+    /// Cuts a span in two, (first `bytes`, rest); the shorter of both gets the new description, so that little is
+    /// relabelled.
     fn front_of(&mut self, span: &'static Span, bytes: usize, kit: &mut Kit) -> Option<(&'static Span, &'static Span)> {
         if bytes > span.bytes.get() / 2 {
             return Some((span, self.cut_off(span, bytes, kit)?));
@@ -789,7 +803,8 @@ impl Books {
         }
     }
 
-    // ---- giving back --------------------------------------------------------------------------------------------------
+    // ---- giving back
+    // --------------------------------------------------------------------------------------------------
 
     /// Takes up to `most` bytes, in whole granules, of the free span that was unused longest out of the books.
     pub fn evict(&mut self, most: usize) -> Option<Piece> {
@@ -815,8 +830,8 @@ impl Books {
         Some(piece)
     }
 
-    /// A piece that should go back now: above the threshold, or unused for too long. `just` bytes were freed in this very call
-    /// and do not count, so that a loop with one large block keeps it.
+    /// A piece that should go back now: above the threshold, or unused for too long. `just` bytes were freed in this
+    /// very call and do not count, so that a loop with one large block keeps it.
     pub fn evict_due(&mut self, just: usize, now: u64) -> Option<Piece> {
         if self.retired {
             self.dissolve_empty(now);
@@ -830,7 +845,8 @@ impl Books {
             threshold = threshold.max(self.figures.in_use_bytes as usize / 4);
         }
         let over = self.free_bytes.saturating_sub(just).saturating_sub(threshold);
-        let late = self.free.oldest.filter(|oldest| now.saturating_sub(oldest.since.get() as u64) > self.settings.delay_ms);
+        let late =
+            self.free.oldest.filter(|oldest| now.saturating_sub(oldest.since.get() as u64) > self.settings.delay_ms);
         self.evict(self.spare().min(over.max(late.map_or(0, |late| late.bytes.get()))))
     }
 
@@ -842,6 +858,10 @@ impl Books {
     /// Whether nothing leads to the pool any more.
     pub fn is_over(&self) -> bool {
         let f = &self.figures;
-        self.retired && self.holds == 0 && self.busy == 0 && f.allocation_count == f.deallocation_count && f.reserved_bytes == 0
+        self.retired
+            && self.holds == 0
+            && self.busy == 0
+            && f.allocation_count == f.deallocation_count
+            && f.reserved_bytes == 0
     }
 }

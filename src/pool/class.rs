@@ -1,8 +1,8 @@
 //! Size classes: multiples of 16 up to 256 bytes, then eight to a doubling, up to 64 KiB.
 //!
-//! Contract: pure. A class wastes at most an eighth of what is asked, or 15 bytes (PO-16). If a size is a multiple of an alignment
-//! up to 4 KiB, so is its class: below the alignment's own steps the classes contain every multiple, above them every class is
-//! one. So a block at `base + i * class` is aligned as asked wherever the base is.
+//! Contract: pure. A class wastes at most an eighth of what is asked, or 15 bytes (PO-16). If a size is a multiple of
+//! an alignment up to 4 KiB, so is its class: below the alignment's own steps the classes contain every multiple, above
+//! them every class is one. So a block at `base + i * class` is aligned as asked wherever the base is.
 #![forbid(unsafe_code)]
 
 use crate::device::host::GRANULE;
@@ -68,7 +68,10 @@ mod tests {
             let alignment = 1usize << shift;
             for m in (alignment..=LARGEST).step_by(alignment) {
                 let size = bytes(of(m));
-                assert!(size <= (m + m / 8).max(m + 15) && size.is_multiple_of(alignment), "{m} at {alignment}: {size}");
+                assert!(
+                    size <= (m + m / 8).max(m + 15) && size.is_multiple_of(alignment),
+                    "{m} at {alignment}: {size}"
+                );
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Whose is this address? Live blocks by address, and all of them.
 //!
-//! Contract: takes no lock (but after many collisions with a writer, once) and never reads the address itself, so any number may
-//! be asked. What it tells was so at some moment of the call. Blocks are live from the moment they were handed out to the moment
-//! they were given back.
+//! Contract: takes no lock (but after many collisions with a writer, once) and never reads the address itself, so any
+//! number may be asked. What it tells was so at some moment of the call. Blocks are live from the moment they were
+//! handed out to the moment they were given back.
 
 use crate::device::host::GRANULE;
 use crate::pool::span::{Block, Kind, Span, State};
@@ -94,8 +94,8 @@ fn steady<R>(span: &'static Span, mut read: impl FnMut() -> Option<R>, locked: i
         }
         core::hint::spin_loop();
     }
-    // The writer was stopped in the middle. Whoever changes the span holds the lock of its pool, and a pool that the span
-    // changes to meanwhile can only make the loop go round again.
+    // The writer was stopped in the middle. Whoever changes the span holds the lock of its pool, and a pool that the
+    // span changes to meanwhile can only make the loop go round again.
     loop {
         let pool = span.pool();
         let guard = pool.map(|pool| pool.books.lock());

@@ -1,8 +1,8 @@
 //! Handles of pools: what C holds.
 //!
-//! Contract: each handle is one hold on its pool, taken over when it is opened and ended when it is closed, by exactly one caller.
-//! A handle that was closed is stale at once, also for a thread that is looking it up at that moment: such a call sees the pool
-//! retired, or, as long as another hold is left, does its work.
+//! Contract: each handle is one hold on its pool, taken over when it is opened and ended when it is closed, by exactly
+//! one caller. A handle that was closed is stale at once, also for a thread that is looking it up at that moment: such
+//! a call sees the pool retired, or, as long as another hold is left, does its work.
 
 use crate::error::{Result, fail};
 use crate::names::Site;
@@ -75,8 +75,17 @@ pub fn open(pool: &'static Pool) -> Result<Id> {
     Ok(Table::publish(slot))
 }
 
+/// A handle on the pool, with a hold of its own. TN_ERR_STALE for a pool that was released.
+pub fn new_handle(pool: &'static Pool) -> Result<Id> {
+    if !pool.try_hold() {
+        let name = pool.name();
+        return Err(fail(TN_ERR_STALE, format_args!("pool \"{}\" was released already", name.as_str())));
+    }
+    open(pool)
+}
+
 /// The pool of a handle. TN_ERR_STALE, TN_ERR_KIND.
-pub fn find(id: Id) -> Result<&'static Pool> {
+pub fn of_handle(id: Id) -> Result<&'static Pool> {
     let slot = Table::<PoolSlot>::find(id)?;
     match pool_of(slot) {
         // Seen again: what was read belongs to this use of the slot.

@@ -1,7 +1,7 @@
 //! Data behind the library's small lock.
 //!
-//! Contract: whoever has the lock counts as inside the library, so that no fork happens meanwhile and a child never inherits it
-//! closed. Held for nanoseconds; nothing waits, allocates or calls the system under it.
+//! Contract: whoever has the lock counts as inside the library, so that no fork happens meanwhile and a child never
+//! inherits it closed. Held for nanoseconds; nothing waits, allocates or calls the system under it.
 
 use crate::thread::{self, Critical};
 use core::cell::UnsafeCell;

@@ -4,13 +4,13 @@
 //! |---|---|
 //! | block | what a caller holds: raw, or the bytes of an array's store |
 //! | span | whole granules that are free, one large block, or blocks of one size class |
-//! | hold | what keeps a pool able to allocate: a handle, a thread whose current pool it is, the library for the default one |
+//! | hold | what keeps a pool handing out: a handle, a thread whose current pool it is, for the default one the library |
 //!
-//! Contract: a [`Pool`] is type-stable: a reference to it stays valid for ever, also when it was released and became another
-//! pool. Bookkeeping lies outside the pool's memory and outside Rust's heap. One short lock for each pool; nothing that waits,
-//! maps, unmaps, clears, copies or formats runs under it. A wrong address is a status, and is never read (PO-24 to PO-29).
-//! When the last hold goes the pool is retired: what is free goes back at once, live blocks stay valid, and the shell is kept
-//! until the last of them came back (PO-6).
+//! Contract: a [`Pool`] is type-stable: a reference to it stays valid for ever, also when it was released and became
+//! another pool. Bookkeeping lies outside the pool's memory and outside Rust's heap. One short lock for each pool;
+//! nothing that waits, maps, unmaps, clears, copies or formats runs under it. A wrong address is a status, and is never
+//! read (PO-24 to PO-29). When the last hold goes the pool is retired: what is free goes back at once, live blocks stay
+//! valid, and the shell is kept until the last of them came back (PO-6).
 //!
 //! This is the plain engine: every call takes the pool's lock. A faster one takes its place behind the same interface.
 
@@ -24,7 +24,7 @@ mod class;
 
 mod find;
 
-pub mod handle;
+mod handle;
 
 mod lock;
 
@@ -38,6 +38,7 @@ mod text;
 
 pub use blocks::{deallocate, of, usable_size};
 pub use find::{Located, each_block, first_in, locate};
+pub use handle::{Opened, close, each_open, new_handle, of_handle, open};
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
 pub use text::{HolderName, name_holders};
 
@@ -78,8 +79,9 @@ static SERIAL: AtomicU64 = AtomicU64::new(0);
 /// The host's default pool, once it was asked for.
 static DEFAULT: AtomicPtr<Pool> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Pools that are over, to become others. First in, first out, and not before [`PARKED`] lie there, so that a thread which is
-/// between finding a pool by its handle and locking it does not meet another one although the handle was released meanwhile.
+/// Pools that are over, to become others. First in, first out, and not before [`PARKED`] lie there, so that a thread
+/// which is between finding a pool by its handle and locking it does not meet another one although the handle was
+/// released meanwhile.
 struct Parked {
     first: Option<&'static Pool>,
     last: Option<&'static Pool>,
@@ -151,8 +153,8 @@ fn blank() -> Pool {
     }
 }
 
-/// A pool of its own on a device, with one hold, the caller's. TN_ERR_DEVICE, TN_ERR_INVALID, TN_ERR_RANGE, TN_ERR_UNSUPPORTED,
-/// TN_ERR_NO_HOST_MEMORY, and then nothing is left behind (PO-1 to PO-4).
+/// A pool of its own on a device, with one hold, the caller's. TN_ERR_DEVICE, TN_ERR_INVALID, TN_ERR_RANGE,
+/// TN_ERR_UNSUPPORTED, TN_ERR_NO_HOST_MEMORY, and then nothing is left behind (PO-1 to PO-4).
 pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool> {
     let place = options::place(device, options);
     let settings = options::check(device, options, os::has_node)?;
@@ -200,11 +202,12 @@ fn numbered(serial: u64) -> Name {
 
 /// The default pool of a device, made at first use and never gone; no hold is taken (PO-5).
 pub fn default(device: tn_device) -> Result<&'static Pool> {
-    // SAFETY: NULL, or a pool, and those are never unmapped. Acquire pairs with the Release below.
-    if device == (tn_device { r#type: TN_CPU, id: 0 })
-        && let Some(pool) = unsafe { DEFAULT.load(Ordering::Acquire).as_ref() }
-    {
-        return Ok(pool);
+    if device == (tn_device { r#type: TN_CPU, id: 0 }) {
+        // Acquire pairs with the Release below.
+        // SAFETY: NULL, or a pool, and those are never unmapped.
+        if let Some(pool) = unsafe { DEFAULT.load(Ordering::Acquire).as_ref() } {
+            return Ok(pool);
+        }
     }
     let options = default_options(device.r#type);
     // Pinned memory without a driver is plain memory, if the options say so: then the host's default pool.
@@ -229,8 +232,8 @@ fn place_of(device_type: i32) -> Option<usize> {
     [TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED].iter().position(|&known| known == device_type)
 }
 
-/// What this thread means by no pool, for a device: the pool that it set, else the default one. No hold is taken; the thread's
-/// own, or the library's, lasts at least until the thread sets another (PO-62).
+/// What this thread means by no pool, for a device: the pool that it set, else the default one. No hold is taken; the
+/// thread's own, or the library's, lasts at least until the thread sets another (PO-62).
 pub fn current(device: tn_device) -> Result<&'static Pool> {
     let set = place_of(device.r#type).map_or(0, |place| thread::current().pool(place)) as *const Pool;
     // SAFETY: 0, or what `set_current` stored: a pool, and those are never unmapped.
@@ -240,8 +243,8 @@ pub fn current(device: tn_device) -> Result<&'static Pool> {
     }
 }
 
-/// Sets what this thread means by no pool, for the pool's device; None: the default pools again, of all devices. The thread has
-/// a hold on what it set until it sets another or ends (PO-64, PO-65). The caller has a hold on the pool.
+/// Sets what this thread means by no pool, for the pool's device; None: the default pools again, of all devices. The
+/// thread has a hold on what it set until it sets another or ends (PO-64, PO-65). The caller has a hold on the pool.
 pub fn set_current(pool: Option<&'static Pool>) {
     let thread = thread::current();
     let Some(pool) = pool else { return forget_current(thread) };
@@ -273,7 +276,8 @@ pub fn default_exists(device_type: i32) -> bool {
     device_type == TN_CPU && !DEFAULT.load(Ordering::Acquire).is_null()
 }
 
-/// The options of the default pool of a device type, as `tn_option_set` left them; from now on it refuses to change them.
+/// The options of the default pool of a device type, as `tn_option_set` left them; from now on it refuses to change
+/// them.
 fn default_options(device_type: i32) -> PoolOptions {
     let mut options = PoolOptions { name: Name::head("default"), ..PoolOptions::default() };
     let Some(place) = place_of(device_type) else { return options };
@@ -333,6 +337,13 @@ impl Pool {
     /// One more hold. The caller has one already, or knows of a live block.
     pub fn hold(&'static self) {
         self.books.lock().holds += 1;
+    }
+
+    /// One more hold, unless the last one went before.
+    pub fn try_hold(&'static self) -> bool {
+        let mut books = self.books.lock();
+        books.holds += !books.retired as u64;
+        !books.retired
     }
 
     /// Ends a hold. With the last one the pool is retired (PO-6).
@@ -398,8 +409,8 @@ impl Pool {
         f.peak_reserved_bytes = f.reserved_bytes;
     }
 
-    /// Gives cached memory back to the device, longest unused first, until at most `keep` bytes are cached or nothing whole is
-    /// left; never below what was committed at creation. The bytes by which reserved fell (PO-40, PO-41).
+    /// Gives cached memory back to the device, longest unused first, until at most `keep` bytes are cached or nothing
+    /// whole is left; never below what was committed at creation. The bytes by which reserved fell (PO-40, PO-41).
     pub fn trim(&'static self, keep: usize) -> usize {
         self.free_ring();
         let mut released = 0;
@@ -458,7 +469,8 @@ impl Pool {
         books
     }
 
-    /// The end of every call that freed something: gives back what is due, and parks a pool to which nothing leads any more.
+    /// The end of every call that freed something: gives back what is due, and parks a pool to which nothing leads any
+    /// more.
     fn settle(&'static self, mut books: Guard<'static, Books>, just: usize) {
         if books.retired && books.ring.is_some_and(|ring| ring.count() > 0) {
             books.busy += 1;

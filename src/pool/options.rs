@@ -100,7 +100,10 @@ impl PoolOptions {
     /// Sets the name; "" means that one is made.
     pub fn set_name(&mut self, name: &[u8]) -> Result<()> {
         if name.len() > NAME_BYTES {
-            return Err(fail(TN_ERR_INVALID, format_args!("option name has {} bytes; it may have {NAME_BYTES}", name.len())));
+            return Err(fail(
+                TN_ERR_INVALID,
+                format_args!("option name has {} bytes; it may have {NAME_BYTES}", name.len()),
+            ));
         }
         match core::str::from_utf8(name) {
             Ok(text) => self.name = Name::head(text),
@@ -139,8 +142,8 @@ fn invalid(field: &str, value: impl core::fmt::Display, hint: &str) -> crate::er
     fail(TN_ERR_INVALID, format_args!("option {field} is {value}; {hint}"))
 }
 
-/// Where a pool of these options would have its memory: TN_CUDA_HOST with TN_HOST_BEST_EFFORT is plain host memory where there
-/// is no driver, and says so (PN-13).
+/// Where a pool of these options would have its memory: TN_CUDA_HOST with TN_HOST_BEST_EFFORT is plain host memory
+/// where there is no driver, and says so (PN-13).
 pub(super) fn place(device: tn_device, options: &PoolOptions) -> tn_device {
     if device == (tn_device { r#type: TN_CUDA_HOST, id: 0 }) && options.host_flags & TN_HOST_BEST_EFFORT != 0 {
         return tn_device { r#type: TN_CPU, id: 0 };
@@ -148,17 +151,26 @@ pub(super) fn place(device: tn_device, options: &PoolOptions) -> tn_device {
     device
 }
 
-/// Checks the fields that stand for themselves, on a device of the type that was asked for. INVALID comes first for every
-/// field, then RANGE.
+/// Checks the fields that stand for themselves, on a device of the type that was asked for. INVALID comes first for
+/// every field, then RANGE.
 pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(u32) -> bool) -> Result<Settings> {
     let o = options;
     // Fields and their numbers, as wide as a program can use.
-    let bytes = |field: &str, value: u64| usize::try_from(value).map_err(|_| invalid(field, value, "no machine has so much"));
+    let bytes =
+        |field: &str, value: u64| usize::try_from(value).map_err(|_| invalid(field, value, "no machine has so much"));
     if o.growth_factor != 0.0 && !(o.growth_factor >= 1.0 && o.growth_factor.is_finite()) {
-        return Err(invalid("growth_factor", o.growth_factor, "it must be a finite number of at least 1, or 0 for the default"));
+        return Err(invalid(
+            "growth_factor",
+            o.growth_factor,
+            "it must be a finite number of at least 1, or 0 for the default",
+        ));
     }
     if o.alignment != 0 && !(o.alignment.is_power_of_two() && (8..=LARGEST_ALIGNMENT as u64).contains(&o.alignment)) {
-        return Err(invalid("alignment", o.alignment, "it must be a power of two from 8 to 4194304, or 0 for the default"));
+        return Err(invalid(
+            "alignment",
+            o.alignment,
+            "it must be a power of two from 8 to 4194304, or 0 for the default",
+        ));
     }
     if o.initial_size > isize::MAX as u64 / 2 {
         return Err(invalid("initial_size", o.initial_size, "no machine has so much"));
@@ -186,15 +198,25 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
     if o.host_flags & !takes != 0 {
         let wrong = o.host_flags & !takes;
         let kind = type_name(device.r#type);
-        return Err(fail(TN_ERR_INVALID, format_args!("option host_flags has bits {wrong:#x}, which mean nothing on device {kind}")));
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!("option host_flags has bits {wrong:#x}, which mean nothing on device {kind}"),
+        ));
     }
-    let known = TN_POOL_PREFAULT | TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE | TN_POOL_SHAREABLE | TN_POOL_IPC;
+    let known =
+        TN_POOL_PREFAULT | TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE | TN_POOL_SHAREABLE | TN_POOL_IPC;
     if o.flags & !known != 0 {
-        return Err(fail(TN_ERR_INVALID, format_args!("option flags has bits {:#x}, which are unknown; use TN_POOL_", o.flags & !known)));
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!("option flags has bits {:#x}, which are unknown; use TN_POOL_", o.flags & !known),
+        ));
     }
     if o.numa_node > 0 && !has_node(o.numa_node as u32 - 1) {
         let node = o.numa_node - 1;
-        return Err(fail(TN_ERR_RANGE, format_args!("option numa_node is {}: there is no node {node} on this machine", o.numa_node)));
+        return Err(fail(
+            TN_ERR_RANGE,
+            format_args!("option numa_node is {}: there is no node {node} on this machine", o.numa_node),
+        ));
     }
     Ok(Settings {
         floor,
@@ -217,7 +239,10 @@ pub(super) fn check_possible(options: &PoolOptions) -> Result<()> {
     let o = options;
     for (flag, name) in [(TN_POOL_SHAREABLE, "TN_POOL_SHAREABLE"), (TN_POOL_IPC, "TN_POOL_IPC")] {
         if o.flags & flag != 0 {
-            return Err(fail(TN_ERR_UNSUPPORTED, format_args!("{name}: this version shares no memory between processes")));
+            return Err(fail(
+                TN_ERR_UNSUPPORTED,
+                format_args!("{name}: this version shares no memory between processes"),
+            ));
         }
     }
     if o.backend == TN_BACKEND_DRIVER_POOL || o.peers != 0 {
@@ -228,16 +253,8 @@ pub(super) fn check_possible(options: &PoolOptions) -> Result<()> {
 }
 
 /// The settings of a pool that is none.
-pub(super) const NOTHING: Settings = Settings {
-    floor: 0,
-    limit: 0,
-    alignment: 0,
-    threshold: 0,
-    threshold_grows: false,
-    delay_ms: 0,
-    node: 0,
-    flags: 0,
-};
+pub(super) const NOTHING: Settings =
+    Settings { floor: 0, limit: 0, alignment: 0, threshold: 0, threshold_grows: false, delay_ms: 0, node: 0, flags: 0 };
 
 #[cfg(test)]
 mod tests {
@@ -248,7 +265,9 @@ mod tests {
     fn status(change: impl Fn(&mut PoolOptions)) -> tn_status {
         let mut options = PoolOptions::default();
         change(&mut options);
-        check(HOST, &options, |node| node < 2).and_then(|_| check_possible(&options)).map_or_else(|s| s.code(), |()| TN_OK)
+        check(HOST, &options, |node| node < 2)
+            .and_then(|_| check_possible(&options))
+            .map_or_else(|s| s.code(), |()| TN_OK)
     }
 
     #[test]

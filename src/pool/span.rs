@@ -6,9 +6,9 @@
 //! | block | what a caller holds |
 //! | limbo | a block that was given back and cannot be had yet: it is being cleared, moved or watched |
 //!
-//! Contract: everything lies outside the pool's memory, in arenas that never go, and every field is an atomic: a reader without
-//! the lock may see a span change under its eyes, never something that is no span. Fields change under the lock of the span's
-//! pool only, between `begin` and `end` of its version, so that such a reader can tell (a sequence lock).
+//! Contract: everything lies outside the pool's memory, in arenas that never go, and every field is an atomic: a reader
+//! without the lock may see a span change under its eyes, never something that is no span. Fields change under the lock
+//! of the span's pool only, between `begin` and `end` of its version, so that such a reader can tell (a sequence lock).
 
 use crate::pool::arena::{self, Recycled, Recycler};
 use crate::pool::{Pool, class};
@@ -73,7 +73,8 @@ impl Link {
     }
     #[inline]
     pub fn set(&self, span: Option<&'static Span>) {
-        self.0.store(span.map_or(core::ptr::null_mut(), |span| core::ptr::from_ref(span).cast_mut()), Ordering::Relaxed);
+        self.0
+            .store(span.map_or(core::ptr::null_mut(), |span| core::ptr::from_ref(span).cast_mut()), Ordering::Relaxed);
     }
 }
 
@@ -149,7 +150,8 @@ impl Span {
         result
     }
 
-    /// Runs `look`, which reads fields without the lock; None if they changed meanwhile, and then the result means nothing.
+    /// Runs `look`, which reads fields without the lock; None if they changed meanwhile, and then the result means
+    /// nothing.
     #[inline]
     pub fn read<R>(&self, look: impl FnOnce() -> R) -> Option<R> {
         let version = self.version.load(Ordering::Acquire);
@@ -187,10 +189,14 @@ impl Span {
         unsafe { self.notes.load(Ordering::Relaxed).as_ref() }
     }
     pub fn set_notes(&self, notes: Option<&'static Notes>) {
-        self.notes.store(notes.map_or(core::ptr::null_mut(), |notes| core::ptr::from_ref(notes).cast_mut()), Ordering::Relaxed);
+        self.notes.store(
+            notes.map_or(core::ptr::null_mut(), |notes| core::ptr::from_ref(notes).cast_mut()),
+            Ordering::Relaxed,
+        );
     }
 
-    /// What is known of a block. Without the lock: inside `read`, with fields that an earlier `read` found to belong together.
+    /// What is known of a block. Without the lock: inside `read`, with fields that an earlier `read` found to belong
+    /// together.
     pub fn block(&self, index: usize) -> Block {
         let Some(notes) = self.notes() else {
             let (state, shift) = unpack(self.state.load(Ordering::Relaxed));
@@ -272,8 +278,8 @@ fn unpack(packed: u8) -> (State, u32) {
     (state, (packed >> STATE_BITS) as u32)
 }
 
-/// What is known of the blocks of a small span; behind this head lie as many cells as a span of its class has blocks at most.
-/// States from the span's `bump` on are left over from an earlier use and mean nothing.
+/// What is known of the blocks of a small span; behind this head lie as many cells as a span of its class has blocks at
+/// most. States from the span's `bump` on are left over from an earlier use and mean nothing.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Notes {
@@ -327,8 +333,8 @@ struct Cells {
 
 impl Cells {
     fn at<T>(&self, column_bytes: usize, index: usize) -> &'static T {
-        // A reader without the lock may come with an index of other notes; its result is then thrown away, but it must not
-        // lead out of these.
+        // A reader without the lock may come with an index of other notes; its result is then thrown away, but it must
+        // not lead out of these.
         let index = index.min(self.blocks - 1);
         let address = self.first + column_bytes * self.blocks + index * size_of::<T>();
         // SAFETY: the columns lie behind each other in memory that is never unmapped, the index was cut to their

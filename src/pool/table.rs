@@ -1,8 +1,9 @@
 //! The table from an address to the span that contains it: two levels, an entry for each granule of 64 KiB.
 //!
-//! Contract: `get` takes two loads and no lock, for any number, and never reads what the number points to. Entries of a range
-//! change under the lock of the pool that owns it. Leaves are made on demand and never go, so that a reader never sees one
-//! vanish. Spans are type-stable: an entry read a moment ago still leads to a span, perhaps of something else by now.
+//! Contract: `get` takes two loads and no lock, for any number, and never reads what the number points to. Entries of a
+//! range change under the lock of the pool that owns it. Leaves are made on demand and never go, so that a reader never
+//! sees one vanish. Spans are type-stable: an entry read a moment ago still leads to a span, perhaps of something else
+//! by now.
 
 use crate::device::host::GRANULE;
 use crate::pool::span::Span;

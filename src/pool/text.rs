@@ -1,6 +1,7 @@
 //! What pools say when they refuse.
 //!
-//! Contract: built under no lock, with no allocation, from copies of figures. Every text names the pool and the offending values.
+//! Contract: built under no lock, with no allocation, from copies of figures. Every text names the pool and the
+//! offending values.
 
 use crate::error::{Status, fail};
 use crate::names::Name;
@@ -58,7 +59,7 @@ impl Holders {
             let name = name_of(block.owner);
             if !name.is_none() {
                 holders.0[2] = (bytes, name);
-                holders.0.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+                holders.0.sort_unstable_by_key(|holder| core::cmp::Reverse(holder.0));
             }
         });
         holders
@@ -83,8 +84,8 @@ pub(super) fn out_of_memory(pool: &'static Pool, status: tn_status, want: &Want)
     fail(
         status,
         format_args!(
-            "pool \"{}\" on {{{}, {}}}: {} asked (alignment {}), {} in use, {} cached, {} pending, largest free {}, limit {}, \
-             device has {} free of {}{}; release arrays or {advice}",
+            "pool \"{}\" on {{{}, {}}}: {} asked (alignment {}), {} in use, {} cached, {} pending, largest free {}, \
+             limit {}, device has {} free of {}{}; release arrays or {advice}",
             pool.name().as_str(),
             crate::device::type_name(device.r#type),
             device.id,
@@ -121,9 +122,10 @@ impl Misuse {
     #[cold]
     pub fn status(self, address: usize) -> Status {
         match self {
-            Misuse::Foreign => {
-                fail(TN_ERR_FOREIGN, format_args!("address {address:#x} is in no block of any pool; pass what a pool handed out"))
-            }
+            Misuse::Foreign => fail(
+                TN_ERR_FOREIGN,
+                format_args!("address {address:#x} is in no block of any pool; pass what a pool handed out"),
+            ),
             Misuse::Stale { pool } => {
                 let pool = pool.as_str();
                 fail(TN_ERR_STALE, format_args!("the block at {address:#x} was already given back to pool \"{pool}\""))
@@ -140,7 +142,9 @@ impl Misuse {
                 let (owner, passed) = (owner.as_str(), passed.as_str());
                 fail(
                     TN_ERR_FOREIGN,
-                    format_args!("the block at {address:#x} is of pool \"{owner}\", not of \"{passed}\"; pass its own pool"),
+                    format_args!(
+                        "the block at {address:#x} is of pool \"{owner}\", not of \"{passed}\"; pass its own pool"
+                    ),
                 )
             }
         }

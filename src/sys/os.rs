@@ -1,8 +1,8 @@
 //! Memory, futexes, threads and forks of the operating system; what it says of the machine.
 //!
-//! Contract: thin; no policy, no state but what is stated. Nothing here formats or allocates on the heap. Mappings are anonymous,
-//! private, readable and writable, and read 0 until written. Calls for memory can be made to fail ([`fail_calls`]), so that tests
-//! see every step of every path fail in turn.
+//! Contract: thin; no policy, no state but what is stated. Nothing here formats or allocates on the heap. Mappings are
+//! anonymous, private, readable and writable, and read 0 until written. Calls for memory can be made to fail
+//! ([`fail_calls`]), so that tests see every step of every path fail in turn.
 
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -121,8 +121,8 @@ thread_local! {
     static ORDERED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
 }
 
-/// For tests: of this thread's calls for memory (map, remap), let `succeed` through and fail the `fail` after them; (0, 0) ends
-/// it. Gives how many of the ordered failures were still to come.
+/// For tests: of this thread's calls for memory (map, remap), let `succeed` through and fail the `fail` after them; (0,
+/// 0) ends it. Gives how many of the ordered failures were still to come.
 pub fn fail_calls(succeed: u64, fail: u64) -> u64 {
     ORDERED.replace((succeed, fail)).1
 }
@@ -148,7 +148,8 @@ fn map_anywhere(bytes: usize) -> Option<usize> {
     (at != libc::MAP_FAILED).then_some(at as usize)
 }
 
-/// New memory that reads 0: `bytes` (a multiple of the page) at a multiple of `alignment` (a power of two). None: refused.
+/// New memory that reads 0: `bytes` (a multiple of the page) at a multiple of `alignment` (a power of two). None:
+/// refused.
 pub fn map(bytes: usize, alignment: usize) -> Option<usize> {
     debug_assert!(bytes > 0 && bytes.is_multiple_of(page_bytes()) && alignment.is_power_of_two());
     if ordered_to_fail() {
@@ -158,8 +159,8 @@ pub fn map(bytes: usize, alignment: usize) -> Option<usize> {
     if at.is_multiple_of(alignment) {
         return Some(at);
     }
-    // Not by luck: take more and give the ends back. The system places mappings side by side, so after one of these the next
-    // ones are usually aligned at once.
+    // Not by luck: take more and give the ends back. The system places mappings side by side, so after one of these the
+    // next ones are usually aligned at once.
     // SAFETY: mapped two lines above and known to nobody.
     unsafe { unmap(at, bytes) };
     let wide = bytes.checked_add(alignment)?;
@@ -174,7 +175,8 @@ pub fn map(bytes: usize, alignment: usize) -> Option<usize> {
     Some(start)
 }
 
-/// Gives a range of pages back, addresses and memory. False: refused (the process has too many mappings to cut one in two).
+/// Gives a range of pages back, addresses and memory. False: refused (the process has too many mappings to cut one in
+/// two).
 ///
 /// # Safety
 /// - the range lies in mappings made by [`map`] or [`remap`];
@@ -194,9 +196,9 @@ pub unsafe fn discard(start: usize, bytes: usize) -> bool {
     unsafe { libc::madvise(start as *mut _, bytes, libc::MADV_DONTNEED) == 0 }
 }
 
-/// Moves the pages of `old_bytes` at `old` to `to`, where a mapping of `new_bytes` stands that is replaced; nothing is copied.
-/// False: refused, and the old range is as it was; the mapping at `to` may be gone (some systems take it away before they
-/// check the rest), so it must not be touched again. After true the old range is unmapped.
+/// Moves the pages of `old_bytes` at `old` to `to`, where a mapping of `new_bytes` stands that is replaced; nothing is
+/// copied. False: refused, and the old range is as it was; the mapping at `to` may be gone (some systems take it away
+/// before they check the rest), so it must not be touched again. After true the old range is unmapped.
 ///
 /// # Safety
 /// - both ranges were made by [`map`] or [`remap`], are whole pages and do not overlap, and `old_bytes <= new_bytes`;
@@ -207,7 +209,13 @@ pub unsafe fn remap(old: usize, old_bytes: usize, to: usize, new_bytes: usize) -
     }
     // SAFETY: the caller's promise; MREMAP_FIXED replaces the mapping at `to`.
     let at = unsafe {
-        libc::mremap(old as *mut _, old_bytes, new_bytes, libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED, to as *mut libc::c_void)
+        libc::mremap(
+            old as *mut _,
+            old_bytes,
+            new_bytes,
+            libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED,
+            to as *mut libc::c_void,
+        )
     };
     at != libc::MAP_FAILED
 }
@@ -241,7 +249,9 @@ pub fn prefer_node(start: usize, bytes: usize, node: u32) {
 /// Whether the machine has NUMA node `node`.
 pub fn has_node(node: u32) -> bool {
     let mut path = [0u8; 64];
-    let Some(path) = joined(&mut path, &[b"/sys/devices/system/node/node", Decimal::new(node).digits()]) else { return false };
+    let Some(path) = joined(&mut path, &[b"/sys/devices/system/node/node", Decimal::new(node).digits()]) else {
+        return false;
+    };
     // SAFETY: a NUL-terminated path that lives during the call.
     // A system that shows no nodes has one, number 0.
     node == 0 || unsafe { libc::access(path.as_ptr(), libc::F_OK) == 0 }
@@ -321,7 +331,8 @@ pub fn processor_name(out: &mut [u8]) -> usize {
     let mut text = [0u8; 4096];
     let info = read(c"/proc/cpuinfo", &mut text).unwrap_or(b"");
     let line = info.split(|&b| b == b'\n').find(|line| line.starts_with(b"model name"));
-    let name = line.and_then(|line| line.splitn(2, |&b| b == b':').nth(1)).map_or(&b"host"[..], |name| name.trim_ascii());
+    let name =
+        line.and_then(|line| line.splitn(2, |&b| b == b':').nth(1)).map_or(&b"host"[..], |name| name.trim_ascii());
     let length = name.len().min(out.len());
     out[..length].copy_from_slice(&name[..length]);
     length
@@ -437,7 +448,7 @@ mod tests {
         assert!(has_node(0) && !has_node(4000));
         let mut name = [0u8; 128];
         assert!(processor_name(&mut name) > 0);
-        }
+    }
 
     #[test]
     fn digits_and_numbers() {

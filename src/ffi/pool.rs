@@ -1,0 +1,399 @@
+//! Section "pool": making and choosing them, raw memory, figures.
+
+use crate::boundary::enter;
+use crate::error::Result;
+use crate::ffi::convert::{self, Out};
+use crate::pool::{self, Pool, PoolOptions};
+use crate::thread;
+use crate::types::*;
+use core::ffi::{CStr, c_void};
+
+const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
+
+impl convert::Sized for tn_pool_options {
+    const FIRST: usize = size_of::<tn_pool_options>();
+    const NAME: &'static str = "tn_pool_options";
+    fn defaults() -> tn_pool_options {
+        tn_pool_options {
+            size: 0,
+            name: core::ptr::null(),
+            initial_size: 0,
+            max_growth: 0,
+            max_size: 0,
+            growth_factor: 0.0,
+            alignment: 0,
+            thread_cache_size: 0,
+            release_threshold: 0,
+            release_delay_ms: 0,
+            peers: 0,
+            huge_pages: 0,
+            backend: 0,
+            numa_node: 0,
+            host_flags: 0,
+            flags: 0,
+            reserved: 0,
+        }
+    }
+}
+
+impl convert::Sized for tn_pool_stats {
+    const FIRST: usize = size_of::<tn_pool_stats>();
+    const NAME: &'static str = "tn_pool_stats";
+    fn defaults() -> tn_pool_stats {
+        tn_pool_stats::default()
+    }
+}
+
+/// NULL: the thread's current pool of the host.
+fn find(pool: *mut tn_pool) -> Result<&'static Pool> {
+    match convert::pool(pool)? {
+        Some(pool) => Ok(pool),
+        None => pool::current(HOST),
+    }
+}
+
+/// # Safety
+/// - NULL or a struct of the `size` in front, whose name is NULL or a NUL-terminated text.
+unsafe fn options(from: *const tn_pool_options) -> Result<PoolOptions> {
+    // SAFETY: the caller's promise.
+    let Some(raw) = (unsafe { convert::sized(from)? }) else { return Ok(PoolOptions::default()) };
+    // SAFETY: the caller's promise.
+    let name = (!raw.name.is_null()).then(|| unsafe { CStr::from_ptr(raw.name) }.to_bytes());
+    PoolOptions::of(&raw, name)
+}
+
+fn address<T>(pointer: *const T) -> usize {
+    pointer as usize
+}
+
+/// Makes a pool of its own on a device. It takes nothing from the device before its first use, unless `initial_size`
+/// says so.
+///
+/// @param device   where its memory lives. TN_CUDA_HOST with the host flag TN_HOST_BEST_EFFORT is plain host memory,
+///                 labelled TN_CPU, where there is no driver.
+/// @param options  NULL: all defaults. Copied.
+/// @param[out] out the pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID with the field's name for an option out of range, an unknown flag, a size
+///         of 0; TN_ERR_RANGE for a NUMA node that is not there; TN_ERR_DEVICE for a device that does not exist;
+///         TN_ERR_UNSUPPORTED for a device or option that this build has no code for; TN_ERR_NO_HOST_MEMORY or
+///         TN_ERR_NO_DEVICE_MEMORY if `initial_size` is not to be had; TN_ERR_LIMIT when no more handles can be made.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping, and `initial_size`.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_create(
+    device: tn_device,
+    options: *const tn_pool_options,
+    out: *mut *mut tn_pool,
+) -> tn_status {
+    enter("tn_pool_create", || {
+        let out = Out::new(out, "out")?;
+        // SAFETY: NULL or a struct of its size, by the function's documentation.
+        let options = unsafe { self::options(options)? };
+        let id = pool::open(pool::create(device, &options)?)?;
+        // SAFETY: writable by the function's documentation.
+        unsafe { out.write(convert::handle(id)) };
+        Ok(())
+    })
+}
+
+/// Gives a new handle on the process-wide pool of a device, which is made at the first use and never goes.
+///
+/// Its options come from `tn_option_set` before the first use.
+///
+/// @param device   whose pool.
+/// @param[out] out the handle. Released by `tn_pool_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option that was set is out of range; TN_ERR_DEVICE for a device
+///         that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY;
+///         TN_ERR_LIMIT when no more handles can be made.
+/// @note Threads: any; those that race get the same pool. Blocks: never. Allocates: bookkeeping only.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_default(device: tn_device, out: *mut *mut tn_pool) -> tn_status {
+    enter("tn_pool_default", || {
+        let out = Out::new(out, "out")?;
+        let id = pool::new_handle(pool::default(device)?)?;
+        // SAFETY: writable by the function's documentation.
+        unsafe { out.write(convert::handle(id)) };
+        Ok(())
+    })
+}
+
+/// Sets what pool NULL means on this thread, for the pool's device.
+///
+/// The thread holds the pool until it sets another or ends, also when the caller releases every handle on it.
+///
+/// @param pool     the pool; NULL: the default pools again, of all devices.
+/// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND, and then the current pool stays.
+/// @note Threads: any; other threads keep theirs. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_pool_set_current(pool: *mut tn_pool) -> tn_status {
+    enter("tn_pool_set_current", || {
+        let pool = convert::pool(pool)?;
+        pool::set_current(pool);
+        Ok(())
+    })
+}
+
+/// Gives a new handle on what pool NULL means on this thread; at first the default pool.
+///
+/// @param device   of which device.
+/// @param[out] out the handle. Released by `tn_pool_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option of the default pool is out of range; TN_ERR_DEVICE for a
+///         device that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no code for;
+///         TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT when no more handles can be made.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_current(device: tn_device, out: *mut *mut tn_pool) -> tn_status {
+    enter("tn_pool_current", || {
+        let out = Out::new(out, "out")?;
+        let id = pool::new_handle(pool::current(device)?)?;
+        // SAFETY: writable by the function's documentation.
+        unsafe { out.write(convert::handle(id)) };
+        Ok(())
+    })
+}
+
+/// Gives a handle back; it is stale at once. With the last one (and no thread whose current pool it is) cached memory
+/// goes back to the device now, live blocks and arrays stay valid, and the rest goes back with the last of them.
+///
+/// @param pool     the handle.
+/// @return TN_OK, also while blocks are live; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+/// @note Threads: any; of two that release one handle, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_pool_release(pool: *mut tn_pool) -> tn_status {
+    enter("tn_pool_release", || pool::close(convert::id(pool, "pool")?))
+}
+
+/// Allocates a raw block. Its contents are unspecified.
+///
+/// @param pool      NULL: the thread's current pool of the host.
+/// @param bytes     how many at least; 0 gives a block of its own too. `tn_pool_usable_size` tells how many may be
+///         used.
+/// @param alignment of the address, bytes: a power of two up to 4 MiB; 0: the pool's.
+/// @param stream    NULL or a stream constant: on the host both mean now.
+/// @param[out] out  the block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be;
+///         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
+///         `max_size` would be broken, both after cached memory was given back; the text has the figures and the
+///         largest named holders.
+/// @note Threads: any. Blocks: never. Allocates: the block.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_allocate(
+    pool: *mut tn_pool,
+    bytes: usize,
+    alignment: usize,
+    stream: *mut tn_stream,
+    out: *mut *mut c_void,
+) -> tn_status {
+    enter("tn_pool_allocate", || {
+        let out = Out::new(out, "out")?;
+        let pool = find(pool)?;
+        convert::stream(stream)?;
+        let thread = thread::current();
+        let block = pool.allocate_raw(bytes, alignment, false, thread.number(), thread.site())?;
+        // SAFETY: writable by the function's documentation.
+        unsafe { out.write(block.as_ptr().cast()) };
+        Ok(())
+    })
+}
+
+/// Allocates a raw block whose first `bytes` bytes are 0. Memory that is fresh from the system is not cleared again.
+///
+/// @param pool      NULL: the thread's current pool of the host.
+/// @param bytes     how many at least; 0 gives a block of its own too.
+/// @param alignment of the address, bytes: a power of two up to 4 MiB; 0: the pool's.
+/// @param stream    NULL or a stream constant: on the host both mean now.
+/// @param[out] out  the block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be;
+///         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
+///         `max_size` would be broken, both after cached memory was given back; the text has the figures and the
+///         largest named holders.
+/// @note Threads: any. Blocks: never. Allocates: the block.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_allocate_zeroed(
+    pool: *mut tn_pool,
+    bytes: usize,
+    alignment: usize,
+    stream: *mut tn_stream,
+    out: *mut *mut c_void,
+) -> tn_status {
+    enter("tn_pool_allocate_zeroed", || {
+        let out = Out::new(out, "out")?;
+        let pool = find(pool)?;
+        convert::stream(stream)?;
+        let thread = thread::current();
+        let block = pool.allocate_raw(bytes, alignment, true, thread.number(), thread.site())?;
+        // SAFETY: writable by the function's documentation.
+        unsafe { out.write(block.as_ptr().cast()) };
+        Ok(())
+    })
+}
+
+/// Changes the size of a raw block: in place where there is room, else its pages are moved or its bytes copied.
+///
+/// The first min(old, new) bytes and the alignment asked for at first are kept. Counts as a reallocation; with `ptr`
+/// NULL as an allocation, with 0 bytes as a deallocation.
+///
+/// @param pool     the block's pool. NULL: the thread's current pool of the host.
+/// @param ptr      a live raw block; its address is not valid any more if `*out` differs. NULL: a new block with the
+///         pool's alignment.
+/// @param bytes    new size; 0: the block is given back and `*out` becomes NULL.
+/// @param stream   NULL or a stream constant: on the host both mean now.
+/// @param[out] out the block. Given back by `tn_pool_deallocate`. On failure: untouched, and the old block is live and
+///         unchanged.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID
+///         for an address inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of
+///         another pool or of none; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT.
+/// @note Threads: any, but nobody may use the block during the call. Blocks: never. Allocates: the new block.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_reallocate(
+    pool: *mut tn_pool,
+    ptr: *mut c_void,
+    bytes: usize,
+    stream: *mut tn_stream,
+    out: *mut *mut c_void,
+) -> tn_status {
+    enter("tn_pool_reallocate", || {
+        let out = Out::new(out, "out")?;
+        let pool = find(pool)?;
+        convert::stream(stream)?;
+        let thread = thread::current();
+        let block = pool.reallocate(address(ptr), bytes, thread.number(), thread.site())?;
+        // SAFETY: writable by the function's documentation.
+        unsafe { out.write(block.map_or(core::ptr::null_mut(), |block| block.as_ptr().cast())) };
+        Ok(())
+    })
+}
+
+/// Gives a raw block back. A wrong address is a status and changes nothing; it is never read.
+///
+/// @param pool     the block's pool; NULL: whichever pool has the address.
+/// @param ptr      the block. NULL: nothing happens.
+/// @param stream   NULL or a stream constant: on the host both mean now.
+/// @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address
+///         inside a block, the text has its start; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a
+///         block of another pool, or an address in no block at all.
+/// @note Threads: any; of two that give one block back, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_stream) -> tn_status {
+    enter("tn_pool_deallocate", || {
+        let through = convert::pool(pool)?;
+        convert::stream(stream)?;
+        pool::deallocate(through, address(ptr))
+    })
+}
+
+/// Gives a new handle on the pool whose live block, raw or an array's, contains an address. Reads nothing there.
+///
+/// @param ptr      any address.
+/// @param[out] out the handle. Released by `tn_pool_release`. If the pool was released, it still answers and hands out
+///                 nothing. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_FOREIGN for an address in no live block; TN_ERR_NO_HOST_MEMORY,
+///         TN_ERR_LIMIT when no more handles can be made.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_of(ptr: *const c_void, out: *mut *mut tn_pool) -> tn_status {
+    enter("tn_pool_of", || {
+        let out = Out::new(out, "out")?;
+        let id = pool::open(pool::of(address(ptr))?)?;
+        // SAFETY: writable by the function's documentation.
+        unsafe { out.write(convert::handle(id)) };
+        Ok(())
+    })
+}
+
+/// Tells how many bytes of a live block may be used: at least as many as were asked for.
+///
+/// @param ptr      start of a live block, raw or an array's.
+/// @param[out] out the number. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_STALE for a block that was given back; TN_ERR_INVALID for an address
+///         inside a block; TN_ERR_FOREIGN for an address in no block, NULL too.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_usable_size(ptr: *const c_void, out: *mut usize) -> tn_status {
+    enter("tn_pool_usable_size", || {
+        let out = Out::new(out, "out")?;
+        let usable = pool::usable_size(address(ptr))?;
+        // SAFETY: writable by the function's documentation.
+        unsafe { out.write(usable) };
+        Ok(())
+    })
+}
+
+/// Tells what a pool holds and did, all of one moment.
+///
+/// reserved_bytes = in_use_bytes + cached_bytes + pending_bytes + overhead_bytes, in every answer.
+///
+/// @param pool     NULL: the thread's current pool of the host.
+/// @param[out] stats its `size` is set by the caller; as much as fits is filled in. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL for `stats`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a size of 0.
+/// @note Threads: any. Blocks: never. Allocates: nothing; no device call.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_query(pool: *mut tn_pool, stats: *mut tn_pool_stats) -> tn_status {
+    enter("tn_pool_query", || {
+        // SAFETY: a struct that starts with its size, by the function's documentation.
+        let out = unsafe { convert::fill(stats, "stats")? };
+        let pool = find(pool)?;
+        // SAFETY: writable up to its size, by the function's documentation.
+        unsafe { out?.write(&pool.query(), size_of::<tn_pool_stats>()) };
+        Ok(())
+    })
+}
+
+/// Lets the peaks start again at the current values; counts stay.
+///
+/// @param pool     NULL: the thread's current pool of the host.
+/// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_pool_reset_peak(pool: *mut tn_pool) -> tn_status {
+    enter("tn_pool_reset_peak", || {
+        find(pool)?.reset_peak();
+        Ok(())
+    })
+}
+
+/// Gives cached memory back to the device, longest unused first, until at most `keep_bytes` are cached or nothing whole
+/// is left. Live blocks stay where they are, and so does what `initial_size` committed.
+///
+/// @param pool     NULL: the thread's current pool of the host.
+/// @param keep_bytes cached bytes that may stay.
+/// @param[out] released_bytes optional: bytes by which reserved_bytes fell. On failure: untouched.
+/// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
+/// @note Threads: any; others go on using the pool meanwhile. Blocks: while the system takes the memory. Allocates:
+///         nothing.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, released_bytes: *mut usize) -> tn_status {
+    enter("tn_pool_trim", || {
+        let released = find(pool)?.trim(keep_bytes);
+        // SAFETY: NULL or writable, by the function's documentation.
+        unsafe { convert::write_opt(released_bytes, released) };
+        Ok(())
+    })
+}
