@@ -967,6 +967,270 @@ tn_status tn_here(const char *file,
  */
 tn_status tn_run_releases(size_t *count);
 
+/* ===================================================== device ===================================================== */
+/** @defgroup device how many there are, what they are, waiting for them */
+
+/**
+ * Counts the devices of a type.
+ *
+ * @param type     TN_CPU, TN_CUDA, TN_CUDA_HOST or TN_CUDA_MANAGED.
+ * @param[out] out the number: 1 for TN_CPU, 0 where there is no driver. On failure: untouched.
+ * @return TN_OK, also for 0; TN_ERR_NULL; TN_ERR_DEVICE for an unknown type.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup device
+ */
+tn_status tn_device_count(int32_t type, int32_t *out);
+
+/**
+ * Tells what a device is, and with TN_QUERY_MEMORY what memory it has left and how much of it our pools hold.
+ *
+ * @param device   which one.
+ * @param flags    0 or TN_QUERY_MEMORY: also free_bytes, used_bytes, pool_bytes and pool_free_bytes, as they are now.
+ *                 On the host total and free are those of the machine, cut to the limits of the process's control
+ *                 groups.
+ * @param[out] info its `size` is set by the caller; as much as fits is filled in. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag or a size of 0; TN_ERR_DEVICE for a device that does not
+ *         exist; TN_ERR_UNSUPPORTED for a type that this build has no code for.
+ * @note Threads: any. Blocks: reads some small files of the system. Allocates: nothing.
+ * @since 0.1
+ * @ingroup device
+ */
+tn_status tn_device_query(tn_device device, uint32_t flags, tn_device_info *info);
+
+/**
+ * Waits for everything that runs on a device; on the host nothing does, so it returns at once.
+ *
+ * @param device   which one.
+ * @return TN_OK; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no
+ *         code for.
+ * @note Threads: any. Blocks: until the device's work is done; TN_CPU: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup device
+ */
+tn_status tn_device_synchronize(tn_device device);
+
+/* ====================================================== pool ====================================================== */
+/** @defgroup pool making and choosing them, raw memory, figures */
+
+/**
+ * Makes a pool of its own on a device. It takes nothing from the device before its first use, unless `initial_size`
+ * says so.
+ *
+ * @param device   where its memory lives. TN_CUDA_HOST with the host flag TN_HOST_BEST_EFFORT is plain host memory,
+ *                 labelled TN_CPU, where there is no driver.
+ * @param options  NULL: all defaults. Copied.
+ * @param[out] out the pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID with the field's name for an option out of range, an unknown flag, a size
+ *         of 0; TN_ERR_RANGE for a NUMA node that is not there; TN_ERR_DEVICE for a device that does not exist;
+ *         TN_ERR_UNSUPPORTED for a device or option that this build has no code for; TN_ERR_NO_HOST_MEMORY or
+ *         TN_ERR_NO_DEVICE_MEMORY if `initial_size` is not to be had; TN_ERR_LIMIT when no more handles can be made.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, and `initial_size`.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_create(tn_device device, const tn_pool_options *options, tn_pool **out);
+
+/**
+ * Gives a new handle on the process-wide pool of a device, which is made at the first use and never goes.
+ *
+ * Its options come from `tn_option_set` before the first use.
+ *
+ * @param device   whose pool.
+ * @param[out] out the handle. Released by `tn_pool_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option that was set is out of range; TN_ERR_DEVICE for a device
+ *         that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY;
+ *         TN_ERR_LIMIT when no more handles can be made.
+ * @note Threads: any; those that race get the same pool. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_default(tn_device device, tn_pool **out);
+
+/**
+ * Sets what pool NULL means on this thread, for the pool's device.
+ *
+ * The thread holds the pool until it sets another or ends, also when the caller releases every handle on it.
+ *
+ * @param pool     the pool; NULL: the default pools again, of all devices.
+ * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND, and then the current pool stays.
+ * @note Threads: any; other threads keep theirs. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_set_current(tn_pool *pool);
+
+/**
+ * Gives a new handle on what pool NULL means on this thread; at first the default pool.
+ *
+ * @param device   of which device.
+ * @param[out] out the handle. Released by `tn_pool_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option of the default pool is out of range; TN_ERR_DEVICE for a
+ *         device that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no code for;
+ *         TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT when no more handles can be made.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_current(tn_device device, tn_pool **out);
+
+/**
+ * Gives a handle back; it is stale at once. With the last one (and no thread whose current pool it is) cached memory
+ * goes back to the device now, live blocks and arrays stay valid, and the rest goes back with the last of them.
+ *
+ * @param pool     the handle.
+ * @return TN_OK, also while blocks are live; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any; of two that release one handle, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_release(tn_pool *pool);
+
+/**
+ * Allocates a raw block. Its contents are unspecified.
+ *
+ * @param pool      NULL: the thread's current pool of the host.
+ * @param bytes     how many at least; 0 gives a block of its own too. `tn_pool_usable_size` tells how many may be
+ *         used.
+ * @param alignment of the address, bytes: a power of two up to 4 MiB; 0: the pool's.
+ * @param stream    NULL or a stream constant: on the host both mean now.
+ * @param[out] out  the block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be;
+ *         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
+ *         `max_size` would be broken, both after cached memory was given back; the text has the figures and the
+ *         largest named holders.
+ * @note Threads: any. Blocks: never. Allocates: the block.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_allocate(tn_pool *pool, size_t bytes, size_t alignment, tn_stream *stream, void **out);
+
+/**
+ * Allocates a raw block whose first `bytes` bytes are 0. Memory that is fresh from the system is not cleared again.
+ *
+ * @param pool      NULL: the thread's current pool of the host.
+ * @param bytes     how many at least; 0 gives a block of its own too.
+ * @param alignment of the address, bytes: a power of two up to 4 MiB; 0: the pool's.
+ * @param stream    NULL or a stream constant: on the host both mean now.
+ * @param[out] out  the block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be;
+ *         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
+ *         `max_size` would be broken, both after cached memory was given back; the text has the figures and the
+ *         largest named holders.
+ * @note Threads: any. Blocks: never. Allocates: the block.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_allocate_zeroed(tn_pool *pool,
+                                  size_t bytes,
+                                  size_t alignment,
+                                  tn_stream *stream,
+                                  void **out);
+
+/**
+ * Changes the size of a raw block: in place where there is room, else its pages are moved or its bytes copied.
+ *
+ * The first min(old, new) bytes and the alignment asked for at first are kept. Counts as a reallocation; with `ptr`
+ * NULL as an allocation, with 0 bytes as a deallocation.
+ *
+ * @param pool     the block's pool. NULL: the thread's current pool of the host.
+ * @param ptr      a live raw block; its address is not valid any more if `*out` differs. NULL: a new block with the
+ *         pool's alignment.
+ * @param bytes    new size; 0: the block is given back and `*out` becomes NULL.
+ * @param stream   NULL or a stream constant: on the host both mean now.
+ * @param[out] out the block. Given back by `tn_pool_deallocate`. On failure: untouched, and the old block is live and
+ *         unchanged.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID
+ *         for an address inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of
+ *         another pool or of none; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT.
+ * @note Threads: any, but nobody may use the block during the call. Blocks: never. Allocates: the new block.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_reallocate(tn_pool *pool, void *ptr, size_t bytes, tn_stream *stream, void **out);
+
+/**
+ * Gives a raw block back. A wrong address is a status and changes nothing; it is never read.
+ *
+ * @param pool     the block's pool; NULL: whichever pool has the address.
+ * @param ptr      the block. NULL: nothing happens.
+ * @param stream   NULL or a stream constant: on the host both mean now.
+ * @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address
+ *         inside a block, the text has its start; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a
+ *         block of another pool, or an address in no block at all.
+ * @note Threads: any; of two that give one block back, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_deallocate(tn_pool *pool, void *ptr, tn_stream *stream);
+
+/**
+ * Gives a new handle on the pool whose live block, raw or an array's, contains an address. Reads nothing there.
+ *
+ * @param ptr      any address.
+ * @param[out] out the handle. Released by `tn_pool_release`. If the pool was released, it still answers and hands out
+ *                 nothing. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_FOREIGN for an address in no live block; TN_ERR_NO_HOST_MEMORY,
+ *         TN_ERR_LIMIT when no more handles can be made.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_of(const void *ptr, tn_pool **out);
+
+/**
+ * Tells how many bytes of a live block may be used: at least as many as were asked for.
+ *
+ * @param ptr      start of a live block, raw or an array's.
+ * @param[out] out the number. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_STALE for a block that was given back; TN_ERR_INVALID for an address
+ *         inside a block; TN_ERR_FOREIGN for an address in no block, NULL too.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_usable_size(const void *ptr, size_t *out);
+
+/**
+ * Tells what a pool holds and did, all of one moment.
+ *
+ * reserved_bytes = in_use_bytes + cached_bytes + pending_bytes + overhead_bytes, in every answer.
+ *
+ * @param pool     NULL: the thread's current pool of the host.
+ * @param[out] stats its `size` is set by the caller; as much as fits is filled in. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL for `stats`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a size of 0.
+ * @note Threads: any. Blocks: never. Allocates: nothing; no device call.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_query(tn_pool *pool, tn_pool_stats *stats);
+
+/**
+ * Lets the peaks start again at the current values; counts stay.
+ *
+ * @param pool     NULL: the thread's current pool of the host.
+ * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_reset_peak(tn_pool *pool);
+
+/**
+ * Gives cached memory back to the device, longest unused first, until at most `keep_bytes` are cached or nothing whole
+ * is left. Live blocks stay where they are, and so does what `initial_size` committed.
+ *
+ * @param pool     NULL: the thread's current pool of the host.
+ * @param keep_bytes cached bytes that may stay.
+ * @param[out] released_bytes optional: bytes by which reserved_bytes fell. On failure: untouched.
+ * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any; others go on using the pool meanwhile. Blocks: while the system takes the memory. Allocates:
+ *         nothing.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_trim(tn_pool *pool, size_t keep_bytes, size_t *released_bytes);
+
 /* ===================================================== array ===================================================== */
 /** @defgroup array creation, queries, names, clones, copies, weak handles, files */
 
