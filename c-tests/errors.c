@@ -1,0 +1,246 @@
+/*
+ * errors.c - which error wins when several apply (ER-1 to ER-12), and that a failing call leaves everything as it was (I7).
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "helpers.h"
+
+#define EITHER_COPY_OR_UNIQUE (TN_WRITE_UNIQUE | TN_WRITE_COW) /* no mode */
+
+static void call_before_state(void) /* ER-1, ER-3, ER-5: what the call alone shows comes before the handle's state */
+{
+    tn_array *a = destructed(), *out = UNTOUCHED;
+    tn_borrow *guard = UNTOUCHED;
+    tn_slice_spec still = {0, 1, 0};
+    CHECK(try_write(a, EITHER_COPY_OR_UNIQUE) == TN_ERR_INVALID);
+    CHECK(try_write(a, 0) == TN_ERR_DESTRUCTED);
+    CHECK(try_read(a, TN_READ) == TN_ERR_INVALID);
+    FAILS(tn_array_borrow_read(a, TN_READ, NULL, NULL, NULL, NULL), TN_ERR_NULL); /* an output, like any other */
+    FAILS(tn_array_slice(a, 1, &still, &out), TN_ERR_INVALID); /* ER-9 */
+    FAILS(tn_array_index(a, 0, 1000, &out), TN_ERR_DESTRUCTED);
+    FAILS(tn_array_index(a, 99, 0, &out), TN_ERR_DESTRUCTED);
+    FAILS(tn_array_reshape(a, SHAPE(7, 7), TN_ORDER_C, &out), TN_ERR_DESTRUCTED);
+    FAILS(tn_array_permute(a, 5, (int32_t[]){0, 0, 0, 0, 0}, &out), TN_ERR_DESTRUCTED);
+    FAILS(tn_array_slice(a, -1, &still, &out), TN_ERR_INVALID);
+    FAILS(tn_array_wait(a, 0), TN_ERR_INVALID);
+    /* a stream that is none, and a stale array, come before the state as well (ER-8) */
+    FAILS(tn_array_borrow_read(a, 0, (tn_stream *)(void *)a, NULL, NULL, &guard), TN_ERR_KIND);
+    FAILS(tn_array_borrow_write(a, EITHER_COPY_OR_UNIQUE, (tn_stream *)(void *)a, NULL, NULL, &guard), TN_ERR_KIND);
+    FAILS(tn_array_borrow_write(stale(), EITHER_COPY_OR_UNIQUE, NULL, NULL, NULL, &guard), TN_ERR_STALE);
+    CHECK(out == UNTOUCHED && guard == UNTOUCHED);
+    drop(a);
+}
+
+static void the_leftmost(void) /* ER-2, ER-6 */
+{
+    tn_array *a = numbers(NULL, SHAPE(4)), *out[3] = {UNTOUCHED, UNTOUCHED, UNTOUCHED};
+    tn_array *b = numbers(NULL, SHAPE(4));
+    tn_promise *used = give(a), *gone = give(b);
+    OK(tn_promise_cancel(used));
+    OK(tn_promise_release(gone));
+    tn_promise *list[3] = {used, gone, NULL};
+    FAILS(tn_take(2, list, out), TN_ERR_STALE); /* destructed, stale */
+    FAILS(tn_take(3, list, out), TN_ERR_NULL);  /* destructed, stale, NULL */
+    tn_promise *kinds[2] = {(tn_promise *)(void *)a, gone};
+    FAILS(tn_take(2, kinds, out), TN_ERR_STALE);
+    tn_promise *twice[2] = {used, used};
+    FAILS(tn_take(2, twice, out), TN_ERR_DESTRUCTED); /* used up comes before DUPLICATE (ER-6) */
+    for (int i = 0; i < 3; i++)
+        CHECK(out[i] == UNTOUCHED);
+    CHECK(state_of(a) == TN_OK && state_of(b) == TN_OK && claims(a) == 1);
+
+    /* the text names the leftmost that has the error */
+    tn_array *first = destructed(), *second = destructed();
+    FAILS(tn_array_copy_into(first, second, 0, NULL), TN_ERR_DESTRUCTED);
+    CHECK(says("source"));
+    FAILS(tn_array_copy_into(b, second, 0, NULL), TN_ERR_DESTRUCTED);
+    CHECK(says("destination"));
+    FAILS(tn_array_copy_into(first, NULL, 0, NULL), TN_ERR_NULL);
+    CHECK(says("destination"));
+    drop(first);
+    drop(second);
+    OK(tn_promise_release(used));
+    drop(a);
+    drop(b);
+}
+
+static void giving(void) /* ER-4 */
+{
+    tn_array *a = destructed(), *b = numbers(NULL, SHAPE(4));
+    tn_promise *p = UNTOUCHED;
+    FAILS(tn_array_give(a, 0, &p), TN_ERR_INVALID);
+    tn_borrow *guard = reading(b);
+    FAILS(tn_array_give(b, 0, &p), TN_ERR_INVALID);
+    FAILS(tn_array_give(b, 1, &p), TN_ERR_BORROWED);
+    CHECK(p == UNTOUCHED && state_of(b) == TN_OK);
+    end(guard);
+    drop(a);
+    drop(b);
+}
+
+static void writing_in_the_way(void) /* ER-5 */
+{
+    tn_array *a = numbers(NULL, SHAPE(8)), *head = part(a, 0, 4, 1), *tail = part(a, 4, 8, 1);
+    tn_array *wide = broadcast(a, SHAPE(2, 8));
+    poison(head);
+    tn_promise *p = give(a);
+    CHECK(try_write(a, 0) == TN_ERR_GIVEN); /* GIVEN and poisoned */
+    OK(tn_promise_release(p));
+    CHECK(try_write(wide, 0) == TN_ERR_POISONED); /* poisoned and READONLY */
+    OK(tn_array_zero(head, 0, NULL));
+    tn_borrow *writer = writing(tail, 0), *reader = reading(head);
+    CHECK(try_write(wide, 0) == TN_ERR_READONLY); /* READONLY and a writer open */
+    CHECK(try_write(a, 0) == TN_ERR_BORROWED_WRITE); /* a writer and a reader, disjoint, both overlapping */
+    end(writer);
+    writer = exporting(tail, XR);
+    CHECK(try_write(a, 0) == TN_ERR_BORROWED); /* a read guard and an export */
+    CHECK(try_write(a, TN_WRITE_UNIQUE) == TN_ERR_BORROWED); /* a guard and other claims */
+    end(reader);
+    CHECK(try_write(a, TN_WRITE_UNIQUE) == TN_ERR_EXPORTED); /* an export and other claims */
+    end(writer);
+    CHECK(try_write(a, TN_WRITE_UNIQUE) == TN_ERR_SHARED);
+    drop(wide);
+    drop(head);
+    drop(tail);
+    CHECK(try_write(a, TN_WRITE_UNIQUE) == TN_OK);
+    drop(a);
+
+    /* other claims and FOREIGN */
+    int64_t lent[2] = {1, 2};
+    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){2}};
+    OK(tn_array_import_host(lent, &layout, TN_BORROW, NULL, NULL, &a, NULL));
+    tn_array *twin = clone(a);
+    CHECK(try_write(a, TN_WRITE_UNIQUE) == TN_ERR_SHARED);
+    drop(twin);
+    CHECK(try_write(a, TN_WRITE_UNIQUE) == TN_ERR_FOREIGN && try_write(a, TN_WRITE_UNIQUE | TN_WAIT) == TN_ERR_FOREIGN);
+    drop(a);
+}
+
+static void reading_in_the_way(void) /* ER-7 */
+{
+    tn_array *a = numbers(NULL, SHAPE(9)), *first = part(a, 0, 3, 1), *second = part(a, 3, 6, 1), *third = part(a, 6, 9, 1);
+    poison(first);
+    tn_borrow *writer = writing(second, 0), *exclusive = exporting(third, XW);
+    CHECK(try_read(a, 0) == TN_ERR_POISONED && try_copy(a) == TN_ERR_POISONED);
+    tn_array *behind = part(a, 3, 9, 1);
+    CHECK(try_read(behind, 0) == TN_ERR_BORROWED_WRITE); /* a writer and an exclusive export */
+    CHECK(try_export(behind, XR, 0) == TN_ERR_BORROWED_WRITE);
+    end(writer);
+    CHECK(try_read(behind, 0) == TN_ERR_EXPORTED);
+    end(exclusive);
+    CHECK(try_read(behind, 0) == TN_OK);
+    drop(behind);
+    drop(first);
+    drop(second);
+    drop(third);
+    drop(a);
+}
+
+static void chunks(void) /* ER-9 */
+{
+    tn_array *a = numbers(NULL, SHAPE(4)), *twin = clone(a);
+    tn_chunk out[2], canary[2];
+    memset(out, 0x5a, sizeof out);
+    memcpy(canary, out, sizeof out);
+    FAILS(tn_array_chunks_write(a, 3, 2, TN_WRITE_UNIQUE, NULL, out), TN_ERR_RANGE); /* wrong axis and shared */
+    tn_borrow *guard = writing(twin, 0);
+    FAILS(tn_array_chunks_write(a, 3, 2, 0, NULL, out), TN_ERR_RANGE);
+    FAILS(tn_array_chunks_write(a, 3, 0, 0, NULL, out), TN_ERR_INVALID);
+    end(guard);
+    CHECK(memcmp(out, canary, sizeof out) == 0 && count_holders(a, TN_HOLDER_GUARD_WRITE) == 0);
+    drop(twin);
+    drop(a);
+}
+
+static void arguments_before_holders(void) /* ER-1: a wrong argument gives the same answer whoever else holds the array */
+{
+    tn_array *a = numbers(NULL, SHAPE(4)), *u = zeros(NULL, TN_U8, SHAPE(4)), *s = zeros(NULL, TN_I64, SHAPE(5));
+    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){5}};
+    int64_t raw[5] = {0};
+    tn_borrow *guard = writing(a, 0);
+    poison(u);
+    FAILS(tn_array_copy_into(a, u, 0, NULL), TN_ERR_DTYPE);
+    FAILS(tn_array_copy_into(a, s, 0, NULL), TN_ERR_SHAPE);
+    FAILS(tn_array_copy_into(u, s, 0, NULL), TN_ERR_DTYPE); /* dtype, then shape, then poison */
+    FAILS(tn_array_copy_to_host(a, raw, &layout, NULL), TN_ERR_SHAPE);
+    layout.dtype = TN_F64;
+    FAILS(tn_array_copy_from_host(a, raw, &layout, 0, NULL), TN_ERR_DTYPE);
+    end(guard);
+    drop(a);
+    drop(u);
+    drop(s);
+}
+
+static void memory_is_last(void) /* ER-11 */
+{
+    tn_pool *pool = limited_pool("er-11", 8 << 20);
+    tn_array *a = zeros(pool, TN_U8, SHAPE(5 << 20)), *twin = clone(a);
+    CHECK(try_write(a, TN_WRITE_COW) == TN_ERR_POOL_LIMIT);
+    poison(a);
+    CHECK(try_write(a, TN_WRITE_COW) == TN_ERR_POISONED);
+    CHECK(try_write(a, TN_WRITE_COW | TN_WRITE_DISCARD) == TN_ERR_POOL_LIMIT); /* reads nothing, but has no memory either */
+    CHECK(why(a) == (TN_WHY_SHARED | TN_WHY_POISONED));
+    drop(twin);
+    drop(a);
+    OK(tn_pool_release(pool));
+}
+
+static tn_status try_all(tn_array *a, uint32_t access_a, tn_array *b, uint32_t access_b)
+{
+    tn_borrow_spec specs[2] = {{.array = a, .access = access_a}, {.array = b, .access = access_b}};
+    tn_borrow *guard = UNTOUCHED;
+    tn_status status = tn_borrow_all(2, specs, NULL, &guard);
+    if (status == TN_OK)
+        end(guard);
+    else
+        CHECK(guard == UNTOUCHED);
+    return status;
+}
+
+static void several_at_once(void) /* ER-12 */
+{
+    tn_array *a = numbers(NULL, SHAPE(4)), *b = numbers(NULL, SHAPE(4)), *twin = clone(b), *gone = stale();
+    poison(a);
+    CHECK(try_all(a, TN_READ, gone, TN_READ) == TN_ERR_STALE && try_all(gone, TN_READ, a, TN_READ) == TN_ERR_STALE);
+    /* shared with UNIQUE, and the entries overlap */
+    CHECK(try_all(b, TN_READ_WRITE | TN_WRITE_UNIQUE, twin, TN_READ_WRITE) == TN_ERR_SHARED);
+    /* one is poisoned, the other borrowed: the list decides, not the position */
+    tn_borrow *guard = writing(b, 0);
+    CHECK(try_all(b, TN_READ, a, TN_READ) == TN_ERR_POISONED && try_all(a, TN_READ, b, TN_READ) == TN_ERR_POISONED);
+    end(guard);
+    CHECK(why(a) == TN_WHY_POISONED && why(b) == TN_WHY_SHARED);
+    drop(a);
+    drop(b);
+    drop(twin);
+}
+
+static void texts(void) /* a failure's text names the function and the value; a success leaves the last text alone */
+{
+    tn_array *a = numbers(NULL, SHAPE(10)), *out = UNTOUCHED;
+    tn_borrow *guard = UNTOUCHED;
+    OK(tn_array_set_name(a, "measured"));
+    FAILS(tn_array_index(a, 0, 12, &out), TN_ERR_RANGE);
+    CHECK(says("tn_array_index") && says("12") && says("10"));
+    tn_array *twin = clone(a);
+    CHECK(says("tn_array_index") && says("12"));
+    FAILS(tn_array_borrow_read(a, 1u << 30, NULL, NULL, NULL, &guard), TN_ERR_INVALID);
+    CHECK(says("tn_array_borrow_read") && !says("tn_array_index"));
+    CHECK(try_write(a, TN_WRITE_UNIQUE) == TN_ERR_SHARED && says("measured"));
+    CHECK(strlen(tn_last_error()) <= 500);
+    drop(twin);
+    drop(a);
+}
+
+int main(void)
+{
+    call_before_state();
+    the_leftmost();
+    giving();
+    writing_in_the_way();
+    reading_in_the_way();
+    chunks();
+    arguments_before_holders();
+    memory_is_last();
+    several_at_once();
+    texts();
+    return finish();
+}
