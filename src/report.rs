@@ -59,7 +59,7 @@ pub fn leaks(visit: &mut dyn FnMut(Held)) {
             });
         }
     });
-    pool::handle::each_open(|opened| {
+    pool::each_open(|opened| {
         visit(Held {
             kind: TN_HOLDER_POOL,
             device: opened.pool.device(),

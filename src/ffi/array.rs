@@ -339,7 +339,7 @@ pub unsafe extern "C" fn tn_array_pool(array: *mut tn_array, out: *mut *mut tn_p
     enter("tn_array_pool", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        let pool = crate::pool::handle::open(array::pool(id)?)?;
+        let pool = crate::pool::open(array::pool(id)?)?;
         // SAFETY: writable by this function's documentation.
         unsafe { out.write(convert::handle(pool)) };
         Ok(())

@@ -272,7 +272,7 @@ pub fn stream(stream: *const tn_stream) -> Noted<Stream> {
 
 /// A pool argument: NULL is none.
 pub fn pool(pool: *const tn_pool) -> Result<Option<&'static Pool>> {
-    if pool.is_null() { Ok(None) } else { pool::handle::find(Id::from_bits(pool as u64)).map(Some) }
+    if pool.is_null() { Ok(None) } else { pool::of_handle(Id::from_bits(pool as u64)).map(Some) }
 }
 
 /// A name: NULL is none; what is not UTF-8 is noted.
