@@ -236,6 +236,10 @@ impl Claim {
         if !body.name.is_none() {
             body.name = Name::NONE;
         }
+        body.readonly = false;
+        body.required = 0;
+        debug_assert!(body.root.is_none() && body.lease.is_none() && !body.counted && !body.moving);
+        debug_assert!(body.given + body.readers + body.writers + body.exports + body.pins == 0);
         Table::free(thread, self);
     }
 
