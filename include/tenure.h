@@ -292,6 +292,8 @@ typedef uint32_t tn_dtype;
 #define TN_FROZEN (1u << 3)
 /** Movement: TN_ERR_WOULD_COPY where bytes would be staged. */
 #define TN_REQUIRE_ASYNC (1u << 4)
+/** Launching a kernel: this argument may overlap one that is written TN_WRITE_ALIASED. */
+#define TN_ALLOW_ALIAS (1u << 7)
 /** Access: reading. */
 #define TN_READ (1u << 5)
 /** Access: writing; alone it overwrites every element (implies TN_WRITE_DISCARD). */
@@ -1959,7 +1961,7 @@ tn_status tn_array_is_unique(tn_array *array, int32_t *out);
  * @param[out] bits        0: nothing is in the way; else TN_WHY_ bits.
  * @param[out] holders     everybody who holds the store but this handle: handles and promises, exports, and guards that overlap; what fits.
  *                         NULL only with capacity 0.
- * @param[out] n_holders   how many there are; may be NULL.
+ * @param[out] n_holders   how many there are.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong target.size; TN_ERR_DESTRUCTED; TN_ERR_DTYPE,
  *         TN_ERR_LIMIT, TN_ERR_SHAPE for the target. On failure the outputs are untouched.
  * @note Threads: any. Blocks: never. Allocates: nothing. Out of date as soon as other threads hold handles: the borrow decides again.
@@ -1976,13 +1978,13 @@ tn_status tn_array_why_not(tn_array *array,
 /**
  * Says whose the bytes at an address are. Nothing is read there.
  *
- * @param ptr              any address, also one that is not mapped.
+ * @param ptr              any address but NULL, also one that is not mapped.
  * @param bytes            how many bytes from there on, at least 1.
  * @param capacity         places at holders.
  * @param[out] store       the store or raw block of a pool, with `size` set by the caller; may be NULL.
  * @param[out] holders     everybody who holds it: handles and promises, and guards and exports that overlap the bytes; what fits. NULL only
  *                         with capacity 0.
- * @param[out] n_holders   how many there are; may be NULL.
+ * @param[out] n_holders   how many there are.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for bytes 0 or a wrong store.size; TN_ERR_FOREIGN for memory that the library does not know;
  *         TN_ERR_ALIASED for bytes of two stores. On failure the outputs are untouched.
  * @note Threads: any. Blocks: never.

@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use crate::blit;
-use crate::error::{Result, Status, fail};
+use crate::error::{Result, Status, about, fail};
 use crate::layout::{self, Layout, Order};
 use crate::ledger::{self, Claim, Fresh, Locked, Made, Spare, SpareRoot, SpareWeak, Weak};
 use crate::names::Name;
@@ -38,6 +38,8 @@ pub struct Holder {
     pub made: Made,
     /// How many of its kind there are.
     pub count: u32,
+    /// TN_WHY_ bits, of a copy that is refused.
+    pub why: u32,
 }
 
 /// What a check under a lock gives.
@@ -146,12 +148,50 @@ impl Holder {
                 TN_ERR_IN_EXPRESSION,
                 format_args!("{subject} is held by a lazy expression made {at}; compute or release it, or use TN_WRITE_COW"),
             ),
+            TN_ERR_WOULD_COPY => fail(
+                TN_ERR_WOULD_COPY,
+                format_args!(
+                    "writing {subject} would copy it ({}; held {at}{other}), and the thread forbids copies (tn_copies_forbid)",
+                    Why(self.why)
+                ),
+            ),
             TN_ERR_FOREIGN => fail(
                 TN_ERR_FOREIGN,
                 format_args!("{subject} is lent by somebody who may still use its bytes; use TN_WRITE_COW, or import it with TN_MAY_OVERWRITE"),
             ),
             status => fail(status, format_args!("{subject} is not available {at}{other}")),
         }
+    }
+}
+
+/// TN_WHY_ bits in words.
+pub struct Why(pub u32);
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMES: [&str; 12] = [
+            "given",
+            "shared",
+            "in an expression",
+            "exported",
+            "borrowed",
+            "read-only",
+            "foreign",
+            "poisoned",
+            "its layout",
+            "another device",
+            "wasteful",
+            "not aliasable",
+        ];
+        let mut first = true;
+        for (bit, name) in NAMES.iter().enumerate() {
+            if self.0 & (1 << bit) != 0 {
+                f.write_str(if first { "" } else { ", " })?;
+                f.write_str(name)?;
+                first = false;
+            }
+        }
+        if first { f.write_str("asked for") } else { Ok(()) }
     }
 }
 
@@ -186,7 +226,7 @@ pub fn check_live(locked: &Locked, claim: &'static Claim) -> Checked<()> {
 #[cold]
 fn destructed(locked: &Locked, claim: &'static Claim) -> Refusal {
     let body = locked.get(claim);
-    Refusal::By(Holder { status: TN_ERR_DESTRUCTED, subject: body.name, name: body.name, made: body.made, count: 1 })
+    Refusal::By(Holder { status: TN_ERR_DESTRUCTED, subject: body.name, name: body.name, made: body.made, count: 1, why: 0 })
 }
 
 #[cold]
@@ -194,7 +234,7 @@ fn given(locked: &Locked, claim: &'static Claim) -> Refusal {
     let mut made = Made::default();
     locked.each_promise(claim, |promise| made = locked.get(promise).made);
     let name = locked.get(claim).name;
-    Refusal::By(Holder { status: TN_ERR_GIVEN, subject: name, name, made, count: 1 })
+    Refusal::By(Holder { status: TN_ERR_GIVEN, subject: name, name, made, count: 1, why: 0 })
 }
 
 /// Runs `body` on the locked claim of a handle, and says a refusal after unlocking.
@@ -450,7 +490,7 @@ pub fn check_unused(locked: &Locked, claim: &'static Claim) -> Checked<()> {
             made = locked.get(guard).made;
         }
     });
-    Err(Refusal::By(Holder { status, subject: body.name, name: body.name, made, count }))
+    Err(Refusal::By(Holder { status, subject: body.name, name: body.name, made, count, why: 0 }))
 }
 
 /// What an array is; works on live and given handles, and allocates nothing.
@@ -571,7 +611,9 @@ pub fn release_weak(id: Id) -> Result<()> {
 /// How the bytes of two arrays lie to one another; those of different stores never overlap.
 pub fn overlap(a: Id, b: Id) -> Result<region::Overlap> {
     let ids = [a, b];
-    let locked = ledger::lock_all(2, &|i| ledger::ledger_of::<Claim>(ids[i]))?;
+    let locked = ledger::lock_all(2, &|i| {
+        ledger::ledger_of::<Claim>(ids[i]).map_err(|status| about(status, ["a", "b"][i]))
+    })?;
     let mut claims = [None; 2];
     for (place, id) in claims.iter_mut().zip(ids) {
         *place = Some(ledger::find::<Claim>(id)?);

@@ -88,6 +88,16 @@ pub fn fail(status: tn_status, text: fmt::Arguments<'_>) -> Status {
     Status(status)
 }
 
+/// Puts the name of the parameter that a failure is about in front of its draft.
+#[cold]
+pub fn about(status: Status, parameter: &str) -> Status {
+    let mut text = Text::new();
+    DRAFT.with(|draft| {
+        let _ = write!(text, "{parameter}: {}", draft.borrow().as_str());
+    });
+    fail(status.code(), format_args!("{}", text.as_str()))
+}
+
 /// Makes the draft what `tn_last_error` gives, behind the function's name. Called by `boundary` only.
 #[cold]
 #[inline(never)]

@@ -9,7 +9,7 @@
 use crate::array::{Checked, HOST, Refusal};
 use crate::blit::{self, Place};
 use crate::borrow::{self, Call, Entry, Use};
-use crate::error::{Result, fail};
+use crate::error::{Result, about, fail};
 use crate::layout::{Layout, Order};
 use crate::ledger::{Claim, Fresh, Hold, Locked};
 use crate::names::Name;
@@ -134,7 +134,9 @@ fn check_match(from: &Layout, to: &Layout) -> Result<()> {
 /// Copies the elements of one array into another one.
 pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, stream: Result<Stream>) -> Result<()> {
     let ids = [source, target];
-    drop(crate::ledger::lock_all(2, &|i| crate::ledger::ledger_of::<Claim>(ids[i]))?);
+    drop(crate::ledger::lock_all(2, &|i| {
+        crate::ledger::ledger_of::<Claim>(ids[i]).map_err(|status| about(status, ["source", "destination"][i]))
+    })?);
     stream?;
     let wanted = writing(mode)?;
     let same = core::cell::Cell::new(false);

@@ -209,6 +209,8 @@ pub const TN_WRITE_DISCARD: u32 = 1u32 << 2;
 pub const TN_FROZEN: u32 = 1u32 << 3;
 /// Movement: TN_ERR_WOULD_COPY where bytes would be staged.
 pub const TN_REQUIRE_ASYNC: u32 = 1u32 << 4;
+/// Launching a kernel: this argument may overlap one that is written TN_WRITE_ALIASED.
+pub const TN_ALLOW_ALIAS: u32 = 1u32 << 7;
 /// Access: reading.
 pub const TN_READ: u32 = 1u32 << 5;
 /// Access: writing; alone it overwrites every element (implies TN_WRITE_DISCARD).

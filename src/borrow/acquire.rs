@@ -6,7 +6,7 @@
 //! moved in a second locked section. If anything fails there, everything is as before.
 
 use super::rules::{self, Mode, Use};
-use crate::array::{self, Checked, Holder, Refusal};
+use crate::array::{self, Checked, Holder, Refusal, Why};
 use crate::blit;
 use crate::error::{Result, Status, fail};
 use crate::journal;
@@ -211,6 +211,7 @@ fn check(
                         name: locked.get(claims[i]).name,
                         made: locked.get(claims[i]).made,
                         count: 1,
+                        why: 0,
                     }));
                 }
             }
@@ -220,8 +221,7 @@ fn check(
     if let Some(position) = copies
         && thread::current().forbids() > 0
     {
-        let why = rules::why(locked, claims[position]);
-        add(Refusal::Said(would_copy(why)));
+        add(rules::would_copy(locked, claims[position]));
     }
     refusals.map_or(Ok(()), Err)
 }
@@ -233,37 +233,6 @@ pub fn would_copy(why: u32) -> Status {
         TN_ERR_WOULD_COPY,
         format_args!("this would copy ({}), and the thread forbids copies (tn_copies_forbid)", Why(why)),
     )
-}
-
-/// TN_WHY_ bits in words.
-pub struct Why(pub u32);
-
-impl core::fmt::Display for Why {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        const NAMES: [&str; 12] = [
-            "given",
-            "shared",
-            "in an expression",
-            "exported",
-            "borrowed",
-            "read-only",
-            "foreign",
-            "poisoned",
-            "its layout",
-            "another device",
-            "wasteful",
-            "not aliasable",
-        ];
-        let mut first = true;
-        for (bit, name) in NAMES.iter().enumerate() {
-            if self.0 & (1 << bit) != 0 {
-                f.write_str(if first { "" } else { ", " })?;
-                f.write_str(name)?;
-                first = false;
-            }
-        }
-        if first { f.write_str("asked for") } else { Ok(()) }
-    }
 }
 
 /// Whether two entries of one list stand in each other's way.

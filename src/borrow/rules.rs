@@ -145,11 +145,11 @@ fn by_guard(locked: &Locked, claim: &'static Claim, status: tn_status, open: Ope
         Some(guard) => (locked.get(locked.get(guard).owner()).name, locked.get(guard).made),
         None => (Name::NONE, Made::default()),
     };
-    Refusal::By(Holder { status, subject, name, made, count: open.count })
+    Refusal::By(Holder { status, subject, name, made, count: open.count, why: 0 })
 }
 
 fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u32) -> Refusal {
-    let mut holder = Holder { status, subject: locked.get(claim).name, name: Name::NONE, made: Made::default(), count };
+    let mut holder = Holder { status, subject: locked.get(claim).name, name: Name::NONE, made: Made::default(), count, why: 0 };
     locked.each_claim(locked.ledger_of(claim), |other| {
         if !core::ptr::eq(other, claim) {
             holder.name = locked.get(other).name;
@@ -159,9 +159,24 @@ fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u
     Refusal::By(holder)
 }
 
+/// A COW write that would copy where the thread forbids it: why, and because of whom.
+pub fn would_copy(locked: &Locked, claim: &'static Claim) -> Refusal {
+    let facts = Facts::of(locked, claim);
+    let refusal = if facts.shared + facts.nodes > 0 {
+        by_claims(locked, claim, TN_ERR_WOULD_COPY, facts.shared)
+    } else {
+        let open = [facts.any_export, facts.read].into_iter().find(|open| open.any());
+        by_guard(locked, claim, TN_ERR_WOULD_COPY, open.unwrap_or_default())
+    };
+    match refusal {
+        Refusal::By(holder) => Refusal::By(Holder { why: why(locked, claim), ..holder }),
+        other => other,
+    }
+}
+
 fn plain(locked: &Locked, claim: &'static Claim, status: tn_status) -> Refusal {
     let body = locked.get(claim);
-    Refusal::By(Holder { status, subject: body.name, name: body.name, made: body.made, count: 1 })
+    Refusal::By(Holder { status, subject: body.name, name: body.name, made: body.made, count: 1, why: 0 })
 }
 
 /// The bits of why_not without a target: what stands in the way of overwriting the bytes in place.

@@ -297,7 +297,7 @@ fn write_info(id: Id, info: &Fill<tn_array_info>) -> Result<()> {
         value.bytes = if layout.is_empty() { 0 } else { layout.bytes() as u64 };
         value.count = layout.count() as u64;
         value.store_bytes = books.bytes as u64;
-        value.offset = if layout.is_empty() { 0 } else { layout.offset() - books.start };
+        value.offset = layout.offset() - books.start;
         value.name = body.name.to_c();
         // SAFETY: checked by `fill`, and writable by the documentation of `tn_array_query`.
         unsafe {

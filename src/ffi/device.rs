@@ -49,7 +49,8 @@ pub unsafe extern "C" fn tn_device_query(device: tn_device, flags: u32, info: *m
     enter("tn_device_query", || {
         // SAFETY: a struct that starts with its size, by the function's documentation.
         let out = unsafe { convert::fill(info, "info")?? };
-        let info = pool::describe(device, flags)?;
+        let mut info = pool::describe(device, flags)?;
+        (info.queued_releases, info.queued_bytes) = crate::ledger::queued();
         // SAFETY: writable up to its size, by the function's documentation.
         unsafe { out.write(&info, size_of::<tn_device_info>()) };
         Ok(())

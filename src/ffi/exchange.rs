@@ -4,7 +4,7 @@
 //! view that both sides may write; XW (TN_EXPORT_EXCLUSIVE as well) exclusive.
 
 use crate::boundary::enter;
-use crate::error::Result;
+use crate::error::{Result, fail};
 use crate::exchange::dlpack::{self, Form, Options};
 use crate::exchange::host::{self, Export};
 use crate::ffi::convert::{self, Noted, Out};
@@ -73,6 +73,9 @@ unsafe fn dlpack_options(options: *const tn_dlpack_options) -> Noted<Options> {
     // SAFETY: the caller's promise.
     let raw = unsafe { convert::sized(options)? };
     let raw = raw.unwrap_or(<tn_dlpack_options as convert::Sized>::defaults());
+    if raw.reserved != 0 {
+        return Err(fail(TN_ERR_INVALID, format_args!("tn_dlpack_options.reserved is {}; set it to 0", raw.reserved)));
+    }
     Ok(Options {
         flags: raw.flags,
         mode: raw.mode,

@@ -116,7 +116,7 @@ pub unsafe extern "C" fn tn_array_is_unique(array: *mut tn_array, out: *mut i32)
 /// @param[out] bits        0: nothing is in the way; else TN_WHY_ bits.
 /// @param[out] holders     everybody who holds the store but this handle: handles and promises, exports, and guards that overlap; what fits.
 ///                         NULL only with capacity 0.
-/// @param[out] n_holders   how many there are; may be NULL.
+/// @param[out] n_holders   how many there are.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong target.size; TN_ERR_DESTRUCTED; TN_ERR_DTYPE,
 ///         TN_ERR_LIMIT, TN_ERR_SHAPE for the target. On failure the outputs are untouched.
 /// @note Threads: any. Blocks: never. Allocates: nothing. Out of date as soon as other threads hold handles: the borrow decides again.
@@ -135,6 +135,7 @@ pub unsafe extern "C" fn tn_array_why_not(
         let id = convert::id(array, "array")?;
         let bits = Out::new(bits, "bits")?;
         let mut list = Holders::new(capacity, holders, "holders")?;
+        let n_holders = Out::new(n_holders, "n_holders")?;
         ledger::find::<Claim>(id)?;
         // SAFETY: a struct of that size, whose shape has ndim lengths, by this function's documentation.
         let raw = unsafe { convert::sized(target)? };
@@ -145,7 +146,7 @@ pub unsafe extern "C" fn tn_array_why_not(
         // SAFETY: writable by this function's documentation.
         unsafe {
             bits.write(why);
-            convert::write_opt(n_holders, list.finish());
+            n_holders.write(list.finish());
         }
         Ok(())
     })
@@ -153,13 +154,13 @@ pub unsafe extern "C" fn tn_array_why_not(
 
 /// Says whose the bytes at an address are. Nothing is read there.
 ///
-/// @param ptr              any address, also one that is not mapped.
+/// @param ptr              any address but NULL, also one that is not mapped.
 /// @param bytes            how many bytes from there on, at least 1.
 /// @param capacity         places at holders.
 /// @param[out] store       the store or raw block of a pool, with `size` set by the caller; may be NULL.
 /// @param[out] holders     everybody who holds it: handles and promises, and guards and exports that overlap the bytes; what fits. NULL only
 ///                         with capacity 0.
-/// @param[out] n_holders   how many there are; may be NULL.
+/// @param[out] n_holders   how many there are.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for bytes 0 or a wrong store.size; TN_ERR_FOREIGN for memory that the library does not know;
 ///         TN_ERR_ALIASED for bytes of two stores. On failure the outputs are untouched.
 /// @note Threads: any. Blocks: never.
@@ -175,7 +176,9 @@ pub unsafe extern "C" fn tn_holders_of(
     n_holders: *mut usize,
 ) -> tn_status {
     enter("tn_holders_of", || {
+        convert::id(ptr, "ptr")?;
         let mut list = Holders::new(capacity, holders, "holders")?;
+        let n_holders = Out::new(n_holders, "n_holders")?;
         // SAFETY: NULL, or a struct of that size, by this function's documentation.
         let store = unsafe { convert::fill_opt(store)? };
         let found = borrow::holders_of(ptr as u64, bytes as u64, &mut |held| list.add(held))?;
@@ -192,7 +195,7 @@ pub unsafe extern "C" fn tn_holders_of(
         // SAFETY: writable by this function's documentation.
         unsafe {
             store.inspect(|store| store.write(&value, size_of::<tn_store_info>()));
-            convert::write_opt(n_holders, list.finish());
+            n_holders.write(list.finish());
         }
         Ok(())
     })

@@ -132,11 +132,11 @@ fn check_target(options: &Options) -> Result<()> {
     }
     match (options.target.r#type, options.target.id) {
         (0, 0) | (TN_CPU, 0) => Ok(()),
-        (TN_CUDA | TN_CUDA_HOST | TN_CUDA_MANAGED, _) => Err(fail(
+        (TN_CPU, id) => Err(wrong("target device", TN_CPU, id)),
+        (kind, id) => Err(fail(
             TN_ERR_UNSUPPORTED,
-            format_args!("target device ({}, {}): this build has no CUDA", options.target.r#type, options.target.id),
+            format_args!("target device ({kind}, {id}): exports leave for host memory only, which is (1, 0)"),
         )),
-        (kind, id) => Err(wrong("target device", kind, id)),
     }
 }
 
