@@ -1,4 +1,5 @@
-//! Pools never call the program's heap: so a preload library may put them under it. A file of its own, for its allocator.
+//! Pools never call the program's heap: so a preload library may put them under it. A file of its own, for its
+//! allocator.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

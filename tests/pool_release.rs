@@ -1,5 +1,5 @@
-//! What pools give back to the system, and what its addresses are afterwards. One test at a time: another thread that maps
-//! memory could get the very addresses that a test has just seen go.
+//! What pools give back to the system, and what its addresses are afterwards. One test at a time: another thread that
+//! maps memory could get the very addresses that a test has just seen go.
 
 mod pools;
 
