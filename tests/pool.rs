@@ -142,6 +142,7 @@ fn first_in_finds_the_lowest_block_of_a_range() {
     blocks.iter().for_each(|&(at, _)| pool.give(at));
 }
 
+/// PO-10 to PO-13, PO-16, PO-17: PO-12 for each power of two and many sizes.
 #[test]
 fn po_10_11_12_13_16_17_blocks_are_aligned_apart_and_fit() {
     let (a, b) = (Held::plain(), Held::plain());

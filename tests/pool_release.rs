@@ -91,6 +91,7 @@ fn po_20_a_large_block_moves_by_its_pages() {
     pool.give(at);
 }
 
+/// PO-24 to PO-27, PO-29. PO-30: the checks have no switch, and are the same code in every build.
 #[test]
 fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
     let _alone = ALONE.lock();
