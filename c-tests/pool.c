@@ -273,6 +273,54 @@ static void current_pool(void)
     OK(tn_pool_release(standard));
 }
 
+/* PO-5: set before its first use, refused afterwards */
+static void options_of_the_default_pool(void)
+{
+    tn_pool *standard = NULL;
+    OK(tn_option_set("pool.cpu.alignment", "128"));
+    OK(tn_pool_default(HOST, &standard));
+    void *block = block_of(standard, 1);
+    CHECK((uintptr_t)block % 128 == 0);
+    size_t usable = 0;
+    OK(tn_pool_usable_size(block, &usable));
+    CHECK(usable >= 128);
+    OK(tn_pool_deallocate(NULL, block, NULL));
+    FAILS(tn_option_set("pool.cpu.alignment", "64"), TN_ERR_INVALID);
+    CHECK(says("exists"));
+    OK(tn_pool_release(standard));
+}
+
+/* PO-8, PO-29 */
+static void blocks_of_others(void)
+{
+    tn_pool *pool = own_pool("lost");
+    TN_HERE;
+    void *raw = block_of(pool, 4000);
+    int64_t shape = 500;
+    tn_array *array = NULL;
+    OK(tn_array_empty(pool, TN_F64, 1, &shape, NULL, &array));
+    tn_array_info info = {.size = sizeof info};
+    OK(tn_array_query(array, &info));
+    const void *store = NULL;
+    tn_borrow *borrow = NULL;
+    OK(tn_array_borrow_read(array, 0, NULL, &store, NULL, &borrow));
+    OK(tn_borrow_end(borrow, 0, NULL));
+    FAILS(tn_pool_deallocate(pool, (void *)(uintptr_t)store, NULL), TN_ERR_SHARED);
+    FAILS(tn_pool_deallocate(NULL, (void *)(uintptr_t)store, NULL), TN_ERR_SHARED);
+    void *out = UNTOUCHED;
+    FAILS(tn_pool_reallocate(pool, (void *)(uintptr_t)store, 10, NULL, &out), TN_ERR_SHARED);
+    CHECK(out == UNTOUCHED);
+    OK(tn_pool_release(pool));
+    OK(tn_array_release(array));
+
+    static tn_holder leaks[8];
+    size_t count = 0;
+    OK(tn_leaks(8, leaks, &count));
+    CHECK(count == 1 && leaks[0].kind == TN_HOLDER_BLOCK && leaks[0].id == (uint64_t)(uintptr_t)raw);
+    CHECK(leaks[0].bytes >= 4000 && strcmp(leaks[0].name, "lost") == 0 && strstr(leaks[0].site, "pool.c:") != NULL);
+    OK(tn_pool_deallocate(NULL, raw, NULL));
+}
+
 /* PO-39, PO-45, PO-46 */
 static void limits(void)
 {
@@ -291,6 +339,7 @@ static void limits(void)
 int main(void)
 {
     devices();
+    options_of_the_default_pool();
     options();
     handles();
     blocks();
@@ -298,5 +347,6 @@ int main(void)
     released_pools();
     current_pool();
     limits();
+    blocks_of_others();
     return finish();
 }

@@ -25,6 +25,7 @@ fn run(pool: &'static Pool, live: &mut Vec<usize>) -> Result<(), Status> {
     to.map(|_| ())
 }
 
+/// PO-44, PO-47.
 #[test]
 fn po_44_47_each_device_call_that_fails_ends_in_a_status() {
     let _alone = ALONE.lock();

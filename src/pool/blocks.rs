@@ -447,7 +447,7 @@ impl Pool {
         index: usize,
         block: Block,
         bytes: usize,
-        kit: Option<&mut Kit>,
+        mut kit: Option<&mut Kit>,
     ) -> bool {
         if span.kind() == Kind::Small {
             let rounded = bytes.checked_next_multiple_of(block.alignment).filter(|&m| m <= class::LARGEST);
@@ -461,18 +461,20 @@ impl Pool {
         let old = span.unit.get();
         if usable > span.bytes.get() {
             let Some(span_bytes) = usable.checked_next_multiple_of(GRANULE) else { return false };
-            if !kit.is_some_and(|kit| books.grow_in_place(self, span, span_bytes, kit)) {
+            if !kit.as_deref_mut().is_some_and(|kit| books.grow_in_place(self, span, span_bytes, kit)) {
                 return false;
             }
             books.set_usable(span, usable);
         } else if usable > old {
             books.set_usable(span, usable);
-        } else if usable < old / 2
+        }
+        books.resize(span, index, block, bytes);
+        // Last, so that nobody sees a block with more bytes asked for than usable.
+        if usable < old / 2
             && let Some(kit) = kit
         {
             books.shrink(span, usable, kit, os::coarse_ms());
         }
-        books.resize(span, index, block, bytes);
         true
     }
 

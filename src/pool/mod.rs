@@ -4,7 +4,7 @@
 //! |---|---|
 //! | block | what a caller holds: raw, or the bytes of an array's store |
 //! | span | whole granules that are free, one large block, or blocks of one size class |
-//! | hold | what keeps a pool handing out: a handle, a thread whose current pool it is, for the default one the library |
+//! | hold | what keeps a pool handing out: a handle, a thread whose current pool it is, the library |
 //!
 //! Contract: a [`Pool`] is type-stable: a reference to it stays valid for ever, also when it was released and became
 //! another pool. Bookkeeping lies outside the pool's memory and outside Rust's heap. One short lock for each pool;

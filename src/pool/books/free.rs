@@ -1,0 +1,341 @@
+//! The free spans of a pool: found by size, cut, merged, kept by age, given back.
+//!
+//! Contract: that of `books`, under the same lock. A free span merges with its free neighbours at once, and is in exactly
+//! one bin and in the list by age. Small spans with room are listed here too, by class.
+
+use super::{Books, Kit, Piece};
+use crate::device::host::GRANULE;
+use crate::pool::span::{Kind, Span};
+use crate::pool::{Pool, table};
+use crate::types::*;
+
+/// Bins of free spans by number of granules: single ones below 8, then eight to a doubling, up to 2^32 granules (48
+/// bits).
+pub(super) const BINS: usize = 8 + 8 * 29;
+/// Free spans of one bin that a request looks at before it takes a larger bin, or asks the device.
+const LOOKS: usize = 32;
+
+fn bin_of(bytes: usize) -> usize {
+    let granules = bytes / GRANULE;
+    if granules < 8 {
+        return granules;
+    }
+    let exponent = granules.ilog2() as usize;
+    (8 * (exponent - 2) + (granules >> (exponent - 3) & 7)).min(BINS - 1)
+}
+
+impl Books {
+    pub(super) fn owns(&self, pool: &'static Pool, span: &'static Span) -> bool {
+        span.pool().is_some_and(|owner| core::ptr::eq(owner, pool))
+    }
+
+    /// Makes a span that is in no list free, merged with free neighbours.
+    pub(super) fn set_free(&mut self, span: &'static Span, now: u64) {
+        let mut span = span;
+        let Some(pool) = span.pool() else { return };
+        span.change(|| span.set_kind(Kind::Free));
+        span.since.set(now as usize);
+        let before = span.start.get().checked_sub(1).and_then(table::get);
+        let after = table::get(span.end());
+        for neighbour in [before, after].into_iter().flatten() {
+            if self.owns(pool, neighbour) && neighbour.kind() == Kind::Free && !neighbour.is(span) {
+                self.unlist_free(neighbour);
+                span = self.merge(span, neighbour);
+            }
+        }
+        self.list_free(span);
+    }
+
+    /// Makes a span free that must not be merged, because its neighbour is about to be used.
+    pub(super) fn set_free_apart(&mut self, span: &'static Span, since: u64) {
+        span.change(|| span.set_kind(Kind::Free));
+        span.since.set(since as usize);
+        self.list_free(span);
+    }
+
+    /// One span of two free neighbours; the larger swallows the smaller, so that the shorter range is relabelled. It
+    /// keeps the larger one's age: a small block in use again and again beside a large unused span does not keep that
+    /// for ever.
+    pub(super) fn merge(&mut self, a: &'static Span, b: &'static Span) -> &'static Span {
+        let (large, small) = if a.bytes.get() >= b.bytes.get() { (a, b) } else { (b, a) };
+        let (start, bytes) = (a.start.get().min(b.start.get()), a.bytes.get() + b.bytes.get());
+        let fresh = a.fresh.get() & b.fresh.get();
+        let origin = if a.origin.get() == b.origin.get() { a.origin.get() } else { 0 };
+        // First the span, then the table: a reader finds each address in a span that contains it.
+        large.change(|| {
+            large.start.set(start);
+            large.bytes.set(bytes);
+            large.fresh.set(fresh);
+            large.origin.set(origin);
+        });
+        table::put(small.start.get(), small.bytes.get(), Some(large));
+        self.drop_span(small);
+        large
+    }
+
+    pub(super) fn drop_span(&mut self, span: &'static Span) {
+        self.figures.metadata_bytes -= size_of::<Span>() as u64;
+        span.release();
+    }
+
+    /// Cuts the end off a span that is in no list: `span` keeps the first `keep` bytes, the result has the rest and no
+    /// kind.
+    pub(super) fn cut_off(&mut self, span: &'static Span, keep: usize, kit: &mut Kit) -> Option<&'static Span> {
+        let rest = kit.span()?;
+        let (start, bytes) = (span.start.get() + keep, span.bytes.get() - keep);
+        let pool = span.pool()?;
+        rest.change(|| {
+            rest.set_kind(Kind::None);
+            rest.set_pool(pool);
+            rest.start.set(start);
+            rest.bytes.set(bytes);
+            rest.fresh.set(span.fresh.get());
+            rest.origin.set(span.origin.get());
+            rest.set_notes(None);
+        });
+        table::put(start, bytes, Some(rest));
+        span.change(|| span.bytes.set(keep));
+        self.figures.metadata_bytes += size_of::<Span>() as u64;
+        Some(rest)
+    }
+
+    /// The free span that a request gets, cut to size and in no list. Without a kit only one that needs no cut.
+    pub(super) fn take_free(
+        &mut self,
+        pool: &'static Pool,
+        bytes: usize,
+        alignment: usize,
+        kit: Option<&mut Kit>,
+    ) -> Option<&'static Span> {
+        let mut span = self.find_free(bytes, alignment)?;
+        debug_assert!(self.owns(pool, span));
+        let pad = span.start.get().next_multiple_of(alignment) - span.start.get();
+        if pad == 0 && span.bytes.get() == bytes {
+            self.unlist_free(span);
+            return Some(span);
+        }
+        let kit = kit?;
+        self.unlist_free(span);
+        let since = span.since.get() as u64;
+        if pad > 0 {
+            let Some(rest) = self.cut_off(span, pad, kit) else {
+                self.list_free(span);
+                return None;
+            };
+            self.set_free_apart(span, since);
+            span = rest;
+        }
+        if span.bytes.get() > bytes {
+            let Some((front, rest)) = self.front_of(span, bytes, kit) else {
+                self.set_free(span, since);
+                return None;
+            };
+            self.set_free_apart(rest, since);
+            span = front;
+        }
+        Some(span)
+    }
+
+    /// Cuts a span in two, (first `bytes`, rest); the shorter of both gets the new description, so that little is
+    /// relabelled.
+    pub(super) fn front_of(
+        &mut self,
+        span: &'static Span,
+        bytes: usize,
+        kit: &mut Kit,
+    ) -> Option<(&'static Span, &'static Span)> {
+        if bytes > span.bytes.get() / 2 {
+            return Some((span, self.cut_off(span, bytes, kit)?));
+        }
+        let front = kit.span()?;
+        let (start, pool) = (span.start.get(), span.pool()?);
+        front.change(|| {
+            front.set_kind(Kind::None);
+            front.set_pool(pool);
+            front.start.set(start);
+            front.bytes.set(bytes);
+            front.fresh.set(span.fresh.get());
+            front.origin.set(span.origin.get());
+            front.set_notes(None);
+        });
+        table::put(start, bytes, Some(front));
+        span.change(|| {
+            span.start.set(start + bytes);
+            span.bytes.set(span.bytes.get() - bytes);
+        });
+        self.figures.metadata_bytes += size_of::<Span>() as u64;
+        Some((front, span))
+    }
+
+    pub(super) fn find_free(&self, bytes: usize, alignment: usize) -> Option<&'static Span> {
+        let fits = |span: &Span| {
+            let pad = span.start.get().next_multiple_of(alignment) - span.start.get();
+            span.bytes.get() >= bytes + pad
+        };
+        let mut bin = bin_of(bytes);
+        loop {
+            bin = self.next_full_bin(bin)?;
+            let mut best: Option<&'static Span> = None;
+            let mut next = self.bins[bin];
+            for _ in 0..LOOKS {
+                let Some(span) = next else { break };
+                if fits(span) && best.is_none_or(|best| span.bytes.get() < best.bytes.get()) {
+                    best = Some(span);
+                }
+                next = span.next.get();
+            }
+            if best.is_some() {
+                return best;
+            }
+            bin += 1;
+        }
+    }
+
+    pub(super) fn next_full_bin(&self, from: usize) -> Option<usize> {
+        let mut word = from / 64;
+        let mut bits = self.full_bins.get(word)? & (u64::MAX << (from % 64));
+        while bits == 0 {
+            word += 1;
+            bits = *self.full_bins.get(word)?;
+        }
+        Some(word * 64 + bits.trailing_zeros() as usize)
+    }
+
+    pub(super) fn list_free(&mut self, span: &'static Span) {
+        let bin = bin_of(span.bytes.get());
+        let head = self.bins[bin];
+        span.next.set(head);
+        span.previous.set(None);
+        if let Some(head) = head {
+            head.previous.set(Some(span));
+        }
+        self.bins[bin] = Some(span);
+        self.full_bins[bin / 64] |= 1 << (bin % 64);
+        // By age: nearly always the newest of all; what was only cut keeps its time and goes where that belongs.
+        let is_oldest = self.free.oldest.is_none_or(|oldest| oldest.since.get() >= span.since.get());
+        let mut older = if is_oldest && self.free.newest.is_some() { None } else { self.free.newest };
+        while let Some(newer) = older.filter(|older| older.since.get() > span.since.get()) {
+            older = newer.older.get();
+        }
+        let newer = older.map_or(self.free.oldest, |older| older.newer.get());
+        span.older.set(older);
+        span.newer.set(newer);
+        match older {
+            Some(older) => older.newer.set(Some(span)),
+            None => self.free.oldest = Some(span),
+        }
+        match newer {
+            Some(newer) => newer.older.set(Some(span)),
+            None => self.free.newest = Some(span),
+        }
+        self.free_bytes += span.bytes.get();
+    }
+
+    pub(super) fn unlist_free(&mut self, span: &'static Span) {
+        let bin = bin_of(span.bytes.get());
+        let (next, previous) = (span.next.get(), span.previous.get());
+        match previous {
+            Some(previous) => previous.next.set(next),
+            None => self.bins[bin] = next,
+        }
+        if let Some(next) = next {
+            next.previous.set(previous);
+        }
+        if self.bins[bin].is_none() {
+            self.full_bins[bin / 64] &= !(1 << (bin % 64));
+        }
+        let (older, newer) = (span.older.get(), span.newer.get());
+        match older {
+            Some(older) => older.newer.set(newer),
+            None => self.free.oldest = newer,
+        }
+        match newer {
+            Some(newer) => newer.older.set(older),
+            None => self.free.newest = older,
+        }
+        self.free_bytes -= span.bytes.get();
+    }
+
+    /// Puts a small span with room at the front of its class's list: what was given back last is handed out first.
+    pub(super) fn enlist(&mut self, span: &'static Span) {
+        let head = &mut self.partial[span.class.get()];
+        span.next.set(*head);
+        span.previous.set(None);
+        if let Some(head) = head {
+            head.previous.set(Some(span));
+        }
+        *head = Some(span);
+    }
+
+    pub(super) fn delist(&mut self, span: &'static Span) {
+        let (next, previous) = (span.next.get(), span.previous.get());
+        match previous {
+            Some(previous) => previous.next.set(next),
+            None => self.partial[span.class.get()] = next,
+        }
+        if let Some(next) = next {
+            next.previous.set(previous);
+        }
+    }
+
+    // ---- giving back ----
+
+    /// Takes up to `most` bytes, in whole granules, of the free span that was unused longest out of the books.
+    pub fn evict(&mut self, most: usize) -> Option<Piece> {
+        let span = self.free.oldest?;
+        let bytes = span.bytes.get().min(most.next_multiple_of(GRANULE));
+        if bytes == 0 {
+            return None;
+        }
+        self.unlist_free(span);
+        let left = span.bytes.get() - bytes;
+        let piece = Piece { start: span.start.get() + left, bytes };
+        table::put(piece.start, bytes, None);
+        if left > 0 {
+            span.change(|| span.bytes.set(left));
+            self.list_free(span);
+        } else {
+            self.drop_span(span);
+        }
+        let f = &mut self.figures;
+        f.reserved_bytes -= bytes as u64;
+        f.address_bytes -= bytes as u64;
+        f.device_free_count += 1;
+        Some(piece)
+    }
+
+    /// A piece that should go back now: above the threshold, or unused for too long. `just` bytes were freed in this
+    /// very call and do not count, so that a loop with one large block keeps it.
+    pub fn evict_due(&mut self, just: usize, now: u64) -> Option<Piece> {
+        if self.retired {
+            self.dissolve_empty(now);
+            return self.evict(usize::MAX / 2);
+        }
+        if self.settings.flags & TN_POOL_DIRECT != 0 {
+            return self.evict(self.spare());
+        }
+        let mut threshold = self.settings.threshold;
+        if self.settings.threshold_grows {
+            threshold = threshold.max(self.figures.in_use_bytes as usize / 4);
+        }
+        let over = self.free_bytes.saturating_sub(just).saturating_sub(threshold);
+        let late =
+            self.free.oldest.filter(|oldest| now.saturating_sub(oldest.since.get() as u64) > self.settings.delay_ms);
+        self.evict(self.spare().min(over.max(late.map_or(0, |late| late.bytes.get()))))
+    }
+
+    /// Bytes that may go back without falling below what was committed at creation.
+    pub fn spare(&self) -> usize {
+        (self.figures.reserved_bytes as usize).saturating_sub(self.settings.floor)
+    }
+
+    /// Whether nothing leads to the pool any more.
+    pub fn is_over(&self) -> bool {
+        let f = &self.figures;
+        self.retired
+            && self.holds == 0
+            && self.busy == 0
+            && f.allocation_count == f.deallocation_count
+            && f.reserved_bytes == 0
+    }
+}
