@@ -199,6 +199,8 @@ static void added_up_over_threads(void) /* CP-1 */
 
 static void a_fixed_number_of_places(void) /* CP-5 */
 {
+    if (rounds(10) != 10) /* it takes thousands of keys, also where each is slow */
+        return;
     uint64_t before = all_counts();
     for (int line = 0; line < 5000; line++) {
         OK(tn_here("filler.c", line));

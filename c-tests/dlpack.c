@@ -334,9 +334,6 @@ static void options(void) /* DL-14, DL-15, DL-17, XI-4 */
     o = with(XR);
     o.size = 0;
     CHECK(try_versioned(a, &o) == TN_ERR_INVALID);
-    o = with(XR);
-    o.reserved = 1;
-    CHECK(try_versioned(a, &o) == TN_ERR_INVALID);
     CHECK(try_flags(a, TN_BORROW | TN_EXPORT_EXCLUSIVE) == TN_ERR_INVALID);
     CHECK(try_flags(a, XS | TN_EXPORT_CONSUMER_READS) == TN_ERR_INVALID);
     CHECK(try_flags(a, XR | TN_TAKE) == TN_ERR_INVALID && try_flags(a, XR | 1u << 31) == TN_ERR_INVALID);

@@ -49,13 +49,21 @@ static void the_leftmost(void) /* ER-2, ER-6 */
     CHECK(state_of(a) == TN_OK && state_of(b) == TN_OK && claims(a) == 1);
 
     /* the text names the leftmost that has the error */
-    tn_array *first = destructed(), *second = destructed();
-    FAILS(tn_array_copy_into(first, second, 0, NULL), TN_ERR_DESTRUCTED);
-    CHECK(says("source"));
-    FAILS(tn_array_copy_into(b, second, 0, NULL), TN_ERR_DESTRUCTED);
-    CHECK(says("destination"));
+    tn_array *first = numbers(NULL, SHAPE(4)), *second = numbers(NULL, SHAPE(4));
+    OK(tn_array_set_name(first, "left"));
+    OK(tn_array_set_name(second, "right"));
+    tn_promise *p = give(first), *q = give(second);
+    FAILS(tn_array_copy_into(first, second, 0, NULL), TN_ERR_GIVEN);
+    CHECK(says("left") && !says("right"));
+    FAILS(tn_array_copy_into(b, second, 0, NULL), TN_ERR_GIVEN);
+    CHECK(says("right"));
     FAILS(tn_array_copy_into(first, NULL, 0, NULL), TN_ERR_NULL);
     CHECK(says("destination"));
+    drop(take(p));
+    FAILS(tn_array_copy_into(second, first, 0, NULL), TN_ERR_DESTRUCTED); /* given, destructed: the list decides */
+    CHECK(says("left"));
+    OK(tn_promise_release(p));
+    OK(tn_promise_release(q));
     drop(first);
     drop(second);
     OK(tn_promise_release(used));

@@ -196,7 +196,7 @@ static void released_is_stale_for_ever(void) /* I14 */
 {
     tn_array *first = numbers(NULL, SHAPE(1)), *copy = UNTOUCHED;
     drop(first);
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < rounds(20000); i++) {
         tn_array *a = empty(NULL, TN_U8, SHAPE(1));
         CHECK(a != first);
         drop(a);
@@ -208,7 +208,7 @@ static void released_is_stale_for_ever(void) /* I14 */
     tn_array *a = numbers(NULL, SHAPE(1));
     tn_borrow *guard = reading(a);
     end(guard);
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < rounds(20000); i++) {
         tn_borrow *next = reading(a);
         CHECK(next != guard);
         end(next);

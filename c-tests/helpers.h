@@ -22,6 +22,13 @@
 /* The int64 array has exactly these elements, in C order. */
 #define HOLDS(array, ...) holds(array, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__})
 
+/* How often something is repeated: fewer times where each is slow. */
+static inline int rounds(int n)
+{
+    const char *checker = getenv("TENURE_CHECKED_BY");
+    return checker != NULL && strcmp(checker, "valgrind") == 0 ? n / 10 : n;
+}
+
 static inline int says(const char *text)
 {
     return strstr(tn_last_error(), text) != NULL;

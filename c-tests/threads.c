@@ -78,7 +78,7 @@ static outcome race(int round, deed first, void *first_subject, deed second, voi
     return o;
 }
 
-static int rounds; /* fewer where each is slow */
+static int times; /* rounds of each row */
 
 #define ONE_EACH(o, x, y) (((o).first == (x) && (o).second == (y)) || ((o).first == (y) && (o).second == (x)))
 
@@ -109,7 +109,7 @@ static tn_pool *pool;
 
 static void two_releases(void) /* TH-1 */
 {
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         tn_array *a = numbers(pool, SHAPE(4));
         outcome o = race(i, do_release, a, do_release, a);
         CHECK(ONE_EACH(o, TN_OK, TN_ERR_STALE));
@@ -119,7 +119,7 @@ static void two_releases(void) /* TH-1 */
 
 static void release_and_clone(void) /* TH-2 */
 {
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         tn_array *a = numbers(pool, SHAPE(4));
         outcome o = race(i, do_release, a, do_clone, a);
         CHECK(o.first == TN_OK && (o.second == TN_OK || o.second == TN_ERR_STALE));
@@ -135,7 +135,7 @@ static void release_and_clone(void) /* TH-2 */
 
 static void two_takes(void) /* TH-3 */
 {
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         tn_array *a = numbers(pool, SHAPE(4));
         tn_promise *p = give(a);
         outcome o = race(i, do_take, p, do_take, p);
@@ -151,7 +151,7 @@ static void two_takes(void) /* TH-3 */
 
 static void take_and_cancel(void) /* TH-4 */
 {
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         tn_array *a = numbers(pool, SHAPE(4));
         tn_promise *p = give(a);
         outcome o = race(i, do_take, p, do_cancel, p);
@@ -179,7 +179,7 @@ static tn_status do_take_both(void *subject, void **made)
 
 static void two_takes_of_two(void) /* TH-5 */
 {
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         tn_array *a = numbers(pool, SHAPE(4)), *b = numbers(pool, SHAPE(4));
         tn_promise *p = give(a), *q = give(b);
         pair there = {{p, q}, {UNTOUCHED, UNTOUCHED}}, back = {{q, p}, {UNTOUCHED, UNTOUCHED}};
@@ -200,7 +200,7 @@ static void two_takes_of_two(void) /* TH-5 */
 
 static void take_and_release_of_the_giver(void) /* TH-6 */
 {
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         tn_array *a = numbers(pool, SHAPE(4));
         tn_promise *p = give(a);
         outcome o = race(i, do_take, p, do_release, a);
@@ -215,7 +215,7 @@ static void take_and_release_of_the_giver(void) /* TH-6 */
 static void two_gives(void) /* TH-7 */
 {
     tn_array *a = numbers(pool, SHAPE(4));
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         outcome o = race(i, do_give, a, do_give, a);
         CHECK(ONE_EACH(o, TN_OK, TN_ERR_GIVEN));
         OK(tn_promise_release(o.first == TN_OK ? o.first_made : o.second_made));
@@ -227,7 +227,7 @@ static void two_gives(void) /* TH-7 */
 static void give_and_read(void) /* TH-8 */
 {
     tn_array *a = numbers(pool, SHAPE(4));
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         outcome o = race(i, do_give, a, do_read, a);
         if (o.first == TN_OK) {
             CHECK(o.second == TN_ERR_GIVEN && o.second_made == UNTOUCHED);
@@ -244,7 +244,7 @@ static void give_and_read(void) /* TH-8 */
 static void two_writers(void) /* TH-9 */
 {
     tn_array *a = numbers(pool, SHAPE(4));
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         outcome o = race(i, do_write, a, do_write, a);
         CHECK(ONE_EACH(o, TN_OK, TN_ERR_BORROWED_WRITE));
         end(o.first == TN_OK ? o.first_made : o.second_made);
@@ -256,7 +256,7 @@ static void two_writers(void) /* TH-9 */
 static void reader_and_writer(void) /* TH-10 */
 {
     tn_array *a = numbers(pool, SHAPE(4)), *twin = clone(a);
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         outcome o = race(i, do_read, a, do_write, i % 2 ? a : twin);
         if (o.first == TN_OK) {
             CHECK(o.second == TN_ERR_BORROWED);
@@ -273,7 +273,7 @@ static void reader_and_writer(void) /* TH-10 */
 
 static void unique_and_clone(void) /* TH-11, TH-12 */
 {
-    for (int i = 0; i < 2 * rounds; i++) {
+    for (int i = 0; i < 2 * times; i++) {
         tn_array *a = numbers(pool, SHAPE(4));
         tn_weak *weak = NULL;
         OK(tn_array_weaken(a, &weak));
@@ -291,7 +291,7 @@ static void unique_and_clone(void) /* TH-11, TH-12 */
 
 static void cow_and_release(void) /* TH-13 */
 {
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         tn_array *a = numbers(pool, SHAPE(4)), *b = clone(a);
         outcome o = race(i, do_write_cow, a, do_release, b);
         CHECK(o.first == TN_OK && o.second == TN_OK);
@@ -305,7 +305,7 @@ static void cow_and_release(void) /* TH-13 */
 static void two_ends(void) /* TH-14 */
 {
     tn_array *a = numbers(pool, SHAPE(4));
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         tn_borrow *guard = i % 2 ? reading(a) : writing(a, 0);
         outcome o = race(i, do_end, guard, do_end, guard);
         CHECK(ONE_EACH(o, TN_OK, TN_ERR_STALE) && why(a) == 0);
@@ -315,7 +315,7 @@ static void two_ends(void) /* TH-14 */
 
 static void end_and_release(void) /* TH-15 */
 {
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         tn_array *a = numbers(pool, SHAPE(4));
         tn_borrow *guard = i % 2 ? reading(a) : exporting(a, XS);
         outcome o = race(i, do_release, a, do_end, guard);
@@ -325,7 +325,7 @@ static void end_and_release(void) /* TH-15 */
 
 static void upgrade_and_last_release(void) /* TH-16 */
 {
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         tn_array *a = numbers(pool, SHAPE(4));
         tn_weak *weak = NULL;
         OK(tn_array_weaken(a, &weak));
@@ -411,7 +411,7 @@ static void many_clones(void) /* TH-20 */
 {
     memset(&common, 0, sizeof common);
     common.array = numbers(pool, SHAPE(4));
-    common.n = rounds * 20;
+    common.n = times * 20;
     pthread_t threads[WORKERS];
     for (intptr_t k = 0; k < WORKERS; k++)
         CHECK(pthread_create(&threads[k], NULL, k == 0 ? poll_unique : clone_and_release, (void *)k) == 0);
@@ -428,7 +428,7 @@ static tn_status do_view(void *a, void **made) { return tn_array_transpose(a, (t
 static void cow_that_copies(void) /* TH-21 */
 {
     const int64_t n = 60000; /* long enough to copy that the other call meets it */
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         tn_array *a = zeros(pool, TN_I64, SHAPE(n)), *twin = clone(a);
         int64_t value = 7;
         OK(tn_array_fill(a, &value, 0, NULL));
@@ -486,7 +486,7 @@ static tn_status do_borrow_both(void *subject, void **made)
 static void two_borrow_alls(void) /* TH-22, BA-6 */
 {
     tn_array *a = numbers(pool, SHAPE(4)), *b = numbers(pool, SHAPE(4));
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         tn_borrow_spec there[2] = {{.array = a, .access = TN_READ_WRITE}, {.array = b, .access = TN_READ_WRITE}};
         tn_borrow_spec back[2] = {there[1], there[0]};
         outcome o = race(i, do_borrow_both, there, do_borrow_both, back);
@@ -501,7 +501,7 @@ static void two_borrow_alls(void) /* TH-22, BA-6 */
 static void writer_and_shared_view(void) /* TH-23 */
 {
     tn_array *a = numbers(pool, SHAPE(4));
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         outcome o = race(i, do_write, a, do_export_shared, a);
         CHECK(o.first == TN_OK && (o.second == TN_OK || o.second == TN_ERR_BORROWED_WRITE));
         end(o.first_made);
@@ -530,7 +530,7 @@ static tn_array *lend(uint32_t flags, int *counter)
 
 static void last_two_of_a_lease(void) /* TH-24 */
 {
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         int runs = 0;
         tn_array *x = lend(i % 2 ? TN_BORROW : TN_TAKE, &runs), *y = clone(x);
         outcome o = race(i, do_release, x, do_release, y);
@@ -547,7 +547,7 @@ static tn_status do_run(void *subject, void **made)
 
 static void two_runs_of_releases(void) /* TH-25 */
 {
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < times; i++) {
         int runs[4] = {0};
         for (int k = 0; k < 4; k++)
             drop(lend(TN_TAKE | TN_RELEASE_QUEUED, &runs[k]));
@@ -561,8 +561,7 @@ static void two_runs_of_releases(void) /* TH-25 */
 
 int main(void)
 {
-    const char *checker = getenv("TENURE_CHECKED_BY");
-    rounds = checker != NULL && strcmp(checker, "valgrind") == 0 ? 60 : 600;
+    times = rounds(400);
     pool = own_pool("threads");
     start();
     two_releases();

@@ -80,7 +80,7 @@ static tn_array *random_view(tn_array *base, const int64_t *shape, int64_t *wher
 static void any_layout_to_any_other(void) /* TR-2, TR-3, TR-4 */
 {
     static int64_t values[TOTAL], expected[TOTAL], got[TOTAL], from[TOTAL], to[TOTAL];
-    for (int round = 0; round < 3000; round++) {
+    for (int round = 0; round < rounds(3000); round++) {
         int64_t shape[3] = {1 + random_below(4), 1 + random_below(4), 1 + random_below(4)};
         int64_t n = shape[0] * shape[1] * shape[2];
         tn_array *first = numbers(NULL, SHAPE(SIDE, SIDE, SIDE));

@@ -914,7 +914,7 @@ static tn_array *random_chain(tn_array *v, model *m, int steps, int boxes)
 
 static void random_chains_address_the_right_elements(void) /* LA-21, LA-3 */
 {
-    for (uint64_t seed = 1; seed <= 2500; seed++) {
+    for (uint64_t seed = 1; seed <= (uint64_t)rounds(2500); seed++) {
         random_state = seed * 0x9e3779b97f4a7c15u;
         int ndim = 1 + (int)random_below(4);
         int64_t shape[4];
@@ -949,7 +949,7 @@ static int mark(const model *m, int64_t item, unsigned char *bytes)
 static void never_disjoint_where_a_byte_is_shared(void) /* BR-26, BR-21, LA-22 */
 {
     int decided = 0;
-    for (uint64_t seed = 1; seed <= 2500; seed++) {
+    for (uint64_t seed = 1; seed <= (uint64_t)rounds(2500); seed++) {
         random_state = seed * 0x9e3779b97f4a7c15u;
         int64_t shape[3] = {1 + (int64_t)random_below(5), 1 + (int64_t)random_below(5), 1 + (int64_t)random_below(5)};
         tn_array *base = make(TN_I32, TN_ORDER_C, 3, shape), *views[2];
@@ -1017,7 +1017,7 @@ static void never_disjoint_where_a_byte_is_shared(void) /* BR-26, BR-21, LA-22 *
             return;
         }
     }
-    CHECK(decided > 500);
+    CHECK(decided > rounds(500));
 }
 
 int main(void)
