@@ -1,8 +1,9 @@
 //! The C functions that the package calls, as safe Rust: one line each, nothing decided here.
 //!
-//! Contract: a handle is a checked id that the library never dereferences, so any `Id` may be passed and a wrong one is a
-//! status; what needs a pointer to real bytes stays `unsafe fn`. A failure is a `Failure` that must become a Python exception on
-//! the same thread before the next call, because the text lies in the library's buffer of this thread (`errors`).
+//! Contract: a handle is a checked id that the library never dereferences, so any `Id` may be passed and a wrong one
+//! is a status; what needs a pointer to real bytes stays `unsafe fn`. A failure is a `Failure` that must become a
+//! Python exception on the same thread before the next call, because the text lies in the library's buffer of this
+//! thread (`errors`).
 
 use crate::ffi_generated as c;
 use crate::types::*;
@@ -176,7 +177,8 @@ pub fn array_new(
 ) -> Result<Id> {
     let (n, at) = (shape.len() as i32, shape.as_ptr());
     let options = options.map_or(null(), |o| o as *const _);
-    // SAFETY: `shape` has n entries; the element has 16 bytes, the longest type's; options are whole and their name terminated.
+    // SAFETY: `shape` has n entries; the element has 16 bytes, the longest type's; options are whole and their name
+    // terminated.
     made(|out| unsafe {
         match content {
             Content::Empty => c::tn_array_empty(pool.raw(), dtype, n, at, options, out),
@@ -215,7 +217,8 @@ pub unsafe fn import_host(
 #[inline]
 pub fn query(array: Id) -> Result<tn_array_info> {
     let mut info = MaybeUninit::<tn_array_info>::zeroed();
-    // SAFETY: `info` is writable and `size` says how long it is; zeros are a value of this plain struct, so it may be read whole.
+    // SAFETY: `info` is writable and `size` says how long it is; zeros are a value of this plain struct, so it may be
+    // read whole.
     unsafe {
         (*info.as_mut_ptr()).size = size_of::<tn_array_info>();
         check(c::tn_array_query(array.raw(), info.as_mut_ptr()))?;

@@ -1,9 +1,9 @@
 //! `tenure.Array`: the object around one array handle, what it is, and what it does as a whole.
 //!
-//! Contract: one object owns one handle; `release` and `detach` take it out, the end of the object releases what is left, never
-//! raises and needs nothing but the library. Element type and number of axes of a handle never change, so they are kept here;
-//! everything else is asked of the library. Indexing is in `index`, other views in `views`, borrows in `borrow`, the protocols
-//! in `buffer` and `dlpack`.
+//! Contract: one object owns one handle; `release` and `detach` take it out, the end of the object releases what is
+//! left, never raises and needs nothing but the library. Element type and number of axes of a handle never change, so
+//! they are kept here; everything else is asked of the library. Indexing is in `index`, other views in `views`,
+//! borrows in `borrow`, the protocols in `buffer` and `dlpack`.
 
 use crate::api::{self, Id};
 use crate::borrow::{Borrow, read_view};
@@ -19,8 +19,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-/// An array: one claim on some bytes, with a shape. Views (`x[1:3]`, `x.T`) are arrays on the same bytes; nothing copies
-/// unless it says so.
+/// An array: one claim on some bytes, with a shape. Views (`x[1:3]`, `x.T`) are arrays on the same bytes; nothing
+/// copies unless it says so.
 ///
 /// Made by `tenure.empty`, `zeros`, `array`, `asarray` and the like:
 ///
@@ -205,7 +205,8 @@ impl Array {
         Ok(api::set_name(self.id()?, name.as_deref())?)
     }
 
-    /// How the elements lie and what may be done with them: `x.flags.c_contiguous`, `x.flags.writeable`, `x.flags["F"]`.
+    /// How the elements lie and what may be done with them: `x.flags.c_contiguous`, `x.flags.writeable`,
+    /// `x.flags["F"]`.
     #[getter]
     fn flags<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         tables(py)?.plain.bind(py).getattr("Flags")?.call1((self.info()?.flags,))
@@ -229,7 +230,8 @@ impl Array {
         py.import("ctypes")?.getattr("c_void_p")?.call1((self.id()?.0,))
     }
 
-    /// Hands the handle out as an integer; whoever gets it releases it (`tn_array_release`). This object is empty afterwards.
+    /// Hands the handle out as an integer; whoever gets it releases it (`tn_array_release`). This object is empty
+    /// afterwards.
     fn detach(&self) -> PyResult<u64> {
         self.take_id(DETACHED).map(|id| id.0).ok_or_else(|| self.gone())
     }
@@ -315,8 +317,8 @@ impl Array {
 
     /// `with x.read() as view:` a NumPy array to read; nobody can write these bytes meanwhile.
     ///
-    /// The view holds the borrow: when nothing but the block's own variable refers to it at the end of the block, the borrow
-    /// ends there and the view is dead; a view kept elsewhere keeps the array borrowed until it is gone.
+    /// The view holds the borrow: when nothing but the block's own variable refers to it at the end of the block, the
+    /// borrow ends there and the view is dead; a view kept elsewhere keeps the array borrowed until it is gone.
     ///
     /// frozen: refuse also where a shared view could change the bytes. wait: wait for work of a device.
     #[pyo3(signature = (frozen=false, *, wait=true))]
@@ -327,15 +329,17 @@ impl Array {
 
     /// `with x.write() as view:` a NumPy array to read and write; nobody else reads or writes these bytes meanwhile.
     ///
-    /// mode: "aliased" (other handles on the bytes see the change), "unique" (refused while there are others), "cow" (this
-    /// array moves to a copy if there are others); with "|discard" the old contents are not needed. An exception that passes
-    /// the block poisons the array: reading it raises until it is rewritten. The view is as in `read`.
+    /// mode: "aliased" (other handles on the bytes see the change), "unique" (refused while there are others), "cow"
+    /// (this array moves to a copy if there are others); with "|discard" the old contents are not needed. An
+    /// exception that passes the block poisons the array: reading it raises until it is rewritten. The view is as in
+    /// `read`.
     #[pyo3(signature = (mode=None, *, wait=true))]
     fn write<'py>(slf: Bound<'py, Self>, mode: Option<&Bound<'py, PyAny>>, wait: bool) -> PyResult<Bound<'py, Borrow>> {
         Borrow::one(slf, TN_READ_WRITE | mode_of(mode)? | if wait { TN_WAIT } else { 0 })
     }
 
-    /// `with x.chunks_write(4) as parts:` n NumPy views of consecutive parts of an axis, each to be written by its own thread.
+    /// `with x.chunks_write(4) as parts:` n NumPy views of consecutive parts of an axis, each to be written by its
+    /// own thread.
     #[pyo3(signature = (n, axis=0, mode=None))]
     fn chunks_write<'py>(
         slf: Bound<'py, Self>,

@@ -1,10 +1,10 @@
 //! Borrows as context managers: `x.read()`, `x.write()`, `x.chunks_write(n)`, `tenure.access(...)` (PY-7, PY-16).
 //!
-//! Contract: `with` takes the guards and gives NumPy arrays over the bytes; each such array keeps its guard, through a buffer
-//! that it holds open. At the end of the block a view to which nothing but the block's own variable refers is cut off from the
-//! bytes (it becomes a dead value that raises when it is used) and the guard ends there. A view that somebody kept is left as
-//! it is, and the guard ends when the view does: the bytes never go while Python can still reach them. An exception that passes
-//! ends the guards of writers with TN_END_FAILED, now or then.
+//! Contract: `with` takes the guards and gives NumPy arrays over the bytes; each such array keeps its guard, through
+//! a buffer that it holds open. At the end of the block a view to which nothing but the block's own variable refers
+//! is cut off from the bytes (it becomes a dead value that raises when it is used) and the guard ends there. A view
+//! that somebody kept is left as it is, and the guard ends when the view does: the bytes never go while Python can
+//! still reach them. An exception that passes ends the guards of writers with TN_END_FAILED, now or then.
 
 use crate::api::{self, Id};
 use crate::array::Array;
@@ -139,8 +139,8 @@ impl Lent {
             strides: lent.strides.as_ptr(),
             readonly: lent.readonly,
         };
-        // SAFETY: Python passes a buffer to fill; the lists live in the owner, the bytes as long as the guard, which the count
-        // below keeps open.
+        // SAFETY: Python passes a buffer to fill; the lists live in the owner, the bytes as long as the guard, which
+        // the count below keeps open.
         unsafe {
             (*view).obj = core::ptr::null_mut();
             lay.fill(slf.into_any(), view, flags, core::ptr::null_mut())?;
@@ -178,8 +178,8 @@ struct Open {
     views: Vec<Py<PyAny>>,
 }
 
-/// A borrow for a `with` block: what `x.read()`, `x.write()`, `x.chunks_write()` and `tenure.access()` give. The guard is
-/// taken when the block begins.
+/// A borrow for a `with` block: what `x.read()`, `x.write()`, `x.chunks_write()` and `tenure.access()` give. The
+/// guard is taken when the block begins.
 #[pyclass(frozen, module = "tenure", name = "Borrow")]
 pub struct Borrow {
     request: Request,
@@ -291,8 +291,8 @@ impl Borrow {
         }
         if lingering > 0 && !failed && strict() {
             let text = format!(
-                "{lingering} borrow(s) cannot end with the block: a view is still referred to (strict mode); the array stays \
-                 borrowed until it goes"
+                "{lingering} borrow(s) cannot end with the block: a view is still referred to (strict mode); the array \
+                 stays borrowed until it goes"
             );
             return Err(errors::buffer_error(py, TN_ERR_BORROWED, &text));
         }
@@ -327,8 +327,8 @@ fn cut_off(view: Bound<'_, PyAny>) {
         return;
     }
     let py = view.py();
-    // NumPy's own way to give an array other contents: it drops the base, and with it the buffer. What stays is one object
-    // that says what happened to whoever uses it.
+    // NumPy's own way to give an array other contents: it drops the base, and with it the buffer. What stays is one
+    // object that says what happened to whoever uses it.
     let dead = || -> PyResult<()> {
         let plain = tables(py)?.plain.bind(py);
         let object = tables(py)?.dtype.bind(py).call1(("O",))?;
@@ -350,10 +350,11 @@ fn arrays_of<'py>(object: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<Bound<'py,
     object.try_iter()?.map(|item| Ok(item?.cast_into::<Array>()?)).collect()
 }
 
-/// `with tenure.access(read=(a, b), write=c) as (va, vb, vc):` borrows several arrays at once, all or none, with no deadlock.
+/// `with tenure.access(read=(a, b), write=c) as (va, vb, vc):` borrows several arrays at once, all or none, with no
+/// deadlock.
 ///
-/// read, write: an array or several. The views come in the order read, write. mode: as `Array.write`. An exception that passes
-/// the block poisons what was written.
+/// read, write: an array or several. The views come in the order read, write. mode: as `Array.write`. An exception
+/// that passes the block poisons what was written.
 #[pyfunction]
 #[pyo3(signature = (read=None, write=None, *, mode=None, frozen=false, wait=true))]
 pub fn access<'py>(

@@ -1,8 +1,9 @@
 //! The buffer protocol (PEP 3118): every buffer that is open is one export, which ends with it (CA-20 to CA-26).
 //!
-//! Contract: a writable array gives a shared view, a read-only one a read-only view; `x.readonly` and `x.exclusive` are
-//! proxies that give those classes. A request that the layout does not meet, or that somebody's guard forbids, is a BufferError;
-//! nothing is copied. Shape and strides of a buffer are the guard's, the guard's bits lie in the buffer's `internal`.
+//! Contract: a writable array gives a shared view, a read-only one a read-only view; `x.readonly` and `x.exclusive`
+//! are proxies that give those classes. A request that the layout does not meet, or that somebody's guard forbids, is
+//! a BufferError; nothing is copied. Shape and strides of a buffer are the guard's, the guard's bits lie in the
+//! buffer's `internal`.
 
 use crate::api::{self, Failure, Id};
 use crate::array::{Array, as_numpy};

@@ -1,7 +1,8 @@
 //! Python's values and ours: element types, shapes, single elements, orders, write modes, texts.
 //!
-//! Contract: pure conversions; what does not fit raises what NumPy raises (TypeError, ValueError, OverflowError) and makes
-//! nothing. Where NumPy's rules are rich (an element from any object) NumPy itself is asked; the usual cases do not reach it.
+//! Contract: pure conversions; what does not fit raises what NumPy raises (TypeError, ValueError, OverflowError) and
+//! makes nothing. Where NumPy's rules are rich (an element from any object) NumPy itself is asked; the usual cases do
+//! not reach it.
 
 use crate::types::*;
 use core::ffi::{CStr, c_int};
@@ -141,8 +142,8 @@ fn dtype_slow(object: &Bound<'_, PyAny>) -> PyResult<tn_dtype> {
     if code == u32::MAX || !native || !KINDS.iter().any(|k| k.0 == raw) {
         let text = dtype.str()?;
         return Err(PyTypeError::new_err(format!(
-            "element type {text} is none of those that cross borders: bool, int8 to int64, uint8 to uint64, float16, float32, \
-             float64, bfloat16, complex64, complex128, in native byte order"
+            "element type {text} is none of those that cross borders: bool, int8 to int64, uint8 to uint64, float16, \
+             float32, float64, bfloat16, complex64, complex128, in native byte order"
         )));
     }
     Ok(raw)

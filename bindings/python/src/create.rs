@@ -1,7 +1,7 @@
 //! New arrays: empty, zeros, ones, full, the `_like` ones, from any object that NumPy takes; and files.
 //!
-//! Contract: each gives an array of its own in the current host pool of the thread, or in `pool`. What comes from an object is
-//! copied, once; `asarray` (in `import`) is what aliases.
+//! Contract: each gives an array of its own in the current host pool of the thread, or in `pool`. What comes from an
+//! object is copied, once; `asarray` (in `import`) is what aliases.
 
 use crate::api::{self, Content, Id};
 use crate::array::Array;
@@ -77,8 +77,8 @@ fn type_of(dtype: Option<&Bound<'_, PyAny>>) -> PyResult<tn_dtype> {
 
 /// A new array whose contents are undefined.
 ///
-/// shape: an integer or a tuple. dtype: what `numpy.dtype` takes, or `tenure.bfloat16`. order: "C" or "F". name: stands in
-/// messages and reports. pool: where the bytes come from, else the thread's current pool (`with pool:`).
+/// shape: an integer or a tuple. dtype: what `numpy.dtype` takes, or `tenure.bfloat16`. order: "C" or "F". name:
+/// stands in messages and reports. pool: where the bytes come from, else the thread's current pool (`with pool:`).
 ///
 /// >>> tenure.empty((2, 3)).strides
 /// (24, 8)
@@ -224,7 +224,8 @@ pub fn ones_like<'py>(
     like(prototype, Some(1), dtype, order, name, pool)
 }
 
-/// A new array with the elements of any object that NumPy takes: nested lists, numbers, arrays. Always a copy, in C order.
+/// A new array with the elements of any object that NumPy takes: nested lists, numbers, arrays. Always a copy, in C
+/// order.
 ///
 /// >>> tenure.array([[1, 2], [3, 4]])
 /// tenure.array([[1, 2],
@@ -261,8 +262,8 @@ pub fn array<'py>(
     Ok(made)
 }
 
-/// Opens a `.npy` file. mode: "r" maps it read-only; "c" maps it so that writes stay in this process; "r+" so that writes
-/// reach the file; None reads it into the pool.
+/// Opens a `.npy` file. mode: "r" maps it read-only; "c" maps it so that writes stay in this process; "r+" so that
+/// writes reach the file; None reads it into the pool.
 ///
 /// A file that others cut short while it is mapped ends the process at the next touch (SIGBUS), as with every mapping.
 #[pyfunction]
@@ -312,8 +313,8 @@ pub fn save(array: &Bound<'_, Array>, path: &Bound<'_, PyAny>, sync: bool, exclu
     py.detach(|| api::save_npy(id, &path, flags).map_err(PyErr::from))
 }
 
-/// Writes an array as a `.npy` file, beside the target and then renamed. sync: returns when the disk has it. exclusive: an
-/// existing file is an error.
+/// Writes an array as a `.npy` file, beside the target and then renamed. sync: returns when the disk has it.
+/// exclusive: an existing file is an error.
 #[pyfunction]
 #[pyo3(signature = (path, array, *, sync=false, exclusive=false))]
 pub fn save_npy(path: &Bound<'_, PyAny>, array: &Bound<'_, Array>, sync: bool, exclusive: bool) -> PyResult<()> {

@@ -1,8 +1,9 @@
-//! DLPack, both ways: `x.__dlpack__()` for `numpy.from_dlpack(x)` and the like, `tenure.from_dlpack(obj)` (DL-40 to DL-43).
+//! DLPack, both ways: `x.__dlpack__()` for `numpy.from_dlpack(x)` and the like, `tenure.from_dlpack(obj)` (DL-40 to
+//! DL-43).
 //!
-//! Contract: the library makes and reads the structs; here are the capsules around them and the conversation between the two
-//! sides. A capsule that dies unused calls its struct's deleter; one that was used is renamed and does nothing. The deleter needs
-//! no interpreter.
+//! Contract: the library makes and reads the structs; here are the capsules around them and the conversation between
+//! the two sides. A capsule that dies unused calls its struct's deleter; one that was used is renamed and does
+//! nothing. The deleter needs no interpreter.
 
 use crate::api::{self, Id};
 use crate::array::Array;
@@ -224,7 +225,8 @@ fn capsule_of<'py>(
 
 /// An array on the memory of an object with DLPack (`__dlpack__`), or of a DLPack capsule.
 ///
-/// copy: None aliases where it can, False aliases or raises, True copies. device: a pair of DLPack's numbers, (1, 0) is the host.
+/// copy: None aliases where it can, False aliases or raises, True copies. device: a pair of DLPack's numbers, (1, 0)
+/// is the host.
 ///
 /// >>> n = numpy.arange(3.0)
 /// >>> x = tenure.from_dlpack(n)

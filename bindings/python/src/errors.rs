@@ -1,7 +1,8 @@
 //! From a status to a Python exception that carries it.
 //!
-//! Contract: the text is read from the library's buffer of this thread at once, so a `Failure` is converted on the thread and
-//! before the next call that made it. Which class a status becomes is a table in `tenure/_errors.py`; here is only the way there.
+//! Contract: the text is read from the library's buffer of this thread at once, so a `Failure` is converted on the
+//! thread and before the next call that made it. Which class a status becomes is a table in `tenure/_errors.py`; here
+//! is only the way there.
 
 use crate::api::{self, Failure};
 use crate::borrow;

@@ -1,8 +1,9 @@
 //! Memory of other Python objects: any buffer (PEP 3118) as an array, aliased where it can be.
 //!
-//! Contract: the import keeps the object's buffer open until the library says that nobody here uses it any more, on whichever
-//! thread that happens; the buffer is then released with the interpreter attached, and left alone when the interpreter is gone
-//! (CA-27, XC-8). Formats are one element code in native order (CA-28); anything else is refused before a byte is touched.
+//! Contract: the import keeps the object's buffer open until the library says that nobody here uses it any more, on
+//! whichever thread that happens; the buffer is then released with the interpreter attached, and left alone when the
+//! interpreter is gone (CA-27, XC-8). Formats are one element code in native order (CA-28); anything else is refused
+//! before a byte is touched.
 
 use crate::api;
 use crate::array::Array;
@@ -26,7 +27,8 @@ unsafe impl Send for Memory {}
 // SAFETY: shared use only reads its fields.
 unsafe impl Sync for Memory {}
 
-/// The thread on which the interpreter ends, from the moment that it begins to: no other thread may ask to be attached then.
+/// The thread on which the interpreter ends, from the moment that it begins to: no other thread may ask to be
+/// attached then.
 static ENDING: OnceLock<ThreadId> = OnceLock::new();
 
 /// Called by `atexit`.
@@ -127,8 +129,8 @@ impl Memory {
         let known = crate::convert::KINDS.iter().any(|k| k.0 == dtype && k.3 as isize == size);
         if !known || swapped {
             return Err(PyTypeError::new_err(format!(
-                "a buffer of format {:?} with {size} bytes each is none of the element types that cross borders, in native \
-                 byte order",
+                "a buffer of format {:?} with {size} bytes each is none of the element types that cross borders, in \
+                 native byte order",
                 format.to_string_lossy()
             )));
         }
@@ -207,9 +209,9 @@ pub fn crossing(copy: Option<bool>) -> u32 {
 
 /// An array on the memory of an object with the buffer protocol (bytes, bytearray, NumPy arrays, mmap, array.array).
 ///
-/// copy: None aliases where it can, False aliases or raises, True copies. writable: None takes what the object gives, True
-/// asks for a writable buffer, False makes a read-only array. The object stays alive as long as the array or what was made
-/// from it needs its memory.
+/// copy: None aliases where it can, False aliases or raises, True copies. writable: None takes what the object gives,
+/// True asks for a writable buffer, False makes a read-only array. The object stays alive as long as the array or
+/// what was made from it needs its memory.
 ///
 /// >>> b = bytearray(8)
 /// >>> x = tenure.from_buffer(b)
@@ -245,8 +247,8 @@ pub fn from_buffer<'py>(
     }
 }
 
-/// The object as an array, with no copy where that is possible: an array as it is, a NumPy array or another buffer aliased, an
-/// object with DLPack (a PyTorch tensor) aliased; anything else is copied as by `tenure.array`.
+/// The object as an array, with no copy where that is possible: an array as it is, a NumPy array or another buffer
+/// aliased, an object with DLPack (a PyTorch tensor) aliased; anything else is copied as by `tenure.array`.
 ///
 /// dtype: a conversion copies. copy: None copies where it must, False raises instead, True copies.
 ///

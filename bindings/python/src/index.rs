@@ -1,8 +1,9 @@
 //! `x[...]` and `x[...] = v`: views by integers, slices, ellipsis and None; one element by a full index; assignment.
 //!
-//! Contract: indexing never copies elements except a single one. The library does the arithmetic; what is here is the order of
-//! its calls: first the integers, from the last axis to the first, then one slice for what is left, then the new axes. Handles in
-//! between are released on every path. Lists, masks and other fancy indices would copy and are refused.
+//! Contract: indexing never copies elements except a single one. The library does the arithmetic; what is here is the
+//! order of its calls: first the integers, from the last axis to the first, then one slice for what is left, then the
+//! new axes. Handles in between are released on every path. Lists, masks and other fancy indices would copy and are
+//! refused.
 
 use crate::api::{self, Id};
 use crate::array::Array;
@@ -52,7 +53,8 @@ const WHOLE: tn_slice_spec = tn_slice_spec { start: 0, stop: i64::MAX, step: 1 }
 
 fn slice_of(slice: &Bound<'_, PyAny>) -> PyResult<tn_slice_spec> {
     let mut spec = tn_slice_spec { start: 0, stop: 0, step: 0 };
-    // SAFETY: attached, a slice; Py_ssize_t has 64 bits here. Absent bounds come back as 0 and the largest or smallest number.
+    // SAFETY: attached, a slice; Py_ssize_t has 64 bits here. Absent bounds come back as 0 and the largest or
+    // smallest number.
     let status = unsafe {
         ffi::PySlice_Unpack(
             slice.as_ptr(),

@@ -1,8 +1,10 @@
-//! The Python package's native half: `tenure._tenure`, a module over the C API of the `libtenure.so.0` that lies beside it.
+//! The Python package's native half: `tenure._tenure`, a module over the C API of the `libtenure.so.0` that lies
+//! beside it.
 //!
-//! Contract: nothing of the library is linked in; every call goes through the shared object, so that a handle made here is the
-//! same handle in C code of the same process. What is hot is here, what is plain data or a class of exceptions is Python
-//! (`python/tenure/`). Layers, down only: `types`, `ffi_generated` < `api` < `errors`, `site`, `convert` < `array` and the rest.
+//! Contract: nothing of the library is linked in; every call goes through the shared object, so that a handle made
+//! here is the same handle in C code of the same process. What is hot is here, what is plain data or a class of
+//! exceptions is Python (`python/tenure/`). Layers, down only: `types`, `ffi_generated` < `api` < `errors`, `site`,
+//! `convert` < `array` and the rest.
 
 #[path = "../../../src/types.rs"]
 #[allow(missing_docs, dead_code)]

@@ -1,7 +1,7 @@
 //! `tenure.Pool`: where arrays get their bytes from, and `with pool:`.
 //!
-//! Contract: one object owns one pool handle; arrays outlive it. `with pool:` makes it the current pool of this thread and puts
-//! back what was current before, also when blocks nest, and on each thread for itself.
+//! Contract: one object owns one pool handle; arrays outlive it. `with pool:` makes it the current pool of this
+//! thread and puts back what was current before, also when blocks nest, and on each thread for itself.
 
 use crate::api::{self, Id};
 use crate::convert::{device_of, fixed_text, tables, text_of};
@@ -15,9 +15,9 @@ use std::thread::ThreadId;
 
 /// A pool of memory. Options are keywords; what is not given has its default.
 ///
-/// device: "cpu". name: stands in messages and reports. initial_size: bytes committed at once. max_size: upper bound of
-/// committed bytes. alignment: power of two. thread_cache_size, release_threshold, release_delay_ms: what is kept for reuse
-/// (`tenure.NONE`: nothing, or never). flags: `tenure.PoolFlags`.
+/// device: "cpu". name: stands in messages and reports. initial_size: bytes committed at once. max_size: upper bound
+/// of committed bytes. alignment: power of two. thread_cache_size, release_threshold, release_delay_ms: what is kept
+/// for reuse (`tenure.NONE`: nothing, or never). flags: `tenure.PoolFlags`.
 ///
 /// >>> pool = tenure.Pool(name="staging", max_size=1 << 30)
 /// >>> with pool:
@@ -75,8 +75,9 @@ impl Drop for Pool {
 #[pymethods]
 impl Pool {
     #[new]
-    #[pyo3(signature = (device="cpu", *, name=None, initial_size=0, max_growth=0, max_size=0, growth_factor=0.0, alignment=0,
-                        thread_cache_size=0, release_threshold=0, release_delay_ms=0, huge_pages=0, numa_node=0, flags=0))]
+    #[pyo3(signature = (device="cpu", *, name=None, initial_size=0, max_growth=0, max_size=0, growth_factor=0.0,
+                        alignment=0, thread_cache_size=0, release_threshold=0, release_delay_ms=0, huge_pages=0,
+                        numa_node=0, flags=0))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         device: &str,
@@ -155,11 +156,12 @@ impl Pool {
         macro_rules! set {
             ($($name:ident)*) => { $(fields.set_item(stringify!($name), s.$name)?;)* };
         }
-        set!(requested_bytes in_use_bytes cached_bytes pending_bytes overhead_bytes reserved_bytes address_bytes huge_bytes
-             metadata_bytes peak_in_use_bytes peak_reserved_bytes peak_requested_bytes allocation_count deallocation_count
-             reallocation_count failure_count live_blocks hit_count thread_hit_count device_allocate_count device_free_count
-             device_bytes_total trim_count pressure_count oom_count misuse_count zero_bytes_skipped largest_free_bytes
-             limit_bytes thread_count held_bytes shared_out_bytes);
+        set!(requested_bytes in_use_bytes cached_bytes pending_bytes overhead_bytes reserved_bytes);
+        set!(address_bytes huge_bytes metadata_bytes peak_in_use_bytes peak_reserved_bytes peak_requested_bytes);
+        set!(allocation_count deallocation_count reallocation_count failure_count live_blocks hit_count);
+        set!(thread_hit_count device_allocate_count device_free_count device_bytes_total trim_count pressure_count);
+        set!(oom_count misuse_count zero_bytes_skipped largest_free_bytes limit_bytes thread_count held_bytes);
+        set!(shared_out_bytes);
         tables(py)?.plain.bind(py).getattr("PoolStats")?.call((), Some(&fields))
     }
 

@@ -1,8 +1,8 @@
-//! give and take, weak handles, and handles that cross to and from other languages (PY-1 with an explicit `required`, PY-5,
-//! PY-6, PY-20).
+//! give and take, weak handles, and handles that cross to and from other languages (PY-1 with an explicit `required`,
+//! PY-5, PY-6, PY-20).
 //!
-//! Contract: a promise object owns its promise; when it is collected unused, the giver has its array back and a ResourceWarning
-//! says so. Handles are integers outside; a wrong one is the exception of its status.
+//! Contract: a promise object owns its promise; when it is collected unused, the giver has its array back and a
+//! ResourceWarning says so. Handles are integers outside; a wrong one is the exception of its status.
 
 use crate::api::{self, Failure, Id};
 use crate::array::Array;
@@ -32,9 +32,10 @@ impl Promise {
 
     fn help(&self) -> String {
         format!(
-            "<tenure promise of {}>\n  The function that received it has to unwrap it: `array = tenure.take(promise)` at its \
-             top.\n  Until then it has no data, no shape and no arithmetic.\n  promise.cancel() gives the array back to who \
-             gave it.",
+            "<tenure promise of {}>\n  \
+             The function that received it has to unwrap it: `array = tenure.take(promise)` at its top.\n  \
+             Until then it has no data, no shape and no arithmetic.\n  \
+             promise.cancel() gives the array back to who gave it.",
             self.what
         )
     }
@@ -113,8 +114,8 @@ impl Promise {
 
 /// Wraps the array's handle in a promise not to use it again: `f(tenure.give(x))`, where f takes it.
 ///
-/// The array is refused (GIVEN) until the promise is taken or cancelled; if it was taken it is destructed for good. required:
-/// how many variables refer to the array, where the promise of one of them is not enough.
+/// The array is refused (GIVEN) until the promise is taken or cancelled; if it was taken it is destructed for good.
+/// required: how many variables refer to the array, where the promise of one of them is not enough.
 ///
 /// >>> p = tenure.give(x)
 /// >>> y = tenure.take(p)
@@ -208,7 +209,8 @@ impl Weak {
     }
 }
 
-/// The object for a handle that other code handed over: an array or a promise. It is this object's to release from now on.
+/// The object for a handle that other code handed over: an array or a promise. It is this object's to release from
+/// now on.
 #[pyfunction]
 pub fn from_handle(py: Python<'_>, handle: u64) -> PyResult<Bound<'_, PyAny>> {
     let id = Id(handle);

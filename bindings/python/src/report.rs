@@ -1,6 +1,7 @@
 //! Questions: who holds what, what was not given back, what was copied; and the process-wide options.
 //!
-//! Contract: asks the library and puts the answers into the plain types of `tenure/_types.py`; changes nothing but options.
+//! Contract: asks the library and puts the answers into the plain types of `tenure/_types.py`; changes nothing but
+//! options.
 
 use crate::api::{self, Id};
 use crate::array::Array;
@@ -120,7 +121,8 @@ pub fn owner_of<'py>(py: Python<'py>, object: &Bound<'py, PyAny>) -> PyResult<Op
     }
 }
 
-/// The store of an array: its address is asked under a guard where one can be had, else the list of its holders must do.
+/// The store of an array: its address is asked under a guard where one can be had, else the list of its holders must
+/// do.
 fn of_array<'py>(py: Python<'py>, array: &Array) -> PyResult<Option<Bound<'py, PyAny>>> {
     let id = array.id()?;
     let info = api::query(id)?;
@@ -163,7 +165,8 @@ pub fn option(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<String> 
     Ok(api::option_get(&name)?)
 }
 
-/// `with tenure.no_copies():` on this thread a copy that nobody asked for raises OwnershipError (WOULD_COPY). Blocks nest.
+/// `with tenure.no_copies():` on this thread a copy that nobody asked for raises OwnershipError (WOULD_COPY). Blocks
+/// nest.
 #[pyclass(frozen, module = "tenure", name = "no_copies")]
 pub struct NoCopies;
 

@@ -1,9 +1,10 @@
-//! Where the Python code is that makes guards, promises, exports and arrays (PY-21): its file and line become the site that the
-//! library keeps beside them.
+//! Where the Python code is that makes guards, promises, exports and arrays (PY-21): its file and line become the
+//! site that the library keeps beside them.
 //!
-//! Contract: `here` tells the library the line of the innermost Python frame outside this package, and the value it returns
-//! takes that back when it is dropped, so that C code that runs later on the thread is not blamed. Nothing raises. The file's
-//! name is looked up once per code object: a small table keeps the last ones, guarded by the interpreter's lock and a mutex.
+//! Contract: `here` tells the library the line of the innermost Python frame outside this package, and the value it
+//! returns takes that back when it is dropped, so that C code that runs later on the thread is not blamed. Nothing
+//! raises. The file's name is looked up once per code object: a small table keeps the last ones, guarded by the
+//! interpreter's lock and a mutex.
 
 use crate::api;
 use core::ffi::{CStr, c_char};
@@ -24,7 +25,8 @@ struct Known {
     file: Option<*const c_char>,
 }
 
-// SAFETY: only touched with the interpreter attached; the code object is kept alive by the reference that the table owns.
+// SAFETY: only touched with the interpreter attached; the code object is kept alive by the reference that the table
+// owns.
 unsafe impl Send for Known {}
 
 static TABLE: Mutex<[Known; SLOTS]> = Mutex::new([Known { code: core::ptr::null_mut(), file: None }; SLOTS]);

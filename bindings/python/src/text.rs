@@ -1,8 +1,8 @@
-//! How arrays print (PA-5, PY-6): as NumPy prints them, with `tenure.array(...)` around it; what cannot be read prints its type
-//! and state.
+//! How arrays print (PA-5, PY-6): as NumPy prints them, with `tenure.array(...)` around it; what cannot be read
+//! prints its type and state.
 //!
-//! Contract: never raises, whatever state the array is in and whatever another thread does to it meanwhile; bytes are read under
-//! a read guard only.
+//! Contract: never raises, whatever state the array is in and whatever another thread does to it meanwhile; bytes are
+//! read under a read guard only.
 
 use crate::api;
 use crate::array::Array;

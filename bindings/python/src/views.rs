@@ -1,5 +1,5 @@
-//! Views that are not made by indexing: other shapes, orders of axes, types, parts. None copies; where only a copy would do
-//! the library says TN_ERR_LAYOUT, which is a ValueError here.
+//! Views that are not made by indexing: other shapes, orders of axes, types, parts. None copies; where only a copy
+//! would do the library says TN_ERR_LAYOUT, which is a ValueError here.
 
 use crate::api;
 use crate::array::Array;
@@ -54,7 +54,8 @@ impl Array {
         self.viewed(py, api::permute(self.id()?, &axes)?, self.ndim as usize)
     }
 
-    /// The same elements in another shape; one length may be -1. A copy is never made: where one would be needed, ValueError.
+    /// The same elements in another shape; one length may be -1. A copy is never made: where one would be needed,
+    /// ValueError.
     #[pyo3(signature = (*shape, order=None))]
     fn reshape<'py>(
         &self,

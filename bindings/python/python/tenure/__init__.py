@@ -10,8 +10,9 @@ Arrays whose bytes Python, C, C++, Rust and every language that can call C share
 >>> promise = tenure.give(x)          # hand it over: x is not ours any more
 >>> y = tenure.take(promise)
 
-The package ships the very ``libtenure.so.0`` that C programs link: ``get_include()`` and ``get_library()`` say where header
-and library are; a C library that needs it, loaded after ``import tenure``, works on the same arrays (``x.handle``).
+The package ships the very ``libtenure.so.0`` that C programs link: ``get_include()`` and ``get_library()`` say where
+header and library are; a C library that needs it, loaded after ``import tenure``, works on the same arrays
+(``x.handle``).
 """
 
 import atexit as _atexit
@@ -35,7 +36,7 @@ from ._errors import (
     Status,
     UnsupportedError,
 )
-from . import _tenure
+from . import _errors, _tenure, _types
 from ._tenure import (
     Array,
     Borrow,
@@ -89,6 +90,11 @@ from ._types import (
     WriteMode,
     bfloat16,
 )
+
+# What users see is `tenure.OwnershipError`, wherever its class is written.
+for _class in (*vars(_errors).values(), *vars(_types).values()):
+    if isinstance(_class, type) and _class.__module__.startswith("tenure."):
+        _class.__module__ = "tenure"
 
 # Releases that reach the interpreter while it ends are left alone on every thread but the one that ends it.
 _atexit.register(_tenure._ending)

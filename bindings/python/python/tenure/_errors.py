@@ -1,7 +1,7 @@
 """The exceptions: every one carries the status of the library and its text.
 
-Contract: one table says which class a status becomes; the classes also derive from the built-in that fits, so that code that
-knows nothing of Tenure catches them as what they are. ``make`` is what the native half calls.
+Contract: one table says which class a status becomes; the classes also derive from the built-in that fits, so that code
+that knows nothing of Tenure catches them as what they are. ``make`` is what the native half calls.
 """
 
 import enum

@@ -100,7 +100,7 @@ class _Holder(NamedTuple):
 
 
 class Holder(_Holder):
-    """Who holds bytes: ``kind``, ``name`` of its array, ``site`` ("step.py:41") where it was made, ``thread``, ``bytes``."""
+    """Who holds bytes: ``kind``, ``name`` of its array, ``site`` ("step.py:41") where it was made, ``thread``."""
 
     __slots__ = ()
 
@@ -116,7 +116,7 @@ class Holder(_Holder):
 
 
 class CopySite(NamedTuple):
-    """All copies at borders from one place. ``forced``: the caller would have taken an alias; ``why``: what forbade it."""
+    """All copies at borders from one place. ``forced``: an alias would have done; ``why``: what forbade it."""
 
     function: str
     site: str
@@ -247,8 +247,8 @@ class _Ended:
     """What a view of a borrow holds when its block is over: every use says so."""
 
     _TEXT = (
-        "this view belonged to a borrow that ended with its `with` block; use it inside the block, copy what is needed later, "
-        "or keep another reference to it, which keeps the array borrowed"
+        "this view belonged to a borrow that ended with its `with` block; use it inside the block, copy what is needed "
+        "later, or keep another reference to it, which keeps the array borrowed"
     )
 
     def _raise(self, *_args, **_options):
@@ -261,9 +261,9 @@ class _Ended:
 
 
 for _name in (
-    "add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv floordiv rfloordiv mod rmod divmod rdivmod pow rpow "
-    "matmul rmatmul and rand or ror xor rxor lshift rlshift rshift rrshift neg pos abs invert lt le gt ge eq ne bool int float "
-    "complex index len iter getitem setitem call"
+    "add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv floordiv rfloordiv mod rmod divmod rdivmod "
+    "pow rpow matmul rmatmul and rand or ror xor rxor lshift rlshift rshift rrshift neg pos abs invert "
+    "lt le gt ge eq ne bool int float complex index len iter getitem setitem call"
 ).split():
     setattr(_Ended, f"__{_name}__", _Ended._raise)
 _Ended.__hash__ = object.__hash__
