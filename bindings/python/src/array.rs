@@ -30,7 +30,7 @@ use pyo3::types::{PyDict, PyTuple};
 /// >>> n[0, 0] = 5.0
 /// >>> x[0, 0]
 /// 5.0
-#[pyclass(frozen, weakref, freelist = 64, module = "tenure", name = "Array")]
+#[pyclass(frozen, weakref, module = "tenure", name = "Array")]
 pub struct Array {
     /// The handle's bits, or one of the two below.
     id: AtomicU64,

@@ -16,8 +16,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::ffi::CString;
 
-/// From here on filling takes long enough that other threads may run meanwhile, bytes.
-const LONG: i64 = 1 << 16;
+/// From here on filling takes long enough that other threads may run meanwhile, elements.
+const LONG: i64 = 1 << 12;
+/// From here on a new array records the line that made it, elements: what a report of what is still held is read for.
+const LOOKED_FOR: i64 = 1 << 9;
 
 /// Order and name as the C API takes them; None where both are the default. `name` must outlive the options.
 fn options(order: i32, name: Option<&CString>) -> Option<tn_array_options> {
@@ -53,14 +55,16 @@ fn new<'py>(
     }
     let name = name.map(text_of).transpose()?;
     let pool = Pool::id_of(pool)?;
-    let _site = site::here(py);
+    let count = shape.iter().fold(1i64, |n, d| n.saturating_mul(*d));
+    // Finding the line costs as much as making the array: small ones without a name, which nobody looks for, go without.
+    let _site = (name.is_some() || count >= LOOKED_FOR).then(|| site::here(py));
     let make = |content| {
         let options = options(order, name.as_ref());
         api::array_new(pool, dtype, shape, content, options.as_ref()).map_err(PyErr::from)
     };
     let id = match &start {
         Start::Empty => make(Content::Empty)?,
-        _ if shape.iter().fold(1i64, |n, d| n.saturating_mul(*d)) < LONG / 16 => match &start {
+        _ if count < LONG => match &start {
             Start::Full(value) => make(Content::Full(value))?,
             _ => make(Content::Zeros)?,
         },

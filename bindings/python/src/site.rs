@@ -3,14 +3,13 @@
 //!
 //! Contract: `here` tells the library the line of the innermost Python frame outside this package, and the value it
 //! returns takes that back when it is dropped, so that C code that runs later on the thread is not blamed. Nothing
-//! raises. The file's name is looked up once per code object: a small table keeps the last ones, guarded by the
-//! interpreter's lock and a mutex.
+//! raises. The file's name is looked up once per code object: a small table keeps the last ones.
 
 use crate::api;
+use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use std::sync::Mutex;
 
 /// The site of this thread while it lives.
 pub struct Site(());
@@ -25,11 +24,26 @@ struct Known {
     file: Option<*const c_char>,
 }
 
-// SAFETY: only touched with the interpreter attached; the code object is kept alive by the reference that the table
-// owns.
-unsafe impl Send for Known {}
+/// The table. What is built for the stable ABI of 3.11 runs only where one thread at a time is attached, which is the
+/// lock: entries are read and replaced whole, with no call into the interpreter in between.
+struct Table(UnsafeCell<[Known; SLOTS]>);
 
-static TABLE: Mutex<[Known; SLOTS]> = Mutex::new([Known { code: core::ptr::null_mut(), file: None }; SLOTS]);
+// SAFETY: only `get` and `put` touch it, both attached, neither across a call into the interpreter.
+unsafe impl Sync for Table {}
+
+static TABLE: Table = Table(UnsafeCell::new([Known { code: core::ptr::null_mut(), file: None }; SLOTS]));
+
+impl Table {
+    fn get(&self, _py: Python<'_>, slot: usize) -> Known {
+        // SAFETY: attached, by `_py`; a copy is taken.
+        unsafe { (*self.0.get())[slot] }
+    }
+
+    fn put(&self, _py: Python<'_>, slot: usize, known: Known) -> Known {
+        // SAFETY: attached, by `_py`; nobody holds a reference into the table.
+        unsafe { core::mem::replace(&mut (*self.0.get())[slot], known) }
+    }
+}
 
 /// Tells the library where the running Python code is.
 #[inline]
@@ -74,10 +88,9 @@ fn at(py: Python<'_>, frame: *mut ffi::PyFrameObject) {
 fn file_of(py: Python<'_>, code: &Bound<'_, PyAny>) -> Option<*const c_char> {
     let key = code.as_ptr();
     let slot = (key as usize >> 6) % SLOTS;
-    if let Ok(table) = TABLE.lock()
-        && table[slot].code == key
-    {
-        return table[slot].file;
+    let found = TABLE.get(py, slot);
+    if found.code == key {
+        return found.file;
     }
     let name = code.getattr(pyo3::intern!(py, "co_filename")).ok()?;
     let mut length = 0;
@@ -93,7 +106,7 @@ fn file_of(py: Python<'_>, code: &Bound<'_, PyAny>) -> Option<*const c_char> {
     let known = Known { code: key, file: (!ours).then_some(text) };
     // The table owns a reference, so that no other code object gets this address.
     core::mem::forget(code.clone());
-    let old = TABLE.lock().ok().map(|mut table| core::mem::replace(&mut table[slot], known))?;
+    let old = TABLE.put(py, slot, known);
     if !old.code.is_null() {
         // SAFETY: the reference that the table owned.
         drop(unsafe { Bound::<PyAny>::from_owned_ptr(py, old.code) });
