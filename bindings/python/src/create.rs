@@ -56,7 +56,7 @@ fn new<'py>(
     let name = name.map(text_of).transpose()?;
     let pool = Pool::id_of(pool)?;
     let count = shape.iter().fold(1i64, |n, d| n.saturating_mul(*d));
-    // Finding the line costs as much as making the array: small ones without a name, which nobody looks for, go without.
+    // Finding the line costs as much as making an array: small ones without a name, which nobody looks for, have none.
     let _site = (name.is_some() || count >= LOOKED_FOR).then(|| site::here(py));
     let make = |content| {
         let options = options(order, name.as_ref());

@@ -251,7 +251,15 @@ def test_release_is_the_end_of_the_object():
     x = tenure.zeros(3)
     x.release()
     x.release()
-    for use in (lambda: x.shape, lambda: x[0], lambda: np.asarray(x), x.clone, lambda: x.handle, lambda: len(x), x.detach):
+    for use in (
+        lambda: x.shape,
+        lambda: x[0],
+        lambda: np.asarray(x),
+        x.clone,
+        lambda: x.handle,
+        lambda: len(x),
+        x.detach,
+    ):
         with pytest.raises(tenure.OwnershipError) as caught:
             use()
         assert caught.value.status == Status.STALE

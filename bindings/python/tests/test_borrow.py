@@ -35,7 +35,13 @@ def test_the_view_of_a_finished_block_is_dead():
     with x.write() as view:
         view[0] = 5
     assert "ended" in repr(view)
-    for use in (lambda: view + 1, lambda: view.sum() + 1, lambda: float(view), lambda: view == 1, lambda: np.add(view, 1)):
+    for use in (
+        lambda: view + 1,
+        lambda: view.sum() + 1,
+        lambda: float(view),
+        lambda: view == 1,
+        lambda: np.add(view, 1),
+    ):
         with pytest.raises(tenure.OwnershipError, match="block"):
             use()
     with pytest.raises(IndexError):
@@ -234,7 +240,9 @@ def test_sites_name_the_callers_line():
     (guard,) = [h for h in why.holders if h.kind == tenure.HolderKind.GUARD_READ]
     assert why == Why.BORROWED and guard.name == "K"
     file, _, line = guard.site.rpartition(":")
-    assert "test_borrow.py".endswith(file[-14:]) and open(__file__).read().split("\n")[int(line) - 1].endswith("# the site")
+    assert "test_borrow.py".endswith(file[-14:]) and open(__file__).read().split("\n")[int(line) - 1].endswith(
+        "# the site"
+    )
     n = np.asarray(x)
     (export,) = x.why_not().holders
     assert export.kind == tenure.HolderKind.EXPORT_SHARED and "test_borrow.py:" in export.site

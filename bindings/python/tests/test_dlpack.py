@@ -61,7 +61,12 @@ def test_readonly_arrays_leave_readonly(refused):
 def test_the_protocol(refused):
     x = tenure.zeros(3)
     assert x.__dlpack_device__() == (1, 0)
-    for version, name in [(None, b"dltensor"), ((0, 8), b"dltensor"), ((1, 0), b"dltensor_versioned"), ((7, 3), b"dltensor_versioned")]:
+    for version, name in [
+        (None, b"dltensor"),
+        ((0, 8), b"dltensor"),
+        ((1, 0), b"dltensor_versioned"),
+        ((7, 3), b"dltensor_versioned"),
+    ]:
         assert name_of(x.__dlpack__(max_version=version)) == name
     assert x.why_not() == 0  # capsules that die unused call the deleter
     assert name_of(x.__dlpack__(stream=None, dl_device=(1, 0), copy=False)) == b"dltensor"

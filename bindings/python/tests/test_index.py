@@ -93,7 +93,13 @@ def test_one_element_is_a_python_scalar():
     ]:
         with pytest.raises(OverflowError):
             tenure.zeros(1, dtype)[0] = value
-    for dtype, value in [("int32", 2.75), ("bool", 3), ("float64", "1.5"), ("int16", np.int64(5)), ("float64", np.float32(2))]:
+    for dtype, value in [
+        ("int32", 2.75),
+        ("bool", 3),
+        ("float64", "1.5"),
+        ("int16", np.int64(5)),
+        ("float64", np.float32(2)),
+    ]:
         x, n = tenure.zeros(1, dtype), np.zeros(1, dtype)
         x[0], n[0] = value, value
         assert x[0] == n[0]
@@ -145,7 +151,11 @@ def test_assignment_refuses(refused):
 
 # TR-4
 def test_assignment_of_overlapping_parts():
-    for source, target in [(slice(None, -1), slice(1, None)), (slice(1, None), slice(None, -1)), (slice(None, None, -1), Ellipsis)]:
+    for source, target in [
+        (slice(None, -1), slice(1, None)),
+        (slice(1, None), slice(None, -1)),
+        (slice(None, None, -1), Ellipsis),
+    ]:
         x, n = tenure.array(np.arange(10)), np.arange(10)
         x[target] = x[source]
         n[target] = n[source].copy()
@@ -227,7 +237,9 @@ def test_views_see_what_others_write():
 def random_key(rng, ndim):
     parts, left = [], ndim
     for _ in range(rng.randrange(ndim + 1)):
-        parts.append(slice(*(rng.choice([None, *range(-6, 7)]) for _ in range(2)), rng.choice([None, -3, -2, -1, 1, 2, 3])))
+        parts.append(
+            slice(*(rng.choice([None, *range(-6, 7)]) for _ in range(2)), rng.choice([None, -3, -2, -1, 1, 2, 3]))
+        )
         left -= 1
     for _ in range(rng.randrange(2)):
         parts.insert(rng.randrange(len(parts) + 1), None)

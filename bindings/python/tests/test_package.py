@@ -169,7 +169,19 @@ def test_c_code_may_release_after_the_interpreter_ended(tmp_path):
     )
     (tmp_path / "lib").mkdir()
     os.symlink(tenure.get_library(), tmp_path / "lib" / "libtenure.so")
-    command = [gcc, "-shared", "-fPIC", "-I", tenure.get_include(), "late.c", "-o", "liblate.so", "-L", "lib", "-ltenure"]
+    command = [
+        gcc,
+        "-shared",
+        "-fPIC",
+        "-I",
+        tenure.get_include(),
+        "late.c",
+        "-o",
+        "liblate.so",
+        "-L",
+        "lib",
+        "-ltenure",
+    ]
     subprocess.run(command, cwd=tmp_path, check=True)
     out = run(
         f"""
