@@ -15,7 +15,7 @@ _Dtype = DTypeLike | _BFloat16
 _Dims = SupportsIndex | Sequence[SupportsIndex]
 _Order = Literal["C", "F"]
 _LikeOrder = Literal["C", "F", "A", "K"]
-_Mode = WriteMode | int | str
+_Mode = int | str
 _Part = SupportsIndex | slice | EllipsisType | None
 _Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -144,7 +144,7 @@ class CopySite(NamedTuple):
     site: str
     why: int
     forced: bool
-    count: int
+    count: int  # type: ignore[assignment]
     bytes: int
 
 class Store(NamedTuple):
