@@ -131,6 +131,11 @@ impl Lent {
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let lent = slf.clone();
         let lent = lent.get();
+        if lent.guard.id.load(Ordering::Acquire) == 0 {
+            // SAFETY: Python passes a buffer to fill; without an owner it counts as not filled.
+            unsafe { (*view).obj = core::ptr::null_mut() };
+            return Err(errors::buffer_error(slf.py(), TN_ERR_STALE, "this borrow ended"));
+        }
         let lay = Lay {
             data: lent.data as *mut c_void,
             dtype: lent.dtype,
