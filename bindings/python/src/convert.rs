@@ -22,11 +22,12 @@ pub type Element = [u8; 16];
 /// Element type, NumPy's name, code of PEP 3118, bytes.
 pub struct Kind(pub tn_dtype, pub &'static str, pub Option<&'static CStr>, pub usize);
 
-/// The fifteen element types; bfloat16 last, which NumPy and PEP 3118 do not know.
+/// The fifteen element types; bfloat16 last, which NumPy and PEP 3118 do not know. Of the two codes that have 64 bits here
+/// NumPy calls `l` int64; `q` would give arrays of another type number, which compiled code does not expect.
 pub static KINDS: [Kind; 15] = [
     Kind(TN_F64, "float64", Some(c"d"), 8),
     Kind(TN_F32, "float32", Some(c"f"), 4),
-    Kind(TN_I64, "int64", Some(c"q"), 8),
+    Kind(TN_I64, "int64", Some(c"l"), 8),
     Kind(TN_I32, "int32", Some(c"i"), 4),
     Kind(TN_U8, "uint8", Some(c"B"), 1),
     Kind(TN_BOOL, "bool", Some(c"?"), 1),
@@ -34,7 +35,7 @@ pub static KINDS: [Kind; 15] = [
     Kind(TN_I16, "int16", Some(c"h"), 2),
     Kind(TN_U16, "uint16", Some(c"H"), 2),
     Kind(TN_U32, "uint32", Some(c"I"), 4),
-    Kind(TN_U64, "uint64", Some(c"Q"), 8),
+    Kind(TN_U64, "uint64", Some(c"L"), 8),
     Kind(TN_F16, "float16", Some(c"e"), 2),
     Kind(TN_C64, "complex64", Some(c"Zf"), 8),
     Kind(TN_C128, "complex128", Some(c"Zd"), 16),

@@ -11,7 +11,8 @@ use crate::borrow::read_view;
 use crate::convert::{self, int_of, tables};
 use crate::site;
 use crate::types::*;
-use pyo3::exceptions::{PyIndexError, PyTypeError};
+use core::sync::atomic::{AtomicI64, Ordering};
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyEllipsis, PyInt, PySlice, PyTuple};
@@ -235,10 +236,19 @@ impl Array {
         assign(&view, value)
     }
 
+    fn __delitem__(&self, _key: &Bound<'_, PyAny>) -> PyResult<()> {
+        Err(PyValueError::new_err("elements of an array cannot be deleted"))
+    }
+
     /// Views along the first axis; of a vector its elements.
     fn __iter__(slf: Bound<'_, Self>) -> PyResult<Items> {
         let length = slf.get().length()?;
-        Ok(Items { array: slf.unbind(), next: 0.into(), length })
+        Ok(Items { array: slf.unbind(), done: 0.into(), length, backwards: false })
+    }
+
+    fn __reversed__(slf: Bound<'_, Self>) -> PyResult<Items> {
+        let length = slf.get().length()?;
+        Ok(Items { array: slf.unbind(), done: 0.into(), length, backwards: true })
     }
 }
 
@@ -246,8 +256,9 @@ impl Array {
 #[pyclass(frozen, module = "tenure", name = "ArrayIterator")]
 pub struct Items {
     array: Py<Array>,
-    next: core::sync::atomic::AtomicI64,
+    done: AtomicI64,
     length: i64,
+    backwards: bool,
 }
 
 #[pymethods]
@@ -257,16 +268,16 @@ impl Items {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let i = self.next.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+        let i = self.done.fetch_add(1, Ordering::Relaxed);
         if i >= self.length {
-            self.next.store(self.length, core::sync::atomic::Ordering::Relaxed);
+            self.done.store(self.length, Ordering::Relaxed);
             return Ok(None);
         }
-        at(py, self.array.get(), i).map(Some)
+        at(py, self.array.get(), if self.backwards { self.length - 1 - i } else { i }).map(Some)
     }
 
     fn __length_hint__(&self) -> i64 {
-        (self.length - self.next.load(core::sync::atomic::Ordering::Relaxed)).max(0)
+        (self.length - self.done.load(Ordering::Relaxed)).max(0)
     }
 }
 

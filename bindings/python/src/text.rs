@@ -105,8 +105,9 @@ pub fn repr(array: &Bound<'_, Array>) -> String {
     match by_numpy(array, "array_repr", WIDTH - OURS.len() + THEIRS.len()) {
         Ok(text) => {
             let text = text.strip_prefix(THEIRS).unwrap_or(&text);
+            // Lines between the blocks of more axes stay empty.
             let indent = format!("\n{}", " ".repeat(OURS.len() - THEIRS.len()));
-            let text = text.replace('\n', &indent);
+            let text = text.replace('\n', &indent).replace(&format!("{indent}\n"), "\n\n");
             match array.get().dtype {
                 TN_BF16 => format!("{OURS}{}", text.replace("dtype=float32", "dtype=bfloat16")),
                 _ => format!("{OURS}{text}"),

@@ -28,6 +28,7 @@ def test_every_type_is_numpys(name):
     )
     assert np.array_equal(np.asarray(x), n)
     assert repr(x) == "tenure." + repr(n).replace("\n", "\n       ")
+    assert np.asarray(x).dtype.num == n.dtype.num
 
 
 # AR-1, AR-2, AR-3
