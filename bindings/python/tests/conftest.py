@@ -35,10 +35,11 @@ def refused():
     def check(status, function, *args, **options):
         with pytest.raises(tenure.Error) as caught:
             function(*args, **options)
-        assert caught.value.status == status, caught.value
-        assert str(caught.value)
-        error = caught.value
+        seen, kind, text = caught.value.status, type(caught.value), str(caught.value)
+        # The exception holds this frame and its arguments: nothing of it may stay.
         del caught
-        return type(error), str(error)
+        assert seen == status, text
+        assert text
+        return kind, text
 
     return check

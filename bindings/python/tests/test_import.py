@@ -146,7 +146,7 @@ def test_our_own_bytes_join_their_store(refused):
     assert x.tolist() == [0, 0, 3, 3, 0, 0]
     assert y.why_not() & Why.SHARED and x.why_not() & Why.SHARED and y.why_not() & Why.FOREIGN
     assert tenure.owner_of(y).address == tenure.owner_of(x).address
-    refused(Status.SHARED, x.fill, 0, "unique")
+    refused(Status.EXPORTED, x.fill, 0, "unique")
     del n
     assert x.why_not() & Why.EXPORTED  # the lease keeps it
     y.release()

@@ -198,7 +198,8 @@ def test_handles_are_integers(refused):
     for wrong in (1, 12345, 2**64 - 1, x.handle ^ 1 << 63):
         kind, _ = refused(tenure.Status.KIND, tenure.clone_handle, wrong)
         assert issubclass(kind, tenure.OwnershipError)
-    refused(Status.KIND, tenure.from_handle, tenure.default_pool().handle)
+    pool = tenure.default_pool()
+    refused(Status.KIND, tenure.from_handle, pool.handle)
     promise = tenure.give(x)
     refused(Status.KIND, tenure.clone_handle, promise.handle)  # OO-24
     promise2 = tenure.from_handle(promise.detach())
