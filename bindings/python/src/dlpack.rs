@@ -134,14 +134,14 @@ fn struct_of(id: Id, options: &tn_dlpack_options, versioned: bool) -> api::Resul
     let array = id.0 as *mut tn_array;
     let mut how = 0;
     if versioned {
-        let mut out: *mut c::DLManagedTensorVersioned = null_mut();
+        let mut out: *mut DLManagedTensorVersioned = null_mut();
         // SAFETY: a checked id, whole options, writable outputs.
         match unsafe { c::tn_array_export_dlpack_versioned(array, options, &mut out, &mut how) } {
             TN_OK => Ok(out.cast()),
             status => Err(api::Failure(status)),
         }
     } else {
-        let mut out: *mut c::DLManagedTensor = null_mut();
+        let mut out: *mut DLManagedTensor = null_mut();
         // SAFETY: a checked id, whole options, writable outputs.
         match unsafe { c::tn_array_export_dlpack(array, options, &mut out, &mut how) } {
             TN_OK => Ok(out.cast()),
