@@ -1,0 +1,215 @@
+"""Tenure: who holds each buffer, and for how long.
+
+Arrays whose bytes Python, C, C++, Rust and every language that can call C share with no copy, with checked handles:
+
+>>> import numpy, tenure
+>>> x = tenure.zeros((2, 3), name="x")
+>>> n = numpy.asarray(x)              # the same bytes
+>>> with x.write() as view:           # alone, for as long as the block lasts
+...     view += 1.0
+>>> promise = tenure.give(x)          # hand it over: x is not ours any more
+>>> y = tenure.take(promise)
+
+The package ships the very ``libtenure.so.0`` that C programs link: ``get_include()`` and ``get_library()`` say where
+header and library are; a C library that needs it, loaded after ``import tenure``, works on the same arrays
+(``x.handle``).
+"""
+
+import atexit as _atexit
+import os as _os
+
+import numpy as _numpy
+
+from ._errors import (
+    ArgumentError,
+    DtypeError,
+    Error,
+    ExportConflictError,
+    ExportError,
+    FailedError,
+    FileError,
+    OutOfMemoryError,
+    OwnershipError,
+    PendingError,
+    RangeError,
+    ReadOnlyError,
+    Status,
+    UnsupportedError,
+)
+from . import _errors, _tenure, _types
+from ._tenure import (
+    Array,
+    Borrow,
+    Pool,
+    Promise,
+    Proxy,
+    Weak,
+    access,
+    array,
+    asarray,
+    check,
+    clone_handle,
+    copies,
+    current_pool,
+    default_pool,
+    empty,
+    empty_like,
+    from_buffer,
+    from_dlpack,
+    from_handle,
+    full,
+    give,
+    holders_of,
+    leaks,
+    no_copies,
+    ones,
+    ones_like,
+    open_npy,
+    option,
+    owner_of,
+    run_releases,
+    save_npy,
+    take,
+    zeros,
+    zeros_like,
+)
+from ._types import (
+    ALIASED,
+    COW,
+    DISCARD,
+    NONE,
+    UNIQUE,
+    CopySite,
+    Flags,
+    Holder,
+    HolderKind,
+    PoolFlags,
+    PoolStats,
+    Store,
+    Why,
+    WriteMode,
+    bfloat16,
+)
+
+# What users see is `tenure.OwnershipError`, wherever its class is written.
+for _class in (*vars(_errors).values(), *vars(_types).values()):
+    if isinstance(_class, type) and _class.__module__.startswith("tenure."):
+        _class.__module__ = "tenure"
+
+# Releases that reach the interpreter while it ends are left alone on every thread but the one that ends it.
+_atexit.register(_tenure._ending)
+
+
+def _version_text() -> str:
+    number = _tenure._version()
+    return f"{number >> 16}.{number >> 8 & 0xFF}.{number & 0xFF}"
+
+
+version: str = _version_text()
+"""The version of the library that runs."""
+__version__: str = version
+
+
+def get_include() -> str:
+    """The folder of ``tenure.h``, for ``gcc -I``."""
+    return _os.path.join(_os.path.dirname(_os.path.abspath(__file__)), "include")
+
+
+def get_library() -> str:
+    """The file ``libtenure.so.0`` of this package, for linking C code: it is the one whose handles work here."""
+    return _os.path.join(_os.path.dirname(_os.path.abspath(__file__)), "libtenure.so.0")
+
+
+def full_like(prototype, value, dtype=None, order=None, *, name=None, pool=None) -> Array:
+    """An array with the shape and type of another, every element ``value``."""
+    made = empty_like(prototype, dtype, order, name=name, pool=pool)
+    made.fill(value)
+    return made
+
+
+def array_equal(a, b) -> bool:
+    """Same shape and equal elements, as ``numpy.array_equal``."""
+    return bool(_numpy.array_equal(_readable(a), _readable(b)))
+
+
+def allclose(a, b, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """Elements equal within tolerances, as ``numpy.allclose``."""
+    return bool(_numpy.allclose(_readable(a), _readable(b), rtol=rtol, atol=atol, equal_nan=equal_nan))
+
+
+def _readable(x):
+    """One of ours for NumPy to read; anything else as it is."""
+    return _numpy.asarray(x.readonly) if isinstance(x, Array) else x
+
+
+__all__ = [
+    "ALIASED",
+    "ArgumentError",
+    "Array",
+    "Borrow",
+    "COW",
+    "CopySite",
+    "DISCARD",
+    "DtypeError",
+    "Error",
+    "ExportConflictError",
+    "ExportError",
+    "FailedError",
+    "FileError",
+    "Flags",
+    "Holder",
+    "HolderKind",
+    "NONE",
+    "OutOfMemoryError",
+    "OwnershipError",
+    "PendingError",
+    "Pool",
+    "PoolFlags",
+    "PoolStats",
+    "Promise",
+    "Proxy",
+    "RangeError",
+    "ReadOnlyError",
+    "Status",
+    "Store",
+    "UNIQUE",
+    "UnsupportedError",
+    "Weak",
+    "Why",
+    "WriteMode",
+    "access",
+    "allclose",
+    "array",
+    "array_equal",
+    "asarray",
+    "bfloat16",
+    "check",
+    "clone_handle",
+    "copies",
+    "current_pool",
+    "default_pool",
+    "empty",
+    "empty_like",
+    "from_buffer",
+    "from_dlpack",
+    "from_handle",
+    "full",
+    "full_like",
+    "get_include",
+    "get_library",
+    "give",
+    "holders_of",
+    "leaks",
+    "no_copies",
+    "ones",
+    "ones_like",
+    "open_npy",
+    "option",
+    "owner_of",
+    "run_releases",
+    "save_npy",
+    "take",
+    "version",
+    "zeros",
+    "zeros_like",
+]

@@ -1,0 +1,156 @@
+"""The exceptions: every one carries the status of the library and its text.
+
+Contract: one table says which class a status becomes; the classes also derive from the built-in that fits, so that code
+that knows nothing of Tenure catches them as what they are. ``make`` is what the native half calls.
+"""
+
+import enum
+
+
+class Status(enum.IntEnum):
+    """The statuses of the library, without their prefix ``TN_ERR_``."""
+
+    OK = 0
+    NULL = 1
+    STALE = 2
+    KIND = 3
+    DESTRUCTED = 4
+    GIVEN = 5
+    POISONED = 6
+    READONLY = 7
+    BORROWED_WRITE = 8
+    BORROWED = 9
+    EXPORTED = 10
+    SHARED = 11
+    IN_EXPRESSION = 12
+    PENDING = 13
+    FOREIGN = 14
+    COUNT = 15
+    DUPLICATE = 16
+    RANGE = 17
+    INVALID = 18
+    DTYPE = 19
+    SHAPE = 20
+    LAYOUT = 21
+    DEVICE = 22
+    WOULD_COPY = 23
+    ALIASED = 24
+    FAILED = 25
+    NO_HOST_MEMORY = 26
+    NO_DEVICE_MEMORY = 27
+    POOL_LIMIT = 28
+    UNSUPPORTED = 29
+    DRIVER = 30
+    IO = 31
+    LIMIT = 32
+    PANIC = 33
+
+
+class Error(Exception):
+    """What the library refused or could not do. ``status`` is a :class:`Status`; the text says what to do."""
+
+    status: Status | int = Status.OK
+
+
+class OwnershipError(Error):
+    """Somebody else holds, borrows or was given what the call needs, or the handle is not (any more) what it was."""
+
+
+class PendingError(OwnershipError):
+    """Work of a device is not finished, and the call was told not to wait."""
+
+
+class ReadOnlyError(OwnershipError, ValueError):
+    """The array or its memory must not be written."""
+
+
+class ArgumentError(Error, ValueError):
+    """An argument that is wrong whoever holds the array: shapes, layouts, flags, counts."""
+
+
+class RangeError(Error, IndexError, ValueError):
+    """An index, axis or address that is not there."""
+
+
+class DtypeError(Error, TypeError):
+    """An element type that is unknown or does not fit."""
+
+
+class OutOfMemoryError(Error, MemoryError):
+    """No memory left, or the pool's limit is reached."""
+
+
+class FileError(Error, OSError):
+    """A file could not be opened, read or written, or is damaged."""
+
+
+class UnsupportedError(Error, NotImplementedError):
+    """Not possible here; the text says what is missing."""
+
+
+class FailedError(Error, RuntimeError):
+    """The operation itself failed: a callback, a driver, a bug of the library."""
+
+
+class ExportError(Error, BufferError):
+    """A buffer or DLPack export was refused for what the array is."""
+
+
+class ExportConflictError(OwnershipError, BufferError):
+    """A buffer or DLPack export was refused for what somebody else does with the array."""
+
+
+_CLASSES = {
+    Status.NULL: ArgumentError,
+    Status.PENDING: PendingError,
+    Status.READONLY: ReadOnlyError,
+    Status.COUNT: ArgumentError,
+    Status.DUPLICATE: ArgumentError,
+    Status.RANGE: RangeError,
+    Status.INVALID: ArgumentError,
+    Status.DTYPE: DtypeError,
+    Status.SHAPE: ArgumentError,
+    Status.LAYOUT: ArgumentError,
+    Status.DEVICE: ArgumentError,
+    Status.FAILED: FailedError,
+    Status.NO_HOST_MEMORY: OutOfMemoryError,
+    Status.NO_DEVICE_MEMORY: OutOfMemoryError,
+    Status.POOL_LIMIT: OutOfMemoryError,
+    Status.UNSUPPORTED: UnsupportedError,
+    Status.DRIVER: FailedError,
+    Status.IO: FileError,
+    Status.LIMIT: ArgumentError,
+    Status.PANIC: FailedError,
+}
+
+# What consumers of the protocols expect to be a BufferError (DL-42).
+_EXPORTS = {
+    status: ExportConflictError
+    for status in (
+        Status.POISONED,
+        Status.READONLY,
+        Status.BORROWED_WRITE,
+        Status.BORROWED,
+        Status.EXPORTED,
+        Status.SHARED,
+        Status.IN_EXPRESSION,
+        Status.FOREIGN,
+        Status.WOULD_COPY,
+        Status.ALIASED,
+    )
+} | {status: ExportError for status in (Status.DTYPE, Status.LAYOUT, Status.DEVICE, Status.UNSUPPORTED)}
+
+
+def class_of(status: int, exporting: bool = False) -> type[Error]:
+    """The class that a status becomes."""
+    if exporting and status in _EXPORTS:
+        return _EXPORTS[Status(status)]
+    # A status of a newer library is an Error; everything about claims is an OwnershipError.
+    return _CLASSES.get(status, OwnershipError if status in Status._value2member_map_ else Error)
+
+
+def make(status: int, text: str, exporting: bool) -> Error:
+    """The exception of a status, with its text."""
+    error = class_of(status, exporting)(text)
+    error.status = Status(status) if status in Status._value2member_map_ else status
+    return error

@@ -1,0 +1,290 @@
+"""Plain results and constants: what the native half fills and users read. No behaviour but printing."""
+
+from __future__ import annotations
+
+import enum
+from typing import NamedTuple
+
+from ._errors import OwnershipError, Status, make
+
+NONE = 2**64 - 1
+"""\"none\" or \"never\" in the pool options that take it."""
+
+
+class WriteMode(enum.IntFlag):
+    """What a write means for others that hold the bytes."""
+
+    ALIASED = 0
+    UNIQUE = 1
+    COW = 2
+    DISCARD = 4
+
+
+ALIASED = WriteMode.ALIASED
+UNIQUE = WriteMode.UNIQUE
+COW = WriteMode.COW
+DISCARD = WriteMode.DISCARD
+
+
+class PoolFlags(enum.IntFlag):
+    """Flags of :class:`tenure.Pool`."""
+
+    PREFAULT = 1
+    DIRECT = 2
+    STRICT = 4
+    ZERO_ON_FREE = 8
+    SHAREABLE = 16
+
+
+class Why(enum.IntFlag):
+    """Why bytes may not be overwritten in place. What ``Array.why_not`` gives also has ``.holders``."""
+
+    GIVEN = 0x001
+    SHARED = 0x002
+    IN_EXPRESSION = 0x004
+    EXPORTED = 0x008
+    BORROWED = 0x010
+    READONLY = 0x020
+    FOREIGN = 0x040
+    POISONED = 0x080
+    LAYOUT = 0x100
+    DEVICE = 0x200
+    WASTE = 0x400
+    NOT_ALIASABLE = 0x800
+
+    holders: tuple[Holder, ...]
+
+
+def why(bits: int, holders: tuple[Holder, ...]) -> Why:
+    """A flag of its own with its holders: enum keeps one object per value, which cannot have two lists."""
+    shared = Why(bits)
+    flag = int.__new__(Why, bits)
+    flag._name_ = shared._name_
+    flag._value_ = bits
+    flag.holders = holders
+    return flag
+
+
+class HolderKind(enum.IntEnum):
+    """What holds bytes, or was not given back."""
+
+    HANDLE = 1
+    PROMISE = 2
+    EXPRESSION = 3
+    SHARED_VARIABLE = 4
+    EXPORT_READ = 5
+    EXPORT_SHARED = 6
+    EXPORT_EXCLUSIVE = 7
+    GUARD_READ = 8
+    GUARD_WRITE = 9
+    BLOCK = 10
+    POOL = 11
+    STREAM = 12
+    EVENT = 13
+    SCOPE = 14
+    WEAK = 15
+    FUNCTION = 16
+    MIRROR = 17
+    QUEUED_RELEASE = 18
+
+
+class _Holder(NamedTuple):
+    kind: HolderKind
+    name: str
+    site: str
+    bytes: int
+    thread: int
+    time_ns: int
+    id: int
+    device: str
+
+
+class Holder(_Holder):
+    """Who holds bytes: ``kind``, ``name`` of its array, ``site`` ("step.py:41") where it was made, ``thread``."""
+
+    __slots__ = ()
+
+    def __new__(cls, kind: int, *rest):
+        known = HolderKind._value2member_map_
+        return super().__new__(cls, known.get(kind, kind), *rest)
+
+    def __repr__(self) -> str:
+        kind = self.kind.name if isinstance(self.kind, HolderKind) else str(self.kind)
+        name = f" {self.name!r}" if self.name else ""
+        site = f" at {self.site}" if self.site else ""
+        return f"<{kind}{name}{site}, {self.bytes} bytes>"
+
+
+class CopySite(NamedTuple):
+    """All copies at borders from one place. ``forced``: an alias would have done; ``why``: what forbade it."""
+
+    function: str
+    site: str
+    why: int
+    forced: bool
+    count: int
+    bytes: int
+
+
+class Store(NamedTuple):
+    """The block of memory behind an address, and who holds it."""
+
+    address: int
+    nbytes: int
+    device: str
+    pool_name: str
+    version: int
+    flags: int
+    holders: tuple[Holder, ...]
+
+
+class PoolStats(NamedTuple):
+    """What a pool holds and did: bytes unless the name says count."""
+
+    requested_bytes: int
+    in_use_bytes: int
+    cached_bytes: int
+    pending_bytes: int
+    overhead_bytes: int
+    reserved_bytes: int
+    address_bytes: int
+    huge_bytes: int
+    metadata_bytes: int
+    peak_in_use_bytes: int
+    peak_reserved_bytes: int
+    peak_requested_bytes: int
+    allocation_count: int
+    deallocation_count: int
+    reallocation_count: int
+    failure_count: int
+    live_blocks: int
+    hit_count: int
+    thread_hit_count: int
+    device_allocate_count: int
+    device_free_count: int
+    device_bytes_total: int
+    trim_count: int
+    pressure_count: int
+    oom_count: int
+    misuse_count: int
+    zero_bytes_skipped: int
+    largest_free_bytes: int
+    limit_bytes: int
+    thread_count: int
+    held_bytes: int
+    shared_out_bytes: int
+
+
+class Flags:
+    """How the elements of an array lie and what may be done with them."""
+
+    __slots__ = ("bits",)
+
+    _NAMES = (
+        "c_contiguous",
+        "f_contiguous",
+        "readonly",
+        "aligned",
+        "self_overlap",
+        "foreign",
+        "pinned",
+        "mapped",
+        "write_combined",
+    )
+    _SHORT = {"C": "c_contiguous", "F": "f_contiguous", "W": "writeable", "A": "aligned"}
+
+    def __init__(self, bits: int):
+        self.bits = bits
+
+    def __getattr__(self, name: str) -> bool:
+        if name == "writeable":
+            return not self.readonly
+        if name in self._NAMES:
+            return bool(self.bits >> self._NAMES.index(name) & 1)
+        raise AttributeError(f"flags have no {name!r}; there are {', '.join(self._NAMES)} and writeable")
+
+    def __getitem__(self, name: str) -> bool:
+        try:
+            return getattr(self, self._SHORT.get(name, name.lower()))
+        except AttributeError as error:
+            raise KeyError(str(error)) from None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Flags) and self.bits == other.bits
+
+    def __hash__(self) -> int:
+        return hash(self.bits)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"  {name.upper()} : {getattr(self, name)}" for name in (*self._NAMES, "writeable"))
+
+
+class _BFloat16:
+    """The element type bfloat16, which NumPy does not have; ``x.view("uint16")`` gives its bits to NumPy."""
+
+    name = "bfloat16"
+    itemsize = 2
+    kind = "V"
+    isnative = True
+
+    def __repr__(self) -> str:
+        return "tenure.bfloat16"
+
+    def __reduce__(self) -> str:
+        return "bfloat16"
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or (isinstance(other, str) and other == "bfloat16")
+
+    def __hash__(self) -> int:
+        return hash("bfloat16")
+
+
+bfloat16 = _BFloat16()
+
+
+class _Ended:
+    """What a view of a borrow holds when its block is over: every use says so."""
+
+    _TEXT = (
+        "this view belonged to a borrow that ended with its `with` block; use it inside the block, copy what is needed "
+        "later, or keep another reference to it, which keeps the array borrowed"
+    )
+
+    def _raise(self, *_args, **_options):
+        raise make(Status.STALE, self._TEXT, False)
+
+    def __repr__(self) -> str:
+        return "<view of a borrow that ended>"
+
+    __reduce_ex__ = _raise
+
+
+for _name in (
+    "add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv floordiv rfloordiv mod rmod divmod rdivmod "
+    "pow rpow matmul rmatmul and rand or ror xor rxor lshift rlshift rshift rrshift neg pos abs invert "
+    "lt le gt ge eq ne bool int float complex index len iter getitem setitem call"
+).split():
+    setattr(_Ended, f"__{_name}__", _Ended._raise)
+_Ended.__hash__ = object.__hash__
+
+ended = _Ended()
+
+__all__ = [
+    "ALIASED",
+    "COW",
+    "CopySite",
+    "DISCARD",
+    "Flags",
+    "Holder",
+    "HolderKind",
+    "NONE",
+    "OwnershipError",
+    "PoolFlags",
+    "PoolStats",
+    "Store",
+    "UNIQUE",
+    "Why",
+    "WriteMode",
+    "bfloat16",
+]

@@ -1,0 +1,472 @@
+//! `tenure.Array`: the object around one array handle, what it is, and what it does as a whole.
+//!
+//! Contract: one object owns one handle; `release` and `detach` take it out, the end of the object releases what is
+//! left, never raises and needs nothing but the library. Element type and number of axes of a handle never change, so
+//! they are kept here; everything else is asked of the library. Indexing is in `index`, other views in `views`,
+//! borrows in `borrow`, the protocols in `buffer` and `dlpack`.
+
+use crate::api::{self, Id};
+use crate::borrow::{Borrow, read_view};
+use crate::convert::{self, Dims, kind, mode_of, tables};
+use crate::errors;
+use crate::pool::Pool;
+use crate::promise::Weak;
+use crate::site;
+use crate::types::*;
+use core::sync::atomic::{AtomicU64, Ordering};
+use pyo3::basic::CompareOp;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+/// An array: one claim on some bytes, with a shape. Views (`x[1:3]`, `x.T`) are arrays on the same bytes; nothing
+/// copies unless it says so.
+///
+/// Made by `tenure.empty`, `zeros`, `array`, `asarray` and the like:
+///
+/// >>> import numpy, tenure
+/// >>> x = tenure.array([[1.0, 2.0], [3.0, 4.0]], name="x")
+/// >>> n = numpy.asarray(x)            # the same bytes
+/// >>> n[0, 0] = 5.0
+/// >>> x[0, 0]
+/// 5.0
+#[pyclass(frozen, weakref, module = "tenure", name = "Array")]
+pub struct Array {
+    /// The handle's bits, or one of the two below.
+    id: AtomicU64,
+    /// Element type of the handle.
+    pub dtype: tn_dtype,
+    /// Number of axes of the handle.
+    pub ndim: i32,
+}
+
+/// In place of the handle: the object was released.
+const RELEASED: u64 = 0;
+/// In place of the handle: it was handed out by `detach`.
+const DETACHED: u64 = 1;
+
+impl Drop for Array {
+    fn drop(&mut self) {
+        let id = *self.id.get_mut();
+        if id > DETACHED {
+            // A finaliser can do nothing about a failure (PY-9); strict mode refuses here what it refuses everywhere.
+            let _ = api::release(Id(id));
+        }
+    }
+}
+
+impl Array {
+    /// An object that owns the handle; where none can be made the handle is released.
+    #[inline]
+    pub fn wrap(py: Python<'_>, id: Id, dtype: tn_dtype, ndim: i32) -> PyResult<Bound<'_, Array>> {
+        Bound::new(py, Array { id: AtomicU64::new(id.0), dtype, ndim })
+    }
+
+    /// The same for a handle of which only the bits are known.
+    pub fn adopt(py: Python<'_>, id: Id) -> PyResult<Bound<'_, Array>> {
+        match api::query(id) {
+            Ok(info) => Self::wrap(py, id, info.dtype, info.ndim),
+            Err(failure) => {
+                let error = failure.into();
+                let _ = api::release(id);
+                Err(error)
+            }
+        }
+    }
+
+    /// The handle, if the object still has one.
+    #[inline]
+    pub fn id(&self) -> PyResult<Id> {
+        match self.id.load(Ordering::Relaxed) {
+            id if id > DETACHED => Ok(Id(id)),
+            _ => Err(self.gone()),
+        }
+    }
+
+    #[cold]
+    fn gone(&self) -> PyErr {
+        let how = self.fate().unwrap_or("released");
+        let text = format!("this array was {how}; only its repr works");
+        Python::attach(|py| errors::with_text(py, TN_ERR_STALE, &text, false))
+    }
+
+    /// Whether the object gave its handle back or out.
+    pub fn fate(&self) -> Option<&'static str> {
+        match self.id.load(Ordering::Relaxed) {
+            RELEASED => Some("released"),
+            DETACHED => Some("detached"),
+            _ => None,
+        }
+    }
+
+    /// What the library says about it.
+    pub fn info(&self) -> PyResult<tn_array_info> {
+        Ok(api::query(self.id()?)?)
+    }
+
+    /// Its lengths.
+    pub fn dims(&self) -> PyResult<Dims> {
+        let info = self.info()?;
+        Ok(info.shape[..info.ndim as usize].into())
+    }
+
+    /// The length of its first axis.
+    pub fn length(&self) -> PyResult<i64> {
+        if self.ndim == 0 {
+            return Err(PyTypeError::new_err("len() of unsized object: the array has no axes"));
+        }
+        Ok(self.info()?.shape[0])
+    }
+
+    /// Its only element.
+    fn only(&self, py: Python<'_>, what: &str) -> PyResult<Py<PyAny>> {
+        let id = self.id()?;
+        match api::read_one(id, self.dtype, self.ndim) {
+            Ok(element) => convert::decode(py, &element, self.dtype),
+            Err(api::Failure(TN_ERR_SHAPE)) => {
+                let shape = PyTuple::new(py, self.dims()?)?;
+                Err(PyValueError::new_err(format!("{what} needs one element; this array has the shape {shape}")))
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    fn take_id(&self, instead: u64) -> Option<Id> {
+        let id = self.id.swap(instead, Ordering::Relaxed);
+        if id > DETACHED {
+            return Some(Id(id));
+        }
+        self.id.store(id, Ordering::Relaxed);
+        None
+    }
+}
+
+#[pymethods]
+impl Array {
+    /// The lengths of the axes.
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let info = self.info()?;
+        PyTuple::new(py, &info.shape[..info.ndim as usize])
+    }
+
+    /// The distances between neighbours on each axis, in bytes, as NumPy's.
+    #[getter]
+    fn strides<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let info = self.info()?;
+        PyTuple::new(py, &info.strides[..info.ndim as usize])
+    }
+
+    /// The element type, as a NumPy dtype (`tenure.bfloat16` for what NumPy does not have).
+    #[getter]
+    fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        convert::dtype_object(py, self.dtype)
+    }
+
+    /// The number of axes.
+    #[getter]
+    fn ndim(&self) -> i32 {
+        self.ndim
+    }
+
+    /// The number of elements.
+    #[getter]
+    fn size(&self) -> PyResult<u64> {
+        Ok(self.info()?.count)
+    }
+
+    /// Bytes of one element.
+    #[getter]
+    fn itemsize(&self) -> usize {
+        kind(self.dtype).3
+    }
+
+    /// Bytes of all elements.
+    #[getter]
+    fn nbytes(&self) -> PyResult<u64> {
+        Ok(self.info()?.bytes)
+    }
+
+    /// Where the bytes are: "cpu", "cuda:0", "cuda_host", "cuda_managed:0".
+    #[getter]
+    fn device(&self) -> PyResult<String> {
+        Ok(convert::device_text(self.info()?.device))
+    }
+
+    /// The name in messages and reports, "" without one; None or "" removes it.
+    #[getter]
+    fn name(&self) -> PyResult<String> {
+        Ok(convert::fixed_text(&self.info()?.name))
+    }
+
+    #[setter]
+    fn set_name(&self, name: Option<&str>) -> PyResult<()> {
+        let name = name.filter(|n| !n.is_empty()).map(convert::text_of).transpose()?;
+        Ok(api::set_name(self.id()?, name.as_deref())?)
+    }
+
+    /// How the elements lie and what may be done with them: `x.flags.c_contiguous`, `x.flags.writeable`,
+    /// `x.flags["F"]`.
+    #[getter]
+    fn flags<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        tables(py)?.plain.bind(py).getattr("Flags")?.call1((self.info()?.flags,))
+    }
+
+    /// The pool that the bytes came from; imported bytes have none and raise.
+    #[getter]
+    fn pool<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Pool>> {
+        Pool::wrap(py, api::array_pool(self.id()?)?, None)
+    }
+
+    /// The handle as an integer, lent: for C code that uses it while this object lives.
+    #[getter]
+    fn handle(&self) -> PyResult<u64> {
+        Ok(self.id()?.0)
+    }
+
+    /// The lent handle for ctypes: `lib.use(x)` passes it as a pointer.
+    #[getter]
+    fn _as_parameter_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.import("ctypes")?.getattr("c_void_p")?.call1((self.id()?.0,))
+    }
+
+    /// Hands the handle out as an integer; whoever gets it releases it (`tn_array_release`). This object is empty
+    /// afterwards.
+    fn detach(&self) -> PyResult<u64> {
+        self.take_id(DETACHED).map(|id| id.0).ok_or_else(|| self.gone())
+    }
+
+    /// Ends this claim. Guards and exports that are open keep the bytes; the object is empty afterwards. Twice is fine.
+    fn release(&self) -> PyResult<()> {
+        let Some(id) = self.take_id(RELEASED) else { return Ok(()) };
+        api::release(id).map_err(|failure| {
+            // Strict mode refuses a release with guards open (RL-4): the object keeps its handle.
+            self.id.store(id.0, Ordering::Relaxed);
+            failure.into()
+        })
+    }
+
+    /// `with x:` releases it at the end.
+    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        slf.get().id()?;
+        Ok(slf)
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.release()
+    }
+
+    /// Another claim on the same bytes: an array of its own, released on its own.
+    fn clone<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Array>> {
+        let _site = site::here(py);
+        Self::wrap(py, api::clone(self.id()?)?, self.dtype, self.ndim)
+    }
+
+    /// New bytes with the same elements, from `pool` or the current one: C order, or F where this is only F-contiguous.
+    #[pyo3(signature = (*, pool=None, name=None))]
+    fn copy<'py>(
+        &self,
+        py: Python<'py>,
+        pool: Option<&Bound<'py, Pool>>,
+        name: Option<&str>,
+    ) -> PyResult<Bound<'py, Array>> {
+        let _site = site::here(py);
+        let (id, pool) = (self.id()?, Pool::id_of(pool)?);
+        // Copying takes as long as the array is large: other threads may run.
+        let copied = py.detach(|| api::copy(id, pool).map_err(PyErr::from))?;
+        let copied = Self::wrap(py, copied, self.dtype, self.ndim)?;
+        if name.is_some() {
+            copied.get().set_name(name)?;
+        }
+        Ok(copied)
+    }
+
+    fn __copy__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Array>> {
+        self.clone(py)
+    }
+
+    fn __deepcopy__<'py>(&self, py: Python<'py>, _memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Array>> {
+        self.copy(py, None, None)
+    }
+
+    /// A new array with the elements converted, as NumPy's `astype`.
+    fn astype<'py>(slf: &Bound<'py, Self>, dtype: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let converted =
+            read_view(slf)?.call_method1("astype", (convert::dtype_object(py, convert::dtype_of(dtype)?)?,))?;
+        Ok(crate::create::array(py, &converted, None, None, None)?.into_any())
+    }
+
+    /// Every element becomes `value`. mode: "aliased" (other handles see it), "unique", "cow".
+    #[pyo3(signature = (value, mode=None))]
+    fn fill(&self, py: Python<'_>, value: &Bound<'_, PyAny>, mode: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let (id, mode) = (self.id()?, mode_of(mode)? | TN_WAIT);
+        let element = convert::encode(value, self.dtype)?;
+        let _site = site::here(py);
+        py.detach(|| api::fill(id, &element, mode).map_err(PyErr::from))
+    }
+
+    /// Every element becomes 0. mode: as `fill`.
+    #[pyo3(signature = (mode=None))]
+    fn zero(&self, py: Python<'_>, mode: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let (id, mode) = (self.id()?, mode_of(mode)? | TN_WAIT);
+        let _site = site::here(py);
+        py.detach(|| api::zero(id, mode).map_err(PyErr::from))
+    }
+
+    /// `with x.read() as view:` a NumPy array to read; nobody can write these bytes meanwhile.
+    ///
+    /// The view holds the borrow: when nothing but the block's own variable refers to it at the end of the block, the
+    /// borrow ends there and the view is dead; a view kept elsewhere keeps the array borrowed until it is gone.
+    ///
+    /// frozen: refuse also where a shared view could change the bytes. wait: wait for work of a device.
+    #[pyo3(signature = (frozen=false, *, wait=true))]
+    fn read(slf: Bound<'_, Self>, frozen: bool, wait: bool) -> PyResult<Bound<'_, Borrow>> {
+        let frozen = if frozen { TN_FROZEN } else { 0 };
+        Borrow::one(slf, TN_READ | frozen | if wait { TN_WAIT } else { 0 })
+    }
+
+    /// `with x.write() as view:` a NumPy array to read and write; nobody else reads or writes these bytes meanwhile.
+    ///
+    /// mode: "aliased" (other handles on the bytes see the change), "unique" (refused while there are others), "cow"
+    /// (this array moves to a copy if there are others); with "|discard" the old contents are not needed. An
+    /// exception that passes the block poisons the array: reading it raises until it is rewritten. The view is as in
+    /// `read`.
+    #[pyo3(signature = (mode=None, *, wait=true))]
+    fn write<'py>(slf: Bound<'py, Self>, mode: Option<&Bound<'py, PyAny>>, wait: bool) -> PyResult<Bound<'py, Borrow>> {
+        Borrow::one(slf, TN_READ_WRITE | mode_of(mode)? | if wait { TN_WAIT } else { 0 })
+    }
+
+    /// `with x.chunks_write(4) as parts:` n NumPy views of consecutive parts of an axis, each to be written by its
+    /// own thread.
+    #[pyo3(signature = (n, axis=0, mode=None))]
+    fn chunks_write<'py>(
+        slf: Bound<'py, Self>,
+        n: usize,
+        axis: i32,
+        mode: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Borrow>> {
+        Borrow::chunks(slf, n, axis, mode_of(mode)? | TN_WAIT)
+    }
+
+    /// Nothing else claims, borrows or exports the bytes.
+    #[getter]
+    fn is_unique(&self) -> PyResult<bool> {
+        Ok(api::is_unique(self.id()?)?)
+    }
+
+    /// Why the bytes may not be overwritten in place: a `tenure.Why` flag, 0 if they may, with `.holders`.
+    ///
+    /// target: an array, or (shape, dtype), that one would like to put there.
+    #[pyo3(signature = (target=None))]
+    fn why_not<'py>(&self, py: Python<'py>, target: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        crate::report::why_not(py, self.id()?, target)
+    }
+
+    /// A handle that keeps nothing alive: `x.weak().upgrade()` works while some claim on the bytes exists.
+    fn weak<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Weak>> {
+        Weak::wrap(py, api::weaken(self.id()?)?)
+    }
+
+    /// Writes the array as a `.npy` file: `tenure.save_npy(path, x)`.
+    #[pyo3(signature = (path, *, sync=false, exclusive=false))]
+    fn save_npy(slf: &Bound<'_, Self>, path: &Bound<'_, PyAny>, sync: bool, exclusive: bool) -> PyResult<()> {
+        crate::create::save(slf, path, sync, exclusive)
+    }
+
+    /// The only element, as a Python scalar.
+    fn item(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.only(py, "item()")
+    }
+
+    /// The elements as nested lists.
+    fn tolist<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        if slf.get().ndim == 0 {
+            return Ok(slf.get().item(slf.py())?.into_bound(slf.py()));
+        }
+        read_view(slf)?.call_method0("tolist")
+    }
+
+    fn __len__(&self) -> PyResult<usize> {
+        Ok(self.length()? as usize)
+    }
+
+    fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
+        self.only(py, "the truth value of an array is ambiguous; use numpy.any or numpy.all: bool()")?.is_truthy(py)
+    }
+
+    fn __float__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let only = self.only(py, "float()")?;
+        py.import("builtins")?.getattr("float")?.call1((only,))
+    }
+
+    fn __int__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let only = self.only(py, "int()")?;
+        py.import("builtins")?.getattr("int")?.call1((only,))
+    }
+
+    fn __complex__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let only = self.only(py, "complex()")?;
+        py.import("builtins")?.getattr("complex")?.call1((only,))
+    }
+
+    fn __index__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let code = self.dtype & 0xff;
+        if self.ndim != 0 || (code != TN_CODE_INT && code != TN_CODE_UINT) {
+            return Err(PyTypeError::new_err("only an integer array without axes can be used as an index"));
+        }
+        self.only(py, "index()")
+    }
+
+    fn __contains__(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        read_view(slf)?.contains(value)
+    }
+
+    /// Element by element, as NumPy: a NumPy array of bool.
+    fn __richcmp__<'py>(
+        slf: &Bound<'py, Self>,
+        other: &Bound<'py, PyAny>,
+        op: CompareOp,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let left = read_view(slf)?;
+        match other.cast::<Array>() {
+            Ok(other) => left.rich_compare(read_view(other)?, op),
+            Err(_) => left.rich_compare(other, op),
+        }
+    }
+
+    /// For NumPy where the buffer was refused: the refusal's reason as an exception.
+    #[pyo3(signature = (dtype=None, copy=None))]
+    fn __array__<'py>(
+        slf: Bound<'py, Self>,
+        dtype: Option<&Bound<'py, PyAny>>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        as_numpy(slf.into_any(), dtype, copy)
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> String {
+        crate::text::repr(slf)
+    }
+
+    fn __str__(slf: &Bound<'_, Self>) -> String {
+        crate::text::str(slf)
+    }
+}
+
+/// What `__array__` gives: NumPy's array over the object's buffer, or the exception of its refusal.
+pub fn as_numpy<'py>(
+    object: Bound<'py, PyAny>,
+    dtype: Option<&Bound<'py, PyAny>>,
+    copy: Option<bool>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = object.py();
+    let memory = pyo3::types::PyMemoryView::from(&object)?;
+    let options = PyDict::new(py);
+    if let Some(dtype) = dtype {
+        options.set_item("dtype", dtype)?;
+    }
+    options.set_item("copy", copy)?;
+    tables(py)?.asarray.bind(py).call((memory,), Some(&options))
+}

@@ -1,0 +1,381 @@
+//! Borrows as context managers: `x.read()`, `x.write()`, `x.chunks_write(n)`, `tenure.access(...)` (PY-7, PY-16).
+//!
+//! Contract: `with` takes the guards and gives NumPy arrays over the bytes; each such array keeps its guard, through
+//! a buffer that it holds open. At the end of the block a view to which nothing but the block's own variable refers
+//! is cut off from the bytes (it becomes a dead value that raises when it is used) and the guard ends there. A view
+//! that somebody kept is left as it is, and the guard ends when the view does: the bytes never go while Python can
+//! still reach them. An exception that passes ends the guards of writers with TN_END_FAILED, now or then.
+
+use crate::api::{self, Id};
+use crate::array::Array;
+use crate::buffer::Lay;
+use crate::convert::{Dims, tables};
+use crate::errors;
+use crate::site;
+use crate::types::*;
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Guards whose block ended while a view of theirs is still alive.
+static LINGERING: AtomicUsize = AtomicUsize::new(0);
+
+/// What to add to the text of a conflict: the reason that is hardest to see.
+pub fn hint() -> &'static str {
+    match LINGERING.load(Ordering::Relaxed) {
+        0 => "",
+        _ => " (a view that a `with` block of a borrow handed out is still referred to; the borrow ends when it goes)",
+    }
+}
+
+/// One guard of the library, ended once: when its block is over and no view is left.
+struct Guard {
+    id: AtomicU64,
+    views: AtomicIsize,
+    /// The block is over, or there never was one.
+    over: AtomicBool,
+    failed: AtomicBool,
+    lingers: AtomicBool,
+}
+
+impl Guard {
+    fn new(id: Id, over: bool) -> Arc<Guard> {
+        Arc::new(Guard {
+            id: AtomicU64::new(id.0),
+            views: AtomicIsize::new(0),
+            over: AtomicBool::new(over),
+            failed: AtomicBool::new(false),
+            lingers: AtomicBool::new(false),
+        })
+    }
+
+    fn end(&self) {
+        let id = self.id.swap(0, Ordering::AcqRel);
+        if id == 0 {
+            return;
+        }
+        if self.lingers.load(Ordering::Relaxed) {
+            LINGERING.fetch_sub(1, Ordering::Relaxed);
+        }
+        let failed = if self.failed.load(Ordering::Relaxed) { TN_END_FAILED } else { 0 };
+        // An open guard ends; a status here would mean that C code ended it, and then it is ended.
+        let _ = api::borrow_end(Id(id), failed);
+    }
+
+    fn view_gone(&self) {
+        if self.views.fetch_sub(1, Ordering::AcqRel) == 1 && self.over.load(Ordering::Acquire) {
+            self.end();
+        }
+    }
+
+    /// The block is over. True: a view keeps the guard.
+    fn close(&self, failed: bool) -> bool {
+        self.failed.store(failed, Ordering::Relaxed);
+        self.over.store(true, Ordering::Release);
+        if self.views.load(Ordering::Acquire) == 0 {
+            self.end();
+            return false;
+        }
+        self.lingers.store(true, Ordering::Relaxed);
+        LINGERING.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The bytes of one array under a guard, as a buffer: what a NumPy view has as its base.
+#[pyclass(frozen, module = "tenure", name = "Lent")]
+pub struct Lent {
+    guard: Arc<Guard>,
+    data: usize,
+    dtype: tn_dtype,
+    shape: Dims,
+    strides: Dims,
+    readonly: bool,
+}
+
+impl Lent {
+    fn of(guard: &Arc<Guard>, view: &tn_view_info, readonly: bool) -> Lent {
+        let list = |at: *const i64| {
+            let n = if at.is_null() { 0 } else { view.ndim as usize };
+            // SAFETY: ndim entries, valid while the guard is open, which it is.
+            (0..n).map(|i| unsafe { *at.add(i) }).collect()
+        };
+        Lent {
+            guard: guard.clone(),
+            data: view.data as usize,
+            dtype: view.dtype,
+            shape: list(view.shape),
+            strides: list(view.strides),
+            readonly,
+        }
+    }
+
+    /// A NumPy array over it.
+    fn numpy(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        tables(py)?.asarray.bind(py).call1((Bound::new(py, self)?,))
+    }
+}
+
+#[pymethods]
+impl Lent {
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        let lent = slf.clone();
+        let lent = lent.get();
+        if lent.guard.id.load(Ordering::Acquire) == 0 {
+            // SAFETY: Python passes a buffer to fill; without an owner it counts as not filled.
+            unsafe { (*view).obj = core::ptr::null_mut() };
+            return Err(errors::buffer_error(slf.py(), TN_ERR_STALE, "this borrow ended"));
+        }
+        let lay = Lay {
+            data: lent.data as *mut c_void,
+            dtype: lent.dtype,
+            ndim: lent.shape.len(),
+            shape: lent.shape.as_ptr(),
+            strides: lent.strides.as_ptr(),
+            readonly: lent.readonly,
+        };
+        // SAFETY: Python passes a buffer to fill; the lists live in the owner, the bytes as long as the guard, which
+        // the count below keeps open.
+        unsafe {
+            (*view).obj = core::ptr::null_mut();
+            lay.fill(slf.into_any(), view, flags, core::ptr::null_mut())?;
+        }
+        lent.guard.views.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+
+    unsafe fn __releasebuffer__(&self, _view: *mut ffi::Py_buffer) {
+        self.guard.view_gone();
+    }
+}
+
+/// A NumPy array to read, whose guard ends with it. For what the package itself does with NumPy.
+pub fn read_view<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, PyAny>> {
+    let py = array.py();
+    let (id, view) = api::borrow_read(array.get().id()?, TN_WAIT)?;
+    let guard = Guard::new(id, true);
+    Lent::of(&guard, &view, true).numpy(py)
+}
+
+/// What a `with` block asks for.
+enum Request {
+    /// One array: TN_READ or TN_READ_WRITE, with modes and flags.
+    One(Py<Array>, u32),
+    /// Several, by one borrow_all.
+    All(Vec<(Py<Array>, u32)>),
+    /// Parts of one array: number, axis, mode.
+    Chunks(Py<Array>, usize, i32, u32),
+}
+
+/// The guards of a block and the views that it gave out.
+struct Open {
+    guards: Vec<Arc<Guard>>,
+    views: Vec<Py<PyAny>>,
+}
+
+/// A borrow for a `with` block: what `x.read()`, `x.write()`, `x.chunks_write()` and `tenure.access()` give. The
+/// guard is taken when the block begins.
+#[pyclass(frozen, module = "tenure", name = "Borrow")]
+pub struct Borrow {
+    request: Request,
+    open: Mutex<Option<Open>>,
+}
+
+impl Borrow {
+    fn new(py: Python<'_>, request: Request) -> PyResult<Bound<'_, Borrow>> {
+        Bound::new(py, Borrow { request, open: Mutex::new(None) })
+    }
+
+    /// Of one array.
+    pub fn one(array: Bound<'_, Array>, access: u32) -> PyResult<Bound<'_, Borrow>> {
+        let py = array.py();
+        Self::new(py, Request::One(array.unbind(), access))
+    }
+
+    /// Of consecutive parts of one array.
+    pub fn chunks(array: Bound<'_, Array>, n: usize, axis: i32, mode: u32) -> PyResult<Bound<'_, Borrow>> {
+        let py = array.py();
+        Self::new(py, Request::Chunks(array.unbind(), n, axis, mode))
+    }
+
+    fn take_guards(&self, py: Python<'_>) -> PyResult<Open> {
+        let mut open = Open { guards: Vec::new(), views: Vec::new() };
+        match &self.request {
+            Request::One(array, access) => {
+                let id = array.get().id()?;
+                let writes = access & TN_WRITE != 0;
+                let flags = access & !TN_READ_WRITE;
+                let (id, view) = if writes { api::borrow_write(id, flags)? } else { api::borrow_read(id, flags)? };
+                open.guards.push(Guard::new(id, false));
+                open.views.push(Lent::of(&open.guards[0], &view, !writes).numpy(py)?.unbind());
+            }
+            Request::All(entries) => {
+                let mut specs = Vec::with_capacity(entries.len());
+                for (array, access) in entries {
+                    specs.push(tn_borrow_spec {
+                        array: array.get().id()?.0 as *mut tn_array,
+                        stream: core::ptr::null_mut(),
+                        access: *access,
+                        reserved: 0,
+                    });
+                }
+                let (id, views) = api::borrow_all(&specs)?;
+                open.guards.push(Guard::new(id, false));
+                for (view, (_, access)) in views.iter().zip(entries) {
+                    let lent = Lent::of(&open.guards[0], view, access & TN_WRITE == 0);
+                    open.views.push(lent.numpy(py)?.unbind());
+                }
+            }
+            Request::Chunks(array, n, axis, mode) => {
+                let (id, dtype) = (array.get().id()?, array.get().dtype);
+                let chunks = api::chunks_write(id, *axis, *n, *mode)?;
+                // Guards first: should anything below fail, they end with `open`.
+                open.guards.extend(chunks.iter().map(|c| Guard::new(Id(c.guard as u64), false)));
+                let info = api::query(id)?;
+                let ndim = info.ndim as usize;
+                let axis = if *axis < 0 { *axis + info.ndim } else { *axis } as usize;
+                for (chunk, guard) in chunks.iter().zip(&open.guards) {
+                    let mut shape = Dims::from(&info.shape[..ndim]);
+                    shape[axis] = chunk.length;
+                    let strides = Dims::from(&info.strides[..ndim]);
+                    let (guard, data) = (guard.clone(), chunk.data as usize);
+                    let lent = Lent { guard, data, dtype, shape, strides, readonly: false };
+                    open.views.push(lent.numpy(py)?.unbind());
+                }
+            }
+        }
+        Ok(open)
+    }
+}
+
+#[pymethods]
+impl Borrow {
+    fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let _site = site::here(py);
+        if self.open.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return Err(PyRuntimeError::new_err("this borrow is open already; make another one for another block"));
+        }
+        let open = self.take_guards(py)?;
+        let given = match &self.request {
+            Request::One(..) => open.views[0].bind(py).clone(),
+            _ => PyTuple::new(py, open.views.iter().map(|v| v.bind(py)))?.into_any(),
+        };
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(open);
+        Ok(given)
+    }
+
+    #[pyo3(signature = (exception=None, *_rest))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        exception: Option<&Bound<'_, PyAny>>,
+        _rest: &Bound<'_, PyTuple>,
+    ) -> PyResult<()> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Open { guards, views }) = open else { return Ok(()) };
+        let failed = exception.is_some();
+        for guard in &guards {
+            guard.failed.store(failed, Ordering::Relaxed);
+        }
+        for view in views {
+            cut_off(view.into_bound(py));
+        }
+        let mut lingering = 0;
+        for guard in guards {
+            lingering += usize::from(guard.close(failed));
+        }
+        if lingering > 0 && !failed && strict() {
+            let text = format!(
+                "{lingering} borrow(s) cannot end with the block: a view is still referred to (strict mode); the array \
+                 stays borrowed until it goes"
+            );
+            return Err(errors::buffer_error(py, TN_ERR_BORROWED, &text));
+        }
+        Ok(())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let brief = |a: &Py<Array>| crate::text::brief(a.bind(py));
+        let which = |access: &u32| if access & TN_WRITE != 0 { "write" } else { "read" };
+        match &self.request {
+            Request::One(array, access) => format!("<{} borrow of {}>", which(access), brief(array)),
+            Request::All(entries) => {
+                let list: Vec<_> =
+                    entries.iter().map(|(a, access)| format!("{} {}", which(access), brief(a))).collect();
+                format!("<borrow of {}>", list.join(", "))
+            }
+            Request::Chunks(array, n, axis, _) => {
+                format!("<write borrow of {} in {n} parts of axis {axis}>", brief(array))
+            }
+        }
+    }
+}
+
+fn strict() -> bool {
+    api::option_get(c"strict").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "off" | "false"))
+}
+
+/// Takes the bytes away from a view to which only the block's variable refers besides us.
+fn cut_off(view: Bound<'_, PyAny>) {
+    // SAFETY: attached. Ours is one reference, the variable's the other; nobody can add one while we are attached here.
+    if unsafe { ffi::Py_REFCNT(view.as_ptr()) } > 2 {
+        return;
+    }
+    let py = view.py();
+    // NumPy's own way to give an array other contents: it drops the base, and with it the buffer. What stays is one
+    // object that says what happened to whoever uses it.
+    let dead = || -> PyResult<()> {
+        let plain = tables(py)?.plain.bind(py);
+        let object = tables(py)?.dtype.bind(py).call1(("O",))?;
+        let ended = PyList::new(py, [plain.getattr("ended")?])?;
+        let state = (1, PyTuple::empty(py), object, false, ended);
+        view.call_method1(pyo3::intern!(py, "__setstate__"), (state,))?;
+        Ok(())
+    };
+    // A view that could not be cut off keeps its guard, as one that somebody else refers to.
+    let _ = dead();
+}
+
+/// One array, or any sequence of them.
+fn arrays_of<'py>(object: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<Bound<'py, Array>>> {
+    let Some(object) = object else { return Ok(Vec::new()) };
+    if let Ok(array) = object.cast::<Array>() {
+        return Ok(vec![array.clone()]);
+    }
+    object.try_iter()?.map(|item| Ok(item?.cast_into::<Array>()?)).collect()
+}
+
+/// `with tenure.access(read=(a, b), write=c) as (va, vb, vc):` borrows several arrays at once, all or none, with no
+/// deadlock.
+///
+/// read, write: an array or several. The views come in the order read, write. mode: as `Array.write`. An exception
+/// that passes the block poisons what was written.
+#[pyfunction]
+#[pyo3(signature = (read=None, write=None, *, mode=None, frozen=false, wait=true))]
+pub fn access<'py>(
+    py: Python<'py>,
+    read: Option<&Bound<'py, PyAny>>,
+    write: Option<&Bound<'py, PyAny>>,
+    mode: Option<&Bound<'py, PyAny>>,
+    frozen: bool,
+    wait: bool,
+) -> PyResult<Bound<'py, Borrow>> {
+    let wait = if wait { TN_WAIT } else { 0 };
+    let reads = TN_READ | wait | if frozen { TN_FROZEN } else { 0 };
+    let writes = TN_READ_WRITE | wait | crate::convert::mode_of(mode)?;
+    let mut entries = Vec::new();
+    for (arrays, access) in [(arrays_of(read)?, reads), (arrays_of(write)?, writes)] {
+        entries.extend(arrays.into_iter().map(|array| (array.unbind(), access)));
+    }
+    Borrow::new(py, Request::All(entries))
+}

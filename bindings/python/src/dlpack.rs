@@ -1,0 +1,301 @@
+//! DLPack, both ways: `x.__dlpack__()` for `numpy.from_dlpack(x)` and the like, `tenure.from_dlpack(obj)` (DL-40 to
+//! DL-43).
+//!
+//! Contract: the library makes and reads the structs; here are the capsules around them and the conversation between
+//! the two sides. A capsule that dies unused calls its struct's deleter; one that was used is renamed and does
+//! nothing. The deleter needs no interpreter.
+
+use crate::api::{self, Id};
+use crate::array::Array;
+use crate::buffer::{Class, may_read};
+use crate::errors;
+use crate::ffi_generated as c;
+use crate::import::crossing;
+use crate::site;
+use crate::types::*;
+use core::ffi::{CStr, c_void};
+use core::ptr::null_mut;
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict};
+
+const LEGACY: &CStr = c"dltensor";
+const LEGACY_USED: &CStr = c"used_dltensor";
+const VERSIONED: &CStr = c"dltensor_versioned";
+const VERSIONED_USED: &CStr = c"used_dltensor_versioned";
+
+/// DLPack's flag: the producer copied the bytes for this export.
+const IS_COPIED: u64 = 1 << 1;
+
+/// The start of a DLManagedTensorVersioned, by DLPack's layout.
+#[repr(C)]
+struct VersionedHead {
+    major: u32,
+    minor: u32,
+    manager_ctx: *mut c_void,
+    deleter: Option<unsafe extern "C" fn(*mut c_void)>,
+    flags: u64,
+}
+
+/// The end of a DLManagedTensor, behind the tensor of 48 bytes.
+#[repr(C)]
+struct Legacy {
+    tensor: [u64; 6],
+    manager_ctx: *mut c_void,
+    deleter: Option<unsafe extern "C" fn(*mut c_void)>,
+}
+
+/// Calls the struct's deleter if the capsule was never used.
+///
+/// # Safety
+/// - Called by Python, for a capsule that `export` made.
+unsafe extern "C" fn unused(capsule: *mut ffi::PyObject) {
+    // SAFETY: a capsule; its name says which struct it holds and whether it still does.
+    unsafe {
+        if ffi::PyCapsule_IsValid(capsule, VERSIONED.as_ptr()) != 0 {
+            let tensor = ffi::PyCapsule_GetPointer(capsule, VERSIONED.as_ptr());
+            if let Some(deleter) = (*tensor.cast::<VersionedHead>()).deleter {
+                deleter(tensor);
+            }
+        } else if ffi::PyCapsule_IsValid(capsule, LEGACY.as_ptr()) != 0 {
+            let tensor = ffi::PyCapsule_GetPointer(capsule, LEGACY.as_ptr());
+            if let Some(deleter) = (*tensor.cast::<Legacy>()).deleter {
+                deleter(tensor);
+            }
+        }
+    }
+}
+
+/// What `__dlpack_device__` says: the label under which the array leaves.
+pub fn device(array: &Array) -> PyResult<(i32, i32)> {
+    let device = api::query(array.id()?).map_err(errors::exporting)?.device;
+    Ok(match device.r#type {
+        TN_CUDA_HOST | TN_CUDA_MANAGED => (TN_CPU, 0),
+        other => (other, device.id),
+    })
+}
+
+/// What `__dlpack__` does.
+pub fn export<'py>(
+    py: Python<'py>,
+    array: &Array,
+    class: Class,
+    stream: Option<&Bound<'py, PyAny>>,
+    max_version: Option<(u32, u32)>,
+    dl_device: Option<(i32, i32)>,
+    copy: Option<bool>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let unordered = match stream {
+        None => false,
+        Some(stream) if stream.extract::<i64>().is_ok_and(|s| s == -1) => true,
+        Some(_) => return Err(PyBufferError::new_err("stream must be None or -1: the array is on the host")),
+    };
+    let id = array.id()?;
+    let versioned = max_version.is_some_and(|(major, _)| major >= 1);
+    let target = dl_device.map_or(tn_device { r#type: 0, id: 0 }, |(r#type, id)| tn_device { r#type, id });
+    let flags = crossing(copy) | if unordered { TN_UNORDERED } else { TN_WAIT };
+    let copies = copy == Some(true);
+    let _site = site::here(py);
+    let made = |class: Class| {
+        let options = tn_dlpack_options {
+            size: size_of::<tn_dlpack_options>(),
+            flags: flags | if copies { 0 } else { class.flags() },
+            mode: 0,
+            label: 0,
+            reserved: 0,
+            target,
+            consumer: null_mut(),
+        };
+        struct_of(id, &options, versioned)
+    };
+    let mut tensor = made(class);
+    if let Err(failure) = tensor
+        && class == Class::Default
+        && versioned
+        && may_read(failure)
+    {
+        tensor = made(Class::ReadOnly);
+    }
+    let tensor = tensor.map_err(|failure| refusal(py, failure, versioned))?;
+    let name = if versioned { VERSIONED } else { LEGACY };
+    // SAFETY: attached; a non-NULL pointer, a static name, a destructor for this kind of capsule.
+    let capsule = unsafe { ffi::PyCapsule_New(tensor, name.as_ptr(), Some(unused)) };
+    if capsule.is_null() {
+        // SAFETY: the struct is ours as long as no capsule has it.
+        unsafe { delete(tensor, versioned) };
+        return Err(PyErr::fetch(py));
+    }
+    // SAFETY: a new reference.
+    Ok(unsafe { Bound::from_owned_ptr(py, capsule) })
+}
+
+fn struct_of(id: Id, options: &tn_dlpack_options, versioned: bool) -> api::Result<*mut c_void> {
+    let array = id.0 as *mut tn_array;
+    let mut how = 0;
+    if versioned {
+        let mut out: *mut DLManagedTensorVersioned = null_mut();
+        // SAFETY: a checked id, whole options, writable outputs.
+        match unsafe { c::tn_array_export_dlpack_versioned(array, options, &mut out, &mut how) } {
+            TN_OK => Ok(out.cast()),
+            status => Err(api::Failure(status)),
+        }
+    } else {
+        let mut out: *mut DLManagedTensor = null_mut();
+        // SAFETY: a checked id, whole options, writable outputs.
+        match unsafe { c::tn_array_export_dlpack(array, options, &mut out, &mut how) } {
+            TN_OK => Ok(out.cast()),
+            status => Err(api::Failure(status)),
+        }
+    }
+}
+
+/// Calls the deleter.
+///
+/// # Safety
+/// - `tensor` is a struct of that kind that nobody else will delete.
+unsafe fn delete(tensor: *mut c_void, versioned: bool) {
+    // SAFETY: by this function's list.
+    unsafe {
+        let deleter = match versioned {
+            true => (*tensor.cast::<VersionedHead>()).deleter,
+            false => (*tensor.cast::<Legacy>()).deleter,
+        };
+        if let Some(deleter) = deleter {
+            deleter(tensor);
+        }
+    }
+}
+
+/// The exception of a refused export; where another request would work, it says which.
+fn refusal(py: Python<'_>, failure: api::Failure, versioned: bool) -> PyErr {
+    let mut text = api::last_error();
+    match failure.0 {
+        TN_ERR_READONLY if !versioned => {
+            text += "; ask for version 1 (max_version=(1, 0)), which can say read-only, or for a copy (copy=True)";
+        }
+        TN_ERR_BORROWED | TN_ERR_EXPORTED => text += "; x.readonly asks for a view that only reads",
+        _ => {}
+    }
+    errors::with_text(py, failure.0, &text, true)
+}
+
+#[pymethods]
+impl Array {
+    /// DLPack's export, for `numpy.from_dlpack(x)`, `torch.from_dlpack(x)` and the like.
+    #[pyo3(signature = (*, stream=None, max_version=None, dl_device=None, copy=None))]
+    fn __dlpack__<'py>(
+        &self,
+        py: Python<'py>,
+        stream: Option<&Bound<'py, PyAny>>,
+        max_version: Option<(u32, u32)>,
+        dl_device: Option<(i32, i32)>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        export(py, self, Class::Default, stream, max_version, dl_device, copy)
+    }
+
+    fn __dlpack_device__(&self) -> PyResult<(i32, i32)> {
+        device(self)
+    }
+}
+
+/// Asks the object for a capsule; who does not know the newer arguments is asked once more without them.
+fn capsule_of<'py>(
+    object: &Bound<'py, PyAny>,
+    device: Option<(i32, i32)>,
+    copy: Option<bool>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = object.py();
+    object.call_method0(pyo3::intern!(py, "__dlpack_device__"))?;
+    let options = PyDict::new(py);
+    options.set_item(pyo3::intern!(py, "max_version"), (1, 1))?;
+    if let Some(device) = device {
+        options.set_item(pyo3::intern!(py, "dl_device"), device)?;
+    }
+    if let Some(copy) = copy {
+        options.set_item(pyo3::intern!(py, "copy"), copy)?;
+    }
+    let name = pyo3::intern!(py, "__dlpack__");
+    match object.call_method(name, (), Some(&options)) {
+        Err(error) if error.is_instance_of::<PyTypeError>(py) => object.call_method0(name),
+        answer => answer,
+    }
+}
+
+/// An array on the memory of an object with DLPack (`__dlpack__`), or of a DLPack capsule.
+///
+/// copy: None aliases where it can, False aliases or raises, True copies. device: a pair of DLPack's numbers, (1, 0)
+/// is the host.
+///
+/// >>> n = numpy.arange(3.0)
+/// >>> x = tenure.from_dlpack(n)
+/// >>> x[1] = 7.0
+/// >>> n[1]
+/// np.float64(7.0)
+#[pyfunction]
+#[pyo3(signature = (object, *, device=None, copy=None))]
+pub fn from_dlpack<'py>(
+    py: Python<'py>,
+    object: &Bound<'py, PyAny>,
+    device: Option<(i32, i32)>,
+    copy: Option<bool>,
+) -> PyResult<Bound<'py, Array>> {
+    let capsule = match object.cast::<PyCapsule>() {
+        Ok(_) => object.clone(),
+        Err(_) => capsule_of(object, device, copy)?,
+    };
+    let capsule = capsule.cast::<PyCapsule>().map_err(|_| PyTypeError::new_err("__dlpack__ gave no capsule"))?;
+    let raw = capsule.as_ptr();
+    let is = |name: &CStr| {
+        // SAFETY: attached, a capsule, a terminated name.
+        unsafe { ffi::PyCapsule_IsValid(raw, name.as_ptr()) != 0 }
+    };
+    let versioned = is(VERSIONED);
+    if !versioned && !is(LEGACY) {
+        let text = if is(LEGACY_USED) || is(VERSIONED_USED) {
+            "this DLPack capsule was used already; ask its producer for another one"
+        } else {
+            "this capsule holds no DLPack tensor"
+        };
+        return Err(PyValueError::new_err(text));
+    }
+    let (fresh, used) = if versioned { (VERSIONED, VERSIONED_USED) } else { (LEGACY, LEGACY_USED) };
+    // SAFETY: attached, a capsule of that name; the names are static.
+    let tensor = unsafe {
+        let tensor = ffi::PyCapsule_GetPointer(raw, fresh.as_ptr());
+        ffi::PyCapsule_SetName(raw, used.as_ptr());
+        tensor
+    };
+    // SAFETY: a versioned struct starts so, whatever its major version is.
+    let known = !versioned || unsafe { (*tensor.cast::<VersionedHead>()).major } == 1;
+    // A copy that the producer made for us is ours: copying it again would be one too many.
+    // SAFETY: in major version 1 the flags stand here.
+    let copied = versioned && known && unsafe { (*tensor.cast::<VersionedHead>()).flags } & IS_COPIED != 0;
+    let flags = if copied && copy == Some(true) { TN_BORROW } else { crossing(copy) };
+    let _site = site::here(py);
+    match import(tensor, versioned, flags) {
+        Ok(id) => Array::adopt(py, id),
+        Err(failure) => {
+            let error = errors::exporting(failure);
+            // Only a struct of another major version is consumed by the failing import (DL-23).
+            if known {
+                // SAFETY: attached, the capsule that was renamed above; the name is static.
+                unsafe { ffi::PyCapsule_SetName(raw, fresh.as_ptr()) };
+            }
+            Err(error)
+        }
+    }
+}
+
+fn import(tensor: *mut c_void, versioned: bool, flags: u32) -> api::Result<Id> {
+    let (mut out, mut how) = (null_mut::<tn_array>(), 0);
+    // SAFETY: a struct of that kind by the capsule's name, which is ours now; writable outputs.
+    let status = unsafe {
+        match versioned {
+            true => c::tn_array_import_dlpack_versioned(tensor.cast(), flags, &mut out, &mut how),
+            false => c::tn_array_import_dlpack(tensor.cast(), flags, &mut out, &mut how),
+        }
+    };
+    if status == TN_OK { Ok(Id(out as u64)) } else { Err(api::Failure(status)) }
+}

@@ -1,0 +1,72 @@
+//! The Python package's native half: `tenure._tenure`, a module over the C API of the `libtenure.so.0` that lies
+//! beside it.
+//!
+//! Contract: nothing of the library is linked in; every call goes through the shared object, so that a handle made
+//! here is the same handle in C code of the same process. What is hot is here, what is plain data or a class of
+//! exceptions is Python (`python/tenure/`). Layers, down only: `types`, `ffi_generated` < `api` < `errors`, `site`,
+//! `convert` < `array` and the rest.
+
+#[path = "../../../src/types.rs"]
+#[allow(missing_docs, dead_code, clippy::identity_op)]
+mod types;
+
+#[rustfmt::skip]
+#[allow(dead_code)]
+mod ffi_generated;
+
+mod api;
+mod array;
+mod borrow;
+mod buffer;
+mod convert;
+mod create;
+mod dlpack;
+mod errors;
+mod import;
+mod index;
+mod pool;
+mod promise;
+mod report;
+mod site;
+mod text;
+mod views;
+
+/// The native half of the package.
+#[pyo3::pymodule]
+mod _tenure {
+    use crate::{api, ffi_generated};
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::array::Array;
+    #[pymodule_export]
+    use crate::borrow::{Borrow, access};
+    #[pymodule_export]
+    use crate::buffer::Proxy;
+    #[pymodule_export]
+    use crate::create::{array, empty, empty_like, full, ones, ones_like, open_npy, save_npy, zeros, zeros_like};
+    #[pymodule_export]
+    use crate::dlpack::from_dlpack;
+    #[pymodule_export]
+    use crate::import::{_ending, asarray, from_buffer};
+    #[pymodule_export]
+    use crate::index::Items;
+    #[pymodule_export]
+    use crate::pool::{Pool, current_pool, default_pool};
+    #[pymodule_export]
+    use crate::promise::{Promise, Weak, clone_handle, from_handle, give, take};
+    #[pymodule_export]
+    use crate::report::{NoCopies, check, copies, holders_of, leaks, option, owner_of, run_releases};
+
+    /// The version of the library that runs: major << 16 | minor << 8 | patch.
+    #[pyfunction]
+    fn _version() -> u32 {
+        api::version()
+    }
+
+    /// The address of one of the library's functions, to find the file that it came from.
+    #[pyfunction]
+    fn _address() -> usize {
+        ffi_generated::tn_version as *const () as usize
+    }
+}

@@ -1,0 +1,234 @@
+//! `tenure.Pool`: where arrays get their bytes from, and `with pool:`.
+//!
+//! Contract: one object owns one pool handle; arrays outlive it. `with pool:` makes it the current pool of this
+//! thread and puts back what was current before, also when blocks nest, and on each thread for itself.
+
+use crate::api::{self, Id};
+use crate::convert::{device_of, fixed_text, tables, text_of};
+use crate::types::*;
+use core::sync::atomic::{AtomicU64, Ordering};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use std::sync::{Mutex, PoisonError};
+use std::thread::ThreadId;
+
+/// A pool of memory. Options are keywords; what is not given has its default.
+///
+/// device: "cpu". name: stands in messages and reports. initial_size: bytes committed at once. max_size: upper bound
+/// of committed bytes. alignment: power of two. thread_cache_size, release_threshold, release_delay_ms: what is kept
+/// for reuse (`tenure.NONE`: nothing, or never). flags: `tenure.PoolFlags`.
+///
+/// >>> pool = tenure.Pool(name="staging", max_size=1 << 30)
+/// >>> with pool:
+/// ...     x = tenure.empty((1000, 1000))
+/// >>> pool.stats().live_blocks
+/// 1
+#[pyclass(frozen, weakref, module = "tenure", name = "Pool")]
+pub struct Pool {
+    /// 0: released.
+    id: AtomicU64,
+    name: Option<String>,
+    /// What each thread's blocks found current, to be put back: (thread, handle).
+    before: Mutex<Vec<(ThreadId, Id)>>,
+}
+
+impl Pool {
+    /// An object that owns the handle.
+    pub fn wrap(py: Python<'_>, id: Id, name: Option<String>) -> PyResult<Bound<'_, Pool>> {
+        Bound::new(py, Pool { id: AtomicU64::new(id.0), name, before: Mutex::new(Vec::new()) })
+    }
+
+    fn id(&self) -> Id {
+        Id(self.id.load(Ordering::Relaxed))
+    }
+
+    /// The handle for a call; without a pool the current one.
+    #[inline]
+    pub fn id_of(pool: Option<&Bound<'_, Pool>>) -> PyResult<Id> {
+        match pool.map(|pool| pool.get().id()) {
+            None => Ok(Id::NULL),
+            Some(Id::NULL) => Err(Self::gone()),
+            Some(id) => Ok(id),
+        }
+    }
+
+    fn live(&self) -> PyResult<Id> {
+        if self.id() == Id::NULL { Err(Self::gone()) } else { Ok(self.id()) }
+    }
+
+    fn gone() -> PyErr {
+        Python::attach(|py| crate::errors::with_text(py, TN_ERR_STALE, "this pool was released", false))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let mut ids = vec![Id(*self.id.get_mut())];
+        ids.extend(self.before.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..).map(|(_, id)| id));
+        for id in ids.into_iter().filter(|id| *id != Id::NULL) {
+            let _ = api::pool_release(id);
+        }
+    }
+}
+
+#[pymethods]
+impl Pool {
+    #[new]
+    #[pyo3(signature = (device="cpu", *, name=None, initial_size=0, max_growth=0, max_size=0, growth_factor=0.0,
+                        alignment=0, thread_cache_size=0, release_threshold=0, release_delay_ms=0, huge_pages=0,
+                        numa_node=0, flags=0))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        device: &str,
+        name: Option<String>,
+        initial_size: u64,
+        max_growth: u64,
+        max_size: u64,
+        growth_factor: f64,
+        alignment: u64,
+        thread_cache_size: u64,
+        release_threshold: u64,
+        release_delay_ms: u64,
+        huge_pages: i32,
+        numa_node: i32,
+        flags: u32,
+    ) -> PyResult<Pool> {
+        let device = device_of(device)?;
+        let text = name.as_deref().map(text_of).transpose()?;
+        let options = tn_pool_options {
+            size: size_of::<tn_pool_options>(),
+            name: text.as_ref().map_or(core::ptr::null(), |t| t.as_ptr()),
+            initial_size,
+            max_growth,
+            max_size,
+            growth_factor,
+            alignment,
+            thread_cache_size,
+            release_threshold,
+            release_delay_ms,
+            peers: 0,
+            huge_pages,
+            backend: 0,
+            numa_node,
+            host_flags: 0,
+            flags,
+            reserved: 0,
+        };
+        // SAFETY: the name is NULL or terminated, and lives until the call returned.
+        let id = unsafe { api::pool_create(device, &options)? };
+        Ok(Pool { id: AtomicU64::new(id.0), name, before: Mutex::new(Vec::new()) })
+    }
+
+    /// Until the end of the block the thread's new arrays come from this pool.
+    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        let pool = slf.get();
+        let id = pool.live()?;
+        let before = api::pool_current(tn_device { r#type: TN_CPU, id: 0 })?;
+        if let Err(failure) = api::pool_set_current(id) {
+            let error = failure.into();
+            let _ = api::pool_release(before);
+            return Err(error);
+        }
+        pool.before.lock().unwrap_or_else(PoisonError::into_inner).push((std::thread::current().id(), before));
+        Ok(slf)
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let thread = std::thread::current().id();
+        let before = {
+            let mut list = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+            list.iter().rposition(|(of, _)| *of == thread).map(|at| list.remove(at).1)
+        };
+        let Some(before) = before else {
+            return Err(PyRuntimeError::new_err("this thread is in no `with` block of this pool"));
+        };
+        let restored = api::pool_set_current(before).map_err(PyErr::from);
+        let _ = api::pool_release(before);
+        restored
+    }
+
+    /// What the pool holds and did: a `tenure.PoolStats`.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let s = api::pool_query(self.live()?)?;
+        let fields = PyDict::new(py);
+        macro_rules! set {
+            ($($name:ident)*) => { $(fields.set_item(stringify!($name), s.$name)?;)* };
+        }
+        set!(requested_bytes in_use_bytes cached_bytes pending_bytes overhead_bytes reserved_bytes);
+        set!(address_bytes huge_bytes metadata_bytes peak_in_use_bytes peak_reserved_bytes peak_requested_bytes);
+        set!(allocation_count deallocation_count reallocation_count failure_count live_blocks hit_count);
+        set!(thread_hit_count device_allocate_count device_free_count device_bytes_total trim_count pressure_count);
+        set!(oom_count misuse_count zero_bytes_skipped largest_free_bytes limit_bytes thread_count held_bytes);
+        set!(shared_out_bytes);
+        tables(py)?.plain.bind(py).getattr("PoolStats")?.call((), Some(&fields))
+    }
+
+    /// Gives cached memory back to the system until at most `keep` bytes are cached; how many bytes went.
+    #[pyo3(signature = (keep=0))]
+    fn trim(&self, py: Python<'_>, keep: usize) -> PyResult<usize> {
+        let id = self.live()?;
+        py.detach(|| api::pool_trim(id, keep).map_err(PyErr::from))
+    }
+
+    /// The peaks of `stats` start anew from what is held now.
+    fn reset_peak(&self) -> PyResult<()> {
+        Ok(api::pool_reset_peak(self.live()?)?)
+    }
+
+    /// The name in messages and reports.
+    #[getter]
+    fn name(&self) -> PyResult<String> {
+        if let Some(name) = &self.name {
+            return Ok(name.clone());
+        }
+        // A pool that somebody else made: the list of what is open knows it.
+        let id = self.live()?;
+        let open = api::leaks()?;
+        let entry = open.iter().find(|h| h.kind == TN_HOLDER_POOL && h.id == id.0);
+        Ok(entry.map(|h| fixed_text(&h.name)).unwrap_or_default())
+    }
+
+    /// The handle as an integer, lent: valid while this object lives.
+    #[getter]
+    fn handle(&self) -> PyResult<u64> {
+        Ok(self.live()?.0)
+    }
+
+    /// The lent handle for ctypes.
+    #[getter]
+    fn _as_parameter_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.import("ctypes")?.getattr("c_void_p")?.call1((self.live()?.0,))
+    }
+
+    /// Ends this handle: cached memory goes back now, arrays stay valid. Twice is fine.
+    fn release(&self) -> PyResult<()> {
+        match self.id.swap(0, Ordering::Relaxed) {
+            0 => Ok(()),
+            id => Ok(api::pool_release(Id(id))?),
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        match (self.id(), self.name()) {
+            (Id::NULL, _) => "<released pool>".to_owned(),
+            (_, Ok(name)) => format!("<tenure.Pool {name:?}>"),
+            (id, Err(_)) => format!("<tenure.Pool {:#x}>", id.0),
+        }
+    }
+}
+
+/// The process-wide pool of a device.
+#[pyfunction]
+#[pyo3(signature = (device="cpu"))]
+pub fn default_pool<'py>(py: Python<'py>, device: &str) -> PyResult<Bound<'py, Pool>> {
+    Pool::wrap(py, api::pool_default(device_of(device)?)?, None)
+}
+
+/// The thread's current pool of a device: the default one outside of `with pool:`.
+#[pyfunction]
+#[pyo3(signature = (device="cpu"))]
+pub fn current_pool<'py>(py: Python<'py>, device: &str) -> PyResult<Bound<'py, Pool>> {
+    Pool::wrap(py, api::pool_current(device_of(device)?)?, None)
+}

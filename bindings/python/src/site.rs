@@ -1,0 +1,125 @@
+//! Where the Python code is that makes guards, promises, exports and arrays (PY-21): its file and line become the
+//! site that the library keeps beside them.
+//!
+//! Contract: `here` tells the library the line of the innermost Python frame outside this package, and the value it
+//! returns takes that back when it is dropped, so that C code that runs later on the thread is not blamed. Nothing
+//! raises. The file's name is looked up once per code object: a small table keeps the last ones.
+
+use crate::api;
+use core::cell::UnsafeCell;
+use core::ffi::{CStr, c_char};
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+/// The site of this thread while it lives.
+pub struct Site(());
+
+/// Code objects whose file names are at hand; a power of two.
+const SLOTS: usize = 256;
+
+/// A code object and the UTF-8 text of its file, which the code object keeps alive; None: it belongs to this package.
+#[derive(Clone, Copy)]
+struct Known {
+    code: *mut ffi::PyObject,
+    file: Option<*const c_char>,
+}
+
+/// The table. What is built for the stable ABI of 3.11 runs only where one thread at a time is attached, which is the
+/// lock: entries are read and replaced whole, with no call into the interpreter in between.
+struct Table(UnsafeCell<[Known; SLOTS]>);
+
+// SAFETY: only `get` and `put` touch it, both attached, neither across a call into the interpreter.
+unsafe impl Sync for Table {}
+
+static TABLE: Table = Table(UnsafeCell::new([Known { code: core::ptr::null_mut(), file: None }; SLOTS]));
+
+impl Table {
+    fn get(&self, _py: Python<'_>, slot: usize) -> Known {
+        // SAFETY: attached, by `_py`; a copy is taken.
+        unsafe { (*self.0.get())[slot] }
+    }
+
+    fn put(&self, _py: Python<'_>, slot: usize, known: Known) -> Known {
+        // SAFETY: attached, by `_py`; nobody holds a reference into the table.
+        unsafe { core::mem::replace(&mut (*self.0.get())[slot], known) }
+    }
+}
+
+/// Tells the library where the running Python code is.
+#[inline]
+pub fn here(py: Python<'_>) -> Site {
+    // SAFETY: attached, by `py`; a borrowed reference or NULL.
+    let frame = unsafe { ffi::PyEval_GetFrame() };
+    if !frame.is_null() {
+        at(py, frame);
+    }
+    Site(())
+}
+
+impl Drop for Site {
+    #[inline]
+    fn drop(&mut self) {
+        api::here(None, 0);
+    }
+}
+
+fn at(py: Python<'_>, frame: *mut ffi::PyFrameObject) {
+    // SAFETY: a live frame; the code object comes as a reference of our own.
+    let code = unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetCode(frame).cast()) };
+    let Some(code) = code else { return };
+    if let Some(file) = file_of(py, &code) {
+        // SAFETY: a live frame.
+        let line = unsafe { ffi::PyFrame_GetLineNumber(frame) };
+        // SAFETY: terminated UTF-8, kept by the code object, which `code` keeps.
+        api::here(Some(unsafe { CStr::from_ptr(file) }), line);
+        return;
+    }
+    // One of our own helpers: whoever called it.
+    // SAFETY: a live frame, borrowed.
+    let frame: Bound<'_, PyAny> = unsafe { Bound::from_borrowed_ptr(py, frame.cast()) };
+    if let Ok(back) = frame.getattr(pyo3::intern!(py, "f_back"))
+        && !back.is_none()
+    {
+        at(py, back.as_ptr().cast());
+    }
+}
+
+/// The file of a code object; None for this package's own.
+fn file_of(py: Python<'_>, code: &Bound<'_, PyAny>) -> Option<*const c_char> {
+    let key = code.as_ptr();
+    let slot = (key as usize >> 6) % SLOTS;
+    let found = TABLE.get(py, slot);
+    if found.code == key {
+        return found.file;
+    }
+    let name = code.getattr(pyo3::intern!(py, "co_filename")).ok()?;
+    let mut length = 0;
+    // SAFETY: attached; NULL for what is no text or not UTF-8, then the error is cleared.
+    let text = unsafe { ffi::PyUnicode_AsUTF8AndSize(name.as_ptr(), &mut length) };
+    if text.is_null() {
+        // SAFETY: attached.
+        unsafe { ffi::PyErr_Clear() };
+        return None;
+    }
+    // SAFETY: terminated by AsUTF8AndSize, valid while `name` lives, which the code object holds.
+    let ours = unsafe { CStr::from_ptr(text) }.to_bytes().starts_with(package(py).as_bytes());
+    let known = Known { code: key, file: (!ours).then_some(text) };
+    // The table owns a reference, so that no other code object gets this address.
+    core::mem::forget(code.clone());
+    let old = TABLE.put(py, slot, known);
+    if !old.code.is_null() {
+        // SAFETY: the reference that the table owned.
+        drop(unsafe { Bound::<PyAny>::from_owned_ptr(py, old.code) });
+    }
+    known.file
+}
+
+/// The folder of this package, with a slash.
+fn package(py: Python<'_>) -> &'static str {
+    static FOLDER: pyo3::sync::PyOnceLock<String> = pyo3::sync::PyOnceLock::new();
+    FOLDER.get_or_init(py, || {
+        let path: Option<Vec<String>> =
+            py.import("tenure").and_then(|m| m.getattr("__path__")).and_then(|p| p.extract()).ok();
+        path.and_then(|p| p.into_iter().next()).map_or_else(|| "\0".to_owned(), |p| p + "/")
+    })
+}

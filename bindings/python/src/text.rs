@@ -1,0 +1,126 @@
+//! How arrays print (PA-5, PY-6): as NumPy prints them, with `tenure.array(...)` around it; what cannot be read
+//! prints its type and state.
+//!
+//! Contract: never raises, whatever state the array is in and whatever another thread does to it meanwhile; bytes are
+//! read under a read guard only.
+
+use crate::api;
+use crate::array::Array;
+use crate::borrow::read_view;
+use crate::convert::{fixed_text, kind, tables};
+use crate::types::*;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// What NumPy puts around the elements, and we.
+const THEIRS: &str = "array(";
+const OURS: &str = "tenure.array(";
+/// Columns of a line, as NumPy's default.
+const WIDTH: usize = 75;
+
+/// "array float64 (2, 3) "K"": what the array is, without its elements.
+pub fn brief(array: &Bound<'_, Array>) -> String {
+    let array = array.get();
+    let name = kind(array.dtype).1;
+    let info = array.id().ok().and_then(|id| api::query(id).ok());
+    let Some(info) = info else { return format!("array {name}") };
+    let lengths: Vec<_> = info.shape[..info.ndim as usize].iter().map(i64::to_string).collect();
+    let comma = if lengths.len() == 1 { "," } else { "" };
+    let mut text = format!("array {name} ({}{comma})", lengths.join(", "));
+    let label = fixed_text(&info.name);
+    if !label.is_empty() {
+        text += &format!(" {label:?}");
+    }
+    text
+}
+
+/// Why the elements cannot be shown, as `<state array ...>`; None if they can.
+fn state(array: &Bound<'_, Array>) -> Option<String> {
+    let this = array.get();
+    if let Some(fate) = this.fate() {
+        return Some(format!("<{fate} array>"));
+    }
+    let id = this.id().ok()?;
+    let failure = match api::query(id) {
+        Err(failure) => failure,
+        Ok(info) if info.device.r#type == TN_CUDA => {
+            return Some(format!("<{} on {}>", brief(array), crate::convert::device_text(info.device)));
+        }
+        // Exactly what reading would run into.
+        Ok(_) => match api::borrow_read(id, TN_WAIT) {
+            Ok((guard, _)) => {
+                let _ = api::borrow_end(guard, 0);
+                return None;
+            }
+            Err(failure) => failure,
+        },
+    };
+    let reason = reason();
+    Some(match failure.0 {
+        TN_ERR_DESTRUCTED => format!("<destructed array (given away: {reason})>"),
+        TN_ERR_STALE => "<released array>".to_owned(),
+        TN_ERR_GIVEN => format!("<given {} ({reason})>", brief(array)),
+        TN_ERR_POISONED => format!("<poisoned {} ({reason})>", brief(array)),
+        TN_ERR_BORROWED_WRITE => format!("<borrowed {} ({reason})>", brief(array)),
+        TN_ERR_EXPORTED => format!("<exported {} ({reason})>", brief(array)),
+        other => format!("<{} ({}: {reason})>", brief(array), api::status_name(other)),
+    })
+}
+
+/// The text of the last failure without the function's name.
+fn reason() -> String {
+    let text = api::last_error();
+    match text.split_once(": ") {
+        Some((function, rest)) if function.starts_with("tn_") => rest.to_owned(),
+        _ => text,
+    }
+}
+
+/// NumPy's text of the elements by one of its functions.
+fn by_numpy(array: &Bound<'_, Array>, function: &str, width: usize) -> PyResult<String> {
+    let py = array.py();
+    let readable = if array.get().dtype == TN_BF16 { widened(array)? } else { read_view(array)? };
+    let options = PyDict::new(py);
+    options.set_item("max_line_width", width)?;
+    tables(py)?.numpy.bind(py).getattr(function)?.call((readable,), Some(&options))?.extract()
+}
+
+/// bfloat16 is the upper half of float32.
+fn widened<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, PyAny>> {
+    let py = array.py();
+    let this = array.get();
+    let halves = Array::wrap(py, api::view_dtype(this.id()?, TN_U16)?, TN_U16, this.ndim)?;
+    read_view(&halves)?
+        .call_method1("astype", ("uint32",))?
+        .call_method1("__lshift__", (16,))?
+        .call_method1("astype", ("uint32",))?
+        .call_method1("view", ("float32",))
+}
+
+/// What `repr(x)` gives.
+pub fn repr(array: &Bound<'_, Array>) -> String {
+    if let Some(state) = state(array) {
+        return state;
+    }
+    match by_numpy(array, "array_repr", WIDTH - OURS.len() + THEIRS.len()) {
+        Ok(text) => {
+            let text = text.strip_prefix(THEIRS).unwrap_or(&text);
+            // Lines between the blocks of more axes stay empty.
+            let indent = format!("\n{}", " ".repeat(OURS.len() - THEIRS.len()));
+            let text = text.replace('\n', &indent).replace(&format!("{indent}\n"), "\n\n");
+            match array.get().dtype {
+                TN_BF16 => format!("{OURS}{}", text.replace("dtype=float32", "dtype=bfloat16")),
+                _ => format!("{OURS}{text}"),
+            }
+        }
+        Err(error) => format!("<{} ({error})>", brief(array)),
+    }
+}
+
+/// What `str(x)` gives.
+pub fn str(array: &Bound<'_, Array>) -> String {
+    if let Some(state) = state(array) {
+        return state;
+    }
+    by_numpy(array, "array_str", WIDTH).unwrap_or_else(|error| format!("<{} ({error})>", brief(array)))
+}

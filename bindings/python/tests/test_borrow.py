@@ -1,0 +1,249 @@
+"""Guards as context managers (PY-7, PY-16), and what they keep others from doing."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import tenure
+from tenure import Status, Why
+
+
+# PY-7, BR-2, BR-3
+def test_a_block_borrows_and_gives_back(refused):
+    x = tenure.zeros((2, 3), name="x")
+    with x.write() as view:
+        assert type(view) is np.ndarray and view.flags.writeable and view.shape == (2, 3)
+        view += 1.0
+        refused(Status.BORROWED_WRITE, x.copy)
+        refused(Status.BORROWED_WRITE, x.fill, 0)
+        assert x.why_not() == Why.BORROWED
+    assert x.why_not() == 0 and x.tolist() == [[1.0] * 3] * 2
+    with x.read() as view:
+        assert not view.flags.writeable and view[1, 2] == 1.0
+        with pytest.raises(ValueError):
+            view[0, 0] = 2
+        with x.read() as other:  # BR-1
+            assert other[0, 0] == 1.0
+        refused(Status.BORROWED, x.fill, 0)
+    x.fill(0)
+
+
+# PY-7: a view to which only the block's variable refers is dead after the block
+def test_the_view_of_a_finished_block_is_dead():
+    x = tenure.zeros(3)
+    with x.write() as view:
+        view[0] = 5
+    assert "ended" in repr(view)
+    for use in (
+        lambda: view + 1,
+        lambda: view.sum() + 1,
+        lambda: float(view),
+        lambda: view == 1,
+        lambda: np.add(view, 1),
+    ):
+        with pytest.raises(tenure.OwnershipError, match="block"):
+            use()
+    with pytest.raises(IndexError):
+        view[0]
+    assert x[0] == 5 and x.is_unique
+
+
+# PY-7: a view that is referred to elsewhere keeps the array borrowed until it dies
+def test_a_kept_view_keeps_the_array_borrowed(refused):
+    x = tenure.zeros(3, name="kept")
+    with x.write() as view:
+        kept = view
+    assert kept is view and kept.shape == (3,)
+    kept[0] = 4
+    _, text = refused(Status.BORROWED_WRITE, x.read().__enter__)
+    assert "kept" in text and "block" in text
+    del view, kept
+    assert x[0] == 4
+
+    with x.read() as view:
+        part = view[1:]
+    refused(Status.BORROWED, x.fill, 1)
+    assert part.tolist() == [0, 0]
+    del part, view
+    x.fill(1)
+
+    def returned():
+        with x.read() as view:
+            return view
+
+    view = returned()
+    assert view.tolist() == [1, 1, 1]
+    refused(Status.BORROWED, x.zero)
+    del view
+    x.zero()
+
+
+# PY-7: strict mode makes an error of it
+def test_strict_mode_tells_of_a_kept_view():
+    x = tenure.zeros(3)
+    tenure.option("strict", "1")
+    try:
+        with pytest.raises(BufferError):
+            with x.read() as view:
+                kept = view
+        del kept, view
+        with x.read() as view:
+            assert view.shape == (3,)
+    finally:
+        tenure.option("strict", "0")
+
+
+# PY-7, BR-40..43: an exception poisons, a rewrite heals
+def test_an_exception_poisons(refused):
+    x = tenure.zeros(4)
+    with pytest.raises(ZeroDivisionError):
+        with x[:2].write() as view:
+            view[0] = 1
+            1 / 0
+    refused(Status.POISONED, x.copy)
+    kind, _ = refused(Status.POISONED, memoryview, x)
+    assert issubclass(kind, BufferError) and issubclass(kind, tenure.OwnershipError)
+    assert x.why_not() & Why.POISONED
+    assert x[2:].tolist() == [0, 0]
+    with x[:2].write(mode="aliased|discard") as view:
+        view[:] = 7
+    assert x.tolist() == [7, 7, 0, 0]
+    with pytest.raises(ZeroDivisionError):
+        with x.read():
+            1 / 0
+    assert x.tolist() == [7, 7, 0, 0]  # BR-17: reading poisons nothing
+
+
+# BR-4, BR-7, BR-8
+def test_modes(refused):
+    x = tenure.zeros(3)
+    clone = x.clone()
+    refused(Status.SHARED, x.write(mode=tenure.UNIQUE).__enter__)
+    with x.write(mode="cow") as view:
+        view[:] = 1
+    assert clone.tolist() == [0, 0, 0] and x.tolist() == [1, 1, 1]
+    with x.write("unique") as view:
+        view[0] = 9
+    address = tenure.owner_of(x).address
+    with x.write("cow") as view:
+        assert view.__array_interface__["data"][0] == address
+
+
+# BR-50
+def test_frozen_readers_exclude_shared_views(refused):
+    x = tenure.zeros(3)
+    n = np.asarray(x)
+    refused(Status.EXPORTED, x.read(frozen=True).__enter__)
+    with x.read() as view:
+        n[0] = 3
+        assert view[0] == 3
+    del n
+    with x.read(frozen=True):
+        refused(Status.BORROWED, memoryview, x)
+        assert np.asarray(x.readonly).tolist() == [3, 0, 0]
+
+
+# BR-18, AR-3
+def test_arrays_without_elements_or_axes():
+    for shape in (0, (2, 0, 3)):
+        with tenure.empty(shape).write() as view:
+            assert view.shape == tenure.empty(shape).shape
+    with tenure.full((), 2.5).write() as view:
+        view[()] = 3.5
+        assert view.shape == ()
+
+
+def test_strides_of_views():
+    n = np.arange(24).reshape(4, 6)
+    x = tenure.array(n)
+    with x[::-2, 1:5:3].read() as view:
+        assert np.array_equal(view, n[::-2, 1:5:3])
+    with x.T.write() as view:
+        view[0] = -1
+    assert x[:, 0].tolist() == [-1] * 4
+    for dtype in ("complex64", "complex128", "bool", "float16"):
+        with tenure.ones(2, dtype).read() as view:
+            assert view.dtype == dtype and view[1] == 1
+
+
+def test_a_block_cannot_begin_twice():
+    x = tenure.zeros(3)
+    borrow = x.read()
+    with borrow:
+        with pytest.raises(RuntimeError):
+            borrow.__enter__()
+    with borrow as view:
+        assert view.tolist() == [0, 0, 0]
+    assert "read borrow" in repr(borrow)
+
+
+# PY-16, BA-1, BA-2, BA-3
+def test_access_borrows_all_or_nothing(refused):
+    a, b, c = (tenure.full(3, float(i), name=n) for i, n in enumerate("abc"))
+    with tenure.access(read=(a, b), write=c) as (va, vb, vc):
+        vc[:] = va + vb
+        assert not va.flags.writeable and vc.flags.writeable
+        refused(Status.BORROWED, a.fill, 0)
+        refused(Status.BORROWED_WRITE, c.copy)
+    assert c.tolist() == [1, 1, 1] and c.why_not() == 0
+    with b.read():
+        refused(Status.BORROWED, tenure.access(a, b).__enter__)
+        assert a.why_not() == 0
+    refused(Status.ALIASED, tenure.access(a, a[1:]).__enter__)
+    with tenure.access(a[:1], a[1:]) as (head, tail):
+        tail[:] = 5
+    assert a.tolist() == [0, 5, 5]
+    with pytest.raises(KeyError):
+        with tenure.access(read=a, write=[b, c]) as (va, vb, vc):
+            raise KeyError
+    refused(Status.POISONED, b.copy)
+    refused(Status.POISONED, c.copy)
+    assert a.tolist() == [0, 5, 5]
+    with tenure.access() as views:  # BA-7
+        assert views == ()
+    with pytest.raises(TypeError):
+        tenure.access(read=np.zeros(3))
+
+
+# BR-30, BR-33, BR-34
+def test_chunks_are_written_by_threads(refused):
+    x = tenure.zeros((10, 3))
+    with x.chunks_write(4) as parts:
+        assert [p.shape for p in parts] == [(3, 3), (3, 3), (2, 3), (2, 3)]
+        refused(Status.BORROWED_WRITE, x.copy)
+
+        def work(i):
+            parts[i][...] = i
+
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        del parts
+    assert np.asarray(x)[:, 0].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 3, 3]
+    with x.chunks_write(2, axis=1) as (left, right):
+        left[:], right[:] = 8, 9
+    assert x[0].tolist() == [8, 8, 9]
+    refused(Status.INVALID, x.chunks_write(0).__enter__)
+    refused(Status.RANGE, x.chunks_write(2, axis=2).__enter__)
+    with tenure.zeros(2).chunks_write(3) as parts:  # BR-31
+        assert [len(p) for p in parts] == [1, 1, 0]
+
+
+# PY-21, WN-9: the holder's line is the caller's
+def test_sites_name_the_callers_line():
+    x = tenure.zeros(3, name="K")
+    with x.read():  # the site
+        why = x.why_not()
+    (guard,) = [h for h in why.holders if h.kind == tenure.HolderKind.GUARD_READ]
+    assert why == Why.BORROWED and guard.name == "K"
+    file, _, line = guard.site.rpartition(":")
+    assert "test_borrow.py".endswith(file[-14:]) and open(__file__).read().split("\n")[int(line) - 1].endswith(
+        "# the site"
+    )
+    n = np.asarray(x)
+    (export,) = x.why_not().holders
+    assert export.kind == tenure.HolderKind.EXPORT_SHARED and "test_borrow.py:" in export.site
+    del n

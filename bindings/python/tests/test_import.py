@@ -1,0 +1,167 @@
+"""Other objects' memory as arrays: buffers (CA-27, CA-28), asarray, joining (PY-17)."""
+
+import array
+import gc
+import mmap
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+import tenure
+from tenure import Status, Why
+
+
+# CA-27
+def test_from_buffer_aliases():
+    b = bytearray(range(8))
+    x = tenure.from_buffer(b)
+    assert x.dtype == np.uint8 and x.tolist() == list(range(8)) and x.flags.foreign and not x.flags.readonly
+    x[0] = 200
+    assert b[0] == 200
+    with pytest.raises(BufferError):
+        b.append(1)
+    y = x[2:]
+    x.release()
+    with pytest.raises(BufferError):  # the view still needs it
+        b.append(1)
+    y.release()
+    b.append(1)
+    assert tenure.from_buffer(array.array("d", [1.5, 2.5])).tolist() == [1.5, 2.5]
+    assert tenure.from_buffer(memoryview(b"abcdef")[::-2]).tolist() == [102, 100, 98]
+    with mmap.mmap(-1, 4096) as m:
+        x = tenure.from_buffer(m)
+        x[7] = 9
+        assert m[7] == 9
+        x.release()
+
+
+# CA-27, AR-18
+def test_writable_and_copy(refused):
+    x = tenure.from_buffer(b"abc")
+    assert x.flags.readonly and x[0] == 97
+    refused(Status.READONLY, x.fill, 0)
+    with pytest.raises(BufferError):
+        tenure.from_buffer(b"abc", writable=True)
+    b = bytearray(3)
+    assert tenure.from_buffer(b, writable=False).flags.readonly
+    assert not tenure.from_buffer(b, writable=True).flags.readonly
+    y = tenure.from_buffer(b, copy=True)
+    y[0] = 1
+    assert b[0] == 0 and not y.flags.foreign
+    b.append(1)
+    z = tenure.from_buffer(b"abc", copy=True)
+    z[0] = 1
+    assert not z.flags.readonly
+    with pytest.raises(TypeError):
+        tenure.from_buffer(object())
+
+
+# CA-28
+@pytest.mark.parametrize("code", "bBhHiIlLqQfd?")
+def test_formats(code):
+    m = memoryview(bytearray(16)).cast(code)
+    x = tenure.from_buffer(m)
+    assert x.dtype == np.asarray(m).dtype and x.size == len(m)
+
+
+# CA-28
+@pytest.mark.parametrize("dtype", [">i4", "U2", "M8[s]", np.longdouble, [("a", "i4")], "S3", "V2"])
+def test_other_formats_are_refused(dtype):
+    with pytest.raises((TypeError, ValueError, BufferError)):
+        tenure.from_buffer(np.zeros(3, dtype))
+
+
+# AR-17, XC-1
+def test_what_cannot_be_aliased(refused):
+    raw = bytearray(33)
+    n = np.frombuffer(raw, "float64", 4, 1)
+    x = tenure.from_buffer(n)
+    assert not x.flags.foreign
+    refused(Status.WOULD_COPY, tenure.from_buffer, n, copy=False)
+    x.fill(1)
+    assert not any(raw)
+
+
+# CA-27: on any thread
+def test_the_owner_lives_as_long_as_the_array():
+    n = np.arange(5.0)
+    dead = weakref.ref(n)
+    x = tenure.asarray(n)
+    view = x[1:3]
+    del n
+    gc.collect()
+    assert dead() is not None and x[4] == 4
+    x.release()
+    gc.collect()
+    assert dead() is not None and view.tolist() == [1, 2]
+    box = [view]
+    del view
+    thread = threading.Thread(target=box.clear)
+    thread.start()
+    thread.join()
+    gc.collect()
+    assert dead() is None
+
+
+def test_asarray():
+    n = np.arange(6).reshape(2, 3)
+    x = tenure.asarray(n)
+    x[0, 0] = 7
+    assert n[0, 0] == 7
+    assert tenure.asarray(x) is x and tenure.asarray(x, "int64") is x
+    y = tenure.asarray(n, "float32")
+    assert y.dtype == np.float32 and not y.flags.foreign
+    z = tenure.asarray(n, copy=True)
+    z[0, 0] = 1
+    assert n[0, 0] == 7
+    for object in ([1, 2], 5, np.arange(3, dtype=">i8"), n.astype("float32")):
+        assert np.array_equal(np.asarray(tenure.asarray(object)), np.asarray(object))
+    for object in ([1, 2], np.arange(3, dtype=">i8")):
+        with pytest.raises(ValueError):
+            tenure.asarray(object, copy=False)
+    with pytest.raises(ValueError):
+        tenure.asarray(n, "float32", copy=False)
+    read_only = np.arange(3)
+    read_only.flags.writeable = False
+    assert tenure.asarray(read_only).flags.readonly
+
+    class Interface:
+        __array_interface__ = n.__array_interface__
+
+    w = tenure.asarray(Interface())
+    w[1, 2] = -1
+    assert n[1, 2] == -1
+    with pytest.raises(TypeError):
+        tenure.asarray(object())
+
+
+# PY-17, XI-16, XI-18
+def test_our_own_bytes_join_their_store(refused):
+    x = tenure.zeros(6)
+    n = np.asarray(x)
+    y = tenure.asarray(n[2:4])
+    y.fill(3)
+    assert x.tolist() == [0, 0, 3, 3, 0, 0]
+    assert y.why_not() & Why.SHARED and x.why_not() & Why.SHARED and y.why_not() & Why.FOREIGN
+    assert tenure.owner_of(y).address == tenure.owner_of(x).address
+    refused(Status.EXPORTED, x.fill, 0, "unique")
+    del n
+    assert x.why_not() & Why.EXPORTED  # the lease keeps it
+    y.release()
+    assert x.why_not() == 0
+    a, b = np.zeros(4), None
+    b = tenure.asarray(a)
+    c = tenure.asarray(a)
+    assert b.why_not() & Why.SHARED and c.overlap(b) == "exact"
+
+
+# XI-13
+def test_foreign_bytes_are_not_overwritten_in_place(refused):
+    n = np.zeros(3)
+    x = tenure.asarray(n)
+    refused(Status.FOREIGN, x.write("unique").__enter__)
+    with x.write("cow") as view:
+        view[:] = 1
+    assert n.tolist() == [0, 0, 0] and x.tolist() == [1, 1, 1] and not x.flags.foreign

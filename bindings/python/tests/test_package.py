@@ -1,0 +1,206 @@
+"""The package as a whole: one library with C, the stubs, the end of the interpreter."""
+
+import ast
+import ctypes
+import inspect
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import tenure
+
+FOLDER = os.path.dirname(tenure.__file__)
+
+
+def run(code, **environment):
+    done = subprocess.run(
+        [sys.executable, "-W", "error::ResourceWarning", "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
+    assert done.returncode == 0 and done.stderr == "", done.stdout + done.stderr
+    return done.stdout
+
+
+def test_version_and_files():
+    assert tenure.version == tenure.__version__ == "0.1.0"
+    assert os.path.exists(tenure.get_library()) and tenure.get_library().endswith("libtenure.so.0")
+
+
+def test_the_module_has_no_library_of_its_own():
+    nm = shutil.which("nm")
+    if nm is None:
+        pytest.skip("nm is not installed")
+    symbols = subprocess.run([nm, "-D", tenure._tenure.__file__], capture_output=True, text=True, check=True).stdout
+    ours = [line.split() for line in symbols.split("\n") if " tn_" in line]
+    assert ours and all(parts[0] == "U" for parts in ours)
+
+
+# A C library that needs libtenure.so.0, loaded after the import, works on the same handles.
+def test_c_code_shares_the_handles(tmp_path):
+    gcc = shutil.which("gcc") or shutil.which("cc")
+    if gcc is None:
+        pytest.skip("no C compiler is installed")
+    header = os.path.join(tenure.get_include(), "tenure.h")
+    if not os.path.exists(header):
+        pytest.skip("the wheel that is installed carries no header")
+    (tmp_path / "c.c").write_text(
+        """
+        #include <tenure.h>
+        uint64_t make(void) {
+            tn_array *array = 0;
+            int64_t shape[2] = {2, 3};
+            double value = 2.5;
+            tn_here("c.c", 7);
+            if (tn_array_full(0, TN_F64, 2, shape, &value, 0, &array) != TN_OK) return 0;
+            tn_array_set_name(array, "made in C");
+            return (uint64_t)array;
+        }
+        tn_status add_one(tn_array *array) {
+            double *data;
+            tn_borrow *guard;
+            tn_status status = tn_array_borrow_write(array, 0, 0, (void **)&data, 0, &guard);
+            if (status != TN_OK) return status;
+            data[0] += 1.0;
+            return tn_borrow_end(guard, 0, 0);
+        }
+        """
+    )
+    (tmp_path / "lib").mkdir()
+    os.symlink(tenure.get_library(), tmp_path / "lib" / "libtenure.so")
+    command = [gcc, "-shared", "-fPIC", "-Wall", "-Werror", "-I", tenure.get_include(), "c.c", "-o", "libc_part.so"]
+    subprocess.run([*command, "-L", "lib", "-ltenure"], cwd=tmp_path, check=True)  # no rpath: the loader has it already
+    library = ctypes.CDLL(str(tmp_path / "libc_part.so"))
+    library.make.restype = ctypes.c_uint64
+    x = tenure.from_handle(library.make())
+    assert x.name == "made in C" and x.tolist() == [[2.5] * 3] * 2
+    assert library.add_one(x) == 0 and x[0, 0] == 3.5
+    with x.read():
+        status = library.add_one(x)
+        with pytest.raises(tenure.OwnershipError, match="made in C") as caught:
+            tenure.check(status)
+        assert caught.value.status == tenure.Status.BORROWED
+    mapped = {line.split()[-1] for line in open("/proc/self/maps") if "libtenure" in line}
+    assert len(mapped) == 1, mapped
+
+
+def test_the_stubs_have_what_the_package_has():
+    tree = ast.parse(open(os.path.join(FOLDER, "__init__.pyi")).read())
+    top = {n.name: n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    names = set(top) | {n.target.id for n in tree.body if isinstance(n, ast.AnnAssign)}
+    missing = [name for name in tenure.__all__ if name not in names]
+    assert not missing
+    for name in ("Array", "Pool", "Promise", "Weak", "Borrow"):
+        stubbed = {n.name for n in top[name].body if isinstance(n, ast.FunctionDef)}
+        real = {m for m in vars(getattr(tenure, name)) if not m.startswith("__")}
+        assert real <= stubbed, (name, real - stubbed)
+        assert {m for m in stubbed if not m.startswith("__")} <= real, (name, stubbed - real)
+    for name, node in top.items():
+        if isinstance(node, ast.FunctionDef) and not node.decorator_list:
+            arguments = node.args
+            stub = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+            assert stub == list(inspect.signature(getattr(tenure, name)).parameters), name
+
+
+def test_everything_is_documented():
+    for name in tenure.__all__:
+        thing = getattr(tenure, name)
+        if callable(thing):
+            assert inspect.getdoc(thing), name
+    for name, member in vars(tenure.Array).items():
+        if not name.startswith("_"):
+            assert inspect.getdoc(member), name
+
+
+# PY-9: nothing raises or crashes when the interpreter ends with things alive
+def test_the_end_of_the_interpreter():
+    out = run(
+        """
+        import threading, numpy, tenure
+        x = tenure.zeros(1000, name="global")
+        n = numpy.asarray(x)
+        y = tenure.asarray(numpy.arange(1000.0))
+        view = y[1:]
+        weak = x.weak()
+        capsule = x.__dlpack__()
+        pool = tenure.Pool(name="alive")
+        pool.__enter__()
+        z = tenure.empty(3)
+        borrow = z.read()
+        held = borrow.__enter__()
+        class Cycle: pass
+        cycle = Cycle(); cycle.me = cycle; cycle.array = tenure.zeros(10)
+        local = threading.local(); local.array = tenure.zeros(10)
+        started = threading.Event()
+        def daemon():
+            mine = tenure.asarray(bytearray(100))
+            while True:
+                w = tenure.zeros(100); w[1:].fill(1); started.set()
+        threading.Thread(target=daemon, daemon=True).start()
+        started.wait()
+        print("end")
+        """
+    )
+    assert out == "end\n"
+
+
+# XC-8, CA-27: an import that outlives the interpreter is left alone
+def test_c_code_may_release_after_the_interpreter_ended(tmp_path):
+    gcc = shutil.which("gcc") or shutil.which("cc")
+    header = os.path.join(tenure.get_include(), "tenure.h")
+    if gcc is None or not os.path.exists(header):
+        pytest.skip("needs a C compiler and the header")
+    (tmp_path / "late.c").write_text(
+        """
+        #include <tenure.h>
+        #include <stdio.h>
+        #include <stdlib.h>
+        static tn_array *kept;
+        static void late(void) { printf("released: %d\\n", tn_array_release(kept)); fflush(stdout); }
+        void keep(uint64_t id) { kept = (tn_array *)id; atexit(late); }
+        """
+    )
+    (tmp_path / "lib").mkdir()
+    os.symlink(tenure.get_library(), tmp_path / "lib" / "libtenure.so")
+    command = [
+        gcc,
+        "-shared",
+        "-fPIC",
+        "-I",
+        tenure.get_include(),
+        "late.c",
+        "-o",
+        "liblate.so",
+        "-L",
+        "lib",
+        "-ltenure",
+    ]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    out = run(
+        f"""
+        import ctypes, tenure
+        library = ctypes.CDLL({str(tmp_path / "liblate.so")!r})
+        library.keep.argtypes = [ctypes.c_uint64]
+        library.keep(tenure.from_buffer(bytearray(10)).detach())
+        """
+    )
+    assert out == "released: 0\n"
+
+
+def test_fork_works_in_the_child():
+    x = tenure.ones(10)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = int(np.asarray(x).sum() + tenure.ones(5)[0]) != 11
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
