@@ -210,6 +210,17 @@ pub unsafe fn raw_layout(ptr: *const c_void, layout: *const tn_layout) -> Result
     Ok(made)
 }
 
+/// What runs when an import ends; TN_TAKE needs something.
+fn release(flags: u32, release: tn_release_callback, context: *mut c_void) -> Result<Release> {
+    match release {
+        Some(release) => Ok(Release::Call(release, context as usize)),
+        None if flags & TN_TAKE != 0 => {
+            Err(fail(TN_ERR_NULL, format_args!("release is NULL, and TN_TAKE needs one")))
+        }
+        None => Ok(Release::None),
+    }
+}
+
 /// Makes an array of the caller's host memory: an alias or a copy, as the flags say. Bytes of a live store become one more claim on it.
 ///
 /// @param ptr          where `layout.offset` counts from. NULL only for a layout of no elements.
@@ -244,11 +255,8 @@ pub unsafe extern "C" fn tn_array_import_host(
     enter("tn_array_import_host", || {
         convert::id(layout, "layout")?;
         let out = Out::new(out, "out")?;
-        if flags & TN_TAKE != 0 && release.is_none() {
-            return Err(fail(TN_ERR_NULL, format_args!("release is NULL, and TN_TAKE needs one")));
-        }
+        let release = self::release(flags, release, context)?;
         host::check_flags(flags, host::IMPORT_FLAGS)?;
-        let release = release.map_or(Release::None, |release| Release::Call(release, context as usize));
         let function = c"tn_array_import_host";
         // SAFETY: a struct of that size, and memory of that layout, by this function's documentation.
         let imported = unsafe {

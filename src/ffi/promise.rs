@@ -152,6 +152,19 @@ pub unsafe extern "C" fn tn_array_why_not(
     })
 }
 
+fn store_info(store: &borrow::Store) -> tn_store_info {
+    tn_store_info {
+        size: 0,
+        address: store.address,
+        bytes: store.bytes,
+        device: store.device,
+        flags: store.flags,
+        reserved: 0,
+        version: store.version,
+        pool_name: store.pool.to_c(),
+    }
+}
+
 /// Says whose the bytes at an address are. Nothing is read there.
 ///
 /// @param ptr              any address but NULL, also one that is not mapped.
@@ -182,19 +195,9 @@ pub unsafe extern "C" fn tn_holders_of(
         // SAFETY: NULL, or a struct of that size, by this function's documentation.
         let store = unsafe { convert::fill_opt(store)? };
         let found = borrow::holders_of(ptr as u64, bytes as u64, &mut |held| list.add(held))?;
-        let value = tn_store_info {
-            size: 0,
-            address: found.address,
-            bytes: found.bytes,
-            device: found.device,
-            flags: found.flags,
-            reserved: 0,
-            version: found.version,
-            pool_name: found.pool.to_c(),
-        };
         // SAFETY: writable by this function's documentation.
         unsafe {
-            store.inspect(|store| store.write(&value, size_of::<tn_store_info>()));
+            store.inspect(|store| store.write(&store_info(&found), size_of::<tn_store_info>()));
             n_holders.write(list.finish());
         }
         Ok(())

@@ -6,6 +6,18 @@ use crate::journal;
 use crate::report;
 use crate::types::*;
 
+fn copy_site(copies: &journal::Copies) -> tn_copy_site {
+    tn_copy_site {
+        function: copies.key.function.unwrap_or(c"other").as_ptr(),
+        site: copies.key.site.name().to_c(),
+        why: copies.key.why,
+        forced: i32::from(copies.key.forced),
+        count: copies.count,
+        bytes: copies.bytes,
+        reserved: 0,
+    }
+}
+
 /// Lists all copies at borders (import, export, COW writes), added up by function, site and reason, most bytes first. Copies that are the whole
 /// point of a call (tn_array_copy, tn_array_copy_into) are not among them.
 ///
@@ -23,20 +35,11 @@ pub unsafe extern "C" fn tn_copies_query(capacity: usize, sites: *mut tn_copy_si
             Out::new(sites, "sites")?;
         }
         let count = Out::new(count, "count")?;
-        let write = |index: usize, copies: journal::Copies| {
-            let site = tn_copy_site {
-                function: copies.key.function.unwrap_or(c"other").as_ptr(),
-                site: copies.key.site.name().to_c(),
-                why: copies.key.why,
-                forced: i32::from(copies.key.forced),
-                count: copies.count,
-                bytes: copies.bytes,
-                reserved: 0,
-            };
+        let mut write = |index: usize, copies: journal::Copies| {
             // SAFETY: `capacity` places, by this function's documentation.
-            unsafe { sites.add(index).write(site) };
+            unsafe { sites.add(index).write(copy_site(&copies)) };
         };
-        let all = journal::copies(&mut { write }, capacity);
+        let all = journal::copies(&mut write, capacity);
         // SAFETY: writable by this function's documentation.
         unsafe { count.write(all) };
         Ok(())

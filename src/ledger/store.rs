@@ -9,12 +9,14 @@ use super::{Books, Ledger, Locked, Made, Guarded, GuardedSlot, Spare};
 use crate::blit::Place;
 use crate::error::Result;
 use crate::layout::Layout;
-use crate::pool::Pool;
+use crate::names::Name;
+use crate::pool::{self, Pool};
 use crate::sys::file::Mapping;
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::thread::{self, ColdLock, Thread};
 use crate::types::*;
 use core::ffi::c_void;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Where the bytes of a store come from.
 pub enum Backing {
@@ -236,6 +238,11 @@ impl SpareLedger {
     /// Takes a slot; outside of locks.
     #[inline]
     pub fn take(thread: &'static Thread) -> Result<SpareLedger> {
+        if !NAMES_KNOWN.load(Ordering::Relaxed) {
+            // Pools name the largest holders when memory runs out, and know stores by their tags only.
+            pool::name_holders(name_of);
+            NAMES_KNOWN.store(true, Ordering::Relaxed);
+        }
         Ok(SpareLedger { ledger: Table::take(thread)?, thread, used: false })
     }
     /// What the pool's block will carry as its owner.
@@ -243,6 +250,20 @@ impl SpareLedger {
     pub fn tag(&self) -> u64 {
         self.ledger.tag()
     }
+}
+
+static NAMES_KNOWN: AtomicBool = AtomicBool::new(false);
+
+/// The name that a user gave to an array on the store with that tag; none if the store is gone.
+fn name_of(tag: u64) -> Name {
+    let Some((locked, ledger)) = super::lock_tag(tag) else { return Name::NONE };
+    let mut name = Name::NONE;
+    locked.each_claim(ledger, |claim| {
+        if name.is_none() {
+            name = locked.get(claim).name;
+        }
+    });
+    name
 }
 
 impl Drop for SpareLedger {
