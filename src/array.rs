@@ -95,7 +95,6 @@ impl Holder {
     fn say(self) -> Status {
         let subject = Quoted(&self.subject);
         let at = Where(self.made);
-        let count = self.count;
         let through = if self.name.is_none() || self.name == self.subject {
             Name::NONE
         } else {
@@ -105,6 +104,10 @@ impl Holder {
             if through.is_none() { Ok(()) } else { write!(f, ", through \"{}\"", through.as_str()) }
         };
         let other = Fmt(other);
+        let times = Fmt(|f: &mut fmt::Formatter<'_>| match self.count {
+            1 => write!(f, "({at}{other})"),
+            count => write!(f, "{count} times (first {at}{other})"),
+        });
         match self.status {
             TN_ERR_DESTRUCTED => fail(
                 TN_ERR_DESTRUCTED,
@@ -126,22 +129,23 @@ impl Holder {
             ),
             TN_ERR_BORROWED_WRITE => fail(
                 TN_ERR_BORROWED_WRITE,
-                format_args!("{subject} is borrowed for writing {count} time(s) (first {at}{other}); end that borrow"),
+                format_args!("{subject} is borrowed for writing {times}; end that borrow"),
             ),
             TN_ERR_BORROWED => fail(
                 TN_ERR_BORROWED,
                 format_args!(
-                    "{subject} is borrowed for reading {count} time(s) (first {at}{other}); end those borrows, or use TN_WRITE_COW"
+                    "{subject} is borrowed for reading {times}; end those borrows, or use TN_WRITE_COW"
                 ),
             ),
             TN_ERR_EXPORTED => fail(
                 TN_ERR_EXPORTED,
-                format_args!("{subject} is exported {count} time(s) (first {at}{other}); drop the consumer's view, or write to a copy"),
+                format_args!("{subject} is exported {times}; drop the consumer's view, or write to a copy"),
             ),
             TN_ERR_SHARED => fail(
                 TN_ERR_SHARED,
                 format_args!(
-                    "{subject} shares its bytes with {count} other claim(s) (one made {at}{other}); release them, or use TN_WRITE_COW"
+                    "{subject} shares its bytes with {} other handle(s) or promise(s) (one made {at}{other}); release them, or use TN_WRITE_COW",
+                    self.count
                 ),
             ),
             TN_ERR_IN_EXPRESSION => fail(

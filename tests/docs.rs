@@ -86,16 +86,25 @@ fn examples_of_the_readme_run_as_shown() {
         return;
     }
     let readme = read("README.md");
-    let blocks = readme.split("```c\n").skip(1).filter_map(|rest| rest.split("```").next());
-    for (number, program) in blocks.filter(|block| block.contains("int main(")).enumerate() {
+    // A program, and behind it the text that it prints.
+    let blocks = readme.split("```c\n").skip(1).map(|rest| {
+        let (program, after) = rest.split_once("```").expect("blocks are closed");
+        let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
+        (program, shown)
+    });
+    for (number, (program, shown)) in blocks.filter(|(block, _)| block.contains("int main(")).enumerate() {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("readme_{number}"));
         std::fs::create_dir_all(&folder).expect("the target folder is writable");
         let (source, binary) = (folder.join("example.c"), folder.join("example"));
         std::fs::write(&source, program).expect("the target folder is writable");
         let mut compile = compiler("c11");
-        compile.arg(&source).arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display())).arg("-o").arg(&binary);
-        output(&mut compile).unwrap();
-        output(Command::new(&binary).current_dir(&folder)).unwrap();
+        compile.arg("example.c").arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display())).arg("-o").arg(&binary);
+        // As a user would, by its bare name: it stands in what the program prints.
+        output(compile.current_dir(&folder)).unwrap();
+        let printed = output(Command::new(&binary).current_dir(&folder)).unwrap();
+        if let Some(shown) = shown {
+            assert_eq!(printed.trim(), shown.trim(), "the README shows something else than program {number} prints");
+        }
     }
 }
 
