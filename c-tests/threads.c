@@ -340,6 +340,35 @@ static void upgrade_and_last_release(void) /* TH-16 */
     }
 }
 
+static void *take_elsewhere(void *subject)
+{
+    pair *both = subject;
+    OK(tn_take(1, both->p, both->out));
+    OK(tn_promise_release(both->p[0]));
+    return NULL;
+}
+
+static void *give_elsewhere(void *subject)
+{
+    pair *both = subject;
+    OK(tn_array_give(both->out[1], 1, &both->p[0]));
+    OK(tn_array_release(both->out[1]));
+    return NULL;
+}
+
+static void one_after_the_other(void) /* OO-38: no call depends on a thread */
+{
+    pair both = {{NULL, NULL}, {NULL, numbers(pool, SHAPE(4))}};
+    void *(*const deeds[2])(void *) = {give_elsewhere, take_elsewhere};
+    for (int i = 0; i < 2; i++) {
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, deeds[i], &both) == 0 && pthread_join(thread, NULL) == 0);
+    }
+    CHECK(HOLDS(both.out[0], 0, 1, 2, 3) && why(both.out[0]) == 0);
+    drop(both.out[0]);
+    CHECK(live_bytes(pool) == 0);
+}
+
 #define WORKERS 4
 
 static tn_chunk chunks[WORKERS];
@@ -407,7 +436,7 @@ static void *poll_unique(void *which)
     return NULL;
 }
 
-static void many_clones(void) /* TH-20 */
+static void many_clones(void) /* TH-20, WN-8: an answer may be out of date at once, and is never anything else */
 {
     memset(&common, 0, sizeof common);
     common.array = numbers(pool, SHAPE(4));
@@ -579,6 +608,7 @@ int main(void)
     two_ends();
     end_and_release();
     upgrade_and_last_release();
+    one_after_the_other();
     parallel_chunks();
     many_clones();
     cow_that_copies();
