@@ -293,7 +293,7 @@ static void whose_is_it(void) /* WN-10, I16 */
     memset(holders, 0x5a, sizeof holders);
     tn_holder canary = holders[0];
     FAILS(tn_holders_of(bytes, 0, 8, &store, holders, &n), TN_ERR_INVALID);
-    FAILS(tn_holders_of(NULL, 8, 8, &store, holders, &n), TN_ERR_FOREIGN); /* an address like any other */
+    FAILS(tn_holders_of(NULL, 8, 8, &store, holders, &n), TN_ERR_NULL);
     FAILS(tn_holders_of(&n, 8, 8, &store, holders, &n), TN_ERR_FOREIGN);
     FAILS(tn_holders_of((void *)(uintptr_t)16, 8, 8, &store, holders, &n), TN_ERR_FOREIGN);
     FAILS(tn_holders_of(bytes, 8, 8, &store, NULL, &n), TN_ERR_NULL);
