@@ -649,6 +649,7 @@ static void holders_and_sites(void) /* WN-5, WN-9 */
     all = 77;
     FAILS(tn_array_why_not(a, NULL, 2, &bits, NULL, &all), TN_ERR_NULL);
     FAILS(tn_array_why_not(a, NULL, 0, NULL, NULL, &all), TN_ERR_NULL);
+    FAILS(tn_array_why_not(a, NULL, 0, &bits, NULL, NULL), TN_ERR_NULL);
     CHECK(all == 77);
 
     /* its own promise is listed as well */

@@ -297,6 +297,7 @@ static void whose_is_it(void) /* WN-10, I16 */
     FAILS(tn_holders_of(&n, 8, 8, &store, holders, &n), TN_ERR_FOREIGN);
     FAILS(tn_holders_of((void *)(uintptr_t)16, 8, 8, &store, holders, &n), TN_ERR_FOREIGN);
     FAILS(tn_holders_of(bytes, 8, 8, &store, NULL, &n), TN_ERR_NULL);
+    FAILS(tn_holders_of(bytes, 8, 8, &store, holders, NULL), TN_ERR_NULL);
     CHECK(n == 77 && memcmp(holders, &canary, sizeof canary) == 0);
 
     /* lent bytes; a range over two stores */
