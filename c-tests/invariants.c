@@ -1,6 +1,6 @@
 /*
- * invariants.c - what holds after every call (I1 to I14): random calls on a few small stores, beside a tally that is kept from
- * what succeeded alone. The tally predicts no status; it says which states may exist.
+ * invariants.c - what holds after every call (I1 to I14): random calls on a few small stores, beside a tally that is
+ * kept from what succeeded alone. The tally predicts no status; it says which states may exist.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -48,7 +48,8 @@ static int claims_of(int store)
 {
     int n = 0;
     for (int h = 0; h < HANDLES; h++)
-        n += handles[h].store == store && (handles[h].state == LIVE || handles[h].state == GIVEN || handles[h].state == LEFT);
+        n += handles[h].store == store && (handles[h].state == LIVE || handles[h].state == GIVEN ||
+                                           handles[h].state == LEFT);
     return n;
 }
 
@@ -121,7 +122,8 @@ static void look(void)
                 CHECK(agree(a, b)); /* I3 */
     for (int g = 0; g < GUARDS; g++)
         if (guards[g].id != NULL && guards[g].kind == TN_HOLDER_GUARD_READ)
-            CHECK(guards[g].data[0] >= 1000 * guards[g].store && guards[g].data[0] < 1000 * (guards[g].store + 1)); /* I4 */
+            /* I4 */
+            CHECK(guards[g].data[0] >= 1000 * guards[g].store && guards[g].data[0] < 1000 * (guards[g].store + 1));
     for (int h = 0; h < HANDLES; h++) {
         int store = handles[h].store;
         uint32_t outstanding = 0;
@@ -144,7 +146,8 @@ static void look(void)
         }
         default: {
             CHECK(state_of(handles[h].id) == (handles[h].state == LIVE ? TN_OK : TN_ERR_GIVEN));
-            CHECK(handles[h].state == LIVE ? outstanding == 0 : outstanding >= 1 && outstanding <= handles[h].required); /* I5 */
+            /* I5 */
+            CHECK(handles[h].state == LIVE ? outstanding == 0 : outstanding >= 1 && outstanding <= handles[h].required);
             tn_holder list[MAX_HOLDERS];
             size_t n = holders_of(handles[h].id, list), others = 0, kept = 0;
             for (size_t i = 0; i < n; i++)
@@ -338,7 +341,8 @@ static void open_guard(int h)
             CHECK(!is_poisoned(store, rows)); /* I13 */
     } else if (kind == TN_HOLDER_GUARD_WRITE) {
         discard = below(2);
-        status = tn_array_borrow_write(a, (discard ? TN_WRITE_DISCARD : 0) | (below(3) == 0 ? TN_WRITE_UNIQUE : 0), NULL, &writable,
+        status = tn_array_borrow_write(a, (discard ? TN_WRITE_DISCARD : 0) | (below(3) == 0 ? TN_WRITE_UNIQUE : 0),
+                                       NULL, &writable,
                                        NULL, &id);
     } else {
         static const uint32_t classes[3] = {XR, XS, XW};

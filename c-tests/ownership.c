@@ -1,6 +1,6 @@
 /*
- * ownership.c - give, cancel, take (OO-1 to OO-30, as far as they need no scope), is_unique and why_not with holders and sites
- * (WN-1 to WN-9).
+ * ownership.c - give, cancel, take (OO-1 to OO-30, as far as they need no scope), is_unique and why_not with holders
+ * and sites (WN-1 to WN-9).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -51,7 +51,8 @@ static void the_claim_moves(void) /* OO-1 */
     tn_array *x = take(p);
     CHECK(x != kept && state_of(kept) == TN_ERR_DESTRUCTED && state_of(x) == TN_OK);
     tn_array_info info = info_of(x);
-    CHECK(info.ndim == 2 && info.shape[0] == 2 && info.shape[1] == 2 && info.strides[0] == -24 && info.strides[1] == 16);
+    CHECK(info.ndim == 2 && info.shape[0] == 2 && info.shape[1] == 2 && info.strides[0] == -24 &&
+          info.strides[1] == 16);
     CHECK(address(x) == before && HOLDS(x, 3, 5, 0, 2));
     CHECK(unique(x) && why(x) == 0 && claims(x) == 1 && allocations(pool) == 1);
     CHECK(try_take(p) == TN_ERR_DESTRUCTED);
@@ -398,7 +399,8 @@ static void promise_where_an_array_is_expected(void) /* OO-24, OO-25 */
     FAILS(tn_array_copy_into(b, wrong, 0, NULL), TN_ERR_KIND);
     FAILS(tn_array_is_unique(wrong, &answer), TN_ERR_KIND); /* WN-7 */
     FAILS(tn_array_why_not(wrong, NULL, 0, &bits, NULL, &n), TN_ERR_KIND);
-    CHECK(out == UNTOUCHED && guard == UNTOUCHED && weak == UNTOUCHED && promise == UNTOUCHED && answer == 77 && n == 77);
+    CHECK(out == UNTOUCHED && guard == UNTOUCHED && weak == UNTOUCHED && promise == UNTOUCHED && answer == 77 &&
+          n == 77);
 
     FAILS(tn_promise_cancel((tn_promise *)(void *)b), TN_ERR_KIND);
     FAILS(tn_promise_release((tn_promise *)(void *)b), TN_ERR_KIND);
@@ -452,7 +454,8 @@ static void give_looks_at_nothing_else(void) /* OO-27, XI-7 */
     OK(tn_array_import_host(lent, &layout, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, &a, NULL));
     p = give(a);
     x = take(p);
-    CHECK(why(x) == (TN_WHY_FOREIGN | TN_WHY_READONLY) && (info_of(x).flags & TN_READONLY) && try_write(x, 0) == TN_ERR_READONLY);
+    CHECK(why(x) == (TN_WHY_FOREIGN | TN_WHY_READONLY) && (info_of(x).flags & TN_READONLY) &&
+          try_write(x, 0) == TN_ERR_READONLY);
     let_go(p);
     drop(a);
     drop(x);
