@@ -1,5 +1,5 @@
 /*
- * export.c - what exports count: the classes XR, XS and XW beside guards and beside one another (table of 5.1, XI-1 to
+ * export.c - what exports count: the classes XR, XS and XW beside guards and beside one another (XI-1 to
  * XI-9, XC-2, XC-4, XC-9), through the export without a format (XC-11).
  */
 #define _POSIX_C_SOURCE 200809L
@@ -86,7 +86,7 @@ static tn_borrow *open_one(tn_array *a, int what)
 #define BW TN_ERR_BORROWED_WRITE
 #define E  TN_ERR_EXPORTED
 
-static void what_may_stand_beside(void) /* the table of 5.1, BR-2, BR-3, XI-2, XI-3, XI-5, XI-8 */
+static void what_may_stand_beside(void) /* BR-2, BR-3, XI-2, XI-3, XI-5, XI-8 */
 {
     /* borrow_read, XR, FROZEN, ALIASED, XS, XW, UNIQUE, XS|UNIQUE, XW|UNIQUE */
     static const tn_status table[OPENS][9] = {

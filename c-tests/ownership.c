@@ -573,7 +573,7 @@ static uint32_t why_for(tn_array *array, tn_device device, tn_dtype dtype, int32
     return bits;
 }
 
-static void why_not_for_a_target(void) /* bits 0x100, 0x200, 0x400 of section 4 */
+static void why_not_for_a_target(void) /* TN_WHY_LAYOUT, TN_WHY_DEVICE, TN_WHY_WASTE */
 {
     tn_array *a = numbers(NULL, SHAPE(4, 4)), *rows = part(a, TN_NONE, TN_NONE, -1);
     drop(a);
