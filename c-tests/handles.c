@@ -1,6 +1,6 @@
 /*
- * handles.c - misuse of a handle is a status: NULL, stale, of another kind, no handle at all, released twice (naming.md
- * 4; I14), for every function that takes one; statuses and texts; options.
+ * handles.c - misuse of a handle is a status: NULL, stale, of another kind, no handle at all, released twice (I14),
+ * for every function that takes one; statuses and texts; options.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"

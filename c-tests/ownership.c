@@ -64,7 +64,7 @@ static void the_claim_moves(void) /* OO-1 */
     OK(tn_pool_release(pool));
 }
 
-static void always_destructed(void) /* OO-2, column D of the table of calls */
+static void always_destructed(void) /* OO-2 */
 {
     tn_array *a = numbers(NULL, SHAPE(4)), *b = numbers(NULL, SHAPE(4)), *out = UNTOUCHED, *outs[4];
     tn_promise *p = give(a), *promise = UNTOUCHED;
