@@ -215,7 +215,8 @@ static void like_another(void) /* AR-7 */
     drop(c3);
 
     tn_array *d = zeros(NULL, TN_F64, SHAPE(4, 6));
-    tn_array *every_other = block(d, TN_NONE, TN_NONE, 1, TN_NONE, TN_NONE, 2), *reversed = part(d, TN_NONE, TN_NONE, -1);
+    tn_array *every_other = block(d, TN_NONE, TN_NONE, 1, TN_NONE, TN_NONE, 2),
+        *reversed = part(d, TN_NONE, TN_NONE, -1);
     has_strides(like(every_other, TN_ORDER_K), SHAPE(24, 8));
     has_strides(like(reversed, TN_ORDER_K), SHAPE(48, 8));
     drop(every_other);
@@ -412,7 +413,8 @@ static void query_writes_little(void) /* AR-13 */
     info = canary;
     info.size = 0;
     FAILS(tn_array_query(a, &info), TN_ERR_INVALID);
-    CHECK(memcmp((char *)&info + sizeof info.size, (char *)&canary + sizeof info.size, sizeof info - sizeof info.size) == 0);
+    CHECK(memcmp((char *)&info + sizeof info.size, (char *)&canary + sizeof info.size,
+                 sizeof info - sizeof info.size) == 0);
     FAILS(tn_array_query(a, NULL), TN_ERR_NULL);
     drop(a);
     OK(tn_pool_release(pool));

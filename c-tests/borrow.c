@@ -1,5 +1,6 @@
 /*
- * borrow.c - read and write guards, copy-on-write, regions, parallel writers, poison (BR-1 to BR-52, BR-63, BR-66, BR-67).
+ * borrow.c - read and write guards, copy-on-write, regions, parallel writers, poison (BR-1 to BR-52, BR-63, BR-66,
+ * BR-67).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -111,7 +112,8 @@ static void aliased_is_the_default(void) /* BR-5 */
 
 static void two_writers(void) /* BR-6 */
 {
-    tn_array *a = numbers(NULL, SHAPE(6)), *head = part(a, 0, 3, 1), *tail = part(a, 3, 6, 1), *middle = part(a, 2, 4, 1);
+    tn_array *a = numbers(NULL, SHAPE(6)), *head = part(a, 0, 3, 1), *tail = part(a, 3, 6, 1),
+        *middle = part(a, 2, 4, 1);
     tn_borrow *first = writing(head, 0), *second = writing(tail, 0);
     CHECK(try_write(middle, 0) == TN_ERR_BORROWED_WRITE);
     end(first);
@@ -556,7 +558,8 @@ static void more_chunks_than_elements(void) /* BR-31 */
 
 static void chunks_end_one_by_one(void) /* BR-33, BR-34 */
 {
-    tn_array *a = numbers(NULL, SHAPE(6)), *first = part(a, 0, 2, 1), *second = part(a, 2, 4, 1), *third = part(a, 4, 6, 1);
+    tn_array *a = numbers(NULL, SHAPE(6)), *first = part(a, 0, 2, 1), *second = part(a, 2, 4, 1),
+        *third = part(a, 4, 6, 1);
     tn_chunk chunks[3];
     OK(tn_array_chunks_write(a, 0, 3, 0, NULL, chunks));
     end(chunks[0].guard);
@@ -630,7 +633,8 @@ static void poisoned(void) /* BR-40, BR-41 */
 
 static void healed(void) /* BR-42, BR-43 */
 {
-    tn_array *a = numbers(NULL, SHAPE(8)), *middle = part(a, 2, 4, 1), *wider = part(a, 1, 5, 1), *half = part(a, 3, 6, 1);
+    tn_array *a = numbers(NULL, SHAPE(8)), *middle = part(a, 2, 4, 1), *wider = part(a, 1, 5, 1),
+        *half = part(a, 3, 6, 1);
     tn_array *steps = part(a, 0, 8, 2), *two = part(a, 2, 3, 1);
     poison(middle);
     end(writing(half, TN_WRITE_DISCARD)); /* covers it partly: heals nothing */
@@ -733,7 +737,8 @@ static void what_a_guard_shows(void) /* BR-52 */
     tn_borrow *guard = NULL;
     OK(tn_array_borrow_read(v, 0, NULL, &data, &view, &guard));
     CHECK(view.data == data && (const int64_t *)data == (const int64_t *)address(a) + 3);
-    CHECK(view.device.type == TN_CPU && view.device.id == 0 && view.ndim == 2 && view.dtype == TN_I64 && view.bytes == 64);
+    CHECK(view.device.type == TN_CPU && view.device.id == 0 && view.ndim == 2 && view.dtype == TN_I64 &&
+          view.bytes == 64);
     tn_borrow_info info = {.size = sizeof info};
     OK(tn_borrow_query(guard, &info));
     CHECK(info.data == data && info.bytes == 64);

@@ -1,5 +1,6 @@
 /*
- * copies.c - the copy book: what is counted, under which key, and how a thread forbids copies (CP-1, CP-2, CP-3, CP-5, BR-51).
+ * copies.c - the copy book: what is counted, under which key, and how a thread forbids copies (CP-1, CP-2, CP-3, CP-5,
+ * BR-51).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"

@@ -1,6 +1,6 @@
 /*
- * dlpack.c - tensors to and from other libraries on the host: the versioned and the legacy struct (DL-1 to DL-15, DL-17,
- * DL-20 to DL-30, XI-22).
+ * dlpack.c - tensors to and from other libraries on the host: the versioned and the legacy struct (DL-1 to DL-15,
+ * DL-17, DL-20 to DL-30, XI-22).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -34,12 +34,17 @@ typedef struct DLManagedTensorVersioned versioned;
 enum { READ_ONLY = 1, IS_COPIED = 2 };
 
 /* DL-1 */
-_Static_assert(sizeof(dl_tensor) == 48 && offsetof(dl_tensor, device) == 8 && offsetof(dl_tensor, ndim) == 16, "DLTensor");
-_Static_assert(offsetof(dl_tensor, code) == 20 && offsetof(dl_tensor, bits) == 21 && offsetof(dl_tensor, lanes) == 22, "DLTensor");
-_Static_assert(offsetof(dl_tensor, shape) == 24 && offsetof(dl_tensor, strides) == 32 && offsetof(dl_tensor, byte_offset) == 40,
+_Static_assert(sizeof(dl_tensor) == 48 && offsetof(dl_tensor, device) == 8 && offsetof(dl_tensor, ndim) == 16,
                "DLTensor");
-_Static_assert(sizeof(legacy) == 64 && offsetof(legacy, manager_ctx) == 48 && offsetof(legacy, deleter) == 56, "legacy");
-_Static_assert(sizeof(versioned) == 80 && offsetof(versioned, manager_ctx) == 8 && offsetof(versioned, deleter) == 16, "versioned");
+_Static_assert(offsetof(dl_tensor, code) == 20 && offsetof(dl_tensor, bits) == 21 && offsetof(dl_tensor, lanes) == 22,
+               "DLTensor");
+_Static_assert(offsetof(dl_tensor, shape) == 24 && offsetof(dl_tensor, strides) == 32 &&
+               offsetof(dl_tensor, byte_offset) == 40,
+               "DLTensor");
+_Static_assert(sizeof(legacy) == 64 && offsetof(legacy, manager_ctx) == 48 && offsetof(legacy, deleter) == 56,
+               "legacy");
+_Static_assert(sizeof(versioned) == 80 && offsetof(versioned, manager_ctx) == 8 && offsetof(versioned, deleter) == 16,
+               "versioned");
 _Static_assert(offsetof(versioned, flags) == 24 && offsetof(versioned, dl) == 32, "versioned");
 
 static tn_dlpack_options with(uint32_t flags)
@@ -53,7 +58,8 @@ static versioned *export_as(int32_t expected, tn_array *a, uint32_t flags)
     versioned *out = NULL;
     int32_t how = 0;
     OK(tn_array_export_dlpack_versioned(a, &options, &out, &how));
-    CHECK(how == expected && out != NULL && out->deleter != NULL && out->major == 1 && out->minor == 1); /* DL-2, DL-12 */
+    /* DL-2, DL-12 */
+    CHECK(how == expected && out != NULL && out->deleter != NULL && out->major == 1 && out->minor == 1);
     return out;
 }
 
@@ -144,11 +150,13 @@ static void what_is_written(void) /* DL-2, DL-3, DL-5, DL-10 */
 static void steps_that_are_no_elements(void) /* DL-4 */
 {
     double memory[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_C128, .ndim = 1, .shape = (int64_t[]){4}, .strides = (int64_t[]){24}};
+    tn_layout layout = {.size = sizeof layout, .dtype = TN_C128, .ndim = 1, .shape = (int64_t[]){4},
+                        .strides = (int64_t[]){24}};
     tn_array *a = NULL;
     OK(tn_array_import_host(memory, &layout, TN_REQUIRE_BORROW, NULL, NULL, &a, NULL));
     versioned *t = export_as(TN_COPIED, a, XR);
-    CHECK(t->flags == IS_COPIED && t->dl.strides[0] == 1 && ((double *)t->dl.data)[2] == 3 && ((double *)t->dl.data)[7] == 10);
+    CHECK(t->flags == IS_COPIED && t->dl.strides[0] == 1 && ((double *)t->dl.data)[2] == 3 &&
+          ((double *)t->dl.data)[7] == 10);
     t->deleter(t);
     CHECK(try_flags(a, TN_REQUIRE_BORROW) == TN_ERR_LAYOUT && why(a) == TN_WHY_FOREIGN);
     drop(a);
@@ -493,7 +501,8 @@ static void nonsense(void) /* DL-21, XC-6, XC-7 */
     drop(a);
     CHECK(deleted == 1);
     t = from_others();
-    CHECK(try_import(&t, TN_BORROW | TN_EXPORT_WRITABLE) == TN_ERR_INVALID && try_import(&t, 1u << 31) == TN_ERR_INVALID);
+    CHECK(try_import(&t, TN_BORROW | TN_EXPORT_WRITABLE) == TN_ERR_INVALID &&
+          try_import(&t, 1u << 31) == TN_ERR_INVALID);
     FAILS(tn_array_import_dlpack_versioned(&t, TN_BORROW, NULL, NULL), TN_ERR_NULL);
     FAILS(tn_array_import_dlpack_versioned(NULL, TN_BORROW, &a, NULL), TN_ERR_NULL);
     FAILS(tn_array_import_dlpack(NULL, TN_BORROW, &a, NULL), TN_ERR_NULL);

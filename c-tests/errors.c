@@ -1,5 +1,6 @@
 /*
- * errors.c - which error wins when several apply (ER-1 to ER-12), and that a failing call leaves everything as it was (I7).
+ * errors.c - which error wins when several apply (ER-1 to ER-12), and that a failing call leaves everything as it was
+ * (I7).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -125,7 +126,8 @@ static void writing_in_the_way(void) /* ER-5 */
 
 static void reading_in_the_way(void) /* ER-7 */
 {
-    tn_array *a = numbers(NULL, SHAPE(9)), *first = part(a, 0, 3, 1), *second = part(a, 3, 6, 1), *third = part(a, 6, 9, 1);
+    tn_array *a = numbers(NULL, SHAPE(9)), *first = part(a, 0, 3, 1), *second = part(a, 3, 6, 1),
+        *third = part(a, 6, 9, 1);
     poison(first);
     tn_borrow *writer = writing(second, 0), *exclusive = exporting(third, XW);
     CHECK(try_read(a, 0) == TN_ERR_POISONED && try_copy(a) == TN_ERR_POISONED);
@@ -159,7 +161,8 @@ static void chunks(void) /* ER-9 */
     drop(a);
 }
 
-static void arguments_before_holders(void) /* ER-1: a wrong argument gives the same answer whoever else holds the array */
+/* ER-1: a wrong argument gives the same answer whoever else holds the array */
+static void arguments_before_holders(void)
 {
     tn_array *a = numbers(NULL, SHAPE(4)), *u = zeros(NULL, TN_U8, SHAPE(4)), *s = zeros(NULL, TN_I64, SHAPE(5));
     tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){5}};
@@ -185,7 +188,8 @@ static void memory_is_last(void) /* ER-11 */
     CHECK(try_write(a, TN_WRITE_COW) == TN_ERR_POOL_LIMIT);
     poison(a);
     CHECK(try_write(a, TN_WRITE_COW) == TN_ERR_POISONED);
-    CHECK(try_write(a, TN_WRITE_COW | TN_WRITE_DISCARD) == TN_ERR_POOL_LIMIT); /* reads nothing, but has no memory either */
+    /* reads nothing, but has no memory either */
+    CHECK(try_write(a, TN_WRITE_COW | TN_WRITE_DISCARD) == TN_ERR_POOL_LIMIT);
     CHECK(why(a) == (TN_WHY_SHARED | TN_WHY_POISONED));
     drop(twin);
     drop(a);

@@ -1,5 +1,5 @@
 /*
- * handles.c - misuse of a handle is a status: NULL, stale, of another kind, no handle at all, released twice (naming.md 4; I14),
+ * handles.c - misuse of a handle is a status: NULL, stale, of another kind, no handle at all, released twice (I14),
  * for every function that takes one; statuses and texts; options.
  */
 #define _POSIX_C_SOURCE 200809L
@@ -56,7 +56,8 @@ CALL(overlap_second, tn_array_overlap(other, ARRAY, &number))
 CALL(borrow_read, tn_array_borrow_read(ARRAY, 0, NULL, NULL, NULL, OUT(tn_borrow)))
 CALL(borrow_write, tn_array_borrow_write(ARRAY, 0, NULL, NULL, NULL, OUT(tn_borrow)))
 CALL(chunks_write, tn_array_chunks_write(ARRAY, 0, 1, 0, NULL, &chunk))
-CALL(borrow_all, tn_borrow_all(2, (tn_borrow_spec[]){{.array = other, .access = TN_READ}, {.array = ARRAY, .access = TN_READ}},
+CALL(borrow_all, tn_borrow_all(2, (tn_borrow_spec[]){{.array = other, .access = TN_READ},
+                                                     {.array = ARRAY, .access = TN_READ}},
                                NULL, OUT(tn_borrow)))
 CALL(give, tn_array_give(ARRAY, 1, OUT(tn_promise)))
 CALL(is_unique, tn_array_is_unique(ARRAY, &number))
@@ -106,20 +107,25 @@ static const struct row {
     int kind;
     int may_be_null; /* NULL means something: the current pool */
 } rows[] = {
-    ROW(query, AN_ARRAY, 0), ROW(set_name, AN_ARRAY, 0), ROW(pool, AN_ARRAY, 0), ROW(wait, AN_ARRAY, 0), ROW(clone, AN_ARRAY, 0),
-    ROW(copy, AN_ARRAY, 0), ROW(release, AN_ARRAY, 0), ROW(weaken, AN_ARRAY, 0), ROW(like, AN_ARRAY, 0), ROW(save, AN_ARRAY, 0),
+    ROW(query, AN_ARRAY, 0), ROW(set_name, AN_ARRAY, 0), ROW(pool, AN_ARRAY, 0), ROW(wait, AN_ARRAY, 0),
+    ROW(clone, AN_ARRAY, 0),
+    ROW(copy, AN_ARRAY, 0), ROW(release, AN_ARRAY, 0), ROW(weaken, AN_ARRAY, 0), ROW(like, AN_ARRAY, 0),
+    ROW(save, AN_ARRAY, 0),
     ROW(reshape, AN_ARRAY, 0), ROW(ravel, AN_ARRAY, 0), ROW(transpose, AN_ARRAY, 0), ROW(permute, AN_ARRAY, 0),
     ROW(slice, AN_ARRAY, 0), ROW(index, AN_ARRAY, 0), ROW(squeeze, AN_ARRAY, 0), ROW(expand, AN_ARRAY, 0),
     ROW(broadcast, AN_ARRAY, 0), ROW(split, AN_ARRAY, 0), ROW(chunks, AN_ARRAY, 0), ROW(view_dtype, AN_ARRAY, 0),
     ROW(overlap_first, AN_ARRAY, 0), ROW(overlap_second, AN_ARRAY, 0), ROW(borrow_read, AN_ARRAY, 0),
-    ROW(borrow_write, AN_ARRAY, 0), ROW(chunks_write, AN_ARRAY, 0), ROW(borrow_all, AN_ARRAY, 0), ROW(give, AN_ARRAY, 0),
+    ROW(borrow_write, AN_ARRAY, 0), ROW(chunks_write, AN_ARRAY, 0), ROW(borrow_all, AN_ARRAY, 0),
+    ROW(give, AN_ARRAY, 0),
     ROW(is_unique, AN_ARRAY, 0), ROW(why_not, AN_ARRAY, 0), ROW(copy_from, AN_ARRAY, 0), ROW(copy_into, AN_ARRAY, 0),
-    ROW(to_device, AN_ARRAY, 0), ROW(copy_to_host, AN_ARRAY, 0), ROW(copy_from_host, AN_ARRAY, 0), ROW(fill, AN_ARRAY, 0),
+    ROW(to_device, AN_ARRAY, 0), ROW(copy_to_host, AN_ARRAY, 0), ROW(copy_from_host, AN_ARRAY, 0),
+    ROW(fill, AN_ARRAY, 0),
     ROW(zero, AN_ARRAY, 0), ROW(export_host, AN_ARRAY, 0), ROW(export_dlpack, AN_ARRAY, 0),
     ROW(export_dlpack_versioned, AN_ARRAY, 0),
     ROW(upgrade, A_WEAK, 0), ROW(weak_release, A_WEAK, 0), ROW(borrow_query, A_BORROW, 0), ROW(borrow_end, A_BORROW, 0),
     ROW(cancel, A_PROMISE, 0), ROW(promise_release, A_PROMISE, 0), ROW(take, A_PROMISE, 0),
-    ROW(pool_release, A_POOL, 0), ROW(pool_query, A_POOL, 1), ROW(pool_reset_peak, A_POOL, 1), ROW(pool_trim, A_POOL, 1),
+    ROW(pool_release, A_POOL, 0), ROW(pool_query, A_POOL, 1), ROW(pool_reset_peak, A_POOL, 1),
+    ROW(pool_trim, A_POOL, 1),
     ROW(pool_set_current, A_POOL, 1), ROW(pool_allocate, A_POOL, 1), ROW(pool_allocate_zeroed, A_POOL, 1),
     ROW(pool_reallocate, A_POOL, 1), ROW(empty, A_POOL, 1), ROW(zeros, A_POOL, 1), ROW(full, A_POOL, 1),
     ROW(like_in, A_POOL, 1), ROW(copy_in, A_POOL, 1), ROW(to_device_in, A_POOL, 1),

@@ -1,8 +1,8 @@
 /*
  * helpers.h - makers and questions that the C tests share.
  *
- * Every maker checks its own call, so that a test reads like its row. Arrays of `numbers` hold 0, 1, 2, .. in C order as int64,
- * so that each element tells where it came from.
+ * Every maker checks its own call, so that a test reads like its row. Arrays of `numbers` hold 0, 1, 2, .. in C order
+ * as int64, so that each element tells where it came from.
  */
 #ifndef TENURE_HELPERS_H
 #define TENURE_HELPERS_H
@@ -138,7 +138,8 @@ static inline tn_array *part(tn_array *array, int64_t start, int64_t stop, int64
 }
 
 /* array[start0:stop0:step0, start1:stop1:step1] */
-static inline tn_array *block(tn_array *array, int64_t start0, int64_t stop0, int64_t step0, int64_t start1, int64_t stop1,
+static inline tn_array *block(tn_array *array, int64_t start0, int64_t stop0, int64_t step0, int64_t start1,
+                              int64_t stop1,
                               int64_t step1)
 {
     tn_slice_spec specs[2] = {{start0, stop0, step0}, {start1, stop1, step1}};
@@ -325,7 +326,8 @@ static inline size_t claims(tn_array *array)
     return 1 + count_holders(array, TN_HOLDER_HANDLE);
 }
 
-/* The state of a handle by what it answers: TN_OK live, TN_ERR_GIVEN, TN_ERR_DESTRUCTED, TN_ERR_STALE. Changes nothing. */
+/* The state of a handle by what it answers: TN_OK live, TN_ERR_GIVEN, TN_ERR_DESTRUCTED, TN_ERR_STALE. Changes nothing.
+   */
 static inline tn_status state_of(tn_array *array)
 {
     tn_weak *weak = UNTOUCHED;

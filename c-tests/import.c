@@ -1,6 +1,6 @@
 /*
- * import.c - raw host memory that comes in: copied, lent, taken, joined with a store that knows the bytes already, and leases
- * (AR-14 to AR-20, AR-23, AR-24, XI-10 to XI-21, XC-1, XC-6, XC-7). Queued callbacks (AR-25): release.c.
+ * import.c - raw host memory that comes in: copied, lent, taken, joined with a store that knows the bytes already, and
+ * leases (AR-14 to AR-20, AR-23, AR-24, XI-10 to XI-21, XC-1, XC-6, XC-7). Queued callbacks (AR-25): release.c.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -204,7 +204,8 @@ static void readonly(void) /* AR-18, XI-15 */
     int64_t n = 4;
     tn_layout layout = line(&n);
     OK(tn_array_import_host(address(source), &layout, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, &a, NULL));
-    CHECK(try_write(a, 0) == TN_ERR_READONLY && try_write(source, 0) == TN_OK && (info_of(source).flags & TN_READONLY) == 0);
+    CHECK(try_write(a, 0) == TN_ERR_READONLY && try_write(source, 0) == TN_OK &&
+          (info_of(source).flags & TN_READONLY) == 0);
     drop(a);
     drop(source);
 }
@@ -214,7 +215,8 @@ static void elements_that_share_bytes(void) /* AR-19 */
     reset();
     const int64_t shapes[2][2] = {{3, 3}, {2, 4}}, strides[2][2] = {{8, 8}, {0, 8}};
     for (int i = 0; i < 2; i++) {
-        tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 2, .shape = shapes[i], .strides = strides[i]};
+        tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 2, .shape = shapes[i],
+                            .strides = strides[i]};
         const uint32_t flags[3] = {TN_BORROW, TN_MAY_OVERWRITE, TN_TAKE};
         for (int k = 0; k < 3; k++) {
             int runs = 0;
@@ -391,7 +393,8 @@ static void widened(void) /* AR-24, XI-19 */
     CHECK(try_read(a, 0) == TN_ERR_BORROWED_WRITE && try_read(b, 0) == TN_OK);
     end(guard);
     drop(b); /* the store shrinks to what is left */
-    CHECK(second == 1 && first == 0 && info_of(a).offset == 0 && info_of(a).store_bytes == 80 && info_of(c).offset == 16);
+    CHECK(second == 1 && first == 0 && info_of(a).offset == 0 && info_of(a).store_bytes == 80 &&
+          info_of(c).offset == 16);
     drop(c);
     CHECK(third == 1 && info_of(a).store_bytes == 32 && why(a) == TN_WHY_FOREIGN);
     /* the bytes that it lost are nobody's again */
@@ -432,7 +435,8 @@ static void more_than_one_store(void) /* AR-24, XI-20, I16 */
     tn_array *a = numbers(NULL, SHAPE(4));
     int64_t *bytes = address(a);
     CHECK(try_import(bytes + 2, &layout, TN_REQUIRE_BORROW) == TN_ERR_ALIASED);
-    CHECK(try_import(bytes, &layout, TN_TAKE) == TN_ERR_ALIASED && try_import(bytes, &layout, TN_MAY_OVERWRITE) == TN_ERR_ALIASED);
+    CHECK(try_import(bytes, &layout, TN_TAKE) == TN_ERR_ALIASED &&
+          try_import(bytes, &layout, TN_MAY_OVERWRITE) == TN_ERR_ALIASED);
     CHECK(claims(a) == 1 && why(a) == 0);
     drop(a);
     /* all of it is free again */

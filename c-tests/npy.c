@@ -33,7 +33,8 @@ static void write_file(const char *name, const void *bytes, size_t n)
 
 static unsigned char buffer[200000];
 
-/* A file in memory: magic, version, the header as it stands, padded with spaces so that the data begins at `align`, the data. */
+/* A file in memory: magic, version, the header as it stands, padded with spaces so that the data begins at `align`, the
+   data. */
 static size_t build(int major, int minor, const char *header, size_t align, const void *data, size_t bytes)
 {
     size_t prefix = major == 1 ? 10 : 12, length = strlen(header) + 1, n = prefix;
@@ -115,7 +116,8 @@ static void refused(const char *name, tn_status mapped, tn_status copied)
     tn_status second = try_open(path_of(name), &copy);
     CHECK(second == copied);
     if (got != mapped || second != copied)
-        fprintf(stderr, "%s: mapped %s, copied %s: %s\n", name, tn_status_name(got), tn_status_name(second), tn_last_error());
+        fprintf(stderr, "%s: mapped %s, copied %s: %s\n", name, tn_status_name(got), tn_status_name(second),
+                tn_last_error());
 }
 
 static const int64_t six[6] = {0, 1, 2, 3, 4, 5};
@@ -129,7 +131,8 @@ static void mapped(void) /* IO-1, NP-2 */
     OK(tn_array_open_npy(path_of("six.npy"), NULL, &a));
     tn_array_info info = info_of(a);
     CHECK(info.dtype == TN_I64 && info.ndim == 2 && info.shape[0] == 2 && info.shape[1] == 3 && info.strides[0] == 24);
-    CHECK(info.device.type == TN_CPU && (info.flags & TN_READONLY) && (info.flags & TN_FOREIGN) && (info.flags & TN_ALIGNED));
+    CHECK(info.device.type == TN_CPU && (info.flags & TN_READONLY) && (info.flags & TN_FOREIGN) &&
+          (info.flags & TN_ALIGNED));
     CHECK(open_descriptors() == before && HOLDS(a, 0, 1, 2, 3, 4, 5));
     CHECK(try_write(a, 0) == TN_ERR_READONLY && try_write(a, TN_WRITE_UNIQUE) == TN_ERR_READONLY);
     CHECK(try_export(a, XS, 0) == TN_ERR_READONLY && try_export(a, XR, 0) == TN_OK);
@@ -174,7 +177,8 @@ static void a_very_large_file(void) /* IO-1: nothing is read ahead */
     const int64_t sizes[2] = {(int64_t)1 << 40, (int64_t)1 << 30};
     for (int i = 0; i < 2; i++) {
         char header[100];
-        snprintf(header, sizeof header, "{'descr': '|u1', 'fortran_order': False, 'shape': (%lld,), }", (long long)sizes[i]);
+        snprintf(header, sizeof header, "{'descr': '|u1', 'fortran_order': False, 'shape': (%lld,), }",
+                 (long long)sizes[i]);
         write_npy("large.npy", header, "", 0);
         struct stat status;
         CHECK(stat(path_of("large.npy"), &status) == 0);
@@ -369,7 +373,8 @@ static void element_types(void) /* IO-5, IO-8 */
         drop(a);
     }
     static const char *const wrong[12] = {"'|O'",  "'<U5'",   "'|S5'", "'<M8[ns]'", "'|V8'", "'<f16'",
-                                          "'<c32'", "[('a', '<i8')]", "'<i3'", "'i8x'",     "'<b1x'", "[('x', [('y', '<i4')])]"};
+                                          "'<c32'", "[('a', '<i8')]", "'<i3'", "'i8x'",     "'<b1x'",
+                                          "[('x', [('y', '<i4')])]"};
     for (int i = 0; i < 12; i++) {
         snprintf(header, sizeof header, "{'descr': %s, 'fortran_order': False, 'shape': (2,), }", wrong[i]);
         write_npy("wrong.npy", header, data, 64);
@@ -572,7 +577,8 @@ static void saving(void) /* IO-10, NP-1 */
     b = open_as("saved.npy", TN_NPY_READ);
     CHECK(HOLDS(b, 0, 3, 1, 4, 2, 5) && info_of(b).strides[0] == 8);
     drop(b);
-    tn_array *views[4] = {block(a, TN_NONE, TN_NONE, -1, 0, 3, 2), broadcast(a, SHAPE(2, 2, 3)), part(a, 0, 0, 1), at(t, 0, 1)};
+    tn_array *views[4] = {block(a, TN_NONE, TN_NONE, -1, 0, 3, 2), broadcast(a, SHAPE(2, 2, 3)), part(a, 0, 0, 1),
+                          at(t, 0, 1)};
     for (int i = 0; i < 4; i++) { /* any layout */
         OK(tn_array_save_npy(views[i], path_of("saved.npy"), 0));
         b = open_as("saved.npy", TN_NPY_READ);

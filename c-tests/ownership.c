@@ -1,6 +1,6 @@
 /*
- * ownership.c - give, cancel, take (OO-1 to OO-30, as far as they need no scope), is_unique and why_not with holders and sites
- * (WN-1 to WN-9).
+ * ownership.c - give, cancel, take (OO-1 to OO-30, as far as they need no scope), is_unique and why_not with holders
+ * and sites (WN-1 to WN-9).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -51,7 +51,8 @@ static void the_claim_moves(void) /* OO-1 */
     tn_array *x = take(p);
     CHECK(x != kept && state_of(kept) == TN_ERR_DESTRUCTED && state_of(x) == TN_OK);
     tn_array_info info = info_of(x);
-    CHECK(info.ndim == 2 && info.shape[0] == 2 && info.shape[1] == 2 && info.strides[0] == -24 && info.strides[1] == 16);
+    CHECK(info.ndim == 2 && info.shape[0] == 2 && info.shape[1] == 2 && info.strides[0] == -24 &&
+          info.strides[1] == 16);
     CHECK(address(x) == before && HOLDS(x, 3, 5, 0, 2));
     CHECK(unique(x) && why(x) == 0 && claims(x) == 1 && allocations(pool) == 1);
     CHECK(try_take(p) == TN_ERR_DESTRUCTED);
@@ -63,7 +64,7 @@ static void the_claim_moves(void) /* OO-1 */
     OK(tn_pool_release(pool));
 }
 
-static void always_destructed(void) /* OO-2, column D of the table of calls */
+static void always_destructed(void) /* OO-2 */
 {
     tn_array *a = numbers(NULL, SHAPE(4)), *b = numbers(NULL, SHAPE(4)), *out = UNTOUCHED, *outs[4];
     tn_promise *p = give(a), *promise = UNTOUCHED;
@@ -398,7 +399,8 @@ static void promise_where_an_array_is_expected(void) /* OO-24, OO-25 */
     FAILS(tn_array_copy_into(b, wrong, 0, NULL), TN_ERR_KIND);
     FAILS(tn_array_is_unique(wrong, &answer), TN_ERR_KIND); /* WN-7 */
     FAILS(tn_array_why_not(wrong, NULL, 0, &bits, NULL, &n), TN_ERR_KIND);
-    CHECK(out == UNTOUCHED && guard == UNTOUCHED && weak == UNTOUCHED && promise == UNTOUCHED && answer == 77 && n == 77);
+    CHECK(out == UNTOUCHED && guard == UNTOUCHED && weak == UNTOUCHED && promise == UNTOUCHED && answer == 77 &&
+          n == 77);
 
     FAILS(tn_promise_cancel((tn_promise *)(void *)b), TN_ERR_KIND);
     FAILS(tn_promise_release((tn_promise *)(void *)b), TN_ERR_KIND);
@@ -452,7 +454,8 @@ static void give_looks_at_nothing_else(void) /* OO-27, XI-7 */
     OK(tn_array_import_host(lent, &layout, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, &a, NULL));
     p = give(a);
     x = take(p);
-    CHECK(why(x) == (TN_WHY_FOREIGN | TN_WHY_READONLY) && (info_of(x).flags & TN_READONLY) && try_write(x, 0) == TN_ERR_READONLY);
+    CHECK(why(x) == (TN_WHY_FOREIGN | TN_WHY_READONLY) && (info_of(x).flags & TN_READONLY) &&
+          try_write(x, 0) == TN_ERR_READONLY);
     let_go(p);
     drop(a);
     drop(x);
@@ -570,7 +573,7 @@ static uint32_t why_for(tn_array *array, tn_device device, tn_dtype dtype, int32
     return bits;
 }
 
-static void why_not_for_a_target(void) /* bits 0x100, 0x200, 0x400 of section 4 */
+static void why_not_for_a_target(void) /* TN_WHY_LAYOUT, TN_WHY_DEVICE, TN_WHY_WASTE */
 {
     tn_array *a = numbers(NULL, SHAPE(4, 4)), *rows = part(a, TN_NONE, TN_NONE, -1);
     drop(a);
@@ -649,6 +652,7 @@ static void holders_and_sites(void) /* WN-5, WN-9 */
     all = 77;
     FAILS(tn_array_why_not(a, NULL, 2, &bits, NULL, &all), TN_ERR_NULL);
     FAILS(tn_array_why_not(a, NULL, 0, NULL, NULL, &all), TN_ERR_NULL);
+    FAILS(tn_array_why_not(a, NULL, 0, &bits, NULL, NULL), TN_ERR_NULL);
     CHECK(all == 77);
 
     /* its own promise is listed as well */

@@ -1,6 +1,6 @@
 /*
- * release.c - when bytes go back, held bytes, strict mode, weak handles, queued release callbacks (RL-1 to RL-8), whose an
- * address is (WN-10), and what tn_leaks tells.
+ * release.c - when bytes go back, held bytes, strict mode, weak handles, queued release callbacks (RL-1 to RL-8), whose
+ * an address is (WN-10), and what tn_leaks tells.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -149,7 +149,8 @@ static void strict_mode(void) /* RL-4 */
 static void weak_handles(void) /* RL-5, RL-6, RL-7 */
 {
     tn_pool *pool = own_pool("rl-5");
-    tn_array *a = numbers(pool, SHAPE(2, 3)), *view = block(a, TN_NONE, TN_NONE, 1, TN_NONE, TN_NONE, -2), *out = UNTOUCHED;
+    tn_array *a = numbers(pool, SHAPE(2, 3)), *view = block(a, TN_NONE, TN_NONE, 1, TN_NONE, TN_NONE, -2),
+        *out = UNTOUCHED;
     tn_weak *weak = NULL;
     OK(tn_array_weaken(view, &weak));
     CHECK(claims(a) == 2 && why(a) == TN_WHY_SHARED);
@@ -261,7 +262,8 @@ static void queued_callbacks(void) /* RL-8, AR-25 */
         CHECK(sequence[i] == expected[i]);
     CHECK(queued_now() == before + 1); /* what was queued meanwhile waits for the next call */
     OK(tn_run_releases(NULL));
-    CHECK(sequence_length == 6 && sequence[5] == 9 && queued_now() == before && leaks_of_kind(TN_HOLDER_QUEUED_RELEASE) == 0);
+    CHECK(sequence_length == 6 && sequence[5] == 9 && queued_now() == before &&
+          leaks_of_kind(TN_HOLDER_QUEUED_RELEASE) == 0);
     OK(tn_run_releases(&count));
     CHECK(count == 0);
 }
@@ -293,10 +295,11 @@ static void whose_is_it(void) /* WN-10, I16 */
     memset(holders, 0x5a, sizeof holders);
     tn_holder canary = holders[0];
     FAILS(tn_holders_of(bytes, 0, 8, &store, holders, &n), TN_ERR_INVALID);
-    FAILS(tn_holders_of(NULL, 8, 8, &store, holders, &n), TN_ERR_FOREIGN); /* an address like any other */
+    FAILS(tn_holders_of(NULL, 8, 8, &store, holders, &n), TN_ERR_NULL);
     FAILS(tn_holders_of(&n, 8, 8, &store, holders, &n), TN_ERR_FOREIGN);
     FAILS(tn_holders_of((void *)(uintptr_t)16, 8, 8, &store, holders, &n), TN_ERR_FOREIGN);
     FAILS(tn_holders_of(bytes, 8, 8, &store, NULL, &n), TN_ERR_NULL);
+    FAILS(tn_holders_of(bytes, 8, 8, &store, holders, NULL), TN_ERR_NULL);
     CHECK(n == 77 && memcmp(holders, &canary, sizeof canary) == 0);
 
     /* lent bytes; a range over two stores */

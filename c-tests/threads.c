@@ -1,9 +1,10 @@
 /*
- * threads.c - two threads at the same time: the outcome is that of one call after the other (TH-1 to TH-16, TH-19 to TH-25).
+ * threads.c - two threads at the same time: the outcome is that of one call after the other (TH-1 to TH-16, TH-19 to
+ * TH-25).
  *
- * Each row runs many rounds. In a round the main thread makes the objects, both threads meet at a barrier, each makes its call
- * (one of them a little later, by a different number of turns each round), they meet again, and the main thread looks at what
- * came out. No row may hang: nothing here waits for a holder.
+ * Each row runs many rounds. In a round the main thread makes the objects, both threads meet at a barrier, each makes
+ * its call (one of them a little later, by a different number of turns each round), they meet again, and the main
+ * thread looks at what came out. No row may hang: nothing here waits for a holder.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -89,8 +90,10 @@ static tn_status do_cancel(void *p, void **made) { (void)made; return tn_promise
 static tn_status do_give(void *a, void **made) { return tn_array_give(a, 1, (tn_promise **)(void *)made); }
 static tn_status do_upgrade(void *w, void **made) { return tn_weak_upgrade(w, (tn_array **)(void *)made); }
 static tn_status do_end(void *g, void **made) { (void)made; return tn_borrow_end(g, 0, NULL); }
-static tn_status do_read(void *a, void **made) { return tn_array_borrow_read(a, 0, NULL, NULL, NULL, (tn_borrow **)(void *)made); }
-static tn_status do_write(void *a, void **made) { return tn_array_borrow_write(a, 0, NULL, NULL, NULL, (tn_borrow **)(void *)made); }
+static tn_status do_read(void *a, void **made) { return tn_array_borrow_read(a, 0, NULL, NULL, NULL,
+                                                                             (tn_borrow **)(void *)made); }
+static tn_status do_write(void *a, void **made) { return tn_array_borrow_write(a, 0, NULL, NULL, NULL,
+                                                                               (tn_borrow **)(void *)made); }
 static tn_status do_write_unique(void *a, void **made)
 {
     return tn_array_borrow_write(a, TN_WRITE_UNIQUE, NULL, NULL, NULL, (tn_borrow **)(void *)made);
@@ -340,6 +343,35 @@ static void upgrade_and_last_release(void) /* TH-16 */
     }
 }
 
+static void *take_elsewhere(void *subject)
+{
+    pair *both = subject;
+    OK(tn_take(1, both->p, both->out));
+    OK(tn_promise_release(both->p[0]));
+    return NULL;
+}
+
+static void *give_elsewhere(void *subject)
+{
+    pair *both = subject;
+    OK(tn_array_give(both->out[1], 1, &both->p[0]));
+    OK(tn_array_release(both->out[1]));
+    return NULL;
+}
+
+static void one_after_the_other(void) /* OO-38: no call depends on a thread */
+{
+    pair both = {{NULL, NULL}, {NULL, numbers(pool, SHAPE(4))}};
+    void *(*const deeds[2])(void *) = {give_elsewhere, take_elsewhere};
+    for (int i = 0; i < 2; i++) {
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, deeds[i], &both) == 0 && pthread_join(thread, NULL) == 0);
+    }
+    CHECK(HOLDS(both.out[0], 0, 1, 2, 3) && why(both.out[0]) == 0);
+    drop(both.out[0]);
+    CHECK(live_bytes(pool) == 0);
+}
+
 #define WORKERS 4
 
 static tn_chunk chunks[WORKERS];
@@ -407,7 +439,7 @@ static void *poll_unique(void *which)
     return NULL;
 }
 
-static void many_clones(void) /* TH-20 */
+static void many_clones(void) /* TH-20, WN-8: an answer may be out of date at once, and is never anything else */
 {
     memset(&common, 0, sizeof common);
     common.array = numbers(pool, SHAPE(4));
@@ -432,7 +464,8 @@ static void cow_that_copies(void) /* TH-21 */
         tn_array *a = zeros(pool, TN_I64, SHAPE(n)), *twin = clone(a);
         int64_t value = 7;
         OK(tn_array_fill(a, &value, 0, NULL));
-        static const deed others[8] = {do_clone, do_view, do_weaken, do_read, do_write, do_give, do_export_shared, do_release};
+        static const deed others[8] = {do_clone, do_view, do_weaken, do_read, do_write, do_give, do_export_shared,
+                                       do_release};
         int what = i % 9;
         outcome o = race(i, do_write_cow, a, what < 8 ? others[what] : do_write, what < 8 ? a : twin);
         tn_status s = o.second;
@@ -579,6 +612,7 @@ int main(void)
     two_ends();
     end_and_release();
     upgrade_and_last_release();
+    one_after_the_other();
     parallel_chunks();
     many_clones();
     cow_that_copies();

@@ -84,7 +84,8 @@ static void any_layout_to_any_other(void) /* TR-2, TR-3, TR-4 */
         int64_t shape[3] = {1 + random_below(4), 1 + random_below(4), 1 + random_below(4)};
         int64_t n = shape[0] * shape[1] * shape[2];
         tn_array *first = numbers(NULL, SHAPE(SIDE, SIDE, SIDE));
-        tn_array *second = round % 3 ? zeros(NULL, TN_I64, SHAPE(SIDE, SIDE, SIDE)) : clone(first); /* a third in one store */
+        /* a third in one store */
+        tn_array *second = round % 3 ? zeros(NULL, TN_I64, SHAPE(SIDE, SIDE, SIDE)) : clone(first);
         tn_array *source = random_view(first, shape, from), *target = random_view(second, shape, to);
         OK(tn_array_copy_to_host(second, expected, NULL, NULL));
         for (int64_t i = 0; i < TOTAL; i++)

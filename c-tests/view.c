@@ -1,12 +1,13 @@
 /*
- * view.c - layouts and views (LA-1 to LA-23), the worked examples X1 to X43, and two properties with a naive model: every view
- * addresses the right elements (LA-21), and no tier says "disjoint" where a byte is shared (BR-26).
+ * view.c - layouts and views (LA-1 to LA-23), the worked examples X1 to X43, and two properties with a naive model:
+ * every view addresses the right elements (LA-21), and no tier says "disjoint" where a byte is shared (BR-26).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
 
 /* Checks layout and contiguity of a view against a row of the table, then releases it. */
-static void is_row(int line, tn_array *v, int c, int f, int64_t offset, int32_t ndim, const int64_t *shape, int32_t n_strides,
+static void is_row(int line, tn_array *v, int c, int f, int64_t offset, int32_t ndim, const int64_t *shape,
+                   int32_t n_strides,
                    const int64_t *strides)
 {
     tn_array_info info = info_of(v);
@@ -98,7 +99,8 @@ static void worked_examples_reshape(void) /* X1 to X18, LA-3 */
         STRIDES(96, 48, 16));
     ROW(then_reshape(block(d, ALL, TN_NONE, TN_NONE, 2), TN_ORDER_C, SHAPE(4, 1, 3)), 0, 0, 0, SHAPE(4, 1, 3),
         STRIDES(48, 48, 16));
-    ROW(then_reshape(part(d, TN_NONE, TN_NONE, 2), TN_ORDER_C, SHAPE(2, 2, 3)), 0, 0, 0, SHAPE(2, 2, 3), STRIDES(96, 24, 8));
+    ROW(then_reshape(part(d, TN_NONE, TN_NONE, 2), TN_ORDER_C, SHAPE(2, 2, 3)), 0, 0, 0, SHAPE(2, 2, 3),
+        STRIDES(96, 24, 8));
     ROW(part(d, TN_NONE, TN_NONE, -1), 0, 0, 144, SHAPE(4, 6), STRIDES(-48, 8));
     ROW(block(d, TN_NONE, TN_NONE, -1, TN_NONE, TN_NONE, -1), 0, 0, 184, SHAPE(4, 6), STRIDES(-48, -8));
     ROW(then_reshape(block(d, TN_NONE, TN_NONE, -1, TN_NONE, TN_NONE, -1), TN_ORDER_C, SHAPE(24)), 0, 0, 184, SHAPE(24),
@@ -191,7 +193,8 @@ static void worked_examples_broadcast(void) /* X30 to X34, LA-12, LA-13 */
 
 static void worked_examples_types_and_parts(void) /* X35 to X40, LA-15, LA-16, LA-18, LA-19 */
 {
-    tn_array *h = make(TN_I16, TN_ORDER_C, SHAPE(4, 8)), *d = make(TN_F64, TN_ORDER_C, SHAPE(4, 6)), *v = NULL, *parts[3];
+    tn_array *h = make(TN_I16, TN_ORDER_C, SHAPE(4, 8)), *d = make(TN_F64, TN_ORDER_C, SHAPE(4, 6)), *v = NULL,
+        *parts[3];
     size_t count = 0;
     ROW(as_dtype(h, TN_I32), 1, 0, 0, SHAPE(4, 4), STRIDES(16, 4));
     ROW(as_dtype(h, TN_I64), 1, 0, 0, SHAPE(4, 2), STRIDES(16, 8));
@@ -547,7 +550,8 @@ static void parts_of_an_axis(void) /* LA-15, LA-16, LA-17 */
         drop(out[i]);
     }
     OK(tn_array_split(two, -1, 3, 3, out, &count));
-    CHECK(count == 3 && info_of(out[0]).shape[0] == 1 && info_of(out[1]).shape[0] == 1 && info_of(out[2]).shape[0] == 0);
+    CHECK(count == 3 && info_of(out[0]).shape[0] == 1 && info_of(out[1]).shape[0] == 1 &&
+          info_of(out[2]).shape[0] == 0);
     for (int i = 0; i < 3; i++)
         drop(out[i]);
     OK(tn_array_chunks(two, 0, 5, 1, out, &count));
