@@ -42,9 +42,15 @@ const PROBES: usize = 64;
 struct Book {
     entries: [Copies; KEYS],
     other: Copies,
+    /// Room to sort in: a query allocates nothing.
+    order: [u16; KEYS + 1],
 }
 
-static BOOK: ColdLock<Book> = ColdLock::new(Book { entries: [NO_COPIES; KEYS], other: NO_COPIES });
+static BOOK: ColdLock<Book> = ColdLock::new(Book {
+    entries: [NO_COPIES; KEYS],
+    other: NO_COPIES,
+    order: [0; KEYS + 1],
+});
 
 fn place(key: &Key) -> usize {
     let function = key.function.map_or(0, |f| f.as_ptr() as u64);
@@ -76,24 +82,21 @@ pub fn note_copy(key: Key, bytes: u64) {
     entry.bytes += bytes;
 }
 
-/// Writes the entries with most bytes first, as many as `out` takes; returns how many there are.
+/// Writes the entries with most bytes first, as many as `capacity` says; returns how many there are. `out` runs under the book's lock.
 pub fn copies(out: &mut dyn FnMut(usize, Copies), capacity: usize) -> usize {
-    let book = BOOK.lock();
-    let all = || book.entries.iter().chain(core::iter::once(&book.other)).filter(|entry| entry.count > 0);
-    let count = all().count();
-    // A selection per place: no memory to sort in, and the table is small.
-    let mut last: Option<(u64, usize)> = None;
-    for position in 0..count.min(capacity) {
-        let next = all()
-            .enumerate()
-            .filter(|(index, entry)| match last {
-                None => true,
-                Some((bytes, at)) => entry.bytes < bytes || (entry.bytes == bytes && *index > at),
-            })
-            .max_by(|(i, a), (j, b)| a.bytes.cmp(&b.bytes).then(j.cmp(i)));
-        let Some((index, entry)) = next else { break };
-        last = Some((entry.bytes, index));
-        out(position, *entry);
+    let mut book = BOOK.lock();
+    let Book { entries, other, order } = &mut *book;
+    let entry = |index: u16| if usize::from(index) < KEYS { &entries[usize::from(index)] } else { &*other };
+    let mut count = 0;
+    for index in 0..=KEYS as u16 {
+        if entry(index).count > 0 {
+            order[count] = index;
+            count += 1;
+        }
+    }
+    order[..count].sort_unstable_by_key(|index| core::cmp::Reverse(entry(*index).bytes));
+    for (position, index) in order[..count.min(capacity)].iter().enumerate() {
+        out(position, *entry(*index));
     }
     count
 }
