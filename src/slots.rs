@@ -72,6 +72,7 @@ impl Kind {
 
 /// The bits of a handle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+#[repr(transparent)]
 pub struct Id(u64);
 
 const SLOT_BITS: u32 = 24;

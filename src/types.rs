@@ -5,6 +5,7 @@
 //! grow start with `size`; opaque types are never dereferenced (their pointer's bits are a checked id, see `slots`).
 #![forbid(unsafe_code)]
 #![allow(non_camel_case_types)]
+#![allow(clippy::identity_op)] // element types are all written alike
 
 /// Version of this header: major << 16 | minor << 8 | patch.
 pub const TN_VERSION: u32 = 0x0000_0100;

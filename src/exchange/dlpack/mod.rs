@@ -374,17 +374,17 @@ unsafe fn import(
     let ndim = crate::layout::check_ndim(ndim)?;
     let mut shape = [0i64; TN_MAX_NDIM];
     let mut strides = [0i64; TN_MAX_NDIM];
-    for axis in 0..ndim {
+    for (axis, length) in shape[..ndim].iter_mut().enumerate() {
         // SAFETY: so many lengths are there, by the caller's promise.
-        shape[axis] = unsafe { tensor.shape.add(axis).read_unaligned() };
+        *length = unsafe { tensor.shape.add(axis).read_unaligned() };
     }
     let mut layout = if tensor.strides.is_null() {
         Layout::contiguous(dtype, &shape[..ndim], Order::C, 0)?
     } else {
-        for axis in 0..ndim {
+        for (axis, stride) in strides[..ndim].iter_mut().enumerate() {
             // SAFETY: so many strides are there, by the caller's promise.
             let elements = unsafe { tensor.strides.add(axis).read_unaligned() };
-            strides[axis] = elements.checked_mul(dtype.item()).ok_or_else(|| {
+            *stride = elements.checked_mul(dtype.item()).ok_or_else(|| {
                 fail(TN_ERR_LIMIT, format_args!("stride {elements} of axis {axis} overflows in bytes"))
             })?;
         }
