@@ -339,8 +339,20 @@ impl Locked {
         if body.counted && body.given == 0 {
             self.unlink(claim);
         }
+        self.relax(claim);
         self.collect(claim);
         self.settle(ledger);
+    }
+
+    /// A claim that ended, and through which no guard or export is open any more, does not descend from its import: a poisoned region may
+    /// still need its layout, but keeps no lease.
+    #[inline]
+    pub(super) fn relax(&mut self, claim: &'static Claim) {
+        let body = self.get(claim);
+        let used = body.counted || body.given > 0 || body.moving || body.readers + body.writers + body.exports > 0;
+        if !used && body.lease.is_some() {
+            self.drop_lease(claim);
+        }
     }
 
     /// Gives back the slot of a released claim that neither promises nor guards nor a moving write need any more.

@@ -282,8 +282,12 @@ impl Locked {
         }
         self.count(ledger, (class, frozen), false);
         self.count_own(owner, class, false);
+        self.relax(owner);
         if class == Class::Write && failed {
             self.poison(guard);
+            if !core::ptr::eq(owner, region) {
+                self.drop_lease(region);
+            }
         } else {
             if class == Class::Write && !abandoned {
                 self.books_mut(ledger).version += 1;

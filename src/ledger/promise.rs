@@ -140,10 +140,10 @@ impl Locked {
             self.collect(claim);
         } else {
             claim.head().set_state(State::Spent);
-            // Guards of the handle may still need its layout; root and lease are let go of when they end or it is released.
+            // Its exports have layouts and leases of their own; a poisoned region may still need layout and root.
+            self.drop_lease(claim);
             if self.get(claim).pins == 0 {
                 self.drop_root(claim);
-                self.drop_lease(claim);
             }
         }
         self.settle(ledger);
