@@ -54,6 +54,10 @@ class Why(enum.IntFlag):
 
     holders: tuple[Holder, ...]
 
+    def __str__(self) -> str:
+        """"EXPORTED | SHARED", or "nothing"."""
+        return " | ".join(flag.name or "" for flag in Why if flag & self) or "nothing"
+
 
 def why(bits: int, holders: tuple[Holder, ...]) -> Why:
     """A flag of its own with its holders: enum keeps one object per value, which cannot have two lists."""
