@@ -1,0 +1,136 @@
+/*
+ * handover.c - the C side: it owns the data, builds the system of equations, and hands the matrix over.
+ *
+ * A shared library that is linked against tenure.h and libtenure.so and knows nothing of Python. Handles leave it in a plain struct;
+ * every function returns a status and leaves the text in tn_last_error.
+ */
+#define _POSIX_C_SOURCE 200809L /* isatty */
+#include "tenure.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { PIXELS = 64, CLASSES = 10 };
+
+/* What this side holds; NULL where there is nothing yet. All of it goes back in handover_close. */
+struct handover {
+    tn_array *digits;  /* uint8, a row for each digit: its pixels, then the digit that it is */
+    tn_pool *pool;     /* the matrix has a pool of its own, so that the pool's figures are the matrix's */
+    tn_array *kernel;  /* float64, rows x rows */
+    tn_array *targets; /* float64, rows x CLASSES, column by column as LAPACK wants it */
+};
+
+/* A line of the story. Flushed, so that it stays in order with what Python prints. */
+static void say(const char *format, ...)
+{
+    const char *plain = getenv("NO_COLOR");
+    int colour = isatty(STDOUT_FILENO) && (plain == NULL || *plain == '\0');
+    va_list arguments;
+    va_start(arguments, format);
+    fputs(colour ? "\033[33mC\033[0m       " : "C       ", stdout);
+    vprintf(format, arguments);
+    putchar('\n');
+    fflush(stdout);
+    va_end(arguments);
+}
+
+/* Opens the file. Its pages are mapped as they are: read-only, and nothing is copied. */
+tn_status handover_open(struct handover *h, const char *path)
+{
+    TN_HERE;
+    tn_status status = tn_array_open_npy(path, NULL, &h->digits);
+    if (status != TN_OK)
+        return status;
+    return tn_array_set_name(h->digits, "digits");
+}
+
+/* Cubic kernel (x.y + 1)^3 of all pairs of digits, and a 1 in the column of each digit's class. The three arrays are dense. */
+static void fill(const tn_view_info *digits, const tn_view_info *kernel, const tn_view_info *targets)
+{
+    const int64_t rows = kernel->shape[0];
+    double *k = kernel->data;
+    double *y = targets->data;
+    for (int64_t i = 0; i < rows; i++) {
+        const uint8_t *a = (const uint8_t *)digits->data + i * digits->strides[0];
+        for (int64_t j = 0; j <= i; j++) {
+            const uint8_t *b = (const uint8_t *)digits->data + j * digits->strides[0];
+            int dot = 1;
+            for (int p = 0; p < PIXELS; p++)
+                dot += a[p] * b[p];
+            k[i * rows + j] = k[j * rows + i] = (double)dot * dot * dot;
+        }
+        for (int c = 0; c < CLASSES; c++)
+            y[c * rows + i] = a[PIXELS] == c;
+    }
+}
+
+/* Builds kernel matrix and right-hand sides of the first `rows` digits, in the memory where they stay. */
+tn_status handover_build(struct handover *h, int64_t rows)
+{
+    tn_array_info file = {.size = sizeof file};
+    tn_status status = tn_array_query(h->digits, &file);
+    if (status != TN_OK)
+        return status;
+    if (file.dtype != TN_U8 || file.ndim != 2 || file.shape[0] < rows || file.shape[1] != PIXELS + 1) {
+        say("these are not %lld digits of %d pixels and a label", (long long)rows, PIXELS);
+        return TN_ERR_SHAPE;
+    }
+
+    tn_pool_options own = {.size = sizeof own, .name = "kernel matrix"};
+    tn_array_options matrix = {.size = sizeof matrix, .name = "K"};
+    tn_array_options columns = {.size = sizeof columns, .name = "Y", .order = TN_ORDER_F};
+    if ((status = tn_pool_create((tn_device){TN_CPU, 0}, &own, &h->pool)) != TN_OK ||
+        (status = (TN_HERE, tn_array_empty(h->pool, TN_F64, 2, (int64_t[]){rows, rows}, &matrix, &h->kernel))) != TN_OK ||
+        (status = (TN_HERE, tn_array_empty(NULL, TN_F64, 2, (int64_t[]){rows, CLASSES}, &columns, &h->targets))) != TN_OK)
+        return status;
+
+    /* Three borrows, all or none. TN_WRITE alone: every element will be overwritten. */
+    const tn_borrow_spec specs[] = {
+        {.array = h->digits, .access = TN_READ},
+        {.array = h->kernel, .access = TN_WRITE},
+        {.array = h->targets, .access = TN_WRITE},
+    };
+    tn_view_info views[3];
+    tn_borrow *guard = NULL;
+    TN_HERE;
+    if ((status = tn_borrow_all(3, specs, views, &guard)) != TN_OK)
+        return status;
+    fill(&views[0], &views[1], &views[2]);
+    return tn_borrow_end(guard, 0, NULL);
+}
+
+/* Looks at an array. `address` is where its first element is; untouched if somebody stands in the way. */
+tn_status handover_look(tn_array *array, const char *name, const void **address)
+{
+    tn_borrow *guard = NULL;
+    TN_HERE;
+    tn_status status = tn_array_borrow_read(array, 0, NULL, address, NULL, &guard);
+    if (status != TN_OK) {
+        say("may not read %s: %s\n        %s", name, tn_status_name(status), tn_last_error());
+        return status;
+    }
+    say("%-6s is at %p", name, *address);
+    return tn_borrow_end(guard, 0, NULL);
+}
+
+/* Gives the matrix away. What comes back is a promise not to use it again; whoever takes the promise owns the matrix. */
+tn_status handover_give(struct handover *h, tn_promise **promise)
+{
+    TN_HERE;
+    return tn_array_give(h->kernel, 1, promise);
+}
+
+/* Gives every handle back: once each, also the one whose matrix was taken. */
+tn_status handover_close(struct handover *h)
+{
+    tn_array *arrays[] = {h->digits, h->kernel, h->targets};
+    tn_status first = TN_OK;
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        tn_status status = arrays[i] == NULL ? TN_OK : tn_array_release(arrays[i]);
+        first = first == TN_OK ? status : first;
+    }
+    tn_status status = h->pool == NULL ? TN_OK : tn_pool_release(h->pool);
+    *h = (struct handover){0};
+    return first == TN_OK ? status : first;
+}
