@@ -57,7 +57,12 @@ fn state(array: &Bound<'_, Array>) -> Option<String> {
     };
     let reason = reason();
     Some(match failure.0 {
-        TN_ERR_DESTRUCTED => format!("<destructed array (given away: {reason})>"),
+        TN_ERR_DESTRUCTED => {
+            // The library's sentence names the array, then says "given away" and where it was taken.
+            let told = reason.find("given away").map_or(reason.as_str(), |at| &reason[at..]);
+            let told = told.split("; ").next().unwrap_or(told);
+            format!("<destructed array ({told})>")
+        }
         TN_ERR_STALE => "<released array>".to_owned(),
         TN_ERR_GIVEN => format!("<given {} ({reason})>", brief(array)),
         TN_ERR_POISONED => format!("<poisoned {} ({reason})>", brief(array)),

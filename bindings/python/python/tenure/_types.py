@@ -54,6 +54,14 @@ class Why(enum.IntFlag):
 
     holders: tuple[Holder, ...]
 
+    def __str__(self) -> str:
+        names = "|".join(flag.name for flag in Why if flag in self) or "nothing"
+        holders = ", ".join(map(repr, getattr(self, "holders", ())))
+        return f"{names}: {holders}" if holders else names
+
+    def __format__(self, spec: str) -> str:
+        return int.__format__(self, spec) if spec[-1:] in tuple("bcdoxXn") else format(str(self), spec)
+
 
 def why(bits: int, holders: tuple[Holder, ...]) -> Why:
     """A flag of its own with its holders: enum keeps one object per value, which cannot have two lists."""
@@ -86,6 +94,8 @@ class HolderKind(enum.IntEnum):
     FUNCTION = 16
     MIRROR = 17
     QUEUED_RELEASE = 18
+
+    __str__ = enum.Enum.__str__
 
 
 class _Holder(NamedTuple):
