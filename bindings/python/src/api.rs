@@ -7,9 +7,12 @@
 
 use crate::ffi_generated as c;
 use crate::types::*;
-use core::ffi::{CStr, c_void};
+use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr::{null, null_mut};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 /// `TN_NONE`: the absent bound of a slice.
 pub const NONE: i64 = i64::MIN;
@@ -63,6 +66,28 @@ pub fn status_name(status: tn_status) -> String {
 pub fn version() -> u32 {
     // SAFETY: no arguments, cannot fail.
     unsafe { c::tn_version() }
+}
+
+/// What the loader says about an address (`Dl_info`).
+#[repr(C)]
+struct Origin {
+    file: *const c_char,
+    base: *mut c_void,
+    symbol: *const c_char,
+    address: *mut c_void,
+}
+
+unsafe extern "C" {
+    fn dladdr(address: *const c_void, origin: *mut Origin) -> c_int;
+}
+
+/// The file that the library was loaded from.
+pub fn library() -> Option<PathBuf> {
+    let mut origin = Origin { file: null(), base: null_mut(), symbol: null(), address: null_mut() };
+    // SAFETY: any address may be asked about; `origin` is writable.
+    let found = unsafe { dladdr(c::tn_version as *const c_void, &mut origin) } != 0 && !origin.file.is_null();
+    // SAFETY: terminated, the loader's, valid while the library is loaded.
+    found.then(|| PathBuf::from(OsStr::from_bytes(unsafe { CStr::from_ptr(origin.file) }.to_bytes())))
 }
 
 /// Sets a process-wide option.
@@ -575,18 +600,31 @@ pub fn copy_into(source: Id, destination: Id, mode: u32) -> Result<()> {
     check(unsafe { c::tn_array_copy_into(source.raw(), destination.raw(), mode, null_mut()) })
 }
 
-/// Lengths of an array with one element, whatever its number of axes.
-static ONES: [i64; TN_MAX_NDIM] = [1; TN_MAX_NDIM];
-
-/// The bytes of an array's only element; another number of elements is TN_ERR_SHAPE.
+/// The bytes of an array's only element, `bytes` long; None: it has another number of elements.
 #[inline]
-pub fn read_one(array: Id, dtype: tn_dtype, ndim: i32) -> Result<[u8; 16]> {
-    let mut value = [0u8; 16];
-    let layout =
-        tn_layout { size: size_of::<tn_layout>(), dtype, ndim, shape: ONES.as_ptr(), strides: null(), offset: 0 };
-    // SAFETY: the layout says one element, and the longest has 16 bytes; ONES has as many lengths as an array may have.
-    check(unsafe { c::tn_array_copy_to_host(array.raw(), value.as_mut_ptr().cast(), &layout, null_mut()) })?;
-    Ok(value)
+pub fn read_one(array: Id, bytes: usize) -> Result<Option<[u8; 16]>> {
+    let mut element = [0u8; 16];
+    let (guard, view) = borrow_read(array, TN_WAIT)?;
+    let one = view.bytes == bytes as u64 && bytes <= element.len();
+    if one {
+        // SAFETY: the guard lends as many bytes at `data`; the element has room for 16.
+        unsafe { core::ptr::copy_nonoverlapping(view.data.cast::<u8>(), element.as_mut_ptr(), bytes) };
+    }
+    borrow_end(guard, 0)?;
+    Ok(one.then_some(element))
+}
+
+/// Overwrites an array's only element; false: it has another number of elements.
+#[inline]
+pub fn write_one(array: Id, element: &[u8; 16], bytes: usize) -> Result<bool> {
+    let (guard, view) = borrow_write(array, TN_WRITE_DISCARD | TN_WAIT)?;
+    let one = view.bytes == bytes as u64 && bytes <= element.len();
+    if one {
+        // SAFETY: the guard lends as many bytes at `data`, and nobody else touches them; the element has 16.
+        unsafe { core::ptr::copy_nonoverlapping(element.as_ptr(), view.data.cast::<u8>(), bytes) };
+    }
+    borrow_end(guard, 0)?;
+    Ok(one)
 }
 
 /// All elements from raw memory.

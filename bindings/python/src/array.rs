@@ -13,9 +13,11 @@ use crate::pool::Pool;
 use crate::promise::Weak;
 use crate::site;
 use crate::types::*;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use pyo3::PyTypeInfo;
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -34,10 +36,10 @@ use pyo3::types::{PyDict, PyTuple};
 pub struct Array {
     /// The handle's bits, or one of the two below.
     id: AtomicU64,
-    /// Element type of the handle.
-    pub dtype: tn_dtype,
-    /// Number of axes of the handle.
-    pub ndim: i32,
+    /// Element type of the handle; set once, before anybody else has the object.
+    dtype: AtomicU32,
+    /// Number of axes of the handle; the same.
+    ndim: AtomicI32,
 }
 
 /// In place of the handle: the object was released.
@@ -59,7 +61,35 @@ impl Array {
     /// An object that owns the handle; where none can be made the handle is released.
     #[inline]
     pub fn wrap(py: Python<'_>, id: Id, dtype: tn_dtype, ndim: i32) -> PyResult<Bound<'_, Array>> {
-        Bound::new(py, Array { id: AtomicU64::new(id.0), dtype, ndim })
+        // Views are made by the million: `Bound::new` would look up and call `object.__new__` with an empty tuple. What
+        // it does in the end is this call, and zeros are an `Array` that was released.
+        // SAFETY: attached, the type of this class, no items; the memory comes zeroed, which is a value of every field
+        // (here, and of what pyo3 keeps beside a frozen class that may cross threads: no list of weak references).
+        let object = unsafe { ffi::PyType_GenericAlloc(Self::type_object_raw(py), 0) };
+        if object.is_null() {
+            let error = PyErr::fetch(py);
+            let _ = api::release(id);
+            return Err(error);
+        }
+        // SAFETY: a new reference to an object of this class.
+        let array = unsafe { Bound::from_owned_ptr(py, object).cast_into_unchecked::<Array>() };
+        let this = array.get();
+        this.dtype.store(dtype, Ordering::Relaxed);
+        this.ndim.store(ndim, Ordering::Relaxed);
+        this.id.store(id.0, Ordering::Relaxed);
+        Ok(array)
+    }
+
+    /// Element type of the handle.
+    #[inline]
+    pub fn dtype(&self) -> tn_dtype {
+        self.dtype.load(Ordering::Relaxed)
+    }
+
+    /// Number of axes of the handle.
+    #[inline]
+    pub fn ndim(&self) -> i32 {
+        self.ndim.load(Ordering::Relaxed)
     }
 
     /// The same for a handle of which only the bits are known.
@@ -112,7 +142,7 @@ impl Array {
 
     /// The length of its first axis.
     pub fn length(&self) -> PyResult<i64> {
-        if self.ndim == 0 {
+        if self.ndim() == 0 {
             return Err(PyTypeError::new_err("len() of unsized object: the array has no axes"));
         }
         Ok(self.info()?.shape[0])
@@ -120,14 +150,12 @@ impl Array {
 
     /// Its only element.
     fn only(&self, py: Python<'_>, what: &str) -> PyResult<Py<PyAny>> {
-        let id = self.id()?;
-        match api::read_one(id, self.dtype, self.ndim) {
-            Ok(element) => convert::decode(py, &element, self.dtype),
-            Err(api::Failure(TN_ERR_SHAPE)) => {
+        match api::read_one(self.id()?, kind(self.dtype()).3)? {
+            Some(element) => convert::decode(py, &element, self.dtype()),
+            None => {
                 let shape = PyTuple::new(py, self.dims()?)?;
                 Err(PyValueError::new_err(format!("{what} needs one element; this array has the shape {shape}")))
             }
-            Err(failure) => Err(failure.into()),
         }
     }
 
@@ -158,15 +186,15 @@ impl Array {
     }
 
     /// The element type, as a NumPy dtype (`tenure.bfloat16` for what NumPy does not have).
-    #[getter]
-    fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        convert::dtype_object(py, self.dtype)
+    #[getter(dtype)]
+    fn py_dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        convert::dtype_object(py, self.dtype())
     }
 
     /// The number of axes.
-    #[getter]
-    fn ndim(&self) -> i32 {
-        self.ndim
+    #[getter(ndim)]
+    fn py_ndim(&self) -> i32 {
+        self.ndim()
     }
 
     /// The number of elements.
@@ -178,7 +206,7 @@ impl Array {
     /// Bytes of one element.
     #[getter]
     fn itemsize(&self) -> usize {
-        kind(self.dtype).3
+        kind(self.dtype()).3
     }
 
     /// Bytes of all elements.
@@ -260,7 +288,7 @@ impl Array {
     /// Another claim on the same bytes: an array of its own, released on its own.
     fn clone<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Array>> {
         let _site = site::here(py);
-        Self::wrap(py, api::clone(self.id()?)?, self.dtype, self.ndim)
+        Self::wrap(py, api::clone(self.id()?)?, self.dtype(), self.ndim())
     }
 
     /// New bytes with the same elements, from `pool` or the current one: C order, or F where this is only F-contiguous.
@@ -275,7 +303,7 @@ impl Array {
         let (id, pool) = (self.id()?, Pool::id_of(pool)?);
         // Copying takes as long as the array is large: other threads may run.
         let copied = py.detach(|| api::copy(id, pool).map_err(PyErr::from))?;
-        let copied = Self::wrap(py, copied, self.dtype, self.ndim)?;
+        let copied = Self::wrap(py, copied, self.dtype(), self.ndim())?;
         if name.is_some() {
             copied.get().set_name(name)?;
         }
@@ -302,8 +330,7 @@ impl Array {
     #[pyo3(signature = (value, mode=None))]
     fn fill(&self, py: Python<'_>, value: &Bound<'_, PyAny>, mode: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let (id, mode) = (self.id()?, mode_of(mode)? | TN_WAIT);
-        let element = convert::encode(value, self.dtype)?;
-        let _site = site::here(py);
+        let element = convert::encode(value, self.dtype())?;
         py.detach(|| api::fill(id, &element, mode).map_err(PyErr::from))
     }
 
@@ -311,7 +338,6 @@ impl Array {
     #[pyo3(signature = (mode=None))]
     fn zero(&self, py: Python<'_>, mode: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let (id, mode) = (self.id()?, mode_of(mode)? | TN_WAIT);
-        let _site = site::here(py);
         py.detach(|| api::zero(id, mode).map_err(PyErr::from))
     }
 
@@ -382,7 +408,7 @@ impl Array {
 
     /// The elements as nested lists.
     fn tolist<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        if slf.get().ndim == 0 {
+        if slf.get().ndim() == 0 {
             return Ok(slf.get().item(slf.py())?.into_bound(slf.py()));
         }
         read_view(slf)?.call_method0("tolist")
@@ -412,8 +438,8 @@ impl Array {
     }
 
     fn __index__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let code = self.dtype & 0xff;
-        if self.ndim != 0 || (code != TN_CODE_INT && code != TN_CODE_UINT) {
+        let code = self.dtype() & 0xff;
+        if self.ndim() != 0 || (code != TN_CODE_INT && code != TN_CODE_UINT) {
             return Err(PyTypeError::new_err("only an integer array without axes can be used as an index"));
         }
         self.only(py, "index()")

@@ -237,7 +237,7 @@ impl Borrow {
                 }
             }
             Request::Chunks(array, n, axis, mode) => {
-                let (id, dtype) = (array.get().id()?, array.get().dtype);
+                let (id, dtype) = (array.get().id()?, array.get().dtype());
                 let chunks = api::chunks_write(id, *axis, *n, *mode)?;
                 // Guards first: should anything below fail, they end with `open`.
                 open.guards.extend(chunks.iter().map(|c| Guard::new(Id(c.guard as u64), false)));

@@ -22,7 +22,7 @@ pub type Element = [u8; 16];
 /// Element type, NumPy's name, code of PEP 3118, bytes.
 pub struct Kind(pub tn_dtype, pub &'static str, pub Option<&'static CStr>, pub usize);
 
-/// The fifteen element types; bfloat16 last, which NumPy and PEP 3118 do not know. Of the two codes that have 64 bits here
+/// The fifteen element types; bfloat16 last, which NumPy and PEP 3118 do not know. Of the two codes with 64 bits here
 /// NumPy calls `l` int64; `q` would give arrays of another type number, which compiled code does not expect.
 pub static KINDS: [Kind; 15] = [
     Kind(TN_F64, "float64", Some(c"d"), 8),

@@ -169,7 +169,7 @@ fn like<'py>(
             let options = options(order, text.as_ref());
             let _site = site::here(py);
             let id = api::array_like(Pool::id_of(pool)?, prototype.id()?, options.as_ref())?;
-            Array::wrap(py, id, prototype.dtype, prototype.ndim)?
+            Array::wrap(py, id, prototype.dtype(), prototype.ndim())?
         }
         _ => {
             let shape = dims_of(&prototype.getattr("shape")?)?;
@@ -182,7 +182,7 @@ fn like<'py>(
         }
     };
     if let Some(start) = start {
-        let value = convert::encode(&start.into_pyobject(py)?.into_any(), made.get().dtype)?;
+        let value = convert::encode(&start.into_pyobject(py)?.into_any(), made.get().dtype())?;
         let id = made.get().id()?;
         py.detach(|| api::fill(id, &value, TN_WRITE_ALIASED).map_err(PyErr::from))?;
     }

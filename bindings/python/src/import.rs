@@ -268,7 +268,7 @@ pub fn asarray<'py>(
     let wanted = dtype.map(dtype_of).transpose()?;
     let aliased = if copy == Some(true) { None } else { alias(py, object)? };
     if let Some(array) = aliased
-        && wanted.is_none_or(|w| w == array.get().dtype)
+        && wanted.is_none_or(|w| w == array.get().dtype())
     {
         return Ok(array);
     }

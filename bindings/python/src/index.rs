@@ -9,7 +9,6 @@ use crate::api::{self, Id};
 use crate::array::Array;
 use crate::borrow::read_view;
 use crate::convert::{self, int_of, tables};
-use crate::site;
 use crate::types::*;
 use core::sync::atomic::{AtomicI64, Ordering};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
@@ -189,16 +188,17 @@ fn element(array: Id, index: &Index, ndim: i32) -> PyResult<Held> {
 }
 
 fn read_element(py: Python<'_>, array: &Array, view: &Held) -> PyResult<Py<PyAny>> {
-    convert::decode(py, &api::read_one(view.0, array.dtype, 0)?, array.dtype)
+    let element = api::read_one(view.0, convert::kind(array.dtype()).3)?.unwrap_or_default();
+    convert::decode(py, &element, array.dtype())
 }
 
 /// `x[i]` of the first axis: an element of a vector, else a view.
 pub fn at<'py>(py: Python<'py>, array: &Array, i: i64) -> PyResult<Py<PyAny>> {
     let view = api::index(array.id()?, 0, i)?;
-    if array.ndim == 1 {
+    if array.ndim() == 1 {
         return read_element(py, array, &Held(view));
     }
-    Ok(Array::wrap(py, view, array.dtype, array.ndim - 1)?.into_any().unbind())
+    Ok(Array::wrap(py, view, array.dtype(), array.ndim() - 1)?.into_any().unbind())
 }
 
 #[pymethods]
@@ -206,33 +206,37 @@ impl Array {
     fn __getitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = key.py();
         let id = self.id()?;
-        if key.is_exact_instance_of::<PySlice>() && self.ndim > 0 {
+        if key.is_exact_instance_of::<PySlice>() && self.ndim() > 0 {
             let view = api::slice(id, &[slice_of(key)?])?;
-            return Ok(Array::wrap(py, view, self.dtype, self.ndim)?.into_any().unbind());
+            return Ok(Array::wrap(py, view, self.dtype(), self.ndim())?.into_any().unbind());
         }
-        if key.is_exact_instance_of::<PyInt>() && self.ndim > 0 {
+        if key.is_exact_instance_of::<PyInt>() && self.ndim() > 0 {
             return at(py, self, int_of(key)?);
         }
-        let index = Index::read(key, self.ndim)?;
-        if index.is_full(self.ndim) {
-            return read_element(py, self, &element(id, &index, self.ndim)?);
+        let index = Index::read(key, self.ndim())?;
+        if index.is_full(self.ndim()) {
+            return read_element(py, self, &element(id, &index, self.ndim())?);
         }
-        let (view, ndim) = index.view(id, self.ndim)?;
-        Ok(Array::wrap(py, view, self.dtype, ndim)?.into_any().unbind())
+        let (view, ndim) = index.view(id, self.ndim())?;
+        Ok(Array::wrap(py, view, self.dtype(), ndim)?.into_any().unbind())
     }
 
     fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = key.py();
         let id = self.id()?;
-        let index = Index::read(key, self.ndim)?;
-        let _site = site::here(py);
-        let (view, ndim) = index.view(id, self.ndim)?;
+        let index = Index::read(key, self.ndim())?;
+        let (view, ndim) = index.view(id, self.ndim())?;
         let view = Held(view);
-        if index.is_full(self.ndim) || is_scalar(value)? {
-            let element = convert::encode(value, self.dtype)?;
-            return Ok(api::fill(view.0, &element, TN_WAIT)?);
+        if index.is_full(self.ndim()) {
+            let element = convert::encode(value, self.dtype())?;
+            api::write_one(view.0, &element, convert::kind(self.dtype()).3)?;
+            return Ok(());
         }
-        let view = Array::wrap(py, view.keep(), self.dtype, ndim)?;
+        if is_scalar(value)? {
+            let element = convert::encode(value, self.dtype())?;
+            return py.detach(|| api::fill(view.0, &element, TN_WAIT).map_err(PyErr::from));
+        }
+        let view = Array::wrap(py, view.keep(), self.dtype(), ndim)?;
         assign(&view, value)
     }
 
@@ -297,7 +301,7 @@ fn assign<'py>(target: &Bound<'py, Array>, value: &Bound<'py, PyAny>) -> PyResul
     let (to, dims) = (target.get(), target.get().dims()?);
     if let Ok(from) = value.cast::<Array>() {
         let from = from.get();
-        if from.dtype == to.dtype && from.ndim <= to.ndim {
+        if from.dtype() == to.dtype() && from.ndim() <= to.ndim() {
             let (source, destination) = (from.id()?, to.id()?);
             if from.dims()? == dims {
                 return py.detach(|| api::copy_into(source, destination, TN_WAIT).map_err(PyErr::from));
@@ -308,10 +312,10 @@ fn assign<'py>(target: &Bound<'py, Array>, value: &Bound<'py, PyAny>) -> PyResul
     }
     let numpy = tables(py)?.numpy.bind(py);
     let options = PyDict::new(py);
-    options.set_item("dtype", convert::dtype_object(py, to.dtype)?)?;
+    options.set_item("dtype", convert::dtype_object(py, to.dtype())?)?;
     let source = match value.cast::<Array>() {
         // Another type: read under a guard, converted by NumPy.
-        Ok(from) => read_view(from)?.call_method1("astype", (convert::dtype_object(py, to.dtype)?,))?,
+        Ok(from) => read_view(from)?.call_method1("astype", (convert::dtype_object(py, to.dtype())?,))?,
         Err(_) => tables(py)?.asarray.bind(py).call((value,), Some(&options))?,
     };
     let shape = PyTuple::new(py, &dims)?;

@@ -34,7 +34,7 @@ mod views;
 /// The native half of the package.
 #[pyo3::pymodule]
 mod _tenure {
-    use crate::{api, ffi_generated};
+    use crate::{api, types};
     use pyo3::prelude::*;
 
     #[pymodule_export]
@@ -58,15 +58,15 @@ mod _tenure {
     #[pymodule_export]
     use crate::report::{NoCopies, check, copies, holders_of, leaks, option, owner_of, run_releases};
 
-    /// The version of the library that runs: major << 16 | minor << 8 | patch.
+    /// The versions (major << 16 | minor << 8 | patch) of the library that runs and of the header we were built with.
     #[pyfunction]
-    fn _version() -> u32 {
-        api::version()
+    fn _versions() -> (u32, u32) {
+        (api::version(), types::TN_VERSION)
     }
 
-    /// The address of one of the library's functions, to find the file that it came from.
+    /// The file that the library was loaded from; None where the loader does not say.
     #[pyfunction]
-    fn _address() -> usize {
-        ffi_generated::tn_version as *const () as usize
+    fn _library() -> Option<std::path::PathBuf> {
+        api::library()
     }
 }

@@ -189,7 +189,7 @@ impl NoCopies {
 
 /// The exception of a status with this thread's last text: for bindings of C libraries that return Tenure's statuses.
 ///
-/// >>> tenure.check(lib.work(x))
+/// >>> tenure.check(tenure.Status.OK)
 #[pyfunction]
 pub fn check(py: Python<'_>, status: tn_status) -> PyResult<()> {
     if status == TN_OK {

@@ -21,7 +21,7 @@ const WIDTH: usize = 75;
 /// "array float64 (2, 3) "K"": what the array is, without its elements.
 pub fn brief(array: &Bound<'_, Array>) -> String {
     let array = array.get();
-    let name = kind(array.dtype).1;
+    let name = kind(array.dtype()).1;
     let info = array.id().ok().and_then(|id| api::query(id).ok());
     let Some(info) = info else { return format!("array {name}") };
     let lengths: Vec<_> = info.shape[..info.ndim as usize].iter().map(i64::to_string).collect();
@@ -57,7 +57,12 @@ fn state(array: &Bound<'_, Array>) -> Option<String> {
     };
     let reason = reason();
     Some(match failure.0 {
-        TN_ERR_DESTRUCTED => format!("<destructed array (given away: {reason})>"),
+        TN_ERR_DESTRUCTED => {
+            // The library's sentence names the array, then says "given away" and where it was taken.
+            let told = reason.find("given away").map_or(reason.as_str(), |at| &reason[at..]);
+            let told = told.split("; ").next().unwrap_or(told);
+            format!("<destructed array ({told})>")
+        }
         TN_ERR_STALE => "<released array>".to_owned(),
         TN_ERR_GIVEN => format!("<given {} ({reason})>", brief(array)),
         TN_ERR_POISONED => format!("<poisoned {} ({reason})>", brief(array)),
@@ -79,7 +84,7 @@ fn reason() -> String {
 /// NumPy's text of the elements by one of its functions.
 fn by_numpy(array: &Bound<'_, Array>, function: &str, width: usize) -> PyResult<String> {
     let py = array.py();
-    let readable = if array.get().dtype == TN_BF16 { widened(array)? } else { read_view(array)? };
+    let readable = if array.get().dtype() == TN_BF16 { widened(array)? } else { read_view(array)? };
     let options = PyDict::new(py);
     options.set_item("max_line_width", width)?;
     tables(py)?.numpy.bind(py).getattr(function)?.call((readable,), Some(&options))?.extract()
@@ -89,7 +94,7 @@ fn by_numpy(array: &Bound<'_, Array>, function: &str, width: usize) -> PyResult<
 fn widened<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, PyAny>> {
     let py = array.py();
     let this = array.get();
-    let halves = Array::wrap(py, api::view_dtype(this.id()?, TN_U16)?, TN_U16, this.ndim)?;
+    let halves = Array::wrap(py, api::view_dtype(this.id()?, TN_U16)?, TN_U16, this.ndim())?;
     read_view(&halves)?
         .call_method1("astype", ("uint32",))?
         .call_method1("__lshift__", (16,))?
@@ -108,7 +113,7 @@ pub fn repr(array: &Bound<'_, Array>) -> String {
             // Lines between the blocks of more axes stay empty.
             let indent = format!("\n{}", " ".repeat(OURS.len() - THEIRS.len()));
             let text = text.replace('\n', &indent).replace(&format!("{indent}\n"), "\n\n");
-            match array.get().dtype {
+            match array.get().dtype() {
                 TN_BF16 => format!("{OURS}{}", text.replace("dtype=float32", "dtype=bfloat16")),
                 _ => format!("{OURS}{text}"),
             }

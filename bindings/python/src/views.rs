@@ -11,7 +11,7 @@ use pyo3::types::{PyList, PyTuple};
 impl Array {
     /// A view with the same element type.
     fn viewed<'py>(&self, py: Python<'py>, id: api::Id, ndim: usize) -> PyResult<Bound<'py, Array>> {
-        Array::wrap(py, id, self.dtype, ndim as i32)
+        Array::wrap(py, id, self.dtype(), ndim as i32)
     }
 }
 
@@ -25,7 +25,7 @@ fn listed<'py>(py: Python<'py>, array: &Array, ids: Vec<api::Id>) -> PyResult<Bo
     let mut views = Vec::with_capacity(ids.len());
     let mut failed = None;
     for id in ids {
-        match Array::wrap(py, id, array.dtype, array.ndim) {
+        match Array::wrap(py, id, array.dtype(), array.ndim()) {
             Ok(view) => views.push(view),
             Err(error) => failed = Some(error),
         }
@@ -38,7 +38,7 @@ impl Array {
     /// The array with its axes reversed.
     #[getter(T)]
     fn t<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Array>> {
-        self.viewed(py, api::transpose(self.id()?)?, self.ndim as usize)
+        self.viewed(py, api::transpose(self.id()?)?, self.ndim() as usize)
     }
 
     /// The array with its axes reversed, or in the order that is given: `x.transpose(1, 0, 2)`.
@@ -51,7 +51,7 @@ impl Array {
     #[pyo3(signature = (*axes))]
     fn permute<'py>(&self, py: Python<'py>, axes: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, Array>> {
         let axes = axes_of(&dims_of_args(axes)?);
-        self.viewed(py, api::permute(self.id()?, &axes)?, self.ndim as usize)
+        self.viewed(py, api::permute(self.id()?, &axes)?, self.ndim() as usize)
     }
 
     /// The same elements in another shape; one length may be -1. A copy is never made: where one would be needed,
@@ -81,12 +81,12 @@ impl Array {
         let axes = axes_of(&dims_of(axis)?);
         // No axis named is not the same as none given: nothing goes.
         let view = if axes.is_empty() { api::clone(id)? } else { api::squeeze(id, &axes)? };
-        self.viewed(py, view, self.ndim as usize - axes.len())
+        self.viewed(py, view, self.ndim() as usize - axes.len())
     }
 
     /// With a new axis of length 1 before `axis`; -1: after the last.
     fn expand<'py>(&self, py: Python<'py>, axis: i32) -> PyResult<Bound<'py, Array>> {
-        self.viewed(py, api::expand(self.id()?, axis)?, self.ndim as usize + 1)
+        self.viewed(py, api::expand(self.id()?, axis)?, self.ndim() as usize + 1)
     }
 
     /// Stretched to a shape by NumPy's rules; read-only where something is repeated.
@@ -101,9 +101,9 @@ impl Array {
     fn view<'py>(&self, py: Python<'py>, dtype: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, Array>> {
         let _site = site::here(py);
         let id = self.id()?;
-        let Some(dtype) = dtype else { return self.viewed(py, api::clone(id)?, self.ndim as usize) };
+        let Some(dtype) = dtype else { return self.viewed(py, api::clone(id)?, self.ndim() as usize) };
         let dtype = dtype_of(dtype)?;
-        Array::wrap(py, api::view_dtype(id, dtype)?, dtype, self.ndim)
+        Array::wrap(py, api::view_dtype(id, dtype)?, dtype, self.ndim())
     }
 
     /// Views of `length` along an axis, the last one shorter.

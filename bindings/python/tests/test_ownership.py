@@ -148,12 +148,17 @@ def test_a_destructed_array_names_its_taker():
 # PY-8, WN-3, WN-5
 def test_why_not_lists_who():
     x = tenure.zeros((4, 3), name="K")
-    assert not x.why_not() and x.why_not().holders == () and x.is_unique
+    assert not x.why_not() and x.why_not().holders == () and x.is_unique and str(x.why_not()) == "nothing"
     clone, n = x.clone(), np.asarray(x.readonly)
     with x[1:].read():
         why = x.why_not()
         assert why == Why.SHARED | Why.EXPORTED | Why.BORROWED and Why.SHARED in why
         assert isinstance(why, Why) and "SHARED" in repr(why)
+        assert (
+            str(why).startswith("SHARED|EXPORTED|BORROWED: ")
+            and "GUARD_READ" in f"{why}"
+            and f"{why:d}" == str(int(why))
+        )
         kinds = sorted(h.kind for h in why.holders)
         assert kinds.count(HolderKind.EXPORT_READ) == 1 and kinds.count(HolderKind.GUARD_READ) == 1
         assert all(h.thread for h in why.holders) and all("test_ownership" in h.site for h in why.holders if h.site)

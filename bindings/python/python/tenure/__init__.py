@@ -100,14 +100,21 @@ for _class in (*vars(_errors).values(), *vars(_types).values()):
 _atexit.register(_tenure._ending)
 
 
-def _version_text() -> str:
-    number = _tenure._version()
+def _text_of_version(number: int) -> str:
     return f"{number >> 16}.{number >> 8 & 0xFF}.{number & 0xFF}"
 
 
-version: str = _version_text()
+version: str = _text_of_version(_tenure._versions()[0])
 """The version of the library that runs."""
 __version__: str = version
+
+
+# A library that some C code loaded before is the one that this process uses: it must not be older than what we know.
+if _tenure._versions()[0] < _tenure._versions()[1]:
+    raise ImportError(
+        f"this process has libtenure {version} loaded from {_tenure._library()}; "
+        f"tenure for Python needs {_text_of_version(_tenure._versions()[1])} or newer"
+    )
 
 
 def get_include() -> str:
@@ -116,8 +123,10 @@ def get_include() -> str:
 
 
 def get_library() -> str:
-    """The file ``libtenure.so.0`` of this package, for linking C code: it is the one whose handles work here."""
-    return _os.path.join(_os.path.dirname(_os.path.abspath(__file__)), "libtenure.so.0")
+    """The file ``libtenure.so.0`` that this process uses, for linking C code: its handles are those that work here."""
+    loaded = _tenure._library()
+    own = _os.path.join(_os.path.dirname(_os.path.abspath(__file__)), "libtenure.so.0")
+    return own if loaded is None else _os.path.realpath(loaded)
 
 
 def full_like(prototype, value, dtype=None, order=None, *, name=None, pool=None) -> Array:

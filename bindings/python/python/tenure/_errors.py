@@ -45,6 +45,8 @@ class Status(enum.IntEnum):
     LIMIT = 32
     PANIC = 33
 
+    __str__ = enum.Enum.__str__
+
 
 class Error(Exception):
     """What the library refused or could not do. ``status`` is a :class:`Status`; the text says what to do."""

@@ -55,8 +55,12 @@ class Why(enum.IntFlag):
     holders: tuple[Holder, ...]
 
     def __str__(self) -> str:
-        """"EXPORTED | SHARED", or "nothing"."""
-        return " | ".join(flag.name or "" for flag in Why if flag & self) or "nothing"
+        names = "|".join(flag.name for flag in Why if flag in self) or "nothing"
+        holders = ", ".join(map(repr, getattr(self, "holders", ())))
+        return f"{names}: {holders}" if holders else names
+
+    def __format__(self, spec: str) -> str:
+        return int.__format__(self, spec) if spec[-1:] in tuple("bcdoxXn") else format(str(self), spec)
 
 
 def why(bits: int, holders: tuple[Holder, ...]) -> Why:
@@ -90,6 +94,8 @@ class HolderKind(enum.IntEnum):
     FUNCTION = 16
     MIRROR = 17
     QUEUED_RELEASE = 18
+
+    __str__ = enum.Enum.__str__
 
 
 class _Holder(NamedTuple):

@@ -1,0 +1,35 @@
+"""The examples in the documentation run as they stand."""
+
+import doctest
+
+import numpy
+import pytest
+
+import tenure
+
+
+def documented():
+    yield "tenure", tenure.__doc__
+    for name in tenure.__all__:
+        yield name, getattr(getattr(tenure, name), "__doc__", None)
+    for name, member in vars(tenure.Array).items():
+        yield f"Array.{name}", member.__doc__
+
+
+EXAMPLES = {name: text for name, text in documented() if isinstance(text, str) and ">>>" in text}
+
+
+def test_there_are_examples():
+    assert len(EXAMPLES) >= 10
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example(name):
+    x = tenure.zeros((2, 3), name="x")
+    parser = doctest.DocTestParser()
+    example = parser.get_doctest(EXAMPLES[name], {"numpy": numpy, "tenure": tenure, "x": x}, name, None, 0)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    report = []
+    runner.run(example, out=report.append)
+    assert not runner.failures, "".join(report)
+    example.globs.clear()
