@@ -2,6 +2,7 @@
 //!
 //! Each command is a module; `tools` has what they share: paths, running a program, looking for one.
 
+mod bench;
 mod dist;
 mod doc;
 mod gate;
@@ -21,7 +22,8 @@ cargo xtask <command>
   dist                  stages the libraries and headers, as they are shipped, in target/dist
   wheel                 builds the Python package into target/wheels
   demo                  runs examples/handover: one buffer in a C and a Python program
-  bench [--json]        measures against the peers of this machine, on the library as it is shipped
+  bench [objects|python] [--json]
+                        measures against the peers of this machine, on the library as it is shipped
   soak                  random traces against the model until one fails
   doc                   the reference manual in target/doc-c/html, by Doxygen
 ";
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
         ["dist"] => dist::stage(),
         ["wheel"] => python::wheel().map(|path| println!("{}", path.display())),
         ["demo"] => run::demo(),
-        ["bench", rest @ ..] => run::bench(rest),
+        ["bench", rest @ ..] => bench::bench(rest),
         ["soak"] => run::soak(),
         ["doc"] => doc::build(),
         _ => {

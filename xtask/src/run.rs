@@ -1,11 +1,11 @@
-//! The commands that run something long: `demo`, `bench`, `soak`.
+//! The commands that run something long: `demo`, `soak`.
 
 use crate::tools::{Done, cargo, command, exists, has, io, root, run};
 use crate::{dist, python};
 use std::path::Path;
 
 /// Compiles one C file against `target/dist` with the project's warnings.
-fn compile(source: &str, program: &Path, extra: &[&str]) -> Done {
+pub fn compile(source: &str, program: &Path, extra: &[&str]) -> Done {
     if !has("gcc") {
         return Err("gcc is not installed; on Debian: apt-get install gcc".to_owned());
     }
@@ -25,19 +25,6 @@ pub fn demo() -> Done {
     let library = root().join("target/examples/handover.so");
     compile("examples/handover/handover.c", &library, &["-shared", "-fPIC"])?;
     run(command(python).arg("examples/handover/handover.py").arg(library))
-}
-
-/// `cargo xtask bench`: ours and the peers in one run, on the library as it is shipped.
-pub fn bench(arguments: &[&str]) -> Done {
-    dist::stage()?;
-    let program = root().join("target/benches/objects");
-    compile("benches/objects.c", &program, &[])?;
-    // On one core: a case with several threads widens the set for itself.
-    let mut pinned = if has("taskset") { command("taskset") } else { command(&program) };
-    if has("taskset") {
-        pinned.args(["--cpu-list", "0"]).arg(&program);
-    }
-    run(pinned.args(arguments))
 }
 
 /// `cargo xtask soak`: the model's random traces until one fails or somebody stops it.

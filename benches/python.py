@@ -1,0 +1,55 @@
+"""What small arrays cost from Python, beside numpy (bar T20).
+
+    python.py forwards|backwards     one round: a line "case <tab> minimum <tab> median" per case, in ns a turn
+
+`cargo xtask bench python` runs the rounds, one process each, and compares. The cost of the loop is taken off.
+"""
+
+import os
+import statistics
+import sys
+import threading
+import timeit
+
+import numpy as np
+import tenure
+
+SAMPLES = 51
+SAMPLE_SECONDS = 1e-3
+
+x, a = tenure.empty((64,)), np.empty(64)
+
+CASES = {
+    "tenure_empty": "empty((8,))",
+    "tenure_slice": "x[2:6]",
+    "tenure_dlpack": "from_dlpack(x)",
+    "numpy_empty": "np_empty((8,))",
+    "numpy_slice": "a[2:6]",
+    "numpy_dlpack": "from_dlpack(a)",
+}
+NAMES = {"x": x, "a": a, "empty": tenure.empty, "np_empty": np.empty, "from_dlpack": np.from_dlpack}
+
+
+def samples(statement: str) -> list[float]:
+    """Seconds a turn; samples are short, so that the minimum is one in which nobody else had the core."""
+    timer = timeit.Timer(statement, globals=NAMES)
+    turns = 256
+    while (took := timer.timeit(turns)) < SAMPLE_SECONDS / 4:
+        turns *= 2
+    turns = int(turns * SAMPLE_SECONDS / took) + 1
+    return [timer.timeit(turns) / turns for _ in range(SAMPLES)]
+
+
+def main() -> None:
+    if sys.argv[1:] not in (["forwards"], ["backwards"]):
+        sys.exit("usage: python.py forwards|backwards")
+    os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+    threading.Thread(target=threading.Event().wait, daemon=True).start()  # idle, alive: as in objects.c
+    print(f"# numpy\t{np.__version__}")
+    loop = min(samples("pass"))
+    for name in reversed(CASES) if sys.argv[1] == "backwards" else CASES:
+        taken = samples(CASES[name])
+        print(f"{name}\t{(min(taken) - loop) * 1e9:.3f}\t{(statistics.median(taken) - loop) * 1e9:.3f}")
+
+
+main()

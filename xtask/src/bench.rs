@@ -1,0 +1,312 @@
+//! `cargo xtask bench`: ours and the peers, measured in one run on the library as it is shipped.
+//!
+//! Promise: a process per round, at least five, the cases forwards and backwards in turn; the figure is the minimum per case, a ratio
+//! is one of minima from the same run. What a machine cannot measure is a line that says so, never an old number.
+
+use crate::run::compile;
+use crate::tools::{Done, command, output, read, root};
+use crate::{dist, python};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Processes per program.
+const ROUNDS: usize = 7;
+
+/// When a bar holds.
+#[derive(Clone, Copy)]
+enum Target {
+    /// At most so many ns where a compare-exchange pair takes 10 ns or less, in proportion elsewhere; and at most so many times the peer.
+    Ns(f64, Option<f64>),
+    /// At most so many times the peer.
+    Times(f64),
+    /// At least that number.
+    AtLeast(f64),
+}
+
+/// A line of the result.
+struct Bar {
+    bar: &'static str,
+    name: &'static str,
+    case: &'static str,
+    target: Target,
+    /// The case to compare with.
+    peer: &'static str,
+    /// Why the bar does not bind yet; empty: it does.
+    waits: &'static str,
+}
+
+const PAIR: &str = "compare_exchange";
+const POOL: &str = "binds with the fast pool";
+const DOORS: &str = "binds with the doors to other libraries";
+const VIEWS: &str = "binds with the fast pool";
+
+const fn bar(bar: &'static str, name: &'static str, case: &'static str, target: Target) -> Bar {
+    Bar { bar, name, case, target, peer: PAIR, waits: "" }
+}
+
+const fn view(name: &'static str, case: &'static str) -> Bar {
+    Bar { waits: VIEWS, ..bar("T18", name, case, Target::Ns(40.0, None)) }
+}
+
+const fn beside_numpy(name: &'static str, case: &'static str, peer: &'static str) -> Bar {
+    Bar { peer, waits: POOL, ..bar("T20", name, case, Target::Times(1.5)) }
+}
+
+const OBJECTS: &[Bar] = &[
+    Bar { peer: "malloc_free", waits: POOL, ..bar("T15", "create + release, 8 f64", "create", Target::Ns(40.0, Some(7.0))) },
+    bar("T16", "borrow_read + end", "borrow_read", Target::Ns(20.0, Some(2.2))),
+    bar("T16", "borrow_write + end", "borrow_write", Target::Ns(20.0, Some(2.2))),
+    bar("T17", "give + take + both releases", "give_take", Target::Ns(40.0, None)),
+    Bar { waits: VIEWS, ..bar("T18", "clone + release", "clone", Target::Ns(30.0, None)) },
+    view("reshape + release", "reshape"),
+    view("ravel + release", "ravel"),
+    view("transpose + release", "transpose"),
+    view("permute + release", "permute"),
+    view("slice + release", "slice"),
+    view("index + release", "index"),
+    view("squeeze + release", "squeeze"),
+    view("expand + release", "expand"),
+    view("broadcast + release", "broadcast"),
+    view("view_dtype + release", "view_dtype"),
+    Bar { waits: DOORS, ..bar("T19", "DLPack export + deleter", "dlpack_export", Target::Ns(60.0, None)) },
+    Bar { waits: DOORS, ..bar("T19", "DLPack import + release", "dlpack_import", Target::Ns(80.0, None)) },
+    Bar { peer: "borrow_read", ..bar("T21", "borrow_read + end, each of 2 threads", "threads_2", Target::Times(5.0)) },
+    bar("T21", "slowest of 2 threads, part of the mean", "slowest_of_2", Target::AtLeast(0.5)),
+    Bar { peer: "borrow_read", ..bar("T21", "borrow_read + end, each of 16 threads", "threads_16", Target::Times(5.0)) },
+    bar("T21", "slowest of 16 threads, part of the mean", "slowest_of_16", Target::AtLeast(0.5)),
+];
+
+const PYTHON: &[Bar] = &[
+    beside_numpy("tenure.empty((8,))", "tenure_empty", "numpy_empty"),
+    beside_numpy("x[2:6]", "tenure_slice", "numpy_slice"),
+    beside_numpy("np.from_dlpack(ours)", "tenure_dlpack", "numpy_dlpack"),
+];
+
+/// What stands beside ours with no bar of its own.
+const FLOORS: &[(&str, &str)] = &[
+    ("a call into the library", "library_call"),
+    ("malloc(96) + free", "malloc_free"),
+    ("compare-exchange pair", PAIR),
+    ("mutex pair", "mutex"),
+    ("borrow_read with its view + end", "borrow_view"),
+];
+
+/// What the rounds said: per case the minima and medians, and what the programs tell of the machine.
+#[derive(Default)]
+struct Figures {
+    cases: BTreeMap<String, Vec<(f64, f64)>>,
+    facts: BTreeMap<String, String>,
+}
+
+impl Figures {
+    /// One process a round.
+    fn measure(program: &Path, arguments: &[&Path]) -> Done<Figures> {
+        let mut figures = Figures::default();
+        for round in 0..ROUNDS {
+            let direction = if round % 2 == 0 { "forwards" } else { "backwards" };
+            for line in output(command(program).args(arguments).arg(direction))?.lines() {
+                figures.read(line).ok_or_else(|| format!("{}: cannot read \"{line}\"", program.display()))?;
+            }
+        }
+        Ok(figures)
+    }
+
+    fn read(&mut self, line: &str) -> Option<()> {
+        let mut words = line.split('\t');
+        let (name, first) = (words.next()?, words.next()?);
+        match name.strip_prefix("# ") {
+            Some(fact) => drop(self.facts.insert(fact.to_owned(), first.to_owned())),
+            None => {
+                let figure = (first.parse().ok()?, words.next()?.parse().ok()?);
+                self.cases.entry(name.to_owned()).or_default().push(figure);
+            }
+        }
+        Some(())
+    }
+
+    /// The least of all rounds.
+    fn minimum(&self, case: &str) -> Option<f64> {
+        self.cases.get(case)?.iter().map(|(least, _)| *least).reduce(f64::min)
+    }
+
+    /// The middle one of the rounds' medians.
+    fn median(&self, case: &str) -> Option<f64> {
+        let mut medians: Vec<f64> = self.cases.get(case)?.iter().map(|(_, median)| *median).collect();
+        medians.sort_by(f64::total_cmp);
+        Some(medians[medians.len() / 2])
+    }
+
+    fn fact(&self, name: &str) -> &str {
+        self.facts.get(name).map_or("unknown", String::as_str)
+    }
+}
+
+/// A bar with its figures.
+struct Line {
+    name: &'static str,
+    bar: &'static str,
+    value: Option<f64>,
+    median: Option<f64>,
+    unit: &'static str,
+    peer: &'static str,
+    peer_version: String,
+    peer_value: Option<f64>,
+    ratio: Option<f64>,
+    /// In compare-exchange pairs of the same run, for figures in ns.
+    pairs: Option<f64>,
+    target: String,
+    met: Option<bool>,
+    note: String,
+}
+
+impl Bar {
+    fn line(&self, figures: &Figures) -> Line {
+        let pair = figures.minimum(PAIR);
+        let share = matches!(self.target, Target::AtLeast(_));
+        // Of a share the median of all windows: its minimum and maximum are those of one unlucky one.
+        let value = if share { figures.median(self.case) } else { figures.minimum(self.case) };
+        let peer_value = if share { None } else { figures.minimum(self.peer) };
+        let ratio = value.zip(peer_value).map(|(value, peer)| value / peer);
+        let slower = pair.map_or(1.0, |pair| (pair / 10.0).max(1.0));
+        let within = |limit: f64, figure: Option<f64>| figure.is_some_and(|figure| figure <= limit);
+        let (target, holds) = match self.target {
+            Target::Ns(ns, None) => (format!("<= {ns} ns"), within(ns * slower, value)),
+            Target::Ns(ns, Some(times)) => {
+                (format!("<= {ns} ns, <= {times}"), within(ns * slower, value) && within(times, ratio))
+            }
+            Target::Times(times) => (format!("<= {times}"), within(times, ratio)),
+            Target::AtLeast(least) => (format!(">= {least}"), value.is_some_and(|value| value >= least)),
+        };
+        let binds = self.waits.is_empty() && value.is_some();
+        let (peer, peer_version) = match self.peer {
+            _ if share => ("the mean", String::new()),
+            PAIR => ("compare-exchange pair", processor()),
+            "malloc_free" => ("malloc(96) + free", format!("glibc {}", figures.fact("glibc"))),
+            "borrow_read" => ("one thread", version()),
+            _ => ("numpy", figures.fact("numpy").to_owned()),
+        };
+        let note = match value {
+            None => format!("skipped: {} cores here", figures.fact("cores")),
+            Some(_) if self.waits.is_empty() => String::new(),
+            Some(_) => format!("{}; {} now", self.waits, if holds { "holds" } else { "does not hold" }),
+        };
+        Line {
+            name: self.name,
+            bar: self.bar,
+            value,
+            median: figures.median(self.case),
+            unit: if share { "part" } else { "ns" },
+            peer,
+            peer_version,
+            peer_value,
+            ratio,
+            pairs: value.zip(pair).filter(|_| !share).map(|(value, pair)| value / pair),
+            target,
+            met: binds.then_some(holds),
+            note,
+        }
+    }
+}
+
+impl Line {
+    fn json(&self) -> String {
+        let number = |number: Option<f64>| number.map_or("null".to_owned(), |number| format!("{number:.3}"));
+        let text = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+        let met = self.met.map_or("null".to_owned(), |met| met.to_string());
+        let fields = [
+            ("name", text(self.name)),
+            ("bar", text(self.bar)),
+            ("value", number(self.value)),
+            ("median", number(self.median)),
+            ("unit", text(self.unit)),
+            ("peer", text(self.peer)),
+            ("peer_version", text(&self.peer_version)),
+            ("peer_value", number(self.peer_value)),
+            ("ratio", number(self.ratio)),
+            ("pairs", number(self.pairs)),
+            ("target", text(&self.target)),
+            ("met", met),
+            ("note", text(&self.note)),
+        ];
+        let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
+        format!("{{{}}}", fields.join(", "))
+    }
+
+    fn row(&self) -> String {
+        let number = |number: Option<f64>| number.map_or("-".to_owned(), |number| format!("{number:.2}"));
+        let met = self.met.map_or("-", |met| if met { "yes" } else { "NO" });
+        format!(
+            "{:<4} {:<40} {:>8} {:>8} {:>6}  {:<22} {:>7} {:>6}  {:<16} {:<4} {}",
+            self.bar,
+            self.name,
+            number(self.value),
+            number(self.median),
+            number(self.pairs),
+            self.peer,
+            number(self.peer_value),
+            number(self.ratio),
+            self.target,
+            met,
+            self.note
+        )
+    }
+}
+
+/// `cargo xtask bench [objects|python] [--json]`: all of it without a name.
+pub fn bench(arguments: &[&str]) -> Done {
+    let json = arguments.contains(&"--json");
+    let names: Vec<&str> = arguments.iter().copied().filter(|argument| *argument != "--json").collect();
+    if let Some(unknown) = names.iter().find(|name| !["objects", "python"].contains(*name)) {
+        return Err(format!("there is no benchmark {unknown}: objects or python"));
+    }
+    let wanted = |name: &str| names.is_empty() || names.contains(&name);
+    let mut lines: Vec<Line> = Vec::new();
+    if !json {
+        println!("{}, {}; {ROUNDS} rounds, minima\n", processor(), version());
+    }
+    if wanted("objects") {
+        dist::stage()?;
+        let program = root().join("target/benches/objects");
+        compile("benches/objects.c", &program, &[])?;
+        let figures = Figures::measure(&program, &[])?;
+        if !json {
+            for (name, case) in FLOORS {
+                let figure = |figure: Option<f64>| figure.map_or("-".to_owned(), |figure| format!("{figure:.2}"));
+                println!("     {name:<40} {:>8} {:>8}", figure(figures.minimum(case)), figure(figures.median(case)));
+            }
+        }
+        lines.extend(OBJECTS.iter().map(|bar| bar.line(&figures)));
+    }
+    match python::missing() {
+        _ if !wanted("python") => {}
+        Some(why) if names.is_empty() => eprintln!("python: skipped: {why}"),
+        Some(why) => return Err(why),
+        None => {
+            let python = python::installed()?;
+            let figures = Figures::measure(&python, &[&root().join("benches/python.py")])?;
+            lines.extend(PYTHON.iter().map(|bar| bar.line(&figures)));
+        }
+    }
+    if !json {
+        println!(
+            "\n{:<4} {:<40} {:>8} {:>8} {:>6}  {:<22} {:>7} {:>6}  {:<16} met",
+            "bar", "what", "ns", "median", "pairs", "peer", "ns", "ratio", "target"
+        );
+    }
+    for line in &lines {
+        println!("{}", if json { line.json() } else { line.row() });
+    }
+    Ok(())
+}
+
+fn processor() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name")).and_then(|rest| rest.split_once(": "));
+    name.map_or("unknown processor", |(_, name)| name).to_owned()
+}
+
+fn version() -> String {
+    let manifest = read("Cargo.toml").unwrap_or_default();
+    let version = manifest.lines().find_map(|line| line.strip_prefix("version = "));
+    format!("tenure {}", version.unwrap_or("of an unknown version").trim_matches('"'))
+}
