@@ -7,7 +7,7 @@
 use core::cell::Cell;
 use core::ffi::CStr;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 /// Fresh zeroed pages, never given back by this module; None when the system has none.
 pub fn arena(bytes: usize) -> Option<NonNull<u8>> {
@@ -93,6 +93,27 @@ pub fn coarse_time_ns() -> u64 {
     // SAFETY: the struct is ours.
     unsafe { libc::clock_gettime(libc::CLOCK_REALTIME_COARSE, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Keeps the shared object that has this code mapped until the process ends: from the first export on foreign code holds one of
+/// its functions, and dlclose must not take it away. Of a program that has the library built in there is nothing to keep.
+pub fn pin_library() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.load(Ordering::Relaxed) {
+        return;
+    }
+    let own = pin_library as *const libc::c_void;
+    let mut info = core::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: any address may be asked for, and the struct is ours.
+    if unsafe { libc::dladdr(own, info.as_mut_ptr()) } != 0 {
+        // SAFETY: written by the call above, or still zero, which is no address.
+        let file = unsafe { info.assume_init() }.dli_fname;
+        if !file.is_null() {
+            // SAFETY: the loader's own text. NOLOAD: only the object that is loaded already is meant.
+            unsafe { libc::dlopen(file, libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE) };
+        }
+    }
+    DONE.store(true, Ordering::Relaxed);
 }
 
 /// The end of a process that has no memory left for bookkeeping which nothing can do without.

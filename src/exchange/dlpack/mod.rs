@@ -201,6 +201,8 @@ fn fill(slot: &'static Export, exported: Exported, class: Class, form: Form) -> 
         }
     };
     out.forks = thread::forks();
+    // From now on the consumer holds our deleter.
+    crate::sys::os::pin_library();
     // No bytes, no claim: the consumer has nothing to keep.
     out.guard = if empty {
         hold.end(false);

@@ -1,0 +1,109 @@
+//! The library may be unloaded until foreign code holds one of its functions; from then on it stays.
+
+mod tools;
+
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::path::Path;
+
+/// A copy of the library under another file name, so that the loader takes it for another one than this program's.
+struct Copy {
+    handle: *mut c_void,
+    file: String,
+}
+
+impl Copy {
+    fn load(name: &str) -> Copy {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::copy(tools::library(), &file).unwrap();
+        let file = file.to_str().unwrap().to_owned();
+        let path = CString::new(file.as_str()).unwrap();
+        // SAFETY: a path; the object has no constructors.
+        let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+        assert!(!handle.is_null());
+        Copy { handle, file }
+    }
+
+    fn function(&self, name: &str) -> *mut c_void {
+        let name = CString::new(name).unwrap();
+        // SAFETY: a handle of ours and a text.
+        let function = unsafe { libc::dlsym(self.handle, name.as_ptr()) };
+        assert!(!function.is_null(), "{name:?}");
+        function
+    }
+
+    fn close(self) -> bool {
+        // SAFETY: opened above, closed once.
+        assert_eq!(unsafe { libc::dlclose(self.handle) }, 0);
+        std::fs::read_to_string("/proc/self/maps").unwrap().contains(&self.file)
+    }
+
+    /// Makes an array of two f64 and hands it to `then`, all on a thread of its own, whose end the library may need.
+    fn with_array(&self, then: impl Fn(&Copy, *mut c_void) + Send) {
+        struct Everywhere<T>(T);
+        // SAFETY: the functions of the library may be called from any thread.
+        unsafe impl<T> Send for Everywhere<T> {}
+        impl<T> Everywhere<T> {
+            fn get(&self) -> &T {
+                &self.0
+            }
+        }
+        let shared = Everywhere(self);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let copy: &Copy = shared.get();
+                // SAFETY: the functions' own types.
+                let empty: extern "C" fn(*mut c_void, u32, i32, *const i64, *const c_void, *mut *mut c_void) -> c_int =
+                    unsafe { std::mem::transmute(copy.function("tn_array_empty")) };
+                // SAFETY: as above.
+                let release: extern "C" fn(*mut c_void) -> c_int =
+                    unsafe { std::mem::transmute(copy.function("tn_array_release")) };
+                let mut array = std::ptr::null_mut();
+                assert_eq!(empty(std::ptr::null_mut(), 0x0001_4002, 1, [2i64].as_ptr(), std::ptr::null(), &mut array), 0);
+                then(copy, array);
+                assert_eq!(release(array), 0);
+            });
+        });
+    }
+}
+
+#[test]
+fn it_is_unmapped_when_nobody_holds_anything_of_it() {
+    let copy = Copy::load("libunload_free.so");
+    copy.with_array(|_, _| ());
+    assert!(!copy.close(), "still mapped");
+}
+
+/// The head of a DLManagedTensorVersioned.
+#[repr(C)]
+struct Head {
+    version: [u32; 2],
+    context: *mut c_void,
+    deleter: extern "C" fn(*mut Head),
+}
+
+#[repr(C)]
+struct Options {
+    size: usize,
+    flags: u32,
+    rest: [u32; 5],
+    consumer: *const c_char,
+}
+
+#[test]
+fn an_export_that_outlives_dlclose_still_ends() {
+    let copy = Copy::load("libunload_export.so");
+    let exported = std::sync::Mutex::new(0usize);
+    copy.with_array(|copy, array| {
+        // SAFETY: the function's own type.
+        let export: extern "C" fn(*mut c_void, *const Options, *mut *mut Head, *mut i32) -> c_int =
+            unsafe { std::mem::transmute(copy.function("tn_array_export_dlpack_versioned")) };
+        let options = Options { size: size_of::<Options>(), flags: 1, rest: [0; 5], consumer: std::ptr::null() };
+        let mut tensor = std::ptr::null_mut();
+        assert_eq!(export(array, &options, &mut tensor, std::ptr::null_mut()), 0);
+        *exported.lock().unwrap() = tensor as usize;
+    });
+    assert!(copy.close(), "unmapped under a consumer");
+    let tensor = exported.into_inner().unwrap() as *mut Head;
+    // SAFETY: the struct is out, and the library is still there.
+    unsafe { ((*tensor).deleter)(tensor) };
+}
