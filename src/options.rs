@@ -23,8 +23,8 @@ pub fn abort_on_misuse() -> bool {
     ABORT_ON_MISUSE.load(Ordering::Relaxed)
 }
 
-/// Fields of `tn_pool_options` that an option can set, in the order of [`PoolOptions`].
-pub const POOL_FIELDS: [&str; 12] = [
+/// Fields of `tn_pool_options` that an option can set.
+pub const POOL_FIELDS: [&str; 13] = [
     "initial_size",
     "growth_factor",
     "max_growth",
@@ -36,6 +36,7 @@ pub const POOL_FIELDS: [&str; 12] = [
     "huge_pages",
     "backend",
     "numa_node",
+    "host_flags",
     "flags",
 ];
 const DEVICES: [&str; 4] = ["cpu", "cuda", "cuda_host", "cuda_managed"];
@@ -46,10 +47,14 @@ static POOL: [[AtomicU64; POOL_FIELDS.len()]; DEVICES.len()] =
 /// A bit per device whose default pool exists.
 static MADE: AtomicU32 = AtomicU32::new(0);
 
-/// What was set for the default pool of a device: the value per field of [`POOL_FIELDS`]. From now on it cannot be set any more.
-pub fn take_pool_options(device: usize) -> [u64; POOL_FIELDS.len()] {
-    MADE.fetch_or(1 << device, Ordering::AcqRel);
+/// What was set for the default pool of a device: the value per field of [`POOL_FIELDS`].
+pub fn pool_options(device: usize) -> [u64; POOL_FIELDS.len()] {
     core::array::from_fn(|field| POOL[device][field].load(Ordering::Acquire))
+}
+
+/// The default pool of a device was made: its options cannot be set any more.
+pub fn seal_pool_options(device: usize) {
+    MADE.fetch_or(1 << device, Ordering::AcqRel);
 }
 
 /// A number of bytes or a plain number; "none" is the largest one.
@@ -157,7 +162,8 @@ mod tests {
         set("pool.cuda.max_size", "2GiB").unwrap();
         assert_eq!(get("pool.cuda.max_size").unwrap().as_str(), "2147483648");
         assert!(set("pool.cuda.growth_factor", "0.5").is_err());
-        assert_eq!(take_pool_options(1)[3], 2 << 30);
+        assert_eq!(pool_options(1)[3], 2 << 30);
+        seal_pool_options(1);
         assert!(set("pool.cuda.max_size", "1").is_err());
         assert_eq!(get("strict").unwrap().as_str(), "0");
     }

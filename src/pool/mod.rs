@@ -215,7 +215,11 @@ pub fn default(device: tn_device) -> Result<&'static Pool> {
     if place != device {
         return default(place);
     }
+    // Options that no pool can have fail here, and can still be mended.
     let pool = create(device, &options)?;
+    if let Some(place) = place_of(device.r#type) {
+        crate::options::seal_pool_options(place);
+    }
     let this = core::ptr::from_ref(pool).cast_mut();
     // Release pairs with the Acquire above; Acquire, for the pool of the thread that was first.
     match DEFAULT.compare_exchange(core::ptr::null_mut(), this, Ordering::Release, Ordering::Acquire) {
@@ -276,12 +280,11 @@ pub fn default_exists(device_type: i32) -> bool {
     device_type == TN_CPU && !DEFAULT.load(Ordering::Acquire).is_null()
 }
 
-/// The options of the default pool of a device type, as `tn_option_set` left them; from now on it refuses to change
-/// them.
+/// The options of the default pool of a device type, as `tn_option_set` left them.
 fn default_options(device_type: i32) -> PoolOptions {
     let mut options = PoolOptions { name: Name::head("default"), ..PoolOptions::default() };
     let Some(place) = place_of(device_type) else { return options };
-    let values = crate::options::take_pool_options(place);
+    let values = crate::options::pool_options(place);
     for (field, value) in crate::options::POOL_FIELDS.iter().zip(values) {
         match *field {
             "initial_size" => options.initial_size = value,
