@@ -242,9 +242,26 @@ static void texts(void) /* a failure's text names the function and the value; a 
     drop(a);
 }
 
+static void array_and_pool(void) /* ER-1, ER-2 */
+{
+    tn_array *a = numbers(NULL, SHAPE(3)), *out = UNTOUCHED;
+    tn_pool *pool = own_pool("gone");
+    OK(tn_pool_release(pool));
+    tn_pool *no_pool = (tn_pool *)(void *)a;
+    FAILS(tn_array_copy(a, pool, NULL, &out), TN_ERR_STALE);
+    FAILS(tn_array_copy(stale(), no_pool, NULL, &out), TN_ERR_STALE);
+    FAILS(tn_array_copy((tn_array *)(void *)7, pool, NULL, &out), TN_ERR_STALE);
+    FAILS(tn_array_copy((tn_array *)(void *)7, no_pool, NULL, &out), TN_ERR_KIND);
+    CHECK(says("0x0000000000000007"));
+    FAILS(tn_array_like(no_pool, stale(), NULL, &out), TN_ERR_STALE);
+    CHECK(out == UNTOUCHED);
+    drop(a);
+}
+
 int main(void)
 {
     call_before_state();
+    array_and_pool();
     the_leftmost();
     giving();
     writing_in_the_way();

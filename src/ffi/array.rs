@@ -168,9 +168,8 @@ pub unsafe extern "C" fn tn_array_like(
         // SAFETY: a struct of that size, by this function's documentation.
         let options = unsafe { self::options(options, true) };
         let out = Out::new(out, "out")?;
-        let pool = convert::pool(pool);
-        crate::ledger::find::<crate::ledger::Claim>(id)?;
-        let new = array::like(pool?, id, options?)?;
+        let pool = convert::array_and_pool(id, pool)?;
+        let new = array::like(pool, id, options?)?;
         // SAFETY: writable by this function's documentation.
         unsafe { out.write(convert::handle(new)) };
         Ok(())
@@ -409,8 +408,7 @@ pub unsafe extern "C" fn tn_array_copy(
     enter("tn_array_copy", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        crate::ledger::find::<crate::ledger::Claim>(id)?;
-        let pool = convert::pool(pool)?;
+        let pool = convert::array_and_pool(id, pool)?;
         let copy = transfer::copy(c"tn_array_copy", id, pool, convert::stream(stream))?;
         // SAFETY: writable by this function's documentation.
         unsafe { out.write(convert::handle(copy)) };

@@ -5,7 +5,7 @@
 
 use crate::array;
 use crate::borrow::Held;
-use crate::error::{Result, fail};
+use crate::error::{Result, fail, rank};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
@@ -273,6 +273,20 @@ pub fn stream(stream: *const tn_stream) -> Noted<Stream> {
 /// A pool argument: NULL is none.
 pub fn pool(pool: *const tn_pool) -> Result<Option<&'static Pool>> {
     if pool.is_null() { Ok(None) } else { pool::of_handle(Id::from_bits(pool as u64)).map(Some) }
+}
+
+/// An array and a pool argument: of two wrong handles the one whose status comes first is reported.
+pub fn array_and_pool(array: Id, pool: *const tn_pool) -> Result<Option<&'static Pool>> {
+    let found = crate::ledger::find::<crate::ledger::Claim>(array);
+    let pool = self::pool(pool);
+    match (found, &pool) {
+        // Asked again for its text, which the pool's has replaced.
+        (Err(first), Err(second)) if rank(first.code()) <= rank(second.code()) => {
+            crate::ledger::find::<crate::ledger::Claim>(array).and(pool)
+        }
+        (Err(status), Ok(_)) => Err(status),
+        _ => pool,
+    }
 }
 
 /// A name: NULL is none; what is not UTF-8 is noted.

@@ -6,7 +6,6 @@ use crate::boundary::enter;
 use crate::ffi::array::raw_layout;
 use crate::ffi::convert::{self, Out};
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim};
 use crate::transfer;
 use crate::types::*;
 use core::ffi::c_void;
@@ -61,8 +60,7 @@ pub unsafe extern "C" fn tn_array_to_device(
     enter("tn_array_to_device", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        ledger::find::<Claim>(id)?;
-        let pool = convert::pool(pool)?;
+        let pool = convert::array_and_pool(id, pool)?;
         let new = transfer::to_device(c"tn_array_to_device", id, device, pool, convert::stream(stream))?;
         // SAFETY: writable by this function's documentation.
         unsafe { out.write(convert::handle(new)) };
