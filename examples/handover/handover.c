@@ -1,8 +1,8 @@
 /*
  * handover.c - the C side: it owns the data, builds the system of equations, and hands the matrix over.
  *
- * A shared library that is linked against tenure.h and libtenure.so and knows nothing of Python. Handles leave it in a plain struct;
- * every function returns a status and leaves the text in tn_last_error.
+ * A shared library that is built against tenure.h and libtenure.so and knows nothing of Python. Handles leave it in a plain
+ * struct; every function returns a status and leaves the text in tn_last_error.
  */
 #define _POSIX_C_SOURCE 200809L /* isatty */
 #include "tenure.h"
@@ -45,7 +45,7 @@ tn_status handover_open(struct handover *h, const char *path)
     return tn_array_set_name(h->digits, "digits");
 }
 
-/* Cubic kernel (x.y + 1)^3 of all pairs of digits, and a 1 in the column of each digit's class. The three arrays are dense. */
+/* The cubic kernel (x.y + 1)^3 of all pairs of digits, and a 1 in the column of each digit's class. */
 static void fill(const tn_view_info *digits, const tn_view_info *kernel, const tn_view_info *targets)
 {
     const int64_t rows = kernel->shape[0];
@@ -80,9 +80,11 @@ tn_status handover_build(struct handover *h, int64_t rows)
     tn_pool_options own = {.size = sizeof own, .name = "kernel matrix"};
     tn_array_options matrix = {.size = sizeof matrix, .name = "K"};
     tn_array_options columns = {.size = sizeof columns, .name = "Y", .order = TN_ORDER_F};
+    const int64_t square[] = {rows, rows}, tall[] = {rows, CLASSES};
+    TN_HERE;
     if ((status = tn_pool_create((tn_device){TN_CPU, 0}, &own, &h->pool)) != TN_OK ||
-        (status = (TN_HERE, tn_array_empty(h->pool, TN_F64, 2, (int64_t[]){rows, rows}, &matrix, &h->kernel))) != TN_OK ||
-        (status = (TN_HERE, tn_array_empty(NULL, TN_F64, 2, (int64_t[]){rows, CLASSES}, &columns, &h->targets))) != TN_OK)
+        (status = tn_array_empty(h->pool, TN_F64, 2, square, &matrix, &h->kernel)) != TN_OK ||
+        (status = tn_array_empty(NULL, TN_F64, 2, tall, &columns, &h->targets)) != TN_OK)
         return status;
 
     /* Three borrows, all or none. TN_WRITE alone: every element will be overwritten. */
@@ -114,7 +116,7 @@ tn_status handover_look(tn_array *array, const char *name, const void **address)
     return tn_borrow_end(guard, 0, NULL);
 }
 
-/* Gives the matrix away. What comes back is a promise not to use it again; whoever takes the promise owns the matrix. */
+/* Gives the matrix away: a promise not to use it again. Whoever takes the promise owns the matrix. */
 tn_status handover_give(struct handover *h, tn_promise **promise)
 {
     TN_HERE;

@@ -2,8 +2,8 @@
 
     python handover.py handover.so      (`cargo xtask demo` builds everything and runs this)
 
-It recognises handwritten digits by kernel ridge regression, (K + ridge I) W = Y with the kernel matrix K of 1500 known digits.
-Whatever the output claims is checked; the exit status is 1 if a claim does not hold.
+It recognises handwritten digits by kernel ridge regression: (K + ridge I) W = Y, with the kernel matrix K of 1500 known
+digits. Whatever the output claims is checked; the exit status is 1 if a claim does not hold.
 """
 
 import ctypes

@@ -6,9 +6,7 @@ use std::path::Path;
 
 /// Compiles one C file against `target/dist` with the project's warnings.
 pub fn compile(source: &str, program: &Path, extra: &[&str]) -> Done {
-    if !has("gcc") {
-        return Err("gcc is not installed; on Debian: apt-get install gcc".to_owned());
-    }
+    needs_gcc()?;
     let folder = program.parent().expect("a built file lies in a folder");
     io(folder, std::fs::create_dir_all(folder))?;
     let library = dist::folder().join("lib");
@@ -19,8 +17,14 @@ pub fn compile(source: &str, program: &Path, extra: &[&str]) -> Done {
     run(gcc.arg(format!("-Wl,-rpath,{}", library.display())))
 }
 
+/// Says early what would fail late.
+fn needs_gcc() -> Done {
+    if has("gcc") { Ok(()) } else { Err("gcc is not installed; on Debian: apt-get install gcc".to_owned()) }
+}
+
 /// `cargo xtask demo`: one buffer in a C and a Python program.
 pub fn demo() -> Done {
+    needs_gcc()?; // before the minutes that the wheel takes
     let python = python::installed()?;
     let library = root().join("target/examples/handover.so");
     compile("examples/handover/handover.c", &library, &["-shared", "-fPIC"])?;

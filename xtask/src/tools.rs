@@ -59,6 +59,8 @@ pub fn cargo() -> Command {
         }
     }
     command.env_remove("LD_LIBRARY_PATH");
+    // What it builds is looked for there, wherever the user has his builds.
+    command.env("CARGO_TARGET_DIR", root().join("target")).env_remove("CARGO_BUILD_TARGET");
     command
 }
 

@@ -1,0 +1,34 @@
+//! The C programs of `examples/` compile without a warning, run, and print what the comment at their end says.
+//!
+//! `examples/handover` is run by `cargo xtask demo`, the Python programs by the package's tests.
+
+mod tools;
+
+use std::path::Path;
+use std::process::Command;
+use tools::{compiler, files, has, library, library_folder, output, read, root};
+
+#[test]
+fn examples_print_what_they_say() {
+    if !has("gcc") {
+        return;
+    }
+    let programs: Vec<_> =
+        files("examples", ".c").into_iter().filter(|path| path.parent() == Some(Path::new("examples"))).collect();
+    assert!(!programs.is_empty(), "examples/ has no C program");
+    for program in programs {
+        let name = program.file_name().expect("a listed file has a name");
+        let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("example_{}", name.to_string_lossy()));
+        let mut compile = compiler("c11");
+        compile.arg(name).arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display()));
+        compile.arg("-o").arg(&binary);
+        // By its bare name, which stands in what the program prints.
+        output(compile.current_dir(root().join("examples"))).unwrap();
+        let printed = output(&mut Command::new(&binary)).unwrap();
+
+        let source = read(&program);
+        let said = source.rsplit_once("/* It prints:\n").and_then(|(_, rest)| rest.split_once("*/"));
+        let (said, _) = said.unwrap_or_else(|| panic!("{name:?} does not end with what it prints"));
+        assert_eq!(printed.trim(), said.trim(), "{name:?} prints something else than it says");
+    }
+}
