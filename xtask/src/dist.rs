@@ -18,8 +18,12 @@ pub fn stage() -> Done {
     io(&library, std::fs::create_dir_all(&library))?;
     // Copied at once: the next build of another kind overwrites it.
     for (kind, built, staged) in [("cdylib", "libtenure.so", "libtenure.so.0"), ("staticlib", "libtenure.a", "libtenure.a")] {
-        run(cargo().args(["rustc", "--quiet", "--locked", "--release", "--lib", "--crate-type", kind]))?;
-        let from = root().join("target/release").join(built);
+        // A folder of its own: in a common one each kind would be built anew after the other.
+        let target = root().join("target").join(kind);
+        run(cargo()
+            .args(["rustc", "--quiet", "--locked", "--release", "--lib", "--crate-type", kind, "--target-dir"])
+            .arg(&target))?;
+        let from = target.join("release").join(built);
         // A program that runs keeps the old file: it is replaced, not written into.
         let new = library.join(format!("{staged}.new"));
         copy(&from, &new)?;
