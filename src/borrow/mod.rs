@@ -80,7 +80,7 @@ pub fn open(
 ) -> Result<Id> {
     let thread = thread::current();
     let spare = SpareGuard::take(thread)?;
-    let (mut locked, claim) = ledger::lock(id)?;
+    let (mut locked, claim) = ledger::lock_on(thread, id)?;
     // The stream is a handle and the mode an argument: both come before what the array's state says.
     let outcome = stream.map_err(Refusal::from).and_then(|_| {
         let wanted = wanted?;
@@ -223,7 +223,7 @@ pub fn end(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
         }
         return ledger::find::<Guard>(id).map(drop);
     }
-    let (mut locked, guard) = ledger::lock::<Guard>(id)?;
+    let (mut locked, guard) = ledger::lock_on::<Guard>(thread::current(), id)?;
     locked.end_guard(guard, failed);
     Ok(())
 }

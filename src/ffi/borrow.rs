@@ -4,6 +4,7 @@ use crate::boundary::enter;
 use crate::borrow::{self, Call, Entry, List};
 use crate::error::{Result, fail};
 use crate::ffi::convert::{self, Out};
+use crate::layout::Layout;
 use crate::ledger::{self, Claim};
 use crate::types::*;
 use core::ffi::{CStr, c_void};
@@ -38,10 +39,9 @@ pub unsafe extern "C" fn tn_array_borrow_read(
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
         let (stream, wanted) = (convert::stream(stream), borrow::reading(flags));
-        let mut seen = None;
-        let guard = borrow::open(call(c"tn_array_borrow_read"), id, stream, wanted, |l| seen = Some(convert::view(l)))?;
         // SAFETY: NULL or writable by this function's documentation.
-        unsafe { write_guard(seen, data.cast(), view) };
+        let seen = |layout: &Layout| unsafe { write_guard(layout, data.cast(), view) };
+        let guard = borrow::open(call(c"tn_array_borrow_read"), id, stream, wanted, seen)?;
         // SAFETY: as above.
         unsafe { out.write(convert::handle(guard)) };
         Ok(())
@@ -53,13 +53,12 @@ pub unsafe extern "C" fn tn_array_borrow_read(
 /// # Safety
 /// - `data` and `view` are NULL or may be written.
 #[inline]
-unsafe fn write_guard(seen: Option<tn_view_info>, data: *mut *mut c_void, view: *mut tn_view_info) {
-    if let Some(seen) = seen {
+unsafe fn write_guard(layout: &Layout, data: *mut *mut c_void, view: *mut tn_view_info) {
+    // SAFETY: the caller's promise.
+    unsafe { convert::write_opt(data, convert::data(layout)) };
+    if !view.is_null() {
         // SAFETY: the caller's promise.
-        unsafe {
-            convert::write_opt(data, seen.data);
-            convert::write_opt(view, seen);
-        }
+        unsafe { view.write(convert::view(layout)) };
     }
 }
 
@@ -92,10 +91,9 @@ pub unsafe extern "C" fn tn_array_borrow_write(
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
         let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, 0));
-        let mut seen = None;
-        let guard = borrow::open(call(c"tn_array_borrow_write"), id, stream, wanted, |l| seen = Some(convert::view(l)))?;
         // SAFETY: NULL or writable by this function's documentation.
-        unsafe { write_guard(seen, data, view) };
+        let seen = |layout: &Layout| unsafe { write_guard(layout, data, view) };
+        let guard = borrow::open(call(c"tn_array_borrow_write"), id, stream, wanted, seen)?;
         // SAFETY: as above.
         unsafe { out.write(convert::handle(guard)) };
         Ok(())

@@ -489,9 +489,9 @@ impl Locked {
     }
 }
 
-/// What a locked section leaves to be done after unlocking, chained through the slots that it is about.
-#[derive(Default)]
+/// What a locked section leaves to be done after unlocking, chained through the slots that it is about. Its drop does it.
 pub(super) struct After {
+    thread: &'static Thread,
     pub(super) claims: Option<&'static Claim>,
     pub(super) roots: Option<&'static Root>,
     pub(super) weaks: Option<&'static Weak>,
@@ -501,8 +501,13 @@ pub(super) struct After {
 }
 
 impl After {
-    #[inline]
-    pub(super) fn is_due(&self) -> bool {
+    #[inline(always)]
+    pub(super) fn new(thread: &'static Thread) -> After {
+        After { thread, claims: None, roots: None, weaks: None, dead: None, first_lease: None, last_lease: None }
+    }
+
+    #[inline(always)]
+    fn is_due(&self) -> bool {
         self.claims.is_some()
             || self.roots.is_some()
             || self.weaks.is_some()
@@ -520,8 +525,10 @@ impl After {
         }
     }
 
-    /// Does it. Callbacks come last, so that what they see is whole.
-    pub(super) fn run(self, thread: &'static Thread) {
+    /// Callbacks come last, so that what they see is whole.
+    #[inline(never)]
+    fn run(&mut self) {
+        let thread = self.thread;
         let mut at = self.claims;
         while let Some(claim) = at {
             // SAFETY: collected: no handle, in no list of a ledger.
@@ -570,6 +577,15 @@ impl After {
             // SAFETY: in our own chain.
             taken = unsafe { lease.guarded.own() }.next.take();
             lease.end(thread);
+        }
+    }
+}
+
+impl Drop for After {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.is_due() {
+            self.run();
         }
     }
 }
