@@ -217,6 +217,12 @@ pub fn check_there(locked: &Locked, claim: &'static Claim) -> Checked<()> {
     Ok(())
 }
 
+/// Whether neither DESTRUCTED nor GIVEN: see [`check_live`].
+#[inline(always)]
+pub fn is_live(locked: &Locked, claim: &'static Claim) -> bool {
+    !ledger::is_spent(claim) && locked.get(claim).given == 0
+}
+
 /// DESTRUCTED or GIVEN: the second class of checks.
 #[inline]
 pub fn check_live(locked: &Locked, claim: &'static Claim) -> Checked<()> {

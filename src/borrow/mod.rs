@@ -70,17 +70,39 @@ pub fn access(bits: u32) -> Result<Use> {
 }
 
 /// Opens a guard on one array; `visit` sees it with its layout before the call returns.
-#[inline]
+#[inline(always)]
 pub fn open(
     call: Call<'_>,
     id: Id,
     stream: Result<Stream>,
     wanted: Result<Use>,
-    visit: impl FnOnce(&Layout),
+    visit: &mut dyn FnMut(&Layout),
 ) -> Result<Id> {
     let thread = thread::current();
-    let spare = SpareGuard::take(thread)?;
-    let (mut locked, claim) = ledger::lock_on(thread, id)?;
+    if let (Ok(_), Ok(wanted)) = (stream, wanted) {
+        let spare = SpareGuard::take(thread)?;
+        let (mut locked, claim) = ledger::lock_on(thread, id)?;
+        if array::is_live(&locked, claim) && rules::is_free(&locked, claim, wanted) {
+            let guard = locked.add_guard(spare, acquire::terms(wanted), claim, claim, None);
+            visit(locked.layout_of(guard));
+            return Ok(locked.publish_guard(guard));
+        }
+    }
+    open_slowly(call, id, stream, wanted, visit)
+}
+
+/// The same where something is wrong or in the way: which it is, or whether a COW write moves.
+#[cold]
+#[inline(never)]
+fn open_slowly(
+    call: Call<'_>,
+    id: Id,
+    stream: Result<Stream>,
+    wanted: Result<Use>,
+    visit: &mut dyn FnMut(&Layout),
+) -> Result<Id> {
+    let spare = SpareGuard::take(thread::current())?;
+    let (mut locked, claim) = ledger::lock(id)?;
     // The stream is a handle and the mode an argument: both come before what the array's state says.
     let outcome = stream.map_err(Refusal::from).and_then(|_| {
         let wanted = wanted?;

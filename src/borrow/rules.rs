@@ -199,21 +199,26 @@ pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {
     .fold(0, |bits, (bit, on)| if on { bits | bit } else { bits })
 }
 
-/// Whether a use may begin now. For COW: whether it may begin in place; if not, ask [`check_copy`].
-#[inline]
-pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use) -> Checked<()> {
+/// What nearly always holds: nobody else touches the store, or beside a reader other readers alone. Then a use may begin; if not, ask
+/// [`check`].
+#[inline(always)]
+pub fn is_free(locked: &Locked, claim: &'static Claim, wanted: Use) -> bool {
     let books = locked.books(locked.ledger_of(claim));
     let body = locked.get(claim);
-    // What nearly always holds: a store that nobody else touches, and of readers one that nobody writes.
-    let quiet = books.writers + books.exports() + books.poisoned == 0 && !body.moving;
-    let free = match wanted {
+    let quiet = books.writers | books.exports_read | books.exports_shared | books.exports_exclusive | books.poisoned == 0
+        && !body.moving;
+    match wanted {
         Use::Read { .. } => quiet,
         Use::Write { mode: Mode::Aliased, .. } => {
-            quiet && books.readers + books.nodes == 0 && !body.readonly && !books.readonly && !books.managed
+            quiet && books.readers | books.nodes == 0 && !body.readonly && !books.readonly && !books.managed
         }
         _ => false,
-    };
-    if free { Ok(()) } else { check_all(locked, claim, wanted) }
+    }
+}
+
+/// Whether a use may begin now. For COW: whether it may begin in place; if not, ask [`check_copy`].
+pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use) -> Checked<()> {
+    if is_free(locked, claim, wanted) { Ok(()) } else { check_all(locked, claim, wanted) }
 }
 
 #[inline(never)]

@@ -40,8 +40,8 @@ pub unsafe extern "C" fn tn_array_borrow_read(
         let out = Out::new(out, "out")?;
         let (stream, wanted) = (convert::stream(stream), borrow::reading(flags));
         // SAFETY: NULL or writable by this function's documentation.
-        let seen = |layout: &Layout| unsafe { write_guard(layout, data.cast(), view) };
-        let guard = borrow::open(call(c"tn_array_borrow_read"), id, stream, wanted, seen)?;
+        let mut seen = |layout: &Layout| unsafe { write_guard(layout, data.cast(), view) };
+        let guard = borrow::open(call(c"tn_array_borrow_read"), id, stream, wanted, &mut seen)?;
         // SAFETY: as above.
         unsafe { out.write(convert::handle(guard)) };
         Ok(())
@@ -92,8 +92,8 @@ pub unsafe extern "C" fn tn_array_borrow_write(
         let out = Out::new(out, "out")?;
         let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, 0));
         // SAFETY: NULL or writable by this function's documentation.
-        let seen = |layout: &Layout| unsafe { write_guard(layout, data, view) };
-        let guard = borrow::open(call(c"tn_array_borrow_write"), id, stream, wanted, seen)?;
+        let mut seen = |layout: &Layout| unsafe { write_guard(layout, data, view) };
+        let guard = borrow::open(call(c"tn_array_borrow_write"), id, stream, wanted, &mut seen)?;
         // SAFETY: as above.
         unsafe { out.write(convert::handle(guard)) };
         Ok(())

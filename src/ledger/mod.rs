@@ -278,12 +278,14 @@ impl Held {
 
     #[inline(always)]
     fn has(&self, ledger: *const Ledger) -> bool {
-        self.first.is_some_and(|first| core::ptr::eq(first, ledger)) || (self.more.is_some() && self.has_more(ledger))
+        self.first.is_some_and(|first| core::ptr::eq(first, ledger))
+            || self.more.is_some_and(|more| Held::has_more(more, ledger))
     }
 
+    // Takes what it needs by value, as the cold parts of the drops do: then a `Locked` can live in registers.
     #[inline(never)]
-    fn has_more(&self, ledger: *const Ledger) -> bool {
-        let mut at = self.more;
+    fn has_more(more: &'static Ledger, ledger: *const Ledger) -> bool {
+        let mut at = Some(more);
         while let Some(other) = at {
             if core::ptr::eq(other, ledger) {
                 return true;
@@ -295,8 +297,9 @@ impl Held {
     }
 
     #[cold]
-    fn unlock_more(&self) {
-        let mut at = self.more;
+    #[inline(never)]
+    fn unlock_more(more: &'static Ledger) {
+        let mut at = Some(more);
         while let Some(other) = at {
             // SAFETY: locked by us until the next line, and no reference into the books is out any more.
             at = unsafe { (*other.books.get()).next_locked.take() };
@@ -308,8 +311,8 @@ impl Held {
 impl Drop for Held {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.more.is_some() {
-            self.unlock_more();
+        if let Some(more) = self.more {
+            Held::unlock_more(more);
         }
         if let Some(first) = self.first {
             first.lock.unlock();
@@ -322,7 +325,14 @@ impl Locked {
     fn one(thread: &'static Thread, ledger: &'static Ledger) -> Locked {
         let inside = Critical::enter(thread);
         ledger.lock.lock();
-        Locked { held: Held { first: Some(ledger), more: None }, inside, after: store::After::new(thread) }
+        Locked::of(inside, ledger)
+    }
+
+    /// The ledger was locked by the caller.
+    #[inline(always)]
+    fn of(inside: Critical, ledger: &'static Ledger) -> Locked {
+        let after = store::After::new(inside.thread());
+        Locked { held: Held { first: Some(ledger), more: None }, inside, after }
     }
 
     /// The calling thread.
@@ -411,10 +421,12 @@ pub fn lock_on<S: GuardedSlot>(thread: &'static Thread, id: Id) -> Result<(Locke
         let slot = Table::<S>::find(id)?;
         // Published slots name a ledger; a slot that is recycled at this moment may name any, and is refused below.
         let Some(ledger) = slot.guarded().ledger() else { continue };
-        let locked = Locked::one(thread, ledger);
+        let inside = Critical::enter(thread);
+        ledger.lock.lock();
         if slot.head().is(id) && slot.guarded().ledger().is_some_and(|now| core::ptr::eq(now, ledger)) {
-            return Ok((locked, slot));
+            return Ok((Locked::of(inside, ledger), slot));
         }
+        ledger.lock.unlock();
     }
 }
 

@@ -527,26 +527,27 @@ impl After {
 
     /// Callbacks come last, so that what they see is whole.
     #[inline(never)]
-    fn run(&mut self) {
-        let thread = self.thread;
-        let mut at = self.claims;
+    fn run(self) {
+        let this = core::mem::ManuallyDrop::new(self);
+        let thread = this.thread;
+        let mut at = this.claims;
         while let Some(claim) = at {
             // SAFETY: collected: no handle, in no list of a ledger.
             at = unsafe { claim.guarded().own() }.next.take();
             claim.reset(thread);
         }
-        let mut at = self.roots;
+        let mut at = this.roots;
         while let Some(root) = at {
             // SAFETY: no claim uses it any more.
             at = unsafe { root.guarded().own() }.next.take();
             root.reset(thread);
         }
-        let mut at = self.weaks;
+        let mut at = this.weaks;
         while let Some(weak) = at {
             at = weak.reset(thread);
         }
         let mut taken: Option<&'static Lease> = None;
-        let mut at = self.dead;
+        let mut at = this.dead;
         while let Some(ledger) = at {
             // The lock, not ownership: a stale weak handle may be looking at the books at this moment.
             let mut locked = Locked::one(thread, ledger);
@@ -567,7 +568,7 @@ impl After {
             }
             Table::free(thread, ledger);
         }
-        let mut at = self.first_lease;
+        let mut at = this.first_lease;
         while let Some(lease) = at {
             // SAFETY: in our own chain.
             at = unsafe { lease.guarded.own() }.next.take();
@@ -585,7 +586,7 @@ impl Drop for After {
     #[inline(always)]
     fn drop(&mut self) {
         if self.is_due() {
-            self.run();
+            core::mem::replace(self, After::new(self.thread)).run();
         }
     }
 }
