@@ -20,7 +20,7 @@ pub use why::{
 use crate::array::{self, Refusal};
 use crate::error::{Result, fail};
 use crate::layout::{Layout, even_parts};
-use crate::ledger::{self, Class, Entries, Guard, Hold, Locked, Spare, SpareGuard, SpareRoot};
+use crate::ledger::{self, Claim, Class, Entries, Guard, Hold, Locked, Spare, SpareGuard, SpareRoot};
 use crate::slots::Id;
 use crate::stream::Stream;
 use crate::thread;
@@ -81,11 +81,9 @@ pub fn open(
     let thread = thread::current();
     if let (Ok(_), Ok(wanted)) = (stream, wanted) {
         let spare = SpareGuard::take(thread)?;
-        let (mut locked, claim) = ledger::lock_on(thread, id)?;
-        if array::is_live(&locked, claim) && rules::is_free(&locked, claim, wanted) {
-            let guard = locked.add_guard(spare, acquire::terms(wanted), claim, claim, None);
-            visit(locked.layout_of(guard));
-            return Ok(locked.publish_guard(guard));
+        let one = ledger::lock_one::<Claim>(thread, id)?;
+        if array::is_live(one.slot(), one.body()) && rules::is_free(one.body(), one.books(), wanted) {
+            return Ok(one.open_guard(spare, acquire::terms(wanted), visit));
         }
     }
     open_slowly(call, id, stream, wanted, visit)
@@ -142,7 +140,7 @@ pub fn all(call: Call<'_>, entries: &[Entry], mut visit: impl FnMut(usize, &Layo
         let guard = hold.into_guard();
         head.push(&mut guard.lock(), guard);
     }
-    Ok(head.publish(ledger::Made { site: thread.site(), thread: thread.number() }))
+    Ok(head.publish(ledger::Made::by(thread)))
 }
 
 /// Opens write guards on consecutive parts of an axis, all or none; `visit(i, guard, layout, start, length)` sees each.
@@ -245,8 +243,10 @@ pub fn end(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
         }
         return ledger::find::<Guard>(id).map(drop);
     }
-    let (mut locked, guard) = ledger::lock_on::<Guard>(thread::current(), id)?;
-    locked.end_guard(guard, failed);
+    if let Err(one) = ledger::lock_found(thread::current(), guard, id)?.end_guard(failed) {
+        let (mut locked, guard) = one.into_locked();
+        locked.end_guard(guard, failed);
+    }
     Ok(())
 }
 

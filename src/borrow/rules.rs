@@ -2,7 +2,7 @@
 //! the bits of why_not, from the same facts.
 
 use crate::array::{Checked, Holder, Refusal};
-use crate::ledger::{Claim, Class, Guard, Locked, Made};
+use crate::ledger::{Books, Claim, ClaimBody, Class, Guard, Locked, Made};
 use crate::names::Name;
 use crate::region;
 use crate::types::*;
@@ -202,9 +202,7 @@ pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {
 /// What nearly always holds: nobody else touches the store, or beside a reader other readers alone. Then a use may begin; if not, ask
 /// [`check`].
 #[inline(always)]
-pub fn is_free(locked: &Locked, claim: &'static Claim, wanted: Use) -> bool {
-    let books = locked.books(locked.ledger_of(claim));
-    let body = locked.get(claim);
+pub fn is_free(body: &ClaimBody, books: &Books, wanted: Use) -> bool {
     let quiet = books.writers | books.exports_read | books.exports_shared | books.exports_exclusive | books.poisoned == 0
         && !body.moving;
     match wanted {
@@ -218,7 +216,8 @@ pub fn is_free(locked: &Locked, claim: &'static Claim, wanted: Use) -> bool {
 
 /// Whether a use may begin now. For COW: whether it may begin in place; if not, ask [`check_copy`].
 pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use) -> Checked<()> {
-    if is_free(locked, claim, wanted) { Ok(()) } else { check_all(locked, claim, wanted) }
+    let (body, books) = (locked.get(claim), locked.books(locked.ledger_of(claim)));
+    if is_free(body, books, wanted) { Ok(()) } else { check_all(locked, claim, wanted) }
 }
 
 #[inline(never)]

@@ -22,6 +22,12 @@ pub struct Made {
 }
 
 impl Made {
+    /// Here: the thread, and the site that it set.
+    #[inline]
+    pub fn by(thread: &Thread) -> Made {
+        Made { site: thread.site(), thread: thread.number() }
+    }
+
     /// The site, to be resolved once no lock is held.
     pub fn site(self) -> Site {
         Site::from_number(self.site)

@@ -48,9 +48,9 @@ pub struct Guard {
 #[repr(C)]
 pub struct GuardBody {
     pub(super) next: Option<&'static Guard>,
-    previous: Option<&'static Guard>,
-    owner: Option<&'static Claim>,
-    region: Option<&'static Claim>,
+    pub(super) previous: Option<&'static Guard>,
+    pub(super) owner: Option<&'static Claim>,
+    pub(super) region: Option<&'static Claim>,
     /// What it is.
     pub class: Class,
     /// A reader whose bytes must not change.
@@ -59,7 +59,7 @@ pub struct GuardBody {
     pub discard: bool,
     /// Ended without having been used.
     abandoned: bool,
-    group: Option<Group>,
+    pub(super) group: Option<Group>,
     /// Next entry of the same borrow_all; of a chunk group's record: unused.
     entry: Option<&'static Guard>,
     /// Chunks still open, and whether one failed: of a chunk group's record.
@@ -78,7 +78,7 @@ const _: () = assert!(size_of::<Guard>() == 128 || cfg!(loom));
 pub struct Group(&'static Guard);
 
 impl GuardBody {
-    const NEW: GuardBody = GuardBody {
+    pub(super) const NEW: GuardBody = GuardBody {
         next: None,
         previous: None,
         owner: None,
@@ -94,6 +94,13 @@ impl GuardBody {
         made: Made { site: 0, thread: 0 },
         time_ns: 0,
     };
+
+    /// A guard on all of a claim, made through its handle; `next` is the one that was first in the ledger's list.
+    #[inline(always)]
+    pub(super) fn whole(claim: &'static Claim, terms: Terms, made: Made, next: Option<&'static Guard>) -> GuardBody {
+        let Terms { class, frozen, discard, time_ns } = terms;
+        GuardBody { next, owner: Some(claim), region: Some(claim), class, frozen, discard, made, time_ns, ..GuardBody::NEW }
+    }
 
     /// The claim whose layout is the region.
     pub fn region(&self) -> &'static Claim {
@@ -154,6 +161,12 @@ impl SpareGuard {
     pub fn take(thread: &'static Thread) -> Result<SpareGuard> {
         Ok(SpareGuard { guard: Table::take(thread)?, thread, used: false })
     }
+
+    #[inline]
+    pub(super) fn into_guard(mut self) -> &'static Guard {
+        self.used = true;
+        self.guard
+    }
 }
 
 impl Drop for SpareGuard {
@@ -181,7 +194,7 @@ pub struct Terms {
 impl super::Books {
     /// How many of a class are open. A poisoned region is not open; a group has no region, and counts as nothing.
     #[inline(always)]
-    fn count(&mut self, class: Class) -> &mut u32 {
+    pub(super) fn count(&mut self, class: Class) -> &mut u32 {
         match class {
             Class::Read => &mut self.readers,
             Class::Write => &mut self.writers,
@@ -196,7 +209,7 @@ impl super::Books {
 impl super::ClaimBody {
     /// How many guards or exports of a class are open through this handle.
     #[inline(always)]
-    fn count(&mut self, class: Class) -> &mut u32 {
+    pub(super) fn count(&mut self, class: Class) -> &mut u32 {
         match class {
             Class::Read => &mut self.readers,
             Class::Write => &mut self.writers,
@@ -210,14 +223,13 @@ impl Locked {
     #[inline]
     pub fn add_guard(
         &mut self,
-        mut spare: SpareGuard,
+        spare: SpareGuard,
         terms: Terms,
         owner: &'static Claim,
         region: &'static Claim,
         group: Option<Group>,
     ) -> &'static Guard {
-        spare.used = true;
-        let guard = spare.guard;
+        let guard = spare.into_guard();
         let ledger = self.ledger_of(region);
         let made = self.made();
         let books = self.books_mut(ledger);
@@ -225,22 +237,7 @@ impl Locked {
         *books.count(terms.class) += 1;
         books.frozen += u32::from(terms.frozen);
         guard.guarded.set_ledger(ledger);
-        *self.get_mut(guard) = GuardBody {
-            next: first,
-            previous: None,
-            owner: Some(owner),
-            region: Some(region),
-            class: terms.class,
-            frozen: terms.frozen,
-            discard: terms.discard,
-            abandoned: false,
-            group,
-            entry: None,
-            open: 0,
-            failed: false,
-            made,
-            time_ns: terms.time_ns,
-        };
+        *self.get_mut(guard) = GuardBody { region: Some(region), group, ..GuardBody::whole(owner, terms, made, first) };
         if let Some(first) = first {
             self.get_mut(first).previous = Some(guard);
         }
@@ -394,9 +391,8 @@ impl Locked {
     }
 
     /// The record for the chunks of one write over `owner`.
-    pub fn add_group(&mut self, mut spare: SpareGuard, owner: &'static Claim, discard: bool) -> Group {
-        spare.used = true;
-        let guard = spare.guard;
+    pub fn add_group(&mut self, spare: SpareGuard, owner: &'static Claim, discard: bool) -> Group {
+        let guard = spare.into_guard();
         guard.guarded.set_ledger(self.ledger_of(owner));
         *self.get_mut(guard) =
             GuardBody { class: Class::Group, discard, region: Some(owner), owner: Some(owner), ..GuardBody::NEW };
@@ -516,9 +512,8 @@ impl Entries {
     }
 
     /// Gives the handle out.
-    pub fn publish(mut self, made: Made) -> Id {
-        self.head.used = true;
-        let head = self.head.guard;
+    pub fn publish(self, made: Made) -> Id {
+        let head = self.head.into_guard();
         head.guarded.ledger.store(core::ptr::null_mut(), crate::sys::sync::atomic::Ordering::Release);
         // SAFETY: not published yet: ours alone.
         *unsafe { head.guarded.own() } = GuardBody { class: Class::Group, entry: self.first, made, ..GuardBody::NEW };

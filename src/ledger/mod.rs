@@ -14,6 +14,7 @@
 //! | `mod` | the ledger, its lock, the lookup of handles |
 //! | `claim` | claims: array handles and what promises and guards keep of them; roots of views |
 //! | `guard` | guards, exports, poison: who may touch which region |
+//! | `one` | the short way for the usual case of one handle |
 //! | `promise` | promises and weak handles |
 //! | `store` | where bytes come from and how they go back; leases and release callbacks |
 
@@ -21,12 +22,15 @@ mod claim;
 
 mod guard;
 
+mod one;
+
 mod promise;
 
 mod store;
 
 pub use claim::{Claim, ClaimBody, Made, Spare, SpareRoot};
 pub use guard::{Class, Entries, Group, Guard, GuardBody, Hold, SpareGuard, Terms, end_entries, made_of_head};
+pub use one::{One, lock_found, lock_one};
 pub use promise::{Promise, PromiseBody, SparePromise, SpareWeak, Weak, WeakBody};
 pub use store::{
     Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_queued, queued, run_releases,
@@ -393,7 +397,7 @@ impl Locked {
     /// Where a thing made now is made: the thread and its TN_HERE.
     #[inline]
     pub fn made(&self) -> Made {
-        Made { site: self.thread().site(), thread: self.thread().number() }
+        Made::by(self.thread())
     }
 
     /// Marks the store as on its way back if nothing holds it.
@@ -411,23 +415,7 @@ impl Locked {
 /// Locks the ledger of the handle `id` and gives its slot: of an array handle, a guard, a promise, a weak handle.
 #[inline]
 pub fn lock<S: GuardedSlot>(id: Id) -> Result<(Locked, &'static S)> {
-    lock_on(thread::current(), id)
-}
-
-/// The same, for a caller that has the thread's record already.
-#[inline(always)] // measured: out of line its result goes through memory, which costs 4 ns
-pub fn lock_on<S: GuardedSlot>(thread: &'static Thread, id: Id) -> Result<(Locked, &'static S)> {
-    loop {
-        let slot = Table::<S>::find(id)?;
-        // Published slots name a ledger; a slot that is recycled at this moment may name any, and is refused below.
-        let Some(ledger) = slot.guarded().ledger() else { continue };
-        let inside = Critical::enter(thread);
-        ledger.lock.lock();
-        if slot.head().is(id) && slot.guarded().ledger().is_some_and(|now| core::ptr::eq(now, ledger)) {
-            return Ok((Locked::of(inside, ledger), slot));
-        }
-        ledger.lock.unlock();
-    }
+    lock_one(thread::current(), id).map(One::into_locked)
 }
 
 /// The ledger that guards the handle `id` of type `S` now, or STALE or KIND.

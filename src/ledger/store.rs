@@ -170,7 +170,7 @@ impl SpareLease {
             users: 0,
             start: range.0,
             end: range.1,
-            made: Made { site: thread.site(), thread: thread.number() },
+            made: Made::by(thread),
             forks: thread::forks(),
         };
         Ok(SpareLease { lease, thread, used: false })
@@ -298,7 +298,7 @@ impl Fresh {
             layout.rebase(start as u64)?;
         }
         *claim.layout() = layout;
-        claim.set_made(Made { site: thread.site(), thread: thread.number() });
+        claim.set_made(Made::by(thread));
         Ok(Fresh { ledger, claim, pool, start, bytes })
     }
 
