@@ -20,11 +20,12 @@ pub use why::{
 use crate::array::{self, Refusal};
 use crate::error::{Result, fail};
 use crate::layout::{Layout, even_parts};
-use crate::ledger::{self, Claim, Class, Entries, Guard, Hold, Locked, Spare, SpareGuard, SpareRoot};
+use crate::ledger::{self, Claim, Class, Entries, Guard, Hold, Locked, One, Spare, SpareGuard, SpareRoot};
 use crate::slots::Id;
 use crate::stream::Stream;
 use crate::thread;
 use crate::types::*;
+use core::ffi::CStr;
 
 /// Write modes as C passes them, with TN_WAIT: INVALID names the bits.
 pub fn mode(bits: u32, also: u32) -> Result<Use> {
@@ -69,35 +70,36 @@ pub fn access(bits: u32) -> Result<Use> {
     }
 }
 
-/// Opens a guard on one array; `visit` sees it with its layout before the call returns.
+/// Opens a guard on one array; `visit` sees it with its layout before the call returns. `function` is the one that was called.
 #[inline(always)]
 pub fn open(
-    call: Call<'_>,
+    function: &'static CStr,
     id: Id,
     stream: Result<Stream>,
     wanted: Result<Use>,
-    visit: &mut dyn FnMut(&Layout),
+    visit: impl Fn(&Layout),
 ) -> Result<Id> {
-    let thread = thread::current();
-    if let (Ok(_), Ok(wanted)) = (stream, wanted) {
-        let spare = SpareGuard::take(thread)?;
-        let one = ledger::lock_one::<Claim>(thread, id)?;
-        if array::is_live(one.slot(), one.body()) && rules::is_free(one.body(), one.books(), wanted) {
-            return Ok(one.open_guard(spare, acquire::terms(wanted), visit));
-        }
+    if stream.is_ok()
+        && let Ok(wanted) = wanted
+        && let Some(one) = One::<Claim>::of(thread::current(), id)
+        && array::is_live(one.slot(), one.body())
+        && rules::is_free(one.body(), one.books(), wanted)
+        && let Some(guard) = one.open_guard(acquire::terms(wanted), &visit)
+    {
+        return Ok(guard);
     }
-    open_slowly(call, id, stream, wanted, visit)
+    open_slowly(function, id, stream, wanted, &visit)
 }
 
 /// The same where something is wrong or in the way: which it is, or whether a COW write moves.
 #[cold]
 #[inline(never)]
 fn open_slowly(
-    call: Call<'_>,
+    function: &'static CStr,
     id: Id,
     stream: Result<Stream>,
     wanted: Result<Use>,
-    visit: &mut dyn FnMut(&Layout),
+    visit: &dyn Fn(&Layout),
 ) -> Result<Id> {
     let spare = SpareGuard::take(thread::current())?;
     let (mut locked, claim) = ledger::lock(id)?;
@@ -119,6 +121,7 @@ fn open_slowly(
         Ok((wanted, true)) => {
             drop(locked);
             drop(spare);
+            let call = Call { function, may_overlap: false, fits: None };
             let hold = acquire(call, &[Entry { id, wanted }])?.pop().expect("one entry, one guard");
             visit(hold.layout());
             Ok(hold.publish())
@@ -229,8 +232,22 @@ pub fn query(id: Id, visit: impl FnOnce(&Layout)) -> Result<()> {
 }
 
 /// Ends a guard of any kind, once.
-#[inline]
+#[inline(always)]
 pub fn end(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
+    if stream.is_ok()
+        && flags & !TN_END_FAILED == 0
+        && let Some(one) = One::<Guard>::of(thread::current(), id)
+        && one.end_guard(flags != 0)
+    {
+        return Ok(());
+    }
+    end_slowly(id, flags, stream)
+}
+
+/// The same where something is wrong, or more ends than the guard.
+#[cold]
+#[inline(never)]
+fn end_slowly(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
     let guard = ledger::find::<Guard>(id)?;
     stream?;
     if flags & !TN_END_FAILED != 0 {
@@ -243,10 +260,8 @@ pub fn end(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
         }
         return ledger::find::<Guard>(id).map(drop);
     }
-    if let Err(one) = ledger::lock_found(thread::current(), guard, id)?.end_guard(failed) {
-        let (mut locked, guard) = one.into_locked();
-        locked.end_guard(guard, failed);
-    }
+    let (mut locked, guard) = ledger::lock::<Guard>(id)?;
+    locked.end_guard(guard, failed);
     Ok(())
 }
 

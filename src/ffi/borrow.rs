@@ -40,8 +40,8 @@ pub unsafe extern "C" fn tn_array_borrow_read(
         let out = Out::new(out, "out")?;
         let (stream, wanted) = (convert::stream(stream), borrow::reading(flags));
         // SAFETY: NULL or writable by this function's documentation.
-        let mut seen = |layout: &Layout| unsafe { write_guard(layout, data.cast(), view) };
-        let guard = borrow::open(call(c"tn_array_borrow_read"), id, stream, wanted, &mut seen)?;
+        let seen = |layout: &Layout| unsafe { write_guard(layout, data.cast(), view) };
+        let guard = borrow::open(c"tn_array_borrow_read", id, stream, wanted, seen)?;
         // SAFETY: as above.
         unsafe { out.write(convert::handle(guard)) };
         Ok(())
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn tn_array_borrow_read(
 ///
 /// # Safety
 /// - `data` and `view` are NULL or may be written.
-#[inline]
+#[inline(always)]
 unsafe fn write_guard(layout: &Layout, data: *mut *mut c_void, view: *mut tn_view_info) {
     // SAFETY: the caller's promise.
     unsafe { convert::write_opt(data, convert::data(layout)) };
@@ -92,8 +92,8 @@ pub unsafe extern "C" fn tn_array_borrow_write(
         let out = Out::new(out, "out")?;
         let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, 0));
         // SAFETY: NULL or writable by this function's documentation.
-        let mut seen = |layout: &Layout| unsafe { write_guard(layout, data, view) };
-        let guard = borrow::open(call(c"tn_array_borrow_write"), id, stream, wanted, &mut seen)?;
+        let seen = |layout: &Layout| unsafe { write_guard(layout, data, view) };
+        let guard = borrow::open(c"tn_array_borrow_write", id, stream, wanted, seen)?;
         // SAFETY: as above.
         unsafe { out.write(convert::handle(guard)) };
         Ok(())

@@ -30,7 +30,7 @@ mod store;
 
 pub use claim::{Claim, ClaimBody, Made, Spare, SpareRoot};
 pub use guard::{Class, Entries, Group, Guard, GuardBody, Hold, SpareGuard, Terms, end_entries, made_of_head};
-pub use one::{One, lock_found, lock_one};
+pub use one::One;
 pub use promise::{Promise, PromiseBody, SparePromise, SpareWeak, Weak, WeakBody};
 pub use store::{
     Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_queued, queued, run_releases,
@@ -415,7 +415,18 @@ impl Locked {
 /// Locks the ledger of the handle `id` and gives its slot: of an array handle, a guard, a promise, a weak handle.
 #[inline]
 pub fn lock<S: GuardedSlot>(id: Id) -> Result<(Locked, &'static S)> {
-    lock_one(thread::current(), id).map(One::into_locked)
+    let thread = thread::current();
+    loop {
+        let slot = Table::<S>::find(id)?;
+        // Published slots name a ledger; a slot that is recycled at this moment may name any, and is refused below.
+        let Some(ledger) = slot.guarded().ledger() else { continue };
+        let inside = Critical::enter(thread);
+        ledger.lock.lock();
+        if slot.head().is(id) && slot.guarded().ledger().is_some_and(|now| core::ptr::eq(now, ledger)) {
+            return Ok((Locked::of(inside, ledger), slot));
+        }
+        ledger.lock.unlock();
+    }
 }
 
 /// The ledger that guards the handle `id` of type `S` now, or STALE or KIND.
