@@ -70,25 +70,32 @@ pub fn access(bits: u32) -> Result<Use> {
     }
 }
 
-/// Opens a guard on one array; `visit` sees it with its layout before the call returns. `function` is the one that was called.
+/// Who is shown the layout of a guard that has just been opened.
+pub trait See {
+    /// Called once, under the ledger's lock: it writes the caller's outputs and does nothing else.
+    fn see(&self, layout: &Layout);
+}
+
+/// Opens a guard on one array. `function` is the one that was called.
 #[inline(always)]
 pub fn open(
     function: &'static CStr,
     id: Id,
     stream: Result<Stream>,
     wanted: Result<Use>,
-    visit: impl Fn(&Layout),
+    outputs: &impl See,
 ) -> Result<Id> {
     if stream.is_ok()
         && let Ok(wanted) = wanted
-        && let Some(one) = One::<Claim>::of(thread::current(), id)
+        && let Some(mut one) = One::<Claim>::of(thread::current(), id)
         && array::is_live(one.slot(), one.body())
         && rules::is_free(one.body(), one.books(), wanted)
-        && let Some(guard) = one.open_guard(acquire::terms(wanted), &visit)
+        && let Some(guard) = one.add_guard(acquire::terms(wanted))
     {
-        return Ok(guard);
+        outputs.see(&one.body().layout);
+        return Ok(one.publish(guard));
     }
-    open_slowly(function, id, stream, wanted, &visit)
+    open_slowly(function, id, stream, wanted, outputs)
 }
 
 /// The same where something is wrong or in the way: which it is, or whether a COW write moves.
@@ -99,7 +106,7 @@ fn open_slowly(
     id: Id,
     stream: Result<Stream>,
     wanted: Result<Use>,
-    visit: &dyn Fn(&Layout),
+    outputs: &dyn See,
 ) -> Result<Id> {
     let spare = SpareGuard::take(thread::current())?;
     let (mut locked, claim) = ledger::lock(id)?;
@@ -115,7 +122,7 @@ fn open_slowly(
     match outcome {
         Ok((wanted, false)) => {
             let guard = locked.add_guard(spare, acquire::terms(wanted), claim, claim, None);
-            visit(locked.layout_of(guard));
+            outputs.see(locked.layout_of(guard));
             Ok(locked.publish_guard(guard))
         }
         Ok((wanted, true)) => {
@@ -123,7 +130,7 @@ fn open_slowly(
             drop(spare);
             let call = Call { function, may_overlap: false, fits: None };
             let hold = acquire(call, &[Entry { id, wanted }])?.pop().expect("one entry, one guard");
-            visit(hold.layout());
+            outputs.see(hold.layout());
             Ok(hold.publish())
         }
         Err(refusal) => {

@@ -8,7 +8,6 @@
 //! Measured, borrow + end through C: 30 ns in the general way, 19 ns in this one, of which 9 are the locks' two exchanges.
 
 use super::{Books, Claim, Class, Guard, GuardBody, GuardedSlot, Id, Ledger, Made, Terms};
-use crate::layout::Layout;
 use crate::slots::Table;
 use crate::thread::{Critical, Thread};
 
@@ -69,16 +68,19 @@ impl<S: GuardedSlot> One<S> {
 }
 
 impl One<Claim> {
-    /// Opens a guard on the claim, for a use that nothing is in the way of; `visit` sees its layout.
+    /// Opens a guard on the claim, for a use that nothing is in the way of. It has no handle yet.
     #[inline(always)]
-    pub fn open_guard(mut self, terms: Terms, visit: impl FnOnce(&Layout)) -> Option<Id> {
+    pub fn add_guard(&mut self, terms: Terms) -> Option<&'static Guard> {
         let thread = self.inside.thread();
         let guard: &'static Guard = Table::take_cached(thread)?;
         let (claim, ledger) = (self.slot, self.ledger);
         let (body, books) = self.parts();
         let next = books.guard_list.replace(guard);
         *books.count(terms.class) += 1;
-        books.frozen += u32::from(terms.frozen);
+        // These lie on a line that readers need not touch.
+        if terms.frozen {
+            books.frozen += 1;
+        }
         *body.count(terms.class) += 1;
         body.pins += 1;
         if let Some(next) = next {
@@ -88,8 +90,13 @@ impl One<Claim> {
         guard.guarded().set_ledger(ledger);
         // SAFETY: taken, and not published yet: ours alone.
         *unsafe { guard.guarded().own() } = GuardBody::whole(claim, terms, Made::by(thread), next);
-        visit(&body.layout);
-        Some(Table::publish(guard))
+        Some(guard)
+    }
+
+    /// Gives the guard its handle, and unlocks.
+    #[inline(always)]
+    pub fn publish(self, guard: &'static Guard) -> Id {
+        Table::publish(guard)
     }
 }
 
@@ -109,8 +116,13 @@ impl One<Guard> {
             return false;
         }
         let (next, previous) = (body.next, body.previous);
-        books.frozen -= u32::from(body.frozen);
-        books.version += u64::from(writes);
+        // These lie on a line that readers need not touch.
+        if body.frozen {
+            books.frozen -= 1;
+        }
+        if writes {
+            books.version += 1;
+        }
         *books.count(class) -= 1;
         *claim.count(class) -= 1;
         claim.pins -= 1;
