@@ -7,7 +7,7 @@
 use crate::blit;
 use crate::error::{Result, Status, about, fail};
 use crate::layout::{self, Layout, Order};
-use crate::ledger::{self, Claim, Fresh, Locked, Made, Spare, SpareRoot, SpareWeak, Weak};
+use crate::ledger::{self, Claim, ClaimBody, Fresh, Locked, Made, Spare, SpareRoot, SpareWeak, Weak};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::region;
@@ -215,6 +215,12 @@ pub fn check_there(locked: &Locked, claim: &'static Claim) -> Checked<()> {
         return Err(destructed(locked, claim));
     }
     Ok(())
+}
+
+/// Whether neither DESTRUCTED nor GIVEN: see [`check_live`].
+#[inline(always)]
+pub fn is_live(claim: &'static Claim, body: &ClaimBody) -> bool {
+    !ledger::is_spent(claim) && body.given == 0
 }
 
 /// DESTRUCTED or GIVEN: the second class of checks.

@@ -20,12 +20,53 @@ pub const CACHE: usize = 32;
 /// Device types that have a current pool: host, CUDA, pinned, managed.
 pub const POOLS: usize = 4;
 
-/// A stack of free slot numbers.
+/// A stack of free slots, of which this module knows the addresses only.
 pub struct Cache {
-    /// How many of `items` are there.
-    pub length: usize,
-    /// Slot numbers, the one freed last on top.
-    pub items: [u32; CACHE],
+    length: usize,
+    /// The one freed last on top.
+    items: [*const (); CACHE],
+}
+
+impl Cache {
+    const EMPTY: Cache = Cache { length: 0, items: [core::ptr::null(); CACHE] };
+
+    /// How many are there.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+    /// Whether none is there.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+    /// Whether there is no room for another.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.length >= CACHE
+    }
+    /// Takes the one freed last.
+    #[inline]
+    pub fn pop(&mut self) -> Option<*const ()> {
+        // The index is never out of range; looking it up this way needs no second branch.
+        let top = self.length.wrapping_sub(1);
+        let slot = *self.items.get(top)?;
+        self.length = top;
+        Some(slot)
+    }
+    /// Puts one on top; there must be room.
+    #[inline]
+    pub fn push(&mut self, slot: *const ()) {
+        self.items[self.length] = slot;
+        self.length += 1;
+    }
+    /// The `count` that were not used for longest.
+    pub fn oldest(&self, count: usize) -> &[*const ()] {
+        &self.items[..count]
+    }
+    /// Removes those.
+    pub fn forget_oldest(&mut self, count: usize) {
+        self.items.copy_within(count..self.length, 0);
+        self.length -= count;
+    }
 }
 
 /// A thread's record.
@@ -48,7 +89,7 @@ impl Thread {
             number: Cell::new(0),
             site: Cell::new(0),
             forbids: Cell::new(0),
-            caches: [const { UnsafeCell::new(Cache { length: 0, items: [0; CACHE] }) }; TABLES],
+            caches: [const { UnsafeCell::new(Cache::EMPTY) }; TABLES],
             pools: [const { Cell::new(0) }; POOLS],
             next: AtomicPtr::new(core::ptr::null_mut()),
         }

@@ -20,11 +20,12 @@ pub use why::{
 use crate::array::{self, Refusal};
 use crate::error::{Result, fail};
 use crate::layout::{Layout, even_parts};
-use crate::ledger::{self, Class, Entries, Guard, Hold, Locked, Spare, SpareGuard, SpareRoot};
+use crate::ledger::{self, Claim, Class, Entries, Guard, Hold, Locked, One, Spare, SpareGuard, SpareRoot};
 use crate::slots::Id;
 use crate::stream::Stream;
 use crate::thread;
 use crate::types::*;
+use core::ffi::CStr;
 
 /// Write modes as C passes them, with TN_WAIT: INVALID names the bits.
 pub fn mode(bits: u32, also: u32) -> Result<Use> {
@@ -69,17 +70,45 @@ pub fn access(bits: u32) -> Result<Use> {
     }
 }
 
-/// Opens a guard on one array; `visit` sees it with its layout before the call returns.
-#[inline]
+/// Who is shown the layout of a guard that has just been opened.
+pub trait See {
+    /// Called once, under the ledger's lock: it writes the caller's outputs and does nothing else.
+    fn see(&self, layout: &Layout);
+}
+
+/// Opens a guard on one array. `function` is the one that was called.
+#[inline(always)]
 pub fn open(
-    call: Call<'_>,
+    function: &'static CStr,
     id: Id,
     stream: Result<Stream>,
     wanted: Result<Use>,
-    visit: impl FnOnce(&Layout),
+    outputs: &impl See,
 ) -> Result<Id> {
-    let thread = thread::current();
-    let spare = SpareGuard::take(thread)?;
+    if stream.is_ok()
+        && let Ok(wanted) = wanted
+        && let Some(mut one) = One::<Claim>::of(thread::current(), id)
+        && array::is_live(one.slot(), one.body())
+        && rules::is_free(one.body(), one.books(), wanted)
+        && let Some(guard) = one.add_guard(acquire::terms(wanted))
+    {
+        outputs.see(&one.body().layout);
+        return Ok(one.publish(guard));
+    }
+    open_slowly(function, id, stream, wanted, outputs)
+}
+
+/// The same where something is wrong or in the way: which it is, or whether a COW write moves.
+#[cold]
+#[inline(never)]
+fn open_slowly(
+    function: &'static CStr,
+    id: Id,
+    stream: Result<Stream>,
+    wanted: Result<Use>,
+    outputs: &dyn See,
+) -> Result<Id> {
+    let spare = SpareGuard::take(thread::current())?;
     let (mut locked, claim) = ledger::lock(id)?;
     // The stream is a handle and the mode an argument: both come before what the array's state says.
     let outcome = stream.map_err(Refusal::from).and_then(|_| {
@@ -93,14 +122,15 @@ pub fn open(
     match outcome {
         Ok((wanted, false)) => {
             let guard = locked.add_guard(spare, acquire::terms(wanted), claim, claim, None);
-            visit(locked.layout_of(guard));
+            outputs.see(locked.layout_of(guard));
             Ok(locked.publish_guard(guard))
         }
         Ok((wanted, true)) => {
             drop(locked);
             drop(spare);
+            let call = Call { function, may_overlap: false, fits: None };
             let hold = acquire(call, &[Entry { id, wanted }])?.pop().expect("one entry, one guard");
-            visit(hold.layout());
+            outputs.see(hold.layout());
             Ok(hold.publish())
         }
         Err(refusal) => {
@@ -120,7 +150,7 @@ pub fn all(call: Call<'_>, entries: &[Entry], mut visit: impl FnMut(usize, &Layo
         let guard = hold.into_guard();
         head.push(&mut guard.lock(), guard);
     }
-    Ok(head.publish(ledger::Made { site: thread.site(), thread: thread.number() }))
+    Ok(head.publish(ledger::Made::by(thread)))
 }
 
 /// Opens write guards on consecutive parts of an axis, all or none; `visit(i, guard, layout, start, length)` sees each.
@@ -209,8 +239,22 @@ pub fn query(id: Id, visit: impl FnOnce(&Layout)) -> Result<()> {
 }
 
 /// Ends a guard of any kind, once.
-#[inline]
+#[inline(always)]
 pub fn end(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
+    if stream.is_ok()
+        && flags & !TN_END_FAILED == 0
+        && let Some(one) = One::<Guard>::of(thread::current(), id)
+        && one.end_guard(flags != 0)
+    {
+        return Ok(());
+    }
+    end_slowly(id, flags, stream)
+}
+
+/// The same where something is wrong, or more ends than the guard.
+#[cold]
+#[inline(never)]
+fn end_slowly(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
     let guard = ledger::find::<Guard>(id)?;
     stream?;
     if flags & !TN_END_FAILED != 0 {

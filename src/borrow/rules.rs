@@ -2,7 +2,7 @@
 //! the bits of why_not, from the same facts.
 
 use crate::array::{Checked, Holder, Refusal};
-use crate::ledger::{Claim, Class, Guard, Locked, Made};
+use crate::ledger::{Books, Claim, ClaimBody, Class, Guard, Locked, Made};
 use crate::names::Name;
 use crate::region;
 use crate::types::*;
@@ -199,21 +199,25 @@ pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {
     .fold(0, |bits, (bit, on)| if on { bits | bit } else { bits })
 }
 
-/// Whether a use may begin now. For COW: whether it may begin in place; if not, ask [`check_copy`].
-#[inline]
-pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use) -> Checked<()> {
-    let books = locked.books(locked.ledger_of(claim));
-    let body = locked.get(claim);
-    // What nearly always holds: a store that nobody else touches, and of readers one that nobody writes.
-    let quiet = books.writers + books.exports() + books.poisoned == 0 && !body.moving;
-    let free = match wanted {
+/// What nearly always holds: nobody else touches the store, or beside a reader other readers alone. Then a use may begin; if not, ask
+/// [`check`].
+#[inline(always)]
+pub fn is_free(body: &ClaimBody, books: &Books, wanted: Use) -> bool {
+    let quiet = books.writers | books.exports_read | books.exports_shared | books.exports_exclusive | books.poisoned == 0
+        && !body.moving;
+    match wanted {
         Use::Read { .. } => quiet,
         Use::Write { mode: Mode::Aliased, .. } => {
-            quiet && books.readers + books.nodes == 0 && !body.readonly && !books.readonly && !books.managed
+            quiet && books.readers | books.nodes == 0 && !body.readonly && !books.readonly && !books.managed
         }
         _ => false,
-    };
-    if free { Ok(()) } else { check_all(locked, claim, wanted) }
+    }
+}
+
+/// Whether a use may begin now. For COW: whether it may begin in place; if not, ask [`check_copy`].
+pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use) -> Checked<()> {
+    let (body, books) = (locked.get(claim), locked.books(locked.ledger_of(claim)));
+    if is_free(body, books, wanted) { Ok(()) } else { check_all(locked, claim, wanted) }
 }
 
 #[inline(never)]

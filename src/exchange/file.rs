@@ -50,7 +50,7 @@ pub fn open(
     let end = start + header.data_bytes as i64;
     let mut claim = Spare::take(thread)?;
     *claim.layout() = layout;
-    claim.set_made(Made { site: thread.site(), thread: thread.number() });
+    claim.set_made(Made::by(thread));
     let store = SpareLedger::take(thread)?;
     let mut atlas = atlas::lock()?;
     // Fresh addresses; what is still entered there belongs to nobody any more, and is forgotten by the look.

@@ -120,7 +120,7 @@ fn alias(
     let mut claim = Spare::take(thread)?;
     *claim.layout() = layout.try_clone()?;
     claim.set_readonly(flags & TN_IMPORT_READONLY != 0 || layout.self_overlaps());
-    claim.set_made(ledger::Made { site: thread.site(), thread: thread.number() });
+    claim.set_made(ledger::Made::by(thread));
     let store = SpareLedger::take(thread)?;
     let mut atlas = atlas::lock()?;
     let mut joins = None;

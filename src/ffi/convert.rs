@@ -382,12 +382,17 @@ impl Holders {
     }
 }
 
+/// Element (0,..,0) of an open guard's layout, NULL if there is none.
+#[inline]
+pub fn data(layout: &crate::layout::Layout) -> *mut core::ffi::c_void {
+    if layout.is_empty() { core::ptr::null_mut() } else { layout.offset() as *mut core::ffi::c_void }
+}
+
 /// The view of an open guard's layout.
 pub fn view(layout: &crate::layout::Layout) -> tn_view_info {
     let ndim = layout.ndim();
-    let data = if layout.is_empty() { 0 } else { layout.offset() };
     tn_view_info {
-        data: data as *mut core::ffi::c_void,
+        data: data(layout),
         device: array::HOST,
         ndim: ndim as i32,
         dtype: layout.dtype().raw(),

@@ -22,40 +22,29 @@ pub struct Made {
 }
 
 impl Made {
+    /// Here: the thread, and the site that it set.
+    #[inline]
+    pub fn by(thread: &Thread) -> Made {
+        Made { site: thread.site(), thread: thread.number() }
+    }
+
     /// The site, to be resolved once no lock is held.
     pub fn site(self) -> Site {
         Site::from_number(self.site)
     }
 }
 
-/// A claim on a store, in a slot.
+/// A claim on a store, in a slot of four cache lines: what borrows write, links, layout, name.
+#[repr(C, align(64))]
 pub struct Claim {
     head: Head,
     guarded: Guarded<ClaimBody>,
 }
 
-/// What a claim's ledger guards.
+/// What a claim's ledger guards. In this order: what borrows write lies on the line of the slot's head, and the layout, which they
+/// only read, on lines that several threads can have at the same time.
+#[repr(C)]
 pub struct ClaimBody {
-    /// Next of the ledger's claims, or of a chain of dead ones.
-    pub(super) next: Option<&'static Claim>,
-    previous: Option<&'static Claim>,
-    /// Addresses are absolute; 0 for arrays of no elements.
-    pub layout: Layout,
-    /// The layout that this one was cut from; None: it is its own root.
-    pub(super) root: Option<&'static Root>,
-    /// The import it descends from, and so keeps from being released.
-    pub(super) lease: Option<&'static Lease>,
-    /// Writing through this handle is refused.
-    pub readonly: bool,
-    /// A COW write copies the bytes at this moment.
-    pub moving: bool,
-    /// In the ledger's list, and so one of its H.
-    pub(super) counted: bool,
-    /// r: the largest number required since it was last live.
-    pub required: u32,
-    /// g: promises outstanding.
-    pub given: u32,
-    pub(super) promises: Option<&'static Promise>,
     /// Open read guards of this handle.
     pub readers: u32,
     /// Open write guards of this handle.
@@ -64,32 +53,54 @@ pub struct ClaimBody {
     pub exports: u32,
     /// Guards, exports and poisoned regions that need this slot's layout.
     pub(super) pins: u32,
+    /// g: promises outstanding.
+    pub given: u32,
+    /// r: the largest number required since it was last live.
+    pub required: u32,
+    /// Writing through this handle is refused.
+    pub readonly: bool,
+    /// A COW write copies the bytes at this moment.
+    pub moving: bool,
+    /// In the ledger's list, and so one of its H.
+    pub(super) counted: bool,
     /// Where it was made; of a destructed handle: where it was taken.
     pub made: Made,
+    /// Next of the ledger's claims, or of a chain of dead ones.
+    pub(super) next: Option<&'static Claim>,
+    previous: Option<&'static Claim>,
+    pub(super) promises: Option<&'static Promise>,
+    /// The layout that this one was cut from; None: it is its own root.
+    pub(super) root: Option<&'static Root>,
+    /// The import it descends from, and so keeps from being released.
+    pub(super) lease: Option<&'static Lease>,
+    /// Addresses are absolute; 0 for arrays of no elements.
+    pub layout: Layout,
     /// The name that the user gave.
     pub name: Name,
 }
+
+const _: () = assert!(size_of::<Claim>() == 256 || cfg!(loom));
 
 impl Slot for Claim {
     const KIND: Kind = Kind::Array;
     fn new(head: Head) -> Claim {
         let body = ClaimBody {
-            next: None,
-            previous: None,
-            layout: Layout::EMPTY,
-            root: None,
-            lease: None,
-            readonly: false,
-            moving: false,
-            counted: false,
-            required: 0,
-            given: 0,
-            promises: None,
             readers: 0,
             writers: 0,
             exports: 0,
             pins: 0,
+            given: 0,
+            required: 0,
+            readonly: false,
+            moving: false,
+            counted: false,
             made: Made::default(),
+            next: None,
+            previous: None,
+            promises: None,
+            root: None,
+            lease: None,
+            layout: Layout::EMPTY,
             name: Name::NONE,
         };
         Claim { head, guarded: Guarded::new(body) }

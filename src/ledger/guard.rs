@@ -37,59 +37,70 @@ impl Class {
     }
 }
 
-/// A guard, in a slot.
+/// A guard, in a slot of two cache lines: a neighbour in the ledger's list writes the first.
+#[repr(C, align(64))]
 pub struct Guard {
     head: Head,
     guarded: Guarded<GuardBody>,
 }
 
 /// What a guard's ledger guards.
+#[repr(C)]
 pub struct GuardBody {
     pub(super) next: Option<&'static Guard>,
-    previous: Option<&'static Guard>,
+    pub(super) previous: Option<&'static Guard>,
+    pub(super) owner: Option<&'static Claim>,
+    pub(super) region: Option<&'static Claim>,
     /// What it is.
     pub class: Class,
     /// A reader whose bytes must not change.
     pub frozen: bool,
     /// A writer that does not need the old contents.
     pub discard: bool,
-    owner: Option<&'static Claim>,
-    region: Option<&'static Claim>,
-    group: Option<Group>,
+    /// Ended without having been used.
+    abandoned: bool,
+    pub(super) group: Option<Group>,
     /// Next entry of the same borrow_all; of a chunk group's record: unused.
     entry: Option<&'static Guard>,
     /// Chunks still open, and whether one failed: of a chunk group's record.
     open: u32,
     failed: bool,
-    /// Ended without having been used.
-    abandoned: bool,
     /// Where it was made.
     pub made: Made,
     /// When, ns since the epoch; 0: not kept.
     pub time_ns: u64,
 }
 
+const _: () = assert!(size_of::<Guard>() == 128 || cfg!(loom));
+
 /// The record that the chunks of one chunks_write share.
 #[derive(Clone, Copy)]
 pub struct Group(&'static Guard);
 
 impl GuardBody {
-    const NEW: GuardBody = GuardBody {
+    pub(super) const NEW: GuardBody = GuardBody {
         next: None,
         previous: None,
+        owner: None,
+        region: None,
         class: Class::Read,
         frozen: false,
         discard: false,
-        owner: None,
-        region: None,
+        abandoned: false,
         group: None,
         entry: None,
         open: 0,
         failed: false,
-        abandoned: false,
         made: Made { site: 0, thread: 0 },
         time_ns: 0,
     };
+
+    /// A guard on all of a claim, made through its handle; `next` is the one that was first in the ledger's list.
+    #[inline(always)]
+    pub(super) fn whole(claim: &'static Claim, terms: Terms, made: Made, next: Option<&'static Guard>) -> GuardBody {
+        let Terms { class, frozen, discard, time_ns } = terms;
+        GuardBody { next, owner: Some(claim), region: Some(claim), class, frozen, discard, made, time_ns, ..GuardBody::NEW }
+    }
 
     /// The claim whose layout is the region.
     pub fn region(&self) -> &'static Claim {
@@ -150,6 +161,12 @@ impl SpareGuard {
     pub fn take(thread: &'static Thread) -> Result<SpareGuard> {
         Ok(SpareGuard { guard: Table::take(thread)?, thread, used: false })
     }
+
+    #[inline]
+    pub(super) fn into_guard(mut self) -> &'static Guard {
+        self.used = true;
+        self.guard
+    }
 }
 
 impl Drop for SpareGuard {
@@ -174,77 +191,61 @@ pub struct Terms {
     pub time_ns: u64,
 }
 
-impl Locked {
-    fn count(&mut self, ledger: &'static Ledger, body: (Class, bool), up: bool) {
-        let by = if up { 1u32 } else { u32::MAX };
-        let (class, frozen) = body;
-        let books = self.books_mut(ledger);
-        let count = match class {
-            Class::Read => &mut books.readers,
-            Class::Write => &mut books.writers,
-            Class::ExportRead => &mut books.exports_read,
-            Class::ExportShared => &mut books.exports_shared,
-            Class::ExportExclusive => &mut books.exports_exclusive,
-            Class::Poison | Class::Group => return,
-        };
-        *count = count.wrapping_add(by);
-        if frozen {
-            books.frozen = books.frozen.wrapping_add(by);
+impl super::Books {
+    /// How many of a class are open. A poisoned region is not open; a group has no region, and counts as nothing.
+    #[inline(always)]
+    pub(super) fn count(&mut self, class: Class) -> &mut u32 {
+        match class {
+            Class::Read => &mut self.readers,
+            Class::Write => &mut self.writers,
+            Class::ExportRead => &mut self.exports_read,
+            Class::ExportShared => &mut self.exports_shared,
+            Class::ExportExclusive => &mut self.exports_exclusive,
+            Class::Poison | Class::Group => unreachable!("neither is a guard"),
         }
     }
+}
 
-    fn count_own(&mut self, owner: &'static Claim, class: Class, up: bool) {
-        let by = if up { 1u32 } else { u32::MAX };
-        let body = self.get_mut(owner);
-        let count = match class {
-            Class::Read => &mut body.readers,
-            Class::Write => &mut body.writers,
-            _ => &mut body.exports,
-        };
-        *count = count.wrapping_add(by);
+impl super::ClaimBody {
+    /// How many guards or exports of a class are open through this handle.
+    #[inline(always)]
+    pub(super) fn count(&mut self, class: Class) -> &mut u32 {
+        match class {
+            Class::Read => &mut self.readers,
+            Class::Write => &mut self.writers,
+            _ => &mut self.exports,
+        }
     }
+}
 
+impl Locked {
     /// Opens a guard on the layout of `region`, made through the handle `owner` (the same one but for chunks). It has no handle yet.
     #[inline]
     pub fn add_guard(
         &mut self,
-        mut spare: SpareGuard,
+        spare: SpareGuard,
         terms: Terms,
         owner: &'static Claim,
         region: &'static Claim,
         group: Option<Group>,
     ) -> &'static Guard {
-        spare.used = true;
-        let guard = spare.guard;
+        let guard = spare.into_guard();
         let ledger = self.ledger_of(region);
         let made = self.made();
-        let first = self.books(ledger).guard_list;
+        let books = self.books_mut(ledger);
+        let first = books.guard_list.replace(guard);
+        *books.count(terms.class) += 1;
+        books.frozen += u32::from(terms.frozen);
         guard.guarded.set_ledger(ledger);
-        *self.get_mut(guard) = GuardBody {
-            next: first,
-            previous: None,
-            class: terms.class,
-            frozen: terms.frozen,
-            discard: terms.discard,
-            owner: Some(owner),
-            region: Some(region),
-            group,
-            entry: None,
-            open: 0,
-            failed: false,
-            abandoned: false,
-            made,
-            time_ns: terms.time_ns,
-        };
+        *self.get_mut(guard) = GuardBody { region: Some(region), group, ..GuardBody::whole(owner, terms, made, first) };
         if let Some(first) = first {
             self.get_mut(first).previous = Some(guard);
         }
-        self.books_mut(ledger).guard_list = Some(guard);
-        self.count(ledger, (terms.class, terms.frozen), true);
-        self.count_own(owner, terms.class, true);
-        self.pin(owner);
+        let body = self.get_mut(owner);
+        *body.count(terms.class) += 1;
+        body.pins += 1;
         if !core::ptr::eq(owner, region) {
-            self.pin(region);
+            self.get_mut(region).pins += 1;
         }
         if let Some(Group(group)) = group {
             self.get_mut(group).open += 1;
@@ -273,29 +274,44 @@ impl Locked {
         let (class, frozen, discard, abandoned) = (body.class, body.frozen, body.discard, body.abandoned);
         let (owner, region, group) = (body.owner(), body.region(), body.group);
         let (previous, next) = (body.previous, body.next);
+        let books = self.books_mut(ledger);
+        *books.count(class) -= 1;
+        books.frozen -= u32::from(frozen);
         match previous {
             Some(previous) => self.get_mut(previous).next = next,
-            None => self.books_mut(ledger).guard_list = next,
+            None => books.guard_list = next,
         }
         if let Some(next) = next {
             self.get_mut(next).previous = previous;
         }
-        self.count(ledger, (class, frozen), false);
-        self.count_own(owner, class, false);
+        let body = self.get_mut(owner);
+        *body.count(class) -= 1;
+        let (whole, counted) = (core::ptr::eq(owner, region), body.counted);
+        let (mut poisons, mut heals) = (false, false);
+        if class == Class::Write {
+            let books = self.books_mut(ledger);
+            let written = !failed && !abandoned;
+            books.version += u64::from(written);
+            poisons = failed;
+            heals = written && discard && books.poisoned > 0;
+        }
+        if whole && counted && group.is_none() && !poisons && !heals {
+            // The usual end: the owner is still a claim, so nothing else ends with the guard.
+            self.get_mut(owner).pins -= 1;
+            Table::free(self.thread(), guard);
+            return;
+        }
         self.relax(owner);
-        if class == Class::Write && failed {
+        if poisons {
             self.poison(guard);
-            if !core::ptr::eq(owner, region) {
+            if !whole {
                 self.drop_lease(region);
             }
         } else {
-            if class == Class::Write && !abandoned {
-                self.books_mut(ledger).version += 1;
-                if discard && self.books(ledger).poisoned > 0 {
-                    self.heal(region);
-                }
+            if heals {
+                self.heal(region);
             }
-            if !core::ptr::eq(owner, region) {
+            if !whole {
                 self.unpin(region);
             }
             Table::free(self.thread(), guard);
@@ -303,7 +319,7 @@ impl Locked {
         if let Some(group) = group {
             self.end_member(group, failed);
         }
-        if core::ptr::eq(owner, region) && class == Class::Write && failed {
+        if whole && poisons {
             // The poison keeps the pin.
         } else {
             self.unpin(owner);
@@ -375,9 +391,8 @@ impl Locked {
     }
 
     /// The record for the chunks of one write over `owner`.
-    pub fn add_group(&mut self, mut spare: SpareGuard, owner: &'static Claim, discard: bool) -> Group {
-        spare.used = true;
-        let guard = spare.guard;
+    pub fn add_group(&mut self, spare: SpareGuard, owner: &'static Claim, discard: bool) -> Group {
+        let guard = spare.into_guard();
         guard.guarded.set_ledger(self.ledger_of(owner));
         *self.get_mut(guard) =
             GuardBody { class: Class::Group, discard, region: Some(owner), owner: Some(owner), ..GuardBody::NEW };
@@ -497,9 +512,8 @@ impl Entries {
     }
 
     /// Gives the handle out.
-    pub fn publish(mut self, made: Made) -> Id {
-        self.head.used = true;
-        let head = self.head.guard;
+    pub fn publish(self, made: Made) -> Id {
+        let head = self.head.into_guard();
         head.guarded.ledger.store(core::ptr::null_mut(), crate::sys::sync::atomic::Ordering::Release);
         // SAFETY: not published yet: ours alone.
         *unsafe { head.guarded.own() } = GuardBody { class: Class::Group, entry: self.first, made, ..GuardBody::NEW };

@@ -14,6 +14,7 @@
 //! | `mod` | the ledger, its lock, the lookup of handles |
 //! | `claim` | claims: array handles and what promises and guards keep of them; roots of views |
 //! | `guard` | guards, exports, poison: who may touch which region |
+//! | `one` | the short way for the usual case of one handle |
 //! | `promise` | promises and weak handles |
 //! | `store` | where bytes come from and how they go back; leases and release callbacks |
 
@@ -21,12 +22,15 @@ mod claim;
 
 mod guard;
 
+mod one;
+
 mod promise;
 
 mod store;
 
 pub use claim::{Claim, ClaimBody, Made, Spare, SpareRoot};
 pub use guard::{Class, Entries, Group, Guard, GuardBody, Hold, SpareGuard, Terms, end_entries, made_of_head};
+pub use one::One;
 pub use promise::{Promise, PromiseBody, SparePromise, SpareWeak, Weak, WeakBody};
 pub use store::{
     Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_queued, queued, run_releases,
@@ -42,7 +46,9 @@ use crate::types::*;
 use core::cell::UnsafeCell;
 use smallvec::SmallVec;
 
-/// The books of one store.
+/// The books of one store. In this order, and on cache lines of its own: what a reader's borrow and its end touch is the first line,
+/// which two threads that share a store pass to and fro.
+#[repr(C, align(64))]
 pub struct Ledger {
     head: Head,
     lock: RawLock,
@@ -75,16 +81,13 @@ impl Ledger {
     }
 }
 
-/// What a ledger's lock guards.
+/// What a ledger's lock guards. What every borrow touches comes first, see [`Ledger`].
+#[repr(C)]
 pub struct Books {
-    /// H: handles that are live or given, claims that promises keep, expression nodes.
-    pub claims: u32,
-    /// P: those of H that are expression nodes.
-    pub nodes: u32,
+    guard_list: Option<&'static Guard>,
+    claim_list: Option<&'static Claim>,
     /// R: open read guards.
     pub readers: u32,
-    /// Those of R that are frozen.
-    pub frozen: u32,
     /// W: open write guards.
     pub writers: u32,
     /// XR: read-only exports.
@@ -95,6 +98,12 @@ pub struct Books {
     pub exports_exclusive: u32,
     /// Poisoned regions.
     pub poisoned: u32,
+    /// H: handles that are live or given, claims that promises keep, expression nodes.
+    pub claims: u32,
+    /// P: those of H that are expression nodes.
+    pub nodes: u32,
+    /// Those of R that are frozen.
+    pub frozen: u32,
     /// Open leases.
     pub leases: u32,
     /// Those of them without TN_MAY_OVERWRITE: the store is FOREIGN.
@@ -119,27 +128,29 @@ pub struct Books {
     pub timeline: Timeline,
     /// Where the bytes come from.
     pub backing: Backing,
-    claim_list: Option<&'static Claim>,
-    guard_list: Option<&'static Guard>,
     poison_list: Option<&'static Guard>,
     lease_list: Option<&'static Lease>,
     /// Next of a chain of dead ones.
     next_dead: Option<&'static Ledger>,
+    /// The next of several that are locked together.
+    next_locked: Option<&'static Ledger>,
     /// What the statistics of the pool count as held without a claim.
     held: i64,
 }
 
 impl Books {
     const EMPTY: Books = Books {
-        claims: 0,
-        nodes: 0,
+        guard_list: None,
+        claim_list: None,
         readers: 0,
-        frozen: 0,
         writers: 0,
         exports_read: 0,
         exports_shared: 0,
         exports_exclusive: 0,
         poisoned: 0,
+        claims: 0,
+        nodes: 0,
+        frozen: 0,
         leases: 0,
         lent: 0,
         readonly: false,
@@ -152,11 +163,10 @@ impl Books {
         epoch: 0,
         timeline: Timeline::IDLE,
         backing: Backing::None,
-        claim_list: None,
-        guard_list: None,
         poison_list: None,
         lease_list: None,
         next_dead: None,
+        next_locked: None,
         held: 0,
     };
 
@@ -191,6 +201,7 @@ impl Books {
 
 /// Something in a slot that a ledger's lock guards. Which ledger may change while the slot lives (a COW write moves its handle), and
 /// stays set when the slot is given back.
+#[repr(C)]
 pub struct Guarded<T> {
     ledger: AtomicPtr<Ledger>,
     body: UnsafeCell<T>,
@@ -238,44 +249,111 @@ pub trait GuardedSlot: Slot {
 
 /// One or several ledgers, locked. Its drop unlocks them and then does what must not be done under a lock.
 pub struct Locked {
-    set: SmallVec<[&'static Ledger; 4]>,
+    // They drop in this order.
+    held: Held,
+    inside: Critical,
     after: store::After,
-    inside: Option<Critical>,
-    thread: &'static Thread,
+}
+
+/// Which ledgers are locked. Nearly always it is one, and then no list is looked at.
+struct Held {
+    first: Option<&'static Ledger>,
+    /// The others, through `next_locked` of their books.
+    more: Option<&'static Ledger>,
+}
+
+impl Held {
+    /// Locks ledgers that are sorted and all different.
+    fn several(set: &[&'static Ledger]) -> Held {
+        let mut held = Held { first: None, more: None };
+        for ledger in set {
+            ledger.lock.lock();
+        }
+        if let [first, others @ ..] = set {
+            held.first = Some(first);
+            for ledger in others {
+                // SAFETY: locked just now, and no reference into the books is out.
+                unsafe { (*ledger.books.get()).next_locked = held.more };
+                held.more = Some(ledger);
+            }
+        }
+        held
+    }
+
+    #[inline(always)]
+    fn has(&self, ledger: *const Ledger) -> bool {
+        self.first.is_some_and(|first| core::ptr::eq(first, ledger))
+            || self.more.is_some_and(|more| Held::has_more(more, ledger))
+    }
+
+    // Takes what it needs by value, as the cold parts of the drops do: then a `Locked` can live in registers.
+    #[inline(never)]
+    fn has_more(more: &'static Ledger, ledger: *const Ledger) -> bool {
+        let mut at = Some(more);
+        while let Some(other) = at {
+            if core::ptr::eq(other, ledger) {
+                return true;
+            }
+            // SAFETY: locked by us; the link is written before and after only.
+            at = unsafe { *(&raw const (*other.books.get()).next_locked) };
+        }
+        false
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn unlock_more(more: &'static Ledger) {
+        let mut at = Some(more);
+        while let Some(other) = at {
+            // SAFETY: locked by us until the next line, and no reference into the books is out any more.
+            at = unsafe { (*other.books.get()).next_locked.take() };
+            other.lock.unlock();
+        }
+    }
+}
+
+impl Drop for Held {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(more) = self.more {
+            Held::unlock_more(more);
+        }
+        if let Some(first) = self.first {
+            first.lock.unlock();
+        }
+    }
 }
 
 impl Locked {
-    #[inline]
-    fn new(thread: &'static Thread, set: SmallVec<[&'static Ledger; 4]>) -> Locked {
+    #[inline(always)]
+    fn one(thread: &'static Thread, ledger: &'static Ledger) -> Locked {
         let inside = Critical::enter(thread);
-        for ledger in &set {
-            ledger.lock.lock();
-        }
-        Locked { set, after: store::After::default(), inside: Some(inside), thread }
+        ledger.lock.lock();
+        Locked::of(inside, ledger)
     }
 
-    #[inline]
-    fn one(thread: &'static Thread, ledger: &'static Ledger) -> Locked {
-        let mut set = SmallVec::new();
-        set.push(ledger);
-        Locked::new(thread, set)
+    /// The ledger was locked by the caller.
+    #[inline(always)]
+    fn of(inside: Critical, ledger: &'static Ledger) -> Locked {
+        let after = store::After::new(inside.thread());
+        Locked { held: Held { first: Some(ledger), more: None }, inside, after }
     }
 
     /// The calling thread.
+    #[inline]
     pub fn thread(&self) -> &'static Thread {
-        self.thread
+        self.inside.thread()
     }
 
     #[inline]
     fn has(&self, ledger: &'static Ledger) -> bool {
-        self.set.iter().any(|l| core::ptr::eq(*l, ledger))
+        self.held.has(ledger)
     }
 
     /// Asserts that `slot` is guarded by what is locked here: the one check on which the safety of the upper layers rests.
-    #[inline]
+    #[inline(always)]
     fn check<T>(&self, place: &Guarded<T>) {
-        let ledger = place.ledger.load(Ordering::Relaxed);
-        assert!(self.set.iter().any(|l| core::ptr::eq(*l, ledger)), "a slot of another ledger");
+        assert!(self.held.has(place.ledger.load(Ordering::Relaxed)), "a slot of another ledger");
     }
 
     /// What the slot holds.
@@ -319,7 +397,7 @@ impl Locked {
     /// Where a thing made now is made: the thread and its TN_HERE.
     #[inline]
     pub fn made(&self) -> Made {
-        Made { site: self.thread.site(), thread: self.thread.number() }
+        Made::by(self.thread())
     }
 
     /// Marks the store as on its way back if nothing holds it.
@@ -334,19 +412,6 @@ impl Locked {
     }
 }
 
-impl Drop for Locked {
-    #[inline]
-    fn drop(&mut self) {
-        for ledger in &self.set {
-            ledger.lock.unlock();
-        }
-        self.inside = None;
-        if self.after.is_due() {
-            core::mem::take(&mut self.after).run(self.thread);
-        }
-    }
-}
-
 /// Locks the ledger of the handle `id` and gives its slot: of an array handle, a guard, a promise, a weak handle.
 #[inline]
 pub fn lock<S: GuardedSlot>(id: Id) -> Result<(Locked, &'static S)> {
@@ -355,10 +420,12 @@ pub fn lock<S: GuardedSlot>(id: Id) -> Result<(Locked, &'static S)> {
         let slot = Table::<S>::find(id)?;
         // Published slots name a ledger; a slot that is recycled at this moment may name any, and is refused below.
         let Some(ledger) = slot.guarded().ledger() else { continue };
-        let locked = Locked::one(thread, ledger);
+        let inside = Critical::enter(thread);
+        ledger.lock.lock();
         if slot.head().is(id) && slot.guarded().ledger().is_some_and(|now| core::ptr::eq(now, ledger)) {
-            return Ok((locked, slot));
+            return Ok((Locked::of(inside, ledger), slot));
         }
+        ledger.lock.unlock();
     }
 }
 
@@ -396,7 +463,9 @@ pub fn lock_all(n: usize, ledger_of: &dyn Fn(usize) -> Result<&'static Ledger>) 
         }
         set.sort_unstable_by_key(|ledger| core::ptr::from_ref(*ledger) as usize);
         set.dedup_by_key(|ledger| core::ptr::from_ref(*ledger));
-        let locked = Locked::new(thread::current(), set);
+        let thread = thread::current();
+        let inside = Critical::enter(thread);
+        let locked = Locked { held: Held::several(&set), inside, after: store::After::new(thread) };
         if (0..n).all(|position| ledger_of(position).is_ok_and(|ledger| locked.has(ledger))) {
             return Ok(locked);
         }

@@ -170,7 +170,7 @@ impl SpareLease {
             users: 0,
             start: range.0,
             end: range.1,
-            made: Made { site: thread.site(), thread: thread.number() },
+            made: Made::by(thread),
             forks: thread::forks(),
         };
         Ok(SpareLease { lease, thread, used: false })
@@ -298,7 +298,7 @@ impl Fresh {
             layout.rebase(start as u64)?;
         }
         *claim.layout() = layout;
-        claim.set_made(Made { site: thread.site(), thread: thread.number() });
+        claim.set_made(Made::by(thread));
         Ok(Fresh { ledger, claim, pool, start, bytes })
     }
 
@@ -489,9 +489,9 @@ impl Locked {
     }
 }
 
-/// What a locked section leaves to be done after unlocking, chained through the slots that it is about.
-#[derive(Default)]
+/// What a locked section leaves to be done after unlocking, chained through the slots that it is about. Its drop does it.
 pub(super) struct After {
+    thread: &'static Thread,
     pub(super) claims: Option<&'static Claim>,
     pub(super) roots: Option<&'static Root>,
     pub(super) weaks: Option<&'static Weak>,
@@ -501,8 +501,13 @@ pub(super) struct After {
 }
 
 impl After {
-    #[inline]
-    pub(super) fn is_due(&self) -> bool {
+    #[inline(always)]
+    pub(super) fn new(thread: &'static Thread) -> After {
+        After { thread, claims: None, roots: None, weaks: None, dead: None, first_lease: None, last_lease: None }
+    }
+
+    #[inline(always)]
+    fn is_due(&self) -> bool {
         self.claims.is_some()
             || self.roots.is_some()
             || self.weaks.is_some()
@@ -520,26 +525,29 @@ impl After {
         }
     }
 
-    /// Does it. Callbacks come last, so that what they see is whole.
-    pub(super) fn run(self, thread: &'static Thread) {
-        let mut at = self.claims;
+    /// Callbacks come last, so that what they see is whole.
+    #[inline(never)]
+    fn run(self) {
+        let this = core::mem::ManuallyDrop::new(self);
+        let thread = this.thread;
+        let mut at = this.claims;
         while let Some(claim) = at {
             // SAFETY: collected: no handle, in no list of a ledger.
             at = unsafe { claim.guarded().own() }.next.take();
             claim.reset(thread);
         }
-        let mut at = self.roots;
+        let mut at = this.roots;
         while let Some(root) = at {
             // SAFETY: no claim uses it any more.
             at = unsafe { root.guarded().own() }.next.take();
             root.reset(thread);
         }
-        let mut at = self.weaks;
+        let mut at = this.weaks;
         while let Some(weak) = at {
             at = weak.reset(thread);
         }
         let mut taken: Option<&'static Lease> = None;
-        let mut at = self.dead;
+        let mut at = this.dead;
         while let Some(ledger) = at {
             // The lock, not ownership: a stale weak handle may be looking at the books at this moment.
             let mut locked = Locked::one(thread, ledger);
@@ -560,7 +568,7 @@ impl After {
             }
             Table::free(thread, ledger);
         }
-        let mut at = self.first_lease;
+        let mut at = this.first_lease;
         while let Some(lease) = at {
             // SAFETY: in our own chain.
             at = unsafe { lease.guarded.own() }.next.take();
@@ -570,6 +578,15 @@ impl After {
             // SAFETY: in our own chain.
             taken = unsafe { lease.guarded.own() }.next.take();
             lease.end(thread);
+        }
+    }
+}
+
+impl Drop for After {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.is_due() {
+            core::mem::replace(self, After::new(self.thread)).run();
         }
     }
 }
