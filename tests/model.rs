@@ -1,0 +1,119 @@
+//! An executable model of the ownership rules, run beside the library.
+//!
+//! Contract: `model/` holds the rules (`layout`, `region`, `views`, `store`, `handle`, `rules`, `claims`, `borrows`,
+//! `crossing`, checked by `invariants`), written from the ownership document and sharing no code with the
+//! implementation but the plain C types; `library` and `invoke` make the same calls through the C functions; `driver`
+//! compares the two after every step. `rows` are hand-written traces, one for each row; `ops` and `draw` make random
+//! ones, which `reduce` makes small when they fail. TENURE_MODEL_STEPS sets how many steps the ordinary run takes;
+//! `soak` (ignored) runs without end and prints each seed, TENURE_MODEL_SEED replays one.
+
+// The functions are called by their C names: this keeps the crate linked.
+use tenure as _;
+
+mod model {
+    pub mod api;
+    pub mod borrows;
+    pub mod calls;
+    pub mod claims;
+    pub mod crossing;
+    pub mod draw;
+    pub mod driver;
+    pub mod handle;
+    pub mod invariants;
+    pub mod invoke;
+    pub mod layout;
+    pub mod library;
+    pub mod ops;
+    pub mod reduce;
+    pub mod region;
+    pub mod rows;
+    pub mod rules;
+    pub mod store;
+    pub mod views;
+}
+
+use model::driver::Driver;
+use model::ops::{Op, traces};
+use model::reduce::{self, TRACE, reduce};
+use proptest::test_runner::{
+    Config, FileFailurePersistence, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner,
+};
+use std::path::Path;
+
+/// Steps of an average trace.
+const TRACE_STEPS: u32 = 60;
+/// Steps of the ordinary run.
+const STEPS: u32 = 200_000;
+
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+/// One trace on both sides, to the end.
+fn run(strict: bool, ops: &[Op]) -> Result<(), TestCaseError> {
+    let mut driver = Driver::new(strict);
+    for op in ops {
+        let (call, beside) = op.call(&driver.model);
+        if let Err(what) = driver.step(call, beside) {
+            return Err(TestCaseError::fail(what));
+        }
+    }
+    driver.finish().map_err(TestCaseError::fail)
+}
+
+fn config(cases: u32) -> Config {
+    let mut config = Config::with_cases(cases);
+    config.failure_persistence = Some(Box::new(FileFailurePersistence::Direct("proptest-regressions/model.txt")));
+    // The other one takes a quarter of the time of a debug build.
+    config.rng_algorithm = RngAlgorithm::XorShift;
+    // `reduce` shrinks, in processes of its own: here what one failure leaves behind would make the next trace fail.
+    config.max_shrink_iters = 0;
+    config
+}
+
+/// Runs traces; the text of a small failing one if there is any.
+fn search(mut runner: TestRunner) -> Result<(), String> {
+    let outcome = runner.run(&traces(), |(strict, ops)| run(strict, &ops));
+    let Err(failure) = outcome else { return Ok(()) };
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("model-trace.txt");
+    if let TestError::Fail(_, (strict, ops)) = &failure
+        && let Some(text) = reduce(*strict, ops, &file)
+    {
+        let again = format!("{TRACE}={} cargo test --test model replay -- --ignored", file.display());
+        return Err(format!("{text}\nagain: {again}"));
+    }
+    Err(failure.to_string())
+}
+
+#[test]
+#[ignore = "runs the trace of a file that a failure left behind"]
+fn replay() {
+    let file = std::env::var(TRACE).expect("TENURE_MODEL_TRACE names the file");
+    reduce::replay(&file).unwrap_or_else(|text| panic!("{text}"));
+}
+
+#[test]
+fn random_traces_agree_with_the_library() {
+    let steps = from_environment("TENURE_MODEL_STEPS").unwrap_or(u64::from(STEPS));
+    let cases = (steps / u64::from(TRACE_STEPS)).max(1) as u32;
+    search(TestRunner::new(config(cases))).unwrap_or_else(|text| panic!("{text}"));
+}
+
+#[test]
+#[ignore = "runs until it is stopped or finds something"]
+fn soak() {
+    let mut seed = from_environment("TENURE_MODEL_SEED").unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        now.as_nanos() as u64
+    });
+    let rounds = from_environment("TENURE_MODEL_ROUNDS").unwrap_or(u64::MAX);
+    for _ in 0..rounds {
+        println!("TENURE_MODEL_SEED={seed} TENURE_MODEL_ROUNDS=1");
+        let mut bytes = [1; 16];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let rng = TestRng::from_seed(RngAlgorithm::XorShift, &bytes);
+        let found = search(TestRunner::new_with_rng(config(1000), rng));
+        found.unwrap_or_else(|text| panic!("seed {seed}: {text}"));
+        seed = seed.wrapping_add(1);
+    }
+}

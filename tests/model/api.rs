@@ -1,0 +1,196 @@
+//! The C functions that the model test calls, declared as a C caller would: by name and signature of the public header.
+//!
+//! Contract: declarations only. The symbols are those of the linked crate; nothing else of it is used but the plain
+//! types.
+#![allow(improper_ctypes)]
+
+use core::ffi::{c_char, c_void};
+use tenure::types::*;
+
+unsafe extern "C" {
+    pub fn tn_last_error() -> *const c_char;
+    pub fn tn_option_set(name: *const c_char, value: *const c_char) -> tn_status;
+    pub fn tn_run_releases(count: *mut usize) -> tn_status;
+
+    pub fn tn_pool_create(device: tn_device, options: *const tn_pool_options, out: *mut *mut tn_pool) -> tn_status;
+    pub fn tn_pool_set_current(pool: *mut tn_pool) -> tn_status;
+    pub fn tn_pool_release(pool: *mut tn_pool) -> tn_status;
+    pub fn tn_pool_query(pool: *mut tn_pool, stats: *mut tn_pool_stats) -> tn_status;
+
+    pub fn tn_array_empty(
+        pool: *mut tn_pool,
+        dtype: tn_dtype,
+        ndim: i32,
+        shape: *const i64,
+        options: *const tn_array_options,
+        out: *mut *mut tn_array,
+    ) -> tn_status;
+    pub fn tn_array_zeros(
+        pool: *mut tn_pool,
+        dtype: tn_dtype,
+        ndim: i32,
+        shape: *const i64,
+        options: *const tn_array_options,
+        out: *mut *mut tn_array,
+    ) -> tn_status;
+    pub fn tn_array_full(
+        pool: *mut tn_pool,
+        dtype: tn_dtype,
+        ndim: i32,
+        shape: *const i64,
+        value: *const c_void,
+        options: *const tn_array_options,
+        out: *mut *mut tn_array,
+    ) -> tn_status;
+    pub fn tn_array_import_host(
+        ptr: *mut c_void,
+        layout: *const tn_layout,
+        flags: u32,
+        release: tn_release_callback,
+        context: *mut c_void,
+        out: *mut *mut tn_array,
+        how: *mut i32,
+    ) -> tn_status;
+    pub fn tn_array_query(array: *mut tn_array, info: *mut tn_array_info) -> tn_status;
+    pub fn tn_array_clone(array: *mut tn_array, out: *mut *mut tn_array) -> tn_status;
+    pub fn tn_array_copy(
+        array: *mut tn_array,
+        pool: *mut tn_pool,
+        stream: *mut tn_stream,
+        out: *mut *mut tn_array,
+    ) -> tn_status;
+    pub fn tn_array_release(array: *mut tn_array) -> tn_status;
+    pub fn tn_array_weaken(array: *mut tn_array, out: *mut *mut tn_weak) -> tn_status;
+    pub fn tn_weak_upgrade(weak: *mut tn_weak, out: *mut *mut tn_array) -> tn_status;
+    pub fn tn_weak_release(weak: *mut tn_weak) -> tn_status;
+
+    pub fn tn_array_reshape(
+        array: *mut tn_array,
+        ndim: i32,
+        shape: *const i64,
+        order: i32,
+        out: *mut *mut tn_array,
+    ) -> tn_status;
+    pub fn tn_array_ravel(array: *mut tn_array, order: i32, out: *mut *mut tn_array) -> tn_status;
+    pub fn tn_array_transpose(array: *mut tn_array, out: *mut *mut tn_array) -> tn_status;
+    pub fn tn_array_permute(array: *mut tn_array, ndim: i32, axes: *const i32, out: *mut *mut tn_array) -> tn_status;
+    pub fn tn_array_slice(
+        array: *mut tn_array,
+        n: i32,
+        specs: *const tn_slice_spec,
+        out: *mut *mut tn_array,
+    ) -> tn_status;
+    pub fn tn_array_index(array: *mut tn_array, axis: i32, index: i64, out: *mut *mut tn_array) -> tn_status;
+    pub fn tn_array_squeeze(array: *mut tn_array, n: i32, axes: *const i32, out: *mut *mut tn_array) -> tn_status;
+    pub fn tn_array_expand(array: *mut tn_array, axis: i32, out: *mut *mut tn_array) -> tn_status;
+    pub fn tn_array_broadcast(array: *mut tn_array, ndim: i32, shape: *const i64, out: *mut *mut tn_array)
+    -> tn_status;
+    pub fn tn_array_split(
+        array: *mut tn_array,
+        axis: i32,
+        parts: i64,
+        capacity: usize,
+        outs: *mut *mut tn_array,
+        count: *mut usize,
+    ) -> tn_status;
+    pub fn tn_array_chunks(
+        array: *mut tn_array,
+        axis: i32,
+        length: i64,
+        capacity: usize,
+        outs: *mut *mut tn_array,
+        count: *mut usize,
+    ) -> tn_status;
+    pub fn tn_array_view_dtype(array: *mut tn_array, dtype: tn_dtype, out: *mut *mut tn_array) -> tn_status;
+    pub fn tn_array_overlap(a: *mut tn_array, b: *mut tn_array, out: *mut i32) -> tn_status;
+
+    pub fn tn_array_borrow_read(
+        array: *mut tn_array,
+        flags: u32,
+        stream: *mut tn_stream,
+        data: *mut *const c_void,
+        view: *mut tn_view_info,
+        out: *mut *mut tn_borrow,
+    ) -> tn_status;
+    pub fn tn_array_borrow_write(
+        array: *mut tn_array,
+        mode: u32,
+        stream: *mut tn_stream,
+        data: *mut *mut c_void,
+        view: *mut tn_view_info,
+        out: *mut *mut tn_borrow,
+    ) -> tn_status;
+    pub fn tn_borrow_all(
+        n: usize,
+        specs: *const tn_borrow_spec,
+        views: *mut tn_view_info,
+        out: *mut *mut tn_borrow,
+    ) -> tn_status;
+    pub fn tn_array_chunks_write(
+        array: *mut tn_array,
+        axis: i32,
+        n: usize,
+        mode: u32,
+        stream: *mut tn_stream,
+        chunks: *mut tn_chunk,
+    ) -> tn_status;
+    pub fn tn_borrow_end(borrow: *mut tn_borrow, flags: u32, stream: *mut tn_stream) -> tn_status;
+
+    pub fn tn_array_give(array: *mut tn_array, required: u32, out: *mut *mut tn_promise) -> tn_status;
+    pub fn tn_promise_cancel(promise: *mut tn_promise) -> tn_status;
+    pub fn tn_promise_release(promise: *mut tn_promise) -> tn_status;
+    pub fn tn_take(n: usize, promises: *const *mut tn_promise, out: *mut *mut tn_array) -> tn_status;
+    pub fn tn_array_is_unique(array: *mut tn_array, out: *mut i32) -> tn_status;
+    pub fn tn_array_why_not(
+        array: *mut tn_array,
+        target: *const tn_target,
+        capacity: usize,
+        bits: *mut u32,
+        holders: *mut tn_holder,
+        n_holders: *mut usize,
+    ) -> tn_status;
+    pub fn tn_holders_of(
+        ptr: *const c_void,
+        bytes: usize,
+        capacity: usize,
+        store: *mut tn_store_info,
+        holders: *mut tn_holder,
+        n_holders: *mut usize,
+    ) -> tn_status;
+
+    pub fn tn_array_copy_into(
+        source: *mut tn_array,
+        destination: *mut tn_array,
+        mode: u32,
+        stream: *mut tn_stream,
+    ) -> tn_status;
+    pub fn tn_array_copy_to_host(
+        array: *mut tn_array,
+        ptr: *mut c_void,
+        layout: *const tn_layout,
+        stream: *mut tn_stream,
+    ) -> tn_status;
+    pub fn tn_array_copy_from_host(
+        array: *mut tn_array,
+        ptr: *const c_void,
+        layout: *const tn_layout,
+        mode: u32,
+        stream: *mut tn_stream,
+    ) -> tn_status;
+    pub fn tn_array_fill(array: *mut tn_array, value: *const c_void, mode: u32, stream: *mut tn_stream) -> tn_status;
+    pub fn tn_array_zero(array: *mut tn_array, mode: u32, stream: *mut tn_stream) -> tn_status;
+
+    pub fn tn_array_export_host(
+        array: *mut tn_array,
+        flags: u32,
+        mode: u32,
+        stream: *mut tn_stream,
+        view: *mut tn_view_info,
+        guard: *mut *mut tn_borrow,
+        how: *mut i32,
+    ) -> tn_status;
+
+    pub fn tn_copies_query(capacity: usize, sites: *mut tn_copy_site, count: *mut usize) -> tn_status;
+    pub fn tn_copies_forbid(on: i32) -> tn_status;
+    pub fn tn_leaks(capacity: usize, leaks: *mut tn_holder, count: *mut usize) -> tn_status;
+}

@@ -1,0 +1,236 @@
+//! The vocabulary between model and library: every call with its arguments, and what a call that succeeded gives.
+//!
+//! Contract: plain data. A [`Call`] names handles by the model's numbers and memory by the model's addresses, so that
+//! one value means the same on both sides and a failing trace can be read as it is printed.
+
+use super::handle::Ref;
+use super::layout::Layout;
+use super::views::View;
+
+/// How a new array comes to its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Contents {
+    /// tn_array_empty; the test writes a pattern right away.
+    Empty,
+    Zeros,
+    /// tn_array_full with one element of a pattern.
+    Full,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Parts {
+    Split(i64),
+    Chunks(i64),
+}
+
+#[derive(Clone, Debug)]
+pub enum Call {
+    Make {
+        pool: Ref,
+        dtype: u32,
+        shape: Vec<i64>,
+        order: i32,
+        contents: Contents,
+    },
+    /// `ptr` 0 is NULL; strides None: C order.
+    Import {
+        ptr: i64,
+        offset: i64,
+        dtype: u32,
+        shape: Vec<i64>,
+        strides: Option<Vec<i64>>,
+        flags: u32,
+        callback: bool,
+    },
+    View {
+        array: Ref,
+        view: View,
+    },
+    /// `capacity` None: only the count is asked for.
+    Parts {
+        array: Ref,
+        axis: i32,
+        parts: Parts,
+        capacity: Option<usize>,
+    },
+    Clone {
+        array: Ref,
+    },
+    Copy {
+        array: Ref,
+        pool: Ref,
+    },
+    Release {
+        array: Ref,
+    },
+    Weaken {
+        array: Ref,
+    },
+    Upgrade {
+        weak: Ref,
+    },
+    WeakRelease {
+        weak: Ref,
+    },
+    BorrowRead {
+        array: Ref,
+        flags: u32,
+    },
+    BorrowWrite {
+        array: Ref,
+        mode: u32,
+    },
+    /// (array, access) each.
+    BorrowAll {
+        entries: Vec<(Ref, u32)>,
+    },
+    ChunksWrite {
+        array: Ref,
+        axis: i32,
+        n: usize,
+        mode: u32,
+    },
+    End {
+        guard: Ref,
+        flags: u32,
+    },
+    /// `value` false: NULL.
+    Fill {
+        array: Ref,
+        value: bool,
+        mode: u32,
+    },
+    Zero {
+        array: Ref,
+        mode: u32,
+    },
+    CopyInto {
+        source: Ref,
+        destination: Ref,
+        mode: u32,
+    },
+    /// `host` None: C order at the start of the scratch memory.
+    CopyToHost {
+        array: Ref,
+        host: Option<Layout>,
+    },
+    CopyFromHost {
+        array: Ref,
+        host: Option<Layout>,
+        mode: u32,
+    },
+    Give {
+        array: Ref,
+        required: u32,
+    },
+    Cancel {
+        promise: Ref,
+    },
+    PromiseRelease {
+        promise: Ref,
+    },
+    Take {
+        promises: Vec<Ref>,
+    },
+    Export {
+        array: Ref,
+        flags: u32,
+        mode: u32,
+    },
+    Query {
+        array: Ref,
+    },
+    IsUnique {
+        array: Ref,
+    },
+    WhyNot {
+        array: Ref,
+        target: Option<Target>,
+    },
+    Overlap {
+        a: Ref,
+        b: Ref,
+    },
+    HoldersOf {
+        at: i64,
+        bytes: i64,
+    },
+    RunReleases,
+    Forbid {
+        on: i32,
+    },
+    /// The holder of a guard or export writes what it may write.
+    WriteThrough {
+        guard: usize,
+    },
+    /// The owner of imported memory writes it.
+    WriteForeign {
+        at: i64,
+        bytes: i64,
+    },
+}
+
+/// tn_target, on the host.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub dtype: u32,
+    pub shape: Vec<i64>,
+    pub device: (i32, i32),
+}
+
+/// What is passed beside the arguments of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Beside {
+    /// NULL for the last output that must not be NULL; calls without one ignore it.
+    pub no_out: bool,
+    /// Calls without a stream ignore it.
+    pub stream: Stream,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Stream {
+    #[default]
+    Null,
+    Legacy,
+    PerThread,
+    Current,
+    /// Neither NULL nor a constant nor a stream.
+    Junk,
+}
+
+/// A forced or asked-for copy in the copy book.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Crossing {
+    pub function: &'static str,
+    pub why: u32,
+    pub forced: bool,
+    pub bytes: i64,
+}
+
+/// The bits of a `tn_holder` that the model knows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Holder {
+    pub kind: i32,
+    pub who: Ref,
+}
+
+/// What a call that succeeded made and told.
+#[derive(Default, Clone, Debug)]
+pub struct Done {
+    /// New handles, in the order of the outputs.
+    pub arrays: Vec<usize>,
+    pub weak: Option<usize>,
+    pub promise: Option<usize>,
+    pub guards: Vec<usize>,
+    /// One per guard entry: what data pointer and view must show.
+    pub views: Vec<Layout>,
+    /// start and length of each chunk.
+    pub chunks: Vec<(i64, i64)>,
+    pub how: Option<i32>,
+    /// The one number of a question: a count, a truth, bits.
+    pub number: Option<i64>,
+    pub holders: Option<Vec<Holder>>,
+    /// Elements that the test itself writes now, as whoever asked for fresh bytes would; the model has them already.
+    pub pokes: Vec<Layout>,
+    pub copies: Vec<Crossing>,
+}

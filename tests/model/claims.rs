@@ -1,0 +1,280 @@
+//! Claims in the model: creation, views, clones, release, weak handles, give and take.
+//!
+//! Contract: each function is one call of section 1; it collects everything that is wrong, then changes the model, or
+//! fails and changes nothing. Rows OO-*, RL-*, AR-1..9, LA-*.
+
+use super::calls::{Contents, Done, Parts};
+use super::handle::{Array, Model, PromiseState, Ref, State};
+use super::layout::{Layout, item};
+use super::region::Region;
+use super::rules::{Faults, Status};
+use super::store::{Holding, Memory, pattern};
+use super::views::View;
+use tenure::types::*;
+
+impl Model {
+    pub fn next_seed(&mut self) -> u32 {
+        self.seed += 1;
+        self.seed
+    }
+
+    pub fn make(
+        &mut self,
+        pool: Ref,
+        dtype: u32,
+        shape: &[i64],
+        order: i32,
+        contents: Contents,
+    ) -> Result<Done, Status> {
+        let mut faults = Faults::default();
+        let pool = faults.take(self.pool(pool));
+        faults.when(!matches!(order, TN_ORDER_C | TN_ORDER_F | TN_ORDER_A), TN_ERR_INVALID);
+        faults.when(item(dtype) == 0, TN_ERR_DTYPE);
+        faults.when(shape.iter().any(|&n| n < 0), TN_ERR_SHAPE);
+        faults.when(shape.len() > TN_MAX_NDIM, TN_ERR_LIMIT);
+        faults.none()?;
+        let mut done = Done::default();
+        // TN_ORDER_A has no prototype to look at here: order C.
+        let mut layout = Layout::dense(dtype, shape, order, 0);
+        let bytes = match contents {
+            Contents::Empty => pattern(&layout, self.next_seed()),
+            Contents::Zeros => vec![0; layout.bytes() as usize],
+            Contents::Full => {
+                let one = self.element(dtype);
+                one.repeat(layout.count() as usize)
+            }
+        };
+        let store = self.allocate(pool.expect("no fault"), bytes);
+        layout.at = self.stores[store].start;
+        if contents == Contents::Empty {
+            done.pokes.push(layout.clone());
+        }
+        done.arrays.push(self.add_array(store, Region::new(layout), false, None));
+        Ok(done)
+    }
+
+    /// The value of the next `full` or `fill`.
+    pub fn element(&mut self, dtype: u32) -> Vec<u8> {
+        let seed = self.next_seed();
+        pattern(&Layout::dense(dtype, &[], TN_ORDER_C, 0), seed)
+    }
+
+    pub fn view(&mut self, array: Ref, view: &View) -> Result<Done, Status> {
+        let mut faults = Faults::default();
+        let array = faults.take(self.array(array));
+        faults.when(view.is_invalid(), TN_ERR_INVALID);
+        faults.none()?;
+        let array = array.expect("no fault");
+        self.live(array)?;
+        let region = self.arrays[array].region.view(view)?;
+        Ok(Done { arrays: vec![self.add_view(array, region)], ..Done::default() })
+    }
+
+    /// A view is READONLY where its array is, or where its own elements share bytes. Reading of LA-13: a stride of 0 on
+    /// an axis longer than 1 makes it so also where there are no elements.
+    fn add_view(&mut self, array: usize, region: Region) -> usize {
+        let a = self.arrays[array].clone();
+        let readonly = a.readonly || region.shares_bytes() || region.layout.is_stretched();
+        self.add_array(a.store, region, readonly, a.lease)
+    }
+
+    pub fn parts(&mut self, array: Ref, axis: i32, parts: Parts, capacity: Option<usize>) -> Result<Done, Status> {
+        let mut faults = Faults::default();
+        let array = faults.take(self.array(array));
+        let (Parts::Split(n) | Parts::Chunks(n)) = parts;
+        faults.when(n <= 0, TN_ERR_INVALID);
+        faults.none()?;
+        let array = array.expect("no fault");
+        self.live(array)?;
+        let region = self.arrays[array].region.clone();
+        let axis = region.axis(axis).ok_or(TN_ERR_RANGE)?;
+        let length = region.layout.shape[axis];
+        let sizes: Vec<i64> = match parts {
+            Parts::Split(n) => (0..n).map(|k| length / n + i64::from(k < length % n)).collect(),
+            Parts::Chunks(most) => (0..(length + most - 1) / most).map(|k| most.min(length - k * most)).collect(),
+        };
+        let mut done = Done { number: Some(sizes.len() as i64), ..Done::default() };
+        let Some(capacity) = capacity else { return Ok(done) };
+        if capacity < sizes.len() {
+            return Err(TN_ERR_COUNT);
+        }
+        let mut start = 0;
+        for size in sizes {
+            let part = region.part(axis, start, size, 1);
+            done.arrays.push(self.add_view(array, part));
+            start += size;
+        }
+        Ok(done)
+    }
+
+    pub fn clone_array(&mut self, array: Ref) -> Result<Done, Status> {
+        let array = self.array(array)?;
+        self.live(array)?;
+        let like = self.arrays[array].clone();
+        Ok(Done { arrays: vec![self.add_clone(&like)], ..Done::default() })
+    }
+
+    pub fn copy(&mut self, array: Ref, pool: Ref, stream: Result<(), Status>) -> Result<Done, Status> {
+        let mut faults = Faults::default();
+        let array = faults.take(self.array(array));
+        let pool = faults.take(self.pool(pool));
+        faults.take(stream);
+        faults.none()?;
+        let array = array.expect("no fault");
+        self.live(array)?;
+        self.read_faults(array, false, &mut faults);
+        faults.none()?;
+        let made = self.dense_copy(&self.arrays[array].region.layout.clone(), pool.expect("no fault"), None);
+        Ok(Done { arrays: vec![self.add_array(made.0, made.1, false, None)], ..Done::default() })
+    }
+
+    /// A new store laid out as `copy` does: order C unless the source is F-contiguous only (AR-22). `fresh`: its bytes
+    /// are not those of the source.
+    pub fn dense_copy(&mut self, source: &Layout, pool: usize, fresh: Option<Vec<u8>>) -> (usize, Region) {
+        let mut layout = Layout::dense(source.dtype, &source.shape, source.natural_order(), 0);
+        let elements = fresh.unwrap_or_else(|| self.memory.read(source));
+        let store = self.allocate(pool, vec![0; layout.bytes() as usize]);
+        layout.at = self.stores[store].start;
+        self.memory.write_all(&layout, &elements);
+        (store, Region::new(layout))
+    }
+
+    pub fn release(&mut self, array: Ref) -> Result<Done, Status> {
+        let array = self.array(array)?;
+        if self.strict {
+            // Reading: of the bytes that it is on now: exports from before a COW moved it stay with the old ones. Also
+            // where the handle is DESTRUCTED and its claim went on.
+            let mut faults = Faults::default();
+            faults.when(self.arrays[array].state == State::Given, TN_ERR_GIVEN);
+            faults.when(self.holds_through(array).any(|hold| hold.kind.is_writer()), TN_ERR_BORROWED_WRITE);
+            faults.when(self.holds_through(array).any(|hold| hold.kind.is_reader()), TN_ERR_BORROWED);
+            let store = self.arrays[array].store;
+            let export = |hold: &Holding| hold.kind.class().is_some() && hold.store == store;
+            faults.when(self.holds_through(array).any(export), TN_ERR_EXPORTED);
+            faults.none()?;
+        }
+        let a = &mut self.arrays[array];
+        a.kept = a.state == State::Given;
+        a.state = State::Released;
+        Ok(Done::default())
+    }
+
+    pub fn weaken(&mut self, array: Ref) -> Result<Done, Status> {
+        let array = self.array(array)?;
+        self.live(array)?;
+        let like = self.arrays[array].clone();
+        let epoch = self.stores[like.store].epoch;
+        self.weaks.push(super::handle::Weak { released: false, like, epoch });
+        Ok(Done { weak: Some(self.weaks.len() - 1), ..Done::default() })
+    }
+
+    pub fn upgrade(&mut self, weak: Ref) -> Result<Done, Status> {
+        let weak = self.weak(weak)?;
+        let like = self.weaks[weak].like.clone();
+        let store = &self.stores[like.store];
+        let ended = like.lease.is_some_and(|lease| !self.leases[lease].open);
+        if !store.alive || !store.claimed || store.epoch != self.weaks[weak].epoch || ended {
+            return Err(TN_ERR_DESTRUCTED);
+        }
+        Ok(Done { arrays: vec![self.add_clone(&like)], ..Done::default() })
+    }
+
+    pub fn weak_release(&mut self, weak: Ref) -> Result<Done, Status> {
+        let weak = self.weak(weak)?;
+        self.weaks[weak].released = true;
+        Ok(Done::default())
+    }
+
+    pub fn give(&mut self, array: Ref, required: u32) -> Result<Done, Status> {
+        let mut faults = Faults::default();
+        let array = faults.take(self.array(array));
+        faults.when(required == 0, TN_ERR_INVALID);
+        faults.none()?;
+        let array = array.expect("no fault");
+        self.not_destructed(array)?;
+        let given = self.arrays[array].state == State::Given;
+        let r = if given { self.arrays[array].required.max(required) } else { required };
+        let g = if given { self.arrays[array].given } else { 0 };
+        if g + 1 > r {
+            return Err(if r == 1 { TN_ERR_GIVEN } else { TN_ERR_COUNT });
+        }
+        // Reading: OO-26 speaks of guards of the handle, so one on no bytes counts as well.
+        faults.when(self.holds_through(array).any(|hold| hold.kind.is_writer()), TN_ERR_BORROWED_WRITE);
+        faults.when(self.holds_through(array).any(|hold| hold.kind.is_reader()), TN_ERR_BORROWED);
+        faults.none()?;
+        let a = &mut self.arrays[array];
+        (a.state, a.required, a.given) = (State::Given, r, g + 1);
+        self.promises.push(super::handle::Promise { state: PromiseState::Outstanding, array });
+        Ok(Done { promise: Some(self.promises.len() - 1), ..Done::default() })
+    }
+
+    pub fn cancel(&mut self, promise: Ref) -> Result<Done, Status> {
+        let promise = self.promise(promise)?;
+        if self.promises[promise].state == PromiseState::UsedUp {
+            return Err(TN_ERR_DESTRUCTED);
+        }
+        self.undo(promise);
+        Ok(Done::default())
+    }
+
+    pub fn promise_release(&mut self, promise: Ref) -> Result<Done, Status> {
+        let promise = self.promise(promise)?;
+        if self.promises[promise].state == PromiseState::Outstanding {
+            self.undo(promise);
+        }
+        self.promises[promise].state = PromiseState::Released;
+        Ok(Done::default())
+    }
+
+    /// The promise is USED UP and its share of the give undone; after the last one the giver has its handle back, or
+    /// the claim that a released one left behind ends.
+    fn undo(&mut self, promise: usize) {
+        self.promises[promise].state = PromiseState::UsedUp;
+        let a = &mut self.arrays[self.promises[promise].array];
+        a.given -= 1;
+        if a.given == 0 {
+            if a.state == State::Given {
+                a.state = State::Live;
+            }
+            a.kept = false;
+        }
+    }
+
+    pub fn take(&mut self, promises: &[Ref]) -> Result<Done, Status> {
+        let mut faults = Faults::default();
+        let known: Vec<usize> = promises.iter().filter_map(|&promise| faults.take(self.promise(promise))).collect();
+        faults.none()?;
+        for (k, &promise) in known.iter().enumerate() {
+            faults.when(self.promises[promise].state == PromiseState::UsedUp, TN_ERR_DESTRUCTED);
+            faults.when(known[..k].contains(&promise), TN_ERR_DUPLICATE);
+        }
+        faults.none()?;
+        Ok(Done { arrays: self.open(&known), ..Done::default() })
+    }
+
+    /// Case I or II for each array that some of these promises wrap; the new handles stand in their order. A later
+    /// `enter` uses it for its promises too.
+    pub fn open(&mut self, promises: &[usize]) -> Vec<usize> {
+        let arrays: Vec<usize> = promises.iter().map(|&promise| self.promises[promise].array).collect();
+        let before: Vec<Array> = arrays.iter().map(|&array| self.arrays[array].clone()).collect();
+        let made = before.iter().map(|like| self.add_clone(like)).collect();
+        for (k, &promise) in promises.iter().enumerate() {
+            let together = arrays.iter().filter(|&&other| other == arrays[k]).count() as u32;
+            self.undo(promise);
+            if together == before[k].required {
+                // Case I: the leftmost new handle is the old claim, so the giver's handle has none.
+                let a = &mut self.arrays[arrays[k]];
+                a.kept = false;
+                if a.state != State::Released {
+                    a.state = State::Destructed;
+                }
+            }
+        }
+        made
+    }
+
+    /// The address from which on a copy without layout goes to or comes from host memory.
+    pub fn scratch() -> i64 {
+        Memory::base(super::handle::SCRATCH)
+    }
+}

@@ -1,0 +1,376 @@
+//! Runs calls on the model and on the library and compares everything that can be seen, after each of them.
+//!
+//! Contract: after [`Driver::step`] returned Ok, status and outputs of the call were those of the model, and so are all
+//! handles, bits, holders, bytes, callbacks and pool figures; since a failing call leaves the model as it was, that
+//! also shows that it changed nothing (I7). A disagreement is an Err with the whole trace. A library has books of its
+//! process: only one driver exists at a time.
+
+use super::calls::{Beside, Call, Done};
+use super::handle::{Array, Model, RELEASED_POOL, Ref, State};
+use super::invoke::Got;
+use super::layout::{Layout, item};
+use super::library::{self, Described, Library};
+use super::rules::{NOT_UNIQUE, Status};
+use super::store::{Memory, pattern};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tenure::types::*;
+
+/// What a call gave on both sides.
+pub type Outcome = Result<Done, Status>;
+
+/// Copies by function, reason and whether they were forced: how many, how many bytes.
+type Book = BTreeMap<(String, u32, bool), (u64, u64)>;
+
+pub struct Driver {
+    pub model: Model,
+    library: Library,
+    trace: Vec<(Call, Beside, Result<(), Status>)>,
+    /// The copy book when the trace began, and what the model wants added to it.
+    book: Book,
+    copies: Book,
+    leaks: usize,
+    callbacks_seen: usize,
+    closed: bool,
+    _only: MutexGuard<'static, ()>,
+}
+
+static ONLY: Mutex<()> = Mutex::new(());
+static SERIAL: Mutex<usize> = Mutex::new(0);
+
+fn book() -> Book {
+    let mut book = Book::new();
+    for (function, why, forced, count, bytes) in library::copy_book() {
+        let sum = book.entry((function, why, forced)).or_insert((0, 0));
+        *sum = (sum.0 + count, sum.1 + bytes);
+    }
+    book
+}
+
+/// Err with both sides unless they are equal.
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, model: T, library: T) -> Result<(), String> {
+    if model == library { Ok(()) } else { Err(format!("{what}: model {model:?}, library {library:?}")) }
+}
+
+impl Driver {
+    /// An empty world on both sides. Waits for the driver before it to be dropped.
+    pub fn new(strict: bool) -> Driver {
+        let only = ONLY.lock().unwrap_or_else(PoisonError::into_inner);
+        let serial = {
+            let mut serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
+            *serial += 1;
+            *serial
+        };
+        let model = Model::new(strict);
+        let leaks = library::leaks();
+        let book = book();
+        let library = Library::new(serial, strict, &model.memory);
+        Driver {
+            model,
+            library,
+            trace: vec![],
+            book,
+            copies: Book::new(),
+            leaks,
+            callbacks_seen: 0,
+            closed: false,
+            _only: only,
+        }
+    }
+
+    /// One call on both sides.
+    pub fn step(&mut self, call: Call, beside: Beside) -> Result<Outcome, String> {
+        let element = self.next_element(&call);
+        let expected = self.model.run(&call, beside);
+        // The model's own books are as they should be; not after each step, which would take most of the time.
+        let books = if self.model.calls.is_multiple_of(8) { self.model.broken() } else { Ok(()) };
+        books.map_err(|what| format!("the model breaks an invariant: {what}\n{call:?}"))?;
+        self.trace.push((call.clone(), beside, expected.as_ref().map(|_| ()).map_err(|&status| status)));
+        self.compare(&call, beside, &expected, &element).map_err(|what| self.tell(&what))?;
+        Ok(expected)
+    }
+
+    /// The value that `full` and `fill` will use.
+    fn next_element(&self, call: &Call) -> Vec<u8> {
+        let dtype = match call {
+            Call::Make { dtype, .. } => *dtype,
+            Call::Fill { array: Ref::Array(array), .. } => self.model.arrays[*array].region.layout.dtype,
+            _ => TN_U8,
+        };
+        let dtype = if item(dtype) == 0 { TN_C128 } else { dtype };
+        pattern(&Layout::dense(dtype, &[], TN_ORDER_C, 0), self.model.seed + 1)
+    }
+
+    fn tell(&self, what: &str) -> String {
+        let mut text = format!(
+            "{what}\nlast text: {}\ntrace{}:",
+            library::last_error(),
+            if self.model.strict { " in strict mode" } else { "" }
+        );
+        for (k, (call, beside, status)) in self.trace.iter().enumerate() {
+            let beside = if *beside == Beside::default() { String::new() } else { format!("  {beside:?}") };
+            let _ = write!(text, "\n  {k:3} {call:?}{beside} -> {status:?}");
+        }
+        text
+    }
+
+    fn compare(&mut self, call: &Call, beside: Beside, expected: &Outcome, element: &[u8]) -> Result<(), String> {
+        let got = self.library.run(call, beside, element);
+        match (expected, got) {
+            (Ok(done), Ok(got)) => self.compare_outputs(call, done, got)?,
+            (Err(expected), Err(got)) => same("status", *expected, got)?,
+            (expected, got) => {
+                same("status", expected.as_ref().err().copied().unwrap_or(TN_OK), got.err().unwrap_or(TN_OK))?;
+            }
+        }
+        self.compare_callbacks(call)?;
+        self.compare_world()
+    }
+
+    fn compare_outputs(&mut self, call: &Call, done: &Done, got: Got) -> Result<(), String> {
+        same("new arrays", done.arrays.len(), got.arrays.len())?;
+        self.library.arrays.extend(&got.arrays);
+        self.library.guards.extend(&got.guards);
+        self.library.weaks.extend(&got.weak);
+        self.library.promises.extend(&got.promise);
+        same("guards", self.model.guards.len(), self.library.guards.len())?;
+        self.find_new_blocks(done, &got)?;
+        for layout in &done.pokes {
+            for at in layout.addresses() {
+                self.library.poke(at, self.model.memory.bytes(at, layout.item()));
+            }
+        }
+        if done.how.is_some() {
+            same("how", done.how, got.how)?;
+        }
+        if let Some(number) = done.number {
+            let store = matches!(call, Call::HoldersOf { .. });
+            same(
+                "number",
+                if store { self.library.real(number) as i64 } else { number },
+                got.number.unwrap_or(i64::MIN),
+            )?;
+        }
+        if let Some(holders) = &done.holders {
+            let holders = holders.iter().map(|holder| (holder.kind, self.library.bits(holder.who)));
+            let mut holders: Vec<(i32, u64)> = holders.collect();
+            holders.sort_unstable();
+            same("holders", holders, got.holders.unwrap_or_default())?;
+        }
+        same("chunks", &done.chunks, &got.chunks)?;
+        same("views", done.views.len(), got.views.len())?;
+        for (layout, seen) in done.views.iter().zip(&got.views) {
+            let data = if layout.count() > 0 { self.library.real(layout.at) } else { 0 };
+            same("data pointer", data, seen.data)?;
+            if done.chunks.is_empty() {
+                same("view", (layout.dtype, layout.bytes() as u64), (seen.dtype, seen.bytes))?;
+                same("shape of the view", &layout.shape, &seen.shape)?;
+                same("strides of the view", &layout.strides, &seen.strides)?;
+            }
+        }
+        for copy in &done.copies {
+            let sum = self.copies.entry((copy.function.to_string(), copy.why, copy.forced)).or_insert((0, 0));
+            *sum = (sum.0 + 1, sum.1 + copy.bytes as u64);
+        }
+        if !done.copies.is_empty() {
+            self.compare_copies()?;
+        }
+        Ok(())
+    }
+
+    /// Learns where the stores that this call made really are: from a view that it gave, or by asking for one.
+    fn find_new_blocks(&mut self, done: &Done, got: &Got) -> Result<(), String> {
+        for block in self.library.blocks.len()..self.model.memory.blocks.len() {
+            let base = Memory::base(block);
+            let within = |layout: &Layout| layout.count() > 0 && Memory::block_of(layout.at) == block;
+            let seen = done.views.iter().zip(&got.views).find(|(layout, _)| within(layout));
+            let address = match seen {
+                Some((layout, seen)) => seen.data as i64 - (layout.at - base),
+                None => {
+                    let found = |a: &Array| a.state == State::Live && within(&a.region.layout);
+                    match self.model.arrays.iter().position(found) {
+                        Some(array) => {
+                            let offset = self.model.arrays[array].region.layout.at - base;
+                            self.library.probe(Ref::Array(array)) as i64 - offset
+                        }
+                        None => 0,
+                    }
+                }
+            };
+            if !self.model.memory.blocks[block].bytes.is_empty() && address % 256 != 0 {
+                return Err(format!("a new store lies at {address:#x}, not a multiple of 256"));
+            }
+            self.library.blocks.push(address as usize);
+        }
+        Ok(())
+    }
+
+    /// Each callback once, and when the model says; those of tn_run_releases in the order in which calls queued them.
+    fn compare_callbacks(&mut self, call: &Call) -> Result<(), String> {
+        let mut expected = self.model.ran[self.callbacks_seen..].to_vec();
+        self.callbacks_seen = self.model.ran.len();
+        let mut ran = self.library.ran();
+        if matches!(call, Call::RunReleases) {
+            let batches: Vec<usize> =
+                ran.iter().filter_map(|callback| self.model.queued_at.get(callback).copied()).collect();
+            if batches.windows(2).any(|pair| pair[0] > pair[1]) {
+                return Err(format!("queued callbacks ran as {ran:?}, queued in the order {expected:?}"));
+            }
+        }
+        expected.sort_unstable();
+        ran.sort_unstable();
+        same("callbacks that ran", expected, ran)
+    }
+
+    fn compare_copies(&self) -> Result<(), String> {
+        let mut now = book();
+        now.retain(|key, sum| {
+            let before = self.book.get(key).copied().unwrap_or((0, 0));
+            *sum = (sum.0 - before.0, sum.1 - before.1);
+            sum.0 > 0
+        });
+        same("copy book", &self.copies, &now)
+    }
+
+    /// Everything that can be asked without changing anything.
+    fn compare_world(&self) -> Result<(), String> {
+        for array in 0..self.model.arrays.len() {
+            match self.model.arrays[array].state {
+                State::Live | State::Given => {
+                    self.compare_array(array).map_err(|what| format!("array {array}: {what}"))?
+                }
+                State::Destructed => same(
+                    "query of a destructed array",
+                    Some(TN_ERR_DESTRUCTED),
+                    self.library.describe(Ref::Array(array)).err(),
+                )?,
+                State::Released => {}
+            }
+        }
+        for store in 0..self.model.stores.len() {
+            if self.model.stores[store].alive {
+                self.compare_store(store).map_err(|what| format!("store {store}: {what}"))?;
+            }
+        }
+        for (block, memory) in self.model.memory.blocks.iter().enumerate() {
+            if memory.alive && !memory.bytes.is_empty() {
+                let now = self.library.peek(Memory::base(block), memory.bytes.len());
+                if memory.bytes != now {
+                    let first = memory.bytes.iter().zip(&now).position(|(a, b)| a != b);
+                    return Err(format!("bytes of block {block} differ, first at {first:?}"));
+                }
+            }
+        }
+        for pool in 0..RELEASED_POOL {
+            same("live and held bytes of a pool", self.model.pool_bytes(pool), self.library.pool_bytes(pool))?;
+        }
+        Ok(())
+    }
+
+    fn compare_array(&self, array: usize) -> Result<(), String> {
+        let a = &self.model.arrays[array];
+        let layout = &a.region.layout;
+        let store = &self.model.stores[a.store];
+        let mut flags = 0;
+        for (condition, flag) in [
+            (layout.is_c(), TN_C_CONTIGUOUS),
+            (layout.is_f(), TN_F_CONTIGUOUS),
+            (a.readonly, TN_READONLY),
+            (layout.is_aligned(), TN_ALIGNED),
+            (a.region.shares_bytes(), TN_SELF_OVERLAP),
+            (self.model.is_foreign(a.store), TN_FOREIGN),
+        ] {
+            flags |= if condition { flag } else { 0 };
+        }
+        let described = Described {
+            dtype: layout.dtype,
+            shape: layout.shape.clone(),
+            strides: layout.strides.clone(),
+            flags,
+            bytes: layout.bytes() as u64,
+            count: layout.count() as u64,
+            store_bytes: store.bytes() as u64,
+            offset: layout.at - store.start,
+        };
+        let mut library = self.library.describe(Ref::Array(array));
+        if let (0, Ok(library)) = (layout.count(), &mut library) {
+            // An array without elements lies nowhere.
+            library.offset = described.offset;
+        }
+        same("query", Ok(described), library)?;
+        let expected = self.model.why_not(Ref::Array(array), None).expect("a handle that can be asked");
+        let (unique, bits, holders) = self.library.ask(Ref::Array(array));
+        let expected_bits = expected.number.expect("bits") as u32;
+        same("why_not", expected_bits, bits)?;
+        same("is_unique", expected_bits & NOT_UNIQUE == 0, unique)?;
+        same("holders", self.ids(&expected), holders)
+    }
+
+    fn ids(&self, done: &Done) -> Vec<(i32, u64)> {
+        let holders = done.holders.iter().flatten().map(|holder| (holder.kind, self.library.bits(holder.who)));
+        let mut holders: Vec<(i32, u64)> = holders.collect();
+        holders.sort_unstable();
+        holders
+    }
+
+    /// H, guards, exports and range of a store, asked by its address.
+    fn compare_store(&self, store: usize) -> Result<(), String> {
+        let s = &self.model.stores[store];
+        if s.bytes() == 0 || s.private {
+            return Ok(());
+        }
+        let real = self.library.real(s.start);
+        let (range, holders) = self
+            .library
+            .holders_of(real, s.bytes() as usize, false)
+            .map_err(|status| format!("tn_holders_of gives {status}"))?;
+        let foreign = if self.model.is_foreign(store) { TN_FOREIGN } else { 0 };
+        same("address, bytes, flags", (real as u64, s.bytes() as u64, foreign), range)?;
+        let expected = self.model.holders_of(s.start, s.bytes()).expect("a store that lives");
+        same("holders", self.ids(&expected), holders)
+    }
+
+    /// Gives everything back and looks for what stayed behind (I12).
+    pub fn finish(mut self) -> Result<(), String> {
+        let result = self.give_all_back().map_err(|what| self.tell(&what));
+        if result.is_ok() {
+            self.library.free_arenas();
+        }
+        result
+    }
+
+    fn give_all_back(&mut self) -> Result<(), String> {
+        self.compare_copies()?;
+        self.closed = true;
+        self.library.give_back();
+        let as_new = self.library.all_as_new();
+        self.library.close();
+        as_new?;
+        self.model.open.clear();
+        for array in &mut self.model.arrays {
+            (array.state, array.kept) = (State::Released, false);
+        }
+        self.model.settle();
+        let waiting = std::mem::take(&mut self.model.queue);
+        self.model.ran.extend(waiting);
+        let mut all = self.model.ran.clone();
+        all.sort_unstable();
+        same("callbacks that ever ran", (0..self.model.callbacks).collect(), all)?;
+        let mut expected = self.model.ran[self.callbacks_seen..].to_vec();
+        let mut ran = self.library.ran();
+        expected.sort_unstable();
+        ran.sort_unstable();
+        same("callbacks at the end", expected, ran)?;
+        same("tn_leaks", self.leaks, library::leaks())
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.library.give_back();
+            self.library.close();
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Handles of the model and the world that they stand in: what each id means, whether it is live, and what ends when
+//! nothing holds it any more.
+//!
+//! Contract: tables that only grow, so that an index means one thing for ever and a released id stays recognisable
+//! (I14). Claims are counted by looking at all handles. [`Model::settle`] is the one place where leases, stores and
+//! callbacks end (I2, I15).
+
+use super::region::Region;
+use super::rules::Status;
+use super::store::{Group, Guard, Holding, Lease, Memory, Origin, Store};
+use std::collections::BTreeMap;
+use tenure::types::*;
+
+/// What is passed where a handle is expected: an index into the model's tables, or something that is none.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Ref {
+    Null,
+    Array(usize),
+    Weak(usize),
+    Promise(usize),
+    Guard(usize),
+    Pool(usize),
+    /// Bits that no call ever gave out.
+    Junk,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    Live,
+    Given,
+    Destructed,
+    Released,
+}
+
+#[derive(Clone, Debug)]
+pub struct Array {
+    pub state: State,
+    pub store: usize,
+    pub region: Region,
+    pub readonly: bool,
+    pub lease: Option<usize>,
+    /// Of the open give: variables that the giver has (r) and promises outstanding (g).
+    pub required: u32,
+    pub given: u32,
+    /// Released while GIVEN: the promises keep the claim.
+    pub kept: bool,
+}
+
+impl Array {
+    pub fn has_claim(&self) -> bool {
+        matches!(self.state, State::Live | State::Given) || self.kept
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PromiseState {
+    Outstanding,
+    UsedUp,
+    Released,
+}
+
+#[derive(Debug)]
+pub struct Promise {
+    pub state: PromiseState,
+    /// The array that it wraps.
+    pub array: usize,
+}
+
+#[derive(Debug)]
+pub struct Weak {
+    pub released: bool,
+    /// What an upgrade makes.
+    pub like: Array,
+    /// Of the store when it was made.
+    pub epoch: u32,
+}
+
+/// Number of the pool that NULL means.
+pub const CURRENT_POOL: usize = 0;
+/// Number of a pool whose handle was released before the trace began.
+pub const RELEASED_POOL: usize = 2;
+/// Blocks 0 and 1 are memory that can be imported, block 2 is for copies to and from the host.
+pub const ARENAS: usize = 2;
+pub const SCRATCH: usize = 2;
+pub const ARENA_BYTES: usize = 512;
+pub const SCRATCH_BYTES: usize = 8192;
+
+/// Everything that the rules know.
+#[derive(Default, Debug)]
+pub struct Model {
+    pub arrays: Vec<Array>,
+    pub weaks: Vec<Weak>,
+    pub promises: Vec<Promise>,
+    pub guards: Vec<Guard>,
+    /// The open ones.
+    pub open: Vec<usize>,
+    /// Arrays among which are all that have a claim, so that nobody looks at those released long ago.
+    pub claiming: Vec<usize>,
+    pub groups: Vec<Group>,
+    pub stores: Vec<Store>,
+    pub leases: Vec<Lease>,
+    pub memory: Memory,
+    /// Callbacks handed in, ran by now in this order, and waiting for tn_run_releases.
+    pub callbacks: usize,
+    pub ran: Vec<usize>,
+    pub queue: Vec<usize>,
+    /// Which call queued a callback: the order within one call is open.
+    pub queued_at: BTreeMap<usize, usize>,
+    /// Calls that succeeded.
+    pub calls: usize,
+    /// Callbacks of imports with TN_TAKE and TN_RELEASE_QUEUED.
+    pub take_queued: Vec<usize>,
+    /// Depth of tn_copies_forbid.
+    pub forbidden: u32,
+    pub strict: bool,
+    /// Makes each pattern another one.
+    pub seed: u32,
+}
+
+impl Model {
+    /// An empty world with its foreign memory; `strict` as the option of that name.
+    pub fn new(strict: bool) -> Model {
+        let mut model = Model { strict, ..Model::default() };
+        for arena in 0..ARENAS {
+            model.memory.add((0..ARENA_BYTES).map(|k| (k * 7 + arena * 31) as u8).collect());
+        }
+        model.memory.add((0..SCRATCH_BYTES).map(|k| (k * 5) as u8).collect());
+        model
+    }
+
+    pub fn array(&self, array: Ref) -> Result<usize, Status> {
+        self.known(array)?;
+        if let Ref::Array(index) = array { Ok(index) } else { Err(TN_ERR_KIND) }
+    }
+
+    pub fn weak(&self, weak: Ref) -> Result<usize, Status> {
+        self.known(weak)?;
+        if let Ref::Weak(index) = weak { Ok(index) } else { Err(TN_ERR_KIND) }
+    }
+
+    pub fn promise(&self, promise: Ref) -> Result<usize, Status> {
+        self.known(promise)?;
+        if let Ref::Promise(index) = promise { Ok(index) } else { Err(TN_ERR_KIND) }
+    }
+
+    pub fn guard(&self, guard: Ref) -> Result<usize, Status> {
+        self.known(guard)?;
+        if let Ref::Guard(index) = guard { Ok(index) } else { Err(TN_ERR_KIND) }
+    }
+
+    /// A pool argument; NULL is the current one.
+    pub fn pool(&self, pool: Ref) -> Result<usize, Status> {
+        if pool == Ref::Null {
+            return Ok(CURRENT_POOL);
+        }
+        self.known(pool)?;
+        if let Ref::Pool(index) = pool { Ok(index) } else { Err(TN_ERR_KIND) }
+    }
+
+    /// A released id is STALE for ever, also where one of another kind is expected (I14, and STALE stands before KIND).
+    fn known(&self, handle: Ref) -> Result<(), Status> {
+        let released = match handle {
+            Ref::Null => return Err(TN_ERR_NULL),
+            Ref::Array(index) => self.arrays[index].state == State::Released,
+            Ref::Weak(index) => self.weaks[index].released,
+            Ref::Promise(index) => self.promises[index].state == PromiseState::Released,
+            Ref::Guard(index) => !self.guards[index].open,
+            Ref::Pool(index) => index == RELEASED_POOL,
+            Ref::Junk => return Err(TN_ERR_KIND),
+        };
+        if released { Err(TN_ERR_STALE) } else { Ok(()) }
+    }
+
+    /// DESTRUCTED and GIVEN, for a call that wants a LIVE handle.
+    pub fn live(&self, array: usize) -> Result<(), Status> {
+        match self.arrays[array].state {
+            State::Destructed => Err(TN_ERR_DESTRUCTED),
+            State::Given => Err(TN_ERR_GIVEN),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same for a call that is content with a GIVEN one.
+    pub fn not_destructed(&self, array: usize) -> Result<(), Status> {
+        match self.live(array) {
+            Err(TN_ERR_GIVEN) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The arrays with a claim on the store, those included whose handle was released while given. Their number is H.
+    pub fn claims(&self, store: usize) -> impl Iterator<Item = usize> + '_ {
+        self.claiming.iter().copied().filter(move |&k| self.arrays[k].store == store && self.arrays[k].has_claim())
+    }
+
+    /// Open guards and exports on the store, with the number of their guard.
+    pub fn holdings(&self, store: usize) -> impl Iterator<Item = (usize, &Holding)> {
+        self.open_holdings().filter(move |(_, hold)| hold.store == store)
+    }
+
+    fn open_holdings(&self) -> impl Iterator<Item = (usize, &Holding)> {
+        self.open.iter().flat_map(|&k| self.guards[k].holds.iter().map(move |hold| (k, hold)))
+    }
+
+    /// Open guards and exports made through a handle.
+    pub fn holds_through(&self, array: usize) -> impl Iterator<Item = &Holding> {
+        self.open_holdings().map(|(_, hold)| hold).filter(move |hold| hold.by == array)
+    }
+
+    pub fn add_store(&mut self, origin: Origin, start: i64, end: i64) -> usize {
+        self.stores.push(Store {
+            origin,
+            start,
+            end,
+            poison: vec![],
+            alive: true,
+            claimed: false,
+            epoch: 0,
+            private: false,
+        });
+        self.stores.len() - 1
+    }
+
+    /// A new store from a pool, its bytes those given.
+    pub fn allocate(&mut self, pool: usize, bytes: Vec<u8>) -> usize {
+        let length = bytes.len() as i64;
+        let start = self.memory.add(bytes);
+        self.add_store(Origin::Pool(pool), start, start + length)
+    }
+
+    pub fn add_array(&mut self, store: usize, region: Region, readonly: bool, lease: Option<usize>) -> usize {
+        self.arrays.push(Array {
+            state: State::Live,
+            store,
+            region,
+            readonly,
+            lease,
+            required: 0,
+            given: 0,
+            kept: false,
+        });
+        self.claiming.push(self.arrays.len() - 1);
+        self.arrays.len() - 1
+    }
+
+    /// Another claim like this one, on the same store.
+    pub fn add_clone(&mut self, like: &Array) -> usize {
+        self.add_array(like.store, like.region.clone(), like.readonly, like.lease)
+    }
+
+    pub fn call_back(&mut self, callback: Option<usize>, queued: bool) {
+        if let Some(callback) = callback {
+            if queued {
+                self.queue.push(callback);
+                self.queued_at.insert(callback, self.calls);
+            } else {
+                self.ran.push(callback);
+            }
+        }
+    }
+
+    /// Ends what nothing holds any more; after every call that succeeded.
+    pub fn settle(&mut self) {
+        self.calls += 1;
+        let arrays = &self.arrays;
+        self.claiming.retain(|&k| arrays[k].has_claim());
+        for lease in 0..self.leases.len() {
+            if self.leases[lease].open && !self.descends(lease) {
+                self.leases[lease].open = false;
+                self.call_back(self.leases[lease].callback, self.leases[lease].queued);
+            }
+        }
+        for store in 0..self.stores.len() {
+            if self.stores[store].alive {
+                self.settle_store(store);
+            }
+        }
+    }
+
+    /// A claim, guard or export descends from the import.
+    pub fn descends(&self, lease: usize) -> bool {
+        self.claiming.iter().map(|&k| &self.arrays[k]).any(|a| a.lease == Some(lease) && a.has_claim())
+            || self.open_holdings().any(|(_, hold)| hold.lease == Some(lease))
+    }
+
+    fn settle_store(&mut self, store: usize) {
+        let claimed = self.claims(store).next().is_some();
+        let held = self.holdings(store).next().is_some();
+        let s = &mut self.stores[store];
+        if s.claimed && !claimed {
+            s.epoch += 1;
+        }
+        s.claimed = claimed;
+        if !claimed && !held {
+            s.alive = false;
+            match s.origin {
+                Origin::Pool(_) => {
+                    let block = Memory::block_of(s.start);
+                    self.memory.blocks[block].alive = false;
+                }
+                Origin::Taken(callback) => {
+                    let queued = self.take_queued.contains(&callback);
+                    self.call_back(Some(callback), queued);
+                }
+                Origin::Lent => {}
+            }
+        } else if s.origin == Origin::Lent {
+            let open = || self.leases.iter().filter(|lease| lease.open && lease.store == store);
+            s.start = open().map(|lease| lease.start).min().expect("a lent store has an open lease");
+            s.end = open().map(|lease| lease.end).max().expect("a lent store has an open lease");
+            // Poison belongs to the store: what lies wholly outside of it now is the lender's own affair again.
+            let (start, end) = (s.start, s.end);
+            s.poison.retain(|bad| bad.layout.extent().is_some_and(|(low, high)| low < end && start < high));
+        }
+    }
+
+    /// Live bytes of a pool and those of them without a claim (I11).
+    pub fn pool_bytes(&self, pool: usize) -> (i64, i64) {
+        let mut sums = (0, 0);
+        for store in self.stores.iter().filter(|store| store.alive && store.origin == Origin::Pool(pool)) {
+            sums.0 += store.bytes();
+            sums.1 += if store.claimed { 0 } else { store.bytes() };
+        }
+        sums
+    }
+}

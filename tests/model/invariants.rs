@@ -1,0 +1,74 @@
+//! The invariants of section 11 that speak about books alone, asked of the model itself: a rule that let them be broken
+//! would be wrong on both sides and go unseen.
+//!
+//! Contract: reads the model. I1 and I2 hold by construction (claims are counted, not kept); I4, I7, I11, I12 and I14
+//! are what the driver compares; I8 is how `is_unique` is made.
+
+use super::handle::{Model, PromiseState, State};
+use super::rules::{Class, Faults};
+use super::store::HoldKind;
+use tenure::types::TN_WRITE_UNIQUE;
+
+impl Model {
+    /// The first invariant that does not hold.
+    pub fn broken(&self) -> Result<(), String> {
+        for array in 0..self.arrays.len() {
+            self.broken_array(array).map_err(|what| format!("array {array}: {what}"))?;
+        }
+        for store in (0..self.stores.len()).filter(|&k| self.stores[k].alive) {
+            self.broken_holdings(store).map_err(|what| format!("store {store}: {what}"))?;
+            for other in (0..store).filter(|&k| self.stores[k].alive) {
+                let (a, b) = (&self.stores[store], &self.stores[other]);
+                if a.start.max(b.start) < a.end.min(b.end) {
+                    return Err(format!("I16: stores {other} and {store} have bytes in common"));
+                }
+            }
+        }
+        for (k, lease) in self.leases.iter().enumerate() {
+            if lease.open != self.descends(k) {
+                return Err(format!("I15: lease {k}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn broken_array(&self, array: usize) -> Result<(), String> {
+        let a = &self.arrays[array];
+        let is =
+            |promise: &&super::handle::Promise| promise.array == array && promise.state == PromiseState::Outstanding;
+        let out = self.promises.iter().filter(is).count() as u32;
+        let given = a.state == State::Given || a.kept;
+        if out != if given { a.given } else { 0 } || given && !(1..=a.required).contains(&out) {
+            return Err(format!("I5: {out} promises, {a:?}"));
+        }
+        if a.has_claim() && !self.stores[a.store].alive {
+            return Err("I2: a claim on a store that is freed".into());
+        }
+        if a.state == State::Live {
+            let mut faults = Faults::default();
+            self.write_faults(array, TN_WRITE_UNIQUE, &mut faults);
+            if faults.none().is_ok() != (self.bits(array) == 0) {
+                return Err(format!("I9: bits {:#x}, UNIQUE gives {:?}", self.bits(array), faults.none()));
+            }
+        }
+        Ok(())
+    }
+
+    fn broken_holdings(&self, store: usize) -> Result<(), String> {
+        let all: Vec<_> = self.holdings(store).collect();
+        for (k, (guard, a)) in all.iter().enumerate() {
+            for (other, b) in &all[..k] {
+                let excluded = |x: HoldKind, y: HoldKind| match x {
+                    HoldKind::Write { .. } => y.is_guard() || y.class() == Some(Class::Read),
+                    HoldKind::Export(Class::Exclusive) => y.is_guard() || y.class().is_some(),
+                    HoldKind::Export(Class::Shared) => y == HoldKind::Read { frozen: true },
+                    _ => false,
+                };
+                if (excluded(a.kind, b.kind) || excluded(b.kind, a.kind)) && a.region.overlaps(&b.region) {
+                    return Err(format!("I3: guards {other} and {guard} exclude one another"));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,308 @@
+//! Random traces: operations as a kind and some bytes, turned into calls that fit the moment.
+//!
+//! Contract: [`Op::call`] reads the model and changes nothing; the same operations on the same model give the same
+//! calls. Every byte means "the plain thing" at 0 and something odder above, and handles are picked modulo what there
+//! is, so that removing operations and lowering bytes always leaves a valid, simpler trace: that is what makes
+//! shrinking work.
+
+use super::calls::{Beside, Call, Contents, Parts, Stream};
+use super::draw::Reader;
+use super::handle::{ARENAS, Model, PromiseState, Ref, State};
+use super::store::Memory;
+use proptest::prelude::*;
+use proptest::strategy::Union;
+use tenure::types::*;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Make,
+    Release,
+    End,
+    Clone,
+    View,
+    BorrowRead,
+    BorrowWrite,
+    Import,
+    Give,
+    Take,
+    Export,
+    WriteThrough,
+    BorrowAll,
+    ChunksWrite,
+    Fill,
+    Zero,
+    CopyInto,
+    Copy,
+    CopyToHost,
+    CopyFromHost,
+    Cancel,
+    PromiseRelease,
+    Weaken,
+    Upgrade,
+    WeakRelease,
+    Parts,
+    WhyNot,
+    Overlap,
+    HoldersOf,
+    RunReleases,
+    Forbid,
+    WriteForeign,
+    Query,
+    IsUnique,
+}
+
+/// How often each kind comes, relative to the others.
+const WEIGHTS: [(u32, Kind); 34] = [
+    (7, Kind::Make),
+    (10, Kind::Release),
+    (13, Kind::End),
+    (6, Kind::Clone),
+    (10, Kind::View),
+    (6, Kind::BorrowRead),
+    (9, Kind::BorrowWrite),
+    (8, Kind::Import),
+    (7, Kind::Give),
+    (5, Kind::Take),
+    (6, Kind::Export),
+    (4, Kind::WriteThrough),
+    (5, Kind::BorrowAll),
+    (3, Kind::ChunksWrite),
+    (3, Kind::Fill),
+    (2, Kind::Zero),
+    (4, Kind::CopyInto),
+    (2, Kind::Copy),
+    (2, Kind::CopyToHost),
+    (2, Kind::CopyFromHost),
+    (2, Kind::Cancel),
+    (3, Kind::PromiseRelease),
+    (3, Kind::Weaken),
+    (3, Kind::Upgrade),
+    (1, Kind::WeakRelease),
+    (2, Kind::Parts),
+    (2, Kind::WhyNot),
+    (2, Kind::Overlap),
+    (2, Kind::HoldersOf),
+    (2, Kind::RunReleases),
+    (1, Kind::Forbid),
+    (2, Kind::WriteForeign),
+    (1, Kind::Query),
+    (1, Kind::IsUnique),
+];
+
+#[derive(Clone)]
+pub struct Op {
+    kind: Kind,
+    bytes: [u8; 20],
+}
+
+/// In one line: the trace of calls says more.
+impl std::fmt::Debug for Op {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let used = self.bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        write!(f, "{:?}{}", self.kind, self.bytes[..used].iter().map(|byte| format!(" {byte}")).collect::<String>())
+    }
+}
+
+/// One trace: whether in strict mode, and the operations.
+pub fn traces() -> impl Strategy<Value = (bool, Vec<Op>)> {
+    let kinds = Union::new_weighted(WEIGHTS.iter().map(|&(weight, kind)| (weight, Just(kind))).collect());
+    let op = (kinds, any::<[u8; 20]>()).prop_map(|(kind, bytes)| Op { kind, bytes });
+    (prop::bool::weighted(0.15), prop::collection::vec(op, 1..=119))
+}
+
+impl Op {
+    /// As text, for a file.
+    pub fn save(&self) -> String {
+        let kind = WEIGHTS.iter().position(|&(_, kind)| kind == self.kind).expect("each kind has a weight");
+        self.bytes.iter().fold(kind.to_string(), |text, byte| format!("{text} {byte}"))
+    }
+
+    pub fn load(text: &str) -> Op {
+        let numbers: Vec<usize> = text.split(' ').map(|number| number.parse().expect("a number")).collect();
+        Op { kind: WEIGHTS[numbers[0]].1, bytes: std::array::from_fn(|k| numbers[k + 1] as u8) }
+    }
+
+    /// The call that this operation is right now.
+    pub fn call(&self, model: &Model) -> (Call, Beside) {
+        // The last two bytes, so that what stands in front keeps its meaning when they shrink.
+        let (bytes, beside) = self.bytes.split_at(self.bytes.len() - 2);
+        let stream = match beside[0] {
+            0..=199 => Stream::Null,
+            200..=217 => Stream::Legacy,
+            218..=235 => Stream::PerThread,
+            236..=252 => Stream::Current,
+            _ => Stream::Junk,
+        };
+        let beside = Beside { no_out: beside[1] > 252, stream };
+        (self.main_call(&mut Reader { bytes, model }), beside)
+    }
+
+    /// What this operation does if it can: without anything to do it to, it makes that instead.
+    fn possible(&self, model: &Model) -> Kind {
+        let live = model.arrays.iter().any(|a| a.state == State::Live);
+        let kind = match self.kind {
+            Kind::Take | Kind::Cancel | Kind::PromiseRelease
+                if !model.promises.iter().any(|p| p.state == PromiseState::Outstanding) =>
+            {
+                Kind::Give
+            }
+            Kind::End | Kind::WriteThrough if !model.guards.iter().any(|guard| guard.open) => Kind::BorrowWrite,
+            Kind::Upgrade | Kind::WeakRelease if !model.weaks.iter().any(|weak| !weak.released) => Kind::Weaken,
+            kind => kind,
+        };
+        match kind {
+            Kind::Import | Kind::RunReleases | Kind::Forbid | Kind::WriteForeign => kind,
+            Kind::Take | Kind::Cancel | Kind::PromiseRelease | Kind::End | Kind::WriteThrough => kind,
+            Kind::Upgrade | Kind::WeakRelease => kind,
+            _ if live => kind,
+            _ => Kind::Make,
+        }
+    }
+
+    fn main_call(&self, r: &mut Reader<'_>) -> Call {
+        match self.possible(r.model) {
+            Kind::Make => {
+                let dtype = if r.rarely(4) { r.one(&[0, TN_F64 | 1 << 17, TN_DTYPE_I4]) } else { r.dtype() };
+                let contents = r.one(&[Contents::Zeros, Contents::Empty, Contents::Full]);
+                let order = if r.rarely(4) {
+                    r.one(&[TN_ORDER_K, 7, -1])
+                } else {
+                    r.one(&[TN_ORDER_C, TN_ORDER_C, TN_ORDER_F])
+                };
+                let mut shape = r.shape();
+                if r.rarely(4) {
+                    shape.push(-1);
+                }
+                Call::Make { pool: r.pool(), dtype, shape, order, contents }
+            }
+            Kind::Release => Call::Release { array: r.array() },
+            Kind::End => {
+                let guard = r.guard();
+                let export =
+                    matches!(guard, Ref::Guard(k) if r.model.guards[k].holds.iter().any(|hold| !hold.kind.is_guard()));
+                // What a failed end of an export would mean is not said anywhere.
+                let flags = if r.rarely(60) && !export { TN_END_FAILED } else { 0 };
+                Call::End { guard, flags: if r.rarely(3) { 1 << 5 } else { flags } }
+            }
+            Kind::Clone => Call::Clone { array: r.array() },
+            Kind::View => {
+                let array = r.array();
+                Call::View { array, view: r.view(array) }
+            }
+            Kind::BorrowRead => {
+                let array = r.array();
+                let flags = if r.rarely(4) {
+                    r.one(&[TN_WRITE_COW, TN_READ, 1 << 31])
+                } else {
+                    r.one(&[0, TN_FROZEN, TN_WAIT])
+                };
+                Call::BorrowRead { array, flags }
+            }
+            Kind::BorrowWrite => Call::BorrowWrite { array: r.array(), mode: r.mode() },
+            Kind::Import => r.import(),
+            Kind::Give => {
+                let arrays = &r.model.arrays;
+                let given: Vec<usize> = (0..arrays.len()).filter(|&k| arrays[k].state == State::Given).collect();
+                let array = if r.rarely(90) && !given.is_empty() { Ref::Array(r.one(&given)) } else { r.array() };
+                Call::Give { array, required: if r.rarely(5) { 0 } else { r.one(&[1, 2, 2, 3]) } }
+            }
+            Kind::Take => {
+                let n = r.one(&[1, 2, 1, 3, 0]);
+                Call::Take { promises: (0..n).map(|_| r.promise()).collect() }
+            }
+            Kind::Export => {
+                let array = r.array();
+                r.export(array)
+            }
+            Kind::WriteThrough => match r.guard() {
+                Ref::Guard(guard) if r.model.guards[guard].open => Call::WriteThrough { guard },
+                _ => Call::RunReleases,
+            },
+            Kind::BorrowAll => {
+                let n = r.one(&[2, 2, 1, 3, 0]);
+                Call::BorrowAll { entries: (0..n).map(|_| (r.array(), r.access())).collect() }
+            }
+            Kind::ChunksWrite => {
+                let array = r.array();
+                let ndim = r.region(array).map_or(0, |region| region.layout.shape.len());
+                let n = if r.rarely(8) { 0 } else { r.one(&[2, 3, 1, 5]) };
+                Call::ChunksWrite { array, axis: r.axis(ndim), n, mode: r.mode() }
+            }
+            Kind::Fill => Call::Fill { array: r.array(), value: !r.rarely(4), mode: r.mode() },
+            Kind::Zero => Call::Zero { array: r.array(), mode: r.mode() },
+            Kind::CopyInto => {
+                let source = r.array();
+                let fits = |k: usize| {
+                    let a = r.model.arrays.get(match source {
+                        Ref::Array(s) => s,
+                        _ => 0,
+                    });
+                    let b = &r.model.arrays[k];
+                    b.state == State::Live
+                        && a.is_some_and(|a| {
+                            a.region.layout.shape == b.region.layout.shape
+                                && a.region.layout.dtype == b.region.layout.dtype
+                        })
+                };
+                let fitting: Vec<usize> = (0..r.model.arrays.len()).filter(|&k| fits(k)).collect();
+                let destination =
+                    if r.rarely(40) || fitting.is_empty() { r.array() } else { Ref::Array(r.one(&fitting)) };
+                Call::CopyInto { source, destination, mode: r.mode() }
+            }
+            Kind::Copy => Call::Copy { array: r.array(), pool: r.pool() },
+            Kind::CopyToHost => {
+                let array = r.array();
+                Call::CopyToHost { array, host: r.host(array) }
+            }
+            Kind::CopyFromHost => {
+                let array = r.array();
+                Call::CopyFromHost { array, host: r.host(array), mode: r.mode() }
+            }
+            Kind::Cancel => Call::Cancel { promise: r.promise() },
+            Kind::PromiseRelease => Call::PromiseRelease { promise: r.promise() },
+            Kind::Weaken => Call::Weaken { array: r.array() },
+            Kind::Upgrade => Call::Upgrade { weak: r.weak() },
+            Kind::WeakRelease => Call::WeakRelease { weak: r.weak() },
+            Kind::Parts => {
+                let array = r.array();
+                let ndim = r.region(array).map_or(0, |region| region.layout.shape.len());
+                let n = if r.rarely(6) { r.one(&[0, -1]) } else { r.one(&[2, 3, 1]) };
+                let parts = if r.rarely(128) { Parts::Split(n) } else { Parts::Chunks(n) };
+                let capacity = if r.rarely(30) { r.one(&[None, Some(1)]) } else { Some(8) };
+                Call::Parts { array, axis: r.axis(ndim), parts, capacity }
+            }
+            Kind::WhyNot => {
+                let array = r.array();
+                Call::WhyNot { array, target: r.target(array) }
+            }
+            Kind::Overlap => Call::Overlap { a: r.array(), b: r.array() },
+            Kind::HoldersOf => self.holders_of(r),
+            Kind::RunReleases => Call::RunReleases,
+            Kind::Forbid => Call::Forbid { on: i32::from(r.rarely(100)) },
+            Kind::WriteForeign => {
+                let at = Memory::base(r.below(ARENAS)) + i64::from(r.byte());
+                Call::WriteForeign { at, bytes: 16 }
+            }
+            Kind::Query => Call::Query { array: r.array() },
+            Kind::IsUnique => Call::IsUnique { array: r.array() },
+        }
+    }
+
+    /// Bytes inside one store, of two stores, or of none; partly in a store and partly in none is not said anywhere.
+    fn holders_of(&self, r: &mut Reader<'_>) -> Call {
+        let array = r.array();
+        let inside = match array {
+            Ref::Array(k) if r.model.arrays[k].has_claim() => r.model.arrays[k].region.layout.extent(),
+            _ => None,
+        };
+        match (inside, r.byte()) {
+            (Some((low, high)), 0..=199) => Call::HoldersOf { at: low, bytes: high - low },
+            (Some((low, _)), 200..=204) => Call::HoldersOf { at: low, bytes: 0 },
+            (_, 205..=209) => Call::HoldersOf { at: 0, bytes: 8 },
+            _ => Call::HoldersOf { at: Model::scratch(), bytes: 64 },
+        }
+    }
+}
+
+/// A signed integer of four bits: no element type here.
+const TN_DTYPE_I4: u32 = 4 << 8 | 1 << 16;

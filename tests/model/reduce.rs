@@ -1,0 +1,194 @@
+//! Makes a failing trace small by leaving calls out, one by one, as long as it still fails.
+//!
+//! Contract: proptest shrinks operations, whose meaning shifts when one is removed; here the calls themselves are
+//! removed, with those that need what they made, and all others keep meaning the same. What is left is for people to
+//! read.
+
+use super::calls::{Beside, Call};
+use super::driver::Driver;
+use super::handle::{Model, Ref, SCRATCH};
+use super::ops::Op;
+use super::store::Memory;
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+
+/// A call and what tables of the model it added to: so many arrays, weak handles, promises, guards and blocks before
+/// it.
+pub struct Step {
+    pub call: Call,
+    pub beside: Beside,
+    pub before: [usize; 5],
+}
+
+/// The sizes of the tables in which calls make things.
+pub fn sizes(model: &Model) -> [usize; 5] {
+    [model.arrays.len(), model.weaks.len(), model.promises.len(), model.guards.len(), model.memory.blocks.len()]
+}
+
+/// The calls that operations are, which the model alone decides.
+pub fn steps(strict: bool, ops: &[Op]) -> Vec<Step> {
+    let mut model = Model::new(strict);
+    let mut steps = Vec::new();
+    for op in ops {
+        let (call, beside) = op.call(&model);
+        steps.push(Step { call: call.clone(), beside, before: sizes(&model) });
+        // A failing call has changed nothing.
+        let _ = model.run(&call, beside);
+    }
+    steps
+}
+
+/// The text of the smallest failing trace that leaving out calls leads to; None if the whole one does not fail in a
+/// process of its own. `file` is where traces are handed over.
+pub fn reduce(strict: bool, ops: &[Op], file: &Path) -> Option<String> {
+    let mut kept = vec![true; ops.len()];
+    let mut text = fails(strict, ops, &kept, file)?;
+    loop {
+        let before = kept.clone();
+        for k in (0..kept.len()).rev() {
+            if kept[k] {
+                kept[k] = false;
+                match fails(strict, ops, &kept, file) {
+                    Some(shorter) => text = shorter,
+                    None => kept[k] = true,
+                }
+            }
+        }
+        if kept == before {
+            // What the file says now is what was tried last: leave the trace itself there.
+            return fails(strict, ops, &kept, file).or(Some(text));
+        }
+    }
+}
+
+/// Runs some of the calls in a new process, so that nothing a failure left behind can make another fail.
+fn fails(strict: bool, ops: &[Op], kept: &[bool], file: &Path) -> Option<String> {
+    let mut text = format!("{strict}\n");
+    for (op, kept) in ops.iter().zip(kept) {
+        text += &format!("{kept} {}\n", op.save());
+    }
+    std::fs::write(file, text).expect("a place for the trace");
+    let exe = std::env::current_exe().expect("the test's own program");
+    let child = Command::new(exe)
+        .args(["--exact", "replay", "--ignored", "--nocapture"])
+        .env(TRACE, file)
+        .env("RUST_BACKTRACE", "0")
+        .output();
+    let child = child.expect("another process of this test");
+    let output = String::from_utf8_lossy(&child.stdout).into_owned() + &String::from_utf8_lossy(&child.stderr);
+    // From the first panic on: what stands before it, and behind the trace, is the harness.
+    let text =
+        output.lines().skip_while(|line| !line.contains("panicked at")).filter(|line| !line.starts_with("note: "));
+    (!child.status.success()).then(|| text.collect::<Vec<_>>().join("\n"))
+}
+
+/// Names the file of a trace to replay.
+pub const TRACE: &str = "TENURE_MODEL_TRACE";
+
+/// Runs the trace of a file.
+pub fn replay(file: &str) -> Result<(), String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+    let mut lines = text.lines();
+    let strict = lines.next() == Some("true");
+    let lines: Vec<(bool, Op)> =
+        lines.filter_map(|line| line.split_once(' ')).map(|(kept, op)| (kept == "true", Op::load(op))).collect();
+    let ops: Vec<Op> = lines.iter().map(|(_, op)| op.clone()).collect();
+    let mut driver = Driver::new(strict);
+    let mut now = Names::default();
+    for (step, (kept, _)) in steps(strict, &ops).iter().zip(&lines) {
+        let Some(call) = now.rename(&step.call).filter(|_| *kept) else { continue };
+        let before = sizes(&driver.model);
+        driver.step(call, step.beside)?.ok();
+        now.learn(step.before, before, sizes(&driver.model));
+    }
+    driver.finish()
+}
+
+/// What the numbers of the whole trace are in the one with calls left out.
+#[derive(Default)]
+struct Names {
+    known: [HashMap<usize, usize>; 5],
+}
+
+impl Names {
+    fn learn(&mut self, was: [usize; 5], before: [usize; 5], after: [usize; 5]) {
+        for table in 0..5 {
+            for k in 0..after[table] - before[table] {
+                self.known[table].insert(was[table] + k, before[table] + k);
+            }
+        }
+    }
+
+    fn handle(&self, handle: &mut Ref) -> bool {
+        let (table, index) = match handle {
+            Ref::Array(index) => (0, index),
+            Ref::Weak(index) => (1, index),
+            Ref::Promise(index) => (2, index),
+            Ref::Guard(index) => (3, index),
+            _ => return true,
+        };
+        match self.known[table].get(index) {
+            Some(&now) => *index = now,
+            None => return false,
+        }
+        true
+    }
+
+    fn address(&self, address: &mut i64) -> bool {
+        match Memory::nearest(*address) {
+            Some(block) if block > SCRATCH => match self.known[4].get(&block) {
+                Some(&now) => *address += Memory::base(now) - Memory::base(block),
+                None => return false,
+            },
+            _ => {}
+        }
+        true
+    }
+
+    /// The call with today's numbers; None where something that it needs was left out.
+    fn rename(&self, call: &Call) -> Option<Call> {
+        let mut call = call.clone();
+        let known = match &mut call {
+            Call::RunReleases | Call::Forbid { .. } => true,
+            Call::Import { ptr: at, .. } | Call::HoldersOf { at, .. } | Call::WriteForeign { at, .. } => {
+                self.address(at)
+            }
+            Call::View { array, .. }
+            | Call::Parts { array, .. }
+            | Call::Clone { array }
+            | Call::Release { array }
+            | Call::Weaken { array }
+            | Call::BorrowRead { array, .. }
+            | Call::BorrowWrite { array, .. }
+            | Call::ChunksWrite { array, .. }
+            | Call::Fill { array, .. }
+            | Call::Zero { array, .. }
+            | Call::CopyToHost { array, .. }
+            | Call::CopyFromHost { array, .. }
+            | Call::Give { array, .. }
+            | Call::Export { array, .. }
+            | Call::Query { array }
+            | Call::IsUnique { array }
+            | Call::WhyNot { array, .. } => self.handle(array),
+            Call::Make { pool, .. } => self.handle(pool),
+            Call::Copy { array, pool } => self.handle(array) && self.handle(pool),
+            Call::Upgrade { weak } | Call::WeakRelease { weak } => self.handle(weak),
+            Call::End { guard, .. } => self.handle(guard),
+            Call::Cancel { promise } | Call::PromiseRelease { promise } => self.handle(promise),
+            Call::BorrowAll { entries } => entries.iter_mut().all(|(array, _)| self.handle(array)),
+            Call::Take { promises } => promises.iter_mut().all(|promise| self.handle(promise)),
+            Call::CopyInto { source, destination, .. } => self.handle(source) && self.handle(destination),
+            Call::Overlap { a, b } => self.handle(a) && self.handle(b),
+            Call::WriteThrough { guard } => {
+                let mut handle = Ref::Guard(*guard);
+                let known = self.handle(&mut handle);
+                if let Ref::Guard(now) = handle {
+                    *guard = now;
+                }
+                known
+            }
+        };
+        known.then_some(call)
+    }
+}

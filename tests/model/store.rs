@@ -1,0 +1,200 @@
+//! Stores of the model: bytes at made-up addresses, what holds them beside claims, leases, poison, and the memory
+//! behind it all.
+//!
+//! Contract: plain data with small questions; who may do what stands in `rules`, who claims a store is asked of the
+//! handles, so that no count is kept that could go wrong. Addresses are the model's own; the driver knows which real
+//! address each block has.
+
+use super::layout::Layout;
+use super::region::Region;
+use super::rules::Class;
+
+/// Where a store's bytes come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// Of the pool with this number.
+    Pool(usize),
+    /// Imported with TN_TAKE; the callback with this number runs at the end of the store.
+    Taken(usize),
+    /// Imported to borrow; the range is the span of the open leases.
+    Lent,
+}
+
+#[derive(Debug)]
+pub struct Store {
+    pub origin: Origin,
+    pub start: i64,
+    pub end: i64,
+    pub poison: Vec<Region>,
+    pub alive: bool,
+    /// It had a claim when the last call ended.
+    pub claimed: bool,
+    /// How often the last claim ended: a weak handle of an earlier time is dead (RL-7).
+    pub epoch: u32,
+    /// Bytes of a copying export: no array was ever on it.
+    pub private: bool,
+}
+
+impl Store {
+    pub fn bytes(&self) -> i64 {
+        self.end - self.start
+    }
+}
+
+/// An import with TN_BORROW and what descends from it.
+#[derive(Debug)]
+pub struct Lease {
+    pub store: usize,
+    pub start: i64,
+    pub end: i64,
+    pub may_overwrite: bool,
+    pub callback: Option<usize>,
+    pub queued: bool,
+    pub open: bool,
+}
+
+/// What an open guard or export does with its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HoldKind {
+    Read {
+        frozen: bool,
+    },
+    /// `group`: the chunks_write that it belongs to.
+    Write {
+        discard: bool,
+        group: Option<usize>,
+    },
+    Export(Class),
+    /// The bytes of a copying export.
+    Keep,
+}
+
+impl HoldKind {
+    pub fn is_reader(self) -> bool {
+        matches!(self, HoldKind::Read { .. })
+    }
+    pub fn is_writer(self) -> bool {
+        matches!(self, HoldKind::Write { .. })
+    }
+    pub fn is_guard(self) -> bool {
+        self.is_reader() || self.is_writer()
+    }
+    pub fn class(self) -> Option<Class> {
+        match self {
+            HoldKind::Export(class) => Some(class),
+            _ => None,
+        }
+    }
+}
+
+/// One region that a guard or export holds.
+#[derive(Clone, Debug)]
+pub struct Holding {
+    pub kind: HoldKind,
+    pub store: usize,
+    pub region: Region,
+    /// The array through which it was made.
+    pub by: usize,
+    pub lease: Option<usize>,
+}
+
+/// A `tn_borrow`: of one array, of several (one holding each), a chunk, or an export.
+#[derive(Debug)]
+pub struct Guard {
+    pub open: bool,
+    pub holds: Vec<Holding>,
+}
+
+/// The guards of one chunks_write (BR-44).
+#[derive(Debug)]
+pub struct Group {
+    pub region: Region,
+    pub open: usize,
+    pub failed: bool,
+}
+
+/// All bytes, in blocks a megabyte apart so that an address tells its block.
+#[derive(Default, Debug)]
+pub struct Memory {
+    pub blocks: Vec<Block>,
+}
+
+#[derive(Debug)]
+pub struct Block {
+    pub bytes: Vec<u8>,
+    /// False once the pool has it back: what is in it then is nobody's business.
+    pub alive: bool,
+}
+
+const BLOCK_SHIFT: u32 = 20;
+
+impl Memory {
+    /// The address of the first byte of a block.
+    pub fn base(block: usize) -> i64 {
+        (block as i64 + 1) << BLOCK_SHIFT
+    }
+
+    /// The block that an address lies in, also one byte past its end.
+    pub fn block_of(address: i64) -> usize {
+        (address >> BLOCK_SHIFT) as usize - 1
+    }
+
+    /// The block whose first byte is nearest, if an address is near any.
+    pub fn nearest(address: i64) -> Option<usize> {
+        let block = (address + (1 << (BLOCK_SHIFT - 1))) >> BLOCK_SHIFT;
+        (block >= 1).then(|| block as usize - 1)
+    }
+
+    pub fn add(&mut self, bytes: Vec<u8>) -> i64 {
+        self.blocks.push(Block { bytes, alive: true });
+        Memory::base(self.blocks.len() - 1)
+    }
+
+    /// Whether all of [start, end) is memory that exists.
+    pub fn has(&self, start: i64, end: i64) -> bool {
+        let block = start >> BLOCK_SHIFT;
+        block >= 1
+            && self
+                .blocks
+                .get(block as usize - 1)
+                .is_some_and(|b| b.alive && end <= Memory::base(block as usize - 1) + b.bytes.len() as i64)
+    }
+
+    pub fn bytes(&self, address: i64, length: i64) -> &[u8] {
+        let block = Memory::block_of(address);
+        let from = (address - Memory::base(block)) as usize;
+        &self.blocks[block].bytes[from..from + length as usize]
+    }
+
+    pub fn write(&mut self, address: i64, bytes: &[u8]) {
+        let block = Memory::block_of(address);
+        let from = (address - Memory::base(block)) as usize;
+        self.blocks[block].bytes[from..from + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// All elements in order, read in full.
+    pub fn read(&self, layout: &Layout) -> Vec<u8> {
+        let item = layout.item();
+        layout.addresses().into_iter().flat_map(|at| self.bytes(at, item)).copied().collect()
+    }
+
+    /// All elements in order.
+    pub fn write_all(&mut self, layout: &Layout, bytes: &[u8]) {
+        for (at, element) in layout.addresses().into_iter().zip(bytes.chunks(layout.item() as usize)) {
+            self.write(at, element);
+        }
+    }
+}
+
+/// Recognisable bytes for all elements of a layout; a bool's are 0 or 1.
+pub fn pattern(layout: &Layout, seed: u32) -> Vec<u8> {
+    let only = if layout.dtype == tenure::types::TN_BOOL { 1 } else { 0xff };
+    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (state >> 11) as u8 & only
+    };
+    (0..layout.bytes()).map(|_| next()).collect()
+}
