@@ -163,7 +163,13 @@ impl Holder {
                 TN_ERR_FOREIGN,
                 format_args!("{subject} is lent by somebody who may still use its bytes; use TN_WRITE_COW, or import it with TN_MAY_OVERWRITE"),
             ),
-            status => fail(status, format_args!("{subject} is not available {at}{other}")),
+            TN_ERR_ALIASED => fail(
+                TN_ERR_ALIASED,
+                format_args!(
+                    "{subject} overlaps another entry of this call{other}, and one of the two is written; borrow parts that are apart"
+                ),
+            ),
+            status => fail(status, format_args!("{subject} is not available: held {at}{other}")),
         }
     }
 }
@@ -330,8 +336,20 @@ pub fn snapshot(id: Id) -> Result<Layout> {
 pub enum Cut {
     /// slice, index, transpose, ..: a box of the same root.
     Within,
-    /// reshape to another shape, view_dtype: a root of its own.
+    /// reshape: a root of its own, unless the shape is the same.
+    Reshaped,
+    /// view_dtype: a root of its own.
     Anew,
+}
+
+impl Cut {
+    fn keeps(self, view: &Layout, from: &Layout) -> bool {
+        match self {
+            Cut::Within => true,
+            Cut::Reshaped => view == from,
+            Cut::Anew => false,
+        }
+    }
 }
 
 /// A view: another claim on the same store, whose layout `derive` makes from the array's. `ndim` is how many axes the view has: with
@@ -360,8 +378,7 @@ pub fn view(id: Id, ndim: usize, cut: Cut, derive: impl Fn(&Layout) -> Result<La
                 return Err(status);
             }
         };
-        // Same layout, same root: a reshape to the same shape is a clone.
-        let keeps = cut == Cut::Within || layout == *from;
+        let keeps = cut.keeps(&layout, from);
         if keeps && !locked.make_root(claim, &mut root) {
             drop(locked);
             root = Some(SpareRoot::take(thread, axes)?);
@@ -380,7 +397,7 @@ fn view_outside(id: Id, cut: Cut, derive: &dyn Fn(&Layout) -> Result<Layout>) ->
         let from = snapshot(id)?;
         let mut spare = Spare::take(thread)?;
         *spare.layout() = derive(&from)?;
-        let keeps = cut == Cut::Within || *spare.layout() == from;
+        let keeps = cut.keeps(spare.layout(), &from);
         let mut root = Some(SpareRoot::take(thread, from.ndim())?);
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
         if let Err(refusal) = check_live(&locked, claim) {

@@ -143,9 +143,8 @@ pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, str
     let fits = |locked: &Locked, claims: &[&'static Claim]| -> Checked<()> {
         let (from, to) = (claims[0], claims[1]);
         check_match(&locked.get(from).layout, &locked.get(to).layout)?;
-        if core::ptr::eq(locked.ledger_of(from), locked.ledger_of(to))
-            && region::overlap(locked.region(from), locked.region(to)) == region::Overlap::Exact
-        {
+        let exact = || region::overlap(locked.region(from), locked.region(to)) == region::Overlap::Exact;
+        if core::ptr::eq(from, to) || (core::ptr::eq(locked.ledger_of(from), locked.ledger_of(to)) && exact()) {
             same.set(true);
             return Err(Refusal::Nothing);
         }

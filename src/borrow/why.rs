@@ -62,7 +62,7 @@ pub fn holder_of_guard(locked: &Locked, guard: &'static Guard) -> Held {
     Held {
         kind: kind_of(body.class),
         device: books.device,
-        id: guard.id().bits(),
+        id: body.shown_as(guard).id().bits(),
         bytes: books.bytes as u64,
         made: body.made,
         time_ns: body.time_ns,

@@ -289,11 +289,12 @@ pub fn export(
 /// An export of a copy, which belongs to its consumer alone.
 fn copied(id: Id, how: &Export, why: u32, forced: bool) -> Result<Exported> {
     let thread = thread::current();
-    if forced && thread.forbids() > 0 {
-        return Err(would_copy(why));
-    }
     let call = crate::borrow::Call { function: how.function, may_overlap: false, fits: None };
     let source = transfer::one(call, id, Use::Read { frozen: false })?;
+    if forced && thread.forbids() > 0 {
+        source.end(false);
+        return Err(would_copy(why));
+    }
     let guard = SpareGuard::take(thread)?;
     let spare = Spare::take(thread)?;
     let mut room = Layout::room(source.layout().ndim())?;

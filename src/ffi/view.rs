@@ -54,7 +54,7 @@ pub unsafe extern "C" fn tn_array_reshape(
         ledger::find::<Claim>(id)?;
         let order = Order::of(order)?;
         let axes = shape.as_ref().map_or(0, |shape| shape.len());
-        view(id, axes, Cut::Anew, out, |layout| layout.reshape(shape?, order))
+        view(id, axes, Cut::Reshaped, out, |layout| layout.reshape(shape?, order))
     })
 }
 
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn tn_array_ravel(array: *mut tn_array, order: i32, out: *
         let out = Out::new(out, "out")?;
         ledger::find::<Claim>(id)?;
         let order = Order::of(order)?;
-        view(id, 1, Cut::Anew, out, |layout| layout.ravel(order))
+        view(id, 1, Cut::Reshaped, out, |layout| layout.ravel(order))
     })
 }
 

@@ -62,6 +62,8 @@ pub struct GuardBody {
     pub(super) group: Option<Group>,
     /// Next entry of the same borrow_all; of a chunk group's record: unused.
     entry: Option<&'static Guard>,
+    /// The head of that borrow_all, whose handle the caller has.
+    head: Option<&'static Guard>,
     /// Chunks still open, and whether one failed: of a chunk group's record.
     open: u32,
     failed: bool,
@@ -89,6 +91,7 @@ impl GuardBody {
         abandoned: false,
         group: None,
         entry: None,
+        head: None,
         open: 0,
         failed: false,
         made: Made { site: 0, thread: 0 },
@@ -105,6 +108,11 @@ impl GuardBody {
     /// The claim whose layout is the region.
     pub fn region(&self) -> &'static Claim {
         self.region.expect("guards in a list have a region")
+    }
+
+    /// The guard whose handle the caller has: itself, or the head of its borrow_all.
+    pub fn shown_as(&self, this: &'static Guard) -> &'static Guard {
+        self.head.unwrap_or(this)
     }
 
     /// The handle through which it was made.
@@ -332,8 +340,16 @@ impl Locked {
         let ledger = self.ledger_of(guard);
         guard.head.make_stale(State::Kept);
         let first = self.books(ledger).poison_list;
+        let body = self.get(guard);
+        let (owner, region) = (body.owner(), body.region());
+        if !core::ptr::eq(owner, region) {
+            // The handle may be released or move to a copy; what stays is the part's own slot, by the handle's name.
+            let name = self.get(owner).name;
+            self.get_mut(region).name = name;
+        }
         let body = self.get_mut(guard);
         body.class = Class::Poison;
+        body.owner = Some(region);
         body.group = None;
         body.previous = None;
         body.next = first;
@@ -507,7 +523,9 @@ impl Entries {
 
     /// Adds an entry. The end walks them one by one, each under its own lock.
     pub fn push(&mut self, locked: &mut Locked, guard: &'static Guard) {
-        locked.get_mut(guard).entry = self.first;
+        let body = locked.get_mut(guard);
+        body.entry = self.first;
+        body.head = Some(self.head.guard);
         self.first = Some(guard);
     }
 

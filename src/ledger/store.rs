@@ -159,6 +159,8 @@ impl SpareLease {
         may_overwrite: bool,
         range: (i64, i64),
     ) -> Result<SpareLease> {
+        // Without a callback there is nothing to wait for.
+        let queued = queued && !matches!(release, Release::None);
         let lease: &'static Lease = Table::take(thread)?;
         // SAFETY: taken, in no list: ours alone.
         *unsafe { lease.guarded.own() } = LeaseBody {

@@ -309,8 +309,8 @@ impl Model {
         faults.when(from.dtype != to.dtype, TN_ERR_DTYPE);
         faults.when(from.shape != to.shape, TN_ERR_SHAPE);
         faults.none()?;
-        if from.is_exactly(to) {
-            // TR-4: nothing to do, TN_OK in any mode: nothing is read, written, healed or moved, so nothing is in the
+        if source == destination || from.is_exactly(to) {
+            // TR-4, also of no elements: nothing to do, TN_OK in any mode: nothing is read, written, healed or moved, so nothing is in the
             // way.
             return Ok(Done::default());
         }
