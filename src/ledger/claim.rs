@@ -67,7 +67,7 @@ pub struct ClaimBody {
     pub made: Made,
     /// Next of the ledger's claims, or of a chain of dead ones.
     pub(super) next: Option<&'static Claim>,
-    previous: Option<&'static Claim>,
+    pub(super) previous: Option<&'static Claim>,
     pub(super) promises: Option<&'static Promise>,
     /// The layout that this one was cut from; None: it is its own root.
     pub(super) root: Option<&'static Root>,
@@ -300,17 +300,10 @@ impl Locked {
     /// Puts the claim into the ledger's list and count.
     #[inline]
     pub(super) fn link(&mut self, ledger: &'static Ledger, claim: &'static Claim) {
-        let first = self.books(ledger).claim_list;
-        let body = self.get_mut(claim);
-        body.next = first;
-        body.previous = None;
-        body.counted = true;
-        if let Some(first) = first {
-            self.get_mut(first).previous = Some(claim);
-        }
+        self.check(claim.guarded());
         let books = self.books_mut(ledger);
-        books.claim_list = Some(claim);
-        books.claims += 1;
+        // SAFETY: `books_mut` says that the ledger is locked by us; it guards the claim.
+        unsafe { books.link_claim(claim) };
         if books.claims == 1 {
             self.note_held(ledger, false);
         }
@@ -320,19 +313,9 @@ impl Locked {
     #[inline]
     pub(super) fn unlink(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
-        let body = self.get_mut(claim);
-        debug_assert!(body.counted);
-        body.counted = false;
-        let (previous, next) = (body.previous.take(), body.next.take());
-        match previous {
-            Some(previous) => self.get_mut(previous).next = next,
-            None => self.books_mut(ledger).claim_list = next,
-        }
-        if let Some(next) = next {
-            self.get_mut(next).previous = previous;
-        }
         let books = self.books_mut(ledger);
-        books.claims -= 1;
+        // SAFETY: `books_mut` says that the ledger is locked by us; it guards the claim, which is in the list.
+        unsafe { books.unlink_claim(claim) };
         if books.claims == 0 {
             books.epoch += 1;
             if !books.is_free() {

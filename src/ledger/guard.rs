@@ -98,11 +98,11 @@ impl GuardBody {
         time_ns: 0,
     };
 
-    /// A guard on all of a claim, made through its handle; `next` is the one that was first in the ledger's list.
+    /// A guard on all of a claim, made through its handle.
     #[inline(always)]
-    pub(super) fn whole(claim: &'static Claim, terms: Terms, made: Made, next: Option<&'static Guard>) -> GuardBody {
+    pub(super) fn whole(claim: &'static Claim, terms: Terms, made: Made) -> GuardBody {
         let Terms { class, frozen, discard, time_ns } = terms;
-        GuardBody { next, owner: Some(claim), region: Some(claim), class, frozen, discard, made, time_ns, ..GuardBody::NEW }
+        GuardBody { owner: Some(claim), region: Some(claim), class, frozen, discard, made, time_ns, ..GuardBody::NEW }
     }
 
     /// The claim whose layout is the region.
@@ -199,33 +199,6 @@ pub struct Terms {
     pub time_ns: u64,
 }
 
-impl super::Books {
-    /// How many of a class are open. A poisoned region is not open; a group has no region, and counts as nothing.
-    #[inline(always)]
-    pub(super) fn count(&mut self, class: Class) -> &mut u32 {
-        match class {
-            Class::Read => &mut self.readers,
-            Class::Write => &mut self.writers,
-            Class::ExportRead => &mut self.exports_read,
-            Class::ExportShared => &mut self.exports_shared,
-            Class::ExportExclusive => &mut self.exports_exclusive,
-            Class::Poison | Class::Group => unreachable!("neither is a guard"),
-        }
-    }
-}
-
-impl super::ClaimBody {
-    /// How many guards or exports of a class are open through this handle.
-    #[inline(always)]
-    pub(super) fn count(&mut self, class: Class) -> &mut u32 {
-        match class {
-            Class::Read => &mut self.readers,
-            Class::Write => &mut self.writers,
-            _ => &mut self.exports,
-        }
-    }
-}
-
 impl Locked {
     /// Opens a guard on the layout of `region`, made through the handle `owner` (the same one but for chunks). It has no handle yet.
     #[inline]
@@ -239,19 +212,11 @@ impl Locked {
     ) -> &'static Guard {
         let guard = spare.into_guard();
         let ledger = self.ledger_of(region);
-        let made = self.made();
-        let books = self.books_mut(ledger);
-        let first = books.guard_list.replace(guard);
-        *books.count(terms.class) += 1;
-        books.frozen += u32::from(terms.frozen);
+        self.check(owner.guarded());
         guard.guarded.set_ledger(ledger);
-        *self.get_mut(guard) = GuardBody { region: Some(region), group, ..GuardBody::whole(owner, terms, made, first) };
-        if let Some(first) = first {
-            self.get_mut(first).previous = Some(guard);
-        }
-        let body = self.get_mut(owner);
-        *body.count(terms.class) += 1;
-        body.pins += 1;
+        let body = GuardBody { region: Some(region), group, ..GuardBody::whole(owner, terms, self.made()) };
+        // SAFETY: `books_mut` says that the ledger is locked by us; it guards the region and, with it, the owner; the guard is new.
+        unsafe { self.books_mut(ledger).link_guard(guard, body) };
         if !core::ptr::eq(owner, region) {
             self.get_mut(region).pins += 1;
         }
@@ -279,22 +244,11 @@ impl Locked {
     pub fn end_guard(&mut self, guard: &'static Guard, failed: bool) {
         let ledger = self.ledger_of(guard);
         let body = self.get(guard);
-        let (class, frozen, discard, abandoned) = (body.class, body.frozen, body.discard, body.abandoned);
+        let (class, discard, abandoned) = (body.class, body.discard, body.abandoned);
         let (owner, region, group) = (body.owner(), body.region(), body.group);
-        let (previous, next) = (body.previous, body.next);
-        let books = self.books_mut(ledger);
-        *books.count(class) -= 1;
-        books.frozen -= u32::from(frozen);
-        match previous {
-            Some(previous) => self.get_mut(previous).next = next,
-            None => books.guard_list = next,
-        }
-        if let Some(next) = next {
-            self.get_mut(next).previous = previous;
-        }
-        let body = self.get_mut(owner);
-        *body.count(class) -= 1;
-        let (whole, counted) = (core::ptr::eq(owner, region), body.counted);
+        // SAFETY: `books_mut` says that the ledger is locked by us; it guards the guard, and with it the owner.
+        unsafe { self.books_mut(ledger).unlink_guard(guard) };
+        let (whole, counted) = (core::ptr::eq(owner, region), self.get(owner).counted);
         let (mut poisons, mut heals) = (false, false);
         if class == Class::Write {
             let books = self.books_mut(ledger);

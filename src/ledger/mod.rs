@@ -14,6 +14,7 @@
 //! | `mod` | the ledger, its lock, the lookup of handles |
 //! | `claim` | claims: array handles and what promises and guards keep of them; roots of views |
 //! | `guard` | guards, exports, poison: who may touch which region |
+//! | `lists` | the lists that run through their slots |
 //! | `one` | the short way for the usual case of one handle |
 //! | `promise` | promises and weak handles |
 //! | `store` | where bytes come from and how they go back; leases and release callbacks |
@@ -21,6 +22,8 @@
 mod claim;
 
 mod guard;
+
+mod lists;
 
 mod one;
 
@@ -227,10 +230,10 @@ impl<T> Guarded<T> {
         self.ledger.store(core::ptr::from_ref(ledger).cast_mut(), Ordering::Release);
     }
 
-    /// The body of a slot that nobody else knows yet, or any more.
+    /// The body, without a check: of a slot that nobody else knows yet, or any more, or of one whose ledger is locked.
     ///
     /// # Safety
-    /// - The slot is not published and in no list.
+    /// - The slot is not published and in no list, or its ledger is locked by the caller; no other reference to the body is out.
     #[allow(clippy::mut_from_ref)]
     #[inline]
     unsafe fn own(&self) -> &mut T {

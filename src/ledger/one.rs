@@ -59,11 +59,11 @@ impl<S: GuardedSlot> One<S> {
         unsafe { &*self.ledger.books.get() }
     }
 
-    /// Both, to be changed.
+    /// The same, to be changed.
     #[inline(always)]
-    fn parts(&mut self) -> (&mut S::Body, &mut Books) {
-        // SAFETY: the ledger is locked by us, `&mut self` lets no other reference be, and the two are different memory.
-        unsafe { (&mut *self.slot.guarded().body.get(), &mut *self.ledger.books.get()) }
+    fn books_mut(&mut self) -> &mut Books {
+        // SAFETY: the ledger is locked by us, and `&mut self` lets no other reference be.
+        unsafe { &mut *self.ledger.books.get() }
     }
 }
 
@@ -73,23 +73,10 @@ impl One<Claim> {
     pub fn add_guard(&mut self, terms: Terms) -> Option<&'static Guard> {
         let thread = self.inside.thread();
         let guard: &'static Guard = Table::take_cached(thread)?;
-        let (claim, ledger) = (self.slot, self.ledger);
-        let (body, books) = self.parts();
-        let next = books.guard_list.replace(guard);
-        *books.count(terms.class) += 1;
-        // These lie on a line that readers need not touch.
-        if terms.frozen {
-            books.frozen += 1;
-        }
-        *body.count(terms.class) += 1;
-        body.pins += 1;
-        if let Some(next) = next {
-            // SAFETY: in a list of the ledger, which is locked.
-            unsafe { next.guarded().own() }.previous = Some(guard);
-        }
-        guard.guarded().set_ledger(ledger);
-        // SAFETY: taken, and not published yet: ours alone.
-        *unsafe { guard.guarded().own() } = GuardBody::whole(claim, terms, Made::by(thread), next);
+        guard.guarded().set_ledger(self.ledger);
+        let body = GuardBody::whole(self.slot, terms, Made::by(thread));
+        // SAFETY: the ledger is locked by us and guards the claim; the guard is new.
+        unsafe { self.books_mut().link_guard(guard, body) };
         Some(guard)
     }
 
@@ -106,35 +93,24 @@ impl One<Guard> {
     #[inline(always)]
     pub fn end_guard(mut self, failed: bool) -> bool {
         let (guard, thread) = (self.slot, self.inside.thread());
-        let (body, books) = self.parts();
-        let (class, owner) = (body.class, body.owner());
-        // SAFETY: the claims of a guard are guarded by its ledger, which is locked; claims and guards are different memory.
-        let claim = unsafe { owner.guarded().own() };
-        let writes = class == Class::Write;
-        let plain = class == Class::Read || (writes && !failed && !(body.discard && books.poisoned > 0));
+        let (body, books) = (self.body(), self.books());
+        let owner = body.owner();
+        // SAFETY: the claims of a guard are guarded by its ledger, which is locked; no mutable reference is out.
+        let claim = unsafe { &*owner.guarded().body.get() };
+        let writes = body.class == Class::Write;
+        let plain = body.class == Class::Read || (writes && !failed && !(body.discard && books.poisoned > 0));
         if !plain || !claim.counted || body.group.is_some() || !core::ptr::eq(owner, body.region()) {
             return false;
         }
-        let (next, previous) = (body.next, body.previous);
-        // These lie on a line that readers need not touch.
-        if body.frozen {
-            books.frozen -= 1;
-        }
+        let books = self.books_mut();
+        // On a line of its own, which readers need not touch.
         if writes {
             books.version += 1;
         }
-        *books.count(class) -= 1;
-        *claim.count(class) -= 1;
-        claim.pins -= 1;
-        match previous {
-            // SAFETY: in a list of the ledger, which is locked; no guard is its own neighbour.
-            Some(previous) => unsafe { previous.guarded().own() }.next = next,
-            None => books.guard_list = next,
-        }
-        if let Some(next) = next {
-            // SAFETY: as above.
-            unsafe { next.guarded().own() }.previous = previous;
-        }
+        // SAFETY: the ledger is locked by us and guards the guard, which is in the list, and its owner.
+        unsafe { books.unlink_guard(guard) };
+        // SAFETY: as above; no other reference is out.
+        unsafe { owner.guarded().own() }.pins -= 1;
         Table::free(thread, guard);
         true
     }

@@ -3,10 +3,11 @@
 //! Contract: one atomic exchange in, one plain store out; 2 to 5 ns when nobody else wants it. What it guards is held for
 //! nanoseconds: no allocation, no callback, no system call, no free happens under it. It does not know what it guards.
 //!
-//! It spins a little (two threads that share a store would otherwise put each other to sleep, which was 4 times slower), then
-//! sleeps on a futex. The unlock is a store followed by a look at the number of sleepers, with no fence between: a sleeper that
-//! arrives at that very moment may miss its wake. Sleeping is therefore bounded by a short, growing timeout; what is lost is at
-//! most that time, in a case that takes a preempted holder to happen at all.
+//! It spins a little (two threads that share a store would otherwise put each other to sleep, which was 4 times slower), in growing
+//! steps, so that whoever has the lock gets some turns done before the line with it travels; then it sleeps on a futex. The unlock is a
+//! store followed by a look at whether somebody sleeps, with no fence between: a sleeper that arrives at that very moment may miss its
+//! wake. Sleeping is therefore bounded by a short, growing timeout; what is lost is at most that time, in a case that takes a preempted
+//! holder to happen at all. One wake per sleep: a running thread must not pay a system call per turn until the sleeper runs.
 
 use super::sync::atomic::{AtomicU32, Ordering};
 use super::sync::spin_loop;
@@ -14,24 +15,31 @@ use super::sync::spin_loop;
 /// A lock without its data: `ledger` and `slots` guard memory of their own with it.
 pub struct RawLock {
     word: AtomicU32,
-    sleepers: AtomicU32,
+    /// Not 0: somebody sleeps, or may.
+    asleep: AtomicU32,
 }
 
-/// Longer critical sections than this many pauses are those of a preempted holder.
+/// Pauses before the first look, most pauses between two, and of a whole wait: longer ones are those for a preempted holder. Measured
+/// with two threads that borrow from one store: 46 to 70 ns a turn, with the first look after 4 pauses or steps up to 64 about 100,
+/// because the lock's line then travels at every turn.
 #[cfg(not(loom))]
-const SPINS: u32 = 64;
+const FIRST_STEP: u32 = 8;
+#[cfg(not(loom))]
+const LARGEST_STEP: u32 = 128;
+#[cfg(not(loom))]
+const SPINS: u32 = 1024;
 
 impl RawLock {
     /// A free lock.
     #[cfg(not(loom))]
     pub const fn new() -> RawLock {
-        RawLock { word: AtomicU32::new(0), sleepers: AtomicU32::new(0) }
+        RawLock { word: AtomicU32::new(0), asleep: AtomicU32::new(0) }
     }
 
     /// A free lock.
     #[cfg(loom)]
     pub fn new() -> RawLock {
-        RawLock { word: AtomicU32::new(0), sleepers: AtomicU32::new(0) }
+        RawLock { word: AtomicU32::new(0), asleep: AtomicU32::new(0) }
     }
 
     /// Takes the lock; waits for whoever has it.
@@ -48,7 +56,7 @@ impl RawLock {
     pub fn unlock(&self) {
         // Release pairs with the Acquire in `lock` and `lock_slowly`.
         self.word.store(0, Ordering::Release);
-        if self.sleepers.load(Ordering::Relaxed) != 0 {
+        if self.asleep.load(Ordering::Relaxed) != 0 {
             self.wake();
         }
     }
@@ -57,20 +65,37 @@ impl RawLock {
     #[inline(never)]
     #[cfg(not(loom))]
     fn lock_slowly(&self) {
-        for _ in 0..SPINS {
-            spin_loop();
-            // Reading first keeps the line shared until the holder lets go.
-            if self.word.load(Ordering::Relaxed) == 0 && self.word.swap(1, Ordering::Acquire) == 0 {
+        let mut timeout_us = 20;
+        while !self.spin() {
+            self.asleep.store(1, Ordering::Relaxed);
+            // The mark stays: there may be more sleepers, and the next unlock wakes one.
+            if self.word.swap(1, Ordering::Acquire) == 0 {
                 return;
             }
-        }
-        let mut timeout_us = 20;
-        self.sleepers.fetch_add(1, Ordering::Relaxed);
-        while self.word.swap(1, Ordering::Acquire) != 0 {
             super::os::futex_wait(&self.word, 1, timeout_us);
             timeout_us = (timeout_us * 2).min(1000);
         }
-        self.sleepers.fetch_sub(1, Ordering::Relaxed);
+        if timeout_us > 20 {
+            self.asleep.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits as long as a holder that runs may need; whether the lock was taken.
+    #[cfg(not(loom))]
+    fn spin(&self) -> bool {
+        let (mut step, mut spent) = (FIRST_STEP, 0);
+        while spent < SPINS {
+            for _ in 0..step {
+                spin_loop();
+            }
+            // Reading first keeps the line shared until the holder lets go.
+            if self.word.load(Ordering::Relaxed) == 0 && self.word.swap(1, Ordering::Acquire) == 0 {
+                return true;
+            }
+            spent += step;
+            step = (2 * step).min(LARGEST_STEP);
+        }
+        false
     }
 
     #[cfg(loom)]
@@ -83,6 +108,7 @@ impl RawLock {
     #[cold]
     #[inline(never)]
     fn wake(&self) {
+        self.asleep.store(0, Ordering::Relaxed);
         #[cfg(not(loom))]
         super::os::futex_wake(&self.word);
     }
