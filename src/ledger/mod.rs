@@ -40,6 +40,7 @@ use crate::error::{Result, fail, rank};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::stream::Timeline;
 use crate::sys::lock::RawLock;
+use crate::sys::sync::Watch;
 use crate::sys::sync::atomic::{AtomicPtr, Ordering};
 use crate::thread::{self, Critical, Thread};
 use crate::types::*;
@@ -53,6 +54,7 @@ pub struct Ledger {
     head: Head,
     lock: RawLock,
     books: UnsafeCell<Books>,
+    watch: Watch,
 }
 
 // SAFETY: `books` is reached through `Locked` only.
@@ -61,7 +63,7 @@ unsafe impl Sync for Ledger {}
 impl Slot for Ledger {
     const KIND: Kind = Kind::Ledger;
     fn new(head: Head) -> Ledger {
-        Ledger { head, lock: RawLock::new(), books: UnsafeCell::new(Books::EMPTY) }
+        Ledger { head, lock: RawLock::new(), books: UnsafeCell::new(Books::EMPTY), watch: Watch::new() }
     }
     fn head(&self) -> &Head {
         &self.head
@@ -205,6 +207,7 @@ impl Books {
 pub struct Guarded<T> {
     ledger: AtomicPtr<Ledger>,
     body: UnsafeCell<T>,
+    watch: Watch,
 }
 
 // SAFETY: the body is reached under the lock of the ledger that the slot names, or by the only one who knows the slot.
@@ -212,7 +215,7 @@ unsafe impl<T> Sync for Guarded<T> {}
 
 impl<T> Guarded<T> {
     fn new(body: T) -> Guarded<T> {
-        Guarded { ledger: AtomicPtr::new(core::ptr::null_mut()), body: UnsafeCell::new(body) }
+        Guarded { ledger: AtomicPtr::new(core::ptr::null_mut()), body: UnsafeCell::new(body), watch: Watch::new() }
     }
 
     /// The ledger whose lock guards it. Never NULL once the slot was published.
@@ -234,6 +237,7 @@ impl<T> Guarded<T> {
     #[allow(clippy::mut_from_ref)]
     #[inline]
     unsafe fn own(&self) -> &mut T {
+        self.watch.write();
         // SAFETY: the caller's promise.
         unsafe { &mut *self.body.get() }
     }
@@ -360,6 +364,7 @@ impl Locked {
     #[inline]
     pub fn get<S: GuardedSlot>(&self, slot: &'static S) -> &S::Body {
         self.check(slot.guarded());
+        slot.guarded().watch.read();
         // SAFETY: its ledger is locked by us, and `&self` lets no `get_mut` happen meanwhile.
         unsafe { &*slot.guarded().body.get() }
     }
@@ -368,6 +373,7 @@ impl Locked {
     #[inline]
     pub fn get_mut<S: GuardedSlot>(&mut self, slot: &'static S) -> &mut S::Body {
         self.check(slot.guarded());
+        slot.guarded().watch.write();
         // SAFETY: its ledger is locked by us, and `&mut self` lets no other reference be.
         unsafe { &mut *slot.guarded().body.get() }
     }
@@ -382,6 +388,7 @@ impl Locked {
     #[inline]
     pub fn books(&self, ledger: &'static Ledger) -> &Books {
         assert!(self.has(ledger), "a ledger that is not locked");
+        ledger.watch.read();
         // SAFETY: locked by us, and `&self` lets no `books_mut` happen meanwhile.
         unsafe { &*ledger.books.get() }
     }
@@ -390,6 +397,7 @@ impl Locked {
     #[inline]
     pub fn books_mut(&mut self, ledger: &'static Ledger) -> &mut Books {
         assert!(self.has(ledger), "a ledger that is not locked");
+        ledger.watch.write();
         // SAFETY: locked by us, and `&mut self` lets no other reference be.
         unsafe { &mut *ledger.books.get() }
     }

@@ -8,10 +8,13 @@
 //! arrives at that very moment may miss its wake. Sleeping is therefore bounded by a short, growing timeout; what is lost is at
 //! most that time, in a case that takes a preempted holder to happen at all.
 
-use super::sync::atomic::{AtomicU32, Ordering};
-use super::sync::spin_loop;
+#[cfg(not(loom))]
+use core::hint::spin_loop;
+#[cfg(not(loom))]
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// A lock without its data: `ledger` and `slots` guard memory of their own with it.
+#[cfg(not(loom))]
 pub struct RawLock {
     word: AtomicU32,
     sleepers: AtomicU32,
@@ -21,16 +24,10 @@ pub struct RawLock {
 #[cfg(not(loom))]
 const SPINS: u32 = 64;
 
+#[cfg(not(loom))]
 impl RawLock {
     /// A free lock.
-    #[cfg(not(loom))]
     pub const fn new() -> RawLock {
-        RawLock { word: AtomicU32::new(0), sleepers: AtomicU32::new(0) }
-    }
-
-    /// A free lock.
-    #[cfg(loom)]
-    pub fn new() -> RawLock {
         RawLock { word: AtomicU32::new(0), sleepers: AtomicU32::new(0) }
     }
 
@@ -55,7 +52,6 @@ impl RawLock {
 
     #[cold]
     #[inline(never)]
-    #[cfg(not(loom))]
     fn lock_slowly(&self) {
         for _ in 0..SPINS {
             spin_loop();
@@ -73,18 +69,49 @@ impl RawLock {
         self.sleepers.fetch_sub(1, Ordering::Relaxed);
     }
 
-    #[cfg(loom)]
-    fn lock_slowly(&self) {
-        while self.word.swap(1, Ordering::Acquire) != 0 {
-            spin_loop();
-        }
-    }
-
     #[cold]
     #[inline(never)]
     fn wake(&self) {
-        #[cfg(not(loom))]
         super::os::futex_wake(&self.word);
+    }
+}
+
+/// The lock as a model explores it: a thread that waits is not run, so that a model ends, and a deadlock is found as one.
+#[cfg(loom)]
+pub struct RawLock {
+    mutex: loom::sync::Mutex<()>,
+    /// The holder's.
+    guard: core::cell::UnsafeCell<Option<loom::sync::MutexGuard<'static, ()>>>,
+}
+
+// SAFETY: `guard` is touched by the holder of the mutex only.
+#[cfg(loom)]
+unsafe impl Sync for RawLock {}
+// SAFETY: the threads of a model take turns.
+#[cfg(loom)]
+unsafe impl Send for RawLock {}
+
+#[cfg(loom)]
+impl RawLock {
+    /// A free lock.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> RawLock {
+        RawLock { mutex: loom::sync::Mutex::new(()), guard: core::cell::UnsafeCell::new(None) }
+    }
+
+    /// Takes the lock; waits for whoever has it.
+    pub fn lock(&self) {
+        // SAFETY: locks lie in slots and statics, which last as long as the threads of a model.
+        let mutex: &'static loom::sync::Mutex<()> = unsafe { &*core::ptr::from_ref(&self.mutex) };
+        let guard = mutex.lock().expect("a thread of the model panicked under the lock");
+        // SAFETY: we have the mutex.
+        unsafe { *self.guard.get() = Some(guard) };
+    }
+
+    /// Gives the lock back. Only its holder may call this.
+    pub fn unlock(&self) {
+        // SAFETY: the caller has the mutex.
+        drop(unsafe { (*self.guard.get()).take() });
     }
 }
 
