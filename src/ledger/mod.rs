@@ -106,6 +106,8 @@ pub struct Books {
     pub nodes: u32,
     /// Those of R that are frozen.
     pub frozen: u32,
+    /// COW writes that copy the bytes now, each from a claim whose handle may be released meanwhile.
+    moves: u32,
     /// Open leases.
     pub leases: u32,
     /// Those of them without TN_MAY_OVERWRITE: the store is FOREIGN.
@@ -153,6 +155,7 @@ impl Books {
         claims: 0,
         nodes: 0,
         frozen: 0,
+        moves: 0,
         leases: 0,
         lent: 0,
         readonly: false,
@@ -187,7 +190,7 @@ impl Books {
     /// Whether nothing holds the bytes any more.
     #[inline]
     fn is_free(&self) -> bool {
-        self.claims == 0 && self.readers == 0 && self.writers == 0 && self.exports() == 0
+        self.claims == 0 && self.readers == 0 && self.writers == 0 && self.exports() == 0 && self.moves == 0
     }
 
     /// What must hold between any two calls.
