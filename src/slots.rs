@@ -11,6 +11,7 @@
 
 use crate::error::{Result, fail};
 use crate::sys::lock::RawLock;
+use crate::sys::sync::Watch;
 use crate::sys::sync::atomic::{AtomicU64, Ordering};
 use crate::thread::{self, Critical};
 use crate::types::*;
@@ -216,6 +217,7 @@ const CHUNKS: usize = 1 << 12;
 #[cfg(loom)]
 const CHUNKS: usize = 4;
 /// How many slots move between a thread's cache and the table at once.
+#[cfg(not(loom))]
 const BATCH: usize = thread::CACHE / 2;
 
 /// All slots of one kind; what lies in the chunks is known to `Table<T>` only.
@@ -226,6 +228,7 @@ struct Chunks {
     grown: AtomicU32,
     /// Head of the free list, plus one; guarded by the lock.
     free: UnsafeCell<u32>,
+    watch: Watch,
 }
 
 // SAFETY: `free` is guarded by the lock; the rest is atomic.
@@ -241,6 +244,7 @@ impl Chunks {
             chunks: [const { AtomicPtr::new(core::ptr::null_mut()) }; CHUNKS],
             grown: AtomicU32::new(0),
             free: UnsafeCell::new(0),
+            watch: Watch::new(),
         }
     }
     #[cfg(loom)]
@@ -250,6 +254,7 @@ impl Chunks {
             chunks: [const { AtomicPtr::new(core::ptr::null_mut()) }; CHUNKS],
             grown: AtomicU32::new(0),
             free: UnsafeCell::new(0),
+            watch: Watch::new(),
         }
     }
 }
@@ -338,6 +343,7 @@ impl<T: Slot> Table<T> {
             let inside = Critical::enter(thread);
             let table = Self::chunks();
             table.lock.lock();
+            table.watch.write();
             // SAFETY: under the table's lock.
             let free = unsafe { &mut *table.free.get() };
             let mut taken = None;
@@ -446,6 +452,7 @@ impl<T: Slot> Table<T> {
             let _inside = Critical::enter(thread);
             let table = Self::chunks();
             table.lock.lock();
+            table.watch.write();
             // SAFETY: under the table's lock.
             unsafe {
                 *head.next_free.get() = *table.free.get();
@@ -499,9 +506,17 @@ fn chunk_memory(bytes: usize) -> Option<core::ptr::NonNull<u8>> {
 }
 
 #[cfg(loom)]
+loom::lazy_static! {
+    // Goes at the end of each iteration of a model, and with it the slots' atomics, which are worth nothing in the next one.
+    static ref MEMORY: std::sync::Mutex<Vec<Vec<u128>>> = std::sync::Mutex::new(Vec::new());
+}
+
+#[cfg(loom)]
 fn chunk_memory(bytes: usize) -> Option<core::ptr::NonNull<u8>> {
-    let memory: Vec<u128> = Vec::with_capacity(bytes.div_ceil(16) + 16);
-    core::ptr::NonNull::new(Vec::leak(memory).as_mut_ptr().cast())
+    let mut memory: Vec<u128> = Vec::with_capacity(bytes.div_ceil(size_of::<u128>()));
+    let at = core::ptr::NonNull::new(memory.as_mut_ptr().cast());
+    MEMORY.lock().unwrap().push(memory);
+    at
 }
 
 /// Why these bits are not a handle of the kind wanted.

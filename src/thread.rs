@@ -7,11 +7,13 @@
 //! takes a lock of the library is [`Critical`] meanwhile, and the handler before the fork waits until nobody is. The hot side
 //! is a store and a load of the thread's own; `membarrier` on the cold side makes the two agree.
 
+#[cfg(loom)]
+use crate::sys::lock::RawLock;
 use crate::sys::os;
-use crate::sys::sync::atomic::{AtomicU32, Ordering};
 use core::cell::{Cell, UnsafeCell};
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicPtr, AtomicUsize};
+// Not those of `sys::sync`: forks are no part of what loom explores.
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 /// Number of slot tables that have a cache here.
 pub const TABLES: usize = 12;
@@ -70,6 +72,7 @@ impl Cache {
 }
 
 /// A thread's record.
+#[cfg_attr(loom, allow(dead_code))] // no thread is over before its model is
 pub struct Thread {
     inside: AtomicU32,
     used: AtomicU32,
@@ -160,10 +163,31 @@ pub fn current() -> &'static Thread {
 }
 
 #[cfg(loom)]
+loom::lazy_static! {
+    // What has to go at the end of each iteration of a model.
+    static ref MODEL: std::sync::Mutex<Model> = std::sync::Mutex::new(Model::default());
+}
+
+#[cfg(loom)]
+#[derive(Default)]
+struct Model {
+    records: Vec<Box<Thread>>,
+    /// Locks of [`ColdLock`]s by the address of these: they stand in statics, where no lock of loom's can.
+    locks: std::collections::HashMap<usize, Box<RawLock>>,
+}
+
+// SAFETY: the threads of a model take turns.
+#[cfg(loom)]
+unsafe impl Send for Model {}
+
+#[cfg(loom)]
 fn register() -> &'static Thread {
-    let record: &'static Thread = Box::leak(Box::new(Thread::new()));
-    RECORD.with(|cell| cell.set(record));
-    record
+    let record = Box::new(Thread::new());
+    let at = core::ptr::from_ref(&*record);
+    MODEL.lock().unwrap().records.push(record);
+    RECORD.with(|cell| cell.set(at));
+    // SAFETY: lasts as long as the threads of this iteration.
+    unsafe { &*at }
 }
 
 /// All records, newest first; a record is never unlinked, but reused by a later thread.
@@ -389,15 +413,18 @@ extern "C" fn after_fork_child() {
 }
 
 /// A cold lock (registries, reports) whose holder counts as inside the library. Never held across a callback or a free.
+#[cfg(not(loom))]
 pub struct ColdLock<T>(parking_lot::Mutex<T>);
 
 /// The open lock.
+#[cfg(not(loom))]
 pub struct ColdGuard<'a, T> {
     // The order matters: fields drop in order, and the lock is given back before the thread leaves.
     guard: parking_lot::MutexGuard<'a, T>,
     _inside: Critical,
 }
 
+#[cfg(not(loom))]
 impl<T> ColdLock<T> {
     /// A free lock around `value`.
     pub const fn new(value: T) -> ColdLock<T> {
@@ -410,6 +437,7 @@ impl<T> ColdLock<T> {
     }
 }
 
+#[cfg(not(loom))]
 impl<T> core::ops::Deref for ColdGuard<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
@@ -417,9 +445,69 @@ impl<T> core::ops::Deref for ColdGuard<'_, T> {
     }
 }
 
+#[cfg(not(loom))]
 impl<T> core::ops::DerefMut for ColdGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.guard
+    }
+}
+
+/// A cold lock as a model can explore it: the lock itself is made anew in each iteration, what it guards stays as in any static.
+#[cfg(loom)]
+pub struct ColdLock<T>(UnsafeCell<T>);
+
+// SAFETY: the value is reached through a `ColdGuard` only, and the lock lets one exist at a time.
+#[cfg(loom)]
+unsafe impl<T: Send> Sync for ColdLock<T> {}
+
+/// The open lock.
+#[cfg(loom)]
+pub struct ColdGuard<'a, T> {
+    cell: &'a UnsafeCell<T>,
+    lock: &'static RawLock,
+}
+
+#[cfg(loom)]
+impl<T> ColdLock<T> {
+    /// A free lock around `value`.
+    pub const fn new(value: T) -> ColdLock<T> {
+        ColdLock(UnsafeCell::new(value))
+    }
+    /// Takes it.
+    pub fn lock(&self) -> ColdGuard<'_, T> {
+        let at = {
+            let mut model = MODEL.lock().unwrap();
+            let lock = model.locks.entry(core::ptr::from_ref(self) as usize).or_insert_with(|| Box::new(RawLock::new()));
+            core::ptr::from_ref(&**lock)
+        };
+        // SAFETY: lasts as long as the threads of this iteration.
+        let lock: &'static RawLock = unsafe { &*at };
+        lock.lock();
+        ColdGuard { cell: &self.0, lock }
+    }
+}
+
+#[cfg(loom)]
+impl<T> Drop for ColdGuard<'_, T> {
+    fn drop(&mut self) {
+        self.lock.unlock();
+    }
+}
+
+#[cfg(loom)]
+impl<T> core::ops::Deref for ColdGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: this guard has the lock.
+        unsafe { &*self.cell.get() }
+    }
+}
+
+#[cfg(loom)]
+impl<T> core::ops::DerefMut for ColdGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: this guard has the lock, and `&mut self` lets no other reference be.
+        unsafe { &mut *self.cell.get() }
     }
 }
 

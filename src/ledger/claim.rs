@@ -462,15 +462,19 @@ impl Locked {
         self.collect(claim);
     }
 
-    /// A COW write begins to copy: the handle stays on its store meanwhile, and is refused for what conflicts with the write.
+    /// A COW write begins to copy: the handle stays on its store meanwhile, also when it is released, and so does the store; it is
+    /// refused for what conflicts with the write.
     pub fn begin_move(&mut self, claim: &'static Claim) {
+        let ledger = self.ledger_of(claim);
         self.get_mut(claim).moving = true;
+        self.books_mut(ledger).moves += 1;
     }
 
     /// The copy failed: everything is as before.
     pub fn cancel_move(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.get_mut(claim).moving = false;
+        self.books_mut(ledger).moves -= 1;
         self.collect(claim);
         self.settle(ledger);
     }
@@ -480,6 +484,7 @@ impl Locked {
     /// slot stays behind for the exports and poisoned regions that need the old layout.
     pub fn finish_move(&mut self, claim: &'static Claim, to: &'static Claim) {
         let (old, new) = (self.ledger_of(claim), self.ledger_of(to));
+        self.books_mut(old).moves -= 1;
         self.unlink(claim);
         self.unlink(to);
         to.head.make_stale(State::Kept);

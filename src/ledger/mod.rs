@@ -43,6 +43,7 @@ use crate::error::{Result, fail, rank};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::stream::Timeline;
 use crate::sys::lock::RawLock;
+use crate::sys::sync::Watch;
 use crate::sys::sync::atomic::{AtomicPtr, Ordering};
 use crate::thread::{self, Critical, Thread};
 use crate::types::*;
@@ -56,6 +57,7 @@ pub struct Ledger {
     head: Head,
     lock: RawLock,
     books: UnsafeCell<Books>,
+    watch: Watch,
 }
 
 // SAFETY: `books` is reached through `Locked` only.
@@ -64,7 +66,7 @@ unsafe impl Sync for Ledger {}
 impl Slot for Ledger {
     const KIND: Kind = Kind::Ledger;
     fn new(head: Head) -> Ledger {
-        Ledger { head, lock: RawLock::new(), books: UnsafeCell::new(Books::EMPTY) }
+        Ledger { head, lock: RawLock::new(), books: UnsafeCell::new(Books::EMPTY), watch: Watch::new() }
     }
     fn head(&self) -> &Head {
         &self.head
@@ -107,6 +109,8 @@ pub struct Books {
     pub nodes: u32,
     /// Those of R that are frozen.
     pub frozen: u32,
+    /// COW writes that copy the bytes now, each from a claim whose handle may be released meanwhile.
+    moves: u32,
     /// Open leases.
     pub leases: u32,
     /// Those of them without TN_MAY_OVERWRITE: the store is FOREIGN.
@@ -154,6 +158,7 @@ impl Books {
         claims: 0,
         nodes: 0,
         frozen: 0,
+        moves: 0,
         leases: 0,
         lent: 0,
         readonly: false,
@@ -188,7 +193,7 @@ impl Books {
     /// Whether nothing holds the bytes any more.
     #[inline]
     fn is_free(&self) -> bool {
-        self.claims == 0 && self.readers == 0 && self.writers == 0 && self.exports() == 0
+        self.claims == 0 && self.readers == 0 && self.writers == 0 && self.exports() == 0 && self.moves == 0
     }
 
     /// What must hold between any two calls.
@@ -208,6 +213,7 @@ impl Books {
 pub struct Guarded<T> {
     ledger: AtomicPtr<Ledger>,
     body: UnsafeCell<T>,
+    watch: Watch,
 }
 
 // SAFETY: the body is reached under the lock of the ledger that the slot names, or by the only one who knows the slot.
@@ -215,7 +221,7 @@ unsafe impl<T> Sync for Guarded<T> {}
 
 impl<T> Guarded<T> {
     fn new(body: T) -> Guarded<T> {
-        Guarded { ledger: AtomicPtr::new(core::ptr::null_mut()), body: UnsafeCell::new(body) }
+        Guarded { ledger: AtomicPtr::new(core::ptr::null_mut()), body: UnsafeCell::new(body), watch: Watch::new() }
     }
 
     /// The ledger whose lock guards it. Never NULL once the slot was published.
@@ -237,6 +243,7 @@ impl<T> Guarded<T> {
     #[allow(clippy::mut_from_ref)]
     #[inline]
     unsafe fn own(&self) -> &mut T {
+        self.watch.write();
         // SAFETY: the caller's promise.
         unsafe { &mut *self.body.get() }
     }
@@ -363,6 +370,7 @@ impl Locked {
     #[inline]
     pub fn get<S: GuardedSlot>(&self, slot: &'static S) -> &S::Body {
         self.check(slot.guarded());
+        slot.guarded().watch.read();
         // SAFETY: its ledger is locked by us, and `&self` lets no `get_mut` happen meanwhile.
         unsafe { &*slot.guarded().body.get() }
     }
@@ -371,6 +379,7 @@ impl Locked {
     #[inline]
     pub fn get_mut<S: GuardedSlot>(&mut self, slot: &'static S) -> &mut S::Body {
         self.check(slot.guarded());
+        slot.guarded().watch.write();
         // SAFETY: its ledger is locked by us, and `&mut self` lets no other reference be.
         unsafe { &mut *slot.guarded().body.get() }
     }
@@ -385,6 +394,7 @@ impl Locked {
     #[inline]
     pub fn books(&self, ledger: &'static Ledger) -> &Books {
         assert!(self.has(ledger), "a ledger that is not locked");
+        ledger.watch.read();
         // SAFETY: locked by us, and `&self` lets no `books_mut` happen meanwhile.
         unsafe { &*ledger.books.get() }
     }
@@ -393,6 +403,7 @@ impl Locked {
     #[inline]
     pub fn books_mut(&mut self, ledger: &'static Ledger) -> &mut Books {
         assert!(self.has(ledger), "a ledger that is not locked");
+        ledger.watch.write();
         // SAFETY: locked by us, and `&mut self` lets no other reference be.
         unsafe { &mut *ledger.books.get() }
     }

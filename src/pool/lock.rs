@@ -10,21 +10,22 @@ use core::ops::{Deref, DerefMut};
 #[cfg(not(loom))]
 type Raw = crate::sys::lock::RawLock;
 
-/// Pools are no part of what loom explores, and its locks cannot stand in statics.
+/// Pools are no part of what loom explores, and its locks cannot stand in statics. The threads of a model take turns, and none of
+/// them gives its turn away while it has this lock: nobody ever finds it closed.
 #[cfg(loom)]
-struct Raw(parking_lot::RawMutex);
+struct Raw(core::sync::atomic::AtomicBool);
 
 #[cfg(loom)]
 impl Raw {
     const fn new() -> Raw {
-        Raw(<parking_lot::RawMutex as parking_lot::lock_api::RawMutex>::INIT)
+        Raw(core::sync::atomic::AtomicBool::new(false))
     }
     fn lock(&self) {
-        parking_lot::lock_api::RawMutex::lock(&self.0);
+        let closed = self.0.swap(true, core::sync::atomic::Ordering::Acquire);
+        assert!(!closed, "a thread of the model gave its turn away while it had a pool's lock");
     }
     fn unlock(&self) {
-        // SAFETY: called by the guard of the holder only.
-        unsafe { parking_lot::lock_api::RawMutex::unlock(&self.0) };
+        self.0.store(false, core::sync::atomic::Ordering::Release);
     }
 }
 

@@ -9,10 +9,13 @@
 //! wake. Sleeping is therefore bounded by a short, growing timeout; what is lost is at most that time, in a case that takes a preempted
 //! holder to happen at all. One wake per sleep: a running thread must not pay a system call per turn until the sleeper runs.
 
-use super::sync::atomic::{AtomicU32, Ordering};
-use super::sync::spin_loop;
+#[cfg(not(loom))]
+use core::hint::spin_loop;
+#[cfg(not(loom))]
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// A lock without its data: `ledger` and `slots` guard memory of their own with it.
+#[cfg(not(loom))]
 pub struct RawLock {
     word: AtomicU32,
     /// Not 0: somebody sleeps, or may.
@@ -29,16 +32,10 @@ const LARGEST_STEP: u32 = 128;
 #[cfg(not(loom))]
 const SPINS: u32 = 1024;
 
+#[cfg(not(loom))]
 impl RawLock {
     /// A free lock.
-    #[cfg(not(loom))]
     pub const fn new() -> RawLock {
-        RawLock { word: AtomicU32::new(0), asleep: AtomicU32::new(0) }
-    }
-
-    /// A free lock.
-    #[cfg(loom)]
-    pub fn new() -> RawLock {
         RawLock { word: AtomicU32::new(0), asleep: AtomicU32::new(0) }
     }
 
@@ -63,7 +60,6 @@ impl RawLock {
 
     #[cold]
     #[inline(never)]
-    #[cfg(not(loom))]
     fn lock_slowly(&self) {
         let mut timeout_us = 20;
         while !self.spin() {
@@ -81,7 +77,6 @@ impl RawLock {
     }
 
     /// Waits as long as a holder that runs may need; whether the lock was taken.
-    #[cfg(not(loom))]
     fn spin(&self) -> bool {
         let (mut step, mut spent) = (FIRST_STEP, 0);
         while spent < SPINS {
@@ -98,19 +93,50 @@ impl RawLock {
         false
     }
 
-    #[cfg(loom)]
-    fn lock_slowly(&self) {
-        while self.word.swap(1, Ordering::Acquire) != 0 {
-            spin_loop();
-        }
-    }
-
     #[cold]
     #[inline(never)]
     fn wake(&self) {
         self.asleep.store(0, Ordering::Relaxed);
-        #[cfg(not(loom))]
         super::os::futex_wake(&self.word);
+    }
+}
+
+/// The lock as a model explores it: a thread that waits is not run, so that a model ends, and a deadlock is found as one.
+#[cfg(loom)]
+pub struct RawLock {
+    mutex: loom::sync::Mutex<()>,
+    /// The holder's.
+    guard: core::cell::UnsafeCell<Option<loom::sync::MutexGuard<'static, ()>>>,
+}
+
+// SAFETY: `guard` is touched by the holder of the mutex only.
+#[cfg(loom)]
+unsafe impl Sync for RawLock {}
+// SAFETY: the threads of a model take turns.
+#[cfg(loom)]
+unsafe impl Send for RawLock {}
+
+#[cfg(loom)]
+impl RawLock {
+    /// A free lock.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> RawLock {
+        RawLock { mutex: loom::sync::Mutex::new(()), guard: core::cell::UnsafeCell::new(None) }
+    }
+
+    /// Takes the lock; waits for whoever has it.
+    pub fn lock(&self) {
+        // SAFETY: locks lie in slots and statics, which last as long as the threads of a model.
+        let mutex: &'static loom::sync::Mutex<()> = unsafe { &*core::ptr::from_ref(&self.mutex) };
+        let guard = mutex.lock().expect("a thread of the model panicked under the lock");
+        // SAFETY: we have the mutex.
+        unsafe { *self.guard.get() = Some(guard) };
+    }
+
+    /// Gives the lock back. Only its holder may call this.
+    pub fn unlock(&self) {
+        // SAFETY: the caller has the mutex.
+        drop(unsafe { (*self.guard.get()).take() });
     }
 }
 

@@ -1,0 +1,670 @@
+//! Two threads at the same time, in every order of their steps: the rows TH-* on the real slots and ledgers, with loom's atomics
+//! and locks in place of the real ones. loom also fails where two threads reach what a lock guards without the lock.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test --profile loom --target-dir target/loom --test loom`; other builds have no test here.
+//! LOOM_MAX_PREEMPTIONS raises how often threads are stopped in the middle in one run; without it 4 times, 2 with three threads.
+#![cfg(loom)]
+
+mod interleave;
+
+use interleave::{Bytes, address_and_claims, both, code, end, explore, explore_with, read, take, word, words, write};
+use tenure::borrow::{self, Entry, Mode, Use};
+use tenure::promise;
+use tenure::slots::Id;
+use tenure::types::*;
+use tenure::array::Cut;
+use tenure::{array, ledger};
+
+fn drop_all(handles: impl IntoIterator<Item = Id>) {
+    handles.into_iter().for_each(|id| array::release(id).unwrap());
+}
+
+/// TH-1
+#[test]
+fn loom_two_releases_free_once() {
+    explore(&["ok stale", "stale ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let (x, y) = both(|| code(array::release(a)), move || code(array::release(a)));
+        assert_eq!(bytes.released(), 1);
+        words(x, y)
+    });
+}
+
+/// TH-2
+#[test]
+fn loom_a_clone_beside_the_release_lives_on_or_is_stale() {
+    explore(&["ok ok", "ok stale"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let (released, cloned) = both(|| code(array::release(a)), move || array::clone(a));
+        if let Ok(b) = cloned {
+            assert_eq!(bytes.released(), 0);
+            assert_eq!(address_and_claims(b), (bytes.address(), 1));
+            array::release(b).unwrap();
+        }
+        assert_eq!(bytes.released(), 1);
+        words(released, code(cloned))
+    });
+}
+
+/// I14: the slots of what was released are used again at once, and the old id never means the new array.
+#[test]
+fn loom_an_id_that_was_released_never_finds_the_next_user_of_its_slot() {
+    explore(&["old", "stale"], || {
+        let (old, new) = (Bytes::new(), Bytes::new());
+        let a = old.import(TN_TAKE);
+        let (next, cloned) = both(
+            move || {
+                array::release(a).unwrap();
+                new.import(TN_TAKE)
+            },
+            move || array::clone(a),
+        );
+        let outcome = match cloned {
+            Ok(b) => {
+                assert_eq!(address_and_claims(b), (old.address(), 1));
+                array::release(b).unwrap();
+                "old".to_owned()
+            }
+            Err(status) => word(status.code()),
+        };
+        assert_eq!(address_and_claims(next), (new.address(), 1));
+        array::release(next).unwrap();
+        assert_eq!((old.released(), new.released()), (1, 1));
+        outcome
+    });
+}
+
+/// TH-3
+#[test]
+fn loom_two_takes_of_one_promise() {
+    explore(&["ok destructed", "destructed ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let p = promise::give(a, 1).unwrap();
+        let (x, y) = both(|| take(&[p]), move || take(&[p]));
+        let outcome = words(code(x.as_ref().map_err(|s| *s)), code(y.as_ref().map_err(|s| *s)));
+        let taken = x.or(y).unwrap();
+        assert_eq!(address_and_claims(taken[0]), (bytes.address(), 1));
+        assert_eq!(code(array::clone(a)), TN_ERR_DESTRUCTED);
+        promise::release(p).unwrap();
+        drop_all([taken[0], a]);
+        assert_eq!(bytes.released(), 1);
+        outcome
+    });
+}
+
+/// TH-4
+#[test]
+fn loom_take_and_cancel() {
+    explore(&["ok destructed", "destructed ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let p = promise::give(a, 1).unwrap();
+        let (taken, cancelled) = both(|| take(&[p]), move || code(promise::cancel(p)));
+        let after = code(array::clone(a).and_then(array::release));
+        assert_eq!(after, if taken.is_ok() { TN_ERR_DESTRUCTED } else { TN_OK });
+        let outcome = words(code(taken.as_ref().map_err(|s| *s)), cancelled);
+        promise::release(p).unwrap();
+        drop_all(taken.into_iter().flatten().chain([a]));
+        assert_eq!(bytes.released(), 1);
+        outcome
+    });
+}
+
+/// TH-5
+#[test]
+fn loom_two_takes_of_two_promises_in_opposite_orders() {
+    explore(&["ok destructed", "destructed ok"], || {
+        let (left, right) = (Bytes::new(), Bytes::new());
+        let (a, b) = (left.import(TN_TAKE), right.import(TN_TAKE));
+        let (p, q) = (promise::give(a, 1).unwrap(), promise::give(b, 1).unwrap());
+        let (x, y) = both(|| take(&[p, q]), move || take(&[q, p]));
+        let outcome = words(code(x.as_ref().map_err(|s| *s)), code(y.as_ref().map_err(|s| *s)));
+        promise::release(p).unwrap();
+        promise::release(q).unwrap();
+        drop_all(x.into_iter().chain(y).flatten().chain([a, b]));
+        assert_eq!((left.released(), right.released()), (1, 1));
+        outcome
+    });
+}
+
+/// TH-6
+#[test]
+fn loom_take_and_release_of_the_givers_handle() {
+    explore(&["ok ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let p = promise::give(a, 1).unwrap();
+        let (taken, released) = both(|| take(&[p]), move || code(array::release(a)));
+        let taken = taken.unwrap();
+        assert_eq!(address_and_claims(taken[0]), (bytes.address(), 1));
+        assert_eq!(bytes.released(), 0);
+        promise::release(p).unwrap();
+        drop_all(taken);
+        assert_eq!(bytes.released(), 1);
+        words(TN_OK, released)
+    });
+}
+
+/// I14 of promises: the slot is used again at once, and the old id never cancels the new promise.
+#[test]
+fn loom_a_promise_that_was_released_never_cancels_the_next() {
+    explore(&["ok", "stale"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let p = promise::give(a, 1).unwrap();
+        let (q, cancelled) = both(
+            move || {
+                promise::release(p).unwrap();
+                promise::give(a, 1).unwrap()
+            },
+            move || code(promise::cancel(p)),
+        );
+        assert_eq!(code(array::clone(a)), TN_ERR_GIVEN);
+        promise::release(q).unwrap();
+        drop_all([a]);
+        assert_eq!(bytes.released(), 1);
+        word(cancelled)
+    });
+}
+
+/// TH-7
+#[test]
+fn loom_two_gives() {
+    explore(&["ok given", "given ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let (x, y) = both(|| promise::give(a, 1), move || promise::give(a, 1));
+        for p in [x, y].into_iter().flatten() {
+            promise::release(p).unwrap();
+        }
+        drop_all([a]);
+        words(code(x), code(y))
+    });
+}
+
+/// TH-8
+#[test]
+fn loom_give_and_borrow() {
+    explore(&["ok given", "borrowed ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let (given, guard) = both(|| promise::give(a, 1), move || read(a));
+        if let Ok(p) = given {
+            promise::release(p).unwrap();
+        }
+        if let Ok(guard) = guard {
+            end(guard).unwrap();
+        }
+        drop_all([a]);
+        words(code(given), code(guard))
+    });
+}
+
+/// TH-9
+#[test]
+fn loom_two_writers_one_wins() {
+    explore(&["ok borrowed_write", "borrowed_write ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let (x, y) = both(|| write(a, 0), move || write(a, 0));
+        for guard in [x, y].into_iter().flatten() {
+            end(guard).unwrap();
+        }
+        drop_all([a]);
+        words(code(x), code(y))
+    });
+}
+
+/// TH-9, with ends: one after the other is possible too.
+#[test]
+fn loom_two_writers_that_end_exclude_each_other() {
+    explore(&["ok ok", "ok borrowed_write", "borrowed_write ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let write_and_end = move || {
+            let guard = write(a, 0)?;
+            end(guard)
+        };
+        let (x, y) = both(write_and_end, write_and_end);
+        drop_all([a]);
+        words(code(x), code(y))
+    });
+}
+
+/// TH-10
+#[test]
+fn loom_a_reader_and_a_writer() {
+    explore(&["ok borrowed", "borrowed_write ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let (x, y) = both(|| read(a), move || write(a, 0));
+        for guard in [x, y].into_iter().flatten() {
+            end(guard).unwrap();
+        }
+        drop_all([a]);
+        words(code(x), code(y))
+    });
+}
+
+/// TH-11
+#[test]
+fn loom_a_unique_writer_and_a_clone() {
+    explore(&["ok ok", "shared ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let (guard, clone) = both(|| write(a, TN_WRITE_UNIQUE), move || array::clone(a));
+        if let Ok(guard) = guard {
+            end(guard).unwrap();
+        }
+        drop_all([a, clone.unwrap()]);
+        words(code(guard), TN_OK)
+    });
+}
+
+/// TH-12
+#[test]
+fn loom_a_unique_writer_and_an_upgrade() {
+    explore(&["ok ok", "shared ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let weak = array::weaken(a).unwrap();
+        let (guard, upgraded) = both(|| write(a, TN_WRITE_UNIQUE), move || array::upgrade(weak));
+        if let Ok(guard) = guard {
+            end(guard).unwrap();
+        }
+        drop_all([a, upgraded.unwrap()]);
+        array::release_weak(weak).unwrap();
+        words(code(guard), TN_OK)
+    });
+}
+
+/// TH-13
+#[test]
+fn loom_cow_and_the_release_of_the_clone() {
+    explore(&["in place", "copied"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let b = array::clone(a).unwrap();
+        let (guard, released) = both(|| write(a, TN_WRITE_COW), move || code(array::release(b)));
+        end(guard.unwrap()).unwrap();
+        assert_eq!(released, TN_OK);
+        let (address, claims) = address_and_claims(a);
+        assert_eq!(claims, 1);
+        let in_place = address == bytes.address();
+        assert_eq!(bytes.released(), usize::from(!in_place));
+        drop_all([a]);
+        assert_eq!(bytes.released(), 1);
+        if in_place { "in place" } else { "copied" }.to_owned()
+    });
+}
+
+/// TH-14
+#[test]
+fn loom_two_ends_of_one_guard() {
+    explore(&["ok stale", "stale ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let guard = write(a, 0).unwrap();
+        let (x, y) = both(|| code(end(guard)), move || code(end(guard)));
+        drop_all([a]);
+        words(x, y)
+    });
+}
+
+/// TH-14 of the guard of a borrow_all, which no ledger guards.
+#[test]
+fn loom_two_ends_of_a_borrow_all() {
+    explore(&["ok stale", "stale ok"], || {
+        let (left, right) = (Bytes::new(), Bytes::new());
+        let (a, b) = (left.import(TN_TAKE), right.import(TN_TAKE));
+        let guard = write_all(&[a, b]).unwrap();
+        let (x, y) = both(|| code(end(guard)), move || code(end(guard)));
+        end(write_all(&[a, b]).unwrap()).unwrap();
+        drop_all([a, b]);
+        words(x, y)
+    });
+}
+
+/// TH-15: the bytes go back once, after the later of the two.
+#[test]
+fn loom_the_end_of_a_guard_and_the_release() {
+    explore(&["ok ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let guard = read(a).unwrap();
+        let (x, y) = both(|| code(end(guard)), move || code(array::release(a)));
+        assert_eq!(bytes.released(), 1);
+        words(x, y)
+    });
+}
+
+/// TH-16
+#[test]
+fn loom_an_upgrade_and_the_last_release() {
+    explore(&["ok ok", "destructed ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let weak = array::weaken(a).unwrap();
+        let (upgraded, released) = both(|| array::upgrade(weak), move || code(array::release(a)));
+        if let Ok(b) = upgraded {
+            assert_eq!(bytes.released(), 0);
+            assert_eq!(address_and_claims(b), (bytes.address(), 1));
+            drop_all([b]);
+        }
+        assert_eq!(bytes.released(), 1);
+        assert_eq!(code(array::upgrade(weak)), TN_ERR_DESTRUCTED);
+        array::release_weak(weak).unwrap();
+        words(code(upgraded), released)
+    });
+}
+
+/// TH-16, with the ledger used again at once: a weak handle never wakes up on the next store.
+#[test]
+fn loom_an_upgrade_never_reaches_the_next_store() {
+    explore(&["old", "destructed"], || {
+        let (old, new) = (Bytes::new(), Bytes::new());
+        let a = old.import(TN_TAKE);
+        let weak = array::weaken(a).unwrap();
+        let (next, upgraded) = both(
+            move || {
+                array::release(a).unwrap();
+                new.import(TN_TAKE)
+            },
+            move || array::upgrade(weak),
+        );
+        let outcome = match upgraded {
+            Ok(b) => {
+                assert_eq!(address_and_claims(b), (old.address(), 1));
+                drop_all([b]);
+                "old".to_owned()
+            }
+            Err(status) => word(status.code()),
+        };
+        assert_eq!(address_and_claims(next), (new.address(), 1));
+        drop_all([next]);
+        array::release_weak(weak).unwrap();
+        assert_eq!((old.released(), new.released()), (1, 1));
+        outcome
+    });
+}
+
+/// TH-20
+#[test]
+fn loom_a_clone_that_comes_and_goes_beside_is_unique() {
+    explore(&["false", "true"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let (unique, ()) = both(
+            || borrow::is_unique(a).unwrap(),
+            move || {
+                let b = array::clone(a).unwrap();
+                array::release(b).unwrap();
+            },
+        );
+        assert!(borrow::is_unique(a).unwrap());
+        drop_all([a]);
+        unique.to_string()
+    });
+}
+
+fn cow_beside(expected: &[&str], flags: u32, mode: u32, other: fn(Id) -> String) {
+    explore(expected, move || {
+        let bytes = Bytes::new();
+        // Lent bytes are never written in place by COW.
+        let a = bytes.import(flags);
+        let (guard, other) = both(|| write(a, TN_WRITE_COW | mode), move || other(a));
+        if let Ok(guard) = guard {
+            // Whatever came between, the guard is on the copy.
+            let mut address = 0;
+            borrow::query(guard, |layout| address = layout.offset()).unwrap();
+            assert_ne!(address, bytes.address());
+            end(guard).unwrap();
+        }
+        let left = code(array::release(a));
+        assert!(matches!(left, TN_OK | TN_ERR_STALE));
+        assert_eq!(bytes.released(), 1);
+        format!("{} {other}", word(code(guard)))
+    });
+}
+
+/// TH-21: release while the bytes are copied.
+#[test]
+fn loom_cow_and_the_release_of_its_handle() {
+    cow_beside(&["ok ok", "stale ok"], TN_BORROW, 0, |a| word(code(array::release(a))));
+}
+
+/// TH-21, where the old bytes are not even read: nothing but the move itself holds the store.
+#[test]
+fn loom_cow_with_discard_and_the_release_of_its_handle() {
+    cow_beside(&["ok ok", "stale ok"], TN_BORROW, TN_WRITE_DISCARD, |a| word(code(array::release(a))));
+}
+
+/// TH-21, where the next store begins at once: the store that the handle moves from must not have gone, so that the end of its lease
+/// is never the next one's.
+#[test]
+fn loom_cow_with_discard_and_the_release_of_its_handle_and_a_new_import() {
+    explore(&["ok ok", "stale ok"], || {
+        let (old, new) = (Bytes::new(), Bytes::new());
+        let a = old.import(TN_BORROW);
+        let (guard, next) = both(
+            || write(a, TN_WRITE_COW | TN_WRITE_DISCARD),
+            move || {
+                array::release(a).unwrap();
+                new.import(TN_BORROW)
+            },
+        );
+        if let Ok(guard) = guard {
+            end(guard).unwrap();
+        }
+        assert_eq!((old.released(), new.released()), (1, 0));
+        assert_eq!(code(write(next, TN_WRITE_UNIQUE)), TN_ERR_FOREIGN);
+        drop_all([next]);
+        assert_eq!(new.released(), 1);
+        words(code(guard), TN_OK)
+    });
+}
+
+/// TH-21: a clone is of the old store, or of the new one once the handle is there.
+#[test]
+fn loom_cow_and_a_clone() {
+    cow_beside(&["ok ok"], TN_BORROW, 0, |a| {
+        let b = array::clone(a).unwrap();
+        word(code(array::release(b)))
+    });
+}
+
+/// TH-21: what conflicts with the write is refused as after it.
+#[test]
+fn loom_cow_and_another_borrow() {
+    cow_beside(&["ok ok", "borrowed ok", "ok borrowed_write"], TN_BORROW, 0, |a| {
+        word(code(read(a).and_then(end)))
+    });
+}
+
+fn write_all(ids: &[Id]) -> tenure::error::Result<Id> {
+    let wanted = Use::Write { mode: Mode::Aliased, discard: false };
+    let entries: Vec<Entry> = ids.iter().map(|id| Entry { id: *id, wanted }).collect();
+    borrow::all(interleave::CALL, &entries, |_, _| ())
+}
+
+/// TH-22
+#[test]
+fn loom_borrow_all_in_opposite_orders() {
+    explore(&["ok ok", "ok borrowed_write", "borrowed_write ok"], || {
+        let (left, right) = (Bytes::new(), Bytes::new());
+        let (a, b) = (left.import(TN_TAKE), right.import(TN_TAKE));
+        let (x, y) =
+            both(|| write_all(&[a, b]).and_then(end), move || write_all(&[b, a]).and_then(end));
+        drop_all([a, b]);
+        assert_eq!((left.released(), right.released()), (1, 1));
+        words(code(x), code(y))
+    });
+}
+
+/// TH-22, BA-1: all or nothing, also when one of the arrays goes meanwhile.
+#[test]
+fn loom_borrow_all_and_the_release_of_one_array() {
+    explore(&["ok ok", "stale ok"], || {
+        let (left, right) = (Bytes::new(), Bytes::new());
+        let (a, b) = (left.import(TN_TAKE), right.import(TN_TAKE));
+        let (guard, released) = both(|| write_all(&[a, b]), move || code(array::release(b)));
+        assert_eq!(right.released(), usize::from(guard.is_err()));
+        if let Ok(guard) = guard {
+            end(guard).unwrap();
+        }
+        end(write(a, TN_WRITE_UNIQUE).unwrap()).unwrap();
+        drop_all([a]);
+        assert_eq!((left.released(), right.released()), (1, 1));
+        words(code(guard), released)
+    });
+}
+
+/// TH-22 with three threads: no ring of threads that wait for one another.
+#[test]
+fn loom_three_borrow_alls_in_a_ring() {
+    explore_with(2, None, || {
+        let all = [Bytes::new(), Bytes::new(), Bytes::new()];
+        let ids = all.map(|bytes| bytes.import(TN_TAKE));
+        let pair = move |first: usize| write_all(&[ids[first], ids[(first + 1) % 3]]).and_then(end);
+        let second = loom::thread::spawn(move || code(pair(1)));
+        let third = loom::thread::spawn(move || code(pair(2)));
+        let statuses = [code(pair(0)), second.join().unwrap(), third.join().unwrap()];
+        assert!(statuses.iter().all(|s| matches!(*s, TN_OK | TN_ERR_BORROWED_WRITE)) && statuses.contains(&TN_OK));
+        drop_all(ids);
+        assert!(all.iter().all(|bytes| bytes.released() == 1));
+        statuses.map(word).join(" ")
+    });
+}
+
+/// TH-2, TH-1 with three threads: two clones beside the release.
+#[test]
+fn loom_two_clones_beside_the_release() {
+    explore_with(2, Some(&["ok ok", "ok stale", "stale ok", "stale stale"]), || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let clone_and_release = move || array::clone(a).and_then(array::release);
+        let other = loom::thread::spawn(clone_and_release);
+        let third = loom::thread::spawn(move || array::release(a).unwrap());
+        let (x, y) = (clone_and_release(), other.join().unwrap());
+        third.join().unwrap();
+        assert_eq!(bytes.released(), 1);
+        words(code(x), code(y))
+    });
+}
+
+/// Views of one array, made and released beside each other, share the root that the first of them makes.
+#[test]
+fn loom_two_views_and_the_release() {
+    explore(&["ok", "stale"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let half = move |start: i64| array::view(a, 1, Cut::Within, |layout| layout.part(0, start, 2));
+        let left = half(0).unwrap();
+        let (right, ()) = both(move || half(2), move || array::release(a).unwrap());
+        if let Ok(right) = right {
+            // Disjoint, which only their common root shows.
+            let guards = [write(left, 0).unwrap(), write(right, 0).unwrap()];
+            guards.into_iter().for_each(|guard| end(guard).unwrap());
+            drop_all([right]);
+        }
+        drop_all([left]);
+        assert_eq!(bytes.released(), 1);
+        word(code(right))
+    });
+}
+
+/// TH-12, I14 of weak handles.
+#[test]
+fn loom_an_upgrade_and_the_release_of_the_weak_handle() {
+    explore(&["ok", "stale"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let weak = array::weaken(a).unwrap();
+        let (upgraded, ()) = both(|| array::upgrade(weak), move || array::release_weak(weak).unwrap());
+        drop_all(upgraded.into_iter().chain([a]));
+        assert_eq!(bytes.released(), 1);
+        word(code(upgraded))
+    });
+}
+
+/// TH-19, BR-33: the parts of one write end on different threads.
+#[test]
+fn loom_two_chunks_end() {
+    explore(&["ok ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let mut parts = Vec::new();
+        let wanted = borrow::mode(TN_WRITE_DISCARD, 0);
+        borrow::chunks(interleave::CALL, a, 0, 2, interleave::host_stream(), wanted, |_, id, _, _, _| parts.push(id))
+            .unwrap();
+        let (first, second) = (parts[0], parts[1]);
+        let (x, y) = both(|| code(end(first)), move || code(end(second)));
+        end(read(a).unwrap()).unwrap();
+        drop_all([a]);
+        assert_eq!(bytes.released(), 1);
+        words(x, y)
+    });
+}
+
+/// TH-24
+#[test]
+fn loom_the_last_two_of_a_lease() {
+    explore(&["ok ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_BORROW);
+        let b = array::clone(a).unwrap();
+        let (x, y) = both(|| code(array::release(a)), move || code(array::release(b)));
+        assert_eq!(bytes.released(), 1);
+        words(x, y)
+    });
+}
+
+/// TH-25
+#[test]
+fn loom_queued_releases_run_once() {
+    explore(&["0 2", "1 1", "2 0"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE | TN_RELEASE_QUEUED);
+        let (other, b) = (Bytes::new(), Bytes::new());
+        array::release(other.import(TN_TAKE | TN_RELEASE_QUEUED)).unwrap();
+        let (x, y) = both(
+            || {
+                array::release(a).unwrap();
+                ledger::run_releases()
+            },
+            ledger::run_releases,
+        );
+        assert_eq!((bytes.released(), other.released(), b.released()), (1, 1, 0));
+        assert_eq!(ledger::queued(), (0, 0));
+        format!("{x} {y}")
+    });
+}
+
+/// XI-16: bytes that come in while the store that has them ends join it, or make a store of their own; never both.
+#[test]
+fn loom_an_import_joins_a_store_that_ends() {
+    explore(&["joined", "alone"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_BORROW);
+        // A write before leaves its mark on the store.
+        end(write(a, 0).unwrap()).unwrap();
+        let (b, ()) = both(|| bytes.try_import(1, 2, TN_REQUIRE_BORROW).unwrap(), move || array::release(a).unwrap());
+        assert_eq!(bytes.released(), 1, "the first lease ended with its handle");
+        let (mut start, mut version) = (0, 0);
+        array::query(b, |locked, claim, _| {
+            let books = locked.books(locked.ledger_of(claim));
+            (start, version) = (books.start, books.version);
+        })
+        .unwrap();
+        assert_eq!(start, bytes.address() + 8, "a lent store is the span of its open leases");
+        // The atlas knows it: a third import finds the store of the second.
+        let c = bytes.try_import(1, 1, TN_REQUIRE_BORROW).unwrap();
+        assert_eq!(address_and_claims(c).1, 2);
+        drop_all([b, c]);
+        assert_eq!(bytes.released(), 3);
+        if version == 1 { "joined" } else { "alone" }.to_owned()
+    });
+}
