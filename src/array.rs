@@ -7,7 +7,7 @@
 use crate::blit;
 use crate::error::{Result, Status, about, fail};
 use crate::layout::{self, Layout, Order};
-use crate::ledger::{self, Claim, ClaimBody, Fresh, Locked, Made, Spare, SpareRoot, SpareWeak, Weak};
+use crate::ledger::{self, Claim, ClaimBody, Fresh, Locked, Made, One, Spare, SpareRoot, SpareWeak, Weak};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::region;
@@ -343,6 +343,7 @@ pub enum Cut {
 }
 
 impl Cut {
+    #[inline]
     fn keeps(self, view: &Layout, from: &Layout) -> bool {
         match self {
             Cut::Within => true,
@@ -352,10 +353,56 @@ impl Cut {
     }
 }
 
-/// A view: another claim on the same store, whose layout `derive` makes from the array's. `ndim` is how many axes the view has: with
-/// more than lie inline the work is done outside of the lock, since it needs memory.
+/// How many axes a view has.
+#[derive(Clone, Copy)]
+pub enum Axes {
+    /// So many.
+    Known(usize),
+    /// As many as the array, or fewer.
+    NoMore,
+    /// One more than the array.
+    OneMore,
+}
+
+impl Axes {
+    /// The larger number of array and view.
+    #[inline]
+    fn most(self, array: usize) -> usize {
+        match self {
+            Axes::Known(view) => array.max(view),
+            Axes::NoMore => array,
+            Axes::OneMore => array + 1,
+        }
+    }
+}
+
+/// A view: another claim on the same store, whose layout `derive` makes from the array's. With more axes than lie inline the work is done
+/// outside of the lock, since it needs memory.
 #[inline]
-pub fn view(id: Id, ndim: usize, cut: Cut, derive: impl Fn(&Layout) -> Result<Layout>) -> Result<Id> {
+pub fn view(id: Id, axes: Axes, cut: Cut, derive: impl Fn(&Layout) -> Result<Layout>) -> Result<Id> {
+    if let Some(mut one) = One::<Claim>::of(thread::current(), id)
+        && is_live(one.slot(), one.body())
+        && axes.most(one.body().layout.ndim()) <= Layout::INLINE_NDIM
+        && let Ok(layout) = derive(&one.body().layout)
+    {
+        let keeps = cut.keeps(&layout, &one.body().layout);
+        let fill = |from: &ClaimBody, to: &mut ClaimBody| {
+            to.readonly = from.readonly || layout.stretched();
+            to.layout = layout;
+        };
+        if (!keeps || one.body().has_root())
+            && let Some(view) = one.add_claim(keeps, fill)
+        {
+            return Ok(view);
+        }
+    }
+    view_slowly(id, axes, cut, &derive)
+}
+
+/// The same where something is wrong, or more is needed than a slot.
+#[cold]
+#[inline(never)]
+fn view_slowly(id: Id, axes: Axes, cut: Cut, derive: &dyn Fn(&Layout) -> Result<Layout>) -> Result<Id> {
     let thread = thread::current();
     let mut spare = Spare::take(thread)?;
     let mut root: Option<SpareRoot> = None;
@@ -366,10 +413,10 @@ pub fn view(id: Id, ndim: usize, cut: Cut, derive: impl Fn(&Layout) -> Result<La
             return Err(refusal.say());
         }
         let from = &locked.get(claim).layout;
-        let axes = from.ndim();
-        if axes.max(ndim) > Layout::INLINE_NDIM {
+        let ndim = from.ndim();
+        if axes.most(ndim) > Layout::INLINE_NDIM {
             drop(locked);
-            return view_outside(id, cut, &derive);
+            return view_outside(id, cut, derive);
         }
         let layout = match derive(from) {
             Ok(layout) => layout,
@@ -381,7 +428,7 @@ pub fn view(id: Id, ndim: usize, cut: Cut, derive: impl Fn(&Layout) -> Result<La
         let keeps = cut.keeps(&layout, from);
         if keeps && !locked.make_root(claim, &mut root) {
             drop(locked);
-            root = Some(SpareRoot::take(thread, axes)?);
+            root = Some(SpareRoot::take(thread, ndim)?);
             continue;
         }
         *spare.layout() = layout;
@@ -444,7 +491,7 @@ pub fn parts(
         fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {count} views"))
     })?;
     for (start, length) in cut(whole.shape()[axis]) {
-        match view(id, whole.ndim(), Cut::Within, |layout| layout.part(axis, start, length)) {
+        match view(id, Axes::NoMore, Cut::Within, |layout| layout.part(axis, start, length)) {
             Ok(part) => made.push(part),
             Err(status) => {
                 for part in made {
@@ -466,7 +513,22 @@ pub fn release_now(id: Id) -> Result<()> {
 }
 
 /// Another claim with the same layout and name.
+#[inline(always)]
 pub fn clone(id: Id) -> Result<Id> {
+    if let Some(mut one) = One::<Claim>::of(thread::current(), id)
+        && is_live(one.slot(), one.body())
+        && one.body().layout.is_inline()
+        && let Some(clone) = one.add_claim(true, |from, to| assert!(to.copy(from), "looked at above"))
+    {
+        return Ok(clone);
+    }
+    clone_slowly(id)
+}
+
+/// The same where something is wrong, or more is needed than a slot.
+#[cold]
+#[inline(never)]
+fn clone_slowly(id: Id) -> Result<Id> {
     let thread = thread::current();
     let mut spare = Spare::take(thread)?;
     loop {
@@ -484,8 +546,21 @@ pub fn clone(id: Id) -> Result<Id> {
 }
 
 /// Ends the claim of a handle; guards, exports and promises keep the bytes. In strict mode they are in the way instead.
-#[inline]
+#[inline(always)]
 pub fn release(id: Id) -> Result<()> {
+    if !crate::options::strict()
+        && let Some(one) = One::<Claim>::of(thread::current(), id)
+        && one.release()
+    {
+        return Ok(());
+    }
+    release_slowly(id)
+}
+
+/// The same where something is wrong, or more ends than the handle.
+#[cold]
+#[inline(never)]
+fn release_slowly(id: Id) -> Result<()> {
     with(id, |locked, claim| {
         if crate::options::strict() {
             check_unused(locked, claim)?;
