@@ -217,7 +217,6 @@ const CHUNKS: usize = 1 << 12;
 #[cfg(loom)]
 const CHUNKS: usize = 4;
 /// How many slots move between a thread's cache and the table at once.
-#[cfg(not(loom))]
 const BATCH: usize = thread::CACHE / 2;
 
 /// All slots of one kind; what lies in the chunks is known to `Table<T>` only.
@@ -337,7 +336,6 @@ impl<T: Slot> Table<T> {
     #[cold]
     #[inline(never)]
     fn take_slowly(thread: &'static thread::Thread) -> Result<&'static T> {
-        #[cfg(not(loom))]
         thread::on_exit(flush::<T>);
         loop {
             let inside = Critical::enter(thread);
@@ -354,17 +352,12 @@ impl<T: Slot> Table<T> {
                 if taken.is_none() {
                     taken = Some(slot);
                 } else {
-                    #[cfg(not(loom))]
-                    {
-                        // SAFETY: our own thread's record; the reference ends at once.
-                        let cache = unsafe { thread.cache(T::KIND as usize) };
-                        if cache.len() == BATCH {
-                            break;
-                        }
-                        cache.push(core::ptr::from_ref(slot).cast());
+                    // SAFETY: our own thread's record; the reference ends at once.
+                    let cache = unsafe { thread.cache(T::KIND as usize) };
+                    if cache.len() == BATCH {
+                        break;
                     }
-                    #[cfg(loom)]
-                    break;
+                    cache.push(core::ptr::from_ref(slot).cast());
                 }
                 *free = next;
             }
@@ -438,37 +431,21 @@ impl<T: Slot> Table<T> {
         if generation >= u32::MAX - 1 {
             return; // Retired: no id of it will ever match again.
         }
-        #[cfg(not(loom))]
-        {
-            // SAFETY: our own thread's record; the reference ends at once.
-            if unsafe { thread.cache(T::KIND as usize) }.is_full() {
-                Self::give_back(thread, BATCH);
-            }
-            // SAFETY: as above.
-            unsafe { thread.cache(T::KIND as usize) }.push(core::ptr::from_ref(slot).cast());
+        // SAFETY: our own thread's record; the reference ends at once.
+        if unsafe { thread.cache(T::KIND as usize) }.is_full() {
+            Self::give_back(thread, BATCH);
         }
-        #[cfg(loom)]
-        {
-            let _inside = Critical::enter(thread);
-            let table = Self::chunks();
-            table.lock.lock();
-            table.watch.write();
-            // SAFETY: under the table's lock.
-            unsafe {
-                *head.next_free.get() = *table.free.get();
-                *table.free.get() = head.number + 1;
-            }
-            table.lock.unlock();
-        }
+        // SAFETY: as above.
+        unsafe { thread.cache(T::KIND as usize) }.push(core::ptr::from_ref(slot).cast());
     }
 
     /// Moves the `count` slots unused longest from the thread's cache to the table's list.
     #[cold]
-    #[cfg(not(loom))]
     fn give_back(thread: &'static thread::Thread, count: usize) {
         let _inside = Critical::enter(thread);
         let table = Self::chunks();
         table.lock.lock();
+        table.watch.write();
         // SAFETY: our own thread's record, or that of one that is gone; the reference ends with this function.
         let cache = unsafe { thread.cache(T::KIND as usize) };
         for &slot in cache.oldest(count) {
@@ -493,7 +470,6 @@ impl<T: Slot> Table<T> {
     }
 }
 
-#[cfg(not(loom))]
 fn flush<T: Slot>(thread: &'static thread::Thread) {
     // SAFETY: the thread is ending, or gone; the reference ends at once.
     let length = unsafe { thread.cache(T::KIND as usize) }.len();
@@ -508,12 +484,19 @@ fn chunk_memory(bytes: usize) -> Option<core::ptr::NonNull<u8>> {
 #[cfg(loom)]
 loom::lazy_static! {
     // Goes at the end of each iteration of a model, and with it the slots' atomics, which are worth nothing in the next one.
-    static ref MEMORY: std::sync::Mutex<Vec<Vec<u128>>> = std::sync::Mutex::new(Vec::new());
+    static ref MEMORY: std::sync::Mutex<Vec<Vec<Line>>> = std::sync::Mutex::new(Vec::new());
+}
+
+/// As aligned as any slot; the memory itself is what counts.
+#[cfg(loom)]
+#[repr(align(128))]
+struct Line {
+    _bytes: [u8; 128],
 }
 
 #[cfg(loom)]
 fn chunk_memory(bytes: usize) -> Option<core::ptr::NonNull<u8>> {
-    let mut memory: Vec<u128> = Vec::with_capacity(bytes.div_ceil(size_of::<u128>()));
+    let mut memory: Vec<Line> = Vec::with_capacity(bytes.div_ceil(size_of::<Line>()));
     let at = core::ptr::NonNull::new(memory.as_mut_ptr().cast());
     MEMORY.lock().unwrap().push(memory);
     at

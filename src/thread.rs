@@ -18,7 +18,11 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 /// Number of slot tables that have a cache here.
 pub const TABLES: usize = 12;
 /// Slots of one table that a thread keeps at most.
+#[cfg(not(loom))]
 pub const CACHE: usize = 32;
+/// So few that the models see slots move between threads.
+#[cfg(loom)]
+pub const CACHE: usize = 2;
 /// Device types that have a current pool: host, CUDA, pinned, managed.
 pub const POOLS: usize = 4;
 

@@ -234,6 +234,48 @@ fn loom_two_writers_that_end_exclude_each_other() {
     });
 }
 
+/// TH-9, TH-10 in the short way of borrows, which a thread takes once it has a guard's slot in its cache.
+#[test]
+fn loom_writers_and_readers_in_the_short_way() {
+    for mode in [None, Some(0)] {
+        let refused = if mode.is_some() { ["ok borrowed_write", "borrowed_write ok"] } else { ["ok borrowed", "borrowed_write ok"] };
+        explore(&["ok ok", refused[0], refused[1]], move || {
+            let (bytes, others) = (Bytes::new(), [Bytes::new(), Bytes::new()]);
+            let a = bytes.import(TN_TAKE);
+            let private = others.map(|bytes| bytes.import(TN_TAKE));
+            let use_it = move |other: Id, mode: Option<u32>| {
+                end(read(other).unwrap()).unwrap();
+                let guard = match mode {
+                    Some(mode) => write(a, mode),
+                    None => read(a),
+                };
+                guard.and_then(end)
+            };
+            let (x, y) = both(move || use_it(private[0], mode), move || use_it(private[1], Some(0)));
+            end(write(a, TN_WRITE_UNIQUE).unwrap()).unwrap();
+            drop_all(private.into_iter().chain([a]));
+            assert_eq!(bytes.released(), 1);
+            words(code(x), code(y))
+        });
+    }
+}
+
+/// TH-14 in the short way, and TH-15: two ends and the release of the handle.
+#[test]
+fn loom_two_ends_and_the_release_in_the_short_way() {
+    explore_with(3, Some(&["ok stale", "stale ok"]), || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let guard = read(a).unwrap();
+        let other = loom::thread::spawn(move || code(end(guard)));
+        let third = loom::thread::spawn(move || array::release(a).unwrap());
+        let (x, y) = (code(end(guard)), other.join().unwrap());
+        third.join().unwrap();
+        assert_eq!(bytes.released(), 1);
+        words(x, y)
+    });
+}
+
 /// TH-10
 #[test]
 fn loom_a_reader_and_a_writer() {

@@ -48,6 +48,7 @@ impl<S: GuardedSlot> One<S> {
     /// What the slot holds.
     #[inline(always)]
     pub fn body(&self) -> &S::Body {
+        self.slot.guarded().watch.read();
         // SAFETY: its ledger is locked by us, and `&self` lets no mutable reference be.
         unsafe { &*self.slot.guarded().body.get() }
     }
@@ -55,6 +56,7 @@ impl<S: GuardedSlot> One<S> {
     /// The books of its ledger.
     #[inline(always)]
     pub fn books(&self) -> &Books {
+        self.ledger.watch.read();
         // SAFETY: the ledger is locked by us, and `&self` lets no mutable reference be.
         unsafe { &*self.ledger.books.get() }
     }
@@ -62,6 +64,7 @@ impl<S: GuardedSlot> One<S> {
     /// The same, to be changed.
     #[inline(always)]
     fn books_mut(&mut self) -> &mut Books {
+        self.ledger.watch.write();
         // SAFETY: the ledger is locked by us, and `&mut self` lets no other reference be.
         unsafe { &mut *self.ledger.books.get() }
     }

@@ -140,19 +140,19 @@ pub fn host_stream() -> Result<Stream> {
     Stream::of(0)
 }
 
-/// Looks at no layout.
-struct Blind;
+/// Outputs that nobody asked for.
+struct Unseen;
 
-impl borrow::See for Blind {
+impl borrow::See for Unseen {
     fn see(&self, _: &Layout) {}
 }
 
 pub fn read(id: Id) -> Result<Id> {
-    borrow::open(c"model", id, host_stream(), borrow::reading(0), &Blind)
+    borrow::open(c"model", id, host_stream(), borrow::reading(0), &Unseen)
 }
 
 pub fn write(id: Id, mode: u32) -> Result<Id> {
-    borrow::open(c"model", id, host_stream(), borrow::mode(mode, 0), &Blind)
+    borrow::open(c"model", id, host_stream(), borrow::mode(mode, 0), &Unseen)
 }
 
 pub fn end(id: Id) -> Result<()> {

@@ -96,7 +96,7 @@ pub fn leaks() -> usize {
 /// The whole copy book: (function, why, forced, count, bytes).
 pub fn copy_book() -> Vec<(String, u32, bool, u64, u64)> {
     let empty = tn_copy_site { function: null(), site: [0; 64], why: 0, forced: 0, count: 0, bytes: 0, reserved: 0 };
-    let mut sites = vec![empty; 256];
+    let mut sites = vec![empty; 4097]; // as many as the book can have
     let mut count = 0;
     // SAFETY: as many places as said.
     must(unsafe { tn_copies_query(sites.len(), sites.as_mut_ptr(), &mut count) }, "tn_copies_query");
