@@ -1,0 +1,305 @@
+//! Arrays: creation, views, clones, names, queries, weak handles.
+//!
+//! Contract: every function takes ids, checks them in the order of the statuses, and changes nothing if it fails. A view never touches
+//! bytes. Knows ledgers and layouts; what may be borrowed is `borrow`'s business, moving bytes `transfer`'s. Any thread. `refusal` has
+//! what is said to whoever is refused, `view` the other layouts on the same bytes, `weak` the handles without a claim.
+#![forbid(unsafe_code)]
+
+mod refusal;
+
+mod view;
+
+mod weak;
+
+pub use refusal::{Checked, Holder, Quoted, Refusal, Where, Why, first_refusal};
+pub use view::{Axes, Cut, overlap, parts, view};
+pub use weak::{release_weak, upgrade, weaken};
+
+use crate::blit;
+use crate::error::{Result, fail};
+use crate::layout::{Layout, Order};
+use crate::ledger::{self, Claim, ClaimBody, Fresh, Locked, Made, One, Spare};
+use crate::names::Name;
+use crate::pool::{self, Pool};
+use crate::slots::Id;
+use crate::thread;
+use crate::types::*;
+
+/// DESTRUCTED: taken from this handle.
+#[inline]
+pub fn check_there(locked: &Locked, claim: &'static Claim) -> Checked<()> {
+    if ledger::is_spent(claim) {
+        return Err(destructed(locked, claim));
+    }
+    Ok(())
+}
+
+/// Whether neither DESTRUCTED nor GIVEN: see [`check_live`].
+#[inline(always)]
+pub fn is_live(claim: &'static Claim, body: &ClaimBody) -> bool {
+    !ledger::is_spent(claim) && body.given == 0
+}
+
+/// DESTRUCTED or GIVEN: the second class of checks.
+#[inline]
+pub fn check_live(locked: &Locked, claim: &'static Claim) -> Checked<()> {
+    check_there(locked, claim)?;
+    if locked.get(claim).given > 0 {
+        return Err(given(locked, claim));
+    }
+    Ok(())
+}
+
+#[cold]
+fn destructed(locked: &Locked, claim: &'static Claim) -> Refusal {
+    let body = locked.get(claim);
+    Refusal::By(Holder { status: TN_ERR_DESTRUCTED, subject: body.name, name: body.name, made: body.made, count: 1, why: 0 })
+}
+
+#[cold]
+fn given(locked: &Locked, claim: &'static Claim) -> Refusal {
+    let mut made = Made::default();
+    locked.each_promise(claim, |promise| made = locked.get(promise).made);
+    let name = locked.get(claim).name;
+    Refusal::By(Holder { status: TN_ERR_GIVEN, subject: name, name, made, count: 1, why: 0 })
+}
+
+/// Runs `body` on the locked claim of a handle, and says a refusal after unlocking.
+#[inline]
+pub fn with<T>(id: Id, body: impl FnOnce(&mut Locked, &'static Claim) -> Checked<T>) -> Result<T> {
+    let (mut locked, claim) = ledger::lock::<Claim>(id)?;
+    let outcome = body(&mut locked, claim);
+    drop(locked);
+    outcome.map_err(Refusal::say)
+}
+
+/// What a new array is like beside dtype and shape.
+#[derive(Clone, Copy)]
+pub struct Options {
+    /// Element order.
+    pub order: Order,
+    /// The name.
+    pub name: Name,
+}
+
+impl Options {
+    /// C order, no name.
+    pub const DEFAULT: Options = Options { order: Order::C, name: Name::NONE };
+}
+
+/// What the elements of a new array are.
+#[derive(Clone, Copy)]
+pub enum Contents<'a> {
+    /// Whatever was there.
+    Undefined,
+    /// All bytes 0.
+    Zero,
+    /// This element, everywhere.
+    Full(&'a [u8]),
+}
+
+/// A new array on new bytes of a pool; None: the thread's current one of the host.
+pub fn create(pool: Option<&'static Pool>, layout: Layout, contents: Contents<'_>, name: Name) -> Result<Id> {
+    let thread = thread::current();
+    let pool = match pool {
+        Some(pool) => pool,
+        None => pool::current(HOST)?,
+    };
+    let mut fresh = Fresh::allocate(thread, pool, layout, matches!(contents, Contents::Zero))?;
+    if let Contents::Full(value) = contents {
+        blit::fill(&fresh.place(), value);
+    }
+    if !name.is_none() {
+        fresh.claim().set_name(name);
+    }
+    Ok(fresh.finish())
+}
+
+/// The host.
+pub const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
+
+/// A new array with dtype and shape of another one; its contents are undefined.
+pub fn like(pool: Option<&'static Pool>, prototype: Id, options: Options) -> Result<Id> {
+    let layout = snapshot(prototype)?.like(options.order)?;
+    create(pool, layout, Contents::Undefined, options.name)
+}
+
+/// A copy of a live handle's layout, taken outside of locks.
+pub fn snapshot(id: Id) -> Result<Layout> {
+    let mut room = Layout::EMPTY;
+    loop {
+        let (locked, claim) = ledger::lock::<Claim>(id)?;
+        let state = check_live(&locked, claim);
+        let layout = &locked.get(claim).layout;
+        let ndim = layout.ndim();
+        let fits = room.set(layout);
+        drop(locked);
+        state.map_err(Refusal::say)?;
+        if fits {
+            return Ok(room);
+        }
+        room = Layout::room(ndim)?;
+    }
+}
+
+/// Releases a handle of the library's own, also in strict mode.
+pub fn release_now(id: Id) -> Result<()> {
+    let (mut locked, claim) = ledger::lock::<Claim>(id)?;
+    locked.release(claim);
+    Ok(())
+}
+
+/// Another claim with the same layout and name.
+#[inline(always)]
+pub fn clone(id: Id) -> Result<Id> {
+    if let Some(mut one) = One::<Claim>::of(thread::current(), id)
+        && is_live(one.slot(), one.body())
+        && one.body().layout.is_inline()
+        && let Some(clone) = one.add_claim(true, |from, to| assert!(to.copy(from), "looked at above"))
+    {
+        return Ok(clone);
+    }
+    clone_slowly(id)
+}
+
+/// The same where something is wrong, or more is needed than a slot.
+#[cold]
+#[inline(never)]
+fn clone_slowly(id: Id) -> Result<Id> {
+    let thread = thread::current();
+    let mut spare = Spare::take(thread)?;
+    loop {
+        let (mut locked, claim) = ledger::lock::<Claim>(id)?;
+        let state = check_live(&locked, claim);
+        let layout = &locked.get(claim).layout;
+        let ndim = layout.ndim();
+        if state.is_ok() && spare.layout().set(layout) {
+            return Ok(locked.copy_claim(claim, spare));
+        }
+        drop(locked);
+        state.map_err(Refusal::say)?;
+        *spare.layout() = Layout::room(ndim)?;
+    }
+}
+
+/// Ends the claim of a handle; guards, exports and promises keep the bytes. In strict mode they are in the way instead.
+#[inline(always)]
+pub fn release(id: Id) -> Result<()> {
+    if !crate::options::strict()
+        && let Some(one) = One::<Claim>::of(thread::current(), id)
+        && one.release()
+    {
+        return Ok(());
+    }
+    release_slowly(id)
+}
+
+/// The same where something is wrong, or more ends than the handle.
+#[cold]
+#[inline(never)]
+fn release_slowly(id: Id) -> Result<()> {
+    with(id, |locked, claim| {
+        if crate::options::strict() {
+            check_unused(locked, claim)?;
+        }
+        locked.release(claim);
+        Ok(())
+    })
+}
+
+/// Strict mode: a handle that is given, or through which guards or exports are open, is not released.
+#[cold]
+pub fn check_unused(locked: &Locked, claim: &'static Claim) -> Checked<()> {
+    if ledger::is_spent(claim) {
+        return Ok(());
+    }
+    let body = locked.get(claim);
+    if body.given > 0 {
+        return Err(given(locked, claim));
+    }
+    let (status, count) = match (body.writers, body.readers, body.exports) {
+        (0, 0, 0) => return Ok(()),
+        (0, 0, exports) => (TN_ERR_EXPORTED, exports),
+        (0, readers, _) => (TN_ERR_BORROWED, readers),
+        (writers, _, _) => (TN_ERR_BORROWED_WRITE, writers),
+    };
+    let mut made = Made::default();
+    locked.each_guard(locked.ledger_of(claim), |guard| {
+        if core::ptr::eq(locked.get(guard).owner(), claim) {
+            made = locked.get(guard).made;
+        }
+    });
+    Err(Refusal::By(Holder { status, subject: body.name, name: body.name, made, count, why: 0 }))
+}
+
+/// What an array is; works on live and given handles, and allocates nothing.
+pub fn query(id: Id, visit: impl FnOnce(&Locked, &'static Claim, u32)) -> Result<()> {
+    with(id, |locked, claim| {
+        check_there(locked, claim)?;
+        let flags = flags(locked, claim);
+        visit(locked, claim, flags);
+        Ok(())
+    })
+}
+
+fn flags(locked: &Locked, claim: &'static Claim) -> u32 {
+    let body = locked.get(claim);
+    let books = locked.books(locked.ledger_of(claim));
+    let layout = &body.layout;
+    [
+        (TN_C_CONTIGUOUS, layout.is_c()),
+        (TN_F_CONTIGUOUS, layout.is_f()),
+        (TN_READONLY, body.readonly || books.readonly),
+        (TN_ALIGNED, layout.is_aligned()),
+        (TN_SELF_OVERLAP, layout.self_overlaps()),
+        (TN_FOREIGN, books.foreign()),
+    ]
+    .into_iter()
+    .fold(0, |flags, (flag, on)| if on { flags | flag } else { flags })
+}
+
+/// Changes the name; works on live and given handles.
+pub fn set_name(id: Id, name: Result<Name>) -> Result<()> {
+    with(id, |locked, claim| {
+        let name = name?;
+        check_there(locked, claim)?;
+        locked.get_mut(claim).name = name;
+        Ok(())
+    })
+}
+
+/// The pool that the array's bytes came from, with one more hold, the caller's.
+pub fn pool(id: Id) -> Result<&'static Pool> {
+    with(id, |locked, claim| {
+        check_live(locked, claim)?;
+        if let Some(pool) = locked.pool(locked.ledger_of(claim)) {
+            pool.hold();
+            return Ok(pool);
+        }
+        let name = locked.get(claim).name;
+        let why = if locked.get(claim).layout.is_empty() { "has no elements" } else { "was imported" };
+        Err(fail(TN_ERR_FOREIGN, format_args!("{} {why}, so no pool has its bytes", Quoted(&name))).into())
+    })
+}
+
+/// Waits for unfinished device work: host memory has none.
+pub fn wait(id: Id, access: u32) -> Result<()> {
+    with(id, |locked, claim| {
+        if access == 0 || access & !TN_READ_WRITE != 0 {
+            return Err(fail(
+                TN_ERR_INVALID,
+                format_args!("access {access:#x} is none of TN_READ, TN_WRITE and TN_READ_WRITE"),
+            )
+            .into());
+        }
+        check_live(locked, claim)?;
+        let pending = locked.books(locked.ledger_of(claim)).timeline.is_pending(access & TN_WRITE != 0);
+        debug_assert!(!pending, "host memory has no unfinished work");
+        Ok(())
+    })
+}
+
+/// Whether the array is there and has no elements; its state is not looked at.
+pub fn is_empty(id: Id) -> bool {
+    ledger::lock::<Claim>(id).is_ok_and(|(locked, claim)| locked.get(claim).layout.is_empty())
+}

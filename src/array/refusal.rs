@@ -1,0 +1,218 @@
+//! Why a call was refused, and by whom: found under a lock, said once it is gone.
+//!
+//! A text names sites, and resolving a site takes another lock; so what is found is kept as values, and costs no memory.
+
+use crate::error::{self, Status, fail};
+use crate::ledger::Made;
+use crate::names::Name;
+use crate::types::*;
+use core::fmt;
+
+/// Why a call under a lock was refused: said already, or to be said once the lock is gone, because a site's text needs another lock.
+pub enum Refusal {
+    /// The draft is written.
+    Said(Status),
+    /// Somebody stands in the way.
+    By(Holder),
+    /// Nothing is wrong, and there is nothing to do.
+    Nothing,
+}
+
+/// Who stands in the way of what.
+pub struct Holder {
+    /// The status.
+    pub status: tn_status,
+    /// Name of the array that was asked for.
+    pub subject: Name,
+    /// Name of the holder's array.
+    pub name: Name,
+    /// Where the holder was made.
+    pub made: Made,
+    /// How many of its kind there are.
+    pub count: u32,
+    /// TN_WHY_ bits, of a copy that is refused.
+    pub why: u32,
+}
+
+/// What a check under a lock gives.
+pub type Checked<T> = core::result::Result<T, Refusal>;
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Refusal {
+        Refusal::Said(status)
+    }
+}
+
+impl Refusal {
+    /// The status alone.
+    pub fn code(&self) -> tn_status {
+        match self {
+            Refusal::Said(status) => status.code(),
+            Refusal::By(holder) => holder.status,
+            Refusal::Nothing => TN_OK,
+        }
+    }
+
+    /// Writes the draft. Under no lock.
+    #[cold]
+    pub fn say(self) -> Status {
+        match self {
+            Refusal::Said(status) => status,
+            Refusal::By(holder) => holder.say(),
+            Refusal::Nothing => fail(TN_ERR_PANIC, format_args!("a call with nothing to do went on")),
+        }
+    }
+}
+
+/// `"weights" `, or nothing.
+pub struct Quoted<'a>(pub &'a Name);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_none() { f.write_str("the array") } else { write!(f, "\"{}\"", self.0.as_str()) }
+    }
+}
+
+/// ` at step.c:41`, or ` by thread 123`.
+pub struct Where(pub Made);
+
+impl fmt::Display for Where {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let site = self.0.site().name();
+        if site.is_none() { write!(f, "by thread {}", self.0.thread) } else { write!(f, "at {}", site.as_str()) }
+    }
+}
+
+impl Holder {
+    fn say(self) -> Status {
+        let subject = Quoted(&self.subject);
+        let at = Where(self.made);
+        let through = if self.name.is_none() || self.name == self.subject {
+            Name::NONE
+        } else {
+            self.name
+        };
+        let other = |f: &mut fmt::Formatter<'_>| {
+            if through.is_none() { Ok(()) } else { write!(f, ", through \"{}\"", through.as_str()) }
+        };
+        let other = Fmt(other);
+        let times = Fmt(|f: &mut fmt::Formatter<'_>| match self.count {
+            1 => write!(f, "({at}{other})"),
+            count => write!(f, "{count} times (first {at}{other})"),
+        });
+        match self.status {
+            TN_ERR_DESTRUCTED => fail(
+                TN_ERR_DESTRUCTED,
+                format_args!("{subject} was given away and taken {at}; this handle can only be released"),
+            ),
+            TN_ERR_GIVEN => fail(
+                TN_ERR_GIVEN,
+                format_args!("{subject} was given away {at}; take or cancel its promise before using this handle"),
+            ),
+            TN_ERR_POISONED => fail(
+                TN_ERR_POISONED,
+                format_args!(
+                    "{subject} was left undefined by a writer that failed (its guard was taken {at}{other}); rewrite all of it with TN_WRITE_DISCARD"
+                ),
+            ),
+            TN_ERR_READONLY => fail(
+                TN_ERR_READONLY,
+                format_args!("{subject} is read-only; write to a copy, or use TN_WRITE_COW"),
+            ),
+            TN_ERR_BORROWED_WRITE => fail(
+                TN_ERR_BORROWED_WRITE,
+                format_args!("{subject} is borrowed for writing {times}; end that borrow"),
+            ),
+            TN_ERR_BORROWED => fail(
+                TN_ERR_BORROWED,
+                format_args!(
+                    "{subject} is borrowed for reading {times}; end those borrows, or use TN_WRITE_COW"
+                ),
+            ),
+            TN_ERR_EXPORTED => fail(
+                TN_ERR_EXPORTED,
+                format_args!("{subject} is exported {times}; drop the consumer's view, or write to a copy"),
+            ),
+            TN_ERR_SHARED => fail(
+                TN_ERR_SHARED,
+                format_args!(
+                    "{subject} shares its bytes with {} other handle(s) or promise(s) (one made {at}{other}); release them, or use TN_WRITE_COW",
+                    self.count
+                ),
+            ),
+            TN_ERR_IN_EXPRESSION => fail(
+                TN_ERR_IN_EXPRESSION,
+                format_args!("{subject} is held by a lazy expression made {at}; compute or release it, or use TN_WRITE_COW"),
+            ),
+            TN_ERR_WOULD_COPY => fail(
+                TN_ERR_WOULD_COPY,
+                format_args!(
+                    "writing {subject} would copy it ({}; held {at}{other}), and the thread forbids copies (tn_copies_forbid)",
+                    Why(self.why)
+                ),
+            ),
+            TN_ERR_FOREIGN => fail(
+                TN_ERR_FOREIGN,
+                format_args!("{subject} is lent by somebody who may still use its bytes; use TN_WRITE_COW, or import it with TN_MAY_OVERWRITE"),
+            ),
+            TN_ERR_ALIASED => fail(
+                TN_ERR_ALIASED,
+                format_args!(
+                    "{subject} overlaps another entry of this call{other}, and one of the two is written; borrow parts that are apart"
+                ),
+            ),
+            status => fail(status, format_args!("{subject} is not available: held {at}{other}")),
+        }
+    }
+}
+
+/// TN_WHY_ bits in words.
+pub struct Why(pub u32);
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMES: [&str; 12] = [
+            "given",
+            "shared",
+            "in an expression",
+            "exported",
+            "borrowed",
+            "read-only",
+            "foreign",
+            "poisoned",
+            "its layout",
+            "another device",
+            "wasteful",
+            "not aliasable",
+        ];
+        let mut first = true;
+        for (bit, name) in NAMES.iter().enumerate() {
+            if self.0 & (1 << bit) != 0 {
+                f.write_str(if first { "" } else { ", " })?;
+                f.write_str(name)?;
+                first = false;
+            }
+        }
+        if first { f.write_str("asked for") } else { Ok(()) }
+    }
+}
+
+/// A closure as a Display: no text is made before it is written.
+struct Fmt<F>(F);
+
+impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> fmt::Display for Fmt<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (self.0)(f)
+    }
+}
+
+/// Of the refusals of several parameters the one that comes first in the order of checks, then by position.
+pub fn first_refusal(refusals: impl Iterator<Item = Option<Refusal>>) -> Option<Refusal> {
+    let mut first: Option<Refusal> = None;
+    for refusal in refusals.flatten() {
+        if first.as_ref().is_none_or(|least| error::rank(refusal.code()) < error::rank(least.code())) {
+            first = Some(refusal);
+        }
+    }
+    first
+}

@@ -1,0 +1,209 @@
+//! Views: another claim on the same store, with another layout. No byte is touched.
+
+use super::{Refusal, check_live, first_refusal, is_live, release_now, snapshot};
+use crate::error::{Result, about, fail};
+use crate::layout::{self, Layout};
+use crate::ledger::{self, Claim, ClaimBody, Locked, One, Spare, SpareRoot};
+use crate::region;
+use crate::slots::Id;
+use crate::thread;
+use crate::types::*;
+
+/// Whether the layout of a view has the same root as the array that it is cut from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// slice, index, transpose, ..: a box of the same root.
+    Within,
+    /// reshape: a root of its own, unless the shape is the same.
+    Reshaped,
+    /// view_dtype: a root of its own.
+    Anew,
+}
+
+impl Cut {
+    #[inline]
+    fn keeps(self, view: &Layout, from: &Layout) -> bool {
+        match self {
+            Cut::Within => true,
+            Cut::Reshaped => view == from,
+            Cut::Anew => false,
+        }
+    }
+}
+
+/// How many axes a view has.
+#[derive(Clone, Copy)]
+pub enum Axes {
+    /// So many.
+    Known(usize),
+    /// As many as the array, or fewer.
+    NoMore,
+    /// One more than the array.
+    OneMore,
+}
+
+impl Axes {
+    /// The larger number of array and view.
+    #[inline]
+    fn most(self, array: usize) -> usize {
+        match self {
+            Axes::Known(view) => array.max(view),
+            Axes::NoMore => array,
+            Axes::OneMore => array + 1,
+        }
+    }
+}
+
+/// A view: another claim on the same store, whose layout `derive` makes from the array's. With more axes than lie inline the work is done
+/// outside of the lock, since it needs memory.
+#[inline]
+pub fn view(id: Id, axes: Axes, cut: Cut, derive: impl Fn(&Layout) -> Result<Layout>) -> Result<Id> {
+    if let Some(mut one) = One::<Claim>::of(thread::current(), id)
+        && is_live(one.slot(), one.body())
+        && axes.most(one.body().layout.ndim()) <= Layout::INLINE_NDIM
+        && let Ok(layout) = derive(&one.body().layout)
+    {
+        let keeps = cut.keeps(&layout, &one.body().layout);
+        let fill = |from: &ClaimBody, to: &mut ClaimBody| {
+            to.readonly = from.readonly || layout.stretched();
+            to.layout = layout;
+        };
+        if (!keeps || one.body().has_root())
+            && let Some(view) = one.add_claim(keeps, fill)
+        {
+            return Ok(view);
+        }
+    }
+    view_slowly(id, axes, cut, &derive)
+}
+
+/// The same where something is wrong, or more is needed than a slot.
+#[cold]
+#[inline(never)]
+fn view_slowly(id: Id, axes: Axes, cut: Cut, derive: &dyn Fn(&Layout) -> Result<Layout>) -> Result<Id> {
+    let thread = thread::current();
+    let mut spare = Spare::take(thread)?;
+    let mut root: Option<SpareRoot> = None;
+    loop {
+        let (mut locked, claim) = ledger::lock::<Claim>(id)?;
+        if let Err(refusal) = check_live(&locked, claim) {
+            drop(locked);
+            return Err(refusal.say());
+        }
+        let from = &locked.get(claim).layout;
+        let ndim = from.ndim();
+        if axes.most(ndim) > Layout::INLINE_NDIM {
+            drop(locked);
+            return view_outside(id, cut, derive);
+        }
+        let layout = match derive(from) {
+            Ok(layout) => layout,
+            Err(status) => {
+                drop(locked);
+                return Err(status);
+            }
+        };
+        let keeps = cut.keeps(&layout, from);
+        if keeps && !locked.make_root(claim, &mut root) {
+            drop(locked);
+            root = Some(SpareRoot::take(thread, ndim)?);
+            continue;
+        }
+        *spare.layout() = layout;
+        return Ok(add_view(&mut locked, claim, keeps, spare));
+    }
+}
+
+/// A view of many axes: its layout is made from a copy of the array's, and added if the array is still the same.
+#[cold]
+fn view_outside(id: Id, cut: Cut, derive: &dyn Fn(&Layout) -> Result<Layout>) -> Result<Id> {
+    let thread = thread::current();
+    loop {
+        let from = snapshot(id)?;
+        let mut spare = Spare::take(thread)?;
+        *spare.layout() = derive(&from)?;
+        let keeps = cut.keeps(spare.layout(), &from);
+        let mut root = Some(SpareRoot::take(thread, from.ndim())?);
+        let (mut locked, claim) = ledger::lock::<Claim>(id)?;
+        if let Err(refusal) = check_live(&locked, claim) {
+            drop(locked);
+            return Err(refusal.say());
+        }
+        if locked.get(claim).layout == from && (!keeps || locked.make_root(claim, &mut root)) {
+            return Ok(add_view(&mut locked, claim, keeps, spare));
+        }
+        drop(locked);
+    }
+}
+
+#[inline]
+fn add_view(locked: &mut Locked, claim: &'static Claim, keeps_root: bool, mut spare: Spare) -> Id {
+    if keeps_root {
+        locked.share_root(claim, &mut spare);
+    }
+    let made = locked.made();
+    let shares_bytes = spare.layout().stretched();
+    spare.set_readonly(locked.get(claim).readonly || shares_bytes);
+    spare.set_made(made);
+    let (ledger, lease) = (locked.ledger_of(claim), locked.lease(claim));
+    locked.add_claim(ledger, spare, lease)
+}
+
+/// Views of consecutive parts of an axis, all or none; `outs(i, id)` receives them.
+pub fn parts(
+    id: Id,
+    axis: i32,
+    cut: impl Fn(i64) -> layout::Parts,
+    capacity: usize,
+    outs: Option<&mut dyn FnMut(usize, Id)>,
+) -> Result<usize> {
+    let whole = snapshot(id)?;
+    let axis = whole.axis(axis)?;
+    let count = cut(whole.shape()[axis]).len();
+    let Some(outs) = outs else { return Ok(count) };
+    if capacity < count {
+        return Err(fail(TN_ERR_COUNT, format_args!("{count} views, and room for {capacity}; ask for the number first")));
+    }
+    let mut made: Vec<Id> = Vec::new();
+    made.try_reserve_exact(count).map_err(|_| {
+        fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {count} views"))
+    })?;
+    for (start, length) in cut(whole.shape()[axis]) {
+        match view(id, Axes::NoMore, Cut::Within, |layout| layout.part(axis, start, length)) {
+            Ok(part) => made.push(part),
+            Err(status) => {
+                for part in made {
+                    let _ = release_now(part);
+                }
+                return Err(status);
+            }
+        }
+    }
+    made.iter().enumerate().for_each(|(position, part)| outs(position, *part));
+    Ok(count)
+}
+
+/// How the bytes of two arrays lie to one another; those of different stores never overlap.
+pub fn overlap(a: Id, b: Id) -> Result<region::Overlap> {
+    let ids = [a, b];
+    let locked = ledger::lock_all(2, &|i| {
+        ledger::ledger_of::<Claim>(ids[i]).map_err(|status| about(status, ["a", "b"][i]))
+    })?;
+    let mut claims = [None; 2];
+    for (place, id) in claims.iter_mut().zip(ids) {
+        *place = Some(ledger::find::<Claim>(id)?);
+    }
+    let [Some(a), Some(b)] = claims else { unreachable!("both were found") };
+    let outcome = first_refusal([a, b].into_iter().map(|claim| check_live(&locked, claim).err())).map_or_else(
+        || {
+            Ok(if core::ptr::eq(locked.ledger_of(a), locked.ledger_of(b)) {
+                region::overlap(locked.region(a), locked.region(b))
+            } else {
+                region::Overlap::None
+            })
+        },
+        Err,
+    );
+    drop(locked);
+    outcome.map_err(Refusal::say)
+}

@@ -1,0 +1,57 @@
+//! Weak handles: they remember a layout, and claim nothing.
+
+use super::{Quoted, Refusal, check_live};
+use crate::error::{Result, fail};
+use crate::layout::Layout;
+use crate::ledger::{self, Claim, Spare, SpareWeak, Weak};
+use crate::slots::Id;
+use crate::thread;
+use crate::types::*;
+
+/// A weak handle: remembers the layout, and makes no claim.
+pub fn weaken(id: Id) -> Result<Id> {
+    let thread = thread::current();
+    let mut spare = SpareWeak::take(thread)?;
+    loop {
+        let (mut locked, claim) = ledger::lock::<Claim>(id)?;
+        let state = check_live(&locked, claim);
+        let layout = &locked.get(claim).layout;
+        let ndim = layout.ndim();
+        if state.is_ok() && spare.layout().set(layout) {
+            return Ok(locked.add_weak(claim, spare));
+        }
+        drop(locked);
+        state.map_err(Refusal::say)?;
+        *spare.layout() = Layout::room(ndim)?;
+    }
+}
+
+/// A new claim with the weak handle's layout, while some claim has been there all the time.
+pub fn upgrade(id: Id) -> Result<Id> {
+    let thread = thread::current();
+    let mut spare = Spare::take(thread)?;
+    loop {
+        let (mut locked, weak) = ledger::lock::<Weak>(id)?;
+        let ndim = locked.weak_layout(weak).ndim();
+        if spare.layout().set(locked.weak_layout(weak)) {
+            let name = locked.get(weak).name;
+            let upgraded = locked.upgrade(weak, spare);
+            drop(locked);
+            return upgraded.ok_or_else(|| {
+                fail(
+                    TN_ERR_DESTRUCTED,
+                    format_args!("the last claim on the bytes of {} has ended; a weak handle does not keep them", Quoted(&name)),
+                )
+            });
+        }
+        drop(locked);
+        *spare.layout() = Layout::room(ndim)?;
+    }
+}
+
+/// Gives a weak handle back.
+pub fn release_weak(id: Id) -> Result<()> {
+    let (mut locked, weak) = ledger::lock::<Weak>(id)?;
+    locked.release_weak(weak);
+    Ok(())
+}
