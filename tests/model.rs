@@ -63,7 +63,7 @@ fn run(strict: bool, ops: &[Op]) -> Result<(), TestCaseError> {
 
 fn config(cases: u32) -> Config {
     let mut config = Config::with_cases(cases);
-    config.failure_persistence = Some(Box::new(FileFailurePersistence::Direct("proptest-regressions/model.txt")));
+    config.failure_persistence = Some(Box::new(FileFailurePersistence::Direct("tests/model/regressions.txt")));
     // The other one takes a quarter of the time of a debug build.
     config.rng_algorithm = RngAlgorithm::XorShift;
     // `reduce` shrinks, in processes of its own: here what one failure leaves behind would make the next trace fail.
