@@ -7,7 +7,7 @@
 use crate::blit;
 use crate::error::{Result, Status, about, fail};
 use crate::layout::{self, Layout, Order};
-use crate::ledger::{self, Claim, ClaimBody, Fresh, Locked, Made, Spare, SpareRoot, SpareWeak, Weak};
+use crate::ledger::{self, Claim, ClaimBody, Fresh, Locked, Made, One, Spare, SpareRoot, SpareWeak, Weak};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::region;
@@ -356,6 +356,29 @@ impl Cut {
 /// more than lie inline the work is done outside of the lock, since it needs memory.
 #[inline]
 pub fn view(id: Id, ndim: usize, cut: Cut, derive: impl Fn(&Layout) -> Result<Layout>) -> Result<Id> {
+    if let Some(mut one) = One::<Claim>::of(thread::current(), id)
+        && is_live(one.slot(), one.body())
+        && one.body().layout.ndim().max(ndim) <= Layout::INLINE_NDIM
+        && let Ok(layout) = derive(&one.body().layout)
+    {
+        let keeps = cut == Cut::Within || layout == one.body().layout;
+        let fill = |from: &ClaimBody, to: &mut ClaimBody| {
+            to.readonly = from.readonly || layout.stretched();
+            to.layout = layout;
+        };
+        if (!keeps || one.body().has_root())
+            && let Some(view) = one.add_claim(keeps, fill)
+        {
+            return Ok(view);
+        }
+    }
+    view_slowly(id, ndim, cut, &derive)
+}
+
+/// The same where something is wrong, or more is needed than a slot.
+#[cold]
+#[inline(never)]
+fn view_slowly(id: Id, ndim: usize, cut: Cut, derive: &dyn Fn(&Layout) -> Result<Layout>) -> Result<Id> {
     let thread = thread::current();
     let mut spare = Spare::take(thread)?;
     let mut root: Option<SpareRoot> = None;
@@ -369,7 +392,7 @@ pub fn view(id: Id, ndim: usize, cut: Cut, derive: impl Fn(&Layout) -> Result<La
         let axes = from.ndim();
         if axes.max(ndim) > Layout::INLINE_NDIM {
             drop(locked);
-            return view_outside(id, cut, &derive);
+            return view_outside(id, cut, derive);
         }
         let layout = match derive(from) {
             Ok(layout) => layout,
@@ -466,7 +489,22 @@ pub fn release_now(id: Id) -> Result<()> {
 }
 
 /// Another claim with the same layout and name.
+#[inline(always)]
 pub fn clone(id: Id) -> Result<Id> {
+    if let Some(mut one) = One::<Claim>::of(thread::current(), id)
+        && is_live(one.slot(), one.body())
+        && one.body().layout.is_inline()
+        && let Some(clone) = one.add_claim(true, |from, to| assert!(to.copy(from), "looked at above"))
+    {
+        return Ok(clone);
+    }
+    clone_slowly(id)
+}
+
+/// The same where something is wrong, or more is needed than a slot.
+#[cold]
+#[inline(never)]
+fn clone_slowly(id: Id) -> Result<Id> {
     let thread = thread::current();
     let mut spare = Spare::take(thread)?;
     loop {
@@ -484,8 +522,21 @@ pub fn clone(id: Id) -> Result<Id> {
 }
 
 /// Ends the claim of a handle; guards, exports and promises keep the bytes. In strict mode they are in the way instead.
-#[inline]
+#[inline(always)]
 pub fn release(id: Id) -> Result<()> {
+    if !crate::options::strict()
+        && let Some(one) = One::<Claim>::of(thread::current(), id)
+        && one.release()
+    {
+        return Ok(());
+    }
+    release_slowly(id)
+}
+
+/// The same where something is wrong, or more ends than the handle.
+#[cold]
+#[inline(never)]
+fn release_slowly(id: Id) -> Result<()> {
     with(id, |locked, claim| {
         if crate::options::strict() {
             check_unused(locked, claim)?;

@@ -8,7 +8,7 @@
 use crate::array::{self, Checked, Holder, Refusal};
 use crate::error::{Result, Status, fail};
 use crate::layout::Layout;
-use crate::ledger::{self, Claim, Locked, Promise, Spare, SparePromise};
+use crate::ledger::{self, Claim, Locked, One, Promise, Spare, SparePromise};
 use crate::names::Name;
 use crate::slots::Id;
 use crate::thread;
@@ -16,7 +16,22 @@ use crate::types::*;
 use smallvec::SmallVec;
 
 /// Wraps the handle in a promise not to use it again; `required`: how many variables of the giver refer to it.
+#[inline(always)]
 pub fn give(id: Id, required: u32) -> Result<Id> {
+    if required > 0
+        && let Some(one) = One::<Claim>::of(thread::current(), id)
+        && array::is_live(one.slot(), one.body())
+        && let Some(promise) = one.give(required)
+    {
+        return Ok(promise);
+    }
+    give_slowly(id, required)
+}
+
+/// The same where something is wrong or in the way, or the handle was given before.
+#[cold]
+#[inline(never)]
+fn give_slowly(id: Id, required: u32) -> Result<Id> {
     let spare = SparePromise::take(thread::current())?;
     array::with(id, |locked, claim| {
         if required == 0 {
@@ -97,7 +112,20 @@ fn withdraw(locked: &mut Locked, promise: &'static Promise) {
 }
 
 /// Gives a promise back, and cancels it first if nobody took it.
+#[inline(always)]
 pub fn release(id: Id) -> Result<()> {
+    if let Some(one) = One::<Promise>::of(thread::current(), id)
+        && one.release()
+    {
+        return Ok(());
+    }
+    release_slowly(id)
+}
+
+/// The same where something is wrong, or the promise is still outstanding.
+#[cold]
+#[inline(never)]
+fn release_slowly(id: Id) -> Result<()> {
     let (mut locked, promise) = ledger::lock::<Promise>(id)?;
     if !ledger::is_spent(promise) {
         withdraw(&mut locked, promise);
@@ -110,7 +138,22 @@ pub fn release(id: Id) -> Result<()> {
 type List<T> = SmallVec<[T; 4]>;
 
 /// Takes promises, all or none: `out(i, id)` receives the new handle for the i-th.
-pub fn take(promises: &[Id], out: &mut dyn FnMut(usize, Id)) -> Result<()> {
+#[inline(always)]
+pub fn take(promises: &[Id], mut out: impl FnMut(usize, Id)) -> Result<()> {
+    if let [id] = promises
+        && let Some(one) = One::<Promise>::of(thread::current(), *id)
+        && let Some(taken) = one.take()
+    {
+        out(0, taken);
+        return Ok(());
+    }
+    take_all(promises, &mut out)
+}
+
+/// The same for several, or where something is wrong or unusual.
+#[cold]
+#[inline(never)]
+fn take_all(promises: &[Id], out: &mut dyn FnMut(usize, Id)) -> Result<()> {
     let thread = thread::current();
     let n = promises.len();
     let mut spares: List<Spare> = List::new();

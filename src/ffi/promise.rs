@@ -79,7 +79,7 @@ pub unsafe extern "C" fn tn_take(n: usize, promises: *const *mut tn_promise, out
         }
         // SAFETY: a handle and an id have the same bits.
         let ids = unsafe { core::slice::from_raw_parts(promises.as_ptr().cast::<Id>(), n) };
-        promise::take(ids, &mut |index, id| {
+        promise::take(ids, |index, id| {
             if let Some(out) = out {
                 // SAFETY: n places, by this function's documentation.
                 unsafe { out.write_at(index, convert::handle(id)) };

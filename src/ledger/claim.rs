@@ -81,6 +81,24 @@ pub struct ClaimBody {
 
 const _: () = assert!(size_of::<Claim>() == 256 || cfg!(loom));
 
+impl ClaimBody {
+    /// Whether views of it know already what they are cut from.
+    #[inline(always)]
+    pub fn has_root(&self) -> bool {
+        self.root.is_some()
+    }
+
+    /// Gets layout, READONLY and name of another one, in a slot that has no name yet; false if the layout needs room outside.
+    #[inline(always)]
+    pub fn copy(&mut self, from: &ClaimBody) -> bool {
+        self.readonly = from.readonly;
+        if !from.name.is_none() {
+            self.name = from.name;
+        }
+        self.layout.set(&from.layout)
+    }
+}
+
 impl Slot for Claim {
     const KIND: Kind = Kind::Array;
     fn new(head: Head) -> Claim {
@@ -125,7 +143,7 @@ pub struct Root {
 
 /// What the lock guards of a root.
 pub struct RootBody {
-    users: u32,
+    pub(super) users: u32,
     /// Next of a chain of dead ones.
     pub(super) next: Option<&'static Root>,
     pub(super) layout: Layout,
@@ -237,7 +255,8 @@ impl Root {
 }
 
 impl Claim {
-    /// Gives the slot back; nobody knows it any more.
+    /// Gives the slot back; nobody knows it any more, or, under its ledger's lock, nobody else.
+    #[inline]
     pub(super) fn reset(&'static self, thread: &'static Thread) {
         // SAFETY: unpublished or dead, and in no list of a ledger: ours alone.
         let body = unsafe { self.guarded.own() };

@@ -17,9 +17,18 @@ pub struct Promise {
 /// What a promise's ledger guards: the ledger of its claim, which cannot move while the promise is outstanding.
 pub struct PromiseBody {
     next: Option<&'static Promise>,
-    claim: Option<&'static Claim>,
+    /// None once it is used up.
+    pub(super) claim: Option<&'static Claim>,
     /// Where it was made.
     pub made: Made,
+}
+
+impl PromiseBody {
+    /// The first promise of a claim.
+    #[inline(always)]
+    pub(super) fn of(claim: &'static Claim, made: Made) -> PromiseBody {
+        PromiseBody { next: None, claim: Some(claim), made }
+    }
 }
 
 impl Slot for Promise {
@@ -157,10 +166,8 @@ impl Locked {
         self.share_root(claim, &mut spare);
         let from = self.get(claim);
         let to = spare.body();
-        let fits = to.layout.set(&from.layout);
+        let fits = to.copy(from);
         assert!(fits, "the caller has made room");
-        to.readonly = from.readonly;
-        to.name = from.name;
         to.made = made;
         let lease = from.lease;
         self.add_claim(ledger, spare, lease)
