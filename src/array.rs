@@ -343,6 +343,7 @@ pub enum Cut {
 }
 
 impl Cut {
+    #[inline]
     fn keeps(self, view: &Layout, from: &Layout) -> bool {
         match self {
             Cut::Within => true,
@@ -352,16 +353,39 @@ impl Cut {
     }
 }
 
-/// A view: another claim on the same store, whose layout `derive` makes from the array's. `ndim` is how many axes the view has: with
-/// more than lie inline the work is done outside of the lock, since it needs memory.
+/// How many axes a view has.
+#[derive(Clone, Copy)]
+pub enum Axes {
+    /// So many.
+    Known(usize),
+    /// As many as the array, or fewer.
+    NoMore,
+    /// One more than the array.
+    OneMore,
+}
+
+impl Axes {
+    /// The larger number of array and view.
+    #[inline]
+    fn most(self, array: usize) -> usize {
+        match self {
+            Axes::Known(view) => array.max(view),
+            Axes::NoMore => array,
+            Axes::OneMore => array + 1,
+        }
+    }
+}
+
+/// A view: another claim on the same store, whose layout `derive` makes from the array's. With more axes than lie inline the work is done
+/// outside of the lock, since it needs memory.
 #[inline]
-pub fn view(id: Id, ndim: usize, cut: Cut, derive: impl Fn(&Layout) -> Result<Layout>) -> Result<Id> {
+pub fn view(id: Id, axes: Axes, cut: Cut, derive: impl Fn(&Layout) -> Result<Layout>) -> Result<Id> {
     if let Some(mut one) = One::<Claim>::of(thread::current(), id)
         && is_live(one.slot(), one.body())
-        && one.body().layout.ndim().max(ndim) <= Layout::INLINE_NDIM
+        && axes.most(one.body().layout.ndim()) <= Layout::INLINE_NDIM
         && let Ok(layout) = derive(&one.body().layout)
     {
-        let keeps = cut == Cut::Within || layout == one.body().layout;
+        let keeps = cut.keeps(&layout, &one.body().layout);
         let fill = |from: &ClaimBody, to: &mut ClaimBody| {
             to.readonly = from.readonly || layout.stretched();
             to.layout = layout;
@@ -372,13 +396,13 @@ pub fn view(id: Id, ndim: usize, cut: Cut, derive: impl Fn(&Layout) -> Result<La
             return Ok(view);
         }
     }
-    view_slowly(id, ndim, cut, &derive)
+    view_slowly(id, axes, cut, &derive)
 }
 
 /// The same where something is wrong, or more is needed than a slot.
 #[cold]
 #[inline(never)]
-fn view_slowly(id: Id, ndim: usize, cut: Cut, derive: &dyn Fn(&Layout) -> Result<Layout>) -> Result<Id> {
+fn view_slowly(id: Id, axes: Axes, cut: Cut, derive: &dyn Fn(&Layout) -> Result<Layout>) -> Result<Id> {
     let thread = thread::current();
     let mut spare = Spare::take(thread)?;
     let mut root: Option<SpareRoot> = None;
@@ -389,8 +413,8 @@ fn view_slowly(id: Id, ndim: usize, cut: Cut, derive: &dyn Fn(&Layout) -> Result
             return Err(refusal.say());
         }
         let from = &locked.get(claim).layout;
-        let axes = from.ndim();
-        if axes.max(ndim) > Layout::INLINE_NDIM {
+        let ndim = from.ndim();
+        if axes.most(ndim) > Layout::INLINE_NDIM {
             drop(locked);
             return view_outside(id, cut, derive);
         }
@@ -404,7 +428,7 @@ fn view_slowly(id: Id, ndim: usize, cut: Cut, derive: &dyn Fn(&Layout) -> Result
         let keeps = cut.keeps(&layout, from);
         if keeps && !locked.make_root(claim, &mut root) {
             drop(locked);
-            root = Some(SpareRoot::take(thread, axes)?);
+            root = Some(SpareRoot::take(thread, ndim)?);
             continue;
         }
         *spare.layout() = layout;
@@ -467,7 +491,7 @@ pub fn parts(
         fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {count} views"))
     })?;
     for (start, length) in cut(whole.shape()[axis]) {
-        match view(id, whole.ndim(), Cut::Within, |layout| layout.part(axis, start, length)) {
+        match view(id, Axes::NoMore, Cut::Within, |layout| layout.part(axis, start, length)) {
             Ok(part) => made.push(part),
             Err(status) => {
                 for part in made {

@@ -1,7 +1,7 @@
 //! Section "view": other layouts on the same bytes. Each call makes a new handle on the same store, which is released on its own; no element
 //! is copied or touched.
 
-use crate::array::{self, Cut};
+use crate::array::{self, Axes, Cut};
 use crate::boundary::enter;
 use crate::dtype::Dtype;
 use crate::error::Result;
@@ -12,14 +12,15 @@ use crate::slots::Id;
 use crate::types::*;
 
 /// Makes the view and writes its handle.
+#[inline]
 fn view(
     id: Id,
-    ndim: usize,
+    axes: Axes,
     cut: Cut,
     out: Out<*mut tn_array>,
     derive: impl Fn(&Layout) -> Result<Layout>,
 ) -> Result<()> {
-    let view = array::view(id, ndim, cut, derive)?;
+    let view = array::view(id, axes, cut, derive)?;
     // SAFETY: writable by the documentation of the functions that call this.
     unsafe { out.write(convert::handle(view)) };
     Ok(())
@@ -54,7 +55,7 @@ pub unsafe extern "C" fn tn_array_reshape(
         ledger::find::<Claim>(id)?;
         let order = Order::of(order)?;
         let axes = shape.as_ref().map_or(0, |shape| shape.len());
-        view(id, axes, Cut::Reshaped, out, |layout| layout.reshape(shape?, order))
+        view(id, Axes::Known(axes), Cut::Reshaped, out, |layout| layout.reshape(shape?, order))
     })
 }
 
@@ -74,7 +75,7 @@ pub unsafe extern "C" fn tn_array_ravel(array: *mut tn_array, order: i32, out: *
         let out = Out::new(out, "out")?;
         ledger::find::<Claim>(id)?;
         let order = Order::of(order)?;
-        view(id, 1, Cut::Reshaped, out, |layout| layout.ravel(order))
+        view(id, Axes::Known(1), Cut::Reshaped, out, |layout| layout.ravel(order))
     })
 }
 
@@ -91,7 +92,7 @@ pub unsafe extern "C" fn tn_array_transpose(array: *mut tn_array, out: *mut *mut
     enter("tn_array_transpose", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        view(id, 0, Cut::Within, out, |layout| layout.transpose())
+        view(id, Axes::NoMore, Cut::Within, out, |layout| layout.transpose())
     })
 }
 
@@ -120,7 +121,7 @@ pub unsafe extern "C" fn tn_array_permute(
         let out = Out::new(out, "out")?;
         ledger::find::<Claim>(id)?;
         layout::check_count(ndim)?;
-        view(id, 0, Cut::Within, out, |layout| layout.permute(axes))
+        view(id, Axes::NoMore, Cut::Within, out, |layout| layout.permute(axes))
     })
 }
 
@@ -151,7 +152,7 @@ pub unsafe extern "C" fn tn_array_slice(
         ledger::find::<Claim>(id)?;
         layout::check_count(n)?;
         layout::check_slices(specs)?;
-        view(id, 0, Cut::Within, out, |layout| layout.slice(specs))
+        view(id, Axes::NoMore, Cut::Within, out, |layout| layout.slice(specs))
     })
 }
 
@@ -176,7 +177,7 @@ pub unsafe extern "C" fn tn_array_index(
     enter("tn_array_index", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        view(id, 0, Cut::Within, out, |layout| layout.index(axis, index))
+        view(id, Axes::NoMore, Cut::Within, out, |layout| layout.index(axis, index))
     })
 }
 
@@ -206,7 +207,7 @@ pub unsafe extern "C" fn tn_array_squeeze(
         ledger::find::<Claim>(id)?;
         layout::check_count(n)?;
         let axes = if n == 0 && axes.is_null() { None } else { Some(given) };
-        view(id, 0, Cut::Within, out, |layout| layout.squeeze(axes))
+        view(id, Axes::NoMore, Cut::Within, out, |layout| layout.squeeze(axes))
     })
 }
 
@@ -224,8 +225,7 @@ pub unsafe extern "C" fn tn_array_expand(array: *mut tn_array, axis: i32, out: *
     enter("tn_array_expand", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        let ndim = array::snapshot(id)?.ndim() + 1;
-        view(id, ndim, Cut::Within, out, |layout| layout.expand(axis))
+        view(id, Axes::OneMore, Cut::Within, out, |layout| layout.expand(axis))
     })
 }
 
@@ -253,7 +253,7 @@ pub unsafe extern "C" fn tn_array_broadcast(
         let shape = unsafe { convert::shape(ndim, shape, "shape")? };
         let out = Out::new(out, "out")?;
         let axes = shape.as_ref().map_or(0, |shape| shape.len());
-        view(id, axes, Cut::Within, out, |layout| layout.broadcast(shape?))
+        view(id, Axes::Known(axes), Cut::Within, out, |layout| layout.broadcast(shape?))
     })
 }
 
@@ -364,7 +364,7 @@ pub unsafe extern "C" fn tn_array_view_dtype(
     enter("tn_array_view_dtype", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        view(id, 0, Cut::Anew, out, |layout| layout.view_dtype(Dtype::of(dtype)?))
+        view(id, Axes::NoMore, Cut::Anew, out, |layout| layout.view_dtype(Dtype::of(dtype)?))
     })
 }
 

@@ -42,8 +42,9 @@ impl Layout {
             for (length, &asked) in lengths.iter_mut().zip(shape) {
                 *length = if asked < 0 { open } else { asked };
             }
-            if *lengths == *self.shape() {
-                strides.copy_from_slice(self.strides());
+            // Loops: a comparison and a copy of unknown length are calls.
+            if lengths.len() == self.ndim() && lengths.iter().zip(self.shape()).all(|(new, old)| new == old) {
+                strides.iter_mut().zip(self.strides()).for_each(|(new, &old)| *new = old);
                 return Ok(());
             }
             if lengths.contains(&0) {
