@@ -277,7 +277,8 @@ impl<T: Slot> Table<T> {
     #[inline]
     fn at(number: u32) -> &'static T {
         let chunk = Self::chunks().chunks[(number / CHUNK) as usize].load(Ordering::Acquire).cast::<T>();
-        debug_assert!(!chunk.is_null());
+        // SAFETY: the chunks of every number below `grown` are mapped (see `grow`); said so that Options of slots need no second check.
+        unsafe { core::hint::assert_unchecked(!chunk.is_null()) };
         // SAFETY: every number below `grown` has been written (see `grow`), and slots are never freed or moved.
         unsafe { &*chunk.add((number % CHUNK) as usize) }
     }

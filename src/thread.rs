@@ -80,8 +80,8 @@ impl Cache {
 pub struct Thread {
     inside: AtomicU32,
     used: AtomicU32,
-    number: Cell<u32>,
     site: Cell<u32>,
+    number: Cell<u32>,
     forbids: Cell<u32>,
     caches: [UnsafeCell<Cache>; TABLES],
     pools: [Cell<usize>; POOLS],
@@ -314,8 +314,8 @@ impl Critical {
         core::sync::atomic::compiler_fence(Ordering::SeqCst);
         // The fork's side sets the bit, then makes every thread of the process pass a barrier, then reads `inside`: either it
         // sees the store above, or we see its bit.
-        if FORKING.load(Ordering::Relaxed) != 0 && depth == 0 {
-            wait_for_fork(thread);
+        if FORKING.load(Ordering::Relaxed) != 0 {
+            wait_for_fork(thread, depth);
         }
         Critical { thread, own: PhantomData }
     }
@@ -337,8 +337,9 @@ impl Drop for Critical {
 
 #[cold]
 #[inline(never)]
-fn wait_for_fork(thread: &'static Thread) {
-    loop {
+fn wait_for_fork(thread: &'static Thread, depth: u32) {
+    // Whoever is inside already may not wait: the fork waits for it.
+    while depth == 0 {
         core::sync::atomic::fence(Ordering::SeqCst);
         if FORKING.load(Ordering::Relaxed) & 1 == 0 || FORKER.load(Ordering::Relaxed) == thread.number.get() as usize {
             return;

@@ -58,15 +58,15 @@ pub struct GuardBody {
     /// A writer that does not need the old contents.
     pub discard: bool,
     /// Ended without having been used.
-    abandoned: bool,
+    pub(super) abandoned: bool,
     pub(super) group: Option<Group>,
     /// Next entry of the same borrow_all; of a chunk group's record: unused.
-    entry: Option<&'static Guard>,
+    pub(super) entry: Option<&'static Guard>,
     /// The head of that borrow_all, whose handle the caller has.
     head: Option<&'static Guard>,
     /// Chunks still open, and whether one failed: of a chunk group's record.
-    open: u32,
-    failed: bool,
+    pub(super) open: u32,
+    pub(super) failed: bool,
     /// Where it was made.
     pub made: Made,
     /// When, ns since the epoch; 0: not kept.
@@ -97,13 +97,6 @@ impl GuardBody {
         made: Made { site: 0, thread: 0 },
         time_ns: 0,
     };
-
-    /// A guard on all of a claim, made through its handle.
-    #[inline(always)]
-    pub(super) fn whole(claim: &'static Claim, terms: Terms, made: Made) -> GuardBody {
-        let Terms { class, frozen, discard, time_ns } = terms;
-        GuardBody { owner: Some(claim), region: Some(claim), class, frozen, discard, made, time_ns, ..GuardBody::NEW }
-    }
 
     /// The claim whose layout is the region.
     pub fn region(&self) -> &'static Claim {
@@ -214,9 +207,12 @@ impl Locked {
         let ledger = self.ledger_of(region);
         self.check(owner.guarded());
         guard.guarded.set_ledger(ledger);
-        let body = GuardBody { region: Some(region), group, ..GuardBody::whole(owner, terms, self.made()) };
+        let made = self.made();
         // SAFETY: `books_mut` says that the ledger is locked by us; it guards the region and, with it, the owner; the guard is new.
-        unsafe { self.books_mut(ledger).link_guard(guard, body) };
+        unsafe { self.books_mut(ledger).link_guard(guard, owner, terms, made) };
+        let body = self.get_mut(guard);
+        body.region = Some(region);
+        body.group = group;
         if !core::ptr::eq(owner, region) {
             self.get_mut(region).pins += 1;
         }
@@ -260,7 +256,7 @@ impl Locked {
         if whole && counted && group.is_none() && !poisons && !heals {
             // The usual end: the owner is still a claim, so nothing else ends with the guard.
             self.get_mut(owner).pins -= 1;
-            Table::free(self.thread(), guard);
+            self.free_guard(guard);
             return;
         }
         self.relax(owner);
@@ -276,7 +272,7 @@ impl Locked {
             if !whole {
                 self.unpin(region);
             }
-            Table::free(self.thread(), guard);
+            self.free_guard(guard);
         }
         if let Some(group) = group {
             self.end_member(group, failed);
@@ -287,6 +283,12 @@ impl Locked {
             self.unpin(owner);
         }
         self.settle(ledger);
+    }
+
+    /// Gives a guard's slot back, as [`GuardBody::NEW`]: a new guard sets only what it has.
+    fn free_guard(&mut self, guard: &'static Guard) {
+        *self.get_mut(guard) = GuardBody::NEW;
+        Table::free(self.thread(), guard);
     }
 
     /// The write guard's slot becomes a poisoned region; it keeps the region's pin.
@@ -339,7 +341,7 @@ impl Locked {
             self.get_mut(next).previous = previous;
         }
         self.books_mut(ledger).poisoned -= 1;
-        Table::free(self.thread(), poison);
+        self.free_guard(poison);
         self.unpin(region);
     }
 
@@ -397,7 +399,7 @@ impl Locked {
         if heals {
             self.heal(whole);
         }
-        Table::free(self.thread(), group);
+        self.free_guard(group);
         self.unpin(whole);
     }
 
@@ -563,7 +565,7 @@ pub fn end_entries(id: Id, head: &'static Guard, failed: bool) -> bool {
         return false;
     }
     // SAFETY: the compare-exchange made it ours alone.
-    let mut at = unsafe { head.guarded.own() }.entry;
+    let mut at = core::mem::replace(unsafe { head.guarded.own() }, GuardBody::NEW).entry;
     while let Some(guard) = at {
         let mut locked = guard.lock();
         at = locked.get(guard).entry;

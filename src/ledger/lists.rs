@@ -2,7 +2,7 @@
 //!
 //! For those who hold the ledger's lock: [`super::Locked`] and [`super::One`].
 
-use super::{Books, Claim, Class, Guard, GuardBody, GuardedSlot};
+use super::{Books, Claim, Class, Guard, GuardedSlot, Made, Terms};
 
 /// What every function here asks of its caller: the ledger of these books is locked by it and guards the slot, and no reference is out to
 /// what the lock guards but the one to these books.
@@ -49,26 +49,36 @@ impl Books {
         }
     }
 
-    /// Puts a guard into the list with what it holds, and counts it, here and with its owner; pins the owner.
+    /// Puts a guard on all of `owner` into the list, and counts it, here and with its owner, which it pins.
     ///
     /// # Safety
-    /// - As above; the guard is in no list, and its owner and region are guarded by the same ledger.
+    /// - As above; the guard is new: taken, and not published yet. Its owner is guarded by the same ledger.
     #[inline(always)]
-    pub(super) unsafe fn link_guard(&mut self, guard: &'static Guard, mut body: GuardBody) {
+    pub(super) unsafe fn link_guard(&mut self, guard: &'static Guard, owner: &'static Claim, terms: Terms, made: Made) {
         let next = self.guard_list.replace(guard);
-        body.next = next;
-        body.previous = None;
-        *self.count(body.class) += 1;
+        *self.count(terms.class) += 1;
         // On a line of its own, which readers need not touch.
-        if body.frozen {
+        if terms.frozen {
             self.frozen += 1;
         }
         // SAFETY: guarded by the locked ledger, and no other reference is out.
-        let owner = unsafe { body.owner().guarded().own() };
-        *owner.count(body.class) += 1;
-        owner.pins += 1;
-        // SAFETY: as above.
-        *unsafe { guard.guarded().own() } = body;
+        let claim = unsafe { owner.guarded().own() };
+        *claim.count(terms.class) += 1;
+        claim.pins += 1;
+        // SAFETY: as above. What is not set here is as in `GuardBody::NEW`: that is how slots are given back.
+        let body = unsafe { guard.guarded().own() };
+        body.next = next;
+        body.previous = None;
+        body.owner = Some(owner);
+        body.region = Some(owner);
+        body.class = terms.class;
+        body.frozen = terms.frozen;
+        body.discard = terms.discard;
+        body.made = made;
+        if terms.time_ns != 0 {
+            body.time_ns = terms.time_ns;
+        }
+        debug_assert!(body.group.is_none() && body.entry.is_none() && !body.abandoned && !body.failed && body.open == 0);
         if let Some(next) = next {
             // SAFETY: as above; not the one that was put in.
             unsafe { next.guarded().own() }.previous = Some(guard);

@@ -7,7 +7,7 @@
 //!
 //! Measured, borrow + end through C: 30 ns in the general way, 19 ns in this one, of which 9 are the locks' two exchanges.
 
-use super::{Books, Claim, ClaimBody, Class, Guard, GuardBody, GuardedSlot, Id, Ledger, Made, Promise, PromiseBody, Terms};
+use super::{Books, Claim, ClaimBody, Class, Guard, GuardedSlot, Id, Ledger, Made, Promise, PromiseBody, Terms};
 use crate::slots::{Slot, State, Table};
 use crate::thread::{Critical, Thread};
 
@@ -77,9 +77,9 @@ impl One<Claim> {
         let thread = self.inside.thread();
         let guard: &'static Guard = Table::take_cached(thread)?;
         guard.guarded().set_ledger(self.ledger);
-        let body = GuardBody::whole(self.slot, terms, Made::by(thread));
+        let claim = self.slot;
         // SAFETY: the ledger is locked by us and guards the claim; the guard is new.
-        unsafe { self.books_mut().link_guard(guard, body) };
+        unsafe { self.books_mut().link_guard(guard, claim, terms, Made::by(thread)) };
         Some(guard)
     }
 
@@ -221,7 +221,8 @@ impl One<Guard> {
         let claim = unsafe { &*owner.guarded().body.get() };
         let writes = body.class == Class::Write;
         let plain = body.class == Class::Read || (writes && !failed && !(body.discard && books.poisoned > 0));
-        if !plain || !claim.counted || body.group.is_some() || !core::ptr::eq(owner, body.region()) {
+        let whole = body.region.is_some_and(|region| core::ptr::eq(region, owner)) && body.group.is_none();
+        if !plain || !claim.counted || !whole {
             return false;
         }
         let books = self.books_mut();
