@@ -529,6 +529,7 @@ impl Locked {
             self.rename_claim(old, claim, to);
         }
         self.link(new, claim);
+        self.relax(to);
         self.collect(to);
         self.settle(old);
     }
