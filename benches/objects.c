@@ -1,5 +1,5 @@
 /*
- * objects.c - what the bookkeeping costs, in nanoseconds, through the C API of the library as it is shipped (bars T15 to T19, T21).
+ * objects.c - what the bookkeeping costs, in nanoseconds, through the C API of the library as it is shipped (bars T15..19, T21).
  *
  *     objects forwards|backwards     one round: a line "case <tab> minimum <tab> median" per case, in ns a turn
  *     objects one <case> <turns>     that case alone, for profilers
@@ -93,7 +93,7 @@ static void mutex(uint64_t turns)
     }
 }
 
-/* ---- T15 to T17 ---- */
+/* ---- T15..17 ---- */
 static void create(uint64_t turns)
 {
     const int64_t shape[1] = {8};

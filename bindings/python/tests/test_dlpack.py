@@ -1,4 +1,4 @@
-"""DLPack both ways (DL-40 to DL-43)."""
+"""DLPack both ways (DL-40..43)."""
 
 import ctypes
 import gc
