@@ -119,10 +119,7 @@ impl Gate {
         let mut target = String::new();
         let ended_well = read_lines(&mut test, |line| {
             let line = line.trim();
-            if line.starts_with("rows without a test: ") {
-                let short = line.splitn(3, ": ").take(2).collect::<Vec<_>>().join(": ");
-                rows.entry(ROWS).or_default().note = short;
-            } else if let Some(rest) = line.strip_prefix("Running ").or(line.strip_prefix("Doc-tests ")) {
+            if let Some(rest) = line.strip_prefix("Running ").or(line.strip_prefix("Doc-tests ")) {
                 target = rest.split(" (").next().unwrap_or(rest).to_owned();
             } else if target == "tests/c.rs" && line.starts_with("test c_") {
                 let kind = [("_valgrind ", C_VALGRIND), ("_sanitizers ", C_SANITIZERS)];
