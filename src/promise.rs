@@ -19,8 +19,8 @@ use smallvec::SmallVec;
 #[inline(always)]
 pub fn give(id: Id, required: u32) -> Result<Id> {
     if required > 0
-        && let Some(one) = One::<Claim>::of(thread::current(), id)
-        && array::is_live(one.slot(), one.body())
+        && let Some(one) = One::<Claim>::live(thread::current(), id)
+        && one.body().given == 0
         && let Some(promise) = one.give(required)
     {
         return Ok(promise);

@@ -182,6 +182,11 @@ impl Head {
         let word = self.word.load(Ordering::Acquire);
         (word ^ (u64::from(id.generation()) << 32)).wrapping_sub(1) < 2
     }
+    /// Whether a handle with these bits is out now, and not spent.
+    #[inline]
+    pub fn is_live(&self, id: Id) -> bool {
+        self.word.load(Ordering::Acquire) == pack(id.generation(), State::Live)
+    }
     /// Number of the slot in its table; with [`Head::epoch`] it names one use of the slot for ever.
     pub fn number(&self) -> u32 {
         self.number

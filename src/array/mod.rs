@@ -18,7 +18,7 @@ pub use weak::{release_weak, upgrade, weaken};
 use crate::blit;
 use crate::error::{Result, fail};
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, ClaimBody, Fresh, Locked, Made, One, Spare};
+use crate::ledger::{self, Claim, Fresh, Locked, Made, One, Spare};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
@@ -32,12 +32,6 @@ pub fn check_there(locked: &Locked, claim: &'static Claim) -> Checked<()> {
         return Err(destructed(locked, claim));
     }
     Ok(())
-}
-
-/// Whether neither DESTRUCTED nor GIVEN: see [`check_live`].
-#[inline(always)]
-pub fn is_live(claim: &'static Claim, body: &ClaimBody) -> bool {
-    !ledger::is_spent(claim) && body.given == 0
 }
 
 /// DESTRUCTED or GIVEN: the second class of checks.
@@ -152,8 +146,8 @@ pub fn release_now(id: Id) -> Result<()> {
 /// Another claim with the same layout and name.
 #[inline(always)]
 pub fn clone(id: Id) -> Result<Id> {
-    if let Some(mut one) = One::<Claim>::of(thread::current(), id)
-        && is_live(one.slot(), one.body())
+    if let Some(mut one) = One::<Claim>::live(thread::current(), id)
+        && one.body().given == 0
         && one.body().layout.is_inline()
         && let Some(clone) = one.add_claim(true, |from, to| assert!(to.copy(from), "looked at above"))
     {

@@ -1,6 +1,6 @@
 //! Views: another claim on the same store, with another layout. No byte is touched.
 
-use super::{Refusal, check_live, first_refusal, is_live, release_now, snapshot};
+use super::{Refusal, check_live, first_refusal, release_now, snapshot};
 use crate::error::{Result, about, fail};
 use crate::layout::{self, Layout};
 use crate::ledger::{self, Claim, ClaimBody, Locked, One, Spare, SpareRoot};
@@ -58,8 +58,8 @@ impl Axes {
 /// outside of the lock, since it needs memory.
 #[inline]
 pub fn view(id: Id, axes: Axes, cut: Cut, derive: impl Fn(&Layout) -> Result<Layout>) -> Result<Id> {
-    if let Some(mut one) = One::<Claim>::of(thread::current(), id)
-        && is_live(one.slot(), one.body())
+    if let Some(mut one) = One::<Claim>::live(thread::current(), id)
+        && one.body().given == 0
         && axes.most(one.body().layout.ndim()) <= Layout::INLINE_NDIM
         && let Ok(layout) = derive(&one.body().layout)
     {

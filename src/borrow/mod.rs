@@ -76,32 +76,22 @@ pub trait See {
     fn see(&self, layout: &Layout);
 }
 
-/// Opens a guard on one array. `function` is the one that was called.
+/// Opens a guard on one array, if it is live and nothing is in the way: the short way, which nearly every borrow goes.
 #[inline(always)]
-pub fn open(
-    function: &'static CStr,
-    id: Id,
-    stream: Result<Stream>,
-    wanted: Result<Use>,
-    outputs: &impl See,
-) -> Result<Id> {
-    if stream.is_ok()
-        && let Ok(wanted) = wanted
-        && let Some(mut one) = One::<Claim>::of(thread::current(), id)
-        && array::is_live(one.slot(), one.body())
-        && rules::is_free(one.body(), one.books(), wanted)
-        && let Some(guard) = one.add_guard(acquire::terms(wanted))
-    {
-        outputs.see(&one.body().layout);
-        return Ok(one.publish(guard));
+pub fn open_free(id: Id, wanted: Use, outputs: &impl See) -> Option<Id> {
+    let mut one = One::<Claim>::live(thread::current(), id)?;
+    if one.body().given > 0 || !rules::is_free(one.body(), one.books(), wanted) {
+        return None;
     }
-    open_slowly(function, id, stream, wanted, outputs)
+    let guard = one.add_guard(acquire::terms(wanted))?;
+    outputs.see(&one.body().layout);
+    Some(one.publish(guard))
 }
 
-/// The same where something is wrong or in the way: which it is, or whether a COW write moves.
+/// Opens a guard on one array, or says what is wrong or in the way; a COW write may move. `function` is the one that was called.
 #[cold]
 #[inline(never)]
-fn open_slowly(
+pub fn open(
     function: &'static CStr,
     id: Id,
     stream: Result<Stream>,

@@ -1,7 +1,7 @@
 //! Section "borrow": guards. The only way to a pointer; many readers or one writer per region, and a conflict is a status at once.
 
 use crate::boundary::enter;
-use crate::borrow::{self, Call, Entry, List, See};
+use crate::borrow::{self, Call, Entry, List, Mode, See, Use};
 use crate::error::{Result, fail};
 use crate::ffi::convert::{self, Out};
 use crate::layout::Layout;
@@ -38,9 +38,16 @@ pub unsafe extern "C" fn tn_array_borrow_read(
     enter("tn_array_borrow_read", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        let (stream, wanted) = (convert::stream(stream), borrow::reading(flags));
         let outputs = Outputs { data: data.cast(), view };
-        let guard = borrow::open(c"tn_array_borrow_read", id, stream, wanted, &outputs)?;
+        let plain = Use::Read { frozen: false };
+        let free = if stream.is_null() && flags & !TN_WAIT == 0 { borrow::open_free(id, plain, &outputs) } else { None };
+        let guard = match free {
+            Some(guard) => guard,
+            None => {
+                let (stream, wanted) = (convert::stream(stream), borrow::reading(flags));
+                borrow::open(c"tn_array_borrow_read", id, stream, wanted, &outputs)?
+            }
+        };
         // SAFETY: as above.
         unsafe { out.write(convert::handle(guard)) };
         Ok(())
@@ -93,9 +100,16 @@ pub unsafe extern "C" fn tn_array_borrow_write(
     enter("tn_array_borrow_write", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, 0));
         let outputs = Outputs { data, view };
-        let guard = borrow::open(c"tn_array_borrow_write", id, stream, wanted, &outputs)?;
+        let plain = Use::Write { mode: Mode::Aliased, discard: false };
+        let free = if stream.is_null() && mode & !TN_WAIT == 0 { borrow::open_free(id, plain, &outputs) } else { None };
+        let guard = match free {
+            Some(guard) => guard,
+            None => {
+                let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, 0));
+                borrow::open(c"tn_array_borrow_write", id, stream, wanted, &outputs)?
+            }
+        };
         // SAFETY: as above.
         unsafe { out.write(convert::handle(guard)) };
         Ok(())

@@ -239,7 +239,7 @@ impl Layout {
     }
 
     /// True if there is no element.
-    #[inline]
+    #[inline(always)]
     pub fn is_empty(&self) -> bool {
         match &self.dims {
             // So many steps at most that no loop is left; every borrow asks.

@@ -26,23 +26,28 @@ impl<S: GuardedSlot> Drop for One<S> {
 }
 
 impl<S: GuardedSlot> One<S> {
-    /// Locks the ledger of a handle; None if anything is wrong with it.
+    /// Locks the ledger of a handle, live or spent; None if anything is wrong with it.
     #[inline(always)]
     pub fn of(thread: &'static Thread, id: Id) -> Option<One<S>> {
+        One::lock(thread, id, |slot: &S| slot.head().is(id))
+    }
+
+    /// Locks the ledger of a live handle; None if anything is wrong with it.
+    #[inline(always)]
+    pub fn live(thread: &'static Thread, id: Id) -> Option<One<S>> {
+        One::lock(thread, id, |slot: &S| slot.head().is_live(id))
+    }
+
+    #[inline(always)]
+    fn lock(thread: &'static Thread, id: Id, is: impl FnOnce(&S) -> bool) -> Option<One<S>> {
         // A slot without its handle may name any ledger, which is harmless to lock: what counts is what is seen under the lock.
         let slot: &'static S = Table::guess(id)?;
         let ledger = slot.guarded().ledger()?;
         let inside = Critical::enter(thread);
         ledger.lock.lock();
         let one = One { slot, ledger, inside };
-        let there = slot.head().is(id) && slot.guarded().ledger().is_some_and(|now| core::ptr::eq(now, ledger));
+        let there = is(slot) && slot.guarded().ledger().is_some_and(|now| core::ptr::eq(now, ledger));
         there.then_some(one)
-    }
-
-    /// The slot.
-    #[inline(always)]
-    pub fn slot(&self) -> &'static S {
-        self.slot
     }
 
     /// What the slot holds.
