@@ -405,14 +405,14 @@ extern "C" fn after_fork_child() {
     crate::names::after_fork();
     let own = current();
     own.number.set(os::thread_number());
-    FORKER.store(own.number.get() as usize, Ordering::Relaxed);
+    // There is no other thread. The hooks below enter for threads that are gone, and must not wait for the fork to end.
+    FORKING.fetch_and(!1, Ordering::Release);
     for record in records().filter(|r| !core::ptr::eq(*r, own)) {
         if record.used.load(Ordering::Relaxed) != 0 {
             record.inside.store(0, Ordering::Relaxed);
             leave(record);
         }
     }
-    FORKING.fetch_and(!1, Ordering::Release);
     TURN.store(0, Ordering::Release);
 }
 
