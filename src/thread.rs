@@ -288,10 +288,11 @@ struct Exit;
 #[cfg(not(loom))]
 impl Drop for Exit {
     fn drop(&mut self) {
-        let record = RECORD.with(|cell| cell.replace(core::ptr::null()));
         // SAFETY: records are never freed.
-        if let Some(record) = unsafe { record.as_ref() } {
+        if let Some(record) = unsafe { RECORD.get().as_ref() } {
+            // Still ours while the hooks run: a lock that they take would otherwise register this thread anew, and for ever.
             leave(record);
+            RECORD.set(core::ptr::null());
         }
     }
 }
@@ -406,14 +407,14 @@ extern "C" fn after_fork_child() {
     crate::names::after_fork();
     let own = current();
     own.number.set(os::thread_number());
-    FORKER.store(own.number.get() as usize, Ordering::Relaxed);
+    // There is no other thread. The hooks below enter for threads that are gone, and must not wait for the fork to end.
+    FORKING.fetch_and(!1, Ordering::Release);
     for record in records().filter(|r| !core::ptr::eq(*r, own)) {
         if record.used.load(Ordering::Relaxed) != 0 {
             record.inside.store(0, Ordering::Relaxed);
             leave(record);
         }
     }
-    FORKING.fetch_and(!1, Ordering::Release);
     TURN.store(0, Ordering::Release);
 }
 
@@ -518,3 +519,23 @@ impl<T> core::ops::DerefMut for ColdGuard<'_, T> {
 
 // SAFETY: the Cells and caches are touched by the owner only (contract of this module); the rest is atomic.
 unsafe impl Sync for Thread {}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_ends_leaves_its_record_to_the_next() {
+        // What a hook does that takes a lock.
+        fn hook(record: &'static Thread) {
+            assert!(core::ptr::eq(record, current()));
+        }
+        on_exit(hook);
+        let thread = || std::thread::spawn(|| current().number()).join().unwrap();
+        thread();
+        let before = records().count();
+        (0..100).for_each(|_| assert_ne!(thread(), 0));
+        // Threads of other tests come and go meanwhile.
+        assert!(records().count() < before + 50, "{before} records became {}", records().count());
+    }
+}

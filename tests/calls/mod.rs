@@ -1,0 +1,474 @@
+//! The C functions as the tests of threads, forks and lack of memory call them: handles are plain numbers, which threads may share, and a
+//! failing call is seen to leave its outputs alone.
+#![allow(dead_code)] // each file uses some of it
+#![allow(clippy::missing_safety_doc)]
+
+use std::ffi::{CStr, CString, c_void};
+use std::ptr::{null, null_mut};
+use tenure::ffi::{array, borrow, exchange, library, pool, promise, report, transfer, view};
+use tenure::types::*;
+
+/// The bits of a handle of any kind.
+pub type Handle = usize;
+/// A new handle, or the status.
+pub type Made = Result<Handle, tn_status>;
+/// Nothing, or the status.
+pub type Done = Result<(), tn_status>;
+
+pub const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
+/// What outputs hold before a call: no handle and no address.
+pub const UNTOUCHED: usize = 0x5e5e_5e5e_5e5e_5e5e;
+
+pub fn done(status: tn_status) -> Done {
+    if status == TN_OK { Ok(()) } else { Err(status) }
+}
+
+fn made<T>(call: impl FnOnce(*mut *mut T) -> tn_status) -> Made {
+    let mut out = UNTOUCHED as *mut T;
+    let status = call(&mut out);
+    assert!(status == TN_OK || out as usize == UNTOUCHED, "{} wrote its output", name(status));
+    done(status).map(|()| out as usize)
+}
+
+/// As C names it.
+pub fn name(status: tn_status) -> &'static str {
+    tenure::error::name(status).to_str().unwrap()
+}
+
+/// The text of the last failure of this thread.
+pub fn text() -> String {
+    // SAFETY: NUL-terminated, and valid until the next failure.
+    unsafe { CStr::from_ptr(library::tn_last_error()) }.to_str().unwrap().to_owned()
+}
+
+pub fn here(file: &CStr, line: i32) {
+    // SAFETY: a text.
+    assert_eq!(unsafe { library::tn_here(file.as_ptr(), line) }, TN_OK);
+}
+
+// ---- pools ----
+
+pub fn pool_of(change: impl FnOnce(&mut tn_pool_options)) -> Made {
+    // SAFETY: plain data; 0 is the default of every field.
+    let mut options: tn_pool_options = unsafe { std::mem::zeroed() };
+    options.size = size_of::<tn_pool_options>();
+    change(&mut options);
+    // SAFETY: a struct of its size, and a writable output.
+    made(|out| unsafe { pool::tn_pool_create(HOST, &options, out) })
+}
+
+pub fn new_pool() -> Handle {
+    pool_of(|_| ()).unwrap()
+}
+
+pub fn pool_release(pool: Handle) -> Done {
+    done(pool::tn_pool_release(pool as *mut tn_pool))
+}
+
+pub fn set_current(pool: Handle) -> Done {
+    done(pool::tn_pool_set_current(pool as *mut tn_pool))
+}
+
+pub fn stats(pool: Handle) -> tn_pool_stats {
+    // SAFETY: plain data.
+    let mut stats: tn_pool_stats = unsafe { std::mem::zeroed() };
+    stats.size = size_of::<tn_pool_stats>();
+    // SAFETY: a struct of its size.
+    assert_eq!(unsafe { pool::tn_pool_query(pool as *mut tn_pool, &mut stats) }, TN_OK);
+    stats
+}
+
+pub fn live_bytes(pool: Handle) -> u64 {
+    stats(pool).requested_bytes
+}
+
+pub fn allocate(pool: Handle, bytes: usize) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { pool::tn_pool_allocate(pool as *mut tn_pool, bytes, 0, null_mut(), out) })
+}
+
+pub fn reallocate(pool: Handle, at: usize, bytes: usize) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe {
+        pool::tn_pool_reallocate(pool as *mut tn_pool, at as *mut c_void, bytes, null_mut(), out)
+    })
+}
+
+pub fn deallocate(at: usize) -> Done {
+    done(pool::tn_pool_deallocate(null_mut(), at as *mut c_void, null_mut()))
+}
+
+// ---- arrays ----
+
+/// An array of zeros; dtype TN_I64.
+pub fn zeros(pool: Handle, shape: &[i64]) -> Made {
+    // SAFETY: a shape of that length, and a writable output.
+    made(|out| unsafe {
+        array::tn_array_zeros(pool as *mut tn_pool, TN_I64, shape.len() as i32, shape.as_ptr(), null(), out)
+    })
+}
+
+/// An array of 0, 1, 2, .. in C order; for tests that do not ask for its failures.
+pub fn numbers(pool: Handle, shape: &[i64]) -> Handle {
+    let a = zeros(pool, shape).unwrap();
+    let values: Vec<i64> = (0..shape.iter().product()).collect();
+    // SAFETY: as many values as elements.
+    let status =
+        unsafe { transfer::tn_array_copy_from_host(a as *mut _, values.as_ptr().cast(), null(), 0, null_mut()) };
+    assert_eq!(status, TN_OK);
+    a
+}
+
+/// The elements in C order.
+pub fn elements(a: Handle) -> Vec<i64> {
+    let mut values = vec![0i64; info(a).count as usize];
+    // SAFETY: room for all elements.
+    let status = unsafe { transfer::tn_array_copy_to_host(a as *mut _, values.as_mut_ptr().cast(), null(), null_mut()) };
+    assert_eq!(status, TN_OK, "{}", text());
+    values
+}
+
+pub fn full(pool: Handle, shape: &[i64], value: i64) -> Made {
+    // SAFETY: a shape of that length, one element, and a writable output.
+    made(|out| unsafe {
+        let value = (&raw const value).cast();
+        array::tn_array_full(pool as *mut _, TN_I64, shape.len() as i32, shape.as_ptr(), value, null(), out)
+    })
+}
+
+pub fn like(pool: Handle, a: Handle) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { array::tn_array_like(pool as *mut _, a as *mut _, null(), out) })
+}
+
+pub fn release(a: Handle) -> Done {
+    done(array::tn_array_release(a as *mut _))
+}
+
+pub fn clone(a: Handle) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { array::tn_array_clone(a as *mut _, out) })
+}
+
+pub fn copy(a: Handle, pool: Handle) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { array::tn_array_copy(a as *mut _, pool as *mut _, null_mut(), out) })
+}
+
+pub fn set_name(a: Handle, name: &str) {
+    let name = CString::new(name).unwrap();
+    // SAFETY: a text.
+    assert_eq!(unsafe { array::tn_array_set_name(a as *mut _, name.as_ptr()) }, TN_OK);
+}
+
+pub fn array_pool(a: Handle) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { array::tn_array_pool(a as *mut _, out) })
+}
+
+pub fn try_info(a: Handle) -> Result<tn_array_info, tn_status> {
+    // SAFETY: plain data.
+    let mut info: tn_array_info = unsafe { std::mem::zeroed() };
+    info.size = size_of::<tn_array_info>();
+    // SAFETY: a struct of its size.
+    done(unsafe { array::tn_array_query(a as *mut _, &mut info) })?;
+    Ok(info)
+}
+
+pub fn info(a: Handle) -> tn_array_info {
+    try_info(a).unwrap()
+}
+
+pub fn weaken(a: Handle) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { array::tn_array_weaken(a as *mut _, out) })
+}
+
+pub fn upgrade(weak: Handle) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { array::tn_weak_upgrade(weak as *mut _, out) })
+}
+
+pub fn weak_release(weak: Handle) -> Done {
+    done(array::tn_weak_release(weak as *mut _))
+}
+
+/// Imports int64 elements with that shape, dense, at an address.
+pub unsafe fn import(
+    at: *mut i64,
+    shape: &[i64],
+    flags: u32,
+    release: tn_release_callback,
+    context: *mut c_void,
+) -> Made {
+    let layout = tn_layout {
+        size: size_of::<tn_layout>(),
+        dtype: TN_I64,
+        ndim: shape.len() as i32,
+        shape: shape.as_ptr(),
+        strides: null(),
+        offset: 0,
+    };
+    // SAFETY: a struct of its size; the bytes are the caller's promise.
+    made(|out| unsafe { array::tn_array_import_host(at.cast(), &layout, flags, release, context, out, null_mut()) })
+}
+
+// ---- views ----
+
+pub fn slice(a: Handle, start: i64, stop: i64, step: i64) -> Made {
+    let spec = tn_slice_spec { start, stop, step };
+    // SAFETY: one spec, and a writable output.
+    made(|out| unsafe { view::tn_array_slice(a as *mut _, 1, &spec, out) })
+}
+
+pub fn index(a: Handle, axis: i32, index: i64) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { view::tn_array_index(a as *mut _, axis, index, out) })
+}
+
+pub fn transpose(a: Handle) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { view::tn_array_transpose(a as *mut _, out) })
+}
+
+pub fn permute(a: Handle, axes: &[i32]) -> Made {
+    // SAFETY: a list of that length, and a writable output.
+    made(|out| unsafe { view::tn_array_permute(a as *mut _, axes.len() as i32, axes.as_ptr(), out) })
+}
+
+pub fn reshape(a: Handle, shape: &[i64]) -> Made {
+    // SAFETY: a shape of that length, and a writable output.
+    made(|out| unsafe { view::tn_array_reshape(a as *mut _, shape.len() as i32, shape.as_ptr(), TN_ORDER_C, out) })
+}
+
+pub fn broadcast(a: Handle, shape: &[i64]) -> Made {
+    // SAFETY: a shape of that length, and a writable output.
+    made(|out| unsafe { view::tn_array_broadcast(a as *mut _, shape.len() as i32, shape.as_ptr(), out) })
+}
+
+pub fn expand(a: Handle, axis: i32) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { view::tn_array_expand(a as *mut _, axis, out) })
+}
+
+pub fn split(a: Handle, axis: i32, parts: usize) -> Result<Vec<Handle>, tn_status> {
+    let mut outs = vec![UNTOUCHED as *mut tn_array; parts];
+    let mut count = UNTOUCHED;
+    // SAFETY: as many places as parts, and a writable count.
+    let status =
+        unsafe { view::tn_array_split(a as *mut _, axis, parts as i64, parts, outs.as_mut_ptr(), &mut count) };
+    let untouched = count == UNTOUCHED && outs.iter().all(|out| *out as usize == UNTOUCHED);
+    assert!(status == TN_OK || untouched, "{} wrote its outputs", name(status));
+    done(status).map(|()| outs.into_iter().map(|out| out as usize).collect())
+}
+
+// ---- guards ----
+
+/// An open guard, and the first byte that it lets one touch.
+#[derive(Clone, Copy, Debug)]
+pub struct Guard {
+    pub id: Handle,
+    pub data: usize,
+}
+
+fn guarded(call: impl FnOnce(*mut *mut c_void, *mut *mut tn_borrow) -> tn_status) -> Result<Guard, tn_status> {
+    let mut data = UNTOUCHED as *mut c_void;
+    let id = made(|out| call(&mut data, out));
+    assert!(id.is_ok() || data as usize == UNTOUCHED);
+    id.map(|id| Guard { id, data: data as usize })
+}
+
+pub fn read(a: Handle, flags: u32) -> Result<Guard, tn_status> {
+    // SAFETY: writable outputs.
+    guarded(|data, out| unsafe {
+        borrow::tn_array_borrow_read(a as *mut _, flags, null_mut(), data.cast(), null_mut(), out)
+    })
+}
+
+pub fn write(a: Handle, mode: u32) -> Result<Guard, tn_status> {
+    // SAFETY: writable outputs.
+    guarded(|data, out| unsafe { borrow::tn_array_borrow_write(a as *mut _, mode, null_mut(), data, null_mut(), out) })
+}
+
+pub fn end(guard: Handle, flags: u32) -> Done {
+    done(borrow::tn_borrow_end(guard as *mut _, flags, null_mut()))
+}
+
+/// Arrays with the access wanted of each.
+pub fn borrow_all(wanted: &[(Handle, u32)]) -> Made {
+    let specs: Vec<tn_borrow_spec> = wanted
+        .iter()
+        .map(|(a, access)| tn_borrow_spec { array: *a as *mut _, stream: null_mut(), access: *access, reserved: 0 })
+        .collect();
+    // SAFETY: a list of that length, no views, and a writable output.
+    made(|out| unsafe { borrow::tn_borrow_all(specs.len(), specs.as_ptr(), null_mut(), out) })
+}
+
+/// Parts of axis 0: guard, first byte, length.
+pub fn chunks_write(a: Handle, n: usize, mode: u32) -> Result<Vec<(Guard, i64)>, tn_status> {
+    let untouched = tn_chunk { guard: UNTOUCHED as *mut _, data: null_mut(), start: -1, length: -1 };
+    let mut chunks = vec![untouched; n];
+    // SAFETY: as many places as chunks.
+    let status = unsafe { borrow::tn_array_chunks_write(a as *mut _, 0, n, mode, null_mut(), chunks.as_mut_ptr()) };
+    assert!(status == TN_OK || chunks.iter().all(|c| c.guard as usize == UNTOUCHED && c.start == -1));
+    let guard = |c: &tn_chunk| Guard { id: c.guard as usize, data: c.data as usize };
+    done(status).map(|()| chunks.iter().map(|c| (guard(c), c.length)).collect())
+}
+
+pub fn export(a: Handle, flags: u32, mode: u32) -> Made {
+    // SAFETY: plain data.
+    let mut view: tn_view_info = unsafe { std::mem::zeroed() };
+    // SAFETY: writable outputs.
+    made(|out| unsafe {
+        exchange::tn_array_export_host(a as *mut _, flags, mode, null_mut(), &mut view, out, null_mut())
+    })
+}
+
+// ---- ownership ----
+
+pub fn give(a: Handle, required: u32) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { promise::tn_array_give(a as *mut _, required, out) })
+}
+
+pub fn take(promises: &[Handle]) -> Result<Vec<Handle>, tn_status> {
+    let list: Vec<*mut tn_promise> = promises.iter().map(|p| *p as *mut _).collect();
+    let mut out = vec![UNTOUCHED as *mut tn_array; list.len()];
+    // SAFETY: a list of that length, and as many places.
+    let status = unsafe { promise::tn_take(list.len(), list.as_ptr(), out.as_mut_ptr()) };
+    assert!(status == TN_OK || out.iter().all(|out| *out as usize == UNTOUCHED));
+    done(status).map(|()| out.into_iter().map(|out| out as usize).collect())
+}
+
+pub fn cancel(promise: Handle) -> Done {
+    done(promise::tn_promise_cancel(promise as *mut _))
+}
+
+pub fn promise_release(promise: Handle) -> Done {
+    done(promise::tn_promise_release(promise as *mut _))
+}
+
+pub fn try_unique(a: Handle) -> Result<bool, tn_status> {
+    let mut unique = -7;
+    // SAFETY: a writable output.
+    done(unsafe { promise::tn_array_is_unique(a as *mut _, &mut unique) })?;
+    assert!(unique == 0 || unique == 1);
+    Ok(unique == 1)
+}
+
+pub fn unique(a: Handle) -> bool {
+    try_unique(a).unwrap()
+}
+
+/// Bits and number of holders.
+pub fn why_not(a: Handle) -> (u32, usize) {
+    let (mut bits, mut n) = (u32::MAX, UNTOUCHED);
+    // SAFETY: no target, no places, writable outputs.
+    let status = unsafe { promise::tn_array_why_not(a as *mut _, null(), 0, &mut bits, null_mut(), &mut n) };
+    assert_eq!(status, TN_OK, "{}", text());
+    (bits, n)
+}
+
+// ---- movement ----
+
+pub fn fill(a: Handle, value: i64, mode: u32) -> Done {
+    // SAFETY: one element.
+    done(unsafe { transfer::tn_array_fill(a as *mut _, (&raw const value).cast(), mode, null_mut()) })
+}
+
+pub fn copy_into(from: Handle, to: Handle, mode: u32) -> Done {
+    done(transfer::tn_array_copy_into(from as *mut _, to as *mut _, mode, null_mut()))
+}
+
+// ---- files, DLPack ----
+
+pub fn open_npy(path: &CStr, mode: u32, pool: Handle) -> Made {
+    let options =
+        tn_npy_options { size: size_of::<tn_npy_options>(), mode, fd: -1, pool: pool as *mut _, max_header_bytes: 0 };
+    // SAFETY: a text, a struct of its size, and a writable output.
+    made(|out| unsafe { array::tn_array_open_npy(path.as_ptr(), &options, out) })
+}
+
+pub fn save_npy(a: Handle, path: &CStr) -> Done {
+    // SAFETY: a text.
+    done(unsafe { array::tn_array_save_npy(a as *mut _, path.as_ptr(), 0) })
+}
+
+fn dlpack_options(flags: u32) -> tn_dlpack_options {
+    tn_dlpack_options {
+        size: size_of::<tn_dlpack_options>(),
+        flags,
+        mode: 0,
+        label: 0,
+        reserved: 0,
+        target: tn_device { r#type: 0, id: 0 },
+        consumer: null_mut(),
+    }
+}
+
+pub fn export_dlpack(a: Handle, flags: u32) -> Made {
+    // SAFETY: a struct of its size, and a writable output.
+    made(|out| unsafe { exchange::tn_array_export_dlpack_versioned(a as *mut _, &dlpack_options(flags), out, null_mut()) })
+}
+
+pub fn export_dlpack_legacy(a: Handle, flags: u32) -> Made {
+    // SAFETY: a struct of its size, and a writable output.
+    made(|out| unsafe { exchange::tn_array_export_dlpack(a as *mut _, &dlpack_options(flags), out, null_mut()) })
+}
+
+pub fn import_dlpack(tensor: Handle, flags: u32) -> Made {
+    // SAFETY: a struct that was exported, or that the test made; a writable output.
+    made(|out| unsafe { exchange::tn_array_import_dlpack_versioned(tensor as *mut _, flags, out, null_mut()) })
+}
+
+pub fn import_dlpack_legacy(tensor: Handle, flags: u32) -> Made {
+    // SAFETY: as above.
+    made(|out| unsafe { exchange::tn_array_import_dlpack(tensor as *mut _, flags, out, null_mut()) })
+}
+
+/// Calls the deleter of a DLManagedTensorVersioned, as its consumer does.
+pub fn delete_dlpack(tensor: Handle) {
+    // SAFETY: the deleter is the fourth field of the struct, behind two 32-bit numbers and the context.
+    unsafe {
+        let deleter: unsafe extern "C" fn(*mut c_void) = (tensor as *const u8).add(16).cast::<unsafe extern "C" fn(*mut c_void)>().read();
+        deleter(tensor as *mut c_void);
+    }
+}
+
+/// Calls the deleter of a DLManagedTensor, which is its last field.
+pub fn delete_dlpack_legacy(tensor: Handle) {
+    // SAFETY: as above.
+    unsafe {
+        let deleter: unsafe extern "C" fn(*mut c_void) = (tensor as *const u8).add(56).cast::<unsafe extern "C" fn(*mut c_void)>().read();
+        deleter(tensor as *mut c_void);
+    }
+}
+
+// ---- reports ----
+
+pub fn run_releases() -> usize {
+    let mut count = 0;
+    // SAFETY: a writable output.
+    assert_eq!(unsafe { library::tn_run_releases(&mut count) }, TN_OK);
+    count
+}
+
+/// Everything that has not been given back: kind, site.
+pub fn leaks() -> Vec<(i32, String)> {
+    // SAFETY: plain data.
+    let mut places = vec![unsafe { std::mem::zeroed::<tn_holder>() }; 1 << 12];
+    let mut count = 0;
+    // SAFETY: as many places as said.
+    assert_eq!(unsafe { report::tn_leaks(places.len(), places.as_mut_ptr(), &mut count) }, TN_OK);
+    // SAFETY: NUL-terminated.
+    let site = |holder: &tn_holder| unsafe { CStr::from_ptr(holder.site.as_ptr()) }.to_str().unwrap().to_owned();
+    places.iter().take(count).map(|holder| (holder.kind, site(holder))).collect()
+}
+
+/// How many things have not been given back.
+pub fn leak_count() -> usize {
+    let mut count = 0;
+    // SAFETY: no places, and a writable output.
+    assert_eq!(unsafe { report::tn_leaks(0, null_mut(), &mut count) }, TN_OK);
+    count
+}
