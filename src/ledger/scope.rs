@@ -35,8 +35,16 @@ unsafe impl Sync for Scope {}
 impl Slot for Scope {
     const KIND: Kind = Kind::Scope;
     fn new(head: Head) -> Scope {
-        let body = ScopeBody { handles: Handles::new(), made: Made::default(), time_ns: 0 };
-        Scope { head, lock: RawLock::new(), body: UnsafeCell::new(body) }
+        let body = ScopeBody {
+            handles: Handles::new(),
+            made: Made::default(),
+            time_ns: 0,
+        };
+        Scope {
+            head,
+            lock: RawLock::new(),
+            body: UnsafeCell::new(body),
+        }
     }
     fn head(&self) -> &Head {
         &self.head
@@ -53,7 +61,11 @@ pub struct SpareScope {
 impl SpareScope {
     /// Takes a slot with room for `n` handles; outside of locks.
     pub fn take(thread: &'static Thread, n: usize) -> Result<SpareScope> {
-        let mut spare = SpareScope { scope: Table::take(thread)?, thread, used: false };
+        let mut spare = SpareScope {
+            scope: Table::take(thread)?,
+            thread,
+            used: false,
+        };
         reserve(&mut spare.body().handles, n)?;
         Ok(spare)
     }
@@ -65,7 +77,10 @@ impl SpareScope {
 
     /// Adds a handle; of at most as many as there is room for.
     pub fn push(&mut self, id: Id) {
-        debug_assert!(self.body().handles.len() < self.body().handles.capacity(), "room was reserved");
+        debug_assert!(
+            self.body().handles.len() < self.body().handles.capacity(),
+            "room was reserved"
+        );
         self.body().handles.push(id);
     }
 
@@ -76,7 +91,10 @@ impl SpareScope {
 
     /// Gives the handle of the scope out.
     pub fn publish(mut self) -> Id {
-        let made = Made { site: self.thread.site(), thread: self.thread.number() };
+        let made = Made {
+            site: self.thread.site(),
+            thread: self.thread.number(),
+        };
         let body = self.body();
         body.made = made;
         body.time_ns = crate::sys::os::coarse_time_ns();

@@ -18,6 +18,7 @@ mod take;
 
 pub use scope::{enter, leave};
 
+use self::take::By;
 use crate::array::{self, Checked, Holder, Refusal};
 use crate::error::{Result, Status, fail};
 use crate::ledger::{self, Claim, Locked, One, Promise, SparePromise};
@@ -25,7 +26,6 @@ use crate::names::Name;
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
-use self::take::By;
 
 /// Wraps the handle in a promise not to use it again; `required`: how many variables of the giver refer to it.
 #[inline(always)]
@@ -47,7 +47,11 @@ fn give_slowly(id: Id, required: u32) -> Result<Id> {
     let spare = SparePromise::take(thread::current())?;
     array::with(id, |locked, claim| {
         if required == 0 {
-            return Err(fail(TN_ERR_INVALID, format_args!("required is 0; one variable at least refers to the handle")).into());
+            return Err(fail(
+                TN_ERR_INVALID,
+                format_args!("required is 0; one variable at least refers to the handle"),
+            )
+            .into());
         }
         array::check_there(locked, claim)?;
         let body = locked.get(claim);
@@ -74,7 +78,10 @@ fn given_already(locked: &Locked, claim: &'static Claim, needed: u32) -> Refusal
     let name = locked.get(claim).name;
     fail(
         TN_ERR_COUNT,
-        format_args!("{} was given {needed} times already, as often as required", array::Quoted(&name)),
+        format_args!(
+            "{} was given {needed} times already, as often as required",
+            array::Quoted(&name)
+        ),
     )
     .into()
 }
@@ -93,7 +100,14 @@ fn check_guards(locked: &Locked, claim: &'static Claim) -> Checked<()> {
             made = locked.get(guard).made;
         }
     });
-    Err(Refusal::By(Holder { status, subject: body.name, name: Name::NONE, made, count, why: 0 }))
+    Err(Refusal::By(Holder {
+        status,
+        subject: body.name,
+        name: Name::NONE,
+        made,
+        count,
+        why: 0,
+    }))
 }
 
 #[cold]
