@@ -158,7 +158,7 @@ impl Promise {
 #[pyfunction]
 #[pyo3(signature = (array, required=None))]
 pub fn give<'py>(py: Python<'py>, array: &Bound<'py, Array>, required: Option<i64>) -> PyResult<Bound<'py, Promise>> {
-    let counted = takes::variables(array.as_any());
+    let counted = takes::variables(array);
     let id = array.get().id()?;
     let needed = match required {
         None => counted,

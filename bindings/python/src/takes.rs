@@ -24,9 +24,11 @@ fn references(object: &Bound<'_, PyAny>) -> u32 {
     unsafe { ffi::Py_REFCNT(object.as_ptr()) as u32 }
 }
 
-/// How many variables, attributes and containers refer to the object that `give` was called with.
-pub fn variables(object: &Bound<'_, PyAny>) -> u32 {
-    references(object).saturating_sub(OF_THE_CALL.load(Ordering::Relaxed)).max(1)
+/// How many variables, attributes and containers refer to the array that `give` was called with. Views of other
+/// libraries and proxies refer to it too, and are none: what they hold, `why_not` says.
+pub fn variables(array: &Bound<'_, Array>) -> u32 {
+    let others = OF_THE_CALL.load(Ordering::Relaxed) + array.get().views();
+    references(array.as_any()).saturating_sub(others).max(1)
 }
 
 /// Called once at import with an object that has exactly one variable, the way `give` is called; `required` is only

@@ -165,6 +165,24 @@ def test_variables_are_counted(names):
     assert unique(tenure.give(tenure.zeros(3))), "a temporary has no name"
 
 
+# PY-1, OO-27: a view of another library is no variable
+def test_views_are_not_counted():
+    x = tenure.zeros(3)
+    n, m, proxy = np.asarray(x), memoryview(x), x.readonly
+    y = same(tenure.give(x))
+    assert is_destructed(x) and y.why_not() == Why.EXPORTED
+    n[0] = 5
+    assert y[0] == 5
+    m.release()
+    del n, proxy
+    assert y.is_unique
+    z = y
+    n = np.asarray(y)
+    taken = unique(tenure.give(y))
+    assert not taken and z[0] == 5, "two names are two, with a view or without"
+    del n
+
+
 # PY-1, PY-22: told instead of counted
 def test_required_is_not_counted():
     x = tenure.zeros(3)
