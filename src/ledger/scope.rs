@@ -1,7 +1,7 @@
 //! Scopes: the handles that one call of `enter` made, to be ended together.
 //!
 //! No ledger guards a scope, because its handles lie on several stores. Its own lock keeps the list whole while it is looked at, and
-//! comes before the ledgers' locks; it ends by one compare-exchange of its slot's word, so that exactly one caller has the list then.
+//! comes before the ledgers' locks; it ends under that lock, so that exactly one caller has the list then.
 //! Memory for the list is reserved before the handles are made: ending a scope allocates nothing.
 
 use super::{Made, reserve};
@@ -142,8 +142,8 @@ impl LockedScope {
     /// Ends it: its handle is stale from now on, and its list the caller's.
     pub fn end(self) -> Handles {
         let (scope, thread) = (self.scope, self.inside.thread());
-        let ended = scope.head.end(self.id);
-        debug_assert!(ended, "entered, as we saw under its lock");
+        debug_assert!(scope.head.is(self.id), "entered, as we saw under its lock");
+        scope.head.make_stale(State::Kept);
         // SAFETY: we have the lock, and nobody will find the slot by a handle any more.
         let body = unsafe { &mut *scope.body.get() };
         let handles = core::mem::take(&mut body.handles);

@@ -14,7 +14,7 @@ use crate::types::*;
 use smallvec::SmallVec;
 
 /// Lists of up to so many parameters need no memory of their own.
-pub type List<T> = SmallVec<[T; 4]>;
+pub type List<T> = SmallVec<[T; 8]>;
 
 /// Who asks: what it accepts, and what a destructed handle says.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,10 +71,10 @@ fn same<T>(a: &'static T, b: &'static T) -> bool {
 /// A new handle for each parameter, all or none: `out(i, id)` receives the i-th, under the ledgers' locks.
 pub fn open(thread: &'static Thread, ids: &[Id], by: By, out: &mut dyn FnMut(usize, Id)) -> Result<()> {
     let n = ids.len();
-    let mut spares: List<Spare> = List::new();
+    let mut spares: List<Option<Spare>> = List::new();
     ledger::reserve(&mut spares, n)?;
     for _ in 0..n {
-        spares.push(Spare::take(thread)?);
+        spares.push(Some(Spare::take(thread)?));
     }
     let mut params: List<Param> = List::new();
     ledger::reserve(&mut params, n)?;
@@ -98,17 +98,21 @@ pub fn open(thread: &'static Thread, ids: &[Id], by: By, out: &mut dyn FnMut(usi
         }
         let small = (0..n).find(|i| {
             let claim = params[*i].claim(&locked);
-            !spares[*i].layout().set(&locked.get(claim).layout)
+            !spare(&mut spares, *i).layout().set(&locked.get(claim).layout)
         });
         if let Some(position) = small {
             let ndim = locked.get(params[position].claim(&locked)).layout.ndim();
             drop(locked);
-            *spares[position].layout() = Layout::room(ndim)?;
+            *spare(&mut spares, position).layout() = Layout::room(ndim)?;
             continue;
         }
-        pass(&mut locked, &params, by, spares, waiting, out);
+        pass(&mut locked, &params, by, &mut spares, &mut waiting, out);
         return Ok(());
     }
+}
+
+fn spare(spares: &mut [Option<Spare>], position: usize) -> &mut Spare {
+    spares[position].as_mut().expect("a spare for each parameter")
 }
 
 /// The list of checks decides first, the position second.
@@ -145,39 +149,44 @@ fn check(locked: &Locked, ids: &[Id], params: &[Param]) -> Checked<()> {
     }
 }
 
-/// The leftmost promise of a Case I: its place, the claim that it gets, and the slot for that.
-type Waiting = (usize, &'static Claim, Spare);
+/// The leftmost promise of a Case I: its place, and the claim that it gets.
+type Waiting = (usize, &'static Claim);
 
 /// All checks are done and everything is reserved: nothing can fail any more.
 fn pass(
     locked: &mut Locked,
     params: &[Param],
     by: By,
-    spares: List<Spare>,
-    mut waiting: List<Waiting>,
+    spares: &mut [Option<Spare>],
+    waiting: &mut List<Waiting>,
     out: &mut dyn FnMut(usize, Id),
 ) {
-    for (position, spare) in spares.into_iter().enumerate() {
-        let claim = params[position].claim(locked);
-        let promised = |param: &Param| param.is_promise() && same(param.claim(locked), claim);
-        let leftmost = params[position].is_promise() && !params[..position].iter().any(promised);
-        let together = params.iter().filter(|param| promised(param)).count();
-        if leftmost && together as u32 == locked.get(claim).required {
-            waiting.push((position, claim, spare));
+    let mut next = |position: usize| spares[position].take().expect("a spare for each parameter");
+    for (position, param) in params.iter().enumerate() {
+        let claim = param.claim(locked);
+        if param.is_promise() && moves(locked, params, position, claim) {
+            waiting.push((position, claim));
         } else {
-            out(position, locked.copy_claim(claim, spare));
+            out(position, locked.copy_claim(claim, next(position)));
         }
     }
     for param in params {
         let Param::Promise(promise) = param else { continue };
         let claim = locked.promised(promise);
         locked.spend_promise(promise);
-        let case_one = waiting.iter().any(|(_, waits, _)| same(*waits, claim));
+        let case_one = waiting.iter().any(|(_, waits)| same(*waits, claim));
         if locked.get(claim).given == 0 && !case_one {
             locked.ungive(claim);
         }
     }
-    for (position, claim, spare) in waiting {
-        out(position, locked.pass_claim(claim, spare, by == By::Enter));
+    for (position, claim) in waiting.drain(..) {
+        out(position, locked.pass_claim(claim, next(position), by == By::Enter));
     }
+}
+
+/// Whether the promise at `position` is the leftmost of as many as its giver required.
+fn moves(locked: &Locked, params: &[Param], position: usize, claim: &'static Claim) -> bool {
+    let promised = |param: &Param| param.is_promise() && same(param.claim(locked), claim);
+    let together = params.iter().filter(|param| promised(param)).count();
+    together as u32 == locked.get(claim).required && !params[..position].iter().any(promised)
 }
