@@ -38,7 +38,7 @@ pub use claim::{Claim, ClaimBody, Made, Spare, SpareRoot};
 pub use guard::{Class, Entries, Group, Guard, GuardBody, Hold, SpareGuard, Terms, end_entries, made_of_head};
 pub use one::One;
 pub use promise::{Promise, PromiseBody, SparePromise, SpareWeak, Weak, WeakBody};
-pub use scope::{LockedScope, SpareScope, each_scope, lock_scope};
+pub use scope::{LockedScope, Scope, SpareScope, each_scope, lock_scope};
 pub use store::{
     Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_queued, queued, run_releases,
 };

@@ -8,6 +8,7 @@ use super::{Made, reserve};
 use crate::error::{Result, fail};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::sys::lock::RawLock;
+use crate::sys::sync::Watch;
 use crate::thread::{self, Critical, Thread};
 use crate::types::*;
 use core::cell::UnsafeCell;
@@ -21,6 +22,7 @@ pub struct Scope {
     head: Head,
     lock: RawLock,
     body: UnsafeCell<ScopeBody>,
+    watch: Watch,
 }
 
 struct ScopeBody {
@@ -40,11 +42,7 @@ impl Slot for Scope {
             made: Made::default(),
             time_ns: 0,
         };
-        Scope {
-            head,
-            lock: RawLock::new(),
-            body: UnsafeCell::new(body),
-        }
+        Scope { head, lock: RawLock::new(), body: UnsafeCell::new(body), watch: Watch::new() }
     }
     fn head(&self) -> &Head {
         &self.head
@@ -71,6 +69,7 @@ impl SpareScope {
     }
 
     fn body(&mut self) -> &mut ScopeBody {
+        self.scope.watch.write();
         // SAFETY: not published: the slot is ours alone.
         unsafe { &mut *self.scope.body.get() }
     }
@@ -135,6 +134,7 @@ pub fn lock_scope(id: Id) -> Result<LockedScope> {
 impl LockedScope {
     /// Its handles, whatever became of them.
     pub fn handles(&self) -> &[Id] {
+        self.scope.watch.read();
         // SAFETY: we have the lock, and the only `&mut` is made by `end`, which consumes us.
         unsafe { &(*self.scope.body.get()).handles }
     }
@@ -144,6 +144,7 @@ impl LockedScope {
         let (scope, thread) = (self.scope, self.inside.thread());
         debug_assert!(scope.head.is(self.id), "entered, as we saw under its lock");
         scope.head.make_stale(State::Kept);
+        scope.watch.write();
         // SAFETY: we have the lock, and nobody will find the slot by a handle any more.
         let body = unsafe { &mut *scope.body.get() };
         let handles = core::mem::take(&mut body.handles);
@@ -165,6 +166,7 @@ pub fn each_scope(mut visit: impl FnMut(Id, Made, u64)) {
         if scope.head.state() == State::Live
             && let Ok(locked) = lock_scope(scope.id())
         {
+            scope.watch.read();
             // SAFETY: under the lock; copied out before anything else runs.
             let body = unsafe { &*scope.body.get() };
             let (id, made, time_ns) = (locked.id, body.made, body.time_ns);
