@@ -42,7 +42,12 @@ impl Slot for Scope {
             made: Made::default(),
             time_ns: 0,
         };
-        Scope { head, lock: RawLock::new(), body: UnsafeCell::new(body), watch: Watch::new() }
+        Scope {
+            head,
+            lock: RawLock::new(),
+            body: UnsafeCell::new(body),
+            watch: Watch::new(),
+        }
     }
     fn head(&self) -> &Head {
         &self.head
