@@ -1,6 +1,6 @@
 /*
- * ownership.c - give, cancel, take (OO-1 to OO-30, as far as they need no scope), is_unique and why_not with holders
- * and sites (WN-1 to WN-9).
+ * ownership.c - give, cancel, take (OO-1 to OO-30; what needs a scope is in scopes.c), is_unique and why_not with
+ * holders and sites (WN-1 to WN-9).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"

@@ -62,6 +62,6 @@ int main(void)
 /* It prints:
 9 9 9 9
 TN_ERR_DESTRUCTED
-tn_array_copy_to_host: "x" was given away and taken at give.c:22; this handle can only be released
+tn_array_copy_to_host: "x" was given away and taken with tn_take at give.c:22; this handle can only be released
 0 left over
 */

@@ -172,6 +172,8 @@ typedef struct tn_weak tn_weak;
 typedef struct tn_borrow tn_borrow;
 /** A given array on its way. Given back by `tn_promise_release`. */
 typedef struct tn_promise tn_promise;
+/** A callee's handles on its parameters. Given back by `tn_leave`. */
+typedef struct tn_scope tn_scope;
 
 /** A device, as in DLPack's DLDevice; passed by value. */
 typedef struct tn_device {
@@ -1941,6 +1943,49 @@ tn_status tn_take(size_t n,
                   tn_array **out);
 
 /**
+ * Enters a scope: the callee gets a handle of its own for every parameter, given or lent, all or none, and need not know which.
+ *
+ * A promise is opened as by `tn_take`: if as many promises of a handle arrive in this call as its giver required, the claim moves and the
+ * giver's handle is destructed, else the callee gets a clone. A plain array gives a clone, also beside a promise of the same handle. The
+ * callee may release, give or write each handle as soon as it likes; `tn_leave` releases those that are left.
+ *
+ * @param n            number of parameters; 0 makes an empty scope.
+ * @param params       n handles, tn_array * or tn_promise * mixed; an array may stand there several times, a promise once. NULL only with
+ *                     n 0. The promises are used up, and still released by their owner.
+ * @param[out] out     n arrays; out[i] belongs to params[i], has its layout, name and READONLY flag, and is owned by the scope. NULL only
+ *                     with n 0. On failure: untouched.
+ * @param[out] scope   the scope. Given back by `tn_leave`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already and for an
+ *         array that was taken; TN_ERR_GIVEN for an array that was given, unless one of its promises is in this call; TN_ERR_DUPLICATE for
+ *         a promise that stands there twice; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT. The leftmost parameter with the first of these is named.
+ * @note Threads: any; the scope is bound to none. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup promise
+ */
+tn_status tn_enter(size_t n,
+                   void *const *params,
+                   tn_array **out,
+                   tn_scope **scope);
+
+/**
+ * Leaves a scope: releases what is left of its handles, in the order of its parameters. Scopes may be left in any order, by any thread.
+ *
+ * @param scope    an entered scope; exactly once.
+ * @param n_keep   number of handles to keep.
+ * @param keep     handles of this scope that stay as they are, in whatever state, and belong to the caller from now on: what the callee
+ *                 returns. NULL only with n_keep 0.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND, for the scope and for each of keep; TN_ERR_INVALID for an array that is not of this
+ *         scope; TN_ERR_DUPLICATE for one that stands there twice. With option "strict", for what would be released: TN_ERR_GIVEN,
+ *         TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED. On failure the scope stays entered and nothing is released.
+ * @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
+ * @since 0.1
+ * @ingroup promise
+ */
+tn_status tn_leave(tn_scope *scope,
+                   size_t n_keep,
+                   tn_array *const *keep);
+
+/**
  * Says whether nothing else claims, borrows or exports the store.
  *
  * @param array    an array; a given one too (0).
@@ -2246,8 +2291,8 @@ tn_status tn_copies_query(size_t capacity,
 tn_status tn_copies_forbid(int32_t on);
 
 /**
- * Lists everything that was not given back so far: handles, guards, exports, promises, weak handles, pools, raw blocks of pools, release
- * callbacks that wait. Empty at the end of a program that cleans up.
+ * Lists everything that was not given back so far: handles, guards, exports, promises, weak handles, scopes, pools, raw blocks of pools,
+ * release callbacks that wait. Empty at the end of a program that cleans up.
  *
  * @param capacity     places at leaks.
  * @param[out] leaks   what fits, with names, sites and threads; NULL only with capacity 0.

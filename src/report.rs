@@ -10,7 +10,7 @@ use crate::slots::{Slot, State, Table};
 use crate::thread;
 use crate::types::*;
 
-/// Everything that is out: handles, guards, exports, promises, weak handles, pools, raw blocks, queued releases.
+/// Everything that is out: handles, guards, exports, promises, weak handles, scopes, pools, raw blocks, queued releases.
 pub fn leaks(visit: &mut dyn FnMut(Held)) {
     let out = |state: State| matches!(state, State::Live | State::Spent);
     Table::<Claim>::each(|claim| {
@@ -58,6 +58,17 @@ pub fn leaks(visit: &mut dyn FnMut(Held)) {
                 name: body.name,
             });
         }
+    });
+    ledger::each_scope(|id, made, time_ns| {
+        visit(Held {
+            kind: TN_HOLDER_SCOPE,
+            device: HOST,
+            id: id.bits(),
+            bytes: 0,
+            made,
+            time_ns,
+            name: crate::names::Name::NONE,
+        });
     });
     pool::each_open(|opened| {
         visit(Held {

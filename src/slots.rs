@@ -42,9 +42,11 @@ pub enum Kind {
     Root = 8,
     /// Internal: a DLPack struct that is out.
     Export = 9,
+    /// tn_scope
+    Scope = 10,
 }
 
-const KINDS: usize = 10;
+const KINDS: usize = 11;
 
 impl Kind {
     fn of(number: u8) -> Option<Kind> {
@@ -54,6 +56,7 @@ impl Kind {
             3 => Kind::Promise,
             4 => Kind::Weak,
             5 => Kind::Pool,
+            10 => Kind::Scope,
             _ => return None,
         })
     }
@@ -66,6 +69,7 @@ impl Kind {
             Kind::Promise => "tn_promise",
             Kind::Weak => "tn_weak",
             Kind::Pool => "tn_pool",
+            Kind::Scope => "tn_scope",
             _ => "internal",
         }
     }
@@ -90,6 +94,11 @@ impl Id {
     }
     fn new(kind: Kind, generation: u32, slot: u32) -> Id {
         Id(((kind as u64) << KIND_SHIFT) | (u64::from(generation) << SLOT_BITS) | u64::from(slot))
+    }
+    /// Whether the bits are those of a handle of this kind; it may be stale.
+    #[inline]
+    pub fn is_of(self, kind: Kind) -> bool {
+        self.kind() == kind as u8
     }
     #[inline]
     fn kind(self) -> u8 {

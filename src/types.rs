@@ -93,6 +93,8 @@ pub struct tn_weak { _opaque: [u8; 0] }
 pub struct tn_borrow { _opaque: [u8; 0] }
 /// A given array on its way. Given back by `tn_promise_release`.
 pub struct tn_promise { _opaque: [u8; 0] }
+/// A callee's handles on its parameters. Given back by `tn_leave`.
+pub struct tn_scope { _opaque: [u8; 0] }
 
 /// A device, as in DLPack's DLDevice; passed by value.
 #[repr(C)]

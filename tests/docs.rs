@@ -1,7 +1,10 @@
 //! What people read: every module says what it is for, no link leads nowhere, every command and name in a document exists, the
-//! README's C programs run as shown, dependencies are pinned with their reason, and nothing unexpected lies at the top level.
+//! C programs in README and docs run as shown, dependencies are pinned with their reason, and nothing unexpected lies at the top level.
 
 mod tools;
+
+#[path = "../xtask/src/diagram.rs"]
+mod diagram;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -79,33 +82,62 @@ fn names_in_documents_exist() {
     assert!(unknown.is_empty(), "not in include/tenure.h:\n{}", unknown.join("\n"));
 }
 
-/// The blocks of the README that are whole C programs are compiled with the strict warnings, linked and run.
 #[test]
-fn examples_of_the_readme_run_as_shown() {
+fn diagrams_are_fresh() {
+    let sources = files("docs", ".states");
+    assert!(!sources.is_empty(), "docs/ has no diagram");
+    for source in sources {
+        let svg = diagram::svg(&read(&source)).unwrap_or_else(|why| panic!("{}: {why}", source.display()));
+        let drawn = source.with_extension("svg");
+        assert!(read(&drawn) == svg, "{} is old: cargo xtask diagram", drawn.display());
+    }
+    assert!(diagram::svg("arrow A B 0").is_err() && diagram::svg("circle").is_err());
+}
+
+/// The C blocks of README and `docs/*.md` are compiled with the strict warnings, linked and run. A block without `main` is the body
+/// of one, with `OK(call)` for calls that succeed.
+#[test]
+fn examples_of_the_documents_run_as_shown() {
     if !has("gcc") {
         return;
     }
-    let readme = read("README.md");
-    // A program, and behind it the text that it prints.
-    let blocks = readme.split("```c\n").skip(1).map(|rest| {
-        let (program, after) = rest.split_once("```").expect("blocks are closed");
-        let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
-        (program, shown)
-    });
-    for (number, (program, shown)) in blocks.filter(|(block, _)| block.contains("int main(")).enumerate() {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("readme_{number}"));
-        std::fs::create_dir_all(&folder).expect("the target folder is writable");
-        let (source, binary) = (folder.join("example.c"), folder.join("example"));
-        std::fs::write(&source, program).expect("the target folder is writable");
-        let mut compile = compiler("c11");
-        compile.arg("example.c").arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display())).arg("-o").arg(&binary);
-        // As a user would, by its bare name: it stands in what the program prints.
-        output(compile.current_dir(&folder)).unwrap();
-        let printed = output(Command::new(&binary).current_dir(&folder)).unwrap();
-        if let Some(shown) = shown {
-            assert_eq!(printed.trim(), shown.trim(), "the README shows something else than program {number} prints");
+    let documents = documents().into_iter().filter(|path| path == Path::new("README.md") || path.starts_with("docs"));
+    for document in documents {
+        let text = read(&document);
+        // A program, and behind it the text that it prints.
+        for (number, rest) in text.split("```c\n").skip(1).enumerate() {
+            let (program, after) = rest.split_once("```").expect("blocks are closed");
+            let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
+            let stem = document.file_stem().expect("a document has a name").to_string_lossy().to_lowercase();
+            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{stem}_{number}"));
+            std::fs::create_dir_all(&folder).expect("the target folder is writable");
+            let (source, binary) = (folder.join("example.c"), folder.join("example"));
+            std::fs::write(&source, whole(program)).expect("the target folder is writable");
+            let mut compile = compiler("c11");
+            compile.arg("example.c").arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display())).arg("-o").arg(&binary);
+            // As a user would, by its bare name: it stands in what the program prints.
+            output(compile.current_dir(&folder)).unwrap_or_else(|e| panic!("{} block {number}: {e}", document.display()));
+            let printed = output(Command::new(&binary).current_dir(&folder));
+            let printed = printed.unwrap_or_else(|e| panic!("{} block {number}: {e}", document.display()));
+            if let Some(shown) = shown {
+                assert_eq!(printed.trim(), shown.trim(), "{} block {number} prints something else", document.display());
+            }
         }
     }
+}
+
+/// The program that a block of C stands for: itself, or what is around the body of its `main`. Nothing may be left over at its end.
+fn whole(block: &str) -> String {
+    if block.contains("int main(") {
+        return block.to_owned();
+    }
+    // Functions come first, in front of a line of dots; the rest is the body.
+    let (functions, body) = block.split_once("/* ... */\n").unwrap_or(("", block));
+    format!(
+        "#include \"tenure.h\"\n#include <assert.h>\n#include <stdio.h>\n#include <stdlib.h>\n\
+         #define OK(call) do {{ if ((call) != TN_OK) {{ fprintf(stderr, \"%s\\n\", tn_last_error()); exit(1); }} }} while (0)\n\
+         {functions}int main(void)\n{{\n{body}size_t left = 0;\nOK(tn_leaks(0, NULL, &left));\nassert(left == 0);\nreturn 0;\n}}\n"
+    )
 }
 
 #[test]

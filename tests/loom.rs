@@ -7,7 +7,7 @@
 
 mod interleave;
 
-use interleave::{Bytes, address_and_claims, both, code, end, explore, explore_with, read, take, word, words, write};
+use interleave::{Bytes, address_and_claims, both, code, end, enter, explore, explore_with, read, take, word, words, write};
 use tenure::borrow::{self, Entry, Mode, Use};
 use tenure::promise;
 use tenure::slots::Id;
@@ -708,5 +708,100 @@ fn loom_an_import_joins_a_store_that_ends() {
         drop_all([b, c]);
         assert_eq!(bytes.released(), 3);
         if version == 1 { "joined" } else { "alone" }.to_owned()
+    });
+}
+
+/// TH-17: leave beside the release of one of its handles.
+#[test]
+fn loom_leave_beside_a_release() {
+    explore(&["ok ok", "ok stale"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let (handles, scope) = enter(&[a]).unwrap();
+        let x = handles[0];
+        let (left, released) = both(|| code(promise::leave(scope, &[])), move || code(array::release(x)));
+        assert_eq!(address_and_claims(a), (bytes.address(), 1));
+        assert_eq!(code(array::clone(x)), TN_ERR_STALE);
+        array::release(a).unwrap();
+        assert_eq!(bytes.released(), 1);
+        words(left, released)
+    });
+}
+
+/// TH-17, OO-35: one of two threads leaves, also where the other's call keeps a handle.
+#[test]
+fn loom_two_leaves_of_one_scope() {
+    explore(&["ok stale", "stale ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let (handles, scope) = enter(&[a]).unwrap();
+        let x = handles[0];
+        let (left, kept) = both(|| code(promise::leave(scope, &[])), move || code(promise::leave(scope, &[x])));
+        if kept == TN_OK {
+            array::release(x).unwrap();
+        }
+        assert_eq!(address_and_claims(a), (bytes.address(), 1));
+        array::release(a).unwrap();
+        assert_eq!(bytes.released(), 1);
+        words(left, kept)
+    });
+}
+
+/// TH-5 for enter, with a plain array beside the promise: all or nothing, and no ring of threads.
+#[test]
+fn loom_enter_beside_take() {
+    explore(&["ok destructed", "destructed ok"], || {
+        let (left, right) = (Bytes::new(), Bytes::new());
+        let (a, b) = (left.import(TN_TAKE), right.import(TN_TAKE));
+        let p = promise::give(a, 1).unwrap();
+        let (entered, taken) = both(|| enter(&[b, p]), move || take(&[p]));
+        assert_eq!(address_and_claims(b).1, if entered.is_ok() { 2 } else { 1 });
+        let outcome = words(code(entered.as_ref().map_err(|s| *s)), code(taken.as_ref().map_err(|s| *s)));
+        promise::release(p).unwrap();
+        if let Ok((_, scope)) = entered {
+            promise::leave(scope, &[]).unwrap();
+        }
+        drop_all(taken.into_iter().flatten().chain([a, b]));
+        assert_eq!((left.released(), right.released()), (1, 1));
+        outcome
+    });
+}
+
+/// OO-13, TH-2: a lent parameter beside the release of its handle.
+#[test]
+fn loom_enter_beside_the_release_of_what_is_lent() {
+    explore(&["ok ok", "stale ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let (entered, released) = both(|| enter(&[a]), move || code(array::release(a)));
+        let outcome = words(code(entered.as_ref().map_err(|s| *s)), released);
+        if let Ok((handles, scope)) = entered {
+            assert_eq!(address_and_claims(handles[0]), (bytes.address(), 1));
+            promise::leave(scope, &[]).unwrap();
+        }
+        assert_eq!(bytes.released(), 1);
+        outcome
+    });
+}
+
+/// The list of leaks beside the end of a scope and the next use of its slot.
+#[test]
+fn loom_leaks_beside_leave() {
+    explore(&["1", "0"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let (_, scope) = enter(&[a]).unwrap();
+        let (seen, left) = both(
+            || {
+                let mut seen = 0;
+                ledger::each_scope(|_, _, _| seen += 1);
+                seen
+            },
+            move || code(promise::leave(scope, &[])),
+        );
+        assert_eq!(left, TN_OK);
+        array::release(a).unwrap();
+        assert_eq!(bytes.released(), 1);
+        seen.to_string()
     });
 }

@@ -47,7 +47,7 @@ pub fn check_live(locked: &Locked, claim: &'static Claim) -> Checked<()> {
 #[cold]
 fn destructed(locked: &Locked, claim: &'static Claim) -> Refusal {
     let body = locked.get(claim);
-    Refusal::By(Holder { status: TN_ERR_DESTRUCTED, subject: body.name, name: body.name, made: body.made, count: 1, why: 0 })
+    Refusal::Taken { subject: body.name, made: body.made, entered: body.entered }
 }
 
 #[cold]

@@ -14,6 +14,15 @@ pub enum Refusal {
     Said(Status),
     /// Somebody stands in the way.
     By(Holder),
+    /// The handle is destructed.
+    Taken {
+        /// Name of the array.
+        subject: Name,
+        /// Where it was taken.
+        made: Made,
+        /// By `enter`, not `take`.
+        entered: bool,
+    },
     /// Nothing is wrong, and there is nothing to do.
     Nothing,
 }
@@ -49,6 +58,7 @@ impl Refusal {
         match self {
             Refusal::Said(status) => status.code(),
             Refusal::By(holder) => holder.status,
+            Refusal::Taken { .. } => TN_ERR_DESTRUCTED,
             Refusal::Nothing => TN_OK,
         }
     }
@@ -59,6 +69,15 @@ impl Refusal {
         match self {
             Refusal::Said(status) => status,
             Refusal::By(holder) => holder.say(),
+            Refusal::Taken { subject, made, entered } => fail(
+                TN_ERR_DESTRUCTED,
+                format_args!(
+                    "{} was given away and taken with {} {}; this handle can only be released",
+                    Quoted(&subject),
+                    if entered { "tn_enter" } else { "tn_take" },
+                    Where(made),
+                ),
+            ),
             Refusal::Nothing => fail(TN_ERR_PANIC, format_args!("a call with nothing to do went on")),
         }
     }
@@ -101,10 +120,6 @@ impl Holder {
             count => write!(f, "{count} times (first {at}{other})"),
         });
         match self.status {
-            TN_ERR_DESTRUCTED => fail(
-                TN_ERR_DESTRUCTED,
-                format_args!("{subject} was given away and taken {at}; this handle can only be released"),
-            ),
             TN_ERR_GIVEN => fail(
                 TN_ERR_GIVEN,
                 format_args!("{subject} was given away {at}; take or cancel its promise before using this handle"),

@@ -92,6 +92,19 @@ pub unsafe fn slice<'a, T>(n: usize, values: *const T, name: &str) -> Result<&'a
     }
 }
 
+/// An input array of `n` handles, none of them NULL; nothing is looked up.
+///
+/// # Safety
+/// - `handles` is NULL or points to `n` pointers.
+pub unsafe fn ids<'a, T>(n: usize, handles: *const *mut T, name: &str) -> Result<&'a [Id]> {
+    // SAFETY: the caller's promise; an id has the bits of the pointer, and any bits are one.
+    let ids = unsafe { slice(n, handles.cast::<Id>(), name)? };
+    match ids.iter().position(|id| id.bits() == 0) {
+        Some(position) => Err(fail(TN_ERR_NULL, format_args!("{name}[{position}] is NULL"))),
+        None => Ok(ids),
+    }
+}
+
 /// A shape: NULL only with no axis. A negative or too large number of axes is noted, and reported in its turn.
 ///
 /// # Safety

@@ -5,7 +5,6 @@ use crate::borrow::{self, Target};
 use crate::ffi::convert::{self, Holders, Out};
 use crate::ledger::{self, Claim};
 use crate::promise;
-use crate::slots::Id;
 use crate::types::*;
 use core::ffi::c_void;
 
@@ -72,19 +71,78 @@ pub extern "C" fn tn_promise_release(promise: *mut tn_promise) -> tn_status {
 pub unsafe extern "C" fn tn_take(n: usize, promises: *const *mut tn_promise, out: *mut *mut tn_array) -> tn_status {
     enter("tn_take", || {
         // SAFETY: an array of that length, by this function's documentation.
-        let promises = unsafe { convert::slice(n, promises, "promises")? };
+        let ids = unsafe { convert::ids(n, promises, "promises")? };
         let out = if n > 0 { Some(Out::new(out, "out")?) } else { None };
-        for promise in promises {
-            convert::id(*promise, "a promise")?;
-        }
-        // SAFETY: a handle and an id have the same bits.
-        let ids = unsafe { core::slice::from_raw_parts(promises.as_ptr().cast::<Id>(), n) };
         promise::take(ids, |index, id| {
             if let Some(out) = out {
                 // SAFETY: n places, by this function's documentation.
                 unsafe { out.write_at(index, convert::handle(id)) };
             }
         })
+    })
+}
+
+/// Enters a scope: the callee gets a handle of its own for every parameter, given or lent, all or none, and need not know which.
+///
+/// A promise is opened as by `tn_take`: if as many promises of a handle arrive in this call as its giver required, the claim moves and the
+/// giver's handle is destructed, else the callee gets a clone. A plain array gives a clone, also beside a promise of the same handle. The
+/// callee may release, give or write each handle as soon as it likes; `tn_leave` releases those that are left.
+///
+/// @param n            number of parameters; 0 makes an empty scope.
+/// @param params       n handles, tn_array * or tn_promise * mixed; an array may stand there several times, a promise once. NULL only with
+///                     n 0. The promises are used up, and still released by their owner.
+/// @param[out] out     n arrays; out[i] belongs to params[i], has its layout, name and READONLY flag, and is owned by the scope. NULL only
+///                     with n 0. On failure: untouched.
+/// @param[out] scope   the scope. Given back by `tn_leave`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already and for an
+///         array that was taken; TN_ERR_GIVEN for an array that was given, unless one of its promises is in this call; TN_ERR_DUPLICATE for
+///         a promise that stands there twice; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT. The leftmost parameter with the first of these is named.
+/// @note Threads: any; the scope is bound to none. Blocks: never. Allocates: bookkeeping only.
+/// @since 0.1
+/// @ingroup promise
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_enter(
+    n: usize,
+    params: *const *mut c_void,
+    out: *mut *mut tn_array,
+    scope: *mut *mut tn_scope,
+) -> tn_status {
+    enter("tn_enter", || {
+        // SAFETY: n handles, by this function's documentation.
+        let ids = unsafe { convert::ids(n, params, "params")? };
+        let out = if n > 0 { Some(Out::new(out, "out")?) } else { None };
+        let scope = Out::new(scope, "scope")?;
+        let id = promise::enter(ids, &mut |index, id| {
+            if let Some(out) = out {
+                // SAFETY: n places, by this function's documentation.
+                unsafe { out.write_at(index, convert::handle(id)) };
+            }
+        })?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { scope.write(convert::handle(id)) };
+        Ok(())
+    })
+}
+
+/// Leaves a scope: releases what is left of its handles, in the order of its parameters. Scopes may be left in any order, by any thread.
+///
+/// @param scope    an entered scope; exactly once.
+/// @param n_keep   number of handles to keep.
+/// @param keep     handles of this scope that stay as they are, in whatever state, and belong to the caller from now on: what the callee
+///                 returns. NULL only with n_keep 0.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND, for the scope and for each of keep; TN_ERR_INVALID for an array that is not of this
+///         scope; TN_ERR_DUPLICATE for one that stands there twice. With option "strict", for what would be released: TN_ERR_GIVEN,
+///         TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED. On failure the scope stays entered and nothing is released.
+/// @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
+/// @since 0.1
+/// @ingroup promise
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_leave(scope: *mut tn_scope, n_keep: usize, keep: *const *mut tn_array) -> tn_status {
+    enter("tn_leave", || {
+        let scope = convert::id(scope, "scope")?;
+        // SAFETY: n_keep handles, by this function's documentation.
+        let keep = unsafe { convert::ids(n_keep, keep, "keep")? };
+        promise::leave(scope, keep)
     })
 }
 

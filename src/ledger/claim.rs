@@ -61,6 +61,8 @@ pub struct ClaimBody {
     pub readonly: bool,
     /// A COW write copies the bytes at this moment.
     pub moving: bool,
+    /// Of a destructed handle: `enter` took it, not `take`.
+    pub entered: bool,
     /// In the ledger's list, and so one of its H.
     pub(super) counted: bool,
     /// Where it was made; of a destructed handle: where it was taken.
@@ -111,6 +113,7 @@ impl Slot for Claim {
             required: 0,
             readonly: false,
             moving: false,
+            entered: false,
             counted: false,
             made: Made::default(),
             next: None,
@@ -267,6 +270,7 @@ impl Claim {
             body.name = Name::NONE;
         }
         body.readonly = false;
+        body.entered = false;
         body.required = 0;
         debug_assert!(body.root.is_none() && body.lease.is_none() && !body.counted && !body.moving);
         debug_assert!(body.given + body.readers + body.writers + body.exports + body.pins == 0);

@@ -17,6 +17,7 @@
 //! | `lists` | the lists that run through their slots |
 //! | `one` | the short way for the usual case of one handle |
 //! | `promise` | promises and weak handles |
+//! | `scope` | lists of handles that end together |
 //! | `store` | where bytes come from and how they go back; leases and release callbacks |
 
 mod claim;
@@ -29,12 +30,15 @@ mod one;
 
 mod promise;
 
+mod scope;
+
 mod store;
 
 pub use claim::{Claim, ClaimBody, Made, Spare, SpareRoot};
 pub use guard::{Class, Entries, Group, Guard, GuardBody, Hold, SpareGuard, Terms, end_entries, made_of_head};
 pub use one::One;
 pub use promise::{Promise, PromiseBody, SparePromise, SpareWeak, Weak, WeakBody};
+pub use scope::{LockedScope, Scope, SpareScope, each_scope, lock_scope};
 pub use store::{
     Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_queued, queued, run_releases,
 };

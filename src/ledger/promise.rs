@@ -136,8 +136,8 @@ impl Locked {
     }
 
     /// The claim passes to `spare`, with layout, root, lease, name and READONLY; H is unchanged. The old handle, if it is still out,
-    /// is destructed and remembers who took it. `spare`'s layout has room for it.
-    pub fn pass_claim(&mut self, claim: &'static Claim, spare: super::claim::Spare) -> Id {
+    /// is destructed and remembers who took it, and whether by entering a scope. `spare`'s layout has room for it.
+    pub fn pass_claim(&mut self, claim: &'static Claim, spare: super::claim::Spare, entered: bool) -> Id {
         let ledger = self.ledger_of(claim);
         let made = self.made();
         let id = self.copy_claim(claim, spare);
@@ -145,6 +145,7 @@ impl Locked {
         let body = self.get_mut(claim);
         body.required = 0;
         body.made = made;
+        body.entered = entered;
         if claim.head().state() == State::Kept {
             self.collect(claim);
         } else {

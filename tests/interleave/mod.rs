@@ -9,7 +9,7 @@ use tenure::dtype::Dtype;
 use tenure::error::{Result, Status};
 use tenure::exchange::host::{self, Import};
 use tenure::layout::{Layout, Order};
-use tenure::ledger::{Claim, Guard, Lease, Ledger, Promise, Release, Weak};
+use tenure::ledger::{Claim, Guard, Lease, Ledger, Promise, Release, Scope, Weak};
 use tenure::slots::{Id, Slot, State, Table};
 use tenure::stream::Stream;
 use tenure::types::*;
@@ -69,6 +69,7 @@ fn nothing_is_left() {
     all_free::<Weak>();
     all_free::<Ledger>();
     all_free::<Lease>();
+    all_free::<Scope>();
 }
 
 /// Foreign bytes of one iteration, and how often each of its releases ran.
@@ -163,6 +164,13 @@ pub fn take(promises: &[Id]) -> Result<Vec<Id>> {
     let mut out = vec![None; promises.len()];
     tenure::promise::take(promises, &mut |position, id| out[position] = Some(id))?;
     Ok(out.into_iter().map(|id| id.expect("one for each promise")).collect())
+}
+
+/// The handles and their scope.
+pub fn enter(params: &[Id]) -> Result<(Vec<Id>, Id)> {
+    let mut out = vec![None; params.len()];
+    let scope = tenure::promise::enter(params, &mut |position, id| out[position] = Some(id))?;
+    Ok((out.into_iter().map(|id| id.expect("one for each parameter")).collect(), scope))
 }
 
 /// The address of the first element, and the number of claims on the store.

@@ -70,6 +70,7 @@ pub fn run(extent: Extent) -> Done {
         gate.python();
         if exists("examples/handover") {
             gate.stage("cargo xtask demo", python::missing(), || Row::of(run::demo()));
+            gate.stage("cargo xtask examples", python::missing(), || Row::of(run::examples()));
         }
     }
     gate.finish(start)
@@ -101,7 +102,7 @@ impl Gate {
         let mut rows: BTreeMap<&'static str, Row> = BTreeMap::new();
         // libtest knows no "skipped": what needs one of these is left out and stands in the table by itself.
         for (tool, row, tests) in [
-            ("gcc", HEADER, &["compiles_as_c1", "fits_dlpacks_own_header", "examples_of_the_readme"][..]),
+            ("gcc", HEADER, &["compiles_as_c1", "fits_dlpacks_own_header", "examples_of_the_documents"][..]),
             ("gcc", DOCS, &["examples_print"]),
             ("g++", HEADER, &["compiles_as_cpp", "fits_dlpacks_own_header"]),
             ("nm", SYMBOLS, &["exported_symbols"]),
@@ -193,7 +194,7 @@ impl Gate {
             if !ended_well && row.failed == 0 {
                 row.failed = 1;
             }
-            match python::readme_examples(&python) {
+            match python::document_examples(&python) {
                 Ok(count) => row.passed += count,
                 Err(text) => row.add(Row::of(Err(text))),
             }

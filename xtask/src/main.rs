@@ -3,6 +3,7 @@
 //! Each command is a module; `tools` has what they share: paths, running a program, looking for one.
 
 mod bench;
+mod diagram;
 mod dist;
 mod doc;
 mod gate;
@@ -22,6 +23,8 @@ cargo xtask <command>
   dist                  stages the libraries and headers, as they are shipped, in target/dist
   wheel                 builds the Python package into target/wheels
   demo                  runs examples/handover: one buffer in a C and a Python program
+  examples              runs the other examples that are a C and a Python program each
+  diagram               draws docs/*.states as SVG beside them
   bench [objects|python] [--json]
                         measures against the peers of this machine, on the library as it is shipped
   soak                  random traces against the model until one fails
@@ -40,6 +43,8 @@ fn main() -> ExitCode {
         ["dist"] => dist::stage(),
         ["wheel"] => python::wheel().map(|path| println!("{}", path.display())),
         ["demo"] => run::demo(),
+        ["diagram"] => diagrams(),
+        ["examples"] => run::examples(),
         ["bench", rest @ ..] => bench::bench(rest),
         ["soak"] => run::soak(),
         ["doc"] => doc::build(),
@@ -58,4 +63,20 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Draws every `docs/*.states`.
+fn diagrams() -> tools::Done {
+    let folder = tools::root().join("docs");
+    let listed = tools::io(&folder, std::fs::read_dir(&folder))?;
+    for path in listed.filter_map(|entry| Some(entry.ok()?.path())) {
+        if path.extension().is_some_and(|end| end == "states") {
+            let text = tools::io(&path, std::fs::read_to_string(&path))?;
+            let svg = diagram::svg(&text).map_err(|why| format!("{}: {why}", path.display()))?;
+            let drawn = path.with_extension("svg");
+            tools::io(&drawn, std::fs::write(&drawn, svg))?;
+            println!("{}: written", drawn.display());
+        }
+    }
+    Ok(())
 }

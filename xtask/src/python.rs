@@ -90,19 +90,27 @@ pub fn installed() -> Done<PathBuf> {
     Ok(python)
 }
 
-/// Runs the Python blocks of the README as they stand there; how many.
-pub fn readme_examples(python: &Path) -> Done<usize> {
-    let folder = root().join("target/readme");
+/// Runs the Python blocks of the README and of `docs/*.md`, with the imports in front; how many.
+pub fn document_examples(python: &Path) -> Done<usize> {
+    let folder = root().join("target/document_examples");
     let _ = std::fs::remove_dir_all(&folder);
     io(&folder, std::fs::create_dir_all(&folder))?;
-    let readme = read("README.md")?;
-    let blocks: Vec<&str> = readme.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    for (number, block) in blocks.iter().enumerate() {
-        let file = folder.join(format!("example_{number}.py"));
-        io(&file, std::fs::write(&file, block))?;
-        run(command(python).arg(&file).current_dir(&folder))?;
+    let docs = root().join("docs");
+    let mut documents = vec![root().join("README.md")];
+    let listed = io(&docs, std::fs::read_dir(&docs))?.filter_map(|entry| Some(entry.ok()?.path()));
+    documents.extend(listed.filter(|path| path.extension().is_some_and(|end| end == "md")));
+    let mut count = 0;
+    for document in documents {
+        let text = io(&document, std::fs::read_to_string(&document))?;
+        for block in text.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            let stem = document.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+            let file = folder.join(format!("{stem}_{count}.py"));
+            io(&file, std::fs::write(&file, format!("import numpy, tenure\n{block}")))?;
+            run(command(python).arg(&file).current_dir(&folder))?;
+            count += 1;
+        }
     }
-    Ok(blocks.len())
+    Ok(count)
 }
 
 /// The environment's Python, started such that it calls the cargo that runs us.

@@ -1,4 +1,4 @@
-//! The commands that run something long: `demo`, `soak`.
+//! The commands that run something long: `demo`, `examples`, `soak`.
 
 use crate::tools::{Done, cargo, command, exists, has, io, root, run};
 use crate::{dist, python};
@@ -25,10 +25,30 @@ fn needs_gcc() -> Done {
 /// `cargo xtask demo`: one buffer in a C and a Python program.
 pub fn demo() -> Done {
     needs_gcc()?; // before the minutes that the wheel takes
+    two_languages(&python::installed()?, "handover")
+}
+
+/// `cargo xtask examples`: the programs of `examples/` that are a C and a Python file each, but the demo.
+pub fn examples() -> Done {
+    needs_gcc()?;
     let python = python::installed()?;
-    let library = root().join("target/examples/handover.so");
-    compile("examples/handover/handover.c", &library, &["-shared", "-fPIC"])?;
-    run(command(python).arg("examples/handover/handover.py").arg(library))
+    let folder = root().join("examples");
+    let mut names: Vec<String> = io(&folder, std::fs::read_dir(&folder))?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name != "handover" && exists(&format!("examples/{name}/{name}.py")))
+        .collect();
+    names.sort();
+    if names.is_empty() {
+        return Err("examples/ has no folder with a C and a Python program".to_owned());
+    }
+    names.iter().try_for_each(|name| two_languages(&python, name))
+}
+
+/// Builds `examples/name/name.c` as a shared library and runs `name.py` on it.
+fn two_languages(python: &Path, name: &str) -> Done {
+    let library = root().join(format!("target/examples/{name}.so"));
+    compile(&format!("examples/{name}/{name}.c"), &library, &["-shared", "-fPIC"])?;
+    run(command(python).arg(format!("examples/{name}/{name}.py")).arg(library))
 }
 
 /// `cargo xtask soak`: the model's random traces until one fails or somebody stops it.

@@ -501,6 +501,17 @@ pub fn take(promises: &[Id]) -> Result<Vec<Id>> {
     Ok(outs.into_iter().map(|out| Id(out as u64)).collect())
 }
 
+/// A new handle for each array and promise, all or none. The scope is left at once and keeps them all: they are the
+/// caller's.
+pub fn enter_and_keep(params: &[Id]) -> Result<Vec<Id>> {
+    let mut outs = vec![null_mut::<tn_array>(); params.len()];
+    // SAFETY: both have as many entries as said; an `Id` of 64 bits is read as the pointer whose bits it has.
+    let scope = made(|out| unsafe { c::tn_enter(params.len(), params.as_ptr().cast(), outs.as_mut_ptr(), out) })?;
+    // SAFETY: `outs` has as many entries as said. Nobody else knows the scope or its handles: this cannot fail.
+    check(unsafe { c::tn_leave(scope.raw(), outs.len(), outs.as_ptr()) })?;
+    Ok(outs.into_iter().map(|out| Id(out as u64)).collect())
+}
+
 const _: () = assert!(size_of::<Id>() == size_of::<*mut tn_promise>());
 
 /// Nobody else claims, borrows or exports the bytes.

@@ -40,6 +40,8 @@ pub struct Array {
     dtype: AtomicU32,
     /// Number of axes of the handle; the same.
     ndim: AtomicI32,
+    /// References to the object that are no variables: those of buffers that are out and of proxies.
+    referred: AtomicI32,
 }
 
 /// In place of the handle: the object was released.
@@ -78,6 +80,16 @@ impl Array {
         this.ndim.store(ndim, Ordering::Relaxed);
         this.id.store(id.0, Ordering::Relaxed);
         Ok(array)
+    }
+
+    /// So many more buffers and proxies refer to the object.
+    pub fn referred(&self, more: i32) {
+        self.referred.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// How many buffers and proxies refer to the object.
+    pub fn views(&self) -> u32 {
+        self.referred.load(Ordering::Relaxed).max(0) as u32
     }
 
     /// Element type of the handle.

@@ -220,10 +220,13 @@ impl Array {
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let array = slf.clone();
         // SAFETY: Python passes a buffer to fill.
-        unsafe { export(slf.into_any(), array.get(), Class::Default, view, flags) }
+        unsafe { export(slf.into_any(), array.get(), Class::Default, view, flags) }?;
+        array.get().referred(1);
+        Ok(())
     }
 
     unsafe fn __releasebuffer__(&self, view: *mut ffi::Py_buffer) {
+        self.referred(-1);
         // SAFETY: Python passes a buffer that `__getbuffer__` filled.
         unsafe { release(view) }
     }
@@ -233,13 +236,13 @@ impl Array {
     /// >>> n = numpy.asarray(x.readonly)
     #[getter]
     fn readonly(slf: Bound<'_, Self>) -> Proxy {
-        Proxy { array: slf.unbind(), class: Class::ReadOnly }
+        Proxy::of(slf, Class::ReadOnly)
     }
 
     /// A proxy whose view is alone: while it lives the array is neither read nor written by anybody else.
     #[getter]
     fn exclusive(slf: Bound<'_, Self>) -> Proxy {
-        Proxy { array: slf.unbind(), class: Class::Exclusive }
+        Proxy::of(slf, Class::Exclusive)
     }
 }
 
@@ -249,6 +252,19 @@ impl Array {
 pub struct Proxy {
     array: Py<Array>,
     class: Class,
+}
+
+impl Proxy {
+    fn of(array: Bound<'_, Array>, class: Class) -> Proxy {
+        array.get().referred(1);
+        Proxy { array: array.unbind(), class }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.array.get().referred(-1);
+    }
 }
 
 #[pymethods]

@@ -28,6 +28,7 @@ mod pool;
 mod promise;
 mod report;
 mod site;
+mod takes;
 mod text;
 mod views;
 
@@ -57,6 +58,9 @@ mod _tenure {
     use crate::promise::{Promise, Weak, clone_handle, from_handle, give, take};
     #[pymodule_export]
     use crate::report::{NoCopies, check, copies, holders_of, leaks, option, owner_of, run_releases};
+
+    #[pymodule_export]
+    use crate::takes::{_calibrate, _enter};
 
     /// The versions (major << 16 | minor << 8 | patch) of the library that runs and of the header we were built with.
     #[pyfunction]

@@ -1,5 +1,5 @@
-//! give and take, weak handles, and handles that cross to and from other languages (PY-1 with an explicit `required`,
-//! PY-5, PY-6, PY-20).
+//! give and take, weak handles, and handles that cross to and from other languages (PY-1, PY-5, PY-6, PY-20). What
+//! `@tenure.takes` does is in `takes`.
 //!
 //! Contract: a promise object owns its promise; when it is collected unused, the giver has its array back and a
 //! ResourceWarning says so. Handles are integers outside; a wrong one is the exception of its status.
@@ -8,6 +8,7 @@ use crate::api::{self, Failure, Id};
 use crate::array::Array;
 use crate::errors;
 use crate::site;
+use crate::takes;
 use crate::text;
 use crate::types::*;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,23 +19,52 @@ use pyo3::types::PyTuple;
 /// An array on its way: what `tenure.give(x)` gives. It has no data; `tenure.take(promise)` makes an array of it.
 #[pyclass(frozen, weakref, module = "tenure", name = "Promise")]
 pub struct Promise {
-    id: u64,
+    id: AtomicU64,
     /// The promise was handed out by `detach`: it is not ours to release.
     detached: AtomicBool,
     /// What was given: "array float64 (2, 3) \"K\"".
     what: String,
+    /// The handle that was given, and for how many variables; None: not known.
+    giver: Option<(Id, u32)>,
+    /// The variables were counted, not told.
+    counted: bool,
 }
 
 impl Promise {
     fn wrap(py: Python<'_>, id: Id, what: String) -> PyResult<Bound<'_, Promise>> {
-        Bound::new(py, Promise { id: id.0, detached: AtomicBool::new(false), what })
+        Self::of(py, id, what, None, false)
+    }
+
+    fn of(py: Python<'_>, id: Id, what: String, giver: Option<(Id, u32)>, counted: bool) -> PyResult<Bound<'_, Promise>> {
+        Bound::new(py, Promise { id: AtomicU64::new(id.0), detached: AtomicBool::new(false), what, giver, counted })
+    }
+
+    /// The promise's handle.
+    pub fn id(&self) -> Id {
+        Id(self.id.load(Ordering::Relaxed))
+    }
+
+    /// The handle that was given, if the variables that refer to it were counted.
+    pub fn counted(&self) -> Option<Id> {
+        self.giver.filter(|_| self.counted).map(|(giver, _)| giver)
+    }
+
+    /// For how many variables.
+    pub fn required(&self) -> u32 {
+        self.giver.map_or(1, |(_, required)| required)
+    }
+
+    /// Another promise of the same handle in place of one that was cancelled.
+    pub fn renew(&self, id: Id) {
+        let old = self.id.swap(id.0, Ordering::Relaxed);
+        let _ = api::promise_release(Id(old));
     }
 
     fn help(&self) -> String {
         format!(
             "<tenure promise of {}>\n  \
-             The function that received it has to unwrap it: `array = tenure.take(promise)` at its top.\n  \
-             Until then it has no data, no shape and no arithmetic.\n  \
+             The function that received it lacks `@tenure.takes`: put that line above its `def`,\n  \
+             or unwrap the promise at its top: `array = tenure.take(promise)`.\n  \
              promise.cancel() gives the array back to who gave it.",
             self.what
         )
@@ -47,10 +77,10 @@ impl Drop for Promise {
             return;
         }
         // Cancelling works exactly where nobody took or cancelled it.
-        if api::promise_cancel(Id(self.id)).is_ok() {
+        if api::promise_cancel(self.id()).is_ok() {
             warn(&self.what);
         }
-        let _ = api::promise_release(Id(self.id));
+        let _ = api::promise_release(self.id());
     }
 }
 
@@ -75,19 +105,19 @@ fn warn(what: &str) {
 impl Promise {
     /// The giver has its array back. A promise that was taken or cancelled already raises.
     fn cancel(&self) -> PyResult<()> {
-        Ok(api::promise_cancel(Id(self.id))?)
+        Ok(api::promise_cancel(self.id())?)
     }
 
     /// The promise's handle as an integer, lent: valid while this object lives.
     #[getter]
     fn handle(&self) -> u64 {
-        self.id
+        self.id().0
     }
 
     /// The lent handle for ctypes.
     #[getter]
     fn _as_parameter_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        py.import("ctypes")?.getattr("c_void_p")?.call1((self.id,))
+        py.import("ctypes")?.getattr("c_void_p")?.call1((self.id().0,))
     }
 
     /// Hands the handle out as an integer; whoever gets it takes it and releases it (`tn_promise_release`).
@@ -95,7 +125,7 @@ impl Promise {
         if self.detached.swap(true, Ordering::Relaxed) {
             return Err(PyValueError::new_err("this promise was detached already"));
         }
-        Ok(self.id)
+        Ok(self.id().0)
     }
 
     fn __repr__(&self) -> String {
@@ -112,26 +142,35 @@ impl Promise {
     }
 }
 
-/// Wraps the array's handle in a promise not to use it again: `f(tenure.give(x))`, where f takes it.
+/// Wraps the array's handle in a promise not to use it again: `f(tenure.give(x))`, where f has `@tenure.takes`.
 ///
-/// The array is refused (GIVEN) until the promise is taken or cancelled; if it was taken it is destructed for good.
-/// required: how many variables refer to the array, where the promise of one of them is not enough.
+/// The array is refused (GIVEN) until the promise is taken or cancelled. If a promise came for each variable that refers
+/// to the array it is destructed for good, whatever the taker does with it; else the taker shares the bytes and x is as
+/// before. The variables are counted: names, attributes, containers, but not the call itself. `required=n` says how many
+/// instead: with `required=1` this promise is enough, with the true number it does not depend on how an interpreter
+/// counts (from CPython 3.14 on one local variable too many may go unnoticed; using it then raises).
 ///
 /// >>> p = tenure.give(x)
 /// >>> y = tenure.take(p)
-/// >>> x
-/// <destructed array (...)>
+/// >>> x.shape
+/// Traceback (most recent call last):
+/// tenure.OwnershipError: ...
 #[pyfunction]
-#[pyo3(signature = (array, required=1))]
-pub fn give<'py>(py: Python<'py>, array: &Bound<'py, Array>, required: i64) -> PyResult<Bound<'py, Promise>> {
+#[pyo3(signature = (array, required=None))]
+pub fn give<'py>(py: Python<'py>, array: &Bound<'py, Array>, required: Option<i64>) -> PyResult<Bound<'py, Promise>> {
+    let counted = takes::variables(array);
     let id = array.get().id()?;
-    if required < 1 {
-        return Err(PyValueError::new_err(format!("required counts variables and is at least 1, not {required}")));
-    }
+    let needed = match required {
+        None => counted,
+        Some(n) if n < 1 => {
+            return Err(PyValueError::new_err(format!("required counts variables and is at least 1, not {n}")));
+        }
+        Some(n) => u32::try_from(n).unwrap_or(u32::MAX),
+    };
     let what = text::brief(array);
     let _site = site::here(py);
-    let promise = api::give(id, u32::try_from(required).unwrap_or(u32::MAX))?;
-    Promise::wrap(py, promise, what)
+    let promise = api::give(id, needed)?;
+    Promise::of(py, promise, what, Some((id, needed)), required.is_none())
 }
 
 /// The array of a promise. Several promises give a tuple, all or nothing.
@@ -145,9 +184,9 @@ pub fn take<'py>(
     promise: &Bound<'py, Promise>,
     more: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let mut ids = vec![Id(promise.get().id)];
+    let mut ids = vec![promise.get().id()];
     for promise in more.iter() {
-        ids.push(Id(promise.cast::<Promise>()?.get().id));
+        ids.push(promise.cast::<Promise>()?.get().id());
     }
     let _site = site::here(py);
     let taken = api::take(&ids)?;

@@ -56,6 +56,15 @@ pub fn here(py: Python<'_>) -> Site {
     Site(())
 }
 
+/// Tells the library a place of the caller's choice; "" is where the running Python code is.
+pub fn at_place(py: Python<'_>, file: &CStr, line: i32) -> Site {
+    if file.is_empty() {
+        return here(py);
+    }
+    api::here(Some(file), line);
+    Site(())
+}
+
 impl Drop for Site {
     #[inline]
     fn drop(&mut self) {

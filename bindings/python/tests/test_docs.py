@@ -1,6 +1,7 @@
 """The examples in the documentation run as they stand."""
 
 import doctest
+import pathlib
 
 import numpy
 import pytest
@@ -17,6 +18,8 @@ def documented():
 
 
 EXAMPLES = {name: text for name, text in documented() if isinstance(text, str) and ">>>" in text}
+OOMATRIX = pathlib.Path(__file__).with_name("oomatrix.txt").read_text()
+EXAMPLES |= {f"oomatrix: {part.splitlines()[0]}": part for part in OOMATRIX.split("\n## ")[1:]}
 
 
 def test_there_are_examples():
@@ -25,9 +28,11 @@ def test_there_are_examples():
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example(name):
-    x = tenure.zeros((2, 3), name="x")
     parser = doctest.DocTestParser()
-    example = parser.get_doctest(EXAMPLES[name], {"numpy": numpy, "tenure": tenure, "x": x}, name, None, 0)
+    # One variable refers to x: the examples give it away.
+    names = {"numpy": numpy, "tenure": tenure, "x": tenure.zeros((2, 3), name="x")}
+    example = parser.get_doctest(EXAMPLES[name], names, name, None, 0)
+    names.clear()
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     report = []
     runner.run(example, out=report.append)

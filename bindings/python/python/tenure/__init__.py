@@ -7,8 +7,11 @@ Arrays whose bytes Python, C, C++, Rust and every language that can call C share
 >>> n = numpy.asarray(x)              # the same bytes
 >>> with x.write() as view:           # alone, for as long as the block lasts
 ...     view += 1.0
->>> promise = tenure.give(x)          # hand it over: x is not ours any more
->>> y = tenure.take(promise)
+>>> @tenure.takes                     # a function that may be given its arguments
+... def total(a):
+...     return float(numpy.asarray(a).sum())
+>>> total(tenure.give(x))             # hand it over: x is not ours any more
+6.0
 
 The package ships the very ``libtenure.so.0`` that C programs link: ``get_include()`` and ``get_library()`` say where
 header and library are; a C library that needs it, loaded after ``import tenure``, works on the same arrays
@@ -73,6 +76,7 @@ from ._tenure import (
     zeros,
     zeros_like,
 )
+from ._takes import takes
 from ._types import (
     ALIASED,
     COW,
@@ -218,6 +222,7 @@ __all__ = [
     "run_releases",
     "save_npy",
     "take",
+    "takes",
     "version",
     "zeros",
     "zeros_like",

@@ -1,8 +1,8 @@
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum, IntFlag
 from types import EllipsisType, TracebackType
-from typing import Any, Literal, NamedTuple, Self, SupportsIndex, overload
+from typing import Any, Literal, NamedTuple, Self, SupportsIndex, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -17,6 +17,7 @@ _Order = Literal["C", "F"]
 _LikeOrder = Literal["C", "F", "A", "K"]
 _Mode = int | str
 _Part = SupportsIndex | slice | EllipsisType | None
+_F = TypeVar("_F", bound=Callable[..., Any])
 _Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 bfloat16: _BFloat16
@@ -468,11 +469,15 @@ def access(
     frozen: bool = False,
     wait: bool = True,
 ) -> Borrow: ...
-def give(array: Array, required: int = 1) -> Promise: ...
+def give(array: Array, required: int | None = None) -> Promise: ...
 @overload
 def take(promise: Promise, /) -> Array: ...
 @overload
 def take(promise: Promise, /, *more: Promise) -> tuple[Array, ...]: ...
+@overload
+def takes(function: _F, /) -> _F: ...
+@overload
+def takes() -> Callable[[_F], _F]: ...
 def from_handle(handle: int) -> Array | Promise: ...
 def clone_handle(handle: int) -> Array: ...
 def check(status: int) -> None: ...

@@ -2,18 +2,30 @@
 //!
 //! Contract: `give` never touches bytes and looks at nothing but the handle and its own guards; `take` is all or nothing. A handle
 //! from which as many promises were taken in one call as the giver required (Case I) is destructed; with fewer (Case II) the takers get
-//! clones. Whether bytes may be overwritten is decided when they are used, not here. Any thread.
+//! clones. Whether bytes may be overwritten is decided when they are used, not here. A callee that does not care which of its
+//! parameters were given calls `enter` and `leave`. Any thread.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mod` | give, cancel, release |
+//! | `take` | what `take` and `enter` share: Case I and Case II, all or none |
+//! | `scope` | `enter` and `leave` |
 #![forbid(unsafe_code)]
 
+mod scope;
+
+mod take;
+
+pub use scope::{enter, leave};
+
+use self::take::By;
 use crate::array::{self, Checked, Holder, Refusal};
 use crate::error::{Result, Status, fail};
-use crate::layout::Layout;
-use crate::ledger::{self, Claim, Locked, One, Promise, Spare, SparePromise};
+use crate::ledger::{self, Claim, Locked, One, Promise, SparePromise};
 use crate::names::Name;
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
-use smallvec::SmallVec;
 
 /// Wraps the handle in a promise not to use it again; `required`: how many variables of the giver refer to it.
 #[inline(always)]
@@ -35,7 +47,11 @@ fn give_slowly(id: Id, required: u32) -> Result<Id> {
     let spare = SparePromise::take(thread::current())?;
     array::with(id, |locked, claim| {
         if required == 0 {
-            return Err(fail(TN_ERR_INVALID, format_args!("required is 0; one variable at least refers to the handle")).into());
+            return Err(fail(
+                TN_ERR_INVALID,
+                format_args!("required is 0; one variable at least refers to the handle"),
+            )
+            .into());
         }
         array::check_there(locked, claim)?;
         let body = locked.get(claim);
@@ -62,7 +78,10 @@ fn given_already(locked: &Locked, claim: &'static Claim, needed: u32) -> Refusal
     let name = locked.get(claim).name;
     fail(
         TN_ERR_COUNT,
-        format_args!("{} was given {needed} times already, as often as required", array::Quoted(&name)),
+        format_args!(
+            "{} was given {needed} times already, as often as required",
+            array::Quoted(&name)
+        ),
     )
     .into()
 }
@@ -81,7 +100,14 @@ fn check_guards(locked: &Locked, claim: &'static Claim) -> Checked<()> {
             made = locked.get(guard).made;
         }
     });
-    Err(Refusal::By(Holder { status, subject: body.name, name: Name::NONE, made, count, why: 0 }))
+    Err(Refusal::By(Holder {
+        status,
+        subject: body.name,
+        name: Name::NONE,
+        made,
+        count,
+        why: 0,
+    }))
 }
 
 #[cold]
@@ -134,9 +160,6 @@ fn release_slowly(id: Id) -> Result<()> {
     Ok(())
 }
 
-/// Lists of up to so many promises need no memory of their own.
-type List<T> = SmallVec<[T; 4]>;
-
 /// Takes promises, all or none: `out(i, id)` receives the new handle for the i-th.
 #[inline(always)]
 pub fn take(promises: &[Id], mut out: impl FnMut(usize, Id)) -> Result<()> {
@@ -154,86 +177,5 @@ pub fn take(promises: &[Id], mut out: impl FnMut(usize, Id)) -> Result<()> {
 #[cold]
 #[inline(never)]
 fn take_all(promises: &[Id], out: &mut dyn FnMut(usize, Id)) -> Result<()> {
-    let thread = thread::current();
-    let n = promises.len();
-    let mut spares: List<Spare> = List::new();
-    ledger::reserve(&mut spares, n)?;
-    for _ in 0..n {
-        spares.push(Spare::take(thread)?);
-    }
-    let mut slots: List<&'static Promise> = List::new();
-    ledger::reserve(&mut slots, n)?;
-    let mut waiting: List<Waiting> = List::new();
-    ledger::reserve(&mut waiting, n)?;
-    loop {
-        slots.clear();
-        let mut locked = ledger::lock_all(n, &|i| ledger::ledger_of::<Promise>(promises[i]))?;
-        for id in promises {
-            match ledger::find::<Promise>(*id) {
-                Ok(promise) => slots.push(promise),
-                Err(_) => break,
-            }
-        }
-        if slots.len() < n {
-            continue;
-        }
-        if let Some(status) = check(promises, &slots) {
-            drop(locked);
-            return Err(status);
-        }
-        let small = (0..n).find(|i| {
-            let claim = locked.promised(slots[*i]);
-            !spares[*i].layout().set(&locked.get(claim).layout)
-        });
-        if let Some(position) = small {
-            let ndim = locked.get(locked.promised(slots[position])).layout.ndim();
-            drop(locked);
-            *spares[position].layout() = Layout::room(ndim)?;
-            continue;
-        }
-        pass(&mut locked, &slots, spares, waiting, out);
-        return Ok(());
-    }
-}
-
-/// The leftmost promise of a Case I: its place, the claim that it gets, and the slot for that.
-type Waiting = (usize, &'static Claim, Spare);
-
-/// All checks are done and everything is reserved: nothing can fail any more.
-fn pass(locked: &mut Locked, slots: &[&'static Promise], spares: List<Spare>, mut waiting: List<Waiting>, out: &mut dyn FnMut(usize, Id)) {
-    let claim_of = |locked: &Locked, position: usize| locked.promised(slots[position]);
-    let same = |a: &'static Claim, b: &'static Claim| core::ptr::eq(a, b);
-    // Clones first, while every promise still names its claim; the leftmost of a Case I waits for the claim itself.
-    for (position, spare) in spares.into_iter().enumerate() {
-        let claim = claim_of(locked, position);
-        let together = (0..slots.len()).filter(|i| same(claim_of(locked, *i), claim)).count();
-        let leftmost = (0..position).all(|i| !same(claim_of(locked, i), claim));
-        if leftmost && together as u32 == locked.get(claim).required {
-            waiting.push((position, claim, spare));
-        } else {
-            out(position, locked.copy_claim(claim, spare));
-        }
-    }
-    for promise in slots {
-        let claim = locked.promised(promise);
-        locked.spend_promise(promise);
-        let case_one = waiting.iter().any(|(_, waits, _)| same(waits, claim));
-        if locked.get(claim).given == 0 && !case_one {
-            locked.ungive(claim);
-        }
-    }
-    for (position, claim, spare) in waiting {
-        out(position, locked.pass_claim(claim, spare));
-    }
-}
-
-fn check(ids: &[Id], slots: &[&'static Promise]) -> Option<Status> {
-    if let Some(position) = slots.iter().position(|promise| ledger::is_spent(*promise)) {
-        return Some(used_up(ids[position]));
-    }
-    let twice = (1..ids.len()).find(|i| ids[..*i].contains(&ids[*i]))?;
-    Some(fail(
-        TN_ERR_DUPLICATE,
-        format_args!("the promise {} stands twice in the list (the second time at {twice})", ids[twice]),
-    ))
+    take::open(thread::current(), promises, By::Take, out)
 }

@@ -1,0 +1,182 @@
+//! Scopes: the handles that one call of `enter` made, to be ended together.
+//!
+//! No ledger guards a scope, because its handles lie on several stores. Its own lock keeps the list whole while it is looked at, and
+//! comes before the ledgers' locks; it ends under that lock, so that exactly one caller has the list then.
+//! Memory for the list is reserved before the handles are made: ending a scope allocates nothing.
+
+use super::{Made, reserve};
+use crate::error::{Result, fail};
+use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::sys::lock::RawLock;
+use crate::sys::sync::Watch;
+use crate::thread::{self, Critical, Thread};
+use crate::types::*;
+use core::cell::UnsafeCell;
+use smallvec::SmallVec;
+
+/// Handles of a scope, in the order of its parameters. Lists of up to so many need no memory of their own.
+pub type Handles = SmallVec<[Id; 8]>;
+
+/// A scope, in a slot: Live while it is entered.
+pub struct Scope {
+    head: Head,
+    lock: RawLock,
+    body: UnsafeCell<ScopeBody>,
+    watch: Watch,
+}
+
+struct ScopeBody {
+    handles: Handles,
+    made: Made,
+    time_ns: u64,
+}
+
+// SAFETY: the body is reached under the lock, or by the only one who knows the slot.
+unsafe impl Sync for Scope {}
+
+impl Slot for Scope {
+    const KIND: Kind = Kind::Scope;
+    fn new(head: Head) -> Scope {
+        let body = ScopeBody {
+            handles: Handles::new(),
+            made: Made::default(),
+            time_ns: 0,
+        };
+        Scope {
+            head,
+            lock: RawLock::new(),
+            body: UnsafeCell::new(body),
+            watch: Watch::new(),
+        }
+    }
+    fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+/// A taken scope slot that is nobody's yet.
+pub struct SpareScope {
+    scope: &'static Scope,
+    thread: &'static Thread,
+    used: bool,
+}
+
+impl SpareScope {
+    /// Takes a slot with room for `n` handles; outside of locks.
+    pub fn take(thread: &'static Thread, n: usize) -> Result<SpareScope> {
+        let mut spare = SpareScope {
+            scope: Table::take(thread)?,
+            thread,
+            used: false,
+        };
+        reserve(&mut spare.body().handles, n)?;
+        Ok(spare)
+    }
+
+    fn body(&mut self) -> &mut ScopeBody {
+        self.scope.watch.write();
+        // SAFETY: not published: the slot is ours alone.
+        unsafe { &mut *self.scope.body.get() }
+    }
+
+    /// Adds a handle; of at most as many as there is room for.
+    pub fn push(&mut self, id: Id) {
+        debug_assert!(
+            self.body().handles.len() < self.body().handles.capacity(),
+            "room was reserved"
+        );
+        self.body().handles.push(id);
+    }
+
+    /// What was pushed, to be replaced place by place.
+    pub fn handles(&mut self) -> &mut [Id] {
+        &mut self.body().handles
+    }
+
+    /// Gives the handle of the scope out.
+    pub fn publish(mut self) -> Id {
+        let made = Made {
+            site: self.thread.site(),
+            thread: self.thread.number(),
+        };
+        let body = self.body();
+        body.made = made;
+        body.time_ns = crate::sys::os::coarse_time_ns();
+        self.used = true;
+        Table::publish(self.scope)
+    }
+}
+
+impl Drop for SpareScope {
+    fn drop(&mut self) {
+        if !self.used {
+            self.body().handles = Handles::new();
+            Table::free(self.thread, self.scope);
+        }
+    }
+}
+
+/// An entered scope, locked.
+pub struct LockedScope {
+    scope: &'static Scope,
+    id: Id,
+    inside: Critical,
+}
+
+/// Locks a scope that is entered, or STALE or KIND.
+pub fn lock_scope(id: Id) -> Result<LockedScope> {
+    let scope = Table::<Scope>::find(id)?;
+    let inside = Critical::enter(thread::current());
+    scope.lock.lock();
+    let locked = LockedScope { scope, id, inside };
+    if scope.head.is(id) {
+        return Ok(locked);
+    }
+    drop(locked);
+    Err(fail(TN_ERR_STALE, format_args!("the tn_scope {id} was left already")))
+}
+
+impl LockedScope {
+    /// Its handles, whatever became of them.
+    pub fn handles(&self) -> &[Id] {
+        self.scope.watch.read();
+        // SAFETY: we have the lock, and the only `&mut` is made by `end`, which consumes us.
+        unsafe { &(*self.scope.body.get()).handles }
+    }
+
+    /// Ends it: its handle is stale from now on, and its list the caller's.
+    pub fn end(self) -> Handles {
+        let (scope, thread) = (self.scope, self.inside.thread());
+        debug_assert!(scope.head.is(self.id), "entered, as we saw under its lock");
+        scope.head.make_stale(State::Kept);
+        scope.watch.write();
+        // SAFETY: we have the lock, and nobody will find the slot by a handle any more.
+        let body = unsafe { &mut *scope.body.get() };
+        let handles = core::mem::take(&mut body.handles);
+        drop(self);
+        Table::free(thread, scope);
+        handles
+    }
+}
+
+impl Drop for LockedScope {
+    fn drop(&mut self) {
+        self.scope.lock.unlock();
+    }
+}
+
+/// Calls `visit` with every scope that is entered: its handle, where it was made, and when (ns since the epoch).
+pub fn each_scope(mut visit: impl FnMut(Id, Made, u64)) {
+    Table::<Scope>::each(|scope| {
+        if scope.head.state() == State::Live
+            && let Ok(locked) = lock_scope(scope.id())
+        {
+            scope.watch.read();
+            // SAFETY: under the lock; copied out before anything else runs.
+            let body = unsafe { &*scope.body.get() };
+            let (id, made, time_ns) = (locked.id, body.made, body.time_ns);
+            drop(locked);
+            visit(id, made, time_ns);
+        }
+    });
+}

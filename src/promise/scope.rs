@@ -1,0 +1,123 @@
+//! A callee's scope: `enter` makes a handle of its own for every parameter, given or lent, and `leave` ends those that are left.
+//!
+//! Scopes are independent objects: bound to no thread, left in any order, knowing nothing of one another. `leave` needs no memory.
+
+use super::take::{self, By};
+use crate::array::{self, Checked, Refusal};
+use crate::error::{Result, Status, fail, rank};
+use crate::ledger::{self, Claim, LockedScope, SpareScope};
+use crate::slots::Id;
+use crate::thread;
+use crate::types::*;
+
+/// Enters with arrays and promises, all or none: `out(i, id)` receives the new handle for the i-th. The scope owns them.
+pub fn enter(params: &[Id], out: &mut dyn FnMut(usize, Id)) -> Result<Id> {
+    let thread = thread::current();
+    let mut scope = SpareScope::take(thread, params.len())?;
+    // Handles come in the order in which claims are passed; the scope lists them in that of the parameters.
+    for id in params {
+        scope.push(*id);
+    }
+    let handles = scope.handles();
+    take::open(thread, params, By::Enter, &mut |position, id| {
+        handles[position] = id;
+        out(position, id);
+    })?;
+    Ok(scope.publish())
+}
+
+/// Leaves: releases what is left of the scope's handles, in the order of its parameters, but those in `keep`.
+pub fn leave(id: Id, keep: &[Id]) -> Result<()> {
+    let scope = find(id, keep)?;
+    if let Err(refusal) = check(&scope, keep) {
+        drop(scope);
+        return Err(refusal.say());
+    }
+    for handle in scope.end() {
+        if !keep.contains(&handle) {
+            // Stale: the callee released it before, or another thread does so at this moment.
+            let _ = array::release_now(handle);
+        }
+    }
+    Ok(())
+}
+
+/// STALE and KIND, of the scope and of what is kept: the list decides first, the position second.
+fn find(id: Id, keep: &[Id]) -> Result<LockedScope> {
+    let scope = ledger::lock_scope(id);
+    let mut worst = scope.as_ref().err().map(|status| (rank(status.code()), None));
+    for (position, handle) in keep.iter().enumerate() {
+        if let Err(status) = ledger::find::<Claim>(*handle) {
+            let rank = rank(status.code());
+            if worst.is_none_or(|(least, _)| rank < least) {
+                worst = Some((rank, Some(position)));
+            }
+        }
+    }
+    match worst {
+        None => scope,
+        // Asked once more for its text.
+        Some((_, Some(position))) => Err(gone(keep[position])),
+        Some((_, None)) => ledger::lock_scope(id),
+    }
+}
+
+#[cold]
+fn gone(handle: Id) -> Status {
+    match ledger::find::<Claim>(handle) {
+        Err(status) => status,
+        Ok(_) => fail(TN_ERR_STALE, format_args!("the tn_array {handle} was released already")),
+    }
+}
+
+fn check(scope: &LockedScope, keep: &[Id]) -> Checked<()> {
+    if let Some(handle) = keep.iter().find(|handle| !scope.handles().contains(handle)) {
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!(
+                "the array {handle} in keep is not one of this scope's {} handles",
+                scope.handles().len()
+            ),
+        )
+        .into());
+    }
+    let twice = (1..keep.len()).find(|at| keep[..*at].contains(&keep[*at]));
+    let duplicate = |at: usize| -> Refusal {
+        fail(
+            TN_ERR_DUPLICATE,
+            format_args!("the array {} stands twice in keep (the second time at {at})", keep[at]),
+        )
+        .into()
+    };
+    if crate::options::strict()
+        && let Err(refusal) = check_unused(scope, keep)
+    {
+        return Err(match twice {
+            Some(at) if rank(TN_ERR_DUPLICATE) < rank(refusal.code()) => duplicate(at),
+            _ => refusal,
+        });
+    }
+    twice.map_or(Ok(()), |at| Err(duplicate(at)))
+}
+
+/// Strict mode: what would be released is neither given nor borrowed nor exported. A thread that changes that between this look and
+/// the release is not caught, and does no harm: the handle is then released as it is without strict mode.
+#[cold]
+fn check_unused(scope: &LockedScope, keep: &[Id]) -> Checked<()> {
+    let mut worst: Checked<()> = Ok(());
+    for handle in scope.handles().iter().filter(|handle| !keep.contains(handle)) {
+        let Ok((locked, claim)) = ledger::lock::<Claim>(*handle) else {
+            continue;
+        };
+        if let Err(refusal) = array::check_unused(&locked, claim) {
+            let first = match &worst {
+                Ok(()) => true,
+                Err(least) => rank(refusal.code()) < rank(least.code()),
+            };
+            if first {
+                worst = Err(refusal);
+            }
+        }
+    }
+    worst
+}

@@ -1,0 +1,192 @@
+//! What `take` and `enter` share: several promises, and plain arrays among them, become new handles, all or none.
+//!
+//! In order: slots and room are reserved, all ledgers locked ascending, everything checked, and only then are claims copied and
+//! passed, so that nothing can fail half way. Clones come before claims move, while every promise still names its claim.
+
+use super::used_up;
+use crate::array::{self, Checked};
+use crate::error::{Result, fail};
+use crate::layout::Layout;
+use crate::ledger::{self, Claim, Ledger, Locked, Promise, Spare};
+use crate::slots::{Id, Kind};
+use crate::thread::Thread;
+use crate::types::*;
+use smallvec::SmallVec;
+
+/// Lists of up to so many parameters need no memory of their own.
+pub type List<T> = SmallVec<[T; 8]>;
+
+/// Who asks: what it accepts, and what a destructed handle says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// Promises only.
+    Take,
+    /// Promises and arrays, told apart by their kind.
+    Enter,
+}
+
+/// A parameter whose handle is out.
+#[derive(Clone, Copy)]
+enum Param {
+    Promise(&'static Promise),
+    Plain(&'static Claim),
+}
+
+impl Param {
+    fn find(id: Id, by: By) -> Result<Param> {
+        if by == By::Take || id.is_of(Kind::Promise) {
+            ledger::find::<Promise>(id).map(Param::Promise)
+        } else {
+            ledger::find::<Claim>(id).map(Param::Plain)
+        }
+    }
+
+    fn is_promise(self) -> bool {
+        matches!(self, Param::Promise(_))
+    }
+
+    /// The claim that it stands for; of an outstanding promise.
+    fn claim(self, locked: &Locked) -> &'static Claim {
+        match self {
+            Param::Promise(promise) => locked.promised(promise),
+            Param::Plain(claim) => claim,
+        }
+    }
+}
+
+fn ledger_of(id: Id, by: By) -> Result<&'static Ledger> {
+    if by == By::Take || id.is_of(Kind::Promise) {
+        return ledger::ledger_of::<Promise>(id);
+    }
+    ledger::ledger_of::<Claim>(id).map_err(|status| match status.code() {
+        TN_ERR_KIND => fail(TN_ERR_KIND, format_args!("{id} is neither a tn_array nor a tn_promise")),
+        _ => status,
+    })
+}
+
+fn same<T>(a: &'static T, b: &'static T) -> bool {
+    core::ptr::eq(a, b)
+}
+
+/// A new handle for each parameter, all or none: `out(i, id)` receives the i-th, under the ledgers' locks.
+pub fn open(thread: &'static Thread, ids: &[Id], by: By, out: &mut dyn FnMut(usize, Id)) -> Result<()> {
+    let n = ids.len();
+    let mut spares: List<Option<Spare>> = List::new();
+    ledger::reserve(&mut spares, n)?;
+    for _ in 0..n {
+        spares.push(Some(Spare::take(thread)?));
+    }
+    let mut params: List<Param> = List::new();
+    ledger::reserve(&mut params, n)?;
+    let mut waiting: List<Waiting> = List::new();
+    ledger::reserve(&mut waiting, n)?;
+    loop {
+        params.clear();
+        let mut locked = ledger::lock_all(n, &|i| ledger_of(ids[i], by))?;
+        for id in ids {
+            match Param::find(*id, by) {
+                Ok(param) => params.push(param),
+                Err(_) => break,
+            }
+        }
+        if params.len() < n {
+            continue;
+        }
+        if let Err(refusal) = check(&locked, ids, &params) {
+            drop(locked);
+            return Err(refusal.say());
+        }
+        let small = (0..n).find(|i| {
+            let claim = params[*i].claim(&locked);
+            !spare(&mut spares, *i).layout().set(&locked.get(claim).layout)
+        });
+        if let Some(position) = small {
+            let ndim = locked.get(params[position].claim(&locked)).layout.ndim();
+            drop(locked);
+            *spare(&mut spares, position).layout() = Layout::room(ndim)?;
+            continue;
+        }
+        pass(&mut locked, &params, by, &mut spares, &mut waiting, out);
+        return Ok(());
+    }
+}
+
+fn spare(spares: &mut [Option<Spare>], position: usize) -> &mut Spare {
+    spares[position].as_mut().expect("a spare for each parameter")
+}
+
+/// The list of checks decides first, the position second.
+fn check(locked: &Locked, ids: &[Id], params: &[Param]) -> Checked<()> {
+    for (id, param) in ids.iter().zip(params) {
+        match param {
+            Param::Promise(promise) if ledger::is_spent(*promise) => return Err(used_up(*id).into()),
+            Param::Promise(_) => {}
+            Param::Plain(claim) => array::check_there(locked, claim)?,
+        }
+    }
+    for param in params {
+        if let Param::Plain(claim) = param {
+            // A given array may stand beside its own promise: it is cloned before its claim moves.
+            let beside = params
+                .iter()
+                .any(|other| other.is_promise() && same(other.claim(locked), claim));
+            if !beside {
+                array::check_live(locked, claim)?;
+            }
+        }
+    }
+    let twice = (1..ids.len()).find(|i| params[*i].is_promise() && ids[..*i].contains(&ids[*i]));
+    match twice {
+        None => Ok(()),
+        Some(at) => Err(fail(
+            TN_ERR_DUPLICATE,
+            format_args!(
+                "the promise {} stands twice in the list (the second time at {at})",
+                ids[at]
+            ),
+        )
+        .into()),
+    }
+}
+
+/// The leftmost promise of a Case I: its place, and the claim that it gets.
+type Waiting = (usize, &'static Claim);
+
+/// All checks are done and everything is reserved: nothing can fail any more.
+fn pass(
+    locked: &mut Locked,
+    params: &[Param],
+    by: By,
+    spares: &mut [Option<Spare>],
+    waiting: &mut List<Waiting>,
+    out: &mut dyn FnMut(usize, Id),
+) {
+    let mut next = |position: usize| spares[position].take().expect("a spare for each parameter");
+    for (position, param) in params.iter().enumerate() {
+        let claim = param.claim(locked);
+        if param.is_promise() && moves(locked, params, position, claim) {
+            waiting.push((position, claim));
+        } else {
+            out(position, locked.copy_claim(claim, next(position)));
+        }
+    }
+    for param in params {
+        let Param::Promise(promise) = param else { continue };
+        let claim = locked.promised(promise);
+        locked.spend_promise(promise);
+        let case_one = waiting.iter().any(|(_, waits)| same(*waits, claim));
+        if locked.get(claim).given == 0 && !case_one {
+            locked.ungive(claim);
+        }
+    }
+    for (position, claim) in waiting.drain(..) {
+        out(position, locked.pass_claim(claim, next(position), by == By::Enter));
+    }
+}
+
+/// Whether the promise at `position` is the leftmost of as many as its giver required.
+fn moves(locked: &Locked, params: &[Param], position: usize, claim: &'static Claim) -> bool {
+    let promised = |param: &Param| param.is_promise() && same(param.claim(locked), claim);
+    let together = params.iter().filter(|param| promised(param)).count();
+    together as u32 == locked.get(claim).required && !params[..position].iter().any(promised)
+}
