@@ -41,9 +41,11 @@ pub enum Kind {
     Root = 8,
     /// Internal: a DLPack struct that is out.
     Export = 9,
+    /// tn_expr
+    Expr = 10,
 }
 
-const KINDS: usize = 10;
+const KINDS: usize = 11;
 
 impl Kind {
     fn of(number: u8) -> Option<Kind> {
@@ -53,6 +55,7 @@ impl Kind {
             3 => Kind::Promise,
             4 => Kind::Weak,
             5 => Kind::Pool,
+            10 => Kind::Expr,
             _ => return None,
         })
     }
@@ -65,6 +68,7 @@ impl Kind {
             Kind::Promise => "tn_promise",
             Kind::Weak => "tn_weak",
             Kind::Pool => "tn_pool",
+            Kind::Expr => "tn_expr",
             _ => "internal",
         }
     }
@@ -79,6 +83,9 @@ const SLOT_BITS: u32 = 24;
 const KIND_SHIFT: u32 = 56;
 
 impl Id {
+    /// No handle.
+    pub const NONE: Id = Id(0);
+
     /// From the bits of a pointer; nothing is looked up.
     pub fn from_bits(bits: u64) -> Id {
         Id(bits)

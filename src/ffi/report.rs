@@ -58,7 +58,7 @@ pub extern "C" fn tn_copies_forbid(on: i32) -> tn_status {
     enter("tn_copies_forbid", || report::forbid_copies(convert::switch(on, "on")?))
 }
 
-/// Lists everything that was not given back so far: handles, guards, exports, promises, weak handles, pools, raw blocks of pools, release
+/// Lists everything that was not given back so far: handles, guards, exports, promises, weak handles, expressions, pools, raw blocks of pools, release
 /// callbacks that wait. Empty at the end of a program that cleans up.
 ///
 /// @param capacity     places at leaks.

@@ -4,6 +4,7 @@
 //! it is Kept: for promises it still is a claim and counts in H, for guards it only lends them its layout.
 
 use super::guard::Guard;
+use super::node::NodeTag;
 use super::promise::Promise;
 use super::{Ledger, Lease, Locked, Guarded, GuardedSlot};
 use crate::error::Result;
@@ -68,6 +69,8 @@ pub struct ClaimBody {
     pub made: Made,
     /// The name that the user gave.
     pub name: Name,
+    /// Of an expression node, which has no handle on it.
+    pub node: Option<NodeTag>,
 }
 
 impl Slot for Claim {
@@ -91,6 +94,7 @@ impl Slot for Claim {
             pins: 0,
             made: Made::default(),
             name: Name::NONE,
+            node: None,
         };
         Claim { head, guarded: Guarded::new(body) }
     }
@@ -238,7 +242,7 @@ impl Claim {
         }
         body.readonly = false;
         body.required = 0;
-        debug_assert!(body.root.is_none() && body.lease.is_none() && !body.counted && !body.moving);
+        debug_assert!(body.root.is_none() && body.lease.is_none() && !body.counted && !body.moving && body.node.is_none());
         debug_assert!(body.given + body.readers + body.writers + body.exports + body.pins == 0);
         Table::free(thread, self);
     }

@@ -14,6 +14,7 @@
 //! | `mod` | the ledger, its lock, the lookup of handles |
 //! | `claim` | claims: array handles and what promises and guards keep of them; roots of views |
 //! | `guard` | guards, exports, poison: who may touch which region |
+//! | `node` | claims of expression nodes |
 //! | `promise` | promises and weak handles |
 //! | `store` | where bytes come from and how they go back; leases and release callbacks |
 
@@ -21,12 +22,15 @@ mod claim;
 
 mod guard;
 
+mod node;
+
 mod promise;
 
 mod store;
 
 pub use claim::{Claim, ClaimBody, Made, Spare, SpareRoot};
 pub use guard::{Class, Entries, Group, Guard, GuardBody, Hold, SpareGuard, Terms, end_entries, made_of_head};
+pub use node::{NodeTag, Operation, ledger_of_claim, lock_claims};
 pub use promise::{Promise, PromiseBody, SparePromise, SpareWeak, Weak, WeakBody};
 pub use store::{
     Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_queued, queued, run_releases,
