@@ -94,6 +94,10 @@ impl Id {
     pub fn bits(self) -> u64 {
         self.0
     }
+    /// Number of the slot that it names, or named.
+    pub fn number(self) -> u32 {
+        self.slot()
+    }
     fn new(kind: Kind, generation: u32, slot: u32) -> Id {
         Id(((kind as u64) << KIND_SHIFT) | (u64::from(generation) << SLOT_BITS) | u64::from(slot))
     }

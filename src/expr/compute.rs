@@ -219,7 +219,7 @@ impl Drop for Run {
 }
 
 /// Marks the nodes under `root` that have no value, and chains them: operands first, left before right.
-fn order(graph: &mut Graph, root: u32, run: u32) -> Result<u32> {
+pub(super) fn order(graph: &mut Graph, root: u32, run: u32) -> Result<u32> {
     fn enter(graph: &mut Graph, at: u32, up: u32, run: u32) {
         let node = &mut graph[at];
         node.progress = Progress::Computing;
@@ -268,22 +268,22 @@ fn order(graph: &mut Graph, root: u32, run: u32) -> Result<u32> {
 }
 
 /// What one operation is, copied from the graph.
-struct Job {
-    number: u32,
-    operation: Operation,
-    dtype: Dtype,
-    form: Form,
-    shape: Shape,
+pub(super) struct Job {
+    pub number: u32,
+    pub operation: Operation,
+    pub dtype: Dtype,
+    pub form: Form,
+    pub shape: Shape,
     factor: f64,
     axis: usize,
     /// 1 or 2.
-    count: usize,
-    numbers: [u32; 2],
-    forms: [Form; 2],
+    pub count: usize,
+    pub numbers: [u32; 2],
+    pub forms: [Form; 2],
     /// Order of a new result.
     order: Order,
     /// Shape and order of the left operand.
-    left: (Shape, Order),
+    pub left: (Shape, Order),
 }
 
 fn try_clone(shape: &Shape) -> Result<Shape> {
@@ -294,7 +294,7 @@ fn try_clone(shape: &Shape) -> Result<Shape> {
 }
 
 impl Job {
-    fn read(graph: &Graph, number: u32) -> Result<Job> {
+    pub fn read(graph: &Graph, number: u32) -> Result<Job> {
         let node = &graph[number];
         let numbers = node.operands;
         let count = 2 - usize::from(numbers[1] == NONE);
@@ -328,11 +328,11 @@ impl Job {
     }
 
     /// LU, which destroys a copy of the matrix, or the matrix itself.
-    fn factors(&self) -> bool {
+    pub fn factors(&self) -> bool {
         self.operation == Operation::Solve && self.forms[0] == Form::Full
     }
 
-    fn elementwise(&self) -> bool {
+    pub fn elementwise(&self) -> bool {
         rules::is_elementwise(self.operation, self.forms)
     }
 
@@ -347,7 +347,7 @@ impl Job {
 }
 
 /// What an operation may overwrite.
-pub(super) struct Plan {
+struct Plan {
     /// Operand that takes the result; none: a new array.
     pub target: Option<usize>,
     /// The matrix of an LU is destroyed in place.
@@ -527,7 +527,6 @@ impl Run {
         };
         let claim = if sole {
             locked.get_mut(claim).layout = turned;
-            drop(locked);
             claim
         } else {
             let fits = spare.layout().set(&turned);
@@ -541,6 +540,7 @@ impl Run {
             copied
         };
         debug_assert!(graph[number].value.is_some());
+        drop(locked);
         drop(graph);
         self.finish(job, claim);
         Ok(())

@@ -19,10 +19,13 @@ mod build;
 
 mod compute;
 
+mod explain;
+
 mod node;
 
 mod rules;
 
 pub use build::{Arguments, elementwise, leaf, operation};
 pub use compute::compute;
+pub use explain::{Format, explain};
 pub use node::{Expr, each_open, release};

@@ -280,6 +280,12 @@ impl Graph {
         Ok(Table::<Expr>::find(id)?.head().number())
     }
 
+    /// The node with those bits, also where its handle was released.
+    pub fn number_of(&self, id: Id) -> Option<u32> {
+        let number = id.number();
+        self.nodes.get(number as usize).filter(|node| node.id == id).map(|_| number)
+    }
+
     /// `node` with its operands' edges; `spare` becomes its handle.
     pub fn insert(&mut self, mut spare: SpareNode, node: Node) -> Id {
         spare.used = true;

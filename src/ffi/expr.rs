@@ -6,6 +6,8 @@ use crate::ffi::convert::{self, Out};
 use crate::ledger::Operation;
 use crate::slots::Id;
 use crate::types::*;
+use core::ffi::c_char;
+
 
 /// A leaf of an expression: the array as an operand. It is one more claim on the store and a read of it until the expression ends or needs it no
 /// more; the array may be released at once. Meanwhile overlapping writers that others would see are TN_ERR_IN_EXPRESSION.
@@ -160,14 +162,7 @@ pub unsafe extern "C" fn tn_expr_scale(x: *mut tn_expr, factor: f64, out: *mut *
     enter("tn_expr_scale", || {
         let operands = [(convert::id(x, "x")?, "x")];
         let out = Out::new(out, "out")?;
-        let node = expr::operation(
-            Ok(Operation::Scale),
-            &operands,
-            Arguments {
-                factor,
-                ..Arguments::default()
-            },
-        )?;
+        let node = expr::operation(Ok(Operation::Scale), &operands, Arguments { factor, ..Arguments::default() })?;
         // SAFETY: writable by this function's documentation.
         unsafe { out.write(convert::handle(node)) };
         Ok(())
@@ -212,14 +207,7 @@ pub unsafe extern "C" fn tn_expr_sum(x: *mut tn_expr, axis: i32, out: *mut *mut 
     enter("tn_expr_sum", || {
         let operands = [(convert::id(x, "x")?, "x")];
         let out = Out::new(out, "out")?;
-        let node = expr::operation(
-            Ok(Operation::Sum),
-            &operands,
-            Arguments {
-                axis,
-                ..Arguments::default()
-            },
-        )?;
+        let node = expr::operation(Ok(Operation::Sum), &operands, Arguments { axis, ..Arguments::default() })?;
         // SAFETY: writable by this function's documentation.
         unsafe { out.write(convert::handle(node)) };
         Ok(())
@@ -239,17 +227,9 @@ pub unsafe extern "C" fn tn_expr_sum(x: *mut tn_expr, axis: i32, out: *mut *mut 
 /// @since 0.1
 /// @ingroup expr
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_expr_elementwise(
-    op: u32,
-    x: *mut tn_expr,
-    y: *mut tn_expr,
-    out: *mut *mut tn_expr,
-) -> tn_status {
+pub unsafe extern "C" fn tn_expr_elementwise(op: u32, x: *mut tn_expr, y: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status {
     enter("tn_expr_elementwise", || {
-        let operands = [
-            (convert::id(x, "x")?, "x"),
-            (convert::id(y, "y").unwrap_or(Id::NONE), "y"),
-        ];
+        let operands = [(convert::id(x, "x")?, "x"), (convert::id(y, "y").unwrap_or(Id::NONE), "y")];
         let count = 2 - usize::from(y.is_null());
         let out = Out::new(out, "out")?;
         let node = expr::operation(expr::elementwise(op), &operands[..count], Arguments::default())?;
@@ -296,4 +276,41 @@ pub unsafe extern "C" fn tn_expr_compute(expr: *mut tn_expr, flags: u32, out: *m
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_expr_release(expr: *mut tn_expr) -> tn_status {
     enter("tn_expr_release", || expr::release(convert::id(expr, "expr")?))
+}
+
+/// Says what computing an expression would do now: for each operation whether its result takes the place of an operand, or why not. A line a
+/// node, or a graph for Graphviz. What other threads do, and what is released until then, may change it.
+///
+/// @param expr     the expression.
+/// @param format   TN_EXPLAIN_TEXT or TN_EXPLAIN_DOT.
+/// @param capacity bytes at text.
+/// @param[out] text the explanation with its NUL, if it fits, else untouched; NULL only with capacity 0.
+/// @param[out] length its bytes without the NUL; capacity has to be larger.
+/// @return TN_OK, also where it does not fit; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another format; TN_ERR_IN_EXPRESSION while
+///         another thread computes a part of it; TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: never. Allocates: memory of the call. Computes nothing.
+/// @since 0.1
+/// @ingroup expr
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_expr_explain(
+    expr: *mut tn_expr,
+    format: u32,
+    capacity: usize,
+    text: *mut c_char,
+    length: *mut usize,
+) -> tn_status {
+    enter("tn_expr_explain", || {
+        let id = convert::id(expr, "expr")?;
+        if capacity > 0 {
+            Out::new(text, "text")?;
+        }
+        let length = Out::new(length, "length")?;
+        expr::explain(id, expr::Format::of(format), &mut |explained| {
+            // SAFETY: writable by this function's documentation.
+            unsafe {
+                convert::write_text(explained, capacity, text);
+                length.write(explained.len());
+            }
+        })
+    })
 }

@@ -37,13 +37,17 @@ const ROWS: usize = 32;
 /// Side of the squares in which a matrix is mirrored, in elements: two of them fit into the first cache.
 const TILE: usize = 16;
 
-/// Rows, columns, strides in elements; a vector is a matrix of one column.
+/// Rows, columns, strides in elements; a vector is a matrix of one column. The stride of an axis of one element means nothing, and faer
+/// looks at it when it chooses its loops: it is what it would be in a dense matrix, so that equal layouts get equal bits.
 fn shape<T>(layout: &Layout) -> (usize, usize, isize, isize) {
-    match (layout.shape(), layout.strides()) {
-        (&[n], &[stride]) => (n as usize, 1, step::<T>(stride), (n as isize).max(1)),
+    let (rows, columns, down, across) = match (layout.shape(), layout.strides()) {
+        (&[n], &[stride]) => (n as usize, 1, step::<T>(stride), 1),
         (&[rows, columns], &[down, across]) => (rows as usize, columns as usize, step::<T>(down), step::<T>(across)),
         _ => unreachable!("a matrix or a vector"),
-    }
+    };
+    let down = if rows > 1 { down } else { columns.max(1) as isize };
+    let across = if columns > 1 { across } else { rows.max(1) as isize };
+    (rows, columns, down, across)
 }
 
 /// What is read.
