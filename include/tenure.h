@@ -175,6 +175,9 @@ typedef struct tn_promise tn_promise;
 /** A callee's handles on its parameters. Given back by `tn_leave`. */
 typedef struct tn_scope tn_scope;
 
+/** A node of a lazy expression. Given back by `tn_expr_release`. */
+typedef struct tn_expr tn_expr;
+
 /** A device, as in DLPack's DLDevice; passed by value. */
 typedef struct tn_device {
     /** TN_CPU, TN_CUDA, TN_CUDA_HOST or TN_CUDA_MANAGED. */
@@ -747,6 +750,38 @@ typedef struct tn_borrow_info {
     /** Bytes of the elements. */
     uint64_t bytes;
 } tn_borrow_info;
+
+/** Form of an expression's leaf: all elements. */
+#define TN_FORM_FULL 0
+/** Form: a vector is the diagonal of a matrix that is 0 elsewhere. */
+#define TN_FORM_DIAGONAL 1
+/** Form: what is above the diagonal of a square matrix is taken as 0 and not read. */
+#define TN_FORM_LOWER 2
+
+/** Of `tn_expr_compute`: a failure leaves everything as it was; what was there before is not overwritten. */
+#define TN_KEEP_ON_FAIL (1u << 0)
+
+/** Element by element: x + y, the same as `tn_expr_add`. */
+#define TN_EXPR_ADD 1
+/** Element by element: x - y. */
+#define TN_EXPR_SUBTRACT 2
+/** Element by element: x * y. */
+#define TN_EXPR_MULTIPLY 3
+/** Element by element: x / y. */
+#define TN_EXPR_DIVIDE 4
+/** Element by element: -x. */
+#define TN_EXPR_NEGATE 5
+/** Element by element: the square root. */
+#define TN_EXPR_SQRT 6
+/** Element by element: e to the x. */
+#define TN_EXPR_EXP 7
+/** Element by element: the natural logarithm. */
+#define TN_EXPR_LOG 8
+
+/** Format of `tn_expr_explain`: lines of text. */
+#define TN_EXPLAIN_TEXT 0
+/** Format: a graph for Graphviz. */
+#define TN_EXPLAIN_DOT 1
 
 /** Holder: an array handle. */
 #define TN_HOLDER_HANDLE 1
@@ -2260,6 +2295,230 @@ tn_status tn_array_import_dlpack_versioned(struct DLManagedTensorVersioned *tens
                                            tn_array **out,
                                            int32_t *how);
 
+/* ====================================================== expr ====================================================== */
+/** @defgroup expr lazy expressions, computed once, that overwrite what nobody else needs */
+
+/**
+ * A leaf of an expression: the array as an operand. It is one more claim on the store and a read of it until the expression ends or needs it no
+ * more; the array may be released at once. Meanwhile overlapping writers that others would see are TN_ERR_IN_EXPRESSION.
+ *
+ * @param array    float32 or float64, at multiples of the element's size.
+ * @param form     TN_FORM_FULL: all elements. TN_FORM_DIAGONAL: a vector is the diagonal of a matrix that is 0 elsewhere. TN_FORM_LOWER: of
+ *                 a square matrix the diagonal and what is below it; the rest is taken as 0 and not read.
+ * @param[out] out the expression. Released by `tn_expr_release`, at any time.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another form; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE;
+ *         TN_ERR_SHAPE; TN_ERR_LAYOUT; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED (an exclusive one) as any read;
+ *         TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_leaf(tn_array *array,
+                       uint32_t form,
+                       tn_expr **out);
+
+/**
+ * The sum. Full and full, diagonal and diagonal, lower and lower keep their form; with one of them diagonal the other is full, and so is the
+ * sum. Overwritten may be: of full and diagonal the full one, else the left one, else the right one.
+ *
+ * @param x        left.
+ * @param y        right, of the same matrix shape and element type.
+ * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
+ *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_add(tn_expr *x,
+                      tn_expr *y,
+                      tn_expr **out);
+
+/**
+ * The difference x - y, with the forms of `tn_expr_add`.
+ *
+ * @param x        left.
+ * @param y        right, of the same matrix shape and element type.
+ * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
+ *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_subtract(tn_expr *x,
+                           tn_expr *y,
+                           tn_expr **out);
+
+/**
+ * The product of a matrix and a matrix or vector. Overwritten may be: with a diagonal or lower m the right-hand side, of a full one and a diagonal
+ * the full one, of two diagonals the left or the right one; of two full ones nothing.
+ *
+ * @param m        the matrix: full, diagonal or lower (or its transpose).
+ * @param x        a full matrix or vector, or a diagonal to a full or diagonal m.
+ * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
+ *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_multiply(tn_expr *m,
+                           tn_expr *x,
+                           tn_expr **out);
+
+/**
+ * The lower Cholesky factor of a symmetric positive definite matrix, of which the lower triangle is read; what is above the diagonal is 0. Of a
+ * diagonal matrix the square roots, a diagonal. The operand may be overwritten.
+ *
+ * @param x        a full square matrix, or a diagonal one.
+ * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
+ *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_cholesky(tn_expr *x,
+                           tn_expr **out);
+
+/**
+ * The solution of m * x = b: forward substitution for a lower m (backward for its transpose), division for a diagonal one, LU with partial pivoting
+ * for a full one. Overwritten may be b, and for LU m too.
+ *
+ * @param m        a square matrix: full, diagonal or lower (or its transpose).
+ * @param b        a full vector or matrix.
+ * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
+ *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_solve(tn_expr *m,
+                        tn_expr *b,
+                        tn_expr **out);
+
+/**
+ * A number times x, in the form of x. The operand may be overwritten.
+ *
+ * @param x        any expression.
+ * @param factor   the number; rounded to the element type.
+ * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
+ *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_scale(tn_expr *x,
+                        double factor,
+                        tn_expr **out);
+
+/**
+ * The transpose: the same bytes seen otherwise, nothing is moved.
+ *
+ * @param x        a matrix.
+ * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
+ *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_transpose(tn_expr *x,
+                            tn_expr **out);
+
+/**
+ * The sum over one axis.
+ *
+ * Along elements that lie side by side it is added in eight lanes, else one slice after the other.
+ *
+ * @param x        a full expression.
+ * @param axis     the axis that goes; from the end if negative.
+ * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
+ *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_sum(tn_expr *x,
+                      int32_t axis,
+                      tn_expr **out);
+
+/**
+ * Element by element, one of a closed list of operations. Operands are full (any shape, both the same) but for TN_EXPR_ADD, TN_EXPR_SUBTRACT and
+ * TN_EXPR_NEGATE, which keep other forms as `tn_expr_add` does. Overwritten may be x, then y.
+ *
+ * @param op       TN_EXPR_ADD, _SUBTRACT, _MULTIPLY, _DIVIDE with two operands; TN_EXPR_NEGATE, _SQRT, _EXP, _LOG with one.
+ * @param x        left, or the only operand.
+ * @param y        right; NULL with an operation that takes one.
+ * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another op, a missing y or one too many; TN_ERR_DTYPE; TN_ERR_SHAPE;
+ *         TN_ERR_UNSUPPORTED; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_elementwise(uint32_t op,
+                              tn_expr *x,
+                              tn_expr *y,
+                              tn_expr **out);
+
+/**
+ * The value of an expression as an array. What has no value yet is evaluated, each part once, operands first and left before right, on the calling
+ * thread. An operand takes the result of its operation, and no new array is made, where nobody else claims its bytes: `tn_expr_explain` says
+ * which and why. Values are let go right after their last use; the value of an expression whose handle is out is kept.
+ *
+ * @param expr     the expression.
+ * @param flags    TN_KEEP_ON_FAIL: a failure leaves everything as it was; then nothing that was there before is overwritten.
+ * @param[out] out the array, another claim on the expression's value.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_POISONED if the expression failed before; TN_ERR_IN_EXPRESSION if
+ *         another thread computes a part of it; TN_ERR_FAILED where a pivot is not positive (cholesky), or 0 (solve with a full matrix): without
+ *         TN_KEEP_ON_FAIL the expression and what is built on it is TN_ERR_POISONED from then on; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT,
+ *         TN_ERR_LIMIT, after which it can be tried again.
+ * @note Threads: any; an expression is evaluated once. Blocks: while it computes. Allocates: from the pool of the left operand, or the thread's
+ *       current one; work space of a few numbers a row.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_compute(tn_expr *expr,
+                          uint32_t flags,
+                          tn_array **out);
+
+/**
+ * Gives an expression back. Expressions that are built on it, and arrays computed from it, live on.
+ *
+ * @param expr     the expression, also one that failed.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_release(tn_expr *expr);
+
+/**
+ * Says what computing an expression would do now: for each operation whether its result takes the place of an operand, or why not. A line a
+ * node, or a graph for Graphviz. What other threads do, and what is released until then, may change it.
+ *
+ * @param expr     the expression.
+ * @param format   TN_EXPLAIN_TEXT or TN_EXPLAIN_DOT.
+ * @param capacity bytes at text.
+ * @param[out] text the explanation with its NUL, if it fits, else untouched; NULL only with capacity 0.
+ * @param[out] length its bytes without the NUL; capacity has to be larger.
+ * @return TN_OK, also where it does not fit; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another format; TN_ERR_IN_EXPRESSION while
+ *         another thread computes a part of it; TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: memory of the call. Computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_explain(tn_expr *expr,
+                          uint32_t format,
+                          size_t capacity,
+                          char *text,
+                          size_t *length);
+
 /* ===================================================== report ===================================================== */
 /** @defgroup report what was copied at borders, and what was not given back */
 
@@ -2291,8 +2550,8 @@ tn_status tn_copies_query(size_t capacity,
 tn_status tn_copies_forbid(int32_t on);
 
 /**
- * Lists everything that was not given back so far: handles, guards, exports, promises, weak handles, scopes, pools, raw blocks of pools,
- * release callbacks that wait. Empty at the end of a program that cleans up.
+ * Lists everything that was not given back so far: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw
+ * blocks of pools, release callbacks that wait. Empty at the end of a program that cleans up.
  *
  * @param capacity     places at leaks.
  * @param[out] leaks   what fits, with names, sites and threads; NULL only with capacity 0.

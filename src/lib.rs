@@ -52,6 +52,10 @@ pub mod transfer;
 
 pub mod exchange;
 
+pub mod kernels;
+
+pub mod expr;
+
 pub mod report;
 
 pub mod ffi;

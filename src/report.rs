@@ -4,13 +4,14 @@
 use crate::array::HOST;
 use crate::borrow::{Held, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise};
 use crate::error::{Result, fail};
+use crate::expr;
 use crate::ledger::{self, Claim, Guard, Promise, Weak};
 use crate::pool;
 use crate::slots::{Slot, State, Table};
 use crate::thread;
 use crate::types::*;
 
-/// Everything that is out: handles, guards, exports, promises, weak handles, scopes, pools, raw blocks, queued releases.
+/// Everything that is out: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw blocks, queued releases.
 pub fn leaks(visit: &mut dyn FnMut(Held)) {
     let out = |state: State| matches!(state, State::Live | State::Spent);
     Table::<Claim>::each(|claim| {
@@ -70,6 +71,7 @@ pub fn leaks(visit: &mut dyn FnMut(Held)) {
             name: crate::names::Name::NONE,
         });
     });
+    expr::each_open(visit);
     pool::each_open(|opened| {
         visit(Held {
             kind: TN_HOLDER_POOL,

@@ -44,9 +44,11 @@ pub enum Kind {
     Export = 9,
     /// tn_scope
     Scope = 10,
+    /// tn_expr
+    Expr = 11,
 }
 
-const KINDS: usize = 11;
+const KINDS: usize = 12;
 
 impl Kind {
     fn of(number: u8) -> Option<Kind> {
@@ -57,6 +59,7 @@ impl Kind {
             4 => Kind::Weak,
             5 => Kind::Pool,
             10 => Kind::Scope,
+            11 => Kind::Expr,
             _ => return None,
         })
     }
@@ -70,6 +73,7 @@ impl Kind {
             Kind::Weak => "tn_weak",
             Kind::Pool => "tn_pool",
             Kind::Scope => "tn_scope",
+            Kind::Expr => "tn_expr",
             _ => "internal",
         }
     }
@@ -84,6 +88,9 @@ const SLOT_BITS: u32 = 24;
 const KIND_SHIFT: u32 = 56;
 
 impl Id {
+    /// No handle.
+    pub const NONE: Id = Id(0);
+
     /// From the bits of a pointer; nothing is looked up.
     pub fn from_bits(bits: u64) -> Id {
         Id(bits)
@@ -91,6 +98,10 @@ impl Id {
     /// The bits that C sees.
     pub fn bits(self) -> u64 {
         self.0
+    }
+    /// Number of the slot that it names, or named.
+    pub fn number(self) -> u32 {
+        self.slot()
     }
     fn new(kind: Kind, generation: u32, slot: u32) -> Id {
         Id(((kind as u64) << KIND_SHIFT) | (u64::from(generation) << SLOT_BITS) | u64::from(slot))

@@ -96,6 +96,9 @@ pub struct tn_promise { _opaque: [u8; 0] }
 /// A callee's handles on its parameters. Given back by `tn_leave`.
 pub struct tn_scope { _opaque: [u8; 0] }
 
+/// A node of a lazy expression. Given back by `tn_expr_release`.
+pub struct tn_expr { _opaque: [u8; 0] }
+
 /// A device, as in DLPack's DLDevice; passed by value.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -689,6 +692,38 @@ pub struct tn_borrow_info {
     /// Bytes of the elements.
     pub bytes: u64,
 }
+
+/// Form of an expression's leaf: all elements.
+pub const TN_FORM_FULL: u32 = 0;
+/// Form: a vector is the diagonal of a matrix that is 0 elsewhere.
+pub const TN_FORM_DIAGONAL: u32 = 1;
+/// Form: what is above the diagonal of a square matrix is taken as 0 and not read.
+pub const TN_FORM_LOWER: u32 = 2;
+
+/// Of `tn_expr_compute`: a failure leaves everything as it was; what was there before is not overwritten.
+pub const TN_KEEP_ON_FAIL: u32 = 1u32 << 0;
+
+/// Element by element: x + y, the same as `tn_expr_add`.
+pub const TN_EXPR_ADD: u32 = 1;
+/// Element by element: x - y.
+pub const TN_EXPR_SUBTRACT: u32 = 2;
+/// Element by element: x * y.
+pub const TN_EXPR_MULTIPLY: u32 = 3;
+/// Element by element: x / y.
+pub const TN_EXPR_DIVIDE: u32 = 4;
+/// Element by element: -x.
+pub const TN_EXPR_NEGATE: u32 = 5;
+/// Element by element: the square root.
+pub const TN_EXPR_SQRT: u32 = 6;
+/// Element by element: e to the x.
+pub const TN_EXPR_EXP: u32 = 7;
+/// Element by element: the natural logarithm.
+pub const TN_EXPR_LOG: u32 = 8;
+
+/// Format of `tn_expr_explain`: lines of text.
+pub const TN_EXPLAIN_TEXT: u32 = 0;
+/// Format: a graph for Graphviz.
+pub const TN_EXPLAIN_DOT: u32 = 1;
 
 /// Holder: an array handle.
 pub const TN_HOLDER_HANDLE: i32 = 1;

@@ -3,7 +3,7 @@
 //! A text names sites, and resolving a site takes another lock; so what is found is kept as values, and costs no memory.
 
 use crate::error::{self, Status, fail};
-use crate::ledger::Made;
+use crate::ledger::{Made, Operation};
 use crate::names::Name;
 use crate::types::*;
 use core::fmt;
@@ -39,7 +39,7 @@ pub struct Holder {
     pub made: Made,
     /// How many of its kind there are.
     pub count: u32,
-    /// TN_WHY_ bits, of a copy that is refused.
+    /// TN_WHY_ bits, of a copy that is refused; number of the operation that an expression is for.
     pub why: u32,
 }
 
@@ -157,7 +157,10 @@ impl Holder {
             ),
             TN_ERR_IN_EXPRESSION => fail(
                 TN_ERR_IN_EXPRESSION,
-                format_args!("{subject} is held by a lazy expression made {at}; compute or release it, or use TN_WRITE_COW"),
+                format_args!(
+                    "{subject} is held by a lazy expression ({}, made {at}); compute or release it, or use TN_WRITE_COW",
+                    Waits(self.why)
+                ),
             ),
             TN_ERR_WOULD_COPY => fail(
                 TN_ERR_WOULD_COPY,
@@ -209,6 +212,18 @@ impl fmt::Display for Why {
             }
         }
         if first { f.write_str("asked for") } else { Ok(()) }
+    }
+}
+
+/// What an expression waits for.
+struct Waits(u32);
+
+impl fmt::Display for Waits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Operation::ALL.get(self.0 as usize) {
+            None | Some(Operation::Leaf) => f.write_str("a leaf that nothing uses yet"),
+            Some(operation) => write!(f, "waiting for {}", operation.name()),
+        }
     }
 }
 

@@ -55,6 +55,8 @@ struct Facts {
     any_export: Open,
     shared: u32,
     nodes: u32,
+    /// Those of them whose region overlaps.
+    nodes_over: u32,
     managed: bool,
     foreign: bool,
 }
@@ -94,11 +96,15 @@ impl Facts {
             any_export: Open::default(),
             shared: books.claims - books.nodes - 1,
             nodes: books.nodes,
+            nodes_over: 0,
             managed: books.managed,
             foreign: books.foreign(),
         };
         if books.readers + books.writers + books.exports() + books.poisoned > 0 {
             facts.look(locked, claim);
+        }
+        if books.nodes > 0 {
+            facts.look_at_nodes(locked, claim);
         }
         facts
     }
@@ -134,6 +140,14 @@ impl Facts {
         });
     }
 
+    #[cold]
+    fn look_at_nodes(&mut self, locked: &Locked, claim: &'static Claim) {
+        locked.each_claim(locked.ledger_of(claim), |other| {
+            let over = locked.get(other).node.is_some() && !region::disjoint(locked.region(other), locked.region(claim));
+            self.nodes_over += u32::from(over);
+        });
+    }
+
     fn exports_over(&self) -> [Open; 3] {
         [self.export_read, self.export_shared, self.export_exclusive]
     }
@@ -150,10 +164,15 @@ fn by_guard(locked: &Locked, claim: &'static Claim, status: tn_status, open: Ope
 
 fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u32) -> Refusal {
     let mut holder = Holder { status, subject: locked.get(claim).name, name: Name::NONE, made: Made::default(), count, why: 0 };
+    let wants_node = status == TN_ERR_IN_EXPRESSION;
     locked.each_claim(locked.ledger_of(claim), |other| {
-        if !core::ptr::eq(other, claim) {
-            holder.name = locked.get(other).name;
-            holder.made = locked.get(other).made;
+        let body = locked.get(other);
+        // Where a copy is refused, whoever is there.
+        let fits = status == TN_ERR_WOULD_COPY || body.node.is_some() == wants_node;
+        if fits && !core::ptr::eq(other, claim) {
+            holder.name = body.name;
+            holder.made = body.made;
+            holder.why = body.node.map_or(0, |node| node.waits as u32);
         }
     });
     Refusal::By(holder)
@@ -270,8 +289,10 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use) -> Checked<()>
     if facts.managed || (alone && facts.shared > 0) {
         return Err(by_claims(locked, claim, TN_ERR_SHARED, facts.shared));
     }
-    if facts.nodes > 0 {
-        return Err(by_claims(locked, claim, TN_ERR_IN_EXPRESSION, facts.nodes));
+    // Whoever wants the store alone looks at all of it, others at what overlaps.
+    let nodes = if alone { facts.nodes } else { facts.nodes_over };
+    if nodes > 0 {
+        return Err(by_claims(locked, claim, TN_ERR_IN_EXPRESSION, nodes));
     }
     if alone && facts.foreign {
         return Err(plain(locked, claim, TN_ERR_FOREIGN));

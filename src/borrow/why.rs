@@ -74,6 +74,10 @@ pub fn holder_of_guard(locked: &Locked, guard: &'static Guard) -> Held {
 pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> Held {
     let body = locked.get(claim);
     let books = locked.books(locked.ledger_of(claim));
+    if let Some(node) = body.node {
+        let (device, bytes) = (books.device, books.bytes as u64);
+        return Held { kind: TN_HOLDER_EXPRESSION, device, id: node.id.bits(), bytes, made: body.made, time_ns: 0, name: body.name };
+    }
     // A destructed handle's store is not its own any more.
     let (device, bytes) =
         if ledger::is_spent(claim) { (array::HOST, 0) } else { (books.device, books.bytes as u64) };
@@ -124,7 +128,8 @@ fn each_holder(
     visit: &mut dyn FnMut(Held),
 ) {
     locked.each_claim(ledger, |claim| {
-        if locked.has_handle(claim) && asking.is_none_or(|asking| !core::ptr::eq(asking, claim)) {
+        let shown = locked.has_handle(claim) || locked.get(claim).node.is_some();
+        if shown && asking.is_none_or(|asking| !core::ptr::eq(asking, claim)) {
             visit(holder_of_claim(locked, claim));
         }
         locked.each_promise(claim, |promise| {

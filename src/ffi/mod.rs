@@ -24,4 +24,6 @@ pub mod transfer;
 
 pub mod exchange;
 
+pub mod expr;
+
 pub mod report;

@@ -58,8 +58,8 @@ pub extern "C" fn tn_copies_forbid(on: i32) -> tn_status {
     enter("tn_copies_forbid", || report::forbid_copies(convert::switch(on, "on")?))
 }
 
-/// Lists everything that was not given back so far: handles, guards, exports, promises, weak handles, scopes, pools, raw blocks of pools,
-/// release callbacks that wait. Empty at the end of a program that cleans up.
+/// Lists everything that was not given back so far: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw
+/// blocks of pools, release callbacks that wait. Empty at the end of a program that cleans up.
 ///
 /// @param capacity     places at leaks.
 /// @param[out] leaks   what fits, with names, sites and threads; NULL only with capacity 0.

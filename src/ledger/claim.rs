@@ -4,6 +4,7 @@
 //! it is Kept: for promises it still is a claim and counts in H, for guards it only lends them its layout.
 
 use super::guard::Guard;
+use super::node::NodeTag;
 use super::promise::Promise;
 use super::{Ledger, Lease, Locked, Guarded, GuardedSlot};
 use crate::error::Result;
@@ -34,7 +35,8 @@ impl Made {
     }
 }
 
-/// A claim on a store, in a slot of four cache lines: what borrows write, links, layout, name.
+/// A claim on a store, in a slot of five cache lines: what borrows write, links, layout, name, and one that only nodes of expressions
+/// touch.
 #[repr(C, align(64))]
 pub struct Claim {
     head: Head,
@@ -79,9 +81,11 @@ pub struct ClaimBody {
     pub layout: Layout,
     /// The name that the user gave.
     pub name: Name,
+    /// Of an expression node, which has no handle on it.
+    pub node: Option<NodeTag>,
 }
 
-const _: () = assert!(size_of::<Claim>() == 256 || cfg!(loom));
+const _: () = assert!(size_of::<Claim>() == 320 || cfg!(loom));
 
 impl ClaimBody {
     /// Whether views of it know already what they are cut from.
@@ -123,6 +127,7 @@ impl Slot for Claim {
             lease: None,
             layout: Layout::EMPTY,
             name: Name::NONE,
+            node: None,
         };
         Claim { head, guarded: Guarded::new(body) }
     }
@@ -272,7 +277,7 @@ impl Claim {
         body.readonly = false;
         body.entered = false;
         body.required = 0;
-        debug_assert!(body.root.is_none() && body.lease.is_none() && !body.counted && !body.moving);
+        debug_assert!(body.root.is_none() && body.lease.is_none() && !body.counted && !body.moving && body.node.is_none());
         debug_assert!(body.given + body.readers + body.writers + body.exports + body.pins == 0);
         Table::free(thread, self);
     }

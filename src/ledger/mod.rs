@@ -16,6 +16,7 @@
 //! | `guard` | guards, exports, poison: who may touch which region |
 //! | `lists` | the lists that run through their slots |
 //! | `one` | the short way for the usual case of one handle |
+//! | `node` | claims of expression nodes |
 //! | `promise` | promises and weak handles |
 //! | `scope` | lists of handles that end together |
 //! | `store` | where bytes come from and how they go back; leases and release callbacks |
@@ -25,6 +26,8 @@ mod claim;
 mod guard;
 
 mod lists;
+
+mod node;
 
 mod one;
 
@@ -36,6 +39,7 @@ mod store;
 
 pub use claim::{Claim, ClaimBody, Made, Spare, SpareRoot};
 pub use guard::{Class, Entries, Group, Guard, GuardBody, Hold, SpareGuard, Terms, end_entries, made_of_head};
+pub use node::{NodeTag, Operation, ledger_of_claim, lock_claims};
 pub use one::One;
 pub use promise::{Promise, PromiseBody, SparePromise, SpareWeak, Weak, WeakBody};
 pub use scope::{LockedScope, Scope, SpareScope, each_scope, lock_scope};

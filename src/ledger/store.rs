@@ -318,6 +318,11 @@ impl Fresh {
     /// Makes it a store with one claim, and returns its handle.
     #[inline]
     pub fn finish(self) -> Id {
+        self.finish_locked().1
+    }
+
+    #[inline]
+    pub(super) fn finish_locked(self) -> (Locked, Id) {
         let this = core::mem::ManuallyDrop::new(self);
         // SAFETY: each field is moved out once, and `this` is not dropped.
         let (ledger, claim) = unsafe { (core::ptr::read(&this.ledger), core::ptr::read(&this.claim)) };
@@ -330,7 +335,8 @@ impl Fresh {
             mapped: false,
             from,
         };
-        create(ledger, what, claim).2
+        let (locked, _, id) = create(ledger, what, claim);
+        (locked, id)
     }
 }
 

@@ -359,6 +359,58 @@ unsafe extern "C" {
         out: *mut *mut tn_array,
         how: *mut i32,
     ) -> tn_status;
+    pub fn tn_expr_leaf(
+        array: *mut tn_array,
+        form: u32,
+        out: *mut *mut tn_expr,
+    ) -> tn_status;
+    pub fn tn_expr_add(
+        x: *mut tn_expr,
+        y: *mut tn_expr,
+        out: *mut *mut tn_expr,
+    ) -> tn_status;
+    pub fn tn_expr_subtract(
+        x: *mut tn_expr,
+        y: *mut tn_expr,
+        out: *mut *mut tn_expr,
+    ) -> tn_status;
+    pub fn tn_expr_multiply(
+        m: *mut tn_expr,
+        x: *mut tn_expr,
+        out: *mut *mut tn_expr,
+    ) -> tn_status;
+    pub fn tn_expr_cholesky(x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_expr_solve(
+        m: *mut tn_expr,
+        b: *mut tn_expr,
+        out: *mut *mut tn_expr,
+    ) -> tn_status;
+    pub fn tn_expr_scale(
+        x: *mut tn_expr,
+        factor: f64,
+        out: *mut *mut tn_expr,
+    ) -> tn_status;
+    pub fn tn_expr_transpose(x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_expr_sum(x: *mut tn_expr, axis: i32, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_expr_elementwise(
+        op: u32,
+        x: *mut tn_expr,
+        y: *mut tn_expr,
+        out: *mut *mut tn_expr,
+    ) -> tn_status;
+    pub fn tn_expr_compute(
+        expr: *mut tn_expr,
+        flags: u32,
+        out: *mut *mut tn_array,
+    ) -> tn_status;
+    pub fn tn_expr_release(expr: *mut tn_expr) -> tn_status;
+    pub fn tn_expr_explain(
+        expr: *mut tn_expr,
+        format: u32,
+        capacity: usize,
+        text: *mut c_char,
+        length: *mut usize,
+    ) -> tn_status;
     pub fn tn_copies_query(
         capacity: usize,
         sites: *mut tn_copy_site,

@@ -1,0 +1,238 @@
+//! Building: leaves and operations. Everything is checked here, nothing is computed and no bytes are asked for.
+
+use super::node::{self, Node, Progress, SpareNode};
+use super::rules::{self, Form, Kind};
+use crate::array::{self, Checked, Quoted, Refusal};
+use crate::borrow::{self, Use};
+use crate::error::{Result, Status, about, fail, rank};
+use crate::kernels;
+use crate::layout::{Layout, Order};
+use crate::ledger::{self, Claim, Locked, Made, NodeTag, Operation, Spare};
+use crate::slots::Id;
+use crate::thread;
+use crate::types::*;
+
+/// What an operation takes beside its operands.
+#[derive(Clone, Copy, Default)]
+pub struct Arguments {
+    /// Of scale.
+    pub factor: f64,
+    /// Of sum; from the end if negative.
+    pub axis: i32,
+}
+
+/// A node over an array: one more claim on its store. It is a read of the array, and stays one until it ends.
+pub fn leaf(id: Id, form: u32) -> Result<Id> {
+    let thread = thread::current();
+    let spare_node = SpareNode::take(thread)?;
+    let tag = NodeTag {
+        id: spare_node.id(),
+        waits: Operation::Leaf,
+    };
+    let mut spare = Spare::take(thread)?;
+    let mut node = Node {
+        made: Made {
+            site: thread.site(),
+            thread: thread.number(),
+        },
+        ..Node::free()
+    };
+    let claim = loop {
+        let (mut locked, claim) = ledger::lock::<Claim>(id)?;
+        let checked = check_leaf(&locked, claim, form);
+        let layout = &locked.get(claim).layout;
+        let ndim = layout.ndim();
+        match checked {
+            Err(refusal) => {
+                drop(locked);
+                return Err(refusal.say());
+            }
+            Ok(form) if spare.layout().set(layout) && node.shape.capacity() >= ndim => {
+                node.form = form;
+                node.dtype = layout.dtype();
+                node.shape.extend_from_slice(layout.shape());
+                node.order = order_of(layout);
+                break locked.copy_to_node(claim, spare, tag);
+            }
+            Ok(_) => {
+                drop(locked);
+                *spare.layout() = Layout::room(ndim)?;
+                ledger::reserve(&mut node.shape, ndim)?;
+            }
+        }
+    };
+    node.value = Some(claim);
+    node.progress = Progress::Done;
+    Ok(node::graph().insert(spare_node, node))
+}
+
+/// The order of a new array like this one.
+pub fn order_of(layout: &Layout) -> Order {
+    if layout.is_f() && !layout.is_c() {
+        Order::F
+    } else {
+        Order::C
+    }
+}
+
+fn check_leaf(locked: &Locked, claim: &'static Claim, form: u32) -> Checked<Form> {
+    let form = Form::of(form)?;
+    array::check_live(locked, claim)?;
+    let body = locked.get(claim);
+    let layout = &body.layout;
+    if !kernels::computes(layout.dtype()) {
+        return Err(Refusal::from(fail(
+            TN_ERR_DTYPE,
+            format_args!(
+                "{} has {} elements; expressions compute with float32 and float64",
+                Quoted(&body.name),
+                layout.dtype().name()
+            ),
+        )));
+    }
+    rules::check_form(form, layout.shape())?;
+    let item = layout.item();
+    if !layout.is_aligned() || layout.axes().any(|(length, stride)| length > 1 && stride % item != 0) {
+        return Err(Refusal::from(fail(
+            TN_ERR_LAYOUT,
+            format_args!(
+                "elements of {} do not lie at multiples of their size; copy it first",
+                Quoted(&body.name)
+            ),
+        )));
+    }
+    borrow::check(locked, claim, Use::Read { frozen: false })?;
+    Ok(form)
+}
+
+/// The operation of a member of TN_EXPR_.
+pub fn elementwise(number: u32) -> Result<Operation> {
+    Ok(match number {
+        TN_EXPR_ADD => Operation::Add,
+        TN_EXPR_SUBTRACT => Operation::Subtract,
+        TN_EXPR_MULTIPLY => Operation::Times,
+        TN_EXPR_DIVIDE => Operation::Divide,
+        TN_EXPR_NEGATE => Operation::Negate,
+        TN_EXPR_SQRT => Operation::Sqrt,
+        TN_EXPR_EXP => Operation::Exp,
+        TN_EXPR_LOG => Operation::Log,
+        _ => {
+            return Err(fail(
+                TN_ERR_INVALID,
+                format_args!("operation {number} is none of TN_EXPR_ADD (1) to TN_EXPR_LOG (8)"),
+            ));
+        }
+    })
+}
+
+/// Whether an operation has two operands.
+pub fn is_binary(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Add
+            | Operation::Subtract
+            | Operation::Multiply
+            | Operation::Solve
+            | Operation::Times
+            | Operation::Divide
+    )
+}
+
+/// A node for an operation. Each operand comes with the name of its parameter.
+pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], arguments: Arguments) -> Result<Id> {
+    let thread = thread::current();
+    let spare = SpareNode::take(thread)?;
+    let mut graph = node::graph();
+    let mut numbers = [node::NONE; 2];
+    let mut worst: Option<Status> = None;
+    for (number, (id, name)) in numbers.iter_mut().zip(operands) {
+        match graph.find(*id) {
+            Ok(found) => *number = found,
+            Err(status) if worst.is_none_or(|worst| rank(status.code()) < rank(worst.code())) => {
+                worst = Some(about(status, name));
+            }
+            Err(_) => {}
+        }
+    }
+    if let Some(status) = worst {
+        // The text of the first in the order of checks; a later operand may have written over it.
+        let (id, name) = operands
+            .iter()
+            .find(|(id, _)| graph.find(*id).is_err_and(|s| s.code() == status.code()))
+            .expect("one failed");
+        return graph.find(*id).map(|_| Id::NONE).map_err(|status| about(status, name));
+    }
+    let operation = operation?;
+    if is_binary(operation) != (operands.len() == 2) {
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!(
+                "{} takes {} operand(s)",
+                operation.name(),
+                1 + u32::from(is_binary(operation))
+            ),
+        ));
+    }
+    let left = &graph[numbers[0]];
+    let kind = |node: u32| Kind {
+        form: graph[node].form,
+        dtype: graph[node].dtype,
+        shape: &graph[node].shape,
+    };
+    let axis = match operation {
+        Operation::Sum => axis_of(arguments.axis, left.shape.len())?,
+        _ => 0,
+    };
+    let (form, shape) = match numbers {
+        [x, node::NONE] => rules::unary(operation, kind(x), axis)?,
+        [x, y] => rules::binary(operation, kind(x), kind(y))?,
+    };
+    if let Some(failed) = numbers
+        .into_iter()
+        .find(|n| *n != node::NONE && graph[*n].progress == Progress::Failed)
+    {
+        return Err(poisoned(graph[failed].operation));
+    }
+    let node = Node {
+        operation,
+        form,
+        dtype: left.dtype,
+        shape,
+        operands: numbers,
+        factor: arguments.factor,
+        axis,
+        made: Made {
+            site: thread.site(),
+            thread: thread.number(),
+        },
+        ..Node::free()
+    };
+    Ok(graph.insert(spare, node))
+}
+
+/// The status of what a failed operation left.
+pub fn poisoned(operation: Operation) -> Status {
+    fail(
+        TN_ERR_POISONED,
+        format_args!(
+            "the expression ({}) failed, or one that it is built on; release it and build it anew",
+            operation.name()
+        ),
+    )
+}
+
+fn axis_of(axis: i32, ndim: usize) -> Result<usize> {
+    let at = if axis < 0 {
+        i64::from(axis) + ndim as i64
+    } else {
+        i64::from(axis)
+    };
+    if (0..ndim as i64).contains(&at) {
+        Ok(at as usize)
+    } else {
+        Err(fail(
+            TN_ERR_RANGE,
+            format_args!("axis {axis} is not there; the expression has {ndim}"),
+        ))
+    }
+}

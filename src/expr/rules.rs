@@ -1,0 +1,355 @@
+//! The rules of expressions: what operands give which result, and when an operand may take it.
+
+use super::node::Shape;
+use crate::dtype::Dtype;
+use crate::error::{Result, fail};
+use crate::ledger::{Claim, Locked, Operation, ledger_of_claim};
+use crate::types::*;
+
+/// What a value says about its matrix.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// All elements, any number of axes.
+    Full,
+    /// n numbers, of an n x n matrix.
+    Diagonal,
+    /// n x n, what is above the diagonal is 0, whatever the bytes there are.
+    Lower,
+    /// n x n, what is below the diagonal is 0: the transpose of a Lower.
+    Upper,
+}
+
+impl Form {
+    /// As C passes it.
+    pub fn of(raw: u32) -> Result<Form> {
+        match raw {
+            TN_FORM_FULL => Ok(Form::Full),
+            TN_FORM_DIAGONAL => Ok(Form::Diagonal),
+            TN_FORM_LOWER => Ok(Form::Lower),
+            _ => Err(fail(
+                TN_ERR_INVALID,
+                format_args!("form {raw} is none of TN_FORM_FULL (0), TN_FORM_DIAGONAL (1) and TN_FORM_LOWER (2)"),
+            )),
+        }
+    }
+
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Form::Full => "full",
+            Form::Diagonal => "diagonal",
+            Form::Lower => "lower",
+            Form::Upper => "upper",
+        }
+    }
+
+    /// Whether half of the matrix is 0.
+    pub fn is_triangle(self) -> bool {
+        matches!(self, Form::Lower | Form::Upper)
+    }
+}
+
+/// What one node is, as the rules look at it.
+#[derive(Clone, Copy)]
+pub struct Kind<'a> {
+    /// What it says about its matrix.
+    pub form: Form,
+    /// Element type.
+    pub dtype: Dtype,
+    /// Lengths; of a diagonal matrix one.
+    pub shape: &'a [i64],
+}
+
+impl Kind<'_> {
+    /// Rows and columns of the matrix, if it is one; a vector is none.
+    fn matrix(&self) -> Option<(i64, i64)> {
+        match (self.form, self.shape) {
+            (Form::Diagonal, &[n]) => Some((n, n)),
+            (_, &[rows, columns]) => Some((rows, columns)),
+            _ => None,
+        }
+    }
+
+    fn vector(&self) -> Option<i64> {
+        match (self.form, self.shape) {
+            (Form::Full, &[n]) => Some(n),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a leaf of that form can be over such a shape.
+pub fn check_form(form: Form, shape: &[i64]) -> Result<()> {
+    let needed = match (form, shape) {
+        (Form::Full, _) | (Form::Diagonal, [_]) => return Ok(()),
+        (Form::Lower | Form::Upper, [rows, columns]) if rows == columns => return Ok(()),
+        (Form::Diagonal, _) => "a vector, the n numbers of the diagonal",
+        _ => "a square matrix",
+    };
+    Err(fail(
+        TN_ERR_SHAPE,
+        format_args!("the form {} needs {needed}, and the shape is {shape:?}", form.name()),
+    ))
+}
+
+fn mismatch(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> crate::error::Status {
+    fail(
+        TN_ERR_SHAPE,
+        format_args!(
+            "{}: a {} {:?} and a {} {:?} do not fit together",
+            operation.name(),
+            x.form.name(),
+            x.shape,
+            y.form.name(),
+            y.shape
+        ),
+    )
+}
+
+fn unsupported(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> crate::error::Status {
+    fail(
+        TN_ERR_UNSUPPORTED,
+        format_args!(
+            "{} of {} and {} is not there; compute one of them and take it as a full leaf",
+            operation.name(),
+            x.form.name(),
+            y.form.name()
+        ),
+    )
+}
+
+fn shape_of(lengths: &[i64]) -> Result<Shape> {
+    let mut shape = Shape::new();
+    crate::ledger::reserve(&mut shape, lengths.len())?;
+    shape.extend_from_slice(lengths);
+    Ok(shape)
+}
+
+/// Form and shape of what an operation with one operand gives; `axis`: of sum.
+pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Shape)> {
+    let need = |what: &str| {
+        fail(
+            TN_ERR_SHAPE,
+            format_args!(
+                "{} needs {what}, and this is a {} {:?}",
+                operation.name(),
+                x.form.name(),
+                x.shape
+            ),
+        )
+    };
+    let only_full = || {
+        fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!(
+                "{} of a {} is not there: its zeros do not stay zeros; take it as a full leaf",
+                operation.name(),
+                x.form.name()
+            ),
+        )
+    };
+    match operation {
+        Operation::Cholesky => match (x.form, x.matrix()) {
+            (Form::Diagonal, _) => Ok((Form::Diagonal, shape_of(x.shape)?)),
+            (Form::Full, Some((rows, columns))) if rows == columns => Ok((Form::Lower, shape_of(x.shape)?)),
+            (Form::Full, _) => Err(need("a square matrix")),
+            _ => Err(fail(
+                TN_ERR_UNSUPPORTED,
+                format_args!(
+                    "cholesky of a {} is not there: a symmetric matrix is full or diagonal",
+                    x.form.name()
+                ),
+            )),
+        },
+        Operation::Transpose => match (x.form, x.matrix()) {
+            (Form::Diagonal, _) => Ok((Form::Diagonal, shape_of(x.shape)?)),
+            (form, Some((rows, columns))) => {
+                let turned = match form {
+                    Form::Lower => Form::Upper,
+                    Form::Upper => Form::Lower,
+                    same => same,
+                };
+                Ok((turned, shape_of(&[columns, rows])?))
+            }
+            _ => Err(need("a matrix")),
+        },
+        Operation::Scale | Operation::Negate => Ok((x.form, shape_of(x.shape)?)),
+        Operation::Sqrt | Operation::Exp | Operation::Log => match x.form {
+            Form::Full => Ok((Form::Full, shape_of(x.shape)?)),
+            _ => Err(only_full()),
+        },
+        Operation::Sum => match x.form {
+            Form::Full => {
+                let mut shape = shape_of(x.shape)?;
+                shape.remove(axis);
+                Ok((Form::Full, shape))
+            }
+            _ => Err(only_full()),
+        },
+        _ => unreachable!("{} has two operands", operation.name()),
+    }
+}
+
+/// Form and shape of what an operation with two operands gives.
+pub fn binary(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> Result<(Form, Shape)> {
+    if x.dtype != y.dtype {
+        return Err(fail(
+            TN_ERR_DTYPE,
+            format_args!(
+                "{} of {} and {}; expressions do not convert",
+                operation.name(),
+                x.dtype.name(),
+                y.dtype.name()
+            ),
+        ));
+    }
+    let wrong = || mismatch(operation, x, y);
+    match operation {
+        Operation::Add | Operation::Subtract => {
+            let fits = match (x.form == Form::Full, y.form == Form::Full) {
+                (true, true) => x.shape == y.shape,
+                _ => x.matrix().is_some() && x.matrix() == y.matrix(),
+            };
+            if !fits {
+                return Err(wrong());
+            }
+            match (x.form, y.form) {
+                (a, b) if a == b => Ok((a, shape_of(x.shape)?)),
+                (Form::Full, Form::Diagonal) => Ok((Form::Full, shape_of(x.shape)?)),
+                (Form::Diagonal, Form::Full) => Ok((Form::Full, shape_of(y.shape)?)),
+                _ => Err(unsupported(operation, x, y)),
+            }
+        }
+        Operation::Multiply => {
+            let Some((rows, inner)) = x.matrix() else {
+                return Err(wrong());
+            };
+            if let Some(n) = y.vector() {
+                return if n == inner {
+                    Ok((Form::Full, shape_of(&[rows])?))
+                } else {
+                    Err(wrong())
+                };
+            }
+            let Some((n, columns)) = y.matrix() else {
+                return Err(wrong());
+            };
+            if n != inner {
+                return Err(wrong());
+            }
+            match (x.form, y.form) {
+                (Form::Diagonal, Form::Diagonal) => Ok((Form::Diagonal, shape_of(x.shape)?)),
+                (_, Form::Full) | (Form::Full, Form::Diagonal) => Ok((Form::Full, shape_of(&[rows, columns])?)),
+                _ => Err(unsupported(operation, x, y)),
+            }
+        }
+        Operation::Solve => {
+            let Some((rows, columns)) = x.matrix() else {
+                return Err(wrong());
+            };
+            let fits = y.vector() == Some(rows) || y.matrix().is_some_and(|(n, _)| n == rows);
+            if rows != columns || !fits {
+                return Err(wrong());
+            }
+            if y.form != Form::Full {
+                Err(unsupported(operation, x, y))
+            } else {
+                Ok((Form::Full, shape_of(y.shape)?))
+            }
+        }
+        Operation::Times | Operation::Divide => {
+            if x.form != Form::Full || y.form != Form::Full {
+                return Err(unsupported(operation, x, y));
+            }
+            if x.shape == y.shape {
+                Ok((Form::Full, shape_of(x.shape)?))
+            } else {
+                Err(wrong())
+            }
+        }
+        _ => unreachable!("{} has one operand", operation.name()),
+    }
+}
+
+/// Whether element i of the result needs element i of each operand and no other.
+pub fn is_elementwise(operation: Operation, forms: [Form; 2]) -> bool {
+    match operation {
+        Operation::Add | Operation::Subtract => forms[0] == forms[1],
+        Operation::Multiply => forms == [Form::Diagonal, Form::Diagonal],
+        Operation::Times | Operation::Divide => true,
+        _ => false,
+    }
+}
+
+/// The operands that may take the result, in the order in which they are asked.
+pub fn candidates(operation: Operation, forms: [Form; 2]) -> &'static [usize] {
+    const NEITHER: &[usize] = &[];
+    const LEFT: &[usize] = &[0];
+    const RIGHT: &[usize] = &[1];
+    const BOTH: &[usize] = &[0, 1];
+    match (operation, forms) {
+        (Operation::Add | Operation::Subtract, [Form::Full, Form::Diagonal]) => LEFT,
+        (Operation::Add | Operation::Subtract, [Form::Diagonal, Form::Full]) => RIGHT,
+        (Operation::Add | Operation::Subtract | Operation::Times | Operation::Divide, _) => BOTH,
+        (Operation::Multiply, [Form::Diagonal, Form::Diagonal]) => BOTH,
+        (Operation::Multiply, [Form::Full, Form::Diagonal]) => LEFT,
+        (Operation::Multiply, [Form::Full, _]) => NEITHER,
+        (Operation::Multiply | Operation::Solve, _) => RIGHT,
+        (Operation::Sum | Operation::Leaf, _) => NEITHER,
+        _ => LEFT,
+    }
+}
+
+/// What the rule of overwriting looks at in an operand.
+#[derive(Clone, Copy)]
+pub struct Operand {
+    /// The node.
+    pub number: u32,
+    /// Its value.
+    pub claim: &'static Claim,
+    /// Every reference to the node is an edge from the operation, and it may be overwritten in this evaluation.
+    pub sole: bool,
+}
+
+/// Why operand `k` may not take a result of that shape: TN_WHY_ bits, 0 if it may. The ledgers of all operands are locked.
+pub fn why_not(locked: &Locked, operands: &[Operand], k: usize, shape: &[i64], elementwise: bool) -> u32 {
+    let Operand { number, claim, sole } = operands[k];
+    let ledger = ledger_of_claim(claim);
+    let books = locked.books(ledger);
+    let body = locked.get(claim);
+    let layout = &body.layout;
+    let on_store = |other: &Operand| core::ptr::eq(ledger_of_claim(other.claim), ledger);
+    // Operands on this store whose claims end with the operation; one node may stand on both sides.
+    let mut ours = 0;
+    let mut clash = false;
+    for (at, other) in operands.iter().enumerate() {
+        let again = operands[..at].iter().any(|earlier| earlier.number == other.number);
+        ours += u32::from(on_store(other) && other.sole && !again);
+        if at != k && on_store(other) {
+            let same = locked.get(other.claim).layout == *layout;
+            clash |= !(elementwise && same);
+        }
+    }
+    debug_assert!(number == operands[k].number);
+    let result = layout.item().saturating_mul(shape.iter().product());
+    [
+        (TN_WHY_SHARED, books.claims > books.nodes || books.managed),
+        (TN_WHY_IN_EXPRESSION, !sole || books.nodes > ours),
+        (TN_WHY_EXPORTED, books.exports() > 0),
+        (TN_WHY_BORROWED, books.readers + books.writers > 0),
+        (TN_WHY_READONLY, body.readonly || books.readonly),
+        (TN_WHY_FOREIGN, books.foreign()),
+        (
+            TN_WHY_POISONED,
+            books.poisoned > 0 && locked.poison_over(claim).is_some(),
+        ),
+        (
+            TN_WHY_LAYOUT,
+            layout.shape() != shape || !(layout.is_c() || layout.is_f()),
+        ),
+        (TN_WHY_WASTE, books.bytes > result.saturating_mul(2)),
+        (TN_WHY_NOT_ALIASABLE, clash),
+    ]
+    .into_iter()
+    .fold(0, |bits, (bit, on)| if on { bits | bit } else { bits })
+}

@@ -1,0 +1,792 @@
+//! Expressions: what every operation gives by plain loops, in place and not with the same bits; the rule of overwriting; depth, memory and
+//! threads.
+
+#[macro_use]
+mod exprs;
+
+use exprs::*;
+use std::ptr::{null, null_mut};
+use tenure::ffi::{array::*, expr::*, pool::*, view::*};
+use tenure::types::*;
+
+/// How an operand's array lies.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Lie {
+    C,
+    F,
+    /// Every other element of a larger array, along each axis: never overwritten.
+    Strided,
+}
+
+const LIES: [Lie; 3] = [Lie::C, Lie::F, Lie::Strided];
+
+/// An array of these values (in C order) that lies so.
+fn lying(pool: *mut tn_pool, lie: Lie, shape: &[i64], values: &[f64]) -> Array {
+    match lie {
+        Lie::C => array(pool, shape, TN_ORDER_C, values),
+        Lie::F => array(pool, shape, TN_ORDER_F, values),
+        Lie::Strided => {
+            let twice: Vec<i64> = shape.iter().map(|n| 2 * n).collect();
+            let all = twice.iter().product::<i64>() as usize;
+            let large = array(pool, &twice, TN_ORDER_C, &vec![f64::NAN; all]);
+            let specs: Vec<tn_slice_spec> =
+                twice.iter().map(|n| tn_slice_spec { start: 0, stop: *n, step: 2 }).collect();
+            let view: Array = out!(tn_array_slice(large, specs.len() as i32, specs.as_ptr()));
+            drop_array(large);
+            write(view, values);
+            view
+        }
+    }
+}
+
+type Build<'a> = &'a dyn Fn(&[Array]) -> Expr;
+
+/// Computes with all held, then with the arrays released; compares the two bit by bit, and with `expected`.
+#[track_caller]
+fn both_ways(what: &str, pool: *mut tn_pool, make: &dyn Fn() -> Vec<Array>, build: Build<'_>, expected: &[f64]) {
+    let held = make();
+    let before: Vec<Vec<f64>> = held.iter().map(|a| read(*a)).collect();
+    let value = finish(build(&held));
+    let apart = read(value);
+    println!("{what}"); // shown if it fails
+    assert_near(&apart, expected);
+    for (array, before) in held.iter().zip(&before) {
+        assert_same(&read(*array), before);
+        assert_eq!(why(*array), 0, "{what}: what is held is free again");
+    }
+    drop_array(value);
+    held.into_iter().for_each(drop_array);
+    let given = make();
+    let e = build(&given);
+    given.into_iter().for_each(drop_array);
+    let value = finish(e);
+    assert_same(&read(value), &apart);
+    drop_array(value);
+    assert_eq!(stats(pool).live_blocks, 0, "{what}");
+}
+
+/// A node over nodes that end with it.
+fn over(operands: &[Expr], node: Expr) -> Expr {
+    operands.iter().copied().for_each(drop_expr);
+    node
+}
+
+#[test]
+fn elementwise_operations_are_those_of_plain_loops() {
+    let pool = pool();
+    let mut numbers = Numbers::new(1);
+    let two: [(u32, fn(f64, f64) -> f64); 4] = [
+        (TN_EXPR_ADD, |x, y| x + y),
+        (TN_EXPR_SUBTRACT, |x, y| x - y),
+        (TN_EXPR_MULTIPLY, |x, y| x * y),
+        (TN_EXPR_DIVIDE, |x, y| x / y),
+    ];
+    let one: [(u32, fn(f64) -> f64); 4] =
+        [(TN_EXPR_NEGATE, |x| -x), (TN_EXPR_SQRT, f64::sqrt), (TN_EXPR_EXP, f64::exp), (TN_EXPR_LOG, f64::ln)];
+    for shape in [&[][..], &[1], &[7], &[40], &[5, 9], &[3, 4, 5], &[2, 1, 3, 2, 3], &[0, 3]] {
+        let count = shape.iter().product::<i64>() as usize;
+        let (x, y) = (numbers.vector(count), numbers.vector(count));
+        for lies in LIES.iter().flat_map(|a| LIES.map(|b| [*a, b])) {
+            if count == 0 && lies.contains(&Lie::Strided) {
+                continue;
+            }
+            let make = || vec![lying(pool, lies[0], shape, &x), lying(pool, lies[1], shape, &y)];
+            for (op, f) in two {
+                let expected: Vec<f64> = x.iter().zip(&y).map(|(x, y)| f(*x, *y)).collect();
+                let build = |arrays: &[Array]| {
+                    let (a, b) = (leaf(arrays[0]), leaf(arrays[1]));
+                    over(&[a, b], out!(tn_expr_elementwise(op, a, b)))
+                };
+                both_ways(&format!("{op} {shape:?} {lies:?}"), pool, &make, &build, &expected);
+            }
+        }
+        for lie in LIES {
+            if count == 0 && lie == Lie::Strided {
+                continue;
+            }
+            let make = || vec![lying(pool, lie, shape, &x)];
+            for (op, f) in one {
+                let expected: Vec<f64> = x.iter().map(|x| f(*x)).collect();
+                let build = |arrays: &[Array]| {
+                    let a = leaf(arrays[0]);
+                    over(&[a], out!(tn_expr_elementwise(op, a, null_mut())))
+                };
+                both_ways(&format!("{op} {shape:?} {lie:?}"), pool, &make, &build, &expected);
+            }
+            let expected: Vec<f64> = x.iter().map(|x| x * 2.5).collect();
+            let build = |arrays: &[Array]| {
+                let a = leaf(arrays[0]);
+                over(&[a], out!(tn_expr_scale(a, 2.5)))
+            };
+            both_ways("scale", pool, &make, &build, &expected);
+        }
+    }
+    end(pool);
+}
+
+#[test]
+fn sums_over_each_axis() {
+    let pool = pool();
+    let mut numbers = Numbers::new(2);
+    for shape in [&[6i64][..], &[5, 9], &[3, 4, 19], &[2, 3, 2, 2, 3], &[0, 3], &[3, 0]] {
+        let count = shape.iter().product::<i64>() as usize;
+        let x = numbers.vector(count);
+        for axis in 0..shape.len() {
+            let inner = shape[axis + 1..].iter().product::<i64>() as usize;
+            let length = shape[axis] as usize;
+            let outer = shape[..axis].iter().product::<i64>() as usize;
+            let mut expected = vec![0.0; outer * inner];
+            for a in 0..outer {
+                for k in 0..length {
+                    for b in 0..inner {
+                        expected[a * inner + b] += x[(a * length + k) * inner + b];
+                    }
+                }
+            }
+            for lie in if count == 0 { vec![Lie::C] } else { LIES.to_vec() } {
+                for axis in [axis as i32, axis as i32 - shape.len() as i32] {
+                    let make = || vec![lying(pool, lie, shape, &x)];
+                    let build = |arrays: &[Array]| {
+                        let a = leaf(arrays[0]);
+                        over(&[a], out!(tn_expr_sum(a, axis)))
+                    };
+                    both_ways(&format!("sum {shape:?} {axis} {lie:?}"), pool, &make, &build, &expected);
+                }
+            }
+        }
+    }
+    let vector = array(pool, &[3], TN_ORDER_C, &[1.0, 2.0, 3.0]);
+    let x = leaf(vector);
+    assert_eq!(status!(tn_expr_sum(x, 1)), TN_ERR_RANGE);
+    assert_eq!(status!(tn_expr_sum(x, -2)), TN_ERR_RANGE);
+    drop_expr(x);
+    drop_array(vector);
+    end(pool);
+}
+
+/// Sizes around the blocks of the kernels.
+const SIZES: [usize; 8] = [0, 1, 2, 5, 16, 33, 64, 97];
+
+fn full(values: &[f64], form: u32, n: usize) -> Vec<f64> {
+    (0..n * n)
+        .map(|at| {
+            let (i, j) = (at / n, at % n);
+            match form {
+                TN_FORM_DIAGONAL => if i == j { values[i] } else { 0.0 },
+                TN_FORM_LOWER => if j <= i { values[at] } else { 0.0 },
+                _ => values[at],
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn sums_and_differences_of_matrices_by_form() {
+    let pool = pool();
+    let mut numbers = Numbers::new(3);
+    let forms = [
+        [TN_FORM_FULL, TN_FORM_DIAGONAL],
+        [TN_FORM_DIAGONAL, TN_FORM_FULL],
+        [TN_FORM_DIAGONAL, TN_FORM_DIAGONAL],
+        [TN_FORM_LOWER, TN_FORM_LOWER],
+    ];
+    for (n, [left, right]) in SIZES.into_iter().flat_map(|n| forms.map(|forms| (n, forms))) {
+        let shape_of = |form| if form == TN_FORM_DIAGONAL { vec![n as i64] } else { vec![n as i64; 2] };
+        let mut values = |form| numbers.vector(shape_of(form).iter().product::<i64>() as usize);
+        let (x, y) = (values(left), values(right));
+        for lie in [Lie::C, Lie::F] {
+            let make = || vec![lying(pool, lie, &shape_of(left), &x), lying(pool, lie, &shape_of(right), &y)];
+            for sign in [1.0, -1.0] {
+                let build = |arrays: &[Array]| {
+                    let (a, b): (Expr, Expr) = (out!(tn_expr_leaf(arrays[0], left)), out!(tn_expr_leaf(arrays[1], right)));
+                    let sum = if sign > 0.0 { out!(tn_expr_add(a, b)) } else { out!(tn_expr_subtract(a, b)) };
+                    over(&[a, b], sum)
+                };
+                let (x, y) = (full(&x, left, n), full(&y, right, n));
+                let mut expected: Vec<f64> = x.iter().zip(&y).map(|(x, y)| x + sign * y).collect();
+                if left == TN_FORM_DIAGONAL && right == TN_FORM_DIAGONAL {
+                    expected = (0..n).map(|i| expected[i * n + i]).collect();
+                }
+                both_ways(&format!("{left} {right} {n} {lie:?} {sign}"), pool, &make, &build, &expected);
+            }
+        }
+    }
+    end(pool);
+}
+
+#[test]
+fn products_by_form() {
+    let pool = pool();
+    let mut numbers = Numbers::new(4);
+    for n in SIZES {
+        for columns in [0, 1, 3, 40] {
+            // m, the form of x, x as vector or matrix; `columns` 0: a vector.
+            for (m_form, x_form) in [
+                (TN_FORM_FULL, TN_FORM_FULL),
+                (TN_FORM_DIAGONAL, TN_FORM_FULL),
+                (TN_FORM_LOWER, TN_FORM_FULL),
+                (TN_FORM_FULL, TN_FORM_DIAGONAL),
+                (TN_FORM_DIAGONAL, TN_FORM_DIAGONAL),
+            ] {
+                let shape = |form: u32| if form == TN_FORM_DIAGONAL { vec![n as i64] } else { vec![n as i64; 2] };
+                let x_shape = match (x_form, columns) {
+                    (TN_FORM_DIAGONAL, 1) => vec![n as i64],
+                    (TN_FORM_DIAGONAL, _) => continue,
+                    (_, 0) => vec![n as i64],
+                    _ => vec![n as i64, columns as i64],
+                };
+                let count = |shape: &[i64]| shape.iter().product::<i64>() as usize;
+                let (m, x) = (numbers.vector(count(&shape(m_form))), numbers.vector(count(&x_shape)));
+                let (wide, x_full) = match x_form {
+                    TN_FORM_DIAGONAL => (n, full(&x, x_form, n)),
+                    _ => (columns.max(1), x.clone()),
+                };
+                let mut expected = naive::matmul(&full(&m, m_form, n), &x_full, n, n, wide);
+                if m_form == TN_FORM_DIAGONAL && x_form == TN_FORM_DIAGONAL {
+                    expected = (0..n).map(|i| expected[i * n + i]).collect();
+                }
+                for lies in LIES.iter().flat_map(|a| LIES.map(|b| [*a, b])) {
+                    if n == 0 && lies.contains(&Lie::Strided) {
+                        continue;
+                    }
+                    let make = || vec![lying(pool, lies[0], &shape(m_form), &m), lying(pool, lies[1], &x_shape, &x)];
+                    let build = |arrays: &[Array]| {
+                        let (a, b): (Expr, Expr) = (out!(tn_expr_leaf(arrays[0], m_form)), out!(tn_expr_leaf(arrays[1], x_form)));
+                        over(&[a, b], out!(tn_expr_multiply(a, b)))
+                    };
+                    both_ways(&format!("{m_form} {x_form} {n} {x_shape:?} {lies:?}"), pool, &make, &build, &expected);
+                }
+            }
+        }
+    }
+    // Not square.
+    let (a, b) = (numbers.vector(12), numbers.vector(20));
+    let make = || vec![lying(pool, Lie::F, &[3, 4], &a), lying(pool, Lie::C, &[4, 5], &b)];
+    let build = |arrays: &[Array]| {
+        let (a, b) = (leaf(arrays[0]), leaf(arrays[1]));
+        over(&[a, b], out!(tn_expr_multiply(a, b)))
+    };
+    both_ways("3 x 4 x 5", pool, &make, &build, &naive::matmul(&a, &b, 3, 4, 5));
+    end(pool);
+}
+
+#[test]
+fn factors_and_solutions() {
+    let pool = pool();
+    let mut numbers = Numbers::new(5);
+    for n in SIZES {
+        let a = numbers.positive(n);
+        let l = naive::cholesky(&a, n);
+        // What is above the diagonal is not looked at.
+        let mut dirty = a.clone();
+        (0..n * n).filter(|at| at % n > at / n).for_each(|at| dirty[at] = f64::NAN);
+        for lie in LIES.into_iter().filter(|lie| n > 0 || *lie == Lie::C) {
+            let square = [n as i64; 2];
+            let make = || vec![lying(pool, lie, &square, &dirty)];
+            let build = |arrays: &[Array]| {
+                let x = leaf(arrays[0]);
+                over(&[x], out!(tn_expr_cholesky(x)))
+            };
+            both_ways(&format!("cholesky {n} {lie:?}"), pool, &make, &build, &l);
+            for columns in [0, 1, 4] {
+                let b_shape = if columns == 0 { vec![n as i64] } else { vec![n as i64, columns] };
+                let x = numbers.vector(b_shape.iter().product::<i64>() as usize);
+                let wide = columns.max(1) as usize;
+                let solve = |form: u32, transposed: bool, m: &[f64], values: &[f64]| {
+                    let m = full(m, form, n);
+                    let m = if transposed { naive::transpose(&m, n, n) } else { m };
+                    let b = naive::matmul(&m, &x, n, n, wide);
+                    let make = || vec![lying(pool, lie, if form == TN_FORM_DIAGONAL { &square[..1] } else { &square }, values), lying(pool, lie, &b_shape, &b)];
+                    let build = |arrays: &[Array]| {
+                        let (mut m, b): (Expr, Expr) = (out!(tn_expr_leaf(arrays[0], form)), leaf(arrays[1]));
+                        if transposed {
+                            m = over(&[m], out!(tn_expr_transpose(m)));
+                        }
+                        over(&[m, b], out!(tn_expr_solve(m, b)))
+                    };
+                    both_ways(&format!("solve {form} {transposed} {n} {columns} {lie:?}"), pool, &make, &build, &x);
+                };
+                // Not symmetric, with rows in an order that needs pivots.
+                let mut general = a.clone();
+                general.rotate_left(n);
+                (0..n * n).for_each(|at| general[at] += (at % 7) as f64 * 0.01);
+                solve(TN_FORM_FULL, false, &general, &general);
+                solve(TN_FORM_FULL, true, &general, &general);
+                solve(TN_FORM_LOWER, false, &l, &dirty_of(&l, n));
+                solve(TN_FORM_LOWER, true, &l, &dirty_of(&l, n));
+                let d: Vec<f64> = (0..n).map(|i| a[i * n + i]).collect();
+                solve(TN_FORM_DIAGONAL, false, &d, &d);
+            }
+        }
+    }
+    end(pool);
+}
+
+fn dirty_of(lower: &[f64], n: usize) -> Vec<f64> {
+    (0..n * n).map(|at| if at % n > at / n { f64::NAN } else { lower[at] }).collect()
+}
+
+#[test]
+fn float32_too() {
+    let pool = pool();
+    let a = array_f32(pool, &[2, 2], &[4.0, 2.0, 2.0, 3.0]);
+    let b = array_f32(pool, &[2], &[1.0, 2.0]);
+    let (x, y) = (leaf(a), leaf(b));
+    let l: Expr = out!(tn_expr_cholesky(x));
+    let v: Expr = out!(tn_expr_multiply(l, y));
+    let s: Expr = out!(tn_expr_solve(x, v));
+    let value = finish(s);
+    // L = [[2, 0], [1, sqrt 2]], v = [2, 1 + 2 sqrt 2]; A s = v.
+    let root = 2.0f32.sqrt();
+    let v1 = 1.0 + 2.0 * root;
+    let expected = [(3.0 * 2.0 - 2.0 * v1) / 8.0, (4.0 * v1 - 2.0 * 2.0) / 8.0];
+    for (got, expected) in read_f32(value).into_iter().zip(expected) {
+        assert!((got - expected).abs() < 1e-5, "{got} {expected}");
+    }
+    let d = array(pool, &[2], TN_ORDER_C, &[1.0, 1.0]);
+    let wide = diagonal(d);
+    assert_eq!(status!(tn_expr_add(x, wide)), TN_ERR_DTYPE);
+    [x, y, l, v, wide].into_iter().for_each(drop_expr);
+    [a, b, d, value].into_iter().for_each(drop_array);
+    end(pool);
+}
+
+/// A vector of n and what n of them take.
+fn vector(pool: *mut tn_pool, seed: u64, n: i64) -> Array {
+    array(pool, &[n], TN_ORDER_C, &Numbers::new(seed).vector(n as usize))
+}
+
+#[test]
+fn ex_3_one_operand_twice() {
+    let pool = pool();
+    // One node on both sides.
+    let a = vector(pool, 1, 32);
+    let (values, place) = (read(a), address(a));
+    let x = leaf(a);
+    let twice: Expr = out!(tn_expr_add(x, x));
+    drop_array(a);
+    drop_expr(x);
+    let (figures, v) = measure(pool, || finish(twice));
+    assert_eq!((figures.allocations, address(v)), (0, place));
+    assert_same(&read(v), &values.iter().map(|x| x + x).collect::<Vec<_>>());
+    drop_array(v);
+    // Two leaves on one array.
+    let a = vector(pool, 1, 32);
+    let place = address(a);
+    let (x, y) = (leaf(a), leaf(a));
+    let twice: Expr = out!(tn_expr_add(x, y));
+    drop_array(a);
+    [x, y].into_iter().for_each(drop_expr);
+    let (figures, v) = measure(pool, || finish(twice));
+    assert_eq!((figures.allocations, address(v)), (0, place));
+    assert_same(&read(v), &values.iter().map(|x| x + x).collect::<Vec<_>>());
+    drop_array(v);
+    // Two operations: exp(a) * a. The first does not overwrite, the second may.
+    let a = vector(pool, 1, 32);
+    let x = leaf(a);
+    let e: Expr = out!(tn_expr_elementwise(TN_EXPR_EXP, x, null_mut()));
+    let product: Expr = out!(tn_expr_elementwise(TN_EXPR_MULTIPLY, x, e));
+    let place = address(a);
+    drop_array(a);
+    [x, e].into_iter().for_each(drop_expr);
+    let (figures, v) = measure(pool, || finish(product));
+    assert_eq!((figures.allocations, address(v), figures.live), (1, place, 0));
+    assert_same(&read(v), &values.iter().map(|x| x * x.exp()).collect::<Vec<_>>());
+    drop_array(v);
+    end(pool);
+}
+
+#[test]
+fn ex_4_overlapping_views_are_not_overwritten() {
+    let pool = pool();
+    let a = vector(pool, 2, 10);
+    let values = read(a);
+    let (low, high) = (part(a, 0, 8), part(a, 2, 10));
+    let (x, y) = (leaf(low), leaf(high));
+    let sum: Expr = out!(tn_expr_add(x, y));
+    [a, low, high].into_iter().for_each(drop_array);
+    [x, y].into_iter().for_each(drop_expr);
+    let explained = explain(sum, TN_EXPLAIN_TEXT);
+    assert!(explained.contains("not aliasable"), "{explained}");
+    let (figures, v) = measure(pool, || finish(sum));
+    assert_eq!(figures.allocations, 1);
+    assert_same(&read(v), &(0..8).map(|i| values[i] + values[i + 2]).collect::<Vec<_>>());
+    drop_array(v);
+    end(pool);
+}
+
+#[test]
+fn ex_5_diagonals() {
+    let pool = pool();
+    for only_right in [false, true] {
+        let (d1, d2) = (vector(pool, 3, 16), vector(pool, 4, 16));
+        let places = [address(d1), address(d2)];
+        let (x, y) = (diagonal(d1), diagonal(d2));
+        let sum: Expr = out!(tn_expr_add(x, y));
+        [x, y].into_iter().for_each(drop_expr);
+        drop_array(d2);
+        if !only_right {
+            drop_array(d1);
+        }
+        let (figures, v) = measure(pool, || finish(sum));
+        assert_eq!((figures.allocations, address(v)), (0, places[usize::from(only_right)]));
+        drop_array(v);
+        if only_right {
+            drop_array(d1);
+        }
+    }
+    end(pool);
+}
+
+#[test]
+fn ex_6_full_products_overwrite_nothing() {
+    let pool = pool();
+    let n = 16;
+    for columns in [None, Some(n)] {
+        let a = array(pool, &[n, n], TN_ORDER_C, &Numbers::new(5).vector(256));
+        let shape: Vec<i64> = [n].into_iter().chain(columns).collect();
+        let u = array(pool, &shape, TN_ORDER_C, &Numbers::new(6).vector(shape.iter().product::<i64>() as usize));
+        let before = read(u);
+        let (x, y) = (leaf(a), leaf(u));
+        let product: Expr = out!(tn_expr_multiply(x, y));
+        [x, y].into_iter().for_each(drop_expr);
+        drop_array(a);
+        if columns.is_some() {
+            drop_array(u);
+        }
+        let (figures, v) = measure(pool, || finish(product));
+        let result = 8 * shape.iter().product::<i64>();
+        assert_eq!((figures.allocations, figures.peak), (1, result));
+        if columns.is_none() {
+            assert_same(&read(u), &before);
+            drop_array(u);
+        }
+        drop_array(v);
+    }
+    end(pool);
+}
+
+#[test]
+fn ex_7_lu_in_the_matrix() {
+    let pool = pool();
+    let n = 24i64;
+    let (block, row) = (8 * n * n, 8 * n);
+    for (holds_m, holds_b, allocations, peak) in [(false, false, 0, 0), (true, false, 1, block), (true, true, 2, block + row)] {
+        let m = array(pool, &[n, n], TN_ORDER_C, &Numbers::new(7).positive(n as usize));
+        let b = vector(pool, 8, n);
+        let place = address(b);
+        let (x, y) = (leaf(m), leaf(b));
+        let solution: Expr = out!(tn_expr_solve(x, y));
+        [x, y].into_iter().for_each(drop_expr);
+        if !holds_m {
+            drop_array(m);
+        }
+        if !holds_b {
+            drop_array(b);
+        }
+        let (figures, v) = measure(pool, || finish(solution));
+        assert_eq!((figures.allocations, figures.peak), (allocations, peak));
+        assert_eq!(address(v) == place, !holds_b);
+        drop_array(v);
+        if holds_m {
+            drop_array(m);
+        }
+        if holds_b {
+            drop_array(b);
+        }
+    }
+    end(pool);
+}
+
+#[test]
+fn ex_8_waste() {
+    let pool = pool();
+    for (length, allocations) in [(2 * 16, 0), (2 * 16 + 1, 1)] {
+        let a = vector(pool, 9, length);
+        let head = part(a, 0, 16);
+        let x = leaf(head);
+        let negative: Expr = out!(tn_expr_elementwise(TN_EXPR_NEGATE, x, null_mut()));
+        [a, head].into_iter().for_each(drop_array);
+        drop_expr(x);
+        let (figures, v) = measure(pool, || finish(negative));
+        assert_eq!(figures.allocations, allocations, "{length}");
+        drop_array(v);
+    }
+    end(pool);
+}
+
+#[test]
+fn what_is_held_otherwise_is_not_overwritten_and_explain_says_so() {
+    let pool = pool();
+    let negate = |x: Expr| -> Expr { out!(tn_expr_elementwise(TN_EXPR_NEGATE, x, null_mut())) };
+    let a = vector(pool, 10, 16);
+    let x = leaf(a);
+    let e = negate(x);
+    assert!(explain(e, TN_EXPLAIN_TEXT).contains("not [0]: shared, in an expression"), "{}", explain(e, TN_EXPLAIN_TEXT));
+    drop_array(a);
+    assert!(explain(e, TN_EXPLAIN_TEXT).contains("not [0]: in an expression"));
+    drop_expr(x);
+    let explained = explain(e, TN_EXPLAIN_TEXT);
+    assert_eq!(explained, "[0] leaf: full float64 (16)\n[1] negate [0]: full float64 (16), in place of [0]\n");
+    drop_array(finish(e));
+    end(pool);
+}
+
+fn explain(e: Expr, format: u32) -> String {
+    let mut length = 0;
+    // SAFETY: no room, one output.
+    ok(unsafe { tn_expr_explain(e, format, 0, null_mut(), &mut length) });
+    let mut text = vec![0u8; length + 1];
+    // SAFETY: room for the text and its NUL.
+    ok(unsafe { tn_expr_explain(e, format, text.len(), text.as_mut_ptr().cast(), &mut length) });
+    assert_eq!(text.pop(), Some(0));
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn explain_foresees_what_compute_does() {
+    let pool = pool();
+    let n = 16i64;
+    let a = array(pool, &[n, n], TN_ORDER_C, &Numbers::new(11).positive(n as usize));
+    // SAFETY: a NUL-terminated text.
+    ok(unsafe { tn_array_set_name(a, c"ker\"nel".as_ptr()) });
+    let (d, u) = (vector(pool, 12, n), vector(pool, 13, n));
+    write(d, &vec![1.0; n as usize]);
+    let (x, y, z) = (leaf(a), diagonal(d), leaf(u));
+    let sum: Expr = out!(tn_expr_add(x, y));
+    let factor: Expr = out!(tn_expr_cholesky(sum));
+    let v: Expr = out!(tn_expr_multiply(factor, z));
+    [x, y, z, sum, factor].into_iter().for_each(drop_expr);
+    drop_array(a);
+    assert_eq!(
+        explain(v, TN_EXPLAIN_TEXT),
+        "[0] leaf \"ker\\\"nel\": full float64 (16, 16)\n\
+         [1] leaf: diagonal float64 (16)\n\
+         [2] add [0] [1]: full float64 (16, 16), in place of [0]\n\
+         [3] cholesky [2]: lower float64 (16, 16), in place of [2]\n\
+         [4] leaf: full float64 (16)\n\
+         [5] multiply [3] [4]: full float64 (16), a new array; not [4]: shared\n"
+    );
+    let dot = explain(v, TN_EXPLAIN_DOT);
+    assert!(dot.starts_with("digraph expression {\n") && dot.ends_with("}\n"), "{dot}");
+    for line in ["n0 -> n2 [label=\"in place\"];", "n4 -> n5 [label=\"not in place: shared\"];", "\\\"ker\\\"nel\\\""] {
+        assert!(dot.contains(line), "{line} in {dot}");
+    }
+    // Asking changed nothing.
+    let (figures, value) = measure(pool, || compute(v));
+    assert_eq!(figures, Figures { allocations: 1, peak: 8 * n, live: 8 * n - 8 * n * n });
+    assert_eq!(explain(v, TN_EXPLAIN_TEXT), "[0] multiply: full float64 (16), computed\n");
+    let mut length = 0;
+    // SAFETY: as in `explain`.
+    assert_eq!(unsafe { tn_expr_explain(v, 2, 0, null_mut(), &mut length) }, TN_ERR_INVALID);
+    drop_expr(v);
+    [value, d, u].into_iter().for_each(drop_array);
+    end(pool);
+}
+
+#[test]
+fn transposes_are_views() {
+    let pool = pool();
+    let values = Numbers::new(14).vector(12);
+    let a = array(pool, &[3, 4], TN_ORDER_C, &values);
+    let place = address(a);
+    let x = leaf(a);
+    let t: Expr = out!(tn_expr_transpose(x));
+    let (figures, value) = measure(pool, || compute(t));
+    assert_eq!((figures.allocations, address(value)), (0, place));
+    assert_same(&read(value), &naive::transpose(&values, 3, 4));
+    drop_array(value);
+    // The product of a matrix with its own transpose, both held by the expression alone.
+    let product: Expr = out!(tn_expr_multiply(x, t));
+    [x, t].into_iter().for_each(drop_expr);
+    drop_array(a);
+    let value = finish(product);
+    assert_near(&read(value), &naive::matmul(&values, &naive::transpose(&values, 3, 4), 3, 4, 3));
+    drop_array(value);
+    end(pool);
+}
+
+#[test]
+fn a_deep_expression_does_not_recurse() {
+    let pool = pool();
+    let one = array(pool, &[2], TN_ORDER_C, &[1.0, -1.0]);
+    let depth = 100_000;
+    let build = || {
+        let x = leaf(one);
+        let mut sum = x;
+        for _ in 0..depth {
+            let next: Expr = out!(tn_expr_add(sum, x));
+            if sum != x {
+                drop_expr(sum);
+            }
+            sum = next;
+        }
+        drop_expr(x);
+        sum
+    };
+    // Released without being computed.
+    drop_expr(build());
+    assert_eq!(why(one), 0);
+    let sum = build();
+    assert_eq!(explain(sum, TN_EXPLAIN_TEXT).lines().count(), depth + 1);
+    let (figures, v) = measure(pool, || finish(sum));
+    assert_eq!((figures.allocations, figures.peak), (1, 16));
+    assert_same(&read(v), &[depth as f64 + 1.0, -(depth as f64) - 1.0]);
+    // One that fails at its deepest node poisons all of them.
+    let bad = array(pool, &[1, 1], TN_ORDER_C, &[-1.0]);
+    let x = leaf(bad);
+    let mut top: Expr = out!(tn_expr_cholesky(x));
+    drop_expr(x);
+    for _ in 0..depth {
+        let next: Expr = out!(tn_expr_scale(top, 1.0));
+        drop_expr(top);
+        top = next;
+    }
+    assert_eq!(status!(tn_expr_compute(top, TN_KEEP_ON_FAIL)), TN_ERR_FAILED);
+    assert_eq!(status!(tn_expr_compute(top, 0)), TN_ERR_FAILED);
+    assert_eq!(status!(tn_expr_compute(top, 0)), TN_ERR_POISONED);
+    drop_expr(top);
+    [v, one, bad].into_iter().for_each(drop_array);
+    end(pool);
+}
+
+#[test]
+fn ex_33_two_threads_compute_one_expression() {
+    let pool = pool() as usize;
+    for round in 0..40 {
+        let pool = pool as *mut tn_pool;
+        let n = 48i64;
+        let a = array(pool, &[n, n], TN_ORDER_C, &Numbers::new(round).positive(n as usize));
+        let x = leaf(a);
+        let l: Expr = out!(tn_expr_cholesky(x));
+        drop_expr(x);
+        drop_array(a);
+        let place = l as usize;
+        let (figures, values) = measure(pool, || {
+            std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..3)
+                    .map(|_| {
+                        scope.spawn(move || {
+                            let mut out = null_mut();
+                            // SAFETY: one output.
+                            let status = unsafe { tn_expr_compute(place as Expr, 0, &mut out) };
+                            assert!(status == TN_OK || status == TN_ERR_IN_EXPRESSION, "{}", last_error());
+                            (status == TN_OK).then_some(out as usize)
+                        })
+                    })
+                    .collect();
+                threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+            })
+        });
+        // Evaluated once, in the bytes of A.
+        assert_eq!((figures.allocations, figures.live), (0, 0));
+        assert!(!values.is_empty());
+        let addresses: Vec<usize> = values.iter().map(|v| address(*v as Array)).collect();
+        assert!(addresses.windows(2).all(|pair| pair[0] == pair[1]));
+        drop_expr(l);
+        values.into_iter().for_each(|v| drop_array(v as Array));
+    }
+    end(pool as *mut tn_pool);
+}
+
+/// TH-18: a clone that succeeds while the expression computes reads the old values.
+#[test]
+fn th_18_compute_beside_clone_and_release() {
+    let pool = pool() as usize;
+    for _ in 0..200 {
+        let pool = pool as *mut tn_pool;
+        let a = array(pool, &[64], TN_ORDER_C, &[2.0; 64]);
+        let x = leaf(a);
+        let e: Expr = out!(tn_expr_scale(x, 3.0));
+        drop_expr(x);
+        let (a, e) = (a as usize, e as usize);
+        std::thread::scope(|scope| {
+            let cloner = scope.spawn(move || {
+                let mut out = null_mut();
+                // SAFETY: one output.
+                let status = unsafe { tn_array_clone(a as Array, &mut out) };
+                if status == TN_OK {
+                    assert_same(&read(out), &[2.0; 64]);
+                    drop_array(out);
+                } else {
+                    assert_eq!(status, TN_ERR_STALE);
+                }
+            });
+            let releaser = scope.spawn(move || drop_array(a as Array));
+            let value = finish(e as Expr);
+            assert_same(&read(value), &[6.0; 64]);
+            cloner.join().unwrap();
+            releaser.join().unwrap();
+            drop_array(value);
+        });
+    }
+    end(pool as *mut tn_pool);
+}
+
+#[test]
+fn ex_43_no_memory_in_the_middle() {
+    let options = tn_pool_options { size: size_of::<tn_pool_options>(), max_size: 4 << 20, ..default_options() };
+    let host = tn_device { r#type: TN_CPU, id: 0 };
+    let pool: *mut tn_pool = out!(tn_pool_create(host, &options));
+    let n = 200i64;
+    let spd = Numbers::new(20).positive(n as usize);
+    let a = array(pool, &[n, n], TN_ORDER_C, &spd);
+    let m = array(pool, &[n, n], TN_ORDER_C, &Numbers::new(21).vector((n * n) as usize));
+    let x = leaf(a);
+    let y = leaf(m);
+    let factor: Expr = out!(tn_expr_cholesky(x));
+    // What is multiplied is held, so the product needs memory after the factor took the place of A.
+    let square: Expr = out!(tn_expr_add(factor, factor));
+    let upper: Expr = out!(tn_expr_transpose(square));
+    let v: Expr = out!(tn_expr_multiply(upper, y));
+    [x, y, factor, square, upper].into_iter().for_each(drop_expr);
+    drop_array(a);
+    // Whatever is left of the pool is taken.
+    let mut taken: Vec<*mut std::ffi::c_void> = Vec::new();
+    for bytes in [1usize << 20, 1 << 16, 1 << 12, 1 << 10, 256, 64] {
+        loop {
+            let mut block = null_mut();
+            // SAFETY: one output.
+            if unsafe { tn_pool_allocate(pool, bytes, 0, null_mut(), &mut block) } != TN_OK {
+                break;
+            }
+            taken.push(block);
+        }
+    }
+    let before = stats(pool).requested_bytes;
+    for flags in [TN_KEEP_ON_FAIL, 0, 0] {
+        assert_eq!(status!(tn_expr_compute(v, flags)), TN_ERR_POOL_LIMIT, "{}", last_error());
+        assert_eq!(stats(pool).requested_bytes, before);
+    }
+    taken.into_iter().for_each(|block| ok(tn_pool_deallocate(pool, block, null_mut())));
+    let (figures, value) = measure(pool, || finish(v));
+    assert_eq!(figures.allocations, 1, "the factor has its value already");
+    let l = naive::cholesky(&spd, n as usize);
+    let twice: Vec<f64> = l.iter().map(|x| 2.0 * x).collect();
+    let upper = naive::transpose(&twice, n as usize, n as usize);
+    assert_near(&read(value), &naive::matmul(&upper, &read(m), n as usize, n as usize, n as usize));
+    [value, m].into_iter().for_each(drop_array);
+    end(pool);
+}
+
+fn default_options() -> tn_pool_options {
+    tn_pool_options {
+        size: 0,
+        name: null(),
+        initial_size: 0,
+        max_growth: 0,
+        max_size: 0,
+        growth_factor: 0.0,
+        alignment: 0,
+        thread_cache_size: 0,
+        release_threshold: 0,
+        release_delay_ms: 0,
+        peers: 0,
+        huge_pages: 0,
+        backend: 0,
+        numa_node: 0,
+        host_flags: 0,
+        flags: 0,
+        reserved: 0,
+    }
+}
