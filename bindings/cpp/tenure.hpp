@@ -249,7 +249,7 @@ inline constexpr bool is_flags<mode> = true;
 
 /// How bytes are read.
 enum class reading : std::uint32_t {
-    plain = 0,
+    plain = 0,          ///< nobody writes the same bytes through the library meanwhile
     frozen = TN_FROZEN, ///< they must not change: beside no shared view
     wait = TN_WAIT,     ///< wait for the array's device work
 };
@@ -278,19 +278,19 @@ inline constexpr bool is_flags<flag> = true;
 
 /// Why an array's bytes may not be overwritten in place, or were copied.
 enum class why : std::uint32_t {
-    none = 0,
-    given = TN_WHY_GIVEN,
-    shared = TN_WHY_SHARED,
-    in_expression = TN_WHY_IN_EXPRESSION,
-    exported = TN_WHY_EXPORTED,
-    borrowed = TN_WHY_BORROWED,
-    readonly = TN_WHY_READONLY,
-    foreign = TN_WHY_FOREIGN,
-    poisoned = TN_WHY_POISONED,
-    layout = TN_WHY_LAYOUT,
-    device = TN_WHY_DEVICE,
-    waste = TN_WHY_WASTE,
-    not_aliasable = TN_WHY_NOT_ALIASABLE,
+    none = 0,                              ///< nothing is in the way
+    given = TN_WHY_GIVEN,                  ///< the handle is given
+    shared = TN_WHY_SHARED,                ///< other handles or promises claim the store
+    in_expression = TN_WHY_IN_EXPRESSION,  ///< a lazy expression claims it
+    exported = TN_WHY_EXPORTED,            ///< it has an export
+    borrowed = TN_WHY_BORROWED,            ///< a guard overlaps
+    readonly = TN_WHY_READONLY,            ///< handle or store cannot be written
+    foreign = TN_WHY_FOREIGN,              ///< the bytes are lent by an import
+    poisoned = TN_WHY_POISONED,            ///< a failed writer left them undefined
+    layout = TN_WHY_LAYOUT,                ///< the layout does not fit
+    device = TN_WHY_DEVICE,                ///< another device
+    waste = TN_WHY_WASTE,                  ///< more than twice the bytes that are needed
+    not_aliasable = TN_WHY_NOT_ALIASABLE,  ///< elements share bytes, or the range is no one store's
 };
 template <>
 inline constexpr bool is_flags<why> = true;
@@ -308,10 +308,10 @@ enum class order : std::int32_t {
 
 /// How two arrays lie to one another.
 enum class overlap : std::int32_t {
-    none = TN_OVERLAP_NONE,
-    exact = TN_OVERLAP_EXACT,
-    some = TN_OVERLAP_SOME,
-    unknown = TN_OVERLAP_UNKNOWN,
+    none = TN_OVERLAP_NONE,       ///< no byte in common
+    exact = TN_OVERLAP_EXACT,     ///< the same elements in the same order
+    some = TN_OVERLAP_SOME,       ///< bytes in common
+    unknown = TN_OVERLAP_UNKNOWN, ///< not decided; counts as overlap
 };
 
 /* ================================================== element types ================================================== */
@@ -334,9 +334,9 @@ constexpr bool operator==(bfloat16 a, bfloat16 b) noexcept { return a.bits == b.
 /// Other bits.
 constexpr bool operator!=(bfloat16 a, bfloat16 b) noexcept { return a.bits != b.bits; }
 
-/// The element types.
+/// The element types, named by kind and bits.
 enum class dtype : tn_dtype {
-    boolean = TN_BOOL,
+    boolean = TN_BOOL, ///< one byte, 0 or 1
     i8 = TN_I8,
     i16 = TN_I16,
     i32 = TN_I32,
@@ -345,12 +345,12 @@ enum class dtype : tn_dtype {
     u16 = TN_U16,
     u32 = TN_U32,
     u64 = TN_U64,
-    f16 = TN_F16,
+    f16 = TN_F16,   ///< `half`
     f32 = TN_F32,
     f64 = TN_F64,
-    bf16 = TN_BF16,
-    c64 = TN_C64,
-    c128 = TN_C128,
+    bf16 = TN_BF16, ///< `bfloat16`
+    c64 = TN_C64,   ///< of two floats
+    c128 = TN_C128, ///< of two doubles
 };
 
 namespace detail {
@@ -721,7 +721,8 @@ inline std::vector<holder> holders_of(const void *address, std::size_t bytes = 1
 /// For as long as it lives, a copy on this thread that nobody asked for is a `copy_error`. Nests; destroyed on the same thread.
 class [[nodiscard]] no_copies {
 public:
-    no_copies() { detail::check(tn_copies_forbid(1)); }
+    /// From here on.
+    [[nodiscard]] no_copies() { detail::check(tn_copies_forbid(1)); }
     ~no_copies() { static_cast<void>(tn_copies_forbid(0)); }
     no_copies(const no_copies &) = delete;
     no_copies &operator=(const no_copies &) = delete;
@@ -893,7 +894,7 @@ inline std::size_t usable_size(const void *block) {
 class [[nodiscard]] use_pool {
 public:
     /// `where`: the device of the pool.
-    explicit use_pool(const pool &wanted, device where = {}) : before_(pool::current(where)) {
+    [[nodiscard]] explicit use_pool(const pool &wanted, device where = {}) : before_(pool::current(where)) {
         if (!wanted)
             detail::refuse(TN_ERR_NULL, "%s", "tenure::use_pool: the pool is empty; it was moved from or never made");
         detail::check(tn_pool_set_current(wanted.handle()));
@@ -1239,6 +1240,7 @@ public:
     void reset() { end(0); }
     /// Ends it now and says that what it wrote is undefined.
     void fail() { end(TN_END_FAILED); }
+    /// One past the last element, as of `view`.
     using view<T>::end;
 
 private:
@@ -1536,8 +1538,8 @@ public:
     template <class T>
     [[nodiscard]] std::vector<chunk<T>> chunks_write(std::size_t parts, std::int32_t axis = 0, mode how = mode::aliased) {
         must_be<T>("chunks_write");
-        // All memory first: an open guard must find its place.
-        std::vector<tn_chunk> opened(parts);
+        // All memory first: an open guard must find its place. Never none, so that no parts are INVALID and not NULL.
+        std::vector<tn_chunk> opened(parts == 0 ? 1 : parts);
         std::vector<chunk<T>> out;
         out.reserve(parts);
         detail::check(tn_array_chunks_write(handle_, axis, parts, static_cast<std::uint32_t>(how), nullptr, opened.data()));
@@ -2173,7 +2175,7 @@ template <class... P>
 /// A parameter that a function may use up: `void f(tenure::taken x)`.
 ///
 /// `f(give(std::move(a)))` moves ownership in: if nobody else holds the bytes, f overwrites them in place. `f(a.clone())` lends:
-/// f gets a claim beside the caller's. f need not know which.
+/// f gets a claim beside the caller's. f need not know which. It is an `array`; `return array(std::move(x));` hands it back.
 class taken : public array {
 public:
     /// Opens the promise.
@@ -2187,8 +2189,10 @@ public:
 
 } // namespace tenure
 
+/// For structured bindings.
 template <class... T>
 struct std::tuple_size<tenure::access<T...>> : std::integral_constant<std::size_t, sizeof...(T)> {};
+/// For structured bindings.
 template <std::size_t I, class... T>
 struct std::tuple_element<I, tenure::access<T...>> {
     /// What a structured binding binds.
