@@ -2,9 +2,10 @@
  * @file tenure.hpp
  * Tenure for C++17 and later: the handles of tenure.h as objects that own what they stand for. Header-only.
  *
- * **Handles** (`array`, `weak`, `pool`, `promise`, guards, exports) can be moved and not copied: a copy of a handle would be
- * a hidden claim, and claims decide what may be overwritten. `array::clone()` makes a claim, `array::copy()` makes new bytes;
- * both are written out. A handle that was moved from is empty; calls on it throw `usage_error` (TN_ERR_NULL).
+ * **Handles** (`array`, `weak`, `pool`, `promise`, guards, exports) can be moved and not copied: a copy of a handle
+ * would be a hidden claim, and claims decide what may be overwritten. `array::clone()` makes a claim, `array::copy()`
+ * makes new bytes; both are written out. A handle that was moved from is empty; calls on it throw `usage_error`
+ * (TN_ERR_NULL).
  *
  * **Pointers** come from guards only. `read_guard<T>` has no way to write, and what would outlive its guard
  * (`a.read<double>().data()`) does not compile. A write guard that an exception leaves by poisons its region.
@@ -13,17 +14,17 @@
  * `std::bad_alloc` too. A function that throws has changed nothing. Destructors never throw. Without exceptions
  * (-fno-exceptions) the text is printed and `std::terminate` called.
  *
- * **Ownership** travels by value: `void f(tenure::taken x)` is called as `f(tenure::give(std::move(a)))`, or as `f(a.clone())`
- * by who wants to keep `a`.
+ * **Ownership** travels by value: `void f(tenure::taken x)` is called as `f(tenure::give(std::move(a)))`, or as
+ * `f(a.clone())` by who wants to keep `a`.
  *
- * **const.** A `const array` can be read, and give views and clones; it cannot be written. As with a shared pointer this holds
- * for the handle and not for the bytes: a clone of it can write them.
+ * **const.** A `const array` can be read, and give views and clones; it cannot be written. As with a shared pointer
+ * this holds for the handle and not for the bytes: a clone of it can write them.
  *
- * **Threads.** As in C: any thread may call with any handle. An object of this header must not be moved, assigned or destroyed by
- * one thread while another uses it.
+ * **Threads.** As in C: any thread may call with any handle. An object of this header must not be moved, assigned or
+ * destroyed by one thread while another uses it.
  *
- * One program may mix translation units of C++17 and C++20: nothing here has another layout in one of them, which is why
- * `tenure::span` is used in both. In C++20 it converts to `std::span`.
+ * One program may mix translation units of C++17 and C++20: nothing here has another layout in one of them, which is
+ * why `tenure::span` is used in both. In C++20 it converts to `std::span`.
  */
 #ifndef TENURE_HPP
 #define TENURE_HPP
@@ -57,16 +58,19 @@
 #include <span>
 #endif
 
-/** Records this line as the place of what the thread makes and copies from now on: a statement, or (TENURE_HERE, a.clone()). */
+/** Records this line as the place of what the thread makes and copies from now on: as a statement, or with a comma
+ *  as in `auto b = (TENURE_HERE, a.clone())`. */
 #define TENURE_HERE (static_cast<void>(tn_here(__FILE__, static_cast<std::int32_t>(__LINE__))))
 
 namespace tenure {
 
 /* ==================================================== statuses ==================================================== */
 
-/// What every exception of this header is: a status and the library's text. `catch (const tenure::error &e)` gets them all.
+/// What every exception of this header is: a status and the library's text. `catch (const tenure::error &e)` gets them
+/// all.
 ///
-/// It is no `std::exception` by itself, so that `out_of_memory` can be a `std::bad_alloc`; each class that is thrown is one.
+/// It is no `std::exception` by itself, so that `out_of_memory` can be a `std::bad_alloc`; each class that is thrown is
+/// one.
 class error {
 public:
     virtual ~error() = default;
@@ -78,7 +82,9 @@ public:
     virtual const char *what() const noexcept { return text_; }
 
 protected:
-    error(tn_status status, const char *text) noexcept : status_(status) { std::snprintf(text_, sizeof text_, "%s", text); }
+    error(tn_status status, const char *text) noexcept : status_(status) {
+        std::snprintf(text_, sizeof text_, "%s", text);
+    }
     error(const error &) = default;
     error &operator=(const error &) = default;
 
@@ -107,8 +113,8 @@ class argument_error : public error_as<std::exception> {
     using error_as<std::exception>::error_as;
 };
 
-/// Who else holds the array, or what became of it, stands in the way: DESTRUCTED, GIVEN, POISONED, READONLY, BORROWED_WRITE,
-/// BORROWED, EXPORTED, SHARED, IN_EXPRESSION, FOREIGN, ALIASED.
+/// Who else holds the array, or what became of it, stands in the way: DESTRUCTED, GIVEN, POISONED, READONLY,
+/// BORROWED_WRITE, BORROWED, EXPORTED, SHARED, IN_EXPRESSION, FOREIGN, ALIASED.
 class ownership_error : public error_as<std::exception> {
     using error_as<std::exception>::error_as;
 };
@@ -152,8 +158,7 @@ namespace detail {
     case TN_ERR_NULL:
     case TN_ERR_STALE:
     case TN_ERR_KIND:
-    case TN_ERR_INVALID:
-        throw usage_error(status, text);
+    case TN_ERR_INVALID: throw usage_error(status, text);
     case TN_ERR_COUNT:
     case TN_ERR_DUPLICATE:
     case TN_ERR_DTYPE:
@@ -161,8 +166,7 @@ namespace detail {
     case TN_ERR_SHAPE:
     case TN_ERR_RANGE:
     case TN_ERR_LAYOUT:
-    case TN_ERR_DEVICE:
-        throw argument_error(status, text);
+    case TN_ERR_DEVICE: throw argument_error(status, text);
     case TN_ERR_DESTRUCTED:
     case TN_ERR_GIVEN:
     case TN_ERR_POISONED:
@@ -173,22 +177,15 @@ namespace detail {
     case TN_ERR_SHARED:
     case TN_ERR_IN_EXPRESSION:
     case TN_ERR_FOREIGN:
-    case TN_ERR_ALIASED:
-        throw ownership_error(status, text);
-    case TN_ERR_WOULD_COPY:
-        throw copy_error(status, text);
-    case TN_ERR_PENDING:
-        throw pending_error(status, text);
+    case TN_ERR_ALIASED: throw ownership_error(status, text);
+    case TN_ERR_WOULD_COPY: throw copy_error(status, text);
+    case TN_ERR_PENDING: throw pending_error(status, text);
     case TN_ERR_NO_HOST_MEMORY:
     case TN_ERR_NO_DEVICE_MEMORY:
-    case TN_ERR_POOL_LIMIT:
-        throw out_of_memory(status, text);
-    case TN_ERR_UNSUPPORTED:
-        throw unsupported_error(status, text);
-    case TN_ERR_IO:
-        throw io_error(status, text);
-    default:
-        throw work_error(status, text);
+    case TN_ERR_POOL_LIMIT: throw out_of_memory(status, text);
+    case TN_ERR_UNSUPPORTED: throw unsupported_error(status, text);
+    case TN_ERR_IO: throw io_error(status, text);
+    default: throw work_error(status, text);
     }
 #else
     std::fprintf(stderr, "tenure: %s: %s\n", tn_status_name(status), text);
@@ -212,7 +209,7 @@ template <class... Values>
 
 } // namespace detail
 
-/* ===================================================== flags ===================================================== */
+/* ===================================================== flags ====================================================== */
 
 /// Says that the operators of flags are meant for an enumeration.
 template <class E>
@@ -258,39 +255,39 @@ inline constexpr bool is_flags<reading> = true;
 
 /// How bytes cross the library's border.
 enum class flag : std::uint32_t {
-    copy = 0,                                      ///< nothing aliases after the call
-    borrow = TN_BORROW,                            ///< an alias where possible
-    require_borrow = TN_REQUIRE_BORROW,            ///< an alias, or an exception
-    may_overwrite = TN_MAY_OVERWRITE,              ///< import: an alias whose contents may be destroyed
-    take = TN_TAKE,                                ///< import: the library owns the memory from now on
-    release_queued = TN_RELEASE_QUEUED,            ///< import: the release callback runs in `run_releases` only
-    import_readonly = TN_IMPORT_READONLY,          ///< import: the array cannot be written
-    import_writable = TN_IMPORT_WRITABLE,          ///< import of a legacy DLPack struct: its producer lets us write
-    export_writable = TN_EXPORT_WRITABLE,          ///< export: both sides may write
-    export_exclusive = TN_EXPORT_EXCLUSIVE,        ///< export, beside writable: nobody else reads or writes
+    copy = 0,                                         ///< nothing aliases after the call
+    borrow = TN_BORROW,                               ///< an alias where possible
+    require_borrow = TN_REQUIRE_BORROW,               ///< an alias, or an exception
+    may_overwrite = TN_MAY_OVERWRITE,                 ///< import: an alias whose contents may be destroyed
+    take = TN_TAKE,                                   ///< import: the library owns the memory from now on
+    release_queued = TN_RELEASE_QUEUED,               ///< import: the release callback runs in `run_releases` only
+    import_readonly = TN_IMPORT_READONLY,             ///< import: the array cannot be written
+    import_writable = TN_IMPORT_WRITABLE,             ///< import of a legacy DLPack struct: its producer lets us write
+    export_writable = TN_EXPORT_WRITABLE,             ///< export: both sides may write
+    export_exclusive = TN_EXPORT_EXCLUSIVE,           ///< export, beside writable: nobody else reads or writes
     export_consumer_reads = TN_EXPORT_CONSUMER_READS, ///< export: the caller's word that the consumer only reads
-    export_nonnegative = TN_EXPORT_NONNEGATIVE,    ///< export: negative strides are copied
-    unordered = TN_UNORDERED,                      ///< no ordering with streams
-    wait = TN_WAIT,                                ///< wait for the array's device work
+    export_nonnegative = TN_EXPORT_NONNEGATIVE,       ///< export: negative strides are copied
+    unordered = TN_UNORDERED,                         ///< no ordering with streams
+    wait = TN_WAIT,                                   ///< wait for the array's device work
 };
 template <>
 inline constexpr bool is_flags<flag> = true;
 
 /// Why an array's bytes may not be overwritten in place, or were copied.
 enum class why : std::uint32_t {
-    none = 0,                              ///< nothing is in the way
-    given = TN_WHY_GIVEN,                  ///< the handle is given
-    shared = TN_WHY_SHARED,                ///< other handles or promises claim the store
-    in_expression = TN_WHY_IN_EXPRESSION,  ///< a lazy expression claims it
-    exported = TN_WHY_EXPORTED,            ///< it has an export
-    borrowed = TN_WHY_BORROWED,            ///< a guard overlaps
-    readonly = TN_WHY_READONLY,            ///< handle or store cannot be written
-    foreign = TN_WHY_FOREIGN,              ///< the bytes are lent by an import
-    poisoned = TN_WHY_POISONED,            ///< a failed writer left them undefined
-    layout = TN_WHY_LAYOUT,                ///< the layout does not fit
-    device = TN_WHY_DEVICE,                ///< another device
-    waste = TN_WHY_WASTE,                  ///< more than twice the bytes that are needed
-    not_aliasable = TN_WHY_NOT_ALIASABLE,  ///< elements share bytes, or the range is no one store's
+    none = 0,                             ///< nothing is in the way
+    given = TN_WHY_GIVEN,                 ///< the handle is given
+    shared = TN_WHY_SHARED,               ///< other handles or promises claim the store
+    in_expression = TN_WHY_IN_EXPRESSION, ///< a lazy expression claims it
+    exported = TN_WHY_EXPORTED,           ///< it has an export
+    borrowed = TN_WHY_BORROWED,           ///< a guard overlaps
+    readonly = TN_WHY_READONLY,           ///< handle or store cannot be written
+    foreign = TN_WHY_FOREIGN,             ///< the bytes are lent by an import
+    poisoned = TN_WHY_POISONED,           ///< a failed writer left them undefined
+    layout = TN_WHY_LAYOUT,               ///< the layout does not fit
+    device = TN_WHY_DEVICE,               ///< another device
+    waste = TN_WHY_WASTE,                 ///< more than twice the bytes that are needed
+    not_aliasable = TN_WHY_NOT_ALIASABLE, ///< elements share bytes, or the range is no one store's
 };
 template <>
 inline constexpr bool is_flags<why> = true;
@@ -314,7 +311,7 @@ enum class overlap : std::int32_t {
     unknown = TN_OVERLAP_UNKNOWN, ///< not decided; counts as overlap
 };
 
-/* ================================================== element types ================================================== */
+/* ================================================= element types ================================================== */
 
 /// An IEEE half precision number, as its bits: for storage and exchange.
 struct half {
@@ -345,7 +342,7 @@ enum class dtype : tn_dtype {
     u16 = TN_U16,
     u32 = TN_U32,
     u64 = TN_U64,
-    f16 = TN_F16,   ///< `half`
+    f16 = TN_F16, ///< `half`
     f32 = TN_F32,
     f64 = TN_F64,
     bf16 = TN_BF16, ///< `bfloat16`
@@ -389,7 +386,8 @@ constexpr tn_dtype code_of() noexcept {
 template <class T>
 inline constexpr bool is_element = detail::code_of<std::remove_cv_t<T>>() != 0;
 
-/// The element type of a C++ type: bool, the integers but `char`, half, bfloat16, float, double, std::complex of these two.
+/// The element type of a C++ type: bool, the integers but `char`, half, bfloat16, float, double, std::complex of these
+/// two.
 template <class T>
 constexpr dtype dtype_of() noexcept {
     static_assert(is_element<T>, "tenure: this C++ type is no element type; see tenure::dtype_of");
@@ -421,16 +419,16 @@ inline const char *name_of(dtype type) noexcept {
     return "?";
 }
 
-/* ============================================== spans, shapes, devices ============================================== */
+/* ============================================= spans, shapes, devices ============================================= */
 
 /// Consecutive elements that somebody else holds. Converts to `std::span` in C++20.
 template <class T>
 class span {
 public:
-    using element_type = T;                    ///< with const
-    using value_type = std::remove_cv_t<T>;    ///< without
-    using size_type = std::size_t;             ///< of size
-    using iterator = T *;                      ///< of begin
+    using element_type = T;                 ///< with const
+    using value_type = std::remove_cv_t<T>; ///< without
+    using size_type = std::size_t;          ///< of size
+    using iterator = T *;                   ///< of begin
 
     /// Nothing.
     constexpr span() noexcept = default;
@@ -477,7 +475,8 @@ public:
             values_[axis] = values[axis];
     }
     /// The numbers of a container of integers.
-    template <class C, class = std::enable_if_t<std::is_integral_v<std::decay_t<decltype(*std::begin(std::declval<const C &>()))>>>>
+    template <class C, class = std::enable_if_t<
+                           std::is_integral_v<std::decay_t<decltype(*std::begin(std::declval<const C &>()))>>>>
     explicit dims(const C &values) : size_(0) {
         for (auto value : values) {
             check(size_ + 1);
@@ -599,7 +598,7 @@ inline tn_device_info device_query(device which = {}, std::uint32_t flags = 0) {
 /// Waits for everything that runs on a device.
 inline void device_synchronize(device which) { detail::check(tn_device_synchronize(which)); }
 
-/* ===================================================== library ===================================================== */
+/* ==================================================== library ===================================================== */
 
 /// The version of the library that runs: major << 16 | minor << 8 | patch. `TN_VERSION` is that of the header.
 inline std::uint32_t version() noexcept { return tn_version(); }
@@ -628,18 +627,18 @@ inline std::size_t run_releases() {
     return count;
 }
 
-/* ===================================================== holders ===================================================== */
+/* ==================================================== holders ===================================================== */
 
 /// Somebody who holds a store, or something that was not given back.
 struct holder {
-    std::int32_t kind;      ///< TN_HOLDER_*
-    tenure::device device;  ///< where the bytes live
-    std::uint64_t id;       ///< the handle's bits; of a raw block the address
-    std::uint64_t bytes;    ///< of its store or block
-    std::uint64_t thread;   ///< the system's number of the thread that made it
-    std::uint64_t time_ns;  ///< when, ns since the epoch; 0 where no time is kept
-    std::string name;       ///< of the array, pool, ..
-    std::string site;       ///< TENURE_HERE when it was made: "step.cpp:41"
+    std::int32_t kind;     ///< TN_HOLDER_*
+    tenure::device device; ///< where the bytes live
+    std::uint64_t id;      ///< the handle's bits; of a raw block the address
+    std::uint64_t bytes;   ///< of its store or block
+    std::uint64_t thread;  ///< the system's number of the thread that made it
+    std::uint64_t time_ns; ///< when, ns since the epoch; 0 where no time is kept
+    std::string name;      ///< of the array, pool, ..
+    std::string site;      ///< TENURE_HERE when it was made: "step.cpp:41"
 };
 
 /// What stands in the way of overwriting bytes in place, and who. False if nothing does.
@@ -701,8 +700,9 @@ inline std::vector<holder> leaks() {
 
 /// All copies at borders so far, by function, place and reason, most bytes first.
 inline std::vector<copy_site> copies() {
-    auto found = detail::listed<tn_copy_site>(
-        [](std::size_t capacity, tn_copy_site *items, std::size_t *count) { return tn_copies_query(capacity, items, count); });
+    auto found = detail::listed<tn_copy_site>([](std::size_t capacity, tn_copy_site *items, std::size_t *count) {
+        return tn_copies_query(capacity, items, count);
+    });
     std::vector<copy_site> sites;
     sites.reserve(found.size());
     for (const tn_copy_site &one : found)
@@ -718,7 +718,8 @@ inline std::vector<holder> holders_of(const void *address, std::size_t bytes = 1
         }));
 }
 
-/// For as long as it lives, a copy on this thread that nobody asked for is a `copy_error`. Nests; destroyed on the same thread.
+/// For as long as it lives, a copy on this thread that nobody asked for is a `copy_error`. Nests; destroyed on the same
+/// thread.
 class [[nodiscard]] no_copies {
 public:
     /// From here on.
@@ -728,15 +729,13 @@ public:
     no_copies &operator=(const no_copies &) = delete;
 };
 
-/* ====================================================== pools ====================================================== */
+/* ===================================================== pools ====================================================== */
 
 /// How a pool works. Each call returns the object, so that they chain: `pool_options().name("step").max_size(1 << 30)`.
 class pool_options {
 public:
     /// All defaults.
-    pool_options() noexcept : options_{} {
-        options_.size = sizeof options_;
-    }
+    pool_options() noexcept : options_{} { options_.size = sizeof options_; }
     /// At most 63 bytes of UTF-8; "pool-N" without one.
     pool_options &name(std::string text) {
         name_ = std::move(text);
@@ -890,7 +889,8 @@ inline std::size_t usable_size(const void *block) {
     return bytes;
 }
 
-/// For as long as it lives, a pool is the thread's current one of its device; then the one before is. Destroyed on the same thread.
+/// For as long as it lives, a pool is the thread's current one of its device; then the one before is. Destroyed on the
+/// same thread.
 class [[nodiscard]] use_pool {
 public:
     /// `where`: the device of the pool.
@@ -946,9 +946,10 @@ private:
 /// `options` with a name.
 inline options named(std::string text) { return options().name(std::move(text)); }
 
-/* ====================================================== views ====================================================== */
+/* ===================================================== views ====================================================== */
 
-/// Elements behind a pointer, with their layout: what a guard lets one touch. Holds nothing; valid until its guard ends.
+/// Elements behind a pointer, with their layout: what a guard lets one touch. Holds nothing; valid until its guard
+/// ends.
 ///
 /// `view<const T>` reads, `view<T>` reads and writes, `view<void>` only has address and layout. Pass it by value.
 template <class T>
@@ -999,21 +1000,24 @@ public:
     template <class... I>
     reference at(I... indices) const {
         if (sizeof...(I) != static_cast<std::size_t>(ndim_))
-            detail::refuse(TN_ERR_COUNT, "tenure::view::at: %zu indices for %d axes", sizeof...(I), static_cast<int>(ndim_));
+            detail::refuse(TN_ERR_COUNT, "tenure::view::at: %zu indices for %d axes", sizeof...(I),
+                           static_cast<int>(ndim_));
         if (!in_range(indices...)) {
             const std::int64_t given[] = {static_cast<std::int64_t>(indices)..., 0};
             std::int32_t axis = 0;
             while (given[axis] >= 0 && given[axis] < shape_[axis])
                 axis++;
             detail::refuse(TN_ERR_RANGE, "tenure::view::at: index %lld on axis %d of length %lld",
-                           static_cast<long long>(given[axis]), static_cast<int>(axis), static_cast<long long>(shape_[axis]));
+                           static_cast<long long>(given[axis]), static_cast<int>(axis),
+                           static_cast<long long>(shape_[axis]));
         }
         return element(indices...);
     }
 
     /// Do the elements lie one after another, in C order?
     bool is_contiguous() const noexcept {
-        static_assert(is_element<T>, "tenure::view: bytes without a type cannot be walked; ask for read<T>() or write<T>()");
+        static_assert(is_element<T>,
+                      "tenure::view: bytes without a type cannot be walked; ask for read<T>() or write<T>()");
         std::int64_t expected = sizeof(T);
         if (size_ == 0)
             return true;
@@ -1027,7 +1031,8 @@ public:
     /// All elements in C order; throws LAYOUT where they do not lie so.
     tenure::span<T> span() const {
         if (!is_contiguous())
-            detail::refuse(TN_ERR_LAYOUT, "tenure::view::span: %d axes are not C-contiguous; index them, or copy the array first",
+            detail::refuse(TN_ERR_LAYOUT,
+                           "tenure::view::span: %d axes are not C-contiguous; index them, or copy the array first",
                            static_cast<int>(ndim_));
         return {data_, static_cast<std::size_t>(size_)};
     }
@@ -1055,7 +1060,8 @@ protected:
     }
     template <class... I>
     reference element(I... indices) const noexcept {
-        static_assert(is_element<T>, "tenure::view: bytes without a type have no elements; ask for read<T>() or write<T>()");
+        static_assert(is_element<T>,
+                      "tenure::view: bytes without a type have no elements; ask for read<T>() or write<T>()");
         std::int64_t offset = 0;
         std::size_t axis = 0;
         ((offset += static_cast<std::int64_t>(indices) * strides_[axis++]), ...);
@@ -1070,7 +1076,7 @@ protected:
     std::int64_t size_ = 0;
 };
 
-/* ===================================================== guards ====================================================== */
+/* ===================================================== guards ===================================================== */
 
 namespace detail {
 
@@ -1103,7 +1109,8 @@ private:
     void drop() noexcept {
         // Readers ignore the flag.
         if (handle_ != nullptr)
-            static_cast<void>(tn_borrow_end(detach(), std::uncaught_exceptions() > exceptions_ ? TN_END_FAILED : 0u, nullptr));
+            static_cast<void>(
+                tn_borrow_end(detach(), std::uncaught_exceptions() > exceptions_ ? TN_END_FAILED : 0u, nullptr));
     }
 
     tn_borrow *handle_ = nullptr;
@@ -1169,7 +1176,8 @@ private:
 
 class array;
 
-/// An open guard for reading: until it ends, nobody writes the bytes through the library. There is no way to write through it.
+/// An open guard for reading: until it ends, nobody writes the bytes through the library. There is no way to write
+/// through it.
 template <class T = void>
 class [[nodiscard]] read_guard : public detail::guard<const T> {
 public:
@@ -1183,7 +1191,8 @@ private:
 
 /// An open guard for writing: until it ends, nobody else reads or writes the bytes through the library.
 ///
-/// Ended by an exception that was thrown after it was made, it poisons its region: reading that is a status until it is rewritten.
+/// Ended by an exception that was thrown after it was made, it poisons its region: reading that is a status until it is
+/// rewritten.
 template <class T = void>
 class [[nodiscard]] write_guard : public detail::guard<T> {
 public:
@@ -1197,7 +1206,8 @@ private:
     friend class array;
 };
 
-/// Bytes exported for code that knows nothing of Tenure, in place or as a copy; destroying it is the release of the export.
+/// Bytes exported for code that knows nothing of Tenure, in place or as a copy; destroying it is the release of the
+/// export.
 template <class T = void>
 class [[nodiscard]] host_export : public detail::guard<T> {
 public:
@@ -1279,7 +1289,7 @@ private:
     std::int64_t start_ = 0, length_ = 0;
 };
 
-/* ===================================================== arrays ====================================================== */
+/* ===================================================== arrays ===================================================== */
 
 /// How elements lie in raw memory: `layout(dtype::f64, {2, 3}).strides({24, 8}).offset(16)`.
 class layout {
@@ -1294,7 +1304,8 @@ public:
     /// In bytes, signed, one an axis.
     layout &strides(const dims &steps) {
         if (steps.size() != shape_.size())
-            detail::refuse(TN_ERR_COUNT, "tenure::layout::strides: %zu strides for %zu axes", steps.size(), shape_.size());
+            detail::refuse(TN_ERR_COUNT, "tenure::layout::strides: %zu strides for %zu axes", steps.size(),
+                           shape_.size());
         strides_ = steps;
         strided_ = true;
         return *this;
@@ -1332,10 +1343,22 @@ using dlpack = basic_dlpack<DLManagedTensorVersioned, 16>;
 /// A DLManagedTensor, the form without a version, with its release.
 using dlpack_legacy = basic_dlpack<DLManagedTensor, 56>;
 
+namespace detail {
+
+/// The array that a C call writes out.
+template <class Call>
+array make(Call call);
+
+/// Throws DTYPE unless the elements are of type T, or T is void.
+template <class T>
+void must_be(const array &what, const char *function);
+
+} // namespace detail
+
 /// One claim on a store, with a layout.
 ///
-/// Making a view or a clone is another claim, which is why there is no copying: the number of claims decides whether bytes may be
-/// overwritten in place.
+/// Making a view or a clone is another claim, which is why there is no copying: the number of claims decides whether
+/// bytes may be overwritten in place.
 class array {
 public:
     /// No array.
@@ -1354,8 +1377,8 @@ public:
         }
         return *this;
     }
-    array(const array &) = delete;            // clone() makes a claim, copy() makes new bytes, std::move passes this one on
-    array &operator=(const array &) = delete; // clone() makes a claim, copy() makes new bytes, std::move passes this one on
+    array(const array &) = delete;            // clone() makes a claim, copy() makes new bytes, std::move passes on
+    array &operator=(const array &) = delete; // clone() makes a claim, copy() makes new bytes, std::move passes on
     ~array() { drop(); }
 
     /// The handle, lent.
@@ -1420,10 +1443,12 @@ public:
     /* ---- claims ---- */
 
     /// Another claim on the same bytes.
-    [[nodiscard]] array clone() const { return make([&](tn_array **out) { return tn_array_clone(handle_, out); }); }
+    [[nodiscard]] array clone() const {
+        return detail::make([&](tn_array **out) { return tn_array_clone(handle_, out); });
+    }
     /// New bytes with the same elements.
     [[nodiscard]] array copy(const tenure::pool &from = {}) const {
-        return make([&](tn_array **out) { return tn_array_copy(handle_, from.handle(), nullptr, out); });
+        return detail::make([&](tn_array **out) { return tn_array_copy(handle_, from.handle(), nullptr, out); });
     }
     /// A handle without a claim.
     [[nodiscard]] weak weaken() const;
@@ -1450,21 +1475,22 @@ public:
 
     /// Another shape; one length may be -1 and is computed.
     [[nodiscard]] array reshape(const dims &shape, order by = order::c) const {
-        return make([&](tn_array **out) {
+        return detail::make([&](tn_array **out) {
             return tn_array_reshape(handle_, shape.ndim(), shape.data(), static_cast<std::int32_t>(by), out);
         });
     }
     /// All elements on one axis.
     [[nodiscard]] array ravel(order by = order::c) const {
-        return make([&](tn_array **out) { return tn_array_ravel(handle_, static_cast<std::int32_t>(by), out); });
+        return detail::make(
+            [&](tn_array **out) { return tn_array_ravel(handle_, static_cast<std::int32_t>(by), out); });
     }
     /// All axes reversed.
     [[nodiscard]] array transpose() const {
-        return make([&](tn_array **out) { return tn_array_transpose(handle_, out); });
+        return detail::make([&](tn_array **out) { return tn_array_transpose(handle_, out); });
     }
     /// Axis i of the view is axis axes[i] of the array.
     [[nodiscard]] array permute(std::initializer_list<std::int32_t> axes) const {
-        return make([&](tn_array **out) {
+        return detail::make([&](tn_array **out) {
             return tn_array_permute(handle_, static_cast<std::int32_t>(axes.size()), axes.begin(), out);
         });
     }
@@ -1472,30 +1498,32 @@ public:
     [[nodiscard]] array slice(std::initializer_list<range> ranges) const {
         tn_slice_spec specs[TN_MAX_NDIM];
         if (ranges.size() > TN_MAX_NDIM)
-            detail::refuse(TN_ERR_COUNT, "tenure::array::slice: %zu ranges; at most %d axes", ranges.size(), TN_MAX_NDIM);
+            detail::refuse(TN_ERR_COUNT, "tenure::array::slice: %zu ranges; at most %d axes", ranges.size(),
+                           TN_MAX_NDIM);
         std::int32_t count = 0;
         for (const range &one : ranges)
             specs[count++] = tn_slice_spec{one.start, one.stop, one.step};
-        return make([&](tn_array **out) { return tn_array_slice(handle_, count, specs, out); });
+        return detail::make([&](tn_array **out) { return tn_array_slice(handle_, count, specs, out); });
     }
     /// The elements with one index on an axis, which is removed; negative ones count from the end.
     [[nodiscard]] array index(std::int32_t axis, std::int64_t at) const {
-        return make([&](tn_array **out) { return tn_array_index(handle_, axis, at, out); });
+        return detail::make([&](tn_array **out) { return tn_array_index(handle_, axis, at, out); });
     }
     /// Without these axes, all of length 1; without an argument: without all such.
     [[nodiscard]] array squeeze(std::initializer_list<std::int32_t> axes = {}) const {
-        return make([&](tn_array **out) {
-            return tn_array_squeeze(handle_, static_cast<std::int32_t>(axes.size()), axes.size() == 0 ? nullptr : axes.begin(),
-                                    out);
+        return detail::make([&](tn_array **out) {
+            return tn_array_squeeze(handle_, static_cast<std::int32_t>(axes.size()),
+                                    axes.size() == 0 ? nullptr : axes.begin(), out);
         });
     }
     /// With a new axis of length 1.
     [[nodiscard]] array expand(std::int32_t axis) const {
-        return make([&](tn_array **out) { return tn_array_expand(handle_, axis, out); });
+        return detail::make([&](tn_array **out) { return tn_array_expand(handle_, axis, out); });
     }
     /// With a larger shape in which elements repeat; cannot be written.
     [[nodiscard]] array broadcast(const dims &shape) const {
-        return make([&](tn_array **out) { return tn_array_broadcast(handle_, shape.ndim(), shape.data(), out); });
+        return detail::make(
+            [&](tn_array **out) { return tn_array_broadcast(handle_, shape.ndim(), shape.data(), out); });
     }
     /// So many parts of an axis, one after another.
     [[nodiscard]] std::vector<array> split(std::int32_t axis, std::int64_t parts) const {
@@ -1511,7 +1539,8 @@ public:
     }
     /// The same bytes as another element type.
     [[nodiscard]] array view_dtype(tenure::dtype type) const {
-        return make([&](tn_array **out) { return tn_array_view_dtype(handle_, static_cast<tn_dtype>(type), out); });
+        return detail::make(
+            [&](tn_array **out) { return tn_array_view_dtype(handle_, static_cast<tn_dtype>(type), out); });
     }
 
     /* ---- guards ---- */
@@ -1519,30 +1548,35 @@ public:
     /// Opens a guard for reading; throws DTYPE if the elements are no T. `read()` gives address and layout of any type.
     template <class T = void>
     read_guard<T> read(reading how = reading::plain) const {
-        must_be<T>("read");
+        detail::must_be<T>(*this, "read");
         tn_view_info info;
         tn_borrow *borrow = nullptr;
         detail::check(tn_array_borrow_read(handle_, static_cast<std::uint32_t>(how), nullptr, nullptr, &info, &borrow));
         return read_guard<T>(info, detail::borrowed(borrow));
     }
-    /// Opens a guard for writing; throws DTYPE if the elements are no T. `write()` gives address and layout of any type.
+    /// Opens a guard for writing; throws DTYPE if the elements are no T. `write()` gives address and layout of any
+    /// type.
     template <class T = void>
     write_guard<T> write(mode how = mode::aliased) {
-        must_be<T>("write");
+        detail::must_be<T>(*this, "write");
         tn_view_info info;
         tn_borrow *borrow = nullptr;
-        detail::check(tn_array_borrow_write(handle_, static_cast<std::uint32_t>(how), nullptr, nullptr, &info, &borrow));
+        detail::check(
+            tn_array_borrow_write(handle_, static_cast<std::uint32_t>(how), nullptr, nullptr, &info, &borrow));
         return write_guard<T>(info, detail::borrowed(borrow));
     }
-    /// Opens write guards on `parts` consecutive parts of an axis, for as many threads; the first ones may be one longer.
+    /// Opens write guards on `parts` consecutive parts of an axis, for as many threads; the first ones may be one
+    /// longer.
     template <class T>
-    [[nodiscard]] std::vector<chunk<T>> chunks_write(std::size_t parts, std::int32_t axis = 0, mode how = mode::aliased) {
-        must_be<T>("chunks_write");
+    [[nodiscard]] std::vector<chunk<T>> chunks_write(std::size_t parts, std::int32_t axis = 0,
+                                                     mode how = mode::aliased) {
+        detail::must_be<T>(*this, "chunks_write");
         // All memory first: an open guard must find its place. Never none, so that no parts are INVALID and not NULL.
         std::vector<tn_chunk> opened(parts == 0 ? 1 : parts);
         std::vector<chunk<T>> out;
         out.reserve(parts);
-        detail::check(tn_array_chunks_write(handle_, axis, parts, static_cast<std::uint32_t>(how), nullptr, opened.data()));
+        detail::check(
+            tn_array_chunks_write(handle_, axis, parts, static_cast<std::uint32_t>(how), nullptr, opened.data()));
         // Only now: copying on write may have changed the strides.
         tn_array_info is;
         is.size = sizeof is;
@@ -1562,7 +1596,7 @@ public:
     /// Every element becomes one value, of exactly the array's type.
     template <class T>
     void fill(const T &value, mode how = mode::aliased) {
-        must_be<T>("fill");
+        detail::must_be<T>(*this, "fill");
         detail::check(tn_array_fill(handle_, &value, static_cast<std::uint32_t>(how), nullptr));
     }
     /// Every byte becomes 0.
@@ -1575,27 +1609,29 @@ public:
     }
     /// A new array on a device.
     [[nodiscard]] array to_device(tenure::device where, const tenure::pool &from = {}) const {
-        return make([&](tn_array **out) { return tn_array_to_device(handle_, where, from.handle(), nullptr, out); });
+        return detail::make(
+            [&](tn_array **out) { return tn_array_to_device(handle_, where, from.handle(), nullptr, out); });
     }
     /// Copies the elements, in C order, to `destination`, which has exactly `count` places.
     template <class T>
     void copy_to_host(T *destination, std::size_t count) const {
-        must_be<T>("copy_to_host");
+        detail::must_be<T>(*this, "copy_to_host");
         must_have(count, "copy_to_host");
         detail::check(tn_array_copy_to_host(handle_, destination, nullptr, nullptr));
     }
     /// Copies exactly `count` elements, in C order, from `source`.
     template <class T>
     void copy_from_host(const T *source, std::size_t count, mode how = mode::aliased) {
-        must_be<T>("copy_from_host");
+        detail::must_be<T>(*this, "copy_from_host");
         must_have(count, "copy_from_host");
         detail::check(tn_array_copy_from_host(handle_, source, nullptr, static_cast<std::uint32_t>(how), nullptr));
     }
     /// The elements, in C order, in a vector of their own.
     template <class T>
     [[nodiscard]] std::vector<T> to_vector() const {
-        static_assert(!std::is_same_v<T, bool>, "tenure: std::vector<bool> holds no bools; use copy_to_host or read<bool>()");
-        must_be<T>("to_vector");
+        static_assert(!std::is_same_v<T, bool>,
+                      "tenure: std::vector<bool> holds no bools; use copy_to_host or read<bool>()");
+        detail::must_be<T>(*this, "to_vector");
         std::vector<T> out(static_cast<std::size_t>(size()));
         copy_to_host(out.data(), out.size());
         return out;
@@ -1603,22 +1639,24 @@ public:
 
     /* ---- exchange ---- */
 
-    /// Exports raw memory: `flag::copy`, `borrow` or `require_borrow`. With `const T` for reading, with `T` both sides may write
-    /// (beside `flag::export_exclusive`: only the export may).
+    /// Exports raw memory: `flag::copy`, `borrow` or `require_borrow`. With `const T` for reading, with `T` both sides
+    /// may write (beside `flag::export_exclusive`: only the export may).
     template <class T>
     host_export<T> export_host(flag flags = flag::copy, mode how = mode::aliased) const {
-        must_be<T>("export_host");
+        detail::must_be<T>(*this, "export_host");
         if (!std::is_const_v<T>)
             flags = flags | flag::export_writable;
         tn_view_info info;
         tn_borrow *borrow = nullptr;
         std::int32_t what = 0;
-        detail::check(tn_array_export_host(handle_, static_cast<std::uint32_t>(flags), static_cast<std::uint32_t>(how), nullptr,
-                                           &info, &borrow, &what));
+        detail::check(tn_array_export_host(handle_, static_cast<std::uint32_t>(flags), static_cast<std::uint32_t>(how),
+                                           nullptr, &info, &borrow, &what));
         return host_export<T>(info, detail::borrowed(borrow), static_cast<tenure::how>(what));
     }
-    /// Exports a DLPack struct, which the object owns until `detach()` hands it to a consumer. `what`: in place, or copied?
-    [[nodiscard]] dlpack export_dlpack(flag flags = flag::copy, mode how = mode::aliased, tenure::how *what = nullptr) const;
+    /// Exports a DLPack struct, which the object owns until `detach()` hands it to a consumer. `what`: in place, or
+    /// copied?
+    [[nodiscard]] dlpack export_dlpack(flag flags = flag::copy, mode how = mode::aliased,
+                                       tenure::how *what = nullptr) const;
     /// The same with all options.
     [[nodiscard]] dlpack export_dlpack(const tn_dlpack_options &options, tenure::how *what = nullptr) const;
     /// Exports the form without a version, which cannot say "read-only".
@@ -1629,30 +1667,12 @@ public:
         detail::check(tn_array_save_npy(handle_, path.c_str(), flags));
     }
 
-    /// For this header's own functions: an array of what a C call writes out.
-    template <class Call>
-    static array make(Call call) {
-        array out;
-        detail::check(call(&out.handle_));
-        return out;
-    }
-    /// For this header's own functions: throws DTYPE unless the elements are of type T, or T is void.
-    template <class T>
-    void must_be([[maybe_unused]] const char *function) const {
-        if constexpr (!std::is_void_v<T>) {
-            const tn_array_info is = info();
-            if (is.dtype != static_cast<tn_dtype>(dtype_of<T>()))
-                detail::refuse(TN_ERR_DTYPE, "tenure::array::%s: array '%s' has elements of type %s, not %s", function, is.name,
-                               name_of(static_cast<tenure::dtype>(is.dtype)), name_of(dtype_of<T>()));
-        }
-    }
-
 private:
     void must_have(std::size_t count, const char *function) const {
         const tn_array_info is = info();
         if (is.count != count)
-            detail::refuse(TN_ERR_COUNT, "tenure::array::%s: %zu elements for array '%s' of %llu", function, count, is.name,
-                           static_cast<unsigned long long>(is.count));
+            detail::refuse(TN_ERR_COUNT, "tenure::array::%s: %zu elements for array '%s' of %llu", function, count,
+                           is.name, static_cast<unsigned long long>(is.count));
     }
     reasons why_not(const tn_target *target) const {
         std::uint32_t bits = 0;
@@ -1679,6 +1699,27 @@ private:
 
     tn_array *handle_ = nullptr;
 };
+
+namespace detail {
+
+template <class Call>
+array make(Call call) {
+    tn_array *out = nullptr;
+    check(call(&out));
+    return array::adopt(out);
+}
+
+template <class T>
+void must_be([[maybe_unused]] const array &what, [[maybe_unused]] const char *function) {
+    if constexpr (!std::is_void_v<T>) {
+        const tn_array_info is = what.info();
+        if (is.dtype != static_cast<tn_dtype>(dtype_of<T>()))
+            refuse(TN_ERR_DTYPE, "tenure::array::%s: array '%s' has elements of type %s, not %s", function, is.name,
+                   name_of(static_cast<dtype>(is.dtype)), name_of(dtype_of<T>()));
+    }
+}
+
+} // namespace detail
 
 /// How the bytes of two arrays lie to one another.
 inline overlap overlap_of(const array &a, const array &b) {
@@ -1718,7 +1759,7 @@ public:
     explicit operator bool() const noexcept { return handle_ != nullptr; }
     /// A claim again; throws DESTRUCTED if the store has been without one since.
     [[nodiscard]] array upgrade() const {
-        return array::make([&](tn_array **out) { return tn_weak_upgrade(handle_, out); });
+        return detail::make([&](tn_array **out) { return tn_weak_upgrade(handle_, out); });
     }
     /// A claim again, or nothing if the store has been without one since.
     [[nodiscard]] std::optional<array> try_upgrade() const {
@@ -1745,12 +1786,12 @@ inline weak array::weaken() const {
     return weak::adopt(out);
 }
 
-/* ==================================================== creation ===================================================== */
+/* ==================================================== creation ==================================================== */
 
 /// New bytes with undefined contents.
 [[nodiscard]] inline array empty(dtype type, const dims &shape, const options &how = {}) {
     const tn_array_options c = how.get();
-    return array::make([&](tn_array **out) {
+    return detail::make([&](tn_array **out) {
         return tn_array_empty(how.from(), static_cast<tn_dtype>(type), shape.ndim(), shape.data(), &c, out);
     });
 }
@@ -1763,7 +1804,7 @@ template <class T>
 /// New bytes, all 0.
 [[nodiscard]] inline array zeros(dtype type, const dims &shape, const options &how = {}) {
     const tn_array_options c = how.get();
-    return array::make([&](tn_array **out) {
+    return detail::make([&](tn_array **out) {
         return tn_array_zeros(how.from(), static_cast<tn_dtype>(type), shape.ndim(), shape.data(), &c, out);
     });
 }
@@ -1777,18 +1818,19 @@ template <class T>
 template <class T>
 [[nodiscard]] array full(const dims &shape, const T &value, const options &how = {}) {
     const tn_array_options c = how.get();
-    return array::make([&](tn_array **out) {
-        return tn_array_full(how.from(), static_cast<tn_dtype>(dtype_of<T>()), shape.ndim(), shape.data(), &value, &c, out);
+    return detail::make([&](tn_array **out) {
+        return tn_array_full(how.from(), static_cast<tn_dtype>(dtype_of<T>()), shape.ndim(), shape.data(), &value, &c,
+                             out);
     });
 }
 
 /// New bytes with undefined contents, of the type and shape of another array.
 [[nodiscard]] inline array like(const array &prototype, const options &how = {}) {
     const tn_array_options c = how.get();
-    return array::make([&](tn_array **out) { return tn_array_like(how.from(), prototype.handle(), &c, out); });
+    return detail::make([&](tn_array **out) { return tn_array_like(how.from(), prototype.handle(), &c, out); });
 }
 
-/* ===================================================== import ====================================================== */
+/* ===================================================== import ===================================================== */
 
 namespace detail {
 
@@ -1799,10 +1841,11 @@ void released(void *context) noexcept {
     (*call)();
 }
 
-inline array imported(void *memory, const layout &lies, flag flags, tn_release_callback release, void *context, how *what) {
+inline array imported(void *memory, const layout &lies, flag flags, tn_release_callback release, void *context,
+                      how *what) {
     const tn_layout c = lies.get();
     std::int32_t became = 0;
-    array out = array::make([&](tn_array **made) {
+    array out = detail::make([&](tn_array **made) {
         return tn_array_import_host(memory, &c, static_cast<std::uint32_t>(flags), release, context, made, &became);
     });
     if (what != nullptr)
@@ -1815,13 +1858,14 @@ using element_of = std::remove_pointer_t<decltype(std::data(std::declval<C &>())
 
 } // namespace detail
 
-/// Makes an array of the caller's memory, which must stay until the last claim, guard and export on it ended, unless it is copied.
+/// Makes an array of the caller's memory, which must stay until the last claim, guard and export on it ended, unless it
+/// is copied.
 [[nodiscard]] inline array import_host(void *memory, const layout &lies, flag flags, how *what = nullptr) {
     return detail::imported(memory, lies, flags, nullptr, nullptr, what);
 }
 
-/// The same; `release`, a callable without arguments that must not throw, is called once when the memory is not needed any more:
-/// at once if it was copied. If this throws, it is not called. With `flag::take` the memory is the library's.
+/// The same; `release`, a callable without arguments that must not throw, is called once when the memory is not needed
+/// any more: at once if it was copied. If this throws, it is not called. With `flag::take` the memory is the library's.
 template <class F, class = std::enable_if_t<std::is_invocable_v<std::decay_t<F> &>>>
 [[nodiscard]] array import_host(void *memory, const layout &lies, flag flags, F &&release, how *what = nullptr) {
     using callable = std::decay_t<F>;
@@ -1833,8 +1877,8 @@ template <class F, class = std::enable_if_t<std::is_invocable_v<std::decay_t<F> 
 
 /// Makes an array of a container, whose memory it owns from now on: nothing is copied. Of one axis, or of `shape`.
 ///
-/// The container (a vector, std::array, ..: anything with `data()` and `size()`) is moved in, and destroyed when the last claim, guard
-/// and export ended. If this throws, the container has its elements still.
+/// The container (a vector, std::array, ..: anything with `data()` and `size()`) is moved in, and destroyed when the
+/// last claim, guard and export ended. If this throws, the container has its elements still.
 template <class C>
 [[nodiscard]] array from(C &&container, const dims &shape) {
     static_assert(!std::is_lvalue_reference_v<C>,
@@ -1842,7 +1886,8 @@ template <class C>
     static_assert(!std::is_const_v<C>, "tenure::from takes the container's memory: a const one cannot be moved");
     using element = detail::element_of<C>;
     static_assert(!std::is_const_v<element>, "tenure::from: the container's elements are const");
-    static_assert(is_element<element>, "tenure::from: the container's elements are no element type; see tenure::dtype_of");
+    static_assert(is_element<element>,
+                  "tenure::from: the container's elements are no element type; see tenure::dtype_of");
     if (static_cast<std::uint64_t>(shape.count()) != static_cast<std::uint64_t>(std::size(container)))
         detail::refuse(TN_ERR_COUNT, "tenure::from: the container has %zu elements, the shape %lld",
                        static_cast<std::size_t>(std::size(container)), static_cast<long long>(shape.count()));
@@ -1853,8 +1898,8 @@ template <class C>
     array out;
     const tn_status status = [&] {
         tn_array *made = nullptr;
-        const tn_status got = tn_array_import_host(std::data(*owner), &c, TN_TAKE | TN_REQUIRE_BORROW, release, owner.get(), &made,
-                                                   nullptr);
+        const tn_status got = tn_array_import_host(std::data(*owner), &c, TN_TAKE | TN_REQUIRE_BORROW, release,
+                                                   owner.get(), &made, nullptr);
         out = array::adopt(made);
         return got;
     }();
@@ -1875,7 +1920,8 @@ template <class C>
 template <class C>
 [[nodiscard]] array copy_of(const C &container, const dims &shape, const options &how = {}) {
     using element = std::remove_const_t<detail::element_of<const C>>;
-    static_assert(is_element<element>, "tenure::copy_of: the container's elements are no element type; see tenure::dtype_of");
+    static_assert(is_element<element>,
+                  "tenure::copy_of: the container's elements are no element type; see tenure::dtype_of");
     if (how.get().order != TN_ORDER_C)
         detail::refuse(TN_ERR_INVALID, "%s", "tenure::copy_of: the elements of a container are in C order");
     array out = empty<element>(shape, how);
@@ -1922,7 +1968,8 @@ private:
         if (tensor_ == nullptr)
             return;
         Tensor *tensor = detach();
-        // The struct is complete only where dlpack.h is included, but its form is fixed: the deleter stands at this byte.
+        // The struct is complete only where dlpack.h is included, but its form is fixed: the deleter stands at this
+        // byte.
         void (*deleter)(Tensor *) = nullptr;
         std::memcpy(&deleter, reinterpret_cast<const char *>(tensor) + DeleterAt, sizeof deleter);
         if (deleter != nullptr)
@@ -1970,8 +2017,9 @@ inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::h
 /// Makes an array of a DLPack struct. If this throws, the struct is still the object's.
 [[nodiscard]] inline array import_dlpack(dlpack &&tensor, flag flags = flag::copy, how *what = nullptr) {
     std::int32_t became = 0;
-    array out = array::make(
-        [&](tn_array **made) { return tn_array_import_dlpack_versioned(tensor.get(), static_cast<std::uint32_t>(flags), made, &became); });
+    array out = detail::make([&](tn_array **made) {
+        return tn_array_import_dlpack_versioned(tensor.get(), static_cast<std::uint32_t>(flags), made, &became);
+    });
     static_cast<void>(tensor.detach());
     if (what != nullptr)
         *what = static_cast<how>(became);
@@ -1980,8 +2028,9 @@ inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::h
 /// The same, of the form without a version.
 [[nodiscard]] inline array import_dlpack(dlpack_legacy &&tensor, flag flags = flag::copy, how *what = nullptr) {
     std::int32_t became = 0;
-    array out = array::make(
-        [&](tn_array **made) { return tn_array_import_dlpack(tensor.get(), static_cast<std::uint32_t>(flags), made, &became); });
+    array out = detail::make([&](tn_array **made) {
+        return tn_array_import_dlpack(tensor.get(), static_cast<std::uint32_t>(flags), made, &became);
+    });
     static_cast<void>(tensor.detach());
     if (what != nullptr)
         *what = static_cast<how>(became);
@@ -2002,10 +2051,10 @@ enum class npy : std::uint32_t {
     options.size = sizeof options;
     options.mode = static_cast<std::uint32_t>(how);
     options.pool = from.handle();
-    return array::make([&](tn_array **out) { return tn_array_open_npy(path.c_str(), &options, out); });
+    return detail::make([&](tn_array **out) { return tn_array_open_npy(path.c_str(), &options, out); });
 }
 
-/* ================================================ several at once ================================================== */
+/* ================================================ several at once ================================================= */
 
 /// One array of `access_all`: made by `reads`, `writes`, `overwrites`.
 template <class T>
@@ -2075,7 +2124,7 @@ private:
 template <class... T>
 access<T...> access_all(access_spec<T>... specs) {
     static_assert(sizeof...(T) > 0, "tenure::access_all: at least one array");
-    (specs.what->template must_be<T>("access_all"), ...);
+    (detail::must_be<T>(*specs.what, "access_all"), ...);
     const tn_borrow_spec entries[] = {tn_borrow_spec{specs.what->handle(), nullptr, specs.access, 0}...};
     tn_view_info infos[sizeof...(T)];
     tn_borrow *borrow = nullptr;
@@ -2083,7 +2132,7 @@ access<T...> access_all(access_spec<T>... specs) {
     return access<T...>(infos, detail::borrowed(borrow), std::index_sequence_for<T...>());
 }
 
-/* ==================================================== ownership ==================================================== */
+/* =================================================== ownership ==================================================== */
 
 /// A given array on its way: it can be passed on, opened once by `take` or a parameter `taken`, or cancelled.
 ///
@@ -2130,7 +2179,8 @@ private:
 
     tn_promise *detach() noexcept { return std::exchange(handle_, nullptr); }
     void drop() noexcept {
-        // First the promise, which is cancelled if nobody took it; then the giver's handle, which is destructed if somebody did.
+        // First the promise, which is cancelled if nobody took it; then the giver's handle, which is destructed if
+        // somebody did.
         if (handle_ != nullptr)
             static_cast<void>(tn_promise_release(detach()));
         giver_ = array();
@@ -2141,14 +2191,15 @@ private:
     array giver_;
 };
 
-/// Gives an array away: `f(tenure::give(std::move(a)))`. The object is empty from then on; if this throws (it has open guards of its
-/// own), it is as before.
+/// Gives an array away: `f(tenure::give(std::move(a)))`. The object is empty from then on; if this throws (it has open
+/// guards of its own), it is as before.
 template <class A>
 promise give(A &&what) {
     static_assert(std::is_base_of_v<array, std::decay_t<A>>, "tenure::give gives an array");
     static_assert(!std::is_lvalue_reference_v<A>,
                   "tenure::give consumes the array: write give(std::move(a)), or pass a.clone() to keep a");
-    static_assert(!std::is_const_v<std::remove_reference_t<A>>, "tenure::give consumes the array: a const one cannot be given");
+    static_assert(!std::is_const_v<std::remove_reference_t<A>>,
+                  "tenure::give consumes the array: a const one cannot be given");
     promise out;
     detail::check(tn_array_give(what.handle(), 1, &out.handle_));
     out.giver_ = array(std::move(what));
@@ -2158,7 +2209,8 @@ promise give(A &&what) {
 /// Opens promises, all or none: an array for each. They are empty from then on; if this throws, they are as before.
 template <class... P>
 [[nodiscard]] std::array<array, sizeof...(P)> take_all(P &&...promises) {
-    static_assert((std::is_same_v<P, promise> && ...), "tenure::take_all consumes promises: write take_all(std::move(p), std::move(q))");
+    static_assert((std::is_same_v<P, promise> && ...),
+                  "tenure::take_all consumes promises: write take_all(std::move(p), std::move(q))");
     tn_promise *const handles[] = {promises.handle()...};
     tn_array *made[sizeof...(P)] = {};
     detail::check(tn_take(sizeof...(P), handles, made));
@@ -2174,8 +2226,9 @@ template <class... P>
 
 /// A parameter that a function may use up: `void f(tenure::taken x)`.
 ///
-/// `f(give(std::move(a)))` moves ownership in: if nobody else holds the bytes, f overwrites them in place. `f(a.clone())` lends:
-/// f gets a claim beside the caller's. f need not know which. It is an `array`; `return array(std::move(x));` hands it back.
+/// `f(give(std::move(a)))` moves ownership in: if nobody else holds the bytes, f overwrites them in place.
+/// `f(a.clone())` lends: f gets a claim beside the caller's. f need not know which. It is an `array`; `return
+/// array(std::move(x));` hands it back.
 class taken : public array {
 public:
     /// Opens the promise.

@@ -232,8 +232,9 @@ static void raw_memory() {
     tenure::how what{};
     int released = 0;
     {
-        array every_other = tenure::import_host(memory, tenure::layout(dtype::i64, {3}).strides({16}).offset(8), tenure::flag::borrow,
-                                                [&] { released++; }, &what);
+        array every_other = tenure::import_host(
+            memory, tenure::layout(dtype::i64, {3}).strides({16}).offset(8), tenure::flag::borrow, [&] { released++; },
+            &what);
         CHECK(what == tenure::how::aliased);
         CHECK(elements(every_other) == (std::vector<std::int64_t>{1, 3, 5}));
         every_other.write<std::int64_t>()[0] = 11;
@@ -242,14 +243,16 @@ static void raw_memory() {
         CHECK(released == 0);
     }
     CHECK(released == 1);
-    array copied = tenure::import_host(memory, tenure::layout::of<std::int64_t>({6}), tenure::flag::copy, [&] { released++; }, &what);
+    array copied = tenure::import_host(
+        memory, tenure::layout::of<std::int64_t>({6}), tenure::flag::copy, [&] { released++; }, &what);
     CHECK(what == tenure::how::copied && released == 2);
     array read_only = tenure::import_host(memory, tenure::layout::of<std::int64_t>({6}),
                                           tenure::flag::require_borrow | tenure::flag::import_readonly);
     THROWS(tenure::ownership_error, TN_ERR_READONLY, read_only.zero());
     // A call that fails never calls the release.
     THROWS(tenure::usage_error, TN_ERR_NULL,
-           static_cast<void>(tenure::import_host(nullptr, tenure::layout::of<int>({6}), tenure::flag::borrow, [&] { released++; })));
+           static_cast<void>(
+               tenure::import_host(nullptr, tenure::layout::of<int>({6}), tenure::flag::borrow, [&] { released++; })));
     CHECK(released == 2);
     {
         array queued = tenure::import_host(memory, tenure::layout::of<std::int64_t>({1}).offset(0),

@@ -1,4 +1,5 @@
-// borrow.cpp - guards, what they let one touch, what an exception does to them, chunks for threads, several arrays at once.
+// borrow.cpp - guards, what they let one touch, what an exception does to them, chunks for threads, several arrays at
+// once.
 #include "check.hpp"
 
 #include <algorithm>
@@ -136,7 +137,8 @@ static void writing() {
     CHECK(elements(b)[1] == 0);
 }
 
-// A writer that an exception ends has written who knows what: its region is poisoned, and healed by whoever overwrites it.
+// A writer that an exception ends has written who knows what: its region is poisoned, and healed by whoever overwrites
+// it.
 static void exceptions() {
     array a = numbers({4}, tenure::named("a"));
     try {
@@ -250,7 +252,8 @@ static void several() {
     array b = tenure::full<float>({3}, 3.0f);
     array c = tenure::empty<double>({3});
     {
-        auto [x, y, z] = tenure::access_all(tenure::reads<double>(a), tenure::writes<float>(b), tenure::overwrites<double>(c));
+        auto [x, y, z] =
+            tenure::access_all(tenure::reads<double>(a), tenure::writes<float>(b), tenure::overwrites<double>(c));
         static_assert(std::is_same_v<decltype(x), tenure::view<const double>>);
         static_assert(std::is_same_v<decltype(y), tenure::view<float>>);
         for (std::int64_t i = 0; i < 3; i++) {
@@ -261,8 +264,10 @@ static void several() {
         THROWS(tenure::ownership_error, TN_ERR_BORROWED, a.zero());
     }
     CHECK(c.to_vector<double>() == (std::vector<double>{6, 6, 6}) && b.to_vector<float>()[0] == 1.0f);
-    THROWS(tenure::ownership_error, TN_ERR_ALIASED, static_cast<void>(tenure::access_all(tenure::reads<double>(a), tenure::writes<double>(a))));
-    THROWS(tenure::argument_error, TN_ERR_DTYPE, static_cast<void>(tenure::access_all(tenure::reads<double>(a), tenure::reads<double>(b))));
+    THROWS(tenure::ownership_error, TN_ERR_ALIASED,
+           static_cast<void>(tenure::access_all(tenure::reads<double>(a), tenure::writes<double>(a))));
+    THROWS(tenure::argument_error, TN_ERR_DTYPE,
+           static_cast<void>(tenure::access_all(tenure::reads<double>(a), tenure::reads<double>(b))));
     auto both = tenure::access_all(tenure::reads<double>(a), tenure::writes<double>(c));
     auto moved = std::move(both);
     CHECK(both.handle() == nullptr && moved.get<0>()[1] == 2.0);

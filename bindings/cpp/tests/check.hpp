@@ -55,8 +55,8 @@ inline tenure::array numbers(const tenure::dims &shape, const tenure::options &h
 inline int finish() {
     for (const tenure::holder &left : tenure::leaks()) {
         failures++;
-        std::printf("not given back: kind %d, '%s', %llu bytes, made at '%s'\n", static_cast<int>(left.kind), left.name.c_str(),
-                    static_cast<unsigned long long>(left.bytes), left.site.c_str());
+        std::printf("not given back: kind %d, '%s', %llu bytes, made at '%s'\n", static_cast<int>(left.kind),
+                    left.name.c_str(), static_cast<unsigned long long>(left.bytes), left.site.c_str());
     }
     return failures == 0 ? 0 : 1;
 }

@@ -10,17 +10,22 @@ using tenure::array;
 
 // What ends a life and what moves it never throws, and nothing is copied.
 template <class T>
-constexpr bool well_behaved = std::is_nothrow_destructible_v<T> && std::is_nothrow_move_constructible_v<T> &&
-                              std::is_nothrow_move_assignable_v<T> && !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
-static_assert(well_behaved<array> && well_behaved<tenure::weak> && well_behaved<tenure::pool> && well_behaved<tenure::promise>);
+constexpr bool well_behaved =
+    std::is_nothrow_destructible_v<T> && std::is_nothrow_move_constructible_v<T> &&
+    std::is_nothrow_move_assignable_v<T> && !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
+static_assert(well_behaved<array> && well_behaved<tenure::weak> && well_behaved<tenure::pool> &&
+              well_behaved<tenure::promise>);
 static_assert(well_behaved<tenure::taken> && well_behaved<tenure::dlpack> && well_behaved<tenure::dlpack_legacy>);
-static_assert(well_behaved<tenure::read_guard<double>> && well_behaved<tenure::write_guard<double>> && well_behaved<tenure::read_guard<>>);
+static_assert(well_behaved<tenure::read_guard<double>> && well_behaved<tenure::write_guard<double>> &&
+              well_behaved<tenure::read_guard<>>);
 static_assert(well_behaved<tenure::chunk<float>> && well_behaved<tenure::host_export<const int>>);
 static_assert(well_behaved<tenure::access<double, const float>>);
 // An exception that cannot be copied without throwing ends the program.
-static_assert(std::is_nothrow_copy_constructible_v<tenure::usage_error> && std::is_nothrow_copy_constructible_v<tenure::out_of_memory>);
+static_assert(std::is_nothrow_copy_constructible_v<tenure::usage_error> &&
+              std::is_nothrow_copy_constructible_v<tenure::out_of_memory>);
 static_assert(!std::is_convertible_v<array &, array> && !std::is_convertible_v<array &, tenure::taken>);
-static_assert(!std::is_constructible_v<tenure::taken, const array &> && std::is_constructible_v<tenure::taken, tenure::promise>);
+static_assert(!std::is_constructible_v<tenure::taken, const array &> &&
+              std::is_constructible_v<tenure::taken, tenure::promise>);
 
 template <class Kind>
 static void is(tn_status status) {
@@ -28,8 +33,8 @@ static void is(tn_status status) {
     try {
         tenure::detail::raise(status, "text");
     } catch (const Kind &e) {
-        thrown = e.status() == status && std::strcmp(e.what(), "text") == 0 && std::strcmp(e.name(), tn_status_name(status)) == 0 &&
-                 typeid(e) == typeid(Kind);
+        thrown = e.status() == status && std::strcmp(e.what(), "text") == 0 &&
+                 std::strcmp(e.name(), tn_status_name(status)) == 0 && typeid(e) == typeid(Kind);
     } catch (...) {
     }
     if (!thrown)
@@ -48,11 +53,12 @@ static void is(tn_status status) {
 static void classes() {
     for (tn_status status : {TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND, TN_ERR_INVALID})
         is<tenure::usage_error>(status);
-    for (tn_status status : {TN_ERR_COUNT, TN_ERR_DUPLICATE, TN_ERR_DTYPE, TN_ERR_LIMIT, TN_ERR_SHAPE, TN_ERR_RANGE, TN_ERR_LAYOUT,
-                             TN_ERR_DEVICE})
+    for (tn_status status : {TN_ERR_COUNT, TN_ERR_DUPLICATE, TN_ERR_DTYPE, TN_ERR_LIMIT, TN_ERR_SHAPE, TN_ERR_RANGE,
+                             TN_ERR_LAYOUT, TN_ERR_DEVICE})
         is<tenure::argument_error>(status);
-    for (tn_status status : {TN_ERR_DESTRUCTED, TN_ERR_GIVEN, TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED,
-                             TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION, TN_ERR_FOREIGN, TN_ERR_ALIASED})
+    for (tn_status status :
+         {TN_ERR_DESTRUCTED, TN_ERR_GIVEN, TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED,
+          TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION, TN_ERR_FOREIGN, TN_ERR_ALIASED})
         is<tenure::ownership_error>(status);
     is<tenure::copy_error>(TN_ERR_WOULD_COPY);
     is<tenure::pending_error>(TN_ERR_PENDING);

@@ -64,7 +64,8 @@ static void dlpack() {
     }
     // A failing import leaves the struct with its owner.
     tenure::dlpack p = a.export_dlpack(flag::borrow);
-    THROWS(tenure::usage_error, TN_ERR_INVALID, static_cast<void>(tenure::import_dlpack(std::move(p), flag::export_writable)));
+    THROWS(tenure::usage_error, TN_ERR_INVALID,
+           static_cast<void>(tenure::import_dlpack(std::move(p), flag::export_writable)));
     CHECK(p);
     tn_dlpack_options options{};
     options.size = sizeof options;
@@ -104,9 +105,7 @@ static void book() {
     {
         tenure::no_copies forbidden;
         THROWS(tenure::copy_error, TN_ERR_WOULD_COPY, static_cast<void>(b.write<std::int64_t>(tenure::mode::cow)));
-        {
-            tenure::no_copies nested;
-        }
+        { tenure::no_copies nested; }
         THROWS(tenure::copy_error, TN_ERR_WOULD_COPY, static_cast<void>(b.write<std::int64_t>(tenure::mode::cow)));
     }
     const int line = __LINE__ + 1;
@@ -123,7 +122,8 @@ static void book() {
     array left = (TENURE_HERE, numbers({8}, tenure::named("left")));
     found = false;
     for (const tenure::holder &one : tenure::leaks())
-        found = found || (one.name == "left" && says(one.site, "exchange.cpp") && one.bytes == 64 && one.device == tenure::device());
+        found = found || (one.name == "left" && says(one.site, "exchange.cpp") && one.bytes == 64 &&
+                          one.device == tenure::device());
     CHECK(found);
     auto r = left.read<std::int64_t>();
     auto holders = tenure::holders_of(r.data(), 8);

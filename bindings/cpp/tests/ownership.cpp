@@ -73,9 +73,7 @@ static void cancelled() {
     THROWS(tenure::usage_error, TN_ERR_NULL, static_cast<void>(p.cancel()));
     // OO-20: never taken. The array goes with its promise.
     weak w = b.weaken();
-    {
-        promise lost = give(std::move(b));
-    }
+    { promise lost = give(std::move(b)); }
     CHECK(!w.try_upgrade());
     // A promise that is assigned over lets go of what it had.
     promise first = give(numbers({1}));
@@ -106,7 +104,8 @@ static void together() {
     promise p = give(numbers({1}));
     promise q = give(numbers({2}));
     promise nothing;
-    THROWS(tenure::usage_error, TN_ERR_NULL, static_cast<void>(tenure::take_all(std::move(p), std::move(q), std::move(nothing))));
+    THROWS(tenure::usage_error, TN_ERR_NULL,
+           static_cast<void>(tenure::take_all(std::move(p), std::move(q), std::move(nothing))));
     CHECK(p && q);
     auto [a, b] = tenure::take_all(std::move(p), std::move(q));
     CHECK(!p && !q && a.size() == 1 && b.size() == 2 && a.is_unique());

@@ -8,11 +8,17 @@ using tenure::pool;
 using tenure::pool_options;
 
 static void blocks() {
-    pool p(pool_options().name("p").alignment(128).max_size(std::uint64_t{64} << 20).thread_cache_size(TN_POOL_NONE).flags(0));
+    pool p(pool_options()
+               .name("p")
+               .alignment(128)
+               .max_size(std::uint64_t{64} << 20)
+               .thread_cache_size(TN_POOL_NONE)
+               .flags(0));
     void *block = p.allocate(1000);
     CHECK(reinterpret_cast<std::uintptr_t>(block) % 128 == 0);
     CHECK(tenure::usable_size(block) >= 1000);
-    CHECK(p.stats().live_blocks == 1 && p.stats().requested_bytes == 1000 && p.stats().limit_bytes == std::uint64_t{64} << 20);
+    CHECK(p.stats().live_blocks == 1 && p.stats().requested_bytes == 1000 &&
+          p.stats().limit_bytes == std::uint64_t{64} << 20);
     block = p.reallocate(block, 100000);
     CHECK(p.stats().requested_bytes == 100000);
     pool same = pool::of(block);

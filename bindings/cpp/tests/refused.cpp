@@ -1,7 +1,7 @@
 // refused.cpp - misuse that does not compile.
 //
-// Read by tests/cpp.rs: each line that ends in `// REFUSED: reason` is compiled once by itself, and the compiler must refuse it with
-// that reason; without all these lines the file compiles, so that nothing else is wrong with it.
+// Read by tests/cpp.rs: each line that ends in `// REFUSED: reason` is compiled once by itself, and the compiler must
+// refuse it with that reason; without all these lines the file compiles, so that nothing else is wrong with it.
 #include "tenure.hpp"
 
 #include <utility>
@@ -11,7 +11,8 @@ void takes(tenure::taken x);
 void plain(tenure::array x);
 void reader(tenure::view<const double> v);
 
-void misuse(tenure::array &a, const tenure::array &fixed, tenure::promise &p, tenure::weak &w, tenure::pool &pool, tenure::dlpack &tensor) {
+void misuse(tenure::array &a, const tenure::array &fixed, tenure::promise &p, tenure::weak &w,
+            tenure::pool &pool, tenure::dlpack &tensor) {
     // A handle is not copied: that would be a hidden claim.
     tenure::array copy = a; // REFUSED: use of deleted function
     tenure::array other; other = a; // REFUSED: use of deleted function
