@@ -36,6 +36,7 @@
 #endif
 
 #include <array>
+#include <atomic>
 #include <cassert>
 #include <complex>
 #include <cstddef>
@@ -333,21 +334,21 @@ constexpr bool operator!=(bfloat16 a, bfloat16 b) noexcept { return a.bits != b.
 
 /// The element types, named by kind and bits.
 enum class dtype : tn_dtype {
-    boolean = TN_BOOL, ///< one byte, 0 or 1
-    i8 = TN_I8,
-    i16 = TN_I16,
-    i32 = TN_I32,
-    i64 = TN_I64,
-    u8 = TN_U8,
-    u16 = TN_U16,
-    u32 = TN_U32,
-    u64 = TN_U64,
-    f16 = TN_F16, ///< `half`
-    f32 = TN_F32,
-    f64 = TN_F64,
-    bf16 = TN_BF16, ///< `bfloat16`
-    c64 = TN_C64,   ///< of two floats
-    c128 = TN_C128, ///< of two doubles
+    boolean = TN_BOOL, ///< `bool`: one byte, 0 or 1
+    i8 = TN_I8,        ///< `std::int8_t`
+    i16 = TN_I16,      ///< `std::int16_t`
+    i32 = TN_I32,      ///< `std::int32_t`
+    i64 = TN_I64,      ///< `std::int64_t`
+    u8 = TN_U8,        ///< `std::uint8_t`
+    u16 = TN_U16,      ///< `std::uint16_t`
+    u32 = TN_U32,      ///< `std::uint32_t`
+    u64 = TN_U64,      ///< `std::uint64_t`
+    f16 = TN_F16,      ///< `half`
+    f32 = TN_F32,      ///< `float`
+    f64 = TN_F64,      ///< `double`
+    bf16 = TN_BF16,    ///< `bfloat16`
+    c64 = TN_C64,      ///< `std::complex<float>`
+    c128 = TN_C128,    ///< `std::complex<double>`
 };
 
 namespace detail {
@@ -1369,10 +1370,11 @@ public:
         out.handle_ = handle;
         return out;
     }
-    array(array &&other) noexcept : handle_(other.detach()) {}
+    array(array &&other) noexcept : type_(other.forget_type()), handle_(other.detach()) {}
     array &operator=(array &&other) noexcept {
         if (this != &other) {
             drop();
+            type_.store(other.forget_type(), std::memory_order_relaxed);
             handle_ = other.detach();
         }
         return *this;
@@ -1384,11 +1386,14 @@ public:
     /// The handle, lent.
     tn_array *handle() const noexcept { return handle_; }
     /// The handle, whose release is the caller's from now on.
-    [[nodiscard]] tn_array *detach() noexcept { return std::exchange(handle_, nullptr); }
+    [[nodiscard]] tn_array *detach() noexcept {
+        static_cast<void>(forget_type());
+        return std::exchange(handle_, nullptr);
+    }
     /// Releases it now, and throws what a destructor keeps to itself.
     void reset() {
         detail::check(tn_array_release(handle_));
-        handle_ = nullptr;
+        static_cast<void>(detach());
     }
     /// Has it a handle?
     explicit operator bool() const noexcept { return handle_ != nullptr; }
@@ -1697,6 +1702,17 @@ private:
             static_cast<void>(tn_array_release(detach()));
     }
 
+    template <class T>
+    friend void detail::must_be(const array &what, const char *function);
+    tn_dtype forget_type() noexcept {
+        const tn_dtype was = type_.load(std::memory_order_relaxed);
+        type_.store(0, std::memory_order_relaxed);
+        return was;
+    }
+
+    // Once it was asked for, else 0: a handle never changes its element type. Guards check it, and asking costs as much
+    // as they do.
+    mutable std::atomic<tn_dtype> type_{0};
     tn_array *handle_ = nullptr;
 };
 
@@ -1712,8 +1728,12 @@ array make(Call call) {
 template <class T>
 void must_be([[maybe_unused]] const array &what, [[maybe_unused]] const char *function) {
     if constexpr (!std::is_void_v<T>) {
+        constexpr tn_dtype wanted = static_cast<tn_dtype>(dtype_of<T>());
+        if (what.type_.load(std::memory_order_relaxed) == wanted)
+            return;
         const tn_array_info is = what.info();
-        if (is.dtype != static_cast<tn_dtype>(dtype_of<T>()))
+        what.type_.store(is.dtype, std::memory_order_relaxed);
+        if (is.dtype != wanted)
             refuse(TN_ERR_DTYPE, "tenure::array::%s: array '%s' has elements of type %s, not %s", function, is.name,
                    name_of(static_cast<dtype>(is.dtype)), name_of(dtype_of<T>()));
     }
