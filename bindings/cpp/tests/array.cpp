@@ -27,7 +27,7 @@ static void one_type(dtype expected, const char *name, T value) {
     CHECK(r(1, 2) == value);
 }
 
-// AR-1: the fifteen element types, each with its C++ type.
+// The fifteen element types, each with its C++ type.
 static void types() {
     one_type<bool>(dtype::boolean, "bool", true);
     one_type<std::int8_t>(dtype::i8, "int8", -8);

@@ -32,7 +32,7 @@ static void reading() {
     static_assert(std::ranges::borrowed_range<tenure::span<double>>);
     static_assert(std::ranges::contiguous_range<tenure::span<double>>);
 #endif
-    // BR-1: many readers; BR-6: no writer beside them.
+    // BR-1: many readers, and no writer beside them.
     auto second = a.read<std::int64_t>();
     array same = a.clone();
     THROWS(tenure::ownership_error, TN_ERR_BORROWED, static_cast<void>(same.write<std::int64_t>()));

@@ -56,7 +56,7 @@ static void lent() {
     array other = a.clone();
     array c = doubled(give(std::move(a)));
     CHECK(elements(other)[3] == 3 && elements(c)[3] == 6);
-    // OO-13: decided at use. The clone is gone by then, and the bytes are reused.
+    // OO-30: decided at use. The clone is gone by then, and the bytes are reused.
     const void *before = address(other);
     array clone = other.clone();
     promise p = give(std::move(other));
@@ -71,7 +71,7 @@ static void cancelled() {
     array b = p.cancel();
     CHECK(!p && b && b.name() == "a" && elements(b)[2] == 2);
     THROWS(tenure::usage_error, TN_ERR_NULL, static_cast<void>(p.cancel()));
-    // OO-20: never taken. The array goes with its promise.
+    // Never taken: the array goes with its promise, as the giver kept nothing.
     weak w = b.weaken();
     { promise lost = give(std::move(b)); }
     CHECK(!w.try_upgrade());
@@ -99,7 +99,7 @@ static void refused() {
     CHECK(taken_once.is_unique());
 }
 
-// OO-12: several promises are taken together, or none is.
+// Several promises are taken together, or none is (OO-12).
 static void together() {
     promise p = give(numbers({1}));
     promise q = give(numbers({2}));
