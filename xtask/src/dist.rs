@@ -32,5 +32,7 @@ pub fn stage() -> Done {
     let link = library.join("libtenure.so");
     let _ = std::fs::remove_file(&link);
     io(&link, std::os::unix::fs::symlink("libtenure.so.0", &link))?;
-    copy_all(&root().join("include"), &include)
+    copy_all(&root().join("include"), &include)?;
+    // The C++ header lies with its binding, and is used from beside the C header.
+    copy(&root().join("bindings/cpp/tenure.hpp"), &include.join("tenure.hpp"))
 }

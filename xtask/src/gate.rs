@@ -105,6 +105,8 @@ impl Gate {
             ("gcc", HEADER, &["compiles_as_c1", "fits_dlpacks_own_header", "examples_of_the_documents"][..]),
             ("gcc", DOCS, &["examples_print"]),
             ("g++", HEADER, &["compiles_as_cpp", "fits_dlpacks_own_header"]),
+            ("g++", CPP, &["cpp17", "cpp20", "stricter_warnings", "two_standards", "without_exceptions", "misuse_does_not"]),
+            ("valgrind", CPP, &["cpp17_valgrind", "cpp20_valgrind"]),
             ("nm", SYMBOLS, &["exported_symbols"]),
             ("readelf", SYMBOLS, &["soname_has", "needs_only"]),
         ] {
@@ -142,7 +144,7 @@ impl Gate {
         if !ended_well && failed == 0 {
             rows.entry(RUST).or_default().add(Row { failed: 1, note: "cargo test failed".to_owned(), ..Row::default() });
         }
-        for name in [RUST, C, C_VALGRIND, C_SANITIZERS, HEADER, SYMBOLS, LAYERS, ROWS, DOCS] {
+        for name in [RUST, C, C_VALGRIND, C_SANITIZERS, CPP, HEADER, SYMBOLS, LAYERS, ROWS, DOCS] {
             if let Some(row) = rows.remove(name) {
                 self.rows.push((name.to_owned(), row));
             }
@@ -227,6 +229,7 @@ const RUST: &str = "Rust";
 const C: &str = "C";
 const C_VALGRIND: &str = "C under valgrind";
 const C_SANITIZERS: &str = "C with sanitizers";
+const CPP: &str = "C++";
 const HEADER: &str = "header";
 const SYMBOLS: &str = "symbols";
 const LAYERS: &str = "layers";
@@ -236,6 +239,7 @@ const DOCS: &str = "documents";
 /// The row of a test file.
 fn kind_of(target: &str) -> &'static str {
     match target {
+        "tests/cpp.rs" => CPP,
         "tests/header.rs" => HEADER,
         "tests/symbols.rs" => SYMBOLS,
         "tests/layers.rs" => LAYERS,

@@ -1,0 +1,2280 @@
+/**
+ * @file tenure.hpp
+ * Tenure for C++17 and later: the handles of tenure.h as objects that own what they stand for. Header-only.
+ *
+ * **Handles** (`array`, `weak`, `pool`, `promise`, guards, exports) can be moved and not copied: a copy of a handle
+ * would be a hidden claim, and claims decide what may be overwritten. `array::clone()` makes a claim, `array::copy()`
+ * makes new bytes; both are written out. A handle that was moved from is empty; calls on it throw `usage_error`
+ * (TN_ERR_NULL).
+ *
+ * **Pointers** come from guards only. `read_guard<T>` has no way to write, and what would outlive its guard
+ * (`a.read<double>().data()`) does not compile. A write guard that an exception leaves by poisons its region.
+ *
+ * **Statuses** are exceptions: all are `tenure::error`, with the status and the library's text; those about memory are
+ * `std::bad_alloc` too. A function that throws has changed nothing. Destructors never throw. Without exceptions
+ * (-fno-exceptions) the text is printed and `std::terminate` called.
+ *
+ * **Ownership** travels by value: `void f(tenure::taken x)` is called as `f(tenure::give(std::move(a)))`, or as
+ * `f(a.clone())` by who wants to keep `a`.
+ *
+ * **const.** A `const array` can be read, and give views and clones; it cannot be written. As with a shared pointer
+ * this holds for the handle and not for the bytes: a clone of it can write them.
+ *
+ * **Threads.** As in C: any thread may call with any handle. An object of this header must not be moved, assigned or
+ * destroyed by one thread while another uses it.
+ *
+ * One program may mix translation units of C++17 and C++20: nothing here has another layout in one of them, which is
+ * why `tenure::span` is used in both. In C++20 it converts to `std::span`.
+ */
+#ifndef TENURE_HPP
+#define TENURE_HPP
+
+#include "tenure.h"
+
+#if !defined(__cplusplus) || __cplusplus < 201703L
+#error "tenure.hpp: C++17 or later"
+#endif
+
+#include <array>
+#include <atomic>
+#include <cassert>
+#include <complex>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <initializer_list>
+#include <iterator>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+#if __cplusplus >= 202002L
+#include <span>
+#endif
+
+/** Records this line as the place of what the thread makes and copies from now on: as a statement, or with a comma
+ *  as in `auto b = (TENURE_HERE, a.clone())`. */
+#define TENURE_HERE (static_cast<void>(tn_here(__FILE__, static_cast<std::int32_t>(__LINE__))))
+
+namespace tenure {
+
+/* ==================================================== statuses ==================================================== */
+
+/// What every exception of this header is: a status and the library's text. `catch (const tenure::error &e)` gets them
+/// all.
+///
+/// It is no `std::exception` by itself, so that `out_of_memory` can be a `std::bad_alloc`; each class that is thrown is
+/// one.
+class error {
+public:
+    virtual ~error() = default;
+    /// TN_ERR_*.
+    tn_status status() const noexcept { return status_; }
+    /// "TN_ERR_BORROWED" and the like.
+    const char *name() const noexcept { return tn_status_name(status_); }
+    /// The function, what was wrong, the offending values, what to do.
+    virtual const char *what() const noexcept { return text_; }
+
+protected:
+    error(tn_status status, const char *text) noexcept : status_(status) {
+        std::snprintf(text_, sizeof text_, "%s", text);
+    }
+    error(const error &) = default;
+    error &operator=(const error &) = default;
+
+private:
+    tn_status status_;
+    // In the exception itself: an error must not need memory.
+    char text_[512];
+};
+
+/// An `error` that is one of the standard library's exceptions too.
+template <class Standard>
+class error_as : public error, public Standard {
+public:
+    /// Of a status and its text.
+    error_as(tn_status status, const char *text) noexcept : error(status, text) {}
+    const char *what() const noexcept override { return error::what(); }
+};
+
+/// The call itself is wrong, whatever the array: NULL, STALE, KIND, INVALID.
+class usage_error : public error_as<std::exception> {
+    using error_as<std::exception>::error_as;
+};
+
+/// An argument does not fit the array: COUNT, DUPLICATE, DTYPE, LIMIT, SHAPE, RANGE, LAYOUT, DEVICE.
+class argument_error : public error_as<std::exception> {
+    using error_as<std::exception>::error_as;
+};
+
+/// Who else holds the array, or what became of it, stands in the way: DESTRUCTED, GIVEN, POISONED, READONLY,
+/// BORROWED_WRITE, BORROWED, EXPORTED, SHARED, IN_EXPRESSION, FOREIGN, ALIASED.
+class ownership_error : public error_as<std::exception> {
+    using error_as<std::exception>::error_as;
+};
+
+/// Only a copy would do, and none was allowed: WOULD_COPY.
+class copy_error : public ownership_error {
+    using ownership_error::ownership_error;
+};
+
+/// Device work is not finished: PENDING.
+class pending_error : public ownership_error {
+    using ownership_error::ownership_error;
+};
+
+/// NO_HOST_MEMORY, NO_DEVICE_MEMORY, POOL_LIMIT; a `std::bad_alloc`.
+class out_of_memory : public error_as<std::bad_alloc> {
+    using error_as<std::bad_alloc>::error_as;
+};
+
+/// Not possible here: UNSUPPORTED.
+class unsupported_error : public error_as<std::exception> {
+    using error_as<std::exception>::error_as;
+};
+
+/// A file: IO.
+class io_error : public error_as<std::exception> {
+    using error_as<std::exception>::error_as;
+};
+
+/// The work itself failed: FAILED, DRIVER, PANIC, and what a newer library may add.
+class work_error : public error_as<std::exception> {
+    using error_as<std::exception>::error_as;
+};
+
+namespace detail {
+
+/// Throws the class of a status.
+[[noreturn]] inline void raise(tn_status status, const char *text) {
+#if defined(__cpp_exceptions)
+    switch (status) {
+    case TN_ERR_NULL:
+    case TN_ERR_STALE:
+    case TN_ERR_KIND:
+    case TN_ERR_INVALID: throw usage_error(status, text);
+    case TN_ERR_COUNT:
+    case TN_ERR_DUPLICATE:
+    case TN_ERR_DTYPE:
+    case TN_ERR_LIMIT:
+    case TN_ERR_SHAPE:
+    case TN_ERR_RANGE:
+    case TN_ERR_LAYOUT:
+    case TN_ERR_DEVICE: throw argument_error(status, text);
+    case TN_ERR_DESTRUCTED:
+    case TN_ERR_GIVEN:
+    case TN_ERR_POISONED:
+    case TN_ERR_READONLY:
+    case TN_ERR_BORROWED_WRITE:
+    case TN_ERR_BORROWED:
+    case TN_ERR_EXPORTED:
+    case TN_ERR_SHARED:
+    case TN_ERR_IN_EXPRESSION:
+    case TN_ERR_FOREIGN:
+    case TN_ERR_ALIASED: throw ownership_error(status, text);
+    case TN_ERR_WOULD_COPY: throw copy_error(status, text);
+    case TN_ERR_PENDING: throw pending_error(status, text);
+    case TN_ERR_NO_HOST_MEMORY:
+    case TN_ERR_NO_DEVICE_MEMORY:
+    case TN_ERR_POOL_LIMIT: throw out_of_memory(status, text);
+    case TN_ERR_UNSUPPORTED: throw unsupported_error(status, text);
+    case TN_ERR_IO: throw io_error(status, text);
+    default: throw work_error(status, text);
+    }
+#else
+    std::fprintf(stderr, "tenure: %s: %s\n", tn_status_name(status), text);
+    std::terminate();
+#endif
+}
+
+/// A failing call becomes an exception.
+inline void check(tn_status status) {
+    if (status != TN_OK)
+        raise(status, tn_last_error());
+}
+
+/// What this header refuses by itself.
+template <class... Values>
+[[noreturn]] void refuse(tn_status status, const char *format, Values... values) {
+    char text[512];
+    std::snprintf(text, sizeof text, format, values...);
+    raise(status, text);
+}
+
+} // namespace detail
+
+/* ===================================================== flags ====================================================== */
+
+/// Says that the operators of flags are meant for an enumeration.
+template <class E>
+inline constexpr bool is_flags = false;
+
+/// Both.
+template <class E, class = std::enable_if_t<is_flags<E>>>
+constexpr E operator|(E a, E b) noexcept {
+    return static_cast<E>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+
+/// What is in both.
+template <class E, class = std::enable_if_t<is_flags<E>>>
+constexpr E operator&(E a, E b) noexcept {
+    return static_cast<E>(static_cast<std::uint32_t>(a) & static_cast<std::uint32_t>(b));
+}
+
+/// Is any of these flags set?
+template <class E, class = std::enable_if_t<is_flags<E>>>
+constexpr bool has(E flags, E wanted) noexcept {
+    return (static_cast<std::uint32_t>(flags) & static_cast<std::uint32_t>(wanted)) != 0;
+}
+
+/// What a write means for others who hold the bytes.
+enum class mode : std::uint32_t {
+    aliased = TN_WRITE_ALIASED, ///< they see the change; the default
+    unique = TN_WRITE_UNIQUE,   ///< there are none, else SHARED and the like
+    cow = TN_WRITE_COW,         ///< if there are, this handle moves to a copy
+    discard = TN_WRITE_DISCARD, ///< with any mode: the old contents are not needed; heals poison
+    wait = TN_WAIT,             ///< with any mode: wait for the array's device work
+};
+template <>
+inline constexpr bool is_flags<mode> = true;
+
+/// How bytes are read.
+enum class reading : std::uint32_t {
+    plain = 0,          ///< nobody writes the same bytes through the library meanwhile
+    frozen = TN_FROZEN, ///< they must not change: beside no shared view
+    wait = TN_WAIT,     ///< wait for the array's device work
+};
+template <>
+inline constexpr bool is_flags<reading> = true;
+
+/// How bytes cross the library's border.
+enum class flag : std::uint32_t {
+    copy = 0,                                         ///< nothing aliases after the call
+    borrow = TN_BORROW,                               ///< an alias where possible
+    require_borrow = TN_REQUIRE_BORROW,               ///< an alias, or an exception
+    may_overwrite = TN_MAY_OVERWRITE,                 ///< import: an alias whose contents may be destroyed
+    take = TN_TAKE,                                   ///< import: the library owns the memory from now on
+    release_queued = TN_RELEASE_QUEUED,               ///< import: the release callback runs in `run_releases` only
+    import_readonly = TN_IMPORT_READONLY,             ///< import: the array cannot be written
+    import_writable = TN_IMPORT_WRITABLE,             ///< import of a legacy DLPack struct: its producer lets us write
+    export_writable = TN_EXPORT_WRITABLE,             ///< export: both sides may write
+    export_exclusive = TN_EXPORT_EXCLUSIVE,           ///< export, beside writable: nobody else reads or writes
+    export_consumer_reads = TN_EXPORT_CONSUMER_READS, ///< export: the caller's word that the consumer only reads
+    export_nonnegative = TN_EXPORT_NONNEGATIVE,       ///< export: negative strides are copied
+    unordered = TN_UNORDERED,                         ///< no ordering with streams
+    wait = TN_WAIT,                                   ///< wait for the array's device work
+};
+template <>
+inline constexpr bool is_flags<flag> = true;
+
+/// Why an array's bytes may not be overwritten in place, or were copied.
+enum class why : std::uint32_t {
+    none = 0,                             ///< nothing is in the way
+    given = TN_WHY_GIVEN,                 ///< the handle is given
+    shared = TN_WHY_SHARED,               ///< other handles or promises claim the store
+    in_expression = TN_WHY_IN_EXPRESSION, ///< a lazy expression claims it
+    exported = TN_WHY_EXPORTED,           ///< it has an export
+    borrowed = TN_WHY_BORROWED,           ///< a guard overlaps
+    readonly = TN_WHY_READONLY,           ///< handle or store cannot be written
+    foreign = TN_WHY_FOREIGN,             ///< the bytes are lent by an import
+    poisoned = TN_WHY_POISONED,           ///< a failed writer left them undefined
+    layout = TN_WHY_LAYOUT,               ///< the layout does not fit
+    device = TN_WHY_DEVICE,               ///< another device
+    waste = TN_WHY_WASTE,                 ///< more than twice the bytes that are needed
+    not_aliasable = TN_WHY_NOT_ALIASABLE, ///< elements share bytes, or the range is no one store's
+};
+template <>
+inline constexpr bool is_flags<why> = true;
+
+/// What became of bytes at the border.
+enum class how : std::int32_t { aliased = TN_ALIASED, copied = TN_COPIED };
+
+/// The order of elements.
+enum class order : std::int32_t {
+    c = TN_ORDER_C, ///< row-major
+    f = TN_ORDER_F, ///< column-major
+    a = TN_ORDER_A, ///< F if F- and not C-contiguous, else C
+    k = TN_ORDER_K, ///< `like` only: that of the prototype's strides
+};
+
+/// How two arrays lie to one another.
+enum class overlap : std::int32_t {
+    none = TN_OVERLAP_NONE,       ///< no byte in common
+    exact = TN_OVERLAP_EXACT,     ///< the same elements in the same order
+    some = TN_OVERLAP_SOME,       ///< bytes in common
+    unknown = TN_OVERLAP_UNKNOWN, ///< not decided; counts as overlap
+};
+
+/* ================================================= element types ================================================== */
+
+/// An IEEE half precision number, as its bits: for storage and exchange.
+struct half {
+    std::uint16_t bits; ///< sign, 5 bits of exponent, 10 of fraction
+};
+/// Same bits.
+constexpr bool operator==(half a, half b) noexcept { return a.bits == b.bits; }
+/// Other bits.
+constexpr bool operator!=(half a, half b) noexcept { return a.bits != b.bits; }
+
+/// A bfloat16 number, as its bits, which are the upper ones of a float.
+struct bfloat16 {
+    std::uint16_t bits; ///< sign, 8 bits of exponent, 7 of fraction
+};
+/// Same bits.
+constexpr bool operator==(bfloat16 a, bfloat16 b) noexcept { return a.bits == b.bits; }
+/// Other bits.
+constexpr bool operator!=(bfloat16 a, bfloat16 b) noexcept { return a.bits != b.bits; }
+
+/// The element types, named by kind and bits.
+enum class dtype : tn_dtype {
+    boolean = TN_BOOL, ///< `bool`: one byte, 0 or 1
+    i8 = TN_I8,        ///< `std::int8_t`
+    i16 = TN_I16,      ///< `std::int16_t`
+    i32 = TN_I32,      ///< `std::int32_t`
+    i64 = TN_I64,      ///< `std::int64_t`
+    u8 = TN_U8,        ///< `std::uint8_t`
+    u16 = TN_U16,      ///< `std::uint16_t`
+    u32 = TN_U32,      ///< `std::uint32_t`
+    u64 = TN_U64,      ///< `std::uint64_t`
+    f16 = TN_F16,      ///< `half`
+    f32 = TN_F32,      ///< `float`
+    f64 = TN_F64,      ///< `double`
+    bf16 = TN_BF16,    ///< `bfloat16`
+    c64 = TN_C64,      ///< `std::complex<float>`
+    c128 = TN_C128,    ///< `std::complex<double>`
+};
+
+namespace detail {
+
+/// The type's code, or 0: `char`, wide characters and `long double` are no elements.
+template <class T>
+constexpr tn_dtype code_of() noexcept {
+    if constexpr (std::is_same_v<T, bool>)
+        return TN_BOOL;
+    else if constexpr (std::is_same_v<T, half>)
+        return TN_F16;
+    else if constexpr (std::is_same_v<T, bfloat16>)
+        return TN_BF16;
+    else if constexpr (std::is_same_v<T, float>)
+        return TN_F32;
+    else if constexpr (std::is_same_v<T, double>)
+        return TN_F64;
+    else if constexpr (std::is_same_v<T, std::complex<float>>)
+        return TN_C64;
+    else if constexpr (std::is_same_v<T, std::complex<double>>)
+        return TN_C128;
+    else if constexpr (std::is_same_v<T, signed char> || std::is_same_v<T, short> || std::is_same_v<T, int> ||
+                       std::is_same_v<T, long> || std::is_same_v<T, long long>)
+        return TN_DTYPE(TN_CODE_INT, static_cast<tn_dtype>(8 * sizeof(T)));
+    else if constexpr (std::is_same_v<T, unsigned char> || std::is_same_v<T, unsigned short> ||
+                       std::is_same_v<T, unsigned int> || std::is_same_v<T, unsigned long> ||
+                       std::is_same_v<T, unsigned long long>)
+        return TN_DTYPE(TN_CODE_UINT, static_cast<tn_dtype>(8 * sizeof(T)));
+    else
+        return 0;
+}
+
+} // namespace detail
+
+/// Can T be an element?
+template <class T>
+inline constexpr bool is_element = detail::code_of<std::remove_cv_t<T>>() != 0;
+
+/// The element type of a C++ type: bool, the integers but `char`, half, bfloat16, float, double, std::complex of these
+/// two.
+template <class T>
+constexpr dtype dtype_of() noexcept {
+    static_assert(is_element<T>, "tenure: this C++ type is no element type; see tenure::dtype_of");
+    return static_cast<dtype>(detail::code_of<std::remove_cv_t<T>>());
+}
+
+/// Bytes of one element.
+constexpr std::size_t item_size(dtype type) noexcept { return ((static_cast<tn_dtype>(type) >> 8) & 0xffu) / 8u; }
+
+/// "float64", as NumPy says.
+inline const char *name_of(dtype type) noexcept {
+    switch (type) {
+    case dtype::boolean: return "bool";
+    case dtype::i8: return "int8";
+    case dtype::i16: return "int16";
+    case dtype::i32: return "int32";
+    case dtype::i64: return "int64";
+    case dtype::u8: return "uint8";
+    case dtype::u16: return "uint16";
+    case dtype::u32: return "uint32";
+    case dtype::u64: return "uint64";
+    case dtype::f16: return "float16";
+    case dtype::f32: return "float32";
+    case dtype::f64: return "float64";
+    case dtype::bf16: return "bfloat16";
+    case dtype::c64: return "complex64";
+    case dtype::c128: return "complex128";
+    }
+    return "?";
+}
+
+/* ============================================= spans, shapes, devices ============================================= */
+
+/// Consecutive elements that somebody else holds. Converts to `std::span` in C++20.
+template <class T>
+class span {
+public:
+    using element_type = T;                 ///< with const
+    using value_type = std::remove_cv_t<T>; ///< without
+    using size_type = std::size_t;          ///< of size
+    using iterator = T *;                   ///< of begin
+
+    /// Nothing.
+    constexpr span() noexcept = default;
+    /// `size` elements from `data` on.
+    constexpr span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    /// The same, for reading.
+    template <class U, class = std::enable_if_t<std::is_same_v<const U, T>>>
+    constexpr span(const span<U> &other) noexcept : data_(other.data()), size_(other.size()) {}
+
+    /// The first element.
+    constexpr T *data() const noexcept { return data_; }
+    /// How many.
+    constexpr std::size_t size() const noexcept { return size_; }
+    /// All their bytes.
+    constexpr std::size_t size_bytes() const noexcept { return size_ * sizeof(T); }
+    /// None?
+    constexpr bool empty() const noexcept { return size_ == 0; }
+    /// For range-for and algorithms.
+    constexpr T *begin() const noexcept { return data_; }
+    /// One past the last.
+    constexpr T *end() const noexcept { return data_ + size_; }
+    /// An element; `index` is checked by `assert` only.
+    constexpr T &operator[](std::size_t index) const noexcept { return assert(index < size_), data_[index]; }
+    /// A part: `count` elements from `start` on, checked by `assert` only.
+    constexpr span subspan(std::size_t start, std::size_t count) const noexcept {
+        return assert(start <= size_ && count <= size_ - start), span(data_ + start, count);
+    }
+
+private:
+    T *data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+/// A shape, or strides: up to 64 numbers, held in the object. `{2, 3}` makes one, `dims::of(n, m)` one of any integers.
+class dims {
+public:
+    /// Of no axes.
+    dims() noexcept : size_(0) {}
+    /// The numbers as they stand.
+    dims(std::initializer_list<std::int64_t> values) : dims(values.begin(), values.size()) {}
+    /// `count` numbers from `values` on.
+    dims(const std::int64_t *values, std::size_t count) : size_(check(count)) {
+        for (std::size_t axis = 0; axis < count; axis++)
+            values_[axis] = values[axis];
+    }
+    /// The numbers of a container of integers.
+    template <class C, class = std::enable_if_t<
+                           std::is_integral_v<std::decay_t<decltype(*std::begin(std::declval<const C &>()))>>>>
+    explicit dims(const C &values) : size_(0) {
+        for (auto value : values) {
+            check(size_ + 1);
+            values_[size_++] = static_cast<std::int64_t>(value);
+        }
+    }
+    dims(const dims &other) noexcept { *this = other; }
+    dims &operator=(const dims &other) noexcept {
+        size_ = other.size_;
+        for (std::size_t axis = 0; axis < size_; axis++)
+            values_[axis] = other.values_[axis];
+        return *this;
+    }
+    /// Of integers of any types: `dims::of(v.size(), 3)`.
+    template <class... I>
+    static dims of(I... values) {
+        static_assert((std::is_integral_v<I> && ...), "tenure::dims: lengths are integers");
+        return dims{static_cast<std::int64_t>(values)...};
+    }
+
+    /// How many numbers: the axes.
+    std::size_t size() const noexcept { return size_; }
+    /// How many axes, as C counts them.
+    std::int32_t ndim() const noexcept { return static_cast<std::int32_t>(size_); }
+    /// The first of them.
+    const std::int64_t *data() const noexcept { return values_; }
+    /// For range-for and algorithms.
+    const std::int64_t *begin() const noexcept { return values_; }
+    /// One past the last.
+    const std::int64_t *end() const noexcept { return values_ + size_; }
+    /// That of an axis, checked by `assert` only.
+    std::int64_t operator[](std::size_t axis) const noexcept { return assert(axis < size_), values_[axis]; }
+    /// The same, to be changed.
+    std::int64_t &operator[](std::size_t axis) noexcept { return assert(axis < size_), values_[axis]; }
+    /// The product of all: how many elements a shape has. 1 for no axes.
+    std::int64_t count() const noexcept {
+        std::int64_t product = 1;
+        for (std::int64_t length : *this)
+            product *= length;
+        return product;
+    }
+    /// The same numbers.
+    friend bool operator==(const dims &a, const dims &b) noexcept {
+        if (a.size_ != b.size_)
+            return false;
+        for (std::size_t axis = 0; axis < a.size_; axis++)
+            if (a.values_[axis] != b.values_[axis])
+                return false;
+        return true;
+    }
+    /// Other numbers.
+    friend bool operator!=(const dims &a, const dims &b) noexcept { return !(a == b); }
+
+private:
+    static std::size_t check(std::size_t count) {
+        if (count > TN_MAX_NDIM)
+            detail::refuse(TN_ERR_LIMIT, "tenure::dims: %zu axes; at most %d", count, TN_MAX_NDIM);
+        return count;
+    }
+
+    std::size_t size_;
+    // Only the first size_ are ever read.
+    std::int64_t values_[TN_MAX_NDIM];
+};
+
+/// No bound, in a `range`.
+inline constexpr std::int64_t none = TN_NONE;
+
+/// Indices of one axis, as in Python: negative ones count from the end, what lies outside is clamped.
+struct range {
+    /// The whole axis.
+    constexpr range() noexcept = default;
+    /// From `first` to before `last`, every `by`-th; each may be `none`.
+    constexpr range(std::int64_t first, std::int64_t last, std::int64_t by = none) noexcept
+        : start(first), stop(last), step(by) {}
+
+    std::int64_t start = none; ///< first index
+    std::int64_t stop = none;  ///< one past the last
+    std::int64_t step = none;  ///< not 0; none is 1
+};
+
+/// The whole axis, in `array::slice`.
+inline constexpr range all{};
+
+/// Where bytes live.
+struct device {
+    std::int32_t type = TN_CPU; ///< TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED
+    std::int32_t id = 0;        ///< which one
+
+    /// The host.
+    constexpr device() noexcept = default;
+    /// Any.
+    constexpr device(std::int32_t kind, std::int32_t number) noexcept : type(kind), id(number) {}
+    /// From C.
+    constexpr device(tn_device other) noexcept : type(other.type), id(other.id) {}
+    /// To C.
+    constexpr operator tn_device() const noexcept { return tn_device{type, id}; }
+    /// The same device.
+    friend constexpr bool operator==(device a, device b) noexcept { return a.type == b.type && a.id == b.id; }
+    /// Another one.
+    friend constexpr bool operator!=(device a, device b) noexcept { return !(a == b); }
+};
+
+/// How many devices of a type there are.
+inline std::int32_t device_count(std::int32_t type) {
+    std::int32_t count = 0;
+    detail::check(tn_device_count(type, &count));
+    return count;
+}
+
+/// What a device is; with TN_QUERY_MEMORY also what memory is left.
+inline tn_device_info device_query(device which = {}, std::uint32_t flags = 0) {
+    tn_device_info info;
+    info.size = sizeof info;
+    detail::check(tn_device_query(which, flags, &info));
+    return info;
+}
+
+/// Waits for everything that runs on a device.
+inline void device_synchronize(device which) { detail::check(tn_device_synchronize(which)); }
+
+/* ==================================================== library ===================================================== */
+
+/// The version of the library that runs: major << 16 | minor << 8 | patch. `TN_VERSION` is that of the header.
+inline std::uint32_t version() noexcept { return tn_version(); }
+
+/// Sets an option of the whole process: "strict", "abort_on_misuse", "pool.cpu.max_size" and the like.
+inline void set_option(const char *name, const char *value) { detail::check(tn_option_set(name, value)); }
+
+/// The value of an option.
+inline std::string option(const char *name) {
+    std::size_t length = 0;
+    detail::check(tn_option_get(name, 0, nullptr, &length));
+    std::string text;
+    // Another thread may set a longer one in between.
+    do {
+        text.resize(length + 1);
+        detail::check(tn_option_get(name, text.size(), text.data(), &length));
+    } while (length >= text.size());
+    text.resize(length);
+    return text;
+}
+
+/// Runs the release callbacks that `flag::release_queued` held back, and says how many ran.
+inline std::size_t run_releases() {
+    std::size_t count = 0;
+    detail::check(tn_run_releases(&count));
+    return count;
+}
+
+/* ==================================================== holders ===================================================== */
+
+/// Somebody who holds a store, or something that was not given back.
+struct holder {
+    std::int32_t kind;     ///< TN_HOLDER_*
+    tenure::device device; ///< where the bytes live
+    std::uint64_t id;      ///< the handle's bits; of a raw block the address
+    std::uint64_t bytes;   ///< of its store or block
+    std::uint64_t thread;  ///< the system's number of the thread that made it
+    std::uint64_t time_ns; ///< when, ns since the epoch; 0 where no time is kept
+    std::string name;      ///< of the array, pool, ..
+    std::string site;      ///< TENURE_HERE when it was made: "step.cpp:41"
+};
+
+/// What stands in the way of overwriting bytes in place, and who. False if nothing does.
+struct reasons {
+    why bits;                    ///< none: nothing is in the way
+    std::vector<holder> holders; ///< everybody who holds the store but the array that was asked
+
+    /// Is anything in the way?
+    explicit operator bool() const noexcept { return bits != why::none; }
+    /// Is one of these?
+    bool has(why wanted) const noexcept { return tenure::has(bits, wanted); }
+};
+
+/// Copies at borders from one place.
+struct copy_site {
+    std::string function; ///< the C function
+    std::string site;     ///< TENURE_HERE; "" if none
+    why reason;           ///< why a copy
+    bool forced;          ///< the caller would have taken an alias
+    std::uint64_t count;  ///< how many
+    std::uint64_t bytes;  ///< of all
+};
+
+namespace detail {
+
+inline holder to_holder(const tn_holder &from) {
+    return {from.kind, from.device, from.id, from.bytes, from.thread, from.time_ns, from.name, from.site};
+}
+
+/// A list of the library, whole: asked for again while it grows under our hands.
+template <class Item, class Query>
+std::vector<Item> listed(Query query) {
+    std::vector<Item> items;
+    std::size_t count = 0;
+    detail::check(query(std::size_t{0}, static_cast<Item *>(nullptr), &count));
+    while (count > items.size()) {
+        items.resize(count);
+        detail::check(query(items.size(), items.data(), &count));
+    }
+    items.resize(count);
+    return items;
+}
+
+inline std::vector<holder> to_holders(const std::vector<tn_holder> &from) {
+    std::vector<holder> holders;
+    holders.reserve(from.size());
+    for (const tn_holder &one : from)
+        holders.push_back(to_holder(one));
+    return holders;
+}
+
+} // namespace detail
+
+/// Everything that was not given back so far, of the whole process.
+inline std::vector<holder> leaks() {
+    return detail::to_holders(detail::listed<tn_holder>(
+        [](std::size_t capacity, tn_holder *items, std::size_t *count) { return tn_leaks(capacity, items, count); }));
+}
+
+/// All copies at borders so far, by function, place and reason, most bytes first.
+inline std::vector<copy_site> copies() {
+    auto found = detail::listed<tn_copy_site>([](std::size_t capacity, tn_copy_site *items, std::size_t *count) {
+        return tn_copies_query(capacity, items, count);
+    });
+    std::vector<copy_site> sites;
+    sites.reserve(found.size());
+    for (const tn_copy_site &one : found)
+        sites.push_back({one.function, one.site, static_cast<why>(one.why), one.forced != 0, one.count, one.bytes});
+    return sites;
+}
+
+/// Whose the bytes at an address are, which may be any but NULL; nothing is read there.
+inline std::vector<holder> holders_of(const void *address, std::size_t bytes = 1) {
+    return detail::to_holders(
+        detail::listed<tn_holder>([&](std::size_t capacity, tn_holder *items, std::size_t *count) {
+            return tn_holders_of(address, bytes, capacity, nullptr, items, count);
+        }));
+}
+
+/// For as long as it lives, a copy on this thread that nobody asked for is a `copy_error`. Nests; destroyed on the same
+/// thread.
+class [[nodiscard]] no_copies {
+public:
+    /// From here on.
+    [[nodiscard]] no_copies() { detail::check(tn_copies_forbid(1)); }
+    ~no_copies() { static_cast<void>(tn_copies_forbid(0)); }
+    no_copies(const no_copies &) = delete;
+    no_copies &operator=(const no_copies &) = delete;
+};
+
+/* ===================================================== pools ====================================================== */
+
+/// How a pool works. Each call returns the object, so that they chain: `pool_options().name("step").max_size(1 << 30)`.
+class pool_options {
+public:
+    /// All defaults.
+    pool_options() noexcept : options_{} { options_.size = sizeof options_; }
+    /// At most 63 bytes of UTF-8; "pool-N" without one.
+    pool_options &name(std::string text) {
+        name_ = std::move(text);
+        return *this;
+    }
+    /// Bytes committed at creation.
+    pool_options &initial_size(std::uint64_t bytes) noexcept { return set(options_.initial_size, bytes); }
+    /// Upper bound of one growth step, bytes.
+    pool_options &max_growth(std::uint64_t bytes) noexcept { return set(options_.max_growth, bytes); }
+    /// Upper bound of committed bytes; beyond it `out_of_memory` with POOL_LIMIT.
+    pool_options &max_size(std::uint64_t bytes) noexcept { return set(options_.max_size, bytes); }
+    /// At least 1.
+    pool_options &growth_factor(double factor) noexcept { return set(options_.growth_factor, factor); }
+    /// Power of two, 8 to 4 MiB.
+    pool_options &alignment(std::uint64_t bytes) noexcept { return set(options_.alignment, bytes); }
+    /// Bytes of free blocks that one thread may keep; TN_POOL_NONE: none.
+    pool_options &thread_cache_size(std::uint64_t bytes) noexcept { return set(options_.thread_cache_size, bytes); }
+    /// Cached bytes above this go back to the device; TN_POOL_NONE: never.
+    pool_options &release_threshold(std::uint64_t bytes) noexcept { return set(options_.release_threshold, bytes); }
+    /// Free memory unused for so long goes back; TN_POOL_NONE: never.
+    pool_options &release_delay_ms(std::uint64_t ms) noexcept { return set(options_.release_delay_ms, ms); }
+    /// TN_HUGE_*.
+    pool_options &huge_pages(std::int32_t how) noexcept { return set(options_.huge_pages, how); }
+    /// Prefers a NUMA node, counted from 0.
+    pool_options &numa_node(std::int32_t node) noexcept { return set(options_.numa_node, node + 1); }
+    /// TN_HOST_* or TN_MANAGED_*.
+    pool_options &host_flags(std::uint32_t bits) noexcept { return set(options_.host_flags, bits); }
+    /// TN_POOL_*.
+    pool_options &flags(std::uint32_t bits) noexcept { return set(options_.flags, bits); }
+
+    /// For C; valid as long as this object is not changed.
+    tn_pool_options get() const noexcept {
+        tn_pool_options options = options_;
+        options.name = name_.empty() ? nullptr : name_.c_str();
+        return options;
+    }
+
+private:
+    template <class V>
+    pool_options &set(V &field, V value) noexcept {
+        field = value;
+        return *this;
+    }
+
+    tn_pool_options options_;
+    std::string name_;
+};
+
+/// A handle on a pool: where memory comes from. Its arrays and blocks outlive it.
+class pool {
+public:
+    /// No pool: where one is an argument, the thread's current one.
+    pool() noexcept = default;
+    /// A pool of its own.
+    explicit pool(const pool_options &options, device where = {}) {
+        tn_pool_options c = options.get();
+        detail::check(tn_pool_create(where, &c, &handle_));
+    }
+    /// The process-wide pool of a device.
+    static pool process_default(device where = {}) {
+        pool out;
+        detail::check(tn_pool_default(where, &out.handle_));
+        return out;
+    }
+    /// The thread's current pool of a device.
+    static pool current(device where = {}) {
+        pool out;
+        detail::check(tn_pool_current(where, &out.handle_));
+        return out;
+    }
+    /// The pool whose live block contains an address.
+    static pool of(const void *address) {
+        pool out;
+        detail::check(tn_pool_of(address, &out.handle_));
+        return out;
+    }
+    /// Owns a handle of C from now on.
+    static pool adopt(tn_pool *handle) noexcept {
+        pool out;
+        out.handle_ = handle;
+        return out;
+    }
+    pool(pool &&other) noexcept : handle_(other.detach()) {}
+    pool &operator=(pool &&other) noexcept {
+        if (this != &other) {
+            drop();
+            handle_ = other.detach();
+        }
+        return *this;
+    }
+    pool(const pool &) = delete;
+    pool &operator=(const pool &) = delete;
+    ~pool() { drop(); }
+
+    /// The handle, lent.
+    tn_pool *handle() const noexcept { return handle_; }
+    /// The handle, whose release is the caller's from now on.
+    [[nodiscard]] tn_pool *detach() noexcept { return std::exchange(handle_, nullptr); }
+    /// Has it a handle?
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+    /// A raw block; alignment 0 is the pool's. Given back by `deallocate`.
+    [[nodiscard]] void *allocate(std::size_t bytes, std::size_t alignment = 0) {
+        void *out = nullptr;
+        detail::check(tn_pool_allocate(handle_, bytes, alignment, nullptr, &out));
+        return out;
+    }
+    /// The same, of zeros.
+    [[nodiscard]] void *allocate_zeroed(std::size_t bytes, std::size_t alignment = 0) {
+        void *out = nullptr;
+        detail::check(tn_pool_allocate_zeroed(handle_, bytes, alignment, nullptr, &out));
+        return out;
+    }
+    /// Another size for a raw block, which may move; its contents and alignment stay.
+    [[nodiscard]] void *reallocate(void *block, std::size_t bytes) {
+        void *out = nullptr;
+        detail::check(tn_pool_reallocate(handle_, block, bytes, nullptr, &out));
+        return out;
+    }
+    /// Gives a raw block back; throws on a wrong address, which is never read.
+    void deallocate(void *block) { detail::check(tn_pool_deallocate(handle_, block, nullptr)); }
+    /// What the pool holds and did, all of one moment.
+    tn_pool_stats stats() const {
+        tn_pool_stats out;
+        out.size = sizeof out;
+        detail::check(tn_pool_query(handle_, &out));
+        return out;
+    }
+    /// Lets the peaks start again at the current values.
+    void reset_peak() { detail::check(tn_pool_reset_peak(handle_)); }
+    /// Gives cached memory beyond `keep_bytes` back to the device, and says how much that was.
+    std::size_t trim(std::size_t keep_bytes = 0) {
+        std::size_t released = 0;
+        detail::check(tn_pool_trim(handle_, keep_bytes, &released));
+        return released;
+    }
+
+private:
+    void drop() noexcept {
+        if (handle_ != nullptr)
+            static_cast<void>(tn_pool_release(detach()));
+    }
+
+    tn_pool *handle_ = nullptr;
+};
+
+/// Bytes of a live block that may be used.
+inline std::size_t usable_size(const void *block) {
+    std::size_t bytes = 0;
+    detail::check(tn_pool_usable_size(block, &bytes));
+    return bytes;
+}
+
+/// For as long as it lives, a pool is the thread's current one of its device; then the one before is. Destroyed on the
+/// same thread.
+class [[nodiscard]] use_pool {
+public:
+    /// `where`: the device of the pool.
+    [[nodiscard]] explicit use_pool(const pool &wanted, device where = {}) : before_(pool::current(where)) {
+        if (!wanted)
+            detail::refuse(TN_ERR_NULL, "%s", "tenure::use_pool: the pool is empty; it was moved from or never made");
+        detail::check(tn_pool_set_current(wanted.handle()));
+    }
+    ~use_pool() { static_cast<void>(tn_pool_set_current(before_.handle())); }
+    use_pool(const use_pool &) = delete;
+    use_pool &operator=(const use_pool &) = delete;
+
+private:
+    pool before_;
+};
+
+/// How a new array is made: `options().name("K").order(order::f).pool(p)`.
+class options {
+public:
+    /// What texts and reports call the array.
+    options &name(std::string text) {
+        name_ = std::move(text);
+        return *this;
+    }
+    /// In which order the elements lie; C without it.
+    options &order(tenure::order wanted) noexcept {
+        order_ = wanted;
+        return *this;
+    }
+    /// Where the bytes come from; without it the thread's current pool. Lent.
+    options &pool(const tenure::pool &from) noexcept {
+        pool_ = from.handle();
+        return *this;
+    }
+
+    /// For C; valid as long as this object is not changed.
+    tn_array_options get() const noexcept {
+        tn_array_options out{};
+        out.size = sizeof out;
+        out.order = static_cast<std::int32_t>(order_);
+        out.name = name_.empty() ? nullptr : name_.c_str();
+        return out;
+    }
+    /// The pool, or NULL.
+    tn_pool *from() const noexcept { return pool_; }
+
+private:
+    std::string name_;
+    tenure::order order_ = tenure::order::c;
+    tn_pool *pool_ = nullptr;
+};
+
+/// `options` with a name.
+inline options named(std::string text) { return options().name(std::move(text)); }
+
+/* ===================================================== views ====================================================== */
+
+/// Elements behind a pointer, with their layout: what a guard lets one touch. Holds nothing; valid until its guard
+/// ends.
+///
+/// `view<const T>` reads, `view<T>` reads and writes, `view<void>` only has address and layout. Pass it by value.
+template <class T>
+class view {
+    using raw = std::conditional_t<std::is_const_v<T>, const unsigned char, unsigned char>;
+
+public:
+    using element_type = T;                 ///< with const
+    using value_type = std::remove_cv_t<T>; ///< without
+    /// `T &`.
+    using reference = std::add_lvalue_reference_t<T>;
+
+    /// Nothing.
+    view() noexcept = default;
+    /// Of what C filled in.
+    explicit view(const tn_view_info &info) noexcept
+        : data_(static_cast<T *>(info.data)), shape_(info.shape), strides_(info.strides), ndim_(info.ndim) {
+        count();
+    }
+    /// The same elements, for reading.
+    template <class U, class = std::enable_if_t<std::is_same_v<const U, T>>>
+    view(const view<U> &other) noexcept
+        : data_(other.data()), shape_(other.shape().data()), strides_(other.strides().data()), ndim_(other.ndim()),
+          size_(other.size()) {}
+
+    /// Element (0, .., 0); NULL if there is none.
+    T *data() const noexcept { return data_; }
+    /// How many elements.
+    std::int64_t size() const noexcept { return size_; }
+    /// How many axes.
+    std::int32_t ndim() const noexcept { return ndim_; }
+    /// Lengths in elements.
+    tenure::span<const std::int64_t> shape() const noexcept { return {shape_, static_cast<std::size_t>(ndim_)}; }
+    /// Strides in bytes, signed.
+    tenure::span<const std::int64_t> strides() const noexcept { return {strides_, static_cast<std::size_t>(ndim_)}; }
+    /// One length.
+    std::int64_t extent(std::int32_t axis) const noexcept { return shape()[static_cast<std::size_t>(axis)]; }
+
+    /// An element; `assert` checks the indices.
+    template <class... I>
+    reference operator()(I... indices) const noexcept {
+        assert(in_range(indices...));
+        return element(indices...);
+    }
+    /// An element of one axis; `assert` checks the index.
+    reference operator[](std::int64_t index) const noexcept { return (*this)(index); }
+    /// An element; throws COUNT for a wrong number of indices, RANGE for one that is not there.
+    template <class... I>
+    reference at(I... indices) const {
+        if (sizeof...(I) != static_cast<std::size_t>(ndim_))
+            detail::refuse(TN_ERR_COUNT, "tenure::view::at: %zu indices for %d axes", sizeof...(I),
+                           static_cast<int>(ndim_));
+        if (!in_range(indices...)) {
+            const std::int64_t given[] = {static_cast<std::int64_t>(indices)..., 0};
+            std::int32_t axis = 0;
+            while (given[axis] >= 0 && given[axis] < shape_[axis])
+                axis++;
+            detail::refuse(TN_ERR_RANGE, "tenure::view::at: index %lld on axis %d of length %lld",
+                           static_cast<long long>(given[axis]), static_cast<int>(axis),
+                           static_cast<long long>(shape_[axis]));
+        }
+        return element(indices...);
+    }
+
+    /// Do the elements lie one after another, in C order?
+    bool is_contiguous() const noexcept {
+        static_assert(is_element<T>,
+                      "tenure::view: bytes without a type cannot be walked; ask for read<T>() or write<T>()");
+        std::int64_t expected = sizeof(T);
+        if (size_ == 0)
+            return true;
+        for (std::int32_t axis = ndim_; axis-- > 0;) {
+            if (shape_[axis] != 1 && strides_[axis] != expected)
+                return false;
+            expected *= shape_[axis];
+        }
+        return true;
+    }
+    /// All elements in C order; throws LAYOUT where they do not lie so.
+    tenure::span<T> span() const {
+        if (!is_contiguous())
+            detail::refuse(TN_ERR_LAYOUT,
+                           "tenure::view::span: %d axes are not C-contiguous; index them, or copy the array first",
+                           static_cast<int>(ndim_));
+        return {data_, static_cast<std::size_t>(size_)};
+    }
+    /// For range-for, where the elements are C-contiguous; else throws LAYOUT.
+    T *begin() const { return span().begin(); }
+    /// One past the last.
+    T *end() const { return span().end(); }
+
+protected:
+    void count() noexcept {
+        size_ = 1;
+        for (std::int32_t axis = 0; axis < ndim_; axis++)
+            size_ *= shape_[axis];
+    }
+    template <class... I>
+    bool in_range(I... indices) const noexcept {
+        static_assert((std::is_integral_v<I> && ...), "tenure::view: indices are integers");
+        std::size_t axis = 0;
+        if (sizeof...(I) != static_cast<std::size_t>(ndim_))
+            return false;
+        // An index of a wide unsigned type that does not fit becomes negative, and so is out of range.
+        auto inside = [&](std::int64_t index) { return index >= 0 && index < shape_[axis++]; };
+        static_cast<void>(inside);
+        return (inside(static_cast<std::int64_t>(indices)) && ...);
+    }
+    template <class... I>
+    reference element(I... indices) const noexcept {
+        static_assert(is_element<T>,
+                      "tenure::view: bytes without a type have no elements; ask for read<T>() or write<T>()");
+        std::int64_t offset = 0;
+        std::size_t axis = 0;
+        ((offset += static_cast<std::int64_t>(indices) * strides_[axis++]), ...);
+        static_cast<void>(axis);
+        return *reinterpret_cast<T *>(reinterpret_cast<raw *>(data_) + offset);
+    }
+
+    T *data_ = nullptr;
+    const std::int64_t *shape_ = nullptr;
+    const std::int64_t *strides_ = nullptr;
+    std::int32_t ndim_ = 0;
+    std::int64_t size_ = 0;
+};
+
+/* ===================================================== guards ===================================================== */
+
+namespace detail {
+
+/// An open borrow. One that writes poisons its region when an exception ends it: what was written is half done.
+class borrowed {
+public:
+    borrowed() noexcept = default;
+    explicit borrowed(tn_borrow *handle) noexcept : handle_(handle), exceptions_(std::uncaught_exceptions()) {}
+    borrowed(borrowed &&other) noexcept : handle_(other.detach()), exceptions_(other.exceptions_) {}
+    borrowed &operator=(borrowed &&other) noexcept {
+        if (this != &other) {
+            drop();
+            handle_ = other.detach();
+            exceptions_ = other.exceptions_;
+        }
+        return *this;
+    }
+    borrowed(const borrowed &) = delete;
+    borrowed &operator=(const borrowed &) = delete;
+    ~borrowed() { drop(); }
+
+    tn_borrow *handle() const noexcept { return handle_; }
+    tn_borrow *detach() noexcept { return std::exchange(handle_, nullptr); }
+    void end(std::uint32_t flags) {
+        check(tn_borrow_end(handle_, flags, nullptr));
+        handle_ = nullptr;
+    }
+
+private:
+    void drop() noexcept {
+        // Readers ignore the flag.
+        if (handle_ != nullptr)
+            static_cast<void>(
+                tn_borrow_end(detach(), std::uncaught_exceptions() > exceptions_ ? TN_END_FAILED : 0u, nullptr));
+    }
+
+    tn_borrow *handle_ = nullptr;
+    int exceptions_ = 0;
+};
+
+/// A view with the borrow that keeps it valid. What a temporary guard would leave dangling is refused.
+template <class T>
+class guard : public view<T> {
+    using base = view<T>;
+
+public:
+    guard() noexcept = default;
+    guard(guard &&other) noexcept : base(other), borrow_(std::move(other.borrow_)) { other.forget(); }
+    guard &operator=(guard &&other) noexcept {
+        if (this != &other) {
+            borrow_ = std::move(other.borrow_);
+            static_cast<base &>(*this) = other;
+            other.forget();
+        }
+        return *this;
+    }
+    guard(const guard &) = delete;
+    guard &operator=(const guard &) = delete;
+    ~guard() = default;
+
+    T *data() const & noexcept { return base::data(); }
+    T *data() const && = delete; // the guard ends here: name it first
+    tenure::span<T> span() const & { return base::span(); }
+    tenure::span<T> span() const && = delete; // the guard ends here: name it first
+    tenure::span<const std::int64_t> shape() const & noexcept { return base::shape(); }
+    tenure::span<const std::int64_t> shape() const && = delete; // the guard ends here: name it first
+    tenure::span<const std::int64_t> strides() const & noexcept { return base::strides(); }
+    tenure::span<const std::int64_t> strides() const && = delete; // the guard ends here: name it first
+    T *begin() const & { return base::begin(); }
+    T *begin() const && = delete; // the guard ends here: name it first
+    T *end() const & { return base::end(); }
+    T *end() const && = delete; // the guard ends here: name it first
+
+    /// The borrow, lent.
+    tn_borrow *handle() const noexcept { return borrow_.handle(); }
+    /// Is it open?
+    explicit operator bool() const noexcept { return borrow_.handle() != nullptr; }
+    /// Ends it now; throws if that fails, and then it is open still.
+    void reset() {
+        borrow_.end(0);
+        forget();
+    }
+
+protected:
+    guard(const tn_view_info &info, borrowed &&borrow) noexcept : base(info), borrow_(std::move(borrow)) {}
+    void forget() noexcept { static_cast<base &>(*this) = base(); }
+    void end_failed() {
+        borrow_.end(TN_END_FAILED);
+        forget();
+    }
+
+private:
+    borrowed borrow_;
+};
+
+} // namespace detail
+
+class array;
+
+/// An open guard for reading: until it ends, nobody writes the bytes through the library. There is no way to write
+/// through it.
+template <class T = void>
+class [[nodiscard]] read_guard : public detail::guard<const T> {
+public:
+    /// No guard.
+    read_guard() noexcept = default;
+
+private:
+    using detail::guard<const T>::guard;
+    friend class array;
+};
+
+/// An open guard for writing: until it ends, nobody else reads or writes the bytes through the library.
+///
+/// Ended by an exception that was thrown after it was made, it poisons its region: reading that is a status until it is
+/// rewritten.
+template <class T = void>
+class [[nodiscard]] write_guard : public detail::guard<T> {
+public:
+    /// No guard.
+    write_guard() noexcept = default;
+    /// Ends it now and says that what it wrote is undefined.
+    void fail() { this->end_failed(); }
+
+private:
+    using detail::guard<T>::guard;
+    friend class array;
+};
+
+/// Bytes exported for code that knows nothing of Tenure, in place or as a copy; destroying it is the release of the
+/// export.
+template <class T = void>
+class [[nodiscard]] host_export : public detail::guard<T> {
+public:
+    /// No export.
+    host_export() noexcept = default;
+    /// In place, or copied?
+    tenure::how how() const noexcept { return how_; }
+
+private:
+    host_export(const tn_view_info &info, detail::borrowed &&borrow, tenure::how what) noexcept
+        : detail::guard<T>(info, std::move(borrow)), how_(what) {}
+    friend class array;
+
+    tenure::how how_ = tenure::how::aliased;
+};
+
+/// One of the parts of `array::chunks_write`: a write guard of its own, for a thread of its own.
+template <class T>
+class [[nodiscard]] chunk : public view<T> {
+public:
+    chunk(chunk &&other) noexcept : view<T>(other) { take(other); }
+    chunk &operator=(chunk &&other) noexcept {
+        if (this != &other) {
+            static_cast<view<T> &>(*this) = other;
+            take(other);
+        }
+        return *this;
+    }
+    chunk(const chunk &) = delete;
+    chunk &operator=(const chunk &) = delete;
+    ~chunk() = default;
+
+    /// First index along the axis that was cut.
+    std::int64_t start() const noexcept { return start_; }
+    /// Number of indices along that axis.
+    std::int64_t length() const noexcept { return length_; }
+    /// The borrow, lent.
+    tn_borrow *handle() const noexcept { return borrow_.handle(); }
+    /// Ends it now.
+    void reset() { end(0); }
+    /// Ends it now and says that what it wrote is undefined.
+    void fail() { end(TN_END_FAILED); }
+    /// One past the last element, as of `view`.
+    using view<T>::end;
+
+private:
+    friend class array;
+    chunk(const tn_chunk &part, const tn_array_info &info, std::size_t axis) noexcept
+        : borrow_(part.guard), start_(part.start), length_(part.length) {
+        lengths_ = dims(info.shape, static_cast<std::size_t>(info.ndim));
+        steps_ = dims(info.strides, static_cast<std::size_t>(info.ndim));
+        lengths_[axis] = part.length;
+        this->data_ = static_cast<T *>(part.data);
+        this->ndim_ = info.ndim;
+        point();
+        this->count();
+    }
+    void end(std::uint32_t flags) {
+        borrow_.end(flags);
+        static_cast<view<T> &>(*this) = view<T>();
+    }
+    // The layout lies in the object, and moves with it.
+    void point() noexcept {
+        this->shape_ = lengths_.data();
+        this->strides_ = steps_.data();
+    }
+    void take(chunk &other) noexcept {
+        borrow_ = std::move(other.borrow_);
+        lengths_ = other.lengths_;
+        steps_ = other.steps_;
+        start_ = other.start_;
+        length_ = other.length_;
+        point();
+        static_cast<view<T> &>(other) = view<T>();
+    }
+
+    detail::borrowed borrow_;
+    dims lengths_, steps_;
+    std::int64_t start_ = 0, length_ = 0;
+};
+
+/* ===================================================== arrays ===================================================== */
+
+/// How elements lie in raw memory: `layout(dtype::f64, {2, 3}).strides({24, 8}).offset(16)`.
+class layout {
+public:
+    /// In C order, until `strides` says something else.
+    layout(tenure::dtype type, const dims &shape) noexcept : shape_(shape), type_(type) {}
+    /// Of a C++ type.
+    template <class T>
+    static layout of(const dims &shape) noexcept {
+        return layout(dtype_of<T>(), shape);
+    }
+    /// In bytes, signed, one an axis.
+    layout &strides(const dims &steps) {
+        if (steps.size() != shape_.size())
+            detail::refuse(TN_ERR_COUNT, "tenure::layout::strides: %zu strides for %zu axes", steps.size(),
+                           shape_.size());
+        strides_ = steps;
+        strided_ = true;
+        return *this;
+    }
+    /// Bytes from the pointer to element (0, .., 0).
+    layout &offset(std::int64_t bytes) noexcept {
+        offset_ = bytes;
+        return *this;
+    }
+    /// For C; valid as long as this object is not changed.
+    tn_layout get() const noexcept {
+        tn_layout out{};
+        out.size = sizeof out;
+        out.dtype = static_cast<tn_dtype>(type_);
+        out.ndim = shape_.ndim();
+        out.shape = shape_.data();
+        out.strides = strided_ ? strides_.data() : nullptr;
+        out.offset = offset_;
+        return out;
+    }
+
+private:
+    dims shape_, strides_;
+    tenure::dtype type_;
+    bool strided_ = false;
+    std::int64_t offset_ = 0;
+};
+
+class weak;
+class promise;
+template <class Tensor, std::size_t DeleterAt>
+class basic_dlpack;
+/// A DLManagedTensorVersioned with its release.
+using dlpack = basic_dlpack<DLManagedTensorVersioned, 16>;
+/// A DLManagedTensor, the form without a version, with its release.
+using dlpack_legacy = basic_dlpack<DLManagedTensor, 56>;
+
+namespace detail {
+
+/// The array that a C call writes out.
+template <class Call>
+array make(Call call);
+
+/// Throws DTYPE unless the elements are of type T, or T is void.
+template <class T>
+void must_be(const array &what, const char *function);
+
+} // namespace detail
+
+/// One claim on a store, with a layout.
+///
+/// Making a view or a clone is another claim, which is why there is no copying: the number of claims decides whether
+/// bytes may be overwritten in place.
+class array {
+public:
+    /// No array.
+    array() noexcept = default;
+    /// Owns a handle of C from now on.
+    static array adopt(tn_array *handle) noexcept {
+        array out;
+        out.handle_ = handle;
+        return out;
+    }
+    array(array &&other) noexcept : type_(other.forget_type()), handle_(other.detach()) {}
+    array &operator=(array &&other) noexcept {
+        if (this != &other) {
+            drop();
+            type_.store(other.forget_type(), std::memory_order_relaxed);
+            handle_ = other.detach();
+        }
+        return *this;
+    }
+    array(const array &) = delete;            // clone() makes a claim, copy() makes new bytes, std::move passes on
+    array &operator=(const array &) = delete; // clone() makes a claim, copy() makes new bytes, std::move passes on
+    ~array() { drop(); }
+
+    /// The handle, lent.
+    tn_array *handle() const noexcept { return handle_; }
+    /// The handle, whose release is the caller's from now on.
+    [[nodiscard]] tn_array *detach() noexcept {
+        static_cast<void>(forget_type());
+        return std::exchange(handle_, nullptr);
+    }
+    /// Releases it now, and throws what a destructor keeps to itself.
+    void reset() {
+        detail::check(tn_array_release(handle_));
+        static_cast<void>(detach());
+    }
+    /// Has it a handle?
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+    /* ---- what it is ---- */
+
+    /// All of it, in one call.
+    tn_array_info info() const {
+        tn_array_info out;
+        out.size = sizeof out;
+        detail::check(tn_array_query(handle_, &out));
+        return out;
+    }
+    /// Element type.
+    tenure::dtype dtype() const { return static_cast<tenure::dtype>(info().dtype); }
+    /// Number of axes.
+    std::int32_t ndim() const { return info().ndim; }
+    /// Lengths in elements.
+    dims shape() const {
+        const tn_array_info is = info();
+        return dims(is.shape, static_cast<std::size_t>(is.ndim));
+    }
+    /// Strides in bytes, signed.
+    dims strides() const {
+        const tn_array_info is = info();
+        return dims(is.strides, static_cast<std::size_t>(is.ndim));
+    }
+    /// Number of elements.
+    std::uint64_t size() const { return info().count; }
+    /// Bytes of the elements.
+    std::uint64_t bytes() const { return info().bytes; }
+    /// Where the bytes live.
+    tenure::device device() const { return info().device; }
+    /// Is a flag of `tn_array_info` set: TN_C_CONTIGUOUS, TN_READONLY, ..?
+    bool is(std::uint32_t flags) const { return (info().flags & flags) == flags; }
+    /// "" without one.
+    std::string name() const { return info().name; }
+    /// What texts and reports call it from now on.
+    array &set_name(const char *text) {
+        detail::check(tn_array_set_name(handle_, text));
+        return *this;
+    }
+    /// The pool that the bytes came from.
+    tenure::pool pool() const {
+        tn_pool *out = nullptr;
+        detail::check(tn_array_pool(handle_, &out));
+        return tenure::pool::adopt(out);
+    }
+    /// Waits until device work on it is done: TN_READ, TN_WRITE.
+    void wait(std::uint32_t access = TN_READ) const { detail::check(tn_array_wait(handle_, access)); }
+
+    /* ---- claims ---- */
+
+    /// Another claim on the same bytes.
+    [[nodiscard]] array clone() const {
+        return detail::make([&](tn_array **out) { return tn_array_clone(handle_, out); });
+    }
+    /// New bytes with the same elements.
+    [[nodiscard]] array copy(const tenure::pool &from = {}) const {
+        return detail::make([&](tn_array **out) { return tn_array_copy(handle_, from.handle(), nullptr, out); });
+    }
+    /// A handle without a claim.
+    [[nodiscard]] weak weaken() const;
+    /// Does nothing else claim, borrow or export the store?
+    bool is_unique() const {
+        std::int32_t out = 0;
+        detail::check(tn_array_is_unique(handle_, &out));
+        return out != 0;
+    }
+    /// What stands in the way of overwriting the bytes in place, and who.
+    reasons why_not() const { return why_not(nullptr); }
+    /// The same, for something with this type and shape that shall go there.
+    reasons why_not(tenure::dtype type, const dims &shape, tenure::device where = {}) const {
+        tn_target target{};
+        target.size = sizeof target;
+        target.device = where;
+        target.dtype = static_cast<tn_dtype>(type);
+        target.ndim = shape.ndim();
+        target.shape = shape.data();
+        return why_not(&target);
+    }
+
+    /* ---- views: never a copy ---- */
+
+    /// Another shape; one length may be -1 and is computed.
+    [[nodiscard]] array reshape(const dims &shape, order by = order::c) const {
+        return detail::make([&](tn_array **out) {
+            return tn_array_reshape(handle_, shape.ndim(), shape.data(), static_cast<std::int32_t>(by), out);
+        });
+    }
+    /// All elements on one axis.
+    [[nodiscard]] array ravel(order by = order::c) const {
+        return detail::make(
+            [&](tn_array **out) { return tn_array_ravel(handle_, static_cast<std::int32_t>(by), out); });
+    }
+    /// All axes reversed.
+    [[nodiscard]] array transpose() const {
+        return detail::make([&](tn_array **out) { return tn_array_transpose(handle_, out); });
+    }
+    /// Axis i of the view is axis axes[i] of the array.
+    [[nodiscard]] array permute(std::initializer_list<std::int32_t> axes) const {
+        return detail::make([&](tn_array **out) {
+            return tn_array_permute(handle_, static_cast<std::int32_t>(axes.size()), axes.begin(), out);
+        });
+    }
+    /// A part: a range for each of the first axes, `all` for a whole one.
+    [[nodiscard]] array slice(std::initializer_list<range> ranges) const {
+        tn_slice_spec specs[TN_MAX_NDIM];
+        if (ranges.size() > TN_MAX_NDIM)
+            detail::refuse(TN_ERR_COUNT, "tenure::array::slice: %zu ranges; at most %d axes", ranges.size(),
+                           TN_MAX_NDIM);
+        std::int32_t count = 0;
+        for (const range &one : ranges)
+            specs[count++] = tn_slice_spec{one.start, one.stop, one.step};
+        return detail::make([&](tn_array **out) { return tn_array_slice(handle_, count, specs, out); });
+    }
+    /// The elements with one index on an axis, which is removed; negative ones count from the end.
+    [[nodiscard]] array index(std::int32_t axis, std::int64_t at) const {
+        return detail::make([&](tn_array **out) { return tn_array_index(handle_, axis, at, out); });
+    }
+    /// Without these axes, all of length 1; without an argument: without all such.
+    [[nodiscard]] array squeeze(std::initializer_list<std::int32_t> axes = {}) const {
+        return detail::make([&](tn_array **out) {
+            return tn_array_squeeze(handle_, static_cast<std::int32_t>(axes.size()),
+                                    axes.size() == 0 ? nullptr : axes.begin(), out);
+        });
+    }
+    /// With a new axis of length 1.
+    [[nodiscard]] array expand(std::int32_t axis) const {
+        return detail::make([&](tn_array **out) { return tn_array_expand(handle_, axis, out); });
+    }
+    /// With a larger shape in which elements repeat; cannot be written.
+    [[nodiscard]] array broadcast(const dims &shape) const {
+        return detail::make(
+            [&](tn_array **out) { return tn_array_broadcast(handle_, shape.ndim(), shape.data(), out); });
+    }
+    /// So many parts of an axis, one after another.
+    [[nodiscard]] std::vector<array> split(std::int32_t axis, std::int64_t parts) const {
+        return list([&](std::size_t capacity, tn_array **outs, std::size_t *count) {
+            return tn_array_split(handle_, axis, parts, capacity, outs, count);
+        });
+    }
+    /// Parts of this length of an axis, one after another.
+    [[nodiscard]] std::vector<array> chunks(std::int32_t axis, std::int64_t length) const {
+        return list([&](std::size_t capacity, tn_array **outs, std::size_t *count) {
+            return tn_array_chunks(handle_, axis, length, capacity, outs, count);
+        });
+    }
+    /// The same bytes as another element type.
+    [[nodiscard]] array view_dtype(tenure::dtype type) const {
+        return detail::make(
+            [&](tn_array **out) { return tn_array_view_dtype(handle_, static_cast<tn_dtype>(type), out); });
+    }
+
+    /* ---- guards ---- */
+
+    /// Opens a guard for reading; throws DTYPE if the elements are no T. `read()` gives address and layout of any type.
+    template <class T = void>
+    read_guard<T> read(reading how = reading::plain) const {
+        detail::must_be<T>(*this, "read");
+        tn_view_info info;
+        tn_borrow *borrow = nullptr;
+        detail::check(tn_array_borrow_read(handle_, static_cast<std::uint32_t>(how), nullptr, nullptr, &info, &borrow));
+        return read_guard<T>(info, detail::borrowed(borrow));
+    }
+    /// Opens a guard for writing; throws DTYPE if the elements are no T. `write()` gives address and layout of any
+    /// type.
+    template <class T = void>
+    write_guard<T> write(mode how = mode::aliased) {
+        detail::must_be<T>(*this, "write");
+        tn_view_info info;
+        tn_borrow *borrow = nullptr;
+        detail::check(
+            tn_array_borrow_write(handle_, static_cast<std::uint32_t>(how), nullptr, nullptr, &info, &borrow));
+        return write_guard<T>(info, detail::borrowed(borrow));
+    }
+    /// Opens write guards on `parts` consecutive parts of an axis, for as many threads; the first ones may be one
+    /// longer.
+    template <class T>
+    [[nodiscard]] std::vector<chunk<T>> chunks_write(std::size_t parts, std::int32_t axis = 0,
+                                                     mode how = mode::aliased) {
+        detail::must_be<T>(*this, "chunks_write");
+        // All memory first: an open guard must find its place. Never none, so that no parts are INVALID and not NULL.
+        std::vector<tn_chunk> opened(parts == 0 ? 1 : parts);
+        std::vector<chunk<T>> out;
+        out.reserve(parts);
+        detail::check(
+            tn_array_chunks_write(handle_, axis, parts, static_cast<std::uint32_t>(how), nullptr, opened.data()));
+        // Only now: copying on write may have changed the strides.
+        tn_array_info is;
+        is.size = sizeof is;
+        const tn_status status = tn_array_query(handle_, &is);
+        for (const tn_chunk &part : opened) {
+            if (status == TN_OK)
+                out.push_back(chunk<T>(part, is, static_cast<std::size_t>(axis < 0 ? axis + is.ndim : axis)));
+            else
+                static_cast<void>(tn_borrow_end(part.guard, 0, nullptr));
+        }
+        detail::check(status);
+        return out;
+    }
+
+    /* ---- movement ---- */
+
+    /// Every element becomes one value, of exactly the array's type.
+    template <class T>
+    void fill(const T &value, mode how = mode::aliased) {
+        detail::must_be<T>(*this, "fill");
+        detail::check(tn_array_fill(handle_, &value, static_cast<std::uint32_t>(how), nullptr));
+    }
+    /// Every byte becomes 0.
+    void zero(mode how = mode::aliased) {
+        detail::check(tn_array_zero(handle_, static_cast<std::uint32_t>(how), nullptr));
+    }
+    /// Copies the elements into another array of the same type and shape; the two may overlap.
+    void copy_into(array &destination, mode how = mode::aliased) const {
+        detail::check(tn_array_copy_into(handle_, destination.handle_, static_cast<std::uint32_t>(how), nullptr));
+    }
+    /// A new array on a device.
+    [[nodiscard]] array to_device(tenure::device where, const tenure::pool &from = {}) const {
+        return detail::make(
+            [&](tn_array **out) { return tn_array_to_device(handle_, where, from.handle(), nullptr, out); });
+    }
+    /// Copies the elements, in C order, to `destination`, which has exactly `count` places.
+    template <class T>
+    void copy_to_host(T *destination, std::size_t count) const {
+        detail::must_be<T>(*this, "copy_to_host");
+        must_have(count, "copy_to_host");
+        detail::check(tn_array_copy_to_host(handle_, destination, nullptr, nullptr));
+    }
+    /// Copies exactly `count` elements, in C order, from `source`.
+    template <class T>
+    void copy_from_host(const T *source, std::size_t count, mode how = mode::aliased) {
+        detail::must_be<T>(*this, "copy_from_host");
+        must_have(count, "copy_from_host");
+        detail::check(tn_array_copy_from_host(handle_, source, nullptr, static_cast<std::uint32_t>(how), nullptr));
+    }
+    /// The elements, in C order, in a vector of their own.
+    template <class T>
+    [[nodiscard]] std::vector<T> to_vector() const {
+        static_assert(!std::is_same_v<T, bool>,
+                      "tenure: std::vector<bool> holds no bools; use copy_to_host or read<bool>()");
+        detail::must_be<T>(*this, "to_vector");
+        std::vector<T> out(static_cast<std::size_t>(size()));
+        copy_to_host(out.data(), out.size());
+        return out;
+    }
+
+    /* ---- exchange ---- */
+
+    /// Exports raw memory: `flag::copy`, `borrow` or `require_borrow`. With `const T` for reading, with `T` both sides
+    /// may write (beside `flag::export_exclusive`: only the export may).
+    template <class T>
+    host_export<T> export_host(flag flags = flag::copy, mode how = mode::aliased) const {
+        detail::must_be<T>(*this, "export_host");
+        if (!std::is_const_v<T>)
+            flags = flags | flag::export_writable;
+        tn_view_info info;
+        tn_borrow *borrow = nullptr;
+        std::int32_t what = 0;
+        detail::check(tn_array_export_host(handle_, static_cast<std::uint32_t>(flags), static_cast<std::uint32_t>(how),
+                                           nullptr, &info, &borrow, &what));
+        return host_export<T>(info, detail::borrowed(borrow), static_cast<tenure::how>(what));
+    }
+    /// Exports a DLPack struct, which the object owns until `detach()` hands it to a consumer. `what`: in place, or
+    /// copied?
+    [[nodiscard]] dlpack export_dlpack(flag flags = flag::copy, mode how = mode::aliased,
+                                       tenure::how *what = nullptr) const;
+    /// The same with all options.
+    [[nodiscard]] dlpack export_dlpack(const tn_dlpack_options &options, tenure::how *what = nullptr) const;
+    /// Exports the form without a version, which cannot say "read-only".
+    [[nodiscard]] dlpack_legacy export_dlpack_legacy(flag flags = flag::copy, mode how = mode::aliased,
+                                                     tenure::how *what = nullptr) const;
+    /// Saves a `.npy` file: TN_IO_SYNC, TN_IO_EXCLUSIVE.
+    void save_npy(const std::string &path, std::uint32_t flags = 0) const {
+        detail::check(tn_array_save_npy(handle_, path.c_str(), flags));
+    }
+
+private:
+    void must_have(std::size_t count, const char *function) const {
+        const tn_array_info is = info();
+        if (is.count != count)
+            detail::refuse(TN_ERR_COUNT, "tenure::array::%s: %zu elements for array '%s' of %llu", function, count,
+                           is.name, static_cast<unsigned long long>(is.count));
+    }
+    reasons why_not(const tn_target *target) const {
+        std::uint32_t bits = 0;
+        auto holders = detail::listed<tn_holder>([&](std::size_t capacity, tn_holder *items, std::size_t *count) {
+            return tn_array_why_not(handle_, target, capacity, &bits, items, count);
+        });
+        return {static_cast<why>(bits), detail::to_holders(holders)};
+    }
+    template <class Call>
+    static std::vector<array> list(Call call) {
+        std::size_t count = 0;
+        detail::check(call(std::size_t{0}, nullptr, &count));
+        std::vector<tn_array *> handles(count);
+        std::vector<array> out(count);
+        detail::check(call(count, handles.data(), &count));
+        for (std::size_t at = 0; at < count; at++)
+            out[at].handle_ = handles[at];
+        return out;
+    }
+    void drop() noexcept {
+        if (handle_ != nullptr)
+            static_cast<void>(tn_array_release(detach()));
+    }
+
+    template <class T>
+    friend void detail::must_be(const array &what, const char *function);
+    tn_dtype forget_type() noexcept {
+        const tn_dtype was = type_.load(std::memory_order_relaxed);
+        type_.store(0, std::memory_order_relaxed);
+        return was;
+    }
+
+    // Once it was asked for, else 0: a handle never changes its element type. Guards check it, and asking costs as much
+    // as they do.
+    mutable std::atomic<tn_dtype> type_{0};
+    tn_array *handle_ = nullptr;
+};
+
+namespace detail {
+
+template <class Call>
+array make(Call call) {
+    tn_array *out = nullptr;
+    check(call(&out));
+    return array::adopt(out);
+}
+
+template <class T>
+void must_be([[maybe_unused]] const array &what, [[maybe_unused]] const char *function) {
+    if constexpr (!std::is_void_v<T>) {
+        constexpr tn_dtype wanted = static_cast<tn_dtype>(dtype_of<T>());
+        if (what.type_.load(std::memory_order_relaxed) == wanted)
+            return;
+        const tn_array_info is = what.info();
+        what.type_.store(is.dtype, std::memory_order_relaxed);
+        if (is.dtype != wanted)
+            refuse(TN_ERR_DTYPE, "tenure::array::%s: array '%s' has elements of type %s, not %s", function, is.name,
+                   name_of(static_cast<dtype>(is.dtype)), name_of(dtype_of<T>()));
+    }
+}
+
+} // namespace detail
+
+/// How the bytes of two arrays lie to one another.
+inline overlap overlap_of(const array &a, const array &b) {
+    std::int32_t out = 0;
+    detail::check(tn_array_overlap(a.handle(), b.handle(), &out));
+    return static_cast<overlap>(out);
+}
+
+/// A handle without a claim: it does not keep the bytes, and is in nobody's way.
+class weak {
+public:
+    /// None.
+    weak() noexcept = default;
+    /// Owns a handle of C from now on.
+    static weak adopt(tn_weak *handle) noexcept {
+        weak out;
+        out.handle_ = handle;
+        return out;
+    }
+    weak(weak &&other) noexcept : handle_(other.detach()) {}
+    weak &operator=(weak &&other) noexcept {
+        if (this != &other) {
+            drop();
+            handle_ = other.detach();
+        }
+        return *this;
+    }
+    weak(const weak &) = delete;
+    weak &operator=(const weak &) = delete;
+    ~weak() { drop(); }
+
+    /// The handle, lent.
+    tn_weak *handle() const noexcept { return handle_; }
+    /// The handle, whose release is the caller's from now on.
+    [[nodiscard]] tn_weak *detach() noexcept { return std::exchange(handle_, nullptr); }
+    /// Has it a handle?
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    /// A claim again; throws DESTRUCTED if the store has been without one since.
+    [[nodiscard]] array upgrade() const {
+        return detail::make([&](tn_array **out) { return tn_weak_upgrade(handle_, out); });
+    }
+    /// A claim again, or nothing if the store has been without one since.
+    [[nodiscard]] std::optional<array> try_upgrade() const {
+        tn_array *out = nullptr;
+        const tn_status status = tn_weak_upgrade(handle_, &out);
+        if (status == TN_ERR_DESTRUCTED)
+            return std::nullopt;
+        detail::check(status);
+        return array::adopt(out);
+    }
+
+private:
+    void drop() noexcept {
+        if (handle_ != nullptr)
+            static_cast<void>(tn_weak_release(detach()));
+    }
+
+    tn_weak *handle_ = nullptr;
+};
+
+inline weak array::weaken() const {
+    tn_weak *out = nullptr;
+    detail::check(tn_array_weaken(handle_, &out));
+    return weak::adopt(out);
+}
+
+/* ==================================================== creation ==================================================== */
+
+/// New bytes with undefined contents.
+[[nodiscard]] inline array empty(dtype type, const dims &shape, const options &how = {}) {
+    const tn_array_options c = how.get();
+    return detail::make([&](tn_array **out) {
+        return tn_array_empty(how.from(), static_cast<tn_dtype>(type), shape.ndim(), shape.data(), &c, out);
+    });
+}
+/// New bytes with undefined contents, of a C++ type.
+template <class T>
+[[nodiscard]] array empty(const dims &shape, const options &how = {}) {
+    return empty(dtype_of<T>(), shape, how);
+}
+
+/// New bytes, all 0.
+[[nodiscard]] inline array zeros(dtype type, const dims &shape, const options &how = {}) {
+    const tn_array_options c = how.get();
+    return detail::make([&](tn_array **out) {
+        return tn_array_zeros(how.from(), static_cast<tn_dtype>(type), shape.ndim(), shape.data(), &c, out);
+    });
+}
+/// New bytes, all 0, of a C++ type.
+template <class T>
+[[nodiscard]] array zeros(const dims &shape, const options &how = {}) {
+    return zeros(dtype_of<T>(), shape, how);
+}
+
+/// New bytes, every element one value.
+template <class T>
+[[nodiscard]] array full(const dims &shape, const T &value, const options &how = {}) {
+    const tn_array_options c = how.get();
+    return detail::make([&](tn_array **out) {
+        return tn_array_full(how.from(), static_cast<tn_dtype>(dtype_of<T>()), shape.ndim(), shape.data(), &value, &c,
+                             out);
+    });
+}
+
+/// New bytes with undefined contents, of the type and shape of another array.
+[[nodiscard]] inline array like(const array &prototype, const options &how = {}) {
+    const tn_array_options c = how.get();
+    return detail::make([&](tn_array **out) { return tn_array_like(how.from(), prototype.handle(), &c, out); });
+}
+
+/* ===================================================== import ===================================================== */
+
+namespace detail {
+
+/// Owns a callable until the library calls it, once.
+template <class F>
+void released(void *context) noexcept {
+    const std::unique_ptr<F> call(static_cast<F *>(context));
+    (*call)();
+}
+
+inline array imported(void *memory, const layout &lies, flag flags, tn_release_callback release, void *context,
+                      how *what) {
+    const tn_layout c = lies.get();
+    std::int32_t became = 0;
+    array out = detail::make([&](tn_array **made) {
+        return tn_array_import_host(memory, &c, static_cast<std::uint32_t>(flags), release, context, made, &became);
+    });
+    if (what != nullptr)
+        *what = static_cast<how>(became);
+    return out;
+}
+
+template <class C>
+using element_of = std::remove_pointer_t<decltype(std::data(std::declval<C &>()))>;
+
+} // namespace detail
+
+/// Makes an array of the caller's memory, which must stay until the last claim, guard and export on it ended, unless it
+/// is copied.
+[[nodiscard]] inline array import_host(void *memory, const layout &lies, flag flags, how *what = nullptr) {
+    return detail::imported(memory, lies, flags, nullptr, nullptr, what);
+}
+
+/// The same; `release`, a callable without arguments that must not throw, is called once when the memory is not needed
+/// any more: at once if it was copied. If this throws, it is not called. With `flag::take` the memory is the library's.
+template <class F, class = std::enable_if_t<std::is_invocable_v<std::decay_t<F> &>>>
+[[nodiscard]] array import_host(void *memory, const layout &lies, flag flags, F &&release, how *what = nullptr) {
+    using callable = std::decay_t<F>;
+    auto call = std::make_unique<callable>(std::forward<F>(release));
+    array out = detail::imported(memory, lies, flags, detail::released<callable>, call.get(), what);
+    static_cast<void>(call.release());
+    return out;
+}
+
+/// Makes an array of a container, whose memory it owns from now on: nothing is copied. Of one axis, or of `shape`.
+///
+/// The container (a vector, std::array, ..: anything with `data()` and `size()`) is moved in, and destroyed when the
+/// last claim, guard and export ended. If this throws, the container has its elements still.
+template <class C>
+[[nodiscard]] array from(C &&container, const dims &shape) {
+    static_assert(!std::is_lvalue_reference_v<C>,
+                  "tenure::from takes the container's memory: write from(std::move(v)), or copy_of(v) for a copy");
+    static_assert(!std::is_const_v<C>, "tenure::from takes the container's memory: a const one cannot be moved");
+    using element = detail::element_of<C>;
+    static_assert(!std::is_const_v<element>, "tenure::from: the container's elements are const");
+    static_assert(is_element<element>,
+                  "tenure::from: the container's elements are no element type; see tenure::dtype_of");
+    if (static_cast<std::uint64_t>(shape.count()) != static_cast<std::uint64_t>(std::size(container)))
+        detail::refuse(TN_ERR_COUNT, "tenure::from: the container has %zu elements, the shape %lld",
+                       static_cast<std::size_t>(std::size(container)), static_cast<long long>(shape.count()));
+    auto owner = std::make_unique<C>(std::move(container));
+    auto release = [](void *context) { delete static_cast<C *>(context); };
+    const layout lies = layout::of<element>(shape);
+    const tn_layout c = lies.get();
+    array out;
+    const tn_status status = [&] {
+        tn_array *made = nullptr;
+        const tn_status got = tn_array_import_host(std::data(*owner), &c, TN_TAKE | TN_REQUIRE_BORROW, release,
+                                                   owner.get(), &made, nullptr);
+        out = array::adopt(made);
+        return got;
+    }();
+    if (status != TN_OK)
+        container = std::move(*owner);
+    detail::check(status);
+    static_cast<void>(owner.release());
+    return out;
+}
+/// The same, of one axis.
+template <class C>
+[[nodiscard]] array from(C &&container) {
+    const dims shape = dims::of(std::size(container));
+    return from(std::forward<C>(container), shape);
+}
+
+/// Makes an array with a copy of a container's elements: of one axis, or of `shape`.
+template <class C>
+[[nodiscard]] array copy_of(const C &container, const dims &shape, const options &how = {}) {
+    using element = std::remove_const_t<detail::element_of<const C>>;
+    static_assert(is_element<element>,
+                  "tenure::copy_of: the container's elements are no element type; see tenure::dtype_of");
+    if (how.get().order != TN_ORDER_C)
+        detail::refuse(TN_ERR_INVALID, "%s", "tenure::copy_of: the elements of a container are in C order");
+    array out = empty<element>(shape, how);
+    out.copy_from_host(std::data(container), static_cast<std::size_t>(std::size(container)));
+    return out;
+}
+/// The same, of one axis.
+template <class C>
+[[nodiscard]] array copy_of(const C &container, const options &how = {}) {
+    return copy_of(container, dims::of(std::size(container)), how);
+}
+
+/// A DLPack struct with its release: `dlpack`, or `dlpack_legacy` for the form without a version.
+///
+/// `detach()` hands it to a consumer, who then calls its deleter; else the destructor does.
+template <class Tensor, std::size_t DeleterAt>
+class [[nodiscard]] basic_dlpack {
+public:
+    /// None.
+    basic_dlpack() noexcept = default;
+    /// Owns a struct from now on.
+    explicit basic_dlpack(Tensor *tensor) noexcept : tensor_(tensor) {}
+    basic_dlpack(basic_dlpack &&other) noexcept : tensor_(other.detach()) {}
+    basic_dlpack &operator=(basic_dlpack &&other) noexcept {
+        if (this != &other) {
+            drop();
+            tensor_ = other.detach();
+        }
+        return *this;
+    }
+    basic_dlpack(const basic_dlpack &) = delete;
+    basic_dlpack &operator=(const basic_dlpack &) = delete;
+    ~basic_dlpack() { drop(); }
+
+    /// The struct, lent.
+    Tensor *get() const noexcept { return tensor_; }
+    /// The struct, whose deleter the caller calls from now on.
+    [[nodiscard]] Tensor *detach() noexcept { return std::exchange(tensor_, nullptr); }
+    /// Has it a struct?
+    explicit operator bool() const noexcept { return tensor_ != nullptr; }
+
+private:
+    void drop() noexcept {
+        if (tensor_ == nullptr)
+            return;
+        Tensor *tensor = detach();
+        // The struct is complete only where dlpack.h is included, but its form is fixed: the deleter stands at this
+        // byte.
+        void (*deleter)(Tensor *) = nullptr;
+        std::memcpy(&deleter, reinterpret_cast<const char *>(tensor) + DeleterAt, sizeof deleter);
+        if (deleter != nullptr)
+            deleter(tensor);
+    }
+
+    Tensor *tensor_ = nullptr;
+};
+
+inline dlpack array::export_dlpack(const tn_dlpack_options &options, tenure::how *what) const {
+    DLManagedTensorVersioned *out = nullptr;
+    std::int32_t became = 0;
+    detail::check(tn_array_export_dlpack_versioned(handle_, &options, &out, &became));
+    if (what != nullptr)
+        *what = static_cast<tenure::how>(became);
+    return dlpack(out);
+}
+
+namespace detail {
+
+inline tn_dlpack_options dlpack_options(flag flags, mode how) noexcept {
+    tn_dlpack_options options{};
+    options.size = sizeof options;
+    options.flags = static_cast<std::uint32_t>(flags);
+    options.mode = static_cast<std::uint32_t>(how);
+    return options;
+}
+
+} // namespace detail
+
+inline dlpack array::export_dlpack(flag flags, mode how, tenure::how *what) const {
+    return export_dlpack(detail::dlpack_options(flags, how), what);
+}
+
+inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::how *what) const {
+    const tn_dlpack_options options = detail::dlpack_options(flags, how);
+    DLManagedTensor *out = nullptr;
+    std::int32_t became = 0;
+    detail::check(tn_array_export_dlpack(handle_, &options, &out, &became));
+    if (what != nullptr)
+        *what = static_cast<tenure::how>(became);
+    return dlpack_legacy(out);
+}
+
+/// Makes an array of a DLPack struct. If this throws, the struct is still the object's.
+[[nodiscard]] inline array import_dlpack(dlpack &&tensor, flag flags = flag::copy, how *what = nullptr) {
+    std::int32_t became = 0;
+    array out = detail::make([&](tn_array **made) {
+        return tn_array_import_dlpack_versioned(tensor.get(), static_cast<std::uint32_t>(flags), made, &became);
+    });
+    static_cast<void>(tensor.detach());
+    if (what != nullptr)
+        *what = static_cast<how>(became);
+    return out;
+}
+/// The same, of the form without a version.
+[[nodiscard]] inline array import_dlpack(dlpack_legacy &&tensor, flag flags = flag::copy, how *what = nullptr) {
+    std::int32_t became = 0;
+    array out = detail::make([&](tn_array **made) {
+        return tn_array_import_dlpack(tensor.get(), static_cast<std::uint32_t>(flags), made, &became);
+    });
+    static_cast<void>(tensor.detach());
+    if (what != nullptr)
+        *what = static_cast<how>(became);
+    return out;
+}
+
+/// How a `.npy` file is opened.
+enum class npy : std::uint32_t {
+    read = TN_NPY_READ,   ///< mapped, read-only
+    cow = TN_NPY_COW,     ///< mapped, writable, the file never changes
+    write = TN_NPY_WRITE, ///< mapped, writes reach the file
+    copy = TN_NPY_COPY,   ///< read into a pool's memory
+};
+
+/// Opens a `.npy` file as an array.
+[[nodiscard]] inline array open_npy(const std::string &path, npy how = npy::read, const pool &from = {}) {
+    tn_npy_options options{};
+    options.size = sizeof options;
+    options.mode = static_cast<std::uint32_t>(how);
+    options.pool = from.handle();
+    return detail::make([&](tn_array **out) { return tn_array_open_npy(path.c_str(), &options, out); });
+}
+
+/* ================================================ several at once ================================================= */
+
+/// One array of `access_all`: made by `reads`, `writes`, `overwrites`.
+template <class T>
+struct access_spec {
+    const array *what;    ///< the array
+    std::uint32_t access; ///< TN_READ, TN_READ_WRITE or TN_WRITE, with mode bits
+};
+
+/// It is read.
+template <class T>
+[[nodiscard]] access_spec<const T> reads(const array &what, reading how = reading::plain) noexcept {
+    return {&what, TN_READ | static_cast<std::uint32_t>(how)};
+}
+/// It is read and written.
+template <class T>
+[[nodiscard]] access_spec<T> writes(array &what, mode how = mode::aliased) noexcept {
+    return {&what, TN_READ_WRITE | static_cast<std::uint32_t>(how)};
+}
+/// Every element of it is written, and the old ones are not needed.
+template <class T>
+[[nodiscard]] access_spec<T> overwrites(array &what, mode how = mode::aliased) noexcept {
+    return {&what, TN_WRITE | static_cast<std::uint32_t>(how)};
+}
+
+/// Open guards on several arrays, which end together: `auto [x, y] = access_all(reads<double>(a), writes<double>(b));`
+///
+/// Ended by an exception, the written ones are poisoned as by a `write_guard`.
+template <class... T>
+class [[nodiscard]] access {
+public:
+    access(access &&) noexcept = default;
+    access &operator=(access &&) noexcept = default;
+    access(const access &) = delete;
+    access &operator=(const access &) = delete;
+    ~access() = default;
+
+    /// The view of the I-th array.
+    template <std::size_t I>
+    std::tuple_element_t<I, std::tuple<view<T>...>> get() const noexcept {
+        return std::get<I>(views_);
+    }
+    /// The borrow, lent.
+    tn_borrow *handle() const noexcept { return borrow_.handle(); }
+    /// Ends all now; the views are not to be used any more.
+    void reset() {
+        borrow_.end(0);
+        views_ = std::tuple<view<T>...>();
+    }
+    /// Ends all now and says that what was written is undefined.
+    void fail() {
+        borrow_.end(TN_END_FAILED);
+        views_ = std::tuple<view<T>...>();
+    }
+
+private:
+    template <class... U>
+    friend access<U...> access_all(access_spec<U>... specs);
+    template <std::size_t... I>
+    access(const tn_view_info *infos, detail::borrowed &&borrow, std::index_sequence<I...>) noexcept
+        : borrow_(std::move(borrow)), views_(view<T>(infos[I])...) {}
+
+    detail::borrowed borrow_;
+    std::tuple<view<T>...> views_;
+};
+
+/// Opens guards on several arrays, all or none; never a deadlock, whatever the order.
+template <class... T>
+access<T...> access_all(access_spec<T>... specs) {
+    static_assert(sizeof...(T) > 0, "tenure::access_all: at least one array");
+    (detail::must_be<T>(*specs.what, "access_all"), ...);
+    const tn_borrow_spec entries[] = {tn_borrow_spec{specs.what->handle(), nullptr, specs.access, 0}...};
+    tn_view_info infos[sizeof...(T)];
+    tn_borrow *borrow = nullptr;
+    detail::check(tn_borrow_all(sizeof...(T), entries, infos, &borrow));
+    return access<T...>(infos, detail::borrowed(borrow), std::index_sequence_for<T...>());
+}
+
+/* =================================================== ownership ==================================================== */
+
+/// A given array on its way: it can be passed on, opened once by `take` or a parameter `taken`, or cancelled.
+///
+/// Destroyed without having been opened, it lets go of the array that was given.
+class [[nodiscard]] promise {
+public:
+    /// None.
+    promise() noexcept = default;
+    /// Owns a promise of C from now on; its giver keeps his own handle.
+    static promise adopt(tn_promise *handle) noexcept {
+        promise out;
+        out.handle_ = handle;
+        return out;
+    }
+    promise(promise &&other) noexcept : handle_(other.detach()), giver_(std::move(other.giver_)) {}
+    promise &operator=(promise &&other) noexcept {
+        if (this != &other) {
+            drop();
+            handle_ = other.detach();
+            giver_ = std::move(other.giver_);
+        }
+        return *this;
+    }
+    promise(const promise &) = delete;
+    promise &operator=(const promise &) = delete;
+    ~promise() { drop(); }
+
+    /// The promise, lent.
+    tn_promise *handle() const noexcept { return handle_; }
+    /// Has it a promise?
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    /// Takes it back: the array that was given. Of a promise that C made: nothing, its giver has his array again.
+    array cancel() {
+        detail::check(tn_promise_cancel(handle_));
+        static_cast<void>(tn_promise_release(detach()));
+        return std::move(giver_);
+    }
+
+private:
+    template <class A>
+    friend promise give(A &&what);
+    template <class... P>
+    friend std::array<array, sizeof...(P)> take_all(P &&...promises);
+
+    tn_promise *detach() noexcept { return std::exchange(handle_, nullptr); }
+    void drop() noexcept {
+        // First the promise, which is cancelled if nobody took it; then the giver's handle, which is destructed if
+        // somebody did.
+        if (handle_ != nullptr)
+            static_cast<void>(tn_promise_release(detach()));
+        giver_ = array();
+    }
+
+    tn_promise *handle_ = nullptr;
+    // Kept and not released at once: with option "strict" a given handle cannot be released.
+    array giver_;
+};
+
+/// Gives an array away: `f(tenure::give(std::move(a)))`. The object is empty from then on; if this throws (it has open
+/// guards of its own), it is as before.
+template <class A>
+promise give(A &&what) {
+    static_assert(std::is_base_of_v<array, std::decay_t<A>>, "tenure::give gives an array");
+    static_assert(!std::is_lvalue_reference_v<A>,
+                  "tenure::give consumes the array: write give(std::move(a)), or pass a.clone() to keep a");
+    static_assert(!std::is_const_v<std::remove_reference_t<A>>,
+                  "tenure::give consumes the array: a const one cannot be given");
+    promise out;
+    detail::check(tn_array_give(what.handle(), 1, &out.handle_));
+    out.giver_ = array(std::move(what));
+    return out;
+}
+
+/// Opens promises, all or none: an array for each. They are empty from then on; if this throws, they are as before.
+template <class... P>
+[[nodiscard]] std::array<array, sizeof...(P)> take_all(P &&...promises) {
+    static_assert((std::is_same_v<P, promise> && ...),
+                  "tenure::take_all consumes promises: write take_all(std::move(p), std::move(q))");
+    tn_promise *const handles[] = {promises.handle()...};
+    tn_array *made[sizeof...(P)] = {};
+    detail::check(tn_take(sizeof...(P), handles, made));
+    std::array<array, sizeof...(P)> out;
+    for (std::size_t at = 0; at < sizeof...(P); at++)
+        out[at] = array::adopt(made[at]);
+    (promises.drop(), ...);
+    return out;
+}
+
+/// Opens one promise.
+[[nodiscard]] inline array take(promise &&one) { return std::move(take_all(std::move(one))[0]); }
+
+/// A parameter that a function may use up: `void f(tenure::taken x)`.
+///
+/// `f(give(std::move(a)))` moves ownership in: if nobody else holds the bytes, f overwrites them in place.
+/// `f(a.clone())` lends: f gets a claim beside the caller's. f need not know which. It is an `array`; `return
+/// array(std::move(x));` hands it back.
+class taken : public array {
+public:
+    /// Opens the promise.
+    taken(promise &&given) : array(take(std::move(given))) {}
+    /// A clone, or an array that is not needed any more.
+    taken(array &&passed) noexcept : array(std::move(passed)) {}
+    taken(const array &) = delete; // give(std::move(a)) moves ownership, a.clone() lends
+    taken(taken &&) noexcept = default;
+    taken &operator=(taken &&) noexcept = default;
+};
+
+} // namespace tenure
+
+/// For structured bindings.
+template <class... T>
+struct std::tuple_size<tenure::access<T...>> : std::integral_constant<std::size_t, sizeof...(T)> {};
+/// For structured bindings.
+template <std::size_t I, class... T>
+struct std::tuple_element<I, tenure::access<T...>> {
+    /// What a structured binding binds.
+    using type = tenure::view<std::tuple_element_t<I, std::tuple<T...>>>;
+};
+#if defined(__cpp_lib_span) && defined(__cpp_lib_concepts)
+/// A span holds nothing, so that a temporary one converts to `std::span`.
+template <class T>
+inline constexpr bool std::ranges::enable_borrowed_range<tenure::span<T>> = true;
+#endif
+
+#endif /* TENURE_HPP */

@@ -1,0 +1,86 @@
+// pool.cpp - pools and their options, raw blocks, the thread's current pool, devices.
+#include "check.hpp"
+
+#include <typeinfo>
+
+using tenure::array;
+using tenure::pool;
+using tenure::pool_options;
+
+static void blocks() {
+    pool p(pool_options()
+               .name("p")
+               .alignment(128)
+               .max_size(std::uint64_t{64} << 20)
+               .thread_cache_size(TN_POOL_NONE)
+               .flags(0));
+    void *block = p.allocate(1000);
+    CHECK(reinterpret_cast<std::uintptr_t>(block) % 128 == 0);
+    CHECK(tenure::usable_size(block) >= 1000);
+    CHECK(p.stats().live_blocks == 1 && p.stats().requested_bytes == 1000 &&
+          p.stats().limit_bytes == std::uint64_t{64} << 20);
+    block = p.reallocate(block, 100000);
+    CHECK(p.stats().requested_bytes == 100000);
+    pool same = pool::of(block);
+    CHECK(same.stats().live_blocks == 1);
+    THROWS(tenure::usage_error, TN_ERR_INVALID, p.deallocate(static_cast<char *>(block) + 8));
+    p.deallocate(block);
+    THROWS(tenure::usage_error, TN_ERR_STALE, p.deallocate(block));
+    auto *zeroed = static_cast<unsigned char *>(p.allocate_zeroed(64, 4096));
+    CHECK(reinterpret_cast<std::uintptr_t>(zeroed) % 4096 == 0 && zeroed[0] == 0 && zeroed[63] == 0);
+    p.deallocate(zeroed);
+    CHECK(p.stats().peak_requested_bytes >= 100000);
+    p.reset_peak();
+    CHECK(p.stats().peak_requested_bytes == 0);
+    CHECK(p.trim() > 0);
+    THROWS(tenure::usage_error, TN_ERR_INVALID, pool(pool_options().growth_factor(0.5)));
+    pool moved = std::move(p);
+    CHECK(!p && moved);
+    moved = std::move(same);
+    pool raw = pool::adopt(moved.detach());
+    CHECK(!moved && raw);
+}
+
+static void current() {
+    pool p(pool_options().name("scoped"));
+    {
+        tenure::use_pool scope(p);
+        array a = tenure::zeros<double>({10});
+        CHECK(p.stats().live_blocks == 1);
+        CHECK(a.pool().stats().live_blocks == 1);
+        CHECK(pool::current().stats().live_blocks == 1);
+        {
+            pool inner(pool_options().name("inner"));
+            tenure::use_pool nested(inner);
+            array b = tenure::zeros<double>({10});
+            CHECK(inner.stats().live_blocks == 1);
+        }
+        array c = tenure::zeros<double>({10});
+        CHECK(p.stats().live_blocks == 2);
+    }
+    array d = tenure::zeros<double>({10});
+    CHECK(p.stats().live_blocks == 0);
+    CHECK(pool::process_default().stats().live_blocks >= 1);
+    THROWS(tenure::usage_error, TN_ERR_NULL, tenure::use_pool scope{pool()});
+    CHECK(tn_pool_set_current(nullptr) == TN_OK);
+    // An array outlives the handle of its pool.
+    array e = tenure::zeros<double>({4}, tenure::options().pool(p));
+    p = pool();
+    CHECK(e.read<double>()[3] == 0.0);
+    CHECK(e.copy(pool::current()).size() == 4);
+}
+
+static void devices() {
+    CHECK(tenure::device_count(TN_CPU) == 1);
+    CHECK(tenure::device_query({}, TN_QUERY_MEMORY).total_bytes > 0);
+    tenure::device_synchronize({});
+    THROWS(tenure::argument_error, TN_ERR_DEVICE, static_cast<void>(tenure::device_count(99)));
+    CHECK(tenure::device(TN_CUDA, 1) != tenure::device());
+}
+
+int main() {
+    blocks();
+    current();
+    devices();
+    return finish();
+}

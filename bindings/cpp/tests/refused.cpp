@@ -1,0 +1,81 @@
+// refused.cpp - misuse that does not compile.
+//
+// Read by tests/cpp.rs: each line that ends in `// REFUSED: reason` is compiled once by itself, and the compiler must
+// refuse it with that reason; without all these lines the file compiles, so that nothing else is wrong with it.
+#include "tenure.hpp"
+
+#include <utility>
+#include <vector>
+
+void takes(tenure::taken x);
+void plain(tenure::array x);
+void reader(tenure::view<const double> v);
+
+void misuse(tenure::array &a, const tenure::array &fixed, tenure::promise &p, tenure::weak &w,
+            tenure::pool &pool, tenure::dlpack &tensor) {
+    // A handle is not copied: that would be a hidden claim.
+    tenure::array copy = a; // REFUSED: use of deleted function
+    tenure::array other; other = a; // REFUSED: use of deleted function
+    plain(a); // REFUSED: use of deleted function
+    std::vector<tenure::array> list{std::move(a)}; // REFUSED: result type must be constructible from input type
+    auto weak_copy = w; // REFUSED: use of deleted function
+    auto pool_copy = pool; // REFUSED: use of deleted function
+    auto promise_copy = p; // REFUSED: use of deleted function
+
+    // Ownership moves in plain sight.
+    takes(a); // REFUSED: give(std::move(a)) moves ownership, a.clone() lends
+    takes(tenure::give(a)); // REFUSED: tenure::give consumes the array: write give(std::move(a))
+    takes(tenure::give(std::move(fixed))); // REFUSED: tenure::give consumes the array: a const one cannot be given
+    takes(tenure::give(1)); // REFUSED: tenure::give gives an array
+    takes(p); // REFUSED: could not convert
+    static_cast<void>(tenure::take(p)); // REFUSED: cannot bind rvalue reference
+    static_cast<void>(tenure::take_all(p)); // REFUSED: tenure::take_all consumes promises
+    static_cast<void>(tenure::import_dlpack(tensor)); // REFUSED: cannot bind rvalue reference
+    std::vector<double> values; static_cast<void>(tenure::from(values)); // REFUSED: write from(std::move(v)), or copy_of(v) for a copy
+    p.shape(); // REFUSED: has no member named 'shape'
+
+    // Who reads does not write.
+    auto r = fixed.read<double>();
+    r(0) = 1.0; // REFUSED: assignment of read-only location
+    r[0] = 1.0; // REFUSED: assignment of read-only location
+    *r.data() = 1.0; // REFUSED: assignment of read-only location
+    for (double &value : r) value = 1.0; // REFUSED: discards qualifiers
+    tenure::view<double> writable = r; // REFUSED: conversion from
+    static_cast<void>(fixed.write<double>()); // REFUSED: discards qualifiers
+    fixed.zero(); // REFUSED: discards qualifiers
+    static_cast<void>(tenure::writes<double>(fixed)); // REFUSED: discards qualifiers
+    static_cast<void>(tenure::access_all(tenure::reads<double>(a)).get<0>()[0] = 1.0); // REFUSED: assignment of read-only location
+
+    // A pointer does not outlive its guard, and a guard is not dropped at once.
+    const double *dangling = fixed.read<double>().data(); // REFUSED: the guard ends here: name it first
+    auto span = fixed.read<double>().span(); // REFUSED: the guard ends here: name it first
+    auto begin = a.write<double>().begin(); // REFUSED: the guard ends here: name it first
+    auto lengths = fixed.read<double>().shape(); // REFUSED: the guard ends here: name it first
+    a.write<double>(); // REFUSED: nodiscard
+    fixed.read<double>(); // REFUSED: nodiscard
+    tenure::give(std::move(a)); // REFUSED: nodiscard
+    a.clone(); // REFUSED: nodiscard
+    a.transpose(); // REFUSED: nodiscard
+    tenure::no_copies(); // REFUSED: nodiscard
+
+    // Elements have a type.
+    static_cast<void>(a.read<char>()); // REFUSED: this C++ type is no element type
+    static_cast<void>(tenure::zeros<int *>({3})); // REFUSED: this C++ type is no element type
+    auto raw = a.read();
+    static_cast<void>(raw(0)); // REFUSED: bytes without a type have no elements
+    static_cast<void>(raw.span()); // REFUSED: bytes without a type cannot be walked
+    static_cast<void>(r("0")); // REFUSED: indices are integers
+    static_cast<void>(a.to_vector<bool>()); // REFUSED: std::vector<bool> holds no bools
+
+    // Flags are not numbers, and not each other.
+    static_cast<void>(a.write<double>(1)); // REFUSED: cannot convert 'int' to 'tenure::mode'
+    static_cast<void>(fixed.read<double>(tenure::mode::cow)); // REFUSED: cannot convert 'tenure::mode' to 'tenure::reading'
+    static_cast<void>(tenure::mode::cow | tenure::reading::frozen); // REFUSED: no match for 'operator|'
+
+    // And what is meant does compile.
+    reader(r);
+    reader(fixed.read<double>());
+    takes(tenure::give(std::move(a)));
+    takes(fixed.clone());
+    takes(std::move(p));
+}

@@ -1,0 +1,430 @@
+//! The C++ binding: each `bindings/cpp/tests/<part>.cpp` is compiled as C++17 and as C++20 and run as it is, under valgrind, and
+//! with the address and undefined-behaviour sanitizers; what must not compile does not, for the reason that it should; and the
+//! examples of its README print what they show.
+
+mod tools;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
+use tools::{compiler, files, has, library, library_folder, output, read, root};
+
+const FOLDER: &str = "bindings/cpp/tests";
+
+/// The compiler for this standard, with the binding's header.
+fn cpp(standard: &str) -> Command {
+    let mut command = compiler(standard);
+    command
+        .arg("-I")
+        .arg(root().join("bindings/cpp"))
+        .arg("-I")
+        .arg(root().join(FOLDER));
+    command
+}
+
+fn scratch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// With the shared library, which the program finds by its rpath.
+fn link(command: &mut Command, program: &Path) -> Result<String, String> {
+    command
+        .arg(library())
+        .arg(format!("-Wl,-rpath,{}", library_folder().display()))
+        .arg("-o")
+        .arg(program);
+    output(command)
+}
+
+type Built = Arc<OnceLock<Result<PathBuf, String>>>;
+
+/// The program of a part, compiled once for all tests that run it.
+fn program(part: &str, standard: &str, sanitizers: bool) -> PathBuf {
+    static PROGRAMS: Mutex<Option<HashMap<String, Built>>> = Mutex::new(None);
+    let tag = format!(
+        "cpp_{part}_{}{}",
+        standard.replace("++", "pp"),
+        if sanitizers { "_sanitizers" } else { "" }
+    );
+    let built = PROGRAMS
+        .lock()
+        .unwrap()
+        .get_or_insert_default()
+        .entry(tag.clone())
+        .or_default()
+        .clone();
+    let build = || {
+        let mut compile = cpp(standard);
+        compile.arg(root().join(FOLDER).join(format!("{part}.cpp")));
+        if sanitizers {
+            compile.args([
+                "-fsanitize=address,undefined",
+                "-fno-sanitize-recover=all",
+                "-fno-omit-frame-pointer",
+            ]);
+        }
+        let program = scratch(&tag);
+        link(&mut compile, &program).map(|_| program)
+    };
+    built.get_or_init(build).clone().unwrap_or_else(|text| panic!("{text}"))
+}
+
+/// Runs it in a folder of its own, where it may write files.
+fn run(program: &Path, tool: &[&str], name: &str) {
+    let folder = scratch(&format!("{name}.files"));
+    std::fs::create_dir_all(&folder).expect("the target folder is writable");
+    let mut command = Command::new(tool.first().map_or(program.as_os_str(), |first| first.as_ref()));
+    command.args(tool.iter().skip(1));
+    if !tool.is_empty() {
+        command.arg(program);
+    }
+    // Backtraces of provoked panics are slow under valgrind.
+    output(command.current_dir(folder).env("RUST_BACKTRACE", "0")).unwrap_or_else(|text| panic!("{text}"));
+}
+
+const VALGRIND: &[&str] = &[
+    "valgrind",
+    "--quiet",
+    "--error-exitcode=9",
+    "--leak-check=full",
+    "--show-leak-kinds=definite,indirect",
+    "--errors-for-leak-kinds=definite,indirect",
+];
+
+fn plain(part: &str, standard: &str) {
+    if has("g++") {
+        run(&program(part, standard, false), &[], &format!("{part}_{standard}"));
+    }
+}
+
+fn valgrind(part: &str, standard: &str) {
+    if has("g++") && has("valgrind") {
+        run(
+            &program(part, standard, false),
+            VALGRIND,
+            &format!("{part}_{standard}_valgrind"),
+        );
+    }
+}
+
+fn sanitizers(part: &str, standard: &str) {
+    if has("g++") {
+        run(
+            &program(part, standard, true),
+            &[],
+            &format!("{part}_{standard}_sanitizers"),
+        );
+    }
+}
+
+macro_rules! parts {
+    ($($part:ident)*) => {
+        $(mod $part {
+            const PART: &str = stringify!($part);
+            #[test]
+            fn cpp17() {
+                super::plain(PART, "c++17");
+            }
+            #[test]
+            fn cpp20() {
+                super::plain(PART, "c++20");
+            }
+            #[test]
+            fn cpp17_valgrind() {
+                super::valgrind(PART, "c++17");
+            }
+            #[test]
+            fn cpp20_valgrind() {
+                super::valgrind(PART, "c++20");
+            }
+            #[test]
+            fn cpp17_sanitizers() {
+                super::sanitizers(PART, "c++17");
+            }
+            #[test]
+            fn cpp20_sanitizers() {
+                super::sanitizers(PART, "c++20");
+            }
+        })*
+        const PARTS: &[&str] = &[$(stringify!($part)),*];
+    };
+}
+
+parts! { array borrow errors exchange ownership pool }
+
+/// Those that have a test function of their own below.
+const OTHERS: &[&str] = &["no_exceptions", "refused", "two_units"];
+
+#[test]
+fn every_file_is_run() {
+    let found: Vec<String> = files(FOLDER, ".cpp")
+        .iter()
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    let mut known: Vec<&str> = PARTS.iter().chain(OTHERS).copied().collect();
+    known.sort_unstable();
+    assert_eq!(found, known, "a file of {FOLDER} is not run");
+}
+
+/// Strict users turn on more warnings than we do; and optimised code shows the compiler more.
+#[test]
+fn header_is_quiet_under_stricter_warnings() {
+    if !has("g++") {
+        return;
+    }
+    for standard in ["c++17", "c++20"] {
+        let mut compile = cpp(standard);
+        compile.args([
+            "-Wshadow",
+            "-Wconversion",
+            "-Wsign-conversion",
+            "-Wextra-semi",
+            "-Wnon-virtual-dtor",
+            "-Wnull-dereference",
+        ]);
+        compile
+            .args(["-O2", "-c", "-o"])
+            .arg(scratch(&format!("cpp_strict_{standard}.o")));
+        output(compile.arg(root().join(FOLDER).join("ownership.cpp"))).unwrap();
+    }
+}
+
+#[test]
+fn other_compilers_agree() {
+    if Command::new("clang++").arg("--version").output().is_err() {
+        println!("skipped: clang++ is not installed");
+        return;
+    }
+    for standard in ["-std=c++17", "-std=c++20"] {
+        for part in PARTS {
+            let mut compile = Command::new("clang++");
+            compile.args([
+                standard,
+                "-Wall",
+                "-Wextra",
+                "-Wpedantic",
+                "-Werror",
+                "-Wold-style-cast",
+                "-fsyntax-only",
+            ]);
+            compile
+                .arg("-I")
+                .arg(root().join("include"))
+                .arg("-I")
+                .arg(root().join("bindings/cpp"));
+            output(compile.arg(root().join(FOLDER).join(format!("{part}.cpp")))).unwrap();
+        }
+    }
+}
+
+/// One program of C++17 and C++20: a class with another layout in one of them would break it.
+#[test]
+fn units_of_two_standards_make_one_program() {
+    if !has("g++") {
+        return;
+    }
+    let unit = root().join(FOLDER).join("two_units.cpp");
+    let object = scratch("cpp_two_units_20.o");
+    output(cpp("c++20").arg("-c").arg(&unit).arg("-o").arg(&object)).unwrap();
+    let program = scratch("cpp_two_units");
+    link(cpp("c++17").arg(&unit).arg(&object), &program).unwrap();
+    run(&program, &[], "cpp_two_units");
+}
+
+#[test]
+fn works_without_exceptions() {
+    if !has("g++") {
+        return;
+    }
+    let program = scratch("cpp_no_exceptions");
+    let mut compile = cpp("c++17");
+    compile
+        .args(["-fno-exceptions", "-fno-rtti"])
+        .arg(root().join(FOLDER).join("no_exceptions.cpp"));
+    link(&mut compile, &program).unwrap();
+    let ended = Command::new(&program).output().unwrap();
+    let text = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(7), "terminated by our handler: {text}");
+    assert!(text.contains("TN_ERR_SHAPE: tn_array_zeros: "), "{text}");
+}
+
+/// Each marked line of refused.cpp by itself does not compile, and the compiler says why; without them all the file does.
+#[test]
+fn misuse_does_not_compile() {
+    if !has("g++") {
+        return;
+    }
+    let text = read(format!("{FOLDER}/refused.cpp"));
+    let marked: Vec<(usize, &str)> = text
+        .lines()
+        .enumerate()
+        .filter_map(|(at, line)| Some((at, line.split_once("; // REFUSED: ")?.1)))
+        .collect();
+    assert!(marked.len() > 40, "the marks were not recognised");
+    let with = |chosen: Option<usize>| -> String {
+        let keep = |at: usize| chosen == Some(at) || !marked.iter().any(|(m, _)| *m == at);
+        text.lines()
+            .enumerate()
+            .map(|(at, line)| if keep(at) { format!("{line}\n") } else { "\n".to_owned() })
+            .collect()
+    };
+    let compile = |chosen: Option<usize>| {
+        let source = scratch(&format!("cpp_refused_{}.cpp", chosen.map_or(0, |at| at + 1)));
+        std::fs::write(&source, with(chosen)).expect("the target folder is writable");
+        // As it is: the quotes of another language differ.
+        output(
+            cpp("c++17")
+                .env("LC_ALL", "C")
+                .args(["-fsyntax-only", "-Wno-unused"])
+                .arg(source),
+        )
+    };
+    compile(None).unwrap_or_else(|text| panic!("refused.cpp does not compile even without what is refused:\n{text}"));
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let wrong = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, |n| n.get()) {
+            scope.spawn(|| {
+                while let Some((at, reason)) = marked.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                    match compile(Some(*at)) {
+                        Ok(_) => wrong.lock().unwrap().push(format!("line {}: compiles", at + 1)),
+                        Err(said) if !said.contains(*reason) => {
+                            wrong
+                                .lock()
+                                .unwrap()
+                                .push(format!("line {}: refused, but not with `{reason}`:\n{said}", at + 1));
+                        }
+                        Err(_) => {}
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The programs of the README are compiled as both standards, run, and print what the README shows.
+#[test]
+fn examples_of_the_readme_run_as_shown() {
+    if !has("g++") {
+        return;
+    }
+    let readme = read("bindings/cpp/README.md");
+    let blocks = readme.split("```cpp\n").skip(1).map(|rest| {
+        let (program, after) = rest.split_once("```").expect("blocks are closed");
+        (
+            program,
+            after
+                .trim_start()
+                .strip_prefix("```text\n")
+                .and_then(|rest| rest.split("```").next()),
+        )
+    });
+    let mut count = 0;
+    for (program, shown) in blocks {
+        assert!(
+            program.contains("int main()"),
+            "an example that is no program is not tested:\n{program}"
+        );
+        count += 1;
+        for standard in ["c++17", "c++20"] {
+            let folder = scratch(&format!("cpp_readme_{count}_{standard}"));
+            std::fs::create_dir_all(&folder).expect("the target folder is writable");
+            std::fs::write(folder.join("example.cpp"), program).expect("the target folder is writable");
+            let binary = folder.join("example");
+            // As a user would, by its bare name: it stands in what the program prints.
+            link(cpp(standard).arg("example.cpp").current_dir(&folder), &binary).unwrap();
+            let printed = output(Command::new(&binary).current_dir(&folder)).unwrap();
+            let shown = shown.expect("every example shows what it prints");
+            assert_eq!(
+                printed.trim(),
+                shown.trim(),
+                "the README shows something else than program {count} prints"
+            );
+        }
+    }
+    assert!(count >= 4, "the README's examples were not recognised");
+}
+
+/// Every declaration at the level of the namespace, or public in a class, has a comment above it or `///<` behind it. Members that
+/// every class of handles has alike (moving, destroying, what is deleted) and forward declarations need none.
+#[test]
+fn every_public_thing_has_a_comment() {
+    let text = read("bindings/cpp/tenure.hpp");
+    let lines: Vec<&str> = text.lines().collect();
+    let (mut inner, mut class, mut public, mut found) = (false, false, true, 0);
+    let mut missing = Vec::new();
+    // The last line that is no comment, and whether a comment for the next declaration was seen.
+    let (mut before, mut documented) = (";", false);
+    for (at, line) in lines.iter().enumerate() {
+        let code = line.trim();
+        match *line {
+            "namespace detail {" => inner = true,
+            "} // namespace detail" => inner = false,
+            "};" => class = false,
+            _ => {}
+        }
+        if code.is_empty() || code.starts_with(['#', '*']) || code.starts_with("/*") || code.starts_with("///") {
+            documented = code.starts_with("///") || documented && code.is_empty();
+            continue;
+        }
+        let depth = line.len() - line.trim_start().len();
+        let level = depth == 0 && !class || depth == 4 && class && public;
+        let begins = before.ends_with([';', '}', '{', ':']) || before.contains("///<") || before.contains("// ");
+        if level
+            && begins
+            && !inner
+            && !code.starts_with(['}', '/'])
+            && !code.ends_with(':')
+            && !code.starts_with("namespace")
+        {
+            // The line that has the name stands below that of the template's parameters.
+            let named = if code.starts_with("template <") {
+                format!("{code} {}", lines[at + 1].trim())
+            } else {
+                code.to_owned()
+            };
+            let alike = [
+                "= default",
+                "= delete",
+                "operator=",
+                "&&other)",
+                "const dims &other)",
+                "friend class",
+                "is_flags<",
+            ];
+            let forward =
+                named.ends_with(';') && !named.contains(['(', '=']) && (named.contains("class ") || class && !public);
+            // Defined outside of its class, where it is declared with its comment; or a constructor called as its class is.
+            let outside = [" array::", " weak::"].iter().any(|name| named.contains(name));
+            found += 1;
+            if !documented
+                && !forward
+                && !outside
+                && !alike.iter().any(|part| named.contains(part))
+                && !code.contains("///<")
+                && !code.starts_with('~')
+                && !code.starts_with("virtual ~")
+                && !code.contains(" override ")
+            {
+                missing.push(format!("{}: {code}", at + 1));
+            }
+        }
+        if depth == 0
+            && (code.starts_with("class ") || code.starts_with("struct ") || code.starts_with("enum "))
+            && code.ends_with('{')
+        {
+            (class, public) = (true, !code.starts_with("class "));
+        }
+        match code {
+            "public:" => public = true,
+            "private:" | "protected:" => public = false,
+            _ => {}
+        }
+        (before, documented) = (code, false);
+    }
+    assert!(found > 300, "the declarations were not recognised: {found}");
+    assert!(missing.is_empty(), "no comment above:\n{}", missing.join("\n"));
+}
