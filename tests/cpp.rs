@@ -151,7 +151,7 @@ macro_rules! parts {
     };
 }
 
-parts! { array borrow errors exchange ownership pool }
+parts! { array borrow errors exchange expression ownership pool }
 
 /// Those that have a test function of their own below.
 const OTHERS: &[&str] = &["no_exceptions", "refused", "two_units"];

@@ -2260,6 +2260,225 @@ public:
     taken &operator=(taken &&) noexcept = default;
 };
 
+/* ================================================== expressions =================================================== */
+
+/// What a leaf of an expression stands for.
+enum class form : std::uint32_t {
+    full = TN_FORM_FULL,         ///< all elements
+    diagonal = TN_FORM_DIAGONAL, ///< a vector is the diagonal of a matrix that is 0 elsewhere
+    lower = TN_FORM_LOWER,       ///< of a square matrix what is above the diagonal is taken as 0 and not read
+};
+
+/// A lazy expression: computed once, by `compute`, overwriting what nobody else needs.
+///
+/// `(lazy(std::move(k)) + diagonal(d)).cholesky().compute()`: an operand that is moved in, or is a temporary, is the
+/// expression's alone and takes the result of its operation; one that is named stays its owner's and is not
+/// overwritten.
+class [[nodiscard]] lazy {
+public:
+    /// None.
+    lazy() noexcept = default;
+    /// A leaf. The array stays the caller's, so that it is not overwritten.
+    explicit lazy(const array &what, form as = form::full) {
+        detail::check(tn_expr_leaf(what.handle(), static_cast<std::uint32_t>(as), &handle_));
+    }
+    /// A leaf that has the array's claim. If this throws, the array is as before.
+    explicit lazy(array &&what, form as = form::full) : lazy(static_cast<const array &>(what), as) { what = array(); }
+    /// A leaf of what was given.
+    explicit lazy(promise &&given, form as = form::full) : lazy(take(std::move(given)), as) {}
+    /// Owns a handle of C from now on.
+    static lazy adopt(tn_expr *handle) noexcept {
+        lazy out;
+        out.handle_ = handle;
+        return out;
+    }
+    lazy(lazy &&other) noexcept : handle_(other.detach()) {}
+    lazy &operator=(lazy &&other) noexcept {
+        if (this != &other) {
+            drop();
+            handle_ = other.detach();
+        }
+        return *this;
+    }
+    lazy(const lazy &) = delete; // an operand can stand in several expressions as it is: name it, and do not move it
+    lazy &operator=(const lazy &) =
+        delete; // an operand can stand in several expressions as it is: name it, and do not move it
+    ~lazy() { drop(); }
+
+    /// The handle, lent.
+    tn_expr *handle() const noexcept { return handle_; }
+    /// The handle, whose release is the caller's from now on.
+    [[nodiscard]] tn_expr *detach() noexcept { return std::exchange(handle_, nullptr); }
+    /// Has it a handle?
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+    /// The value, computed now if it was not before. With TN_KEEP_ON_FAIL a failure leaves everything as it was, and
+    /// nothing that was there before is overwritten. The expression keeps the value too.
+    [[nodiscard]] array compute(std::uint32_t flags = 0) const & {
+        return detail::make([&](tn_array **out) { return tn_expr_compute(handle_, flags, out); });
+    }
+    /// The same of an expression that is not needed any more: the value is the array's alone.
+    [[nodiscard]] array compute(std::uint32_t flags = 0) && {
+        array out = static_cast<const lazy &>(*this).compute(flags);
+        drop();
+        return out;
+    }
+
+    /// The lower Cholesky factor.
+    lazy cholesky() const & {
+        return made([&](tn_expr **out) { return tn_expr_cholesky(handle_, out); });
+    }
+    /// The same of an expression that is not needed any more.
+    lazy cholesky() && { return used(*this, static_cast<const lazy &>(*this).cholesky()); }
+    /// The transpose: the same bytes seen otherwise.
+    lazy transpose() const & {
+        return made([&](tn_expr **out) { return tn_expr_transpose(handle_, out); });
+    }
+    /// The same of an expression that is not needed any more.
+    lazy transpose() && { return used(*this, static_cast<const lazy &>(*this).transpose()); }
+    /// The sum over an axis.
+    lazy sum(std::int32_t axis) const & {
+        return made([&](tn_expr **out) { return tn_expr_sum(handle_, axis, out); });
+    }
+    /// The same of an expression that is not needed any more.
+    lazy sum(std::int32_t axis) && { return used(*this, static_cast<const lazy &>(*this).sum(axis)); }
+
+private:
+    template <class Call>
+    static lazy made(Call call) {
+        lazy out;
+        detail::check(call(&out.handle_));
+        return out;
+    }
+    static lazy used(lazy &operand, lazy &&result) noexcept {
+        operand.drop();
+        return std::move(result);
+    }
+    void drop() noexcept {
+        if (handle_ != nullptr)
+            static_cast<void>(tn_expr_release(detach()));
+    }
+
+    tn_expr *handle_ = nullptr;
+};
+
+/// Is it an expression, named or not?
+template <class X>
+inline constexpr bool is_lazy = std::is_same_v<std::remove_cv_t<std::remove_reference_t<X>>, lazy>;
+
+namespace detail {
+
+// A temporary operand is let go as soon as it is part of the expression: while its handle is out its value would be
+// kept.
+template <class X>
+void let_go([[maybe_unused]] X &&x) noexcept {
+    if constexpr (!std::is_lvalue_reference_v<X> && !std::is_const_v<std::remove_reference_t<X>>)
+        x = lazy();
+}
+
+template <class X, class Y, class Call>
+lazy combined(X &&x, Y &&y, Call call) {
+    tn_expr *out = nullptr;
+    check(call(x.handle(), y.handle(), &out));
+    let_go(std::forward<X>(x));
+    let_go(std::forward<Y>(y));
+    return lazy::adopt(out);
+}
+
+template <class X, class Call>
+lazy changed(X &&x, Call call) {
+    tn_expr *out = nullptr;
+    check(call(x.handle(), &out));
+    let_go(std::forward<X>(x));
+    return lazy::adopt(out);
+}
+
+template <class X>
+lazy elementwise(std::uint32_t operation, X &&x) {
+    return changed(std::forward<X>(x),
+                   [&](tn_expr *of, tn_expr **out) { return tn_expr_elementwise(operation, of, nullptr, out); });
+}
+
+template <class X, class Y>
+lazy elementwise(std::uint32_t operation, X &&x, Y &&y) {
+    return combined(std::forward<X>(x), std::forward<Y>(y), [&](tn_expr *left, tn_expr *right, tn_expr **out) {
+        return tn_expr_elementwise(operation, left, right, out);
+    });
+}
+
+template <class... X>
+using if_lazy = std::enable_if_t<(is_lazy<X> && ...)>;
+
+} // namespace detail
+
+/// A vector as the diagonal of a matrix that is 0 elsewhere.
+template <class A>
+lazy diagonal(A &&vector) {
+    return lazy(std::forward<A>(vector), form::diagonal);
+}
+/// A square matrix without what is above its diagonal, which is taken as 0.
+template <class A>
+lazy lower(A &&matrix) {
+    return lazy(std::forward<A>(matrix), form::lower);
+}
+
+/// The sum.
+template <class X, class Y, class = detail::if_lazy<X, Y>>
+lazy operator+(X &&x, Y &&y) {
+    return detail::combined(std::forward<X>(x), std::forward<Y>(y), tn_expr_add);
+}
+/// The difference.
+template <class X, class Y, class = detail::if_lazy<X, Y>>
+lazy operator-(X &&x, Y &&y) {
+    return detail::combined(std::forward<X>(x), std::forward<Y>(y), tn_expr_subtract);
+}
+/// The product of a matrix and a matrix or vector; element by element it is `multiply`.
+template <class X, class Y, class = detail::if_lazy<X, Y>>
+lazy operator*(X &&m, Y &&x) {
+    return detail::combined(std::forward<X>(m), std::forward<Y>(x), tn_expr_multiply);
+}
+/// A number times an expression.
+template <class X, class = detail::if_lazy<X>>
+lazy operator*(double factor, X &&x) {
+    return detail::changed(std::forward<X>(x),
+                           [&](tn_expr *of, tn_expr **out) { return tn_expr_scale(of, factor, out); });
+}
+/// The negative.
+template <class X, class = detail::if_lazy<X>>
+lazy operator-(X &&x) {
+    return detail::elementwise(TN_EXPR_NEGATE, std::forward<X>(x));
+}
+/// The solution x of m * x = b.
+template <class X, class Y, class = detail::if_lazy<X, Y>>
+lazy solve(X &&m, Y &&b) {
+    return detail::combined(std::forward<X>(m), std::forward<Y>(b), tn_expr_solve);
+}
+/// The product, element by element.
+template <class X, class Y, class = detail::if_lazy<X, Y>>
+lazy multiply(X &&x, Y &&y) {
+    return detail::elementwise(TN_EXPR_MULTIPLY, std::forward<X>(x), std::forward<Y>(y));
+}
+/// The quotient, element by element.
+template <class X, class Y, class = detail::if_lazy<X, Y>>
+lazy divide(X &&x, Y &&y) {
+    return detail::elementwise(TN_EXPR_DIVIDE, std::forward<X>(x), std::forward<Y>(y));
+}
+/// The square roots of the elements.
+template <class X, class = detail::if_lazy<X>>
+lazy sqrt(X &&x) {
+    return detail::elementwise(TN_EXPR_SQRT, std::forward<X>(x));
+}
+/// e to the power of the elements.
+template <class X, class = detail::if_lazy<X>>
+lazy exp(X &&x) {
+    return detail::elementwise(TN_EXPR_EXP, std::forward<X>(x));
+}
+/// The natural logarithms of the elements.
+template <class X, class = detail::if_lazy<X>>
+lazy log(X &&x) {
+    return detail::elementwise(TN_EXPR_LOG, std::forward<X>(x));
+}
+
 } // namespace tenure
 
 /// For structured bindings.

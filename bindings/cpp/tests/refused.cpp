@@ -72,6 +72,14 @@ void misuse(tenure::array &a, const tenure::array &fixed, tenure::promise &p, te
     static_cast<void>(fixed.read<double>(tenure::mode::cow)); // REFUSED: cannot convert 'tenure::mode' to 'tenure::reading'
     static_cast<void>(tenure::mode::cow | tenure::reading::frozen); // REFUSED: no match for 'operator|'
 
+    // An operand stands in several expressions by its name, not by copies of it.
+    tenure::lazy x(fixed);
+    tenure::lazy same = x; // REFUSED: use of deleted function
+    tenure::lazy implicit = a; // REFUSED: conversion from
+    static_cast<void>(x + a); // REFUSED: no match for 'operator+'
+    x + x; // REFUSED: nodiscard
+    static_cast<void>(x + x);
+
     // And what is meant does compile.
     reader(r);
     reader(fixed.read<double>());

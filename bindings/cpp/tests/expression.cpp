@@ -1,0 +1,113 @@
+// expression.cpp - lazy expressions: what they compute, and whose bytes they overwrite.
+#include "check.hpp"
+
+#include <cmath>
+#include <typeinfo>
+
+using tenure::array;
+using tenure::diagonal;
+using tenure::lazy;
+using tenure::pool;
+
+// n x n, symmetric and positive definite once n is added to its diagonal.
+static array matrix(std::int64_t n, const pool &from) {
+    array a = tenure::empty<double>({n, n}, tenure::options().pool(from));
+    auto w = a.write<double>();
+    for (std::int64_t i = 0; i < n; i++)
+        for (std::int64_t j = 0; j < n; j++)
+            w(i, j) = 1.0 / static_cast<double>(1 + std::abs(i - j));
+    return a;
+}
+
+static array vector(std::int64_t n, double value, const pool &from) {
+    return tenure::full<double>({n}, value, tenure::options().pool(from));
+}
+
+static const void *address(const array &a) {
+    auto r = a.read();
+    return r.data();
+}
+
+static void check_factor(const array &k, const array &l, double added) {
+    auto a = k.read<double>();
+    auto f = l.read<double>();
+    for (std::int64_t i = 0; i < a.extent(0); i++)
+        for (std::int64_t j = 0; j <= i; j++) {
+            double sum = 0;
+            for (std::int64_t m = 0; m <= j; m++)
+                sum += f(i, m) * f(j, m);
+            CHECK(std::abs(sum - a(i, j) - (i == j ? added : 0.0)) < 1e-12);
+        }
+}
+
+// Moved in, the matrix takes the sum and the factor; named, it stays.
+static void in_place() {
+    const std::int64_t n = 20;
+    pool own(tenure::pool_options().name("expressions"));
+    array k = matrix(n, own), d = vector(n, 5.0, own), same = k.copy(own);
+    const void *before = address(k);
+    array kept = (lazy(k) + diagonal(d)).cholesky().compute();
+    CHECK(address(kept) != before && k.is_unique() && kept.is_unique());
+    check_factor(same, kept, 5.0);
+    kept.reset();
+    auto allocations = own.stats().allocation_count;
+    array l = (lazy(std::move(k)) + diagonal(std::move(d))).cholesky().compute();
+    CHECK(!k && !d && address(l) == before && l.is_unique());
+    CHECK(own.stats().allocation_count == allocations);
+    check_factor(same, l, 5.0);
+    // Given, it is the expression's.
+    array m = same.copy(own);
+    before = address(m);
+    array twice = (2.0 * lazy(tenure::give(std::move(m)))).compute();
+    CHECK(address(twice) == before && twice.read<double>()(0, 0) == 2.0);
+    // A named expression keeps its value, and can stand in several.
+    lazy sum = lazy(same.copy(own)) + lazy(same);
+    array first = sum.compute();
+    array second = (-sum).compute();
+    CHECK(first.read<double>()(0, 0) == 2.0 && second.read<double>()(0, 0) == -2.0);
+    CHECK(tenure::overlap_of(first, sum.compute()) == tenure::overlap::exact);
+}
+
+static void operations() {
+    array two = tenure::full<double>({2, 2}, 2.0), v = tenure::full<double>({2}, 3.0);
+    auto value = [](const array &a) { return a.to_vector<double>()[0]; };
+    CHECK(value((lazy(two) - lazy(two)).compute()) == 0.0);
+    CHECK(value((lazy(two) * lazy(v)).compute()) == 12.0);
+    CHECK(value(tenure::multiply(lazy(two), lazy(two)).compute()) == 4.0);
+    CHECK(value(tenure::divide(lazy(v), lazy(v)).compute()) == 1.0);
+    CHECK(value(sqrt(lazy(two)).compute()) == std::sqrt(2.0));
+    CHECK(std::abs(value(log(exp(lazy(two))).compute()) - 2.0) < 1e-15);
+    CHECK(value(lazy(two).sum(0).compute()) == 4.0);
+    CHECK(value(lazy(two).transpose().compute()) == 2.0);
+    CHECK(value(solve(diagonal(v), lazy(v)).compute()) == 1.0);
+    CHECK(value(solve(tenure::lower(two), lazy(v)).compute()) == 1.5);
+    CHECK(value((diagonal(v) * lazy(v)).compute()) == 9.0);
+}
+
+static void refused() {
+    array k = tenure::full<double>({2, 2}, -1.0);
+    lazy factor = lazy(k).cholesky();
+    THROWS(tenure::work_error, TN_ERR_FAILED, static_cast<void>(factor.compute(TN_KEEP_ON_FAIL)));
+    THROWS(tenure::work_error, TN_ERR_FAILED, static_cast<void>(factor.compute()));
+    THROWS(tenure::ownership_error, TN_ERR_POISONED, static_cast<void>(factor.compute()));
+    // What cannot be built leaves its operands as they were.
+    lazy x(tenure::zeros<double>({2})), y(tenure::zeros<double>({3}));
+    THROWS(tenure::argument_error, TN_ERR_SHAPE, static_cast<void>(std::move(x) + std::move(y)));
+    CHECK(x && y);
+    array narrow = tenure::zeros<std::int64_t>({2});
+    THROWS(tenure::argument_error, TN_ERR_DTYPE, static_cast<void>(lazy(std::move(narrow))));
+    CHECK(narrow);
+    // Held by an expression, an array is not written.
+    lazy leaf(k);
+    THROWS(tenure::ownership_error, TN_ERR_IN_EXPRESSION, k.zero());
+    CHECK(k.why_not().has(tenure::why::in_expression));
+    lazy nothing;
+    THROWS(tenure::usage_error, TN_ERR_NULL, static_cast<void>(nothing.compute()));
+}
+
+int main() {
+    in_place();
+    operations();
+    refused();
+    return finish();
+}
