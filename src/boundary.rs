@@ -4,7 +4,7 @@
 //! [`enter`]; `tests/layers.rs` reads `src/ffi` and fails on one that does not.
 #![forbid(unsafe_code)]
 
-use crate::error::{self, Result, fail};
+use crate::error::{self, NoRecord, Result, fail};
 use crate::types::*;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,6 +30,9 @@ fn failed(function: &'static str, status: error::Status) -> tn_status {
 /// catch, and only what that throws is forgotten.
 #[cold]
 fn panicked(payload: Box<dyn Any + Send>) -> error::Status {
+    if payload.is::<NoRecord>() {
+        return fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the record of one more thread; free some, and call again"));
+    }
     let text = payload
         .downcast_ref::<&str>()
         .copied()

@@ -23,6 +23,10 @@ impl Status {
 /// What every fallible function of the library returns.
 pub type Result<T> = core::result::Result<T, Status>;
 
+/// What is thrown where a thread's first call finds no memory for the thread's own record, and no status can be returned: `boundary`
+/// makes one of it.
+pub struct NoRecord;
+
 /// Longest text in bytes, without the NUL.
 pub const TEXT_BYTES: usize = 500;
 

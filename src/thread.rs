@@ -7,11 +7,15 @@
 //! takes a lock of the library is [`Critical`] meanwhile, and the handler before the fork waits until nobody is. The hot side
 //! is a store and a load of the thread's own; `membarrier` on the cold side makes the two agree.
 
+#[cfg(not(loom))]
+use crate::error::NoRecord;
 #[cfg(loom)]
 use crate::sys::lock::RawLock;
 use crate::sys::os;
 use core::cell::{Cell, UnsafeCell};
 use core::marker::PhantomData;
+#[cfg(not(loom))]
+use core::mem::MaybeUninit;
 // Not those of `sys::sync`: forks are no part of what loom explores.
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
@@ -205,9 +209,10 @@ static RECORDS: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
 fn register() -> &'static Thread {
     register_fork_handlers();
     let record = reuse().unwrap_or_else(|| {
-        let memory = os::arena(size_of::<Thread>()).unwrap_or_else(|| os::out_of_memory("a thread's record"));
-        let record = memory.cast::<Thread>().as_ptr();
-        // SAFETY: fresh memory of that size, page-aligned.
+        let memory = os::arena(size_of::<Thread>()).map(|memory| memory.cast::<Thread>().as_ptr()).or_else(spare);
+        // Thrown, not returned, because nothing else that asks for its thread can fail. Without a text, and so without memory for one.
+        let Some(record) = memory else { std::panic::resume_unwind(Box::new(NoRecord)) };
+        // SAFETY: memory for one record that nobody else has: fresh pages, or a spare place.
         unsafe { record.write(Thread::new()) };
         let mut head = RECORDS.load(Ordering::Relaxed);
         loop {
@@ -227,6 +232,29 @@ fn register() -> &'static Thread {
     // Fails only while the thread ends: then the record stays taken, once per such thread.
     let _ = EXIT.try_with(|_| ());
     record
+}
+
+/// Places for the records of threads that come when the system has no memory: they may still have handles to give back.
+#[cfg(not(loom))]
+struct Spares {
+    places: [UnsafeCell<MaybeUninit<Thread>>; 32],
+    used: AtomicUsize,
+}
+
+// SAFETY: each place has one owner, the thread that raised `used` to its number.
+#[cfg(not(loom))]
+unsafe impl Sync for Spares {}
+
+#[cfg(not(loom))]
+static SPARES: Spares =
+    Spares { places: [const { UnsafeCell::new(MaybeUninit::uninit()) }; 32], used: AtomicUsize::new(0) };
+
+#[cfg(not(loom))]
+#[cold]
+fn spare() -> Option<*mut Thread> {
+    let all = SPARES.places.len();
+    let next = SPARES.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| (used < all).then_some(used + 1));
+    next.ok().map(|place| SPARES.places[place].get().cast::<Thread>())
 }
 
 #[cfg(not(loom))]
@@ -374,8 +402,9 @@ extern "C" fn before_fork() {
     while TURN.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
         os::sleep_us(50);
     }
-    let own = current();
-    FORKER.store(own.number.get() as usize, Ordering::Relaxed);
+    // It may have none, and needs none for this.
+    let own = RECORD.get();
+    FORKER.store(os::thread_number() as usize, Ordering::Relaxed);
     FORKING.fetch_or(1, Ordering::SeqCst);
     os::membarrier();
     for record in records().filter(|r| !core::ptr::eq(*r, own)) {
@@ -405,8 +434,11 @@ static FORKS: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new
 extern "C" fn after_fork_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
     crate::names::after_fork();
-    let own = current();
-    own.number.set(os::thread_number());
+    let own = RECORD.get();
+    // SAFETY: records are never freed.
+    if let Some(own) = unsafe { own.as_ref() } {
+        own.number.set(os::thread_number());
+    }
     // There is no other thread. The hooks below enter for threads that are gone, and must not wait for the fork to end.
     FORKING.fetch_and(!1, Ordering::Release);
     for record in records().filter(|r| !core::ptr::eq(*r, own)) {
@@ -523,6 +555,15 @@ unsafe impl Sync for Thread {}
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_that_finds_no_memory_takes_a_spare_record() {
+        let number = std::thread::spawn(|| {
+            os::fail_calls(0, u64::MAX);
+            current().number()
+        });
+        assert_ne!(number.join().unwrap(), 0);
+    }
 
     #[test]
     fn a_thread_that_ends_leaves_its_record_to_the_next() {

@@ -116,12 +116,6 @@ pub fn pin_library() {
     DONE.store(true, Ordering::Relaxed);
 }
 
-/// The end of a process that has no memory left for bookkeeping which nothing can do without.
-#[cold]
-pub fn out_of_memory(what: &str) -> ! {
-    panic!("no memory for {what}");
-}
-
 /// Bytes of a page, as the system says.
 pub fn page_bytes() -> usize {
     static PAGE: AtomicUsize = AtomicUsize::new(0);
