@@ -2453,6 +2453,27 @@ tn_status tn_expr_compute(tn_expr *expr,
  */
 tn_status tn_expr_release(tn_expr *expr);
 
+/**
+ * Says what computing an expression would do now: for each operation whether its result takes the place of an operand, or why not. A line a
+ * node, or a graph for Graphviz. What other threads do, and what is released until then, may change it.
+ *
+ * @param expr     the expression.
+ * @param format   TN_EXPLAIN_TEXT or TN_EXPLAIN_DOT.
+ * @param capacity bytes at text.
+ * @param[out] text the explanation with its NUL, if it fits, else untouched; NULL only with capacity 0.
+ * @param[out] length its bytes without the NUL; capacity has to be larger.
+ * @return TN_OK, also where it does not fit; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another format; TN_ERR_IN_EXPRESSION while
+ *         another thread computes a part of it; TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: memory of the call. Computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_explain(tn_expr *expr,
+                          uint32_t format,
+                          size_t capacity,
+                          char *text,
+                          size_t *length);
+
 /* ===================================================== report ===================================================== */
 /** @defgroup report what was copied at borders, and what was not given back */
 

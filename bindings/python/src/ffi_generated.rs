@@ -393,6 +393,13 @@ unsafe extern "C" {
         out: *mut *mut tn_array,
     ) -> tn_status;
     pub fn tn_expr_release(expr: *mut tn_expr) -> tn_status;
+    pub fn tn_expr_explain(
+        expr: *mut tn_expr,
+        format: u32,
+        capacity: usize,
+        text: *mut c_char,
+        length: *mut usize,
+    ) -> tn_status;
     pub fn tn_copies_query(
         capacity: usize,
         sites: *mut tn_copy_site,
