@@ -45,8 +45,16 @@ fn shape<T>(layout: &Layout) -> (usize, usize, isize, isize) {
         (&[rows, columns], &[down, across]) => (rows as usize, columns as usize, down, across),
         _ => unreachable!("a matrix or a vector"),
     };
-    let down = if rows > 1 { step::<T>(down) } else { columns.max(1) as isize };
-    let across = if columns > 1 { step::<T>(across) } else { rows.max(1) as isize };
+    let down = if rows > 1 {
+        step::<T>(down)
+    } else {
+        columns.max(1) as isize
+    };
+    let across = if columns > 1 {
+        step::<T>(across)
+    } else {
+        rows.max(1) as isize
+    };
     (rows, columns, down, across)
 }
 
