@@ -30,7 +30,10 @@ impl Format {
         match raw {
             TN_EXPLAIN_TEXT => Ok(Format::Text),
             TN_EXPLAIN_DOT => Ok(Format::Dot),
-            _ => Err(fail(TN_ERR_INVALID, format_args!("format {raw} is neither TN_EXPLAIN_TEXT (0) nor TN_EXPLAIN_DOT (1)"))),
+            _ => Err(fail(
+                TN_ERR_INVALID,
+                format_args!("format {raw} is neither TN_EXPLAIN_TEXT (0) nor TN_EXPLAIN_DOT (1)"),
+            )),
         }
     }
 }
@@ -48,11 +51,22 @@ impl Write for Buffer {
 
 /// Where a value would be.
 #[derive(Clone, Copy)]
-enum Home {
-    /// There already; `turned`: seen as its transpose.
-    Claim { claim: &'static Claim, turned: bool },
-    /// Bytes that would be the expression's alone, or shared with its transpose.
-    Own { bytes: i64, shared: bool },
+struct Home {
+    bytes: Bytes,
+    /// Seen as the transpose of what lies there.
+    turned: bool,
+    /// The home that had these bytes first.
+    base: u32,
+    /// Of a base: how many values lie there that something still needs.
+    alive: u32,
+}
+
+#[derive(Clone, Copy)]
+enum Bytes {
+    /// There already.
+    Claim(&'static Claim),
+    /// So many that would be the expression's alone.
+    Own(i64),
 }
 
 /// The explanation as UTF-8; `visit` sees it once.
@@ -67,7 +81,10 @@ pub fn explain(id: Id, format: Result<Format>, visit: &mut dyn FnMut(&str)) -> R
             order(&mut graph, root, run)?
         }
         Progress::Computing => {
-            return Err(fail(TN_ERR_IN_EXPRESSION, format_args!("another thread computes this expression; ask again when it is done")));
+            return Err(fail(
+                TN_ERR_IN_EXPRESSION,
+                format_args!("another thread computes this expression; ask again when it is done"),
+            ));
         }
         Progress::Done | Progress::Failed => NONE,
     };
@@ -80,7 +97,10 @@ pub fn explain(id: Id, format: Result<Format>, visit: &mut dyn FnMut(&str)) -> R
     }
     drop(graph);
     if written.is_err() {
-        return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the explanation")));
+        return Err(fail(
+            TN_ERR_NO_HOST_MEMORY,
+            format_args!("no memory for the explanation"),
+        ));
     }
     visit(core::str::from_utf8(&text.0).unwrap_or(""));
     Ok(())
@@ -101,7 +121,13 @@ impl From<crate::error::Status> for Short {
     }
 }
 
-fn write_all(graph: &mut Graph, first: u32, root: u32, format: Format, text: &mut Buffer) -> core::result::Result<(), Short> {
+fn write_all(
+    graph: &mut Graph,
+    first: u32,
+    root: u32,
+    format: Format,
+    text: &mut Buffer,
+) -> core::result::Result<(), Short> {
     if format == Format::Dot {
         text.write_str("digraph expression {\n  rankdir=BT;\n  node [shape=box];\n")?;
     }
@@ -154,12 +180,25 @@ fn count_uses(graph: &mut Graph, at: u32, up: bool) {
 }
 
 /// One operation: its operands that are there already, then itself.
-fn write_step(graph: &mut Graph, at: u32, homes: &mut Vec<Home>, format: Format, text: &mut Buffer) -> core::result::Result<(), Short> {
+fn write_step(
+    graph: &mut Graph,
+    at: u32,
+    homes: &mut Vec<Home>,
+    format: Format,
+    text: &mut Buffer,
+) -> core::result::Result<(), Short> {
     for operand in graph[at].operands {
         if operand != NONE && graph[operand].up == NONE && graph[operand].progress == Progress::Done {
             let claim = graph[operand].value.ok_or(Short)?;
             graph[operand].up = homes.len() as u32;
-            homes.push(Home::Claim { claim, turned: false });
+            let base = base_of(graph, claim, homes);
+            homes.push(Home {
+                bytes: Bytes::Claim(claim),
+                turned: false,
+                base,
+                alive: 0,
+            });
+            homes[base as usize].alive += 1;
             write_known(&graph[operand], format, text)?;
         }
     }
@@ -167,41 +206,78 @@ fn write_step(graph: &mut Graph, at: u32, homes: &mut Vec<Home>, format: Format,
     let step = foresee(graph, &job, homes)?;
     let label = homes.len() as u32;
     homes.push(step.home);
+    if step.home.base != label && !step.passes {
+        homes[step.home.base as usize].alive += 1;
+    }
     count_uses(graph, at, true);
+    for (side, &number) in job.numbers[..job.count].iter().enumerate() {
+        let again = side == 1 && number == job.numbers[0];
+        let passed = step.passes && step.target.unwrap_or(0) == side;
+        if !again && !passed && graph[number].references() == 0 {
+            let base = homes[graph[number].up as usize].base;
+            homes[base as usize].alive -= 1;
+        }
+    }
     write_operation(graph, &job, label, &step, format, text)?;
     graph[at].up = label;
     Ok(())
+}
+
+/// The home that stands for the store of a claim: that of the first node on it, or the next one.
+fn base_of(graph: &Graph, claim: &'static Claim, homes: &[Home]) -> u32 {
+    let mut base = homes.len() as u32;
+    let locked = claim.lock_own();
+    locked.each_claim(ledger_of_claim(claim), |other| {
+        let label = locked
+            .get(other)
+            .node
+            .and_then(|tag| graph.number_of(tag.id))
+            .map(|number| graph[number].up);
+        // Labels of nodes that are not in this expression say nothing.
+        if let Some(home) = label.and_then(|label| homes.get(label as usize))
+            && matches!(home.bytes, Bytes::Claim(there) if core::ptr::eq(there, other))
+        {
+            base = home.base;
+        }
+    });
+    base
 }
 
 /// What would happen to one operation.
 struct Step {
     target: Option<usize>,
     destroys: bool,
+    /// An operand's claim becomes the result's.
+    passes: bool,
     asked: [bool; 2],
     why: [u32; 2],
     home: Home,
 }
 
-fn foresee(graph: &Graph, job: &Job, homes: &mut [Home]) -> Result<Step> {
+fn foresee(graph: &Graph, job: &Job, homes: &[Home]) -> Result<Step> {
     let numbers = &job.numbers[..job.count];
     let bytes = job.dtype.item().saturating_mul(job.shape.iter().product());
     let mut step = Step {
         target: None,
         destroys: false,
+        passes: false,
         asked: [false; 2],
         why: [0; 2],
-        home: Home::Own { bytes, shared: false },
+        home: Home {
+            bytes: Bytes::Own(bytes),
+            turned: false,
+            base: homes.len() as u32,
+            alive: 1,
+        },
     };
     if job.operation == Operation::Transpose {
-        let sole = is_sole(graph, job.number, numbers[0]);
-        let from = &mut homes[graph[numbers[0]].up as usize];
-        step.home = match *from {
-            Home::Claim { claim, turned } => Home::Claim { claim, turned: !turned },
-            Home::Own { bytes, shared } => Home::Own { bytes, shared: shared || !sole },
+        let from = homes[graph[numbers[0]].up as usize];
+        step.passes = is_sole(graph, job.number, numbers[0]);
+        step.home = Home {
+            turned: from.turned != (job.form != Form::Diagonal),
+            alive: 0,
+            ..from
         };
-        if let (Home::Own { shared, .. }, false) = (from, sole) {
-            *shared = true;
-        }
         return Ok(step);
     }
     for &k in rules::candidates(job.operation, job.forms) {
@@ -218,11 +294,17 @@ fn foresee(graph: &Graph, job: &Job, homes: &mut [Home]) -> Result<Step> {
         step.destroys = step.why[0] == 0;
     }
     if let Some(k) = step.target {
-        let bytes = match homes[graph[numbers[k]].up as usize] {
-            Home::Own { bytes, .. } => bytes,
-            Home::Claim { claim, .. } => claim.lock_own().books(ledger_of_claim(claim)).bytes,
+        let from = homes[graph[numbers[k]].up as usize];
+        let bytes = match from.bytes {
+            Bytes::Own(bytes) => bytes,
+            Bytes::Claim(claim) => claim.lock_own().books(ledger_of_claim(claim)).bytes,
         };
-        step.home = Home::Own { bytes, shared: false };
+        step.home = Home {
+            bytes: Bytes::Own(bytes),
+            alive: 0,
+            ..from
+        };
+        step.passes = true;
     }
     Ok(step)
 }
@@ -234,57 +316,91 @@ fn is_sole(graph: &Graph, user: u32, operand: u32) -> bool {
 fn why_not(graph: &Graph, job: &Job, k: usize, shape: &[i64], homes: &[Home]) -> Result<u32> {
     let numbers = &job.numbers[..job.count];
     let home = |number: u32| homes[graph[number].up as usize];
-    let sole = is_sole(graph, job.number, numbers[k]);
+    let sole = |number: u32| is_sole(graph, job.number, number);
+    let own = home(numbers[k]);
+    let other = numbers.iter().copied().find(|number| *number != numbers[k]);
+    let twice = job.count == 2 && other.is_none();
     let elementwise = job.elementwise();
-    let (claim, turned) = match home(numbers[k]) {
-        Home::Own { bytes, shared } => {
+    // Values on the same bytes that do not end with the operation.
+    let beside = other.filter(|other| home(*other).base == own.base);
+    let ours = 1 + u32::from(beside.is_some_and(sole));
+    let shared = homes[own.base as usize].alive > ours;
+    // Two claims that are there already are compared below.
+    let there = |number: u32| matches!(home(number).bytes, Bytes::Claim(_));
+    let differs = |other: u32| !(there(other) && there(numbers[k])) && home(other).turned != own.turned;
+    let clash = (twice && !elementwise) || beside.is_some_and(|other| !elementwise || differs(other));
+    let known = [
+        (TN_WHY_IN_EXPRESSION, !sole(numbers[k]) || shared),
+        (TN_WHY_LAYOUT, graph[numbers[k]].shape[..] != *shape),
+        (TN_WHY_NOT_ALIASABLE, clash),
+    ];
+    let known = known
+        .into_iter()
+        .fold(0, |bits, (bit, on)| if on { bits | bit } else { bits });
+    let claim = match own.bytes {
+        Bytes::Own(bytes) => {
             let result = job.dtype.item().saturating_mul(shape.iter().product());
-            let twice = job.count == 2 && numbers[0] == numbers[1];
-            let bits = [
-                (TN_WHY_IN_EXPRESSION, !sole || shared),
-                (TN_WHY_LAYOUT, graph[numbers[k]].shape[..] != *shape),
-                (TN_WHY_WASTE, bytes > result.saturating_mul(2)),
-                (TN_WHY_NOT_ALIASABLE, twice && !elementwise),
-            ];
-            return Ok(bits.into_iter().fold(0, |bits, (bit, on)| if on { bits | bit } else { bits }));
+            return Ok(if bytes > result.saturating_mul(2) {
+                known | TN_WHY_WASTE
+            } else {
+                known
+            });
         }
-        Home::Claim { claim, turned } => (claim, turned),
+        Bytes::Claim(claim) => claim,
     };
-    // Operands on other bytes than this one's do not matter to it.
-    let mut operands = [Operand { number: numbers[k], claim, sole }; 2];
+    // Operands whose bytes are not there yet lie elsewhere.
+    let mut operands = [Operand {
+        number: numbers[k],
+        claim,
+        sole: sole(numbers[k]),
+    }; 2];
     let mut count = 1;
-    for &number in numbers {
-        if let Home::Claim { claim: other, .. } = home(number)
-            && number != numbers[k]
-        {
-            operands[1] = Operand { number, claim: other, sole: is_sole(graph, job.number, number) };
-            count = 2;
-        }
-    }
-    if job.count == 2 && numbers[0] == numbers[1] {
+    if let Some(number) = other
+        && let Bytes::Claim(claim) = home(number).bytes
+    {
+        operands[1] = Operand {
+            number,
+            claim,
+            sole: sole(number),
+        };
         count = 2;
     }
     let claims = [operands[0].claim, operands[count - 1].claim];
     let locked = ledger::lock_claims(&claims[..count])?;
+    let ledger = ledger_of_claim(claim);
     let flipped = [shape.last().copied().unwrap_or(0), shape.first().copied().unwrap_or(0)];
-    let shape = if turned && shape.len() == 2 { &flipped[..] } else { shape };
-    let mut bits = rules::why_not(&locked, &operands[..count], 0, shape, elementwise);
-    if bits & TN_WHY_IN_EXPRESSION != 0 && sole {
-        // Claims of nodes that will have ended by then do not count.
-        let ledger = ledger_of_claim(claim);
-        let mut others = 0;
-        locked.each_claim(ledger, |other| {
-            let Some(tag) = locked.get(other).node else { return };
-            let Some(number) = graph.number_of(tag.id) else { return };
-            let ours = operands[..count].iter().any(|operand| operand.sole && core::ptr::eq(operand.claim, other));
-            let over = graph[number].value.is_some_and(|value| core::ptr::eq(value, other)) && graph[number].references() == 0;
-            others += u32::from(!ours && !over);
-        });
-        if others == 0 {
-            bits &= !TN_WHY_IN_EXPRESSION;
-        }
+    let lies = if own.turned && shape.len() == 2 {
+        &flipped[..]
+    } else {
+        shape
+    };
+    let mut bits = rules::why_not(&locked, &operands[..count], 0, lies, elementwise);
+    // What the ledger cannot know: transposes that are not there yet, and claims that will have ended by then.
+    bits &= !(TN_WHY_NOT_ALIASABLE | TN_WHY_IN_EXPRESSION);
+    let seen = |at: usize| -> Result<_> {
+        let layout = &locked.get(operands[at].claim).layout;
+        let turned = home(operands[at].number).turned;
+        if turned { layout.transpose() } else { layout.try_clone() }
+    };
+    if count == 2 && core::ptr::eq(ledger_of_claim(operands[1].claim), ledger) && !(elementwise && seen(0)? == seen(1)?)
+    {
+        bits |= TN_WHY_NOT_ALIASABLE;
     }
-    Ok(bits)
+    let mut others = 0;
+    locked.each_claim(ledger, |other| {
+        let Some(tag) = locked.get(other).node else { return };
+        let Some(number) = graph.number_of(tag.id) else { return };
+        let ours = operands[..count]
+            .iter()
+            .any(|operand| operand.sole && core::ptr::eq(operand.claim, other));
+        let over =
+            graph[number].value.is_some_and(|value| core::ptr::eq(value, other)) && graph[number].references() == 0;
+        others += u32::from(!ours && !over);
+    });
+    if others > 0 {
+        bits |= TN_WHY_IN_EXPRESSION;
+    }
+    Ok(bits | known)
 }
 
 /// `full float64 (3, 4)`
@@ -333,19 +449,37 @@ fn write_known(node: &Node, format: Format, text: &mut Buffer) -> fmt::Result {
     match format {
         Format::Text => writeln!(text, "[{label}] {operation}{}: {what}{state}", Escaped(&name, "\"")),
         Format::Dot => {
-            writeln!(text, "  n{label} [label=\"{operation}{}\\n{what}{state}\"];", Escaped(&name, "\\\""))
+            writeln!(
+                text,
+                "  n{label} [label=\"{operation}{}\\n{what}{state}\"];",
+                Escaped(&name, "\\\"")
+            )
         }
     }
 }
 
-fn write_operation(graph: &Graph, job: &Job, label: u32, step: &Step, format: Format, text: &mut Buffer) -> fmt::Result {
+fn write_operation(
+    graph: &Graph,
+    job: &Job,
+    label: u32,
+    step: &Step,
+    format: Format,
+    text: &mut Buffer,
+) -> fmt::Result {
     let what = What(job.form, job.dtype.name(), &job.shape);
     let operation = job.operation.name();
     let of = |side: usize| graph[job.numbers[side]].up;
     let view = job.operation == Operation::Transpose;
     if format == Format::Dot {
-        let color = if step.target.is_some() || view { "palegreen" } else { "white" };
-        writeln!(text, "  n{label} [label=\"{operation}\\n{what}\" style=filled fillcolor={color}];")?;
+        let color = if step.target.is_some() || view {
+            "palegreen"
+        } else {
+            "white"
+        };
+        writeln!(
+            text,
+            "  n{label} [label=\"{operation}\\n{what}\" style=filled fillcolor={color}];"
+        )?;
         for side in 0..job.count {
             write!(text, "  n{} -> n{label} [label=\"", of(side))?;
             match (view, step.target == Some(side), step.destroys && side == 0) {

@@ -283,7 +283,10 @@ impl Graph {
     /// The node with those bits, also where its handle was released.
     pub fn number_of(&self, id: Id) -> Option<u32> {
         let number = id.number();
-        self.nodes.get(number as usize).filter(|node| node.id == id).map(|_| number)
+        self.nodes
+            .get(number as usize)
+            .filter(|node| node.id == id)
+            .map(|_| number)
     }
 
     /// `node` with its operands' edges; `spare` becomes its handle.

@@ -41,12 +41,20 @@ const TILE: usize = 16;
 /// looks at it when it chooses its loops: it is what it would be in a dense matrix, so that equal layouts get equal bits.
 fn shape<T>(layout: &Layout) -> (usize, usize, isize, isize) {
     let (rows, columns, down, across) = match (layout.shape(), layout.strides()) {
-        (&[n], &[stride]) => (n as usize, 1, step::<T>(stride), 1),
-        (&[rows, columns], &[down, across]) => (rows as usize, columns as usize, step::<T>(down), step::<T>(across)),
+        (&[n], &[stride]) => (n as usize, 1, stride, 0),
+        (&[rows, columns], &[down, across]) => (rows as usize, columns as usize, down, across),
         _ => unreachable!("a matrix or a vector"),
     };
-    let down = if rows > 1 { down } else { columns.max(1) as isize };
-    let across = if columns > 1 { across } else { rows.max(1) as isize };
+    let down = if rows > 1 {
+        step::<T>(down)
+    } else {
+        columns.max(1) as isize
+    };
+    let across = if columns > 1 {
+        step::<T>(across)
+    } else {
+        rows.max(1) as isize
+    };
     (rows, columns, down, across)
 }
 
