@@ -141,16 +141,16 @@ impl Layout {
         }
         let in_front = m - n;
         Layout::build(self.dtype, m, self.offset, |lengths, strides| {
-            for axis in 0..m {
-                lengths[axis] = shape[axis];
-                strides[axis] = if axis < in_front {
-                    if shape[axis] == 1 { self.stride_before(0)? } else { 0 }
-                } else if self.shape()[axis - in_front] == shape[axis] {
-                    self.strides()[axis - in_front]
-                } else if self.shape()[axis - in_front] == 1 {
-                    0
-                } else {
-                    return Err(self.cannot_broadcast(shape));
+            lengths.iter_mut().zip(shape).for_each(|(length, &asked)| *length = asked);
+            for (stride, &asked) in strides.iter_mut().zip(&shape[..in_front]) {
+                *stride = if asked == 1 { self.stride_before(0)? } else { 0 };
+            }
+            let behind = strides[in_front..].iter_mut().zip(&shape[in_front..]);
+            for ((stride, &asked), (length, old)) in behind.zip(self.axes()) {
+                *stride = match length {
+                    _ if length == asked => old,
+                    1 => 0,
+                    _ => return Err(self.cannot_broadcast(shape)),
                 };
             }
             Ok(())
