@@ -61,20 +61,24 @@ pub fn view(id: Id, axes: Axes, cut: Cut, derive: impl Fn(&Layout) -> Result<Lay
     if let Some(mut one) = One::<Claim>::live(thread::current(), id)
         && one.body().given == 0
         && axes.most(one.body().layout.ndim()) <= Layout::INLINE_NDIM
-        && let Ok(layout) = derive(&one.body().layout)
+        && let Some(view) = one.add_claim(|from, to| fill(from, to, cut, derive(&from.layout)))
     {
-        let keeps = cut.keeps(&layout, &one.body().layout);
-        let fill = |from: &ClaimBody, to: &mut ClaimBody| {
-            to.readonly = from.readonly || layout.stretched();
-            to.layout = layout;
-        };
-        if (!keeps || one.body().has_root())
-            && let Some(view) = one.add_claim(keeps, fill)
-        {
-            return Ok(view);
-        }
+        return Ok(view);
     }
     view_slowly(id, axes, cut, &derive)
+}
+
+/// Makes `to` a view of `from`, unless there is none, or it would share a root that is not known yet; whether it keeps the root.
+#[inline(always)]
+fn fill(from: &ClaimBody, to: &mut ClaimBody, cut: Cut, layout: Result<Layout>) -> Option<bool> {
+    let Ok(layout) = layout else { return None };
+    let keeps = cut.keeps(&layout, &from.layout);
+    if keeps && !from.has_root() {
+        return None;
+    }
+    to.readonly = from.readonly || layout.stretched();
+    to.layout = layout;
+    Some(keeps)
 }
 
 /// The same where something is wrong, or more is needed than a slot.

@@ -47,8 +47,10 @@ impl Layout {
                 strides.iter_mut().zip(self.strides()).for_each(|(new, &old)| *new = old);
                 return Ok(());
             }
-            if lengths.contains(&0) {
-                lay_dense(lengths, strides, order, self.item()); // no element, so nothing to keep
+            // Without an element there is nothing to keep, and what is dense in that order stays so.
+            let dense = if order == Order::F { self.is_f() } else { self.is_c() };
+            if dense || lengths.contains(&0) {
+                lay_dense(lengths, strides, order, self.item());
                 return Ok(());
             }
             if !self.regroup(lengths, strides, order) {

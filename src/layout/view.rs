@@ -58,11 +58,20 @@ impl Layout {
             ));
         }
         super::check_slices(specs)?;
-        let mut view = self.try_clone()?;
-        for (axis, spec) in specs.iter().enumerate() {
-            let (start, length, step) = cut(spec, self.shape()[axis]);
-            view.cut(axis, start, length, step)?;
-        }
+        let mut offset = self.offset;
+        let mut view = Layout::build(self.dtype, self.ndim(), offset, |shape, strides| {
+            let axes = shape.iter_mut().zip(strides).zip(self.axes());
+            for (axis, ((length, stride), (old_length, old_stride))) in axes.enumerate() {
+                (*length, *stride) = (old_length, old_stride);
+                if let Some(spec) = specs.get(axis) {
+                    let (start, left, step) = cut(spec, old_length);
+                    *length = left;
+                    *stride = step_over(old_stride, start, left, step, &mut offset)?;
+                }
+            }
+            Ok(())
+        })?;
+        view.offset = offset;
         Ok(view)
     }
 
@@ -141,16 +150,16 @@ impl Layout {
         }
         let in_front = m - n;
         Layout::build(self.dtype, m, self.offset, |lengths, strides| {
-            for axis in 0..m {
-                lengths[axis] = shape[axis];
-                strides[axis] = if axis < in_front {
-                    if shape[axis] == 1 { self.stride_before(0)? } else { 0 }
-                } else if self.shape()[axis - in_front] == shape[axis] {
-                    self.strides()[axis - in_front]
-                } else if self.shape()[axis - in_front] == 1 {
-                    0
-                } else {
-                    return Err(self.cannot_broadcast(shape));
+            lengths.iter_mut().zip(shape).for_each(|(length, &asked)| *length = asked);
+            for (stride, &asked) in strides.iter_mut().zip(&shape[..in_front]) {
+                *stride = if asked == 1 { self.stride_before(0)? } else { 0 };
+            }
+            let behind = strides[in_front..].iter_mut().zip(&shape[in_front..]);
+            for ((stride, &asked), (length, old)) in behind.zip(self.axes()) {
+                *stride = match length {
+                    _ if length == asked => old,
+                    1 => 0,
+                    _ => return Err(self.cannot_broadcast(shape)),
                 };
             }
             Ok(())
@@ -171,7 +180,9 @@ impl Layout {
             ));
         }
         let mut view = self.try_clone()?;
-        view.cut(axis, start, length, 1)?;
+        let (shape, _) = view.dims_mut();
+        shape[axis] = length;
+        step_over(self.strides()[axis], start, length, 1, &mut view.offset)?;
         Ok(view)
     }
 
@@ -273,29 +284,6 @@ impl Layout {
         self.strides()[at].checked_mul(self.shape()[at].max(1)).ok_or_else(|| overflow("the stride of the new axis"))
     }
 
-    /// Keeps `length` indices of an axis: `start`, `start + step`, ... The caller has checked that they are there.
-    #[inline]
-    fn cut(&mut self, axis: usize, start: i64, length: i64, step: i64) -> Result<()> {
-        let offset = self.offset;
-        let (shape, strides) = self.dims_mut();
-        shape[axis] = length;
-        if length == 0 {
-            return Ok(()); // stays where it is: never a pointer past the end (LA-8)
-        }
-        let stride = strides[axis];
-        if length > 1 {
-            let Some(stride) = stride.checked_mul(step) else {
-                return Err(overflow("a stride"));
-            };
-            strides[axis] = stride;
-        }
-        let Some(offset) = start.checked_mul(stride).and_then(|moved| offset.checked_add(moved)) else {
-            return Err(overflow("the offset"));
-        };
-        self.offset = offset;
-        Ok(())
-    }
-
     /// The `left` axes that are not in the bit set `removed`, at `offset`.
     #[inline]
     fn without(&self, removed: u64, left: usize, offset: i64) -> Result<Layout> {
@@ -376,6 +364,23 @@ fn wrap(axis: i32, n: usize) -> usize {
 fn doubled(axes: &[i32], n: usize) -> Option<i32> {
     let twice = |i: usize| axes[..i].iter().any(|&before| wrap(before, n) == wrap(axes[i], n));
     (0..axes.len()).find(|&i| twice(i)).map(|i| axes[i])
+}
+
+/// The stride of an axis of which `length` indices are kept: `start`, `start + step`, ...; `offset` moves to the first.
+/// The caller has checked that they are there.
+#[inline]
+fn step_over(stride: i64, start: i64, length: i64, step: i64, offset: &mut i64) -> Result<i64> {
+    if length == 0 {
+        return Ok(stride); // stays where it is: never a pointer past the end (LA-8)
+    }
+    let Some(stepped) = stride.checked_mul(if length > 1 { step } else { 1 }) else {
+        return Err(overflow("a stride"));
+    };
+    let Some(moved) = start.checked_mul(stride).and_then(|moved| offset.checked_add(moved)) else {
+        return Err(overflow("the offset"));
+    };
+    *offset = moved;
+    Ok(stepped)
 }
 
 /// First index, number of indices and step of a slice of an axis of length `n`, as Python's `slice.indices`; the step

@@ -96,26 +96,30 @@ impl One<Claim> {
 }
 
 impl One<Claim> {
-    /// One more claim, which derives from this one and has a handle; `fill` gives it layout, READONLY and name. None if there is more to it
-    /// than a slot: an import that it would descend from. `keeps_root`: its layout is cut from what this one's was cut from, if that is known.
+    /// One more claim, which derives from this one and has a handle. `fill` gives it layout, READONLY and name, and says whether its layout is
+    /// cut from what this one's was cut from. None if it does not, or if there is more to the claim than a slot: an import that it would
+    /// descend from, or a root that is not known yet.
     #[inline(always)]
-    pub fn add_claim(&mut self, keeps_root: bool, fill: impl FnOnce(&ClaimBody, &mut ClaimBody)) -> Option<Id> {
+    pub fn add_claim(&mut self, fill: impl FnOnce(&ClaimBody, &mut ClaimBody) -> Option<bool>) -> Option<Id> {
         let from = self.body();
         if from.lease.is_some() {
             return None;
         }
         let thread = self.inside.thread();
         let claim: &'static Claim = Table::take_cached(thread)?;
+        claim.guarded().set_ledger(self.ledger);
         // SAFETY: taken, and not published yet: ours alone.
         let to = unsafe { claim.guarded().own() };
-        fill(from, to);
+        let Some(keeps_root) = fill(from, to) else {
+            Table::free(thread, claim);
+            return None;
+        };
         to.made = Made::by(thread);
-        if let (true, Some(root)) = (keeps_root, from.root) {
+        if keeps_root && let Some(root) = from.root {
             // SAFETY: guarded by the locked ledger, as the claims that use it; no other reference is out.
             unsafe { root.guarded().own() }.users += 1;
             to.root = Some(root);
         }
-        claim.guarded().set_ledger(self.ledger);
         // SAFETY: the ledger is locked by us; the claim is new.
         unsafe { self.books_mut().link_claim(claim) };
         Some(Table::publish(claim))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use tenure::borrow::{self, Call};
+use tenure::borrow::{self, Call, Mode, Use};
 use tenure::dtype::Dtype;
 use tenure::error::{Result, Status};
 use tenure::exchange::host::{self, Import};
@@ -148,12 +148,22 @@ impl borrow::See for Unseen {
     fn see(&self, _: &Layout) {}
 }
 
+/// As the C functions do: the short way first.
 pub fn read(id: Id) -> Result<Id> {
-    borrow::open(c"model", id, host_stream(), borrow::reading(0), &Unseen)
+    match borrow::open_free(id, Use::Read { frozen: false }, &Unseen) {
+        Some(guard) => Ok(guard),
+        None => borrow::open(c"model", id, host_stream(), borrow::reading(0), &Unseen),
+    }
 }
 
+/// The same.
 pub fn write(id: Id, mode: u32) -> Result<Id> {
-    borrow::open(c"model", id, host_stream(), borrow::mode(mode, 0), &Unseen)
+    let aliased = Use::Write { mode: Mode::Aliased, discard: false };
+    let free = if mode == TN_WRITE_ALIASED { borrow::open_free(id, aliased, &Unseen) } else { None };
+    match free {
+        Some(guard) => Ok(guard),
+        None => borrow::open(c"model", id, host_stream(), borrow::mode(mode, 0), &Unseen),
+    }
 }
 
 pub fn end(id: Id) -> Result<()> {
