@@ -5,6 +5,7 @@ mod mix;
 use crate::calls::{Handle, new_pool, numbers, pool_release, stats};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// Rounds of each race. A round is a microsecond or two; most of them meet within the calls.
 pub const ROUNDS: usize = 2000;
@@ -41,8 +42,10 @@ impl Drop for Pool {
 /// Held by who runs queued releases and counts them: the process has one queue.
 pub static QUEUE: Mutex<()> = Mutex::new(());
 
-/// Waits for a number, with few turns of its own while the other is about to come.
+/// Waits for a number, with few turns of its own while the other is about to come. Ends the process where it never comes: nobody can be
+/// joined any more.
 fn wait_for(number: &AtomicUsize, value: usize) {
+    let start = Instant::now();
     let mut turns = 0u32;
     while number.load(Ordering::Acquire) < value {
         turns += 1;
@@ -50,6 +53,10 @@ fn wait_for(number: &AtomicUsize, value: usize) {
             std::thread::yield_now();
         } else {
             std::hint::spin_loop();
+        }
+        if turns.is_multiple_of(1 << 16) && start.elapsed() > Duration::from_secs(60) {
+            eprintln!("the other thread hangs in its call");
+            std::process::abort();
         }
     }
 }
