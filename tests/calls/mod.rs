@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each file uses some of it
 #![allow(clippy::missing_safety_doc)]
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString, c_void};
 use std::ptr::{null, null_mut};
 use tenure::ffi::{array, borrow, exchange, library, pool, promise, report, transfer, view};
@@ -19,15 +20,33 @@ pub const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 /// What outputs hold before a call: no handle and no address.
 pub const UNTOUCHED: usize = 0x5e5e_5e5e_5e5e_5e5e;
 
-pub fn done(status: tn_status) -> Done {
+thread_local! {
+    /// Whether the thread is in a function of the library: what is allocated then, the library allocates.
+    pub static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls a function of the library.
+pub fn inside(call: impl FnOnce() -> tn_status) -> tn_status {
+    INSIDE.set(true);
+    let status = call();
+    INSIDE.set(false);
+    status
+}
+
+/// Of a call that makes nothing.
+pub fn done(call: impl FnOnce() -> tn_status) -> Done {
+    result(inside(call))
+}
+
+fn result(status: tn_status) -> Done {
     if status == TN_OK { Ok(()) } else { Err(status) }
 }
 
 fn made<T>(call: impl FnOnce(*mut *mut T) -> tn_status) -> Made {
     let mut out = UNTOUCHED as *mut T;
-    let status = call(&mut out);
+    let status = inside(|| call(&mut out));
     assert!(status == TN_OK || out as usize == UNTOUCHED, "{} wrote its output", name(status));
-    done(status).map(|()| out as usize)
+    result(status).map(|()| out as usize)
 }
 
 /// As C names it.
@@ -43,7 +62,7 @@ pub fn text() -> String {
 
 pub fn here(file: &CStr, line: i32) {
     // SAFETY: a text.
-    assert_eq!(unsafe { library::tn_here(file.as_ptr(), line) }, TN_OK);
+    assert_eq!(inside(|| unsafe { library::tn_here(file.as_ptr(), line) }), TN_OK);
 }
 
 // ---- pools ----
@@ -62,11 +81,11 @@ pub fn new_pool() -> Handle {
 }
 
 pub fn pool_release(pool: Handle) -> Done {
-    done(pool::tn_pool_release(pool as *mut tn_pool))
+    done(|| pool::tn_pool_release(pool as *mut tn_pool))
 }
 
 pub fn set_current(pool: Handle) -> Done {
-    done(pool::tn_pool_set_current(pool as *mut tn_pool))
+    done(|| pool::tn_pool_set_current(pool as *mut tn_pool))
 }
 
 pub fn stats(pool: Handle) -> tn_pool_stats {
@@ -74,7 +93,7 @@ pub fn stats(pool: Handle) -> tn_pool_stats {
     let mut stats: tn_pool_stats = unsafe { std::mem::zeroed() };
     stats.size = size_of::<tn_pool_stats>();
     // SAFETY: a struct of its size.
-    assert_eq!(unsafe { pool::tn_pool_query(pool as *mut tn_pool, &mut stats) }, TN_OK);
+    assert_eq!(inside(|| unsafe { pool::tn_pool_query(pool as *mut tn_pool, &mut stats) }), TN_OK);
     stats
 }
 
@@ -95,7 +114,7 @@ pub fn reallocate(pool: Handle, at: usize, bytes: usize) -> Made {
 }
 
 pub fn deallocate(at: usize) -> Done {
-    done(pool::tn_pool_deallocate(null_mut(), at as *mut c_void, null_mut()))
+    done(|| pool::tn_pool_deallocate(null_mut(), at as *mut c_void, null_mut()))
 }
 
 // ---- arrays ----
@@ -113,8 +132,7 @@ pub fn numbers(pool: Handle, shape: &[i64]) -> Handle {
     let a = zeros(pool, shape).unwrap();
     let values: Vec<i64> = (0..shape.iter().product()).collect();
     // SAFETY: as many values as elements.
-    let status =
-        unsafe { transfer::tn_array_copy_from_host(a as *mut _, values.as_ptr().cast(), null(), 0, null_mut()) };
+    let status = inside(|| unsafe { transfer::tn_array_copy_from_host(a as *mut _, values.as_ptr().cast(), null(), 0, null_mut()) });
     assert_eq!(status, TN_OK);
     a
 }
@@ -123,7 +141,7 @@ pub fn numbers(pool: Handle, shape: &[i64]) -> Handle {
 pub fn elements(a: Handle) -> Vec<i64> {
     let mut values = vec![0i64; info(a).count as usize];
     // SAFETY: room for all elements.
-    let status = unsafe { transfer::tn_array_copy_to_host(a as *mut _, values.as_mut_ptr().cast(), null(), null_mut()) };
+    let status = inside(|| unsafe { transfer::tn_array_copy_to_host(a as *mut _, values.as_mut_ptr().cast(), null(), null_mut()) });
     assert_eq!(status, TN_OK, "{}", text());
     values
 }
@@ -142,7 +160,7 @@ pub fn like(pool: Handle, a: Handle) -> Made {
 }
 
 pub fn release(a: Handle) -> Done {
-    done(array::tn_array_release(a as *mut _))
+    done(|| array::tn_array_release(a as *mut _))
 }
 
 pub fn clone(a: Handle) -> Made {
@@ -158,7 +176,7 @@ pub fn copy(a: Handle, pool: Handle) -> Made {
 pub fn set_name(a: Handle, name: &str) {
     let name = CString::new(name).unwrap();
     // SAFETY: a text.
-    assert_eq!(unsafe { array::tn_array_set_name(a as *mut _, name.as_ptr()) }, TN_OK);
+    assert_eq!(inside(|| unsafe { array::tn_array_set_name(a as *mut _, name.as_ptr()) }), TN_OK);
 }
 
 pub fn array_pool(a: Handle) -> Made {
@@ -171,7 +189,7 @@ pub fn try_info(a: Handle) -> Result<tn_array_info, tn_status> {
     let mut info: tn_array_info = unsafe { std::mem::zeroed() };
     info.size = size_of::<tn_array_info>();
     // SAFETY: a struct of its size.
-    done(unsafe { array::tn_array_query(a as *mut _, &mut info) })?;
+    done(|| unsafe { array::tn_array_query(a as *mut _, &mut info) })?;
     Ok(info)
 }
 
@@ -190,7 +208,7 @@ pub fn upgrade(weak: Handle) -> Made {
 }
 
 pub fn weak_release(weak: Handle) -> Done {
-    done(array::tn_weak_release(weak as *mut _))
+    done(|| array::tn_weak_release(weak as *mut _))
 }
 
 /// Imports int64 elements with that shape, dense, at an address.
@@ -255,11 +273,10 @@ pub fn split(a: Handle, axis: i32, parts: usize) -> Result<Vec<Handle>, tn_statu
     let mut outs = vec![UNTOUCHED as *mut tn_array; parts];
     let mut count = UNTOUCHED;
     // SAFETY: as many places as parts, and a writable count.
-    let status =
-        unsafe { view::tn_array_split(a as *mut _, axis, parts as i64, parts, outs.as_mut_ptr(), &mut count) };
+    let status = inside(|| unsafe { view::tn_array_split(a as *mut _, axis, parts as i64, parts, outs.as_mut_ptr(), &mut count) });
     let untouched = count == UNTOUCHED && outs.iter().all(|out| *out as usize == UNTOUCHED);
     assert!(status == TN_OK || untouched, "{} wrote its outputs", name(status));
-    done(status).map(|()| outs.into_iter().map(|out| out as usize).collect())
+    result(status).map(|()| outs.into_iter().map(|out| out as usize).collect())
 }
 
 // ---- guards ----
@@ -291,7 +308,7 @@ pub fn write(a: Handle, mode: u32) -> Result<Guard, tn_status> {
 }
 
 pub fn end(guard: Handle, flags: u32) -> Done {
-    done(borrow::tn_borrow_end(guard as *mut _, flags, null_mut()))
+    done(|| borrow::tn_borrow_end(guard as *mut _, flags, null_mut()))
 }
 
 /// Arrays with the access wanted of each.
@@ -309,10 +326,10 @@ pub fn chunks_write(a: Handle, n: usize, mode: u32) -> Result<Vec<(Guard, i64)>,
     let untouched = tn_chunk { guard: UNTOUCHED as *mut _, data: null_mut(), start: -1, length: -1 };
     let mut chunks = vec![untouched; n];
     // SAFETY: as many places as chunks.
-    let status = unsafe { borrow::tn_array_chunks_write(a as *mut _, 0, n, mode, null_mut(), chunks.as_mut_ptr()) };
+    let status = inside(|| unsafe { borrow::tn_array_chunks_write(a as *mut _, 0, n, mode, null_mut(), chunks.as_mut_ptr()) });
     assert!(status == TN_OK || chunks.iter().all(|c| c.guard as usize == UNTOUCHED && c.start == -1));
     let guard = |c: &tn_chunk| Guard { id: c.guard as usize, data: c.data as usize };
-    done(status).map(|()| chunks.iter().map(|c| (guard(c), c.length)).collect())
+    result(status).map(|()| chunks.iter().map(|c| (guard(c), c.length)).collect())
 }
 
 pub fn export(a: Handle, flags: u32, mode: u32) -> Made {
@@ -335,23 +352,23 @@ pub fn take(promises: &[Handle]) -> Result<Vec<Handle>, tn_status> {
     let list: Vec<*mut tn_promise> = promises.iter().map(|p| *p as *mut _).collect();
     let mut out = vec![UNTOUCHED as *mut tn_array; list.len()];
     // SAFETY: a list of that length, and as many places.
-    let status = unsafe { promise::tn_take(list.len(), list.as_ptr(), out.as_mut_ptr()) };
+    let status = inside(|| unsafe { promise::tn_take(list.len(), list.as_ptr(), out.as_mut_ptr()) });
     assert!(status == TN_OK || out.iter().all(|out| *out as usize == UNTOUCHED));
-    done(status).map(|()| out.into_iter().map(|out| out as usize).collect())
+    result(status).map(|()| out.into_iter().map(|out| out as usize).collect())
 }
 
 pub fn cancel(promise: Handle) -> Done {
-    done(promise::tn_promise_cancel(promise as *mut _))
+    done(|| promise::tn_promise_cancel(promise as *mut _))
 }
 
 pub fn promise_release(promise: Handle) -> Done {
-    done(promise::tn_promise_release(promise as *mut _))
+    done(|| promise::tn_promise_release(promise as *mut _))
 }
 
 pub fn try_unique(a: Handle) -> Result<bool, tn_status> {
     let mut unique = -7;
     // SAFETY: a writable output.
-    done(unsafe { promise::tn_array_is_unique(a as *mut _, &mut unique) })?;
+    done(|| unsafe { promise::tn_array_is_unique(a as *mut _, &mut unique) })?;
     assert!(unique == 0 || unique == 1);
     Ok(unique == 1)
 }
@@ -364,7 +381,7 @@ pub fn unique(a: Handle) -> bool {
 pub fn why_not(a: Handle) -> (u32, usize) {
     let (mut bits, mut n) = (u32::MAX, UNTOUCHED);
     // SAFETY: no target, no places, writable outputs.
-    let status = unsafe { promise::tn_array_why_not(a as *mut _, null(), 0, &mut bits, null_mut(), &mut n) };
+    let status = inside(|| unsafe { promise::tn_array_why_not(a as *mut _, null(), 0, &mut bits, null_mut(), &mut n) });
     assert_eq!(status, TN_OK, "{}", text());
     (bits, n)
 }
@@ -373,11 +390,11 @@ pub fn why_not(a: Handle) -> (u32, usize) {
 
 pub fn fill(a: Handle, value: i64, mode: u32) -> Done {
     // SAFETY: one element.
-    done(unsafe { transfer::tn_array_fill(a as *mut _, (&raw const value).cast(), mode, null_mut()) })
+    done(|| unsafe { transfer::tn_array_fill(a as *mut _, (&raw const value).cast(), mode, null_mut()) })
 }
 
 pub fn copy_into(from: Handle, to: Handle, mode: u32) -> Done {
-    done(transfer::tn_array_copy_into(from as *mut _, to as *mut _, mode, null_mut()))
+    done(|| transfer::tn_array_copy_into(from as *mut _, to as *mut _, mode, null_mut()))
 }
 
 // ---- files, DLPack ----
@@ -391,7 +408,7 @@ pub fn open_npy(path: &CStr, mode: u32, pool: Handle) -> Made {
 
 pub fn save_npy(a: Handle, path: &CStr) -> Done {
     // SAFETY: a text.
-    done(unsafe { array::tn_array_save_npy(a as *mut _, path.as_ptr(), 0) })
+    done(|| unsafe { array::tn_array_save_npy(a as *mut _, path.as_ptr(), 0) })
 }
 
 fn dlpack_options(flags: u32) -> tn_dlpack_options {
@@ -449,7 +466,7 @@ pub fn delete_dlpack_legacy(tensor: Handle) {
 pub fn run_releases() -> usize {
     let mut count = 0;
     // SAFETY: a writable output.
-    assert_eq!(unsafe { library::tn_run_releases(&mut count) }, TN_OK);
+    assert_eq!(inside(|| unsafe { library::tn_run_releases(&mut count) }), TN_OK);
     count
 }
 
@@ -459,7 +476,7 @@ pub fn leaks() -> Vec<(i32, String)> {
     let mut places = vec![unsafe { std::mem::zeroed::<tn_holder>() }; 1 << 12];
     let mut count = 0;
     // SAFETY: as many places as said.
-    assert_eq!(unsafe { report::tn_leaks(places.len(), places.as_mut_ptr(), &mut count) }, TN_OK);
+    assert_eq!(inside(|| unsafe { report::tn_leaks(places.len(), places.as_mut_ptr(), &mut count) }), TN_OK);
     // SAFETY: NUL-terminated.
     let site = |holder: &tn_holder| unsafe { CStr::from_ptr(holder.site.as_ptr()) }.to_str().unwrap().to_owned();
     places.iter().take(count).map(|holder| (holder.kind, site(holder))).collect()
@@ -469,6 +486,6 @@ pub fn leaks() -> Vec<(i32, String)> {
 pub fn leak_count() -> usize {
     let mut count = 0;
     // SAFETY: no places, and a writable output.
-    assert_eq!(unsafe { report::tn_leaks(0, null_mut(), &mut count) }, TN_OK);
+    assert_eq!(inside(|| unsafe { report::tn_leaks(0, null_mut(), &mut count) }), TN_OK);
     count
 }
