@@ -11,6 +11,15 @@ use crate::ledger::{self, Claim};
 use crate::slots::Id;
 use crate::types::*;
 
+/// What an argument shows alone comes second: first whether the array is one. If both are right, nothing is looked up here.
+#[inline]
+fn second<T>(id: Id, argument: Result<T>) -> Result<T> {
+    if argument.is_err() {
+        ledger::find::<Claim>(id)?;
+    }
+    argument
+}
+
 /// Makes the view and writes its handle.
 #[inline]
 fn view(
@@ -52,8 +61,7 @@ pub unsafe extern "C" fn tn_array_reshape(
         // SAFETY: an array of that length, by this function's documentation.
         let shape = unsafe { convert::shape(ndim, shape, "shape")? };
         let out = Out::new(out, "out")?;
-        ledger::find::<Claim>(id)?;
-        let order = Order::of(order)?;
+        let order = second(id, Order::of(order))?;
         let axes = shape.as_ref().map_or(0, |shape| shape.len());
         view(id, Axes::Known(axes), Cut::Reshaped, out, |layout| layout.reshape(shape?, order))
     })
@@ -73,8 +81,7 @@ pub unsafe extern "C" fn tn_array_ravel(array: *mut tn_array, order: i32, out: *
     enter("tn_array_ravel", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        ledger::find::<Claim>(id)?;
-        let order = Order::of(order)?;
+        let order = second(id, Order::of(order))?;
         view(id, Axes::Known(1), Cut::Reshaped, out, |layout| layout.ravel(order))
     })
 }
@@ -119,8 +126,7 @@ pub unsafe extern "C" fn tn_array_permute(
         // SAFETY: an array of that length, by this function's documentation.
         let axes = unsafe { convert::slice(ndim.max(0) as usize, axes, "axes")? };
         let out = Out::new(out, "out")?;
-        ledger::find::<Claim>(id)?;
-        layout::check_count(ndim)?;
+        second(id, layout::check_count(ndim))?;
         view(id, Axes::NoMore, Cut::Within, out, |layout| layout.permute(axes))
     })
 }
@@ -149,9 +155,7 @@ pub unsafe extern "C" fn tn_array_slice(
         // SAFETY: an array of that length, by this function's documentation.
         let specs = unsafe { convert::slice(n.max(0) as usize, specs, "specs")? };
         let out = Out::new(out, "out")?;
-        ledger::find::<Claim>(id)?;
-        layout::check_count(n)?;
-        layout::check_slices(specs)?;
+        second(id, layout::check_count(n).and_then(|_| layout::check_slices(specs)))?;
         view(id, Axes::NoMore, Cut::Within, out, |layout| layout.slice(specs))
     })
 }
@@ -204,8 +208,7 @@ pub unsafe extern "C" fn tn_array_squeeze(
         // SAFETY: an array of that length, by this function's documentation.
         let given = unsafe { convert::slice(n.max(0) as usize, axes, "axes")? };
         let out = Out::new(out, "out")?;
-        ledger::find::<Claim>(id)?;
-        layout::check_count(n)?;
+        second(id, layout::check_count(n))?;
         let axes = if n == 0 && axes.is_null() { None } else { Some(given) };
         view(id, Axes::NoMore, Cut::Within, out, |layout| layout.squeeze(axes))
     })
@@ -308,8 +311,7 @@ pub unsafe extern "C" fn tn_array_split(
     enter("tn_array_split", || {
         let id = convert::id(array, "array")?;
         let outs = Outs::new(capacity, outs, count)?;
-        ledger::find::<Claim>(id)?;
-        layout::check_parts(parts)?;
+        second(id, layout::check_parts(parts))?;
         outs.write(id, axis, |n| even_parts(n, parts))
     })
 }
@@ -338,8 +340,7 @@ pub unsafe extern "C" fn tn_array_chunks(
     enter("tn_array_chunks", || {
         let id = convert::id(array, "array")?;
         let outs = Outs::new(capacity, outs, count)?;
-        ledger::find::<Claim>(id)?;
-        layout::check_length(length)?;
+        second(id, layout::check_length(length))?;
         outs.write(id, axis, |n| pieces(n, length))
     })
 }
