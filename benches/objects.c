@@ -147,6 +147,18 @@ static void give_take(uint64_t turns)
     }
 }
 
+/* Four arrays lent to a callee that keeps none of them. */
+static void enter_leave(uint64_t turns)
+{
+    void *params[4] = {matrix, column, given, matrix};
+    while (turns-- > 0) {
+        tn_array *parameters[4];
+        tn_scope *scope;
+        OK(tn_enter(4, params, parameters, &scope));
+        OK(tn_leave(scope, 0, NULL));
+    }
+}
+
 /* ---- T18 ---- */
 #define VIEW(name, ...)                   \
     static void name(uint64_t turns)      \
@@ -227,7 +239,7 @@ static const struct {
 } cases[] = {
     {"library_call", library_call}, {"malloc_free", malloc_free}, {"compare_exchange", compare_exchange}, {"mutex", mutex},
     {"create", create}, {"borrow_read", borrow_read}, {"borrow_write", borrow_write}, {"borrow_view", borrow_view},
-    {"give_take", give_take}, {"clone", another}, {"reshape", reshape}, {"ravel", ravel}, {"transpose", transpose},
+    {"give_take", give_take}, {"enter_leave", enter_leave}, {"clone", another}, {"reshape", reshape}, {"ravel", ravel}, {"transpose", transpose},
     {"permute", permute}, {"slice", slice}, {"index", row}, {"squeeze", squeeze}, {"expand", expand},
     {"broadcast", broadcast}, {"view_dtype", view_dtype}, {"dlpack_export", dlpack_export}, {"dlpack_import", dlpack_import},
 };

@@ -60,14 +60,14 @@ pub fn leaks(visit: &mut dyn FnMut(Held)) {
             });
         }
     });
-    ledger::each_scope(|id, made, time_ns| {
+    ledger::each_scope(|id, made| {
         visit(Held {
             kind: TN_HOLDER_SCOPE,
             device: HOST,
             id: id.bits(),
             bytes: 0,
             made,
-            time_ns,
+            time_ns: 0,
             name: crate::names::Name::NONE,
         });
     });

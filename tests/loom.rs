@@ -794,7 +794,7 @@ fn loom_leaks_beside_leave() {
         let (seen, left) = both(
             || {
                 let mut seen = 0;
-                ledger::each_scope(|_, _, _| seen += 1);
+                ledger::each_scope(|_, _| seen += 1);
                 seen
             },
             move || code(promise::leave(scope, &[])),

@@ -28,7 +28,6 @@ pub struct Scope {
 struct ScopeBody {
     handles: Handles,
     made: Made,
-    time_ns: u64,
 }
 
 // SAFETY: the body is reached under the lock, or by the only one who knows the slot.
@@ -37,11 +36,7 @@ unsafe impl Sync for Scope {}
 impl Slot for Scope {
     const KIND: Kind = Kind::Scope;
     fn new(head: Head) -> Scope {
-        let body = ScopeBody {
-            handles: Handles::new(),
-            made: Made::default(),
-            time_ns: 0,
-        };
+        let body = ScopeBody { handles: Handles::new(), made: Made::default() };
         Scope {
             head,
             lock: RawLock::new(),
@@ -101,7 +96,6 @@ impl SpareScope {
         };
         let body = self.body();
         body.made = made;
-        body.time_ns = crate::sys::os::coarse_time_ns();
         self.used = true;
         Table::publish(self.scope)
     }
@@ -165,8 +159,8 @@ impl Drop for LockedScope {
     }
 }
 
-/// Calls `visit` with every scope that is entered: its handle, where it was made, and when (ns since the epoch).
-pub fn each_scope(mut visit: impl FnMut(Id, Made, u64)) {
+/// Calls `visit` with every scope that is entered: its handle, and where it was made.
+pub fn each_scope(mut visit: impl FnMut(Id, Made)) {
     Table::<Scope>::each(|scope| {
         if scope.head.state() == State::Live
             && let Ok(locked) = lock_scope(scope.id())
@@ -174,9 +168,9 @@ pub fn each_scope(mut visit: impl FnMut(Id, Made, u64)) {
             scope.watch.read();
             // SAFETY: under the lock; copied out before anything else runs.
             let body = unsafe { &*scope.body.get() };
-            let (id, made, time_ns) = (locked.id, body.made, body.time_ns);
+            let (id, made) = (locked.id, body.made);
             drop(locked);
-            visit(id, made, time_ns);
+            visit(id, made);
         }
     });
 }

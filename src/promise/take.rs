@@ -125,7 +125,9 @@ fn check(locked: &Locked, ids: &[Id], params: &[Param]) -> Checked<()> {
         }
     }
     for param in params {
-        if let Param::Plain(claim) = param {
+        if let Param::Plain(claim) = *param
+            && locked.get(claim).given > 0
+        {
             // A given array may stand beside its own promise: it is cloned before its claim moves.
             let beside = params
                 .iter()

@@ -57,6 +57,7 @@ const OBJECTS: &[Bar] = &[
     bar("T16", "borrow_read + end", "borrow_read", Target::Ns(20.0, Some(2.2))),
     bar("T16", "borrow_write + end", "borrow_write", Target::Ns(20.0, Some(2.2))),
     bar("T17", "give + take + both releases", "give_take", Target::Ns(40.0, None)),
+    bar("OO", "enter + leave, 4 parameters", "enter_leave", Target::Ns(150.0, None)),
     Bar { waits: VIEWS, ..bar("T18", "clone + release", "clone", Target::Ns(30.0, None)) },
     view("reshape + release", "reshape"),
     view("ravel + release", "ravel"),
