@@ -3,7 +3,7 @@
 //! Three tiers decide, in this order and nothing cleverer, so that every build gives the same answer:
 //! 0. the extents do not meet: disjoint;
 //! 1. both are boxes of one root (see below): disjoint iff on some axis they have no index in common, and that is
-//! final;
+//!    final;
 //! 2. both lie in residue classes of the gcd of all strides that do not meet: disjoint.
 //!
 //! Otherwise they overlap, also where a search would find that they do not.

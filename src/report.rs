@@ -4,6 +4,7 @@
 use crate::array::HOST;
 use crate::borrow::{Held, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise};
 use crate::error::{Result, fail};
+#[cfg(not(loom))]
 use crate::expr;
 use crate::ledger::{self, Claim, Guard, Promise, Weak};
 use crate::pool;
@@ -71,6 +72,7 @@ pub fn leaks(visit: &mut dyn FnMut(Held)) {
             name: crate::names::Name::NONE,
         });
     });
+    #[cfg(not(loom))]
     expr::each_open(visit);
     pool::each_open(|opened| {
         visit(Held {

@@ -368,7 +368,10 @@ impl Drop for Critical {
 #[inline(never)]
 fn wait_for_fork(thread: &'static Thread, depth: u32) {
     // Whoever is inside already may not wait: the fork waits for it.
-    while depth == 0 {
+    if depth > 0 {
+        return;
+    }
+    loop {
         core::sync::atomic::fence(Ordering::SeqCst);
         if FORKING.load(Ordering::Relaxed) & 1 == 0 || FORKER.load(Ordering::Relaxed) == thread.number.get() as usize {
             return;

@@ -24,6 +24,7 @@ pub mod transfer;
 
 pub mod exchange;
 
+#[cfg(not(loom))]
 pub mod expr;
 
 pub mod report;

@@ -313,7 +313,7 @@ impl Held {
                 return true;
             }
             // SAFETY: locked by us; the link is written before and after only.
-            at = unsafe { *(&raw const (*other.books.get()).next_locked) };
+            at = unsafe { (&raw const (*other.books.get()).next_locked).read() };
         }
         false
     }
