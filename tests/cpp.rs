@@ -1,5 +1,6 @@
 //! The C++ binding: each `bindings/cpp/tests/<part>.cpp` is compiled as C++17 and as C++20 and run as it is; the
-//! first also under valgrind, the second with the address and undefined-behaviour sanitizers; what must not compile does not, for the reason that it should; and the
+//! first also under valgrind, the second with the address and undefined-behaviour sanitizers; what must not compile does not, for the
+//! reason that it should; and the
 //! examples of its README print what they show.
 
 mod tools;
