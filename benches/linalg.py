@@ -20,7 +20,7 @@ import tenure
 from scipy.linalg import cho_factor, cho_solve, cholesky
 
 SIDES = (64, 200, 1000, 2000)
-SECONDS = 0.25  # of the clock, a case
+SECONDS = 0.5  # of the clock, a case
 LEAST, MOST = 3, 400  # turns
 
 
