@@ -21,11 +21,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt};
 
 /// A lazy expression: what `tenure.lazy(a)` begins. Operators and methods build a larger one; nothing is computed until
-/// `compute()`, or a conversion (`numpy.asarray(e)`, `tenure.asarray(e)`, `e.tolist()`, `float(e)`), asks for the value.
+/// `compute()` or a conversion (`numpy.asarray(e)`, `tenure.asarray(e)`, `e.tolist()`, `float(e)`) asks for the value.
 ///
-/// `+`, `-`: of the same shape, a diagonal fits a square matrix. `*`, `@`: the product of matrices, or of a matrix and a
-/// vector; `*` with a number scales, `/` by its reciprocal. `/`, `times`: element by element. Operands are expressions, arrays (ours,
-/// NumPy's, any that shares its bytes) and promises.
+/// `+`, `-`: of one shape; a diagonal fits a square matrix. `*`, `@`: the product of matrices, or of a matrix and a
+/// vector; `*` with a number scales, `/` by its reciprocal. `/`, `times`: element by element. Operands are expressions,
+/// arrays (ours, NumPy's, any that shares its bytes) and promises, which are taken.
 ///
 /// >>> A, u = tenure.array([[4.0, 2.0], [2.0, 5.0]]), tenure.ones(2)
 /// >>> D = tenure.diagonal(tenure.zeros(2))
