@@ -18,7 +18,7 @@ struct handover {
     tn_array *digits;  /* uint8, a row for each digit: its pixels, then the digit that it is */
     tn_pool *pool;     /* the matrix has a pool of its own, so that the pool's figures are the matrix's */
     tn_array *kernel;  /* float64, rows x rows */
-    tn_array *targets; /* float64, rows x CLASSES, column by column as LAPACK wants it */
+    tn_array *targets; /* float64, rows x CLASSES, column by column */
 };
 
 /* A line of the story. Flushed, so that it stays in order with what Python prints. */
@@ -116,14 +116,14 @@ tn_status handover_look(tn_array *array, const char *name, const void **address)
     return tn_borrow_end(guard, 0, NULL);
 }
 
-/* Gives the matrix away: a promise not to use it again. Whoever takes the promise owns the matrix. */
-tn_status handover_give(struct handover *h, tn_promise **promise)
+/* Gives an array away: a promise not to use it again. Whoever takes the promise owns the array. */
+tn_status handover_give(tn_array *array, tn_promise **promise)
 {
     TN_HERE;
-    return tn_array_give(h->kernel, 1, promise);
+    return tn_array_give(array, 1, promise);
 }
 
-/* Gives every handle back: once each, also the one whose matrix was taken. */
+/* Gives every handle back: once each, also those whose arrays were taken. */
 tn_status handover_close(struct handover *h)
 {
     tn_array *arrays[] = {h->digits, h->kernel, h->targets};

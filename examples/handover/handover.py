@@ -11,6 +11,7 @@ import linecache
 import os
 import re
 import sys
+import textwrap
 import tracemalloc
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def load(path):
         ("handover_open", handover, ctypes.c_char_p),
         ("handover_build", handover, ctypes.c_int64),
         ("handover_look", array, ctypes.c_char_p, out),
-        ("handover_give", handover, out),
+        ("handover_give", array, out),
         ("handover_close", handover),
     ):
         function = getattr(library, name)
@@ -72,25 +73,30 @@ def normalise(library, h):
     claim(f"and which line holds it: {line}", "k.write()" in line)
 
 
-def solve(promise, digits, targets):
-    """Takes K, solves for W in the bytes of K and Y, and predicts the digits that were held out."""
-    k = tenure.take(promise)
-    claim("K is Python's alone", k.is_unique)
-    with k, k.write("unique") as a, targets.write() as y:
-        weights = solve_in_place(a, y)
-        known, new = split(np.asarray(digits))
-        return (similarity(new, known) @ weights).argmax(axis=1)
+def given(library, handle):
+    """What C promises not to use again: a promise of Python's."""
+    promise = ctypes.c_void_p()
+    library.handover_give(handle, promise)
+    return tenure.from_handle(promise.value)
 
 
-def solve_in_place(a, y):
-    """The matrix becomes its factor, the right-hand sides become the solution."""
-    a.flat[:: ROWS + 1] += RIDGE
-    # LAPACK wants columns: the transposed view of the symmetric matrix has them, in the same bytes.
-    factor, lower = cho_factor(a.T, overwrite_a=True, check_finite=False)
-    claim("the factor is where K was", factor.ctypes.data == a.ctypes.data)
-    weights = cho_solve((factor, lower), y, overwrite_b=True, check_finite=False)
-    claim("the solution is where Y was", weights.ctypes.data == y.ctypes.data)
-    return weights
+def solve(kernel, targets, digits):
+    """Takes K and Y, solves (K + ridge I) W = Y in their bytes, and predicts the digits that were held out."""
+    k, y = tenure.take(kernel, targets)
+    claim("K and Y are Python's alone", k.is_unique and y.is_unique)
+    of_k, of_y = tenure.owner_of(k).address, tenure.owner_of(y).address
+
+    # Nothing is computed yet: a sum, its factor L, and the solution of L (L' W) = Y.
+    factor = (tenure.lazy(k) + tenure.diagonal(tenure.full(ROWS, RIDGE))).cholesky()
+    solution = factor.T.solve(factor.solve(y))
+    del k, y  # done with them: now nobody needs K and Y any more, and the results may have their bytes
+    say("what computing will do:\n" + textwrap.indent(solution.explain().rstrip(), "        "))
+
+    weights = solution.compute()
+    claim("the factor is where K was", tenure.owner_of(factor.compute()).address == of_k)
+    claim("the solution is where Y was", tenure.owner_of(weights).address == of_y)
+    known, new = split(np.asarray(digits))
+    return (similarity(new, known) @ weights).argmax(axis=1)
 
 
 def with_copies():
@@ -118,7 +124,7 @@ def similarity(a, b):
 
 def main(path):
     sys.stdout.reconfigure(line_buffering=True)  # in order with what C prints
-    library, h, promise = load(path), Handover(), ctypes.c_void_p()
+    library, h = load(path), Handover()
     tracemalloc.start()
     with tenure.no_copies():  # a copy at a border would raise
         title("C maps the file of digits, and builds the matrix K and the right-hand sides Y in pool memory")
@@ -129,12 +135,11 @@ def main(path):
         title("Python normalises K in place under a write borrow; C tries to read it meanwhile")
         normalise(library, h)
 
-        title("C gives K away; a Python function takes it, and solves where it lies")
+        title("C gives K and Y away; a Python function takes them, and solves where they lie")
         with tenure.clone_handle(h.kernel) as k:
             pool = k.pool
-        library.handover_give(h, promise)
-        with tenure.clone_handle(h.digits) as digits, tenure.clone_handle(h.targets) as targets:
-            predicted = solve(tenure.from_handle(promise.value), digits, targets)
+        with tenure.clone_handle(h.digits) as digits:
+            predicted = solve(given(library, h.kernel), given(library, h.targets), digits)
 
         title("C uses what it gave away")
         status, _, line = refusal(library.handover_look, h.kernel, b"K", ctypes.c_void_p())

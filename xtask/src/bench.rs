@@ -83,6 +83,34 @@ const PYTHON: &[Bar] = &[
     beside_numpy("np.from_dlpack(ours)", "tenure_dlpack", "numpy_dlpack"),
 ];
 
+const fn solved(name: &'static str, case: &'static str, peer: &'static str, times: f64) -> Bar {
+    Bar { peer, ..bar("EX", name, case, Target::Times(times)) }
+}
+
+/// A + D, its factor and solutions by it, at four sides: beside NumPy, which copies, and SciPy, told to overwrite.
+const LINALG: &[Bar] = &[
+    solved("(A + D).cholesky(), n = 64", "tenure_factor_64", "numpy_factor_64", 1.0),
+    solved("(A + D).cholesky(), n = 64", "tenure_factor_64", "scipy_factor_64", 1.0),
+    solved("(A + D).cholesky(), n = 200", "tenure_factor_200", "numpy_factor_200", 1.0),
+    solved("(A + D).cholesky(), n = 200", "tenure_factor_200", "scipy_factor_200", 1.0),
+    solved("(A + D).cholesky(), n = 1000", "tenure_factor_1000", "numpy_factor_1000", 0.75),
+    solved("(A + D).cholesky(), n = 1000", "tenure_factor_1000", "scipy_factor_1000", 0.75),
+    solved("(A + D).cholesky(), n = 2000", "tenure_factor_2000", "numpy_factor_2000", 0.75),
+    solved("(A + D).cholesky(), n = 2000", "tenure_factor_2000", "scipy_factor_2000", 0.75),
+    solved("solve by it, n = 64", "tenure_solve_64", "numpy_solve_64", 1.0),
+    solved("solve by it, n = 64", "tenure_solve_64", "scipy_solve_64", 1.0),
+    solved("solve by it, n = 200", "tenure_solve_200", "numpy_solve_200", 1.0),
+    solved("solve by it, n = 200", "tenure_solve_200", "scipy_solve_200", 1.0),
+    solved("solve by it, n = 1000", "tenure_solve_1000", "numpy_solve_1000", 0.75),
+    solved("solve by it, n = 1000", "tenure_solve_1000", "scipy_solve_1000", 0.75),
+    solved("solve by it, n = 2000", "tenure_solve_2000", "numpy_solve_2000", 0.75),
+    solved("solve by it, n = 2000", "tenure_solve_2000", "scipy_solve_2000", 0.75),
+    solved("peak bytes of the factor, n = 2000", "tenure_factor_2000.bytes", "numpy_factor_2000.bytes", 1.0),
+    solved("peak bytes of the factor, n = 2000", "tenure_factor_2000.bytes", "scipy_factor_2000.bytes", 1.0),
+    solved("peak bytes of the solution, n = 2000", "tenure_solve_2000.bytes", "numpy_solve_2000.bytes", 1.0),
+    solved("peak bytes of the solution, n = 2000", "tenure_solve_2000.bytes", "scipy_solve_2000.bytes", 1.0),
+];
+
 /// What stands beside ours with no bar of its own.
 const FLOORS: &[(&str, &str)] = &[
     ("a call into the library", "library_call"),
@@ -105,7 +133,11 @@ impl Figures {
         let mut figures = Figures::default();
         for round in 0..ROUNDS {
             let direction = if round % 2 == 0 { "forwards" } else { "backwards" };
-            for line in output(command(program).args(arguments).arg(direction))?.lines() {
+            let mut run = command(program);
+            for threads in ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
+                run.env(threads, "1");
+            }
+            for line in output(run.args(arguments).arg(direction))?.lines() {
                 figures.read(line).ok_or_else(|| format!("{}: cannot read \"{line}\"", program.display()))?;
             }
         }
@@ -184,6 +216,7 @@ impl Bar {
             PAIR => ("compare-exchange pair", processor()),
             "malloc_free" => ("malloc(96) + free", format!("glibc {}", figures.fact("glibc"))),
             "borrow_read" => ("one thread", version()),
+            peer if peer.starts_with("scipy") => ("scipy, overwrite_a=True", figures.fact("scipy").to_owned()),
             _ => ("numpy", figures.fact("numpy").to_owned()),
         };
         let note = match value {
@@ -196,7 +229,11 @@ impl Bar {
             bar: self.bar,
             value,
             median: figures.median(self.case),
-            unit: if share { "part" } else { "ns" },
+            unit: match self.case {
+                _ if share => "part",
+                case if case.ends_with(".bytes") => "bytes",
+                _ => "ns",
+            },
             peer,
             peer_version,
             peer_value,
@@ -234,7 +271,11 @@ impl Line {
     }
 
     fn row(&self) -> String {
-        let number = |number: Option<f64>| number.map_or("-".to_owned(), |number| format!("{number:.2}"));
+        let number = |number: Option<f64>| match number {
+            None => "-".to_owned(),
+            Some(large) if large >= 1e4 => format!("{large:.0}"),
+            Some(number) => format!("{number:.2}"),
+        };
         let met = self.met.map_or("-", |met| if met { "yes" } else { "NO" });
         format!(
             "{:<4} {:<40} {:>8} {:>8} {:>6}  {:<22} {:>7} {:>6}  {:<16} {:<4} {}",
@@ -253,12 +294,12 @@ impl Line {
     }
 }
 
-/// `cargo xtask bench [objects|python] [--json]`: all of it without a name.
+/// `cargo xtask bench [objects|python|linalg] [--json]`: all of it without a name.
 pub fn bench(arguments: &[&str]) -> Done {
     let json = arguments.contains(&"--json");
     let names: Vec<&str> = arguments.iter().copied().filter(|argument| *argument != "--json").collect();
-    if let Some(unknown) = names.iter().find(|name| !["objects", "python"].contains(*name)) {
-        return Err(format!("there is no benchmark {unknown}: objects or python"));
+    if let Some(unknown) = names.iter().find(|name| !["objects", "python", "linalg"].contains(*name)) {
+        return Err(format!("there is no benchmark {unknown}: objects, python or linalg"));
     }
     let wanted = |name: &str| names.is_empty() || names.contains(&name);
     let mut lines: Vec<Line> = Vec::new();
@@ -279,13 +320,17 @@ pub fn bench(arguments: &[&str]) -> Done {
         lines.extend(OBJECTS.iter().map(|bar| bar.line(&figures)));
     }
     match python::missing() {
-        _ if !wanted("python") => {}
+        _ if !wanted("python") && !wanted("linalg") => {}
         Some(why) if names.is_empty() => eprintln!("python: skipped: {why}"),
         Some(why) => return Err(why),
         None => {
             let python = python::installed()?;
-            let figures = Figures::measure(&python, &[&root().join("benches/python.py")])?;
-            lines.extend(PYTHON.iter().map(|bar| bar.line(&figures)));
+            for (name, bars) in [("python", PYTHON), ("linalg", LINALG)] {
+                if wanted(name) {
+                    let figures = Figures::measure(&python, &[&root().join(format!("benches/{name}.py"))])?;
+                    lines.extend(bars.iter().map(|bar| bar.line(&figures)));
+                }
+            }
         }
     }
     if !json {

@@ -25,7 +25,7 @@ cargo xtask <command>
   demo                  runs examples/handover: one buffer in a C and a Python program
   examples              runs the other examples that are a C and a Python program each
   diagram               draws docs/*.states as SVG beside them
-  bench [objects|python] [--json]
+  bench [objects|python|linalg] [--json]
                         measures against the peers of this machine, on the library as it is shipped
   soak                  random traces against the model until one fails
   doc                   the reference manual in target/doc-c/html, by Doxygen

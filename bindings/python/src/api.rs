@@ -5,6 +5,8 @@
 //! Python exception on the same thread before the next call, because the text lies in the library's buffer of this
 //! thread (`errors`).
 
+pub mod expr;
+
 use crate::ffi_generated as c;
 use crate::types::*;
 use core::ffi::{CStr, c_char, c_int, c_void};

@@ -288,6 +288,9 @@ fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>) -> PyResult<Option<Bo
     if let Ok(array) = object.cast::<Array>() {
         return Ok(Some(array.clone()));
     }
+    if let Some(value) = crate::expr::value(object)? {
+        return Ok(Some(value));
+    }
     // SAFETY: attached, a live object.
     if unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0 {
         return match from_buffer(py, object, None, None) {

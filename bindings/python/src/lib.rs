@@ -22,6 +22,7 @@ mod convert;
 mod create;
 mod dlpack;
 mod errors;
+mod expr;
 mod import;
 mod index;
 mod pool;
@@ -48,6 +49,8 @@ mod _tenure {
     use crate::create::{array, empty, empty_like, full, ones, ones_like, open_npy, save_npy, zeros, zeros_like};
     #[pymodule_export]
     use crate::dlpack::from_dlpack;
+    #[pymodule_export]
+    use crate::expr::{Expr, diagonal, lazy, lower};
     #[pymodule_export]
     use crate::import::{_ending, asarray, from_buffer};
     #[pymodule_export]

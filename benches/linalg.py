@@ -1,0 +1,137 @@
+"""Linear algebra that overwrites, beside NumPy and SciPy: L of A + D with a diagonal D, and the solution of (A + D) x = b.
+
+    linalg.py forwards|backwards     one round: a line "case <tab> minimum <tab> median" per case, in ns a turn,
+                                     and a line "case.bytes" with the peak of bytes beside those of A, D and b
+
+`cargo xtask bench linalg` runs the rounds, one process each with one thread for every library, and compares. Each turn
+has a new A, made outside the clock: all three may overwrite it.
+"""
+
+import gc
+import os
+import statistics
+import sys
+import time
+import tracemalloc
+
+import numpy as np
+import scipy
+import tenure
+from scipy.linalg import cho_factor, cho_solve, cholesky
+
+SIDES = (64, 200, 1000, 2000)
+SECONDS = 0.5  # of the clock, a case
+LEAST, MOST = 3, 400  # turns
+
+
+class Problem:
+    """What all ways begin with."""
+
+    def __init__(self, n):
+        random = np.random.default_rng(n)
+        a = random.standard_normal((n, n))
+        self.a = a @ a.T / n
+        self.d = random.random(n) + 1
+        self.b = random.standard_normal(n)
+        self.tenure_d, self.tenure_b = tenure.array(self.d), tenure.array(self.b)
+
+
+def tenure_factor(p, a):
+    return (tenure.lazy(a.pop()) + tenure.diagonal(p.tenure_d)).cholesky().compute()
+
+
+def tenure_solve(p, a):
+    factor = (tenure.lazy(a.pop()) + tenure.diagonal(p.tenure_d)).cholesky()
+    x = factor.T.solve(factor.solve(p.tenure_b))
+    del factor
+    return x.compute()
+
+
+def numpy_factor(p, a):
+    return np.linalg.cholesky(a.pop() + np.diag(p.d))
+
+
+def numpy_solve(p, a):
+    # NumPy has no solution by a triangular matrix: this is how one solves with it.
+    return np.linalg.solve(a.pop() + np.diag(p.d), p.b)
+
+
+def scipy_sum(p, a):
+    a = a.pop()
+    a.flat[:: len(a) + 1] += p.d
+    # LAPACK wants columns: the transposed view of the symmetric matrix has them, in the same bytes.
+    return a.T
+
+
+def scipy_factor(p, a):
+    return cholesky(scipy_sum(p, a), lower=True, overwrite_a=True, check_finite=False)
+
+
+def scipy_solve(p, a):
+    factor = cho_factor(scipy_sum(p, a), lower=True, overwrite_a=True, check_finite=False)
+    return cho_solve(factor, p.b, check_finite=False)
+
+
+WAYS = {
+    f"{library}_{what}": globals()[f"{library}_{what}"]
+    for what in ("factor", "solve")
+    for library in ("tenure", "numpy", "scipy")
+}
+
+
+def fresh(p, name):
+    """A new A, in a list: whoever pops it has the only reference."""
+    return [tenure.array(p.a) if name.startswith("tenure") else p.a.copy()]
+
+
+def samples(p, name):
+    way, taken = WAYS[name], []
+    way(p, fresh(p, name))
+    while len(taken) < LEAST or (sum(taken) < SECONDS and len(taken) < MOST):
+        a = fresh(p, name)
+        begun = time.perf_counter()
+        result = way(p, a)
+        taken.append(time.perf_counter() - begun)
+        del result
+    return taken
+
+
+def peak(p, name):
+    """Bytes at most beside what was there before, A among it; work space outside both allocators is not seen."""
+    a, pool = fresh(p, name), tenure.default_pool()
+    gc.collect()
+    pool.reset_peak()
+    before = pool.stats().requested_bytes
+    tracemalloc.start()
+    result = WAYS[name](p, a)
+    seen = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    del result
+    return seen + pool.stats().peak_requested_bytes - before
+
+
+def check(p, name):
+    """A wrong result is no result."""
+    full, result = p.a + np.diag(p.d), np.asarray(WAYS[name](p, fresh(p, name)))
+    left, right = (result @ result.T, full) if name.endswith("factor") else (full @ result, p.b)
+    assert np.allclose(left, right), name
+
+
+def main():
+    if sys.argv[1:] not in (["forwards"], ["backwards"]):
+        sys.exit("usage: linalg.py forwards|backwards")
+    os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+    print(f"# numpy\t{np.__version__}")
+    print(f"# scipy\t{scipy.__version__}")
+    cases = [(n, name) for n in SIDES for name in WAYS]
+    problems = {n: Problem(n) for n in SIDES}
+    for n, name in reversed(cases) if sys.argv[1] == "backwards" else cases:
+        p = problems[n]
+        if n == SIDES[0]:
+            check(p, name)
+        taken, most = samples(p, name), peak(p, name)
+        print(f"{name}_{n}\t{min(taken) * 1e9:.0f}\t{statistics.median(taken) * 1e9:.0f}")
+        print(f"{name}_{n}.bytes\t{most}\t{most}")
+
+
+main()

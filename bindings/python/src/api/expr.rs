@@ -1,0 +1,93 @@
+//! The calls of section "expr".
+
+use super::{Id, Result, check, made};
+use crate::ffi_generated as c;
+use core::ptr::null_mut;
+
+/// An operation with one operand.
+#[derive(Clone, Copy)]
+pub enum Unary {
+    Cholesky,
+    Transpose,
+    /// A number times the operand.
+    Scale(f64),
+    /// Over that axis.
+    Sum(i32),
+    /// A member of TN_EXPR_ with one operand.
+    Elementwise(u32),
+}
+
+/// An operation with two operands.
+#[derive(Clone, Copy)]
+pub enum Binary {
+    Add,
+    Subtract,
+    /// The product of matrices.
+    Multiply,
+    Solve,
+    /// A member of TN_EXPR_ with two operands.
+    Elementwise(u32),
+}
+
+/// An array as an operand.
+pub fn leaf(array: Id, form: u32) -> Result<Id> {
+    // SAFETY: a checked id, `out` is writable.
+    made(|out| unsafe { c::tn_expr_leaf(array.raw(), form, out) })
+}
+
+/// What the operation makes of x.
+pub fn unary(operation: Unary, x: Id) -> Result<Id> {
+    // SAFETY: a checked id, `out` is writable; NULL stands for the operand that is not there.
+    made(|out| unsafe {
+        match operation {
+            Unary::Cholesky => c::tn_expr_cholesky(x.raw(), out),
+            Unary::Transpose => c::tn_expr_transpose(x.raw(), out),
+            Unary::Scale(factor) => c::tn_expr_scale(x.raw(), factor, out),
+            Unary::Sum(axis) => c::tn_expr_sum(x.raw(), axis, out),
+            Unary::Elementwise(op) => c::tn_expr_elementwise(op, x.raw(), null_mut(), out),
+        }
+    })
+}
+
+/// What the operation makes of x and y.
+pub fn binary(operation: Binary, x: Id, y: Id) -> Result<Id> {
+    // SAFETY: checked ids, `out` is writable.
+    made(|out| unsafe {
+        match operation {
+            Binary::Add => c::tn_expr_add(x.raw(), y.raw(), out),
+            Binary::Subtract => c::tn_expr_subtract(x.raw(), y.raw(), out),
+            Binary::Multiply => c::tn_expr_multiply(x.raw(), y.raw(), out),
+            Binary::Solve => c::tn_expr_solve(x.raw(), y.raw(), out),
+            Binary::Elementwise(op) => c::tn_expr_elementwise(op, x.raw(), y.raw(), out),
+        }
+    })
+}
+
+/// The value as an array.
+pub fn compute(expr: Id, flags: u32) -> Result<Id> {
+    // SAFETY: a checked id, `out` is writable.
+    made(|out| unsafe { c::tn_expr_compute(expr.raw(), flags, out) })
+}
+
+/// Gives the handle back.
+pub fn release(expr: Id) -> Result<()> {
+    // SAFETY: a checked id.
+    check(unsafe { c::tn_expr_release(expr.raw()) })
+}
+
+/// What computing would do now.
+pub fn explain(expr: Id, format: u32) -> Result<String> {
+    let mut text = Vec::<u8>::new();
+    loop {
+        let mut length = 0;
+        let at = if text.is_empty() { null_mut() } else { text.as_mut_ptr().cast() };
+        // SAFETY: `text` has room for as many bytes as it says; NULL only with none.
+        check(unsafe { c::tn_expr_explain(expr.raw(), format, text.len(), at, &mut length) })?;
+        // What other threads do may have made it longer since it was asked for.
+        if length < text.len() {
+            text.truncate(length);
+            return Ok(String::from_utf8_lossy(&text).into_owned());
+        }
+        text.resize(length + 1, 0);
+    }
+}
