@@ -162,10 +162,11 @@ pub fn chunks(
     }
     let whole = array::snapshot(id)?;
     let axis = whole.axis(axis)?;
+    // Before a COW write moves the handle: nothing can fail for want of memory after that.
+    let parts = Parts::reserve(thread, whole.ndim(), n)?;
     // The checks of one write over everything, and with COW its move to a copy; the parts then replace that guard.
     let writer = acquire(call, &[Entry { id, wanted }])?.pop().expect("one entry, one guard");
-    let made = part_guards(thread, &writer, axis, n, wanted);
-    let guards = match made {
+    let guards = match parts.open(&writer, axis, wanted) {
         Ok(guards) => guards,
         Err(status) => {
             acquire::abandon(writer);
@@ -183,36 +184,49 @@ pub fn chunks(
     Ok(())
 }
 
-fn part_guards(
-    thread: &'static thread::Thread,
-    writer: &Hold,
-    axis: usize,
-    n: usize,
-    wanted: Use,
-) -> Result<Vec<&'static Guard>> {
-    let no_memory = |_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {n} chunks"));
-    let layout = writer.layout();
-    let mut spares: Vec<(Spare, SpareGuard)> = Vec::new();
-    spares.try_reserve_exact(n).map_err(no_memory)?;
-    let mut guards: Vec<&'static Guard> = Vec::new();
-    guards.try_reserve_exact(n).map_err(no_memory)?;
-    for (start, length) in even_parts(layout.shape()[axis], n as i64) {
-        let mut spare = Spare::take(thread)?;
-        *spare.layout() = layout.part(axis, start, length)?;
-        spares.push((spare, SpareGuard::take(thread)?));
+/// What the guards on the parts of an array need.
+struct Parts {
+    spares: Vec<(Spare, SpareGuard)>,
+    guards: Vec<&'static Guard>,
+    group: SpareGuard,
+    root: SpareRoot,
+}
+
+impl Parts {
+    fn reserve(thread: &'static thread::Thread, ndim: usize, n: usize) -> Result<Parts> {
+        let no_memory = |_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {n} chunks"));
+        let mut spares: Vec<(Spare, SpareGuard)> = Vec::new();
+        spares.try_reserve_exact(n).map_err(no_memory)?;
+        let mut guards: Vec<&'static Guard> = Vec::new();
+        guards.try_reserve_exact(n).map_err(no_memory)?;
+        for _ in 0..n {
+            let mut spare = Spare::take(thread)?;
+            *spare.layout() = Layout::room(ndim)?;
+            spares.push((spare, SpareGuard::take(thread)?));
+        }
+        Ok(Parts { spares, guards, group: SpareGuard::take(thread)?, root: SpareRoot::take(thread, ndim)? })
     }
-    let group = SpareGuard::take(thread)?;
-    let mut root = Some(SpareRoot::take(thread, layout.ndim())?);
-    let mut locked = writer.guard().lock();
-    let owner = locked.get(writer.guard()).owner();
-    locked.make_root(owner, &mut root);
-    let discard = matches!(wanted, Use::Write { discard: true, .. });
-    let group = locked.add_group(group, owner, discard);
-    for (spare, guard) in spares {
-        let guard = locked.add_part(spare, guard, acquire::terms(wanted), owner, group);
-        guards.push(guard);
+
+    /// Opens them beside the guard on the whole; they have no handles yet.
+    fn open(mut self, writer: &Hold, axis: usize, wanted: Use) -> Result<Vec<&'static Guard>> {
+        let layout = writer.layout();
+        let parts = even_parts(layout.shape()[axis], self.spares.len() as i64);
+        for ((spare, _), (start, length)) in self.spares.iter_mut().zip(parts) {
+            let fits = spare.layout().set(layout);
+            debug_assert!(fits, "a handle keeps its number of axes");
+            spare.layout().narrow(axis, start, length)?;
+        }
+        let mut locked = writer.guard().lock();
+        let owner = locked.get(writer.guard()).owner();
+        locked.make_root(owner, &mut Some(self.root));
+        let discard = matches!(wanted, Use::Write { discard: true, .. });
+        let group = locked.add_group(self.group, owner, discard);
+        for (spare, guard) in self.spares {
+            let guard = locked.add_part(spare, guard, acquire::terms(wanted), owner, group);
+            self.guards.push(guard);
+        }
+        Ok(self.guards)
     }
-    Ok(guards)
 }
 
 /// What an open guard gives access to.

@@ -169,6 +169,13 @@ impl Layout {
     /// `length` indices of `axis` from `start` on: what chunks and splits are made of.
     #[inline]
     pub fn part(&self, axis: usize, start: i64, length: i64) -> Result<Layout> {
+        let mut view = self.try_clone()?;
+        view.narrow(axis, start, length)?;
+        Ok(view)
+    }
+
+    /// Becomes its own part, without asking for memory.
+    pub fn narrow(&mut self, axis: usize, start: i64, length: i64) -> Result<()> {
         let within = axis < self.ndim() && start >= 0 && length >= 0;
         if !within || start > self.shape()[axis] || length > self.shape()[axis] - start {
             return Err(fail(
@@ -179,11 +186,11 @@ impl Layout {
                 ),
             ));
         }
-        let mut view = self.try_clone()?;
-        let (shape, _) = view.dims_mut();
+        let stride = self.strides()[axis];
+        let (shape, _) = self.dims_mut();
         shape[axis] = length;
-        step_over(self.strides()[axis], start, length, 1, &mut view.offset)?;
-        Ok(view)
+        step_over(stride, start, length, 1, &mut self.offset)?;
+        Ok(())
     }
 
     /// The same bytes as elements of another type (LA-18, LA-19). Counts on an offset that is an address, or one from a
