@@ -2,6 +2,7 @@
 
 use crate::ledger::Guard;
 use crate::slots::{Head, Kind, Slot};
+use crate::types::TN_MAX_NDIM;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::sync::atomic::AtomicU32;
@@ -56,16 +57,12 @@ const _: () = {
     assert!(core::mem::offset_of!(Versioned, flags) == 24 && core::mem::offset_of!(Versioned, tensor) == 32);
 };
 
-/// Axes whose shape and strides lie in the slot.
-pub const INLINE: usize = 4;
-
 /// What a slot holds while its struct is out. The consumer sees one of the two structs and the numbers behind it.
 pub struct Out {
     pub legacy: Legacy,
     pub versioned: Versioned,
-    pub numbers: [i64; 2 * INLINE],
-    /// Shape and strides of more axes than lie inline.
-    pub more: Vec<i64>,
+    /// Shape and strides. Of as many axes as there can be, so that an export needs no memory once its bytes are held, or were copied.
+    pub numbers: [i64; 2 * TN_MAX_NDIM],
     /// The export that holds the bytes; None where there are none.
     pub guard: Option<&'static Guard>,
     /// Forks before it was made: in a child the parent's exports hold nothing.
@@ -110,8 +107,7 @@ impl Slot for Export {
                 flags: 0,
                 tensor: tensor(),
             },
-            numbers: [0; 2 * INLINE],
-            more: Vec::new(),
+            numbers: [0; 2 * TN_MAX_NDIM],
             guard: None,
             forks: 0,
             next: None,

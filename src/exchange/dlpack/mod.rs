@@ -16,7 +16,7 @@ use crate::slots::{Id, Table};
 use crate::stream::Stream;
 use crate::thread::{self, ColdLock};
 use crate::types::*;
-use abi::{Export, INLINE, IS_COPIED, Legacy, READ_ONLY, Tensor, Versioned};
+use abi::{Export, IS_COPIED, Legacy, READ_ONLY, Tensor, Versioned};
 use core::ffi::{CStr, c_void};
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -114,8 +114,8 @@ pub fn export(function: &'static CStr, id: Id, options: Options, form: Form) -> 
     };
     let how = host::Export { function, flags, class, unique };
     let slot = take_slot()?;
-    match host::export(id, &how, Ok(options.consumer?), &fits).and_then(|exported| fill(slot, exported, class, form)) {
-        Ok(out) => Ok(out),
+    match host::export(id, &how, Ok(options.consumer?), &fits) {
+        Ok(exported) => Ok(fill(slot, exported, class, form)),
         Err(status) => {
             rest(slot);
             Err(status)
@@ -141,21 +141,13 @@ fn check_target(options: &Options) -> Result<()> {
 }
 
 /// Writes the struct into the slot and hands it out.
-fn fill(slot: &'static Export, exported: Exported, class: Class, form: Form) -> Result<(*mut c_void, i32)> {
+fn fill(slot: &'static Export, exported: Exported, class: Class, form: Form) -> (*mut c_void, i32) {
     let Exported { hold, how } = exported;
     let layout = hold.layout();
     let ndim = layout.ndim();
     // SAFETY: taken off the queue: ours alone until it is out.
     let out = unsafe { &mut *slot.out.get() };
-    if ndim > INLINE {
-        out.more.clear();
-        if out.more.try_reserve_exact(2 * ndim).is_err() {
-            hold.end(false);
-            return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the shape of {ndim} axes")));
-        }
-        out.more.resize(2 * ndim, 0);
-    }
-    let numbers = if ndim > INLINE { &mut out.more[..] } else { &mut out.numbers[..2 * ndim] };
+    let numbers = &mut out.numbers[..2 * ndim];
     numbers[..ndim].copy_from_slice(layout.shape());
     // From the last axis on: a length of 1 gets the stride that contiguity would give it.
     let mut dense = 1;
@@ -212,7 +204,7 @@ fn fill(slot: &'static Export, exported: Exported, class: Class, form: Form) -> 
     };
     // Release pairs with the AcqRel in `delete`.
     slot.live.store(1, Ordering::Release);
-    Ok((address, how))
+    (address, how)
 }
 
 unsafe extern "C" fn delete_legacy(tensor: *mut Legacy) {
@@ -251,9 +243,6 @@ fn delete(context: *mut c_void) {
 fn close(slot: &'static Export) -> Option<&'static crate::ledger::Guard> {
     // SAFETY: the exchange of `live` made it ours alone.
     let out = unsafe { &mut *slot.out.get() };
-    if !out.more.is_empty() {
-        out.more = Vec::new();
-    }
     let guard = out.guard.take();
     if out.forks == thread::forks() { guard } else { None }
 }
