@@ -37,7 +37,7 @@ mod scope;
 
 mod store;
 
-pub use claim::{Claim, ClaimBody, Made, Spare, SpareRoot};
+pub use claim::{Claim, ClaimBody, Made, Root, Spare, SpareRoot};
 pub use guard::{Class, Entries, Group, Guard, GuardBody, Hold, SpareGuard, Terms, end_entries, made_of_head};
 pub use node::{NodeTag, Operation, ledger_of_claim, lock_claims};
 pub use one::One;

@@ -445,20 +445,25 @@ pub fn import_dlpack_legacy(tensor: Handle, flags: u32) -> Made {
 
 /// Calls the deleter of a DLManagedTensorVersioned, as its consumer does.
 pub fn delete_dlpack(tensor: Handle) {
-    // SAFETY: the deleter is the fourth field of the struct, behind two 32-bit numbers and the context.
-    unsafe {
-        let deleter: unsafe extern "C" fn(*mut c_void) = (tensor as *const u8).add(16).cast::<unsafe extern "C" fn(*mut c_void)>().read();
-        deleter(tensor as *mut c_void);
-    }
+    // Behind two 32-bit numbers and the context.
+    delete_by(tensor, 16);
 }
 
 /// Calls the deleter of a DLManagedTensor, which is its last field.
 pub fn delete_dlpack_legacy(tensor: Handle) {
-    // SAFETY: as above.
-    unsafe {
-        let deleter: unsafe extern "C" fn(*mut c_void) = (tensor as *const u8).add(56).cast::<unsafe extern "C" fn(*mut c_void)>().read();
-        deleter(tensor as *mut c_void);
-    }
+    delete_by(tensor, 56);
+}
+
+fn delete_by(tensor: Handle, offset: usize) {
+    type Deleter = unsafe extern "C" fn(*mut c_void);
+    // SAFETY: a struct of the library's, which has its deleter there.
+    let deleter = unsafe { (tensor as *const u8).add(offset).cast::<Deleter>().read() };
+    done(|| {
+        // SAFETY: the struct is out, and its consumer gives it back once.
+        unsafe { deleter(tensor as *mut c_void) };
+        TN_OK
+    })
+    .unwrap();
 }
 
 // ---- reports ----
