@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_void};
 use std::ptr::{null, null_mut};
-use tenure::ffi::{array, borrow, exchange, library, pool, promise, report, transfer, view};
+use tenure::ffi::{array, borrow, exchange, expr, library, pool, promise, report, transfer, view};
 use tenure::types::*;
 
 /// The bits of a handle of any kind.
@@ -134,6 +134,19 @@ pub fn numbers(pool: Handle, shape: &[i64]) -> Handle {
     // SAFETY: as many values as elements.
     let status = inside(|| unsafe { transfer::tn_array_copy_from_host(a as *mut _, values.as_ptr().cast(), null(), 0, null_mut()) });
     assert_eq!(status, TN_OK);
+    a
+}
+
+/// An array of those float64 values in C order.
+pub fn floats(pool: Handle, shape: &[i64], values: &[f64]) -> Handle {
+    // SAFETY: a shape of that length, and a writable output.
+    let a = made(|out| unsafe {
+        array::tn_array_zeros(pool as *mut tn_pool, TN_F64, shape.len() as i32, shape.as_ptr(), null(), out)
+    })
+    .unwrap();
+    assert_eq!(info(a).count as usize, values.len());
+    // SAFETY: as many values as elements.
+    done(|| unsafe { transfer::tn_array_copy_from_host(a as *mut _, values.as_ptr().cast(), null(), 0, null_mut()) }).unwrap();
     a
 }
 
@@ -357,6 +370,21 @@ pub fn take(promises: &[Handle]) -> Result<Vec<Handle>, tn_status> {
     result(status).map(|()| out.into_iter().map(|out| out as usize).collect())
 }
 
+/// Arrays and promises, mixed. The new handles, then the scope.
+pub fn enter(params: &[Handle]) -> Result<(Vec<Handle>, Handle), tn_status> {
+    let list: Vec<*mut c_void> = params.iter().map(|p| *p as *mut _).collect();
+    let mut out = vec![UNTOUCHED as *mut tn_array; list.len()];
+    // SAFETY: a list of that length, as many places, and a writable output.
+    let scope = made(|scope| unsafe { promise::tn_enter(list.len(), list.as_ptr(), out.as_mut_ptr(), scope) });
+    assert!(scope.is_ok() || out.iter().all(|out| *out as usize == UNTOUCHED));
+    scope.map(|scope| (out.into_iter().map(|out| out as usize).collect(), scope))
+}
+
+pub fn leave(scope: Handle) -> Done {
+    // SAFETY: keeps nothing.
+    done(|| unsafe { promise::tn_leave(scope as *mut _, 0, null()) })
+}
+
 pub fn cancel(promise: Handle) -> Done {
     done(|| promise::tn_promise_cancel(promise as *mut _))
 }
@@ -395,6 +423,43 @@ pub fn fill(a: Handle, value: i64, mode: u32) -> Done {
 
 pub fn copy_into(from: Handle, to: Handle, mode: u32) -> Done {
     done(|| transfer::tn_array_copy_into(from as *mut _, to as *mut _, mode, null_mut()))
+}
+
+// ---- expressions ----
+
+pub fn leaf(a: Handle, form: u32) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { expr::tn_expr_leaf(a as *mut _, form, out) })
+}
+
+pub fn add(x: Handle, y: Handle) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { expr::tn_expr_add(x as *mut _, y as *mut _, out) })
+}
+
+pub fn multiply(x: Handle, y: Handle) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { expr::tn_expr_multiply(x as *mut _, y as *mut _, out) })
+}
+
+pub fn cholesky(x: Handle) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { expr::tn_expr_cholesky(x as *mut _, out) })
+}
+
+pub fn solve(m: Handle, b: Handle) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { expr::tn_expr_solve(m as *mut _, b as *mut _, out) })
+}
+
+pub fn compute(x: Handle, flags: u32) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { expr::tn_expr_compute(x as *mut _, flags, out) })
+}
+
+pub fn expr_release(x: Handle) -> Done {
+    // SAFETY: a handle, or none.
+    done(|| unsafe { expr::tn_expr_release(x as *mut _) })
 }
 
 // ---- files, DLPack ----

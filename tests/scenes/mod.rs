@@ -36,6 +36,9 @@ pub struct World {
     pub lent: Handle,
     pub weak: Handle,
     pub weak_many: Handle,
+    /// float64: a matrix that has a Cholesky factor, and a vector.
+    pub matrix: Handle,
+    pub vector: Handle,
     /// Given away, with a promise for each.
     pub given: [Handle; 6],
     pub promises: [Handle; 6],
@@ -114,6 +117,8 @@ impl World {
         World {
             pool,
             twin: clone(a).unwrap(),
+            matrix: floats(pool, &[3, 3], &[4., 1., 0., 1., 5., 2., 0., 2., 6.]),
+            vector: floats(pool, &[3], &[1., 2., 3.]),
             weak: weaken(a).unwrap(),
             weak_many: weaken(many).unwrap(),
             low: slice(line, 0, 40, 1).unwrap(),
@@ -134,9 +139,8 @@ impl World {
     }
 
     fn arrays(&self) -> impl Iterator<Item = Handle> {
-        [self.a, self.twin, self.many, self.b, self.wide, self.line, self.low, self.high, self.back, self.lent]
-            .into_iter()
-            .chain(self.given)
+        let named = [self.a, self.twin, self.many, self.b, self.wide, self.line, self.low, self.high, self.back];
+        named.into_iter().chain([self.lent, self.matrix, self.vector]).chain(self.given)
     }
 
     pub fn snapshot(&self, tables: &[Box<dyn Drain>]) -> Snapshot {
@@ -314,7 +318,7 @@ fn path(name: &'static str, run: impl Fn(&World) -> Done + 'static) -> Path {
 
 /// All of them.
 pub fn paths() -> Vec<Path> {
-    [creation(), imports(), views(), claims(), borrows(), ownership(), exports(), files(), movement(), pools()]
+    [creation(), imports(), views(), claims(), borrows(), ownership(), expressions(), exports(), files(), movement(), pools()]
         .into_iter()
         .flatten()
         .collect()
@@ -450,6 +454,50 @@ fn ownership() -> Vec<Path> {
             let taken = take(&w.promises)?;
             taken.into_iter().for_each(|array| release(array).unwrap());
             Ok(())
+        }),
+        path("enter of four", |w| {
+            let (_, scope) = enter(&[w.a, w.promises[0], w.many, w.promises[1]])?;
+            leave(scope)
+        }),
+    ]
+}
+
+/// A node that goes with its variable.
+struct Node(Handle);
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        expr_release(self.0).unwrap();
+    }
+}
+
+fn of(array: Handle, form: u32) -> Result<Node, tn_status> {
+    leaf(array, form).map(Node)
+}
+
+fn expressions() -> Vec<Path> {
+    vec![
+        path("leaf", |w| of(w.matrix, TN_FORM_FULL).map(drop)),
+        path("a matrix and a diagonal, added", |w| {
+            let (x, y) = (of(w.matrix, TN_FORM_FULL)?, of(w.vector, TN_FORM_DIAGONAL)?);
+            let sum = Node(add(x.0, y.0)?);
+            gone(compute(sum.0, 0)?)
+        }),
+        path("a product", |w| {
+            let (x, y) = (of(w.matrix, TN_FORM_FULL)?, of(w.vector, TN_FORM_FULL)?);
+            let product = Node(multiply(x.0, y.0)?);
+            gone(compute(product.0, TN_KEEP_ON_FAIL)?)
+        }),
+        path("a factor, and equations", |w| {
+            let (x, y) = (of(w.matrix, TN_FORM_FULL)?, of(w.vector, TN_FORM_FULL)?);
+            let factor = Node(cholesky(x.0)?);
+            let solved = Node(solve(factor.0, y.0)?);
+            gone(compute(solved.0, 0)?)
+        }),
+        path("equations of a full matrix", |w| {
+            let (x, y) = (of(w.matrix, TN_FORM_FULL)?, of(w.vector, TN_FORM_FULL)?);
+            let solved = Node(solve(x.0, y.0)?);
+            gone(compute(solved.0, 0)?)
         }),
     ]
 }
