@@ -31,7 +31,10 @@ fn failed(function: &'static str, status: error::Status) -> tn_status {
 #[cold]
 fn panicked(payload: Box<dyn Any + Send>) -> error::Status {
     if payload.is::<NoRecord>() {
-        return fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the record of one more thread; free some, and call again"));
+        return fail(
+            TN_ERR_NO_HOST_MEMORY,
+            format_args!("no memory for the record of one more thread; free some, and call again"),
+        );
     }
     let text = payload
         .downcast_ref::<&str>()

@@ -46,11 +46,8 @@ struct Book {
     order: [u16; KEYS + 1],
 }
 
-static BOOK: ColdLock<Book> = ColdLock::new(Book {
-    entries: [NO_COPIES; KEYS],
-    other: NO_COPIES,
-    order: [0; KEYS + 1],
-});
+static BOOK: ColdLock<Book> =
+    ColdLock::new(Book { entries: [NO_COPIES; KEYS], other: NO_COPIES, order: [0; KEYS + 1] });
 
 fn place(key: &Key) -> usize {
     let function = key.function.map_or(0, |f| f.as_ptr() as u64);

@@ -71,7 +71,10 @@ fn number(name: &str, text: &str) -> Result<u64> {
         _ => None,
     };
     unit.and_then(|unit| digits.parse::<u64>().ok()?.checked_mul(unit)).ok_or_else(|| {
-        fail(TN_ERR_INVALID, format_args!("option {name} is a number, with KiB, MiB or GiB behind it, or none; not \"{text}\""))
+        fail(
+            TN_ERR_INVALID,
+            format_args!("option {name} is a number, with KiB, MiB or GiB behind it, or none; not \"{text}\""),
+        )
     })
 }
 
@@ -91,7 +94,9 @@ fn pool_field(name: &str) -> Option<(usize, usize)> {
 fn unknown(name: &str) -> crate::error::Status {
     fail(
         TN_ERR_INVALID,
-        format_args!("there is no option \"{name}\"; there are strict, abort_on_misuse and pool.<device>.<field of tn_pool_options>"),
+        format_args!(
+            "there is no option \"{name}\"; there are strict, abort_on_misuse and pool.<device>.<field of tn_pool_options>"
+        ),
     )
 }
 

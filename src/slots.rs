@@ -417,14 +417,21 @@ impl<T: Slot> Table<T> {
         if chunk >= CHUNKS {
             return Err(fail(
                 TN_ERR_LIMIT,
-                format_args!("{} handles of kind {} are out, which is the limit", CHUNK as usize * CHUNKS, T::KIND.name()),
+                format_args!(
+                    "{} handles of kind {} are out, which is the limit",
+                    CHUNK as usize * CHUNKS,
+                    T::KIND.name()
+                ),
             ));
         }
         let bytes = CHUNK as usize * size_of::<T>();
         let Some(memory) = chunk_memory(bytes) else {
             return Err(fail(
                 TN_ERR_NO_HOST_MEMORY,
-                format_args!("no memory for the bookkeeping of more handles of kind {} ({bytes} bytes)", T::KIND.name()),
+                format_args!(
+                    "no memory for the bookkeeping of more handles of kind {} ({bytes} bytes)",
+                    T::KIND.name()
+                ),
             ));
         };
         // Release pairs with the Acquire in `at`.
@@ -536,15 +543,9 @@ fn refuse(id: Id, wanted: Kind) -> crate::error::Status {
         return fail(TN_ERR_KIND, format_args!("{id} is no handle; a {} is needed", wanted.name()));
     };
     if kind != wanted && word_is_live(kind, id) {
-        let hint = if kind == Kind::Promise {
-            "; whoever receives a promise unwraps it with tn_take or tn_enter"
-        } else {
-            ""
-        };
-        return fail(
-            TN_ERR_KIND,
-            format_args!("{id} is a {}, and a {} is needed{hint}", kind.name(), wanted.name()),
-        );
+        let hint =
+            if kind == Kind::Promise { "; whoever receives a promise unwraps it with tn_take or tn_enter" } else { "" };
+        return fail(TN_ERR_KIND, format_args!("{id} is a {}, and a {} is needed{hint}", kind.name(), wanted.name()));
     }
     fail(TN_ERR_STALE, format_args!("the {} {id} was released already", kind.name()))
 }

@@ -202,7 +202,6 @@ fn register() -> &'static Thread {
 #[cfg(not(loom))]
 static RECORDS: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
 
-
 #[cfg(not(loom))]
 #[cold]
 #[inline(never)]
@@ -518,7 +517,8 @@ impl<T> ColdLock<T> {
     pub fn lock(&self) -> ColdGuard<'_, T> {
         let at = {
             let mut model = MODEL.lock().unwrap();
-            let lock = model.locks.entry(core::ptr::from_ref(self) as usize).or_insert_with(|| Box::new(RawLock::new()));
+            let lock =
+                model.locks.entry(core::ptr::from_ref(self) as usize).or_insert_with(|| Box::new(RawLock::new()));
             core::ptr::from_ref(&**lock)
         };
         // SAFETY: lasts as long as the threads of this iteration.

@@ -119,13 +119,21 @@ fn check_match(from: &Layout, to: &Layout) -> Result<()> {
     if from.dtype() != to.dtype() {
         return Err(fail(
             TN_ERR_DTYPE,
-            format_args!("{} elements do not go into an array of {}; copies do not convert", from.dtype().name(), to.dtype().name()),
+            format_args!(
+                "{} elements do not go into an array of {}; copies do not convert",
+                from.dtype().name(),
+                to.dtype().name()
+            ),
         ));
     }
     if from.shape() != to.shape() {
         return Err(fail(
             TN_ERR_SHAPE,
-            format_args!("shape {:?} does not go into shape {:?}; broadcast or reshape first", from.shape(), to.shape()),
+            format_args!(
+                "shape {:?} does not go into shape {:?}; broadcast or reshape first",
+                from.shape(),
+                to.shape()
+            ),
         ));
     }
     Ok(())

@@ -82,22 +82,38 @@ pub const TN_ERR_LIMIT: tn_status = 32;
 pub const TN_ERR_PANIC: tn_status = 33;
 
 /// Where memory comes from. Given back by `tn_pool_release`.
-pub struct tn_pool { _opaque: [u8; 0] }
+pub struct tn_pool {
+    _opaque: [u8; 0],
+}
 /// An order of device work.
-pub struct tn_stream { _opaque: [u8; 0] }
+pub struct tn_stream {
+    _opaque: [u8; 0],
+}
 /// One claim on a store, with a layout. Given back by `tn_array_release`.
-pub struct tn_array { _opaque: [u8; 0] }
+pub struct tn_array {
+    _opaque: [u8; 0],
+}
 /// A handle without a claim. Given back by `tn_weak_release`.
-pub struct tn_weak { _opaque: [u8; 0] }
+pub struct tn_weak {
+    _opaque: [u8; 0],
+}
 /// An open guard on bytes. Given back by `tn_borrow_end`.
-pub struct tn_borrow { _opaque: [u8; 0] }
+pub struct tn_borrow {
+    _opaque: [u8; 0],
+}
 /// A given array on its way. Given back by `tn_promise_release`.
-pub struct tn_promise { _opaque: [u8; 0] }
+pub struct tn_promise {
+    _opaque: [u8; 0],
+}
 /// A callee's handles on its parameters. Given back by `tn_leave`.
-pub struct tn_scope { _opaque: [u8; 0] }
+pub struct tn_scope {
+    _opaque: [u8; 0],
+}
 
 /// A node of a lazy expression. Given back by `tn_expr_release`.
-pub struct tn_expr { _opaque: [u8; 0] }
+pub struct tn_expr {
+    _opaque: [u8; 0],
+}
 
 /// A device, as in DLPack's DLDevice; passed by value.
 #[repr(C)]
@@ -825,9 +841,13 @@ pub struct tn_target {
 }
 
 /// DLPack's own struct, without a version; its header is dlpack.h.
-pub struct DLManagedTensor { _opaque: [u8; 0] }
+pub struct DLManagedTensor {
+    _opaque: [u8; 0],
+}
 /// DLPack's own struct, with version and flags; its header is dlpack.h.
-pub struct DLManagedTensorVersioned { _opaque: [u8; 0] }
+pub struct DLManagedTensorVersioned {
+    _opaque: [u8; 0],
+}
 
 /// How a DLPack struct is made; NULL in its place: a copy, labelled as is.
 #[repr(C)]

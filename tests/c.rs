@@ -82,7 +82,9 @@ fn run(case: &Case) -> Outcome {
             let mut valgrind = Command::new("valgrind");
             valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
             let kinds = "definite,indirect";
-            valgrind.args([format!("--show-leak-kinds={kinds}"), format!("--errors-for-leak-kinds={kinds}")]).arg(program);
+            valgrind
+                .args([format!("--show-leak-kinds={kinds}"), format!("--errors-for-leak-kinds={kinds}")])
+                .arg(program);
             valgrind
         }
         _ => Command::new(program),

@@ -16,11 +16,7 @@ const FOLDER: &str = "bindings/cpp/tests";
 /// The compiler for this standard, with the binding's header.
 fn cpp(standard: &str) -> Command {
     let mut command = compiler(standard);
-    command
-        .arg("-I")
-        .arg(root().join("bindings/cpp"))
-        .arg("-I")
-        .arg(root().join(FOLDER));
+    command.arg("-I").arg(root().join("bindings/cpp")).arg("-I").arg(root().join(FOLDER));
     command
 }
 
@@ -30,11 +26,7 @@ fn scratch(name: &str) -> PathBuf {
 
 /// With the shared library, which the program finds by its rpath.
 fn link(command: &mut Command, program: &Path) -> Result<String, String> {
-    command
-        .arg(library())
-        .arg(format!("-Wl,-rpath,{}", library_folder().display()))
-        .arg("-o")
-        .arg(program);
+    command.arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display())).arg("-o").arg(program);
     output(command)
 }
 
@@ -43,27 +35,13 @@ type Built = Arc<OnceLock<Result<PathBuf, String>>>;
 /// The program of a part, compiled once for all tests that run it.
 fn program(part: &str, standard: &str, sanitizers: bool) -> PathBuf {
     static PROGRAMS: Mutex<Option<HashMap<String, Built>>> = Mutex::new(None);
-    let tag = format!(
-        "cpp_{part}_{}{}",
-        standard.replace("++", "pp"),
-        if sanitizers { "_sanitizers" } else { "" }
-    );
-    let built = PROGRAMS
-        .lock()
-        .unwrap()
-        .get_or_insert_default()
-        .entry(tag.clone())
-        .or_default()
-        .clone();
+    let tag = format!("cpp_{part}_{}{}", standard.replace("++", "pp"), if sanitizers { "_sanitizers" } else { "" });
+    let built = PROGRAMS.lock().unwrap().get_or_insert_default().entry(tag.clone()).or_default().clone();
     let build = || {
         let mut compile = cpp(standard);
         compile.arg(root().join(FOLDER).join(format!("{part}.cpp")));
         if sanitizers {
-            compile.args([
-                "-fsanitize=address,undefined",
-                "-fno-sanitize-recover=all",
-                "-fno-omit-frame-pointer",
-            ]);
+            compile.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]);
         }
         let program = scratch(&tag);
         link(&mut compile, &program).map(|_| program)
@@ -101,21 +79,13 @@ fn plain(part: &str, standard: &str) {
 
 fn valgrind(part: &str, standard: &str) {
     if has("g++") && has("valgrind") {
-        run(
-            &program(part, standard, false),
-            VALGRIND,
-            &format!("{part}_{standard}_valgrind"),
-        );
+        run(&program(part, standard, false), VALGRIND, &format!("{part}_{standard}_valgrind"));
     }
 }
 
 fn sanitizers(part: &str, standard: &str) {
     if has("g++") {
-        run(
-            &program(part, standard, true),
-            &[],
-            &format!("{part}_{standard}_sanitizers"),
-        );
+        run(&program(part, standard, true), &[], &format!("{part}_{standard}_sanitizers"));
     }
 }
 
@@ -151,10 +121,8 @@ const OTHERS: &[&str] = &["no_exceptions", "refused", "two_units"];
 
 #[test]
 fn every_file_is_run() {
-    let found: Vec<String> = files(FOLDER, ".cpp")
-        .iter()
-        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
-        .collect();
+    let found: Vec<String> =
+        files(FOLDER, ".cpp").iter().map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
     let mut known: Vec<&str> = PARTS.iter().chain(OTHERS).copied().collect();
     known.sort_unstable();
     assert_eq!(found, known, "a file of {FOLDER} is not run");
@@ -176,9 +144,7 @@ fn header_is_quiet_under_stricter_warnings() {
             "-Wnon-virtual-dtor",
             "-Wnull-dereference",
         ]);
-        compile
-            .args(["-O2", "-c", "-o"])
-            .arg(scratch(&format!("cpp_strict_{standard}.o")));
+        compile.args(["-O2", "-c", "-o"]).arg(scratch(&format!("cpp_strict_{standard}.o")));
         output(compile.arg(root().join(FOLDER).join("ownership.cpp"))).unwrap();
     }
 }
@@ -192,20 +158,8 @@ fn other_compilers_agree() {
     for standard in ["-std=c++17", "-std=c++20"] {
         for part in PARTS {
             let mut compile = Command::new("clang++");
-            compile.args([
-                standard,
-                "-Wall",
-                "-Wextra",
-                "-Wpedantic",
-                "-Werror",
-                "-Wold-style-cast",
-                "-fsyntax-only",
-            ]);
-            compile
-                .arg("-I")
-                .arg(root().join("include"))
-                .arg("-I")
-                .arg(root().join("bindings/cpp"));
+            compile.args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wold-style-cast", "-fsyntax-only"]);
+            compile.arg("-I").arg(root().join("include")).arg("-I").arg(root().join("bindings/cpp"));
             output(compile.arg(root().join(FOLDER).join(format!("{part}.cpp")))).unwrap();
         }
     }
@@ -232,9 +186,7 @@ fn works_without_exceptions() {
     }
     let program = scratch("cpp_no_exceptions");
     let mut compile = cpp("c++17");
-    compile
-        .args(["-fno-exceptions", "-fno-rtti"])
-        .arg(root().join(FOLDER).join("no_exceptions.cpp"));
+    compile.args(["-fno-exceptions", "-fno-rtti"]).arg(root().join(FOLDER).join("no_exceptions.cpp"));
     link(&mut compile, &program).unwrap();
     let ended = Command::new(&program).output().unwrap();
     let text = String::from_utf8_lossy(&ended.stderr);
@@ -249,11 +201,8 @@ fn misuse_does_not_compile() {
         return;
     }
     let text = read(format!("{FOLDER}/refused.cpp"));
-    let marked: Vec<(usize, &str)> = text
-        .lines()
-        .enumerate()
-        .filter_map(|(at, line)| Some((at, line.split_once("; // REFUSED: ")?.1)))
-        .collect();
+    let marked: Vec<(usize, &str)> =
+        text.lines().enumerate().filter_map(|(at, line)| Some((at, line.split_once("; // REFUSED: ")?.1))).collect();
     assert!(marked.len() > 40, "the marks were not recognised");
     let with = |chosen: Option<usize>| -> String {
         let keep = |at: usize| chosen == Some(at) || !marked.iter().any(|(m, _)| *m == at);
@@ -266,12 +215,7 @@ fn misuse_does_not_compile() {
         let source = scratch(&format!("cpp_refused_{}.cpp", chosen.map_or(0, |at| at + 1)));
         std::fs::write(&source, with(chosen)).expect("the target folder is writable");
         // As it is: the quotes of another language differ.
-        output(
-            cpp("c++17")
-                .env("LC_ALL", "C")
-                .args(["-fsyntax-only", "-Wno-unused"])
-                .arg(source),
-        )
+        output(cpp("c++17").env("LC_ALL", "C").args(["-fsyntax-only", "-Wno-unused"]).arg(source))
     };
     compile(None).unwrap_or_else(|text| panic!("refused.cpp does not compile even without what is refused:\n{text}"));
     let next = std::sync::atomic::AtomicUsize::new(0);
@@ -307,20 +251,11 @@ fn examples_of_the_readme_run_as_shown() {
     let readme = read("bindings/cpp/README.md");
     let blocks = readme.split("```cpp\n").skip(1).map(|rest| {
         let (program, after) = rest.split_once("```").expect("blocks are closed");
-        (
-            program,
-            after
-                .trim_start()
-                .strip_prefix("```text\n")
-                .and_then(|rest| rest.split("```").next()),
-        )
+        (program, after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next()))
     });
     let mut count = 0;
     for (program, shown) in blocks {
-        assert!(
-            program.contains("int main()"),
-            "an example that is no program is not tested:\n{program}"
-        );
+        assert!(program.contains("int main()"), "an example that is no program is not tested:\n{program}");
         count += 1;
         for standard in ["c++17", "c++20"] {
             let folder = scratch(&format!("cpp_readme_{count}_{standard}"));
@@ -331,11 +266,7 @@ fn examples_of_the_readme_run_as_shown() {
             link(cpp(standard).arg("example.cpp").current_dir(&folder), &binary).unwrap();
             let printed = output(Command::new(&binary).current_dir(&folder)).unwrap();
             let shown = shown.expect("every example shows what it prints");
-            assert_eq!(
-                printed.trim(),
-                shown.trim(),
-                "the README shows something else than program {count} prints"
-            );
+            assert_eq!(printed.trim(), shown.trim(), "the README shows something else than program {count} prints");
         }
     }
     assert!(count >= 4, "the README's examples were not recognised");
@@ -379,15 +310,8 @@ fn every_public_thing_has_a_comment() {
             } else {
                 code.to_owned()
             };
-            let alike = [
-                "= default",
-                "= delete",
-                "operator=",
-                "&&other)",
-                "const dims &other)",
-                "friend class",
-                "is_flags<",
-            ];
+            let alike =
+                ["= default", "= delete", "operator=", "&&other)", "const dims &other)", "friend class", "is_flags<"];
             let forward =
                 named.ends_with(';') && !named.contains(['(', '=']) && (named.contains("class ") || class && !public);
             // Defined outside of its class, where it is declared with its comment; or a constructor called as its class is.

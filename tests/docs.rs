@@ -39,7 +39,8 @@ fn links_lead_somewhere() {
         for (at, _) in text.match_indices("](") {
             let target = text[at + 2..].split([')', ' ', '\n']).next().unwrap_or_default();
             let path = target.split('#').next().unwrap_or_default();
-            if !path.is_empty() && !path.contains("://") && !path.starts_with("mailto:") && !folder.join(path).exists() {
+            if !path.is_empty() && !path.contains("://") && !path.starts_with("mailto:") && !folder.join(path).exists()
+            {
                 broken.push(format!("{}: {target}", document.display()));
             }
         }
@@ -114,9 +115,15 @@ fn examples_of_the_documents_run_as_shown() {
             let (source, binary) = (folder.join("example.c"), folder.join("example"));
             std::fs::write(&source, whole(program)).expect("the target folder is writable");
             let mut compile = compiler("c11");
-            compile.arg("example.c").arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display())).arg("-o").arg(&binary);
+            compile
+                .arg("example.c")
+                .arg(library())
+                .arg(format!("-Wl,-rpath,{}", library_folder().display()))
+                .arg("-o")
+                .arg(&binary);
             // As a user would, by its bare name: it stands in what the program prints.
-            output(compile.current_dir(&folder)).unwrap_or_else(|e| panic!("{} block {number}: {e}", document.display()));
+            output(compile.current_dir(&folder))
+                .unwrap_or_else(|e| panic!("{} block {number}: {e}", document.display()));
             let printed = output(Command::new(&binary).current_dir(&folder));
             let printed = printed.unwrap_or_else(|e| panic!("{} block {number}: {e}", document.display()));
             if let Some(shown) = shown {
@@ -169,12 +176,34 @@ fn dependencies_are_pinned_and_say_why() {
 fn nothing_unexpected_at_the_top_level() {
     const KNOWN: &[&str] = &[
         // What the library is.
-        "Cargo.toml", "include", "src", "c-tests", "bindings", "README.md",
+        "Cargo.toml",
+        "include",
+        "src",
+        "c-tests",
+        "bindings",
+        "README.md",
         // What earns its place beside it.
-        "tests", "benches", "examples", "docs", "xtask", "abi", "abi-check", "cuda-sim", ".ci", "ARCHITECTURE.md",
-        "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE",
+        "tests",
+        "benches",
+        "examples",
+        "docs",
+        "xtask",
+        "abi",
+        "abi-check",
+        "cuda-sim",
+        ".ci",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
         // What the tools want there.
-        "build.rs", "Cargo.lock", "cbindgen.toml", ".cargo", ".gitignore",
+        "build.rs",
+        "Cargo.lock",
+        "cbindgen.toml",
+        "rustfmt.toml",
+        ".cargo",
+        ".gitignore",
     ];
     let listed = Command::new("git").args(["ls-files"]).current_dir(root()).output();
     // An unpacked archive has no git: then there is nothing to compare.

@@ -1,4 +1,5 @@
 //! Expressions: the figures of what is overwritten, and what each operation gives, in place and not.
+#![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 #[macro_use]
 mod exprs;
@@ -31,11 +32,7 @@ fn enter(passed: Passed) -> Array {
 
 /// A leaf of the form that the array's shape tells.
 fn any_leaf(array: Array) -> Expr {
-    if info(array).ndim == 1 {
-        diagonal(array)
-    } else {
-        leaf(array)
-    }
+    if info(array).ndim == 1 { diagonal(array) } else { leaf(array) }
 }
 
 /// L * u with L = cholesky(M1 + M2), as an expression; the parameters and all other nodes are released.
@@ -118,14 +115,7 @@ impl Problem {
 
 #[track_caller]
 fn assert_figures(figures: Figures, allocations: i64, peak: i64, live: i64) {
-    assert_eq!(
-        figures,
-        Figures {
-            allocations,
-            peak,
-            live
-        }
-    );
+    assert_eq!(figures, Figures { allocations, peak, live });
 }
 
 fn end_all(pool: *mut tn_pool, arrays: &[Array]) {
@@ -234,9 +224,8 @@ fn ex_17_a_weak_handle_does_not_keep_the_bytes() {
 fn ex_20_both_v_with_all_given() {
     let p = Problem::new();
     let same = [p.reference(0), p.reference(1)];
-    let (figures, (v1, v2)) = measure(p.pool, || {
-        compute_both_v(Given(p.a), Given(p.d[0]), Given(p.d[1]), p.u[0], p.u[1])
-    });
+    let (figures, (v1, v2)) =
+        measure(p.pool, || compute_both_v(Given(p.a), Given(p.d[0]), Given(p.d[1]), p.u[0], p.u[1]));
     assert_figures(figures, 3, BLOCK, -BLOCK);
     assert_same(&read(v1), &same[0]);
     assert_same(&read(v2), &same[1]);
@@ -246,16 +235,13 @@ fn ex_20_both_v_with_all_given() {
 #[test]
 fn ex_21_both_v_the_other_way_round() {
     let p = Problem::new();
-    let (figures, (v1, v2)) = measure(p.pool, || {
-        compute_both_v(Plain(p.d[0]), Given(p.a), Given(p.d[1]), p.u[0], p.u[1])
-    });
+    let (figures, (v1, v2)) =
+        measure(p.pool, || compute_both_v(Plain(p.d[0]), Given(p.a), Given(p.d[1]), p.u[0], p.u[1]));
     // The second call adds diagonals, and its factor is one too; the caller holds D1, so X is shared and D2 takes the sum.
     assert_figures(figures, 2, ROW, -BLOCK + ROW);
     assert_near(&read(v1), &p.expected(0));
     let n = N as usize;
-    let expected: Vec<f64> = (0..n)
-        .map(|i| (p.values[1][i] + p.values[2][i]).sqrt() * p.values[4][i])
-        .collect();
+    let expected: Vec<f64> = (0..n).map(|i| (p.values[1][i] + p.values[2][i]).sqrt() * p.values[4][i]).collect();
     assert_same(&read(v2), &expected);
     end_all(p.pool, &[v1, v2, p.d[0], p.u[0], p.u[1]]);
 }
@@ -264,10 +250,7 @@ fn ex_21_both_v_the_other_way_round() {
 fn ex_22_both_v_without_any_give() {
     let p = Problem::new();
     let both = |x: Array, y1: Array, y2: Array| {
-        (
-            compute_v(Plain(x), Plain(y1), Plain(p.u[0])),
-            compute_v(Plain(x), Plain(y2), Plain(p.u[1])),
-        )
+        (compute_v(Plain(x), Plain(y1), Plain(p.u[0])), compute_v(Plain(x), Plain(y2), Plain(p.u[1])))
     };
     let same = [p.reference(0), p.reference(1)];
     let (figures, (v1, v2)) = measure(p.pool, || both(p.a, p.d[0], p.d[1]));

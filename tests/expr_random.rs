@@ -1,5 +1,6 @@
 //! Random expressions: values beside plain loops, the same bits whoever holds the operands, what explain foresees beside what compute does,
 //! and nothing left at the end. `TENURE_ROUNDS` sets how many.
+#![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 #[macro_use]
 mod exprs;
@@ -33,10 +34,7 @@ struct Graph {
 /// The same graph for the same seed, whatever is done with it; `products`: matrix products are among the operations.
 fn build(pool: *mut tn_pool, seed: u64, products: bool) -> Graph {
     let mut random = Numbers::new(seed);
-    let mut graph = Graph {
-        arrays: Vec::new(),
-        nodes: Vec::new(),
-    };
+    let mut graph = Graph { arrays: Vec::new(), nodes: Vec::new() };
     let mut arrays: Vec<Vec<f64>> = Vec::new();
     for _ in 0..1 + random.below(3) {
         let values = random.vector(SIDE * SIDE);
@@ -51,47 +49,25 @@ fn build(pool: *mut tn_pool, seed: u64, products: bool) -> Graph {
                 let view: Array = out!(tn_array_transpose(graph.arrays[which]));
                 let expr = leaf(view);
                 drop_array(view);
-                Made {
-                    expr,
-                    value: naive::transpose(&arrays[which], SIDE, SIDE),
-                }
+                Made { expr, value: naive::transpose(&arrays[which], SIDE, SIDE) }
             } else {
-                Made {
-                    expr: leaf(graph.arrays[which]),
-                    value: arrays[which].clone(),
-                }
+                Made { expr: leaf(graph.arrays[which]), value: arrays[which].clone() }
             }
         } else {
-            let (x, y) = (
-                &graph.nodes[random.below(graph.nodes.len())],
-                &graph.nodes[random.below(graph.nodes.len())],
-            );
+            let (x, y) = (&graph.nodes[random.below(graph.nodes.len())], &graph.nodes[random.below(graph.nodes.len())]);
             let zip = |f: fn(f64, f64) -> f64| x.value.iter().zip(&y.value).map(|(x, y)| f(*x, *y)).collect::<Vec<_>>();
             match random.below(if products { 8 } else { 7 }) {
-                0 | 1 => Made {
-                    expr: out!(tn_expr_add(x.expr, y.expr)),
-                    value: zip(|x, y| x + y),
-                },
-                2 => Made {
-                    expr: out!(tn_expr_subtract(x.expr, y.expr)),
-                    value: zip(|x, y| x - y),
-                },
-                3 => Made {
-                    expr: out!(tn_expr_elementwise(TN_EXPR_MULTIPLY, x.expr, y.expr)),
-                    value: zip(|x, y| x * y),
-                },
-                4 => Made {
-                    expr: out!(tn_expr_scale(x.expr, 0.5)),
-                    value: x.value.iter().map(|x| 0.5 * x).collect(),
-                },
+                0 | 1 => Made { expr: out!(tn_expr_add(x.expr, y.expr)), value: zip(|x, y| x + y) },
+                2 => Made { expr: out!(tn_expr_subtract(x.expr, y.expr)), value: zip(|x, y| x - y) },
+                3 => {
+                    Made { expr: out!(tn_expr_elementwise(TN_EXPR_MULTIPLY, x.expr, y.expr)), value: zip(|x, y| x * y) }
+                }
+                4 => Made { expr: out!(tn_expr_scale(x.expr, 0.5)), value: x.value.iter().map(|x| 0.5 * x).collect() },
                 5 => Made {
                     expr: out!(tn_expr_elementwise(TN_EXPR_NEGATE, x.expr, null_mut())),
                     value: x.value.iter().map(|x| -x).collect(),
                 },
-                6 => Made {
-                    expr: out!(tn_expr_transpose(x.expr)),
-                    value: naive::transpose(&x.value, SIDE, SIDE),
-                },
+                6 => Made { expr: out!(tn_expr_transpose(x.expr)), value: naive::transpose(&x.value, SIDE, SIDE) },
                 _ => Made {
                     expr: out!(tn_expr_multiply(x.expr, y.expr)),
                     value: naive::matmul(&x.value, &y.value, SIDE, SIDE, SIDE),
@@ -143,9 +119,7 @@ fn evaluate(pool: *mut tn_pool, seed: u64, products: bool, held: Held, flags: u3
         drop_array(value);
     }
     let explained = text_of(graph.nodes[last].expr);
-    let (figures, value) = measure(pool, || -> Array {
-        out!(tn_expr_compute(graph.nodes[last].expr, flags))
-    });
+    let (figures, value) = measure(pool, || -> Array { out!(tn_expr_compute(graph.nodes[last].expr, flags)) });
     if flags == 0 {
         let foreseen = explained.matches("a new array").count() as i64;
         assert_eq!(figures.allocations, foreseen, "seed {seed}, {held:?}:\n{explained}");
@@ -173,26 +147,16 @@ fn evaluate(pool: *mut tn_pool, seed: u64, products: bool, held: Held, flags: u3
 #[test]
 fn random_expressions_have_the_same_bits_whoever_holds_them() {
     let pool = pool();
-    let rounds = std::env::var("TENURE_ROUNDS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(3000);
+    let rounds = std::env::var("TENURE_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(3000);
     for seed in 1..=rounds {
         // Products choose their loops by the order of their operands, which differs where another operand took a result.
         let products = seed % 3 == 0;
         let all = evaluate(pool, seed, products, Held::All, 0);
-        for (held, flags) in [
-            (Held::None, 0),
-            (Held::Some, 0),
-            (Held::None, TN_KEEP_ON_FAIL),
-            (Held::Some, TN_KEEP_ON_FAIL),
-        ] {
+        for (held, flags) in
+            [(Held::None, 0), (Held::Some, 0), (Held::None, TN_KEEP_ON_FAIL), (Held::Some, TN_KEEP_ON_FAIL)]
+        {
             let other = evaluate(pool, seed, products, held, flags);
-            if products {
-                assert_near(&other, &all)
-            } else {
-                assert_same(&other, &all)
-            }
+            if products { assert_near(&other, &all) } else { assert_same(&other, &all) }
         }
     }
     end(pool);

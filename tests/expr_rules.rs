@@ -1,5 +1,6 @@
 //! Expressions: what every operation gives by plain loops, in place and not with the same bits; the rule of overwriting; depth, memory and
 //! threads.
+#![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 #[macro_use]
 mod exprs;
@@ -29,14 +30,8 @@ fn lying(pool: *mut tn_pool, lie: Lie, shape: &[i64], values: &[f64]) -> Array {
             let twice: Vec<i64> = shape.iter().map(|n| 2 * n).collect();
             let all = twice.iter().product::<i64>() as usize;
             let large = array(pool, &twice, TN_ORDER_C, &vec![f64::NAN; all]);
-            let specs: Vec<tn_slice_spec> = twice
-                .iter()
-                .map(|n| tn_slice_spec {
-                    start: 0,
-                    stop: *n,
-                    step: 2,
-                })
-                .collect();
+            let specs: Vec<tn_slice_spec> =
+                twice.iter().map(|n| tn_slice_spec { start: 0, stop: *n, step: 2 }).collect();
             let view: Array = out!(tn_array_slice(large, specs.len() as i32, specs.as_ptr()));
             drop_array(large);
             write(view, values);
@@ -81,28 +76,17 @@ fn over(operands: &[Expr], node: Expr) -> Expr {
 fn elementwise_operations_are_those_of_plain_loops() {
     let pool = pool();
     let mut numbers = Numbers::new(1);
-    let two: [(u32, fn(f64, f64) -> f64); 4] = [
+    type Two = fn(f64, f64) -> f64;
+    type One = fn(f64) -> f64;
+    let two: [(u32, Two); 4] = [
         (TN_EXPR_ADD, |x, y| x + y),
         (TN_EXPR_SUBTRACT, |x, y| x - y),
         (TN_EXPR_MULTIPLY, |x, y| x * y),
         (TN_EXPR_DIVIDE, |x, y| x / y),
     ];
-    let one: [(u32, fn(f64) -> f64); 4] = [
-        (TN_EXPR_NEGATE, |x| -x),
-        (TN_EXPR_SQRT, f64::sqrt),
-        (TN_EXPR_EXP, f64::exp),
-        (TN_EXPR_LOG, f64::ln),
-    ];
-    for shape in [
-        &[][..],
-        &[1],
-        &[7],
-        &[40],
-        &[5, 9],
-        &[3, 4, 5],
-        &[2, 1, 3, 2, 3],
-        &[0, 3],
-    ] {
+    let one: [(u32, One); 4] =
+        [(TN_EXPR_NEGATE, |x| -x), (TN_EXPR_SQRT, f64::sqrt), (TN_EXPR_EXP, f64::exp), (TN_EXPR_LOG, f64::ln)];
+    for shape in [&[][..], &[1], &[7], &[40], &[5, 9], &[3, 4, 5], &[2, 1, 3, 2, 3], &[0, 3]] {
         let count = shape.iter().product::<i64>() as usize;
         let (x, y) = (numbers.vector(count), numbers.vector(count));
         for lies in LIES.iter().flat_map(|a| LIES.map(|b| [*a, b])) {
@@ -223,32 +207,17 @@ fn sums_and_differences_of_matrices_by_form() {
     ];
     for (n, [left, right]) in SIZES.into_iter().flat_map(|n| forms.map(|forms| (n, forms))) {
         let shape_of = |form| {
-            if form == TN_FORM_DIAGONAL {
-                vec![n as i64]
-            } else {
-                vec![n as i64; 2]
-            }
+            if form == TN_FORM_DIAGONAL { vec![n as i64] } else { vec![n as i64; 2] }
         };
         let mut values = |form| numbers.vector(shape_of(form).iter().product::<i64>() as usize);
         let (x, y) = (values(left), values(right));
         for lie in [Lie::C, Lie::F] {
-            let make = || {
-                vec![
-                    lying(pool, lie, &shape_of(left), &x),
-                    lying(pool, lie, &shape_of(right), &y),
-                ]
-            };
+            let make = || vec![lying(pool, lie, &shape_of(left), &x), lying(pool, lie, &shape_of(right), &y)];
             for sign in [1.0, -1.0] {
                 let build = |arrays: &[Array]| {
-                    let (a, b): (Expr, Expr) = (
-                        out!(tn_expr_leaf(arrays[0], left)),
-                        out!(tn_expr_leaf(arrays[1], right)),
-                    );
-                    let sum = if sign > 0.0 {
-                        out!(tn_expr_add(a, b))
-                    } else {
-                        out!(tn_expr_subtract(a, b))
-                    };
+                    let (a, b): (Expr, Expr) =
+                        (out!(tn_expr_leaf(arrays[0], left)), out!(tn_expr_leaf(arrays[1], right)));
+                    let sum = if sign > 0.0 { out!(tn_expr_add(a, b)) } else { out!(tn_expr_subtract(a, b)) };
                     over(&[a, b], sum)
                 };
                 let (x, y) = (full(&x, left, n), full(&y, right, n));
@@ -256,13 +225,7 @@ fn sums_and_differences_of_matrices_by_form() {
                 if left == TN_FORM_DIAGONAL && right == TN_FORM_DIAGONAL {
                     expected = (0..n).map(|i| expected[i * n + i]).collect();
                 }
-                both_ways(
-                    &format!("{left} {right} {n} {lie:?} {sign}"),
-                    pool,
-                    &make,
-                    &build,
-                    &expected,
-                );
+                both_ways(&format!("{left} {right} {n} {lie:?} {sign}"), pool, &make, &build, &expected);
             }
         }
     }
@@ -284,11 +247,7 @@ fn products_by_form() {
                 (TN_FORM_DIAGONAL, TN_FORM_DIAGONAL),
             ] {
                 let shape = |form: u32| {
-                    if form == TN_FORM_DIAGONAL {
-                        vec![n as i64]
-                    } else {
-                        vec![n as i64; 2]
-                    }
+                    if form == TN_FORM_DIAGONAL { vec![n as i64] } else { vec![n as i64; 2] }
                 };
                 let x_shape = match (x_form, columns) {
                     (TN_FORM_DIAGONAL, 1) => vec![n as i64],
@@ -310,26 +269,13 @@ fn products_by_form() {
                     if n == 0 && lies.contains(&Lie::Strided) {
                         continue;
                     }
-                    let make = || {
-                        vec![
-                            lying(pool, lies[0], &shape(m_form), &m),
-                            lying(pool, lies[1], &x_shape, &x),
-                        ]
-                    };
+                    let make = || vec![lying(pool, lies[0], &shape(m_form), &m), lying(pool, lies[1], &x_shape, &x)];
                     let build = |arrays: &[Array]| {
-                        let (a, b): (Expr, Expr) = (
-                            out!(tn_expr_leaf(arrays[0], m_form)),
-                            out!(tn_expr_leaf(arrays[1], x_form)),
-                        );
+                        let (a, b): (Expr, Expr) =
+                            (out!(tn_expr_leaf(arrays[0], m_form)), out!(tn_expr_leaf(arrays[1], x_form)));
                         over(&[a, b], out!(tn_expr_multiply(a, b)))
                     };
-                    both_ways(
-                        &format!("{m_form} {x_form} {n} {x_shape:?} {lies:?}"),
-                        pool,
-                        &make,
-                        &build,
-                        &expected,
-                    );
+                    both_ways(&format!("{m_form} {x_form} {n} {x_shape:?} {lies:?}"), pool, &make, &build, &expected);
                 }
             }
         }
@@ -354,9 +300,7 @@ fn factors_and_solutions() {
         let l = naive::cholesky(&a, n);
         // What is above the diagonal is not looked at.
         let mut dirty = a.clone();
-        (0..n * n)
-            .filter(|at| at % n > at / n)
-            .for_each(|at| dirty[at] = f64::NAN);
+        (0..n * n).filter(|at| at % n > at / n).for_each(|at| dirty[at] = f64::NAN);
         for lie in LIES.into_iter().filter(|lie| n > 0 || *lie == Lie::C) {
             let square = [n as i64; 2];
             let make = || vec![lying(pool, lie, &square, &dirty)];
@@ -366,11 +310,7 @@ fn factors_and_solutions() {
             };
             both_ways(&format!("cholesky {n} {lie:?}"), pool, &make, &build, &l);
             for columns in [0, 1, 4] {
-                let b_shape = if columns == 0 {
-                    vec![n as i64]
-                } else {
-                    vec![n as i64, columns]
-                };
+                let b_shape = if columns == 0 { vec![n as i64] } else { vec![n as i64, columns] };
                 let x = numbers.vector(b_shape.iter().product::<i64>() as usize);
                 let wide = columns.max(1) as usize;
                 let solve = |form: u32, transposed: bool, m: &[f64], values: &[f64]| {
@@ -379,16 +319,7 @@ fn factors_and_solutions() {
                     let b = naive::matmul(&m, &x, n, n, wide);
                     let make = || {
                         vec![
-                            lying(
-                                pool,
-                                lie,
-                                if form == TN_FORM_DIAGONAL {
-                                    &square[..1]
-                                } else {
-                                    &square
-                                },
-                                values,
-                            ),
+                            lying(pool, lie, if form == TN_FORM_DIAGONAL { &square[..1] } else { &square }, values),
                             lying(pool, lie, &b_shape, &b),
                         ]
                     };
@@ -399,13 +330,7 @@ fn factors_and_solutions() {
                         }
                         over(&[m, b], out!(tn_expr_solve(m, b)))
                     };
-                    both_ways(
-                        &format!("solve {form} {transposed} {n} {columns} {lie:?}"),
-                        pool,
-                        &make,
-                        &build,
-                        &x,
-                    );
+                    both_ways(&format!("solve {form} {transposed} {n} {columns} {lie:?}"), pool, &make, &build, &x);
                 };
                 // Not symmetric, with rows in an order that needs pivots.
                 let mut general = a.clone();
@@ -424,9 +349,7 @@ fn factors_and_solutions() {
 }
 
 fn dirty_of(lower: &[f64], n: usize) -> Vec<f64> {
-    (0..n * n)
-        .map(|at| if at % n > at / n { f64::NAN } else { lower[at] })
-        .collect()
+    (0..n * n).map(|at| if at % n > at / n { f64::NAN } else { lower[at] }).collect()
 }
 
 #[test]
@@ -548,12 +471,7 @@ fn ex_6_full_products_overwrite_nothing() {
     for columns in [None, Some(n)] {
         let a = array(pool, &[n, n], TN_ORDER_C, &Numbers::new(5).vector(256));
         let shape: Vec<i64> = [n].into_iter().chain(columns).collect();
-        let u = array(
-            pool,
-            &shape,
-            TN_ORDER_C,
-            &Numbers::new(6).vector(shape.iter().product::<i64>() as usize),
-        );
+        let u = array(pool, &shape, TN_ORDER_C, &Numbers::new(6).vector(shape.iter().product::<i64>() as usize));
         let before = read(u);
         let (x, y) = (leaf(a), leaf(u));
         let product: Expr = out!(tn_expr_multiply(x, y));
@@ -579,11 +497,9 @@ fn ex_7_lu_in_the_matrix() {
     let pool = pool();
     let n = 24i64;
     let (block, row) = (8 * n * n, 8 * n);
-    for (holds_m, holds_b, allocations, peak) in [
-        (false, false, 0, 0),
-        (true, false, 1, block),
-        (true, true, 2, block + row),
-    ] {
+    for (holds_m, holds_b, allocations, peak) in
+        [(false, false, 0, 0), (true, false, 1, block), (true, true, 2, block + row)]
+    {
         let m = array(pool, &[n, n], TN_ORDER_C, &Numbers::new(7).positive(n as usize));
         let b = vector(pool, 8, n);
         let place = address(b);
@@ -643,10 +559,7 @@ fn what_is_held_otherwise_is_not_overwritten_and_explain_says_so() {
     assert!(explain(e, TN_EXPLAIN_TEXT).contains("not [0]: in an expression"));
     drop_expr(x);
     let explained = explain(e, TN_EXPLAIN_TEXT);
-    assert_eq!(
-        explained,
-        "[0] leaf: full float64 (16)\n[1] negate [0]: full float64 (16), in place of [0]\n"
-    );
+    assert_eq!(explained, "[0] leaf: full float64 (16)\n[1] negate [0]: full float64 (16), in place of [0]\n");
     drop_array(finish(e));
     end(pool);
 }
@@ -687,37 +600,17 @@ fn explain_foresees_what_compute_does() {
          [5] multiply [3] [4]: full float64 (16), a new array; not [4]: shared\n"
     );
     let dot = explain(v, TN_EXPLAIN_DOT);
-    assert!(
-        dot.starts_with("digraph expression {\n") && dot.ends_with("}\n"),
-        "{dot}"
-    );
-    for line in [
-        "n0 -> n2 [label=\"in place\"];",
-        "n4 -> n5 [label=\"not in place: shared\"];",
-        "\\\"ker\\\"nel\\\"",
-    ] {
+    assert!(dot.starts_with("digraph expression {\n") && dot.ends_with("}\n"), "{dot}");
+    for line in ["n0 -> n2 [label=\"in place\"];", "n4 -> n5 [label=\"not in place: shared\"];", "\\\"ker\\\"nel\\\""] {
         assert!(dot.contains(line), "{line} in {dot}");
     }
     // Asking changed nothing.
     let (figures, value) = measure(pool, || compute(v));
-    assert_eq!(
-        figures,
-        Figures {
-            allocations: 1,
-            peak: 8 * n,
-            live: 8 * n - 8 * n * n
-        }
-    );
-    assert_eq!(
-        explain(v, TN_EXPLAIN_TEXT),
-        "[0] multiply: full float64 (16), computed\n"
-    );
+    assert_eq!(figures, Figures { allocations: 1, peak: 8 * n, live: 8 * n - 8 * n * n });
+    assert_eq!(explain(v, TN_EXPLAIN_TEXT), "[0] multiply: full float64 (16), computed\n");
     let mut length = 0;
     // SAFETY: as in `explain`.
-    assert_eq!(
-        unsafe { tn_expr_explain(v, 2, 0, null_mut(), &mut length) },
-        TN_ERR_INVALID
-    );
+    assert_eq!(unsafe { tn_expr_explain(v, 2, 0, null_mut(), &mut length) }, TN_ERR_INVALID);
     drop_expr(v);
     [value, d, u].into_iter().for_each(drop_array);
     end(pool);
@@ -740,10 +633,7 @@ fn transposes_are_views() {
     [x, t].into_iter().for_each(drop_expr);
     drop_array(a);
     let value = finish(product);
-    assert_near(
-        &read(value),
-        &naive::matmul(&values, &naive::transpose(&values, 3, 4), 3, 4, 3),
-    );
+    assert_near(&read(value), &naive::matmul(&values, &naive::transpose(&values, 3, 4), 3, 4, 3));
     drop_array(value);
     end(pool);
 }
@@ -817,10 +707,7 @@ fn ex_33_two_threads_compute_one_expression() {
                         })
                     })
                     .collect();
-                threads
-                    .into_iter()
-                    .filter_map(|thread| thread.join().unwrap())
-                    .collect::<Vec<_>>()
+                threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
             })
         });
         // Evaluated once, in the bytes of A.
@@ -870,11 +757,7 @@ fn th_18_compute_beside_clone_and_release() {
 
 #[test]
 fn ex_43_no_memory_in_the_middle() {
-    let options = tn_pool_options {
-        size: size_of::<tn_pool_options>(),
-        max_size: 4 << 20,
-        ..default_options()
-    };
+    let options = tn_pool_options { size: size_of::<tn_pool_options>(), max_size: 4 << 20, ..default_options() };
     let host = tn_device { r#type: TN_CPU, id: 0 };
     let pool: *mut tn_pool = out!(tn_pool_create(host, &options));
     let n = 200i64;
@@ -904,26 +787,16 @@ fn ex_43_no_memory_in_the_middle() {
     }
     let before = stats(pool).requested_bytes;
     for flags in [TN_KEEP_ON_FAIL, 0, 0] {
-        assert_eq!(
-            status!(tn_expr_compute(v, flags)),
-            TN_ERR_POOL_LIMIT,
-            "{}",
-            last_error()
-        );
+        assert_eq!(status!(tn_expr_compute(v, flags)), TN_ERR_POOL_LIMIT, "{}", last_error());
         assert_eq!(stats(pool).requested_bytes, before);
     }
-    taken
-        .into_iter()
-        .for_each(|block| ok(tn_pool_deallocate(pool, block, null_mut())));
+    taken.into_iter().for_each(|block| ok(tn_pool_deallocate(pool, block, null_mut())));
     let (figures, value) = measure(pool, || finish(v));
     assert_eq!(figures.allocations, 1, "the factor has its value already");
     let l = naive::cholesky(&spd, n as usize);
     let twice: Vec<f64> = l.iter().map(|x| 2.0 * x).collect();
     let upper = naive::transpose(&twice, n as usize, n as usize);
-    assert_near(
-        &read(value),
-        &naive::matmul(&upper, &read(m), n as usize, n as usize, n as usize),
-    );
+    assert_near(&read(value), &naive::matmul(&upper, &read(m), n as usize, n as usize, n as usize));
     [value, m].into_iter().for_each(drop_array);
     end(pool);
 }

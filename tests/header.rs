@@ -124,7 +124,9 @@ fn every_name_in_a_comment_exists() {
     let unknown: Vec<String> = words(&header)
         .into_iter()
         // A family is named by its prefix: TN_ERR_, TN_WHY_.
-        .filter(|word| if word.ends_with('_') { !defined.iter().any(|d| d.starts_with(word)) } else { !defined.contains(word) })
+        .filter(|word| {
+            if word.ends_with('_') { !defined.iter().any(|d| d.starts_with(word)) } else { !defined.contains(word) }
+        })
         .collect();
     assert!(unknown.is_empty(), "named in a comment of the header, but defined nowhere: {unknown:?}");
 }

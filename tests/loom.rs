@@ -7,12 +7,14 @@
 
 mod interleave;
 
-use interleave::{Bytes, address_and_claims, both, code, end, enter, explore, explore_with, read, take, word, words, write};
+use interleave::{
+    Bytes, address_and_claims, both, code, end, enter, explore, explore_with, read, take, word, words, write,
+};
+use tenure::array::Cut;
 use tenure::borrow::{self, Entry, Mode, Use};
 use tenure::promise;
 use tenure::slots::Id;
 use tenure::types::*;
-use tenure::array::Cut;
 use tenure::{array, ledger};
 
 fn drop_all(handles: impl IntoIterator<Item = Id>) {
@@ -238,7 +240,11 @@ fn loom_two_writers_that_end_exclude_each_other() {
 #[test]
 fn loom_writers_and_readers_in_the_short_way() {
     for mode in [None, Some(0)] {
-        let refused = if mode.is_some() { ["ok borrowed_write", "borrowed_write ok"] } else { ["ok borrowed", "borrowed_write ok"] };
+        let refused = if mode.is_some() {
+            ["ok borrowed_write", "borrowed_write ok"]
+        } else {
+            ["ok borrowed", "borrowed_write ok"]
+        };
         explore(&["ok ok", refused[0], refused[1]], move || {
             let (bytes, others) = (Bytes::new(), [Bytes::new(), Bytes::new()]);
             let a = bytes.import(TN_TAKE);
@@ -521,9 +527,7 @@ fn loom_cow_and_a_clone() {
 /// TH-21: what conflicts with the write is refused as after it.
 #[test]
 fn loom_cow_and_another_borrow() {
-    cow_beside(&["ok ok", "borrowed ok", "ok borrowed_write"], TN_BORROW, 0, |a| {
-        word(code(read(a).and_then(end)))
-    });
+    cow_beside(&["ok ok", "borrowed ok", "ok borrowed_write"], TN_BORROW, 0, |a| word(code(read(a).and_then(end))));
 }
 
 fn write_all(ids: &[Id]) -> tenure::error::Result<Id> {
@@ -538,8 +542,7 @@ fn loom_borrow_all_in_opposite_orders() {
     explore(&["ok ok", "ok borrowed_write", "borrowed_write ok"], || {
         let (left, right) = (Bytes::new(), Bytes::new());
         let (a, b) = (left.import(TN_TAKE), right.import(TN_TAKE));
-        let (x, y) =
-            both(|| write_all(&[a, b]).and_then(end), move || write_all(&[b, a]).and_then(end));
+        let (x, y) = both(|| write_all(&[a, b]).and_then(end), move || write_all(&[b, a]).and_then(end));
         drop_all([a, b]);
         assert_eq!((left.released(), right.released()), (1, 1));
         words(code(x), code(y))
@@ -603,7 +606,9 @@ fn loom_two_views_and_the_release() {
     explore(&["ok", "stale"], || {
         let bytes = Bytes::new();
         let a = bytes.import(TN_TAKE);
-        let half = move |start: i64| array::view(a, tenure::array::Axes::NoMore, Cut::Within, |layout| layout.part(0, start, 2));
+        let half = move |start: i64| {
+            array::view(a, tenure::array::Axes::NoMore, Cut::Within, |layout| layout.part(0, start, 2))
+        };
         let left = half(0).unwrap();
         let (right, ()) = both(move || half(2), move || array::release(a).unwrap());
         if let Ok(right) = right {

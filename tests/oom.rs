@@ -47,7 +47,11 @@ fn fail_each_step(path: &Path, kind: Kind) -> usize {
                 tables[table].fill();
                 // The root of a first view serves the next one.
                 let kept = step - (tables[table].taken() - taken);
-                assert!(kept == 0 || table == ROOTS, "{}, {kind:?} {step}: {kept} slots were not given back", path.name);
+                assert!(
+                    kept == 0 || table == ROOTS,
+                    "{}, {kind:?} {step}: {kept} slots were not given back",
+                    path.name
+                );
             }
             let taken = tables[table].taken();
             tables[table].give(taken);
@@ -224,7 +228,12 @@ fn threads_without_memory_get_a_status() {
     });
     let statuses = statuses.into_inner().unwrap();
     let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
-    assert_eq!(count(TN_OK) + count(TN_ERR_NO_HOST_MEMORY), 100, "{:?}", statuses.iter().map(|s| name(*s)).collect::<Vec<_>>());
+    assert_eq!(
+        count(TN_OK) + count(TN_ERR_NO_HOST_MEMORY),
+        100,
+        "{:?}",
+        statuses.iter().map(|s| name(*s)).collect::<Vec<_>>()
+    );
     assert!(count(TN_ERR_NO_HOST_MEMORY) > 0);
     world.end(&tables);
 }

@@ -27,7 +27,8 @@ fn listed() -> BTreeMap<Row, bool> {
         let [id, owner, stage] = fields[..] else { panic!("docs/rows.txt: not three fields: {line}") };
         assert!(!owner.is_empty(), "docs/rows.txt: nobody owns {id}");
         assert!(["core", "later"].contains(&stage), "docs/rows.txt: {id} is {stage}, neither core nor later");
-        let digits = id.find(|c: char| c.is_ascii_digit()).unwrap_or_else(|| panic!("docs/rows.txt: no number in {id}"));
+        let digits =
+            id.find(|c: char| c.is_ascii_digit()).unwrap_or_else(|| panic!("docs/rows.txt: no number in {id}"));
         let number = id[digits..].parse().unwrap_or_else(|_| panic!("docs/rows.txt: no number in {id}"));
         let row = (id[..digits].trim_end_matches('-').to_owned(), number);
         assert_eq!(shown(&row), id, "docs/rows.txt: how a row is written");
@@ -48,7 +49,9 @@ fn tests() -> Vec<(PathBuf, String)> {
                     if let Some(at) = text.find("\nmod tests {") {
                         found.push((path, text[at..].to_owned()));
                     }
-                } else if (folder != "bindings" || parts.iter().any(|p| p == "tests")) && parts[..] != ["tests", "rows.rs"] {
+                } else if (folder != "bindings" || parts.iter().any(|p| p == "tests"))
+                    && parts[..] != ["tests", "rows.rs"]
+                {
                     found.push((path, text));
                 }
             }
@@ -61,7 +64,8 @@ fn tests() -> Vec<(PathBuf, String)> {
 fn named(text: &str, prefixes: &BTreeSet<String>) -> Vec<Row> {
     let mut found = Vec::new();
     for line in text.lines() {
-        let comment = ["//", "/*", "*", "#", "\""].iter().filter_map(|mark| line.find(mark)).min().unwrap_or(line.len());
+        let comment =
+            ["//", "/*", "*", "#", "\""].iter().filter_map(|mark| line.find(mark)).min().unwrap_or(line.len());
         let mut at = 0;
         while let Some(start) = line[at..].find(|c: char| c.is_ascii_alphabetic()).map(|start| at + start) {
             let whole = &line[start..];
@@ -85,7 +89,8 @@ fn named(text: &str, prefixes: &BTreeSet<String>) -> Vec<Row> {
                 None
             };
             let Some(first) = first else { continue };
-            let rest = whole[if bare { word.len() } else { word.len() + 1 }..].trim_start_matches(|c: char| c.is_ascii_digit());
+            let rest = whole[if bare { word.len() } else { word.len() + 1 }..]
+                .trim_start_matches(|c: char| c.is_ascii_digit());
             // BR-20..26, X1-X40
             let last = rest.strip_prefix("..").or(rest.strip_prefix(&format!("-{prefix}"))).and_then(leading_number);
             found.extend((first..=last.unwrap_or(first).max(first)).map(|number| (prefix.to_owned(), number)));
@@ -108,7 +113,9 @@ fn function_rows(line: &str, start: usize, word: &str, prefixes: &BTreeSet<Strin
         // `x12`, or `br` and then `6`
         let number = match part[letters..].parse() {
             Ok(number) => Some(number),
-            Err(_) if letters == part.len() => parts.next_if(|next| next.parse::<u32>().is_ok()).and_then(|n| n.parse().ok()),
+            Err(_) if letters == part.len() => {
+                parts.next_if(|next| next.parse::<u32>().is_ok()).and_then(|n| n.parse().ok())
+            }
             Err(_) => None,
         };
         let Some(number) = number.filter(|_| prefixes.contains(&prefix)) else { break };
@@ -135,7 +142,8 @@ fn every_row_that_is_due_has_a_test() {
     let prefixes = prefixes(&rows);
     let named: BTreeSet<Row> = tests().iter().flat_map(|(_, text)| named(text, &prefixes)).collect();
     let due = rows.values().filter(|due| **due).count();
-    let missing: Vec<&Row> = rows.iter().filter(|(row, due)| **due && !named.contains(row)).map(|(row, _)| row).collect();
+    let missing: Vec<&Row> =
+        rows.iter().filter(|(row, due)| **due && !named.contains(row)).map(|(row, _)| row).collect();
     if missing.is_empty() {
         return;
     }
@@ -159,7 +167,9 @@ fn tests_name_no_unknown_row() {
     let mut unknown = Vec::new();
     for (path, text) in tests() {
         // A name such as T3 or X0 means other things too: only what has a hyphen or names a function is surely a row.
-        let wrong = named(&text, &prefixes).into_iter().filter(|row| !rows.contains_key(row) && !BARE.contains(&row.0.as_str()));
+        let wrong = named(&text, &prefixes)
+            .into_iter()
+            .filter(|row| !rows.contains_key(row) && !BARE.contains(&row.0.as_str()));
         unknown.extend(wrong.map(|row| format!("{}: {}", path.display(), shown(&row))));
     }
     assert!(unknown.is_empty(), "not in docs/rows.txt:\n{}", unknown.join("\n"));

@@ -32,26 +32,38 @@ const INTACT: [i64; 4] = [0, 1, 2, 3];
 #[test]
 fn th_1_two_releases() {
     let pool = Pool::new();
-    race(ROUNDS, |_| pool.numbers(), release, release, |_, x, y| {
-        one_each(&x, &y, TN_ERR_STALE);
-        pool.is_empty();
-    });
+    race(
+        ROUNDS,
+        |_| pool.numbers(),
+        release,
+        release,
+        |_, x, y| {
+            one_each(&x, &y, TN_ERR_STALE);
+            pool.is_empty();
+        },
+    );
 }
 
 #[test]
 fn th_2_release_and_clone() {
     let pool = Pool::new();
-    race(ROUNDS, |_| pool.numbers(), release, clone, |_, x, y| {
-        x.unwrap();
-        match y {
-            Ok(twin) => {
-                assert!(elements(twin) == INTACT && unique(twin));
-                release(twin).unwrap();
+    race(
+        ROUNDS,
+        |_| pool.numbers(),
+        release,
+        clone,
+        |_, x, y| {
+            x.unwrap();
+            match y {
+                Ok(twin) => {
+                    assert!(elements(twin) == INTACT && unique(twin));
+                    release(twin).unwrap();
+                }
+                Err(status) => assert_eq!(status, TN_ERR_STALE),
             }
-            Err(status) => assert_eq!(status, TN_ERR_STALE),
-        }
-        pool.is_empty();
-    });
+            pool.is_empty();
+        },
+    );
 }
 
 #[test]
@@ -80,14 +92,20 @@ fn th_4_take_and_cancel() {
         let a = pool.numbers();
         (a, give(a, 1).unwrap())
     };
-    race(ROUNDS, setup, |(_, p)| take(&[p]), |(_, p)| cancel(p), |(a, p), x, y| {
-        one_each(&x, &y, TN_ERR_DESTRUCTED);
-        assert_eq!(clone(a).and_then(release), if x.is_ok() { Err(TN_ERR_DESTRUCTED) } else { Ok(()) });
-        x.into_iter().flatten().for_each(|taker| release(taker).unwrap());
-        promise_release(p).unwrap();
-        release(a).unwrap();
-        pool.is_empty();
-    });
+    race(
+        ROUNDS,
+        setup,
+        |(_, p)| take(&[p]),
+        |(_, p)| cancel(p),
+        |(a, p), x, y| {
+            one_each(&x, &y, TN_ERR_DESTRUCTED);
+            assert_eq!(clone(a).and_then(release), if x.is_ok() { Err(TN_ERR_DESTRUCTED) } else { Ok(()) });
+            x.into_iter().flatten().for_each(|taker| release(taker).unwrap());
+            promise_release(p).unwrap();
+            release(a).unwrap();
+            pool.is_empty();
+        },
+    );
 }
 
 #[test]
@@ -98,16 +116,22 @@ fn th_5_two_takes_in_opposite_orders() {
         (arrays, arrays.map(|a| give(a, 1).unwrap()))
     };
     type Both = ([Handle; 2], [Handle; 2]);
-    race(ROUNDS, setup, |(_, [p, q]): Both| take(&[p, q]), |(_, [p, q]): Both| take(&[q, p]), |(arrays, promises), x, y| {
-        one_each(&x, &y, TN_ERR_DESTRUCTED);
-        for taker in x.or(y).unwrap() {
-            assert!(unique(taker));
-            release(taker).unwrap();
-        }
-        each(arrays, release);
-        each(promises, promise_release);
-        pool.is_empty();
-    });
+    race(
+        ROUNDS,
+        setup,
+        |(_, [p, q]): Both| take(&[p, q]),
+        |(_, [p, q]): Both| take(&[q, p]),
+        |(arrays, promises), x, y| {
+            one_each(&x, &y, TN_ERR_DESTRUCTED);
+            for taker in x.or(y).unwrap() {
+                assert!(unique(taker));
+                release(taker).unwrap();
+            }
+            each(arrays, release);
+            each(promises, promise_release);
+            pool.is_empty();
+        },
+    );
 }
 
 #[test]
@@ -117,25 +141,37 @@ fn th_6_take_and_release_of_the_giver() {
         let a = pool.numbers();
         (a, give(a, 1).unwrap())
     };
-    race(ROUNDS, setup, |(_, p)| take(&[p]), |(a, _)| release(a), |(_, p), x, y| {
-        y.unwrap();
-        let taker = x.unwrap()[0];
-        assert!(why_not(taker) == (0, 0) && elements(taker) == INTACT);
-        release(taker).unwrap();
-        promise_release(p).unwrap();
-        pool.is_empty();
-    });
+    race(
+        ROUNDS,
+        setup,
+        |(_, p)| take(&[p]),
+        |(a, _)| release(a),
+        |(_, p), x, y| {
+            y.unwrap();
+            let taker = x.unwrap()[0];
+            assert!(why_not(taker) == (0, 0) && elements(taker) == INTACT);
+            release(taker).unwrap();
+            promise_release(p).unwrap();
+            pool.is_empty();
+        },
+    );
 }
 
 #[test]
 fn th_7_two_gives() {
     let pool = Pool::new();
     let a = pool.numbers();
-    race(ROUNDS, |_| a, |a| give(a, 1), |a| give(a, 1), |a, x, y| {
-        one_each(&x, &y, TN_ERR_GIVEN);
-        promise_release(x.or(y).unwrap()).unwrap();
-        assert_eq!(why_not(a), (0, 0));
-    });
+    race(
+        ROUNDS,
+        |_| a,
+        |a| give(a, 1),
+        |a| give(a, 1),
+        |a, x, y| {
+            one_each(&x, &y, TN_ERR_GIVEN);
+            promise_release(x.or(y).unwrap()).unwrap();
+            assert_eq!(why_not(a), (0, 0));
+        },
+    );
     release(a).unwrap();
 }
 
@@ -143,20 +179,26 @@ fn th_7_two_gives() {
 fn th_8_give_and_read() {
     let pool = Pool::new();
     let a = pool.numbers();
-    race(ROUNDS, |_| a, |a| give(a, 1), |a| read(a, 0).map(|guard| guard.id), |a, x, y| {
-        match (x, y) {
-            (Ok(p), Err(status)) => {
-                assert_eq!(status, TN_ERR_GIVEN);
-                promise_release(p).unwrap();
+    race(
+        ROUNDS,
+        |_| a,
+        |a| give(a, 1),
+        |a| read(a, 0).map(|guard| guard.id),
+        |a, x, y| {
+            match (x, y) {
+                (Ok(p), Err(status)) => {
+                    assert_eq!(status, TN_ERR_GIVEN);
+                    promise_release(p).unwrap();
+                }
+                (Err(status), Ok(guard)) => {
+                    assert_eq!(status, TN_ERR_BORROWED);
+                    end(guard, 0).unwrap();
+                }
+                other => panic!("{other:?}"),
             }
-            (Err(status), Ok(guard)) => {
-                assert_eq!(status, TN_ERR_BORROWED);
-                end(guard, 0).unwrap();
-            }
-            other => panic!("{other:?}"),
-        }
-        assert_eq!(why_not(a), (0, 0));
-    });
+            assert_eq!(why_not(a), (0, 0));
+        },
+    );
     release(a).unwrap();
 }
 
@@ -168,11 +210,17 @@ fn guard(made: Result<Guard, tn_status>) -> Made {
 fn th_9_two_writers() {
     let pool = Pool::new();
     let a = pool.numbers();
-    race(ROUNDS, |_| a, |a| guard(write(a, 0)), |a| guard(write(a, 0)), |a, x, y| {
-        one_each(&x, &y, TN_ERR_BORROWED_WRITE);
-        end(x.or(y).unwrap(), 0).unwrap();
-        assert_eq!(why_not(a), (0, 0));
-    });
+    race(
+        ROUNDS,
+        |_| a,
+        |a| guard(write(a, 0)),
+        |a| guard(write(a, 0)),
+        |a, x, y| {
+            one_each(&x, &y, TN_ERR_BORROWED_WRITE);
+            end(x.or(y).unwrap(), 0).unwrap();
+            assert_eq!(why_not(a), (0, 0));
+        },
+    );
     release(a).unwrap();
 }
 
@@ -181,8 +229,12 @@ fn th_10_a_reader_and_a_writer() {
     let pool = Pool::new();
     let a = pool.numbers();
     let twin = clone(a).unwrap();
-    race(ROUNDS, |_| (), |()| guard(read(a, 0)), |()| guard(write(twin, 0)), |(), x, y| {
-        match (x, y) {
+    race(
+        ROUNDS,
+        |_| (),
+        |()| guard(read(a, 0)),
+        |()| guard(write(twin, 0)),
+        |(), x, y| match (x, y) {
             (Ok(reader), Err(status)) => {
                 assert_eq!(status, TN_ERR_BORROWED);
                 end(reader, 0).unwrap();
@@ -192,8 +244,8 @@ fn th_10_a_reader_and_a_writer() {
                 end(writer, 0).unwrap();
             }
             other => panic!("{other:?}"),
-        }
-    });
+        },
+    );
     each([a, twin], release);
 }
 
@@ -204,17 +256,24 @@ fn th_11_th_12_a_unique_writer_and_one_more_claim() {
         let a = pool.numbers();
         (a, weaken(a).unwrap(), round)
     };
-    let other = |(a, weak, round): (Handle, Handle, usize)| if round.is_multiple_of(2) { clone(a) } else { upgrade(weak) };
-    race(ROUNDS, setup, |(a, ..)| guard(write(a, TN_WRITE_UNIQUE)), other, |(a, weak, _), x, y| {
-        match x {
-            Ok(writer) => end(writer, 0).unwrap(),
-            Err(status) => assert_eq!(status, TN_ERR_SHARED),
-        }
-        assert_eq!(why_not(a), (TN_WHY_SHARED, 1));
-        each([a, y.unwrap()], release);
-        weak_release(weak).unwrap();
-        pool.is_empty();
-    });
+    let other =
+        |(a, weak, round): (Handle, Handle, usize)| if round.is_multiple_of(2) { clone(a) } else { upgrade(weak) };
+    race(
+        ROUNDS,
+        setup,
+        |(a, ..)| guard(write(a, TN_WRITE_UNIQUE)),
+        other,
+        |(a, weak, _), x, y| {
+            match x {
+                Ok(writer) => end(writer, 0).unwrap(),
+                Err(status) => assert_eq!(status, TN_ERR_SHARED),
+            }
+            assert_eq!(why_not(a), (TN_WHY_SHARED, 1));
+            each([a, y.unwrap()], release);
+            weak_release(weak).unwrap();
+            pool.is_empty();
+        },
+    );
 }
 
 #[test]
@@ -225,16 +284,26 @@ fn th_13_cow_and_the_release_of_the_clone() {
         (a, clone(a).unwrap())
     };
     let (mut in_place, mut copied) = (0, 0);
-    race(ROUNDS, setup, |(a, _)| write(a, TN_WRITE_COW), |(_, b)| release(b), |(a, _), x, y| {
-        y.unwrap();
-        end(x.unwrap().id, 0).unwrap();
-        assert!(elements(a) == INTACT && why_not(a) == (0, 0));
-        let stats = stats(pool.0);
-        assert_eq!(stats.requested_bytes, 32);
-        if stats.allocation_count - (in_place + 2 * copied) == 2 { copied += 1 } else { in_place += 1 }
-        release(a).unwrap();
-        pool.is_empty();
-    });
+    race(
+        ROUNDS,
+        setup,
+        |(a, _)| write(a, TN_WRITE_COW),
+        |(_, b)| release(b),
+        |(a, _), x, y| {
+            y.unwrap();
+            end(x.unwrap().id, 0).unwrap();
+            assert!(elements(a) == INTACT && why_not(a) == (0, 0));
+            let stats = stats(pool.0);
+            assert_eq!(stats.requested_bytes, 32);
+            if stats.allocation_count - (in_place + 2 * copied) == 2 {
+                copied += 1
+            } else {
+                in_place += 1
+            }
+            release(a).unwrap();
+            pool.is_empty();
+        },
+    );
     assert_eq!((in_place + copied) as usize, ROUNDS);
 }
 
@@ -247,10 +316,16 @@ fn th_14_two_ends() {
         1 => write(a, TN_WRITE_DISCARD).unwrap().id,
         _ => borrow_all(&[(a, TN_READ_WRITE)]).unwrap(),
     };
-    race(ROUNDS, setup, |guard| end(guard, 0), |guard| end(guard, 0), |_, x, y| {
-        one_each(&x, &y, TN_ERR_STALE);
-        assert_eq!(why_not(a), (0, 0));
-    });
+    race(
+        ROUNDS,
+        setup,
+        |guard| end(guard, 0),
+        |guard| end(guard, 0),
+        |_, x, y| {
+            one_each(&x, &y, TN_ERR_STALE);
+            assert_eq!(why_not(a), (0, 0));
+        },
+    );
     release(a).unwrap();
 }
 
@@ -262,10 +337,16 @@ fn th_15_the_end_of_a_guard_and_the_release() {
         let flags = [TN_BORROW, TN_BORROW | TN_EXPORT_WRITABLE][round % 2];
         (a, if round.is_multiple_of(4) { read(a, 0).unwrap().id } else { export(a, flags, 0).unwrap() })
     };
-    race(ROUNDS, setup, |(a, _)| release(a), |(_, guard)| end(guard, 0), |_, x, y| {
-        assert_eq!((x, y), (Ok(()), Ok(())));
-        pool.is_empty();
-    });
+    race(
+        ROUNDS,
+        setup,
+        |(a, _)| release(a),
+        |(_, guard)| end(guard, 0),
+        |_, x, y| {
+            assert_eq!((x, y), (Ok(()), Ok(())));
+            pool.is_empty();
+        },
+    );
 }
 
 #[test]
@@ -275,18 +356,24 @@ fn th_16_an_upgrade_and_the_last_release() {
         let a = pool.numbers();
         (a, weaken(a).unwrap())
     };
-    race(ROUNDS, setup, |(_, weak)| upgrade(weak), |(a, _)| release(a), |(_, weak), x, y| {
-        y.unwrap();
-        match x {
-            Ok(a) => {
-                assert!(unique(a) && elements(a) == INTACT);
-                release(a).unwrap();
+    race(
+        ROUNDS,
+        setup,
+        |(_, weak)| upgrade(weak),
+        |(a, _)| release(a),
+        |(_, weak), x, y| {
+            y.unwrap();
+            match x {
+                Ok(a) => {
+                    assert!(unique(a) && elements(a) == INTACT);
+                    release(a).unwrap();
+                }
+                Err(status) => assert_eq!(status, TN_ERR_DESTRUCTED),
             }
-            Err(status) => assert_eq!(status, TN_ERR_DESTRUCTED),
-        }
-        pool.is_empty();
-        weak_release(weak).unwrap();
-    });
+            pool.is_empty();
+            weak_release(weak).unwrap();
+        },
+    );
 }
 
 #[test]
@@ -312,8 +399,11 @@ fn th_19_parts_written_by_as_many_threads() {
         });
         assert_eq!(outcomes, [Ok(()); 4]);
         let values = elements(a);
-        let wanted: Vec<i64> =
-            parts.iter().zip(0..).flat_map(|((_, length), number)| (0..*length).map(move |i| 1000 * number + i)).collect();
+        let wanted: Vec<i64> = parts
+            .iter()
+            .zip(0..)
+            .flat_map(|((_, length), number)| (0..*length).map(move |i| 1000 * number + i))
+            .collect();
         assert_eq!(values, wanted);
         assert_eq!(why_not(a), (0, 0));
         release(a).unwrap();
@@ -351,87 +441,117 @@ fn beside_cow<B: Send>(
         let a = full(pool.0, &[n], 7).unwrap();
         (a, clone(a).unwrap())
     };
-    race(rounds, setup, |(a, _)| write(a, TN_WRITE_COW), |(a, twin)| other(a, twin), |(a, twin), x, y| {
-        check(a, x, y);
-        // Wherever the handle is by now, its bytes are whole.
-        if let Ok(last) = index(a, 0, n - 1) {
-            assert_eq!(elements(last), [7]);
-            release(last).unwrap();
-            release(a).unwrap();
-        }
-        assert_eq!(why_not(twin), (0, 0));
-        release(twin).unwrap();
-        pool.is_empty();
-    });
+    race(
+        rounds,
+        setup,
+        |(a, _)| write(a, TN_WRITE_COW),
+        |(a, twin)| other(a, twin),
+        |(a, twin), x, y| {
+            check(a, x, y);
+            // Wherever the handle is by now, its bytes are whole.
+            if let Ok(last) = index(a, 0, n - 1) {
+                assert_eq!(elements(last), [7]);
+                release(last).unwrap();
+                release(a).unwrap();
+            }
+            assert_eq!(why_not(twin), (0, 0));
+            release(twin).unwrap();
+            pool.is_empty();
+        },
+    );
 }
 
 #[test]
 fn th_21_cow_and_a_clone_a_view_a_weak_handle() {
-    beside_cow(100, |a, _| (clone(a), transpose(a), weaken(a)), |_, x, (clone, view, weak)| {
-        end(x.unwrap().id, 0).unwrap();
-        each([clone.unwrap(), view.unwrap()], release);
-        weak_release(weak.unwrap()).unwrap();
-    });
+    beside_cow(
+        100,
+        |a, _| (clone(a), transpose(a), weaken(a)),
+        |_, x, (clone, view, weak)| {
+            end(x.unwrap().id, 0).unwrap();
+            each([clone.unwrap(), view.unwrap()], release);
+            weak_release(weak.unwrap()).unwrap();
+        },
+    );
 }
 
 #[test]
 fn th_21_cow_and_what_conflicts_with_it() {
-    beside_cow(100, |a, _| guard(read(a, 0)), |_, x, y| match (x, y) {
-        (Ok(writer), Err(status)) => {
-            assert_eq!(status, TN_ERR_BORROWED_WRITE);
-            end(writer.id, 0).unwrap();
-        }
-        (Err(status), Ok(reader)) => {
-            assert_eq!(status, TN_ERR_BORROWED);
-            end(reader, 0).unwrap();
-        }
-        other => panic!("{other:?}"),
-    });
-    beside_cow(100, |a, _| give(a, 1), |_, x, y| match (x, y) {
-        (Ok(writer), Err(status)) => {
-            assert_eq!(status, TN_ERR_BORROWED_WRITE);
-            end(writer.id, 0).unwrap();
-        }
-        (Err(status), Ok(promise)) => {
-            assert_eq!(status, TN_ERR_GIVEN);
-            promise_release(promise).unwrap();
-        }
-        other => panic!("{other:?}"),
-    });
-    beside_cow(100, |a, _| export(a, TN_BORROW | TN_EXPORT_WRITABLE, 0), |_, x, y| {
-        end(x.unwrap().id, 0).unwrap();
-        match y {
-            Ok(export) => end(export, 0).unwrap(),
-            Err(status) => assert_eq!(status, TN_ERR_BORROWED_WRITE),
-        }
-    });
+    beside_cow(
+        100,
+        |a, _| guard(read(a, 0)),
+        |_, x, y| match (x, y) {
+            (Ok(writer), Err(status)) => {
+                assert_eq!(status, TN_ERR_BORROWED_WRITE);
+                end(writer.id, 0).unwrap();
+            }
+            (Err(status), Ok(reader)) => {
+                assert_eq!(status, TN_ERR_BORROWED);
+                end(reader, 0).unwrap();
+            }
+            other => panic!("{other:?}"),
+        },
+    );
+    beside_cow(
+        100,
+        |a, _| give(a, 1),
+        |_, x, y| match (x, y) {
+            (Ok(writer), Err(status)) => {
+                assert_eq!(status, TN_ERR_BORROWED_WRITE);
+                end(writer.id, 0).unwrap();
+            }
+            (Err(status), Ok(promise)) => {
+                assert_eq!(status, TN_ERR_GIVEN);
+                promise_release(promise).unwrap();
+            }
+            other => panic!("{other:?}"),
+        },
+    );
+    beside_cow(
+        100,
+        |a, _| export(a, TN_BORROW | TN_EXPORT_WRITABLE, 0),
+        |_, x, y| {
+            end(x.unwrap().id, 0).unwrap();
+            match y {
+                Ok(export) => end(export, 0).unwrap(),
+                Err(status) => assert_eq!(status, TN_ERR_BORROWED_WRITE),
+            }
+        },
+    );
 }
 
 #[test]
 fn th_21_cow_and_the_release_of_its_handle() {
-    beside_cow(150, |a, _| release(a), |_, x, y| {
-        y.unwrap();
-        match x {
-            Ok(writer) => end(writer.id, 0).unwrap(),
-            Err(status) => assert_eq!(status, TN_ERR_STALE),
-        }
-    });
+    beside_cow(
+        150,
+        |a, _| release(a),
+        |_, x, y| {
+            y.unwrap();
+            match x {
+                Ok(writer) => end(writer.id, 0).unwrap(),
+                Err(status) => assert_eq!(status, TN_ERR_STALE),
+            }
+        },
+    );
 }
 
 #[test]
 fn th_21_cow_and_a_writer_of_the_old_bytes() {
-    beside_cow(100, |_, twin| guard(write(twin, 0)), |_, x, y| match (x, y) {
-        (Ok(a), Ok(b)) => each([a.id, b], |guard| end(guard, 0)),
-        (Ok(writer), Err(status)) => {
-            assert_eq!(status, TN_ERR_BORROWED);
-            end(writer.id, 0).unwrap();
-        }
-        (Err(status), Ok(writer)) => {
-            assert_eq!(status, TN_ERR_BORROWED_WRITE);
-            end(writer, 0).unwrap();
-        }
-        other => panic!("{other:?}"),
-    });
+    beside_cow(
+        100,
+        |_, twin| guard(write(twin, 0)),
+        |_, x, y| match (x, y) {
+            (Ok(a), Ok(b)) => each([a.id, b], |guard| end(guard, 0)),
+            (Ok(writer), Err(status)) => {
+                assert_eq!(status, TN_ERR_BORROWED);
+                end(writer.id, 0).unwrap();
+            }
+            (Err(status), Ok(writer)) => {
+                assert_eq!(status, TN_ERR_BORROWED_WRITE);
+                end(writer, 0).unwrap();
+            }
+            other => panic!("{other:?}"),
+        },
+    );
 }
 
 /// TH-21, with nothing but the move itself to hold the store: lent bytes of one handle, overwritten.
@@ -447,22 +567,28 @@ fn th_21_cow_with_discard_and_the_release_of_its_handle() {
         unsafe { import(BYTES[first].as_ptr(), &[4], TN_BORROW, Some(ran), std::ptr::null_mut()) }.unwrap()
     };
     let mut released = 0;
-    race(ROUNDS, |_| lend(0), |a| guard(write(a, TN_WRITE_COW | TN_WRITE_DISCARD)), |a| {
-        let first = release(a);
-        (first, lend(4))
-    }, |_, x, (y, next)| {
-        y.unwrap();
-        match x {
-            Ok(writer) => end(writer, 0).unwrap(),
-            Err(status) => assert_eq!(status, TN_ERR_STALE),
-        }
-        released += 1;
-        assert_eq!(RAN.load(Ordering::Relaxed), released);
-        assert_eq!(why_not(next).0, TN_WHY_FOREIGN);
-        release(next).unwrap();
-        released += 1;
-        assert_eq!(RAN.load(Ordering::Relaxed), released);
-    });
+    race(
+        ROUNDS,
+        |_| lend(0),
+        |a| guard(write(a, TN_WRITE_COW | TN_WRITE_DISCARD)),
+        |a| {
+            let first = release(a);
+            (first, lend(4))
+        },
+        |_, x, (y, next)| {
+            y.unwrap();
+            match x {
+                Ok(writer) => end(writer, 0).unwrap(),
+                Err(status) => assert_eq!(status, TN_ERR_STALE),
+            }
+            released += 1;
+            assert_eq!(RAN.load(Ordering::Relaxed), released);
+            assert_eq!(why_not(next).0, TN_WHY_FOREIGN);
+            release(next).unwrap();
+            released += 1;
+            assert_eq!(RAN.load(Ordering::Relaxed), released);
+        },
+    );
 }
 
 #[test]
@@ -471,11 +597,17 @@ fn th_22_borrow_all_in_opposite_orders() {
     let (a, b) = (pool.numbers(), pool.numbers());
     let forth = |()| borrow_all(&[(a, TN_READ_WRITE), (b, TN_READ_WRITE)]);
     let back = |()| borrow_all(&[(b, TN_READ_WRITE), (a, TN_READ_WRITE)]);
-    race(ROUNDS, |_| (), forth, back, |(), x, y| {
-        one_each(&x, &y, TN_ERR_BORROWED_WRITE);
-        end(x.or(y).unwrap(), 0).unwrap();
-        assert!(why_not(a) == (0, 0) && why_not(b) == (0, 0));
-    });
+    race(
+        ROUNDS,
+        |_| (),
+        forth,
+        back,
+        |(), x, y| {
+            one_each(&x, &y, TN_ERR_BORROWED_WRITE);
+            end(x.or(y).unwrap(), 0).unwrap();
+            assert!(why_not(a) == (0, 0) && why_not(b) == (0, 0));
+        },
+    );
     each([a, b], release);
 }
 
@@ -483,14 +615,20 @@ fn th_22_borrow_all_in_opposite_orders() {
 fn th_23_a_writer_and_a_shared_export() {
     let pool = Pool::new();
     let a = pool.numbers();
-    race(ROUNDS, |_| a, |a| guard(write(a, 0)), |a| export(a, TN_BORROW | TN_EXPORT_WRITABLE, 0), |a, x, y| {
-        end(x.unwrap(), 0).unwrap();
-        match y {
-            Ok(export) => end(export, 0).unwrap(),
-            Err(status) => assert_eq!(status, TN_ERR_BORROWED_WRITE),
-        }
-        assert_eq!(why_not(a), (0, 0));
-    });
+    race(
+        ROUNDS,
+        |_| a,
+        |a| guard(write(a, 0)),
+        |a| export(a, TN_BORROW | TN_EXPORT_WRITABLE, 0),
+        |a, x, y| {
+            end(x.unwrap(), 0).unwrap();
+            match y {
+                Ok(export) => end(export, 0).unwrap(),
+                Err(status) => assert_eq!(status, TN_ERR_BORROWED_WRITE),
+            }
+            assert_eq!(why_not(a), (0, 0));
+        },
+    );
     release(a).unwrap();
 }
 
@@ -507,11 +645,17 @@ fn th_24_the_last_two_of_a_lease() {
         (a, clone(a).unwrap())
     };
     let mut rounds = 0;
-    race(ROUNDS, setup, |(a, _)| release(a), |(_, b)| release(b), |_, x, y| {
-        assert_eq!((x, y), (Ok(()), Ok(())));
-        rounds += 1;
-        assert_eq!(RAN.load(Ordering::Relaxed), rounds);
-    });
+    race(
+        ROUNDS,
+        setup,
+        |(a, _)| release(a),
+        |(_, b)| release(b),
+        |_, x, y| {
+            assert_eq!((x, y), (Ok(()), Ok(())));
+            rounds += 1;
+            assert_eq!(RAN.load(Ordering::Relaxed), rounds);
+        },
+    );
 }
 
 #[test]
@@ -526,13 +670,20 @@ fn th_25_queued_releases_run_once() {
     let setup = |_| {
         for byte in &BYTES {
             // SAFETY: bytes of a static.
-            let a = unsafe { import(byte.as_ptr(), &[1], TN_TAKE | TN_RELEASE_QUEUED, Some(ran), std::ptr::null_mut()) };
+            let a =
+                unsafe { import(byte.as_ptr(), &[1], TN_TAKE | TN_RELEASE_QUEUED, Some(ran), std::ptr::null_mut()) };
             release(a.unwrap()).unwrap();
         }
     };
     let mut rounds = 0;
-    race(ROUNDS, setup, |()| run_releases(), |()| run_releases(), |(), x, y| {
-        rounds += 1;
-        assert_eq!((x + y, RAN.load(Ordering::Relaxed)), (4, 4 * rounds));
-    });
+    race(
+        ROUNDS,
+        setup,
+        |()| run_releases(),
+        |()| run_releases(),
+        |(), x, y| {
+            rounds += 1;
+            assert_eq!((x + y, RAN.load(Ordering::Relaxed)), (4, 4 * rounds));
+        },
+    );
 }

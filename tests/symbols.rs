@@ -20,7 +20,10 @@ fn exported_symbols_are_the_headers_functions() {
     assert_eq!(exported, declared, "left: what the library exports, right: what the header declares");
     let reviewed = read("abi/symbols.txt");
     let reviewed: Vec<&str> = reviewed.lines().collect();
-    assert_eq!(exported, reviewed, "left: what the library exports, right: abi/symbols.txt; `cargo xtask header` writes it");
+    assert_eq!(
+        exported, reviewed,
+        "left: what the library exports, right: abi/symbols.txt; `cargo xtask header` writes it"
+    );
 }
 
 #[test]

@@ -66,14 +66,7 @@ impl Copy {
                         unsafe { std::mem::transmute(copy.function("tn_array_release")) };
                     let mut array = std::ptr::null_mut();
                     assert_eq!(
-                        empty(
-                            std::ptr::null_mut(),
-                            0x0001_4002,
-                            1,
-                            [2i64].as_ptr(),
-                            std::ptr::null(),
-                            &mut array
-                        ),
+                        empty(std::ptr::null_mut(), 0x0001_4002, 1, [2i64].as_ptr(), std::ptr::null(), &mut array),
                         0
                     );
                     then(copy, array);
@@ -117,12 +110,7 @@ fn an_export_that_outlives_dlclose_still_ends() {
         // SAFETY: the function's own type.
         let export: extern "C" fn(*mut c_void, *const Options, *mut *mut Head, *mut i32) -> c_int =
             unsafe { std::mem::transmute(copy.function("tn_array_export_dlpack_versioned")) };
-        let options = Options {
-            size: size_of::<Options>(),
-            flags: 1,
-            rest: [0; 5],
-            consumer: std::ptr::null(),
-        };
+        let options = Options { size: size_of::<Options>(), flags: 1, rest: [0; 5], consumer: std::ptr::null() };
         let mut tensor = std::ptr::null_mut();
         assert_eq!(export(array, &options, &mut tensor, std::ptr::null_mut()), 0);
         *exported.lock().unwrap() = tensor as usize;

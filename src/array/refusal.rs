@@ -106,11 +106,7 @@ impl Holder {
     fn say(self) -> Status {
         let subject = Quoted(&self.subject);
         let at = Where(self.made);
-        let through = if self.name.is_none() || self.name == self.subject {
-            Name::NONE
-        } else {
-            self.name
-        };
+        let through = if self.name.is_none() || self.name == self.subject { Name::NONE } else { self.name };
         let other = |f: &mut fmt::Formatter<'_>| {
             if through.is_none() { Ok(()) } else { write!(f, ", through \"{}\"", through.as_str()) }
         };
@@ -130,19 +126,15 @@ impl Holder {
                     "{subject} was left undefined by a writer that failed (its guard was taken {at}{other}); rewrite all of it with TN_WRITE_DISCARD"
                 ),
             ),
-            TN_ERR_READONLY => fail(
-                TN_ERR_READONLY,
-                format_args!("{subject} is read-only; write to a copy, or use TN_WRITE_COW"),
-            ),
-            TN_ERR_BORROWED_WRITE => fail(
-                TN_ERR_BORROWED_WRITE,
-                format_args!("{subject} is borrowed for writing {times}; end that borrow"),
-            ),
+            TN_ERR_READONLY => {
+                fail(TN_ERR_READONLY, format_args!("{subject} is read-only; write to a copy, or use TN_WRITE_COW"))
+            }
+            TN_ERR_BORROWED_WRITE => {
+                fail(TN_ERR_BORROWED_WRITE, format_args!("{subject} is borrowed for writing {times}; end that borrow"))
+            }
             TN_ERR_BORROWED => fail(
                 TN_ERR_BORROWED,
-                format_args!(
-                    "{subject} is borrowed for reading {times}; end those borrows, or use TN_WRITE_COW"
-                ),
+                format_args!("{subject} is borrowed for reading {times}; end those borrows, or use TN_WRITE_COW"),
             ),
             TN_ERR_EXPORTED => fail(
                 TN_ERR_EXPORTED,
@@ -171,7 +163,9 @@ impl Holder {
             ),
             TN_ERR_FOREIGN => fail(
                 TN_ERR_FOREIGN,
-                format_args!("{subject} is lent by somebody who may still use its bytes; use TN_WRITE_COW, or import it with TN_MAY_OVERWRITE"),
+                format_args!(
+                    "{subject} is lent by somebody who may still use its bytes; use TN_WRITE_COW, or import it with TN_MAY_OVERWRITE"
+                ),
             ),
             TN_ERR_ALIASED => fail(
                 TN_ERR_ALIASED,

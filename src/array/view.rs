@@ -166,12 +166,14 @@ pub fn parts(
     let count = cut(whole.shape()[axis]).len();
     let Some(outs) = outs else { return Ok(count) };
     if capacity < count {
-        return Err(fail(TN_ERR_COUNT, format_args!("{count} views, and room for {capacity}; ask for the number first")));
+        return Err(fail(
+            TN_ERR_COUNT,
+            format_args!("{count} views, and room for {capacity}; ask for the number first"),
+        ));
     }
     let mut made: Vec<Id> = Vec::new();
-    made.try_reserve_exact(count).map_err(|_| {
-        fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {count} views"))
-    })?;
+    made.try_reserve_exact(count)
+        .map_err(|_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {count} views")))?;
     for (start, length) in cut(whole.shape()[axis]) {
         match view(id, Axes::NoMore, Cut::Within, |layout| layout.part(axis, start, length)) {
             Ok(part) => made.push(part),
@@ -190,9 +192,8 @@ pub fn parts(
 /// How the bytes of two arrays lie to one another; those of different stores never overlap.
 pub fn overlap(a: Id, b: Id) -> Result<region::Overlap> {
     let ids = [a, b];
-    let locked = ledger::lock_all(2, &|i| {
-        ledger::ledger_of::<Claim>(ids[i]).map_err(|status| about(status, ["a", "b"][i]))
-    })?;
+    let locked =
+        ledger::lock_all(2, &|i| ledger::ledger_of::<Claim>(ids[i]).map_err(|status| about(status, ["a", "b"][i])))?;
     let mut claims = [None; 2];
     for (place, id) in claims.iter_mut().zip(ids) {
         *place = Some(ledger::find::<Claim>(id)?);

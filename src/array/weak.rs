@@ -40,7 +40,10 @@ pub fn upgrade(id: Id) -> Result<Id> {
             return upgraded.ok_or_else(|| {
                 fail(
                     TN_ERR_DESTRUCTED,
-                    format_args!("the last claim on the bytes of {} has ended; a weak handle does not keep them", Quoted(&name)),
+                    format_args!(
+                        "the last claim on the bytes of {} has ended; a weak handle does not keep them",
+                        Quoted(&name)
+                    ),
                 )
             });
         }

@@ -320,8 +320,12 @@ fn finish_moves(
             Use::Write { discard: true, .. } => 0,
             _ => moving.layout.bytes() as u64,
         };
-        let key =
-            journal::Key { function: Some(call.function), site: Site::from_number(thread.site()), why: moving.why, forced: true };
+        let key = journal::Key {
+            function: Some(call.function),
+            site: Site::from_number(thread.site()),
+            why: moving.why,
+            forced: true,
+        };
         journal::note_copy(key, bytes);
     }
     Ok(())

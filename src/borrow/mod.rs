@@ -14,7 +14,8 @@ mod why;
 pub use acquire::{Call, Entry, Fits, List, abandon, acquire, terms, would_copy};
 pub use rules::{Mode, Use, check};
 pub use why::{
-    Held, Store, Target, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise, holders_of, is_unique, why_not,
+    Held, Store, Target, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise, holders_of, is_unique,
+    why_not,
 };
 
 use crate::array::{self, Refusal};
@@ -262,7 +263,10 @@ fn end_slowly(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
     let guard = ledger::find::<Guard>(id)?;
     stream?;
     if flags & !TN_END_FAILED != 0 {
-        return Err(fail(TN_ERR_INVALID, format_args!("flags {flags:#x} have the unknown bits {:#x}", flags & !TN_END_FAILED)));
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!("flags {flags:#x} have the unknown bits {:#x}", flags & !TN_END_FAILED),
+        ));
     }
     let failed = flags & TN_END_FAILED != 0;
     if guard.is_head() {

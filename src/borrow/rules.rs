@@ -143,7 +143,8 @@ impl Facts {
     #[cold]
     fn look_at_nodes(&mut self, locked: &Locked, claim: &'static Claim) {
         locked.each_claim(locked.ledger_of(claim), |other| {
-            let over = locked.get(other).node.is_some() && !region::disjoint(locked.region(other), locked.region(claim));
+            let over =
+                locked.get(other).node.is_some() && !region::disjoint(locked.region(other), locked.region(claim));
             self.nodes_over += u32::from(over);
         });
     }
@@ -163,7 +164,8 @@ fn by_guard(locked: &Locked, claim: &'static Claim, status: tn_status, open: Ope
 }
 
 fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u32) -> Refusal {
-    let mut holder = Holder { status, subject: locked.get(claim).name, name: Name::NONE, made: Made::default(), count, why: 0 };
+    let mut holder =
+        Holder { status, subject: locked.get(claim).name, name: Name::NONE, made: Made::default(), count, why: 0 };
     let wants_node = status == TN_ERR_IN_EXPRESSION;
     locked.each_claim(locked.ledger_of(claim), |other| {
         let body = locked.get(other);
@@ -222,7 +224,8 @@ pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {
 /// [`check`].
 #[inline(always)]
 pub fn is_free(body: &ClaimBody, books: &Books, wanted: Use) -> bool {
-    let quiet = books.writers | books.exports_read | books.exports_shared | books.exports_exclusive | books.poisoned == 0
+    let quiet = books.writers | books.exports_read | books.exports_shared | books.exports_exclusive | books.poisoned
+        == 0
         && !body.moving;
     match wanted {
         Use::Read { .. } => quiet,
@@ -258,10 +261,7 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use) -> Checked<()>
         return refuse(TN_ERR_BORROWED_WRITE, facts.write);
     }
     // What of readers and exports is in the way, per column of the table.
-    let alone = matches!(
-        wanted,
-        Use::Write { mode: Mode::Unique | Mode::Cow, .. } | Use::Export { unique: true, .. }
-    );
+    let alone = matches!(wanted, Use::Write { mode: Mode::Unique | Mode::Cow, .. } | Use::Export { unique: true, .. });
     let readers = match wanted {
         Use::Read { .. } => Open::default(),
         Use::Export { class: Class::ExportRead, .. } => Open::default(),

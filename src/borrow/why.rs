@@ -76,11 +76,18 @@ pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> Held {
     let books = locked.books(locked.ledger_of(claim));
     if let Some(node) = body.node {
         let (device, bytes) = (books.device, books.bytes as u64);
-        return Held { kind: TN_HOLDER_EXPRESSION, device, id: node.id.bits(), bytes, made: body.made, time_ns: 0, name: body.name };
+        return Held {
+            kind: TN_HOLDER_EXPRESSION,
+            device,
+            id: node.id.bits(),
+            bytes,
+            made: body.made,
+            time_ns: 0,
+            name: body.name,
+        };
     }
     // A destructed handle's store is not its own any more.
-    let (device, bytes) =
-        if ledger::is_spent(claim) { (array::HOST, 0) } else { (books.device, books.bytes as u64) };
+    let (device, bytes) = if ledger::is_spent(claim) { (array::HOST, 0) } else { (books.device, books.bytes as u64) };
     Held { kind: TN_HOLDER_HANDLE, device, id: claim.id().bits(), bytes, made: body.made, time_ns: 0, name: body.name }
 }
 
@@ -149,8 +156,7 @@ fn each_holder(
 pub fn is_unique(id: Id) -> Result<bool> {
     array::with(id, |locked, claim| {
         array::check_there(locked, claim)?;
-        let others =
-            TN_WHY_GIVEN | TN_WHY_SHARED | TN_WHY_IN_EXPRESSION | TN_WHY_EXPORTED | TN_WHY_BORROWED;
+        let others = TN_WHY_GIVEN | TN_WHY_SHARED | TN_WHY_IN_EXPRESSION | TN_WHY_EXPORTED | TN_WHY_BORROWED;
         Ok(rules::why(locked, claim) & others == 0)
     })
 }

@@ -307,7 +307,10 @@ fn copied(id: Id, how: &Export, why: u32, forced: bool) -> Result<Exported> {
     debug_assert!(fits);
     let mut spare = spare;
     *spare.layout() = room;
-    let terms = Terms { class: Class::ExportExclusive, ..crate::borrow::terms(Use::Export { class: Class::ExportExclusive, unique: false }) };
+    let terms = Terms {
+        class: Class::ExportExclusive,
+        ..crate::borrow::terms(Use::Export { class: Class::ExportExclusive, unique: false })
+    };
     let hold = locked.add_export(spare, guard, terms, claim);
     locked.release(claim);
     drop(locked);
@@ -330,4 +333,3 @@ pub fn reclaim(guard: &'static Guard) -> Result<Id> {
         *spare.layout() = Layout::room(ndim)?;
     }
 }
-

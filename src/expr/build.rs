@@ -25,18 +25,9 @@ pub struct Arguments {
 pub fn leaf(id: Id, form: u32) -> Result<Id> {
     let thread = thread::current();
     let spare_node = SpareNode::take(thread)?;
-    let tag = NodeTag {
-        id: spare_node.id(),
-        waits: Operation::Leaf,
-    };
+    let tag = NodeTag { id: spare_node.id(), waits: Operation::Leaf };
     let mut spare = Spare::take(thread)?;
-    let mut node = Node {
-        made: Made {
-            site: thread.site(),
-            thread: thread.number(),
-        },
-        ..Node::free()
-    };
+    let mut node = Node { made: Made { site: thread.site(), thread: thread.number() }, ..Node::free() };
     let claim = loop {
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
         let checked = check_leaf(&locked, claim, form);
@@ -68,11 +59,7 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
 
 /// The order of a new array like this one.
 pub fn order_of(layout: &Layout) -> Order {
-    if layout.is_f() && !layout.is_c() {
-        Order::F
-    } else {
-        Order::C
-    }
+    if layout.is_f() && !layout.is_c() { Order::F } else { Order::C }
 }
 
 fn check_leaf(locked: &Locked, claim: &'static Claim, form: u32) -> Checked<Form> {
@@ -95,10 +82,7 @@ fn check_leaf(locked: &Locked, claim: &'static Claim, form: u32) -> Checked<Form
     if !layout.is_aligned() || layout.axes().any(|(length, stride)| length > 1 && stride % item != 0) {
         return Err(Refusal::from(fail(
             TN_ERR_LAYOUT,
-            format_args!(
-                "elements of {} do not lie at multiples of their size; copy it first",
-                Quoted(&body.name)
-            ),
+            format_args!("elements of {} do not lie at multiples of their size; copy it first", Quoted(&body.name)),
         )));
     }
     borrow::check(locked, claim, Use::Read { frozen: false })?;
@@ -166,19 +150,11 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
     if is_binary(operation) != (operands.len() == 2) {
         return Err(fail(
             TN_ERR_INVALID,
-            format_args!(
-                "{} takes {} operand(s)",
-                operation.name(),
-                1 + u32::from(is_binary(operation))
-            ),
+            format_args!("{} takes {} operand(s)", operation.name(), 1 + u32::from(is_binary(operation))),
         ));
     }
     let left = &graph[numbers[0]];
-    let kind = |node: u32| Kind {
-        form: graph[node].form,
-        dtype: graph[node].dtype,
-        shape: &graph[node].shape,
-    };
+    let kind = |node: u32| Kind { form: graph[node].form, dtype: graph[node].dtype, shape: &graph[node].shape };
     let axis = match operation {
         Operation::Sum => axis_of(arguments.axis, left.shape.len())?,
         _ => 0,
@@ -187,10 +163,7 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
         [x, node::NONE] => rules::unary(operation, kind(x), axis)?,
         [x, y] => rules::binary(operation, kind(x), kind(y))?,
     };
-    if let Some(failed) = numbers
-        .into_iter()
-        .find(|n| *n != node::NONE && graph[*n].progress == Progress::Failed)
-    {
+    if let Some(failed) = numbers.into_iter().find(|n| *n != node::NONE && graph[*n].progress == Progress::Failed) {
         return Err(poisoned(graph[failed].operation));
     }
     let node = Node {
@@ -201,10 +174,7 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
         operands: numbers,
         factor: arguments.factor,
         axis,
-        made: Made {
-            site: thread.site(),
-            thread: thread.number(),
-        },
+        made: Made { site: thread.site(), thread: thread.number() },
         ..Node::free()
     };
     Ok(graph.insert(spare, node))
@@ -222,17 +192,10 @@ pub fn poisoned(operation: Operation) -> Status {
 }
 
 fn axis_of(axis: i32, ndim: usize) -> Result<usize> {
-    let at = if axis < 0 {
-        i64::from(axis) + ndim as i64
-    } else {
-        i64::from(axis)
-    };
+    let at = if axis < 0 { i64::from(axis) + ndim as i64 } else { i64::from(axis) };
     if (0..ndim as i64).contains(&at) {
         Ok(at as usize)
     } else {
-        Err(fail(
-            TN_ERR_RANGE,
-            format_args!("axis {axis} is not there; the expression has {ndim}"),
-        ))
+        Err(fail(TN_ERR_RANGE, format_args!("axis {axis} is not there; the expression has {ndim}")))
     }
 }

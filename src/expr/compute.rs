@@ -81,10 +81,7 @@ impl Run {
         let root = graph.find(id)?;
         if flags & !TN_KEEP_ON_FAIL != 0 {
             let unknown = flags & !TN_KEEP_ON_FAIL;
-            return Err(fail(
-                TN_ERR_INVALID,
-                format_args!("flags {flags:#x} have the unknown bits {unknown:#x}"),
-            ));
+            return Err(fail(TN_ERR_INVALID, format_args!("flags {flags:#x} have the unknown bits {unknown:#x}")));
         }
         let number = graph.next_run();
         let first = match graph[root].progress {
@@ -94,14 +91,7 @@ impl Run {
             Progress::Waiting => order(&mut graph, root, number)?,
         };
         graph[root].holds += 1;
-        Ok(Run {
-            thread,
-            root,
-            number,
-            first,
-            current: first,
-            keep: flags & TN_KEEP_ON_FAIL != 0,
-        })
+        Ok(Run { thread, root, number, first, current: first, keep: flags & TN_KEEP_ON_FAIL != 0 })
     }
 
     fn evaluate(&mut self) -> core::result::Result<(), Failure> {
@@ -306,11 +296,7 @@ impl Job {
             (Operation::Multiply, [Form::Diagonal | Form::Lower | Form::Upper, Form::Full]) => of(1),
             _ => of(0),
         };
-        let order = if node.operation == Operation::Sum {
-            Order::C
-        } else {
-            like.order
-        };
+        let order = if node.operation == Operation::Sum { Order::C } else { like.order };
         Ok(Job {
             number,
             operation: node.operation,
@@ -338,11 +324,7 @@ impl Job {
 
     fn workspace(&self) -> Result<Option<Workspace>> {
         let needs = self.factors() || (self.operation == Operation::Cholesky && self.forms[0] == Form::Full);
-        if needs {
-            Workspace::take(self.left.0[0] as usize, self.dtype).map(Some)
-        } else {
-            Ok(None)
-        }
+        if needs { Workspace::take(self.left.0[0] as usize, self.dtype).map(Some) } else { Ok(None) }
     }
 }
 
@@ -357,11 +339,7 @@ struct Plan {
 }
 
 fn decide(locked: &Locked, job: &Job, operands: &[Operand]) -> Plan {
-    let mut plan = Plan {
-        target: None,
-        destroys: false,
-        why: [0; 2],
-    };
+    let mut plan = Plan { target: None, destroys: false, why: [0; 2] };
     for &k in rules::candidates(job.operation, job.forms) {
         plan.why[k] = rules::why_not(locked, operands, k, &job.shape, job.elementwise());
         if plan.why[k] == 0 {
@@ -403,22 +381,12 @@ impl Run {
                 hold.end(failed && work.plan.target == Some(side));
             }
         }
-        let Work {
-            job,
-            plan,
-            claims,
-            result,
-            copy,
-            ..
-        } = work;
+        let Work { job, plan, claims, result, copy, .. } = work;
         drop(copy);
         worked?;
         let claim = match (plan.target, result) {
             (Some(side), _) => claims[side],
-            (None, Some(fresh)) => fresh.finish_node(NodeTag {
-                id: Id::NONE,
-                waits: Operation::Leaf,
-            }),
+            (None, Some(fresh)) => fresh.finish_node(NodeTag { id: Id::NONE, waits: Operation::Leaf }),
             (None, None) => unreachable!("a result is new, or takes an operand's place"),
         };
         self.finish(&job, claim);
@@ -432,11 +400,7 @@ impl Run {
             let here = !self.keep || operand.run == self.number;
             let sole = here && operand.references() == graph[job.number].edges_to(number);
             // Only an evaluation that is given up elsewhere takes a value away.
-            Ok(Operand {
-                number,
-                claim: operand.value.ok_or_else(busy)?,
-                sole,
-            })
+            Ok(Operand { number, claim: operand.value.ok_or_else(busy)?, sole })
         };
         Ok([of(job.numbers[0])?, of(job.numbers[job.count - 1])?])
     }
@@ -444,10 +408,7 @@ impl Run {
     /// Decides, takes what the decision needs, and opens guards.
     fn prepare(&self, job: Job) -> Result<Work> {
         let workspace = job.workspace()?;
-        let mut guards = [
-            Some(SpareGuard::take(self.thread)?),
-            Some(SpareGuard::take(self.thread)?),
-        ];
+        let mut guards = [Some(SpareGuard::take(self.thread)?), Some(SpareGuard::take(self.thread)?)];
         let (mut result, mut copy): (Option<Fresh>, Option<Fresh>) = (None, None);
         loop {
             let graph = node::graph();
@@ -483,10 +444,7 @@ impl Run {
                 let takes = plan.target == Some(side) || (same && plan.target.is_some());
                 let writes = takes || (plan.destroys && side == 0);
                 let wanted = if writes {
-                    Use::Write {
-                        mode: Mode::Unique,
-                        discard: false,
-                    }
+                    Use::Write { mode: Mode::Unique, discard: false }
                 } else {
                     Use::Read { frozen: false }
                 };
@@ -498,15 +456,7 @@ impl Run {
             }
             drop(locked);
             drop(graph);
-            return Ok(Work {
-                job,
-                plan,
-                claims,
-                holds,
-                result,
-                copy,
-                workspace,
-            });
+            return Ok(Work { job, plan, claims, holds, result, copy, workspace });
         }
     }
 
@@ -531,10 +481,7 @@ impl Run {
         } else {
             let fits = spare.layout().set(&turned);
             debug_assert!(fits, "two axes lie inline");
-            let tag = NodeTag {
-                id: Id::NONE,
-                waits: Operation::Leaf,
-            };
+            let tag = NodeTag { id: Id::NONE, waits: Operation::Leaf };
             let copied = locked.copy_to_node(claim, spare, tag);
             locked.get_mut(copied).layout = turned;
             copied
@@ -582,15 +529,7 @@ impl Run {
 impl Work {
     /// The numbers.
     fn run(&mut self) -> core::result::Result<(), Failure> {
-        let Work {
-            job,
-            plan,
-            holds,
-            result,
-            copy,
-            workspace,
-            ..
-        } = self;
+        let Work { job, plan, holds, result, copy, workspace, .. } = self;
         let [left, right] = holds;
         let left = left.as_ref().expect("an operation has an operand").place();
         let right = right.as_ref().map_or(left, |hold| hold.place());
@@ -604,22 +543,11 @@ impl Work {
         let broken = |operation| move |Pivot(pivot)| Failure::Pivot(operation, pivot);
         // The contents of an operand where the result will be.
         let bring = |side: usize, from: &Place| {
-            if target == Some(side) {
-                Ok(())
-            } else {
-                blit::copy(&dst, from)
-            }
+            if target == Some(side) { Ok(()) } else { blit::copy(&dst, from) }
         };
         match job.operation {
             Operation::Add => add(job, (kernels::Binary::Add, Side::Plus), &dst, &left, &right, &bring)?,
-            Operation::Subtract => add(
-                job,
-                (kernels::Binary::Subtract, Side::Minus),
-                &dst,
-                &left,
-                &right,
-                &bring,
-            )?,
+            Operation::Subtract => add(job, (kernels::Binary::Subtract, Side::Minus), &dst, &left, &right, &bring)?,
             Operation::Times => kernels::binary(Binary::Multiply, &dst, &left, &right),
             Operation::Divide => kernels::binary(Binary::Divide, &dst, &left, &right),
             Operation::Scale => kernels::scale(job.factor, &dst, &left),
@@ -678,11 +606,7 @@ impl Work {
 }
 
 fn triangle_of(form: Form) -> Triangle {
-    if form == Form::Upper {
-        Triangle::Upper
-    } else {
-        Triangle::Lower
-    }
+    if form == Form::Upper { Triangle::Upper } else { Triangle::Lower }
 }
 
 /// Sums and differences by form.

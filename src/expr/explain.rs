@@ -97,10 +97,7 @@ pub fn explain(id: Id, format: Result<Format>, visit: &mut dyn FnMut(&str)) -> R
     }
     drop(graph);
     if written.is_err() {
-        return Err(fail(
-            TN_ERR_NO_HOST_MEMORY,
-            format_args!("no memory for the explanation"),
-        ));
+        return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the explanation")));
     }
     visit(core::str::from_utf8(&text.0).unwrap_or(""));
     Ok(())
@@ -192,12 +189,7 @@ fn write_step(
             let claim = graph[operand].value.ok_or(Short)?;
             graph[operand].up = homes.len() as u32;
             let base = base_of(graph, claim, homes);
-            homes.push(Home {
-                bytes: Bytes::Claim(claim),
-                turned: false,
-                base,
-                alive: 0,
-            });
+            homes.push(Home { bytes: Bytes::Claim(claim), turned: false, base, alive: 0 });
             homes[base as usize].alive += 1;
             write_known(&graph[operand], format, text)?;
         }
@@ -228,11 +220,7 @@ fn base_of(graph: &Graph, claim: &'static Claim, homes: &[Home]) -> u32 {
     let mut base = homes.len() as u32;
     let locked = claim.lock_own();
     locked.each_claim(ledger_of_claim(claim), |other| {
-        let label = locked
-            .get(other)
-            .node
-            .and_then(|tag| graph.number_of(tag.id))
-            .map(|number| graph[number].up);
+        let label = locked.get(other).node.and_then(|tag| graph.number_of(tag.id)).map(|number| graph[number].up);
         // Labels of nodes that are not in this expression say nothing.
         if let Some(home) = label.and_then(|label| homes.get(label as usize))
             && matches!(home.bytes, Bytes::Claim(there) if core::ptr::eq(there, other))
@@ -263,21 +251,12 @@ fn foresee(graph: &Graph, job: &Job, homes: &[Home]) -> Result<Step> {
         passes: false,
         asked: [false; 2],
         why: [0; 2],
-        home: Home {
-            bytes: Bytes::Own(bytes),
-            turned: false,
-            base: homes.len() as u32,
-            alive: 1,
-        },
+        home: Home { bytes: Bytes::Own(bytes), turned: false, base: homes.len() as u32, alive: 1 },
     };
     if job.operation == Operation::Transpose {
         let from = homes[graph[numbers[0]].up as usize];
         step.passes = is_sole(graph, job.number, numbers[0]);
-        step.home = Home {
-            turned: from.turned != (job.form != Form::Diagonal),
-            alive: 0,
-            ..from
-        };
+        step.home = Home { turned: from.turned != (job.form != Form::Diagonal), alive: 0, ..from };
         return Ok(step);
     }
     for &k in rules::candidates(job.operation, job.forms) {
@@ -299,11 +278,7 @@ fn foresee(graph: &Graph, job: &Job, homes: &[Home]) -> Result<Step> {
             Bytes::Own(bytes) => bytes,
             Bytes::Claim(claim) => claim.lock_own().books(ledger_of_claim(claim)).bytes,
         };
-        step.home = Home {
-            bytes: Bytes::Own(bytes),
-            alive: 0,
-            ..from
-        };
+        step.home = Home { bytes: Bytes::Own(bytes), alive: 0, ..from };
         step.passes = true;
     }
     Ok(step)
@@ -334,46 +309,28 @@ fn why_not(graph: &Graph, job: &Job, k: usize, shape: &[i64], homes: &[Home]) ->
         (TN_WHY_LAYOUT, graph[numbers[k]].shape[..] != *shape),
         (TN_WHY_NOT_ALIASABLE, clash),
     ];
-    let known = known
-        .into_iter()
-        .fold(0, |bits, (bit, on)| if on { bits | bit } else { bits });
+    let known = known.into_iter().fold(0, |bits, (bit, on)| if on { bits | bit } else { bits });
     let claim = match own.bytes {
         Bytes::Own(bytes) => {
             let result = job.dtype.item().saturating_mul(shape.iter().product());
-            return Ok(if bytes > result.saturating_mul(2) {
-                known | TN_WHY_WASTE
-            } else {
-                known
-            });
+            return Ok(if bytes > result.saturating_mul(2) { known | TN_WHY_WASTE } else { known });
         }
         Bytes::Claim(claim) => claim,
     };
     // Operands whose bytes are not there yet lie elsewhere.
-    let mut operands = [Operand {
-        number: numbers[k],
-        claim,
-        sole: sole(numbers[k]),
-    }; 2];
+    let mut operands = [Operand { number: numbers[k], claim, sole: sole(numbers[k]) }; 2];
     let mut count = 1;
     if let Some(number) = other
         && let Bytes::Claim(claim) = home(number).bytes
     {
-        operands[1] = Operand {
-            number,
-            claim,
-            sole: sole(number),
-        };
+        operands[1] = Operand { number, claim, sole: sole(number) };
         count = 2;
     }
     let claims = [operands[0].claim, operands[count - 1].claim];
     let locked = ledger::lock_claims(&claims[..count])?;
     let ledger = ledger_of_claim(claim);
     let flipped = [shape.last().copied().unwrap_or(0), shape.first().copied().unwrap_or(0)];
-    let lies = if own.turned && shape.len() == 2 {
-        &flipped[..]
-    } else {
-        shape
-    };
+    let lies = if own.turned && shape.len() == 2 { &flipped[..] } else { shape };
     let mut bits = rules::why_not(&locked, &operands[..count], 0, lies, elementwise);
     // What the ledger cannot know: transposes that are not there yet, and claims that will have ended by then.
     bits &= !(TN_WHY_NOT_ALIASABLE | TN_WHY_IN_EXPRESSION);
@@ -390,9 +347,7 @@ fn why_not(graph: &Graph, job: &Job, k: usize, shape: &[i64], homes: &[Home]) ->
     locked.each_claim(ledger, |other| {
         let Some(tag) = locked.get(other).node else { return };
         let Some(number) = graph.number_of(tag.id) else { return };
-        let ours = operands[..count]
-            .iter()
-            .any(|operand| operand.sole && core::ptr::eq(operand.claim, other));
+        let ours = operands[..count].iter().any(|operand| operand.sole && core::ptr::eq(operand.claim, other));
         let over =
             graph[number].value.is_some_and(|value| core::ptr::eq(value, other)) && graph[number].references() == 0;
         others += u32::from(!ours && !over);
@@ -449,11 +404,7 @@ fn write_known(node: &Node, format: Format, text: &mut Buffer) -> fmt::Result {
     match format {
         Format::Text => writeln!(text, "[{label}] {operation}{}: {what}{state}", Escaped(&name, "\"")),
         Format::Dot => {
-            writeln!(
-                text,
-                "  n{label} [label=\"{operation}{}\\n{what}{state}\"];",
-                Escaped(&name, "\\\"")
-            )
+            writeln!(text, "  n{label} [label=\"{operation}{}\\n{what}{state}\"];", Escaped(&name, "\\\""))
         }
     }
 }
@@ -471,15 +422,8 @@ fn write_operation(
     let of = |side: usize| graph[job.numbers[side]].up;
     let view = job.operation == Operation::Transpose;
     if format == Format::Dot {
-        let color = if step.target.is_some() || view {
-            "palegreen"
-        } else {
-            "white"
-        };
-        writeln!(
-            text,
-            "  n{label} [label=\"{operation}\\n{what}\" style=filled fillcolor={color}];"
-        )?;
+        let color = if step.target.is_some() || view { "palegreen" } else { "white" };
+        writeln!(text, "  n{label} [label=\"{operation}\\n{what}\" style=filled fillcolor={color}];")?;
         for side in 0..job.count {
             write!(text, "  n{} -> n{label} [label=\"", of(side))?;
             match (view, step.target == Some(side), step.destroys && side == 0) {

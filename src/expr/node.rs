@@ -150,10 +150,7 @@ pub struct Graph {
     runs: u32,
 }
 
-static GRAPH: ColdLock<Graph> = ColdLock::new(Graph {
-    nodes: Vec::new(),
-    runs: 0,
-});
+static GRAPH: ColdLock<Graph> = ColdLock::new(Graph { nodes: Vec::new(), runs: 0 });
 
 /// Locks the graph.
 pub fn graph() -> ColdGuard<'static, Graph> {
@@ -183,21 +180,14 @@ pub struct SpareNode {
 impl SpareNode {
     /// Takes a slot, and sees to it that the graph has a place for it; outside of locks.
     pub fn take(thread: &'static Thread) -> Result<SpareNode> {
-        let spare = SpareNode {
-            slot: Table::take(thread)?,
-            thread,
-            used: false,
-        };
+        let spare = SpareNode { slot: Table::take(thread)?, thread, used: false };
         let mut graph = graph();
         let needed = spare.slot.head().number() as usize + 1;
         let there = graph.nodes.len();
         if needed > there {
             let more = needed - there;
             if graph.nodes.try_reserve(more).is_err() {
-                return Err(fail(
-                    TN_ERR_NO_HOST_MEMORY,
-                    format_args!("no memory for {needed} nodes of expressions"),
-                ));
+                return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {needed} nodes of expressions")));
             }
             graph.nodes.resize_with(needed, Node::free);
         }
@@ -231,11 +221,7 @@ pub struct Dead {
 impl Dead {
     /// None yet.
     pub fn new() -> Dead {
-        Dead {
-            first: NONE,
-            last: NONE,
-            open: NONE,
-        }
+        Dead { first: NONE, last: NONE, open: NONE }
     }
 
     fn add(&mut self, graph: &mut Graph, number: u32) {
@@ -283,10 +269,7 @@ impl Graph {
     /// The node with those bits, also where its handle was released.
     pub fn number_of(&self, id: Id) -> Option<u32> {
         let number = id.number();
-        self.nodes
-            .get(number as usize)
-            .filter(|node| node.id == id)
-            .map(|_| number)
+        self.nodes.get(number as usize).filter(|node| node.id == id).map(|_| number)
     }
 
     /// `node` with its operands' edges; `spare` becomes its handle.
@@ -294,11 +277,7 @@ impl Graph {
         spare.used = true;
         let number = spare.slot.head().number();
         let operands = node.operands;
-        self[number] = Node {
-            handle: true,
-            id: spare.slot.id(),
-            ..node
-        };
+        self[number] = Node { handle: true, id: spare.slot.id(), ..node };
         for (side, operand) in operands.into_iter().enumerate() {
             if operand != NONE {
                 self.link(number, side as u8, operand);
@@ -334,9 +313,7 @@ impl Graph {
             self[other].previous_user[at as usize] = previous;
         }
         self[operand].edges -= 1;
-        let waits = self[operand]
-            .users
-            .map_or(Operation::Leaf, |(user, _)| self[user].operation);
+        let waits = self[operand].users.map_or(Operation::Leaf, |(user, _)| self[user].operation);
         self.tag(operand, waits);
         Some(operand)
     }
@@ -344,13 +321,7 @@ impl Graph {
     /// Notes what waits for a value, for whoever is refused because of it.
     fn tag(&mut self, number: u32, waits: Operation) {
         if let Some(claim) = self[number].value {
-            claim.lock_own().tag_node(
-                claim,
-                NodeTag {
-                    id: self[number].id,
-                    waits,
-                },
-            );
+            claim.lock_own().tag_node(claim, NodeTag { id: self[number].id, waits });
         }
     }
 
@@ -432,10 +403,7 @@ pub fn release(id: Id) -> Result<()> {
     let mut dead = Dead::new();
     let mut graph = graph();
     let number = graph.find(id)?;
-    Table::<Expr>::slot(number)
-        .expect("found")
-        .head()
-        .make_stale(SlotState::Kept);
+    Table::<Expr>::slot(number).expect("found").head().make_stale(SlotState::Kept);
     graph[number].handle = false;
     graph.settle(number, &mut dead);
     drop(graph);

@@ -86,10 +86,7 @@ pub fn check_form(form: Form, shape: &[i64]) -> Result<()> {
         (Form::Diagonal, _) => "a vector, the n numbers of the diagonal",
         _ => "a square matrix",
     };
-    Err(fail(
-        TN_ERR_SHAPE,
-        format_args!("the form {} needs {needed}, and the shape is {shape:?}", form.name()),
-    ))
+    Err(fail(TN_ERR_SHAPE, format_args!("the form {} needs {needed}, and the shape is {shape:?}", form.name())))
 }
 
 fn mismatch(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> crate::error::Status {
@@ -130,12 +127,7 @@ pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Sh
     let need = |what: &str| {
         fail(
             TN_ERR_SHAPE,
-            format_args!(
-                "{} needs {what}, and this is a {} {:?}",
-                operation.name(),
-                x.form.name(),
-                x.shape
-            ),
+            format_args!("{} needs {what}, and this is a {} {:?}", operation.name(), x.form.name(), x.shape),
         )
     };
     let only_full = || {
@@ -155,10 +147,7 @@ pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Sh
             (Form::Full, _) => Err(need("a square matrix")),
             _ => Err(fail(
                 TN_ERR_UNSUPPORTED,
-                format_args!(
-                    "cholesky of a {} is not there: a symmetric matrix is full or diagonal",
-                    x.form.name()
-                ),
+                format_args!("cholesky of a {} is not there: a symmetric matrix is full or diagonal", x.form.name()),
             )),
         },
         Operation::Transpose => match (x.form, x.matrix()) {
@@ -225,11 +214,7 @@ pub fn binary(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> Result<(Form, S
                 return Err(wrong());
             };
             if let Some(n) = y.vector() {
-                return if n == inner {
-                    Ok((Form::Full, shape_of(&[rows])?))
-                } else {
-                    Err(wrong())
-                };
+                return if n == inner { Ok((Form::Full, shape_of(&[rows])?)) } else { Err(wrong()) };
             }
             let Some((n, columns)) = y.matrix() else {
                 return Err(wrong());
@@ -251,21 +236,13 @@ pub fn binary(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> Result<(Form, S
             if rows != columns || !fits {
                 return Err(wrong());
             }
-            if y.form != Form::Full {
-                Err(unsupported(operation, x, y))
-            } else {
-                Ok((Form::Full, shape_of(y.shape)?))
-            }
+            if y.form != Form::Full { Err(unsupported(operation, x, y)) } else { Ok((Form::Full, shape_of(y.shape)?)) }
         }
         Operation::Times | Operation::Divide => {
             if x.form != Form::Full || y.form != Form::Full {
                 return Err(unsupported(operation, x, y));
             }
-            if x.shape == y.shape {
-                Ok((Form::Full, shape_of(x.shape)?))
-            } else {
-                Err(wrong())
-            }
+            if x.shape == y.shape { Ok((Form::Full, shape_of(x.shape)?)) } else { Err(wrong()) }
         }
         _ => unreachable!("{} has one operand", operation.name()),
     }
@@ -339,14 +316,8 @@ pub fn why_not(locked: &Locked, operands: &[Operand], k: usize, shape: &[i64], e
         (TN_WHY_BORROWED, books.readers + books.writers > 0),
         (TN_WHY_READONLY, body.readonly || books.readonly),
         (TN_WHY_FOREIGN, books.foreign()),
-        (
-            TN_WHY_POISONED,
-            books.poisoned > 0 && locked.poison_over(claim).is_some(),
-        ),
-        (
-            TN_WHY_LAYOUT,
-            layout.shape() != shape || !(layout.is_c() || layout.is_f()),
-        ),
+        (TN_WHY_POISONED, books.poisoned > 0 && locked.poison_over(claim).is_some()),
+        (TN_WHY_LAYOUT, layout.shape() != shape || !(layout.is_c() || layout.is_f())),
         (TN_WHY_WASTE, books.bytes > result.saturating_mul(2)),
         (TN_WHY_NOT_ALIASABLE, clash),
     ]

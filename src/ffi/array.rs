@@ -24,7 +24,10 @@ unsafe fn options(options: *const tn_array_options, like: bool) -> Noted<Options
     let Some(raw) = (unsafe { convert::sized(options)? }) else { return Ok(Options::DEFAULT) };
     let order = if like { Order::of_like(raw.order)? } else { Order::of(raw.order)? };
     if raw.flags != 0 {
-        return Err(fail(TN_ERR_INVALID, format_args!("tn_array_options.flags is {:#x}; no flag is defined", raw.flags)));
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!("tn_array_options.flags is {:#x}; no flag is defined", raw.flags),
+        ));
     }
     convert::stream(raw.stream)?;
     // SAFETY: a text by the struct's documentation.
@@ -213,9 +216,7 @@ pub unsafe fn raw_layout(ptr: *const c_void, layout: *const tn_layout) -> Result
 fn release(flags: u32, release: tn_release_callback, context: *mut c_void) -> Result<Release> {
     match release {
         Some(release) => Ok(Release::Call(release, context as usize)),
-        None if flags & TN_TAKE != 0 => {
-            Err(fail(TN_ERR_NULL, format_args!("release is NULL, and TN_TAKE needs one")))
-        }
+        None if flags & TN_TAKE != 0 => Err(fail(TN_ERR_NULL, format_args!("release is NULL, and TN_TAKE needs one"))),
         None => Ok(Release::None),
     }
 }

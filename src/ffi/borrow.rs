@@ -1,7 +1,7 @@
 //! Section "borrow": guards. The only way to a pointer; many readers or one writer per region, and a conflict is a status at once.
 
-use crate::boundary::enter;
 use crate::borrow::{self, Call, Entry, List, Mode, See, Use};
+use crate::boundary::enter;
 use crate::error::{Result, fail};
 use crate::ffi::convert::{self, Out};
 use crate::layout::Layout;
@@ -40,7 +40,8 @@ pub unsafe extern "C" fn tn_array_borrow_read(
         let out = Out::new(out, "out")?;
         let outputs = Outputs { data: data.cast(), view };
         let plain = Use::Read { frozen: false };
-        let free = if stream.is_null() && flags & !TN_WAIT == 0 { borrow::open_free(id, plain, &outputs) } else { None };
+        let free =
+            if stream.is_null() && flags & !TN_WAIT == 0 { borrow::open_free(id, plain, &outputs) } else { None };
         let guard = match free {
             Some(guard) => guard,
             None => {

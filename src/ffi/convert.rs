@@ -154,7 +154,10 @@ pub unsafe fn sized<T: Sized>(given: *const T) -> Noted<Option<T>> {
         if unsafe { given.cast::<u8>().add(at).read() } != 0 {
             return Err(fail(
                 TN_ERR_INVALID,
-                format_args!("{} has size {size}, and its byte {at}, which this library does not know, is not 0", T::NAME),
+                format_args!(
+                    "{} has size {size}, and its byte {at}, which this library does not know, is not 0",
+                    T::NAME
+                ),
             ));
         }
     }

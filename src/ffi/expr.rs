@@ -8,7 +8,6 @@ use crate::slots::Id;
 use crate::types::*;
 use core::ffi::c_char;
 
-
 /// A leaf of an expression: the array as an operand. It is one more claim on the store and a read of it until the expression ends or needs it no
 /// more; the array may be released at once. Meanwhile overlapping writers that others would see are TN_ERR_IN_EXPRESSION.
 ///
@@ -227,7 +226,12 @@ pub unsafe extern "C" fn tn_expr_sum(x: *mut tn_expr, axis: i32, out: *mut *mut 
 /// @since 0.1
 /// @ingroup expr
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_expr_elementwise(op: u32, x: *mut tn_expr, y: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status {
+pub unsafe extern "C" fn tn_expr_elementwise(
+    op: u32,
+    x: *mut tn_expr,
+    y: *mut tn_expr,
+    out: *mut *mut tn_expr,
+) -> tn_status {
     enter("tn_expr_elementwise", || {
         let operands = [(convert::id(x, "x")?, "x"), (convert::id(y, "y").unwrap_or(Id::NONE), "y")];
         let count = 2 - usize::from(y.is_null());

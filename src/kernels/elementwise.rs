@@ -47,12 +47,7 @@ struct Axis {
     y: isize,
 }
 
-const NO_AXIS: Axis = Axis {
-    length: 1,
-    dst: 0,
-    x: 0,
-    y: 0,
-};
+const NO_AXIS: Axis = Axis { length: 1, dst: 0, x: 0, y: 0 };
 
 /// The axes of three layouts of one shape, merged where all three allow it, the destination's largest stride first.
 struct Walk {
@@ -63,26 +58,15 @@ struct Walk {
 impl Walk {
     /// None if there is no element.
     fn new<T>(dst: &Layout, x: &Layout, y: &Layout) -> Option<Walk> {
-        assert!(
-            dst.shape() == x.shape() && dst.shape() == y.shape(),
-            "elements of different shapes"
-        );
+        assert!(dst.shape() == x.shape() && dst.shape() == y.shape(), "elements of different shapes");
         if dst.is_empty() {
             return None;
         }
-        let mut walk = Walk {
-            axes: [NO_AXIS; TN_MAX_NDIM],
-            ndim: 0,
-        };
+        let mut walk = Walk { axes: [NO_AXIS; TN_MAX_NDIM], ndim: 0 };
         for (axis, &length) in dst.shape().iter().enumerate() {
             if length > 1 {
                 let [dst, x, y] = [dst, x, y].map(|layout| step::<T>(layout.strides()[axis]));
-                let axis = Axis {
-                    length: length as usize,
-                    dst,
-                    x,
-                    y,
-                };
+                let axis = Axis { length: length as usize, dst, x, y };
                 let mut place = walk.ndim;
                 while place > 0 && walk.axes[place - 1].dst.unsigned_abs() < axis.dst.unsigned_abs() {
                     walk.axes[place] = walk.axes[place - 1];
@@ -102,10 +86,7 @@ impl Walk {
             let (outer, inner) = (self.axes[kept], self.axes[at]);
             let n = inner.length as isize;
             if outer.dst == n * inner.dst && outer.x == n * inner.x && outer.y == n * inner.y {
-                self.axes[kept] = Axis {
-                    length: outer.length * inner.length,
-                    ..inner
-                };
+                self.axes[kept] = Axis { length: outer.length * inner.length, ..inner };
             } else {
                 kept += 1;
                 self.axes[kept] = inner;
@@ -116,11 +97,7 @@ impl Walk {
 
     /// Calls `run` for each innermost run: offsets in elements of its first element, and the axis.
     fn runs(&self, mut run: impl FnMut([isize; 3], Axis)) {
-        let inner = if self.ndim == 0 {
-            NO_AXIS
-        } else {
-            self.axes[self.ndim - 1]
-        };
+        let inner = if self.ndim == 0 { NO_AXIS } else { self.axes[self.ndim - 1] };
         let outer = &self.axes[..self.ndim.saturating_sub(1)];
         let mut index = [0usize; TN_MAX_NDIM];
         let mut at = [0isize; 3];
@@ -178,10 +155,7 @@ unsafe fn run<T: Float>(axis: Axis, to: *mut T, x: *const T, y: *const T, f: imp
     }
     for i in at as isize..axis.length as isize {
         // SAFETY: within the run.
-        unsafe {
-            to.offset(i * axis.dst)
-                .write(f(x.offset(i * axis.x).read(), y.offset(i * axis.y).read()))
-        };
+        unsafe { to.offset(i * axis.dst).write(f(x.offset(i * axis.x).read(), y.offset(i * axis.y).read())) };
     }
 }
 

@@ -45,16 +45,8 @@ fn shape<T>(layout: &Layout) -> (usize, usize, isize, isize) {
         (&[rows, columns], &[down, across]) => (rows as usize, columns as usize, down, across),
         _ => unreachable!("a matrix or a vector"),
     };
-    let down = if rows > 1 {
-        step::<T>(down)
-    } else {
-        columns.max(1) as isize
-    };
-    let across = if columns > 1 {
-        step::<T>(across)
-    } else {
-        rows.max(1) as isize
-    };
+    let down = if rows > 1 { step::<T>(down) } else { columns.max(1) as isize };
+    let across = if columns > 1 { step::<T>(across) } else { rows.max(1) as isize };
     (rows, columns, down, across)
 }
 
@@ -107,11 +99,7 @@ fn by_diagonal<T: Float>(dst: &Place, diagonal: &Place, x: &Place, by_column: bo
     let (to, from, numbers) = (address::<T>(dst), address::<T>(x), address::<T>(diagonal));
     // The inner loop follows the destination's smaller stride.
     let column_inside = across.unsigned_abs() <= down.unsigned_abs();
-    let (outer, inner) = if column_inside {
-        (rows, columns)
-    } else {
-        (columns, rows)
-    };
+    let (outer, inner) = if column_inside { (rows, columns) } else { (columns, rows) };
     for a in 0..outer as isize {
         for b in 0..inner as isize {
             let (i, j) = if column_inside { (a, b) } else { (b, a) };
@@ -307,14 +295,7 @@ fn lu_solve_of<T: Float>(m: &Place, x: &Place, workspace: &mut Workspace) -> Res
     let (mut forward, stack) = stack.make_with(n, |_| 0usize);
     let (mut backward, stack) = stack.make_with(n, |_| 0usize);
     let forward: &mut [usize] = &mut forward;
-    partial_pivoting::factor::lu_in_place(
-        matrix.rb_mut(),
-        forward,
-        &mut backward,
-        Par::Seq,
-        stack,
-        Default::default(),
-    );
+    partial_pivoting::factor::lu_in_place(matrix.rb_mut(), forward, &mut backward, Par::Seq, stack, Default::default());
     let lu = matrix.rb();
     if let Some(pivot) = (0..n).find(|i| is_no_pivot(lu[(*i, *i)])) {
         return Err(Pivot(pivot));
@@ -324,11 +305,7 @@ fn lu_solve_of<T: Float>(m: &Place, x: &Place, workspace: &mut Workspace) -> Res
     let mut reorder = |x: &mut MatMut<'_, T>, gather: bool| {
         for j in 0..x.ncols() {
             for (i, &p) in forward.iter().enumerate() {
-                if gather {
-                    column[i] = x[(p, j)]
-                } else {
-                    column[p] = x[(i, j)]
-                }
+                if gather { column[i] = x[(p, j)] } else { column[p] = x[(i, j)] }
             }
             for i in 0..n {
                 x[(i, j)] = column[i];

@@ -43,10 +43,7 @@ impl Workspace {
         let word = size_of::<usize>();
         // Two permutations, and what faer's routines and the moves of rows want: a number or an index per row.
         let bytes = n.saturating_mul(3 * word + item).saturating_add(4 * LINE);
-        Ok(Workspace {
-            scratch: Scratch::new(bytes)?,
-            bytes,
-        })
+        Ok(Workspace { scratch: Scratch::new(bytes)?, bytes })
     }
 }
 

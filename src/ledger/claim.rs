@@ -6,7 +6,7 @@
 use super::guard::Guard;
 use super::node::NodeTag;
 use super::promise::Promise;
-use super::{Ledger, Lease, Locked, Guarded, GuardedSlot};
+use super::{Guarded, GuardedSlot, Lease, Ledger, Locked};
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::names::{Name, Site};
@@ -277,7 +277,9 @@ impl Claim {
         body.readonly = false;
         body.entered = false;
         body.required = 0;
-        debug_assert!(body.root.is_none() && body.lease.is_none() && !body.counted && !body.moving && body.node.is_none());
+        debug_assert!(
+            body.root.is_none() && body.lease.is_none() && !body.counted && !body.moving && body.node.is_none()
+        );
         debug_assert!(body.given + body.readers + body.writers + body.exports + body.pins == 0);
         Table::free(thread, self);
     }

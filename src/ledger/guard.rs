@@ -3,7 +3,7 @@
 //! A guard's region is the layout of a claim slot, which it pins: the handle may be released meanwhile. Ending one allocates
 //! nothing, and neither does poisoning: the slot of the write guard that failed becomes the poisoned region.
 
-use super::{Claim, Ledger, Locked, Made, Guarded, GuardedSlot};
+use super::{Claim, Guarded, GuardedSlot, Ledger, Locked, Made};
 use crate::blit::Place;
 use crate::error::Result;
 use crate::layout::Layout;

@@ -78,7 +78,9 @@ impl Books {
         if terms.time_ns != 0 {
             body.time_ns = terms.time_ns;
         }
-        debug_assert!(body.group.is_none() && body.entry.is_none() && !body.abandoned && !body.failed && body.open == 0);
+        debug_assert!(
+            body.group.is_none() && body.entry.is_none() && !body.abandoned && !body.failed && body.open == 0
+        );
         if let Some(next) = next {
             // SAFETY: as above; not the one that was put in.
             unsafe { next.guarded().own() }.previous = Some(guard);

@@ -504,9 +504,9 @@ pub fn lock_tag(tag: u64) -> Option<(Locked, &'static Ledger)> {
 
 /// Room for `more` elements, or TN_ERR_NO_HOST_MEMORY.
 pub fn reserve<A: smallvec::Array>(vector: &mut SmallVec<A>, more: usize) -> Result<()> {
-    vector.try_reserve(more).map_err(|_| {
-        fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {more} entries of bookkeeping"))
-    })
+    vector
+        .try_reserve(more)
+        .map_err(|_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {more} entries of bookkeeping")))
 }
 
 /// The slot of a handle, without a lock: for checks that come before those of its state.

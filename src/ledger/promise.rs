@@ -1,7 +1,7 @@
 //! Promises, which pass a claim on, and weak handles, which have none.
 
 use super::claim::Root;
-use super::{Claim, Ledger, Lease, Locked, Made, Guarded, GuardedSlot};
+use super::{Claim, Guarded, GuardedSlot, Lease, Ledger, Locked, Made};
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::names::Name;

@@ -37,12 +37,7 @@ impl Slot for Scope {
     const KIND: Kind = Kind::Scope;
     fn new(head: Head) -> Scope {
         let body = ScopeBody { handles: Handles::new(), made: Made::default() };
-        Scope {
-            head,
-            lock: RawLock::new(),
-            body: UnsafeCell::new(body),
-            watch: Watch::new(),
-        }
+        Scope { head, lock: RawLock::new(), body: UnsafeCell::new(body), watch: Watch::new() }
     }
     fn head(&self) -> &Head {
         &self.head
@@ -59,11 +54,7 @@ pub struct SpareScope {
 impl SpareScope {
     /// Takes a slot with room for `n` handles; outside of locks.
     pub fn take(thread: &'static Thread, n: usize) -> Result<SpareScope> {
-        let mut spare = SpareScope {
-            scope: Table::take(thread)?,
-            thread,
-            used: false,
-        };
+        let mut spare = SpareScope { scope: Table::take(thread)?, thread, used: false };
         reserve(&mut spare.body().handles, n)?;
         Ok(spare)
     }
@@ -76,10 +67,7 @@ impl SpareScope {
 
     /// Adds a handle; of at most as many as there is room for.
     pub fn push(&mut self, id: Id) {
-        debug_assert!(
-            self.body().handles.len() < self.body().handles.capacity(),
-            "room was reserved"
-        );
+        debug_assert!(self.body().handles.len() < self.body().handles.capacity(), "room was reserved");
         self.body().handles.push(id);
     }
 
@@ -90,10 +78,7 @@ impl SpareScope {
 
     /// Gives the handle of the scope out.
     pub fn publish(mut self) -> Id {
-        let made = Made {
-            site: self.thread.site(),
-            thread: self.thread.number(),
-        };
+        let made = Made { site: self.thread.site(), thread: self.thread.number() };
         let body = self.body();
         body.made = made;
         self.used = true;

@@ -5,14 +5,14 @@
 
 use super::claim::{Claim, Root};
 use super::promise::Weak;
-use super::{Books, Ledger, Locked, Made, Guarded, GuardedSlot, Spare};
+use super::{Books, Guarded, GuardedSlot, Ledger, Locked, Made, Spare};
 use crate::blit::Place;
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::names::Name;
 use crate::pool::{self, Pool};
-use crate::sys::file::Mapping;
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::sys::file::Mapping;
 use crate::thread::{self, ColdLock, Thread};
 use crate::types::*;
 use core::ffi::c_void;

@@ -76,14 +76,8 @@ fn given_already(locked: &Locked, claim: &'static Claim, needed: u32) -> Refusal
         };
     }
     let name = locked.get(claim).name;
-    fail(
-        TN_ERR_COUNT,
-        format_args!(
-            "{} was given {needed} times already, as often as required",
-            array::Quoted(&name)
-        ),
-    )
-    .into()
+    fail(TN_ERR_COUNT, format_args!("{} was given {needed} times already, as often as required", array::Quoted(&name)))
+        .into()
 }
 
 /// A handle with guards of its own is not given: whoever uses them has the bytes.
@@ -100,14 +94,7 @@ fn check_guards(locked: &Locked, claim: &'static Claim) -> Checked<()> {
             made = locked.get(guard).made;
         }
     });
-    Err(Refusal::By(Holder {
-        status,
-        subject: body.name,
-        name: Name::NONE,
-        made,
-        count,
-        why: 0,
-    }))
+    Err(Refusal::By(Holder { status, subject: body.name, name: Name::NONE, made, count, why: 0 }))
 }
 
 #[cold]

@@ -74,20 +74,14 @@ fn check(scope: &LockedScope, keep: &[Id]) -> Checked<()> {
     if let Some(handle) = keep.iter().find(|handle| !scope.handles().contains(handle)) {
         return Err(fail(
             TN_ERR_INVALID,
-            format_args!(
-                "the array {handle} in keep is not one of this scope's {} handles",
-                scope.handles().len()
-            ),
+            format_args!("the array {handle} in keep is not one of this scope's {} handles", scope.handles().len()),
         )
         .into());
     }
     let twice = (1..keep.len()).find(|at| keep[..*at].contains(&keep[*at]));
     let duplicate = |at: usize| -> Refusal {
-        fail(
-            TN_ERR_DUPLICATE,
-            format_args!("the array {} stands twice in keep (the second time at {at})", keep[at]),
-        )
-        .into()
+        fail(TN_ERR_DUPLICATE, format_args!("the array {} stands twice in keep (the second time at {at})", keep[at]))
+            .into()
     };
     if crate::options::strict()
         && let Err(refusal) = check_unused(scope, keep)

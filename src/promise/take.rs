@@ -129,9 +129,7 @@ fn check(locked: &Locked, ids: &[Id], params: &[Param]) -> Checked<()> {
             && locked.get(claim).given > 0
         {
             // A given array may stand beside its own promise: it is cloned before its claim moves.
-            let beside = params
-                .iter()
-                .any(|other| other.is_promise() && same(other.claim(locked), claim));
+            let beside = params.iter().any(|other| other.is_promise() && same(other.claim(locked), claim));
             if !beside {
                 array::check_live(locked, claim)?;
             }
@@ -142,10 +140,7 @@ fn check(locked: &Locked, ids: &[Id], params: &[Param]) -> Checked<()> {
         None => Ok(()),
         Some(at) => Err(fail(
             TN_ERR_DUPLICATE,
-            format_args!(
-                "the promise {} stands twice in the list (the second time at {at})",
-                ids[at]
-            ),
+            format_args!("the promise {} stands twice in the list (the second time at {at})", ids[at]),
         )
         .into()),
     }

@@ -108,9 +108,7 @@ pub fn allocate(pool: Handle, bytes: usize) -> Made {
 
 pub fn reallocate(pool: Handle, at: usize, bytes: usize) -> Made {
     // SAFETY: a writable output.
-    made(|out| unsafe {
-        pool::tn_pool_reallocate(pool as *mut tn_pool, at as *mut c_void, bytes, null_mut(), out)
-    })
+    made(|out| unsafe { pool::tn_pool_reallocate(pool as *mut tn_pool, at as *mut c_void, bytes, null_mut(), out) })
 }
 
 pub fn deallocate(at: usize) -> Done {
@@ -132,7 +130,9 @@ pub fn numbers(pool: Handle, shape: &[i64]) -> Handle {
     let a = zeros(pool, shape).unwrap();
     let values: Vec<i64> = (0..shape.iter().product()).collect();
     // SAFETY: as many values as elements.
-    let status = inside(|| unsafe { transfer::tn_array_copy_from_host(a as *mut _, values.as_ptr().cast(), null(), 0, null_mut()) });
+    let status = inside(|| unsafe {
+        transfer::tn_array_copy_from_host(a as *mut _, values.as_ptr().cast(), null(), 0, null_mut())
+    });
     assert_eq!(status, TN_OK);
     a
 }
@@ -146,7 +146,8 @@ pub fn floats(pool: Handle, shape: &[i64], values: &[f64]) -> Handle {
     .unwrap();
     assert_eq!(info(a).count as usize, values.len());
     // SAFETY: as many values as elements.
-    done(|| unsafe { transfer::tn_array_copy_from_host(a as *mut _, values.as_ptr().cast(), null(), 0, null_mut()) }).unwrap();
+    done(|| unsafe { transfer::tn_array_copy_from_host(a as *mut _, values.as_ptr().cast(), null(), 0, null_mut()) })
+        .unwrap();
     a
 }
 
@@ -154,7 +155,9 @@ pub fn floats(pool: Handle, shape: &[i64], values: &[f64]) -> Handle {
 pub fn elements(a: Handle) -> Vec<i64> {
     let mut values = vec![0i64; info(a).count as usize];
     // SAFETY: room for all elements.
-    let status = inside(|| unsafe { transfer::tn_array_copy_to_host(a as *mut _, values.as_mut_ptr().cast(), null(), null_mut()) });
+    let status = inside(|| unsafe {
+        transfer::tn_array_copy_to_host(a as *mut _, values.as_mut_ptr().cast(), null(), null_mut())
+    });
     assert_eq!(status, TN_OK, "{}", text());
     values
 }
@@ -286,7 +289,9 @@ pub fn split(a: Handle, axis: i32, parts: usize) -> Result<Vec<Handle>, tn_statu
     let mut outs = vec![UNTOUCHED as *mut tn_array; parts];
     let mut count = UNTOUCHED;
     // SAFETY: as many places as parts, and a writable count.
-    let status = inside(|| unsafe { view::tn_array_split(a as *mut _, axis, parts as i64, parts, outs.as_mut_ptr(), &mut count) });
+    let status = inside(|| unsafe {
+        view::tn_array_split(a as *mut _, axis, parts as i64, parts, outs.as_mut_ptr(), &mut count)
+    });
     let untouched = count == UNTOUCHED && outs.iter().all(|out| *out as usize == UNTOUCHED);
     assert!(status == TN_OK || untouched, "{} wrote its outputs", name(status));
     result(status).map(|()| outs.into_iter().map(|out| out as usize).collect())
@@ -339,7 +344,8 @@ pub fn chunks_write(a: Handle, n: usize, mode: u32) -> Result<Vec<(Guard, i64)>,
     let untouched = tn_chunk { guard: UNTOUCHED as *mut _, data: null_mut(), start: -1, length: -1 };
     let mut chunks = vec![untouched; n];
     // SAFETY: as many places as chunks.
-    let status = inside(|| unsafe { borrow::tn_array_chunks_write(a as *mut _, 0, n, mode, null_mut(), chunks.as_mut_ptr()) });
+    let status =
+        inside(|| unsafe { borrow::tn_array_chunks_write(a as *mut _, 0, n, mode, null_mut(), chunks.as_mut_ptr()) });
     assert!(status == TN_OK || chunks.iter().all(|c| c.guard as usize == UNTOUCHED && c.start == -1));
     let guard = |c: &tn_chunk| Guard { id: c.guard as usize, data: c.data as usize };
     result(status).map(|()| chunks.iter().map(|c| (guard(c), c.length)).collect())
@@ -490,7 +496,9 @@ fn dlpack_options(flags: u32) -> tn_dlpack_options {
 
 pub fn export_dlpack(a: Handle, flags: u32) -> Made {
     // SAFETY: a struct of its size, and a writable output.
-    made(|out| unsafe { exchange::tn_array_export_dlpack_versioned(a as *mut _, &dlpack_options(flags), out, null_mut()) })
+    made(|out| unsafe {
+        exchange::tn_array_export_dlpack_versioned(a as *mut _, &dlpack_options(flags), out, null_mut())
+    })
 }
 
 pub fn export_dlpack_legacy(a: Handle, flags: u32) -> Made {

@@ -1,5 +1,6 @@
 //! What the tests of expressions share: the C interface with a pool of the test's own, and matrices to compute with.
-#![allow(dead_code)] // each file uses some of it
+#![allow(dead_code)]
+// each file uses some of it
 
 use std::ffi::CStr;
 use std::ptr::{null, null_mut};
@@ -25,9 +26,7 @@ pub fn ok(status: tn_status) {
 
 pub fn last_error() -> String {
     // SAFETY: always a NUL-terminated text.
-    unsafe { CStr::from_ptr(tn_last_error()) }
-        .to_string_lossy()
-        .into_owned()
+    unsafe { CStr::from_ptr(tn_last_error()) }.to_string_lossy().into_owned()
 }
 
 /// Calls with an output, which is returned.
@@ -61,10 +60,7 @@ pub fn pool() -> *mut tn_pool {
 }
 
 pub fn stats(pool: *mut tn_pool) -> tn_pool_stats {
-    let mut stats = tn_pool_stats {
-        size: size_of::<tn_pool_stats>(),
-        ..Default::default()
-    };
+    let mut stats = tn_pool_stats { size: size_of::<tn_pool_stats>(), ..Default::default() };
     // SAFETY: a struct of that size.
     ok(unsafe { tn_pool_query(pool, &mut stats) });
     stats
@@ -93,20 +89,9 @@ pub fn measure<T>(pool: *mut tn_pool, work: impl FnOnce() -> T) -> (Figures, T) 
 
 /// An array of the test's pool, in C or F order.
 pub fn array(pool: *mut tn_pool, shape: &[i64], order: i32, values: &[f64]) -> Array {
-    let options = tn_array_options {
-        size: size_of::<tn_array_options>(),
-        order,
-        flags: 0,
-        stream: null_mut(),
-        name: null(),
-    };
-    let array: Array = out!(tn_array_empty(
-        pool,
-        TN_F64,
-        shape.len() as i32,
-        shape.as_ptr(),
-        &options
-    ));
+    let options =
+        tn_array_options { size: size_of::<tn_array_options>(), order, flags: 0, stream: null_mut(), name: null() };
+    let array: Array = out!(tn_array_empty(pool, TN_F64, shape.len() as i32, shape.as_ptr(), &options));
     write(array, values);
     array
 }
@@ -172,6 +157,7 @@ pub fn drop_array(array: Array) {
 }
 
 pub fn drop_expr(expr: Expr) {
+    // SAFETY: the handle is one that a test made.
     ok(unsafe { tn_expr_release(expr) });
 }
 
@@ -286,9 +272,7 @@ pub mod naive {
     }
 
     pub fn transpose(a: &[f64], rows: usize, columns: usize) -> Vec<f64> {
-        (0..rows * columns)
-            .map(|at| a[at % rows * columns + at / rows])
-            .collect()
+        (0..rows * columns).map(|at| a[at % rows * columns + at / rows]).collect()
     }
 
     pub fn with_diagonal(a: &[f64], d: &[f64], sign: f64) -> Vec<f64> {
@@ -317,11 +301,7 @@ pub fn assert_near(got: &[f64], expected: &[f64]) {
 pub fn assert_same(got: &[f64], expected: &[f64]) {
     assert_eq!(got.len(), expected.len());
     for (at, (got, expected)) in got.iter().zip(expected).enumerate() {
-        assert_eq!(
-            got.to_bits(),
-            expected.to_bits(),
-            "element {at}: {got}, expected {expected}"
-        );
+        assert_eq!(got.to_bits(), expected.to_bits(), "element {at}: {got}, expected {expected}");
     }
 }
 

@@ -201,8 +201,9 @@ impl World {
     fn join(&self, array: Handle, count: i64) -> Result<(), tn_status> {
         let guard = read(array, 0)?;
         // SAFETY: bytes of an array that lives on.
-        let joined =
-            unsafe { import(guard.data as *mut i64, &[count], TN_REQUIRE_BORROW, Some(count_release), std::ptr::null_mut()) };
+        let joined = unsafe {
+            import(guard.data as *mut i64, &[count], TN_REQUIRE_BORROW, Some(count_release), std::ptr::null_mut())
+        };
         end(guard.id, 0).unwrap();
         gone(joined?)
     }
@@ -218,13 +219,18 @@ impl World {
                 export(self.back, TN_BORROW | TN_EXPORT_NONNEGATIVE, 0).unwrap(),
             ],
             failing: write(self.lent, TN_WRITE_DISCARD).unwrap().id,
-            chunks: chunks_write(self.line, 3, TN_WRITE_DISCARD).unwrap().into_iter().map(|(guard, _)| guard.id).collect(),
+            chunks: chunks_write(self.line, 3, TN_WRITE_DISCARD)
+                .unwrap()
+                .into_iter()
+                .map(|(guard, _)| guard.id)
+                .collect(),
             tensor: export_dlpack_legacy(self.many, TN_BORROW).unwrap(),
             block: allocate(self.pool, 100).unwrap(),
             queued: {
                 let at = self.bytes[100..].as_ptr().cast_mut();
                 // SAFETY: bytes of the world's own.
-                unsafe { import(at, &[4], TN_TAKE | TN_RELEASE_QUEUED, Some(count_release), std::ptr::null_mut()) }.unwrap()
+                unsafe { import(at, &[4], TN_TAKE | TN_RELEASE_QUEUED, Some(count_release), std::ptr::null_mut()) }
+                    .unwrap()
             },
         }
     }
@@ -318,10 +324,22 @@ fn path(name: &'static str, run: impl Fn(&World) -> Done + 'static) -> Path {
 
 /// All of them.
 pub fn paths() -> Vec<Path> {
-    [creation(), imports(), views(), claims(), borrows(), ownership(), expressions(), exports(), files(), movement(), pools()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        creation(),
+        imports(),
+        views(),
+        claims(),
+        borrows(),
+        ownership(),
+        expressions(),
+        exports(),
+        files(),
+        movement(),
+        pools(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn creation() -> Vec<Path> {
@@ -417,14 +435,8 @@ fn borrows() -> Vec<Path> {
         }),
         path("borrow_all of six", |w| {
             let cow = TN_READ_WRITE | TN_WRITE_COW;
-            let wanted = [
-                (w.a, cow),
-                (w.lent, TN_READ),
-                (w.many, cow),
-                (w.low, TN_READ),
-                (w.back, cow),
-                (w.lent, TN_READ),
-            ];
+            let wanted =
+                [(w.a, cow), (w.lent, TN_READ), (w.many, cow), (w.low, TN_READ), (w.back, cow), (w.lent, TN_READ)];
             end(borrow_all(&wanted)?, 0).unwrap();
             Ok(())
         }),

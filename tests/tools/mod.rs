@@ -56,22 +56,10 @@ pub fn compiler(standard: &str) -> Command {
     let cpp = standard.starts_with("c++");
     let mut build = cc::Build::new();
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    build
-        .cpp(cpp)
-        .host(&target)
-        .target(&target)
-        .opt_level(0)
-        .debug(true)
-        .cargo_metadata(false);
+    build.cpp(cpp).host(&target).target(&target).opt_level(0).debug(true).cargo_metadata(false);
     let mut command = build.get_compiler().to_command();
-    command
-        .arg(format!("-std={standard}"))
-        .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"]);
-    command.args(if cpp {
-        ["-Wold-style-cast"]
-    } else {
-        ["-Wstrict-prototypes"]
-    });
+    command.arg(format!("-std={standard}")).args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"]);
+    command.args(if cpp { ["-Wold-style-cast"] } else { ["-Wstrict-prototypes"] });
     command.arg("-I").arg(root().join("include"));
     command
 }
@@ -81,19 +69,12 @@ pub fn output(command: &mut Command) -> Result<String, String> {
     let shown = format!("{command:?}");
     let output = command.output().map_err(|e| format!("{shown}: {e}"))?;
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    if output.status.success() {
-        Ok(text.into_owned())
-    } else {
-        Err(format!("{shown}: {}\n{text}", output.status))
-    }
+    if output.status.success() { Ok(text.into_owned()) } else { Err(format!("{shown}: {}\n{text}", output.status)) }
 }
 
 /// Is the program there? Without it the test is skipped, or fails if TENURE_REQUIRE_TOOLS is set.
 pub fn has(program: &str) -> bool {
-    let there = Command::new(program)
-        .arg("--version")
-        .output()
-        .is_ok_and(|o| o.status.success());
+    let there = Command::new(program).arg("--version").output().is_ok_and(|o| o.status.success());
     if !there {
         assert!(
             std::env::var_os("TENURE_REQUIRE_TOOLS").is_none(),
@@ -116,14 +97,9 @@ pub struct Declaration {
 /// The functions of the header.
 pub fn declarations() -> Vec<Declaration> {
     let header = read("include/tenure.h");
-    let (_, functions) = header
-        .split_once("extern \"C\" {")
-        .expect("the header has an extern \"C\" block");
+    let (_, functions) = header.split_once("extern \"C\" {").expect("the header has an extern \"C\" block");
     let mut found = Vec::new();
-    for block in functions
-        .split("\n\n")
-        .filter(|block| block.trim_start().starts_with("/**"))
-    {
+    for block in functions.split("\n\n").filter(|block| block.trim_start().starts_with("/**")) {
         let Some((comment, code)) = block.rsplit_once("*/") else {
             continue;
         };
@@ -131,17 +107,8 @@ pub fn declarations() -> Vec<Declaration> {
             continue;
         };
         let last = |text: &str| text.rsplit(|c: char| !is_word(c)).next().unwrap_or_default().to_owned();
-        let parameters = parameters
-            .split(',')
-            .map(str::trim)
-            .filter(|p| *p != "void")
-            .map(last)
-            .collect();
-        found.push(Declaration {
-            name: last(head),
-            parameters,
-            comment: comment.to_owned(),
-        });
+        let parameters = parameters.split(',').map(str::trim).filter(|p| *p != "void").map(last).collect();
+        found.push(Declaration { name: last(head), parameters, comment: comment.to_owned() });
     }
     assert!(found.len() >= 3, "the header's functions were not recognised");
     found
@@ -167,9 +134,7 @@ pub fn code(source: &str) -> String {
             text_length(rest)
         } else if rest.starts_with("r\"") || rest.starts_with("r#\"") {
             let (open, close) = if rest.starts_with("r\"") { (2, "\"") } else { (3, "\"#") };
-            rest[open..]
-                .find(close)
-                .map_or(rest.len(), |end| open + end + close.len())
+            rest[open..].find(close).map_or(rest.len(), |end| open + end + close.len())
         } else if rest.starts_with('\'') {
             character_length(rest)
         } else {
@@ -204,10 +169,7 @@ fn character_length(rest: &str) -> usize {
     let mut characters = rest.char_indices().skip(1);
     match characters.next() {
         Some((_, '\\')) => rest[3..].find('\'').map_or(0, |end| end + 4),
-        Some(_) => characters
-            .next()
-            .filter(|(_, c)| *c == '\'')
-            .map_or(0, |(at, _)| at + 1),
+        Some(_) => characters.next().filter(|(_, c)| *c == '\'').map_or(0, |(at, _)| at + 1),
         None => 0,
     }
 }

@@ -53,7 +53,11 @@ const fn beside_numpy(name: &'static str, case: &'static str, peer: &'static str
 }
 
 const OBJECTS: &[Bar] = &[
-    Bar { peer: "malloc_free", waits: POOL, ..bar("T15", "create + release, 8 f64", "create", Target::Ns(40.0, Some(7.0))) },
+    Bar {
+        peer: "malloc_free",
+        waits: POOL,
+        ..bar("T15", "create + release, 8 f64", "create", Target::Ns(40.0, Some(7.0)))
+    },
     bar("T16", "borrow_read + end", "borrow_read", Target::Ns(20.0, Some(2.2))),
     bar("T16", "borrow_write + end", "borrow_write", Target::Ns(20.0, Some(2.2))),
     bar("T17", "give + take + both releases", "give_take", Target::Ns(40.0, None)),
@@ -73,7 +77,10 @@ const OBJECTS: &[Bar] = &[
     Bar { waits: DOORS, ..bar("T19", "DLPack import + release", "dlpack_import", Target::Ns(80.0, None)) },
     Bar { peer: "borrow_read", ..bar("T21", "borrow_read + end, each of 2 threads", "threads_2", Target::Times(5.0)) },
     bar("T21", "slowest of 2 threads, part of the mean", "slowest_of_2", Target::AtLeast(0.5)),
-    Bar { peer: "borrow_read", ..bar("T21", "borrow_read + end, each of 16 threads", "threads_16", Target::Times(5.0)) },
+    Bar {
+        peer: "borrow_read",
+        ..bar("T21", "borrow_read + end, each of 16 threads", "threads_16", Target::Times(5.0))
+    },
     bar("T21", "slowest of 16 threads, part of the mean", "slowest_of_16", Target::AtLeast(0.5)),
 ];
 

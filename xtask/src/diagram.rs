@@ -44,7 +44,8 @@ pub fn svg(source: &str) -> Result<String, String> {
                 states.push(State { name: name.to_owned(), at: (float(x)?, float(y)?), text: text.to_owned() });
             }
             ["arrow", from, to, bend] => {
-                let find = |name: &str| states.iter().find(|state| state.name == name).ok_or_else(|| wrong("no such state"));
+                let find =
+                    |name: &str| states.iter().find(|state| state.name == name).ok_or_else(|| wrong("no such state"));
                 arrow(&mut arrows, find(from)?.at, find(to)?.at, float(bend)?, text);
             }
             _ => return Err(wrong("neither size, state nor arrow")),

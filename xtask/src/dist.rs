@@ -17,7 +17,9 @@ pub fn stage() -> Done {
     let include = folder().join("include");
     io(&library, std::fs::create_dir_all(&library))?;
     // Copied at once: the next build of another kind overwrites it.
-    for (kind, built, staged) in [("cdylib", "libtenure.so", "libtenure.so.0"), ("staticlib", "libtenure.a", "libtenure.a")] {
+    for (kind, built, staged) in
+        [("cdylib", "libtenure.so", "libtenure.so.0"), ("staticlib", "libtenure.a", "libtenure.a")]
+    {
         // A folder of its own: in a common one each kind would be built anew after the other.
         let target = root().join("target").join(kind);
         run(cargo()

@@ -62,6 +62,9 @@ struct Gate {
 pub fn run(extent: Extent) -> Done {
     let start = Instant::now();
     let mut gate = Gate { extent, rows: Vec::new() };
+    if extent != Extent::Fast {
+        gate.lints();
+    }
     gate.rust();
     if extent != Extent::Fast {
         gate.stage("layouts in C and Rust", None, layouts);
@@ -90,6 +93,23 @@ impl Gate {
         self.rows.push((name.to_owned(), row));
     }
 
+    /// Layout of the source as rustfmt.toml says, and no lint of clippy.
+    fn lints(&mut self) {
+        let absent =
+            |tool: &str| cargo().args([tool, "--version"]).output().map_or(true, |done| !done.status.success());
+        for (name, tool, arguments) in [
+            ("formatting", "fmt", &["fmt", "--all", "--check"][..]),
+            ("lints", "clippy", &["clippy", "--locked", "--workspace", "--all-targets", "--quiet", "--", "-Dwarnings"]),
+        ] {
+            let missing =
+                absent(tool).then(|| format!("cargo {tool} is not installed: rustup component add rustfmt clippy"));
+            self.stage(name, missing, || {
+                let ended_well = read_lines(cargo().args(arguments), |_| ());
+                Row { passed: usize::from(ended_well), failed: usize::from(!ended_well), ..Row::default() }
+            });
+        }
+    }
+
     /// `cargo test`: one row for each kind of test in it.
     fn rust(&mut self) {
         println!("== cargo test");
@@ -105,7 +125,11 @@ impl Gate {
             ("gcc", HEADER, &["compiles_as_c1", "fits_dlpacks_own_header", "examples_of_the_documents"][..]),
             ("gcc", DOCS, &["examples_print"]),
             ("g++", HEADER, &["compiles_as_cpp", "fits_dlpacks_own_header"]),
-            ("g++", CPP, &["cpp17", "cpp20", "stricter_warnings", "two_standards", "without_exceptions", "misuse_does_not"]),
+            (
+                "g++",
+                CPP,
+                &["cpp17", "cpp20", "stricter_warnings", "two_standards", "without_exceptions", "misuse_does_not"],
+            ),
             ("valgrind", CPP, &["cpp17_valgrind", "cpp20_valgrind"]),
             ("nm", SYMBOLS, &["exported_symbols"]),
             ("readelf", SYMBOLS, &["soname_has", "needs_only"]),
@@ -129,7 +153,9 @@ impl Gate {
                 let kind = kind.iter().find(|(part, _)| line.contains(part)).map_or(C, |(_, kind)| kind);
                 rows.entry(kind).or_default().add(match line.split_once(" ... ") {
                     Some((_, "ok")) => Row { passed: 1, ..Row::default() },
-                    Some((_, why)) if why.starts_with("skipped: ") => Row { note: why.to_owned(), skipped: 1, ..Row::default() },
+                    Some((_, why)) if why.starts_with("skipped: ") => {
+                        Row { note: why.to_owned(), skipped: 1, ..Row::default() }
+                    }
                     _ => Row { failed: 1, ..Row::default() },
                 });
             } else if let Some(counts) = line.strip_prefix("test result: ").filter(|_| target != "tests/c.rs") {
@@ -142,7 +168,11 @@ impl Gate {
         });
         let failed: usize = rows.values().map(|row| row.failed).sum();
         if !ended_well && failed == 0 {
-            rows.entry(RUST).or_default().add(Row { failed: 1, note: "cargo test failed".to_owned(), ..Row::default() });
+            rows.entry(RUST).or_default().add(Row {
+                failed: 1,
+                note: "cargo test failed".to_owned(),
+                ..Row::default()
+            });
         }
         for name in [RUST, C, C_VALGRIND, C_SANITIZERS, CPP, HEADER, SYMBOLS, LAYERS, ROWS, DOCS] {
             if let Some(row) = rows.remove(name) {
@@ -183,7 +213,9 @@ impl Gate {
             test.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "bindings/python/tests"]);
             let ended_well = read_lines(&mut test, |line| {
                 // The last line: "3 failed, 120 passed, 1 skipped in 2.1s"
-                if line.contains(" in ") && (line.contains(" passed") || line.contains(" failed") || line.contains(" error")) {
+                if line.contains(" in ")
+                    && (line.contains(" passed") || line.contains(" failed") || line.contains(" error"))
+                {
                     let line = line.trim_matches(['=', ' ']);
                     row.passed = count(line, " passed");
                     row.failed = count(line, " failed") + count(line, " error");

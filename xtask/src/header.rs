@@ -124,7 +124,19 @@ fn header(sections: &[Section]) -> Done<String> {
     let (head, rest) = raw.split_once(MARK).ok_or("cbindgen lost the mark between includes and items")?;
     let (items, rest) = rest.split_once(OPEN).ok_or("cbindgen wrote no extern \"C\" block")?;
     let (functions, tail) = rest.split_once(CLOSE).ok_or("cbindgen left the extern \"C\" block open")?;
-    Ok([head.trim_end(), "\n\n", &ordered(items)?, "\n", OPEN, &divided(functions, sections)?, "\n", CLOSE, tail.trim_end(), "\n"].concat())
+    Ok([
+        head.trim_end(),
+        "\n\n",
+        &ordered(items)?,
+        "\n",
+        OPEN,
+        &divided(functions, sections)?,
+        "\n",
+        CLOSE,
+        tail.trim_end(),
+        "\n",
+    ]
+    .concat())
 }
 
 /// The names of `src/types.rs` in its order, and whether an empty line parts each from the one before.

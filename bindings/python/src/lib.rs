@@ -7,7 +7,7 @@
 //! `convert` < `array` and the rest.
 
 #[path = "../../../src/types.rs"]
-#[allow(missing_docs, dead_code, clippy::identity_op)]
+#[allow(missing_docs, dead_code)]
 mod types;
 
 #[rustfmt::skip]

@@ -35,7 +35,13 @@ impl Promise {
         Self::of(py, id, what, None, false)
     }
 
-    fn of(py: Python<'_>, id: Id, what: String, giver: Option<(Id, u32)>, counted: bool) -> PyResult<Bound<'_, Promise>> {
+    fn of(
+        py: Python<'_>,
+        id: Id,
+        what: String,
+        giver: Option<(Id, u32)>,
+        counted: bool,
+    ) -> PyResult<Bound<'_, Promise>> {
         Bound::new(py, Promise { id: AtomicU64::new(id.0), detached: AtomicBool::new(false), what, giver, counted })
     }
 

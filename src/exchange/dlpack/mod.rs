@@ -181,14 +181,8 @@ fn fill(slot: &'static Export, exported: Exported, class: Class, form: Form) -> 
         }
         Form::Versioned => {
             let flags = if readonly { READ_ONLY } else { 0 } | if copied { IS_COPIED } else { 0 };
-            out.versioned = Versioned {
-                major: 1,
-                minor: 1,
-                manager_ctx: context,
-                deleter: Some(delete_versioned),
-                flags,
-                tensor,
-            };
+            out.versioned =
+                Versioned { major: 1, minor: 1, manager_ctx: context, deleter: Some(delete_versioned), flags, tensor };
             (&raw mut out.versioned).cast()
         }
     };
@@ -398,7 +392,10 @@ unsafe fn import(
         TN_CUDA | TN_CUDA_MANAGED => {
             return Err(fail(
                 TN_ERR_DEVICE,
-                format_args!("the tensor is on device ({}, {}), and no CUDA driver is in use", tensor.device_type, tensor.device_id),
+                format_args!(
+                    "the tensor is on device ({}, {}), and no CUDA driver is in use",
+                    tensor.device_type, tensor.device_id
+                ),
             ));
         }
         kind => {

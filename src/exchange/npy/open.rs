@@ -128,10 +128,7 @@ impl Opened<'_> {
         if self.header.big_endian {
             return Err(fail(
                 TN_ERR_WOULD_COPY,
-                format_args!(
-                    "{origin} holds big-endian {}, which cannot be mapped; use TN_NPY_COPY",
-                    dtype.name()
-                ),
+                format_args!("{origin} holds big-endian {}, which cannot be mapped; use TN_NPY_COPY", dtype.name()),
             ));
         }
         // The mapping itself begins at a page.
