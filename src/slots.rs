@@ -359,6 +359,13 @@ impl<T: Slot> Table<T> {
         Some(unsafe { &*slot.cast::<T>() })
     }
 
+    /// How many slots the thread has in its cache.
+    #[inline(always)]
+    pub fn cached(thread: &'static thread::Thread) -> usize {
+        // SAFETY: our own thread's record; the reference ends at once.
+        unsafe { thread.cache(T::KIND as usize) }.len()
+    }
+
     #[cold]
     #[inline(never)]
     fn take_slowly(thread: &'static thread::Thread) -> Result<&'static T> {

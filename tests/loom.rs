@@ -772,6 +772,38 @@ fn loom_enter_beside_take() {
     });
 }
 
+/// OO-13 in the short way of scopes, which a thread takes once it has claims' slots in its cache: both lock two ledgers, named in
+/// opposite orders, and one of them gets the promise.
+#[test]
+fn loom_two_enters_in_opposite_orders_in_the_short_way() {
+    explore(&["ok destructed", "destructed ok"], || {
+        let bytes = [Bytes::new(), Bytes::new(), Bytes::new()];
+        let [a, b, private] = [&bytes[0], &bytes[1], &bytes[2]].map(|bytes| bytes.import(TN_TAKE));
+        let warm = move || drop_all([array::clone(private).unwrap()]);
+        let p = promise::give(b, 1).unwrap();
+        warm();
+        let (first, second) = both(
+            || enter(&[a, p]),
+            move || {
+                warm();
+                enter(&[p, a])
+            },
+        );
+        let outcome = [&first, &second].map(|entered| code(entered.as_ref().map_err(|s| *s)));
+        let mut ended = 0;
+        for (handles, scope) in [first, second].into_iter().flatten() {
+            assert_eq!(handles.len(), 2);
+            promise::leave(scope, &[]).unwrap();
+            ended += 1;
+        }
+        assert_eq!(ended, 1, "one promise, one taker");
+        promise::release(p).unwrap();
+        drop_all([a, b, private]);
+        assert_eq!(bytes.each_ref().map(|bytes| bytes.released()), [1; 3]);
+        words(outcome[0], outcome[1])
+    });
+}
+
 /// OO-13, TH-2: a lent parameter beside the release of its handle.
 #[test]
 fn loom_enter_beside_the_release_of_what_is_lent() {

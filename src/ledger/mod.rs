@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `mod` | the ledger, its lock, the lookup of handles |
 //! | `claim` | claims: array handles and what promises and guards keep of them; roots of views |
+//! | `few` | the short way of entering a scope with a few handles |
 //! | `guard` | guards, exports, poison: who may touch which region |
 //! | `lists` | the lists that run through their slots |
 //! | `one` | the short way for the usual case of one handle |
@@ -22,6 +23,8 @@
 //! | `store` | where bytes come from and how they go back; leases and release callbacks |
 
 mod claim;
+
+mod few;
 
 mod guard;
 
@@ -38,6 +41,7 @@ mod scope;
 mod store;
 
 pub use claim::{Claim, ClaimBody, Made, Root, Spare, SpareRoot};
+pub use few::enter_few;
 pub use guard::{Class, Entries, Group, Guard, GuardBody, Hold, SpareGuard, Terms, end_entries, made_of_head};
 pub use node::{NodeTag, Operation, ledger_of_claim, lock_claims};
 pub use one::One;

@@ -11,17 +11,160 @@ use super::{Books, Claim, ClaimBody, Class, Guard, GuardedSlot, Id, Ledger, Made
 use crate::slots::{Slot, State, Table};
 use crate::thread::{Critical, Thread};
 
+/// A slot, and the ledger that guards it. All that is done with it is for those who have locked that ledger: [`One`] and
+/// [`super::few`].
+///
+/// What each function here asks of its caller: the ledger is locked by it and guards the slot, and no reference is out to what the
+/// lock guards.
+pub(super) struct At<S: GuardedSlot> {
+    pub(super) slot: &'static S,
+    pub(super) ledger: &'static Ledger,
+}
+
+impl<S: GuardedSlot> Clone for At<S> {
+    #[inline(always)]
+    fn clone(&self) -> At<S> {
+        *self
+    }
+}
+
+impl<S: GuardedSlot> Copy for At<S> {}
+
+impl<S: GuardedSlot> At<S> {
+    /// What a handle leads to. A slot without its handle may name any ledger, which is harmless to lock: what counts is what is seen
+    /// under the lock.
+    #[inline(always)]
+    pub(super) fn guess(id: Id) -> Option<At<S>> {
+        let slot: &'static S = Table::guess(id)?;
+        Some(At { slot, ledger: slot.guarded().ledger()? })
+    }
+
+    /// Whether the ledger guards the slot, now that it is locked.
+    #[inline(always)]
+    pub(super) fn guards(&self) -> bool {
+        self.slot.guarded().ledger().is_some_and(|now| core::ptr::eq(now, self.ledger))
+    }
+
+    /// What the slot holds.
+    ///
+    /// # Safety
+    /// - As above; no mutable reference is made while this one is out.
+    #[inline(always)]
+    pub(super) unsafe fn body<'a>(self) -> &'a S::Body {
+        self.slot.guarded().watch.read();
+        // SAFETY: the caller's promise.
+        unsafe { &*self.slot.guarded().body.get() }
+    }
+
+    /// The books of the ledger, to be changed.
+    ///
+    /// # Safety
+    /// - As above; no other reference is made while this one is out.
+    #[inline(always)]
+    unsafe fn books_mut<'a>(self) -> &'a mut Books {
+        self.ledger.watch.write();
+        // SAFETY: the caller's promise.
+        unsafe { &mut *self.ledger.books.get() }
+    }
+}
+
+impl At<Claim> {
+    /// One more claim that derives from this one, see [`One::add_claim`].
+    ///
+    /// # Safety
+    /// - As above.
+    #[inline(always)]
+    pub(super) unsafe fn add_claim(
+        self,
+        thread: &'static Thread,
+        fill: impl FnOnce(&ClaimBody, &mut ClaimBody) -> Option<bool>,
+    ) -> Option<Id> {
+        // SAFETY: the caller's promise.
+        let from = unsafe { self.body() };
+        if from.lease.is_some() {
+            return None;
+        }
+        let claim: &'static Claim = Table::take_cached(thread)?;
+        claim.guarded().set_ledger(self.ledger);
+        // SAFETY: taken, and not published yet: ours alone.
+        let to = unsafe { claim.guarded().own() };
+        let Some(keeps_root) = fill(from, to) else {
+            Table::free(thread, claim);
+            return None;
+        };
+        to.made = Made::by(thread);
+        if keeps_root && let Some(root) = from.root {
+            // SAFETY: guarded by the locked ledger, as the claims that use it; no other reference is out.
+            unsafe { root.guarded().own() }.users += 1;
+            to.root = Some(root);
+        }
+        // SAFETY: the caller's promise; the claim is new.
+        unsafe { self.books_mut().link_claim(claim) };
+        Some(Table::publish(claim))
+    }
+}
+
+impl At<Promise> {
+    /// The claim that passes in the usual case: of a handle that is still out, with this promise only, and no more to it than a slot.
+    ///
+    /// # Safety
+    /// - As above.
+    #[inline(always)]
+    pub(super) unsafe fn usual(self) -> Option<&'static Claim> {
+        // SAFETY: the caller's promise.
+        let claim = unsafe { self.body() }.claim?; // None: it was used up
+        // SAFETY: the claim of an outstanding promise is guarded by its ledger.
+        let from = unsafe { claim.guarded().own() };
+        let only = from.given == 1 && from.required == 1 && claim.head().state() == State::Live;
+        (only && from.pins == 0 && from.lease.is_none() && from.layout.is_inline()).then_some(claim)
+    }
+
+    /// The claim passes to a new handle: the old one is destructed, and remembers who took it, and whether by entering a scope. None if the
+    /// thread's cache is empty.
+    ///
+    /// # Safety
+    /// - As above; `claim` is the [`At::usual`] one.
+    #[inline(always)]
+    pub(super) unsafe fn take(self, thread: &'static Thread, claim: &'static Claim, entered: bool) -> Option<Id> {
+        let new: &'static Claim = Table::take_cached(thread)?;
+        // SAFETY: guarded by the locked ledger; no other reference is out.
+        let from = unsafe { claim.guarded().own() };
+        // SAFETY: taken, and not published yet: ours alone.
+        let to = unsafe { new.guarded().own() };
+        assert!(to.copy(from), "looked at in `usual`");
+        to.made = Made::by(thread);
+        to.root = from.root.take();
+        from.made = to.made;
+        from.entered = entered;
+        from.given = 0;
+        from.required = 0;
+        from.promises = None;
+        claim.head().set_state(State::Spent);
+        // SAFETY: as above.
+        unsafe { self.slot.guarded().own() }.claim = None;
+        self.slot.head().set_state(State::Spent);
+        new.guarded().set_ledger(self.ledger);
+        // SAFETY: the caller's promise.
+        let books = unsafe { self.books_mut() };
+        // SAFETY: the ledger is locked; the new claim is in no list, the old one is.
+        unsafe {
+            books.link_claim(new);
+            books.unlink_claim(claim);
+        }
+        Some(Table::publish(new))
+    }
+}
+
 /// The slot of a handle that is out, and its ledger, locked. Its drop unlocks.
 pub struct One<S: GuardedSlot> {
-    slot: &'static S,
-    ledger: &'static Ledger,
+    at: At<S>,
     inside: Critical,
 }
 
 impl<S: GuardedSlot> Drop for One<S> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.ledger.lock.unlock();
+        self.at.ledger.lock.unlock();
     }
 }
 
@@ -40,38 +183,33 @@ impl<S: GuardedSlot> One<S> {
 
     #[inline(always)]
     fn lock(thread: &'static Thread, id: Id, is: impl FnOnce(&S) -> bool) -> Option<One<S>> {
-        // A slot without its handle may name any ledger, which is harmless to lock: what counts is what is seen under the lock.
-        let slot: &'static S = Table::guess(id)?;
-        let ledger = slot.guarded().ledger()?;
+        let at = At::guess(id)?;
         let inside = Critical::enter(thread);
-        ledger.lock.lock();
-        let one = One { slot, ledger, inside };
-        let there = is(slot) && slot.guarded().ledger().is_some_and(|now| core::ptr::eq(now, ledger));
-        there.then_some(one)
+        at.ledger.lock.lock();
+        let one = One { at, inside };
+        (is(at.slot) && at.guards()).then_some(one)
     }
 
     /// What the slot holds.
     #[inline(always)]
     pub fn body(&self) -> &S::Body {
-        self.slot.guarded().watch.read();
         // SAFETY: its ledger is locked by us, and `&self` lets no mutable reference be.
-        unsafe { &*self.slot.guarded().body.get() }
+        unsafe { self.at.body() }
     }
 
     /// The books of its ledger.
     #[inline(always)]
     pub fn books(&self) -> &Books {
-        self.ledger.watch.read();
+        self.at.ledger.watch.read();
         // SAFETY: the ledger is locked by us, and `&self` lets no mutable reference be.
-        unsafe { &*self.ledger.books.get() }
+        unsafe { &*self.at.ledger.books.get() }
     }
 
     /// The same, to be changed.
     #[inline(always)]
     fn books_mut(&mut self) -> &mut Books {
-        self.ledger.watch.write();
         // SAFETY: the ledger is locked by us, and `&mut self` lets no other reference be.
-        unsafe { &mut *self.ledger.books.get() }
+        unsafe { self.at.books_mut() }
     }
 }
 
@@ -81,8 +219,8 @@ impl One<Claim> {
     pub fn add_guard(&mut self, terms: Terms) -> Option<&'static Guard> {
         let thread = self.inside.thread();
         let guard: &'static Guard = Table::take_cached(thread)?;
-        guard.guarded().set_ledger(self.ledger);
-        let claim = self.slot;
+        guard.guarded().set_ledger(self.at.ledger);
+        let claim = self.at.slot;
         // SAFETY: the ledger is locked by us and guards the claim; the guard is new.
         unsafe { self.books_mut().link_guard(guard, claim, terms, Made::by(thread)) };
         Some(guard)
@@ -101,35 +239,15 @@ impl One<Claim> {
     /// descend from, or a root that is not known yet.
     #[inline(always)]
     pub fn add_claim(&mut self, fill: impl FnOnce(&ClaimBody, &mut ClaimBody) -> Option<bool>) -> Option<Id> {
-        let from = self.body();
-        if from.lease.is_some() {
-            return None;
-        }
-        let thread = self.inside.thread();
-        let claim: &'static Claim = Table::take_cached(thread)?;
-        claim.guarded().set_ledger(self.ledger);
-        // SAFETY: taken, and not published yet: ours alone.
-        let to = unsafe { claim.guarded().own() };
-        let Some(keeps_root) = fill(from, to) else {
-            Table::free(thread, claim);
-            return None;
-        };
-        to.made = Made::by(thread);
-        if keeps_root && let Some(root) = from.root {
-            // SAFETY: guarded by the locked ledger, as the claims that use it; no other reference is out.
-            unsafe { root.guarded().own() }.users += 1;
-            to.root = Some(root);
-        }
-        // SAFETY: the ledger is locked by us; the claim is new.
-        unsafe { self.books_mut().link_claim(claim) };
-        Some(Table::publish(claim))
+        // SAFETY: its ledger is locked by us, and `&mut self` lets no other reference be.
+        unsafe { self.at.add_claim(self.inside.thread(), fill) }
     }
 
     /// Releases a handle with which nothing else ends: no promise, guard or moving write needs its slot, it descends from no import, and it
     /// was taken from or the store has other claims.
     #[inline(always)]
     pub fn release(mut self) -> bool {
-        let (claim, body) = (self.slot, self.body());
+        let (claim, body) = (self.at.slot, self.body());
         let unused = body.given | body.pins == 0 && !body.moving;
         let alone = body.counted && self.books().claims == 1;
         // SAFETY: guarded by the locked ledger; no mutable reference is out.
@@ -153,14 +271,14 @@ impl One<Claim> {
     /// Promises a claim that is live and has no guards of its own.
     #[inline(always)]
     pub fn give(self, required: u32) -> Option<Id> {
-        let (claim, thread) = (self.slot, self.inside.thread());
+        let (claim, thread) = (self.at.slot, self.inside.thread());
         // SAFETY: its ledger is locked by us, and no other reference is out.
         let body = unsafe { claim.guarded().own() };
         if body.readers | body.writers != 0 || body.moving {
             return None;
         }
         let promise: &'static Promise = Table::take_cached(thread)?;
-        promise.guarded().set_ledger(self.ledger);
+        promise.guarded().set_ledger(self.at.ledger);
         // SAFETY: taken, and not published yet: ours alone.
         *unsafe { promise.guarded().own() } = PromiseBody::of(claim, Made::by(thread));
         body.promises = Some(promise);
@@ -174,45 +292,19 @@ impl One<Promise> {
     /// The claim passes to a new handle, if this is the only promise of a handle that is still out: that one is destructed, and remembers who
     /// took it.
     #[inline(always)]
-    pub fn take(mut self) -> Option<Id> {
-        let (promise, thread) = (self.slot, self.inside.thread());
-        let claim = self.body().claim?; // None: it was used up
-        // SAFETY: the claim of an outstanding promise is guarded by its ledger, which is locked; no other reference is out.
-        let from = unsafe { claim.guarded().own() };
-        let only = from.given == 1 && from.required == 1 && claim.head().state() == State::Live;
-        if !only || from.pins > 0 || from.lease.is_some() || !from.layout.is_inline() {
-            return None;
-        }
-        let new: &'static Claim = Table::take_cached(thread)?;
-        // SAFETY: taken, and not published yet: ours alone.
-        let to = unsafe { new.guarded().own() };
-        assert!(to.copy(from), "looked at above");
-        to.made = Made::by(thread);
-        to.root = from.root.take();
-        from.made = to.made;
-        from.given = 0;
-        from.required = 0;
-        from.promises = None;
-        claim.head().set_state(State::Spent);
+    pub fn take(self) -> Option<Id> {
+        // SAFETY: the ledger is locked by us, and no reference is out.
+        let claim = unsafe { self.at.usual() }?;
         // SAFETY: as above.
-        unsafe { promise.guarded().own() }.claim = None;
-        promise.head().set_state(State::Spent);
-        new.guarded().set_ledger(self.ledger);
-        let books = self.books_mut();
-        // SAFETY: the ledger is locked by us; the new claim is in no list, the old one is.
-        unsafe {
-            books.link_claim(new);
-            books.unlink_claim(claim);
-        }
-        Some(Table::publish(new))
+        unsafe { self.at.take(self.inside.thread(), claim, false) }
     }
 
     /// Gives a promise back that was used up.
     #[inline(always)]
     pub fn release(self) -> bool {
-        let spent = self.slot.head().state() == State::Spent;
+        let spent = self.at.slot.head().state() == State::Spent;
         if spent {
-            Table::free(self.inside.thread(), self.slot);
+            Table::free(self.inside.thread(), self.at.slot);
         }
         spent
     }
@@ -223,7 +315,7 @@ impl One<Guard> {
     /// that still is a claim.
     #[inline(always)]
     pub fn end_guard(mut self, failed: bool) -> bool {
-        let (guard, thread) = (self.slot, self.inside.thread());
+        let (guard, thread) = (self.at.slot, self.inside.thread());
         let (body, books) = (self.body(), self.books());
         let owner = body.owner();
         // SAFETY: the claims of a guard are guarded by its ledger, which is locked; no mutable reference is out.

@@ -19,10 +19,13 @@ pub fn enter(params: &[Id], out: &mut dyn FnMut(usize, Id)) -> Result<Id> {
         scope.push(*id);
     }
     let handles = scope.handles();
-    take::open(thread, params, By::Enter, &mut |position, id| {
+    let mut out = |position, id| {
         handles[position] = id;
         out(position, id);
-    })?;
+    };
+    if !ledger::enter_few(thread, params, &mut out) {
+        take::open(thread, params, By::Enter, &mut out)?;
+    }
     Ok(scope.publish())
 }
 

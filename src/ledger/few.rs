@@ -1,0 +1,140 @@
+//! A few handles and their ledgers, locked together: the short way of entering a scope, as [`super::one`] is that of one handle.
+//!
+//! The usual case of `enter`: at most eight parameters, arrays that are lent and promises that are the only ones of their arrays.
+//! Either all of it is done, or nothing is changed and the caller takes the general way, which knows every case and every status.
+
+use super::one::At;
+use super::{Claim, Id, Ledger, Promise};
+use crate::slots::{Kind, Slot, Table};
+use crate::thread::{Critical, Thread};
+
+/// So many parameters at most.
+const FEW: usize = 8;
+
+/// A parameter: a handle that its giver keeps, or one that passes.
+#[derive(Clone, Copy)]
+enum Param {
+    Lent(At<Claim>),
+    Given(At<Promise>),
+}
+
+impl Param {
+    #[inline(always)]
+    fn guess(id: Id) -> Option<Param> {
+        if id.is_of(Kind::Promise) { At::guess(id).map(Param::Given) } else { At::guess(id).map(Param::Lent) }
+    }
+
+    #[inline(always)]
+    fn ledger(self) -> &'static Ledger {
+        match self {
+            Param::Lent(at) => at.ledger,
+            Param::Given(at) => at.ledger,
+        }
+    }
+
+    /// Whether this is the usual case, seen under the lock.
+    ///
+    /// # Safety
+    /// - Its ledger is locked by the caller, and no reference is out to what that guards.
+    #[inline(always)]
+    unsafe fn is_usual(self, id: Id) -> bool {
+        match self {
+            Param::Lent(at) => {
+                if !at.slot.head().is_live(id) || !at.guards() {
+                    return false;
+                }
+                // SAFETY: the ledger guards the slot, as we saw, and is locked by the caller.
+                let body = unsafe { at.body() };
+                body.given == 0 && body.lease.is_none() && body.layout.is_inline()
+            }
+            // SAFETY: as above.
+            Param::Given(at) => at.slot.head().is_live(id) && at.guards() && unsafe { at.usual() }.is_some(),
+        }
+    }
+}
+
+/// The different ledgers of a list, ascending, locked. Its drop unlocks them.
+struct Locks {
+    ledgers: [Option<&'static Ledger>; FEW],
+    /// Keeps a fork away while they are locked: dropped after that.
+    inside: Critical,
+}
+
+impl Locks {
+    #[inline(always)]
+    fn take(thread: &'static Thread, params: &[Option<Param>; FEW]) -> Locks {
+        let address = |ledger: &'static Ledger| core::ptr::from_ref(ledger) as usize;
+        let mut ledgers: [Option<&'static Ledger>; FEW] = [None; FEW];
+        let mut n = 0_usize;
+        for ledger in params.iter().map_while(|param| param.map(Param::ledger)) {
+            let mut at = n;
+            while let Some(before) = at.checked_sub(1).and_then(|before| ledgers[before])
+                && address(before) > address(ledger)
+            {
+                at -= 1;
+            }
+            let known = at.checked_sub(1).and_then(|before| ledgers[before]);
+            if known.is_some_and(|known| core::ptr::eq(known, ledger)) {
+                continue;
+            }
+            ledgers.copy_within(at..n, at + 1);
+            ledgers[at] = Some(ledger);
+            n += 1;
+        }
+        let inside = Critical::enter(thread);
+        for ledger in ledgers.iter().map_while(|ledger| *ledger) {
+            ledger.lock.lock();
+        }
+        Locks { ledgers, inside }
+    }
+}
+
+impl Drop for Locks {
+    #[inline(always)]
+    fn drop(&mut self) {
+        for ledger in self.ledgers.iter().map_while(|ledger| *ledger) {
+            ledger.lock.unlock();
+        }
+    }
+}
+
+/// Enters with arrays and promises: `out(i, id)` receives the new handle for the i-th, under the locks. False if anything is unusual, and
+/// then nothing was changed.
+#[inline(always)]
+pub fn enter_few(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usize, Id)) -> bool {
+    let mut params: [Option<Param>; FEW] = [None; FEW];
+    if ids.len() > FEW {
+        return false;
+    }
+    for (place, id) in params.iter_mut().zip(ids) {
+        *place = Param::guess(*id);
+        if place.is_none() {
+            return false;
+        }
+    }
+    let locks = Locks::take(thread, &params);
+    let thread = locks.inside.thread();
+    // With one promise to an array, two that pass the same array are the same.
+    let twice = |at: usize| ids[at].is_of(Kind::Promise) && ids[..at].contains(&ids[at]);
+    for (at, param) in params.iter().map_while(|param| *param).enumerate() {
+        // SAFETY: `locks` has its ledger, and no reference is out.
+        if twice(at) || !unsafe { param.is_usual(ids[at]) } {
+            return false;
+        }
+    }
+    if Table::<Claim>::cached(thread) < ids.len() {
+        return false;
+    }
+    for (at, param) in params.iter().map_while(|param| *param).enumerate() {
+        let id = match param {
+            // SAFETY: `locks` has its ledger, which guards the slot, as we saw, and no reference is out.
+            Param::Lent(lent) => unsafe { lent.add_claim(thread, |from, to| to.copy(from).then_some(true)) },
+            Param::Given(given) => {
+                // SAFETY: as above.
+                unsafe { given.usual().and_then(|claim| given.take(thread, claim, true)) }
+            }
+        };
+        out(at, id.expect("looked at before, under the same locks, with slots enough in the cache"));
+    }
+    true
+}
