@@ -3,6 +3,8 @@
 //! Contract: [`current`] gives the calling thread's record, made at its first call and never unmapped. Fields in `Cell`s belong to
 //! that thread; another thread touches them only when the owner is gone (its end, or the child of a fork). Nothing runs at load.
 //!
+//! A thread can be [`alone`]: then no other one is inside, and it may touch what belongs to them.
+//!
 //! Fork: a child must not inherit a lock that a thread which no longer exists holds, or books that it was changing. So whoever
 //! takes a lock of the library is [`Critical`] meanwhile, and the handler before the fork waits until nobody is. The hot side
 //! is a store and a load of the thread's own; `membarrier` on the cold side makes the two agree.
@@ -29,6 +31,8 @@ pub const CACHE: usize = 32;
 pub const CACHE: usize = 2;
 /// Device types that have a current pool: host, CUDA, pinned, managed.
 pub const POOLS: usize = 4;
+/// Heaps of pools that a thread finds at once.
+pub const HEAPS: usize = 64;
 
 /// A stack of free slots, of which this module knows the addresses only.
 pub struct Cache {
@@ -89,6 +93,8 @@ pub struct Thread {
     forbids: Cell<u32>,
     caches: [UnsafeCell<Cache>; TABLES],
     pools: [Cell<usize>; POOLS],
+    first_heap: Cell<usize>,
+    heaps: [Cell<usize>; HEAPS],
     next: AtomicPtr<Thread>,
 }
 
@@ -102,6 +108,8 @@ impl Thread {
             forbids: Cell::new(0),
             caches: [const { UnsafeCell::new(Cache::EMPTY) }; TABLES],
             pools: [const { Cell::new(0) }; POOLS],
+            first_heap: Cell::new(0),
+            heaps: [const { Cell::new(0) }; HEAPS],
             next: AtomicPtr::new(core::ptr::null_mut()),
         }
     }
@@ -133,6 +141,23 @@ impl Thread {
     /// Stores something for `pool`.
     pub fn set_pool(&self, index: usize, value: usize) {
         self.pools[index].set(value);
+    }
+    /// What `pool` stored last for a number with the same remainder; 0: nothing. It may have ended since.
+    #[inline]
+    pub fn heap(&self, number: usize) -> usize {
+        self.heaps[number % HEAPS].get()
+    }
+    /// Stores something for `pool`.
+    pub fn set_heap(&self, number: usize, value: usize) {
+        self.heaps[number % HEAPS].set(value);
+    }
+    /// The first of `pool`'s list; 0: it is empty.
+    pub fn first_heap(&self) -> usize {
+        self.first_heap.get()
+    }
+    /// Sets it.
+    pub fn set_first_heap(&self, value: usize) {
+        self.first_heap.set(value);
     }
     /// The cache of a slot table.
     ///
@@ -342,7 +367,7 @@ impl Critical {
         core::sync::atomic::compiler_fence(Ordering::SeqCst);
         // The fork's side sets the bit, then makes every thread of the process pass a barrier, then reads `inside`: either it
         // sees the store above, or we see its bit.
-        if FORKING.load(Ordering::Relaxed) != 0 {
+        if FORKING.load(Ordering::Acquire) != 0 {
             wait_for_fork(thread, depth);
         }
         Critical { thread, own: PhantomData }
@@ -399,8 +424,30 @@ fn register_fork_handlers() {
 #[cfg(not(loom))]
 static TURN: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
 
+/// Runs `work` while no other thread is inside the library: they wait where they would enter. For a few microseconds, and from outside
+/// only: whoever waits for others must not be waited for.
 #[cfg(not(loom))]
-extern "C" fn before_fork() {
+pub fn alone<R>(work: impl FnOnce() -> R) -> R {
+    debug_assert_eq!(current().inside.load(Ordering::Relaxed), 0, "alone is no place for somebody who is inside");
+    struct Turn;
+    impl Drop for Turn {
+        fn drop(&mut self) {
+            let_others_in();
+        }
+    }
+    keep_others_out();
+    let _turn = Turn;
+    work()
+}
+
+/// The threads of a model take turns.
+#[cfg(loom)]
+pub fn alone<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+#[cfg(not(loom))]
+fn keep_others_out() {
     while TURN.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
         os::sleep_us(50);
     }
@@ -415,14 +462,24 @@ extern "C" fn before_fork() {
             os::sleep_us(5);
         }
     }
+}
+
+#[cfg(not(loom))]
+fn let_others_in() {
+    FORKING.fetch_and(!1, Ordering::Release);
+    TURN.store(0, Ordering::Release);
+}
+
+#[cfg(not(loom))]
+extern "C" fn before_fork() {
+    keep_others_out();
     crate::names::before_fork();
 }
 
 #[cfg(not(loom))]
 extern "C" fn after_fork_parent() {
     crate::names::after_fork();
-    FORKING.fetch_and(!1, Ordering::Release);
-    TURN.store(0, Ordering::Release);
+    let_others_in();
 }
 
 /// How many forks lie between this process and the one that loaded the library.

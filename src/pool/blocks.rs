@@ -11,7 +11,7 @@ use crate::pool::lock::Guard;
 use crate::pool::options::LARGEST_ALIGNMENT;
 use crate::pool::span::{Block, Kind, Span, State};
 use crate::pool::text::{self, Misuse};
-use crate::pool::{Pool, class, each_pool, table};
+use crate::pool::{Pool, class, each_pool, foreign, heap, table};
 use crate::sys::os;
 use crate::types::*;
 use core::ptr::NonNull;
@@ -23,7 +23,7 @@ const PATTERN: u8 = 0xdb;
 /// The want of a pool's `initial_size`, for texts.
 pub(super) fn creation(bytes: usize) -> Want {
     let block = Block { state: State::Raw, alignment: GRANULE, requested: bytes, tag: 0 };
-    Want { class: None, unit: bytes, span_bytes: bytes, span_alignment: GRANULE, block }
+    Want { class: None, unit: bytes, span_bytes: bytes, span_alignment: GRANULE, block, heap: None }
 }
 
 /// How a request counts.
@@ -86,12 +86,23 @@ fn claim(address: usize, through: Option<&'static Pool>) -> Result<(&'static Poo
 /// Gives a raw block back; `through` None: to whichever pool has it. Address 0: nothing happens (PO-22, PO-24 to
 /// PO-29).
 pub fn deallocate(through: Option<&'static Pool>, address: usize) -> Result<()> {
-    if address == 0 {
+    if address == 0 || heap::deallocate(through, address, State::Raw) {
         return Ok(());
     }
-    let (pool, books, span, index) = claim(address, through)?;
-    pool.free(books, span, index);
-    Ok(())
+    deallocate_slowly(through, address)
+}
+
+/// The same for blocks of spans that no heap owns, and for what is no block.
+#[cold]
+#[inline(never)]
+fn deallocate_slowly(through: Option<&'static Pool>, address: usize) -> Result<()> {
+    loop {
+        let (pool, books, span, index) = claim(address, through)?;
+        // Else another thread gave it back between the two looks, and the next one says so.
+        if pool.free(books, span, index, State::Raw) {
+            return Ok(());
+        }
+    }
 }
 
 /// Usable bytes of the live block, raw or an array's, that starts at the address.
@@ -160,14 +171,30 @@ impl Pool {
                 ));
             }
         };
-        let want = self.want(bytes, Block { state, alignment, requested: bytes, tag })?;
-        let placed = self.obtain(want, Count { allocation: true, zeroed })?;
+        let block = Block { state, alignment, requested: bytes, tag };
+        let placed = match self.from_heap(bytes, block, zeroed) {
+            Some(placed) => placed,
+            None => self.obtain(self.want(bytes, block)?, Count { allocation: true, zeroed })?,
+        };
         if zeroed && !placed.zero && bytes > 0 {
             // SAFETY: the block was just made for this call and nobody knows of it.
             unsafe { self.ops().fill(placed.address, bytes, 0) };
         }
         // SAFETY: addresses of blocks are never 0.
         Ok(unsafe { NonNull::new_unchecked(placed.address as *mut u8) })
+    }
+
+    /// A small block from the thread's heap.
+    #[inline]
+    fn from_heap(&'static self, bytes: usize, block: Block, zeroed: bool) -> Option<Placed> {
+        if bytes > class::LARGEST || block.alignment > class::LARGEST_ALIGNMENT || !self.has_heaps() {
+            return None;
+        }
+        let rounded = bytes.max(1).next_multiple_of(block.alignment);
+        if rounded > class::LARGEST {
+            return None;
+        }
+        heap::allocate(self, class::of(rounded), block, zeroed)
     }
 
     /// Rounds a request. TN_ERR_NO_HOST_MEMORY where no address space could hold it (PO-15).
@@ -187,13 +214,15 @@ impl Pool {
                 span_bytes,
                 span_alignment: GRANULE,
                 block,
+                heap: None,
             });
         }
         let unit = bytes.max(1).checked_next_multiple_of(self.page.load(Ordering::Relaxed));
         let span_bytes = unit.and_then(|unit| unit.checked_next_multiple_of(GRANULE));
         match (unit, span_bytes) {
             (Some(unit), Some(span_bytes)) if bytes <= isize::MAX as usize && span_bytes <= isize::MAX as usize => {
-                Ok(Want { class: None, unit, span_bytes, span_alignment: block.alignment.max(GRANULE), block })
+                let span_alignment = block.alignment.max(GRANULE);
+                Ok(Want { class: None, unit, span_bytes, span_alignment, block, heap: None })
             }
             _ => Err(self.out_of_memory(self.ops().refusal(), &creation(bytes))),
         }
@@ -201,7 +230,19 @@ impl Pool {
 
     /// Memory for a want: from what the pool has, else from the device, else by giving cached memory back and asking
     /// again (PO-44 without the steps that need streams or callbacks).
-    fn obtain(&'static self, want: Want, count: Count) -> Result<Placed> {
+    fn obtain(&'static self, mut want: Want, count: Count) -> Result<Placed> {
+        if let Some(class) = want.class
+            && self.has_heaps()
+        {
+            let (placed, heap) = heap::allocate_collected(self, class, want.block, count.zeroed);
+            if let Some(placed) = placed {
+                if !count.allocation {
+                    self.books.lock().uncount_hit();
+                }
+                return Ok(placed);
+            }
+            want.heap = heap;
+        }
         {
             let mut books = self.books.lock();
             if !books.retired
@@ -218,7 +259,7 @@ impl Pool {
     #[inline(never)]
     fn obtain_slowly(&'static self, mut want: Want, count: Count) -> Result<Placed> {
         let ops = self.ops();
-        let mut relief = 0;
+        let (mut relief, mut recalls) = (0, 0);
         let mut hit = true;
         loop {
             let Some(mut kit) = Kit::gather(want.class) else {
@@ -247,7 +288,9 @@ impl Pool {
                     continue;
                 }
                 drop(books);
-                if self.free_ring() {
+                // What threads keep must not starve anybody; they may take it back at once, so not for ever.
+                recalls += 1;
+                if self.free_ring() || recalls <= 3 && heap::recall(self, true) {
                     continue;
                 }
                 // A whole span of small blocks does not fit, perhaps one for a single block does.
@@ -311,6 +354,9 @@ impl Pool {
 
     /// Gives back the block of a store; called by its ledger, once. Cannot fail.
     pub fn free_store(&'static self, address: usize) {
+        if heap::deallocate(Some(self), address, State::Store) {
+            return;
+        }
         let Some((pool, books, span)) = owner(address) else {
             debug_assert!(false, "{address:#x} is in no pool");
             return;
@@ -318,17 +364,29 @@ impl Pool {
         match books.look(span, address) {
             Found::Block { index, start, block } if start == address && block.state == State::Store => {
                 debug_assert!(core::ptr::eq(pool, self));
-                pool.free(books, span, index);
+                let freed = pool.free(books, span, index, State::Store);
+                debug_assert!(freed, "a store has one ledger");
             }
             found => debug_assert!(false, "{address:#x} backs no store: {found:?}"),
         }
     }
 
-    /// Frees a live block, under the lock that is passed in and left.
-    fn free(&'static self, mut books: Open, span: &'static Span, index: usize) {
-        books.figures.deallocation_count += 1;
+    /// Frees a live block, under the lock that is passed in and left. False: it is not live any more.
+    fn free(&'static self, mut books: Open, span: &'static Span, index: usize, state: State) -> bool {
+        if span.heap().is_some() {
+            // The owner does not wait for this lock.
+            let (usable, requested) = (span.unit.get(), span.block(index).requested);
+            if !span.exchange(index, state, State::Returned) {
+                return false;
+            }
+            foreign::announce(self, span, index);
+            books.count_returned(usable, requested);
+            return true;
+        }
+        books.count_freed();
         books.begin_free(span, index);
         self.free_begun(books, span, index);
+        true
     }
 
     /// Frees a block in limbo.
@@ -420,6 +478,10 @@ impl Pool {
             return Ok(NonNull::new(address as *mut u8));
         }
         // It must move. Nobody can free, find or resize it meanwhile.
+        if span.kind() == Kind::Small {
+            drop(kit);
+            return self.move_small(books, address, span, index, bytes);
+        }
         books.busy += 1;
         books.begin_free(span, index);
         drop((books, kit));
@@ -438,6 +500,35 @@ impl Pool {
         books.busy -= 1;
         self.settle(books, usize::MAX);
         moved.map(|to| NonNull::new(to.address as *mut u8))
+    }
+
+    /// Moves a small block. Its span may be a heap's, so it is put into limbo and given back as by anybody else.
+    fn move_small(
+        &'static self,
+        mut books: Open,
+        address: usize,
+        span: &'static Span,
+        index: usize,
+        bytes: usize,
+    ) -> Result<Option<NonNull<u8>>> {
+        let block = span.block(index);
+        if !span.exchange(index, State::Raw, State::Limbo) {
+            let pool = books.name;
+            drop(books);
+            return Err(Misuse::Stale { pool }.status(address));
+        }
+        // Not in use while it moves, as everywhere: else the peak would count both.
+        let (usable, requested) = (span.unit.get() as u64, block.requested as u64);
+        books.change_use(usable.wrapping_neg(), requested.wrapping_neg());
+        drop(books);
+        let moved = self.move_block(address, span, block, bytes);
+        self.books.lock().change_use(usable, requested);
+        span.exchange(index, State::Limbo, State::Raw);
+        let to = moved?.address;
+        let given_back = deallocate(Some(self), address);
+        debug_assert!(given_back.is_ok(), "it was live, and nobody else's");
+        self.books.lock().count_moved();
+        Ok(NonNull::new(to as *mut u8))
     }
 
     fn resize_in_place(
@@ -555,12 +646,32 @@ struct Moved {
 
 impl Books {
     fn count(&mut self, want: &Want, count: Count, placed: &Placed, hit: bool) {
+        let f = &mut self.figures;
         if count.allocation {
-            self.figures.allocation_count += 1;
-            self.figures.hit_count += hit as u64;
+            f.allocation_count = f.allocation_count.wrapping_add(1);
+            f.hit_count = f.hit_count.wrapping_add(hit as u64);
         }
         if count.zeroed && placed.zero {
-            self.figures.zero_bytes_skipped += want.block.requested as u64;
+            f.zero_bytes_skipped += want.block.requested as u64;
         }
+    }
+
+    fn count_freed(&mut self) {
+        self.figures.deallocation_count = self.figures.deallocation_count.wrapping_add(1);
+    }
+
+    /// A heap handed out a block for a reallocation, and counted it as an allocation.
+    fn uncount_hit(&mut self) {
+        let f = &mut self.figures;
+        for count in [&mut f.allocation_count, &mut f.hit_count, &mut f.thread_hit_count] {
+            *count = count.wrapping_sub(1);
+        }
+    }
+
+    /// A small block was moved, and the old one given back as if for good.
+    fn count_moved(&mut self) {
+        let f = &mut self.figures;
+        f.deallocation_count = f.deallocation_count.wrapping_sub(1);
+        f.reallocation_count += 1;
     }
 }

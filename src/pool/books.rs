@@ -12,9 +12,11 @@ mod free;
 
 use crate::device::host::GRANULE;
 use crate::names::Name;
+use crate::pool::heap::{Counts, Heap};
 use crate::pool::options::Settings;
 use crate::pool::span::{Block, Kind, Notes, Span, State};
 use crate::pool::{Pool, class, table};
+use crate::sys::os;
 use crate::types::*;
 use free::BINS;
 
@@ -30,6 +32,8 @@ pub(super) struct Want {
     /// Alignment of the span, at least a granule.
     pub span_alignment: usize,
     pub block: Block,
+    /// The heap that owns the span of a block of a class from then on.
+    pub heap: Option<&'static Heap>,
 }
 
 /// Bookkeeping memory that a step may need, got before the lock is taken; what is left over goes back when it is
@@ -119,11 +123,14 @@ pub(super) struct Books {
     pub coming: usize,
     /// Strict mode: blocks that wait, oldest first, from `first` on.
     pub ring: Option<&'static Ring>,
-    /// In use, pending, reserved, peaks, counts. The rest of the fields is filled in by `stats`.
+    /// In use, pending, reserved, peaks, counts. The rest of the fields is filled in by `stats`. What heaps count comes on top: their counts
+    /// and these are sums modulo 2^64.
     pub figures: tn_pool_stats,
+    /// The heaps of threads.
+    pub heaps: Option<&'static Heap>,
     partial: [Option<&'static Span>; class::COUNT],
     /// Small spans without a live block; each class keeps one.
-    empty: [u8; class::COUNT],
+    empty: [u32; class::COUNT],
     bins: [Option<&'static Span>; BINS],
     full_bins: [u64; BINS.div_ceil(64)],
     free: Ends,
@@ -178,6 +185,7 @@ impl Books {
             coming: 0,
             ring,
             figures,
+            heaps: None,
             partial: [None; class::COUNT],
             empty: [0; class::COUNT],
             bins: [None; BINS],
@@ -189,11 +197,58 @@ impl Books {
 
     /// The statistics as they are now.
     pub fn stats(&self) -> tn_pool_stats {
-        let mut stats = self.figures;
-        stats.cached_bytes = stats.reserved_bytes - stats.in_use_bytes - stats.overhead_bytes - stats.pending_bytes;
+        let (mut stats, counts) = (self.figures, self.counts());
+        stats.in_use_bytes = counts.in_use;
+        stats.requested_bytes = counts.requested;
+        // Heaps count without the lock: a sum over moments that lie apart is cut to what the rest leaves room for.
+        let room = stats.reserved_bytes - stats.overhead_bytes - stats.pending_bytes;
+        stats.in_use_bytes = if stats.in_use_bytes as i64 > 0 { stats.in_use_bytes.min(room) } else { 0 };
+        stats.requested_bytes =
+            if stats.requested_bytes as i64 > 0 { stats.requested_bytes.min(stats.in_use_bytes) } else { 0 };
+        stats.cached_bytes = room - stats.in_use_bytes;
+        stats.peak_in_use_bytes = stats.peak_in_use_bytes.max(stats.in_use_bytes);
+        stats.peak_requested_bytes = stats.peak_requested_bytes.max(stats.requested_bytes);
+        let thread_hits = counts.allocated.wrapping_sub(stats.allocation_count);
+        stats.thread_hit_count = stats.thread_hit_count.wrapping_add(thread_hits);
+        stats.hit_count = stats.hit_count.wrapping_add(thread_hits);
+        stats.allocation_count = counts.allocated.max(counts.freed);
+        stats.deallocation_count = counts.freed;
         stats.live_blocks = stats.allocation_count - stats.deallocation_count;
+        stats.zero_bytes_skipped = counts.zero_skipped;
+        stats.thread_count = counts.heaps;
         stats.largest_free_bytes = self.largest_free() as u64;
         stats
+    }
+
+    /// What this and all heaps counted.
+    pub fn counts(&self) -> Counts {
+        let f = &self.figures;
+        let mut counts = Counts {
+            in_use: f.in_use_bytes,
+            requested: f.requested_bytes,
+            allocated: f.allocation_count,
+            freed: f.deallocation_count,
+            zero_skipped: f.zero_bytes_skipped,
+            heaps: 0,
+        };
+        let mut at = self.heaps;
+        while let Some(heap) = at {
+            heap.add_to(&mut counts);
+            at = heap.next();
+        }
+        counts
+    }
+
+    /// Takes over what a heap counted that ends.
+    pub fn add_counts(&mut self, counts: &Counts) {
+        let f = &mut self.figures;
+        f.in_use_bytes = f.in_use_bytes.wrapping_add(counts.in_use);
+        f.requested_bytes = f.requested_bytes.wrapping_add(counts.requested);
+        f.allocation_count = f.allocation_count.wrapping_add(counts.allocated);
+        f.deallocation_count = f.deallocation_count.wrapping_add(counts.freed);
+        f.zero_bytes_skipped += counts.zero_skipped;
+        f.hit_count = f.hit_count.wrapping_add(counts.allocated);
+        f.thread_hit_count = f.thread_hit_count.wrapping_add(counts.allocated);
     }
 
     fn largest_free(&self) -> usize {
@@ -207,13 +262,25 @@ impl Books {
         if largest > 0 {
             return largest;
         }
-        (0..class::COUNT).rev().find(|&class| self.partial[class].is_some()).map_or(0, class::bytes)
+        let has_room = |class: usize| {
+            let mut at = self.heaps;
+            while let Some(heap) = at {
+                if heap.has_room(class) {
+                    return true;
+                }
+                at = heap.next();
+            }
+            self.partial[class].is_some()
+        };
+        (0..class::COUNT).rev().find(|&class| has_room(class)).map_or(0, class::bytes)
     }
 
-    fn peak(&mut self) {
+    /// Looks at the peaks.
+    pub fn peak(&mut self) {
+        let now = self.stats();
         let f = &mut self.figures;
-        f.peak_in_use_bytes = f.peak_in_use_bytes.max(f.in_use_bytes);
-        f.peak_requested_bytes = f.peak_requested_bytes.max(f.requested_bytes);
+        f.peak_in_use_bytes = now.peak_in_use_bytes;
+        f.peak_requested_bytes = now.peak_requested_bytes;
         f.peak_reserved_bytes = f.peak_reserved_bytes.max(f.reserved_bytes);
     }
 
@@ -306,14 +373,17 @@ impl Books {
 
     fn make_small(&mut self, span: &'static Span, want: &Want, kit: &mut Kit) -> Option<Placed> {
         let (class, notes) = kit.notes.take()?;
+        notes.clear();
         span.change(|| {
             span.set_notes(Some(notes));
             span.class.set(class);
             span.unit.set(want.unit);
+            span.reciprocal.set(class::reciprocal(class));
             span.count.set(span.bytes.get() / want.unit);
             span.bump.set(0);
             span.top.set(0);
             span.taken.set(0);
+            span.set_heap(None);
             span.set_kind(Kind::Small);
         });
         self.figures.overhead_bytes += (span.bytes.get() % want.unit) as u64;
@@ -328,23 +398,37 @@ impl Books {
         if span.taken.get() == 0 {
             self.empty[class] -= 1;
         }
-        let (index, first) = span.change(|| {
-            let (index, first) = span.pop().expect("a span in the list of its class has room");
-            span.taken.set(span.taken.get() + 1);
-            span.set_block(index, want.block);
-            (index, first)
-        });
-        if span.taken.get() == span.count.get() {
+        let (index, first) = span.pop().expect("a span in the list of its class has room");
+        span.taken.set(span.taken.get() + 1);
+        span.set_block(index, want.block);
+        // The pool may have been released since the heap was found, and then it has none any more.
+        let heap = want.heap.filter(|heap| !self.retired && span.pool().is_some_and(|pool| heap.is_in(pool)));
+        if heap.is_some() || span.taken.get() == span.count.get() {
             self.delist(span);
+        }
+        if let Some(heap) = heap {
+            heap.own(heap, span);
         }
         self.count_in(want.unit, want.block.requested);
         Placed { address: span.start.get() + index * want.unit, zero: first && span.fresh.get() == 1 }
     }
 
     fn count_in(&mut self, usable: usize, requested: usize) {
-        self.figures.in_use_bytes += usable as u64;
-        self.figures.requested_bytes += requested as u64;
+        self.change_use(usable as u64, requested as u64);
         self.peak();
+    }
+
+    /// Changes what is in use, modulo 2^64.
+    pub fn change_use(&mut self, usable: u64, requested: u64) {
+        let f = &mut self.figures;
+        f.in_use_bytes = f.in_use_bytes.wrapping_add(usable);
+        f.requested_bytes = f.requested_bytes.wrapping_add(requested);
+    }
+
+    /// Counts a block of a span that a heap owns, which was given back without one.
+    pub fn count_returned(&mut self, usable: usize, requested: usize) {
+        self.figures.deallocation_count = self.figures.deallocation_count.wrapping_add(1);
+        self.change_use((usable as u64).wrapping_neg(), (requested as u64).wrapping_neg());
     }
 
     // ---- blocks that come back ----
@@ -364,7 +448,7 @@ impl Books {
                 let (start, block) = (span.start.get() + index * span.unit.get(), span.block(index));
                 match block.state {
                     State::Raw | State::Store => Found::Block { index, start, block },
-                    State::Freed | State::Limbo if address == start => Found::Gone,
+                    State::Freed | State::Limbo | State::Returned if address == start => Found::Gone,
                     _ => gone,
                 }
             }
@@ -375,17 +459,15 @@ impl Books {
     pub fn begin_free(&mut self, span: &'static Span, index: usize) {
         let block = span.block(index);
         debug_assert!(block.is_live());
-        span.change(|| span.set_block(index, Block { state: State::Limbo, ..block }));
-        self.figures.in_use_bytes -= span.unit.get() as u64;
-        self.figures.requested_bytes -= block.requested as u64;
+        span.set_block(index, Block { state: State::Limbo, ..block });
+        self.change_use((span.unit.get() as u64).wrapping_neg(), (block.requested as u64).wrapping_neg());
     }
 
     /// Takes `begin_free` back.
     pub fn undo_free(&mut self, span: &'static Span, index: usize, state: State) {
         let block = span.block(index);
-        span.change(|| span.set_block(index, Block { state, ..block }));
-        self.figures.in_use_bytes += span.unit.get() as u64;
-        self.figures.requested_bytes += block.requested as u64;
+        span.set_block(index, Block { state, ..block });
+        self.change_use(span.unit.get() as u64, block.requested as u64);
     }
 
     /// Makes a block in limbo free. The bytes of the span that became free with it, if one did.
@@ -396,26 +478,58 @@ impl Books {
             self.set_free(span, now);
             return bytes;
         }
-        let (class, block) = (span.class.get(), span.block(index));
-        span.change(|| {
-            span.set_block(index, Block { state: State::Freed, ..block });
-            span.push(index);
-        });
+        let block = span.block(index);
+        span.set_block(index, Block { state: State::Freed, ..block });
+        span.push(index);
         if span.taken.get() == span.count.get() {
             self.enlist(span);
         }
         span.taken.set(span.taken.get() - 1);
+        self.keep_or_dissolve(span, now)
+    }
+
+    /// A small span in its class's list has fewer blocks than before. If it has none left: one such span is kept, so that a loop at the edge
+    /// of a span costs what any other costs. The bytes that became free.
+    fn keep_or_dissolve(&mut self, span: &'static Span, now: u64) -> usize {
+        let class = span.class.get();
         if span.taken.get() > 0 {
             return 0;
         }
-        // One empty span is kept, so that a loop at the edge of a span costs what any other costs.
-        if self.empty[class] == 0 && !self.retired {
-            self.empty[class] = 1;
+        // One that is in the list of those to be collected stays as it is until it has been seen there.
+        if span.is_queued() || self.empty[class] == 0 && !self.retired {
+            self.empty[class] += 1;
             return 0;
         }
         let bytes = span.bytes.get();
         self.dissolve(span, now);
         bytes
+    }
+
+    /// Takes a small span over that its owner gave up, which is in no list.
+    pub fn receive(&mut self, span: &'static Span) {
+        if span.taken.get() < span.count.get() {
+            self.enlist(span);
+            self.keep_or_dissolve(span, os::coarse_ms());
+        }
+    }
+
+    /// Collects the returned blocks of a span without an owner.
+    pub fn collect_unowned(&mut self, pool: &'static Pool, span: &'static Span) {
+        span.leave_queue();
+        if span.kind() != Kind::Small || !self.owns(pool, span) {
+            debug_assert!(false, "spans with returned blocks stay what they are");
+            return;
+        }
+        let taken = span.taken.get();
+        let (blocks, wrong) = span.collect();
+        self.figures.misuse_count += wrong as u64;
+        if blocks > 0 && taken == span.count.get() {
+            self.enlist(span);
+        }
+        if taken == 0 {
+            self.empty[span.class.get()] -= 1;
+        }
+        self.keep_or_dissolve(span, os::coarse_ms());
     }
 
     /// Makes a small span with no block free. It is in its class's list and not counted as empty.
@@ -438,7 +552,7 @@ impl Books {
             let mut span = self.partial[class];
             while let Some(small) = span.filter(|_| self.empty[class] > 0) {
                 span = small.next.get();
-                if small.taken.get() == 0 {
+                if small.taken.get() == 0 && !small.is_queued() {
                     self.empty[class] -= 1;
                     self.dissolve(small, now);
                 }
@@ -450,8 +564,8 @@ impl Books {
 
     /// Notes another size asked for of a live block.
     pub fn resize(&mut self, span: &'static Span, index: usize, block: Block, requested: usize) {
-        span.change(|| span.set_block(index, Block { requested, ..block }));
-        self.figures.requested_bytes = self.figures.requested_bytes - block.requested as u64 + requested as u64;
+        span.set_block(index, Block { requested, ..block });
+        self.change_use(0, (requested as u64).wrapping_sub(block.requested as u64));
         self.peak();
     }
 
@@ -460,7 +574,7 @@ impl Books {
         let old = span.unit.get();
         debug_assert!(usable <= span.bytes.get());
         span.change(|| span.unit.set(usable));
-        self.figures.in_use_bytes = self.figures.in_use_bytes - old as u64 + usable as u64;
+        self.change_use((usable as u64).wrapping_sub(old as u64), 0);
         self.figures.overhead_bytes = self.figures.overhead_bytes + old as u64 - usable as u64;
         self.peak();
     }

@@ -33,6 +33,11 @@ pub(super) fn bytes(class: usize) -> usize {
     (1 << exponent) + (step << (exponent - 3))
 }
 
+/// 2^40 / the bytes of a block, rounded up: `offset * reciprocal >> 40` is `offset / bytes` for every offset in a span.
+pub(super) fn reciprocal(class: usize) -> usize {
+    (1usize << 40).div_ceil(bytes(class))
+}
+
 /// Bytes of a span of a class: whole granules in which at least eight blocks find room.
 pub(super) fn span_bytes(class: usize) -> usize {
     (8 * bytes(class)).next_multiple_of(GRANULE)
@@ -72,6 +77,15 @@ mod tests {
                     size <= (m + m / 8).max(m + 15) && size.is_multiple_of(alignment),
                     "{m} at {alignment}: {size}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn reciprocals_divide_exactly() {
+        for class in 0..COUNT {
+            for offset in 0..span_bytes(class) {
+                assert_eq!((offset * reciprocal(class)) >> 40, offset / bytes(class), "{offset} by {}", bytes(class));
             }
         }
     }

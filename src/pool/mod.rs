@@ -12,7 +12,19 @@
 //! read (PO-24 to PO-29). When the last hold goes the pool is retired: what is free goes back at once, live blocks stay
 //! valid, and the shell is kept until the last of them came back (PO-6).
 //!
-//! This is the plain engine: every call takes the pool's lock. A faster one takes its place behind the same interface.
+//! Small blocks come from and go to the calling thread's heap, which takes no lock; the pool's books come in when that runs out, for large
+//! blocks, and for pools that keep nothing with threads. A thread that ends, a pool that is released and whoever is short of memory take
+//! what heaps have that is idle.
+//!
+//! | file | what |
+//! |---|---|
+//! | `heap` | what a thread has of a pool: the path that nearly every call takes |
+//! | `foreign` | blocks that come back from another thread than their span's |
+//! | `blocks` | requests and their refusals: what is not served by a heap |
+//! | `books` | spans, found by size, cut, merged and given back; the figures |
+//! | `span`, `class`, `table` | what is known of spans and blocks; sizes; from an address to its span |
+//! | `find`, `text` | whose is this address; texts of refusals |
+//! | `options`, `handle`, `arena`, `lock` | options; handles of C; memory for bookkeeping; data behind a lock |
 
 mod arena;
 
@@ -24,7 +36,11 @@ mod class;
 
 mod find;
 
+mod foreign;
+
 mod handle;
+
+mod heap;
 
 mod lock;
 
@@ -49,7 +65,7 @@ use crate::sys::os;
 use crate::thread::{self, Thread};
 use crate::types::*;
 use books::{Books, Kit, Piece, Ring};
-use core::sync::atomic::{AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use lock::{Guard, Lock};
 
 /// A pool. Lives in an arena for ever; what it is at the moment its books say.
@@ -66,6 +82,12 @@ pub struct Pool {
     held: AtomicI64,
     /// Addresses that the system did not take back; they hold no memory.
     lost: AtomicU64,
+    /// Whether threads have heaps of it.
+    heaps: AtomicBool,
+    /// Which one it is of those ever made.
+    number: AtomicUsize,
+    /// Spans with blocks that other threads than their owners gave back.
+    returned: foreign::Returned,
     /// The list of all pools ever made.
     next: AtomicPtr<Pool>,
     /// The list of those that are over.
@@ -76,6 +98,8 @@ pub struct Pool {
 static ALL: AtomicPtr<Pool> = AtomicPtr::new(core::ptr::null_mut());
 /// Number of pools made so far, for their names.
 static SERIAL: AtomicU64 = AtomicU64::new(0);
+/// Number of pools whose shells were made.
+static SHELLS: AtomicUsize = AtomicUsize::new(0);
 /// The host's default pool, once it was asked for.
 static DEFAULT: AtomicPtr<Pool> = AtomicPtr::new(core::ptr::null_mut());
 
@@ -118,6 +142,7 @@ fn shell() -> Option<&'static Pool> {
     drop(park);
     let at = arena::take(size_of::<Pool>(), align_of::<Pool>())?.cast::<Pool>();
     let pool = blank();
+    pool.number.store(SHELLS.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
     // SAFETY: fresh memory of the right size and alignment, known to nobody.
     unsafe { at.write(pool) };
     // SAFETY: written above, mapped for ever, and only shared from here on.
@@ -148,6 +173,9 @@ fn blank() -> Pool {
         serial: AtomicU64::new(0),
         held: AtomicI64::new(0),
         lost: AtomicU64::new(0),
+        heaps: AtomicBool::new(false),
+        number: AtomicUsize::new(0),
+        returned: foreign::Returned::new(),
         next: AtomicPtr::new(core::ptr::null_mut()),
         parked: AtomicPtr::new(core::ptr::null_mut()),
     }
@@ -183,6 +211,9 @@ pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool>
     pool.serial.store(serial, Ordering::Relaxed);
     pool.held.store(0, Ordering::Relaxed);
     pool.lost.store(0, Ordering::Relaxed);
+    let plain = settings.flags & (TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE) != 0;
+    // Threads of loom's models live shorter than pools.
+    pool.heaps.store(!plain && settings.thread_cache > 0 && !cfg!(loom), Ordering::Relaxed);
     *pool.books.lock() = Books::new(settings, name, ring);
     if settings.floor > 0 && !pool.commit_at_creation(ops, settings.floor, settings.node) {
         let want = blocks::creation(settings.floor);
@@ -356,6 +387,14 @@ impl Pool {
         books.holds -= 1;
         if books.holds == 0 {
             books.retired = true;
+            if books.heaps.is_some() {
+                books.busy += 1;
+                drop(books);
+                heap::end_all(self);
+                books = self.books.lock();
+                books.busy -= 1;
+            }
+            books.sort_returned(self);
             self.settle(books, 0);
         }
     }
@@ -385,6 +424,17 @@ impl Pool {
         self.serial.load(Ordering::Relaxed)
     }
 
+    /// A small number that no other pool has now.
+    fn number(&self) -> usize {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// Whether threads have heaps of it.
+    #[inline]
+    fn has_heaps(&self) -> bool {
+        self.heaps.load(Ordering::Relaxed)
+    }
+
     /// Alignment of blocks for which none is asked, bytes.
     pub fn alignment(&self) -> usize {
         self.alignment.load(Ordering::Relaxed)
@@ -406,9 +456,11 @@ impl Pool {
     /// Peaks start again at the current values; counts stay (PO-34).
     pub fn reset_peak(&self) {
         let mut books = self.books.lock();
+        (books.figures.peak_in_use_bytes, books.figures.peak_requested_bytes) = (0, 0);
+        let now = books.stats();
         let f = &mut books.figures;
-        f.peak_in_use_bytes = f.in_use_bytes;
-        f.peak_requested_bytes = f.requested_bytes;
+        f.peak_in_use_bytes = now.in_use_bytes;
+        f.peak_requested_bytes = now.requested_bytes;
         f.peak_reserved_bytes = f.reserved_bytes;
     }
 
@@ -416,8 +468,12 @@ impl Pool {
     /// whole is left; never below what was committed at creation. The bytes by which reserved fell (PO-40, PO-41).
     pub fn trim(&'static self, keep: usize) -> usize {
         self.free_ring();
+        if self.has_heaps() {
+            heap::recall(self, false);
+        }
         let mut released = 0;
         let mut books = self.books.lock();
+        books.sort_returned(self);
         books.dissolve_empty(os::coarse_ms());
         loop {
             let cached = books.stats().cached_bytes as usize;

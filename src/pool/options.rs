@@ -126,6 +126,8 @@ pub(super) struct Settings {
     pub threshold: usize,
     /// 0 in the options: 25 % of what is in use, if that is more.
     pub threshold_grows: bool,
+    /// Bytes of free blocks that a thread keeps; 0: none.
+    pub thread_cache: usize,
     /// u64::MAX: never.
     pub delay_ms: u64,
     pub node: u32,
@@ -134,6 +136,8 @@ pub(super) struct Settings {
 
 /// Cached bytes that a host pool keeps by default, at least.
 const THRESHOLD_BYTES: usize = 64 << 20;
+/// Bytes of free blocks that a thread keeps by default.
+const THREAD_CACHE_BYTES: usize = 1 << 20;
 /// Milliseconds that a host pool keeps unused spans by default.
 const DELAY_MS: u64 = 10_000;
 
@@ -228,6 +232,11 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
             bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
         },
         threshold_grows: o.release_threshold == 0,
+        thread_cache: match o.thread_cache_size {
+            0 => THREAD_CACHE_BYTES,
+            TN_POOL_NONE => 0,
+            bytes => usize::try_from(bytes).unwrap_or(usize::MAX).min(isize::MAX as usize / 4),
+        },
         delay_ms: if o.release_delay_ms == 0 { DELAY_MS } else { o.release_delay_ms },
         node: o.numa_node as u32,
         flags: o.flags,
@@ -253,8 +262,17 @@ pub(super) fn check_possible(options: &PoolOptions) -> Result<()> {
 }
 
 /// The settings of a pool that is none.
-pub(super) const NOTHING: Settings =
-    Settings { floor: 0, limit: 0, alignment: 0, threshold: 0, threshold_grows: false, delay_ms: 0, node: 0, flags: 0 };
+pub(super) const NOTHING: Settings = Settings {
+    floor: 0,
+    limit: 0,
+    alignment: 0,
+    threshold: 0,
+    threshold_grows: false,
+    thread_cache: 0,
+    delay_ms: 0,
+    node: 0,
+    flags: 0,
+};
 
 #[cfg(test)]
 mod tests {

@@ -5,12 +5,15 @@
 //! | span | whole granules that are one thing: free, cut into blocks of one class (small), or one block (large) |
 //! | block | what a caller holds |
 //! | limbo | a block that was given back and cannot be had yet: it is being cleared, moved or watched |
+//! | owner | a thread's heap, which alone hands out and takes back blocks of a small span; without one: who has the pool's lock |
 //!
 //! Contract: everything lies outside the pool's memory, in arenas that never go, and every field is an atomic: a reader
-//! without the lock may see a span change under its eyes, never something that is no span. Fields change under the lock
-//! of the span's pool only, between `begin` and `end` of its version, so that such a reader can tell (a sequence lock).
+//! without the lock may see a span change under its eyes, never something that is no span. What a span is changes under
+//! the lock of its pool only, between `begin` and `end` of its version, so that such a reader can tell (a sequence lock).
+//! What its blocks are changes without that: each by its state byte, which is written last.
 
 use crate::pool::arena::{self, Recycled, Recycler};
+use crate::pool::heap::Heap;
 use crate::pool::{Pool, class};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
@@ -42,9 +45,12 @@ pub(super) enum State {
     Freed = 3,
     /// Given back, cannot be had yet.
     Limbo = 4,
+    /// Given back by a thread that does not own the span: to be had once the owner has collected it.
+    Returned = 5,
 }
 
 const STATE_BITS: u32 = 3;
+const STATE_MASK: u8 = (1 << STATE_BITS) - 1;
 
 /// A number that is read without the lock.
 #[derive(Debug, Default)]
@@ -78,42 +84,51 @@ impl Link {
     }
 }
 
-/// A span. All zero is one of kind None.
+/// A span. All zero is one of kind None. On the first line what all threads read, behind it what the owner writes.
 #[derive(Debug, Default)]
+#[repr(C, align(64))]
 pub(super) struct Span {
     version: AtomicU32,
     kind: AtomicU32,
     pool: AtomicPtr<Pool>,
     pub start: Word,
-    pub bytes: Word,
     /// Usable bytes of a block.
     pub unit: Word,
+    /// Small: 2^40 / unit, rounded up: finds a block's number without a division.
+    pub reciprocal: Word,
+    notes: AtomicPtr<Notes>,
+    /// Small: the owner.
+    heap: AtomicPtr<Heap>,
     /// Number of blocks.
     pub count: Word,
+    pub bytes: Word,
+    pub class: Word,
     /// Small: blocks from here on were never handed out.
     pub bump: Word,
-    pub class: Word,
-    notes: AtomicPtr<Notes>,
+    /// Small: blocks that were given back, number of indices on the stack.
+    pub top: Word,
+    /// Small: live blocks, those in limbo and those that wait for being collected.
+    pub taken: Word,
+    /// Small: in the list of those with room; free: in a bin.
+    pub next: Link,
+    pub previous: Link,
+    /// Small: the others of its owner; free: by age.
+    pub older: Link,
+    pub newer: Link,
+    /// 1: no byte was ever handed out (small: from `bump` on), so that it reads 0.
+    pub fresh: Word,
     /// Large: the block's.
     requested: Word,
     tag: AtomicU64,
-    state: AtomicU8,
-    // From here on of interest under the lock only.
-    /// 1: no byte was ever handed out (small: from `bump` on), so that it reads 0.
-    pub fresh: Word,
     /// The reservation of the device that all of it came from, for moving its pages; 0: more than one.
     pub origin: Word,
-    /// Small: blocks that were given back, number of indices on the stack.
-    pub top: Word,
-    /// Small: live blocks and those in limbo.
-    pub taken: Word,
     /// Free: when it came, ms.
     pub since: Word,
-    pub next: Link,
-    pub previous: Link,
-    pub older: Link,
-    pub newer: Link,
     recycled: AtomicPtr<Span>,
+    /// 1: in a list of spans with blocks to be collected. Written by whoever returns a block.
+    queued: AtomicU32,
+    state: AtomicU8,
+    pub queue: Link,
 }
 
 // SAFETY: zero is valid for every field, and `recycled` serves the list only.
@@ -178,6 +193,37 @@ impl Span {
     pub fn set_pool(&self, pool: &'static Pool) {
         self.pool.store(core::ptr::from_ref(pool).cast_mut(), Ordering::Relaxed);
     }
+    pub fn heap(&self) -> Option<&'static Heap> {
+        // SAFETY: set from a reference to a heap, and those are never unmapped.
+        unsafe { self.heap.load(Ordering::Relaxed).as_ref() }
+    }
+    pub fn set_heap(&self, heap: Option<&'static Heap>) {
+        let heap = heap.map_or(core::ptr::null_mut(), |heap| core::ptr::from_ref(heap).cast_mut());
+        self.heap.store(heap, Ordering::Relaxed);
+    }
+    /// A number that changes whenever what the span is does; odd: it changes now.
+    pub fn version(&self) -> u32 {
+        self.version.load(Ordering::Acquire)
+    }
+    /// Notes that there are blocks to be collected; true for the one who then has to put it into the list.
+    pub fn queue_up(&self) -> bool {
+        // Sequentially consistent, as the bit that was set before and the looks of the collector: one of the two sees the other.
+        self.queued.load(Ordering::SeqCst) == 0 && self.queued.swap(1, Ordering::SeqCst) == 0
+    }
+    /// Is in no list any more; before its blocks are collected.
+    pub fn leave_queue(&self) {
+        self.queued.swap(0, Ordering::SeqCst);
+    }
+    pub fn is_queued(&self) -> bool {
+        self.queued.load(Ordering::SeqCst) != 0
+    }
+    /// Small: the number of the block that starts so many bytes into the span; None if none does.
+    #[inline]
+    pub fn index_at(&self, offset: usize) -> Option<usize> {
+        // Exact: offsets are below 2^19 and units at most 2^16, so the error of the reciprocal stays below one block.
+        let index = ((offset as u64).wrapping_mul(self.reciprocal.get() as u64) >> 40) as usize;
+        (index * self.unit.get() == offset && index < self.count.get()).then_some(index)
+    }
     pub fn end(&self) -> usize {
         self.start.get() + self.bytes.get()
     }
@@ -204,14 +250,15 @@ impl Span {
             return Block { state, alignment: 1 << shift, requested, tag };
         };
         let cells = notes.cells();
-        let packed = if index < self.bump.get() { cells.state(index).load(Ordering::Relaxed) } else { 0 };
-        let (state, shift) = unpack(packed);
+        // Acquire pairs with the Release in `set_block`.
+        let (state, shift) = unpack(cells.state(index).load(Ordering::Acquire));
         let slack = cells.slack(index).load(Ordering::Relaxed) as usize;
         let requested = self.unit.get().saturating_sub(slack);
         Block { state, alignment: 1 << shift, requested, tag: cells.tag(index).load(Ordering::Relaxed) }
     }
 
-    /// Writes what is known of a block. Under the lock, inside `change`.
+    /// Writes what is known of a block. The owner does, or who has the block.
+    #[inline]
     pub fn set_block(&self, index: usize, block: Block) {
         let packed = block.state as u8 | (block.alignment.ilog2() as u8) << STATE_BITS;
         let Some(notes) = self.notes() else {
@@ -224,10 +271,67 @@ impl Span {
         // Fits: a class is at most an eighth larger than the size rounded up to an alignment of at most 4 KiB.
         cells.slack(index).store((self.unit.get() - block.requested) as u16, Ordering::Relaxed);
         cells.tag(index).store(block.tag, Ordering::Relaxed);
-        cells.state(index).store(packed, Ordering::Relaxed);
+        // Release pairs with the Acquire in `block`: whoever sees it live sees the rest.
+        cells.state(index).store(packed, Ordering::Release);
+    }
+
+    /// Small: changes the state of a block from one to another; false if it is not in the first.
+    pub fn exchange(&self, index: usize, from: State, to: State) -> bool {
+        let Some(notes) = self.notes() else { return false };
+        let place = notes.cells().state(index);
+        let packed = place.load(Ordering::Relaxed);
+        let changed = packed & !STATE_MASK | to as u8;
+        unpack(packed).0 == from && place.compare_exchange(packed, changed, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Small: the owner ends a live block, with a plain store; the bytes that were asked for. None: it is not so.
+    #[inline]
+    pub fn end_block(&self, index: usize, from: State) -> Option<usize> {
+        let cells = self.notes()?.cells();
+        let place = cells.state(index);
+        let packed = place.load(Ordering::Relaxed);
+        if packed & STATE_MASK != from as u8 {
+            return None;
+        }
+        place.store(packed & !STATE_MASK | State::Freed as u8, Ordering::Relaxed);
+        Some(self.unit.get() - cells.slack(index).load(Ordering::Relaxed) as usize)
+    }
+
+    /// Small: notes that a block was returned.
+    pub fn set_returned(&self, index: usize) {
+        if let Some(notes) = self.notes() {
+            notes.cells().returned(index / 64).fetch_or(1 << (index % 64), Ordering::SeqCst);
+        }
+    }
+
+    /// Small: takes the returned blocks back, as their owner. How many, and how many notes there were of blocks that are not returned: those
+    /// were given back twice at the same moment.
+    pub fn collect(&self) -> (usize, usize) {
+        let Some(notes) = self.notes() else { return (0, 0) };
+        let (mut blocks, mut wrong) = (0, 0);
+        for word in 0..self.count.get().div_ceil(64) {
+            let place = notes.cells().returned(word);
+            if place.load(Ordering::SeqCst) == 0 {
+                continue;
+            }
+            let mut bits = place.swap(0, Ordering::SeqCst);
+            while bits != 0 {
+                let index = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                if self.exchange(index, State::Returned, State::Freed) {
+                    self.push(index);
+                    blocks += 1;
+                } else {
+                    wrong += 1;
+                }
+            }
+        }
+        self.taken.set(self.taken.get() - blocks);
+        (blocks, wrong)
     }
 
     /// Small: puts an index on the stack of blocks that can be had.
+    #[inline]
     pub fn push(&self, index: usize) {
         let Some(notes) = self.notes() else { return };
         notes.cells().stack(self.top.get()).store(index as u16, Ordering::Relaxed);
@@ -235,6 +339,7 @@ impl Span {
     }
 
     /// Small: an index that can be had, the one given back last first; the second is true if it was never handed out.
+    #[inline]
     pub fn pop(&self) -> Option<(usize, bool)> {
         let notes = self.notes()?;
         if let Some(top) = self.top.get().checked_sub(1) {
@@ -268,18 +373,19 @@ impl Block {
 }
 
 fn unpack(packed: u8) -> (State, u32) {
-    let state = match packed & ((1 << STATE_BITS) - 1) {
+    let state = match packed & STATE_MASK {
         1 => State::Raw,
         2 => State::Store,
         3 => State::Freed,
         4 => State::Limbo,
+        5 => State::Returned,
         _ => State::Never,
     };
     (state, (packed >> STATE_BITS) as u32)
 }
 
 /// What is known of the blocks of a small span; behind this head lie as many cells as a span of its class has blocks at
-/// most. States from the span's `bump` on are left over from an earlier use and mean nothing.
+/// most.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Notes {
@@ -297,7 +403,7 @@ unsafe impl Recycled for Notes {
 
 static NOTES: [Recycler<Notes>; class::COUNT] = [const { Recycler::new() }; class::COUNT];
 
-/// Bytes of a block's cells: tag, slack, index on the stack, state.
+/// Bytes of a block's cells: tag, slack, index on the stack, state. In front of them a bit for each block.
 const CELL_BYTES: usize = 8 + 2 + 2 + 1;
 
 impl Notes {
@@ -318,20 +424,34 @@ impl Notes {
     }
     /// Bytes of the notes of a class.
     pub fn bytes(class: usize) -> usize {
-        size_of::<Notes>() + class::blocks(class) * CELL_BYTES
+        size_of::<Notes>() + class::blocks(class).div_ceil(64) * 8 + class::blocks(class) * CELL_BYTES
     }
+    #[inline]
     fn cells(&'static self) -> Cells {
-        Cells { first: core::ptr::from_ref(self).wrapping_add(1) as usize, blocks: self.blocks.get() }
+        let (behind, blocks) = (core::ptr::from_ref(self).wrapping_add(1) as usize, self.blocks.get());
+        Cells { bits: behind, first: behind + blocks.div_ceil(64) * 8, blocks }
+    }
+    /// As if no block had ever been handed out.
+    pub fn clear(&'static self) {
+        let cells = self.cells();
+        for index in 0..cells.blocks {
+            cells.state(index).store(State::Never as u8, Ordering::Relaxed);
+        }
+        for word in 0..cells.blocks.div_ceil(64) {
+            cells.returned(word).store(0, Ordering::Relaxed);
+        }
     }
 }
 
-/// The cells of notes, as four columns.
+/// The cells of notes, as columns.
 struct Cells {
+    bits: usize,
     first: usize,
     blocks: usize,
 }
 
 impl Cells {
+    #[inline]
     fn at<T>(&self, column_bytes: usize, index: usize) -> &'static T {
         // A reader without the lock may come with an index of other notes; its result is then thrown away, but it must
         // not lead out of these.
@@ -352,5 +472,11 @@ impl Cells {
     }
     fn state(&self, index: usize) -> &'static AtomicU8 {
         self.at(12, index)
+    }
+    /// A word of the bits of returned blocks.
+    fn returned(&self, word: usize) -> &'static AtomicU64 {
+        let word = word.min(self.blocks.div_ceil(64) - 1);
+        // SAFETY: as in `at`.
+        unsafe { &*((self.bits + 8 * word) as *const AtomicU64) }
     }
 }

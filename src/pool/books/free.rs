@@ -316,7 +316,7 @@ impl Books {
         }
         let mut threshold = self.settings.threshold;
         if self.settings.threshold_grows {
-            threshold = threshold.max(self.figures.in_use_bytes as usize / 4);
+            threshold = threshold.max(self.stats().in_use_bytes as usize / 4);
         }
         let over = self.free_bytes.saturating_sub(just).saturating_sub(threshold);
         let late =
@@ -335,6 +335,7 @@ impl Books {
         self.retired
             && self.holds == 0
             && self.busy == 0
+            && self.heaps.is_none()
             && f.allocation_count == f.deallocation_count
             && f.reserved_bytes == 0
     }

@@ -1,0 +1,594 @@
+//! Heaps: what one thread has of one pool. It hands out and takes back small blocks of the spans that it owns with plain loads and
+//! stores: no lock, no atomic read-modify-write.
+//!
+//! | who | may change |
+//! |---|---|
+//! | the heap's thread, inside the library | the heap, and what its spans know of their blocks |
+//! | a thread that is alone (`thread::alone`), or the child of a fork | the same, of any heap |
+//! | who has the pool's lock | `next`, `pending`, `pool`, and spans without an owner |
+//!
+//! A block that another thread gives back is marked, in its state and as a bit of its span, and collected by the owner when it runs out of
+//! blocks: see `foreign`. What is counted here is summed up when somebody asks; peaks are looked at whenever the heap has moved by half of
+//! what a thread may keep. Ideas: pages owned by threads and upkeep when a list is dry from mimalloc, bookkeeping outside the memory from
+//! jemalloc and snmalloc.
+
+use crate::pool::arena::{Recycled, Recycler};
+use crate::pool::books::{Books, Placed};
+use crate::pool::span::{Block, Link, Span, State, Word};
+use crate::pool::{Pool, class, table};
+use crate::thread::{self, Critical, Thread};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// What a thread has of a pool. All zero is one of no thread.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct Heap {
+    // What other threads read, and hardly anybody writes.
+    pool: AtomicPtr<Pool>,
+    thread: AtomicPtr<Thread>,
+    /// The pool's other heaps.
+    next: AtomicPtr<Heap>,
+    /// The thread's other heaps.
+    sibling: AtomicPtr<Heap>,
+    /// Spans with blocks to be collected, that came by the pool.
+    pub pending: Link,
+    recycled: AtomicPtr<Heap>,
+    /// Bytes of empty spans that it keeps at most, and by how much it moves between two looks at the peaks.
+    keep: Word,
+    apart: Line,
+    // What the thread writes.
+    /// Counts since it was made, modulo 2^64: what one thread took another one may have given back.
+    in_use: Word,
+    requested: Word,
+    zero_skipped: Word,
+    /// Blocks handed out here; given back here, also those of spans of other heaps.
+    allocated: Word,
+    freed: Word,
+    /// The peaks were looked at when `in_use` was so much more than this, modulo 2^64.
+    low: Word,
+    /// Bytes of empty spans that were ever handed out.
+    empty_bytes: Word,
+    owned: Link,
+    /// Spans with room, the one to take from first.
+    room: [Link; class::COUNT],
+    /// Empty spans among them.
+    empty: [Word; class::COUNT],
+}
+
+/// Keeps what lies behind it off the line of what lies before it.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Line;
+
+// SAFETY: zero is valid for every field, and `recycled` serves the list only.
+unsafe impl Recycled for Heap {
+    fn link(&self) -> &AtomicPtr<Heap> {
+        &self.recycled
+    }
+}
+
+static HEAPS: Recycler<Heap> = Recycler::new();
+
+/// What the heaps of a pool counted, modulo 2^64.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub in_use: u64,
+    pub requested: u64,
+    pub allocated: u64,
+    pub freed: u64,
+    pub zero_skipped: u64,
+    /// Heaps.
+    pub heaps: u64,
+}
+
+fn pointer<T>(object: Option<&'static T>) -> *mut T {
+    object.map_or(core::ptr::null_mut(), |object| core::ptr::from_ref(object).cast_mut())
+}
+
+impl Heap {
+    /// The heap of a thread for a pool, if it has one.
+    #[inline]
+    fn of(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
+        let at = thread.heap(pool.number());
+        // SAFETY: 0, or what `adopt` stored: a heap, and those are never unmapped.
+        let heap = unsafe { (at as *const Heap).as_ref() };
+        // It may be another thread's by now, or of another pool with the same remainder.
+        match heap {
+            Some(heap) if heap.is_of(thread) && core::ptr::eq(heap.pool.load(Ordering::Relaxed), pool) => Some(heap),
+            _ => Heap::find(thread, pool),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
+        let mut at = thread.first_heap() as *const Heap;
+        // SAFETY: as in `of`; the links lead to heaps of this thread.
+        while let Some(heap) = unsafe { at.as_ref() } {
+            if core::ptr::eq(heap.pool.load(Ordering::Relaxed), pool) {
+                thread.set_heap(pool.number(), at as usize);
+                return Some(heap);
+            }
+            at = heap.sibling.load(Ordering::Relaxed);
+        }
+        None
+    }
+
+    /// The same, made if need be. None: there is no memory for it, the pool was released, or it has none.
+    #[cold]
+    #[inline(never)]
+    pub fn of_or_new(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
+        if !pool.has_heaps() {
+            return None;
+        }
+        if let Some(heap) = Heap::of(thread, pool) {
+            return Some(heap);
+        }
+        let heap = HEAPS.get()?;
+        thread::on_exit(end_of_thread);
+        let mut books = pool.books.lock();
+        if books.retired {
+            drop(books);
+            HEAPS.put(heap);
+            return None;
+        }
+        heap.pool.store(core::ptr::from_ref(pool).cast_mut(), Ordering::Relaxed);
+        heap.keep.set(books.settings.thread_cache);
+        heap.low.set(0usize.wrapping_sub(books.settings.thread_cache / 2));
+        heap.next.store(pointer(books.heaps.replace(heap)), Ordering::Relaxed);
+        books.figures.metadata_bytes += size_of::<Heap>() as u64;
+        drop(books);
+        heap.sibling.store(thread.first_heap() as *mut Heap, Ordering::Relaxed);
+        heap.thread.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Release);
+        thread.set_first_heap(core::ptr::from_ref(heap) as usize);
+        thread.set_heap(pool.number(), core::ptr::from_ref(heap) as usize);
+        Some(heap)
+    }
+
+    /// Whether it is the thread's.
+    #[inline]
+    pub fn is_of(&self, thread: &'static Thread) -> bool {
+        core::ptr::eq(self.thread.load(Ordering::Relaxed), thread)
+    }
+
+    /// Whether it is of the pool.
+    #[inline]
+    pub fn is_in(&self, pool: &'static Pool) -> bool {
+        core::ptr::eq(self.pool.load(Ordering::Relaxed), pool)
+    }
+
+    fn pool(&self) -> Option<&'static Pool> {
+        // SAFETY: NULL or a pool, and those are never unmapped.
+        unsafe { self.pool.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// The next heap of its pool. Under the pool's lock.
+    pub fn next(&self) -> Option<&'static Heap> {
+        // SAFETY: NULL or a heap.
+        unsafe { self.next.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// Adds what it counted. Another thread's counts are of some moment of the call.
+    pub fn add_to(&self, counts: &mut Counts) {
+        counts.in_use = counts.in_use.wrapping_add(self.in_use.get() as u64);
+        counts.requested = counts.requested.wrapping_add(self.requested.get() as u64);
+        counts.allocated = counts.allocated.wrapping_add(self.allocated.get() as u64);
+        counts.freed = counts.freed.wrapping_add(self.freed.get() as u64);
+        counts.zero_skipped += self.zero_skipped.get() as u64;
+        counts.heaps += 1;
+    }
+
+    /// Whether it has room in a span of the class.
+    pub fn has_room(&self, class: usize) -> bool {
+        self.room[class].get().is_some()
+    }
+
+    // ---- blocks ----
+
+    /// A block of a class, from a span that has room; with it whether its bytes are known to read 0.
+    #[inline]
+    fn take(&self, class: usize, block: Block, zeroed: bool) -> Option<Placed> {
+        let span = self.room[class].get()?;
+        // Spans in the list have room.
+        let (index, first) = span.pop()?;
+        let taken = span.taken.get();
+        if taken == 0 {
+            self.empty[class].set(self.empty[class].get() - 1);
+            self.empty_bytes.set(self.empty_bytes.get() - used_bytes(span, first));
+        }
+        span.set_block(index, block);
+        span.taken.set(taken + 1);
+        if taken + 1 == span.count.get() {
+            self.delist(span, class);
+        }
+        let unit = span.unit.get();
+        self.allocated.set(self.allocated.get() + 1);
+        self.requested.set(self.requested.get().wrapping_add(block.requested));
+        self.in_use.set(self.in_use.get().wrapping_add(unit));
+        let zero = first && span.fresh.get() == 1;
+        if zeroed && zero {
+            self.zero_skipped.set(self.zero_skipped.get() + block.requested);
+        }
+        Some(Placed { address: span.start.get() + index * unit, zero })
+    }
+
+    /// Whether it has moved so far that the peaks must be looked at.
+    #[inline]
+    fn has_moved(&self) -> bool {
+        self.in_use.get().wrapping_sub(self.low.get()) > self.keep.get()
+    }
+
+    /// The peaks were looked at.
+    fn settle_at(&self) {
+        self.low.set(self.in_use.get().wrapping_sub(self.keep.get() / 2));
+    }
+
+    /// Takes back a block of a span of this heap. False, and nothing is changed: it is not the start of a live block of that kind.
+    #[inline]
+    fn give(&self, span: &'static Span, address: usize, state: State) -> bool {
+        let Some(index) = span.index_at(address - span.start.get()) else { return false };
+        let Some(requested) = span.end_block(index, state) else { return false };
+        let (taken, unit) = (span.taken.get(), span.unit.get());
+        span.push(index);
+        span.taken.set(taken - 1);
+        self.count_freed(unit, requested);
+        if taken == span.count.get() || taken == 1 {
+            self.edge(span);
+        }
+        if self.has_moved() {
+            self.settle_at();
+        }
+        true
+    }
+
+    #[inline]
+    fn count_freed(&self, unit: usize, requested: usize) {
+        self.freed.set(self.freed.get() + 1);
+        self.requested.set(self.requested.get().wrapping_sub(requested));
+        self.in_use.set(self.in_use.get().wrapping_sub(unit));
+    }
+
+    /// Counts a block that this thread gave back to a span of another heap.
+    pub fn count_returned(&self, unit: usize, requested: usize) {
+        self.count_freed(unit, requested);
+        if self.has_moved() {
+            self.settle_at();
+        }
+    }
+
+    /// A span that was full has room, or has no block left.
+    fn edge(&self, span: &'static Span) {
+        let class = span.class.get();
+        // Before it had one block more at least; a span of one block is both.
+        if span.taken.get() + 1 == span.count.get() {
+            self.enlist(span, class);
+        }
+        if span.taken.get() == 0 {
+            self.empty[class].set(self.empty[class].get() + 1);
+            self.empty_bytes.set(self.empty_bytes.get() + used_bytes(span, false));
+            if self.empty[class].get() > 1 || self.empty_bytes.get() > self.keep.get() {
+                self.give_back_empty(span);
+            }
+        }
+    }
+
+    /// Gives empty spans to the pool: those of the class but `keep`, and all others if they are too much together.
+    #[cold]
+    #[inline(never)]
+    fn give_back_empty(&self, keep: &'static Span) {
+        let Some(pool) = self.pool() else { return };
+        let mut books = pool.books.lock();
+        let much = self.empty_bytes.get() > self.keep.get();
+        for class in 0..class::COUNT {
+            if class != keep.class.get() && !much {
+                continue;
+            }
+            self.each_empty(class, |span| {
+                if !span.is(keep) {
+                    self.disown(&mut books, span);
+                }
+            });
+        }
+        pool.settle(books, usize::MAX);
+    }
+
+    fn each_empty(&self, class: usize, mut visit: impl FnMut(&'static Span)) {
+        let mut next = if self.empty[class].get() > 0 { self.room[class].get() } else { None };
+        while let Some(span) = next {
+            next = span.next.get();
+            if span.taken.get() == 0 {
+                visit(span);
+            }
+        }
+    }
+
+    // ---- spans ----
+
+    /// Owns a span without an owner, which is in no list, from now on. Under the pool's lock.
+    pub fn own(&self, heap: &'static Heap, span: &'static Span) {
+        debug_assert!(core::ptr::eq(self, heap));
+        let class = span.class.get();
+        span.older.set(None);
+        let newer = self.owned.get();
+        span.newer.set(newer);
+        if let Some(newer) = newer {
+            newer.older.set(Some(span));
+        }
+        self.owned.set(Some(span));
+        if span.taken.get() < span.count.get() {
+            self.enlist(span, class);
+        }
+        debug_assert!(span.taken.get() > 0, "it is owned for the sake of a block");
+        span.set_heap(Some(heap));
+    }
+
+    /// Gives a span up. Under the pool's lock.
+    fn disown(&self, books: &mut Books, span: &'static Span) {
+        let class = span.class.get();
+        if span.taken.get() < span.count.get() {
+            self.delist(span, class);
+        }
+        if span.taken.get() == 0 {
+            self.empty[class].set(self.empty[class].get() - 1);
+            self.empty_bytes.set(self.empty_bytes.get() - used_bytes(span, false));
+        }
+        match span.older.get() {
+            Some(older) => older.newer.set(span.newer.get()),
+            None => self.owned.set(span.newer.get()),
+        }
+        if let Some(newer) = span.newer.get() {
+            newer.older.set(span.older.get());
+        }
+        span.set_heap(None);
+        books.receive(span);
+    }
+
+    fn enlist(&self, span: &'static Span, class: usize) {
+        let head = &self.room[class];
+        span.previous.set(None);
+        span.next.set(head.get());
+        if let Some(next) = head.get() {
+            next.previous.set(Some(span));
+        }
+        head.set(Some(span));
+    }
+
+    fn delist(&self, span: &'static Span, class: usize) {
+        let (next, previous) = (span.next.get(), span.previous.get());
+        match previous {
+            Some(previous) => previous.next.set(next),
+            None => self.room[class].set(next),
+        }
+        if let Some(next) = next {
+            next.previous.set(previous);
+        }
+    }
+
+    /// Collects the blocks of its spans that other threads gave back. Its thread's, under no lock.
+    fn collect(&self, pool: &'static Pool) {
+        if pool.returned.is_empty() && self.pending.get().is_none() {
+            return;
+        }
+        let mut books = pool.books.lock();
+        books.sort_returned(pool);
+        let mut next = self.pending.get();
+        self.pending.set(None);
+        drop(books);
+        let mut wrong = 0;
+        while let Some(span) = next {
+            next = span.queue.get();
+            wrong += self.collect_one(span);
+        }
+        if wrong > 0 {
+            pool.books.lock().figures.misuse_count += wrong as u64;
+        }
+    }
+
+    fn collect_one(&self, span: &'static Span) -> usize {
+        span.leave_queue();
+        let was_full = span.taken.get() == span.count.get();
+        let was_empty = span.taken.get() == 0;
+        let (blocks, wrong) = span.collect();
+        if blocks > 0 {
+            let class = span.class.get();
+            if was_full {
+                self.enlist(span, class);
+            }
+            if span.taken.get() == 0 && !was_empty {
+                self.empty[class].set(self.empty[class].get() + 1);
+                self.empty_bytes.set(self.empty_bytes.get() + used_bytes(span, false));
+            }
+        }
+        wrong
+    }
+
+    /// Gives up all its spans, or those that are empty; true if there were any. Under the pool's lock; the caller is its thread, or alone.
+    fn flush(&self, pool: &'static Pool, books: &mut Books, all: bool) -> bool {
+        books.sort_returned(pool);
+        let mut next = self.pending.get();
+        self.pending.set(None);
+        while let Some(span) = next {
+            next = span.queue.get();
+            books.figures.misuse_count += self.collect_one(span) as u64;
+        }
+        let mut any = false;
+        let mut next = self.owned.get();
+        while let Some(span) = next {
+            next = span.newer.get();
+            if all || span.taken.get() == 0 {
+                self.disown(books, span);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// The end of a heap: its spans and counts are the pool's. Under the pool's lock; the caller is its thread, or alone.
+    fn end(&'static self, pool: &'static Pool, books: &mut Books) {
+        self.flush(pool, books, true);
+        let mut counts = Counts::default();
+        self.add_to(&mut counts);
+        books.add_counts(&counts);
+        for count in [&self.in_use, &self.requested, &self.allocated, &self.freed, &self.zero_skipped] {
+            count.set(0);
+        }
+        debug_assert!(self.empty_bytes.get() == 0 && self.owned.get().is_none());
+        let mut at = books.heaps;
+        if at.is_some_and(|first| core::ptr::eq(first, self)) {
+            books.heaps = self.next();
+        } else {
+            while let Some(heap) = at {
+                at = heap.next();
+                if at.is_some_and(|next| core::ptr::eq(next, self)) {
+                    heap.next.store(pointer(self.next()), Ordering::Relaxed);
+                    break;
+                }
+            }
+        }
+        books.figures.metadata_bytes -= size_of::<Heap>() as u64;
+        self.pool.store(core::ptr::null_mut(), Ordering::Relaxed);
+    }
+
+    /// Its thread forgets it. The caller is that thread, or alone.
+    fn forget(&'static self) {
+        // SAFETY: NULL or a record, and those are never freed.
+        let Some(thread) = (unsafe { self.thread.load(Ordering::Relaxed).as_ref() }) else { return };
+        let this = core::ptr::from_ref(self) as usize;
+        let sibling = self.sibling.load(Ordering::Relaxed) as usize;
+        if thread.first_heap() == this {
+            thread.set_first_heap(sibling);
+        } else {
+            let mut at = thread.first_heap() as *const Heap;
+            // SAFETY: as in `of`.
+            while let Some(heap) = unsafe { at.as_ref() } {
+                at = heap.sibling.load(Ordering::Relaxed);
+                if at as usize == this {
+                    heap.sibling.store(sibling as *mut Heap, Ordering::Relaxed);
+                    break;
+                }
+            }
+        }
+        self.thread.store(core::ptr::null_mut(), Ordering::Relaxed);
+        HEAPS.put(self);
+    }
+}
+
+/// Bytes of an empty span that were ever handed out: what keeping it may cost. `first`: one block is to be left out, that was handed out
+/// first just now.
+#[inline]
+fn used_bytes(span: &'static Span, first: bool) -> usize {
+    (span.bump.get() - usize::from(first)) * span.unit.get()
+}
+
+/// A block from the calling thread's heap, for a request of a class. None: it has none, and the pool must be asked.
+#[inline]
+pub(super) fn allocate(pool: &'static Pool, class: usize, block: Block, zeroed: bool) -> Option<Placed> {
+    let thread = thread::current();
+    let _inside = Critical::enter(thread);
+    let heap = Heap::of(thread, pool)?;
+    let placed = heap.take(class, block, zeroed)?;
+    if heap.has_moved() {
+        look_at_peaks(pool, heap);
+    }
+    Some(placed)
+}
+
+#[cold]
+#[inline(never)]
+fn look_at_peaks(pool: &'static Pool, heap: &'static Heap) {
+    heap.settle_at();
+    pool.books.lock().peak();
+}
+
+/// The same once blocks that other threads gave back have been collected; and the heap, for a span of its own.
+#[cold]
+#[inline(never)]
+pub(super) fn allocate_collected(
+    pool: &'static Pool,
+    class: usize,
+    block: Block,
+    zeroed: bool,
+) -> (Option<Placed>, Option<&'static Heap>) {
+    let thread = thread::current();
+    let _inside = Critical::enter(thread);
+    let Some(heap) = Heap::of_or_new(thread, pool) else { return (None, None) };
+    heap.collect(pool);
+    let placed = heap.take(class, block, zeroed);
+    if heap.has_moved() {
+        look_at_peaks(pool, heap);
+    }
+    (placed, Some(heap))
+}
+
+/// Gives a small block of a span that some heap owns back. False, and nothing is changed: it is no such block, or anything about it is
+/// unusual. `through`: the pool that was passed.
+#[inline]
+pub(super) fn deallocate(through: Option<&'static Pool>, address: usize, state: State) -> bool {
+    let thread = thread::current();
+    let _inside = Critical::enter(thread);
+    let Some(span) = table::get(address) else { return false };
+    let Some(heap) = span.heap() else { return false };
+    if through.is_some_and(|pool| !heap.is_in(pool)) {
+        return false;
+    }
+    if heap.is_of(thread) {
+        return heap.give(span, address, state);
+    }
+    super::foreign::give(thread, span, address, state)
+}
+
+/// The end of a thread: its spans are everybody's.
+fn end_of_thread(thread: &'static Thread) {
+    loop {
+        // SAFETY: as in `Heap::of`.
+        let Some(heap) = (unsafe { (thread.first_heap() as *const Heap).as_ref() }) else { return };
+        if let Some(pool) = heap.pool() {
+            let mut books = pool.books.lock();
+            heap.end(pool, &mut books);
+            pool.settle(books, usize::MAX);
+        }
+        heap.forget();
+    }
+}
+
+/// All heaps of a pool give up their empty spans, or all spans, so that they can go back to the device or serve others. True: one did.
+/// Called under no lock, from outside: it waits until no other thread is inside the library.
+#[cold]
+pub(super) fn recall(pool: &'static Pool, all: bool) -> bool {
+    with_all(pool, |books| {
+        let mut any = false;
+        let mut at = books.heaps;
+        while let Some(heap) = at {
+            at = heap.next();
+            any |= heap.flush(pool, books, all);
+        }
+        any
+    })
+}
+
+/// Ends all heaps of a pool that was released. Called as `recall`.
+#[cold]
+pub(super) fn end_all(pool: &'static Pool) {
+    with_all(pool, |books| {
+        while let Some(heap) = books.heaps {
+            heap.end(pool, books);
+            heap.forget();
+        }
+    });
+}
+
+/// Runs `work` on the books while no other thread uses a heap of the pool.
+fn with_all<R>(pool: &'static Pool, work: impl FnOnce(&mut Books) -> R) -> R {
+    let thread = thread::current();
+    {
+        let mut books = pool.books.lock();
+        let mut at = books.heaps;
+        while let Some(heap) = at.filter(|heap| heap.is_of(thread)) {
+            at = heap.next();
+        }
+        if at.is_none() {
+            return work(&mut books);
+        }
+    }
+    thread::alone(|| work(&mut pool.books.lock()))
+}

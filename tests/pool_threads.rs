@@ -1,0 +1,262 @@
+//! Pools under many threads: blocks that travel, heaps that end, and those who take back what others keep.
+
+mod pools;
+
+use pools::{Held, checked, code, is_painted, paint};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use tenure::pool;
+use tenure::types::*;
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as usize) % below
+    }
+}
+
+/// A block, its size, and the byte that fills it.
+type Parcel = (usize, usize, u8);
+
+/// PO-32, PO-55, PO-42: threads fill blocks, pass them on and check what they get, while another one trims and asks.
+#[test]
+fn blocks_that_travel_keep_their_bytes() {
+    let pool = Held::plain();
+    let market: Mutex<Vec<Parcel>> = Mutex::new(Vec::new());
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..4)
+            .map(|seed| {
+                let (pool, market) = (&pool, &market);
+                scope.spawn(move || {
+                    let (mut random, mut own) = (Random(seed), Vec::<Parcel>::new());
+                    for step in 0..20_000usize {
+                        let bytes = match random.next(3) {
+                            0 => random.next(64),
+                            1 => random.next(2000),
+                            _ => random.next(70_000),
+                        };
+                        if own.len() < 50 {
+                            let parcel = (pool.get_at(bytes, 16), bytes, step as u8);
+                            paint(parcel.0, parcel.1, parcel.2);
+                            own.push(parcel);
+                        }
+                        let parcel = own.swap_remove(random.next(own.len()));
+                        let mut market = market.lock().unwrap();
+                        market.push(parcel);
+                        let got = if market.len() > 20 {
+                            let at = random.next(market.len());
+                            Some(market.swap_remove(at))
+                        } else {
+                            None
+                        };
+                        drop(market);
+                        if let Some((at, bytes, value)) = got {
+                            assert!(is_painted(at, bytes, value));
+                            pool.give(at);
+                        }
+                    }
+                    for (at, bytes, value) in own {
+                        assert!(is_painted(at, bytes, value));
+                        pool.give(at);
+                    }
+                })
+            })
+            .collect();
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                pool.trim(0);
+                checked(pool.0);
+                thread::yield_now();
+            }
+        });
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    for (at, bytes, value) in market.into_inner().unwrap() {
+        assert!(is_painted(at, bytes, value));
+        pool.give(at);
+    }
+    let s = pool.stats();
+    assert_eq!((s.live_blocks, s.in_use_bytes, s.requested_bytes, s.misuse_count), (0, 0, 0, 0));
+    pool.trim(0);
+    assert_eq!(pool.stats().reserved_bytes, 0);
+}
+
+/// PO-55: a producer and a consumer need no more memory the longer they run.
+#[test]
+fn po_55_a_producer_and_a_consumer_need_bounded_memory() {
+    let pool = Held::plain();
+    let (sender, receiver) = std::sync::mpsc::sync_channel::<usize>(100);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for at in receiver {
+                pool.give(at);
+            }
+        });
+        for _ in 0..200_000 {
+            sender.send(pool.get_at(100, 16)).unwrap();
+        }
+        drop(sender);
+    });
+    let s = pool.stats();
+    assert_eq!((s.live_blocks, s.allocation_count, s.deallocation_count), (0, 200_000, 200_000));
+    assert!(s.peak_reserved_bytes <= 1 << 20, "{} bytes for at most 102 blocks of 112", s.peak_reserved_bytes);
+}
+
+/// PO-56: thousands of short threads leave reserved as it is; what they allocated stays valid, and anyone may give it back.
+#[test]
+fn po_56_threads_that_end_leave_their_spans_to_others() {
+    let pool = Held::plain();
+    let mut left = Vec::new();
+    let mut reserved = 0;
+    for turn in 0..2000usize {
+        let parcel = thread::scope(|scope| {
+            scope
+                .spawn(|| {
+                    let kept = pool.get_at(200, 16);
+                    paint(kept, 200, turn as u8);
+                    for bytes in [16, 200, 3000] {
+                        pool.give(pool.get_at(bytes, 16));
+                    }
+                    (kept, 200, turn as u8)
+                })
+                .join()
+                .unwrap()
+        });
+        left.push(parcel);
+        assert_eq!(pool.stats().thread_count, 0);
+        if turn == 0 {
+            reserved = pool.stats().reserved_bytes;
+        }
+        if left.len() > 100 {
+            let (at, bytes, value) = left.swap_remove(turn % 100);
+            assert!(is_painted(at, bytes, value));
+            pool.give(at);
+        }
+    }
+    assert_eq!(pool.stats().reserved_bytes, reserved);
+    for (at, bytes, value) in left {
+        assert!(is_painted(at, bytes, value));
+        pool.give(at);
+    }
+}
+
+/// PO-28: of several threads that give one block back, exactly one has done it, unless the owner was among them and learns late.
+#[test]
+fn po_28_foreign_threads_race_for_one_block() {
+    let pool = Held::plain();
+    let mut owner_learned_late = 0;
+    for turn in 0..300 {
+        let at = pool.get_at(48, 16);
+        let done = AtomicUsize::new(0);
+        let with_owner = turn % 2 == 0;
+        thread::scope(|scope| {
+            let race = || match code(pool::deallocate(None, at)) {
+                TN_OK => {
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+                other => assert_eq!(other, TN_ERR_STALE),
+            };
+            scope.spawn(race);
+            scope.spawn(race);
+            if with_owner {
+                race();
+            }
+        });
+        let late = done.load(Ordering::Relaxed) - 1;
+        assert!(late == 0 || late == 1 && with_owner);
+        owner_learned_late += late;
+        // No two get the same, however the race ended.
+        let two = [pool.get_at(48, 16), pool.get_at(48, 16)];
+        assert_ne!(two[0], two[1]);
+        for at in two {
+            pool.give(at);
+        }
+    }
+    println!("the owner learned late {owner_learned_late} times");
+}
+
+/// PO-39: what other threads keep must not starve a pool below its limit.
+#[test]
+fn po_39_what_idle_threads_keep_is_taken_back() {
+    let pool = Held::new(|o| o.max_size = 2 << 20);
+    let (filled, go) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let blocks: Vec<usize> = (0..900).map(|_| pool.get_at(1000, 16)).collect();
+            for at in blocks {
+                pool.give(at);
+            }
+            filled.wait();
+            go.wait();
+        });
+        filled.wait();
+        let big = pool.get((2 << 20) - (64 << 10));
+        pool.give(big);
+        go.wait();
+    });
+}
+
+/// PO-6, PO-7: a pool that is released while other threads have heaps of it lives on through its blocks.
+#[test]
+fn po_6_a_release_ends_the_heaps_of_all_threads() {
+    for _ in 0..50 {
+        let pool = Held::plain();
+        let (made, go) = (std::sync::Barrier::new(3), std::sync::Barrier::new(3));
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..2u8)
+                .map(|value| {
+                    let (pool, made, go) = (pool.0, &made, &go);
+                    scope.spawn(move || {
+                        let at = pool.allocate(1000, 0, false, 0).unwrap().as_ptr() as usize;
+                        paint(at, 1000, value);
+                        made.wait();
+                        go.wait();
+                        assert!(is_painted(at, 1000, value));
+                        assert_eq!(code(pool.allocate(1000, 0, false, 0)), TN_ERR_STALE);
+                        assert_eq!(code(pool::deallocate(None, at)), TN_OK);
+                        assert_eq!(code(pool::deallocate(None, at)), TN_ERR_FOREIGN);
+                    })
+                })
+                .collect();
+            made.wait();
+            pool.0.drop_hold();
+            go.wait();
+            for thread in threads {
+                thread.join().unwrap();
+            }
+        });
+        std::mem::forget(pool);
+    }
+}
+
+/// A thread that uses more pools than it finds at once.
+#[test]
+fn many_pools_on_one_thread() {
+    let pools: Vec<Held> = (0..200).map(|_| Held::plain()).collect();
+    let mut blocks = Vec::new();
+    for turn in 0..20usize {
+        for (n, pool) in pools.iter().enumerate() {
+            let at = pool.get_at(40 + n, 16);
+            paint(at, 40 + n, turn as u8);
+            blocks.push((n, at, turn as u8));
+        }
+    }
+    for (n, at, value) in blocks {
+        assert!(is_painted(at, 40 + n, value));
+        let other = &pools[(n + 1) % pools.len()];
+        assert_eq!(code(pool::deallocate(Some(other.0), at)), TN_ERR_FOREIGN);
+        pools[n].give(at);
+    }
+    for pool in &pools {
+        let s = pool.stats();
+        assert_eq!((s.allocation_count, s.deallocation_count, s.thread_count), (20, 20, 1));
+        assert!(s.thread_hit_count >= 19);
+    }
+}
