@@ -198,14 +198,8 @@ impl Books {
     /// The statistics as they are now.
     pub fn stats(&self) -> tn_pool_stats {
         let (mut stats, counts) = (self.figures, self.counts());
-        stats.in_use_bytes = counts.in_use;
-        stats.requested_bytes = counts.requested;
-        // Heaps count without the lock: a sum over moments that lie apart is cut to what the rest leaves room for.
-        let room = stats.reserved_bytes - stats.overhead_bytes - stats.pending_bytes;
-        stats.in_use_bytes = if stats.in_use_bytes as i64 > 0 { stats.in_use_bytes.min(room) } else { 0 };
-        stats.requested_bytes =
-            if stats.requested_bytes as i64 > 0 { stats.requested_bytes.min(stats.in_use_bytes) } else { 0 };
-        stats.cached_bytes = room - stats.in_use_bytes;
+        (stats.in_use_bytes, stats.requested_bytes) = self.in_use(&counts);
+        stats.cached_bytes = stats.reserved_bytes - stats.overhead_bytes - stats.pending_bytes - stats.in_use_bytes;
         stats.peak_in_use_bytes = stats.peak_in_use_bytes.max(stats.in_use_bytes);
         stats.peak_requested_bytes = stats.peak_requested_bytes.max(stats.requested_bytes);
         let thread_hits = counts.allocated.wrapping_sub(stats.allocation_count);
@@ -277,11 +271,20 @@ impl Books {
 
     /// Looks at the peaks.
     pub fn peak(&mut self) {
-        let now = self.stats();
+        let (in_use, requested) = self.in_use(&self.counts());
         let f = &mut self.figures;
-        f.peak_in_use_bytes = now.peak_in_use_bytes;
-        f.peak_requested_bytes = now.peak_requested_bytes;
+        f.peak_in_use_bytes = f.peak_in_use_bytes.max(in_use);
+        f.peak_requested_bytes = f.peak_requested_bytes.max(requested);
         f.peak_reserved_bytes = f.peak_reserved_bytes.max(f.reserved_bytes);
+    }
+
+    /// Usable and requested bytes of live blocks. Heaps count without the lock: a sum over moments that lie apart is cut to what the rest
+    /// leaves room for.
+    fn in_use(&self, counts: &Counts) -> (u64, u64) {
+        let f = &self.figures;
+        let within = |bytes: u64, most: u64| if bytes as i64 > 0 { bytes.min(most) } else { 0 };
+        let in_use = within(counts.in_use, f.reserved_bytes - f.overhead_bytes - f.pending_bytes);
+        (in_use, within(counts.requested, in_use))
     }
 
     /// Whether so many more bytes from the device would break the limit.

@@ -316,7 +316,7 @@ impl Books {
         }
         let mut threshold = self.settings.threshold;
         if self.settings.threshold_grows {
-            threshold = threshold.max(self.stats().in_use_bytes as usize / 4);
+            threshold = threshold.max(self.counts().in_use as usize / 4);
         }
         let over = self.free_bytes.saturating_sub(just).saturating_sub(threshold);
         let late =
