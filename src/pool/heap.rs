@@ -196,7 +196,7 @@ impl Heap {
             self.empty[class].set(self.empty[class].get() - 1);
             self.empty_bytes.set(self.empty_bytes.get() - used_bytes(span, first));
         }
-        span.set_block(index, block);
+        span.begin_block(index, block);
         span.taken.set(taken + 1);
         if taken + 1 == span.count.get() {
             self.delist(span, class);

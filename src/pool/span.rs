@@ -97,6 +97,9 @@ pub(super) struct Span {
     /// Small: 2^40 / unit, rounded up: finds a block's number without a division.
     pub reciprocal: Word,
     notes: AtomicPtr<Notes>,
+    /// The same for the owner, who alone can rely on the two to belong together: where the columns begin, and how long they are.
+    first: Word,
+    blocks: Word,
     /// Small: the owner.
     heap: AtomicPtr<Heap>,
     /// Number of blocks.
@@ -239,6 +242,17 @@ impl Span {
             notes.map_or(core::ptr::null_mut(), |notes| core::ptr::from_ref(notes).cast_mut()),
             Ordering::Relaxed,
         );
+        if let Some(notes) = notes {
+            let cells = notes.cells();
+            self.first.set(cells.first);
+            self.blocks.set(cells.blocks);
+        }
+    }
+
+    /// The cells, for the owner.
+    #[inline]
+    fn own_cells(&self) -> Cells {
+        Cells { bits: 0, first: self.first.get(), blocks: self.blocks.get() }
     }
 
     /// What is known of a block. Without the lock: inside `read`, with fields that an earlier `read` found to belong
@@ -275,6 +289,17 @@ impl Span {
         cells.state(index).store(packed, Ordering::Release);
     }
 
+    /// Small: the owner hands a block out.
+    #[inline]
+    pub fn begin_block(&self, index: usize, block: Block) {
+        let cells = self.own_cells();
+        cells.slack(index).store((self.unit.get() - block.requested) as u16, Ordering::Relaxed);
+        cells.tag(index).store(block.tag, Ordering::Relaxed);
+        let packed = block.state as u8 | (block.alignment.trailing_zeros() as u8) << STATE_BITS;
+        // As in `set_block`.
+        cells.state(index).store(packed, Ordering::Release);
+    }
+
     /// Small: changes the state of a block from one to another; false if it is not in the first.
     pub fn exchange(&self, index: usize, from: State, to: State) -> bool {
         let Some(notes) = self.notes() else { return false };
@@ -287,7 +312,7 @@ impl Span {
     /// Small: the owner ends a live block, with a plain store; the bytes that were asked for. None: it is not so.
     #[inline]
     pub fn end_block(&self, index: usize, from: State) -> Option<usize> {
-        let cells = self.notes()?.cells();
+        let cells = self.own_cells();
         let place = cells.state(index);
         let packed = place.load(Ordering::Relaxed);
         if packed & STATE_MASK != from as u8 {
@@ -333,18 +358,16 @@ impl Span {
     /// Small: puts an index on the stack of blocks that can be had.
     #[inline]
     pub fn push(&self, index: usize) {
-        let Some(notes) = self.notes() else { return };
-        notes.cells().stack(self.top.get()).store(index as u16, Ordering::Relaxed);
+        self.own_cells().stack(self.top.get()).store(index as u16, Ordering::Relaxed);
         self.top.set(self.top.get() + 1);
     }
 
     /// Small: an index that can be had, the one given back last first; the second is true if it was never handed out.
     #[inline]
     pub fn pop(&self) -> Option<(usize, bool)> {
-        let notes = self.notes()?;
         if let Some(top) = self.top.get().checked_sub(1) {
             self.top.set(top);
-            return Some((notes.cells().stack(top).load(Ordering::Relaxed) as usize, false));
+            return Some((self.own_cells().stack(top).load(Ordering::Relaxed) as usize, false));
         }
         let index = self.bump.get();
         (index < self.count.get()).then(|| {
