@@ -28,6 +28,7 @@ mod model {
     pub mod region;
     pub mod rows;
     pub mod rules;
+    pub mod scope;
     pub mod store;
     pub mod views;
 }

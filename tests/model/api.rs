@@ -140,6 +140,13 @@ unsafe extern "C" {
     pub fn tn_promise_cancel(promise: *mut tn_promise) -> tn_status;
     pub fn tn_promise_release(promise: *mut tn_promise) -> tn_status;
     pub fn tn_take(n: usize, promises: *const *mut tn_promise, out: *mut *mut tn_array) -> tn_status;
+    pub fn tn_enter(
+        n: usize,
+        params: *const *mut c_void,
+        out: *mut *mut tn_array,
+        scope: *mut *mut tn_scope,
+    ) -> tn_status;
+    pub fn tn_leave(scope: *mut tn_scope, n_keep: usize, keep: *const *mut tn_array) -> tn_status;
     pub fn tn_array_is_unique(array: *mut tn_array, out: *mut i32) -> tn_status;
     pub fn tn_array_why_not(
         array: *mut tn_array,

@@ -132,6 +132,14 @@ pub enum Call {
     Take {
         promises: Vec<Ref>,
     },
+    /// Arrays and promises.
+    Enter {
+        params: Vec<Ref>,
+    },
+    Leave {
+        scope: Ref,
+        keep: Vec<Ref>,
+    },
     Export {
         array: Ref,
         flags: u32,
@@ -221,6 +229,7 @@ pub struct Done {
     pub arrays: Vec<usize>,
     pub weak: Option<usize>,
     pub promise: Option<usize>,
+    pub scope: Option<usize>,
     pub guards: Vec<usize>,
     /// One per guard entry: what data pointer and view must show.
     pub views: Vec<Layout>,

@@ -65,6 +65,8 @@ impl Model {
             Call::Cancel { promise } => self.cancel(*promise),
             Call::PromiseRelease { promise } => self.promise_release(*promise),
             Call::Take { promises } => self.take(promises),
+            Call::Enter { params } => self.enter(params),
+            Call::Leave { scope, keep } => self.leave(*scope, keep),
             Call::Export { array, flags, mode } => self.export(*array, *flags, *mode, stream),
             Call::Query { array } => self.array(*array).and_then(|a| self.not_destructed(a)).map(|()| Done::default()),
             Call::IsUnique { array } => self.is_unique(*array),
@@ -332,6 +334,7 @@ impl Call {
             | Call::CopyFromHost { .. }
             | Call::Cancel { .. }
             | Call::PromiseRelease { .. }
+            | Call::Leave { .. }
             | Call::RunReleases
             | Call::Forbid { .. }
             | Call::WriteThrough { .. }

@@ -134,6 +134,7 @@ impl Driver {
         self.library.guards.extend(&got.guards);
         self.library.weaks.extend(&got.weak);
         self.library.promises.extend(&got.promise);
+        self.library.scopes.extend(&got.scope);
         same("guards", self.model.guards.len(), self.library.guards.len())?;
         self.find_new_blocks(done, &got)?;
         for layout in &done.pokes {

@@ -19,6 +19,7 @@ pub enum Ref {
     Weak(usize),
     Promise(usize),
     Guard(usize),
+    Scope(usize),
     Pool(usize),
     /// Bits that no call ever gave out.
     Junk,
@@ -75,6 +76,13 @@ pub struct Weak {
     pub epoch: u32,
 }
 
+/// The handles that one `enter` made, in the order of its parameters.
+#[derive(Debug)]
+pub struct Scope {
+    pub entered: bool,
+    pub arrays: Vec<usize>,
+}
+
 /// Number of the pool that NULL means.
 pub const CURRENT_POOL: usize = 0;
 /// Number of a pool whose handle was released before the trace began.
@@ -92,7 +100,8 @@ pub struct Model {
     pub weaks: Vec<Weak>,
     pub promises: Vec<Promise>,
     pub guards: Vec<Guard>,
-    /// The open ones.
+    pub scopes: Vec<Scope>,
+    /// The open guards.
     pub open: Vec<usize>,
     /// Arrays among which are all that have a claim, so that nobody looks at those released long ago.
     pub claiming: Vec<usize>,
@@ -148,6 +157,11 @@ impl Model {
         if let Ref::Guard(index) = guard { Ok(index) } else { Err(TN_ERR_KIND) }
     }
 
+    pub fn scope(&self, scope: Ref) -> Result<usize, Status> {
+        self.known(scope)?;
+        if let Ref::Scope(index) = scope { Ok(index) } else { Err(TN_ERR_KIND) }
+    }
+
     /// A pool argument; NULL is the current one.
     pub fn pool(&self, pool: Ref) -> Result<usize, Status> {
         if pool == Ref::Null {
@@ -158,13 +172,14 @@ impl Model {
     }
 
     /// A released id is STALE for ever, also where one of another kind is expected (I14, and STALE stands before KIND).
-    fn known(&self, handle: Ref) -> Result<(), Status> {
+    pub fn known(&self, handle: Ref) -> Result<(), Status> {
         let released = match handle {
             Ref::Null => return Err(TN_ERR_NULL),
             Ref::Array(index) => self.arrays[index].state == State::Released,
             Ref::Weak(index) => self.weaks[index].released,
             Ref::Promise(index) => self.promises[index].state == PromiseState::Released,
             Ref::Guard(index) => !self.guards[index].open,
+            Ref::Scope(index) => !self.scopes[index].entered,
             Ref::Pool(index) => index == RELEASED_POOL,
             Ref::Junk => return Err(TN_ERR_KIND),
         };

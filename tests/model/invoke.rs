@@ -32,6 +32,7 @@ pub struct Got {
     pub arrays: Vec<*mut tn_array>,
     pub weak: Option<*mut tn_weak>,
     pub promise: Option<*mut tn_promise>,
+    pub scope: Option<*mut tn_scope>,
     pub guards: Vec<*mut tn_borrow>,
     pub views: Vec<Seen>,
     pub chunks: Vec<(i64, i64)>,
@@ -222,6 +223,13 @@ impl Library {
                 }
                 status
             }
+            Call::Enter { params } => self.enter(params, beside.no_out, &mut got),
+            Call::Leave { scope, keep } => {
+                let keep: Vec<*mut tn_array> = keep.iter().map(|&array| self.array(array)).collect();
+                let place = if keep.is_empty() { null() } else { keep.as_ptr() };
+                // SAFETY: as above.
+                unsafe { tn_leave(self.bits(*scope) as *mut tn_scope, keep.len(), place) }
+            }
             Call::Export { array, flags, mode } => {
                 let (mut how, mut view) = (UNTOUCHED as i32, no_view());
                 // SAFETY: as above.
@@ -376,6 +384,24 @@ impl Library {
             } else {
                 assert_eq!((chunk.guard as usize, chunk.start), (UNTOUCHED, -1), "a failing call wrote its outputs");
             }
+        }
+        status
+    }
+
+    fn enter(&self, params: &[Ref], no_out: bool, got: &mut Got) -> tn_status {
+        let ids: Vec<*mut c_void> = params.iter().map(|&param| self.bits(param) as *mut c_void).collect();
+        let mut outs = vec![UNTOUCHED as *mut tn_array; ids.len()];
+        let mut scope = UNTOUCHED as *mut tn_scope;
+        let place = if no_out { null_mut() } else { &raw mut scope };
+        let (params, out) = if ids.is_empty() { (null(), null_mut()) } else { (ids.as_ptr(), outs.as_mut_ptr()) };
+        // SAFETY: handles are checked ids, `outs` has as many places as there are of them.
+        let status = unsafe { tn_enter(ids.len(), params, out, place) };
+        if status == TN_OK {
+            got.arrays = outs;
+            got.scope = Some(scope);
+        } else {
+            let untouched = outs.iter().all(|&out| out as usize == UNTOUCHED) && scope as usize == UNTOUCHED;
+            assert!(untouched, "a failing enter wrote its outputs");
         }
         status
     }

@@ -55,6 +55,7 @@ pub struct Library {
     pub weaks: Vec<*mut tn_weak>,
     pub promises: Vec<*mut tn_promise>,
     pub guards: Vec<*mut tn_borrow>,
+    pub scopes: Vec<*mut tn_scope>,
     pools: Vec<*mut tn_pool>,
     /// Where each block of the model's memory really is; 0 until known.
     pub blocks: Vec<usize>,
@@ -137,10 +138,11 @@ impl Library {
             blocks.push(arena as usize);
         }
         RAN.lock().unwrap().clear();
-        let (arrays, weaks, promises, guards) = (vec![], vec![], vec![], vec![]);
+        let (arrays, weaks, promises, guards, scopes) = (vec![], vec![], vec![], vec![], vec![]);
         // SAFETY: plain data, all zero is a value of it.
         let places = RefCell::new(vec![unsafe { core::mem::zeroed::<tn_holder>() }; MOST_HOLDERS]);
-        Library { arrays, weaks, promises, guards, pools, blocks, serial, callbacks: 0, forbidden: 0, places, strict }
+        let (callbacks, forbidden) = (0, 0);
+        Library { arrays, weaks, promises, guards, scopes, pools, blocks, serial, callbacks, forbidden, places, strict }
     }
 
     /// Places for holders, the first of which is empty.
@@ -182,6 +184,7 @@ impl Library {
             Ref::Weak(k) => self.weaks[k] as u64,
             Ref::Promise(k) => self.promises[k] as u64,
             Ref::Guard(k) => self.guards[k] as u64,
+            Ref::Scope(k) => self.scopes[k] as u64,
             Ref::Pool(k) => self.pools[k] as u64,
             Ref::Junk => 0x1000,
         }
@@ -326,6 +329,9 @@ impl Library {
             }
             for &array in &self.arrays {
                 tn_array_release(array);
+            }
+            for &scope in &self.scopes {
+                tn_leave(scope, 0, null());
             }
             for &weak in &self.weaks {
                 tn_weak_release(weak);

@@ -25,6 +25,8 @@ pub enum Kind {
     Import,
     Give,
     Take,
+    Enter,
+    Leave,
     Export,
     WriteThrough,
     BorrowAll,
@@ -52,7 +54,7 @@ pub enum Kind {
 }
 
 /// How often each kind comes, relative to the others.
-const WEIGHTS: [(u32, Kind); 34] = [
+const WEIGHTS: [(u32, Kind); 36] = [
     (7, Kind::Make),
     (10, Kind::Release),
     (13, Kind::End),
@@ -87,6 +89,8 @@ const WEIGHTS: [(u32, Kind); 34] = [
     (2, Kind::WriteForeign),
     (1, Kind::Query),
     (1, Kind::IsUnique),
+    (6, Kind::Enter),
+    (5, Kind::Leave),
 ];
 
 #[derive(Clone)]
@@ -146,6 +150,7 @@ impl Op {
             {
                 Kind::Give
             }
+            Kind::Leave if !model.scopes.iter().any(|scope| scope.entered) => Kind::Enter,
             Kind::End | Kind::WriteThrough if !model.guards.iter().any(|guard| guard.open) => Kind::BorrowWrite,
             Kind::Upgrade | Kind::WeakRelease if !model.weaks.iter().any(|weak| !weak.released) => Kind::Weaken,
             kind => kind,
@@ -153,7 +158,7 @@ impl Op {
         match kind {
             Kind::Import | Kind::RunReleases | Kind::Forbid | Kind::WriteForeign => kind,
             Kind::Take | Kind::Cancel | Kind::PromiseRelease | Kind::End | Kind::WriteThrough => kind,
-            Kind::Upgrade | Kind::WeakRelease => kind,
+            Kind::Upgrade | Kind::WeakRelease | Kind::Leave => kind,
             _ if live => kind,
             _ => Kind::Make,
         }
@@ -209,6 +214,18 @@ impl Op {
             Kind::Take => {
                 let n = r.one(&[1, 2, 1, 3, 0]);
                 Call::Take { promises: (0..n).map(|_| r.promise()).collect() }
+            }
+            Kind::Enter => {
+                let mut params = Vec::new();
+                for _ in 0..r.one(&[2, 1, 3, 2, 4, 0]) {
+                    let param = r.param(&params);
+                    params.push(param);
+                }
+                Call::Enter { params }
+            }
+            Kind::Leave => {
+                let scope = r.scope();
+                Call::Leave { scope, keep: r.keep(scope) }
             }
             Kind::Export => {
                 let array = r.array();

@@ -8,6 +8,7 @@ mod crossing;
 mod found;
 mod give;
 mod order;
+mod scope;
 
 use super::calls::{Beside, Call, Done, Stream};
 use super::driver::Driver;
