@@ -27,6 +27,10 @@ pub enum Kind {
     Take,
     Enter,
     Leave,
+    Leaf,
+    Build,
+    Compute,
+    ExprRelease,
     Export,
     WriteThrough,
     BorrowAll,
@@ -54,7 +58,7 @@ pub enum Kind {
 }
 
 /// How often each kind comes, relative to the others.
-const WEIGHTS: [(u32, Kind); 36] = [
+const WEIGHTS: [(u32, Kind); 40] = [
     (7, Kind::Make),
     (10, Kind::Release),
     (13, Kind::End),
@@ -91,6 +95,10 @@ const WEIGHTS: [(u32, Kind); 36] = [
     (1, Kind::IsUnique),
     (6, Kind::Enter),
     (5, Kind::Leave),
+    (11, Kind::Leaf),
+    (13, Kind::Build),
+    (7, Kind::Compute),
+    (8, Kind::ExprRelease),
 ];
 
 #[derive(Clone)]
@@ -150,6 +158,9 @@ impl Op {
             {
                 Kind::Give
             }
+            Kind::Build | Kind::Compute | Kind::ExprRelease if !model.nodes.iter().any(|node| node.handle) => {
+                Kind::Leaf
+            }
             Kind::Leave if !model.scopes.iter().any(|scope| scope.entered) => Kind::Enter,
             Kind::End | Kind::WriteThrough if !model.guards.iter().any(|guard| guard.open) => Kind::BorrowWrite,
             Kind::Upgrade | Kind::WeakRelease if !model.weaks.iter().any(|weak| !weak.released) => Kind::Weaken,
@@ -159,6 +170,7 @@ impl Op {
             Kind::Import | Kind::RunReleases | Kind::Forbid | Kind::WriteForeign => kind,
             Kind::Take | Kind::Cancel | Kind::PromiseRelease | Kind::End | Kind::WriteThrough => kind,
             Kind::Upgrade | Kind::WeakRelease | Kind::Leave => kind,
+            Kind::Build | Kind::Compute | Kind::ExprRelease => kind,
             _ if live => kind,
             _ => Kind::Make,
         }
@@ -180,7 +192,7 @@ impl Op {
                 }
                 Call::Make { pool: r.pool(), dtype, shape, order, contents }
             }
-            Kind::Release => Call::Release { array: r.array() },
+            Kind::Release => r.release(),
             Kind::End => {
                 let guard = r.guard();
                 let export =
@@ -227,6 +239,10 @@ impl Op {
                 let scope = r.scope();
                 Call::Leave { scope, keep: r.keep(scope) }
             }
+            Kind::Leaf => r.leaf(),
+            Kind::Build => r.build(),
+            Kind::Compute => r.compute(),
+            Kind::ExprRelease => r.expr_release(),
             Kind::Export => {
                 let array = r.array();
                 r.export(array)

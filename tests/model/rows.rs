@@ -5,6 +5,7 @@
 
 mod borrow;
 mod crossing;
+mod expr;
 mod found;
 mod give;
 mod order;
