@@ -2,7 +2,7 @@
 //!
 //! Contract: as `draw`. What rounding decides is not computed.
 
-use super::calls::{Build, Call};
+use super::calls::{Build, Call, Contents};
 use super::draw::Reader;
 use super::graph::{Form, Progress};
 use super::handle::{Ref, State};
@@ -21,10 +21,32 @@ impl Reader<'_> {
         self.pick(nodes.len(), waiting, |k| nodes[k].handle, Ref::Expr)
     }
 
+    /// Shapes of which many fit together.
+    pub fn matrix_shape(&mut self) -> Vec<i64> {
+        let n = self.one(&[3, 3, 4, 1, 2]);
+        match self.below(7) {
+            0..=2 => vec![n, n],
+            3 | 4 => vec![n],
+            5 => vec![n, 3],
+            _ => vec![2, n],
+        }
+    }
+
+    /// An array for expressions.
+    fn matrix(&mut self) -> Call {
+        let order = self.one(&[TN_ORDER_C, TN_ORDER_C, TN_ORDER_F]);
+        let contents = self.one(&[Contents::Empty, Contents::Empty, Contents::Empty, Contents::Full, Contents::Zeros]);
+        let dtype = self.one(&[TN_F64, TN_F64, TN_F64, TN_F32]);
+        Call::Make { pool: self.pool(), dtype, shape: self.matrix_shape(), order, contents }
+    }
+
     pub fn leaf(&mut self) -> Call {
         let arrays = &self.model.arrays;
         let fits =
             |k: usize| arrays[k].state == State::Live && matches!(arrays[k].region.layout.dtype, TN_F32 | TN_F64);
+        if !(0..arrays.len()).any(fits) || self.rarely(60) {
+            return self.matrix();
+        }
         let array = self.pick(arrays.len(), fits, |k| arrays[k].state == State::Live, Ref::Array);
         let shape = self.region(array).map_or(vec![], |region| region.layout.shape.clone());
         let form = match (shape[..].len(), self.byte()) {
@@ -45,6 +67,8 @@ impl Reader<'_> {
             Build::Cholesky,
             Build::Multiply,
             Build::Solve,
+            Build::Cholesky,
+            Build::Solve,
             Build::Subtract,
             Build::Elementwise(op),
             Build::Scale(factor),
@@ -63,21 +87,24 @@ impl Reader<'_> {
             return Call::Build { what, x, y: if self.rarely(60) { Ref::Null } else { self.expr() } };
         }
         let turn = self.byte() as usize;
-        let live: Vec<Ref> =
-            (0..self.model.nodes.len()).filter(|&k| self.model.nodes[k].handle).map(Ref::Expr).collect();
+        // Beside itself only where nothing else fits.
+        let live: Vec<Ref> = (0..self.model.nodes.len())
+            .filter(|&k| self.model.nodes[k].handle && Ref::Expr(k) != x)
+            .map(Ref::Expr)
+            .collect();
         for k in 0..all.len() {
             let what = all[(first + k) % all.len()];
             if self.model.built(what, x, Ref::Null).is_ok() {
                 return Call::Build { what, x, y: Ref::Null };
             }
-            for j in 0..live.len() {
-                let y = live[(turn + j) % live.len()];
+            let others = (0..live.len()).map(|j| live[(turn + j) % live.len()]);
+            for y in others.chain((turn % 8 == 0).then_some(x)) {
                 if self.model.built(what, x, y).is_ok() {
                     return Call::Build { what, x, y };
                 }
             }
         }
-        Call::Build { what: Build::Scale(factor), x, y: Ref::Null }
+        Call::Build { what: Build::Add, x, y: x }
     }
 
     pub fn compute(&mut self) -> Call {
@@ -92,7 +119,7 @@ impl Reader<'_> {
         let used: Vec<usize> = (0..nodes.len())
             .filter(|&k| nodes[k].handle && nodes.iter().any(|other| other.operands.contains(&k)))
             .collect();
-        let expr = if self.rarely(160) && !used.is_empty() { Ref::Expr(self.one(&used)) } else { self.expr() };
+        let expr = if self.rarely(200) && !used.is_empty() { Ref::Expr(self.one(&used)) } else { self.expr() };
         Call::ExprRelease { expr }
     }
 
@@ -102,7 +129,7 @@ impl Reader<'_> {
         let awaited: Vec<usize> = (0..m.arrays.len())
             .filter(|&k| m.arrays[k].state == State::Live && m.node_claims(m.arrays[k].store).next().is_some())
             .collect();
-        let array = if self.rarely(110) && !awaited.is_empty() { Ref::Array(self.one(&awaited)) } else { self.array() };
+        let array = if self.rarely(170) && !awaited.is_empty() { Ref::Array(self.one(&awaited)) } else { self.array() };
         Call::Release { array }
     }
 }

@@ -7,6 +7,7 @@
 
 use super::calls::{Beside, Call, Contents, Parts, Stream};
 use super::draw::Reader;
+use super::graph::{Node, Progress};
 use super::handle::{ARENAS, Model, PromiseState, Ref, State};
 use super::store::Memory;
 use proptest::prelude::*;
@@ -115,11 +116,55 @@ impl std::fmt::Debug for Op {
     }
 }
 
+/// What most of the operations of a trace are about.
+#[derive(Clone, Copy, Debug)]
+enum Theme {
+    Everything,
+    /// Expressions over a few arrays of which most go soon.
+    Expressions,
+    /// Promises, scopes, and what they pass on.
+    Scopes,
+}
+
+impl Theme {
+    fn weight(self, weight: u32, kind: Kind) -> u32 {
+        use Kind::*;
+        let favoured = match self {
+            Theme::Everything => return weight,
+            Theme::Expressions => match kind {
+                Make => 8,
+                Leaf => 18,
+                Build => 30,
+                Compute => 14,
+                ExprRelease => 22,
+                Release => 20,
+                Clone | View | Weaken | Upgrade | BorrowRead | Export | End | Import => 2,
+                _ => 0,
+            },
+            Theme::Scopes => match kind {
+                Give => 30,
+                Enter => 26,
+                Leave => 18,
+                Take | Release | Clone => 10,
+                View | Import | Make => 5,
+                _ => 0,
+            },
+        };
+        // Of all the others about one in six.
+        if favoured > 0 { 8 * favoured } else { weight }
+    }
+
+    fn ops(self) -> impl Strategy<Value = Vec<Op>> {
+        let kinds = WEIGHTS.iter().map(|&(weight, kind)| (self.weight(weight, kind), Just(kind)));
+        let op = (Union::new_weighted(kinds.collect()), any::<[u8; 20]>()).prop_map(|(kind, bytes)| Op { kind, bytes });
+        prop::collection::vec(op, 1..=119)
+    }
+}
+
 /// One trace: whether in strict mode, and the operations.
 pub fn traces() -> impl Strategy<Value = (bool, Vec<Op>)> {
-    let kinds = Union::new_weighted(WEIGHTS.iter().map(|&(weight, kind)| (weight, Just(kind))).collect());
-    let op = (kinds, any::<[u8; 20]>()).prop_map(|(kind, bytes)| Op { kind, bytes });
-    (prop::bool::weighted(0.15), prop::collection::vec(op, 1..=119))
+    let themes = prop_oneof![4 => Just(Theme::Everything), 4 => Just(Theme::Expressions), 2 => Just(Theme::Scopes)];
+    (prop::bool::weighted(0.15), themes.prop_flat_map(Theme::ops))
 }
 
 impl Op {
@@ -152,6 +197,7 @@ impl Op {
     /// What this operation does if it can: without anything to do it to, it makes that instead.
     fn possible(&self, model: &Model) -> Kind {
         let live = model.arrays.iter().any(|a| a.state == State::Live);
+        let is_open = |node: &Node| node.handle && node.progress == Progress::Waiting;
         let kind = match self.kind {
             Kind::Take | Kind::Cancel | Kind::PromiseRelease
                 if !model.promises.iter().any(|p| p.state == PromiseState::Outstanding) =>
@@ -161,6 +207,8 @@ impl Op {
             Kind::Build | Kind::Compute | Kind::ExprRelease if !model.nodes.iter().any(|node| node.handle) => {
                 Kind::Leaf
             }
+            // The last byte decides: now and then of one that has its value.
+            Kind::Compute if self.bytes[17] < 200 && !model.nodes.iter().any(is_open) => Kind::Build,
             Kind::Leave if !model.scopes.iter().any(|scope| scope.entered) => Kind::Enter,
             Kind::End | Kind::WriteThrough if !model.guards.iter().any(|guard| guard.open) => Kind::BorrowWrite,
             Kind::Upgrade | Kind::WeakRelease if !model.weaks.iter().any(|weak| !weak.released) => Kind::Weaken,
@@ -189,6 +237,9 @@ impl Op {
                 let mut shape = r.shape();
                 if r.rarely(4) {
                     shape.push(-1);
+                }
+                if matches!(dtype, TN_F32 | TN_F64) && r.rarely(110) {
+                    shape = r.matrix_shape();
                 }
                 Call::Make { pool: r.pool(), dtype, shape, order, contents }
             }
