@@ -721,40 +721,6 @@ fn ex_33_two_threads_compute_one_expression() {
     end(pool as *mut tn_pool);
 }
 
-/// TH-18: a clone that succeeds while the expression computes reads the old values.
-#[test]
-fn th_18_compute_beside_clone_and_release() {
-    let pool = pool() as usize;
-    for _ in 0..200 {
-        let pool = pool as *mut tn_pool;
-        let a = array(pool, &[64], TN_ORDER_C, &[2.0; 64]);
-        let x = leaf(a);
-        let e: Expr = out!(tn_expr_scale(x, 3.0));
-        drop_expr(x);
-        let (a, e) = (a as usize, e as usize);
-        std::thread::scope(|scope| {
-            let cloner = scope.spawn(move || {
-                let mut out = null_mut();
-                // SAFETY: one output.
-                let status = unsafe { tn_array_clone(a as Array, &mut out) };
-                if status == TN_OK {
-                    assert_same(&read(out), &[2.0; 64]);
-                    drop_array(out);
-                } else {
-                    assert_eq!(status, TN_ERR_STALE);
-                }
-            });
-            let releaser = scope.spawn(move || drop_array(a as Array));
-            let value = finish(e as Expr);
-            assert_same(&read(value), &[6.0; 64]);
-            cloner.join().unwrap();
-            releaser.join().unwrap();
-            drop_array(value);
-        });
-    }
-    end(pool as *mut tn_pool);
-}
-
 #[test]
 fn ex_43_no_memory_in_the_middle() {
     let options = tn_pool_options { size: size_of::<tn_pool_options>(), max_size: 4 << 20, ..default_options() };
