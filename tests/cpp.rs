@@ -114,7 +114,7 @@ macro_rules! parts {
     };
 }
 
-parts! { array borrow errors exchange expression ownership pool }
+parts! { array borrow errors exchange expression ownership pool scope }
 
 /// Those that have a test function of their own below.
 const OTHERS: &[&str] = &["no_exceptions", "refused", "two_units"];

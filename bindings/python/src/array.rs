@@ -9,6 +9,7 @@ use crate::api::{self, Id};
 use crate::borrow::{Borrow, read_view};
 use crate::convert::{self, Dims, kind, mode_of, tables};
 use crate::errors;
+use crate::interface::Views;
 use crate::pool::Pool;
 use crate::promise::Weak;
 use crate::site;
@@ -42,6 +43,8 @@ pub struct Array {
     ndim: AtomicI32,
     /// References to the object that are no variables: those of buffers that are out and of proxies.
     referred: AtomicI32,
+    /// Views that looks at `__array_interface__` opened.
+    interface: Views,
 }
 
 /// In place of the handle: the object was released.
@@ -51,6 +54,8 @@ const DETACHED: u64 = 1;
 
 impl Drop for Array {
     fn drop(&mut self) {
+        // First what is held through the handle: strict mode refuses to release it otherwise.
+        self.interface.end();
         let id = *self.id.get_mut();
         if id > DETACHED {
             // A finaliser can do nothing about a failure (PY-9); strict mode refuses here what it refuses everywhere.
@@ -85,6 +90,11 @@ impl Array {
     /// So many more buffers and proxies refer to the object.
     pub fn referred(&self, more: i32) {
         self.referred.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// The views that looks at `__array_interface__` opened.
+    pub fn views_of_looks(&self) -> &Views {
+        &self.interface
     }
 
     /// How many buffers and proxies refer to the object.
@@ -278,6 +288,8 @@ impl Array {
 
     /// Ends this claim. Guards and exports that are open keep the bytes; the object is empty afterwards. Twice is fine.
     fn release(&self) -> PyResult<()> {
+        // Also of a handle that was handed out: the views are the object's.
+        self.interface.end();
         let Some(id) = self.take_id(RELEASED) else { return Ok(()) };
         api::release(id).map_err(|failure| {
             // Strict mode refuses a release with guards open (RL-4): the object keeps its handle.

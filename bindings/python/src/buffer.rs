@@ -44,10 +44,28 @@ pub fn may_read(failure: Failure) -> bool {
     matches!(failure.0, TN_ERR_READONLY | TN_ERR_IN_EXPRESSION | TN_ERR_SHARED)
 }
 
+/// Opens an export of this class on the array's own bytes; true: it is read-only. Where a shared view is refused a
+/// read-only one does, if reading will do.
+pub fn open(id: Id, class: Class, reading_will_do: bool) -> api::Result<(Id, tn_view_info, bool)> {
+    const ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_WAIT;
+    match api::export_host(id, ALIAS | class.flags(), 0) {
+        Ok((guard, info)) => Ok((guard, info, class == Class::ReadOnly)),
+        Err(failure) if class == Class::Default && reading_will_do && may_read(failure) => {
+            api::export_host(id, ALIAS, 0).map(|(guard, info)| (guard, info, true))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
 /// Where a buffer without elements points: a consumer may not get NULL (CA-23). Aligned as the strictest element.
 #[repr(align(64))]
 pub struct Nowhere(#[allow(dead_code)] [u8; 64]);
 pub static NOWHERE: Nowhere = Nowhere([0; 64]);
+
+/// The address of it.
+pub fn nowhere() -> *mut c_void {
+    (&raw const NOWHERE).cast_mut().cast()
+}
 
 /// Memory with a layout, as a buffer hands it out; the pointers outlive the buffer.
 pub struct Lay {
@@ -141,11 +159,10 @@ impl Lay {
         let asks = |bits: c_int| flags & bits == bits;
         let format =
             entry.2.filter(|_| asks(ffi::PyBUF_FORMAT)).map_or(core::ptr::null_mut(), |f| f.as_ptr().cast_mut());
-        let nowhere = (&raw const NOWHERE).cast_mut().cast();
         // SAFETY: `view` is writable; every field is set.
         unsafe {
             *view = ffi::Py_buffer {
-                buf: if data.is_null() { nowhere } else { data },
+                buf: if data.is_null() { nowhere() } else { data },
                 obj: owner.into_ptr(),
                 len: self.count() as isize * entry.3 as isize,
                 itemsize: entry.3 as isize,
@@ -182,20 +199,8 @@ unsafe fn export(
     let py = owner.py();
     let id = array.id()?;
     let _site = site::here(py);
-    const ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_WAIT;
-    let mut readonly = class == Class::ReadOnly;
-    let mut exported = api::export_host(id, ALIAS | class.flags(), 0);
-    if let Err(failure) = exported
-        && class == Class::Default
-        && may_read(failure)
-    {
-        if flags & ffi::PyBUF_WRITABLE == ffi::PyBUF_WRITABLE {
-            return Err(errors::exporting(failure));
-        }
-        readonly = true;
-        exported = api::export_host(id, ALIAS, 0);
-    }
-    let (guard, info) = exported.map_err(errors::exporting)?;
+    let reading_will_do = flags & ffi::PyBUF_WRITABLE != ffi::PyBUF_WRITABLE;
+    let (guard, info, readonly) = open(id, class, reading_will_do).map_err(errors::exporting)?;
     // SAFETY: shape and strides are the guard's, which `release` ends; the array's bytes live as long.
     let filled = unsafe { Lay::of(&info, readonly).fill(owner, view, flags, guard.0 as *mut c_void) };
     if filled.is_err() {

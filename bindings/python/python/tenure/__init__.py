@@ -76,6 +76,7 @@ from ._tenure import (
     owner_of,
     run_releases,
     save_npy,
+    set_array_interface,
     take,
     zeros,
     zeros_like,
@@ -142,6 +143,27 @@ def full_like(prototype, value, dtype=None, order=None, *, name=None, pool=None)
     made = empty_like(prototype, dtype, order, name=name, pool=pool)
     made.fill(value)
     return made
+
+
+def why_not(x: Array, target=None) -> Why:
+    """Why the bytes of an array may not be overwritten in place: a :class:`Why`, 0 if they may.
+
+    ``print(tenure.why_not(x).explain())`` says it in words: each reason, what to do about it, and who holds the bytes.
+    ``target``: an array, or (shape, dtype), that one would like to put there.
+
+    >>> y = x.clone()
+    >>> y.name = "y"
+    >>> print(tenure.why_not(x).explain())
+    not in place, because of
+      SHARED: other arrays or promises claim the same bytes; del or release them, or give them all
+        HANDLE 'y' at ...
+    >>> del y
+    >>> print(tenure.why_not(x).explain())
+    in place
+    """
+    if isinstance(x, Expr):
+        raise TypeError("of an expression, explain() says what is overwritten and why not; why_not takes an array")
+    return x.why_not(target)
 
 
 def array_equal(a, b) -> bool:
@@ -229,9 +251,11 @@ __all__ = [
     "owner_of",
     "run_releases",
     "save_npy",
+    "set_array_interface",
     "take",
     "takes",
     "version",
+    "why_not",
     "zeros",
     "zeros_like",
 ]
