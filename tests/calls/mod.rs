@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_void};
 use std::ptr::{null, null_mut};
+use std::sync::Mutex;
 use tenure::ffi::{array, borrow, exchange, expr, library, pool, promise, report, transfer, view};
 use tenure::types::*;
 
@@ -566,4 +567,15 @@ pub fn leak_count() -> usize {
     // SAFETY: no places, and a writable output.
     assert_eq!(inside(|| unsafe { report::tn_leaks(0, null_mut(), &mut count) }), TN_OK);
     count
+}
+
+/// How long the report is, and whether it is whole; into a buffer that asks for no memory.
+pub fn report_length() -> Option<usize> {
+    static TEXT: Mutex<[u8; 1 << 20]> = Mutex::new([0; 1 << 20]);
+    let mut text = TEXT.lock().unwrap();
+    let mut length = 0;
+    let (room, at) = (text.len(), text.as_mut_ptr().cast());
+    // SAFETY: as many bytes as said, and a writable output.
+    assert_eq!(inside(|| unsafe { report::tn_report_json(0, room, at, &mut length) }), TN_OK);
+    (text[0] == b'{' && text[length - 1] == b'}' && text[length] == 0).then_some(length)
 }
