@@ -51,8 +51,11 @@ pub fn write(sink: &mut dyn Write) {
     json.close('}');
 }
 
+/// Where holders are handed to as they are found.
+type Visit<'a> = &'a mut dyn FnMut(Held);
+
 /// Runs `each`, which may visit under a lock, until all it finds was written, under no lock: once where there is memory for all.
-fn in_parts(each: &mut dyn FnMut(&mut dyn FnMut(Held)), write: &mut dyn FnMut(&Held)) {
+fn in_parts(each: &mut dyn FnMut(Visit<'_>), write: &mut dyn FnMut(&Held)) {
     let mut part: SmallVec<[Held; PART]> = SmallVec::new();
     let mut done = 0;
     loop {

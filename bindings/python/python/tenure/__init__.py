@@ -39,7 +39,7 @@ from ._errors import (
     Status,
     UnsupportedError,
 )
-from . import _errors, _tenure, _types
+from . import _errors, _report, _tenure, _types
 from ._tenure import (
     Array,
     Borrow,
@@ -80,6 +80,7 @@ from ._tenure import (
     zeros,
     zeros_like,
 )
+from ._report import report, snapshot
 from ._takes import takes
 from ._types import (
     ALIASED,
@@ -227,8 +228,10 @@ __all__ = [
     "open_npy",
     "option",
     "owner_of",
+    "report",
     "run_releases",
     "save_npy",
+    "snapshot",
     "take",
     "takes",
     "version",
