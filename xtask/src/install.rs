@@ -5,7 +5,7 @@
 //! times and owners: the same tree gives the same bytes.
 
 use crate::dist;
-use crate::tools::{Done, command, copy, io, output, read, root, run};
+use crate::tools::{Done, command, copy, copy_all, io, output, read, root, run};
 use std::path::{Path, PathBuf};
 
 /// Libraries that a program with the archive in it needs; `rustc --print native-static-libs` says so.
@@ -24,8 +24,6 @@ const WRITTEN: &[(&str, &str)] = &[
 
 /// Files that are copied from the repository.
 const COPIED: &[(&str, &str)] = &[
-    ("include/tenure.h", "include/tenure.h"),
-    ("bindings/cpp/tenure.hpp", "include/tenure.hpp"),
     ("docs/report.schema.json", "share/tenure/report.schema.json"),
     ("README.md", "share/doc/tenure/README.md"),
     ("CHANGELOG.md", "share/doc/tenure/CHANGELOG.md"),
@@ -66,6 +64,7 @@ pub fn lay_out(prefix: &Path) -> Done {
         let _ = std::fs::remove_file(&link);
         io(&link, std::os::unix::fs::symlink(target, &link))?;
     }
+    copy_all(&dist::folder().join("include"), &prefix.join("include"))?;
     for (from, to) in COPIED {
         let to = prefix.join(to);
         make_folder_of(&to)?;
@@ -164,10 +163,31 @@ pub fn check(python: Option<&Path>) -> Done<usize> {
         run(&mut start)?;
         count += 1;
     }
+    count += as_documented(&build)?;
     match python {
         Some(python) => Ok(count + check_cmake(python, &folder, &build)?),
         None => Ok(count),
     }
+}
+
+/// The first block of a language in the guide for C.
+fn block(language: &str) -> Done<String> {
+    let guide = read("docs/quickstart-c.md")?;
+    let block = guide.split_once(&format!("```{language}\n")).and_then(|(_, rest)| rest.split_once("```"));
+    block.map(|(block, _)| block.to_owned()).ok_or(format!("docs/quickstart-c.md has no block of {language}"))
+}
+
+/// The guide's first program, built and run by the guide's own commands.
+fn as_documented(build: &Path) -> Done<usize> {
+    let home = build.join("home");
+    io(&home, std::fs::create_dir_all(&home))?;
+    let link = home.join("tenure");
+    io(&link, std::os::unix::fs::symlink(root().join("target/installed"), &link))?;
+    io(&home, std::fs::write(home.join("first.c"), block("c")?))?;
+    let mut shell = command("sh");
+    shell.args(["-e", "-c", &block("sh")?]).env("HOME", &home).env_remove("LD_LIBRARY_PATH").current_dir(&home);
+    // What it prints is compared with the guide by tests/docs.rs.
+    run(&mut shell).map(|()| 1)
 }
 
 /// The same with CMake.
@@ -177,6 +197,8 @@ fn check_cmake(python: &Path, prefix: &Path, build: &Path) -> Done<usize> {
         copy(&programs.join(file), &build.join(file))?;
     }
     let lists = read("xtask/install/check/CMakeLists.txt")?.replace("@VERSION@", &version()?);
+    // The guide's two lines, with the guide's program.
+    let lists = format!("{lists}\nadd_executable(first home/first.c)\n{}", block("cmake")?);
     io(build, std::fs::write(build.join("CMakeLists.txt"), lists))?;
     let made = build.join("cmake");
     let cmake = |arguments: &[&std::ffi::OsStr]| {
@@ -192,7 +214,7 @@ fn check_cmake(python: &Path, prefix: &Path, build: &Path) -> Done<usize> {
     let found = format!("-DCMAKE_PREFIX_PATH={}", prefix.display());
     cmake(&[found.as_ref(), "-S".as_ref(), build.as_os_str(), "-B".as_ref(), made.as_os_str()])?;
     cmake(&["--build".as_ref(), made.as_os_str()])?;
-    let names = ["program_c", "program_cpp", "program_static"];
+    let names = ["program_c", "program_cpp", "program_static", "first"];
     for name in names {
         // CMake's programs find what they were linked with.
         run(command(made.join(name)).env_remove("LD_LIBRARY_PATH"))?;
