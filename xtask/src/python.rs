@@ -109,7 +109,9 @@ pub fn document_examples(python: &Path) -> Done<usize> {
             io(&own, std::fs::create_dir_all(&own))?;
             let file = own.join("yours.py");
             io(&file, std::fs::write(&file, format!("import numpy, tenure\n{block}")))?;
-            let printed = output(command(python).arg("yours.py").current_dir(&own))?;
+            // By its bare name, which stands in what it prints: Python would make it absolute.
+            let start = "exec(compile(open('yours.py').read(), 'yours.py', 'exec'))";
+            let printed = output(command(python).args(["-c", start]).current_dir(&own))?;
             let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
             if let Some(shown) = shown.filter(|shown| same_for_all(shown) != same_for_all(&printed)) {
                 return Err(format!("{} prints\n{printed}\nand the document shows\n{shown}", file.display()));
