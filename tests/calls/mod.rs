@@ -569,13 +569,14 @@ pub fn leak_count() -> usize {
     count
 }
 
-/// How long the report is, and whether it is whole; into a buffer that asks for no memory.
-pub fn report_length() -> Option<usize> {
-    static TEXT: Mutex<[u8; 1 << 20]> = Mutex::new([0; 1 << 20]);
-    let mut text = TEXT.lock().unwrap();
+/// The report, in a buffer that asks for no memory; None: it does not fit.
+pub fn with_report<R>(see: impl FnOnce(&str) -> R) -> Option<R> {
+    static TEXT: Mutex<[u8; 1 << 22]> = Mutex::new([0; 1 << 22]);
+    let mut text = TEXT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let mut length = 0;
     let (room, at) = (text.len(), text.as_mut_ptr().cast());
     // SAFETY: as many bytes as said, and a writable output.
     assert_eq!(inside(|| unsafe { report::tn_report_json(0, room, at, &mut length) }), TN_OK);
-    (text[0] == b'{' && text[length - 1] == b'}' && text[length] == 0).then_some(length)
+    let shown = CStr::from_bytes_until_nul(&text[..]).expect("the text ends").to_str().expect("the text is UTF-8");
+    (shown.len() == length).then(|| see(shown))
 }
