@@ -2061,7 +2061,8 @@ tn_status tn_array_why_not(tn_array *array,
  * @param ptr              any address but NULL, also one that is not mapped.
  * @param bytes            how many bytes from there on, at least 1.
  * @param capacity         places at holders.
- * @param[out] store       the store or raw block of a pool, with `size` set by the caller; may be NULL.
+ * @param[out] store       the store or raw block of a pool, with `size` set by the caller; may be NULL. An import of a raw block is a
+ *                         store; the block is one of its holders.
  * @param[out] holders     everybody who holds it: handles and promises, and guards and exports that overlap the bytes; what fits. NULL only
  *                         with capacity 0.
  * @param[out] n_holders   how many there are.
@@ -2520,7 +2521,27 @@ tn_status tn_expr_explain(tn_expr *expr,
                           size_t *length);
 
 /* ===================================================== report ===================================================== */
-/** @defgroup report what was copied at borders, and what was not given back */
+/** @defgroup report who holds what, what was copied at borders, and what was not given back */
+
+/**
+ * Writes who holds what, as JSON: every pool with its figures and who it hands out to, every store with who holds it, where and since when,
+ * raw blocks by place, what is open beside, and the copy book. docs/report.schema.json describes the text.
+ *
+ * @param flags        0: no flag is defined yet.
+ * @param capacity     bytes at text.
+ * @param[out] text    UTF-8 with its NUL if it fits into capacity, else "". NULL only with capacity 0.
+ * @param[out] length  bytes of the text without its NUL. As long as other threads work it differs from call to call: give more room than
+ *                     the last call asked for, and repeat.
+ * @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for unknown flags.
+ * @note Threads: any; each store and each pool is of one moment, all of them together are not. Blocks: never for long. Allocates: what it
+ *       gets to be quicker; it works without.
+ * @since 0.1
+ * @ingroup report
+ */
+tn_status tn_report_json(uint32_t flags,
+                         size_t capacity,
+                         char *text,
+                         size_t *length);
 
 /**
  * Lists all copies at borders (import, export, COW writes), added up by function, site and reason, most bytes first. Copies that are the whole

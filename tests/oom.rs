@@ -10,7 +10,7 @@ mod scenes;
 use calls::*;
 use scarce::{Kind, ROOTS, Scarce, TABLES, arm, disarm, tables, with_nothing};
 use scenes::{Path, World, paths};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 use tenure::types::*;
 
 #[global_allocator]
@@ -19,8 +19,12 @@ static HEAP: Scarce = Scarce;
 /// What is counted is counted for the whole process.
 static ALONE: Mutex<()> = Mutex::new(());
 
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+/// Runs a test with no other beside it, on a thread of its own: when it is over, the thread has ended too, and what it kept in its caches
+/// was given back.
+fn alone<R: Send>(test: impl FnOnce() -> R + Send) -> R {
+    let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let ended = std::thread::scope(|scope| scope.spawn(test).join());
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// More steps than any path has.
@@ -83,16 +87,17 @@ fn fail_each_step(path: &Path, kind: Kind) -> usize {
 }
 
 fn every_step_fails(kinds: &[Kind]) -> usize {
-    let _alone = alone();
-    let mut all = 0;
-    for path in paths() {
-        let kinds = kinds.iter().filter(|kind| !(path.maps && matches!(kind, Kind::Slots(_))));
-        let failed: usize = kinds.map(|kind| fail_each_step(&path, *kind)).sum();
-        println!("{:5} {}", failed, path.name);
-        all += failed;
-    }
-    assert_eq!(leak_count(), 0, "{:?}", leaks());
-    all
+    alone(|| {
+        let mut all = 0;
+        for path in paths() {
+            let kinds = kinds.iter().filter(|kind| !(path.maps && matches!(kind, Kind::Slots(_))));
+            let failed: usize = kinds.map(|kind| fail_each_step(&path, *kind)).sum();
+            println!("{:5} {}", failed, path.name);
+            all += failed;
+        }
+        assert_eq!(leak_count(), 0, "{:?}", leaks());
+        all
+    })
 }
 
 /// OO-12, BR-32, XI-17, TH-21, I7
@@ -120,120 +125,124 @@ fn every_slot_that_is_missing_once_changes_nothing() {
 /// BR-12, BA-6, AR-9: a pool at its limit.
 #[test]
 fn every_path_in_a_full_pool_changes_nothing() {
-    let _alone = alone();
-    let mut refused = Vec::new();
-    for path in paths() {
-        let tables = tables();
-        let world = World::new();
-        let fill = world.fill_pool(true);
-        let before = world.snapshot(&tables);
-        match (path.run)(&world) {
-            Ok(()) => world.empty_pool(fill),
-            Err(status) => {
-                assert_eq!(name(status), "TN_ERR_POOL_LIMIT", "{}: {}", path.name, text());
-                assert_eq!(world.snapshot(&tables).changes(&before), "", "{}", path.name);
-                world.empty_pool(fill);
-                (path.run)(&world).unwrap_or_else(|status| panic!("{}, again: {}", path.name, name(status)));
-                refused.push(path.name);
+    alone(|| {
+        let mut refused = Vec::new();
+        for path in paths() {
+            let tables = tables();
+            let world = World::new();
+            let fill = world.fill_pool(true);
+            let before = world.snapshot(&tables);
+            match (path.run)(&world) {
+                Ok(()) => world.empty_pool(fill),
+                Err(status) => {
+                    assert_eq!(name(status), "TN_ERR_POOL_LIMIT", "{}: {}", path.name, text());
+                    assert_eq!(world.snapshot(&tables).changes(&before), "", "{}", path.name);
+                    world.empty_pool(fill);
+                    (path.run)(&world).unwrap_or_else(|status| panic!("{}, again: {}", path.name, name(status)));
+                    refused.push(path.name);
+                }
             }
+            world.end(&tables);
         }
-        world.end(&tables);
-    }
-    println!("{refused:?}");
-    for path in ["zeros", "copy", "write, COW", "borrow_all of six", "import, copied", "export_host, copied"] {
-        assert!(refused.contains(&path), "{path} needs no bytes of the pool?");
-    }
+        println!("{refused:?}");
+        for path in ["zeros", "copy", "write, COW", "borrow_all of six", "import, copied", "export_host, copied"] {
+            assert!(refused.contains(&path), "{path} needs no bytes of the pool?");
+        }
+    })
 }
 
 /// The atlas has a list of foreign ranges that grows.
 #[test]
 fn an_import_into_a_full_atlas_changes_nothing() {
-    let _alone = alone();
-    let world = World::new();
-    let tables = tables();
-    let bytes = [0i64; 600];
-    let (mut made, mut failed) = (Vec::new(), 0);
-    for index in 0..300 {
-        // Every second one, so that they do not touch.
-        let at = bytes[2 * index..].as_ptr().cast_mut();
-        let before = world.snapshot(&tables);
-        let kind = Kind::Heap { once: false };
-        arm(kind, 0);
-        // SAFETY: the bytes outlive the arrays, and nobody writes them.
-        let outcome = unsafe { import(at, &[1], TN_BORROW, None, std::ptr::null_mut()) };
-        assert_eq!(disarm(kind), outcome.is_err());
-        made.push(outcome.unwrap_or_else(|status| {
-            assert_eq!((name(status), &*world.snapshot(&tables).changes(&before)), ("TN_ERR_NO_HOST_MEMORY", ""));
-            failed += 1;
-            // SAFETY: as above.
-            unsafe { import(at, &[1], TN_BORROW, None, std::ptr::null_mut()) }.unwrap()
-        }));
-    }
-    assert!(failed > 0, "300 ranges needed no list");
-    made.into_iter().for_each(|array| release(array).unwrap());
-    world.end(&tables);
+    alone(|| {
+        let world = World::new();
+        let tables = tables();
+        let bytes = [0i64; 600];
+        let (mut made, mut failed) = (Vec::new(), 0);
+        for index in 0..300 {
+            // Every second one, so that they do not touch.
+            let at = bytes[2 * index..].as_ptr().cast_mut();
+            let before = world.snapshot(&tables);
+            let kind = Kind::Heap { once: false };
+            arm(kind, 0);
+            // SAFETY: the bytes outlive the arrays, and nobody writes them.
+            let outcome = unsafe { import(at, &[1], TN_BORROW, None, std::ptr::null_mut()) };
+            assert_eq!(disarm(kind), outcome.is_err());
+            made.push(outcome.unwrap_or_else(|status| {
+                assert_eq!((name(status), &*world.snapshot(&tables).changes(&before)), ("TN_ERR_NO_HOST_MEMORY", ""));
+                failed += 1;
+                // SAFETY: as above.
+                unsafe { import(at, &[1], TN_BORROW, None, std::ptr::null_mut()) }.unwrap()
+            }));
+        }
+        assert!(failed > 0, "300 ranges needed no list");
+        made.into_iter().for_each(|array| release(array).unwrap());
+        world.end(&tables);
+    })
 }
 
 /// What ends something, and what answers a question, works when there is nothing left at all.
 #[test]
 fn ends_and_questions_need_no_memory() {
-    let _alone = alone();
-    let world = World::new();
-    let mut tables = tables();
-    let open = world.open_everything();
-    // A failing call and its text, too.
-    let texts = [c"near.c", c"far.c"];
-    texts.iter().for_each(|text| here(text, 1));
-    for table in &mut tables {
-        table.fill();
-    }
-    let asked = with_nothing(|| {
-        for text in texts {
-            here(text, 1);
+    alone(|| {
+        let world = World::new();
+        let mut tables = tables();
+        let open = world.open_everything();
+        // A failing call and its text, too.
+        let texts = [c"near.c", c"far.c"];
+        texts.iter().for_each(|text| here(text, 1));
+        for table in &mut tables {
+            table.fill();
         }
-        world.ask_everything();
-        assert_eq!(write(world.twin, TN_WRITE_UNIQUE).unwrap_err(), TN_ERR_NO_HOST_MEMORY, "no slot for a guard");
-        world.end_everything(open);
-    });
-    here(c"", 0);
-    assert!(asked > 0, "the guard above has no slot");
-    for table in &mut tables {
-        let taken = table.taken();
-        table.give(taken);
-    }
-    world.end(&tables);
-    assert_eq!(leak_count(), 0);
+        let asked = with_nothing(|| {
+            for text in texts {
+                here(text, 1);
+            }
+            world.ask_everything();
+            assert_eq!(write(world.twin, TN_WRITE_UNIQUE).unwrap_err(), TN_ERR_NO_HOST_MEMORY, "no slot for a guard");
+            world.end_everything(open);
+        });
+        here(c"", 0);
+        assert!(asked > 0, "the guard above has no slot");
+        for table in &mut tables {
+            let taken = table.taken();
+            table.give(taken);
+        }
+        world.end(&tables);
+        assert_eq!(leak_count(), 0);
+    })
 }
 
 /// The first calls of threads whose records cannot be mapped.
 #[test]
 fn threads_without_memory_get_a_status() {
-    let _alone = alone();
-    let (world, tables) = (World::new(), tables());
-    let statuses: Mutex<Vec<tn_status>> = Mutex::default();
-    // All at once, so that none takes over the record of another one. The library has spare records for a few.
-    let barrier = std::sync::Barrier::new(100);
-    std::thread::scope(|scope| {
-        for _ in 0..100 {
-            scope.spawn(|| {
-                tenure::sys::os::fail_calls(0, u64::MAX);
-                let made = clone(world.a);
-                tenure::sys::os::fail_calls(0, 0);
-                statuses.lock().unwrap().push(made.err().unwrap_or(TN_OK));
-                // With memory it works.
-                release(made.unwrap_or_else(|_| clone(world.a).unwrap())).unwrap();
-                barrier.wait();
-            });
-        }
-    });
-    let statuses = statuses.into_inner().unwrap();
-    let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
-    assert_eq!(
-        count(TN_OK) + count(TN_ERR_NO_HOST_MEMORY),
-        100,
-        "{:?}",
-        statuses.iter().map(|s| name(*s)).collect::<Vec<_>>()
-    );
-    assert!(count(TN_ERR_NO_HOST_MEMORY) > 0);
-    world.end(&tables);
+    alone(|| {
+        let (world, tables) = (World::new(), tables());
+        let statuses: Mutex<Vec<tn_status>> = Mutex::default();
+        // All at once, so that none takes over the record of another one. The library has spare records for a few.
+        let barrier = std::sync::Barrier::new(100);
+        std::thread::scope(|scope| {
+            for _ in 0..100 {
+                scope.spawn(|| {
+                    tenure::sys::os::fail_calls(0, u64::MAX);
+                    let made = clone(world.a);
+                    tenure::sys::os::fail_calls(0, 0);
+                    statuses.lock().unwrap().push(made.err().unwrap_or(TN_OK));
+                    // With memory it works.
+                    release(made.unwrap_or_else(|_| clone(world.a).unwrap())).unwrap();
+                    barrier.wait();
+                });
+            }
+        });
+        let statuses = statuses.into_inner().unwrap();
+        let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
+        assert_eq!(
+            count(TN_OK) + count(TN_ERR_NO_HOST_MEMORY),
+            100,
+            "{:?}",
+            statuses.iter().map(|s| name(*s)).collect::<Vec<_>>()
+        );
+        assert!(count(TN_ERR_NO_HOST_MEMORY) > 0);
+        world.end(&tables);
+    })
 }

@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_void};
 use std::ptr::{null, null_mut};
+use std::sync::Mutex;
 use tenure::ffi::{array, borrow, exchange, expr, library, pool, promise, report, transfer, view};
 use tenure::types::*;
 
@@ -566,4 +567,16 @@ pub fn leak_count() -> usize {
     // SAFETY: no places, and a writable output.
     assert_eq!(inside(|| unsafe { report::tn_leaks(0, null_mut(), &mut count) }), TN_OK);
     count
+}
+
+/// The report, in a buffer that asks for no memory; None: it does not fit.
+pub fn with_report<R>(see: impl FnOnce(&str) -> R) -> Option<R> {
+    static TEXT: Mutex<[u8; 1 << 22]> = Mutex::new([0; 1 << 22]);
+    let mut text = TEXT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut length = 0;
+    let (room, at) = (text.len(), text.as_mut_ptr().cast());
+    // SAFETY: as many bytes as said, and a writable output.
+    assert_eq!(inside(|| unsafe { report::tn_report_json(0, room, at, &mut length) }), TN_OK);
+    let shown = CStr::from_bytes_until_nul(&text[..]).expect("the text ends").to_str().expect("the text is UTF-8");
+    (shown.len() == length).then(|| see(shown))
 }

@@ -245,6 +245,7 @@ impl World {
         stats(self.pool);
         assert!(leak_count() > 0);
         copies();
+        assert_eq!(with_report(|text| text.starts_with('{') && text.ends_with('}')), Some(true));
         assert_eq!(slice(self.a, 0, 1, 0), Err(TN_ERR_INVALID));
     }
 

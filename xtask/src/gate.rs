@@ -4,7 +4,7 @@
 //! failing stage does not keep the others from running. The last line is `N passed, N failed, N skipped`.
 
 use crate::tools::{Done, cargo, command, exists, has, root};
-use crate::{doc, python, run};
+use crate::{doc, install, python, run};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -72,6 +72,7 @@ pub fn run(extent: Extent) -> Done {
         gate.stage("reference manual", doc::missing(), || Row::of(doc::build()));
         gate.python();
         gate.lints();
+        gate.installed();
         if exists("examples/handover") {
             gate.stage("cargo xtask demo", python::missing(), || Row::of(run::demo()));
             gate.stage("cargo xtask examples", python::missing(), || Row::of(run::examples()));
@@ -92,6 +93,24 @@ impl Gate {
             None => body(),
         };
         self.rows.push((name.to_owned(), row));
+    }
+
+    /// What `cargo xtask install` and the tarball have, used by a C and a C++ project.
+    fn installed(&mut self) {
+        self.stage("installed library", install::missing(), || {
+            let python = match python::missing() {
+                None => python::environment().map(Some),
+                Some(_) => Ok(None),
+            };
+            match python.and_then(|python| Ok((install::check(python.as_deref())?, python.is_some()))) {
+                Ok((passed, true)) => Row { passed, ..Row::default() },
+                Ok((passed, false)) => Row {
+                    passed,
+                    ..Row::skipped("CMake comes with the Python environment, which is missing".to_owned())
+                },
+                Err(text) => Row::of(Err(text)),
+            }
+        });
     }
 
     /// The source is laid out as rustfmt.toml says.

@@ -8,6 +8,7 @@ mod dist;
 mod doc;
 mod gate;
 mod header;
+mod install;
 mod python;
 mod run;
 mod tools;
@@ -20,7 +21,9 @@ cargo xtask <command>
 
   test [--fast|--all]   everything that must hold, with a summary; --fast: Rust, C and header only; --all: a missing tool fails
   header [--check]      writes include/tenure.h, abi/symbols.txt and the Python crate's extern block; --check only compares
-  dist                  stages the libraries and headers, as they are shipped, in target/dist
+  dist                  stages the libraries and headers, as they are shipped, in target/dist, and packs them into a tarball there
+  install --prefix DIR  puts headers, libraries, pkg-config files and a CMake package below DIR
+  install --check       builds and runs programs against the unpacked tarball, by pkg-config and by CMake
   wheel                 builds the Python package into target/wheels
   demo                  runs examples/handover: one buffer in a C and a Python program
   examples              runs the other examples that are a C and a Python program each
@@ -40,7 +43,11 @@ fn main() -> ExitCode {
         ["test", "--all"] => gate::run(Extent::All),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
-        ["dist"] => dist::stage(),
+        ["dist"] => dist::stage().and_then(|()| install::pack()).map(|path| println!("{}", path.display())),
+        ["install", "--check"] => python::environment()
+            .and_then(|python| install::check(Some(&python)))
+            .map(|count| println!("{count} programs ran")),
+        ["install", "--prefix", prefix] => install::install(&from_here(prefix)),
         ["wheel"] => python::wheel().map(|path| println!("{}", path.display())),
         ["demo"] => run::demo(),
         ["diagram"] => diagrams(),
@@ -63,6 +70,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A path as the caller means it: commands run in the repository.
+fn from_here(path: &str) -> std::path::PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.into())
 }
 
 /// Draws every `docs/*.states`.

@@ -90,11 +90,11 @@ pub fn installed() -> Done<PathBuf> {
     Ok(python)
 }
 
-/// Runs the Python blocks of the README and of `docs/*.md`, with the imports in front; how many.
+/// Runs the Python blocks of the README and of `docs/*.md`, each as a file `yours.py` with the imports in front, and compares what one
+/// prints with the block of text that follows it at once; how many.
 pub fn document_examples(python: &Path) -> Done<usize> {
     let folder = root().join("target/document_examples");
     let _ = std::fs::remove_dir_all(&folder);
-    io(&folder, std::fs::create_dir_all(&folder))?;
     let docs = root().join("docs");
     let mut documents = vec![root().join("README.md")];
     let listed = io(&docs, std::fs::read_dir(&docs))?.filter_map(|entry| Some(entry.ok()?.path()));
@@ -102,15 +102,33 @@ pub fn document_examples(python: &Path) -> Done<usize> {
     let mut count = 0;
     for document in documents {
         let text = io(&document, std::fs::read_to_string(&document))?;
-        for block in text.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+        for rest in text.split("```python\n").skip(1) {
+            let (block, after) = rest.split_once("```").ok_or(format!("{}: an open block", document.display()))?;
             let stem = document.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
-            let file = folder.join(format!("{stem}_{count}.py"));
+            let own = folder.join(format!("{stem}_{count}"));
+            io(&own, std::fs::create_dir_all(&own))?;
+            let file = own.join("yours.py");
             io(&file, std::fs::write(&file, format!("import numpy, tenure\n{block}")))?;
-            run(command(python).arg(&file).current_dir(&folder))?;
+            // By its bare name, which stands in what it prints: Python would make it absolute.
+            let start = "exec(compile(open('yours.py').read(), 'yours.py', 'exec'))";
+            let printed = output(command(python).args(["-c", start]).current_dir(&own))?;
+            let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
+            if let Some(shown) = shown.filter(|shown| same_for_all(shown) != same_for_all(&printed)) {
+                return Err(format!("{} prints\n{printed}\nand the document shows\n{shown}", file.display()));
+            }
             count += 1;
         }
     }
     Ok(count)
+}
+
+/// A text without what differs from run to run: the number of the process.
+fn same_for_all(text: &str) -> String {
+    let lines = text.trim().lines().map(|line| match line.split_once(", process ") {
+        Some((before, _)) => before,
+        None => line.trim_end(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The environment's Python, started such that it calls the cargo that runs us.

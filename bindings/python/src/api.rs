@@ -599,6 +599,22 @@ pub fn copies() -> Result<Vec<tn_copy_site>> {
     listed(blank, |n, at, count| unsafe { c::tn_copies_query(n, at, count) })
 }
 
+/// Who holds what, as JSON.
+pub fn report_json() -> Result<String> {
+    let mut text = vec![0u8; 1 << 16];
+    loop {
+        let mut length = 0;
+        // SAFETY: room for as many bytes as it says.
+        check(unsafe { c::tn_report_json(0, text.len(), text.as_mut_ptr().cast(), &mut length) })?;
+        if length < text.len() {
+            text.truncate(length);
+            return Ok(String::from_utf8_lossy(&text).into_owned());
+        }
+        // Other threads may add to it in between.
+        text.resize(length + length / 4 + 1, 0);
+    }
+}
+
 /// Forced copies of this thread are a status from now on, or not any more.
 pub fn copies_forbid(on: bool) -> Result<()> {
     // SAFETY: a number.

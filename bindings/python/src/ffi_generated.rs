@@ -411,6 +411,12 @@ unsafe extern "C" {
         text: *mut c_char,
         length: *mut usize,
     ) -> tn_status;
+    pub fn tn_report_json(
+        flags: u32,
+        capacity: usize,
+        text: *mut c_char,
+        length: *mut usize,
+    ) -> tn_status;
     pub fn tn_copies_query(
         capacity: usize,
         sites: *mut tn_copy_site,

@@ -23,6 +23,7 @@ mod create;
 mod dlpack;
 mod errors;
 mod expr;
+mod extent;
 mod import;
 mod index;
 mod interface;
@@ -63,7 +64,7 @@ mod _tenure {
     #[pymodule_export]
     use crate::promise::{Promise, Weak, clone_handle, from_handle, give, take};
     #[pymodule_export]
-    use crate::report::{NoCopies, check, copies, holders_of, leaks, option, owner_of, run_releases};
+    use crate::report::{_report_json, NoCopies, check, copies, holders_of, leaks, option, owner_of, run_releases};
 
     #[pymodule_export]
     use crate::takes::{_calibrate, _enter};

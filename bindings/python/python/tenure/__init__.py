@@ -39,7 +39,7 @@ from ._errors import (
     Status,
     UnsupportedError,
 )
-from . import _errors, _tenure, _types
+from . import _errors, _report, _tenure, _types
 from ._tenure import (
     Array,
     Borrow,
@@ -81,6 +81,7 @@ from ._tenure import (
     zeros,
     zeros_like,
 )
+from ._report import report, snapshot
 from ._takes import takes
 from ._types import (
     ALIASED,
@@ -249,9 +250,11 @@ __all__ = [
     "open_npy",
     "option",
     "owner_of",
+    "report",
     "run_releases",
     "save_npy",
     "set_array_interface",
+    "snapshot",
     "take",
     "takes",
     "version",

@@ -191,6 +191,11 @@ class Store(NamedTuple):
     flags: int
     holders: tuple[Holder, ...]
 
+    def __str__(self) -> str:
+        pool = f'in pool "{self.pool_name}"' if self.pool_name else "of no pool"
+        holders = ", ".join(map(repr, self.holders)) or "nobody"
+        return f"{self.nbytes} bytes at {self.address:#x} {pool} on {self.device}, held by {holders}"
+
 
 class PoolStats(NamedTuple):
     """What a pool holds and did: bytes unless the name says count."""
