@@ -22,9 +22,11 @@ mod convert;
 mod create;
 mod dlpack;
 mod errors;
+mod exchange;
 mod expr;
 mod import;
 mod index;
+mod interface;
 mod pool;
 mod promise;
 mod report;
@@ -48,13 +50,15 @@ mod _tenure {
     #[pymodule_export]
     use crate::create::{array, empty, empty_like, full, ones, ones_like, open_npy, save_npy, zeros, zeros_like};
     #[pymodule_export]
-    use crate::dlpack::from_dlpack;
+    use crate::dlpack::{_reads, from_dlpack};
     #[pymodule_export]
     use crate::expr::{Expr, diagonal, lazy, lower};
     #[pymodule_export]
     use crate::import::{_ending, asarray, from_buffer};
     #[pymodule_export]
     use crate::index::Items;
+    #[pymodule_export]
+    use crate::interface::set_array_interface;
     #[pymodule_export]
     use crate::pool::{Pool, current_pool, default_pool};
     #[pymodule_export]

@@ -76,10 +76,12 @@ from ._tenure import (
     owner_of,
     run_releases,
     save_npy,
+    set_array_interface,
     take,
     zeros,
     zeros_like,
 )
+from ._peers import to_jax, to_torch
 from ._takes import takes
 from ._types import (
     ALIASED,
@@ -229,8 +231,11 @@ __all__ = [
     "owner_of",
     "run_releases",
     "save_npy",
+    "set_array_interface",
     "take",
     "takes",
+    "to_jax",
+    "to_torch",
     "version",
     "zeros",
     "zeros_like",
