@@ -134,6 +134,12 @@ pub fn export<'py>(
         Some(_) => return Err(PyBufferError::new_err("stream must be None or -1: the array is on the host")),
     };
     let versioned = max_version.is_some_and(|(major, _)| major >= 1);
+    if class == Class::ReadOnly && !versioned && copy != Some(true) {
+        // Without a flag it would leave as a shared view, which is not what was asked for (DL-11).
+        array.id()?;
+        let text = format!("a read-only view was asked for{ASK_FOR_VERSION}");
+        return Err(errors::buffer_error(py, TN_ERR_READONLY, &text));
+    }
     let how = How {
         flags: crossing(copy) | if unordered { TN_UNORDERED } else { TN_WAIT },
         target: dl_device.map_or(ANYWHERE, |(r#type, id)| tn_device { r#type, id }),
@@ -188,12 +194,15 @@ unsafe fn delete(tensor: *mut c_void, versioned: bool) {
     }
 }
 
+const ASK_FOR_VERSION: &str =
+    "; ask for version 1 (max_version=(1, 0)), which can say read-only, or for a copy (copy=True)";
+
 /// The exception of a refused export; where another request would work, it says which.
 fn refusal(py: Python<'_>, failure: api::Failure, versioned: bool) -> PyErr {
     let mut text = api::last_error();
     match failure.0 {
         TN_ERR_READONLY if !versioned => {
-            text += "; ask for version 1 (max_version=(1, 0)), which can say read-only, or for a copy (copy=True)";
+            text += ASK_FOR_VERSION;
         }
         TN_ERR_BORROWED | TN_ERR_EXPORTED => text += "; x.readonly asks for a view that only reads",
         _ => {}

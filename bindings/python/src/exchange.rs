@@ -14,10 +14,10 @@ use crate::errors;
 use crate::types::*;
 use core::ffi::{CStr, c_int, c_void};
 use core::ptr::null_mut;
-use pyo3::exceptions::{PySystemError, PyTypeError};
+use pyo3::exceptions::{PyBufferError, PySystemError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyType};
+use pyo3::types::{PyCapsule, PyType, PyWeakrefMethods, PyWeakrefReference};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
@@ -133,7 +133,8 @@ fn described(py: Python<'_>, array: &Array, view: &tn_view_info) -> PyResult<Ten
         // SAFETY: both have ndim entries while the guard of the view is open.
         let (length, stride) = unsafe { (*view.shape.add(axis), *view.strides.add(axis)) };
         if length > 1 && stride % item != 0 {
-            let text = format!("stride {stride} is not a multiple of the {item} bytes of an element, which DLPack counts in");
+            let text =
+                format!("stride {stride} is not a multiple of the {item} bytes of an element, which DLPack counts in");
             return Err(errors::buffer_error(py, TN_ERR_LAYOUT, &text));
         }
         numbers[axis] = length;
@@ -182,14 +183,16 @@ impl Array {
 
 /// What is known of a type.
 struct Known {
-    class: Py<PyType>,
+    /// The type's address, and whether it is still that type.
+    address: usize,
+    class: Py<PyWeakrefReference>,
     /// By which its objects become structs; None: `__dlpack__` is all it has.
     from_object: Option<FromObject>,
     /// Its objects have states that only `__dlpack__` refuses.
     asks_first: bool,
 }
 
-/// So many types are remembered: each is kept alive by it, so it cannot be any number.
+/// So many types are remembered; more are looked up again.
 const REMEMBERED: usize = 16;
 
 /// What is known, and whom to forget next.
@@ -224,7 +227,10 @@ fn look_up(class: &Bound<'_, PyType>) -> Option<FromObject> {
 /// By which an object of this type becomes a struct, and whether its state must be asked first.
 fn of_type(class: &Bound<'_, PyType>) -> (Option<FromObject>, bool) {
     let find = |memo: &Memo| {
-        let known = memo.known.iter().find(|known| known.class.as_ptr() == class.as_ptr())?;
+        let address = class.as_ptr() as usize;
+        let known = memo.known.iter().find(|known| known.address == address)?;
+        // Another type may have come to the address of one that ended.
+        known.class.bind(class.py()).upgrade()?;
         Some((known.from_object, known.asks_first))
     };
     // Poison would be a panic of a comparison: what is in there stays true.
@@ -233,40 +239,52 @@ fn of_type(class: &Bound<'_, PyType>) -> (Option<FromObject>, bool) {
     }
     // Outside the lock: looking up may run Python code.
     let from_object = look_up(class);
-    let asks_first = from_object.is_some() && class.hasattr("is_conj").unwrap_or(true);
-    let fresh = Known { class: class.clone().unbind(), from_object, asks_first };
-    let mut memo = MEMO.lock().unwrap_or_else(PoisonError::into_inner);
-    let forgotten = if memo.known.len() < REMEMBERED {
-        memo.known.push(fresh);
-        None
-    } else {
-        let at = memo.oldest;
-        memo.oldest = (at + 1) % REMEMBERED;
-        Some(core::mem::replace(&mut memo.known[at], fresh))
-    };
-    drop(memo);
-    drop(forgotten); // may end a type, which runs Python code
+    let asks_first = from_object.is_some()
+        && ["requires_grad", "is_conj", "is_neg"].iter().all(|name| class.hasattr(*name).unwrap_or(false));
+    if let Ok(weak) = PyWeakrefReference::new(class) {
+        let fresh = Known { address: class.as_ptr() as usize, class: weak.unbind(), from_object, asks_first };
+        let mut memo = MEMO.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = memo.known.iter().position(|known| known.address == fresh.address);
+        if ended.is_none() && memo.known.len() < REMEMBERED {
+            memo.known.push(fresh);
+        } else {
+            let at = ended.unwrap_or(memo.oldest);
+            memo.oldest = (memo.oldest + 1) % REMEMBERED;
+            memo.known[at] = fresh;
+        }
+    }
     (from_object, asks_first)
 }
 
 /// PyTorch's table hands tensors out as their memory is, also where that is not what they mean (a conjugate or negative
-/// that was not computed yet) and where gradients would not notice our writes; its `__dlpack__` refuses these.
+/// that was not computed yet) and where gradients would not notice our writes. Its `__dlpack__` refuses these, but for
+/// the negative, which only we can.
 fn is_plain(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = object.py();
+    if object.call_method0(pyo3::intern!(py, "is_neg"))?.is_truthy()? {
+        return Err(PyBufferError::new_err(
+            "the tensor's memory holds the negative of its values (is_neg()); import tensor.resolve_neg()",
+        ));
+    }
     Ok(!object.getattr(pyo3::intern!(py, "requires_grad"))?.is_truthy()?
-        && !object.call_method0(pyo3::intern!(py, "is_conj"))?.is_truthy()?
-        && !object.call_method0(pyo3::intern!(py, "is_neg"))?.is_truthy()?)
+        && !object.call_method0(pyo3::intern!(py, "is_conj"))?.is_truthy()?)
 }
 
 /// The object's struct by its type's table; None where `__dlpack__` has to be asked, which then also says why not.
 pub fn struct_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Struct>> {
     let (Some(from_object), asks_first) = of_type(&object.get_type()) else { return Ok(None) };
-    if asks_first && !is_plain(object).unwrap_or(false) {
-        return Ok(None);
+    if asks_first {
+        match is_plain(object) {
+            Ok(true) => {}
+            Err(error) if error.is_instance_of::<PyBufferError>(object.py()) => return Err(error),
+            // Or it does not even say (PyTorch's read-only wrapper).
+            Ok(false) | Err(_) => return Ok(None),
+        }
     }
     let mut tensor = null_mut();
     // SAFETY: attached, an object of the type that has the table, a writable output.
-    if unsafe { from_object(object.as_ptr(), &mut tensor) } != 0 {
+    let failed = unsafe { from_object(object.as_ptr(), &mut tensor) } != 0;
+    if failed || tensor.is_null() {
         drop(PyErr::take(object.py()));
         return Ok(None);
     }

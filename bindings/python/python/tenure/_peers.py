@@ -4,35 +4,49 @@
 whether they will write. Nothing of them is imported before it is asked for.
 """
 
+import numpy as _numpy
+
 from . import _tenure
+
+# What JAX narrows while its option jax_enable_x64 is off.
+_WIDE = tuple(_numpy.dtype(name) for name in ("int64", "uint64", "float64", "complex128"))
 
 
 class _Reads:
     """An array as a consumer sees it of which it is known that it only reads."""
 
-    __slots__ = ("_array",)
+    __slots__ = ("_array", "_copy")
 
-    def __init__(self, array):
+    def __init__(self, array, copy):
         self._array = array
+        self._copy = copy
 
     def __dlpack__(self, **options):
-        return _tenure._reads(self._array, **options)
+        return _tenure._reads(self._array, **{"copy": self._copy, **options})
 
     def __dlpack_device__(self):
         return self._array.__dlpack_device__()
 
 
-def to_jax(x):
+def to_jax(x, *, copy=None):
     """A JAX array on the bytes of ``x``.
 
     JAX arrays never change, and so nobody may write these bytes while it lives: our writes raise until it is gone. JAX
-    itself copies where an address is not a multiple of 64, and refuses layouts that are not dense.
+    refuses layouts that are not dense, and copies where an address is not a multiple of 64: copy=False makes that an
+    error, copy=True copies always. Elements of 64 bits (of 128: complex) raise unless JAX was told to keep them
+    (``jax_enable_x64``): it would make new ones of 32 bits.
 
     >>> j = tenure.to_jax(tenure.ones(1000, "float32"))
     """
-    import jax.dlpack
+    import jax
 
-    return jax.dlpack.from_dlpack(_Reads(x))
+    if x.dtype in _WIDE and not jax.config.jax_enable_x64:
+        raise BufferError(
+            f"JAX would turn {x.dtype} into elements of half the size, in a copy; "
+            'jax.config.update("jax_enable_x64", True) lets it keep them'
+        )
+    # A copy is ours to make: JAX aliases also where it was told to copy.
+    return jax.dlpack.from_dlpack(_Reads(x, copy), copy=None if copy else copy)
 
 
 def to_torch(x, reads=False):
