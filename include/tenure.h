@@ -69,6 +69,7 @@
 /* DLPack's own structs; dlpack/dlpack.h completes them. */
 struct DLManagedTensor;
 struct DLManagedTensorVersioned;
+struct DLPackExchangeAPI;
 
 /** Makes a tn_dtype of a TN_CODE_ and the bits of one element: TN_DTYPE(TN_CODE_FLOAT, 64u) is TN_F64. */
 #define TN_DTYPE(code, bits) ((code) | ((bits) << 8) | 0x10000u)
@@ -2295,6 +2296,28 @@ tn_status tn_array_import_dlpack_versioned(struct DLManagedTensorVersioned *tens
                                            uint32_t flags,
                                            tn_array **out,
                                            int32_t *how);
+
+/**
+ * DLPack's table of C functions, by which other libraries exchange arrays with the Python package without a call into the interpreter.
+ *
+ * @param[out] out     the table: version 1.3, no older one behind it, no function NULL; valid until the process ends. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED until the Python package is imported, which has three of the functions.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_dlpack_exchange_api(const struct DLPackExchangeAPI **out);
+
+/**
+ * For the Python package only: completes the table of `tn_dlpack_exchange_api` with its functions that take Python objects.
+ *
+ * @param slots        a table whose functions from, to and view of Python objects are set and stay callable; the rest is not read.
+ * @return TN_OK, also for the same functions again; TN_ERR_NULL; TN_ERR_INVALID for others than those that are set.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_dlpack_register_python(const struct DLPackExchangeAPI *slots);
 
 /* ====================================================== expr ====================================================== */
 /** @defgroup expr lazy expressions, computed once, that overwrite what nobody else needs */

@@ -849,6 +849,11 @@ pub struct DLManagedTensorVersioned {
     _opaque: [u8; 0],
 }
 
+/// DLPack's own table of functions, since its version 1.2; its header is dlpack.h.
+pub struct DLPackExchangeAPI {
+    _opaque: [u8; 0],
+}
+
 /// How a DLPack struct is made; NULL in its place: a copy, labelled as is.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

@@ -319,7 +319,7 @@ fn copied(id: Id, how: &Export, why: u32, forced: bool) -> Result<Exported> {
 }
 
 /// An export of this library that comes back unwrapped: the export ends, and a clone of its handle takes its place.
-pub fn reclaim(guard: &'static Guard) -> Result<Id> {
+pub fn reclaim(guard: &'static Guard, readonly: bool) -> Result<Id> {
     let thread = thread::current();
     let mut spare = Spare::take(thread)?;
     loop {
@@ -327,7 +327,7 @@ pub fn reclaim(guard: &'static Guard) -> Result<Id> {
         let layout = locked.layout_of(guard);
         let ndim = layout.ndim();
         if spare.layout().set(layout) {
-            return Ok(locked.end_export_as_claim(guard, spare));
+            return Ok(locked.end_export_as_claim(guard, spare, readonly));
         }
         drop(locked);
         *spare.layout() = Layout::room(ndim)?;

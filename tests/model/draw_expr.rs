@@ -98,7 +98,7 @@ impl Reader<'_> {
                 return Call::Build { what, x, y: Ref::Null };
             }
             let others = (0..live.len()).map(|j| live[(turn + j) % live.len()]);
-            for y in others.chain((turn % 8 == 0).then_some(x)) {
+            for y in others.chain(turn.is_multiple_of(8).then_some(x)) {
                 if self.model.built(what, x, y).is_ok() {
                     return Call::Build { what, x, y };
                 }

@@ -81,6 +81,17 @@ pub fn run(extent: Extent) -> Done {
     gate.finish(start)
 }
 
+/// The Python tests beside the libraries that are too heavy for every run.
+pub fn peers() -> Done {
+    let start = Instant::now();
+    let mut gate = Gate { extent: Extent::All, rows: Vec::new() };
+    gate.stage("Python with peers", python::missing(), || match python::installed_with_peers() {
+        Ok(python) => pytest(command(&python).env("TENURE_PEERS", "1")),
+        Err(text) => Row::of(Err(text)),
+    });
+    gate.finish(start)
+}
+
 impl Gate {
     /// One stage: announced, run or skipped, one row.
     fn stage(&mut self, name: &str, missing: Option<String>, body: impl FnOnce() -> Row) {
@@ -234,26 +245,7 @@ impl Gate {
                 Ok(python) => python,
                 Err(text) => return Row::of(Err(text)),
             };
-            let mut row = Row::default();
-            let mut test = command(&python);
-            test.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "bindings/python/tests"]);
-            let ended_well = read_lines(&mut test, |line| {
-                // The last line: "3 failed, 120 passed, 1 skipped in 2.1s"
-                if line.contains(" in ")
-                    && (line.contains(" passed") || line.contains(" failed") || line.contains(" error"))
-                {
-                    let line = line.trim_matches(['=', ' ']);
-                    row.passed = count(line, " passed");
-                    row.failed = count(line, " failed") + count(line, " error");
-                    row.skipped = count(line, " skipped");
-                }
-            });
-            if row.skipped > 0 {
-                row.note = "skipped: pytest says why above".to_owned();
-            }
-            if !ended_well && row.failed == 0 {
-                row.failed = 1;
-            }
+            let mut row = pytest(&mut command(&python));
             match python::document_examples(&python) {
                 Ok(count) => row.passed += count,
                 Err(text) => row.add(Row::of(Err(text))),
@@ -305,6 +297,28 @@ fn kind_of(target: &str) -> &'static str {
         "tests/docs.rs" | "tests/examples.rs" => DOCS,
         _ => RUST,
     }
+}
+
+/// The package's tests by an environment's Python.
+fn pytest(python: &mut Command) -> Row {
+    let mut row = Row::default();
+    python.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "bindings/python/tests"]);
+    let ended_well = read_lines(python, |line| {
+        // The last line: "3 failed, 120 passed, 1 skipped in 2.1s"
+        if line.contains(" in ") && (line.contains(" passed") || line.contains(" failed") || line.contains(" error")) {
+            let line = line.trim_matches(['=', ' ']);
+            row.passed = count(line, " passed");
+            row.failed = count(line, " failed") + count(line, " error");
+            row.skipped = count(line, " skipped");
+        }
+    });
+    if row.skipped > 0 {
+        row.note = "skipped: pytest says why above".to_owned();
+    }
+    if !ended_well && row.failed == 0 {
+        row.failed = 1;
+    }
+    row
 }
 
 /// The generated comparison of layouts and constants.

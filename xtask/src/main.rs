@@ -20,6 +20,10 @@ const HELP: &str = "\
 cargo xtask <command>
 
   test [--fast|--all]   everything that must hold, with a summary; --fast: Rust, C and header only; --all: a missing tool fails
+  test --peers          the Python tests beside the heavy libraries too (PyTorch: 3 GB to download the first time)
+  interop [--check] [--peers]
+                        writes docs/interop.md from what happens with the libraries that are installed; --check only compares,
+                        --peers takes the heavy ones in
   header [--check]      writes include/tenure.h, abi/symbols.txt and the Python crate's extern block; --check only compares
   dist                  stages the libraries and headers, as they are shipped, in target/dist, and packs them into a tarball there
   install --prefix DIR  puts headers, libraries, pkg-config files and a CMake package below DIR
@@ -41,6 +45,8 @@ fn main() -> ExitCode {
         ["test"] => gate::run(Extent::Normal),
         ["test", "--fast"] => gate::run(Extent::Fast),
         ["test", "--all"] => gate::run(Extent::All),
+        ["test", "--peers"] => gate::peers(),
+        ["interop", rest @ ..] => interop(rest),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
         ["dist"] => dist::stage().and_then(|()| install::pack()).map(|path| println!("{}", path.display())),
@@ -75,6 +81,15 @@ fn main() -> ExitCode {
 /// A path as the caller means it: commands run in the repository.
 fn from_here(path: &str) -> std::path::PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.into())
+}
+
+/// Writes docs/interop.md, or compares.
+fn interop(options: &[&str]) -> tools::Done {
+    if let Some(unknown) = options.iter().find(|option| !["--check", "--peers"].contains(option)) {
+        return Err(format!("interop takes --check and --peers, not {unknown}"));
+    }
+    let python = if options.contains(&"--peers") { python::installed_with_peers()? } else { python::installed()? };
+    python::interop(&python, if options.contains(&"--check") { "--check" } else { "--write" })
 }
 
 /// Draws every `docs/*.states`.

@@ -9,8 +9,12 @@ use std::path::{Path, PathBuf};
 
 /// The Python package's folder.
 const PACKAGE: &str = "bindings/python";
-/// Pinned packages: maturin, pytest, numpy and what the examples need.
+/// Pinned packages: maturin, pytest, numpy, what arrays are exchanged with and what the examples need.
 const REQUIREMENTS: &str = "bindings/python/requirements.txt";
+/// The same and what is heavy.
+const PEERS: &str = "bindings/python/requirements-peers.txt";
+/// The tables of docs/interop.md.
+const MATRIX: &str = "bindings/python/tests/matrix.py";
 
 /// Why there can be no environment, in words for the summary.
 pub fn missing() -> Option<String> {
@@ -33,20 +37,29 @@ fn base() -> String {
 
 /// The environment's Python, with the pinned packages.
 pub fn environment() -> Done<PathBuf> {
+    prepared("target/venv", REQUIREMENTS, read(REQUIREMENTS)?)
+}
+
+/// The same in an environment of its own, with the heavy packages too: 3 GB to download the first time.
+fn peers() -> Done<PathBuf> {
+    prepared("target/venv-peers", PEERS, read(REQUIREMENTS)? + &read(PEERS)?)
+}
+
+/// The Python of the environment in `folder`, made anew where it was made of other requirements than `wanted`.
+fn prepared(folder: &str, requirements: &str, wanted: String) -> Done<PathBuf> {
     if let Some(why) = missing() {
         return Err(why);
     }
-    let folder = root().join("target/venv");
+    let folder = root().join(folder);
     let python = folder.join("bin/python");
     let stamp = folder.join("requirements.txt");
-    let wanted = read(REQUIREMENTS)?;
     if python.exists() && std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
         return Ok(python);
     }
     let _ = std::fs::remove_dir_all(&folder);
     run(command(base()).args(["-m", "venv"]).arg(&folder))?;
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
-    run(command(&python).args(install).args(["-r", REQUIREMENTS]))?;
+    run(command(&python).args(install).args(["-r", requirements]))?;
     io(&stamp, std::fs::write(&stamp, wanted))?;
     Ok(python)
 }
@@ -71,14 +84,29 @@ pub fn wheel() -> Done<PathBuf> {
 /// The environment's Python with the freshly built package installed.
 pub fn installed() -> Done<PathBuf> {
     let wheel = wheel()?;
-    let python = environment()?;
+    install(environment()?, &wheel)
+}
+
+/// The same in the environment with the heavy packages.
+pub fn installed_with_peers() -> Done<PathBuf> {
+    let wheel = wheel()?;
+    install(peers()?, &wheel)
+}
+
+/// Writes docs/interop.md, or compares, with the package of this source and the libraries of `python`.
+pub fn interop(python: &Path, how: &str) -> Done {
+    run(command(python).args([MATRIX, how, "docs/interop.md"]))
+}
+
+/// Installs the wheel into the environment of `python`.
+fn install(python: PathBuf, wheel: &Path) -> Done<PathBuf> {
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall"];
     run(command(&python).args(install).arg(wheel))?;
     let find = "import tenure, tenure._tenure; print(tenure._tenure.__file__)";
     // From the folder of the environment: the source folder of the same name must not be what is found.
     let module = output(command(&python).args(["-c", find]).current_dir(root().join("target/venv")))?;
     let module = module.trim();
-    if !module.contains("/target/venv/") {
+    if !module.contains("/target/venv") {
         return Err(format!("import tenure finds {module}, not the wheel"));
     }
     if has("nm") {

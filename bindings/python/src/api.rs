@@ -477,6 +477,19 @@ pub fn export_host(array: Id, flags: u32, mode: u32) -> Result<(Id, tn_view_info
     Ok((id, view))
 }
 
+/// Completes DLPack's exchange table with the functions of `slots`, and where the table is.
+///
+/// # Safety
+/// - `slots` is a DLPackExchangeAPI whose functions for Python objects stay callable until the process ends.
+pub unsafe fn exchange_table(slots: *const DLPackExchangeAPI) -> Result<*const DLPackExchangeAPI> {
+    let mut table = null();
+    // SAFETY: by this function's list; the output is writable.
+    check(unsafe { c::tn_dlpack_register_python(slots) })?;
+    // SAFETY: the output is writable.
+    check(unsafe { c::tn_dlpack_exchange_api(&mut table) })?;
+    Ok(table)
+}
+
 /// A promise not to use the handle again.
 pub fn give(array: Id, required: u32) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.

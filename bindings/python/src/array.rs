@@ -9,12 +9,13 @@ use crate::api::{self, Id};
 use crate::borrow::{Borrow, read_view};
 use crate::convert::{self, Dims, kind, mode_of, tables};
 use crate::errors;
-use crate::interface::Views;
+use crate::exchange::Extra;
 use crate::pool::Pool;
 use crate::promise::Weak;
 use crate::site;
 use crate::types::*;
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use pyo3::PyTypeInfo;
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -43,8 +44,8 @@ pub struct Array {
     ndim: AtomicI32,
     /// References to the object that are no variables: those of buffers that are out and of proxies.
     referred: AtomicI32,
-    /// Views that looks at `__array_interface__` opened.
-    interface: Views,
+    /// What few arrays have; NULL, or a box of this object.
+    extra: AtomicPtr<Extra>,
 }
 
 /// In place of the handle: the object was released.
@@ -55,11 +56,16 @@ const DETACHED: u64 = 1;
 impl Drop for Array {
     fn drop(&mut self) {
         // First what is held through the handle: strict mode refuses to release it otherwise.
-        self.interface.end();
+        self.end_marks();
         let id = *self.id.get_mut();
         if id > DETACHED {
             // A finaliser can do nothing about a failure (PY-9); strict mode refuses here what it refuses everywhere.
             let _ = api::release(Id(id));
+        }
+        let extra = *self.extra.get_mut();
+        if !extra.is_null() {
+            // SAFETY: made by `Box::into_raw` in `extra`, and nobody refers to this object any more.
+            drop(unsafe { Box::from_raw(extra) });
         }
     }
 }
@@ -92,14 +98,35 @@ impl Array {
         self.referred.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// The views that looks at `__array_interface__` opened.
-    pub fn views_of_looks(&self) -> &Views {
-        &self.interface
-    }
-
     /// How many buffers and proxies refer to the object.
     pub fn views(&self) -> u32 {
         self.referred.load(Ordering::Relaxed).max(0) as u32
+    }
+
+    /// What few arrays have, made at the first use.
+    pub fn extra(&self) -> &Extra {
+        let mut extra = self.extra.load(Ordering::Acquire);
+        if extra.is_null() {
+            let fresh = Box::into_raw(Box::<Extra>::default());
+            // Release: whoever finds it finds it made. The loser of a race takes the winner's.
+            match self.extra.compare_exchange(null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => extra = fresh,
+                Err(other) => {
+                    // SAFETY: made above and seen by nobody.
+                    drop(unsafe { Box::from_raw(fresh) });
+                    extra = other;
+                }
+            }
+        }
+        // SAFETY: made by `Box::into_raw`, and freed with this object.
+        unsafe { &*extra }
+    }
+
+    /// Ends the exports that `__array_interface__` opened.
+    pub fn end_marks(&self) {
+        if !self.extra.load(Ordering::Acquire).is_null() {
+            self.extra().end_marks();
+        }
     }
 
     /// Element type of the handle.
@@ -289,13 +316,15 @@ impl Array {
     /// Ends this claim. Guards and exports that are open keep the bytes; the object is empty afterwards. Twice is fine.
     fn release(&self) -> PyResult<()> {
         // Also of a handle that was handed out: the views are the object's.
-        self.interface.end();
+        self.end_marks();
         let Some(id) = self.take_id(RELEASED) else { return Ok(()) };
         api::release(id).map_err(|failure| {
             // Strict mode refuses a release with guards open (RL-4): the object keeps its handle.
             self.id.store(id.0, Ordering::Relaxed);
-            failure.into()
-        })
+            PyErr::from(failure)
+        })?;
+        self.end_marks();
+        Ok(())
     }
 
     /// `with x:` releases it at the end.

@@ -13,6 +13,7 @@ use crate::errors;
 use crate::site;
 use crate::types::*;
 use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicU64, Ordering};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -24,6 +25,8 @@ pub enum Class {
     Default,
     /// XR.
     ReadOnly,
+    /// XR also in the struct that cannot say so: the consumer is known to read only.
+    Reads,
     /// XW.
     Exclusive,
 }
@@ -34,6 +37,7 @@ impl Class {
         match self {
             Class::Default => TN_EXPORT_WRITABLE,
             Class::ReadOnly => 0,
+            Class::Reads => TN_EXPORT_CONSUMER_READS,
             Class::Exclusive => TN_EXPORT_WRITABLE | TN_EXPORT_EXCLUSIVE,
         }
     }
@@ -257,17 +261,44 @@ impl Array {
 pub struct Proxy {
     array: Py<Array>,
     class: Class,
+    /// The export that a look at `__array_interface__` opened; 0: none.
+    mark: AtomicU64,
 }
 
 impl Proxy {
     fn of(array: Bound<'_, Array>, class: Class) -> Proxy {
         array.get().referred(1);
-        Proxy { array: array.unbind(), class }
+        Proxy { array: array.unbind(), class, mark: AtomicU64::new(0) }
+    }
+
+    /// Whose proxy it is.
+    pub fn array(&self) -> &Array {
+        self.array.get()
+    }
+
+    /// What it gives.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// Keeps an export open until `end_mark`.
+    pub fn mark(&self, guard: Id) {
+        self.mark.store(guard.0, Ordering::Relaxed);
+    }
+
+    /// Ends the export that is kept.
+    pub fn end_mark(&self) {
+        let guard = self.mark.swap(0, Ordering::Relaxed);
+        if guard != 0 {
+            // An export that is open can always be ended; there would be nobody to tell.
+            let _ = api::borrow_end(Id(guard), 0);
+        }
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
+        self.end_mark();
         self.array.get().referred(-1);
     }
 }

@@ -359,6 +359,8 @@ unsafe extern "C" {
         out: *mut *mut tn_array,
         how: *mut i32,
     ) -> tn_status;
+    pub fn tn_dlpack_exchange_api(out: *mut *const DLPackExchangeAPI) -> tn_status;
+    pub fn tn_dlpack_register_python(slots: *const DLPackExchangeAPI) -> tn_status;
     pub fn tn_expr_leaf(
         array: *mut tn_array,
         form: u32,

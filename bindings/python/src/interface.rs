@@ -1,121 +1,156 @@
-//! `__array_interface__`, for consumers that know neither buffers nor DLPack (PY-15, CA-29).
+//! `__array_interface__` of the host, which is offered only where `tenure.set_array_interface(True)` was called (CA-29).
 //!
-//! Contract: the protocol has no release, so that a look is enough to take the bytes: it is off until
-//! `tenure.set_array_interface(True)`. A look then opens one shared view (of a read-only array a read-only one) that
-//! the object holds until `end_exports`, `release` or its end, also past a take of the array; another look at the same
-//! bytes opens none. An array that copy on write moved elsewhere in between keeps the old view too: somebody may use it.
+//! Contract: the interface has no release. Whoever read it may keep the address for ever, so the first look marks the
+//! array: a shared view stays open until the handle is released or `end_exports` says that nobody uses the address any
+//! more. Off, the attribute is not there at all, for a debugger's look would cost the reuse in place.
 
 use crate::api::{self, Id};
 use crate::array::Array;
-use crate::buffer::{self, Class};
-use crate::convert;
+use crate::buffer::{Class, Proxy, may_read};
+use crate::convert::kind;
 use crate::errors;
 use crate::site;
-use core::ptr::null_mut;
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use crate::types::*;
+use core::sync::atomic::{AtomicBool, Ordering};
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use std::sync::PoisonError;
 
 static OFFERED: AtomicBool = AtomicBool::new(false);
 
-/// A view that was opened by a look.
-struct View {
-    guard: Id,
-    data: u64,
-}
-
-/// The views that looks at one array opened. All bits zero is a value of it: none.
-pub struct Views(AtomicPtr<Vec<View>>);
-
-impl Views {
-    /// The list, which is the caller's until it puts it back: nobody else sees it, whatever runs meanwhile.
-    fn take(&self) -> Vec<View> {
-        let list = self.0.swap(null_mut(), Ordering::AcqRel);
-        // SAFETY: only `put` stores pointers, each from a box, and the swap took this one out.
-        if list.is_null() { Vec::new() } else { *unsafe { Box::from_raw(list) } }
-    }
-
-    fn put(&self, list: Vec<View>) {
-        let more = self.0.swap(Box::into_raw(Box::new(list)), Ordering::AcqRel);
-        if !more.is_null() {
-            // Another look came in between: both lists stay.
-            let mut all = self.take();
-            // SAFETY: as in `take`.
-            all.append(&mut *unsafe { Box::from_raw(more) });
-            self.put(all);
-        }
-    }
-
-    /// Ends them.
-    pub fn end(&self) {
-        for view in self.take() {
-            // An open view ends; a status here would mean that C code ended it, and then it is ended.
-            let _ = api::borrow_end(view.guard, 0);
-        }
-    }
-}
-
-impl Drop for Views {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-/// Turns `__array_interface__` of all arrays on or off; it is off in the beginning, because the protocol has no release:
-/// any look at the attribute (a debugger, tab completion) opens a view that stays until `x.end_exports()`.
+/// Offers `__array_interface__` on arrays, or no longer does; off at first.
+///
+/// It is for consumers that know neither buffers nor DLPack. It has no release: an array whose attribute was read stays
+/// exported until it is released or `x.end_exports()` is called, and is not overwritten in place meanwhile.
+///
+/// >>> tenure.set_array_interface(True)
+/// >>> x.__array_interface__["typestr"]
+/// '<f8'
 #[pyfunction]
 pub fn set_array_interface(on: bool) {
     OFFERED.store(on, Ordering::Relaxed);
 }
 
+/// The typestr of an element type; None where NumPy has none.
+fn typestr(dtype: tn_dtype) -> Option<String> {
+    let entry = kind(dtype);
+    entry.2?;
+    let letter = match dtype & 0xff {
+        TN_CODE_BOOL => 'b',
+        TN_CODE_INT => 'i',
+        TN_CODE_UINT => 'u',
+        TN_CODE_COMPLEX => 'c',
+        _ => 'f',
+    };
+    let order = if entry.3 == 1 { '|' } else { '<' };
+    Some(format!("{order}{letter}{}", entry.3))
+}
+
+fn absent(why: &str) -> PyErr {
+    PyAttributeError::new_err(format!("'__array_interface__' is not offered: {why}"))
+}
+
+/// Whether the interface may be shown of an array of this type.
+fn check(array: &Array) -> PyResult<String> {
+    if !OFFERED.load(Ordering::Relaxed) {
+        return Err(absent("tenure.set_array_interface(True) switches it on; buffers and DLPack serve without"));
+    }
+    typestr(array.dtype()).ok_or_else(|| absent("NumPy has no such element type; use x.view(\"uint16\")"))
+}
+
+/// Opens an export of a class; read-only where only that is possible.
+fn open(array: &Array, class: Class) -> PyResult<(Id, tn_view_info, bool)> {
+    const ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_WAIT;
+    let id = array.id()?;
+    match api::export_host(id, ALIAS | class.flags(), 0) {
+        Ok((guard, view)) => Ok((guard, view, false)),
+        Err(failure) if class == Class::Default && may_read(failure) => {
+            let (guard, view) = api::export_host(id, ALIAS, 0).map_err(errors::exporting)?;
+            Ok((guard, view, true))
+        }
+        Err(failure) => Err(errors::exporting(failure)),
+    }
+}
+
+fn dict<'py>(py: Python<'py>, typestr: &str, view: &tn_view_info, readonly: bool) -> PyResult<Bound<'py, PyDict>> {
+    let (ndim, item) = (view.ndim as usize, kind(view.dtype).3 as i64);
+    // SAFETY: both have ndim entries while the guard of the view is open.
+    let axes: Vec<(i64, i64)> = (0..ndim).map(|i| unsafe { (*view.shape.add(i), *view.strides.add(i)) }).collect();
+    let empty = axes.iter().any(|(length, _)| *length == 0);
+    let mut dense = item;
+    let c_order = axes.iter().rev().all(|&(length, stride)| {
+        let fits = length == 1 || stride == dense;
+        dense = dense.saturating_mul(length);
+        fits
+    });
+    let interface = PyDict::new(py);
+    interface.set_item("shape", PyTuple::new(py, axes.iter().map(|a| a.0))?)?;
+    interface.set_item("typestr", typestr)?;
+    interface.set_item("data", (if empty { 0 } else { view.data as usize }, readonly))?;
+    if empty || c_order {
+        interface.set_item("strides", py.None())?;
+    } else {
+        interface.set_item("strides", PyTuple::new(py, axes.iter().map(|a| a.1))?)?;
+    }
+    interface.set_item("version", 3)?;
+    Ok(interface)
+}
+
+/// The interface of an array, which is marked by it.
+fn marking<'py>(py: Python<'py>, array: &Array, reads: bool) -> PyResult<Bound<'py, PyDict>> {
+    let typestr = check(array)?;
+    let _site = site::here(py);
+    let (guard, view, readonly) = open(array, Class::Default)?;
+    let interface = dict(py, &typestr, &view, reads || readonly);
+    let mut marks = array.extra().marks.lock().unwrap_or_else(PoisonError::into_inner);
+    // Bytes that are marked stay where they are, so one address has one mark, also after the array moved and came to
+    // others.
+    if interface.is_err() || marks.iter().any(|(address, _)| *address == view.data as u64) {
+        drop(marks);
+        let _ = api::borrow_end(guard, 0);
+    } else {
+        marks.push((view.data as u64, guard));
+    }
+    interface
+}
+
 #[pymethods]
 impl Array {
-    /// Address, shape and type for consumers that know no buffers, where `tenure.set_array_interface(True)` turned it
-    /// on. The first look opens a shared view that stays until `end_exports()`, `release()` or the object's end.
     #[getter(__array_interface__)]
-    fn array_interface<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
-        let py = slf.py();
-        let this = slf.get();
-        if !OFFERED.load(Ordering::Relaxed) {
-            return Err(PyAttributeError::new_err(
-                "arrays have __array_interface__ only after tenure.set_array_interface(True): it has no release; use \
-                 numpy.asarray(x), the buffer protocol or DLPack",
-            ));
-        }
-        let Ok(typestr) = convert::dtype_object(py, this.dtype())?.getattr("str") else {
-            return Err(PyAttributeError::new_err(
-                "__array_interface__ has no code for bfloat16; use x.view(\"uint16\")",
-            ));
-        };
-        let _site = site::here(py);
-        let (guard, info, readonly) = buffer::open(this.id()?, Class::Default, true).map_err(errors::exporting)?;
-        let (data, axes) = (info.data as u64, 0..info.ndim as usize);
-        // SAFETY: both have ndim entries, valid until the guard ends.
-        let shape = PyTuple::new(py, axes.clone().map(|i| unsafe { *info.shape.add(i) }));
-        // SAFETY: the same.
-        let strides = PyTuple::new(py, axes.map(|i| unsafe { *info.strides.add(i) }));
-        let mut views = this.views_of_looks().take();
-        if data == 0 || views.iter().any(|view| view.data == data) {
-            let _ = api::borrow_end(guard, 0);
-        } else {
-            views.push(View { guard, data });
-        }
-        if !views.is_empty() {
-            this.views_of_looks().put(views);
-        }
-        let interface = PyDict::new(py);
-        interface.set_item("version", 3)?;
-        interface.set_item("typestr", typestr)?;
-        interface.set_item("shape", shape?)?;
-        interface.set_item("strides", strides?)?;
-        interface.set_item("data", (if data == 0 { buffer::nowhere() as u64 } else { data }, readonly))?;
-        Ok(interface)
+    fn array_interface<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        marking(py, self, false)
     }
 
-    /// Ends the views that looks at `__array_interface__` opened: what they gave the addresses to must not use them any
-    /// more. Twice is fine.
+    /// Says that nobody uses an address from `__array_interface__` any more: the shared view that its first look opened
+    /// ends. Buffers and DLPack exports end by themselves.
     fn end_exports(&self) {
-        self.views_of_looks().end();
+        self.end_marks();
+    }
+}
+
+#[pymethods]
+impl Proxy {
+    #[getter(__array_interface__)]
+    fn array_interface<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let array = self.array();
+        if self.class() == Class::ReadOnly {
+            return marking(py, array, true);
+        }
+        let typestr = check(array)?;
+        let _site = site::here(py);
+        // Alone as long as this object lives: a second look would find the first one's export in its way.
+        self.end_mark();
+        let (guard, view, _) = open(array, Class::Exclusive)?;
+        self.mark(guard);
+        dict(py, &typestr, &view, false)
+    }
+
+    /// Ends what a look at `__array_interface__` of this object opened.
+    fn end_exports(&self) {
+        self.end_mark();
+        if self.class() == Class::ReadOnly {
+            self.array().end_marks();
+        }
     }
 }

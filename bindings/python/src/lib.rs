@@ -22,6 +22,7 @@ mod convert;
 mod create;
 mod dlpack;
 mod errors;
+mod exchange;
 mod expr;
 mod extent;
 mod import;
@@ -50,7 +51,7 @@ mod _tenure {
     #[pymodule_export]
     use crate::create::{array, empty, empty_like, full, ones, ones_like, open_npy, save_npy, zeros, zeros_like};
     #[pymodule_export]
-    use crate::dlpack::from_dlpack;
+    use crate::dlpack::{_reads, from_dlpack};
     #[pymodule_export]
     use crate::expr::{Expr, diagonal, lazy, lower};
     #[pymodule_export]

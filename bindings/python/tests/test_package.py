@@ -10,7 +10,6 @@ import sys
 import sysconfig
 import textwrap
 
-import numpy as np
 import pytest
 
 import tenure
@@ -295,13 +294,31 @@ def test_c_code_may_release_after_the_interpreter_ended(tmp_path):
     assert out == "released: 0\n"
 
 
+# DL-12, XC-8: what the parent exported and imported is dropped by the child, which works on
 def test_fork_works_in_the_child():
-    x = tenure.ones(10)
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            code = int(np.asarray(x).sum() + tenure.ones(5)[0]) != 11
-        finally:
-            os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
+    out = run(
+        """
+        import os, numpy, tenure
+        x = tenure.ones(10)
+        n, m, d = numpy.asarray(x), memoryview(x), numpy.from_dlpack(x)
+        capsule = x.__dlpack__()
+        y = tenure.asarray(numpy.arange(3.0))
+        z = tenure.from_dlpack(numpy.arange(3.0))
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                total = int(n.sum() + tenure.ones(5)[0] + y[2] + z[2])
+                del n, m, d, capsule, y, z
+                x.release()
+                code = total != 15
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0
+        assert n.sum() == 10 and m[0] == d[9] == 1 and y[2] == z[2] == 2
+        del n, m, d, capsule
+        assert x.why_not() == 0
+        print("parent")
+        """
+    )
+    assert out == "parent\n"

@@ -81,6 +81,7 @@ from ._tenure import (
     zeros,
     zeros_like,
 )
+from ._peers import to_jax, to_torch
 from ._report import report, snapshot
 from ._takes import takes
 from ._types import (
@@ -257,6 +258,8 @@ __all__ = [
     "snapshot",
     "take",
     "takes",
+    "to_jax",
+    "to_torch",
     "version",
     "why_not",
     "zeros",
