@@ -127,6 +127,15 @@ AT(tn_npy_options, fd, 12);
 AT(tn_npy_options, pool, 16);
 AT(tn_npy_options, max_header_bytes, 24);
 
+SIZE(tn_safetensors_info, 808);
+AT(tn_safetensors_info, dtype, 0);
+AT(tn_safetensors_info, ndim, 4);
+AT(tn_safetensors_info, bytes, 8);
+AT(tn_safetensors_info, name_bytes, 16);
+AT(tn_safetensors_info, name, 24);
+AT(tn_safetensors_info, shape, 280);
+AT(tn_safetensors_info, reserved, 792);
+
 SIZE(tn_slice_spec, 24);
 AT(tn_slice_spec, start, 0);
 AT(tn_slice_spec, stop, 8);

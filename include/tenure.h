@@ -71,6 +71,11 @@ struct DLManagedTensor;
 struct DLManagedTensorVersioned;
 struct DLPackExchangeAPI;
 
+/* Arrow's own structs; arrow/c/abi.h completes them. */
+struct ArrowSchema;
+struct ArrowArray;
+struct ArrowDeviceArray;
+
 /** Makes a tn_dtype of a TN_CODE_ and the bits of one element: TN_DTYPE(TN_CODE_FLOAT, 64u) is TN_F64. */
 #define TN_DTYPE(code, bits) ((code) | ((bits) << 8) | 0x10000u)
 
@@ -673,6 +678,24 @@ typedef struct tn_npy_options {
     /** A longer header is TN_ERR_LIMIT; 0: 64 KiB. */
     uint64_t max_header_bytes;
 } tn_npy_options;
+
+/** A tensor of a safetensors file. */
+typedef struct tn_safetensors_info {
+    /** Element type. */
+    tn_dtype dtype;
+    /** Number of axes. */
+    int32_t ndim;
+    /** Bytes of its elements. */
+    uint64_t bytes;
+    /** Length of its name in bytes; a longer one than fits is cut in `name`. */
+    uint64_t name_bytes;
+    /** UTF-8, NUL-terminated. */
+    char name[256];
+    /** Lengths in elements; 0 from entry ndim on. */
+    int64_t shape[TN_MAX_NDIM];
+    /** Zero. */
+    uint64_t reserved[2];
+} tn_safetensors_info;
 
 /** One axis of a slice, as in Python; TN_NONE is an absent bound. */
 typedef struct tn_slice_spec {
@@ -2318,6 +2341,143 @@ tn_status tn_dlpack_exchange_api(const struct DLPackExchangeAPI **out);
  * @ingroup exchange
  */
 tn_status tn_dlpack_register_python(const struct DLPackExchangeAPI *slots);
+
+/* ===================================================== arrow ===================================================== */
+/** @defgroup arrow Arrow's C data interface, and its C device interface for host memory */
+
+/**
+ * Exports an array through Arrow's C data interface: an array of one axis as a primitive array, of more as lists of a fixed size, of none
+ * as an array of one element.
+ *
+ * @param array       an array; may be released while the export lives.
+ * @param flags       none: a copy. TN_BORROW: an alias if the array is C-contiguous, else a copy; TN_REQUIRE_BORROW: an alias or a status.
+ *                    TN_UNORDERED, TN_WAIT.
+ * @param[out] schema the type, not nullable, with an empty name. Released by its own release; may be moved.
+ * @param[out] out    the elements: no nulls, offset 0. Released by its own release on any thread, which ends the export; may be moved, and
+ *                    so may its children, each of which holds the bytes until it is released. On failure all are untouched.
+ * @param[out] how    TN_ALIASED or TN_COPIED; may be NULL.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, also for TN_EXPORT_WRITABLE; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+ *         TN_ERR_DTYPE for bool, bfloat16 and complex elements, which Arrow lacks; TN_ERR_LIMIT for an inner axis of 2^31 elements or more;
+ *         TN_ERR_LAYOUT where only a copy would do; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_WOULD_COPY;
+ *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup arrow
+ */
+tn_status tn_array_export_arrow(tn_array *array,
+                                uint32_t flags,
+                                struct ArrowSchema *schema,
+                                struct ArrowArray *out,
+                                int32_t *how);
+
+/**
+ * Exports an array through Arrow's C device interface: as `tn_array_export_arrow`, and says that the bytes are on the host.
+ *
+ * @param array       an array; may be released while the export lives.
+ * @param flags       as for `tn_array_export_arrow`.
+ * @param[out] schema the type; as for `tn_array_export_arrow`.
+ * @param[out] out    the elements, with device_type 1 (the host), device_id -1 and no sync_event. On failure all are untouched.
+ * @param[out] how    TN_ALIASED or TN_COPIED; may be NULL.
+ * @return as `tn_array_export_arrow`.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup arrow
+ */
+tn_status tn_array_export_arrow_device(tn_array *array,
+                                       uint32_t flags,
+                                       struct ArrowSchema *schema,
+                                       struct ArrowDeviceArray *out,
+                                       int32_t *how);
+
+/**
+ * Makes an array of an Arrow array of numbers, or of lists of a fixed size of them. Bytes of a live store become one more claim on it.
+ *
+ * @param schema   its type; stays the caller's.
+ * @param source   on success moved into the library, which means that its release becomes NULL here; the library calls it once, when the
+ *                 last that descends from the import ended, or at once if the bytes were copied. On failure it is still the caller's.
+ * @param flags    as for `tn_array_import_host`.
+ * @param[out] out the array: READONLY, as Arrow's data are; a copy that was asked for (no flag) is writable. Released by
+ *                 `tn_array_release`. On failure: untouched.
+ * @param[out] how TN_ALIASED or TN_COPIED; may be NULL.
+ * @return TN_OK; TN_ERR_NULL, also for pointers in the structs; TN_ERR_STALE for a struct that was released; TN_ERR_INVALID; TN_ERR_DTYPE for
+ *         what has no elements of a fixed size (bools, which are packed bits; texts, dictionaries, unions, structs); TN_ERR_LIMIT;
+ *         TN_ERR_SHAPE for lengths that contradict one another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED for nulls, also where there may be some
+ *         (null_count -1 beside a validity bitmap); and as `tn_array_import_host`.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup arrow
+ */
+tn_status tn_array_import_arrow(const struct ArrowSchema *schema,
+                                struct ArrowArray *source,
+                                uint32_t flags,
+                                tn_array **out,
+                                int32_t *how);
+
+/**
+ * The same for Arrow's C device interface: memory that the host can reach.
+ *
+ * @param schema   its type; stays the caller's.
+ * @param source   as for `tn_array_import_arrow`; any device_id.
+ * @param flags    as for `tn_array_import_host`.
+ * @param[out] out the array; as for `tn_array_import_arrow`.
+ * @param[out] how TN_ALIASED or TN_COPIED; may be NULL.
+ * @return as `tn_array_import_arrow`; TN_ERR_DEVICE for another device than the host, or a sync_event.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup arrow
+ */
+tn_status tn_array_import_arrow_device(const struct ArrowSchema *schema,
+                                       struct ArrowDeviceArray *source,
+                                       uint32_t flags,
+                                       tn_array **out,
+                                       int32_t *how);
+
+/* ================================================== safetensors ================================================== */
+/** @defgroup safetensors files of many named tensors */
+
+/**
+ * Lists the tensors of a safetensors file in the order of their bytes. Reads the header and nothing else.
+ *
+ * @param path       the file, NUL-terminated.
+ * @param capacity   places in `infos`.
+ * @param[out] infos as many tensors as fit; NULL only with capacity 0.
+ * @param[out] count how many tensors the file has. On failure nothing is written.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_DTYPE for an element type that no array has (8-bit floats and smaller); TN_ERR_LIMIT for a header of more
+ *         than 100 000 000 bytes, more than 64 axes, a size that overflows; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the file
+ *         cannot be read or is damaged, which its whole header is checked for.
+ * @note Threads: any. Blocks: for the file system. Allocates: the header, and a few times its length meanwhile.
+ * @since 0.1
+ * @ingroup safetensors
+ */
+tn_status tn_safetensors_query(const char *path,
+                               size_t capacity,
+                               tn_safetensors_info *infos,
+                               size_t *count);
+
+/**
+ * Opens tensors of a safetensors file by their names, all of them or none.
+ *
+ * @param path     the file, NUL-terminated. A file that is cut short while it is mapped ends the process at the next touch (SIGBUS).
+ * @param pool     where what is read goes; NULL: the thread's current host pool.
+ * @param n        number of names.
+ * @param names    `n` NUL-terminated names; NULL only with n 0. The same name twice gives two arrays.
+ * @param flags    none: all are read into the pool. TN_BORROW: all are READONLY arrays on one mapping of the file, which ends with the last of
+ *                 them; one whose bytes are not aligned for its elements is read. TN_REQUIRE_BORROW: that one is a status.
+ * @param[out] out `n` arrays in the order of the names, each released by `tn_array_release`.
+ * @param[out] how `n` times TN_ALIASED or TN_COPIED; NULL: not wanted. On failure all are untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND of the pool; TN_ERR_INVALID, also for a name that is not there; TN_ERR_WOULD_COPY; and as
+ *         `tn_safetensors_query`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and what is read.
+ * @since 0.1
+ * @ingroup safetensors
+ */
+tn_status tn_array_open_safetensors(const char *path,
+                                    tn_pool *pool,
+                                    size_t n,
+                                    const char *const *names,
+                                    uint32_t flags,
+                                    tn_array **out,
+                                    int32_t *how);
 
 /* ====================================================== expr ====================================================== */
 /** @defgroup expr lazy expressions, computed once, that overwrite what nobody else needs */

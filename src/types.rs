@@ -621,6 +621,26 @@ pub struct tn_npy_options {
     pub max_header_bytes: u64,
 }
 
+/// A tensor of a safetensors file.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_safetensors_info {
+    /// Element type.
+    pub dtype: tn_dtype,
+    /// Number of axes.
+    pub ndim: i32,
+    /// Bytes of its elements.
+    pub bytes: u64,
+    /// Length of its name in bytes; a longer one than fits is cut in `name`.
+    pub name_bytes: u64,
+    /// UTF-8, NUL-terminated.
+    pub name: [core::ffi::c_char; 256],
+    /// Lengths in elements; 0 from entry ndim on.
+    pub shape: [i64; TN_MAX_NDIM],
+    /// Zero.
+    pub reserved: [u64; 2],
+}
+
 /// One axis of a slice, as in Python; TN_NONE is an absent bound.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -851,6 +871,19 @@ pub struct DLManagedTensorVersioned {
 
 /// DLPack's own table of functions, since its version 1.2; its header is dlpack.h.
 pub struct DLPackExchangeAPI {
+    _opaque: [u8; 0],
+}
+
+/// Arrow's own struct for a type; its header is arrow/c/abi.h.
+pub struct ArrowSchema {
+    _opaque: [u8; 0],
+}
+/// Arrow's own struct for the elements; its header is arrow/c/abi.h.
+pub struct ArrowArray {
+    _opaque: [u8; 0],
+}
+/// Arrow's own struct for the elements and where they are; its header is arrow/c/abi.h.
+pub struct ArrowDeviceArray {
     _opaque: [u8; 0],
 }
 

@@ -24,6 +24,10 @@ pub mod transfer;
 
 pub mod exchange;
 
+pub mod arrow;
+
+pub mod safetensors;
+
 #[cfg(not(loom))]
 pub mod expr;
 

@@ -361,6 +361,49 @@ unsafe extern "C" {
     ) -> tn_status;
     pub fn tn_dlpack_exchange_api(out: *mut *const DLPackExchangeAPI) -> tn_status;
     pub fn tn_dlpack_register_python(slots: *const DLPackExchangeAPI) -> tn_status;
+    pub fn tn_array_export_arrow(
+        array: *mut tn_array,
+        flags: u32,
+        schema: *mut ArrowSchema,
+        out: *mut ArrowArray,
+        how: *mut i32,
+    ) -> tn_status;
+    pub fn tn_array_export_arrow_device(
+        array: *mut tn_array,
+        flags: u32,
+        schema: *mut ArrowSchema,
+        out: *mut ArrowDeviceArray,
+        how: *mut i32,
+    ) -> tn_status;
+    pub fn tn_array_import_arrow(
+        schema: *const ArrowSchema,
+        source: *mut ArrowArray,
+        flags: u32,
+        out: *mut *mut tn_array,
+        how: *mut i32,
+    ) -> tn_status;
+    pub fn tn_array_import_arrow_device(
+        schema: *const ArrowSchema,
+        source: *mut ArrowDeviceArray,
+        flags: u32,
+        out: *mut *mut tn_array,
+        how: *mut i32,
+    ) -> tn_status;
+    pub fn tn_safetensors_query(
+        path: *const c_char,
+        capacity: usize,
+        infos: *mut tn_safetensors_info,
+        count: *mut usize,
+    ) -> tn_status;
+    pub fn tn_array_open_safetensors(
+        path: *const c_char,
+        pool: *mut tn_pool,
+        n: usize,
+        names: *const *const c_char,
+        flags: u32,
+        out: *mut *mut tn_array,
+        how: *mut i32,
+    ) -> tn_status;
     pub fn tn_expr_leaf(
         array: *mut tn_array,
         form: u32,
