@@ -28,3 +28,5 @@ pub mod exchange;
 pub mod expr;
 
 pub mod report;
+
+pub mod plugin;

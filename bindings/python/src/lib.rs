@@ -25,6 +25,7 @@ mod errors;
 mod expr;
 mod import;
 mod index;
+mod numpy;
 mod pool;
 mod promise;
 mod report;
@@ -55,6 +56,8 @@ mod _tenure {
     use crate::import::{_ending, asarray, from_buffer};
     #[pymodule_export]
     use crate::index::Items;
+    #[pymodule_export]
+    use crate::numpy::{_numpy_get, _numpy_handler, _numpy_set};
     #[pymodule_export]
     use crate::pool::{Pool, current_pool, default_pool};
     #[pymodule_export]

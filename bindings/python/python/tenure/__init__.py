@@ -39,7 +39,7 @@ from ._errors import (
     Status,
     UnsupportedError,
 )
-from . import _errors, _tenure, _types
+from . import _errors, _install, _tenure, _types
 from ._tenure import (
     Array,
     Borrow,
@@ -80,6 +80,7 @@ from ._tenure import (
     zeros,
     zeros_like,
 )
+from ._install import Installed, install, numpy_allocator
 from ._takes import takes
 from ._types import (
     ALIASED,
@@ -91,6 +92,7 @@ from ._types import (
     Flags,
     Holder,
     HolderKind,
+    PoolClient,
     PoolFlags,
     PoolStats,
     Store,
@@ -100,7 +102,7 @@ from ._types import (
 )
 
 # What users see is `tenure.OwnershipError`, wherever its class is written.
-for _class in (*vars(_errors).values(), *vars(_types).values()):
+for _class in (*vars(_errors).values(), *vars(_types).values(), *vars(_install).values()):
     if isinstance(_class, type) and _class.__module__.startswith("tenure."):
         _class.__module__ = "tenure"
 
@@ -177,11 +179,13 @@ __all__ = [
     "Flags",
     "Holder",
     "HolderKind",
+    "Installed",
     "NONE",
     "OutOfMemoryError",
     "OwnershipError",
     "PendingError",
     "Pool",
+    "PoolClient",
     "PoolFlags",
     "PoolStats",
     "Promise",
@@ -218,10 +222,12 @@ __all__ = [
     "get_library",
     "give",
     "holders_of",
+    "install",
     "lazy",
     "leaks",
     "lower",
     "no_copies",
+    "numpy_allocator",
     "ones",
     "ones_like",
     "open_npy",
