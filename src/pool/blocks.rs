@@ -104,6 +104,16 @@ fn stop() -> ! {
     std::process::abort();
 }
 
+/// A request to a pool whose last hold went (PO-6).
+#[cold]
+fn refuse_retired(mut books: Open, block: Block) -> Status {
+    books.figures.failure_count += 1;
+    books.account(block).failures += 1;
+    let name = books.name;
+    drop(books);
+    fail(TN_ERR_STALE, format_args!("pool \"{}\" was released and hands out nothing any more", name.as_str()))
+}
+
 /// Gives a raw block back; `through` None: to whichever pool has it. Address 0: nothing happens (PO-22, PO-24 to
 /// PO-29).
 pub fn deallocate(through: Option<&'static Pool>, address: usize) -> Result<()> {
@@ -278,14 +288,7 @@ impl Pool {
             };
             let mut books = self.books.lock();
             if books.retired {
-                books.figures.failure_count += 1;
-                books.account(want.block).failures += 1;
-                let name = books.name;
-                drop(books);
-                return Err(fail(
-                    TN_ERR_STALE,
-                    format_args!("pool \"{}\" was released and hands out nothing any more", name.as_str()),
-                ));
+                return Err(refuse_retired(books, want.block));
             }
             if let Some(placed) = books.place_cutting(self, &want, &mut kit) {
                 books.count(&want, count, &placed, hit);
@@ -473,6 +476,9 @@ impl Pool {
         let mut kit = Kit::gather(None);
         let (_, mut books, span, index) = claim(address, Some(self), client)?;
         let block = span.block(index);
+        if books.retired {
+            return Err(refuse_retired(books, block));
+        }
         if self.resize_in_place(&mut books, span, index, block, bytes, kit.as_mut()) {
             books.figures.reallocation_count += 1;
             books.account(block).granted += 1;
