@@ -562,7 +562,62 @@ typedef struct tn_pool_stats {
     uint64_t held_bytes;
     /** Of pending_bytes: an importer in another process is alive. */
     uint64_t shared_out_bytes;
+    /**
+     * Number of the pool, which no other of this process has, had or will have: two handles with one serial are on one pool.
+     */
+    uint64_t serial;
 } tn_pool_stats;
+
+/** Blocks of a pool that back arrays. */
+#define TN_CLIENT_ARRAYS 0
+/** Blocks that `tn_pool_allocate` and its kin handed out. */
+#define TN_CLIENT_RAW 1
+/** NumPy, through `tn_numpy_handler`. */
+#define TN_CLIENT_NUMPY 2
+/** PyTorch. */
+#define TN_CLIENT_TORCH 3
+/** CuPy. */
+#define TN_CLIENT_CUPY 4
+/** Numba. */
+#define TN_CLIENT_NUMBA 5
+/** RMM. */
+#define TN_CLIENT_RMM 6
+/** UMF. */
+#define TN_CLIENT_UMF 7
+/** C++ containers, through `tn_cpp_allocate`. */
+#define TN_CLIENT_CPP 8
+/** A Rust program's global allocator. */
+#define TN_CLIENT_RUST 9
+/** A program that was started with the malloc of the library. */
+#define TN_CLIENT_MALLOC 10
+/** Another one. */
+#define TN_CLIENT_OTHER 11
+
+/** What one client of a pool holds and did. The sum of `live_bytes` over all clients is the pool's in_use_bytes. */
+typedef struct tn_pool_client {
+    /** TN_CLIENT_. */
+    int32_t client;
+    /** Zero. */
+    int32_t reserved;
+    /** "arrays", "raw", "numpy", ..; NUL-terminated. */
+    char name[16];
+    /** Blocks that it holds. */
+    uint64_t live_blocks;
+    /** Their usable bytes. */
+    uint64_t live_bytes;
+    /** The bytes that it asked for in them. */
+    uint64_t requested_bytes;
+    /** Largest live_bytes since the pool's creation or reset_peak. */
+    uint64_t peak_bytes;
+    /** Allocations and reallocations that were granted. */
+    uint64_t allocation_count;
+    /** Those that were not. */
+    uint64_t failure_count;
+    /** Wrong frees that were refused. */
+    uint64_t misuse_count;
+    /** Frees that named another size than was asked for; the library goes by its own. */
+    uint64_t mismatch_count;
+} tn_pool_client;
 
 /** Row-major element order. */
 #define TN_ORDER_C 0
@@ -860,7 +915,7 @@ typedef struct tn_holder {
     uint64_t thread;
     /** When it was made, ns since the epoch; 0 where no time is kept. */
     uint64_t time_ns;
-    /** Name of its array, pool, ..; NUL-terminated. */
+    /** Name of its array, pool, .., of a library's block the library's ("numpy"); NUL-terminated. */
     char name[64];
     /** TN_HERE when it was made: "step.c:41"; the end of a longer one; "" if none. */
     char site[64];
@@ -1293,6 +1348,24 @@ tn_status tn_pool_reset_peak(tn_pool *pool);
  * @ingroup pool
  */
 tn_status tn_pool_trim(tn_pool *pool, size_t keep_bytes, size_t *released_bytes);
+
+/**
+ * Lists who holds and did what in a pool: arrays, raw blocks, and each library that allocates from it. The sum of live_bytes is the pool's
+ * in_use_bytes.
+ *
+ * @param pool         NULL: the thread's current pool of the host.
+ * @param capacity     places at clients.
+ * @param[out] clients what fits, those that ever asked for something, by TN_CLIENT_; NULL only with capacity 0.
+ * @param[out] count   how many there are.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any; all of one moment. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_query_clients(tn_pool *pool,
+                                size_t capacity,
+                                tn_pool_client *clients,
+                                size_t *count);
 
 /* ===================================================== array ===================================================== */
 /** @defgroup array creation, queries, names, clones, copies, weak handles, files */
@@ -2768,6 +2841,54 @@ tn_status tn_copies_forbid(int32_t on);
 tn_status tn_leaks(size_t capacity,
                    tn_holder *leaks,
                    size_t *count);
+
+/* ===================================================== plugin ===================================================== */
+/** @defgroup plugin what other libraries and languages allocate with */
+
+/**
+ * Gives the struct with which NumPy allocates from a pool: a PyDataMem_Handler of version 1 (NEP 49), for a capsule named "mem_handler" and
+ * PyDataMem_SetHandler. Its blocks are aligned to 64 bytes at least and count for the client "numpy".
+ *
+ * After the pool's last handle was released the handler hands out nothing and takes back what it handed out.
+ *
+ * @param pool     a pool on the host; NULL: the host's default pool.
+ * @param[out] out the handler: the same for the same pool, valid until the process ends. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for a pool that is not on the host; TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any, and so for the handler's functions, with or without the interpreter. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup plugin
+ */
+tn_status tn_numpy_handler(tn_pool *pool,
+                           void **out);
+
+/**
+ * Allocates for a C++ container; what tenure_memory.hpp is made of. The block counts for the client "cpp".
+ *
+ * @param pool      NULL: the host's default pool, whichever is the thread's current one.
+ * @param bytes     how many at least; 0 gives a block of its own too.
+ * @param alignment of the address, bytes: a power of two up to 4 MiB; below 16: 16.
+ * @param[out] out  the block. Given back by `tn_cpp_deallocate`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID
+ *         for an alignment that cannot be; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: the block.
+ * @since 0.1
+ * @ingroup plugin
+ */
+tn_status tn_cpp_allocate(tn_pool *pool, size_t bytes, size_t alignment, void **out);
+
+/**
+ * Gives back what `tn_cpp_allocate` handed out. A wrong address is left alone and counted; it is never read.
+ *
+ * @param pool     the pool that handed it out, also after its handle was released; NULL: whichever pool has the address.
+ * @param ptr      the block. NULL: nothing happens.
+ * @return TN_OK; TN_ERR_STALE for a block that was given back; TN_ERR_KIND for a handle of another kind; TN_ERR_INVALID for an address inside a
+ *         block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no block at all.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup plugin
+ */
+tn_status tn_cpp_deallocate(tn_pool *pool,
+                            void *ptr);
 
 #ifdef __cplusplus
 }  // extern "C"

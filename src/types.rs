@@ -496,6 +496,61 @@ pub struct tn_pool_stats {
     pub held_bytes: u64,
     /// Of pending_bytes: an importer in another process is alive.
     pub shared_out_bytes: u64,
+    /// Number of the pool, which no other of this process has, had or will have: two handles with one serial are on one pool.
+    pub serial: u64,
+}
+
+/// Blocks of a pool that back arrays.
+pub const TN_CLIENT_ARRAYS: i32 = 0;
+/// Blocks that `tn_pool_allocate` and its kin handed out.
+pub const TN_CLIENT_RAW: i32 = 1;
+/// NumPy, through `tn_numpy_handler`.
+pub const TN_CLIENT_NUMPY: i32 = 2;
+/// PyTorch.
+pub const TN_CLIENT_TORCH: i32 = 3;
+/// CuPy.
+pub const TN_CLIENT_CUPY: i32 = 4;
+/// Numba.
+pub const TN_CLIENT_NUMBA: i32 = 5;
+/// RMM.
+pub const TN_CLIENT_RMM: i32 = 6;
+/// UMF.
+pub const TN_CLIENT_UMF: i32 = 7;
+/// C++ containers, through `tn_cpp_allocate`.
+pub const TN_CLIENT_CPP: i32 = 8;
+/// A Rust program's global allocator.
+pub const TN_CLIENT_RUST: i32 = 9;
+/// A program that was started with the malloc of the library.
+pub const TN_CLIENT_MALLOC: i32 = 10;
+/// Another one.
+pub const TN_CLIENT_OTHER: i32 = 11;
+
+/// What one client of a pool holds and did. The sum of `live_bytes` over all clients is the pool's in_use_bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_pool_client {
+    /// TN_CLIENT_.
+    pub client: i32,
+    /// Zero.
+    pub reserved: i32,
+    /// "arrays", "raw", "numpy", ..; NUL-terminated.
+    pub name: [core::ffi::c_char; 16],
+    /// Blocks that it holds.
+    pub live_blocks: u64,
+    /// Their usable bytes.
+    pub live_bytes: u64,
+    /// The bytes that it asked for in them.
+    pub requested_bytes: u64,
+    /// Largest live_bytes since the pool's creation or reset_peak.
+    pub peak_bytes: u64,
+    /// Allocations and reallocations that were granted.
+    pub allocation_count: u64,
+    /// Those that were not.
+    pub failure_count: u64,
+    /// Wrong frees that were refused.
+    pub misuse_count: u64,
+    /// Frees that named another size than was asked for; the library goes by its own.
+    pub mismatch_count: u64,
 }
 
 /// Row-major element order.
@@ -816,7 +871,7 @@ pub struct tn_holder {
     pub thread: u64,
     /// When it was made, ns since the epoch; 0 where no time is kept.
     pub time_ns: u64,
-    /// Name of its array, pool, ..; NUL-terminated.
+    /// Name of its array, pool, .., of a library's block the library's ("numpy"); NUL-terminated.
     pub name: [core::ffi::c_char; 64],
     /// TN_HERE when it was made: "step.c:41"; the end of a longer one; "" if none.
     pub site: [core::ffi::c_char; 64],

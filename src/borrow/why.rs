@@ -120,7 +120,8 @@ pub fn holder_of_block(block: &pool::Located) -> Held {
         bytes: block.usable as u64,
         made: Made { site: block.site, thread: block.thread },
         time_ns: 0,
-        name: block.pool.name(),
+        // Of what a library allocated its name says most.
+        name: if block.client == pool::Client::RAW { block.pool.name() } else { Name::head(block.client.name()) },
     }
 }
 

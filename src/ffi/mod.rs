@@ -32,3 +32,5 @@ pub mod safetensors;
 pub mod expr;
 
 pub mod report;
+
+pub mod plugin;

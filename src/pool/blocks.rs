@@ -6,7 +6,9 @@
 
 use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
+use crate::options;
 use crate::pool::books::{Books, Found, Kit, Placed, Want};
+use crate::pool::client::Client;
 use crate::pool::lock::Guard;
 use crate::pool::options::LARGEST_ALIGNMENT;
 use crate::pool::span::{Block, Kind, Span, State};
@@ -51,15 +53,27 @@ fn owner(address: usize) -> Option<(&'static Pool, Open, &'static Span)> {
     }
 }
 
-/// The live raw block that starts at the address, for one that changes or ends it. `through`: the pool that was passed.
-fn claim(address: usize, through: Option<&'static Pool>) -> Result<(&'static Pool, Open, &'static Span, usize)> {
+/// The live raw block that starts at the address, for one that changes or ends it. `through`: the pool that was passed,
+/// `client`: who passed it, and whose a mistake is.
+fn claim(
+    address: usize,
+    through: Option<&'static Pool>,
+    client: Client,
+) -> Result<(&'static Pool, Open, &'static Span, usize)> {
     let refuse = |pool: Option<&'static Pool>, misuse: Misuse| {
         if let Some(pool) = through.or(pool) {
             let mut books = pool.books.lock();
             books.figures.misuse_count += 1;
             books.figures.failure_count += 1;
+            let account = &mut books.clients[client.index()];
+            account.misuses += 1;
+            account.failures += 1;
         }
-        misuse.status(address)
+        let status = misuse.status(address);
+        if options::abort_on_misuse() {
+            stop();
+        }
+        status
     };
     let Some((pool, books, span)) = owner(address) else { return Err(refuse(None, Misuse::Foreign)) };
     let name = books.name;
@@ -83,13 +97,45 @@ fn claim(address: usize, through: Option<&'static Pool>) -> Result<(&'static Poo
     Err(refuse(Some(pool), misuse))
 }
 
+/// The option `abort_on_misuse`: the process ends here, with the text of the refusal.
+#[cold]
+fn stop() -> ! {
+    os::print_error(&["tenure: ", crate::error::drafted().as_str(), "\n"]);
+    std::process::abort();
+}
+
+/// A request to a pool whose last hold went (PO-6).
+#[cold]
+fn refuse_retired(mut books: Open, block: Block) -> Status {
+    books.figures.failure_count += 1;
+    books.account(block).failures += 1;
+    let name = books.name;
+    drop(books);
+    fail(TN_ERR_STALE, format_args!("pool \"{}\" was released and hands out nothing any more", name.as_str()))
+}
+
 /// Gives a raw block back; `through` None: to whichever pool has it. Address 0: nothing happens (PO-22, PO-24 to
 /// PO-29).
 pub fn deallocate(through: Option<&'static Pool>, address: usize) -> Result<()> {
+    deallocate_for(Client::RAW, through, address, None)
+}
+
+/// As `deallocate`, for a client. `bytes`: the size that it believes the block to have, if it says one; ours counts
+/// (AL-4).
+pub fn deallocate_for(
+    client: Client,
+    through: Option<&'static Pool>,
+    address: usize,
+    bytes: Option<usize>,
+) -> Result<()> {
     if address == 0 {
         return Ok(());
     }
-    let (pool, books, span, index) = claim(address, through)?;
+    let (pool, mut books, span, index) = claim(address, through, client)?;
+    if let Some(bytes) = bytes {
+        let block = span.block(index);
+        books.account(block).mismatches += u64::from(bytes != block.requested);
+    }
     pool.free(books, span, index);
     Ok(())
 }
@@ -137,7 +183,20 @@ impl Pool {
         thread: u32,
         site: u32,
     ) -> Result<NonNull<u8>> {
-        self.request(bytes, alignment, zeroed, State::Raw, thread as u64 | (site as u64) << 32)
+        self.allocate_for(Client::RAW, bytes, alignment, zeroed, thread, site)
+    }
+
+    /// As `allocate_raw`, for a client.
+    pub fn allocate_for(
+        &'static self,
+        client: Client,
+        bytes: usize,
+        alignment: usize,
+        zeroed: bool,
+        thread: u32,
+        site: u32,
+    ) -> Result<NonNull<u8>> {
+        self.request(bytes, alignment, zeroed, State::Raw, client.tag(thread, site))
     }
 
     fn request(
@@ -152,7 +211,10 @@ impl Pool {
             0 => self.alignment(),
             a if a.is_power_of_two() && a <= LARGEST_ALIGNMENT => a.max(8),
             a => {
-                self.books.lock().figures.failure_count += 1;
+                let mut books = self.books.lock();
+                books.figures.failure_count += 1;
+                books.account(Block { state, alignment: 8, requested: bytes, tag }).failures += 1;
+                drop(books);
                 let most = LARGEST_ALIGNMENT;
                 return Err(fail(
                     TN_ERR_INVALID,
@@ -195,7 +257,7 @@ impl Pool {
             (Some(unit), Some(span_bytes)) if bytes <= isize::MAX as usize && span_bytes <= isize::MAX as usize => {
                 Ok(Want { class: None, unit, span_bytes, span_alignment: block.alignment.max(GRANULE), block })
             }
-            _ => Err(self.out_of_memory(self.ops().refusal(), &creation(bytes))),
+            _ => Err(self.out_of_memory(self.ops().refusal(), &Want { block, ..creation(bytes) })),
         }
     }
 
@@ -226,13 +288,7 @@ impl Pool {
             };
             let mut books = self.books.lock();
             if books.retired {
-                books.figures.failure_count += 1;
-                let name = books.name;
-                drop(books);
-                return Err(fail(
-                    TN_ERR_STALE,
-                    format_args!("pool \"{}\" was released and hands out nothing any more", name.as_str()),
-                ));
+                return Err(refuse_retired(books, want.block));
             }
             if let Some(placed) = books.place_cutting(self, &want, &mut kit) {
                 books.count(&want, count, &placed, hit);
@@ -305,6 +361,7 @@ impl Pool {
             let mut books = self.books.lock();
             books.figures.oom_count += 1;
             books.figures.failure_count += 1;
+            books.account(want.block).failures += 1;
         }
         text::out_of_memory(self, status, want)
     }
@@ -411,13 +468,23 @@ impl Pool {
         if bytes == 0 {
             return deallocate(Some(self), address).map(|()| None);
         }
+        self.reallocate_for(Client::RAW, address, bytes).map(Some)
+    }
+
+    /// Changes the size of a client's block, to at least 1 byte. On failure the old block is live and unchanged.
+    pub fn reallocate_for(&'static self, client: Client, address: usize, bytes: usize) -> Result<NonNull<u8>> {
         let mut kit = Kit::gather(None);
-        let (_, mut books, span, index) = claim(address, Some(self))?;
+        let (_, mut books, span, index) = claim(address, Some(self), client)?;
         let block = span.block(index);
+        if books.retired {
+            return Err(refuse_retired(books, block));
+        }
         if self.resize_in_place(&mut books, span, index, block, bytes, kit.as_mut()) {
             books.figures.reallocation_count += 1;
+            books.account(block).granted += 1;
             self.settle(books, usize::MAX);
-            return Ok(NonNull::new(address as *mut u8));
+            // SAFETY: addresses of blocks are never 0.
+            return Ok(unsafe { NonNull::new_unchecked(address as *mut u8) });
         }
         // It must move. Nobody can free, find or resize it meanwhile.
         books.busy += 1;
@@ -428,6 +495,7 @@ impl Pool {
         match &moved {
             Ok(to) => {
                 books.figures.reallocation_count += 1;
+                books.account(block).granted += 1;
                 if to.old_left {
                     self.free_begun(books, span, index);
                     books = self.books.lock();
@@ -437,7 +505,8 @@ impl Pool {
         }
         books.busy -= 1;
         self.settle(books, usize::MAX);
-        moved.map(|to| NonNull::new(to.address as *mut u8))
+        // SAFETY: addresses of blocks are never 0.
+        moved.map(|to| unsafe { NonNull::new_unchecked(to.address as *mut u8) })
     }
 
     fn resize_in_place(
@@ -558,6 +627,7 @@ impl Books {
         if count.allocation {
             self.figures.allocation_count += 1;
             self.figures.hit_count += hit as u64;
+            self.account(want.block).granted += 1;
         }
         if count.zeroed && placed.zero {
             self.figures.zero_bytes_skipped += want.block.requested as u64;

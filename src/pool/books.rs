@@ -12,6 +12,7 @@ mod free;
 
 use crate::device::host::GRANULE;
 use crate::names::Name;
+use crate::pool::client::{Account, CLIENTS};
 use crate::pool::options::Settings;
 use crate::pool::span::{Block, Kind, Notes, Span, State};
 use crate::pool::{Pool, class, table};
@@ -121,6 +122,8 @@ pub(super) struct Books {
     pub ring: Option<&'static Ring>,
     /// In use, pending, reserved, peaks, counts. The rest of the fields is filled in by `stats`.
     pub figures: tn_pool_stats,
+    /// What each client holds and did.
+    pub clients: [Account; CLIENTS],
     partial: [Option<&'static Span>; class::COUNT],
     /// Small spans without a live block; each class keeps one.
     empty: [u8; class::COUNT],
@@ -178,6 +181,7 @@ impl Books {
             coming: 0,
             ring,
             figures,
+            clients: [Account::default(); CLIENTS],
             partial: [None; class::COUNT],
             empty: [0; class::COUNT],
             bins: [None; BINS],
@@ -298,7 +302,7 @@ impl Books {
             span.set_kind(Kind::Large);
         });
         self.figures.overhead_bytes += (span.bytes.get() - want.unit) as u64;
-        self.count_in(want.unit, want.block.requested);
+        self.count_in(want.unit, want.block);
         let zero = span.fresh.get() == 1;
         span.fresh.set(0);
         Placed { address: span.start.get(), zero }
@@ -337,14 +341,20 @@ impl Books {
         if span.taken.get() == span.count.get() {
             self.delist(span);
         }
-        self.count_in(want.unit, want.block.requested);
+        self.count_in(want.unit, want.block);
         Placed { address: span.start.get() + index * want.unit, zero: first && span.fresh.get() == 1 }
     }
 
-    fn count_in(&mut self, usable: usize, requested: usize) {
+    fn count_in(&mut self, usable: usize, block: Block) {
         self.figures.in_use_bytes += usable as u64;
-        self.figures.requested_bytes += requested as u64;
+        self.figures.requested_bytes += block.requested as u64;
+        self.account(block).add(usable, block.requested);
         self.peak();
+    }
+
+    /// The account of a block's client.
+    pub fn account(&mut self, block: Block) -> &mut Account {
+        &mut self.clients[block.client().index()]
     }
 
     // ---- blocks that come back ----
@@ -378,14 +388,16 @@ impl Books {
         span.change(|| span.set_block(index, Block { state: State::Limbo, ..block }));
         self.figures.in_use_bytes -= span.unit.get() as u64;
         self.figures.requested_bytes -= block.requested as u64;
+        self.account(block).remove(span.unit.get(), block.requested);
     }
 
     /// Takes `begin_free` back.
     pub fn undo_free(&mut self, span: &'static Span, index: usize, state: State) {
-        let block = span.block(index);
-        span.change(|| span.set_block(index, Block { state, ..block }));
+        let block = Block { state, ..span.block(index) };
+        span.change(|| span.set_block(index, block));
         self.figures.in_use_bytes += span.unit.get() as u64;
         self.figures.requested_bytes += block.requested as u64;
+        self.account(block).add(span.unit.get(), block.requested);
     }
 
     /// Makes a block in limbo free. The bytes of the span that became free with it, if one did.
@@ -452,6 +464,8 @@ impl Books {
     pub fn resize(&mut self, span: &'static Span, index: usize, block: Block, requested: usize) {
         span.change(|| span.set_block(index, Block { requested, ..block }));
         self.figures.requested_bytes = self.figures.requested_bytes - block.requested as u64 + requested as u64;
+        let account = self.account(block);
+        account.requested = account.requested - block.requested as u64 + requested as u64;
         self.peak();
     }
 
@@ -462,6 +476,9 @@ impl Books {
         span.change(|| span.unit.set(usable));
         self.figures.in_use_bytes = self.figures.in_use_bytes - old as u64 + usable as u64;
         self.figures.overhead_bytes = self.figures.overhead_bytes + old as u64 - usable as u64;
+        let account = self.account(span.block(0));
+        account.bytes = account.bytes - old as u64 + usable as u64;
+        account.peak = account.peak.max(account.bytes);
         self.peak();
     }
 
@@ -534,6 +551,6 @@ impl Books {
         f.address_bytes = f.address_bytes + want.span_bytes as u64 - old_bytes as u64;
         f.device_bytes_total += (want.span_bytes - old_bytes) as u64;
         f.overhead_bytes = f.overhead_bytes + (want.span_bytes - want.unit) as u64 - (old_bytes - old_unit) as u64;
-        self.count_in(want.unit, want.block.requested);
+        self.count_in(want.unit, want.block);
     }
 }

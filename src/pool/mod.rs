@@ -22,6 +22,8 @@ mod books;
 
 mod class;
 
+mod client;
+
 mod find;
 
 mod handle;
@@ -36,7 +38,8 @@ mod table;
 
 mod text;
 
-pub use blocks::{deallocate, of, usable_size};
+pub use blocks::{deallocate, deallocate_for, of, usable_size};
+pub use client::{CLIENTS, Client};
 pub use find::{Located, each_block, first_in, locate};
 pub use handle::{Opened, close, each_open, new_handle, of_handle, open};
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
@@ -66,6 +69,8 @@ pub struct Pool {
     held: AtomicI64,
     /// Addresses that the system did not take back; they hold no memory.
     lost: AtomicU64,
+    /// What the layer of plug-ins keeps for this pool; NULL from its creation on.
+    plugin: AtomicPtr<()>,
     /// The list of all pools ever made.
     next: AtomicPtr<Pool>,
     /// The list of those that are over.
@@ -148,6 +153,7 @@ fn blank() -> Pool {
         serial: AtomicU64::new(0),
         held: AtomicI64::new(0),
         lost: AtomicU64::new(0),
+        plugin: AtomicPtr::new(core::ptr::null_mut()),
         next: AtomicPtr::new(core::ptr::null_mut()),
         parked: AtomicPtr::new(core::ptr::null_mut()),
     }
@@ -183,6 +189,7 @@ pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool>
     pool.serial.store(serial, Ordering::Relaxed);
     pool.held.store(0, Ordering::Relaxed);
     pool.lost.store(0, Ordering::Relaxed);
+    pool.plugin.store(core::ptr::null_mut(), Ordering::Relaxed);
     *pool.books.lock() = Books::new(settings, name, ring);
     if settings.floor > 0 && !pool.commit_at_creation(ops, settings.floor, settings.node) {
         let want = blocks::creation(settings.floor);
@@ -398,9 +405,26 @@ impl Pool {
     /// The statistics, of one moment.
     pub fn query(&self) -> tn_pool_stats {
         let mut stats = self.books.lock().stats();
+        stats.serial = self.serial();
         stats.held_bytes = self.held.load(Ordering::Relaxed).max(0) as u64;
         stats.address_bytes += self.lost.load(Ordering::Relaxed);
         stats
+    }
+
+    /// What its clients hold and did, those that ever asked for something, all of one moment (PO-61).
+    pub fn each_client(&self, mut f: impl FnMut(tn_pool_client)) {
+        let accounts = self.books.lock().clients;
+        for client in Client::all() {
+            let account = &accounts[client.index()];
+            if account.is_used() {
+                f(account.told(client));
+            }
+        }
+    }
+
+    /// A place for what the layer of plug-ins keeps for this pool; NULL when the pool is made.
+    pub fn plugin(&self) -> &AtomicPtr<()> {
+        &self.plugin
     }
 
     /// Peaks start again at the current values; counts stay (PO-34).
@@ -410,6 +434,7 @@ impl Pool {
         f.peak_in_use_bytes = f.in_use_bytes;
         f.peak_requested_bytes = f.requested_bytes;
         f.peak_reserved_bytes = f.reserved_bytes;
+        books.clients.iter_mut().for_each(|account| account.peak = account.bytes);
     }
 
     /// Gives cached memory back to the device, longest unused first, until at most `keep` bytes are cached or nothing

@@ -11,6 +11,7 @@
 //! of the span's pool only, between `begin` and `end` of its version, so that such a reader can tell (a sequence lock).
 
 use crate::pool::arena::{self, Recycled, Recycler};
+use crate::pool::client::Client;
 use crate::pool::{Pool, class};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
@@ -257,13 +258,17 @@ pub(super) struct Block {
     pub alignment: usize,
     /// Bytes asked for.
     pub requested: usize,
-    /// Raw: thread | site << 32; store: the ledger's tag.
+    /// Raw: what `Client::tag` makes of client, thread and site; store: the ledger's tag.
     pub tag: u64,
 }
 
 impl Block {
     pub fn is_live(&self) -> bool {
         matches!(self.state, State::Raw | State::Store)
+    }
+    /// Who asked for it; of a live block.
+    pub fn client(&self) -> Client {
+        if self.state == State::Store { Client::ARRAYS } else { Client::of_tag(self.tag).0 }
     }
 }
 

@@ -181,6 +181,33 @@ pub fn pool_trim(pool: Id, keep_bytes: usize) -> Result<usize> {
     Ok(released)
 }
 
+/// What the clients of a pool hold and did.
+pub fn pool_clients(pool: Id) -> Result<Vec<tn_pool_client>> {
+    let blank = tn_pool_client {
+        client: 0,
+        reserved: 0,
+        name: [0; 16],
+        live_blocks: 0,
+        live_bytes: 0,
+        requested_bytes: 0,
+        peak_bytes: 0,
+        allocation_count: 0,
+        failure_count: 0,
+        misuse_count: 0,
+        mismatch_count: 0,
+    };
+    // SAFETY: room for n entries.
+    listed(blank, |n, at, count| unsafe { c::tn_pool_query_clients(pool.raw(), n, at, count) })
+}
+
+/// NumPy's handler of a pool.
+pub fn numpy_handler(pool: Id) -> Result<*mut c_void> {
+    let mut out = null_mut();
+    // SAFETY: a checked id, `out` is writable.
+    check(unsafe { c::tn_numpy_handler(pool.raw(), &mut out) })?;
+    Ok(out)
+}
+
 // ---- arrays
 
 /// How a new array's elements begin.

@@ -68,6 +68,12 @@ unsafe extern "C" {
         keep_bytes: usize,
         released_bytes: *mut usize,
     ) -> tn_status;
+    pub fn tn_pool_query_clients(
+        pool: *mut tn_pool,
+        capacity: usize,
+        clients: *mut tn_pool_client,
+        count: *mut usize,
+    ) -> tn_status;
     pub fn tn_array_empty(
         pool: *mut tn_pool,
         dtype: tn_dtype,
@@ -473,4 +479,12 @@ unsafe extern "C" {
         leaks: *mut tn_holder,
         count: *mut usize,
     ) -> tn_status;
+    pub fn tn_numpy_handler(pool: *mut tn_pool, out: *mut *mut c_void) -> tn_status;
+    pub fn tn_cpp_allocate(
+        pool: *mut tn_pool,
+        bytes: usize,
+        alignment: usize,
+        out: *mut *mut c_void,
+    ) -> tn_status;
+    pub fn tn_cpp_deallocate(pool: *mut tn_pool, ptr: *mut c_void) -> tn_status;
 }

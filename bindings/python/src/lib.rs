@@ -28,6 +28,7 @@ mod extent;
 mod import;
 mod index;
 mod interface;
+mod numpy;
 mod pool;
 mod promise;
 mod report;
@@ -60,6 +61,8 @@ mod _tenure {
     use crate::index::Items;
     #[pymodule_export]
     use crate::interface::set_array_interface;
+    #[pymodule_export]
+    use crate::numpy::{_numpy_get, _numpy_handler, _numpy_set};
     #[pymodule_export]
     use crate::pool::{Pool, current_pool, default_pool};
     #[pymodule_export]

@@ -39,7 +39,7 @@ from ._errors import (
     Status,
     UnsupportedError,
 )
-from . import _errors, _report, _tenure, _types
+from . import _errors, _install, _report, _tenure, _types
 from ._tenure import (
     Array,
     Borrow,
@@ -83,6 +83,7 @@ from ._tenure import (
 )
 from ._peers import to_jax, to_torch
 from ._report import report, snapshot
+from ._install import Installed, install, numpy_allocator
 from ._takes import takes
 from ._types import (
     ALIASED,
@@ -94,6 +95,7 @@ from ._types import (
     Flags,
     Holder,
     HolderKind,
+    PoolClient,
     PoolFlags,
     PoolStats,
     Store,
@@ -103,7 +105,7 @@ from ._types import (
 )
 
 # What users see is `tenure.OwnershipError`, wherever its class is written.
-for _class in (*vars(_errors).values(), *vars(_types).values()):
+for _class in (*vars(_errors).values(), *vars(_types).values(), *vars(_install).values()):
     if isinstance(_class, type) and _class.__module__.startswith("tenure."):
         _class.__module__ = "tenure"
 
@@ -201,11 +203,13 @@ __all__ = [
     "Flags",
     "Holder",
     "HolderKind",
+    "Installed",
     "NONE",
     "OutOfMemoryError",
     "OwnershipError",
     "PendingError",
     "Pool",
+    "PoolClient",
     "PoolFlags",
     "PoolStats",
     "Promise",
@@ -242,10 +246,12 @@ __all__ = [
     "get_library",
     "give",
     "holders_of",
+    "install",
     "lazy",
     "leaks",
     "lower",
     "no_copies",
+    "numpy_allocator",
     "ones",
     "ones_like",
     "open_npy",

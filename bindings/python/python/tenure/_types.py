@@ -232,6 +232,22 @@ class PoolStats(NamedTuple):
     thread_count: int
     held_bytes: int
     shared_out_bytes: int
+    serial: int
+
+
+class PoolClient(NamedTuple):
+    """What one client of a pool holds and did. ``name``: "arrays", "raw", or a library such as "numpy"; ``live_bytes`` add up
+    to the pool's ``in_use_bytes``."""
+
+    name: str
+    live_blocks: int
+    live_bytes: int
+    requested_bytes: int
+    peak_bytes: int
+    allocation_count: int
+    failure_count: int
+    misuse_count: int
+    mismatch_count: int
 
 
 class Flags:
