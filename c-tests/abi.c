@@ -55,7 +55,7 @@ AT(tn_pool_options, host_flags, 100);
 AT(tn_pool_options, flags, 104);
 AT(tn_pool_options, reserved, 108);
 
-SIZE(tn_pool_stats, 264);
+SIZE(tn_pool_stats, 272);
 AT(tn_pool_stats, size, 0);
 AT(tn_pool_stats, requested_bytes, 8);
 AT(tn_pool_stats, in_use_bytes, 16);
@@ -89,6 +89,20 @@ AT(tn_pool_stats, limit_bytes, 232);
 AT(tn_pool_stats, thread_count, 240);
 AT(tn_pool_stats, held_bytes, 248);
 AT(tn_pool_stats, shared_out_bytes, 256);
+AT(tn_pool_stats, serial, 264);
+
+SIZE(tn_pool_client, 88);
+AT(tn_pool_client, client, 0);
+AT(tn_pool_client, reserved, 4);
+AT(tn_pool_client, name, 8);
+AT(tn_pool_client, live_blocks, 24);
+AT(tn_pool_client, live_bytes, 32);
+AT(tn_pool_client, requested_bytes, 40);
+AT(tn_pool_client, peak_bytes, 48);
+AT(tn_pool_client, allocation_count, 56);
+AT(tn_pool_client, failure_count, 64);
+AT(tn_pool_client, misuse_count, 72);
+AT(tn_pool_client, mismatch_count, 80);
 
 SIZE(tn_array_options, 32);
 AT(tn_array_options, size, 0);
@@ -126,6 +140,15 @@ AT(tn_npy_options, mode, 8);
 AT(tn_npy_options, fd, 12);
 AT(tn_npy_options, pool, 16);
 AT(tn_npy_options, max_header_bytes, 24);
+
+SIZE(tn_safetensors_info, 808);
+AT(tn_safetensors_info, dtype, 0);
+AT(tn_safetensors_info, ndim, 4);
+AT(tn_safetensors_info, bytes, 8);
+AT(tn_safetensors_info, name_bytes, 16);
+AT(tn_safetensors_info, name, 24);
+AT(tn_safetensors_info, shape, 280);
+AT(tn_safetensors_info, reserved, 792);
 
 SIZE(tn_slice_spec, 24);
 AT(tn_slice_spec, start, 0);

@@ -1,6 +1,6 @@
 /*
  * dlpack.c - tensors to and from other libraries on the host: the versioned and the legacy struct (DL-1 to DL-15,
- * DL-17, DL-20 to DL-30, XI-22).
+ * DL-17, DL-20 to DL-30, XI-22); the exchange table as far as it needs no Python (DL-50, DL-51).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -281,7 +281,7 @@ static void deleters(void) /* DL-12, DL-13, XC-4 */
     int found = 0;
     for (size_t i = 0; i < n && i < 8; i++)
         found += leaks[i].kind == TN_HOLDER_EXPORT_SHARED && strcmp(leaks[i].site, "consumer.c:3") == 0 &&
-                 strcmp(leaks[i].name, "travelling") == 0 && leaks[i].thread != 0 && leaks[i].bytes == 32;
+                 strcmp(leaks[i].name, "travelling") == 0 && leaks[i].thread != 0 && leaks[i].bytes == 32 && leaks[i].time_ns != 0;
     CHECK(found == 1);
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, delete_elsewhere, t) == 0 && pthread_join(thread, NULL) == 0);
@@ -692,6 +692,144 @@ static void our_own_comes_back(void) /* DL-28, XI-22 */
     drop(back);
 }
 
+static void our_own_comes_back_as_asked(void) /* DL-28 */
+{
+    tn_array *a = numbers(NULL, SHAPE(4)), *back = NULL;
+    versioned *t = export_as(TN_ALIASED, a, XS);
+    back = import_as(TN_ALIASED, t, TN_BORROW | TN_IMPORT_READONLY);
+    CHECK((info_of(back).flags & TN_READONLY) != 0 && try_write(back, 0) == TN_ERR_READONLY && why(a) == TN_WHY_SHARED);
+    drop(back);
+    legacy *l = legacy_as(TN_ALIASED, a, XS);
+    OK(tn_array_import_dlpack(l, TN_BORROW | TN_IMPORT_READONLY, &back, NULL));
+    CHECK((info_of(back).flags & TN_READONLY) != 0 && try_write(a, 0) == TN_OK);
+    drop(back);
+    drop(a);
+}
+
+/* ---- the exchange table ---- */
+struct DLPackExchangeAPI {
+    uint32_t major, minor;
+    void *prev_api;
+    int (*allocator)(dl_tensor *prototype, versioned **out, void *context,
+                     void (*set_error)(void *context, const char *kind, const char *message));
+    int (*from_py_object)(void *object, versioned **out);
+    int (*to_py_object)(versioned *tensor, void **out);
+    int (*dltensor_from_py_object)(void *object, dl_tensor *out);
+    int (*current_work_stream)(int type, int32_t id, void **out);
+};
+typedef struct DLPackExchangeAPI exchange_api;
+_Static_assert(sizeof(exchange_api) == 56 && offsetof(exchange_api, prev_api) == 8 && offsetof(exchange_api, allocator) == 16 &&
+               offsetof(exchange_api, current_work_stream) == 48, "DLPackExchangeAPI");
+
+static int from_object(void *object, versioned **out) { (void)object; (void)out; return -1; }
+static int to_object(versioned *tensor, void **out) { (void)tensor; (void)out; return -1; }
+static int other_to_object(versioned *tensor, void **out) { (void)tensor; (void)out; return -2; }
+static int view_of_object(void *object, dl_tensor *out) { (void)object; (void)out; return -1; }
+
+static char said[2][600];
+static int times_said;
+
+static void set_error(void *context, const char *kind, const char *message)
+{
+    CHECK(context == (void *)said);
+    times_said++;
+    snprintf(said[0], sizeof said[0], "%s", kind);
+    snprintf(said[1], sizeof said[1], "%s", message);
+}
+
+static void the_exchange_table(void) /* DL-50 */
+{
+    const exchange_api *api = UNTOUCHED, *again = NULL;
+    FAILS(tn_dlpack_exchange_api(NULL), TN_ERR_NULL);
+    FAILS(tn_dlpack_exchange_api(&api), TN_ERR_UNSUPPORTED); /* no Python here */
+    CHECK(api == UNTOUCHED && strstr(tn_last_error(), "Python") != NULL);
+    FAILS(tn_dlpack_register_python(NULL), TN_ERR_NULL);
+    exchange_api slots = {.from_py_object = from_object, .to_py_object = to_object};
+    FAILS(tn_dlpack_register_python(&slots), TN_ERR_NULL);
+    CHECK(strstr(tn_last_error(), "dltensor_from_py_object_no_sync") != NULL);
+    FAILS(tn_dlpack_exchange_api(&api), TN_ERR_UNSUPPORTED);
+    slots.dltensor_from_py_object = view_of_object;
+    OK(tn_dlpack_register_python(&slots));
+    OK(tn_dlpack_register_python(&slots));
+    OK(tn_dlpack_exchange_api(&api));
+    OK(tn_dlpack_exchange_api(&again));
+    CHECK(api == again && api->major == 1 && api->minor == 3 && api->prev_api == NULL && api->allocator != NULL);
+    CHECK(api->from_py_object == from_object && api->to_py_object == to_object && api->current_work_stream != NULL);
+    CHECK(api->dltensor_from_py_object == view_of_object);
+    slots.to_py_object = other_to_object;
+    FAILS(tn_dlpack_register_python(&slots), TN_ERR_INVALID);
+    CHECK(api->to_py_object == to_object);
+    void *stream = UNTOUCHED;
+    CHECK(api->current_work_stream(TN_CPU, 0, &stream) == 0 && stream == NULL);
+}
+
+/* A prototype that must be refused: what was said. */
+static const char *refused(const exchange_api *api, dl_tensor prototype)
+{
+    versioned *out = UNTOUCHED;
+    int before = times_said;
+    CHECK(api->allocator(&prototype, &out, said, set_error) != 0 && out == UNTOUCHED && times_said == before + 1);
+    return said[0];
+}
+
+static uint64_t live(tn_pool *pool)
+{
+    tn_pool_stats stats = {.size = sizeof stats};
+    OK(tn_pool_query(pool, &stats));
+    return stats.live_blocks;
+}
+
+static void memory_for_a_consumer(void) /* DL-51 */
+{
+    const exchange_api *api = NULL;
+    OK(tn_dlpack_exchange_api(&api));
+    tn_pool *pool = own_pool("dl-51");
+    OK(tn_pool_set_current(pool));
+    /* type, shape and device count; data, strides and offset of a prototype do not */
+    dl_tensor prototype = tensor();
+    prototype.data = NULL;
+    prototype.byte_offset = UINT64_MAX;
+    versioned *t = NULL;
+    times_said = 0;
+    CHECK(api->allocator(&prototype, &t, said, set_error) == 0 && times_said == 0);
+    CHECK(t->major == 1 && t->flags == 0 && t->dl.ndim == 2 && t->dl.shape[0] == 2 && t->dl.shape[1] == 4);
+    CHECK(t->dl.strides[0] == 4 && t->dl.strides[1] == 1 && t->dl.code == 0 && t->dl.bits == 64 && t->dl.byte_offset == 0);
+    CHECK((uintptr_t)t->dl.data % 256 == 0 && live(pool) == 1);
+    ((int64_t *)t->dl.data)[7] = 5;
+    /* it comes back as an array that nobody else holds */
+    tn_array *a = import_as(TN_ALIASED, t, TN_BORROW);
+    CHECK(why(a) == 0 && try_write(a, TN_WRITE_UNIQUE) == TN_OK && ((int64_t *)address(a))[7] == 5);
+    drop(a);
+    CHECK(live(pool) == 0);
+    prototype.shape[1] = 0; /* nothing to hold */
+    CHECK(api->allocator(&prototype, &t, said, NULL) == 0 && t->dl.data == NULL && t->dl.shape[0] == 2);
+    t->deleter(t);
+    prototype.ndim = 0;
+    CHECK(api->allocator(&prototype, &t, said, set_error) == 0 && t->dl.data != NULL && times_said == 0);
+    t->deleter(t);
+
+    prototype = tensor();
+    prototype.device.type = 7;
+    CHECK(strcmp(refused(api, prototype), "BufferError") == 0 && strstr(said[1], "(7, 0)") != NULL);
+    prototype = tensor();
+    prototype.bits = 3;
+    CHECK(strcmp(refused(api, prototype), "BufferError") == 0);
+    prototype = tensor();
+    prototype.shape = NULL;
+    CHECK(strcmp(refused(api, prototype), "BufferError") == 0);
+    prototype = tensor();
+    prototype.shape[0] = -1;
+    CHECK(strcmp(refused(api, prototype), "BufferError") == 0 && strstr(said[1], "-1") != NULL);
+    prototype.shape[0] = (int64_t)1 << 45;
+    CHECK(strcmp(refused(api, prototype), "MemoryError") == 0);
+    versioned *out = UNTOUCHED;
+    CHECK(api->allocator(&prototype, &out, said, NULL) != 0 && out == UNTOUCHED); /* nobody to tell */
+    CHECK(api->allocator(NULL, &out, said, set_error) != 0 && api->allocator(&prototype, NULL, said, set_error) != 0);
+    CHECK(live(pool) == 0);
+    OK(tn_pool_set_current(NULL));
+    OK(tn_pool_release(pool));
+}
+
 static void element_types(void) /* DL-30 */
 {
     static const tn_dtype types[15] = {TN_BOOL, TN_I8, TN_I16, TN_I32, TN_I64, TN_U8,   TN_U16, TN_U32,
@@ -739,6 +877,9 @@ int main(void)
     where_it_says_it_is();
     bytes_that_we_know();
     our_own_comes_back();
+    our_own_comes_back_as_asked();
     element_types();
+    the_exchange_table();
+    memory_for_a_consumer();
     return finish();
 }

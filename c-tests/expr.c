@@ -140,6 +140,7 @@ static void building(void)
     OK(tn_expr_release(gone));
     FAILS(tn_expr_add((tn_expr *)a, gone, &out), TN_ERR_STALE);
     CHECK(says("y"));
+    FAILS(tn_expr_elementwise(TN_EXPR_DIVIDE, z, d, &out), TN_ERR_SHAPE); /* ER-1: the form comes after */
     FAILS(tn_expr_release(gone), TN_ERR_STALE);
     FAILS(tn_expr_compute(gone, 0, (tn_array **)&out), TN_ERR_STALE);
     FAILS(tn_expr_compute(x, 2, (tn_array **)&out), TN_ERR_INVALID);

@@ -69,6 +69,12 @@
 /* DLPack's own structs; dlpack/dlpack.h completes them. */
 struct DLManagedTensor;
 struct DLManagedTensorVersioned;
+struct DLPackExchangeAPI;
+
+/* Arrow's own structs; arrow/c/abi.h completes them. */
+struct ArrowSchema;
+struct ArrowArray;
+struct ArrowDeviceArray;
 
 /** Makes a tn_dtype of a TN_CODE_ and the bits of one element: TN_DTYPE(TN_CODE_FLOAT, 64u) is TN_F64. */
 #define TN_DTYPE(code, bits) ((code) | ((bits) << 8) | 0x10000u)
@@ -556,7 +562,62 @@ typedef struct tn_pool_stats {
     uint64_t held_bytes;
     /** Of pending_bytes: an importer in another process is alive. */
     uint64_t shared_out_bytes;
+    /**
+     * Number of the pool, which no other of this process has, had or will have: two handles with one serial are on one pool.
+     */
+    uint64_t serial;
 } tn_pool_stats;
+
+/** Blocks of a pool that back arrays. */
+#define TN_CLIENT_ARRAYS 0
+/** Blocks that `tn_pool_allocate` and its kin handed out. */
+#define TN_CLIENT_RAW 1
+/** NumPy, through `tn_numpy_handler`. */
+#define TN_CLIENT_NUMPY 2
+/** PyTorch. */
+#define TN_CLIENT_TORCH 3
+/** CuPy. */
+#define TN_CLIENT_CUPY 4
+/** Numba. */
+#define TN_CLIENT_NUMBA 5
+/** RMM. */
+#define TN_CLIENT_RMM 6
+/** UMF. */
+#define TN_CLIENT_UMF 7
+/** C++ containers, through `tn_cpp_allocate`. */
+#define TN_CLIENT_CPP 8
+/** A Rust program's global allocator. */
+#define TN_CLIENT_RUST 9
+/** A program that was started with the malloc of the library. */
+#define TN_CLIENT_MALLOC 10
+/** Another one. */
+#define TN_CLIENT_OTHER 11
+
+/** What one client of a pool holds and did. The sum of `live_bytes` over all clients is the pool's in_use_bytes. */
+typedef struct tn_pool_client {
+    /** TN_CLIENT_. */
+    int32_t client;
+    /** Zero. */
+    int32_t reserved;
+    /** "arrays", "raw", "numpy", ..; NUL-terminated. */
+    char name[16];
+    /** Blocks that it holds. */
+    uint64_t live_blocks;
+    /** Their usable bytes. */
+    uint64_t live_bytes;
+    /** The bytes that it asked for in them. */
+    uint64_t requested_bytes;
+    /** Largest live_bytes since the pool's creation or reset_peak. */
+    uint64_t peak_bytes;
+    /** Allocations and reallocations that were granted. */
+    uint64_t allocation_count;
+    /** Those that were not. */
+    uint64_t failure_count;
+    /** Wrong frees that were refused. */
+    uint64_t misuse_count;
+    /** Frees that named another size than was asked for; the library goes by its own. */
+    uint64_t mismatch_count;
+} tn_pool_client;
 
 /** Row-major element order. */
 #define TN_ORDER_C 0
@@ -672,6 +733,24 @@ typedef struct tn_npy_options {
     /** A longer header is TN_ERR_LIMIT; 0: 64 KiB. */
     uint64_t max_header_bytes;
 } tn_npy_options;
+
+/** A tensor of a safetensors file. */
+typedef struct tn_safetensors_info {
+    /** Element type. */
+    tn_dtype dtype;
+    /** Number of axes. */
+    int32_t ndim;
+    /** Bytes of its elements. */
+    uint64_t bytes;
+    /** Length of its name in bytes; a longer one than fits is cut in `name`. */
+    uint64_t name_bytes;
+    /** UTF-8, NUL-terminated. */
+    char name[256];
+    /** Lengths in elements; 0 from entry ndim on. */
+    int64_t shape[TN_MAX_NDIM];
+    /** Zero. */
+    uint64_t reserved[2];
+} tn_safetensors_info;
 
 /** One axis of a slice, as in Python; TN_NONE is an absent bound. */
 typedef struct tn_slice_spec {
@@ -836,7 +915,7 @@ typedef struct tn_holder {
     uint64_t thread;
     /** When it was made, ns since the epoch; 0 where no time is kept. */
     uint64_t time_ns;
-    /** Name of its array, pool, ..; NUL-terminated. */
+    /** Name of its array, pool, .., of a library's block the library's ("numpy"); NUL-terminated. */
     char name[64];
     /** TN_HERE when it was made: "step.c:41"; the end of a longer one; "" if none. */
     char site[64];
@@ -1269,6 +1348,24 @@ tn_status tn_pool_reset_peak(tn_pool *pool);
  * @ingroup pool
  */
 tn_status tn_pool_trim(tn_pool *pool, size_t keep_bytes, size_t *released_bytes);
+
+/**
+ * Lists who holds and did what in a pool: arrays, raw blocks, and each library that allocates from it. The sum of live_bytes is the pool's
+ * in_use_bytes.
+ *
+ * @param pool         NULL: the thread's current pool of the host.
+ * @param capacity     places at clients.
+ * @param[out] clients what fits, those that ever asked for something, by TN_CLIENT_; NULL only with capacity 0.
+ * @param[out] count   how many there are.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any; all of one moment. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_query_clients(tn_pool *pool,
+                                size_t capacity,
+                                tn_pool_client *clients,
+                                size_t *count);
 
 /* ===================================================== array ===================================================== */
 /** @defgroup array creation, queries, names, clones, copies, weak handles, files */
@@ -2061,7 +2158,8 @@ tn_status tn_array_why_not(tn_array *array,
  * @param ptr              any address but NULL, also one that is not mapped.
  * @param bytes            how many bytes from there on, at least 1.
  * @param capacity         places at holders.
- * @param[out] store       the store or raw block of a pool, with `size` set by the caller; may be NULL.
+ * @param[out] store       the store or raw block of a pool, with `size` set by the caller; may be NULL. An import of a raw block is a
+ *                         store; the block is one of its holders.
  * @param[out] holders     everybody who holds it: handles and promises, and guards and exports that overlap the bytes; what fits. NULL only
  *                         with capacity 0.
  * @param[out] n_holders   how many there are.
@@ -2295,6 +2393,165 @@ tn_status tn_array_import_dlpack_versioned(struct DLManagedTensorVersioned *tens
                                            tn_array **out,
                                            int32_t *how);
 
+/**
+ * DLPack's table of C functions, by which other libraries exchange arrays with the Python package without a call into the interpreter.
+ *
+ * @param[out] out     the table: version 1.3, no older one behind it, no function NULL; valid until the process ends. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED until the Python package is imported, which has three of the functions.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_dlpack_exchange_api(const struct DLPackExchangeAPI **out);
+
+/**
+ * For the Python package only: completes the table of `tn_dlpack_exchange_api` with its functions that take Python objects.
+ *
+ * @param slots        a table whose functions from, to and view of Python objects are set and stay callable; the rest is not read.
+ * @return TN_OK, also for the same functions again; TN_ERR_NULL; TN_ERR_INVALID for others than those that are set.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup exchange
+ */
+tn_status tn_dlpack_register_python(const struct DLPackExchangeAPI *slots);
+
+/* ===================================================== arrow ===================================================== */
+/** @defgroup arrow Arrow's C data interface, and its C device interface for host memory */
+
+/**
+ * Exports an array through Arrow's C data interface: an array of one axis as a primitive array, of more as lists of a fixed size, of none
+ * as an array of one element.
+ *
+ * @param array       an array; may be released while the export lives.
+ * @param flags       none: a copy. TN_BORROW: an alias if the array is C-contiguous, else a copy; TN_REQUIRE_BORROW: an alias or a status.
+ *                    TN_UNORDERED, TN_WAIT.
+ * @param[out] schema the type, not nullable, with an empty name. Released by its own release; may be moved.
+ * @param[out] out    the elements: no nulls, offset 0. Released by its own release on any thread, which ends the export; may be moved, and
+ *                    so may its children, each of which holds the bytes until it is released. On failure all are untouched.
+ * @param[out] how    TN_ALIASED or TN_COPIED; may be NULL.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, also for TN_EXPORT_WRITABLE; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+ *         TN_ERR_DTYPE for bool, bfloat16 and complex elements, which Arrow lacks; TN_ERR_LIMIT for an inner axis of 2^31 elements or more;
+ *         TN_ERR_LAYOUT where only a copy would do; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_WOULD_COPY;
+ *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup arrow
+ */
+tn_status tn_array_export_arrow(tn_array *array,
+                                uint32_t flags,
+                                struct ArrowSchema *schema,
+                                struct ArrowArray *out,
+                                int32_t *how);
+
+/**
+ * Exports an array through Arrow's C device interface: as `tn_array_export_arrow`, and says that the bytes are on the host.
+ *
+ * @param array       an array; may be released while the export lives.
+ * @param flags       as for `tn_array_export_arrow`.
+ * @param[out] schema the type; as for `tn_array_export_arrow`.
+ * @param[out] out    the elements, with device_type 1 (the host), device_id -1 and no sync_event. On failure all are untouched.
+ * @param[out] how    TN_ALIASED or TN_COPIED; may be NULL.
+ * @return as `tn_array_export_arrow`.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup arrow
+ */
+tn_status tn_array_export_arrow_device(tn_array *array,
+                                       uint32_t flags,
+                                       struct ArrowSchema *schema,
+                                       struct ArrowDeviceArray *out,
+                                       int32_t *how);
+
+/**
+ * Makes an array of an Arrow array of numbers, or of lists of a fixed size of them. Bytes of a live store become one more claim on it.
+ *
+ * @param schema   its type; stays the caller's.
+ * @param source   on success moved into the library, which means that its release becomes NULL here; the library calls it once, when the
+ *                 last that descends from the import ended, or at once if the bytes were copied. On failure it is still the caller's.
+ * @param flags    as for `tn_array_import_host`.
+ * @param[out] out the array: READONLY, as Arrow's data are; a copy that was asked for (no flag) is writable. Released by
+ *                 `tn_array_release`. On failure: untouched.
+ * @param[out] how TN_ALIASED or TN_COPIED; may be NULL.
+ * @return TN_OK; TN_ERR_NULL, also for pointers in the structs; TN_ERR_STALE for a struct that was released; TN_ERR_INVALID; TN_ERR_DTYPE for
+ *         what has no elements of a fixed size (bools, which are packed bits; texts, dictionaries, unions, structs); TN_ERR_LIMIT;
+ *         TN_ERR_SHAPE for lengths that contradict one another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED for nulls, also where there may be some
+ *         (null_count -1 beside a validity bitmap); and as `tn_array_import_host`.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup arrow
+ */
+tn_status tn_array_import_arrow(const struct ArrowSchema *schema,
+                                struct ArrowArray *source,
+                                uint32_t flags,
+                                tn_array **out,
+                                int32_t *how);
+
+/**
+ * The same for Arrow's C device interface: memory that the host can reach.
+ *
+ * @param schema   its type; stays the caller's.
+ * @param source   as for `tn_array_import_arrow`; any device_id.
+ * @param flags    as for `tn_array_import_host`.
+ * @param[out] out the array; as for `tn_array_import_arrow`.
+ * @param[out] how TN_ALIASED or TN_COPIED; may be NULL.
+ * @return as `tn_array_import_arrow`; TN_ERR_DEVICE for another device than the host, or a sync_event.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+ * @since 0.1
+ * @ingroup arrow
+ */
+tn_status tn_array_import_arrow_device(const struct ArrowSchema *schema,
+                                       struct ArrowDeviceArray *source,
+                                       uint32_t flags,
+                                       tn_array **out,
+                                       int32_t *how);
+
+/* ================================================== safetensors ================================================== */
+/** @defgroup safetensors files of many named tensors */
+
+/**
+ * Lists the tensors of a safetensors file in the order of their bytes. Reads the header and nothing else.
+ *
+ * @param path       the file, NUL-terminated.
+ * @param capacity   places in `infos`.
+ * @param[out] infos as many tensors as fit; NULL only with capacity 0.
+ * @param[out] count how many tensors the file has. On failure nothing is written.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_DTYPE for an element type that no array has (8-bit floats and smaller); TN_ERR_LIMIT for a header of more
+ *         than 100 000 000 bytes, more than 64 axes, a size that overflows; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the file
+ *         cannot be read or is damaged, which its whole header is checked for.
+ * @note Threads: any. Blocks: for the file system. Allocates: the header, and a few times its length meanwhile.
+ * @since 0.1
+ * @ingroup safetensors
+ */
+tn_status tn_safetensors_query(const char *path,
+                               size_t capacity,
+                               tn_safetensors_info *infos,
+                               size_t *count);
+
+/**
+ * Opens tensors of a safetensors file by their names, all of them or none.
+ *
+ * @param path     the file, NUL-terminated. A file that is cut short while it is mapped ends the process at the next touch (SIGBUS).
+ * @param pool     where what is read goes; NULL: the thread's current host pool.
+ * @param n        number of names.
+ * @param names    `n` NUL-terminated names; NULL only with n 0. The same name twice gives two arrays.
+ * @param flags    none: all are read into the pool. TN_BORROW: all are READONLY arrays on one mapping of the file, which ends with the last of
+ *                 them; one whose bytes are not aligned for its elements is read. TN_REQUIRE_BORROW: that one is a status.
+ * @param[out] out `n` arrays in the order of the names, each released by `tn_array_release`.
+ * @param[out] how `n` times TN_ALIASED or TN_COPIED; NULL: not wanted. On failure all are untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND of the pool; TN_ERR_INVALID, also for a name that is not there; TN_ERR_WOULD_COPY; and as
+ *         `tn_safetensors_query`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and what is read.
+ * @since 0.1
+ * @ingroup safetensors
+ */
+tn_status tn_array_open_safetensors(const char *path,
+                                    tn_pool *pool,
+                                    size_t n,
+                                    const char *const *names,
+                                    uint32_t flags,
+                                    tn_array **out,
+                                    int32_t *how);
+
 /* ====================================================== expr ====================================================== */
 /** @defgroup expr lazy expressions, computed once, that overwrite what nobody else needs */
 
@@ -2520,7 +2777,27 @@ tn_status tn_expr_explain(tn_expr *expr,
                           size_t *length);
 
 /* ===================================================== report ===================================================== */
-/** @defgroup report what was copied at borders, and what was not given back */
+/** @defgroup report who holds what, what was copied at borders, and what was not given back */
+
+/**
+ * Writes who holds what, as JSON: every pool with its figures and who it hands out to, every store with who holds it, where and since when,
+ * raw blocks by place, what is open beside, and the copy book. docs/report.schema.json describes the text.
+ *
+ * @param flags        0: no flag is defined yet.
+ * @param capacity     bytes at text.
+ * @param[out] text    UTF-8 with its NUL if it fits into capacity, else "". NULL only with capacity 0.
+ * @param[out] length  bytes of the text without its NUL. As long as other threads work it differs from call to call: give more room than
+ *                     the last call asked for, and repeat.
+ * @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for unknown flags.
+ * @note Threads: any; each store and each pool is of one moment, all of them together are not. Blocks: never for long. Allocates: what it
+ *       gets to be quicker; it works without.
+ * @since 0.1
+ * @ingroup report
+ */
+tn_status tn_report_json(uint32_t flags,
+                         size_t capacity,
+                         char *text,
+                         size_t *length);
 
 /**
  * Lists all copies at borders (import, export, COW writes), added up by function, site and reason, most bytes first. Copies that are the whole
@@ -2564,6 +2841,54 @@ tn_status tn_copies_forbid(int32_t on);
 tn_status tn_leaks(size_t capacity,
                    tn_holder *leaks,
                    size_t *count);
+
+/* ===================================================== plugin ===================================================== */
+/** @defgroup plugin what other libraries and languages allocate with */
+
+/**
+ * Gives the struct with which NumPy allocates from a pool: a PyDataMem_Handler of version 1 (NEP 49), for a capsule named "mem_handler" and
+ * PyDataMem_SetHandler. Its blocks are aligned to 64 bytes at least and count for the client "numpy".
+ *
+ * After the pool's last handle was released the handler hands out nothing and takes back what it handed out.
+ *
+ * @param pool     a pool on the host; NULL: the host's default pool.
+ * @param[out] out the handler: the same for the same pool, valid until the process ends. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for a pool that is not on the host; TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any, and so for the handler's functions, with or without the interpreter. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup plugin
+ */
+tn_status tn_numpy_handler(tn_pool *pool,
+                           void **out);
+
+/**
+ * Allocates for a C++ container; what tenure_memory.hpp is made of. The block counts for the client "cpp".
+ *
+ * @param pool      NULL: the host's default pool, whichever is the thread's current one.
+ * @param bytes     how many at least; 0 gives a block of its own too.
+ * @param alignment of the address, bytes: a power of two up to 4 MiB; below 16: 16.
+ * @param[out] out  the block. Given back by `tn_cpp_deallocate`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID
+ *         for an alignment that cannot be; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: the block.
+ * @since 0.1
+ * @ingroup plugin
+ */
+tn_status tn_cpp_allocate(tn_pool *pool, size_t bytes, size_t alignment, void **out);
+
+/**
+ * Gives back what `tn_cpp_allocate` handed out. A wrong address is left alone and counted; it is never read.
+ *
+ * @param pool     the pool that handed it out, also after its handle was released; NULL: whichever pool has the address.
+ * @param ptr      the block. NULL: nothing happens.
+ * @return TN_OK; TN_ERR_STALE for a block that was given back; TN_ERR_KIND for a handle of another kind; TN_ERR_INVALID for an address inside a
+ *         block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no block at all.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup plugin
+ */
+tn_status tn_cpp_deallocate(tn_pool *pool,
+                            void *ptr);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -19,6 +19,18 @@ pub fn enter(function: &'static str, body: impl FnOnce() -> Result<()>) -> tn_st
     }
 }
 
+/// Runs `body` for a function whose signature another library dictates: its outcome, or that library's value of failure,
+/// with the text published for `function`.
+#[inline]
+pub fn answer<R>(function: &'static str, failure: R, body: impl FnOnce() -> Result<R>) -> R {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(result)) => return result,
+        Ok(Err(status)) => failed(function, status),
+        Err(payload) => failed(function, panicked(payload)),
+    };
+    failure
+}
+
 #[cold]
 #[inline(never)]
 fn failed(function: &'static str, status: error::Status) -> tn_status {

@@ -92,6 +92,18 @@ pub fn fail(status: tn_status, text: fmt::Arguments<'_>) -> Status {
     Status(status)
 }
 
+/// The draft, for who cannot hand a status up.
+#[cold]
+pub fn drafted() -> Text {
+    let mut text = Text::new();
+    DRAFT.with(|draft| {
+        if let Ok(draft) = draft.try_borrow() {
+            let _ = text.write_str(draft.as_str());
+        }
+    });
+    text
+}
+
 /// Puts the name of the parameter that a failure is about in front of its draft.
 #[cold]
 pub fn about(status: Status, parameter: &str) -> Status {

@@ -59,6 +59,10 @@ pub mod kernels;
 #[cfg(not(loom))]
 pub mod expr;
 
+pub mod plugin;
+
 pub mod report;
 
 pub mod ffi;
+
+pub use plugin::rust::PoolAllocator;

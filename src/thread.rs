@@ -195,6 +195,21 @@ pub fn current() -> &'static Thread {
     unsafe { &*record }
 }
 
+/// The same; None where a thread's first call finds no memory for its record.
+#[cfg(not(loom))]
+#[inline]
+pub fn try_current() -> Option<&'static Thread> {
+    let record = RECORD.with(Cell::get);
+    // SAFETY: records are never freed.
+    unsafe { record.as_ref() }.or_else(try_register)
+}
+
+/// The same, in a model, where there is always memory.
+#[cfg(loom)]
+pub fn try_current() -> Option<&'static Thread> {
+    Some(current())
+}
+
 #[cfg(loom)]
 loom::lazy_static! {
     // What has to go at the end of each iteration of a model.
@@ -231,11 +246,18 @@ static RECORDS: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
 #[cold]
 #[inline(never)]
 fn register() -> &'static Thread {
+    // Thrown, not returned, because nothing else that asks for its thread can fail. Without a text, and so without memory for one.
+    try_register().unwrap_or_else(|| std::panic::resume_unwind(Box::new(NoRecord)))
+}
+
+#[cfg(not(loom))]
+#[cold]
+#[inline(never)]
+fn try_register() -> Option<&'static Thread> {
     register_fork_handlers();
-    let record = reuse().unwrap_or_else(|| {
-        let memory = os::arena(size_of::<Thread>()).map(|memory| memory.cast::<Thread>().as_ptr()).or_else(spare);
-        // Thrown, not returned, because nothing else that asks for its thread can fail. Without a text, and so without memory for one.
-        let Some(record) = memory else { std::panic::resume_unwind(Box::new(NoRecord)) };
+    let make = || {
+        let memory = os::arena(size_of::<Thread>()).map(|memory| memory.cast::<Thread>().as_ptr());
+        let record = memory.or_else(spare)?;
         // SAFETY: memory for one record that nobody else has: fresh pages, or a spare place.
         unsafe { record.write(Thread::new()) };
         let mut head = RECORDS.load(Ordering::Relaxed);
@@ -249,13 +271,14 @@ fn register() -> &'static Thread {
             }
         }
         // SAFETY: as above.
-        unsafe { &*record }
-    });
+        Some(unsafe { &*record })
+    };
+    let record = reuse().or_else(make)?;
     record.number.set(os::thread_number());
     RECORD.with(|cell| cell.set(record));
     // Fails only while the thread ends: then the record stays taken, once per such thread.
     let _ = EXIT.try_with(|_| ());
-    record
+    Some(record)
 }
 
 /// Places for the records of threads that come when the system has no memory: they may still have handles to give back.

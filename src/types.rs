@@ -496,6 +496,61 @@ pub struct tn_pool_stats {
     pub held_bytes: u64,
     /// Of pending_bytes: an importer in another process is alive.
     pub shared_out_bytes: u64,
+    /// Number of the pool, which no other of this process has, had or will have: two handles with one serial are on one pool.
+    pub serial: u64,
+}
+
+/// Blocks of a pool that back arrays.
+pub const TN_CLIENT_ARRAYS: i32 = 0;
+/// Blocks that `tn_pool_allocate` and its kin handed out.
+pub const TN_CLIENT_RAW: i32 = 1;
+/// NumPy, through `tn_numpy_handler`.
+pub const TN_CLIENT_NUMPY: i32 = 2;
+/// PyTorch.
+pub const TN_CLIENT_TORCH: i32 = 3;
+/// CuPy.
+pub const TN_CLIENT_CUPY: i32 = 4;
+/// Numba.
+pub const TN_CLIENT_NUMBA: i32 = 5;
+/// RMM.
+pub const TN_CLIENT_RMM: i32 = 6;
+/// UMF.
+pub const TN_CLIENT_UMF: i32 = 7;
+/// C++ containers, through `tn_cpp_allocate`.
+pub const TN_CLIENT_CPP: i32 = 8;
+/// A Rust program's global allocator.
+pub const TN_CLIENT_RUST: i32 = 9;
+/// A program that was started with the malloc of the library.
+pub const TN_CLIENT_MALLOC: i32 = 10;
+/// Another one.
+pub const TN_CLIENT_OTHER: i32 = 11;
+
+/// What one client of a pool holds and did. The sum of `live_bytes` over all clients is the pool's in_use_bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_pool_client {
+    /// TN_CLIENT_.
+    pub client: i32,
+    /// Zero.
+    pub reserved: i32,
+    /// "arrays", "raw", "numpy", ..; NUL-terminated.
+    pub name: [core::ffi::c_char; 16],
+    /// Blocks that it holds.
+    pub live_blocks: u64,
+    /// Their usable bytes.
+    pub live_bytes: u64,
+    /// The bytes that it asked for in them.
+    pub requested_bytes: u64,
+    /// Largest live_bytes since the pool's creation or reset_peak.
+    pub peak_bytes: u64,
+    /// Allocations and reallocations that were granted.
+    pub allocation_count: u64,
+    /// Those that were not.
+    pub failure_count: u64,
+    /// Wrong frees that were refused.
+    pub misuse_count: u64,
+    /// Frees that named another size than was asked for; the library goes by its own.
+    pub mismatch_count: u64,
 }
 
 /// Row-major element order.
@@ -619,6 +674,26 @@ pub struct tn_npy_options {
     pub pool: *mut tn_pool,
     /// A longer header is TN_ERR_LIMIT; 0: 64 KiB.
     pub max_header_bytes: u64,
+}
+
+/// A tensor of a safetensors file.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_safetensors_info {
+    /// Element type.
+    pub dtype: tn_dtype,
+    /// Number of axes.
+    pub ndim: i32,
+    /// Bytes of its elements.
+    pub bytes: u64,
+    /// Length of its name in bytes; a longer one than fits is cut in `name`.
+    pub name_bytes: u64,
+    /// UTF-8, NUL-terminated.
+    pub name: [core::ffi::c_char; 256],
+    /// Lengths in elements; 0 from entry ndim on.
+    pub shape: [i64; TN_MAX_NDIM],
+    /// Zero.
+    pub reserved: [u64; 2],
 }
 
 /// One axis of a slice, as in Python; TN_NONE is an absent bound.
@@ -796,7 +871,7 @@ pub struct tn_holder {
     pub thread: u64,
     /// When it was made, ns since the epoch; 0 where no time is kept.
     pub time_ns: u64,
-    /// Name of its array, pool, ..; NUL-terminated.
+    /// Name of its array, pool, .., of a library's block the library's ("numpy"); NUL-terminated.
     pub name: [core::ffi::c_char; 64],
     /// TN_HERE when it was made: "step.c:41"; the end of a longer one; "" if none.
     pub site: [core::ffi::c_char; 64],
@@ -846,6 +921,24 @@ pub struct DLManagedTensor {
 }
 /// DLPack's own struct, with version and flags; its header is dlpack.h.
 pub struct DLManagedTensorVersioned {
+    _opaque: [u8; 0],
+}
+
+/// DLPack's own table of functions, since its version 1.2; its header is dlpack.h.
+pub struct DLPackExchangeAPI {
+    _opaque: [u8; 0],
+}
+
+/// Arrow's own struct for a type; its header is arrow/c/abi.h.
+pub struct ArrowSchema {
+    _opaque: [u8; 0],
+}
+/// Arrow's own struct for the elements; its header is arrow/c/abi.h.
+pub struct ArrowArray {
+    _opaque: [u8; 0],
+}
+/// Arrow's own struct for the elements and where they are; its header is arrow/c/abi.h.
+pub struct ArrowDeviceArray {
     _opaque: [u8; 0],
 }
 

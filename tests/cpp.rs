@@ -114,10 +114,10 @@ macro_rules! parts {
     };
 }
 
-parts! { array borrow errors exchange expression ownership pool }
+parts! { array borrow errors exchange expression memory ownership pool scope }
 
 /// Those that have a test function of their own below.
-const OTHERS: &[&str] = &["no_exceptions", "refused", "two_units"];
+const OTHERS: &[&str] = &["memory_no_exceptions", "no_exceptions", "refused", "two_units"];
 
 #[test]
 fn every_file_is_run() {
@@ -144,7 +144,9 @@ fn header_is_quiet_under_stricter_warnings() {
             "-Wnon-virtual-dtor",
             "-Wnull-dereference",
         ]);
-        compile.args(["-O2", "-c", "-o"]).arg(scratch(&format!("cpp_strict_{standard}.o")));
+        // Both headers.
+        compile.arg("-O2").arg("-include").arg("tenure_memory.hpp").arg("-c").arg("-o");
+        compile.arg(scratch(&format!("cpp_strict_{standard}.o")));
         output(compile.arg(root().join(FOLDER).join("ownership.cpp"))).unwrap();
     }
 }
@@ -192,6 +194,26 @@ fn works_without_exceptions() {
     let text = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(7), "terminated by our handler: {text}");
     assert!(text.contains("TN_ERR_SHAPE: tn_array_zeros: "), "{text}");
+}
+
+/// AL-92.
+#[test]
+fn al_92_memory_works_without_exceptions() {
+    if !has("g++") {
+        return;
+    }
+    let program = scratch("cpp_memory_no_exceptions");
+    let mut compile = cpp("c++17");
+    compile.args(["-fno-exceptions", "-fno-rtti"]).arg(root().join(FOLDER).join("memory_no_exceptions.cpp"));
+    link(&mut compile, &program).unwrap();
+    for (argument, said) in
+        [("limit", "tenure: more elements than can be addressed"), ("m", "TN_ERR_POOL_LIMIT: tn_cpp_allocate: ")]
+    {
+        let ended = Command::new(&program).arg(argument).output().unwrap();
+        let text = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(7), "terminated by our handler: {text}");
+        assert!(text.contains(said), "{text}");
+    }
 }
 
 /// Each marked line of refused.cpp by itself does not compile, and the compiler says why; without them all the file does.

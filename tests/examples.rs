@@ -1,5 +1,7 @@
 //! The C programs of `examples/` compile without a warning, run, and print what the comment at their end says.
 //!
+//! So do the Rust programs, which link the library as a crate.
+//!
 //! `examples/handover` is run by `cargo xtask demo`, the Python programs by the package's tests.
 
 mod tools;
@@ -26,9 +28,28 @@ fn examples_print_what_they_say() {
         output(compile.current_dir(root().join("examples"))).unwrap();
         let printed = output(&mut Command::new(&binary)).unwrap();
 
-        let source = read(&program);
-        let said = source.rsplit_once("/* It prints:\n").and_then(|(_, rest)| rest.split_once("*/"));
-        let (said, _) = said.unwrap_or_else(|| panic!("{name:?} does not end with what it prints"));
-        assert_eq!(printed.trim(), said.trim(), "{name:?} prints something else than it says");
+        compare(&program, &printed);
+    }
+}
+
+/// The program printed what the comment at its end says.
+fn compare(program: &Path, printed: &str) {
+    let source = read(program);
+    let said = source.rsplit_once("/* It prints:\n").and_then(|(_, rest)| rest.split_once("*/"));
+    let (said, _) = said.unwrap_or_else(|| panic!("{program:?} does not end with what it prints"));
+    assert_eq!(printed.trim(), said.trim(), "{program:?} prints something else than it says");
+}
+
+#[test]
+fn rust_programs_print_what_they_say() {
+    let programs: Vec<_> =
+        files("examples", ".rs").into_iter().filter(|path| path.parent() == Some(Path::new("examples"))).collect();
+    assert!(!programs.is_empty(), "examples/ has no Rust program");
+    for program in programs {
+        let name = program.file_stem().expect("a listed file has a name");
+        let mut run = Command::new(env!("CARGO"));
+        run.args(["run", "--quiet", "--locked", "--example"]).arg(name).current_dir(root());
+        let printed = output(&mut run).unwrap();
+        compare(&program, &printed);
     }
 }

@@ -73,7 +73,9 @@ fn fits_dlpacks_own_header() {
         return;
     }
     let theirs = "typedef struct DLManagedTensor { void *a; } DLManagedTensor;\n\
-                  typedef struct DLManagedTensorVersioned { void *a; } DLManagedTensorVersioned;\n";
+                  typedef struct DLManagedTensorVersioned { void *a; } DLManagedTensorVersioned;\n\
+                  typedef struct DLPackExchangeAPI { void *a; } DLPackExchangeAPI;\n\
+                  struct ArrowSchema { void *a; };\nstruct ArrowArray { void *a; };\nstruct ArrowDeviceArray { void *a; };\n";
     let ours = "#include \"tenure.h\"\n";
     for (standard, end) in [("c11", "c"), ("c++17", "cpp")] {
         let before = source(&format!("dlpack_before.{end}"), &[theirs, ours].concat());

@@ -1,10 +1,11 @@
 //! An executable model of the ownership rules, run beside the library.
 //!
-//! Contract: `model/` holds the rules (`layout`, `region`, `views`, `store`, `handle`, `rules`, `claims`, `borrows`,
-//! `crossing`, checked by `invariants`), written from the ownership document and sharing no code with the
-//! implementation but the plain C types; `library` and `invoke` make the same calls through the C functions; `driver`
-//! compares the two after every step. `rows` are hand-written traces, one for each row; `ops` and `draw` make random
-//! ones, which `reduce` makes small when they fail. TENURE_MODEL_STEPS sets how many steps the ordinary run takes;
+//! Contract: `model/` holds the rules (`layout`, `region`, `views`, `store`, `handle`, `rules`, `claims`, `scope`,
+//! `borrows`, `crossing`; `graph` and `compute` for expressions, whose numbers are those of plain loops in `matrices`;
+//! checked by `invariants`), written from the ownership document and sharing no code with the implementation but the
+//! plain C types; `library` and `invoke` make the same calls through the C functions; `driver` compares the two after
+//! every step, computed values as `seen` and `shadow` say. `rows` are hand-written traces, one for each row; `ops` and
+//! `draw` make random ones, which `reduce` makes small when they fail. TENURE_MODEL_STEPS sets how many steps the ordinary run takes;
 //! `soak` (ignored) runs without end and prints each seed, TENURE_MODEL_SEED replays one.
 
 // The functions are called by their C names: this keeps the crate linked.
@@ -15,19 +16,29 @@ mod model {
     pub mod borrows;
     pub mod calls;
     pub mod claims;
+    pub mod compute;
     pub mod crossing;
     pub mod draw;
+    pub mod draw_expr;
+    pub mod draw_scope;
     pub mod driver;
+    pub mod graph;
     pub mod handle;
     pub mod invariants;
     pub mod invoke;
+    pub mod invoke_more;
     pub mod layout;
     pub mod library;
+    pub mod matrices;
+    pub mod numbers;
     pub mod ops;
     pub mod reduce;
     pub mod region;
     pub mod rows;
     pub mod rules;
+    pub mod scope;
+    pub mod seen;
+    pub mod shadow;
     pub mod store;
     pub mod views;
 }

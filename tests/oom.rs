@@ -16,11 +16,14 @@ use tenure::types::*;
 #[global_allocator]
 static HEAP: Scarce = Scarce;
 
-/// What is counted is counted for the whole process: one body at a time, on a thread whose end, when it gives its slots back, is waited for.
-fn alone<R: Send>(body: impl FnOnce() -> R + Send) -> R {
-    static ALONE: Mutex<()> = Mutex::new(());
+/// What is counted is counted for the whole process.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Runs a test with no other beside it, on a thread of its own: when it is over, the thread has ended too, and what it kept in its caches
+/// was given back.
+fn alone<R: Send>(test: impl FnOnce() -> R + Send) -> R {
     let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let ended = std::thread::scope(|scope| scope.spawn(body).join());
+    let ended = std::thread::scope(|scope| scope.spawn(test).join());
     ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
@@ -145,7 +148,7 @@ fn every_path_in_a_full_pool_changes_nothing() {
         for path in ["zeros", "copy", "write, COW", "borrow_all of six", "import, copied", "export_host, copied"] {
             assert!(refused.contains(&path), "{path} needs no bytes of the pool?");
         }
-    });
+    })
 }
 
 /// The atlas has a list of foreign ranges that grows.
@@ -175,7 +178,7 @@ fn an_import_into_a_full_atlas_changes_nothing() {
         assert!(failed > 0, "300 ranges needed no list");
         made.into_iter().for_each(|array| release(array).unwrap());
         world.end(&tables);
-    });
+    })
 }
 
 /// What ends something, and what answers a question, works when there is nothing left at all.
@@ -207,7 +210,7 @@ fn ends_and_questions_need_no_memory() {
         }
         world.end(&tables);
         assert_eq!(leak_count(), 0);
-    });
+    })
 }
 
 /// The first calls of threads whose records cannot be mapped.
@@ -241,5 +244,5 @@ fn threads_without_memory_get_a_status() {
         );
         assert!(count(TN_ERR_NO_HOST_MEMORY) > 0);
         world.end(&tables);
-    });
+    })
 }

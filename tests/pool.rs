@@ -669,7 +669,10 @@ fn po_45_46_out_of_memory_says_all_and_leaves_nothing() {
     let store = pool.allocate(5 << 20, 0, false, 1234).unwrap().as_ptr() as usize;
     let small = pool.allocate(1 << 20, 0, false, 77).unwrap().as_ptr() as usize;
     pool.give(pool.get(1 << 20));
-    pool::name_holders(|owner| tenure::names::Name::head(if owner == 1234 { "weights" } else { "" }));
+    pool::name_holders(|owner| {
+        use tenure::names::{Name, Site};
+        if owner == 1234 { (Name::head("weights"), Site::at("step.c", 41)) } else { (Name::NONE, Site::NONE) }
+    });
     assert_eq!(code(pool.allocate(6 << 20, 4096, false, 0)), TN_ERR_POOL_LIMIT);
     let text = text();
     let mut from = 0;
@@ -684,7 +687,7 @@ fn po_45_46_out_of_memory_says_all_and_leaves_nothing() {
         "largest free",
         "limit 8 MiB",
         " free of ",
-        "\"weights\" 5 MiB",
+        "largest holders: \"weights\" 5 MiB at step.c:41; ",
     ];
     for part in order {
         let found = text[from..].find(part).unwrap_or_else(|| panic!("{part} is not in order in: {text}"));

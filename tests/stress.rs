@@ -1,33 +1,15 @@
-//! Real threads: the rows TH-* as races, thousands of rounds each, and one long mixed run over shared handles (races/mix.rs). What the models of loom.rs
-//! explore step by step on two handles happens here on the real atomics, locks and pools.
+//! Real threads: the rows TH-* as races, thousands of rounds each (TH-13 and TH-21 in races/cow.rs), and one long mixed run over shared
+//! handles (races/mix.rs). What the models of loom.rs explore step by step on two handles happens here on the real atomics, locks and pools.
 
 mod calls;
 
 mod races;
 
 use calls::*;
-use races::{Pool, ROUNDS, race};
+use races::{INTACT, Pool, ROUNDS, each, guard, one_each, race};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use tenure::types::*;
-
-/// Exactly one of two succeeded, the other got that status.
-#[track_caller]
-fn one_each<A: PartialEq, B: PartialEq>(x: &Result<A, tn_status>, y: &Result<B, tn_status>, status: tn_status) {
-    let right = match (x, y) {
-        (Ok(_), Err(code)) | (Err(code), Ok(_)) => *code == status,
-        _ => false,
-    };
-    assert!(right, "{:?} and {:?}", x.as_ref().err().map(|s| name(*s)), y.as_ref().err().map(|s| name(*s)));
-}
-
-/// Gives all of them back.
-#[track_caller]
-fn each(handles: impl IntoIterator<Item = Handle>, give_back: fn(Handle) -> Done) {
-    handles.into_iter().for_each(|handle| give_back(handle).unwrap());
-}
-
-const INTACT: [i64; 4] = [0, 1, 2, 3];
 
 #[test]
 fn th_1_two_releases() {
@@ -202,10 +184,6 @@ fn th_8_give_and_read() {
     release(a).unwrap();
 }
 
-fn guard(made: Result<Guard, tn_status>) -> Made {
-    made.map(|guard| guard.id)
-}
-
 #[test]
 fn th_9_two_writers() {
     let pool = Pool::new();
@@ -274,37 +252,6 @@ fn th_11_th_12_a_unique_writer_and_one_more_claim() {
             pool.is_empty();
         },
     );
-}
-
-#[test]
-fn th_13_cow_and_the_release_of_the_clone() {
-    let pool = Pool::new();
-    let setup = |_| {
-        let a = pool.numbers();
-        (a, clone(a).unwrap())
-    };
-    let (mut in_place, mut copied) = (0, 0);
-    race(
-        ROUNDS,
-        setup,
-        |(a, _)| write(a, TN_WRITE_COW),
-        |(_, b)| release(b),
-        |(a, _), x, y| {
-            y.unwrap();
-            end(x.unwrap().id, 0).unwrap();
-            assert!(elements(a) == INTACT && why_not(a) == (0, 0));
-            let stats = stats(pool.0);
-            assert_eq!(stats.requested_bytes, 32);
-            if stats.allocation_count - (in_place + 2 * copied) == 2 {
-                copied += 1
-            } else {
-                in_place += 1
-            }
-            release(a).unwrap();
-            pool.is_empty();
-        },
-    );
-    assert_eq!((in_place + copied) as usize, ROUNDS);
 }
 
 #[test]
@@ -377,6 +324,91 @@ fn th_16_an_upgrade_and_the_last_release() {
 }
 
 #[test]
+fn th_17_leave_and_the_release_of_a_parameter() {
+    let pool = Pool::new();
+    // Given, the parameter has the only claim; lent, a clone.
+    let setup = |round: usize| {
+        let a = pool.numbers();
+        let given = round.is_multiple_of(2);
+        let param = if given { give(a, 1).unwrap() } else { a };
+        let (made, scope) = enter(&[param, a]).unwrap();
+        (a, if given { param } else { 0 }, made[0], scope)
+    };
+    let (mut by_release, mut by_leave) = (0, 0);
+    race(
+        ROUNDS,
+        setup,
+        |(.., scope)| leave(scope),
+        |(_, _, x, _)| release(x),
+        |(a, promise, x, scope), left, released| {
+            left.unwrap();
+            match released {
+                Ok(()) => by_release += 1,
+                Err(status) => {
+                    assert_eq!(status, TN_ERR_STALE);
+                    by_leave += 1;
+                }
+            }
+            assert_eq!((release(x), leave(scope)), (Err(TN_ERR_STALE), Err(TN_ERR_STALE)));
+            if promise == 0 {
+                assert_eq!(why_not(a), (0, 0));
+            } else {
+                assert_eq!(clone(a), Err(TN_ERR_DESTRUCTED));
+                promise_release(promise).unwrap();
+            }
+            release(a).unwrap();
+            pool.is_empty();
+        },
+    );
+    assert_eq!(by_release + by_leave, ROUNDS);
+}
+
+#[test]
+fn th_18_compute_and_a_clone() {
+    let pool = Pool::new();
+    let bits = |value: f64| value.to_bits() as i64;
+    let setup = |_| {
+        let a = floats(pool.0, &[64], &[2.0; 64]);
+        let x = leaf(a, TN_FORM_FULL).unwrap();
+        let e = add(x, x).unwrap();
+        expr_release(x).unwrap();
+        (a, e)
+    };
+    let (mut in_place, mut beside) = (0, 0);
+    race(
+        ROUNDS,
+        setup,
+        // Once the last array on the bytes is gone they may be overwritten, and not while there is one.
+        |(a, e)| {
+            release(a).unwrap();
+            compute(e, 0)
+        },
+        |(a, _)| clone(a),
+        |(_, e), computed, cloned| {
+            let value = computed.unwrap();
+            assert_eq!(elements(value), [bits(4.0); 64]);
+            match cloned {
+                Ok(old) => {
+                    assert_eq!(elements(old), [bits(2.0); 64]);
+                    release(old).unwrap();
+                    beside += 1;
+                }
+                Err(status) => {
+                    assert_eq!(status, TN_ERR_STALE);
+                    in_place += 1;
+                }
+            }
+            expr_release(e).unwrap();
+            release(value).unwrap();
+            pool.is_empty();
+        },
+    );
+    assert_eq!(in_place + beside, ROUNDS);
+    // Every round made one array, and one more where the bytes were not free.
+    assert_eq!(stats(pool.0).allocation_count as usize, ROUNDS + beside);
+}
+
+#[test]
 fn th_19_parts_written_by_as_many_threads() {
     let pool = Pool::new();
     for _ in 0..50 {
@@ -427,168 +459,6 @@ fn th_20_clones_that_come_and_go() {
     });
     assert!(unique(a) && why_not(a) == (0, 0));
     release(a).unwrap();
-}
-
-/// TH-21: a write that copies, long enough that the other call meets it.
-fn beside_cow<B: Send>(
-    rounds: usize,
-    other: impl Fn(Handle, Handle) -> B + Sync,
-    mut check: impl FnMut(Handle, Result<Guard, tn_status>, B),
-) {
-    let pool = Pool::new();
-    let n = 40_000;
-    let setup = |_| {
-        let a = full(pool.0, &[n], 7).unwrap();
-        (a, clone(a).unwrap())
-    };
-    race(
-        rounds,
-        setup,
-        |(a, _)| write(a, TN_WRITE_COW),
-        |(a, twin)| other(a, twin),
-        |(a, twin), x, y| {
-            check(a, x, y);
-            // Wherever the handle is by now, its bytes are whole.
-            if let Ok(last) = index(a, 0, n - 1) {
-                assert_eq!(elements(last), [7]);
-                release(last).unwrap();
-                release(a).unwrap();
-            }
-            assert_eq!(why_not(twin), (0, 0));
-            release(twin).unwrap();
-            pool.is_empty();
-        },
-    );
-}
-
-#[test]
-fn th_21_cow_and_a_clone_a_view_a_weak_handle() {
-    beside_cow(
-        100,
-        |a, _| (clone(a), transpose(a), weaken(a)),
-        |_, x, (clone, view, weak)| {
-            end(x.unwrap().id, 0).unwrap();
-            each([clone.unwrap(), view.unwrap()], release);
-            weak_release(weak.unwrap()).unwrap();
-        },
-    );
-}
-
-#[test]
-fn th_21_cow_and_what_conflicts_with_it() {
-    beside_cow(
-        100,
-        |a, _| guard(read(a, 0)),
-        |_, x, y| match (x, y) {
-            (Ok(writer), Err(status)) => {
-                assert_eq!(status, TN_ERR_BORROWED_WRITE);
-                end(writer.id, 0).unwrap();
-            }
-            (Err(status), Ok(reader)) => {
-                assert_eq!(status, TN_ERR_BORROWED);
-                end(reader, 0).unwrap();
-            }
-            other => panic!("{other:?}"),
-        },
-    );
-    beside_cow(
-        100,
-        |a, _| give(a, 1),
-        |_, x, y| match (x, y) {
-            (Ok(writer), Err(status)) => {
-                assert_eq!(status, TN_ERR_BORROWED_WRITE);
-                end(writer.id, 0).unwrap();
-            }
-            (Err(status), Ok(promise)) => {
-                assert_eq!(status, TN_ERR_GIVEN);
-                promise_release(promise).unwrap();
-            }
-            other => panic!("{other:?}"),
-        },
-    );
-    beside_cow(
-        100,
-        |a, _| export(a, TN_BORROW | TN_EXPORT_WRITABLE, 0),
-        |_, x, y| {
-            end(x.unwrap().id, 0).unwrap();
-            match y {
-                Ok(export) => end(export, 0).unwrap(),
-                Err(status) => assert_eq!(status, TN_ERR_BORROWED_WRITE),
-            }
-        },
-    );
-}
-
-#[test]
-fn th_21_cow_and_the_release_of_its_handle() {
-    beside_cow(
-        150,
-        |a, _| release(a),
-        |_, x, y| {
-            y.unwrap();
-            match x {
-                Ok(writer) => end(writer.id, 0).unwrap(),
-                Err(status) => assert_eq!(status, TN_ERR_STALE),
-            }
-        },
-    );
-}
-
-#[test]
-fn th_21_cow_and_a_writer_of_the_old_bytes() {
-    beside_cow(
-        100,
-        |_, twin| guard(write(twin, 0)),
-        |_, x, y| match (x, y) {
-            (Ok(a), Ok(b)) => each([a.id, b], |guard| end(guard, 0)),
-            (Ok(writer), Err(status)) => {
-                assert_eq!(status, TN_ERR_BORROWED);
-                end(writer.id, 0).unwrap();
-            }
-            (Err(status), Ok(writer)) => {
-                assert_eq!(status, TN_ERR_BORROWED_WRITE);
-                end(writer, 0).unwrap();
-            }
-            other => panic!("{other:?}"),
-        },
-    );
-}
-
-/// TH-21, with nothing but the move itself to hold the store: lent bytes of one handle, overwritten.
-#[test]
-fn th_21_cow_with_discard_and_the_release_of_its_handle() {
-    static RAN: AtomicUsize = AtomicUsize::new(0);
-    unsafe extern "C" fn ran(_: *mut c_void) {
-        RAN.fetch_add(1, Ordering::Relaxed);
-    }
-    static BYTES: [AtomicI64; 8] = [const { AtomicI64::new(0) }; 8];
-    let lend = |first: usize| {
-        // SAFETY: bytes of a static.
-        unsafe { import(BYTES[first].as_ptr(), &[4], TN_BORROW, Some(ran), std::ptr::null_mut()) }.unwrap()
-    };
-    let mut released = 0;
-    race(
-        ROUNDS,
-        |_| lend(0),
-        |a| guard(write(a, TN_WRITE_COW | TN_WRITE_DISCARD)),
-        |a| {
-            let first = release(a);
-            (first, lend(4))
-        },
-        |_, x, (y, next)| {
-            y.unwrap();
-            match x {
-                Ok(writer) => end(writer, 0).unwrap(),
-                Err(status) => assert_eq!(status, TN_ERR_STALE),
-            }
-            released += 1;
-            assert_eq!(RAN.load(Ordering::Relaxed), released);
-            assert_eq!(why_not(next).0, TN_WHY_FOREIGN);
-            release(next).unwrap();
-            released += 1;
-            assert_eq!(RAN.load(Ordering::Relaxed), released);
-        },
-    );
 }
 
 #[test]

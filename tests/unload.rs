@@ -86,6 +86,18 @@ fn it_is_unmapped_when_nobody_holds_anything_of_it() {
     assert!(!copy.close(), "still mapped");
 }
 
+/// AL-10: NumPy holds the handler's functions.
+#[test]
+fn al_10_a_plug_in_keeps_the_library() {
+    let copy = Copy::load("libunload_plugin.so");
+    // SAFETY: the function's own type.
+    let handler: extern "C" fn(*mut c_void, *mut *mut c_void) -> c_int =
+        unsafe { std::mem::transmute(copy.function("tn_numpy_handler")) };
+    let mut out = std::ptr::null_mut();
+    assert_eq!(handler(std::ptr::null_mut(), &mut out), 0);
+    assert!(copy.close(), "unmapped under NumPy");
+}
+
 /// The head of a DLManagedTensorVersioned.
 #[repr(C)]
 struct Head {

@@ -15,7 +15,8 @@
  * (-fno-exceptions) the text is printed and `std::terminate` called.
  *
  * **Ownership** travels by value: `void f(tenure::taken x)` is called as `f(tenure::give(std::move(a)))`, or as
- * `f(a.clone())` by who wants to keep `a`.
+ * `f(a.clone())` by who wants to keep `a`. A function that takes arrays and promises as they come opens them together,
+ * with `tenure::enter`.
  *
  * **const.** A `const array` can be read, and give views and clones; it cannot be written. As with a shared pointer
  * this holds for the handle and not for the bytes: a clone of it can write them.
@@ -200,6 +201,20 @@ inline void check(tn_status status) {
         raise(status, tn_last_error());
 }
 
+/// A text of the library, whole: asked for again while it grows under our hands.
+template <class Query>
+std::string text_of(Query query) {
+    std::size_t length = 0;
+    detail::check(query(std::size_t{0}, static_cast<char *>(nullptr), &length));
+    std::string text;
+    do {
+        text.resize(length + 1);
+        detail::check(query(text.size(), text.data(), &length));
+    } while (length >= text.size());
+    text.resize(length);
+    return text;
+}
+
 /// What this header refuses by itself.
 template <class... Values>
 [[noreturn]] void refuse(tn_status status, const char *format, Values... values) {
@@ -292,6 +307,22 @@ enum class why : std::uint32_t {
 };
 template <>
 inline constexpr bool is_flags<why> = true;
+
+/// In words: "shared, exported"; "nothing" for none.
+inline std::string to_string(why bits) {
+    static constexpr const char *words[] = {
+        "given",    "shared",   "in an expression", "exported",         "borrowed",         "read-only",
+        "foreign",  "poisoned", "another layout",   "on another device", "more than is needed", "not aliasable",
+    };
+    std::string text;
+    for (std::uint32_t bit = 0; bit < 32; bit++) {
+        if ((static_cast<std::uint32_t>(bits) >> bit & 1u) == 0)
+            continue;
+        text += text.empty() ? "" : ", ";
+        text += bit < std::size(words) ? words[bit] : "a reason of a newer library";
+    }
+    return text.empty() ? "nothing" : text;
+}
 
 /// What became of bytes at the border.
 enum class how : std::int32_t { aliased = TN_ALIASED, copied = TN_COPIED };
@@ -609,16 +640,9 @@ inline void set_option(const char *name, const char *value) { detail::check(tn_o
 
 /// The value of an option.
 inline std::string option(const char *name) {
-    std::size_t length = 0;
-    detail::check(tn_option_get(name, 0, nullptr, &length));
-    std::string text;
-    // Another thread may set a longer one in between.
-    do {
-        text.resize(length + 1);
-        detail::check(tn_option_get(name, text.size(), text.data(), &length));
-    } while (length >= text.size());
-    text.resize(length);
-    return text;
+    return detail::text_of([&](std::size_t capacity, char *text, std::size_t *length) {
+        return tn_option_get(name, capacity, text, length);
+    });
 }
 
 /// Runs the release callbacks that `flag::release_queued` held back, and says how many ran.
@@ -642,6 +666,21 @@ struct holder {
     std::string site;      ///< TENURE_HERE when it was made: "step.cpp:41"
 };
 
+/// In words: "read guard on 'K' at step.cpp:41".
+inline std::string to_string(const holder &who) {
+    static constexpr const char *words[] = {
+        "holder",      "handle",           "promise",          "expression", "shared variable", "read-only export",
+        "shared view", "exclusive export", "read guard",       "write guard", "block",          "pool",
+        "stream",      "event",            "scope",            "weak handle", "function",       "mirror",
+        "queued release",
+    };
+    const bool known = who.kind > 0 && static_cast<std::size_t>(who.kind) < std::size(words);
+    std::string text = words[known ? who.kind : 0];
+    if (!who.name.empty())
+        text += (who.kind >= TN_HOLDER_PROMISE && who.kind <= TN_HOLDER_GUARD_WRITE ? " on '" : " '") + who.name + "'";
+    return who.site.empty() ? text : text + " at " + who.site;
+}
+
 /// What stands in the way of overwriting bytes in place, and who. False if nothing does.
 struct reasons {
     why bits;                    ///< none: nothing is in the way
@@ -651,6 +690,13 @@ struct reasons {
     explicit operator bool() const noexcept { return bits != why::none; }
     /// Is one of these?
     bool has(why wanted) const noexcept { return tenure::has(bits, wanted); }
+    /// In words: "shared, borrowed: handle 'row'; read guard on 'K' at step.cpp:41".
+    std::string text() const {
+        std::string text = to_string(bits);
+        for (const holder &who : holders)
+            text += (&who == holders.data() ? ": " : "; ") + to_string(who);
+        return text;
+    }
 };
 
 /// Copies at borders from one place.
@@ -1155,6 +1201,13 @@ public:
     tn_borrow *handle() const noexcept { return borrow_.handle(); }
     /// Is it open?
     explicit operator bool() const noexcept { return borrow_.handle() != nullptr; }
+    /// What it gives access to: address, address on the device, bytes.
+    tn_borrow_info info() const {
+        tn_borrow_info out;
+        out.size = sizeof out;
+        detail::check(tn_borrow_query(borrow_.handle(), &out));
+        return out;
+    }
     /// Ends it now; throws if that fails, and then it is open still.
     void reset() {
         borrow_.end(0);
@@ -2154,6 +2207,9 @@ access<T...> access_all(access_spec<T>... specs) {
 
 /* =================================================== ownership ==================================================== */
 
+template <std::size_t N>
+class scope;
+
 /// A given array on its way: it can be passed on, opened once by `take` or a parameter `taken`, or cancelled.
 ///
 /// Destroyed without having been opened, it lets go of the array that was given.
@@ -2196,6 +2252,11 @@ private:
     friend promise give(A &&what);
     template <class... P>
     friend std::array<array, sizeof...(P)> take_all(P &&...promises);
+    friend std::vector<array> take_all(std::vector<promise> &&promises);
+    template <class... P>
+    friend scope<sizeof...(P)> enter(P &&...params);
+    static void used(promise &one) noexcept { one.drop(); }
+    static void used(const array &) noexcept {}
 
     tn_promise *detach() noexcept { return std::exchange(handle_, nullptr); }
     void drop() noexcept {
@@ -2241,6 +2302,23 @@ template <class... P>
     return out;
 }
 
+/// The same for as many as there are: an array for each, in their order. The list is empty from then on; if this
+/// throws, it is as before.
+[[nodiscard]] inline std::vector<array> take_all(std::vector<promise> &&promises) {
+    // All memory first: what was taken must find its place.
+    std::vector<tn_promise *> handles;
+    std::vector<tn_array *> made(promises.size());
+    std::vector<array> out(promises.size());
+    handles.reserve(promises.size());
+    for (const promise &one : promises)
+        handles.push_back(one.handle());
+    detail::check(tn_take(handles.size(), handles.data(), made.data()));
+    for (std::size_t at = 0; at < made.size(); at++)
+        out[at] = array::adopt(made[at]);
+    promises.clear();
+    return out;
+}
+
 /// Opens one promise.
 [[nodiscard]] inline array take(promise &&one) { return std::move(take_all(std::move(one))[0]); }
 
@@ -2260,6 +2338,117 @@ public:
     taken &operator=(taken &&) noexcept = default;
 };
 
+/// A callee's own handles on its parameters, all made together: `auto [m, d] = tenure::enter(x, std::move(p));`
+///
+/// A promise is opened as by `take`, a named array is lent: a clone of it. What the callee is done with it lets go
+/// (`m = array()`), gives on or writes as it likes, not knowing which it was. The end of the scope, also by an
+/// exception, releases what is left; what was moved out (`return std::move(m);`, `s.keep(0)`) is the new owner's and
+/// stays.
+template <std::size_t N>
+class [[nodiscard]] scope {
+public:
+    scope(scope &&other) noexcept
+        : handle_(std::exchange(other.handle_, nullptr)), entered_(other.entered_), arrays_(std::move(other.arrays_)) {}
+    scope &operator=(scope &&other) noexcept {
+        if (this != &other) {
+            static_cast<void>(end());
+            handle_ = std::exchange(other.handle_, nullptr);
+            entered_ = other.entered_;
+            arrays_ = std::move(other.arrays_);
+        }
+        return *this;
+    }
+    scope(const scope &) = delete;
+    scope &operator=(const scope &) = delete;
+    ~scope() { static_cast<void>(end()); }
+
+    /// The parameter at this place, checked by `assert` only.
+    array &operator[](std::size_t at) & noexcept { return assert(at < N), arrays_[at]; }
+    array &operator[](std::size_t at) && = delete; // the scope ends here: name it first
+    /// The I-th parameter, for structured bindings.
+    template <std::size_t I>
+    array &get() noexcept {
+        static_assert(I < N, "tenure::scope: so many parameters were not entered");
+        return arrays_[I];
+    }
+    /// The parameter at this place, which stays when the scope ends: what the callee returns.
+    [[nodiscard]] array keep(std::size_t at) noexcept { return assert(at < N), std::move(arrays_[at]); }
+    /// The scope, lent.
+    tn_scope *handle() const noexcept { return handle_; }
+    /// Is it entered?
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    /// Leaves now, and throws what a destructor keeps to itself: with option "strict" a parameter with open guards or
+    /// exports is not released. Then all is as before.
+    void leave() {
+        if (handle_ == nullptr)
+            detail::refuse(TN_ERR_NULL, "%s", "tenure::scope::leave: the scope was left or moved from");
+        detail::check(end());
+    }
+
+private:
+    template <class... P>
+    friend scope<sizeof...(P)> enter(P &&...params);
+    scope(tn_scope *handle, const std::array<tn_array *, N> &made) noexcept : handle_(handle), entered_(made) {
+        for (std::size_t at = 0; at < N; at++)
+            arrays_[at] = array::adopt(made[at]);
+    }
+    static bool alive(tn_array *handle) noexcept {
+        std::int32_t unique = 0;
+        return tn_array_is_unique(handle, &unique) != TN_ERR_STALE;
+    }
+    tn_status end() noexcept {
+        if (handle_ == nullptr)
+            return TN_OK;
+        tn_status status = TN_OK;
+        std::size_t before = N + 1, count = 0;
+        do {
+            // Of those that were moved out, those that their new owner has still.
+            std::array<tn_array *, N> moved{};
+            count = 0;
+            for (std::size_t at = 0; at < N; at++)
+                if (arrays_[at].handle() != entered_[at] && alive(entered_[at]))
+                    moved[count++] = entered_[at];
+            if (count >= before)
+                return status;
+            before = count;
+            status = tn_leave(handle_, count, moved.data());
+            // Where another thread released one in between there is one less to keep.
+        } while (status == TN_ERR_STALE && count > 0);
+        if (status != TN_OK)
+            return status;
+        handle_ = nullptr;
+        for (std::size_t at = 0; at < N; at++)
+            if (arrays_[at].handle() == entered_[at])
+                static_cast<void>(arrays_[at].detach());
+        return TN_OK;
+    }
+
+    tn_scope *handle_ = nullptr;
+    std::array<tn_array *, N> entered_{};
+    std::array<array, N> arrays_;
+};
+
+/// Enters a scope: an array for each parameter, all or none. Named arrays are lent, promises are opened and empty from
+/// then on; if this throws, all are as before.
+template <class... P>
+scope<sizeof...(P)> enter(P &&...params) {
+    static_assert(((std::is_base_of_v<array, std::decay_t<P>> || std::is_same_v<std::decay_t<P>, promise>) && ...),
+                  "tenure::enter takes arrays and promises");
+    static_assert(((!std::is_base_of_v<array, std::decay_t<P>> || std::is_lvalue_reference_v<P>) && ...),
+                  "tenure::enter lends named arrays: write give(std::move(a)) for one that is not needed any more");
+    static_assert((std::is_lvalue_reference_v<P> + ... + 0) == (std::is_base_of_v<array, std::decay_t<P>> + ... + 0) &&
+                      (!(std::is_const_v<std::remove_reference_t<P>> && std::is_same_v<std::decay_t<P>, promise>) &&
+                       ...),
+                  "tenure::enter consumes promises: write enter(std::move(p))");
+    // One more than needed: there are no arrays of length 0.
+    void *const handles[sizeof...(P) + 1] = {static_cast<void *>(params.handle())...};
+    std::array<tn_array *, sizeof...(P)> made{};
+    tn_scope *entered = nullptr;
+    detail::check(tn_enter(sizeof...(P), handles, made.data(), &entered));
+    (promise::used(params), ...);
+    return scope<sizeof...(P)>(entered, made);
+}
+
 /* ================================================== expressions =================================================== */
 
 /// What a leaf of an expression stands for.
@@ -2267,6 +2456,18 @@ enum class form : std::uint32_t {
     full = TN_FORM_FULL,         ///< all elements
     diagonal = TN_FORM_DIAGONAL, ///< a vector is the diagonal of a matrix that is 0 elsewhere
     lower = TN_FORM_LOWER,       ///< of a square matrix what is above the diagonal is taken as 0 and not read
+};
+
+/// What a failing `compute` leaves behind.
+enum class on_failure : std::uint32_t {
+    poison = 0,             ///< the expression cannot be computed any more, its operands are let go
+    keep = TN_KEEP_ON_FAIL, ///< all is as before; at the cost of a copy, what was there before is not overwritten
+};
+
+/// How `lazy::explain` answers.
+enum class explanation : std::uint32_t {
+    text = TN_EXPLAIN_TEXT, ///< a line for each operation
+    dot = TN_EXPLAIN_DOT,   ///< a graph for Graphviz
 };
 
 /// A lazy expression: computed once, by `compute`, overwriting what nobody else needs.
@@ -2312,16 +2513,22 @@ public:
     /// Has it a handle?
     explicit operator bool() const noexcept { return handle_ != nullptr; }
 
-    /// The value, computed now if it was not before. With TN_KEEP_ON_FAIL a failure leaves everything as it was, and
-    /// nothing that was there before is overwritten. The expression keeps the value too.
-    [[nodiscard]] array compute(std::uint32_t flags = 0) const & {
-        return detail::make([&](tn_array **out) { return tn_expr_compute(handle_, flags, out); });
+    /// The value, computed now if it was not before. The expression keeps the value too.
+    [[nodiscard]] array compute(on_failure then = on_failure::poison) const & {
+        return detail::make(
+            [&](tn_array **out) { return tn_expr_compute(handle_, static_cast<std::uint32_t>(then), out); });
     }
     /// The same of an expression that is not needed any more: the value is the array's alone.
-    [[nodiscard]] array compute(std::uint32_t flags = 0) && {
-        array out = static_cast<const lazy &>(*this).compute(flags);
+    [[nodiscard]] array compute(on_failure then = on_failure::poison) && {
+        array out = static_cast<const lazy &>(*this).compute(then);
         drop();
         return out;
+    }
+    /// What `compute` would do now: for each operation whether its result takes the place of an operand, or why not.
+    [[nodiscard]] std::string explain(explanation as = explanation::text) const {
+        return detail::text_of([&](std::size_t capacity, char *text, std::size_t *length) {
+            return tn_expr_explain(handle_, static_cast<std::uint32_t>(as), capacity, text, length);
+        });
     }
 
     /// The lower Cholesky factor.
@@ -2443,6 +2650,11 @@ lazy operator*(double factor, X &&x) {
     return detail::changed(std::forward<X>(x),
                            [&](tn_expr *of, tn_expr **out) { return tn_expr_scale(of, factor, out); });
 }
+/// An expression times a number.
+template <class X, class = detail::if_lazy<X>>
+lazy operator*(X &&x, double factor) {
+    return factor * std::forward<X>(x);
+}
 /// The negative.
 template <class X, class = detail::if_lazy<X>>
 lazy operator-(X &&x) {
@@ -2489,6 +2701,15 @@ template <std::size_t I, class... T>
 struct std::tuple_element<I, tenure::access<T...>> {
     /// What a structured binding binds.
     using type = tenure::view<std::tuple_element_t<I, std::tuple<T...>>>;
+};
+/// For structured bindings.
+template <std::size_t N>
+struct std::tuple_size<tenure::scope<N>> : std::integral_constant<std::size_t, N> {};
+/// For structured bindings.
+template <std::size_t I, std::size_t N>
+struct std::tuple_element<I, tenure::scope<N>> {
+    /// What a structured binding binds.
+    using type = tenure::array;
 };
 #if defined(__cpp_lib_span) && defined(__cpp_lib_concepts)
 /// A span holds nothing, so that a temporary one converts to `std::span`.

@@ -14,8 +14,8 @@ mod why;
 pub use acquire::{Call, Entry, Fits, List, abandon, acquire, terms, would_copy};
 pub use rules::{Mode, Use, check};
 pub use why::{
-    Held, Store, Target, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise, holders_of, is_unique,
-    why_not,
+    Held, Store, Target, all_holders, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise, holders_of,
+    is_unique, store_of, why_not,
 };
 
 use crate::array::{self, Refusal};

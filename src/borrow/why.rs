@@ -120,17 +120,18 @@ pub fn holder_of_block(block: &pool::Located) -> Held {
         bytes: block.usable as u64,
         made: Made { site: block.site, thread: block.thread },
         time_ns: 0,
-        name: block.pool.name(),
+        // Of what a library allocated its name says most.
+        name: if block.client == pool::Client::RAW { block.pool.name() } else { Name::head(block.client.name()) },
     }
 }
 
-/// Every holder of the store but `asking`: claims and promises of the whole store, guards that overlap `over`, exports of the whole
-/// store or, with `exports_over`, those that overlap.
+/// Every holder of the store but `asking`: claims and promises of the whole store, guards that overlap `over` (None: all), exports
+/// of the whole store or, with `exports_over`, those that overlap.
 fn each_holder(
     locked: &Locked,
     ledger: &'static Ledger,
     asking: Option<&'static Claim>,
-    over: Region<'_>,
+    over: Option<Region<'_>>,
     exports_over: bool,
     visit: &mut dyn FnMut(Held),
 ) {
@@ -146,10 +147,15 @@ fn each_holder(
     locked.each_guard(ledger, |guard| {
         let body = locked.get(guard);
         let whole = body.class.is_export() && !exports_over;
-        if whole || !region::disjoint(locked.region(body.region()), over) {
+        if whole || over.is_none_or(|over| !region::disjoint(locked.region(body.region()), over)) {
             visit(holder_of_guard(locked, guard));
         }
     });
+}
+
+/// Every holder of the store, whatever region it holds.
+pub fn all_holders(locked: &Locked, ledger: &'static Ledger, visit: &mut dyn FnMut(Held)) {
+    each_holder(locked, ledger, None, None, false, visit);
 }
 
 /// Whether nothing else claims, borrows or exports the store.
@@ -169,7 +175,7 @@ pub fn why_not(id: Id, target: Option<&Target<'_>>, visit: &mut dyn FnMut(Held))
         if let Some(target) = target {
             bits |= why_target(locked, claim, target)?;
         }
-        each_holder(locked, locked.ledger_of(claim), Some(claim), locked.region(claim), false, visit);
+        each_holder(locked, locked.ledger_of(claim), Some(claim), Some(locked.region(claim)), false, visit);
         Ok(bits)
     })
 }
@@ -205,6 +211,7 @@ fn why_target(locked: &Locked, claim: &'static Claim, target: &Target<'_>) -> Ch
 }
 
 /// What an address belongs to: a store, or a raw block of a pool.
+#[derive(Clone, Copy)]
 pub struct Store {
     /// First byte.
     pub address: u64,
@@ -214,10 +221,33 @@ pub struct Store {
     pub device: tn_device,
     /// TN_READONLY, TN_FOREIGN.
     pub flags: u32,
+    /// A file is mapped here.
+    pub file: bool,
+    /// A failed write left a region that nobody may read.
+    pub poisoned: bool,
+    /// Imports whose release did not run yet.
+    pub imports: u32,
     /// Grows with each finished write.
     pub version: u64,
-    /// Name of the pool, or none.
-    pub pool: Name,
+    /// Whose block it is; None: no pool's.
+    pub pool: Option<&'static pool::Pool>,
+}
+
+/// What there is to say of a store.
+pub fn store_of(locked: &Locked, ledger: &'static Ledger) -> Store {
+    let books = locked.books(ledger);
+    let flags = [(TN_READONLY, books.readonly), (TN_FOREIGN, books.foreign())];
+    Store {
+        address: books.start as u64,
+        bytes: books.bytes as u64,
+        device: books.device,
+        flags: flags.into_iter().fold(0, |all, (flag, on)| if on { all | flag } else { all }),
+        file: books.mapped,
+        poisoned: books.poisoned > 0,
+        imports: books.leases,
+        version: books.version,
+        pool: locked.pool(ledger),
+    }
 }
 
 /// Whose is [start, start + bytes)? Nothing is read there. `visit` runs under the store's lock.
@@ -231,6 +261,8 @@ pub fn holders_of(start: u64, bytes: u64, visit: &mut dyn FnMut(Held)) -> Result
     };
     let Some(end) = end else { return Err(unknown()) };
     let (start_at, end_at) = (start as i64, end as i64);
+    // The raw block of a pool: of another library that allocates here, or of a caller of the pool.
+    let raw = || pool::first_in(start as usize, end as usize).filter(|block| block.owner == 0);
     let found = atlas::lock()?.find(start_at, end_at);
     match found {
         atlas::Found::Several => Err(fail(
@@ -239,31 +271,32 @@ pub fn holders_of(start: u64, bytes: u64, visit: &mut dyn FnMut(Held)) -> Result
         )),
         atlas::Found::One(locked, ledger) => {
             let span = Layout::contiguous(Dtype::U8, &[bytes as i64], crate::layout::Order::C, start_at)?;
-            each_holder(&locked, ledger, None, Region { layout: &span, root: &span }, true, visit);
-            let books = locked.books(ledger);
-            let flags = [(TN_READONLY, books.readonly), (TN_FOREIGN, books.foreign())];
-            let pool = locked.pool(ledger);
-            Ok(Store {
-                address: books.start as u64,
-                bytes: books.bytes as u64,
-                device: books.device,
-                flags: flags.into_iter().fold(0, |all, (flag, on)| if on { all | flag } else { all }),
-                version: books.version,
-                pool: pool.map_or(Name::NONE, |pool| pool.name()),
-            })
+            let over = Region { layout: &span, root: &span };
+            each_holder(&locked, ledger, None, Some(over), true, visit);
+            let mut store = store_of(&locked, ledger);
+            drop(locked);
+            // An import of such a block: its allocation holds the bytes too, and they are the pool's.
+            if store.pool.is_none()
+                && let Some(block) = raw()
+            {
+                visit(holder_of_block(&block));
+                store.pool = Some(block.pool);
+            }
+            Ok(store)
         }
         atlas::Found::Nothing => {
-            let Some(block) = pool::first_in(start as usize, end as usize).filter(|block| block.owner == 0) else {
-                return Err(unknown());
-            };
+            let Some(block) = raw() else { return Err(unknown()) };
             visit(holder_of_block(&block));
             Ok(Store {
                 address: block.start as u64,
                 bytes: block.usable as u64,
                 device: block.pool.device(),
                 flags: 0,
+                file: false,
+                poisoned: false,
+                imports: 0,
                 version: 0,
-                pool: block.pool.name(),
+                pool: Some(block.pool),
             })
         }
     }

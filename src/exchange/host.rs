@@ -8,7 +8,7 @@ use crate::blit::Place;
 use crate::borrow::{Use, would_copy};
 use crate::error::{Result, Status, fail};
 use crate::journal::{self, Key};
-use crate::layout::Layout;
+use crate::layout::{Layout, Order};
 use crate::ledger::{
     self, Backing, Claim, Class, Create, From, Guard, Hold, Release, Spare, SpareGuard, SpareLease, SpareLedger, Terms,
 };
@@ -241,13 +241,24 @@ pub fn export(
     stream: Result<Stream>,
     fits: &dyn Fn(&Layout) -> Option<&'static str>,
 ) -> Result<Exported> {
+    export_ordered(id, how, stream, fits, Order::A)
+}
+
+/// The same for a format that demands an order of what is copied.
+pub fn export_ordered(
+    id: Id,
+    how: &Export,
+    stream: Result<Stream>,
+    fits: &dyn Fn(&Layout) -> Option<&'static str>,
+    order: Order,
+) -> Result<Exported> {
     let thread = thread::current();
     ledger::find::<Claim>(id)?;
     stream?;
     let requires = how.flags & TN_REQUIRE_BORROW != 0;
     let wants_alias = requires || how.flags & TN_BORROW != 0;
     if !wants_alias {
-        return copied(id, how, 0, false);
+        return copied(id, how, 0, false, order);
     }
     let mut spare = Spare::take(thread)?;
     let guard = SpareGuard::take(thread)?;
@@ -270,7 +281,7 @@ pub fn export(
             }
             Ok(false) => {
                 drop(locked);
-                return copied(id, how, TN_WHY_LAYOUT, true);
+                return copied(id, how, TN_WHY_LAYOUT, true, order);
             }
             Ok(true) if spare.layout().set(&locked.get(claim).layout) => {
                 let terms = crate::borrow::terms(wanted);
@@ -287,7 +298,7 @@ pub fn export(
 }
 
 /// An export of a copy, which belongs to its consumer alone.
-fn copied(id: Id, how: &Export, why: u32, forced: bool) -> Result<Exported> {
+fn copied(id: Id, how: &Export, why: u32, forced: bool, order: Order) -> Result<Exported> {
     let thread = thread::current();
     let call = crate::borrow::Call { function: how.function, may_overlap: false, fits: None };
     let source = transfer::one(call, id, Use::Read { frozen: false })?;
@@ -299,7 +310,7 @@ fn copied(id: Id, how: &Export, why: u32, forced: bool) -> Result<Exported> {
     let spare = Spare::take(thread)?;
     let mut room = Layout::room(source.layout().ndim())?;
     let bytes = source.layout().bytes() as u64;
-    let copy = transfer::duplicate(&source, pool::current(HOST)?, crate::layout::Order::A, crate::names::Name::NONE);
+    let copy = transfer::duplicate(&source, pool::current(HOST)?, order, crate::names::Name::NONE);
     source.end(false);
     let copy = copy?;
     let (mut locked, claim) = ledger::lock::<Claim>(copy)?;
@@ -319,7 +330,7 @@ fn copied(id: Id, how: &Export, why: u32, forced: bool) -> Result<Exported> {
 }
 
 /// An export of this library that comes back unwrapped: the export ends, and a clone of its handle takes its place.
-pub fn reclaim(guard: &'static Guard) -> Result<Id> {
+pub fn reclaim(guard: &'static Guard, readonly: bool) -> Result<Id> {
     let thread = thread::current();
     let mut spare = Spare::take(thread)?;
     loop {
@@ -327,7 +338,7 @@ pub fn reclaim(guard: &'static Guard) -> Result<Id> {
         let layout = locked.layout_of(guard);
         let ndim = layout.ndim();
         if spare.layout().set(layout) {
-            return Ok(locked.end_export_as_claim(guard, spare));
+            return Ok(locked.end_export_as_claim(guard, spare, readonly));
         }
         drop(locked);
         *spare.layout() = Layout::room(ndim)?;

@@ -4,6 +4,8 @@
 //! a status. What is copied at a border stands in the copy book. A failing import leaves the foreign bytes their owner's and calls
 //! nothing. Everything in a foreign struct is checked before a byte is touched.
 
+pub mod arrow;
+
 pub mod dlpack;
 
 pub mod file;
@@ -11,3 +13,5 @@ pub mod file;
 pub mod host;
 
 pub mod npy;
+
+pub mod safetensors;

@@ -26,6 +26,7 @@ mod save;
 
 mod write;
 
+pub(super) use fault::Path;
 pub use header::{Header, parse};
 pub use open::{Opened, Origin, open};
 pub use save::{Sink, save, save_place};

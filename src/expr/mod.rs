@@ -11,9 +11,16 @@
 //! | `node` | the graph: nodes, references, what ends with what |
 //! | `rules` | which result operands give, and whether one may be overwritten |
 //! | `build` | leaves and operations |
-//! | `compute` | evaluation |
+//! | `compute` | the life of an evaluation |
+//! | `job` | one operation, and what it may overwrite |
+//! | `step` | one operation, worked out |
+//! | `apply` | its numbers |
 //! | `explain` | what an evaluation would do, and why |
+//! | `foresee` | the same of one operation |
+//! | `words` | how that is written |
 #![forbid(unsafe_code)]
+
+mod apply;
 
 mod build;
 
@@ -21,9 +28,17 @@ mod compute;
 
 mod explain;
 
+mod foresee;
+
+mod job;
+
 mod node;
 
 mod rules;
+
+mod step;
+
+mod words;
 
 pub use build::{Arguments, elementwise, leaf, operation};
 pub use compute::compute;

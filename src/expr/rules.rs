@@ -193,13 +193,14 @@ pub fn binary(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> Result<(Form, S
         ));
     }
     let wrong = || mismatch(operation, x, y);
+    // Element on element: both full, or matrices of one size.
+    let same_shape = match (x.form == Form::Full, y.form == Form::Full) {
+        (true, true) => x.shape == y.shape,
+        _ => x.matrix().is_some() && x.matrix() == y.matrix(),
+    };
     match operation {
         Operation::Add | Operation::Subtract => {
-            let fits = match (x.form == Form::Full, y.form == Form::Full) {
-                (true, true) => x.shape == y.shape,
-                _ => x.matrix().is_some() && x.matrix() == y.matrix(),
-            };
-            if !fits {
+            if !same_shape {
                 return Err(wrong());
             }
             match (x.form, y.form) {
@@ -239,10 +240,13 @@ pub fn binary(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> Result<(Form, S
             if y.form != Form::Full { Err(unsupported(operation, x, y)) } else { Ok((Form::Full, shape_of(y.shape)?)) }
         }
         Operation::Times | Operation::Divide => {
+            if !same_shape {
+                return Err(wrong());
+            }
             if x.form != Form::Full || y.form != Form::Full {
                 return Err(unsupported(operation, x, y));
             }
-            if x.shape == y.shape { Ok((Form::Full, shape_of(x.shape)?)) } else { Err(wrong()) }
+            Ok((Form::Full, shape_of(x.shape)?))
         }
         _ => unreachable!("{} has one operand", operation.name()),
     }

@@ -221,3 +221,37 @@ pub unsafe extern "C" fn tn_array_import_dlpack_versioned(
         Ok(())
     })
 }
+
+/// DLPack's table of C functions, by which other libraries exchange arrays with the Python package without a call into the interpreter.
+///
+/// @param[out] out     the table: version 1.3, no older one behind it, no function NULL; valid until the process ends. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED until the Python package is imported, which has three of the functions.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup exchange
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_dlpack_exchange_api(out: *mut *const DLPackExchangeAPI) -> tn_status {
+    enter("tn_dlpack_exchange_api", || {
+        let out = Out::new(out, "out")?;
+        let table = dlpack::exchange_api()?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { out.write(table.cast()) };
+        Ok(())
+    })
+}
+
+/// For the Python package only: completes the table of `tn_dlpack_exchange_api` with its functions that take Python objects.
+///
+/// @param slots        a table whose functions from, to and view of Python objects are set and stay callable; the rest is not read.
+/// @return TN_OK, also for the same functions again; TN_ERR_NULL; TN_ERR_INVALID for others than those that are set.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup exchange
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_dlpack_register_python(slots: *const DLPackExchangeAPI) -> tn_status {
+    enter("tn_dlpack_register_python", || {
+        convert::id(slots, "slots")?;
+        // SAFETY: a table, by this function's documentation.
+        unsafe { dlpack::register_python(slots.cast()) }
+    })
+}

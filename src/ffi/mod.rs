@@ -24,7 +24,13 @@ pub mod transfer;
 
 pub mod exchange;
 
+pub mod arrow;
+
+pub mod safetensors;
+
 #[cfg(not(loom))]
 pub mod expr;
 
 pub mod report;
+
+pub mod plugin;

@@ -397,3 +397,40 @@ pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, rel
         Ok(())
     })
 }
+
+/// Lists who holds and did what in a pool: arrays, raw blocks, and each library that allocates from it. The sum of live_bytes is the pool's
+/// in_use_bytes.
+///
+/// @param pool         NULL: the thread's current pool of the host.
+/// @param capacity     places at clients.
+/// @param[out] clients what fits, those that ever asked for something, by TN_CLIENT_; NULL only with capacity 0.
+/// @param[out] count   how many there are.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND.
+/// @note Threads: any; all of one moment. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_query_clients(
+    pool: *mut tn_pool,
+    capacity: usize,
+    clients: *mut tn_pool_client,
+    count: *mut usize,
+) -> tn_status {
+    enter("tn_pool_query_clients", || {
+        if capacity > 0 {
+            Out::new(clients, "clients")?;
+        }
+        let count = Out::new(count, "count")?;
+        let mut all = 0;
+        find(pool)?.each_client(|client| {
+            if all < capacity {
+                // SAFETY: `capacity` places, by this function's documentation.
+                unsafe { clients.add(all).write(client) };
+            }
+            all += 1;
+        });
+        // SAFETY: writable by this function's documentation.
+        unsafe { count.write(all) };
+        Ok(())
+    })
+}

@@ -4,6 +4,7 @@ use crate::borrow::{self, Target};
 use crate::boundary::enter;
 use crate::ffi::convert::{self, Holders, Out};
 use crate::ledger::{self, Claim};
+use crate::names::Name;
 use crate::promise;
 use crate::types::*;
 use core::ffi::c_void;
@@ -220,7 +221,7 @@ fn store_info(store: &borrow::Store) -> tn_store_info {
         flags: store.flags,
         reserved: 0,
         version: store.version,
-        pool_name: store.pool.to_c(),
+        pool_name: store.pool.map_or(Name::NONE, |pool| pool.name()).to_c(),
     }
 }
 
@@ -229,7 +230,8 @@ fn store_info(store: &borrow::Store) -> tn_store_info {
 /// @param ptr              any address but NULL, also one that is not mapped.
 /// @param bytes            how many bytes from there on, at least 1.
 /// @param capacity         places at holders.
-/// @param[out] store       the store or raw block of a pool, with `size` set by the caller; may be NULL.
+/// @param[out] store       the store or raw block of a pool, with `size` set by the caller; may be NULL. An import of a raw block is a
+///                         store; the block is one of its holders.
 /// @param[out] holders     everybody who holds it: handles and promises, and guards and exports that overlap the bytes; what fits. NULL only
 ///                         with capacity 0.
 /// @param[out] n_holders   how many there are.

@@ -1,10 +1,12 @@
-//! Section "report": what was copied at borders, and what was not given back.
+//! Section "report": who holds what, what was copied at borders, and what was not given back.
 
 use crate::boundary::enter;
 use crate::ffi::convert::{self, Holders, Out};
 use crate::journal;
 use crate::report;
 use crate::types::*;
+use core::ffi::c_char;
+use core::fmt;
 
 fn copy_site(copies: &journal::Copies) -> tn_copy_site {
     tn_copy_site {
@@ -16,6 +18,64 @@ fn copy_site(copies: &journal::Copies) -> tn_copy_site {
         bytes: copies.bytes,
         reserved: 0,
     }
+}
+
+/// Room for a text that the caller gave, and the text's length, also of what does not fit.
+struct Room {
+    at: *mut c_char,
+    capacity: usize,
+    length: usize,
+}
+
+impl fmt::Write for Room {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // The last place is the NUL's.
+        if self.length + text.len() < self.capacity {
+            // SAFETY: so many places are there, by the documentation of tn_report_json.
+            unsafe { core::ptr::copy_nonoverlapping(text.as_ptr().cast(), self.at.add(self.length), text.len()) };
+        }
+        self.length += text.len();
+        Ok(())
+    }
+}
+
+/// Writes who holds what, as JSON: every pool with its figures and who it hands out to, every store with who holds it, where and since when,
+/// raw blocks by place, what is open beside, and the copy book. docs/report.schema.json describes the text.
+///
+/// @param flags        0: no flag is defined yet.
+/// @param capacity     bytes at text.
+/// @param[out] text    UTF-8 with its NUL if it fits into capacity, else "". NULL only with capacity 0.
+/// @param[out] length  bytes of the text without its NUL. As long as other threads work it differs from call to call: give more room than
+///                     the last call asked for, and repeat.
+/// @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for unknown flags.
+/// @note Threads: any; each store and each pool is of one moment, all of them together are not. Blocks: never for long. Allocates: what it
+///       gets to be quicker; it works without.
+/// @since 0.1
+/// @ingroup report
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_report_json(
+    flags: u32,
+    capacity: usize,
+    text: *mut c_char,
+    length: *mut usize,
+) -> tn_status {
+    enter("tn_report_json", || {
+        let length = Out::new(length, "length")?;
+        if capacity > 0 {
+            Out::new(text, "text")?;
+        }
+        crate::exchange::host::check_flags(flags, 0)?;
+        let mut room = Room { at: text, capacity, length: 0 };
+        report::write(&mut room);
+        if capacity > 0 {
+            let end = if room.length < capacity { room.length } else { 0 };
+            // SAFETY: inside of what the caller gave.
+            unsafe { text.add(end).write(0) };
+        }
+        // SAFETY: writable by this function's documentation.
+        unsafe { length.write(room.length) };
+        Ok(())
+    })
 }
 
 /// Lists all copies at borders (import, export, COW writes), added up by function, site and reason, most bytes first. Copies that are the whole

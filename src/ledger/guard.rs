@@ -437,15 +437,15 @@ impl Locked {
     }
 
     /// The export comes back into this library: it ends, and `spare`, whose layout is a copy of its region's, becomes a claim with
-    /// what the exporting handle had.
-    pub fn end_export_as_claim(&mut self, guard: &'static Guard, mut spare: super::Spare) -> Id {
+    /// what the exporting handle had, or with less where it shall be read-only.
+    pub fn end_export_as_claim(&mut self, guard: &'static Guard, mut spare: super::Spare, readonly: bool) -> Id {
         let region = self.get(guard).region();
         let reads = self.get(guard).class == Class::ExportRead;
         let ledger = self.ledger_of(guard);
         self.share_root(region, &mut spare);
         let owner = self.get(guard).owner();
         spare.set_name(self.get(owner).name);
-        spare.set_readonly(reads || self.get(region).readonly);
+        spare.set_readonly(readonly || reads || self.get(region).readonly);
         spare.set_made(self.made());
         let lease = self.lease(region);
         let id = self.add_claim(ledger, spare, lease);

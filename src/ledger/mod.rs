@@ -48,7 +48,8 @@ pub use one::One;
 pub use promise::{Promise, PromiseBody, SparePromise, SpareWeak, Weak, WeakBody};
 pub use scope::{LockedScope, Scope, SpareScope, each_scope, lock_scope};
 pub use store::{
-    Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_queued, queued, run_releases,
+    Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_queued, each_store, queued,
+    run_releases,
 };
 
 use crate::error::{Result, fail, rank};

@@ -9,7 +9,7 @@ use super::{Books, Guarded, GuardedSlot, Ledger, Locked, Made, Spare};
 use crate::blit::Place;
 use crate::error::Result;
 use crate::layout::Layout;
-use crate::names::Name;
+use crate::names::{Name, Site};
 use crate::pool::{self, Pool};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::sys::file::Mapping;
@@ -256,16 +256,21 @@ impl SpareLedger {
 
 static NAMES_KNOWN: AtomicBool = AtomicBool::new(false);
 
-/// The name that a user gave to an array on the store with that tag; none if the store is gone.
-fn name_of(tag: u64) -> Name {
-    let Some((locked, ledger)) = super::lock_tag(tag) else { return Name::NONE };
-    let mut name = Name::NONE;
-    locked.each_claim(ledger, |claim| {
-        if name.is_none() {
-            name = locked.get(claim).name;
-        }
-    });
-    name
+/// The name that a user gave to an array on the store with that tag, and where the oldest of its arrays was made; none if the store
+/// is gone.
+fn name_of(tag: u64) -> (Name, Site) {
+    let (mut name, mut made) = (Name::NONE, Made::default());
+    if let Some((locked, ledger)) = super::lock_tag(tag) {
+        locked.each_claim(ledger, |claim| {
+            let body = locked.get(claim);
+            // The newest claim comes first.
+            made = body.made;
+            if !body.name.is_none() {
+                name = body.name;
+            }
+        });
+    }
+    (name, made.site())
 }
 
 impl Drop for SpareLedger {
@@ -597,6 +602,15 @@ impl Drop for After {
             core::mem::replace(self, After::new(self.thread)).run();
         }
     }
+}
+
+/// Calls `visit` with the tag of each store that is there, under no lock.
+pub fn each_store(mut visit: impl FnMut(u64)) {
+    Table::<Ledger>::each(|ledger| {
+        if ledger.is_alive() {
+            visit(ledger.tag());
+        }
+    });
 }
 
 /// Releases that wait for [`run_releases`], in the order of their ends.

@@ -6,7 +6,9 @@
 
 use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
+use crate::options;
 use crate::pool::books::{Books, Found, Kit, Placed, Want};
+use crate::pool::client::Client;
 use crate::pool::lock::Guard;
 use crate::pool::options::LARGEST_ALIGNMENT;
 use crate::pool::span::{Block, Kind, Span, State};
@@ -51,15 +53,27 @@ fn owner(address: usize) -> Option<(&'static Pool, Open, &'static Span)> {
     }
 }
 
-/// The live raw block that starts at the address, for one that changes or ends it. `through`: the pool that was passed.
-fn claim(address: usize, through: Option<&'static Pool>) -> Result<(&'static Pool, Open, &'static Span, usize)> {
+/// The live raw block that starts at the address, for one that changes or ends it. `through`: the pool that was passed,
+/// `client`: who passed it, and whose a mistake is.
+fn claim(
+    address: usize,
+    through: Option<&'static Pool>,
+    client: Client,
+) -> Result<(&'static Pool, Open, &'static Span, usize)> {
     let refuse = |pool: Option<&'static Pool>, misuse: Misuse| {
         if let Some(pool) = through.or(pool) {
             let mut books = pool.books.lock();
             books.figures.misuse_count += 1;
             books.figures.failure_count += 1;
+            let account = &mut books.clients[client.index()];
+            account.misuses += 1;
+            account.failures += 1;
         }
-        misuse.status(address)
+        let status = misuse.status(address);
+        if options::abort_on_misuse() {
+            stop();
+        }
+        status
     };
     let Some((pool, books, span)) = owner(address) else { return Err(refuse(None, Misuse::Foreign)) };
     let name = books.name;
@@ -83,21 +97,68 @@ fn claim(address: usize, through: Option<&'static Pool>) -> Result<(&'static Poo
     Err(refuse(Some(pool), misuse))
 }
 
+/// The option `abort_on_misuse`: the process ends here, with the text of the refusal.
+#[cold]
+fn stop() -> ! {
+    os::print_error(&["tenure: ", crate::error::drafted().as_str(), "\n"]);
+    std::process::abort();
+}
+
+/// A request to a pool whose last hold went (PO-6).
+#[cold]
+fn refuse_retired(mut books: Open, block: Block) -> Status {
+    books.figures.failure_count += 1;
+    books.account(block).failures += 1;
+    let name = books.name;
+    drop(books);
+    fail(TN_ERR_STALE, format_args!("pool \"{}\" was released and hands out nothing any more", name.as_str()))
+}
+
 /// Gives a raw block back; `through` None: to whichever pool has it. Address 0: nothing happens (PO-22, PO-24 to
 /// PO-29).
 pub fn deallocate(through: Option<&'static Pool>, address: usize) -> Result<()> {
-    if address == 0 || heap::deallocate(through, address, State::Raw) {
+    deallocate_for(Client::RAW, through, address, None)
+}
+
+/// As `deallocate`, for a client. `bytes`: the size that it believes the block to have, if it says one; ours counts
+/// (AL-4).
+#[inline]
+pub fn deallocate_for(
+    client: Client,
+    through: Option<&'static Pool>,
+    address: usize,
+    bytes: Option<usize>,
+) -> Result<()> {
+    if address == 0 {
         return Ok(());
     }
-    deallocate_slowly(through, address)
+    match heap::deallocate(through, address, State::Raw) {
+        Some(requested) if bytes.is_none_or(|bytes| bytes == requested) => Ok(()),
+        Some(_) => {
+            if let Some(pool) = through {
+                pool.books.lock().clients[client.index()].mismatches += 1;
+            }
+            Ok(())
+        }
+        None => deallocate_slowly(client, through, address, bytes),
+    }
 }
 
 /// The same for blocks of spans that no heap owns, and for what is no block.
 #[cold]
 #[inline(never)]
-fn deallocate_slowly(through: Option<&'static Pool>, address: usize) -> Result<()> {
+fn deallocate_slowly(
+    client: Client,
+    through: Option<&'static Pool>,
+    address: usize,
+    bytes: Option<usize>,
+) -> Result<()> {
     loop {
-        let (pool, books, span, index) = claim(address, through)?;
+        let (pool, mut books, span, index) = claim(address, through, client)?;
+        let block = span.block(index);
+        if bytes.is_some_and(|bytes| bytes != block.requested) {
+            books.account(block).mismatches += 1;
+        }
         // Else another thread gave it back between the two looks, and the next one says so.
         if pool.free(books, span, index, State::Raw) {
             return Ok(());
@@ -148,7 +209,20 @@ impl Pool {
         thread: u32,
         site: u32,
     ) -> Result<NonNull<u8>> {
-        self.request(bytes, alignment, zeroed, State::Raw, thread as u64 | (site as u64) << 32)
+        self.allocate_for(Client::RAW, bytes, alignment, zeroed, thread, site)
+    }
+
+    /// As `allocate_raw`, for a client.
+    pub fn allocate_for(
+        &'static self,
+        client: Client,
+        bytes: usize,
+        alignment: usize,
+        zeroed: bool,
+        thread: u32,
+        site: u32,
+    ) -> Result<NonNull<u8>> {
+        self.request(bytes, alignment, zeroed, State::Raw, client.tag(thread, site))
     }
 
     fn request(
@@ -163,7 +237,10 @@ impl Pool {
             0 => self.alignment(),
             a if a.is_power_of_two() && a <= LARGEST_ALIGNMENT => a.max(8),
             a => {
-                self.books.lock().figures.failure_count += 1;
+                let mut books = self.books.lock();
+                books.figures.failure_count += 1;
+                books.account(Block { state, alignment: 8, requested: bytes, tag }).failures += 1;
+                drop(books);
                 let most = LARGEST_ALIGNMENT;
                 return Err(fail(
                     TN_ERR_INVALID,
@@ -224,7 +301,7 @@ impl Pool {
                 let span_alignment = block.alignment.max(GRANULE);
                 Ok(Want { class: None, unit, span_bytes, span_alignment, block, heap: None })
             }
-            _ => Err(self.out_of_memory(self.ops().refusal(), &creation(bytes))),
+            _ => Err(self.out_of_memory(self.ops().refusal(), &Want { block, ..creation(bytes) })),
         }
     }
 
@@ -237,7 +314,7 @@ impl Pool {
             let (placed, heap) = heap::allocate_collected(self, class, want.block, count.zeroed);
             if let Some(placed) = placed {
                 if !count.allocation {
-                    self.books.lock().uncount_hit();
+                    self.books.lock().uncount_hit(want.block);
                 }
                 return Ok(placed);
             }
@@ -267,13 +344,7 @@ impl Pool {
             };
             let mut books = self.books.lock();
             if books.retired {
-                books.figures.failure_count += 1;
-                let name = books.name;
-                drop(books);
-                return Err(fail(
-                    TN_ERR_STALE,
-                    format_args!("pool \"{}\" was released and hands out nothing any more", name.as_str()),
-                ));
+                return Err(refuse_retired(books, want.block));
             }
             if let Some(placed) = books.place_cutting(self, &want, &mut kit) {
                 books.count(&want, count, &placed, hit);
@@ -348,13 +419,14 @@ impl Pool {
             let mut books = self.books.lock();
             books.figures.oom_count += 1;
             books.figures.failure_count += 1;
+            books.account(want.block).failures += 1;
         }
         text::out_of_memory(self, status, want)
     }
 
     /// Gives back the block of a store; called by its ledger, once. Cannot fail.
     pub fn free_store(&'static self, address: usize) {
-        if heap::deallocate(Some(self), address, State::Store) {
+        if heap::deallocate(Some(self), address, State::Store).is_some() {
             return;
         }
         let Some((pool, books, span)) = owner(address) else {
@@ -375,15 +447,18 @@ impl Pool {
     fn free(&'static self, mut books: Open, span: &'static Span, index: usize, state: State) -> bool {
         if span.heap().is_some() {
             // The owner does not wait for this lock.
-            let (usable, requested) = (span.unit.get(), span.block(index).requested);
-            if !span.exchange(index, state, State::Returned) {
+            let block = span.block(index);
+            if block.state != state || !span.exchange(index, state, State::Returned) {
                 return false;
             }
             foreign::announce(self, span, index);
-            books.count_returned(usable, requested);
+            let tally = &mut books.account(block).tally;
+            tally.freed = tally.freed.wrapping_add(1);
+            books.count_out(span.unit.get(), block);
             return true;
         }
-        books.count_freed();
+        let tally = &mut books.account(span.block(index)).tally;
+        tally.freed = tally.freed.wrapping_add(1);
         books.begin_free(span, index);
         self.free_begun(books, span, index);
         true
@@ -469,18 +544,28 @@ impl Pool {
         if bytes == 0 {
             return deallocate(Some(self), address).map(|()| None);
         }
+        self.reallocate_for(Client::RAW, address, bytes).map(Some)
+    }
+
+    /// Changes the size of a client's block, to at least 1 byte. On failure the old block is live and unchanged.
+    pub fn reallocate_for(&'static self, client: Client, address: usize, bytes: usize) -> Result<NonNull<u8>> {
         let mut kit = Kit::gather(None);
-        let (_, mut books, span, index) = claim(address, Some(self))?;
+        let (_, mut books, span, index) = claim(address, Some(self), client)?;
         let block = span.block(index);
+        if books.retired {
+            return Err(refuse_retired(books, block));
+        }
         if self.resize_in_place(&mut books, span, index, block, bytes, kit.as_mut()) {
             books.figures.reallocation_count += 1;
+            books.account(block).reallocations += 1;
             self.settle(books, usize::MAX);
-            return Ok(NonNull::new(address as *mut u8));
+            // SAFETY: addresses of blocks are never 0.
+            return Ok(unsafe { NonNull::new_unchecked(address as *mut u8) });
         }
         // It must move. Nobody can free, find or resize it meanwhile.
         if span.kind() == Kind::Small {
             drop(kit);
-            return self.move_small(books, address, span, index, bytes);
+            return self.move_small(client, books, address, span, index, bytes);
         }
         books.busy += 1;
         books.begin_free(span, index);
@@ -490,6 +575,7 @@ impl Pool {
         match &moved {
             Ok(to) => {
                 books.figures.reallocation_count += 1;
+                books.account(block).reallocations += 1;
                 if to.old_left {
                     self.free_begun(books, span, index);
                     books = self.books.lock();
@@ -499,18 +585,20 @@ impl Pool {
         }
         books.busy -= 1;
         self.settle(books, usize::MAX);
-        moved.map(|to| NonNull::new(to.address as *mut u8))
+        // SAFETY: addresses of blocks are never 0.
+        moved.map(|to| unsafe { NonNull::new_unchecked(to.address as *mut u8) })
     }
 
     /// Moves a small block. Its span may be a heap's, so it is put into limbo and given back as by anybody else.
     fn move_small(
         &'static self,
+        client: Client,
         mut books: Open,
         address: usize,
         span: &'static Span,
         index: usize,
         bytes: usize,
-    ) -> Result<Option<NonNull<u8>>> {
+    ) -> Result<NonNull<u8>> {
         let block = span.block(index);
         if !span.exchange(index, State::Raw, State::Limbo) {
             let pool = books.name;
@@ -518,17 +606,18 @@ impl Pool {
             return Err(Misuse::Stale { pool }.status(address));
         }
         // Not in use while it moves, as everywhere: else the peak would count both.
-        let (usable, requested) = (span.unit.get() as u64, block.requested as u64);
-        books.change_use(usable.wrapping_neg(), requested.wrapping_neg());
+        let usable = span.unit.get();
+        books.count_out(usable, block);
         drop(books);
         let moved = self.move_block(address, span, block, bytes);
-        self.books.lock().change_use(usable, requested);
+        self.books.lock().account(block).tally.change(usable as u64, block.requested as u64);
         span.exchange(index, State::Limbo, State::Raw);
         let to = moved?.address;
-        let given_back = deallocate(Some(self), address);
+        let given_back = deallocate_for(client, Some(self), address, None);
         debug_assert!(given_back.is_ok(), "it was live, and nobody else's");
-        self.books.lock().count_moved();
-        Ok(NonNull::new(to as *mut u8))
+        self.books.lock().count_moved(block);
+        // SAFETY: addresses of blocks are never 0.
+        Ok(unsafe { NonNull::new_unchecked(to as *mut u8) })
     }
 
     fn resize_in_place(
@@ -646,32 +735,31 @@ struct Moved {
 
 impl Books {
     fn count(&mut self, want: &Want, count: Count, placed: &Placed, hit: bool) {
-        let f = &mut self.figures;
         if count.allocation {
-            f.allocation_count = f.allocation_count.wrapping_add(1);
-            f.hit_count = f.hit_count.wrapping_add(hit as u64);
+            let tally = &mut self.account(want.block).tally;
+            tally.allocated = tally.allocated.wrapping_add(1);
+            self.figures.hit_count = self.figures.hit_count.wrapping_add(hit as u64);
         }
         if count.zeroed && placed.zero {
-            f.zero_bytes_skipped += want.block.requested as u64;
+            self.figures.zero_bytes_skipped += want.block.requested as u64;
         }
-    }
-
-    fn count_freed(&mut self) {
-        self.figures.deallocation_count = self.figures.deallocation_count.wrapping_add(1);
     }
 
     /// A heap handed out a block for a reallocation, and counted it as an allocation.
-    fn uncount_hit(&mut self) {
+    fn uncount_hit(&mut self, block: Block) {
+        let tally = &mut self.account(block).tally;
+        tally.allocated = tally.allocated.wrapping_sub(1);
         let f = &mut self.figures;
-        for count in [&mut f.allocation_count, &mut f.hit_count, &mut f.thread_hit_count] {
+        for count in [&mut f.hit_count, &mut f.thread_hit_count] {
             *count = count.wrapping_sub(1);
         }
     }
 
     /// A small block was moved, and the old one given back as if for good.
-    fn count_moved(&mut self) {
-        let f = &mut self.figures;
-        f.deallocation_count = f.deallocation_count.wrapping_sub(1);
-        f.reallocation_count += 1;
+    fn count_moved(&mut self, block: Block) {
+        let account = self.account(block);
+        account.tally.freed = account.tally.freed.wrapping_sub(1);
+        account.reallocations += 1;
+        self.figures.reallocation_count += 1;
     }
 }

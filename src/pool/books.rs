@@ -12,6 +12,7 @@ mod free;
 
 use crate::device::host::GRANULE;
 use crate::names::Name;
+use crate::pool::client::{Account, CLIENTS, Tally};
 use crate::pool::heap::{Counts, Heap};
 use crate::pool::options::Settings;
 use crate::pool::span::{Block, Kind, Notes, Span, State};
@@ -123,9 +124,10 @@ pub(super) struct Books {
     pub coming: usize,
     /// Strict mode: blocks that wait, oldest first, from `first` on.
     pub ring: Option<&'static Ring>,
-    /// In use, pending, reserved, peaks, counts. The rest of the fields is filled in by `stats`. What heaps count comes on top: their counts
-    /// and these are sums modulo 2^64.
+    /// Pending, reserved, peaks, counts. The rest of the fields is filled in by `stats`, from what clients and heaps have.
     pub figures: tn_pool_stats,
+    /// What each client holds and did.
+    pub clients: [Account; CLIENTS],
     /// The heaps of threads.
     pub heaps: Option<&'static Heap>,
     partial: [Option<&'static Span>; class::COUNT],
@@ -185,6 +187,7 @@ impl Books {
             coming: 0,
             ring,
             figures,
+            clients: [Account::default(); CLIENTS],
             heaps: None,
             partial: [None; class::COUNT],
             empty: [0; class::COUNT],
@@ -198,17 +201,17 @@ impl Books {
     /// The statistics as they are now.
     pub fn stats(&self) -> tn_pool_stats {
         let (mut stats, counts) = (self.figures, self.counts());
-        (stats.in_use_bytes, stats.requested_bytes) = self.in_use(&counts);
+        let all = counts.all();
+        (stats.in_use_bytes, stats.requested_bytes) = self.in_use(&all);
         stats.cached_bytes = stats.reserved_bytes - stats.overhead_bytes - stats.pending_bytes - stats.in_use_bytes;
         stats.peak_in_use_bytes = stats.peak_in_use_bytes.max(stats.in_use_bytes);
         stats.peak_requested_bytes = stats.peak_requested_bytes.max(stats.requested_bytes);
-        let thread_hits = counts.allocated.wrapping_sub(stats.allocation_count);
-        stats.thread_hit_count = stats.thread_hit_count.wrapping_add(thread_hits);
-        stats.hit_count = stats.hit_count.wrapping_add(thread_hits);
-        stats.allocation_count = counts.allocated.max(counts.freed);
-        stats.deallocation_count = counts.freed;
-        stats.live_blocks = stats.allocation_count - stats.deallocation_count;
-        stats.zero_bytes_skipped = counts.zero_skipped;
+        stats.hit_count = stats.hit_count.wrapping_add(counts.hits);
+        stats.thread_hit_count = stats.thread_hit_count.wrapping_add(counts.hits);
+        stats.deallocation_count = all.freed;
+        stats.live_blocks = all.blocks();
+        stats.allocation_count = stats.live_blocks + stats.deallocation_count;
+        stats.zero_bytes_skipped += counts.zero_skipped;
         stats.thread_count = counts.heaps;
         stats.largest_free_bytes = self.largest_free() as u64;
         stats
@@ -216,15 +219,7 @@ impl Books {
 
     /// What this and all heaps counted.
     pub fn counts(&self) -> Counts {
-        let f = &self.figures;
-        let mut counts = Counts {
-            in_use: f.in_use_bytes,
-            requested: f.requested_bytes,
-            allocated: f.allocation_count,
-            freed: f.deallocation_count,
-            zero_skipped: f.zero_bytes_skipped,
-            heaps: 0,
-        };
+        let mut counts = Counts { clients: self.clients.map(|account| account.tally), ..Counts::default() };
         let mut at = self.heaps;
         while let Some(heap) = at {
             heap.add_to(&mut counts);
@@ -235,14 +230,13 @@ impl Books {
 
     /// Takes over what a heap counted that ends.
     pub fn add_counts(&mut self, counts: &Counts) {
+        for (account, tally) in self.clients.iter_mut().zip(&counts.clients) {
+            account.tally.add(tally);
+        }
         let f = &mut self.figures;
-        f.in_use_bytes = f.in_use_bytes.wrapping_add(counts.in_use);
-        f.requested_bytes = f.requested_bytes.wrapping_add(counts.requested);
-        f.allocation_count = f.allocation_count.wrapping_add(counts.allocated);
-        f.deallocation_count = f.deallocation_count.wrapping_add(counts.freed);
         f.zero_bytes_skipped += counts.zero_skipped;
-        f.hit_count = f.hit_count.wrapping_add(counts.allocated);
-        f.thread_hit_count = f.thread_hit_count.wrapping_add(counts.allocated);
+        f.hit_count = f.hit_count.wrapping_add(counts.hits);
+        f.thread_hit_count = f.thread_hit_count.wrapping_add(counts.hits);
     }
 
     fn largest_free(&self) -> usize {
@@ -271,20 +265,30 @@ impl Books {
 
     /// Looks at the peaks.
     pub fn peak(&mut self) {
-        let (in_use, requested) = self.in_use(&self.counts());
+        let counts = self.counts();
+        let (in_use, requested) = self.in_use(&counts.all());
         let f = &mut self.figures;
         f.peak_in_use_bytes = f.peak_in_use_bytes.max(in_use);
         f.peak_requested_bytes = f.peak_requested_bytes.max(requested);
         f.peak_reserved_bytes = f.peak_reserved_bytes.max(f.reserved_bytes);
+        for (account, tally) in self.clients.iter_mut().zip(&counts.clients) {
+            account.peak = account.peak.max(tally.bytes());
+        }
     }
 
-    /// Usable and requested bytes of live blocks. Heaps count without the lock: a sum over moments that lie apart is cut to what the rest
-    /// leaves room for.
-    fn in_use(&self, counts: &Counts) -> (u64, u64) {
+    /// The peaks are what is now.
+    pub fn reset_peak(&mut self) {
+        let f = &mut self.figures;
+        (f.peak_in_use_bytes, f.peak_requested_bytes, f.peak_reserved_bytes) = (0, 0, 0);
+        self.clients.iter_mut().for_each(|account| account.peak = 0);
+        self.peak();
+    }
+
+    /// Usable and requested bytes of live blocks, cut to what the rest leaves room for: see [`Tally::blocks`].
+    fn in_use(&self, all: &Tally) -> (u64, u64) {
         let f = &self.figures;
-        let within = |bytes: u64, most: u64| if bytes as i64 > 0 { bytes.min(most) } else { 0 };
-        let in_use = within(counts.in_use, f.reserved_bytes - f.overhead_bytes - f.pending_bytes);
-        (in_use, within(counts.requested, in_use))
+        let in_use = all.bytes().min(f.reserved_bytes - f.overhead_bytes - f.pending_bytes);
+        (in_use, ((all.requested as i64).max(0) as u64).min(in_use))
     }
 
     /// Whether so many more bytes from the device would break the limit.
@@ -368,7 +372,7 @@ impl Books {
             span.set_kind(Kind::Large);
         });
         self.figures.overhead_bytes += (span.bytes.get() - want.unit) as u64;
-        self.count_in(want.unit, want.block.requested);
+        self.count_in(want.unit, want.block);
         let zero = span.fresh.get() == 1;
         span.fresh.set(0);
         Placed { address: span.start.get(), zero }
@@ -412,26 +416,23 @@ impl Books {
         if let Some(heap) = heap {
             heap.own(heap, span);
         }
-        self.count_in(want.unit, want.block.requested);
+        self.count_in(want.unit, want.block);
         Placed { address: span.start.get() + index * want.unit, zero: first && span.fresh.get() == 1 }
     }
 
-    fn count_in(&mut self, usable: usize, requested: usize) {
-        self.change_use(usable as u64, requested as u64);
+    fn count_in(&mut self, usable: usize, block: Block) {
+        self.account(block).tally.change(usable as u64, block.requested as u64);
         self.peak();
     }
 
-    /// Changes what is in use, modulo 2^64.
-    pub fn change_use(&mut self, usable: u64, requested: u64) {
-        let f = &mut self.figures;
-        f.in_use_bytes = f.in_use_bytes.wrapping_add(usable);
-        f.requested_bytes = f.requested_bytes.wrapping_add(requested);
+    /// A block is not out any more.
+    pub fn count_out(&mut self, usable: usize, block: Block) {
+        self.account(block).tally.change((usable as u64).wrapping_neg(), (block.requested as u64).wrapping_neg());
     }
 
-    /// Counts a block of a span that a heap owns, which was given back without one.
-    pub fn count_returned(&mut self, usable: usize, requested: usize) {
-        self.figures.deallocation_count = self.figures.deallocation_count.wrapping_add(1);
-        self.change_use((usable as u64).wrapping_neg(), (requested as u64).wrapping_neg());
+    /// The account of a block's client.
+    pub fn account(&mut self, block: Block) -> &mut Account {
+        &mut self.clients[block.client().index()]
     }
 
     // ---- blocks that come back ----
@@ -463,14 +464,14 @@ impl Books {
         let block = span.block(index);
         debug_assert!(block.is_live());
         span.set_block(index, Block { state: State::Limbo, ..block });
-        self.change_use((span.unit.get() as u64).wrapping_neg(), (block.requested as u64).wrapping_neg());
+        self.count_out(span.unit.get(), block);
     }
 
     /// Takes `begin_free` back.
     pub fn undo_free(&mut self, span: &'static Span, index: usize, state: State) {
-        let block = span.block(index);
-        span.set_block(index, Block { state, ..block });
-        self.change_use(span.unit.get() as u64, block.requested as u64);
+        let block = Block { state, ..span.block(index) };
+        span.set_block(index, block);
+        self.account(block).tally.change(span.unit.get() as u64, block.requested as u64);
     }
 
     /// Makes a block in limbo free. The bytes of the span that became free with it, if one did.
@@ -568,7 +569,7 @@ impl Books {
     /// Notes another size asked for of a live block.
     pub fn resize(&mut self, span: &'static Span, index: usize, block: Block, requested: usize) {
         span.set_block(index, Block { requested, ..block });
-        self.change_use(0, (requested as u64).wrapping_sub(block.requested as u64));
+        self.account(block).tally.change(0, (requested as u64).wrapping_sub(block.requested as u64));
         self.peak();
     }
 
@@ -577,8 +578,8 @@ impl Books {
         let old = span.unit.get();
         debug_assert!(usable <= span.bytes.get());
         span.change(|| span.unit.set(usable));
-        self.change_use((usable as u64).wrapping_sub(old as u64), 0);
         self.figures.overhead_bytes = self.figures.overhead_bytes + old as u64 - usable as u64;
+        self.account(span.block(0)).tally.change((usable as u64).wrapping_sub(old as u64), 0);
         self.peak();
     }
 
@@ -651,6 +652,6 @@ impl Books {
         f.address_bytes = f.address_bytes + want.span_bytes as u64 - old_bytes as u64;
         f.device_bytes_total += (want.span_bytes - old_bytes) as u64;
         f.overhead_bytes = f.overhead_bytes + (want.span_bytes - want.unit) as u64 - (old_bytes - old_unit) as u64;
-        self.count_in(want.unit, want.block.requested);
+        self.count_in(want.unit, want.block);
     }
 }

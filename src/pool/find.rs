@@ -5,6 +5,7 @@
 //! handed out to the moment they were given back.
 
 use crate::device::host::GRANULE;
+use crate::pool::client::Client;
 use crate::pool::span::{Block, Kind, Span, State};
 use crate::pool::{Pool, table};
 
@@ -23,6 +24,8 @@ pub struct Located {
     pub pool: &'static Pool,
     /// What the store's ledger passed; 0: a raw block.
     pub owner: u64,
+    /// Who asked for it.
+    pub client: Client,
     /// Raw: the system's number of the thread that allocated it.
     pub thread: u32,
     /// Raw: the call site that was passed.
@@ -63,9 +66,9 @@ impl Shape {
         matches!(self.kind, Kind::Small | Kind::Large) && self.unit > 0
     }
     fn located(&self, index: usize, block: Block) -> Option<Located> {
-        let (thread, site, owner) = match block.state {
-            State::Raw => (block.tag as u32, (block.tag >> 32) as u32, 0),
-            State::Store => (0, 0, block.tag),
+        let ((client, thread, site), owner) = match block.state {
+            State::Raw => (Client::of_tag(block.tag), 0),
+            State::Store => ((Client::ARRAYS, 0, 0), block.tag),
             _ => return None,
         };
         Some(Located {
@@ -75,6 +78,7 @@ impl Shape {
             alignment: block.alignment,
             pool: self.pool?,
             owner,
+            client,
             thread,
             site,
         })

@@ -49,32 +49,32 @@ impl Returned {
     }
 }
 
-/// Gives a block back to a span that another thread's heap owned a moment ago. False, and nothing is changed: it is not the start of a live
-/// block of that kind, or the thread has no memory for counting it.
-pub(super) fn give(thread: &'static Thread, span: &'static Span, address: usize, state: State) -> bool {
+/// Gives a block back to a span that another thread's heap owned a moment ago; the bytes that were asked for. None, and nothing is changed:
+/// it is not the start of a live block of that kind, or the thread has no memory for counting it.
+pub(super) fn give(thread: &'static Thread, span: &'static Span, address: usize, state: State) -> Option<usize> {
     let version = span.version();
-    let Some(pool) = span.pool() else { return false };
+    let pool = span.pool()?;
     if version & 1 != 0 || span.kind() != Kind::Small {
-        return false;
+        return None;
     }
-    let Some(heap) = Heap::of_or_new(thread, pool) else { return false };
-    let Some(index) = span.index_at(address.wrapping_sub(span.start.get())) else { return false };
-    let (unit, requested) = (span.unit.get(), span.block(index).requested);
-    if span.version() != version || !table::get(address).is_some_and(|now| now.is(span)) {
-        return false;
+    let heap = Heap::of_or_new(thread, pool)?;
+    let index = span.index_at(address.wrapping_sub(span.start.get()))?;
+    let (unit, block) = (span.unit.get(), span.block(index));
+    if block.state != state || span.version() != version || !table::get(address).is_some_and(|now| now.is(span)) {
+        return None;
     }
     if !span.exchange(index, state, State::Returned) {
-        return false;
+        return None;
     }
     // A span with a live block stays what it is. It did not: then the address had been given back before, and that state was another
     // block's, which gets it back.
     if span.version() != version {
         span.exchange(index, State::Returned, state);
-        return false;
+        return None;
     }
     announce(pool, span, index);
-    heap.count_returned(unit, requested);
-    true
+    heap.count_returned(unit, block);
+    Some(block.requested)
 }
 
 /// Lets the owner know of a returned block.

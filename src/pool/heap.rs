@@ -14,6 +14,7 @@
 
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::books::{Books, Placed};
+use crate::pool::client::{CLIENTS, Tally};
 use crate::pool::span::{Block, Link, Span, State, Word};
 use crate::pool::{Pool, class, table};
 use crate::thread::{self, Critical, Thread};
@@ -37,13 +38,11 @@ pub(super) struct Heap {
     keep: Word,
     apart: Line,
     // What the thread writes.
-    /// Counts since it was made, modulo 2^64: what one thread took another one may have given back.
-    in_use: Word,
-    requested: Word,
+    /// Blocks handed out here, and given back here, also those of spans of other heaps, by client.
+    clients: [Counter; CLIENTS],
     zero_skipped: Word,
-    /// Blocks handed out here; given back here, also those of spans of other heaps.
-    allocated: Word,
-    freed: Word,
+    /// Usable bytes that all clients have of it, modulo 2^64.
+    in_use: Word,
     /// The peaks were looked at when `in_use` was so much more than this, modulo 2^64.
     low: Word,
     /// Bytes of empty spans that were ever handed out.
@@ -53,6 +52,33 @@ pub(super) struct Heap {
     room: [Link; class::COUNT],
     /// Empty spans among them.
     empty: [Word; class::COUNT],
+}
+
+/// A [`Tally`] that others may read.
+#[derive(Debug, Default)]
+struct Counter {
+    in_use: Word,
+    requested: Word,
+    allocated: Word,
+    freed: Word,
+}
+
+impl Counter {
+    fn read(&self) -> Tally {
+        let word = |word: &Word| word.get() as u64;
+        Tally {
+            in_use: word(&self.in_use),
+            requested: word(&self.requested),
+            allocated: word(&self.allocated),
+            freed: word(&self.freed),
+        }
+    }
+
+    fn clear(&self) {
+        for word in [&self.in_use, &self.requested, &self.allocated, &self.freed] {
+            word.set(0);
+        }
+    }
 }
 
 /// Keeps what lies behind it off the line of what lies before it.
@@ -69,16 +95,23 @@ unsafe impl Recycled for Heap {
 
 static HEAPS: Recycler<Heap> = Recycler::new();
 
-/// What the heaps of a pool counted, modulo 2^64.
+/// What a pool and its heaps counted.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Counts {
-    pub in_use: u64,
-    pub requested: u64,
-    pub allocated: u64,
-    pub freed: u64,
+    pub clients: [Tally; CLIENTS],
     pub zero_skipped: u64,
-    /// Heaps.
+    /// Blocks that heaps handed out.
+    pub hits: u64,
     pub heaps: u64,
+}
+
+impl Counts {
+    /// Of all clients.
+    pub fn all(&self) -> Tally {
+        let mut all = Tally::default();
+        self.clients.iter().for_each(|tally| all.add(tally));
+        all
+    }
 }
 
 fn pointer<T>(object: Option<&'static T>) -> *mut T {
@@ -170,10 +203,11 @@ impl Heap {
 
     /// Adds what it counted. Another thread's counts are of some moment of the call.
     pub fn add_to(&self, counts: &mut Counts) {
-        counts.in_use = counts.in_use.wrapping_add(self.in_use.get() as u64);
-        counts.requested = counts.requested.wrapping_add(self.requested.get() as u64);
-        counts.allocated = counts.allocated.wrapping_add(self.allocated.get() as u64);
-        counts.freed = counts.freed.wrapping_add(self.freed.get() as u64);
+        for (sum, counter) in counts.clients.iter_mut().zip(&self.clients) {
+            let tally = counter.read();
+            sum.add(&tally);
+            counts.hits += tally.allocated;
+        }
         counts.zero_skipped += self.zero_skipped.get() as u64;
         counts.heaps += 1;
     }
@@ -202,8 +236,10 @@ impl Heap {
             self.delist(span, class);
         }
         let unit = span.unit.get();
-        self.allocated.set(self.allocated.get() + 1);
-        self.requested.set(self.requested.get().wrapping_add(block.requested));
+        let counter = &self.clients[block.client().index()];
+        counter.allocated.set(counter.allocated.get() + 1);
+        counter.requested.set(counter.requested.get().wrapping_add(block.requested));
+        counter.in_use.set(counter.in_use.get().wrapping_add(unit));
         self.in_use.set(self.in_use.get().wrapping_add(unit));
         let zero = first && span.fresh.get() == 1;
         if zeroed && zero {
@@ -223,34 +259,30 @@ impl Heap {
         self.low.set(self.in_use.get().wrapping_sub(self.keep.get() / 2));
     }
 
-    /// Takes back a block of a span of this heap. False, and nothing is changed: it is not the start of a live block of that kind.
+    /// Takes back a block of a span of this heap; the bytes that were asked for. None, and nothing is changed: it is not the start of a live
+    /// block of that kind.
     #[inline]
-    fn give(&self, span: &'static Span, address: usize, state: State) -> bool {
-        let Some(index) = span.index_at(address - span.start.get()) else { return false };
-        let Some(requested) = span.end_block(index, state) else { return false };
-        let (taken, unit) = (span.taken.get(), span.unit.get());
+    fn give(&self, span: &'static Span, address: usize, state: State) -> Option<usize> {
+        let index = span.index_at(address - span.start.get())?;
+        let block = span.end_block(index, state)?;
+        let taken = span.taken.get();
         span.push(index);
         span.taken.set(taken - 1);
-        self.count_freed(unit, requested);
+        self.count_returned(span.unit.get(), block);
         if taken == span.count.get() || taken == 1 {
             self.edge(span);
         }
-        if self.has_moved() {
-            self.settle_at();
-        }
-        true
+        Some(block.requested)
     }
 
+    /// Counts a block that this thread gave back, also to a span of another heap.
     #[inline]
-    fn count_freed(&self, unit: usize, requested: usize) {
-        self.freed.set(self.freed.get() + 1);
-        self.requested.set(self.requested.get().wrapping_sub(requested));
+    pub fn count_returned(&self, unit: usize, block: Block) {
+        let counter = &self.clients[block.client().index()];
+        counter.freed.set(counter.freed.get() + 1);
+        counter.requested.set(counter.requested.get().wrapping_sub(block.requested));
+        counter.in_use.set(counter.in_use.get().wrapping_sub(unit));
         self.in_use.set(self.in_use.get().wrapping_sub(unit));
-    }
-
-    /// Counts a block that this thread gave back to a span of another heap.
-    pub fn count_returned(&self, unit: usize, requested: usize) {
-        self.count_freed(unit, requested);
         if self.has_moved() {
             self.settle_at();
         }
@@ -429,9 +461,9 @@ impl Heap {
         let mut counts = Counts::default();
         self.add_to(&mut counts);
         books.add_counts(&counts);
-        for count in [&self.in_use, &self.requested, &self.allocated, &self.freed, &self.zero_skipped] {
-            count.set(0);
-        }
+        self.clients.iter().for_each(Counter::clear);
+        self.in_use.set(0);
+        self.zero_skipped.set(0);
         debug_assert!(self.empty_bytes.get() == 0 && self.owned.get().is_none());
         let mut at = books.heaps;
         if at.is_some_and(|first| core::ptr::eq(first, self)) {
@@ -520,16 +552,16 @@ pub(super) fn allocate_collected(
     (placed, Some(heap))
 }
 
-/// Gives a small block of a span that some heap owns back. False, and nothing is changed: it is no such block, or anything about it is
-/// unusual. `through`: the pool that was passed.
+/// Gives a small block of a span that some heap owns back; the bytes that were asked for. None, and nothing is changed: it is no such
+/// block, or anything about it is unusual. `through`: the pool that was passed.
 #[inline]
-pub(super) fn deallocate(through: Option<&'static Pool>, address: usize, state: State) -> bool {
+pub(super) fn deallocate(through: Option<&'static Pool>, address: usize, state: State) -> Option<usize> {
     let thread = thread::current();
     let _inside = Critical::enter(thread);
-    let Some(span) = table::get(address) else { return false };
-    let Some(heap) = span.heap() else { return false };
+    let span = table::get(address)?;
+    let heap = span.heap()?;
     if through.is_some_and(|pool| !heap.is_in(pool)) {
-        return false;
+        return None;
     }
     if heap.is_of(thread) {
         return heap.give(span, address, state);

@@ -34,6 +34,8 @@ mod books;
 
 mod class;
 
+mod client;
+
 mod find;
 
 mod foreign;
@@ -52,7 +54,8 @@ mod table;
 
 mod text;
 
-pub use blocks::{deallocate, of, usable_size};
+pub use blocks::{deallocate, deallocate_for, of, usable_size};
+pub use client::{CLIENTS, Client};
 pub use find::{Located, each_block, first_in, locate};
 pub use handle::{Opened, close, each_open, new_handle, of_handle, open};
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
@@ -88,6 +91,8 @@ pub struct Pool {
     number: AtomicUsize,
     /// Spans with blocks that other threads than their owners gave back.
     returned: foreign::Returned,
+    /// What the layer of plug-ins keeps for this pool; NULL from its creation on.
+    plugin: AtomicPtr<()>,
     /// The list of all pools ever made.
     next: AtomicPtr<Pool>,
     /// The list of those that are over.
@@ -176,6 +181,7 @@ fn blank() -> Pool {
         heaps: AtomicBool::new(false),
         number: AtomicUsize::new(0),
         returned: foreign::Returned::new(),
+        plugin: AtomicPtr::new(core::ptr::null_mut()),
         next: AtomicPtr::new(core::ptr::null_mut()),
         parked: AtomicPtr::new(core::ptr::null_mut()),
     }
@@ -214,6 +220,7 @@ pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool>
     let plain = settings.flags & (TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE) != 0;
     // Threads of loom's models live shorter than pools.
     pool.heaps.store(!plain && settings.thread_cache > 0 && !cfg!(loom), Ordering::Relaxed);
+    pool.plugin.store(core::ptr::null_mut(), Ordering::Relaxed);
     *pool.books.lock() = Books::new(settings, name, ring);
     if settings.floor > 0 && !pool.commit_at_creation(ops, settings.floor, settings.node) {
         let want = blocks::creation(settings.floor);
@@ -448,20 +455,34 @@ impl Pool {
     /// The statistics, of one moment.
     pub fn query(&self) -> tn_pool_stats {
         let mut stats = self.books.lock().stats();
+        stats.serial = self.serial();
         stats.held_bytes = self.held.load(Ordering::Relaxed).max(0) as u64;
         stats.address_bytes += self.lost.load(Ordering::Relaxed);
         stats
     }
 
+    /// What its clients hold and did, those that ever asked for something, all of one moment (PO-61).
+    pub fn each_client(&self, mut f: impl FnMut(tn_pool_client)) {
+        let (accounts, counts) = {
+            let books = self.books.lock();
+            (books.clients, books.counts())
+        };
+        for client in Client::all() {
+            let (account, all) = (&accounts[client.index()], &counts.clients[client.index()]);
+            if account.is_used(all) {
+                f(account.told(client, all));
+            }
+        }
+    }
+
+    /// A place for what the layer of plug-ins keeps for this pool; NULL when the pool is made.
+    pub fn plugin(&self) -> &AtomicPtr<()> {
+        &self.plugin
+    }
+
     /// Peaks start again at the current values; counts stay (PO-34).
     pub fn reset_peak(&self) {
-        let mut books = self.books.lock();
-        (books.figures.peak_in_use_bytes, books.figures.peak_requested_bytes) = (0, 0);
-        let now = books.stats();
-        let f = &mut books.figures;
-        f.peak_in_use_bytes = now.in_use_bytes;
-        f.peak_requested_bytes = now.requested_bytes;
-        f.peak_reserved_bytes = f.reserved_bytes;
+        self.books.lock().reset_peak();
     }
 
     /// Gives cached memory back to the device, longest unused first, until at most `keep` bytes are cached or nothing

@@ -13,6 +13,7 @@
 //! What its blocks are changes without that: each by its state byte, which is written last.
 
 use crate::pool::arena::{self, Recycled, Recycler};
+use crate::pool::client::Client;
 use crate::pool::heap::Heap;
 use crate::pool::{Pool, class};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
@@ -309,17 +310,19 @@ impl Span {
         unpack(packed).0 == from && place.compare_exchange(packed, changed, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Small: the owner ends a live block, with a plain store; the bytes that were asked for. None: it is not so.
+    /// Small: the owner ends a live block, with a plain store; what it was. None: it is not so.
     #[inline]
-    pub fn end_block(&self, index: usize, from: State) -> Option<usize> {
+    pub fn end_block(&self, index: usize, from: State) -> Option<Block> {
         let cells = self.own_cells();
         let place = cells.state(index);
         let packed = place.load(Ordering::Relaxed);
-        if packed & STATE_MASK != from as u8 {
+        let (state, shift) = unpack(packed);
+        if state != from {
             return None;
         }
         place.store(packed & !STATE_MASK | State::Freed as u8, Ordering::Relaxed);
-        Some(self.unit.get() - cells.slack(index).load(Ordering::Relaxed) as usize)
+        let requested = self.unit.get() - cells.slack(index).load(Ordering::Relaxed) as usize;
+        Some(Block { state, alignment: 1 << shift, requested, tag: cells.tag(index).load(Ordering::Relaxed) })
     }
 
     /// Small: notes that a block was returned.
@@ -385,13 +388,17 @@ pub(super) struct Block {
     pub alignment: usize,
     /// Bytes asked for.
     pub requested: usize,
-    /// Raw: thread | site << 32; store: the ledger's tag.
+    /// Raw: what `Client::tag` makes of client, thread and site; store: the ledger's tag.
     pub tag: u64,
 }
 
 impl Block {
     pub fn is_live(&self) -> bool {
         matches!(self.state, State::Raw | State::Store)
+    }
+    /// Who asked for it; of a live block.
+    pub fn client(&self) -> Client {
+        if self.state == State::Store { Client::ARRAYS } else { Client::of_tag(self.tag).0 }
     }
 }
 

@@ -4,7 +4,7 @@
 //! offending values.
 
 use crate::error::{Status, fail};
-use crate::names::Name;
+use crate::names::{Name, Site};
 use crate::pool::books::Want;
 use crate::pool::{Pool, find};
 use crate::types::*;
@@ -33,8 +33,8 @@ impl fmt::Display for Limit {
     }
 }
 
-/// The name of the array that a store's owner tag stands for, or none.
-pub type HolderName = fn(owner: u64) -> Name;
+/// The array that a store's owner tag stands for: its name and the place where it was made, each if there is one.
+pub type HolderName = fn(owner: u64) -> (Name, Site);
 
 static HOLDER_NAME: OnceLock<HolderName> = OnceLock::new();
 
@@ -43,23 +43,34 @@ pub fn name_holders(name: HolderName) {
     let _ = HOLDER_NAME.set(name);
 }
 
-/// The three largest blocks whose stores have a name.
-struct Holders([(u64, Name); 3]);
+/// A large block: its bytes, and what is known of who has it.
+#[derive(Clone, Copy)]
+struct Large {
+    bytes: u64,
+    name: Name,
+    site: Site,
+}
+
+/// The three largest blocks of which a name or a place is known.
+struct Holders([Large; 3]);
 
 impl Holders {
     #[cold]
     fn of(pool: &'static Pool) -> Holders {
-        let mut holders = Holders([(0, Name::NONE); 3]);
-        let Some(name_of) = HOLDER_NAME.get() else { return holders };
+        let mut holders = Holders([Large { bytes: 0, name: Name::NONE, site: Site::NONE }; 3]);
         find::each_block(|block| {
             let bytes = block.requested as u64;
-            if !core::ptr::eq(block.pool, pool) || block.owner == 0 || bytes <= holders.0[2].0 {
+            if !core::ptr::eq(block.pool, pool) || bytes <= holders.0[2].bytes {
                 return;
             }
-            let name = name_of(block.owner);
-            if !name.is_none() {
-                holders.0[2] = (bytes, name);
-                holders.0.sort_unstable_by_key(|holder| core::cmp::Reverse(holder.0));
+            let (name, site) = match (block.owner, HOLDER_NAME.get()) {
+                (0, _) => (Name::NONE, Site::from_number(block.site)),
+                (owner, Some(name_of)) => name_of(owner),
+                (_, None) => return,
+            };
+            if !name.is_none() || site != Site::NONE {
+                holders.0[2] = Large { bytes, name, site };
+                holders.0.sort_unstable_by_key(|holder| core::cmp::Reverse(holder.bytes));
             }
         });
         holders
@@ -68,8 +79,15 @@ impl Holders {
 
 impl fmt::Display for Holders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (bytes, name)) in self.0.iter().filter(|holder| holder.0 > 0).enumerate() {
-            write!(f, "{} \"{}\" {}", if i == 0 { "; largest holders:" } else { "," }, name.as_str(), Bytes(*bytes))?;
+        for (i, Large { bytes, name, site }) in self.0.iter().filter(|holder| holder.bytes > 0).enumerate() {
+            f.write_str(if i == 0 { "; largest holders: " } else { ", " })?;
+            if !name.is_none() {
+                write!(f, "\"{}\" ", name.as_str())?;
+            }
+            Bytes(*bytes).fmt(f)?;
+            if *site != Site::NONE {
+                write!(f, " at {}", site.name().as_str())?;
+            }
         }
         Ok(())
     }

@@ -116,6 +116,14 @@ pub fn pin_library() {
     DONE.store(true, Ordering::Relaxed);
 }
 
+/// Writes a line to the standard error, for a process that is about to end; needs no memory.
+pub fn print_error(parts: &[&str]) {
+    for part in parts {
+        // SAFETY: the bytes of the text; what cannot be written is nobody's any more.
+        unsafe { libc::write(2, part.as_ptr().cast(), part.len()) };
+    }
+}
+
 /// Bytes of a page, as the system says.
 pub fn page_bytes() -> usize {
     static PAGE: AtomicUsize = AtomicUsize::new(0);

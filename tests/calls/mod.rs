@@ -6,7 +6,8 @@
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_void};
 use std::ptr::{null, null_mut};
-use tenure::ffi::{array, borrow, exchange, expr, library, pool, promise, report, transfer, view};
+use std::sync::Mutex;
+use tenure::ffi::{array, arrow, borrow, exchange, expr, library, pool, promise, report, safetensors, transfer, view};
 use tenure::types::*;
 
 /// The bits of a handle of any kind.
@@ -516,6 +517,57 @@ pub fn import_dlpack_legacy(tensor: Handle, flags: u32) -> Made {
     made(|out| unsafe { exchange::tn_array_import_dlpack(tensor as *mut _, flags, out, null_mut()) })
 }
 
+/// An ArrowSchema and an ArrowArray, as words; each with its release behind the words that Arrow puts before it.
+pub struct Arrow {
+    schema: [u64; 9],
+    array: [u64; 10],
+}
+
+pub fn export_arrow(a: Handle, flags: u32) -> Result<Arrow, tn_status> {
+    let mut out = Arrow { schema: [0; 9], array: [0; 10] };
+    let (schema, array) = (out.schema.as_mut_ptr(), out.array.as_mut_ptr());
+    // SAFETY: room for the two structs.
+    done(|| unsafe { arrow::tn_array_export_arrow(a as *mut _, flags, schema.cast(), array.cast(), null_mut()) })?;
+    Ok(out)
+}
+
+/// The array where that fails is still in the structs.
+pub fn import_arrow(from: &mut Arrow, flags: u32) -> Made {
+    let (schema, array) = (from.schema.as_ptr(), from.array.as_mut_ptr());
+    // SAFETY: structs that were exported, and a writable output.
+    made(|out| unsafe { arrow::tn_array_import_arrow(schema.cast(), array.cast(), flags, out, null_mut()) })
+}
+
+impl Drop for Arrow {
+    fn drop(&mut self) {
+        type Release = unsafe extern "C" fn(*mut c_void);
+        let structs = [(self.schema.as_mut_ptr(), self.schema[7]), (self.array.as_mut_ptr(), self.array[8])];
+        for (at, release) in structs.into_iter().filter(|(_, release)| *release != 0) {
+            // SAFETY: a struct of the library's that is not released, and its own release.
+            let release = unsafe { std::mem::transmute::<usize, Release>(release as usize) };
+            done(|| {
+                // SAFETY: as above.
+                unsafe { release(at.cast()) };
+                TN_OK
+            })
+            .unwrap();
+        }
+    }
+}
+
+/// Opens tensors of a file; all of them are released again.
+pub fn open_safetensors(path: &CStr, names: &[&CStr], pool: Handle, flags: u32) -> Done {
+    let names: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
+    let mut out = vec![null_mut(); names.len()];
+    let (n, names, to) = (names.len(), names.as_ptr(), out.as_mut_ptr());
+    // SAFETY: texts, and as many outputs as names.
+    done(|| unsafe {
+        safetensors::tn_array_open_safetensors(path.as_ptr(), pool as *mut _, n, names, flags, to, null_mut())
+    })?;
+    out.into_iter().for_each(|array| release(array as Handle).unwrap());
+    Ok(())
+}
+
 /// Calls the deleter of a DLManagedTensorVersioned, as its consumer does.
 pub fn delete_dlpack(tensor: Handle) {
     // Behind two 32-bit numbers and the context.
@@ -566,4 +618,16 @@ pub fn leak_count() -> usize {
     // SAFETY: no places, and a writable output.
     assert_eq!(inside(|| unsafe { report::tn_leaks(0, null_mut(), &mut count) }), TN_OK);
     count
+}
+
+/// The report, in a buffer that asks for no memory; None: it does not fit.
+pub fn with_report<R>(see: impl FnOnce(&str) -> R) -> Option<R> {
+    static TEXT: Mutex<[u8; 1 << 22]> = Mutex::new([0; 1 << 22]);
+    let mut text = TEXT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut length = 0;
+    let (room, at) = (text.len(), text.as_mut_ptr().cast());
+    // SAFETY: as many bytes as said, and a writable output.
+    assert_eq!(inside(|| unsafe { report::tn_report_json(0, room, at, &mut length) }), TN_OK);
+    let shown = CStr::from_bytes_until_nul(&text[..]).expect("the text ends").to_str().expect("the text is UTF-8");
+    (shown.len() == length).then(|| see(shown))
 }

@@ -15,6 +15,7 @@ unsafe extern "C" {
     pub fn tn_pool_create(device: tn_device, options: *const tn_pool_options, out: *mut *mut tn_pool) -> tn_status;
     pub fn tn_pool_set_current(pool: *mut tn_pool) -> tn_status;
     pub fn tn_pool_release(pool: *mut tn_pool) -> tn_status;
+    pub fn tn_pool_reset_peak(pool: *mut tn_pool) -> tn_status;
     pub fn tn_pool_query(pool: *mut tn_pool, stats: *mut tn_pool_stats) -> tn_status;
 
     pub fn tn_array_empty(
@@ -140,6 +141,13 @@ unsafe extern "C" {
     pub fn tn_promise_cancel(promise: *mut tn_promise) -> tn_status;
     pub fn tn_promise_release(promise: *mut tn_promise) -> tn_status;
     pub fn tn_take(n: usize, promises: *const *mut tn_promise, out: *mut *mut tn_array) -> tn_status;
+    pub fn tn_enter(
+        n: usize,
+        params: *const *mut c_void,
+        out: *mut *mut tn_array,
+        scope: *mut *mut tn_scope,
+    ) -> tn_status;
+    pub fn tn_leave(scope: *mut tn_scope, n_keep: usize, keep: *const *mut tn_array) -> tn_status;
     pub fn tn_array_is_unique(array: *mut tn_array, out: *mut i32) -> tn_status;
     pub fn tn_array_why_not(
         array: *mut tn_array,
@@ -157,6 +165,19 @@ unsafe extern "C" {
         holders: *mut tn_holder,
         n_holders: *mut usize,
     ) -> tn_status;
+
+    pub fn tn_expr_leaf(array: *mut tn_array, form: u32, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_expr_add(x: *mut tn_expr, y: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_expr_subtract(x: *mut tn_expr, y: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_expr_multiply(m: *mut tn_expr, x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_expr_cholesky(x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_expr_solve(m: *mut tn_expr, b: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_expr_scale(x: *mut tn_expr, factor: f64, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_expr_transpose(x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_expr_sum(x: *mut tn_expr, axis: i32, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_expr_elementwise(op: u32, x: *mut tn_expr, y: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_expr_compute(expr: *mut tn_expr, flags: u32, out: *mut *mut tn_array) -> tn_status;
+    pub fn tn_expr_release(expr: *mut tn_expr) -> tn_status;
 
     pub fn tn_array_copy_into(
         source: *mut tn_array,

@@ -23,6 +23,21 @@ pub enum Parts {
     Chunks(i64),
 }
 
+/// Which function builds an operation of an expression.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Build {
+    Add,
+    Subtract,
+    Multiply,
+    Cholesky,
+    Solve,
+    Scale(f64),
+    Transpose,
+    Sum(i32),
+    /// TN_EXPR_
+    Elementwise(u32),
+}
+
 #[derive(Clone, Debug)]
 pub enum Call {
     Make {
@@ -132,6 +147,31 @@ pub enum Call {
     Take {
         promises: Vec<Ref>,
     },
+    /// Arrays and promises.
+    Enter {
+        params: Vec<Ref>,
+    },
+    Leave {
+        scope: Ref,
+        keep: Vec<Ref>,
+    },
+    Leaf {
+        array: Ref,
+        form: u32,
+    },
+    /// `y` is passed where the function takes two.
+    Build {
+        what: Build,
+        x: Ref,
+        y: Ref,
+    },
+    Compute {
+        expr: Ref,
+        flags: u32,
+    },
+    ExprRelease {
+        expr: Ref,
+    },
     Export {
         array: Ref,
         flags: u32,
@@ -221,6 +261,8 @@ pub struct Done {
     pub arrays: Vec<usize>,
     pub weak: Option<usize>,
     pub promise: Option<usize>,
+    pub scope: Option<usize>,
+    pub expr: Option<usize>,
     pub guards: Vec<usize>,
     /// One per guard entry: what data pointer and view must show.
     pub views: Vec<Layout>,

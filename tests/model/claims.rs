@@ -1,10 +1,10 @@
-//! Claims in the model: creation, views, clones, release, weak handles, give and take.
+//! Claims in the model: creation, views, clones, release, weak handles, give and cancel.
 //!
 //! Contract: each function is one call of section 1; it collects everything that is wrong, then changes the model, or
 //! fails and changes nothing. Rows OO-*, RL-*, AR-1..9, LA-*.
 
 use super::calls::{Contents, Done, Parts};
-use super::handle::{Array, Model, PromiseState, Ref, State};
+use super::handle::{Model, PromiseState, Ref, State};
 use super::layout::{Layout, item};
 use super::region::Region;
 use super::rules::{Faults, Status};
@@ -141,22 +141,32 @@ impl Model {
 
     pub fn release(&mut self, array: Ref) -> Result<Done, Status> {
         let array = self.array(array)?;
-        if self.strict {
-            // Reading: of the bytes that it is on now: exports from before a COW moved it stay with the old ones. Also
-            // where the handle is DESTRUCTED and its claim went on.
-            let mut faults = Faults::default();
-            faults.when(self.arrays[array].state == State::Given, TN_ERR_GIVEN);
-            faults.when(self.holds_through(array).any(|hold| hold.kind.is_writer()), TN_ERR_BORROWED_WRITE);
-            faults.when(self.holds_through(array).any(|hold| hold.kind.is_reader()), TN_ERR_BORROWED);
-            let store = self.arrays[array].store;
-            let export = |hold: &Holding| hold.kind.class().is_some() && hold.store == store;
-            faults.when(self.holds_through(array).any(export), TN_ERR_EXPORTED);
-            faults.none()?;
+        let mut faults = Faults::default();
+        self.release_faults(array, &mut faults);
+        faults.none()?;
+        self.end_handle(array);
+        Ok(Done::default())
+    }
+
+    /// What strict mode has against the release of a handle (RL-4). Reading: of the bytes that it is on now: exports
+    /// from before a COW moved it stay with the old ones. Also where the handle is DESTRUCTED and its claim went on.
+    pub fn release_faults(&self, array: usize, faults: &mut Faults) {
+        if !self.strict {
+            return;
         }
+        faults.when(self.arrays[array].state == State::Given, TN_ERR_GIVEN);
+        faults.when(self.holds_through(array).any(|hold| hold.kind.is_writer()), TN_ERR_BORROWED_WRITE);
+        faults.when(self.holds_through(array).any(|hold| hold.kind.is_reader()), TN_ERR_BORROWED);
+        let store = self.arrays[array].store;
+        let export = |hold: &Holding| hold.kind.class().is_some() && hold.store == store;
+        faults.when(self.holds_through(array).any(export), TN_ERR_EXPORTED);
+    }
+
+    /// The handle is RELEASED; promises keep the claim of one that is given.
+    pub fn end_handle(&mut self, array: usize) {
         let a = &mut self.arrays[array];
         a.kept = a.state == State::Given;
         a.state = State::Released;
-        Ok(Done::default())
     }
 
     pub fn weaken(&mut self, array: Ref) -> Result<Done, Status> {
@@ -228,7 +238,7 @@ impl Model {
 
     /// The promise is USED UP and its share of the give undone; after the last one the giver has its handle back, or
     /// the claim that a released one left behind ends.
-    fn undo(&mut self, promise: usize) {
+    pub fn undo(&mut self, promise: usize) {
         self.promises[promise].state = PromiseState::UsedUp;
         let a = &mut self.arrays[self.promises[promise].array];
         a.given -= 1;
@@ -238,39 +248,6 @@ impl Model {
             }
             a.kept = false;
         }
-    }
-
-    pub fn take(&mut self, promises: &[Ref]) -> Result<Done, Status> {
-        let mut faults = Faults::default();
-        let known: Vec<usize> = promises.iter().filter_map(|&promise| faults.take(self.promise(promise))).collect();
-        faults.none()?;
-        for (k, &promise) in known.iter().enumerate() {
-            faults.when(self.promises[promise].state == PromiseState::UsedUp, TN_ERR_DESTRUCTED);
-            faults.when(known[..k].contains(&promise), TN_ERR_DUPLICATE);
-        }
-        faults.none()?;
-        Ok(Done { arrays: self.open(&known), ..Done::default() })
-    }
-
-    /// Case I or II for each array that some of these promises wrap; the new handles stand in their order. A later
-    /// `enter` uses it for its promises too.
-    pub fn open(&mut self, promises: &[usize]) -> Vec<usize> {
-        let arrays: Vec<usize> = promises.iter().map(|&promise| self.promises[promise].array).collect();
-        let before: Vec<Array> = arrays.iter().map(|&array| self.arrays[array].clone()).collect();
-        let made = before.iter().map(|like| self.add_clone(like)).collect();
-        for (k, &promise) in promises.iter().enumerate() {
-            let together = arrays.iter().filter(|&&other| other == arrays[k]).count() as u32;
-            self.undo(promise);
-            if together == before[k].required {
-                // Case I: the leftmost new handle is the old claim, so the giver's handle has none.
-                let a = &mut self.arrays[arrays[k]];
-                a.kept = false;
-                if a.state != State::Released {
-                    a.state = State::Destructed;
-                }
-            }
-        }
-        made
     }
 
     /// The address from which on a copy without layout goes to or comes from host memory.

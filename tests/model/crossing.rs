@@ -65,6 +65,19 @@ impl Model {
             Call::Cancel { promise } => self.cancel(*promise),
             Call::PromiseRelease { promise } => self.promise_release(*promise),
             Call::Take { promises } => self.take(promises),
+            Call::Enter { params } => self.enter(params),
+            Call::Leave { scope, keep } => self.leave(*scope, keep),
+            Call::Leaf { array, form } => self.leaf(*array, *form),
+            Call::Build { what, x, y } => self.build(*what, *x, *y),
+            Call::Compute { expr, flags } => {
+                let done = self.compute(*expr, *flags);
+                // EX-41: the one failure that changes something.
+                if done.is_err() {
+                    self.settle();
+                }
+                done
+            }
+            Call::ExprRelease { expr } => self.expr_release(*expr),
             Call::Export { array, flags, mode } => self.export(*array, *flags, *mode, stream),
             Call::Query { array } => self.array(*array).and_then(|a| self.not_destructed(a)).map(|()| Done::default()),
             Call::IsUnique { array } => self.is_unique(*array),
@@ -258,6 +271,9 @@ impl Model {
                 }
             }
         }
+        for (node, _) in self.node_claims(store) {
+            all.push(Holder { kind: TN_HOLDER_EXPRESSION, who: Ref::Expr(node) });
+        }
         for (guard, hold) in self.holdings(store) {
             use super::rules::Class;
             use super::store::HoldKind;
@@ -332,6 +348,8 @@ impl Call {
             | Call::CopyFromHost { .. }
             | Call::Cancel { .. }
             | Call::PromiseRelease { .. }
+            | Call::Leave { .. }
+            | Call::ExprRelease { .. }
             | Call::RunReleases
             | Call::Forbid { .. }
             | Call::WriteThrough { .. }

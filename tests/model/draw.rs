@@ -73,6 +73,8 @@ impl Reader<'_> {
         all.extend(m.arrays.len().checked_sub(1).map(|k| Ref::Array(n % (k + 1))));
         all.extend(m.promises.len().checked_sub(1).map(|k| Ref::Promise(n % (k + 1))));
         all.extend(m.guards.len().checked_sub(1).map(|k| Ref::Guard(n % (k + 1))));
+        all.extend(m.nodes.len().checked_sub(1).map(|k| Ref::Expr(n % (k + 1))));
+        all.extend(m.scopes.len().checked_sub(1).map(|k| Ref::Scope(n % (k + 1))));
         all.extend(m.weaks.len().checked_sub(1).map(|k| Ref::Weak(n % (k + 1))));
         all[n % all.len()]
     }
@@ -110,12 +112,16 @@ impl Reader<'_> {
     }
 
     pub fn dtype(&mut self) -> u32 {
-        self.one(&[TN_F64, TN_U8, TN_I16, TN_F64, TN_I32, TN_C128, TN_C64, TN_BOOL])
+        self.one(&[TN_F64, TN_U8, TN_F64, TN_I16, TN_F32, TN_F64, TN_I32, TN_C128, TN_C64, TN_BOOL, TN_F64, TN_F32])
     }
 
     pub fn shape(&mut self) -> Vec<i64> {
         let n = self.one(&[1, 2, 1, 2, 2, 3, 0]);
         let mut shape: Vec<i64> = (0..n).map(|_| self.one(&[4, 3, 2, 6, 1, 5, 4, 3, 0])).collect();
+        // Expressions want square matrices.
+        if n == 2 && self.rarely(150) {
+            shape[1] = shape[0];
+        }
         while shape.iter().product::<i64>() > MOST_ELEMENTS {
             shape.pop();
         }
@@ -241,11 +247,13 @@ impl Reader<'_> {
         let dtype = if self.rarely(3) { self.one(&[0, TN_F64 | 1 << 17]) } else { self.dtype() };
         let place = self.byte();
         let offset = i64::from(self.byte());
-        let stores: Vec<usize> = (0..self.model.stores.len())
-            .filter(|&k| {
-                self.model.stores[k].alive && !self.model.stores[k].private && self.model.stores[k].bytes() > 0
-            })
-            .collect();
+        // Where the values of some expressions lie cannot be found out.
+        let hidden = |k: usize| self.model.node_claims(k).any(|(node, _)| self.model.nodes[node].unseen.is_some());
+        let fits = |&k: &usize| {
+            let store = &self.model.stores[k];
+            store.alive && !store.private && store.bytes() > 0 && !hidden(k)
+        };
+        let stores: Vec<usize> = (0..self.model.stores.len()).filter(fits).collect();
         let null = Call::Import { ptr: 0, offset: 0, dtype, shape: vec![0, 3], strides: None, flags, callback };
         let mut start = match place {
             0..=119 => Memory::base(usize::from(place) % ARENAS) + offset * 8 % ARENA_BYTES as i64,

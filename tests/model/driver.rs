@@ -6,11 +6,12 @@
 //! process: only one driver exists at a time.
 
 use super::calls::{Beside, Call, Done};
-use super::handle::{Array, Model, RELEASED_POOL, Ref, State};
+use super::handle::{Model, RELEASED_POOL, Ref, State};
 use super::invoke::Got;
 use super::layout::{Layout, item};
 use super::library::{self, Described, Library};
 use super::rules::{NOT_UNIQUE, Status};
+use super::seen::Before;
 use super::store::{Memory, pattern};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -25,7 +26,9 @@ type Book = BTreeMap<(String, u32, bool), (u64, u64)>;
 
 pub struct Driver {
     pub model: Model,
-    library: Library,
+    pub library: Library,
+    /// Blocks of the model's memory that lie nobody knows where yet.
+    pub unknown: Vec<usize>,
     trace: Vec<(Call, Beside, Result<(), Status>)>,
     /// The copy book when the trace began, and what the model wants added to it.
     book: Book,
@@ -49,7 +52,7 @@ fn book() -> Book {
 }
 
 /// Err with both sides unless they are equal.
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, model: T, library: T) -> Result<(), String> {
+pub fn same<T: PartialEq + std::fmt::Debug>(what: &str, model: T, library: T) -> Result<(), String> {
     if model == library { Ok(()) } else { Err(format!("{what}: model {model:?}, library {library:?}")) }
 }
 
@@ -69,6 +72,7 @@ impl Driver {
         Driver {
             model,
             library,
+            unknown: vec![],
             trace: vec![],
             book,
             copies: Book::new(),
@@ -82,12 +86,14 @@ impl Driver {
     /// One call on both sides.
     pub fn step(&mut self, call: Call, beside: Beside) -> Result<Outcome, String> {
         let element = self.next_element(&call);
+        let before = self.before(&call);
+        self.model.meter = None;
         let expected = self.model.run(&call, beside);
         // The model's own books are as they should be; not after each step, which would take most of the time.
         let books = if self.model.calls.is_multiple_of(8) { self.model.broken() } else { Ok(()) };
         books.map_err(|what| format!("the model breaks an invariant: {what}\n{call:?}"))?;
         self.trace.push((call.clone(), beside, expected.as_ref().map(|_| ()).map_err(|&status| status)));
-        self.compare(&call, beside, &expected, &element).map_err(|what| self.tell(&what))?;
+        self.compare(&call, beside, &expected, &element, before).map_err(|what| self.tell(&what))?;
         Ok(expected)
     }
 
@@ -115,27 +121,45 @@ impl Driver {
         text
     }
 
-    fn compare(&mut self, call: &Call, beside: Beside, expected: &Outcome, element: &[u8]) -> Result<(), String> {
+    fn compare(
+        &mut self,
+        call: &Call,
+        beside: Beside,
+        expected: &Outcome,
+        element: &[u8],
+        before: Option<Before>,
+    ) -> Result<(), String> {
         let got = self.library.run(call, beside, element);
         match (expected, got) {
-            (Ok(done), Ok(got)) => self.compare_outputs(call, done, got)?,
-            (Err(expected), Err(got)) => same("status", *expected, got)?,
+            (Ok(done), Ok(got)) => {
+                self.compare_outputs(call, done, &got)?;
+                before.map_or(Ok(()), |before| self.after(before, Ok(&got)))?;
+            }
+            (Err(expected), Err(got)) => {
+                same("status", *expected, got)?;
+                // A computation that failed may have made parts of it.
+                self.find_new_blocks(&Done::default(), &Got::default())?;
+                before.map_or(Ok(()), |before| self.after(before, Err(got)))?;
+            }
             (expected, got) => {
                 same("status", expected.as_ref().err().copied().unwrap_or(TN_OK), got.err().unwrap_or(TN_OK))?;
             }
         }
+        self.look_at_values()?;
         self.compare_callbacks(call)?;
         self.compare_world()
     }
 
-    fn compare_outputs(&mut self, call: &Call, done: &Done, got: Got) -> Result<(), String> {
+    fn compare_outputs(&mut self, call: &Call, done: &Done, got: &Got) -> Result<(), String> {
         same("new arrays", done.arrays.len(), got.arrays.len())?;
         self.library.arrays.extend(&got.arrays);
         self.library.guards.extend(&got.guards);
         self.library.weaks.extend(&got.weak);
         self.library.promises.extend(&got.promise);
+        self.library.scopes.extend(&got.scope);
+        self.library.exprs.extend(&got.expr);
         same("guards", self.model.guards.len(), self.library.guards.len())?;
-        self.find_new_blocks(done, &got)?;
+        self.find_new_blocks(done, got)?;
         for layout in &done.pokes {
             for at in layout.addresses() {
                 self.library.poke(at, self.model.memory.bytes(at, layout.item()));
@@ -156,7 +180,7 @@ impl Driver {
             let holders = holders.iter().map(|holder| (holder.kind, self.library.bits(holder.who)));
             let mut holders: Vec<(i32, u64)> = holders.collect();
             holders.sort_unstable();
-            same("holders", holders, got.holders.unwrap_or_default())?;
+            same("holders", holders, got.holders.clone().unwrap_or_default())?;
         }
         same("chunks", &done.chunks, &got.chunks)?;
         same("views", done.views.len(), got.views.len())?;
@@ -175,33 +199,6 @@ impl Driver {
         }
         if !done.copies.is_empty() {
             self.compare_copies()?;
-        }
-        Ok(())
-    }
-
-    /// Learns where the stores that this call made really are: from a view that it gave, or by asking for one.
-    fn find_new_blocks(&mut self, done: &Done, got: &Got) -> Result<(), String> {
-        for block in self.library.blocks.len()..self.model.memory.blocks.len() {
-            let base = Memory::base(block);
-            let within = |layout: &Layout| layout.count() > 0 && Memory::block_of(layout.at) == block;
-            let seen = done.views.iter().zip(&got.views).find(|(layout, _)| within(layout));
-            let address = match seen {
-                Some((layout, seen)) => seen.data as i64 - (layout.at - base),
-                None => {
-                    let found = |a: &Array| a.state == State::Live && within(&a.region.layout);
-                    match self.model.arrays.iter().position(found) {
-                        Some(array) => {
-                            let offset = self.model.arrays[array].region.layout.at - base;
-                            self.library.probe(Ref::Array(array)) as i64 - offset
-                        }
-                        None => 0,
-                    }
-                }
-            };
-            if !self.model.memory.blocks[block].bytes.is_empty() && address % 256 != 0 {
-                return Err(format!("a new store lies at {address:#x}, not a multiple of 256"));
-            }
-            self.library.blocks.push(address as usize);
         }
         Ok(())
     }
@@ -254,7 +251,7 @@ impl Driver {
             }
         }
         for (block, memory) in self.model.memory.blocks.iter().enumerate() {
-            if memory.alive && !memory.bytes.is_empty() {
+            if memory.alive && !memory.bytes.is_empty() && !self.unknown.contains(&block) {
                 let now = self.library.peek(Memory::base(block), memory.bytes.len());
                 if memory.bytes != now {
                     let first = memory.bytes.iter().zip(&now).position(|(a, b)| a != b);
@@ -317,7 +314,7 @@ impl Driver {
     /// H, guards, exports and range of a store, asked by its address.
     fn compare_store(&self, store: usize) -> Result<(), String> {
         let s = &self.model.stores[store];
-        if s.bytes() == 0 || s.private {
+        if s.bytes() == 0 || s.private || !self.is_known(s.start) {
             return Ok(());
         }
         let real = self.library.real(s.start);
@@ -348,6 +345,7 @@ impl Driver {
         self.library.close();
         as_new?;
         self.model.open.clear();
+        self.model.nodes.clear();
         for array in &mut self.model.arrays {
             (array.state, array.kept) = (State::Released, false);
         }

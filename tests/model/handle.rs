@@ -5,6 +5,8 @@
 //! (I14). Claims are counted by looking at all handles. [`Model::settle`] is the one place where leases, stores and
 //! callbacks end (I2, I15).
 
+use super::compute::Meter;
+use super::graph::Node;
 use super::region::Region;
 use super::rules::Status;
 use super::store::{Group, Guard, Holding, Lease, Memory, Origin, Store};
@@ -19,6 +21,8 @@ pub enum Ref {
     Weak(usize),
     Promise(usize),
     Guard(usize),
+    Scope(usize),
+    Expr(usize),
     Pool(usize),
     /// Bits that no call ever gave out.
     Junk,
@@ -75,6 +79,13 @@ pub struct Weak {
     pub epoch: u32,
 }
 
+/// The handles that one `enter` made, in the order of its parameters.
+#[derive(Debug)]
+pub struct Scope {
+    pub entered: bool,
+    pub arrays: Vec<usize>,
+}
+
 /// Number of the pool that NULL means.
 pub const CURRENT_POOL: usize = 0;
 /// Number of a pool whose handle was released before the trace began.
@@ -92,7 +103,13 @@ pub struct Model {
     pub weaks: Vec<Weak>,
     pub promises: Vec<Promise>,
     pub guards: Vec<Guard>,
-    /// The open ones.
+    pub scopes: Vec<Scope>,
+    pub nodes: Vec<Node>,
+    /// Of the last computation, unless it was refused.
+    pub meter: Option<Meter>,
+    /// Imported bytes that an expression used as it liked: [start, end).
+    pub scrapped: Vec<(i64, i64)>,
+    /// The open guards.
     pub open: Vec<usize>,
     /// Arrays among which are all that have a claim, so that nobody looks at those released long ago.
     pub claiming: Vec<usize>,
@@ -148,6 +165,11 @@ impl Model {
         if let Ref::Guard(index) = guard { Ok(index) } else { Err(TN_ERR_KIND) }
     }
 
+    pub fn scope(&self, scope: Ref) -> Result<usize, Status> {
+        self.known(scope)?;
+        if let Ref::Scope(index) = scope { Ok(index) } else { Err(TN_ERR_KIND) }
+    }
+
     /// A pool argument; NULL is the current one.
     pub fn pool(&self, pool: Ref) -> Result<usize, Status> {
         if pool == Ref::Null {
@@ -158,13 +180,15 @@ impl Model {
     }
 
     /// A released id is STALE for ever, also where one of another kind is expected (I14, and STALE stands before KIND).
-    fn known(&self, handle: Ref) -> Result<(), Status> {
+    pub fn known(&self, handle: Ref) -> Result<(), Status> {
         let released = match handle {
             Ref::Null => return Err(TN_ERR_NULL),
             Ref::Array(index) => self.arrays[index].state == State::Released,
             Ref::Weak(index) => self.weaks[index].released,
             Ref::Promise(index) => self.promises[index].state == PromiseState::Released,
             Ref::Guard(index) => !self.guards[index].open,
+            Ref::Expr(index) => !self.nodes[index].handle,
+            Ref::Scope(index) => !self.scopes[index].entered,
             Ref::Pool(index) => index == RELEASED_POOL,
             Ref::Junk => return Err(TN_ERR_KIND),
         };
@@ -188,7 +212,8 @@ impl Model {
         }
     }
 
-    /// The arrays with a claim on the store, those included whose handle was released while given. Their number is H.
+    /// The arrays with a claim on the store, those included whose handle was released while given. With those of
+    /// expressions (P) their number is H.
     pub fn claims(&self, store: usize) -> impl Iterator<Item = usize> + '_ {
         self.claiming.iter().copied().filter(move |&k| self.arrays[k].store == store && self.arrays[k].has_claim())
     }
@@ -262,6 +287,11 @@ impl Model {
     /// Ends what nothing holds any more; after every call that succeeded.
     pub fn settle(&mut self) {
         self.calls += 1;
+        self.sweep();
+    }
+
+    /// The same in the middle of a call.
+    pub fn sweep(&mut self) {
         let arrays = &self.arrays;
         self.claiming.retain(|&k| arrays[k].has_claim());
         for lease in 0..self.leases.len() {
@@ -281,10 +311,11 @@ impl Model {
     pub fn descends(&self, lease: usize) -> bool {
         self.claiming.iter().map(|&k| &self.arrays[k]).any(|a| a.lease == Some(lease) && a.has_claim())
             || self.open_holdings().any(|(_, hold)| hold.lease == Some(lease))
+            || self.nodes.iter().filter_map(|node| node.value.as_ref()).any(|claim| claim.lease == Some(lease))
     }
 
     fn settle_store(&mut self, store: usize) {
-        let claimed = self.claims(store).next().is_some();
+        let claimed = self.claims(store).next().is_some() || self.node_claims(store).next().is_some();
         let held = self.holdings(store).next().is_some();
         let s = &mut self.stores[store];
         if s.claimed && !claimed {

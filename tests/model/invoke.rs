@@ -5,12 +5,11 @@
 
 use super::api::*;
 use super::calls::{Beside, Call, Contents, Parts, Stream};
-use super::handle::{Ref, SCRATCH};
+use super::handle::SCRATCH;
 use super::layout::Layout;
 use super::library::{HOST, Library, UNTOUCHED, on_release, sorted};
 use super::rules::Status;
 use super::store::Memory;
-use super::views::View;
 use core::ffi::c_void;
 use core::mem::size_of;
 use core::ptr::{null, null_mut};
@@ -32,6 +31,8 @@ pub struct Got {
     pub arrays: Vec<*mut tn_array>,
     pub weak: Option<*mut tn_weak>,
     pub promise: Option<*mut tn_promise>,
+    pub scope: Option<*mut tn_scope>,
+    pub expr: Option<*mut tn_expr>,
     pub guards: Vec<*mut tn_borrow>,
     pub views: Vec<Seen>,
     pub chunks: Vec<(i64, i64)>,
@@ -222,6 +223,17 @@ impl Library {
                 }
                 status
             }
+            Call::Enter { params } => self.enter(params, beside.no_out, &mut got),
+            Call::Leave { scope, keep } => {
+                let keep: Vec<*mut tn_array> = keep.iter().map(|&array| self.array(array)).collect();
+                let place = if keep.is_empty() { null() } else { keep.as_ptr() };
+                // SAFETY: as above.
+                unsafe { tn_leave(self.bits(*scope) as *mut tn_scope, keep.len(), place) }
+            }
+            Call::Leaf { array, form } => self.leaf(*array, *form, out_at.cast()),
+            Call::Build { what, x, y } => self.build(*what, self.expr(*x), self.expr(*y), out_at.cast()),
+            Call::Compute { expr, flags } => self.compute(*expr, *flags, array_out),
+            Call::ExprRelease { expr } => self.release_expr(self.expr(*expr)),
             Call::Export { array, flags, mode } => {
                 let (mut how, mut view) = (UNTOUCHED as i32, no_view());
                 // SAFETY: as above.
@@ -320,6 +332,7 @@ impl Library {
         match call {
             Call::Weaken { .. } => got.weak = Some(out as *mut tn_weak),
             Call::Give { .. } => got.promise = Some(out as *mut tn_promise),
+            Call::Leaf { .. } | Call::Build { .. } => got.expr = Some(out as *mut tn_expr),
             Call::BorrowRead { .. } | Call::BorrowWrite { .. } | Call::BorrowAll { .. } | Call::Export { .. } => {
                 got.guards.push(out as *mut tn_borrow)
             }
@@ -328,56 +341,6 @@ impl Library {
             _ => {}
         }
         Ok(got)
-    }
-
-    fn view(&self, array: *mut tn_array, view: &View, out: *mut *mut tn_array) -> tn_status {
-        // SAFETY: handles are checked ids; each pointer has as many places as said; `out` is writable or NULL.
-        unsafe {
-            match view {
-                View::Reshape { shape, order } => {
-                    tn_array_reshape(array, shape.len() as i32, shape.as_ptr(), *order, out)
-                }
-                View::Ravel { order } => tn_array_ravel(array, *order, out),
-                View::Transpose => tn_array_transpose(array, out),
-                View::Permute { axes } => tn_array_permute(array, axes.len() as i32, axes.as_ptr(), out),
-                View::Slice { specs } => tn_array_slice(array, specs.len() as i32, specs.as_ptr(), out),
-                View::Index { axis, index } => tn_array_index(array, *axis, *index, out),
-                View::Squeeze { axes: None } => tn_array_squeeze(array, 0, null(), out),
-                View::Squeeze { axes: Some(axes) } => tn_array_squeeze(array, axes.len() as i32, axes.as_ptr(), out),
-                View::Expand { axis } => tn_array_expand(array, *axis, out),
-                View::Broadcast { shape } => tn_array_broadcast(array, shape.len() as i32, shape.as_ptr(), out),
-                View::Dtype { dtype } => tn_array_view_dtype(array, *dtype, out),
-            }
-        }
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn chunks_write(
-        &self,
-        array: Ref,
-        axis: i32,
-        n: usize,
-        mode: u32,
-        stream: *mut tn_stream,
-        no_out: bool,
-        got: &mut Got,
-    ) -> tn_status {
-        let empty =
-            || tn_chunk { guard: UNTOUCHED as *mut tn_borrow, data: UNTOUCHED as *mut c_void, start: -1, length: -1 };
-        let mut chunks: Vec<tn_chunk> = (0..n).map(|_| empty()).collect();
-        let place = if no_out { null_mut() } else { chunks.as_mut_ptr() };
-        // SAFETY: handles are checked ids, `chunks` has n places.
-        let status = unsafe { tn_array_chunks_write(self.array(array), axis, n, mode, stream, place) };
-        for chunk in &chunks {
-            if status == TN_OK {
-                got.guards.push(chunk.guard);
-                got.chunks.push((chunk.start, chunk.length));
-                got.views.push(Seen { data: chunk.data as usize, dtype: 0, shape: vec![], strides: vec![], bytes: 0 });
-            } else {
-                assert_eq!((chunk.guard as usize, chunk.start), (UNTOUCHED, -1), "a failing call wrote its outputs");
-            }
-        }
-        status
     }
 
     fn with_host(&self, host: Option<&Layout>, call: impl Fn(*mut c_void, *const tn_layout) -> tn_status) -> tn_status {

@@ -50,11 +50,14 @@ pub unsafe extern "C" fn on_release(context: *mut c_void) {
     RAN.lock().unwrap().push(context as usize);
 }
 
+#[derive(Default)]
 pub struct Library {
     pub arrays: Vec<*mut tn_array>,
     pub weaks: Vec<*mut tn_weak>,
     pub promises: Vec<*mut tn_promise>,
     pub guards: Vec<*mut tn_borrow>,
+    pub scopes: Vec<*mut tn_scope>,
+    pub exprs: Vec<*mut tn_expr>,
     pools: Vec<*mut tn_pool>,
     /// Where each block of the model's memory really is; 0 until known.
     pub blocks: Vec<usize>,
@@ -81,7 +84,7 @@ pub fn last_error() -> String {
     unsafe { CStr::from_ptr(tn_last_error()) }.to_string_lossy().into_owned()
 }
 
-fn must(status: tn_status, what: &str) {
+pub fn must(status: tn_status, what: &str) {
     assert_eq!(status, TN_OK, "{what}: {}", last_error());
 }
 
@@ -137,10 +140,9 @@ impl Library {
             blocks.push(arena as usize);
         }
         RAN.lock().unwrap().clear();
-        let (arrays, weaks, promises, guards) = (vec![], vec![], vec![], vec![]);
         // SAFETY: plain data, all zero is a value of it.
         let places = RefCell::new(vec![unsafe { core::mem::zeroed::<tn_holder>() }; MOST_HOLDERS]);
-        Library { arrays, weaks, promises, guards, pools, blocks, serial, callbacks: 0, forbidden: 0, places, strict }
+        Library { pools, blocks, serial, strict, places, ..Library::default() }
     }
 
     /// Places for holders, the first of which is empty.
@@ -182,6 +184,8 @@ impl Library {
             Ref::Weak(k) => self.weaks[k] as u64,
             Ref::Promise(k) => self.promises[k] as u64,
             Ref::Guard(k) => self.guards[k] as u64,
+            Ref::Scope(k) => self.scopes[k] as u64,
+            Ref::Expr(k) => self.exprs[k] as u64,
             Ref::Pool(k) => self.pools[k] as u64,
             Ref::Junk => 0x1000,
         }
@@ -199,20 +203,34 @@ impl Library {
 
     /// requested_bytes and held_bytes.
     pub fn pool_bytes(&self, pool: usize) -> (i64, i64) {
+        let stats = self.pool_stats(pool);
+        (stats.requested_bytes as i64, stats.held_bytes as i64)
+    }
+
+    pub fn reset_peak(&self, pool: usize) {
+        // SAFETY: handles are checked ids.
+        must(unsafe { tn_pool_reset_peak(self.pools[pool]) }, "tn_pool_reset_peak");
+    }
+
+    pub fn pool_stats(&self, pool: usize) -> tn_pool_stats {
         // SAFETY: plain data, all zero is a value of it.
         let mut stats: tn_pool_stats = unsafe { core::mem::zeroed() };
         stats.size = size_of::<tn_pool_stats>();
         // SAFETY: `stats` is writable and says its size.
         must(unsafe { tn_pool_query(self.pools[pool], &mut stats) }, "tn_pool_query");
-        (stats.requested_bytes as i64, stats.held_bytes as i64)
+        stats
     }
 
     pub fn describe(&self, array: Ref) -> Result<Described, Status> {
+        self.describe_array(self.array(array))
+    }
+
+    pub fn describe_array(&self, array: *mut tn_array) -> Result<Described, Status> {
         // SAFETY: plain data, all zero is a value of it.
         let mut info: tn_array_info = unsafe { core::mem::zeroed() };
         info.size = size_of::<tn_array_info>();
         // SAFETY: `info` is writable and says its size.
-        let status = unsafe { tn_array_query(self.array(array), &mut info) };
+        let status = unsafe { tn_array_query(array, &mut info) };
         if status != TN_OK {
             assert_eq!((info.ndim, info.bytes, info.shape[0]), (0, 0, 0), "a failing query wrote its output");
             return Err(status);
@@ -233,12 +251,13 @@ impl Library {
 
     /// Where element (0,..,0) of a fresh array is; it must have one and be readable.
     pub fn probe(&self, array: Ref) -> usize {
+        self.data(self.array(array))
+    }
+
+    pub fn data(&self, array: *mut tn_array) -> usize {
         let (mut data, mut guard) = (null(), null_mut());
         // SAFETY: the outputs are writable; view is optional.
-        must(
-            unsafe { tn_array_borrow_read(self.array(array), 0, null_mut(), &mut data, null_mut(), &mut guard) },
-            "probe",
-        );
+        must(unsafe { tn_array_borrow_read(array, 0, null_mut(), &mut data, null_mut(), &mut guard) }, "probe");
         // SAFETY: handles are checked ids.
         must(unsafe { tn_borrow_end(guard, 0, null_mut()) }, "probe");
         data as usize
@@ -326,6 +345,12 @@ impl Library {
             }
             for &array in &self.arrays {
                 tn_array_release(array);
+            }
+            for &scope in &self.scopes {
+                tn_leave(scope, 0, null());
+            }
+            for &expr in &self.exprs {
+                tn_expr_release(expr);
             }
             for &weak in &self.weaks {
                 tn_weak_release(weak);

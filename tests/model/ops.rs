@@ -7,6 +7,7 @@
 
 use super::calls::{Beside, Call, Contents, Parts, Stream};
 use super::draw::Reader;
+use super::graph::{Node, Progress};
 use super::handle::{ARENAS, Model, PromiseState, Ref, State};
 use super::store::Memory;
 use proptest::prelude::*;
@@ -25,6 +26,12 @@ pub enum Kind {
     Import,
     Give,
     Take,
+    Enter,
+    Leave,
+    Leaf,
+    Build,
+    Compute,
+    ExprRelease,
     Export,
     WriteThrough,
     BorrowAll,
@@ -52,7 +59,7 @@ pub enum Kind {
 }
 
 /// How often each kind comes, relative to the others.
-const WEIGHTS: [(u32, Kind); 34] = [
+const WEIGHTS: [(u32, Kind); 40] = [
     (7, Kind::Make),
     (10, Kind::Release),
     (13, Kind::End),
@@ -87,6 +94,12 @@ const WEIGHTS: [(u32, Kind); 34] = [
     (2, Kind::WriteForeign),
     (1, Kind::Query),
     (1, Kind::IsUnique),
+    (6, Kind::Enter),
+    (5, Kind::Leave),
+    (11, Kind::Leaf),
+    (13, Kind::Build),
+    (7, Kind::Compute),
+    (8, Kind::ExprRelease),
 ];
 
 #[derive(Clone)]
@@ -103,11 +116,55 @@ impl std::fmt::Debug for Op {
     }
 }
 
+/// What most of the operations of a trace are about.
+#[derive(Clone, Copy, Debug)]
+enum Theme {
+    Everything,
+    /// Expressions over a few arrays of which most go soon.
+    Expressions,
+    /// Promises, scopes, and what they pass on.
+    Scopes,
+}
+
+impl Theme {
+    fn weight(self, weight: u32, kind: Kind) -> u32 {
+        use Kind::*;
+        let favoured = match self {
+            Theme::Everything => return weight,
+            Theme::Expressions => match kind {
+                Make => 8,
+                Leaf => 18,
+                Build => 30,
+                Compute => 14,
+                ExprRelease => 22,
+                Release => 20,
+                Clone | View | Weaken | Upgrade | BorrowRead | Export | End | Import => 2,
+                _ => 0,
+            },
+            Theme::Scopes => match kind {
+                Give => 30,
+                Enter => 26,
+                Leave => 18,
+                Take | Release | Clone => 10,
+                View | Import | Make => 5,
+                _ => 0,
+            },
+        };
+        // Of all the others about one in six.
+        if favoured > 0 { 8 * favoured } else { weight }
+    }
+
+    fn ops(self) -> impl Strategy<Value = Vec<Op>> {
+        let kinds = WEIGHTS.iter().map(|&(weight, kind)| (self.weight(weight, kind), Just(kind)));
+        let op = (Union::new_weighted(kinds.collect()), any::<[u8; 20]>()).prop_map(|(kind, bytes)| Op { kind, bytes });
+        prop::collection::vec(op, 1..=119)
+    }
+}
+
 /// One trace: whether in strict mode, and the operations.
 pub fn traces() -> impl Strategy<Value = (bool, Vec<Op>)> {
-    let kinds = Union::new_weighted(WEIGHTS.iter().map(|&(weight, kind)| (weight, Just(kind))).collect());
-    let op = (kinds, any::<[u8; 20]>()).prop_map(|(kind, bytes)| Op { kind, bytes });
-    (prop::bool::weighted(0.15), prop::collection::vec(op, 1..=119))
+    let themes = prop_oneof![4 => Just(Theme::Everything), 4 => Just(Theme::Expressions), 2 => Just(Theme::Scopes)];
+    (prop::bool::weighted(0.15), themes.prop_flat_map(Theme::ops))
 }
 
 impl Op {
@@ -140,12 +197,19 @@ impl Op {
     /// What this operation does if it can: without anything to do it to, it makes that instead.
     fn possible(&self, model: &Model) -> Kind {
         let live = model.arrays.iter().any(|a| a.state == State::Live);
+        let is_open = |node: &Node| node.handle && node.progress == Progress::Waiting;
         let kind = match self.kind {
             Kind::Take | Kind::Cancel | Kind::PromiseRelease
                 if !model.promises.iter().any(|p| p.state == PromiseState::Outstanding) =>
             {
                 Kind::Give
             }
+            Kind::Build | Kind::Compute | Kind::ExprRelease if !model.nodes.iter().any(|node| node.handle) => {
+                Kind::Leaf
+            }
+            // The last byte decides: now and then of one that has its value.
+            Kind::Compute if self.bytes[17] < 200 && !model.nodes.iter().any(is_open) => Kind::Build,
+            Kind::Leave if !model.scopes.iter().any(|scope| scope.entered) => Kind::Enter,
             Kind::End | Kind::WriteThrough if !model.guards.iter().any(|guard| guard.open) => Kind::BorrowWrite,
             Kind::Upgrade | Kind::WeakRelease if !model.weaks.iter().any(|weak| !weak.released) => Kind::Weaken,
             kind => kind,
@@ -153,7 +217,8 @@ impl Op {
         match kind {
             Kind::Import | Kind::RunReleases | Kind::Forbid | Kind::WriteForeign => kind,
             Kind::Take | Kind::Cancel | Kind::PromiseRelease | Kind::End | Kind::WriteThrough => kind,
-            Kind::Upgrade | Kind::WeakRelease => kind,
+            Kind::Upgrade | Kind::WeakRelease | Kind::Leave => kind,
+            Kind::Build | Kind::Compute | Kind::ExprRelease => kind,
             _ if live => kind,
             _ => Kind::Make,
         }
@@ -173,9 +238,12 @@ impl Op {
                 if r.rarely(4) {
                     shape.push(-1);
                 }
+                if matches!(dtype, TN_F32 | TN_F64) && r.rarely(110) {
+                    shape = r.matrix_shape();
+                }
                 Call::Make { pool: r.pool(), dtype, shape, order, contents }
             }
-            Kind::Release => Call::Release { array: r.array() },
+            Kind::Release => r.release(),
             Kind::End => {
                 let guard = r.guard();
                 let export =
@@ -210,6 +278,22 @@ impl Op {
                 let n = r.one(&[1, 2, 1, 3, 0]);
                 Call::Take { promises: (0..n).map(|_| r.promise()).collect() }
             }
+            Kind::Enter => {
+                let mut params = Vec::new();
+                for _ in 0..r.one(&[2, 1, 3, 2, 4, 0]) {
+                    let param = r.param(&params);
+                    params.push(param);
+                }
+                Call::Enter { params }
+            }
+            Kind::Leave => {
+                let scope = r.scope();
+                Call::Leave { scope, keep: r.keep(scope) }
+            }
+            Kind::Leaf => r.leaf(),
+            Kind::Build => r.build(),
+            Kind::Compute => r.compute(),
+            Kind::ExprRelease => r.expr_release(),
             Kind::Export => {
                 let array = r.array();
                 r.export(array)

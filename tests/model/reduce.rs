@@ -13,17 +13,22 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 
-/// A call and what tables of the model it added to: so many arrays, weak handles, promises, guards and blocks before
-/// it.
+/// A call and what tables of the model it added to: so many arrays, weak handles, promises, guards, scopes, expressions
+/// and blocks before it.
 pub struct Step {
     pub call: Call,
     pub beside: Beside,
-    pub before: [usize; 5],
+    pub before: [usize; TABLES],
 }
 
+/// Tables of the model in which calls make things; blocks of memory are the last.
+const TABLES: usize = 7;
+
 /// The sizes of the tables in which calls make things.
-pub fn sizes(model: &Model) -> [usize; 5] {
-    [model.arrays.len(), model.weaks.len(), model.promises.len(), model.guards.len(), model.memory.blocks.len()]
+pub fn sizes(model: &Model) -> [usize; TABLES] {
+    let blocks = model.memory.blocks.len();
+    let Model { arrays, weaks, promises, guards, scopes, nodes, .. } = model;
+    [arrays.len(), weaks.len(), promises.len(), guards.len(), scopes.len(), nodes.len(), blocks]
 }
 
 /// The calls that operations are, which the model alone decides.
@@ -98,6 +103,12 @@ pub fn replay(file: &str) -> Result<(), String> {
     let mut now = Names::default();
     for (step, (kept, _)) in steps(strict, &ops).iter().zip(&lines) {
         let Some(call) = now.rename(&step.call).filter(|_| *kept) else { continue };
+        if let Call::Compute { expr, .. } = call
+            && !driver.model.is_decided(expr)
+        {
+            // Without what was left out nobody knows what it gives.
+            continue;
+        }
         let before = sizes(&driver.model);
         driver.step(call, step.beside)?.ok();
         now.learn(step.before, before, sizes(&driver.model));
@@ -108,12 +119,12 @@ pub fn replay(file: &str) -> Result<(), String> {
 /// What the numbers of the whole trace are in the one with calls left out.
 #[derive(Default)]
 struct Names {
-    known: [HashMap<usize, usize>; 5],
+    known: [HashMap<usize, usize>; TABLES],
 }
 
 impl Names {
-    fn learn(&mut self, was: [usize; 5], before: [usize; 5], after: [usize; 5]) {
-        for table in 0..5 {
+    fn learn(&mut self, was: [usize; TABLES], before: [usize; TABLES], after: [usize; TABLES]) {
+        for table in 0..TABLES {
             for k in 0..after[table] - before[table] {
                 self.known[table].insert(was[table] + k, before[table] + k);
             }
@@ -126,6 +137,8 @@ impl Names {
             Ref::Weak(index) => (1, index),
             Ref::Promise(index) => (2, index),
             Ref::Guard(index) => (3, index),
+            Ref::Scope(index) => (4, index),
+            Ref::Expr(index) => (5, index),
             _ => return true,
         };
         match self.known[table].get(index) {
@@ -137,7 +150,7 @@ impl Names {
 
     fn address(&self, address: &mut i64) -> bool {
         match Memory::nearest(*address) {
-            Some(block) if block > SCRATCH => match self.known[4].get(&block) {
+            Some(block) if block > SCRATCH => match self.known[TABLES - 1].get(&block) {
                 Some(&now) => *address += Memory::base(now) - Memory::base(block),
                 None => return false,
             },
@@ -167,6 +180,7 @@ impl Names {
             | Call::CopyToHost { array, .. }
             | Call::CopyFromHost { array, .. }
             | Call::Give { array, .. }
+            | Call::Leaf { array, .. }
             | Call::Export { array, .. }
             | Call::Query { array }
             | Call::IsUnique { array }
@@ -175,8 +189,16 @@ impl Names {
             Call::Copy { array, pool } => self.handle(array) && self.handle(pool),
             Call::Upgrade { weak } | Call::WeakRelease { weak } => self.handle(weak),
             Call::End { guard, .. } => self.handle(guard),
+            Call::Build { x, y, .. } => self.handle(x) && self.handle(y),
+            Call::Compute { expr, .. } | Call::ExprRelease { expr } => self.handle(expr),
             Call::Cancel { promise } | Call::PromiseRelease { promise } => self.handle(promise),
             Call::BorrowAll { entries } => entries.iter_mut().all(|(array, _)| self.handle(array)),
+            Call::Enter { params } => params.iter_mut().all(|param| self.handle(param)),
+            Call::Leave { scope, keep } => {
+                // What is not there any more cannot be kept; the rest of the call still makes sense.
+                keep.retain_mut(|array| self.handle(array));
+                self.handle(scope)
+            }
             Call::Take { promises } => promises.iter_mut().all(|promise| self.handle(promise)),
             Call::CopyInto { source, destination, .. } => self.handle(source) && self.handle(destination),
             Call::Overlap { a, b } => self.handle(a) && self.handle(b),

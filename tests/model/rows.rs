@@ -5,9 +5,11 @@
 
 mod borrow;
 mod crossing;
+mod expr;
 mod found;
 mod give;
 mod order;
+mod scope;
 
 use super::calls::{Beside, Call, Done, Stream};
 use super::driver::Driver;

@@ -101,7 +101,12 @@ impl Model {
         self.holdings(store).any(|(_, hold)| kind(hold) && hold.region.overlaps(region))
     }
 
-    fn is_poisoned(&self, store: usize, region: &Region) -> bool {
+    /// An expression waits for these bytes.
+    fn is_awaited(&self, store: usize, region: &Region) -> bool {
+        self.node_claims(store).any(|(_, claim)| claim.region.overlaps(region))
+    }
+
+    pub fn is_poisoned(&self, store: usize, region: &Region) -> bool {
         self.stores[store].poison.iter().any(|bad| bad.overlaps(region))
     }
 
@@ -122,6 +127,7 @@ impl Model {
         let mut when = |condition, bit| bits |= if condition { bit } else { 0 };
         when(a.state == State::Given, TN_WHY_GIVEN);
         when(self.is_shared(array), TN_WHY_SHARED);
+        when(self.node_claims(a.store).next().is_some(), TN_WHY_IN_EXPRESSION);
         when(self.holdings(a.store).any(|(_, hold)| hold.kind.class().is_some()), TN_WHY_EXPORTED);
         when(self.meets(a.store, &a.region, |hold| hold.kind.is_guard()), TN_WHY_BORROWED);
         when(a.readonly, TN_WHY_READONLY);
@@ -160,6 +166,7 @@ impl Model {
         faults.when(overlap(&|hold| hold.kind.is_reader()), TN_ERR_BORROWED);
         faults
             .when(overlap(&|hold| matches!(hold.kind.class(), Some(Class::Read | Class::Exclusive))), TN_ERR_EXPORTED);
+        faults.when(self.is_awaited(a.store, &a.region), TN_ERR_IN_EXPRESSION);
         if mode & TN_WRITE_UNIQUE != 0 {
             self.alone_faults(array, faults);
         }
@@ -168,9 +175,12 @@ impl Model {
     /// The last column of the table: nobody else holds the store.
     fn alone_faults(&self, array: usize, faults: &mut Faults) {
         let bits = self.bits(array);
-        for (bit, status) in
-            [(TN_WHY_EXPORTED, TN_ERR_EXPORTED), (TN_WHY_SHARED, TN_ERR_SHARED), (TN_WHY_FOREIGN, TN_ERR_FOREIGN)]
-        {
+        for (bit, status) in [
+            (TN_WHY_EXPORTED, TN_ERR_EXPORTED),
+            (TN_WHY_SHARED, TN_ERR_SHARED),
+            (TN_WHY_IN_EXPRESSION, TN_ERR_IN_EXPRESSION),
+            (TN_WHY_FOREIGN, TN_ERR_FOREIGN),
+        ] {
             faults.when(bits & bit != 0, status);
         }
         faults.when(bits & TN_WHY_BORROWED != 0, TN_ERR_BORROWED);
@@ -209,6 +219,7 @@ impl Model {
             }),
             TN_ERR_BORROWED,
         );
+        faults.when(self.is_awaited(a.store, &a.region), TN_ERR_IN_EXPRESSION);
         faults.when(
             class == Class::Exclusive && self.meets(a.store, &a.region, |hold| hold.kind.class().is_some()),
             TN_ERR_EXPORTED,

@@ -5,9 +5,11 @@
 //! handles, so that no count is kept that could go wrong. Addresses are the model's own; the driver knows which real
 //! address each block has.
 
+use super::compute::bytes_of;
 use super::layout::Layout;
 use super::region::Region;
 use super::rules::Class;
+use tenure::types::{TN_BOOL, TN_F32, TN_F64};
 
 /// Where a store's bytes come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -186,9 +188,12 @@ impl Memory {
     }
 }
 
-/// Recognisable bytes for all elements of a layout; a bool's are 0 or 1.
+/// Recognisable bytes for all elements of a layout; a bool's are 0 or 1, floats have few digits.
 pub fn pattern(layout: &Layout, seed: u32) -> Vec<u8> {
-    let only = if layout.dtype == tenure::types::TN_BOOL { 1 } else { 0xff };
+    if matches!(layout.dtype, TN_F32 | TN_F64) {
+        return numbers(layout, seed);
+    }
+    let only = if layout.dtype == TN_BOOL { 1 } else { 0xff };
     let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -197,4 +202,23 @@ pub fn pattern(layout: &Layout, seed: u32) -> Vec<u8> {
         (state >> 11) as u8 & only
     };
     (0..layout.bytes()).map(|_| next()).collect()
+}
+
+/// Multiples of 1/8 that expressions can compute with; in most square matrices a diagonal outweighs its row.
+fn numbers(layout: &Layout, seed: u32) -> Vec<u8> {
+    let n = if layout.shape.len() == 2 && layout.shape[0] == layout.shape[1] { layout.shape[0] } else { 0 };
+    let heavy = n > 0 && !seed.is_multiple_of(4);
+    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        i64::from(state >> 9)
+    };
+    let mut element = |k: i64| match heavy {
+        true if k / n == k % n => (8 * n + next() % 32) as f64 / 8.0,
+        true => (next() % 9 - 4) as f64 / 8.0,
+        false => (next() % 97 - 32) as f64 / 8.0,
+    };
+    (0..layout.count()).flat_map(|k| bytes_of(layout.dtype, element(k))).collect()
 }

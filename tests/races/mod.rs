@@ -1,11 +1,13 @@
 //! Two real threads that meet for each round of a race, and six that mix everything.
 
+mod cow;
 mod mix;
 
-use crate::calls::{Handle, new_pool, numbers, pool_release, stats};
+use crate::calls::{Done, Guard, Handle, Made, name, new_pool, numbers, pool_release, stats};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tenure::types::tn_status;
 
 /// Rounds of each race. A round is a microsecond or two; most of them meet within the calls.
 pub const ROUNDS: usize = 2000;
@@ -121,4 +123,28 @@ pub fn race<T: Copy + Send, A, B: Send>(
             check(made, x, y);
         }
     });
+}
+
+/// Exactly one of two succeeded, the other got that status.
+#[track_caller]
+pub fn one_each<A: PartialEq, B: PartialEq>(x: &Result<A, tn_status>, y: &Result<B, tn_status>, status: tn_status) {
+    let right = match (x, y) {
+        (Ok(_), Err(code)) | (Err(code), Ok(_)) => *code == status,
+        _ => false,
+    };
+    assert!(right, "{:?} and {:?}", x.as_ref().err().map(|s| name(*s)), y.as_ref().err().map(|s| name(*s)));
+}
+
+/// Gives all of them back.
+#[track_caller]
+pub fn each(handles: impl IntoIterator<Item = Handle>, give_back: fn(Handle) -> Done) {
+    handles.into_iter().for_each(|handle| give_back(handle).unwrap());
+}
+
+/// What `Pool::numbers` holds.
+pub const INTACT: [i64; 4] = [0, 1, 2, 3];
+
+/// The guard alone.
+pub fn guard(made: Result<Guard, tn_status>) -> Made {
+    made.map(|guard| guard.id)
 }

@@ -245,6 +245,7 @@ impl World {
         stats(self.pool);
         assert!(leak_count() > 0);
         copies();
+        assert_eq!(with_report(|text| text.starts_with('{') && text.ends_with('}')), Some(true));
         assert_eq!(slice(self.a, 0, 1, 0), Err(TN_ERR_INVALID));
     }
 
@@ -334,6 +335,8 @@ pub fn paths() -> Vec<Path> {
         expressions(),
         exports(),
         files(),
+        arrows(),
+        tensors(),
         movement(),
         pools(),
     ]
@@ -539,6 +542,38 @@ fn exports() -> Vec<Path> {
         path("import from DLPack, our own", |w| gone_tensor(export_dlpack(w.line, TN_BORROW)?, TN_BORROW)),
         path("import from DLPack, our own, 6 axes", |w| gone_tensor(export_dlpack(w.many, TN_BORROW)?, TN_BORROW)),
         path("import from DLPack, copied", |w| gone_tensor(export_dlpack(w.many, TN_BORROW)?, 0)),
+    ]
+}
+
+fn arrows() -> Vec<Path> {
+    let gone_to = |array: Handle, flags: u32| export_arrow(array, flags).map(drop);
+    let back = |array: Handle, flags: u32, again: u32| gone(import_arrow(&mut export_arrow(array, flags)?, again)?);
+    vec![
+        path("export to Arrow", move |w| gone_to(w.line, TN_BORROW)),
+        path("export to Arrow, 6 axes", move |w| gone_to(w.many, TN_BORROW)),
+        path("export to Arrow, copied", move |w| gone_to(w.back, TN_BORROW)),
+        path("export to Arrow, copied, 6 axes", move |w| gone_to(w.many, 0)),
+        path("import from Arrow, our own", move |w| back(w.a, TN_BORROW, TN_BORROW)),
+        path("import from Arrow, our own, 6 axes", move |w| back(w.many, TN_BORROW, TN_REQUIRE_BORROW)),
+        path("import from Arrow, copied", move |w| back(w.many, TN_BORROW, 0)),
+    ]
+}
+
+fn tensors() -> Vec<Path> {
+    const HEADER: &str = r#"{"a":{"dtype":"I64","shape":[1,1,2,1,3,1],"data_offsets":[0,48]},"b":{"dtype":"F32","shape":[4],"data_offsets":[48,64]},"c":{"dtype":"F64","shape":[0],"data_offsets":[64,64]}}"#;
+    fn open(w: &World, padding: usize, flags: u32) -> Done {
+        let path = format!("{}.safetensors", w.path.to_str().unwrap());
+        let header = format!("{HEADER}{:1$}", "", padding + (8 - HEADER.len() % 8) % 8);
+        let length = (header.len() as u64).to_le_bytes();
+        std::fs::write(&path, [&length, header.as_bytes(), &[7; 64]].concat()).unwrap();
+        let done = open_safetensors(&CString::new(&*path).unwrap(), &[c"a", c"b", c"c", c"a"], w.pool, flags);
+        std::fs::remove_file(path).unwrap();
+        done
+    }
+    vec![
+        path("open tensors", |w| open(w, 0, TN_REQUIRE_BORROW)),
+        path("open tensors, one not aligned", |w| open(w, 4, TN_BORROW)),
+        path("read tensors", |w| open(w, 0, 0)),
     ]
 }
 

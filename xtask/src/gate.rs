@@ -4,7 +4,7 @@
 //! failing stage does not keep the others from running. The last line is `N passed, N failed, N skipped`.
 
 use crate::tools::{Done, cargo, command, exists, has, root};
-use crate::{doc, python, run};
+use crate::{doc, install, python, run};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -72,11 +72,23 @@ pub fn run(extent: Extent) -> Done {
         gate.stage("reference manual", doc::missing(), || Row::of(doc::build()));
         gate.python();
         gate.lints();
+        gate.installed();
         if exists("examples/handover") {
             gate.stage("cargo xtask demo", python::missing(), || Row::of(run::demo()));
             gate.stage("cargo xtask examples", python::missing(), || Row::of(run::examples()));
         }
     }
+    gate.finish(start)
+}
+
+/// The Python tests beside the libraries that are too heavy for every run.
+pub fn peers() -> Done {
+    let start = Instant::now();
+    let mut gate = Gate { extent: Extent::All, rows: Vec::new() };
+    gate.stage("Python with peers", python::missing(), || match python::installed_with_peers() {
+        Ok(python) => pytest(command(&python).env("TENURE_PEERS", "1")),
+        Err(text) => Row::of(Err(text)),
+    });
     gate.finish(start)
 }
 
@@ -92,6 +104,24 @@ impl Gate {
             None => body(),
         };
         self.rows.push((name.to_owned(), row));
+    }
+
+    /// What `cargo xtask install` and the tarball have, used by a C and a C++ project.
+    fn installed(&mut self) {
+        self.stage("installed library", install::missing(), || {
+            let python = match python::missing() {
+                None => python::environment().map(Some),
+                Some(_) => Ok(None),
+            };
+            match python.and_then(|python| Ok((install::check(python.as_deref())?, python.is_some()))) {
+                Ok((passed, true)) => Row { passed, ..Row::default() },
+                Ok((passed, false)) => Row {
+                    passed,
+                    ..Row::skipped("CMake comes with the Python environment, which is missing".to_owned())
+                },
+                Err(text) => Row::of(Err(text)),
+            }
+        });
     }
 
     /// The source is laid out as rustfmt.toml says.
@@ -215,26 +245,7 @@ impl Gate {
                 Ok(python) => python,
                 Err(text) => return Row::of(Err(text)),
             };
-            let mut row = Row::default();
-            let mut test = command(&python);
-            test.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "bindings/python/tests"]);
-            let ended_well = read_lines(&mut test, |line| {
-                // The last line: "3 failed, 120 passed, 1 skipped in 2.1s"
-                if line.contains(" in ")
-                    && (line.contains(" passed") || line.contains(" failed") || line.contains(" error"))
-                {
-                    let line = line.trim_matches(['=', ' ']);
-                    row.passed = count(line, " passed");
-                    row.failed = count(line, " failed") + count(line, " error");
-                    row.skipped = count(line, " skipped");
-                }
-            });
-            if row.skipped > 0 {
-                row.note = "skipped: pytest says why above".to_owned();
-            }
-            if !ended_well && row.failed == 0 {
-                row.failed = 1;
-            }
+            let mut row = pytest(&mut command(&python));
             match python::document_examples(&python) {
                 Ok(count) => row.passed += count,
                 Err(text) => row.add(Row::of(Err(text))),
@@ -286,6 +297,28 @@ fn kind_of(target: &str) -> &'static str {
         "tests/docs.rs" | "tests/examples.rs" => DOCS,
         _ => RUST,
     }
+}
+
+/// The package's tests by an environment's Python.
+fn pytest(python: &mut Command) -> Row {
+    let mut row = Row::default();
+    python.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "bindings/python/tests"]);
+    let ended_well = read_lines(python, |line| {
+        // The last line: "3 failed, 120 passed, 1 skipped in 2.1s"
+        if line.contains(" in ") && (line.contains(" passed") || line.contains(" failed") || line.contains(" error")) {
+            let line = line.trim_matches(['=', ' ']);
+            row.passed = count(line, " passed");
+            row.failed = count(line, " failed") + count(line, " error");
+            row.skipped = count(line, " skipped");
+        }
+    });
+    if row.skipped > 0 {
+        row.note = "skipped: pytest says why above".to_owned();
+    }
+    if !ended_well && row.failed == 0 {
+        row.failed = 1;
+    }
+    row
 }
 
 /// The generated comparison of layouts and constants.

@@ -8,6 +8,7 @@ mod dist;
 mod doc;
 mod gate;
 mod header;
+mod install;
 mod python;
 mod run;
 mod tools;
@@ -19,8 +20,14 @@ const HELP: &str = "\
 cargo xtask <command>
 
   test [--fast|--all]   everything that must hold, with a summary; --fast: Rust, C and header only; --all: a missing tool fails
+  test --peers          the Python tests beside the heavy libraries too (PyTorch: 3 GB to download the first time)
+  interop [--check] [--peers]
+                        writes docs/interop.md from what happens with the libraries that are installed; --check only compares,
+                        --peers takes the heavy ones in
   header [--check]      writes include/tenure.h, abi/symbols.txt and the Python crate's extern block; --check only compares
-  dist                  stages the libraries and headers, as they are shipped, in target/dist
+  dist                  stages the libraries and headers, as they are shipped, in target/dist, and packs them into a tarball there
+  install --prefix DIR  puts headers, libraries, pkg-config files and a CMake package below DIR
+  install --check       builds and runs programs against the unpacked tarball, by pkg-config and by CMake
   wheel                 builds the Python package into target/wheels
   demo                  runs examples/handover: one buffer in a C and a Python program
   examples              runs the other examples that are a C and a Python program each
@@ -38,9 +45,15 @@ fn main() -> ExitCode {
         ["test"] => gate::run(Extent::Normal),
         ["test", "--fast"] => gate::run(Extent::Fast),
         ["test", "--all"] => gate::run(Extent::All),
+        ["test", "--peers"] => gate::peers(),
+        ["interop", rest @ ..] => interop(rest),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
-        ["dist"] => dist::stage(),
+        ["dist"] => dist::stage().and_then(|()| install::pack()).map(|path| println!("{}", path.display())),
+        ["install", "--check"] => python::environment()
+            .and_then(|python| install::check(Some(&python)))
+            .map(|count| println!("{count} programs ran")),
+        ["install", "--prefix", prefix] => install::install(&from_here(prefix)),
         ["wheel"] => python::wheel().map(|path| println!("{}", path.display())),
         ["demo"] => run::demo(),
         ["diagram"] => diagrams(),
@@ -63,6 +76,20 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A path as the caller means it: commands run in the repository.
+fn from_here(path: &str) -> std::path::PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.into())
+}
+
+/// Writes docs/interop.md, or compares.
+fn interop(options: &[&str]) -> tools::Done {
+    if let Some(unknown) = options.iter().find(|option| !["--check", "--peers"].contains(option)) {
+        return Err(format!("interop takes --check and --peers, not {unknown}"));
+    }
+    let python = if options.contains(&"--peers") { python::installed_with_peers()? } else { python::installed()? };
+    python::interop(&python, if options.contains(&"--check") { "--check" } else { "--write" })
 }
 
 /// Draws every `docs/*.states`.

@@ -9,8 +9,12 @@ use std::path::{Path, PathBuf};
 
 /// The Python package's folder.
 const PACKAGE: &str = "bindings/python";
-/// Pinned packages: maturin, pytest, numpy and what the examples need.
+/// Pinned packages: maturin, pytest, numpy, what arrays are exchanged with and what the examples need.
 const REQUIREMENTS: &str = "bindings/python/requirements.txt";
+/// The same and what is heavy.
+const PEERS: &str = "bindings/python/requirements-peers.txt";
+/// The tables of docs/interop.md.
+const MATRIX: &str = "bindings/python/tests/matrix.py";
 
 /// Why there can be no environment, in words for the summary.
 pub fn missing() -> Option<String> {
@@ -33,20 +37,29 @@ fn base() -> String {
 
 /// The environment's Python, with the pinned packages.
 pub fn environment() -> Done<PathBuf> {
+    prepared("target/venv", REQUIREMENTS, read(REQUIREMENTS)?)
+}
+
+/// The same in an environment of its own, with the heavy packages too: 3 GB to download the first time.
+fn peers() -> Done<PathBuf> {
+    prepared("target/venv-peers", PEERS, read(REQUIREMENTS)? + &read(PEERS)?)
+}
+
+/// The Python of the environment in `folder`, made anew where it was made of other requirements than `wanted`.
+fn prepared(folder: &str, requirements: &str, wanted: String) -> Done<PathBuf> {
     if let Some(why) = missing() {
         return Err(why);
     }
-    let folder = root().join("target/venv");
+    let folder = root().join(folder);
     let python = folder.join("bin/python");
     let stamp = folder.join("requirements.txt");
-    let wanted = read(REQUIREMENTS)?;
     if python.exists() && std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
         return Ok(python);
     }
     let _ = std::fs::remove_dir_all(&folder);
     run(command(base()).args(["-m", "venv"]).arg(&folder))?;
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
-    run(command(&python).args(install).args(["-r", REQUIREMENTS]))?;
+    run(command(&python).args(install).args(["-r", requirements]))?;
     io(&stamp, std::fs::write(&stamp, wanted))?;
     Ok(python)
 }
@@ -71,14 +84,29 @@ pub fn wheel() -> Done<PathBuf> {
 /// The environment's Python with the freshly built package installed.
 pub fn installed() -> Done<PathBuf> {
     let wheel = wheel()?;
-    let python = environment()?;
+    install(environment()?, &wheel)
+}
+
+/// The same in the environment with the heavy packages.
+pub fn installed_with_peers() -> Done<PathBuf> {
+    let wheel = wheel()?;
+    install(peers()?, &wheel)
+}
+
+/// Writes docs/interop.md, or compares, with the package of this source and the libraries of `python`.
+pub fn interop(python: &Path, how: &str) -> Done {
+    run(command(python).args([MATRIX, how, "docs/interop.md"]))
+}
+
+/// Installs the wheel into the environment of `python`.
+fn install(python: PathBuf, wheel: &Path) -> Done<PathBuf> {
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall"];
     run(command(&python).args(install).arg(wheel))?;
     let find = "import tenure, tenure._tenure; print(tenure._tenure.__file__)";
     // From the folder of the environment: the source folder of the same name must not be what is found.
     let module = output(command(&python).args(["-c", find]).current_dir(root().join("target/venv")))?;
     let module = module.trim();
-    if !module.contains("/target/venv/") {
+    if !module.contains("/target/venv") {
         return Err(format!("import tenure finds {module}, not the wheel"));
     }
     if has("nm") {
@@ -90,11 +118,11 @@ pub fn installed() -> Done<PathBuf> {
     Ok(python)
 }
 
-/// Runs the Python blocks of the README and of `docs/*.md`, with the imports in front; how many.
+/// Runs the Python blocks of the README and of `docs/*.md`, each as a file `yours.py` with the imports in front, and compares what one
+/// prints with the block of text that follows it at once; how many.
 pub fn document_examples(python: &Path) -> Done<usize> {
     let folder = root().join("target/document_examples");
     let _ = std::fs::remove_dir_all(&folder);
-    io(&folder, std::fs::create_dir_all(&folder))?;
     let docs = root().join("docs");
     let mut documents = vec![root().join("README.md")];
     let listed = io(&docs, std::fs::read_dir(&docs))?.filter_map(|entry| Some(entry.ok()?.path()));
@@ -102,15 +130,33 @@ pub fn document_examples(python: &Path) -> Done<usize> {
     let mut count = 0;
     for document in documents {
         let text = io(&document, std::fs::read_to_string(&document))?;
-        for block in text.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+        for rest in text.split("```python\n").skip(1) {
+            let (block, after) = rest.split_once("```").ok_or(format!("{}: an open block", document.display()))?;
             let stem = document.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
-            let file = folder.join(format!("{stem}_{count}.py"));
+            let own = folder.join(format!("{stem}_{count}"));
+            io(&own, std::fs::create_dir_all(&own))?;
+            let file = own.join("yours.py");
             io(&file, std::fs::write(&file, format!("import numpy, tenure\n{block}")))?;
-            run(command(python).arg(&file).current_dir(&folder))?;
+            // By its bare name, which stands in what it prints: Python would make it absolute.
+            let start = "exec(compile(open('yours.py').read(), 'yours.py', 'exec'))";
+            let printed = output(command(python).args(["-c", start]).current_dir(&own))?;
+            let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
+            if let Some(shown) = shown.filter(|shown| same_for_all(shown) != same_for_all(&printed)) {
+                return Err(format!("{} prints\n{printed}\nand the document shows\n{shown}", file.display()));
+            }
             count += 1;
         }
     }
     Ok(count)
+}
+
+/// A text without what differs from run to run: the number of the process.
+fn same_for_all(text: &str) -> String {
+    let lines = text.trim().lines().map(|line| match line.split_once(", process ") {
+        Some((before, _)) => before,
+        None => line.trim_end(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The environment's Python, started such that it calls the cargo that runs us.

@@ -82,12 +82,13 @@ static void operations() {
     CHECK(value(solve(diagonal(v), lazy(v)).compute()) == 1.0);
     CHECK(value(solve(tenure::lower(two), lazy(v)).compute()) == 1.5);
     CHECK(value((diagonal(v) * lazy(v)).compute()) == 9.0);
+    CHECK(value((lazy(v) * 0.5).compute()) == 1.5);
 }
 
 static void refused() {
     array k = tenure::full<double>({2, 2}, -1.0);
     lazy factor = lazy(k).cholesky();
-    THROWS(tenure::work_error, TN_ERR_FAILED, static_cast<void>(factor.compute(TN_KEEP_ON_FAIL)));
+    THROWS(tenure::work_error, TN_ERR_FAILED, static_cast<void>(factor.compute(tenure::on_failure::keep)));
     THROWS(tenure::work_error, TN_ERR_FAILED, static_cast<void>(factor.compute()));
     THROWS(tenure::ownership_error, TN_ERR_POISONED, static_cast<void>(factor.compute()));
     // What cannot be built leaves its operands as they were.
@@ -105,8 +106,26 @@ static void refused() {
     THROWS(tenure::usage_error, TN_ERR_NULL, static_cast<void>(nothing.compute()));
 }
 
+// What would be overwritten, and why not.
+static void explained() {
+    array k = tenure::full<double>({4, 4}, 1.0), d = tenure::full<double>({4}, 4.0);
+    lazy l = (lazy(k) + diagonal(d)).cholesky();
+    const std::string held = l.explain();
+    CHECK(says(held, "a new array; not [0]: shared"));
+    CHECK(says(held, "cholesky [2]: lower float64 (4, 4), in place of [2]"));
+    k = array();
+    CHECK(says(l.explain(), "add [0] [1]: full float64 (4, 4), in place of [0]"));
+    const std::string graph = l.explain(tenure::explanation::dot);
+    CHECK(graph.compare(0, 7, "digraph") == 0 && says(graph, "cholesky"));
+    static_cast<void>(l.compute());
+    CHECK(!says(l.explain(), "add"));
+    lazy nothing;
+    THROWS(tenure::usage_error, TN_ERR_NULL, static_cast<void>(nothing.explain()));
+}
+
 int main() {
     in_place();
+    explained();
     operations();
     refused();
     return finish();

@@ -33,6 +33,17 @@ void misuse(tenure::array &a, const tenure::array &fixed, tenure::promise &p, te
     static_cast<void>(tenure::import_dlpack(tensor)); // REFUSED: cannot bind rvalue reference
     std::vector<double> values; static_cast<void>(tenure::from(values)); // REFUSED: write from(std::move(v)), or copy_of(v) for a copy
     p.shape(); // REFUSED: has no member named 'shape'
+    auto s = tenure::enter(fixed, a);
+    auto scope_copy = s; // REFUSED: use of deleted function
+    static_cast<void>(tenure::enter(p)); // REFUSED: tenure::enter consumes promises: write enter(std::move(p))
+    static_cast<void>(tenure::enter(fixed, p)); // REFUSED: tenure::enter consumes promises
+    static_cast<void>(tenure::enter(std::move(a))); // REFUSED: tenure::enter lends named arrays
+    static_cast<void>(tenure::enter(a, 1)); // REFUSED: tenure::enter takes arrays and promises
+    tenure::enter(a); // REFUSED: nodiscard
+    auto &gone = tenure::enter(a)[0]; // REFUSED: the scope ends here: name it first
+    s.keep(0); // REFUSED: nodiscard
+    s.get<2>(); // REFUSED: so many parameters were not entered
+    auto [one] = tenure::enter(a, fixed); // REFUSED: decomposes into 2 elements
 
     // Who reads does not write.
     auto r = fixed.read<double>();
@@ -78,6 +89,9 @@ void misuse(tenure::array &a, const tenure::array &fixed, tenure::promise &p, te
     tenure::lazy implicit = a; // REFUSED: conversion from
     static_cast<void>(x + a); // REFUSED: no match for 'operator+'
     x + x; // REFUSED: nodiscard
+    x.explain(); // REFUSED: nodiscard
+    static_cast<void>(x.compute(TN_KEEP_ON_FAIL)); // REFUSED: cannot convert
+    static_cast<void>(x * "2"); // REFUSED: no match for 'operator*'
     static_cast<void>(x + x);
 
     // And what is meant does compile.

@@ -181,6 +181,33 @@ pub fn pool_trim(pool: Id, keep_bytes: usize) -> Result<usize> {
     Ok(released)
 }
 
+/// What the clients of a pool hold and did.
+pub fn pool_clients(pool: Id) -> Result<Vec<tn_pool_client>> {
+    let blank = tn_pool_client {
+        client: 0,
+        reserved: 0,
+        name: [0; 16],
+        live_blocks: 0,
+        live_bytes: 0,
+        requested_bytes: 0,
+        peak_bytes: 0,
+        allocation_count: 0,
+        failure_count: 0,
+        misuse_count: 0,
+        mismatch_count: 0,
+    };
+    // SAFETY: room for n entries.
+    listed(blank, |n, at, count| unsafe { c::tn_pool_query_clients(pool.raw(), n, at, count) })
+}
+
+/// NumPy's handler of a pool.
+pub fn numpy_handler(pool: Id) -> Result<*mut c_void> {
+    let mut out = null_mut();
+    // SAFETY: a checked id, `out` is writable.
+    check(unsafe { c::tn_numpy_handler(pool.raw(), &mut out) })?;
+    Ok(out)
+}
+
 // ---- arrays
 
 /// How a new array's elements begin.
@@ -477,6 +504,19 @@ pub fn export_host(array: Id, flags: u32, mode: u32) -> Result<(Id, tn_view_info
     Ok((id, view))
 }
 
+/// Completes DLPack's exchange table with the functions of `slots`, and where the table is.
+///
+/// # Safety
+/// - `slots` is a DLPackExchangeAPI whose functions for Python objects stay callable until the process ends.
+pub unsafe fn exchange_table(slots: *const DLPackExchangeAPI) -> Result<*const DLPackExchangeAPI> {
+    let mut table = null();
+    // SAFETY: by this function's list; the output is writable.
+    check(unsafe { c::tn_dlpack_register_python(slots) })?;
+    // SAFETY: the output is writable.
+    check(unsafe { c::tn_dlpack_exchange_api(&mut table) })?;
+    Ok(table)
+}
+
 /// A promise not to use the handle again.
 pub fn give(array: Id, required: u32) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
@@ -597,6 +637,22 @@ pub fn copies() -> Result<Vec<tn_copy_site>> {
     let blank = tn_copy_site { function: null(), site: [0; 64], why: 0, forced: 0, count: 0, bytes: 0, reserved: 0 };
     // SAFETY: room for n entries.
     listed(blank, |n, at, count| unsafe { c::tn_copies_query(n, at, count) })
+}
+
+/// Who holds what, as JSON.
+pub fn report_json() -> Result<String> {
+    let mut text = vec![0u8; 1 << 16];
+    loop {
+        let mut length = 0;
+        // SAFETY: room for as many bytes as it says.
+        check(unsafe { c::tn_report_json(0, text.len(), text.as_mut_ptr().cast(), &mut length) })?;
+        if length < text.len() {
+            text.truncate(length);
+            return Ok(String::from_utf8_lossy(&text).into_owned());
+        }
+        // Other threads may add to it in between.
+        text.resize(length + length / 4 + 1, 0);
+    }
 }
 
 /// Forced copies of this thread are a status from now on, or not any more.

@@ -9,11 +9,13 @@ use crate::api::{self, Id};
 use crate::borrow::{Borrow, read_view};
 use crate::convert::{self, Dims, kind, mode_of, tables};
 use crate::errors;
+use crate::exchange::Extra;
 use crate::pool::Pool;
 use crate::promise::Weak;
 use crate::site;
 use crate::types::*;
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use pyo3::PyTypeInfo;
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -42,6 +44,8 @@ pub struct Array {
     ndim: AtomicI32,
     /// References to the object that are no variables: those of buffers that are out and of proxies.
     referred: AtomicI32,
+    /// What few arrays have; NULL, or a box of this object.
+    extra: AtomicPtr<Extra>,
 }
 
 /// In place of the handle: the object was released.
@@ -51,10 +55,17 @@ const DETACHED: u64 = 1;
 
 impl Drop for Array {
     fn drop(&mut self) {
+        // First what is held through the handle: strict mode refuses to release it otherwise.
+        self.end_marks();
         let id = *self.id.get_mut();
         if id > DETACHED {
             // A finaliser can do nothing about a failure (PY-9); strict mode refuses here what it refuses everywhere.
             let _ = api::release(Id(id));
+        }
+        let extra = *self.extra.get_mut();
+        if !extra.is_null() {
+            // SAFETY: made by `Box::into_raw` in `extra`, and nobody refers to this object any more.
+            drop(unsafe { Box::from_raw(extra) });
         }
     }
 }
@@ -90,6 +101,32 @@ impl Array {
     /// How many buffers and proxies refer to the object.
     pub fn views(&self) -> u32 {
         self.referred.load(Ordering::Relaxed).max(0) as u32
+    }
+
+    /// What few arrays have, made at the first use.
+    pub fn extra(&self) -> &Extra {
+        let mut extra = self.extra.load(Ordering::Acquire);
+        if extra.is_null() {
+            let fresh = Box::into_raw(Box::<Extra>::default());
+            // Release: whoever finds it finds it made. The loser of a race takes the winner's.
+            match self.extra.compare_exchange(null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => extra = fresh,
+                Err(other) => {
+                    // SAFETY: made above and seen by nobody.
+                    drop(unsafe { Box::from_raw(fresh) });
+                    extra = other;
+                }
+            }
+        }
+        // SAFETY: made by `Box::into_raw`, and freed with this object.
+        unsafe { &*extra }
+    }
+
+    /// Ends the exports that `__array_interface__` opened.
+    pub fn end_marks(&self) {
+        if !self.extra.load(Ordering::Acquire).is_null() {
+            self.extra().end_marks();
+        }
     }
 
     /// Element type of the handle.
@@ -278,12 +315,16 @@ impl Array {
 
     /// Ends this claim. Guards and exports that are open keep the bytes; the object is empty afterwards. Twice is fine.
     fn release(&self) -> PyResult<()> {
+        // Also of a handle that was handed out: the views are the object's.
+        self.end_marks();
         let Some(id) = self.take_id(RELEASED) else { return Ok(()) };
         api::release(id).map_err(|failure| {
             // Strict mode refuses a release with guards open (RL-4): the object keeps its handle.
             self.id.store(id.0, Ordering::Relaxed);
-            failure.into()
-        })
+            PyErr::from(failure)
+        })?;
+        self.end_marks();
+        Ok(())
     }
 
     /// `with x:` releases it at the end.
@@ -482,6 +523,17 @@ impl Array {
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
         as_numpy(slf.into_any(), dtype, copy)
+    }
+
+    /// The same bytes as a NumPy array, as `numpy.asarray`: what plotting libraries and data frames ask for before they
+    /// go through elements one by one.
+    ///
+    /// >>> x = tenure.zeros(3)
+    /// >>> x.to_numpy()
+    /// array([0., 0., 0.])
+    fn to_numpy<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        tables(py)?.asarray.bind(py).call1((slf,))
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> String {

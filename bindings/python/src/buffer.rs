@@ -13,6 +13,7 @@ use crate::errors;
 use crate::site;
 use crate::types::*;
 use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicU64, Ordering};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -24,6 +25,8 @@ pub enum Class {
     Default,
     /// XR.
     ReadOnly,
+    /// XR also in the struct that cannot say so: the consumer is known to read only.
+    Reads,
     /// XW.
     Exclusive,
 }
@@ -34,6 +37,7 @@ impl Class {
         match self {
             Class::Default => TN_EXPORT_WRITABLE,
             Class::ReadOnly => 0,
+            Class::Reads => TN_EXPORT_CONSUMER_READS,
             Class::Exclusive => TN_EXPORT_WRITABLE | TN_EXPORT_EXCLUSIVE,
         }
     }
@@ -44,10 +48,28 @@ pub fn may_read(failure: Failure) -> bool {
     matches!(failure.0, TN_ERR_READONLY | TN_ERR_IN_EXPRESSION | TN_ERR_SHARED)
 }
 
+/// Opens an export of this class on the array's own bytes; true: it is read-only. Where a shared view is refused a
+/// read-only one does, if reading will do.
+pub fn open(id: Id, class: Class, reading_will_do: bool) -> api::Result<(Id, tn_view_info, bool)> {
+    const ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_WAIT;
+    match api::export_host(id, ALIAS | class.flags(), 0) {
+        Ok((guard, info)) => Ok((guard, info, class == Class::ReadOnly)),
+        Err(failure) if class == Class::Default && reading_will_do && may_read(failure) => {
+            api::export_host(id, ALIAS, 0).map(|(guard, info)| (guard, info, true))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
 /// Where a buffer without elements points: a consumer may not get NULL (CA-23). Aligned as the strictest element.
 #[repr(align(64))]
 pub struct Nowhere(#[allow(dead_code)] [u8; 64]);
 pub static NOWHERE: Nowhere = Nowhere([0; 64]);
+
+/// The address of it.
+pub fn nowhere() -> *mut c_void {
+    (&raw const NOWHERE).cast_mut().cast()
+}
 
 /// Memory with a layout, as a buffer hands it out; the pointers outlive the buffer.
 pub struct Lay {
@@ -141,11 +163,10 @@ impl Lay {
         let asks = |bits: c_int| flags & bits == bits;
         let format =
             entry.2.filter(|_| asks(ffi::PyBUF_FORMAT)).map_or(core::ptr::null_mut(), |f| f.as_ptr().cast_mut());
-        let nowhere = (&raw const NOWHERE).cast_mut().cast();
         // SAFETY: `view` is writable; every field is set.
         unsafe {
             *view = ffi::Py_buffer {
-                buf: if data.is_null() { nowhere } else { data },
+                buf: if data.is_null() { nowhere() } else { data },
                 obj: owner.into_ptr(),
                 len: self.count() as isize * entry.3 as isize,
                 itemsize: entry.3 as isize,
@@ -182,20 +203,8 @@ unsafe fn export(
     let py = owner.py();
     let id = array.id()?;
     let _site = site::here(py);
-    const ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_WAIT;
-    let mut readonly = class == Class::ReadOnly;
-    let mut exported = api::export_host(id, ALIAS | class.flags(), 0);
-    if let Err(failure) = exported
-        && class == Class::Default
-        && may_read(failure)
-    {
-        if flags & ffi::PyBUF_WRITABLE == ffi::PyBUF_WRITABLE {
-            return Err(errors::exporting(failure));
-        }
-        readonly = true;
-        exported = api::export_host(id, ALIAS, 0);
-    }
-    let (guard, info) = exported.map_err(errors::exporting)?;
+    let reading_will_do = flags & ffi::PyBUF_WRITABLE != ffi::PyBUF_WRITABLE;
+    let (guard, info, readonly) = open(id, class, reading_will_do).map_err(errors::exporting)?;
     // SAFETY: shape and strides are the guard's, which `release` ends; the array's bytes live as long.
     let filled = unsafe { Lay::of(&info, readonly).fill(owner, view, flags, guard.0 as *mut c_void) };
     if filled.is_err() {
@@ -252,17 +261,44 @@ impl Array {
 pub struct Proxy {
     array: Py<Array>,
     class: Class,
+    /// The export that a look at `__array_interface__` opened; 0: none.
+    mark: AtomicU64,
 }
 
 impl Proxy {
     fn of(array: Bound<'_, Array>, class: Class) -> Proxy {
         array.get().referred(1);
-        Proxy { array: array.unbind(), class }
+        Proxy { array: array.unbind(), class, mark: AtomicU64::new(0) }
+    }
+
+    /// Whose proxy it is.
+    pub fn array(&self) -> &Array {
+        self.array.get()
+    }
+
+    /// What it gives.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// Keeps an export open until `end_mark`.
+    pub fn mark(&self, guard: Id) {
+        self.mark.store(guard.0, Ordering::Relaxed);
+    }
+
+    /// Ends the export that is kept.
+    pub fn end_mark(&self) {
+        let guard = self.mark.swap(0, Ordering::Relaxed);
+        if guard != 0 {
+            // An export that is open can always be ended; there would be nobody to tell.
+            let _ = api::borrow_end(Id(guard), 0);
+        }
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
+        self.end_mark();
         self.array.get().referred(-1);
     }
 }

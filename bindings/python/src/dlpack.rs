@@ -9,6 +9,7 @@ use crate::api::{self, Id};
 use crate::array::Array;
 use crate::buffer::{Class, may_read};
 use crate::errors;
+use crate::exchange;
 use crate::ffi_generated as c;
 use crate::import::crossing;
 use crate::site;
@@ -76,6 +77,47 @@ pub fn device(array: &Array) -> PyResult<(i32, i32)> {
     })
 }
 
+/// What of an export its consumer chose.
+pub struct How {
+    flags: u32,
+    target: tn_device,
+}
+
+const ANYWHERE: tn_device = tn_device { r#type: 0, id: 0 };
+
+/// An alias where the bytes are, in no order with anybody's work.
+pub fn alias() -> How {
+    How { flags: TN_BORROW | TN_REQUIRE_BORROW | TN_UNORDERED, target: ANYWHERE }
+}
+
+/// The struct of an array, by class: a shared view gives way to a read-only one where the format can say so.
+pub fn tensor(py: Python<'_>, array: &Array, class: Class, how: &How, versioned: bool) -> PyResult<*mut c_void> {
+    let id = array.id()?;
+    let copies = how.flags & (TN_BORROW | TN_REQUIRE_BORROW) == 0;
+    let _site = site::here(py);
+    let made = |class: Class| {
+        let options = tn_dlpack_options {
+            size: size_of::<tn_dlpack_options>(),
+            flags: how.flags | if copies { 0 } else { class.flags() },
+            mode: 0,
+            label: 0,
+            reserved: 0,
+            target: how.target,
+            consumer: null_mut(),
+        };
+        struct_of(id, &options, versioned)
+    };
+    let mut tensor = made(class);
+    if let Err(failure) = tensor
+        && class == Class::Default
+        && versioned
+        && may_read(failure)
+    {
+        tensor = made(Class::ReadOnly);
+    }
+    tensor.map_err(|failure| refusal(py, failure, versioned))
+}
+
 /// What `__dlpack__` does.
 pub fn export<'py>(
     py: Python<'py>,
@@ -91,33 +133,18 @@ pub fn export<'py>(
         Some(stream) if stream.extract::<i64>().is_ok_and(|s| s == -1) => true,
         Some(_) => return Err(PyBufferError::new_err("stream must be None or -1: the array is on the host")),
     };
-    let id = array.id()?;
     let versioned = max_version.is_some_and(|(major, _)| major >= 1);
-    let target = dl_device.map_or(tn_device { r#type: 0, id: 0 }, |(r#type, id)| tn_device { r#type, id });
-    let flags = crossing(copy) | if unordered { TN_UNORDERED } else { TN_WAIT };
-    let copies = copy == Some(true);
-    let _site = site::here(py);
-    let made = |class: Class| {
-        let options = tn_dlpack_options {
-            size: size_of::<tn_dlpack_options>(),
-            flags: flags | if copies { 0 } else { class.flags() },
-            mode: 0,
-            label: 0,
-            reserved: 0,
-            target,
-            consumer: null_mut(),
-        };
-        struct_of(id, &options, versioned)
-    };
-    let mut tensor = made(class);
-    if let Err(failure) = tensor
-        && class == Class::Default
-        && versioned
-        && may_read(failure)
-    {
-        tensor = made(Class::ReadOnly);
+    if class == Class::ReadOnly && !versioned && copy != Some(true) {
+        // Without a flag it would leave as a shared view, which is not what was asked for (DL-11).
+        array.id()?;
+        let text = format!("a read-only view was asked for{ASK_FOR_VERSION}");
+        return Err(errors::buffer_error(py, TN_ERR_READONLY, &text));
     }
-    let tensor = tensor.map_err(|failure| refusal(py, failure, versioned))?;
+    let how = How {
+        flags: crossing(copy) | if unordered { TN_UNORDERED } else { TN_WAIT },
+        target: dl_device.map_or(ANYWHERE, |(r#type, id)| tn_device { r#type, id }),
+    };
+    let tensor = tensor(py, array, class, &how, versioned)?;
     let name = if versioned { VERSIONED } else { LEGACY };
     // SAFETY: attached; a non-NULL pointer, a static name, a destructor for this kind of capsule.
     let capsule = unsafe { ffi::PyCapsule_New(tensor, name.as_ptr(), Some(unused)) };
@@ -167,12 +194,15 @@ unsafe fn delete(tensor: *mut c_void, versioned: bool) {
     }
 }
 
+const ASK_FOR_VERSION: &str =
+    "; ask for version 1 (max_version=(1, 0)), which can say read-only, or for a copy (copy=True)";
+
 /// The exception of a refused export; where another request would work, it says which.
 fn refusal(py: Python<'_>, failure: api::Failure, versioned: bool) -> PyErr {
     let mut text = api::last_error();
     match failure.0 {
         TN_ERR_READONLY if !versioned => {
-            text += "; ask for version 1 (max_version=(1, 0)), which can say read-only, or for a copy (copy=True)";
+            text += ASK_FOR_VERSION;
         }
         TN_ERR_BORROWED | TN_ERR_EXPORTED => text += "; x.readonly asks for a view that only reads",
         _ => {}
@@ -200,6 +230,20 @@ impl Array {
     }
 }
 
+/// `__dlpack__` for a consumer of which it is known that it only reads, whichever struct it asks for.
+#[pyfunction]
+#[pyo3(signature = (array, *, stream=None, max_version=None, dl_device=None, copy=None))]
+pub fn _reads<'py>(
+    py: Python<'py>,
+    array: &Bound<'py, Array>,
+    stream: Option<&Bound<'py, PyAny>>,
+    max_version: Option<(u32, u32)>,
+    dl_device: Option<(i32, i32)>,
+    copy: Option<bool>,
+) -> PyResult<Bound<'py, PyAny>> {
+    export(py, array.get(), Class::Reads, stream, max_version, dl_device, copy)
+}
+
 /// Asks the object for a capsule; who does not know the newer arguments is asked once more without them.
 fn capsule_of<'py>(
     object: &Bound<'py, PyAny>,
@@ -218,7 +262,8 @@ fn capsule_of<'py>(
     }
     let name = pyo3::intern!(py, "__dlpack__");
     match object.call_method(name, (), Some(&options)) {
-        Err(error) if error.is_instance_of::<PyTypeError>(py) => object.call_method0(name),
+        // Exactly this class: what a producer derives from it (pyarrow does) is no complaint about an argument.
+        Err(error) if error.get_type(py).is(py.get_type::<PyTypeError>()) => object.call_method0(name),
         answer => answer,
     }
 }
@@ -243,7 +288,14 @@ pub fn from_dlpack<'py>(
 ) -> PyResult<Bound<'py, Array>> {
     let capsule = match object.cast::<PyCapsule>() {
         Ok(_) => object.clone(),
-        Err(_) => capsule_of(object, device, copy)?,
+        Err(_) => {
+            if device.is_none()
+                && let Some(tensor) = exchange::struct_of(object)?
+            {
+                return tensor.import(py, copy);
+            }
+            capsule_of(object, device, copy)?
+        }
     };
     let capsule = capsule.cast::<PyCapsule>().map_err(|_| PyTypeError::new_err("__dlpack__ gave no capsule"))?;
     let raw = capsule.as_ptr();
@@ -261,30 +313,65 @@ pub fn from_dlpack<'py>(
         return Err(PyValueError::new_err(text));
     }
     let (fresh, used) = if versioned { (VERSIONED, VERSIONED_USED) } else { (LEGACY, LEGACY_USED) };
-    // SAFETY: attached, a capsule of that name; the names are static.
+    // SAFETY: attached, a capsule of that name, whose struct is ours once it has the other; the names are static.
     let tensor = unsafe {
         let tensor = ffi::PyCapsule_GetPointer(raw, fresh.as_ptr());
         ffi::PyCapsule_SetName(raw, used.as_ptr());
-        tensor
+        Struct::own(tensor, versioned)
     };
-    // SAFETY: a versioned struct starts so, whatever its major version is.
-    let known = !versioned || unsafe { (*tensor.cast::<VersionedHead>()).major } == 1;
-    // A copy that the producer made for us is ours: copying it again would be one too many.
-    // SAFETY: in major version 1 the flags stand here.
-    let copied = versioned && known && unsafe { (*tensor.cast::<VersionedHead>()).flags } & IS_COPIED != 0;
-    let flags = if copied && copy == Some(true) { TN_BORROW } else { crossing(copy) };
-    let _site = site::here(py);
-    match import(tensor, versioned, flags) {
-        Ok(id) => Array::adopt(py, id),
-        Err(failure) => {
+    tensor.import_or(py, copy, |tensor| {
+        // SAFETY: attached, the capsule that was renamed above, which has its struct again; the name is static.
+        unsafe { ffi::PyCapsule_SetName(raw, fresh.as_ptr()) };
+        core::mem::forget(tensor);
+    })
+}
+
+/// A struct that is ours: its deleter is called unless it is imported.
+pub struct Struct {
+    tensor: *mut c_void,
+    versioned: bool,
+}
+
+impl Struct {
+    /// # Safety
+    /// - `tensor` is a struct of that kind that nobody else will delete.
+    pub unsafe fn own(tensor: *mut c_void, versioned: bool) -> Struct {
+        Struct { tensor, versioned }
+    }
+
+    /// An array on its bytes, or a copy of them (XC-1).
+    pub fn import(self, py: Python<'_>, copy: Option<bool>) -> PyResult<Bound<'_, Array>> {
+        self.import_or(py, copy, drop)
+    }
+
+    /// The same; `refused` gets the struct back if it was not consumed.
+    fn import_or(self, py: Python<'_>, copy: Option<bool>, refused: impl FnOnce(Struct)) -> PyResult<Bound<'_, Array>> {
+        let Struct { tensor, versioned } = self;
+        let head = tensor.cast::<VersionedHead>();
+        // SAFETY: a versioned struct starts so, whatever its major version is.
+        let known = !versioned || unsafe { (*head).major } == 1;
+        // A copy that the producer made for us is ours: copying it again would be one too many.
+        // SAFETY: in major version 1 the flags stand here.
+        let copied = versioned && known && unsafe { (*head).flags } & IS_COPIED != 0;
+        let flags = if copied && copy == Some(true) { TN_BORROW } else { crossing(copy) };
+        let _site = site::here(py);
+        let imported = import(tensor, versioned, flags);
+        if known && let Err(failure) = imported {
             let error = errors::exporting(failure);
-            // Only a struct of another major version is consumed by the failing import (DL-23).
-            if known {
-                // SAFETY: attached, the capsule that was renamed above; the name is static.
-                unsafe { ffi::PyCapsule_SetName(raw, fresh.as_ptr()) };
-            }
-            Err(error)
+            refused(self);
+            return Err(error);
         }
+        // The library has it, or gave it back to its producer: a struct of another major version is consumed by the
+        // import that fails (DL-23).
+        core::mem::forget(self);
+        Array::adopt(py, imported.map_err(errors::exporting)?)
+    }
+}
+
+impl Drop for Struct {
+    fn drop(&mut self) {
+        // SAFETY: by the list of `own`.
+        unsafe { delete(self.tensor, self.versioned) }
     }
 }
 

@@ -68,6 +68,12 @@ unsafe extern "C" {
         keep_bytes: usize,
         released_bytes: *mut usize,
     ) -> tn_status;
+    pub fn tn_pool_query_clients(
+        pool: *mut tn_pool,
+        capacity: usize,
+        clients: *mut tn_pool_client,
+        count: *mut usize,
+    ) -> tn_status;
     pub fn tn_array_empty(
         pool: *mut tn_pool,
         dtype: tn_dtype,
@@ -359,6 +365,51 @@ unsafe extern "C" {
         out: *mut *mut tn_array,
         how: *mut i32,
     ) -> tn_status;
+    pub fn tn_dlpack_exchange_api(out: *mut *const DLPackExchangeAPI) -> tn_status;
+    pub fn tn_dlpack_register_python(slots: *const DLPackExchangeAPI) -> tn_status;
+    pub fn tn_array_export_arrow(
+        array: *mut tn_array,
+        flags: u32,
+        schema: *mut ArrowSchema,
+        out: *mut ArrowArray,
+        how: *mut i32,
+    ) -> tn_status;
+    pub fn tn_array_export_arrow_device(
+        array: *mut tn_array,
+        flags: u32,
+        schema: *mut ArrowSchema,
+        out: *mut ArrowDeviceArray,
+        how: *mut i32,
+    ) -> tn_status;
+    pub fn tn_array_import_arrow(
+        schema: *const ArrowSchema,
+        source: *mut ArrowArray,
+        flags: u32,
+        out: *mut *mut tn_array,
+        how: *mut i32,
+    ) -> tn_status;
+    pub fn tn_array_import_arrow_device(
+        schema: *const ArrowSchema,
+        source: *mut ArrowDeviceArray,
+        flags: u32,
+        out: *mut *mut tn_array,
+        how: *mut i32,
+    ) -> tn_status;
+    pub fn tn_safetensors_query(
+        path: *const c_char,
+        capacity: usize,
+        infos: *mut tn_safetensors_info,
+        count: *mut usize,
+    ) -> tn_status;
+    pub fn tn_array_open_safetensors(
+        path: *const c_char,
+        pool: *mut tn_pool,
+        n: usize,
+        names: *const *const c_char,
+        flags: u32,
+        out: *mut *mut tn_array,
+        how: *mut i32,
+    ) -> tn_status;
     pub fn tn_expr_leaf(
         array: *mut tn_array,
         form: u32,
@@ -411,6 +462,12 @@ unsafe extern "C" {
         text: *mut c_char,
         length: *mut usize,
     ) -> tn_status;
+    pub fn tn_report_json(
+        flags: u32,
+        capacity: usize,
+        text: *mut c_char,
+        length: *mut usize,
+    ) -> tn_status;
     pub fn tn_copies_query(
         capacity: usize,
         sites: *mut tn_copy_site,
@@ -422,4 +479,12 @@ unsafe extern "C" {
         leaks: *mut tn_holder,
         count: *mut usize,
     ) -> tn_status;
+    pub fn tn_numpy_handler(pool: *mut tn_pool, out: *mut *mut c_void) -> tn_status;
+    pub fn tn_cpp_allocate(
+        pool: *mut tn_pool,
+        bytes: usize,
+        alignment: usize,
+        out: *mut *mut c_void,
+    ) -> tn_status;
+    pub fn tn_cpp_deallocate(pool: *mut tn_pool, ptr: *mut c_void) -> tn_status;
 }

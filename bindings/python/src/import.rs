@@ -12,7 +12,7 @@ use crate::create;
 use crate::site;
 use crate::types::*;
 use core::ffi::{CStr, c_int, c_void};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -298,6 +298,11 @@ fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>) -> PyResult<Option<Bo
             // Formats that have no element type here: NumPy may know how to convert them.
             Err(error) if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py) => {
                 Ok(None)
+            }
+            // What a buffer cannot say DLPack may: JAX has bfloat16 there only.
+            Err(error) if error.is_instance_of::<PyBufferError>(py) && object.hasattr("__dlpack__")? => {
+                drop(error);
+                crate::dlpack::from_dlpack(py, object, None, None).map(Some)
             }
             Err(error) => Err(error),
         };

@@ -22,9 +22,13 @@ mod convert;
 mod create;
 mod dlpack;
 mod errors;
+mod exchange;
 mod expr;
+mod extent;
 mod import;
 mod index;
+mod interface;
+mod numpy;
 mod pool;
 mod promise;
 mod report;
@@ -48,7 +52,7 @@ mod _tenure {
     #[pymodule_export]
     use crate::create::{array, empty, empty_like, full, ones, ones_like, open_npy, save_npy, zeros, zeros_like};
     #[pymodule_export]
-    use crate::dlpack::from_dlpack;
+    use crate::dlpack::{_reads, from_dlpack};
     #[pymodule_export]
     use crate::expr::{Expr, diagonal, lazy, lower};
     #[pymodule_export]
@@ -56,11 +60,15 @@ mod _tenure {
     #[pymodule_export]
     use crate::index::Items;
     #[pymodule_export]
+    use crate::interface::set_array_interface;
+    #[pymodule_export]
+    use crate::numpy::{_numpy_get, _numpy_handler, _numpy_set};
+    #[pymodule_export]
     use crate::pool::{Pool, current_pool, default_pool};
     #[pymodule_export]
     use crate::promise::{Promise, Weak, clone_handle, from_handle, give, take};
     #[pymodule_export]
-    use crate::report::{NoCopies, check, copies, holders_of, leaks, option, owner_of, run_releases};
+    use crate::report::{_report_json, NoCopies, check, copies, holders_of, leaks, option, owner_of, run_releases};
 
     #[pymodule_export]
     use crate::takes::{_calibrate, _enter};

@@ -161,8 +161,28 @@ impl Pool {
         set!(allocation_count deallocation_count reallocation_count failure_count live_blocks hit_count);
         set!(thread_hit_count device_allocate_count device_free_count device_bytes_total trim_count pressure_count);
         set!(oom_count misuse_count zero_bytes_skipped largest_free_bytes limit_bytes thread_count held_bytes);
-        set!(shared_out_bytes);
+        set!(shared_out_bytes serial);
         tables(py)?.plain.bind(py).getattr("PoolStats")?.call((), Some(&fields))
+    }
+
+    /// Who holds and did what in the pool: a `tenure.PoolClient` for arrays, raw blocks and each library that allocates
+    /// from it.
+    fn clients<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let class = tables(py)?.plain.bind(py).getattr("PoolClient")?;
+        let entry = |c: &tn_pool_client| {
+            class.call1((
+                fixed_text(&c.name),
+                c.live_blocks,
+                c.live_bytes,
+                c.requested_bytes,
+                c.peak_bytes,
+                c.allocation_count,
+                c.failure_count,
+                c.misuse_count,
+                c.mismatch_count,
+            ))
+        };
+        api::pool_clients(self.live()?)?.iter().map(entry).collect()
     }
 
     /// Gives cached memory back to the system until at most `keep` bytes are cached; how many bytes went.

@@ -71,9 +71,24 @@ impl Promise {
             "<tenure promise of {}>\n  \
              The function that received it lacks `@tenure.takes`: put that line above its `def`,\n  \
              or unwrap the promise at its top: `array = tenure.take(promise)`.\n  \
-             promise.cancel() gives the array back to who gave it.",
-            self.what
+             promise.cancel() gives the array back to who gave it.{}",
+            self.what,
+            self.condition()
         )
+    }
+
+    /// Where one promise is not enough: what it takes.
+    fn condition(&self) -> String {
+        match self.giver {
+            Some((_, required @ 2..)) => {
+                let counted = if self.counted { "refer to the array" } else { "refer to it, its giver says" };
+                format!(
+                    "\n  {required} variables {counted}: it moves if {required} promises come in one call;\n  \
+                     with fewer the taker shares its bytes, and overwrites them in place only once the others are gone."
+                )
+            }
+            _ => String::new(),
+        }
     }
 }
 

@@ -2,10 +2,30 @@
 
 import collections
 import gc
+import os
 
 import pytest
 
-import tenure
+# Before anything imports JAX: no search for devices, and elements of 64 bits stay what they are.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_ENABLE_X64", "1")
+
+import tenure  # noqa: E402
+
+# The library that is a tier of its own: 3 GB to download. `cargo xtask test --peers` installs it and sets TENURE_PEERS;
+# without it, tests that need it are left out, not skipped.
+PEERS = {"torch"}
+missing = set()
+for _library in ("torch", "jax", "pyarrow"):
+    try:
+        __import__(_library)
+    except ImportError:
+        missing.add(_library)
+if os.environ.get("TENURE_PEERS") and missing & PEERS:
+    raise ImportError(f"TENURE_PEERS is set, and these are not installed: {missing & PEERS}")
+# What was imported stays: looking at all of it again after each test would take longer than the tests.
+gc.collect()
+gc.freeze()
 
 
 def held():
@@ -24,7 +44,18 @@ def nothing_leaks(request):
     assert not left, f"not given back: {dict(left)}"
 
 
+def pytest_collection_modifyitems(config, items):
+    def needs(item):
+        return set(getattr(item, "fixturenames", ())) | {m.args[0] for m in item.iter_markers("needs")}
+
+    out = [item for item in items if needs(item) & missing & PEERS]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in out]
+
+
 def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(library): the test is about that library")
     config.addinivalue_line("markers", "keeps: what the test makes stays on purpose")
 
 

@@ -52,6 +52,12 @@ def test_readonly_arrays_leave_readonly(refused):
     # DL-11: the legacy struct cannot say it
     kind, text = refused(Status.READONLY, b.__dlpack__)
     assert issubclass(kind, BufferError) and "max_version" in text
+    kind, text = refused(Status.READONLY, x.readonly.__dlpack__)
+    assert issubclass(kind, BufferError) and "max_version" in text
+    assert x.why_not() == Why.SHARED  # b
+    del b
+    n = np.from_dlpack(x, copy=True)
+    assert tenure.from_dlpack(x.readonly.__dlpack__(copy=True)).tolist() == n.tolist() and x.why_not() == 0
     n = np.from_dlpack(x.exclusive)
     refused(Status.EXPORTED, lambda: x[0])
     del n

@@ -23,7 +23,14 @@ EXAMPLES |= {f"oomatrix: {part.splitlines()[0]}": part for part in OOMATRIX.spli
 
 
 def test_there_are_examples():
-    assert len(EXAMPLES) >= 10
+    assert len(EXAMPLES) >= 10 and sum(name.startswith("oomatrix") for name in EXAMPLES) >= 12
+
+
+def counted(pool, work):
+    """How many arrays were made, and the result."""
+    before = pool.stats().allocation_count
+    result = work()
+    return pool.stats().allocation_count - before, result
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -31,6 +38,9 @@ def test_example(name):
     parser = doctest.DocTestParser()
     # One variable refers to x: the examples give it away.
     names = {"numpy": numpy, "tenure": tenure, "x": tenure.zeros((2, 3), name="x")}
+    if name.startswith("oomatrix"):
+        pool = tenure.Pool()
+        names |= {"pool": pool, "counted": lambda work: counted(pool, work)}
     example = parser.get_doctest(EXAMPLES[name], names, name, None, 0)
     names.clear()
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)

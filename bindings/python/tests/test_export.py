@@ -178,3 +178,105 @@ def test_numpy_functions_take_arrays():
     assert np.array(x, copy=True).base is None and np.asarray(x, dtype="int32").dtype == np.int32
     with pytest.raises(ValueError):
         np.array(x, dtype="int32", copy=False)
+
+
+@pytest.fixture
+def interface():
+    """Arrays have `__array_interface__` during the test."""
+    tenure.set_array_interface(True)
+    yield
+    tenure.set_array_interface(False)
+
+
+# PY-15, CA-29: off, because a look would be enough
+def test_no_array_interface_unless_asked_for():
+    x = tenure.zeros(3)
+    assert not hasattr(x, "__array_interface__") and not hasattr(x, "__cuda_array_interface__")
+    assert x.is_unique and np.asarray(x).base is not None
+    with pytest.raises(AttributeError, match="set_array_interface"):
+        x.__array_interface__
+    x.end_exports()
+
+
+class Consumer:
+    """Knows no buffers."""
+
+    def __init__(self, x):
+        self.__array_interface__ = x.__array_interface__
+
+
+# PY-15, CA-29: one shared view, from the first look to end_exports
+def test_array_interface(interface, refused):
+    x = tenure.array(np.arange(6, dtype="int32").reshape(2, 3))[:, ::2]
+    seen = x.__array_interface__
+    n = np.asarray(Consumer(x))
+    assert n.tolist() == [[0, 2], [3, 5]] and n.dtype == np.int32 and n.flags.writeable and n.strides == x.strides
+    assert seen == x.__array_interface__ and seen["version"] == 3 and seen["data"][1] is False
+    assert exports(x) == [HolderKind.EXPORT_SHARED], "three looks, one view"
+    n[0, 1] = 7
+    x[1, 0] = 8
+    assert x[0, 1] == 7 and n[1, 0] == 8, "beside a shared view both may write"
+    with x.read():
+        pass
+    refused(Status.EXPORTED, x.fill, 1, "unique")
+    refused(Status.EXPORTED, memoryview, x.exclusive)
+    x.end_exports()
+    x.end_exports()
+    assert x.is_unique
+    x.__array_interface__
+    x.fill(1, "unique" if x.is_unique else "aliased")
+    assert exports(x) == [HolderKind.EXPORT_SHARED]
+    x.release()
+    refused(Status.STALE, lambda: x.__array_interface__)
+
+
+# PY-15: the object holds the view, whatever becomes of its handle
+def test_the_object_holds_what_a_look_opened(interface):
+    pool = tenure.Pool()
+
+    def live():
+        return pool.stats().live_blocks
+
+    x = tenure.ones(4, pool=pool)
+    x.__array_interface__
+    y = tenure.take(tenure.give(x))
+    assert y.why_not() == Why.EXPORTED, "past a take"
+    del x
+    assert y.is_unique
+    y.__array_interface__
+    y.release()
+    assert live() == 0, "release ends it too"
+    x = tenure.ones(4, pool=pool)
+    n = np.asarray(Consumer(x))
+    x.fill(2, "cow")
+    assert n.tolist() == [1] * 4 and live() == 2, "the old bytes are still looked at"
+    x.__array_interface__
+    assert exports(x) == [HolderKind.EXPORT_SHARED] and live() == 2
+    x.end_exports()
+    assert live() == 1 and x.is_unique
+    x.__array_interface__
+    tenure.option("strict", 1)
+    try:
+        del x
+        assert live() == 0, "strict mode has nothing to refuse"
+    finally:
+        tenure.option("strict", 0)
+
+
+# PY-15: classes and refusals as those of buffers
+def test_array_interface_of_what_cannot_be_shared(interface, refused):
+    x = tenure.zeros(3)
+    row = x.broadcast_to(2, 3)
+    assert row.__array_interface__["data"][1] is True and exports(x) == [HolderKind.EXPORT_READ]
+    row.end_exports()
+    e = tenure.lazy(x)
+    assert x.__array_interface__["data"][1] is True
+    x.end_exports()
+    del e
+    with x.write():
+        kind, _ = refused(Status.BORROWED_WRITE, lambda: x.__array_interface__)
+        assert issubclass(kind, BufferError)
+    assert exports(x) == []
+    empty = tenure.zeros((0, 3))
+    assert np.asarray(Consumer(empty)).shape == (0, 3) and empty.is_unique
+    assert not hasattr(tenure.zeros(3, tenure.bfloat16), "__array_interface__")

@@ -171,6 +171,57 @@ def test_why_not_lists_who():
     assert x[:1].broadcast_to(2, 3).why_not() & (Why.READONLY | Why.NOT_ALIASABLE)
 
 
+# PY-8: in words, each reason with who it is
+def test_why_not_in_words():
+    x = tenure.zeros((4, 3), name="K")
+    assert tenure.why_not(x) == 0 and tenure.why_not(x).explain() == "in place"
+    clone, n = x.clone(), np.asarray(x)
+    clone.name = "twin"
+    promise = tenure.give(x, required=1)
+    lines = tenure.why_not(x).explain().splitlines()
+    assert [line.split(":")[0].strip() for line in lines if line.startswith("  ") and line[2] != " "] == [
+        "GIVEN",
+        "SHARED",
+        "EXPORTED",
+    ]
+    assert [line.split()[:2] for line in lines if line.startswith("    ")] == [
+        ["PROMISE", "'K'"],
+        ["HANDLE", "'twin'"],
+        ["EXPORT_SHARED", "'K'"],
+    ]
+    assert all("test_ownership.py:" in line for line in lines if line.startswith("    P"))
+    promise.cancel()
+    del clone, n
+    with x.read():
+        text = x.why_not().explain()
+    assert "BORROWED" in text and "GUARD_READ 'K' at " in text
+    e = tenure.lazy(x)
+    assert "EXPRESSION" in tenure.why_not(x).explain() and "del the expression" in tenure.why_not(x).explain()
+    with pytest.raises(TypeError, match="explain"):
+        tenure.why_not(e)
+    del e
+    assert "WASTE" in tenure.why_not(x, tenure.zeros((2, 2))).explain()
+    assert tenure.Why.SHARED.explain().startswith("not in place"), "without holders, too"
+    with pytest.raises(TypeError, match="tenure.take"):
+        tenure.why_not(tenure.give(x))
+
+
+# PY-6: a promise that is not enough by itself says so
+def test_a_promise_says_what_it_takes():
+    x = tenure.zeros(3)
+    y = x
+    p = tenure.give(x)
+    assert "2 variables refer to the array: it moves if 2 promises come in one call" in repr(p)
+    p.cancel()
+    del y
+    p = tenure.give(x, required=3)
+    assert "3 variables refer to it, its giver says" in repr(p)
+    p.cancel()
+    p = tenure.give(x)
+    assert "variables" not in repr(p)
+    p.cancel()
+
+
 # RL-5, PY-9
 def test_weak_handles(refused):
     x = tenure.ones(3)

@@ -7,9 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import textwrap
 
-import numpy as np
 import pytest
 
 import tenure
@@ -89,6 +89,106 @@ def test_c_code_shares_the_handles(tmp_path):
         assert caught.value.status == tenure.Status.BORROWED
     mapped = {line.split()[-1] for line in open("/proc/self/maps") if "libtenure" in line}
     assert len(mapped) == 1, mapped
+
+
+# A module of Python's own C API, built against the installed package and nothing else: the pattern of docs/quickstart-c.md.
+def test_a_c_extension_shares_handles(tmp_path):
+    gcc = shutil.which("gcc") or shutil.which("cc")
+    include = sysconfig.get_path("include")
+    if gcc is None or not os.path.exists(os.path.join(include, "Python.h")):
+        pytest.skip("no C compiler, or no Python.h (on Debian: python3-dev)")
+    (tmp_path / "extension.c").write_text(
+        """
+        #define Py_LIMITED_API 0x030b0000
+        #include <Python.h>
+        #include <tenure.h>
+
+        static PyObject *raised(void) { PyErr_SetString(PyExc_RuntimeError, tn_last_error()); return NULL; }
+
+        /* Doubles the elements of an array that Python lends: scale(x.handle). */
+        static PyObject *scale(PyObject *module, PyObject *handle)
+        {
+            tn_array *array = (tn_array *)PyLong_AsUnsignedLongLong(handle);
+            tn_borrow *guard;
+            tn_view_info view;
+            (void)module;
+            if (PyErr_Occurred()) return NULL;
+            TN_HERE;
+            if (tn_array_borrow_write(array, 0, NULL, NULL, &view, &guard) != TN_OK) return raised();
+            for (int64_t i = 0; i < view.shape[0]; i++)
+                *(double *)((char *)view.data + i * view.strides[0]) *= 2;
+            tn_borrow_end(guard, 0, NULL);
+            tn_here(NULL, 0);
+            Py_RETURN_NONE;
+        }
+
+        /* An array that C makes and keeps a second handle of: make(n) -> handle for tenure.from_handle. */
+        static tn_array *kept;
+        static PyObject *make(PyObject *module, PyObject *length)
+        {
+            int64_t shape[1] = {PyLong_AsLongLong(length)};
+            tn_array *array;
+            (void)module;
+            if (PyErr_Occurred()) return NULL;
+            TN_HERE;
+            if (tn_array_zeros(NULL, TN_F64, 1, shape, NULL, &array) != TN_OK) return raised();
+            tn_array_set_name(array, "of the extension");
+            tn_array_clone(array, &kept);
+            tn_here(NULL, 0);
+            return PyLong_FromUnsignedLongLong((unsigned long long)array);
+        }
+
+        static PyObject *let_go(PyObject *module, PyObject *nothing)
+        {
+            (void)module; (void)nothing;
+            return PyLong_FromLong(tn_array_release(kept));
+        }
+
+        static PyMethodDef methods[] = {
+            {"scale", scale, METH_O, NULL}, {"make", make, METH_O, NULL}, {"let_go", let_go, METH_NOARGS, NULL},
+            {NULL, NULL, 0, NULL},
+        };
+        static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "extension", NULL, -1, methods, NULL, NULL, NULL, NULL};
+        PyMODINIT_FUNC PyInit_extension(void) { return PyModule_Create(&definition); }
+        """
+    )
+    library = tenure.get_library()
+    command = [gcc, "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-I", include, "-I", tenure.get_include()]
+    command += ["extension.c", "-o", "extension.abi3.so", "-L", os.path.dirname(library), f"-l:{os.path.basename(library)}"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    out = run(
+        f"""
+        import sys
+        sys.path.insert(0, {str(tmp_path)!r})
+        import tenure                # first: it loads the library that the extension needs
+        import extension
+        x = tenure.ones(6, name="x")
+        view = x[::2]
+        extension.scale(view.handle)
+        assert x.tolist() == [2, 1, 2, 1, 2, 1]
+        with x.read():
+            try:
+                extension.scale(x.handle)
+            except RuntimeError as error:
+                assert '"x" is borrowed' in str(error), error
+        y = tenure.from_handle(extension.make(1000))
+        holders = [(h.kind.name, h.name, h.site.rsplit("/")[-1][:11]) for h in tenure.owner_of(y).holders]
+        assert holders == [("HANDLE", "of the extension", "extension.c")] * 2, holders
+        assert not y.is_unique
+        assert extension.let_go() == 0 and y.is_unique
+        y.release()
+        x.release(); view.release()
+        assert not [h for h in tenure.leaks() if h.kind.name == "HANDLE"], tenure.leaks()
+        print("shared")
+        """
+    )
+    assert out == "shared\n"
+
+
+def test_the_wheel_carries_the_headers():
+    for name in ("tenure.h", "tenure.hpp"):
+        with open(os.path.join(tenure.get_include(), name)) as header:
+            assert "tn_array_release" in header.read(), name
 
 
 def test_the_stubs_have_what_the_package_has():
@@ -194,13 +294,31 @@ def test_c_code_may_release_after_the_interpreter_ended(tmp_path):
     assert out == "released: 0\n"
 
 
+# DL-12, XC-8: what the parent exported and imported is dropped by the child, which works on
 def test_fork_works_in_the_child():
-    x = tenure.ones(10)
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            code = int(np.asarray(x).sum() + tenure.ones(5)[0]) != 11
-        finally:
-            os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
+    out = run(
+        """
+        import os, numpy, tenure
+        x = tenure.ones(10)
+        n, m, d = numpy.asarray(x), memoryview(x), numpy.from_dlpack(x)
+        capsule = x.__dlpack__()
+        y = tenure.asarray(numpy.arange(3.0))
+        z = tenure.from_dlpack(numpy.arange(3.0))
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                total = int(n.sum() + tenure.ones(5)[0] + y[2] + z[2])
+                del n, m, d, capsule, y, z
+                x.release()
+                code = total != 15
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0
+        assert n.sum() == 10 and m[0] == d[9] == 1 and y[2] == z[2] == 2
+        del n, m, d, capsule
+        assert x.why_not() == 0
+        print("parent")
+        """
+    )
+    assert out == "parent\n"

@@ -1,5 +1,14 @@
 """Who holds what, what was copied, options."""
 
+import array
+import ctypes
+import io
+import json
+import mmap
+import pathlib
+import tracemalloc
+
+import jsonschema
 import numpy as np
 import pytest
 
@@ -23,6 +32,83 @@ def test_owner_of():
         tenure.owner_of(object())
     with x.write():
         assert any(h.kind == HolderKind.GUARD_WRITE for h in tenure.owner_of(x).holders)
+
+
+# PY-18: whatever has bytes can be asked about, and asking changes nothing
+def test_owner_of_anything():
+    x = tenure.zeros((4, 6), "float32", name="K")
+    n = np.asarray(x)
+    first = n.ctypes.data
+
+    class Tensor:  # as PyTorch's, whose __dlpack__ refuses while gradients are taken
+        shape = (2, 3)
+
+        def data_ptr(self):
+            return first + 4
+
+        def element_size(self):
+            return 4
+
+        def stride(self):
+            return (6, 1)
+
+    class OnlyDLPack:
+        def __init__(self, source):
+            self.source = source
+
+        def __dlpack__(self, **options):
+            return self.source.__dlpack__(**options)
+
+        def __dlpack_device__(self):
+            return self.source.__dlpack_device__()
+
+    class Old(OnlyDLPack):  # knows no max_version: the legacy struct
+        def __dlpack__(self):
+            return self.source.__dlpack__()
+
+    class Interface:
+        __array_interface__ = n[::-1, ::2].__array_interface__
+
+    class Table:  # a column of one: an array that NumPy can see
+        def __array__(self, dtype=None, copy=None):
+            return n
+
+    before = tenure.leaks()
+    objects = [Tensor(), OnlyDLPack(x), OnlyDLPack(n[:, ::-2]), Old(x), Interface(), Table(), n.view("M8[s]"), x.readonly]
+    for object in objects:
+        store = tenure.owner_of(object)
+        assert store.address == first and store.pool_name, object
+        assert "K" in [h.name for h in store.holders]
+    assert tenure.leaks() == before
+    assert "held by <HANDLE 'K'" in str(tenure.owner_of(n)) and hex(first) in str(tenure.owner_of(n))
+    # Not ours: a clear answer
+    with mmap.mmap(-1, 4096) as mapped:
+        unknown = [b"bytes", bytearray(3), array.array("d", [1.0]), np.zeros(3), mapped, OnlyDLPack(np.ones(2)), 0, 8, 2**63]
+        for object in unknown:
+            assert tenure.owner_of(object) is None, object
+    for object in ([1, 2], None, "text", tenure.lazy(x)):
+        with pytest.raises(TypeError, match="owner_of takes"):
+            tenure.owner_of(object)
+
+
+# AL-23: memory that another library has from our pool, and an array on it
+def test_owner_of_raw_memory():
+    library = ctypes.CDLL(tenure.get_library())
+    library.tn_pool_allocate.argtypes = [ctypes.c_uint64, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p]
+    library.tn_pool_deallocate.argtypes = [ctypes.c_uint64, ctypes.c_void_p, ctypes.c_void_p]
+    block = ctypes.c_void_p()
+    assert library.tn_pool_allocate(0, 4096, 0, None, ctypes.byref(block)) == 0
+    theirs = np.frombuffer((ctypes.c_char * 4096).from_address(block.value), "float64")
+    store = tenure.owner_of(theirs[3:7])
+    assert store.nbytes == 4096 and store.pool_name == "default" and store.device == "cpu"
+    assert [h.kind for h in store.holders] == [HolderKind.BLOCK]
+    mine = tenure.asarray(theirs, copy=False)
+    mine.name = "on theirs"
+    store = tenure.owner_of(theirs)
+    assert [(h.kind, h.name) for h in store.holders] == [(HolderKind.HANDLE, "on theirs"), (HolderKind.BLOCK, "default")]
+    mine.release()
+    assert library.tn_pool_deallocate(0, block, None) == 0
+    assert tenure.owner_of(theirs) is None
 
 
 def test_holders_of_raises(refused):
@@ -97,3 +183,121 @@ def test_statuses_have_names():
     with pytest.raises(tenure.Error) as caught:
         tenure.check(9999)
     assert caught.value.status == 9999
+
+
+SCHEMA = pathlib.Path(__file__).parents[3] / "docs" / "report.schema.json"
+
+
+@pytest.fixture(scope="module")
+def valid():
+    """Checks a snapshot against the committed schema."""
+    schema = json.loads(SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+
+    def check(snapshot):
+        problems = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(snapshot)]
+        assert not problems, "\n".join(problems)
+        return snapshot
+
+    return check
+
+
+# PO-38: every pool's figures, and who holds each live block
+def test_the_report_fits_its_schema(valid, tmp_path):
+    valid(tenure.snapshot())
+    pool = tenure.Pool(name='sch\u00e4"ma\\', max_size=1 << 20)
+    x = tenure.zeros((8, 8), name="\t\"quoted\" \u00fc", pool=pool)
+    n, weak, view = np.asarray(x), x.weak(), x[2:]
+    raw = bytearray(64)
+    lent = tenure.from_buffer(raw)
+    readonly = tenure.from_buffer(b"only to be read")
+    odd = tenure.from_buffer(np.frombuffer(raw, "float64", 4, 1))
+    np.save(tmp_path / "a.npy", np.ones(9))
+    mapped = tenure.open_npy(tmp_path / "a.npy")
+    promise = tenure.give(view, 1)
+    taken = tenure.take(promise)
+    expression = tenure.lazy(x) + tenure.lazy(x)
+    empty = tenure.zeros((0, 3))
+    with pytest.raises(tenure.OutOfMemoryError, match='largest holders: "'):
+        tenure.zeros(1 << 18, pool=pool)
+    with x.read():
+        snapshot = valid(tenure.snapshot())
+    (mine,) = [p for p in snapshot["pools"] if p["name"] == pool.name]
+    assert list(mine["stats"]) == list(tenure.PoolStats._fields)
+    for p in snapshot["pools"]:
+        assert sum(c["live_bytes"] for c in p["clients"]) == p["stats"]["in_use_bytes"]
+        assert sum(c["live_blocks"] for c in p["clients"]) == p["stats"]["live_blocks"]
+    assert mine["stats"]["oom_count"] == 1 and mine["stats"]["limit_bytes"] == 1 << 20
+
+    (store,) = [s for s in snapshot["stores"] if s["pool"] == mine["id"]]
+    assert store["address"] == hex(n.ctypes.data) and store["bytes"] == 512
+    kinds = [h["kind"] for h in store["holders"]]
+    assert {"handle", "export_shared", "guard_read", "expression"} <= set(kinds)
+    assert x.name in [h["name"] for h in store["holders"]]
+    assert any("test_report.py:" in h["site"] for h in store["holders"])
+    flags = {tuple(s["flags"]) for s in snapshot["stores"]}
+    assert {("foreign",), ("readonly", "foreign", "file")} <= flags, flags
+    assert {"weak", "pool", "promise"} <= {h["kind"] for h in snapshot["open"]}
+    book = [(c["function"], c["site"], c["bytes"], c["forced"]) for c in snapshot["copies"]]
+    assert book == [(c.function, c.site, c.bytes, c.forced) for c in tenure.copies()]
+    del n, weak, lent, readonly, odd, mapped, taken, expression, empty
+
+
+def test_the_schema_refuses_what_is_wrong(valid):
+    good = tenure.snapshot()
+    for change in (
+        {"schema": 2},
+        {"process": -1},
+        {"more": 1},
+        {"stores": [{"address": "10"}]},
+        {"open": [{"kind": "something", "id": "0x1", "name": "", "site": "", "thread": 1, "time_ns": 0, "bytes": 0}]},
+    ):
+        with pytest.raises(AssertionError):
+            valid(good | change)
+
+
+def printed(**options):
+    out = io.StringIO()
+    tenure.report(out, **options)
+    return out.getvalue()
+
+
+def test_the_report_for_people(capsys):
+    before = printed(limit=1000)
+    pool = tenure.Pool(name="scratch", max_size=8 << 20)
+    x = tenure.zeros((1024, 640), name="weights", pool=pool)  # here
+    n = np.asarray(x)
+    views = [x[i] for i in range(3)]
+    text = printed(limit=1000)
+    assert text.startswith(f"tenure {tenure.version}, process ")
+    assert 'pool "scratch" on cpu: 5 MiB in use, peak 5 MiB, 5 MiB from the system, limit 8 MiB\n  arrays' in text
+    (line,) = [line for line in text.splitlines() if '"weights"' in line]
+    assert line.split()[:2] == ["5", "MiB"] and 'array "weights" at ' in line and "test_report.py:" in line
+    assert "3 arrays" in line and "shared with another library at" in line and line.endswith('in pool "scratch"')
+    del n, views, line
+    x.release()
+    pool.release()
+    assert "scratch" not in printed(limit=1000) and "scratch" not in before
+
+    tenure.report()
+    assert capsys.readouterr().out.startswith("tenure ")
+    some = [tenure.zeros(i + 1) for i in range(5)]
+    assert "more\n" in printed(limit=2)
+    del some
+
+
+def test_the_report_lists_numpy_by_line():
+    tracemalloc.start(8)
+    try:
+        n = np.ones(1 << 16)  # here
+        line = test_the_report_lists_numpy_by_line.__code__.co_firstlineno + 3
+        (found,) = [t for t in printed(limit=1000).splitlines() if f"test_report.py:{line}" in t]
+        assert found.split()[:2] == ["512", "KiB"] and n.size == 1 << 16
+    finally:
+        tracemalloc.stop()
+
+
+def test_sizes_for_people():
+    sizes = {0: "0 bytes", 1: "1 byte", 1023: "1023 bytes", 1024: "1 KiB", 1536: "1.5 KiB", 1 << 20: "1 MiB", 3 << 40: "3 TiB"}
+    assert {number: tenure._report.size(number) for number in sizes} == sizes

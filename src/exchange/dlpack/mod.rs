@@ -5,6 +5,7 @@
 //! the struct is believed but that pointers point to what they say; the library's own structs are recognised and become clones.
 
 mod abi;
+mod api;
 
 use crate::array::HOST;
 use crate::dtype::Dtype;
@@ -16,6 +17,8 @@ use crate::slots::{Id, Table};
 use crate::stream::Stream;
 use crate::thread::{self, ColdLock};
 use crate::types::*;
+pub use api::{exchange_api, register_python};
+
 use abi::{Export, IS_COPIED, Legacy, READ_ONLY, Tensor, Versioned};
 use core::ffi::{CStr, c_void};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -325,7 +328,7 @@ fn reclaim(context: *mut c_void, flags: u32) -> Option<Result<Imported>> {
     let slot: &'static Export = unsafe { &*context.cast::<Export>() };
     // SAFETY: out, and the caller owns it: nobody else ends it.
     let guard = unsafe { (*slot.out.get()).guard }?;
-    let outcome = host::reclaim(guard).map(|id| Imported { id, how: TN_ALIASED });
+    let outcome = host::reclaim(guard, flags & TN_IMPORT_READONLY != 0).map(|id| Imported { id, how: TN_ALIASED });
     if outcome.is_ok() {
         slot.live.store(0, Ordering::Release);
         close(slot);

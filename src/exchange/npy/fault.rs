@@ -120,7 +120,7 @@ impl Display for Shown<'_> {
 }
 
 /// A path in quotes; of a long one the end, which tells more. What is not UTF-8 shows as replacement characters.
-pub(super) struct Path<'a>(pub &'a CStr);
+pub(in crate::exchange) struct Path<'a>(pub &'a CStr);
 
 impl Display for Path<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -316,7 +316,7 @@ impl Books {
         }
         let mut threshold = self.settings.threshold;
         if self.settings.threshold_grows {
-            threshold = threshold.max(self.counts().in_use as usize / 4);
+            threshold = threshold.max(self.counts().all().bytes() as usize / 4);
         }
         let over = self.free_bytes.saturating_sub(just).saturating_sub(threshold);
         let late =
@@ -331,12 +331,11 @@ impl Books {
 
     /// Whether nothing leads to the pool any more.
     pub fn is_over(&self) -> bool {
-        let f = &self.figures;
         self.retired
             && self.holds == 0
             && self.busy == 0
             && self.heaps.is_none()
-            && f.allocation_count == f.deallocation_count
-            && f.reserved_bytes == 0
+            && self.counts().all().blocks() == 0
+            && self.figures.reserved_bytes == 0
     }
 }

@@ -39,7 +39,7 @@ from ._errors import (
     Status,
     UnsupportedError,
 )
-from . import _errors, _tenure, _types
+from . import _errors, _install, _report, _tenure, _types
 from ._tenure import (
     Array,
     Borrow,
@@ -76,10 +76,14 @@ from ._tenure import (
     owner_of,
     run_releases,
     save_npy,
+    set_array_interface,
     take,
     zeros,
     zeros_like,
 )
+from ._peers import to_jax, to_torch
+from ._report import report, snapshot
+from ._install import Installed, install, numpy_allocator
 from ._takes import takes
 from ._types import (
     ALIASED,
@@ -91,6 +95,7 @@ from ._types import (
     Flags,
     Holder,
     HolderKind,
+    PoolClient,
     PoolFlags,
     PoolStats,
     Store,
@@ -100,7 +105,7 @@ from ._types import (
 )
 
 # What users see is `tenure.OwnershipError`, wherever its class is written.
-for _class in (*vars(_errors).values(), *vars(_types).values()):
+for _class in (*vars(_errors).values(), *vars(_types).values(), *vars(_install).values()):
     if isinstance(_class, type) and _class.__module__.startswith("tenure."):
         _class.__module__ = "tenure"
 
@@ -144,6 +149,27 @@ def full_like(prototype, value, dtype=None, order=None, *, name=None, pool=None)
     return made
 
 
+def why_not(x: Array, target=None) -> Why:
+    """Why the bytes of an array may not be overwritten in place: a :class:`Why`, 0 if they may.
+
+    ``print(tenure.why_not(x).explain())`` says it in words: each reason, what to do about it, and who holds the bytes.
+    ``target``: an array, or (shape, dtype), that one would like to put there.
+
+    >>> y = x.clone()
+    >>> y.name = "y"
+    >>> print(tenure.why_not(x).explain())
+    not in place, because of
+      SHARED: other arrays or promises claim the same bytes; del or release them, or give them all
+        HANDLE 'y' at ...
+    >>> del y
+    >>> print(tenure.why_not(x).explain())
+    in place
+    """
+    if isinstance(x, Expr):
+        raise TypeError("of an expression, explain() says what is overwritten and why not; why_not takes an array")
+    return x.why_not(target)
+
+
 def array_equal(a, b) -> bool:
     """Same shape and equal elements, as ``numpy.array_equal``."""
     return bool(_numpy.array_equal(_readable(a), _readable(b)))
@@ -177,11 +203,13 @@ __all__ = [
     "Flags",
     "Holder",
     "HolderKind",
+    "Installed",
     "NONE",
     "OutOfMemoryError",
     "OwnershipError",
     "PendingError",
     "Pool",
+    "PoolClient",
     "PoolFlags",
     "PoolStats",
     "Promise",
@@ -218,20 +246,28 @@ __all__ = [
     "get_library",
     "give",
     "holders_of",
+    "install",
     "lazy",
     "leaks",
     "lower",
     "no_copies",
+    "numpy_allocator",
     "ones",
     "ones_like",
     "open_npy",
     "option",
     "owner_of",
+    "report",
     "run_releases",
     "save_npy",
+    "set_array_interface",
+    "snapshot",
     "take",
     "takes",
+    "to_jax",
+    "to_torch",
     "version",
+    "why_not",
     "zeros",
     "zeros_like",
 ]

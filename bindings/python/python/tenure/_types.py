@@ -54,6 +54,22 @@ class Why(enum.IntFlag):
 
     holders: tuple[Holder, ...]
 
+    def explain(self) -> str:
+        """In words: each reason, what to do about it, and who holds the bytes."""
+        if not self:
+            return "in place"
+        lines = ["not in place, because of"]
+        holders = list(getattr(self, "holders", ()))
+        for flag in Why:
+            if flag in self:
+                lines.append(f"  {flag.name}: {_REASONS[flag.name]}")
+                mine = [h for h in holders if getattr(h.kind, "name", "") in _HOLDERS.get(flag.name, ())]
+                holders = [h for h in holders if h not in mine]
+                lines += [f"    {h.text()}" for h in mine]
+        if holders:
+            lines += ["  beside them hold the bytes", *(f"    {h.text()}" for h in holders)]
+        return "\n".join(lines)
+
     def __str__(self) -> str:
         names = "|".join(flag.name for flag in Why if flag in self) or "nothing"
         holders = ", ".join(map(repr, getattr(self, "holders", ())))
@@ -61,6 +77,30 @@ class Why(enum.IntFlag):
 
     def __format__(self, spec: str) -> str:
         return int.__format__(self, spec) if spec[-1:] in tuple("bcdoxXn") else format(str(self), spec)
+
+
+_REASONS = {
+    "GIVEN": "it is given and its promise not taken yet; take or cancel the promise",
+    "SHARED": "other arrays or promises claim the same bytes; del or release them, or give them all",
+    "IN_EXPRESSION": "an expression needs these values or keeps them; del the expression",
+    "EXPORTED": "a view of another library (numpy, torch, a buffer) is alive; del the view",
+    "BORROWED": "a borrow overlaps: a `with` block is open, or a view that it handed out is still referred to",
+    "READONLY": "it cannot be written: a broadcast, a read-only file or import; mode=\"cow\" copies",
+    "FOREIGN": "the bytes belong to another library, which lent them; mode=\"cow\" copies",
+    "POISONED": "a writer failed half way; rewrite all of it (fill, zero, or a write with \"|discard\")",
+    "LAYOUT": "the target has other elements, or another shape than these bytes can take",
+    "DEVICE": "the target is on another device",
+    "WASTE": "the bytes are more than twice what the target needs",
+    "NOT_ALIASABLE": "elements of it share bytes with one another",
+}
+
+_HOLDERS = {
+    "GIVEN": ("PROMISE",),
+    "SHARED": ("HANDLE", "PROMISE", "SHARED_VARIABLE"),
+    "IN_EXPRESSION": ("EXPRESSION",),
+    "EXPORTED": ("EXPORT_READ", "EXPORT_SHARED", "EXPORT_EXCLUSIVE"),
+    "BORROWED": ("GUARD_READ", "GUARD_WRITE"),
+}
 
 
 def why(bits: int, holders: tuple[Holder, ...]) -> Why:
@@ -118,11 +158,15 @@ class Holder(_Holder):
         known = HolderKind._value2member_map_
         return super().__new__(cls, known.get(kind, kind), *rest)
 
-    def __repr__(self) -> str:
+    def text(self) -> str:
+        """What it is, the name of its array and where it was made."""
         kind = self.kind.name if isinstance(self.kind, HolderKind) else str(self.kind)
         name = f" {self.name!r}" if self.name else ""
         site = f" at {self.site}" if self.site else ""
-        return f"<{kind}{name}{site}, {self.bytes} bytes>"
+        return f"{kind}{name}{site}"
+
+    def __repr__(self) -> str:
+        return f"<{self.text()}, {self.bytes} bytes>"
 
 
 class CopySite(NamedTuple):
@@ -146,6 +190,11 @@ class Store(NamedTuple):
     version: int
     flags: int
     holders: tuple[Holder, ...]
+
+    def __str__(self) -> str:
+        pool = f'in pool "{self.pool_name}"' if self.pool_name else "of no pool"
+        holders = ", ".join(map(repr, self.holders)) or "nobody"
+        return f"{self.nbytes} bytes at {self.address:#x} {pool} on {self.device}, held by {holders}"
 
 
 class PoolStats(NamedTuple):
@@ -183,6 +232,22 @@ class PoolStats(NamedTuple):
     thread_count: int
     held_bytes: int
     shared_out_bytes: int
+    serial: int
+
+
+class PoolClient(NamedTuple):
+    """What one client of a pool holds and did. ``name``: "arrays", "raw", or a library such as "numpy"; ``live_bytes`` add up
+    to the pool's ``in_use_bytes``."""
+
+    name: str
+    live_blocks: int
+    live_bytes: int
+    requested_bytes: int
+    peak_bytes: int
+    allocation_count: int
+    failure_count: int
+    misuse_count: int
+    mismatch_count: int
 
 
 class Flags:

@@ -1,0 +1,195 @@
+/**
+ * @file tenure_memory.hpp
+ * Containers of the standard library on a pool of Tenure, C++17 and later. Header-only; included by nothing else.
+ *
+ * `tenure::memory_resource` is for `std::pmr`, `tenure::allocator<T>` for the rest:
+ *
+ *     tenure::pool pool(tenure::pool_options().name("step").max_size(1 << 30));
+ *     tenure::memory_resource resource(pool);
+ *     std::pmr::vector<double> x(1000, &resource);
+ *     std::map<int, float, std::less<>, tenure::allocator<std::pair<const int, float>>> m(pool);
+ *
+ * What they hold stands in the pool's figures under the client "cpp". Both refer to a pool by its handle, which must not
+ * be released as long as anything is to be allocated; giving back works always, and the pool's memory goes with its last
+ * block. Without a pool they use the host's default one, whichever is the thread's current one.
+ *
+ * A failure is `tenure::out_of_memory`, which is a `std::bad_alloc`, with the status and the library's text; without
+ * exceptions (-fno-exceptions) the text is printed and `std::terminate` called.
+ */
+#ifndef TENURE_MEMORY_HPP
+#define TENURE_MEMORY_HPP
+
+#include "tenure.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory_resource>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace tenure {
+
+namespace detail {
+
+[[noreturn]] inline void raise_bad_alloc(tn_status status, const char *text) {
+#if defined(__cpp_exceptions)
+    throw out_of_memory(status, text);
+#else
+    std::fprintf(stderr, "tenure: %s: %s\n", tn_status_name(status), text);
+    std::terminate();
+#endif
+}
+
+[[noreturn]] inline void raise_bad_length() {
+#if defined(__cpp_exceptions)
+    throw std::bad_array_new_length();
+#else
+    std::fputs("tenure: more elements than can be addressed\n", stderr);
+    std::terminate();
+#endif
+}
+
+// A pool as containers refer to it: the handle, and the number that no other pool has; NULL and 0 for the default one.
+struct pool_reference {
+    tn_pool *handle = nullptr;
+    std::uint64_t serial = 0;
+
+    pool_reference() noexcept = default;
+    explicit pool_reference(tn_pool *of) : handle(of), serial(of != nullptr ? serial_of(of) : 0) {}
+
+    static std::uint64_t serial_of(tn_pool *pool) {
+        tn_pool_stats stats{};
+        stats.size = sizeof stats;
+        check(tn_pool_query(pool, &stats));
+        return stats.serial;
+    }
+    static std::uint64_t default_serial() noexcept {
+        static const std::uint64_t serial = [] {
+            tn_pool *pool = nullptr;
+            tn_pool_stats stats{};
+            stats.size = sizeof stats;
+            if (tn_pool_default(device{}, &pool) == TN_OK) {
+                static_cast<void>(tn_pool_query(pool, &stats));
+                static_cast<void>(tn_pool_release(pool));
+            }
+            return stats.serial;
+        }();
+        return serial;
+    }
+    bool is(const pool_reference &other) const noexcept {
+        if (serial == other.serial)
+            return true;
+        return (serial != 0 ? serial : default_serial()) == (other.serial != 0 ? other.serial : default_serial());
+    }
+    void *allocate(std::size_t bytes, std::size_t alignment) const {
+        void *out = nullptr;
+        const tn_status status = tn_cpp_allocate(handle, bytes, alignment, &out);
+        if (status != TN_OK)
+            raise_bad_alloc(status, tn_last_error());
+        return out;
+    }
+    void deallocate(void *block) const noexcept { static_cast<void>(tn_cpp_deallocate(handle, block)); }
+};
+
+} // namespace detail
+
+/// A pool as a resource of `std::pmr`. Two are equal if their pools are the same, through whichever handles.
+///
+/// It may be destroyed before what it allocated: that is given back through another resource on the pool.
+class memory_resource : public std::pmr::memory_resource {
+public:
+    /// On the host's default pool.
+    memory_resource() noexcept = default;
+    /// On a pool whose handle the caller keeps.
+    explicit memory_resource(const pool &of) : of_(of.handle()) {}
+    /// On a pool whose handle it keeps itself, and releases at its end.
+    explicit memory_resource(pool &&of) : of_(of.handle()), own_(std::move(of)) {}
+    memory_resource(const memory_resource &) = delete;
+    memory_resource &operator=(const memory_resource &) = delete;
+    ~memory_resource() override = default;
+
+    /// The pool's handle, lent; NULL for the default one.
+    tn_pool *handle() const noexcept { return of_.handle; }
+
+protected:
+    /// Throws `std::bad_alloc`; any power of two up to 4 MiB as alignment.
+    void *do_allocate(std::size_t bytes, std::size_t alignment) override { return of_.allocate(bytes, alignment); }
+    /// The pool knows the size; what is no block of it is left alone and counted.
+    void do_deallocate(void *block, std::size_t, std::size_t) noexcept override { of_.deallocate(block); }
+    /// Same pool. Without run-time types only the same object.
+    bool do_is_equal(const std::pmr::memory_resource &other) const noexcept override {
+        if (this == &other)
+            return true;
+#if defined(__cpp_rtti)
+        const auto *ours = dynamic_cast<const memory_resource *>(&other);
+        return ours != nullptr && of_.is(ours->of_);
+#else
+        return false;
+#endif
+    }
+
+private:
+    detail::pool_reference of_;
+    pool own_;
+};
+
+/// A pool as a container's allocator. It goes with the container when that is copied, moved or swapped.
+template <class T>
+class allocator {
+public:
+    using value_type = T;                                      ///< of one element
+    using propagate_on_container_copy_assignment = std::true_type; ///< yes
+    using propagate_on_container_move_assignment = std::true_type; ///< yes: a move between pools moves no element
+    using propagate_on_container_swap = std::true_type;            ///< yes
+    using is_always_equal = std::false_type;                       ///< no: pools differ
+
+    /// On the host's default pool.
+    allocator() noexcept = default;
+    /// On a pool whose handle the caller keeps.
+    allocator(const pool &of) : of_(of.handle()) {}
+    /// A pool that ends before it can be used.
+    allocator(pool &&) = delete;
+    /// On the same pool.
+    template <class U>
+    allocator(const allocator<U> &other) noexcept : of_(other.of_) {}
+
+    /// Memory for so many elements. Throws `std::bad_array_new_length`, `std::bad_alloc`.
+    [[nodiscard]] T *allocate(std::size_t count) {
+        if (count > std::numeric_limits<std::size_t>::max() / sizeof(T))
+            detail::raise_bad_length();
+        return static_cast<T *>(of_.allocate(count * sizeof(T), alignof(T)));
+    }
+    /// Gives it back; the pool knows the size.
+    void deallocate(T *block, std::size_t) noexcept { of_.deallocate(block); }
+    /// What a copy of the container uses: the same pool.
+    allocator select_on_container_copy_construction() const noexcept { return *this; }
+    /// The pool's handle, lent; NULL for the default one.
+    tn_pool *handle() const noexcept { return of_.handle; }
+
+    /// Same pool.
+    template <class U>
+    friend bool operator==(const allocator &a, const allocator<U> &b) noexcept {
+        return a.is(b);
+    }
+    /// Another pool.
+    template <class U>
+    friend bool operator!=(const allocator &a, const allocator<U> &b) noexcept {
+        return !a.is(b);
+    }
+
+private:
+    template <class U>
+    friend class allocator;
+    template <class U>
+    bool is(const allocator<U> &other) const noexcept {
+        return of_.is(other.of_);
+    }
+
+    detail::pool_reference of_;
+};
+
+} // namespace tenure
+
+#endif

@@ -1,0 +1,173 @@
+"""The report for people: who holds what, by library, name and call site. Reads what ``tn_report_json`` writes; changes nothing."""
+
+from __future__ import annotations
+
+import collections
+import json
+import sys
+import tracemalloc
+from typing import Any, Iterable, TextIO
+
+from . import _tenure
+
+_KINDS = {
+    "handle": "array",
+    "export_read": "lent, read-only",
+    "export_shared": "shared with another library",
+    "export_exclusive": "lent alone",
+    "guard_read": "being read",
+    "guard_write": "being written",
+    "block": "block",
+    "weak": "weak handle",
+    "queued_release": "release that waits for run_releases",
+}
+"""What the kinds of holders are called where their own name does not say it."""
+
+
+def snapshot() -> dict[str, Any]:
+    """Who holds what at this moment: what ``tn_report_json`` writes, read into a dictionary.
+
+    ``pools``, ``stores`` with their holders, raw ``blocks`` by place, what is ``open`` beside, ``copies``. The project's
+    ``docs/report.schema.json`` describes each field.
+
+    >>> store, = [s for s in tenure.snapshot()["stores"] if any(h["name"] == "x" for h in s["holders"])]
+    >>> store["bytes"]
+    48
+    """
+    return json.loads(_tenure._report_json())
+
+
+def report(file: TextIO | None = None, *, limit: int = 10) -> None:
+    """Prints who holds what: pools with the libraries that allocate from them, the largest arrays with everybody who holds
+    them and the lines where they were made, raw memory by line, and the copies at borders.
+
+    file: where to; None is ``sys.stdout``. limit: lines of each list. Where ``tracemalloc`` runs (``tracemalloc.start(8)``), NumPy's
+    memory is listed by line too, whoever allocates it.
+
+    >>> tenure.report()                           # doctest: +ELLIPSIS
+    tenure ...
+    """
+    print("\n".join(_lines(snapshot(), limit)), file=sys.stdout if file is None else file)
+
+
+def size(number: int) -> str:
+    """A number of bytes for people: "1.5 GiB"."""
+    if number < 1024:
+        return f"{number} bytes" if number != 1 else "1 byte"
+    amount = float(number)
+    for unit in ("KiB", "MiB", "GiB"):
+        amount /= 1024
+        if amount < 1000:
+            return f"{amount:.3g} {unit}"
+    return f"{amount / 1024:.3g} TiB"
+
+
+def _number(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
+def _listed(lines: list[str], limit: int) -> Iterable[str]:
+    yield from (f"  {line}" for line in lines[:limit])
+    if len(lines) > limit:
+        yield f"  and {len(lines) - limit} more"
+
+
+def _lines(data: dict[str, Any], limit: int) -> Iterable[str]:
+    stores, blocks, copies = data["stores"], data["blocks"], data["copies"]
+    yield f"tenure {'.'.join(map(str, data['version']))}, process {data['process']}"
+    pools = {pool["id"]: pool for pool in data["pools"]}
+    for pool in sorted(pools.values(), key=lambda pool: -pool["stats"]["in_use_bytes"]):
+        yield from ("", *_pool(pool))
+    yield ""
+    yield f"arrays: {size(sum(s['bytes'] for s in stores))} in {_number(len(stores), 'store')}"
+    yield from _listed([_store(s, pools) for s in sorted(stores, key=lambda s: -s["bytes"])], limit)
+    if blocks:
+        yield ""
+        yield f"raw memory: {size(sum(b['bytes'] for b in blocks))} in {_number(sum(b['blocks'] for b in blocks), 'block')}"
+        yield from _listed([_raw(b, pools) for b in sorted(blocks, key=lambda b: -b["bytes"])], limit)
+    yield from _numpy(limit)
+    if copies:
+        yield ""
+        yield f"copies at borders: {size(sum(c['bytes'] for c in copies))}"
+        yield from _listed([_copy(c) for c in copies], limit)
+    if beside := [h for h in data["open"] if h["kind"] != "pool"]:
+        yield ""
+        yield f"open beside: {_holders(beside)}"
+
+
+def _pool(pool: dict[str, Any]) -> Iterable[str]:
+    s = pool["stats"]
+    limit = f", limit {size(s['limit_bytes'])}" if s["limit_bytes"] else ""
+    failed = f", {_number(s['oom_count'], 'request')} found no room" if s["oom_count"] else ""
+    released = ", released" if pool["released"] else ""
+    yield (
+        f"pool \"{pool['name']}\" on {pool['device']}{released}: {size(s['in_use_bytes'])} in use, "
+        f"peak {size(s['peak_in_use_bytes'])}, {size(s['reserved_bytes'])} from the system{limit}{failed}"
+    )
+    for client in sorted(pool["clients"], key=lambda client: -client["live_bytes"]):
+        yield f"  {client['name']:<8}  {size(client['live_bytes']):>10} in {_number(client['live_blocks'], 'block')}"
+
+
+def _store(store: dict[str, Any], pools: dict[int, Any]) -> str:
+    if store["pool"] is not None:
+        pool = pools.get(store["pool"])
+        place = f"; in pool \"{pool['name']}\"" if pool and len(pools) > 1 else ""
+    else:
+        place = "; a mapped file" if "file" in store["flags"] else "; of another library" if store["imports"] else ""
+    marks = "".join(f"; {flag}" for flag in store["flags"] if flag not in ("foreign", "file"))
+    return f"{size(store['bytes']):>10}  {_holders(store['holders'])}{place}{marks}"
+
+
+def _holders(holders: list[dict[str, Any]]) -> str:
+    """Holders of the same kind, name and place as one; what says most comes first."""
+    same = collections.Counter((h["kind"], h["name"], h["site"]) for h in holders)
+    texts: list[str] = []
+    known: set[str] = set()
+    for (kind, name, site), n in sorted(same.items(), key=lambda item: (item[0][0] != "handle", not item[0][1], not item[0][2])):
+        text = _KINDS.get(kind, kind.replace("_", " "))
+        if n > 1:
+            text = f"{n} {text}s" if kind in ("handle", "weak", "promise") else f"{n} times {text}"
+        # Guards and exports bear the name of their array, which stands there already.
+        text += f' "{name}"' if name and name not in known else ""
+        known.add(name)
+        texts.append(text + (f" at {site}" if site else ""))
+    most = 6
+    more = f", and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
+
+
+def _raw(blocks: dict[str, Any], pools: dict[int, Any]) -> str:
+    pool = pools.get(blocks["pool"])
+    where = f" in pool \"{pool['name']}\"" if pool and len(pools) > 1 else ""
+    site = f" at {blocks['site']}" if blocks["site"] else ""
+    who = "" if blocks["client"] == "raw" else f", {blocks['client']}"
+    return f"{size(blocks['bytes']):>10} in {_number(blocks['blocks'], 'block')}{who}{where}{site}"
+
+
+def _copy(copy: dict[str, Any]) -> str:
+    why = "asked for" if not copy["forced"] else f"because of {', '.join(copy['why']).replace('_', ' ') or 'the caller'}"
+    site = f" at {copy['site']}" if copy["site"] else ""
+    return f"{size(copy['bytes']):>10} in {_number(copy['count'], 'copy').replace('copys', 'copies')}{site}: {copy['function']}, {why}"
+
+
+def _numpy(limit: int) -> Iterable[str]:
+    """NumPy's memory by line: only Python knows it, and only where tracemalloc runs."""
+    if not tracemalloc.is_tracing():
+        return
+    import numpy
+
+    inside = numpy.__path__[0]
+    domain = tracemalloc.DomainFilter(True, numpy.lib.tracemalloc_domain)
+    lines: dict[str, list[int]] = collections.defaultdict(lambda: [0, 0])
+    for trace in tracemalloc.take_snapshot().filter_traces([domain]).traces:
+        # The line that called NumPy, where so many frames are kept: tracemalloc.start(8).
+        frames = [frame for frame in reversed(trace.traceback) if not frame.filename.startswith(inside)]
+        frame = (frames or list(trace.traceback))[0]
+        line = lines[f"{frame.filename}:{frame.lineno}"[-63:]]
+        line[0] += trace.size
+        line[1] += 1
+    if lines:
+        yield ""
+        yield f"NumPy by line: {size(sum(line[0] for line in lines.values()))}, as tracemalloc saw it"
+        largest = sorted(lines.items(), key=lambda item: -item[1][0])
+        yield from _listed([f"{size(b):>10} in {_number(n, 'block')} at {site}" for site, (b, n) in largest], limit)

@@ -1,0 +1,584 @@
+"""The matrix: every library, both ways, by element type, layout and access; what happens is compared with what is said here.
+
+    python matrix.py --write FILE    writes the tables of the libraries that are installed into docs/interop.md
+    python matrix.py --check FILE    fails where the file says something else of them
+
+A `Door` is one way for an array to cross. Its rule says what has to come out of each case: an alias (addresses are
+compared), a copy, or an exception. `test_matrix.py` runs all cases; the document is written from what was observed,
+after it agreed with the rules. A library that is not installed keeps its part of the document.
+"""
+
+import argparse
+import collections
+import gc
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_ENABLE_X64", "1")
+
+import numpy as np
+
+import tenure
+
+
+def installed(name: str):
+    try:
+        return __import__(name)
+    except ImportError:
+        return None
+
+
+torch, jax, pyarrow = installed("torch"), installed("jax"), installed("pyarrow")
+if jax is not None:
+    import jax.dlpack
+
+# In this order they stand in the document, and a pair belongs to the later of its two.
+LIBRARIES = {"NumPy": np, "pyarrow": pyarrow, "JAX": jax, "PyTorch": torch}
+
+DTYPES = (
+    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16 float32 float64 complex64 complex128".split()
+)
+ARROW = [name for name in DTYPES if name.strip("123468") in ("int", "uint", "float")]
+NUMPY = [name for name in DTYPES if name != "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Case:
+    dtype: str
+    layout: str
+    readonly: bool
+
+    @property
+    def item(self) -> int:
+        return 2 if self.dtype == "bfloat16" else np.dtype(self.dtype).itemsize
+
+
+# ---- layouts: each from a dense array of 64 elements, 64-aligned
+
+LAYOUTS: dict[str, Callable] = {
+    "dense": lambda x: x.reshape(8, 8),
+    "transposed": lambda x: x.reshape(4, 16).T,
+    "every second column": lambda x: x.reshape(8, 8)[:, ::2],
+    "every second row": lambda x: x.reshape(8, 8)[::2],
+    "negative": lambda x: x.reshape(8, 8)[::-1],
+    "broadcast": None,
+    "offset": lambda x: x[1:],
+    "unaligned": None,
+    "one element": lambda x: x[5:6].reshape(1, 1, 1),
+    "ndim 0": lambda x: x[0:1].reshape(()),
+    "size 0": lambda x: x.reshape(8, 8)[:, 8:],
+}
+MEANING = {
+    "dense": "shape (8, 8), C order, on a multiple of 64",
+    "transposed": "shape (16, 4), F order",
+    "every second column": "`x[:, ::2]`",
+    "every second row": "`x[::2]`",
+    "negative": "`x[::-1]`",
+    "broadcast": "stride 0 on the first axis",
+    "offset": "`x[1:]`: dense, one element behind a multiple of 64",
+    "unaligned": "an address that is no multiple of the element's size",
+    "one element": "shape (1, 1, 1), five elements behind a multiple of 64",
+    "ndim 0": "shape ()",
+    "size 0": "shape (8, 0)",
+}
+
+
+def of_ours(case: Case) -> tenure.Array:
+    """An array of ours."""
+    x = tenure.zeros(64, case.dtype)
+    x = x.broadcast_to(8, 64) if case.layout == "broadcast" else LAYOUTS[case.layout](x)
+    return tenure.from_dlpack(x.readonly) if case.readonly else x
+
+
+def aligned(size: int, past: int = 0) -> np.ndarray:
+    """Bytes of NumPy's own that begin so far past a multiple of 64."""
+    memory = np.zeros(size + 128, "uint8")
+    start = -memory.ctypes.data % 64 + past
+    return memory[start : start + size]
+
+
+def of_numpy(case: Case):
+    if case.dtype not in NUMPY or (case.layout == "unaligned" and np.dtype(case.dtype).alignment == 1):
+        return None
+    n = aligned(64 * case.item, case.layout == "unaligned").view(case.dtype)
+    if case.layout == "broadcast":
+        n = np.broadcast_to(n, (8, 64))
+    elif case.layout == "unaligned":
+        n = n.reshape(8, 8)
+    else:
+        n = LAYOUTS[case.layout](n)
+    if case.readonly:
+        n.flags.writeable = False
+    return n
+
+
+def of_torch(case: Case):
+    if case.readonly or case.layout in ("negative", "unaligned"):
+        return None  # it has none of these
+    t = torch.zeros(64, dtype=getattr(torch, case.dtype))
+    return t.expand(8, 64) if case.layout == "broadcast" else LAYOUTS[case.layout](t)
+
+
+def of_jax(case: Case):
+    shape = {"dense": (8, 8), "size 0": (8, 0), "ndim 0": ()}.get(case.layout)
+    return None if shape is None or not case.readonly else jax.numpy.zeros(shape, case.dtype)
+
+
+def of_arrow(case: Case):
+    if case.dtype not in ARROW or not case.readonly or case.layout not in ("dense", "offset", "size 0"):
+        return None
+    a = pyarrow.array(aligned(64 * case.item).view(case.dtype))  # which it does not copy
+    return {"dense": a, "offset": a[1:], "size 0": a[:0]}[case.layout]
+
+
+def of_arrow_buffer(case: Case):
+    if case.dtype != "uint8" or case.layout not in ("dense", "offset", "size 0"):
+        return None
+    n = np.zeros(64, "uint8")
+    n.flags.writeable = not case.readonly
+    buffer = pyarrow.py_buffer(n)
+    return {"dense": buffer, "offset": buffer[1:], "size 0": buffer[:0]}[case.layout]
+
+
+def address(x) -> int:
+    """Where the first element is."""
+    if isinstance(x, tenure.Array):
+        if x.dtype is tenure.bfloat16:
+            x = x.view("uint16")
+        return np.asarray(x.readonly).ctypes.data
+    if isinstance(x, np.ndarray):
+        return x.ctypes.data
+    if isinstance(x, memoryview):
+        return np.asarray(x).ctypes.data
+    if torch is not None and isinstance(x, torch.Tensor):
+        return x.data_ptr()
+    if jax is not None and isinstance(x, jax.Array):
+        return x.unsafe_buffer_pointer()
+    if pyarrow is not None and isinstance(x, pyarrow.Array):
+        return x.buffers()[1].address + x.offset * x.type.bit_width // 8
+    return x.address
+
+
+def layout_of(x):
+    """Shape, and strides in bytes where there are any to ask for."""
+    if torch is not None and isinstance(x, torch.Tensor):
+        return tuple(x.shape), tuple(stride * x.element_size() for stride in x.stride())
+    if jax is not None and isinstance(x, jax.Array):
+        return tuple(x.shape), None
+    if pyarrow is not None and isinstance(x, pyarrow.Array):
+        return (len(x),), None
+    if pyarrow is not None and isinstance(x, pyarrow.Buffer):
+        return (x.size,), None
+    return tuple(x.shape), tuple(x.strides)
+
+
+def readonly(x) -> bool | None:
+    """Whether the object says that it must not be written; None: it has no word for it."""
+    if isinstance(x, np.ndarray):
+        return not x.flags.writeable
+    if isinstance(x, memoryview):
+        return x.readonly
+    if isinstance(x, tenure.Array):
+        return x.flags.readonly
+    if pyarrow is not None and isinstance(x, pyarrow.Buffer):
+        return not x.is_mutable
+    return None
+
+
+# ---- what can come out
+
+ALIAS, READS, COPY, EMPTY = "alias", "alias, read-only", "copy", "nothing to share"
+
+
+class Refused:
+    """These exceptions, whatever they say."""
+
+    def __init__(self, *classes: type[BaseException]):
+        self.classes = classes
+
+    def __repr__(self):
+        return " or ".join(c.__name__ for c in self.classes)
+
+
+@dataclass(frozen=True)
+class Door:
+    """One way across; `rule` says what has to come out of a case, None: there is no such case."""
+
+    library: str
+    name: str
+    make: Callable
+    cross: Callable
+    rule: Callable
+    outward: bool
+
+    def __str__(self):
+        return self.name
+
+
+def observe(door: Door, case: Case):
+    """What came out, as text, and the exception if there was one; None where the library has no such array."""
+    start = door.make(case)
+    if start is None:
+        return None
+    try:
+        end = door.cross(start)
+    except Exception as error:
+        return f"{type(error).__name__}: {said(error)}", type(error)
+    shape, strides = layout_of(start)
+    if pyarrow is None or not isinstance(end, pyarrow.Buffer):  # which has bytes, and no shape
+        assert layout_of(end)[0] == shape, (door, case)
+    if 0 in shape:
+        return EMPTY, None
+    if address(end) != address(start):
+        return COPY, None
+    ends = layout_of(end)[1]
+    if strides is not None and ends is not None and len(ends) == len(strides):
+        assert [s for s, n in zip(ends, shape) if n > 1] == [s for s, n in zip(strides, shape) if n > 1], (door, case)
+    return (READS if readonly(end) else ALIAS), None
+
+
+def said(error: BaseException) -> str:
+    """The first line of its text, without what differs from run to run."""
+    text = str(error).strip().split("\n")[0]
+    return re.sub(r"\[[-\d, ]+\]", "[...]", re.sub(r"0x[0-9a-f]+", "0x...", text))
+
+
+# ---- rules
+
+BUFFER = Refused(BufferError)
+DENSE = ("dense", "transposed", "offset", "one element", "ndim 0")
+
+
+def reads(case: Case) -> bool:
+    return case.readonly or case.layout == "broadcast"
+
+
+def to_numpy(refusal):
+    def rule(case):
+        if case.dtype == "bfloat16":
+            return refusal
+        return EMPTY if case.layout == "size 0" else READS if reads(case) else ALIAS
+
+    return rule
+
+
+def to_arrow(case):
+    if case.dtype == "bfloat16" or case.layout not in (*DENSE, "size 0"):
+        return BUFFER
+    return EMPTY if case.layout == "size 0" else READS if case.readonly else ALIAS
+
+
+def to_jax(strict):
+    def rule(case):
+        if reads(case) and not strict:
+            return BUFFER  # the struct that JAX asks for cannot say "read-only"
+        if case.layout == "size 0":
+            return EMPTY
+        if case.layout not in DENSE:
+            return Refused(RuntimeError)
+        return COPY if case.layout in ("offset", "one element") and past(case) % 64 else ALIAS
+
+    return rule
+
+
+def past(case):
+    """How many bytes behind a multiple of 64 the first element is."""
+    return case.item * {"offset": 1, "one element": 5}[case.layout]
+
+
+def jax_numpy(case):
+    if case.dtype == "bfloat16":
+        return BUFFER
+    return EMPTY if case.layout == "size 0" else COPY
+
+
+def to_torch(says):
+    def rule(case):
+        if says == "writes" and reads(case):
+            return BUFFER
+        if case.layout == "negative":
+            return Refused(RuntimeError)
+        return EMPTY if case.layout == "size 0" else ALIAS
+
+    return rule
+
+
+def from_numpy(case):
+    if case.layout == "size 0":
+        return EMPTY
+    if case.layout == "unaligned":
+        return COPY
+    return READS if reads(case) else ALIAS
+
+
+def from_others(case):
+    return EMPTY if case.layout == "size 0" else READS if reads(case) else ALIAS
+
+
+def from_jax_buffer(case):
+    return BUFFER if case.dtype == "bfloat16" else from_others(case)
+
+
+def arrow_to_ours(case):
+    return EMPTY if case.layout == "size 0" else READS
+
+
+def from_arrow_buffer(case):
+    return READS if case.layout == "offset" else from_others(case)  # a slice of a buffer is read-only there
+
+
+def doors() -> list[Door]:
+    """Those of the libraries that are here."""
+    found = []
+
+    def out(library, name, cross, rule):
+        made = lambda case: None if case.layout == "unaligned" else of_ours(case)  # noqa: E731
+        found.append(Door(library, name, made, cross, rule, True))
+
+    def back(library, name, make, cross, rule):
+        found.append(Door(library, name, make, cross, rule, False))
+
+    out("NumPy", "numpy.asarray(x)", np.asarray, to_numpy(BUFFER))
+    out("NumPy", "numpy.from_dlpack(x)", np.from_dlpack, to_numpy(Refused(RuntimeError, BufferError)))
+    back("NumPy", "tenure.from_dlpack(n)", of_numpy, tenure.from_dlpack, from_numpy)
+    back("NumPy", "tenure.from_buffer(n)", of_numpy, tenure.from_buffer, from_numpy)
+    back("NumPy", "tenure.asarray(n)", of_numpy, tenure.asarray, from_numpy)
+    if pyarrow is not None:
+        out("pyarrow", "pyarrow.py_buffer(x)", pyarrow.py_buffer, to_arrow)
+        back("pyarrow", "tenure.from_dlpack(a)", of_arrow, tenure.from_dlpack, arrow_to_ours)
+        back("pyarrow", "tenure.from_buffer(b)", of_arrow_buffer, tenure.from_buffer, from_arrow_buffer)
+    if jax is not None:
+        out("JAX", "jax.dlpack.from_dlpack(x)", jax.dlpack.from_dlpack, to_jax(False))
+        out("JAX", "tenure.to_jax(x)", tenure.to_jax, to_jax(True))
+        out("JAX", "jax.numpy.asarray(x)", lambda x: jax.numpy.asarray(x).block_until_ready(), jax_numpy)
+        back("JAX", "tenure.from_dlpack(j)", of_jax, tenure.from_dlpack, from_others)
+        back("JAX", "tenure.from_buffer(j)", of_jax, tenure.from_buffer, from_jax_buffer)
+        back("JAX", "tenure.asarray(j)", of_jax, tenure.asarray, from_others)
+    if torch is not None:
+        out("PyTorch", "torch.from_dlpack(x)", torch.from_dlpack, to_torch("nothing"))
+        out("PyTorch", "tenure.to_torch(x)", tenure.to_torch, to_torch("writes"))
+        out("PyTorch", "tenure.to_torch(x, reads=True)", lambda x: tenure.to_torch(x, reads=True), to_torch("reads"))
+        out("PyTorch", "torch.as_tensor(x)", torch.as_tensor, to_torch("nothing"))
+        back("PyTorch", "tenure.from_dlpack(t)", of_torch, tenure.from_dlpack, from_others)
+        back("PyTorch", "tenure.asarray(t)", of_torch, tenure.asarray, from_others)
+    return found
+
+
+def cases():
+    return [Case(dtype, layout, readonly) for layout in LAYOUTS for readonly in (False, True) for dtype in DTYPES]
+
+
+# ---- from one library through us to another
+
+PRODUCERS = {"NumPy": of_numpy, "pyarrow": of_arrow, "JAX": of_jax, "PyTorch": of_torch}
+
+
+def through(consumer: str, x: tenure.Array):
+    """The consumer's object on the bytes of an array of ours that is another library's."""
+    if consumer == "NumPy":
+        return np.from_dlpack(x)
+    if consumer == "pyarrow":
+        return pyarrow.py_buffer(x)
+    if consumer == "JAX":
+        return tenure.to_jax(x)
+    return tenure.to_torch(x, reads=x.flags.readonly)
+
+
+def pair_rule(consumer: str, case: Case):
+    """As if the array were ours: where a library's array comes from is not seen by the next one."""
+    ours = Case(case.dtype, case.layout, case.readonly)
+    rules = {
+        "NumPy": to_numpy(Refused(RuntimeError, BufferError)),
+        "pyarrow": to_arrow,
+        "JAX": to_jax(True),
+        "PyTorch": to_torch("reads" if reads(case) else "writes"),
+    }
+    return rules[consumer](ours)
+
+
+def pair(producer: str, consumer: str, case: Case):
+    """What came out, as `observe`."""
+    if case.layout == "unaligned":
+        return None
+    start = PRODUCERS[producer](case)
+    if start is None:
+        return None
+    x = tenure.from_dlpack(start)
+    try:
+        end = through(consumer, x)
+    except Exception as error:
+        return f"{type(error).__name__}: {said(error)}", type(error)
+    if x.size == 0:
+        return EMPTY, None
+    if address(end) != address(start):
+        return COPY, None
+    return (READS if readonly(end) else ALIAS), None
+
+
+def agrees(seen, expected) -> bool:
+    """Whether what came out is what the rule says."""
+    outcome, error = seen
+    if isinstance(expected, Refused):
+        return error is not None and issubclass(error, expected.classes)
+    return outcome == expected
+
+
+# ---- the document
+
+ORDER = {name: at for at, name in enumerate(DTYPES)}
+
+
+def names(dtypes, there) -> str:
+    """A set of element types, short, of those that the library has."""
+    left = [name for name in there if name not in dtypes]
+    if not left:
+        return "all" if len(there) == len(DTYPES) else "all that it has"
+    if len(left) <= 3:
+        return "all but " + ", ".join(left)
+    return ", ".join(sorted(dtypes, key=ORDER.get))
+
+
+def table(door: Door, notes: dict[str, int]) -> list[str]:
+    """A row for each layout, a column for each set of element types that fare alike."""
+    columns = collections.defaultdict(list)
+    for dtype in DTYPES:
+        outcomes = []
+        for layout in LAYOUTS:
+            for access in (False, True):
+                seen = observe(door, Case(dtype, layout, access))
+                expected = door.rule(Case(dtype, layout, access))
+                assert seen is None or agrees(seen, expected), (door.name, dtype, layout, access, seen, expected)
+                outcomes.append(None if seen is None else seen[0])
+        columns[tuple(outcomes)].append(dtype)
+    columns = {column: dtypes for column, dtypes in columns.items() if any(column)}
+    there = [name for name in DTYPES if any(name in dtypes for dtypes in columns.values())]
+    heads, cells = [], []
+    for column, dtypes in columns.items():
+        writable, read_only = column[::2], column[1::2]
+        both = [(w, r) for w, r in zip(writable, read_only)]
+        if all(w == r for w, r in both):
+            heads.append(names(dtypes, there))
+            cells.append(writable)
+            continue
+        for access, part in (("", writable), (", read-only", read_only)):
+            if any(part):
+                heads.append(names(dtypes, there) + access)
+                cells.append(part)
+    lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
+    for row, layout in enumerate(LAYOUTS):
+        if any(column[row] for column in cells):
+            lines.append(f"| {layout} | " + " | ".join(cell(column[row], notes) for column in cells) + " |")
+    return lines
+
+
+def cell(outcome, notes) -> str:
+    if outcome is None:
+        return ""
+    if ": " not in outcome:
+        return outcome
+    return f"refused ({notes.setdefault(outcome, len(notes) + 1)})"
+
+
+def section(library: str) -> str:
+    """The part of one library, from what was observed."""
+    module = LIBRARIES[library]
+    notes: dict[str, int] = {}
+    lines = [f"## {library} {module.__version__}", ""]
+    for outward, title in ((True, "Ours to"), (False, "To ours from")):
+        lines += [f"### {title} {library}", ""]
+        alike = collections.defaultdict(list)
+        for door in doors():
+            if door.library == library and door.outward == outward:
+                alike["\n".join(table(door, notes))].append(f"`{door.name}`")
+        for rows, same in alike.items():
+            lines += [", ".join(same) + ":", "", rows, ""]
+    earlier = list(LIBRARIES)[: list(LIBRARIES).index(library) + 1]
+    lines += [f"### Through us: {library} and the libraries above", ""]
+    lines += ["| from | to | alias | alias, read-only | copy | refused | nothing to share |", "|---|---|---|---|---|---|---|"]
+    pairs = [(producer, library) for producer in earlier] + [(library, consumer) for consumer in earlier[:-1]]
+    for producer, consumer in pairs:
+        count = collections.Counter()
+        for case in cases():
+            seen = pair(producer, consumer, case)
+            if seen is not None:
+                assert agrees(seen, pair_rule(consumer, case)), (producer, consumer, case, seen)
+                count["refused" if seen[1] else seen[0]] += 1
+        numbers = " | ".join(str(count[what] or "-") for what in (ALIAS, READS, COPY, "refused", EMPTY))
+        lines.append(f"| {producer} | {consumer} | {numbers} |")
+    lines.append("")
+    if notes:
+        lines += ["Refusals:", ""]
+        for text, number in notes.items():
+            kind, text = text.split(": ", 1)
+            lines.append(f"{number}. `{kind}`: {text.replace('|', '/').replace('<', '&lt;')}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+HEAD = """# What crosses, and how
+
+Written by `cargo xtask interop` from what happens with the versions named below, after it agreed with the rules in
+`bindings/python/tests/matrix.py`; `cargo xtask test` fails where it is out of date for a library that is installed.
+
+*alias*: the same address, the same strides, writes are seen on both sides. *alias, read-only*: the same, and the other
+side says that it must not be written. *copy*: new bytes, made by the other library. *refused*: an exception, numbered
+below the tables, and nothing was held or copied. An empty cell: the library has no such array. `x` is a `tenure.Array`;
+every other letter is an array of the library.
+
+A column that ends in *read-only* is of arrays that must not be written: handles of ours that are read-only, arrays of a
+library that say so. PyTorch has no such flag and does not look at ours, so `torch.from_dlpack` gives a tensor that could
+write; `tenure.to_torch` refuses that, or takes your word (`reads=True`). JAX arrays never change, and JAX asks for a
+struct that cannot say "read-only": `tenure.to_jax` says it, and our writes are refused while the JAX array lives. JAX
+runs with `jax_enable_x64` here; without it, it narrows elements of 64 bits in a copy, which `tenure.to_jax` refuses.
+
+| layout | is |
+|---|---|
+"""
+
+
+def document(old: str) -> str:
+    """The whole; what is not installed stays as it stands."""
+    parts = dict(split(old))
+    text = HEAD + "".join(f"| {layout} | {MEANING[layout]} |\n" for layout in LAYOUTS) + "\n"
+    for library, module in LIBRARIES.items():
+        text += section(library) + "\n" if module is not None else parts.get(library, "")
+    return text.rstrip("\n") + "\n"
+
+
+def split(old: str) -> list[tuple[str, str]]:
+    """The parts of the document by library."""
+    found = []
+    for part in re.split(r"(?m)^(?=## )", old)[1:]:
+        found.append((part.split()[1], part.rstrip("\n") + "\n\n"))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="docs/interop.md from what happens")
+    parser.add_argument("--write", metavar="FILE")
+    parser.add_argument("--check", metavar="FILE")
+    options = parser.parse_args()
+    file = options.write or options.check or parser.error("one of --write and --check")
+    old = open(file).read() if os.path.exists(file) else ""
+    new = document(old)
+    gc.collect()
+    missing = [library for library, module in LIBRARIES.items() if module is None]
+    if missing:
+        print(f"not installed, taken as it stands: {', '.join(missing)}")
+    if options.check and new != old:
+        sys.exit(f"{file} is out of date: cargo xtask interop")
+    if options.write:
+        with open(file, "w") as out:
+            out.write(new)
+        print(f"{file}: written")
+    left = tenure.leaks()
+    if left:
+        sys.exit(f"not given back: {left}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+/*
+ * report.c - who holds what: tn_report_json, the holders of an address, and the texts of a pool that has no room (PO-38, PO-45,
+ * AL-23, WN-10).
+ */
+#include "helpers.h"
+
+static char *text;
+static size_t room;
+
+/* The report, in a buffer of our own. */
+static const char *report(void)
+{
+    size_t length = room;
+    for (;;) {
+        OK(tn_report_json(0, room, text, &length));
+        if (length < room)
+            break;
+        CHECK(room == 0 || text[0] == 0);
+        room = 2 * length;
+        text = realloc(text, room);
+    }
+    CHECK(strlen(text) == length);
+    return text;
+}
+
+static int reports(const char *part)
+{
+    return strstr(report(), part) != NULL;
+}
+
+/* The part of the report behind `from` and before the next `to`. */
+static int between(const char *from, const char *to, const char *part)
+{
+    const char *begin = strstr(report(), from);
+    if (begin == NULL)
+        return 0;
+    const char *end = strstr(begin, to), *found = strstr(begin, part);
+    return found != NULL && (end == NULL || found < end);
+}
+
+/* Quotes are escaped, braces and brackets match. */
+static int is_balanced(const char *json)
+{
+    int depth = 0, quoted = 0;
+    for (; *json != 0; json++) {
+        if (quoted && *json == '\\')
+            json++;
+        else if (*json == '"')
+            quoted = !quoted;
+        else if (!quoted)
+            depth += (*json == '{' || *json == '[') - (*json == '}' || *json == ']');
+        if (depth < 0)
+            return 0;
+    }
+    return depth == 0 && !quoted;
+}
+
+static void calls(void)
+{
+    size_t length = 7;
+    char small[8] = "........";
+    FAILS(tn_report_json(0, 0, NULL, NULL), TN_ERR_NULL);
+    FAILS(tn_report_json(0, 4, NULL, &length), TN_ERR_NULL);
+    FAILS(tn_report_json(1, sizeof small, small, &length), TN_ERR_INVALID);
+    CHECK(length == 7 && small[0] == '.');
+    OK(tn_report_json(0, 0, NULL, &length));
+    CHECK(length > 100);
+    OK(tn_report_json(0, sizeof small, small, &length)); /* "" and nothing behind its room */
+    CHECK(small[0] == 0 && length > 100);
+}
+
+static void stores_and_holders(void) /* PO-38: for arrays who holds each live block */
+{
+    tn_pool *pool = own_pool("report \"me\"");
+    OK(tn_here("report.c", 70));
+    tn_array *a = empty(pool, TN_F64, SHAPE(10, 10)), *view = NULL;
+    OK(tn_array_set_name(a, "K\\1"));
+    OK(tn_array_transpose(a, &view));
+    OK(tn_here("report.c", 73));
+    tn_borrow *reader = NULL;
+    OK(tn_array_borrow_read(view, 0, NULL, NULL, NULL, &reader));
+    OK(tn_here(NULL, 0));
+
+    CHECK(is_balanced(report()));
+    CHECK(reports("\"name\":\"report \\\"me\\\"\"") && reports("\"live_blocks\":1,"));
+    CHECK(between("\"stores\"", "\"blocks\"", "\"bytes\":800,\"device\":\"cpu\",\"pool\":"));
+    CHECK(between("\"stores\"", "\"blocks\"", "\"kind\":\"handle\"") && reports("\"name\":\"K\\\\1\",\"site\":\"report.c:70\""));
+    CHECK(between("\"stores\"", "\"blocks\"", "\"kind\":\"guard_read\"") && reports("\"site\":\"report.c:73\""));
+    CHECK(between("\"clients\":[{\"name\":\"arrays\"", "]", "\"live_blocks\":1,"));
+    CHECK(between("\"open\"", "\"copies\"", "\"kind\":\"pool\""));
+
+    /* A given array stands there as a promise; a spent one holds nothing any more. */
+    OK(tn_borrow_end(reader, 0, NULL));
+    drop(view);
+    tn_promise *promise = NULL;
+    OK(tn_array_give(a, 1, &promise));
+    CHECK(between("\"stores\"", "\"blocks\"", "\"kind\":\"promise\""));
+    tn_array *mine = NULL;
+    OK(tn_take(1, &promise, &mine));
+    CHECK(!between("\"stores\"", "\"blocks\"", "\"kind\":\"promise\""));
+    CHECK(between("\"open\"", "\"copies\"", "\"kind\":\"promise\""));
+    OK(tn_promise_release(promise));
+    CHECK(between("\"open\"", "\"copies\"", "\"kind\":\"handle\"")); /* a, until it is released */
+    drop(a);
+    CHECK(!between("\"open\"", "\"copies\"", "\"kind\":\"handle\""));
+    drop(mine);
+    OK(tn_pool_release(pool));
+    CHECK(!reports("report \\\"me\\\""));
+}
+
+static void many_holders(void) /* more than are looked at in one go */
+{
+    enum { MANY = 1000 };
+    static tn_array *views[MANY];
+    tn_array *a = empty(NULL, TN_I64, SHAPE(4));
+    for (int i = 0; i < MANY; i++)
+        OK(tn_array_clone(a, &views[i]));
+    size_t handles = 0;
+    for (const char *at = strstr(report(), "\"stores\""); (at = strstr(at, "\"handle\"")) != NULL; at++)
+        handles++;
+    CHECK(handles == MANY + 1);
+    for (int i = 0; i < MANY; i++)
+        drop(views[i]);
+    drop(a);
+}
+
+static void raw_blocks(void) /* by place, because there may be very many */
+{
+    tn_pool *pool = own_pool("blocks");
+    void *blocks[100];
+    OK(tn_here("raw.c", 5));
+    for (int i = 0; i < 100; i++)
+        OK(tn_pool_allocate(pool, 1024, 0, NULL, &blocks[i]));
+    OK(tn_here(NULL, 0));
+    CHECK(reports("\"client\":\"raw\",\"site\":\"raw.c:5\",\"blocks\":100,\"bytes\":102400,\"largest_bytes\":1024"));
+    CHECK(reports("{\"name\":\"raw\",\"live_blocks\":100,\"live_bytes\":102400}"));
+    for (int i = 0; i < 100; i++)
+        OK(tn_pool_deallocate(pool, blocks[i], NULL));
+    CHECK(!reports("raw.c:5"));
+    OK(tn_pool_release(pool));
+}
+
+static void copy_book(void) /* CP-1: the report has the same list */
+{
+    static int64_t memory[9];
+    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){9}};
+    tn_array *copy = NULL;
+    OK(tn_here("border.c", 3));
+    OK(tn_array_import_host(memory, &layout, 0, NULL, NULL, &copy, NULL));
+    OK(tn_here(NULL, 0));
+    CHECK(between("\"copies\"", "\"none\"", "{\"function\":\"tn_array_import_host\",\"site\":\"border.c:3\",\"why\":[],\"forced\":false,"
+                                            "\"count\":1,\"bytes\":72}"));
+    drop(copy);
+}
+
+/* AL-23, WN-10: bytes that another library has from our pool, and an array on them. */
+static void owner_of_a_block(void)
+{
+    tn_pool *pool = own_pool("theirs");
+    OK(tn_here("theirs.c", 8));
+    void *block = NULL;
+    OK(tn_pool_allocate(pool, 4096, 0, NULL, &block));
+    tn_store_info store = {.size = sizeof store};
+    tn_holder holders[4];
+    size_t n = 0;
+    OK(tn_holders_of((char *)block + 100, 8, 4, &store, holders, &n));
+    CHECK(n == 1 && holders[0].kind == TN_HOLDER_BLOCK && strcmp(holders[0].site, "theirs.c:8") == 0);
+    CHECK(store.address == (uint64_t)block && store.bytes == 4096 && strcmp(store.pool_name, "theirs") == 0);
+
+    tn_layout layout = {.size = sizeof layout, .dtype = TN_F32, .ndim = 1, .shape = (int64_t[]){10}};
+    tn_array *array = NULL;
+    int32_t how = 0;
+    OK(tn_array_import_host(block, &layout, TN_BORROW, NULL, NULL, &array, &how));
+    OK(tn_array_set_name(array, "on theirs"));
+    CHECK(how == TN_ALIASED);
+    OK(tn_holders_of(block, 40, 4, &store, holders, &n));
+    CHECK(n == 2 && holders[0].kind == TN_HOLDER_HANDLE && strcmp(holders[0].name, "on theirs") == 0);
+    CHECK(holders[1].kind == TN_HOLDER_BLOCK && holders[1].id == (uint64_t)block);
+    CHECK(store.bytes == 40 && (store.flags & TN_FOREIGN) != 0 && strcmp(store.pool_name, "theirs") == 0);
+    CHECK(reports("\"imports\":1,\"flags\":[\"foreign\"]"));
+    drop(array);
+
+    OK(tn_here(NULL, 0));
+    OK(tn_pool_deallocate(pool, block, NULL));
+    FAILS(tn_holders_of(block, 8, 4, &store, holders, &n), TN_ERR_FOREIGN);
+    OK(tn_pool_release(pool));
+}
+
+/* PO-45: what is in the way of a request, largest first, by name and by the place where it was made. */
+static void out_of_memory(void)
+{
+    tn_pool *pool = limited_pool("narrow", 8 << 20);
+    OK(tn_here("model.c", 10));
+    tn_array *small = empty(pool, TN_F64, SHAPE(128, 1024)), *large = empty(pool, TN_F64, SHAPE(384, 1024));
+    OK(tn_here("model.c", 12));
+    tn_array *unnamed = empty(pool, TN_F64, SHAPE(256, 1024)), *more = UNTOUCHED;
+    OK(tn_array_set_name(small, "bias"));
+    OK(tn_array_set_name(large, "weights"));
+    FAILS(tn_array_empty(pool, TN_F64, SHAPE(1024, 1024), NULL, &more), TN_ERR_POOL_LIMIT);
+    CHECK(more == UNTOUCHED);
+    CHECK(says("\"narrow\"") && says("8 MiB asked") && says("limit 8 MiB"));
+    CHECK(says("largest holders: \"weights\" 3 MiB at model.c:10, 2 MiB at model.c:12, \"bias\" 1 MiB at model.c:10; release arrays"));
+
+    /* A block that is no array's is named by its place. */
+    drop(unnamed);
+    void *block = NULL;
+    OK(tn_here("cache.c", 99));
+    OK(tn_pool_allocate(pool, 2 << 20, 0, NULL, &block));
+    FAILS(tn_array_empty(pool, TN_F64, SHAPE(1024, 1024), NULL, &more), TN_ERR_POOL_LIMIT);
+    CHECK(says("\"weights\" 3 MiB at model.c:10, 2 MiB at cache.c:99, \"bias\""));
+    OK(tn_here(NULL, 0));
+    OK(tn_pool_deallocate(pool, block, NULL));
+    drop(small);
+    drop(large);
+    OK(tn_pool_release(pool));
+}
+
+int main(void)
+{
+    calls();
+    stores_and_holders();
+    many_holders();
+    raw_blocks();
+    copy_book();
+    owner_of_a_block();
+    out_of_memory();
+    free(text);
+    return finish();
+}

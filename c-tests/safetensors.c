@@ -1,0 +1,191 @@
+/*
+ * safetensors.c - files of many tensors through the C interface: listed, mapped together, read, all or none (NP-10, NP-11). What is
+ * refused is in tests/safetensors.rs (NP-12).
+ *
+ * Works in a folder of its own, made here and removed at the end.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "helpers.h"
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[] = "safetensors-XXXXXX";
+static char path[128];
+
+/* A file with that header, padded with `pad` spaces, and the bytes 0, 1, 2, .. behind it. */
+static void write_file(const char *header, size_t pad, size_t bytes)
+{
+    FILE *file = fopen(path, "wb");
+    uint64_t length = strlen(header) + pad;
+    CHECK(file != NULL && fwrite(&length, 8, 1, file) == 1);
+    fputs(header, file);
+    while (pad-- > 0)
+        fputc(' ', file);
+    for (size_t i = 0; i < bytes; i++)
+        fputc((int)(i & 0xff), file);
+    CHECK(fclose(file) == 0);
+}
+
+/* 208 bytes of header and its length: the data begin at a multiple of 8. */
+static const char THREE[] = "{\"__metadata__\":{\"by\":\"hand\"},"
+                            "\"later\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[8,24]},"
+                            "\"first\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]},"
+                            "\"none\":{\"dtype\":\"BF16\",\"shape\":[0,7],\"data_offsets\":[24,24]}}";
+
+static void three_tensors(size_t extra)
+{
+    size_t length = 8 + strlen(THREE);
+    write_file(THREE, (8 - length % 8) % 8 + extra, 24);
+}
+
+static int is_mapped(void)
+{
+    char line[512];
+    int found = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (fgets(line, sizeof line, maps) != NULL)
+        found |= strstr(line, folder) != NULL;
+    fclose(maps);
+    return found;
+}
+
+static void listed(void) /* NP-10 */
+{
+    three_tensors(0);
+    size_t count = 0;
+    OK(tn_safetensors_query(path, 0, NULL, &count));
+    CHECK(count == 3);
+    tn_safetensors_info infos[4];
+    memset(infos, 0x5a, sizeof infos);
+    count = 0;
+    OK(tn_safetensors_query(path, 2, infos, &count));
+    CHECK(count == 3 && infos[2].ndim == 0x5a5a5a5a);
+    OK(tn_safetensors_query(path, 4, infos, &count));
+    CHECK(count == 3 && infos[3].ndim == 0x5a5a5a5a);
+    CHECK(strcmp(infos[0].name, "first") == 0 && infos[0].dtype == TN_I64 && infos[0].ndim == 0 && infos[0].bytes == 8);
+    CHECK(strcmp(infos[1].name, "later") == 0 && infos[1].dtype == TN_F32 && infos[1].ndim == 2);
+    CHECK(infos[1].shape[0] == 2 && infos[1].shape[1] == 2 && infos[1].shape[2] == 0 && infos[1].bytes == 16);
+    CHECK(infos[1].name_bytes == 5 && infos[1].reserved[0] == 0 && infos[1].reserved[1] == 0);
+    CHECK(strcmp(infos[2].name, "none") == 0 && infos[2].bytes == 0 && infos[2].shape[1] == 7);
+    count = 77;
+    FAILS(tn_safetensors_query(NULL, 0, NULL, &count), TN_ERR_NULL);
+    FAILS(tn_safetensors_query(path, 1, NULL, &count), TN_ERR_NULL);
+    FAILS(tn_safetensors_query(path, 0, NULL, NULL), TN_ERR_NULL);
+    FAILS(tn_safetensors_query("/nowhere/x.safetensors", 0, NULL, &count), TN_ERR_IO);
+    CHECK(says("x.safetensors") && count == 77);
+
+    /* a long name is cut where a character ends */
+    char header[1024], name[400] = "";
+    for (int i = 0; i < 130; i++)
+        strcat(name, "\xc3\xa4");
+    snprintf(header, sizeof header, "{\"%s\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", name);
+    write_file(header, 0, 1);
+    OK(tn_safetensors_query(path, 1, infos, &count));
+    CHECK(count == 1 && infos[0].name_bytes == 260 && strlen(infos[0].name) == 254);
+    const char *names[1] = {name};
+    tn_array *a = NULL;
+    OK(tn_array_open_safetensors(path, NULL, 1, names, 0, &a, NULL));
+    drop(a);
+}
+
+static void mapped(void) /* NP-11 */
+{
+    three_tensors(0);
+    const char *names[4] = {"later", "first", "none", "first"};
+    tn_array *out[4] = {NULL, NULL, NULL, NULL};
+    int32_t how[4] = {0, 0, 0, 0};
+    OK(tn_copies_forbid(1));
+    OK(tn_array_open_safetensors(path, NULL, 4, names, TN_REQUIRE_BORROW, out, how));
+    OK(tn_copies_forbid(0));
+    CHECK(remove(path) == 0); /* the mapping has it */
+    for (int i = 0; i < 4; i++) {
+        CHECK(how[i] == TN_ALIASED && (info_of(out[i]).flags & TN_READONLY) != 0);
+        CHECK(try_write(out[i], 0) == TN_ERR_READONLY);
+    }
+    CHECK(info_of(out[0]).dtype == TN_F32 && info_of(out[0]).shape[1] == 2);
+    const unsigned char *bytes = address(out[0]), *first = address(out[1]);
+    CHECK(bytes == first + 8 && bytes[0] == 8 && bytes[15] == 23 && first[7] == 7 && address(out[3]) == first);
+    CHECK(info_of(out[2]).dtype == TN_BF16 && info_of(out[2]).count == 0 && info_of(out[2]).shape[1] == 7);
+    CHECK(claims(out[0]) == 3 && (info_of(out[0]).flags & TN_FOREIGN) != 0);
+    drop(out[0]);
+    drop(out[2]);
+    drop(out[1]);
+    CHECK(is_mapped()); /* ends with the last of them */
+    drop(out[3]);
+    CHECK(!is_mapped());
+}
+
+static void read_into_a_pool(void) /* NP-11, CP-2 */
+{
+    three_tensors(0);
+    tn_pool *pool = own_pool("tensors");
+    const char *names[3] = {"first", "later", "none"};
+    tn_array *out[3] = {NULL, NULL, NULL};
+    int32_t how[3] = {0, 0, 0};
+    OK(tn_copies_forbid(1)); /* a copy by contract */
+    OK(tn_array_open_safetensors(path, pool, 3, names, 0, out, how));
+    OK(tn_copies_forbid(0));
+    CHECK(how[0] == TN_COPIED && how[1] == TN_COPIED && how[2] == TN_COPIED && !is_mapped());
+    CHECK(live_bytes(pool) == 24 && try_write(out[1], TN_WRITE_UNIQUE) == TN_OK);
+    CHECK(((unsigned char *)address(out[1]))[15] == 23 && ((unsigned char *)address(out[0]))[7] == 7);
+    for (int i = 0; i < 3; i++)
+        drop(out[i]);
+    OK(tn_array_open_safetensors(path, NULL, 0, NULL, TN_BORROW, NULL, NULL));
+    OK(tn_pool_release(pool));
+}
+
+static void not_aligned(void) /* NP-11 */
+{
+    three_tensors(4); /* floats still are, int64 are not */
+    const char *names[2] = {"first", "later"};
+    tn_array *out[2] = {UNTOUCHED, UNTOUCHED};
+    int32_t how[2] = {77, 77};
+    FAILS(tn_array_open_safetensors(path, NULL, 2, names, TN_REQUIRE_BORROW, out, how), TN_ERR_WOULD_COPY);
+    CHECK(says("first"));
+    OK(tn_copies_forbid(1));
+    FAILS(tn_array_open_safetensors(path, NULL, 2, names, TN_BORROW, out, how), TN_ERR_WOULD_COPY);
+    OK(tn_copies_forbid(0));
+    CHECK(out[0] == UNTOUCHED && out[1] == UNTOUCHED && how[0] == 77 && !is_mapped());
+    OK(tn_array_open_safetensors(path, NULL, 2, names, TN_BORROW, out, how));
+    CHECK(how[0] == TN_COPIED && how[1] == TN_ALIASED && ((unsigned char *)address(out[0]))[3] == 3);
+    CHECK(try_write(out[0], 0) == TN_OK && try_write(out[1], 0) == TN_ERR_READONLY);
+    drop(out[0]);
+    drop(out[1]);
+    CHECK(!is_mapped());
+}
+
+static void all_or_none(void) /* NP-12 */
+{
+    three_tensors(0);
+    const char *names[2] = {"first", "missing"}, *null[2] = {"first", NULL};
+    tn_array *out[2] = {UNTOUCHED, UNTOUCHED};
+    for (uint32_t flags = 0; flags <= TN_BORROW; flags += TN_BORROW) {
+        FAILS(tn_array_open_safetensors(path, NULL, 2, names, flags, out, NULL), TN_ERR_INVALID);
+        CHECK(says("missing"));
+    }
+    FAILS(tn_array_open_safetensors(path, NULL, 2, null, 0, out, NULL), TN_ERR_NULL);
+    FAILS(tn_array_open_safetensors(path, NULL, 2, NULL, 0, out, NULL), TN_ERR_NULL);
+    FAILS(tn_array_open_safetensors(NULL, NULL, 1, names, 0, out, NULL), TN_ERR_NULL);
+    FAILS(tn_array_open_safetensors(path, NULL, 1, names, 0, NULL, NULL), TN_ERR_NULL);
+    FAILS(tn_array_open_safetensors(path, NULL, 1, names, TN_TAKE, out, NULL), TN_ERR_INVALID);
+    tn_pool *small = limited_pool("small", 8);
+    const char *both[2] = {"first", "later"};
+    FAILS(tn_array_open_safetensors(path, small, 2, both, 0, out, NULL), TN_ERR_POOL_LIMIT);
+    CHECK(live_bytes(small) == 0 && out[0] == UNTOUCHED && out[1] == UNTOUCHED && !is_mapped());
+    OK(tn_pool_release(small));
+    FAILS(tn_array_open_safetensors(path, small, 2, both, 0, out, NULL), TN_ERR_STALE);
+}
+
+int main(void)
+{
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/f.safetensors", folder);
+    listed();
+    mapped();
+    read_into_a_pool();
+    not_aligned();
+    all_or_none();
+    remove(path);
+    CHECK(rmdir(folder) == 0);
+    return finish();
+}

@@ -1,0 +1,332 @@
+//! Arrays leave: two structs of the caller's, each with a record of ours behind it.
+//!
+//! A record has what all levels of its struct need: the structs of the inner levels, their buffers and texts. Each level counts as one
+//! user of the record, because a consumer may move a child out and release its parent first; the last release frees the record, and ends
+//! the export.
+
+use super::abi::{Array, DeviceArray, MAX_LIST, Schema, letter};
+use super::{place, take};
+use crate::array::{self, HOST};
+use crate::dtype::Dtype;
+use crate::error::{Result, fail};
+use crate::exchange::host;
+use crate::layout::{Layout, Order};
+use crate::ledger::{Class, Guard};
+use crate::slots::Id;
+use crate::stream::Stream;
+use crate::thread;
+use crate::types::*;
+use core::ffi::{CStr, c_char, c_void};
+use core::ptr::{null, null_mut};
+use core::sync::atomic::{AtomicU32, Ordering};
+use std::panic::catch_unwind;
+
+/// Longest format text with its NUL: `+w:2147483647`.
+const FORMAT_BYTES: usize = 16;
+
+/// What lies behind a schema.
+struct SchemaRecord {
+    /// Levels that are not released.
+    users: AtomicU32,
+    levels: Vec<SchemaLevel>,
+}
+
+/// Level 0 is the caller's struct; of that only the format and the pointer to the child are used here.
+struct SchemaLevel {
+    schema: Schema,
+    child: *mut Schema,
+    format: [u8; FORMAT_BYTES],
+}
+
+/// What lies behind an array.
+struct ArrayRecord {
+    users: AtomicU32,
+    levels: Vec<ArrayLevel>,
+    /// Holds the bytes; None where there are none.
+    guard: Option<&'static Guard>,
+    /// Forks before it was made: in a child the parent's exports hold nothing.
+    forks: u32,
+}
+
+struct ArrayLevel {
+    array: Array,
+    child: *mut Array,
+    /// Validity, which is never there, and data.
+    buffers: [*const c_void; 2],
+}
+
+/// Where an array without elements points.
+#[repr(align(64))]
+struct Nowhere(#[allow(dead_code)] [u8; 64]);
+static NOWHERE: Nowhere = Nowhere([0; 64]);
+
+/// A record that is nobody's yet, freed by its drop.
+struct Fresh<T>(*mut T);
+
+impl<T> Fresh<T> {
+    fn keep(self) -> *mut T {
+        let at = self.0;
+        core::mem::forget(self);
+        at
+    }
+}
+
+impl<T> Drop for Fresh<T> {
+    fn drop(&mut self) {
+        // SAFETY: made by `place`, and not kept.
+        drop(unsafe { take(self.0) });
+    }
+}
+
+fn levels<T>(count: usize, mut each: impl FnMut() -> T) -> Result<Vec<T>> {
+    let mut levels = Vec::new();
+    levels.try_reserve_exact(count).map_err(|_| {
+        fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the Arrow structs of an array of {count} axes"))
+    })?;
+    // Room is there.
+    levels.extend((0..count).map(|_| each()));
+    Ok(levels)
+}
+
+/// Exports an array into the caller's structs, whose contents are overwritten. Returns TN_ALIASED or TN_COPIED.
+///
+/// # Safety
+/// - `schema` and `out` may be written.
+pub unsafe fn export(
+    function: &'static CStr,
+    id: Id,
+    flags: u32,
+    schema: *mut c_void,
+    out: *mut c_void,
+) -> Result<i32> {
+    let (made, array, how) = make(function, id, flags)?;
+    // SAFETY: the caller's promise.
+    unsafe {
+        schema.cast::<Schema>().write(made);
+        out.cast::<Array>().write(array);
+    }
+    Ok(how)
+}
+
+/// The same with the place where the bytes are, which is the host.
+///
+/// # Safety
+/// - `schema` and `out` may be written.
+pub unsafe fn export_device(
+    function: &'static CStr,
+    id: Id,
+    flags: u32,
+    schema: *mut c_void,
+    out: *mut c_void,
+) -> Result<i32> {
+    let (made, array, how) = make(function, id, flags)?;
+    let device =
+        DeviceArray { array, device_id: -1, device_type: HOST.r#type, sync_event: null_mut(), reserved: [0; 3] };
+    // SAFETY: the caller's promise.
+    unsafe {
+        schema.cast::<Schema>().write(made);
+        out.cast::<DeviceArray>().write(device);
+    }
+    Ok(how)
+}
+
+fn make(function: &'static CStr, id: Id, flags: u32) -> Result<(Schema, Array, i32)> {
+    crate::ledger::find::<crate::ledger::Claim>(id)?;
+    host::check_flags(flags, TN_BORROW | TN_REQUIRE_BORROW | TN_UNORDERED | TN_WAIT)?;
+    // Number of axes and type stay what they are, whatever happens to the handle until it is exported.
+    let layout = array::snapshot(id)?;
+    let letter = check_type(layout.dtype())?;
+    check_lists(&layout)?;
+    let count = layout.ndim().max(1);
+    let schemas = SchemaRecord {
+        users: AtomicU32::new(count as u32),
+        levels: levels(count, || SchemaLevel { schema: Schema::NONE, child: null_mut(), format: [0; FORMAT_BYTES] })?,
+    };
+    let schemas = Fresh(place(schemas)?);
+    let arrays = ArrayRecord {
+        users: AtomicU32::new(count as u32),
+        levels: levels(count, || ArrayLevel { array: Array::NONE, child: null_mut(), buffers: [null(); 2] })?,
+        guard: None,
+        forks: thread::forks(),
+    };
+    let arrays = Fresh(place(arrays)?);
+    let how = host::Export { function, flags, class: Class::ExportRead, unique: false };
+    let fits =
+        |layout: &Layout| (!layout.is_c()).then_some("the elements are not C-contiguous, and Arrow has no strides");
+    let exported = host::export_ordered(id, &how, Stream::of(0), &fits, Order::C)?;
+    // From now on the consumer holds our releases.
+    crate::sys::os::pin_library();
+    let layout = exported.hold.layout();
+    let schema = fill_schema(schemas.keep(), layout, letter);
+    let empty = layout.is_empty();
+    let records = arrays.keep();
+    let array = fill_array(records, layout);
+    // No bytes, no claim: the consumer has nothing to keep.
+    if empty {
+        exported.hold.end(false);
+    } else {
+        // SAFETY: nobody has seen the record.
+        unsafe { (*records).guard = Some(exported.hold.into_guard()) };
+    }
+    Ok((schema, array, exported.how))
+}
+
+fn check_type(dtype: Dtype) -> Result<u8> {
+    letter(dtype).ok_or_else(|| {
+        let (why, way) = match dtype.raw() {
+            TN_BOOL => ("packs bools into bits", "uint8"),
+            TN_BF16 => ("has no bfloat16", "uint16"),
+            TN_C64 => ("has no complex numbers", "float32"),
+            _ => ("has no complex numbers", "float64"),
+        };
+        fail(
+            TN_ERR_DTYPE,
+            format_args!("{} elements: Arrow {why}; export a view of them as {way} (view_dtype)", dtype.name()),
+        )
+    })
+}
+
+fn check_lists(layout: &Layout) -> Result<()> {
+    match layout.shape().iter().skip(1).position(|length| *length > MAX_LIST) {
+        None => Ok(()),
+        Some(inner) => Err(fail(
+            TN_ERR_LIMIT,
+            format_args!(
+                "axis {} has {} elements, and Arrow's lists at most {MAX_LIST}",
+                inner + 1,
+                layout.shape()[inner + 1]
+            ),
+        )),
+    }
+}
+
+/// Fills the record's inner levels and gives the outermost struct.
+fn fill_schema(record: *mut SchemaRecord, layout: &Layout, letter: u8) -> Schema {
+    // SAFETY: fresh, and nobody has seen it; its levels never move from here on.
+    let levels = unsafe { &mut (*record).levels };
+    let last = levels.len() - 1;
+    let mut outer = Schema::NONE;
+    for at in (0..=last).rev() {
+        let format = &mut levels[at].format;
+        if at == last {
+            format[0] = letter;
+        } else {
+            write_list(format, layout.shape()[at + 1]);
+        }
+        let format = format.as_ptr().cast::<c_char>();
+        let mut schema = Schema {
+            format,
+            name: c"".as_ptr(),
+            release: Some(release_schema),
+            private_data: record.cast(),
+            ..Schema::NONE
+        };
+        if at < last {
+            levels[at].child = &raw mut levels[at + 1].schema;
+            schema.n_children = 1;
+            schema.children = &raw mut levels[at].child;
+        }
+        if at == 0 {
+            outer = schema;
+        } else {
+            levels[at].schema = schema;
+        }
+    }
+    outer
+}
+
+/// `+w:N` with its NUL; N has at most ten digits.
+fn write_list(format: &mut [u8; FORMAT_BYTES], length: i64) {
+    format[..3].copy_from_slice(b"+w:");
+    let digits = length.checked_ilog10().unwrap_or(0) as usize + 1;
+    let mut rest = length;
+    for place in format[3..3 + digits].iter_mut().rev() {
+        *place = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+}
+
+fn fill_array(record: *mut ArrayRecord, layout: &Layout) -> Array {
+    // SAFETY: fresh, and nobody has seen it; its levels never move from here on.
+    let levels = unsafe { &mut (*record).levels };
+    let last = levels.len() - 1;
+    let data = if layout.is_empty() {
+        core::ptr::from_ref(&NOWHERE).cast::<c_void>()
+    } else {
+        layout.offset() as *const c_void
+    };
+    let mut outer = Array::NONE;
+    for at in (0..=last).rev() {
+        // How many elements or lists there are at this level; no overflow, because the shape fits memory, zeros counted as ones.
+        let length = layout.shape().iter().take(at + 1).product();
+        let level = &mut levels[at];
+        level.buffers[1] = if at == last { data } else { null() };
+        let mut array = Array {
+            length,
+            n_buffers: if at == last { 2 } else { 1 },
+            buffers: level.buffers.as_mut_ptr(),
+            release: Some(release_array),
+            private_data: record.cast(),
+            ..Array::NONE
+        };
+        if at < last {
+            levels[at].child = &raw mut levels[at + 1].array;
+            array.n_children = 1;
+            array.children = &raw mut levels[at].child;
+        }
+        if at == 0 {
+            outer = array;
+        } else {
+            levels[at].array = array;
+        }
+    }
+    outer
+}
+
+/// Releases a level of a schema and those inside it that were not moved out: any thread, no interpreter, while the process exits.
+unsafe extern "C" fn release_schema(schema: *mut Schema) {
+    // SAFETY: the consumer passes a struct that came from here and is not released, moved or not.
+    let released = catch_unwind(|| unsafe {
+        let Schema { n_children, children, private_data, .. } = *schema;
+        if n_children == 1 {
+            let child = *children;
+            if let Some(release) = (*child).release {
+                release(child);
+            }
+        }
+        (*schema).release = None;
+        let record = private_data.cast::<SchemaRecord>();
+        // Acquire and Release pair with one another: the last one frees what the others have used.
+        if (*record).users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            drop(take(record));
+        }
+    });
+    // Nothing can be told to a consumer; a panic here is a bug, and must not leave the library.
+    debug_assert!(released.is_ok());
+}
+
+/// The same for an array; the last level ends the export.
+unsafe extern "C" fn release_array(array: *mut Array) {
+    // SAFETY: as in `release_schema`.
+    let released = catch_unwind(|| unsafe {
+        let Array { n_children, children, private_data, .. } = *array;
+        if n_children == 1 {
+            let child = *children;
+            if let Some(release) = (*child).release {
+                release(child);
+            }
+        }
+        (*array).release = None;
+        let record = private_data.cast::<ArrayRecord>();
+        // As above.
+        if (*record).users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let record = take(record);
+            if record.forks == thread::forks()
+                && let Some(guard) = record.guard
+            {
+                guard.lock().end_guard(guard, false);
+            }
+        }
+    });
+    debug_assert!(released.is_ok());
+}

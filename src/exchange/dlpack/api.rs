@@ -1,0 +1,186 @@
+//! DLPack's exchange table (since its version 1.2): C functions that a consumer finds once per Python type and calls in place of
+//! `__dlpack__`.
+//!
+//! Contract: one static table, whole or not to be had: the three functions that take Python objects are the Python package's and are
+//! registered once. Ours allocate an array for a consumer, which then owns it alone, and name the stream of a device.
+
+use super::{Form, fill, rest, take_slot};
+use crate::array::{self, Contents, HOST, Options};
+use crate::boundary;
+use crate::dtype::Dtype;
+use crate::error::{self, Result, fail};
+use crate::exchange::dlpack::abi::{Tensor, Versioned};
+use crate::exchange::host::{self, Export};
+use crate::layout::{Layout, Order, check_ndim};
+use crate::ledger::Class;
+use crate::slots::Id;
+use crate::stream::Stream;
+use crate::types::*;
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// By which a failing allocation says why: the name of a Python exception, and a text.
+type SetError = Option<unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char)>;
+
+/// DLPackExchangeAPI. Functions that take Python objects are kept as addresses: nothing here calls them.
+#[repr(C)]
+pub struct ExchangeApi {
+    version: [u32; 2],
+    previous: AtomicPtr<c_void>,
+    allocator: Option<unsafe extern "C" fn(*const Tensor, *mut *mut Versioned, *mut c_void, SetError) -> c_int>,
+    from_object: AtomicPtr<c_void>,
+    to_object: AtomicPtr<c_void>,
+    tensor_of_object: AtomicPtr<c_void>,
+    stream: Option<unsafe extern "C" fn(i32, i32, *mut *mut c_void) -> c_int>,
+}
+
+const _: () = {
+    assert!(size_of::<ExchangeApi>() == 56 && core::mem::offset_of!(ExchangeApi, previous) == 8);
+    assert!(core::mem::offset_of!(ExchangeApi, allocator) == 16 && core::mem::offset_of!(ExchangeApi, stream) == 48);
+};
+
+static TABLE: ExchangeApi = ExchangeApi {
+    version: [1, 3],
+    previous: AtomicPtr::new(core::ptr::null_mut()),
+    allocator: Some(allocate),
+    from_object: AtomicPtr::new(core::ptr::null_mut()),
+    to_object: AtomicPtr::new(core::ptr::null_mut()),
+    tensor_of_object: AtomicPtr::new(core::ptr::null_mut()),
+    stream: Some(current_stream),
+};
+
+/// The table, once the Python package has completed it.
+pub fn exchange_api() -> Result<*const ExchangeApi> {
+    // Acquire pairs with the Release in `register_python`, whose last store this is.
+    if TABLE.tensor_of_object.load(Ordering::Acquire).is_null() {
+        return Err(fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!("the functions for Python objects are the Python package's; import tenure in Python first"),
+        ));
+    }
+    // From now on somebody may hold our functions.
+    crate::sys::os::pin_library();
+    Ok(&raw const TABLE)
+}
+
+/// Completes the table, once.
+///
+/// # Safety
+/// - `slots` is a table whose three functions for Python objects are of the types that DLPack gives them.
+pub unsafe fn register_python(slots: *const ExchangeApi) -> Result<()> {
+    // SAFETY: the caller's promise.
+    let slots = unsafe { &*slots };
+    // In this order: whoever sees the last one sees all.
+    for (own, given, what) in [
+        (&TABLE.from_object, &slots.from_object, "managed_tensor_from_py_object_no_sync"),
+        (&TABLE.to_object, &slots.to_object, "managed_tensor_to_py_object_no_sync"),
+        (&TABLE.tensor_of_object, &slots.tensor_of_object, "dltensor_from_py_object_no_sync"),
+    ] {
+        let given = given.load(Ordering::Relaxed);
+        if given.is_null() {
+            return Err(fail(TN_ERR_NULL, format_args!("slots.{what} is NULL")));
+        }
+        // Release pairs with the Acquire in `exchange_api`.
+        let set = own.compare_exchange(core::ptr::null_mut(), given, Ordering::Release, Ordering::Relaxed);
+        if set.is_err_and(|set| set != given) {
+            return Err(fail(
+                TN_ERR_INVALID,
+                format_args!("{what} is set already, by another copy of the Python package; load only one"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The stream of this thread's work on a device: none yet but the host's, which has no handle.
+unsafe extern "C" fn current_stream(_device_type: i32, _device_id: i32, out: *mut *mut c_void) -> c_int {
+    if !out.is_null() {
+        // SAFETY: writable by DLPack's documentation.
+        unsafe { out.write(core::ptr::null_mut()) };
+    }
+    0
+}
+
+/// New memory for a consumer, by the prototype's type, shape and device; the rest of the prototype is not read.
+///
+/// # Safety
+/// - By DLPack's documentation: `prototype` describes a tensor, `out` may be written, `set_error` may be called with `context`.
+unsafe extern "C" fn allocate(
+    prototype: *const Tensor,
+    out: *mut *mut Versioned,
+    context: *mut c_void,
+    set_error: SetError,
+) -> c_int {
+    let status = boundary::enter("managed_tensor_allocator", || {
+        if prototype.is_null() || out.is_null() {
+            return Err(fail(TN_ERR_NULL, format_args!("the prototype or the output is NULL")));
+        }
+        // SAFETY: not NULL; the caller's promise.
+        let tensor = unsafe { fresh(prototype)? };
+        // SAFETY: the caller's promise.
+        unsafe { out.write(tensor.cast()) };
+        Ok(())
+    });
+    if status == TN_OK {
+        return 0;
+    }
+    let kind: &CStr = match status {
+        TN_ERR_NO_HOST_MEMORY | TN_ERR_NO_DEVICE_MEMORY | TN_ERR_POOL_LIMIT => c"MemoryError",
+        _ => c"BufferError",
+    };
+    if let Some(set_error) = set_error {
+        // SAFETY: the caller's promise; both texts are terminated and outlive the call.
+        unsafe { set_error(context, kind.as_ptr(), error::published()) };
+    }
+    -1
+}
+
+/// # Safety
+/// - `prototype` is a DLTensor whose shape has as many lengths as it says.
+unsafe fn fresh(prototype: *const Tensor) -> Result<*mut c_void> {
+    // SAFETY: the caller's promise; a copy of the struct's own fields.
+    let tensor = unsafe { core::ptr::read(prototype) };
+    if (tensor.device_type, tensor.device_id) != (HOST.r#type, HOST.id) {
+        return Err(fail(
+            TN_ERR_DEVICE,
+            format_args!(
+                "device ({}, {}): memory of this library is on the host, which is (1, 0)",
+                tensor.device_type, tensor.device_id
+            ),
+        ));
+    }
+    let dtype = Dtype::of(u32::from(tensor.code) | u32::from(tensor.bits) << 8 | u32::from(tensor.lanes) << 16)?;
+    let ndim = check_ndim(tensor.ndim)?;
+    if ndim > 0 && tensor.shape.is_null() {
+        return Err(super::null("shape"));
+    }
+    let mut shape = [0i64; TN_MAX_NDIM];
+    for (axis, length) in shape[..ndim].iter_mut().enumerate() {
+        // SAFETY: so many lengths are there, by the caller's promise.
+        *length = unsafe { tensor.shape.add(axis).read_unaligned() };
+    }
+    let layout = Layout::contiguous(dtype, &shape[..ndim], Order::C, 0)?;
+    let slot = take_slot()?;
+    let exported = array::create(None, layout, Contents::Undefined, Options::DEFAULT.name).and_then(alone);
+    match exported {
+        // The consumer's alone, as a copy is, but nobody copied.
+        Ok(exported) => Ok(fill(slot, exported, Class::ExportExclusive, Form::Versioned).0),
+        Err(status) => {
+            rest(slot);
+            Err(status)
+        }
+    }
+}
+
+/// An export that is the only holder of the array's bytes; the handle ends in any case.
+fn alone(id: Id) -> Result<host::Exported> {
+    let how = Export {
+        function: c"managed_tensor_allocator",
+        flags: TN_BORROW | TN_REQUIRE_BORROW,
+        class: Class::ExportExclusive,
+        unique: true,
+    };
+    let exported = host::export(id, &how, Stream::of(0), &|_| None);
+    array::release_now(id)?;
+    exported
+}

@@ -1,0 +1,142 @@
+//! Opens files: the header, and nothing else until tensors are asked for.
+
+use super::header::{Header, Quoted, Tensor, parse};
+use super::{MAX_HEADER, PREFIX};
+use crate::blit::Scratch;
+use crate::error::{Result, Status, fail};
+use crate::exchange::npy::Path;
+use crate::sys::file::{self as sys, Access, Errno, Mapping};
+use crate::types::*;
+use core::ffi::CStr;
+
+/// An open file whose header was understood.
+#[derive(Debug)]
+pub struct File<'a> {
+    header: Header,
+    file: sys::File,
+    path: &'a CStr,
+    /// Where the data begin, in bytes from the start of the file.
+    data_offset: u64,
+    /// Length of the file when it was opened.
+    bytes: u64,
+}
+
+impl<'a> File<'a> {
+    /// Opens the file with that path.
+    ///
+    /// TN_ERR_LIMIT: a header of more than 100 000 000 bytes, and as [`parse`]. TN_ERR_IO: the file cannot be opened or read, and as
+    /// [`parse`].
+    pub fn open(path: &'a CStr) -> Result<File<'a>> {
+        let shown = Path(path);
+        let unread = |errno: Errno| fail(TN_ERR_IO, format_args!("{shown} cannot be read: {errno}"));
+        let file = sys::File::open(None, path, libc::O_RDONLY, 0)
+            .map_err(|errno| fail(TN_ERR_IO, format_args!("{shown} cannot be opened: {errno}")))?;
+        let stat = file.stat().map_err(unread)?;
+        if !stat.is_regular() {
+            let what = if stat.is_folder() { "a folder" } else { "a pipe, socket or device" };
+            return Err(fail(TN_ERR_IO, format_args!("{shown} is {what}; only a regular file can be opened")));
+        }
+        let mut prefix = [0u8; PREFIX as usize];
+        // SAFETY: as many bytes as there is room for.
+        let n = unsafe { file.read_at(prefix.as_mut_ptr(), prefix.len(), 0) }.map_err(unread)?;
+        if n < prefix.len() {
+            return Err(fail(TN_ERR_IO, format_args!("{shown} has {n} bytes; a file of safetensors has at least 10")));
+        }
+        let length = u64::from_le_bytes(prefix);
+        if length > MAX_HEADER {
+            return Err(fail(
+                TN_ERR_LIMIT,
+                format_args!("{shown} says that its header has {length} bytes; the format allows {MAX_HEADER}"),
+            ));
+        }
+        let data_offset = PREFIX + length;
+        if data_offset > stat.bytes {
+            return Err(fail(
+                TN_ERR_IO,
+                format_args!("{shown} has {} bytes, and its header alone ends at byte {data_offset}", stat.bytes),
+            ));
+        }
+        let scratch = Scratch::new(length as usize)?;
+        // SAFETY: as many bytes as the scratch has.
+        let n = unsafe { file.read_at(scratch.address(), length as usize, PREFIX) }.map_err(unread)?;
+        // SAFETY: so many bytes were just written, and they are ours alone until `scratch` goes.
+        let text = unsafe { core::slice::from_raw_parts(scratch.address(), n) };
+        if n < length as usize {
+            return Err(fail(TN_ERR_IO, format_args!("{shown} was cut short while its header was read")));
+        }
+        let header = parse(text, stat.bytes - data_offset, &shown)?;
+        Ok(File { header, file, path, data_offset, bytes: stat.bytes })
+    }
+
+    /// What the file holds.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The tensor of that name; a name that is not there is TN_ERR_INVALID.
+    pub fn tensor(&self, name: &CStr) -> Result<&Tensor> {
+        self.header.find(name.to_bytes()).ok_or_else(|| {
+            let (shown, count) = (Path(self.path), self.header.tensors().len());
+            let name = Quoted(name.to_bytes());
+            fail(
+                TN_ERR_INVALID,
+                format_args!("{shown} has no tensor {name} among its {count}; tn_safetensors_query lists them"),
+            )
+        })
+    }
+
+    /// Where a tensor's bytes begin, from the start of the file on.
+    pub(super) fn place(&self, tensor: &Tensor) -> u64 {
+        self.data_offset + tensor.begin
+    }
+
+    /// Where all data begin and end.
+    pub(super) fn data(&self) -> (u64, u64) {
+        (self.data_offset, self.bytes)
+    }
+
+    /// The refusal of an alias of a tensor that is not aligned for its elements.
+    pub(super) fn misplaced(&self, tensor: &Tensor) -> Status {
+        let (shown, name, dtype) = (Path(self.path), Quoted(self.header.name(tensor)), tensor.dtype);
+        fail(
+            TN_ERR_WOULD_COPY,
+            format_args!(
+                "{shown} has tensor {name} at byte {}, not aligned for {}; only a copy would do",
+                self.place(tensor),
+                dtype.name()
+            ),
+        )
+    }
+
+    /// Maps the file read-only; it has a byte at least.
+    pub(super) fn map(&self) -> Result<Mapping> {
+        self.file.map(self.bytes as usize, Access::Read).map_err(|errno| {
+            let shown = Path(self.path);
+            match errno.0 {
+                libc::ENOMEM => fail(
+                    TN_ERR_NO_HOST_MEMORY,
+                    format_args!("{shown} cannot be mapped: no address space or memory for {} bytes", self.bytes),
+                ),
+                _ => fail(TN_ERR_IO, format_args!("{shown} cannot be mapped: {errno}")),
+            }
+        })
+    }
+
+    /// Reads a tensor's bytes.
+    ///
+    /// # Safety
+    /// - `to` may be written for as many bytes as the tensor has.
+    pub(super) unsafe fn read(&self, tensor: &Tensor, to: *mut u8) -> Result<()> {
+        let bytes = (tensor.end - tensor.begin) as usize;
+        // SAFETY: the caller's promise.
+        let read = unsafe { self.file.read_at(to, bytes, self.place(tensor)) };
+        let (shown, name) = (Path(self.path), Quoted(self.header.name(tensor)));
+        match read {
+            Ok(n) if n == bytes => Ok(()),
+            Ok(n) => {
+                Err(fail(TN_ERR_IO, format_args!("{shown} was cut short: tensor {name} has {n} bytes of {bytes} left")))
+            }
+            Err(errno) => Err(fail(TN_ERR_IO, format_args!("{shown}: tensor {name} cannot be read: {errno}"))),
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! What a header means: names, element types, shapes, where the bytes are.
+//!
+//! Contract: reads bytes that are in memory already, in time `n log n`, with no recursion. The lists of tensors, lengths and names grow
+//! with a way to fail, by no more than a few times the text; `picojson` itself takes nothing from the heap.
+#![forbid(unsafe_code)]
+
+use crate::arith;
+use crate::dtype::Dtype;
+use crate::error::{Result, Status, fail};
+use crate::types::*;
+use core::fmt;
+use picojson::{Event, PullParser, SliceParser};
+
+/// A tensor of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Tensor {
+    /// Of its elements.
+    pub dtype: Dtype,
+    /// Where its bytes begin, from the first byte of the data on.
+    pub begin: u64,
+    /// Where they end.
+    pub end: u64,
+    /// Its name in the header's names.
+    name: (usize, usize),
+    /// Its lengths in the header's lengths.
+    shape: (usize, usize),
+    /// Its place in the header.
+    position: usize,
+}
+
+/// A header that was understood.
+#[derive(Debug)]
+pub struct Header {
+    /// In the order of their bytes.
+    tensors: Vec<Tensor>,
+    /// Places in `tensors`, in the order of their names.
+    by_name: Vec<usize>,
+    names: Vec<u8>,
+    lengths: Vec<i64>,
+}
+
+impl Header {
+    /// All tensors, in the order of their bytes in the file.
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    /// A tensor's name, which is UTF-8.
+    pub fn name(&self, tensor: &Tensor) -> &[u8] {
+        &self.names[tensor.name.0..tensor.name.1]
+    }
+
+    /// A tensor's lengths, at most 64.
+    pub fn shape(&self, tensor: &Tensor) -> &[i64] {
+        &self.lengths[tensor.shape.0..tensor.shape.1]
+    }
+
+    /// The tensor of that name.
+    pub fn find(&self, name: &[u8]) -> Option<&Tensor> {
+        let at = self.by_name.binary_search_by(|at| self.name(&self.tensors[*at]).cmp(name)).ok()?;
+        Some(&self.tensors[self.by_name[at]])
+    }
+}
+
+/// Reads a header: `text` is the JSON, `data_bytes` what the file has behind it. `file` says in texts which file it is.
+///
+/// TN_ERR_DTYPE: an element type that Tenure lacks. TN_ERR_LIMIT: more than 64 axes, a size beyond 63 bits. TN_ERR_NO_HOST_MEMORY.
+/// TN_ERR_IO: anything else that is no header.
+pub fn parse(text: &[u8], data_bytes: u64, file: &dyn fmt::Display) -> Result<Header> {
+    if text.first() != Some(&b'{') {
+        return Err(fail(TN_ERR_IO, format_args!("{file} has a header that does not begin with '{{'")));
+    }
+    let text = core::str::from_utf8(text).map_err(|error| {
+        fail(TN_ERR_IO, format_args!("{file} has a header that is not UTF-8 at byte {}", error.valid_up_to()))
+    })?;
+    let mut header = Header { tensors: Vec::new(), by_name: Vec::new(), names: Vec::new(), lengths: Vec::new() };
+    // Texts with escapes become shorter.
+    let mut unescaped = Vec::new();
+    if text.contains('\\') {
+        grow(&mut unescaped, text.len())?;
+        unescaped.resize(text.len(), 0);
+    }
+    let mut json = Json { parser: SliceParser::with_buffer(text, &mut unescaped), file };
+    json.read(&mut header)?;
+    header.tensors.sort_unstable_by_key(|tensor| (tensor.begin, tensor.end, tensor.position));
+    check_names(&mut header, file)?;
+    check_places(&header, data_bytes, file)?;
+    Ok(header)
+}
+
+/// Makes room, or says TN_ERR_NO_HOST_MEMORY.
+fn grow<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
+    list.try_reserve(more)
+        .map_err(|_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory to read a header of safetensors")))
+}
+
+/// The header's text while it is read.
+struct Json<'a, 'b> {
+    parser: SliceParser<'a, 'b>,
+    file: &'a dyn fmt::Display,
+}
+
+/// What stands in the header of one tensor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Dtype = 1,
+    Shape = 2,
+    Offsets = 4,
+}
+
+impl Json<'_, '_> {
+    fn next(&mut self) -> Result<Event<'_, '_>> {
+        let file = self.file;
+        self.parser.next_event().map_err(|error| fail(TN_ERR_IO, format_args!("{file} has a damaged header: {error}")))
+    }
+
+    #[cold]
+    fn wants(&self, what: &str) -> Status {
+        fail(TN_ERR_IO, format_args!("{} has a damaged header: {what}", self.file))
+    }
+
+    fn open(&mut self, wanted: Event<'static, 'static>, what: &str) -> Result<()> {
+        if self.next()? == wanted { Ok(()) } else { Err(self.wants(what)) }
+    }
+
+    /// The whole header.
+    fn read(&mut self, header: &mut Header) -> Result<()> {
+        self.open(Event::StartObject, "it is no object")?;
+        let mut metadata = false;
+        loop {
+            let start = header.names.len();
+            match self.next()? {
+                Event::Key(key) if key.as_str() == "__metadata__" => {
+                    if metadata {
+                        return Err(self.wants("__metadata__ is there twice"));
+                    }
+                    metadata = true;
+                    self.metadata()?;
+                    continue;
+                }
+                Event::Key(key) => {
+                    grow(&mut header.names, key.len())?;
+                    header.names.extend_from_slice(key.as_bytes());
+                }
+                Event::EndObject => break,
+                _ => return Err(self.wants("a name in quotes is missing")),
+            }
+            let tensor = self.tensor(header, start)?;
+            grow(&mut header.tensors, 1)?;
+            header.tensors.push(tensor);
+        }
+        self.open(Event::EndDocument, "there is more behind its object")
+    }
+
+    /// Texts that say something about the file: read, and not kept.
+    fn metadata(&mut self) -> Result<()> {
+        const WHAT: &str = "__metadata__ is no object of texts";
+        self.open(Event::StartObject, WHAT)?;
+        loop {
+            match self.next()? {
+                Event::EndObject => return Ok(()),
+                Event::Key(_) | Event::String(_) => {}
+                _ => return Err(self.wants(WHAT)),
+            }
+        }
+    }
+
+    /// What is said of the tensor whose name begins at `start` of the names.
+    fn tensor(&mut self, header: &mut Header, start: usize) -> Result<Tensor> {
+        const WHAT: &str = "a tensor has dtype, shape and data_offsets, each once, and nothing else";
+        self.open(Event::StartObject, WHAT)?;
+        let first = header.lengths.len();
+        let (mut there, mut dtype, mut offsets) = (0, None, [0; 2]);
+        loop {
+            let part = match self.next()? {
+                Event::EndObject => break,
+                Event::Key(key) => match key.as_str() {
+                    "dtype" => Part::Dtype,
+                    "shape" => Part::Shape,
+                    "data_offsets" => Part::Offsets,
+                    _ => return Err(self.wants(WHAT)),
+                },
+                _ => return Err(self.wants(WHAT)),
+            };
+            if there & part as u32 != 0 {
+                return Err(self.wants(WHAT));
+            }
+            there |= part as u32;
+            match part {
+                Part::Dtype => dtype = Some(self.dtype(&header.names[start..])?),
+                Part::Shape => self.shape(header, start)?,
+                Part::Offsets => offsets = self.offsets()?,
+            }
+        }
+        let all = Part::Dtype as u32 | Part::Shape as u32 | Part::Offsets as u32;
+        let (Some(dtype), true) = (dtype, there == all) else { return Err(self.wants(WHAT)) };
+        let shape = &header.lengths[first..];
+        let name = Quoted(&header.names[start..]);
+        let dense = arith::dense_bytes(dtype.item(), shape).ok_or_else(|| too_large(self.file, &name))?;
+        // Zeros count as 1 in what must fit, and make the tensor empty.
+        let bytes = if shape.contains(&0) { 0 } else { dense as u64 };
+        let [begin, end] = offsets;
+        if end.checked_sub(begin) != Some(bytes) {
+            return Err(fail(
+                TN_ERR_IO,
+                format_args!("{}: tensor {name} has bytes {begin} to {end}, and its lengths say {bytes}", self.file),
+            ));
+        }
+        let (name, shape) = ((start, header.names.len()), (first, header.lengths.len()));
+        Ok(Tensor { dtype, begin, end, name, shape, position: header.tensors.len() })
+    }
+
+    fn dtype(&mut self, name: &[u8]) -> Result<Dtype> {
+        let file = self.file;
+        match self.next()? {
+            Event::String(text) => element(&text).ok_or_else(|| {
+                let (name, text) = (Quoted(name), Quoted(text.as_bytes()));
+                fail(
+                    TN_ERR_DTYPE,
+                    format_args!("{file}: tensor {name} has elements of type {text}, which no array has"),
+                )
+            }),
+            _ => Err(self.wants("dtype is no text")),
+        }
+    }
+
+    fn shape(&mut self, header: &mut Header, start: usize) -> Result<()> {
+        const WHAT: &str = "shape is no list of lengths";
+        self.open(Event::StartArray, WHAT)?;
+        let first = header.lengths.len();
+        while let Some(length) = self.number(WHAT)? {
+            let name = Quoted(&header.names[start..]);
+            let length = length.and_then(|length| i64::try_from(length).ok());
+            let length = length.ok_or_else(|| too_large(self.file, &name))?;
+            if header.lengths.len() - first == TN_MAX_NDIM {
+                return Err(fail(
+                    TN_ERR_LIMIT,
+                    format_args!("{}: tensor {name} has more than {TN_MAX_NDIM} axes", self.file),
+                ));
+            }
+            grow(&mut header.lengths, 1)?;
+            header.lengths.push(length);
+        }
+        Ok(())
+    }
+
+    fn offsets(&mut self) -> Result<[u64; 2]> {
+        const WHAT: &str = "data_offsets is no list of two offsets";
+        self.open(Event::StartArray, WHAT)?;
+        let mut offsets = [0; 2];
+        for offset in &mut offsets {
+            *offset = self.number(WHAT)?.flatten().ok_or_else(|| self.wants(WHAT))?;
+        }
+        if self.number(WHAT)?.is_some() { Err(self.wants(WHAT)) } else { Ok(offsets) }
+    }
+
+    /// The next number of a list, which is whole and not negative, or the end of the list; a number may be too large for what counts.
+    fn number(&mut self, what: &str) -> Result<Option<Option<u64>>> {
+        match self.next()? {
+            Event::EndArray => Ok(None),
+            Event::Number(number) if number.as_str().bytes().all(|byte| byte.is_ascii_digit()) => {
+                Ok(Some(number.parse().ok()))
+            }
+            _ => Err(self.wants(what)),
+        }
+    }
+}
+
+#[cold]
+fn too_large(file: &dyn fmt::Display, name: &Quoted<'_>) -> Status {
+    fail(TN_ERR_LIMIT, format_args!("{file}: the size of tensor {name} overflows"))
+}
+
+/// The element type of that name.
+fn element(text: &str) -> Option<Dtype> {
+    const NAMES: [(&str, tn_dtype); 14] = [
+        ("BOOL", TN_BOOL),
+        ("I8", TN_I8),
+        ("I16", TN_I16),
+        ("I32", TN_I32),
+        ("I64", TN_I64),
+        ("U8", TN_U8),
+        ("U16", TN_U16),
+        ("U32", TN_U32),
+        ("U64", TN_U64),
+        ("F16", TN_F16),
+        ("F32", TN_F32),
+        ("F64", TN_F64),
+        ("BF16", TN_BF16),
+        ("C64", TN_C64),
+    ];
+    NAMES.into_iter().find(|(name, _)| *name == text).and_then(|(_, raw)| Dtype::known(raw))
+}
+
+/// Sorts the names; one that is there twice is refused.
+fn check_names(header: &mut Header, file: &dyn fmt::Display) -> Result<()> {
+    let Header { tensors, by_name, names, .. } = header;
+    let name = |at: usize| &names[tensors[at].name.0..tensors[at].name.1];
+    grow(by_name, tensors.len())?;
+    by_name.extend(0..tensors.len());
+    by_name.sort_unstable_by(|a, b| name(*a).cmp(name(*b)));
+    match by_name.windows(2).find(|pair| name(pair[0]) == name(pair[1])) {
+        None => Ok(()),
+        Some(pair) => Err(fail(TN_ERR_IO, format_args!("{file} names tensor {} twice", Quoted(name(pair[0]))))),
+    }
+}
+
+/// The tensors, sorted by their bytes, must cover the data from the first to the last byte, with no hole and no overlap.
+fn check_places(header: &Header, data_bytes: u64, file: &dyn fmt::Display) -> Result<()> {
+    let mut end = 0;
+    for tensor in &header.tensors {
+        if tensor.begin != end {
+            let what = if tensor.begin > end { "a hole" } else { "an overlap" };
+            let (name, begin) = (Quoted(header.name(tensor)), tensor.begin);
+            return Err(fail(
+                TN_ERR_IO,
+                format_args!(
+                    "{file}: {what} before tensor {name}: it begins at byte {begin} of the data, not at {end}"
+                ),
+            ));
+        }
+        end = tensor.end;
+    }
+    if end == data_bytes {
+        return Ok(());
+    }
+    Err(fail(TN_ERR_IO, format_args!("{file} has {data_bytes} bytes of data, and its tensors end at byte {end}")))
+}
+
+/// A name in quotes, of a long one the beginning.
+pub(super) struct Quoted<'a>(pub &'a [u8]);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 80;
+        let shown = &self.0[..self.0.len().min(LONGEST)];
+        // Not in the middle of a character.
+        let text = shown.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        write!(f, "\"{text}{}\"", if text.len() < self.0.len() { "..." } else { "" })
+    }
+}

@@ -1,0 +1,178 @@
+//! Arrays of tensors: all of them on one mapping, or read into a pool.
+
+use super::file::File;
+use super::header::Tensor;
+use crate::array::{self, HOST};
+use crate::atlas::{self, Found};
+use crate::borrow::would_copy;
+use crate::error::{Result, fail};
+use crate::exchange::host;
+use crate::layout::{Layout, Order};
+use crate::ledger::{self, Create, Fresh, From, Made, Release, Spare, SpareLease, SpareLedger};
+use crate::pool::{self, Pool};
+use crate::slots::Id;
+use crate::sys::file::Mapping;
+use crate::thread::{self, Thread};
+use crate::types::*;
+use core::ffi::CStr;
+
+/// Arrays that are not handed out yet: released again by its drop.
+struct Unseen {
+    ids: Vec<(Id, i32)>,
+    /// How many of them go; the rest is released.
+    out: bool,
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        for (id, _) in self.ids.drain(..).filter(|_| !self.out) {
+            // Just made, and nobody has seen it: it cannot fail.
+            let _released = array::release_now(id);
+        }
+    }
+}
+
+/// A mapping that no store has yet: ended by its drop.
+struct Mapped(Mapping);
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: made by `File::map`, not passed on, and no array was made on it.
+        unsafe { self.0.unmap() };
+    }
+}
+
+/// Opens tensors by their names, all or none; `give` gets each array with TN_ALIASED or TN_COPIED, and cannot fail.
+pub fn open<'a>(
+    function: &'static CStr,
+    path: &CStr,
+    pool: Option<&'static Pool>,
+    names: impl ExactSizeIterator<Item = &'a CStr>,
+    flags: u32,
+    mut give: impl FnMut(usize, Id, i32),
+) -> Result<()> {
+    host::check_flags(flags, TN_BORROW | TN_REQUIRE_BORROW)?;
+    let thread = thread::current();
+    let file = File::open(path)?;
+    let pool = match pool {
+        Some(pool) => pool,
+        None => pool::current(HOST)?,
+    };
+    let mut made = Unseen { ids: list(names.len())?, out: false };
+    let mut wanted = list(names.len())?;
+    for name in names {
+        // Room is there.
+        wanted.push(*file.tensor(name)?);
+    }
+    let aliases = |tensor: &Tensor| {
+        flags != 0
+            && tensor.begin < tensor.end
+            // The mapping itself begins at a page.
+            && file.place(tensor).is_multiple_of(tensor.dtype.align() as u64)
+    };
+    let mut mapped = Vec::new();
+    for tensor in &wanted {
+        if aliases(tensor) {
+            continue;
+        }
+        if tensor.begin < tensor.end && flags & TN_REQUIRE_BORROW != 0 {
+            return Err(file.misplaced(tensor));
+        }
+        if flags != 0 && tensor.begin < tensor.end && thread.forbids() > 0 {
+            return Err(would_copy(TN_WHY_LAYOUT));
+        }
+    }
+    let shared = wanted.iter().filter(|tensor| aliases(tensor)).count();
+    if shared > 0 {
+        mapped = map(thread, &file, wanted.iter().filter(|tensor| aliases(tensor)), shared)?;
+    }
+    // The mapped ones are handles already: from here on what fails releases them.
+    let mut mapped = Unseen { ids: mapped, out: false };
+    mapped.ids.reverse();
+    for tensor in &wanted {
+        let next = if aliases(tensor) {
+            mapped.ids.pop().expect("one for each that aliases")
+        } else {
+            read(thread, &file, pool, tensor, flags)?
+        };
+        made.ids.push(next);
+    }
+    for tensor in wanted.iter().filter(|tensor| !aliases(tensor) && tensor.begin < tensor.end) {
+        let why = if flags == 0 { 0 } else { TN_WHY_LAYOUT };
+        host::note(function, why, flags != 0, tensor.end - tensor.begin);
+    }
+    made.out = true;
+    for (index, (id, how)) in made.ids.iter().enumerate() {
+        give(index, *id, *how);
+    }
+    Ok(())
+}
+
+fn list<T>(count: usize) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(count)
+        .map_err(|_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {count} tensors")))?;
+    Ok(list)
+}
+
+/// The layout of a tensor whose first byte has that address.
+fn layout(file: &File, tensor: &Tensor, address: i64) -> Result<Layout> {
+    Layout::contiguous(tensor.dtype, file.header().shape(tensor), Order::C, address)
+}
+
+/// A tensor of its own memory; one without elements is read-only where its neighbours are.
+fn read(thread: &'static Thread, file: &File, pool: &'static Pool, tensor: &Tensor, flags: u32) -> Result<(Id, i32)> {
+    let mut fresh = Fresh::allocate(thread, pool, layout(file, tensor, 0)?, false)?;
+    let empty = tensor.begin == tensor.end;
+    if !empty {
+        let to = fresh.place().layout().offset() as *mut u8;
+        // SAFETY: fresh memory for a dense layout of the tensor's size.
+        unsafe { file.read(tensor, to)? };
+    }
+    let aliased = empty && flags != 0;
+    fresh.claim().set_readonly(aliased);
+    Ok((fresh.finish(), if aliased { TN_ALIASED } else { TN_COPIED }))
+}
+
+/// Tensors on one new mapping, which is a store of its own: at least one.
+fn map<'a>(
+    thread: &'static Thread,
+    file: &File,
+    tensors: impl Iterator<Item = &'a Tensor>,
+    count: usize,
+) -> Result<Vec<(Id, i32)>> {
+    let mut ids = list(count)?;
+    let mut claims = list::<Spare>(count)?;
+    let mapped = Mapped(file.map()?);
+    let base = mapped.0.address as i64;
+    let made = Made::by(thread);
+    for tensor in tensors {
+        let mut claim = Spare::take(thread)?;
+        *claim.layout() = layout(file, tensor, base + file.place(tensor) as i64)?;
+        claim.set_made(made);
+        claims.push(claim);
+    }
+    let store = SpareLedger::take(thread)?;
+    let (from, to) = file.data();
+    let (start, end) = (base + from as i64, base + to as i64);
+    let mut atlas = atlas::lock()?;
+    // Fresh addresses; what is still entered there belongs to nobody any more, and is forgotten by the look.
+    if !matches!(atlas.find(start, end), Found::Nothing) {
+        return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));
+    }
+    let lease = SpareLease::take(thread, Release::Unmap(mapped.0), false, false, (start, end))?;
+    core::mem::forget(mapped);
+    let what =
+        Create { device: HOST, start, bytes: end - start, readonly: true, mapped: true, from: From::Taken(lease) };
+    let mut claims = claims.into_iter();
+    let first = claims.next().expect("at least one tensor");
+    let (mut locked, ledger, id) = ledger::create(store, what, first);
+    // Room is there.
+    ids.push((id, TN_ALIASED));
+    for claim in claims {
+        ids.push((locked.add_claim(ledger, claim, None), TN_ALIASED));
+    }
+    atlas.insert(start, end, ledger);
+    drop(locked);
+    Ok(ids)
+}

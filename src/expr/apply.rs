@@ -1,0 +1,121 @@
+//! The numbers of one operation: which kernel runs on which places, by form of its operands.
+//!
+//! Contract: what is read and written is guarded by the caller; no lock is held. The same bits come out in place and not.
+
+use super::compute::Failure;
+use super::job::Job;
+use super::rules::Form;
+use super::step::Work;
+use crate::blit::{self, Place};
+use crate::error::Result;
+use crate::kernels::{self, Binary, Pivot, Side, Triangle, Unary};
+use crate::ledger::Operation;
+
+impl Work {
+    /// The numbers.
+    pub fn run(&mut self) -> core::result::Result<(), Failure> {
+        let Work { job, plan, holds, result, copy, workspace, .. } = self;
+        let [left, right] = holds;
+        let left = left.as_ref().expect("an operation has an operand").place();
+        let right = right.as_ref().map_or(left, |hold| hold.place());
+        let target = plan.target;
+        let dst = match (target, result) {
+            (Some(0), _) => left,
+            (Some(_), _) => right,
+            (None, Some(fresh)) => fresh.place(),
+            (None, None) => unreachable!("a result is new, or takes an operand's place"),
+        };
+        let broken = |operation| move |Pivot(pivot)| Failure::Pivot(operation, pivot);
+        // The contents of an operand where the result will be.
+        let bring = |side: usize, from: &Place| {
+            if target == Some(side) { Ok(()) } else { blit::copy(&dst, from) }
+        };
+        match job.operation {
+            Operation::Add => add(job, (kernels::Binary::Add, Side::Plus), &dst, &left, &right, &bring)?,
+            Operation::Subtract => add(job, (kernels::Binary::Subtract, Side::Minus), &dst, &left, &right, &bring)?,
+            Operation::Times => kernels::binary(Binary::Multiply, &dst, &left, &right),
+            Operation::Divide => kernels::binary(Binary::Divide, &dst, &left, &right),
+            Operation::Scale => kernels::scale(job.factor, &dst, &left),
+            Operation::Negate => kernels::unary(Unary::Negate, &dst, &left),
+            Operation::Sqrt => kernels::unary(Unary::Sqrt, &dst, &left),
+            Operation::Exp => kernels::unary(Unary::Exp, &dst, &left),
+            Operation::Log => kernels::unary(Unary::Log, &dst, &left),
+            Operation::Sum => kernels::sum(&dst, &left, job.axis)?,
+            Operation::Cholesky if job.forms[0] == Form::Diagonal => {
+                kernels::all_positive(&left).map_err(broken(job.operation))?;
+                kernels::unary(Unary::Sqrt, &dst, &left);
+            }
+            Operation::Cholesky => {
+                bring(0, &left)?;
+                let workspace = workspace.as_mut().expect("taken for a factorisation");
+                kernels::cholesky(&dst, workspace).map_err(broken(job.operation))?;
+            }
+            Operation::Multiply => match job.forms {
+                [Form::Diagonal, Form::Diagonal] => kernels::binary(Binary::Multiply, &dst, &left, &right),
+                [Form::Diagonal, _] => kernels::scale_rows(&dst, &left, &right),
+                [Form::Full, Form::Diagonal] => kernels::scale_columns(&dst, &right, &left),
+                [Form::Full, _] => kernels::matmul(&dst, &left, &right),
+                [triangle, _] => {
+                    bring(1, &right)?;
+                    kernels::times_triangle(triangle_of(triangle), &left, &dst);
+                }
+            },
+            Operation::Solve => match job.forms[0] {
+                Form::Diagonal => kernels::divide_rows(&dst, &left, &right),
+                Form::Full => {
+                    let matrix = match copy {
+                        Some(copy) if !plan.destroys => {
+                            let place = copy.place();
+                            blit::copy(&place, &left)?;
+                            place
+                        }
+                        _ => left,
+                    };
+                    bring(1, &right)?;
+                    let workspace = workspace.as_mut().expect("taken for a factorisation");
+                    kernels::lu_solve(&matrix, &dst, workspace).map_err(broken(job.operation))?;
+                }
+                triangle => {
+                    bring(1, &right)?;
+                    kernels::solve_triangle(triangle_of(triangle), &left, &dst);
+                }
+            },
+            Operation::Leaf | Operation::Transpose => unreachable!("no kernel"),
+        }
+        if job.form.is_triangle() && job.operation != Operation::Cholesky {
+            // What lay on the other side was no part of the operands.
+            kernels::zero_above(&dst, triangle_of(job.form));
+        }
+        Ok(())
+    }
+}
+
+fn triangle_of(form: Form) -> Triangle {
+    if form == Form::Upper { Triangle::Upper } else { Triangle::Lower }
+}
+
+/// Sums and differences by form.
+fn add(
+    job: &Job,
+    (op, side): (Binary, Side),
+    dst: &Place,
+    left: &Place,
+    right: &Place,
+    bring: &dyn Fn(usize, &Place) -> Result<()>,
+) -> Result<()> {
+    match job.forms {
+        [Form::Full, Form::Diagonal] => {
+            bring(0, left)?;
+            kernels::add_diagonal(side, dst, right);
+        }
+        [Form::Diagonal, Form::Full] => {
+            match op {
+                Binary::Subtract => kernels::unary(Unary::Negate, dst, right),
+                _ => bring(1, right)?,
+            }
+            kernels::add_diagonal(Side::Plus, dst, left);
+        }
+        _ => kernels::binary(op, dst, left, right),
+    }
+    Ok(())
+}

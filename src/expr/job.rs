@@ -1,0 +1,109 @@
+//! One operation, copied from the graph, and what it may overwrite.
+//!
+//! Contract: reads the graph and the operands' ledgers, changes neither; `explain` asks the same questions of values that are not there
+//! yet.
+
+use super::node::{Graph, NONE, Shape};
+use super::rules::{self, Form, Operand};
+use crate::dtype::Dtype;
+use crate::error::Result;
+use crate::kernels::Workspace;
+use crate::layout::Order;
+use crate::ledger::{self, Locked, Operation};
+
+/// What one operation is, copied from the graph.
+pub(super) struct Job {
+    pub number: u32,
+    pub operation: Operation,
+    pub dtype: Dtype,
+    pub form: Form,
+    pub shape: Shape,
+    pub factor: f64,
+    pub axis: usize,
+    /// 1 or 2.
+    pub count: usize,
+    pub numbers: [u32; 2],
+    pub forms: [Form; 2],
+    /// Order of a new result.
+    pub order: Order,
+    /// Shape and order of the left operand.
+    pub left: (Shape, Order),
+}
+
+fn try_clone(shape: &Shape) -> Result<Shape> {
+    let mut copy = Shape::new();
+    ledger::reserve(&mut copy, shape.len())?;
+    copy.extend_from_slice(shape);
+    Ok(copy)
+}
+
+impl Job {
+    pub fn read(graph: &Graph, number: u32) -> Result<Job> {
+        let node = &graph[number];
+        let numbers = node.operands;
+        let count = 2 - usize::from(numbers[1] == NONE);
+        let of = |side: usize| &graph[numbers[side.min(count - 1)]];
+        let forms = [of(0).form, of(1).form];
+        // As the operand that the result resembles: the full one, the right-hand side, else the left one.
+        let like = match (node.operation, forms) {
+            (Operation::Add | Operation::Subtract, [Form::Diagonal, Form::Full]) | (Operation::Solve, _) => of(1),
+            (Operation::Multiply, [Form::Diagonal | Form::Lower | Form::Upper, Form::Full]) => of(1),
+            _ => of(0),
+        };
+        let order = if node.operation == Operation::Sum { Order::C } else { like.order };
+        Ok(Job {
+            number,
+            operation: node.operation,
+            dtype: node.dtype,
+            form: node.form,
+            shape: try_clone(&node.shape)?,
+            factor: node.factor,
+            axis: node.axis,
+            count,
+            numbers,
+            forms,
+            order,
+            left: (try_clone(&of(0).shape)?, of(0).order),
+        })
+    }
+
+    /// LU, which destroys a copy of the matrix, or the matrix itself.
+    pub fn factors(&self) -> bool {
+        self.operation == Operation::Solve && self.forms[0] == Form::Full
+    }
+
+    pub fn elementwise(&self) -> bool {
+        rules::is_elementwise(self.operation, self.forms)
+    }
+
+    pub fn workspace(&self) -> Result<Option<Workspace>> {
+        let needs = self.factors() || (self.operation == Operation::Cholesky && self.forms[0] == Form::Full);
+        if needs { Workspace::take(self.left.0[0] as usize, self.dtype).map(Some) } else { Ok(None) }
+    }
+}
+
+/// What an operation may overwrite.
+pub(super) struct Plan {
+    /// Operand that takes the result; none: a new array.
+    pub target: Option<usize>,
+    /// The matrix of an LU is destroyed in place.
+    pub destroys: bool,
+    /// Why not, of each operand that was asked.
+    pub why: [u32; 2],
+}
+
+pub(super) fn decide(locked: &Locked, job: &Job, operands: &[Operand]) -> Plan {
+    let mut plan = Plan { target: None, destroys: false, why: [0; 2] };
+    for &k in rules::candidates(job.operation, job.forms) {
+        plan.why[k] = rules::why_not(locked, operands, k, &job.shape, job.elementwise());
+        if plan.why[k] == 0 {
+            plan.target = Some(k);
+            break;
+        }
+    }
+    if job.factors() {
+        plan.why[0] = rules::why_not(locked, operands, 0, &job.left.0, false);
+        plan.destroys = plan.why[0] == 0;
+    }
+    plan
+}

@@ -1,0 +1,146 @@
+//! JSON as it is written: a value after the other, straight into the sink.
+//!
+//! Contract: allocates nothing and cannot fail. What the sink does not take is its own business; commas, quotes and escapes are
+//! ours. Texts are UTF-8.
+#![forbid(unsafe_code)]
+
+use core::fmt::{self, Write};
+
+/// Writes one JSON text. Values inside of an object are written by `field`, `open_field` and their like, those of a list without a name.
+pub struct Json<'a> {
+    sink: &'a mut dyn Write,
+    /// A value stands in front of the next one in the same object or list.
+    follows: bool,
+}
+
+/// A text as it stands between the quotes.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '"' => f.write_str("\\\"")?,
+                '\\' => f.write_str("\\\\")?,
+                c if u32::from(c) < 0x20 => write!(f, "\\u{:04x}", u32::from(c))?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Json<'a> {
+    /// An empty text.
+    pub fn new(sink: &'a mut dyn Write) -> Json<'a> {
+        Json { sink, follows: false }
+    }
+
+    fn put(&mut self, text: fmt::Arguments<'_>) {
+        // A sink that is full goes on counting; there is nobody to tell.
+        let _ = self.sink.write_fmt(text);
+    }
+
+    fn separate(&mut self) {
+        if core::mem::replace(&mut self.follows, true) {
+            self.put(format_args!(","));
+        }
+    }
+
+    fn name(&mut self, name: &str) {
+        self.separate();
+        self.put(format_args!("\"{name}\":"));
+    }
+
+    /// Begins an object or a list with its bracket; `close` ends it.
+    pub fn open(&mut self, bracket: char) {
+        self.separate();
+        self.put(format_args!("{bracket}"));
+        self.follows = false;
+    }
+
+    /// The same as a field of an object.
+    pub fn open_field(&mut self, name: &str, bracket: char) {
+        self.name(name);
+        self.put(format_args!("{bracket}"));
+        self.follows = false;
+    }
+
+    /// Ends what `open` began.
+    pub fn close(&mut self, bracket: char) {
+        self.put(format_args!("{bracket}"));
+        self.follows = true;
+    }
+
+    /// A field that is a number.
+    pub fn number(&mut self, name: &str, value: impl Into<i128>) {
+        self.name(name);
+        self.put(format_args!("{}", value.into()));
+    }
+
+    /// A field that is an id or an address: hexadecimal, because 64 bits do not fit the numbers of every reader.
+    pub fn bits(&mut self, name: &str, value: u64) {
+        self.name(name);
+        self.put(format_args!("\"{value:#x}\""));
+    }
+
+    /// A field that is true or false.
+    pub fn flag(&mut self, name: &str, value: bool) {
+        self.name(name);
+        self.put(format_args!("{value}"));
+    }
+
+    /// A field that is a text.
+    pub fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.put(format_args!("\"{}\"", Escaped(value)));
+    }
+
+    /// A field that has no value.
+    pub fn null(&mut self, name: &str) {
+        self.name(name);
+        self.put(format_args!("null"));
+    }
+
+    /// A number in a list.
+    pub fn value(&mut self, value: impl Into<i128>) {
+        self.separate();
+        self.put(format_args!("{}", value.into()));
+    }
+
+    /// A text in a list.
+    pub fn item(&mut self, value: &str) {
+        self.separate();
+        self.put(format_args!("\"{}\"", Escaped(value)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commas_quotes_and_escapes_are_right() {
+        let mut text = String::new();
+        let mut json = Json::new(&mut text);
+        json.open('{');
+        json.open_field("empty", '[');
+        json.close(']');
+        json.open_field("list", '[');
+        json.item("a");
+        json.open('{');
+        json.number("n", -3);
+        json.number("m", u64::MAX);
+        json.close('}');
+        json.item("b\"\\\n\u{1}ä");
+        json.close(']');
+        json.flag("yes", true);
+        json.null("none");
+        json.bits("id", 0xff00_0000_0000_0001);
+        json.text("t", "x");
+        json.close('}');
+        let wanted = "{\"empty\":[],\"list\":[\"a\",{\"n\":-3,\"m\":18446744073709551615},\"b\\\"\\\\\\u000a\\u0001ä\"],\
+                      \"yes\":true,\"none\":null,\"id\":\"0xff00000000000001\",\"t\":\"x\"}";
+        assert_eq!(text, wanted);
+    }
+}

@@ -1,0 +1,350 @@
+//! The snapshot: who holds what at this moment, as JSON (`docs/report.schema.json` describes it).
+//!
+//! Contract: no list of it needs memory: what is found under a lock is kept in a few places of the stack, more where the heap has
+//! them, and written under no lock, part after part. Each store and each pool is of one moment, the whole is not: what other
+//! threads make and release meanwhile may or may not be in it.
+
+use super::json::Json;
+use crate::borrow::{self, Held, Store};
+use crate::device;
+use crate::journal;
+use crate::ledger;
+use crate::names::Site;
+use crate::pool::{self, Located, Pool};
+use crate::types::*;
+use core::cell::Cell;
+use core::fmt::Write;
+use smallvec::SmallVec;
+
+/// The form of the text; it changes when a reader of the old one could be wrong.
+const SCHEMA: u32 = 1;
+
+/// Holders kept at a time where there is no memory for more.
+const PART: usize = 32;
+
+/// Writes the report.
+pub fn write(sink: &mut dyn Write) {
+    let mut json = Json::new(sink);
+    json.open('{');
+    json.number("schema", SCHEMA);
+    let version = [TN_VERSION >> 16, TN_VERSION >> 8 & 0xff, TN_VERSION & 0xff];
+    json.open_field("version", '[');
+    version.into_iter().for_each(|part| json.value(part));
+    json.close(']');
+    json.number("process", std::process::id());
+    json.number("time_ns", crate::sys::os::coarse_time_ns());
+    json.open_field("pools", '[');
+    pool::each_pool(|pool| write_pool(&mut json, pool));
+    json.close(']');
+    json.open_field("stores", '[');
+    ledger::each_store(|tag| write_store(&mut json, tag));
+    json.close(']');
+    json.open_field("blocks", '[');
+    write_blocks(&mut json);
+    json.close(']');
+    json.open_field("open", '[');
+    in_parts(&mut |visit| super::loose(visit), &mut |held| write_holder(&mut json, held));
+    json.close(']');
+    json.open_field("copies", '[');
+    journal::copies(&mut |_, copies| write_copies(&mut json, &copies), usize::MAX);
+    json.close(']');
+    json.close('}');
+}
+
+/// Where holders are handed to as they are found.
+type Visit<'a> = &'a mut dyn FnMut(Held);
+
+/// Runs `each`, which may visit under a lock, until all it finds was written, under no lock: once where there is memory for all.
+fn in_parts(each: &mut dyn FnMut(Visit<'_>), write: &mut dyn FnMut(&Held)) {
+    let mut part: SmallVec<[Held; PART]> = SmallVec::new();
+    let mut done = 0;
+    loop {
+        let mut seen = 0;
+        part.clear();
+        each(&mut |held| {
+            if seen >= done && part.len() < part.capacity() {
+                part.push(held);
+            }
+            seen += 1;
+        });
+        part.iter().for_each(&mut *write);
+        done += part.len();
+        if part.is_empty() || done >= seen {
+            return;
+        }
+        // Without the memory it goes on in small parts.
+        let _ = part.try_reserve(seen - done);
+    }
+}
+
+/// "cpu", "cuda:1".
+fn write_device(json: &mut Json<'_>, device: tn_device) {
+    let name = device::type_name(device.r#type);
+    if device.r#type == TN_CPU {
+        return json.text("device", name);
+    }
+    let mut text = crate::error::Text::new();
+    let _ = write!(text, "{name}:{}", device.id);
+    json.text("device", text.as_str());
+}
+
+macro_rules! figures {
+    ($json:ident, $stats:ident, $($field:ident)*) => { $($json.number(stringify!($field), $stats.$field);)* };
+}
+
+fn write_pool(json: &mut Json<'_>, pool: &'static Pool) {
+    let stats = pool.query();
+    json.open('{');
+    json.number("id", pool.serial());
+    json.text("name", pool.name().as_str());
+    write_device(json, pool.device());
+    json.flag("released", pool.is_retired());
+    json.open_field("stats", '{');
+    figures!(json, stats, requested_bytes in_use_bytes cached_bytes pending_bytes overhead_bytes reserved_bytes address_bytes
+        huge_bytes metadata_bytes peak_in_use_bytes peak_reserved_bytes peak_requested_bytes allocation_count
+        deallocation_count reallocation_count failure_count live_blocks hit_count thread_hit_count device_allocate_count
+        device_free_count device_bytes_total trim_count pressure_count oom_count misuse_count zero_bytes_skipped
+        largest_free_bytes limit_bytes thread_count held_bytes shared_out_bytes);
+    json.close('}');
+    json.open_field("clients", '[');
+    write_clients(json, pool);
+    json.close(']');
+    json.close('}');
+}
+
+/// Who the pool's live blocks were handed out to. A plug-in that takes raw blocks for another library is a client of its own.
+fn write_clients(json: &mut Json<'_>, pool: &'static Pool) {
+    let mut clients = [("arrays", 0u64, 0u64), ("raw", 0, 0)];
+    pool::each_block(|block| {
+        if core::ptr::eq(block.pool, pool) {
+            let (_, blocks, bytes) = &mut clients[usize::from(block.owner == 0)];
+            *blocks += 1;
+            *bytes += block.usable as u64;
+        }
+    });
+    for (name, blocks, bytes) in clients.into_iter().filter(|(_, blocks, _)| *blocks > 0) {
+        json.open('{');
+        json.text("name", name);
+        json.number("live_blocks", blocks);
+        json.number("live_bytes", bytes);
+        json.close('}');
+    }
+}
+
+fn write_store(json: &mut Json<'_>, tag: u64) {
+    let store: Cell<Option<Store>> = Cell::new(None);
+    let mut begun = false;
+    in_parts(
+        &mut |visit| {
+            if let Some((locked, ledger)) = ledger::lock_tag(tag) {
+                store.set(store.get().or_else(|| Some(borrow::store_of(&locked, ledger))));
+                borrow::all_holders(&locked, ledger, visit);
+            }
+        },
+        &mut |held| {
+            // A store without a holder is on its way back, and stands nowhere.
+            if let Some(store) = store.get().filter(|_| !core::mem::replace(&mut begun, true)) {
+                begin_store(json, &store);
+            }
+            write_holder(json, held);
+        },
+    );
+    if begun {
+        json.close(']');
+        json.close('}');
+    }
+}
+
+/// All of a store up to its first holder.
+fn begin_store(json: &mut Json<'_>, store: &Store) {
+    json.open('{');
+    json.bits("address", store.address);
+    json.number("bytes", store.bytes);
+    write_device(json, store.device);
+    match store.pool {
+        Some(pool) => json.number("pool", pool.serial()),
+        None => json.null("pool"),
+    }
+    json.number("version", store.version);
+    json.number("imports", store.imports);
+    json.open_field("flags", '[');
+    let flags = [
+        ("readonly", store.flags & TN_READONLY != 0),
+        ("foreign", store.flags & TN_FOREIGN != 0),
+        ("file", store.file),
+        ("poisoned", store.poisoned),
+    ];
+    flags.iter().filter(|(_, on)| *on).for_each(|(name, _)| json.item(name));
+    json.close(']');
+    json.open_field("holders", '[');
+}
+
+fn write_holder(json: &mut Json<'_>, held: &Held) {
+    json.open('{');
+    json.text("kind", kind(held.kind));
+    json.bits("id", held.id);
+    json.text("name", held.name.as_str());
+    json.text("site", held.made.site().name().as_str());
+    json.number("thread", held.made.thread);
+    json.number("time_ns", held.time_ns);
+    json.number("bytes", held.bytes);
+    json.close('}');
+}
+
+/// The name of a TN_HOLDER_ constant, in small letters.
+fn kind(kind: i32) -> &'static str {
+    match kind {
+        TN_HOLDER_HANDLE => "handle",
+        TN_HOLDER_PROMISE => "promise",
+        TN_HOLDER_EXPRESSION => "expression",
+        TN_HOLDER_SHARED_VARIABLE => "shared_variable",
+        TN_HOLDER_EXPORT_READ => "export_read",
+        TN_HOLDER_EXPORT_SHARED => "export_shared",
+        TN_HOLDER_EXPORT_EXCLUSIVE => "export_exclusive",
+        TN_HOLDER_GUARD_READ => "guard_read",
+        TN_HOLDER_GUARD_WRITE => "guard_write",
+        TN_HOLDER_BLOCK => "block",
+        TN_HOLDER_POOL => "pool",
+        TN_HOLDER_STREAM => "stream",
+        TN_HOLDER_EVENT => "event",
+        TN_HOLDER_SCOPE => "scope",
+        TN_HOLDER_WEAK => "weak",
+        TN_HOLDER_FUNCTION => "function",
+        TN_HOLDER_MIRROR => "mirror",
+        TN_HOLDER_QUEUED_RELEASE => "queued_release",
+        _ => "unknown",
+    }
+}
+
+/// Raw blocks of one pool and one place.
+#[derive(Clone, Copy, Default)]
+struct Group {
+    pool: u64,
+    site: u32,
+    blocks: u64,
+    bytes: u64,
+    largest: u64,
+    largest_at: u64,
+}
+
+impl Group {
+    fn add(&mut self, block: &Located) {
+        (self.blocks, self.bytes) = (self.blocks + 1, self.bytes + block.usable as u64);
+        if block.usable as u64 > self.largest {
+            (self.largest, self.largest_at) = (block.usable as u64, block.start as u64);
+        }
+    }
+}
+
+/// Places that are told apart, where there is memory for so many; a power of two.
+const GROUPS: usize = 4096;
+/// Entries looked at for one place before it counts as not fitting.
+const PROBES: usize = 32;
+
+/// Raw blocks by pool and place, because a program that allocates through another library has very many. What does not fit stands
+/// in one group without pool and place.
+fn write_blocks(json: &mut Json<'_>) {
+    let mut groups: SmallVec<[Group; PART]> = SmallVec::new();
+    let _ = groups.try_reserve_exact(GROUPS);
+    let room = if groups.capacity() >= GROUPS { GROUPS } else { PART };
+    groups.resize(room, Group::default());
+    let mut rest = Group::default();
+    pool::each_block(|block| {
+        if block.owner == 0 {
+            let pool = block.pool.serial();
+            match find(&groups, pool, block.site) {
+                Some(at) => {
+                    (groups[at].pool, groups[at].site) = (pool, block.site);
+                    groups[at].add(block);
+                }
+                None => rest.add(block),
+            }
+        }
+    });
+    for group in groups.iter().chain([&rest]).filter(|group| group.blocks > 0) {
+        json.open('{');
+        match group.pool {
+            0 => json.null("pool"),
+            pool => json.number("pool", pool),
+        }
+        json.text("client", "raw");
+        json.text("site", Site::from_number(group.site).name().as_str());
+        json.number("blocks", group.blocks);
+        json.number("bytes", group.bytes);
+        json.number("largest_bytes", group.largest);
+        json.bits("largest_address", group.largest_at);
+        json.close('}');
+    }
+}
+
+/// The group of a pool and a place, or a free one for it.
+fn find(groups: &[Group], pool: u64, site: u32) -> Option<usize> {
+    let mixed = (pool << 32 | u64::from(site)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+    (0..PROBES.min(groups.len()))
+        .map(|probe| (mixed as usize + probe) % groups.len())
+        .find(|at| groups[*at].blocks == 0 || (groups[*at].pool, groups[*at].site) == (pool, site))
+}
+
+/// The names of the TN_WHY_ bits, in small letters.
+const WHY: [&str; 12] = [
+    "given",
+    "shared",
+    "in_expression",
+    "exported",
+    "borrowed",
+    "readonly",
+    "foreign",
+    "poisoned",
+    "layout",
+    "device",
+    "waste",
+    "not_aliasable",
+];
+
+fn write_copies(json: &mut Json<'_>, copies: &journal::Copies) {
+    json.open('{');
+    let function = copies.key.function.unwrap_or(c"other");
+    json.text("function", function.to_str().unwrap_or(""));
+    json.text("site", copies.key.site.name().as_str());
+    json.open_field("why", '[');
+    let names = WHY.iter().enumerate().filter(|(bit, _)| copies.key.why & (1 << bit) != 0);
+    names.for_each(|(_, name)| json.item(name));
+    json.close(']');
+    json.flag("forced", copies.key.forced);
+    json.number("count", copies.count);
+    json.number("bytes", copies.bytes);
+    json.close('}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_told_apart_as_long_as_there_is_room() {
+        let mut groups = [Group::default(); PART];
+        for site in 1..=PART as u32 {
+            let at = find(&groups, 7, site).expect("there is room");
+            assert_eq!(groups[at].blocks, 0, "a place of its own");
+            groups[at] = Group { pool: 7, site, blocks: 1, ..Group::default() };
+        }
+        assert!((1..=PART as u32).all(|site| groups[find(&groups, 7, site).unwrap()].site == site));
+        assert!(find(&groups, 7, 40).is_none() && find(&groups, 8, 1).is_none());
+    }
+
+    #[test]
+    fn parts_are_written_once_each_and_in_order() {
+        let held = |id| Held {
+            kind: TN_HOLDER_WEAK,
+            device: crate::array::HOST,
+            id,
+            bytes: 0,
+            made: ledger::Made::default(),
+            time_ns: 0,
+            name: crate::names::Name::NONE,
+        };
+        let mut seen = Vec::new();
+        in_parts(&mut |visit| (0..1000).for_each(|id| visit(held(id))), &mut |held| seen.push(held.id));
+        assert_eq!(seen, (0..1000).collect::<Vec<_>>());
+    }
+}

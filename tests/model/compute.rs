@@ -1,0 +1,293 @@
+//! Computing in the model: in which order, what is overwritten, what is let go when, and what a failure leaves.
+//!
+//! Contract: [`Model::compute`] is one call. All numbers are found first, from what lies in memory when the call
+//! begins, because that is the value of an expression whatever is overwritten on the way (EX-4); then the books follow
+//! operation by operation. Rows EX-1..43.
+
+use super::calls::Done;
+use super::graph::{Form, Node, NodeClaim, Operation, Progress};
+use super::handle::{CURRENT_POOL, Model, RELEASED_POOL, Ref};
+use super::layout::Layout;
+use super::matrices::{Trouble, Values, evaluate};
+use super::numbers::{Arithmetic, Number};
+use super::region::Region;
+use super::rules::{Faults, Status};
+use super::store::Origin;
+use std::collections::BTreeMap;
+use tenure::types::*;
+
+/// What the last computation took from the pools, and whether its layouts were those of one that overwrites nothing.
+#[derive(Clone, Default, Debug)]
+pub struct Meter {
+    /// Blocks with bytes.
+    pub allocations: [u64; RELEASED_POOL],
+    /// Most live bytes at a time.
+    pub peak: [i64; RELEASED_POOL],
+    pub moved: bool,
+}
+
+/// What one operation may overwrite.
+struct Plan {
+    target: Option<usize>,
+    /// LU destroys its matrix in place.
+    destroys: bool,
+}
+
+impl Model {
+    /// Nodes without a value under this one: operands first, left before right, each once.
+    pub fn waiting_under(&self, node: usize, order: &mut Vec<usize>) {
+        if self.nodes[node].progress != Progress::Waiting || order.contains(&node) {
+            return;
+        }
+        for &operand in &self.nodes[node].operands {
+            self.waiting_under(operand, order);
+        }
+        order.push(node);
+    }
+
+    /// The elements of a value as the library has them.
+    fn numbers(&self, node: usize) -> Values {
+        let Node { form, shape, value, unseen, .. } = &self.nodes[node];
+        if let Some(values) = unseen {
+            return values.clone();
+        }
+        let layout = &value.as_ref().expect("a node that is done has a value").region.layout;
+        let elements = self.floats(layout).into_iter().map(Number::known).collect();
+        Values { form: *form, shape: shape.clone(), elements }
+    }
+
+    pub fn floats(&self, layout: &Layout) -> Vec<f64> {
+        let bytes = self.memory.read(layout);
+        bytes.chunks(layout.item() as usize).map(|one| float(layout.dtype, one)).collect()
+    }
+
+    /// The values of all nodes of an evaluation, up to the first that has none.
+    fn evaluate_all(&self, order: &[usize]) -> (BTreeMap<usize, Values>, Option<(usize, Trouble)>) {
+        let mut all: BTreeMap<usize, Values> = BTreeMap::new();
+        for &node in order {
+            let Node { what, dtype, operands, .. } = &self.nodes[node];
+            let of = |k: usize| all.get(&k).cloned().unwrap_or_else(|| self.numbers(k));
+            let (x, y) = (of(operands[0]), operands.get(1).map(|&k| of(k)));
+            match evaluate(*what, &x, y.as_ref(), Arithmetic::of(*dtype)) {
+                Ok(values) => drop(all.insert(node, values)),
+                Err(trouble) => return (all, Some((node, trouble))),
+            }
+        }
+        (all, None)
+    }
+
+    /// Whether computing succeeds or fails whatever rounding does. What does not is not computed in any trace.
+    pub fn is_decided(&self, expr: Ref) -> bool {
+        let Ok(node) = self.expr(expr) else { return true };
+        let mut order = vec![];
+        self.waiting_under(node, &mut order);
+        !matches!(self.evaluate_all(&order).1, Some((_, Trouble::Open)))
+    }
+
+    pub fn compute(&mut self, expr: Ref, flags: u32) -> Result<Done, Status> {
+        self.scrapped.clear();
+        let mut faults = Faults::default();
+        let root = faults.take(self.expr(expr));
+        faults.when(flags & !TN_KEEP_ON_FAIL != 0, TN_ERR_INVALID);
+        faults.none()?;
+        let root = root.expect("no fault");
+        if self.nodes[root].progress == Progress::Failed {
+            return Err(TN_ERR_POISONED);
+        }
+        let keep = flags & TN_KEEP_ON_FAIL != 0;
+        let mut order = vec![];
+        self.waiting_under(root, &mut order);
+        let (mut values, trouble) = self.evaluate_all(&order);
+        if keep && trouble.is_some() {
+            return Err(TN_ERR_FAILED);
+        }
+        self.meter = Some(Meter::default());
+        self.meter_up(&[]);
+        for &node in &order {
+            let failed = trouble.is_some_and(|(bad, _)| bad == node);
+            let plan = self.plan(node, &order, keep);
+            let claim = self.take_place(node, &plan);
+            if failed {
+                self.fail(node);
+                // Reading: a result that took no operand's place goes with the operation.
+                return Err(TN_ERR_FAILED);
+            }
+            self.finish(node, claim, values.remove(&node).expect("evaluated"), &order, keep);
+        }
+        if keep {
+            order.iter().for_each(|&node| self.let_go(node));
+        }
+        let NodeClaim { store, region, readonly, lease } = self.nodes[root].value.clone().expect("computed");
+        Ok(Done { arrays: vec![self.add_array(store, region, readonly, lease)], ..Done::default() })
+    }
+
+    /// Counts blocks that are taken now, beside what is live already.
+    fn meter_up(&mut self, blocks: &[(usize, i64)]) {
+        let mut meter = self.meter.take().unwrap_or_default();
+        for pool in 0..RELEASED_POOL {
+            let mine = || blocks.iter().filter(|(of, bytes)| *of == pool && *bytes > 0);
+            let live = self.pool_bytes(pool).0 + mine().map(|(_, bytes)| bytes).sum::<i64>();
+            meter.allocations[pool] += mine().count() as u64;
+            meter.peak[pool] = meter.peak[pool].max(live);
+        }
+        self.meter = Some(meter);
+    }
+
+    fn plan(&self, node: usize, order: &[usize], keep: bool) -> Plan {
+        let Node { what, shape, operands, .. } = &self.nodes[node];
+        let form = |side: usize| self.nodes[operands[side]].form;
+        let triangle = |side: usize| matches!(form(side), Form::Lower | Form::Upper);
+        let candidates: &[usize] = match what {
+            Operation::Add | Operation::Subtract => match (form(0), form(1)) {
+                (Form::Full, Form::Diagonal) => &[0],
+                (Form::Diagonal, Form::Full) => &[1],
+                _ => &[0, 1],
+            },
+            Operation::Multiply => match (form(0), form(1)) {
+                (Form::Diagonal, Form::Diagonal) => &[0, 1],
+                (Form::Full, Form::Diagonal) => &[0],
+                _ if triangle(0) || form(0) == Form::Diagonal => &[1],
+                _ => &[],
+            },
+            Operation::Times | Operation::Divide => &[0, 1],
+            Operation::Solve => &[1],
+            Operation::Sum(_) => &[],
+            _ => &[0],
+        };
+        let target = candidates.iter().copied().find(|&side| self.may_take(node, side, shape, order, keep));
+        let lu = *what == Operation::Solve && form(0) == Form::Full;
+        let own = &self.nodes[operands[0]].shape;
+        Plan { target, destroys: lu && self.may_take(node, 0, own, order, keep) }
+    }
+
+    /// The rule of overwriting: conditions 1 to 7 for the operand on that side.
+    fn may_take(&self, node: usize, side: usize, shape: &[i64], order: &[usize], keep: bool) -> bool {
+        let Node { what, operands, .. } = &self.nodes[node];
+        let sole = |k: usize| {
+            let edges = operands.iter().filter(|&&other| other == k).count();
+            self.references(k) == edges && (!keep || order.contains(&k))
+        };
+        let claim = |k: usize| self.nodes[k].value.as_ref().expect("operands come first");
+        let (k, NodeClaim { store, region, readonly, .. }) = (operands[side], claim(operands[side]));
+        let claims_end = self.claims(*store).next().is_none()
+            && self.node_claims(*store).all(|(other, _)| operands.contains(&other) && sole(other));
+        let in_use = self.holdings(*store).next().is_some();
+        let protected = self.is_foreign(*store) || *readonly || self.is_poisoned(*store, region);
+        let layout = &region.layout;
+        let fits = layout.shape == shape && (layout.is_c() || layout.is_f());
+        let wastes = self.stores[*store].bytes() > 2 * shape.iter().product::<i64>() * layout.item();
+        let same_forms = operands.iter().all(|&other| self.nodes[other].form == self.nodes[k].form);
+        let by_element = match what {
+            Operation::Add | Operation::Subtract => same_forms,
+            Operation::Multiply => same_forms && self.nodes[k].form == Form::Diagonal,
+            Operation::Times | Operation::Divide => true,
+            _ => false,
+        };
+        let beside = (0..operands.len()).filter(|&other| other != side).map(|other| claim(operands[other]));
+        let clash =
+            beside.filter(|other| other.store == *store).any(|other| !by_element || other.region.layout != *layout);
+        sole(k) && claims_end && !in_use && !protected && fits && !wastes && !clash
+    }
+
+    /// The claim that the result has: an operand's, or one on a new store.
+    fn take_place(&mut self, node: usize, plan: &Plan) -> NodeClaim {
+        let Node { what, form, dtype, shape, operands, .. } = &self.nodes[node];
+        let (what, form, dtype, shape, operands) = (*what, *form, *dtype, shape.clone(), operands.clone());
+        let claims: Vec<NodeClaim> =
+            operands.iter().map(|&k| self.nodes[k].value.clone().expect("operands come first")).collect();
+        let claim = |side: usize| claims[side].clone();
+        let forms: Vec<Form> = operands.iter().map(|&k| self.nodes[k].form).collect();
+        let form_of = |side: usize| forms[side];
+        if what == Operation::Transpose {
+            let value = claim(0);
+            let region = if form == Form::Diagonal { value.region } else { value.region.permuted(&[1, 0]) };
+            return NodeClaim { region, ..value };
+        }
+        let left = claim(0);
+        // Reading: an array without bytes is in no pool.
+        let pool = match self.stores[left.store].origin {
+            Origin::Pool(pool) if self.stores[left.store].bytes() > 0 => pool,
+            _ => CURRENT_POOL,
+        };
+        let lu = what == Operation::Solve && form_of(0) == Form::Full;
+        // Reading: a new result is laid out as the operand that it resembles: the full one, the right-hand side, else
+        // the left one; a sum in order C.
+        let right = match what {
+            Operation::Add | Operation::Subtract => (form_of(0), form_of(1)) == (Form::Diagonal, Form::Full),
+            Operation::Multiply => form_of(0) != Form::Full && form_of(1) == Form::Full,
+            Operation::Solve => true,
+            _ => false,
+        };
+        let like = claim(usize::from(right)).region.layout;
+        let order = if matches!(what, Operation::Sum(_)) { TN_ORDER_C } else { like.natural_order() };
+        let mut layout = Layout::dense(dtype, &shape, order, 0);
+        let mut blocks = vec![];
+        if lu && !plan.destroys {
+            blocks.push((pool, left.region.layout.bytes()));
+        } else if lu {
+            self.overwrite_at(left.store, &left.region.layout, &left.region.layout);
+        }
+        let Some(side) = plan.target else {
+            blocks.push((pool, layout.bytes()));
+            self.meter_up(&blocks);
+            let store = self.allocate(pool, vec![0; layout.bytes() as usize]);
+            layout.at = self.stores[store].start;
+            return NodeClaim { store, region: Region::new(layout), readonly: false, lease: None };
+        };
+        let NodeClaim { store, region, lease, .. } = claim(side);
+        self.meter_up(&blocks);
+        let there = region.layout;
+        self.overwrite_at(store, &there, &layout);
+        // A weak handle of what was there finds nothing (EX-17).
+        self.stores[store].epoch += 1;
+        NodeClaim { store, region: Region::new(there), readonly: false, lease }
+    }
+
+    /// Notes that bytes are used again, where a new array would be laid out like that.
+    fn overwrite_at(&mut self, store: usize, there: &Layout, new: &Layout) {
+        let strides = |l: &Layout| -> Vec<i64> {
+            l.shape.iter().zip(&l.strides).filter(|&(&n, _)| n > 1).map(|(_, &stride)| stride).collect()
+        };
+        let meter = self.meter.as_mut().expect("a computation");
+        meter.moved |= there.at % 64 != 0 || strides(there) != strides(new);
+        if !matches!(self.stores[store].origin, Origin::Pool(_)) {
+            self.scrapped.extend(there.extent());
+        }
+    }
+
+    /// The operation has its value; what nobody needs any more is let go.
+    fn finish(&mut self, node: usize, claim: NodeClaim, values: Values, order: &[usize], keep: bool) {
+        let layout = claim.region.layout.clone();
+        if self.nodes[node].what != Operation::Transpose {
+            let bytes: Vec<u8> = values.elements.iter().flat_map(|x| bytes_of(layout.dtype, x.value)).collect();
+            self.memory.write_all(&layout, &bytes);
+        }
+        let operands = self.nodes[node].operands.clone();
+        let turned = self.nodes[node].what == Operation::Transpose;
+        // What is seen only through another name is as known as before.
+        let seen = turned && self.nodes[operands[0]].unseen.is_none();
+        let n = &mut self.nodes[node];
+        (n.progress, n.value, n.unseen) = (Progress::Done, Some(claim), (!seen).then_some(values));
+        if keep {
+            for k in operands {
+                if order.contains(&k) && self.references(k) == 0 {
+                    (self.nodes[k].value, self.nodes[k].unseen) = (None, None);
+                }
+            }
+        } else {
+            self.let_go(node);
+        }
+        self.sweep();
+    }
+}
+
+pub fn float(dtype: u32, bytes: &[u8]) -> f64 {
+    match dtype {
+        TN_F32 => f64::from(f32::from_ne_bytes(bytes.try_into().expect("four bytes"))),
+        _ => f64::from_ne_bytes(bytes.try_into().expect("eight bytes")),
+    }
+}
+
+pub fn bytes_of(dtype: u32, value: f64) -> Vec<u8> {
+    if dtype == TN_F32 { (value as f32).to_ne_bytes().to_vec() } else { value.to_ne_bytes().to_vec() }
+}

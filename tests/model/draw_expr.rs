@@ -1,0 +1,135 @@
+//! Arguments of random calls on expressions.
+//!
+//! Contract: as `draw`. What rounding decides is not computed.
+
+use super::calls::{Build, Call, Contents};
+use super::draw::Reader;
+use super::graph::{Form, Progress};
+use super::handle::{Ref, State};
+use tenure::types::*;
+
+impl Reader<'_> {
+    pub fn expr(&mut self) -> Ref {
+        let nodes = &self.model.nodes;
+        self.pick(nodes.len(), |k| nodes[k].handle, |k| nodes[k].progress == Progress::Failed, Ref::Expr)
+    }
+
+    /// Mostly one that has something to compute.
+    fn open_expr(&mut self) -> Ref {
+        let nodes = &self.model.nodes;
+        let waiting = |k: usize| nodes[k].handle && nodes[k].progress == Progress::Waiting;
+        self.pick(nodes.len(), waiting, |k| nodes[k].handle, Ref::Expr)
+    }
+
+    /// Shapes of which many fit together.
+    pub fn matrix_shape(&mut self) -> Vec<i64> {
+        let n = self.one(&[3, 3, 4, 1, 2]);
+        match self.below(7) {
+            0..=2 => vec![n, n],
+            3 | 4 => vec![n],
+            5 => vec![n, 3],
+            _ => vec![2, n],
+        }
+    }
+
+    /// An array for expressions.
+    fn matrix(&mut self) -> Call {
+        let order = self.one(&[TN_ORDER_C, TN_ORDER_C, TN_ORDER_F]);
+        let contents = self.one(&[Contents::Empty, Contents::Empty, Contents::Empty, Contents::Full, Contents::Zeros]);
+        let dtype = self.one(&[TN_F64, TN_F64, TN_F64, TN_F32]);
+        Call::Make { pool: self.pool(), dtype, shape: self.matrix_shape(), order, contents }
+    }
+
+    pub fn leaf(&mut self) -> Call {
+        let arrays = &self.model.arrays;
+        let fits =
+            |k: usize| arrays[k].state == State::Live && matches!(arrays[k].region.layout.dtype, TN_F32 | TN_F64);
+        if !(0..arrays.len()).any(fits) || self.rarely(60) {
+            return self.matrix();
+        }
+        let array = self.pick(arrays.len(), fits, |k| arrays[k].state == State::Live, Ref::Array);
+        let shape = self.region(array).map_or(vec![], |region| region.layout.shape.clone());
+        let form = match (shape[..].len(), self.byte()) {
+            (_, 250..) => self.one(&[TN_FORM_LOWER, TN_FORM_DIAGONAL, 3, 1 << 31]),
+            (1, 0..=109) => TN_FORM_DIAGONAL,
+            (2, 0..=49) if shape[0] == shape[1] => TN_FORM_LOWER,
+            _ => TN_FORM_FULL,
+        };
+        Call::Leaf { array, form }
+    }
+
+    pub fn build(&mut self) -> Call {
+        let op = self.one(&[TN_EXPR_MULTIPLY, TN_EXPR_DIVIDE, TN_EXPR_NEGATE, TN_EXPR_SQRT, TN_EXPR_EXP, TN_EXPR_LOG]);
+        let factor = self.one(&[2.0, -1.0, 0.5, 0.0, 0.1, -3.0]);
+        let axis = self.one(&[0, -1, 1, -2]);
+        let all = [
+            Build::Add,
+            Build::Cholesky,
+            Build::Multiply,
+            Build::Solve,
+            Build::Cholesky,
+            Build::Solve,
+            Build::Subtract,
+            Build::Elementwise(op),
+            Build::Scale(factor),
+            Build::Transpose,
+            Build::Sum(axis),
+            Build::Add,
+            Build::Multiply,
+        ];
+        let first = self.below(all.len());
+        let x = self.expr();
+        if self.rarely(14) {
+            let what = if self.rarely(20) { Build::Elementwise(self.one(&[0, 9, TN_EXPR_ADD])) } else { all[first] };
+            let diagonal = matches!(x, Ref::Expr(k) if self.model.nodes[k].form == Form::Diagonal);
+            // Whether a diagonal has one axis or two is not said anywhere.
+            let what = if matches!(what, Build::Sum(_)) && diagonal { Build::Transpose } else { what };
+            return Call::Build { what, x, y: if self.rarely(60) { Ref::Null } else { self.expr() } };
+        }
+        let turn = self.byte() as usize;
+        // Beside itself only where nothing else fits.
+        let live: Vec<Ref> = (0..self.model.nodes.len())
+            .filter(|&k| self.model.nodes[k].handle && Ref::Expr(k) != x)
+            .map(Ref::Expr)
+            .collect();
+        for k in 0..all.len() {
+            let what = all[(first + k) % all.len()];
+            if self.model.built(what, x, Ref::Null).is_ok() {
+                return Call::Build { what, x, y: Ref::Null };
+            }
+            let others = (0..live.len()).map(|j| live[(turn + j) % live.len()]);
+            for y in others.chain(turn.is_multiple_of(8).then_some(x)) {
+                if self.model.built(what, x, y).is_ok() {
+                    return Call::Build { what, x, y };
+                }
+            }
+        }
+        Call::Build { what: Build::Add, x, y: x }
+    }
+
+    pub fn compute(&mut self) -> Call {
+        let expr = self.open_expr();
+        let flags = if self.rarely(4) { 1 << 5 } else { self.one(&[0, 0, 0, TN_KEEP_ON_FAIL]) };
+        if self.model.is_decided(expr) { Call::Compute { expr, flags } } else { Call::ExprRelease { expr } }
+    }
+
+    /// Often one that something is built on, whose value may be overwritten then.
+    pub fn expr_release(&mut self) -> Call {
+        let nodes = &self.model.nodes;
+        let used: Vec<usize> = (0..nodes.len())
+            .filter(|&k| nodes[k].handle && nodes.iter().any(|other| other.operands.contains(&k)))
+            .collect();
+        let expr = if self.rarely(200) && !used.is_empty() { Ref::Expr(self.one(&used)) } else { self.expr() };
+        Call::ExprRelease { expr }
+    }
+
+    /// An array whose bytes an expression waits for, or any.
+    pub fn release(&mut self) -> Call {
+        let m = self.model;
+        let awaited: Vec<usize> = (0..m.arrays.len())
+            .filter(|&k| m.arrays[k].state == State::Live && m.node_claims(m.arrays[k].store).next().is_some())
+            .collect();
+        let array = if self.rarely(170) && !awaited.is_empty() { Ref::Array(self.one(&awaited)) } else { self.array() };
+        Call::Release { array }
+    }
+}

@@ -1,0 +1,337 @@
+//! Expressions of the model: nodes, what operations take and give, who refers to whom, and what ends with what.
+//!
+//! Contract: as `claims`: collect what is wrong, then change the model, or change nothing. Nothing is computed here.
+//! Written from section 8.1 and the rows EX-1, EX-2, EX-31, EX-32, EX-34, EX-41.
+
+use super::calls::{Build, Done};
+use super::handle::{Array, Model, Ref};
+use super::matrices::Values;
+use super::region::Region;
+use super::rules::{Faults, Status};
+use tenure::types::*;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    Full,
+    Diagonal,
+    Lower,
+    /// The transpose of a Lower.
+    Upper,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Operation {
+    Leaf,
+    Add,
+    Subtract,
+    Multiply,
+    Cholesky,
+    Solve,
+    Scale(f64),
+    Transpose,
+    Sum(usize),
+    Times,
+    Divide,
+    Negate,
+    Sqrt,
+    Exp,
+    Log,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    Waiting,
+    Done,
+    Failed,
+}
+
+/// A node's claim on a store.
+#[derive(Clone, Debug)]
+pub struct NodeClaim {
+    pub store: usize,
+    pub region: Region,
+    pub readonly: bool,
+    pub lease: Option<usize>,
+}
+
+#[derive(Debug)]
+pub struct Node {
+    /// Its handle is out.
+    pub handle: bool,
+    pub what: Operation,
+    pub form: Form,
+    pub dtype: u32,
+    pub shape: Vec<i64>,
+    /// The edges; none once they are let go.
+    pub operands: Vec<usize>,
+    pub progress: Progress,
+    pub value: Option<NodeClaim>,
+    /// The value as plain loops have it, until somebody has seen what the library has there.
+    pub unseen: Option<Values>,
+}
+
+impl Node {
+    /// Rows and columns, if it is a matrix.
+    fn matrix(&self) -> Option<(i64, i64)> {
+        match (self.form, &self.shape[..]) {
+            (Form::Diagonal, &[n]) => Some((n, n)),
+            (_, &[rows, columns]) => Some((rows, columns)),
+            _ => None,
+        }
+    }
+
+    fn vector(&self) -> Option<i64> {
+        if self.form == Form::Full && self.shape.len() == 1 { Some(self.shape[0]) } else { None }
+    }
+}
+
+/// TN_FORM_.
+fn form(raw: u32) -> Option<Form> {
+    match raw {
+        TN_FORM_FULL => Some(Form::Full),
+        TN_FORM_DIAGONAL => Some(Form::Diagonal),
+        TN_FORM_LOWER => Some(Form::Lower),
+        _ => None,
+    }
+}
+
+impl Model {
+    pub fn expr(&self, expr: Ref) -> Result<usize, Status> {
+        self.known(expr)?;
+        if let Ref::Expr(index) = expr { Ok(index) } else { Err(TN_ERR_KIND) }
+    }
+
+    /// Nodes with a claim on the store. Their number is P.
+    pub fn node_claims(&self, store: usize) -> impl Iterator<Item = (usize, &NodeClaim)> {
+        let claim = |k: usize| self.nodes[k].value.as_ref().map(|claim| (k, claim));
+        (0..self.nodes.len()).filter_map(claim).filter(move |(_, claim)| claim.store == store)
+    }
+
+    fn add_node(&mut self, node: Node) -> Done {
+        self.nodes.push(node);
+        Done { expr: Some(self.nodes.len() - 1), ..Done::default() }
+    }
+
+    pub fn leaf(&mut self, array: Ref, raw: u32) -> Result<Done, Status> {
+        let mut faults = Faults::default();
+        let array = faults.take(self.array(array));
+        faults.when(form(raw).is_none(), TN_ERR_INVALID);
+        faults.none()?;
+        let (array, form) = (array.expect("no fault"), form(raw).expect("no fault"));
+        self.live(array)?;
+        let Array { store, region, readonly, lease, .. } = self.arrays[array].clone();
+        let layout = &region.layout;
+        let (dtype, shape) = (layout.dtype, layout.shape.clone());
+        faults.when(!matches!(dtype, TN_F32 | TN_F64), TN_ERR_DTYPE);
+        let fits = match form {
+            Form::Full => true,
+            Form::Diagonal => shape.len() == 1,
+            Form::Lower | Form::Upper => shape.len() == 2 && shape[0] == shape[1],
+        };
+        faults.when(!fits, TN_ERR_SHAPE);
+        let steps = shape.iter().zip(&layout.strides).all(|(&n, &stride)| n <= 1 || stride % layout.item() == 0);
+        faults.when(!layout.is_aligned() || !steps, TN_ERR_LAYOUT);
+        self.read_faults(array, false, &mut faults);
+        faults.none()?;
+        let value = Some(NodeClaim { store, region, readonly, lease });
+        let (what, progress) = (Operation::Leaf, Progress::Done);
+        Ok(self.add_node(Node {
+            handle: true,
+            what,
+            form,
+            dtype,
+            shape,
+            operands: vec![],
+            progress,
+            value,
+            unseen: None,
+        }))
+    }
+
+    pub fn build(&mut self, build: Build, x: Ref, y: Ref) -> Result<Done, Status> {
+        let node = self.built(build, x, y)?;
+        Ok(self.add_node(node))
+    }
+
+    /// The node that a call would make.
+    pub fn built(&self, build: Build, x: Ref, y: Ref) -> Result<Node, Status> {
+        let mut faults = Faults::default();
+        let x = faults.take(self.expr(x));
+        let (binary, what) = match build {
+            Build::Add => (true, Some(Operation::Add)),
+            Build::Subtract => (true, Some(Operation::Subtract)),
+            Build::Multiply => (true, Some(Operation::Multiply)),
+            Build::Solve => (true, Some(Operation::Solve)),
+            Build::Cholesky => (false, Some(Operation::Cholesky)),
+            Build::Scale(factor) => (false, Some(Operation::Scale(factor))),
+            Build::Transpose => (false, Some(Operation::Transpose)),
+            Build::Sum(_) => (false, Some(Operation::Sum(0))),
+            Build::Elementwise(TN_EXPR_ADD) => (true, Some(Operation::Add)),
+            Build::Elementwise(TN_EXPR_SUBTRACT) => (true, Some(Operation::Subtract)),
+            Build::Elementwise(TN_EXPR_MULTIPLY) => (true, Some(Operation::Times)),
+            Build::Elementwise(TN_EXPR_DIVIDE) => (true, Some(Operation::Divide)),
+            Build::Elementwise(TN_EXPR_NEGATE) => (false, Some(Operation::Negate)),
+            Build::Elementwise(TN_EXPR_SQRT) => (false, Some(Operation::Sqrt)),
+            Build::Elementwise(TN_EXPR_EXP) => (false, Some(Operation::Exp)),
+            Build::Elementwise(TN_EXPR_LOG) => (false, Some(Operation::Log)),
+            Build::Elementwise(_) => (false, None),
+        };
+        let mut other = None;
+        if let Build::Elementwise(_) = build {
+            faults.when(what.is_none() || binary != (y != Ref::Null), TN_ERR_INVALID);
+            other = if y == Ref::Null { None } else { faults.take(self.expr(y)) };
+        } else if binary {
+            other = faults.take(self.expr(y));
+        }
+        faults.none()?;
+        let (x, mut what) = (x.expect("no fault"), what.expect("no fault"));
+        let node = &self.nodes[x];
+        if let Build::Sum(axis) = build {
+            let n = node.shape.len() as i64;
+            let at = if axis < 0 { i64::from(axis) + n } else { i64::from(axis) };
+            faults.when(!(0..n).contains(&at), TN_ERR_RANGE);
+            what = Operation::Sum(at.clamp(0, (n - 1).max(0)) as usize);
+        }
+        let (form, shape) = match other {
+            None => unary(what, node, &mut faults),
+            Some(other) => binary_of(what, node, &self.nodes[other], &mut faults),
+        };
+        let operands: Vec<usize> = [Some(x), other].into_iter().flatten().collect();
+        faults.when(operands.iter().any(|&k| self.nodes[k].progress == Progress::Failed), TN_ERR_POISONED);
+        faults.none()?;
+        let (dtype, progress) = (node.dtype, Progress::Waiting);
+        Ok(Node { handle: true, what, form, dtype, shape, operands, progress, value: None, unseen: None })
+    }
+
+    pub fn expr_release(&mut self, expr: Ref) -> Result<Done, Status> {
+        let expr = self.expr(expr)?;
+        self.nodes[expr].handle = false;
+        self.end_unused_nodes();
+        Ok(Done::default())
+    }
+
+    /// Its handle, and edges from operations that still need its value: one that is computed does not, whether it has
+    /// let go already or, with TN_KEEP_ON_FAIL, does so at the end.
+    pub fn references(&self, node: usize) -> usize {
+        let edges = |other: &Node| other.operands.iter().filter(|&&k| k == node).count();
+        let waiting = self.nodes.iter().filter(|other| other.progress == Progress::Waiting);
+        usize::from(self.nodes[node].handle) + waiting.map(edges).sum::<usize>()
+    }
+
+    pub fn let_go(&mut self, node: usize) {
+        self.nodes[node].operands.clear();
+        self.end_unused_nodes();
+    }
+
+    /// A node ends with the last reference, and lets go of what is below it.
+    fn end_unused_nodes(&mut self) {
+        loop {
+            let used = |k: usize| self.nodes[k].handle || self.nodes.iter().any(|other| other.operands.contains(&k));
+            let ended = |k: &usize| {
+                let node = &self.nodes[*k];
+                (node.value.is_some() || !node.operands.is_empty()) && !used(*k)
+            };
+            let Some(end) = (0..self.nodes.len()).find(ended) else { return };
+            let node = &mut self.nodes[end];
+            node.operands.clear();
+            (node.value, node.unseen) = (None, None);
+        }
+    }
+
+    /// The node and all that is built on it (EX-41).
+    pub fn fail(&mut self, node: usize) {
+        let mut failed = vec![node];
+        while let Some(k) = failed.pop() {
+            self.nodes[k].progress = Progress::Failed;
+            let above = |j: &usize| self.nodes[*j].operands.contains(&k);
+            failed.extend((0..self.nodes.len()).filter(above));
+        }
+        for k in 0..self.nodes.len() {
+            if self.nodes[k].progress == Progress::Failed {
+                self.nodes[k].operands.clear();
+            }
+        }
+        self.end_unused_nodes();
+    }
+}
+
+/// What an operation with one operand gives.
+fn unary(what: Operation, x: &Node, faults: &mut Faults) -> (Form, Vec<i64>) {
+    let (form, mut shape) = (x.form, x.shape.clone());
+    let square = x.matrix().is_some_and(|(rows, columns)| rows == columns);
+    match what {
+        Operation::Cholesky => {
+            faults.when(!square, TN_ERR_SHAPE);
+            faults.when(matches!(form, Form::Lower | Form::Upper), TN_ERR_UNSUPPORTED);
+            (if form == Form::Full { Form::Lower } else { form }, shape)
+        }
+        Operation::Transpose => {
+            faults.when(x.matrix().is_none(), TN_ERR_SHAPE);
+            shape.reverse();
+            let turned = match form {
+                Form::Lower => Form::Upper,
+                Form::Upper => Form::Lower,
+                same => same,
+            };
+            (turned, shape)
+        }
+        Operation::Scale(_) | Operation::Negate => (form, shape),
+        Operation::Sum(axis) => {
+            faults.when(form != Form::Full, TN_ERR_UNSUPPORTED);
+            if axis < shape.len() {
+                shape.remove(axis);
+            }
+            (Form::Full, shape)
+        }
+        _ => {
+            // A zero does not stay one.
+            faults.when(form != Form::Full, TN_ERR_UNSUPPORTED);
+            (form, shape)
+        }
+    }
+}
+
+fn binary_of(what: Operation, x: &Node, y: &Node, faults: &mut Faults) -> (Form, Vec<i64>) {
+    faults.when(x.dtype != y.dtype, TN_ERR_DTYPE);
+    let forms = (x.form, y.form);
+    let square = |node: &Node| node.matrix().is_some_and(|(rows, columns)| rows == columns);
+    match what {
+        Operation::Multiply | Operation::Solve => {
+            let inner = x.matrix().map(|(_, columns)| columns);
+            let rows = y.vector().or(y.matrix().map(|(rows, _)| rows));
+            faults.when(inner.is_none() || inner != rows, TN_ERR_SHAPE);
+            faults.when(what == Operation::Solve && !square(x), TN_ERR_SHAPE);
+            let both_diagonal = forms == (Form::Diagonal, Form::Diagonal);
+            let right_diagonal = y.form == Form::Diagonal && matches!(x.form, Form::Full | Form::Diagonal);
+            let supported = y.form == Form::Full || what == Operation::Multiply && right_diagonal;
+            faults.when(!supported, TN_ERR_UNSUPPORTED);
+            if both_diagonal {
+                return (Form::Diagonal, x.shape.clone());
+            }
+            let rows = x.matrix().map_or(0, |(rows, _)| rows);
+            let shape = match (y.vector(), y.matrix()) {
+                (None, Some((_, columns))) => vec![rows, columns],
+                _ => vec![rows],
+            };
+            (Form::Full, shape)
+        }
+        _ => {
+            let fits = if forms == (Form::Full, Form::Full) {
+                x.shape == y.shape
+            } else {
+                x.matrix().is_some() && x.matrix() == y.matrix()
+            };
+            faults.when(!fits, TN_ERR_SHAPE);
+            let sum = matches!(what, Operation::Add | Operation::Subtract);
+            match forms {
+                (a, b) if a == b && (sum || a == Form::Full) => (a, x.shape.clone()),
+                (Form::Full, Form::Diagonal) if sum => (Form::Full, x.shape.clone()),
+                (Form::Diagonal, Form::Full) if sum => (Form::Full, y.shape.clone()),
+                _ => {
+                    faults.add(TN_ERR_UNSUPPORTED);
+                    (x.form, x.shape.clone())
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The calls with tables of their own: views, chunks, parameters of enter, and the functions of expressions.
+//!
+//! Contract: as `invoke`.
+
+use super::api::*;
+use super::calls::Build;
+use super::handle::Ref;
+use super::invoke::{Got, Seen};
+use super::library::{Library, UNTOUCHED};
+use super::views::View;
+use core::ffi::c_void;
+use core::ptr::{null, null_mut};
+use tenure::types::*;
+
+impl Library {
+    pub fn view(&self, array: *mut tn_array, view: &View, out: *mut *mut tn_array) -> tn_status {
+        // SAFETY: handles are checked ids; each pointer has as many places as said; `out` is writable or NULL.
+        unsafe {
+            match view {
+                View::Reshape { shape, order } => {
+                    tn_array_reshape(array, shape.len() as i32, shape.as_ptr(), *order, out)
+                }
+                View::Ravel { order } => tn_array_ravel(array, *order, out),
+                View::Transpose => tn_array_transpose(array, out),
+                View::Permute { axes } => tn_array_permute(array, axes.len() as i32, axes.as_ptr(), out),
+                View::Slice { specs } => tn_array_slice(array, specs.len() as i32, specs.as_ptr(), out),
+                View::Index { axis, index } => tn_array_index(array, *axis, *index, out),
+                View::Squeeze { axes: None } => tn_array_squeeze(array, 0, null(), out),
+                View::Squeeze { axes: Some(axes) } => tn_array_squeeze(array, axes.len() as i32, axes.as_ptr(), out),
+                View::Expand { axis } => tn_array_expand(array, *axis, out),
+                View::Broadcast { shape } => tn_array_broadcast(array, shape.len() as i32, shape.as_ptr(), out),
+                View::Dtype { dtype } => tn_array_view_dtype(array, *dtype, out),
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub fn chunks_write(
+        &self,
+        array: Ref,
+        axis: i32,
+        n: usize,
+        mode: u32,
+        stream: *mut tn_stream,
+        no_out: bool,
+        got: &mut Got,
+    ) -> tn_status {
+        let empty =
+            || tn_chunk { guard: UNTOUCHED as *mut tn_borrow, data: UNTOUCHED as *mut c_void, start: -1, length: -1 };
+        let mut chunks: Vec<tn_chunk> = (0..n).map(|_| empty()).collect();
+        let place = if no_out { null_mut() } else { chunks.as_mut_ptr() };
+        // SAFETY: handles are checked ids, `chunks` has n places.
+        let status = unsafe { tn_array_chunks_write(self.array(array), axis, n, mode, stream, place) };
+        for chunk in &chunks {
+            if status == TN_OK {
+                got.guards.push(chunk.guard);
+                got.chunks.push((chunk.start, chunk.length));
+                got.views.push(Seen { data: chunk.data as usize, dtype: 0, shape: vec![], strides: vec![], bytes: 0 });
+            } else {
+                assert_eq!((chunk.guard as usize, chunk.start), (UNTOUCHED, -1), "a failing call wrote its outputs");
+            }
+        }
+        status
+    }
+
+    pub fn enter(&self, params: &[Ref], no_out: bool, got: &mut Got) -> tn_status {
+        let ids: Vec<*mut c_void> = params.iter().map(|&param| self.bits(param) as *mut c_void).collect();
+        let mut outs = vec![UNTOUCHED as *mut tn_array; ids.len()];
+        let mut scope = UNTOUCHED as *mut tn_scope;
+        let place = if no_out { null_mut() } else { &raw mut scope };
+        let (params, out) = if ids.is_empty() { (null(), null_mut()) } else { (ids.as_ptr(), outs.as_mut_ptr()) };
+        // SAFETY: handles are checked ids, `outs` has as many places as there are of them.
+        let status = unsafe { tn_enter(ids.len(), params, out, place) };
+        if status == TN_OK {
+            got.arrays = outs;
+            got.scope = Some(scope);
+        } else {
+            let untouched = outs.iter().all(|&out| out as usize == UNTOUCHED) && scope as usize == UNTOUCHED;
+            assert!(untouched, "a failing enter wrote its outputs");
+        }
+        status
+    }
+
+    pub fn expr(&self, expr: Ref) -> *mut tn_expr {
+        self.bits(expr) as *mut tn_expr
+    }
+
+    pub fn leaf(&self, array: Ref, form: u32, out: *mut *mut tn_expr) -> tn_status {
+        // SAFETY: handles are checked ids; `out` is writable or NULL.
+        unsafe { tn_expr_leaf(self.array(array), form, out) }
+    }
+
+    pub fn build(&self, what: Build, x: *mut tn_expr, y: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status {
+        // SAFETY: handles are checked ids; `out` is writable or NULL.
+        unsafe {
+            match what {
+                Build::Add => tn_expr_add(x, y, out),
+                Build::Subtract => tn_expr_subtract(x, y, out),
+                Build::Multiply => tn_expr_multiply(x, y, out),
+                Build::Cholesky => tn_expr_cholesky(x, out),
+                Build::Solve => tn_expr_solve(x, y, out),
+                Build::Scale(factor) => tn_expr_scale(x, factor, out),
+                Build::Transpose => tn_expr_transpose(x, out),
+                Build::Sum(axis) => tn_expr_sum(x, axis, out),
+                Build::Elementwise(op) => tn_expr_elementwise(op, x, y, out),
+            }
+        }
+    }
+
+    pub fn compute(&self, expr: Ref, flags: u32, out: *mut *mut tn_array) -> tn_status {
+        // SAFETY: handles are checked ids; `out` is writable or NULL.
+        unsafe { tn_expr_compute(self.expr(expr), flags, out) }
+    }
+
+    pub fn release_expr(&self, expr: *mut tn_expr) -> tn_status {
+        // SAFETY: handles are checked ids.
+        unsafe { tn_expr_release(expr) }
+    }
+}

@@ -1,0 +1,264 @@
+//! Expressions evaluated by plain loops: what each operation gives, from its operands' numbers.
+//!
+//! Contract: pure; knows no store. Matrices are small, so every element is asked for. An operation that cannot be done
+//! says at which pivot; where rounding decides whether it can, nobody knows what the library will say
+//! ([`Trouble::Open`]), and such expressions are not computed.
+
+use super::graph::{Form, Operation};
+use super::numbers::{Arithmetic, Number};
+
+/// A value: of a diagonal matrix its diagonal, else all elements, last index fastest.
+#[derive(Clone, Debug)]
+pub struct Values {
+    pub form: Form,
+    pub shape: Vec<i64>,
+    pub elements: Vec<Number>,
+}
+
+/// Why there is no value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trouble {
+    /// EX-40
+    Pivot,
+    Open,
+}
+
+impl Values {
+    /// Rows and columns of the matrix, a vector as one column.
+    fn size(&self) -> (usize, usize) {
+        match (self.form, &self.shape[..]) {
+            (Form::Diagonal, &[n]) => (n as usize, n as usize),
+            (_, &[rows, columns]) => (rows as usize, columns as usize),
+            (_, &[rows]) => (rows as usize, 1),
+            _ => panic!("{:?} is no matrix", self.shape),
+        }
+    }
+
+    /// An element of the matrix; None where the form says that it is 0.
+    fn at(&self, i: usize, j: usize) -> Option<Number> {
+        let columns = self.size().1;
+        match self.form {
+            Form::Diagonal => (i == j).then(|| self.elements[i]),
+            Form::Lower if j > i => None,
+            Form::Upper if j < i => None,
+            _ => Some(self.elements[i * columns + j]),
+        }
+    }
+
+    fn is_here(&self, i: usize, j: usize) -> bool {
+        self.at(i, j).is_some()
+    }
+
+    fn like(&self, elements: Vec<Number>) -> Values {
+        Values { elements, ..self.clone() }
+    }
+
+    /// A full matrix, or vector where the shape says so.
+    fn full(shape: &[i64], mut element: impl FnMut(usize, usize) -> Number) -> Values {
+        let (rows, columns) = (shape[0] as usize, shape.get(1).map_or(1, |&n| n as usize));
+        let elements = (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j))).map(|(i, j)| element(i, j)).collect();
+        Values { form: Form::Full, shape: shape.to_vec(), elements }
+    }
+}
+
+/// What an operation gives.
+pub fn evaluate(what: Operation, x: &Values, y: Option<&Values>, a: Arithmetic) -> Result<Values, Trouble> {
+    let both = |f: &dyn Fn(Number, Number) -> Number| combine(x, y.expect("two operands"), f);
+    let each = |f: &dyn Fn(Number) -> Number| x.like(masked(x, f));
+    Ok(match what {
+        Operation::Add => both(&|x, y| a.add(x, y)),
+        Operation::Subtract => both(&|x, y| a.subtract(x, y)),
+        Operation::Times => both(&|x, y| a.multiply(x, y)),
+        Operation::Divide => both(&|x, y| a.divide(x, y)),
+        Operation::Negate => each(&|x| x.negative()),
+        Operation::Sqrt => each(&|x| a.sqrt(x)),
+        Operation::Exp => each(&|x| a.exp(x)),
+        Operation::Log => each(&|x| a.log(x)),
+        Operation::Scale(factor) => {
+            let factor = Number::known(a.round(factor));
+            each(&|x| a.multiply(factor, x))
+        }
+        Operation::Sum(axis) => sum(x, axis, a),
+        Operation::Transpose => transpose(x),
+        Operation::Multiply => multiply(x, y.expect("two operands"), a),
+        Operation::Cholesky => return cholesky(x, a),
+        Operation::Solve => return solve(x, y.expect("two operands"), a),
+        Operation::Leaf => panic!("a leaf has its value"),
+    })
+}
+
+/// Element by element; 0 where the form says so.
+fn masked(x: &Values, f: &dyn Fn(Number) -> Number) -> Vec<Number> {
+    if !matches!(x.form, Form::Lower | Form::Upper) {
+        return x.elements.iter().map(|&x| f(x)).collect();
+    }
+    let (rows, columns) = x.size();
+    let all = (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j)));
+    all.map(|(i, j)| x.at(i, j).map_or(Number::ZERO, f)).collect()
+}
+
+fn combine(x: &Values, y: &Values, f: &dyn Fn(Number, Number) -> Number) -> Values {
+    let number = |v: Option<Number>| v.unwrap_or(Number::ZERO);
+    match (x.form, y.form) {
+        (Form::Full, Form::Full) | (Form::Diagonal, Form::Diagonal) => {
+            x.like(x.elements.iter().zip(&y.elements).map(|(&x, &y)| f(x, y)).collect())
+        }
+        (a, b) if a == b => {
+            let pair = |i, j| if x.is_here(i, j) { f(number(x.at(i, j)), number(y.at(i, j))) } else { Number::ZERO };
+            Values { form: a, ..Values::full(&x.shape, pair) }
+        }
+        (Form::Full, _) => Values::full(&x.shape, |i, j| f(number(x.at(i, j)), number(y.at(i, j)))),
+        _ => Values::full(&y.shape, |i, j| f(number(x.at(i, j)), number(y.at(i, j)))),
+    }
+}
+
+fn sum(x: &Values, axis: usize, a: Arithmetic) -> Values {
+    let length = |axes: &[i64]| axes.iter().product::<i64>() as usize;
+    let (outer, n, inner) = (length(&x.shape[..axis]), x.shape[axis] as usize, length(&x.shape[axis + 1..]));
+    let mut shape = x.shape.clone();
+    shape.remove(axis);
+    let one = |o: usize, i: usize| -> Number {
+        let pairs: Vec<_> = (0..n).map(|k| (x.elements[(o * n + k) * inner + i], Number::known(1.0))).collect();
+        a.dot(&pairs)
+    };
+    let elements = (0..outer).flat_map(|o| (0..inner).map(move |i| (o, i))).map(|(o, i)| one(o, i)).collect();
+    Values { form: Form::Full, shape, elements }
+}
+
+/// The same elements seen otherwise, those that the form hides included.
+fn transpose(x: &Values) -> Values {
+    let (rows, columns) = x.size();
+    match x.form {
+        Form::Diagonal => x.clone(),
+        form => {
+            let turned = match form {
+                Form::Lower => Form::Upper,
+                Form::Upper => Form::Lower,
+                same => same,
+            };
+            let shape = [columns as i64, rows as i64];
+            Values { form: turned, ..Values::full(&shape, |i, j| x.elements[j * columns + i]) }
+        }
+    }
+}
+
+fn multiply(m: &Values, x: &Values, a: Arithmetic) -> Values {
+    if (m.form, x.form) == (Form::Diagonal, Form::Diagonal) {
+        return combine(m, x, &|m, x| a.multiply(m, x));
+    }
+    let (rows, inner) = m.size();
+    let mut shape = x.shape.clone();
+    shape[0] = rows as i64;
+    if x.form == Form::Diagonal {
+        return Values::full(&m.shape, |i, j| a.multiply(m.elements[i * inner + j], x.elements[j]));
+    }
+    let columns = x.size().1;
+    Values::full(&shape, |i, j| {
+        let right = |k: usize| x.elements[k * columns + j];
+        if m.form == Form::Diagonal {
+            return a.multiply(m.elements[i], right(i));
+        }
+        let pairs: Vec<_> = (0..inner).filter_map(|k| m.at(i, k).map(|m| (m, right(k)))).collect();
+        a.dot(&pairs)
+    })
+}
+
+/// first - the sum of the products.
+fn less(first: Number, pairs: impl Iterator<Item = (Number, Number)>, a: Arithmetic) -> Number {
+    let mut all = vec![(first, Number::known(1.0))];
+    all.extend(pairs.map(|(x, y)| (x.negative(), y)));
+    if all.len() == 1 { first } else { a.dot(&all) }
+}
+
+fn pivot(p: Option<bool>) -> Result<(), Trouble> {
+    match p {
+        Some(true) => Ok(()),
+        Some(false) => Err(Trouble::Pivot),
+        None => Err(Trouble::Open),
+    }
+}
+
+fn cholesky(x: &Values, a: Arithmetic) -> Result<Values, Trouble> {
+    if x.form == Form::Diagonal {
+        for &d in &x.elements {
+            pivot(d.is_positive())?;
+        }
+        return Ok(x.like(x.elements.iter().map(|&d| a.sqrt(d)).collect()));
+    }
+    let n = x.size().0;
+    let mut l = vec![vec![Number::ZERO; n]; n];
+    for j in 0..n {
+        let d = less(x.elements[j * n + j], (0..j).map(|k| (l[j][k], l[j][k])), a);
+        pivot(d.is_positive())?;
+        l[j][j] = a.root(d);
+        for i in j + 1..n {
+            let s = less(x.elements[i * n + j], (0..j).map(|k| (l[i][k], l[j][k])), a);
+            l[i][j] = a.ratio(s, l[j][j]);
+        }
+    }
+    Ok(Values { form: Form::Lower, ..Values::full(&x.shape, |i, j| l[i][j]) })
+}
+
+fn solve(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble> {
+    let (n, columns) = b.size();
+    let right = |i: usize, j: usize| b.elements[i * columns + j];
+    if m.form == Form::Diagonal {
+        return Ok(Values::full(&b.shape, |i, j| a.divide(right(i, j), m.elements[i])));
+    }
+    if m.form == Form::Full {
+        return lu(m, b, a);
+    }
+    let column = |j: usize| {
+        let mut x = vec![Number::ZERO; n];
+        for step in 0..n {
+            let i = if m.form == Form::Lower { step } else { n - 1 - step };
+            let known = |k: &usize| *k != i && m.is_here(i, *k);
+            let pairs = (0..n).filter(known).map(|k| (m.elements[i * n + k], x[k]));
+            let s = less(right(i, j), pairs, a);
+            x[i] = a.ratio(s, m.elements[i * n + i]);
+        }
+        x
+    };
+    let x: Vec<Vec<Number>> = (0..columns).map(column).collect();
+    Ok(Values::full(&b.shape, |i, j| x[j][i]))
+}
+
+/// Gauss with partial pivoting, the right-hand side beside the matrix.
+fn lu(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble> {
+    let (n, columns) = b.size();
+    let row = |i: usize| -> Vec<Number> {
+        let left = (0..n).map(|j| m.elements[i * n + j]);
+        left.chain((0..columns).map(|j| b.elements[i * columns + j])).collect()
+    };
+    let mut rows: Vec<Vec<Number>> = (0..n).map(row).collect();
+    for k in 0..n {
+        if rows[k..].iter().any(|row| !a.is_tame(row[k])) {
+            return Err(Trouble::Open);
+        }
+        let best = (k..n).max_by(|&i, &j| rows[i][k].value.abs().total_cmp(&rows[j][k].value.abs())).expect("a row");
+        if rows[k..].iter().all(|row| row[k].is_known() && row[k].value == 0.0) {
+            return Err(Trouble::Pivot);
+        }
+        pivot(rows[best][k].is_zero().map(|zero| !zero))?;
+        rows.swap(k, best);
+        let top = rows[k].clone();
+        for row in &mut rows[k + 1..] {
+            let factor = a.ratio(row[k], top[k]);
+            for j in k + 1..n + columns {
+                row[j] = less(row[j], [(factor, top[j])].into_iter(), a);
+            }
+        }
+    }
+    let column = |j: usize| {
+        let mut x = vec![Number::ZERO; n];
+        for i in (0..n).rev() {
+            let pairs = (i + 1..n).map(|k| (rows[i][k], x[k]));
+            let q = a.ratio(less(rows[i][n + j], pairs, a), rows[i][i]);
+            // Another choice among equal pivots rounds elsewhere.
+            x[i] = Number { error: q.error + f64::EPSILON * q.value.abs(), ..q };
+        }
+        x
+    };
+    let x: Vec<Vec<Number>> = (0..columns).map(column).collect();
+    Ok(Values::full(&b.shape, |i, j| x[j][i]))
+}

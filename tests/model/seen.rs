@@ -1,0 +1,135 @@
+//! What the driver learns by looking: where new stores really are, and which bits computed values have.
+//!
+//! Contract: after a call, what can be found out has been. A value that plain loops and the library may round
+//! differently is compared with what rounding allows, and then its bits are the model's, too, so that from then on
+//! every byte is compared exactly.
+
+use super::calls::{Call, Done};
+use super::compute::float;
+use super::driver::{Driver, same};
+use super::handle::{Array, RELEASED_POOL, Ref, State};
+use super::invoke::Got;
+use super::layout::Layout;
+use super::rules::Status;
+use super::store::Memory;
+use tenure::types::TN_OK;
+
+/// What a computation is compared by, noted before it begins.
+pub struct Before {
+    counts: [u64; RELEASED_POOL],
+    /// Bits of the value, computed of copies that nothing may overwrite.
+    apart: Option<Result<Vec<f64>, Status>>,
+}
+
+impl Driver {
+    /// Learns where the stores that calls made really are: from a view that was given, or by asking for one. What
+    /// nobody can look at stays unknown until somebody can.
+    pub fn find_new_blocks(&mut self, done: &Done, got: &Got) -> Result<(), String> {
+        for block in self.library.blocks.len()..self.model.memory.blocks.len() {
+            self.library.blocks.push(0);
+            self.unknown.push(block);
+        }
+        for block in std::mem::take(&mut self.unknown) {
+            let memory = &self.model.memory.blocks[block];
+            if !memory.alive || memory.bytes.is_empty() {
+                continue;
+            }
+            let Some(address) = self.find_block(block, done, got) else {
+                self.unknown.push(block);
+                continue;
+            };
+            if address % 256 != 0 {
+                return Err(format!("a new store lies at {address:#x}, not a multiple of 256"));
+            }
+            self.library.blocks[block] = address as usize;
+        }
+        Ok(())
+    }
+
+    fn find_block(&self, block: usize, done: &Done, got: &Got) -> Option<i64> {
+        let offset = |layout: &Layout| layout.at - Memory::base(block);
+        let within = |layout: &Layout| layout.count() > 0 && Memory::block_of(layout.at) == block;
+        if let Some((layout, seen)) = done.views.iter().zip(&got.views).find(|(layout, _)| within(layout)) {
+            return Some(seen.data as i64 - offset(layout));
+        }
+        let live = |a: &Array| a.state == State::Live && within(&a.region.layout);
+        if let Some(array) = self.model.arrays.iter().position(live) {
+            return Some(
+                self.library.probe(Ref::Array(array)) as i64 - offset(&self.model.arrays[array].region.layout),
+            );
+        }
+        let (node, claim) = self.model.nodes.iter().enumerate().find_map(|(k, node)| {
+            let claim = node.value.as_ref().filter(|claim| node.handle && within(&claim.region.layout));
+            claim.map(|claim| (k, claim))
+        })?;
+        Some(self.library.probe_expr(Ref::Expr(node)) as i64 - offset(&claim.region.layout))
+    }
+
+    fn is_found(&self, layout: &Layout) -> bool {
+        layout.count() == 0 || !self.unknown.contains(&Memory::block_of(layout.at))
+    }
+
+    /// Whether an address has its real counterpart.
+    pub fn is_known(&self, address: i64) -> bool {
+        !self.unknown.contains(&Memory::block_of(address))
+    }
+
+    /// Compares values that can be seen for the first time.
+    pub fn look_at_values(&mut self) -> Result<(), String> {
+        for (start, end) in std::mem::take(&mut self.model.scrapped) {
+            let now = self.library.peek(start, (end - start) as usize);
+            self.model.memory.write(start, &now);
+        }
+        for k in 0..self.model.nodes.len() {
+            let node = &self.model.nodes[k];
+            let (Some(values), Some(claim)) = (&node.unseen, &node.value) else { continue };
+            let layout = &claim.region.layout;
+            if !self.is_found(layout) {
+                continue;
+            }
+            for (i, (at, number)) in layout.addresses().into_iter().zip(&values.elements).enumerate() {
+                let bytes = self.library.peek(at, layout.item() as usize);
+                let there = float(layout.dtype, &bytes);
+                if !number.fits(there) {
+                    return Err(format!("element {i} of expression {k}: model {number:?}, library {there:?}"));
+                }
+                self.model.memory.write(at, &bytes);
+            }
+            self.model.nodes[k].unseen = None;
+        }
+        Ok(())
+    }
+
+    /// Before a computation.
+    pub fn before(&self, call: &Call) -> Option<Before> {
+        let Call::Compute { expr, .. } = *call else { return None };
+        let apart = self.apart(expr);
+        let counts = std::array::from_fn(|pool| {
+            self.library.reset_peak(pool);
+            self.library.pool_stats(pool).allocation_count
+        });
+        Some(Before { counts, apart })
+    }
+
+    /// After it: blocks taken, most bytes at a time, and the same outcome as without overwriting, bit for bit.
+    pub fn after(&self, before: Before, got: Result<&Got, Status>) -> Result<(), String> {
+        let Some(meter) = &self.model.meter else { return Ok(()) };
+        for pool in 0..RELEASED_POOL {
+            let stats = self.library.pool_stats(pool);
+            let taken = stats.allocation_count - before.counts[pool];
+            same("blocks that a computation takes", meter.allocations[pool], taken)?;
+            same("most live bytes of a computation", meter.peak[pool], stats.peak_requested_bytes as i64)?;
+        }
+        let bits = |values: &[f64]| values.iter().map(|x| x.to_bits()).collect::<Vec<u64>>();
+        match (before.apart, got) {
+            (Some(Err(apart)), got) => same("status of the same over copies", got.err().unwrap_or(TN_OK), apart),
+            (Some(Ok(_)), Err(status)) => Err(format!("fails with {status}, but over copies it succeeds")),
+            (Some(Ok(apart)), Ok(got)) if !meter.moved => {
+                let here = self.library.elements(got.arrays[0]);
+                let equal = bits(&here) == bits(&apart);
+                if equal { Ok(()) } else { Err(format!("in place {here:?}, over copies {apart:?}")) }
+            }
+            _ => Ok(()),
+        }
+    }
+}

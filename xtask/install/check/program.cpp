@@ -1,0 +1,17 @@
+// The same from C++, with the header that lies beside the C one.
+#include <iostream>
+#include <tenure.hpp>
+
+int main()
+{
+    {
+        tenure::array a = tenure::zeros<double>({2, 3}, tenure::named("a"));
+        auto w = a.write<double>();
+        w(1, 2) = 1.5;
+    }
+    std::size_t leaks = 1;
+    if (tn_leaks(0, nullptr, &leaks) != TN_OK)
+        return 1;
+    std::cout << "leaks: " << leaks << '\n';
+    return leaks != 0;
+}

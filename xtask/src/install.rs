@@ -1,0 +1,223 @@
+//! `cargo xtask install --prefix DIR` and the tarball of `cargo xtask dist`: what a C or C++ project needs of Tenure, below one folder.
+//!
+//! Promise: headers, the shared library with its links, the archive, `tenure.pc`, `tenure-static.pc` and a CMake package, none of which
+//! knows where it lies: the tree can be moved, packed and unpacked elsewhere. The tarball has its entries in a fixed order and without
+//! times and owners: the same tree gives the same bytes.
+
+use crate::dist;
+use crate::tools::{Done, command, copy, copy_all, io, output, read, root, run};
+use std::path::{Path, PathBuf};
+
+/// Libraries that a program with the archive in it needs; `rustc --print native-static-libs` says so.
+const NATIVE: &[&str] = &["gcc_s", "util", "rt", "pthread", "m", "dl", "c"];
+
+/// The name under which programs ask for the shared library: `build.rs` sets it.
+const SONAME: &str = "libtenure.so.0";
+
+/// Files that are written from a template of `xtask/install`.
+const WRITTEN: &[(&str, &str)] = &[
+    ("tenure.pc.in", "lib/pkgconfig/tenure.pc"),
+    ("tenure-static.pc.in", "lib/pkgconfig/tenure-static.pc"),
+    ("tenure-config.cmake.in", "lib/cmake/tenure/tenure-config.cmake"),
+    ("tenure-config-version.cmake.in", "lib/cmake/tenure/tenure-config-version.cmake"),
+];
+
+/// Files that are copied from the repository.
+const COPIED: &[(&str, &str)] = &[
+    ("docs/report.schema.json", "share/tenure/report.schema.json"),
+    ("README.md", "share/doc/tenure/README.md"),
+    ("CHANGELOG.md", "share/doc/tenure/CHANGELOG.md"),
+    ("LICENSE-MIT", "share/doc/tenure/LICENSE-MIT"),
+    ("LICENSE-APACHE", "share/doc/tenure/LICENSE-APACHE"),
+];
+
+/// The library's version, from its manifest.
+pub fn version() -> Done<String> {
+    let manifest = read("Cargo.toml")?;
+    let line = manifest.lines().find_map(|line| line.strip_prefix("version = \""));
+    line.and_then(|rest| rest.split('"').next()).map(str::to_owned).ok_or("Cargo.toml has no version".to_owned())
+}
+
+/// Builds, and puts everything below the prefix.
+pub fn install(prefix: &Path) -> Done {
+    dist::stage()?;
+    lay_out(prefix)?;
+    println!("installed in {}; pkg-config finds it with", prefix.display());
+    println!("  PKG_CONFIG_PATH={}/lib/pkgconfig", prefix.display());
+    Ok(())
+}
+
+/// Puts what was staged below the prefix.
+pub fn lay_out(prefix: &Path) -> Done {
+    let version = version()?;
+    let library = prefix.join("lib");
+    io(&library, std::fs::create_dir_all(&library))?;
+    // Programs that run keep the old file: it is replaced, not written into.
+    let shared = format!("libtenure.so.{version}");
+    for (from, to) in [(SONAME, shared.as_str()), ("libtenure.a", "libtenure.a")] {
+        let new = library.join(format!("{to}.new"));
+        copy(&dist::folder().join("lib").join(from), &new)?;
+        io(&new, std::fs::rename(&new, library.join(to)))?;
+    }
+    for (target, name) in [(shared.as_str(), SONAME), (SONAME, "libtenure.so")] {
+        let link = library.join(name);
+        let _ = std::fs::remove_file(&link);
+        io(&link, std::os::unix::fs::symlink(target, &link))?;
+    }
+    copy_all(&dist::folder().join("include"), &prefix.join("include"))?;
+    for (from, to) in COPIED {
+        let to = prefix.join(to);
+        make_folder_of(&to)?;
+        copy(&root().join(from), &to)?;
+    }
+    for (template, to) in WRITTEN {
+        let to = prefix.join(to);
+        make_folder_of(&to)?;
+        io(&to, std::fs::write(&to, filled(&read(&format!("xtask/install/{template}"))?, &version, &shared)))?;
+    }
+    Ok(())
+}
+
+fn make_folder_of(file: &Path) -> Done {
+    let folder = file.parent().expect("an installed file lies in a folder");
+    io(folder, std::fs::create_dir_all(folder))
+}
+
+/// A template with its `@NAMES@` replaced.
+fn filled(template: &str, version: &str, shared: &str) -> String {
+    let flags = NATIVE.iter().map(|name| format!("-l{name}")).collect::<Vec<_>>().join(" ");
+    template
+        .replace("@VERSION@", version)
+        .replace("@MAJOR@", version.split('.').next().unwrap_or_default())
+        .replace("@SHARED@", shared)
+        .replace("@SONAME@", SONAME)
+        .replace("@NATIVE_FLAGS@", &flags)
+        .replace("@NATIVE_LIST@", &NATIVE.join(";"))
+}
+
+/// Packs what was staged; the tarball's path.
+pub fn pack() -> Done<PathBuf> {
+    let name = format!("tenure-{}-{}-{}", version()?, std::env::consts::OS, std::env::consts::ARCH);
+    let tree = dist::folder().join("tree");
+    let _ = std::fs::remove_dir_all(&tree);
+    lay_out(&tree.join(&name))?;
+    let file = dist::folder().join(format!("{name}.tar.gz"));
+    let mut tar = command("tar");
+    tar.args(["--format=ustar", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"]);
+    tar.args(["--mode=u=rwX,go=rX", "--use-compress-program=gzip -9n", "-cf"]);
+    run(tar.arg(&file).arg("-C").arg(&tree).arg(&name))?;
+    io(&tree, std::fs::remove_dir_all(&tree))?;
+    Ok(file)
+}
+
+/// Why the check cannot run.
+pub fn missing() -> Option<String> {
+    let absent = ["gcc", "g++", "pkg-config", "tar"].into_iter().find(|tool| !crate::tools::has(tool))?;
+    Some(format!("{absent} is not installed"))
+}
+
+/// Uses the tarball, unpacked elsewhere, as a project does that knows pkg-config or CMake and nothing else. Returns the number of programs
+/// that ran. `python`: an environment with CMake and Ninja; without one CMake's part is left out.
+pub fn check(python: Option<&Path>) -> Done<usize> {
+    dist::stage()?;
+    let tarball = pack()?;
+    let bytes = io(&tarball, std::fs::read(&tarball))?;
+    let again = pack()?;
+    if io(&again, std::fs::read(&again))? != bytes {
+        return Err(format!("{}: packed twice, and the bytes differ", tarball.display()));
+    }
+    let folder = root().join("target/installed");
+    let _ = std::fs::remove_dir_all(&folder);
+    let build = folder.join("build");
+    io(&build, std::fs::create_dir_all(&build))?;
+    run(command("tar").arg("-xf").arg(&tarball).args(["--strip-components=1", "-C"]).arg(&folder))?;
+    let programs = root().join("xtask/install/check");
+    let flags = |package: &str| -> Done<Vec<String>> {
+        let mut ask = command("pkg-config");
+        ask.args(["--cflags", "--libs", package]).env("PKG_CONFIG_PATH", folder.join("lib/pkgconfig"));
+        Ok(output(&mut ask)?.split_whitespace().map(str::to_owned).collect())
+    };
+    let library = folder.join("lib");
+    let strict = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+    let mut count = 0;
+    for (compiler, standard, source, package) in [
+        ("gcc", "-std=c11", "program.c", "tenure"),
+        ("g++", "-std=c++17", "program.cpp", "tenure"),
+        ("gcc", "-std=c11", "program.c", "tenure-static"),
+        ("g++", "-std=c++17", "program.cpp", "tenure-static"),
+    ] {
+        let program = build.join(format!("{compiler}_{package}"));
+        run(command(compiler)
+            .arg(standard)
+            .args(strict)
+            .arg(programs.join(source))
+            .args(flags(package)?)
+            .arg("-o")
+            .arg(&program))?;
+        let mut start = command(&program);
+        // The archive needs nothing at run time; the shared library's folder is what an installation in /usr has anyway.
+        match package {
+            "tenure" => start.env("LD_LIBRARY_PATH", &library),
+            _ => start.env_remove("LD_LIBRARY_PATH"),
+        };
+        run(&mut start)?;
+        count += 1;
+    }
+    count += as_documented(&build)?;
+    match python {
+        Some(python) => Ok(count + check_cmake(python, &folder, &build)?),
+        None => Ok(count),
+    }
+}
+
+/// The first block of a language in the guide for C.
+fn block(language: &str) -> Done<String> {
+    let guide = read("docs/quickstart-c.md")?;
+    let block = guide.split_once(&format!("```{language}\n")).and_then(|(_, rest)| rest.split_once("```"));
+    block.map(|(block, _)| block.to_owned()).ok_or(format!("docs/quickstart-c.md has no block of {language}"))
+}
+
+/// The guide's first program, built and run by the guide's own commands.
+fn as_documented(build: &Path) -> Done<usize> {
+    let home = build.join("home");
+    io(&home, std::fs::create_dir_all(&home))?;
+    let link = home.join("tenure");
+    io(&link, std::os::unix::fs::symlink(root().join("target/installed"), &link))?;
+    io(&home, std::fs::write(home.join("first.c"), block("c")?))?;
+    let mut shell = command("sh");
+    shell.args(["-e", "-c", &block("sh")?]).env("HOME", &home).env_remove("LD_LIBRARY_PATH").current_dir(&home);
+    // What it prints is compared with the guide by tests/docs.rs.
+    run(&mut shell).map(|()| 1)
+}
+
+/// The same with CMake.
+fn check_cmake(python: &Path, prefix: &Path, build: &Path) -> Done<usize> {
+    let programs = root().join("xtask/install/check");
+    for file in ["program.c", "program.cpp"] {
+        copy(&programs.join(file), &build.join(file))?;
+    }
+    let lists = read("xtask/install/check/CMakeLists.txt")?.replace("@VERSION@", &version()?);
+    // The guide's two lines, with the guide's program.
+    let lists = format!("{lists}\nadd_executable(first home/first.c)\n{}", block("cmake")?);
+    io(build, std::fs::write(build.join("CMakeLists.txt"), lists))?;
+    let made = build.join("cmake");
+    let cmake = |arguments: &[&std::ffi::OsStr]| {
+        let mut cmake = command(python);
+        // What configures must not find another Tenure, or another generator, than what is here.
+        cmake.env("CMAKE_GENERATOR", "Ninja").env_remove("CMAKE_PREFIX_PATH");
+        let tools = python.parent().expect("a program lies in a folder").to_owned();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(tools).chain(std::env::split_paths(&path));
+        cmake.env("PATH", std::env::join_paths(folders).map_err(|e| format!("PATH: {e}"))?);
+        output(cmake.args(["-m", "cmake"]).args(arguments)).map(drop)
+    };
+    let found = format!("-DCMAKE_PREFIX_PATH={}", prefix.display());
+    cmake(&[found.as_ref(), "-S".as_ref(), build.as_os_str(), "-B".as_ref(), made.as_os_str()])?;
+    cmake(&["--build".as_ref(), made.as_os_str()])?;
+    let names = ["program_c", "program_cpp", "program_static", "first"];
+    for name in names {
+        // CMake's programs find what they were linked with.
+        run(command(made.join(name)).env_remove("LD_LIBRARY_PATH"))?;
+    }
+    Ok(names.len())
+}
