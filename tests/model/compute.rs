@@ -2,7 +2,7 @@
 //!
 //! Contract: [`Model::compute`] is one call. All numbers are found first, from what lies in memory when the call
 //! begins, because that is the value of an expression whatever is overwritten on the way (EX-4); then the books follow
-//! operation by operation. Rows EX-1..43.
+//! operation by operation. Rows EX-1 to EX-8 and EX-30 to EX-43.
 
 use super::calls::Done;
 use super::graph::{Form, Node, NodeClaim, Operation, Progress};
