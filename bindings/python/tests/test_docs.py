@@ -33,7 +33,13 @@ def counted(pool, work):
     return pool.stats().allocation_count - before, result
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+def marked(name):
+    """The example of `to_torch` is about torch, and the like."""
+    library = name.removeprefix("to_")
+    return pytest.param(name, marks=pytest.mark.needs(library)) if library != name else name
+
+
+@pytest.mark.parametrize("name", [marked(name) for name in EXAMPLES])
 def test_example(name):
     parser = doctest.DocTestParser()
     # One variable refers to x: the examples give it away.
