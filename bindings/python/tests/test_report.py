@@ -149,6 +149,19 @@ def test_copies_are_counted_and_can_be_forbidden(refused):
     tenure.from_buffer(n)
 
 
+# PY-19, CP-4: what asarray would have to convert
+def test_conversions_that_nobody_asked_for(refused):
+    swapped, numbers = np.arange(3, dtype=">f8"), np.arange(3)
+    with tenure.no_copies():
+        kind, text = refused(Status.WOULD_COPY, tenure.asarray, swapped)
+        assert issubclass(kind, tenure.OwnershipError) and "ndarray" in text and "copy=True" in text
+        assert tenure.asarray(swapped, copy=True).tolist() == [0, 1, 2]
+        assert tenure.asarray(numbers, dtype="float32").tolist() == [0, 1, 2]  # the conversion was asked for
+        assert tenure.asarray([1, 2]).tolist() == [1, 2]  # a list has no memory to share
+        refused(Status.WOULD_COPY, tenure.asarray, swapped)  # asking changed nothing
+    assert tenure.asarray(swapped).tolist() == [0, 1, 2]
+
+
 def test_sharing_copies_nothing():
     before = tenure.copies()
     with tenure.no_copies():
@@ -301,3 +314,16 @@ def test_the_report_lists_numpy_by_line():
 def test_sizes_for_people():
     sizes = {0: "0 bytes", 1: "1 byte", 1023: "1023 bytes", 1024: "1 KiB", 1536: "1.5 KiB", 1 << 20: "1 MiB", 3 << 40: "3 TiB"}
     assert {number: tenure._report.size(number) for number in sizes} == sizes
+
+
+def test_holders_for_people():
+    def holder(kind, name="", site=""):
+        return {"kind": kind, "name": name, "site": site}
+
+    torch = "/venv/lib/python3.11/site-packages/torch/utils/dlpack.py:130"
+    holders = [holder("handle")] * 2 + [holder("export_shared", "K", torch), holder("handle", "K", "step.py:4")]
+    text = tenure._report._holders([*holders, holder("guard_read", "K", "step.py:9"), holder("promise")])
+    assert text.startswith('array "K" at step.py:4, 2 arrays, ')
+    assert f"shared with torch at {torch}" in text and "being read at step.py:9" in text and text.count('"K"') == 1
+    many = [holder("handle", f"a{i}") for i in range(9)]
+    assert tenure._report._holders(many).endswith('"a5", and 3 more')

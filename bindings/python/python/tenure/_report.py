@@ -130,10 +130,19 @@ def _holders(holders: list[dict[str, Any]]) -> str:
         # Guards and exports bear the name of their array, which stands there already.
         text += f' "{name}"' if name and name not in known else ""
         known.add(name)
+        # A library whose own Python code made it says so by the file; else it is the line that called.
+        if (library := _library(site)) and kind.startswith("export"):
+            text = text.replace("another library", library)
         texts.append(text + (f" at {site}" if site else ""))
     most = 6
     more = f", and {len(texts) - most} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more
+
+
+def _library(site: str) -> str | None:
+    """The package that a file belongs to, where it is an installed one."""
+    _, found, rest = site.rpartition("-packages/")
+    return rest.split("/")[0] if found and "/" in rest else None
 
 
 def _raw(blocks: dict[str, Any], pools: dict[int, Any]) -> str:
