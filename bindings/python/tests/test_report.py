@@ -237,7 +237,9 @@ def test_the_report_fits_its_schema(valid, tmp_path):
     with x.read():
         snapshot = valid(tenure.snapshot())
     (mine,) = [p for p in snapshot["pools"] if p["name"] == pool.name]
-    assert list(mine["stats"]) == list(tenure.PoolStats._fields)
+    # The serial is the id, beside them.
+    assert list(mine["stats"]) == [field for field in tenure.PoolStats._fields if field != "serial"]
+    assert mine["id"] == pool.stats().serial
     for p in snapshot["pools"]:
         assert sum(c["live_bytes"] for c in p["clients"]) == p["stats"]["in_use_bytes"]
         assert sum(c["live_blocks"] for c in p["clients"]) == p["stats"]["live_blocks"]
@@ -309,6 +311,36 @@ def test_the_report_lists_numpy_by_line():
         assert found.split()[:2] == ["512", "KiB"] and n.size == 1 << 16
     finally:
         tracemalloc.stop()
+
+
+# AL-6, AL-23: a program of NumPy's that adds two lines
+def test_the_report_shows_what_numpy_holds(valid, refused):
+    pool = tenure.Pool(name="numpy's", max_size=64 << 20)
+    with tenure.numpy_allocator(pool):
+        n = np.ones((512, 512))
+        m = n[::2] * 2
+    (mine,) = [p for p in valid(tenure.snapshot())["pools"] if p["name"] == pool.name]
+    (client,) = mine["clients"]
+    assert client["name"] == "numpy" and client["live_bytes"] >= n.nbytes + m.nbytes and client["live_blocks"] >= 2
+    lines = printed(limit=1000).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith(f'pool "{pool.name}"'))
+    assert lines[at + 1].split()[:3] == ["numpy", "3", "MiB"] and "peak" in lines[at + 1]
+    assert any("of numpy in pool" in line and line.split()[0] == "3" for line in lines)
+    store = tenure.owner_of(m[3])
+    assert store.pool_name == pool.name and [(h.kind, h.name) for h in store.holders] == [(HolderKind.BLOCK, "numpy")]
+    # An array on it: the block holds the bytes, and so does the array.
+    x = tenure.asarray(m, copy=False)
+    x.name = "of m"
+    assert [h.name for h in tenure.owner_of(m).holders] == ["of m", "numpy"]
+    with pytest.raises(tenure.OutOfMemoryError, match="largest holders: 2 MiB of numpy, 1 MiB of numpy"):
+        tenure.zeros(64 << 20, pool=pool)
+    address = m.ctypes.data
+    del m
+    assert tenure.owner_of(address).nbytes == x.nbytes  # x keeps it
+    x.release()
+    assert tenure.owner_of(address) is None
+    del n
+    pool.release()
 
 
 def test_sizes_for_people():
