@@ -42,6 +42,11 @@ impl Client {
         self.0 as usize
     }
 
+    /// Whether it is neither arrays nor callers of the pool itself.
+    pub fn is_library(self) -> bool {
+        self != Client::ARRAYS && self != Client::RAW
+    }
+
     /// "numpy" and the like.
     pub fn name(self) -> &'static str {
         NAMES[self.index()]

@@ -275,12 +275,27 @@ pub fn asarray<'py>(
     if copy == Some(false) {
         return Err(PyValueError::new_err("only a copy would do, and copy=False forbids one"));
     }
+    if copy.is_none() && wanted.is_none() && has_memory(object)? && api::copies_forbidden()? {
+        let text = format!(
+            "this would copy ({} has elements or an order that cannot be shared), and the thread forbids copies; convert it \
+             before, or ask for the copy: copy=True",
+            object.get_type().name()?
+        );
+        return Err(crate::errors::with_text(py, TN_ERR_WOULD_COPY, &text, false));
+    }
     let mut source = object.clone();
     if !object.hasattr("__array__")? && !object.is_instance_of::<Array>() && object.hasattr("__dlpack__")? {
         source = crate::dlpack::from_dlpack(py, object, None, None)?.into_any();
     }
     let dtype = wanted.map(|w| dtype_object(py, w)).transpose()?;
     create::array(py, &source, dtype.as_ref(), None, None)
+}
+
+/// Whether the object has elements in memory, as a list of numbers has not: then a copy is one that could have been an alias.
+fn has_memory(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    // SAFETY: attached, a live object.
+    let buffer = unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0;
+    Ok(buffer || object.hasattr("__array_interface__")? || object.hasattr("__dlpack__")?)
 }
 
 /// An array on the object's own bytes, or None where it has none that can be shared.
