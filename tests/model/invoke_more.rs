@@ -107,6 +107,15 @@ impl Library {
         }
     }
 
+    /// The explanation as text, where there is one.
+    pub fn explain(&self, expr: *mut tn_expr) -> Option<String> {
+        let (mut text, mut length) = (vec![0u8; 1 << 14], 0);
+        // SAFETY: handles are checked ids; `text` has as many bytes as said, `length` is writable.
+        let status =
+            unsafe { tn_expr_explain(expr, TN_EXPLAIN_TEXT, text.len(), text.as_mut_ptr().cast(), &mut length) };
+        (status == TN_OK && length < text.len()).then(|| String::from_utf8_lossy(&text[..length]).into_owned())
+    }
+
     pub fn compute(&self, expr: Ref, flags: u32, out: *mut *mut tn_array) -> tn_status {
         // SAFETY: handles are checked ids; `out` is writable or NULL.
         unsafe { tn_expr_compute(self.expr(expr), flags, out) }
