@@ -165,10 +165,10 @@ impl Arithmetic {
         if exact { q } else { Number { error: q.error + 2.0 * self.unit() * q.value.abs() + f64::MIN_POSITIVE, ..q } }
     }
 
-    /// A root within an algorithm.
+    /// A root within an algorithm, which may multiply by the reciprocal.
     pub fn root(self, a: Number) -> Number {
         let r = self.sqrt(a);
-        if r.is_known() && r.value.mul_add(r.value, -a.value) == 0.0 {
+        if r.is_known() && lowest_bit(r.value) == r.value && r.value * r.value == a.value {
             return r;
         }
         Number { error: r.error + 2.0 * self.unit() * r.value, ..r }
