@@ -1,4 +1,4 @@
-"""What small arrays cost from Python, beside numpy (bar T20).
+"""What small arrays cost from Python, beside numpy (bar T20), and the doors between libraries beside their own.
 
     python.py forwards|backwards     one round: a line "case <tab> minimum <tab> median" per case, in ns a turn
 
@@ -14,20 +14,48 @@ import timeit
 import numpy as np
 import tenure
 
+try:
+    import torch
+except ImportError:  # the peers' environment has it: cargo xtask test --peers
+    torch = None
+
 SAMPLES = 51
 SAMPLE_SECONDS = 1e-3
 
 x, a = tenure.empty((64,)), np.empty(64)
+t = torch and torch.empty(64)
 
 CASES = {
     "tenure_empty": "empty((8,))",
     "tenure_slice": "x[2:6]",
     "tenure_dlpack": "from_dlpack(x)",
+    "tenure_buffer": "asarray(x)",
+    "tenure_from_numpy": "tenure_from_dlpack(a)",
+    "tenure_asarray": "tenure_asarray(a)",
     "numpy_empty": "np_empty((8,))",
     "numpy_slice": "a[2:6]",
     "numpy_dlpack": "from_dlpack(a)",
+    "numpy_buffer": "asarray(memoryview(a))",
 }
-NAMES = {"x": x, "a": a, "empty": tenure.empty, "np_empty": np.empty, "from_dlpack": np.from_dlpack}
+TORCH = {
+    "tenure_from_torch": "tenure_from_dlpack(t)",
+    "tenure_to_torch": "to_torch(x)",
+    "torch_from_tenure": "torch_from_dlpack(x)",
+    "torch_dlpack": "torch_from_dlpack(t)",
+}
+NAMES = {
+    "x": x,
+    "a": a,
+    "t": t,
+    "empty": tenure.empty,
+    "np_empty": np.empty,
+    "asarray": np.asarray,
+    "from_dlpack": np.from_dlpack,
+    "tenure_from_dlpack": tenure.from_dlpack,
+    "tenure_asarray": tenure.asarray,
+    "to_torch": tenure.to_torch,
+    "torch_from_dlpack": torch and torch.from_dlpack,
+}
 
 
 def samples(statement: str) -> list[float]:
@@ -45,10 +73,13 @@ def main() -> None:
         sys.exit("usage: python.py forwards|backwards")
     os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
     threading.Thread(target=threading.Event().wait, daemon=True).start()  # idle, alive: as in objects.c
+    cases = CASES | (TORCH if torch else {})
     print(f"# numpy\t{np.__version__}")
+    if torch:
+        print(f"# torch\t{torch.__version__}")
     loop = min(samples("pass"))
-    for name in reversed(CASES) if sys.argv[1] == "backwards" else CASES:
-        taken = samples(CASES[name])
+    for name in reversed(cases) if sys.argv[1] == "backwards" else cases:
+        taken = samples(cases[name])
         print(f"{name}\t{(min(taken) - loop) * 1e9:.3f}\t{(statistics.median(taken) - loop) * 1e9:.3f}")
 
 
