@@ -5,6 +5,7 @@
 
 use crate::api::{self, Id};
 use crate::array::Array;
+use crate::buffer::{Class, Proxy};
 use crate::errors;
 use crate::ffi_generated as c;
 use crate::import::crossing;
@@ -12,7 +13,7 @@ use crate::site;
 use crate::types::*;
 use core::ffi::{CStr, c_void};
 use core::ptr::null_mut;
-use pyo3::exceptions::{PyNotImplementedError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyNotImplementedError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyTuple};
@@ -143,6 +144,23 @@ impl Array {
             }
         }
         export(py, self, DEVICE_ARRAY)
+    }
+}
+
+/// Arrow's export of `x.readonly`, which is as that of x; of `x.exclusive` it would be one that reads, so there is none.
+#[pymethods]
+impl Proxy {
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let _ = requested_schema;
+        if self.class() == Class::Exclusive {
+            return Err(PyBufferError::new_err("Arrow data are immutable; export the array itself, or x.readonly"));
+        }
+        export(py, self.array(), ARRAY)
     }
 }
 

@@ -67,6 +67,14 @@ def test_other_layouts_are_copied():
         x.T.__arrow_c_array__()
 
 
+def test_proxies():
+    x = tenure.ones(3)
+    a = pa.array(x.readonly)
+    assert values_at(a) == address(x.readonly)
+    with pytest.raises(BufferError, match="readonly"):
+        pa.array(x.exclusive)
+
+
 # CA-31: what Arrow has is immutable
 def test_nobody_writes_while_arrow_has_it(refused):
     x = tenure.array([1.0, 2.0])
