@@ -9,7 +9,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fs;
 use std::path::Path;
-use tenure_fuzz::{TARGETS, Target, assert_nothing_left, npy, safetensors};
+use tenure_fuzz::{Entry, TARGETS, Target, assert_nothing_left, npy, safetensors};
 
 thread_local! {
     /// The largest allocation of this thread since it was set to 0.
@@ -144,7 +144,7 @@ fn np_13_no_allocation_is_larger_than_16_times_the_file() {
     let many = format!("{{{}}}", names.join(","));
     let wrong = format!(r#"{{"a":{{"dtype":"{}"}}}}"#, "\u{80}".repeat(500));
     let file = |text: &str, data: usize| [&(text.len() as u64).to_le_bytes(), text.as_bytes(), &vec![0; data]].concat();
-    let mut files: Vec<(fn(&[u8]), Vec<u8>)> = Vec::new();
+    let mut files: Vec<(Entry, Vec<u8>)> = Vec::new();
     for (text, data) in [(&*many, 200), (&*long, 0), (&*escapes, 0), (&*wrong, 0), ("{}", 0), ("{", 0)] {
         files.push((safetensors, file(text, data)));
     }

@@ -15,10 +15,13 @@ use std::ffi::CStr;
 use tenure::ffi::{array, library, report};
 use tenure::types::*;
 
+/// May be called with anything.
+pub type Entry = fn(&[u8]);
+
 /// Something that is fuzzed.
 pub struct Target {
     pub name: &'static str,
-    pub entry: fn(&[u8]),
+    pub entry: Entry,
     /// Inputs to start from, good ones for the most part.
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
