@@ -73,7 +73,7 @@ fn is_inside(handle: *mut tn_array, bytes: &Bytes) -> bool {
     }
     let start = bytes.0.as_ptr() as i128;
     // What the library says of itself.
-    assert!(low > 0 && high <= i128::from(i64::MAX), "{low:#x} to {high:#x} is no range of user addresses");
+    assert!(low >= 0 && high <= i128::from(i64::MAX), "{low:#x} to {high:#x} is no range of user addresses");
     const MOST: u64 = 1 << 16;
     info.bytes <= MOST && start <= low && high <= start + bytes.0.len() as i128
 }
