@@ -6,6 +6,7 @@ mod bench;
 mod diagram;
 mod dist;
 mod doc;
+mod fuzz;
 mod gate;
 mod header;
 mod install;
@@ -34,6 +35,8 @@ cargo xtask <command>
   diagram               draws docs/*.dot as SVG beside them
   bench [objects|python|linalg] [--json]
                         measures against the peers of this machine, on the library as it is shipped
+  fuzz [TARGET] [--seconds N]
+                        libFuzzer on what reads foreign bytes: npy, safetensors, dlpack, arrow; 60 seconds each
   soak                  random traces against the model until one fails
   doc                   the reference manual in target/doc-c/html, by Doxygen
 ";
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         ["diagram"] => diagrams(),
         ["examples"] => run::examples(),
         ["bench", rest @ ..] => bench::bench(rest),
+        ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["soak"] => run::soak(),
         ["doc"] => doc::build(),
         _ => {
