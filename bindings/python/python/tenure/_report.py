@@ -105,7 +105,10 @@ def _pool(pool: dict[str, Any]) -> Iterable[str]:
         f"peak {size(s['peak_in_use_bytes'])}, {size(s['reserved_bytes'])} from the system{limit}{failed}"
     )
     for client in sorted(pool["clients"], key=lambda client: -client["live_bytes"]):
-        yield f"  {client['name']:<8}  {size(client['live_bytes']):>10} in {_number(client['live_blocks'], 'block')}"
+        beside = [(client["failure_count"], "failure"), (client["misuse_count"], "wrong free")]
+        if client["live_blocks"] or any(n for n, _ in beside):
+            line = f"  {client['name']:<8}  {size(client['live_bytes']):>10} in {_number(client['live_blocks'], 'block')}"
+            yield ", ".join([f"{line}, peak {size(client['peak_bytes'])}", *(_number(n, what) for n, what in beside if n)])
 
 
 def _store(store: dict[str, Any], pools: dict[int, Any]) -> str:
