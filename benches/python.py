@@ -1,10 +1,12 @@
-"""What small arrays cost from Python, beside numpy (bar T20), and the doors between libraries beside their own.
+"""What small arrays cost from Python, beside numpy (bar T20), the doors between libraries beside their own, and numpy with our
+allocator beside its own.
 
     python.py forwards|backwards     one round: a line "case <tab> minimum <tab> median" per case, in ns a turn
 
 `cargo xtask bench python` runs the rounds, one process each, and compares. The cost of the loop is taken off.
 """
 
+import contextlib
 import os
 import statistics
 import sys
@@ -56,12 +58,22 @@ NAMES = {
     "to_torch": tenure.to_torch,
     "torch_from_dlpack": torch and torch.from_dlpack,
 }
+# The bytes of an array that numpy makes and drops, with our handler and with its own.
+SIZES = {"1k": 1 << 10, "64k": 1 << 16, "1m": 1 << 20, "16m": 1 << 24, "64m": 1 << 26}
+HANDLED = {
+    f"{whose}_np_{function}_{size}": f"np_{function}({count}, u1)"
+    for size, count in SIZES.items()
+    for function in ("empty", "zeros")
+    for whose in ("tenure", "default")
+}
+CASES |= HANDLED
+NAMES |= {"np_zeros": np.zeros, "u1": np.uint8}
 
 
 def samples(statement: str) -> list[float]:
     """Seconds a turn; samples are short, so that the minimum is one in which nobody else had the core."""
     timer = timeit.Timer(statement, globals=NAMES)
-    turns = 256
+    turns = 1
     while (took := timer.timeit(turns)) < SAMPLE_SECONDS / 4:
         turns *= 2
     turns = int(turns * SAMPLE_SECONDS / took) + 1
@@ -79,7 +91,8 @@ def main() -> None:
         print(f"# torch\t{torch.__version__}")
     loop = min(samples("pass"))
     for name in reversed(cases) if sys.argv[1] == "backwards" else cases:
-        taken = samples(cases[name])
+        with tenure.numpy_allocator() if name in HANDLED and name.startswith("tenure") else contextlib.nullcontext():
+            taken = samples(cases[name])
         print(f"{name}\t{(min(taken) - loop) * 1e9:.3f}\t{(statistics.median(taken) - loop) * 1e9:.3f}")
 
 

@@ -88,6 +88,11 @@ const OBJECTS: &[Bar] = &[
     bar("T21", "slowest of 16 threads, part of the mean", "slowest_of_16", Target::AtLeast(0.5)),
 ];
 
+/// NumPy with our handler beside NumPy with its own: an array made and dropped.
+const fn handled(name: &'static str, case: &'static str, peer: &'static str) -> Bar {
+    Bar { peer, waits: POOL, ..bar("AL", name, case, Target::Times(1.1)) }
+}
+
 const PYTHON: &[Bar] = &[
     beside_numpy("tenure.empty((8,))", "tenure_empty", "numpy_empty"),
     beside_numpy("x[2:6]", "tenure_slice", "numpy_slice"),
@@ -98,6 +103,16 @@ const PYTHON: &[Bar] = &[
     door("tenure.from_dlpack(PyTorch's)", "tenure_from_torch", "torch_dlpack"),
     door("torch.from_dlpack(ours)", "torch_from_tenure", "torch_dlpack"),
     door("tenure.to_torch(ours)", "tenure_to_torch", "torch_dlpack"),
+    handled("np.empty on our pool, 1 KiB", "tenure_np_empty_1k", "default_np_empty_1k"),
+    handled("np.empty on our pool, 64 KiB", "tenure_np_empty_64k", "default_np_empty_64k"),
+    handled("np.empty on our pool, 1 MiB", "tenure_np_empty_1m", "default_np_empty_1m"),
+    handled("np.empty on our pool, 16 MiB", "tenure_np_empty_16m", "default_np_empty_16m"),
+    handled("np.empty on our pool, 64 MiB", "tenure_np_empty_64m", "default_np_empty_64m"),
+    handled("np.zeros on our pool, 1 KiB", "tenure_np_zeros_1k", "default_np_zeros_1k"),
+    handled("np.zeros on our pool, 64 KiB", "tenure_np_zeros_64k", "default_np_zeros_64k"),
+    handled("np.zeros on our pool, 1 MiB", "tenure_np_zeros_1m", "default_np_zeros_1m"),
+    handled("np.zeros on our pool, 16 MiB", "tenure_np_zeros_16m", "default_np_zeros_16m"),
+    handled("np.zeros on our pool, 64 MiB", "tenure_np_zeros_64m", "default_np_zeros_64m"),
 ];
 
 const fn solved(name: &'static str, case: &'static str, peer: &'static str, times: f64) -> Bar {
@@ -235,6 +250,7 @@ impl Bar {
             "borrow_read" => ("one thread", version()),
             peer if peer.starts_with("torch") => ("torch, to itself", figures.fact("torch").to_owned()),
             peer if peer.starts_with("scipy") => ("scipy, overwrite_a=True", figures.fact("scipy").to_owned()),
+            peer if peer.starts_with("default") => ("numpy's allocator", figures.fact("numpy").to_owned()),
             _ => ("numpy", figures.fact("numpy").to_owned()),
         };
         let note = match value {
