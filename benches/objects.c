@@ -200,9 +200,10 @@ typedef struct DLManagedTensorVersioned tensor;
 
 static void dlpack_export(uint64_t turns)
 {
+    const tn_dlpack_options shared = {.size = sizeof shared, .flags = TN_REQUIRE_BORROW | TN_EXPORT_WRITABLE};
     while (turns-- > 0) {
         tensor *out;
-        OK(tn_array_export_dlpack_versioned(matrix, NULL, &out, NULL));
+        OK(tn_array_export_dlpack_versioned(matrix, &shared, &out, NULL));
         out->deleter(out);
     }
 }

@@ -133,10 +133,29 @@ static void raw_blocks(void) /* by place, because there may be very many */
         OK(tn_pool_allocate(pool, 1024, 0, NULL, &blocks[i]));
     OK(tn_here(NULL, 0));
     CHECK(reports("\"client\":\"raw\",\"site\":\"raw.c:5\",\"blocks\":100,\"bytes\":102400,\"largest_bytes\":1024"));
-    CHECK(reports("{\"name\":\"raw\",\"live_blocks\":100,\"live_bytes\":102400}"));
+    CHECK(reports("{\"name\":\"raw\",\"live_blocks\":100,\"live_bytes\":102400,\"requested_bytes\":102400,"));
     for (int i = 0; i < 100; i++)
         OK(tn_pool_deallocate(pool, blocks[i], NULL));
     CHECK(!reports("raw.c:5"));
+    OK(tn_pool_release(pool));
+}
+
+/* AL-6, PO-61: a library that allocates from our pools stands by its name, with its blocks, in the report and in the texts. */
+static void clients(void)
+{
+    tn_pool *pool = limited_pool("clients", 4 << 20);
+    OK(tn_here("vector.cpp", 4));
+    void *block = NULL;
+    OK(tn_cpp_allocate(pool, 3 << 20, 64, &block));
+    OK(tn_here(NULL, 0));
+    tn_array *a = empty(pool, TN_U8, SHAPE(1000)), *more = NULL;
+    CHECK(reports("{\"name\":\"cpp\",\"live_blocks\":1,\"live_bytes\":3145728,\"requested_bytes\":3145728,\"peak_bytes\":3145728,"));
+    CHECK(between("\"name\":\"clients\"", "]", "{\"name\":\"arrays\",\"live_blocks\":1,"));
+    CHECK(between("\"blocks\"", "\"open\"", "\"client\":\"cpp\",") && between("\"blocks\"", "\"open\"", "\"bytes\":3145728,"));
+    FAILS(tn_array_empty(pool, TN_U8, SHAPE(2 << 20), NULL, &more), TN_ERR_POOL_LIMIT);
+    CHECK(says("largest holders: 3 MiB of cpp"));
+    drop(a);
+    OK(tn_cpp_deallocate(pool, block));
     OK(tn_pool_release(pool));
 }
 
@@ -221,6 +240,7 @@ int main(void)
     stores_and_holders();
     many_holders();
     raw_blocks();
+    clients();
     copy_book();
     owner_of_a_block();
     out_of_memory();

@@ -85,14 +85,14 @@ fn names_in_documents_exist() {
 
 #[test]
 fn diagrams_are_fresh() {
-    let sources = files("docs", ".states");
+    let sources = files("docs", ".dot");
     assert!(!sources.is_empty(), "docs/ has no diagram");
     for source in sources {
         let svg = diagram::svg(&read(&source)).unwrap_or_else(|why| panic!("{}: {why}", source.display()));
         let drawn = source.with_extension("svg");
         assert!(read(&drawn) == svg, "{} is old: cargo xtask diagram", drawn.display());
     }
-    assert!(diagram::svg("arrow A B 0").is_err() && diagram::svg("circle").is_err());
+    assert!(diagram::svg("digraph { A -> ").is_err() && diagram::svg("circle").is_err());
 }
 
 /// The C blocks of README and `docs/*.md` are compiled with the strict warnings, linked and run. A block without `main` is the body
@@ -133,6 +133,20 @@ fn examples_of_the_documents_run_as_shown() {
     }
 }
 
+/// Each numbered rule of docs/ownership.md has an example in C and one in Python.
+#[test]
+fn every_rule_has_both_examples() {
+    let text = read("docs/ownership.md");
+    let rules: Vec<&str> =
+        text.split("\n## ").skip(1).filter(|rule| rule.starts_with(|c: char| c.is_ascii_digit())).collect();
+    assert!(rules.len() >= 13, "the rules were not recognised");
+    for (at, rule) in rules.iter().enumerate() {
+        let title = rule.lines().next().unwrap_or_default();
+        assert!(title.starts_with(&format!("{}. ", at + 1)), "out of order: {title}");
+        assert!(rule.contains("\n```c\n") && rule.contains("\n```python\n"), "not both examples: {title}");
+    }
+}
+
 /// The program that a block of C stands for: itself, or what is around the body of its `main`. Nothing may be left over at its end.
 fn whole(block: &str) -> String {
     if block.contains("int main(") {
@@ -141,7 +155,7 @@ fn whole(block: &str) -> String {
     // Functions come first, in front of a line of dots; the rest is the body.
     let (functions, body) = block.split_once("/* ... */\n").unwrap_or(("", block));
     format!(
-        "#include \"tenure.h\"\n#include <assert.h>\n#include <stdio.h>\n#include <stdlib.h>\n\
+        "#include \"tenure.h\"\n#include <assert.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n\
          #define OK(call) do {{ if ((call) != TN_OK) {{ fprintf(stderr, \"%s\\n\", tn_last_error()); exit(1); }} }} while (0)\n\
          {functions}int main(void)\n{{\n{body}size_t left = 0;\nOK(tn_leaks(0, NULL, &left));\nassert(left == 0);\nreturn 0;\n}}\n"
     )

@@ -670,3 +670,12 @@ fn a_place_with_room_takes_layouts_without_asking_for_memory() {
     assert!(Layout::room(4).unwrap().is_inline());
     assert!(roomy.set(&large) && roomy == large);
 }
+
+#[test]
+fn xc_7_strides_of_an_empty_layout_may_be_anything() {
+    for (shape, strides) in [([7, 0], [i64::MAX, i64::MIN]), ([0, 7], [i64::MIN, i64::MAX]), ([i64::MAX, 0], [-1, 1])] {
+        let mut empty = Layout::strided(U8, &shape, &strides, i64::MAX).unwrap();
+        assert!(empty.is_valid() && empty.extent().is_none() && empty.bytes() == 0);
+        assert!(empty.rebase(5).is_err() && empty.try_clone().unwrap() == empty);
+    }
+}

@@ -8,7 +8,7 @@
 mod interleave;
 
 use interleave::{
-    Bytes, address_and_claims, both, code, end, enter, explore, explore_with, read, take, word, words, write,
+    Bytes, address_and_claims, both, code, end, enter, explore, explore_with, read, share, take, word, words, write,
 };
 use tenure::array::Cut;
 use tenure::borrow::{self, Entry, Mode, Use};
@@ -653,6 +653,32 @@ fn loom_two_chunks_end() {
         drop_all([a]);
         assert_eq!(bytes.released(), 1);
         words(x, y)
+    });
+}
+
+/// TH-23: a shared view that came first leaves the writer alone, one that came later meets it.
+#[test]
+fn loom_a_writer_and_a_shared_export() {
+    explore(&["ok ok", "ok borrowed_write"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let (written, exported) = both(|| write(a, 0), move || code(share(a)));
+        end(*written.as_ref().unwrap()).unwrap();
+        drop_all([a]);
+        assert_eq!(bytes.released(), 1);
+        words(code(written), exported)
+    });
+}
+
+/// TH-15 of exports: the release of the array beside the end of its shared view.
+#[test]
+fn loom_a_shared_export_and_the_release() {
+    explore(&["ok ok", "ok stale"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        let (released, exported) = both(|| code(array::release(a)), move || code(share(a)));
+        assert_eq!(bytes.released(), 1);
+        words(released, exported)
     });
 }
 

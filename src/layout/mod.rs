@@ -287,12 +287,13 @@ impl Layout {
             if length == 0 {
                 return None;
             }
-            // An axis of length 1 may have any stride: times 0.
-            let reach = (length - 1) * stride;
+            // An axis of length 1 may have any stride: times 0. Nothing here overflows, but where a later axis has no element, and then
+            // the sums are not used.
+            let reach = (length - 1).wrapping_mul(stride);
             if reach < 0 {
-                lowest += reach;
+                lowest = lowest.wrapping_add(reach);
             } else {
-                end += reach;
+                end = end.wrapping_add(reach);
             }
         }
         Some((lowest, end + self.item()))

@@ -37,9 +37,19 @@ impl Client {
         (0..CLIENTS as u8).map(Client)
     }
 
+    /// The client of what [`crate::pool::Pool::each_client`] tells.
+    pub fn of(told: &tn_pool_client) -> Client {
+        Client((told.client as u8).min(CLIENTS as u8 - 1))
+    }
+
     /// Its place in a table of [`CLIENTS`].
     pub fn index(self) -> usize {
         self.0 as usize
+    }
+
+    /// Whether it is neither arrays nor callers of the pool itself.
+    pub fn is_library(self) -> bool {
+        self != Client::ARRAYS && self != Client::RAW
     }
 
     /// "numpy" and the like.

@@ -6,7 +6,7 @@
 use crate::error::{Status, fail};
 use crate::names::{Name, Site};
 use crate::pool::books::Want;
-use crate::pool::{Pool, find};
+use crate::pool::{Client, Pool, find};
 use crate::types::*;
 use core::fmt;
 use std::sync::OnceLock;
@@ -49,15 +49,16 @@ struct Large {
     bytes: u64,
     name: Name,
     site: Site,
+    client: Client,
 }
 
-/// The three largest blocks of which a name or a place is known.
+/// The three largest blocks of which a name, a place or a library is known.
 struct Holders([Large; 3]);
 
 impl Holders {
     #[cold]
     fn of(pool: &'static Pool) -> Holders {
-        let mut holders = Holders([Large { bytes: 0, name: Name::NONE, site: Site::NONE }; 3]);
+        let mut holders = Holders([Large { bytes: 0, name: Name::NONE, site: Site::NONE, client: Client::RAW }; 3]);
         find::each_block(|block| {
             let bytes = block.requested as u64;
             if !core::ptr::eq(block.pool, pool) || bytes <= holders.0[2].bytes {
@@ -68,8 +69,8 @@ impl Holders {
                 (owner, Some(name_of)) => name_of(owner),
                 (_, None) => return,
             };
-            if !name.is_none() || site != Site::NONE {
-                holders.0[2] = Large { bytes, name, site };
+            if !name.is_none() || site != Site::NONE || block.client.is_library() {
+                holders.0[2] = Large { bytes, name, site, client: block.client };
                 holders.0.sort_unstable_by_key(|holder| core::cmp::Reverse(holder.bytes));
             }
         });
@@ -79,12 +80,15 @@ impl Holders {
 
 impl fmt::Display for Holders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, Large { bytes, name, site }) in self.0.iter().filter(|holder| holder.bytes > 0).enumerate() {
+        for (i, Large { bytes, name, site, client }) in self.0.iter().filter(|holder| holder.bytes > 0).enumerate() {
             f.write_str(if i == 0 { "; largest holders: " } else { ", " })?;
             if !name.is_none() {
                 write!(f, "\"{}\" ", name.as_str())?;
             }
             Bytes(*bytes).fmt(f)?;
+            if client.is_library() {
+                write!(f, " of {}", client.name())?;
+            }
             if *site != Site::NONE {
                 write!(f, " at {}", site.name().as_str())?;
             }

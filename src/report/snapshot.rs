@@ -10,7 +10,7 @@ use crate::device;
 use crate::journal;
 use crate::ledger;
 use crate::names::Site;
-use crate::pool::{self, Located, Pool};
+use crate::pool::{self, Client, Located, Pool};
 use crate::types::*;
 use core::cell::Cell;
 use core::fmt::Write;
@@ -104,7 +104,7 @@ fn write_pool(json: &mut Json<'_>, pool: &'static Pool) {
         huge_bytes metadata_bytes peak_in_use_bytes peak_reserved_bytes peak_requested_bytes allocation_count
         deallocation_count reallocation_count failure_count live_blocks hit_count thread_hit_count device_allocate_count
         device_free_count device_bytes_total trim_count pressure_count oom_count misuse_count zero_bytes_skipped
-        largest_free_bytes limit_bytes thread_count held_bytes shared_out_bytes);
+        largest_free_bytes limit_bytes thread_count held_bytes shared_out_bytes serial);
     json.close('}');
     json.open_field("clients", '[');
     write_clients(json, pool);
@@ -112,23 +112,15 @@ fn write_pool(json: &mut Json<'_>, pool: &'static Pool) {
     json.close('}');
 }
 
-/// Who the pool's live blocks were handed out to. A plug-in that takes raw blocks for another library is a client of its own.
+/// Who the pool's blocks were handed out to: arrays, callers of the pool, and each library that allocates here.
 fn write_clients(json: &mut Json<'_>, pool: &'static Pool) {
-    let mut clients = [("arrays", 0u64, 0u64), ("raw", 0, 0)];
-    pool::each_block(|block| {
-        if core::ptr::eq(block.pool, pool) {
-            let (_, blocks, bytes) = &mut clients[usize::from(block.owner == 0)];
-            *blocks += 1;
-            *bytes += block.usable as u64;
-        }
-    });
-    for (name, blocks, bytes) in clients.into_iter().filter(|(_, blocks, _)| *blocks > 0) {
+    pool.each_client(|client| {
         json.open('{');
-        json.text("name", name);
-        json.number("live_blocks", blocks);
-        json.number("live_bytes", bytes);
+        json.text("name", Client::all().nth(client.client as usize).map_or("other", Client::name));
+        figures!(json, client, live_blocks live_bytes requested_bytes peak_bytes allocation_count failure_count misuse_count
+            mismatch_count);
         json.close('}');
-    }
+    });
 }
 
 fn write_store(json: &mut Json<'_>, tag: u64) {
@@ -216,10 +208,11 @@ fn kind(kind: i32) -> &'static str {
     }
 }
 
-/// Raw blocks of one pool and one place.
-#[derive(Clone, Copy, Default)]
+/// Raw blocks of one pool, client and place.
+#[derive(Clone, Copy)]
 struct Group {
     pool: u64,
+    client: Client,
     site: u32,
     blocks: u64,
     bytes: u64,
@@ -228,6 +221,12 @@ struct Group {
 }
 
 impl Group {
+    const NONE: Group = Group { pool: 0, client: Client::RAW, site: 0, blocks: 0, bytes: 0, largest: 0, largest_at: 0 };
+
+    fn is_of(&self, key: Key) -> bool {
+        (self.pool, self.client, self.site) == key
+    }
+
     fn add(&mut self, block: &Located) {
         (self.blocks, self.bytes) = (self.blocks + 1, self.bytes + block.usable as u64);
         if block.usable as u64 > self.largest {
@@ -236,25 +235,28 @@ impl Group {
     }
 }
 
+/// What raw blocks are added up by: pool, client, place.
+type Key = (u64, Client, u32);
+
 /// Places that are told apart, where there is memory for so many; a power of two.
 const GROUPS: usize = 4096;
 /// Entries looked at for one place before it counts as not fitting.
 const PROBES: usize = 32;
 
-/// Raw blocks by pool and place, because a program that allocates through another library has very many. What does not fit stands
+/// Raw blocks by pool, client and place, because a program that allocates through another library has very many. What does not fit stands
 /// in one group without pool and place.
 fn write_blocks(json: &mut Json<'_>) {
     let mut groups: SmallVec<[Group; PART]> = SmallVec::new();
     let _ = groups.try_reserve_exact(GROUPS);
     let room = if groups.capacity() >= GROUPS { GROUPS } else { PART };
-    groups.resize(room, Group::default());
-    let mut rest = Group::default();
+    groups.resize(room, Group::NONE);
+    let mut rest = Group::NONE;
     pool::each_block(|block| {
         if block.owner == 0 {
-            let pool = block.pool.serial();
-            match find(&groups, pool, block.site) {
+            let key = (block.pool.serial(), block.client, block.site);
+            match find(&groups, key) {
                 Some(at) => {
-                    (groups[at].pool, groups[at].site) = (pool, block.site);
+                    (groups[at].pool, groups[at].client, groups[at].site) = key;
                     groups[at].add(block);
                 }
                 None => rest.add(block),
@@ -267,7 +269,7 @@ fn write_blocks(json: &mut Json<'_>) {
             0 => json.null("pool"),
             pool => json.number("pool", pool),
         }
-        json.text("client", "raw");
+        json.text("client", if group.pool == 0 { "any" } else { group.client.name() });
         json.text("site", Site::from_number(group.site).name().as_str());
         json.number("blocks", group.blocks);
         json.number("bytes", group.bytes);
@@ -277,12 +279,14 @@ fn write_blocks(json: &mut Json<'_>) {
     }
 }
 
-/// The group of a pool and a place, or a free one for it.
-fn find(groups: &[Group], pool: u64, site: u32) -> Option<usize> {
-    let mixed = (pool << 32 | u64::from(site)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+/// The group of a key, or a free one for it.
+fn find(groups: &[Group], key: Key) -> Option<usize> {
+    let (pool, client, site) = key;
+    let mixed =
+        (pool << 40 ^ (client.index() as u64) << 32 ^ u64::from(site)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
     (0..PROBES.min(groups.len()))
         .map(|probe| (mixed as usize + probe) % groups.len())
-        .find(|at| groups[*at].blocks == 0 || (groups[*at].pool, groups[*at].site) == (pool, site))
+        .find(|at| groups[*at].blocks == 0 || groups[*at].is_of(key))
 }
 
 /// The names of the TN_WHY_ bits, in small letters.
@@ -322,14 +326,16 @@ mod tests {
 
     #[test]
     fn places_are_told_apart_as_long_as_there_is_room() {
-        let mut groups = [Group::default(); PART];
-        for site in 1..=PART as u32 {
-            let at = find(&groups, 7, site).expect("there is room");
+        let mut groups = [Group::NONE; PART];
+        let key = |number: u32| (7, if number.is_multiple_of(2) { Client::RAW } else { Client::NUMPY }, number / 2);
+        for number in 0..PART as u32 {
+            let at = find(&groups, key(number)).expect("there is room");
             assert_eq!(groups[at].blocks, 0, "a place of its own");
-            groups[at] = Group { pool: 7, site, blocks: 1, ..Group::default() };
+            let (pool, client, site) = key(number);
+            groups[at] = Group { pool, client, site, blocks: 1, ..Group::NONE };
         }
-        assert!((1..=PART as u32).all(|site| groups[find(&groups, 7, site).unwrap()].site == site));
-        assert!(find(&groups, 7, 40).is_none() && find(&groups, 8, 1).is_none());
+        assert!((0..PART as u32).all(|number| groups[find(&groups, key(number)).unwrap()].is_of(key(number))));
+        assert!(find(&groups, key(40)).is_none() && find(&groups, (8, Client::RAW, 0)).is_none());
     }
 
     #[test]

@@ -170,6 +170,16 @@ pub fn end(id: Id) -> Result<()> {
     borrow::end(id, 0, host_stream())
 }
 
+/// Opens a shared view of an array and ends it.
+pub fn share(id: Id) -> Result<()> {
+    let flags = TN_BORROW | TN_EXPORT_WRITABLE;
+    let (class, unique) = host::class(flags, 0, true)?;
+    let how = host::Export { function: c"model", flags, class, unique };
+    let exported = host::export(id, &how, host_stream(), &|_| None)?;
+    exported.hold.end(false);
+    Ok(())
+}
+
 pub fn take(promises: &[Id]) -> Result<Vec<Id>> {
     let mut out = vec![None; promises.len()];
     tenure::promise::take(promises, &mut |position, id| out[position] = Some(id))?;

@@ -177,6 +177,13 @@ unsafe extern "C" {
     pub fn tn_expr_sum(x: *mut tn_expr, axis: i32, out: *mut *mut tn_expr) -> tn_status;
     pub fn tn_expr_elementwise(op: u32, x: *mut tn_expr, y: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
     pub fn tn_expr_compute(expr: *mut tn_expr, flags: u32, out: *mut *mut tn_array) -> tn_status;
+    pub fn tn_expr_explain(
+        expr: *mut tn_expr,
+        format: u32,
+        capacity: usize,
+        text: *mut c_char,
+        length: *mut usize,
+    ) -> tn_status;
     pub fn tn_expr_release(expr: *mut tn_expr) -> tn_status;
 
     pub fn tn_array_copy_into(

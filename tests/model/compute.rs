@@ -2,7 +2,7 @@
 //!
 //! Contract: [`Model::compute`] is one call. All numbers are found first, from what lies in memory when the call
 //! begins, because that is the value of an expression whatever is overwritten on the way (EX-4); then the books follow
-//! operation by operation. Rows EX-1..43.
+//! operation by operation. Rows EX-1 to EX-8 and EX-30 to EX-43.
 
 use super::calls::Done;
 use super::graph::{Form, Node, NodeClaim, Operation, Progress};
@@ -23,6 +23,9 @@ pub struct Meter {
     pub allocations: [u64; RELEASED_POOL],
     /// Most live bytes at a time.
     pub peak: [i64; RELEASED_POOL],
+    /// Results that are new arrays, also without bytes, and matrices whose factors took their place.
+    pub new_results: usize,
+    pub factored: usize,
     pub moved: bool,
 }
 
@@ -226,10 +229,12 @@ impl Model {
             blocks.push((pool, left.region.layout.bytes()));
         } else if lu {
             self.overwrite_at(left.store, &left.region.layout, &left.region.layout);
+            self.meter.as_mut().expect("a computation").factored += 1;
         }
         let Some(side) = plan.target else {
             blocks.push((pool, layout.bytes()));
             self.meter_up(&blocks);
+            self.meter.as_mut().expect("a computation").new_results += 1;
             let store = self.allocate(pool, vec![0; layout.bytes() as usize]);
             layout.at = self.stores[store].start;
             return NodeClaim { store, region: Region::new(layout), readonly: false, lease: None };

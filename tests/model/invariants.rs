@@ -4,6 +4,7 @@
 //! Contract: reads the model. I1 and I2 hold by construction (claims are counted, not kept); I4, I7, I11, I12 and I14
 //! are what the driver compares; I8 is how `is_unique` is made.
 
+use super::graph::Progress;
 use super::handle::{Model, PromiseState, State};
 use super::rules::{Class, Faults};
 use super::store::HoldKind;
@@ -23,6 +24,9 @@ impl Model {
                     return Err(format!("I16: stores {other} and {store} have bytes in common"));
                 }
             }
+        }
+        for node in 0..self.nodes.len() {
+            self.broken_node(node).map_err(|what| format!("expression {node}: {what}"))?;
         }
         for (k, lease) in self.leases.iter().enumerate() {
             if lease.open != self.descends(k) {
@@ -50,6 +54,29 @@ impl Model {
             if faults.none().is_ok() != (self.bits(array) == 0) {
                 return Err(format!("I9: bits {:#x}, UNIQUE gives {:?}", self.bits(array), faults.none()));
             }
+        }
+        Ok(())
+    }
+
+    /// What expressions add to I1 to I3: a node that is needed can be computed, and nobody writes what it waits for.
+    fn broken_node(&self, node: usize) -> Result<(), String> {
+        let n = &self.nodes[node];
+        let needed = n.handle || self.nodes.iter().any(|other| other.operands.contains(&node));
+        let there = match n.progress {
+            Progress::Waiting => !n.operands.is_empty() && n.value.is_none(),
+            Progress::Done => n.value.is_some(),
+            Progress::Failed => n.operands.is_empty() && n.value.is_none(),
+        };
+        if needed && !there {
+            return Err(format!("{:?} with {:?} over {:?}", n.progress, n.value, n.operands));
+        }
+        let Some(claim) = &n.value else { return Ok(()) };
+        if !self.stores[claim.store].alive {
+            return Err("I2: a claim on a store that is freed".into());
+        }
+        let writes = |kind: HoldKind| kind.is_writer() || kind.class() == Some(Class::Exclusive);
+        if self.holdings(claim.store).any(|(_, hold)| writes(hold.kind) && hold.region.overlaps(&claim.region)) {
+            return Err("I3: somebody writes what it waits for".into());
         }
         Ok(())
     }

@@ -67,8 +67,11 @@ impl Library {
         let ids: Vec<*mut c_void> = params.iter().map(|&param| self.bits(param) as *mut c_void).collect();
         let mut outs = vec![UNTOUCHED as *mut tn_array; ids.len()];
         let mut scope = UNTOUCHED as *mut tn_scope;
-        let place = if no_out { null_mut() } else { &raw mut scope };
-        let (params, out) = if ids.is_empty() { (null(), null_mut()) } else { (ids.as_ptr(), outs.as_mut_ptr()) };
+        // One or the other output is missing.
+        let (no_outs, no_scope) = (no_out && ids.len() % 2 == 1, no_out && ids.len().is_multiple_of(2));
+        let place = if no_scope { null_mut() } else { &raw mut scope };
+        let params = if ids.is_empty() { null() } else { ids.as_ptr() };
+        let out = if ids.is_empty() || no_outs { null_mut() } else { outs.as_mut_ptr() };
         // SAFETY: handles are checked ids, `outs` has as many places as there are of them.
         let status = unsafe { tn_enter(ids.len(), params, out, place) };
         if status == TN_OK {
@@ -105,6 +108,15 @@ impl Library {
                 Build::Elementwise(op) => tn_expr_elementwise(op, x, y, out),
             }
         }
+    }
+
+    /// The explanation as text, where there is one.
+    pub fn explain(&self, expr: *mut tn_expr) -> Option<String> {
+        let (mut text, mut length) = (vec![0u8; 1 << 14], 0);
+        // SAFETY: handles are checked ids; `text` has as many bytes as said, `length` is writable.
+        let status =
+            unsafe { tn_expr_explain(expr, TN_EXPLAIN_TEXT, text.len(), text.as_mut_ptr().cast(), &mut length) };
+        (status == TN_OK && length < text.len()).then(|| String::from_utf8_lossy(&text[..length]).into_owned())
     }
 
     pub fn compute(&self, expr: Ref, flags: u32, out: *mut *mut tn_array) -> tn_status {

@@ -170,6 +170,13 @@ fn less(first: Number, pairs: impl Iterator<Item = (Number, Number)>, a: Arithme
     if all.len() == 1 { first } else { a.dot(&all) }
 }
 
+/// The same over a pivot. The row may be divided before the products are taken away, which rounds other numbers.
+fn less_over(first: Number, pairs: &[(Number, Number)], by: Number, a: Arithmetic) -> Number {
+    let q = a.ratio(less(first, pairs.iter().copied(), a), by);
+    let total: f64 = pairs.iter().map(|(x, y)| (x.value * y.value).abs()).sum();
+    if pairs.is_empty() || total == 0.0 { q } else { a.loosened(q, (first.value.abs() + total) / by.value.abs(), by) }
+}
+
 fn pivot(p: Option<bool>) -> Result<(), Trouble> {
     match p {
         Some(true) => Ok(()),
@@ -192,8 +199,8 @@ fn cholesky(x: &Values, a: Arithmetic) -> Result<Values, Trouble> {
         pivot(d.is_positive())?;
         l[j][j] = a.root(d);
         for i in j + 1..n {
-            let s = less(x.elements[i * n + j], (0..j).map(|k| (l[i][k], l[j][k])), a);
-            l[i][j] = a.ratio(s, l[j][j]);
+            let pairs: Vec<_> = (0..j).map(|k| (l[i][k], l[j][k])).collect();
+            l[i][j] = less_over(x.elements[i * n + j], &pairs, l[j][j], a);
         }
     }
     Ok(Values { form: Form::Lower, ..Values::full(&x.shape, |i, j| l[i][j]) })
@@ -213,9 +220,8 @@ fn solve(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble> {
         for step in 0..n {
             let i = if m.form == Form::Lower { step } else { n - 1 - step };
             let known = |k: &usize| *k != i && m.is_here(i, *k);
-            let pairs = (0..n).filter(known).map(|k| (m.elements[i * n + k], x[k]));
-            let s = less(right(i, j), pairs, a);
-            x[i] = a.ratio(s, m.elements[i * n + i]);
+            let pairs: Vec<_> = (0..n).filter(known).map(|k| (m.elements[i * n + k], x[k])).collect();
+            x[i] = less_over(right(i, j), &pairs, m.elements[i * n + i], a);
         }
         x
     };
@@ -223,12 +229,13 @@ fn solve(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble> {
     Ok(Values::full(&b.shape, |i, j| x[j][i]))
 }
 
-/// Gauss with partial pivoting, the right-hand side beside the matrix.
+/// Gauss with partial pivoting, the right-hand side beside the matrix. The library may factor the transpose, or choose
+/// another one of equal pivots, and so round other numbers: what is exact here need not be there, only zeros stay.
 fn lu(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble> {
     let (n, columns) = b.size();
     let row = |i: usize| -> Vec<Number> {
         let left = (0..n).map(|j| m.elements[i * n + j]);
-        left.chain((0..columns).map(|j| b.elements[i * columns + j])).collect()
+        left.chain((0..columns).map(|j| b.elements[i * columns + j])).map(|x| a.blurred(x)).collect()
     };
     let mut rows: Vec<Vec<Number>> = (0..n).map(row).collect();
     for k in 0..n {
@@ -252,10 +259,8 @@ fn lu(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble> {
     let column = |j: usize| {
         let mut x = vec![Number::ZERO; n];
         for i in (0..n).rev() {
-            let pairs = (i + 1..n).map(|k| (rows[i][k], x[k]));
-            let q = a.ratio(less(rows[i][n + j], pairs, a), rows[i][i]);
-            // Another choice among equal pivots rounds elsewhere.
-            x[i] = Number { error: q.error + f64::EPSILON * q.value.abs(), ..q };
+            let pairs: Vec<_> = (i + 1..n).map(|k| (rows[i][k], x[k])).collect();
+            x[i] = less_over(rows[i][n + j], &pairs, rows[i][i], a);
         }
         x
     };

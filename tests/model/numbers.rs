@@ -165,10 +165,21 @@ impl Arithmetic {
         if exact { q } else { Number { error: q.error + 2.0 * self.unit() * q.value.abs() + f64::MIN_POSITIVE, ..q } }
     }
 
-    /// A root within an algorithm.
+    /// The number as if it had been rounded just before.
+    pub fn blurred(self, x: Number) -> Number {
+        Number { error: x.error.max(self.unit() * x.value.abs()), ..x }
+    }
+
+    /// A number that comes of terms as large as that, divided by what only a power of 2 divides exactly.
+    pub fn loosened(self, x: Number, size: f64, by: Number) -> Number {
+        let exact = x.is_known() && lowest_bit(by.value) == by.value.abs();
+        if exact { x } else { Number { error: x.error + 4.0 * self.unit() * size, ..x } }
+    }
+
+    /// A root within an algorithm, which may multiply by the reciprocal.
     pub fn root(self, a: Number) -> Number {
         let r = self.sqrt(a);
-        if r.is_known() && r.value.mul_add(r.value, -a.value) == 0.0 {
+        if r.is_known() && lowest_bit(r.value) == r.value && r.value * r.value == a.value {
             return r;
         }
         Number { error: r.error + 2.0 * self.unit() * r.value, ..r }

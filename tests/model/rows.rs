@@ -4,6 +4,7 @@
 //! compared the library with it by then, so one assertion speaks for both. Each test names its row.
 
 mod borrow;
+mod chain;
 mod crossing;
 mod expr;
 mod found;

@@ -19,6 +19,8 @@ pub struct Before {
     counts: [u64; RELEASED_POOL],
     /// Bits of the value, computed of copies that nothing may overwrite.
     apart: Option<Result<Vec<f64>, Status>>,
+    /// What tn_expr_explain foresees, which knows nothing of TN_KEEP_ON_FAIL.
+    foreseen: Option<(usize, usize)>,
 }
 
 impl Driver {
@@ -102,13 +104,16 @@ impl Driver {
 
     /// Before a computation.
     pub fn before(&self, call: &Call) -> Option<Before> {
-        let Call::Compute { expr, .. } = *call else { return None };
+        let Call::Compute { expr, flags } = *call else { return None };
+        let text = if flags == 0 { self.library.explain(self.library.expr(expr)) } else { None };
+        let count = |text: &String, what: &str| text.matches(what).count();
+        let foreseen = text.map(|text| (count(&text, "a new array"), count(&text, "factors in place of")));
         let apart = self.apart(expr);
         let counts = std::array::from_fn(|pool| {
             self.library.reset_peak(pool);
             self.library.pool_stats(pool).allocation_count
         });
-        Some(Before { counts, apart })
+        Some(Before { counts, apart, foreseen })
     }
 
     /// After it: blocks taken, most bytes at a time, and the same outcome as without overwriting, bit for bit.
@@ -121,6 +126,9 @@ impl Driver {
             same("most live bytes of a computation", meter.peak[pool], stats.peak_requested_bytes as i64)?;
         }
         let bits = |values: &[f64]| values.iter().map(|x| x.to_bits()).collect::<Vec<u64>>();
+        if let (Some(foreseen), Ok(_)) = (before.foreseen, got) {
+            same("new results and factors in place, as foreseen", (meter.new_results, meter.factored), foreseen)?;
+        }
         match (before.apart, got) {
             (Some(Err(apart)), got) => same("status of the same over copies", got.err().unwrap_or(TN_OK), apart),
             (Some(Ok(_)), Err(status)) => Err(format!("fails with {status}, but over copies it succeeds")),

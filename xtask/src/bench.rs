@@ -37,7 +37,6 @@ struct Bar {
 
 const PAIR: &str = "compare_exchange";
 const POOL: &str = "binds with the fast pool";
-const DOORS: &str = "binds with the doors to other libraries";
 const VIEWS: &str = "binds with the fast pool";
 
 const fn bar(bar: &'static str, name: &'static str, case: &'static str, target: Target) -> Bar {
@@ -50,6 +49,11 @@ const fn view(name: &'static str, case: &'static str) -> Bar {
 
 const fn beside_numpy(name: &'static str, case: &'static str, peer: &'static str) -> Bar {
     Bar { peer, waits: POOL, ..bar("T20", name, case, Target::Times(1.5)) }
+}
+
+/// A way for an array to cross, beside the other library's own way to itself.
+const fn door(name: &'static str, case: &'static str, peer: &'static str) -> Bar {
+    Bar { peer, ..bar("door", name, case, Target::Times(1.5)) }
 }
 
 const OBJECTS: &[Bar] = &[
@@ -73,8 +77,8 @@ const OBJECTS: &[Bar] = &[
     view("expand + release", "expand"),
     view("broadcast + release", "broadcast"),
     view("view_dtype + release", "view_dtype"),
-    Bar { waits: DOORS, ..bar("T19", "DLPack export + deleter", "dlpack_export", Target::Ns(60.0, None)) },
-    Bar { waits: DOORS, ..bar("T19", "DLPack import + release", "dlpack_import", Target::Ns(80.0, None)) },
+    bar("T19", "DLPack export + deleter", "dlpack_export", Target::Ns(60.0, None)),
+    bar("T19", "DLPack import + release", "dlpack_import", Target::Ns(80.0, None)),
     Bar { peer: "borrow_read", ..bar("T21", "borrow_read + end, each of 2 threads", "threads_2", Target::Times(5.0)) },
     bar("T21", "slowest of 2 threads, part of the mean", "slowest_of_2", Target::AtLeast(0.5)),
     Bar {
@@ -84,10 +88,31 @@ const OBJECTS: &[Bar] = &[
     bar("T21", "slowest of 16 threads, part of the mean", "slowest_of_16", Target::AtLeast(0.5)),
 ];
 
+/// NumPy with our handler beside NumPy with its own: an array made and dropped.
+const fn handled(name: &'static str, case: &'static str, peer: &'static str) -> Bar {
+    Bar { peer, waits: POOL, ..bar("AL", name, case, Target::Times(1.1)) }
+}
+
 const PYTHON: &[Bar] = &[
     beside_numpy("tenure.empty((8,))", "tenure_empty", "numpy_empty"),
     beside_numpy("x[2:6]", "tenure_slice", "numpy_slice"),
     beside_numpy("np.from_dlpack(ours)", "tenure_dlpack", "numpy_dlpack"),
+    door("np.asarray(ours)", "tenure_buffer", "numpy_buffer"),
+    door("tenure.from_dlpack(NumPy's)", "tenure_from_numpy", "numpy_dlpack"),
+    door("tenure.asarray(NumPy's)", "tenure_asarray", "numpy_dlpack"),
+    door("tenure.from_dlpack(PyTorch's)", "tenure_from_torch", "torch_dlpack"),
+    door("torch.from_dlpack(ours)", "torch_from_tenure", "torch_dlpack"),
+    door("tenure.to_torch(ours)", "tenure_to_torch", "torch_dlpack"),
+    handled("np.empty on our pool, 1 KiB", "tenure_np_empty_1k", "default_np_empty_1k"),
+    handled("np.empty on our pool, 64 KiB", "tenure_np_empty_64k", "default_np_empty_64k"),
+    handled("np.empty on our pool, 1 MiB", "tenure_np_empty_1m", "default_np_empty_1m"),
+    handled("np.empty on our pool, 16 MiB", "tenure_np_empty_16m", "default_np_empty_16m"),
+    handled("np.empty on our pool, 64 MiB", "tenure_np_empty_64m", "default_np_empty_64m"),
+    handled("np.zeros on our pool, 1 KiB", "tenure_np_zeros_1k", "default_np_zeros_1k"),
+    handled("np.zeros on our pool, 64 KiB", "tenure_np_zeros_64k", "default_np_zeros_64k"),
+    handled("np.zeros on our pool, 1 MiB", "tenure_np_zeros_1m", "default_np_zeros_1m"),
+    handled("np.zeros on our pool, 16 MiB", "tenure_np_zeros_16m", "default_np_zeros_16m"),
+    handled("np.zeros on our pool, 64 MiB", "tenure_np_zeros_64m", "default_np_zeros_64m"),
 ];
 
 const fn solved(name: &'static str, case: &'static str, peer: &'static str, times: f64) -> Bar {
@@ -223,10 +248,15 @@ impl Bar {
             PAIR => ("compare-exchange pair", processor()),
             "malloc_free" => ("malloc(96) + free", format!("glibc {}", figures.fact("glibc"))),
             "borrow_read" => ("one thread", version()),
+            peer if peer.starts_with("torch") => ("torch, to itself", figures.fact("torch").to_owned()),
             peer if peer.starts_with("scipy") => ("scipy, overwrite_a=True", figures.fact("scipy").to_owned()),
+            peer if peer.starts_with("default") => ("numpy's allocator", figures.fact("numpy").to_owned()),
             _ => ("numpy", figures.fact("numpy").to_owned()),
         };
         let note = match value {
+            None if self.case.contains("torch") => {
+                "skipped: PyTorch is not installed; cargo xtask test --peers does that".to_owned()
+            }
             None => format!("skipped: {} cores here", figures.fact("cores")),
             Some(_) if self.waits.is_empty() => String::new(),
             Some(_) => format!("{}; {} now", self.waits, if holds { "holds" } else { "does not hold" }),
@@ -331,7 +361,7 @@ pub fn bench(arguments: &[&str]) -> Done {
         Some(why) if names.is_empty() => eprintln!("python: skipped: {why}"),
         Some(why) => return Err(why),
         None => {
-            let python = python::installed()?;
+            let python = python::installed_with_most()?;
             for (name, bars) in [("python", PYTHON), ("linalg", LINALG)] {
                 if wanted(name) {
                     let figures = Figures::measure(&python, &[&root().join(format!("benches/{name}.py"))])?;

@@ -35,7 +35,7 @@ pub fn stage() -> Done {
     let _ = std::fs::remove_file(&link);
     io(&link, std::os::unix::fs::symlink("libtenure.so.0", &link))?;
     copy_all(&root().join("include"), &include)?;
-    // The C++ header lies with its binding, and is used from beside the C header.
+    // The C++ headers lie with their binding, and are used from beside the C header.
     copy(&root().join("bindings/cpp/tenure_memory.hpp"), &include.join("tenure_memory.hpp"))?;
     copy(&root().join("bindings/cpp/tenure.hpp"), &include.join("tenure.hpp"))
 }

@@ -6,6 +6,7 @@ mod bench;
 mod diagram;
 mod dist;
 mod doc;
+mod fuzz;
 mod gate;
 mod header;
 mod install;
@@ -31,9 +32,11 @@ cargo xtask <command>
   wheel                 builds the Python package into target/wheels
   demo                  runs examples/handover: one buffer in a C and a Python program
   examples              runs the other examples that are a C and a Python program each
-  diagram               draws docs/*.states as SVG beside them
+  diagram               draws docs/*.dot as SVG beside them
   bench [objects|python|linalg] [--json]
                         measures against the peers of this machine, on the library as it is shipped
+  fuzz [TARGET] [--seconds N]
+                        libFuzzer on what reads foreign bytes: npy, safetensors, dlpack, arrow; 60 seconds each
   soak                  random traces against the model until one fails
   doc                   the reference manual in target/doc-c/html, by Doxygen
 ";
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         ["diagram"] => diagrams(),
         ["examples"] => run::examples(),
         ["bench", rest @ ..] => bench::bench(rest),
+        ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["soak"] => run::soak(),
         ["doc"] => doc::build(),
         _ => {
@@ -92,12 +96,12 @@ fn interop(options: &[&str]) -> tools::Done {
     python::interop(&python, if options.contains(&"--check") { "--check" } else { "--write" })
 }
 
-/// Draws every `docs/*.states`.
+/// Draws every `docs/*.dot`.
 fn diagrams() -> tools::Done {
     let folder = tools::root().join("docs");
     let listed = tools::io(&folder, std::fs::read_dir(&folder))?;
     for path in listed.filter_map(|entry| Some(entry.ok()?.path())) {
-        if path.extension().is_some_and(|end| end == "states") {
+        if path.extension().is_some_and(|end| end == "dot") {
             let text = tools::io(&path, std::fs::read_to_string(&path))?;
             let svg = diagram::svg(&text).map_err(|why| format!("{}: {why}", path.display()))?;
             let drawn = path.with_extension("svg");

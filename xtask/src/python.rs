@@ -93,6 +93,11 @@ pub fn installed_with_peers() -> Done<PathBuf> {
     install(peers()?, &wheel)
 }
 
+/// The environment with the heavy packages where that is there already, else the usual one.
+pub fn installed_with_most() -> Done<PathBuf> {
+    if root().join("target/venv-peers/requirements.txt").exists() { installed_with_peers() } else { installed() }
+}
+
 /// Writes docs/interop.md, or compares, with the package of this source and the libraries of `python`.
 pub fn interop(python: &Path, how: &str) -> Done {
     run(command(python).args([MATRIX, how, "docs/interop.md"]))

@@ -661,6 +661,16 @@ pub fn copies_forbid(on: bool) -> Result<()> {
     check(unsafe { c::tn_copies_forbid(on.into()) })
 }
 
+/// Whether forced copies of this thread are a status now.
+pub fn copies_forbidden() -> Result<bool> {
+    // Taking one back works only where they are; it is put back at once.
+    match copies_forbid(false) {
+        Ok(()) => copies_forbid(true).map(|()| true),
+        Err(Failure(TN_ERR_INVALID)) => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
 // ---- movement
 
 /// All elements from another array of the same shape and type.

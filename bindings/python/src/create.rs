@@ -152,6 +152,12 @@ pub fn full<'py>(
     new(py, &dims_of(shape)?, dtype, Start::Full(value), order, name, pool)
 }
 
+/// Whether an object lies in F order and not in C order, as far as it says.
+fn is_fortran(object: &Bound<'_, PyAny>) -> bool {
+    let says = |flag: &str| object.getattr("flags").and_then(|flags| flags.getattr(flag)?.is_truthy()).unwrap_or(false);
+    says("f_contiguous") && !says("c_contiguous")
+}
+
 /// A new array like another one; `start` None: undefined.
 fn like<'py>(
     prototype: &Bound<'py, PyAny>,
@@ -162,6 +168,8 @@ fn like<'py>(
     pool: Option<&Bound<'py, Pool>>,
 ) -> PyResult<Bound<'py, Array>> {
     let py = prototype.py();
+    // NumPy's default.
+    let order = order.or(Some("K"));
     let made = match (prototype.cast::<Array>(), dtype) {
         (Ok(array), None) => {
             let prototype = array.get();
@@ -177,7 +185,8 @@ fn like<'py>(
                 Some(dtype) => dtype_of(dtype)?,
                 None => dtype_of(&prototype.getattr("dtype")?)?,
             };
-            let order = order.filter(|o| *o != "K" && *o != "A");
+            let kept = matches!(order, Some("K" | "A"));
+            let order = if kept && is_fortran(prototype) { Some("F") } else { order.filter(|_| !kept) };
             new(py, &shape, dtype, Start::Empty, order, name, pool)?
         }
     };
@@ -189,7 +198,8 @@ fn like<'py>(
     Ok(made)
 }
 
-/// A new array with the shape and type of another; its contents are undefined. order: "K" keeps the order of its axes.
+/// A new array with the shape and type of another; its contents are undefined. order: "K", as with
+/// NumPy the default, keeps the order of its axes.
 #[pyfunction]
 #[pyo3(signature = (prototype, dtype=None, order=None, *, name=None, pool=None))]
 pub fn empty_like<'py>(

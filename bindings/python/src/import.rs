@@ -12,7 +12,7 @@ use crate::create;
 use crate::site;
 use crate::types::*;
 use core::ffi::{CStr, c_int, c_void};
-use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyNotImplementedError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -248,7 +248,7 @@ pub fn from_buffer<'py>(
 }
 
 /// The object as an array, with no copy where that is possible: an array as it is, a NumPy array or another buffer
-/// aliased, an object with DLPack (a PyTorch tensor) aliased; anything else is copied as by `tenure.array`.
+/// aliased, an object with DLPack (a PyTorch tensor) or an Arrow array aliased; anything else is copied as by `tenure.array`.
 ///
 /// dtype: a conversion copies. copy: None copies where it must, False raises instead, True copies.
 ///
@@ -275,12 +275,27 @@ pub fn asarray<'py>(
     if copy == Some(false) {
         return Err(PyValueError::new_err("only a copy would do, and copy=False forbids one"));
     }
+    if copy.is_none() && wanted.is_none() && has_memory(object)? && api::copies_forbidden()? {
+        let text = format!(
+            "this would copy ({} has elements or an order that cannot be shared), and the thread forbids copies; convert it \
+             before, or ask for the copy: copy=True",
+            object.get_type().name()?
+        );
+        return Err(crate::errors::with_text(py, TN_ERR_WOULD_COPY, &text, false));
+    }
     let mut source = object.clone();
     if !object.hasattr("__array__")? && !object.is_instance_of::<Array>() && object.hasattr("__dlpack__")? {
         source = crate::dlpack::from_dlpack(py, object, None, None)?.into_any();
     }
     let dtype = wanted.map(|w| dtype_object(py, w)).transpose()?;
     create::array(py, &source, dtype.as_ref(), None, None)
+}
+
+/// Whether the object has elements in memory, as a list of numbers has not: then a copy is one that could have been an alias.
+fn has_memory(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    // SAFETY: attached, a live object.
+    let buffer = unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0;
+    Ok(buffer || object.hasattr("__array_interface__")? || object.hasattr("__dlpack__")?)
 }
 
 /// An array on the object's own bytes, or None where it has none that can be shared.
@@ -303,6 +318,19 @@ fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>) -> PyResult<Option<Bo
             Err(error) if error.is_instance_of::<PyBufferError>(py) && object.hasattr("__dlpack__")? => {
                 drop(error);
                 crate::dlpack::from_dlpack(py, object, None, None).map(Some)
+            }
+            Err(error) => Err(error),
+        };
+    }
+    // Before DLPack, which Arrow's arrays have too, but for one axis only.
+    if object.hasattr("__arrow_c_array__")? {
+        return match crate::arrow::from_arrow(py, object, None) {
+            Ok(array) => Ok(Some(array)),
+            // Nulls, packed bits, texts: NumPy may know how to convert them.
+            Err(error)
+                if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyNotImplementedError>(py) =>
+            {
+                Ok(None)
             }
             Err(error) => Err(error),
         };

@@ -27,6 +27,8 @@ static OFFERED: AtomicBool = AtomicBool::new(false);
 /// >>> tenure.set_array_interface(True)
 /// >>> x.__array_interface__["typestr"]
 /// '<f8'
+/// >>> x.end_exports()
+/// >>> tenure.set_array_interface(False)
 #[pyfunction]
 pub fn set_array_interface(on: bool) {
     OFFERED.store(on, Ordering::Relaxed);
@@ -104,9 +106,10 @@ fn marking<'py>(py: Python<'py>, array: &Array, reads: bool) -> PyResult<Bound<'
     let (guard, view, readonly) = open(array, Class::Default)?;
     let interface = dict(py, &typestr, &view, reads || readonly);
     let mut marks = array.extra().marks.lock().unwrap_or_else(PoisonError::into_inner);
-    // Bytes that are marked stay where they are, so one address has one mark, also after the array moved and came to
-    // others.
-    if interface.is_err() || marks.iter().any(|(address, _)| *address == view.data as u64) {
+    // Of no elements there is nothing to keep. Bytes that are marked stay where they are, so one address has one mark, also
+    // after the array moved and came to others.
+    let empty = view.data.is_null();
+    if empty || interface.is_err() || marks.iter().any(|(address, _)| *address == view.data as u64) {
         drop(marks);
         let _ = api::borrow_end(guard, 0);
     } else {

@@ -16,6 +16,7 @@ mod ffi_generated;
 
 mod api;
 mod array;
+mod arrow;
 mod borrow;
 mod buffer;
 mod convert;
@@ -32,6 +33,7 @@ mod numpy;
 mod pool;
 mod promise;
 mod report;
+mod safetensors;
 mod site;
 mod takes;
 mod text;
@@ -45,6 +47,8 @@ mod _tenure {
 
     #[pymodule_export]
     use crate::array::Array;
+    #[pymodule_export]
+    use crate::arrow::from_arrow;
     #[pymodule_export]
     use crate::borrow::{Borrow, access};
     #[pymodule_export]
@@ -69,6 +73,9 @@ mod _tenure {
     use crate::promise::{Promise, Weak, clone_handle, from_handle, give, take};
     #[pymodule_export]
     use crate::report::{_report_json, NoCopies, check, copies, holders_of, leaks, option, owner_of, run_releases};
+
+    #[pymodule_export]
+    use crate::safetensors::open_safetensors;
 
     #[pymodule_export]
     use crate::takes::{_calibrate, _enter};

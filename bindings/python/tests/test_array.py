@@ -77,10 +77,12 @@ def test_ones_full_and_like():
     assert tenure.full(3, 7).dtype == np.full(3, 7).dtype
     assert tenure.full(3, True).dtype == bool
     f = tenure.empty((3, 4), "float32", "F")
-    assert tenure.empty_like(f).strides == (16, 4)
+    assert tenure.empty_like(f).strides == np.empty_like(np.asarray(f)).strides == (4, 12)
     assert tenure.empty_like(f, order="K").strides == (4, 12)
+    assert tenure.empty_like(f, order="C").strides == (16, 4)
+    assert tenure.empty_like(np.empty((3, 4), order="F")).strides == (8, 24)
     assert np.array_equal(tenure.zeros_like(np.ones((2, 2), "i2")), np.zeros((2, 2), "i2"))
-    assert tenure.ones_like(f, dtype="int8").dtype == np.int8
+    assert tenure.ones_like(f, dtype="int8").dtype == np.int8 and tenure.ones_like(f, dtype="int8").strides == (1, 3)
     assert np.array_equal(tenure.full_like(f, 2), np.full((3, 4), 2, "float32"))
 
 

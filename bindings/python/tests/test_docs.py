@@ -1,6 +1,7 @@
 """The examples in the documentation run as they stand."""
 
 import doctest
+import importlib.util
 import pathlib
 
 import numpy
@@ -17,7 +18,11 @@ def documented():
         yield f"Array.{name}", member.__doc__
 
 
-EXAMPLES = {name: text for name, text in documented() if isinstance(text, str) and ">>>" in text}
+# Examples of one library's own are run where that is installed.
+NEEDS = {"to_torch": "torch", "to_jax": "jax"}
+ABSENT = {name for name, library in NEEDS.items() if importlib.util.find_spec(library) is None}
+
+EXAMPLES = {name: text for name, text in documented() if isinstance(text, str) and ">>>" in text and name not in ABSENT}
 OOMATRIX = pathlib.Path(__file__).with_name("oomatrix.txt").read_text()
 EXAMPLES |= {f"oomatrix: {part.splitlines()[0]}": part for part in OOMATRIX.split("\n## ")[1:]}
 
@@ -33,7 +38,13 @@ def counted(pool, work):
     return pool.stats().allocation_count - before, result
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+def marked(name):
+    """The example of `to_torch` is about torch, and the like."""
+    library = name.removeprefix("to_")
+    return pytest.param(name, marks=pytest.mark.needs(library)) if library != name else name
+
+
+@pytest.mark.parametrize("name", [marked(name) for name in EXAMPLES])
 def test_example(name):
     parser = doctest.DocTestParser()
     # One variable refers to x: the examples give it away.

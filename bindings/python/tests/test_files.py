@@ -73,3 +73,64 @@ def test_any_layout_is_saved(tmp_path):
         assert np.array_equal(np.load(tmp_path / f"{i}.npy"), n[key])
     tenure.save_npy(tmp_path / "t.npy", x.T)
     assert np.load(tmp_path / "t.npy").flags.f_contiguous
+
+
+# NP-3: what NumPy saved opens here, and what we save opens there
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_every_version_type_and_number_of_axes(tmp_path, version, order):
+    types = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128".split()
+    shapes = [(), (0,), (3,), (2, 3), (2, 0, 3), (2, 3, 4), (1,) * 31 + (5,), (2,) + (1,) * 30 + (2,)]
+    for name in types:
+        for shape in shapes:
+            n = np.asarray((np.arange(np.prod(shape, dtype=int)) % 2).reshape(shape).astype(name), order=order)
+            with open(tmp_path / "theirs.npy", "wb") as file:
+                np.lib.format.write_array(file, n, version)
+            for mode in ("r", None):
+                x = tenure.open_npy(tmp_path / "theirs.npy", mode)
+                assert x.dtype == n.dtype and x.shape == n.shape and np.array_equal(np.asarray(x), n)
+                assert n.size < 2 or (x.strides == n.strides)
+            x.save_npy(tmp_path / "ours.npy")
+            loaded = np.load(tmp_path / "ours.npy")
+            assert loaded.dtype == n.dtype and loaded.shape == n.shape and np.array_equal(loaded, n)
+            assert loaded.flags.f_contiguous == n.flags.f_contiguous
+
+
+def test_a_unicode_field_name_is_structured(tmp_path, refused):
+    n = np.zeros(2, [("ä", "f4"), ("b", "i4")])
+    with open(tmp_path / "f.npy", "wb") as file:
+        np.lib.format.write_array(file, n, (3, 0))
+    refused(Status.DTYPE, tenure.open_npy, tmp_path / "f.npy")
+    refused(Status.DTYPE, tenure.save_npy, tmp_path / "b.npy", tenure.zeros(2, tenure.bfloat16))
+    assert not (tmp_path / "b.npy").exists()
+
+
+# NP-2: the file stays mapped until the last consumer is done
+def test_consumers_of_a_mapped_file(tmp_path):
+    path = tmp_path / "mapped.npy"
+    np.save(path, np.arange(4.0))
+
+    def mapped():
+        with open("/proc/self/maps") as maps:
+            return "mapped.npy" in maps.read()
+
+    x = tenure.open_npy(path)
+    views = [np.asarray(x), np.from_dlpack(x), memoryview(x)]
+    with pytest.raises(BufferError):
+        x.__dlpack__()  # the struct without a version cannot say read-only
+    os.unlink(path)
+    x.release()
+    del x
+    while views:
+        assert mapped() and not np.asarray(views[-1]).flags.writeable
+        assert np.asarray(views[-1]).tolist() == [0, 1, 2, 3]
+        views.pop()
+    assert not mapped()
+
+
+# IO-8
+def test_booleans_that_are_none(tmp_path):
+    path = tmp_path / "b.npy"
+    np.save(path, np.array([0, 1, 2, 255], "u1").view(bool))
+    assert tenure.open_npy(path).view("uint8").tolist() == [0, 1, 2, 255]
+    assert tenure.open_npy(path, None).view("uint8").tolist() == [0, 1, 1, 1]

@@ -230,6 +230,27 @@ def test_a_block_that_began_outside_of_install_ends_as_it_began(pool):
     assert get_handler_name() == "default_allocator"
 
 
+# Two lines in a program, and its report says what it holds.
+def test_al_6_al_24_the_report_names_numpy():
+    printed = run(
+        """
+        import numpy as np
+        import tenure; tenure.install()
+        x = np.zeros((1000, 100))
+        y = np.ones(10)
+        tenure.report()
+        pool, = tenure.snapshot()["pools"]
+        numpy, = [client for client in pool["clients"] if client["name"] == "numpy"]
+        assert numpy["live_blocks"] >= 2 and numpy["misuse_count"] == numpy["mismatch_count"] == 0
+        assert sum(client["live_bytes"] for client in pool["clients"]) == pool["stats"]["in_use_bytes"]
+        blocks = tenure.snapshot()["blocks"]
+        assert {block["client"] for block in blocks} == {"numpy"}
+        assert sum(block["bytes"] for block in blocks) == numpy["live_bytes"]
+        """
+    )
+    assert "\n  numpy        78" in printed and " blocks, peak 78" in printed and "blocks, numpy\n" in printed
+
+
 def run(code):
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=120, env=os.environ

@@ -186,9 +186,9 @@ def test_a_c_extension_shares_handles(tmp_path):
 
 
 def test_the_wheel_carries_the_headers():
-    for name in ("tenure.h", "tenure.hpp"):
+    for name, part in [("tenure.h", "tn_array_release"), ("tenure.hpp", "tn_array_release"), ("tenure_memory.hpp", "tn_cpp_allocate")]:
         with open(os.path.join(tenure.get_include(), name)) as header:
-            assert "tn_array_release" in header.read(), name
+            assert part in header.read(), name
 
 
 def test_the_stubs_have_what_the_package_has():
@@ -292,6 +292,54 @@ def test_c_code_may_release_after_the_interpreter_ended(tmp_path):
         """
     )
     assert out == "released: 0\n"
+
+
+# DL-12, XC-4: a consumer's C code calls our deleter when there is no interpreter any more
+def test_a_deleter_runs_after_the_interpreter_ended(tmp_path):
+    gcc = shutil.which("gcc") or shutil.which("cc")
+    if gcc is None:
+        pytest.skip("no C compiler is installed")
+    (tmp_path / "late.c").write_text(
+        """
+        #include <stdint.h>
+        #include <stdio.h>
+        #include <stdlib.h>
+        struct managed {
+            uint32_t major, minor;
+            void *manager_ctx;
+            void (*deleter)(struct managed *);
+            uint64_t flags;
+            double *data;
+        };
+        static struct managed *kept;
+        static void late(void) {
+            printf("%g ", kept->data[1]);
+            kept->deleter(kept);
+            printf("deleted\\n");
+            fflush(stdout);
+        }
+        void keep(struct managed *tensor) { kept = tensor; atexit(late); }
+        """
+    )
+    subprocess.run([gcc, "-shared", "-fPIC", "-Wall", "-Werror", "late.c", "-o", "liblate.so"], cwd=tmp_path, check=True)
+    out = run(
+        f"""
+        import ctypes, tenure
+        get = ctypes.pythonapi.PyCapsule_GetPointer
+        get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+        ctypes.pythonapi.PyCapsule_SetName.argtypes = [ctypes.py_object, ctypes.c_char_p]
+        name = b"used_dltensor_versioned"
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(name))  # the capsule looks at it when everything else is gone
+        used = ctypes.c_char_p(name)
+        library = ctypes.CDLL({str(tmp_path / "liblate.so")!r})
+        library.keep.argtypes = [ctypes.c_void_p]
+        x = tenure.array([1.0, 2.5, 3.0], pool=tenure.Pool(name="gone"))
+        capsule = x.__dlpack__(max_version=(1, 0))
+        library.keep(get(capsule, b"dltensor_versioned"))
+        ctypes.pythonapi.PyCapsule_SetName(capsule, used)
+        """
+    )
+    assert out == "2.5 deleted\n"
 
 
 # DL-12, XC-8: what the parent exported and imported is dropped by the child, which works on

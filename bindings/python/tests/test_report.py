@@ -149,6 +149,19 @@ def test_copies_are_counted_and_can_be_forbidden(refused):
     tenure.from_buffer(n)
 
 
+# PY-19, CP-4: what asarray would have to convert
+def test_conversions_that_nobody_asked_for(refused):
+    swapped, numbers = np.arange(3, dtype=">f8"), np.arange(3)
+    with tenure.no_copies():
+        kind, text = refused(Status.WOULD_COPY, tenure.asarray, swapped)
+        assert issubclass(kind, tenure.OwnershipError) and "ndarray" in text and "copy=True" in text
+        assert tenure.asarray(swapped, copy=True).tolist() == [0, 1, 2]
+        assert tenure.asarray(numbers, dtype="float32").tolist() == [0, 1, 2]  # the conversion was asked for
+        assert tenure.asarray([1, 2]).tolist() == [1, 2]  # a list has no memory to share
+        refused(Status.WOULD_COPY, tenure.asarray, swapped)  # asking changed nothing
+    assert tenure.asarray(swapped).tolist() == [0, 1, 2]
+
+
 def test_sharing_copies_nothing():
     before = tenure.copies()
     with tenure.no_copies():
@@ -224,7 +237,9 @@ def test_the_report_fits_its_schema(valid, tmp_path):
     with x.read():
         snapshot = valid(tenure.snapshot())
     (mine,) = [p for p in snapshot["pools"] if p["name"] == pool.name]
-    assert list(mine["stats"]) == list(tenure.PoolStats._fields)
+    # The serial is the id, beside them.
+    assert list(mine["stats"]) == [field for field in tenure.PoolStats._fields if field != "serial"]
+    assert mine["id"] == pool.stats().serial
     for p in snapshot["pools"]:
         assert sum(c["live_bytes"] for c in p["clients"]) == p["stats"]["in_use_bytes"]
         assert sum(c["live_blocks"] for c in p["clients"]) == p["stats"]["live_blocks"]
@@ -298,6 +313,49 @@ def test_the_report_lists_numpy_by_line():
         tracemalloc.stop()
 
 
+# AL-6, AL-23: a program of NumPy's that adds two lines
+def test_the_report_shows_what_numpy_holds(valid, refused):
+    pool = tenure.Pool(name="numpy's", max_size=64 << 20)
+    with tenure.numpy_allocator(pool):
+        n = np.ones((512, 512))
+        m = n[::2] * 2
+    (mine,) = [p for p in valid(tenure.snapshot())["pools"] if p["name"] == pool.name]
+    (client,) = mine["clients"]
+    assert client["name"] == "numpy" and client["live_bytes"] >= n.nbytes + m.nbytes and client["live_blocks"] >= 2
+    lines = printed(limit=1000).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith(f'pool "{pool.name}"'))
+    assert lines[at + 1].split()[:3] == ["numpy", "3", "MiB"] and "peak" in lines[at + 1]
+    assert any("of numpy in pool" in line and line.split()[0] == "3" for line in lines)
+    store = tenure.owner_of(m[3])
+    assert store.pool_name == pool.name and [(h.kind, h.name) for h in store.holders] == [(HolderKind.BLOCK, "numpy")]
+    # An array on it: the block holds the bytes, and so does the array.
+    x = tenure.asarray(m, copy=False)
+    x.name = "of m"
+    assert [h.name for h in tenure.owner_of(m).holders] == ["of m", "numpy"]
+    with pytest.raises(tenure.OutOfMemoryError, match="largest holders: 2 MiB of numpy, 1 MiB of numpy"):
+        tenure.zeros(64 << 20, pool=pool)
+    address = m.ctypes.data
+    del m
+    assert tenure.owner_of(address).nbytes == x.nbytes  # x keeps it
+    x.release()
+    assert tenure.owner_of(address) is None
+    del n
+    pool.release()
+
+
 def test_sizes_for_people():
     sizes = {0: "0 bytes", 1: "1 byte", 1023: "1023 bytes", 1024: "1 KiB", 1536: "1.5 KiB", 1 << 20: "1 MiB", 3 << 40: "3 TiB"}
     assert {number: tenure._report.size(number) for number in sizes} == sizes
+
+
+def test_holders_for_people():
+    def holder(kind, name="", site=""):
+        return {"kind": kind, "name": name, "site": site}
+
+    torch = "/venv/lib/python3.11/site-packages/torch/utils/dlpack.py:130"
+    holders = [holder("handle")] * 2 + [holder("export_shared", "K", torch), holder("handle", "K", "step.py:4")]
+    text = tenure._report._holders([*holders, holder("guard_read", "K", "step.py:9"), holder("promise")])
+    assert text.startswith('array "K" at step.py:4, 2 arrays, ')
+    assert f"shared with torch at {torch}" in text and "being read at step.py:9" in text and text.count('"K"') == 1
+    many = [holder("handle", f"a{i}") for i in range(9)]
+    assert tenure._report._holders(many).endswith('"a5", and 3 more')

@@ -342,6 +342,32 @@ fn null(what: &str) -> Status {
     fail(TN_ERR_NULL, format_args!("the tensor's {what} is NULL"))
 }
 
+/// Axes of nearly all tensors.
+const FEW: usize = 8;
+
+/// Shape and strides of a tensor of at most N axes, each number read once: it is checked here and may change there.
+///
+/// # Safety
+/// - The tensor's shape and strides point to `ndim` numbers each; strides may be NULL.
+unsafe fn read_layout<const N: usize>(tensor: &Tensor, dtype: Dtype, ndim: usize) -> Result<Layout> {
+    let (mut shape, mut strides) = ([0i64; N], [0i64; N]);
+    for (axis, length) in shape[..ndim].iter_mut().enumerate() {
+        // SAFETY: so many lengths are there, by the caller's promise.
+        *length = unsafe { tensor.shape.add(axis).read_unaligned() };
+    }
+    if tensor.strides.is_null() {
+        return Layout::contiguous(dtype, &shape[..ndim], Order::C, 0);
+    }
+    for (axis, stride) in strides[..ndim].iter_mut().enumerate() {
+        // SAFETY: so many strides are there, by the caller's promise.
+        let elements = unsafe { tensor.strides.add(axis).read_unaligned() };
+        *stride = elements
+            .checked_mul(dtype.item())
+            .ok_or_else(|| fail(TN_ERR_LIMIT, format_args!("stride {elements} of axis {axis} overflows in bytes")))?;
+    }
+    Layout::strided(dtype, &shape[..ndim], &strides[..ndim], 0)
+}
+
 /// # Safety
 /// - `tensor` and its pointers point to what they say.
 unsafe fn import(
@@ -360,23 +386,14 @@ unsafe fn import(
     }
     let dtype = Dtype::of(u32::from(tensor.code) | u32::from(tensor.bits) << 8 | u32::from(tensor.lanes) << 16)?;
     let ndim = crate::layout::check_ndim(ndim)?;
-    let mut shape = [0i64; TN_MAX_NDIM];
-    let mut strides = [0i64; TN_MAX_NDIM];
-    for (axis, length) in shape[..ndim].iter_mut().enumerate() {
-        // SAFETY: so many lengths are there, by the caller's promise.
-        *length = unsafe { tensor.shape.add(axis).read_unaligned() };
-    }
-    let mut layout = if tensor.strides.is_null() {
-        Layout::contiguous(dtype, &shape[..ndim], Order::C, 0)?
-    } else {
-        for (axis, stride) in strides[..ndim].iter_mut().enumerate() {
-            // SAFETY: so many strides are there, by the caller's promise.
-            let elements = unsafe { tensor.strides.add(axis).read_unaligned() };
-            *stride = elements.checked_mul(dtype.item()).ok_or_else(|| {
-                fail(TN_ERR_LIMIT, format_args!("stride {elements} of axis {axis} overflows in bytes"))
-            })?;
+    // Few tensors have more than eight axes, and clearing room for 64 costs more than all the rest here.
+    // SAFETY: the caller's promise.
+    let mut layout = unsafe {
+        if ndim <= FEW {
+            read_layout::<FEW>(&tensor, dtype, ndim)?
+        } else {
+            read_layout::<TN_MAX_NDIM>(&tensor, dtype, ndim)?
         }
-        Layout::strided(dtype, &shape[..ndim], &strides[..ndim], 0)?
     };
     if !layout.is_empty() {
         if tensor.data.is_null() {

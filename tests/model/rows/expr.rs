@@ -6,15 +6,14 @@ use super::super::handle::Ref;
 use super::*;
 
 /// Rows and columns.
-const N: i64 = 6;
+pub const N: i64 = 6;
 /// Bytes of a vector and of a matrix.
-const SMALL: i64 = 8 * N;
-const LARGE: i64 = 8 * N * N;
+pub const SMALL: i64 = 8 * N;
+pub const LARGE: i64 = 8 * N * N;
 
 impl Scene {
     /// With numbers in it; a square matrix is positive definite.
-    /// With numbers in it; a square matrix is positive definite.
-    fn filled(&mut self, shape: &[i64]) -> Ref {
+    pub fn filled(&mut self, shape: &[i64]) -> Ref {
         // Every fourth seed makes a matrix without a heavy diagonal.
         if self.model().seed % 4 == 3 {
             self.driver.model.seed += 1;
@@ -23,7 +22,19 @@ impl Scene {
         self.array(Call::Make { pool, dtype, shape, order: TN_ORDER_C, contents: Contents::Empty })
     }
 
-    fn leaf(&mut self, array: Ref, form: u32) -> Ref {
+    /// A vector of one positive number.
+    pub fn positive(&mut self, n: i64) -> Ref {
+        loop {
+            let (pool, shape, contents) = (Ref::Null, vec![n], Contents::Full);
+            let made = self.ok(Call::Make { pool, dtype: TN_F64, shape, order: TN_ORDER_C, contents }).arrays[0];
+            if self.model().floats(&self.model().arrays[made].region.layout)[0] > 0.0 {
+                return Ref::Array(made);
+            }
+            self.release(Ref::Array(made));
+        }
+    }
+
+    pub fn leaf(&mut self, array: Ref, form: u32) -> Ref {
         Ref::Expr(self.ok(Call::Leaf { array, form }).expr.expect("an expression"))
     }
 
@@ -32,7 +43,7 @@ impl Scene {
     }
 
     /// An operation whose operands are released.
-    fn over(&mut self, what: Build, x: Ref, y: Ref) -> Ref {
+    pub fn over(&mut self, what: Build, x: Ref, y: Ref) -> Ref {
         let made = self.build(what, x, y);
         self.drop_expr(x);
         if y != Ref::Null && y != x {
@@ -62,7 +73,7 @@ impl Scene {
 }
 
 /// cholesky(m1 + m2) * u; vectors are diagonals. Only its own handle is out.
-fn factor_times(s: &mut Scene, m1: Ref, m2: Ref, u: Ref) -> Ref {
+pub fn factor_times(s: &mut Scene, m1: Ref, m2: Ref, u: Ref) -> Ref {
     let form = |s: &Scene, array: Ref| {
         let Ref::Array(k) = array else { panic!("{array:?} is no array") };
         if s.model().arrays[k].region.ndim() == 1 { TN_FORM_DIAGONAL } else { TN_FORM_FULL }

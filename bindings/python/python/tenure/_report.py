@@ -105,7 +105,11 @@ def _pool(pool: dict[str, Any]) -> Iterable[str]:
         f"peak {size(s['peak_in_use_bytes'])}, {size(s['reserved_bytes'])} from the system{limit}{failed}"
     )
     for client in sorted(pool["clients"], key=lambda client: -client["live_bytes"]):
-        yield f"  {client['name']:<8}  {size(client['live_bytes']):>10} in {_number(client['live_blocks'], 'block')}"
+        misuse = f", {_number(client['misuse_count'], 'wrong free')} refused" if client["misuse_count"] else ""
+        yield (
+            f"  {client['name']:<8}  {size(client['live_bytes']):>10} in {_number(client['live_blocks'], 'block')}, "
+            f"peak {size(client['peak_bytes'])}{misuse}"
+        )
 
 
 def _store(store: dict[str, Any], pools: dict[int, Any]) -> str:
@@ -130,17 +134,26 @@ def _holders(holders: list[dict[str, Any]]) -> str:
         # Guards and exports bear the name of their array, which stands there already.
         text += f' "{name}"' if name and name not in known else ""
         known.add(name)
+        # A library whose own Python code made it says so by the file; else it is the line that called.
+        if (library := _library(site)) and kind.startswith("export"):
+            text = text.replace("another library", library)
         texts.append(text + (f" at {site}" if site else ""))
     most = 6
     more = f", and {len(texts) - most} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more
 
 
+def _library(site: str) -> str | None:
+    """The package that a file belongs to, where it is an installed one."""
+    _, found, rest = site.rpartition("-packages/")
+    return rest.split("/")[0] if found and "/" in rest else None
+
+
 def _raw(blocks: dict[str, Any], pools: dict[int, Any]) -> str:
     pool = pools.get(blocks["pool"])
     where = f" in pool \"{pool['name']}\"" if pool and len(pools) > 1 else ""
     site = f" at {blocks['site']}" if blocks["site"] else ""
-    who = "" if blocks["client"] == "raw" else f", {blocks['client']}"
+    who = "" if blocks["client"] in ("raw", "any") else f" of {blocks['client']}"
     return f"{size(blocks['bytes']):>10} in {_number(blocks['blocks'], 'block')}{who}{where}{site}"
 
 

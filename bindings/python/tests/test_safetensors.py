@@ -1,0 +1,120 @@
+"""Safetensors files (NP-10, NP-11, NP-12), against the package of that name."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+
+import tenure
+from tenure import Status
+
+theirs = pytest.importorskip("safetensors.numpy")
+
+NAMES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64".split()
+
+
+def write(path, header, data=b"", pad=0):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    text += b" " * pad
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+# NP-10
+def test_files_of_theirs(tmp_path):
+    path = tmp_path / "f.safetensors"
+    n = {f"{name}/{i}": np.asarray(np.arange(np.prod(shape)).reshape(shape) % 2).astype(name)
+         for name in NAMES for i, shape in enumerate([(), (3,), (2, 3, 4), (0, 5)])}
+    n["ä \n\"quoted\" 😀"] = np.arange(3)
+    theirs.save_file(n, path, metadata={"format": "np", "ä": "\n"})
+    for copy in (None, True):
+        opened = tenure.open_safetensors(path, copy=copy)
+        assert set(opened) == set(n)
+        for name, x in opened.items():
+            assert x.dtype == n[name].dtype and x.shape == n[name].shape and np.array_equal(np.asarray(x), n[name])
+            assert x.flags.readonly == (copy is None)
+
+
+def test_bfloat16(tmp_path):
+    path = tmp_path / "b.safetensors"
+    write(path, {"w": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}, struct.pack("<HH", 0x3F80, 0xC000))
+    w = tenure.open_safetensors(path, "w")
+    assert w.dtype == tenure.bfloat16 and w.view("uint16").tolist() == [0x3F80, 0xC000]
+
+
+# NP-11
+def test_one_mapping_that_ends_with_the_last(tmp_path, refused):
+    path = tmp_path / "f.safetensors"
+    theirs.save_file({"a": np.arange(6.0).reshape(2, 3), "b": np.arange(4), "c": np.zeros(3)}, path)
+
+    def mapped():
+        with open("/proc/self/maps") as maps:
+            return str(path) in maps.read()
+
+    opened = tenure.open_safetensors(path, ["b", "a"], copy=False)
+    assert list(opened) == ["b", "a"]
+    path.unlink()
+    a, b = opened.pop("a"), opened.pop("b")
+    refused(Status.READONLY, a.fill, 0)
+    n = np.asarray(b)
+    assert not n.flags.writeable and tenure.owner_of(n) is not None
+    a.release()
+    b.release()
+    with open("/proc/self/maps") as maps:
+        assert "f.safetensors" in maps.read()  # NumPy still has it
+    assert n.tolist() == [0, 1, 2, 3]
+    del n
+    assert not mapped()
+
+
+def test_read_into_a_pool(tmp_path):
+    path = tmp_path / "f.safetensors"
+    theirs.save_file({"a": np.arange(6.0), "b": np.arange(4)}, path)
+    pool = tenure.Pool(name="tensors")
+    with tenure.no_copies():  # a copy by contract
+        opened = tenure.open_safetensors(str(path), copy=True, pool=pool)
+    assert pool.stats().requested_bytes == 6 * 8 + 4 * 8
+    path.unlink()
+    opened["a"].fill(1)
+    assert opened["a"].tolist() == [1] * 6
+
+
+def test_not_aligned(tmp_path, refused):
+    path = tmp_path / "f.safetensors"
+    header = {"a": {"dtype": "F64", "shape": [1], "data_offsets": [0, 8]}, "b": {"dtype": "U8", "shape": [1], "data_offsets": [8, 9]}}
+    write(path, header, struct.pack("<d", 2.5) + b"\7", pad=(9 - len(json.dumps(header)) % 8) % 8)
+    opened = tenure.open_safetensors(path)
+    assert opened["a"].tolist() == [2.5] and not opened["a"].flags.readonly
+    assert opened["b"].tolist() == [7] and opened["b"].flags.readonly
+    refused(Status.WOULD_COPY, tenure.open_safetensors, path, copy=False)
+    with tenure.no_copies():
+        refused(Status.WOULD_COPY, tenure.open_safetensors, path)
+
+
+# NP-12
+def test_refused(tmp_path, refused):
+    path = tmp_path / "f.safetensors"
+    kind, text = refused(Status.IO, tenure.open_safetensors, path)
+    assert issubclass(kind, OSError) and "f.safetensors" in text
+    one = {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}
+    write(path, {"a": one}, b"1")
+    assert tenure.open_safetensors(path, "a").tolist() == [49]
+    refused(Status.INVALID, tenure.open_safetensors, path, ["a", "missing"])
+    for header, data, status in (
+        (b'{"a":', b"", Status.IO),
+        (b" {}", b"", Status.IO),
+        ({"a": one}, b"12", Status.IO),
+        ({"a": one}, b"", Status.IO),
+        (b'{"a":%s,"a":%s}' % ((json.dumps(one).encode(),) * 2), b"1", Status.IO),
+        ({"a": one | {"dtype": "F8_E4M3"}}, b"1", Status.DTYPE),
+        ({"a": one | {"shape": [1 << 63]}}, b"1", Status.LIMIT),
+        ({"__metadata__": {"a": 1}}, b"", Status.IO),
+    ):
+        write(path, header, data)
+        refused(status, tenure.open_safetensors, path)
+    write(path, {"x" * 300: one}, b"1")
+    with pytest.raises(ValueError, match="300 bytes"):
+        tenure.open_safetensors(path)
+    assert tenure.open_safetensors(path, "x" * 300).tolist() == [49]
+    with pytest.raises(KeyError):
+        tenure.open_safetensors(path, "a\0b")

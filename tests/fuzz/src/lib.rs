@@ -1,0 +1,69 @@
+//! Everything that reads foreign bytes, as functions of bytes: files of NumPy and of safetensors, the structs of DLPack and of Arrow.
+//!
+//! Each entry may be called with anything. It goes through the C functions, as a consumer does, and panics where the library does not
+//! keep its word: a panic status, a release that ran twice or never, an output that a failure touched, an array beyond its bytes.
+//! `cargo xtask fuzz` runs them under libFuzzer, tests/fuzz_short.rs with inputs that are always the same.
+
+mod files;
+
+mod structs;
+
+pub use files::{npy, safetensors};
+pub use structs::{arrow, dlpack};
+
+use std::ffi::CStr;
+use tenure::ffi::{array, library, report};
+use tenure::types::*;
+
+/// May be called with anything.
+pub type Entry = fn(&[u8]);
+
+/// Something that is fuzzed.
+pub struct Target {
+    pub name: &'static str,
+    pub entry: Entry,
+    /// Inputs to start from, good ones for the most part.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// All of them.
+pub const TARGETS: [Target; 4] = [
+    Target { name: "npy", entry: npy, seeds: files::npy_seeds },
+    Target { name: "safetensors", entry: safetensors, seeds: files::safetensors_seeds },
+    Target { name: "dlpack", entry: dlpack, seeds: structs::seeds },
+    Target { name: "arrow", entry: arrow, seeds: structs::seeds },
+];
+
+/// A status that is not a bug of the library's.
+fn sound(status: tn_status) -> tn_status {
+    assert_ne!(status, TN_ERR_PANIC, "{}", text());
+    status
+}
+
+/// The text of the last failure.
+fn text() -> String {
+    // SAFETY: NUL-terminated, valid until this thread's next failure.
+    unsafe { CStr::from_ptr(library::tn_last_error()) }.to_string_lossy().into_owned()
+}
+
+fn info_of(handle: *mut tn_array) -> tn_array_info {
+    let mut info = std::mem::MaybeUninit::<tn_array_info>::zeroed();
+    // SAFETY: a struct of the size it says, all zeros otherwise.
+    unsafe {
+        (*info.as_mut_ptr()).size = size_of::<tn_array_info>();
+        assert_eq!(sound(array::tn_array_query(handle, info.as_mut_ptr())), TN_OK);
+        info.assume_init()
+    }
+}
+
+fn release(handle: *mut tn_array) {
+    assert_eq!(sound(array::tn_array_release(handle)), TN_OK);
+}
+
+/// Nothing of what the entries made is left.
+pub fn assert_nothing_left() {
+    let mut count = 0;
+    // SAFETY: no room, and a writable count.
+    assert_eq!(unsafe { report::tn_leaks(0, std::ptr::null_mut(), &mut count) }, TN_OK);
+    assert_eq!(count, 0, "handles, guards or exports are left");
+}

@@ -1,0 +1,73 @@
+//! `cargo xtask fuzz`: libFuzzer on everything that reads foreign bytes, with the stable compiler.
+//!
+//! Promise: starts from the seeds, from what was found before (tests/fuzz/found) and from what earlier runs here came across
+//! (target/fuzz/corpus); runs each target for its time, or until one fails. An input that fails lies in target/fuzz/failed; put into
+//! tests/fuzz/found/<target>, it is part of every later test run.
+
+use crate::tools::{Done, cargo, command, has, io, root, run};
+use std::path::Path;
+
+/// What `tests/fuzz/targets` has.
+const TARGETS: [&str; 4] = ["npy", "safetensors", "dlpack", "arrow"];
+/// Without a target of its own the flags would be those of build scripts too.
+const TRIPLE: &str = "x86_64-unknown-linux-gnu";
+/// Counters on every edge, and what comparisons compare: what the fuzzer is led by.
+const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-sanitizer-coverage-stack-depth";
+/// Optimised, with the assertions and overflow checks of a debug build.
+const PROFILE: &str = "soak";
+/// Longest input in bytes.
+const MAX_LEN: &str = "4096";
+
+/// `[TARGET] [--seconds N]`: one target or all, for so long each.
+pub fn fuzz(arguments: &[&str]) -> Done {
+    let usage = || format!("usage: cargo xtask fuzz [{}] [--seconds N]", TARGETS.join("|"));
+    let (mut targets, mut seconds) = (TARGETS.to_vec(), 60u32);
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match *argument {
+            "--seconds" => seconds = rest.next().and_then(|n| n.parse().ok()).ok_or_else(usage)?,
+            name if TARGETS.contains(&name) => targets = vec![name],
+            _ => return Err(usage()),
+        }
+    }
+    if !has("g++") {
+        return Err("g++ is not installed, and libFuzzer is C++".to_owned());
+    }
+    let folder = root().join("target/fuzz");
+    run(cargo()
+        .args(["run", "--quiet", "--locked", "--package", "tenure-fuzz", "--bin", "seeds"])
+        .arg(folder.join("seeds")))?;
+    let mut build = cargo();
+    build.args(["build", "--locked", "--package", "tenure-fuzz", "--features", "libfuzzer", "--profile", PROFILE]);
+    build.args(["--target", TRIPLE, "--target-dir"]).arg(&folder).env("RUSTFLAGS", FLAGS);
+    for target in &targets {
+        build.args(["--bin", target]);
+    }
+    run(&mut build)?;
+    for target in targets {
+        println!("\n== {target}, {seconds} s");
+        one(&folder, target, seconds)?;
+    }
+    Ok(())
+}
+
+fn one(folder: &Path, target: &str, seconds: u32) -> Done {
+    let (corpus, failed) = (folder.join("corpus").join(target), folder.join("failed"));
+    for path in [&corpus, &failed] {
+        io(path, std::fs::create_dir_all(path))?;
+    }
+    let mut fuzzer = command(folder.join(TRIPLE).join(PROFILE).join(target));
+    // New inputs go to the first folder; the others are only read.
+    fuzzer.arg(corpus).arg(folder.join("seeds").join(target));
+    let found = root().join("tests/fuzz/found").join(target);
+    if found.exists() {
+        fuzzer.arg(found);
+    }
+    fuzzer.arg(format!("-artifact_prefix={}/{target}-", failed.display()));
+    fuzzer.args(["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", &format!("-max_len={MAX_LEN}")]);
+    run(fuzzer.arg(format!("-max_total_time={seconds}"))).map_err(|text| {
+        format!("{text}\nthe input lies in {}; see xtask/src/fuzz.rs for what to do with it", failed.display())
+    })
+}
