@@ -607,7 +607,7 @@ fn loom_two_views_and_the_release() {
         let bytes = Bytes::new();
         let a = bytes.import(TN_TAKE);
         let half = move |start: i64| {
-            array::view(a, tenure::array::Axes::NoMore, Cut::Within, |layout| layout.part(0, start, 2))
+            array::view(a, tenure::array::Axes::NoMore, Cut::Within, |from, to| from.part_to(0, start, 2, to))
         };
         let left = half(0).unwrap();
         let (right, ()) = both(move || half(2), move || array::release(a).unwrap());

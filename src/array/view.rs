@@ -54,14 +54,14 @@ impl Axes {
     }
 }
 
-/// A view: another claim on the same store, whose layout `derive` makes from the array's. With more axes than lie inline the work is done
+/// A view: another claim on the same store, whose layout `derive` makes from the array's, where it stays. With more axes than lie inline the work is done
 /// outside of the lock, since it needs memory.
 #[inline]
-pub fn view(id: Id, axes: Axes, cut: Cut, derive: impl Fn(&Layout) -> Result<Layout>) -> Result<Id> {
+pub fn view(id: Id, axes: Axes, cut: Cut, derive: impl Fn(&Layout, &mut Layout) -> Result<()>) -> Result<Id> {
     if let Some(mut one) = One::<Claim>::live(thread::current(), id)
         && one.body().given == 0
         && axes.most(one.body().layout.ndim()) <= Layout::INLINE_NDIM
-        && let Some(view) = one.add_claim(|from, to| fill(from, to, cut, derive(&from.layout)))
+        && let Some(view) = one.add_claim(|from, to| fill(from, to, cut, &derive))
     {
         return Ok(view);
     }
@@ -70,21 +70,25 @@ pub fn view(id: Id, axes: Axes, cut: Cut, derive: impl Fn(&Layout) -> Result<Lay
 
 /// Makes `to` a view of `from`, unless there is none, or it would share a root that is not known yet; whether it keeps the root.
 #[inline(always)]
-fn fill(from: &ClaimBody, to: &mut ClaimBody, cut: Cut, layout: Result<Layout>) -> Option<bool> {
-    let Ok(layout) = layout else { return None };
-    let keeps = cut.keeps(&layout, &from.layout);
+fn fill(
+    from: &ClaimBody,
+    to: &mut ClaimBody,
+    cut: Cut,
+    derive: &impl Fn(&Layout, &mut Layout) -> Result<()>,
+) -> Option<bool> {
+    derive(&from.layout, &mut to.layout).ok()?;
+    let keeps = cut.keeps(&to.layout, &from.layout);
     if keeps && !from.has_root() {
         return None;
     }
-    to.readonly = from.readonly || layout.stretched();
-    to.layout = layout;
+    to.readonly = from.readonly || to.layout.stretched();
     Some(keeps)
 }
 
 /// The same where something is wrong, or more is needed than a slot.
 #[cold]
 #[inline(never)]
-fn view_slowly(id: Id, axes: Axes, cut: Cut, derive: &dyn Fn(&Layout) -> Result<Layout>) -> Result<Id> {
+fn view_slowly(id: Id, axes: Axes, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout) -> Result<()>) -> Result<Id> {
     let thread = thread::current();
     let mut spare = Spare::take(thread)?;
     let mut root: Option<SpareRoot> = None;
@@ -100,32 +104,28 @@ fn view_slowly(id: Id, axes: Axes, cut: Cut, derive: &dyn Fn(&Layout) -> Result<
             drop(locked);
             return view_outside(id, cut, derive);
         }
-        let layout = match derive(from) {
-            Ok(layout) => layout,
-            Err(status) => {
-                drop(locked);
-                return Err(status);
-            }
-        };
-        let keeps = cut.keeps(&layout, from);
+        if let Err(status) = derive(from, spare.layout()) {
+            drop(locked);
+            return Err(status);
+        }
+        let keeps = cut.keeps(spare.layout(), from);
         if keeps && !locked.make_root(claim, &mut root) {
             drop(locked);
             root = Some(SpareRoot::take(thread, ndim)?);
             continue;
         }
-        *spare.layout() = layout;
         return Ok(add_view(&mut locked, claim, keeps, spare));
     }
 }
 
 /// A view of many axes: its layout is made from a copy of the array's, and added if the array is still the same.
 #[cold]
-fn view_outside(id: Id, cut: Cut, derive: &dyn Fn(&Layout) -> Result<Layout>) -> Result<Id> {
+fn view_outside(id: Id, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout) -> Result<()>) -> Result<Id> {
     let thread = thread::current();
     loop {
         let from = snapshot(id)?;
         let mut spare = Spare::take(thread)?;
-        *spare.layout() = derive(&from)?;
+        derive(&from, spare.layout())?;
         let keeps = cut.keeps(spare.layout(), &from);
         let mut root = Some(SpareRoot::take(thread, from.ndim())?);
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
@@ -175,7 +175,7 @@ pub fn parts(
     made.try_reserve_exact(count)
         .map_err(|_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {count} views")))?;
     for (start, length) in cut(whole.shape()[axis]) {
-        match view(id, Axes::NoMore, Cut::Within, |layout| layout.part(axis, start, length)) {
+        match view(id, Axes::NoMore, Cut::Within, |from, to| from.part_to(axis, start, length, to)) {
             Ok(part) => made.push(part),
             Err(status) => {
                 for part in made {

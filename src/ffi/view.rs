@@ -27,7 +27,7 @@ fn view(
     axes: Axes,
     cut: Cut,
     out: Out<*mut tn_array>,
-    derive: impl Fn(&Layout) -> Result<Layout>,
+    derive: impl Fn(&Layout, &mut Layout) -> Result<()>,
 ) -> Result<()> {
     let view = array::view(id, axes, cut, derive)?;
     // SAFETY: writable by the documentation of the functions that call this.
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn tn_array_reshape(
         let out = Out::new(out, "out")?;
         let order = second(id, Order::of(order))?;
         let axes = shape.as_ref().map_or(0, |shape| shape.len());
-        view(id, Axes::Known(axes), Cut::Reshaped, out, |layout| layout.reshape(shape?, order))
+        view(id, Axes::Known(axes), Cut::Reshaped, out, |from, to| from.reshape_to(shape?, order, to))
     })
 }
 
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn tn_array_ravel(array: *mut tn_array, order: i32, out: *
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
         let order = second(id, Order::of(order))?;
-        view(id, Axes::Known(1), Cut::Reshaped, out, |layout| layout.ravel(order))
+        view(id, Axes::Known(1), Cut::Reshaped, out, |from, to| from.ravel_to(order, to))
     })
 }
 
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn tn_array_transpose(array: *mut tn_array, out: *mut *mut
     enter("tn_array_transpose", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        view(id, Axes::NoMore, Cut::Within, out, |layout| layout.transpose())
+        view(id, Axes::NoMore, Cut::Within, out, |from, to| from.transpose_to(to))
     })
 }
 
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn tn_array_permute(
         let axes = unsafe { convert::slice(ndim.max(0) as usize, axes, "axes")? };
         let out = Out::new(out, "out")?;
         second(id, layout::check_count(ndim))?;
-        view(id, Axes::NoMore, Cut::Within, out, |layout| layout.permute(axes))
+        view(id, Axes::NoMore, Cut::Within, out, |from, to| from.permute_to(axes, to))
     })
 }
 
@@ -156,7 +156,7 @@ pub unsafe extern "C" fn tn_array_slice(
         let specs = unsafe { convert::slice(n.max(0) as usize, specs, "specs")? };
         let out = Out::new(out, "out")?;
         second(id, layout::check_count(n).and_then(|_| layout::check_slices(specs)))?;
-        view(id, Axes::NoMore, Cut::Within, out, |layout| layout.slice(specs))
+        view(id, Axes::NoMore, Cut::Within, out, |from, to| from.slice_to(specs, to))
     })
 }
 
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn tn_array_index(
     enter("tn_array_index", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        view(id, Axes::NoMore, Cut::Within, out, |layout| layout.index(axis, index))
+        view(id, Axes::NoMore, Cut::Within, out, |from, to| from.index_to(axis, index, to))
     })
 }
 
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn tn_array_squeeze(
         let out = Out::new(out, "out")?;
         second(id, layout::check_count(n))?;
         let axes = if n == 0 && axes.is_null() { None } else { Some(given) };
-        view(id, Axes::NoMore, Cut::Within, out, |layout| layout.squeeze(axes))
+        view(id, Axes::NoMore, Cut::Within, out, |from, to| from.squeeze_to(axes, to))
     })
 }
 
@@ -228,7 +228,7 @@ pub unsafe extern "C" fn tn_array_expand(array: *mut tn_array, axis: i32, out: *
     enter("tn_array_expand", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        view(id, Axes::OneMore, Cut::Within, out, |layout| layout.expand(axis))
+        view(id, Axes::OneMore, Cut::Within, out, |from, to| from.expand_to(axis, to))
     })
 }
 
@@ -256,7 +256,7 @@ pub unsafe extern "C" fn tn_array_broadcast(
         let shape = unsafe { convert::shape(ndim, shape, "shape")? };
         let out = Out::new(out, "out")?;
         let axes = shape.as_ref().map_or(0, |shape| shape.len());
-        view(id, Axes::Known(axes), Cut::Within, out, |layout| layout.broadcast(shape?))
+        view(id, Axes::Known(axes), Cut::Within, out, |from, to| from.broadcast_to(shape?, to))
     })
 }
 
@@ -365,7 +365,7 @@ pub unsafe extern "C" fn tn_array_view_dtype(
     enter("tn_array_view_dtype", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        view(id, Axes::NoMore, Cut::Anew, out, |layout| layout.view_dtype(Dtype::of(dtype)?))
+        view(id, Axes::NoMore, Cut::Anew, out, |from, to| from.view_dtype_to(Dtype::of(dtype)?, to))
     })
 }
 

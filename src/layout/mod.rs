@@ -70,11 +70,32 @@ impl Layout {
 
     /// Becomes the same as `from`, without asking for memory or giving any back; false, and unchanged, if there is no
     /// room.
-    #[inline]
+    #[inline(always)] // measured: a handle that is passed on is 1 ns faster than with a call
     pub fn set(&mut self, from: &Layout) -> bool {
-        match (&mut self.dims, &from.dims) {
-            (Dims::Inline(numbers), Dims::Inline(same)) => *numbers = *same,
-            (Dims::Inline(numbers), Dims::Outside(_)) => {
+        let (Dims::Inline(numbers), Dims::Inline(same)) = (&mut self.dims, &from.dims) else {
+            return self.set_outside(from);
+        };
+        *numbers = *same;
+        self.offset = from.offset;
+        self.dtype = from.dtype;
+        self.ndim = from.ndim;
+        true
+    }
+
+    /// Becomes the same as `from`, with memory of its own where it must.
+    #[inline(always)]
+    fn copy(&mut self, from: &Layout) -> Result<()> {
+        if !self.set(from) {
+            *self = from.try_clone()?;
+        }
+        Ok(())
+    }
+
+    /// [`Layout::set`] where one of the two does not lie in place.
+    #[cold]
+    fn set_outside(&mut self, from: &Layout) -> bool {
+        match &mut self.dims {
+            Dims::Inline(numbers) => {
                 if from.ndim() > INLINE {
                     return false;
                 }
@@ -82,7 +103,7 @@ impl Layout {
                 numbers[..from.ndim()].copy_from_slice(from.shape());
                 numbers[INLINE..INLINE + from.ndim()].copy_from_slice(from.strides());
             }
-            (Dims::Outside(numbers), _) => {
+            Dims::Outside(numbers) => {
                 if 2 * from.ndim() > numbers.capacity() {
                     return false;
                 }
@@ -316,12 +337,36 @@ impl Layout {
         offset: i64,
         fill: impl FnOnce(&mut [i64], &mut [i64]) -> Result<()>,
     ) -> Result<Layout> {
-        let dims = if ndim <= INLINE { Dims::Inline([0; 2 * INLINE]) } else { Dims::Outside(outside(ndim)?) };
-        // Filled where it stays: what was written in small pieces and is copied at once in large ones costs 5 ns.
-        let mut layout = Layout { offset, dtype, ndim: ndim as u32, dims };
-        let (shape, strides) = layout.dims_mut();
-        fill(shape, strides)?;
+        Layout::made(|layout| layout.rebuild(dtype, ndim, offset, fill))
+    }
+
+    /// The layout that `make` leaves in the place it is given.
+    #[inline]
+    fn made(make: impl FnOnce(&mut Layout) -> Result<()>) -> Result<Layout> {
+        let mut layout = Layout::EMPTY;
+        make(&mut layout)?;
         Ok(layout)
+    }
+
+    /// Becomes such a layout, in its place. After a failure it is some layout.
+    #[inline]
+    fn rebuild(
+        &mut self,
+        dtype: Dtype,
+        ndim: usize,
+        offset: i64,
+        fill: impl FnOnce(&mut [i64], &mut [i64]) -> Result<()>,
+    ) -> Result<()> {
+        match &mut self.dims {
+            Dims::Inline(numbers) if ndim <= INLINE => *numbers = [0; 2 * INLINE],
+            _ if ndim <= INLINE => self.dims = Dims::Inline([0; 2 * INLINE]),
+            _ => self.dims = Dims::Outside(outside(ndim)?),
+        }
+        self.offset = offset;
+        self.dtype = dtype;
+        self.ndim = ndim as u32;
+        let (shape, strides) = self.dims_mut();
+        fill(shape, strides)
     }
 
     /// Shape and strides, to be changed by a view that is being made.

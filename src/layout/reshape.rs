@@ -21,12 +21,24 @@ impl Layout {
         self.reshape(&[-1], order)
     }
 
+    /// The same, made in the place where it stays.
+    #[inline]
+    pub fn ravel_to(&self, order: Order, view: &mut Layout) -> Result<()> {
+        self.reshape_to(&[-1], order, view)
+    }
+
     /// The same elements, taken and laid out in `order`, under another shape; one length may be -1 (LA-3, LA-4).
     ///
     /// TN_ERR_LIMIT: more than 64 axes, or a size above i64::MAX. TN_ERR_SHAPE: another number of elements, or a -1
     /// that cannot be computed. TN_ERR_LAYOUT: no strides do this in place. Order K is TN_ERR_INVALID.
     #[inline]
     pub fn reshape(&self, shape: &[i64], order: Order) -> Result<Layout> {
+        Layout::made(|view| self.reshape_to(shape, order, view))
+    }
+
+    /// The same, made in the place where it stays.
+    #[inline]
+    pub fn reshape_to(&self, shape: &[i64], order: Order, view: &mut Layout) -> Result<()> {
         let order = self.resolve(order);
         if order == Order::K {
             return Err(fail(TN_ERR_INVALID, format_args!("a reshape has no order TN_ORDER_K; use C, F or A")));
@@ -38,7 +50,7 @@ impl Layout {
             return Err(too_large(self.dtype, shape));
         }
         let open = self.open_length(shape)?;
-        Layout::build(self.dtype, shape.len(), self.offset, |lengths, strides| {
+        view.rebuild(self.dtype, shape.len(), self.offset, |lengths, strides| {
             for (length, &asked) in lengths.iter_mut().zip(shape) {
                 *length = if asked < 0 { open } else { asked };
             }

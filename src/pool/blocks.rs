@@ -249,7 +249,7 @@ impl Pool {
             }
         };
         let block = Block { state, alignment, requested: bytes, tag };
-        let placed = match self.from_heap(bytes, block, zeroed) {
+        let placed = match self.heap_block(bytes, block, zeroed) {
             Some(placed) => placed,
             None => self.obtain(self.want(bytes, block)?, Count { allocation: true, zeroed })?,
         };
@@ -263,7 +263,7 @@ impl Pool {
 
     /// A small block from the thread's heap.
     #[inline]
-    fn from_heap(&'static self, bytes: usize, block: Block, zeroed: bool) -> Option<Placed> {
+    fn heap_block(&'static self, bytes: usize, block: Block, zeroed: bool) -> Option<Placed> {
         if bytes > class::LARGEST || block.alignment > class::LARGEST_ALIGNMENT || !self.has_heaps() {
             return None;
         }
