@@ -197,6 +197,10 @@ fn cholesky(x: &Values, a: Arithmetic) -> Result<Values, Trouble> {
     for j in 0..n {
         let d = less(x.elements[j * n + j], (0..j).map(|k| (l[j][k], l[j][k])), a);
         pivot(d.is_positive())?;
+        if !a.is_tame(d) {
+            // Whether an infinite pivot has a root here is not said anywhere.
+            return Err(Trouble::Open);
+        }
         l[j][j] = a.root(d);
         for i in j + 1..n {
             let pairs: Vec<_> = (0..j).map(|k| (l[i][k], l[j][k])).collect();
