@@ -209,6 +209,15 @@ impl Books {
         self.claims == 0 && self.readers == 0 && self.writers == 0 && self.exports() == 0 && self.moves == 0
     }
 
+    /// Whether nothing ends with the last claim but the store itself, and its bytes are nobody's or a pool's.
+    #[inline]
+    fn ends_alone(&self) -> bool {
+        self.readers | self.writers | self.exports_read | self.exports_shared | self.exports_exclusive == 0
+            && self.poisoned | self.moves == 0
+            && self.held == 0
+            && matches!(self.backing, Backing::None | Backing::Pool(..))
+    }
+
     /// What must hold between any two calls.
     pub fn is_valid(&self) -> bool {
         self.nodes <= self.claims

@@ -7,7 +7,7 @@
 //!
 //! Measured, borrow + end through C: 30 ns in the general way, 19 ns in this one, of which 9 are the locks' two exchanges.
 
-use super::{Books, Claim, ClaimBody, Class, Guard, GuardedSlot, Id, Ledger, Made, Promise, PromiseBody, Terms};
+use super::{Backing, Books, Claim, ClaimBody, Class, Guard, GuardedSlot, Id, Ledger, Made, Promise, PromiseBody, Terms};
 use crate::slots::{Slot, State, Table};
 use crate::thread::{Critical, Thread};
 
@@ -243,16 +243,20 @@ impl One<Claim> {
         unsafe { self.at.add_claim(self.inside.thread(), fill) }
     }
 
-    /// Releases a handle with which nothing else ends: no promise, guard or moving write needs its slot, it descends from no import, and it
-    /// was taken from or the store has other claims.
+    /// Releases a handle of which no promise, guard or moving write needs the slot, and which descends from no import. With the last one the
+    /// store ends, if it is nobody's or a pool's.
     #[inline(always)]
     pub fn release(mut self) -> bool {
-        let (claim, body) = (self.at.slot, self.body());
-        let unused = body.given | body.pins == 0 && !body.moving;
-        let alone = body.counted && self.books().claims == 1;
-        // SAFETY: guarded by the locked ledger; no mutable reference is out.
-        let root_stays = body.root.is_none_or(|root| unsafe { &*root.guarded().body.get() }.users > 1);
-        if !unused || alone || !root_stays || body.lease.is_some() || !body.layout.is_inline() {
+        let (claim, ledger, thread) = (self.at.slot, self.at.ledger, self.inside.thread());
+        let (body, books) = (self.body(), self.books());
+        let unused = body.given | body.pins == 0 && !body.moving && body.lease.is_none() && body.layout.is_inline();
+        let last = body.counted && books.claims == 1;
+        let plain_root = body.root.is_none_or(|root| {
+            // SAFETY: guarded by the locked ledger; no mutable reference is out.
+            let root = unsafe { &*root.guarded().body.get() };
+            root.users > 1 || root.layout.is_inline()
+        });
+        if !unused || !plain_root || (last && !books.ends_alone()) {
             return false;
         }
         if body.counted {
@@ -262,9 +266,26 @@ impl One<Claim> {
         // SAFETY: no other reference is out.
         if let Some(root) = unsafe { claim.guarded().own() }.root.take() {
             // SAFETY: as above.
-            unsafe { root.guarded().own() }.users -= 1;
+            let body = unsafe { root.guarded().own() };
+            body.users -= 1;
+            if body.users == 0 {
+                Table::free(thread, root);
+            }
         }
-        claim.reset(self.inside.thread());
+        claim.reset(thread);
+        if last {
+            let books = self.books_mut();
+            books.epoch += 1;
+            let start = books.start;
+            let backing = core::mem::replace(&mut books.backing, Backing::None);
+            ledger.head().set_state(State::Spent);
+            drop(self);
+            // Under no lock.
+            if let Backing::Pool(pool, _) = backing {
+                pool.free_store(start as usize);
+            }
+            Table::free(thread, ledger);
+        }
         true
     }
 
