@@ -187,15 +187,17 @@ impl Layout {
     #[inline]
     pub fn rebase(&mut self, base: u64) -> Result<()> {
         let (lowest, end) = self.extent().unwrap_or((self.offset, self.offset));
-        let fits = |position: i64| (0..=i64::MAX as i128).contains(&(position as i128 + base as i128));
-        if !fits(lowest) || !fits(end) {
-            return Err(fail(
+        let add = |position: i64| position.checked_add_unsigned(base);
+        match (add(lowest), add(end), add(self.offset)) {
+            (Some(lowest), Some(_), Some(offset)) if lowest >= 0 => {
+                self.offset = offset;
+                Ok(())
+            }
+            _ => Err(fail(
                 TN_ERR_RANGE,
                 format_args!("bytes {lowest} to {end} from address {base:#x} on leave the address space"),
-            ));
+            )),
         }
-        self.offset = (self.offset as i128 + base as i128) as i64;
-        Ok(())
     }
 
     /// Position of element (0,..,0) in bytes from the owner's base.

@@ -7,7 +7,7 @@
 //!
 //! Measured, borrow + end through C: 30 ns in the general way, 19 ns in this one, of which 9 are the locks' two exchanges.
 
-use super::{Backing, Books, Claim, ClaimBody, Class, Guard, GuardedSlot, Id, Ledger, Made, Promise, PromiseBody, Terms};
+use super::{Backing, Books, Claim, ClaimBody, Class, Guard, GuardedSlot, Id, Ledger, Made, Promise, PromiseBody, Spare, SpareLedger, Terms};
 use crate::slots::{Slot, State, Table};
 use crate::thread::{Critical, Thread};
 
@@ -211,6 +211,25 @@ impl<S: GuardedSlot> One<S> {
         // SAFETY: the ledger is locked by us, and `&mut self` lets no other reference be.
         unsafe { self.at.books_mut() }
     }
+}
+
+/// Makes a store of nobody's bytes, or of a pool's, with one claim that has a handle. `books` is as [`Books::EMPTY`] but for the bytes.
+#[inline(always)]
+pub(super) fn found(spare: SpareLedger, claim: Spare, books: Books) -> Id {
+    let claim = claim.into_claim();
+    let thread = spare.thread();
+    let ledger = spare.into_ledger();
+    claim.guarded().set_ledger(ledger);
+    // Locked although nobody knows it: a weak handle that outlived the ledger's last store may be looking at the books.
+    let inside = Critical::enter(thread);
+    ledger.lock.lock();
+    let mut one = One { slot: claim, ledger, inside };
+    let place = one.books_mut();
+    *place = Books { epoch: place.epoch, ..books };
+    // SAFETY: the ledger is locked by us; the claim is new.
+    unsafe { place.link_claim(claim) };
+    ledger.head().set_state(State::Kept);
+    Table::publish(claim)
 }
 
 impl One<Claim> {
