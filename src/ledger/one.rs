@@ -7,7 +7,10 @@
 //!
 //! Measured, borrow + end through C: 30 ns in the general way, 19 ns in this one, of which 9 are the locks' two exchanges.
 
-use super::{Backing, Books, Claim, ClaimBody, Class, Guard, GuardedSlot, Id, Ledger, Made, Promise, PromiseBody, Spare, SpareLedger, Terms};
+use super::{
+    Backing, Books, Claim, ClaimBody, Class, Guard, GuardedSlot, Id, Ledger, Made, Promise, PromiseBody, Spare,
+    SpareLedger, Terms,
+};
 use crate::slots::{Slot, State, Table};
 use crate::thread::{Critical, Thread};
 
@@ -223,7 +226,7 @@ pub(super) fn found(spare: SpareLedger, claim: Spare, books: Books) -> Id {
     // Locked although nobody knows it: a weak handle that outlived the ledger's last store may be looking at the books.
     let inside = Critical::enter(thread);
     ledger.lock.lock();
-    let mut one = One { slot: claim, ledger, inside };
+    let mut one = One { at: At { slot: claim, ledger }, inside };
     let place = one.books_mut();
     *place = Books { epoch: place.epoch, ..books };
     // SAFETY: the ledger is locked by us; the claim is new.

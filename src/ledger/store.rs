@@ -338,8 +338,7 @@ impl Fresh {
         // SAFETY: each field is moved out once, and `this` is not dropped.
         let (ledger, claim) = unsafe { (core::ptr::read(&this.ledger), core::ptr::read(&this.claim)) };
         let backing = if this.bytes > 0 { Backing::Pool(this.pool, this.bytes) } else { Backing::None };
-        let books =
-            Books { device: this.pool.device(), start: this.start, bytes: this.bytes, backing, ..Books::EMPTY };
+        let books = Books { device: this.pool.device(), start: this.start, bytes: this.bytes, backing, ..Books::EMPTY };
         super::one::found(ledger, claim, books)
     }
 
