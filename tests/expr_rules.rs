@@ -398,25 +398,3 @@ fn ex_43_no_memory_in_the_middle() {
     [value, m].into_iter().for_each(drop_array);
     end(pool);
 }
-
-fn default_options() -> tn_pool_options {
-    tn_pool_options {
-        size: 0,
-        name: null(),
-        initial_size: 0,
-        max_growth: 0,
-        max_size: 0,
-        growth_factor: 0.0,
-        alignment: 0,
-        thread_cache_size: 0,
-        release_threshold: 0,
-        release_delay_ms: 0,
-        peers: 0,
-        huge_pages: 0,
-        backend: 0,
-        numa_node: 0,
-        host_flags: 0,
-        flags: 0,
-        reserved: 0,
-    }
-}

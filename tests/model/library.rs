@@ -110,6 +110,9 @@ pub fn copy_book() -> Vec<(String, u32, bool, u64, u64)> {
     sites.iter().map(|site| (name(site), site.why, site.forced != 0, site.count, site.bytes)).collect()
 }
 
+/// The pool whose peaks are exact; those of the others are low by at most what a thread keeps.
+pub const EXACT_POOL: usize = 0;
+
 impl Library {
     /// Pools of its own, the first one current, a third one already released; foreign memory with the model's bytes.
     pub fn new(serial: usize, strict: bool, memory: &Memory) -> Library {
@@ -117,10 +120,17 @@ impl Library {
         // SAFETY: both texts are NUL-terminated.
         must(unsafe { tn_option_set(c"strict".as_ptr(), option.as_ptr()) }, "strict");
         let mut pools = Vec::new();
-        for _ in 0..3 {
+        for number in 0..3 {
             let mut pool = null_mut();
+            let options = tn_pool_options {
+                size: size_of::<tn_pool_options>(),
+                // Peaks are exact where threads keep nothing (PO-33).
+                thread_cache_size: if number == EXACT_POOL { TN_POOL_NONE } else { 0 },
+                // SAFETY: plain numbers and a pointer, of which 0 means the default.
+                ..unsafe { std::mem::zeroed() }
+            };
             // SAFETY: `pool` is writable.
-            must(unsafe { tn_pool_create(HOST, null(), &mut pool) }, "tn_pool_create");
+            must(unsafe { tn_pool_create(HOST, &options, &mut pool) }, "tn_pool_create");
             pools.push(pool);
         }
         // SAFETY: handles are checked ids.

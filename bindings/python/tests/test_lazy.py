@@ -41,7 +41,7 @@ class Problem:
     """A dense, D diagonal, vectors u, in a pool of their own; the values that are to come."""
 
     def __init__(self):
-        self.pool = tenure.Pool()
+        self.pool = tenure.Pool(thread_cache_size=tenure.NONE)  # its peaks are exact
         random = np.random.default_rng(7)
         a = random.standard_normal((N, N))
         self.a = a @ a.T + N * np.eye(N)
