@@ -5,7 +5,7 @@
 mod exprs;
 
 use exprs::*;
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 use tenure::ffi::{array::*, expr::*, pool::*};
 use tenure::types::*;
 

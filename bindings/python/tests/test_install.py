@@ -248,7 +248,7 @@ def test_al_6_al_24_the_report_names_numpy():
         assert sum(block["bytes"] for block in blocks) == numpy["live_bytes"]
         """
     )
-    assert "\n  numpy        78" in printed and " blocks, peak 78" in printed and "blocks, numpy\n" in printed
+    assert "\n  numpy        78" in printed and " blocks, peak 78" in printed and "blocks of numpy\n" in printed
 
 
 def run(code):
