@@ -2,6 +2,7 @@
 
 import collections
 import gc
+import importlib.util
 import os
 
 import pytest
@@ -12,10 +13,10 @@ os.environ.setdefault("JAX_ENABLE_X64", "1")
 
 import tenure  # noqa: E402
 
-# The library that is a tier of its own: 3 GB to download. `cargo xtask test --peers` installs it and sets TENURE_PEERS;
-# without it, tests that need it are left out, not skipped.
-PEERS = {"torch"}
-missing = set()
+# The libraries that are a tier of their own: 3 GB to download. `cargo xtask test --peers` installs them and sets
+# TENURE_PEERS; without them, tests that need them are left out, not skipped.
+PEERS = {"torch", "pandas", "PIL", "matplotlib"}
+missing = {library for library in PEERS - {"torch"} if importlib.util.find_spec(library) is None}
 for _library in ("torch", "jax", "pyarrow"):
     try:
         __import__(_library)

@@ -97,6 +97,7 @@ def test_to_numpy_is_the_same_bytes(x):
     assert n.ctypes.data == address(x) and n.flags.writeable and n.dtype == float
 
 
+@pytest.mark.needs("pandas")
 def test_pandas(x):
     pd = pytest.importorskip("pandas")
     with elements_asked() as asked:
@@ -134,6 +135,7 @@ def test_jax(x):
     del j, d
 
 
+@pytest.mark.needs("PIL")
 def test_pillow():
     Image = pytest.importorskip("PIL.Image")
     x = tenure.asarray(np.arange(3000, dtype=np.uint8).reshape(20, 50, 3) % 251, copy=True)
@@ -148,6 +150,7 @@ def test_pillow():
     x.release()
 
 
+@pytest.mark.needs("matplotlib")
 def test_matplotlib(x):
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
