@@ -251,7 +251,7 @@ impl Pool {
         let block = Block { state, alignment, requested: bytes, tag };
         let placed = match self.heap_block(bytes, block, zeroed) {
             Some(placed) => placed,
-            None => self.obtain(self.want(bytes, block)?, Count { allocation: true, zeroed })?,
+            None => self.request_more(bytes, block, zeroed)?,
         };
         if zeroed && !placed.zero && bytes > 0 {
             // SAFETY: the block was just made for this call and nobody knows of it.
@@ -259,6 +259,19 @@ impl Pool {
         }
         // SAFETY: addresses of blocks are never 0.
         Ok(unsafe { NonNull::new_unchecked(placed.address as *mut u8) })
+    }
+
+    /// What is not a small block of the thread's heap.
+    #[inline(never)]
+    fn request_more(&'static self, bytes: usize, block: Block, zeroed: bool) -> Result<Placed> {
+        let want = self.want(bytes, block)?;
+        if want.class.is_none()
+            && self.has_heaps()
+            && let Some(placed) = heap::allocate_large(self, &want)
+        {
+            return Ok(placed);
+        }
+        self.obtain(want, Count { allocation: true, zeroed })
     }
 
     /// A small block from the thread's heap.

@@ -7,16 +7,19 @@
 //! | a thread that is alone (`thread::alone`), or the child of a fork | the same, of any heap |
 //! | who has the pool's lock | `next`, `pending`, `pool`, and spans without an owner |
 //!
+//! Besides, a heap keeps the large block that its thread gave back last, for the next request of the same size.
+//!
 //! A block that another thread gives back is marked, in its state and as a bit of its span, and collected by the owner when it runs out of
 //! blocks: see `foreign`. What is counted here is summed up when somebody asks; peaks are looked at whenever the heap has moved by half of
 //! what a thread may keep. Ideas: pages owned by threads and upkeep when a list is dry from mimalloc, bookkeeping outside the memory from
 //! jemalloc and snmalloc.
 
 use crate::pool::arena::{Recycled, Recycler};
-use crate::pool::books::{Books, Placed};
+use crate::pool::books::{Books, Placed, Want};
 use crate::pool::client::{CLIENTS, Tally};
-use crate::pool::span::{Block, Link, Span, State, Word};
+use crate::pool::span::{Block, Kind, Link, Span, State, Word};
 use crate::pool::{Pool, class, table};
+use crate::sys::os;
 use crate::thread::{self, Critical, Thread};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
@@ -47,6 +50,9 @@ pub(super) struct Heap {
     low: Word,
     /// Bytes of empty spans that were ever handed out.
     empty_bytes: Word,
+    /// A large block that was given back here, in a span of its own; and how often one was.
+    large: Link,
+    kept: Word,
     owned: Link,
     /// Spans with room, the one to take from first.
     room: [Link; class::COUNT],
@@ -80,6 +86,9 @@ impl Counter {
         }
     }
 }
+
+/// Large blocks given back between two looks at what the pool should give back to the device.
+const UPKEEP: usize = 64;
 
 /// Keeps what lies behind it off the line of what lies before it.
 #[derive(Debug, Default)]
@@ -236,16 +245,33 @@ impl Heap {
             self.delist(span, class);
         }
         let unit = span.unit.get();
-        let counter = &self.clients[block.client().index()];
-        counter.allocated.set(counter.allocated.get() + 1);
-        counter.requested.set(counter.requested.get().wrapping_add(block.requested));
-        counter.in_use.set(counter.in_use.get().wrapping_add(unit));
-        self.in_use.set(self.in_use.get().wrapping_add(unit));
+        self.count_taken(unit, block);
         let zero = first && span.fresh.get() == 1;
         if zeroed && zero {
             self.zero_skipped.set(self.zero_skipped.get() + block.requested);
         }
         Some(Placed { address: span.start.get() + index * unit, zero })
+    }
+
+    /// The large block that it keeps, if it has the size that is wanted.
+    fn take_large(&self, want: &Want) -> Option<Placed> {
+        let span = self.large.get()?;
+        let fits = span.unit.get() == want.unit && span.bytes.get() == want.span_bytes;
+        if !fits || !span.start.get().is_multiple_of(want.span_alignment) {
+            return None;
+        }
+        self.large.set(None);
+        span.set_block(0, want.block);
+        self.count_taken(want.unit, want.block);
+        Some(Placed { address: span.start.get(), zero: false })
+    }
+
+    /// Keeps a large block, which is free for nobody else; the one that it kept before.
+    fn keep_large(&self, span: &'static Span) -> Option<&'static Span> {
+        let before = self.large.get();
+        self.large.set(Some(span));
+        self.kept.set(self.kept.get().wrapping_add(1));
+        before
     }
 
     /// Whether it has moved so far that the peaks must be looked at.
@@ -273,6 +299,15 @@ impl Heap {
             self.edge(span);
         }
         Some(block.requested)
+    }
+
+    #[inline]
+    fn count_taken(&self, unit: usize, block: Block) {
+        let counter = &self.clients[block.client().index()];
+        counter.allocated.set(counter.allocated.get() + 1);
+        counter.requested.set(counter.requested.get().wrapping_add(block.requested));
+        counter.in_use.set(counter.in_use.get().wrapping_add(unit));
+        self.in_use.set(self.in_use.get().wrapping_add(unit));
     }
 
     /// Counts a block that this thread gave back, also to a span of another heap.
@@ -444,6 +479,11 @@ impl Heap {
             books.figures.misuse_count += self.collect_one(span) as u64;
         }
         let mut any = false;
+        if let Some(span) = self.large.get() {
+            self.large.set(None);
+            books.end_free(span, 0, os::coarse_ms());
+            any = true;
+        }
         let mut next = self.owned.get();
         while let Some(span) = next {
             next = span.newer.get();
@@ -464,7 +504,7 @@ impl Heap {
         self.clients.iter().for_each(Counter::clear);
         self.in_use.set(0);
         self.zero_skipped.set(0);
-        debug_assert!(self.empty_bytes.get() == 0 && self.owned.get().is_none());
+        debug_assert!(self.empty_bytes.get() == 0 && self.owned.get().is_none() && self.large.get().is_none());
         let mut at = books.heaps;
         if at.is_some_and(|first| core::ptr::eq(first, self)) {
             books.heaps = self.next();
@@ -525,6 +565,18 @@ pub(super) fn allocate(pool: &'static Pool, class: usize, block: Block, zeroed: 
     Some(placed)
 }
 
+/// A large block from the calling thread's heap. None: it keeps none of that size.
+pub(super) fn allocate_large(pool: &'static Pool, want: &Want) -> Option<Placed> {
+    let thread = thread::current();
+    let _inside = Critical::enter(thread);
+    let heap = Heap::of(thread, pool)?;
+    let placed = heap.take_large(want)?;
+    if heap.has_moved() {
+        look_at_peaks(pool, heap);
+    }
+    Some(placed)
+}
+
 #[cold]
 #[inline(never)]
 fn look_at_peaks(pool: &'static Pool, heap: &'static Heap) {
@@ -552,14 +604,15 @@ pub(super) fn allocate_collected(
     (placed, Some(heap))
 }
 
-/// Gives a small block of a span that some heap owns back; the bytes that were asked for. None, and nothing is changed: it is no such
-/// block, or anything about it is unusual. `through`: the pool that was passed.
+/// Gives a block back that a heap takes: a small one of a span that some heap owns, or a large one that the thread's may keep. The bytes
+/// that were asked for; None, and nothing is changed: it is no such block, or anything about it is unusual. `through`: the pool that was
+/// passed.
 #[inline]
 pub(super) fn deallocate(through: Option<&'static Pool>, address: usize, state: State) -> Option<usize> {
     let thread = thread::current();
     let _inside = Critical::enter(thread);
     let span = table::get(address)?;
-    let heap = span.heap()?;
+    let Some(heap) = span.heap() else { return give_large(thread, through, span, address, state) };
     if through.is_some_and(|pool| !heap.is_in(pool)) {
         return None;
     }
@@ -567,6 +620,41 @@ pub(super) fn deallocate(through: Option<&'static Pool>, address: usize, state: 
         return heap.give(span, address, state);
     }
     super::foreign::give(thread, span, address, state)
+}
+
+/// Gives a large block to the thread's heap, and the one that this kept before to the pool. As `deallocate`.
+fn give_large(
+    thread: &'static Thread,
+    through: Option<&'static Pool>,
+    span: &'static Span,
+    address: usize,
+    state: State,
+) -> Option<usize> {
+    let version = span.version();
+    let pool = span.pool()?;
+    let large = version & 1 == 0 && span.kind() == Kind::Large && span.start.get() == address;
+    if !large || through.is_some_and(|through| !core::ptr::eq(through, pool)) {
+        return None;
+    }
+    let heap = Heap::of_or_new(thread, pool)?;
+    let (unit, block) = (span.unit.get(), span.block(0));
+    if span.bytes.get() > heap.keep.get() || span.version() != version || !span.exchange(0, state, State::Freed) {
+        return None;
+    }
+    // As in `foreign`: a live block keeps its span what it is.
+    if span.version() != version {
+        span.exchange(0, State::Freed, state);
+        return None;
+    }
+    heap.count_returned(unit, block);
+    let before = heap.keep_large(span);
+    // Now and then also where the thread lives on what it keeps: what the pool does not need goes back in time.
+    if before.is_some() || heap.kept.get() % UPKEEP == 0 {
+        let mut books = pool.books.lock();
+        let just = before.map_or(usize::MAX, |before| books.end_free(before, 0, os::coarse_ms()));
+        pool.settle(books, just);
+    }
+    Some(block.requested)
 }
 
 /// The end of a thread: its spans are everybody's.

@@ -279,7 +279,7 @@ impl Span {
         let Some(notes) = self.notes() else {
             self.requested.set(block.requested);
             self.tag.store(block.tag, Ordering::Relaxed);
-            self.state.store(packed, Ordering::Relaxed);
+            self.state.store(packed, Ordering::Release);
             return;
         };
         let cells = notes.cells();
@@ -301,10 +301,12 @@ impl Span {
         cells.state(index).store(packed, Ordering::Release);
     }
 
-    /// Small: changes the state of a block from one to another; false if it is not in the first.
+    /// Changes the state of a block from one to another; false if it is not in the first.
     pub fn exchange(&self, index: usize, from: State, to: State) -> bool {
-        let Some(notes) = self.notes() else { return false };
-        let place = notes.cells().state(index);
+        let place = match self.notes() {
+            Some(notes) => notes.cells().state(index),
+            None => &self.state,
+        };
         let packed = place.load(Ordering::Relaxed);
         let changed = packed & !STATE_MASK | to as u8;
         unpack(packed).0 == from && place.compare_exchange(packed, changed, Ordering::AcqRel, Ordering::Relaxed).is_ok()
