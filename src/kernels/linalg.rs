@@ -34,8 +34,8 @@ pub enum Side {
 /// Rows of a triangle that are worked on at once: so many that a product does most of the work, so few that they stay in the cache.
 const ROWS: usize = 32;
 
-/// Side of the squares in which a matrix is mirrored, in elements: two of them fit into the first cache.
-const TILE: usize = 16;
+/// Side of the squares in which a matrix is mirrored, in elements: one fits into the first cache beside the rows that it comes from.
+const TILE: usize = 32;
 
 /// Rows, columns, strides in elements; a vector is a matrix of one column. The stride of an axis of one element means nothing, and faer
 /// looks at it when it chooses its loops: it is what it would be in a dense matrix, so that equal layouts get equal bits.
@@ -195,25 +195,51 @@ fn cholesky_of<T: Float>(place: &Place, workspace: &mut Workspace) -> Result<(),
     Ok(())
 }
 
-/// Brings the lower triangle of a square matrix to the upper one; or back, and leaves zeros above the diagonal.
+/// Brings the lower triangle of a square matrix in order C to the upper one; or back, and leaves zeros above the diagonal. Square by square
+/// through a small one, so that the matrix is read and written along its rows: columns of a large matrix lie on a page each, and of a side
+/// that is a power of two in a few sets of the cache.
 fn mirror<T: Float>(matrix: MatMut<'_, T>, back: bool) {
     let n = matrix.nrows();
-    let (down, across) = (matrix.row_stride(), matrix.col_stride());
-    let start = matrix.as_ptr_mut();
+    debug_assert!(n < 2 || matrix.col_stride() == 1, "in order C");
+    let (start, down) = (matrix.as_ptr_mut(), matrix.row_stride());
+    // SAFETY: elements of a matrix that is ours.
+    let at = |i: usize, j: usize| unsafe { start.offset(i as isize * down + j as isize) };
+    let mut square = [[T::NOUGHT; TILE]; TILE];
     for rows in (0..n).step_by(TILE) {
+        let height = TILE.min(n - rows);
         for columns in (0..=rows).step_by(TILE) {
-            for i in rows..(rows + TILE).min(n) {
-                for j in columns..(columns + TILE).min(i) {
-                    let (i, j) = (i as isize, j as isize);
-                    // SAFETY: elements (i, j) and (j, i) of a matrix that is ours.
-                    unsafe {
-                        let (low, high) = (start.offset(i * down + j * across), start.offset(j * down + i * across));
-                        if back {
-                            low.write(high.read());
-                            high.write(T::NOUGHT);
-                        } else {
-                            high.write(low.read());
+            // The square on the diagonal is its own mirror image: of a row of it what lies below the diagonal is taken.
+            let width = |i: usize| if columns == rows { i } else { TILE };
+            let first = |j: usize| if columns == rows { j + 1 } else { 0 };
+            let across = if columns == rows { height } else { TILE };
+            if back {
+                for j in 0..across {
+                    for i in first(j)..height {
+                        let place = at(columns + j, rows + i);
+                        // SAFETY: as above; nobody else uses it meanwhile.
+                        unsafe {
+                            square[i][j] = place.read();
+                            place.write(T::NOUGHT);
                         }
+                    }
+                }
+                for (i, row) in square.iter().enumerate().take(height) {
+                    // SAFETY: as above; a row of the square has that many numbers.
+                    unsafe { at(rows + i, columns).copy_from_nonoverlapping(row.as_ptr(), width(i)) };
+                }
+            } else {
+                for i in 0..height {
+                    for j in 0..width(i) {
+                        // SAFETY: as above.
+                        square[j][i] = unsafe { at(rows + i, columns + j).read() };
+                    }
+                }
+                for (j, row) in square.iter().enumerate().take(across) {
+                    let first = first(j);
+                    if first < height {
+                        let from = row[first..].as_ptr();
+                        // SAFETY: as above; so many numbers are left of the row of the square.
+                        unsafe { at(columns + j, rows + first).copy_from_nonoverlapping(from, height - first) };
                     }
                 }
             }
