@@ -198,6 +198,7 @@ fn cholesky_of<T: Float>(place: &Place, workspace: &mut Workspace) -> Result<(),
 /// Brings the lower triangle of a square matrix in order C to the upper one; or back, and leaves zeros above the diagonal. Square by square
 /// through a small one, so that the matrix is read and written along its rows: columns of a large matrix lie on a page each, and of a side
 /// that is a power of two in a few sets of the cache.
+#[allow(clippy::needless_range_loop)] // i and j also name an element of the matrix
 fn mirror<T: Float>(matrix: MatMut<'_, T>, back: bool) {
     let n = matrix.nrows();
     debug_assert!(n < 2 || matrix.col_stride() == 1, "in order C");
