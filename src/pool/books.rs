@@ -18,6 +18,7 @@ use crate::pool::options::Settings;
 use crate::pool::span::{Block, Kind, Notes, Span, State};
 use crate::pool::{Pool, class, table};
 use crate::sys::os;
+use crate::thread;
 use crate::types::*;
 use free::BINS;
 
@@ -409,7 +410,10 @@ impl Books {
         span.taken.set(span.taken.get() + 1);
         span.set_block(index, want.block);
         // The pool may have been released since the heap was found, and then it has none any more.
-        let heap = want.heap.filter(|heap| !self.retired && span.pool().is_some_and(|pool| heap.is_in(pool)));
+        let is_ours = |heap: &&'static Heap| {
+            !self.retired && heap.is_of(thread::current()) && span.pool().is_some_and(|pool| heap.is_in(pool))
+        };
+        let heap = want.heap.filter(is_ours);
         if heap.is_some() || span.taken.get() == span.count.get() {
             self.delist(span);
         }

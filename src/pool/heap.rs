@@ -660,14 +660,19 @@ fn give_large(
 /// The end of a thread: its spans are everybody's.
 fn end_of_thread(thread: &'static Thread) {
     loop {
+        // Whoever ends all heaps of a pool at this moment waits until this one is whole again.
+        let inside = Critical::enter(thread::current());
         // SAFETY: as in `Heap::of`.
         let Some(heap) = (unsafe { (thread.first_heap() as *const Heap).as_ref() }) else { return };
-        if let Some(pool) = heap.pool() {
-            let mut books = pool.books.lock();
-            heap.end(pool, &mut books);
-            pool.settle(books, usize::MAX);
+        let pool = heap.pool();
+        if let Some(pool) = pool {
+            heap.end(pool, &mut pool.books.lock());
         }
         heap.forget();
+        drop(inside);
+        if let Some(pool) = pool {
+            pool.settle(pool.books.lock(), usize::MAX);
+        }
     }
 }
 
