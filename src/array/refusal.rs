@@ -129,9 +129,7 @@ impl Holder {
                     "{subject} was left undefined by a writer that failed (its guard was taken {at}{other}); rewrite all of it with TN_WRITE_DISCARD"
                 ),
             ),
-            TN_ERR_READONLY => {
-                fail(TN_ERR_READONLY, format_args!("{subject} is read-only; write to a copy{or_cow}"))
-            }
+            TN_ERR_READONLY => fail(TN_ERR_READONLY, format_args!("{subject} is read-only; write to a copy{or_cow}")),
             TN_ERR_BORROWED_WRITE => {
                 fail(TN_ERR_BORROWED_WRITE, format_args!("{subject} is borrowed for writing {times}; end that borrow"))
             }

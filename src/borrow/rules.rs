@@ -164,8 +164,15 @@ fn by_guard(locked: &Locked, claim: &'static Claim, status: tn_status, open: Ope
 }
 
 fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u32) -> Refusal {
-    let mut holder =
-        Holder { status, subject: locked.get(claim).name, name: Name::NONE, made: Made::default(), count, why: 0, cow: false };
+    let mut holder = Holder {
+        status,
+        subject: locked.get(claim).name,
+        name: Name::NONE,
+        made: Made::default(),
+        count,
+        why: 0,
+        cow: false,
+    };
     let wants_node = status == TN_ERR_IN_EXPRESSION;
     locked.each_claim(locked.ledger_of(claim), |other| {
         let body = locked.get(other);
