@@ -258,6 +258,24 @@ static void array_and_pool(void) /* ER-1, ER-2 */
     drop(a);
 }
 
+/* TN_WRITE_COW is advised only where it is a way out: to who writes, through a handle that nobody reads through. */
+static void advice(void)
+{
+    tn_array *a = numbers(NULL, SHAPE(4)), *b = NULL;
+    tn_promise *promise = UNTOUCHED;
+    OK(tn_array_clone(a, &b));
+    tn_borrow *reader = reading(a);
+    CHECK(try_write(b, 0) == TN_ERR_BORROWED && says("TN_WRITE_COW"));
+    CHECK(try_write(b, TN_WRITE_COW) == TN_OK);
+    CHECK(try_write(a, 0) == TN_ERR_BORROWED && says("end those borrows") && !says("TN_WRITE_COW"));
+    CHECK(try_write(a, TN_WRITE_COW) == TN_ERR_BORROWED && !says("TN_WRITE_COW"));
+    FAILS(tn_array_give(a, 1, &promise), TN_ERR_BORROWED);
+    CHECK(!says("TN_WRITE_COW"));
+    end(reader);
+    drop(b);
+    drop(a);
+}
+
 int main(void)
 {
     call_before_state();
@@ -271,5 +289,6 @@ int main(void)
     memory_is_last();
     several_at_once();
     texts();
+    advice();
     return finish();
 }

@@ -57,7 +57,7 @@ int main(void)
 /* It prints:
 the row lies 24 bytes behind the start
 TN_ERR_BORROWED
-tn_array_borrow_write: the array is borrowed for reading 2 times (first at borrow.c:29, through "weights"); end those borrows, or use TN_WRITE_COW
+tn_array_borrow_write: the array is borrowed for reading 2 times (first at borrow.c:29, through "weights"); end those borrows
 written through the row, read through the whole: 1.5
 0 left over
 */

@@ -10,7 +10,7 @@ use crate::array::{Checked, HOST, Refusal};
 use crate::blit::{self, Place};
 use crate::borrow::{self, Call, Entry, Use};
 use crate::error::{Result, about, fail};
-use crate::layout::{Layout, Order};
+use crate::layout::{Layout, Order, Tuple};
 use crate::ledger::{Claim, Fresh, Hold, Locked};
 use crate::names::Name;
 use crate::pool::{self, Pool};
@@ -130,9 +130,9 @@ fn check_match(from: &Layout, to: &Layout) -> Result<()> {
         return Err(fail(
             TN_ERR_SHAPE,
             format_args!(
-                "shape {:?} does not go into shape {:?}; broadcast or reshape first",
-                from.shape(),
-                to.shape()
+                "shape {} does not go into shape {}; broadcast or reshape first",
+                Tuple(from.shape()),
+                Tuple(to.shape())
             ),
         ));
     }
@@ -187,7 +187,7 @@ pub fn copy_to_host(
         if target.self_overlaps() {
             return Err(fail(
                 TN_ERR_LAYOUT,
-                format_args!("elements of the target share bytes (strides {:?})", target.strides()),
+                format_args!("elements of the target share bytes (strides {})", Tuple(target.strides())),
             )
             .into());
         }

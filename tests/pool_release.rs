@@ -144,6 +144,7 @@ fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
     }
 }
 
+/// PO-40, PO-41
 #[test]
 fn po_40_41_trim_gives_back_what_no_block_needs() {
     let _alone = ALONE.lock();

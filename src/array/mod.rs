@@ -55,7 +55,7 @@ fn given(locked: &Locked, claim: &'static Claim) -> Refusal {
     let mut made = Made::default();
     locked.each_promise(claim, |promise| made = locked.get(promise).made);
     let name = locked.get(claim).name;
-    Refusal::By(Holder { status: TN_ERR_GIVEN, subject: name, name, made, count: 1, why: 0 })
+    Refusal::By(Holder { status: TN_ERR_GIVEN, subject: name, name, made, count: 1, why: 0, cow: false })
 }
 
 /// Runs `body` on the locked claim of a handle, and says a refusal after unlocking.
@@ -227,7 +227,7 @@ pub fn check_unused(locked: &Locked, claim: &'static Claim) -> Checked<()> {
             made = locked.get(guard).made;
         }
     });
-    Err(Refusal::By(Holder { status, subject: body.name, name: body.name, made, count, why: 0 }))
+    Err(Refusal::By(Holder { status, subject: body.name, name: body.name, made, count, why: 0, cow: false }))
 }
 
 /// What an array is; works on live and given handles, and allocates nothing.

@@ -41,6 +41,8 @@ pub struct Holder {
     pub count: u32,
     /// TN_WHY_ bits, of a copy that is refused; number of the operation that an expression is for.
     pub why: u32,
+    /// Whether the same call with TN_WRITE_COW would find nothing of this in its way.
+    pub cow: bool,
 }
 
 /// What a check under a lock gives.
@@ -83,7 +85,7 @@ impl Refusal {
     }
 }
 
-/// `"weights" `, or nothing.
+/// `"weights"`, or `the array`.
 pub struct Quoted<'a>(pub &'a Name);
 
 impl fmt::Display for Quoted<'_> {
@@ -92,7 +94,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// ` at step.c:41`, or ` by thread 123`.
+/// `at step.c:41`, or `by thread 123`.
 pub struct Where(pub Made);
 
 impl fmt::Display for Where {
@@ -115,6 +117,7 @@ impl Holder {
             1 => write!(f, "({at}{other})"),
             count => write!(f, "{count} times (first {at}{other})"),
         });
+        let or_cow = if self.cow { ", or use TN_WRITE_COW" } else { "" };
         match self.status {
             TN_ERR_GIVEN => fail(
                 TN_ERR_GIVEN,
@@ -126,15 +129,13 @@ impl Holder {
                     "{subject} was left undefined by a writer that failed (its guard was taken {at}{other}); rewrite all of it with TN_WRITE_DISCARD"
                 ),
             ),
-            TN_ERR_READONLY => {
-                fail(TN_ERR_READONLY, format_args!("{subject} is read-only; write to a copy, or use TN_WRITE_COW"))
-            }
+            TN_ERR_READONLY => fail(TN_ERR_READONLY, format_args!("{subject} is read-only; write to a copy{or_cow}")),
             TN_ERR_BORROWED_WRITE => {
                 fail(TN_ERR_BORROWED_WRITE, format_args!("{subject} is borrowed for writing {times}; end that borrow"))
             }
             TN_ERR_BORROWED => fail(
                 TN_ERR_BORROWED,
-                format_args!("{subject} is borrowed for reading {times}; end those borrows, or use TN_WRITE_COW"),
+                format_args!("{subject} is borrowed for reading {times}; end those borrows{or_cow}"),
             ),
             TN_ERR_EXPORTED => fail(
                 TN_ERR_EXPORTED,
@@ -143,14 +144,14 @@ impl Holder {
             TN_ERR_SHARED => fail(
                 TN_ERR_SHARED,
                 format_args!(
-                    "{subject} shares its bytes with {} other handle(s) or promise(s) (one made {at}{other}); release them, or use TN_WRITE_COW",
+                    "{subject} shares its bytes with {} other handle(s) or promise(s) (one made {at}{other}); release them{or_cow}",
                     self.count
                 ),
             ),
             TN_ERR_IN_EXPRESSION => fail(
                 TN_ERR_IN_EXPRESSION,
                 format_args!(
-                    "{subject} is held by a lazy expression ({}, made {at}); compute or release it, or use TN_WRITE_COW",
+                    "{subject} is held by a lazy expression ({}, made {at}); compute or release it{or_cow}",
                     Waits(self.why)
                 ),
             ),
@@ -164,7 +165,7 @@ impl Holder {
             TN_ERR_FOREIGN => fail(
                 TN_ERR_FOREIGN,
                 format_args!(
-                    "{subject} is lent by somebody who may still use its bytes; use TN_WRITE_COW, or import it with TN_MAY_OVERWRITE"
+                    "{subject} is lent by somebody who may still use its bytes; import it with TN_MAY_OVERWRITE{or_cow}"
                 ),
             ),
             TN_ERR_ALIASED => fail(

@@ -212,6 +212,7 @@ fn check(
                         made: locked.get(claims[i]).made,
                         count: 1,
                         why: 0,
+                        cow: false,
                     }));
                 }
             }

@@ -160,12 +160,19 @@ fn by_guard(locked: &Locked, claim: &'static Claim, status: tn_status, open: Ope
         Some(guard) => (locked.get(locked.get(guard).owner()).name, locked.get(guard).made),
         None => (Name::NONE, Made::default()),
     };
-    Refusal::By(Holder { status, subject, name, made, count: open.count, why: 0 })
+    Refusal::By(Holder { status, subject, name, made, count: open.count, why: 0, cow: false })
 }
 
 fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u32) -> Refusal {
-    let mut holder =
-        Holder { status, subject: locked.get(claim).name, name: Name::NONE, made: Made::default(), count, why: 0 };
+    let mut holder = Holder {
+        status,
+        subject: locked.get(claim).name,
+        name: Name::NONE,
+        made: Made::default(),
+        count,
+        why: 0,
+        cow: false,
+    };
     let wants_node = status == TN_ERR_IN_EXPRESSION;
     locked.each_claim(locked.ledger_of(claim), |other| {
         let body = locked.get(other);
@@ -197,7 +204,7 @@ pub fn would_copy(locked: &Locked, claim: &'static Claim) -> Refusal {
 
 fn plain(locked: &Locked, claim: &'static Claim, status: tn_status) -> Refusal {
     let body = locked.get(claim);
-    Refusal::By(Holder { status, subject: body.name, name: body.name, made: body.made, count: 1, why: 0 })
+    Refusal::By(Holder { status, subject: body.name, name: body.name, made: body.made, count: 1, why: 0, cow: false })
 }
 
 /// The bits of why_not without a target: what stands in the way of overwriting the bytes in place.
@@ -239,7 +246,15 @@ pub fn is_free(body: &ClaimBody, books: &Books, wanted: Use) -> bool {
 /// Whether a use may begin now. For COW: whether it may begin in place; if not, ask [`check_copy`].
 pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use) -> Checked<()> {
     let (body, books) = (locked.get(claim), locked.books(locked.ledger_of(claim)));
-    if is_free(body, books, wanted) { Ok(()) } else { check_all(locked, claim, wanted) }
+    if is_free(body, books, wanted) {
+        return Ok(());
+    }
+    // A copy would do only for who writes, and a handle that is read through does not move.
+    let cow = matches!(wanted, Use::Write { .. }) && body.readers == 0;
+    check_all(locked, claim, wanted).map_err(|refusal| match refusal {
+        Refusal::By(holder) => Refusal::By(Holder { cow, ..holder }),
+        other => other,
+    })
 }
 
 #[inline(never)]

@@ -3,6 +3,7 @@
 use super::node::Shape;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
+use crate::layout::Tuple;
 use crate::ledger::{Claim, Locked, Operation, ledger_of_claim};
 use crate::types::*;
 
@@ -86,19 +87,19 @@ pub fn check_form(form: Form, shape: &[i64]) -> Result<()> {
         (Form::Diagonal, _) => "a vector, the n numbers of the diagonal",
         _ => "a square matrix",
     };
-    Err(fail(TN_ERR_SHAPE, format_args!("the form {} needs {needed}, and the shape is {shape:?}", form.name())))
+    Err(fail(TN_ERR_SHAPE, format_args!("the form {} needs {needed}, and the shape is {}", form.name(), Tuple(shape))))
 }
 
 fn mismatch(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> crate::error::Status {
     fail(
         TN_ERR_SHAPE,
         format_args!(
-            "{}: a {} {:?} and a {} {:?} do not fit together",
+            "{}: a {} {} and a {} {} do not fit together",
             operation.name(),
             x.form.name(),
-            x.shape,
+            Tuple(x.shape),
             y.form.name(),
-            y.shape
+            Tuple(y.shape)
         ),
     )
 }
@@ -127,7 +128,7 @@ pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Sh
     let need = |what: &str| {
         fail(
             TN_ERR_SHAPE,
-            format_args!("{} needs {what}, and this is a {} {:?}", operation.name(), x.form.name(), x.shape),
+            format_args!("{} needs {what}, and this is a {} {}", operation.name(), x.form.name(), Tuple(x.shape)),
         )
     };
     let only_full = || {

@@ -94,7 +94,7 @@ fn check_guards(locked: &Locked, claim: &'static Claim) -> Checked<()> {
             made = locked.get(guard).made;
         }
     });
-    Err(Refusal::By(Holder { status, subject: body.name, name: Name::NONE, made, count, why: 0 }))
+    Err(Refusal::By(Holder { status, subject: body.name, name: Name::NONE, made, count, why: 0, cow: false }))
 }
 
 #[cold]

@@ -22,6 +22,7 @@ pub fn stage() -> Done {
     {
         // A folder of its own: in a common one each kind would be built anew after the other.
         let target = root().join("target").join(kind);
+        eprintln!("building {built} with link-time optimisation: minutes, where much has changed");
         run(cargo()
             .args(["rustc", "--quiet", "--locked", "--release", "--lib", "--crate-type", kind, "--target-dir"])
             .arg(&target))?;

@@ -65,8 +65,12 @@ fn main() -> ExitCode {
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["soak"] => run::soak(),
         ["doc"] => doc::build(),
-        _ => {
-            eprint!("{HELP}");
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        wrong => {
+            eprint!("xtask: there is no `cargo xtask {}`; there are:\n\n{HELP}", wrong.join(" "));
             return ExitCode::from(2);
         }
     };

@@ -15,7 +15,7 @@ use crate::site;
 use crate::types::*;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering};
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -352,7 +352,12 @@ fn arrays_of<'py>(object: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<Bound<'py,
     if let Ok(array) = object.cast::<Array>() {
         return Ok(vec![array.clone()]);
     }
-    object.try_iter()?.map(|item| Ok(item?.cast_into::<Array>()?)).collect()
+    let wrong = |object: &Bound<'_, PyAny>| match object.get_type().name() {
+        Ok(what) => PyTypeError::new_err(format!("a tenure.Array or several are needed, not {what}")),
+        Err(error) => error,
+    };
+    let items = object.try_iter().map_err(|_| wrong(object))?;
+    items.map(|item| item?.cast_into::<Array>().map_err(|error| wrong(&error.into_inner()))).collect()
 }
 
 /// `with tenure.access(read=(a, b), write=c) as (va, vb, vc):` borrows several arrays at once, all or none, with no

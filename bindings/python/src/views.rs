@@ -5,6 +5,7 @@ use crate::api;
 use crate::array::Array;
 use crate::convert::{self, axes_of, dims_of, dims_of_args, dtype_of, int_of, order_of};
 use crate::site;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
@@ -131,7 +132,13 @@ impl Array {
 
     /// Copies all elements of `source` (the same shape and type) into this array. mode: as `fill`.
     #[pyo3(signature = (source, mode=None))]
-    fn copy_from(&self, py: Python<'_>, source: &Bound<'_, Array>, mode: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    fn copy_from(&self, py: Python<'_>, source: &Bound<'_, PyAny>, mode: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let Ok(source) = source.cast::<Array>() else {
+            let what = source.get_type().name()?;
+            return Err(PyTypeError::new_err(format!(
+                "copy_from takes a tenure.Array, not {what}; x[...] = source copies whatever NumPy can read"
+            )));
+        };
         let (to, from) = (self.id()?, source.get().id()?);
         let mode = convert::mode_of(mode)? | crate::types::TN_WAIT;
         let _site = site::here(py);

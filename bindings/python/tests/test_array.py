@@ -312,6 +312,18 @@ def test_copy_from_refuses(refused):
     refused(Status.DTYPE, x.copy_from, tenure.zeros((2, 3), "float32"))
     refused(Status.SHAPE, x.copy_from, tenure.zeros((3, 2)))
     refused(Status.READONLY, tenure.zeros(1).broadcast_to(3).copy_from, tenure.zeros(3))
+    with pytest.raises(TypeError, match=r"not ndarray; x\[\.\.\.\] = source"):
+        x.copy_from(np.zeros((2, 3)))
+
+
+def test_texts_advise_in_python():
+    """What the library says in C's words, a Python program reads in its own."""
+    x = tenure.zeros((2, 3))
+    y = x.clone()
+    with x.read(), pytest.raises(tenure.OwnershipError, match='or use mode="cow"$'):
+        y.fill(1)
+    with pytest.raises(tenure.ArgumentError, match=r"use x\.copy\(\) first$"):
+        x.T.reshape(6)
 
 
 def test_fill_and_zero(refused):

@@ -191,6 +191,9 @@ def test_access_borrows_all_or_nothing(refused):
         refused(Status.BORROWED, tenure.access(a, b).__enter__)
         assert a.why_not() == 0
     refused(Status.ALIASED, tenure.access(a, a[1:]).__enter__)
+    for wrong in (3, [a, np.zeros(3)]):
+        with pytest.raises(TypeError, match="Array or several are needed, not (int|ndarray)"):
+            tenure.access(wrong)
     with tenure.access(a[:1], a[1:]) as (head, tail):
         tail[:] = 5
     assert a.tolist() == [0, 5, 5]

@@ -151,8 +151,20 @@ def class_of(status: int, exporting: bool = False) -> type[Error]:
     return _CLASSES.get(status, OwnershipError if status in Status._value2member_map_ else Error)
 
 
+# The library advises in the words of C; what a caller in Python writes instead.
+_WORDS = (
+    ("TN_WRITE_COW", 'mode="cow"'),
+    ("TN_WRITE_DISCARD", 'mode="aliased|discard"'),
+    ("TN_NPY_COPY", "mode=None"),
+    ("use tn_array_copy first", "use x.copy() first"),
+    ("(tn_copies_forbid)", "(tenure.no_copies)"),
+)
+
+
 def make(status: int, text: str, exporting: bool) -> Error:
     """The exception of a status, with its text."""
+    for c, python in _WORDS:
+        text = text.replace(c, python)
     error = class_of(status, exporting)(text)
     error.status = Status(status) if status in Status._value2member_map_ else status
     return error

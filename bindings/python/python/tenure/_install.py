@@ -23,6 +23,8 @@ _found: _contextvars.ContextVar = _contextvars.ContextVar("tenure.numpy_allocato
 
 def _capsule(pool):
     """The one capsule of the pool's handler."""
+    if not isinstance(pool, _tenure.Pool | None):
+        raise TypeError(f"a tenure.Pool or None is needed, not {type(pool).__name__}")
     serial = (_tenure.default_pool() if pool is None else pool).stats().serial
     with _lock:
         made = _capsules.get(serial)
