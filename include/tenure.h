@@ -2294,7 +2294,7 @@ tn_status tn_array_zero(tn_array *array, uint32_t mode, tn_stream *stream);
 /** @defgroup exchange arrays leave for other libraries and come in from them */
 
 /**
- * Exports raw host bytes with their layout, for whoever has no format of his own: the twin of `tn_array_import_host`.
+ * Exports raw host bytes with their layout, for consumers without a format of their own: the twin of `tn_array_import_host`.
  *
  * @param array        an array; may be released while the export lives.
  * @param flags        none: a copy, which is the guard's alone. TN_BORROW: an alias where possible, TN_REQUIRE_BORROW: an alias or a status;

@@ -2217,7 +2217,7 @@ class [[nodiscard]] promise {
 public:
     /// None.
     promise() noexcept = default;
-    /// Owns a promise of C from now on; its giver keeps his own handle.
+    /// Owns a promise of C from now on; its giver keeps a handle of its own.
     static promise adopt(tn_promise *handle) noexcept {
         promise out;
         out.handle_ = handle;
@@ -2240,7 +2240,7 @@ public:
     tn_promise *handle() const noexcept { return handle_; }
     /// Has it a promise?
     explicit operator bool() const noexcept { return handle_ != nullptr; }
-    /// Takes it back: the array that was given. Of a promise that C made: nothing, its giver has his array again.
+    /// Takes it back: the array that was given. Of a promise that C made: nothing, its giver has the array again.
     array cancel() {
         detail::check(tn_promise_cancel(handle_));
         static_cast<void>(tn_promise_release(detach()));

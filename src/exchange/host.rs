@@ -184,7 +184,7 @@ fn alias(
 pub struct Export {
     /// The tn_ function, for the copy book.
     pub function: &'static CStr,
-    /// Crossing flags, checked by [`Terms`]-making [`class`].
+    /// Crossing flags, as [`check_flags`] and [`class`] let them through.
     pub flags: u32,
     /// XR, XS or XW.
     pub class: Class,

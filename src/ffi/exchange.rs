@@ -21,7 +21,7 @@ const EXPORT_FLAGS: u32 = TN_BORROW
     | TN_UNORDERED
     | TN_WAIT;
 
-/// Exports raw host bytes with their layout, for whoever has no format of his own: the twin of `tn_array_import_host`.
+/// Exports raw host bytes with their layout, for consumers without a format of their own: the twin of `tn_array_import_host`.
 ///
 /// @param array        an array; may be released while the export lives.
 /// @param flags        none: a copy, which is the guard's alone. TN_BORROW: an alias where possible, TN_REQUIRE_BORROW: an alias or a status;

@@ -129,7 +129,7 @@ impl File {
         Ok(File { fd: fd as c_int, lent: false })
     }
 
-    /// The caller's descriptor; stays his to close.
+    /// The caller's descriptor; stays the caller's to close.
     pub fn lent(fd: c_int) -> File {
         File { fd, lent: true }
     }

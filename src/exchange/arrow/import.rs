@@ -1,4 +1,4 @@
-//! Arrays come in: the caller's array struct is moved to us, the schema stays his.
+//! Arrays come in: the caller's array struct is moved to us, the schema stays the caller's.
 
 use super::abi::{self, Array, DeviceArray, Format, Schema};
 use super::{place, take};
@@ -105,7 +105,7 @@ unsafe fn moved(function: &'static CStr, schema: *const Schema, source: *mut Arr
     // SAFETY: checked as far as it can be; the bytes stay until the release is called.
     match unsafe { host::import(Import { function, layout, flags, release }) } {
         Ok(imported) => {
-            // SAFETY: the caller's promise. The struct is ours, and his is as if released.
+            // SAFETY: the caller's promise. The struct is ours, and the caller's is as if released.
             unsafe { (*source).release = None };
             Ok(imported)
         }
