@@ -261,7 +261,7 @@ pub unsafe extern "C" fn tn_array_import_host(
         // SAFETY: a struct of that size, and memory of that layout, by this function's documentation.
         let imported = unsafe {
             let layout = raw_layout(ptr, layout)?;
-            host::import(Import { function, layout, flags, release })?
+            host::import(Import { function, layout: &layout, flags, release })?
         };
         // SAFETY: writable by this function's documentation.
         unsafe {

@@ -152,6 +152,12 @@ impl Layout {
     /// sum, outside i64). TN_ERR_SHAPE: a negative length, or not one stride per axis. TN_ERR_RANGE: with the offset,
     /// the first or last byte lies outside i64. An empty layout has no byte: any strides and any offset will do.
     pub fn strided(dtype: Dtype, shape: &[i64], strides: &[i64], offset: i64) -> Result<Layout> {
+        Layout::made(|layout| layout.set_strided(dtype, shape, strides, offset))
+    }
+
+    /// Becomes that layout, in its place. After a failure it is some layout.
+    #[inline]
+    pub fn set_strided(&mut self, dtype: Dtype, shape: &[i64], strides: &[i64], offset: i64) -> Result<()> {
         checked_size(dtype, shape)?;
         if strides.len() != shape.len() {
             return Err(fail(
@@ -162,9 +168,10 @@ impl Layout {
         if !shape.contains(&0) {
             checked_reach(dtype, shape, strides, offset)?;
         }
-        Layout::build(dtype, shape.len(), offset, |new_shape, new_strides| {
-            new_shape.copy_from_slice(shape);
-            new_strides.copy_from_slice(strides);
+        self.rebuild(dtype, shape.len(), offset, |new_shape, new_strides| {
+            // Loops: a copy of unknown length is a call.
+            new_shape.iter_mut().zip(shape).for_each(|(length, &asked)| *length = asked);
+            new_strides.iter_mut().zip(strides).for_each(|(stride, &asked)| *stride = asked);
             Ok(())
         })
     }

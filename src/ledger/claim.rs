@@ -88,6 +88,12 @@ pub struct ClaimBody {
 const _: () = assert!(size_of::<Claim>() == 320 || cfg!(loom));
 
 impl ClaimBody {
+    /// Whether nothing but its handle needs the slot, which has all of its layout.
+    #[inline(always)]
+    pub(super) fn is_unused(&self) -> bool {
+        self.given | self.pins == 0 && !self.moving && self.layout.is_inline()
+    }
+
     /// Whether views of it know already what they are cut from.
     #[inline(always)]
     pub fn has_root(&self) -> bool {

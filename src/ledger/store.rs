@@ -97,6 +97,21 @@ impl GuardedSlot for Lease {
     }
 }
 
+impl LeaseBody {
+    /// The first claim that descends from it; what it adds to the store's count of leases that lend.
+    #[inline(always)]
+    pub(super) fn hold_first(&mut self) -> u32 {
+        self.users = 1;
+        u32::from(!self.may_overwrite)
+    }
+
+    /// Whether its release runs when the only claim that descends from it ends.
+    #[inline(always)]
+    pub(super) fn ends_at_once(&self) -> bool {
+        self.users == 1 && !self.queued
+    }
+}
+
 impl Lease {
     /// Names this use of the slot: a weak handle compares it.
     pub fn epoch(&self) -> u32 {
@@ -123,7 +138,7 @@ impl Lease {
     }
 
     /// Runs the release and gives the slot back.
-    fn run(&'static self, thread: &'static Thread) {
+    pub(super) fn run(&'static self, thread: &'static Thread) {
         // SAFETY: ended and in no list: ours alone.
         let body = unsafe { self.guarded.own() };
         let (release, forks) = (body.release, body.forks);
@@ -339,7 +354,7 @@ impl Fresh {
         let (ledger, claim) = unsafe { (core::ptr::read(&this.ledger), core::ptr::read(&this.claim)) };
         let backing = if this.bytes > 0 { Backing::Pool(this.pool, this.bytes) } else { Backing::None };
         let books = Books { device: this.pool.device(), start: this.start, bytes: this.bytes, backing, ..Books::EMPTY };
-        super::one::found(ledger, claim, books)
+        super::one::found(ledger, claim, books, None).1
     }
 
     /// The same, in the general way: the store is still locked.
@@ -402,6 +417,20 @@ pub fn create(mut spare: SpareLedger, what: Create, claim: Spare) -> (Locked, &'
     ledger.head.set_state(State::Kept);
     let id = locked.add_claim(ledger, claim, lease);
     (locked, ledger, id)
+}
+
+/// Makes a store of lent bytes that nobody has, with one claim, whose layout lies in [start, end) and is set: the short way of
+/// [`create`], for whoever has locked the atlas and enters the ledger there.
+#[inline(always)]
+pub fn lend(
+    spare: SpareLedger,
+    device: tn_device,
+    (start, end): (i64, i64),
+    lease: SpareLease,
+    claim: Spare,
+) -> (&'static Ledger, Id) {
+    let books = Books { device, start, bytes: end - start, backing: Backing::Lent, ..Books::EMPTY };
+    super::one::found(spare, claim, books, Some(lease.into_lease()))
 }
 
 impl Locked {
@@ -589,11 +618,11 @@ impl After {
                 Backing::None => {}
                 Backing::Pool(pool, _) => pool.free_store(start as usize),
                 Backing::Taken(lease) => {
-                    crate::atlas::forget(start, ledger);
+                    crate::atlas::forget(thread, start, ledger);
                     // SAFETY: the store's alone, which is gone.
                     unsafe { lease.guarded.own() }.next = taken.replace(lease);
                 }
-                Backing::Lent => crate::atlas::forget(start, ledger),
+                Backing::Lent => crate::atlas::forget(thread, start, ledger),
             }
             Table::free(thread, ledger);
         }
