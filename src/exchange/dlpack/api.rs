@@ -160,10 +160,10 @@ unsafe fn fresh(prototype: *const Tensor) -> Result<*mut c_void> {
         // SAFETY: so many lengths are there, by the caller's promise.
         *length = unsafe { tensor.shape.add(axis).read_unaligned() };
     }
-    let layout = Layout::contiguous(dtype, &shape[..ndim], Order::C, 0)?;
+    let mut layout = Layout::contiguous(dtype, &shape[..ndim], Order::C, 0)?;
     let thread = thread::current();
     let slot = rest::take(thread)?;
-    let exported = array::create(None, layout, Contents::Undefined, Options::DEFAULT.name).and_then(alone);
+    let exported = array::create(None, &mut layout, Contents::Undefined, &Options::DEFAULT.name).and_then(alone);
     match exported {
         // The consumer's alone, as a copy is, but nobody copied.
         Ok(exported) => Ok(hold_by(slot, exported, Class::ExportExclusive, Form::Versioned).0),
