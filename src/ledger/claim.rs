@@ -184,14 +184,13 @@ impl GuardedSlot for Root {
 pub struct Spare {
     claim: &'static Claim,
     thread: &'static Thread,
-    used: bool,
 }
 
 impl Spare {
     /// Takes a slot; outside of locks.
     #[inline]
     pub fn take(thread: &'static Thread) -> Result<Spare> {
-        Ok(Spare { claim: Table::take(thread)?, thread, used: false })
+        Ok(Spare { claim: Table::take(thread)?, thread })
     }
 
     #[inline]
@@ -201,9 +200,10 @@ impl Spare {
     }
 
     #[inline]
-    pub(super) fn into_claim(mut self) -> &'static Claim {
-        self.used = true;
-        self.claim
+    pub(super) fn into_claim(self) -> &'static Claim {
+        let claim = self.claim;
+        core::mem::forget(self);
+        claim
     }
 
     /// The layout of the claim to be.
@@ -228,9 +228,7 @@ impl Spare {
 impl Drop for Spare {
     #[inline]
     fn drop(&mut self) {
-        if !self.used {
-            self.claim.reset(self.thread);
-        }
+        self.claim.reset(self.thread);
     }
 }
 

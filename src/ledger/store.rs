@@ -163,7 +163,6 @@ impl Lease {
 pub struct SpareLease {
     lease: &'static Lease,
     thread: &'static Thread,
-    used: bool,
 }
 
 impl SpareLease {
@@ -191,29 +190,27 @@ impl SpareLease {
             made: Made::by(thread),
             forks: thread::forks(),
         };
-        Ok(SpareLease { lease, thread, used: false })
+        Ok(SpareLease { lease, thread })
     }
 
     /// The bytes were copied: the release runs, or is queued, now. Under no lock.
-    pub fn end_now(mut self) {
-        self.used = true;
-        self.lease.head.set_state(State::Kept);
-        self.lease.end(self.thread);
+    pub fn end_now(self) {
+        let thread = self.thread;
+        self.into_lease().end(thread);
     }
 
-    fn into_lease(mut self) -> &'static Lease {
-        self.used = true;
-        self.lease.head.set_state(State::Kept);
-        self.lease
+    fn into_lease(self) -> &'static Lease {
+        let lease = self.lease;
+        core::mem::forget(self);
+        lease.head.set_state(State::Kept);
+        lease
     }
 }
 
 impl Drop for SpareLease {
     /// An import that failed: nothing is called.
     fn drop(&mut self) {
-        if !self.used {
-            Table::free(self.thread, self.lease);
-        }
+        Table::free(self.thread, self.lease);
     }
 }
 
@@ -249,7 +246,6 @@ pub enum From {
 pub struct SpareLedger {
     ledger: &'static Ledger,
     thread: &'static Thread,
-    used: bool,
 }
 
 impl SpareLedger {
@@ -261,7 +257,7 @@ impl SpareLedger {
             pool::name_holders(name_of);
             NAMES_KNOWN.store(true, Ordering::Relaxed);
         }
-        Ok(SpareLedger { ledger: Table::take(thread)?, thread, used: false })
+        Ok(SpareLedger { ledger: Table::take(thread)?, thread })
     }
     #[inline]
     pub(super) fn thread(&self) -> &'static Thread {
@@ -269,9 +265,10 @@ impl SpareLedger {
     }
 
     #[inline]
-    pub(super) fn into_ledger(mut self) -> &'static Ledger {
-        self.used = true;
-        self.ledger
+    pub(super) fn into_ledger(self) -> &'static Ledger {
+        let ledger = self.ledger;
+        core::mem::forget(self);
+        ledger
     }
 
     /// What the pool's block will carry as its owner.
@@ -302,9 +299,7 @@ fn name_of(tag: u64) -> (Name, Site) {
 
 impl Drop for SpareLedger {
     fn drop(&mut self) {
-        if !self.used {
-            Table::free(self.thread, self.ledger);
-        }
+        Table::free(self.thread, self.ledger);
     }
 }
 
@@ -398,10 +393,10 @@ const ARRAY_ALIGNMENT: usize = 256;
 /// Makes a store with one claim. Its layout's addresses are set already. Returns it still locked, so that whoever needs more than the
 /// handle can go on; the handle is out.
 #[inline]
-pub fn create(mut spare: SpareLedger, what: Create, claim: Spare) -> (Locked, &'static Ledger, Id) {
-    spare.used = true;
-    let ledger = spare.ledger;
-    let mut locked = Locked::one(spare.thread, ledger);
+pub fn create(spare: SpareLedger, what: Create, claim: Spare) -> (Locked, &'static Ledger, Id) {
+    let thread = spare.thread;
+    let ledger = spare.into_ledger();
+    let mut locked = Locked::one(thread, ledger);
     let (backing, lease) = match what.from {
         From::Nothing => (Backing::None, None),
         From::Pool(pool, requested) => (Backing::Pool(pool, requested), None),
