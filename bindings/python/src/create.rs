@@ -6,7 +6,7 @@
 use crate::api::{self, Content, Id};
 use crate::array::Array;
 use crate::borrow::read_view;
-use crate::convert::{self, Element, dims_of, dtype_object, dtype_of, order_of, path_of, tables, text_of};
+use crate::convert::{self, Element, dims_of, dtype_object, dtype_of, order_of, path_of, tables, text_of, with_dims};
 use crate::import::Memory;
 use crate::pool::Pool;
 use crate::site;
@@ -96,7 +96,7 @@ pub fn empty<'py>(
     name: Option<&str>,
     pool: Option<&Bound<'py, Pool>>,
 ) -> PyResult<Bound<'py, Array>> {
-    new(py, &dims_of(shape)?, type_of(dtype)?, Start::Empty, order, name, pool)
+    with_dims(shape, |shape| new(py, shape, type_of(dtype)?, Start::Empty, order, name, pool))
 }
 
 /// A new array of zeros; the arguments are those of `empty`.
@@ -110,7 +110,7 @@ pub fn zeros<'py>(
     name: Option<&str>,
     pool: Option<&Bound<'py, Pool>>,
 ) -> PyResult<Bound<'py, Array>> {
-    new(py, &dims_of(shape)?, type_of(dtype)?, Start::Zeros, order, name, pool)
+    with_dims(shape, |shape| new(py, shape, type_of(dtype)?, Start::Zeros, order, name, pool))
 }
 
 /// A new array of ones; the arguments are those of `empty`.
