@@ -1,6 +1,7 @@
 /*
  * dlpack.c - tensors to and from other libraries on the host: the versioned and the legacy struct (DL-1 to DL-15,
- * DL-17, DL-20 to DL-30, XI-22); the exchange table as far as it needs no Python (DL-50, DL-51).
+ * DL-17, DL-20 to DL-30, XI-22); the exchange table as far as it needs no Python (DL-50, DL-51). Each row twice: as a thread's first
+ * exports go, and in the short way.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
@@ -859,7 +860,7 @@ static void element_types(void) /* DL-30 */
     }
 }
 
-int main(void)
+static void each_row(void)
 {
     what_is_written();
     steps_that_are_no_elements();
@@ -879,7 +880,100 @@ int main(void)
     our_own_comes_back();
     our_own_comes_back_as_asked();
     element_types();
+}
+
+enum { MANY = 100, RESTING = 64 };
+
+/* From now on this thread has structs to use again, and a faulty second call is noticed as long as so many others were not. */
+static void used_again_oldest_first(void) /* DL-12 */
+{
+    tn_array *a = numbers(NULL, SHAPE(4));
+    versioned *t[MANY];
+    for (int i = 0; i < MANY; i++)
+        t[i] = export_as(TN_ALIASED, a, XS);
+    for (int i = 0; i < MANY; i++)
+        t[i]->deleter(t[i]);
+    CHECK(why(a) == 0);
+
+    versioned *first = export_as(TN_ALIASED, a, XS);
+    void (*deleter)(versioned *) = first->deleter;
+    deleter(first);
+    int again = 0;
+    for (int i = 0; i < RESTING; i++) {
+        versioned *next = export_as(TN_ALIASED, a, XS);
+        CHECK(next != first);
+        if (i % 16 == 0) {
+            deleter(first);
+            CHECK(count_holders(a, TN_HOLDER_EXPORT_SHARED) == 1);
+        }
+        for (int k = 0; k < MANY; k++)
+            again += next == t[k];
+        next->deleter(next);
+    }
+    CHECK(again > 0);
+    drop(a);
+}
+
+/* What a thread deletes for others it hands on to them. */
+static void deleted_elsewhere(void)
+{
+    tn_array *a = numbers(NULL, SHAPE(4));
+    versioned *t[3 * MANY];
+    for (int i = 0; i < 3 * MANY; i++)
+        t[i] = export_as(TN_ALIASED, a, XR);
+    for (int i = 0; i < 3 * MANY; i++) {
+        pthread_t thread;
+        if (i < 3)
+            CHECK(pthread_create(&thread, NULL, delete_elsewhere, t[i]) == 0 && pthread_join(thread, NULL) == 0);
+        else
+            t[i]->deleter(t[i]);
+    }
+    CHECK(count_holders(a, TN_HOLDER_EXPORT_READ) == 0);
+    drop(a);
+}
+
+/* What an export in the short way leaves to its array's slot: the handle may go, pass on, or move to a copy meanwhile. */
+static void the_layout_stays(void) /* XC-4 */
+{
+    tn_array *a = numbers(NULL, SHAPE(3, 4)), *v = block(a, 1, 3, 1, 3, TN_NONE, 1), *taken = NULL;
+    versioned *t = export_as(TN_ALIASED, v, XS), *u = export_as(TN_ALIASED, v, XS);
+    tn_promise *promise = NULL;
+    OK(tn_array_give(v, 1, &promise));
+    OK(tn_take(1, &promise, &taken));
+    OK(tn_promise_release(promise));
+    CHECK(count_holders(taken, TN_HOLDER_EXPORT_SHARED) == 2);
+    drop(v);
+    u->deleter(u);
+    CHECK(count_holders(taken, TN_HOLDER_EXPORT_SHARED) == 1);
+
+    /* a COW write leaves the store to the export, which ends with the old bytes */
+    u = export_as(TN_ALIASED, taken, XS);
+    drop(a);
+    tn_borrow *guard = NULL;
+    void *data = NULL;
+    OK(tn_array_borrow_write(taken, TN_WRITE_COW, NULL, &data, NULL, &guard));
+    CHECK(data != u->dl.data && t->dl.data == u->dl.data && ((int64_t *)u->dl.data)[0] == 7);
+    OK(tn_borrow_end(guard, 0, NULL));
+    t->deleter(t);
+    CHECK(((int64_t *)u->dl.data)[0] == 7 && why(taken) == 0);
+    u->deleter(u);
+    size_t n = 0;
+    drop(taken);
+    OK(tn_leaks(0, NULL, &n));
+    CHECK(n == 0);
+}
+
+int main(void)
+{
+    each_row();
     the_exchange_table();
     memory_for_a_consumer();
+    the_layout_stays();
+    /* once more in the short way, which a thread takes that has structs to use again */
+    used_again_oldest_first();
+    each_row();
+    memory_for_a_consumer();
+    the_layout_stays();
+    deleted_elsewhere();
     return finish();
 }

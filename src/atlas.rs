@@ -11,7 +11,7 @@
 use crate::error::{Result, fail};
 use crate::ledger::{self, Ledger, Locked};
 use crate::pool;
-use crate::thread::{ColdGuard, ColdLock};
+use crate::thread::{self, QuickGuard, QuickLock, Thread};
 use crate::types::*;
 
 #[derive(Clone, Copy)]
@@ -21,10 +21,10 @@ struct Range {
     tag: u64,
 }
 
-static RANGES: ColdLock<Vec<Range>> = ColdLock::new(Vec::new());
+static RANGES: QuickLock<Vec<Range>> = QuickLock::new(Vec::new());
 
 /// The locked atlas, with room for one more range.
-pub struct Atlas(ColdGuard<'static, Vec<Range>>);
+pub struct Atlas(QuickGuard<'static, Vec<Range>>);
 
 /// Which stores have bytes of a range.
 pub enum Found {
@@ -36,11 +36,18 @@ pub enum Found {
     Several,
 }
 
+/// Locks the atlas, if it has room.
+#[inline]
+pub fn lock_with_room(thread: &'static Thread) -> Option<Atlas> {
+    let ranges = RANGES.lock_as(thread);
+    (ranges.len() < ranges.capacity()).then_some(Atlas(ranges))
+}
+
 /// Locks the atlas.
 pub fn lock() -> Result<Atlas> {
     let mut spare: Vec<Range> = Vec::new();
     loop {
-        let mut ranges = RANGES.lock();
+        let mut ranges = RANGES.lock_as(thread::current());
         if ranges.len() < ranges.capacity() {
             return Ok(Atlas(ranges));
         }
@@ -61,6 +68,14 @@ pub fn lock() -> Result<Atlas> {
 }
 
 impl Atlas {
+    /// Whether nobody is known to have a byte of [start, end), at the first look: where this says no, [`Atlas::find`] knows more.
+    #[inline]
+    pub fn is_free(&self, start: i64, end: i64) -> bool {
+        let index = self.0.partition_point(|range| range.end <= start);
+        self.0.get(index).is_none_or(|range| range.start >= end)
+            && pool::first_in(start as usize, end as usize).is_none()
+    }
+
     /// The stores with bytes in [start, end). Those of an empty range: none.
     pub fn find(&mut self, start: i64, end: i64) -> Found {
         // Each candidate is locked alone: two ledgers are only ever locked in ascending order.
@@ -103,7 +118,9 @@ impl Atlas {
     pub fn insert(&mut self, start: i64, end: i64, ledger: &'static Ledger) {
         let index = self.0.partition_point(|range| range.start < start);
         debug_assert!(self.0.len() < self.0.capacity());
-        self.0.insert(index, Range { start, end, tag: ledger.tag() });
+        let range = Range { start, end, tag: ledger.tag() };
+        // At the end there is nothing to move, which would be a call.
+        if index == self.0.len() { self.0.push(range) } else { self.0.insert(index, range) }
     }
 
     /// The store's range has changed, to one that touches no other.
@@ -117,14 +134,13 @@ impl Atlas {
 }
 
 /// The store of foreign bytes that began at `start` is gone.
-pub fn forget(start: i64, ledger: &'static Ledger) {
+pub fn forget(thread: &'static Thread, start: i64, ledger: &'static Ledger) {
     let tag = ledger.tag();
-    let mut ranges = RANGES.lock();
+    let mut ranges = RANGES.lock_as(thread);
     let index = ranges.partition_point(|range| range.end <= start);
     match ranges.get(index) {
-        Some(range) if range.tag == tag => {
-            ranges.remove(index);
-        }
+        Some(range) if range.tag == tag && index + 1 == ranges.len() => drop(ranges.pop()),
+        Some(range) if range.tag == tag => drop(ranges.remove(index)),
         _ => ranges.retain(|range| range.tag != tag),
     }
 }

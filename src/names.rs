@@ -108,18 +108,25 @@ impl Site {
 
     /// The site of `file` and `line`; [`Site::NONE`] where memory for a new one is lacking.
     pub fn at(file: &str, line: i32) -> Site {
-        // A loop passes one place again and again: a comparison in place of the table's lock.
-        let same = |last: &Last| last.line == line && last.length == file.len() && file.ends_with(last.end.as_str());
-        if let Some(site) = LAST.with(|last| last.borrow().as_ref().filter(|last| same(last)).map(|last| last.site)) {
-            return site;
-        }
         let site = Site::interned(file, line);
-        let last = Last { line, length: file.len(), end: Name::tail(file), site };
-        // Of a file name longer than a name the start would not be compared.
-        if file.len() <= NAME_BYTES {
-            LAST.with(|place| *place.borrow_mut() = Some(last));
+        let bytes = file.as_bytes();
+        if let Ok(length) = u8::try_from(bytes.len()) {
+            LAST.with_borrow_mut(|last| {
+                last.file[..bytes.len()].copy_from_slice(bytes);
+                (last.line, last.length, last.site) = (line, length, site);
+            });
         }
         site
+    }
+
+    /// The site if this thread passed that place last: a loop passes one place again and again, and this is a comparison in place of the
+    /// table's lock.
+    #[inline]
+    pub fn same(file: &CStr, line: i32) -> Option<Site> {
+        LAST.with_borrow(|last| {
+            let same = last.line == line && last.file[..usize::from(last.length)] == *file.to_bytes();
+            (same && last.site != Site::NONE).then_some(last.site)
+        })
     }
 
     fn interned(file: &str, line: i32) -> Site {
@@ -173,13 +180,15 @@ impl Site {
 /// The place that a thread passed last.
 struct Last {
     line: i32,
-    length: usize,
-    end: Name,
     site: Site,
+    /// Bytes of the file's name; longer ones are not kept.
+    length: u8,
+    file: [u8; u8::MAX as usize],
 }
 
 thread_local! {
-    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+    static LAST: RefCell<Last> =
+        const { RefCell::new(Last { line: 0, site: Site::NONE, length: 0, file: [0; u8::MAX as usize] }) };
     /// Keeps the table whole across a fork: the forking thread holds its lock meanwhile.
     static FORKING: RefCell<Option<MutexGuard<'static, Sites>>> = const { RefCell::new(None) };
 }

@@ -11,7 +11,6 @@
 
 #[cfg(not(loom))]
 use crate::error::NoRecord;
-#[cfg(loom)]
 use crate::sys::lock::RawLock;
 use crate::sys::os;
 use core::cell::{Cell, UnsafeCell};
@@ -95,7 +94,24 @@ pub struct Thread {
     pools: [Cell<usize>; POOLS],
     first_heap: Cell<usize>,
     heaps: [Cell<usize>; HEAPS],
+    rest: Rest,
     next: AtomicPtr<Thread>,
+}
+
+/// A queue that `exchange` keeps here, of which this module knows numbers only.
+pub struct Rest {
+    /// Its first; 0: it is empty.
+    pub first: Cell<usize>,
+    /// Its last.
+    pub last: Cell<usize>,
+    /// How many there are.
+    pub count: Cell<usize>,
+}
+
+impl Rest {
+    fn new() -> Rest {
+        Rest { first: Cell::new(0), last: Cell::new(0), count: Cell::new(0) }
+    }
 }
 
 impl Thread {
@@ -110,6 +126,7 @@ impl Thread {
             pools: [const { Cell::new(0) }; POOLS],
             first_heap: Cell::new(0),
             heaps: [const { Cell::new(0) }; HEAPS],
+            rest: Rest::new(),
             next: AtomicPtr::new(core::ptr::null_mut()),
         }
     }
@@ -150,6 +167,11 @@ impl Thread {
     /// Stores something for `pool`.
     pub fn set_heap(&self, number: usize, value: usize) {
         self.heaps[number % HEAPS].set(value);
+    }
+    /// The queue of `exchange`.
+    #[inline]
+    pub fn rest(&self) -> &Rest {
+        &self.rest
     }
     /// The first of `pool`'s list; 0: it is empty.
     pub fn first_heap(&self) -> usize {
@@ -572,6 +594,71 @@ impl<T> core::ops::DerefMut for ColdGuard<'_, T> {
     }
 }
 
+/// The same for what is guarded for nanoseconds: one exchange cheaper, see `sys::lock` for what may not happen under it.
+#[cfg(not(loom))]
+pub struct QuickLock<T> {
+    lock: RawLock,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reached through a `QuickGuard` only, and the lock lets one exist at a time.
+#[cfg(not(loom))]
+unsafe impl<T: Send> Sync for QuickLock<T> {}
+
+/// The open lock.
+#[cfg(not(loom))]
+pub struct QuickGuard<'a, T> {
+    of: &'a QuickLock<T>,
+    /// Dropped after the lock was given back.
+    _inside: Critical,
+}
+
+#[cfg(not(loom))]
+impl<T> QuickLock<T> {
+    /// A free lock around `value`.
+    pub const fn new(value: T) -> QuickLock<T> {
+        QuickLock { lock: RawLock::new(), value: UnsafeCell::new(value) }
+    }
+    /// Takes it, for the calling thread.
+    #[inline]
+    pub fn lock_as(&self, thread: &'static Thread) -> QuickGuard<'_, T> {
+        let inside = Critical::enter(thread);
+        self.lock.lock();
+        QuickGuard { of: self, _inside: inside }
+    }
+}
+
+#[cfg(not(loom))]
+impl<T> Drop for QuickGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.of.lock.unlock();
+    }
+}
+
+#[cfg(not(loom))]
+impl<T> core::ops::Deref for QuickGuard<'_, T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: this guard has the lock.
+        unsafe { &*self.of.value.get() }
+    }
+}
+
+#[cfg(not(loom))]
+impl<T> core::ops::DerefMut for QuickGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: this guard has the lock, and `&mut self` lets no other reference be.
+        unsafe { &mut *self.of.value.get() }
+    }
+}
+
+/// In a model the one is as quick as the other.
+#[cfg(loom)]
+pub use self::{ColdGuard as QuickGuard, ColdLock as QuickLock};
+
 /// A cold lock as a model can explore it: the lock itself is made anew in each iteration, what it guards stays as in any static.
 #[cfg(loom)]
 pub struct ColdLock<T>(UnsafeCell<T>);
@@ -592,6 +679,10 @@ impl<T> ColdLock<T> {
     /// A free lock around `value`.
     pub const fn new(value: T) -> ColdLock<T> {
         ColdLock(UnsafeCell::new(value))
+    }
+    /// Takes it, for the calling thread.
+    pub fn lock_as(&self, _thread: &'static Thread) -> ColdGuard<'_, T> {
+        self.lock()
     }
     /// Takes it.
     pub fn lock(&self) -> ColdGuard<'_, T> {

@@ -61,7 +61,7 @@ pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream
 
 /// The elements of an open guard as a new array.
 pub fn duplicate(source: &Hold, pool: &'static Pool, order: Order, name: Name) -> Result<Id> {
-    let mut fresh = Fresh::allocate(thread::current(), pool, source.layout().like(order)?, false)?;
+    let mut fresh = Fresh::allocate(thread::current(), pool, &mut source.layout().like(order)?, false)?;
     blit::copy(&fresh.place(), &source.place())?;
     fresh.claim().set_name(name);
     Ok(fresh.finish())
@@ -69,7 +69,7 @@ pub fn duplicate(source: &Hold, pool: &'static Pool, order: Order, name: Name) -
 
 /// A new array with the elements of raw memory.
 pub fn duplicate_raw(source: &Place<'_>, pool: &'static Pool, readonly: bool) -> Result<Id> {
-    let mut fresh = Fresh::allocate(thread::current(), pool, source.layout().like(Order::A)?, false)?;
+    let mut fresh = Fresh::allocate(thread::current(), pool, &mut source.layout().like(Order::A)?, false)?;
     blit::copy(&fresh.place(), source)?;
     fresh.claim().set_readonly(readonly);
     Ok(fresh.finish())

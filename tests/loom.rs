@@ -8,7 +8,8 @@
 mod interleave;
 
 use interleave::{
-    Bytes, address_and_claims, both, code, end, enter, explore, explore_with, read, share, take, word, words, write,
+    Bytes, address_and_claims, both, code, end, end_view, enter, explore, explore_with, open_view, read, share, take,
+    word, words, write,
 };
 use tenure::array::Cut;
 use tenure::borrow::{self, Entry, Mode, Use};
@@ -679,6 +680,96 @@ fn loom_a_shared_export_and_the_release() {
         let (released, exported) = both(|| code(array::release(a)), move || code(share(a)));
         assert_eq!(bytes.released(), 1);
         words(released, exported)
+    });
+}
+
+/// TH-23 in the short way, which a thread takes once it has a guard's slot in its cache: shared views stand beside one another and
+/// beside a writer that comes later.
+#[test]
+fn loom_shared_exports_in_the_short_way() {
+    for writes in [false, true] {
+        explore(if writes { &["ok ok", "ok borrowed_write"] } else { &["ok ok"] }, move || {
+            let (bytes, others) = (Bytes::new(), [Bytes::new(), Bytes::new()]);
+            let a = bytes.import(TN_TAKE);
+            let private = others.map(|bytes| bytes.import(TN_TAKE));
+            let (x, y) = both(
+                move || {
+                    end(read(private[0]).unwrap()).unwrap();
+                    if writes { write(a, 0).and_then(end) } else { share(a) }
+                },
+                move || {
+                    end(read(private[1]).unwrap()).unwrap();
+                    share(a)
+                },
+            );
+            end(write(a, TN_WRITE_UNIQUE).unwrap()).unwrap();
+            drop_all(private.into_iter().chain([a]));
+            assert_eq!(bytes.released(), 1);
+            words(code(x), code(y))
+        });
+    }
+}
+
+/// TH-15 of exports in the short way: the view's end beside the release of the array, whose slot has the layout.
+#[test]
+fn loom_the_end_of_a_shared_export_and_the_release_in_the_short_way() {
+    explore(&["ok ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        end(read(a).unwrap()).unwrap();
+        let view = open_view(a).unwrap();
+        let (released, ()) = both(|| code(array::release(a)), move || end_view(view));
+        assert_eq!(bytes.released(), 1);
+        words(released, TN_OK)
+    });
+}
+
+/// The view's end beside a COW write, which moves the handle away from the slot's layout: the view keeps it.
+#[test]
+fn loom_the_end_of_a_shared_export_and_a_cow_write_in_the_short_way() {
+    explore(&["in place", "copied"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_TAKE);
+        end(read(a).unwrap()).unwrap();
+        let view = open_view(a).unwrap();
+        let (guard, ()) = both(|| write(a, TN_WRITE_COW), move || end_view(view));
+        end(guard.unwrap()).unwrap();
+        let in_place = address_and_claims(a).0 == bytes.address();
+        assert_eq!(bytes.released(), usize::from(!in_place));
+        drop_all([a]);
+        assert_eq!(bytes.released(), 1);
+        if in_place { "in place" } else { "copied" }.to_owned()
+    });
+}
+
+/// AR-23 in the short way: two imports of the same bytes are two claims on one store, whoever was first.
+#[test]
+fn loom_two_imports_of_the_same_bytes_in_the_short_way() {
+    explore(&["ok ok"], || {
+        let bytes = Bytes::new();
+        let (a, b) = both(move || bytes.import(TN_BORROW), move || bytes.import(TN_BORROW));
+        assert_eq!(address_and_claims(a), (bytes.address(), 2));
+        assert_eq!(address_and_claims(b), (bytes.address(), 2));
+        drop_all([a]);
+        assert_eq!(bytes.released(), 1);
+        drop_all([b]);
+        assert_eq!(bytes.released(), 2);
+        words(TN_OK, TN_OK)
+    });
+}
+
+/// TH-24 in the short way: the release of an import beside the next import of its bytes, which joins it or follows it.
+#[test]
+fn loom_the_release_of_an_import_and_the_next_one_in_the_short_way() {
+    explore(&["ok ok"], || {
+        let bytes = Bytes::new();
+        let a = bytes.import(TN_BORROW);
+        let (released, b) = both(|| code(array::release(a)), move || bytes.import(TN_BORROW));
+        assert_eq!(bytes.released(), 1);
+        assert_eq!(address_and_claims(b), (bytes.address(), 1));
+        drop_all([b]);
+        assert_eq!(bytes.released(), 2);
+        words(released, TN_OK)
     });
 }
 

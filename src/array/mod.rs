@@ -93,7 +93,9 @@ pub enum Contents<'a> {
 }
 
 /// A new array on new bytes of a pool; None: the thread's current one of the host.
-pub fn create(pool: Option<&'static Pool>, layout: Layout, contents: Contents<'_>, name: Name) -> Result<Id> {
+/// What `layout` is afterwards, nobody may ask.
+#[inline(always)]
+pub fn create(pool: Option<&'static Pool>, layout: &mut Layout, contents: Contents<'_>, name: &Name) -> Result<Id> {
     let thread = thread::current();
     let pool = match pool {
         Some(pool) => pool,
@@ -104,7 +106,7 @@ pub fn create(pool: Option<&'static Pool>, layout: Layout, contents: Contents<'_
         blit::fill(&fresh.place(), value);
     }
     if !name.is_none() {
-        fresh.claim().set_name(name);
+        fresh.claim().set_name(*name);
     }
     Ok(fresh.finish())
 }
@@ -114,8 +116,8 @@ pub const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 
 /// A new array with dtype and shape of another one; its contents are undefined.
 pub fn like(pool: Option<&'static Pool>, prototype: Id, options: Options) -> Result<Id> {
-    let layout = snapshot(prototype)?.like(options.order)?;
-    create(pool, layout, Contents::Undefined, options.name)
+    let mut layout = snapshot(prototype)?.like(options.order)?;
+    create(pool, &mut layout, Contents::Undefined, &options.name)
 }
 
 /// A copy of a live handle's layout, taken outside of locks.

@@ -338,7 +338,7 @@ fn copy_all(thread: &'static Thread, moves: &mut List<Move>) -> Result<()> {
             Some(pool) => pool,
             None => pool::current(array::HOST)?,
         };
-        let mut fresh = Fresh::allocate(thread, pool, moving.layout.like(Order::A)?, false)?;
+        let mut fresh = Fresh::allocate(thread, pool, &mut moving.layout.like(Order::A)?, false)?;
         if let Some(source) = &moving.source {
             blit::copy(&fresh.place(), &source.place())?;
         }

@@ -24,7 +24,7 @@ use crate::layout::{Layout, even_parts};
 use crate::ledger::{self, Claim, Class, Entries, Guard, Hold, Locked, One, Spare, SpareGuard, SpareRoot};
 use crate::slots::Id;
 use crate::stream::Stream;
-use crate::thread;
+use crate::thread::{self, Thread};
 use crate::types::*;
 use core::ffi::CStr;
 
@@ -87,6 +87,24 @@ pub fn open_free(id: Id, wanted: Use, outputs: &impl See) -> Option<Id> {
     let guard = one.add_guard(acquire::terms(wanted))?;
     outputs.see(&one.body().layout);
     Some(one.publish(guard))
+}
+
+/// Opens an export of one array, if it is live and nothing is in the way, whose layout `see` keeps: the short way of exports. It is called
+/// once all the rest is sure, under the ledger's lock.
+#[inline(always)]
+pub fn export_free<T>(
+    thread: &'static Thread,
+    id: Id,
+    class: Class,
+    see: impl FnOnce(&Layout) -> Option<T>,
+) -> Option<(&'static Guard, T)> {
+    let wanted = Use::Export { class, unique: false };
+    let terms = acquire::terms(wanted);
+    let mut one = One::<Claim>::live(thread, id)?;
+    if one.body().given > 0 || !rules::is_free(one.body(), one.books(), wanted) {
+        return None;
+    }
+    one.add_export(terms, see)
 }
 
 /// Opens a guard on one array, or says what is wrong or in the way; a COW write may move. `function` is the one that was called.

@@ -227,18 +227,21 @@ pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {
     .fold(0, |bits, (bit, on)| if on { bits | bit } else { bits })
 }
 
-/// What nearly always holds: nobody else touches the store, or beside a reader other readers alone. Then a use may begin; if not, ask
-/// [`check`].
+/// What nearly always holds: nobody else touches the store, or beside a reader other readers alone, beside a view that shares others that
+/// do. Then a use may begin; if not, ask [`check`].
 #[inline(always)]
 pub fn is_free(body: &ClaimBody, books: &Books, wanted: Use) -> bool {
     let quiet = books.writers | books.exports_read | books.exports_shared | books.exports_exclusive | books.poisoned
         == 0
         && !body.moving;
+    let writable = || books.nodes == 0 && !body.readonly && !books.readonly && !books.managed;
+    // A view that shares its bytes stands beside others that do.
+    let shareable = || books.writers | books.exports_exclusive | books.poisoned == 0 && !body.moving;
     match wanted {
         Use::Read { .. } => quiet,
-        Use::Write { mode: Mode::Aliased, .. } => {
-            quiet && books.readers | books.nodes == 0 && !body.readonly && !books.readonly && !books.managed
-        }
+        Use::Write { mode: Mode::Aliased, .. } => quiet && books.readers == 0 && writable(),
+        Use::Export { class: Class::ExportRead, .. } => shareable(),
+        Use::Export { class: Class::ExportShared, unique: false } => shareable() && books.frozen == 0 && writable(),
         _ => false,
     }
 }

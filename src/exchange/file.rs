@@ -32,8 +32,7 @@ pub fn open(
             Some(pool) => pool,
             None => pool::current(HOST)?,
         };
-        let layout = header.layout(0)?;
-        let mut fresh = Fresh::allocate(thread, pool, layout, false)?;
+        let mut fresh = Fresh::allocate(thread, pool, &mut header.layout(0)?, false)?;
         let to = fresh.place().layout().offset() as *mut u8;
         // SAFETY: fresh memory for a dense layout of the header's shape; nothing is written for no elements.
         unsafe { opened.read_into(to)? };

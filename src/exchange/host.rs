@@ -37,11 +37,11 @@ pub fn check_flags(flags: u32, known: u32) -> Result<()> {
 }
 
 /// Foreign bytes that come in.
-pub struct Import {
+pub struct Import<'a> {
     /// The tn_ function, for the copy book.
     pub function: &'static CStr,
     /// Where the elements lie; absolute addresses.
-    pub layout: Layout,
+    pub layout: &'a Layout,
     /// Crossing flags, checked.
     pub flags: u32,
     /// What runs when the last that descends from the import ended, or at once if it was copied.
@@ -67,16 +67,65 @@ enum Way {
 /// # Safety
 /// - The elements of the layout lie in host memory that may be read now, and, where the import aliases, as long as its release has
 ///   not run.
-pub unsafe fn import(import: Import) -> Result<Imported> {
+pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
     let thread = thread::current();
     let Import { function, layout, flags, release } = import;
     let wants_alias = flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0;
     let range = layout.extent().unwrap_or((0, 0));
     let queued = flags & TN_RELEASE_QUEUED != 0;
     let lease = SpareLease::take(thread, release, queued, flags & TN_MAY_OVERWRITE != 0, range)?;
+    if !wants_alias || flags & TN_TAKE != 0 {
+        // SAFETY: the caller's promise.
+        return unsafe { import_slowly(thread, function, layout, flags, range, lease) };
+    }
+    match lend(thread, layout, flags, range, lease)? {
+        Ok(id) => Ok(Imported { id, how: TN_ALIASED }),
+        // SAFETY: the caller's promise.
+        Err(lease) => unsafe { import_slowly(thread, function, layout, flags, range, lease) },
+    }
+}
+
+/// Bytes that nobody has, nor any part of them, become a store of their own; else the lease comes back.
+#[inline(always)]
+fn lend(
+    thread: &'static Thread,
+    layout: &Layout,
+    flags: u32,
+    (start, end): (i64, i64),
+    lease: SpareLease,
+) -> Result<core::result::Result<Id, SpareLease>> {
+    let mut claim = Spare::take(thread)?;
+    let store = SpareLedger::take(thread)?;
+    if end == start || !layout.is_aligned() || !claim.layout().set(layout) {
+        return Ok(Err(lease));
+    }
+    let Some(mut atlas) = atlas::lock_with_room(thread).filter(|atlas| atlas.is_free(start, end)) else {
+        return Ok(Err(lease));
+    };
+    claim.set_readonly(flags & TN_IMPORT_READONLY != 0 || layout.self_overlaps());
+    claim.set_made(ledger::Made::by(thread));
+    let (ledger, id) = ledger::lend(store, HOST, (start, end), lease, claim);
+    atlas.insert(start, end, ledger);
+    Ok(Ok(id))
+}
+
+/// The same for all cases and with every status.
+///
+/// # Safety
+/// - As for [`import`].
+#[inline(never)]
+unsafe fn import_slowly(
+    thread: &'static Thread,
+    function: &'static CStr,
+    layout: &Layout,
+    flags: u32,
+    range: (i64, i64),
+    lease: SpareLease,
+) -> Result<Imported> {
+    let wants_alias = flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0;
     let mut why = 0;
     let lease = if wants_alias {
-        match alias(thread, &layout, flags, range, lease)? {
+        match alias(thread, layout, flags, range, lease)? {
             (Way::Alias(id), _) => return Ok(Imported { id, how: TN_ALIASED }),
             (Way::Copy(reasons), lease) => {
                 why = reasons;
@@ -90,7 +139,7 @@ pub unsafe fn import(import: Import) -> Result<Imported> {
         return Err(would_copy(why));
     }
     // SAFETY: the caller's promise; without an alias the bytes are read now.
-    let source = unsafe { Place::new(&layout) };
+    let source = unsafe { Place::new(layout) };
     let id = transfer::duplicate_raw(&source, pool::current(HOST)?, flags & TN_IMPORT_READONLY != 0)?;
     note(function, why, wants_alias, layout.bytes() as u64);
     lease.end_now();

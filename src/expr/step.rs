@@ -125,7 +125,7 @@ impl Run {
     }
 
     fn fresh(&self, pool: &'static Pool, dtype: Dtype, shape: &[i64], order: Order) -> Result<Fresh> {
-        Fresh::allocate(self.thread, pool, Layout::contiguous(dtype, shape, order, 0)?, false)
+        Fresh::allocate(self.thread, pool, &mut Layout::contiguous(dtype, shape, order, 0)?, false)
     }
 
     /// A transpose: the same bytes seen otherwise. The claim changes its owner if nobody else needs it, else there is one more.

@@ -9,6 +9,7 @@ use crate::exchange::{file, npy};
 use crate::ffi::convert::{self, Fill, Noted, Out};
 use crate::layout::{Layout, Order};
 use crate::ledger::Release;
+use crate::names::Name;
 use crate::pool::Pool;
 use crate::slots::Id;
 use crate::transfer;
@@ -35,19 +36,32 @@ unsafe fn options(options: *const tn_array_options, like: bool) -> Noted<Options
 }
 
 /// The common part of empty, zeros and full: everything that C passed, checked in order.
-fn create(
+///
+/// # Safety
+/// - As for [`options`].
+#[inline(always)]
+unsafe fn create(
     pool: Result<Option<&'static Pool>>,
-    options: Noted<Options>,
+    options: *const tn_array_options,
     dtype: tn_dtype,
     shape: Noted<&[i64]>,
     contents: impl FnOnce(Dtype) -> Contents<'static>,
     out: Out<*mut tn_array>,
 ) -> Result<()> {
     let pool = pool?;
-    let options = options?;
+    let given;
+    // Nearly always there are none, and then no name is moved about.
+    let (order, name) = if options.is_null() {
+        (Order::C, &Name::NONE)
+    } else {
+        // SAFETY: the caller's promise.
+        given = unsafe { self::options(options, false)? };
+        (given.order, &given.name)
+    };
     let dtype = Dtype::of(dtype)?;
-    let layout = Layout::contiguous(dtype, shape?, options.order, 0)?;
-    let id = array::create(pool, layout, contents(dtype), options.name)?;
+    let mut layout = Layout::EMPTY;
+    layout.set_contiguous(dtype, shape?, order, 0)?;
+    let id = array::create(pool, &mut layout, contents(dtype), name)?;
     // SAFETY: writable by the documentation of the functions that call this.
     unsafe { out.write(convert::handle(id)) };
     Ok(())
@@ -78,10 +92,11 @@ pub unsafe extern "C" fn tn_array_empty(
     out: *mut *mut tn_array,
 ) -> tn_status {
     enter("tn_array_empty", || {
-        // SAFETY: an array of that length and a struct of that size, by this function's documentation.
-        let (shape, options) = unsafe { (convert::shape(ndim, shape, "shape")?, self::options(options, false)) };
+        // SAFETY: an array of that length, by this function's documentation.
+        let shape = unsafe { convert::shape(ndim, shape, "shape")? };
         let out = Out::new(out, "out")?;
-        create(convert::pool(pool), options, dtype, shape, |_| Contents::Undefined, out)
+        // SAFETY: a struct of that size, by this function's documentation.
+        unsafe { create(convert::pool(pool), options, dtype, shape, |_| Contents::Undefined, out) }
     })
 }
 
@@ -107,10 +122,11 @@ pub unsafe extern "C" fn tn_array_zeros(
     out: *mut *mut tn_array,
 ) -> tn_status {
     enter("tn_array_zeros", || {
-        // SAFETY: an array of that length and a struct of that size, by this function's documentation.
-        let (shape, options) = unsafe { (convert::shape(ndim, shape, "shape")?, self::options(options, false)) };
+        // SAFETY: an array of that length, by this function's documentation.
+        let shape = unsafe { convert::shape(ndim, shape, "shape")? };
         let out = Out::new(out, "out")?;
-        create(convert::pool(pool), options, dtype, shape, |_| Contents::Zero, out)
+        // SAFETY: a struct of that size, by this function's documentation.
+        unsafe { create(convert::pool(pool), options, dtype, shape, |_| Contents::Zero, out) }
     })
 }
 
@@ -138,13 +154,14 @@ pub unsafe extern "C" fn tn_array_full(
     out: *mut *mut tn_array,
 ) -> tn_status {
     enter("tn_array_full", || {
-        // SAFETY: an array of that length and a struct of that size, by this function's documentation.
-        let (shape, options) = unsafe { (convert::shape(ndim, shape, "shape")?, self::options(options, false)) };
+        // SAFETY: an array of that length, by this function's documentation.
+        let shape = unsafe { convert::shape(ndim, shape, "shape")? };
         convert::id(value, "value")?;
         let out = Out::new(out, "out")?;
         // SAFETY: one element of the type, by this function's documentation; it outlives the call.
         let element = |dtype: Dtype| unsafe { core::slice::from_raw_parts(value.cast::<u8>(), dtype.item() as usize) };
-        create(convert::pool(pool), options, dtype, shape, |dtype| Contents::Full(element(dtype)), out)
+        // SAFETY: a struct of that size, by this function's documentation.
+        unsafe { create(convert::pool(pool), options, dtype, shape, |dtype| Contents::Full(element(dtype)), out) }
     })
 }
 
@@ -261,7 +278,7 @@ pub unsafe extern "C" fn tn_array_import_host(
         // SAFETY: a struct of that size, and memory of that layout, by this function's documentation.
         let imported = unsafe {
             let layout = raw_layout(ptr, layout)?;
-            host::import(Import { function, layout, flags, release })?
+            host::import(Import { function, layout: &layout, flags, release })?
         };
         // SAFETY: writable by this function's documentation.
         unsafe {

@@ -138,12 +138,17 @@ pub trait Sized: Copy {
 ///
 /// # Safety
 /// - `given` is NULL or points to a struct of as many bytes as it says.
+#[inline]
 pub unsafe fn sized<T: Sized>(given: *const T) -> Noted<Option<T>> {
     if given.is_null() {
         return Ok(None);
     }
     // SAFETY: every such struct starts with its size.
     let size = unsafe { given.cast::<usize>().read_unaligned() };
+    if size == size_of::<T>() {
+        // SAFETY: so many bytes are there; T is plain data.
+        return Ok(Some(unsafe { given.read_unaligned() }));
+    }
     check_size::<T>(size)?;
     let mut value = T::defaults();
     let known = size.min(size_of::<T>());

@@ -113,7 +113,7 @@ pub unsafe extern "C" fn tn_here(file: *const c_char, line: i32) -> tn_status {
         if !file.is_null() {
             // SAFETY: a text by this function's documentation.
             let file = unsafe { CStr::from_ptr(file) };
-            site = Site::at(convert::readable(file), line);
+            site = Site::same(file, line).unwrap_or_else(|| Site::at(convert::readable(file), line));
         }
         thread::current().set_site(site.number());
         Ok(())

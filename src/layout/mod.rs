@@ -131,6 +131,12 @@ impl Layout {
     /// TN_ERR_RANGE: the last byte lies above i64::MAX.
     #[inline]
     pub fn contiguous(dtype: Dtype, shape: &[i64], order: Order, offset: i64) -> Result<Layout> {
+        Layout::made(|layout| layout.set_contiguous(dtype, shape, order, offset))
+    }
+
+    /// Becomes that layout, in its place. After a failure it is some layout.
+    #[inline]
+    pub fn set_contiguous(&mut self, dtype: Dtype, shape: &[i64], order: Order, offset: i64) -> Result<()> {
         let bytes = checked_size(dtype, shape)?;
         if offset.checked_add(bytes).is_none() && !shape.contains(&0) {
             return Err(fail(
@@ -138,7 +144,7 @@ impl Layout {
                 format_args!("{bytes} bytes from {offset} on end past the largest address"),
             ));
         }
-        Layout::build(dtype, shape.len(), offset, |lengths, strides| {
+        self.rebuild(dtype, shape.len(), offset, |lengths, strides| {
             // A loop: a copy of unknown length is a call.
             lengths.iter_mut().zip(shape).for_each(|(length, &asked)| *length = asked);
             lay_dense(shape, strides, order, dtype.item());
@@ -152,6 +158,12 @@ impl Layout {
     /// sum, outside i64). TN_ERR_SHAPE: a negative length, or not one stride per axis. TN_ERR_RANGE: with the offset,
     /// the first or last byte lies outside i64. An empty layout has no byte: any strides and any offset will do.
     pub fn strided(dtype: Dtype, shape: &[i64], strides: &[i64], offset: i64) -> Result<Layout> {
+        Layout::made(|layout| layout.set_strided(dtype, shape, strides, offset))
+    }
+
+    /// Becomes that layout, in its place. After a failure it is some layout.
+    #[inline]
+    pub fn set_strided(&mut self, dtype: Dtype, shape: &[i64], strides: &[i64], offset: i64) -> Result<()> {
         checked_size(dtype, shape)?;
         if strides.len() != shape.len() {
             return Err(fail(
@@ -162,9 +174,10 @@ impl Layout {
         if !shape.contains(&0) {
             checked_reach(dtype, shape, strides, offset)?;
         }
-        Layout::build(dtype, shape.len(), offset, |new_shape, new_strides| {
-            new_shape.copy_from_slice(shape);
-            new_strides.copy_from_slice(strides);
+        self.rebuild(dtype, shape.len(), offset, |new_shape, new_strides| {
+            // Loops: a copy of unknown length is a call.
+            new_shape.iter_mut().zip(shape).for_each(|(length, &asked)| *length = asked);
+            new_strides.iter_mut().zip(strides).for_each(|(stride, &asked)| *stride = asked);
             Ok(())
         })
     }
@@ -198,6 +211,13 @@ impl Layout {
                 format_args!("bytes {lowest} to {end} from address {base:#x} on leave the address space"),
             )),
         }
+    }
+
+    /// A dense layout, from 0 on until now, begins at the address of a block that has room for it.
+    #[inline]
+    pub fn begin_at(&mut self, address: i64) {
+        debug_assert!(self.offset == 0 && self.bytes() <= i64::MAX - address);
+        self.offset = address;
     }
 
     /// Position of element (0,..,0) in bytes from the owner's base.

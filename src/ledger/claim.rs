@@ -88,6 +88,12 @@ pub struct ClaimBody {
 const _: () = assert!(size_of::<Claim>() == 320 || cfg!(loom));
 
 impl ClaimBody {
+    /// Whether nothing but its handle needs the slot, which has all of its layout.
+    #[inline(always)]
+    pub(super) fn is_unused(&self) -> bool {
+        self.given | self.pins == 0 && !self.moving && self.layout.is_inline()
+    }
+
     /// Whether views of it know already what they are cut from.
     #[inline(always)]
     pub fn has_root(&self) -> bool {
@@ -178,14 +184,13 @@ impl GuardedSlot for Root {
 pub struct Spare {
     claim: &'static Claim,
     thread: &'static Thread,
-    used: bool,
 }
 
 impl Spare {
     /// Takes a slot; outside of locks.
     #[inline]
     pub fn take(thread: &'static Thread) -> Result<Spare> {
-        Ok(Spare { claim: Table::take(thread)?, thread, used: false })
+        Ok(Spare { claim: Table::take(thread)?, thread })
     }
 
     #[inline]
@@ -195,9 +200,10 @@ impl Spare {
     }
 
     #[inline]
-    pub(super) fn into_claim(mut self) -> &'static Claim {
-        self.used = true;
-        self.claim
+    pub(super) fn into_claim(self) -> &'static Claim {
+        let claim = self.claim;
+        core::mem::forget(self);
+        claim
     }
 
     /// The layout of the claim to be.
@@ -222,9 +228,7 @@ impl Spare {
 impl Drop for Spare {
     #[inline]
     fn drop(&mut self) {
-        if !self.used {
-            self.claim.reset(self.thread);
-        }
+        self.claim.reset(self.thread);
     }
 }
 

@@ -153,29 +153,27 @@ impl Guard {
 pub struct SpareGuard {
     guard: &'static Guard,
     thread: &'static Thread,
-    used: bool,
 }
 
 impl SpareGuard {
     /// Takes a slot; outside of locks.
     #[inline]
     pub fn take(thread: &'static Thread) -> Result<SpareGuard> {
-        Ok(SpareGuard { guard: Table::take(thread)?, thread, used: false })
+        Ok(SpareGuard { guard: Table::take(thread)?, thread })
     }
 
     #[inline]
-    pub(super) fn into_guard(mut self) -> &'static Guard {
-        self.used = true;
-        self.guard
+    pub(super) fn into_guard(self) -> &'static Guard {
+        let guard = self.guard;
+        core::mem::forget(self);
+        guard
     }
 }
 
 impl Drop for SpareGuard {
     #[inline]
     fn drop(&mut self) {
-        if !self.used {
-            Table::free(self.thread, self.guard);
-        }
+        Table::free(self.thread, self.guard);
     }
 }
 

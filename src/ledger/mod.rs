@@ -48,8 +48,8 @@ pub use one::One;
 pub use promise::{Promise, PromiseBody, SparePromise, SpareWeak, Weak, WeakBody};
 pub use scope::{LockedScope, Scope, SpareScope, each_scope, lock_scope};
 pub use store::{
-    Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_queued, each_store, queued,
-    run_releases,
+    Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_queued, each_store, lend,
+    queued, run_releases,
 };
 
 use crate::error::{Result, fail, rank};
@@ -209,13 +209,18 @@ impl Books {
         self.claims == 0 && self.readers == 0 && self.writers == 0 && self.exports() == 0 && self.moves == 0
     }
 
-    /// Whether nothing ends with the last claim but the store itself, and its bytes are nobody's or a pool's.
-    #[inline]
-    fn ends_alone(&self) -> bool {
+    /// Whether nothing but claims has to do with the bytes.
+    #[inline(always)]
+    fn is_untouched(&self) -> bool {
         self.readers | self.writers | self.exports_read | self.exports_shared | self.exports_exclusive == 0
             && self.poisoned | self.moves == 0
             && self.held == 0
-            && matches!(self.backing, Backing::None | Backing::Pool(..))
+    }
+
+    /// Whether nothing ends with the last claim but the store itself, and its bytes are nobody's or a pool's.
+    #[inline]
+    fn ends_alone(&self) -> bool {
+        self.is_untouched() && matches!(self.backing, Backing::None | Backing::Pool(..))
     }
 
     /// What must hold between any two calls.

@@ -150,7 +150,7 @@ impl Locked {
             self.collect(claim);
         } else {
             claim.head().set_state(State::Spent);
-            // Its exports have layouts and leases of their own; a poisoned region may still need layout and root.
+            // What an export needs of a lease it has itself; exports and poisoned regions may still need layout and root.
             self.drop_lease(claim);
             if self.get(claim).pins == 0 {
                 self.drop_root(claim);

@@ -4,6 +4,7 @@
 //! off when it has unlocked. So no end of anything needs memory.
 
 use super::claim::{Claim, Root};
+use super::one::{Bytes, found};
 use super::promise::Weak;
 use super::{Books, Guarded, GuardedSlot, Ledger, Locked, Made, Spare};
 use crate::blit::Place;
@@ -97,6 +98,21 @@ impl GuardedSlot for Lease {
     }
 }
 
+impl LeaseBody {
+    /// The first claim that descends from it; what it adds to the store's count of leases that lend.
+    #[inline(always)]
+    pub(super) fn hold_first(&mut self) -> u32 {
+        self.users = 1;
+        u32::from(!self.may_overwrite)
+    }
+
+    /// Whether its release runs when the only claim that descends from it ends.
+    #[inline(always)]
+    pub(super) fn ends_at_once(&self) -> bool {
+        self.users == 1 && !self.queued
+    }
+}
+
 impl Lease {
     /// Names this use of the slot: a weak handle compares it.
     pub fn epoch(&self) -> u32 {
@@ -123,7 +139,7 @@ impl Lease {
     }
 
     /// Runs the release and gives the slot back.
-    fn run(&'static self, thread: &'static Thread) {
+    pub(super) fn run(&'static self, thread: &'static Thread) {
         // SAFETY: ended and in no list: ours alone.
         let body = unsafe { self.guarded.own() };
         let (release, forks) = (body.release, body.forks);
@@ -147,7 +163,6 @@ impl Lease {
 pub struct SpareLease {
     lease: &'static Lease,
     thread: &'static Thread,
-    used: bool,
 }
 
 impl SpareLease {
@@ -175,29 +190,27 @@ impl SpareLease {
             made: Made::by(thread),
             forks: thread::forks(),
         };
-        Ok(SpareLease { lease, thread, used: false })
+        Ok(SpareLease { lease, thread })
     }
 
     /// The bytes were copied: the release runs, or is queued, now. Under no lock.
-    pub fn end_now(mut self) {
-        self.used = true;
-        self.lease.head.set_state(State::Kept);
-        self.lease.end(self.thread);
+    pub fn end_now(self) {
+        let thread = self.thread;
+        self.into_lease().end(thread);
     }
 
-    fn into_lease(mut self) -> &'static Lease {
-        self.used = true;
-        self.lease.head.set_state(State::Kept);
-        self.lease
+    fn into_lease(self) -> &'static Lease {
+        let lease = self.lease;
+        core::mem::forget(self);
+        lease.head.set_state(State::Kept);
+        lease
     }
 }
 
 impl Drop for SpareLease {
     /// An import that failed: nothing is called.
     fn drop(&mut self) {
-        if !self.used {
-            Table::free(self.thread, self.lease);
-        }
+        Table::free(self.thread, self.lease);
     }
 }
 
@@ -233,7 +246,6 @@ pub enum From {
 pub struct SpareLedger {
     ledger: &'static Ledger,
     thread: &'static Thread,
-    used: bool,
 }
 
 impl SpareLedger {
@@ -245,7 +257,7 @@ impl SpareLedger {
             pool::name_holders(name_of);
             NAMES_KNOWN.store(true, Ordering::Relaxed);
         }
-        Ok(SpareLedger { ledger: Table::take(thread)?, thread, used: false })
+        Ok(SpareLedger { ledger: Table::take(thread)?, thread })
     }
     #[inline]
     pub(super) fn thread(&self) -> &'static Thread {
@@ -253,9 +265,10 @@ impl SpareLedger {
     }
 
     #[inline]
-    pub(super) fn into_ledger(mut self) -> &'static Ledger {
-        self.used = true;
-        self.ledger
+    pub(super) fn into_ledger(self) -> &'static Ledger {
+        let ledger = self.ledger;
+        core::mem::forget(self);
+        ledger
     }
 
     /// What the pool's block will carry as its owner.
@@ -286,9 +299,7 @@ fn name_of(tag: u64) -> (Name, Site) {
 
 impl Drop for SpareLedger {
     fn drop(&mut self) {
-        if !self.used {
-            Table::free(self.thread, self.ledger);
-        }
+        Table::free(self.thread, self.ledger);
     }
 }
 
@@ -305,17 +316,24 @@ impl Fresh {
     /// Takes memory for an array of that layout, which is dense and whose offset is 0; no call of the pool for no bytes.
     ///
     /// Whatever fails, nothing is left behind.
-    #[inline(always)] // measured: a layout that passes through memory on its way costs 5 ns
-    pub fn allocate(thread: &'static Thread, pool: &'static Pool, mut layout: Layout, zeroed: bool) -> Result<Fresh> {
+    /// What `layout` is afterwards, nobody may ask.
+    #[inline(always)]
+    pub fn allocate(thread: &'static Thread, pool: &'static Pool, layout: &mut Layout, zeroed: bool) -> Result<Fresh> {
         let ledger = SpareLedger::take(thread)?;
         let mut claim = Spare::take(thread)?;
         let bytes = if layout.is_empty() { 0 } else { layout.bytes() };
         let mut start = 0;
         if bytes > 0 {
             start = pool.allocate(bytes as usize, ARRAY_ALIGNMENT, zeroed, ledger.tag())?.as_ptr() as i64;
-            layout.rebase(start as u64)?;
         }
-        *claim.layout() = layout;
+        // Not before: what was just written number by number is slow to read in larger pieces, measured 5 ns each time it is moved.
+        let place = claim.layout();
+        if !place.set(layout) {
+            core::mem::swap(place, layout);
+        }
+        if bytes > 0 {
+            place.begin_at(start);
+        }
         claim.set_made(Made::by(thread));
         Ok(Fresh { ledger, claim, pool, start, bytes })
     }
@@ -338,8 +356,8 @@ impl Fresh {
         // SAFETY: each field is moved out once, and `this` is not dropped.
         let (ledger, claim) = unsafe { (core::ptr::read(&this.ledger), core::ptr::read(&this.claim)) };
         let backing = if this.bytes > 0 { Backing::Pool(this.pool, this.bytes) } else { Backing::None };
-        let books = Books { device: this.pool.device(), start: this.start, bytes: this.bytes, backing, ..Books::EMPTY };
-        super::one::found(ledger, claim, books)
+        let bytes = Bytes { device: this.pool.device(), start: this.start, bytes: this.bytes };
+        found(ledger, claim, bytes, backing, None).1
     }
 
     /// The same, in the general way: the store is still locked.
@@ -375,10 +393,10 @@ const ARRAY_ALIGNMENT: usize = 256;
 /// Makes a store with one claim. Its layout's addresses are set already. Returns it still locked, so that whoever needs more than the
 /// handle can go on; the handle is out.
 #[inline]
-pub fn create(mut spare: SpareLedger, what: Create, claim: Spare) -> (Locked, &'static Ledger, Id) {
-    spare.used = true;
-    let ledger = spare.ledger;
-    let mut locked = Locked::one(spare.thread, ledger);
+pub fn create(spare: SpareLedger, what: Create, claim: Spare) -> (Locked, &'static Ledger, Id) {
+    let thread = spare.thread;
+    let ledger = spare.into_ledger();
+    let mut locked = Locked::one(thread, ledger);
     let (backing, lease) = match what.from {
         From::Nothing => (Backing::None, None),
         From::Pool(pool, requested) => (Backing::Pool(pool, requested), None),
@@ -402,6 +420,19 @@ pub fn create(mut spare: SpareLedger, what: Create, claim: Spare) -> (Locked, &'
     ledger.head.set_state(State::Kept);
     let id = locked.add_claim(ledger, claim, lease);
     (locked, ledger, id)
+}
+
+/// Makes a store of lent bytes that nobody has, with one claim, whose layout lies in [start, end) and is set: the short way of
+/// [`create`], for whoever has locked the atlas and enters the ledger there.
+#[inline(always)]
+pub fn lend(
+    spare: SpareLedger,
+    device: tn_device,
+    (start, end): (i64, i64),
+    lease: SpareLease,
+    claim: Spare,
+) -> (&'static Ledger, Id) {
+    found(spare, claim, Bytes { device, start, bytes: end - start }, Backing::Lent, Some(lease.into_lease()))
 }
 
 impl Locked {
@@ -589,11 +620,11 @@ impl After {
                 Backing::None => {}
                 Backing::Pool(pool, _) => pool.free_store(start as usize),
                 Backing::Taken(lease) => {
-                    crate::atlas::forget(start, ledger);
+                    crate::atlas::forget(thread, start, ledger);
                     // SAFETY: the store's alone, which is gone.
                     unsafe { lease.guarded.own() }.next = taken.replace(lease);
                 }
-                Backing::Lent => crate::atlas::forget(start, ledger),
+                Backing::Lent => crate::atlas::forget(thread, start, ledger),
             }
             Table::free(thread, ledger);
         }

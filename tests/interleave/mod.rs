@@ -9,9 +9,10 @@ use tenure::dtype::Dtype;
 use tenure::error::{Result, Status};
 use tenure::exchange::host::{self, Import};
 use tenure::layout::{Layout, Order};
-use tenure::ledger::{Claim, Guard, Lease, Ledger, Promise, Release, Scope, Weak};
+use tenure::ledger::{Claim, Class, Guard, Lease, Ledger, One, Promise, Release, Scope, Weak};
 use tenure::slots::{Id, Slot, State, Table};
 use tenure::stream::Stream;
+use tenure::thread;
 use tenure::types::*;
 
 /// What the library keeps for all threads (the atlas, pools, the copy book) is that of the process: one model at a time.
@@ -106,7 +107,7 @@ impl Bytes {
         let context = core::ptr::from_ref(self.0).expose_provenance();
         let release = Release::Call(count_release, context);
         // SAFETY: the bytes are leaked, and nobody writes them but through the library.
-        let imported = unsafe { host::import(Import { function: c"model", layout, flags, release })? };
+        let imported = unsafe { host::import(Import { function: c"model", layout: &layout, flags, release })? };
         Ok(imported.id)
     }
 
@@ -172,12 +173,25 @@ pub fn end(id: Id) -> Result<()> {
 
 /// Opens a shared view of an array and ends it.
 pub fn share(id: Id) -> Result<()> {
+    open_view(id).map(end_view)
+}
+
+/// A shared view, as the doors of DLPack open it: the short way first.
+pub fn open_view(id: Id) -> Result<&'static Guard> {
+    if let Some((guard, ())) = borrow::export_free(thread::current(), id, Class::ExportShared, |_| Some(())) {
+        return Ok(guard);
+    }
     let flags = TN_BORROW | TN_EXPORT_WRITABLE;
     let (class, unique) = host::class(flags, 0, true)?;
     let how = host::Export { function: c"model", flags, class, unique };
-    let exported = host::export(id, &how, host_stream(), &|_| None)?;
-    exported.hold.end(false);
-    Ok(())
+    Ok(host::export(id, &how, host_stream(), &|_| None)?.hold.into_guard())
+}
+
+/// The same.
+pub fn end_view(guard: &'static Guard) {
+    if !One::held(thread::current(), guard).end_guard(false) {
+        guard.lock().end_guard(guard, false);
+    }
 }
 
 pub fn take(promises: &[Id]) -> Result<Vec<Id>> {

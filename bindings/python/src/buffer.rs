@@ -331,8 +331,8 @@ impl Proxy {
         &self,
         py: Python<'py>,
         stream: Option<&Bound<'py, PyAny>>,
-        max_version: Option<(u32, u32)>,
-        dl_device: Option<(i32, i32)>,
+        max_version: Option<dlpack::Pair>,
+        dl_device: Option<dlpack::Pair>,
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
         dlpack::export(py, self.array.get(), self.class, stream, max_version, dl_device, copy)

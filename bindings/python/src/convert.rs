@@ -187,6 +187,22 @@ pub fn dims_of(object: &Bound<'_, PyAny>) -> PyResult<Dims> {
     Ok(dims)
 }
 
+/// Calls `body` with the integers of [`dims_of`]; those of a short tuple are not moved once they are written.
+#[inline(always)]
+pub fn with_dims<R>(object: &Bound<'_, PyAny>, body: impl FnOnce(&[i64]) -> PyResult<R>) -> PyResult<R> {
+    let mut few = [0; 4];
+    if let Ok(tuple) = object.cast_exact::<PyTuple>() {
+        let n = tuple.len();
+        if n <= few.len() {
+            for (place, item) in few.iter_mut().zip(tuple.iter_borrowed()) {
+                *place = int_of(&item)?;
+            }
+            return body(&few[..n]);
+        }
+    }
+    body(&dims_of(object)?)
+}
+
 /// `f(2, 3)` and `f((2, 3))` mean the same.
 pub fn dims_of_args(args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
     if args.len() == 1 { dims_of(&args.get_item(0)?) } else { dims_of(args.as_any()) }

@@ -6,7 +6,7 @@
 use crate::api::{self, Content, Id};
 use crate::array::Array;
 use crate::borrow::read_view;
-use crate::convert::{self, Element, dims_of, dtype_object, dtype_of, order_of, path_of, tables, text_of};
+use crate::convert::{self, Element, dims_of, dtype_object, dtype_of, order_of, path_of, tables, text_of, with_dims};
 use crate::import::Memory;
 use crate::pool::Pool;
 use crate::site;
@@ -55,7 +55,7 @@ fn new<'py>(
     }
     let name = name.map(text_of).transpose()?;
     let pool = Pool::id_of(pool)?;
-    let count = shape.iter().fold(1i64, |n, d| n.saturating_mul(*d));
+    let count = elements(shape);
     // Finding the line costs as much as making an array: small ones without a name, which nobody looks for, have none.
     let _site = (name.is_some() || count >= LOOKED_FOR).then(|| site::here(py));
     let make = |content| {
@@ -72,6 +72,11 @@ fn new<'py>(
         Start::Zeros => py.detach(|| make(Content::Zeros))?,
     };
     Array::wrap(py, id, dtype, shape.len() as i32)
+}
+
+#[inline]
+fn elements(shape: &[i64]) -> i64 {
+    shape.iter().fold(1, |n, d| n.saturating_mul(*d))
 }
 
 #[inline]
@@ -96,7 +101,15 @@ pub fn empty<'py>(
     name: Option<&str>,
     pool: Option<&Bound<'py, Pool>>,
 ) -> PyResult<Bound<'py, Array>> {
-    new(py, &dims_of(shape)?, type_of(dtype)?, Start::Empty, order, name, pool)
+    with_dims(shape, |shape| {
+        let dtype = type_of(dtype)?;
+        // What nearly every caller asks for, with nothing to look at on the way.
+        if order.is_none() && name.is_none() && pool.is_none() && elements(shape) < LOOKED_FOR {
+            let id = api::array_new(Id::NULL, dtype, shape, Content::Empty, None)?;
+            return Array::wrap(py, id, dtype, shape.len() as i32);
+        }
+        new(py, shape, dtype, Start::Empty, order, name, pool)
+    })
 }
 
 /// A new array of zeros; the arguments are those of `empty`.
@@ -110,7 +123,7 @@ pub fn zeros<'py>(
     name: Option<&str>,
     pool: Option<&Bound<'py, Pool>>,
 ) -> PyResult<Bound<'py, Array>> {
-    new(py, &dims_of(shape)?, type_of(dtype)?, Start::Zeros, order, name, pool)
+    with_dims(shape, |shape| new(py, shape, type_of(dtype)?, Start::Zeros, order, name, pool))
 }
 
 /// A new array of ones; the arguments are those of `empty`.

@@ -19,7 +19,7 @@ use core::ptr::null_mut;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyDict};
+use pyo3::types::{PyCapsule, PyDict, PyTuple};
 
 const LEGACY: &CStr = c"dltensor";
 const LEGACY_USED: &CStr = c"used_dltensor";
@@ -52,8 +52,13 @@ struct Legacy {
 /// # Safety
 /// - Called by Python, for a capsule that `export` made.
 unsafe extern "C" fn unused(capsule: *mut ffi::PyObject) {
-    // SAFETY: a capsule; its name says which struct it holds and whether it still does.
+    // SAFETY: a capsule; its name says which struct it holds and whether it still does. It is NULL or a text, and "used_..." is by far
+    // the most frequent one.
     unsafe {
+        let name = ffi::PyCapsule_GetName(capsule);
+        if !name.is_null() && *name == LEGACY_USED.as_ptr().read() {
+            return;
+        }
         if ffi::PyCapsule_IsValid(capsule, VERSIONED.as_ptr()) != 0 {
             let tensor = ffi::PyCapsule_GetPointer(capsule, VERSIONED.as_ptr());
             if let Some(deleter) = (*tensor.cast::<VersionedHead>()).deleter {
@@ -118,14 +123,44 @@ pub fn tensor(py: Python<'_>, array: &Array, class: Class, how: &How, versioned:
     tensor.map_err(|failure| refusal(py, failure, versioned))
 }
 
+/// A tuple of two integers, as a version and a device are.
+pub struct Pair(i32, i32);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Pair {
+    type Error = PyErr;
+
+    /// As `(i32, i32)`, in fewer calls where it is what it should be.
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Pair> {
+        let fast = |tuple: &Borrowed<'a, 'py, PyTuple>| {
+            let int = |at: isize| {
+                // SAFETY: attached, a tuple; NULL, or a reference that it keeps.
+                let item = unsafe { ffi::PyTuple_GetItem(tuple.as_ptr(), at) };
+                let mut overflow = 0;
+                // SAFETY: attached, an int.
+                let exact = !item.is_null() && unsafe { ffi::PyLong_CheckExact(item) } != 0;
+                // SAFETY: the same.
+                let value = exact.then(|| unsafe { ffi::PyLong_AsLongLongAndOverflow(item, &mut overflow) })?;
+                i32::try_from(value).ok().filter(|_| overflow == 0)
+            };
+            if tuple.len() == 2 { int(0).zip(int(1)) } else { None }
+        };
+        if let Ok(tuple) = object.cast_exact::<PyTuple>()
+            && let Some((first, second)) = fast(&tuple)
+        {
+            return Ok(Pair(first, second));
+        }
+        object.extract::<(i32, i32)>().map(|(first, second)| Pair(first, second))
+    }
+}
+
 /// What `__dlpack__` does.
 pub fn export<'py>(
     py: Python<'py>,
     array: &Array,
     class: Class,
     stream: Option<&Bound<'py, PyAny>>,
-    max_version: Option<(u32, u32)>,
-    dl_device: Option<(i32, i32)>,
+    max_version: Option<Pair>,
+    dl_device: Option<Pair>,
     copy: Option<bool>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let unordered = match stream {
@@ -133,7 +168,7 @@ pub fn export<'py>(
         Some(stream) if stream.extract::<i64>().is_ok_and(|s| s == -1) => true,
         Some(_) => return Err(PyBufferError::new_err("stream must be None or -1: the array is on the host")),
     };
-    let versioned = max_version.is_some_and(|(major, _)| major >= 1);
+    let versioned = max_version.is_some_and(|Pair(major, _)| major >= 1);
     if class == Class::ReadOnly && !versioned && copy != Some(true) {
         // Without a flag it would leave as a shared view, which is not what was asked for (DL-11).
         array.id()?;
@@ -142,9 +177,38 @@ pub fn export<'py>(
     }
     let how = How {
         flags: crossing(copy) | if unordered { TN_UNORDERED } else { TN_WAIT },
-        target: dl_device.map_or(ANYWHERE, |(r#type, id)| tn_device { r#type, id }),
+        target: dl_device.map_or(ANYWHERE, |Pair(r#type, id)| tn_device { r#type, id }),
     };
     let tensor = tensor(py, array, class, &how, versioned)?;
+    capsule(py, tensor, versioned)
+}
+
+/// The same in the usual case: an alias, a shared view, in no particular place. None, with nothing changed and no exception, if it fails.
+#[inline]
+pub fn export_usual(py: Python<'_>, array: &Array, versioned: bool) -> Option<*mut ffi::PyObject> {
+    if array.fate().is_some() {
+        return None;
+    }
+    let options = tn_dlpack_options {
+        size: size_of::<tn_dlpack_options>(),
+        flags: TN_BORROW | TN_WAIT | Class::Default.flags(),
+        mode: 0,
+        label: 0,
+        reserved: 0,
+        target: ANYWHERE,
+        consumer: null_mut(),
+    };
+    let id = array.id().ok()?;
+    let tensor = {
+        let _site = site::here(py);
+        struct_of(id, &options, versioned).ok()?
+    };
+    capsule(py, tensor, versioned).ok().map(Bound::into_ptr)
+}
+
+/// A struct in its capsule, or deleted.
+#[inline]
+fn capsule(py: Python<'_>, tensor: *mut c_void, versioned: bool) -> PyResult<Bound<'_, PyAny>> {
     let name = if versioned { VERSIONED } else { LEGACY };
     // SAFETY: attached; a non-NULL pointer, a static name, a destructor for this kind of capsule.
     let capsule = unsafe { ffi::PyCapsule_New(tensor, name.as_ptr(), Some(unused)) };
@@ -212,19 +276,6 @@ fn refusal(py: Python<'_>, failure: api::Failure, versioned: bool) -> PyErr {
 
 #[pymethods]
 impl Array {
-    /// DLPack's export, for `numpy.from_dlpack(x)`, `torch.from_dlpack(x)` and the like.
-    #[pyo3(signature = (*, stream=None, max_version=None, dl_device=None, copy=None))]
-    fn __dlpack__<'py>(
-        &self,
-        py: Python<'py>,
-        stream: Option<&Bound<'py, PyAny>>,
-        max_version: Option<(u32, u32)>,
-        dl_device: Option<(i32, i32)>,
-        copy: Option<bool>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        export(py, self, Class::Default, stream, max_version, dl_device, copy)
-    }
-
     fn __dlpack_device__(&self) -> PyResult<(i32, i32)> {
         device(self)
     }
@@ -237,8 +288,8 @@ pub fn _reads<'py>(
     py: Python<'py>,
     array: &Bound<'py, Array>,
     stream: Option<&Bound<'py, PyAny>>,
-    max_version: Option<(u32, u32)>,
-    dl_device: Option<(i32, i32)>,
+    max_version: Option<Pair>,
+    dl_device: Option<Pair>,
     copy: Option<bool>,
 ) -> PyResult<Bound<'py, PyAny>> {
     export(py, array.get(), Class::Reads, stream, max_version, dl_device, copy)

@@ -53,7 +53,7 @@ struct Tensor {
 const _: () = assert!(size_of::<Table>() == 56 && size_of::<Tensor>() == 48);
 
 /// Runs what C called; an exception is set and -1 returned if it fails.
-fn guarded(body: impl FnOnce(Python<'_>) -> PyResult<()>) -> c_int {
+pub fn guarded(body: impl FnOnce(Python<'_>) -> PyResult<()>) -> c_int {
     let outcome = catch_unwind(AssertUnwindSafe(|| Python::attach(body)));
     match outcome.unwrap_or_else(|_| Err(PySystemError::new_err("a bug in tenure, please report it"))) {
         Ok(()) => 0,

@@ -22,6 +22,7 @@ mod buffer;
 mod convert;
 mod create;
 mod dlpack;
+mod door;
 mod errors;
 mod exchange;
 mod expr;
@@ -79,6 +80,11 @@ mod _tenure {
 
     #[pymodule_export]
     use crate::takes::{_calibrate, _enter};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::door::install(module.py())
+    }
 
     /// The versions (major << 16 | minor << 8 | patch) of the library that runs and of the header we were built with.
     #[pyfunction]

@@ -7,9 +7,10 @@
 
 use crate::api;
 use core::cell::UnsafeCell;
-use core::ffi::{CStr, c_char};
+use core::ffi::{CStr, c_char, c_int, c_void};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use std::sync::OnceLock;
 
 /// The site of this thread while it lives.
 pub struct Site(());
@@ -17,11 +18,34 @@ pub struct Site(());
 /// Code objects whose file names are at hand; a power of two.
 const SLOTS: usize = 256;
 
-/// A code object and the UTF-8 text of its file, which the code object keeps alive; None: it belongs to this package.
+/// A code object and the UTF-8 text of its file, which the code object keeps alive; None: it belongs to this package. With the line of the
+/// instruction that was looked up last, since finding it means reading the code's table of lines from its start.
 #[derive(Clone, Copy)]
 struct Known {
     code: *mut ffi::PyObject,
     file: Option<*const c_char>,
+    instruction: c_int,
+    line: c_int,
+}
+
+/// No instruction.
+const UNKNOWN: c_int = -2;
+
+type GetLasti = unsafe extern "C" fn(*mut ffi::PyFrameObject) -> c_int;
+
+unsafe extern "C" {
+    fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
+}
+
+/// `PyFrame_GetLasti`, which every CPython from 3.11 on has, though it is no part of the stable ABI; None where it is gone.
+fn get_lasti() -> Option<GetLasti> {
+    static FOUND: OnceLock<Option<GetLasti>> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        // SAFETY: NULL searches what the process has loaded; a terminated name.
+        let found = unsafe { dlsym(core::ptr::null_mut(), c"PyFrame_GetLasti".as_ptr()) };
+        // SAFETY: NULL or the function of that name, whose type is public.
+        unsafe { core::mem::transmute::<*mut c_void, Option<GetLasti>>(found) }
+    })
 }
 
 /// The table. What is built for the stable ABI of 3.11 runs only where one thread at a time is attached, which is the
@@ -31,7 +55,8 @@ struct Table(UnsafeCell<[Known; SLOTS]>);
 // SAFETY: only `get` and `put` touch it, both attached, neither across a call into the interpreter.
 unsafe impl Sync for Table {}
 
-static TABLE: Table = Table(UnsafeCell::new([Known { code: core::ptr::null_mut(), file: None }; SLOTS]));
+static TABLE: Table =
+    Table(UnsafeCell::new([Known { code: core::ptr::null_mut(), file: None, instruction: UNKNOWN, line: 0 }; SLOTS]));
 
 impl Table {
     fn get(&self, _py: Python<'_>, slot: usize) -> Known {
@@ -77,8 +102,7 @@ fn at(py: Python<'_>, frame: *mut ffi::PyFrameObject) {
     let code = unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetCode(frame).cast()) };
     let Some(code) = code else { return };
     if let Some(file) = file_of(py, &code) {
-        // SAFETY: a live frame.
-        let line = unsafe { ffi::PyFrame_GetLineNumber(frame) };
+        let line = line_of(py, code.as_ptr(), frame);
         // SAFETY: terminated UTF-8, kept by the code object, which `code` keeps.
         api::here(Some(unsafe { CStr::from_ptr(file) }), line);
         return;
@@ -93,10 +117,30 @@ fn at(py: Python<'_>, frame: *mut ffi::PyFrameObject) {
     }
 }
 
+fn slot_of(code: *mut ffi::PyObject) -> usize {
+    (code as usize >> 6) % SLOTS
+}
+
+/// The line that a frame with this code, whose file is in the table, is at.
+fn line_of(py: Python<'_>, code: *mut ffi::PyObject, frame: *mut ffi::PyFrameObject) -> c_int {
+    // SAFETY: a live frame.
+    let instruction = get_lasti().map_or(UNKNOWN, |get| unsafe { get(frame) });
+    let known = TABLE.get(py, slot_of(code));
+    if known.code == code && known.instruction == instruction && instruction >= 0 {
+        return known.line;
+    }
+    // SAFETY: a live frame.
+    let line = unsafe { ffi::PyFrame_GetLineNumber(frame) };
+    if known.code == code {
+        TABLE.put(py, slot_of(code), Known { instruction, line, ..known });
+    }
+    line
+}
+
 /// The file of a code object; None for this package's own.
 fn file_of(py: Python<'_>, code: &Bound<'_, PyAny>) -> Option<*const c_char> {
     let key = code.as_ptr();
-    let slot = (key as usize >> 6) % SLOTS;
+    let slot = slot_of(key);
     let found = TABLE.get(py, slot);
     if found.code == key {
         return found.file;
@@ -112,7 +156,7 @@ fn file_of(py: Python<'_>, code: &Bound<'_, PyAny>) -> Option<*const c_char> {
     }
     // SAFETY: terminated by AsUTF8AndSize, valid while `name` lives, which the code object holds.
     let ours = unsafe { CStr::from_ptr(text) }.to_bytes().starts_with(package(py).as_bytes());
-    let known = Known { code: key, file: (!ours).then_some(text) };
+    let known = Known { code: key, file: (!ours).then_some(text), instruction: UNKNOWN, line: 0 };
     // The table owns a reference, so that no other code object gets this address.
     core::mem::forget(code.clone());
     let old = TABLE.put(py, slot, known);

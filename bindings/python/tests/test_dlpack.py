@@ -206,3 +206,57 @@ def test_the_deleter_needs_no_interpreter():
     thread.join()
     assert x.why_not() == 0
     del capsule
+
+
+def test_the_short_way_means_what_the_long_one_means():
+    """DL-40: what callers pass is remembered by the identity of its tuples, never in place of looking at it."""
+    x = tenure.zeros(4)
+
+    def ask(version, device, copy):
+        return name_of(x.__dlpack__(max_version=version, dl_device=device, copy=copy))
+
+    one, none = (1, 0), (0, 8)
+    for _ in range(3):
+        assert ask(one, None, None) == b"dltensor_versioned"
+        assert ask(none, None, None) == ask(None, None, None) == b"dltensor"
+        assert ask((1, 1), (1, 0), False) == b"dltensor_versioned"
+        n = np.from_dlpack(x)
+        assert x.why_not() == Why.EXPORTED
+        del n
+        assert x.why_not() == 0
+        n = np.from_dlpack(x, copy=True)
+        n[:] = 1
+        assert x[0] == 0
+        with pytest.raises(BufferError):
+            ask(one, (2, 0), None)
+        with pytest.raises(TypeError, match="max_version"):
+            ask(1, None, None)
+    for _ in range(3):
+        capsule = x.__dlpack__(copy=None, max_version=one)
+        assert name_of(capsule) == b"dltensor_versioned" and x.why_not() == Why.EXPORTED
+        del capsule
+        assert x.why_not() == 0
+    for wrong in ({"version": one}, {"copy": "yes"}, {"max_version": (1, 0, 0)}, {"max_version": ("1", 0)}):
+        with pytest.raises((TypeError, ValueError)):
+            x.__dlpack__(**wrong)
+    with pytest.raises(TypeError, match="positional"):
+        x.__dlpack__(None)
+    with x.write():
+        with pytest.raises(BufferError):
+            x.__dlpack__(copy=None, max_version=one)
+    x.release()
+    with pytest.raises(tenure.Error, match="released"):
+        x.__dlpack__(copy=None, max_version=one)
+
+
+def test_an_export_names_the_line_that_made_it():
+    """DL-13, PY-21: two lines of one function, in turn."""
+    x = tenure.zeros(4, name="lines")
+    seen = set()
+    for _ in range(3):
+        first = x.__dlpack__(max_version=(1, 0))
+        second = x.__dlpack__(max_version=(1, 0))
+        seen |= {holder.site for holder in x.why_not().holders if holder.kind.name == "EXPORT_SHARED"}
+        del first, second
+    lines = sorted(int(site.rpartition(":")[2]) for site in seen)
+    assert len(lines) == 2 and lines[1] == lines[0] + 1

@@ -103,7 +103,7 @@ unsafe fn moved(function: &'static CStr, schema: *const Schema, source: *mut Arr
     let kept = place(unsafe { source.read() })?;
     let release = Release::Call(release_kept, kept as usize);
     // SAFETY: checked as far as it can be; the bytes stay until the release is called.
-    match unsafe { host::import(Import { function, layout, flags, release }) } {
+    match unsafe { host::import(Import { function, layout: &layout, flags, release }) } {
         Ok(imported) => {
             // SAFETY: the caller's promise. The struct is ours, and the caller's is as if released.
             unsafe { (*source).release = None };

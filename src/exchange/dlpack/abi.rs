@@ -57,21 +57,24 @@ const _: () = {
     assert!(core::mem::offset_of!(Versioned, flags) == 24 && core::mem::offset_of!(Versioned, tensor) == 32);
 };
 
-/// What a slot holds while its struct is out. The consumer sees one of the two structs and the numbers behind it.
+/// What a slot holds while its struct is out. The consumer sees one of the two structs and the numbers behind it. In this order: of most
+/// exports only the beginning is touched.
+#[repr(C)]
 pub struct Out {
-    pub legacy: Legacy,
+    /// The export that holds the bytes; None where there are none.
+    pub guard: Option<&'static Guard>,
+    /// Next in the queue of free slots.
+    pub next: Option<&'static Export>,
+    /// Forks before it was made: in a child the parent's exports hold nothing.
+    pub forks: u32,
     pub versioned: Versioned,
     /// Shape and strides. Of as many axes as there can be, so that an export needs no memory once its bytes are held, or were copied.
     pub numbers: [i64; 2 * TN_MAX_NDIM],
-    /// The export that holds the bytes; None where there are none.
-    pub guard: Option<&'static Guard>,
-    /// Forks before it was made: in a child the parent's exports hold nothing.
-    pub forks: u32,
-    /// Next in the queue of free slots.
-    pub next: Option<&'static Export>,
+    pub legacy: Legacy,
 }
 
 /// A struct that is out, in a slot of memory that is never unmapped.
+#[repr(C, align(64))]
 pub struct Export {
     head: Head,
     /// 1 while the struct is out: exactly one call of the deleter turns it to 0.

@@ -4,7 +4,7 @@
 //! Contract: one static table, whole or not to be had: the three functions that take Python objects are the Python package's and are
 //! registered once. Ours allocate an array for a consumer, which then owns it alone, and name the stream of a device.
 
-use super::{Form, fill, rest, take_slot};
+use super::{Form, hold_by, rest};
 use crate::array::{self, Contents, HOST, Options};
 use crate::boundary;
 use crate::dtype::Dtype;
@@ -15,6 +15,7 @@ use crate::layout::{Layout, Order, check_ndim};
 use crate::ledger::Class;
 use crate::slots::Id;
 use crate::stream::Stream;
+use crate::thread;
 use crate::types::*;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -159,14 +160,15 @@ unsafe fn fresh(prototype: *const Tensor) -> Result<*mut c_void> {
         // SAFETY: so many lengths are there, by the caller's promise.
         *length = unsafe { tensor.shape.add(axis).read_unaligned() };
     }
-    let layout = Layout::contiguous(dtype, &shape[..ndim], Order::C, 0)?;
-    let slot = take_slot()?;
-    let exported = array::create(None, layout, Contents::Undefined, Options::DEFAULT.name).and_then(alone);
+    let mut layout = Layout::contiguous(dtype, &shape[..ndim], Order::C, 0)?;
+    let thread = thread::current();
+    let slot = rest::take(thread)?;
+    let exported = array::create(None, &mut layout, Contents::Undefined, &Options::DEFAULT.name).and_then(alone);
     match exported {
         // The consumer's alone, as a copy is, but nobody copied.
-        Ok(exported) => Ok(fill(slot, exported, Class::ExportExclusive, Form::Versioned).0),
+        Ok(exported) => Ok(hold_by(slot, exported, Class::ExportExclusive, Form::Versioned).0),
         Err(status) => {
-            rest(slot);
+            rest::put(thread, slot);
             Err(status)
         }
     }

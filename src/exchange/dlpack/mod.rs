@@ -7,15 +7,17 @@
 mod abi;
 mod api;
 
+mod rest;
+
 use crate::array::HOST;
 use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
 use crate::exchange::host::{self, Exported, Import, Imported};
 use crate::layout::{Layout, Order};
-use crate::ledger::{Class, Release};
-use crate::slots::{Id, Table};
+use crate::ledger::{Class, Guard, One, Release};
+use crate::slots::Id;
 use crate::stream::Stream;
-use crate::thread::{self, ColdLock};
+use crate::thread;
 use crate::types::*;
 pub use api::{exchange_api, register_python};
 
@@ -23,49 +25,12 @@ use abi::{Export, IS_COPIED, Legacy, READ_ONLY, Tensor, Versioned};
 use core::ffi::{CStr, c_void};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Free slots, oldest first.
-struct Free {
-    first: Option<&'static Export>,
-    last: Option<&'static Export>,
-    count: usize,
-}
-
-static FREE: ColdLock<Free> = ColdLock::new(Free { first: None, last: None, count: 0 });
-/// So many slots rest before the oldest is used again: a second call of a deleter is noticed for so long.
-const RESTING: usize = 64;
 /// Deleters called more than once.
 static TWICE: AtomicU64 = AtomicU64::new(0);
 
 /// How often a consumer called a deleter again.
 pub fn deleter_misuse() -> u64 {
     TWICE.load(Ordering::Relaxed)
-}
-
-fn take_slot() -> Result<&'static Export> {
-    {
-        let mut free = FREE.lock();
-        if free.count > RESTING
-            && let Some(first) = free.first
-        {
-            // SAFETY: in the queue, which we have locked.
-            free.first = unsafe { (*first.out.get()).next.take() };
-            free.count -= 1;
-            return Ok(first);
-        }
-    }
-    Table::<Export>::take(thread::current())
-}
-
-fn rest(slot: &'static Export) {
-    let mut free = FREE.lock();
-    // SAFETY: not out any more: ours alone.
-    unsafe { (*slot.out.get()).next = None };
-    match free.last.replace(slot) {
-        // SAFETY: in the queue, which we have locked; the last one taken off it may still be named as its end.
-        Some(last) if free.first.is_some() => unsafe { (*last.out.get()).next = Some(slot) },
-        _ => free.first = Some(slot),
-    }
-    free.count += 1;
 }
 
 /// What `tn_dlpack_options` says.
@@ -101,26 +66,60 @@ const EXPORT_FLAGS: u32 = TN_BORROW
     | TN_WAIT;
 
 /// Exports an array. Returns the address of the struct and TN_ALIASED or TN_COPIED.
-pub fn export(function: &'static CStr, id: Id, options: Options, form: Form) -> Result<(*mut c_void, i32)> {
+#[inline(always)]
+pub fn export(function: &'static CStr, id: Id, options: Result<Options>, form: Form) -> Result<(*mut c_void, i32)> {
     crate::ledger::find::<crate::ledger::Claim>(id)?;
-    options.consumer?;
+    let options = options?;
+    let consumer = options.consumer?;
     let flags = options.flags;
     host::check_flags(flags, EXPORT_FLAGS)?;
     let (class, unique) = host::class(flags, options.mode, form == Form::Versioned)?;
     check_target(&options)?;
-    let fits = |layout: &Layout| {
-        if layout.axes().any(|(length, stride)| length > 1 && stride % layout.item() != 0) {
-            Some("a stride is not a multiple of the element size, which DLPack counts in")
-        } else {
-            host::nonnegative(flags, layout)
+    if flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0
+        && !unique
+        && let Some(tensor) = export_usual(id, flags, class, form)
+    {
+        return Ok((tensor, TN_ALIASED));
+    }
+    export_slowly(id, host::Export { function, flags, class, unique }, consumer, form)
+}
+
+/// What of a layout the format, or the caller's flags, cannot have.
+#[inline(always)]
+fn unfit(flags: u32, layout: &Layout) -> Option<&'static str> {
+    let item = layout.item();
+    // Sizes are powers of two.
+    if layout.axes().any(|(length, stride)| length > 1 && stride & (item - 1) != 0) {
+        return Some("a stride is not a multiple of the element size, which DLPack counts in");
+    }
+    host::nonnegative(flags, layout)
+}
+
+/// An alias that nothing is in the way of, in the short way: what the consumer looks at is all in the slot, so that the export needs no
+/// layout of its own.
+#[inline(always)]
+fn export_usual(id: Id, flags: u32, class: Class, form: Form) -> Option<*mut c_void> {
+    let thread = thread::current();
+    let (guard, (slot, tensor)) = crate::borrow::export_free(thread, id, class, |layout| {
+        if layout.is_empty() || unfit(flags, layout).is_some() {
+            return None;
         }
-    };
-    let how = host::Export { function, flags, class, unique };
-    let slot = take_slot()?;
-    match host::export(id, &how, Ok(options.consumer?), &fits) {
-        Ok(exported) => Ok(fill(slot, exported, class, form)),
+        let slot = rest::take_rested(thread)?;
+        Some((slot, fill(slot, layout, class == Class::ExportRead, false, form)))
+    })?;
+    hand_out(slot, Some(guard));
+    Some(tensor)
+}
+
+/// The same for all cases and with every status.
+#[inline(never)]
+fn export_slowly(id: Id, how: host::Export, consumer: Stream, form: Form) -> Result<(*mut c_void, i32)> {
+    let thread = thread::current();
+    let slot = rest::take(thread)?;
+    match host::export(id, &how, Ok(consumer), &|layout| unfit(how.flags, layout)) {
+        Ok(exported) => Ok(hold_by(slot, exported, how.class, form)),
         Err(status) => {
-            rest(slot);
+            rest::put(thread, slot);
             Err(status)
         }
     }
@@ -143,27 +142,44 @@ fn check_target(options: &Options) -> Result<()> {
     }
 }
 
-/// Writes the struct into the slot and hands it out.
-fn fill(slot: &'static Export, exported: Exported, class: Class, form: Form) -> (*mut c_void, i32) {
+/// Writes the struct of an export that is open into the slot and hands it out.
+fn hold_by(slot: &'static Export, exported: Exported, class: Class, form: Form) -> (*mut c_void, i32) {
     let Exported { hold, how } = exported;
     let layout = hold.layout();
+    let copied = how == TN_COPIED;
+    let tensor = fill(slot, layout, class == Class::ExportRead && !copied, copied, form);
+    // No bytes, no claim: the consumer has nothing to keep.
+    let guard = if layout.is_empty() {
+        hold.end(false);
+        None
+    } else {
+        Some(hold.into_guard())
+    };
+    hand_out(slot, guard);
+    (tensor, how)
+}
+
+/// Writes the struct into the slot; its address.
+#[inline(always)]
+fn fill(slot: &'static Export, layout: &Layout, readonly: bool, copied: bool, form: Form) -> *mut c_void {
     let ndim = layout.ndim();
     // SAFETY: taken off the queue: ours alone until it is out.
     let out = unsafe { &mut *slot.out.get() };
     let numbers = &mut out.numbers[..2 * ndim];
-    numbers[..ndim].copy_from_slice(layout.shape());
+    let (shape, strides) = numbers.split_at_mut(ndim);
+    // Sizes are powers of two, and what is no multiple of them does not get here.
+    let shift = layout.item().trailing_zeros();
     // From the last axis on: a length of 1 gets the stride that contiguity would give it.
-    let mut dense = 1;
-    for axis in (0..ndim).rev() {
-        let (length, stride) = (layout.shape()[axis], layout.strides()[axis]);
-        numbers[ndim + axis] = if length == 1 { dense } else { stride / layout.item() };
-        dense = numbers[ndim + axis].saturating_mul(length.max(1));
+    let mut dense = 1_i64;
+    for (axis, (length, stride)) in layout.axes().enumerate().rev() {
+        shape[axis] = length;
+        strides[axis] = if length == 1 { dense } else { stride >> shift };
+        dense = strides[axis].saturating_mul(length.max(1));
     }
-    let empty = layout.is_empty();
     let numbers = numbers.as_mut_ptr();
     let raw = layout.dtype().raw();
     let tensor = Tensor {
-        data: if empty { core::ptr::null_mut() } else { layout.offset() as *mut c_void },
+        data: if layout.is_empty() { core::ptr::null_mut() } else { layout.offset() as *mut c_void },
         device_type: HOST.r#type,
         device_id: HOST.id,
         ndim: ndim as i32,
@@ -174,10 +190,8 @@ fn fill(slot: &'static Export, exported: Exported, class: Class, form: Form) -> 
         strides: numbers.wrapping_add(ndim),
         byte_offset: 0,
     };
-    let copied = how == TN_COPIED;
-    let readonly = class == Class::ExportRead && !copied;
     let context = core::ptr::from_ref(slot).cast_mut().cast::<c_void>();
-    let address = match form {
+    match form {
         Form::Legacy => {
             out.legacy = Legacy { tensor, manager_ctx: context, deleter: Some(delete_legacy) };
             (&raw mut out.legacy).cast()
@@ -188,20 +202,20 @@ fn fill(slot: &'static Export, exported: Exported, class: Class, form: Form) -> 
                 Versioned { major: 1, minor: 1, manager_ctx: context, deleter: Some(delete_versioned), flags, tensor };
             (&raw mut out.versioned).cast()
         }
-    };
+    }
+}
+
+/// From now on the struct in the slot is out, and `guard` holds its bytes, if it has any.
+#[inline(always)]
+fn hand_out(slot: &'static Export, guard: Option<&'static Guard>) {
+    // SAFETY: taken off the queue: ours alone until it is out.
+    let out = unsafe { &mut *slot.out.get() };
     out.forks = thread::forks();
+    out.guard = guard;
     // From now on the consumer holds our deleter.
     crate::sys::os::pin_library();
-    // No bytes, no claim: the consumer has nothing to keep.
-    out.guard = if empty {
-        hold.end(false);
-        None
-    } else {
-        Some(hold.into_guard())
-    };
     // Release pairs with the AcqRel in `delete`.
     slot.live.store(1, Ordering::Release);
-    (address, how)
 }
 
 unsafe extern "C" fn delete_legacy(tensor: *mut Legacy) {
@@ -227,17 +241,21 @@ fn delete(context: *mut c_void) {
             TWICE.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        if let Some(guard) = close(slot) {
+        let thread = thread::current();
+        if let Some(guard) = close(slot)
+            && !One::held(thread, guard).end_guard(false)
+        {
             guard.lock().end_guard(guard, false);
         }
-        rest(slot);
+        rest::put(thread, slot);
     });
     // Nothing can be told to a consumer; a panic here is a bug, and must not leave the library.
     debug_assert!(outcome.is_ok());
 }
 
 /// What held the bytes of a struct that is not out any more.
-fn close(slot: &'static Export) -> Option<&'static crate::ledger::Guard> {
+#[inline(always)]
+fn close(slot: &'static Export) -> Option<&'static Guard> {
     // SAFETY: the exchange of `live` made it ours alone.
     let out = unsafe { &mut *slot.out.get() };
     let guard = out.guard.take();
@@ -332,7 +350,7 @@ fn reclaim(context: *mut c_void, flags: u32) -> Option<Result<Imported>> {
     if outcome.is_ok() {
         slot.live.store(0, Ordering::Release);
         close(slot);
-        rest(slot);
+        rest::put(thread::current(), slot);
     }
     Some(outcome)
 }
@@ -349,14 +367,16 @@ const FEW: usize = 8;
 ///
 /// # Safety
 /// - The tensor's shape and strides point to `ndim` numbers each; strides may be NULL.
-unsafe fn read_layout<const N: usize>(tensor: &Tensor, dtype: Dtype, ndim: usize) -> Result<Layout> {
+#[inline(always)]
+unsafe fn read_layout<const N: usize>(tensor: &Tensor, dtype: Dtype, ndim: usize, layout: &mut Layout) -> Result<()> {
     let (mut shape, mut strides) = ([0i64; N], [0i64; N]);
     for (axis, length) in shape[..ndim].iter_mut().enumerate() {
         // SAFETY: so many lengths are there, by the caller's promise.
         *length = unsafe { tensor.shape.add(axis).read_unaligned() };
     }
     if tensor.strides.is_null() {
-        return Layout::contiguous(dtype, &shape[..ndim], Order::C, 0);
+        *layout = Layout::contiguous(dtype, &shape[..ndim], Order::C, 0)?;
+        return Ok(());
     }
     for (axis, stride) in strides[..ndim].iter_mut().enumerate() {
         // SAFETY: so many strides are there, by the caller's promise.
@@ -365,7 +385,18 @@ unsafe fn read_layout<const N: usize>(tensor: &Tensor, dtype: Dtype, ndim: usize
             .checked_mul(dtype.item())
             .ok_or_else(|| fail(TN_ERR_LIMIT, format_args!("stride {elements} of axis {axis} overflows in bytes")))?;
     }
-    Layout::strided(dtype, &shape[..ndim], &strides[..ndim], 0)
+    layout.set_strided(dtype, &shape[..ndim], &strides[..ndim], 0)
+}
+
+/// The same for the few tensors that have more axes.
+///
+/// # Safety
+/// - As above.
+#[cold]
+#[inline(never)]
+unsafe fn read_large_layout(tensor: &Tensor, dtype: Dtype, ndim: usize, layout: &mut Layout) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { read_layout::<TN_MAX_NDIM>(tensor, dtype, ndim, layout) }
 }
 
 /// # Safety
@@ -386,15 +417,16 @@ unsafe fn import(
     }
     let dtype = Dtype::of(u32::from(tensor.code) | u32::from(tensor.bits) << 8 | u32::from(tensor.lanes) << 16)?;
     let ndim = crate::layout::check_ndim(ndim)?;
+    let mut layout = Layout::EMPTY;
     // Few tensors have more than eight axes, and clearing room for 64 costs more than all the rest here.
     // SAFETY: the caller's promise.
-    let mut layout = unsafe {
+    unsafe {
         if ndim <= FEW {
-            read_layout::<FEW>(&tensor, dtype, ndim)?
+            read_layout::<FEW>(&tensor, dtype, ndim, &mut layout)?;
         } else {
-            read_layout::<TN_MAX_NDIM>(&tensor, dtype, ndim)?
+            read_large_layout(&tensor, dtype, ndim, &mut layout)?;
         }
-    };
+    }
     if !layout.is_empty() {
         if tensor.data.is_null() {
             return Err(null("data"));
@@ -432,5 +464,5 @@ unsafe fn import(
         flags |= TN_MAY_OVERWRITE;
     }
     // SAFETY: the caller's promise; the bytes stay until the deleter is called.
-    unsafe { host::import(Import { function, layout, flags, release }) }
+    unsafe { host::import(Import { function, layout: &layout, flags, release }) }
 }

@@ -122,7 +122,7 @@ fn layout(file: &File, tensor: &Tensor, address: i64) -> Result<Layout> {
 
 /// A tensor of its own memory; one without elements is read-only where its neighbours are.
 fn read(thread: &'static Thread, file: &File, pool: &'static Pool, tensor: &Tensor, flags: u32) -> Result<(Id, i32)> {
-    let mut fresh = Fresh::allocate(thread, pool, layout(file, tensor, 0)?, false)?;
+    let mut fresh = Fresh::allocate(thread, pool, &mut layout(file, tensor, 0)?, false)?;
     let empty = tensor.begin == tensor.end;
     if !empty {
         let to = fresh.place().layout().offset() as *mut u8;
