@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The repository.
 pub fn root() -> &'static Path {
@@ -43,8 +44,9 @@ pub fn library() -> PathBuf {
 pub fn library_folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lib");
     std::fs::create_dir_all(&folder).expect("the target folder is writable");
-    // Several tests may come here at once: each makes a link of its own and renames it into place.
-    let own = folder.join(format!("link-{}", std::process::id()));
+    // Several tests may come here at once, also of one process: each makes a link of its own and renames it into place.
+    static LINKS: AtomicUsize = AtomicUsize::new(0);
+    let own = folder.join(format!("link-{}-{}", std::process::id(), LINKS.fetch_add(1, Ordering::Relaxed)));
     let _ = std::fs::remove_file(&own);
     std::os::unix::fs::symlink(library(), &own).expect("a link can be made");
     std::fs::rename(&own, folder.join("libtenure.so.0")).expect("a link can be renamed");

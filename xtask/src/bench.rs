@@ -47,7 +47,7 @@ const fn view(name: &'static str, case: &'static str) -> Bar {
 }
 
 const fn beside_numpy(name: &'static str, case: &'static str, peer: &'static str) -> Bar {
-    Bar { peer, waits: POOL, ..bar("T20", name, case, Target::Times(1.5)) }
+    Bar { peer, ..bar("T20", name, case, Target::Times(1.5)) }
 }
 
 /// A way for an array to cross, beside the other library's own way to itself.
