@@ -131,6 +131,10 @@ impl Thread {
         }
     }
 
+    /// Whether it is inside the library: then it may have a lock of it.
+    pub fn is_inside(&self) -> bool {
+        self.inside.load(Ordering::Relaxed) > 0
+    }
     /// The system's number of the thread.
     pub fn number(&self) -> u32 {
         self.number.get()

@@ -260,3 +260,71 @@ fn many_pools_on_one_thread() {
         assert!(s.thread_hit_count >= 19);
     }
 }
+
+/// PO-25, PO-28: one thread gives a large block back while another one resizes it. That is a mistake, and one of the two is told so, or both
+/// come after one another; the pool stays whole.
+#[test]
+fn po_28_a_large_block_given_back_and_resized_at_once() {
+    let pool = Held::new(|o| o.thread_cache_size = 4 << 20);
+    let (both, block) = (std::sync::Barrier::new(2), AtomicUsize::new(0));
+    const ROUNDS: usize = 20_000;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..ROUNDS {
+                both.wait();
+                // Through the pool: the address may be another one's by now.
+                let _ = pool::deallocate(Some(pool.0), block.load(Ordering::Relaxed));
+                both.wait();
+            }
+        });
+        for round in 0..ROUNDS {
+            let at = pool.get(100_000);
+            block.store(at, Ordering::Relaxed);
+            both.wait();
+            (0..round % 200).for_each(|_| std::hint::spin_loop());
+            let moved = pool.reallocate(at, 3_000_000, 0, 0);
+            both.wait();
+            if let Ok(Some(to)) = moved {
+                let _ = pool::deallocate(Some(pool.0), to.as_ptr() as usize);
+            }
+            assert_eq!(pool.stats().live_blocks, 0);
+        }
+    });
+}
+
+/// PO-55: an owner that runs out of blocks again and again while others return them, so that it looks at spans to which somebody still brings
+/// one back.
+#[test]
+fn po_55_an_owner_collects_while_others_return() {
+    let pool = Held::plain();
+    let boxes: [AtomicUsize; 4] = Default::default();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for place in &boxes {
+            let (pool, over) = (&pool, &over);
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    match place.swap(0, Ordering::AcqRel) {
+                        0 => thread::yield_now(),
+                        at => pool.give(at),
+                    }
+                }
+            });
+        }
+        // Eight blocks to a span.
+        for turn in 0..60_000usize {
+            let at = pool.get_at(32 << 10, 16);
+            paint(at, 16, turn as u8);
+            if boxes[turn % 4].compare_exchange(0, at, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+                assert!(is_painted(at, 16, turn as u8));
+                pool.give(at);
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    boxes.iter().map(|place| place.load(Ordering::Relaxed)).filter(|&at| at != 0).for_each(|at| pool.give(at));
+    let s = pool.stats();
+    assert_eq!((s.live_blocks, s.in_use_bytes, s.misuse_count), (0, 0, 0));
+    pool.trim(0);
+    assert_eq!(pool.stats().reserved_bytes, 0);
+}

@@ -458,21 +458,18 @@ impl Pool {
 
     /// Frees a live block, under the lock that is passed in and left. False: it is not live any more.
     fn free(&'static self, mut books: Open, span: &'static Span, index: usize, state: State) -> bool {
+        let block = span.block(index);
+        if block.state != state || !span.exchange(index, state, State::Limbo) {
+            return false;
+        }
+        let tally = &mut books.account(block).tally;
+        tally.freed = tally.freed.wrapping_add(1);
+        books.count_out(span.unit.get(), block);
         if span.heap().is_some() {
             // The owner does not wait for this lock.
-            let block = span.block(index);
-            if block.state != state || !span.exchange(index, state, State::Returned) {
-                return false;
-            }
             foreign::announce(self, span, index);
-            let tally = &mut books.account(block).tally;
-            tally.freed = tally.freed.wrapping_add(1);
-            books.count_out(span.unit.get(), block);
             return true;
         }
-        let tally = &mut books.account(span.block(index)).tally;
-        tally.freed = tally.freed.wrapping_add(1);
-        books.begin_free(span, index);
         self.free_begun(books, span, index);
         true
     }
@@ -568,20 +565,27 @@ impl Pool {
         if books.retired {
             return Err(refuse_retired(books, block));
         }
+        // From here on nobody can free, find or resize it, with or without the lock.
+        if !span.exchange(index, State::Raw, State::Limbo) {
+            let pool = books.name;
+            drop(books);
+            return Err(Misuse::Stale { pool }.status(address));
+        }
         if self.resize_in_place(&mut books, span, index, block, bytes, kit.as_mut()) {
+            span.exchange(index, State::Limbo, State::Raw);
             books.figures.reallocation_count += 1;
             books.account(block).reallocations += 1;
             self.settle(books, usize::MAX);
             // SAFETY: addresses of blocks are never 0.
             return Ok(unsafe { NonNull::new_unchecked(address as *mut u8) });
         }
-        // It must move. Nobody can free, find or resize it meanwhile.
+        // It must move. It is not in use meanwhile, as everywhere: else the peak would count both.
+        books.count_out(span.unit.get(), block);
         if span.kind() == Kind::Small {
-            drop(kit);
-            return self.move_small(client, books, address, span, index, bytes);
+            drop((books, kit));
+            return self.move_small(client, address, span, index, block, bytes);
         }
         books.busy += 1;
-        books.begin_free(span, index);
         drop((books, kit));
         let moved = self.move_block(address, span, block, bytes);
         let mut books = self.books.lock();
@@ -602,26 +606,17 @@ impl Pool {
         moved.map(|to| unsafe { NonNull::new_unchecked(to.address as *mut u8) })
     }
 
-    /// Moves a small block. Its span may be a heap's, so it is put into limbo and given back as by anybody else.
+    /// Moves a small block in limbo. Its span may be a heap's, so it is given back as by anybody else.
     fn move_small(
         &'static self,
         client: Client,
-        mut books: Open,
         address: usize,
         span: &'static Span,
         index: usize,
+        block: Block,
         bytes: usize,
     ) -> Result<NonNull<u8>> {
-        let block = span.block(index);
-        if !span.exchange(index, State::Raw, State::Limbo) {
-            let pool = books.name;
-            drop(books);
-            return Err(Misuse::Stale { pool }.status(address));
-        }
-        // Not in use while it moves, as everywhere: else the peak would count both.
         let usable = span.unit.get();
-        books.count_out(usable, block);
-        drop(books);
         let moved = self.move_block(address, span, block, bytes);
         self.books.lock().account(block).tally.change(usable as u64, block.requested as u64);
         span.exchange(index, State::Limbo, State::Raw);

@@ -16,7 +16,7 @@ use crate::pool::client::{Account, CLIENTS, Tally};
 use crate::pool::heap::{Counts, Heap};
 use crate::pool::options::Settings;
 use crate::pool::span::{Block, Kind, Notes, Span, State};
-use crate::pool::{Pool, class, table};
+use crate::pool::{Pool, class, foreign, table};
 use crate::sys::os;
 use crate::thread;
 use crate::types::*;
@@ -463,15 +463,7 @@ impl Books {
         }
     }
 
-    /// Takes a live block out of the figures; it cannot be had yet.
-    pub fn begin_free(&mut self, span: &'static Span, index: usize) {
-        let block = span.block(index);
-        debug_assert!(block.is_live());
-        span.set_block(index, Block { state: State::Limbo, ..block });
-        self.count_out(span.unit.get(), block);
-    }
-
-    /// Takes `begin_free` back.
+    /// A block in limbo is live again, and in use.
     pub fn undo_free(&mut self, span: &'static Span, index: usize, state: State) {
         let block = Block { state, ..span.block(index) };
         span.set_block(index, block);
@@ -521,15 +513,10 @@ impl Books {
         }
     }
 
-    /// Collects the returned blocks of a span without an owner.
+    /// Collects the returned blocks of a span of this pool without an owner.
     pub fn collect_unowned(&mut self, pool: &'static Pool, span: &'static Span) {
-        span.leave_queue();
-        if span.kind() != Kind::Small || !self.owns(pool, span) {
-            debug_assert!(false, "spans with returned blocks stay what they are");
-            return;
-        }
         let taken = span.taken.get();
-        let (blocks, wrong) = span.collect();
+        let (blocks, wrong) = foreign::collect(pool, span);
         self.figures.misuse_count += wrong as u64;
         if blocks > 0 && taken == span.count.get() {
             self.enlist(span);
@@ -570,9 +557,9 @@ impl Books {
 
     // ---- blocks that change their size ----
 
-    /// Notes another size asked for of a live block.
+    /// Notes another size asked for of a block in limbo.
     pub fn resize(&mut self, span: &'static Span, index: usize, block: Block, requested: usize) {
-        span.set_block(index, Block { requested, ..block });
+        span.set_block(index, Block { requested, state: State::Limbo, ..block });
         self.account(block).tally.change(0, (requested as u64).wrapping_sub(block.requested as u64));
         self.peak();
     }

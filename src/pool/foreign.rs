@@ -1,7 +1,7 @@
 //! Blocks that come back from a thread that does not own their span.
 //!
 //! Giving one back is a compare-exchange of its state, by which of two threads exactly one wins, and a bit of its span, which stays set
-//! however often it is set: so no race can hand a block out twice. Whoever sets the first bit puts the span into its pool's list. The owner
+//! however often it is set: so no race can hand a block out twice. A second exchange is the last touch of the span. Whoever sets the first bit puts the span into its pool's list. The owner
 //! takes that list apart, the next time it runs out of blocks, and collects from its spans what still is in that state.
 
 use crate::pool::books::Books;
@@ -63,13 +63,13 @@ pub(super) fn give(thread: &'static Thread, span: &'static Span, address: usize,
     if block.state != state || span.version() != version || !table::get(address).is_some_and(|now| now.is(span)) {
         return None;
     }
-    if !span.exchange(index, state, State::Returned) {
+    if !span.exchange(index, state, State::Limbo) {
         return None;
     }
     // A span with a live block stays what it is. It did not: then the address had been given back before, and that state was another
     // block's, which gets it back.
     if span.version() != version {
-        span.exchange(index, State::Returned, state);
+        span.exchange(index, State::Limbo, state);
         return None;
     }
     announce(pool, span, index);
@@ -77,12 +77,29 @@ pub(super) fn give(thread: &'static Thread, span: &'static Span, address: usize,
     Some(block.requested)
 }
 
-/// Lets the owner know of a returned block.
+/// Lets the owner know of a block that is returned, and is in limbo so far: as long as it is, the span stays the owner's. With the last step
+/// the block is the owner's to collect, and the span nothing that the caller may touch.
 pub(super) fn announce(pool: &'static Pool, span: &'static Span, index: usize) {
     span.set_returned(index);
+    queue_up(pool, span);
+    span.exchange(index, State::Limbo, State::Returned);
+}
+
+fn queue_up(pool: &'static Pool, span: &'static Span) {
     if span.queue_up() {
         pool.returned.push(span);
     }
+}
+
+/// Collects the returned blocks of a span that is in no list any more, as its owner: how many, and how many were given back twice. What
+/// somebody is about to return brings it into the list again.
+pub(super) fn collect(pool: &'static Pool, span: &'static Span) -> (usize, usize) {
+    span.leave_queue();
+    let all = span.collect();
+    if all.later {
+        queue_up(pool, span);
+    }
+    (all.blocks, all.wrong)
 }
 
 impl Books {
@@ -91,7 +108,10 @@ impl Books {
         let mut next = pool.returned.take();
         while let Some(span) = next {
             next = span.queue.get();
+            // Two threads that gave one block back at the same moment can bring a span here that is something else by now.
+            let stray = span.kind() != Kind::Small || !span.pool().is_some_and(|owner| core::ptr::eq(owner, pool));
             match span.heap() {
+                _ if stray => span.leave_queue(),
                 Some(heap) => {
                     span.queue.set(heap.pending.get());
                     heap.pending.set(Some(span));

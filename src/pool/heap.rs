@@ -18,7 +18,7 @@ use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::books::{Books, Placed, Want};
 use crate::pool::client::{CLIENTS, Tally};
 use crate::pool::span::{Block, Kind, Link, Span, State, Word};
-use crate::pool::{Pool, class, table};
+use crate::pool::{Pool, class, foreign, table};
 use crate::sys::os;
 use crate::thread::{self, Critical, Thread};
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -351,7 +351,8 @@ impl Heap {
                 continue;
             }
             self.each_empty(class, |span| {
-                if !span.is(keep) {
+                // One that waits for being collected may be in the list of this heap.
+                if !span.is(keep) && !span.is_queued() {
                     self.disown(&mut books, span);
                 }
             });
@@ -444,18 +445,17 @@ impl Heap {
         let mut wrong = 0;
         while let Some(span) = next {
             next = span.queue.get();
-            wrong += self.collect_one(span);
+            wrong += self.collect_one(pool, span);
         }
         if wrong > 0 {
             pool.books.lock().figures.misuse_count += wrong as u64;
         }
     }
 
-    fn collect_one(&self, span: &'static Span) -> usize {
-        span.leave_queue();
+    fn collect_one(&self, pool: &'static Pool, span: &'static Span) -> usize {
         let was_full = span.taken.get() == span.count.get();
         let was_empty = span.taken.get() == 0;
-        let (blocks, wrong) = span.collect();
+        let (blocks, wrong) = foreign::collect(pool, span);
         if blocks > 0 {
             let class = span.class.get();
             if was_full {
@@ -476,7 +476,7 @@ impl Heap {
         self.pending.set(None);
         while let Some(span) = next {
             next = span.queue.get();
-            books.figures.misuse_count += self.collect_one(span) as u64;
+            books.figures.misuse_count += self.collect_one(pool, span) as u64;
         }
         let mut any = false;
         if let Some(span) = self.large.get() {
@@ -487,7 +487,7 @@ impl Heap {
         let mut next = self.owned.get();
         while let Some(span) = next {
             next = span.newer.get();
-            if all || span.taken.get() == 0 {
+            if all || span.taken.get() == 0 && !span.is_queued() {
                 self.disown(books, span);
                 any = true;
             }
@@ -619,7 +619,7 @@ pub(super) fn deallocate(through: Option<&'static Pool>, address: usize, state: 
     if heap.is_of(thread) {
         return heap.give(span, address, state);
     }
-    super::foreign::give(thread, span, address, state)
+    foreign::give(thread, span, address, state)
 }
 
 /// Gives a large block to the thread's heap, and the one that this kept before to the pool. As `deallocate`.
@@ -677,7 +677,7 @@ fn end_of_thread(thread: &'static Thread) {
 }
 
 /// All heaps of a pool give up their empty spans, or all spans, so that they can go back to the device or serve others. True: one did.
-/// Called under no lock, from outside: it waits until no other thread is inside the library.
+/// Called under no lock of the pool's: it waits until no other thread is inside the library, or, from inside, leaves them what they have.
 #[cold]
 pub(super) fn recall(pool: &'static Pool, all: bool) -> bool {
     with_all(pool, |books| {
@@ -689,21 +689,23 @@ pub(super) fn recall(pool: &'static Pool, all: bool) -> bool {
         }
         any
     })
+    .unwrap_or(false)
 }
 
 /// Ends all heaps of a pool that was released. Called as `recall`.
 #[cold]
 pub(super) fn end_all(pool: &'static Pool) {
-    with_all(pool, |books| {
+    let ended = with_all(pool, |books| {
         while let Some(heap) = books.heaps {
             heap.end(pool, books);
             heap.forget();
         }
     });
+    debug_assert!(ended.is_some(), "the last hold of a pool ends outside");
 }
 
 /// Runs `work` on the books while no other thread uses a heap of the pool.
-fn with_all<R>(pool: &'static Pool, work: impl FnOnce(&mut Books) -> R) -> R {
+fn with_all<R>(pool: &'static Pool, work: impl FnOnce(&mut Books) -> R) -> Option<R> {
     let thread = thread::current();
     {
         let mut books = pool.books.lock();
@@ -712,8 +714,9 @@ fn with_all<R>(pool: &'static Pool, work: impl FnOnce(&mut Books) -> R) -> R {
             at = heap.next();
         }
         if at.is_none() {
-            return work(&mut books);
+            return Some(work(&mut books));
         }
     }
-    thread::alone(|| work(&mut pool.books.lock()))
+    // Where the library itself allocates from us, as a program's global allocator, it may be inside, and must not wait for others.
+    (!thread.is_inside()).then(|| thread::alone(|| work(&mut pool.books.lock())))
 }

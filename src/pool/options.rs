@@ -28,7 +28,7 @@ pub struct PoolOptions {
     pub growth_factor: f64,
     /// Power of two, 8 to 4 MiB; 0: default.
     pub alignment: u64,
-    /// 0: default, TN_POOL_NONE: none. This engine keeps no caches of threads.
+    /// Bytes of free blocks that a thread may keep. 0: default, TN_POOL_NONE: none.
     pub thread_cache_size: u64,
     /// 0: default, TN_POOL_NONE: never.
     pub release_threshold: u64,

@@ -224,9 +224,10 @@ impl Span {
     /// Small: the number of the block that starts so many bytes into the span; None if none does.
     #[inline]
     pub fn index_at(&self, offset: usize) -> Option<usize> {
-        // Exact: offsets are below 2^19 and units at most 2^16, so the error of the reciprocal stays below one block.
+        // Exact for every offset in the span: they are below 2^19 and units at most 2^16, so the error of the reciprocal stays below one
+        // block. Another number gives some index, and is seen not to be its block's.
         let index = ((offset as u64).wrapping_mul(self.reciprocal.get() as u64) >> 40) as usize;
-        (index * self.unit.get() == offset && index < self.count.get()).then_some(index)
+        (index < self.count.get() && index.wrapping_mul(self.unit.get()) == offset).then_some(index)
     }
     pub fn end(&self) -> usize {
         self.start.get() + self.bytes.get()
@@ -334,11 +335,10 @@ impl Span {
         }
     }
 
-    /// Small: takes the returned blocks back, as their owner. How many, and how many notes there were of blocks that are not returned: those
-    /// were given back twice at the same moment.
-    pub fn collect(&self) -> (usize, usize) {
-        let Some(notes) = self.notes() else { return (0, 0) };
-        let (mut blocks, mut wrong) = (0, 0);
+    /// Small: takes the returned blocks back, as their owner.
+    pub fn collect(&self) -> Collected {
+        let mut all = Collected::default();
+        let Some(notes) = self.notes() else { return all };
         for word in 0..self.count.get().div_ceil(64) {
             let place = notes.cells().returned(word);
             if place.load(Ordering::SeqCst) == 0 {
@@ -348,16 +348,23 @@ impl Span {
             while bits != 0 {
                 let index = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                if self.exchange(index, State::Returned, State::Freed) {
-                    self.push(index);
-                    blocks += 1;
-                } else {
-                    wrong += 1;
+                // One look: what is in limbo now may be returned at the next.
+                match self.block(index).state {
+                    State::Returned if self.exchange(index, State::Returned, State::Freed) => {
+                        self.push(index);
+                        all.blocks += 1;
+                    }
+                    State::Limbo => {
+                        // Who returns it has not let go of the span yet.
+                        self.set_returned(index);
+                        all.later = true;
+                    }
+                    _ => all.wrong += 1,
                 }
             }
         }
-        self.taken.set(self.taken.get() - blocks);
-        (blocks, wrong)
+        self.taken.set(self.taken.get() - all.blocks);
+        all
     }
 
     /// Small: puts an index on the stack of blocks that can be had.
@@ -382,6 +389,17 @@ impl Span {
     }
 }
 
+/// What was found among the blocks of a span that others gave back.
+#[derive(Default)]
+pub(super) struct Collected {
+    /// Blocks that can be had again.
+    pub blocks: usize,
+    /// Notes of blocks that are not returned: they were given back twice at the same moment.
+    pub wrong: usize,
+    /// Somebody is about to return one more.
+    pub later: bool,
+}
+
 /// What is known of a block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Block {
@@ -395,9 +413,6 @@ pub(super) struct Block {
 }
 
 impl Block {
-    pub fn is_live(&self) -> bool {
-        matches!(self.state, State::Raw | State::Store)
-    }
     /// Who asked for it; of a live block.
     pub fn client(&self) -> Client {
         if self.state == State::Store { Client::ARRAYS } else { Client::of_tag(self.tag).0 }
