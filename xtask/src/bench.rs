@@ -36,7 +36,7 @@ struct Bar {
 }
 
 const PAIR: &str = "compare_exchange";
-const POOL: &str = "binds with the fast pool";
+const POOL: &str = "binds when the pools are finished";
 
 const fn bar(bar: &'static str, name: &'static str, case: &'static str, target: Target) -> Bar {
     Bar { bar, name, case, target, peer: PAIR, waits: "" }
