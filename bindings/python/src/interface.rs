@@ -6,7 +6,7 @@
 
 use crate::api::{self, Id};
 use crate::array::Array;
-use crate::buffer::{Class, Proxy, may_read};
+use crate::buffer::{self, Class, Proxy};
 use crate::convert::kind;
 use crate::errors;
 use crate::site;
@@ -63,16 +63,7 @@ fn check(array: &Array) -> PyResult<String> {
 
 /// Opens an export of a class; read-only where only that is possible.
 fn open(array: &Array, class: Class) -> PyResult<(Id, tn_view_info, bool)> {
-    const ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_WAIT;
-    let id = array.id()?;
-    match api::export_host(id, ALIAS | class.flags(), 0) {
-        Ok((guard, view)) => Ok((guard, view, false)),
-        Err(failure) if class == Class::Default && may_read(failure) => {
-            let (guard, view) = api::export_host(id, ALIAS, 0).map_err(errors::exporting)?;
-            Ok((guard, view, true))
-        }
-        Err(failure) => Err(errors::exporting(failure)),
-    }
+    buffer::open(array.id()?, class, true).map_err(errors::exporting)
 }
 
 fn dict<'py>(py: Python<'py>, typestr: &str, view: &tn_view_info, readonly: bool) -> PyResult<Bound<'py, PyDict>> {
