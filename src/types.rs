@@ -426,6 +426,31 @@ pub struct tn_pool_options {
     pub reserved: u32,
 }
 
+impl Default for tn_pool_options {
+    /// All defaults, with no size.
+    fn default() -> tn_pool_options {
+        tn_pool_options {
+            size: 0,
+            name: core::ptr::null(),
+            initial_size: 0,
+            max_growth: 0,
+            max_size: 0,
+            growth_factor: 0.0,
+            alignment: 0,
+            thread_cache_size: 0,
+            release_threshold: 0,
+            release_delay_ms: 0,
+            peers: 0,
+            huge_pages: 0,
+            backend: 0,
+            numa_node: 0,
+            host_flags: 0,
+            flags: 0,
+            reserved: 0,
+        }
+    }
+}
+
 /// What a pool holds and did; bytes unless the name says count.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]

@@ -355,7 +355,8 @@ fn ex_33_two_threads_compute_one_expression() {
 
 #[test]
 fn ex_43_no_memory_in_the_middle() {
-    let options = tn_pool_options { size: size_of::<tn_pool_options>(), max_size: 4 << 20, ..default_options() };
+    let options =
+        tn_pool_options { size: size_of::<tn_pool_options>(), max_size: 4 << 20, ..tn_pool_options::default() };
     let host = tn_device { r#type: TN_CPU, id: 0 };
     let pool: *mut tn_pool = out!(tn_pool_create(host, &options));
     let n = 200i64;

@@ -14,25 +14,7 @@ impl convert::Sized for tn_pool_options {
     const FIRST: usize = size_of::<tn_pool_options>();
     const NAME: &'static str = "tn_pool_options";
     fn defaults() -> tn_pool_options {
-        tn_pool_options {
-            size: 0,
-            name: core::ptr::null(),
-            initial_size: 0,
-            max_growth: 0,
-            max_size: 0,
-            growth_factor: 0.0,
-            alignment: 0,
-            thread_cache_size: 0,
-            release_threshold: 0,
-            release_delay_ms: 0,
-            peers: 0,
-            huge_pages: 0,
-            backend: 0,
-            numa_node: 0,
-            host_flags: 0,
-            flags: 0,
-            reserved: 0,
-        }
+        tn_pool_options::default()
     }
 }
 

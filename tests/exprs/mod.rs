@@ -54,33 +54,14 @@ macro_rules! status {
     }};
 }
 
-pub fn default_options() -> tn_pool_options {
-    tn_pool_options {
-        size: 0,
-        name: null(),
-        initial_size: 0,
-        max_growth: 0,
-        max_size: 0,
-        growth_factor: 0.0,
-        alignment: 0,
-        thread_cache_size: 0,
-        release_threshold: 0,
-        release_delay_ms: 0,
-        peers: 0,
-        huge_pages: 0,
-        backend: 0,
-        numa_node: 0,
-        host_flags: 0,
-        flags: 0,
-        reserved: 0,
-    }
-}
-
 /// A pool of which threads keep nothing, so that its peaks are exact (PO-33).
 pub fn pool() -> *mut tn_pool {
     let host = tn_device { r#type: TN_CPU, id: 0 };
-    let options =
-        tn_pool_options { size: size_of::<tn_pool_options>(), thread_cache_size: TN_POOL_NONE, ..default_options() };
+    let options = tn_pool_options {
+        size: size_of::<tn_pool_options>(),
+        thread_cache_size: TN_POOL_NONE,
+        ..tn_pool_options::default()
+    };
     out!(tn_pool_create(host, &options))
 }
 

@@ -126,8 +126,7 @@ impl Library {
                 size: size_of::<tn_pool_options>(),
                 // Peaks are exact where threads keep nothing (PO-33).
                 thread_cache_size: if number == EXACT_POOL { TN_POOL_NONE } else { 0 },
-                // SAFETY: plain numbers and a pointer, of which 0 means the default.
-                ..unsafe { std::mem::zeroed() }
+                ..tn_pool_options::default()
             };
             // SAFETY: `pool` is writable.
             must(unsafe { tn_pool_create(HOST, &options, &mut pool) }, "tn_pool_create");
