@@ -623,6 +623,11 @@ impl<T> QuickLock<T> {
     pub const fn new(value: T) -> QuickLock<T> {
         QuickLock { lock: RawLock::new(), value: UnsafeCell::new(value) }
     }
+    /// Takes it.
+    #[inline]
+    pub fn lock(&self) -> QuickGuard<'_, T> {
+        self.lock_as(current())
+    }
     /// Takes it, for the calling thread.
     #[inline]
     pub fn lock_as(&self, thread: &'static Thread) -> QuickGuard<'_, T> {

@@ -3,83 +3,86 @@
 //! Contract: whoever has the lock counts as inside the library, so that no fork happens meanwhile and a child never
 //! inherits it closed. Held for nanoseconds; nothing waits, allocates or calls the system under it.
 
-use crate::thread::{self, Critical};
-use core::cell::UnsafeCell;
-use core::ops::{Deref, DerefMut};
-
+#[cfg(loom)]
+pub(super) use self::model::{Guard, Lock};
 #[cfg(not(loom))]
-type Raw = crate::sys::lock::RawLock;
+pub(super) use crate::thread::{QuickGuard as Guard, QuickLock as Lock};
 
 /// Pools are no part of what loom explores, and its locks cannot stand in statics. The threads of a model take turns, and none of
 /// them gives its turn away while it has this lock: nobody ever finds it closed.
 #[cfg(loom)]
-struct Raw(core::sync::atomic::AtomicBool);
+mod model {
+    use crate::thread::{self, Critical};
+    use core::cell::UnsafeCell;
+    use core::ops::{Deref, DerefMut};
 
-#[cfg(loom)]
-impl Raw {
-    const fn new() -> Raw {
-        Raw(core::sync::atomic::AtomicBool::new(false))
-    }
-    fn lock(&self) {
-        let closed = self.0.swap(true, core::sync::atomic::Ordering::Acquire);
-        assert!(!closed, "a thread of the model gave its turn away while it had a pool's lock");
-    }
-    fn unlock(&self) {
-        self.0.store(false, core::sync::atomic::Ordering::Release);
-    }
-}
+    struct Raw(core::sync::atomic::AtomicBool);
 
-/// Data that only the holder of the lock reaches.
-pub(super) struct Lock<T> {
-    raw: Raw,
-    data: UnsafeCell<T>,
-}
-
-// SAFETY: the data is reached through a `Guard` only, and the raw lock lets one exist at a time.
-unsafe impl<T: Send> Sync for Lock<T> {}
-
-impl<T> Lock<T> {
-    /// An open lock.
-    pub const fn new(data: T) -> Lock<T> {
-        Lock { raw: Raw::new(), data: UnsafeCell::new(data) }
+    impl Raw {
+        const fn new() -> Raw {
+            Raw(core::sync::atomic::AtomicBool::new(false))
+        }
+        fn lock(&self) {
+            let closed = self.0.swap(true, core::sync::atomic::Ordering::Acquire);
+            assert!(!closed, "a thread of the model gave its turn away while it had a pool's lock");
+        }
+        fn unlock(&self) {
+            self.0.store(false, core::sync::atomic::Ordering::Release);
+        }
     }
 
-    /// Waits until the lock is open and closes it until the guard goes.
-    #[inline]
-    pub fn lock(&self) -> Guard<'_, T> {
-        let inside = Critical::enter(thread::current());
-        self.raw.lock();
-        Guard { lock: self, _inside: inside }
+    /// Data that only the holder of the lock reaches.
+    pub struct Lock<T> {
+        raw: Raw,
+        data: UnsafeCell<T>,
     }
-}
 
-/// Access to the data; opens the lock when dropped.
-pub(super) struct Guard<'a, T> {
-    lock: &'a Lock<T>,
-    // Dropped after `drop` below opened the lock.
-    _inside: Critical,
-}
+    // SAFETY: the data is reached through a `Guard` only, and the raw lock lets one exist at a time.
+    unsafe impl<T: Send> Sync for Lock<T> {}
 
-impl<T> Deref for Guard<'_, T> {
-    type Target = T;
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: this guard holds the lock, so nobody else has a reference to the data.
-        unsafe { &*self.lock.data.get() }
+    impl<T> Lock<T> {
+        /// An open lock.
+        pub const fn new(data: T) -> Lock<T> {
+            Lock { raw: Raw::new(), data: UnsafeCell::new(data) }
+        }
+
+        /// Waits until the lock is open and closes it until the guard goes.
+        #[inline]
+        pub fn lock(&self) -> Guard<'_, T> {
+            let inside = Critical::enter(thread::current());
+            self.raw.lock();
+            Guard { lock: self, _inside: inside }
+        }
     }
-}
 
-impl<T> DerefMut for Guard<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as in `deref`, and `&mut self` says that this guard gave out no other reference.
-        unsafe { &mut *self.lock.data.get() }
+    /// Access to the data; opens the lock when dropped.
+    pub struct Guard<'a, T> {
+        lock: &'a Lock<T>,
+        // Dropped after `drop` below opened the lock.
+        _inside: Critical,
     }
-}
 
-impl<T> Drop for Guard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        self.lock.raw.unlock();
+    impl<T> Deref for Guard<'_, T> {
+        type Target = T;
+        #[inline]
+        fn deref(&self) -> &T {
+            // SAFETY: this guard holds the lock, so nobody else has a reference to the data.
+            unsafe { &*self.lock.data.get() }
+        }
+    }
+
+    impl<T> DerefMut for Guard<'_, T> {
+        #[inline]
+        fn deref_mut(&mut self) -> &mut T {
+            // SAFETY: as in `deref`, and `&mut self` says that this guard gave out no other reference.
+            unsafe { &mut *self.lock.data.get() }
+        }
+    }
+
+    impl<T> Drop for Guard<'_, T> {
+        #[inline]
+        fn drop(&mut self) {
+            self.lock.raw.unlock();
+        }
     }
 }
