@@ -277,26 +277,14 @@ impl Pool {
     /// A small block from the thread's heap.
     #[inline]
     fn heap_block(&'static self, bytes: usize, block: Block, zeroed: bool) -> Option<Placed> {
-        if bytes > class::LARGEST || block.alignment > class::LARGEST_ALIGNMENT || !self.has_heaps() {
-            return None;
-        }
-        let rounded = bytes.max(1).next_multiple_of(block.alignment);
-        if rounded > class::LARGEST {
-            return None;
-        }
-        heap::allocate(self, class::of(rounded), block, zeroed)
+        let class = class::fitting(bytes, block.alignment).filter(|_| self.has_heaps())?;
+        heap::allocate(self, class, block, zeroed)
     }
 
     /// Rounds a request. TN_ERR_NO_HOST_MEMORY where no address space could hold it (PO-15).
     fn want(&'static self, bytes: usize, block: Block) -> Result<Want> {
         let direct = self.flags.load(Ordering::Relaxed) & TN_POOL_DIRECT != 0;
-        let rounded = bytes.max(1).checked_next_multiple_of(block.alignment);
-        if let Some(m) = rounded
-            && m <= class::LARGEST
-            && block.alignment <= class::LARGEST_ALIGNMENT
-            && !direct
-        {
-            let class = class::of(m);
+        if !direct && let Some(class) = class::fitting(bytes, block.alignment) {
             let span_bytes = class::span_bytes(class);
             return Ok(Want {
                 class: Some(class),
@@ -638,8 +626,7 @@ impl Pool {
         mut kit: Option<&mut Kit>,
     ) -> bool {
         if span.kind() == Kind::Small {
-            let rounded = bytes.checked_next_multiple_of(block.alignment).filter(|&m| m <= class::LARGEST);
-            if rounded.is_none_or(|m| class::of(m) != span.class.get()) {
+            if class::fitting(bytes, block.alignment) != Some(span.class.get()) {
                 return false;
             }
             books.resize(span, index, block, bytes);

@@ -24,6 +24,16 @@ pub(super) fn of(bytes: usize) -> usize {
     16 + (exponent - 8) * 8 + ((bytes - 1 - (1 << exponent)) >> (exponent - 3))
 }
 
+/// The class for so many bytes at an alignment, a power of two; None: they need a span of their own.
+#[inline]
+pub(super) fn fitting(bytes: usize, alignment: usize) -> Option<usize> {
+    if bytes > LARGEST || alignment > LARGEST_ALIGNMENT {
+        return None;
+    }
+    let rounded = bytes.max(1).next_multiple_of(alignment);
+    (rounded <= LARGEST).then(|| of(rounded))
+}
+
 /// Bytes of a block of a class.
 pub(super) fn bytes(class: usize) -> usize {
     if class < 16 {
