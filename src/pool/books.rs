@@ -15,7 +15,7 @@ use crate::names::Name;
 use crate::pool::client::{Account, CLIENTS, Tally};
 use crate::pool::heap::{Counts, Heap};
 use crate::pool::options::Settings;
-use crate::pool::span::{Block, Kind, Notes, Span, State};
+use crate::pool::span::{Block, Kind, List, Notes, Span, State};
 use crate::pool::{Pool, class, foreign, table};
 use crate::sys::os;
 use crate::thread;
@@ -131,10 +131,10 @@ pub(super) struct Books {
     pub clients: [Account; CLIENTS],
     /// The heaps of threads.
     pub heaps: Option<&'static Heap>,
-    partial: [Option<&'static Span>; class::COUNT],
+    partial: [List; class::COUNT],
     /// Small spans without a live block; each class keeps one.
     empty: [u32; class::COUNT],
-    bins: [Option<&'static Span>; BINS],
+    bins: [List; BINS],
     full_bins: [u64; BINS.div_ceil(64)],
     free: Ends,
     free_bytes: usize,
@@ -190,9 +190,9 @@ impl Books {
             figures,
             clients: [Account::default(); CLIENTS],
             heaps: None,
-            partial: [None; class::COUNT],
+            partial: [const { List::new() }; class::COUNT],
             empty: [0; class::COUNT],
-            bins: [None; BINS],
+            bins: [const { List::new() }; BINS],
             full_bins: [0; BINS.div_ceil(64)],
             free: Ends { oldest: None, newest: None },
             free_bytes: 0,
@@ -241,8 +241,8 @@ impl Books {
     }
 
     fn largest_free(&self) -> usize {
-        let top = (0..BINS).rev().find(|&bin| self.bins[bin].is_some());
-        let mut span = top.and_then(|bin| self.bins[bin]);
+        let top = (0..BINS).rev().find(|&bin| self.bins[bin].first().is_some());
+        let mut span = top.and_then(|bin| self.bins[bin].first());
         let mut largest = 0;
         while let Some(free) = span {
             largest = largest.max(free.bytes.get());
@@ -259,7 +259,7 @@ impl Books {
                 }
                 at = heap.next();
             }
-            self.partial[class].is_some()
+            self.partial[class].first().is_some()
         };
         (0..class::COUNT).rev().find(|&class| has_room(class)).map_or(0, class::bytes)
     }
@@ -306,13 +306,13 @@ impl Books {
             let span = self.take_free(pool, want.span_bytes, want.span_alignment, None)?;
             return Some(self.make_large(span, want));
         };
-        let span = self.partial[class]?;
+        let span = self.partial[class].first()?;
         Some(self.take_small(span, want))
     }
 
     /// A block from what the pool has, if it has room.
     pub fn place_cutting(&mut self, pool: &'static Pool, want: &Want, kit: &mut Kit) -> Option<Placed> {
-        let small = want.class.and_then(|class| self.partial[class]);
+        let small = want.class.and_then(|class| self.partial[class].first());
         if let Some(span) = small {
             return Some(self.take_small(span, want));
         }
@@ -418,7 +418,7 @@ impl Books {
             self.delist(span);
         }
         if let Some(heap) = heap {
-            heap.own(heap, span);
+            heap.own(span);
         }
         self.count_in(want.unit, want.block);
         Placed { address: span.start.get() + index * want.unit, zero: first && span.fresh.get() == 1 }
@@ -544,7 +544,7 @@ impl Books {
     /// Makes the kept empty spans free.
     pub fn dissolve_empty(&mut self, now: u64) {
         for class in 0..class::COUNT {
-            let mut span = self.partial[class];
+            let mut span = self.partial[class].first();
             while let Some(small) = span.filter(|_| self.empty[class] > 0) {
                 span = small.next.get();
                 if small.taken.get() == 0 && !small.is_queued() {

@@ -63,13 +63,7 @@ pub(super) fn give(thread: &'static Thread, span: &'static Span, address: usize,
     if block.state != state || span.version() != version || !table::get(address).is_some_and(|now| now.is(span)) {
         return None;
     }
-    if !span.exchange(index, state, State::Limbo) {
-        return None;
-    }
-    // A span with a live block stays what it is. It did not: then the address had been given back before, and that state was another
-    // block's, which gets it back.
-    if span.version() != version {
-        span.exchange(index, State::Limbo, state);
+    if !span.claim(version, index, state, State::Limbo) {
         return None;
     }
     announce(pool, span, index);

@@ -17,7 +17,7 @@
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::books::{Books, Placed, Want};
 use crate::pool::client::{CLIENTS, Tally};
-use crate::pool::span::{Block, Kind, Link, Span, State, Word};
+use crate::pool::span::{Block, Kind, Link, List, Span, State, Word};
 use crate::pool::{Pool, class, foreign, table};
 use crate::sys::os;
 use crate::thread::{self, Critical, Thread};
@@ -55,7 +55,7 @@ pub(super) struct Heap {
     kept: Word,
     owned: Link,
     /// Spans with room, the one to take from first.
-    room: [Link; class::COUNT],
+    room: [List; class::COUNT],
     /// Empty spans among them.
     empty: [Word; class::COUNT],
 }
@@ -223,7 +223,7 @@ impl Heap {
 
     /// Whether it has room in a span of the class.
     pub fn has_room(&self, class: usize) -> bool {
-        self.room[class].get().is_some()
+        self.room[class].first().is_some()
     }
 
     // ---- blocks ----
@@ -231,18 +231,17 @@ impl Heap {
     /// A block of a class, from a span that has room; with it whether its bytes are known to read 0.
     #[inline]
     fn take(&self, class: usize, block: Block, zeroed: bool) -> Option<Placed> {
-        let span = self.room[class].get()?;
+        let span = self.room[class].first()?;
         // Spans in the list have room.
         let (index, first) = span.pop()?;
         let taken = span.taken.get();
         if taken == 0 {
-            self.empty[class].set(self.empty[class].get() - 1);
-            self.empty_bytes.set(self.empty_bytes.get() - used_bytes(span, first));
+            self.forget_empty(span, class, first);
         }
         span.begin_block(index, block);
         span.taken.set(taken + 1);
         if taken + 1 == span.count.get() {
-            self.delist(span, class);
+            self.room[class].remove(span);
         }
         let unit = span.unit.get();
         self.count_taken(unit, block);
@@ -278,6 +277,21 @@ impl Heap {
     #[inline]
     fn has_moved(&self) -> bool {
         self.in_use.get().wrapping_sub(self.low.get()) > self.keep.get()
+    }
+
+    /// Looks at the peaks if it has moved so far.
+    #[inline]
+    fn follow(&self, pool: &'static Pool) {
+        if self.has_moved() {
+            self.look_at_peaks(pool);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_at_peaks(&self, pool: &'static Pool) {
+        self.settle_at();
+        pool.books.lock().peak();
     }
 
     /// The peaks were looked at.
@@ -328,15 +342,27 @@ impl Heap {
         let class = span.class.get();
         // Before it had one block more at least; a span of one block is both.
         if span.taken.get() + 1 == span.count.get() {
-            self.enlist(span, class);
+            self.room[class].push(span);
         }
         if span.taken.get() == 0 {
-            self.empty[class].set(self.empty[class].get() + 1);
-            self.empty_bytes.set(self.empty_bytes.get() + used_bytes(span, false));
+            self.note_empty(span, class);
             if self.empty[class].get() > 1 || self.empty_bytes.get() > self.keep.get() {
                 self.give_back_empty(span);
             }
         }
+    }
+
+    /// A span has no block left.
+    fn note_empty(&self, span: &'static Span, class: usize) {
+        self.empty[class].set(self.empty[class].get() + 1);
+        self.empty_bytes.set(self.empty_bytes.get() + used_bytes(span, false));
+    }
+
+    /// A span is empty no more, or not this heap's. `first`: see [`used_bytes`].
+    #[inline]
+    fn forget_empty(&self, span: &'static Span, class: usize, first: bool) {
+        self.empty[class].set(self.empty[class].get() - 1);
+        self.empty_bytes.set(self.empty_bytes.get() - used_bytes(span, first));
     }
 
     /// Gives empty spans to the pool: those of the class but `keep`, and all others if they are too much together.
@@ -361,7 +387,7 @@ impl Heap {
     }
 
     fn each_empty(&self, class: usize, mut visit: impl FnMut(&'static Span)) {
-        let mut next = if self.empty[class].get() > 0 { self.room[class].get() } else { None };
+        let mut next = if self.empty[class].get() > 0 { self.room[class].first() } else { None };
         while let Some(span) = next {
             next = span.next.get();
             if span.taken.get() == 0 {
@@ -373,8 +399,7 @@ impl Heap {
     // ---- spans ----
 
     /// Owns a span without an owner, which is in no list, from now on. Under the pool's lock.
-    pub fn own(&self, heap: &'static Heap, span: &'static Span) {
-        debug_assert!(core::ptr::eq(self, heap));
+    pub fn own(&'static self, span: &'static Span) {
         let class = span.class.get();
         span.older.set(None);
         let newer = self.owned.get();
@@ -384,21 +409,20 @@ impl Heap {
         }
         self.owned.set(Some(span));
         if span.taken.get() < span.count.get() {
-            self.enlist(span, class);
+            self.room[class].push(span);
         }
         debug_assert!(span.taken.get() > 0, "it is owned for the sake of a block");
-        span.set_heap(Some(heap));
+        span.set_heap(Some(self));
     }
 
     /// Gives a span up. Under the pool's lock.
     fn disown(&self, books: &mut Books, span: &'static Span) {
         let class = span.class.get();
         if span.taken.get() < span.count.get() {
-            self.delist(span, class);
+            self.room[class].remove(span);
         }
         if span.taken.get() == 0 {
-            self.empty[class].set(self.empty[class].get() - 1);
-            self.empty_bytes.set(self.empty_bytes.get() - used_bytes(span, false));
+            self.forget_empty(span, class, false);
         }
         match span.older.get() {
             Some(older) => older.newer.set(span.newer.get()),
@@ -411,45 +435,36 @@ impl Heap {
         books.receive(span);
     }
 
-    fn enlist(&self, span: &'static Span, class: usize) {
-        let head = &self.room[class];
-        span.previous.set(None);
-        span.next.set(head.get());
-        if let Some(next) = head.get() {
-            next.previous.set(Some(span));
-        }
-        head.set(Some(span));
-    }
-
-    fn delist(&self, span: &'static Span, class: usize) {
-        let (next, previous) = (span.next.get(), span.previous.get());
-        match previous {
-            Some(previous) => previous.next.set(next),
-            None => self.room[class].set(next),
-        }
-        if let Some(next) = next {
-            next.previous.set(previous);
-        }
-    }
-
     /// Collects the blocks of its spans that other threads gave back. Its thread's, under no lock.
     fn collect(&self, pool: &'static Pool) {
         if pool.returned.is_empty() && self.pending.get().is_none() {
             return;
         }
         let mut books = pool.books.lock();
-        books.sort_returned(pool);
-        let mut next = self.pending.get();
-        self.pending.set(None);
+        let pending = self.take_pending(pool, &mut books);
         drop(books);
+        let wrong = self.collect_all(pool, pending);
+        if wrong > 0 {
+            pool.books.lock().figures.misuse_count += wrong as u64;
+        }
+    }
+
+    /// The list of its spans with blocks to be collected. Under the pool's lock.
+    fn take_pending(&self, pool: &'static Pool, books: &mut Books) -> Option<&'static Span> {
+        books.sort_returned(pool);
+        let first = self.pending.get();
+        self.pending.set(None);
+        first
+    }
+
+    /// Collects the spans of such a list; how many blocks were given back twice.
+    fn collect_all(&self, pool: &'static Pool, mut next: Option<&'static Span>) -> usize {
         let mut wrong = 0;
         while let Some(span) = next {
             next = span.queue.get();
             wrong += self.collect_one(pool, span);
         }
-        if wrong > 0 {
-            pool.books.lock().figures.misuse_count += wrong as u64;
-        }
+        wrong
     }
 
     fn collect_one(&self, pool: &'static Pool, span: &'static Span) -> usize {
@@ -459,11 +474,10 @@ impl Heap {
         if blocks > 0 {
             let class = span.class.get();
             if was_full {
-                self.enlist(span, class);
+                self.room[class].push(span);
             }
             if span.taken.get() == 0 && !was_empty {
-                self.empty[class].set(self.empty[class].get() + 1);
-                self.empty_bytes.set(self.empty_bytes.get() + used_bytes(span, false));
+                self.note_empty(span, class);
             }
         }
         wrong
@@ -471,13 +485,8 @@ impl Heap {
 
     /// Gives up all its spans, or those that are empty; true if there were any. Under the pool's lock; the caller is its thread, or alone.
     fn flush(&self, pool: &'static Pool, books: &mut Books, all: bool) -> bool {
-        books.sort_returned(pool);
-        let mut next = self.pending.get();
-        self.pending.set(None);
-        while let Some(span) = next {
-            next = span.queue.get();
-            books.figures.misuse_count += self.collect_one(pool, span) as u64;
-        }
+        let pending = self.take_pending(pool, books);
+        books.figures.misuse_count += self.collect_all(pool, pending) as u64;
         let mut any = false;
         if let Some(span) = self.large.get() {
             self.large.set(None);
@@ -559,9 +568,7 @@ pub(super) fn allocate(pool: &'static Pool, class: usize, block: Block, zeroed: 
     let _inside = Critical::enter(thread);
     let heap = Heap::of(thread, pool)?;
     let placed = heap.take(class, block, zeroed)?;
-    if heap.has_moved() {
-        look_at_peaks(pool, heap);
-    }
+    heap.follow(pool);
     Some(placed)
 }
 
@@ -571,17 +578,8 @@ pub(super) fn allocate_large(pool: &'static Pool, want: &Want) -> Option<Placed>
     let _inside = Critical::enter(thread);
     let heap = Heap::of(thread, pool)?;
     let placed = heap.take_large(want)?;
-    if heap.has_moved() {
-        look_at_peaks(pool, heap);
-    }
+    heap.follow(pool);
     Some(placed)
-}
-
-#[cold]
-#[inline(never)]
-fn look_at_peaks(pool: &'static Pool, heap: &'static Heap) {
-    heap.settle_at();
-    pool.books.lock().peak();
 }
 
 /// The same once blocks that other threads gave back have been collected; and the heap, for a span of its own.
@@ -598,9 +596,7 @@ pub(super) fn allocate_collected(
     let Some(heap) = Heap::of_or_new(thread, pool) else { return (None, None) };
     heap.collect(pool);
     let placed = heap.take(class, block, zeroed);
-    if heap.has_moved() {
-        look_at_peaks(pool, heap);
-    }
+    heap.follow(pool);
     (placed, Some(heap))
 }
 
@@ -638,12 +634,8 @@ fn give_large(
     }
     let heap = Heap::of_or_new(thread, pool)?;
     let (unit, block) = (span.unit.get(), span.block(0));
-    if span.bytes.get() > heap.keep.get() || span.version() != version || !span.exchange(0, state, State::Freed) {
-        return None;
-    }
-    // As in `foreign`: a live block keeps its span what it is.
-    if span.version() != version {
-        span.exchange(0, State::Freed, state);
+    let fits = span.bytes.get() <= heap.keep.get() && span.version() == version;
+    if !fits || !span.claim(version, 0, state, State::Freed) {
         return None;
     }
     heap.count_returned(unit, block);

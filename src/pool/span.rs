@@ -85,6 +85,42 @@ impl Link {
     }
 }
 
+/// A list of spans through their `next` and `previous`, the one put in last first. All zero is an empty one.
+#[derive(Debug, Default)]
+pub(super) struct List(Link);
+
+impl List {
+    /// An empty one.
+    pub const fn new() -> List {
+        List(Link(AtomicPtr::new(core::ptr::null_mut())))
+    }
+    #[inline]
+    pub fn first(&self) -> Option<&'static Span> {
+        self.0.get()
+    }
+    /// Puts a span in front that is in no such list.
+    pub fn push(&self, span: &'static Span) {
+        let next = self.first();
+        span.next.set(next);
+        span.previous.set(None);
+        if let Some(next) = next {
+            next.previous.set(Some(span));
+        }
+        self.0.set(Some(span));
+    }
+    /// Takes out a span that is in it.
+    pub fn remove(&self, span: &'static Span) {
+        let (next, previous) = (span.next.get(), span.previous.get());
+        match previous {
+            Some(previous) => previous.next.set(next),
+            None => self.0.set(next),
+        }
+        if let Some(next) = next {
+            next.previous.set(previous);
+        }
+    }
+}
+
 /// A span. All zero is one of kind None. On the first line what all threads read, behind it what the owner writes.
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
@@ -311,6 +347,20 @@ impl Span {
         let packed = place.load(Ordering::Relaxed);
         let changed = packed & !STATE_MASK | to as u8;
         unpack(packed).0 == from && place.compare_exchange(packed, changed, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Changes the state of a live block as `exchange` does, without the lock. `version`: of the span when the block was found in it.
+    pub fn claim(&self, version: u32, index: usize, from: State, to: State) -> bool {
+        if !self.exchange(index, from, to) {
+            return false;
+        }
+        // A span with a live block stays what it is. It did not: then the address had been given back before, and that state was another
+        // block's, which gets it back.
+        let same = self.version() == version;
+        if !same {
+            self.exchange(index, to, from);
+        }
+        same
     }
 
     /// Small: the owner ends a live block, with a plain store; what it was. None: it is not so.

@@ -176,7 +176,7 @@ impl Books {
         loop {
             bin = self.next_full_bin(bin)?;
             let mut best: Option<&'static Span> = None;
-            let mut next = self.bins[bin];
+            let mut next = self.bins[bin].first();
             for _ in 0..LOOKS {
                 let Some(span) = next else { break };
                 if fits(span) && best.is_none_or(|best| span.bytes.get() < best.bytes.get()) {
@@ -203,13 +203,7 @@ impl Books {
 
     pub(super) fn list_free(&mut self, span: &'static Span) {
         let bin = bin_of(span.bytes.get());
-        let head = self.bins[bin];
-        span.next.set(head);
-        span.previous.set(None);
-        if let Some(head) = head {
-            head.previous.set(Some(span));
-        }
-        self.bins[bin] = Some(span);
+        self.bins[bin].push(span);
         self.full_bins[bin / 64] |= 1 << (bin % 64);
         // By age: nearly always the newest of all; what was only cut keeps its time and goes where that belongs.
         let is_oldest = self.free.oldest.is_none_or(|oldest| oldest.since.get() >= span.since.get());
@@ -233,15 +227,8 @@ impl Books {
 
     pub(super) fn unlist_free(&mut self, span: &'static Span) {
         let bin = bin_of(span.bytes.get());
-        let (next, previous) = (span.next.get(), span.previous.get());
-        match previous {
-            Some(previous) => previous.next.set(next),
-            None => self.bins[bin] = next,
-        }
-        if let Some(next) = next {
-            next.previous.set(previous);
-        }
-        if self.bins[bin].is_none() {
+        self.bins[bin].remove(span);
+        if self.bins[bin].first().is_none() {
             self.full_bins[bin / 64] &= !(1 << (bin % 64));
         }
         let (older, newer) = (span.older.get(), span.newer.get());
@@ -258,24 +245,11 @@ impl Books {
 
     /// Puts a small span with room at the front of its class's list: what was given back last is handed out first.
     pub(super) fn enlist(&mut self, span: &'static Span) {
-        let head = &mut self.partial[span.class.get()];
-        span.next.set(*head);
-        span.previous.set(None);
-        if let Some(head) = head {
-            head.previous.set(Some(span));
-        }
-        *head = Some(span);
+        self.partial[span.class.get()].push(span);
     }
 
     pub(super) fn delist(&mut self, span: &'static Span) {
-        let (next, previous) = (span.next.get(), span.previous.get());
-        match previous {
-            Some(previous) => previous.next.set(next),
-            None => self.partial[span.class.get()] = next,
-        }
-        if let Some(next) = next {
-            next.previous.set(previous);
-        }
+        self.partial[span.class.get()].remove(span);
     }
 
     // ---- giving back ----
