@@ -93,7 +93,8 @@ impl fmt::Debug for Name {
 pub struct Site(u32);
 
 /// More distinct sites than this share the last one: a program that invents them must not fill the memory.
-const SITES: usize = 1 << 16;
+/// A number fits 16 bits, also that of none.
+const SITES: usize = (1 << 16) - 1;
 
 struct Sites {
     names: Vec<Name>,

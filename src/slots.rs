@@ -84,7 +84,8 @@ impl Kind {
 #[repr(transparent)]
 pub struct Id(u64);
 
-const SLOT_BITS: u32 = 24;
+/// Bits of a slot's number.
+pub const NUMBER_BITS: u32 = 24;
 const KIND_SHIFT: u32 = 56;
 
 impl Id {
@@ -104,7 +105,7 @@ impl Id {
         self.slot()
     }
     fn new(kind: Kind, generation: u32, slot: u32) -> Id {
-        Id(((kind as u64) << KIND_SHIFT) | (u64::from(generation) << SLOT_BITS) | u64::from(slot))
+        Id(((kind as u64) << KIND_SHIFT) | (u64::from(generation) << NUMBER_BITS) | u64::from(slot))
     }
     /// Whether the bits are those of a handle of this kind; it may be stale.
     #[inline]
@@ -117,11 +118,11 @@ impl Id {
     }
     #[inline]
     fn generation(self) -> u32 {
-        (self.0 >> SLOT_BITS) as u32
+        (self.0 >> NUMBER_BITS) as u32
     }
     #[inline]
     fn slot(self) -> u32 {
-        self.0 as u32 & ((1 << SLOT_BITS) - 1)
+        self.0 as u32 & ((1 << NUMBER_BITS) - 1)
     }
 }
 
@@ -206,6 +207,15 @@ impl Head {
     #[inline]
     pub fn is_live(&self, id: Id) -> bool {
         self.word.load(Ordering::Acquire) == pack(id.generation(), State::Live)
+    }
+    /// What [`Head::bits`] gives as long as the handle with these bits is out, and not spent.
+    pub fn live_bits(id: Id) -> u64 {
+        pack(id.generation(), State::Live)
+    }
+    /// The word as it is, for a comparison.
+    #[inline(always)]
+    pub fn bits(&self) -> u64 {
+        self.word.load(Ordering::Acquire)
     }
     /// Number of the slot in its table; with [`Head::epoch`] it names one use of the slot for ever.
     pub fn number(&self) -> u32 {

@@ -45,10 +45,15 @@ impl Timeline {
 pub struct Stream(u64);
 
 impl Stream {
+    /// NULL or one of the three constants.
+    #[inline]
+    pub fn is_now(bits: u64) -> bool {
+        bits <= 3
+    }
     /// NULL and, on host memory, the three constants: "the host, now". Anything else is no stream: none can be made yet.
     pub fn of(bits: u64) -> Result<Stream> {
         match bits {
-            0..=3 => Ok(Stream(bits)),
+            _ if Stream::is_now(bits) => Ok(Stream(bits)),
             _ => Err(fail(
                 TN_ERR_KIND,
                 format_args!("{bits:#x} is no tn_stream; pass NULL or one of the stream constants"),

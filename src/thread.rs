@@ -13,6 +13,8 @@
 use crate::error::NoRecord;
 use crate::sys::lock::RawLock;
 use crate::sys::os;
+#[cfg(not(loom))]
+use crate::sys::tls;
 use core::cell::{Cell, UnsafeCell};
 use core::marker::PhantomData;
 #[cfg(not(loom))]
@@ -89,13 +91,51 @@ pub struct Thread {
     used: AtomicU32,
     site: Cell<u32>,
     number: Cell<u32>,
+    stamp: Cell<u64>,
     forbids: Cell<u32>,
     caches: [UnsafeCell<Cache>; TABLES],
     pools: [Cell<usize>; POOLS],
     first_heap: Cell<usize>,
     heaps: [Cell<usize>; HEAPS],
+    current_heap: Cell<usize>,
+    doors: [Door; HEAPS],
     rest: Rest,
     next: AtomicPtr<Thread>,
+}
+
+/// What `pool` knows of a handle, numbers as far as this module knows.
+pub struct Door {
+    /// Its bits; 0: none.
+    pub handle: Cell<u64>,
+    /// Where its slot's word is, and what that says as long as the handle is out.
+    pub word: Cell<usize>,
+    /// See `word`.
+    pub live: Cell<u64>,
+    /// The thread's heap of its pool.
+    pub heap: Cell<usize>,
+}
+
+impl Door {
+    const fn unused() -> Door {
+        Door { handle: Cell::new(0), word: Cell::new(0), live: Cell::new(0), heap: Cell::new(0) }
+    }
+}
+
+/// Bits of a thread's number (Linux has at most 2^22) and of a site's.
+const NUMBER_BITS: u32 = 22;
+const SITE_BITS: u32 = 16;
+/// Bits of a stamp.
+pub const STAMP_BITS: u32 = NUMBER_BITS + SITE_BITS;
+
+/// A thread's number and a site's in one word.
+#[inline]
+pub fn stamp(number: u32, site: u32) -> u64 {
+    u64::from(number & ((1 << NUMBER_BITS) - 1)) | u64::from(site & ((1 << SITE_BITS) - 1)) << NUMBER_BITS
+}
+
+/// The two numbers of a stamp.
+pub fn of_stamp(stamp: u64) -> (u32, u32) {
+    (stamp as u32 & ((1 << NUMBER_BITS) - 1), (stamp >> NUMBER_BITS) as u32 & ((1 << SITE_BITS) - 1))
 }
 
 /// A queue that `exchange` keeps here, of which this module knows numbers only.
@@ -120,12 +160,15 @@ impl Thread {
             inside: AtomicU32::new(0),
             used: AtomicU32::new(1),
             number: Cell::new(0),
+            stamp: Cell::new(0),
             site: Cell::new(0),
             forbids: Cell::new(0),
             caches: [const { UnsafeCell::new(Cache::EMPTY) }; TABLES],
             pools: [const { Cell::new(0) }; POOLS],
             first_heap: Cell::new(0),
             heaps: [const { Cell::new(0) }; HEAPS],
+            current_heap: Cell::new(0),
+            doors: [const { Door::unused() }; HEAPS],
             rest: Rest::new(),
             next: AtomicPtr::new(core::ptr::null_mut()),
         }
@@ -146,6 +189,20 @@ impl Thread {
     /// Sets the site.
     pub fn set_site(&self, site: u32) {
         self.site.set(site);
+        self.set_stamp();
+    }
+    #[cfg(not(loom))]
+    fn set_number(&self, number: u32) {
+        self.number.set(number);
+        self.set_stamp();
+    }
+    fn set_stamp(&self) {
+        self.stamp.set(stamp(self.number(), self.site()));
+    }
+    /// Who and where it is: `stamp` of its number and site.
+    #[inline]
+    pub fn stamp(&self) -> u64 {
+        self.stamp.get()
     }
     /// How often forced copies are forbidden now.
     pub fn forbids(&self) -> u32 {
@@ -171,6 +228,29 @@ impl Thread {
     /// Stores something for `pool`.
     pub fn set_heap(&self, number: usize, value: usize) {
         self.heaps[number % HEAPS].set(value);
+    }
+    /// What `pool` stored for the host's current pool; 0: nothing, or another pool has become the current one since.
+    #[inline]
+    pub fn current_heap(&self) -> usize {
+        self.current_heap.get()
+    }
+    /// Stores something for `pool`.
+    pub fn set_current_heap(&self, value: usize) {
+        self.current_heap.set(value);
+    }
+    /// A heap is not this thread's any more.
+    pub fn forget_heap(&self, heap: usize) {
+        if self.current_heap.get() == heap {
+            self.current_heap.set(0);
+        }
+        for door in self.doors.iter().filter(|door| door.heap.get() == heap) {
+            door.handle.set(0);
+        }
+    }
+    /// The door of a pool's handle.
+    #[inline]
+    pub fn door(&self, handle: u64) -> &Door {
+        &self.doors[handle as usize % HEAPS]
     }
     /// The queue of `exchange`.
     #[inline]
@@ -199,8 +279,6 @@ impl Thread {
 
 #[cfg(not(loom))]
 thread_local! {
-    // `const` and without Drop: works while the thread ends, and costs no check.
-    static RECORD: Cell<*const Thread> = const { Cell::new(core::ptr::null()) };
     // Only its Drop matters: it runs when the thread ends.
     static EXIT: Exit = const { Exit };
 }
@@ -210,24 +288,31 @@ loom::thread_local! {
     static RECORD: Cell<*const Thread> = Cell::new(core::ptr::null());
 }
 
+/// The calling thread's record, if it has one.
+#[cfg(not(loom))]
+#[inline(always)]
+pub fn known() -> Option<&'static Thread> {
+    // SAFETY: NULL, or what `know` stored: a record, and those are never freed.
+    unsafe { tls::get().cast::<Thread>().as_ref() }
+}
+
+#[cfg(loom)]
+fn known() -> Option<&'static Thread> {
+    // SAFETY: NULL, or a record that lasts as long as the threads of this iteration.
+    unsafe { RECORD.with(Cell::get).as_ref() }
+}
+
 /// The calling thread's record.
 #[inline]
 pub fn current() -> &'static Thread {
-    let record = RECORD.with(Cell::get);
-    if record.is_null() {
-        return register();
-    }
-    // SAFETY: records are never freed.
-    unsafe { &*record }
+    known().unwrap_or_else(register)
 }
 
 /// The same; None where a thread's first call finds no memory for its record.
 #[cfg(not(loom))]
 #[inline]
 pub fn try_current() -> Option<&'static Thread> {
-    let record = RECORD.with(Cell::get);
-    // SAFETY: records are never freed.
-    unsafe { record.as_ref() }.or_else(try_register)
+    known().or_else(try_register)
 }
 
 /// The same, in a model, where there is always memory.
@@ -300,8 +385,8 @@ fn try_register() -> Option<&'static Thread> {
         Some(unsafe { &*record })
     };
     let record = reuse().or_else(make)?;
-    record.number.set(os::thread_number());
-    RECORD.with(|cell| cell.set(record));
+    record.set_number(os::thread_number());
+    tls::set(core::ptr::from_ref(record).cast());
     // Fails only while the thread ends: then the record stays taken, once per such thread.
     let _ = EXIT.try_with(|_| ());
     Some(record)
@@ -389,11 +474,10 @@ struct Exit;
 #[cfg(not(loom))]
 impl Drop for Exit {
     fn drop(&mut self) {
-        // SAFETY: records are never freed.
-        if let Some(record) = unsafe { RECORD.get().as_ref() } {
+        if let Some(record) = known() {
             // Still ours while the hooks run: a lock that they take would otherwise register this thread anew, and for ever.
             leave(record);
-            RECORD.set(core::ptr::null());
+            tls::set(core::ptr::null());
         }
     }
 }
@@ -420,6 +504,17 @@ impl Critical {
             wait_for_fork(thread, depth);
         }
         Critical { thread, own: PhantomData }
+    }
+
+    /// Enters, unless that would mean to wait.
+    #[inline(always)]
+    pub fn try_enter(thread: &'static Thread) -> Option<Critical> {
+        let depth = thread.inside.load(Ordering::Relaxed);
+        thread.inside.store(depth + 1, Ordering::Relaxed);
+        core::sync::atomic::compiler_fence(Ordering::SeqCst);
+        // As in `enter`.
+        let inside = Critical { thread, own: PhantomData };
+        (FORKING.load(Ordering::Acquire) == 0).then_some(inside)
     }
 
     /// The thread that is inside.
@@ -501,7 +596,7 @@ fn keep_others_out() {
         os::sleep_us(50);
     }
     // It may have none, and needs none for this.
-    let own = RECORD.get();
+    let own = tls::get().cast::<Thread>();
     FORKER.store(os::thread_number() as usize, Ordering::Relaxed);
     FORKING.fetch_or(1, Ordering::SeqCst);
     os::membarrier();
@@ -542,10 +637,9 @@ static FORKS: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new
 extern "C" fn after_fork_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
     crate::names::after_fork();
-    let own = RECORD.get();
-    // SAFETY: records are never freed.
-    if let Some(own) = unsafe { own.as_ref() } {
-        own.number.set(os::thread_number());
+    let own = tls::get().cast::<Thread>();
+    if let Some(own) = known() {
+        own.set_number(os::thread_number());
     }
     // There is no other thread. The hooks below enter for threads that are gone, and must not wait for the fork to end.
     FORKING.fetch_and(!1, Ordering::Release);

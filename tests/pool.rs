@@ -65,7 +65,7 @@ fn pools_that_are_over_are_used_again() {
 #[test]
 fn po_8_live_blocks_are_listed_with_who_made_them() {
     let pool = Held::new(|o| o.set_name(b"listed").unwrap());
-    let raw = pool.allocate_raw(100, 0, false, 41, 42).unwrap().as_ptr() as usize;
+    let raw = pool.allocate_raw(100, 0, false, tenure::thread::stamp(41, 42)).unwrap().as_ptr() as usize;
     let store = pool.allocate(1 << 20, 256, false, 77).unwrap().as_ptr() as usize;
     let gone = pool.get(50);
     pool.give(gone);
@@ -234,9 +234,9 @@ fn po_15_sizes_that_no_machine_has() {
 #[test]
 fn po_18_reallocate_of_null_and_to_zero() {
     let pool = Held::plain();
-    let at = pool.reallocate(0, 100, 1, 2).unwrap().unwrap().as_ptr() as usize;
+    let at = pool.reallocate(0, 100, tenure::thread::stamp(1, 2)).unwrap().unwrap().as_ptr() as usize;
     assert_eq!(pool::locate(at).map(|b| (b.requested, b.thread, b.site)), Some((100, 1, 2)));
-    assert_eq!(pool.reallocate(at, 0, 1, 2).unwrap(), None);
+    assert_eq!(pool.reallocate(at, 0, 0).unwrap(), None);
     let s = pool.stats();
     assert_eq!((s.allocation_count, s.deallocation_count, s.reallocation_count), (1, 1, 0));
 }
@@ -244,7 +244,7 @@ fn po_18_reallocate_of_null_and_to_zero() {
 #[test]
 fn po_19_20_reallocate_in_place_where_it_can() {
     let pool = Held::plain();
-    let resize = |at: usize, n: usize| pool.reallocate(at, n, 0, 0).unwrap().unwrap().as_ptr() as usize;
+    let resize = |at: usize, n: usize| pool.reallocate(at, n, 0).unwrap().unwrap().as_ptr() as usize;
     // Within a class.
     let at = pool.get(1000);
     let usable = pool::usable_size(at).unwrap();
@@ -285,8 +285,8 @@ fn po_21_a_reallocate_that_fails_changes_nothing() {
         let at = pool.get(n);
         paint(at, n, 3);
         let before = pool.stats();
-        assert_eq!(code(pool.reallocate(at, 2 << 20, 0, 0)), TN_ERR_POOL_LIMIT);
-        assert_eq!(code(pool.reallocate(at, usize::MAX, 0, 0)), TN_ERR_NO_HOST_MEMORY);
+        assert_eq!(code(pool.reallocate(at, 2 << 20, 0)), TN_ERR_POOL_LIMIT);
+        assert_eq!(code(pool.reallocate(at, usize::MAX, 0)), TN_ERR_NO_HOST_MEMORY);
         let after = pool.stats();
         assert!(is_painted(at, n, 3));
         assert_eq!(pool::locate(at).unwrap().requested, n);
@@ -453,7 +453,7 @@ fn model_run_with(seed: u64, flags: u32, limit: u64, keeps: u64, steps: usize) {
                 let i = random.next(order.len());
                 let (at, value) = order[i];
                 let n = n.max(1);
-                match pool.reallocate(at, n, 0, 0) {
+                match pool.reallocate(at, n, 0) {
                     Ok(to) => {
                         let to = to.unwrap().as_ptr() as usize;
                         let (old, _) = model.take(at);

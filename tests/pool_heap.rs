@@ -49,7 +49,7 @@ fn no_pool_call_uses_the_heap_also_when_it_fails() {
             Err(_) => 0,
         };
         if *place != 0 && round % 5 == 0 {
-            let to = pool.reallocate(*place, 1 + round * 31 % 400_000, 0, 0);
+            let to = pool.reallocate(*place, 1 + round * 31 % 400_000, 0);
             *place = to.map_or(*place, |to| to.unwrap().as_ptr() as usize);
         }
         if round % 100 == 0 {

@@ -20,7 +20,7 @@ fn run(pool: &'static Pool, live: &mut Vec<usize>) -> Result<(), Status> {
     keep(pool.allocate(100, 0, false, 0)?);
     keep(pool.allocate(5000, 0, true, 0)?);
     let at = pool.allocate(1 << 20, 0, false, 0)?;
-    let to = pool.reallocate(at.as_ptr() as usize, 3 << 20, 0, 0);
+    let to = pool.reallocate(at.as_ptr() as usize, 3 << 20, 0);
     keep(to.as_ref().map_or(at, |to| to.unwrap()));
     to.map(|_| ())
 }

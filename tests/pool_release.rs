@@ -79,7 +79,7 @@ fn po_20_a_large_block_moves_by_its_pages() {
         paint(at + page, 8, (page >> 12) as u8);
     }
     let old = at;
-    at = pool.reallocate(at, 2 * n, 0, 0).unwrap().unwrap().as_ptr() as usize;
+    at = pool.reallocate(at, 2 * n, 0).unwrap().unwrap().as_ptr() as usize;
     assert!(at.is_multiple_of(1 << 21), "the alignment asked for at first is kept");
     assert!((0..n).step_by(4096).all(|page| is_painted(at + page, 8, (page >> 12) as u8)));
     let s = pool.stats();
@@ -104,17 +104,17 @@ fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
         // PO-24
         assert_eq!(code(pool::deallocate(Some(b.0), at)), TN_ERR_FOREIGN);
         assert!(text().contains("left") && text().contains("right"), "{}", text());
-        assert_eq!(code(b.reallocate(at, 5, 0, 0)), TN_ERR_FOREIGN);
+        assert_eq!(code(b.reallocate(at, 5, 0)), TN_ERR_FOREIGN);
         // PO-26
         for inside in [at + 1, at + 8, at + n - 1] {
             assert_eq!(code(pool::deallocate(None, inside)), TN_ERR_INVALID);
             assert!(text().contains(&format!("{at:#x}")) && text().contains(&n.to_string()), "{}", text());
-            assert_eq!(code(a.reallocate(inside, 5, 0, 0)), TN_ERR_INVALID);
+            assert_eq!(code(a.reallocate(inside, 5, 0)), TN_ERR_INVALID);
             assert_eq!(code(pool::usable_size(inside)), TN_ERR_INVALID);
         }
         // PO-29
         assert_eq!(code(pool::deallocate(None, store)), TN_ERR_SHARED);
-        assert_eq!(code(a.reallocate(store, 5, 0, 0)), TN_ERR_SHARED);
+        assert_eq!(code(a.reallocate(store, 5, 0)), TN_ERR_SHARED);
         assert!(pool::usable_size(store).is_ok());
         let after = a.stats();
         assert_eq!((before.live_blocks, before.in_use_bytes), (after.live_blocks, after.in_use_bytes));
@@ -123,7 +123,7 @@ fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
         a.give(at);
         assert_eq!(code(pool::deallocate(None, at)), TN_ERR_STALE);
         assert_eq!(code(pool::deallocate(Some(a.0), at)), TN_ERR_STALE);
-        assert_eq!(code(a.reallocate(at, 5, 0, 0)), TN_ERR_STALE);
+        assert_eq!(code(a.reallocate(at, 5, 0)), TN_ERR_STALE);
         assert_eq!(code(pool::usable_size(at)), TN_ERR_STALE);
         let elsewhere = std::thread::spawn(move || code(pool::deallocate(None, at))).join().unwrap();
         assert_eq!(elsewhere, TN_ERR_STALE);
@@ -139,7 +139,7 @@ fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
     for address in [1, 8, &local as *const u64 as usize, &*heap as *const u64 as usize, unmapped, usize::MAX] {
         assert_eq!(code(pool::deallocate(None, address)), TN_ERR_FOREIGN);
         assert_eq!(code(pool::deallocate(Some(a.0), address)), TN_ERR_FOREIGN);
-        assert_eq!(code(a.reallocate(address, 10, 0, 0)), TN_ERR_FOREIGN);
+        assert_eq!(code(a.reallocate(address, 10, 0)), TN_ERR_FOREIGN);
         assert_eq!(code(pool::usable_size(address)), TN_ERR_FOREIGN);
     }
 }

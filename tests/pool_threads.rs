@@ -282,7 +282,7 @@ fn po_28_a_large_block_given_back_and_resized_at_once() {
             block.store(at, Ordering::Relaxed);
             both.wait();
             (0..round % 200).for_each(|_| std::hint::spin_loop());
-            let moved = pool.reallocate(at, 3_000_000, 0, 0);
+            let moved = pool.reallocate(at, 3_000_000, 0);
             both.wait();
             if let Ok(Some(to)) = moved {
                 let _ = pool::deallocate(Some(pool.0), to.as_ptr() as usize);

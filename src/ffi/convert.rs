@@ -291,6 +291,12 @@ pub fn stream(stream: *const tn_stream) -> Noted<Stream> {
     Stream::of(stream as u64)
 }
 
+/// Whether a stream argument means the host, now.
+#[inline(always)]
+pub fn is_now(stream: *const tn_stream) -> bool {
+    Stream::is_now(stream as u64)
+}
+
 /// A pool argument: NULL is none.
 pub fn pool(pool: *const tn_pool) -> Result<Option<&'static Pool>> {
     if pool.is_null() { Ok(None) } else { pool::of_handle(Id::from_bits(pool as u64)).map(Some) }

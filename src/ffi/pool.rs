@@ -1,9 +1,10 @@
 //! Section "pool": making and choosing them, raw memory, figures.
 
-use crate::boundary::enter;
+use crate::boundary::{enter, enter_unless};
 use crate::error::Result;
 use crate::ffi::convert::{self, Out};
 use crate::pool::{self, Pool, PoolOptions};
+use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
 use core::ffi::{CStr, c_void};
@@ -177,12 +178,16 @@ pub unsafe extern "C" fn tn_pool_allocate(
     stream: *mut tn_stream,
     out: *mut *mut c_void,
 ) -> tn_status {
-    enter("tn_pool_allocate", || {
+    // SAFETY: writable by the function's documentation.
+    let write = |block| unsafe { out.write(block as *mut c_void) };
+    let quick =
+        || !out.is_null() && convert::is_now(stream) && pool::allocate_quickly(pool as u64, bytes, alignment, write);
+    enter_unless(quick, "tn_pool_allocate", || {
         let out = Out::new(out, "out")?;
-        let pool = find(pool)?;
+        let (handle, pool) = (pool, find(pool)?);
         convert::stream(stream)?;
-        let thread = thread::current();
-        let block = pool.allocate_raw(bytes, alignment, false, thread.number(), thread.site())?;
+        let block = pool.allocate_raw(bytes, alignment, false, thread::current().stamp())?;
+        pool::remember((!handle.is_null()).then(|| Id::from_bits(handle as u64)), pool);
         // SAFETY: writable by the function's documentation.
         unsafe { out.write(block.as_ptr().cast()) };
         Ok(())
@@ -215,8 +220,7 @@ pub unsafe extern "C" fn tn_pool_allocate_zeroed(
         let out = Out::new(out, "out")?;
         let pool = find(pool)?;
         convert::stream(stream)?;
-        let thread = thread::current();
-        let block = pool.allocate_raw(bytes, alignment, true, thread.number(), thread.site())?;
+        let block = pool.allocate_raw(bytes, alignment, true, thread::current().stamp())?;
         // SAFETY: writable by the function's documentation.
         unsafe { out.write(block.as_ptr().cast()) };
         Ok(())
@@ -253,8 +257,7 @@ pub unsafe extern "C" fn tn_pool_reallocate(
         let out = Out::new(out, "out")?;
         let pool = find(pool)?;
         convert::stream(stream)?;
-        let thread = thread::current();
-        let block = pool.reallocate(address(ptr), bytes, thread.number(), thread.site())?;
+        let block = pool.reallocate(address(ptr), bytes, thread::current().stamp())?;
         // SAFETY: writable by the function's documentation.
         unsafe { out.write(block.map_or(core::ptr::null_mut(), |block| block.as_ptr().cast())) };
         Ok(())
@@ -274,7 +277,8 @@ pub unsafe extern "C" fn tn_pool_reallocate(
 /// @ingroup pool
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_stream) -> tn_status {
-    enter("tn_pool_deallocate", || {
+    let quick = || convert::is_now(stream) && pool::deallocate_quickly(pool as u64, address(ptr));
+    enter_unless(quick, "tn_pool_deallocate", || {
         let through = convert::pool(pool)?;
         convert::stream(stream)?;
         pool::deallocate(through, address(ptr))

@@ -53,7 +53,7 @@ pub use store::{
 };
 
 use crate::error::{Result, fail, rank};
-use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::slots::{self, Head, Id, Kind, Slot, State, Table};
 use crate::stream::Timeline;
 use crate::sys::lock::RawLock;
 use crate::sys::sync::Watch;
@@ -87,14 +87,15 @@ impl Slot for Ledger {
 }
 
 impl Ledger {
-    /// A number that names this store for ever; never 0. Blocks of pools carry it as their owner.
+    /// A number below 2^56 that names this store for ever; never 0. Blocks of pools carry it as their owner.
     pub fn tag(&self) -> u64 {
-        (u64::from(self.head.epoch()) << 32) | (u64::from(self.head.number()) + 1)
+        ((u64::from(self.head.epoch()) << slots::NUMBER_BITS) | u64::from(self.head.number())) + 1
     }
 
     /// The ledger with that tag, if the store may still be there; to be checked under its lock.
     pub fn of_tag(tag: u64) -> Option<&'static Ledger> {
-        let ledger = Table::<Ledger>::slot((tag as u32).checked_sub(1)?)?;
+        let number = tag.checked_sub(1)? & ((1 << slots::NUMBER_BITS) - 1);
+        let ledger = Table::<Ledger>::slot(number as u32)?;
         (ledger.tag() == tag).then_some(ledger)
     }
 }

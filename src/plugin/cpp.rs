@@ -22,7 +22,7 @@ pub fn allocate(pool: Option<&'static Pool>, bytes: usize, alignment: usize) -> 
     };
     os::pin_library();
     let thread = thread::current();
-    pool.allocate_for(Client::CPP, bytes, alignment.max(ALIGNMENT), false, thread.number(), thread.site())
+    pool.allocate_for(Client::CPP, bytes, alignment.max(ALIGNMENT), false, thread.stamp())
 }
 
 /// Gives a block back. `pool`: the bits of the handle that it came from; 0: of whichever pool has it.

@@ -49,7 +49,7 @@ impl Target {
             return Err(fail(TN_ERR_STALE, format_args!("the pool was released and hands out nothing any more")));
         };
         // Where the thread is means its last call of ours, and these calls come from elsewhere: no site.
-        pool.allocate_for(self.client, bytes, alignment, zeroed, thread::current().number(), 0)
+        pool.allocate_for(self.client, bytes, alignment, zeroed, thread::stamp(thread::current().number(), 0))
     }
 
     fn reallocate(&self, address: usize, bytes: usize) -> Result<NonNull<u8>> {

@@ -33,8 +33,13 @@ fn allocate(layout: Layout, zeroed: bool) -> *mut u8 {
     // A thread without a record cannot say so by unwinding, which needs memory.
     let Some(thread) = thread::try_current() else { return null_mut() };
     boundary::answer(DOOR, null_mut(), || {
-        let block =
-            super::host()?.allocate_for(Client::RUST, layout.size(), layout.align(), zeroed, thread.number(), 0)?;
+        let block = super::host()?.allocate_for(
+            Client::RUST,
+            layout.size(),
+            layout.align(),
+            zeroed,
+            thread::stamp(thread.number(), 0),
+        )?;
         Ok(block.as_ptr())
     })
 }

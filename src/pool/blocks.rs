@@ -8,10 +8,11 @@ use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
 use crate::options;
 use crate::pool::books::{Books, Found, Kit, Placed, Want};
+use crate::pool::cell::{Block, State};
 use crate::pool::client::Client;
 use crate::pool::lock::Guard;
 use crate::pool::options::LARGEST_ALIGNMENT;
-use crate::pool::span::{Block, Kind, Span, State};
+use crate::pool::span::{Kind, Span};
 use crate::pool::text::{self, Misuse};
 use crate::pool::{Pool, class, each_pool, foreign, heap, table};
 use crate::sys::os;
@@ -200,16 +201,15 @@ impl Pool {
         self.request(bytes, alignment, zeroed, state, owner)
     }
 
-    /// As `allocate`, a raw block that remembers who made it.
+    /// As `allocate`, a raw block that remembers who made it: the stamp of its thread.
     pub fn allocate_raw(
         &'static self,
         bytes: usize,
         alignment: usize,
         zeroed: bool,
-        thread: u32,
-        site: u32,
+        stamp: u64,
     ) -> Result<NonNull<u8>> {
-        self.allocate_for(Client::RAW, bytes, alignment, zeroed, thread, site)
+        self.allocate_for(Client::RAW, bytes, alignment, zeroed, stamp)
     }
 
     /// As `allocate_raw`, for a client.
@@ -219,10 +219,9 @@ impl Pool {
         bytes: usize,
         alignment: usize,
         zeroed: bool,
-        thread: u32,
-        site: u32,
+        stamp: u64,
     ) -> Result<NonNull<u8>> {
-        self.request(bytes, alignment, zeroed, State::Raw, client.tag(thread, site))
+        self.request(bytes, alignment, zeroed, State::Raw, client.tag(stamp))
     }
 
     fn request(
@@ -267,7 +266,7 @@ impl Pool {
         let want = self.want(bytes, block)?;
         if want.class.is_none()
             && self.has_heaps()
-            && let Some(placed) = heap::allocate_large(self, &want)
+            && let Some(placed) = heap::allocate_large(self, want.block)
         {
             return Ok(placed);
         }
@@ -529,15 +528,9 @@ impl Pool {
 
     /// Changes the size of a raw block, in place where it can, else by moving its pages or copying. Address 0:
     /// allocates; 0 bytes: gives back, None. On failure the old block is live and unchanged (PO-18 to PO-21).
-    pub fn reallocate(
-        &'static self,
-        address: usize,
-        bytes: usize,
-        thread: u32,
-        site: u32,
-    ) -> Result<Option<NonNull<u8>>> {
+    pub fn reallocate(&'static self, address: usize, bytes: usize, stamp: u64) -> Result<Option<NonNull<u8>>> {
         if address == 0 {
-            return self.allocate_raw(bytes, 0, false, thread, site).map(Some);
+            return self.allocate_raw(bytes, 0, false, stamp).map(Some);
         }
         if bytes == 0 {
             return deallocate(Some(self), address).map(|()| None);

@@ -12,10 +12,11 @@ mod free;
 
 use crate::device::host::GRANULE;
 use crate::names::Name;
+use crate::pool::cell::{Block, State};
 use crate::pool::client::{Account, CLIENTS, Tally};
 use crate::pool::heap::{Counts, Heap};
 use crate::pool::options::Settings;
-use crate::pool::span::{Block, Kind, List, Notes, Span, State};
+use crate::pool::span::{Kind, List, Notes, Span};
 use crate::pool::{Pool, class, foreign, table};
 use crate::sys::os;
 use crate::thread;
@@ -368,7 +369,6 @@ impl Books {
             span.unit.set(want.unit);
             span.count.set(1);
             span.bump.set(1);
-            span.taken.set(1);
             span.set_block(0, want.block);
             span.set_kind(Kind::Large);
         });
@@ -388,9 +388,7 @@ impl Books {
             span.unit.set(want.unit);
             span.reciprocal.set(class::reciprocal(class));
             span.count.set(span.bytes.get() / want.unit);
-            span.bump.set(0);
-            span.top.set(0);
-            span.taken.set(0);
+            span.start_over();
             span.set_heap(None);
             span.set_kind(Kind::Small);
         });
@@ -403,25 +401,25 @@ impl Books {
 
     fn take_small(&mut self, span: &'static Span, want: &Want) -> Placed {
         let class = span.class.get();
-        if span.taken.get() == 0 {
+        if span.is_empty() {
             self.empty[class] -= 1;
         }
-        let (index, first) = span.pop().expect("a span in the list of its class has room");
-        span.taken.set(span.taken.get() + 1);
-        span.set_block(index, want.block);
+        let popped = span.pop();
+        span.set_block(popped.index, want.block);
         // The pool may have been released since the heap was found, and then it has none any more.
         let is_ours = |heap: &&'static Heap| {
             !self.retired && heap.is_of(thread::current()) && span.pool().is_some_and(|pool| heap.is_in(pool))
         };
         let heap = want.heap.filter(is_ours);
-        if heap.is_some() || span.taken.get() == span.count.get() {
+        if heap.is_some() || popped.last {
             self.delist(span);
         }
         if let Some(heap) = heap {
             heap.own(span);
         }
         self.count_in(want.unit, want.block);
-        Placed { address: span.start.get() + index * want.unit, zero: first && span.fresh.get() == 1 }
+        let zero = popped.first && span.fresh.get() == 1;
+        Placed { address: span.start.get() + popped.index * want.unit, zero }
     }
 
     fn count_in(&mut self, usable: usize, block: Block) {
@@ -478,13 +476,12 @@ impl Books {
             self.set_free(span, now);
             return bytes;
         }
-        let block = span.block(index);
-        span.set_block(index, Block { state: State::Freed, ..block });
+        let was_full = span.is_full();
+        span.exchange(index, State::Limbo, State::Freed);
         span.push(index);
-        if span.taken.get() == span.count.get() {
+        if was_full {
             self.enlist(span);
         }
-        span.taken.set(span.taken.get() - 1);
         self.keep_or_dissolve(span, now)
     }
 
@@ -492,7 +489,7 @@ impl Books {
     /// of a span costs what any other costs. The bytes that became free.
     fn keep_or_dissolve(&mut self, span: &'static Span, now: u64) -> usize {
         let class = span.class.get();
-        if span.taken.get() > 0 {
+        if !span.is_empty() {
             return 0;
         }
         // One that is in the list of those to be collected stays as it is until it has been seen there.
@@ -507,7 +504,7 @@ impl Books {
 
     /// Takes a small span over that its owner gave up, which is in no list.
     pub fn receive(&mut self, span: &'static Span) {
-        if span.taken.get() < span.count.get() {
+        if !span.is_full() {
             self.enlist(span);
             self.keep_or_dissolve(span, os::coarse_ms());
         }
@@ -515,13 +512,13 @@ impl Books {
 
     /// Collects the returned blocks of a span of this pool without an owner.
     pub fn collect_unowned(&mut self, pool: &'static Pool, span: &'static Span) {
-        let taken = span.taken.get();
+        let (was_full, was_empty) = (span.is_full(), span.is_empty());
         let (blocks, wrong) = foreign::collect(pool, span);
         self.figures.misuse_count += wrong as u64;
-        if blocks > 0 && taken == span.count.get() {
+        if blocks > 0 && was_full {
             self.enlist(span);
         }
-        if taken == 0 {
+        if was_empty {
             self.empty[span.class.get()] -= 1;
         }
         self.keep_or_dissolve(span, os::coarse_ms());
@@ -547,7 +544,7 @@ impl Books {
             let mut span = self.partial[class].first();
             while let Some(small) = span.filter(|_| self.empty[class] > 0) {
                 span = small.next.get();
-                if small.taken.get() == 0 && !small.is_queued() {
+                if small.is_empty() && !small.is_queued() {
                     self.empty[class] -= 1;
                     self.dissolve(small, now);
                 }

@@ -14,15 +14,19 @@ pub(super) const LARGEST_ALIGNMENT: usize = 4096;
 /// Number of classes: 16 of 16 bytes each, then eight for each doubling from 256 to 65536.
 pub(super) const COUNT: usize = 16 + 8 * 8;
 
-/// The class of a size from 1 to [`LARGEST`].
-pub(super) fn of(bytes: usize) -> usize {
-    debug_assert!((1..=LARGEST).contains(&bytes));
-    if bytes <= 256 {
-        return (bytes - 1) / 16;
+/// The class of each size in steps of 16 bytes, rounded up.
+static OF: [u8; LARGEST / 16 + 1] = {
+    let mut table = [0; LARGEST / 16 + 1];
+    let (mut class, mut place) = (0, 0);
+    while place < table.len() {
+        if 16 * place > bytes(class) {
+            class += 1;
+        }
+        table[place] = class as u8;
+        place += 1;
     }
-    let exponent = (bytes - 1).ilog2() as usize;
-    16 + (exponent - 8) * 8 + ((bytes - 1 - (1 << exponent)) >> (exponent - 3))
-}
+    table
+};
 
 /// The class for so many bytes at an alignment, a power of two; None: they need a span of their own.
 #[inline]
@@ -30,12 +34,13 @@ pub(super) fn fitting(bytes: usize, alignment: usize) -> Option<usize> {
     if bytes > LARGEST || alignment > LARGEST_ALIGNMENT {
         return None;
     }
-    let rounded = bytes.max(1).next_multiple_of(alignment);
-    (rounded <= LARGEST).then(|| of(rounded))
+    // Of no bytes: of one, and so of the alignment.
+    let rounded = (bytes.max(1) + (alignment - 1)) & alignment.wrapping_neg();
+    Some((*OF.get(rounded.div_ceil(16))?).into())
 }
 
 /// Bytes of a block of a class.
-pub(super) fn bytes(class: usize) -> usize {
+pub(super) const fn bytes(class: usize) -> usize {
     if class < 16 {
         return (class + 1) * 16;
     }
@@ -70,10 +75,10 @@ mod tests {
     #[test]
     fn each_size_has_the_smallest_class_that_holds_it() {
         for size in 1..=LARGEST {
-            let class = of(size);
+            let class = fitting(size, 8).unwrap();
             assert!(bytes(class) >= size && (class == 0 || bytes(class - 1) < size), "{size}");
         }
-        assert_eq!(of(LARGEST), COUNT - 1);
+        assert_eq!(fitting(LARGEST, 8), Some(COUNT - 1));
         assert_eq!(bytes(COUNT - 1), LARGEST);
     }
 
@@ -82,7 +87,7 @@ mod tests {
         for shift in 3..=12 {
             let alignment = 1usize << shift;
             for m in (alignment..=LARGEST).step_by(alignment) {
-                let size = bytes(of(m));
+                let size = bytes(fitting(m, 8).unwrap());
                 assert!(
                     size <= (m + m / 8).max(m + 15) && size.is_multiple_of(alignment),
                     "{m} at {alignment}: {size}"

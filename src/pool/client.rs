@@ -5,6 +5,7 @@
 //! thread's number, blocks of stores are those of arrays.
 #![forbid(unsafe_code)]
 
+use crate::thread;
 use crate::types::*;
 
 /// One of TN_CLIENT_.
@@ -17,8 +18,11 @@ pub const CLIENTS: usize = 12;
 const NAMES: [&str; CLIENTS] =
     ["arrays", "raw", "numpy", "torch", "cupy", "numba", "rmm", "umf", "cpp", "rust", "malloc", "other"];
 
-/// Bits of a raw block's tag: the thread's number (at most 2^22 in Linux), the client, the site.
-const THREAD_BITS: u32 = 24;
+/// Bits of the client in a raw block's tag; above them the stamp of who asked.
+const CLIENT_BITS: u32 = 4;
+/// Places for clients in tables that are looked up by a tag's.
+pub(super) const PLACES: usize = 1 << CLIENT_BITS;
+const _: () = assert!(CLIENTS <= PLACES);
 
 impl Client {
     /// Stores of arrays.
@@ -43,6 +47,7 @@ impl Client {
     }
 
     /// Its place in a table of [`CLIENTS`].
+    #[inline]
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -54,18 +59,24 @@ impl Client {
 
     /// "numpy" and the like.
     pub fn name(self) -> &'static str {
-        NAMES[self.index()]
+        NAMES.get(self.index()).unwrap_or(&"other")
     }
 
-    /// The tag of a raw block that it asked for.
-    pub(super) fn tag(self, thread: u32, site: u32) -> u64 {
-        u64::from(thread & ((1 << THREAD_BITS) - 1)) | u64::from(self.0) << THREAD_BITS | u64::from(site) << 32
+    /// The tag of a raw block that it asked for; `stamp`: the thread's. Below 2^42.
+    #[inline]
+    pub(super) fn tag(self, stamp: u64) -> u64 {
+        u64::from(self.0) | stamp << CLIENT_BITS
     }
 
-    /// Client, thread and site of a raw block's tag.
-    pub(super) fn of_tag(tag: u64) -> (Client, u32, u32) {
-        let client = ((tag >> THREAD_BITS) as u8).min(CLIENTS as u8 - 1);
-        (Client(client), tag as u32 & ((1 << THREAD_BITS) - 1), (tag >> 32) as u32)
+    /// The client of a raw block's tag.
+    #[inline]
+    pub(super) fn of_tag(tag: u64) -> Client {
+        Client(tag as u8 & (PLACES as u8 - 1))
+    }
+
+    /// Thread and site of a raw block's tag.
+    pub(super) fn asker(tag: u64) -> (u32, u32) {
+        thread::of_stamp(tag >> CLIENT_BITS)
     }
 }
 
@@ -155,11 +166,13 @@ mod tests {
 
     #[test]
     fn a_tag_keeps_client_thread_and_site() {
+        let most = ((1 << 22) - 1, u16::MAX.into());
         for client in Client::all().skip(1) {
-            assert_eq!(Client::of_tag(client.tag((1 << 22) - 1, u32::MAX)), (client, (1 << 22) - 1, u32::MAX));
-            assert!(client.name().len() < 16);
+            let tag = client.tag(thread::stamp(most.0, most.1));
+            assert_eq!((Client::of_tag(tag), Client::asker(tag)), (client, most));
+            assert!(tag < 1 << 42 && client.name().len() < 16);
         }
         assert_eq!(Client::RUST.name(), "rust");
-        assert_eq!(Client::of_tag(u64::MAX).0.name(), "other", "a torn tag names somebody all the same");
+        assert_eq!(Client::of_tag(u64::MAX).name(), "other", "a torn tag names somebody all the same");
     }
 }

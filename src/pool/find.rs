@@ -5,8 +5,9 @@
 //! handed out to the moment they were given back.
 
 use crate::device::host::GRANULE;
+use crate::pool::cell::{Block, State};
 use crate::pool::client::Client;
-use crate::pool::span::{Block, Kind, Span, State};
+use crate::pool::span::{Kind, Span};
 use crate::pool::{Pool, table};
 
 /// A live block.
@@ -66,9 +67,9 @@ impl Shape {
         matches!(self.kind, Kind::Small | Kind::Large) && self.unit > 0
     }
     fn located(&self, index: usize, block: Block) -> Option<Located> {
-        let ((client, thread, site), owner) = match block.state {
-            State::Raw => (Client::of_tag(block.tag), 0),
-            State::Store => ((Client::ARRAYS, 0, 0), block.tag),
+        let ((thread, site), owner) = match block.state {
+            State::Raw => (Client::asker(block.tag), 0),
+            State::Store => ((0, 0), block.tag),
             _ => return None,
         };
         Some(Located {
@@ -78,7 +79,7 @@ impl Shape {
             alignment: block.alignment,
             pool: self.pool?,
             owner,
-            client,
+            client: block.client(),
             thread,
             site,
         })

@@ -5,8 +5,9 @@
 //! takes that list apart, the next time it runs out of blocks, and collects from its spans what still is in that state.
 
 use crate::pool::books::Books;
+use crate::pool::cell::State;
 use crate::pool::heap::Heap;
-use crate::pool::span::{Kind, Span, State};
+use crate::pool::span::{Kind, Span};
 use crate::pool::{Pool, table};
 use crate::thread::Thread;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -67,7 +68,7 @@ pub(super) fn give(thread: &'static Thread, span: &'static Span, address: usize,
         return None;
     }
     announce(pool, span, index);
-    heap.count_returned(unit, block);
+    heap.count_elsewhere(unit, block);
     Some(block.requested)
 }
 

@@ -7,10 +7,12 @@
 use crate::error::{Result, fail};
 use crate::names::Site;
 use crate::pool::Pool;
+use crate::pool::heap::Heap;
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::sys::os;
-use crate::thread;
+use crate::thread::{self, Critical, Thread};
 use crate::types::*;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// The slot behind a `tn_pool`.
@@ -91,6 +93,42 @@ pub fn of_handle(id: Id) -> Result<&'static Pool> {
         // Seen again: what was read belongs to this use of the slot.
         Some(pool) if slot.head.is(id) => Ok(pool),
         _ => Err(released(id)),
+    }
+}
+
+/// The calling thread's heap of a handle's pool; of 0: of the host's current pool. None: this thread does not know it (see [`remember`]),
+/// or the handle was released. Inside the library: as long as the thread is, the heap does not end.
+#[inline(always)]
+pub(super) fn heap(thread: &'static Thread, handle: u64) -> Option<&'static Heap> {
+    if handle == 0 {
+        // SAFETY: 0, or a heap of this thread: it ends with the thread, or with the last hold on its pool, and then no thread has it as its
+        // current one.
+        return unsafe { (thread.current_heap() as *const Heap).as_ref() };
+    }
+    let door = thread.door(handle);
+    if door.handle.get() != handle {
+        return None;
+    }
+    // SAFETY: `remember` stored where a slot is, and those are never unmapped.
+    let head = unsafe { &*(door.word.get() as *const Head) };
+    // SAFETY: `remember` stored a heap of this thread; as above: with the last hold on its pool all handles are stale.
+    (head.bits() == door.live.get()).then(|| unsafe { NonNull::new_unchecked(door.heap.get() as *mut Heap).as_ref() })
+}
+
+/// Remembers the calling thread's heap, if it has one, for its next calls with that handle; none: for the host's current pool.
+pub fn remember(id: Option<Id>, pool: &'static Pool) {
+    let thread = thread::current();
+    let _inside = Critical::enter(thread);
+    let Some(heap) = Heap::of(thread, pool).map(|heap| core::ptr::from_ref(heap) as usize) else { return };
+    let Some(id) = id else { return thread.set_current_heap(heap) };
+    if let Ok(slot) = Table::<PoolSlot>::find(id)
+        && pool_of(slot).is_some_and(|now| core::ptr::eq(now, pool))
+    {
+        let door = thread.door(id.bits());
+        door.word.set(core::ptr::from_ref(&slot.head) as usize);
+        door.live.set(Head::live_bits(id));
+        door.heap.set(heap);
+        door.handle.set(id.bits());
     }
 }
 

@@ -22,7 +22,8 @@
 //! | `foreign` | blocks that come back from another thread than their span's |
 //! | `blocks` | requests and their refusals: what is not served by a heap |
 //! | `books` | spans, found by size, cut, merged and given back; the figures |
-//! | `span`, `class`, `table` | what is known of spans and blocks; sizes; from an address to its span |
+//! | `span`, `cell` | what is known of spans, of a block |
+//! | `class`, `table` | sizes; from an address to its span |
 //! | `find`, `text` | whose is this address; texts of refusals |
 //! | `options`, `handle`, `arena`, `lock` | options; handles of C; memory for bookkeeping; data behind a lock |
 
@@ -31,6 +32,8 @@ mod arena;
 mod blocks;
 
 mod books;
+
+mod cell;
 
 mod class;
 
@@ -57,7 +60,8 @@ mod text;
 pub use blocks::{deallocate, deallocate_for, of, usable_size};
 pub use client::{CLIENTS, Client};
 pub use find::{Located, each_block, first_in, locate};
-pub use handle::{Opened, close, each_open, new_handle, of_handle, open};
+pub use handle::{Opened, close, each_open, new_handle, of_handle, open, remember};
+pub use heap::{allocate_quickly, deallocate_quickly};
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
 pub use text::{HolderName, name_holders};
 
@@ -295,6 +299,7 @@ pub fn set_current(pool: Option<&'static Pool>) {
     pool.hold();
     let old = thread.pool(place) as *const Pool;
     thread.set_pool(place, core::ptr::from_ref(pool) as usize);
+    thread.set_current_heap(0);
     // SAFETY: as in `current`.
     if let Some(old) = unsafe { old.as_ref() } {
         old.drop_hold();
@@ -306,6 +311,7 @@ fn forget_current(thread: &'static Thread) {
     for place in 0..thread::POOLS {
         let old = thread.pool(place) as *const Pool;
         thread.set_pool(place, 0);
+        thread.set_current_heap(0);
         // SAFETY: as in `current`.
         if let Some(old) = unsafe { old.as_ref() } {
             old.drop_hold();

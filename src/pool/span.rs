@@ -10,13 +10,13 @@
 //! Contract: everything lies outside the pool's memory, in arenas that never go, and every field is an atomic: a reader
 //! without the lock may see a span change under its eyes, never something that is no span. What a span is changes under
 //! the lock of its pool only, between `begin` and `end` of its version, so that such a reader can tell (a sequence lock).
-//! What its blocks are changes without that: each by its state byte, which is written last.
+//! What its blocks are changes without that, each by its word (`cell`).
 
 use crate::pool::arena::{self, Recycled, Recycler};
-use crate::pool::client::Client;
+use crate::pool::cell::{self, Block, Cell, State};
 use crate::pool::heap::Heap;
 use crate::pool::{Pool, class};
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// What a span is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,27 +31,6 @@ pub(super) enum Kind {
     /// One block.
     Large = 3,
 }
-
-/// What a block is; the low bits of its state byte, above them log2 of the alignment that was asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub(super) enum State {
-    /// Not handed out since the span was cut.
-    Never = 0,
-    /// Live, raw.
-    Raw = 1,
-    /// Live, backs an array's store.
-    Store = 2,
-    /// Given back, can be had.
-    Freed = 3,
-    /// Given back, cannot be had yet.
-    Limbo = 4,
-    /// Given back by a thread that does not own the span: to be had once the owner has collected it.
-    Returned = 5,
-}
-
-const STATE_BITS: u32 = 3;
-const STATE_MASK: u8 = (1 << STATE_BITS) - 1;
 
 /// A number that is read without the lock.
 #[derive(Debug, Default)]
@@ -121,7 +100,7 @@ impl List {
     }
 }
 
-/// A span. All zero is one of kind None. On the first line what all threads read, behind it what the owner writes.
+/// A span. All zero is one of kind None. On the first line what all threads read, on the second what the owner writes.
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub(super) struct Span {
@@ -133,33 +112,32 @@ pub(super) struct Span {
     pub unit: Word,
     /// Small: 2^40 / unit, rounded up: finds a block's number without a division.
     pub reciprocal: Word,
-    notes: AtomicPtr<Notes>,
-    /// The same for the owner, who alone can rely on the two to belong together: where the columns begin, and how long they are.
-    first: Word,
-    blocks: Word,
     /// Small: the owner.
     heap: AtomicPtr<Heap>,
+    /// Small: where the columns of its notes begin, for the owner.
+    cells: Word,
     /// Number of blocks.
     pub count: Word,
-    pub bytes: Word,
-    pub class: Word,
+    stack: Word,
+    slacks: Word,
     /// Small: blocks from here on were never handed out.
     pub bump: Word,
     /// Small: blocks that were given back, number of indices on the stack.
-    pub top: Word,
-    /// Small: live blocks, those in limbo and those that wait for being collected.
-    pub taken: Word,
+    top: Word,
+    pub class: Word,
     /// Small: in the list of those with room; free: in a bin.
     pub next: Link,
     pub previous: Link,
     /// Small: the others of its owner; free: by age.
     pub older: Link,
     pub newer: Link,
+    pub bytes: Word,
+    notes: AtomicPtr<Notes>,
     /// 1: no byte was ever handed out (small: from `bump` on), so that it reads 0.
     pub fresh: Word,
     /// Large: the block's.
     requested: Word,
-    tag: AtomicU64,
+    cell: Cell,
     /// The reservation of the device that all of it came from, for moving its pages; 0: more than one.
     pub origin: Word,
     /// Free: when it came, ms.
@@ -167,7 +145,6 @@ pub(super) struct Span {
     recycled: AtomicPtr<Span>,
     /// 1: in a list of spans with blocks to be collected. Written by whoever returns a block.
     queued: AtomicU32,
-    state: AtomicU8,
     pub queue: Link,
 }
 
@@ -257,13 +234,14 @@ impl Span {
     pub fn is_queued(&self) -> bool {
         self.queued.load(Ordering::SeqCst) != 0
     }
-    /// Small: the number of the block that starts so many bytes into the span; None if none does.
+    /// Small: the number of the block that starts so many bytes into the span; None if none does. At most `count`: behind the last block may
+    /// lie bytes that make none; what is known of those is that they never were one.
     #[inline]
     pub fn index_at(&self, offset: usize) -> Option<usize> {
         // Exact for every offset in the span: they are below 2^19 and units at most 2^16, so the error of the reciprocal stays below one
         // block. Another number gives some index, and is seen not to be its block's.
         let index = ((offset as u64).wrapping_mul(self.reciprocal.get() as u64) >> 40) as usize;
-        (index < self.count.get() && index.wrapping_mul(self.unit.get()) == offset).then_some(index)
+        (index.wrapping_mul(self.unit.get()) == offset).then_some(index)
     }
     pub fn end(&self) -> usize {
         self.start.get() + self.bytes.get()
@@ -280,73 +258,51 @@ impl Span {
             notes.map_or(core::ptr::null_mut(), |notes| core::ptr::from_ref(notes).cast_mut()),
             Ordering::Relaxed,
         );
-        if let Some(notes) = notes {
-            let cells = notes.cells();
-            self.first.set(cells.first);
-            self.blocks.set(cells.blocks);
-        }
+        let columns = notes.map(Notes::columns).unwrap_or_default();
+        self.cells.set(columns.cells);
+        self.stack.set(columns.stack);
+        self.slacks.set(columns.slacks);
     }
 
-    /// The cells, for the owner.
-    #[inline]
-    fn own_cells(&self) -> Cells {
-        Cells { bits: 0, first: self.first.get(), blocks: self.blocks.get() }
-    }
+    // ---- blocks ----
 
     /// What is known of a block. Without the lock: inside `read`, with fields that an earlier `read` found to belong
     /// together.
     pub fn block(&self, index: usize) -> Block {
         let Some(notes) = self.notes() else {
-            let (state, shift) = unpack(self.state.load(Ordering::Relaxed));
-            let (requested, tag) = (self.requested.get(), self.tag.load(Ordering::Relaxed));
-            return Block { state, alignment: 1 << shift, requested, tag };
+            let word = self.cell.get();
+            let requested = self.requested.get();
+            return Block { state: word.state(), alignment: word.alignment(), requested, tag: word.tag() };
         };
-        let cells = notes.cells();
-        // Acquire pairs with the Release in `set_block`.
-        let (state, shift) = unpack(cells.state(index).load(Ordering::Acquire));
-        let slack = cells.slack(index).load(Ordering::Relaxed) as usize;
+        let columns = notes.columns();
+        let word = columns.cell(index).get();
+        let slack = match word.state() {
+            State::Store => columns.slack(index).load(Ordering::Relaxed) as usize,
+            _ => word.slack(),
+        };
         let requested = self.unit.get().saturating_sub(slack);
-        Block { state, alignment: 1 << shift, requested, tag: cells.tag(index).load(Ordering::Relaxed) }
+        Block { state: word.state(), alignment: word.alignment(), requested, tag: word.tag() }
     }
 
     /// Writes what is known of a block. The owner does, or who has the block.
-    #[inline]
     pub fn set_block(&self, index: usize, block: Block) {
-        let packed = block.state as u8 | (block.alignment.ilog2() as u8) << STATE_BITS;
         let Some(notes) = self.notes() else {
             self.requested.set(block.requested);
-            self.tag.store(block.tag, Ordering::Relaxed);
-            self.state.store(packed, Ordering::Release);
+            self.cell.set(cell::Word::of(block, 0));
             return;
         };
-        let cells = notes.cells();
-        // Fits: a class is at most an eighth larger than the size rounded up to an alignment of at most 4 KiB.
-        cells.slack(index).store((self.unit.get() - block.requested) as u16, Ordering::Relaxed);
-        cells.tag(index).store(block.tag, Ordering::Relaxed);
-        // Release pairs with the Acquire in `block`: whoever sees it live sees the rest.
-        cells.state(index).store(packed, Ordering::Release);
+        let (columns, slack) = (notes.columns(), self.unit.get() - block.requested);
+        columns.slack(index).store(slack as u16, Ordering::Relaxed);
+        columns.cell(index).set(cell::Word::of(block, slack));
     }
 
-    /// Small: the owner hands a block out.
-    #[inline]
-    pub fn begin_block(&self, index: usize, block: Block) {
-        let cells = self.own_cells();
-        cells.slack(index).store((self.unit.get() - block.requested) as u16, Ordering::Relaxed);
-        cells.tag(index).store(block.tag, Ordering::Relaxed);
-        let packed = block.state as u8 | (block.alignment.trailing_zeros() as u8) << STATE_BITS;
-        // As in `set_block`.
-        cells.state(index).store(packed, Ordering::Release);
+    fn cell_of(&self, index: usize) -> &Cell {
+        self.notes().map_or(&self.cell, |notes| notes.columns().cell(index))
     }
 
     /// Changes the state of a block from one to another; false if it is not in the first.
     pub fn exchange(&self, index: usize, from: State, to: State) -> bool {
-        let place = match self.notes() {
-            Some(notes) => notes.cells().state(index),
-            None => &self.state,
-        };
-        let packed = place.load(Ordering::Relaxed);
-        let changed = packed & !STATE_MASK | to as u8;
-        unpack(packed).0 == from && place.compare_exchange(packed, changed, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.cell_of(index).exchange(from, to)
     }
 
     /// Changes the state of a live block as `exchange` does, without the lock. `version`: of the span when the block was found in it.
@@ -363,25 +319,101 @@ impl Span {
         same
     }
 
-    /// Small: the owner ends a live block, with a plain store; what it was. None: it is not so.
+    /// Small: no block was ever handed out.
+    pub fn start_over(&self) {
+        self.bump.set(0);
+        self.top.set(0);
+    }
+
+    /// Small: no block is live, in limbo or waiting for being collected.
     #[inline]
-    pub fn end_block(&self, index: usize, from: State) -> Option<Block> {
-        let cells = self.own_cells();
-        let place = cells.state(index);
-        let packed = place.load(Ordering::Relaxed);
-        let (state, shift) = unpack(packed);
-        if state != from {
+    pub fn is_empty(&self) -> bool {
+        self.bump.get() == self.top.get()
+    }
+
+    /// Small: blocks that were given back and can be had.
+    pub fn room(&self) -> usize {
+        self.top.get()
+    }
+
+    /// Small: no block can be had.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.top.get() == 0 && self.bump.get() == self.count.get()
+    }
+
+    /// Small: an index that can be had, the one given back last first. The owner calls, and there is room.
+    #[inline(always)]
+    pub fn pop(&self) -> Popped {
+        debug_assert!(!self.is_full());
+        let top = self.top.get();
+        if top == 0 {
+            let index = self.bump.get();
+            self.bump.set(index + 1);
+            return Popped { index, first: true, last: index + 1 == self.count.get() };
+        }
+        self.top.set(top - 1);
+        let index = self.stack(top - 1).load(Ordering::Relaxed) as usize;
+        Popped { index, first: false, last: top == 1 && self.bump.get() == self.count.get() }
+    }
+
+    /// Small: the owner puts an index on the stack of those that can be had. How many there are now.
+    #[inline(always)]
+    pub fn push(&self, index: usize) -> usize {
+        let top = self.top.get();
+        self.stack(top).store(index as u16, Ordering::Relaxed);
+        self.top.set(top + 1);
+        top + 1
+    }
+
+    /// Small: the owner hands a block out, which has `unit` bytes.
+    #[inline(always)]
+    pub fn begin_block(&self, index: usize, unit: usize, block: Block) {
+        let slack = unit.wrapping_sub(block.requested);
+        if block.state == State::Store {
+            self.own_slack(index).store(slack as u16, Ordering::Relaxed);
+        }
+        self.own_cell(index).set(cell::Word::of(block, slack));
+    }
+
+    /// Small: the owner ends a live block of `unit` bytes, with a plain store; what it was. None: it is not so.
+    #[inline(always)]
+    pub fn end_block(&self, index: usize, unit: usize, from: State) -> Option<Block> {
+        let cell = self.own_cell(index);
+        let word = cell.get();
+        if !word.is(from) {
             return None;
         }
-        place.store(packed & !STATE_MASK | State::Freed as u8, Ordering::Relaxed);
-        let requested = self.unit.get() - cells.slack(index).load(Ordering::Relaxed) as usize;
-        Some(Block { state, alignment: 1 << shift, requested, tag: cells.tag(index).load(Ordering::Relaxed) })
+        cell.set_state(word, State::Freed);
+        let slack = match from {
+            State::Store => self.own_slack(index).load(Ordering::Relaxed) as usize,
+            _ => word.slack(),
+        };
+        let requested = unit.wrapping_sub(slack);
+        Some(Block { state: from, alignment: word.alignment(), requested, tag: word.tag() })
+    }
+
+    #[inline(always)]
+    fn own_cell(&self, index: usize) -> &'static Cell {
+        // SAFETY: the owner's index is below `count`, for so many cells have the notes that `set_notes` took this from; they are never
+        // unmapped.
+        unsafe { &*(self.cells.get() as *const Cell).add(index) }
+    }
+    #[inline(always)]
+    fn own_slack(&self, index: usize) -> &'static AtomicU16 {
+        // SAFETY: as in `own_cell`.
+        unsafe { &*(self.slacks.get() as *const AtomicU16).add(index) }
+    }
+    #[inline(always)]
+    fn stack(&self, place: usize) -> &'static AtomicU16 {
+        // SAFETY: as in `own_cell`: no more indices lie on the stack than there are blocks.
+        unsafe { &*(self.stack.get() as *const AtomicU16).add(place) }
     }
 
     /// Small: notes that a block was returned.
     pub fn set_returned(&self, index: usize) {
         if let Some(notes) = self.notes() {
-            notes.cells().returned(index / 64).fetch_or(1 << (index % 64), Ordering::SeqCst);
+            notes.columns().returned(index / 64).fetch_or(1 << (index % 64), Ordering::SeqCst);
         }
     }
 
@@ -390,7 +422,7 @@ impl Span {
         let mut all = Collected::default();
         let Some(notes) = self.notes() else { return all };
         for word in 0..self.count.get().div_ceil(64) {
-            let place = notes.cells().returned(word);
+            let place = notes.columns().returned(word);
             if place.load(Ordering::SeqCst) == 0 {
                 continue;
             }
@@ -413,30 +445,17 @@ impl Span {
                 }
             }
         }
-        self.taken.set(self.taken.get() - all.blocks);
         all
     }
+}
 
-    /// Small: puts an index on the stack of blocks that can be had.
-    #[inline]
-    pub fn push(&self, index: usize) {
-        self.own_cells().stack(self.top.get()).store(index as u16, Ordering::Relaxed);
-        self.top.set(self.top.get() + 1);
-    }
-
-    /// Small: an index that can be had, the one given back last first; the second is true if it was never handed out.
-    #[inline]
-    pub fn pop(&self) -> Option<(usize, bool)> {
-        if let Some(top) = self.top.get().checked_sub(1) {
-            self.top.set(top);
-            return Some((self.own_cells().stack(top).load(Ordering::Relaxed) as usize, false));
-        }
-        let index = self.bump.get();
-        (index < self.count.get()).then(|| {
-            self.bump.set(index + 1);
-            (index, true)
-        })
-    }
+/// A block that is about to be handed out.
+pub(super) struct Popped {
+    pub index: usize,
+    /// It never was.
+    pub first: bool,
+    /// The span is full now.
+    pub last: bool,
 }
 
 /// What was found among the blocks of a span that others gave back.
@@ -450,39 +469,8 @@ pub(super) struct Collected {
     pub later: bool,
 }
 
-/// What is known of a block.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Block {
-    pub state: State,
-    /// As asked for.
-    pub alignment: usize,
-    /// Bytes asked for.
-    pub requested: usize,
-    /// Raw: what `Client::tag` makes of client, thread and site; store: the ledger's tag.
-    pub tag: u64,
-}
-
-impl Block {
-    /// Who asked for it; of a live block.
-    pub fn client(&self) -> Client {
-        if self.state == State::Store { Client::ARRAYS } else { Client::of_tag(self.tag).0 }
-    }
-}
-
-fn unpack(packed: u8) -> (State, u32) {
-    let state = match packed & STATE_MASK {
-        1 => State::Raw,
-        2 => State::Store,
-        3 => State::Freed,
-        4 => State::Limbo,
-        5 => State::Returned,
-        _ => State::Never,
-    };
-    (state, (packed >> STATE_BITS) as u32)
-}
-
 /// What is known of the blocks of a small span; behind this head lie as many cells as a span of its class has blocks at
-/// most.
+/// most, and one more.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Notes {
@@ -500,8 +488,8 @@ unsafe impl Recycled for Notes {
 
 static NOTES: [Recycler<Notes>; class::COUNT] = [const { Recycler::new() }; class::COUNT];
 
-/// Bytes of a block's cells: tag, slack, index on the stack, state. In front of them a bit for each block.
-const CELL_BYTES: usize = 8 + 2 + 2 + 1;
+/// Bytes of a block's entries: cell, place on the stack, slack. In front of them a bit for each block.
+const ENTRY_BYTES: usize = 8 + 2 + 2;
 
 impl Notes {
     /// Notes for a span of a class. None: no memory.
@@ -512,7 +500,7 @@ impl Notes {
         let at = arena::take(Notes::bytes(class), align_of::<Notes>())?;
         // SAFETY: zeroed memory, large enough, aligned, mapped for ever; zero is valid.
         let notes: &'static Notes = unsafe { at.cast::<Notes>().as_ref() };
-        notes.blocks.set(class::blocks(class));
+        notes.blocks.set(Notes::places(class));
         Some(notes)
     }
     /// Back to the others of the class.
@@ -521,59 +509,60 @@ impl Notes {
     }
     /// Bytes of the notes of a class.
     pub fn bytes(class: usize) -> usize {
-        size_of::<Notes>() + class::blocks(class).div_ceil(64) * 8 + class::blocks(class) * CELL_BYTES
+        size_of::<Notes>() + Notes::places(class).div_ceil(64) * 8 + Notes::places(class) * ENTRY_BYTES
+    }
+    /// One for each block, and one for the bytes behind them.
+    fn places(class: usize) -> usize {
+        class::blocks(class) + 1
     }
     #[inline]
-    fn cells(&'static self) -> Cells {
-        let (behind, blocks) = (core::ptr::from_ref(self).wrapping_add(1) as usize, self.blocks.get());
-        Cells { bits: behind, first: behind + blocks.div_ceil(64) * 8, blocks }
+    fn columns(&'static self) -> Columns {
+        let (bits, blocks) = (core::ptr::from_ref(self).wrapping_add(1) as usize, self.blocks.get());
+        let cells = bits + blocks.div_ceil(64) * 8;
+        let stack = cells + blocks * size_of::<Cell>();
+        Columns { bits, cells, stack, slacks: stack + blocks * size_of::<u16>(), blocks }
     }
     /// As if no block had ever been handed out.
     pub fn clear(&'static self) {
-        let cells = self.cells();
-        for index in 0..cells.blocks {
-            cells.state(index).store(State::Never as u8, Ordering::Relaxed);
+        let columns = self.columns();
+        for index in 0..columns.blocks {
+            columns.cell(index).clear();
         }
-        for word in 0..cells.blocks.div_ceil(64) {
-            cells.returned(word).store(0, Ordering::Relaxed);
+        for word in 0..columns.blocks.div_ceil(64) {
+            columns.returned(word).store(0, Ordering::Relaxed);
         }
     }
 }
 
-/// The cells of notes, as columns.
-struct Cells {
+/// Where the columns of notes lie, one behind the other.
+#[derive(Clone, Copy, Default)]
+struct Columns {
     bits: usize,
-    first: usize,
+    cells: usize,
+    stack: usize,
+    slacks: usize,
     blocks: usize,
 }
 
-impl Cells {
+impl Columns {
+    /// A reader without the lock may come with an index of other notes; its result is then thrown away, but it must not lead out of these.
     #[inline]
-    fn at<T>(&self, column_bytes: usize, index: usize) -> &'static T {
-        // A reader without the lock may come with an index of other notes; its result is then thrown away, but it must
-        // not lead out of these.
-        let index = index.min(self.blocks - 1);
-        let address = self.first + column_bytes * self.blocks + index * size_of::<T>();
-        // SAFETY: the columns lie behind each other in memory that is never unmapped, the index was cut to their
-        // length, and columns of wider cells come first, so that each is aligned. They hold atomics only.
-        unsafe { &*(address as *const T) }
+    fn cut(&self, index: usize) -> usize {
+        index.min(self.blocks - 1)
     }
-    fn tag(&self, index: usize) -> &'static AtomicU64 {
-        self.at(0, index)
+    fn cell(&self, index: usize) -> &'static Cell {
+        // SAFETY: `Notes::columns` laid them out in memory that is never unmapped, the index was cut to their length, and columns of wider
+        // entries come first, so that each is aligned. They hold atomics only.
+        unsafe { &*(self.cells as *const Cell).add(self.cut(index)) }
     }
     fn slack(&self, index: usize) -> &'static AtomicU16 {
-        self.at(8, index)
-    }
-    fn stack(&self, index: usize) -> &'static AtomicU16 {
-        self.at(10, index)
-    }
-    fn state(&self, index: usize) -> &'static AtomicU8 {
-        self.at(12, index)
+        // SAFETY: as in `cell`.
+        unsafe { &*(self.slacks as *const AtomicU16).add(self.cut(index)) }
     }
     /// A word of the bits of returned blocks.
     fn returned(&self, word: usize) -> &'static AtomicU64 {
         let word = word.min(self.blocks.div_ceil(64) - 1);
-        // SAFETY: as in `at`.
-        unsafe { &*((self.bits + 8 * word) as *const AtomicU64) }
+        // SAFETY: as in `cell`.
+        unsafe { &*(self.bits as *const AtomicU64).add(word) }
     }
 }

@@ -7,3 +7,6 @@ pub mod os;
 pub mod lock;
 
 pub mod file;
+
+#[cfg_attr(loom, allow(dead_code))] // models have a word of their own
+pub mod tls;

@@ -1,0 +1,328 @@
+//! Blocks of a heap: handed out and taken back.
+//!
+//! Contract: called by the heap's thread, inside the library. Nothing here takes a lock, calls the system or allocates, but for the cold
+//! functions; nothing panics.
+
+use super::Heap;
+use crate::device::host::GRANULE;
+use crate::pool::books::Placed;
+use crate::pool::cell::{Block, State};
+use crate::pool::client::Client;
+use crate::pool::span::{Kind, List, Span};
+use crate::pool::{Pool, class, foreign, handle, table};
+use crate::sys::os;
+use crate::thread::{self, Critical, Thread};
+
+/// Large blocks given back between two looks at what the pool should give back to the device.
+const UPKEEP: usize = 64;
+
+/// Hands out a raw block that the thread's heap of a pool has, by the handle (0: of the host's current pool): what nearly every request is.
+/// `out` gets its address. False, and nothing is changed: the heap has none, the thread does not know the handle, or would have to wait.
+// What is rare comes last or leads elsewhere, so that no register must be saved for it.
+#[inline(always)]
+pub fn allocate_quickly(pool: u64, bytes: usize, alignment: usize, out: impl FnOnce(usize)) -> bool {
+    let Some(thread) = thread::known() else { return false };
+    let Some(inside) = Critical::try_enter(thread) else { return false };
+    let Some(heap) = handle::heap(thread, pool) else { return false };
+    let alignment = if alignment == 0 { heap.alignment.get() } else { alignment };
+    if !alignment.is_power_of_two() {
+        return false;
+    }
+    let tag = Client::RAW.tag(thread.stamp());
+    let Some(class) = class::fitting(bytes, alignment) else {
+        return heap.take_large(State::Raw, bytes, alignment, tag).map(out).is_some();
+    };
+    let Some(span) = heap.room.get(class).and_then(List::first) else { return false };
+    let block = Block { state: State::Raw, alignment: alignment.max(8), requested: bytes, tag };
+    let taken = heap.take(span, block);
+    out(taken.address);
+    if taken.rare {
+        heap.after_taking(span, inside);
+    }
+    true
+}
+
+/// Gives a raw block back that the thread's heap of that pool owns (0: of any pool), or keeps. False, and nothing is changed: it is not that.
+#[inline(always)]
+pub fn deallocate_quickly(pool: u64, address: usize) -> bool {
+    let (Some(thread), Some(span)) = (thread::known(), table::get(address)) else { return false };
+    let Some(inside) = Critical::try_enter(thread) else { return false };
+    let Some(heap) = span.heap() else { return give_large_quickly(pool, span, address, inside) };
+    let ours = match pool {
+        0 => heap.is_of(thread),
+        pool => handle::heap(thread, pool).is_some_and(|ours| core::ptr::eq(ours, heap)),
+    };
+    if !ours {
+        return false;
+    }
+    let Some(given) = heap.give(span, address, State::Raw) else { return false };
+    if given.rare {
+        heap.after_giving(span, inside);
+    }
+    true
+}
+
+#[inline(never)]
+fn give_large_quickly(pool: u64, span: &'static Span, address: usize, inside: Critical) -> bool {
+    let thread = inside.thread();
+    let through = match pool {
+        0 => None,
+        pool => match handle::heap(thread, pool).and_then(Heap::pool) {
+            None => return false,
+            pool => pool,
+        },
+    };
+    give_large(thread, through, span, address, State::Raw).is_some()
+}
+
+/// A block from the calling thread's heap, for a request of a class. None: it has none, and the pool must be asked.
+#[inline]
+pub fn allocate(pool: &'static Pool, class: usize, block: Block, zeroed: bool) -> Option<Placed> {
+    let thread = thread::current();
+    let inside = Critical::enter(thread);
+    Heap::of(thread, pool)?.take_of(class, block, zeroed, inside)
+}
+
+/// A large block from the calling thread's heap. None: it keeps none of that size.
+pub fn allocate_large(pool: &'static Pool, block: Block) -> Option<Placed> {
+    let thread = thread::current();
+    let _inside = Critical::enter(thread);
+    let Block { state, alignment, requested, tag } = block;
+    let address = Heap::of(thread, pool)?.take_large(state, requested, alignment, tag)?;
+    Some(Placed { address, zero: false })
+}
+
+/// A small block once those that other threads gave back have been collected; and the heap, for a span of its own.
+#[cold]
+#[inline(never)]
+pub fn allocate_collected(
+    pool: &'static Pool,
+    class: usize,
+    block: Block,
+    zeroed: bool,
+) -> (Option<Placed>, Option<&'static Heap>) {
+    let thread = thread::current();
+    let inside = Critical::enter(thread);
+    let Some(heap) = Heap::of_or_new(thread, pool) else { return (None, None) };
+    heap.collect(pool);
+    if !heap.has_room(class) {
+        heap.shed(pool);
+    }
+    (heap.take_of(class, block, zeroed, inside), Some(heap))
+}
+
+/// Gives a block back that a heap takes: a small one of a span that some heap owns, or a large one that the thread's may keep. The bytes
+/// that were asked for; None, and nothing is changed: it is no such block, or anything about it is unusual. `through`: the pool that was
+/// passed.
+#[inline]
+pub fn deallocate(through: Option<&'static Pool>, address: usize, state: State) -> Option<usize> {
+    let thread = thread::current();
+    let inside = Critical::enter(thread);
+    let span = table::get(address)?;
+    let Some(heap) = span.heap() else { return give_large(thread, through, span, address, state) };
+    if through.is_some_and(|pool| !heap.is_in(pool)) {
+        return None;
+    }
+    if !heap.is_of(thread) {
+        return foreign::give(thread, span, address, state);
+    }
+    let given = heap.give(span, address, state)?;
+    if given.rare {
+        heap.after_giving(span, inside);
+    }
+    Some(given.requested)
+}
+
+/// Gives a large block to the thread's heap, and the one that this kept before to the pool. As `deallocate`.
+#[inline(never)]
+fn give_large(
+    thread: &'static Thread,
+    through: Option<&'static Pool>,
+    span: &'static Span,
+    address: usize,
+    state: State,
+) -> Option<usize> {
+    let version = span.version();
+    let pool = span.pool()?;
+    let large = version & 1 == 0 && span.kind() == Kind::Large && span.start.get() == address;
+    if !large || through.is_some_and(|through| !core::ptr::eq(through, pool)) {
+        return None;
+    }
+    let heap = Heap::of_or_new(thread, pool)?;
+    let (unit, block) = (span.unit.get(), span.block(0));
+    let fits = span.bytes.get() <= heap.keep.get() && span.version() == version;
+    if !fits || !span.claim(version, 0, state, State::Freed) {
+        return None;
+    }
+    heap.count_elsewhere(unit, block);
+    let before = heap.keep_large(span);
+    // Now and then also where the thread lives on what it keeps: what the pool does not need goes back in time.
+    if before.is_some() || heap.kept.get() % UPKEEP == 0 {
+        let mut books = pool.books.lock();
+        let just = before.map_or(usize::MAX, |before| books.end_free(before, 0, os::coarse_ms()));
+        pool.settle(books, just);
+    }
+    Some(block.requested)
+}
+
+/// A block that was just handed out.
+struct Taken {
+    address: usize,
+    /// It never was before.
+    first: bool,
+    /// [`Heap::after_taking`] must follow before the thread leaves.
+    rare: bool,
+}
+
+/// A block that just came back.
+struct Given {
+    requested: usize,
+    /// [`Heap::after_giving`] must follow before the thread leaves.
+    rare: bool,
+}
+
+impl Heap {
+    /// A block of a class, if there is room; with it whether its bytes are known to read 0.
+    #[inline]
+    fn take_of(&self, class: usize, block: Block, zeroed: bool, inside: Critical) -> Option<Placed> {
+        let span = self.room.get(class)?.first()?;
+        let taken = self.take(span, block);
+        let zero = zeroed && taken.first && span.fresh.get() == 1;
+        if zero {
+            self.zero_skipped.set(self.zero_skipped.get().wrapping_add(block.requested));
+        }
+        if taken.rare {
+            self.after_taking(span, inside);
+        }
+        Some(Placed { address: taken.address, zero })
+    }
+
+    /// A block of a span of this heap that has room.
+    #[inline(always)]
+    fn take(&self, span: &'static Span, block: Block) -> Taken {
+        let popped = span.pop();
+        let unit = span.unit.get();
+        span.begin_block(popped.index, unit, block);
+        let address = span.start.get().wrapping_add(popped.index.wrapping_mul(unit));
+        let moved = self.count_taken(unit, block);
+        Taken { address, first: popped.first, rare: popped.last || moved > self.keep.get() }
+    }
+
+    /// The span may be full now, and the peaks higher than ever.
+    #[cold]
+    #[inline(never)]
+    fn after_taking(&self, span: &'static Span, inside: Critical) {
+        if span.is_full() {
+            self.leave_room(span, span.class.get());
+        }
+        if self.has_moved() {
+            self.look_again();
+            if let Some(pool) = self.pool() {
+                pool.books.lock().peak();
+            }
+        }
+        drop(inside);
+    }
+
+    /// The large block that it keeps, if that is what a request would get from the pool.
+    #[inline(never)]
+    fn take_large(&self, state: State, bytes: usize, alignment: usize, tag: u64) -> Option<usize> {
+        let span = self.large.get()?;
+        let (unit, start) = (span.unit.get(), span.start.get());
+        // A span of its own has less than a page and a granule more than was asked for.
+        let fits = bytes <= unit && unit - bytes < self.page.get() && span.bytes.get() - unit < GRANULE;
+        if !fits || start & (alignment - 1) != 0 {
+            return None;
+        }
+        self.large.set(None);
+        let block = Block { state, alignment: alignment.max(8), requested: bytes, tag };
+        span.set_block(0, block);
+        if self.count_taken(unit, block) > self.keep.get() {
+            self.look_again();
+            if let Some(pool) = self.pool() {
+                pool.books.lock().peak();
+            }
+        }
+        Some(start)
+    }
+
+    /// Keeps a large block, which is free for nobody else; the one that it kept before.
+    fn keep_large(&self, span: &'static Span) -> Option<&'static Span> {
+        let before = self.large.get();
+        self.large.set(Some(span));
+        self.kept.set(self.kept.get().wrapping_add(1));
+        before
+    }
+
+    /// Takes back a block of a span of this heap. None, and nothing is changed: it is not the start of a live block of that kind.
+    #[inline(always)]
+    fn give(&self, span: &'static Span, address: usize, state: State) -> Option<Given> {
+        let index = span.index_at(address.wrapping_sub(span.start.get()))?;
+        let unit = span.unit.get();
+        let block = span.end_block(index, unit, state)?;
+        let room = span.push(index);
+        let moved = self.count_returned(unit, block);
+        let edge = room == span.bump.get() || room == 1 && span.bump.get() == span.count.get();
+        // What comes first in its list was not full, and may stay there as it is.
+        let at_edge = edge && !self.is_first(span, span.class.get());
+        Some(Given { requested: block.requested, rare: at_edge || moved > self.keep.get() })
+    }
+
+    /// The span may have been full, or be empty now.
+    #[cold]
+    #[inline(never)]
+    fn after_giving(&self, span: &'static Span, inside: Critical) {
+        self.at_edge(span);
+        if self.has_moved() {
+            self.look_again();
+        }
+        drop(inside);
+    }
+
+    /// Whether a span is the first of those with room.
+    #[inline(always)]
+    pub(super) fn is_first(&self, span: &'static Span, class: usize) -> bool {
+        self.room.get(class).and_then(List::first).is_some_and(|first| first.is(span))
+    }
+
+    /// By how much the heap moved since the peaks were looked at: more than `keep`, and they must be again.
+    #[inline(always)]
+    fn count_taken(&self, unit: usize, block: Block) -> usize {
+        let counter = &self.clients[block.client().index()];
+        counter.allocated.set(counter.allocated.get().wrapping_add(1));
+        counter.requested.set(counter.requested.get().wrapping_add(block.requested));
+        counter.in_use.set(counter.in_use.get().wrapping_add(unit));
+        let moved = self.moved.get().wrapping_add(unit);
+        self.moved.set(moved);
+        moved
+    }
+
+    /// Counts a block that this thread gave back, also to a span of another heap; the same.
+    #[inline(always)]
+    fn count_returned(&self, unit: usize, block: Block) -> usize {
+        let counter = &self.clients[block.client().index()];
+        counter.freed.set(counter.freed.get().wrapping_add(1));
+        counter.requested.set(counter.requested.get().wrapping_sub(block.requested));
+        counter.in_use.set(counter.in_use.get().wrapping_sub(unit));
+        let moved = self.moved.get().wrapping_sub(unit);
+        self.moved.set(moved);
+        moved
+    }
+
+    /// Counts a block that went back elsewhere.
+    pub fn count_elsewhere(&self, unit: usize, block: Block) {
+        if self.count_returned(unit, block) > self.keep.get() {
+            self.look_again();
+        }
+    }
+
+    /// Whether the peaks must be looked at.
+    fn has_moved(&self) -> bool {
+        self.moved.get() > self.keep.get()
+    }
+
+    /// The peaks have been looked at, or are higher than what is now.
+    pub fn look_again(&self) {
+        self.moved.set(self.keep.get() / 2);
+    }
+}

@@ -1,0 +1,236 @@
+//! Heaps: what one thread has of one pool. It hands out and takes back small blocks of the spans that it owns with plain loads and
+//! stores: no lock, no atomic read-modify-write.
+//!
+//! | who | may change |
+//! |---|---|
+//! | the heap's thread, inside the library | the heap, and what its spans know of their blocks |
+//! | a thread that is alone (`thread::alone`), or the child of a fork | the same, of any heap |
+//! | who has the pool's lock | `next`, `pending`, `pool`, and spans without an owner |
+//!
+//! Besides, a heap keeps the large block that its thread gave back last, for the next request of the same size.
+//!
+//! A block that another thread gives back is marked, in its state and as a bit of its span, and collected by the owner when it runs out of
+//! blocks: see `foreign`. What is counted here is summed up when somebody asks; peaks are looked at whenever the heap has moved by half of
+//! what a thread may keep. Ideas: pages owned by threads and upkeep when a list is dry from mimalloc, bookkeeping outside the memory from
+//! jemalloc and snmalloc.
+
+mod blocks;
+
+mod end;
+
+mod spans;
+
+pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
+pub use blocks::{allocate_quickly, deallocate_quickly};
+pub(super) use end::{end_all, recall};
+
+use crate::pool::arena::{Recycled, Recycler};
+use crate::pool::client::{CLIENTS, PLACES, Tally};
+use crate::pool::span::{Link, List, Word};
+use crate::pool::{Pool, class};
+use crate::thread::{self, Thread};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// What a thread has of a pool. All zero is one of no thread.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct Heap {
+    // What other threads read, and hardly anybody writes.
+    pool: AtomicPtr<Pool>,
+    thread: AtomicPtr<Thread>,
+    /// The pool's other heaps.
+    next: AtomicPtr<Heap>,
+    /// The thread's other heaps.
+    sibling: AtomicPtr<Heap>,
+    /// Spans with blocks to be collected, that came by the pool.
+    pub pending: Link,
+    recycled: AtomicPtr<Heap>,
+    /// Bytes of empty spans that it keeps at most, and by how much it moves between two looks at the peaks.
+    keep: Word,
+    /// The pool's.
+    alignment: Word,
+    page: Word,
+    apart: Line,
+    // What the thread writes.
+    /// Blocks handed out here, and given back here, also those of spans of other heaps, by client.
+    clients: [Counter; PLACES],
+    /// By how many usable bytes it moved since the peaks were looked at, and half of `keep`: below 0 or above `keep` they must be again.
+    moved: Word,
+    zero_skipped: Word,
+    /// Bytes that were ever handed out of empty spans which are not the first of their class.
+    idle: Word,
+    /// A large block that was given back here, in a span of its own; and how often one was.
+    large: Link,
+    kept: Word,
+    owned: Link,
+    /// Spans with room, the one to take from first.
+    room: [List; class::COUNT],
+    /// Empty spans among them that are not the first.
+    empty: [Word; class::COUNT],
+}
+
+/// A [`Tally`] that others may read.
+#[derive(Debug, Default)]
+struct Counter {
+    in_use: Word,
+    requested: Word,
+    allocated: Word,
+    freed: Word,
+}
+
+impl Counter {
+    fn read(&self) -> Tally {
+        let word = |word: &Word| word.get() as u64;
+        Tally {
+            in_use: word(&self.in_use),
+            requested: word(&self.requested),
+            allocated: word(&self.allocated),
+            freed: word(&self.freed),
+        }
+    }
+
+    fn clear(&self) {
+        for word in [&self.in_use, &self.requested, &self.allocated, &self.freed] {
+            word.set(0);
+        }
+    }
+}
+
+/// Keeps what lies behind it off the line of what lies before it.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Line;
+
+// SAFETY: zero is valid for every field, and `recycled` serves the list only.
+unsafe impl Recycled for Heap {
+    fn link(&self) -> &AtomicPtr<Heap> {
+        &self.recycled
+    }
+}
+
+static HEAPS: Recycler<Heap> = Recycler::new();
+
+/// What a pool and its heaps counted.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub clients: [Tally; CLIENTS],
+    pub zero_skipped: u64,
+    /// Blocks that heaps handed out.
+    pub hits: u64,
+    pub heaps: u64,
+}
+
+impl Counts {
+    /// Of all clients.
+    pub fn all(&self) -> Tally {
+        let mut all = Tally::default();
+        self.clients.iter().for_each(|tally| all.add(tally));
+        all
+    }
+}
+
+fn pointer<T>(object: Option<&'static T>) -> *mut T {
+    object.map_or(core::ptr::null_mut(), |object| core::ptr::from_ref(object).cast_mut())
+}
+
+impl Heap {
+    /// The heap of a thread for a pool, if it has one.
+    #[inline]
+    pub fn of(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
+        let at = thread.heap(pool.number());
+        // SAFETY: 0, or what `adopt` stored: a heap, and those are never unmapped.
+        let heap = unsafe { (at as *const Heap).as_ref() };
+        // It may be another thread's by now, or of another pool with the same remainder.
+        match heap {
+            Some(heap) if heap.is_of(thread) && core::ptr::eq(heap.pool.load(Ordering::Relaxed), pool) => Some(heap),
+            _ => Heap::find(thread, pool),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
+        let mut at = thread.first_heap() as *const Heap;
+        // SAFETY: as in `of`; the links lead to heaps of this thread.
+        while let Some(heap) = unsafe { at.as_ref() } {
+            if core::ptr::eq(heap.pool.load(Ordering::Relaxed), pool) {
+                thread.set_heap(pool.number(), at as usize);
+                return Some(heap);
+            }
+            at = heap.sibling.load(Ordering::Relaxed);
+        }
+        None
+    }
+
+    /// The same, made if need be. None: there is no memory for it, the pool was released, or it has none.
+    #[cold]
+    #[inline(never)]
+    pub fn of_or_new(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
+        if !pool.has_heaps() {
+            return None;
+        }
+        if let Some(heap) = Heap::of(thread, pool) {
+            return Some(heap);
+        }
+        let heap = HEAPS.get()?;
+        thread::on_exit(end::end_of_thread);
+        let mut books = pool.books.lock();
+        if books.retired {
+            drop(books);
+            HEAPS.put(heap);
+            return None;
+        }
+        heap.pool.store(core::ptr::from_ref(pool).cast_mut(), Ordering::Relaxed);
+        heap.keep.set(books.settings.thread_cache);
+        heap.alignment.set(books.settings.alignment);
+        heap.page.set(pool.page.load(Ordering::Relaxed));
+        heap.look_again();
+        heap.next.store(pointer(books.heaps.replace(heap)), Ordering::Relaxed);
+        books.figures.metadata_bytes += size_of::<Heap>() as u64;
+        drop(books);
+        heap.sibling.store(thread.first_heap() as *mut Heap, Ordering::Relaxed);
+        heap.thread.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Release);
+        thread.set_first_heap(core::ptr::from_ref(heap) as usize);
+        thread.set_heap(pool.number(), core::ptr::from_ref(heap) as usize);
+        Some(heap)
+    }
+
+    /// Whether it is the thread's.
+    #[inline]
+    pub fn is_of(&self, thread: &'static Thread) -> bool {
+        core::ptr::eq(self.thread.load(Ordering::Relaxed), thread)
+    }
+
+    /// Whether it is of the pool.
+    #[inline]
+    pub fn is_in(&self, pool: &'static Pool) -> bool {
+        core::ptr::eq(self.pool.load(Ordering::Relaxed), pool)
+    }
+
+    fn pool(&self) -> Option<&'static Pool> {
+        // SAFETY: NULL or a pool, and those are never unmapped.
+        unsafe { self.pool.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// The next heap of its pool. Under the pool's lock.
+    pub fn next(&self) -> Option<&'static Heap> {
+        // SAFETY: NULL or a heap.
+        unsafe { self.next.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// Adds what it counted. Another thread's counts are of some moment of the call.
+    pub fn add_to(&self, counts: &mut Counts) {
+        for (sum, counter) in counts.clients.iter_mut().zip(&self.clients) {
+            let tally = counter.read();
+            sum.add(&tally);
+            counts.hits += tally.allocated;
+        }
+        counts.zero_skipped += self.zero_skipped.get() as u64;
+        counts.heaps += 1;
+    }
+
+    /// Whether it has room in a span of the class.
+    pub fn has_room(&self, class: usize) -> bool {
+        self.room[class].first().is_some()
+    }
+}
