@@ -296,8 +296,9 @@ pub fn known() -> Option<&'static Thread> {
     unsafe { tls::get().cast::<Thread>().as_ref() }
 }
 
+/// The same, in a model.
 #[cfg(loom)]
-fn known() -> Option<&'static Thread> {
+pub fn known() -> Option<&'static Thread> {
     // SAFETY: NULL, or a record that lasts as long as the threads of this iteration.
     unsafe { RECORD.with(Cell::get).as_ref() }
 }
