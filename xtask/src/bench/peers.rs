@@ -35,6 +35,9 @@ pub struct Peer {
     pub version: String,
 }
 
+/// The name of one that cannot be had, and why.
+pub type Missing = (&'static str, String);
+
 /// Where an allocator comes from.
 enum Source {
     /// Tenure's C library.
@@ -77,7 +80,7 @@ pub fn names() -> Vec<&'static str> {
 }
 
 /// Those asked for (none: all), and for each that cannot be had its name and why.
-pub fn find(asked: &[&str], tenure: &Path) -> Done<(Vec<Peer>, Vec<(&'static str, String)>)> {
+pub fn find(asked: &[&str], tenure: &Path) -> Done<(Vec<Peer>, Vec<Missing>)> {
     if let Some(unknown) = asked.iter().find(|name| !ALL.iter().any(|(known, _)| known == *name)) {
         return Err(format!("there is no peer {unknown}; there are {}", names().join(", ")));
     }

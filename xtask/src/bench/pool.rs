@@ -4,7 +4,7 @@
 //! through its C API in the library as it is shipped. A peer that is not here is named with the reason.
 
 use super::bars::{BARS, Run};
-use super::figures::{Figures, direction};
+use super::figures::direction;
 use super::peers::{self, Door, Peer};
 use super::record::Record;
 use crate::dist;
@@ -155,7 +155,7 @@ fn measure(found: &[Peer], options: &Options) -> Done<Run> {
                 order.reverse();
             }
             for peer in order {
-                let figures = run.entry(peer.name).or_insert_with(Figures::default);
+                let figures = run.entry(peer.name).or_default();
                 figures.take(
                     started(peer)?
                         .arg(direction(round))
