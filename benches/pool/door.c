@@ -34,7 +34,14 @@ static void load(const char *path)
 #if defined DOOR_HANDLE
 
 static __typeof__(&tn_last_error) last_error;
+static __typeof__(&tn_pool_create) create_pool;
+static __typeof__(&tn_pool_release) release_pool;
 static __typeof__(&tn_pool_trim) trim_pool;
+static __typeof__(&tn_array_empty) array_empty;
+static __typeof__(&tn_array_zeros) array_zeros;
+static __typeof__(&tn_array_release) array_release;
+static __typeof__(&tn_array_borrow_write) borrow_write;
+static __typeof__(&tn_borrow_end) borrow_end;
 
 _Noreturn void door_failed(const char *what)
 {
@@ -45,16 +52,50 @@ _Noreturn void door_failed(const char *what)
 void door_open(const char *name, const char *path)
 {
     (void)name;
-    __typeof__(&tn_pool_create) create;
     load(path);
     find("tn_last_error", &last_error);
-    find("tn_pool_create", &create);
+    find("tn_pool_create", &create_pool);
+    find("tn_pool_release", &release_pool);
     find("tn_pool_allocate", &door.allocate);
     find("tn_pool_allocate_zeroed", &door.zeroed);
     find("tn_pool_deallocate", &door.deallocate);
     find("tn_pool_trim", &trim_pool);
-    if (create((tn_device){TN_CPU, 0}, NULL, &door.pool) != TN_OK) {
+    find("tn_array_empty", &array_empty);
+    find("tn_array_zeros", &array_zeros);
+    find("tn_array_release", &array_release);
+    find("tn_array_borrow_write", &borrow_write);
+    find("tn_borrow_end", &borrow_end);
+    if (create_pool((tn_device){TN_CPU, 0}, NULL, &door.pool) != TN_OK) {
         door_failed("tn_pool_create");
+    }
+}
+
+bool door_renew(void)
+{
+    if (release_pool(door.pool) != TN_OK || create_pool((tn_device){TN_CPU, 0}, NULL, &door.pool) != TN_OK) {
+        door_failed("tn_pool_release or tn_pool_create");
+    }
+    return true;
+}
+
+void *door_array(size_t bytes, bool zeros, char **data)
+{
+    const int64_t shape[1] = {(int64_t)bytes};
+    tn_array *array;
+    tn_borrow *borrow;
+    void *at;
+    tn_status status = zeros ? array_zeros(door.pool, TN_U8, 1, shape, NULL, &array) : array_empty(door.pool, TN_U8, 1, shape, NULL, &array);
+    if (status != TN_OK || borrow_write(array, 0, NULL, &at, NULL, &borrow) != TN_OK || borrow_end(borrow, 0, NULL) != TN_OK) {
+        door_failed("an array");
+    }
+    *data = at;
+    return array;
+}
+
+void door_array_release(void *array)
+{
+    if (array_release(array) != TN_OK) {
+        door_failed("tn_array_release");
     }
 }
 
@@ -146,6 +187,11 @@ void door_leave(void)
 bool door_trim(void)
 {
     return trim_pool(door.pool, 0) == UMF_RESULT_SUCCESS;
+}
+
+bool door_renew(void)
+{
+    return false;
 }
 
 #else
@@ -271,5 +317,10 @@ bool door_trim(void)
         trim_all();
     }
     return trim_all != NULL;
+}
+
+bool door_renew(void)
+{
+    return false;
 }
 #endif

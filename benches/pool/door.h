@@ -19,6 +19,9 @@ void door_leave(void);
 /* Gives everything back that is in no block, as far as the allocator has a call for that: false where it has none. */
 bool door_trim(void);
 
+/* A new pool in the place of the old one, which has no live block: false where the allocator is one for the whole process. */
+bool door_renew(void);
+
 _Noreturn void door_failed(const char *what);
 
 #if defined DOOR_HANDLE
@@ -29,6 +32,10 @@ typedef struct door_calls {
     __typeof__(&tn_pool_allocate_zeroed) zeroed;
     tn_pool *pool;
 } door_calls;
+
+/* An array of bytes in the pool, and where its bytes lie. */
+void *door_array(size_t bytes, bool zeros, char **data);
+void door_array_release(void *array);
 #elif defined DOOR_UMF
 #include <umf.h>
 #include <umf/memory_pool.h>

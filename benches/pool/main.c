@@ -70,6 +70,18 @@ int main(int argc, char **argv)
     if (group("alloc")) {
         alloc_cases(backwards);
     }
+    if (group("threads")) {
+        thread_cases(backwards);
+    }
+    if (group("memory")) {
+        memory_cases();
+    }
+    if (group("touch")) {
+        touch_cases();
+    }
+    if (group("mixes")) {
+        mix_cases(backwards);
+    }
     fflush(stdout);
     _exit(0); /* not through the destructors of thirteen allocators */
 }

@@ -129,10 +129,9 @@ fn folder() -> PathBuf {
 /// A library of benches/peers, built. One package at a time: two versions of one crate differ by a feature, which cargo would unite.
 fn built(package: &str) -> Done<PathBuf> {
     let target = folder().join("build");
-    let manifest = root().join("benches/peers/Cargo.toml");
     let mut build = cargo();
     build.args(["build", "--quiet", "--locked", "--release", "--package"]).arg(format!("peer-{package}"));
-    build.arg("--manifest-path").arg(manifest).arg("--target-dir").arg(&target);
+    build.arg("--target-dir").arg(&target).current_dir(root().join("benches/peers")); // where its configuration lies
     output(&mut build).map_err(|why| last_line(&why))?;
     Ok(target.join(format!("release/libpeer_{package}.so")))
 }

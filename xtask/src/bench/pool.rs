@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Groups of cases, each a process of its own, and how many of its processes make a run.
-const GROUPS: &[(&str, usize)] = &[("alloc", 7)];
+const GROUPS: &[(&str, usize)] = &[("alloc", 7), ("threads", 7), ("memory", 1), ("touch", 5), ("mixes", 5)];
 
 /// What was asked for.
 struct Options<'a> {
