@@ -4,10 +4,15 @@
 //! is one of minima from the same run. What a machine cannot measure is a line that says so, never an old number.
 
 mod bars;
+mod cases;
 mod figures;
+mod instructions;
 mod peers;
+mod performance;
+mod plot;
 mod pool;
 mod record;
+mod terminal;
 
 use crate::run::compile;
 use crate::tools::{Done, read, root};
@@ -204,6 +209,7 @@ impl Bar {
             peer: peer.to_owned(),
             peer_version,
             peer_value,
+            peer_median: None,
             ratio,
             pairs: value.zip(pair).filter(|_| !share).map(|(value, pair)| value / pair),
             target,

@@ -3,6 +3,7 @@
 //! Promise: every bar is a ratio of minima of one run, or a number of bytes; one whose peer or case was not measured says so and is neither
 //! met nor missed.
 
+use super::cases::Case;
 use super::figures::Figures;
 use super::record::Record;
 use std::collections::BTreeMap;
@@ -60,7 +61,6 @@ pub const SMALL: &[&str] = &[
     "alloc.order_mixed_shuffled",
 ];
 
-/// The group of a case.
 const fn bar(
     bar: &'static str,
     name: &'static str,
@@ -138,7 +138,7 @@ pub fn mean(figures: &Figures, cases: &[&str]) -> Option<f64> {
     Some((logs.iter().sum::<f64>() / logs.len() as f64).exp())
 }
 
-/// Is there nobody to be compared with by it? UMF's pools hold least and are slow; peers.md of the bars leaves them out.
+/// UMF's pools hold least, at many times the time of anybody else: the bars leave them out.
 fn counts_as_best(name: &str) -> bool {
     !name.starts_with("umf") && !name.starts_with("tenure")
 }
@@ -194,6 +194,7 @@ impl Bar {
             peer: if matches!(self.against, Unit(_)) { String::new() } else { peer.to_owned() },
             peer_version: version,
             peer_value,
+            peer_median: None,
             ratio,
             pairs: None,
             target,
@@ -201,4 +202,70 @@ impl Bar {
             note,
         }
     }
+}
+
+/// A bar in every run.
+pub struct Verdict {
+    pub records: Vec<Record>,
+}
+
+impl Verdict {
+    /// In how many runs it held; None: nothing was measured.
+    pub fn held(&self) -> Option<usize> {
+        let known: Option<Vec<bool>> = self.records.iter().map(|record| record.met).collect();
+        known.map(|known| known.iter().filter(|met| **met).count())
+    }
+
+    /// "met", "NOT MET", and in how many runs of several.
+    pub fn text(&self) -> String {
+        let runs = self.records.len();
+        match self.held() {
+            None => "-".to_owned(),
+            Some(held) => {
+                let met = if held == runs { "met" } else { "NOT MET" };
+                if runs == 1 { met.to_owned() } else { format!("{met}, {held} of {runs}") }
+            }
+        }
+    }
+}
+
+/// Every bar in every run.
+pub fn verdicts(runs: &[Run]) -> Vec<Verdict> {
+    BARS.iter().map(|bar| Verdict { records: runs.iter().map(|run| bar.record(run)).collect() }).collect()
+}
+
+/// All runs as one.
+pub fn together(runs: &[Run]) -> Run {
+    let mut all = Run::new();
+    for (name, figures) in runs.iter().flatten() {
+        let sum: &mut Figures = all.entry(name).or_default();
+        sum.facts.extend(figures.facts.clone());
+        for (case, rounds) in &figures.cases {
+            sum.cases.entry(case.clone()).or_default().extend(rounds);
+        }
+    }
+    all
+}
+
+/// A case of ours beside that of an allocator, with no bar; None: it was not measured.
+pub fn beside(run: &Run, case: &Case, name: &str) -> Option<Record> {
+    let (ours, theirs) = (run.get(HANDLE), run.get(name)?);
+    let value = ours.and_then(|figures| figures.minimum(case.id));
+    let peer_value = theirs.minimum(case.id)?;
+    Some(Record {
+        name: case.id.to_owned(),
+        bar: String::new(),
+        value,
+        median: ours.and_then(|figures| figures.median(case.id)),
+        unit: case.unit.name(),
+        peer: name.to_owned(),
+        peer_version: theirs.fact("version").to_owned(),
+        peer_value: Some(peer_value),
+        peer_median: theirs.median(case.id),
+        ratio: value.map(|value| value / peer_value).filter(|ratio| ratio.is_finite()),
+        pairs: None,
+        target: String::new(),
+        met: None,
+        note: String::new(),
+    })
 }

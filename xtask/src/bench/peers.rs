@@ -3,8 +3,9 @@
 //! Promise: nothing is installed and no privilege is needed. Debian's packages are downloaded and unpacked into `target/peers`, unless the
 //! library is installed; those of crates are built from `benches/peers`; UMF comes from its wheel. What cannot be had has a reason.
 
-use crate::tools::{Done, cargo, command, has, io, output, root, run};
+use crate::tools::{Done, cargo, command, exists, has, io, output, root, run};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// In which shape blocks are asked for: a program each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +38,21 @@ pub struct Peer {
 
 /// The name of one that cannot be had, and why.
 pub type Missing = (&'static str, String);
+
+impl Peer {
+    /// What its library wants around the process.
+    pub fn surroundings<'a>(&self, run: &'a mut Command) -> Done<&'a mut Command> {
+        if let Some(library) = &self.preload {
+            run.env("LD_PRELOAD", library);
+        }
+        if self.door == Door::Umf {
+            let needed = umf_needs()?;
+            let paths: Vec<String> = needed.iter().map(|path| path.display().to_string()).collect();
+            run.env("LD_LIBRARY_PATH", paths.join(":"));
+        }
+        Ok(run)
+    }
+}
 
 /// Where an allocator comes from.
 enum Source {
@@ -116,10 +132,18 @@ impl Source {
     }
 }
 
-/// Our own malloc, where the repository has it.
+/// Our own malloc, built as it is shipped.
 fn tenure_malloc() -> Done<PathBuf> {
-    let library = root().join("target/dist/lib/libtenure_malloc.so");
-    if library.exists() { Ok(library) } else { Err(format!("{} is not built", library.display())) }
+    if !exists("bindings/malloc/Cargo.toml") {
+        return Err("there is no bindings/malloc yet".to_owned());
+    }
+    let target = root().join("target/malloc");
+    let mut build = cargo();
+    build
+        .args(["build", "--quiet", "--locked", "--release", "--package", "tenure-malloc", "--target-dir"])
+        .arg(&target);
+    output(&mut build).map_err(|why| last_line(&why))?;
+    Ok(target.join("release/libtenure_malloc.so"))
 }
 
 fn folder() -> PathBuf {
@@ -209,7 +233,7 @@ pub fn umf() -> Done<PathBuf> {
 }
 
 /// Where the libraries lie that UMF itself opens.
-pub fn umf_needs() -> Done<Vec<PathBuf>> {
+fn umf_needs() -> Done<Vec<PathBuf>> {
     let needed = [("libhwloc15", "libhwloc.so.15"), ("libtbbmalloc2", "libtbbmalloc.so.2")];
     needed.iter().map(|(package, library)| Ok(debian(package, library)?.0.with_file_name(""))).collect()
 }

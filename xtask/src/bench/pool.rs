@@ -1,56 +1,68 @@
 //! `cargo xtask bench pool`: the host pools beside the best allocators, in one run.
 //!
 //! Promise: a process per allocator, group of cases and round; the allocators forwards and backwards in turn; minima. Tenure is called
-//! through its C API in the library as it is shipped. A peer that is not here is named with the reason.
+//! through its C API in the library as it is shipped. A peer that is not here, or fails, is named with the reason.
 
-use super::bars::{BARS, Run};
+use super::bars::{self, Run, Verdict};
+use super::cases;
 use super::figures::direction;
-use super::peers::{self, Door, Peer};
+use super::peers::{self, Door, Missing, Peer};
 use super::record::Record;
+use super::{instructions, performance, terminal};
 use crate::dist;
-use crate::tools::{Done, command, has, io, root, run};
+use crate::tools::{Done, command, has, io, output, root, run};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-/// Groups of cases, each a process of its own, and how many of its processes make a run.
+/// Groups of cases, each a process of its own, and how many of its processes make a run. How much is resident does not depend on what
+/// else the machine does: once is enough.
 const GROUPS: &[(&str, usize)] = &[("alloc", 7), ("threads", 7), ("memory", 1), ("touch", 5), ("mixes", 5)];
 
+/// The group that valgrind counts; not a process of its own.
+const INSTRUCTIONS: &str = "instructions";
+
+/// Beside which allocators the tuning loop looks.
+const QUICK: &[&str] = &["tenure", "tenure-malloc", "glibc", "mimalloc3"];
+
+pub const HELP: &str =
+    "[--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json] [--write]";
+
 /// What was asked for.
+#[derive(Default)]
 struct Options<'a> {
     json: bool,
+    write: bool,
     quick: bool,
-    tiny: bool,
+    instructions: bool,
     runs: usize,
     peers: Vec<&'a str>,
     cases: Vec<&'a str>,
     library: Option<PathBuf>,
 }
 
-pub const HELP: &str = "[--quick] [--json] [--runs N] [--peers A,B] [--cases C,D] [--library FILE]";
+/// What was measured.
+pub struct Outcome {
+    pub runs: Vec<Run>,
+    pub found: Vec<Peer>,
+    pub missing: Vec<Missing>,
+    pub verdicts: Vec<Verdict>,
+}
 
 impl<'a> Options<'a> {
     fn read(arguments: &[&'a str]) -> Done<Options<'a>> {
-        let mut options = Options {
-            json: false,
-            quick: false,
-            tiny: false,
-            runs: 1,
-            peers: Vec::new(),
-            cases: Vec::new(),
-            library: None,
-        };
+        let mut options = Options { runs: 1, ..Options::default() };
         let mut rest = arguments.iter();
         while let Some(&argument) = rest.next() {
             let mut value = || rest.next().copied().ok_or_else(|| format!("{argument} wants a value: {HELP}"));
             match argument {
                 "--json" => options.json = true,
+                "--write" => options.write = true,
                 "--quick" => options.quick = true,
-                "--tiny" => options.tiny = true,
+                "--instructions" => options.instructions = true,
                 "--runs" => {
                     let runs = value()?;
                     options.runs =
-                        runs.parse().ok().filter(|runs| *runs > 0).ok_or(format!("--runs {runs}: a number"))?;
+                        runs.parse().ok().filter(|runs| *runs > 0).ok_or_else(|| format!("--runs {runs}: a number"))?;
                 }
                 "--peers" => options.peers = value()?.split(',').collect(),
                 "--cases" => options.cases = value()?.split(',').collect(),
@@ -58,42 +70,33 @@ impl<'a> Options<'a> {
                 unknown => return Err(format!("bench pool takes {HELP}, not {unknown}")),
             }
         }
+        let groups: Vec<&str> = GROUPS.iter().map(|(group, _)| *group).collect();
         for case in &options.cases {
-            if !GROUPS.iter().any(|(group, _)| case.split('.').next() == Some(group)) {
-                let groups: Vec<&str> = GROUPS.iter().map(|(group, _)| *group).collect();
+            if !groups.iter().any(|group| case.split('.').next() == Some(group)) {
                 return Err(format!(
                     "there is no case {case}: {}, or one of theirs as alloc.lone_64",
                     groups.join(", ")
                 ));
             }
         }
+        let whole = options.peers.is_empty() && options.cases.is_empty() && options.library.is_none();
+        if options.write && (options.quick || options.instructions || !whole) {
+            return Err("--write takes every peer and every case, on the library that it builds: without --quick and what chooses".into());
+        }
         Ok(options)
     }
 
     fn scale(&self) -> &'static str {
-        if self.tiny {
-            "tiny"
-        } else if self.quick {
-            "quick"
-        } else {
-            "full"
-        }
+        if self.quick { "quick" } else { "full" }
     }
 
-    /// The groups that are wanted, with their rounds.
-    fn groups(&self) -> Vec<(&'static str, usize)> {
-        let wanted =
-            |group: &str| self.cases.is_empty() || self.cases.iter().any(|case| case.split('.').next() == Some(group));
-        let rounds = |rounds: usize| {
-            if self.tiny {
-                1
-            } else if self.quick {
-                rounds.min(3)
-            } else {
-                rounds
-            }
-        };
-        GROUPS.iter().filter(|(group, _)| wanted(group)).map(|(group, count)| (*group, rounds(*count))).collect()
+    /// Is any case of the group wanted? With --instructions alone those of valgrind only.
+    fn wants(&self, group: &str) -> bool {
+        match group {
+            INSTRUCTIONS => self.instructions || self.write,
+            _ if self.cases.is_empty() => !self.instructions,
+            _ => self.cases.iter().any(|case| case.split('.').next() == Some(group)),
+        }
     }
 
     /// The cases of a group, as the program wants them.
@@ -106,89 +109,118 @@ impl<'a> Options<'a> {
 /// `cargo xtask bench pool ..`
 pub fn bench(arguments: &[&str]) -> Done {
     let options = Options::read(arguments)?;
-    let quick_peers = ["tenure", "tenure-malloc", "glibc", "mimalloc3"];
-    let asked: Vec<&str> = match options.quick && options.peers.is_empty() {
-        true => quick_peers.to_vec(),
-        false => options.peers.clone(),
-    };
+    let quick = options.quick && options.peers.is_empty();
+    let asked = if quick { QUICK.to_vec() } else { options.peers.clone() };
     let library = match &options.library {
         Some(library) => library.clone(),
-        None if asked.is_empty() || asked.iter().any(|name| name.starts_with("tenure")) => dist::shared()?,
+        None if asked.is_empty() || asked.contains(&"tenure") => dist::shared()?,
         None => PathBuf::from("-"),
     };
-    let (found, missing) = peers::find(&asked, &library)?;
+    let (found, mut missing) = peers::find(&asked, &library)?;
     programs(&found)?;
-    for (name, why) in &missing {
-        eprintln!("{name}: missing: {why}");
-    }
-    let mut held: Vec<(Record, usize, usize)> = Vec::new();
+    let mut runs = Vec::new();
     for number in 0..options.runs {
-        let run = measure(&found, &options)?;
+        let run = measure(&found, &options, &mut missing)?;
         if !options.json {
             println!("{}; run {} of {}, minima\n", super::processor(), number + 1, options.runs);
-            table(&found, &run);
+            terminal::table(&found, &run);
         }
-        for (at, bar) in BARS.iter().enumerate() {
-            let record = bar.record(&run);
-            let met = usize::from(record.met == Some(true));
-            match held.get_mut(at) {
-                None => held.push((record, met, 1)),
-                Some((last, sum, runs)) => {
-                    (*sum, *runs) = (*sum + met, *runs + 1);
-                    *last = record;
-                }
-            }
-        }
+        runs.push(run);
     }
-    summary(&held, &options);
+    let verdicts = bars::verdicts(&runs);
+    let outcome = Outcome { runs, found, missing, verdicts };
+    for (name, why) in &outcome.missing {
+        eprintln!("{name}: missing: {why}");
+    }
+    if options.json {
+        print!("{}", json(&outcome));
+    } else {
+        terminal::summary(&outcome.verdicts);
+    }
+    if options.write {
+        let record = format!("benches/record/{}-pool.json", output(command("date").args(["-u", "+%F"]))?.trim());
+        io(Path::new(&record), std::fs::write(root().join(&record), json(&outcome)))?;
+        eprintln!("{record}: written");
+        performance::write(&outcome)?;
+    }
     Ok(())
 }
 
+/// Every bar of every run, then the minima of all runs: each case of each allocator beside ours.
+fn json(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for verdict in &outcome.verdicts {
+        for (number, record) in verdict.records.iter().enumerate() {
+            let run = format!("run {} of {}", number + 1, outcome.runs.len());
+            let note = if record.note.is_empty() { run } else { format!("{run}: {}", record.note) };
+            text += &Record { note, ..record.clone() }.json();
+            text.push('\n');
+        }
+    }
+    let all = bars::together(&outcome.runs);
+    for case in cases::all() {
+        for peer in outcome.found.iter().filter(|peer| peer.name != "tenure") {
+            if let Some(record) = bars::beside(&all, case, peer.name) {
+                text += &record.json();
+                text.push('\n');
+            }
+        }
+    }
+    text
+}
+
 /// One run: every round of every group.
-fn measure(found: &[Peer], options: &Options) -> Done<Run> {
+fn measure(found: &[Peer], options: &Options, missing: &mut Vec<Missing>) -> Done<Run> {
     let mut run = Run::new();
-    for (group, rounds) in options.groups() {
+    let mut failed = |peer: &Peer, group: &str, why: String| {
+        if peer.name.starts_with("tenure") {
+            return Err(why);
+        }
+        let why = format!("fails in {group}: {}", why.lines().last().unwrap_or_default());
+        if !missing.iter().any(|(name, _)| *name == peer.name) {
+            missing.push((peer.name, why));
+        }
+        Ok(())
+    };
+    for (group, rounds) in GROUPS.iter().filter(|(group, _)| options.wants(group)) {
         let cases = options.cases(group);
+        let rounds = if options.quick { (*rounds).min(3) } else { *rounds };
+        let mut gone = BTreeSet::new();
         for round in 0..rounds {
-            let mut order: Vec<&Peer> = found.iter().collect();
+            let mut order: Vec<&Peer> = found.iter().filter(|peer| !gone.contains(peer.name)).collect();
             if direction(round) == "backwards" {
                 order.reverse();
             }
             for peer in order {
                 let figures = run.entry(peer.name).or_default();
-                figures.take(
-                    started(peer)?
-                        .arg(direction(round))
-                        .arg(options.scale())
-                        .arg(peer.name)
-                        .arg(&peer.library)
-                        .args(&cases),
-                )?;
+                let mut program = command(program(peer.door));
+                program.arg(direction(round)).arg(options.scale()).arg(peer.name).arg(&peer.library).args(&cases);
+                if let Err(why) = figures.take(peer.surroundings(&mut program)?) {
+                    failed(peer, group, why)?;
+                    gone.insert(peer.name);
+                }
                 if !peer.version.is_empty() {
                     figures.facts.insert("version".to_owned(), peer.version.clone());
                 }
             }
         }
     }
+    if options.wants(INSTRUCTIONS) {
+        if let Some(why) = instructions::missing() {
+            return Err(why);
+        }
+        for peer in found {
+            if let Err(why) = instructions::count(peer, run.entry(peer.name).or_default()) {
+                failed(peer, INSTRUCTIONS, why)?;
+            }
+        }
+    }
     Ok(run)
 }
 
-fn program(door: Door) -> PathBuf {
+/// The program of one shape of call.
+pub fn program(door: Door) -> PathBuf {
     root().join(format!("target/benches/pool-{}", door.name()))
-}
-
-/// The program for this peer, with what its library wants.
-fn started(peer: &Peer) -> Done<Command> {
-    let mut run = command(program(peer.door));
-    if let Some(library) = &peer.preload {
-        run.env("LD_PRELOAD", library);
-    }
-    if peer.door == Door::Umf {
-        let needed = peers::umf_needs()?;
-        let paths: Vec<String> = needed.iter().map(|path| path.display().to_string()).collect();
-        run.env("LD_LIBRARY_PATH", paths.join(":"));
-    }
-    Ok(run)
 }
 
 /// Compiles the program once per door that is needed.
@@ -216,56 +248,4 @@ fn programs(found: &[Peer]) -> Done {
         run(gcc.args(&sources).arg("-o").arg(&program).args(["-ldl", "-lm"]))?;
     }
     Ok(())
-}
-
-/// Cases down, allocators across.
-fn table(found: &[Peer], run: &Run) {
-    let cases: BTreeSet<&String> = run.values().flat_map(|figures| figures.cases.keys()).collect();
-    print!("{:<28}", "");
-    found.iter().for_each(|peer| print!("{:>13}", peer.name));
-    println!();
-    for case in cases {
-        print!("{case:<28}");
-        for peer in found {
-            match run.get(peer.name).and_then(|figures| figures.minimum(case)) {
-                Some(figure) if figure >= 1e4 => print!("{figure:>13.0}"),
-                Some(figure) => print!("{figure:>13.2}"),
-                None => print!("{:>13}", "-"),
-            }
-        }
-        println!();
-    }
-    println!();
-}
-
-/// Every bar with the last run's figures, and in how many runs it held.
-fn summary(held: &[(Record, usize, usize)], options: &Options) {
-    for (record, met, runs) in held {
-        if options.json {
-            println!("{}", record.json());
-            continue;
-        }
-        if record.met.is_none() && (options.quick || !options.cases.is_empty()) {
-            continue; // not asked for
-        }
-        let number = |number: Option<f64>| number.map_or("-".to_owned(), |number| format!("{number:.2}"));
-        let verdict = match record.met {
-            None => record.note.clone(),
-            Some(_) if met == runs => "met".to_owned(),
-            Some(_) => "NOT MET".to_owned(),
-        };
-        println!(
-            "{:<4} {:<58} {:>10}  {:<22} {:>10} {:>7}  {:<16} {} in {}  {}",
-            record.bar,
-            record.name,
-            number(record.value),
-            record.peer,
-            number(record.peer_value),
-            number(record.ratio),
-            record.target,
-            met,
-            runs,
-            verdict
-        );
-    }
 }

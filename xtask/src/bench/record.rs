@@ -3,6 +3,7 @@
 //! Promise: a record names the peer with its version, the ratio and the bar, so that a file of them needs nothing else to be read.
 
 /// A bar with its figures.
+#[derive(Clone)]
 pub struct Record {
     pub name: String,
     pub bar: String,
@@ -12,6 +13,7 @@ pub struct Record {
     pub peer: String,
     pub peer_version: String,
     pub peer_value: Option<f64>,
+    pub peer_median: Option<f64>,
     pub ratio: Option<f64>,
     /// In compare-exchange pairs of the same run, for figures in ns.
     pub pairs: Option<f64>,
@@ -35,6 +37,7 @@ impl Record {
             ("peer", text(&self.peer)),
             ("peer_version", text(&self.peer_version)),
             ("peer_value", number(self.peer_value)),
+            ("peer_median", number(self.peer_median)),
             ("ratio", number(self.ratio)),
             ("pairs", number(self.pairs)),
             ("target", text(&self.target)),
