@@ -16,11 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_TURNS = 5 };
+enum { MOST_TURNS = 3 };
 
 static int turns(void)
 {
-    return how_long == FULL ? MOST_TURNS : how_long == QUICK ? 3 : 1;
+    return how_long == FULL ? MOST_TURNS : how_long == QUICK ? 2 : 1;
 }
 
 /* ---- server ---- */
@@ -115,7 +115,7 @@ static void run_server(void)
 }
 
 /* ---- arrays ---- */
-enum { DEPTH = 400, STEPS = 600 };
+enum { DEPTH = 400, STEPS = 300 };
 static const size_t most_live = 512u << 20;
 
 static void run_arrays(void)

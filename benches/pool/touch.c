@@ -16,13 +16,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { MOST_TURNS = 15 };
+enum { MOST_TURNS = 9 };
 static const size_t mib = 1 << 20;
 static size_t part = 1; /* of the sizes, where nothing is measured */
 
 static int turns(void)
 {
-    return how_long == FULL ? MOST_TURNS : how_long == QUICK ? 7 : 1;
+    return how_long == FULL ? MOST_TURNS : how_long == QUICK ? 5 : 1;
 }
 
 /* Maps so many bytes of huge pages, touches them, and unmaps them. */
