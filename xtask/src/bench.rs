@@ -3,14 +3,22 @@
 //! Promise: a process per round, at least five, the cases forwards and backwards in turn; the figure is the minimum per case, a ratio
 //! is one of minima from the same run. What a machine cannot measure is a line that says so, never an old number.
 
-use crate::run::compile;
-use crate::tools::{Done, command, output, read, root};
-use crate::{dist, python};
-use std::collections::BTreeMap;
-use std::path::Path;
+mod bars;
+mod cases;
+mod figures;
+mod instructions;
+mod peers;
+mod performance;
+mod plot;
+mod pool;
+mod record;
+mod terminal;
 
-/// Processes per program.
-const ROUNDS: usize = 7;
+use crate::run::compile;
+use crate::tools::{Done, read, root};
+use crate::{dist, python};
+use figures::{Figures, ROUNDS};
+use record::Record;
 
 /// When a bar holds.
 #[derive(Clone, Copy)]
@@ -151,80 +159,8 @@ const FLOORS: &[(&str, &str)] = &[
     ("borrow_read with its view + end", "borrow_view"),
 ];
 
-/// What the rounds said: per case the minima and medians, and what the programs tell of the machine.
-#[derive(Default)]
-struct Figures {
-    cases: BTreeMap<String, Vec<(f64, f64)>>,
-    facts: BTreeMap<String, String>,
-}
-
-impl Figures {
-    /// One process a round.
-    fn measure(program: &Path, arguments: &[&Path]) -> Done<Figures> {
-        let mut figures = Figures::default();
-        for round in 0..ROUNDS {
-            let direction = if round % 2 == 0 { "forwards" } else { "backwards" };
-            let mut run = command(program);
-            for threads in ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
-                run.env(threads, "1");
-            }
-            for line in output(run.args(arguments).arg(direction))?.lines() {
-                figures.read(line).ok_or_else(|| format!("{}: cannot read \"{line}\"", program.display()))?;
-            }
-        }
-        Ok(figures)
-    }
-
-    fn read(&mut self, line: &str) -> Option<()> {
-        let mut words = line.split('\t');
-        let (name, first) = (words.next()?, words.next()?);
-        match name.strip_prefix("# ") {
-            Some(fact) => drop(self.facts.insert(fact.to_owned(), first.to_owned())),
-            None => {
-                let figure = (first.parse().ok()?, words.next()?.parse().ok()?);
-                self.cases.entry(name.to_owned()).or_default().push(figure);
-            }
-        }
-        Some(())
-    }
-
-    /// The least of all rounds.
-    fn minimum(&self, case: &str) -> Option<f64> {
-        self.cases.get(case)?.iter().map(|(least, _)| *least).reduce(f64::min)
-    }
-
-    /// The middle one of the rounds' medians.
-    fn median(&self, case: &str) -> Option<f64> {
-        let mut medians: Vec<f64> = self.cases.get(case)?.iter().map(|(_, median)| *median).collect();
-        medians.sort_by(f64::total_cmp);
-        Some(medians[medians.len() / 2])
-    }
-
-    fn fact(&self, name: &str) -> &str {
-        self.facts.get(name).map_or("unknown", String::as_str)
-    }
-}
-
-/// A bar with its figures.
-struct Line {
-    name: &'static str,
-    bar: &'static str,
-    value: Option<f64>,
-    median: Option<f64>,
-    unit: &'static str,
-    peer: &'static str,
-    peer_version: String,
-    peer_value: Option<f64>,
-    ratio: Option<f64>,
-    /// In compare-exchange pairs of the same run, for figures in ns.
-    pairs: Option<f64>,
-    target: String,
-    met: Option<bool>,
-    note: String,
-}
-
 impl Bar {
-    fn line(&self, figures: &Figures) -> Line {
+    fn line(&self, figures: &Figures) -> Record {
         let pair = figures.minimum(PAIR);
         let share = matches!(self.target, Target::AtLeast(_));
         // Of a share the median of all windows: its minimum and maximum are those of one unlucky one.
@@ -260,9 +196,9 @@ impl Bar {
             Some(_) if self.waits.is_empty() => String::new(),
             Some(_) => format!("{}; {} now", self.waits, if holds { "holds" } else { "does not hold" }),
         };
-        Line {
-            name: self.name,
-            bar: self.bar,
+        Record {
+            name: self.name.to_owned(),
+            bar: self.bar.to_owned(),
             value,
             median: figures.median(self.case),
             unit: match self.case {
@@ -270,9 +206,10 @@ impl Bar {
                 case if case.ends_with(".bytes") => "bytes",
                 _ => "ns",
             },
-            peer,
+            peer: peer.to_owned(),
             peer_version,
             peer_value,
+            peer_median: None,
             ratio,
             pairs: value.zip(pair).filter(|_| !share).map(|(value, pair)| value / pair),
             target,
@@ -282,63 +219,20 @@ impl Bar {
     }
 }
 
-impl Line {
-    fn json(&self) -> String {
-        let number = |number: Option<f64>| number.map_or("null".to_owned(), |number| format!("{number:.3}"));
-        let text = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-        let met = self.met.map_or("null".to_owned(), |met| met.to_string());
-        let fields = [
-            ("name", text(self.name)),
-            ("bar", text(self.bar)),
-            ("value", number(self.value)),
-            ("median", number(self.median)),
-            ("unit", text(self.unit)),
-            ("peer", text(self.peer)),
-            ("peer_version", text(&self.peer_version)),
-            ("peer_value", number(self.peer_value)),
-            ("ratio", number(self.ratio)),
-            ("pairs", number(self.pairs)),
-            ("target", text(&self.target)),
-            ("met", met),
-            ("note", text(&self.note)),
-        ];
-        let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
-        format!("{{{}}}", fields.join(", "))
-    }
-
-    fn row(&self) -> String {
-        let number = |number: Option<f64>| match number {
-            None => "-".to_owned(),
-            Some(large) if large >= 1e4 => format!("{large:.0}"),
-            Some(number) => format!("{number:.2}"),
-        };
-        let met = self.met.map_or("-", |met| if met { "yes" } else { "NO" });
-        format!(
-            "{:<4} {:<40} {:>8} {:>8} {:>6}  {:<22} {:>7} {:>6}  {:<16} {:<4} {}",
-            self.bar,
-            self.name,
-            number(self.value),
-            number(self.median),
-            number(self.pairs),
-            self.peer,
-            number(self.peer_value),
-            number(self.ratio),
-            self.target,
-            met,
-            self.note
-        )
-    }
-}
-
-/// `cargo xtask bench [objects|python|linalg] [--json]`: all of it without a name.
+/// `cargo xtask bench [objects|python|linalg] [--json]`: all of it without a name; `cargo xtask bench pool` has options of its own.
 pub fn bench(arguments: &[&str]) -> Done {
+    if let ["pool", options @ ..] = arguments {
+        return pool::bench(options);
+    }
     let json = arguments.contains(&"--json");
     let names: Vec<&str> = arguments.iter().copied().filter(|argument| *argument != "--json").collect();
     if let Some(unknown) = names.iter().find(|name| !["objects", "python", "linalg"].contains(*name)) {
-        return Err(format!("there is no benchmark {unknown}: objects, python or linalg"));
+        return Err(format!(
+            "there is no benchmark {unknown}: objects, python or linalg, or pool with options of its own"
+        ));
     }
     let wanted = |name: &str| names.is_empty() || names.contains(&name);
-    let mut lines: Vec<Line> = Vec::new();
+    let mut lines: Vec<Record> = Vec::new();
     if !json {
         println!("{}, {}; {ROUNDS} rounds, minima\n", processor(), version());
     }

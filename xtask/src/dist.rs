@@ -13,30 +13,38 @@ pub fn folder() -> PathBuf {
 
 /// Builds and stages.
 pub fn stage() -> Done {
-    let library = folder().join("lib");
-    let include = folder().join("include");
-    io(&library, std::fs::create_dir_all(&library))?;
-    // Copied at once: the next build of another kind overwrites it.
-    for (kind, built, staged) in
-        [("cdylib", "libtenure.so", "libtenure.so.0"), ("staticlib", "libtenure.a", "libtenure.a")]
-    {
-        // A folder of its own: in a common one each kind would be built anew after the other.
-        let target = root().join("target").join(kind);
-        eprintln!("building {built} with link-time optimisation: minutes, where much has changed");
-        run(cargo()
-            .args(["rustc", "--quiet", "--locked", "--release", "--lib", "--crate-type", kind, "--target-dir"])
-            .arg(&target))?;
-        let from = target.join("release").join(built);
-        // A program that runs keeps the old file: it is replaced, not written into.
-        let new = library.join(format!("{staged}.new"));
-        copy(&from, &new)?;
-        io(&new, std::fs::rename(&new, library.join(staged)))?;
-    }
-    let link = library.join("libtenure.so");
-    let _ = std::fs::remove_file(&link);
-    io(&link, std::os::unix::fs::symlink("libtenure.so.0", &link))?;
-    copy_all(&root().join("include"), &include)?;
+    staged("staticlib", "libtenure.a", "libtenure.a")?;
+    shared()?;
+    copy_all(&root().join("include"), &folder().join("include"))?;
     // The C++ headers lie with their binding, and are used from beside the C header.
+    let include = folder().join("include");
     copy(&root().join("bindings/cpp/tenure_memory.hpp"), &include.join("tenure_memory.hpp"))?;
     copy(&root().join("bindings/cpp/tenure.hpp"), &include.join("tenure.hpp"))
+}
+
+/// The shared library alone: half of the time.
+pub fn shared() -> Done<PathBuf> {
+    let library = staged("cdylib", "libtenure.so", "libtenure.so.0")?;
+    let link = folder().join("lib/libtenure.so");
+    let _ = std::fs::remove_file(&link);
+    io(&link, std::os::unix::fs::symlink("libtenure.so.0", &link))?;
+    Ok(library)
+}
+
+/// Builds the library of one kind and puts it under its name.
+fn staged(kind: &str, built: &str, name: &str) -> Done<PathBuf> {
+    let library = folder().join("lib");
+    io(&library, std::fs::create_dir_all(&library))?;
+    // A folder of its own: in a common one each kind would be built anew after the other.
+    let target = root().join("target").join(kind);
+    eprintln!("building {built} with link-time optimisation: minutes, where much has changed");
+    run(cargo()
+        .args(["rustc", "--quiet", "--locked", "--release", "--lib", "--crate-type", kind, "--target-dir"])
+        .arg(&target))?;
+    let from = target.join("release").join(built);
+    // Copied at once: the next build of another kind overwrites it. A program that runs keeps the old file: it is replaced, not written into.
+    let (new, to) = (library.join(format!("{name}.new")), library.join(name));
+    copy(&from, &new)?;
+    io(&new, std::fs::rename(&new, &to))?;
+    Ok(to)
 }

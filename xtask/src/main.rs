@@ -35,6 +35,9 @@ cargo xtask <command>
   diagram               draws docs/*.dot as SVG beside them
   bench [objects|python|linalg] [--json]
                         measures against the peers of this machine, on the library as it is shipped
+  bench pool [--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json] [--write]
+                        host pools beside glibc, jemalloc, mimalloc and others; --quick: a few of them, in a minute; --write: the
+                        tables and plots of docs/performance.md and a file in benches/record
   fuzz [TARGET] [--seconds N]
                         libFuzzer on what reads foreign bytes: npy, safetensors, dlpack, arrow; 60 seconds each
   soak                  random traces against the model until one fails

@@ -1,0 +1,89 @@
+/*
+ * main.c - what allocation costs in one allocator of those that can be opened, a round a process.
+ *
+ *     pool forwards|backwards full|quick|tiny NAME LIBRARY CASE..    lines "case <tab> minimum <tab> median"; no case: all
+ *     pool one TURNS NAME LIBRARY CASE                               that case of alloc alone, for profilers
+ *
+ * `cargo xtask bench pool` runs the rounds and compares. One-thread cases run on one core. An idle thread is alive, because glibc takes
+ * short cuts in processes of one thread. Lines that begin with # are about the process.
+ */
+#define _GNU_SOURCE
+#include "door.h"
+#include "harness.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static char **asked;
+static int asked_count;
+
+bool wanted(const char *name)
+{
+    for (int i = 0; i < asked_count; i++) {
+        if (strncmp(name, asked[i], strlen(asked[i])) == 0) {
+            return true;
+        }
+    }
+    return asked_count == 0;
+}
+
+/* Is any case of that group wanted? */
+static bool group(const char *name)
+{
+    for (int i = 0; i < asked_count; i++) {
+        size_t length = strcspn(asked[i], ".");
+        if (strncmp(name, asked[i], length) == 0) {
+            return true;
+        }
+    }
+    return asked_count == 0;
+}
+
+static void *idle(void *context)
+{
+    pause();
+    return context;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 5) {
+        fprintf(stderr, "usage: pool forwards|backwards full|quick|tiny NAME LIBRARY CASE.., or pool one TURNS NAME LIBRARY CASE\n");
+        return 2;
+    }
+    door_open(argv[3], argv[4]);
+    door_enter();
+    asked = argv + 5;
+    asked_count = argc - 5;
+    pthread_t sleeper;
+    pthread_create(&sleeper, NULL, idle, NULL);
+    if (strcmp(argv[1], "one") == 0) {
+        bool known = asked_count == 1 && alloc_one(asked[0], strtoull(argv[2], NULL, 10));
+        fflush(stdout);
+        _exit(known ? 0 : 2);
+    }
+    bool backwards = strcmp(argv[1], "backwards") == 0;
+    how_long = strcmp(argv[2], "tiny") == 0 ? TINY : strcmp(argv[2], "quick") == 0 ? QUICK : FULL;
+    (void)setpriority(PRIO_PROCESS, 0, -20); /* where it may: whatever else runs should not share the core */
+    printf("# cores\t%d\n", cores());
+    if (group("alloc")) {
+        alloc_cases(backwards);
+    }
+    if (group("threads")) {
+        thread_cases(backwards);
+    }
+    if (group("memory")) {
+        memory_cases();
+    }
+    if (group("touch")) {
+        touch_cases();
+    }
+    if (group("mixes")) {
+        mix_cases(backwards);
+    }
+    fflush(stdout);
+    _exit(0); /* not through the destructors of thirteen allocators */
+}

@@ -1,0 +1,129 @@
+/*
+ * memory.c - what stays resident for what is live (bars T5, T6, T7).
+ *
+ * Blocks of random size replace random ones; every page is touched. The limit of live bytes alternates between all and 40 %, eight
+ * phases, and in each as many bytes are allocated anew as the whole limit has. Printed per workload:
+ *     .peak      resident by live bytes at the end of a phase at the limit, the largest of four
+ *     .fall      the same at the end, at 40 %
+ *     .trimmed   the same after the allocator was told to give back what it can
+ *     .left      after all was freed and it was told again: % of the peak
+ *     .ns        of time per allocation with its free, touching included
+ */
+#define _GNU_SOURCE
+#include "door.h"
+#include "harness.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+typedef struct workload {
+    const char *name;
+    size_t live, low, high;
+    bool evenly; /* in the size; else in its logarithm */
+} workload;
+
+static const workload workloads[] = {
+    {"memory.small", 200u << 20, 8, 4096, true},
+    {"memory.mixed", 400u << 20, 16, 2 << 20, false},
+    {"memory.arrays", 1200u << 20, 64 << 10, 32 << 20, false},
+};
+
+typedef struct held {
+    void *block;
+    size_t size;
+} held;
+
+enum { MOST_HELD = 400000 };
+
+/* The table lies in pages of its own, there from the beginning: it is no part of what is measured. */
+static held *table;
+static size_t count, live;
+
+static void drop(size_t at)
+{
+    give(table[at].block);
+    live -= table[at].size;
+    table[at] = table[--count];
+}
+
+static uint64_t run_phase(const workload *load, uint64_t *random, size_t limit)
+{
+    uint64_t made = 0;
+    for (size_t allocated = 0; allocated < load->live || live < limit - load->high;) {
+        size_t size = load->evenly ? uniform(random, load->low, load->high) : log_uniform(random, load->low, load->high);
+        while (live + size > limit || count == MOST_HELD) {
+            drop(uniform(random, 0, count - 1));
+        }
+        void *block = take(size);
+        touch(block, size);
+        table[count++] = (held){block, size};
+        live += size;
+        allocated += size;
+        made++;
+    }
+    return made;
+}
+
+static void print_part(const workload *load, const char *part, double value)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s.%s", load->name, part);
+    print(name, value, value);
+}
+
+static double part_of(size_t bytes, size_t base, size_t whole)
+{
+    return bytes < base ? 0 : (double)(bytes - base) / (double)whole;
+}
+
+static void run_workload(const workload *whole)
+{
+    workload load = *whole;
+    if (how_long == TINY) {
+        load.live /= 16;
+        load.high = load.high > load.live / 8 ? load.live / 8 : load.high;
+    }
+    uint64_t random = 0xD1B54A32D192ED03u, made = 0;
+    size_t base = resident(), most = 0;
+    double peak = 0;
+    double start = now_ns();
+    for (int phase = 0; phase < 8; phase++) {
+        made += run_phase(&load, &random, phase % 2 == 0 ? load.live : load.live / 10 * 4);
+        if (phase % 2 == 0) {
+            size_t bytes = resident();
+            double ratio = part_of(bytes, base, live);
+            peak = ratio > peak ? ratio : peak;
+            most = bytes > most ? bytes : most;
+        }
+    }
+    print_part(whole, "ns", (now_ns() - start) / (double)made);
+    print_part(whole, "peak", peak);
+    print_part(whole, "fall", part_of(resident(), base, live));
+    bool trims = door_trim();
+    if (trims) {
+        print_part(whole, "trimmed", part_of(resident(), base, live));
+    }
+    while (count > 0) {
+        drop(count - 1);
+    }
+    (void)door_trim();
+    print_part(whole, "left", 100 * part_of(resident(), base, most - base));
+}
+
+void memory_cases(void)
+{
+    table = mmap(NULL, MOST_HELD * sizeof *table, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (table == MAP_FAILED) {
+        perror("pool: mmap");
+        exit(1);
+    }
+    memset(table, 0, MOST_HELD * sizeof *table);
+    give(take(64)); /* what an allocator needs once is no part either */
+    (void)resident();
+    for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {
+        if (wanted(workloads[i].name)) {
+            run_workload(&workloads[i]);
+        }
+    }
+}

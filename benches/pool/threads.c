@@ -1,0 +1,215 @@
+/* threads.c - two threads on two cores: own blocks, and blocks that one allocates and the other frees (bar T4). ns a block. */
+#define _GNU_SOURCE
+#include "door.h"
+#include "harness.h"
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { MOST_WINDOWS = 51 };
+
+/* Short, so that the best is one in which nobody else had the cores. */
+static const struct timespec window_length = {.tv_nsec = 2000000};
+
+static pthread_barrier_t gate;
+static atomic_bool stop;
+static int windows;
+
+static void begin_threads(int threads)
+{
+    windows = how_long == FULL ? MOST_WINDOWS : how_long == QUICK ? 21 : 1;
+    pthread_barrier_init(&gate, NULL, (unsigned)threads + 1);
+}
+
+/* The main thread's side of one window. */
+static void let_run(void)
+{
+    atomic_store(&stop, false);
+    pthread_barrier_wait(&gate);
+    nanosleep(&window_length, NULL);
+    atomic_store(&stop, true);
+    pthread_barrier_wait(&gate);
+}
+
+/* ---- own blocks ---- */
+typedef struct worker {
+    pthread_t thread;
+    int core;
+    double ns; /* a block, in this window */
+} worker;
+
+static void *own(void *context)
+{
+    worker *me = context;
+    pin(me->core);
+    door_enter();
+    for (int window = 0; window < windows; window++) {
+        pthread_barrier_wait(&gate);
+        uint64_t turns = 0;
+        double start = now_ns();
+        do {
+            for (int i = 0; i < 256; i++) {
+                void *block = take(64);
+                __asm__ volatile("" : : "r"(block) : "memory");
+                give(block);
+            }
+            turns += 256;
+        } while (!atomic_load_explicit(&stop, memory_order_relaxed));
+        me->ns = (now_ns() - start) / (double)turns;
+        pthread_barrier_wait(&gate);
+    }
+    door_leave();
+    return NULL;
+}
+
+/* The mean over the threads, per window. */
+static void own_blocks(const char *name, int threads)
+{
+    worker workers[2];
+    double means[MOST_WINDOWS];
+    begin_threads(threads);
+    for (int i = 0; i < threads; i++) {
+        workers[i] = (worker){.core = i};
+        pthread_create(&workers[i].thread, NULL, own, &workers[i]);
+    }
+    for (int window = 0; window < windows; window++) {
+        let_run();
+        means[window] = 0;
+        for (int i = 0; i < threads; i++) {
+            means[window] += workers[i].ns / threads;
+        }
+    }
+    for (int i = 0; i < threads; i++) {
+        pthread_join(workers[i].thread, NULL);
+    }
+    pthread_barrier_destroy(&gate);
+    print_samples(name, means, windows);
+}
+
+/* ---- passed from one to the other, in chunks, so that the way between them costs little ---- */
+enum { CHUNK = 64, CHUNKS = 16 };
+
+typedef struct passage {
+    _Alignas(64) atomic_uint_fast64_t filled; /* chunks, by the allocating thread */
+    _Alignas(64) atomic_uint_fast64_t emptied;
+    _Alignas(64) void *blocks[CHUNKS][CHUNK];
+    size_t size;
+    double ns; /* a block, in this window */
+} passage;
+
+static void wait_a_little(int *spins)
+{
+    if (++*spins % 256 == 0) {
+        sched_yield();
+    }
+    __builtin_ia32_pause();
+}
+
+static void *allocating(void *context)
+{
+    passage *way = context;
+    pin(0);
+    door_enter();
+    uint64_t filled = 0;
+    for (int window = 0; window < windows; window++) {
+        pthread_barrier_wait(&gate);
+        while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+            int spins = 0;
+            while (filled - atomic_load_explicit(&way->emptied, memory_order_acquire) == CHUNKS) {
+                wait_a_little(&spins);
+            }
+            void **chunk = way->blocks[filled % CHUNKS];
+            for (int i = 0; i < CHUNK; i++) {
+                chunk[i] = take(way->size);
+                *(volatile char *)chunk[i] = 1;
+            }
+            atomic_store_explicit(&way->filled, ++filled, memory_order_release);
+        }
+        pthread_barrier_wait(&gate);
+    }
+    door_leave();
+    return NULL;
+}
+
+static void *freeing(void *context)
+{
+    passage *way = context;
+    pin(1);
+    door_enter();
+    uint64_t emptied = 0;
+    for (int window = 0; window < windows; window++) {
+        pthread_barrier_wait(&gate);
+        uint64_t before = emptied;
+        double start = now_ns();
+        while (!atomic_load_explicit(&stop, memory_order_relaxed) || emptied == before) {
+            int spins = 0;
+            while (emptied == atomic_load_explicit(&way->filled, memory_order_acquire)) {
+                if (atomic_load_explicit(&stop, memory_order_relaxed)) {
+                    break;
+                }
+                wait_a_little(&spins);
+            }
+            if (emptied == atomic_load_explicit(&way->filled, memory_order_acquire)) {
+                break;
+            }
+            void **chunk = way->blocks[emptied % CHUNKS];
+            for (int i = 0; i < CHUNK; i++) {
+                give(chunk[i]);
+            }
+            atomic_store_explicit(&way->emptied, ++emptied, memory_order_release);
+        }
+        way->ns = (now_ns() - start) / ((double)(emptied - before) * CHUNK);
+        pthread_barrier_wait(&gate);
+    }
+    while (emptied != atomic_load(&way->filled)) { /* what was on the way at the end */
+        for (int i = 0; i < CHUNK; i++) {
+            give(way->blocks[emptied % CHUNKS][i]);
+        }
+        atomic_store(&way->emptied, ++emptied);
+    }
+    door_leave();
+    return NULL;
+}
+
+static void passed(const char *name, size_t size)
+{
+    static passage way;
+    double samples[MOST_WINDOWS];
+    pthread_t threads[2];
+    atomic_store(&way.filled, 0);
+    atomic_store(&way.emptied, 0);
+    way.size = size;
+    begin_threads(2);
+    pthread_create(&threads[0], NULL, allocating, &way);
+    pthread_create(&threads[1], NULL, freeing, &way);
+    for (int window = 0; window < windows; window++) {
+        let_run();
+        samples[window] = way.ns;
+    }
+    pthread_join(threads[0], NULL);
+    pthread_join(threads[1], NULL);
+    pthread_barrier_destroy(&gate);
+    print_samples(name, samples, windows);
+}
+
+void thread_cases(bool backwards)
+{
+    for (int i = 0; i < 4; i++) {
+        int which = backwards ? 3 - i : i;
+        if (which > 0 && cores() < 2) {
+            continue;
+        }
+        if (which == 0 && wanted("threads.own_1")) {
+            own_blocks("threads.own_1", 1);
+        } else if (which == 1 && wanted("threads.own_2")) {
+            own_blocks("threads.own_2", 2);
+        } else if (which == 2 && wanted("threads.pass_64")) {
+            passed("threads.pass_64", 64);
+        } else if (which == 3 && wanted("threads.pass_4096")) {
+            passed("threads.pass_4096", 4096);
+        }
+    }
+}

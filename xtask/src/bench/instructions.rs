@@ -1,0 +1,48 @@
+//! Instructions per allocation with its free, counted by valgrind's callgrind: exact, also on a machine that others use.
+//!
+//! Promise: the difference of two runs of different length, so that starting is in neither; the caller's loop and its check of the status
+//! are in the count, the same for every allocator of one door.
+
+use super::figures::Figures;
+use super::peers::Peer;
+use super::pool::program;
+use crate::tools::{Done, command, has};
+
+/// The case, its name in the tables, and the blocks a turn.
+const CASES: &[(&str, &str, f64)] = &[
+    ("alloc.lone_64", "instructions.lone_64", 1.0),
+    ("alloc.batch_64", "instructions.batch_64", 100.0),
+    ("alloc.batch_mixed", "instructions.batch_mixed", 100.0),
+];
+
+/// Blocks of the short and of the long run.
+const LENGTHS: (f64, f64) = (10_000.0, 60_000.0);
+
+/// Why nothing can be counted here.
+pub fn missing() -> Option<String> {
+    (!has("valgrind")).then(|| "valgrind is not installed; on Debian: apt-get install valgrind".to_owned())
+}
+
+/// Adds the counts to what was measured of this allocator.
+pub fn count(peer: &Peer, figures: &mut Figures) -> Done {
+    for (case, name, blocks) in CASES {
+        let (short, long) = (total(peer, case, LENGTHS.0 / blocks)?, total(peer, case, LENGTHS.1 / blocks)?);
+        let each = (long - short) / (LENGTHS.1 - LENGTHS.0);
+        figures.cases.entry((*name).to_owned()).or_default().push((each, each));
+    }
+    Ok(())
+}
+
+/// All instructions of a process with so many turns.
+fn total(peer: &Peer, case: &str, turns: f64) -> Done<f64> {
+    let mut valgrind = command("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program(peer.door));
+    valgrind.arg("one").arg(format!("{turns:.0}")).arg(peer.name).arg(&peer.library).arg(case);
+    let done = peer.surroundings(&mut valgrind)?.output().map_err(|why| format!("valgrind: {why}"))?;
+    let said = String::from_utf8_lossy(&done.stderr);
+    let collected = said.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
+    collected.filter(|_| done.status.success()).ok_or_else(|| {
+        let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        format!("valgrind cannot run {}: {last}", peer.name)
+    })
+}

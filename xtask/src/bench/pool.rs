@@ -1,0 +1,255 @@
+//! `cargo xtask bench pool`: the host pools beside the best allocators, in one run.
+//!
+//! Promise: a process per allocator, group of cases and round; the allocators forwards and backwards in turn; minima. Tenure is called
+//! through its C API in the library as it is shipped. A peer that is not here, or fails, is named with the reason.
+
+use super::bars::{self, Run, Verdict};
+use super::cases;
+use super::figures::direction;
+use super::peers::{self, Door, Missing, Peer};
+use super::record::Record;
+use super::{instructions, performance, terminal};
+use crate::dist;
+use crate::tools::{Done, command, has, io, output, root, run};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Groups of cases, each a process of its own, and how many of its processes make a run. How much is resident does not depend on what
+/// else the machine does: once is enough.
+const GROUPS: &[(&str, usize)] = &[("alloc", 7), ("threads", 7), ("memory", 1), ("touch", 5), ("mixes", 3)];
+
+/// The group that valgrind counts; not a process of its own.
+const INSTRUCTIONS: &str = "instructions";
+
+/// Beside which allocators the tuning loop looks.
+const QUICK: &[&str] = &["tenure", "tenure-malloc", "glibc", "mimalloc3"];
+
+pub const HELP: &str =
+    "[--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json] [--write]";
+
+/// What was asked for.
+#[derive(Default)]
+struct Options<'a> {
+    json: bool,
+    write: bool,
+    quick: bool,
+    instructions: bool,
+    runs: usize,
+    peers: Vec<&'a str>,
+    cases: Vec<&'a str>,
+    library: Option<PathBuf>,
+}
+
+/// What was measured.
+pub struct Outcome {
+    pub runs: Vec<Run>,
+    pub found: Vec<Peer>,
+    pub missing: Vec<Missing>,
+    pub verdicts: Vec<Verdict>,
+}
+
+impl<'a> Options<'a> {
+    fn read(arguments: &[&'a str]) -> Done<Options<'a>> {
+        let mut options = Options { runs: 1, ..Options::default() };
+        let mut rest = arguments.iter();
+        while let Some(&argument) = rest.next() {
+            let mut value = || rest.next().copied().ok_or_else(|| format!("{argument} wants a value: {HELP}"));
+            match argument {
+                "--json" => options.json = true,
+                "--write" => options.write = true,
+                "--quick" => options.quick = true,
+                "--instructions" => options.instructions = true,
+                "--runs" => {
+                    let runs = value()?;
+                    options.runs =
+                        runs.parse().ok().filter(|runs| *runs > 0).ok_or_else(|| format!("--runs {runs}: a number"))?;
+                }
+                "--peers" => options.peers = value()?.split(',').collect(),
+                "--cases" => options.cases = value()?.split(',').collect(),
+                "--library" => options.library = Some(io(Path::new("."), std::path::absolute(value()?))?),
+                unknown => return Err(format!("bench pool takes {HELP}, not {unknown}")),
+            }
+        }
+        let groups: Vec<&str> = GROUPS.iter().map(|(group, _)| *group).collect();
+        for case in &options.cases {
+            if !groups.iter().any(|group| case.split('.').next() == Some(group)) {
+                return Err(format!(
+                    "there is no case {case}: {}, or one of theirs as alloc.lone_64",
+                    groups.join(", ")
+                ));
+            }
+        }
+        let whole = options.peers.is_empty() && options.cases.is_empty();
+        if options.write && (options.quick || options.instructions || !whole) {
+            return Err(
+                "--write takes every peer and every case: without --quick, --instructions and what chooses".into()
+            );
+        }
+        Ok(options)
+    }
+
+    fn scale(&self) -> &'static str {
+        if self.quick { "quick" } else { "full" }
+    }
+
+    /// Is any case of the group wanted? With --instructions alone those of valgrind only.
+    fn wants(&self, group: &str) -> bool {
+        match group {
+            INSTRUCTIONS => self.instructions || self.write,
+            _ if self.cases.is_empty() => !self.instructions,
+            _ => self.cases.iter().any(|case| case.split('.').next() == Some(group)),
+        }
+    }
+
+    /// The cases of a group, as the program wants them.
+    fn cases(&self, group: &'a str) -> Vec<&'a str> {
+        let own: Vec<&str> = self.cases.iter().copied().filter(|case| case.starts_with(group)).collect();
+        if own.is_empty() { vec![group] } else { own }
+    }
+}
+
+/// `cargo xtask bench pool ..`
+pub fn bench(arguments: &[&str]) -> Done {
+    let options = Options::read(arguments)?;
+    let quick = options.quick && options.peers.is_empty();
+    let asked = if quick { QUICK.to_vec() } else { options.peers.clone() };
+    let library = match &options.library {
+        Some(library) => library.clone(),
+        None if asked.is_empty() || asked.contains(&"tenure") => dist::shared()?,
+        None => PathBuf::from("-"),
+    };
+    let (found, mut missing) = peers::find(&asked, &library)?;
+    programs(&found)?;
+    let mut runs = Vec::new();
+    for number in 0..options.runs {
+        let run = measure(&found, &options, number > 0, &mut missing)?;
+        if !options.json {
+            println!("{}; run {} of {}, minima\n", super::processor(), number + 1, options.runs);
+            terminal::table(&found, &run);
+        }
+        runs.push(run);
+    }
+    let verdicts = bars::verdicts(&runs);
+    let outcome = Outcome { runs, found, missing, verdicts };
+    for (name, why) in &outcome.missing {
+        eprintln!("{name}: missing: {why}");
+    }
+    if options.json {
+        print!("{}", json(&outcome));
+    } else {
+        terminal::summary(&outcome.verdicts);
+    }
+    if options.write {
+        let record = format!("benches/record/{}-pool.json", output(command("date").args(["-u", "+%F"]))?.trim());
+        io(Path::new(&record), std::fs::write(root().join(&record), json(&outcome)))?;
+        eprintln!("{record}: written");
+        performance::write(&outcome)?;
+    }
+    Ok(())
+}
+
+/// Every bar of every run, then the minima of all runs: each case of each allocator beside ours.
+fn json(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for verdict in &outcome.verdicts {
+        for (number, record) in verdict.records.iter().enumerate() {
+            let run = format!("run {} of {}", number + 1, outcome.runs.len());
+            let note = if record.note.is_empty() { run } else { format!("{run}: {}", record.note) };
+            text += &Record { note, ..record.clone() }.json();
+            text.push('\n');
+        }
+    }
+    let all = bars::together(&outcome.runs);
+    for case in cases::all() {
+        for peer in outcome.found.iter().filter(|peer| peer.name != "tenure") {
+            if let Some(record) = bars::beside(&all, case, peer.name) {
+                text += &record.json();
+                text.push('\n');
+            }
+        }
+    }
+    text
+}
+
+/// One run: every round of every group. Instructions are the same every time: counted once.
+fn measure(found: &[Peer], options: &Options, counted: bool, missing: &mut Vec<Missing>) -> Done<Run> {
+    let mut run = Run::new();
+    let mut failed = |peer: &Peer, group: &str, why: String| {
+        if peer.name.starts_with("tenure") {
+            return Err(why);
+        }
+        let why = format!("fails in {group}: {}", why.lines().last().unwrap_or_default());
+        if !missing.iter().any(|(name, _)| *name == peer.name) {
+            missing.push((peer.name, why));
+        }
+        Ok(())
+    };
+    for (group, rounds) in GROUPS.iter().filter(|(group, _)| options.wants(group)) {
+        let cases = options.cases(group);
+        let rounds = if options.quick { (*rounds).min(3) } else { *rounds };
+        let (mut gone, start) = (BTreeSet::new(), Instant::now());
+        for round in 0..rounds {
+            let mut order: Vec<&Peer> = found.iter().filter(|peer| !gone.contains(peer.name)).collect();
+            if direction(round) == "backwards" {
+                order.reverse();
+            }
+            for peer in order {
+                let figures = run.entry(peer.name).or_default();
+                let mut program = command(program(peer.door));
+                program.arg(direction(round)).arg(options.scale()).arg(peer.name).arg(&peer.library).args(&cases);
+                if let Err(why) = figures.take(peer.surroundings(&mut program)?) {
+                    failed(peer, group, why)?;
+                    gone.insert(peer.name);
+                }
+                if !peer.version.is_empty() {
+                    figures.facts.insert("version".to_owned(), peer.version.clone());
+                }
+            }
+        }
+        eprintln!("{group}: {} s", start.elapsed().as_secs());
+    }
+    if options.wants(INSTRUCTIONS) && !counted {
+        if let Some(why) = instructions::missing() {
+            return Err(why);
+        }
+        for peer in found {
+            if let Err(why) = instructions::count(peer, run.entry(peer.name).or_default()) {
+                failed(peer, INSTRUCTIONS, why)?;
+            }
+        }
+    }
+    Ok(run)
+}
+
+/// The program of one shape of call.
+pub fn program(door: Door) -> PathBuf {
+    root().join(format!("target/benches/pool-{}", door.name()))
+}
+
+/// Compiles the program once per door that is needed.
+fn programs(found: &[Peer]) -> Done {
+    if !has("gcc") {
+        return Err("gcc is not installed; on Debian: apt-get install gcc".to_owned());
+    }
+    let folder = root().join("benches/pool");
+    let mut sources: Vec<PathBuf> = io(&folder, std::fs::read_dir(&folder))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == "c"))
+        .collect();
+    sources.sort();
+    let mut done = BTreeSet::new();
+    for peer in found.iter().filter(|peer| done.insert(peer.door.name())) {
+        let program = program(peer.door);
+        let parent = program.parent().expect("it lies in target/benches");
+        io(parent, std::fs::create_dir_all(parent))?;
+        let mut gcc = command("gcc");
+        gcc.args(["-std=c11", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread", "-Iinclude"]);
+        gcc.arg(format!("-DDOOR_{}", peer.door.name().to_uppercase()));
+        if peer.door == Door::Umf {
+            gcc.arg("-isystem").arg(peers::umf()?.join("include"));
+        }
+        run(gcc.args(&sources).arg("-o").arg(&program).args(["-ldl", "-lm"]))?;
+    }
+    Ok(())
+}
