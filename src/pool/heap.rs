@@ -58,6 +58,8 @@ pub(super) struct Heap {
     room: [List; class::COUNT],
     /// Empty spans among them.
     empty: [Word; class::COUNT],
+    /// Blocks handed out by class, large ones last.
+    handed: [Word; class::COUNT + 1],
 }
 
 /// A [`Tally`] that others may read.
@@ -221,6 +223,11 @@ impl Heap {
         counts.heaps += 1;
     }
 
+    /// Blocks that it handed out, of a class, or large ones.
+    pub fn handed(&self, class: usize) -> u64 {
+        self.handed[class].get() as u64
+    }
+
     /// Whether it has room in a span of the class.
     pub fn has_room(&self, class: usize) -> bool {
         self.room[class].first().is_some()
@@ -243,13 +250,14 @@ impl Heap {
         if taken + 1 == span.count.get() {
             self.room[class].remove(span);
         }
+        self.handed[class].set(self.handed[class].get() + 1);
         let unit = span.unit.get();
         self.count_taken(unit, block);
         let zero = first && span.fresh.get() == 1;
         if zeroed && zero {
             self.zero_skipped.set(self.zero_skipped.get() + block.requested);
         }
-        Some(Placed { address: span.start.get() + index * unit, zero })
+        Some(Placed::new(span.start.get() + index * unit, zero))
     }
 
     /// The large block that it keeps, if it has the size that is wanted.
@@ -261,8 +269,9 @@ impl Heap {
         }
         self.large.set(None);
         span.set_block(0, want.block);
+        self.handed[class::COUNT].set(self.handed[class::COUNT].get() + 1);
         self.count_taken(want.unit, want.block);
-        Some(Placed { address: span.start.get(), zero: false })
+        Some(Placed::new(span.start.get(), false))
     }
 
     /// Keeps a large block, which is free for nobody else; the one that it kept before.
@@ -510,6 +519,10 @@ impl Heap {
         let mut counts = Counts::default();
         self.add_to(&mut counts);
         books.add_counts(&counts);
+        for (class, handed) in self.handed.iter().enumerate() {
+            books.classes[class].add(handed.get() as u64, handed.get() as u64);
+            handed.set(0);
+        }
         self.clients.iter().for_each(Counter::clear);
         self.in_use.set(0);
         self.zero_skipped.set(0);

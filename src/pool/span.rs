@@ -155,8 +155,10 @@ pub(super) struct Span {
     /// Small: the others of its owner; free: by age.
     pub older: Link,
     pub newer: Link,
-    /// 1: no byte was ever handed out (small: from `bump` on), so that it reads 0.
+    /// Small: 1: no byte from `bump` on was ever handed out, so that it reads 0.
     pub fresh: Word,
+    /// Free, large: bytes at the end that were never handed out since they came from the device, and so read 0.
+    pub clean: Word,
     /// Large: the block's.
     requested: Word,
     tag: AtomicU64,
