@@ -373,3 +373,91 @@ fn ph_12_pages_come_at_first_touch_or_with_prefault_at_creation() {
         pool.give(at);
     }
 }
+
+/// PO-41, PO-42, T6: spans of which a block is live stay, and the pages in them that none touches lose their memory.
+#[test]
+fn po_41_42_trim_gives_back_pages_between_live_blocks() {
+    let _alone = ALONE.lock();
+    for keeps in [0, TN_POOL_NONE] {
+        let pool = Held::new(|o| o.thread_cache_size = keeps);
+        let before = resident();
+        let blocks: Vec<_> = (0..20_000usize).map(|i| (pool.get(1500 + i % 1000), i)).collect();
+        blocks.iter().for_each(|&(at, i)| paint(at, 1500 + i % 1000, i as u8));
+        let full = resident() - before;
+        let (kept, gone): (Vec<_>, Vec<_>) = blocks.into_iter().partition(|(_, i)| i % 40 == 0);
+        gone.iter().for_each(|&(at, _)| pool.give(at));
+        let s = pool.stats();
+        pool.trim(0);
+        let left = resident().saturating_sub(before);
+        assert!(left * 4 < full, "{left} of {full} bytes stay resident for a fortieth of the blocks");
+        let t = pool.stats();
+        assert_eq!((s.live_blocks, s.in_use_bytes), (t.live_blocks, t.in_use_bytes));
+        assert!(kept.iter().all(|&(at, i)| is_painted(at, 1500 + i % 1000, i as u8)));
+        // What lost its pages serves again, without the device.
+        let again: Vec<_> = (0..15_000usize).map(|i| (pool.allocate(1500, 64, i % 2 == 0, 0).unwrap(), i)).collect();
+        for &(at, i) in &again {
+            let at = at.as_ptr() as usize;
+            assert!(i % 2 == 1 || is_painted(at, 1500, 0));
+            paint(at, 1500, i as u8);
+        }
+        assert_eq!(pool.stats().misuse_count, 0);
+        assert!(again.iter().all(|&(at, i)| is_painted(at.as_ptr() as usize, 1500, i as u8)));
+        assert!(kept.iter().all(|&(at, i)| is_painted(at, 1500 + i % 1000, i as u8)));
+        again.iter().for_each(|&(at, _)| pool.give(at.as_ptr() as usize));
+        kept.iter().for_each(|&(at, _)| pool.give(at));
+        pool.trim(0);
+        assert_eq!(pool.stats().reserved_bytes, 0);
+    }
+}
+
+/// PO-32, PO-41: others allocate, pass on and give back while one trims.
+#[test]
+fn po_41_a_trim_among_busy_threads_takes_nothing_that_is_live() {
+    let _alone = ALONE.lock();
+    for keeps in [0, TN_POOL_NONE] {
+        let pool = Held::new(|o| o.thread_cache_size = keeps);
+        let passed: Mutex<Vec<(usize, usize)>> = Mutex::default();
+        std::thread::scope(|scope| {
+            let (pool, passed) = (pool.0, &passed);
+            for seed in 1..4usize {
+                scope.spawn(move || {
+                    let (mut own, mut random) = (Vec::new(), seed);
+                    for step in 0..6000usize {
+                        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                        let (size, pick) = (1 + (random >> 33) % 9000, random >> 40);
+                        let at = pool.allocate(size, 0, false, 0).unwrap().as_ptr() as usize;
+                        paint(at, size, size as u8);
+                        own.push((at, size));
+                        if step % 3 == 0 {
+                            let mut passed = passed.lock().unwrap();
+                            passed.push(own.swap_remove(pick % own.len()));
+                            if passed.len() > 200 {
+                                let other = pick % passed.len();
+                                own.push(passed.swap_remove(other));
+                            }
+                        }
+                        if own.len() > 300 {
+                            let (at, size) = own.swap_remove(pick % own.len());
+                            assert!(is_painted(at, size, size as u8));
+                            pool::deallocate(None, at).unwrap();
+                        }
+                    }
+                    passed.lock().unwrap().append(&mut own);
+                });
+            }
+            scope.spawn(move || {
+                for _ in 0..60 {
+                    pool.trim(0);
+                    checked(pool);
+                }
+            });
+        });
+        for (at, size) in passed.into_inner().unwrap() {
+            assert!(is_painted(at, size, size as u8));
+            pool.give(at);
+        }
+        pool.trim(0);
+        let s = pool.stats();
+        assert_eq!((s.reserved_bytes, s.misuse_count), (0, 0));
+    }
+}

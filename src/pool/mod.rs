@@ -24,6 +24,7 @@
 //! | `books` | spans, found by size, cut, merged and given back; the figures |
 //! | `span`, `class`, `table` | what is known of spans and blocks; sizes; from an address to its span |
 //! | `find`, `text` | whose is this address; texts of refusals |
+//! | `sweep` | pages between live blocks that a trim gives back |
 //! | `pressure` | who wants to be called when memory runs out |
 //! | `huge` | which memory was asked to be huge pages |
 //! | `options`, `handle`, `arena`, `lock` | options; handles of C; memory for bookkeeping; data behind a lock |
@@ -55,6 +56,8 @@ mod options;
 mod pressure;
 
 mod span;
+
+mod sweep;
 
 mod table;
 
@@ -581,11 +584,12 @@ impl Pool {
     }
 
     /// Gives cached memory back to the device, longest unused first, until at most `keep` bytes are cached or nothing
-    /// whole is left; never below what was committed at creation. The bytes by which reserved fell (PO-40, PO-41).
+    /// whole is left; never below what was committed at creation. The bytes by which reserved fell (PO-40, PO-41). Of what is cached still,
+    /// the pages that no live block touches lose their memory.
     pub fn trim(&'static self, keep: usize) -> usize {
         self.free_ring();
         if self.has_heaps() {
-            heap::recall(self, false);
+            heap::recall(self, keep == 0);
         }
         let mut released = 0;
         let mut kit = Kit::gather(None);
@@ -604,6 +608,13 @@ impl Pool {
         }
         while let Some(piece) = books.drop_room() {
             books = self.give_back(books, piece);
+        }
+        if books.stats().cached_bytes as usize > keep {
+            books.busy += 1;
+            drop(books);
+            self.sweep();
+            books = self.books.lock();
+            books.busy -= 1;
         }
         books.figures.trim_count += (released > 0) as u64;
         if books.retired {

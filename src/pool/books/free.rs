@@ -251,11 +251,16 @@ impl Books {
     }
 
     /// Puts a small span with room at the front of its class's list: what was given back last is handed out first.
-    pub(super) fn enlist(&mut self, span: &'static Span) {
+    pub fn enlist(&mut self, span: &'static Span) {
         self.partial[span.class.get()].push(span);
     }
 
-    pub(super) fn delist(&mut self, span: &'static Span) {
+    /// The first small span of a class with room that has no owner.
+    pub fn partial(&self, class: usize) -> Option<&'static Span> {
+        self.partial[class].first()
+    }
+
+    pub fn delist(&mut self, span: &'static Span) {
         self.partial[span.class.get()].remove(span);
     }
 
