@@ -91,6 +91,16 @@ AT(tn_pool_stats, held_bytes, 248);
 AT(tn_pool_stats, shared_out_bytes, 256);
 AT(tn_pool_stats, serial, 264);
 
+SIZE(tn_pool_class_stats, 64);
+AT(tn_pool_class_stats, block_bytes, 0);
+AT(tn_pool_class_stats, span_bytes, 8);
+AT(tn_pool_class_stats, live_blocks, 16);
+AT(tn_pool_class_stats, cached_blocks, 24);
+AT(tn_pool_class_stats, span_count, 32);
+AT(tn_pool_class_stats, allocation_count, 40);
+AT(tn_pool_class_stats, hit_count, 48);
+AT(tn_pool_class_stats, reserved, 56);
+
 SIZE(tn_pool_client, 88);
 AT(tn_pool_client, client, 0);
 AT(tn_pool_client, reserved, 4);

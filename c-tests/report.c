@@ -151,6 +151,11 @@ static void clients(void)
     tn_array *a = empty(pool, TN_U8, SHAPE(1000)), *more = NULL;
     CHECK(reports("{\"name\":\"cpp\",\"live_blocks\":1,\"live_bytes\":3145728,\"requested_bytes\":3145728,\"peak_bytes\":3145728,"));
     CHECK(between("\"name\":\"clients\"", "]", "{\"name\":\"arrays\",\"live_blocks\":1,"));
+    /* PO-38: and its memory, by size of block and by place: the 3 MiB, and the array's in a span of its own class */
+    CHECK(between("\"name\":\"clients\"", "\"segments\"", "{\"block_bytes\":0,\"span_bytes\":0,\"live_blocks\":1,"));
+    CHECK(between("\"name\":\"clients\"", "\"segments\"", "{\"block_bytes\":1024,\"span_bytes\":65536,\"live_blocks\":1,"));
+    CHECK(between("\"segments\"", "\"stores\"", "\"live_blocks\":2,\"live_bytes\":3146752}")
+        || between("\"segments\"", "\"stores\"", "\"spans\":1,\"live_blocks\":1,\"live_bytes\":3145728}"));
     CHECK(between("\"blocks\"", "\"open\"", "\"client\":\"cpp\",") && between("\"blocks\"", "\"open\"", "\"bytes\":3145728,"));
     FAILS(tn_array_empty(pool, TN_U8, SHAPE(2 << 20), NULL, &more), TN_ERR_POOL_LIMIT);
     CHECK(says("largest holders: 3 MiB of cpp"));

@@ -568,6 +568,38 @@ typedef struct tn_pool_stats {
     uint64_t serial;
 } tn_pool_stats;
 
+/** Blocks of one size of a pool. */
+typedef struct tn_pool_class_stats {
+    /** Usable bytes of each; 0: those above the largest class, which have spans of their own. */
+    uint64_t block_bytes;
+    /** Bytes of a span of such blocks; 0: of many sizes. */
+    uint64_t span_bytes;
+    /** Live blocks. */
+    uint64_t live_blocks;
+    /** Blocks that can be had without a new span; with block_bytes 0: free spans. */
+    uint64_t cached_blocks;
+    /** Spans of such blocks, free ones too. */
+    uint64_t span_count;
+    /** Allocations that returned TN_OK. */
+    uint64_t allocation_count;
+    /** Of those: served with no device call. */
+    uint64_t hit_count;
+    /** Zero. */
+    uint64_t reserved;
+} tn_pool_class_stats;
+
+/** A pool's memory runs out because of its max_size. */
+#define TN_PRESSURE_LIMIT 1
+/** A pool's memory runs out because its device has no more. */
+#define TN_PRESSURE_DEVICE 2
+
+/**
+ * Called when a pool runs out of memory, on the thread that needs it and under no lock. Gives the bytes that it thinks it freed; 0: none.
+ *
+ * It may call anything, the pool too; what it allocates fails without calling anybody in turn. `reason` is TN_PRESSURE_.
+ */
+typedef size_t (*tn_pressure_callback)(void *context, size_t needed_bytes, int32_t reason);
+
 /** Blocks of a pool that back arrays. */
 #define TN_CLIENT_ARRAYS 0
 /** Blocks that `tn_pool_allocate` and its kin handed out. */
@@ -1350,6 +1382,25 @@ tn_status tn_pool_reset_peak(tn_pool *pool);
 tn_status tn_pool_trim(tn_pool *pool, size_t keep_bytes, size_t *released_bytes);
 
 /**
+ * Lists the size classes of a pool's blocks that were ever used. The sums of live_blocks, allocation_count and hit_count are those of
+ * `tn_pool_query`.
+ *
+ * @param pool         NULL: the thread's current pool of the host.
+ * @param capacity     places at classes.
+ * @param[out] classes what fits: large blocks first, with block_bytes 0, then the others by size; NULL only with capacity 0.
+ * @param[out] count   how many there are.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any; while others use the pool, each span is of some moment of the call. Blocks: never. Allocates: nothing. It looks at
+ *       each block of the pool.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_query_classes(tn_pool *pool,
+                                size_t capacity,
+                                tn_pool_class_stats *classes,
+                                size_t *count);
+
+/**
  * Lists who holds and did what in a pool: arrays, raw blocks, and each library that allocates from it. The sum of live_bytes is the pool's
  * in_use_bytes.
  *
@@ -1366,6 +1417,39 @@ tn_status tn_pool_query_clients(tn_pool *pool,
                                 size_t capacity,
                                 tn_pool_client *clients,
                                 size_t *count);
+
+/**
+ * Registers a callback for when the pool runs out of memory: after what it and the device's other pools had cached was given back, and
+ * before the request fails. All that are registered are called in order until the request succeeds, each at most once for a request.
+ *
+ * @param pool     NULL: the thread's current pool of the host.
+ * @param callback gives the bytes that it thinks it freed; 0: the next one is called without another try.
+ * @param context  passed to both.
+ * @param release  optional: called once when the registration ended: by `tn_pool_off_pressure` or with the pool, and nobody is in the
+ *                 callback any more. On failure: not called.
+ * @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DUPLICATE for the same callback and context;
+ *         TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any; the callback runs on the thread that is short of memory, under no lock. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_on_pressure(tn_pool *pool,
+                              tn_pressure_callback callback,
+                              void *context,
+                              tn_release_callback release);
+
+/**
+ * Ends a registration. A callback that is running goes on; it is not called again.
+ *
+ * @param pool     NULL: the thread's current pool of the host.
+ * @param callback of the registration.
+ * @param context  of the registration.
+ * @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE if the two are not registered.
+ * @note Threads: any, the callback itself too. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_off_pressure(tn_pool *pool, tn_pressure_callback callback, void *context);
 
 /* ===================================================== array ===================================================== */
 /** @defgroup array creation, queries, names, clones, copies, weak handles, files */

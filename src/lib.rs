@@ -30,6 +30,8 @@ pub mod slots;
 
 pub mod journal;
 
+pub mod reclaim;
+
 pub mod stream;
 
 pub mod device;

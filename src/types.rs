@@ -525,6 +525,39 @@ pub struct tn_pool_stats {
     pub serial: u64,
 }
 
+/// Blocks of one size of a pool.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct tn_pool_class_stats {
+    /// Usable bytes of each; 0: those above the largest class, which have spans of their own.
+    pub block_bytes: u64,
+    /// Bytes of a span of such blocks; 0: of many sizes.
+    pub span_bytes: u64,
+    /// Live blocks.
+    pub live_blocks: u64,
+    /// Blocks that can be had without a new span; with block_bytes 0: free spans.
+    pub cached_blocks: u64,
+    /// Spans of such blocks, free ones too.
+    pub span_count: u64,
+    /// Allocations that returned TN_OK.
+    pub allocation_count: u64,
+    /// Of those: served with no device call.
+    pub hit_count: u64,
+    /// Zero.
+    pub reserved: u64,
+}
+
+/// A pool's memory runs out because of its max_size.
+pub const TN_PRESSURE_LIMIT: i32 = 1;
+/// A pool's memory runs out because its device has no more.
+pub const TN_PRESSURE_DEVICE: i32 = 2;
+
+/// Called when a pool runs out of memory, on the thread that needs it and under no lock. Gives the bytes that it thinks it freed; 0: none.
+///
+/// It may call anything, the pool too; what it allocates fails without calling anybody in turn. `reason` is TN_PRESSURE_.
+pub type tn_pressure_callback =
+    Option<unsafe extern "C" fn(context: *mut core::ffi::c_void, needed_bytes: usize, reason: i32) -> usize>;
+
 /// Blocks of a pool that back arrays.
 pub const TN_CLIENT_ARRAYS: i32 = 0;
 /// Blocks that `tn_pool_allocate` and its kin handed out.

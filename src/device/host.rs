@@ -16,6 +16,11 @@ pub static HOST: Host = Host;
 /// 64 KiB: the unit of the table that finds blocks by address, and the largest page size of the systems that we know.
 pub const GRANULE: usize = 64 << 10;
 
+/// Ranges from so many bytes on are looked at before they are cleared: asking the system costs as much as clearing 500 KiB.
+const LOOK_BYTES: usize = 16 << 20;
+/// The part of a range that may be found to have pages before the rest is cleared unseen; as a divisor.
+const LOOK_PART: usize = 32;
+
 impl Device for Host {
     fn device(&self) -> tn_device {
         tn_device { r#type: TN_CPU, id: 0 }
@@ -41,6 +46,21 @@ impl Device for Host {
         Some(start)
     }
 
+    fn reserves_ahead(&self) -> bool {
+        os::reserves_freely()
+    }
+
+    unsafe fn set_huge(&self, start: usize, bytes: usize, how: i32) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match how {
+                TN_HUGE_NEVER => os::advise_huge(start, bytes, false),
+                TN_HUGE_EXPLICIT => os::map_huge(start, bytes),
+                _ => os::advise_huge(start, bytes, true),
+            }
+        }
+    }
+
     fn commit(&self, _start: usize, _bytes: usize) -> bool {
         true
     }
@@ -64,6 +84,55 @@ impl Device for Host {
     unsafe fn move_pages(&self, old: usize, old_bytes: usize, to: usize, new_bytes: usize) -> bool {
         // SAFETY: the caller's promise.
         unsafe { os::remap(old, old_bytes, to, new_bytes) }
+    }
+
+    unsafe fn move_parts(&self, parts: &[(usize, usize)], to: usize) -> bool {
+        let start = parts.first().map_or(to, |part| part.0);
+        for (done, &(at, bytes)) in parts.iter().enumerate() {
+            // SAFETY: the caller's promise; the old addresses stay mapped.
+            if unsafe { os::remap_contents(at, bytes, to + (at - start)) } {
+                continue;
+            }
+            // The pages that went before come home by their bytes: where they were nothing else can have come meanwhile.
+            for &(at, bytes) in &parts[..done] {
+                let there = to + (at - start);
+                // SAFETY: both were mapped by the move, hold that many bytes, and are used by nobody.
+                unsafe {
+                    self.copy(at, there, bytes);
+                    os::discard(there, bytes);
+                }
+            }
+            return false;
+        }
+        let bytes = parts.iter().map(|part| part.1).sum();
+        // SAFETY: moved above, nobody uses them any more. Addresses that the system does not take hold no memory.
+        unsafe { os::unmap(start, bytes) };
+        true
+    }
+
+    unsafe fn clear(&self, start: usize, bytes: usize) -> usize {
+        if bytes < LOOK_BYTES {
+            // SAFETY: the caller's promise.
+            unsafe { self.fill(start, bytes, 0) };
+            return 0;
+        }
+        let (mut at, end, mut skipped) = (start, start + bytes, 0);
+        // A block that was never written has no pages. One that has is soon found to have, and then is not looked at any further.
+        let mut present = [(0, 0); 16];
+        let (count, seen) = os::present(start, end, bytes / LOOK_PART, &mut present);
+        for &(from, to) in present[..count].iter().chain([&(seen, end)]) {
+            let (from, to) = (from.clamp(at, end), to.min(end).max(at));
+            skipped += from - at;
+            // SAFETY: the caller's promise; the part lies in the range.
+            unsafe { self.fill(from, to.max(from) - from, 0) };
+            at = to.max(from);
+        }
+        skipped
+    }
+
+    unsafe fn discard(&self, start: usize, bytes: usize) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { os::discard(start, bytes) }
     }
 
     unsafe fn fill(&self, start: usize, bytes: usize, value: u8) {

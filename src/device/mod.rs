@@ -29,6 +29,20 @@ pub trait Device: Sync {
     /// node to prefer. None: refused.
     fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Option<usize>;
 
+    /// Whether addresses may be reserved long before they are committed, at no cost.
+    fn reserves_ahead(&self) -> bool {
+        false
+    }
+
+    /// Asks for huge pages on a reserved range, or for none; `how`: TN_HUGE_. Contents of the range are lost where it is EXPLICIT. False: it
+    /// is as it was.
+    ///
+    /// # Safety
+    /// - the range came from `reserve` of this device, and nobody uses it meanwhile.
+    unsafe fn set_huge(&self, _start: usize, _bytes: usize, _how: i32) -> bool {
+        false
+    }
+
     /// Makes pages of a reserved range usable; they read 0. False: refused.
     fn commit(&self, start: usize, bytes: usize) -> bool;
 
@@ -52,6 +66,33 @@ pub trait Device: Sync {
     /// - the old range came from `reserve` of this device, and nobody uses it meanwhile;
     /// - the new one came from `reserve` of this device, is committed, and was never used.
     unsafe fn move_pages(&self, old: usize, old_bytes: usize, to: usize, new_bytes: usize) -> bool;
+
+    /// As `move_pages`, for a range that consists of parts which the system has apart, behind each other from the beginning on; what the new
+    /// one has beyond them stays. True: the old range is gone. False: the old range is as it was, and the new one must be forgotten.
+    ///
+    /// # Safety
+    /// - as for `move_pages`.
+    unsafe fn move_parts(&self, _parts: &[(usize, usize)], _to: usize) -> bool {
+        false
+    }
+
+    /// Makes committed bytes read 0, done on return; how many of them read 0 already and were not touched.
+    ///
+    /// # Safety
+    /// - the bytes are committed, and nobody else uses them meanwhile.
+    unsafe fn clear(&self, start: usize, bytes: usize) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe { self.fill(start, bytes, 0) };
+        0
+    }
+
+    /// Gives the memory of committed pages back and keeps them committed: they read 0 from now on. False: it cannot.
+    ///
+    /// # Safety
+    /// - the pages are committed, and nobody needs their contents or uses them meanwhile.
+    unsafe fn discard(&self, _start: usize, _bytes: usize) -> bool {
+        false
+    }
 
     /// Sets committed bytes to a value, done on return.
     ///

@@ -13,8 +13,9 @@ use crate::stream::Stream;
 use crate::types::*;
 use core::ffi::{CStr, c_char};
 
+/// The refusal of NULL for an argument.
 #[cold]
-fn null(name: &str) -> crate::error::Status {
+pub fn null(name: &str) -> crate::error::Status {
     fail(TN_ERR_NULL, format_args!("{name} is NULL"))
 }
 

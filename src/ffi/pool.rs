@@ -384,6 +384,44 @@ pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, rel
     })
 }
 
+/// Lists the size classes of a pool's blocks that were ever used. The sums of live_blocks, allocation_count and hit_count are those of
+/// `tn_pool_query`.
+///
+/// @param pool         NULL: the thread's current pool of the host.
+/// @param capacity     places at classes.
+/// @param[out] classes what fits: large blocks first, with block_bytes 0, then the others by size; NULL only with capacity 0.
+/// @param[out] count   how many there are.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND.
+/// @note Threads: any; while others use the pool, each span is of some moment of the call. Blocks: never. Allocates: nothing. It looks at
+///       each block of the pool.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_query_classes(
+    pool: *mut tn_pool,
+    capacity: usize,
+    classes: *mut tn_pool_class_stats,
+    count: *mut usize,
+) -> tn_status {
+    enter("tn_pool_query_classes", || {
+        if capacity > 0 {
+            Out::new(classes, "classes")?;
+        }
+        let count = Out::new(count, "count")?;
+        let mut all = 0;
+        find(pool)?.each_class(|class| {
+            if all < capacity {
+                // SAFETY: `capacity` places, by this function's documentation.
+                unsafe { classes.add(all).write(*class) };
+            }
+            all += 1;
+        });
+        // SAFETY: writable by this function's documentation.
+        unsafe { count.write(all) };
+        Ok(())
+    })
+}
+
 /// Lists who holds and did what in a pool: arrays, raw blocks, and each library that allocates from it. The sum of live_bytes is the pool's
 /// in_use_bytes.
 ///
@@ -418,5 +456,52 @@ pub unsafe extern "C" fn tn_pool_query_clients(
         // SAFETY: writable by this function's documentation.
         unsafe { count.write(all) };
         Ok(())
+    })
+}
+
+/// Registers a callback for when the pool runs out of memory: after what it and the device's other pools had cached was given back, and
+/// before the request fails. All that are registered are called in order until the request succeeds, each at most once for a request.
+///
+/// @param pool     NULL: the thread's current pool of the host.
+/// @param callback gives the bytes that it thinks it freed; 0: the next one is called without another try.
+/// @param context  passed to both.
+/// @param release  optional: called once when the registration ended: by `tn_pool_off_pressure` or with the pool, and nobody is in the
+///                 callback any more. On failure: not called.
+/// @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DUPLICATE for the same callback and context;
+///         TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any; the callback runs on the thread that is short of memory, under no lock. Blocks: never. Allocates: bookkeeping only.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_on_pressure(
+    pool: *mut tn_pool,
+    callback: tn_pressure_callback,
+    context: *mut c_void,
+    release: tn_release_callback,
+) -> tn_status {
+    enter("tn_pool_on_pressure", || {
+        let callback = callback.ok_or_else(|| convert::null("callback"))?;
+        find(pool)?.on_pressure(callback, context, release)
+    })
+}
+
+/// Ends a registration. A callback that is running goes on; it is not called again.
+///
+/// @param pool     NULL: the thread's current pool of the host.
+/// @param callback of the registration.
+/// @param context  of the registration.
+/// @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE if the two are not registered.
+/// @note Threads: any, the callback itself too. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_off_pressure(
+    pool: *mut tn_pool,
+    callback: tn_pressure_callback,
+    context: *mut c_void,
+) -> tn_status {
+    enter("tn_pool_off_pressure", || {
+        let callback = callback.ok_or_else(|| convert::null("callback"))?;
+        find(pool)?.off_pressure(callback, context)
     })
 }

@@ -10,11 +10,12 @@ use crate::options;
 use crate::pool::books::{Books, Found, Kit, Placed, Want};
 use crate::pool::cell::{Block, State};
 use crate::pool::client::Client;
+use crate::pool::huge::{self, UNIT};
 use crate::pool::lock::Guard;
 use crate::pool::options::LARGEST_ALIGNMENT;
 use crate::pool::span::{Kind, Span};
 use crate::pool::text::{self, Misuse};
-use crate::pool::{Pool, class, each_pool, foreign, heap, table};
+use crate::pool::{Pool, class, foreign, heap, table};
 use crate::sys::os;
 use crate::types::*;
 use core::ptr::NonNull;
@@ -253,11 +254,19 @@ impl Pool {
             None => self.request_more(bytes, block, zeroed)?,
         };
         if zeroed && !placed.zero && bytes > 0 {
-            // SAFETY: the block was just made for this call and nobody knows of it.
-            unsafe { self.ops().fill(placed.address, bytes, 0) };
+            self.clear(&placed, bytes);
         }
         // SAFETY: addresses of blocks are never 0.
         Ok(unsafe { NonNull::new_unchecked(placed.address as *mut u8) })
+    }
+
+    /// Clears the beginning of a new block that nobody knows of, but for what reads 0 already (PH-14).
+    fn clear(&'static self, placed: &Placed, bytes: usize) {
+        // SAFETY: the block was just made for this call, and holds so many bytes.
+        let skipped = unsafe { self.ops().clear(placed.address, bytes.min(placed.dirty)) };
+        if skipped > 0 {
+            self.books.lock().figures.zero_bytes_skipped += skipped as u64;
+        }
     }
 
     /// What is not a small block of the thread's heap.
@@ -305,8 +314,7 @@ impl Pool {
         }
     }
 
-    /// Memory for a want: from what the pool has, else from the device, else by giving cached memory back and asking
-    /// again (PO-44 without the steps that need streams or callbacks).
+    /// Memory for a want: from what the pool has, else from the device, else by the steps of PO-44 that a host has.
     fn obtain(&'static self, mut want: Want, count: Count) -> Result<Placed> {
         if let Some(class) = want.class
             && self.has_heaps()
@@ -314,7 +322,7 @@ impl Pool {
             let (placed, heap) = heap::allocate_collected(self, class, want.block, count.zeroed);
             if let Some(placed) = placed {
                 if !count.allocation {
-                    self.books.lock().uncount_hit(want.block);
+                    self.books.lock().uncount_hit(class, want.block);
                 }
                 return Ok(placed);
             }
@@ -326,6 +334,8 @@ impl Pool {
                 && let Some(placed) = books.place(self, &want)
             {
                 books.count(&want, count, &placed, true);
+                drop(books);
+                self.ask_huge(&want, &placed);
                 return Ok(placed);
             }
         }
@@ -336,7 +346,7 @@ impl Pool {
     #[inline(never)]
     fn obtain_slowly(&'static self, mut want: Want, count: Count) -> Result<Placed> {
         let ops = self.ops();
-        let (mut relief, mut recalls) = (0, 0);
+        let mut ladder = Ladder::default();
         let mut hit = true;
         loop {
             let Some(mut kit) = Kit::gather(want.class) else {
@@ -350,35 +360,36 @@ impl Pool {
                 books.count(&want, count, &placed, hit);
                 // Time passes also for a pool that only allocates.
                 self.settle(books, usize::MAX);
+                self.ask_huge(&want, &placed);
                 return Ok(placed);
             }
             if books.over_limit(want.span_bytes) {
-                books.dissolve_empty(os::coarse_ms());
-                if let Some(piece) = books.evict(want.span_bytes) {
-                    drop(self.give_back(books, piece));
-                    continue;
-                }
-                drop(books);
-                // What threads keep must not starve anybody; they may take it back at once, so not for ever.
-                recalls += 1;
-                if self.free_ring() || recalls <= 3 && heap::recall(self, true) {
-                    continue;
-                }
                 // A whole span of small blocks does not fit, perhaps one for a single block does.
                 let least = want.class.map_or(want.span_bytes, class::least_span_bytes);
-                if least < want.span_bytes {
-                    want.span_bytes = least;
-                    continue;
+                match self.relieve_limit(books, &want, &mut kit, &mut ladder, least) {
+                    Relief::Retry => continue,
+                    Relief::Shrink => want.span_bytes = least,
+                    Relief::None => return Err(self.out_of_memory(TN_ERR_POOL_LIMIT, &want)),
                 }
-                return Err(self.out_of_memory(TN_ERR_POOL_LIMIT, &want));
+                continue;
             }
             books.coming += want.span_bytes;
             books.busy += 1;
             books.figures.device_allocate_count += 1;
-            let node = books.settings.node;
+            let (node, step) = (books.settings.node, books.step(want.span_bytes));
+            let huge = books.settings.huge;
+            // Large blocks begin where a huge page does, as long as that leaves few rests.
+            let aligned = if want.span_bytes >= 2 * UNIT && huge != TN_HUGE_NEVER {
+                want.span_alignment.max(UNIT)
+            } else {
+                want.span_alignment
+            };
+            let room = books
+                .take_room(want.span_bytes, aligned)
+                .or_else(|| books.take_room(want.span_bytes, want.span_alignment));
             drop(books);
             hit = false;
-            let start = ops.reserve(want.span_bytes, want.span_alignment, node).filter(|&start| {
+            let start = room.or_else(|| self.reserve(want.span_bytes, aligned, step, node, huge)).filter(|&start| {
                 let usable = ops.commit(start, want.span_bytes) && table::prepare(start, want.span_bytes);
                 if !usable {
                     // SAFETY: reserved above, known to nobody.
@@ -395,22 +406,109 @@ impl Pool {
                 if let Some(placed) = books.place_in(self, start, &want, &mut kit) {
                     books.count(&want, count, &placed, false);
                     self.settle(books, usize::MAX);
+                    self.ask_huge(&want, &placed);
                     return Ok(placed);
                 }
                 debug_assert!(false, "a kit has enough for one request");
             }
-            drop(books);
-            relief += 1;
-            match relief {
-                1 => {
-                    self.trim(0);
-                }
-                2 => each_pool(|pool| {
-                    pool.trim(0);
-                }),
-                _ => return Err(self.out_of_memory(ops.refusal(), &want)),
+            drop((books, kit));
+            if !self.relieve_device(&want, &mut ladder) {
+                return Err(self.out_of_memory(ops.refusal(), &want));
             }
         }
+    }
+
+    /// Addresses from the device: a step of the pool's growth, of which the rest is kept, or without that just what is needed.
+    fn reserve(&'static self, bytes: usize, alignment: usize, step: usize, node: u32, huge: i32) -> Option<usize> {
+        let ops = self.ops();
+        let never = |start: usize, bytes: usize| {
+            if huge == TN_HUGE_NEVER {
+                // SAFETY: reserved by the caller, known to nobody.
+                unsafe { ops.set_huge(start, bytes, TN_HUGE_NEVER) };
+            }
+            start
+        };
+        if step > bytes
+            && ops.reserves_ahead()
+            && let Some(start) = ops.reserve(step, if step >= UNIT { alignment.max(UNIT) } else { alignment }, node)
+        {
+            never(start, step);
+            let rest = self.books.lock().add_room(start + bytes, step - bytes);
+            if let Some(rest) = rest {
+                // SAFETY: reserved and never used; it left the books.
+                unsafe { ops.free(rest.start, rest.bytes) };
+            }
+            return Some(start);
+        }
+        ops.reserve(bytes, alignment, node).map(|start| never(start, bytes))
+    }
+
+    /// Asks for huge pages where a fresh large block fills them (PH-11). The block is the caller's still.
+    fn ask_huge(&'static self, want: &Want, placed: &Placed) {
+        if want.class.is_some() || want.unit < UNIT || placed.dirty >= want.unit {
+            return;
+        }
+        let how = self.books.lock().settings.huge;
+        let Some((start, bytes)) = huge::inside(placed.address + placed.dirty, placed.address + want.unit) else {
+            return;
+        };
+        if how == TN_HUGE_NEVER || !huge::prepare(start, bytes) {
+            return;
+        }
+        let ops = self.ops();
+        // SAFETY: in a block that was just made for this request and that nobody knows of; it was never written.
+        let whole = how == TN_HUGE_EXPLICIT && unsafe { ops.set_huge(start, bytes, TN_HUGE_EXPLICIT) };
+        // SAFETY: as above.
+        if whole || unsafe { ops.set_huge(start, bytes, TN_HUGE_AUTO) } {
+            let mut books = self.books.lock();
+            books.figures.huge_bytes += (huge::mark(start, bytes, whole) * UNIT) as u64;
+        }
+    }
+
+    /// What is done where the limit leaves no room, one step at a time (PO-44).
+    fn relieve_limit(
+        &'static self,
+        mut books: Open,
+        want: &Want,
+        kit: &mut Kit,
+        ladder: &mut Ladder,
+        least: usize,
+    ) -> Relief {
+        books.dissolve_empty(os::coarse_ms());
+        if let Some(piece) = books.evict(want.span_bytes, Some(kit)) {
+            drop(self.give_back(books, piece));
+            return Relief::Retry;
+        }
+        drop(books);
+        // What threads keep must not starve anybody; they may take it back at once, so not for ever.
+        ladder.recalls += 1;
+        if self.free_ring() || ladder.recalls <= 3 && heap::recall(self, true) {
+            return Relief::Retry;
+        }
+        if least < want.span_bytes {
+            return Relief::Shrink;
+        }
+        match self.relieve(want.span_bytes, TN_PRESSURE_LIMIT, &mut ladder.heard) {
+            true => {
+                // What was freed may lie with a thread now.
+                ladder.recalls = 0;
+                Relief::Retry
+            }
+            false => Relief::None,
+        }
+    }
+
+    /// What is done where the device has no more, one step at a time (PO-44). False: nothing is left to be done.
+    fn relieve_device(&'static self, want: &Want, ladder: &mut Ladder) -> bool {
+        ladder.refusals += 1;
+        match ladder.refusals {
+            1 => {
+                self.trim(0);
+            }
+            2 => crate::reclaim::run(self.device()),
+            _ => return self.relieve(want.span_bytes, TN_PRESSURE_DEVICE, &mut ladder.heard),
+        }
+        true
     }
 
     #[cold]
@@ -671,21 +769,25 @@ impl Pool {
         let ops = self.ops();
         let (old, old_bytes) = (span.start.get(), span.bytes.get());
         let more = want.span_bytes - old_bytes;
-        let node = loop {
+        let mut parts = [(0, 0); huge::PARTS];
+        let Some(count) = huge::parts(old, old_bytes, &mut parts) else { return Ok(None) };
+        let mut ladder = Ladder::default();
+        let (node, how) = loop {
+            let Some(mut kit) = Kit::gather(None) else { return Ok(None) };
             let mut books = self.books.lock();
             if !books.over_limit(more) {
                 books.coming += more;
                 books.figures.device_allocate_count += 1;
-                break books.settings.node;
+                break (books.settings.node, books.settings.huge);
             }
-            books.dissolve_empty(os::coarse_ms());
-            let Some(piece) = books.evict(more) else {
-                drop(books);
+            let lacking = Want { span_bytes: more, ..*want };
+            if let Relief::None = self.relieve_limit(books, &lacking, &mut kit, &mut ladder, more) {
                 return Err(self.out_of_memory(TN_ERR_POOL_LIMIT, want));
-            };
-            drop(self.give_back(books, piece));
+            }
         };
-        let to = ops.reserve(want.span_bytes, want.span_alignment, node).filter(|&to| {
+        // Whole tables of pages can move where both ranges begin alike.
+        let alignment = if old.is_multiple_of(UNIT) { want.span_alignment.max(UNIT) } else { want.span_alignment };
+        let to = self.reserve(want.span_bytes, alignment, 0, node, how).filter(|&to| {
             let usable = ops.commit(to, want.span_bytes) && table::prepare(to, want.span_bytes);
             if !usable {
                 // SAFETY: reserved above, known to nobody.
@@ -700,18 +802,47 @@ impl Pool {
         // The old addresses are the system's again the moment the pages have moved: they leave the table before.
         self.books.lock().lift(span);
         // SAFETY: the old range is this span's, in limbo; the new one was reserved for this and is unused. If the move
-        // fails the new range is forgotten, as `move_pages` asks for.
-        let moved = unsafe { ops.move_pages(old, old_bytes, to, want.span_bytes) };
+        // fails the new range is forgotten, as both ask for.
+        let moved = unsafe {
+            match count {
+                1 => ops.move_pages(old, old_bytes, to, want.span_bytes),
+                _ => ops.move_parts(&parts[..count], to),
+            }
+        };
         let mut books = self.books.lock();
         books.coming -= more;
         if moved {
+            books.figures.huge_bytes -= (huge::unmark(old, old_bytes) * UNIT) as u64;
             books.put_down(span, to, want);
+            drop(books);
+            self.ask_huge(want, &Placed::new(to, true));
             return Ok(Some(to));
         }
         books.put_back(span);
         self.lost.fetch_add(want.span_bytes as u64, Ordering::Relaxed);
         Ok(None)
     }
+}
+
+/// How far a request that lacks memory went.
+#[derive(Default)]
+struct Ladder {
+    /// Refusals of the device.
+    refusals: u32,
+    /// Times that threads were asked for what they keep.
+    recalls: u32,
+    /// The callback that was called last.
+    heard: usize,
+}
+
+/// What came of one step.
+enum Relief {
+    /// Ask again.
+    Retry,
+    /// Ask again for the least that serves.
+    Shrink,
+    /// There is no further step.
+    None,
 }
 
 /// Where a block went.
@@ -727,14 +858,16 @@ impl Books {
             let tally = &mut self.account(want.block).tally;
             tally.allocated = tally.allocated.wrapping_add(1);
             self.figures.hit_count = self.figures.hit_count.wrapping_add(hit as u64);
+            self.classes[want.class.unwrap_or(class::COUNT)].add(1, u64::from(hit));
         }
-        if count.zeroed && placed.zero {
-            self.figures.zero_bytes_skipped += want.block.requested as u64;
+        if count.zeroed {
+            self.figures.zero_bytes_skipped += want.block.requested.saturating_sub(placed.dirty) as u64;
         }
     }
 
     /// A heap handed out a block for a reallocation, and counted it as an allocation.
-    fn uncount_hit(&mut self, block: Block) {
+    fn uncount_hit(&mut self, class: usize, block: Block) {
+        self.classes[class].add(u64::MAX, u64::MAX);
         let tally = &mut self.account(block).tally;
         tally.allocated = tally.allocated.wrapping_sub(1);
         let f = &mut self.figures;

@@ -10,18 +10,22 @@
 
 mod free;
 
+mod room;
+
 use crate::device::host::GRANULE;
 use crate::names::Name;
 use crate::pool::cell::{Block, State};
 use crate::pool::client::{Account, CLIENTS, Tally};
 use crate::pool::heap::{Counts, Heap};
 use crate::pool::options::Settings;
+use crate::pool::pressure::Listener;
 use crate::pool::span::{Kind, List, Notes, Span};
 use crate::pool::{Pool, class, foreign, table};
 use crate::sys::os;
 use crate::thread;
 use crate::types::*;
 use free::BINS;
+use room::{ROOMS, Room};
 
 /// What a request wants, already rounded.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +92,16 @@ pub(super) struct Placed {
     pub address: usize,
     /// The bytes asked for are known to read 0.
     pub zero: bool,
+    /// Bytes at the beginning that are not known to read 0.
+    pub dirty: usize,
+}
+
+impl Placed {
+    /// A block of which all is known to read 0, or nothing.
+    #[inline]
+    pub fn new(address: usize, zero: bool) -> Placed {
+        Placed { address, zero, dirty: if zero { 0 } else { usize::MAX } }
+    }
 }
 
 /// What an address is, seen under the lock of the pool that has it.
@@ -99,6 +113,21 @@ pub(super) enum Found {
     Gone,
     /// In memory that never was.
     Never,
+}
+
+/// Allocations of a class, modulo 2^64.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Handed {
+    pub all: u64,
+    /// Of those: with no device call.
+    pub hits: u64,
+}
+
+impl Handed {
+    pub fn add(&mut self, all: u64, hits: u64) {
+        self.all = self.all.wrapping_add(all);
+        self.hits = self.hits.wrapping_add(hits);
+    }
 }
 
 /// Ends of a list of spans.
@@ -130,6 +159,8 @@ pub(super) struct Books {
     pub figures: tn_pool_stats,
     /// What each client holds and did.
     pub clients: [Account; CLIENTS],
+    /// Allocations by class, large ones last; without heaps.
+    pub classes: [Handed; class::COUNT + 1],
     /// The heaps of threads.
     pub heaps: Option<&'static Heap>,
     partial: [List; class::COUNT],
@@ -139,6 +170,10 @@ pub(super) struct Books {
     full_bins: [u64; BINS.div_ceil(64)],
     free: Ends,
     free_bytes: usize,
+    /// Who wants to be called when memory runs out, in the order of their registration.
+    pub listeners: Option<&'static Listener>,
+    /// What growth reserved ahead.
+    rooms: [Room; ROOMS],
 }
 
 /// Blocks that strict mode holds back before they can be had again.
@@ -190,6 +225,7 @@ impl Books {
             ring,
             figures,
             clients: [Account::default(); CLIENTS],
+            classes: [Handed::default(); class::COUNT + 1],
             heaps: None,
             partial: [const { List::new() }; class::COUNT],
             empty: [0; class::COUNT],
@@ -197,6 +233,8 @@ impl Books {
             full_bins: [0; BINS.div_ceil(64)],
             free: Ends { oldest: None, newest: None },
             free_bytes: 0,
+            listeners: None,
+            rooms: [Room::default(); ROOMS],
         }
     }
 
@@ -228,6 +266,18 @@ impl Books {
             at = heap.next();
         }
         counts
+    }
+
+    /// Allocations of a class, or large ones.
+    pub fn handed(&self, class: usize) -> Handed {
+        let mut sum = self.classes[class];
+        let mut at = self.heaps;
+        while let Some(heap) = at {
+            let handed = heap.handed(class);
+            sum.add(handed, handed);
+            at = heap.next();
+        }
+        sum
     }
 
     /// Takes over what a heap counted that ends.
@@ -342,7 +392,7 @@ impl Books {
             span.set_pool(pool);
             span.start.set(start);
             span.bytes.set(bytes);
-            span.fresh.set(1);
+            span.clean.set(bytes);
             span.origin.set(self.reservations);
             span.set_notes(None);
         });
@@ -374,9 +424,9 @@ impl Books {
         });
         self.figures.overhead_bytes += (span.bytes.get() - want.unit) as u64;
         self.count_in(want.unit, want.block);
-        let zero = span.fresh.get() == 1;
-        span.fresh.set(0);
-        Placed { address: span.start.get(), zero }
+        let dirty = span.bytes.get() - span.clean.get();
+        span.clean.set(span.clean.get().min(span.bytes.get() - want.unit));
+        Placed { address: span.start.get(), zero: dirty == 0, dirty }
     }
 
     fn make_small(&mut self, span: &'static Span, want: &Want, kit: &mut Kit) -> Option<Placed> {
@@ -389,6 +439,7 @@ impl Books {
             span.reciprocal.set(class::reciprocal(class));
             span.count.set(span.bytes.get() / want.unit);
             span.start_over();
+            span.fresh.set(usize::from(span.clean.get() == span.bytes.get()));
             span.set_heap(None);
             span.set_kind(Kind::Small);
         });
@@ -418,8 +469,7 @@ impl Books {
             heap.own(span);
         }
         self.count_in(want.unit, want.block);
-        let zero = popped.first && span.fresh.get() == 1;
-        Placed { address: span.start.get() + popped.index * want.unit, zero }
+        Placed::new(span.start.get() + popped.index * want.unit, popped.first && span.fresh.get() == 1)
     }
 
     fn count_in(&mut self, usable: usize, block: Block) {
@@ -442,7 +492,11 @@ impl Books {
     /// What the address is, in a span of this pool.
     pub fn look(&self, span: &'static Span, address: usize) -> Found {
         let offset = address - span.start.get();
-        let gone = if span.fresh.get() == 1 { Found::Never } else { Found::Gone };
+        let never = match span.kind() {
+            Kind::Small => span.fresh.get() == 1,
+            _ => offset >= span.bytes.get() - span.clean.get(),
+        };
+        let gone = if never { Found::Never } else { Found::Gone };
         match span.kind() {
             Kind::None => Found::Gone,
             Kind::Free => gone,
@@ -534,7 +588,9 @@ impl Books {
             span.change(|| span.set_notes(None));
             notes.release(class);
         }
-        span.fresh.set(0);
+        let used = span.bump.get() * span.unit.get();
+        let used = used.next_multiple_of(os::page_bytes()).min(span.bytes.get());
+        span.clean.set(if span.fresh.get() == 1 { span.bytes.get() - used } else { 0 });
         self.set_free(span, now);
     }
 
@@ -565,7 +621,10 @@ impl Books {
     pub fn set_usable(&mut self, span: &'static Span, usable: usize) {
         let old = span.unit.get();
         debug_assert!(usable <= span.bytes.get());
-        span.change(|| span.unit.set(usable));
+        span.change(|| {
+            span.unit.set(usable);
+            span.clean.set(span.clean.get().min(span.bytes.get() - usable));
+        });
         self.figures.overhead_bytes = self.figures.overhead_bytes + old as u64 - usable as u64;
         self.account(span.block(0)).tally.change((usable as u64).wrapping_sub(old as u64), 0);
         self.peak();
@@ -603,7 +662,10 @@ impl Books {
             };
             self.set_free_apart(rest, since);
         }
-        span.change(|| span.bytes.set(bytes));
+        span.change(|| {
+            span.bytes.set(bytes);
+            span.clean.set(next.clean.get().min(more));
+        });
         if next.origin.get() != span.origin.get() {
             span.origin.set(0);
         }
@@ -632,6 +694,7 @@ impl Books {
             span.origin.set(self.reservations);
             span.bytes.set(want.span_bytes);
             span.unit.set(want.unit);
+            span.clean.set(0);
             span.set_block(0, want.block);
         });
         table::put(start, want.span_bytes, Some(span));

@@ -198,3 +198,44 @@ pub fn each_block(mut f: impl FnMut(&Located)) {
         from = shape.start + shape.bytes;
     }
 }
+
+/// A span of a pool, at some moment of the call.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// Its first byte.
+    pub start: usize,
+    /// Its bytes.
+    pub bytes: usize,
+    /// Usable bytes of its blocks; 0: it is free.
+    pub unit: usize,
+    /// Blocks that it holds at most.
+    pub blocks: usize,
+    /// Live ones.
+    pub live: usize,
+    /// The class of its blocks; None: it is free, or one large block.
+    pub(super) class: Option<usize>,
+}
+
+/// Calls `f` with every span of the pool, by address; under no lock.
+pub(super) fn each_section(pool: &'static Pool, mut f: impl FnMut(&Section)) {
+    let mut from = 0;
+    while let Some((address, span)) = table::next(from, usize::MAX) {
+        let look = || (shape(span), span.count.get(), span.class.get());
+        let (shape, count, class) = steady(span, || span.read(look), look);
+        if !shape.contains(address) {
+            from = address + GRANULE;
+            continue;
+        }
+        from = shape.start + shape.bytes;
+        if !shape.pool.is_some_and(|owner| core::ptr::eq(owner, pool)) || shape.kind == Kind::None {
+            continue;
+        }
+        let mut section = Section { start: shape.start, bytes: shape.bytes, unit: 0, blocks: 0, live: 0, class: None };
+        if shape.has_blocks() {
+            (section.unit, section.blocks) = (shape.unit, count);
+            section.class = (shape.kind == Kind::Small).then_some(class);
+            section.live = (0..shape.blocks).filter(|&i| matches!(block_of(span, &shape, i), Ok(Some(_)))).count();
+        }
+        f(&section);
+    }
+}

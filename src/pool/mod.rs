@@ -25,6 +25,9 @@
 //! | `span`, `cell` | what is known of spans, of a block |
 //! | `class`, `table` | sizes; from an address to its span |
 //! | `find`, `text` | whose is this address; texts of refusals |
+//! | `sweep` | pages between live blocks that a trim gives back |
+//! | `pressure` | who wants to be called when memory runs out |
+//! | `huge` | which memory was asked to be huge pages |
 //! | `options`, `handle`, `arena`, `lock` | options; handles of C; memory for bookkeeping; data behind a lock |
 
 mod arena;
@@ -47,11 +50,17 @@ mod handle;
 
 mod heap;
 
+mod huge;
+
 mod lock;
 
 mod options;
 
+mod pressure;
+
 mod span;
+
+mod sweep;
 
 mod table;
 
@@ -59,10 +68,11 @@ mod text;
 
 pub use blocks::{deallocate, deallocate_for, of, usable_size};
 pub use client::{CLIENTS, Client};
-pub use find::{Located, each_block, first_in, locate};
+pub use find::{Located, Section, each_block, first_in, locate};
 pub use handle::{Opened, close, each_open, new_handle, of_handle, open, remember};
 pub use heap::{allocate_quickly, deallocate_quickly};
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
+pub use pressure::{Callback, Release};
 pub use text::{HolderName, name_holders};
 
 use crate::device::{self, Device};
@@ -198,6 +208,7 @@ pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool>
     let settings = options::check(device, options, os::has_node)?;
     let ops = device::find(place)?;
     options::check_possible(options)?;
+    crate::reclaim::register(trim_all);
     let no_memory = || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the books of a pool; free some"));
     let pool = shell().ok_or_else(no_memory)?;
     let ring = match settings.flags & TN_POOL_STRICT {
@@ -233,6 +244,15 @@ pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool>
         return Err(status);
     }
     Ok(pool)
+}
+
+/// What all pools of a device have cached goes back to it.
+fn trim_all(device: tn_device) {
+    each_pool(|pool| {
+        if pool.device() == device {
+            pool.trim(0);
+        }
+    });
 }
 
 /// "pool-7".
@@ -380,6 +400,21 @@ pub fn describe(device: tn_device, flags: u32) -> Result<tn_device_info> {
     Ok(info)
 }
 
+/// Memory of a pool without a gap.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment {
+    /// Its first byte.
+    pub start: usize,
+    /// Its bytes.
+    pub bytes: usize,
+    /// Spans in it, free ones too.
+    pub spans: usize,
+    /// Live blocks in it.
+    pub live_blocks: usize,
+    /// Their usable bytes.
+    pub live_bytes: usize,
+}
+
 impl Pool {
     /// One more hold. The caller has one already, or knows of a live block.
     pub fn hold(&'static self) {
@@ -408,6 +443,14 @@ impl Pool {
                 books.busy -= 1;
             }
             books.sort_returned(self);
+            let listened = books.listeners.is_some();
+            books.busy += u64::from(listened);
+            if listened {
+                drop(books);
+                self.end_pressure();
+                books = self.books.lock();
+                books.busy -= 1;
+            }
             self.settle(books, 0);
         }
     }
@@ -481,6 +524,61 @@ impl Pool {
         }
     }
 
+    /// Its size classes that were ever used, the smallest first, and large blocks as the one of 0 bytes in front (PO-35). What they hold is of
+    /// some moment of the call, of each span by itself.
+    pub fn each_class(&'static self, f: impl FnMut(&tn_pool_class_stats)) {
+        let mut all = [tn_pool_class_stats::default(); class::COUNT + 1];
+        find::each_section(self, |section| {
+            let of = &mut all[section.class.unwrap_or(class::COUNT)];
+            of.span_count += 1;
+            of.live_blocks += section.live as u64;
+            of.cached_blocks += match section.unit {
+                0 => 1,
+                _ => (section.blocks - section.live) as u64,
+            };
+        });
+        {
+            let books = self.books.lock();
+            for (class, of) in all.iter_mut().enumerate() {
+                let handed = books.handed(class);
+                (of.allocation_count, of.hit_count) = (handed.all, handed.hits);
+            }
+        }
+        for (class, of) in all[..class::COUNT].iter_mut().enumerate() {
+            (of.block_bytes, of.span_bytes) = (class::bytes(class) as u64, class::span_bytes(class) as u64);
+        }
+        all.rotate_right(1);
+        all.iter().filter(|of| of.allocation_count > 0 || of.span_count > 0).for_each(f);
+    }
+
+    /// Its memory, as runs of spans without a gap: the first byte of each, its bytes, how many spans they are, and the usable bytes of live
+    /// blocks in it. By address; of each span by itself at some moment of the call.
+    pub fn each_segment(&'static self, mut f: impl FnMut(&Segment)) {
+        let mut run: Option<Segment> = None;
+        find::each_section(self, |section| {
+            let live_bytes = section.live * section.unit;
+            match &mut run {
+                Some(run) if run.start + run.bytes == section.start => {
+                    run.bytes += section.bytes;
+                    run.spans += 1;
+                    run.live_blocks += section.live;
+                    run.live_bytes += live_bytes;
+                }
+                _ => {
+                    run.iter().for_each(&mut f);
+                    run = Some(Segment {
+                        start: section.start,
+                        bytes: section.bytes,
+                        spans: 1,
+                        live_blocks: section.live,
+                        live_bytes,
+                    });
+                }
+            }
+        });
+        run.iter().for_each(f);
+    }
+
     /// A place for what the layer of plug-ins keeps for this pool; NULL when the pool is made.
     pub fn plugin(&self) -> &AtomicPtr<()> {
         &self.plugin
@@ -492,22 +590,37 @@ impl Pool {
     }
 
     /// Gives cached memory back to the device, longest unused first, until at most `keep` bytes are cached or nothing
-    /// whole is left; never below what was committed at creation. The bytes by which reserved fell (PO-40, PO-41).
+    /// whole is left; never below what was committed at creation. The bytes by which reserved fell (PO-40, PO-41). Of what is cached still,
+    /// the pages that no live block touches lose their memory.
     pub fn trim(&'static self, keep: usize) -> usize {
         self.free_ring();
         if self.has_heaps() {
-            heap::recall(self, false);
+            heap::recall(self, keep == 0);
         }
         let mut released = 0;
+        let mut kit = Kit::gather(None);
         let mut books = self.books.lock();
         books.sort_returned(self);
         books.dissolve_empty(os::coarse_ms());
         loop {
             let cached = books.stats().cached_bytes as usize;
             let most = cached.saturating_sub(keep).min(books.spare());
-            let Some(piece) = books.evict(most) else { break };
+            if most == 0 {
+                break;
+            }
+            let Some(piece) = books.evict(most, kit.as_mut()) else { break };
             released += piece.bytes;
             books = self.give_back(books, piece);
+        }
+        while let Some(piece) = books.drop_room() {
+            books = self.give_back(books, piece);
+        }
+        if books.stats().cached_bytes as usize > keep {
+            books.busy += 1;
+            drop(books);
+            self.sweep();
+            books = self.books.lock();
+            books.busy -= 1;
         }
         books.figures.trim_count += (released > 0) as u64;
         if books.retired {

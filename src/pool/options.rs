@@ -132,8 +132,17 @@ pub(super) struct Settings {
     pub delay_ms: u64,
     pub node: u32,
     pub flags: u32,
+    /// At least 1.
+    pub growth: f64,
+    /// Addresses that one step reserves at most, unless one request needs more.
+    pub max_growth: usize,
+    /// TN_HUGE_.
+    pub huge: i32,
 }
 
+/// By how much a host pool grows by default, and the most that one step reserves.
+const GROWTH: f64 = 2.0;
+const MAX_GROWTH: usize = 1 << 30;
 /// Cached bytes that a host pool keeps by default, at least.
 const THRESHOLD_BYTES: usize = 64 << 20;
 /// Bytes of free blocks that a thread keeps by default.
@@ -240,6 +249,12 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
         delay_ms: if o.release_delay_ms == 0 { DELAY_MS } else { o.release_delay_ms },
         node: o.numa_node as u32,
         flags: o.flags,
+        growth: if o.growth_factor == 0.0 { GROWTH } else { o.growth_factor },
+        max_growth: match o.max_growth {
+            0 => MAX_GROWTH,
+            bytes => usize::try_from(bytes).unwrap_or(usize::MAX).min(isize::MAX as usize / 4),
+        },
+        huge: o.huge_pages,
     })
 }
 
@@ -272,6 +287,9 @@ pub(super) const NOTHING: Settings = Settings {
     delay_ms: 0,
     node: 0,
     flags: 0,
+    growth: 1.0,
+    max_growth: 0,
+    huge: TN_HUGE_NEVER,
 };
 
 #[cfg(test)]

@@ -133,8 +133,10 @@ pub(super) struct Span {
     pub newer: Link,
     pub bytes: Word,
     notes: AtomicPtr<Notes>,
-    /// 1: no byte was ever handed out (small: from `bump` on), so that it reads 0.
+    /// Small: 1: no byte from `bump` on was ever handed out, so that it reads 0.
     pub fresh: Word,
+    /// Free, large: bytes at the end that were never handed out since they came from the device, and so read 0.
+    pub clean: Word,
     /// Large: the block's.
     requested: Word,
     cell: Cell,
@@ -325,7 +327,12 @@ impl Span {
         self.top.set(0);
     }
 
-    /// Small: no block is live, in limbo or waiting for being collected.
+    /// Small: blocks that are live, in limbo or wait for being collected.
+    pub fn taken(&self) -> usize {
+        self.bump.get() - self.top.get()
+    }
+
+    /// Small: there are none.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.bump.get() == self.top.get()

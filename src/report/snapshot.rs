@@ -109,6 +109,24 @@ fn write_pool(json: &mut Json<'_>, pool: &'static Pool) {
     json.open_field("clients", '[');
     write_clients(json, pool);
     json.close(']');
+    json.open_field("classes", '[');
+    pool.each_class(|class| {
+        json.open('{');
+        figures!(json, class, block_bytes span_bytes live_blocks cached_blocks span_count allocation_count hit_count);
+        json.close('}');
+    });
+    json.close(']');
+    json.open_field("segments", '[');
+    pool.each_segment(|segment| {
+        json.open('{');
+        json.bits("address", segment.start as u64);
+        json.number("bytes", segment.bytes as u64);
+        json.number("spans", segment.spans as u64);
+        json.number("live_blocks", segment.live_blocks as u64);
+        json.number("live_bytes", segment.live_bytes as u64);
+        json.close('}');
+    });
+    json.close(']');
     json.close('}');
 }
 

@@ -243,6 +243,134 @@ pub unsafe fn remap(old: usize, old_bytes: usize, to: usize, new_bytes: usize) -
     at != libc::MAP_FAILED
 }
 
+/// Moves the pages of a range to another one and leaves the old addresses mapped, reading 0. False: refused; the old range is as it was,
+/// and the mapping at `to` may be gone.
+///
+/// # Safety
+/// - both ranges were made by [`map`] or [`remap`], are whole pages and do not overlap;
+/// - nobody uses either meanwhile.
+pub unsafe fn remap_contents(at: usize, bytes: usize, to: usize) -> bool {
+    if ordered_to_fail() {
+        return false;
+    }
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
+    // SAFETY: the caller's promise; MREMAP_FIXED replaces the mapping at `to`.
+    let moved = unsafe { libc::mremap(at as *mut _, bytes, bytes, flags, to as *mut libc::c_void) };
+    moved != libc::MAP_FAILED
+}
+
+/// Asks for huge pages in a range, or for none. False: the system has none.
+///
+/// # Safety
+/// - the range was made by [`map`] or [`remap`] and is whole pages.
+pub unsafe fn advise_huge(start: usize, bytes: usize, on: bool) -> bool {
+    let advice = if on { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
+    // SAFETY: the caller's promise; the advice changes no contents.
+    unsafe { libc::madvise(start as *mut _, bytes, advice) == 0 }
+}
+
+/// Replaces a range by huge pages of 2 MiB from the system's reserve. False: it has too few, and the range is as it was.
+///
+/// # Safety
+/// - the range was made by [`map`], consists of whole aligned huge pages, and nobody uses it meanwhile.
+pub unsafe fn map_huge(start: usize, bytes: usize) -> bool {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let plain = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let huge = plain | libc::MAP_HUGETLB | libc::MAP_HUGE_2MB;
+    // Elsewhere first: a mapping that is refused in place takes the old one away before it finds out.
+    // SAFETY: a new mapping at an address of the system's choice touches no memory that exists.
+    let at = unsafe { libc::mmap(core::ptr::null_mut(), bytes, access, huge, -1, 0) };
+    if at == libc::MAP_FAILED {
+        return false;
+    }
+    let move_it = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    // SAFETY: the mapping above is ours; the caller's promise for the one that is replaced.
+    if unsafe { libc::mremap(at, bytes, bytes, move_it, start as *mut libc::c_void) } != libc::MAP_FAILED {
+        return true;
+    }
+    let back = plain | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+    // SAFETY: ours, known to nobody; and a mapping where one may have been taken away, which replaces none.
+    unsafe {
+        libc::munmap(at, bytes);
+        libc::mmap(start as *mut _, bytes, access, back, -1, 0);
+    }
+    false
+}
+
+/// Whether addresses can be mapped without the system counting them as memory that may be needed.
+pub fn reserves_freely() -> bool {
+    static ANSWER: AtomicU32 = AtomicU32::new(0);
+    if ANSWER.load(Ordering::Relaxed) == 0 {
+        let mut text = [0u8; 16];
+        let mode = read(c"/proc/sys/vm/overcommit_memory", &mut text).and_then(number);
+        ANSWER.store(1 + u32::from(mode == Some(2)), Ordering::Relaxed);
+    }
+    ANSWER.load(Ordering::Relaxed) == 1
+}
+
+/// From linux/fs.h: what PAGEMAP_SCAN (Linux 6.7) is asked, and a range that it answers with.
+#[repr(C)]
+struct Scan {
+    size: u64,
+    flags: u64,
+    start: u64,
+    end: u64,
+    walk_end: u64,
+    answer: u64,
+    answer_length: u64,
+    max_pages: u64,
+    category_inverted: u64,
+    category_mask: u64,
+    category_anyof_mask: u64,
+    return_mask: u64,
+}
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Scanned {
+    start: u64,
+    end: u64,
+    categories: u64,
+}
+const PAGEMAP_SCAN: libc::Ioctl = 0xc060_6610u32 as libc::Ioctl;
+const PAGE_IS_PRESENT: u64 = 1 << 3;
+const PAGE_IS_SWAPPED: u64 = 1 << 4;
+
+/// The parts of a range of anonymous memory that have pages, here or in the swap space; what lies between them reads 0. Their number, and
+/// up to where was looked: all of the range, or until they had `enough` bytes or no room in `out`. Nothing is said of what lies beyond.
+pub fn present(start: usize, end: usize, enough: usize, out: &mut [(usize, usize); 16]) -> (usize, usize) {
+    let page = page_bytes();
+    let mut found = [Scanned { start: 0, end: 0, categories: 0 }; 16];
+    let mut scan = Scan {
+        size: size_of::<Scan>() as u64,
+        flags: 0,
+        start: (start / page * page) as u64,
+        end: end.next_multiple_of(page) as u64,
+        walk_end: 0,
+        answer: found.as_mut_ptr() as u64,
+        answer_length: found.len() as u64,
+        max_pages: (enough / page).max(1) as u64,
+        category_inverted: 0,
+        category_mask: 0,
+        category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+        return_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+    };
+    // SAFETY: a NUL-terminated path that lives during the call.
+    let file = unsafe { libc::open(c"/proc/self/pagemap".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    if file < 0 {
+        return (0, start);
+    }
+    // SAFETY: the struct and the answer live during the call, and are as long as it says.
+    let count = unsafe { libc::ioctl(file, PAGEMAP_SCAN, &mut scan) };
+    // SAFETY: opened above, closed once.
+    unsafe { libc::close(file) };
+    // Systems before that know no such call.
+    let Ok(count) = usize::try_from(count) else { return (0, start) };
+    for (to, from) in out.iter_mut().zip(&found[..count.min(16)]) {
+        *to = (from.start as usize, from.end as usize);
+    }
+    (count.min(16), (scan.walk_end as usize).min(end))
+}
+
 /// Makes all pages of a range present and writable, by one call where the system has it. Contents stay.
 ///
 /// # Safety
@@ -447,6 +575,44 @@ mod tests {
             assert!(discard(to, 8 * page));
             assert_eq!(*(to as *const u64), 0);
             assert!(unmap(to, 8 * page));
+        }
+    }
+
+    #[test]
+    fn what_was_never_written_has_no_pages() {
+        let (page, n) = (page_bytes(), 1000);
+        let at = map(n * page, 2 << 20).unwrap();
+        // SAFETY: our own mapping, used by this test only.
+        unsafe {
+            advise_huge(at, n * page, false);
+            for touched in [3, 4, 700] {
+                *((at + touched * page) as *mut u8) = 1;
+            }
+            let mut parts = [(0, 0); 16];
+            let (count, seen) = present(at, at + n * page, usize::MAX, &mut parts);
+            // Systems without the call say that they saw nothing.
+            if seen > at {
+                let at = |i: usize| at + i * page;
+                assert_eq!((&parts[..count], seen), (&[(at(3), at(5)), (at(700), at(701))][..], at(n)));
+                let (count, seen) = present(at(0), at(n), page, &mut parts);
+                assert_eq!((count, parts[0], seen), (1, (at(3), at(4)), at(4)), "enough is enough");
+            }
+            assert!(unmap(at, n * page));
+        }
+    }
+
+    #[test]
+    fn contents_move_and_leave_zeros() {
+        let page = page_bytes();
+        let (at, to) = (map(2 * page, page).unwrap(), map(2 * page, page).unwrap());
+        // SAFETY: our own mappings, used by this test only.
+        unsafe {
+            *(at as *mut u64) = 42;
+            if remap_contents(at, 2 * page, to) {
+                assert_eq!((*(at as *const u64), *(to as *const u64)), (0, 42));
+                unmap(to, 2 * page);
+            }
+            assert!(unmap(at, 2 * page));
         }
     }
 

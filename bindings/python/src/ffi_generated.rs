@@ -68,11 +68,28 @@ unsafe extern "C" {
         keep_bytes: usize,
         released_bytes: *mut usize,
     ) -> tn_status;
+    pub fn tn_pool_query_classes(
+        pool: *mut tn_pool,
+        capacity: usize,
+        classes: *mut tn_pool_class_stats,
+        count: *mut usize,
+    ) -> tn_status;
     pub fn tn_pool_query_clients(
         pool: *mut tn_pool,
         capacity: usize,
         clients: *mut tn_pool_client,
         count: *mut usize,
+    ) -> tn_status;
+    pub fn tn_pool_on_pressure(
+        pool: *mut tn_pool,
+        callback: tn_pressure_callback,
+        context: *mut c_void,
+        release: tn_release_callback,
+    ) -> tn_status;
+    pub fn tn_pool_off_pressure(
+        pool: *mut tn_pool,
+        callback: tn_pressure_callback,
+        context: *mut c_void,
     ) -> tn_status;
     pub fn tn_array_empty(
         pool: *mut tn_pool,

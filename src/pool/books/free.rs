@@ -5,6 +5,7 @@
 
 use super::{Books, Kit, Piece};
 use crate::device::host::GRANULE;
+use crate::pool::huge;
 use crate::pool::span::{Kind, Span};
 use crate::pool::{Pool, table};
 use crate::types::*;
@@ -59,13 +60,15 @@ impl Books {
     pub(super) fn merge(&mut self, a: &'static Span, b: &'static Span) -> &'static Span {
         let (large, small) = if a.bytes.get() >= b.bytes.get() { (a, b) } else { (b, a) };
         let (start, bytes) = (a.start.get().min(b.start.get()), a.bytes.get() + b.bytes.get());
-        let fresh = a.fresh.get() & b.fresh.get();
+        let (left, right) = if a.start.get() < b.start.get() { (a, b) } else { (b, a) };
+        let through = if right.clean.get() == right.bytes.get() { left.clean.get() } else { 0 };
+        let clean = right.clean.get() + through;
         let origin = if a.origin.get() == b.origin.get() { a.origin.get() } else { 0 };
         // First the span, then the table: a reader finds each address in a span that contains it.
         large.change(|| {
             large.start.set(start);
             large.bytes.set(bytes);
-            large.fresh.set(fresh);
+            large.clean.set(clean);
             large.origin.set(origin);
         });
         table::put(small.start.get(), small.bytes.get(), Some(large));
@@ -89,12 +92,15 @@ impl Books {
             rest.set_pool(pool);
             rest.start.set(start);
             rest.bytes.set(bytes);
-            rest.fresh.set(span.fresh.get());
+            rest.clean.set(span.clean.get().min(bytes));
             rest.origin.set(span.origin.get());
             rest.set_notes(None);
         });
         table::put(start, bytes, Some(rest));
-        span.change(|| span.bytes.set(keep));
+        span.change(|| {
+            span.bytes.set(keep);
+            span.clean.set(span.clean.get().saturating_sub(bytes));
+        });
         self.figures.metadata_bytes += size_of::<Span>() as u64;
         Some(rest)
     }
@@ -154,7 +160,7 @@ impl Books {
             front.set_pool(pool);
             front.start.set(start);
             front.bytes.set(bytes);
-            front.fresh.set(span.fresh.get());
+            front.clean.set(span.clean.get().saturating_sub(span.bytes.get() - bytes));
             front.origin.set(span.origin.get());
             front.set_notes(None);
         });
@@ -162,6 +168,7 @@ impl Books {
         span.change(|| {
             span.start.set(start + bytes);
             span.bytes.set(span.bytes.get() - bytes);
+            span.clean.set(span.clean.get().min(span.bytes.get()));
         });
         self.figures.metadata_bytes += size_of::<Span>() as u64;
         Some((front, span))
@@ -244,38 +251,71 @@ impl Books {
     }
 
     /// Puts a small span with room at the front of its class's list: what was given back last is handed out first.
-    pub(super) fn enlist(&mut self, span: &'static Span) {
+    pub fn enlist(&mut self, span: &'static Span) {
         self.partial[span.class.get()].push(span);
     }
 
-    pub(super) fn delist(&mut self, span: &'static Span) {
+    /// The first small span of a class with room that has no owner.
+    pub fn partial(&self, class: usize) -> Option<&'static Span> {
+        self.partial[class].first()
+    }
+
+    pub fn delist(&mut self, span: &'static Span) {
         self.partial[span.class.get()].remove(span);
     }
 
     // ---- giving back ----
 
-    /// Takes up to `most` bytes, in whole granules, of the free span that was unused longest out of the books.
-    pub fn evict(&mut self, most: usize) -> Option<Piece> {
-        let span = self.free.oldest?;
-        let bytes = span.bytes.get().min(most.next_multiple_of(GRANULE));
-        if bytes == 0 {
-            return None;
+    /// Takes up to `most` bytes, in whole granules, of the free span that was unused longest out of the books. Without a kit only what
+    /// leaves no more than one span behind.
+    pub fn evict(&mut self, most: usize, mut kit: Option<&mut Kit>) -> Option<Piece> {
+        let most = most.checked_next_multiple_of(GRANULE).unwrap_or(most);
+        let mut next = self.free.oldest;
+        for _ in 0..LOOKS {
+            let span = next?;
+            next = span.newer.get();
+            let (start, end, bytes) = (span.start.get(), span.end(), span.bytes.get().min(most));
+            // What was never handed out holds no memory: the other end goes first.
+            let (from, to) = if span.clean.get() > 0 { (start, start + bytes) } else { (end - bytes, end) };
+            let (from, to) = huge::without_parts(from, to);
+            if from < to && self.take_out(span, from, to, kit.as_deref_mut()) {
+                let bytes = to - from;
+                let f = &mut self.figures;
+                f.reserved_bytes -= bytes as u64;
+                f.address_bytes -= bytes as u64;
+                f.huge_bytes -= (huge::unmark(from, bytes) * huge::UNIT) as u64;
+                f.device_free_count += 1;
+                return Some(Piece { start: from, bytes });
+            }
         }
+        None
+    }
+
+    /// Takes a range out of a free span. False: two spans would be left, and there is no description for the second.
+    fn take_out(&mut self, span: &'static Span, from: usize, to: usize, kit: Option<&mut Kit>) -> bool {
         self.unlist_free(span);
-        let left = span.bytes.get() - bytes;
-        let piece = Piece { start: span.start.get() + left, bytes };
-        table::put(piece.start, bytes, None);
-        if left > 0 {
-            span.change(|| span.bytes.set(left));
-            self.list_free(span);
-        } else {
-            self.drop_span(span);
+        if span.start.get() < from && to < span.end() {
+            let since = span.since.get() as u64;
+            let Some(rest) = kit.and_then(|kit| self.cut_off(span, to - span.start.get(), kit)) else {
+                self.list_free(span);
+                return false;
+            };
+            self.set_free_apart(rest, since);
         }
-        let f = &mut self.figures;
-        f.reserved_bytes -= bytes as u64;
-        f.address_bytes -= bytes as u64;
-        f.device_free_count += 1;
-        Some(piece)
+        table::put(from, to - from, None);
+        let (start, end, clean) = (span.start.get(), span.end(), span.clean.get());
+        if (start, end) == (from, to) {
+            self.drop_span(span);
+            return true;
+        }
+        let (left_from, left_to) = if start == from { (to, end) } else { (start, from) };
+        span.change(|| {
+            span.start.set(left_from);
+            span.bytes.set(left_to - left_from);
+            span.clean.set(clean.saturating_sub(end - left_to).min(left_to - left_from));
+        });
+        self.list_free(span);
+        true
     }
 
     /// A piece that should go back now: above the threshold, or unused for too long. `just` bytes were freed in this
@@ -283,10 +323,10 @@ impl Books {
     pub fn evict_due(&mut self, just: usize, now: u64) -> Option<Piece> {
         if self.retired {
             self.dissolve_empty(now);
-            return self.evict(usize::MAX / 2);
+            return self.drop_room().or_else(|| self.evict(usize::MAX / 2, None));
         }
         if self.settings.flags & TN_POOL_DIRECT != 0 {
-            return self.evict(self.spare());
+            return self.evict(self.spare(), None);
         }
         let mut threshold = self.settings.threshold;
         if self.settings.threshold_grows {
@@ -295,7 +335,7 @@ impl Books {
         let over = self.free_bytes.saturating_sub(just).saturating_sub(threshold);
         let late =
             self.free.oldest.filter(|oldest| now.saturating_sub(oldest.since.get() as u64) > self.settings.delay_ms);
-        self.evict(self.spare().min(over.max(late.map_or(0, |late| late.bytes.get()))))
+        self.evict(self.spare().min(over.max(late.map_or(0, |late| late.bytes.get()))), None)
     }
 
     /// Bytes that may go back without falling below what was committed at creation.
@@ -310,6 +350,6 @@ impl Books {
             && self.busy == 0
             && self.heaps.is_none()
             && self.counts().all().blocks() == 0
-            && self.figures.reserved_bytes == 0
+            && self.figures.address_bytes == 0
     }
 }

@@ -34,7 +34,7 @@ pub fn allocate_quickly(pool: u64, bytes: usize, alignment: usize, out: impl FnO
     };
     let Some(span) = heap.room.get(class).and_then(List::first) else { return false };
     let block = Block { state: State::Raw, alignment: alignment.max(8), requested: bytes, tag };
-    let taken = heap.take(span, block);
+    let taken = heap.take(class, span, block);
     out(taken.address);
     if taken.rare {
         heap.after_taking(span, inside);
@@ -89,7 +89,7 @@ pub fn allocate_large(pool: &'static Pool, block: Block) -> Option<Placed> {
     let _inside = Critical::enter(thread);
     let Block { state, alignment, requested, tag } = block;
     let address = Heap::of(thread, pool)?.take_large(state, requested, alignment, tag)?;
-    Some(Placed { address, zero: false })
+    Some(Placed::new(address, false))
 }
 
 /// A small block once those that other threads gave back have been collected; and the heap, for a span of its own.
@@ -186,7 +186,7 @@ impl Heap {
     #[inline]
     fn take_of(&self, class: usize, block: Block, zeroed: bool, inside: Critical) -> Option<Placed> {
         let span = self.room.get(class)?.first()?;
-        let taken = self.take(span, block);
+        let taken = self.take(class, span, block);
         let zero = zeroed && taken.first && span.fresh.get() == 1;
         if zero {
             self.zero_skipped.set(self.zero_skipped.get().wrapping_add(block.requested));
@@ -194,17 +194,17 @@ impl Heap {
         if taken.rare {
             self.after_taking(span, inside);
         }
-        Some(Placed { address: taken.address, zero })
+        Some(Placed::new(taken.address, zero))
     }
 
     /// A block of a span of this heap that has room.
     #[inline(always)]
-    fn take(&self, span: &'static Span, block: Block) -> Taken {
+    fn take(&self, class: usize, span: &'static Span, block: Block) -> Taken {
         let popped = span.pop();
         let unit = span.unit.get();
         span.begin_block(popped.index, unit, block);
         let address = span.start.get().wrapping_add(popped.index.wrapping_mul(unit));
-        let moved = self.count_taken(unit, block);
+        let moved = self.count_taken(class, unit, block);
         Taken { address, first: popped.first, rare: popped.last || moved > self.keep.get() }
     }
 
@@ -237,7 +237,7 @@ impl Heap {
         self.large.set(None);
         let block = Block { state, alignment: alignment.max(8), requested: bytes, tag };
         span.set_block(0, block);
-        if self.count_taken(unit, block) > self.keep.get() {
+        if self.count_taken(class::COUNT, unit, block) > self.keep.get() {
             self.look_again();
             if let Some(pool) = self.pool() {
                 pool.books.lock().peak();
@@ -287,9 +287,14 @@ impl Heap {
 
     /// By how much the heap moved since the peaks were looked at: more than `keep`, and they must be again.
     #[inline(always)]
-    fn count_taken(&self, unit: usize, block: Block) -> usize {
+    fn count_taken(&self, class: usize, unit: usize, block: Block) -> usize {
         let counter = &self.clients[block.client().index()];
-        counter.allocated.set(counter.allocated.get().wrapping_add(1));
+        if let Some(handed) = self.handed.get(class) {
+            handed.set(handed.get().wrapping_add(1));
+        }
+        if block.client() != Client::RAW {
+            counter.allocated.set(counter.allocated.get().wrapping_add(1));
+        }
         counter.requested.set(counter.requested.get().wrapping_add(block.requested));
         counter.in_use.set(counter.in_use.get().wrapping_add(unit));
         let moved = self.moved.get().wrapping_add(unit);

@@ -13,6 +13,10 @@ impl Heap {
         let mut counts = Counts::default();
         self.add_to(&mut counts);
         books.add_counts(&counts);
+        for (class, handed) in self.handed.iter().enumerate() {
+            books.classes[class].add(handed.get() as u64, handed.get() as u64);
+            handed.set(0);
+        }
         self.clients.iter().for_each(super::Counter::clear);
         self.zero_skipped.set(0);
         debug_assert!(self.idle.get() == 0 && self.owned.get().is_none() && self.large.get().is_none());

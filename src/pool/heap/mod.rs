@@ -25,7 +25,7 @@ pub use blocks::{allocate_quickly, deallocate_quickly};
 pub(super) use end::{end_all, recall};
 
 use crate::pool::arena::{Recycled, Recycler};
-use crate::pool::client::{CLIENTS, PLACES, Tally};
+use crate::pool::client::{CLIENTS, Client, PLACES, Tally};
 use crate::pool::span::{Link, List, Word};
 use crate::pool::{Pool, class};
 use crate::thread::{self, Thread};
@@ -52,7 +52,8 @@ pub(super) struct Heap {
     page: Word,
     apart: Line,
     // What the thread writes.
-    /// Blocks handed out here, and given back here, also those of spans of other heaps, by client.
+    /// Blocks handed out here, and given back here, also those of spans of other heaps, by client. How many raw ones were handed out follows
+    /// from `handed`.
     clients: [Counter; PLACES],
     /// By how many usable bytes it moved since the peaks were looked at, and half of `keep`: below 0 or above `keep` they must be again.
     moved: Word,
@@ -67,6 +68,8 @@ pub(super) struct Heap {
     room: [List; class::COUNT],
     /// Empty spans among them that are not the first.
     empty: [Word; class::COUNT],
+    /// Blocks handed out by class, large ones last.
+    handed: [Word; class::COUNT + 1],
 }
 
 /// A [`Tally`] that others may read.
@@ -220,13 +223,23 @@ impl Heap {
 
     /// Adds what it counted. Another thread's counts are of some moment of the call.
     pub fn add_to(&self, counts: &mut Counts) {
+        let handed = self.handed.iter().map(|word| word.get() as u64).sum::<u64>();
+        let mut raw = handed;
         for (sum, counter) in counts.clients.iter_mut().zip(&self.clients) {
             let tally = counter.read();
             sum.add(&tally);
-            counts.hits += tally.allocated;
+            raw = raw.wrapping_sub(tally.allocated);
         }
+        let sum = &mut counts.clients[Client::RAW.index()].allocated;
+        *sum = sum.wrapping_add(raw);
+        counts.hits += handed;
         counts.zero_skipped += self.zero_skipped.get() as u64;
         counts.heaps += 1;
+    }
+
+    /// Blocks that it handed out, of a class, or large ones.
+    pub fn handed(&self, class: usize) -> u64 {
+        self.handed[class].get() as u64
     }
 
     /// Whether it has room in a span of the class.

@@ -1,0 +1,463 @@
+//! Pages and addresses of pools: growth ahead of need, huge pages, memory that is known to read 0, blocks that move by their pages. One
+//! test at a time: what is resident, and which addresses are next, is of the whole process.
+
+mod pools;
+
+use pools::*;
+use std::sync::Mutex;
+use std::time::Instant;
+use tenure::pool::{self, LARGEST_ALIGNMENT, Pool};
+use tenure::sys::os;
+use tenure::types::*;
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+const MIB: usize = 1 << 20;
+const UNIT: usize = 2 * MIB;
+
+/// Resident bytes of the process.
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * os::page_bytes()
+}
+
+fn touch(at: usize, bytes: usize) {
+    (at..at + bytes).step_by(4096).for_each(|page| paint(page, 1, 1));
+}
+
+fn zeroed(pool: &'static Pool, bytes: usize) -> usize {
+    pool.allocate(bytes, 0, true, 0).unwrap().as_ptr() as usize
+}
+
+/// The flags of the mapping that has the address, as the system tells them: "hg" huge pages wanted, "nh" not wanted, "ht" of the reserve.
+fn has_flag(address: usize, flag: &str) -> bool {
+    let text = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut inside = false;
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let first = words.next().unwrap_or("");
+        if let Some((from, to)) = first.split_once('-') {
+            let number = |text| usize::from_str_radix(text, 16).ok();
+            if let (Some(from), Some(to)) = (number(from), number(to)) {
+                inside = (from..to).contains(&address);
+            }
+        } else if inside && first == "VmFlags:" {
+            return words.any(|word| word == flag);
+        }
+    }
+    panic!("{address:#x} is in no mapping");
+}
+
+/// Whether the system takes wishes for huge pages.
+fn takes_wishes() -> bool {
+    std::path::Path::new("/sys/kernel/mm/transparent_hugepage/enabled").exists()
+}
+
+#[test]
+fn growth_reserves_addresses_in_steps_and_commits_what_is_used() {
+    let _alone = ALONE.lock();
+    // Each step doubles what is committed.
+    let pool = Held::new(|o| o.huge_pages = TN_HUGE_NEVER);
+    let mut blocks = Vec::new();
+    let mut most = 0;
+    for i in 1..=64 {
+        blocks.push(pool.get(MIB));
+        let s = pool.stats();
+        assert_eq!((s.reserved_bytes, s.in_use_bytes), (i * MIB as u64, i * MIB as u64), "committed is what is used");
+        assert_eq!(s.device_allocate_count, i);
+        assert!(s.address_bytes <= 2 * s.reserved_bytes + UNIT as u64);
+        most = most.max(s.address_bytes - s.reserved_bytes);
+    }
+    assert!(most >= 16 * MIB as u64, "it never reserved ahead");
+    // Neighbours in one range: they merge when they are free.
+    blocks.iter().for_each(|&b| pool.give(b));
+    assert_eq!(pool.trim(0), 64 * MIB);
+    let s = pool.stats();
+    assert_eq!((s.reserved_bytes, s.address_bytes), (0, 0), "trim gives addresses back too");
+
+    let exact = Held::new(|o| (o.growth_factor, o.huge_pages) = (1.0, TN_HUGE_NEVER));
+    let small = Held::new(|o| (o.max_growth, o.huge_pages) = (4 * MIB as u64, TN_HUGE_NEVER));
+    let mut blocks = Vec::new();
+    for _ in 0..20 {
+        blocks.push((exact.get(MIB), small.get(MIB)));
+        assert_eq!(exact.stats().address_bytes, exact.stats().reserved_bytes, "a factor of 1 asks for what is needed");
+        let s = small.stats();
+        assert!(s.address_bytes - s.reserved_bytes < 4 * MIB as u64);
+    }
+    let large = small.get(64 * MIB);
+    assert_eq!(small.stats().reserved_bytes, 84 * MIB as u64, "a larger request is served all the same");
+    small.give(large);
+    for (a, b) in blocks {
+        exact.give(a);
+        small.give(b);
+    }
+
+    // Addresses do not count against the limit, and a step that is refused is no failure.
+    let pool = Held::new(|o| o.max_size = 3 * MIB as u64);
+    let a = pool.get(MIB);
+    os::fail_calls(0, 1);
+    let b = pool.get(MIB);
+    os::fail_calls(0, 0);
+    let c = pool.get(MIB);
+    assert_eq!(pool.stats().reserved_bytes, 3 * MIB as u64);
+    assert_eq!(code(pool.allocate(1, 0, false, 0)), TN_ERR_POOL_LIMIT);
+    [a, b, c].iter().for_each(|&at| pool.give(at));
+}
+
+/// PO-12: alignments up to 4 MiB cost addresses, not memory.
+#[test]
+fn po_12_large_alignments_cost_addresses_only() {
+    let _alone = ALONE.lock();
+    let pool = Held::plain();
+    let mut blocks = Vec::new();
+    for (i, alignment) in [MIB, 2 * MIB, LARGEST_ALIGNMENT, LARGEST_ALIGNMENT, MIB].into_iter().enumerate() {
+        let at = pool.get_at(100_000, alignment);
+        assert!(at.is_multiple_of(alignment));
+        blocks.push(at);
+        assert_eq!(pool.stats().reserved_bytes, (i as u64 + 1) * 2 * GRANULE);
+    }
+    blocks.iter().for_each(|&b| pool.give(b));
+}
+
+/// PH-11
+#[test]
+fn ph_11_huge_pages_are_asked_for_where_a_block_fills_them() {
+    let _alone = ALONE.lock();
+    let pool = Held::plain();
+    let at = pool.get(9 * MIB + 5);
+    assert!(at.is_multiple_of(UNIT), "large blocks begin where a huge page does");
+    let huge = if takes_wishes() { 4 * UNIT as u64 } else { 0 };
+    assert_eq!(pool.stats().huge_bytes, huge);
+    if takes_wishes() {
+        assert!(has_flag(at, "hg") && has_flag(at + 4 * UNIT - 1, "hg"));
+        assert!(!has_flag(at + 4 * UNIT, "hg"), "the last unit is not the block's alone");
+    }
+    // What is smaller than a huge page never asks.
+    let small: Vec<_> = (0..100).map(|i| pool.get(1000 * i)).collect();
+    assert_eq!(pool.stats().huge_bytes, huge);
+    // Given back in part, by whatever means, a unit is huge no more.
+    pool.give(at);
+    assert_eq!(pool.stats().huge_bytes, huge);
+    pool.trim(5 * MIB);
+    let s = pool.stats();
+    assert!(s.huge_bytes < huge.max(1) && s.huge_bytes <= s.reserved_bytes);
+    small.iter().for_each(|&b| pool.give(b));
+    pool.trim(0);
+    assert_eq!(pool.stats().huge_bytes, 0);
+
+    let never = Held::new(|o| o.huge_pages = TN_HUGE_NEVER);
+    let at = never.get(9 * MIB);
+    assert!(never.stats().huge_bytes == 0 && !has_flag(at, "hg"));
+    assert!(!takes_wishes() || has_flag(at, "nh"), "also where the system gives them unasked");
+    never.give(at);
+}
+
+#[test]
+fn ph_11_explicit_huge_pages_come_from_the_reserve_or_not_at_all() {
+    let _alone = ALONE.lock();
+    let reserve = "/proc/sys/vm/nr_hugepages";
+    let before = std::fs::read_to_string(reserve).unwrap_or_default();
+    for wanted in ["0", "16"] {
+        // With the right to, where nobody has set one: else whatever there is must do.
+        if before.trim() == "0" {
+            let _ = std::fs::write(reserve, wanted);
+        }
+        let pool = Held::new(|o| o.huge_pages = TN_HUGE_EXPLICIT);
+        let n = 4 * UNIT + 300_000;
+        let at = pool.get(n);
+        touch(at, n);
+        let explicit = has_flag(at, "ht");
+        if wanted == "16" && std::fs::read_to_string(reserve).is_ok_and(|n| n.trim() == "16") {
+            assert!(explicit);
+        }
+        pool.give(at);
+        // Cut into blocks of all sizes, its pages go back whole or not at all.
+        let blocks: Vec<_> = (0..60).map(|i| pool.get(1000 * i * i / 4)).collect();
+        blocks.iter().for_each(|&b| touch(b, 1));
+        pool.trim(0);
+        for (i, &b) in blocks.iter().enumerate() {
+            assert!(is_mapped(b));
+            if i % 2 == 0 {
+                pool.give(b);
+                pool.trim(0);
+            }
+        }
+        blocks.iter().skip(1).step_by(2).for_each(|&b| pool.give(b));
+        // It grows by copying where pages cannot be moved.
+        let at = pool.get(2 * UNIT);
+        paint(at, 2 * UNIT, 9);
+        let to = pool.reallocate(at, 5 * UNIT, 0, 0).unwrap().unwrap().as_ptr() as usize;
+        assert!(is_painted(to, 2 * UNIT, 9));
+        pool.give(to);
+        pool.trim(0);
+        let s = pool.stats();
+        assert_eq!((s.reserved_bytes, s.address_bytes, s.huge_bytes), (0, 0, 0));
+    }
+    if before.trim() == "0" {
+        let _ = std::fs::write(reserve, "0");
+    }
+}
+
+/// PH-14, T10
+#[test]
+fn ph_14_zeros_of_fresh_memory_touch_nothing() {
+    let _alone = ALONE.lock();
+    let pool = Held::plain();
+    let n = 256 * MIB;
+    let (before, start) = (resident(), Instant::now());
+    let at = zeroed(pool.0, n);
+    let took = start.elapsed();
+    assert!(resident() < before + MIB, "no page was touched");
+    assert!(took.as_millis() < 20, "{took:?}");
+    assert_eq!(pool.stats().zero_bytes_skipped, n as u64);
+    assert!(is_painted(at, 4096, 0) && is_painted(at + n - 4096, 4096, 0));
+    // Given back untouched, or nearly so, it is not cleared the next time either: only what has pages is.
+    touch(at + 100 * MIB, 8192);
+    pool.give(at);
+    let again = zeroed(pool.0, n);
+    assert_eq!(again, at);
+    let skipped = pool.stats().zero_bytes_skipped - n as u64;
+    assert!(is_painted(at + 100 * MIB, MIB, 0));
+    if skipped > 0 {
+        assert!(skipped >= (n - 16 * MIB) as u64, "{skipped} skipped of what was hardly touched");
+        assert!(resident() < before + 16 * MIB);
+    }
+    // What was written everywhere is cleared, all of it.
+    paint(at, n, 0xff);
+    pool.give(at);
+    let again = zeroed(pool.0, n);
+    assert_eq!(again, at);
+    assert!(is_painted(at, n, 0));
+    pool.give(at);
+}
+
+/// PO-23, PH-14: a free range of which a part was never handed out is cleared up to there.
+#[test]
+fn po_23_known_zeros_survive_cuts_and_merges() {
+    let _alone = ALONE.lock();
+    let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (8 * MIB as u64, TN_POOL_NONE));
+    let dirty = pool.get(MIB);
+    paint(dirty, MIB, 0xff);
+    let mut small = Vec::new();
+    for n in [100, 5000, 60_000] {
+        let at = pool.get(n);
+        paint(at, n, 0xff);
+        small.push(at);
+    }
+    small.iter().for_each(|&at| pool.give(at));
+    pool.give(dirty);
+    let before = pool.stats();
+    assert_eq!(before.device_allocate_count, 1);
+    // All of it again: the used part is cleared, and nothing else.
+    pool.trim(0);
+    let at = zeroed(pool.0, 8 * MIB);
+    assert!(is_painted(at, 8 * MIB, 0));
+    let s = pool.stats();
+    assert_eq!(s.device_allocate_count, 1);
+    let skipped = (s.zero_bytes_skipped - before.zero_bytes_skipped) as usize;
+    assert!((5 * MIB..7 * MIB).contains(&skipped), "{skipped} bytes were known to be zero");
+    // Shrunk and grown in place, what a block had is not taken for fresh.
+    paint(at, 8 * MIB, 0xee);
+    assert_eq!(pool.reallocate(at, MIB, 0, 0).unwrap().unwrap().as_ptr() as usize, at);
+    let rest = zeroed(pool.0, 7 * MIB);
+    assert!(is_painted(rest, 7 * MIB, 0));
+    pool.give(rest);
+    assert_eq!(pool.reallocate(at, 3 * MIB, 0, 0).unwrap().unwrap().as_ptr() as usize, at);
+    paint(at, 3 * MIB, 0xee);
+    pool.give(at);
+    let at = zeroed(pool.0, 8 * MIB);
+    assert!(is_painted(at, 8 * MIB, 0));
+    pool.give(at);
+}
+
+/// PO-20: a block whose edges and middle the system keeps apart moves by its pages all the same; if it refuses any of its parts, nothing
+/// is lost.
+#[test]
+fn po_20_21_blocks_with_huge_pages_move_whole_or_stay() {
+    let _alone = ALONE.lock();
+    let paint_all = |at: usize, n: usize| (0..n).step_by(4096).for_each(|p| paint(at + p, 8, (p >> 12) as u8));
+    let is_there = |at: usize, n: usize| (0..n).step_by(4096).all(|p| is_painted(at + p, 8, (p >> 12) as u8));
+    for refused in 0..6 {
+        let pool = Held::plain();
+        // Not at a multiple of 2 MiB: three parts.
+        let n = 9 * MIB + 100_000;
+        let (first, at) = (pool.get(3 * MIB), pool.get_at(n, 65536));
+        let behind = pool.get(100_000);
+        paint_all(at, n);
+        let before = pool.stats();
+        os::fail_calls(refused, 1);
+        let to = pool.reallocate(at, 3 * n, 0, 0).map(|to| to.unwrap().as_ptr() as usize);
+        os::fail_calls(0, 0);
+        let to = to.unwrap_or(at);
+        assert!(is_there(to, n));
+        let s = pool.stats();
+        assert_eq!(s.live_blocks, before.live_blocks);
+        if refused == 5 {
+            assert!(to != at && !is_mapped(at), "nothing was refused");
+            assert_eq!(s.peak_reserved_bytes, s.reserved_bytes, "never were both there");
+        }
+        [first, behind, to].iter().for_each(|&at| pool.give(at));
+        pool.trim(0);
+        let s = pool.stats();
+        assert_eq!((s.reserved_bytes, s.huge_bytes), (0, 0));
+    }
+}
+
+/// PO-20: 1 GiB -> 2 GiB costs next to nothing of a copy. Slack of 5 for a busy machine.
+#[test]
+fn po_20_a_gigabyte_moves_in_no_time() {
+    let _alone = ALONE.lock();
+    let pool = Held::plain();
+    let n = 1 << 30;
+    let at = pool.get(n);
+    // So that it cannot grow where it is.
+    let behind = pool.get(n / 4);
+    touch(at, n);
+    let start = Instant::now();
+    let to = pool.reallocate(at, 2 * n, 0, 0).unwrap().unwrap().as_ptr() as usize;
+    let moved = start.elapsed();
+    assert!(to != at && is_painted(to + n - 4096, 1, 1));
+    let start = Instant::now();
+    // SAFETY: both lie in the block, and do not overlap.
+    unsafe { std::ptr::copy_nonoverlapping(to as *const u8, (to + n) as *mut u8, n / 4) };
+    let copy = start.elapsed() * 4;
+    assert!(moved * 10 < copy, "moved in {moved:?}, a copy takes {copy:?}");
+    pool.give(to);
+    pool.give(behind);
+    pool.trim(0);
+}
+
+/// PO-19, PO-20
+#[test]
+fn po_19_20_large_blocks_shrink_and_grow_where_they_are() {
+    let _alone = ALONE.lock();
+    let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (32 * MIB as u64, TN_POOL_NONE));
+    let at = pool.get(16 * MIB);
+    paint(at, 16 * MIB, 5);
+    let resize = |at: usize, n: usize| pool.reallocate(at, n, 0, 0).unwrap().unwrap().as_ptr() as usize;
+    // To more than half: nothing is split off.
+    assert_eq!(resize(at, 9 * MIB), at);
+    assert_eq!(pool.stats().in_use_bytes, 16 * MIB as u64);
+    // To less: the tail is cached, and serves others.
+    assert_eq!(resize(at, 3 * MIB), at);
+    let s = pool.stats();
+    assert_eq!((s.in_use_bytes, s.cached_bytes), (3 * MIB as u64, 29 * MIB as u64));
+    let other = pool.get(29 * MIB);
+    assert_eq!(pool.stats().device_allocate_count, 1);
+    pool.give(other);
+    // The span behind it is free: it grows there.
+    assert_eq!(resize(at, 30 * MIB), at);
+    assert_eq!((pool.stats().device_allocate_count, pool.stats().in_use_bytes), (1, 30 * MIB as u64));
+    assert!(is_painted(at, 3 * MIB, 5));
+    paint(at, 30 * MIB, 6);
+    pool.give(at);
+    assert_eq!(pool.stats().cached_bytes, 32 * MIB as u64);
+    let moved = pool.get_at(100, 64);
+    pool.give(moved);
+    assert_eq!(code(pool::deallocate(None, moved)), TN_ERR_STALE);
+}
+
+/// PREFAULT: what is committed at creation is there at once; without it nothing is (PH-12).
+#[test]
+fn ph_12_pages_come_at_first_touch_or_with_prefault_at_creation() {
+    let _alone = ALONE.lock();
+    for (flags, there) in [(0, false), (TN_POOL_PREFAULT, true)] {
+        let before = resident();
+        let pool = Held::new(|o| (o.initial_size, o.flags) = (64 * MIB as u64, flags));
+        let more = resident().saturating_sub(before);
+        assert_eq!(more >= 60 * MIB, there, "{more} bytes are resident");
+        assert!(there || more < MIB);
+        let at = zeroed(pool.0, 64 * MIB);
+        assert!(is_painted(at, 64 * MIB, 0));
+        assert_eq!(pool.stats().zero_bytes_skipped, 64 * MIB as u64);
+        pool.give(at);
+    }
+}
+
+/// PO-41, PO-42, T6: spans of which a block is live stay, and the pages in them that none touches lose their memory.
+#[test]
+fn po_41_42_trim_gives_back_pages_between_live_blocks() {
+    let _alone = ALONE.lock();
+    for keeps in [0, TN_POOL_NONE] {
+        let pool = Held::new(|o| o.thread_cache_size = keeps);
+        let before = resident();
+        let blocks: Vec<_> = (0..20_000usize).map(|i| (pool.get(1500 + i % 1000), i)).collect();
+        blocks.iter().for_each(|&(at, i)| paint(at, 1500 + i % 1000, i as u8));
+        let full = resident() - before;
+        let (kept, gone): (Vec<_>, Vec<_>) = blocks.into_iter().partition(|(_, i)| i % 40 == 0);
+        gone.iter().for_each(|&(at, _)| pool.give(at));
+        let s = pool.stats();
+        pool.trim(0);
+        let left = resident().saturating_sub(before);
+        assert!(left * 4 < full, "{left} of {full} bytes stay resident for a fortieth of the blocks");
+        let t = pool.stats();
+        assert_eq!((s.live_blocks, s.in_use_bytes), (t.live_blocks, t.in_use_bytes));
+        assert!(kept.iter().all(|&(at, i)| is_painted(at, 1500 + i % 1000, i as u8)));
+        // What lost its pages serves again, without the device.
+        let again: Vec<_> = (0..15_000usize).map(|i| (pool.allocate(1500, 64, i % 2 == 0, 0).unwrap(), i)).collect();
+        for &(at, i) in &again {
+            let at = at.as_ptr() as usize;
+            assert!(i % 2 == 1 || is_painted(at, 1500, 0));
+            paint(at, 1500, i as u8);
+        }
+        assert_eq!(pool.stats().misuse_count, 0);
+        assert!(again.iter().all(|&(at, i)| is_painted(at.as_ptr() as usize, 1500, i as u8)));
+        assert!(kept.iter().all(|&(at, i)| is_painted(at, 1500 + i % 1000, i as u8)));
+        again.iter().for_each(|&(at, _)| pool.give(at.as_ptr() as usize));
+        kept.iter().for_each(|&(at, _)| pool.give(at));
+        pool.trim(0);
+        assert_eq!(pool.stats().reserved_bytes, 0);
+    }
+}
+
+/// PO-32, PO-41: others allocate, pass on and give back while one trims.
+#[test]
+fn po_41_a_trim_among_busy_threads_takes_nothing_that_is_live() {
+    let _alone = ALONE.lock();
+    for keeps in [0, TN_POOL_NONE] {
+        let pool = Held::new(|o| o.thread_cache_size = keeps);
+        let passed: Mutex<Vec<(usize, usize)>> = Mutex::default();
+        std::thread::scope(|scope| {
+            let (pool, passed) = (pool.0, &passed);
+            for seed in 1..4usize {
+                scope.spawn(move || {
+                    let (mut own, mut random) = (Vec::new(), seed);
+                    for step in 0..6000usize {
+                        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                        let (size, pick) = (1 + (random >> 33) % 9000, random >> 40);
+                        let at = pool.allocate(size, 0, false, 0).unwrap().as_ptr() as usize;
+                        paint(at, size, size as u8);
+                        own.push((at, size));
+                        if step % 3 == 0 {
+                            let mut passed = passed.lock().unwrap();
+                            passed.push(own.swap_remove(pick % own.len()));
+                            if passed.len() > 200 {
+                                let other = pick % passed.len();
+                                own.push(passed.swap_remove(other));
+                            }
+                        }
+                        if own.len() > 300 {
+                            let (at, size) = own.swap_remove(pick % own.len());
+                            assert!(is_painted(at, size, size as u8));
+                            pool::deallocate(None, at).unwrap();
+                        }
+                    }
+                    passed.lock().unwrap().append(&mut own);
+                });
+            }
+            scope.spawn(move || {
+                for _ in 0..60 {
+                    pool.trim(0);
+                    checked(pool);
+                }
+            });
+        });
+        for (at, size) in passed.into_inner().unwrap() {
+            assert!(is_painted(at, size, size as u8));
+            pool.give(at);
+        }
+        pool.trim(0);
+        let s = pool.stats();
+        assert_eq!((s.reserved_bytes, s.misuse_count), (0, 0));
+    }
+}
