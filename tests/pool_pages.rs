@@ -186,7 +186,7 @@ fn ph_11_explicit_huge_pages_come_from_the_reserve_or_not_at_all() {
         // It grows by copying where pages cannot be moved.
         let at = pool.get(2 * UNIT);
         paint(at, 2 * UNIT, 9);
-        let to = pool.reallocate(at, 5 * UNIT, 0, 0).unwrap().unwrap().as_ptr() as usize;
+        let to = pool.reallocate(at, 5 * UNIT, 0).unwrap().unwrap().as_ptr() as usize;
         assert!(is_painted(to, 2 * UNIT, 9));
         pool.give(to);
         pool.trim(0);
@@ -258,11 +258,11 @@ fn po_23_known_zeros_survive_cuts_and_merges() {
     assert!((5 * MIB..7 * MIB).contains(&skipped), "{skipped} bytes were known to be zero");
     // Shrunk and grown in place, what a block had is not taken for fresh.
     paint(at, 8 * MIB, 0xee);
-    assert_eq!(pool.reallocate(at, MIB, 0, 0).unwrap().unwrap().as_ptr() as usize, at);
+    assert_eq!(pool.reallocate(at, MIB, 0).unwrap().unwrap().as_ptr() as usize, at);
     let rest = zeroed(pool.0, 7 * MIB);
     assert!(is_painted(rest, 7 * MIB, 0));
     pool.give(rest);
-    assert_eq!(pool.reallocate(at, 3 * MIB, 0, 0).unwrap().unwrap().as_ptr() as usize, at);
+    assert_eq!(pool.reallocate(at, 3 * MIB, 0).unwrap().unwrap().as_ptr() as usize, at);
     paint(at, 3 * MIB, 0xee);
     pool.give(at);
     let at = zeroed(pool.0, 8 * MIB);
@@ -286,7 +286,7 @@ fn po_20_21_blocks_with_huge_pages_move_whole_or_stay() {
         paint_all(at, n);
         let before = pool.stats();
         os::fail_calls(refused, 1);
-        let to = pool.reallocate(at, 3 * n, 0, 0).map(|to| to.unwrap().as_ptr() as usize);
+        let to = pool.reallocate(at, 3 * n, 0).map(|to| to.unwrap().as_ptr() as usize);
         os::fail_calls(0, 0);
         let to = to.unwrap_or(at);
         assert!(is_there(to, n));
@@ -314,7 +314,7 @@ fn po_20_a_gigabyte_moves_in_no_time() {
     let behind = pool.get(n / 4);
     touch(at, n);
     let start = Instant::now();
-    let to = pool.reallocate(at, 2 * n, 0, 0).unwrap().unwrap().as_ptr() as usize;
+    let to = pool.reallocate(at, 2 * n, 0).unwrap().unwrap().as_ptr() as usize;
     let moved = start.elapsed();
     assert!(to != at && is_painted(to + n - 4096, 1, 1));
     let start = Instant::now();
@@ -334,7 +334,7 @@ fn po_19_20_large_blocks_shrink_and_grow_where_they_are() {
     let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (32 * MIB as u64, TN_POOL_NONE));
     let at = pool.get(16 * MIB);
     paint(at, 16 * MIB, 5);
-    let resize = |at: usize, n: usize| pool.reallocate(at, n, 0, 0).unwrap().unwrap().as_ptr() as usize;
+    let resize = |at: usize, n: usize| pool.reallocate(at, n, 0).unwrap().unwrap().as_ptr() as usize;
     // To more than half: nothing is split off.
     assert_eq!(resize(at, 9 * MIB), at);
     assert_eq!(pool.stats().in_use_bytes, 16 * MIB as u64);

@@ -302,7 +302,7 @@ fn po_35_classes_add_up_to_the_pool() {
             } else {
                 let at = blocks.swap_remove(random % blocks.len());
                 if random.is_multiple_of(7) {
-                    blocks.push(pool.reallocate(at, 1 + random % 200_000, 0, 0).unwrap().unwrap().as_ptr() as usize);
+                    blocks.push(pool.reallocate(at, 1 + random % 200_000, 0).unwrap().unwrap().as_ptr() as usize);
                 } else {
                     pool.give(at);
                 }
