@@ -19,22 +19,6 @@ pub fn enter(function: &'static str, body: impl FnOnce() -> Result<()>) -> tn_st
     }
 }
 
-/// Runs `body` as [`enter`] does, unless `quick` did all that there is to do. That one cannot panic: it runs outside, because saving registers
-/// for what comes after a panic would cost more than it takes.
-#[inline(always)]
-pub fn enter_unless(
-    quick: impl FnOnce() -> bool,
-    function: &'static str,
-    body: impl FnOnce() -> Result<()>,
-) -> tn_status {
-    #[cold]
-    #[inline(never)]
-    fn slowly(function: &'static str, body: impl FnOnce() -> Result<()>) -> tn_status {
-        enter(function, body)
-    }
-    if quick() { TN_OK } else { slowly(function, body) }
-}
-
 /// Runs `body` for a function whose signature another library dictates: its outcome, or that library's value of failure,
 /// with the text published for `function`.
 #[inline]

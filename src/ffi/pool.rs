@@ -1,6 +1,6 @@
 //! Section "pool": making and choosing them, raw memory, figures.
 
-use crate::boundary::{enter, enter_unless};
+use crate::boundary::enter;
 use crate::error::Result;
 use crate::ffi::convert::{self, Out};
 use crate::pool::{self, Pool, PoolOptions};
@@ -180,15 +180,33 @@ pub unsafe extern "C" fn tn_pool_allocate(
 ) -> tn_status {
     // SAFETY: writable by the function's documentation.
     let write = |block| unsafe { out.write(block as *mut c_void) };
-    let quick =
-        || !out.is_null() && convert::is_now(stream) && pool::allocate_quickly(pool as u64, bytes, alignment, write);
-    enter_unless(quick, "tn_pool_allocate", || {
+    if !out.is_null() && convert::is_now(stream) && pool::allocate_quickly(pool as u64, bytes, alignment, write) {
+        return TN_OK;
+    }
+    // SAFETY: by the function's documentation.
+    unsafe { allocate_slowly(pool, bytes, alignment, stream, out) }
+}
+
+/// What the quick way does not do.
+///
+/// # Safety
+/// - NULL or writable, `out`.
+#[cold]
+#[inline(never)]
+unsafe fn allocate_slowly(
+    pool: *mut tn_pool,
+    bytes: usize,
+    alignment: usize,
+    stream: *mut tn_stream,
+    out: *mut *mut c_void,
+) -> tn_status {
+    enter("tn_pool_allocate", || {
         let out = Out::new(out, "out")?;
         let (handle, pool) = (pool, find(pool)?);
         convert::stream(stream)?;
         let block = pool.allocate_raw(bytes, alignment, false, thread::current().stamp())?;
         pool::remember((!handle.is_null()).then(|| Id::from_bits(handle as u64)), pool);
-        // SAFETY: writable by the function's documentation.
+        // SAFETY: writable by the caller's promise.
         unsafe { out.write(block.as_ptr().cast()) };
         Ok(())
     })
@@ -277,8 +295,17 @@ pub unsafe extern "C" fn tn_pool_reallocate(
 /// @ingroup pool
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_stream) -> tn_status {
-    let quick = || convert::is_now(stream) && pool::deallocate_quickly(pool as u64, address(ptr));
-    enter_unless(quick, "tn_pool_deallocate", || {
+    if convert::is_now(stream) && pool::deallocate_quickly(pool as u64, address(ptr)) {
+        return TN_OK;
+    }
+    deallocate_slowly(pool, ptr, stream)
+}
+
+/// What the quick way does not do.
+#[cold]
+#[inline(never)]
+fn deallocate_slowly(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_stream) -> tn_status {
+    enter("tn_pool_deallocate", || {
         let through = convert::pool(pool)?;
         convert::stream(stream)?;
         pool::deallocate(through, address(ptr))

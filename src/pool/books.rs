@@ -24,6 +24,7 @@ use crate::pool::{Pool, class, foreign, table};
 use crate::sys::os;
 use crate::thread;
 use crate::types::*;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use free::BINS;
 use room::{ROOMS, Room};
 
@@ -141,6 +142,8 @@ struct Ends {
 pub(super) struct Books {
     pub settings: Settings,
     pub name: Name,
+    /// How often the peaks were looked at; read without the lock.
+    looks: Option<&'static AtomicUsize>,
     /// Handles, threads and the library itself; 0: released.
     pub holds: u64,
     /// Released: what is free goes back at once, and nothing can be had.
@@ -209,13 +212,19 @@ impl Ring {
 
 impl Books {
     /// Books of a new pool with one hold.
-    pub fn new(settings: Settings, name: Name, ring: Option<&'static Ring>) -> Books {
+    pub fn new(
+        settings: Settings,
+        name: Name,
+        ring: Option<&'static Ring>,
+        looks: Option<&'static AtomicUsize>,
+    ) -> Books {
         let mut figures = tn_pool_stats { size: size_of::<tn_pool_stats>(), ..tn_pool_stats::default() };
         figures.limit_bytes = settings.limit as u64;
         figures.metadata_bytes = (size_of::<Pool>() + ring.map_or(0, |_| size_of::<Ring>())) as u64;
         Books {
             settings,
             name,
+            looks,
             holds: 1,
             retired: false,
             parked: false,
@@ -317,6 +326,9 @@ impl Books {
 
     /// Looks at the peaks.
     pub fn peak(&mut self) {
+        if let Some(looks) = self.looks {
+            looks.store(looks.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
         let counts = self.counts();
         let (in_use, requested) = self.in_use(&counts.all());
         let f = &mut self.figures;

@@ -31,11 +31,18 @@ static OF: [u8; LARGEST / 16 + 1] = {
 /// The class for so many bytes at an alignment, a power of two; None: they need a span of their own.
 #[inline]
 pub(super) fn fitting(bytes: usize, alignment: usize) -> Option<usize> {
-    if bytes > LARGEST || alignment > LARGEST_ALIGNMENT {
+    // Of no bytes: of one, and so of the alignment.
+    fitting_something(bytes.max(1), alignment)
+}
+
+/// The same for at least one byte; of none: None.
+#[inline(always)]
+pub(super) fn fitting_something(bytes: usize, alignment: usize) -> Option<usize> {
+    let less = bytes.wrapping_sub(1);
+    if less >= LARGEST || alignment > LARGEST_ALIGNMENT {
         return None;
     }
-    // Of no bytes: of one, and so of the alignment.
-    let rounded = (bytes.max(1) + (alignment - 1)) & alignment.wrapping_neg();
+    let rounded = (less + alignment) & alignment.wrapping_neg();
     Some((*OF.get(rounded.div_ceil(16))?).into())
 }
 

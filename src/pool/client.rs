@@ -103,6 +103,14 @@ impl Tally {
         self.freed = self.freed.wrapping_add(other.freed);
     }
 
+    /// The difference to another one.
+    pub fn subtract(&mut self, other: &Tally) {
+        self.in_use = self.in_use.wrapping_sub(other.in_use);
+        self.requested = self.requested.wrapping_sub(other.requested);
+        self.allocated = self.allocated.wrapping_sub(other.allocated);
+        self.freed = self.freed.wrapping_sub(other.freed);
+    }
+
     /// Changes what is out.
     pub fn change(&mut self, usable: u64, requested: u64) {
         self.in_use = self.in_use.wrapping_add(usable);

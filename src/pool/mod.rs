@@ -99,6 +99,8 @@ pub struct Pool {
     held: AtomicI64,
     /// Addresses that the system did not take back; they hold no memory.
     lost: AtomicU64,
+    /// How often its peaks were looked at.
+    looks: AtomicUsize,
     /// Whether threads have heaps of it.
     heaps: AtomicBool,
     /// Which one it is of those ever made.
@@ -180,7 +182,7 @@ fn shell() -> Option<&'static Pool> {
 
 /// A pool that is over.
 fn blank() -> Pool {
-    let mut books = Books::new(options::NOTHING, Name::NONE, None);
+    let mut books = Books::new(options::NOTHING, Name::NONE, None, None);
     (books.holds, books.retired, books.parked) = (0, true, true);
     Pool {
         books: Lock::new(books),
@@ -192,6 +194,7 @@ fn blank() -> Pool {
         serial: AtomicU64::new(0),
         held: AtomicI64::new(0),
         lost: AtomicU64::new(0),
+        looks: AtomicUsize::new(0),
         heaps: AtomicBool::new(false),
         number: AtomicUsize::new(0),
         returned: foreign::Returned::new(),
@@ -236,7 +239,7 @@ pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool>
     // Threads of loom's models live shorter than pools.
     pool.heaps.store(!plain && settings.thread_cache > 0 && !cfg!(loom), Ordering::Relaxed);
     pool.plugin.store(core::ptr::null_mut(), Ordering::Relaxed);
-    *pool.books.lock() = Books::new(settings, name, ring);
+    *pool.books.lock() = Books::new(settings, name, ring, Some(&pool.looks));
     if settings.floor > 0 && !pool.commit_at_creation(ops, settings.floor, settings.node) {
         let want = blocks::creation(settings.floor);
         let status = text::out_of_memory(pool, ops.refusal(), &want);

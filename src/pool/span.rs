@@ -45,6 +45,16 @@ impl Word {
     pub fn set(&self, value: usize) {
         self.0.store(value, Ordering::Relaxed);
     }
+    /// Only one thread writes it; modulo 2^64.
+    #[inline(always)]
+    pub fn add(&self, more: usize) {
+        self.set(self.get().wrapping_add(more));
+    }
+    /// The same.
+    #[inline(always)]
+    pub fn subtract(&self, less: usize) {
+        self.set(self.get().wrapping_sub(less));
+    }
 }
 
 /// A link to a span, or none.

@@ -12,6 +12,7 @@ use crate::pool::span::{Kind, List, Span};
 use crate::pool::{Pool, class, foreign, handle, table};
 use crate::sys::os;
 use crate::thread::{self, Critical, Thread};
+use core::sync::atomic::Ordering;
 
 /// Large blocks given back between two looks at what the pool should give back to the device.
 const UPKEEP: usize = 64;
@@ -29,7 +30,7 @@ pub fn allocate_quickly(pool: u64, bytes: usize, alignment: usize, out: impl FnO
         return false;
     }
     let tag = Client::RAW.tag(thread.stamp());
-    let Some(class) = class::fitting(bytes, alignment) else {
+    let Some(class) = class::fitting_something(bytes, alignment) else {
         return heap.take_large(State::Raw, bytes, alignment, tag).map(out).is_some();
     };
     let Some(span) = heap.room.get(class).and_then(List::first) else { return false };
@@ -205,7 +206,7 @@ impl Heap {
         span.begin_block(popped.index, unit, block);
         let address = span.start.get().wrapping_add(popped.index.wrapping_mul(unit));
         let moved = self.count_taken(class, unit, block);
-        Taken { address, first: popped.first, rare: popped.last || moved > self.keep.get() }
+        Taken { address, first: popped.first, rare: popped.last | moved }
     }
 
     /// The span may be full now, and the peaks higher than ever.
@@ -216,10 +217,7 @@ impl Heap {
             self.leave_room(span, span.class.get());
         }
         if self.has_moved() {
-            self.look_again();
-            if let Some(pool) = self.pool() {
-                pool.books.lock().peak();
-            }
+            self.look_at_peaks();
         }
         drop(inside);
     }
@@ -237,11 +235,8 @@ impl Heap {
         self.large.set(None);
         let block = Block { state, alignment: alignment.max(8), requested: bytes, tag };
         span.set_block(0, block);
-        if self.count_taken(class::COUNT, unit, block) > self.keep.get() {
-            self.look_again();
-            if let Some(pool) = self.pool() {
-                pool.books.lock().peak();
-            }
+        if self.count_taken(class::COUNT, unit, block) {
+            self.look_at_peaks();
         }
         Some(start)
     }
@@ -265,7 +260,7 @@ impl Heap {
         let edge = room == span.bump.get() || room == 1 && span.bump.get() == span.count.get();
         // What comes first in its list was not full, and may stay there as it is.
         let at_edge = edge && !self.is_first(span, span.class.get());
-        Some(Given { requested: block.requested, rare: at_edge || moved > self.keep.get() })
+        Some(Given { requested: block.requested, rare: at_edge | moved })
     }
 
     /// The span may have been full, or be empty now.
@@ -285,49 +280,66 @@ impl Heap {
         self.room.get(class).and_then(List::first).is_some_and(|first| first.is(span))
     }
 
-    /// By how much the heap moved since the peaks were looked at: more than `keep`, and they must be again.
+    /// True: the peaks must be looked at.
     #[inline(always)]
-    fn count_taken(&self, class: usize, unit: usize, block: Block) -> usize {
-        let counter = &self.clients[block.client().index()];
+    fn count_taken(&self, class: usize, unit: usize, block: Block) -> bool {
         if let Some(handed) = self.handed.get(class) {
-            handed.set(handed.get().wrapping_add(1));
+            handed.add(1);
         }
+        self.all.requested.add(block.requested);
+        self.all.in_use.add(unit);
         if block.client() != Client::RAW {
-            counter.allocated.set(counter.allocated.get().wrapping_add(1));
+            let part = &self.clients[block.client().index()];
+            part.allocated.add(1);
+            part.requested.add(block.requested);
+            part.in_use.add(unit);
         }
-        counter.requested.set(counter.requested.get().wrapping_add(block.requested));
-        counter.in_use.set(counter.in_use.get().wrapping_add(unit));
-        let moved = self.moved.get().wrapping_add(unit);
-        self.moved.set(moved);
-        moved
+        self.has_moved()
     }
 
     /// Counts a block that this thread gave back, also to a span of another heap; the same.
     #[inline(always)]
-    fn count_returned(&self, unit: usize, block: Block) -> usize {
-        let counter = &self.clients[block.client().index()];
-        counter.freed.set(counter.freed.get().wrapping_add(1));
-        counter.requested.set(counter.requested.get().wrapping_sub(block.requested));
-        counter.in_use.set(counter.in_use.get().wrapping_sub(unit));
-        let moved = self.moved.get().wrapping_sub(unit);
-        self.moved.set(moved);
-        moved
+    fn count_returned(&self, unit: usize, block: Block) -> bool {
+        self.all.freed.add(1);
+        self.all.requested.subtract(block.requested);
+        self.all.in_use.subtract(unit);
+        if block.client() != Client::RAW {
+            let part = &self.clients[block.client().index()];
+            part.freed.add(1);
+            part.requested.subtract(block.requested);
+            part.in_use.subtract(unit);
+        }
+        self.has_moved()
     }
 
     /// Counts a block that went back elsewhere.
     pub fn count_elsewhere(&self, unit: usize, block: Block) {
-        if self.count_returned(unit, block) > self.keep.get() {
+        if self.count_returned(unit, block) {
             self.look_again();
         }
     }
 
-    /// Whether the peaks must be looked at.
+    /// Whether what is in use moved so far that the peaks must be looked at.
+    #[inline(always)]
     fn has_moved(&self) -> bool {
-        self.moved.get() > self.keep.get()
+        self.all.in_use.get().wrapping_sub(self.low.get()) > self.keep.get()
+    }
+
+    /// More is in use than when the peaks were looked at, or as much as then and others may have more.
+    fn look_at_peaks(&self) {
+        let Some(pool) = self.pool() else { return };
+        self.look_again();
+        let in_use = self.all.in_use.get();
+        let is_higher = (in_use.wrapping_sub(self.seen.get()) as isize) > 0;
+        if is_higher || self.looks.get() != pool.looks.load(Ordering::Relaxed) {
+            pool.books.lock().peak();
+            self.seen.set(in_use);
+            self.looks.set(pool.looks.load(Ordering::Relaxed));
+        }
     }
 
     /// The peaks have been looked at, or are higher than what is now.
     pub fn look_again(&self) {
-        self.moved.set(self.keep.get() / 2);
+        self.low.set(self.all.in_use.get().wrapping_sub(self.keep.get() / 2));
     }
 }

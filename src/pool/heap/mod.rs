@@ -52,11 +52,15 @@ pub(super) struct Heap {
     page: Word,
     apart: Line,
     // What the thread writes.
-    /// Blocks handed out here, and given back here, also those of spans of other heaps, by client. How many raw ones were handed out follows
-    /// from `handed`.
+    /// Of all clients: what was handed out here, and given back here, also of spans of other heaps; but for `allocated`, see `handed`.
+    all: Counter,
+    /// The peaks are looked at when `all.in_use` is so much more than this, modulo 2^64.
+    low: Word,
+    /// `all.in_use` when that was done last, and the pool's count of such looks then.
+    seen: Word,
+    looks: Word,
+    /// The part of each client; that of raw blocks is the rest.
     clients: [Counter; PLACES],
-    /// By how many usable bytes it moved since the peaks were looked at, and half of `keep`: below 0 or above `keep` they must be again.
-    moved: Word,
     zero_skipped: Word,
     /// Bytes that were ever handed out of empty spans which are not the first of their class.
     idle: Word,
@@ -224,14 +228,13 @@ impl Heap {
     /// Adds what it counted. Another thread's counts are of some moment of the call.
     pub fn add_to(&self, counts: &mut Counts) {
         let handed = self.handed.iter().map(|word| word.get() as u64).sum::<u64>();
-        let mut raw = handed;
+        let mut raw = Tally { allocated: handed, ..self.all.read() };
         for (sum, counter) in counts.clients.iter_mut().zip(&self.clients) {
             let tally = counter.read();
             sum.add(&tally);
-            raw = raw.wrapping_sub(tally.allocated);
+            raw.subtract(&tally);
         }
-        let sum = &mut counts.clients[Client::RAW.index()].allocated;
-        *sum = sum.wrapping_add(raw);
+        counts.clients[Client::RAW.index()].add(&raw);
         counts.hits += handed;
         counts.zero_skipped += self.zero_skipped.get() as u64;
         counts.heaps += 1;
