@@ -75,7 +75,7 @@ fn bars_table(outcome: &Outcome) -> String {
     for verdict in &outcome.verdicts {
         let Some(last) = verdict.records.last() else { continue };
         let each = |record: &super::record::Record| match record.ratio {
-            Some(ratio) => format!("{ratio:.2}"),
+            Some(ratio) => figure(ratio),
             None => record.value.map_or("-".to_owned(), figure),
         };
         let ratios: Vec<String> = verdict.records.iter().map(each).collect();
