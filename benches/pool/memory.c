@@ -122,9 +122,11 @@ void memory_cases(void)
     memset(table, 0, MOST_HELD * sizeof *table);
     give(take(64)); /* what an allocator needs once is no part either */
     (void)resident();
+    pin(0);
     for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {
         if (wanted(workloads[i].name)) {
             run_workload(&workloads[i]);
         }
     }
+    unpin();
 }

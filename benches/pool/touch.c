@@ -17,13 +17,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { MOST_TURNS = 9 };
+enum { MOST_TURNS = 7 };
 static const size_t mib = 1 << 20;
 static size_t part = 1; /* of the sizes, where nothing is measured */
 
 static int turns(void)
 {
-    return how_long == FULL ? MOST_TURNS : how_long == QUICK ? 5 : 1;
+    return how_long == FULL ? MOST_TURNS : how_long == QUICK ? 4 : 1;
 }
 
 /* Maps so many bytes of huge pages and touches them; they are unmapped after the time was taken. */

@@ -18,8 +18,8 @@ use std::time::Instant;
 /// Cases that share a process, and how many such processes make a run. What one workload leaves behind would be the next one's gift, so
 /// those that look at memory are alone. How much is resident does not depend on what else the machine does: once is enough.
 const GROUPS: &[(&str, usize)] = &[
-    ("alloc", 7),
-    ("threads", 7),
+    ("alloc", 5),
+    ("threads", 5),
     ("memory.small", 1),
     ("memory.mixed", 1),
     ("memory.arrays", 1),
