@@ -77,24 +77,20 @@ static inline void *take(size_t size)
     return block;
 }
 
+/* Zeros; NULL where the allocator makes none (UMF's disjoint pool). */
 static inline void *take_zeroed(size_t size)
 {
-    void *block = NULL;
 #if defined DOOR_HANDLE
+    void *block = NULL;
     if (door.zeroed(door.pool, size, 16, NULL, &block) != TN_OK) {
         door_failed("tn_pool_allocate_zeroed");
     }
-#else
-#if defined DOOR_UMF
-    block = door.zeroed(door.pool, 1, size);
-#else
-    block = door.zeroed(1, size);
-#endif
-    if (block == NULL) {
-        door_failed("calloc");
-    }
-#endif
     return block;
+#elif defined DOOR_UMF
+    return door.zeroed(door.pool, 1, size);
+#else
+    return door.zeroed(1, size);
+#endif
 }
 
 static inline void give(void *block)

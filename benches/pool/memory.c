@@ -2,7 +2,7 @@
  * memory.c - what stays resident for what is live (bars T5, T6, T7).
  *
  * Blocks of random size replace random ones; every page is touched. The limit of live bytes alternates between all and 40 %, eight
- * phases, and in each as many bytes are allocated anew as the whole limit has. Printed per workload:
+ * phases, and in each a multiple of all is allocated anew, so that what stays is what many replacements made of it. Printed per workload:
  *     .peak      resident by live bytes at the end of a phase at the limit, the largest of four
  *     .fall      the same at the end, at 40 %
  *     .trimmed   the same after the allocator was told to give back what it can
@@ -20,13 +20,14 @@
 typedef struct workload {
     const char *name;
     size_t live, low, high;
+    size_t anew; /* so many times `live` are allocated in a phase */
     bool evenly; /* in the size; else in its logarithm */
 } workload;
 
 static const workload workloads[] = {
-    {"memory.small", 200u << 20, 8, 4096, true},
-    {"memory.mixed", 400u << 20, 16, 2 << 20, false},
-    {"memory.arrays", 1200u << 20, 64 << 10, 32 << 20, false},
+    {"memory.small", 200u << 20, 8, 4096, 3, true},
+    {"memory.mixed", 400u << 20, 16, 2 << 20, 4, false},
+    {"memory.arrays", 1200u << 20, 64 << 10, 32 << 20, 2, false},
 };
 
 typedef struct held {
@@ -50,7 +51,7 @@ static void drop(size_t at)
 static uint64_t run_phase(const workload *load, uint64_t *random, size_t limit)
 {
     uint64_t made = 0;
-    for (size_t allocated = 0; allocated < load->live || live < limit - load->high;) {
+    for (size_t allocated = 0; allocated < load->anew * load->live || live < limit - load->high;) {
         size_t size = load->evenly ? uniform(random, load->low, load->high) : log_uniform(random, load->low, load->high);
         while (live + size > limit || count == MOST_HELD) {
             drop(uniform(random, 0, count - 1));
@@ -121,9 +122,11 @@ void memory_cases(void)
     memset(table, 0, MOST_HELD * sizeof *table);
     give(take(64)); /* what an allocator needs once is no part either */
     (void)resident();
+    pin(0);
     for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {
         if (wanted(workloads[i].name)) {
             run_workload(&workloads[i]);
         }
     }
+    unpin();
 }

@@ -5,7 +5,7 @@
  *                    and replaced at random, some handed to whichever thread comes by. ns a block, all threads together
  *     mixes.arrays   one thread: arrays of 1 KiB to 64 MiB, log-uniform, every page touched, most released in reverse order. ns an array
  *
- * and of both, `.resident`: the largest resident by live bytes that were seen.
+ * and of the arrays, `.resident`: the largest resident by live bytes that was seen.
  */
 #define _GNU_SOURCE
 #include "door.h"

@@ -1,12 +1,13 @@
 /*
  * touch.c - large blocks with every page touched: fresh, again, and zeroed (bars T8, T9, T10). ns.
  *
- *     fresh_256m     a block that the process never had: allocate, touch, free
- *     again_64m      the same block over and over
- *     zeros_fresh    256 MiB of zeros, not touched; zeros_resident: the bytes that this made resident
- *     zeros_again    64 MiB of zeros after a block of that size was written and freed; memset: of such a block
- *     by_hand_256m   (handle) 256 MiB of huge pages by mmap and madvise, touched, unmapped
- *     array_*        (handle) the same with arrays
+ *     fresh_256m       a block that the process never had: allocated and touched. Where there are pools, one of a new pool
+ *     by_hand_256m     (handle) the same by mmap and madvise for huge pages
+ *     again_64m        the same block over and over: allocated, touched, freed; array_again_64m (handle): as an array
+ *     zeros_fresh      256 MiB of zeros that the process never had, not touched
+ *     zeros_resident   bytes of that block that are resident then; zeros_books: of the process, what the allocator keeps books in included
+ *     zeros_again      64 MiB of zeros after a block of that size was written and freed; array_zeros_again (handle): as an array
+ *     memset           of such a block
  */
 #define _GNU_SOURCE
 #include "door.h"
@@ -16,16 +17,16 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { MOST_TURNS = 9 };
+enum { MOST_TURNS = 7 };
 static const size_t mib = 1 << 20;
 static size_t part = 1; /* of the sizes, where nothing is measured */
 
 static int turns(void)
 {
-    return how_long == FULL ? MOST_TURNS : how_long == QUICK ? 5 : 1;
+    return how_long == FULL ? MOST_TURNS : how_long == QUICK ? 4 : 1;
 }
 
-/* Maps so many bytes of huge pages, touches them, and unmaps them. */
+/* Maps so many bytes of huge pages and touches them; they are unmapped after the time was taken. */
 static double by_hand(size_t bytes)
 {
     const size_t unit = 2 * mib;
@@ -38,8 +39,72 @@ static double by_hand(size_t bytes)
     char *aligned = mapped + (unit - (size_t)mapped % unit) % unit;
     madvise(aligned, bytes, MADV_HUGEPAGE);
     touch(aligned, bytes);
+    double took = now_ns() - start;
     munmap(mapped, bytes + unit);
-    return now_ns() - start;
+    return took;
+}
+
+static void fresh(void)
+{
+    double samples[MOST_TURNS];
+    int count = 0;
+    do {
+        give(take(64)); /* what a pool needs once is no part of it */
+        double start = now_ns();
+        void *block = take(256 * mib / part);
+        touch(block, 256 * mib / part);
+        samples[count++] = now_ns() - start;
+        give(block);
+    } while (count < turns() && door_renew());
+    print_samples("touch.fresh_256m", samples, count);
+#if defined DOOR_HANDLE
+    for (int i = 0; i < turns(); i++) {
+        samples[i] = by_hand(256 * mib / part);
+    }
+    print_samples("touch.by_hand_256m", samples, turns());
+#endif
+}
+
+/* Bytes of the block that are in memory. */
+static size_t resident_of(void *block, size_t bytes)
+{
+    static unsigned char pages[256 << 8];
+    char *first = (char *)block + (4096 - (size_t)block % 4096) % 4096;
+    size_t count = (bytes - (size_t)(first - (char *)block)) / 4096, found = 0;
+    if (mincore(first, count * 4096, pages) != 0) {
+        perror("pool: mincore");
+        exit(1);
+    }
+    for (size_t i = 0; i < count; i++) {
+        found += pages[i] & 1;
+    }
+    return found * 4096;
+}
+
+static void zeros_fresh(void)
+{
+    double samples[MOST_TURNS];
+    double pages = 0, books = 0; /* the worst counts */
+    int count = 0;
+    do {
+        const size_t bytes = 256 * mib / part;
+        give(take(64));
+        size_t before = resident();
+        double start = now_ns();
+        void *block = take_zeroed(bytes);
+        samples[count++] = now_ns() - start;
+        if (block == NULL) {
+            return;
+        }
+        size_t after = resident();
+        double added = after > before ? (double)(after - before) : 0, own = (double)resident_of(block, bytes);
+        books = added > books ? added : books;
+        pages = own > pages ? own : pages;
+        give(block);
+    } while (count < turns() && door_renew());
+    print_samples("touch.zeros_fresh", samples, count);
+    print("touch.zeros_resident", pages, pages);
+    print("touch.zeros_books", books, books);
 }
 
 static double touched(size_t bytes)
@@ -49,34 +114,6 @@ static double touched(size_t bytes)
     touch(block, bytes);
     give(block);
     return now_ns() - start;
-}
-
-/* The first blocks of the process, or of a new pool where there are pools. */
-static void fresh(void)
-{
-    double samples[MOST_TURNS], zeros[MOST_TURNS], added[MOST_TURNS];
-    int count = 0;
-    do {
-        size_t before = resident();
-        double start = now_ns();
-        void *block = take_zeroed(256 * mib / part);
-        zeros[count] = now_ns() - start;
-        size_t after = resident();
-        added[count] = after > before ? (double)(after - before) : 0;
-        give(block);
-        door_trim();
-        if (door_renew()) {
-            give(take(64)); /* a new pool's own books are no part of it */
-        }
-        samples[count++] = touched(256 * mib / part);
-    } while (count < turns() && door_renew());
-    print_samples("touch.zeros_fresh", zeros, count);
-    double most = 0;
-    for (int i = 0; i < count; i++) {
-        most = added[i] > most ? added[i] : most;
-    }
-    print("touch.zeros_resident", most, most); /* bytes: the worst counts */
-    print_samples("touch.fresh_256m", samples, count);
 }
 
 static void again(void)
@@ -105,6 +142,9 @@ static void zeros_again(void)
         start = now_ns();
         block = take_zeroed(bytes);
         zeros[i] = now_ns() - start;
+        if (block == NULL) {
+            return;
+        }
         if (block[bytes / 2] != 0) {
             door_failed("zeros");
         }
@@ -115,20 +155,27 @@ static void zeros_again(void)
 }
 
 #if defined DOOR_HANDLE
-static void arrays(void)
+static void array_again(void)
 {
     const size_t bytes = 64 * mib / part;
-    double again_ns[MOST_TURNS], zeros[MOST_TURNS];
+    double samples[MOST_TURNS];
     for (int i = -1; i < turns(); i++) {
-        double start = now_ns();
         char *data;
+        double start = now_ns();
         void *array = door_array(bytes, false, &data);
         touch(data, bytes);
         door_array_release(array);
         if (i >= 0) {
-            again_ns[i] = now_ns() - start;
+            samples[i] = now_ns() - start;
         }
     }
+    print_samples("touch.array_again_64m", samples, turns());
+}
+
+static void array_zeros_again(void)
+{
+    const size_t bytes = 64 * mib / part;
+    double samples[MOST_TURNS];
     for (int i = 0; i < turns(); i++) {
         char *data;
         void *array = door_array(bytes, false, &data);
@@ -136,14 +183,13 @@ static void arrays(void)
         door_array_release(array);
         double start = now_ns();
         array = door_array(bytes, true, &data);
-        zeros[i] = now_ns() - start;
+        samples[i] = now_ns() - start;
         if (data[bytes / 2] != 0) {
             door_failed("tn_array_zeros");
         }
         door_array_release(array);
     }
-    print_samples("touch.array_again_64m", again_ns, turns());
-    print_samples("touch.array_zeros_again", zeros, turns());
+    print_samples("touch.array_zeros_again", samples, turns());
 }
 #endif
 
@@ -152,16 +198,25 @@ void touch_cases(void)
     part = how_long == TINY ? 16 : 1;
     pin(0);
     (void)by_hand(512 * mib / part); /* memory new to a virtual machine comes slowly once, whoever asks */
-    fresh();
-    again();
-    zeros_again();
-#if defined DOOR_HANDLE
-    arrays();
-    double samples[MOST_TURNS];
-    for (int i = 0; i < turns(); i++) {
-        samples[i] = by_hand(256 * mib / part);
+    if (wanted("touch.fresh_256m")) {
+        fresh();
     }
-    print_samples("touch.by_hand_256m", samples, turns());
+    if (wanted("touch.zeros_fresh")) {
+        zeros_fresh();
+    }
+    if (wanted("touch.zeros_again")) {
+        zeros_again();
+    }
+    if (wanted("touch.again_64m")) {
+        again();
+    }
+#if defined DOOR_HANDLE
+    if (wanted("touch.again_64m")) {
+        array_again();
+    }
+    if (wanted("touch.zeros_again")) {
+        array_zeros_again();
+    }
 #endif
     unpin();
 }

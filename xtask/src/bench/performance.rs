@@ -13,6 +13,13 @@ use std::path::Path;
 
 pub const DOCUMENT: &str = "docs/performance.md";
 
+/// Has the document every marker? Asked before the measuring, which takes long.
+pub fn check() -> Done {
+    let text = read(DOCUMENT)?;
+    let names = ["machine", "bars", "behind"].into_iter().chain(GROUPS.iter().map(|group| group.name));
+    names.into_iter().try_for_each(|name| replaced(&text, name, "").map(drop))
+}
+
 /// Writes tables and plots.
 pub fn write(outcome: &Outcome) -> Done {
     let all = bars::together(&outcome.runs);
@@ -50,7 +57,8 @@ pub fn replaced(text: &str, name: &str, lines: &str) -> Done<String> {
 /// Where and beside what it was measured, and what was not.
 fn machine(outcome: &Outcome, all: &Run) -> String {
     let cores = all.values().next().map_or("?", |figures| figures.fact("cores"));
-    let mut lines = format!("{} cores of {}; {} runs, minima.", cores, super::processor(), outcome.runs.len());
+    let quick = if outcome.quick { " of few rounds, for a first look" } else { "" };
+    let mut lines = format!("{} cores of {}; {} runs{quick}, minima.", cores, super::processor(), outcome.runs.len());
     let versions: Vec<&str> =
         outcome.found.iter().filter_map(|peer| Some(all.get(peer.name)?.fact("version"))).collect();
     lines += &format!("\nMeasured: {}.", versions.join(", "));
@@ -67,7 +75,7 @@ fn bars_table(outcome: &Outcome) -> String {
     for verdict in &outcome.verdicts {
         let Some(last) = verdict.records.last() else { continue };
         let each = |record: &super::record::Record| match record.ratio {
-            Some(ratio) => format!("{ratio:.2}"),
+            Some(ratio) => figure(ratio),
             None => record.value.map_or("-".to_owned(), figure),
         };
         let ratios: Vec<String> = verdict.records.iter().map(each).collect();

@@ -83,6 +83,7 @@ impl Plot<'_> {
         chart
             .configure_mesh()
             .disable_y_mesh()
+            .light_line_style(TRANSPARENT)
             .disable_y_axis()
             .y_labels(0)
             .x_desc(what)

@@ -15,9 +15,25 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Groups of cases, each a process of its own, and how many of its processes make a run. How much is resident does not depend on what
-/// else the machine does: once is enough.
-const GROUPS: &[(&str, usize)] = &[("alloc", 7), ("threads", 7), ("memory", 1), ("touch", 5), ("mixes", 3)];
+/// Cases that share a process, and how many such processes make a run. What one workload leaves behind would be the next one's gift, so
+/// those that look at memory are alone. How much is resident does not depend on what else the machine does: once is enough.
+const GROUPS: &[(&str, usize)] = &[
+    ("alloc", 5),
+    ("threads", 5),
+    ("memory.small", 1),
+    ("memory.mixed", 1),
+    ("memory.arrays", 1),
+    ("touch.fresh", 5),
+    ("touch.zeros", 5),
+    ("touch.again", 5),
+    ("mixes.server", 3),
+    ("mixes.arrays", 3),
+];
+
+/// Are cases of this name in that group, or is it a part of the name's?
+fn belongs(case: &str, group: &str) -> bool {
+    case.starts_with(group) || group.starts_with(case)
+}
 
 /// The group that valgrind counts; not a process of its own.
 const INSTRUCTIONS: &str = "instructions";
@@ -47,6 +63,8 @@ pub struct Outcome {
     pub found: Vec<Peer>,
     pub missing: Vec<Missing>,
     pub verdicts: Vec<Verdict>,
+    /// Fewer rounds and samples.
+    pub quick: bool,
 }
 
 impl<'a> Options<'a> {
@@ -73,18 +91,20 @@ impl<'a> Options<'a> {
         }
         let groups: Vec<&str> = GROUPS.iter().map(|(group, _)| *group).collect();
         for case in &options.cases {
-            if !groups.iter().any(|group| case.split('.').next() == Some(group)) {
+            if !groups.iter().any(|group| belongs(case, group)) {
                 return Err(format!(
                     "there is no case {case}: {}, or one of theirs as alloc.lone_64",
                     groups.join(", ")
                 ));
             }
         }
-        let whole = options.peers.is_empty() && options.cases.is_empty();
-        if options.write && (options.quick || options.instructions || !whole) {
-            return Err(
-                "--write takes every peer and every case: without --quick, --instructions and what chooses".into()
-            );
+        if options.write {
+            if !options.peers.is_empty() || !options.cases.is_empty() || options.instructions {
+                return Err(
+                    "--write takes every peer and every case: without --peers, --cases and --instructions".into()
+                );
+            }
+            performance::check()?;
         }
         Ok(options)
     }
@@ -98,21 +118,22 @@ impl<'a> Options<'a> {
         match group {
             INSTRUCTIONS => self.instructions || self.write,
             _ if self.cases.is_empty() => !self.instructions,
-            _ => self.cases.iter().any(|case| case.split('.').next() == Some(group)),
+            _ => self.cases.iter().any(|case| belongs(case, group)),
         }
     }
 
     /// The cases of a group, as the program wants them.
     fn cases(&self, group: &'a str) -> Vec<&'a str> {
         let own: Vec<&str> = self.cases.iter().copied().filter(|case| case.starts_with(group)).collect();
-        if own.is_empty() { vec![group] } else { own }
+        let whole = self.cases.iter().any(|case| group.starts_with(case));
+        if whole || own.is_empty() { vec![group] } else { own }
     }
 }
 
 /// `cargo xtask bench pool ..`
 pub fn bench(arguments: &[&str]) -> Done {
     let options = Options::read(arguments)?;
-    let quick = options.quick && options.peers.is_empty();
+    let quick = options.quick && !options.write && options.peers.is_empty();
     let asked = if quick { QUICK.to_vec() } else { options.peers.clone() };
     let library = match &options.library {
         Some(library) => library.clone(),
@@ -131,7 +152,7 @@ pub fn bench(arguments: &[&str]) -> Done {
         runs.push(run);
     }
     let verdicts = bars::verdicts(&runs);
-    let outcome = Outcome { runs, found, missing, verdicts };
+    let outcome = Outcome { runs, found, missing, verdicts, quick: options.quick };
     for (name, why) in &outcome.missing {
         eprintln!("{name}: missing: {why}");
     }

@@ -9,6 +9,7 @@ pub fn figure(figure: f64) -> String {
     match figure {
         large if large >= 1e4 => format!("{large:.0}"),
         middle if middle >= 100.0 => format!("{middle:.1}"),
+        tiny if tiny > 0.0 && tiny < 0.05 => format!("{tiny:.4}"),
         small => format!("{small:.2}"),
     }
 }

@@ -2,7 +2,9 @@
 
 include!("../../peer.rs");
 
-use rpmalloc_sys::{rpcalloc, rpfree, rpmalloc, rpmalloc_initialize, rpmalloc_thread_finalize, rpmalloc_thread_initialize};
+use rpmalloc_sys::{
+    rpcalloc, rpfree, rpmalloc, rpmalloc_initialize, rpmalloc_thread_finalize, rpmalloc_thread_initialize,
+};
 
 unsafe extern "C" fn version() -> c_int {
     0
