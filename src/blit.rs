@@ -13,12 +13,25 @@ mod items;
 
 mod loops;
 
+mod plane;
+
+mod row;
+
+mod run;
+
 mod scratch;
+
+#[cfg(target_arch = "x86_64")]
+mod tile;
+
+#[cfg(target_arch = "x86_64")]
+mod vector;
 
 pub use scratch::Scratch;
 
 use crate::error::Result;
 use crate::layout::Layout;
+use crate::sys::bytes;
 use loops::{Loops, Order};
 
 /// A layout whose offset is an absolute host address: where the bytes are, and that they may be touched.
@@ -103,13 +116,11 @@ pub fn zero(dst: &Place) {
     fill(dst, &[0; 16][..dst.layout.item() as usize]);
 }
 
-/// Copies `bytes` plain bytes, which may overlap.
+/// Copies `count` plain bytes, which may overlap.
 ///
 /// # Safety
-/// - `src` may be read and `dst` written for `bytes` bytes; with 0 bytes neither is touched.
-pub unsafe fn copy_bytes(dst: *mut u8, src: *const u8, bytes: usize) {
-    if bytes > 0 {
-        // SAFETY: the caller's promise; `ptr::copy` allows the overlap.
-        unsafe { core::ptr::copy(src, dst, bytes) };
-    }
+/// - `src` may be read and `dst` written for `count` bytes; with 0 bytes neither is touched.
+pub unsafe fn copy_bytes(dst: *mut u8, src: *const u8, count: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { bytes::copy(dst, src, count) };
 }

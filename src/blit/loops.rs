@@ -20,6 +20,13 @@ pub(super) struct Axis {
 impl Axis {
     const NONE: Axis = Axis { length: 0, dst: 0, src: 0 };
 
+    /// Both sides' addresses at an index, from those at index 0.
+    #[inline]
+    pub fn at(&self, index: usize, dst: *mut u8, src: *const u8) -> (*mut u8, *const u8) {
+        let index = index as isize;
+        (dst.wrapping_offset(index.wrapping_mul(self.dst)), src.wrapping_offset(index.wrapping_mul(self.src)))
+    }
+
     /// From the first to the last element.
     fn dst_reach(&self) -> isize {
         (self.length as isize - 1) * self.dst
@@ -87,6 +94,11 @@ impl Loops {
     /// The loops, innermost first.
     pub fn axes(&self) -> &[Axis] {
         &self.axes[..self.ndim]
+    }
+
+    /// Bytes of all elements together.
+    pub fn bytes(&self) -> usize {
+        self.axes().iter().fold(self.item, |bytes, axis| bytes.saturating_mul(axis.length))
     }
 
     /// Adds an axis where its destination stride belongs; equal strides (of a fill, or of broken input) stay in order.

@@ -7,3 +7,7 @@ pub mod os;
 pub mod lock;
 
 pub mod file;
+
+pub mod cpu;
+
+pub mod bytes;
