@@ -5,6 +5,7 @@
 
 mod places;
 
+use core::ffi::c_void;
 use places::*;
 use tenure::blit::{self};
 use tenure::dtype::Dtype;
@@ -136,6 +137,17 @@ fn large_planes_as_the_model(way: &str) {
     }
 }
 
+/// A thread a task.
+unsafe extern "C" fn on_threads(_: *mut c_void, task: tn_task, argument: *mut c_void, count: usize) {
+    let (task, argument) = (task.unwrap(), argument as usize);
+    std::thread::scope(|scope| {
+        for index in 0..count {
+            // SAFETY: before it returns.
+            scope.spawn(move || unsafe { task(argument as *mut c_void, index) });
+        }
+    });
+}
+
 #[test]
 fn every_way_gives_what_the_model_gives() {
     // Under a checker that slows everything down, fewer do.
@@ -152,6 +164,10 @@ fn every_way_gives_what_the_model_gives() {
                 fills_as_the_model(seed, &way);
             }
             large_planes_as_the_model(&way);
+            let runner = tn_runner { run: Some(on_threads), threads: 3, least_bytes: 1, ..tenure::runner::current() };
+            tenure::runner::set_current(Some(runner));
+            large_planes_as_the_model(&format!("{way}, three threads"));
+            tenure::runner::set_current(None);
         }
     }
 }

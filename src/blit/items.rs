@@ -23,9 +23,11 @@ const LONG_FILL: usize = 64;
 /// # Safety
 /// - Every source element of `loops` may be read, every destination element written.
 /// - `order` is one that the overlap allows: Any, Forward or Backward.
-pub(super) unsafe fn copy(loops: &mut Loops, order: Order) {
+///
+/// `whole`: the bytes of the whole copy, of which these loops are perhaps a part.
+pub(super) unsafe fn copy(loops: &mut Loops, order: Order, whole: usize) {
     let any = order == Order::Any;
-    let far = any && loops.bytes() >= cpu::cache_bytes() / FAR_PART;
+    let far = any && whole >= cpu::cache_bytes() / FAR_PART;
     let run = loops.take_run();
     if order == Order::Backward {
         loops.turn_round();
@@ -91,7 +93,7 @@ pub(super) unsafe fn fill(loops: &mut Loops, value: &[u8]) {
     // A source of stride 0 on every axis: the loops of a copy are those of a fill.
     loops.src = bytes.as_ptr();
     // SAFETY: the caller's promise; the value is read by itself.
-    unsafe { copy(loops, Order::Forward) };
+    unsafe { copy(loops, Order::Forward, 0) };
 }
 
 /// Calls `body` for every index of `axes`, the first one fastest, with the addresses there.

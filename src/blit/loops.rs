@@ -133,6 +133,29 @@ impl Loops {
         self.ndim = self.ndim.min(kept + 1);
     }
 
+    /// Divides the loops into at most so many, by the outermost axis that is long enough: which one, and how many of its indices each
+    /// gets. Multiples of [`Self::GRAIN`] where that goes, so that two of them seldom write the same line. None: they cannot be divided.
+    pub fn divided(&self, parts: usize) -> Option<(usize, usize)> {
+        let axes = self.axes();
+        let long = |axis: &Axis| axis.length >= parts * Self::GRAIN;
+        let axis = axes.iter().rposition(long).or_else(|| axes.iter().rposition(|axis| axis.length >= parts))?;
+        let each = axes[axis].length.div_ceil(parts);
+        Some((axis, if long(&axes[axis]) { each.next_multiple_of(Self::GRAIN) } else { each }))
+    }
+
+    /// Indices of an axis that stay together.
+    const GRAIN: usize = 64;
+
+    /// The loops over the given indices of one axis, as far as there are so many; None: there are none.
+    pub fn part(&self, axis: usize, from: usize, count: usize) -> Option<Loops> {
+        let mut part = self.clone();
+        let whole = &mut part.axes[axis];
+        let left = whole.length.checked_sub(from).filter(|left| *left > 0)?;
+        whole.length = left.min(count);
+        (part.dst, part.src) = whole.at(from, self.dst, self.src);
+        Some(part)
+    }
+
     /// Takes the innermost axis out if it is one run of bytes on both sides, and gives the run's length in bytes; else
     /// one item.
     pub fn take_run(&mut self) -> usize {

@@ -100,10 +100,15 @@ pub unsafe fn copy(dst: *mut u8, src: *const u8, bytes: usize) {
     unsafe { copy_apart(dst, src, bytes) };
 }
 
+/// How so many bytes are copied.
+pub fn method(bytes: usize) -> Method {
+    choose(&limits().copy, bytes)
+}
+
 /// # Safety
 /// As `copy`, of ranges that do not overlap.
 unsafe fn copy_apart(dst: *mut u8, src: *const u8, bytes: usize) {
-    let method = choose(&limits().copy, bytes);
+    let method = method(bytes);
     // SAFETY: the caller's promise.
     unsafe { copy_by(method, dst, src, bytes) };
     end(method);
