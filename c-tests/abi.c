@@ -239,6 +239,13 @@ AT(tn_copy_site, count, 80);
 AT(tn_copy_site, bytes, 88);
 AT(tn_copy_site, reserved, 96);
 
+SIZE(tn_runner, 40);
+AT(tn_runner, size, 0);
+AT(tn_runner, run, 8);
+AT(tn_runner, context, 16);
+AT(tn_runner, threads, 24);
+AT(tn_runner, least_bytes, 32);
+
 int main(void) {
     CHECK(tn_version() == TN_VERSION);
     CHECK(strcmp(tn_status_name(TN_ERR_STALE), "TN_ERR_STALE") == 0);

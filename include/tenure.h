@@ -1023,6 +1023,32 @@ typedef struct tn_copy_site {
     uint64_t reserved;
 } tn_copy_site;
 
+/**
+ * One part of a piece of work of the library, which needs nothing but its arguments: it may run on any thread, returns soon, and calls
+ * nothing of the caller's.
+ */
+typedef void (*tn_task)(void *argument, size_t index);
+
+/**
+ * Calls `task(argument, index)` for every index below `count`, in any order, on any threads, also several at once, and returns when the
+ * last has returned; none is called later. Those that it does not call are done by the calling thread afterwards.
+ */
+typedef void (*tn_run_callback)(void *context, tn_task task, void *argument, size_t count);
+
+/** Threads of the caller's, on which large copies may run. The library has none of its own. */
+typedef struct tn_runner {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** Runs tasks; NULL: there is no runner. */
+    tn_run_callback run;
+    /** For `run`; must be valid as long as the runner is current on some thread. */
+    void *context;
+    /** How many tasks a copy is divided into at most; 0 and 1: it is not. */
+    size_t threads;
+    /** Copies of fewer bytes stay on their thread; 0: the library's own limit, 1 MiB. */
+    size_t least_bytes;
+} tn_runner;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -2373,6 +2399,37 @@ tn_status tn_array_fill(tn_array *array,
  * @ingroup transfer
  */
 tn_status tn_array_zero(tn_array *array, uint32_t mode, tn_stream *stream);
+
+/* ===================================================== runner ===================================================== */
+/** @defgroup runner threads of the caller's for large copies */
+
+/**
+ * Sets on which threads of the caller's large copies of this thread run; the library has none of its own.
+ *
+ * Copies and fills between host arrays and raw memory are divided among at most `threads` tasks, which `run` calls; what none of them
+ * takes the calling thread does itself. Copies whose source and destination overlap, and small ones, stay on their thread. The result is
+ * the same.
+ *
+ * @param runner   read during this call; what `context` points to must live until another runner is set. NULL, or one whose `run` is NULL:
+ *                 none, as at first.
+ * @return TN_OK; TN_ERR_INVALID for a wrong size, and then the current runner stays.
+ * @note Threads: any; other threads keep theirs. `run` is called by this thread, under no lock; it may call the library, and must return
+ *       normally. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup runner
+ */
+tn_status tn_runner_set_current(const tn_runner *runner);
+
+/**
+ * Gives the runner that this thread set: what `tn_runner_set_current` puts back.
+ *
+ * @param[out] out filled; `size` is set by the caller. `run` is NULL where there is none. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for a wrong size.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup runner
+ */
+tn_status tn_runner_current(tn_runner *out);
 
 /* ==================================================== exchange ==================================================== */
 /** @defgroup exchange arrays leave for other libraries and come in from them */

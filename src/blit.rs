@@ -13,13 +13,30 @@ mod items;
 
 mod loops;
 
+mod plane;
+
+mod row;
+
+mod run;
+
 mod scratch;
+
+#[cfg(target_arch = "x86_64")]
+mod tile;
+
+#[cfg(target_arch = "x86_64")]
+mod vector;
 
 pub use scratch::Scratch;
 
 use crate::error::Result;
 use crate::layout::Layout;
+use crate::runner;
+use crate::sys::bytes;
 use loops::{Loops, Order};
+
+/// Plain bytes are divided at multiples of that many.
+const PART: usize = 4096;
 
 /// A layout whose offset is an absolute host address: where the bytes are, and that they may be touched.
 #[derive(Clone, Copy)]
@@ -63,7 +80,7 @@ pub fn copy(dst: &Place, src: &Place) -> Result<()> {
         Order::Through => copy_through(&loops),
         order => {
             // SAFETY: both places vouch for their elements, and `order` is safe for the way they overlap.
-            unsafe { items::copy(&mut loops, order) };
+            unsafe { copy_by(&mut loops, order) };
             Ok(())
         }
     }
@@ -79,13 +96,45 @@ fn copy_dense(dst: &Layout, src: &Layout) {
     }
 }
 
+/// Runs the loops, on the thread's runner where that is worth it.
+///
+/// # Safety
+/// - The bytes of the loops may be touched, and `order` is one that their overlap allows: Any, Forward or Backward.
+unsafe fn copy_by(loops: &mut Loops, order: Order) {
+    let whole = loops.bytes();
+    let parts = if order == Order::Any { runner::parts(whole) } else { 1 };
+    let Some((axis, count)) = Some(parts).filter(|parts| *parts > 1).and_then(|parts| loops.divided(parts)) else {
+        // SAFETY: the caller's promise.
+        return unsafe { items::copy(loops, order, whole) };
+    };
+    let loops = Shared(loops);
+    runner::each(parts, &|index| {
+        if let Some(mut part) = loops.get().part(axis, index * count, count) {
+            // SAFETY: the caller's promise, on elements that no other part has; in any order, so also at the same time.
+            unsafe { items::copy(&mut part, order, whole) };
+        }
+    });
+}
+
+/// Loops that several threads read.
+struct Shared<'a>(&'a Loops);
+
+// SAFETY: the pointers in it are only copied; who follows them has a part of its own.
+unsafe impl Sync for Shared<'_> {}
+
+impl Shared<'_> {
+    fn get(&self) -> &Loops {
+        self.0
+    }
+}
+
 /// Copies through a temporary that holds what the source has, each repeated element once.
 fn copy_through(loops: &Loops) -> Result<()> {
     let scratch = Scratch::new(loops.packed_bytes())?;
     // SAFETY: the scratch is as long as the packed source, and shares no byte with it; the places vouch for the rest.
-    unsafe { items::copy(&mut loops.gather(scratch.address()), Order::Any) };
+    unsafe { copy_by(&mut loops.gather(scratch.address()), Order::Any) };
     // SAFETY: as above, the other way round.
-    unsafe { items::copy(&mut loops.scatter(scratch.address()), Order::Any) };
+    unsafe { copy_by(&mut loops.scatter(scratch.address()), Order::Any) };
     Ok(())
 }
 
@@ -93,8 +142,18 @@ fn copy_through(loops: &Loops) -> Result<()> {
 pub fn fill(dst: &Place, value: &[u8]) {
     assert!(value.len() as i64 == dst.layout.item(), "a fill value of another item size");
     if let Some(mut loops) = Loops::of_fill(dst.layout) {
-        // SAFETY: the place vouches for its elements.
-        unsafe { items::fill(&mut loops, value) };
+        let parts = runner::parts(loops.bytes());
+        let Some((axis, count)) = Some(parts).filter(|parts| *parts > 1).and_then(|parts| loops.divided(parts)) else {
+            // SAFETY: the place vouches for its elements.
+            return unsafe { items::fill(&mut loops, value) };
+        };
+        let loops = Shared(&loops);
+        runner::each(parts, &|index| {
+            if let Some(mut part) = loops.get().part(axis, index * count, count) {
+                // SAFETY: the place vouches for its elements, and no other part has these.
+                unsafe { items::fill(&mut part, value) };
+            }
+        });
     }
 }
 
@@ -103,13 +162,25 @@ pub fn zero(dst: &Place) {
     fill(dst, &[0; 16][..dst.layout.item() as usize]);
 }
 
-/// Copies `bytes` plain bytes, which may overlap.
+/// Copies `count` plain bytes, which may overlap.
 ///
 /// # Safety
-/// - `src` may be read and `dst` written for `bytes` bytes; with 0 bytes neither is touched.
-pub unsafe fn copy_bytes(dst: *mut u8, src: *const u8, bytes: usize) {
-    if bytes > 0 {
-        // SAFETY: the caller's promise; `ptr::copy` allows the overlap.
-        unsafe { core::ptr::copy(src, dst, bytes) };
+/// - `src` may be read and `dst` written for `count` bytes; with 0 bytes neither is touched.
+pub unsafe fn copy_bytes(dst: *mut u8, src: *const u8, count: usize) {
+    let parts = runner::parts(count);
+    if parts == 1 || (dst as usize).abs_diff(src as usize) < count {
+        // SAFETY: the caller's promise.
+        return unsafe { bytes::copy(dst, src, count) };
     }
+    let (dst, src) = (dst.expose_provenance(), src.expose_provenance());
+    let each = (count / parts).next_multiple_of(PART);
+    let method = bytes::method(count);
+    runner::each(parts, &|index| {
+        let from = (index * each).min(count);
+        let dst = core::ptr::with_exposed_provenance_mut(dst + from);
+        let src = core::ptr::with_exposed_provenance(src + from);
+        // SAFETY: the caller's promise, on bytes that no other part has.
+        unsafe { bytes::copy_by(method, dst, src, each.min(count - from)) };
+        bytes::fence();
+    });
 }

@@ -38,6 +38,8 @@ pub mod device;
 
 pub mod pool;
 
+pub mod runner;
+
 pub mod blit;
 
 pub mod ledger;

@@ -1039,3 +1039,34 @@ pub struct tn_copy_site {
     /// Zero.
     pub reserved: u64,
 }
+
+/// One part of a piece of work of the library, which needs nothing but its arguments: it may run on any thread, returns soon, and calls
+/// nothing of the caller's.
+pub type tn_task = Option<unsafe extern "C" fn(argument: *mut core::ffi::c_void, index: usize)>;
+
+/// Calls `task(argument, index)` for every index below `count`, in any order, on any threads, also several at once, and returns when the
+/// last has returned; none is called later. Those that it does not call are done by the calling thread afterwards.
+pub type tn_run_callback = Option<
+    unsafe extern "C" fn(
+        context: *mut core::ffi::c_void,
+        task: tn_task,
+        argument: *mut core::ffi::c_void,
+        count: usize,
+    ),
+>;
+
+/// Threads of the caller's, on which large copies may run. The library has none of its own.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_runner {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// Runs tasks; NULL: there is no runner.
+    pub run: tn_run_callback,
+    /// For `run`; must be valid as long as the runner is current on some thread.
+    pub context: *mut core::ffi::c_void,
+    /// How many tasks a copy is divided into at most; 0 and 1: it is not.
+    pub threads: usize,
+    /// Copies of fewer bytes stay on their thread; 0: the library's own limit, 1 MiB.
+    pub least_bytes: usize,
+}

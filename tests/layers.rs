@@ -25,6 +25,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("device", 3, true),
     ("stream", 3, true),
     ("pool", 4, true),
+    ("runner", 3, true),
     ("blit", 4, true),
     ("ledger", 5, true),
     ("atlas", 5, false),

@@ -20,6 +20,13 @@ pub(super) struct Axis {
 impl Axis {
     const NONE: Axis = Axis { length: 0, dst: 0, src: 0 };
 
+    /// Both sides' addresses at an index, from those at index 0.
+    #[inline]
+    pub fn at(&self, index: usize, dst: *mut u8, src: *const u8) -> (*mut u8, *const u8) {
+        let index = index as isize;
+        (dst.wrapping_offset(index.wrapping_mul(self.dst)), src.wrapping_offset(index.wrapping_mul(self.src)))
+    }
+
     /// From the first to the last element.
     fn dst_reach(&self) -> isize {
         (self.length as isize - 1) * self.dst
@@ -89,6 +96,11 @@ impl Loops {
         &self.axes[..self.ndim]
     }
 
+    /// Bytes of all elements together.
+    pub fn bytes(&self) -> usize {
+        self.axes().iter().fold(self.item, |bytes, axis| bytes.saturating_mul(axis.length))
+    }
+
     /// Adds an axis where its destination stride belongs; equal strides (of a fill, or of broken input) stay in order.
     fn push(&mut self, mut axis: Axis) {
         if axis.dst < 0 {
@@ -119,6 +131,29 @@ impl Loops {
             }
         }
         self.ndim = self.ndim.min(kept + 1);
+    }
+
+    /// Divides the loops into at most so many, by the outermost axis that is long enough: which one, and how many of its indices each
+    /// gets. Multiples of [`Self::GRAIN`] where that goes, so that two of them seldom write the same line. None: they cannot be divided.
+    pub fn divided(&self, parts: usize) -> Option<(usize, usize)> {
+        let axes = self.axes();
+        let long = |axis: &Axis| axis.length >= parts * Self::GRAIN;
+        let axis = axes.iter().rposition(long).or_else(|| axes.iter().rposition(|axis| axis.length >= parts))?;
+        let each = axes[axis].length.div_ceil(parts);
+        Some((axis, if long(&axes[axis]) { each.next_multiple_of(Self::GRAIN) } else { each }))
+    }
+
+    /// Indices of an axis that stay together.
+    const GRAIN: usize = 64;
+
+    /// The loops over the given indices of one axis, as far as there are so many; None: there are none.
+    pub fn part(&self, axis: usize, from: usize, count: usize) -> Option<Loops> {
+        let mut part = self.clone();
+        let whole = &mut part.axes[axis];
+        let left = whole.length.checked_sub(from).filter(|left| *left > 0)?;
+        whole.length = left.min(count);
+        (part.dst, part.src) = whole.at(from, self.dst, self.src);
+        Some(part)
     }
 
     /// Takes the innermost axis out if it is one run of bytes on both sides, and gives the run's length in bytes; else

@@ -4,7 +4,7 @@
 //! fail: what is committed is the pool's book only. Memory reads 0 when it is committed for the first time.
 
 use crate::device::Device;
-use crate::sys::os;
+use crate::sys::{bytes, os};
 use crate::types::*;
 
 /// The one host.
@@ -135,14 +135,14 @@ impl Device for Host {
         unsafe { os::discard(start, bytes) }
     }
 
-    unsafe fn fill(&self, start: usize, bytes: usize, value: u8) {
+    unsafe fn fill(&self, start: usize, count: usize, value: u8) {
         // SAFETY: the caller's promise.
-        unsafe { (start as *mut u8).write_bytes(value, bytes) };
+        unsafe { bytes::fill(start as *mut u8, value, count) };
     }
 
-    unsafe fn copy(&self, to: usize, from: usize, bytes: usize) {
+    unsafe fn copy(&self, to: usize, from: usize, count: usize) {
         // SAFETY: the caller's promise.
-        unsafe { core::ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, bytes) };
+        unsafe { bytes::copy(to as *mut u8, from as *const u8, count) };
     }
 
     unsafe fn is_filled(&self, start: usize, bytes: usize, value: u8) -> Option<bool> {

@@ -22,6 +22,8 @@ pub mod promise;
 
 pub mod transfer;
 
+pub mod runner;
+
 pub mod exchange;
 
 pub mod arrow;

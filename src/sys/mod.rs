@@ -10,3 +10,7 @@ pub mod file;
 
 #[cfg_attr(loom, allow(dead_code))] // models have a word of their own
 pub mod tls;
+
+pub mod cpu;
+
+pub mod bytes;

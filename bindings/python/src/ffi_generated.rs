@@ -349,6 +349,8 @@ unsafe extern "C" {
         mode: u32,
         stream: *mut tn_stream,
     ) -> tn_status;
+    pub fn tn_runner_set_current(runner: *const tn_runner) -> tn_status;
+    pub fn tn_runner_current(out: *mut tn_runner) -> tn_status;
     pub fn tn_array_export_host(
         array: *mut tn_array,
         flags: u32,

@@ -1,0 +1,201 @@
+//! One axis: items that lie anyhow on both sides.
+//!
+//! Contract: an item's address need not be a multiple of its size. Items go in the axis's order: none is written before those up to
+//! it are read, which is what an overlapping copy in a safe order needs. The vector loops may read what lies between two source
+//! items, and do not use it; they write nothing but items. Streamed stores are not ordered with later ones before `bytes::fence`.
+
+use super::loops::Axis;
+
+/// How the rows of a copy are done: chosen once, for all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    /// Item by item.
+    Items,
+    /// The destination side by side, the source backwards, by vectors.
+    Reversed,
+    /// The destination side by side, of the source every second item, by vectors.
+    EverySecond,
+    /// The destination side by side and past the caches, the source anyhow; items of 16 or 32 bytes, by vectors.
+    Lanes,
+}
+
+/// Items from which on vectors are worth a call.
+const LEAST: usize = 32;
+
+impl Way {
+    /// The best way for rows like this one. `far`: past the caches, where that can be.
+    pub fn of(axis: &Axis, item: usize, far: bool) -> Way {
+        let step = item as isize;
+        if !has_vectors() || axis.dst != step || axis.length < LEAST {
+            Way::Items
+        } else if axis.src == -step && item <= 16 {
+            Way::Reversed
+        } else if axis.src == 2 * step && item < 16 {
+            Way::EverySecond
+        } else if far && (item == 16 || item == 32) {
+            Way::Lanes
+        } else {
+            Way::Items
+        }
+    }
+}
+
+/// Copies a row of items of T. `far`: past the caches, where that can be.
+///
+/// # Safety
+/// - `axis.length` items may be read from `src` and written to `dst`, a stride apart each; `way` is the axis's;
+/// - `far`: they share no byte.
+#[inline]
+pub(super) unsafe fn copy<T: Copy>(way: Way, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
+    #[cfg(target_arch = "x86_64")]
+    if way != Way::Items {
+        // SAFETY: the caller's promise; `Way::of` has asked for the vectors.
+        return unsafe { vectors::copy(way, size_of::<T>(), axis, dst, src, far) };
+    }
+    let _ = (way, far);
+    // SAFETY: the caller's promise.
+    unsafe { copy_items::<T>(axis, dst, src) }
+}
+
+/// # Safety
+/// - `axis.length` items of T may be read from `src` and written to `dst`, a stride apart each.
+unsafe fn copy_items<T: Copy>(axis: Axis, mut dst: *mut u8, mut src: *const u8) {
+    if axis.src == 0 {
+        // SAFETY: the caller's promise.
+        return unsafe { fill::<T>(axis, dst, src.cast::<T>().read_unaligned()) };
+    }
+    for _ in 0..axis.length {
+        // SAFETY: the caller's promise.
+        unsafe { dst.cast::<T>().write_unaligned(src.cast::<T>().read_unaligned()) };
+        dst = dst.wrapping_offset(axis.dst);
+        src = src.wrapping_offset(axis.src);
+    }
+}
+
+/// # Safety
+/// - `axis.length` items of T may be written to `dst`, a stride apart each.
+unsafe fn fill<T: Copy>(axis: Axis, mut dst: *mut u8, value: T) {
+    if axis.dst == size_of::<T>() as isize {
+        for at in 0..axis.length {
+            // SAFETY: the caller's promise. The constant stride lets the compiler use vectors.
+            unsafe { dst.cast::<T>().add(at).write_unaligned(value) };
+        }
+        return;
+    }
+    for _ in 0..axis.length {
+        // SAFETY: the caller's promise.
+        unsafe { dst.cast::<T>().write_unaligned(value) };
+        dst = dst.wrapping_offset(axis.dst);
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_vectors() -> bool {
+    false
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_vectors() -> bool {
+    crate::sys::cpu::vectors() != crate::sys::cpu::Vectors::Portable
+}
+
+#[cfg(target_arch = "x86_64")]
+mod vectors {
+    use super::{Axis, Way, copy_items};
+    use crate::blit::vector::Wide;
+    use crate::sys::cpu::{self, Vectors};
+    use core::arch::x86_64::{__m256i, __m512i};
+
+    /// # Safety
+    /// As `super::copy`, for a way with vectors.
+    pub unsafe fn copy(way: Way, item: usize, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
+        let wide = cpu::vectors() == Vectors::Avx512;
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (wide, item) {
+                (true, 1) => avx512::<1>(way, axis, dst, src, far),
+                (true, 2) => avx512::<2>(way, axis, dst, src, far),
+                (true, 4) => avx512::<4>(way, axis, dst, src, far),
+                (true, 8) => avx512::<8>(way, axis, dst, src, far),
+                (true, 16) => avx512::<16>(way, axis, dst, src, far),
+                (true, _) => avx512::<32>(way, axis, dst, src, far),
+                (false, 1) => avx2::<1>(way, axis, dst, src, far),
+                (false, 2) => avx2::<2>(way, axis, dst, src, far),
+                (false, 4) => avx2::<4>(way, axis, dst, src, far),
+                (false, 8) => avx2::<8>(way, axis, dst, src, far),
+                (false, 16) => avx2::<16>(way, axis, dst, src, far),
+                (false, _) => avx2::<32>(way, axis, dst, src, far),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As `copy`; the processor has AVX-512.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn avx512<const ITEM: usize>(way: Way, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
+        // SAFETY: the caller's promise.
+        unsafe { row::<__m512i, ITEM>(way, axis, dst, src, far) }
+    }
+
+    /// # Safety
+    /// As `copy`; the processor has AVX2.
+    #[target_feature(enable = "avx2")]
+    unsafe fn avx2<const ITEM: usize>(way: Way, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
+        // SAFETY: the caller's promise.
+        unsafe { row::<__m256i, ITEM>(way, axis, dst, src, far) }
+    }
+
+    /// Items by themselves up to the first line of the destination, then vectors, then what is left.
+    ///
+    /// # Safety
+    /// As `copy`; the processor has the vector.
+    #[inline(always)]
+    unsafe fn row<V: Wide, const ITEM: usize>(way: Way, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
+        let length = axis.length;
+        let items = V::BYTES / ITEM;
+        let head = (dst as usize).wrapping_neg() % V::BYTES;
+        let head = if head.is_multiple_of(ITEM) { (head / ITEM).min(length) } else { 0 };
+        let far = far && (dst as usize).wrapping_add(head * ITEM).is_multiple_of(V::BYTES);
+        // SAFETY: the caller's promise, here and below on parts of the row. Of every second item the last vectors would reach behind
+        // the last item, so they stay with the rest.
+        unsafe { rest::<ITEM>(axis, 0, head, dst, src) };
+        let mut at = head;
+        while at + items < length {
+            let (to, from) = axis.at(at, dst, src);
+            // SAFETY: as above.
+            unsafe {
+                let vector = match way {
+                    Way::Reversed => V::load(from.wrapping_sub(V::BYTES - ITEM)).reversed::<ITEM>(),
+                    Way::Lanes if ITEM == 16 => V::gather(from, axis.src),
+                    Way::Lanes => V::gather_pairs(from, axis.src),
+                    _ => V::every_second::<ITEM>(V::load(from), V::load(from.wrapping_add(V::BYTES))),
+                };
+                if far { vector.stream(to) } else { vector.store(to) }
+            }
+            at += items;
+        }
+        // SAFETY: as above.
+        unsafe { rest::<ITEM>(axis, at, length, dst, src) };
+    }
+
+    /// Items `from..to` of the row, by themselves.
+    ///
+    /// # Safety
+    /// As `copy`.
+    #[inline(always)]
+    unsafe fn rest<const ITEM: usize>(axis: Axis, from: usize, to: usize, dst: *mut u8, src: *const u8) {
+        let part = Axis { length: to - from, ..axis };
+        let (dst, src) = axis.at(from, dst, src);
+        // SAFETY: the caller's promise.
+        unsafe {
+            match ITEM {
+                1 => copy_items::<u8>(part, dst, src),
+                2 => copy_items::<u16>(part, dst, src),
+                4 => copy_items::<u32>(part, dst, src),
+                8 => copy_items::<u64>(part, dst, src),
+                16 => copy_items::<u128>(part, dst, src),
+                _ => copy_items::<[u128; 2]>(part, dst, src),
+            }
+        }
+    }
+}

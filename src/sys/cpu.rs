@@ -1,0 +1,154 @@
+//! What the processor can do and how much it caches, asked once.
+//!
+//! Contract: the answers never change, except that tests may ask for fewer vectors ([`limit_vectors`]); every code path that they
+//! choose between gives the same bytes. Other processors than x86-64 have no row here yet and get the portable loops. Any thread.
+
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+/// Vector instructions, each level with all below it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum Vectors {
+    /// None that is not always there.
+    Portable = 1,
+    /// Vectors of 32 bytes.
+    Avx2 = 2,
+    /// Vectors of 64 bytes, also of single bytes (F, BW and VL).
+    Avx512 = 3,
+}
+
+/// All levels, for tests.
+pub const VECTORS: [Vectors; 3] = [Vectors::Portable, Vectors::Avx2, Vectors::Avx512];
+
+/// The level in the low bits, whether `rep movsb` is fast, and the limit that tests set; 0: not asked yet.
+static FOUND: AtomicU32 = AtomicU32::new(0);
+const LEVEL: u32 = 0xff;
+const FAST_STRINGS: u32 = 1 << 8;
+
+static LIMIT: AtomicU32 = AtomicU32::new(Vectors::Avx512 as u32);
+
+/// The best vectors that may be used.
+#[inline]
+pub fn vectors() -> Vectors {
+    match (found() & LEVEL).min(LIMIT.load(Ordering::Relaxed)) {
+        3 => Vectors::Avx512,
+        2 => Vectors::Avx2,
+        _ => Vectors::Portable,
+    }
+}
+
+/// Whether the string instructions are the fast ones (enhanced, and fast for short ones too), and vectors are not limited.
+#[inline]
+pub fn has_fast_strings() -> bool {
+    found() & FAST_STRINGS != 0 && LIMIT.load(Ordering::Relaxed) == Vectors::Avx512 as u32
+}
+
+/// For tests: at most these from now on, in the whole process; the best level lifts the limit.
+pub fn limit_vectors(most: Vectors) {
+    LIMIT.store(most as u32, Ordering::Relaxed);
+}
+
+#[inline]
+fn found() -> u32 {
+    match FOUND.load(Ordering::Relaxed) {
+        0 => detect(),
+        found => found,
+    }
+}
+
+#[cold]
+fn detect() -> u32 {
+    let found = ask();
+    FOUND.store(found, Ordering::Relaxed);
+    found
+}
+
+#[cfg(target_arch = "x86_64")]
+fn ask() -> u32 {
+    use core::arch::x86_64::{__cpuid, __cpuid_count};
+    use std::arch::is_x86_feature_detected as has;
+    let level = if has!("avx512f") && has!("avx512bw") && has!("avx512vl") {
+        Vectors::Avx512
+    } else if has!("avx2") {
+        Vectors::Avx2
+    } else {
+        Vectors::Portable
+    };
+    // Leaf 7: ERMS is bit 9 of ebx, FSRM bit 4 of edx.
+    let strings = __cpuid(0).eax >= 7 && {
+        let leaf = __cpuid_count(7, 0);
+        leaf.ebx >> 9 & 1 == 1 && leaf.edx >> 4 & 1 == 1
+    };
+    level as u32 | if strings { FAST_STRINGS } else { 0 }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn ask() -> u32 {
+    Vectors::Portable as u32
+}
+
+/// Bytes of the last cache where the processor does not say.
+const USUAL_CACHE: usize = 32 << 20;
+
+/// 0: not asked yet.
+static CACHE: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes of the largest cache that a core uses. Of the processor itself: the C library multiplies it by the number of such caches.
+#[inline]
+pub fn cache_bytes() -> usize {
+    match CACHE.load(Ordering::Relaxed) {
+        0 => {
+            let bytes = Some(ask_cache()).filter(|bytes| *bytes >= 1 << 20).unwrap_or(USUAL_CACHE);
+            CACHE.store(bytes, Ordering::Relaxed);
+            bytes
+        }
+        bytes => bytes,
+    }
+}
+
+/// For tests: as if the largest cache had so many bytes, in the whole process; 0: the real number again.
+pub fn pretend_cache(bytes: usize) {
+    CACHE.store(bytes, Ordering::Relaxed);
+}
+
+#[cfg(target_arch = "x86_64")]
+fn ask_cache() -> usize {
+    use core::arch::x86_64::{__cpuid, __cpuid_count};
+    // The list of caches: leaf 4, or 0x8000001d where the topology extensions (bit 22 of ecx) are AMD's.
+    let amd = __cpuid(0x8000_0000).eax >= 0x8000_001d && __cpuid(0x8000_0001).ecx >> 22 & 1 == 1;
+    let leaf = match amd {
+        true => 0x8000_001d,
+        false if __cpuid(0).eax >= 4 => 4,
+        false => return 0,
+    };
+    let caches = (0..8).map(|at| __cpuid_count(leaf, at)).take_while(|cache| cache.eax & 0x1f != 0);
+    // Ways, partitions, bytes of a line, sets: each less 1.
+    let field = |register: u32, low: u32, bits: u32| (register >> low & ((1 << bits) - 1)) as usize + 1;
+    caches
+        .map(|cache| {
+            field(cache.ebx, 22, 10) * field(cache.ebx, 12, 10) * field(cache.ebx, 0, 12) * (cache.ecx as usize + 1)
+        })
+        .max()
+        .unwrap_or(0)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn ask_cache() -> usize {
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_takes_vectors_away_and_gives_them_back() {
+        let best = vectors();
+        for limit in VECTORS {
+            limit_vectors(limit);
+            assert_eq!(vectors(), best.min(limit));
+        }
+        assert_eq!(vectors(), best);
+        assert!(cache_bytes() >= 1 << 20);
+    }
+}

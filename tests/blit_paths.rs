@@ -1,0 +1,173 @@
+//! Every way in which `blit` can go, against the model that goes element by element: with and without each kind of vectors, as if
+//! everything were too large for the caches and as if nothing were (TR-2, TR-3, TR-4, TR-16, PH-15).
+//!
+//! The switches are the process's, so all of it is one test.
+
+mod places;
+
+use core::ffi::c_void;
+use places::*;
+use tenure::blit::{self};
+use tenure::dtype::Dtype;
+use tenure::sys::cpu::{self, VECTORS};
+use tenure::types::*;
+
+/// Shapes and strides that have loops of their own.
+fn special(random: &mut Random, item: i64) -> (Vec<i64>, Shape, Shape) {
+    // Long enough for tiles of every size with their ragged ends, now and then for whole blocks.
+    let longest = if random.one_in(4) { 300 } else { 80 };
+    let long = |random: &mut Random| 1 + random.below(longest);
+    // Rows that begin alike on lines, or anywhere.
+    let pad = |random: &mut Random, bytes: i64| match random.below(3) {
+        0 => bytes,
+        1 => (bytes + 63) / 64 * 64,
+        _ => bytes + random.below(40),
+    };
+    match random.below(5) {
+        // A transposition, with a third axis outside now and then.
+        0 | 1 => {
+            let (rows, columns, planes) = (long(random), long(random), 1 + random.below(3));
+            let (to, from) = (pad(random, rows * item), pad(random, columns * item));
+            let shape = vec![planes, columns, rows];
+            let dst = Shape { strides: vec![to * columns, to, item], offset: 0, end: planes * columns * to };
+            let src = Shape { strides: vec![from * rows, item, from], offset: 0, end: planes * rows * from };
+            (shape, dst, src)
+        }
+        // Backwards, or every second item, of some rows.
+        2 | 3 => {
+            let (rows, length, step) =
+                (1 + random.below(4), 7 * long(random), [-1, 2, -2, 3][random.below(4) as usize]);
+            let (to, from) = (pad(random, length * item), pad(random, length * item * i64::abs(step)));
+            let offset = if step < 0 { -step * item * (length - 1) } else { 0 };
+            let dst = Shape { strides: vec![to, item], offset: 0, end: rows * to };
+            // Of the last element only the element itself is there: what lies behind it is not to be touched.
+            let end = (rows - 1) * from + (length - 1) * item * i64::abs(step) + item;
+            (vec![rows, length], dst, Shape { strides: vec![from, step * item], offset, end })
+        }
+        // Short and long runs.
+        _ => {
+            let (rows, run) = (long(random), if random.one_in(3) { 5 * long(random) } else { 1 + random.below(9) });
+            let (to, from) = (pad(random, run * item), pad(random, run * item));
+            let dst = Shape { strides: vec![to, item], offset: 0, end: rows * to };
+            (vec![rows, run], dst, Shape { strides: vec![from, item], offset: 0, end: rows * from })
+        }
+    }
+}
+
+/// The source in a buffer of its own, so that reading behind its end is found by checkers; the destination with margins.
+fn copies_as_the_model(seed: u64, way: &str) {
+    let mut random = Random(seed * 0x9E37_79B9);
+    let raw = DTYPES[random.below(5) as usize];
+    let item = Dtype::of(raw).unwrap().item();
+    let (shape, to, from) = special(&mut random, item);
+    let (dst_at, margin) = (random.below(70), random.below(70));
+    let mut bytes = noise(&mut random, dst_at + to.end + margin);
+    let source = noise(&mut random, from.end);
+    let mut wanted = bytes.clone();
+    let (dst_offset, src_offset) = (dst_at + to.offset, from.offset);
+    let targets = elements(&shape, &to.strides, dst_offset);
+    for (to, from) in targets.into_iter().zip(elements(&shape, &from.strides, src_offset)) {
+        wanted[to as usize..(to + item) as usize].copy_from_slice(&source[from as usize..(from + item) as usize]);
+    }
+    let dst = layout(raw, &shape, &to.strides, bytes.as_mut_ptr(), dst_offset);
+    let src = layout(raw, &shape, &from.strides, source.as_ptr(), src_offset);
+    blit::copy(&place(&dst), &place(&src)).unwrap();
+    assert!(bytes == wanted, "seed {seed}, {way}: {shape:?} {:?} <- {:?}, item {item}", to.strides, from.strides);
+}
+
+/// Source and destination in one buffer, anywhere.
+fn overlaps_as_the_model(seed: u64, way: &str) {
+    let mut random = Random(seed * 0xC2B2_AE35);
+    let raw = DTYPES[random.below(5) as usize];
+    let item = Dtype::of(raw).unwrap().item();
+    let (shape, to, from) = special(&mut random, item);
+    let (dst_at, src_at) = (random.below(from.end + 1), random.below(to.end + 1));
+    let mut bytes = noise(&mut random, (dst_at + to.end).max(src_at + from.end));
+    let (dst_offset, src_offset) = (dst_at + to.offset, src_at + from.offset);
+    let wanted =
+        model(&bytes, item, &elements(&shape, &to.strides, dst_offset), &elements(&shape, &from.strides, src_offset));
+    let base = bytes.as_mut_ptr();
+    let dst = layout(raw, &shape, &to.strides, base, dst_offset);
+    let src = layout(raw, &shape, &from.strides, base, src_offset);
+    blit::copy(&place(&dst), &place(&src)).unwrap();
+    assert!(bytes == wanted, "seed {seed}, {way}: {shape:?} {:?} <- {:?}, item {item}", to.strides, from.strides);
+}
+
+fn fills_as_the_model(seed: u64, way: &str) {
+    let mut random = Random(seed * 0x85EB_CA77);
+    let raw = DTYPES[random.below(5) as usize];
+    let item = Dtype::of(raw).unwrap().item();
+    let (shape, to, _) = special(&mut random, item);
+    let at = random.below(70);
+    let mut bytes = noise(&mut random, at + to.end + 5);
+    let value = if random.one_in(2) { vec![7; item as usize] } else { noise(&mut random, item) };
+    let mut wanted = bytes.clone();
+    for start in elements(&shape, &to.strides, at + to.offset) {
+        wanted[start as usize..(start + item) as usize].copy_from_slice(&value);
+    }
+    let dst = layout(raw, &shape, &to.strides, bytes.as_mut_ptr(), at + to.offset);
+    blit::fill(&place(&dst), &value);
+    assert!(bytes == wanted, "seed {seed}, {way}: {shape:?} {:?}, item {item}", to.strides);
+}
+
+/// Rows a large power of two apart, and planes of many blocks.
+fn large_planes_as_the_model(way: &str) {
+    for (raw, rows, columns) in
+        [(TN_F64, 300, 256), (TN_I32, 131, 512), (TN_F16, 515, 130), (TN_BOOL, 700, 300), (TN_C128, 70, 128)]
+    {
+        let item = Dtype::of(raw).unwrap().item();
+        let mut random = Random(rows as u64);
+        let source = noise(&mut random, rows * columns * item);
+        for at in [0, 16, 5] {
+            let mut bytes = vec![0xA5u8; (rows * columns * item + 64) as usize];
+            let shape = [columns, rows];
+            let dst = layout(raw, &shape, &[rows * item, item], bytes.as_mut_ptr(), at);
+            let src = layout(raw, &shape, &[item, columns * item], source.as_ptr(), 0);
+            blit::copy(&place(&dst), &place(&src)).unwrap();
+            let mut wanted = vec![0xA5u8; bytes.len()];
+            for column in 0..columns {
+                for row in 0..rows {
+                    let (to, from) = (at + (column * rows + row) * item, (row * columns + column) * item);
+                    wanted[to as usize..(to + item) as usize]
+                        .copy_from_slice(&source[from as usize..(from + item) as usize]);
+                }
+            }
+            assert!(bytes == wanted, "{way}: {rows} x {columns}, item {item}, at {at}");
+        }
+    }
+}
+
+/// A thread a task.
+unsafe extern "C" fn on_threads(_: *mut c_void, task: tn_task, argument: *mut c_void, count: usize) {
+    let (task, argument) = (task.unwrap(), argument as usize);
+    std::thread::scope(|scope| {
+        for index in 0..count {
+            // SAFETY: before it returns.
+            scope.spawn(move || unsafe { task(argument as *mut c_void, index) });
+        }
+    });
+}
+
+#[test]
+fn every_way_gives_what_the_model_gives() {
+    // Under a checker that slows everything down, fewer do.
+    let seeds = std::env::var("TENURE_TEST_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
+    let real = cpu::cache_bytes();
+    for vectors in VECTORS {
+        for (cache, distance) in [(real, "near"), (1, "far")] {
+            cpu::limit_vectors(vectors);
+            cpu::pretend_cache(cache);
+            let way = format!("{vectors:?}, {distance}");
+            for seed in 1..=seeds {
+                copies_as_the_model(seed, &way);
+                overlaps_as_the_model(seed, &way);
+                fills_as_the_model(seed, &way);
+            }
+            large_planes_as_the_model(&way);
+            let runner = tn_runner { run: Some(on_threads), threads: 3, least_bytes: 1, ..tenure::runner::current() };
+            tenure::runner::set_current(Some(runner));
+            large_planes_as_the_model(&format!("{way}, three threads"));
+            tenure::runner::set_current(None);
+        }
+    }
+}
