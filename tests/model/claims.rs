@@ -149,9 +149,10 @@ impl Model {
     }
 
     /// What strict mode has against the release of a handle (RL-4). Reading: of the bytes that it is on now: exports
-    /// from before a COW moved it stay with the old ones. Also where the handle is DESTRUCTED and its claim went on.
+    /// from before a COW moved it stay with the old ones, and those of a DESTRUCTED handle went on with its claim
+    /// (OO-27), so that its release only ends the id (2.3, OO-3).
     pub fn release_faults(&self, array: usize, faults: &mut Faults) {
-        if !self.strict {
+        if !self.strict || self.arrays[array].state == State::Destructed {
             return;
         }
         faults.when(self.arrays[array].state == State::Given, TN_ERR_GIVEN);

@@ -363,6 +363,20 @@ fn rl_4_strict_mode_refuses_releases() {
 }
 
 #[test]
+fn rl_4_strict_mode_lets_a_destructed_handle_go_whose_claim_went_on_with_its_export() {
+    let mut s = Scene::strict();
+    let a = s.zeros(&[4]);
+    let export = s.export(a, XR);
+    let p = s.give(a, 1);
+    let x = s.array(Call::Take { promises: vec![p] });
+    assert_eq!(s.why(x), TN_WHY_EXPORTED, "OO-27, XI-7");
+    s.release(a);
+    s.refuses(Call::Release { array: a }, TN_ERR_STALE);
+    s.end(export);
+    s.done();
+}
+
+#[test]
 fn rl_5_to_7_weak_handles() {
     let mut s = Scene::new();
     let a = s.zeros(&[4]);

@@ -184,3 +184,17 @@ fn rl_4_strict_mode_and_leave() {
     s.release(x[0]);
     s.done();
 }
+
+#[test]
+fn rl_4_strict_mode_and_leave_of_a_destructed_handle() {
+    let mut s = Scene::strict();
+    let a = s.zeros(&[4]);
+    let (scope, x) = enter(&mut s, &[a]);
+    let export = s.export(x[0], XR);
+    let p = s.give(x[0], 1);
+    let taken = s.array(Call::Take { promises: vec![p] });
+    leave(&mut s, scope, &[]);
+    assert_eq!((state(&s, x[0]), s.why(taken)), (State::Released, TN_WHY_SHARED | TN_WHY_EXPORTED));
+    s.end(export);
+    s.done();
+}
