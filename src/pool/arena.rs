@@ -1,4 +1,4 @@
-//! Memory for bookkeeping: zeroed, never given back, never from Rust's heap.
+//! Memory for bookkeeping: zeroed, never from Rust's heap; addresses are never given back.
 //!
 //! Contract: what is taken here stays mapped until the process ends, so a stale reference into it reads an object of
 //! the same type, never an unmapped page. Those who give objects back keep a list of their own for reuse
@@ -8,7 +8,7 @@
 use crate::pool::lock::Lock;
 use crate::sys::os;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 /// Asked from the system at a time; what is not touched costs addresses only.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -63,47 +63,236 @@ pub(super) unsafe trait Recycled: Sync + 'static {
         Self: Sized;
 }
 
-/// Objects of one type that were given back, newest first. They stay valid objects: readers with a stale reference see
-/// one.
+/// Addresses of objects of one size: those of one type lie together, so that a slab of which all are free can lose its pages.
+const SLAB_BYTES: usize = 64 << 10;
+
+static SLABS: Lock<Chunk> = Lock::new(Chunk { next: 0, end: 0 });
+
+/// A slab that nobody has. None: the system has no memory.
+fn take_slab() -> Option<usize> {
+    let fits = |chunk: &mut Chunk| {
+        (chunk.next < chunk.end).then(|| {
+            chunk.next += SLAB_BYTES;
+            chunk.next - SLAB_BYTES
+        })
+    };
+    let found = fits(&mut SLABS.lock());
+    if found.is_some() {
+        return found;
+    }
+    let fresh = os::map(CHUNK_BYTES, SLAB_BYTES)?;
+    let mut chunk = SLABS.lock();
+    // As in `take`.
+    if chunk.end - chunk.next < CHUNK_BYTES {
+        *chunk = Chunk { next: fresh, end: fresh + CHUNK_BYTES };
+    }
+    fits(&mut chunk)
+}
+
+/// A slab that lost its pages.
+#[derive(Debug, Default)]
+struct Vacant {
+    start: AtomicUsize,
+    next: AtomicPtr<Vacant>,
+    recycled: AtomicPtr<Vacant>,
+}
+
+// SAFETY: zero is valid, and `recycled` serves the list only.
+unsafe impl Recycled for Vacant {
+    fn link(&self) -> &AtomicPtr<Vacant> {
+        &self.recycled
+    }
+}
+
+static VACANT: Recycler<Vacant> = Recycler::new();
+
+/// Objects of one type and size: what was given back, newest first, and what was never handed out. They stay valid objects: readers with
+/// a stale reference see one, or zeros, which are one too.
 pub(super) struct Recycler<T: Recycled> {
-    head: Lock<Option<&'static T>>,
+    lists: Lock<Lists<T>>,
+}
+
+struct Lists<T: Recycled> {
+    free: Option<&'static T>,
+    /// What is left of a slab: the first object that was never handed out; 0: nothing.
+    next: usize,
+    vacant: Option<&'static Vacant>,
+}
+
+fn link<T: Recycled>(object: &T) -> Option<&'static T> {
+    // SAFETY: set by `set_link` only, to an object of this arena or to NULL.
+    unsafe { object.link().load(Ordering::Relaxed).as_ref() }
+}
+
+fn set_link<T: Recycled>(object: &T, next: Option<&'static T>) {
+    let next = next.map_or(core::ptr::null_mut(), |next| core::ptr::from_ref(next).cast_mut());
+    object.link().store(next, Ordering::Relaxed);
+}
+
+fn slab_of<T>(object: &'static T) -> usize {
+    core::ptr::from_ref(object) as usize / SLAB_BYTES * SLAB_BYTES
+}
+
+impl<T: Recycled> Lists<T> {
+    /// An object of `bytes` that is there, without asking the system.
+    fn take(&mut self, bytes: usize) -> Option<&'static T> {
+        if let Some(object) = self.free {
+            self.free = link(object);
+            return Some(object);
+        }
+        if self.next == 0 {
+            let vacant = self.vacant?;
+            // SAFETY: NULL or a record of this arena.
+            self.vacant = unsafe { vacant.next.load(Ordering::Relaxed).as_ref() };
+            self.next = vacant.start.load(Ordering::Relaxed);
+            VACANT.put(vacant);
+        }
+        Some(self.cut(bytes))
+    }
+
+    /// The next object of the slab.
+    fn cut(&mut self, bytes: usize) -> &'static T {
+        let at = self.next;
+        let next = at + bytes;
+        // An object never reaches beyond its slab, and `next` is in none where nothing is left.
+        self.next = if next % SLAB_BYTES + bytes > SLAB_BYTES || next % SLAB_BYTES == 0 { 0 } else { next };
+        // SAFETY: zeroed memory of this recycler's slab, large enough and aligned, mapped for ever; zero is a valid T (`Recycled`).
+        unsafe { &*(at as *const T) }
+    }
 }
 
 impl<T: Recycled> Recycler<T> {
     /// An empty one.
     pub const fn new() -> Recycler<T> {
-        Recycler { head: Lock::new(None) }
+        Recycler { lists: Lock::new(Lists { free: None, next: 0, vacant: None }) }
     }
-    /// An object that was given back, as it was left.
-    pub fn pop(&self) -> Option<&'static T> {
-        let mut head = self.head.lock();
-        let object = (*head)?;
-        // SAFETY: the link was set by `put` to an object of this arena or to NULL.
-        *head = unsafe { object.link().load(Ordering::Relaxed).as_ref() };
-        Some(object)
-    }
-    /// An object that nobody uses: one that was given back, as it was left, else a new one that is all zero. None: no
-    /// memory.
+    /// An object that nobody uses: one that was given back, as it was left, else one that is all zero. None: no memory.
     pub fn get(&self) -> Option<&'static T> {
-        if let Some(object) = self.pop() {
+        self.get_sized(size_of::<T>())
+    }
+    /// The same, with so many bytes in all, which are zero too in one that is new; always the same number for one recycler.
+    pub fn get_sized(&self, bytes: usize) -> Option<&'static T> {
+        let bytes = bytes.next_multiple_of(align_of::<T>());
+        debug_assert!(bytes >= size_of::<T>() && bytes <= SLAB_BYTES);
+        if let Some(object) = self.lists.lock().take(bytes) {
             return Some(object);
         }
-        let at = take(size_of::<T>(), align_of::<T>())?;
-        // SAFETY: fresh zeroed memory of the right size and alignment, mapped for ever; zero is a valid T (`Recycled`).
-        Some(unsafe { at.cast::<T>().as_ref() })
+        let slab = take_slab()?;
+        let mut lists = self.lists.lock();
+        if lists.next == 0 {
+            lists.next = slab;
+            return Some(lists.cut(bytes));
+        }
+        // Another thread brought one meanwhile: ours is for later, if there is a place to note it.
+        let object = lists.take(bytes);
+        drop(lists);
+        self.keep_vacant(slab);
+        object
     }
     /// Gives back an object that the caller alone uses.
     pub fn put(&self, object: &'static T) {
-        let mut head = self.head.lock();
-        let next = head.map_or(core::ptr::null_mut(), |next| core::ptr::from_ref(next).cast_mut());
-        object.link().store(next, Ordering::Relaxed);
-        *head = Some(object);
+        let mut lists = self.lists.lock();
+        set_link(object, lists.free);
+        lists.free = Some(object);
     }
+
+    /// Keeps a slab without pages for later; false: there is no memory for its record.
+    fn keep_vacant(&self, slab: usize) -> bool {
+        let Some(vacant) = VACANT.get() else { return false };
+        vacant.start.store(slab, Ordering::Relaxed);
+        let mut lists = self.lists.lock();
+        let next = lists.vacant.map_or(core::ptr::null_mut(), |next| core::ptr::from_ref(next).cast_mut());
+        vacant.next.store(next, Ordering::Relaxed);
+        lists.vacant = Some(vacant);
+        true
+    }
+
+    /// Slabs of which all objects were given back lose their pages; `bytes` as in `get_sized`. Under no lock.
+    pub fn vacate(&self, bytes: usize) {
+        let bytes = bytes.next_multiple_of(align_of::<T>());
+        let (free, next) = {
+            let mut lists = self.lists.lock();
+            (lists.free.take(), core::mem::take(&mut lists.next))
+        };
+        let (mut list, mut kept, mut last) = (sorted(free), None::<&'static T>, None::<&'static T>);
+        let mut rest = next;
+        while let Some(first) = list {
+            let slab = slab_of(first);
+            let (mut end, mut count) = (first, 1);
+            while let Some(object) = link(end).filter(|&object| slab_of(object) == slab) {
+                (end, count) = (object, count + 1);
+            }
+            list = link(end);
+            let is_rest = next != 0 && next / SLAB_BYTES * SLAB_BYTES == slab;
+            let made = if is_rest { (next - slab) / bytes } else { SLAB_BYTES / bytes };
+            // SAFETY: the pages hold free objects only, which are in no list any more, and what reads them without a lock takes zeros, too.
+            if count == made && unsafe { os::discard(slab, SLAB_BYTES) } && self.keep_vacant(slab) {
+                rest = if is_rest { 0 } else { rest };
+                continue;
+            }
+            set_link(end, kept);
+            kept = Some(first);
+            last = last.or(Some(end));
+        }
+        let mut lists = self.lists.lock();
+        if let Some(last) = last {
+            set_link(last, lists.free);
+            lists.free = kept;
+        }
+        // Else another thread has begun a slab meanwhile, and the addresses of this one are lost.
+        if lists.next == 0 {
+            lists.next = rest;
+        }
+    }
+}
+
+/// A list by address, lowest first.
+fn sorted<T: Recycled>(list: Option<&'static T>) -> Option<&'static T> {
+    // bins[i]: a sorted list of 2^i objects, or none.
+    let mut bins = [None; 48];
+    let mut next = list;
+    while let Some(object) = next {
+        next = link(object);
+        set_link(object, None);
+        let (mut carry, mut bin) = (Some(object), 0);
+        while let Some(other) = bins[bin].take() {
+            carry = merged(Some(other), carry);
+            bin += 1;
+        }
+        bins[bin] = carry;
+    }
+    bins.into_iter().fold(None, merged)
+}
+
+fn merged<T: Recycled>(mut a: Option<&'static T>, mut b: Option<&'static T>) -> Option<&'static T> {
+    let (mut first, mut last) = (None::<&'static T>, None::<&'static T>);
+    let mut append = |object: &'static T| {
+        match last {
+            Some(last) => set_link(last, Some(object)),
+            None => first = Some(object),
+        }
+        last = Some(object);
+    };
+    while let (Some(x), Some(y)) = (a, b) {
+        if core::ptr::from_ref(x) < core::ptr::from_ref(y) {
+            append(x);
+            a = link(x);
+        } else {
+            append(y);
+            b = link(y);
+        }
+    }
+    // What is left is linked already.
+    if let Some(rest) = a.or(b) {
+        append(rest);
+    }
+    first
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::sync::atomic::AtomicU8;
 
     #[test]
     fn memory_is_zero_aligned_and_apart() {
@@ -127,19 +316,53 @@ mod tests {
         assert!(take(CHUNK_BYTES, 64).is_some());
     }
 
+    struct Thing(AtomicPtr<Thing>, [AtomicU8; 1000]);
+    // SAFETY: zeros are valid, and the link has no other use.
+    unsafe impl Recycled for Thing {
+        fn link(&self) -> &AtomicPtr<Self> {
+            &self.0
+        }
+    }
+
     #[test]
     fn what_is_put_back_is_got_again() {
-        struct Thing(AtomicPtr<Thing>);
-        // SAFETY: a NULL pointer is valid, and the link has no other use.
-        unsafe impl Recycled for Thing {
-            fn link(&self) -> &AtomicPtr<Self> {
-                &self.0
-            }
-        }
         let things = Recycler::<Thing>::new();
         let (a, b) = (things.get().unwrap(), things.get().unwrap());
         assert!(!core::ptr::eq(a, b));
         things.put(a);
         assert!(core::ptr::eq(things.get().unwrap(), a));
+    }
+
+    fn is(thing: &Thing, value: u8) -> bool {
+        thing.1.iter().all(|byte| byte.load(Ordering::Relaxed) == value)
+    }
+
+    #[test]
+    fn slabs_of_free_objects_lose_their_pages_and_serve_again() {
+        let things = Recycler::<Thing>::new();
+        let per_slab = SLAB_BYTES / size_of::<Thing>();
+        for round in 0..4 {
+            let mut all: Vec<_> = (0..5 * per_slab + 7).map(|_| things.get().unwrap()).collect();
+            let mut places: Vec<_> = all.iter().map(|thing| core::ptr::from_ref(*thing) as usize).collect();
+            places.sort_unstable();
+            assert!(places.windows(2).all(|pair| pair[1] - pair[0] >= size_of::<Thing>()), "no two overlap");
+            let slabs = places.iter().map(|at| at / SLAB_BYTES).collect::<std::collections::BTreeSet<_>>().len();
+            assert!(slabs <= 6 + 1, "round {round}: {slabs} slabs");
+            all.iter().for_each(|thing| thing.1.iter().for_each(|byte| byte.store(7, Ordering::Relaxed)));
+            // In an order of its own; one stays, and its slab with it.
+            let at = round * 31;
+            all.rotate_left(at);
+            let stays = all.swap_remove(at);
+            all.iter().for_each(|thing| things.put(thing));
+            things.vacate(size_of::<Thing>());
+            assert!(is(stays, 7));
+            let zero = all.iter().filter(|thing| is(thing, 0)).count();
+            assert!(zero >= 4 * per_slab, "round {round}: {zero} of {} lost their pages", all.len());
+            assert!(all.iter().all(|&thing| slab_of(thing) != slab_of(stays) || is(thing, 7)));
+            things.put(stays);
+            things.vacate(size_of::<Thing>());
+            assert!(is(stays, 0));
+            assert!(things.lists.lock().free.is_none());
+        }
     }
 }

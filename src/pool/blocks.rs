@@ -373,6 +373,13 @@ impl Pool {
                 }
                 continue;
             }
+            if want.class.is_none()
+                && let Some(piece) = books.evict_for_growth(want.span_bytes.saturating_sub(ladder.exchanged))
+            {
+                ladder.exchanged += piece.bytes;
+                drop((self.give_back(books, piece), kit));
+                continue;
+            }
             books.coming += want.span_bytes;
             books.busy += 1;
             books.figures.device_allocate_count += 1;
@@ -831,6 +838,8 @@ struct Ladder {
     refusals: u32,
     /// Times that threads were asked for what they keep.
     recalls: u32,
+    /// Bytes that went back because more were about to come.
+    exchanged: usize,
     /// The callback that was called last.
     heard: usize,
 }

@@ -625,6 +625,13 @@ impl Pool {
             books = self.books.lock();
             books.busy -= 1;
         }
+        if keep == 0 && released > 0 {
+            books.busy += 1;
+            drop((books, kit));
+            span::vacate();
+            books = self.books.lock();
+            books.busy -= 1;
+        }
         books.figures.trim_count += (released > 0) as u64;
         if books.retired {
             self.settle(books, 0);

@@ -12,7 +12,7 @@
 //! the lock of its pool only, between `begin` and `end` of its version, so that such a reader can tell (a sequence lock).
 //! What its blocks are changes without that, each by its word (`cell`).
 
-use crate::pool::arena::{self, Recycled, Recycler};
+use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::cell::{self, Block, Cell, State};
 use crate::pool::heap::Heap;
 use crate::pool::{Pool, class};
@@ -169,10 +169,26 @@ unsafe impl Recycled for Span {
 
 static SPANS: Recycler<Span> = Recycler::new();
 
+/// The version of a span that is new, or lost its pages: none that a reader of what it was before can have seen.
+static EPOCH: AtomicU32 = AtomicU32::new(2);
+
+/// What spans and notes took that are not used lose their pages. Under no lock.
+pub(super) fn vacate() {
+    EPOCH.fetch_add(1 << 12, Ordering::Relaxed);
+    SPANS.vacate(size_of::<Span>());
+    for (class, notes) in NOTES.iter().enumerate() {
+        notes.vacate(Notes::bytes(class));
+    }
+}
+
 impl Span {
     /// A span of kind None. None: no memory.
     pub fn create() -> Option<&'static Span> {
-        SPANS.get()
+        let span = SPANS.get()?;
+        if span.version.load(Ordering::Relaxed) == 0 {
+            span.version.store(EPOCH.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        Some(span)
     }
 
     /// Back to the others. Nothing leads to it any more but stale reads.
@@ -511,12 +527,7 @@ const ENTRY_BYTES: usize = 8 + 2 + 2;
 impl Notes {
     /// Notes for a span of a class. None: no memory.
     pub fn create(class: usize) -> Option<&'static Notes> {
-        if let Some(notes) = NOTES[class].pop() {
-            return Some(notes);
-        }
-        let at = arena::take(Notes::bytes(class), align_of::<Notes>())?;
-        // SAFETY: zeroed memory, large enough, aligned, mapped for ever; zero is valid.
-        let notes: &'static Notes = unsafe { at.cast::<Notes>().as_ref() };
+        let notes = NOTES[class].get_sized(Notes::bytes(class))?;
         notes.blocks.set(Notes::places(class));
         Some(notes)
     }
@@ -565,7 +576,8 @@ impl Columns {
     /// A reader without the lock may come with an index of other notes; its result is then thrown away, but it must not lead out of these.
     #[inline]
     fn cut(&self, index: usize) -> usize {
-        index.min(self.blocks - 1)
+        // 0 blocks: they lost their pages meanwhile.
+        index.min(self.blocks.saturating_sub(1))
     }
     fn cell(&self, index: usize) -> &'static Cell {
         // SAFETY: `Notes::columns` laid them out in memory that is never unmapped, the index was cut to their length, and columns of wider
@@ -578,7 +590,7 @@ impl Columns {
     }
     /// A word of the bits of returned blocks.
     fn returned(&self, word: usize) -> &'static AtomicU64 {
-        let word = word.min(self.blocks.div_ceil(64) - 1);
+        let word = word.min(self.blocks.div_ceil(64).saturating_sub(1));
         // SAFETY: as in `cell`.
         unsafe { &*(self.bits as *const AtomicU64).add(word) }
     }

@@ -200,6 +200,37 @@ pub fn pool_clients(pool: Id) -> Result<Vec<tn_pool_client>> {
     listed(blank, |n, at, count| unsafe { c::tn_pool_query_clients(pool.raw(), n, at, count) })
 }
 
+/// The size classes of a pool.
+pub fn pool_classes(pool: Id) -> Result<Vec<tn_pool_class_stats>> {
+    // SAFETY: room for n entries.
+    listed(tn_pool_class_stats::default(), |n, at, count| unsafe { c::tn_pool_query_classes(pool.raw(), n, at, count) })
+}
+
+/// What a pool calls when it runs out of memory, and how it lets go of it.
+pub type PressureCallback = unsafe extern "C" fn(*mut c_void, usize, i32) -> usize;
+/// The end of a registration.
+pub type ReleaseCallback = unsafe extern "C" fn(*mut c_void);
+
+/// Registers a callback for when the pool runs out of memory.
+///
+/// # Safety
+/// - `context` is what both expect, until `release` was called.
+pub unsafe fn pool_on_pressure(
+    pool: Id,
+    callback: PressureCallback,
+    context: *mut c_void,
+    release: ReleaseCallback,
+) -> Result<()> {
+    // SAFETY: a checked id; by this function's list.
+    check(unsafe { c::tn_pool_on_pressure(pool.raw(), Some(callback), context, Some(release)) })
+}
+
+/// Ends a registration.
+pub fn pool_off_pressure(pool: Id, callback: PressureCallback, context: *mut c_void) -> Result<()> {
+    // SAFETY: a checked id; the two are only compared.
+    check(unsafe { c::tn_pool_off_pressure(pool.raw(), Some(callback), context) })
+}
+
 /// NumPy's handler of a pool.
 pub fn numpy_handler(pool: Id) -> Result<*mut c_void> {
     let mut out = null_mut();

@@ -37,13 +37,18 @@ pub fn _ending() {
     let _ = ENDING.set(std::thread::current().id());
 }
 
+/// Runs `body` attached. None: the interpreter is gone, or is ending on another thread.
+pub fn while_alive<R>(body: impl FnOnce(Python<'_>) -> R) -> Option<R> {
+    if ENDING.get().is_some_and(|thread| *thread != std::thread::current().id()) {
+        return None;
+    }
+    Python::try_attach(body)
+}
+
 impl Drop for Memory {
     fn drop(&mut self) {
-        if ENDING.get().is_some_and(|thread| *thread != std::thread::current().id()) {
-            return;
-        }
-        // None: the interpreter is gone, and the buffer's owner with it.
-        Python::try_attach(|_| {
+        // Else the buffer's owner is gone, too.
+        while_alive(|_| {
             // SAFETY: attached; filled by PyObject_GetBuffer and released once.
             unsafe { ffi::PyBuffer_Release(&mut *self.0) }
         });

@@ -32,6 +32,7 @@ mod index;
 mod interface;
 mod numpy;
 mod pool;
+mod pressure;
 mod promise;
 mod report;
 mod safetensors;

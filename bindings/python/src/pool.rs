@@ -5,9 +5,10 @@
 
 use crate::api::{self, Id};
 use crate::convert::{device_of, fixed_text, tables, text_of};
+use crate::pressure::Listeners;
 use crate::types::*;
 use core::sync::atomic::{AtomicU64, Ordering};
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +18,8 @@ use std::thread::ThreadId;
 ///
 /// device: "cpu". name: stands in messages and reports. initial_size: bytes committed at once. max_size: upper bound
 /// of committed bytes. alignment: power of two. thread_cache_size, release_threshold, release_delay_ms: what is kept
-/// for reuse (`tenure.NONE`: nothing, or never). flags: `tenure.PoolFlags`.
+/// for reuse (`tenure.NONE`: nothing, or never). growth_factor, max_growth: how far ahead addresses are reserved.
+/// huge_pages: 1 never, 2 from the system's reserve. flags: `tenure.PoolFlags`.
 ///
 /// >>> pool = tenure.Pool(name="staging", max_size=1 << 30)
 /// >>> with pool:
@@ -31,12 +33,17 @@ pub struct Pool {
     name: Option<String>,
     /// What each thread's blocks found current, to be put back: (thread, handle).
     before: Mutex<Vec<(ThreadId, Id)>>,
+    listeners: Listeners,
 }
 
 impl Pool {
     /// An object that owns the handle.
     pub fn wrap(py: Python<'_>, id: Id, name: Option<String>) -> PyResult<Bound<'_, Pool>> {
-        Bound::new(py, Pool { id: AtomicU64::new(id.0), name, before: Mutex::new(Vec::new()) })
+        Bound::new(py, Pool::of(id, name))
+    }
+
+    fn of(id: Id, name: Option<String>) -> Pool {
+        Pool { id: AtomicU64::new(id.0), name, before: Mutex::new(Vec::new()), listeners: Listeners::default() }
     }
 
     fn id(&self) -> Id {
@@ -117,7 +124,7 @@ impl Pool {
         };
         // SAFETY: the name is NULL or terminated, and lives until the call returned.
         let id = unsafe { api::pool_create(device, &options)? };
-        Ok(Pool { id: AtomicU64::new(id.0), name, before: Mutex::new(Vec::new()) })
+        Ok(Pool::of(id, name))
     }
 
     /// Until the end of the block the thread's new arrays come from this pool.
@@ -185,6 +192,31 @@ impl Pool {
         api::pool_clients(self.live()?)?.iter().map(entry).collect()
     }
 
+    /// The sizes of blocks that were ever used: a `tenure.PoolClass` for large ones (`block_bytes` 0), then by size.
+    fn classes<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let class = tables(py)?.plain.bind(py).getattr("PoolClass")?;
+        let entry = |c: &tn_pool_class_stats| {
+            let fields = (c.block_bytes, c.span_bytes, c.live_blocks, c.cached_blocks, c.span_count);
+            class.call1((fields.0, fields.1, fields.2, fields.3, fields.4, c.allocation_count, c.hit_count))
+        };
+        api::pool_classes(self.live()?)?.iter().map(entry).collect()
+    }
+
+    /// Calls `callback(needed, reason)` when the pool runs out of memory, before the request fails: `reason` is "limit" or "device". It
+    /// gives the bytes that it thinks it freed; with None or 0 the next one is called without another try. Until `off_pressure`, or the
+    /// pool's end.
+    fn on_pressure(&self, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !callback.is_callable() {
+            return Err(PyTypeError::new_err("callback must be callable"));
+        }
+        self.listeners.on(self.live()?, callback)
+    }
+
+    /// Ends what `on_pressure` of this object began.
+    fn off_pressure(&self, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.listeners.off(self.live()?, callback)
+    }
+
     /// Gives cached memory back to the system until at most `keep` bytes are cached; how many bytes went.
     #[pyo3(signature = (keep=0))]
     fn trim(&self, py: Python<'_>, keep: usize) -> PyResult<usize> {
@@ -226,7 +258,10 @@ impl Pool {
     fn release(&self) -> PyResult<()> {
         match self.id.swap(0, Ordering::Relaxed) {
             0 => Ok(()),
-            id => Ok(api::pool_release(Id(id))?),
+            id => {
+                self.listeners.forget();
+                Ok(api::pool_release(Id(id))?)
+            }
         }
     }
 

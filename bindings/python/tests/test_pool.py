@@ -1,5 +1,6 @@
 """Pools, and `with pool:`."""
 
+import sys
 import threading
 
 import numpy as np
@@ -83,3 +84,76 @@ def test_arrays_outlive_their_pool():
     x = tenure.ones(1000, pool=pool)
     del pool
     assert np.asarray(x).sum() == 1000
+
+
+# PO-43, PO-44: a cache that lets go of its arrays when the pool has no room
+def test_pressure_callbacks(refused):
+    pool = tenure.Pool(name="tight", max_size=4 << 20)
+    cache, calls = [], []
+
+    def drop_one(needed, reason):
+        calls.append((needed, reason))
+        return cache.pop().nbytes if cache else None
+
+    def broken(needed, reason):
+        raise ValueError("broken")
+
+    for _ in range(3):
+        cache.append(tenure.empty(1 << 20, "uint8", pool=pool))
+    pool.on_pressure(drop_one)
+    refused(Status.DUPLICATE, pool.on_pressure, drop_one)
+    a = tenure.empty(2 << 20, "uint8", pool=pool)
+    assert calls == [(2 << 20, "limit")] and len(cache) == 2
+    stats = pool.stats()
+    assert stats.pressure_count == 1 and stats.oom_count == 0
+    # Called with nothing left it says so, and the request fails as it would have.
+    cache.clear()
+    seen = []
+    hook, sys.unraisablehook = sys.unraisablehook, seen.append
+    try:
+        pool.on_pressure(broken)
+        refused(Status.POOL_LIMIT, tenure.empty, 8 << 20, "uint8", pool=pool)
+    finally:
+        sys.unraisablehook = hook
+    assert len(calls) == 2 and [str(s.exc_value) for s in seen] == ["broken"]
+    pool.off_pressure(drop_one)
+    pool.off_pressure(broken)
+    refused(Status.RANGE, pool.off_pressure, broken)
+    refused(Status.POOL_LIMIT, tenure.empty, 8 << 20, "uint8", pool=pool)
+    assert len(calls) == 2
+    with pytest.raises(TypeError):
+        pool.on_pressure(3)
+    # The pool lets go of what is registered when it ends.
+    count = sys.getrefcount(drop_one)
+    pool.on_pressure(drop_one)
+    assert sys.getrefcount(drop_one) == count + 1
+    del a
+    pool.release()
+    assert sys.getrefcount(drop_one) == count
+
+
+# PO-35
+def test_classes():
+    pool = tenure.Pool()
+    assert pool.classes() == []
+    arrays = [tenure.empty(n, "uint8", pool=pool) for n in (100, 100, 1000, 1 << 20)]
+    large, *small = pool.classes()
+    assert large.block_bytes == 0 and large.live_blocks == 1 and large.allocation_count == 1
+    assert [c.live_blocks for c in small] == [2, 1] and small[0].block_bytes < small[1].block_bytes
+    assert sum(c.allocation_count for c in pool.classes()) == pool.stats().allocation_count
+    del arrays
+    assert sum(c.live_blocks for c in pool.classes()) == 0
+
+
+# PH-11, PO-3: options as the C API has them
+def test_memory_options(refused):
+    pool = tenure.Pool(growth_factor=1.0, huge_pages=1)
+    x = tenure.zeros(16 << 20, "uint8", pool=pool)
+    stats = pool.stats()
+    assert stats.huge_bytes == 0 and stats.address_bytes == stats.reserved_bytes
+    assert stats.zero_bytes_skipped == x.nbytes
+    pool = tenure.Pool(max_growth=1 << 20)
+    arrays = [tenure.empty(1 << 20, "uint8", pool=pool) for _ in range(8)]
+    assert pool.stats().address_bytes - pool.stats().reserved_bytes < 2 << 20
+    del arrays
+    refused(Status.INVALID, tenure.Pool, huge_pages=3)

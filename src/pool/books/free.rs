@@ -15,6 +15,9 @@ use crate::types::*;
 pub(super) const BINS: usize = 8 + 8 * 29;
 /// Free spans of one bin that a request looks at before it takes a larger bin, or asks the device.
 const LOOKS: usize = 32;
+/// Free bytes that a pool may hold while it asks the device for more: so many, or that part of what is in use.
+const GROWN_WITH: usize = 64 << 20;
+const GROWN_PART: usize = 20;
 
 fn bin_of(bytes: usize) -> usize {
     let granules = bytes / GRANULE;
@@ -328,14 +331,35 @@ impl Books {
         if self.settings.flags & TN_POOL_DIRECT != 0 {
             return self.evict(self.spare(), None);
         }
-        let mut threshold = self.settings.threshold;
-        if self.settings.threshold_grows {
-            threshold = threshold.max(self.counts().all().bytes() as usize / 4);
-        }
-        let over = self.free_bytes.saturating_sub(just).saturating_sub(threshold);
+        let over = self.free_bytes.saturating_sub(just).saturating_sub(self.room_for_free());
         let late =
             self.free.oldest.filter(|oldest| now.saturating_sub(oldest.since.get() as u64) > self.settings.delay_ms);
         self.evict(self.spare().min(over.max(late.map_or(0, |late| late.bytes.get()))), None)
+    }
+
+    /// Bytes of free spans that may stay: what the threshold leaves beside the blocks that are free inside of spans, but a quarter of it in
+    /// any case, because those cannot serve large requests.
+    fn room_for_free(&self) -> usize {
+        let (in_use, _) = self.in_use(&self.counts().all());
+        let mut threshold = self.settings.threshold;
+        if self.settings.threshold_grows {
+            threshold = threshold.max(in_use as usize / 4);
+        }
+        let f = &self.figures;
+        let cached = f.reserved_bytes - f.overhead_bytes - f.pending_bytes - in_use;
+        let inside = (cached as usize).saturating_sub(self.free_bytes);
+        threshold.saturating_sub(inside).max(threshold / 4)
+    }
+
+    /// Takes what must make room before the pool grows out of the books: a large request finds none of what is free large enough, and too
+    /// much of that is held already. So what is free takes turns rather than adding up (T5).
+    pub fn evict_for_growth(&mut self, bytes: usize) -> Option<Piece> {
+        if !self.settings.threshold_grows {
+            return None;
+        }
+        let (in_use, _) = self.in_use(&self.counts().all());
+        let over = self.free_bytes.saturating_sub(GROWN_WITH.max(in_use as usize / GROWN_PART));
+        self.evict(bytes.min(over).min(self.spare()), None)
     }
 
     /// Bytes that may go back without falling below what was committed at creation.

@@ -77,7 +77,7 @@ pub(super) fn end_of_thread(thread: &'static Thread) {
         heap.forget();
         drop(inside);
         if let Some(pool) = pool {
-            pool.settle(pool.books.lock(), usize::MAX);
+            pool.settle(pool.books.lock(), 0);
         }
     }
 }

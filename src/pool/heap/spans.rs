@@ -97,7 +97,8 @@ impl Heap {
         if self.idle.get() > self.keep.get() {
             (0..class::COUNT).for_each(|class| self.each_idle(class, 0, |span| self.disown(&mut books, span)));
         }
-        pool.settle(books, usize::MAX);
+        // One span of the class may stay whatever the threshold is, as a block that was just freed may.
+        pool.settle(books, class::span_bytes(class));
     }
 
     /// Calls `visit`, which gives them up, with the idle spans of a class but `keep` of them.
@@ -119,7 +120,7 @@ impl Heap {
         if empty + self.idle.get() > self.keep.get() {
             let mut books = pool.books.lock();
             self.give_up(&mut books, false);
-            pool.settle(books, usize::MAX);
+            pool.settle(books, self.keep.get());
         }
     }
 

@@ -235,6 +235,18 @@ class PoolStats(NamedTuple):
     serial: int
 
 
+class PoolClass(NamedTuple):
+    """Blocks of one size in a pool; ``block_bytes`` 0: large ones, with free ranges as ``cached_blocks``."""
+
+    block_bytes: int
+    span_bytes: int
+    live_blocks: int
+    cached_blocks: int
+    span_count: int
+    allocation_count: int
+    hit_count: int
+
+
 class PoolClient(NamedTuple):
     """What one client of a pool holds and did. ``name``: "arrays", "raw", or a library such as "numpy"; ``live_bytes`` add up
     to the pool's ``in_use_bytes``."""
