@@ -29,6 +29,12 @@ unsafe extern "C" {
         options: *const tn_pool_options,
         out: *mut *mut tn_pool,
     ) -> tn_status;
+    pub fn tn_pool_import(
+        device: tn_device,
+        upstream: *const tn_upstream,
+        options: *const tn_pool_options,
+        out: *mut *mut tn_pool,
+    ) -> tn_status;
     pub fn tn_pool_default(device: tn_device, out: *mut *mut tn_pool) -> tn_status;
     pub fn tn_pool_set_current(pool: *mut tn_pool) -> tn_status;
     pub fn tn_pool_current(device: tn_device, out: *mut *mut tn_pool) -> tn_status;
