@@ -563,6 +563,32 @@ static void callbacks_may_not_free_to_the_pool(void)
     over(s);
 }
 
+/* PO-50: an array of the same pool may be let go in a callback; its memory goes back when that is over. */
+static tn_array *let_go;
+static tn_status dropping_deallocate(void *context, void *ptr, size_t bytes, uint64_t stream)
+{
+    if (let_go != NULL) {
+        tn_array *array = let_go;
+        let_go = NULL;
+        OK(tn_array_release(array));
+    }
+    return source_deallocate(context, ptr, bytes, stream);
+}
+static void callbacks_may_drop_arrays(void)
+{
+    Source *s = source(0);
+    s->table.deallocate = dropping_deallocate;
+    tn_pool_options options = {.size = sizeof options, .flags = TN_POOL_DIRECT};
+    tn_pool *pool = import(s, &options);
+    char *block = raw(pool, MIB, 0);
+    let_go = zeros(pool, TN_U8, SHAPE(3000000));
+    CHECK(s->count == 2);
+    OK(tn_pool_deallocate(pool, block, NULL));
+    CHECK(let_go == NULL && s->count == 0 && checked(pool).live_blocks == 0);
+    OK(tn_pool_release(pool));
+    over(s);
+}
+
 /* PO-51: an error is out of memory; wrong memory is TN_ERR_FAILED and goes back; the pool stays usable. */
 static void wrong_answers(void)
 {
@@ -891,6 +917,49 @@ static void pool_over_a_pool(void)
     OK(tn_pool_release(inner_too));
 }
 
+/* PO-54: pieces cut from one block of another pool, which is listed for what lies beside them. */
+static tn_status cut_allocate(void *context, size_t bytes, size_t alignment, uint64_t stream, void **out)
+{
+    char **next = context;
+    (void)stream;
+    *out = *next = (char *)(((uintptr_t)*next + alignment - 1) / alignment * alignment);
+    *next += bytes;
+    return TN_OK;
+}
+static tn_status cut_deallocate(void *context, void *ptr, size_t bytes, uint64_t stream)
+{
+    (void)context, (void)ptr, (void)bytes, (void)stream;
+    return TN_OK;
+}
+static size_t leaks(void)
+{
+    size_t count = 0;
+    OK(tn_leaks(0, NULL, &count));
+    return count;
+}
+static void pool_in_a_block(void)
+{
+    tn_pool *inner = own_pool("inner"), *outer = NULL;
+    size_t before = leaks();
+    char *whole = raw(inner, 16 * MIB, 0), *next = whole + MIB;
+    tn_upstream up = {.size = sizeof up, .context = &next, .allocate = cut_allocate, .deallocate = cut_deallocate};
+    OK(tn_pool_import(HOST, &up, NULL, &outer));
+    CHECK(leaks() == before + 2);
+    char *a = raw(outer, 100, 0), *b = raw(outer, MIB, 0);
+    CHECK(a > whole && b > a && b + MIB <= whole + 16 * MIB && leaks() == before + 4);
+    FAILS(tn_pool_deallocate(inner, b, NULL), TN_ERR_FOREIGN);
+    OK(tn_pool_deallocate(outer, b, NULL));
+    CHECK(leaks() == before + 3);
+    /* Beyond the block is nobody's to give. */
+    void *out = UNTOUCHED;
+    FAILS(tn_pool_allocate(outer, 15 * MIB, 0, NULL, &out), TN_ERR_FAILED);
+    OK(tn_pool_deallocate(outer, a, NULL));
+    OK(tn_pool_release(outer));
+    OK(tn_pool_deallocate(inner, whole, NULL));
+    CHECK(leaks() == before);
+    OK(tn_pool_release(inner));
+}
+
 /* Arrays in the caller's memory; they keep it until they are gone. */
 static void arrays(void)
 {
@@ -920,6 +989,7 @@ int main(void)
     cached_memory_stays_available();
     callbacks_may_not_call_the_pool();
     callbacks_may_not_free_to_the_pool();
+    callbacks_may_drop_arrays();
     wrong_answers();
     memory_of_others();
     each_call_fails_once();
@@ -931,6 +1001,7 @@ int main(void)
     zeroed_memory();
     purging();
     pool_over_a_pool();
+    pool_in_a_block();
     arrays();
     return finish();
 }

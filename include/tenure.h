@@ -76,6 +76,10 @@ struct ArrowSchema;
 struct ArrowArray;
 struct ArrowDeviceArray;
 
+/* UMF's own tables; umf/memory_pool_ops.h and umf/memory_provider_ops.h complete them. */
+struct umf_memory_pool_ops_t;
+struct umf_memory_provider_ops_t;
+
 /** Makes a tn_dtype of a TN_CODE_ and the bits of one element: TN_DTYPE(TN_CODE_FLOAT, 64u) is TN_F64. */
 #define TN_DTYPE(code, bits) ((code) | ((bits) << 8) | 0x10000u)
 
@@ -3008,6 +3012,38 @@ tn_status tn_leaks(size_t capacity,
  */
 tn_status tn_numpy_handler(tn_pool *pool,
                            void **out);
+
+/**
+ * Gives UMF's table of operations with which it makes pools of ours over its providers (umfPoolCreate). Such a pool takes memory only from
+ * the provider that it was made over, and gives all of it back when it is destroyed, also with live blocks. `params` of umfPoolCreate is
+ * NULL or a tn_pool_options of this library's size. Blocks count for the client "umf". libumf must be loaded in the process.
+ *
+ * @param version  of the table: UMF_POOL_OPS_VERSION_CURRENT of the caller's headers, 0x10000 or 0x10001; a higher minor version gets the
+ *                 newest that there is.
+ * @param[out] out the table: static. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup plugin
+ */
+tn_status tn_umf_pool_ops(uint32_t version,
+                          const struct umf_memory_pool_ops_t **out);
+
+/**
+ * Gives UMF's table of operations with which it makes providers over our pools (umfMemoryProviderCreate). `params` there is the tn_pool
+ * itself, or NULL for the host's default pool. Memory counts for the client "umf", and comes in units of 64 KiB, at which it can be split
+ * and merged. After the pool's last handle was released such a provider hands out nothing and takes everything back.
+ *
+ * @param version  of the table: UMF_PROVIDER_OPS_VERSION_CURRENT of the caller's headers, 0x10000 to 0x10002; a higher minor version gets
+ *                 the newest that there is.
+ * @param[out] out the table: static. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup plugin
+ */
+tn_status tn_umf_provider_ops(uint32_t version,
+                              const struct umf_memory_provider_ops_t **out);
 
 /**
  * Allocates for a C++ container; what tenure_memory.hpp is made of. The block counts for the client "cpp".

@@ -1024,6 +1024,14 @@ pub struct tn_target {
     pub shape: *const i64,
 }
 
+/// UMF's own table of a pool's operations; its header is umf/memory_pool_ops.h.
+pub struct umf_memory_pool_ops_t {
+    _opaque: [u8; 0],
+}
+/// UMF's own table of a provider's operations; its header is umf/memory_provider_ops.h.
+pub struct umf_memory_provider_ops_t {
+    _opaque: [u8; 0],
+}
 /// DLPack's own struct, without a version; its header is dlpack.h.
 pub struct DLManagedTensor {
     _opaque: [u8; 0],

@@ -42,7 +42,7 @@ struct Count {
     zeroed: bool,
 }
 
-type Open = Guard<'static, Books>;
+pub(super) type Open = Guard<'static, Books>;
 
 /// The pool that has the address, locked, and its span. None: no pool has it.
 fn owner(address: usize) -> Option<(&'static Pool, Open, &'static Span)> {
@@ -60,7 +60,7 @@ fn owner(address: usize) -> Option<(&'static Pool, Open, &'static Span)> {
 
 /// The live raw block that starts at the address, for one that changes or ends it. `through`: the pool that was passed,
 /// `client`: who passed it, and whose a mistake is.
-fn claim(
+pub(super) fn claim(
     address: usize,
     through: Option<&'static Pool>,
     client: Client,

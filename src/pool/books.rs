@@ -14,6 +14,8 @@ mod room;
 
 mod segment;
 
+mod split;
+
 use crate::device::host::GRANULE;
 use crate::names::Name;
 use crate::pool::cell::{Block, State};
@@ -607,6 +609,14 @@ impl Books {
         let used = used.next_multiple_of(os::page_bytes()).min(span.bytes.get());
         span.clean.set(if span.fresh.get() == 1 { span.bytes.get() - used } else { 0 });
         self.set_free(span, now);
+    }
+
+    /// A small span leaves the figures.
+    fn forget_small(&mut self, span: &'static Span) {
+        let class = span.class.get();
+        self.empty[class] -= span.is_empty() as u32;
+        self.figures.overhead_bytes -= (span.bytes.get() - span.count.get() * span.unit.get()) as u64;
+        self.figures.metadata_bytes -= Notes::bytes(class) as u64;
     }
 
     /// Makes the kept empty spans free.

@@ -28,6 +28,7 @@
 //! | `sweep` | pages between live blocks that a trim gives back |
 //! | `pressure` | who wants to be called when memory runs out |
 //! | `huge` | which memory was asked to be huge pages |
+//! | `split` | raw blocks that become two, or one, or lose contents |
 //! | `supply` | memory from the device and back to it; calls of a caller's upstream |
 //! | `options`, `handle`, `arena`, `lock` | options; handles of C; memory for bookkeeping; data behind a lock |
 
@@ -60,6 +61,8 @@ mod options;
 mod pressure;
 
 mod span;
+
+mod split;
 
 mod supply;
 
@@ -234,12 +237,7 @@ pub fn import(device: tn_device, upstream: &tn_upstream, options: &PoolOptions) 
     make(device, settings, options.name, Some(upstream))
 }
 
-fn make(
-    place: tn_device,
-    settings: Settings,
-    name: Name,
-    upstream: Option<&tn_upstream>,
-) -> Result<&'static Pool> {
+fn make(place: tn_device, settings: Settings, name: Name, upstream: Option<&tn_upstream>) -> Result<&'static Pool> {
     let Settings { terms, .. } = settings;
     let no_memory = || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the books of a pool; free some"));
     let pool = shell().ok_or_else(no_memory)?;

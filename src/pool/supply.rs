@@ -4,8 +4,8 @@
 //! foreign code: it runs outside the library, and calls of the same pool that it makes on that thread are refused. For
 //! that the thread's heap of the pool is hidden meanwhile, so that the path through heaps need not ask.
 
-use crate::device::host::{GRANULE, HOST};
 use crate::device::Device;
+use crate::device::host::{GRANULE, HOST};
 use crate::error::{Result, Status, fail};
 use crate::pool::books::{Books, Kit, Piece, Segment};
 use crate::pool::huge::UNIT;
@@ -246,6 +246,25 @@ impl Pool {
             unsafe { self.ops().prefault(piece.start, bytes) };
         }
         Ok(self.books.lock().add_free(self, piece, &mut kit, os::coarse_ms()))
+    }
+
+    /// Ends a pool over an upstream with all its blocks, whoever has them: everything goes back to the upstream now, and
+    /// the caller's hold ends. Nobody uses the pool meanwhile.
+    pub fn abandon(&'static self) {
+        let mut books = self.books.lock();
+        books.retired = true;
+        books.busy += 1;
+        drop(books);
+        heap::end_all(self);
+        self.free_ring();
+        let mut books = self.books.lock();
+        books.sort_returned(self);
+        while let Some(piece) = books.abandon(self) {
+            books = self.give_back(books, piece);
+        }
+        books.busy -= 1;
+        drop(books);
+        self.drop_hold();
     }
 
     /// Gives a piece that left the books to the device, without the lock.

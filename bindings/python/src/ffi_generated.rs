@@ -503,6 +503,14 @@ unsafe extern "C" {
         count: *mut usize,
     ) -> tn_status;
     pub fn tn_numpy_handler(pool: *mut tn_pool, out: *mut *mut c_void) -> tn_status;
+    pub fn tn_umf_pool_ops(
+        version: u32,
+        out: *mut *const umf_memory_pool_ops_t,
+    ) -> tn_status;
+    pub fn tn_umf_provider_ops(
+        version: u32,
+        out: *mut *const umf_memory_provider_ops_t,
+    ) -> tn_status;
     pub fn tn_cpp_allocate(
         pool: *mut tn_pool,
         bytes: usize,

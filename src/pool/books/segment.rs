@@ -6,9 +6,11 @@
 //! A piece may lie in a live block of another pool, whose spans the table shows there again when it goes.
 
 use super::{Books, Piece};
+use crate::device::host::GRANULE;
 use crate::pool::arena::{Recycled, Recycler};
-use crate::pool::span::{Link, Span, Word};
-use crate::pool::table;
+use crate::pool::cell::State;
+use crate::pool::span::{Kind, Link, Span, Word};
+use crate::pool::{Pool, table};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// The record of a piece. All zero is one of nothing.
@@ -103,6 +105,59 @@ impl Books {
             older.newer.store(pointer(Some(segment)), Ordering::Relaxed);
         }
         Some(core::ptr::from_ref(segment) as usize)
+    }
+
+    /// Takes a whole piece out of the books, with all that lies in it. For a pool that ends with its blocks: nobody
+    /// hands any out, and no heap has any. None: there is no piece left.
+    pub fn abandon(&mut self, pool: &'static Pool) -> Option<Piece> {
+        let segment = self.segments?;
+        let (start, bytes) = (segment.start.get(), segment.left.get());
+        let mut at = start;
+        while at < start + bytes {
+            let Some(span) = table::get(at).filter(|span| self.owns(pool, span)) else {
+                at += GRANULE;
+                continue;
+            };
+            at = span.end();
+            self.forget(span);
+        }
+        table::put(start, bytes, segment.under());
+        self.part_with(segment, bytes);
+        let f = &mut self.figures;
+        f.reserved_bytes -= bytes as u64;
+        f.address_bytes -= bytes as u64;
+        f.device_free_count += 1;
+        Some(Piece { start, bytes, segment: Some(segment) })
+    }
+
+    /// Takes a span out of the books, whatever it is.
+    fn forget(&mut self, span: &'static Span) {
+        match span.kind() {
+            Kind::Free => self.unlist_free(span),
+            Kind::Large => self.figures.overhead_bytes -= (span.bytes.get() - span.unit.get()) as u64,
+            Kind::Small => {
+                if !span.is_full() {
+                    self.delist(span);
+                }
+                self.forget_small(span);
+            }
+            Kind::None => {}
+        }
+        if span.kind() != Kind::Free {
+            for index in 0..span.bump.get() {
+                let block = span.block(index);
+                if matches!(block.state, State::Raw | State::Store) {
+                    let tally = &mut self.account(block).tally;
+                    tally.freed = tally.freed.wrapping_add(1);
+                    self.count_out(span.unit.get(), block);
+                }
+            }
+        }
+        if let Some(notes) = span.notes() {
+            span.change(|| span.set_notes(None));
+            notes.release(span.class.get());
+        }
+        self.drop_span(span);
     }
 
     /// Some of a piece goes back; whether that was the last of it.
