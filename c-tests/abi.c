@@ -36,6 +36,17 @@ AT(tn_device_info, registered_bytes, 288);
 AT(tn_device_info, queued_releases, 296);
 AT(tn_device_info, queued_bytes, 304);
 
+SIZE(tn_upstream, 72);
+AT(tn_upstream, size, 0);
+AT(tn_upstream, context, 8);
+AT(tn_upstream, granularity, 16);
+AT(tn_upstream, alignment, 24);
+AT(tn_upstream, flags, 32);
+AT(tn_upstream, reserved, 36);
+AT(tn_upstream, allocate, 40);
+AT(tn_upstream, deallocate, 48);
+AT(tn_upstream, purge, 56);
+AT(tn_upstream, release, 64);
 SIZE(tn_pool_options, 112);
 AT(tn_pool_options, size, 0);
 AT(tn_pool_options, name, 8);

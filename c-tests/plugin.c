@@ -77,6 +77,18 @@ static tn_pool *make(const char *name, uint64_t max_size)
     return pool;
 }
 
+/* AL-70: where the process has no libumf there can be no pool over a provider of UMF. The tables' versions: c-tests/umf_tables.c. */
+static void without_umf(void)
+{
+    const struct umf_memory_pool_ops_t *table = NULL;
+    int (*initialize)(void *provider, const void *params, void **pool) = NULL;
+    void *pool = (void *)&pool;
+    OK(tn_umf_pool_ops(0x10000, &table));
+    memcpy(&initialize, (const char *)table + 8, sizeof initialize);
+    CHECK(initialize(&table, NULL, &pool) == 7 && pool == (void *)&pool);
+    CHECK(strstr(tn_last_error(), "libumf") != NULL);
+}
+
 /* AL-1: the very first call of the process is one of a plug-in, on the default pool; AL-2: NULL is that one, whatever is current. */
 static void c_al_1_first(void)
 {
@@ -414,6 +426,7 @@ static void at_exit(void)
 int main(void)
 {
     c_al_1_first();
+    without_umf();
     c_al_2_released();
     c_al_3_failure();
     c_al_4_misuse();

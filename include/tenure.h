@@ -76,6 +76,10 @@ struct ArrowSchema;
 struct ArrowArray;
 struct ArrowDeviceArray;
 
+/* UMF's own tables; umf/memory_pool_ops.h and umf/memory_provider_ops.h complete them. */
+struct umf_memory_pool_ops_t;
+struct umf_memory_provider_ops_t;
+
 /** Makes a tn_dtype of a TN_CODE_ and the bits of one element: TN_DTYPE(TN_CODE_FLOAT, 64u) is TN_F64. */
 #define TN_DTYPE(code, bits) ((code) | ((bits) << 8) | 0x10000u)
 
@@ -455,6 +459,42 @@ typedef struct tn_device_info {
 #define TN_BACKEND_PLAIN 1
 /** CUDA: the driver's own pool. */
 #define TN_BACKEND_DRIVER_POOL 2
+
+/** Upstream flag: fresh memory reads 0. */
+#define TN_UPSTREAM_ZEROED (1u << 0)
+/** Upstream flag: its callbacks may run on several threads at once. */
+#define TN_UPSTREAM_THREAD_SAFE (1u << 1)
+/** Upstream flag: a part of what `allocate` gave may go back before the rest. */
+#define TN_UPSTREAM_PARTIAL_FREE (1u << 2)
+
+/**
+ * Where the memory of a pool comes from that was made by `tn_pool_import`. Callbacks run on any thread that uses the pool, also
+ * while it ends; they may not call the same pool: such a call is TN_ERR_INVALID.
+ */
+typedef struct tn_upstream {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** Passed to each callback. */
+    void *context;
+    /** Bytes asked for are multiples of it; 0: 4096. */
+    size_t granularity;
+    /** Alignments asked for are powers of two, and at least this; 0: 4096. */
+    size_t alignment;
+    /** TN_UPSTREAM_. */
+    uint32_t flags;
+    /** Zero. */
+    uint32_t reserved;
+    /** Gives memory. What it answers but TN_OK means that there is none. native_stream: 0. */
+    tn_status (*allocate)(void *context, size_t bytes, size_t alignment, uint64_t native_stream, void **out);
+    /**
+     * Takes back what `allocate` gave, with the same address and bytes; with TN_UPSTREAM_PARTIAL_FREE parts of it, each once.
+     */
+    tn_status (*deallocate)(void *context, void *ptr, size_t bytes, uint64_t native_stream);
+    /** Optional: the contents of a part are not needed any more. */
+    tn_status (*purge)(void *context, void *ptr, size_t bytes);
+    /** Optional: the last call ever, when everything went back and the pool is gone. */
+    void (*release)(void *context);
+} tn_upstream;
 
 /** How a pool works; 0 means the default in every field. */
 typedef struct tn_pool_options {
@@ -1206,6 +1246,34 @@ tn_status tn_device_synchronize(tn_device device);
  * @ingroup pool
  */
 tn_status tn_pool_create(tn_device device, const tn_pool_options *options, tn_pool **out);
+
+/**
+ * Makes a pool whose memory comes from the caller's callbacks, and goes back to them. Its bookkeeping lies elsewhere, so the memory may
+ * be such that the host cannot touch.
+ *
+ * Blocks are cut from what `allocate` gives. Each piece goes back with the same address and bytes when all of it is free and the pool is
+ * trimmed or released, or earlier if `release_threshold` or `release_delay_ms` say so (their defaults here are: never); at the latest with
+ * the last block of a released pool. Then `release` is called. Callbacks run under no lock of the library, on any thread that uses the
+ * pool, and never two at once unless TN_UPSTREAM_THREAD_SAFE says that they may. On memory of TN_CUDA the host clears and copies nothing:
+ * there tn_pool_allocate_zeroed works where memory is known to be 0, and tn_pool_reallocate in place, and arrays are TN_ERR_UNSUPPORTED.
+ *
+ * @param device   what the memory is called: {TN_CPU, 0}, or any device of another type, with or without a driver.
+ * @param upstream copied; its callbacks and context are used until `release`.
+ * @param options  NULL: all defaults. Copied. `initial_size` is asked from the upstream at once.
+ * @param[out] out the pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched, `release` is not called, and
+ *                 what came for `initial_size` went back.
+ * @return TN_OK; TN_ERR_NULL, also for `allocate` and `deallocate`; TN_ERR_INVALID with the field's name for what is out of range, an
+ *         unknown flag, a size of 0; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED for options that only the
+ *         system's own memory can have; TN_ERR_FAILED if the upstream gave wrong memory for `initial_size`; TN_ERR_NO_HOST_MEMORY or
+ *         TN_ERR_NO_DEVICE_MEMORY if it gave none; TN_ERR_LIMIT when no more handles can be made.
+ * @note Threads: any. Blocks: as the callbacks do. Allocates: bookkeeping, and `initial_size`.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_import(tn_device device,
+                         const tn_upstream *upstream,
+                         const tn_pool_options *options,
+                         tn_pool **out);
 
 /**
  * Gives a new handle on the process-wide pool of a device, which is made at the first use and never goes.
@@ -3001,6 +3069,38 @@ tn_status tn_leaks(size_t capacity,
  */
 tn_status tn_numpy_handler(tn_pool *pool,
                            void **out);
+
+/**
+ * Gives UMF's table of operations with which it makes pools of ours over its providers (umfPoolCreate). Such a pool takes memory only from
+ * the provider that it was made over, and gives all of it back when it is destroyed, also with live blocks. `params` of umfPoolCreate is
+ * NULL or a tn_pool_options of this library's size. Blocks count for the client "umf". libumf must be loaded in the process.
+ *
+ * @param version  of the table: UMF_POOL_OPS_VERSION_CURRENT of the caller's headers, 0x10000 or 0x10001; a higher minor version gets the
+ *                 newest that there is.
+ * @param[out] out the table: static. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup plugin
+ */
+tn_status tn_umf_pool_ops(uint32_t version,
+                          const struct umf_memory_pool_ops_t **out);
+
+/**
+ * Gives UMF's table of operations with which it makes providers over our pools (umfMemoryProviderCreate). `params` there is the tn_pool
+ * itself, or NULL for the host's default pool. Memory counts for the client "umf", and comes in units of 64 KiB, at which it can be split
+ * and merged. After the pool's last handle was released such a provider hands out nothing and takes everything back.
+ *
+ * @param version  of the table: UMF_PROVIDER_OPS_VERSION_CURRENT of the caller's headers, 0x10000 to 0x10002; a higher minor version gets
+ *                 the newest that there is.
+ * @param[out] out the table: static. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup plugin
+ */
+tn_status tn_umf_provider_ops(uint32_t version,
+                              const struct umf_memory_provider_ops_t **out);
 
 /**
  * Allocates for a C++ container; what tenure_memory.hpp is made of. The block counts for the client "cpp".

@@ -99,6 +99,7 @@ pub struct Thread {
     heaps: [Cell<usize>; HEAPS],
     current_heap: Cell<usize>,
     doors: [Door; HEAPS],
+    calling: Cell<usize>,
     rest: Rest,
     next: AtomicPtr<Thread>,
 }
@@ -169,6 +170,7 @@ impl Thread {
             heaps: [const { Cell::new(0) }; HEAPS],
             current_heap: Cell::new(0),
             doors: [const { Door::unused() }; HEAPS],
+            calling: Cell::new(0),
             rest: Rest::new(),
             next: AtomicPtr::new(core::ptr::null_mut()),
         }
@@ -251,6 +253,14 @@ impl Thread {
     #[inline]
     pub fn door(&self, handle: u64) -> &Door {
         &self.doors[handle as usize % HEAPS]
+    }
+    /// What `pool` stored of the callbacks that are under way on this thread; 0: none is.
+    pub fn calling(&self) -> usize {
+        self.calling.get()
+    }
+    /// Sets it.
+    pub fn set_calling(&self, value: usize) {
+        self.calling.set(value);
     }
     /// The queue of `exchange`.
     #[inline]
@@ -466,6 +476,7 @@ fn leave(record: &'static Thread) {
     }
     record.site.set(0);
     record.forbids.set(0);
+    record.calling.set(0);
     record.used.store(0, Ordering::Release);
 }
 
@@ -531,6 +542,23 @@ impl Drop for Critical {
         // Release pairs with the Acquire in `before_fork`: what was changed inside is whole for the child.
         self.thread.inside.store(depth - 1, Ordering::Release);
     }
+}
+
+/// Runs `work`, which calls foreign code, from inside or outside: meanwhile the thread counts as outside, so that nobody waits for it, and
+/// it may wait for others. The caller has no lock, and what it protected by being inside is whole.
+pub fn outside<R>(work: impl FnOnce() -> R) -> R {
+    let thread = current();
+    let depth = thread.inside.load(Ordering::Relaxed);
+    if depth == 0 {
+        return work();
+    }
+    // As at the end of `Critical`.
+    thread.inside.store(0, Ordering::Release);
+    let result = work();
+    let back = Critical::enter(thread);
+    thread.inside.store(depth, Ordering::Relaxed);
+    core::mem::forget(back);
+    result
 }
 
 #[cold]

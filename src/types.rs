@@ -386,6 +386,57 @@ pub const TN_BACKEND_PLAIN: i32 = 1;
 /// CUDA: the driver's own pool.
 pub const TN_BACKEND_DRIVER_POOL: i32 = 2;
 
+/// Upstream flag: fresh memory reads 0.
+pub const TN_UPSTREAM_ZEROED: u32 = 1u32 << 0;
+/// Upstream flag: its callbacks may run on several threads at once.
+pub const TN_UPSTREAM_THREAD_SAFE: u32 = 1u32 << 1;
+/// Upstream flag: a part of what `allocate` gave may go back before the rest.
+pub const TN_UPSTREAM_PARTIAL_FREE: u32 = 1u32 << 2;
+
+/// Where the memory of a pool comes from that was made by `tn_pool_import`. Callbacks run on any thread that uses the pool, also
+/// while it ends; they may not call the same pool: such a call is TN_ERR_INVALID.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_upstream {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// Passed to each callback.
+    pub context: *mut core::ffi::c_void,
+    /// Bytes asked for are multiples of it; 0: 4096.
+    pub granularity: usize,
+    /// Alignments asked for are powers of two, and at least this; 0: 4096.
+    pub alignment: usize,
+    /// TN_UPSTREAM_.
+    pub flags: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Gives memory. What it answers but TN_OK means that there is none. native_stream: 0.
+    pub allocate: Option<
+        unsafe extern "C" fn(
+            context: *mut core::ffi::c_void,
+            bytes: usize,
+            alignment: usize,
+            native_stream: u64,
+            out: *mut *mut core::ffi::c_void,
+        ) -> tn_status,
+    >,
+    /// Takes back what `allocate` gave, with the same address and bytes; with TN_UPSTREAM_PARTIAL_FREE parts of it, each once.
+    pub deallocate: Option<
+        unsafe extern "C" fn(
+            context: *mut core::ffi::c_void,
+            ptr: *mut core::ffi::c_void,
+            bytes: usize,
+            native_stream: u64,
+        ) -> tn_status,
+    >,
+    /// Optional: the contents of a part are not needed any more.
+    pub purge: Option<
+        unsafe extern "C" fn(context: *mut core::ffi::c_void, ptr: *mut core::ffi::c_void, bytes: usize) -> tn_status,
+    >,
+    /// Optional: the last call ever, when everything went back and the pool is gone.
+    pub release: Option<unsafe extern "C" fn(context: *mut core::ffi::c_void)>,
+}
+
 /// How a pool works; 0 means the default in every field.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -973,6 +1024,14 @@ pub struct tn_target {
     pub shape: *const i64,
 }
 
+/// UMF's own table of a pool's operations; its header is umf/memory_pool_ops.h.
+pub struct umf_memory_pool_ops_t {
+    _opaque: [u8; 0],
+}
+/// UMF's own table of a provider's operations; its header is umf/memory_provider_ops.h.
+pub struct umf_memory_provider_ops_t {
+    _opaque: [u8; 0],
+}
 /// DLPack's own struct, without a version; its header is dlpack.h.
 pub struct DLManagedTensor {
     _opaque: [u8; 0],

@@ -30,6 +30,36 @@ struct Case {
     name: String,
     file: PathBuf,
     way: Way,
+    /// The library of others that it is about, and how it is built with that.
+    with: Option<Umf>,
+}
+
+/// A version of UMF, unpacked from its wheel; None: not there.
+#[derive(Clone)]
+struct Umf(Option<PathBuf>);
+
+/// Where `cargo xtask umf` puts the wheels, unpacked.
+const UMF: &str = "target/umf";
+
+impl Umf {
+    /// Each version that is there, with what to call it, or one that is not.
+    fn all() -> Vec<(String, Umf)> {
+        let listed = std::fs::read_dir(root().join(UMF)).into_iter().flatten();
+        let folders = listed.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.join("data").is_dir());
+        let mut found: Vec<_> = folders
+            .filter_map(|path| {
+                let version = path.file_name()?.to_string_lossy().strip_prefix("umf-")?.replace('.', "_");
+                Some((format!("_{version}"), Umf(Some(path.join("data")))))
+            })
+            .collect();
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        if found.is_empty() { vec![(String::new(), Umf(None))] } else { found }
+    }
+
+    /// The folder of what libumf needs in its turn.
+    fn needed() -> PathBuf {
+        root().join(UMF).join("tcmlib/data/lib")
+    }
 }
 
 /// One file in all ways.
@@ -38,12 +68,21 @@ fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for file in files("c-tests", ".c") {
         let section = file.file_stem().expect("a C file has a name").to_string_lossy().replace('-', "_");
+        if file.starts_with("c-tests/umf") {
+            for (version, umf) in Umf::all() {
+                for (way, suffix) in ways {
+                    let name = format!("c_{section}{version}{suffix}");
+                    cases.push(Case { name, file: file.clone(), way, with: Some(umf.clone()) });
+                }
+            }
+            continue;
+        }
         for (way, suffix) in ways {
-            cases.push(Case { name: format!("c_{section}{suffix}"), file: file.clone(), way });
+            cases.push(Case { name: format!("c_{section}{suffix}"), file: file.clone(), way, with: None });
         }
         if section == "abi" {
-            cases.push(Case { name: "c_abi_by_hand".to_owned(), file: file.clone(), way: Way::ByHand });
-            cases.push(Case { name: "c_abi_static".to_owned(), file, way: Way::Static });
+            cases.push(Case { name: "c_abi_by_hand".to_owned(), file: file.clone(), way: Way::ByHand, with: None });
+            cases.push(Case { name: "c_abi_static".to_owned(), file, way: Way::Static, with: None });
         }
     }
     cases
@@ -65,11 +104,23 @@ fn run(case: &Case) -> Outcome {
     }
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&case.name);
     let mut compile = compiler("c11");
-    compile.arg(root().join(&case.file)).arg("-o").arg(&program);
+    // A program whose functions the library looks for in the process shows them.
+    compile.arg("-rdynamic").arg(root().join(&case.file)).arg("-o").arg(&program);
     if case.way == Way::Static {
         compile.arg(library().with_extension("a")).args(NATIVE);
     } else {
         compile.arg(library()).args(["-lm", "-ldl"]).arg(format!("-Wl,-rpath,{}", library_folder().display()));
+    }
+    let mut folders = Vec::new();
+    match &case.with {
+        None => {}
+        Some(Umf(None)) => return Outcome::Skipped(format!("{UMF} has no UMF; cargo xtask umf fetches it")),
+        Some(Umf(Some(folder))) => {
+            // As headers of the system: their warnings are not ours.
+            compile.arg("-isystem").arg(folder.join("include")).arg(folder.join("lib/libumf.so"));
+            compile.arg("-Wl,--allow-shlib-undefined");
+            folders = vec![folder.join("lib"), Umf::needed()];
+        }
     }
     if case.way == Way::Sanitizers {
         compile.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]);
@@ -91,6 +142,9 @@ fn run(case: &Case) -> Outcome {
     };
     if case.way == Way::ByHand {
         command.env_remove("LD_LIBRARY_PATH");
+    }
+    if !folders.is_empty() {
+        command.env("LD_LIBRARY_PATH", std::env::join_paths(folders).expect("no colon in a path of ours"));
     }
     // A place for files; backtraces of provoked panics are slow under valgrind.
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.files", case.name));

@@ -3,7 +3,8 @@
 //! Contract: a reserved range is mapped at once and pages come at first touch, so `commit` costs nothing and cannot
 //! fail: what is committed is the pool's book only. Memory reads 0 when it is committed for the first time.
 
-use crate::device::Device;
+use crate::device::{Device, Terms};
+use crate::error::Result;
 use crate::sys::{bytes, os};
 use crate::types::*;
 
@@ -22,28 +23,25 @@ const LOOK_BYTES: usize = 16 << 20;
 const LOOK_PART: usize = 32;
 
 impl Device for Host {
-    fn device(&self) -> tn_device {
-        tn_device { r#type: TN_CPU, id: 0 }
+    fn terms(&self) -> Terms {
+        Terms {
+            granule: GRANULE,
+            page: os::page_bytes(),
+            refusal: TN_ERR_NO_HOST_MEMORY,
+            joins: true,
+            splits: true,
+            moves: true,
+            zeroed: true,
+            touch: true,
+        }
     }
 
-    fn granule(&self) -> usize {
-        GRANULE
-    }
-
-    fn page(&self) -> usize {
-        os::page_bytes()
-    }
-
-    fn refusal(&self) -> tn_status {
-        TN_ERR_NO_HOST_MEMORY
-    }
-
-    fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Option<usize> {
-        let start = os::map(bytes, alignment.max(GRANULE))?;
+    fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>> {
+        let Some(start) = os::map(bytes, alignment.max(GRANULE)) else { return Ok(None) };
         if let Some(node) = node.checked_sub(1) {
             os::prefer_node(start, bytes, node);
         }
-        Some(start)
+        Ok(Some(start))
     }
 
     fn reserves_ahead(&self) -> bool {
@@ -74,6 +72,11 @@ impl Device for Host {
             os::discard(start, bytes);
         }
         false
+    }
+
+    unsafe fn discard(&self, start: usize, bytes: usize, _zero: bool) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { os::discard(start, bytes) }
     }
 
     unsafe fn prefault(&self, start: usize, bytes: usize) {
@@ -130,11 +133,6 @@ impl Device for Host {
         skipped
     }
 
-    unsafe fn discard(&self, start: usize, bytes: usize) -> bool {
-        // SAFETY: the caller's promise.
-        unsafe { os::discard(start, bytes) }
-    }
-
     unsafe fn fill(&self, start: usize, count: usize, value: u8) {
         // SAFETY: the caller's promise.
         unsafe { bytes::fill(start as *mut u8, value, count) };
@@ -150,12 +148,15 @@ impl Device for Host {
         Some((start..start + bytes).all(|at| unsafe { (at as *const u8).read() } == value))
     }
 
-    fn memory(&self) -> (u64, u64) {
+    fn memory(&self) -> Option<(u64, u64)> {
         let memory = os::memory();
-        (memory.total, memory.free)
+        Some((memory.total, memory.free))
     }
+}
 
-    fn describe(&self, with_memory: bool, info: &mut tn_device_info) {
+impl Host {
+    /// Fills what describes the host and never changes; the memory fields too if `with_memory`. Leaves `size` alone.
+    pub fn describe(&self, with_memory: bool, info: &mut tn_device_info) {
         let mut name = [0u8; 127];
         let length = os::processor_name(&mut name);
         for (to, &from) in info.name.iter_mut().zip(&name[..length]) {
@@ -163,11 +164,11 @@ impl Device for Host {
         }
         info.multiprocessors = os::processors() as i32;
         info.warp_size = 1;
-        let (total, free) = self.memory();
-        info.total_bytes = total;
+        let memory = os::memory();
+        info.total_bytes = memory.total;
         if with_memory {
-            info.free_bytes = free;
-            info.used_bytes = total - free;
+            info.free_bytes = memory.free;
+            info.used_bytes = memory.total - memory.free;
         }
     }
 }

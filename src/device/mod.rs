@@ -1,33 +1,63 @@
 //! Devices: where memory lives and how it is had.
 //!
-//! Contract: a [`Device`] hands out whole granules and takes them back; it keeps no list of what it gave. It never
-//! waits for another thread and never calls up. Reuse, limits and counting are the pools' business.
+//! Contract: a [`Device`] hands out ranges and takes them back; it keeps no list of what it gave. It is called under no
+//! lock. Reuse, limits and counting are the pools' business.
+//!
+//! | device | what it is |
+//! |---|---|
+//! | [`host`] | the memory of the system; waits for nobody and calls nobody |
+//! | [`upstream`] | callbacks of the program: one device for each pool that is made over them |
 
 use crate::error::{Result, fail};
 use crate::types::*;
 
 pub mod host;
 
-/// What a pool needs from the place where memory lives. Ranges are given by address and bytes, in whole units of
-/// [`granule`].
-///
-/// [`granule`]: Device::granule
-pub trait Device: Sync {
-    /// Which one it is; arrays carry it.
-    fn device(&self) -> tn_device;
+pub mod upstream;
 
-    /// Bytes that ranges are multiples of, and the alignment that each has at least.
-    fn granule(&self) -> usize;
-
-    /// Bytes that `commit` works in; divides the granule.
-    fn page(&self) -> usize;
-
+/// In what a device differs from others, for those who keep its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Bytes that ranges are multiples of: a multiple of [`host::GRANULE`], to which every range is aligned.
+    pub granule: usize,
+    /// Bytes that large blocks are rounded to; divides the granule.
+    pub page: usize,
     /// The status of a refusal: TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY.
-    fn refusal(&self) -> tn_status;
+    pub refusal: tn_status,
+    /// Ranges that lie side by side are as good as one.
+    pub joins: bool,
+    /// A part of a range can go back before the rest.
+    pub splits: bool,
+    /// The pages of a range can move to other addresses.
+    pub moves: bool,
+    /// Memory reads 0 when it comes.
+    pub zeroed: bool,
+    /// The host may read and write it.
+    pub touch: bool,
+}
+
+impl Terms {
+    /// Those of no device.
+    pub const NONE: Terms = Terms {
+        granule: host::GRANULE,
+        page: host::GRANULE,
+        refusal: TN_ERR_NO_HOST_MEMORY,
+        joins: false,
+        splits: false,
+        moves: false,
+        zeroed: false,
+        touch: false,
+    };
+}
+
+/// What a pool needs from the place where memory lives. Ranges are given by address and bytes.
+pub trait Device: Sync {
+    /// What it is like; the same for as long as it lives.
+    fn terms(&self) -> Terms;
 
     /// A range of addresses at a multiple of `alignment`, of which nothing is committed. `node`: 0, or 1 + the NUMA
-    /// node to prefer. None: refused.
-    fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Option<usize>;
+    /// node to prefer. None: refused. A status: it gave what is no such range, and has that back.
+    fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>>;
 
     /// Whether addresses may be reserved long before they are committed, at no cost.
     fn reserves_ahead(&self) -> bool {
@@ -43,14 +73,21 @@ pub trait Device: Sync {
         false
     }
 
-    /// Makes pages of a reserved range usable; they read 0. False: refused.
+    /// Makes pages of a reserved range usable. False: refused.
     fn commit(&self, start: usize, bytes: usize) -> bool;
 
-    /// Gives a range back, memory and addresses. False: the memory went, the addresses could not.
+    /// Gives a range back, memory and addresses. False: the addresses did not go, or nothing did.
     ///
     /// # Safety
-    /// - the range came from `reserve` of this device, whole or in part, and nobody uses it any more.
+    /// - the range came from `reserve` of this device, whole or, if it splits, in part, and nobody uses it any more.
     unsafe fn free(&self, start: usize, bytes: usize) -> bool;
+
+    /// Gives the memory of committed pages back and keeps them committed: the contents are undefined, or, with `zero`,
+    /// read 0. False: this device cannot, and they are as they were.
+    ///
+    /// # Safety
+    /// - the pages are committed, and nobody needs their contents or uses them meanwhile.
+    unsafe fn discard(&self, start: usize, bytes: usize, zero: bool) -> bool;
 
     /// Makes committed pages present now rather than at first touch. Contents stay.
     ///
@@ -86,14 +123,6 @@ pub trait Device: Sync {
         0
     }
 
-    /// Gives the memory of committed pages back and keeps them committed: they read 0 from now on. False: it cannot.
-    ///
-    /// # Safety
-    /// - the pages are committed, and nobody needs their contents or uses them meanwhile.
-    unsafe fn discard(&self, _start: usize, _bytes: usize) -> bool {
-        false
-    }
-
     /// Sets committed bytes to a value, done on return.
     ///
     /// # Safety
@@ -112,11 +141,8 @@ pub trait Device: Sync {
     /// - the bytes are committed, and nobody writes them meanwhile.
     unsafe fn is_filled(&self, start: usize, bytes: usize, value: u8) -> Option<bool>;
 
-    /// Memory of the device: (total, free now), bytes.
-    fn memory(&self) -> (u64, u64);
-
-    /// Fills what describes the device and never changes; the memory fields too if `with_memory`. Leaves `size` alone.
-    fn describe(&self, with_memory: bool, info: &mut tn_device_info);
+    /// Memory of the device: (total, free now), bytes. None: it does not say.
+    fn memory(&self) -> Option<(u64, u64)>;
 }
 
 /// The name of a device type in texts.
@@ -143,8 +169,15 @@ fn known_type(device_type: i32) -> Result<()> {
     }
 }
 
+/// Whether an array or pool may say that its memory lives there, if somebody else takes care of that memory: of what this
+/// build has no code for, any number will do.
+fn check_label(device: tn_device) -> Result<()> {
+    known_type(device.r#type)?;
+    if device.r#type == TN_CPU || device.id < 0 { find(device).map(|_| ()) } else { Ok(()) }
+}
+
 /// The device, or TN_ERR_DEVICE where there is none such, TN_ERR_UNSUPPORTED where this build has no code for its type.
-pub fn find(device: tn_device) -> Result<&'static dyn Device> {
+pub fn find(device: tn_device) -> Result<&'static host::Host> {
     known_type(device.r#type)?;
     if device.r#type != TN_CPU {
         return Err(fail(

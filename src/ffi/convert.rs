@@ -186,6 +186,14 @@ pub struct Fill<T> {
     size: usize,
 }
 
+/// A callback in a struct that must be there; nothing is known of a struct whose size is wrong.
+pub fn callback<T>(given: &Noted<T>, is_there: impl FnOnce(&T) -> bool, name: &str) -> Result<()> {
+    match given {
+        Ok(given) if !is_there(given) => Err(null(name)),
+        _ => Ok(()),
+    }
+}
+
 /// The output struct of a query: NULL at once, a wrong size noted.
 ///
 /// # Safety

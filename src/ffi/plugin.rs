@@ -28,6 +28,50 @@ pub unsafe extern "C" fn tn_numpy_handler(pool: *mut tn_pool, out: *mut *mut c_v
     })
 }
 
+/// Gives UMF's table of operations with which it makes pools of ours over its providers (umfPoolCreate). Such a pool takes memory only from
+/// the provider that it was made over, and gives all of it back when it is destroyed, also with live blocks. `params` of umfPoolCreate is
+/// NULL or a tn_pool_options of this library's size. Blocks count for the client "umf". libumf must be loaded in the process.
+///
+/// @param version  of the table: UMF_POOL_OPS_VERSION_CURRENT of the caller's headers, 0x10000 or 0x10001; a higher minor version gets the
+///                 newest that there is.
+/// @param[out] out the table: static. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup plugin
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_umf_pool_ops(version: u32, out: *mut *const umf_memory_pool_ops_t) -> tn_status {
+    enter("tn_umf_pool_ops", || {
+        let out = Out::new(out, "out")?;
+        let table = plugin::umf::pool_ops(version)?;
+        // SAFETY: writable by the function's documentation.
+        unsafe { out.write(table.cast()) };
+        Ok(())
+    })
+}
+
+/// Gives UMF's table of operations with which it makes providers over our pools (umfMemoryProviderCreate). `params` there is the tn_pool
+/// itself, or NULL for the host's default pool. Memory counts for the client "umf", and comes in units of 64 KiB, at which it can be split
+/// and merged. After the pool's last handle was released such a provider hands out nothing and takes everything back.
+///
+/// @param version  of the table: UMF_PROVIDER_OPS_VERSION_CURRENT of the caller's headers, 0x10000 to 0x10002; a higher minor version gets
+///                 the newest that there is.
+/// @param[out] out the table: static. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup plugin
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_umf_provider_ops(version: u32, out: *mut *const umf_memory_provider_ops_t) -> tn_status {
+    enter("tn_umf_provider_ops", || {
+        let out = Out::new(out, "out")?;
+        let table = plugin::umf::provider_ops(version)?;
+        // SAFETY: writable by the function's documentation.
+        unsafe { out.write(table.cast()) };
+        Ok(())
+    })
+}
+
 /// Allocates for a C++ container; what tenure_memory.hpp is made of. The block counts for the client "cpp".
 ///
 /// @param pool      NULL: the host's default pool, whichever is the thread's current one.

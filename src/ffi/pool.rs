@@ -1,6 +1,7 @@
 //! Section "pool": making and choosing them, raw memory, figures.
 
 use crate::boundary::enter;
+use crate::device::upstream::NO_UPSTREAM;
 use crate::error::Result;
 use crate::ffi::convert::{self, Out};
 use crate::pool::{self, Pool, PoolOptions};
@@ -27,12 +28,27 @@ impl convert::Sized for tn_pool_stats {
     }
 }
 
+impl convert::Sized for tn_upstream {
+    const FIRST: usize = size_of::<tn_upstream>();
+    const NAME: &'static str = "tn_upstream";
+    fn defaults() -> tn_upstream {
+        NO_UPSTREAM
+    }
+}
+
 /// NULL: the thread's current pool of the host.
 fn find(pool: *mut tn_pool) -> Result<&'static Pool> {
     match convert::pool(pool)? {
         Some(pool) => Ok(pool),
         None => pool::current(HOST),
     }
+}
+
+/// The same, for what is no hot path: TN_ERR_INVALID in a callback of the pool's own upstream.
+fn find_outside(pool: *mut tn_pool) -> Result<&'static Pool> {
+    let pool = find(pool)?;
+    pool.check_callable()?;
+    Ok(pool)
 }
 
 /// # Safety
@@ -80,6 +96,52 @@ pub unsafe extern "C" fn tn_pool_create(
     })
 }
 
+/// Makes a pool whose memory comes from the caller's callbacks, and goes back to them. Its bookkeeping lies elsewhere, so the memory may
+/// be such that the host cannot touch.
+///
+/// Blocks are cut from what `allocate` gives. Each piece goes back with the same address and bytes when all of it is free and the pool is
+/// trimmed or released, or earlier if `release_threshold` or `release_delay_ms` say so (their defaults here are: never); at the latest with
+/// the last block of a released pool. Then `release` is called. Callbacks run under no lock of the library, on any thread that uses the
+/// pool, and never two at once unless TN_UPSTREAM_THREAD_SAFE says that they may. On memory of TN_CUDA the host clears and copies nothing:
+/// there tn_pool_allocate_zeroed works where memory is known to be 0, and tn_pool_reallocate in place, and arrays are TN_ERR_UNSUPPORTED.
+///
+/// @param device   what the memory is called: {TN_CPU, 0}, or any device of another type, with or without a driver.
+/// @param upstream copied; its callbacks and context are used until `release`.
+/// @param options  NULL: all defaults. Copied. `initial_size` is asked from the upstream at once.
+/// @param[out] out the pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched, `release` is not called, and
+///                 what came for `initial_size` went back.
+/// @return TN_OK; TN_ERR_NULL, also for `allocate` and `deallocate`; TN_ERR_INVALID with the field's name for what is out of range, an
+///         unknown flag, a size of 0; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED for options that only the
+///         system's own memory can have; TN_ERR_FAILED if the upstream gave wrong memory for `initial_size`; TN_ERR_NO_HOST_MEMORY or
+///         TN_ERR_NO_DEVICE_MEMORY if it gave none; TN_ERR_LIMIT when no more handles can be made.
+/// @note Threads: any. Blocks: as the callbacks do. Allocates: bookkeeping, and `initial_size`.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_import(
+    device: tn_device,
+    upstream: *const tn_upstream,
+    options: *const tn_pool_options,
+    out: *mut *mut tn_pool,
+) -> tn_status {
+    enter("tn_pool_import", || {
+        let given = Out::new(upstream.cast_mut(), "upstream")?.pointer();
+        let out = Out::new(out, "out")?;
+        // SAFETY: a struct of its size, by the function's documentation.
+        let upstream = unsafe { convert::sized(given) }.map(|raw| raw.unwrap_or(NO_UPSTREAM));
+        convert::callback(&upstream, |upstream| upstream.allocate.is_some(), "upstream.allocate")?;
+        convert::callback(&upstream, |upstream| upstream.deallocate.is_some(), "upstream.deallocate")?;
+        // SAFETY: NULL or a struct of its size, by the function's documentation.
+        let options = unsafe { self::options(options)? };
+        let pool = pool::import(device, &upstream?, &options)?;
+        let id = pool::open(pool)?;
+        pool.accept();
+        // SAFETY: writable by the function's documentation.
+        unsafe { out.write(convert::handle(id)) };
+        Ok(())
+    })
+}
+
 /// Gives a new handle on the process-wide pool of a device, which is made at the first use and never goes.
 ///
 /// Its options come from `tn_option_set` before the first use.
@@ -116,6 +178,7 @@ pub unsafe extern "C" fn tn_pool_default(device: tn_device, out: *mut *mut tn_po
 pub extern "C" fn tn_pool_set_current(pool: *mut tn_pool) -> tn_status {
     enter("tn_pool_set_current", || {
         let pool = convert::pool(pool)?;
+        pool.map_or(Ok(()), Pool::check_callable)?;
         pool::set_current(pool);
         Ok(())
     })
@@ -368,7 +431,7 @@ pub unsafe extern "C" fn tn_pool_query(pool: *mut tn_pool, stats: *mut tn_pool_s
     enter("tn_pool_query", || {
         // SAFETY: a struct that starts with its size, by the function's documentation.
         let out = unsafe { convert::fill(stats, "stats")? };
-        let pool = find(pool)?;
+        let pool = find_outside(pool)?;
         // SAFETY: writable up to its size, by the function's documentation.
         unsafe { out?.write(&pool.query(), size_of::<tn_pool_stats>()) };
         Ok(())
@@ -385,7 +448,7 @@ pub unsafe extern "C" fn tn_pool_query(pool: *mut tn_pool, stats: *mut tn_pool_s
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_pool_reset_peak(pool: *mut tn_pool) -> tn_status {
     enter("tn_pool_reset_peak", || {
-        find(pool)?.reset_peak();
+        find_outside(pool)?.reset_peak();
         Ok(())
     })
 }
@@ -404,7 +467,7 @@ pub extern "C" fn tn_pool_reset_peak(pool: *mut tn_pool) -> tn_status {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, released_bytes: *mut usize) -> tn_status {
     enter("tn_pool_trim", || {
-        let released = find(pool)?.trim(keep_bytes);
+        let released = find_outside(pool)?.trim(keep_bytes);
         // SAFETY: NULL or writable, by the function's documentation.
         unsafe { convert::write_opt(released_bytes, released) };
         Ok(())
@@ -436,7 +499,7 @@ pub unsafe extern "C" fn tn_pool_query_classes(
         }
         let count = Out::new(count, "count")?;
         let mut all = 0;
-        find(pool)?.each_class(|class| {
+        find_outside(pool)?.each_class(|class| {
             if all < capacity {
                 // SAFETY: `capacity` places, by this function's documentation.
                 unsafe { classes.add(all).write(*class) };
@@ -473,7 +536,7 @@ pub unsafe extern "C" fn tn_pool_query_clients(
         }
         let count = Out::new(count, "count")?;
         let mut all = 0;
-        find(pool)?.each_client(|client| {
+        find_outside(pool)?.each_client(|client| {
             if all < capacity {
                 // SAFETY: `capacity` places, by this function's documentation.
                 unsafe { clients.add(all).write(client) };
@@ -508,7 +571,7 @@ pub unsafe extern "C" fn tn_pool_on_pressure(
 ) -> tn_status {
     enter("tn_pool_on_pressure", || {
         let callback = callback.ok_or_else(|| convert::null("callback"))?;
-        find(pool)?.on_pressure(callback, context, release)
+        find_outside(pool)?.on_pressure(callback, context, release)
     })
 }
 
@@ -529,6 +592,6 @@ pub unsafe extern "C" fn tn_pool_off_pressure(
 ) -> tn_status {
     enter("tn_pool_off_pressure", || {
         let callback = callback.ok_or_else(|| convert::null("callback"))?;
-        find(pool)?.off_pressure(callback, context)
+        find_outside(pool)?.off_pressure(callback, context)
     })
 }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | NumPy (NEP 49) | [`numpy`]: a handler struct per pool | the same struct |
 //! | C++ containers | [`cpp`]: allocate and deallocate by pool handle | the pool's handle, or the address alone |
+//! | UMF | [`umf`]: tables of operations of a pool over UMF's providers, and of a provider over a pool | the same |
 //! | Rust programs | [`rust`]: a global allocator over the host's default pool | the same |
 //!
 //! Contract: callable from any thread, also as the first and the last call of a process, in its exit handlers and in the
@@ -16,6 +17,8 @@ pub mod cpp;
 pub mod numpy;
 
 pub mod rust;
+
+pub mod umf;
 
 use crate::array::HOST;
 use crate::error::{Result, fail};
@@ -36,6 +39,16 @@ pub(crate) struct Target {
 impl Target {
     fn new(pool: &'static Pool, client: Client) -> Target {
         Target { pool, serial: pool.serial(), client }
+    }
+
+    /// Whether it is this pool.
+    fn is(&self, pool: &'static Pool) -> bool {
+        self.pool().is_some_and(|own| core::ptr::eq(own, pool))
+    }
+
+    /// The pool; TN_ERR_STALE when it is over.
+    fn live(&self) -> Result<&'static Pool> {
+        self.pool().ok_or_else(|| fail(TN_ERR_STALE, format_args!("the pool was released, and no block of it is live")))
     }
 
     /// The pool, if it is not over.

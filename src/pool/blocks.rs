@@ -5,18 +5,21 @@
 //! nothing but counts.
 
 use crate::device::host::GRANULE;
+use crate::device::type_name;
 use crate::error::{Result, Status, fail};
 use crate::options;
-use crate::pool::books::{Books, Found, Kit, Placed, Want};
+use crate::pool::books::{Books, Found, Kit, Piece, Placed, Segment, Want};
 use crate::pool::cell::{Block, State};
 use crate::pool::client::Client;
 use crate::pool::huge::{self, UNIT};
 use crate::pool::lock::Guard;
-use crate::pool::options::LARGEST_ALIGNMENT;
+use crate::pool::options::{LARGEST_ALIGNMENT, Settings};
 use crate::pool::span::{Kind, Span};
+use crate::pool::supply::Asked;
 use crate::pool::text::{self, Misuse};
 use crate::pool::{Pool, class, foreign, heap, table};
 use crate::sys::os;
+use crate::thread;
 use crate::types::*;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
@@ -39,7 +42,7 @@ struct Count {
     zeroed: bool,
 }
 
-type Open = Guard<'static, Books>;
+pub(super) type Open = Guard<'static, Books>;
 
 /// The pool that has the address, locked, and its span. None: no pool has it.
 fn owner(address: usize) -> Option<(&'static Pool, Open, &'static Span)> {
@@ -57,7 +60,7 @@ fn owner(address: usize) -> Option<(&'static Pool, Open, &'static Span)> {
 
 /// The live raw block that starts at the address, for one that changes or ends it. `through`: the pool that was passed,
 /// `client`: who passed it, and whose a mistake is.
-fn claim(
+pub(super) fn claim(
     address: usize,
     through: Option<&'static Pool>,
     client: Client,
@@ -78,6 +81,10 @@ fn claim(
         status
     };
     let Some((pool, books, span)) = owner(address) else { return Err(refuse(None, Misuse::Foreign)) };
+    if pool.is_calling(thread::current()) {
+        drop(books);
+        return Err(pool.refuse_callback());
+    }
     let name = books.name;
     let misuse = match books.look(span, address) {
         Found::Never => Misuse::Foreign,
@@ -254,24 +261,33 @@ impl Pool {
             None => self.request_more(bytes, block, zeroed)?,
         };
         if zeroed && !placed.zero && bytes > 0 {
-            self.clear(&placed, bytes);
+            self.clear(&placed, bytes)?;
         }
         // SAFETY: addresses of blocks are never 0.
         Ok(unsafe { NonNull::new_unchecked(placed.address as *mut u8) })
     }
 
     /// Clears the beginning of a new block that nobody knows of, but for what reads 0 already (PH-14).
-    fn clear(&'static self, placed: &Placed, bytes: usize) {
+    fn clear(&'static self, placed: &Placed, bytes: usize) -> Result<()> {
+        if !self.touch.load(Ordering::Relaxed) {
+            return Err(self.refuse_to_clear(placed.address));
+        }
         // SAFETY: the block was just made for this call, and holds so many bytes.
         let skipped = unsafe { self.ops().clear(placed.address, bytes.min(placed.dirty)) };
         if skipped > 0 {
             self.books.lock().figures.zero_bytes_skipped += skipped as u64;
         }
+        Ok(())
     }
 
     /// What is not a small block of the thread's heap.
     #[inline(never)]
     fn request_more(&'static self, bytes: usize, block: Block, zeroed: bool) -> Result<Placed> {
+        self.check_callable()?;
+        if block.state == State::Store && !self.touch.load(Ordering::Relaxed) {
+            let kind = type_name(self.device().r#type);
+            return Err(fail(TN_ERR_UNSUPPORTED, format_args!("this build has no code for arrays on device {kind}")));
+        }
         let want = self.want(bytes, block)?;
         if want.class.is_none()
             && self.has_heaps()
@@ -310,7 +326,7 @@ impl Pool {
                 let span_alignment = block.alignment.max(GRANULE);
                 Ok(Want { class: None, unit, span_bytes, span_alignment, block, heap: None })
             }
-            _ => Err(self.out_of_memory(self.ops().refusal(), &Want { block, ..creation(bytes) })),
+            _ => Err(self.out_of_memory(self.ops().terms().refusal, &Want { block, ..creation(bytes) })),
         }
     }
 
@@ -345,7 +361,6 @@ impl Pool {
     #[cold]
     #[inline(never)]
     fn obtain_slowly(&'static self, mut want: Want, count: Count) -> Result<Placed> {
-        let ops = self.ops();
         let mut ladder = Ladder::default();
         let mut hit = true;
         loop {
@@ -363,7 +378,8 @@ impl Pool {
                 self.ask_huge(&want, &placed);
                 return Ok(placed);
             }
-            if books.over_limit(want.span_bytes) {
+            let bytes = books.least(want.span_bytes);
+            if books.over_limit(bytes) {
                 // A whole span of small blocks does not fit, perhaps one for a single block does.
                 let least = want.class.map_or(want.span_bytes, class::least_span_bytes);
                 match self.relieve_limit(books, &want, &mut kit, &mut ladder, least) {
@@ -380,11 +396,12 @@ impl Pool {
                 drop((self.give_back(books, piece), kit));
                 continue;
             }
-            books.coming += want.span_bytes;
+            let Settings { node, huge, terms, .. } = books.settings;
+            let step = books.step(bytes);
+            let coming = if terms.joins { bytes } else { step };
+            books.coming += coming;
             books.busy += 1;
             books.figures.device_allocate_count += 1;
-            let (node, step) = (books.settings.node, books.step(want.span_bytes));
-            let huge = books.settings.huge;
             // Large blocks begin where a huge page does, as long as that leaves few rests.
             let aligned = if want.span_bytes >= 2 * UNIT && huge != TN_HUGE_NEVER {
                 want.span_alignment.max(UNIT)
@@ -396,58 +413,39 @@ impl Pool {
                 .or_else(|| books.take_room(want.span_bytes, want.span_alignment));
             drop(books);
             hit = false;
-            let start = room.or_else(|| self.reserve(want.span_bytes, aligned, step, node, huge)).filter(|&start| {
-                let usable = ops.commit(start, want.span_bytes) && table::prepare(start, want.span_bytes);
-                if !usable {
-                    // SAFETY: reserved above, known to nobody.
-                    unsafe { ops.free(start, want.span_bytes) };
-                }
-                usable
-            });
+            let fetched = match room {
+                Some(start) => Ok(self.commit(start, bytes)),
+                None => self.fetch(Asked { bytes, alignment: aligned, step, node, huge }),
+            };
             let mut books = self.books.lock();
-            books.coming -= want.span_bytes;
+            books.coming -= coming;
             books.busy -= 1;
-            if let Some(start) = start {
+            let piece = match fetched {
+                Ok(piece) => piece,
+                Err(status) => return Err(self.failed(books, &want, status)),
+            };
+            if let Some(piece) = piece {
                 // A pool that was retired meanwhile takes the block all the same: the caller's hold may have been the
                 // handle that another thread released, and the block is given back like any other.
-                if let Some(placed) = books.place_in(self, start, &want, &mut kit) {
+                if let Some(placed) = books.place_in(self, piece, &want, &mut kit) {
                     books.count(&want, count, &placed, false);
                     self.settle(books, usize::MAX);
                     self.ask_huge(&want, &placed);
                     return Ok(placed);
                 }
-                debug_assert!(false, "a kit has enough for one request");
+                books.busy += 1;
+                drop(books);
+                let status = self.send_back(piece.start, piece.bytes);
+                piece.segment.into_iter().for_each(Segment::release);
+                let mut books = self.books.lock();
+                books.busy -= 1;
+                return Err(self.failed(books, &want, status));
             }
             drop((books, kit));
             if !self.relieve_device(&want, &mut ladder) {
-                return Err(self.out_of_memory(ops.refusal(), &want));
+                return Err(self.out_of_memory(terms.refusal, &want));
             }
         }
-    }
-
-    /// Addresses from the device: a step of the pool's growth, of which the rest is kept, or without that just what is needed.
-    fn reserve(&'static self, bytes: usize, alignment: usize, step: usize, node: u32, huge: i32) -> Option<usize> {
-        let ops = self.ops();
-        let never = |start: usize, bytes: usize| {
-            if huge == TN_HUGE_NEVER {
-                // SAFETY: reserved by the caller, known to nobody.
-                unsafe { ops.set_huge(start, bytes, TN_HUGE_NEVER) };
-            }
-            start
-        };
-        if step > bytes
-            && ops.reserves_ahead()
-            && let Some(start) = ops.reserve(step, if step >= UNIT { alignment.max(UNIT) } else { alignment }, node)
-        {
-            never(start, step);
-            let rest = self.books.lock().add_room(start + bytes, step - bytes);
-            if let Some(rest) = rest {
-                // SAFETY: reserved and never used; it left the books.
-                unsafe { ops.free(rest.start, rest.bytes) };
-            }
-            return Some(start);
-        }
-        ops.reserve(bytes, alignment, node).map(|start| never(start, bytes))
     }
 
     /// Asks for huge pages where a fresh large block fills them (PH-11). The block is the caller's still.
@@ -482,7 +480,8 @@ impl Pool {
         least: usize,
     ) -> Relief {
         books.dissolve_empty(os::coarse_ms());
-        if let Some(piece) = books.evict(want.span_bytes, Some(kit)) {
+        let needed = books.least(want.span_bytes);
+        if let Some(piece) = books.evict(needed, usize::MAX / 2, Some(kit)) {
             drop(self.give_back(books, piece));
             return Relief::Retry;
         }
@@ -512,10 +511,34 @@ impl Pool {
             1 => {
                 self.trim(0);
             }
-            2 => crate::reclaim::run(self.device()),
+            // What others have is not the upstream's.
+            2 if !self.is_imported() => crate::reclaim::run(self.device()),
             _ => return self.relieve(want.span_bytes, TN_PRESSURE_DEVICE, &mut ladder.heard),
         }
         true
+    }
+
+    /// A request failed by what the upstream did.
+    #[cold]
+    fn failed(&'static self, mut books: Open, want: &Want, status: Status) -> Status {
+        books.figures.failure_count += 1;
+        books.account(want.block).failures += 1;
+        self.settle(books, usize::MAX);
+        status
+    }
+
+    /// A block was to be cleared, and only who has the device can do that.
+    #[cold]
+    fn refuse_to_clear(&'static self, address: usize) -> Status {
+        let given_back = deallocate(Some(self), address);
+        debug_assert!(given_back.is_ok(), "it was made a moment ago, and nobody knows of it");
+        self.untouchable("not known to be 0, and the host cannot clear it")
+    }
+
+    #[cold]
+    fn untouchable(&'static self, why: &str) -> Status {
+        let name = self.name();
+        fail(TN_ERR_UNSUPPORTED, format_args!("memory of pool \"{}\" is {why}; do so on its device", name.as_str()))
     }
 
     #[cold]
@@ -579,8 +602,11 @@ impl Pool {
         books.busy += 1;
         let (address, usable) = (span.start.get() + index * span.unit.get(), span.unit.get());
         drop(books);
-        // SAFETY: the block is in limbo: its holder gave it back, and it cannot be had before this call makes it free.
-        unsafe { self.ops().fill(address, usable, if flags & TN_POOL_STRICT != 0 { PATTERN } else { 0 }) };
+        if self.touch.load(Ordering::Relaxed) {
+            let value = if flags & TN_POOL_STRICT != 0 { PATTERN } else { 0 };
+            // SAFETY: the block is in limbo: its holder gave it back, and it cannot be had before this call makes it free.
+            unsafe { self.ops().fill(address, usable, value) };
+        }
         let books = self.books.lock();
         let mut out = Some(address);
         if let Some(ring) = books.ring {
@@ -755,12 +781,16 @@ impl Pool {
     fn move_block(&'static self, address: usize, span: &'static Span, block: Block, bytes: usize) -> Result<Moved> {
         let want = self.want(bytes, Block { requested: bytes, ..block })?;
         // Pages of several reservations cannot be moved in one call.
-        let by_pages = span.kind() == Kind::Large && want.class.is_none() && span.origin.get() != 0;
+        let by_pages =
+            span.kind() == Kind::Large && want.class.is_none() && span.origin.get() != 0 && !self.is_imported();
         if by_pages
             && want.span_bytes > span.bytes.get()
             && let Some(address) = self.remap(span, &want)?
         {
             return Ok(Moved { address, old_left: false });
+        }
+        if !self.touch.load(Ordering::Relaxed) {
+            return Err(self.untouchable("not where it has room to grow, and the host cannot copy it"));
         }
         let placed = self.obtain(want, Count { allocation: false, zeroed: false })?;
         // All usable bytes of the old block could be written, so all are kept.
@@ -794,15 +824,8 @@ impl Pool {
         };
         // Whole tables of pages can move where both ranges begin alike.
         let alignment = if old.is_multiple_of(UNIT) { want.span_alignment.max(UNIT) } else { want.span_alignment };
-        let to = self.reserve(want.span_bytes, alignment, 0, node, how).filter(|&to| {
-            let usable = ops.commit(to, want.span_bytes) && table::prepare(to, want.span_bytes);
-            if !usable {
-                // SAFETY: reserved above, known to nobody.
-                unsafe { ops.free(to, want.span_bytes) };
-            }
-            usable
-        });
-        let Some(to) = to else {
+        let asked = Asked { bytes: want.span_bytes, alignment, step: 0, node, huge: how };
+        let Ok(Some(Piece { start: to, .. })) = self.fetch(asked) else {
             self.books.lock().coming -= more;
             return Ok(None);
         };

@@ -5,12 +5,16 @@
 //! handed out to it ([`Piece`]). The identity reserved = in use + cached + pending + overhead holds after every
 //! function.
 //!
-//! Free spans merge with their neighbours at once. They are found by size through bins (eight to a doubling, as the
+//! Free spans merge with their neighbours at once, but never across pieces that must go back as they came. They are found by size through bins (eight to a doubling, as the
 //! classes are): the smallest that fits of the request's own bin, else the first of the next bin that is not empty.
 
 mod free;
 
 mod room;
+
+mod segment;
+
+mod split;
 
 use crate::device::host::GRANULE;
 use crate::names::Name;
@@ -27,6 +31,7 @@ use crate::types::*;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use free::BINS;
 use room::{ROOMS, Room};
+pub(super) use segment::Segment;
 
 /// What a request wants, already rounded.
 #[derive(Clone, Copy, Debug)]
@@ -80,11 +85,13 @@ impl Drop for Kit {
     }
 }
 
-/// A range that left the books and must be given back to the device, after unlocking.
+/// A range on its way from the device into the books, or back.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece {
     pub start: usize,
     pub bytes: usize,
+    /// Of a caller's upstream: its record; on the way back only of the last of it, with which the record is over.
+    pub segment: Option<&'static Segment>,
 }
 
 /// A block that was handed out.
@@ -154,6 +161,8 @@ pub(super) struct Books {
     pub busy: u64,
     /// Number of the last range that came from the device.
     reservations: usize,
+    /// What came from a caller's upstream and did not go back.
+    segments: Option<&'static Segment>,
     /// Bytes that such calls are about to get from the device.
     pub coming: usize,
     /// Strict mode: blocks that wait, oldest first, from `first` on.
@@ -230,6 +239,7 @@ impl Books {
             parked: false,
             busy: 0,
             reservations: 0,
+            segments: None,
             coming: 0,
             ring,
             figures,
@@ -386,26 +396,33 @@ impl Books {
         }
     }
 
-    /// A block in memory that just came from the device.
-    pub fn place_in(&mut self, pool: &'static Pool, start: usize, want: &Want, kit: &mut Kit) -> Option<Placed> {
-        let span = self.adopt(pool, start, want.span_bytes, kit)?;
+    /// A block in memory that just came from the device, as much as is wanted or more. None: it is no new memory.
+    pub fn place_in(&mut self, pool: &'static Pool, piece: Piece, want: &Want, kit: &mut Kit) -> Option<Placed> {
+        let mut span = self.adopt(pool, piece, kit)?;
+        if span.bytes.get() > want.span_bytes {
+            let (front, rest) = self.front_of(span, want.span_bytes, kit)?;
+            self.set_free_apart(rest, os::coarse_ms());
+            span = front;
+        }
         match want.class {
             None => Some(self.make_large(span, want)),
             Some(_) => self.make_small(span, want, kit),
         }
     }
 
-    /// Enters memory that just came from the device as a span that is in no list yet.
-    fn adopt(&mut self, pool: &'static Pool, start: usize, bytes: usize, kit: &mut Kit) -> Option<&'static Span> {
+    /// Enters memory that just came from the device as a span that is in no list yet. None: it is no new memory.
+    fn adopt(&mut self, pool: &'static Pool, piece: Piece, kit: &mut Kit) -> Option<&'static Span> {
+        let (start, bytes) = (piece.start, piece.bytes);
+        let origin = self.origin_of(&piece)?;
+        let clean = if self.settings.terms.zeroed { bytes } else { 0 };
         let span = kit.span()?;
-        self.reservations += 1;
         span.change(|| {
             span.set_kind(Kind::None);
             span.set_pool(pool);
             span.start.set(start);
             span.bytes.set(bytes);
-            span.clean.set(bytes);
-            span.origin.set(self.reservations);
+            span.clean.set(clean);
+            span.origin.set(origin);
             span.set_notes(None);
         });
         table::put(start, bytes, Some(span));
@@ -419,8 +436,8 @@ impl Books {
     }
 
     /// Enters memory that just came from the device as free.
-    pub fn add_free(&mut self, pool: &'static Pool, start: usize, bytes: usize, kit: &mut Kit, now: u64) -> bool {
-        let Some(span) = self.adopt(pool, start, bytes, kit) else { return false };
+    pub fn add_free(&mut self, pool: &'static Pool, piece: Piece, kit: &mut Kit, now: u64) -> bool {
+        let Some(span) = self.adopt(pool, piece, kit) else { return false };
         self.set_free(span, now);
         true
     }
@@ -606,6 +623,14 @@ impl Books {
         self.set_free(span, now);
     }
 
+    /// A small span leaves the figures.
+    fn forget_small(&mut self, span: &'static Span) {
+        let class = span.class.get();
+        self.empty[class] -= span.is_empty() as u32;
+        self.figures.overhead_bytes -= (span.bytes.get() - span.count.get() * span.unit.get()) as u64;
+        self.figures.metadata_bytes -= Notes::bytes(class) as u64;
+    }
+
     /// Makes the kept empty spans free.
     pub fn dissolve_empty(&mut self, now: u64) {
         for class in 0..class::COUNT {
@@ -661,6 +686,7 @@ impl Books {
         if !self.owns(pool, next)
             || next.kind() != Kind::Free
             || next.start.get() != span.end()
+            || !self.may_join(span, next)
             || next.bytes.get() < more
         {
             return false;

@@ -31,6 +31,8 @@ impl Client {
     pub const RAW: Client = Client(TN_CLIENT_RAW as u8);
     /// NumPy's handler.
     pub const NUMPY: Client = Client(TN_CLIENT_NUMPY as u8);
+    /// Pools and providers of UMF.
+    pub const UMF: Client = Client(TN_CLIENT_UMF as u8);
     /// `tenure::memory_resource` and `tenure::allocator`.
     pub const CPP: Client = Client(TN_CLIENT_CPP as u8);
     /// `tenure::PoolAllocator`.

@@ -174,7 +174,7 @@ pub fn first_in(start: usize, end: usize) -> Option<Located> {
                 }
             }
         }
-        from = shape.start + shape.bytes;
+        from = table::end_of(span, address, shape.start + shape.bytes);
     }
     None
 }
@@ -188,14 +188,17 @@ pub fn each_block(mut f: impl FnMut(&Located)) {
             from = address + GRANULE;
             continue;
         }
+        let end = table::end_of(span, address, shape.start + shape.bytes);
         if shape.has_blocks() {
-            for index in 0..shape.blocks {
+            // A pool may lie in a block of another, whose span is met again behind it.
+            let first = (address - shape.start).div_ceil(shape.unit);
+            for index in first..shape.blocks.min((end - shape.start).div_ceil(shape.unit)) {
                 if let Ok(Some(found)) = block_of(span, &shape, index) {
                     f(&found);
                 }
             }
         }
-        from = shape.start + shape.bytes;
+        from = end;
     }
 }
 
@@ -226,8 +229,11 @@ pub(super) fn each_section(pool: &'static Pool, mut f: impl FnMut(&Section)) {
             from = address + GRANULE;
             continue;
         }
-        from = shape.start + shape.bytes;
-        if !shape.pool.is_some_and(|owner| core::ptr::eq(owner, pool)) || shape.kind == Kind::None {
+        from = table::end_of(span, address, shape.start + shape.bytes);
+        let own = shape.pool.is_some_and(|owner| core::ptr::eq(owner, pool));
+        // It may be met again behind a pool that lies in a block of it.
+        let again = table::has(span, shape.start, address);
+        if !own || shape.kind == Kind::None || again {
             continue;
         }
         let mut section = Section { start: shape.start, bytes: shape.bytes, unit: 0, blocks: 0, live: 0, class: None };

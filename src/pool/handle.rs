@@ -135,6 +135,7 @@ pub fn remember(id: Option<Id>, pool: &'static Pool) {
 /// Closes a handle; its hold ends (PO-6). TN_ERR_STALE, TN_ERR_KIND.
 pub fn close(id: Id) -> Result<()> {
     let slot = Table::<PoolSlot>::find(id)?;
+    pool_of(slot).map_or(Ok(()), Pool::check_callable)?;
     if !slot.head.end(id) {
         return Err(released(id));
     }

@@ -28,6 +28,8 @@
 //! | `sweep` | pages between live blocks that a trim gives back |
 //! | `pressure` | who wants to be called when memory runs out |
 //! | `huge` | which memory was asked to be huge pages |
+//! | `split` | raw blocks that become two, or one, or lose contents |
+//! | `supply` | memory from the device and back to it; calls of a caller's upstream |
 //! | `options`, `handle`, `arena`, `lock` | options; handles of C; memory for bookkeeping; data behind a lock |
 
 mod arena;
@@ -60,6 +62,10 @@ mod pressure;
 
 mod span;
 
+mod split;
+
+mod supply;
+
 mod sweep;
 
 mod table;
@@ -75,15 +81,17 @@ pub use options::{LARGEST_ALIGNMENT, PoolOptions};
 pub use pressure::{Callback, Release};
 pub use text::{HolderName, name_holders};
 
+use crate::device::upstream::{self, Upstream};
 use crate::device::{self, Device};
 use crate::error::{Result, fail};
 use crate::names::Name;
 use crate::sys::os;
 use crate::thread::{self, Thread};
 use crate::types::*;
-use books::{Books, Kit, Piece, Ring};
+use books::{Books, Kit, Ring};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use lock::{Guard, Lock};
+use options::Settings;
 
 /// A pool. Lives in an arena for ever; what it is at the moment its books say.
 pub struct Pool {
@@ -103,6 +111,10 @@ pub struct Pool {
     looks: AtomicUsize,
     /// Whether threads have heaps of it.
     heaps: AtomicBool,
+    /// Whether the host may read and write its memory.
+    touch: AtomicBool,
+    /// Where its memory comes from, if not from the host.
+    upstream: Upstream,
     /// Which one it is of those ever made.
     number: AtomicUsize,
     /// Spans with blocks that other threads than their owners gave back.
@@ -196,6 +208,8 @@ fn blank() -> Pool {
         lost: AtomicU64::new(0),
         looks: AtomicUsize::new(0),
         heaps: AtomicBool::new(false),
+        touch: AtomicBool::new(false),
+        upstream: Upstream::none(),
         number: AtomicUsize::new(0),
         returned: foreign::Returned::new(),
         plugin: AtomicPtr::new(core::ptr::null_mut()),
@@ -209,9 +223,25 @@ fn blank() -> Pool {
 pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool> {
     let place = options::place(device, options);
     let settings = options::check(device, options, os::has_node)?;
-    let ops = device::find(place)?;
+    let terms = device::find(place)?.terms();
     options::check_possible(options)?;
     crate::reclaim::register(trim_all);
+    make(place, Settings { terms, ..settings }, options.name, None)
+}
+
+/// A pool over a caller's upstream, with one hold, the caller's; its memory is called `device`'s. As `create`, and
+/// besides what the upstream did wrong when it was asked for `initial_size`: TN_ERR_FAILED. Until [`Pool::accept`] it is
+/// the caller who has the upstream.
+pub fn import(device: tn_device, upstream: &tn_upstream, options: &PoolOptions) -> Result<&'static Pool> {
+    let settings = options::check(device, options, os::has_node)?;
+    let terms = upstream::check(device, upstream)?;
+    options::check_possible(options)?;
+    let settings = options::over_upstream(settings, options, terms)?;
+    make(device, settings, options.name, Some(upstream))
+}
+
+fn make(place: tn_device, settings: Settings, name: Name, upstream: Option<&tn_upstream>) -> Result<&'static Pool> {
+    let Settings { terms, .. } = settings;
     let no_memory = || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the books of a pool; free some"));
     let pool = shell().ok_or_else(no_memory)?;
     let ring = match settings.flags & TN_POOL_STRICT {
@@ -226,33 +256,42 @@ pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool>
         },
     };
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed) + 1;
-    let name = if options.name.is_none() { numbered(serial) } else { options.name };
+    let name = if name.is_none() { numbered(serial) } else { name };
     pool.device_type.store(place.r#type, Ordering::Relaxed);
     pool.device_id.store(place.id, Ordering::Relaxed);
     pool.alignment.store(settings.alignment, Ordering::Relaxed);
-    pool.page.store(ops.page(), Ordering::Relaxed);
+    pool.page.store(terms.page, Ordering::Relaxed);
+    pool.touch.store(terms.touch, Ordering::Relaxed);
     pool.flags.store(settings.flags, Ordering::Relaxed);
     pool.serial.store(serial, Ordering::Relaxed);
     pool.held.store(0, Ordering::Relaxed);
     pool.lost.store(0, Ordering::Relaxed);
     let plain = settings.flags & (TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE) != 0;
     // Threads of loom's models live shorter than pools.
-    pool.heaps.store(!plain && settings.thread_cache > 0 && !cfg!(loom), Ordering::Relaxed);
+    let heaps = !plain && terms.touch && settings.thread_cache > 0 && !cfg!(loom);
+    pool.heaps.store(heaps, Ordering::Relaxed);
     pool.plugin.store(core::ptr::null_mut(), Ordering::Relaxed);
-    *pool.books.lock() = Books::new(settings, name, ring, Some(&pool.looks));
-    if settings.floor > 0 && !pool.commit_at_creation(ops, settings.floor, settings.node) {
-        let want = blocks::creation(settings.floor);
-        let status = text::out_of_memory(pool, ops.refusal(), &want);
-        pool.drop_hold();
-        return Err(status);
+    if let Some(upstream) = upstream {
+        // SAFETY: the shell is this call's alone.
+        unsafe { pool.upstream.set(upstream, terms) };
     }
-    Ok(pool)
+    *pool.books.lock() = Books::new(settings, name, ring, Some(&pool.looks));
+    if settings.floor == 0 {
+        return Ok(pool);
+    }
+    let status = match pool.commit_at_creation(&settings) {
+        Ok(true) => return Ok(pool),
+        Ok(false) => text::out_of_memory(pool, terms.refusal, &blocks::creation(settings.floor)),
+        Err(status) => status,
+    };
+    pool.drop_hold();
+    Err(status)
 }
 
-/// What all pools of a device have cached goes back to it.
+/// What all pools of a device have cached goes back to it; what came from an upstream is none of the device's.
 fn trim_all(device: tn_device) {
     each_pool(|pool| {
-        if pool.device() == device {
+        if pool.device() == device && !pool.is_imported() {
             pool.trim(0);
         }
     });
@@ -473,6 +512,11 @@ impl Pool {
         self.books.lock().name
     }
 
+    /// An import is complete: from now on `release` of its upstream is due at the end.
+    pub fn accept(&self) {
+        self.upstream.accept();
+    }
+
     /// Where its memory lives.
     pub fn device(&self) -> tn_device {
         tn_device { r#type: self.device_type.load(Ordering::Relaxed), id: self.device_id.load(Ordering::Relaxed) }
@@ -596,6 +640,9 @@ impl Pool {
     /// whole is left; never below what was committed at creation. The bytes by which reserved fell (PO-40, PO-41). Of what is cached still,
     /// the pages that no live block touches lose their memory.
     pub fn trim(&'static self, keep: usize) -> usize {
+        if self.is_calling(thread::current()) {
+            return 0;
+        }
         self.free_ring();
         if self.has_heaps() {
             heap::recall(self, keep == 0);
@@ -607,17 +654,18 @@ impl Pool {
         books.dissolve_empty(os::coarse_ms());
         loop {
             let cached = books.stats().cached_bytes as usize;
-            let most = cached.saturating_sub(keep).min(books.spare());
+            let most = books.spare();
             if most == 0 {
                 break;
             }
-            let Some(piece) = books.evict(most, kit.as_mut()) else { break };
+            let Some(piece) = books.evict(cached.saturating_sub(keep), most, kit.as_mut()) else { break };
             released += piece.bytes;
             books = self.give_back(books, piece);
         }
         while let Some(piece) = books.drop_room() {
             books = self.give_back(books, piece);
         }
+        books = self.purge(books);
         if books.stats().cached_bytes as usize > keep {
             books.busy += 1;
             drop(books);
@@ -640,42 +688,8 @@ impl Pool {
     }
 
     /// What the device says: (total, free) bytes.
-    fn device_memory(&self) -> (u64, u64) {
-        device::find(self.device()).map_or((0, 0), |ops| ops.memory())
-    }
-
-    fn ops(&self) -> &'static dyn Device {
-        // Only the host has pools in this build; `create` found it before.
-        &device::host::HOST
-    }
-
-    fn commit_at_creation(&'static self, ops: &'static dyn Device, bytes: usize, node: u32) -> bool {
-        let Some(mut kit) = Kit::gather(None) else { return false };
-        self.books.lock().figures.device_allocate_count += 1;
-        let Some(start) = ops.reserve(bytes, ops.granule(), node) else { return false };
-        if !ops.commit(start, bytes) || !table::prepare(start, bytes) {
-            // SAFETY: reserved above, known to nobody.
-            unsafe { ops.free(start, bytes) };
-            return false;
-        }
-        if self.flags.load(Ordering::Relaxed) & TN_POOL_PREFAULT != 0 {
-            // SAFETY: committed above, known to nobody.
-            unsafe { ops.prefault(start, bytes) };
-        }
-        self.books.lock().add_free(self, start, bytes, &mut kit, os::coarse_ms())
-    }
-
-    /// Gives a piece that left the books to the device, without the lock.
-    fn give_back(&'static self, mut books: Guard<'static, Books>, piece: Piece) -> Guard<'static, Books> {
-        books.busy += 1;
-        drop(books);
-        // SAFETY: the piece left the books and the table, so nobody can reach it; it came from this device.
-        if !unsafe { self.ops().free(piece.start, piece.bytes) } {
-            self.lost.fetch_add(piece.bytes as u64, Ordering::Relaxed);
-        }
-        let mut books = self.books.lock();
-        books.busy -= 1;
-        books
+    fn device_memory(&'static self) -> Option<(u64, u64)> {
+        self.ops().memory()
     }
 
     /// The end of every call that freed something: gives back what is due, and parks a pool to which nothing leads any
@@ -689,11 +703,14 @@ impl Pool {
             books.busy -= 1;
         }
         let now = os::coarse_ms();
-        while let Some(piece) = books.evict_due(just, now) {
-            books = self.give_back(books, piece);
+        if !self.is_calling(thread::current()) {
+            while let Some(piece) = books.evict_due(just, now) {
+                books = self.give_back(books, piece);
+            }
         }
         if books.is_over() && !core::mem::replace(&mut books.parked, true) {
             drop(books);
+            self.call(|_| self.upstream.end());
             park(self);
         }
     }

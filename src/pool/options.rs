@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use crate::device::host::GRANULE;
-use crate::device::type_name;
+use crate::device::{Terms, type_name};
 use crate::error::{Result, fail};
 use crate::names::{NAME_BYTES, Name};
 use crate::types::*;
@@ -119,6 +119,8 @@ impl PoolOptions {
 /// Options that were checked, with the host's defaults filled in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
+    /// What the device is like.
+    pub terms: Terms,
     pub floor: usize,
     pub limit: usize,
     pub alignment: usize,
@@ -143,6 +145,8 @@ pub(super) struct Settings {
 /// By how much a host pool grows by default, and the most that one step reserves.
 const GROWTH: f64 = 2.0;
 const MAX_GROWTH: usize = 1 << 30;
+/// The most that one step of a pool over an upstream asks for by default.
+const UPSTREAM_GROWTH: usize = 256 << 20;
 /// Cached bytes that a host pool keeps by default, at least.
 const THRESHOLD_BYTES: usize = 64 << 20;
 /// Bytes of free blocks that a thread keeps by default.
@@ -232,9 +236,14 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
         ));
     }
     Ok(Settings {
+        terms: Terms::NONE,
         floor,
         limit,
-        alignment: if o.alignment == 0 { 64 } else { o.alignment as usize },
+        alignment: match o.alignment {
+            0 if device.r#type == TN_CUDA => 256,
+            0 => 64,
+            bytes => bytes as usize,
+        },
         threshold: match o.release_threshold {
             0 => THRESHOLD_BYTES,
             TN_POOL_NONE => usize::MAX,
@@ -276,8 +285,36 @@ pub(super) fn check_possible(options: &PoolOptions) -> Result<()> {
     Ok(())
 }
 
+/// The settings of a pool over a caller's upstream: memory goes back when somebody says so, unless the options do. What
+/// only the system's own memory can be asked for is TN_ERR_UNSUPPORTED.
+pub(super) fn over_upstream(settings: Settings, options: &PoolOptions, terms: Terms) -> Result<Settings> {
+    let o = options;
+    let clear = o.flags & TN_POOL_ZERO_ON_FREE != 0 && !terms.touch;
+    let asked = [
+        (o.flags & TN_POOL_PREFAULT != 0, "the flag TN_POOL_PREFAULT"),
+        (o.huge_pages == TN_HUGE_EXPLICIT, "the option huge_pages"),
+        (o.numa_node != 0, "the option numa_node"),
+        (o.host_flags != 0, "the option host_flags"),
+        (clear, "the flag TN_POOL_ZERO_ON_FREE, for memory that the host cannot clear,"),
+    ];
+    if let Some((_, what)) = asked.iter().find(|(asked, _)| *asked) {
+        return Err(fail(TN_ERR_UNSUPPORTED, format_args!("{what} is not for a pool over an upstream; leave it out")));
+    }
+    Ok(Settings {
+        terms,
+        threshold: if o.release_threshold == 0 { usize::MAX } else { settings.threshold },
+        threshold_grows: false,
+        delay_ms: if o.release_delay_ms == 0 { u64::MAX } else { settings.delay_ms },
+        growth: if o.growth_factor == 0.0 { 1.0 } else { settings.growth },
+        max_growth: if o.max_growth == 0 { UPSTREAM_GROWTH } else { settings.max_growth },
+        huge: TN_HUGE_NEVER,
+        ..settings
+    })
+}
+
 /// The settings of a pool that is none.
 pub(super) const NOTHING: Settings = Settings {
+    terms: Terms::NONE,
     floor: 0,
     limit: 0,
     alignment: 0,

@@ -150,7 +150,8 @@ pub(super) struct Span {
     /// Large: the block's.
     requested: Word,
     cell: Cell,
-    /// The reservation of the device that all of it came from, for moving its pages; 0: more than one.
+    /// What all of it came from: the number of a reservation of the device, for moving its pages (0: more than one), or the address of the
+    /// record of a caller's piece.
     pub origin: Word,
     /// Free: when it came, ms.
     pub since: Word,

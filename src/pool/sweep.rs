@@ -55,8 +55,8 @@ fn each(first: Option<&'static Span>, mut visit: impl FnMut(&'static Span)) {
 impl Pool {
     /// Gives back the pages that no live block touches, of spans without an owner.
     pub(super) fn sweep(&'static self) {
-        if self.flags.load(core::sync::atomic::Ordering::Relaxed) & TN_POOL_STRICT != 0 {
-            // The pattern in blocks that are held back is looked at.
+        if self.flags.load(core::sync::atomic::Ordering::Relaxed) & TN_POOL_STRICT != 0 || self.is_imported() {
+            // The pattern in blocks that are held back is looked at; and no foreign code is called with spans in no list.
             return;
         }
         for class in 0..class::COUNT {
@@ -79,7 +79,7 @@ impl Pool {
             if from < to {
                 // SAFETY: the pages lie in a span of this pool between its live blocks, and no block of it can be handed out. Where it
                 // cannot be done they stay as they are.
-                unsafe { self.ops().discard(start + from, to - from) };
+                unsafe { self.ops().discard(start + from, to - from, false) };
             }
         };
         let mut free_from = 0;

@@ -93,6 +93,27 @@ pub(super) fn put(start: usize, bytes: usize, span: Option<&'static Span>) {
     }
 }
 
+/// The one span that all entries of a range lead to, or None where all are empty. Err: they differ.
+pub(super) fn uniform(start: usize, bytes: usize) -> Result<Option<&'static Span>, ()> {
+    let first = get(start);
+    let same = |other: Option<&Span>| match (first, other) {
+        (Some(first), Some(other)) => first.is(other),
+        (first, other) => first.is_none() && other.is_none(),
+    };
+    (start..start + bytes).step_by(GRANULE).all(|address| same(get(address))).then_some(first).ok_or(())
+}
+
+/// Where entries end that lead to the span, from `address` on, which leads to it; at most `end`.
+pub(super) fn end_of(span: &Span, address: usize, end: usize) -> usize {
+    let first = address / GRANULE * GRANULE;
+    (first..end).step_by(GRANULE).find(|&at| !get(at).is_some_and(|now| now.is(span))).unwrap_or(end)
+}
+
+/// Whether an entry of [start, end) leads to the span.
+pub(super) fn has(span: &Span, start: usize, end: usize) -> bool {
+    (start..end / GRANULE * GRANULE).step_by(GRANULE).any(|at| get(at).is_some_and(|now| now.is(span)))
+}
+
 /// The lowest address in [from, end) whose entry is set, and its span.
 pub(super) fn next(from: usize, end: usize) -> Option<(usize, &'static Span)> {
     let mut address = from / GRANULE * GRANULE;

@@ -101,13 +101,13 @@ impl fmt::Display for Holders {
 #[cold]
 pub(super) fn out_of_memory(pool: &'static Pool, status: tn_status, want: &Want) -> Status {
     let (stats, device) = (pool.query(), pool.device());
-    let (total, free) = pool.device_memory();
+    let memory = DeviceMemory { told: pool.device_memory(), refused: pool.upstream.refused() };
     let advice = if status == TN_ERR_POOL_LIMIT { "raise max_size" } else { "trim other pools" };
     fail(
         status,
         format_args!(
             "pool \"{}\" on {{{}, {}}}: {} asked (alignment {}), {} in use, {} cached, {} pending, largest free {}, \
-             limit {}, device has {} free of {}{}; release arrays or {advice}",
+             limit {}, {memory}{}; release arrays or {advice}",
             pool.name().as_str(),
             crate::device::type_name(device.r#type),
             device.id,
@@ -118,11 +118,31 @@ pub(super) fn out_of_memory(pool: &'static Pool, status: tn_status, want: &Want)
             Bytes(stats.pending_bytes),
             Bytes(stats.largest_free_bytes),
             Limit(stats.limit_bytes),
-            Bytes(free),
-            Bytes(total),
             Holders::of(pool),
         ),
     )
+}
+
+/// What the device says of its memory; an upstream only ever says no.
+struct DeviceMemory {
+    told: Option<(u64, u64)>,
+    refused: tn_status,
+}
+
+impl fmt::Display for DeviceMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.told, self.refused) {
+            (Some((total, free)), _) => write!(f, "device has {} free of {}", Bytes(free), Bytes(total)),
+            (None, TN_OK) => f.write_str("the upstream never refused"),
+            (None, status) => {
+                write!(
+                    f,
+                    "the upstream answered {} at last",
+                    crate::error::name(status).to_str().unwrap_or("no status")
+                )
+            }
+        }
+    }
 }
 
 /// Why a raw pointer was refused.

@@ -116,6 +116,25 @@ pub fn pin_library() {
     DONE.store(true, Ordering::Relaxed);
 }
 
+/// A function that the process has loaded, by its name: one that everybody sees, or of that library if it is loaded. None: there is none.
+pub fn symbol(library: &CStr, name: &CStr) -> Option<NonNull<core::ffi::c_void>> {
+    // SAFETY: the loader's functions, with texts that live during the call.
+    unsafe {
+        let global = NonNull::new(libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()));
+        if global.is_some() {
+            return global;
+        }
+        let handle = libc::dlopen(library.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
+        if handle.is_null() {
+            return None;
+        }
+        let own = NonNull::new(libc::dlsym(handle, name.as_ptr()));
+        // It is loaded by others, who call what was found there.
+        libc::dlclose(handle);
+        own
+    }
+}
+
 /// Writes a line to the standard error, for a process that is about to end; needs no memory.
 pub fn print_error(parts: &[&str]) {
     for part in parts {

@@ -64,6 +64,10 @@ pub fn run(extent: Extent) -> Done {
     let mut gate = Gate { extent, rows: Vec::new() };
     if extent != Extent::Fast {
         gate.formatting();
+        // For the C tests among those of cargo, which say so themselves if it is not there.
+        if let (None, Err(why)) = (python::missing(), python::umf()) {
+            println!("UMF cannot be had: {why}");
+        }
     }
     gate.rust();
     if extent != Extent::Fast {

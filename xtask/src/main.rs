@@ -29,6 +29,7 @@ cargo xtask <command>
   dist                  stages the libraries and headers, as they are shipped, in target/dist, and packs them into a tarball there
   install --prefix DIR  puts headers, libraries, pkg-config files and a CMake package below DIR
   install --check       builds and runs programs against the unpacked tarball, by pkg-config and by CMake
+  umf                   fetches UMF's wheels into target/umf, whose headers and library c-tests/umf is built with
   wheel                 builds the Python package into target/wheels
   demo                  runs examples/handover: one buffer in a C and a Python program
   examples              runs the other examples that are a C and a Python program each
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
             .map(|count| println!("{count} programs ran")),
         ["install", "--prefix", prefix] => install::install(&from_here(prefix)),
         ["wheel"] => python::wheel().map(|path| println!("{}", path.display())),
+        ["umf"] => python::umf(),
         ["demo"] => run::demo(),
         ["diagram"] => diagrams(),
         ["examples"] => run::examples(),

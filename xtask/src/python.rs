@@ -16,6 +16,9 @@ const PEERS: &str = "bindings/python/requirements-peers.txt";
 /// The tables of docs/interop.md.
 const MATRIX: &str = "bindings/python/tests/matrix.py";
 
+/// UMF's versions with tables of their own, each in a wheel with headers and library, and what the library needs in its turn.
+const UMF: [(&str, &str); 4] = [("umf", "1.0.3"), ("umf", "1.1.0"), ("umf", "1.2.0"), ("tcmlib", "1.6.0")];
+
 /// Why there can be no environment, in words for the summary.
 pub fn missing() -> Option<String> {
     if !exists(REQUIREMENTS) {
@@ -62,6 +65,32 @@ fn prepared(folder: &str, requirements: &str, wanted: String) -> Done<PathBuf> {
     run(command(&python).args(install).args(["-r", requirements]))?;
     io(&stamp, std::fs::write(&stamp, wanted))?;
     Ok(python)
+}
+
+/// Fetches UMF's wheels and unpacks them into target/umf, for c-tests/umf; half a megabyte each.
+pub fn umf() -> Done {
+    let folder = root().join("target/umf");
+    let stamp = folder.join("fetched");
+    let wanted = format!("{UMF:?}");
+    if std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
+        return Ok(());
+    }
+    let python = environment()?;
+    let _ = std::fs::remove_dir_all(&folder);
+    for (package, version) in UMF {
+        let wheels = folder.join(format!("{package}-{version}.wheel"));
+        let download = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
+        let which = format!("{package}=={version}");
+        run(command(&python).args(download).args(["--no-deps", &which, "--dest"]).arg(&wheels))?;
+        let mut found = io(&wheels, std::fs::read_dir(&wheels))?.filter_map(|entry| Some(entry.ok()?.path()));
+        let wheel = found.next().ok_or(format!("pip left no wheel of {which}"))?;
+        run(command(&python).args(["-m", "zipfile", "-e"]).arg(wheel).arg(&wheels))?;
+        // Headers and library lie in a folder of the wheel's name.
+        let to = folder.join(if package == "umf" { format!("umf-{version}") } else { package.to_owned() });
+        let from = wheels.join(format!("{package}-{version}.data"));
+        io(&to, std::fs::rename(from, &to))?;
+    }
+    io(&stamp, std::fs::write(&stamp, wanted))
 }
 
 /// Builds the wheel; its path.

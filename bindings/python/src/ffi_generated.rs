@@ -29,6 +29,12 @@ unsafe extern "C" {
         options: *const tn_pool_options,
         out: *mut *mut tn_pool,
     ) -> tn_status;
+    pub fn tn_pool_import(
+        device: tn_device,
+        upstream: *const tn_upstream,
+        options: *const tn_pool_options,
+        out: *mut *mut tn_pool,
+    ) -> tn_status;
     pub fn tn_pool_default(device: tn_device, out: *mut *mut tn_pool) -> tn_status;
     pub fn tn_pool_set_current(pool: *mut tn_pool) -> tn_status;
     pub fn tn_pool_current(device: tn_device, out: *mut *mut tn_pool) -> tn_status;
@@ -499,6 +505,14 @@ unsafe extern "C" {
         count: *mut usize,
     ) -> tn_status;
     pub fn tn_numpy_handler(pool: *mut tn_pool, out: *mut *mut c_void) -> tn_status;
+    pub fn tn_umf_pool_ops(
+        version: u32,
+        out: *mut *const umf_memory_pool_ops_t,
+    ) -> tn_status;
+    pub fn tn_umf_provider_ops(
+        version: u32,
+        out: *mut *const umf_memory_provider_ops_t,
+    ) -> tn_status;
     pub fn tn_cpp_allocate(
         pool: *mut tn_pool,
         bytes: usize,

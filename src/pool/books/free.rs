@@ -3,7 +3,7 @@
 //! Contract: that of `books`, under the same lock. A free span merges with its free neighbours at once, and is in exactly
 //! one bin and in the list by age. Small spans with room are listed here too, by class.
 
-use super::{Books, Kit, Piece};
+use super::{Books, Kit, Piece, Segment};
 use crate::device::host::GRANULE;
 use crate::pool::huge;
 use crate::pool::span::{Kind, Span};
@@ -34,7 +34,7 @@ impl Books {
     }
 
     /// Makes a span that is in no list free, merged with free neighbours.
-    pub(super) fn set_free(&mut self, span: &'static Span, now: u64) {
+    pub fn set_free(&mut self, span: &'static Span, now: u64) {
         let mut span = span;
         let Some(pool) = span.pool() else { return };
         span.change(|| span.set_kind(Kind::Free));
@@ -42,12 +42,23 @@ impl Books {
         let before = span.start.get().checked_sub(1).and_then(table::get);
         let after = table::get(span.end());
         for neighbour in [before, after].into_iter().flatten() {
-            if self.owns(pool, neighbour) && neighbour.kind() == Kind::Free && !neighbour.is(span) {
+            let free = self.owns(pool, neighbour) && neighbour.kind() == Kind::Free && !neighbour.is(span);
+            if free && self.may_join(span, neighbour) {
                 self.unlist_free(neighbour);
                 span = self.merge(span, neighbour);
             }
         }
         self.list_free(span);
+    }
+
+    /// Whether two neighbours may become one: where pieces of the device go back as they came, only those of one.
+    pub(super) fn may_join(&self, a: &Span, b: &Span) -> bool {
+        self.settings.terms.joins || a.origin.get() == b.origin.get()
+    }
+
+    /// Whether a free span can go back to the device, in part at least, or else is a whole piece.
+    fn can_go(&self, span: &Span) -> bool {
+        self.settings.terms.splits || self.segment_of(span).is_some_and(|segment| segment.bytes() == span.bytes.get())
     }
 
     /// Makes a span free that must not be merged, because its neighbour is about to be used.
@@ -215,6 +226,10 @@ impl Books {
         let bin = bin_of(span.bytes.get());
         self.bins[bin].push(span);
         self.full_bins[bin / 64] |= 1 << (bin % 64);
+        self.free_bytes += span.bytes.get();
+        if !self.can_go(span) {
+            return;
+        }
         // By age: nearly always the newest of all; what was only cut keeps its time and goes where that belongs.
         let is_oldest = self.free.oldest.is_none_or(|oldest| oldest.since.get() >= span.since.get());
         let mut older = if is_oldest && self.free.newest.is_some() { None } else { self.free.newest };
@@ -232,7 +247,6 @@ impl Books {
             Some(newer) => newer.older.set(Some(span)),
             None => self.free.newest = Some(span),
         }
-        self.free_bytes += span.bytes.get();
     }
 
     pub(super) fn unlist_free(&mut self, span: &'static Span) {
@@ -240,6 +254,10 @@ impl Books {
         self.bins[bin].remove(span);
         if self.bins[bin].first().is_none() {
             self.full_bins[bin / 64] &= !(1 << (bin % 64));
+        }
+        self.free_bytes -= span.bytes.get();
+        if !self.can_go(span) {
+            return;
         }
         let (older, newer) = (span.older.get(), span.newer.get());
         match older {
@@ -250,7 +268,6 @@ impl Books {
             Some(newer) => newer.older.set(older),
             None => self.free.newest = older,
         }
-        self.free_bytes -= span.bytes.get();
     }
 
     /// Puts a small span with room at the front of its class's list: what was given back last is handed out first.
@@ -269,9 +286,16 @@ impl Books {
 
     // ---- giving back ----
 
-    /// Takes up to `most` bytes, in whole granules, of the free span that was unused longest out of the books. Without a kit only what
-    /// leaves no more than one span behind.
-    pub fn evict(&mut self, most: usize, mut kit: Option<&mut Kit>) -> Option<Piece> {
+    /// Takes `wanted` bytes and at most `most`, in whole granules, of the free span that was unused longest out of the books, or all that it
+    /// has. Where pieces go back as they came it is one of at most `most` bytes. Without a kit only what leaves no more than one span behind.
+    pub fn evict(&mut self, wanted: usize, most: usize, mut kit: Option<&mut Kit>) -> Option<Piece> {
+        if wanted == 0 {
+            return None;
+        }
+        if !self.settings.terms.splits {
+            return self.evict_whole(most);
+        }
+        let most = wanted.min(most);
         let most = most.checked_next_multiple_of(GRANULE).unwrap_or(most);
         let mut next = self.free.oldest;
         for _ in 0..LOOKS {
@@ -280,18 +304,38 @@ impl Books {
             let (start, end, bytes) = (span.start.get(), span.end(), span.bytes.get().min(most));
             // What was never handed out holds no memory: the other end goes first.
             let (from, to) = if span.clean.get() > 0 { (start, start + bytes) } else { (end - bytes, end) };
-            let (from, to) = huge::without_parts(from, to);
+            // Marks in a caller's memory are those of a pool below.
+            let own = self.settings.terms.joins;
+            let (from, to) = if own { huge::without_parts(from, to) } else { (from, to) };
+            let segment = self.segment_of(span);
             if from < to && self.take_out(span, from, to, kit.as_deref_mut()) {
-                let bytes = to - from;
-                let f = &mut self.figures;
-                f.reserved_bytes -= bytes as u64;
-                f.address_bytes -= bytes as u64;
-                f.huge_bytes -= (huge::unmark(from, bytes) * huge::UNIT) as u64;
-                f.device_free_count += 1;
-                return Some(Piece { start: from, bytes });
+                if own {
+                    self.figures.huge_bytes -= (huge::unmark(from, to - from) * huge::UNIT) as u64;
+                }
+                return Some(self.take_leave(from, to - from, segment));
             }
         }
         None
+    }
+
+    /// Takes the whole free piece out of the books that was unused longest of those with at most so many bytes.
+    fn evict_whole(&mut self, most: usize) -> Option<Piece> {
+        let mut span = self.free.oldest?;
+        while span.bytes.get() > most {
+            span = span.newer.get()?;
+        }
+        let (start, bytes, segment) = (span.start.get(), span.bytes.get(), self.segment_of(span));
+        self.take_out(span, start, start + bytes, None);
+        Some(self.take_leave(start, bytes, segment))
+    }
+
+    /// What was taken out leaves the figures.
+    fn take_leave(&mut self, start: usize, bytes: usize, segment: Option<&'static Segment>) -> Piece {
+        let f = &mut self.figures;
+        f.reserved_bytes -= bytes as u64;
+        f.address_bytes -= bytes as u64;
+        f.device_free_count += 1;
+        Piece { start, bytes, segment: segment.filter(|segment| self.part_with(segment, bytes)) }
     }
 
     /// Takes a range out of a free span. False: two spans would be left, and there is no description for the second.
@@ -305,7 +349,7 @@ impl Books {
             };
             self.set_free_apart(rest, since);
         }
-        table::put(from, to - from, None);
+        table::put(from, to - from, self.segment_of(span).and_then(Segment::under));
         let (start, end, clean) = (span.start.get(), span.end(), span.clean.get());
         if (start, end) == (from, to) {
             self.drop_span(span);
@@ -321,20 +365,38 @@ impl Books {
         true
     }
 
+    /// Takes the free spans out of the books that were ever used, linked by `next`. They come back by [`Books::set_free`].
+    pub fn take_used(&mut self) -> Option<&'static Span> {
+        let mut first = None;
+        for bin in 0..BINS {
+            let mut next = self.bins[bin].first();
+            while let Some(span) = next {
+                next = span.next.get();
+                if span.clean.get() < span.bytes.get() {
+                    self.unlist_free(span);
+                    span.change(|| span.set_kind(Kind::None));
+                    span.next.set(first);
+                    first = Some(span);
+                }
+            }
+        }
+        first
+    }
+
     /// A piece that should go back now: above the threshold, or unused for too long. `just` bytes were freed in this
     /// very call and do not count, so that a loop with one large block keeps it.
     pub fn evict_due(&mut self, just: usize, now: u64) -> Option<Piece> {
         if self.retired {
             self.dissolve_empty(now);
-            return self.drop_room().or_else(|| self.evict(usize::MAX / 2, None));
+            return self.drop_room().or_else(|| self.evict(usize::MAX / 2, usize::MAX / 2, None));
         }
         if self.settings.flags & TN_POOL_DIRECT != 0 {
-            return self.evict(self.spare(), None);
+            return self.evict(self.spare(), self.spare(), None);
         }
         let over = self.free_bytes.saturating_sub(just).saturating_sub(self.room_for_free());
         let late =
             self.free.oldest.filter(|oldest| now.saturating_sub(oldest.since.get() as u64) > self.settings.delay_ms);
-        self.evict(self.spare().min(over.max(late.map_or(0, |late| late.bytes.get()))), None)
+        self.evict(over.max(late.map_or(0, |late| late.bytes.get())), self.spare(), None)
     }
 
     /// Bytes of free spans that may stay: what the threshold leaves beside the blocks that are free inside of spans, but a quarter of it in
@@ -359,7 +421,7 @@ impl Books {
         }
         let (in_use, _) = self.in_use(&self.counts().all());
         let over = self.free_bytes.saturating_sub(GROWN_WITH.max(in_use as usize / GROWN_PART));
-        self.evict(bytes.min(over).min(self.spare()), None)
+        self.evict(bytes.min(over), self.spare(), None)
     }
 
     /// Bytes that may go back without falling below what was committed at creation.

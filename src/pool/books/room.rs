@@ -81,10 +81,16 @@ impl Books {
     fn leave_room(&mut self, room: Room) -> Option<Piece> {
         self.figures.address_bytes -= room.bytes() as u64;
         self.figures.device_free_count += u64::from(room.bytes() > 0);
-        (room.bytes() > 0).then(|| Piece { start: room.start, bytes: room.bytes() })
+        (room.bytes() > 0).then(|| Piece { start: room.start, bytes: room.bytes(), segment: None })
     }
 
-    /// How many addresses to reserve where so many bytes are needed: a step of the pool's growth.
+    /// Bytes that the device must be asked for where so many are needed.
+    pub fn least(&self, needed: usize) -> usize {
+        needed.next_multiple_of(self.settings.terms.granule)
+    }
+
+    /// How many addresses to reserve where so many bytes are needed: a step of the pool's growth. From an upstream that is memory, so only
+    /// what the limit has room for.
     pub fn step(&self, needed: usize) -> usize {
         if self.settings.flags & TN_POOL_DIRECT != 0 {
             return needed;
@@ -93,6 +99,7 @@ impl Books {
         // A number beyond usize becomes the largest one.
         let step = ((committed * (self.settings.growth - 1.0)) as usize).min(self.settings.max_growth);
         let unit = if step >= UNIT { UNIT } else { GRANULE };
-        step.checked_next_multiple_of(unit).map_or(needed, |step| step.max(needed))
+        let step = step.checked_next_multiple_of(unit).map_or(needed, |step| self.least(step.max(needed)));
+        if self.settings.terms.joins || !self.over_limit(step) { step } else { needed }
     }
 }

@@ -109,6 +109,8 @@ pub fn allocate_collected(
     if !heap.has_room(class) {
         heap.shed(pool);
     }
+    // What was shed may have gone back to an upstream, whose callbacks run outside, where a heap may end.
+    let Some(heap) = Heap::of(thread, pool) else { return (None, None) };
     (heap.take_of(class, block, zeroed, inside), Some(heap))
 }
 
@@ -267,10 +269,11 @@ impl Heap {
     #[cold]
     #[inline(never)]
     fn after_giving(&self, span: &'static Span, inside: Critical) {
-        self.at_edge(span);
         if self.has_moved() {
             self.look_again();
         }
+        // Last: callbacks of an upstream run outside, where a heap may end.
+        self.at_edge(span);
         drop(inside);
     }
 

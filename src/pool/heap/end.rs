@@ -41,7 +41,7 @@ impl Heap {
     /// Its thread forgets it. The caller is that thread, or alone.
     fn forget(&'static self) {
         // SAFETY: NULL or a record, and those are never freed.
-        let Some(thread) = (unsafe { self.thread.load(Ordering::Relaxed).as_ref() }) else { return };
+        let Some(thread) = (unsafe { self.home.load(Ordering::Relaxed).as_ref() }) else { return };
         let this = core::ptr::from_ref(self) as usize;
         let sibling = self.sibling.load(Ordering::Relaxed) as usize;
         if thread.first_heap() == this {
@@ -59,8 +59,42 @@ impl Heap {
         }
         thread.forget_heap(this);
         self.thread.store(core::ptr::null_mut(), Ordering::Relaxed);
+        self.home.store(core::ptr::null_mut(), Ordering::Relaxed);
         HEAPS.put(self);
     }
+}
+
+/// Hides the thread's heap of a pool while a callback of the pool's upstream runs: nothing is taken from it or put into it, without anybody
+/// asking. Under no lock.
+#[cold]
+pub fn hide(thread: &'static Thread, pool: &'static Pool) {
+    let _inside = Critical::enter(thread);
+    if let Some(heap) = home(thread, pool) {
+        heap.thread.store(core::ptr::null_mut(), Ordering::Relaxed);
+        thread.forget_heap(core::ptr::from_ref(heap) as usize);
+    }
+}
+
+/// Shows it again, if it is still there.
+#[cold]
+pub fn show(thread: &'static Thread, pool: &'static Pool) {
+    let _inside = Critical::enter(thread);
+    if let Some(heap) = home(thread, pool) {
+        heap.thread.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
+    }
+}
+
+/// The thread's heap of a pool, hidden or not. Inside: whoever ends heaps of others waits.
+fn home(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
+    let mut at = thread.first_heap() as *const Heap;
+    // SAFETY: as in `Heap::of`; the links lead to heaps of this thread.
+    while let Some(heap) = unsafe { at.as_ref() } {
+        if heap.is_in(pool) {
+            return Some(heap);
+        }
+        at = heap.sibling.load(Ordering::Relaxed);
+    }
+    None
 }
 
 /// The end of a thread: its spans are everybody's.
@@ -116,7 +150,7 @@ fn with_all<R>(pool: &'static Pool, work: impl FnOnce(&mut Books) -> R) -> Optio
     {
         let mut books = pool.books.lock();
         let mut at = books.heaps;
-        while let Some(heap) = at.filter(|heap| heap.is_of(thread)) {
+        while let Some(heap) = at.filter(|heap| core::ptr::eq(heap.home.load(Ordering::Relaxed), thread)) {
             at = heap.next();
         }
         if at.is_none() {

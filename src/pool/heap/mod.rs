@@ -22,7 +22,7 @@ mod spans;
 
 pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
 pub use blocks::{allocate_quickly, deallocate_quickly};
-pub(super) use end::{end_all, recall};
+pub(super) use end::{end_all, hide, recall, show};
 
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::client::{CLIENTS, Client, PLACES, Tally};
@@ -37,7 +37,9 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 pub(super) struct Heap {
     // What other threads read, and hardly anybody writes.
     pool: AtomicPtr<Pool>,
+    /// Who may use it now, and whose it is: not the same while it is hidden.
     thread: AtomicPtr<Thread>,
+    home: AtomicPtr<Thread>,
     /// The pool's other heaps.
     next: AtomicPtr<Heap>,
     /// The thread's other heaps.
@@ -160,7 +162,7 @@ impl Heap {
         let mut at = thread.first_heap() as *const Heap;
         // SAFETY: as in `of`; the links lead to heaps of this thread.
         while let Some(heap) = unsafe { at.as_ref() } {
-            if core::ptr::eq(heap.pool.load(Ordering::Relaxed), pool) {
+            if heap.is_of(thread) && core::ptr::eq(heap.pool.load(Ordering::Relaxed), pool) {
                 thread.set_heap(pool.number(), at as usize);
                 return Some(heap);
             }
@@ -173,7 +175,7 @@ impl Heap {
     #[cold]
     #[inline(never)]
     pub fn of_or_new(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
-        if !pool.has_heaps() {
+        if !pool.has_heaps() || pool.is_calling(thread) {
             return None;
         }
         if let Some(heap) = Heap::of(thread, pool) {
@@ -196,6 +198,7 @@ impl Heap {
         books.figures.metadata_bytes += size_of::<Heap>() as u64;
         drop(books);
         heap.sibling.store(thread.first_heap() as *mut Heap, Ordering::Relaxed);
+        heap.home.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
         heap.thread.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Release);
         thread.set_first_heap(core::ptr::from_ref(heap) as usize);
         thread.set_heap(pool.number(), core::ptr::from_ref(heap) as usize);

@@ -1,0 +1,354 @@
+//! A caller's upstream: a device made of callbacks of the program, for one pool.
+//!
+//! Contract: callbacks run as the caller of this module is: under no lock, and not inside the library. Without
+//! TN_UPSTREAM_THREAD_SAFE never two at once: whoever wants to call waits at the gate. What comes back is checked, the
+//! memory itself is only touched for a caller that asks for it. `release` is the last call, and comes once, but never
+//! for an upstream whose import failed.
+
+use crate::device::host::GRANULE;
+use crate::device::{Device, Terms, check_label};
+use crate::error::{Result, fail};
+use crate::sys::os;
+use crate::thread;
+use crate::types::*;
+use core::cell::UnsafeCell;
+use core::ffi::c_void;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+
+/// What a 0 in `granularity` and `alignment` means, bytes.
+const USUAL: usize = 4096;
+/// Most bytes that a range may have to be a multiple of.
+const LARGEST: usize = 1 << 30;
+/// The stream that callbacks are told: memory is handed out and taken back in the order of the host.
+const NO_STREAM: u64 = 0;
+
+/// No upstream.
+pub const NO_UPSTREAM: tn_upstream = tn_upstream {
+    size: 0,
+    context: null_mut(),
+    granularity: 0,
+    alignment: 0,
+    flags: 0,
+    reserved: 0,
+    allocate: None,
+    deallocate: None,
+    purge: None,
+    release: None,
+};
+
+/// A place for an upstream. Lies in its pool, and serves one after the other.
+pub struct Upstream {
+    there: AtomicBool,
+    /// The import succeeded: `release` is due at the end.
+    owed: AtomicBool,
+    given: UnsafeCell<Given>,
+    gate: Gate,
+    /// What `allocate` answered when it refused last.
+    refused: AtomicI32,
+}
+
+#[derive(Clone, Copy)]
+struct Given {
+    raw: tn_upstream,
+    terms: Terms,
+}
+
+// SAFETY: `given` is written by `set` only, while nobody else knows the pool; the callbacks' context is the program's, who
+// promises by importing it that any thread may pass it, one at a time or, by TN_UPSTREAM_THREAD_SAFE, several.
+unsafe impl Sync for Upstream {}
+// SAFETY: as above.
+unsafe impl Send for Upstream {}
+
+fn invalid(field: &str, value: impl core::fmt::Display, hint: &str) -> crate::error::Status {
+    fail(TN_ERR_INVALID, format_args!("upstream {field} is {value}; {hint}"))
+}
+
+/// Bytes that ranges must be multiples of: of the granularity, and of what pools count in. None: too many.
+fn granule_of(granularity: usize) -> Option<usize> {
+    let common = 1usize << granularity.trailing_zeros().min(GRANULE.trailing_zeros());
+    (granularity / common).checked_mul(GRANULE).filter(|&granule| granule <= LARGEST)
+}
+
+fn or_usual(bytes: usize) -> usize {
+    if bytes == 0 { USUAL } else { bytes }
+}
+
+/// What the memory of an upstream is like, if it can be a pool's, on a device of that name.
+pub fn check(device: tn_device, raw: &tn_upstream) -> Result<Terms> {
+    let known = TN_UPSTREAM_ZEROED | TN_UPSTREAM_THREAD_SAFE | TN_UPSTREAM_PARTIAL_FREE;
+    if raw.flags & !known != 0 {
+        let wrong = raw.flags & !known;
+        return Err(fail(TN_ERR_INVALID, format_args!("upstream flags has bits {wrong:#x}, which are unknown")));
+    }
+    if raw.reserved != 0 {
+        return Err(invalid("reserved", raw.reserved, "it must be 0"));
+    }
+    let alignment = or_usual(raw.alignment);
+    if !alignment.is_power_of_two() || alignment > LARGEST {
+        return Err(invalid("alignment", alignment, "it must be a power of two up to 1 GiB, or 0 for 4096"));
+    }
+    let Some(granule) = granule_of(or_usual(raw.granularity)) else {
+        let hint = "ranges are multiples of it and of 65536 bytes, and together that must be 1 GiB at most";
+        return Err(invalid("granularity", raw.granularity, hint));
+    };
+    check_label(device)?;
+    let on_host = matches!(device.r#type, TN_CPU | TN_CUDA_HOST);
+    Ok(Terms {
+        granule,
+        page: os::page_bytes(),
+        refusal: if on_host { TN_ERR_NO_HOST_MEMORY } else { TN_ERR_NO_DEVICE_MEMORY },
+        joins: false,
+        // Parts are cut in units of `GRANULE`.
+        splits: raw.flags & TN_UPSTREAM_PARTIAL_FREE != 0 && granule == GRANULE,
+        moves: false,
+        zeroed: raw.flags & TN_UPSTREAM_ZEROED != 0,
+        touch: device.r#type != TN_CUDA,
+    })
+}
+
+impl Upstream {
+    /// A place without one.
+    pub const fn none() -> Upstream {
+        Upstream {
+            there: AtomicBool::new(false),
+            owed: AtomicBool::new(false),
+            given: UnsafeCell::new(Given { raw: NO_UPSTREAM, terms: Terms::NONE }),
+            gate: Gate::new(),
+            refused: AtomicI32::new(TN_OK),
+        }
+    }
+
+    /// Puts one here, with what [`check`] said of it.
+    ///
+    /// # Safety
+    /// - nobody else knows the pool that this lies in.
+    pub unsafe fn set(&self, raw: &tn_upstream, terms: Terms) {
+        // SAFETY: the caller's promise.
+        unsafe { *self.given.get() = Given { raw: *raw, terms } };
+        self.refused.store(TN_OK, Ordering::Relaxed);
+        self.owed.store(false, Ordering::Relaxed);
+        // Release pairs with the Acquire in `is_there`.
+        self.there.store(true, Ordering::Release);
+    }
+
+    /// Whether there is one.
+    #[inline]
+    pub fn is_there(&self) -> bool {
+        self.there.load(Ordering::Acquire)
+    }
+
+    /// Whether it wants to hear of memory whose contents nobody needs.
+    pub fn purges(&self) -> bool {
+        self.is_there() && self.given().raw.purge.is_some()
+    }
+
+    /// The import succeeded: from now on the caller counts on `release`.
+    pub fn accept(&self) {
+        self.owed.store(true, Ordering::Relaxed);
+    }
+
+    /// The last call of all, when everything went back.
+    pub fn end(&self) {
+        if !self.is_there() {
+            return;
+        }
+        let raw = self.given().raw;
+        if let Some(release) = raw.release.filter(|_| self.owed.swap(false, Ordering::Relaxed)) {
+            // SAFETY: the program's own function and context.
+            unsafe { release(raw.context) };
+        }
+        self.there.store(false, Ordering::Release);
+    }
+
+    /// What it answered when it refused last; TN_OK: it never did.
+    pub fn refused(&self) -> tn_status {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn given(&self) -> &Given {
+        // SAFETY: written while nobody knew the pool; see `set`.
+        unsafe { &*self.given.get() }
+    }
+
+    /// Calls a callback, alone if it has to be.
+    fn call<R>(&self, callback: impl FnOnce(&tn_upstream) -> R) -> R {
+        let raw = &self.given().raw;
+        if raw.flags & TN_UPSTREAM_THREAD_SAFE != 0 {
+            return callback(raw);
+        }
+        self.gate.enter();
+        let result = callback(raw);
+        self.gate.leave();
+        result
+    }
+}
+
+impl Device for Upstream {
+    fn terms(&self) -> Terms {
+        self.given().terms
+    }
+
+    fn reserve(&self, bytes: usize, alignment: usize, _node: u32) -> Result<Option<usize>> {
+        let alignment = alignment.max(or_usual(self.given().raw.alignment));
+        let mut out: *mut c_void = null_mut();
+        let status = self.call(|raw| match raw.allocate {
+            // SAFETY: the program's own function and context; `out` is ours.
+            Some(allocate) => unsafe { allocate(raw.context, bytes, alignment, NO_STREAM, &raw mut out) },
+            None => TN_ERR_UNSUPPORTED,
+        });
+        if status != TN_OK {
+            self.refused.store(status, Ordering::Relaxed);
+            return Ok(None);
+        }
+        let start = out as usize;
+        if start != 0 && start.is_multiple_of(alignment) && start.checked_add(bytes).is_some() {
+            return Ok(Some(start));
+        }
+        if start != 0 {
+            // SAFETY: what came a moment ago, and is known to nobody.
+            unsafe { self.free(start, bytes) };
+        }
+        Err(fail(
+            TN_ERR_FAILED,
+            format_args!(
+                "the upstream answered TN_OK with address {start:#x} for {bytes} bytes at a multiple of {alignment}; \
+                 it must give what is asked for, or an error"
+            ),
+        ))
+    }
+
+    fn commit(&self, _start: usize, _bytes: usize) -> bool {
+        true
+    }
+
+    unsafe fn free(&self, start: usize, bytes: usize) -> bool {
+        let status = self.call(|raw| match raw.deallocate {
+            // SAFETY: the program's own function and context, and a range that it gave.
+            Some(deallocate) => unsafe { deallocate(raw.context, start as *mut c_void, bytes, NO_STREAM) },
+            None => TN_ERR_UNSUPPORTED,
+        });
+        status == TN_OK
+    }
+
+    unsafe fn discard(&self, start: usize, bytes: usize, zero: bool) -> bool {
+        let Some(purge) = self.given().raw.purge.filter(|_| !zero) else { return false };
+        // SAFETY: the program's own function and context, and a range that it gave.
+        self.call(|raw| unsafe { purge(raw.context, start as *mut c_void, bytes) }) == TN_OK
+    }
+
+    unsafe fn prefault(&self, _start: usize, _bytes: usize) {}
+
+    unsafe fn move_pages(&self, _old: usize, _old_bytes: usize, _to: usize, _new_bytes: usize) -> bool {
+        false
+    }
+
+    unsafe fn fill(&self, start: usize, bytes: usize, value: u8) {
+        debug_assert!(self.terms().touch);
+        // SAFETY: the caller's promise.
+        unsafe { (start as *mut u8).write_bytes(value, bytes) };
+    }
+
+    unsafe fn copy(&self, to: usize, from: usize, bytes: usize) {
+        debug_assert!(self.terms().touch);
+        // SAFETY: the caller's promise.
+        unsafe { core::ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, bytes) };
+    }
+
+    unsafe fn is_filled(&self, start: usize, bytes: usize, value: u8) -> Option<bool> {
+        // SAFETY: the caller's promise; read one by one, so that no reference to the bytes is formed.
+        self.terms().touch.then(|| (start..start + bytes).all(|at| unsafe { (at as *const u8).read() } == value))
+    }
+
+    fn memory(&self) -> Option<(u64, u64)> {
+        None
+    }
+}
+
+/// Lets one thread through at a time, for as long as a callback takes. Not a lock of the library: who waits here is not
+/// inside, and a fork waits for nobody here. In its child a thread that was behind the gate is gone, and so does not
+/// close it.
+struct Gate {
+    /// 0: open; else 1 + the number of forks before the process whose thread is behind it.
+    word: AtomicU32,
+    waiting: AtomicU32,
+}
+
+/// Longest sleep at the gate between two looks, microseconds: a wake that is missed costs no more.
+const LOOK_US: u32 = 1000;
+
+impl Gate {
+    const fn new() -> Gate {
+        Gate { word: AtomicU32::new(0), waiting: AtomicU32::new(0) }
+    }
+
+    fn enter(&self) {
+        let own = thread::forks().wrapping_add(1);
+        let mut seen = 0;
+        // Acquire pairs with the Release in `leave`: what the last callback wrote is seen by this one.
+        while let Err(now) = self.word.compare_exchange(seen, own, Ordering::Acquire, Ordering::Relaxed) {
+            // Closed by a thread of another process, of which this one is the child: as good as open.
+            seen = if now != own { now } else { 0 };
+            if now == own {
+                self.waiting.fetch_add(1, Ordering::Relaxed);
+                os::futex_wait(&self.word, own, LOOK_US);
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn leave(&self) {
+        self.word.store(0, Ordering::Release);
+        if self.waiting.load(Ordering::Relaxed) != 0 {
+            os::futex_wake(&self.word);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn granules_are_multiples_of_both() {
+        for (granularity, granule) in
+            [(1, 65536), (4096, 65536), (12288, 3 * 65536), (65536, 65536), (2 << 20, 2 << 20), (5, 5 * 65536)]
+        {
+            assert_eq!(granule_of(granularity), Some(granule));
+            assert!(granule % granularity == 0 && granule % GRANULE == 0);
+        }
+        assert_eq!(granule_of(usize::MAX), None);
+        assert_eq!(granule_of(1 << 31), None);
+    }
+
+    #[test]
+    fn po_50_the_gate_lets_one_through_at_a_time() {
+        struct Shared(Gate, UnsafeCell<u64>);
+        // SAFETY: the number is touched behind the gate only.
+        unsafe impl Sync for Shared {}
+        impl Shared {
+            fn count(&self) {
+                self.0.enter();
+                // SAFETY: behind the gate.
+                unsafe { *self.1.get() += 1 };
+                self.0.leave();
+            }
+        }
+        let shared = Shared(Gate::new(), UnsafeCell::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..5000).for_each(|_| shared.count()));
+            }
+        });
+        assert_eq!(shared.1.into_inner(), 20_000);
+    }
+
+    #[test]
+    fn a_gate_that_a_thread_of_the_parent_process_closed_is_open() {
+        let gate = Gate::new();
+        gate.word.store(thread::forks().wrapping_add(7), Ordering::Relaxed);
+        gate.enter();
+        assert_eq!(gate.word.load(Ordering::Relaxed), thread::forks() + 1);
+        gate.leave();
+    }
+}

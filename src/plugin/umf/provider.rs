@@ -1,0 +1,197 @@
+//! The table of a UMF provider: coarse blocks of one of our pools.
+//!
+//! Contract: blocks begin and end where the pool's table can tell them apart ([`PAGE`]), so that each can be split and two neighbours can
+//! be merged. The size that comes with a block must be its own. The pool's handle may be released while a provider is over it: then it
+//! hands out nothing, and takes everything back.
+
+use super::tables::{self, ProviderOps};
+use super::{INVALID_ALIGNMENT, NAME, Record, control, result_of, target, write};
+use crate::boundary;
+use crate::device::host::GRANULE;
+use crate::error::{self, Result, fail};
+use crate::plugin::Target;
+use crate::pool::{self, Client, LARGEST_ALIGNMENT};
+use crate::slots::Id;
+use crate::sys::os;
+use crate::types::*;
+use core::cell::Cell;
+use core::ffi::{c_char, c_void};
+use core::ptr::null_mut;
+
+/// What the texts of these functions begin with.
+const DOOR: &str = "tn_umf_provider_ops";
+/// Bytes of what UMF calls a page: blocks are cut there.
+const PAGE: usize = GRANULE;
+/// For large allocations: those of huge pages.
+const LARGE_PAGE: usize = 2 << 20;
+/// Bytes of a cache line of the processors that we know.
+const CACHE_LINE: usize = 64;
+
+/// By minor version.
+pub(super) static TABLES: [ProviderOps; 3] = [table(0x10000), table(0x10001), table(0x10002)];
+
+const fn table(version: u32) -> ProviderOps {
+    ProviderOps {
+        version,
+        initialize,
+        finalize,
+        alloc,
+        free,
+        get_last_native_error,
+        get_recommended_page_size,
+        get_min_page_size,
+        get_name,
+        ext_purge_lazy,
+        ext_purge_force,
+        ext_allocation_merge,
+        ext_allocation_split,
+        // No pool of this version shares memory between processes.
+        ipc: [0; 5],
+        ext_ctl: control,
+        properties: [0; 2],
+        get_cache_line_size,
+    }
+}
+
+thread_local! {
+    // `const` and without Drop, as those of `error`.
+    static STATUS: Cell<tn_status> = const { Cell::new(TN_OK) };
+}
+
+/// Runs the body of a function and keeps its status for `get_last_native_error`.
+fn enter(body: impl FnOnce() -> Result<()>) -> tables::Result {
+    let status = boundary::enter(DOOR, body);
+    if status != TN_OK {
+        STATUS.set(status);
+    }
+    result_of(status)
+}
+
+extern "C" fn initialize(params: *const c_void, out: *mut *mut c_void) -> tables::Result {
+    enter(|| {
+        if out.is_null() {
+            return Err(fail(TN_ERR_NULL, format_args!("provider is NULL")));
+        }
+        // The parameters are the pool's handle itself.
+        let pool = match params as u64 {
+            0 => crate::plugin::host()?,
+            bits => pool::of_handle(Id::from_bits(bits))?,
+        };
+        let record = Record { target: Some(Target::new(pool, Client::UMF)), source: None, next: null_mut() };
+        match Record::make(record) {
+            Some(record) => write(out, record.as_ptr().cast()),
+            None => Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the record of a provider; free some"))),
+        }
+    })
+}
+
+extern "C" fn finalize(provider: *mut c_void) -> tables::Result {
+    enter(|| {
+        target(provider)?;
+        if let Some(record) = core::ptr::NonNull::new(provider.cast::<Record>()) {
+            Record::put(record);
+        }
+        Ok(())
+    })
+}
+
+extern "C" fn alloc(provider: *mut c_void, bytes: usize, alignment: usize, out: *mut *mut c_void) -> tables::Result {
+    let possible = alignment == 0 || alignment.is_power_of_two() && alignment <= LARGEST_ALIGNMENT;
+    if !possible {
+        return INVALID_ALIGNMENT;
+    }
+    enter(|| {
+        if bytes == 0 || out.is_null() {
+            return Err(fail(TN_ERR_INVALID, format_args!("{bytes} bytes, or an output that is NULL")));
+        }
+        let block = target(provider)?.allocate(bytes, alignment.max(PAGE), false)?;
+        write(out, block.as_ptr().cast())
+    })
+}
+
+/// The block that starts there, if it is the provider's and has that size.
+fn check_block(target: &Target, ptr: *const c_void, bytes: usize) -> Result<()> {
+    let block = pool::locate(ptr as usize);
+    let own = block.is_some_and(|block| target.is(block.pool) && block.start == ptr as usize && block.owner == 0);
+    if own && block.is_some_and(|block| block.requested == bytes) {
+        return Ok(());
+    }
+    Err(fail(TN_ERR_INVALID, format_args!("at {ptr:p} is no block of {bytes} bytes that this provider gave")))
+}
+
+extern "C" fn free(provider: *mut c_void, ptr: *mut c_void, bytes: usize) -> tables::Result {
+    enter(|| {
+        let target = target(provider)?;
+        if ptr.is_null() {
+            return Ok(());
+        }
+        check_block(target, ptr, bytes)?;
+        target.deallocate(ptr as usize, Some(bytes))
+    })
+}
+
+extern "C" fn get_last_native_error(
+    _provider: *mut c_void,
+    text: *mut *const c_char,
+    code: *mut i32,
+) -> tables::Result {
+    if text.is_null() || code.is_null() {
+        return super::INVALID_ARGUMENT;
+    }
+    // SAFETY: both are UMF's own variables.
+    unsafe {
+        text.write(error::published());
+        code.write(STATUS.get());
+    }
+    super::SUCCESS
+}
+
+extern "C" fn get_recommended_page_size(_provider: *mut c_void, bytes: usize, out: *mut usize) -> tables::Result {
+    enter(|| write(out, if bytes >= LARGE_PAGE { LARGE_PAGE } else { PAGE }))
+}
+
+extern "C" fn get_min_page_size(_provider: *mut c_void, _ptr: *const c_void, out: *mut usize) -> tables::Result {
+    enter(|| write(out, PAGE))
+}
+
+extern "C" fn get_name(_provider: *mut c_void, out: *mut *const c_char) -> tables::Result {
+    enter(|| write(out, NAME.as_ptr()))
+}
+
+extern "C" fn get_cache_line_size(_provider: *mut c_void, out: *mut usize) -> tables::Result {
+    enter(|| write(out, CACHE_LINE))
+}
+
+fn purge(provider: *mut c_void, ptr: *mut c_void, bytes: usize, zero: bool) -> tables::Result {
+    let page = os::page_bytes();
+    if !(ptr as usize).is_multiple_of(page) || !bytes.is_multiple_of(page) {
+        return INVALID_ALIGNMENT;
+    }
+    enter(|| target(provider)?.live()?.discard(ptr as usize, bytes, zero))
+}
+
+extern "C" fn ext_purge_lazy(provider: *mut c_void, ptr: *mut c_void, bytes: usize) -> tables::Result {
+    purge(provider, ptr, bytes, false)
+}
+
+extern "C" fn ext_purge_force(provider: *mut c_void, ptr: *mut c_void, bytes: usize) -> tables::Result {
+    purge(provider, ptr, bytes, true)
+}
+
+extern "C" fn ext_allocation_merge(
+    provider: *mut c_void,
+    low: *mut c_void,
+    high: *mut c_void,
+    total: usize,
+) -> tables::Result {
+    enter(|| target(provider)?.live()?.merge(Client::UMF, low as usize, high as usize, total))
+}
+
+extern "C" fn ext_allocation_split(
+    provider: *mut c_void,
+    ptr: *mut c_void,
+    total: usize,
+    first: usize,
+) -> tables::Result {
+    enter(|| target(provider)?.live()?.split(Client::UMF, ptr as usize, total, first))
+}
