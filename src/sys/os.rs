@@ -87,6 +87,27 @@ pub fn on_fork(before: extern "C" fn(), parent: extern "C" fn(), child: extern "
     }
 }
 
+/// The C library's key for [`at_thread_end`], plus 1.
+static KEY: AtomicU32 = AtomicU32::new(0);
+
+/// Says what is called when a thread ends that asked for it. Once; of a library that is never unloaded.
+pub fn on_thread_end(end: extern "C" fn(*mut libc::c_void)) {
+    let mut key = 0;
+    // SAFETY: the key is written before the call returns, and the function stays.
+    if unsafe { libc::pthread_key_create(&mut key, Some(end)) } == 0 {
+        KEY.store(key + 1, Ordering::Relaxed);
+    }
+}
+
+/// Has that called with `value`, not 0, when the calling thread ends, once: asked again from there, in the C library's next round, of which
+/// there are 4. In contrast to a thread-local with a destructor it needs no memory.
+pub fn at_thread_end(value: usize) {
+    if let Some(key) = KEY.load(Ordering::Relaxed).checked_sub(1) {
+        // SAFETY: the key was made, and the value is a number to the C library.
+        unsafe { libc::pthread_setspecific(key, value as *const libc::c_void) };
+    }
+}
+
 /// The wall clock in ns since the epoch, coarse: to the tick of the kernel, for a few ns.
 pub fn coarse_time_ns() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -151,6 +172,10 @@ pub fn fail_calls(succeed: u64, fail: u64) -> u64 {
 }
 
 fn ordered_to_fail() -> bool {
+    // Nobody gives orders there, and a thread-local of this kind may allocate from the C library, which is us.
+    if cfg!(preload) {
+        return false;
+    }
     match ORDERED.get() {
         (_, 0) => false,
         (0, fail) => {
