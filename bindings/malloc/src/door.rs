@@ -4,7 +4,7 @@
 //! block of its own, `realloc` to 0 bytes gives back, a failure is NULL with `errno` ENOMEM, `free` leaves `errno` as it was. What is no
 //! live block is refused by `report` and changes nothing.
 
-use crate::pool::{self, Client, Pool};
+use crate::pool::{self, Client, Pool, Resized};
 use crate::thread::{self, Thread};
 use crate::types::*;
 use crate::{report, start};
@@ -116,6 +116,25 @@ fn resize(function: &str, block: *mut c_void, bytes: usize) -> *mut c_void {
         give_back(function, block);
         return null_mut();
     }
+    check_outside();
+    match pool::resize_quickly(block as usize, bytes) {
+        Some(Resized::Done) => block,
+        Some(Resized::Moves { usable, alignment }) => {
+            let moved = allocate(bytes, alignment);
+            if !moved.is_null() {
+                // SAFETY: the new block is known to nobody else; both hold so many bytes, and the old one is the caller's until it is given
+                // back below. All of it that can be used may be in use.
+                unsafe { core::ptr::copy_nonoverlapping(block.cast::<u8>(), moved.cast(), usable.min(bytes)) };
+                give_back(function, block);
+            }
+            moved
+        }
+        None => resize_slowly(function, block, bytes),
+    }
+}
+
+#[inline(never)]
+fn resize_slowly(function: &str, block: *mut c_void, bytes: usize) -> *mut c_void {
     match enter(|pool, _| pool.reallocate_for(Client::MALLOC, block as usize, bytes)) {
         Some(Ok(moved)) => moved.as_ptr().cast(),
         Some(Err(status)) if ![TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT].contains(&status.code()) => {

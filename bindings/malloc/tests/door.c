@@ -120,6 +120,17 @@ static void realloc_keeps_contents(void)
         block = realloc(block, bytes);
         CHECK(block != NULL && is_filled(block, bytes, 4));
     }
+    /* A small block stays where it is as long as it has room, and moves whole, also what only `malloc_usable_size` speaks of. */
+    char *small = malloc(100);
+    memset(small, 7, malloc_usable_size(small));
+    if (getenv("TENURE_MALLOC_STRICT") == NULL) CHECK(realloc(small, malloc_usable_size(small)) == small && realloc(small, 101) == small);
+    size_t usable = malloc_usable_size(small);
+    small = realloc(small, 4000);
+    for (size_t i = 0; i < usable; i++) CHECK(small[i] == 7);
+    free(small);
+    char *aligned = realloc(memalign(1024, 100), 2000);
+    CHECK(aligned_to(aligned, 1024));
+    free(aligned);
     /* As the C library: it gives back. */
     CHECK(realloc(block, 0) == NULL);
     block = reallocarray(NULL, 10, 10);
