@@ -5,6 +5,9 @@
 //!
 //! A thread can be [`alone`]: then no other one is inside, and it may touch what belongs to them.
 //!
+//! In the preload library (`cfg(preload)`, bindings/malloc) every thread comes here, also after all that it had is gone: it asks
+//! [`known`], and [`visit`] gives it a record for one call. Nothing there may allocate from the C library, which is us.
+//!
 //! Fork: a child must not inherit a lock that a thread which no longer exists holds, or books that it was changing. So whoever
 //! takes a lock of the library is [`Critical`] meanwhile, and the handler before the fork waits until nobody is. The hot side
 //! is a store and a load of the thread's own; `membarrier` on the cold side makes the two agree.
@@ -85,6 +88,7 @@ impl Cache {
 }
 
 /// A thread's record.
+#[repr(align(64))]
 #[cfg_attr(loom, allow(dead_code))] // no thread is over before its model is
 pub struct Thread {
     inside: AtomicU32,
@@ -287,6 +291,10 @@ impl Thread {
     }
 }
 
+/// What stands in place of a record where a thread of the preload library has left its own for good; no record lies there.
+#[cfg(not(loom))]
+const OVER: usize = 1;
+
 #[cfg(not(loom))]
 thread_local! {
     // Only its Drop matters: it runs when the thread ends.
@@ -302,8 +310,12 @@ loom::thread_local! {
 #[cfg(not(loom))]
 #[inline(always)]
 pub fn known() -> Option<&'static Thread> {
-    // SAFETY: NULL, or what `know` stored: a record, and those are never freed.
-    unsafe { tls::get().cast::<Thread>().as_ref() }
+    let record = tls::get().cast::<Thread>();
+    if cfg!(preload) && record as usize == OVER {
+        return None;
+    }
+    // SAFETY: NULL, or what `try_register` stored: a record, and those are never freed.
+    unsafe { record.as_ref() }
 }
 
 /// The same, in a model.
@@ -397,10 +409,46 @@ fn try_register() -> Option<&'static Thread> {
     };
     let record = reuse().or_else(make)?;
     record.set_number(os::thread_number());
+    let over = tls::get() as usize == OVER;
     tls::set(core::ptr::from_ref(record).cast());
-    // Fails only while the thread ends: then the record stays taken, once per such thread.
-    let _ = EXIT.try_with(|_| ());
+    if !cfg!(preload) {
+        // Fails only while the thread ends: then the record stays taken, once per such thread.
+        let _ = EXIT.try_with(|_| ());
+    } else if !over {
+        os::at_thread_end(core::ptr::from_ref(record) as usize);
+    }
     Some(record)
+}
+
+/// For the preload library: runs `work` in a thread that is not [`known`], which has a record meanwhile. A thread keeps it after its first
+/// call; one that is over gives it back. None: there is no memory for a record.
+#[cfg(not(loom))]
+#[cold]
+#[inline(never)]
+pub fn visit<R>(work: impl FnOnce() -> R) -> Option<R> {
+    let over = tls::get() as usize == OVER;
+    let record = try_register()?;
+    let result = work();
+    if over {
+        leave(record);
+        tls::set(OVER as *const ());
+    }
+    Some(result)
+}
+
+/// The end of a thread of the preload library, by the C library, which calls this in each of its rounds: it is over in the last one, after
+/// what others do then. They may still free, and come by [`visit`].
+#[cfg(not(loom))]
+extern "C" fn end(value: *mut core::ffi::c_void) {
+    // Records lie at multiples of 64 bytes, so that the round fits below.
+    const LAST_ROUND: usize = 3;
+    let round = value as usize & LAST_ROUND;
+    if round < LAST_ROUND {
+        os::at_thread_end(value as usize + 1);
+    } else if let Some(record) = known() {
+        leave(record);
+        tls::set(OVER as *const ());
+    }
 }
 
 /// Places for the records of threads that come when the system has no memory: they may still have handles to give back.
@@ -589,6 +637,9 @@ fn register_fork_handlers() {
         if !os::register_membarrier() {
             FORKING.fetch_or(2, Ordering::Relaxed);
         }
+        if cfg!(preload) {
+            os::on_thread_end(end);
+        }
         os::on_fork(before_fork, after_fork_parent, after_fork_child);
     });
 }
@@ -646,12 +697,17 @@ fn let_others_in() {
 #[cfg(not(loom))]
 extern "C" fn before_fork() {
     keep_others_out();
-    crate::names::before_fork();
+    // The preload library has no sites.
+    if !cfg!(preload) {
+        crate::names::before_fork();
+    }
 }
 
 #[cfg(not(loom))]
 extern "C" fn after_fork_parent() {
-    crate::names::after_fork();
+    if !cfg!(preload) {
+        crate::names::after_fork();
+    }
     let_others_in();
 }
 
@@ -665,7 +721,9 @@ static FORKS: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new
 #[cfg(not(loom))]
 extern "C" fn after_fork_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
-    crate::names::after_fork();
+    if !cfg!(preload) {
+        crate::names::after_fork();
+    }
     let own = tls::get().cast::<Thread>();
     if let Some(own) = known() {
         own.set_number(os::thread_number());

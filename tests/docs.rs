@@ -164,7 +164,13 @@ fn whole(block: &str) -> String {
 #[test]
 fn dependencies_are_pinned_and_say_why() {
     let mut wrong = Vec::new();
-    let manifests = ["Cargo.toml", "xtask/Cargo.toml", "abi-check/Cargo.toml", "bindings/python/Cargo.toml"];
+    let manifests = [
+        "Cargo.toml",
+        "xtask/Cargo.toml",
+        "abi-check/Cargo.toml",
+        "bindings/malloc/Cargo.toml",
+        "bindings/python/Cargo.toml",
+    ];
     for manifest in manifests.into_iter().filter(|path| root().join(path).exists()) {
         let mut section = "";
         let mut before = "";

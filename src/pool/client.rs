@@ -37,6 +37,8 @@ impl Client {
     pub const CPP: Client = Client(TN_CLIENT_CPP as u8);
     /// `tenure::PoolAllocator`.
     pub const RUST: Client = Client(TN_CLIENT_RUST as u8);
+    /// The C library's functions, in the preload library.
+    pub const MALLOC: Client = Client(TN_CLIENT_MALLOC as u8);
 
     /// All of them.
     pub fn all() -> impl Iterator<Item = Client> {

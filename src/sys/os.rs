@@ -28,21 +28,31 @@ pub fn arena(bytes: usize) -> Option<NonNull<u8>> {
     if memory == libc::MAP_FAILED { None } else { NonNull::new(memory.cast()) }
 }
 
+/// Makes a call that may fail, and leaves `errno` as it was: so must a free, and the preload library's leads to such calls.
+fn keep_errno<R>(call: impl FnOnce() -> R) -> R {
+    // SAFETY: the C library's place for the calling thread.
+    let before = unsafe { *libc::__errno_location() };
+    let result = call();
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = before };
+    result
+}
+
 /// Sleeps while the word has that value, at most so long, or shorter.
 pub fn futex_wait(word: &AtomicU32, value: u32, timeout_us: u32) {
     let timeout = libc::timespec { tv_sec: 0, tv_nsec: i64::from(timeout_us) * 1000 };
     // SAFETY: the word outlives the call; the kernel only compares it.
-    unsafe {
+    keep_errno(|| unsafe {
         libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG, value, &timeout);
-    }
+    });
 }
 
 /// Wakes one sleeper.
 pub fn futex_wake(word: &AtomicU32) {
     // SAFETY: only the address is used.
-    unsafe {
+    keep_errno(|| unsafe {
         libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1);
-    }
+    });
 }
 
 /// The system's number of the calling thread.
@@ -55,9 +65,9 @@ pub fn thread_number() -> u32 {
 pub fn sleep_us(us: u32) {
     let time = libc::timespec { tv_sec: 0, tv_nsec: i64::from(us) * 1000 };
     // SAFETY: both pointers may be what they are.
-    unsafe {
+    keep_errno(|| unsafe {
         libc::nanosleep(&time, core::ptr::null_mut());
-    }
+    });
 }
 
 // From linux/membarrier.h.
@@ -74,9 +84,9 @@ pub fn register_membarrier() -> bool {
 pub fn membarrier() {
     core::sync::atomic::fence(Ordering::SeqCst);
     // SAFETY: integers only.
-    unsafe {
+    keep_errno(|| unsafe {
         libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
-    }
+    });
 }
 
 /// Registers what runs around a fork.
@@ -84,6 +94,27 @@ pub fn on_fork(before: extern "C" fn(), parent: extern "C" fn(), child: extern "
     // SAFETY: functions of this library; the C library forgets them when it is unloaded.
     unsafe {
         libc::pthread_atfork(Some(before), Some(parent), Some(child));
+    }
+}
+
+/// The C library's key for [`at_thread_end`], plus 1.
+static KEY: AtomicU32 = AtomicU32::new(0);
+
+/// Says what is called when a thread ends that asked for it. Once; of a library that is never unloaded.
+pub fn on_thread_end(end: extern "C" fn(*mut libc::c_void)) {
+    let mut key = 0;
+    // SAFETY: the key is written before the call returns, and the function stays.
+    if unsafe { libc::pthread_key_create(&mut key, Some(end)) } == 0 {
+        KEY.store(key + 1, Ordering::Relaxed);
+    }
+}
+
+/// Has that called with `value`, not 0, when the calling thread ends, once: asked again from there, in the C library's next round, of which
+/// there are 4. In contrast to a thread-local with a destructor it needs no memory.
+pub fn at_thread_end(value: usize) {
+    if let Some(key) = KEY.load(Ordering::Relaxed).checked_sub(1) {
+        // SAFETY: the key was made, and the value is a number to the C library.
+        unsafe { libc::pthread_setspecific(key, value as *const libc::c_void) };
     }
 }
 
@@ -170,6 +201,10 @@ pub fn fail_calls(succeed: u64, fail: u64) -> u64 {
 }
 
 fn ordered_to_fail() -> bool {
+    // Nobody gives orders there, and a thread-local of this kind may allocate from the C library, which is us.
+    if cfg!(preload) {
+        return false;
+    }
     match ORDERED.get() {
         (_, 0) => false,
         (0, fail) => {
@@ -225,7 +260,7 @@ pub fn map(bytes: usize, alignment: usize) -> Option<usize> {
 /// - nobody uses it, now or later.
 pub unsafe fn unmap(start: usize, bytes: usize) -> bool {
     // SAFETY: the caller's promise.
-    unsafe { libc::munmap(start as *mut _, bytes) == 0 }
+    keep_errno(|| unsafe { libc::munmap(start as *mut _, bytes) == 0 })
 }
 
 /// Gives the memory of a range of pages back and keeps the addresses: they read 0 from now on. False: refused.
@@ -235,7 +270,7 @@ pub unsafe fn unmap(start: usize, bytes: usize) -> bool {
 /// - nobody needs its contents.
 pub unsafe fn discard(start: usize, bytes: usize) -> bool {
     // SAFETY: the caller's promise.
-    unsafe { libc::madvise(start as *mut _, bytes, libc::MADV_DONTNEED) == 0 }
+    keep_errno(|| unsafe { libc::madvise(start as *mut _, bytes, libc::MADV_DONTNEED) == 0 })
 }
 
 /// Moves the pages of `old_bytes` at `old` to `to`, where a mapping of `new_bytes` stands that is replaced; nothing is
@@ -285,7 +320,7 @@ pub unsafe fn remap_contents(at: usize, bytes: usize, to: usize) -> bool {
 pub unsafe fn advise_huge(start: usize, bytes: usize, on: bool) -> bool {
     let advice = if on { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
     // SAFETY: the caller's promise; the advice changes no contents.
-    unsafe { libc::madvise(start as *mut _, bytes, advice) == 0 }
+    keep_errno(|| unsafe { libc::madvise(start as *mut _, bytes, advice) == 0 })
 }
 
 /// Replaces a range by huge pages of 2 MiB from the system's reserve. False: it has too few, and the range is as it was.

@@ -1,10 +1,12 @@
 //! `cargo xtask dist`: the libraries as they are shipped, in `target/dist`.
 //!
 //! Promise: `target/dist/lib` has `libtenure.so.0`, the link `libtenure.so` and `libtenure.a`, built with link-time optimisation
-//! and nothing else in the same build: cargo drops that optimisation silently while the crate is built as rlib too.
+//! and nothing else in the same build: cargo drops that optimisation silently while the crate is built as rlib too. Beside them lies
+//! `libtenure_malloc.so`, which nothing links.
 
+use crate::malloc;
 use crate::tools::{Done, cargo, copy, copy_all, io, root, run};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the libraries and headers are staged.
 pub fn folder() -> PathBuf {
@@ -15,6 +17,7 @@ pub fn folder() -> PathBuf {
 pub fn stage() -> Done {
     staged("staticlib", "libtenure.a", "libtenure.a")?;
     shared()?;
+    replace(&malloc::build("release")?, &folder().join("lib"), malloc::LIBRARY)?;
     copy_all(&root().join("include"), &folder().join("include"))?;
     // The C++ headers lie with their binding, and are used from beside the C header.
     let include = folder().join("include");
@@ -42,9 +45,14 @@ fn staged(kind: &str, built: &str, name: &str) -> Done<PathBuf> {
         .args(["rustc", "--quiet", "--locked", "--release", "--lib", "--crate-type", kind, "--target-dir"])
         .arg(&target))?;
     let from = target.join("release").join(built);
-    // Copied at once: the next build of another kind overwrites it. A program that runs keeps the old file: it is replaced, not written into.
-    let (new, to) = (library.join(format!("{name}.new")), library.join(name));
-    copy(&from, &new)?;
-    io(&new, std::fs::rename(&new, &to))?;
-    Ok(to)
+    // Copied at once: the next build of another kind overwrites it.
+    replace(&from, &library, name)?;
+    Ok(library.join(name))
+}
+
+/// Puts a file into a folder by a name. A program that runs keeps the old one: it is replaced, not written into.
+pub fn replace(from: &Path, folder: &Path, name: &str) -> Done {
+    let new = folder.join(format!("{name}.new"));
+    copy(from, &new)?;
+    io(&new, std::fs::rename(&new, folder.join(name)))
 }

@@ -4,7 +4,7 @@
 //! failing stage does not keep the others from running. The last line is `N passed, N failed, N skipped`.
 
 use crate::tools::{Done, cargo, command, exists, has, root};
-use crate::{doc, install, python, run};
+use crate::{doc, install, malloc, python, run};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -77,6 +77,7 @@ pub fn run(extent: Extent) -> Done {
         gate.python();
         gate.lints();
         gate.installed();
+        gate.preload();
         if exists("examples/handover") {
             gate.stage("cargo xtask demo", python::missing(), || Row::of(run::demo()));
             gate.stage("cargo xtask examples", python::missing(), || Row::of(run::examples()));
@@ -125,6 +126,20 @@ impl Gate {
                 },
                 Err(text) => Row::of(Err(text)),
             }
+        });
+    }
+
+    /// The world's programs on the preload library.
+    fn preload(&mut self) {
+        let long = self.extent == Extent::All;
+        self.stage("programs on our malloc", malloc::missing(), || match malloc::test(long) {
+            Ok(done) => Row {
+                passed: done.passed,
+                failed: done.failed,
+                skipped: done.skipped.len(),
+                note: if done.skipped.is_empty() { String::new() } else { "skipped: said above".to_owned() },
+            },
+            Err(text) => Row::of(Err(text)),
         });
     }
 

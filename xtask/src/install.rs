@@ -1,11 +1,11 @@
 //! `cargo xtask install --prefix DIR` and the tarball of `cargo xtask dist`: what a C or C++ project needs of Tenure, below one folder.
 //!
-//! Promise: headers, the shared library with its links, the archive, `tenure.pc`, `tenure-static.pc` and a CMake package, none of which
-//! knows where it lies: the tree can be moved, packed and unpacked elsewhere. The tarball has its entries in a fixed order and without
-//! times and owners: the same tree gives the same bytes.
+//! Promise: headers, the shared library with its links, the archive, the preload library, `tenure.pc`, `tenure-static.pc` and a CMake
+//! package, none of which knows where it lies: the tree can be moved, packed and unpacked elsewhere. The tarball has its entries in a
+//! fixed order and without times and owners: the same tree gives the same bytes.
 
-use crate::dist;
 use crate::tools::{Done, command, copy, copy_all, io, output, read, root, run};
+use crate::{dist, malloc};
 use std::path::{Path, PathBuf};
 
 /// Libraries that a program with the archive in it needs; `rustc --print native-static-libs` says so.
@@ -26,6 +26,7 @@ const WRITTEN: &[(&str, &str)] = &[
 const COPIED: &[(&str, &str)] = &[
     ("docs/report.schema.json", "share/tenure/report.schema.json"),
     ("README.md", "share/doc/tenure/README.md"),
+    ("bindings/malloc/README.md", "share/doc/tenure/malloc.md"),
     ("CHANGELOG.md", "share/doc/tenure/CHANGELOG.md"),
     ("LICENSE-MIT", "share/doc/tenure/LICENSE-MIT"),
     ("LICENSE-APACHE", "share/doc/tenure/LICENSE-APACHE"),
@@ -52,12 +53,9 @@ pub fn lay_out(prefix: &Path) -> Done {
     let version = version()?;
     let library = prefix.join("lib");
     io(&library, std::fs::create_dir_all(&library))?;
-    // Programs that run keep the old file: it is replaced, not written into.
     let shared = format!("libtenure.so.{version}");
-    for (from, to) in [(SONAME, shared.as_str()), ("libtenure.a", "libtenure.a")] {
-        let new = library.join(format!("{to}.new"));
-        copy(&dist::folder().join("lib").join(from), &new)?;
-        io(&new, std::fs::rename(&new, library.join(to)))?;
+    for (from, to) in [(SONAME, shared.as_str()), ("libtenure.a", "libtenure.a"), (malloc::LIBRARY, malloc::LIBRARY)] {
+        dist::replace(&dist::folder().join("lib").join(from), &library, to)?;
     }
     for (target, name) in [(shared.as_str(), SONAME), (SONAME, "libtenure.so")] {
         let link = library.join(name);
@@ -163,11 +161,24 @@ pub fn check(python: Option<&Path>) -> Done<usize> {
         run(&mut start)?;
         count += 1;
     }
+    count += preloaded(&library, &build.join("gcc_tenure-static"))?;
     count += as_documented(&build)?;
     match python {
         Some(python) => Ok(count + check_cmake(python, &folder, &build)?),
         None => Ok(count),
     }
+}
+
+/// One of the programs on the malloc that is shipped.
+fn preloaded(library: &Path, program: &Path) -> Done<usize> {
+    let mut start = command(program);
+    start.env("LD_PRELOAD", library.join(malloc::LIBRARY)).env("TENURE_MALLOC_STATS", "1");
+    let done = start.output().map_err(|e| format!("{}: {e}", program.display()))?;
+    let told = String::from_utf8_lossy(&done.stderr);
+    if done.status.success() && told.contains("tenure_malloc: ") && told.contains(", misuses 0") {
+        return Ok(1);
+    }
+    Err(format!("{} on {}: {}\n{told}", program.display(), malloc::LIBRARY, done.status))
 }
 
 /// The first block of a language in the guide for C.

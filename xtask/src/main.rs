@@ -10,6 +10,7 @@ mod fuzz;
 mod gate;
 mod header;
 mod install;
+mod malloc;
 mod python;
 mod run;
 mod tools;
@@ -42,6 +43,7 @@ cargo xtask <command>
   fuzz [TARGET] [--seconds N]
                         libFuzzer on what reads foreign bytes: npy, safetensors, dlpack, arrow; 60 seconds each
   soak                  random traces against the model until one fails
+  malloc [--long]       runs C tests, Python's own tests, gcc and SQLite on the preload library; --long: minutes in place of seconds
   doc                   the reference manual in target/doc-c/html, by Doxygen
 ";
 
@@ -69,6 +71,8 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench::bench(rest),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["soak"] => run::soak(),
+        ["malloc"] => malloc::main(false),
+        ["malloc", "--long"] => malloc::main(true),
         ["doc"] => doc::build(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

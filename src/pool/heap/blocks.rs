@@ -17,6 +17,9 @@ use core::sync::atomic::Ordering;
 /// Large blocks given back between two looks at what the pool should give back to the device.
 const UPKEEP: usize = 64;
 
+/// Who asks the quick way: C code, and in the preload library everybody.
+const CALLER: Client = if cfg!(preload) { Client::MALLOC } else { Client::RAW };
+
 /// Hands out a raw block that the thread's heap of a pool has, by the handle (0: of the host's current pool): what nearly every request is.
 /// `out` gets its address. False, and nothing is changed: the heap has none, the thread does not know the handle, or would have to wait.
 // What is rare comes last or leads elsewhere, so that no register must be saved for it.
@@ -29,7 +32,7 @@ pub fn allocate_quickly(pool: u64, bytes: usize, alignment: usize, out: impl FnO
     if !alignment.is_power_of_two() {
         return false;
     }
-    let tag = Client::RAW.tag(thread.stamp());
+    let tag = CALLER.tag(thread.stamp());
     let Some(class) = class::fitting_something(bytes, alignment) else {
         return heap.take_large(State::Raw, bytes, alignment, tag).map(out).is_some();
     };

@@ -18,11 +18,14 @@ mod blocks;
 
 mod end;
 
+mod resize;
+
 mod spans;
 
 pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
 pub use blocks::{allocate_quickly, deallocate_quickly};
 pub(super) use end::{end_all, hide, recall, show};
+pub use resize::{Resized, resize_quickly};
 
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::client::{CLIENTS, Client, PLACES, Tally};

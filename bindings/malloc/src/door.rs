@@ -1,0 +1,292 @@
+//! The exported functions.
+//!
+//! Contract: C's and POSIX's rules, and where these leave a choice the C library's: every block is aligned to 16 bytes, one of 0 bytes is a
+//! block of its own, `realloc` to 0 bytes gives back, a failure is NULL with `errno` ENOMEM, `free` leaves `errno` as it was. What is no
+//! live block is refused by `report` and changes nothing.
+
+use crate::pool::{self, Client, Pool, Resized};
+use crate::thread::{self, Thread};
+use crate::types::*;
+use crate::{report, start};
+use core::ffi::{c_int, c_void};
+use core::ptr::null_mut;
+
+/// Alignment of every block: that of the largest types of C, and what compilers assume of malloc.
+const ALIGNMENT: usize = 16;
+
+fn errno() -> c_int {
+    // SAFETY: the C library's place for the calling thread.
+    unsafe { *libc::__errno_location() }
+}
+
+fn set_errno(value: c_int) {
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = value };
+}
+
+#[cold]
+fn no_memory() -> *mut c_void {
+    set_errno(libc::ENOMEM);
+    null_mut()
+}
+
+/// Nothing that the engine calls asks for memory in turn.
+#[inline]
+fn check_outside() {
+    debug_assert!(thread::known().is_none_or(|thread| !thread.is_inside()), "the engine asked for memory from itself");
+}
+
+/// Runs `work` with the pool and the thread's record; None: there is no memory for one of the two.
+fn enter<R>(work: impl FnOnce(&'static Pool, &'static Thread) -> R) -> Option<R> {
+    check_outside();
+    let inside = || Some(work(start::pool()?, thread::current()));
+    match thread::known() {
+        Some(_) => inside(),
+        None => thread::visit(inside)?,
+    }
+}
+
+/// A block, as nearly every one is had: the thread has one.
+#[inline(always)]
+fn allocate(bytes: usize, alignment: usize) -> *mut c_void {
+    check_outside();
+    let mut block = 0;
+    match pool::allocate_quickly(0, bytes, alignment, |at| block = at) {
+        true => block as *mut c_void,
+        false => allocate_slowly(bytes, alignment, false),
+    }
+}
+
+#[inline(never)]
+fn allocate_slowly(bytes: usize, alignment: usize, zeroed: bool) -> *mut c_void {
+    let block = enter(|pool, thread| {
+        let block = pool.allocate_for(Client::MALLOC, bytes, alignment, zeroed, thread.stamp());
+        pool::remember(None, pool);
+        block.map_or(null_mut(), |block| block.as_ptr().cast::<c_void>())
+    });
+    match block {
+        Some(block) if !block.is_null() => block,
+        _ => no_memory(),
+    }
+}
+
+#[inline(always)]
+fn give_back(function: &str, block: *mut c_void) {
+    check_outside();
+    if !pool::deallocate_quickly(0, block as usize) {
+        give_back_slowly(function, block, None);
+    }
+}
+
+/// `bytes`: the size that the caller says the block has, if it says one.
+#[inline(never)]
+fn give_back_slowly(function: &str, block: *mut c_void, bytes: Option<usize>) {
+    if block.is_null() {
+        return;
+    }
+    let before = errno();
+    let done = enter(|pool, _| pool::deallocate_for(Client::MALLOC, Some(pool), block as usize, bytes));
+    if let Some(Err(_)) = done {
+        report::misuse(function);
+    }
+    set_errno(before);
+}
+
+/// A power of two as alignments must be.
+fn is_alignment(alignment: usize) -> bool {
+    alignment.is_power_of_two()
+}
+
+fn aligned(alignment: usize, bytes: usize) -> *mut c_void {
+    if !is_alignment(alignment) {
+        set_errno(libc::EINVAL);
+        return null_mut();
+    }
+    if alignment > pool::LARGEST_ALIGNMENT {
+        return no_memory();
+    }
+    allocate(bytes, alignment.max(ALIGNMENT))
+}
+
+fn resize(function: &str, block: *mut c_void, bytes: usize) -> *mut c_void {
+    if block.is_null() {
+        return allocate(bytes, ALIGNMENT);
+    }
+    if bytes == 0 {
+        give_back(function, block);
+        return null_mut();
+    }
+    check_outside();
+    match pool::resize_quickly(block as usize, bytes) {
+        Some(Resized::Done) => block,
+        Some(Resized::Moves { usable, alignment }) => {
+            let moved = allocate(bytes, alignment);
+            if !moved.is_null() {
+                // SAFETY: the new block is known to nobody else; both hold so many bytes, and the old one is the caller's until it is given
+                // back below. All of it that can be used may be in use.
+                unsafe { core::ptr::copy_nonoverlapping(block.cast::<u8>(), moved.cast(), usable.min(bytes)) };
+                give_back(function, block);
+            }
+            moved
+        }
+        None => resize_slowly(function, block, bytes),
+    }
+}
+
+#[inline(never)]
+fn resize_slowly(function: &str, block: *mut c_void, bytes: usize) -> *mut c_void {
+    match enter(|pool, _| pool.reallocate_for(Client::MALLOC, block as usize, bytes)) {
+        Some(Ok(moved)) => moved.as_ptr().cast(),
+        Some(Err(status)) if ![TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT].contains(&status.code()) => {
+            report::misuse(function);
+            set_errno(libc::EINVAL);
+            null_mut()
+        }
+        _ => no_memory(),
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn malloc(bytes: usize) -> *mut c_void {
+    allocate(bytes, ALIGNMENT)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn calloc(count: usize, item: usize) -> *mut c_void {
+    match count.checked_mul(item) {
+        Some(bytes) => allocate_slowly(bytes, ALIGNMENT, true),
+        None => no_memory(),
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn free(block: *mut c_void) {
+    give_back("free", block);
+}
+
+/// C23: a size that is not the block's is counted, and the block given back all the same.
+#[unsafe(no_mangle)]
+extern "C" fn free_sized(block: *mut c_void, bytes: usize) {
+    give_back_slowly("free_sized", block, Some(bytes));
+}
+
+/// C23, likewise.
+#[unsafe(no_mangle)]
+extern "C" fn free_aligned_sized(block: *mut c_void, _alignment: usize, bytes: usize) {
+    give_back_slowly("free_aligned_sized", block, Some(bytes));
+}
+
+/// What `free` was called once; old programs ask for it.
+#[unsafe(no_mangle)]
+extern "C" fn cfree(block: *mut c_void) {
+    give_back("cfree", block);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn realloc(block: *mut c_void, bytes: usize) -> *mut c_void {
+    resize("realloc", block, bytes)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn reallocarray(block: *mut c_void, count: usize, item: usize) -> *mut c_void {
+    match count.checked_mul(item) {
+        Some(bytes) => resize("reallocarray", block, bytes),
+        None => no_memory(),
+    }
+}
+
+/// An alignment that is no power of two is rounded up to one, as the C library does.
+#[unsafe(no_mangle)]
+extern "C" fn memalign(alignment: usize, bytes: usize) -> *mut c_void {
+    aligned(alignment.checked_next_power_of_two().unwrap_or(0), bytes)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn aligned_alloc(alignment: usize, bytes: usize) -> *mut c_void {
+    aligned(alignment, bytes)
+}
+
+/// # Safety
+/// - `out` can be written.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, alignment: usize, bytes: usize) -> c_int {
+    if !is_alignment(alignment) || !alignment.is_multiple_of(size_of::<*mut c_void>()) {
+        return libc::EINVAL;
+    }
+    let before = errno();
+    let block = aligned(alignment, bytes);
+    // The result says it, and `errno` is none of this function's.
+    set_errno(before);
+    if block.is_null() {
+        return libc::ENOMEM;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { *out = block };
+    0
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn valloc(bytes: usize) -> *mut c_void {
+    aligned(crate::sys::os::page_bytes(), bytes)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pvalloc(bytes: usize) -> *mut c_void {
+    let page = crate::sys::os::page_bytes();
+    match bytes.max(1).checked_next_multiple_of(page) {
+        Some(bytes) => aligned(page, bytes),
+        None => no_memory(),
+    }
+}
+
+/// All of it may be used. 0 for what is no live block.
+#[unsafe(no_mangle)]
+extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
+    if block.is_null() {
+        return 0;
+    }
+    enter(|_, _| pool::usable_size(block as usize).unwrap_or(0)).unwrap_or(0)
+}
+
+/// 1 if memory went back to the system.
+#[unsafe(no_mangle)]
+extern "C" fn malloc_trim(keep: usize) -> c_int {
+    let before = errno();
+    let released = enter(|pool, _| pool.trim(keep)).unwrap_or(0);
+    set_errno(before);
+    c_int::from(released > 0)
+}
+
+/// What the C library's function tells, as far as there is such a thing here.
+#[unsafe(no_mangle)]
+extern "C" fn mallinfo2() -> libc::mallinfo2 {
+    // SAFETY: plain numbers.
+    let mut info: libc::mallinfo2 = unsafe { core::mem::zeroed() };
+    if let Some(stats) = enter(|pool, _| pool.query()) {
+        info.arena = stats.reserved_bytes as usize;
+        info.uordblks = stats.in_use_bytes as usize;
+        info.fordblks = stats.cached_bytes as usize;
+        info.keepcost = stats.cached_bytes as usize;
+    }
+    info
+}
+
+/// The same in numbers that end at 2 GiB.
+#[unsafe(no_mangle)]
+extern "C" fn mallinfo() -> libc::mallinfo {
+    let all = mallinfo2();
+    let number = |value: usize| c_int::try_from(value).unwrap_or(c_int::MAX);
+    // SAFETY: plain numbers.
+    let mut info: libc::mallinfo = unsafe { core::mem::zeroed() };
+    info.arena = number(all.arena);
+    info.uordblks = number(all.uordblks);
+    info.fordblks = number(all.fordblks);
+    info.keepcost = number(all.keepcost);
+    info
+}
+
+/// Prints what `TENURE_MALLOC_STATS` prints when the process ends.
+#[unsafe(no_mangle)]
+extern "C" fn malloc_stats() {
+    enter(|pool, _| report::figures(pool));
+}

@@ -1,0 +1,75 @@
+/*
+ * Shared objects with thread-local data that come and go while threads allocate: the loader then allocates and frees from inside the very
+ * access to a thread-local, which an allocator that has such ones would never return from. Copies of the object are the arguments' first.
+ */
+#include "check.h"
+#include <pthread.h>
+
+enum { MODULES = 60 };
+static void *modules[MODULES];
+static char *(*touch[MODULES])(void);
+static pthread_barrier_t barrier;
+
+static void copy(const char *from, const char *to)
+{
+    char buffer[4096];
+    FILE *in = fopen(from, "r"), *out = fopen(to, "w");
+    CHECK(in != NULL && out != NULL);
+    for (size_t n; (n = fread(buffer, 1, sizeof buffer, in)) > 0;) CHECK(fwrite(buffer, 1, n, out) == n);
+    fclose(in);
+    CHECK(fclose(out) == 0);
+}
+
+static void *use(void *unused)
+{
+    for (int round = 0; round < 6; round++) {
+        /* All are loaded, and this thread knows of none yet: its table grows at an access. */
+        pthread_barrier_wait(&barrier);
+        free(malloc(100));
+        for (int i = 0; i < MODULES; i++) {
+            char *block = malloc((size_t)i * 100);
+            touch[i]()[0]++;
+            CHECK(touch[i]()[0] == 1);
+            free(block);
+        }
+        pthread_barrier_wait(&barrier);
+        /* All are gone, and what this thread had of them is freed at an access. */
+        pthread_barrier_wait(&barrier);
+        free(malloc(100));
+        errno = 0;
+        CHECK(malloc(PTRDIFF_MAX) == NULL && errno == ENOMEM);
+        pthread_barrier_wait(&barrier);
+    }
+    return unused;
+}
+
+int main(int argc, char **argv)
+{
+    check_preloaded();
+    CHECK(argc > 1);
+    alarm(60);
+    char names[MODULES][32];
+    for (int i = 0; i < MODULES; i++) {
+        snprintf(names[i], sizeof names[i], "./module-%d.so", i);
+        copy(argv[1], names[i]);
+    }
+    pthread_t threads[2];
+    CHECK(pthread_barrier_init(&barrier, NULL, 3) == 0);
+    for (int i = 0; i < 2; i++) CHECK(pthread_create(&threads[i], NULL, use, NULL) == 0);
+    for (int round = 0; round < 6; round++) {
+        for (int i = 0; i < MODULES; i++) {
+            modules[i] = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+            CHECK(modules[i] != NULL);
+            touch[i] = (char *(*)(void))dlsym(modules[i], "touch");
+            CHECK(touch[i] != NULL);
+        }
+        pthread_barrier_wait(&barrier);
+        pthread_barrier_wait(&barrier);
+        for (int i = 0; i < MODULES; i++) CHECK(dlclose(modules[i]) == 0);
+        pthread_barrier_wait(&barrier);
+        pthread_barrier_wait(&barrier);
+    }
+    for (int i = 0; i < 2; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+    for (int i = 0; i < MODULES; i++) CHECK(unlink(names[i]) == 0);
+    return 0;
+}
