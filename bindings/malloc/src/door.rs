@@ -60,7 +60,7 @@ fn allocate(bytes: usize, alignment: usize) -> *mut c_void {
 #[inline(never)]
 fn allocate_slowly(bytes: usize, alignment: usize, zeroed: bool) -> *mut c_void {
     let block = enter(|pool, thread| {
-        let block = pool.allocate_for(Client::MALLOC, bytes, alignment, zeroed, thread.stamp());
+        let block = pool.allocate_for(Client::RAW, bytes, alignment, zeroed, thread.stamp());
         pool::remember(None, pool);
         block.map_or(null_mut(), |block| block.as_ptr().cast::<c_void>())
     });
@@ -85,7 +85,7 @@ fn give_back_slowly(function: &str, block: *mut c_void, bytes: Option<usize>) {
         return;
     }
     let before = errno();
-    let done = enter(|pool, _| pool::deallocate_for(Client::MALLOC, Some(pool), block as usize, bytes));
+    let done = enter(|pool, _| pool::deallocate_for(Client::RAW, Some(pool), block as usize, bytes));
     if let Some(Err(_)) = done {
         report::misuse(function);
     }
@@ -135,7 +135,7 @@ fn resize(function: &str, block: *mut c_void, bytes: usize) -> *mut c_void {
 
 #[inline(never)]
 fn resize_slowly(function: &str, block: *mut c_void, bytes: usize) -> *mut c_void {
-    match enter(|pool, _| pool.reallocate_for(Client::MALLOC, block as usize, bytes)) {
+    match enter(|pool, _| pool.reallocate_for(Client::RAW, block as usize, bytes)) {
         Some(Ok(moved)) => moved.as_ptr().cast(),
         Some(Err(status)) if ![TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT].contains(&status.code()) => {
             report::misuse(function);

@@ -318,6 +318,15 @@ impl Heap {
         self.has_moved()
     }
 
+    /// Counts that a block is now asked for with so many bytes.
+    pub(super) fn count_resized(&self, bytes: usize, block: Block) {
+        let more = bytes.wrapping_sub(block.requested);
+        self.all.requested.add(more);
+        if block.client() != Client::RAW {
+            self.clients[block.client().index()].requested.add(more);
+        }
+    }
+
     /// Counts a block that went back elsewhere.
     pub fn count_elsewhere(&self, unit: usize, block: Block) {
         if self.count_returned(unit, block) {

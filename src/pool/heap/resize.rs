@@ -37,7 +37,6 @@ pub fn resize_quickly(address: usize, bytes: usize) -> Option<Resized> {
         return Some(Resized::Moves { usable: unit, alignment: block.alignment });
     }
     span.begin_block(index, unit, Block { requested: bytes, ..block });
-    let counter = &heap.clients[block.client().index()];
-    counter.requested.set(counter.requested.get().wrapping_add(bytes).wrapping_sub(block.requested));
+    heap.count_resized(bytes, block);
     Some(Resized::Done)
 }
