@@ -531,6 +531,7 @@ fn po_31_the_same_with_each_flag() {
     model_run(22, TN_POOL_STRICT, 16 << 20, 3000);
 }
 
+/// PO-34, PO-36, PO-37
 #[test]
 fn po_34_36_37_peaks_hits_and_queries() {
     let pool = Held::plain();

@@ -67,15 +67,15 @@ fn po_57_frees_at_thread_exit_work_when_our_thread_data_is_gone() {
         let own = pool.get(100);
         paint(own, 100, 3);
         std::thread::spawn(move || {
-            let late = Late { pool: it, blocks: vec![own], freed: &FREED };
+            let late = || LATE.set(Some(Late { pool: it, blocks: vec![own], freed: &FREED }));
             if first {
                 // Registered before the library's own end of the thread, it runs after that.
-                LATE.set(Some(late));
+                late();
             }
             let blocks: Vec<_> = (0..500).map(|_| it.allocate(100, 0, false, 0).unwrap().as_ptr() as usize).collect();
             blocks.iter().for_each(|&at| paint(at, 100, 3));
             if !first {
-                LATE.set(Some(Late { pool: it, blocks: vec![own], freed: &FREED }));
+                late();
             }
             LATE.with_borrow_mut(|late| late.as_mut().unwrap().blocks.extend(blocks));
         })
