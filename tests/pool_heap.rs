@@ -55,6 +55,10 @@ fn no_pool_call_uses_the_heap_also_when_it_fails() {
         if round % 100 == 0 {
             pool.trim(1 << 20);
             assert!(pool::locate(live[0]).is_some() || live[0] == 0);
+            // PO-35, PO-36: asking allocates nothing.
+            let mut blocks = 0;
+            pool.each_class(|class| blocks += class.live_blocks);
+            assert_eq!(blocks, pool.query().live_blocks);
         }
     }
     assert!(pool.query().oom_count > 0, "the limit was met too");

@@ -205,7 +205,7 @@ fn ph_14_zeros_of_fresh_memory_touch_nothing() {
     let pool = Held::plain();
     let n = 256 * MIB;
     let (before, start) = (resident(), Instant::now());
-    let at = zeroed(pool.0, n);
+    let mut at = zeroed(pool.0, n);
     let took = start.elapsed();
     assert!(resident() < before + MIB, "no page was touched");
     assert!(took.as_millis() < 20, "{took:?}");
@@ -221,6 +221,24 @@ fn ph_14_zeros_of_fresh_memory_touch_nothing() {
     if skipped > 0 {
         assert!(skipped >= (n - 16 * MIB) as u64, "{skipped} skipped of what was hardly touched");
         assert!(resident() < before + 16 * MIB);
+    }
+    // So it is with any pattern of what was written.
+    let patterns: [&dyn Fn(usize) -> bool; 5] =
+        [&|mib| mib == 0, &|mib| mib < 128, &|mib| mib >= 200, &|mib| mib % 8 < 5, &|mib| mib % 2 == 0];
+    for (i, wrote) in patterns.into_iter().enumerate() {
+        pool.give(at);
+        pool.trim(0);
+        at = pool.get(n);
+        (0..256).filter(|&mib| wrote(mib)).for_each(|mib| paint(at + mib * MIB + 5000, MIB - 5000, 0xff));
+        pool.give(at);
+        let before = pool.stats().zero_bytes_skipped;
+        let again = zeroed(pool.0, n);
+        assert_eq!(again, at);
+        assert!(is_painted(at, n, 0), "pattern {i}");
+        let skipped = (pool.stats().zero_bytes_skipped - before) as usize / MIB;
+        let absent = (0..128).filter(|&unit| !wrote(2 * unit) && !wrote(2 * unit + 1)).count() * 2;
+        // Whole huge pages come at a touch.
+        assert!(skipped == 0 || skipped + 4 >= absent && skipped <= 256, "pattern {i}: {skipped} of {absent} MiB");
     }
     // What was written everywhere is cleared, all of it.
     paint(at, n, 0xff);
@@ -459,5 +477,71 @@ fn po_41_a_trim_among_busy_threads_takes_nothing_that_is_live() {
         pool.trim(0);
         let s = pool.stats();
         assert_eq!((s.reserved_bytes, s.misuse_count), (0, 0));
+    }
+}
+
+/// PH-13: one call for each free range without a gap, however many blocks it was.
+#[test]
+fn ph_13_a_free_range_goes_back_in_one_call() {
+    let _alone = ALONE.lock();
+    let pool = Held::new(|o| (o.release_threshold, o.thread_cache_size) = (TN_POOL_NONE, TN_POOL_NONE));
+    let all = pool.get(64 * MIB);
+    pool.give(all);
+    let blocks: Vec<_> = (0..64).map(|_| pool.get(MIB)).collect();
+    assert!(blocks.iter().all(|at| (all..all + 64 * MIB).contains(at)));
+    blocks.iter().for_each(|&at| touch(at, MIB));
+    let (gap, rest) = blocks.split_last().unwrap();
+    rest.iter().for_each(|&at| pool.give(at));
+    let (before, there) = (pool.stats(), resident());
+    assert_eq!(pool.trim(0), 63 * MIB);
+    let after = pool.stats();
+    // The last block lies somewhere in it: a range on either side at most.
+    assert!(after.device_free_count - before.device_free_count <= 2);
+    assert!(there - resident() >= 62 * MIB, "it is gone when the call returns");
+    pool.give(*gap);
+}
+
+/// PH-16: what is used again is as it was left, but in pools that say otherwise.
+#[test]
+fn ph_16_a_reused_block_is_not_touched() {
+    let _alone = ALONE.lock();
+    for (flags, keeps) in [(0, 0), (0, TN_POOL_NONE), (TN_POOL_ZERO_ON_FREE, 0)] {
+        let pool = Held::new(|o| (o.flags, o.thread_cache_size) = (flags, keeps));
+        for n in [64, 5000, MIB, 20 * MIB] {
+            let at = pool.get(n);
+            paint(at, n, 0xa7);
+            pool.give(at);
+            assert_eq!(pool.get(n), at);
+            assert!(is_painted(at, n, if flags == 0 { 0xa7 } else { 0 }));
+            pool.give(at);
+        }
+    }
+}
+
+/// PH-6: a loop at the edge of a span stays with the thread.
+#[test]
+fn ph_6_a_loop_at_the_edge_of_a_span_needs_nobody() {
+    let _alone = ALONE.lock();
+    let pool = Held::plain();
+    for n in [64usize, 4096, 40_000] {
+        let mut held = vec![pool.get(n)];
+        // Up to where one more block needs another span.
+        loop {
+            let before = pool.stats().thread_hit_count;
+            let at = pool.get(n);
+            if pool.stats().thread_hit_count == before {
+                pool.give(at);
+                break;
+            }
+            held.push(at);
+        }
+        let before = pool.stats();
+        for _ in 0..1000 {
+            pool.give(pool.get(n));
+        }
+        let after = pool.stats();
+        assert_eq!(after.thread_hit_count - before.thread_hit_count, 1000, "blocks of {n}");
+        assert_eq!(after.device_allocate_count, before.device_allocate_count);
+        held.iter().for_each(|&at| pool.give(at));
     }
 }

@@ -919,6 +919,16 @@ public:
         detail::check(tn_pool_trim(handle_, keep_bytes, &released));
         return released;
     }
+    /// Its sizes of blocks that were ever used: large ones first, with block_bytes 0, then by size.
+    std::vector<tn_pool_class_stats> classes() const {
+        std::size_t count = 0;
+        detail::check(tn_pool_query_classes(handle_, 0, nullptr, &count));
+        std::vector<tn_pool_class_stats> out(count);
+        detail::check(tn_pool_query_classes(handle_, out.size(), out.data(), &count));
+        // Another thread may have used one more meanwhile.
+        out.resize(std::min(count, out.size()));
+        return out;
+    }
 
 private:
     void drop() noexcept {
@@ -935,6 +945,50 @@ inline std::size_t usable_size(const void *block) {
     detail::check(tn_pool_usable_size(block, &bytes));
     return bytes;
 }
+
+/// For as long as it lives, `called(needed_bytes, reason)` is called when a pool runs out of memory, before the request fails; reason is
+/// TN_PRESSURE_*. It gives the bytes that it thinks it freed, and is called on any thread. What it throws counts as 0.
+class [[nodiscard]] pressure_callback {
+public:
+    template <class F, class = std::enable_if_t<std::is_invocable_r_v<std::size_t, F &, std::size_t, std::int32_t>>>
+    [[nodiscard]] pressure_callback(const pool &of, F called) : pool_(of.handle()) {
+        using call = holder<F>;
+        auto *made = new call{std::move(called)};
+        tn_status status = tn_pool_on_pressure(pool_, &call::run, made, &call::let_go);
+        if (status != TN_OK) {
+            delete made;
+            detail::check(status);
+        }
+        callback_ = &call::run;
+        context_ = made;
+    }
+    ~pressure_callback() { static_cast<void>(tn_pool_off_pressure(pool_, callback_, context_)); }
+    pressure_callback(const pressure_callback &) = delete;
+    pressure_callback &operator=(const pressure_callback &) = delete;
+
+private:
+    template <class F>
+    struct holder {
+        F called;
+        static std::size_t run(void *context, std::size_t needed, std::int32_t reason) noexcept {
+#if defined __cpp_exceptions
+            try {
+                return static_cast<holder *>(context)->called(needed, reason);
+            } catch (...) {
+                return 0;
+            }
+#else
+            return static_cast<holder *>(context)->called(needed, reason);
+#endif
+        }
+        static void let_go(void *context) noexcept { delete static_cast<holder *>(context); }
+    };
+
+    /// Lent; when it is stale, the registration ended with the pool.
+    tn_pool *pool_;
+    tn_pressure_callback callback_ = nullptr;
+    void *context_ = nullptr;
+};
 
 /// For as long as it lives, a pool is the thread's current one of its device; then the one before is. Destroyed on the
 /// same thread.

@@ -17,10 +17,15 @@ pub static HOST: Host = Host;
 /// 64 KiB: the unit of the table that finds blocks by address, and the largest page size of the systems that we know.
 pub const GRANULE: usize = 64 << 10;
 
-/// Ranges from so many bytes on are looked at before they are cleared: asking the system costs as much as clearing 500 KiB.
-const LOOK_BYTES: usize = 16 << 20;
-/// The part of a range that may be found to have pages before the rest is cleared unseen; as a divisor.
-const LOOK_PART: usize = 32;
+/// Ranges from so many bytes on are looked at before they are cleared, because that may save much: smaller ones that programs ask for
+/// again and again are in the processor's cache anyhow.
+const LOOK_BYTES: usize = 32 << 20;
+/// The part of a range that may be found to have pages before it is looked at in some places only; as a divisor.
+const LOOK_PART: usize = 128;
+/// Such places.
+const LOOKS: usize = 4;
+/// Times that the system is asked for more of a range that has pages here and there.
+const LOOKS_MORE: usize = 64;
 
 impl Device for Host {
     fn terms(&self) -> Terms {
@@ -114,22 +119,37 @@ impl Device for Host {
     }
 
     unsafe fn clear(&self, start: usize, bytes: usize) -> usize {
-        if bytes < LOOK_BYTES {
+        let pages = if bytes < LOOK_BYTES { None } else { os::Pages::open() };
+        let Some(pages) = pages else {
+            // SAFETY: the caller's promise.
+            unsafe { self.fill(start, bytes, 0) };
+            return 0;
+        };
+        let end = start + bytes;
+        let mut parts = [(0, 0); 16];
+        let (mut count, mut seen) = pages.present(start, end, bytes / LOOK_PART, &mut parts);
+        // A block that was written has pages in the beginning, and wherever else one looks.
+        if seen < end && (1..=LOOKS).all(|n| pages.has(start + (bytes - 1) / LOOKS * n)) {
             // SAFETY: the caller's promise.
             unsafe { self.fill(start, bytes, 0) };
             return 0;
         }
-        let (mut at, end, mut skipped) = (start, start + bytes, 0);
-        // A block that was never written has no pages. One that has is soon found to have, and then is not looked at any further.
-        let mut present = [(0, 0); 16];
-        let (count, seen) = os::present(start, end, bytes / LOOK_PART, &mut present);
-        for &(from, to) in present[..count].iter().chain([&(seen, end)]) {
-            let (from, to) = (from.clamp(at, end), to.min(end).max(at));
-            skipped += from - at;
-            // SAFETY: the caller's promise; the part lies in the range.
-            unsafe { self.fill(from, to.max(from) - from, 0) };
-            at = to.max(from);
+        let (mut at, mut skipped) = (start, 0);
+        for _ in 0..LOOKS_MORE {
+            for &(from, to) in &parts[..count] {
+                let (from, to) = (from.clamp(at, end), to.clamp(at, end));
+                // SAFETY: the caller's promise; the part lies in the range.
+                unsafe { self.fill(from, to - from, 0) };
+                (at, skipped) = (to, skipped + from - at);
+            }
+            (at, skipped) = (seen.max(at), skipped + seen.saturating_sub(at));
+            if at >= end {
+                return skipped;
+            }
+            (count, seen) = pages.present(at, end, usize::MAX, &mut parts);
         }
+        // SAFETY: as above.
+        unsafe { self.fill(at, end - at, 0) };
         skipped
     }
 

@@ -389,40 +389,61 @@ const PAGEMAP_SCAN: libc::Ioctl = 0xc060_6610u32 as libc::Ioctl;
 const PAGE_IS_PRESENT: u64 = 1 << 3;
 const PAGE_IS_SWAPPED: u64 = 1 << 4;
 
-/// The parts of a range of anonymous memory that have pages, here or in the swap space; what lies between them reads 0. Their number, and
-/// up to where was looked: all of the range, or until they had `enough` bytes or no room in `out`. Nothing is said of what lies beyond.
-pub fn present(start: usize, end: usize, enough: usize, out: &mut [(usize, usize); 16]) -> (usize, usize) {
-    let page = page_bytes();
-    let mut found = [Scanned { start: 0, end: 0, categories: 0 }; 16];
-    let mut scan = Scan {
-        size: size_of::<Scan>() as u64,
-        flags: 0,
-        start: (start / page * page) as u64,
-        end: end.next_multiple_of(page) as u64,
-        walk_end: 0,
-        answer: found.as_mut_ptr() as u64,
-        answer_length: found.len() as u64,
-        max_pages: (enough / page).max(1) as u64,
-        category_inverted: 0,
-        category_mask: 0,
-        category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-        return_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-    };
-    // SAFETY: a NUL-terminated path that lives during the call.
-    let file = unsafe { libc::open(c"/proc/self/pagemap".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-    if file < 0 {
-        return (0, start);
+/// Which pages of this process are there.
+pub struct Pages {
+    file: i32,
+}
+
+impl Pages {
+    /// None: the system does not say.
+    pub fn open() -> Option<Pages> {
+        // SAFETY: a NUL-terminated path that lives during the call.
+        let file = unsafe { libc::open(c"/proc/self/pagemap".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+        (file >= 0).then_some(Pages { file })
     }
-    // SAFETY: the struct and the answer live during the call, and are as long as it says.
-    let count = unsafe { libc::ioctl(file, PAGEMAP_SCAN, &mut scan) };
-    // SAFETY: opened above, closed once.
-    unsafe { libc::close(file) };
-    // Systems before that know no such call.
-    let Ok(count) = usize::try_from(count) else { return (0, start) };
-    for (to, from) in out.iter_mut().zip(&found[..count.min(16)]) {
-        *to = (from.start as usize, from.end as usize);
+
+    /// The parts of a range of anonymous memory that have pages, here or in the swap space; what lies between them reads 0. Their number,
+    /// and up to where was looked: all of the range, or until they had `enough` bytes or no room in `out`. Nothing is said of what lies
+    /// beyond.
+    pub fn present(&self, start: usize, end: usize, enough: usize, out: &mut [(usize, usize); 16]) -> (usize, usize) {
+        let page = page_bytes();
+        let mut found = [Scanned { start: 0, end: 0, categories: 0 }; 16];
+        let mut scan = Scan {
+            size: size_of::<Scan>() as u64,
+            flags: 0,
+            start: (start / page * page) as u64,
+            end: end.next_multiple_of(page) as u64,
+            walk_end: 0,
+            answer: found.as_mut_ptr() as u64,
+            answer_length: found.len() as u64,
+            max_pages: (enough / page).max(1) as u64,
+            category_inverted: 0,
+            category_mask: 0,
+            category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+            return_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+        };
+        // SAFETY: the struct and the answer live during the call, and are as long as it says.
+        let count = unsafe { libc::ioctl(self.file, PAGEMAP_SCAN, &mut scan) };
+        // Systems before Linux 6.7 know no such call.
+        let Ok(count) = usize::try_from(count) else { return (0, start) };
+        for (to, from) in out.iter_mut().zip(&found[..count.min(16)]) {
+            *to = (from.start as usize, from.end as usize);
+        }
+        (count.min(16), (scan.walk_end as usize).min(end))
     }
-    (count.min(16), (scan.walk_end as usize).min(end))
+
+    /// Whether the page at an address is there, as far as the system says.
+    pub fn has(&self, address: usize) -> bool {
+        let (count, seen) = self.present(address, address + 1, 1, &mut [(0, 0); 16]);
+        count > 0 || seen <= address
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: opened by `open`, closed once.
+        unsafe { libc::close(self.file) };
+    }
 }
 
 /// Makes all pages of a range present and writable, by one call where the system has it. Contents stay.
@@ -643,13 +664,15 @@ mod tests {
                 *((at + touched * page) as *mut u8) = 1;
             }
             let mut parts = [(0, 0); 16];
-            let (count, seen) = present(at, at + n * page, usize::MAX, &mut parts);
+            let pages = Pages::open().expect("a system that shows its processes");
+            let (count, seen) = pages.present(at, at + n * page, usize::MAX, &mut parts);
             // Systems without the call say that they saw nothing.
             if seen > at {
                 let at = |i: usize| at + i * page;
                 assert_eq!((&parts[..count], seen), (&[(at(3), at(5)), (at(700), at(701))][..], at(n)));
-                let (count, seen) = present(at(0), at(n), page, &mut parts);
+                let (count, seen) = pages.present(at(0), at(n), page, &mut parts);
                 assert_eq!((count, parts[0], seen), (1, (at(3), at(4)), at(4)), "enough is enough");
+                assert!(pages.has(at(4)) && pages.has(at(5) - 1) && !pages.has(at(5)));
             }
             assert!(unmap(at, n * page));
         }

@@ -70,6 +70,43 @@ static void current() {
     CHECK(e.copy(pool::current()).size() == 4);
 }
 
+/* PO-43, PO-35 */
+static void pressure() {
+    pool p(pool_options().name("tight").max_size(4 << 20));
+    std::vector<void *> cache;
+    for (int i = 0; i < 3; i++)
+        cache.push_back(p.allocate(1 << 20));
+    auto classes = p.classes();
+    CHECK(classes.size() == 1 && classes[0].block_bytes == 0 && classes[0].live_blocks == 3);
+    std::size_t calls = 0;
+    auto counted = std::make_shared<int>(0);
+    {
+        tenure::pressure_callback first(p, [&calls](std::size_t, std::int32_t) -> std::size_t {
+            calls++;
+            throw 1;
+        });
+        tenure::pressure_callback second(p, [&, counted](std::size_t needed, std::int32_t reason) -> std::size_t {
+            CHECK(needed == 2u << 20 && reason == TN_PRESSURE_LIMIT);
+            p.deallocate(cache.back());
+            cache.pop_back();
+            return 1 << 20;
+        });
+        CHECK(counted.use_count() == 2);
+        p.deallocate(p.allocate(2 << 20));
+        CHECK(calls == 1 && cache.size() == 2 && p.stats().pressure_count == 2);
+    }
+    CHECK(counted.use_count() == 1);
+    THROWS(tenure::out_of_memory, TN_ERR_POOL_LIMIT, static_cast<void>(p.allocate(3 << 20)));
+    CHECK(calls == 1);
+    for (void *block : cache)
+        p.deallocate(block);
+    // The pool may go first, and takes what is registered with it.
+    tenure::pressure_callback last(p, [counted](std::size_t, std::int32_t) -> std::size_t { return 0; });
+    CHECK(counted.use_count() == 2);
+    p = pool();
+    CHECK(counted.use_count() == 1);
+}
+
 static void devices() {
     CHECK(tenure::device_count(TN_CPU) == 1);
     CHECK(tenure::device_query({}, TN_QUERY_MEMORY).total_bytes > 0);
@@ -81,6 +118,7 @@ static void devices() {
 int main() {
     blocks();
     current();
+    pressure();
     devices();
     return finish();
 }

@@ -16,7 +16,7 @@ pub(super) const BINS: usize = 8 + 8 * 29;
 /// Free spans of one bin that a request looks at before it takes a larger bin, or asks the device.
 const LOOKS: usize = 32;
 /// Free bytes that a pool may hold while it asks the device for more: so many, or that part of what is in use.
-const GROWN_WITH: usize = 64 << 20;
+const GROWN_WITH: usize = 16 << 20;
 const GROWN_PART: usize = 20;
 
 fn bin_of(bytes: usize) -> usize {
