@@ -233,25 +233,47 @@ fn solve(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble> {
     Ok(Values::full(&b.shape, |i, j| x[j][i]))
 }
 
-/// Gauss with partial pivoting, the right-hand side beside the matrix. The library may factor the transpose, or choose
-/// another one of equal pivots, and so round other numbers: what is exact here need not be there, only zeros stay.
+/// The library factors a matrix or its transpose, as the matrix lies, and so rounds other numbers: a zero of one way may
+/// be a rounded number on the other, and so may be a pivot.
 fn lu(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble> {
+    match (gauss(m, b, a, false), gauss(m, b, a, true)) {
+        (Ok(x), Ok(other)) => {
+            let either = |(x, other): (&Number, &Number)| Number { error: x.error + other.error, ..*x };
+            Ok(x.like(x.elements.iter().zip(&other.elements).map(either).collect()))
+        }
+        (Err(Trouble::Pivot), Err(Trouble::Pivot)) => Err(Trouble::Pivot),
+        _ => Err(Trouble::Open),
+    }
+}
+
+/// Gauss with partial pivoting, the right-hand side beside the matrix. Pivots are looked for down the columns or, as
+/// where the transpose is factored, across the rows. The library may choose another one of equal pivots: what is exact
+/// here need not be there, only zeros stay.
+fn gauss(m: &Values, b: &Values, a: Arithmetic, across: bool) -> Result<Values, Trouble> {
     let (n, columns) = b.size();
     let row = |i: usize| -> Vec<Number> {
         let left = (0..n).map(|j| m.elements[i * n + j]);
         left.chain((0..columns).map(|j| b.elements[i * columns + j])).map(|x| a.blurred(x)).collect()
     };
     let mut rows: Vec<Vec<Number>> = (0..n).map(row).collect();
+    let mut unknowns: Vec<usize> = (0..n).collect();
     for k in 0..n {
-        if rows[k..].iter().any(|row| !a.is_tame(row[k])) {
+        let candidate = |i: usize| if across { rows[k][i] } else { rows[i][k] };
+        if (k..n).any(|i| !a.is_tame(candidate(i))) {
             return Err(Trouble::Open);
         }
-        let best = (k..n).max_by(|&i, &j| rows[i][k].value.abs().total_cmp(&rows[j][k].value.abs())).expect("a row");
-        if rows[k..].iter().all(|row| row[k].is_known() && row[k].value == 0.0) {
+        let size = |i: usize| candidate(i).value.abs();
+        let best = (k..n).max_by(|&i, &j| size(i).total_cmp(&size(j))).expect("a row");
+        if (k..n).all(|i| candidate(i).is_known() && size(i) == 0.0) {
             return Err(Trouble::Pivot);
         }
-        pivot(rows[best][k].is_zero().map(|zero| !zero))?;
-        rows.swap(k, best);
+        pivot(candidate(best).is_zero().map(|zero| !zero))?;
+        if across {
+            rows.iter_mut().for_each(|row| row.swap(k, best));
+            unknowns.swap(k, best);
+        } else {
+            rows.swap(k, best);
+        }
         let top = rows[k].clone();
         for row in &mut rows[k + 1..] {
             let factor = a.ratio(row[k], top[k]);
@@ -263,11 +285,34 @@ fn lu(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble> {
     let column = |j: usize| {
         let mut x = vec![Number::ZERO; n];
         for i in (0..n).rev() {
-            let pairs: Vec<_> = (i + 1..n).map(|k| (rows[i][k], x[k])).collect();
-            x[i] = less_over(rows[i][n + j], &pairs, rows[i][i], a);
+            let pairs: Vec<_> = (i + 1..n).map(|k| (rows[i][k], x[unknowns[k]])).collect();
+            x[unknowns[i]] = less_over(rows[i][n + j], &pairs, rows[i][i], a);
         }
         x
     };
     let x: Vec<Vec<Number>> = (0..columns).map(column).collect();
     Ok(Values::full(&b.shape, |i, j| x[j][i]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenure::types::TN_F32;
+
+    #[test]
+    fn ex_7_zeros_that_the_transpose_rounds_are_not_known() {
+        let numbers = |values: &[f64]| values.iter().map(|&x| Number::known(x)).collect();
+        let solve = |top: [f64; 3]| {
+            let m = numbers(&[top[0], top[1], top[2], 0.0, 0.3, 0.9, 0.0, 0.7, 0.1]);
+            let m = Values { form: Form::Full, shape: vec![3, 3], elements: m };
+            let b = Values { form: Form::Full, shape: vec![3], elements: numbers(&[top[0], 0.0, 0.0]) };
+            let x = solve(&m, &b, Arithmetic::of(TN_F32)).unwrap().elements;
+            assert_eq!(x.iter().map(|x| x.value).collect::<Vec<_>>(), [1.0, 0.0, 0.0]);
+            x[1]
+        };
+        let x = solve([1.0, 3.0, 7.0]);
+        assert!(x.fits(3.1e-8) && !x.fits(1e-3), "{x:?}: the transpose begins with another pivot");
+        let x = solve([7.0, 3.0, 1.0]);
+        assert!(x.fits(0.0) && !x.fits(3.1e-8), "{x:?}: both begin with the same pivot");
+    }
 }
