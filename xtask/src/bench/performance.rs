@@ -58,7 +58,7 @@ pub fn replaced(text: &str, name: &str, lines: &str) -> Done<String> {
 fn machine(outcome: &Outcome, all: &Run) -> String {
     let cores = all.values().next().map_or("?", |figures| figures.fact("cores"));
     let quick = if outcome.quick { " of few rounds, for a first look" } else { "" };
-    let mut lines = format!("{} cores of {}; {} runs{quick}, minima.", cores, super::processor(), outcome.runs.len());
+    let mut lines = format!("{} cores of {}; {}{quick}, minima.", cores, super::processor(), many(outcome.runs.len()));
     let versions: Vec<&str> =
         outcome.found.iter().filter_map(|peer| Some(all.get(peer.name)?.fact("version"))).collect();
     lines += &format!("\nMeasured: {}.", versions.join(", "));
@@ -66,6 +66,10 @@ fn machine(outcome: &Outcome, all: &Run) -> String {
         lines += &format!("\nMissing: {name}: {why}.");
     }
     lines
+}
+
+fn many(runs: usize) -> String {
+    if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") }
 }
 
 /// Every bar, with the ratio of each run.
