@@ -32,11 +32,13 @@ pub use scratch::Scratch;
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::runner;
-use crate::sys::bytes;
+use crate::sys::bytes::{self, Pattern};
 use loops::{Loops, Order};
 
-/// Plain bytes are divided at multiples of that many.
+/// Plain bytes are divided at multiples of that many, a page.
 const PART: usize = 4096;
+/// Fewer are never divided, and not worth a look.
+const DIVIDED: usize = 64 << 10;
 
 /// A layout whose offset is an absolute host address: where the bytes are, and that they may be touched.
 #[derive(Clone, Copy)]
@@ -141,6 +143,14 @@ fn copy_through(loops: &Loops) -> Result<()> {
 /// Sets every element of `dst` to `value`, the bytes of one element: as many as its item size, else it panics.
 pub fn fill(dst: &Place, value: &[u8]) {
     assert!(value.len() as i64 == dst.layout.item(), "a fill value of another item size");
+    if dst.layout.is_c() {
+        // One run of bytes: as with a copy, the usual case.
+        let (to, pattern) = (dst.layout.offset() as usize, Pattern::of(value));
+        return divided(dst.layout.bytes() as usize, |from, count| {
+            // SAFETY: the place vouches for all bytes of a dense layout; parts start at multiples of the pattern.
+            unsafe { bytes::set(core::ptr::with_exposed_provenance_mut(to + from), &pattern, count) };
+        });
+    }
     if let Some(mut loops) = Loops::of_fill(dst.layout) {
         let parts = runner::parts(loops.bytes());
         let Some((axis, count)) = Some(parts).filter(|parts| *parts > 1).and_then(|parts| loops.divided(parts)) else {
@@ -167,20 +177,30 @@ pub fn zero(dst: &Place) {
 /// # Safety
 /// - `src` may be read and `dst` written for `count` bytes; with 0 bytes neither is touched.
 pub unsafe fn copy_bytes(dst: *mut u8, src: *const u8, count: usize) {
-    let parts = runner::parts(count);
-    if parts == 1 || (dst as usize).abs_diff(src as usize) < count {
+    if count < DIVIDED || (dst as usize).abs_diff(src as usize) < count {
         // SAFETY: the caller's promise.
         return unsafe { bytes::copy(dst, src, count) };
     }
     let (dst, src) = (dst.expose_provenance(), src.expose_provenance());
-    let each = (count / parts).next_multiple_of(PART);
     let method = bytes::method(count);
-    runner::each(parts, &|index| {
-        let from = (index * each).min(count);
+    divided(count, |from, count| {
         let dst = core::ptr::with_exposed_provenance_mut(dst + from);
         let src = core::ptr::with_exposed_provenance(src + from);
-        // SAFETY: the caller's promise, on bytes that no other part has.
-        unsafe { bytes::copy_by(method, dst, src, each.min(count - from)) };
+        // SAFETY: the caller's promise, on bytes that no other part has, and that do not overlap.
+        unsafe { bytes::copy_by(method, dst, src, count) };
         bytes::fence();
+    });
+}
+
+/// Calls `body` with the start and length of parts of `count` bytes, on the thread's runner where that is worth it.
+fn divided(count: usize, body: impl Fn(usize, usize) + Sync) {
+    let parts = runner::parts(count);
+    if parts == 1 {
+        return body(0, count);
+    }
+    let part = count.div_ceil(parts).next_multiple_of(PART);
+    runner::each(parts, &|index| {
+        let from = (index * part).min(count);
+        body(from, part.min(count - from));
     });
 }

@@ -137,6 +137,25 @@ fn large_planes_as_the_model(way: &str) {
     }
 }
 
+/// Plain bytes, of which no number of parts is a whole one.
+fn long_runs_as_the_model(way: &str) {
+    let mut random = Random(77);
+    for (raw, count) in [(TN_BOOL, 1_048_571), (TN_C128, 70_001)] {
+        let item = Dtype::of(raw).unwrap().item();
+        let source = noise(&mut random, count * item);
+        let mut bytes = vec![0xA5u8; (count * item + 24) as usize];
+        let dst = layout(raw, &[count], &[item], bytes.as_mut_ptr(), 17);
+        let src = layout(raw, &[count], &[item], source.as_ptr(), 0);
+        blit::copy(&place(&dst), &place(&src)).unwrap();
+        let end = bytes.len() - 7;
+        assert!(bytes[17..end] == source, "{way}: {count} of {item}");
+        let value = noise(&mut random, item);
+        blit::fill(&place(&dst), &value);
+        assert!(bytes[17..end].chunks(item as usize).all(|element| element == value), "{way}: {count} of {item}");
+        assert!(bytes[..17].iter().chain(&bytes[end..]).all(|byte| *byte == 0xA5), "{way}: {count} of {item}");
+    }
+}
+
 /// A thread a task.
 unsafe extern "C" fn on_threads(_: *mut c_void, task: tn_task, argument: *mut c_void, count: usize) {
     let (task, argument) = (task.unwrap(), argument as usize);
@@ -164,9 +183,11 @@ fn every_way_gives_what_the_model_gives() {
                 fills_as_the_model(seed, &way);
             }
             large_planes_as_the_model(&way);
+            long_runs_as_the_model(&way);
             let runner = tn_runner { run: Some(on_threads), threads: 3, least_bytes: 1, ..tenure::runner::current() };
             tenure::runner::set_current(Some(runner));
             large_planes_as_the_model(&format!("{way}, three threads"));
+            long_runs_as_the_model(&format!("{way}, three threads"));
             tenure::runner::set_current(None);
         }
     }

@@ -89,6 +89,16 @@ pub fn open_free(id: Id, wanted: Use, outputs: &impl See) -> Option<Id> {
     Some(one.publish(guard))
 }
 
+/// The same for the library's own use.
+#[inline]
+pub fn hold_free(id: Id, wanted: Use) -> Option<Hold> {
+    let one = One::<Claim>::live(thread::current(), id)?;
+    if one.body().given > 0 || !rules::is_free(one.body(), one.books(), wanted) {
+        return None;
+    }
+    one.hold(acquire::terms(wanted))
+}
+
 /// Opens an export of one array, if it is live and nothing is in the way, whose layout `see` keeps: the short way of exports. It is called
 /// once all the rest is sure, under the ledger's lock.
 #[inline(always)]

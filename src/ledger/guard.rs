@@ -3,7 +3,7 @@
 //! A guard's region is the layout of a claim slot, which it pins: the handle may be released meanwhile. Ending one allocates
 //! nothing, and neither does poisoning: the slot of the write guard that failed becomes the poisoned region.
 
-use super::{Claim, Guarded, GuardedSlot, Ledger, Locked, Made};
+use super::{Claim, Guarded, GuardedSlot, Ledger, Locked, Made, One};
 use crate::blit::Place;
 use crate::error::Result;
 use crate::layout::Layout;
@@ -512,6 +512,11 @@ impl Locked {
 }
 
 impl Hold {
+    /// Of a guard that is open and has no handle.
+    pub(super) fn of(guard: &'static Guard) -> Hold {
+        Hold { guard }
+    }
+
     /// Its bytes, which stay as long as it is open.
     pub fn place(&self) -> Place<'_> {
         // SAFETY: the guard is open and ours: the claim that it pins keeps its layout, the store its bytes, and whoever would touch
@@ -546,8 +551,10 @@ impl Hold {
 
     /// Ends it; `failed`: what was written is undefined.
     pub fn end(self, failed: bool) {
-        self.guard.lock().end_guard(self.guard, failed);
-        core::mem::forget(self);
+        let guard = self.into_guard();
+        if !One::held(crate::thread::current(), guard).end_guard(failed) {
+            guard.lock().end_guard(guard, failed);
+        }
     }
 }
 

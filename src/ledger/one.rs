@@ -8,8 +8,8 @@
 //! Measured, borrow + end through C: 30 ns in the general way, 19 ns in this one, of which 9 are the locks' two exchanges.
 
 use super::{
-    Backing, Books, Claim, ClaimBody, Class, Guard, GuardedSlot, Id, Lease, Ledger, Made, Promise, PromiseBody, Spare,
-    SpareLedger, Terms,
+    Backing, Books, Claim, ClaimBody, Class, Guard, GuardedSlot, Hold, Id, Lease, Ledger, Made, Promise, PromiseBody,
+    Spare, SpareLedger, Terms,
 };
 use crate::layout::Layout;
 use crate::slots::{Slot, State, Table};
@@ -292,6 +292,12 @@ impl One<Claim> {
         let guard = self.add_guard(terms).expect("there is one in the cache");
         guard.head().set_state(State::Kept);
         Some((guard, seen))
+    }
+
+    /// Opens a guard on the claim for the library's own use, and unlocks.
+    #[inline(always)]
+    pub fn hold(mut self, terms: Terms) -> Option<Hold> {
+        self.add_guard(terms).map(Hold::of)
     }
 
     /// Gives the guard its handle, and unlocks.

@@ -28,16 +28,32 @@ const PATTERN: usize = 64;
 /// What [`set`] repeats.
 #[derive(Clone, Copy)]
 pub struct Pattern {
-    bytes: [u8; PATTERN],
+    /// Twice, so that it can be read from any byte on.
+    bytes: [[u8; 16]; 2 * PATTERN / 16],
     /// All bytes are the same.
     uniform: bool,
 }
 
 impl Pattern {
     /// Of an item of 1, 2, 4, 8 or 16 bytes.
+    #[inline]
     pub fn of(item: &[u8]) -> Pattern {
-        let bytes = core::array::from_fn(|at| item[at % item.len()]);
-        Pattern { bytes, uniform: bytes.iter().all(|byte| *byte == bytes[0]) }
+        let mut first = [0; 16];
+        first[..item.len()].copy_from_slice(item);
+        let first = u128::from_le_bytes(first);
+        // A number whose items are all 1.
+        let ones = match item.len() {
+            16 => 1,
+            bytes => u128::MAX / ((1 << (8 * bytes)) - 1),
+        };
+        let lane = first.wrapping_mul(ones);
+        let uniform = lane == (lane & 0xff).wrapping_mul(u128::MAX / 0xff);
+        Pattern { bytes: [lane.to_le_bytes(); 2 * PATTERN / 16], uniform }
+    }
+
+    /// Its bytes from one of them on, `PATTERN` of them.
+    fn from(&self, at: usize) -> *const u8 {
+        self.bytes.as_ptr().cast::<u8>().wrapping_add(at % PATTERN)
     }
 }
 
@@ -170,7 +186,7 @@ pub unsafe fn fill(dst: *mut u8, value: u8, bytes: usize) {
         return unsafe { dst.write_bytes(value, bytes) };
     }
     // SAFETY: the caller's promise.
-    unsafe { set(dst, &Pattern { bytes: [value; PATTERN], uniform: true }, bytes) };
+    unsafe { set(dst, &Pattern::of(&[value]), bytes) };
 }
 
 /// Sets `bytes` bytes to a pattern that is repeated from the first one on.
@@ -190,7 +206,7 @@ pub unsafe fn set(dst: *mut u8, pattern: &Pattern, bytes: usize) {
 /// # Safety
 /// As [`set`].
 pub unsafe fn set_by(method: Method, dst: *mut u8, pattern: &Pattern, bytes: usize) {
-    let Pattern { bytes: pattern, uniform } = pattern;
+    let value = pattern.bytes[0][0];
     #[cfg(target_arch = "x86_64")]
     if bytes >= SMALL {
         let wide = cpu::vectors() == cpu::Vectors::Avx512;
@@ -199,30 +215,30 @@ pub unsafe fn set_by(method: Method, dst: *mut u8, pattern: &Pattern, bytes: usi
             match method {
                 Method::Vectors if wide => return x86::set::<false>(dst, pattern, bytes),
                 Method::Streamed if wide => return x86::set::<true>(dst, pattern, bytes),
-                Method::Strings if *uniform => return x86::set_string(dst, pattern[0], bytes),
+                Method::Strings if pattern.uniform => return x86::set_string(dst, value, bytes),
                 Method::Strings if wide => return x86::set::<true>(dst, pattern, bytes),
                 _ => {}
             }
         }
     }
     let _ = method;
-    if *uniform {
+    if pattern.uniform {
         // SAFETY: the caller's promise.
-        return unsafe { dst.write_bytes(pattern[0], bytes) };
+        return unsafe { dst.write_bytes(value, bytes) };
     }
     let whole = bytes / PATTERN * PATTERN;
     for at in (0..whole).step_by(PATTERN) {
         // SAFETY: inside the range. The constant length lets the compiler use vectors.
-        unsafe { core::ptr::copy_nonoverlapping(pattern.as_ptr(), dst.add(at), PATTERN) };
+        unsafe { core::ptr::copy_nonoverlapping(pattern.from(0), dst.add(at), PATTERN) };
     }
     // SAFETY: what is left of the range, less than a pattern.
-    unsafe { core::ptr::copy_nonoverlapping(pattern.as_ptr(), dst.add(whole), bytes - whole) };
+    unsafe { core::ptr::copy_nonoverlapping(pattern.from(0), dst.add(whole), bytes - whole) };
 }
 
 /// The loops. All of them bring the destination to a line first, and end with what is left of one.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::PATTERN;
+    use super::Pattern;
     use core::arch::asm;
     use core::arch::x86_64::*;
 
@@ -312,20 +328,16 @@ mod x86 {
     /// - the processor has AVX-512;
     /// - `bytes` is at least a line; `dst` may be written for that many.
     #[target_feature(enable = "avx512f")]
-    pub unsafe fn set<const STREAMED: bool>(dst: *mut u8, pattern: &[u8; PATTERN], bytes: usize) {
+    pub unsafe fn set<const STREAMED: bool>(dst: *mut u8, pattern: &Pattern, bytes: usize) {
         let head = to_line(dst);
         let turned = |by: usize| {
-            let mut turned = [0; PATTERN];
-            for (at, byte) in turned.iter_mut().enumerate() {
-                *byte = pattern[(at + by) % PATTERN];
-            }
-            // SAFETY: as long as a vector.
-            unsafe { _mm512_loadu_si512(turned.as_ptr().cast()) }
+            // SAFETY: a pattern is as long as a vector.
+            unsafe { _mm512_loadu_si512(pattern.from(by).cast()) }
         };
         // SAFETY: the first line and the last one; each continues the pattern where it begins.
         unsafe {
             _mm512_storeu_si512(dst.cast(), turned(0));
-            _mm512_storeu_si512(dst.add(bytes - LINE).cast(), turned(bytes % PATTERN));
+            _mm512_storeu_si512(dst.add(bytes - LINE).cast(), turned(bytes));
         }
         let vector = turned(head);
         let mut at = head;
@@ -366,14 +378,15 @@ mod tests {
 
     #[test]
     fn every_method_sets_each_byte_and_no_other() {
-        let pattern: [u8; PATTERN] = core::array::from_fn(|at| at as u8 + 1);
+        let pattern: [u8; 16] = core::array::from_fn(|at| at as u8 + 1);
         for method in METHODS {
             for bytes in [0, 1, 64, 511, 512, 513, 600, 1000, 4096] {
-                for (to, pattern) in [(0, pattern), (1, pattern), (77, pattern), (5, [9; PATTERN])] {
+                for (to, size) in [(0, 16), (1, 8), (77, 4), (5, 2), (9, 1)] {
+                    let pattern = &pattern[..size];
                     let mut target = vec![0u8; 5000];
                     // SAFETY: the vector is longer.
-                    unsafe { set_by(method, target.as_mut_ptr().add(to), &Pattern::of(&pattern), bytes) };
-                    let right = |(at, byte): (usize, &u8)| *byte == pattern[at % PATTERN];
+                    unsafe { set_by(method, target.as_mut_ptr().add(to), &Pattern::of(pattern), bytes) };
+                    let right = |(at, byte): (usize, &u8)| *byte == pattern[at % size];
                     assert!(target[to..to + bytes].iter().enumerate().all(right), "{method:?} {bytes} {to}");
                     assert!(target[..to].iter().chain(&target[to + bytes..]).all(|byte| *byte == 0));
                 }

@@ -5,6 +5,7 @@
 
 mod bars;
 mod cases;
+mod copies;
 mod figures;
 mod instructions;
 mod peers;
@@ -219,16 +220,18 @@ impl Bar {
     }
 }
 
-/// `cargo xtask bench [objects|python|linalg] [--json]`: all of it without a name; `cargo xtask bench pool` has options of its own.
+/// `cargo xtask bench [objects|copy|python|linalg|strided] [--json]`: all of it without a name; `cargo xtask bench pool` has options
+/// of its own.
 pub fn bench(arguments: &[&str]) -> Done {
     if let ["pool", options @ ..] = arguments {
         return pool::bench(options);
     }
     let json = arguments.contains(&"--json");
     let names: Vec<&str> = arguments.iter().copied().filter(|argument| *argument != "--json").collect();
-    if let Some(unknown) = names.iter().find(|name| !["objects", "python", "linalg"].contains(*name)) {
+    if let Some(unknown) = names.iter().find(|name| !["objects", "copy", "python", "linalg", "strided"].contains(*name))
+    {
         return Err(format!(
-            "there is no benchmark {unknown}: objects, python or linalg, or pool with options of its own"
+            "there is no benchmark {unknown}: objects, copy, python, linalg or strided, or pool with options of its own"
         ));
     }
     let wanted = |name: &str| names.is_empty() || names.contains(&name);
@@ -249,8 +252,11 @@ pub fn bench(arguments: &[&str]) -> Done {
         }
         lines.extend(OBJECTS.iter().map(|bar| bar.line(&figures)));
     }
+    if wanted("copy") {
+        lines.extend(copies::copy()?);
+    }
     match python::missing() {
-        _ if !wanted("python") && !wanted("linalg") => {}
+        _ if !["python", "linalg", "strided"].iter().any(|name| wanted(name)) => {}
         Some(why) if names.is_empty() => eprintln!("python: skipped: {why}"),
         Some(why) => return Err(why),
         None => {
@@ -260,6 +266,9 @@ pub fn bench(arguments: &[&str]) -> Done {
                     let figures = Figures::measure(&python, &[&root().join(format!("benches/{name}.py"))])?;
                     lines.extend(bars.iter().map(|bar| bar.line(&figures)));
                 }
+            }
+            if wanted("strided") {
+                lines.extend(copies::strided()?);
             }
         }
     }

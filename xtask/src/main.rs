@@ -35,7 +35,7 @@ cargo xtask <command>
   demo                  runs examples/handover: one buffer in a C and a Python program
   examples              runs the other examples that are a C and a Python program each
   diagram               draws docs/*.dot as SVG beside them
-  bench [objects|python|linalg] [--json]
+  bench [objects|copy|python|linalg|strided] [--json]
                         measures against the peers of this machine, on the library as it is shipped
   bench pool [--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json] [--write]
                         host pools beside glibc, jemalloc, mimalloc and others; --quick: a few of them, in a minute; --write: the

@@ -181,6 +181,24 @@ pub fn pool_trim(pool: Id, keep_bytes: usize) -> Result<usize> {
     Ok(released)
 }
 
+/// The thread's runner.
+pub fn runner_current() -> Result<tn_runner> {
+    let mut out =
+        tn_runner { size: size_of::<tn_runner>(), run: None, context: null_mut(), threads: 0, least_bytes: 0 };
+    // SAFETY: writable, and `size` says how long it is.
+    check(unsafe { c::tn_runner_current(&mut out) })?;
+    Ok(out)
+}
+
+/// Sets the thread's runner.
+///
+/// # Safety
+/// - its callback does what `tn_run_callback` says, with a context that lives until another runner is set.
+pub unsafe fn runner_set_current(runner: &tn_runner) -> Result<()> {
+    // SAFETY: by this function's list.
+    check(unsafe { c::tn_runner_set_current(runner) })
+}
+
 /// What the clients of a pool hold and did.
 pub fn pool_clients(pool: Id) -> Result<Vec<tn_pool_client>> {
     let blank = tn_pool_client {

@@ -35,6 +35,7 @@ mod pool;
 mod pressure;
 mod promise;
 mod report;
+mod runner;
 mod safetensors;
 mod site;
 mod takes;
@@ -75,6 +76,9 @@ mod _tenure {
     use crate::promise::{Promise, Weak, clone_handle, from_handle, give, take};
     #[pymodule_export]
     use crate::report::{_report_json, NoCopies, check, copies, holders_of, leaks, option, owner_of, run_releases};
+
+    #[pymodule_export]
+    use crate::runner::Runner;
 
     #[pymodule_export]
     use crate::safetensors::open_safetensors;

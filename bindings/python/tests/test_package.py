@@ -197,7 +197,7 @@ def test_the_stubs_have_what_the_package_has():
     names = set(top) | {n.target.id for n in tree.body if isinstance(n, ast.AnnAssign)}
     missing = [name for name in tenure.__all__ if name not in names]
     assert not missing
-    for name in ("Array", "Pool", "Promise", "Weak", "Borrow"):
+    for name in ("Array", "Pool", "Runner", "Promise", "Weak", "Borrow"):
         stubbed = {n.name for n in top[name].body if isinstance(n, ast.FunctionDef)}
         real = {m for m in vars(getattr(tenure, name)) if not m.startswith("__")}
         assert real <= stubbed, (name, real - stubbed)
