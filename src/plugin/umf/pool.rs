@@ -1,7 +1,7 @@
 //! The table of a UMF pool: one of our pools over the provider that UMF passes.
 //!
 //! Contract: memory comes from that provider alone and goes back to it as it came; with `finalize` all of it, also with blocks that are
-//! live. Blocks count for the client "umf", are aligned to 16 at least, and are checked as all of ours when they come back. After a NULL
+//! live. Until then, unless the options say otherwise, memory goes back when UMF trims the pool or the provider has no more. Blocks count for the client "umf", are aligned to 16 at least, and are checked as all of ours when they come back. After a NULL
 //! the thread can ask why.
 
 use super::tables::{self, PoolOps};
@@ -23,9 +23,6 @@ use core::ptr::null_mut;
 const DOOR: &str = "tn_umf_pool_ops";
 /// What UMF asks of `malloc`.
 const ALIGNMENT: usize = 16;
-/// Cached bytes that a pool keeps, and for how long, ms, unless its options say otherwise: as pools on the host.
-const KEPT_BYTES: u64 = 64 << 20;
-const KEPT_MS: u64 = 10_000;
 
 /// By minor version.
 pub(super) static TABLES: [PoolOps; 2] = [table(0x10000), table(0x10001)];
@@ -72,12 +69,6 @@ fn options(params: *const c_void) -> Result<PoolOptions> {
         // SAFETY: NULL or a NUL-terminated text of the program's.
         let name = (!raw.name.is_null()).then(|| unsafe { CStr::from_ptr(raw.name) }.to_bytes());
         options = PoolOptions::of(&raw, name)?;
-    }
-    if options.release_threshold == 0 {
-        options.release_threshold = KEPT_BYTES;
-    }
-    if options.release_delay_ms == 0 {
-        options.release_delay_ms = KEPT_MS;
     }
     Ok(options)
 }
