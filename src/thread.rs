@@ -566,17 +566,6 @@ impl Critical {
         Critical { thread, own: PhantomData }
     }
 
-    /// Enters, unless that would mean to wait.
-    #[inline(always)]
-    pub fn try_enter(thread: &'static Thread) -> Option<Critical> {
-        let depth = thread.inside.load(Ordering::Relaxed);
-        thread.inside.store(depth + 1, Ordering::Relaxed);
-        core::sync::atomic::compiler_fence(Ordering::SeqCst);
-        // As in `enter`.
-        let inside = Critical { thread, own: PhantomData };
-        (FORKING.load(Ordering::Acquire) == 0).then_some(inside)
-    }
-
     /// The thread that is inside.
     pub fn thread(&self) -> &'static Thread {
         self.thread
@@ -607,6 +596,36 @@ pub fn outside<R>(work: impl FnOnce() -> R) -> R {
     thread.inside.store(depth, Ordering::Relaxed);
     core::mem::forget(back);
     result
+}
+
+/// The same for a call that is over at once, of a thread that is outside.
+// Constants are stored, so that one call does not wait for what the one before stored: a counter costs more than all the rest of a short call.
+pub struct Visit {
+    thread: &'static Thread,
+    own: PhantomData<*const ()>,
+}
+
+impl Visit {
+    /// Enters. None: the thread is inside, or would have to wait.
+    #[inline(always)]
+    pub fn begin(thread: &'static Thread) -> Option<Visit> {
+        if thread.is_inside() {
+            return None;
+        }
+        thread.inside.store(1, Ordering::Relaxed);
+        core::sync::atomic::compiler_fence(Ordering::SeqCst);
+        // As in `Critical::enter`.
+        let visit = Visit { thread, own: PhantomData };
+        (FORKING.load(Ordering::Acquire) == 0).then_some(visit)
+    }
+}
+
+impl Drop for Visit {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // As in `Critical`.
+        self.thread.inside.store(0, Ordering::Release);
+    }
 }
 
 #[cold]

@@ -241,9 +241,13 @@ pub unsafe extern "C" fn tn_pool_allocate(
     stream: *mut tn_stream,
     out: *mut *mut c_void,
 ) -> tn_status {
-    // SAFETY: writable by the function's documentation.
-    let write = |block| unsafe { out.write(block as *mut c_void) };
-    if !out.is_null() && convert::is_now(stream) && pool::allocate_quickly(pool as u64, bytes, alignment, write) {
+    if !out.is_null()
+        && convert::is_now(stream)
+        && let Some(block) = pool::allocate_quickly(pool as u64, bytes, alignment)
+    {
+        // SAFETY: not NULL, and writable by the function's documentation.
+        unsafe { out.write(block.address() as *mut c_void) };
+        block.finish();
         return TN_OK;
     }
     // SAFETY: by the function's documentation.
@@ -267,6 +271,11 @@ unsafe fn allocate_slowly(
         let out = Out::new(out, "out")?;
         let (handle, pool) = (pool, find(pool)?);
         convert::stream(stream)?;
+        if let Some(block) = pool::allocate_large_quickly(handle as u64, bytes, alignment) {
+            // SAFETY: writable by the caller's promise.
+            unsafe { out.write(block as *mut c_void) };
+            return Ok(());
+        }
         let block = pool.allocate_raw(bytes, alignment, false, thread::current().stamp())?;
         pool::remember((!handle.is_null()).then(|| Id::from_bits(handle as u64)), pool);
         // SAFETY: writable by the caller's promise.
@@ -371,6 +380,9 @@ fn deallocate_slowly(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_strea
     enter("tn_pool_deallocate", || {
         let through = convert::pool(pool)?;
         convert::stream(stream)?;
+        if pool::deallocate_large_quickly(pool as u64, address(ptr)) {
+            return Ok(());
+        }
         pool::deallocate(through, address(ptr))
     })
 }

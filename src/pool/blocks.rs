@@ -242,7 +242,7 @@ impl Pool {
     ) -> Result<NonNull<u8>> {
         let alignment = match alignment {
             0 => self.alignment(),
-            a if a.is_power_of_two() && a <= LARGEST_ALIGNMENT => a.max(8),
+            a if a.is_power_of_two() && a <= LARGEST_ALIGNMENT => a,
             a => {
                 let mut books = self.books.lock();
                 books.figures.failure_count += 1;

@@ -498,7 +498,7 @@ impl Books {
             heap.own(span);
         }
         self.count_in(want.unit, want.block);
-        Placed::new(span.start.get() + popped.index * want.unit, popped.first && span.fresh.get() == 1)
+        Placed::new(span.start.get() + popped.offset, popped.first && span.fresh.get() == 1)
     }
 
     fn count_in(&mut self, usable: usize, block: Block) {
@@ -561,7 +561,7 @@ impl Books {
         }
         let was_full = span.is_full();
         span.exchange(index, State::Limbo, State::Freed);
-        span.push(index);
+        span.push(index * span.unit.get());
         if was_full {
             self.enlist(span);
         }

@@ -10,7 +10,7 @@
 //! Contract: whoever may change the block writes the word; a reader sees all of one moment. Where a block that is not live any more came
 //! from is not known: then the rest means what it means of a raw block, and only of a block that was raw.
 
-use crate::pool::client::Client;
+use crate::pool::client::{Client, PLACES, PLAIN};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// What a block is.
@@ -81,6 +81,12 @@ impl Word {
     #[inline]
     pub fn is(self, state: State) -> bool {
         self.0 & STATE == state as u64
+    }
+    /// Whether it is a raw block of those who ask through the functions of C.
+    #[inline(always)]
+    pub fn is_plain(self) -> bool {
+        const CLIENT: u64 = (PLACES as u64 - 1) << RAW_SHIFT;
+        self.0 & (CLIENT | STATE) == (PLAIN.index() as u64) << RAW_SHIFT | State::Raw as u64
     }
     #[inline]
     pub fn state(self) -> State {

@@ -14,12 +14,12 @@ pub(super) const LARGEST_ALIGNMENT: usize = 4096;
 /// Number of classes: 16 of 16 bytes each, then eight for each doubling from 256 to 65536.
 pub(super) const COUNT: usize = 16 + 8 * 8;
 
-/// The class of each size in steps of 16 bytes, rounded up.
-static OF: [u8; LARGEST / 16 + 1] = {
-    let mut table = [0; LARGEST / 16 + 1];
+/// The class of each size less one, in steps of 16 bytes.
+static OF: [u8; LARGEST / 16] = {
+    let mut table = [0; LARGEST / 16];
     let (mut class, mut place) = (0, 0);
     while place < table.len() {
-        if 16 * place > bytes(class) {
+        if 16 * (place + 1) > bytes(class) {
             class += 1;
         }
         table[place] = class as u8;
@@ -28,22 +28,30 @@ static OF: [u8; LARGEST / 16 + 1] = {
     table
 };
 
-/// The class for so many bytes at an alignment, a power of two; None: they need a span of their own.
+/// The class for so many bytes at an alignment, a power of two; None: they need a span of their own. Of no bytes: of one, and so of the
+/// alignment.
 #[inline]
 pub(super) fn fitting(bytes: usize, alignment: usize) -> Option<usize> {
-    // Of no bytes: of one, and so of the alignment.
-    fitting_something(bytes.max(1), alignment)
+    of_request(bytes.max(1), alignment)
 }
 
-/// The same for at least one byte; of none: None.
+/// The same for at least one byte and any alignment; None also for no byte, and for an alignment that is none.
 #[inline(always)]
-pub(super) fn fitting_something(bytes: usize, alignment: usize) -> Option<usize> {
+pub(super) fn of_request(bytes: usize, alignment: usize) -> Option<usize> {
+    // What every class is aligned to, as bits.
+    const SMALL: usize = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 8 | 1 << 16;
     let less = bytes.wrapping_sub(1);
-    if less >= LARGEST || alignment > LARGEST_ALIGNMENT {
+    if less >= LARGEST {
         return None;
     }
-    let rounded = (less + alignment) & alignment.wrapping_neg();
-    Some((*OF.get(rounded.div_ceil(16))?).into())
+    if alignment <= 16 {
+        return (SMALL >> alignment & 1 == 1).then(|| OF[less / 16].into());
+    }
+    if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
+        return None;
+    }
+    // A multiple of the alignment, as the largest class is: less than that.
+    Some((*OF.get((less | (alignment - 1)) / 16)?).into())
 }
 
 /// Bytes of a block of a class.

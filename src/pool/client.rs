@@ -12,6 +12,9 @@ use crate::types::*;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Client(u8);
 
+/// Who asks through the functions of C, and in the preload library everybody.
+pub(super) const PLAIN: Client = if cfg!(preload) { Client::MALLOC } else { Client::RAW };
+
 /// Number of clients that there are.
 pub const CLIENTS: usize = 12;
 
@@ -52,7 +55,7 @@ impl Client {
 
     /// Its place in a table of [`CLIENTS`].
     #[inline]
-    pub fn index(self) -> usize {
+    pub const fn index(self) -> usize {
         self.0 as usize
     }
 

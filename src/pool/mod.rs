@@ -76,7 +76,9 @@ pub use blocks::{deallocate, deallocate_for, of, usable_size};
 pub use client::{CLIENTS, Client};
 pub use find::{Located, Section, each_block, first_in, locate};
 pub use handle::{Opened, close, each_open, new_handle, of_handle, open, remember};
-pub use heap::{Resized, allocate_quickly, deallocate_quickly, resize_quickly};
+pub use heap::{
+    Resized, allocate_large_quickly, allocate_quickly, deallocate_large_quickly, deallocate_quickly, resize_quickly,
+};
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
 pub use pressure::{Callback, Release};
 pub use text::{HolderName, name_holders};

@@ -243,6 +243,11 @@ impl Span {
         // SAFETY: set from a reference to a heap, and those are never unmapped.
         unsafe { self.heap.load(Ordering::Relaxed).as_ref() }
     }
+    /// Whether the heap owns it.
+    #[inline(always)]
+    pub fn is_of(&self, heap: &'static Heap) -> bool {
+        core::ptr::eq(self.heap.load(Ordering::Relaxed), heap)
+    }
     pub fn set_heap(&self, heap: Option<&'static Heap>) {
         let heap = heap.map_or(core::ptr::null_mut(), |heap| core::ptr::from_ref(heap).cast_mut());
         self.heap.store(heap, Ordering::Relaxed);
@@ -265,12 +270,17 @@ impl Span {
     }
     /// Small: the number of the block that starts so many bytes into the span; None if none does. At most `count`: behind the last block may
     /// lie bytes that make none; what is known of those is that they never were one.
-    #[inline]
+    #[inline(always)]
     pub fn index_at(&self, offset: usize) -> Option<usize> {
+        let index = self.number_at(offset);
+        (index.wrapping_mul(self.unit.get()) == offset).then_some(index)
+    }
+    /// Small: the number of the block that contains the byte with that offset.
+    #[inline(always)]
+    fn number_at(&self, offset: usize) -> usize {
         // Exact for every offset in the span: they are below 2^19 and units at most 2^16, so the error of the reciprocal stays below one
         // block. Another number gives some index, and is seen not to be its block's.
-        let index = ((offset as u64).wrapping_mul(self.reciprocal.get() as u64) >> 40) as usize;
-        (index.wrapping_mul(self.unit.get()) == offset).then_some(index)
+        ((offset as u64).wrapping_mul(self.reciprocal.get() as u64) >> 40) as usize
     }
     pub fn end(&self) -> usize {
         self.start.get() + self.bytes.get()
@@ -376,7 +386,7 @@ impl Span {
         self.top.get() == 0 && self.bump.get() == self.count.get()
     }
 
-    /// Small: an index that can be had, the one given back last first. The owner calls, and there is room.
+    /// Small: a block that can be had, the one given back last first. The owner calls, and there is room.
     #[inline(always)]
     pub fn pop(&self) -> Popped {
         debug_assert!(!self.is_full());
@@ -384,18 +394,21 @@ impl Span {
         if top == 0 {
             let index = self.bump.get();
             self.bump.set(index + 1);
-            return Popped { index, first: true, last: index + 1 == self.count.get() };
+            let offset = index.wrapping_mul(self.unit.get());
+            return Popped { index, offset, first: true, last: index + 1 == self.count.get() };
         }
         self.top.set(top - 1);
-        let index = self.stack(top - 1).load(Ordering::Relaxed) as usize;
-        Popped { index, first: false, last: top == 1 && self.bump.get() == self.count.get() }
+        // Where it begins, not which one it is: so the address waits for no multiplication.
+        let offset = usize::from(self.stack(top - 1).load(Ordering::Relaxed)) * STEP;
+        let last = top == 1 && self.bump.get() == self.count.get();
+        Popped { index: self.number_at(offset), offset, first: false, last }
     }
 
-    /// Small: the owner puts an index on the stack of those that can be had. How many there are now.
+    /// Small: the owner puts the block so many bytes into the span on the stack of those that can be had. How many there are now.
     #[inline(always)]
-    pub fn push(&self, index: usize) -> usize {
+    pub fn push(&self, offset: usize) -> usize {
         let top = self.top.get();
-        self.stack(top).store(index as u16, Ordering::Relaxed);
+        self.stack(top).store((offset / STEP) as u16, Ordering::Relaxed);
         self.top.set(top + 1);
         top + 1
     }
@@ -412,19 +425,19 @@ impl Span {
 
     /// Small: the owner ends a live block of `unit` bytes, with a plain store; what it was. None: it is not so.
     #[inline(always)]
-    pub fn end_block(&self, index: usize, unit: usize, from: State) -> Option<Block> {
+    pub fn end_block(&self, index: usize, unit: usize, is_right: impl FnOnce(cell::Word) -> bool) -> Option<Block> {
         let cell = self.own_cell(index);
         let word = cell.get();
-        if !word.is(from) {
+        if !is_right(word) {
             return None;
         }
         cell.set_state(word, State::Freed);
-        let slack = match from {
+        let slack = match word.state() {
             State::Store => self.own_slack(index).load(Ordering::Relaxed) as usize,
             _ => word.slack(),
         };
         let requested = unit.wrapping_sub(slack);
-        Some(Block { state: from, alignment: word.alignment(), requested, tag: word.tag() })
+        Some(Block { state: word.state(), alignment: word.alignment(), requested, tag: word.tag() })
     }
 
     #[inline(always)]
@@ -467,7 +480,7 @@ impl Span {
                 // One look: what is in limbo now may be returned at the next.
                 match self.block(index).state {
                     State::Returned if self.exchange(index, State::Returned, State::Freed) => {
-                        self.push(index);
+                        self.push(index * self.unit.get());
                         all.blocks += 1;
                     }
                     State::Limbo => {
@@ -486,6 +499,8 @@ impl Span {
 /// A block that is about to be handed out.
 pub(super) struct Popped {
     pub index: usize,
+    /// Bytes from the start of the span.
+    pub offset: usize,
     /// It never was.
     pub first: bool,
     /// The span is full now.
@@ -521,6 +536,9 @@ unsafe impl Recycled for Notes {
 }
 
 static NOTES: [Recycler<Notes>; class::COUNT] = [const { Recycler::new() }; class::COUNT];
+
+/// Blocks begin at multiples of it, as do all classes; a span is shorter than 2^16 of them.
+const STEP: usize = 16;
 
 /// Bytes of a block's entries: cell, place on the stack, slack. In front of them a bit for each block.
 const ENTRY_BYTES: usize = 8 + 2 + 2;

@@ -50,15 +50,19 @@ fn enter<R>(work: impl FnOnce(&'static Pool, &'static Thread) -> R) -> Option<R>
 #[inline(always)]
 fn allocate(bytes: usize, alignment: usize) -> *mut c_void {
     check_outside();
-    let mut block = 0;
-    match pool::allocate_quickly(0, bytes, alignment, |at| block = at) {
-        true => block as *mut c_void,
-        false => allocate_slowly(bytes, alignment, false),
-    }
+    let Some(block) = pool::allocate_quickly(0, bytes, alignment) else {
+        return allocate_slowly(bytes, alignment, false);
+    };
+    let address = block.address();
+    block.finish();
+    address as *mut c_void
 }
 
 #[inline(never)]
 fn allocate_slowly(bytes: usize, alignment: usize, zeroed: bool) -> *mut c_void {
+    if let (false, Some(block)) = (zeroed, pool::allocate_large_quickly(0, bytes, alignment)) {
+        return block as *mut c_void;
+    }
     let block = enter(|pool, thread| {
         let block = pool.allocate_for(Client::RAW, bytes, alignment, zeroed, thread.stamp());
         pool::remember(None, pool);
@@ -81,7 +85,7 @@ fn give_back(function: &str, block: *mut c_void) {
 /// `bytes`: the size that the caller says the block has, if it says one.
 #[inline(never)]
 fn give_back_slowly(function: &str, block: *mut c_void, bytes: Option<usize>) {
-    if block.is_null() {
+    if block.is_null() || bytes.is_none() && pool::deallocate_large_quickly(0, block as usize) {
         return;
     }
     let before = errno();

@@ -3,72 +3,96 @@
 //! Contract: called by the heap's thread, inside the library. Nothing here takes a lock, calls the system or allocates, but for the cold
 //! functions; nothing panics.
 
-use super::Heap;
+use super::{Heap, NONE};
 use crate::device::host::GRANULE;
 use crate::pool::books::Placed;
-use crate::pool::cell::{Block, State};
-use crate::pool::client::Client;
+use crate::pool::cell::{Block, State, Word};
+use crate::pool::client::PLAIN;
 use crate::pool::span::{Kind, List, Span};
 use crate::pool::{Pool, class, foreign, handle, table};
 use crate::sys::os;
-use crate::thread::{self, Critical, Thread};
+use crate::thread::{self, Critical, Thread, Visit};
 use core::sync::atomic::Ordering;
 
 /// Large blocks given back between two looks at what the pool should give back to the device.
 const UPKEEP: usize = 64;
 
-/// Who asks the quick way: C code, and in the preload library everybody.
-const CALLER: Client = if cfg!(preload) { Client::MALLOC } else { Client::RAW };
-
-/// Hands out a raw block that the thread's heap of a pool has, by the handle (0: of the host's current pool): what nearly every request is.
-/// `out` gets its address. False, and nothing is changed: the heap has none, the thread does not know the handle, or would have to wait.
-// What is rare comes last or leads elsewhere, so that no register must be saved for it.
-#[inline(always)]
-pub fn allocate_quickly(pool: u64, bytes: usize, alignment: usize, out: impl FnOnce(usize)) -> bool {
-    let Some(thread) = thread::known() else { return false };
-    let Some(inside) = Critical::try_enter(thread) else { return false };
-    let Some(heap) = handle::heap(thread, pool) else { return false };
-    let alignment = if alignment == 0 { heap.alignment.get() } else { alignment };
-    if !alignment.is_power_of_two() {
-        return false;
-    }
-    let tag = CALLER.tag(thread.stamp());
-    let Some(class) = class::fitting_something(bytes, alignment) else {
-        return heap.take_large(State::Raw, bytes, alignment, tag).map(out).is_some();
-    };
-    let Some(span) = heap.room.get(class).and_then(List::first) else { return false };
-    let block = Block { state: State::Raw, alignment: alignment.max(8), requested: bytes, tag };
-    let taken = heap.take(class, span, block);
-    out(taken.address);
-    if taken.rare {
-        heap.after_taking(span, inside);
-    }
-    true
+/// A block that was handed out the quick way; what is rare is left to be done.
+pub struct Quick {
+    heap: &'static Heap,
+    span: &'static Span,
+    inside: Visit,
+    rare: bool,
+    address: usize,
 }
 
-/// Gives a raw block back that the thread's heap of that pool owns (0: of any pool), or keeps. False, and nothing is changed: it is not that.
+impl Quick {
+    /// Where it is.
+    #[inline(always)]
+    pub fn address(&self) -> usize {
+        self.address
+    }
+    /// The end of the call. Last, so that no register must be saved for what is rare.
+    #[inline(always)]
+    pub fn finish(self) {
+        if self.rare {
+            self.heap.after_taking(self.span, self.inside);
+        }
+    }
+}
+
+/// Hands out a small raw block that the thread's heap of a pool has, by the handle (0: of the host's current pool): what nearly every request
+/// is. None, and nothing is changed: the heap has none, the thread does not know the handle, or would have to wait.
+#[inline(always)]
+pub fn allocate_quickly(pool: u64, bytes: usize, alignment: usize) -> Option<Quick> {
+    let thread = thread::known()?;
+    let inside = Visit::begin(thread)?;
+    let heap = handle::heap(thread, pool)?;
+    let alignment = if alignment == 0 { heap.alignment.get() } else { alignment };
+    let class = class::of_request(bytes, alignment)?;
+    let span = heap.room.get(class)?.first()?;
+    let tag = PLAIN.tag(thread.stamp());
+    let taken = heap.take(class, span, Block { state: State::Raw, alignment, requested: bytes, tag });
+    Some(Quick { heap, span, inside, rare: taken.rare, address: taken.address })
+}
+
+/// The same for a large block.
+pub fn allocate_large_quickly(pool: u64, bytes: usize, alignment: usize) -> Option<usize> {
+    let thread = thread::known()?;
+    let _inside = Visit::begin(thread)?;
+    let heap = handle::heap(thread, pool)?;
+    let alignment = if alignment == 0 { heap.alignment.get() } else { alignment };
+    if !alignment.is_power_of_two() {
+        return None;
+    }
+    heap.take_large(State::Raw, bytes, alignment, PLAIN.tag(thread.stamp()))
+}
+
+/// Gives a small raw block back that the thread's heap of that pool owns (0: of any pool). False, and nothing is changed: it is not that.
 #[inline(always)]
 pub fn deallocate_quickly(pool: u64, address: usize) -> bool {
-    let (Some(thread), Some(span)) = (thread::known(), table::get(address)) else { return false };
-    let Some(inside) = Critical::try_enter(thread) else { return false };
-    let Some(heap) = span.heap() else { return give_large_quickly(pool, span, address, inside) };
-    let ours = match pool {
-        0 => heap.is_of(thread),
-        pool => handle::heap(thread, pool).is_some_and(|ours| core::ptr::eq(ours, heap)),
+    let Some(thread) = thread::known() else { return false };
+    let Some(inside) = Visit::begin(thread) else { return false };
+    let Some(heap) = handle::heap(thread, pool) else { return false };
+    let offset = address.wrapping_sub(heap.recent.start.get());
+    // Nearly always right for what is given back in order, and then nothing waits for a look into the table.
+    let found = if offset < heap.recent.bytes.get() {
+        heap.recent.span.get().map(|span| (heap, span, offset))
+    } else {
+        heap.find_owned(pool == 0, thread, address)
     };
-    if !ours {
-        return false;
-    }
-    let Some(given) = heap.give(span, address, State::Raw) else { return false };
+    let Some((heap, span, offset)) = found else { return false };
+    let Some(given) = heap.give(span, offset, Word::is_plain) else { return false };
     if given.rare {
         heap.after_giving(span, inside);
     }
     true
 }
 
-#[inline(never)]
-fn give_large_quickly(pool: u64, span: &'static Span, address: usize, inside: Critical) -> bool {
-    let thread = inside.thread();
+/// The same for a large block that the thread may keep.
+pub fn deallocate_large_quickly(pool: u64, address: usize) -> bool {
+    let (Some(thread), Some(span)) = (thread::known(), table::get(address)) else { return false };
+    let Some(_inside) = Visit::begin(thread) else { return false };
     let through = match pool {
         0 => None,
         pool => match handle::heap(thread, pool).and_then(Heap::pool) {
@@ -76,7 +100,7 @@ fn give_large_quickly(pool: u64, span: &'static Span, address: usize, inside: Cr
             pool => pool,
         },
     };
-    give_large(thread, through, span, address, State::Raw).is_some()
+    span.heap().is_none() && give_large(thread, through, span, address, State::Raw).is_some()
 }
 
 /// A block from the calling thread's heap, for a request of a class. None: it has none, and the pool must be asked.
@@ -132,7 +156,7 @@ pub fn deallocate(through: Option<&'static Pool>, address: usize, state: State) 
     if !heap.is_of(thread) {
         return foreign::give(thread, span, address, state);
     }
-    let given = heap.give(span, address, state)?;
+    let given = heap.give(span, address.wrapping_sub(span.start.get()), |word| word.is(state))?;
     if given.rare {
         heap.after_giving(span, inside);
     }
@@ -209,7 +233,7 @@ impl Heap {
         let popped = span.pop();
         let unit = span.unit.get();
         span.begin_block(popped.index, unit, block);
-        let address = span.start.get().wrapping_add(popped.index.wrapping_mul(unit));
+        let address = span.start.get().wrapping_add(popped.offset);
         let moved = self.count_taken(class, unit, block);
         Taken { address, first: popped.first, rare: popped.last | moved }
     }
@@ -217,7 +241,7 @@ impl Heap {
     /// The span may be full now, and the peaks higher than ever.
     #[cold]
     #[inline(never)]
-    fn after_taking(&self, span: &'static Span, inside: Critical) {
+    fn after_taking<Inside>(&self, span: &'static Span, inside: Inside) {
         if span.is_full() {
             self.leave_room(span, span.class.get());
         }
@@ -238,7 +262,7 @@ impl Heap {
             return None;
         }
         self.large.set(None);
-        let block = Block { state, alignment: alignment.max(8), requested: bytes, tag };
+        let block = Block { state, alignment, requested: bytes, tag };
         span.set_block(0, block);
         if self.count_taken(class::COUNT, unit, block) {
             self.look_at_peaks();
@@ -254,13 +278,30 @@ impl Heap {
         before
     }
 
-    /// Takes back a block of a span of this heap. None, and nothing is changed: it is not the start of a live block of that kind.
+    /// The span of this heap, or with `any` of another one of the thread, that has the address, and the offset in it.
     #[inline(always)]
-    fn give(&self, span: &'static Span, address: usize, state: State) -> Option<Given> {
-        let index = span.index_at(address.wrapping_sub(span.start.get()))?;
+    fn find_owned(
+        &'static self,
+        any: bool,
+        thread: &'static Thread,
+        address: usize,
+    ) -> Option<(&'static Heap, &'static Span, usize)> {
+        let span = table::get(address)?;
+        let heap = if span.is_of(self) { self } else { span.heap().filter(|heap| any && heap.is_of(thread))? };
+        let offset = address.wrapping_sub(span.start.get());
+        heap.recent.start.set(span.start.get());
+        heap.recent.bytes.set(span.bytes.get());
+        heap.recent.span.set(Some(span));
+        Some((heap, span, offset))
+    }
+
+    /// Takes back a block of a span of this heap, so many bytes into it. None, and nothing is changed: it is not the start of a block of which the right thing is known.
+    #[inline(always)]
+    fn give(&self, span: &'static Span, offset: usize, is_right: impl FnOnce(Word) -> bool) -> Option<Given> {
+        let index = span.index_at(offset)?;
         let unit = span.unit.get();
-        let block = span.end_block(index, unit, state)?;
-        let room = span.push(index);
+        let block = span.end_block(index, unit, is_right)?;
+        let room = span.push(offset);
         let moved = self.count_returned(unit, block);
         let edge = room == span.bump.get() || room == 1 && span.bump.get() == span.count.get();
         // What comes first in its list was not full, and may stay there as it is.
@@ -271,7 +312,7 @@ impl Heap {
     /// The span may have been full, or be empty now.
     #[cold]
     #[inline(never)]
-    fn after_giving(&self, span: &'static Span, inside: Critical) {
+    fn after_giving<Inside>(&self, span: &'static Span, inside: Inside) {
         if self.has_moved() {
             self.look_again();
         }
@@ -292,37 +333,39 @@ impl Heap {
         if let Some(handed) = self.handed.get(class) {
             handed.add(1);
         }
-        self.all.requested.add(block.requested);
-        self.all.in_use.add(unit);
-        if block.client() != Client::RAW {
+        self.slack.add(unit.wrapping_sub(block.requested));
+        if block.client() != PLAIN {
             let part = &self.clients[block.client().index()];
             part.allocated.add(1);
             part.requested.add(block.requested);
             part.in_use.add(unit);
         }
-        self.has_moved()
+        let in_use = self.in_use.get().wrapping_add(unit);
+        self.in_use.set(in_use);
+        in_use > self.high.get()
     }
 
     /// Counts a block that this thread gave back, also to a span of another heap; the same.
     #[inline(always)]
     fn count_returned(&self, unit: usize, block: Block) -> bool {
-        self.all.freed.add(1);
-        self.all.requested.subtract(block.requested);
-        self.all.in_use.subtract(unit);
-        if block.client() != Client::RAW {
+        self.freed.add(1);
+        self.slack.subtract(unit.wrapping_sub(block.requested));
+        if block.client() != PLAIN {
             let part = &self.clients[block.client().index()];
             part.freed.add(1);
             part.requested.subtract(block.requested);
             part.in_use.subtract(unit);
         }
-        self.has_moved()
+        let in_use = self.in_use.get().wrapping_sub(unit);
+        self.in_use.set(in_use);
+        in_use < self.low.get()
     }
 
     /// Counts that a block is now asked for with so many bytes.
     pub(super) fn count_resized(&self, bytes: usize, block: Block) {
         let more = bytes.wrapping_sub(block.requested);
-        self.all.requested.add(more);
-        if block.client() != Client::RAW {
+        self.slack.subtract(more);
+        if block.client() != PLAIN {
             self.clients[block.client().index()].requested.add(more);
         }
     }
@@ -335,18 +378,16 @@ impl Heap {
     }
 
     /// Whether what is in use moved so far that the peaks must be looked at.
-    #[inline(always)]
     fn has_moved(&self) -> bool {
-        self.all.in_use.get().wrapping_sub(self.low.get()) > self.keep.get()
+        !(self.low.get()..=self.high.get()).contains(&self.in_use.get())
     }
 
     /// More is in use than when the peaks were looked at, or as much as then and others may have more.
     fn look_at_peaks(&self) {
         let Some(pool) = self.pool() else { return };
         self.look_again();
-        let in_use = self.all.in_use.get();
-        let is_higher = (in_use.wrapping_sub(self.seen.get()) as isize) > 0;
-        if is_higher || self.looks.get() != pool.looks.load(Ordering::Relaxed) {
+        let in_use = self.in_use.get();
+        if in_use > self.seen.get() || self.looks.get() != pool.looks.load(Ordering::Relaxed) {
             pool.books.lock().peak();
             self.seen.set(in_use);
             self.looks.set(pool.looks.load(Ordering::Relaxed));
@@ -355,6 +396,8 @@ impl Heap {
 
     /// The peaks have been looked at, or are higher than what is now.
     pub fn look_again(&self) {
-        self.low.set(self.all.in_use.get().wrapping_sub(self.keep.get() / 2));
+        let (in_use, half) = (self.in_use.get(), (self.keep.get() / 2).min(NONE / 2));
+        self.low.set(in_use - half);
+        self.high.set(in_use + half);
     }
 }

@@ -23,12 +23,12 @@ mod resize;
 mod spans;
 
 pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
-pub use blocks::{allocate_quickly, deallocate_quickly};
+pub use blocks::{allocate_large_quickly, allocate_quickly, deallocate_large_quickly, deallocate_quickly};
 pub(super) use end::{end_all, hide, recall, show};
 pub use resize::{Resized, resize_quickly};
 
 use crate::pool::arena::{Recycled, Recycler};
-use crate::pool::client::{CLIENTS, Client, PLACES, Tally};
+use crate::pool::client::{CLIENTS, PLACES, PLAIN, Tally};
 use crate::pool::span::{Link, List, Word};
 use crate::pool::{Pool, class};
 use crate::thread::{self, Thread};
@@ -57,14 +57,19 @@ pub(super) struct Heap {
     page: Word,
     apart: Line,
     // What the thread writes.
-    /// Of all clients: what was handed out here, and given back here, also of spans of other heaps; but for `allocated`, see `handed`.
-    all: Counter,
-    /// The peaks are looked at when `all.in_use` is so much more than this, modulo 2^64.
+    recent: Recent,
+    /// Usable bytes that are out, what was handed out here less what was given back here, also of spans of other heaps; [`NONE`] is none.
+    in_use: Word,
+    /// Where `in_use` must not get without a look at the peaks.
     low: Word,
-    /// `all.in_use` when that was done last, and the pool's count of such looks then.
+    high: Word,
+    /// Bytes among them that nobody asked for, modulo 2^64, and how many blocks were given back.
+    slack: Word,
+    freed: Word,
+    /// `in_use` when the peaks were looked at last, and the pool's count of such looks then.
     seen: Word,
     looks: Word,
-    /// The part of each client; that of raw blocks is the rest.
+    /// The part of each client; that of [`PLAIN`] is the rest.
     clients: [Counter; PLACES],
     zero_skipped: Word,
     /// Bytes that were ever handed out of empty spans which are not the first of their class.
@@ -80,6 +85,17 @@ pub(super) struct Heap {
     /// Blocks handed out by class, large ones last.
     handed: [Word; class::COUNT + 1],
 }
+
+/// A span that the heap owns, where it is: the one that a block went back to last. All zero: none.
+#[derive(Debug, Default)]
+struct Recent {
+    start: Word,
+    bytes: Word,
+    span: Link,
+}
+
+/// So much that `in_use` is never below 0, whatever others handed out.
+const NONE: usize = 1 << 62;
 
 /// A [`Tally`] that others may read.
 #[derive(Debug, Default)]
@@ -196,6 +212,7 @@ impl Heap {
         heap.keep.set(books.settings.thread_cache);
         heap.alignment.set(books.settings.alignment);
         heap.page.set(pool.page.load(Ordering::Relaxed));
+        heap.in_use.set(NONE);
         heap.look_again();
         heap.next.store(pointer(books.heaps.replace(heap)), Ordering::Relaxed);
         books.figures.metadata_bytes += size_of::<Heap>() as u64;
@@ -234,16 +251,27 @@ impl Heap {
     /// Adds what it counted. Another thread's counts are of some moment of the call.
     pub fn add_to(&self, counts: &mut Counts) {
         let handed = self.handed.iter().map(|word| word.get() as u64).sum::<u64>();
-        let mut raw = Tally { allocated: handed, ..self.all.read() };
+        let mut plain = self.total(handed);
         for (sum, counter) in counts.clients.iter_mut().zip(&self.clients) {
             let tally = counter.read();
             sum.add(&tally);
-            raw.subtract(&tally);
+            plain.subtract(&tally);
         }
-        counts.clients[Client::RAW.index()].add(&raw);
+        counts.clients[PLAIN.index()].add(&plain);
         counts.hits += handed;
         counts.zero_skipped += self.zero_skipped.get() as u64;
         counts.heaps += 1;
+    }
+
+    fn total(&self, allocated: u64) -> Tally {
+        let in_use = self.in_use();
+        let requested = in_use.wrapping_sub(self.slack.get() as u64);
+        Tally { in_use, requested, allocated, freed: self.freed.get() as u64 }
+    }
+
+    /// Usable bytes that are out, modulo 2^64.
+    pub fn in_use(&self) -> u64 {
+        self.in_use.get().wrapping_sub(NONE) as u64
     }
 
     /// Blocks that it handed out, of a class, or large ones.

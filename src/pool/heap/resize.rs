@@ -5,7 +5,7 @@
 
 use crate::pool::cell::{Block, State};
 use crate::pool::{class, table};
-use crate::thread::{self, Critical};
+use crate::thread::{self, Visit};
 
 /// What becomes of the block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,7 +25,7 @@ pub enum Resized {
 #[inline]
 pub fn resize_quickly(address: usize, bytes: usize) -> Option<Resized> {
     let (thread, span) = (thread::known()?, table::get(address)?);
-    let _inside = Critical::try_enter(thread)?;
+    let _inside = Visit::begin(thread)?;
     let heap = span.heap().filter(|heap| heap.is_of(thread))?;
     let index = span.index_at(address.wrapping_sub(span.start.get()))?;
     let block = span.block(index);

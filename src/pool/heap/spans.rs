@@ -38,6 +38,9 @@ impl Heap {
         if let Some(newer) = span.newer.get() {
             newer.older.set(span.older.get());
         }
+        if self.recent.span.get().is_some_and(|recent| recent.is(span)) {
+            self.recent.bytes.set(0);
+        }
         span.set_heap(None);
         books.receive(span);
     }
