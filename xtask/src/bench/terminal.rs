@@ -17,7 +17,7 @@ pub fn figure(figure: f64) -> String {
 /// Cases down, allocators across.
 pub fn table(found: &[Peer], run: &Run) {
     print!("{:<34}", "");
-    found.iter().for_each(|peer| print!("{:>13}", peer.name));
+    found.iter().for_each(|peer| print!("{:>14}", peer.name));
     println!();
     for group in GROUPS {
         let measured = |id: &str| run.values().any(|figures| figures.minimum(id).is_some());
@@ -29,7 +29,7 @@ pub fn table(found: &[Peer], run: &Run) {
             print!("  {:<32}", case.id);
             for peer in found {
                 let least = run.get(peer.name).and_then(|figures| figures.minimum(case.id));
-                print!("{:>13}", least.map_or("-".to_owned(), figure));
+                print!("{:>14}", least.map_or("-".to_owned(), figure));
             }
             println!();
         }
