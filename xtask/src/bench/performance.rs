@@ -26,7 +26,7 @@ pub fn write(outcome: &Outcome) -> Done {
     let mut text = read(DOCUMENT)?;
     text = replaced(&text, "machine", &machine(outcome, &all))?;
     text = replaced(&text, "bars", &bars_table(outcome))?;
-    text = replaced(&text, "behind", &behind(outcome, &all))?;
+    text = replaced(&text, "behind", &behind(&all))?;
     for group in GROUPS {
         text = replaced(&text, group.name, &table(group, outcome, &all))?;
     }
@@ -146,31 +146,25 @@ fn short(value: f64, ratio: bool, unit: Unit) -> String {
 }
 
 /// The cases in which ours is more than twice the best of the others.
-fn behind(outcome: &Outcome, all: &Run) -> String {
-    let mut lines = Vec::new();
-    for case in super::cases::all().filter(|case| !matches!(case.unit, Unit::Percent | Unit::Bytes)) {
-        let Some(ours) = all.get("tenure").and_then(|figures| figures.minimum(case.id)) else { continue };
-        let peers = outcome.found.iter().filter(|peer| !peer.name.starts_with("tenure"));
-        let figures = peers.filter_map(|peer| Some((peer.name, all.get(peer.name)?.minimum(case.id)?)));
-        if let Some((name, best)) = figures.min_by(|(_, one), (_, other)| one.total_cmp(other))
-            && ours > 2.0 * best
-        {
-            let kind = case.unit.name();
-            let by_malloc = all.get("tenure-malloc").and_then(|figures| figures.minimum(case.id));
-            let by_malloc = by_malloc.map_or("-".to_owned(), |value| format!("{:.1}", value / best));
-            lines.push(format!(
-                "| `{}` | {} | {name} {} | {:.1} | {by_malloc} | {kind} |",
-                case.id,
-                figure(ours),
-                figure(best),
-                ours / best
-            ));
-        }
-    }
-    if lines.is_empty() {
+fn behind(all: &Run) -> String {
+    let cases = bars::behind(all);
+    if cases.is_empty() {
         return "None.".to_owned();
     }
-    format!("| case | by handle | the best | ratio | by malloc | |\n|---|---|---|---|---|---|\n{}", lines.join("\n"))
+    let mut text = "| case | by handle | the best | ratio | by malloc | |\n|---|---|---|---|---|---|\n".to_owned();
+    for far in cases {
+        let by_malloc = far.by_malloc.map_or("-".to_owned(), |value| format!("{:.1}", value / far.best));
+        text += &format!(
+            "| `{}` | {} | {} {} | {:.1} | {by_malloc} | {} |\n",
+            far.case.id,
+            figure(far.ours),
+            far.peer,
+            figure(far.best),
+            far.ours / far.best,
+            far.case.unit.name()
+        );
+    }
+    text
 }
 
 /// The pictures by name.

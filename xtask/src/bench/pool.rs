@@ -160,6 +160,7 @@ pub fn bench(arguments: &[&str]) -> Done {
         print!("{}", json(&outcome));
     } else {
         terminal::summary(&outcome.verdicts);
+        terminal::behind(&bars::behind(&bars::together(&outcome.runs)));
     }
     if options.write {
         let record = format!("benches/record/{}-pool.json", output(command("date").args(["-u", "+%F"]))?.trim());

@@ -1,6 +1,6 @@
 //! Figures and verdicts of the pools, on the terminal.
 
-use super::bars::{Run, Verdict};
+use super::bars::{Behind, Run, Verdict};
 use super::cases::GROUPS;
 use super::peers::Peer;
 
@@ -54,5 +54,14 @@ pub fn summary(verdicts: &[Verdict]) {
             verdict.text(),
             last.note
         );
+    }
+}
+
+/// The aim beyond the bars: nowhere more than twice the best.
+pub fn behind(cases: &[Behind]) {
+    println!("\nmore than twice the best of the others, by handle: {} cases", cases.len());
+    for far in cases {
+        let (ours, best) = (figure(far.ours), figure(far.best));
+        println!("  {:<32} {:>5.1} x  {ours} beside {} {best}", far.case.id, far.ours / far.best, far.peer);
     }
 }
