@@ -243,6 +243,18 @@ pub fn verdicts(runs: &[Run]) -> Vec<Verdict> {
     BARS.iter().map(|bar| Verdict { records: runs.iter().map(|run| bar.record(run)).collect() }).collect()
 }
 
+/// Records of several runs, which name the same bars in the same order.
+pub fn by_bar(runs: Vec<Vec<Record>>) -> Vec<Verdict> {
+    let mut verdicts: Vec<Verdict> = Vec::new();
+    for (at, record) in runs.into_iter().flat_map(|run| run.into_iter().enumerate()) {
+        match verdicts.get_mut(at) {
+            Some(verdict) => verdict.records.push(record),
+            None => verdicts.push(Verdict { records: vec![record] }),
+        }
+    }
+    verdicts
+}
+
 /// All runs as one.
 pub fn together(runs: &[Run]) -> Run {
     let mut all = Run::new();

@@ -3,7 +3,7 @@
 //! Promise: what stands between `<!-- figures: NAME -->` and `<!-- end -->` is replaced, and nothing else; a marker that is missing is a
 //! failure that names it.
 
-use super::bars::{self, Run};
+use super::bars::{self, Run, Verdict};
 use super::cases::{Case, GROUPS, Group, Unit};
 use super::plot::Plot;
 use super::pool::Outcome;
@@ -16,7 +16,7 @@ pub const DOCUMENT: &str = "docs/performance.md";
 /// Has the document every marker? Asked before the measuring, which takes long.
 pub fn check() -> Done {
     let text = read(DOCUMENT)?;
-    let names = ["machine", "bars", "behind"].into_iter().chain(GROUPS.iter().map(|group| group.name));
+    let names = ["machine", "bars", "behind", "copies"].into_iter().chain(GROUPS.iter().map(|group| group.name));
     names.into_iter().try_for_each(|name| replaced(&text, name, "").map(drop))
 }
 
@@ -25,7 +25,10 @@ pub fn write(outcome: &Outcome) -> Done {
     let all = bars::together(&outcome.runs);
     let mut text = read(DOCUMENT)?;
     text = replaced(&text, "machine", &machine(outcome, &all))?;
-    text = replaced(&text, "bars", &bars_table(outcome))?;
+    text = replaced(&text, "bars", &bars_table(&outcome.verdicts))?;
+    if !outcome.copies.is_empty() {
+        text = replaced(&text, "copies", &bars_table(&outcome.copies))?;
+    }
     text = replaced(&text, "behind", &behind(&all))?;
     for group in GROUPS {
         text = replaced(&text, group.name, &table(group, outcome, &all))?;
@@ -61,9 +64,9 @@ fn machine(outcome: &Outcome, all: &Run) -> String {
     let mut lines = format!("{} cores of {}; {}{quick}, minima.", cores, super::processor(), many(outcome.runs.len()));
     let versions: Vec<&str> =
         outcome.found.iter().filter_map(|peer| Some(all.get(peer.name)?.fact("version"))).collect();
-    lines += &format!("\nMeasured: {}.", versions.join(", "));
+    lines += &format!("\n\n- Measured: {}.", versions.join(", "));
     for (name, why) in &outcome.missing {
-        lines += &format!("\nMissing: {name}: {why}.");
+        lines += &format!("\n- Missing: {name}: {why}.");
     }
     lines
 }
@@ -73,10 +76,10 @@ fn many(runs: usize) -> String {
 }
 
 /// Every bar, with the ratio of each run.
-fn bars_table(outcome: &Outcome) -> String {
+fn bars_table(verdicts: &[Verdict]) -> String {
     let mut text =
         "| bar | what | ours | beside | ratio in each run | target | |\n|---|---|---|---|---|---|---|\n".to_owned();
-    for verdict in &outcome.verdicts {
+    for verdict in verdicts {
         let Some(last) = verdict.records.last() else { continue };
         let each = |record: &super::record::Record| match record.ratio {
             Some(ratio) => figure(ratio),
