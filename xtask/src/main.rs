@@ -37,7 +37,8 @@ cargo xtask <command>
   diagram               draws docs/*.dot as SVG beside them
   bench [objects|copy|python|linalg|strided] [--json]
                         measures against the peers of this machine, on the library as it is shipped
-  bench pool [--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json] [--write]
+  bench pool [--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json]
+             [--write [--copies]]
                         host pools beside glibc, jemalloc, mimalloc and others; --quick: a few of them, in a minute; --write: the
                         tables and plots of docs/performance.md and a file in benches/record
   fuzz [TARGET] [--seconds N]

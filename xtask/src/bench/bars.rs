@@ -3,7 +3,7 @@
 //! Promise: every bar is a ratio of minima of one run, or a number of bytes; one whose peer or case was not measured says so and is neither
 //! met nor missed.
 
-use super::cases::Case;
+use super::cases::{self, Case, Unit as CaseUnit};
 use super::figures::Figures;
 use super::record::Record;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub enum Against {
     Other(&'static str, &'static str),
     /// Another case of ours.
     Own(&'static str),
-    /// The best of all peers but UMF, or the limit, whichever is larger.
+    /// The best of all peers but UMF.
     Best,
     /// A number with a unit.
     Unit(&'static str),
@@ -34,7 +34,6 @@ pub struct Bar {
     /// The geometric mean over these.
     pub cases: &'static [&'static str],
     pub against: Against,
-    /// At most so many times the peer, or so many units; as a fraction of ours by the peer's: at least.
     pub limit: Limit,
 }
 
@@ -244,6 +243,18 @@ pub fn verdicts(runs: &[Run]) -> Vec<Verdict> {
     BARS.iter().map(|bar| Verdict { records: runs.iter().map(|run| bar.record(run)).collect() }).collect()
 }
 
+/// Records of several runs, which name the same bars in the same order.
+pub fn by_bar(runs: Vec<Vec<Record>>) -> Vec<Verdict> {
+    let mut verdicts: Vec<Verdict> = Vec::new();
+    for (at, record) in runs.into_iter().flat_map(|run| run.into_iter().enumerate()) {
+        match verdicts.get_mut(at) {
+            Some(verdict) => verdict.records.push(record),
+            None => verdicts.push(Verdict { records: vec![record] }),
+        }
+    }
+    verdicts
+}
+
 /// All runs as one.
 pub fn together(runs: &[Run]) -> Run {
     let mut all = Run::new();
@@ -278,4 +289,31 @@ pub fn beside(run: &Run, case: &Case, name: &str) -> Option<Record> {
         met: None,
         note: String::new(),
     })
+}
+
+/// A case in which an allocator is more than twice as good as ours.
+pub struct Behind {
+    pub case: &'static Case,
+    pub ours: f64,
+    pub by_malloc: Option<f64>,
+    pub peer: &'static str,
+    pub best: f64,
+}
+
+/// Where allocators do different things: some answer with memory that they map anew, and which costs when it is touched.
+const UNLIKE: &[&str] = &["touch.zeros_again", "touch.memset"];
+
+/// All of them, in the order of the tables.
+pub fn behind(run: &Run) -> Vec<Behind> {
+    let figure = |name: &str, case: &Case| run.get(name)?.minimum(case.id);
+    let compared =
+        |case: &&Case| !UNLIKE.contains(&case.id) && !matches!(case.unit, CaseUnit::Percent | CaseUnit::Bytes);
+    let far = |case: &'static Case| {
+        let others = run.keys().filter(|name| !name.starts_with("tenure"));
+        let figures = others.filter_map(|name| Some((*name, figure(name, case)?)));
+        let (peer, best) = figures.min_by(|(_, one), (_, other)| one.total_cmp(other))?;
+        let ours = figure(HANDLE, case).filter(|ours| *ours > 2.0 * best)?;
+        Some(Behind { case, ours, by_malloc: figure(DOOR, case), peer, best })
+    };
+    cases::all().filter(compared).filter_map(far).collect()
 }

@@ -42,7 +42,8 @@ fn total(peer: &Peer, case: &str, turns: f64) -> Done<f64> {
     let said = String::from_utf8_lossy(&done.stderr);
     let collected = said.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
     collected.filter(|_| done.status.success()).ok_or_else(|| {
-        let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        format!("valgrind cannot run {}: {last}", peer.name)
+        // valgrind's own lines begin with ==.
+        let why = said.lines().rev().find(|line| !line.is_empty() && !line.starts_with("==")).unwrap_or("no count");
+        format!("under valgrind: {why}")
     })
 }

@@ -3,7 +3,7 @@
 //! Promise: nothing is installed and no privilege is needed. Debian's packages are downloaded and unpacked into `target/peers`, unless the
 //! library is installed; those of crates are built from `benches/peers`; UMF comes from its wheel. What cannot be had has a reason.
 
-use crate::tools::{Done, cargo, command, exists, has, io, output, root, run};
+use crate::tools::{Done, cargo, command, has, io, output, root, run};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -115,7 +115,7 @@ impl Source {
         let peer = |door, library: PathBuf, version: String| Peer { name, door, library, preload: None, version };
         Ok(match self {
             Source::Tenure => peer(Door::Handle, tenure.to_owned(), super::version()),
-            Source::TenureMalloc => peer(Door::Malloc, tenure_malloc()?, super::version()),
+            Source::TenureMalloc => peer(Door::Malloc, crate::malloc::build("release")?, super::version()),
             Source::Glibc => peer(Door::Malloc, "-".into(), String::new()),
             Source::Debian(package, library) => {
                 let (library, version) = debian(package, library)?;
@@ -130,20 +130,6 @@ impl Source {
             Source::Umf => peer(Door::Umf, umf()?.join("lib/libumf.so.1"), format!("UMF {UMF}")),
         })
     }
-}
-
-/// Our own malloc, built as it is shipped.
-fn tenure_malloc() -> Done<PathBuf> {
-    if !exists("bindings/malloc/Cargo.toml") {
-        return Err("there is no bindings/malloc yet".to_owned());
-    }
-    let target = root().join("target/malloc");
-    let mut build = cargo();
-    build
-        .args(["build", "--quiet", "--locked", "--release", "--package", "tenure-malloc", "--target-dir"])
-        .arg(&target);
-    output(&mut build).map_err(|why| last_line(&why))?;
-    Ok(target.join("release/libtenure_malloc.so"))
 }
 
 fn folder() -> PathBuf {

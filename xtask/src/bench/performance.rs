@@ -3,7 +3,7 @@
 //! Promise: what stands between `<!-- figures: NAME -->` and `<!-- end -->` is replaced, and nothing else; a marker that is missing is a
 //! failure that names it.
 
-use super::bars::{self, Run};
+use super::bars::{self, Run, Verdict};
 use super::cases::{Case, GROUPS, Group, Unit};
 use super::plot::Plot;
 use super::pool::Outcome;
@@ -16,7 +16,7 @@ pub const DOCUMENT: &str = "docs/performance.md";
 /// Has the document every marker? Asked before the measuring, which takes long.
 pub fn check() -> Done {
     let text = read(DOCUMENT)?;
-    let names = ["machine", "bars", "behind"].into_iter().chain(GROUPS.iter().map(|group| group.name));
+    let names = ["machine", "bars", "behind", "copies"].into_iter().chain(GROUPS.iter().map(|group| group.name));
     names.into_iter().try_for_each(|name| replaced(&text, name, "").map(drop))
 }
 
@@ -25,8 +25,11 @@ pub fn write(outcome: &Outcome) -> Done {
     let all = bars::together(&outcome.runs);
     let mut text = read(DOCUMENT)?;
     text = replaced(&text, "machine", &machine(outcome, &all))?;
-    text = replaced(&text, "bars", &bars_table(outcome))?;
-    text = replaced(&text, "behind", &behind(outcome, &all))?;
+    text = replaced(&text, "bars", &bars_table(&outcome.verdicts))?;
+    if !outcome.copies.is_empty() {
+        text = replaced(&text, "copies", &bars_table(&outcome.copies))?;
+    }
+    text = replaced(&text, "behind", &behind(&all))?;
     for group in GROUPS {
         text = replaced(&text, group.name, &table(group, outcome, &all))?;
     }
@@ -61,9 +64,9 @@ fn machine(outcome: &Outcome, all: &Run) -> String {
     let mut lines = format!("{} cores of {}; {}{quick}, minima.", cores, super::processor(), many(outcome.runs.len()));
     let versions: Vec<&str> =
         outcome.found.iter().filter_map(|peer| Some(all.get(peer.name)?.fact("version"))).collect();
-    lines += &format!("\nMeasured: {}.", versions.join(", "));
+    lines += &format!("\n\n- Measured: {}.", versions.join(", "));
     for (name, why) in &outcome.missing {
-        lines += &format!("\nMissing: {name}: {why}.");
+        lines += &format!("\n- Missing: {name}: {why}.");
     }
     lines
 }
@@ -73,10 +76,10 @@ fn many(runs: usize) -> String {
 }
 
 /// Every bar, with the ratio of each run.
-fn bars_table(outcome: &Outcome) -> String {
+fn bars_table(verdicts: &[Verdict]) -> String {
     let mut text =
         "| bar | what | ours | beside | ratio in each run | target | |\n|---|---|---|---|---|---|---|\n".to_owned();
-    for verdict in &outcome.verdicts {
+    for verdict in verdicts {
         let Some(last) = verdict.records.last() else { continue };
         let each = |record: &super::record::Record| match record.ratio {
             Some(ratio) => figure(ratio),
@@ -146,31 +149,25 @@ fn short(value: f64, ratio: bool, unit: Unit) -> String {
 }
 
 /// The cases in which ours is more than twice the best of the others.
-fn behind(outcome: &Outcome, all: &Run) -> String {
-    let mut lines = Vec::new();
-    for case in super::cases::all().filter(|case| !matches!(case.unit, Unit::Percent | Unit::Bytes)) {
-        let Some(ours) = all.get("tenure").and_then(|figures| figures.minimum(case.id)) else { continue };
-        let peers = outcome.found.iter().filter(|peer| !peer.name.starts_with("tenure"));
-        let figures = peers.filter_map(|peer| Some((peer.name, all.get(peer.name)?.minimum(case.id)?)));
-        if let Some((name, best)) = figures.min_by(|(_, one), (_, other)| one.total_cmp(other))
-            && ours > 2.0 * best
-        {
-            let kind = case.unit.name();
-            let by_malloc = all.get("tenure-malloc").and_then(|figures| figures.minimum(case.id));
-            let by_malloc = by_malloc.map_or("-".to_owned(), |value| format!("{:.1}", value / best));
-            lines.push(format!(
-                "| `{}` | {} | {name} {} | {:.1} | {by_malloc} | {kind} |",
-                case.id,
-                figure(ours),
-                figure(best),
-                ours / best
-            ));
-        }
-    }
-    if lines.is_empty() {
+fn behind(all: &Run) -> String {
+    let cases = bars::behind(all);
+    if cases.is_empty() {
         return "None.".to_owned();
     }
-    format!("| case | by handle | the best | ratio | by malloc | |\n|---|---|---|---|---|---|\n{}", lines.join("\n"))
+    let mut text = "| case | by handle | the best | ratio | by malloc | |\n|---|---|---|---|---|---|\n".to_owned();
+    for far in cases {
+        let by_malloc = far.by_malloc.map_or("-".to_owned(), |value| format!("{:.1}", value / far.best));
+        text += &format!(
+            "| `{}` | {} | {} {} | {:.1} | {by_malloc} | {} |\n",
+            far.case.id,
+            figure(far.ours),
+            far.peer,
+            figure(far.best),
+            far.ours / far.best,
+            far.case.unit.name()
+        );
+    }
+    text
 }
 
 /// The pictures by name.

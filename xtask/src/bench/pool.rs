@@ -8,9 +8,9 @@ use super::cases;
 use super::figures::direction;
 use super::peers::{self, Door, Missing, Peer};
 use super::record::Record;
-use super::{instructions, performance, terminal};
-use crate::dist;
+use super::{copies, instructions, performance, terminal};
 use crate::tools::{Done, command, has, io, output, root, run};
+use crate::{dist, python};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -42,13 +42,14 @@ const INSTRUCTIONS: &str = "instructions";
 const QUICK: &[&str] = &["tenure", "tenure-malloc", "glibc", "mimalloc3"];
 
 pub const HELP: &str =
-    "[--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json] [--write]";
+    "[--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json] [--write [--copies]]";
 
 /// What was asked for.
 #[derive(Default)]
 struct Options<'a> {
     json: bool,
     write: bool,
+    copies: bool,
     quick: bool,
     instructions: bool,
     runs: usize,
@@ -63,6 +64,8 @@ pub struct Outcome {
     pub found: Vec<Peer>,
     pub missing: Vec<Missing>,
     pub verdicts: Vec<Verdict>,
+    /// Bars of copies, where they were asked for.
+    pub copies: Vec<Verdict>,
     /// Fewer rounds and samples.
     pub quick: bool,
 }
@@ -76,6 +79,7 @@ impl<'a> Options<'a> {
             match argument {
                 "--json" => options.json = true,
                 "--write" => options.write = true,
+                "--copies" => options.copies = true,
                 "--quick" => options.quick = true,
                 "--instructions" => options.instructions = true,
                 "--runs" => {
@@ -105,6 +109,8 @@ impl<'a> Options<'a> {
                 );
             }
             performance::check()?;
+        } else if options.copies {
+            return Err("--copies goes with --write; alone they are cargo xtask bench copy strided".into());
         }
         Ok(options)
     }
@@ -142,7 +148,7 @@ pub fn bench(arguments: &[&str]) -> Done {
     };
     let (found, mut missing) = peers::find(&asked, &library)?;
     programs(&found)?;
-    let mut runs = Vec::new();
+    let (mut runs, mut copies) = (Vec::new(), Vec::new());
     for number in 0..options.runs {
         let run = measure(&found, &options, number > 0, &mut missing)?;
         if !options.json {
@@ -150,9 +156,12 @@ pub fn bench(arguments: &[&str]) -> Done {
             terminal::table(&found, &run);
         }
         runs.push(run);
+        if options.copies {
+            copies.push(copied()?);
+        }
     }
-    let verdicts = bars::verdicts(&runs);
-    let outcome = Outcome { runs, found, missing, verdicts, quick: options.quick };
+    let (verdicts, copies) = (bars::verdicts(&runs), bars::by_bar(copies));
+    let outcome = Outcome { runs, found, missing, verdicts, copies, quick: options.quick };
     for (name, why) in &outcome.missing {
         eprintln!("{name}: missing: {why}");
     }
@@ -160,6 +169,7 @@ pub fn bench(arguments: &[&str]) -> Done {
         print!("{}", json(&outcome));
     } else {
         terminal::summary(&outcome.verdicts);
+        terminal::behind(&bars::behind(&bars::together(&outcome.runs)));
     }
     if options.write {
         let record = format!("benches/record/{}-pool.json", output(command("date").args(["-u", "+%F"]))?.trim());
@@ -173,7 +183,7 @@ pub fn bench(arguments: &[&str]) -> Done {
 /// Every bar of every run, then the minima of all runs: each case of each allocator beside ours.
 fn json(outcome: &Outcome) -> String {
     let mut text = String::new();
-    for verdict in &outcome.verdicts {
+    for verdict in outcome.verdicts.iter().chain(&outcome.copies) {
         for (number, record) in verdict.records.iter().enumerate() {
             let run = format!("run {} of {}", number + 1, outcome.runs.len());
             let note = if record.note.is_empty() { run } else { format!("{run}: {}", record.note) };
@@ -191,6 +201,18 @@ fn json(outcome: &Outcome) -> String {
         }
     }
     text
+}
+
+/// What `bench copy` and `bench strided` say; the second one where there is Python.
+fn copied() -> Done<Vec<Record>> {
+    let start = Instant::now();
+    let mut records = copies::copy()?;
+    match python::missing() {
+        None => records.extend(copies::strided()?),
+        Some(why) => eprintln!("strided: skipped: {why}"),
+    }
+    eprintln!("copies: {} s", start.elapsed().as_secs());
+    Ok(records)
 }
 
 /// One run: every round of every group. Instructions are the same every time: counted once.

@@ -1,6 +1,6 @@
 //! Figures and verdicts of the pools, on the terminal.
 
-use super::bars::{Run, Verdict};
+use super::bars::{Behind, Run, Verdict};
 use super::cases::GROUPS;
 use super::peers::Peer;
 
@@ -17,7 +17,7 @@ pub fn figure(figure: f64) -> String {
 /// Cases down, allocators across.
 pub fn table(found: &[Peer], run: &Run) {
     print!("{:<34}", "");
-    found.iter().for_each(|peer| print!("{:>13}", peer.name));
+    found.iter().for_each(|peer| print!("{:>14}", peer.name));
     println!();
     for group in GROUPS {
         let measured = |id: &str| run.values().any(|figures| figures.minimum(id).is_some());
@@ -29,7 +29,7 @@ pub fn table(found: &[Peer], run: &Run) {
             print!("  {:<32}", case.id);
             for peer in found {
                 let least = run.get(peer.name).and_then(|figures| figures.minimum(case.id));
-                print!("{:>13}", least.map_or("-".to_owned(), figure));
+                print!("{:>14}", least.map_or("-".to_owned(), figure));
             }
             println!();
         }
@@ -54,5 +54,14 @@ pub fn summary(verdicts: &[Verdict]) {
             verdict.text(),
             last.note
         );
+    }
+}
+
+/// The aim beyond the bars: nowhere more than twice the best.
+pub fn behind(cases: &[Behind]) {
+    println!("\nmore than twice the best of the others, by handle: {} cases", cases.len());
+    for far in cases {
+        let (ours, best) = (figure(far.ours), figure(far.best));
+        println!("  {:<32} {:>5.1} x  {ours} beside {} {best}", far.case.id, far.ours / far.best, far.peer);
     }
 }
