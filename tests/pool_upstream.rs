@@ -129,7 +129,7 @@ fn po_47_49_each_allocation_that_fails_ends_in_a_status() {
             if let Ok(pool) = made {
                 pool.accept();
                 for (at, bytes) in [100, 70_000, 1 << 20, 5000, 3 << 20, 0].into_iter().enumerate() {
-                    match pool.allocate(bytes, 0, at % 2 == 0, 0) {
+                    match pool.allocate(bytes, 0, at.is_multiple_of(2), 0) {
                         Ok(block) => live.push(block.as_ptr() as usize),
                         Err(status) => {
                             assert_eq!(status.code(), TN_ERR_NO_HOST_MEMORY);
@@ -176,18 +176,18 @@ fn po_50_54_pools_over_each_other_under_threads() {
                 for round in 0..3000usize {
                     random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                     let pick = (random >> 33) as usize;
-                    if live.len() > 40 || pick % 3 == 0 && !live.is_empty() {
+                    if live.len() > 40 || pick.is_multiple_of(3) && !live.is_empty() {
                         let (of, at, bytes, value) = live.swap_remove(pick % live.len());
                         assert!(is_painted(at, bytes, value));
                         pool::deallocate(Some(pools[of]), at).unwrap();
                         continue;
                     }
-                    let bytes = if pick % 11 == 0 { 50_000 + pick % 900_000 } else { pick % 3000 + 1 };
+                    let bytes = if pick.is_multiple_of(11) { 50_000 + pick % 900_000 } else { pick % 3000 + 1 };
                     let Ok(block) = pools[pick % 3].allocate(bytes, 0, false, 0) else { continue };
                     let at = block.as_ptr() as usize;
                     paint(at, bytes, round as u8);
                     live.push((pick % 3, at, bytes, round as u8));
-                    if round % 97 == 0 {
+                    if round.is_multiple_of(97) {
                         pools[pick % 3].trim(pick % (1 << 20));
                         pools.iter().for_each(|pool| assert!(pool.query().reserved_bytes < 1 << 40));
                     }
