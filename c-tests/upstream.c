@@ -540,14 +540,19 @@ static void callbacks_may_not_call_the_pool(void)
 /* PO-50: giving a block of the same pool back from a callback is refused too, and the block stays. */
 static tn_pool *own;
 static char *victim, *victim_large;
-static tn_status freed[3];
+static tn_status freed[7];
 static tn_status freeing_allocate(void *context, size_t bytes, size_t alignment, uint64_t stream, void **out)
 {
     if (victim != NULL) {
         void *to = NULL;
+        tn_pool *owner = NULL;
         freed[0] = tn_pool_deallocate(own, victim, NULL);
         freed[1] = tn_pool_deallocate(NULL, victim_large, NULL);
         freed[2] = tn_pool_reallocate(own, victim, 1000, NULL, &to);
+        freed[3] = tn_pool_usable_size(victim, &bytes);
+        freed[4] = tn_pool_set_current(own);
+        freed[6] = tn_pool_of(victim, &owner);
+        freed[5] = tn_pool_allocate_zeroed(own, 8, 0, NULL, &to);
     }
     return source_allocate(context, bytes, alignment, stream, out);
 }
@@ -559,7 +564,8 @@ static void callbacks_may_not_free_to_the_pool(void)
     victim_large = raw(own, 200000, 0);
     victim = raw(own, 16, 0);
     char *large = raw(own, MIB, 0), *small = victim;
-    CHECK(freed[0] == TN_ERR_INVALID && freed[1] == TN_ERR_INVALID && freed[2] == TN_ERR_INVALID);
+    for (int i = 0; i < 7; i++)
+        CHECK(freed[i] == TN_ERR_INVALID);
     victim = NULL;
     CHECK(checked(own).live_blocks == 3);
     OK(tn_pool_deallocate(own, small, NULL));

@@ -1251,11 +1251,16 @@ tn_status tn_pool_create(tn_device device, const tn_pool_options *options, tn_po
  * Makes a pool whose memory comes from the caller's callbacks, and goes back to them. Its bookkeeping lies elsewhere, so the memory may
  * be such that the host cannot touch.
  *
- * Blocks are cut from what `allocate` gives. Each piece goes back with the same address and bytes when all of it is free and the pool is
- * trimmed or released, or earlier if `release_threshold` or `release_delay_ms` say so (their defaults here are: never); at the latest with
- * the last block of a released pool. Then `release` is called. Callbacks run under no lock of the library, on any thread that uses the
- * pool, and never two at once unless TN_UPSTREAM_THREAD_SAFE says that they may. On memory of TN_CUDA the host clears and copies nothing:
- * there tn_pool_allocate_zeroed works where memory is known to be 0, and tn_pool_reallocate in place, and arrays are TN_ERR_UNSUPPORTED.
+ * Blocks are cut from what `allocate` gives; a pool asks for what it needs, or for more if `growth_factor` says so (its default here is 1).
+ * Each piece goes back with the same address and bytes when all of it is free and the pool is trimmed or released, or earlier if
+ * `release_threshold` or `release_delay_ms` say so (their defaults here are: never); at the latest with the last block of a released pool.
+ * Then `release` is called.
+ *
+ * Callbacks run under no lock of the library, on any thread that uses the pool, and never two at once unless TN_UPSTREAM_THREAD_SAFE says
+ * that they may. In one of them a call of the same pool is TN_ERR_INVALID.
+ *
+ * On memory of TN_CUDA the host clears and copies nothing: there tn_pool_allocate_zeroed works where memory is known to be 0, and
+ * tn_pool_reallocate in place, and arrays are TN_ERR_UNSUPPORTED.
  *
  * @param device   what the memory is called: {TN_CPU, 0}, or any device of another type, with or without a driver.
  * @param upstream copied; its callbacks and context are used until `release`.

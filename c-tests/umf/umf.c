@@ -161,6 +161,10 @@ static void over_the_system(void)
     pool = pool_over(os_provider(0), UMF_POOL_CREATE_FLAG_OWN_PROVIDER);
     fixtures(pool);
     DONE(umfPoolDestroy(pool));
+    pool = pool_over(os_provider(0), UMF_POOL_CREATE_FLAG_OWN_PROVIDER | UMF_POOL_CREATE_FLAG_DISABLE_TRACKING);
+    block = umfPoolMalloc(pool, 1000);
+    CHECK(block != NULL && umfPoolFree(pool, block) == UMF_RESULT_SUCCESS);
+    DONE(umfPoolDestroy(pool));
 }
 
 /* AL-77 */

@@ -155,7 +155,7 @@ impl<T: Recycled> Lists<T> {
         let at = self.next;
         let next = at + bytes;
         // An object never reaches beyond its slab, and `next` is in none where nothing is left.
-        self.next = if next % SLAB_BYTES + bytes > SLAB_BYTES || next % SLAB_BYTES == 0 { 0 } else { next };
+        self.next = if next % SLAB_BYTES + bytes > SLAB_BYTES || next.is_multiple_of(SLAB_BYTES) { 0 } else { next };
         // SAFETY: zeroed memory of this recycler's slab, large enough and aligned, mapped for ever; zero is a valid T (`Recycled`).
         unsafe { &*(at as *const T) }
     }

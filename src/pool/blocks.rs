@@ -179,6 +179,10 @@ fn deallocate_slowly(
 pub fn usable_size(address: usize) -> Result<usize> {
     let misuse = match owner(address) {
         None => Misuse::Foreign,
+        Some((pool, books, _)) if pool.is_calling(thread::current()) => {
+            drop(books);
+            return Err(pool.refuse_callback());
+        }
         Some((_, books, span)) => match books.look(span, address) {
             Found::Never => Misuse::Foreign,
             Found::Gone => Misuse::Stale { pool: books.name },
@@ -191,11 +195,15 @@ pub fn usable_size(address: usize) -> Result<usize> {
 
 /// The pool of the live block that contains the address, with one more hold, the caller's (PO-9).
 pub fn of(address: usize) -> Result<&'static Pool> {
-    if let Some((pool, mut books, span)) = owner(address)
-        && let Found::Block { .. } = books.look(span, address)
-    {
-        books.holds += 1;
-        return Ok(pool);
+    if let Some((pool, mut books, span)) = owner(address) {
+        if pool.is_calling(thread::current()) {
+            drop(books);
+            return Err(pool.refuse_callback());
+        }
+        if let Found::Block { .. } = books.look(span, address) {
+            books.holds += 1;
+            return Ok(pool);
+        }
     }
     Err(Misuse::Foreign.status(address))
 }

@@ -241,6 +241,7 @@ impl Pool {
         let bytes = settings.floor.next_multiple_of(settings.terms.granule);
         let asked = Asked { bytes, alignment: GRANULE, step: 0, node: settings.node, huge: settings.huge };
         let Some(piece) = self.fetch(asked)? else { return Ok(false) };
+        piece.segment.into_iter().for_each(Segment::keep);
         if settings.flags & TN_POOL_PREFAULT != 0 {
             // SAFETY: committed above, known to nobody.
             unsafe { self.ops().prefault(piece.start, bytes) };

@@ -320,8 +320,10 @@ impl Books {
 
     /// Takes the whole free piece out of the books that was unused longest of those with at most so many bytes.
     fn evict_whole(&mut self, most: usize) -> Option<Piece> {
+        let all = self.figures.reserved_bytes as usize;
+        let stays = |span: &Span| self.segment_of(span).is_some_and(Segment::is_kept) && most < all;
         let mut span = self.free.oldest?;
-        while span.bytes.get() > most {
+        while span.bytes.get() > most || stays(span) {
             span = span.newer.get()?;
         }
         let (start, bytes, segment) = (span.start.get(), span.bytes.get(), self.segment_of(span));

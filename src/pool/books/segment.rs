@@ -20,6 +20,8 @@ pub(in crate::pool) struct Segment {
     bytes: Word,
     /// Bytes that did not go back.
     left: Word,
+    /// 1: came when the pool was made.
+    first: Word,
     under: Link,
     newer: AtomicPtr<Segment>,
     older: AtomicPtr<Segment>,
@@ -60,7 +62,18 @@ impl Segment {
         self.start.set(start);
         self.bytes.set(bytes);
         self.left.set(bytes);
+        self.first.set(0);
         self.under.set(under);
+    }
+
+    /// It came when the pool was made: it goes after all others.
+    pub fn keep(&self) {
+        self.first.set(1);
+    }
+
+    /// Whether it did.
+    pub fn is_kept(&self) -> bool {
+        self.first.get() == 1
     }
 
     /// Bytes that came.

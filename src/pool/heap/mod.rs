@@ -40,9 +40,8 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 pub(super) struct Heap {
     // What other threads read, and hardly anybody writes.
     pool: AtomicPtr<Pool>,
-    /// Who may use it now, and whose it is: not the same while it is hidden.
+    /// Who may use it now.
     thread: AtomicPtr<Thread>,
-    home: AtomicPtr<Thread>,
     /// The pool's other heaps.
     next: AtomicPtr<Heap>,
     /// The thread's other heaps.
@@ -55,6 +54,8 @@ pub(super) struct Heap {
     /// The pool's.
     alignment: Word,
     page: Word,
+    /// Whose it is, also while it is hidden.
+    home: AtomicPtr<Thread>,
     apart: Line,
     // What the thread writes.
     recent: Recent,
