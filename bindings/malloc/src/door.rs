@@ -155,12 +155,21 @@ extern "C" fn malloc(bytes: usize) -> *mut c_void {
     allocate(bytes, ALIGNMENT)
 }
 
+/// Bytes that are cleared sooner than it is found out whether they must be.
+const LITTLE: usize = 1024;
+
 #[unsafe(no_mangle)]
 extern "C" fn calloc(count: usize, item: usize) -> *mut c_void {
-    match count.checked_mul(item) {
-        Some(bytes) => allocate_slowly(bytes, ALIGNMENT, true),
-        None => no_memory(),
+    let Some(bytes) = count.checked_mul(item) else { return no_memory() };
+    if bytes > LITTLE {
+        return allocate_slowly(bytes, ALIGNMENT, true);
     }
+    let block = allocate(bytes, ALIGNMENT);
+    if !block.is_null() {
+        // SAFETY: the block has so many bytes, and nobody else knows of it.
+        unsafe { block.cast::<u8>().write_bytes(0, bytes) };
+    }
+    block
 }
 
 #[unsafe(no_mangle)]
@@ -246,10 +255,8 @@ extern "C" fn pvalloc(bytes: usize) -> *mut c_void {
 /// All of it may be used. 0 for what is no live block.
 #[unsafe(no_mangle)]
 extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
-    if block.is_null() {
-        return 0;
-    }
-    enter(|_, _| pool::usable_size(block as usize).unwrap_or(0)).unwrap_or(0)
+    let located = pool::locate(block as usize).filter(|located| located.start == block as usize);
+    located.map_or(0, |located| located.usable)
 }
 
 /// 1 if memory went back to the system.
