@@ -246,6 +246,24 @@ impl Heap {
         counts.heaps += 1;
     }
 
+    /// Adds the usable bytes that clients have of it, and gives the bytes that were asked for; modulo 2^64.
+    pub fn add_in_use(&self, clients: &mut [u64; CLIENTS]) -> u64 {
+        let mut raw = self.all.in_use.get() as u64;
+        for (sum, counter) in clients.iter_mut().zip(&self.clients) {
+            let in_use = counter.in_use.get() as u64;
+            *sum = sum.wrapping_add(in_use);
+            raw = raw.wrapping_sub(in_use);
+        }
+        let sum = &mut clients[Client::RAW.index()];
+        *sum = sum.wrapping_add(raw);
+        self.all.requested.get() as u64
+    }
+
+    /// Usable bytes that are out of it, modulo 2^64.
+    pub fn in_use(&self) -> u64 {
+        self.all.in_use.get() as u64
+    }
+
     /// Blocks that it handed out, of a class, or large ones.
     pub fn handed(&self, class: usize) -> u64 {
         self.handed[class].get() as u64
