@@ -1355,7 +1355,8 @@ tn_status tn_pool_release(tn_pool *pool);
 tn_status tn_pool_allocate(tn_pool *pool, size_t bytes, size_t alignment, tn_stream *stream, void **out);
 
 /**
- * Allocates a raw block whose first `bytes` bytes are 0. Memory that is fresh from the system is not cleared again.
+ * Allocates a raw block whose first `bytes` bytes are 0. Memory that is fresh from the system is not cleared again; from 32 MiB on neither
+ * is what was handed out before and never written.
  *
  * @param pool      NULL: the thread's current pool of the host.
  * @param bytes     how many at least; 0 gives a block of its own too.
@@ -1467,7 +1468,8 @@ tn_status tn_pool_reset_peak(tn_pool *pool);
 
 /**
  * Gives cached memory back to the device, longest unused first, until at most `keep_bytes` are cached or nothing whole
- * is left. Live blocks stay where they are, and so does what `initial_size` committed.
+ * is left. Live blocks stay where they are, and so does what `initial_size` committed. If more stays cached, between live small blocks, its
+ * pages go back all the same; they count as committed and cached still.
  *
  * @param pool     NULL: the thread's current pool of the host.
  * @param keep_bytes cached bytes that may stay.
@@ -1478,7 +1480,9 @@ tn_status tn_pool_reset_peak(tn_pool *pool);
  * @since 0.1
  * @ingroup pool
  */
-tn_status tn_pool_trim(tn_pool *pool, size_t keep_bytes, size_t *released_bytes);
+tn_status tn_pool_trim(tn_pool *pool,
+                       size_t keep_bytes,
+                       size_t *released_bytes);
 
 /**
  * Lists the size classes of a pool's blocks that were ever used. The sums of live_blocks, allocation_count and hit_count are those of

@@ -22,6 +22,11 @@ fn run(pool: &'static Pool, live: &mut Vec<usize>) -> Result<(), Status> {
     let at = pool.allocate(1 << 20, 0, false, 0)?;
     let to = pool.reallocate(at.as_ptr() as usize, 3 << 20, 0);
     keep(to.as_ref().map_or(at, |to| to.unwrap()));
+    to?;
+    // Large enough for huge pages, in the middle; zeros; and grown by moving its parts.
+    let at = pool.allocate((9 << 20) + 70_000, 65_536, true, 0)?;
+    let to = pool.reallocate(at.as_ptr() as usize, 30 << 20, 0);
+    keep(to.as_ref().map_or(at, |to| to.unwrap()));
     to.map(|_| ())
 }
 

@@ -545,3 +545,36 @@ fn ph_6_a_loop_at_the_edge_of_a_span_needs_nobody() {
         held.iter().for_each(|&at| pool.give(at));
     }
 }
+
+/// PH-7: the large block that came back last is found as it was, and is part of its neighbourhood for whoever needs more.
+#[test]
+fn ph_7_the_last_large_block_waits_for_its_like() {
+    let _alone = ALONE.lock();
+    let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (24 * MIB as u64, TN_POOL_NONE));
+    let blocks: Vec<_> = (0..3).map(|_| pool.get(8 * MIB)).collect();
+    // Between free neighbours, a loop gets the same block: nothing is cut and merged for it.
+    pool.give(blocks[0]);
+    pool.give(blocks[2]);
+    pool.give(blocks[1]);
+    let spans = |pool: &Held| {
+        let mut spans = 0;
+        pool.each_segment(|segment| spans += segment.spans);
+        spans
+    };
+    let metadata = pool.stats().metadata_bytes;
+    for _ in 0..10 {
+        assert_eq!(pool.get(8 * MIB), blocks[1]);
+        pool.give(blocks[1]);
+        assert_eq!((pool.stats().largest_free_bytes, spans(&pool)), (24 * MIB as u64, 3));
+    }
+    assert_eq!(pool.stats().metadata_bytes, metadata);
+    // Who needs more gets all of it, and the device is not asked.
+    let all = pool.get(24 * MIB);
+    assert_eq!((pool.stats().device_allocate_count, spans(&pool)), (1, 1));
+    pool.give(all);
+    let (a, b) = (pool.get(8 * MIB), pool.get(8 * MIB));
+    pool.give(b);
+    assert_eq!(pool.reallocate(a, 20 * MIB, 0).unwrap().unwrap().as_ptr() as usize, a, "it grows over it");
+    assert_eq!(pool.stats().device_allocate_count, 1);
+    pool.give(a);
+}

@@ -289,7 +289,8 @@ unsafe fn allocate_slowly(
     })
 }
 
-/// Allocates a raw block whose first `bytes` bytes are 0. Memory that is fresh from the system is not cleared again.
+/// Allocates a raw block whose first `bytes` bytes are 0. Memory that is fresh from the system is not cleared again; from 32 MiB on neither
+/// is what was handed out before and never written.
 ///
 /// @param pool      NULL: the thread's current pool of the host.
 /// @param bytes     how many at least; 0 gives a block of its own too.
@@ -471,7 +472,8 @@ pub extern "C" fn tn_pool_reset_peak(pool: *mut tn_pool) -> tn_status {
 }
 
 /// Gives cached memory back to the device, longest unused first, until at most `keep_bytes` are cached or nothing whole
-/// is left. Live blocks stay where they are, and so does what `initial_size` committed.
+/// is left. Live blocks stay where they are, and so does what `initial_size` committed. If more stays cached, between live small blocks, its
+/// pages go back all the same; they count as committed and cached still.
 ///
 /// @param pool     NULL: the thread's current pool of the host.
 /// @param keep_bytes cached bytes that may stay.

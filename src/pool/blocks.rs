@@ -768,6 +768,7 @@ impl Pool {
         let old = span.unit.get();
         if usable > span.bytes.get() {
             let Some(span_bytes) = usable.checked_next_multiple_of(GRANULE) else { return false };
+            books.merge_recent();
             if !kit.as_deref_mut().is_some_and(|kit| books.grow_in_place(self, span, span_bytes, kit)) {
                 return false;
             }

@@ -182,6 +182,8 @@ pub(super) struct Books {
     full_bins: [u64; BINS.div_ceil(64)],
     free: Ends,
     free_bytes: usize,
+    /// A free span that does not merge yet: the large block that came back last.
+    recent: Option<&'static Span>,
     /// Who wants to be called when memory runs out, in the order of their registration.
     pub listeners: Option<&'static Listener>,
     /// What growth reserved ahead.
@@ -252,6 +254,7 @@ impl Books {
             full_bins: [0; BINS.div_ceil(64)],
             free: Ends { oldest: None, newest: None },
             free_bytes: 0,
+            recent: None,
             listeners: None,
             rooms: [Room::default(); ROOMS],
         }
@@ -313,7 +316,7 @@ impl Books {
     fn largest_free(&self) -> usize {
         let top = (0..BINS).rev().find(|&bin| self.bins[bin].first().is_some());
         let mut span = top.and_then(|bin| self.bins[bin].first());
-        let mut largest = 0;
+        let mut largest = self.around_recent();
         while let Some(free) = span {
             largest = largest.max(free.bytes.get());
             span = free.next.get();
@@ -339,14 +342,22 @@ impl Books {
         if let Some(looks) = self.looks {
             looks.store(looks.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         }
-        let counts = self.counts();
-        let (in_use, requested) = self.in_use(&counts.all());
+        let mut clients = self.clients.each_ref().map(|account| account.tally.in_use);
+        let mut all = Tally::default();
+        all.requested = self.clients.iter().fold(0, |sum, account| sum.wrapping_add(account.tally.requested));
+        let mut at = self.heaps;
+        while let Some(heap) = at {
+            all.requested = all.requested.wrapping_add(heap.add_in_use(&mut clients));
+            at = heap.next();
+        }
+        all.in_use = clients.iter().fold(0, |sum, in_use| sum.wrapping_add(*in_use));
+        let (in_use, requested) = self.in_use(&all);
         let f = &mut self.figures;
         f.peak_in_use_bytes = f.peak_in_use_bytes.max(in_use);
         f.peak_requested_bytes = f.peak_requested_bytes.max(requested);
         f.peak_reserved_bytes = f.peak_reserved_bytes.max(f.reserved_bytes);
-        for (account, tally) in self.clients.iter_mut().zip(&counts.clients) {
-            account.peak = account.peak.max(tally.bytes());
+        for (account, in_use) in self.clients.iter_mut().zip(clients) {
+            account.peak = account.peak.max((in_use as i64).max(0) as u64);
         }
     }
 
@@ -363,6 +374,18 @@ impl Books {
         let f = &self.figures;
         let in_use = all.bytes().min(f.reserved_bytes - f.overhead_bytes - f.pending_bytes);
         (in_use, ((all.requested as i64).max(0) as u64).min(in_use))
+    }
+
+    /// Usable bytes of live blocks.
+    pub fn in_use_now(&self) -> usize {
+        let mut all = Tally::default();
+        all.in_use = self.clients.iter().fold(0, |sum, account| sum.wrapping_add(account.tally.in_use));
+        let mut at = self.heaps;
+        while let Some(heap) = at {
+            all.in_use = all.in_use.wrapping_add(heap.in_use());
+            at = heap.next();
+        }
+        self.in_use(&all).0 as usize
     }
 
     /// Whether so many more bytes from the device would break the limit.
@@ -389,7 +412,11 @@ impl Books {
         if let Some(span) = small {
             return Some(self.take_small(span, want));
         }
-        let span = self.take_free(pool, want.span_bytes, want.span_alignment, Some(kit))?;
+        let span = match self.take_free(pool, want.span_bytes, want.span_alignment, Some(kit)) {
+            Some(span) => span,
+            None if self.merge_recent() => self.take_free(pool, want.span_bytes, want.span_alignment, Some(kit))?,
+            None => return None,
+        };
         match want.class {
             None => Some(self.make_large(span, want)),
             Some(_) => self.make_small(span, want, kit),
@@ -556,7 +583,7 @@ impl Books {
         if span.kind() == Kind::Large {
             let bytes = span.bytes.get();
             self.figures.overhead_bytes -= (bytes - span.unit.get()) as u64;
-            self.set_free(span, now);
+            self.set_free_recent(span, now);
             return bytes;
         }
         let was_full = span.is_full();

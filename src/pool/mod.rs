@@ -654,6 +654,7 @@ impl Pool {
         let mut books = self.books.lock();
         books.sort_returned(self);
         books.dissolve_empty(os::coarse_ms());
+        books.merge_recent();
         loop {
             let cached = books.stats().cached_bytes as usize;
             let most = books.spare();

@@ -61,6 +61,33 @@ impl Books {
         self.settings.terms.splits || self.segment_of(span).is_some_and(|segment| segment.bytes() == span.bytes.get())
     }
 
+    /// Makes a large block's span free, and keeps it as it is for the next request of its size; the one that was kept before merges.
+    pub(super) fn set_free_recent(&mut self, span: &'static Span, now: u64) {
+        self.merge_recent();
+        self.set_free_apart(span, now);
+        self.recent = Some(span);
+    }
+
+    /// Merges the span that is kept as it was with its neighbours. False: there is none.
+    pub fn merge_recent(&mut self) -> bool {
+        let Some(span) = self.recent else { return false };
+        self.unlist_free(span);
+        self.set_free(span, span.since.get() as u64);
+        true
+    }
+
+    /// Bytes of the free range that the span belongs to which is kept as it was.
+    pub(super) fn around_recent(&self) -> usize {
+        let Some(span) = self.recent else { return 0 };
+        let Some(pool) = span.pool() else { return 0 };
+        let before = span.start.get().checked_sub(1).and_then(table::get);
+        let free = |other: &&'static Span| {
+            self.owns(pool, other) && other.kind() == Kind::Free && !other.is(span) && self.may_join(span, other)
+        };
+        let beside = [before, table::get(span.end())].into_iter().flatten().filter(free);
+        span.bytes.get() + beside.map(|other| other.bytes.get()).sum::<usize>()
+    }
+
     /// Makes a span free that must not be merged, because its neighbour is about to be used.
     pub(super) fn set_free_apart(&mut self, span: &'static Span, since: u64) {
         span.change(|| span.set_kind(Kind::Free));
@@ -250,6 +277,9 @@ impl Books {
     }
 
     pub(super) fn unlist_free(&mut self, span: &'static Span) {
+        if self.recent.is_some_and(|recent| recent.is(span)) {
+            self.recent = None;
+        }
         let bin = bin_of(span.bytes.get());
         self.bins[bin].remove(span);
         if self.bins[bin].first().is_none() {
@@ -390,12 +420,15 @@ impl Books {
     pub fn evict_due(&mut self, just: usize, now: u64) -> Option<Piece> {
         if self.retired {
             self.dissolve_empty(now);
+            self.merge_recent();
             return self.drop_room().or_else(|| self.evict(usize::MAX / 2, usize::MAX / 2, None));
         }
         if self.settings.flags & TN_POOL_DIRECT != 0 {
             return self.evict(self.spare(), self.spare(), None);
         }
-        let over = self.free_bytes.saturating_sub(just).saturating_sub(self.room_for_free());
+        let free = self.free_bytes.saturating_sub(just);
+        // So much may stay in any case.
+        let over = if free <= self.settings.threshold / 4 { 0 } else { free.saturating_sub(self.room_for_free()) };
         let late =
             self.free.oldest.filter(|oldest| now.saturating_sub(oldest.since.get() as u64) > self.settings.delay_ms);
         self.evict(over.max(late.map_or(0, |late| late.bytes.get())), self.spare(), None)
@@ -404,14 +437,14 @@ impl Books {
     /// Bytes of free spans that may stay: what the threshold leaves beside the blocks that are free inside of spans, but a quarter of it in
     /// any case, because those cannot serve large requests.
     fn room_for_free(&self) -> usize {
-        let (in_use, _) = self.in_use(&self.counts().all());
+        let in_use = self.in_use_now();
         let mut threshold = self.settings.threshold;
         if self.settings.threshold_grows {
-            threshold = threshold.max(in_use as usize / 4);
+            threshold = threshold.max(in_use / 4);
         }
         let f = &self.figures;
-        let cached = f.reserved_bytes - f.overhead_bytes - f.pending_bytes - in_use;
-        let inside = (cached as usize).saturating_sub(self.free_bytes);
+        let cached = (f.reserved_bytes - f.overhead_bytes - f.pending_bytes) as usize - in_use;
+        let inside = cached.saturating_sub(self.free_bytes);
         threshold.saturating_sub(inside).max(threshold / 4)
     }
 
@@ -421,8 +454,7 @@ impl Books {
         if !self.settings.threshold_grows {
             return None;
         }
-        let (in_use, _) = self.in_use(&self.counts().all());
-        let over = self.free_bytes.saturating_sub(GROWN_WITH.max(in_use as usize / GROWN_PART));
+        let over = self.free_bytes.saturating_sub(GROWN_WITH.max(self.in_use_now() / GROWN_PART));
         self.evict(bytes.min(over), self.spare(), None)
     }
 

@@ -265,9 +265,26 @@ impl Heap {
     }
 
     fn total(&self, allocated: u64) -> Tally {
-        let in_use = self.in_use();
-        let requested = in_use.wrapping_sub(self.slack.get() as u64);
+        let (in_use, requested) = (self.in_use(), self.requested());
         Tally { in_use, requested, allocated, freed: self.freed.get() as u64 }
+    }
+
+    /// Adds the usable bytes that clients have of it, and gives the bytes that were asked for; modulo 2^64.
+    pub fn add_in_use(&self, clients: &mut [u64; CLIENTS]) -> u64 {
+        let mut plain = self.in_use();
+        for (sum, counter) in clients.iter_mut().zip(&self.clients) {
+            let in_use = counter.in_use.get() as u64;
+            *sum = sum.wrapping_add(in_use);
+            plain = plain.wrapping_sub(in_use);
+        }
+        let sum = &mut clients[PLAIN.index()];
+        *sum = sum.wrapping_add(plain);
+        self.requested()
+    }
+
+    /// Bytes that were asked for, modulo 2^64.
+    fn requested(&self) -> u64 {
+        self.in_use().wrapping_sub(self.slack.get() as u64)
     }
 
     /// Usable bytes that are out, modulo 2^64.
