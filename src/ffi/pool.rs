@@ -259,13 +259,13 @@ pub unsafe extern "C" fn tn_pool_allocate(
     unsafe { allocate_slowly(pool, bytes, alignment, stream, out) }
 }
 
-/// What the quick way does not do.
+/// What the quick way does not do. Of C's kind, which never unwinds: so it can be jumped to.
 ///
 /// # Safety
 /// - NULL or writable, `out`.
 #[cold]
 #[inline(never)]
-unsafe fn allocate_slowly(
+unsafe extern "C" fn allocate_slowly(
     pool: *mut tn_pool,
     bytes: usize,
     alignment: usize,
@@ -273,14 +273,15 @@ unsafe fn allocate_slowly(
     out: *mut *mut c_void,
 ) -> tn_status {
     enter("tn_pool_allocate", || {
+        let large = || pool::allocate_large_quickly(pool as u64, bytes, alignment);
         let out = Out::new(out, "out")?;
-        let (handle, pool) = (pool, find(pool)?);
-        convert::stream(stream)?;
-        if let Some(block) = pool::allocate_large_quickly(handle as u64, bytes, alignment) {
+        if let Some(block) = convert::is_now(stream).then(large).flatten() {
             // SAFETY: writable by the caller's promise.
             unsafe { out.write(block as *mut c_void) };
             return Ok(());
         }
+        let (handle, pool) = (pool, find(pool)?);
+        convert::stream(stream)?;
         let block = pool.allocate_raw(bytes, alignment, false, thread::current().stamp())?;
         pool::remember((!handle.is_null()).then(|| Id::from_bits(handle as u64)), pool);
         // SAFETY: writable by the caller's promise.
@@ -379,16 +380,16 @@ pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, strea
     deallocate_slowly(pool, ptr, stream)
 }
 
-/// What the quick way does not do.
+/// What the quick way does not do. Of C's kind, which never unwinds: so it can be jumped to.
 #[cold]
 #[inline(never)]
-fn deallocate_slowly(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_stream) -> tn_status {
+extern "C" fn deallocate_slowly(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_stream) -> tn_status {
     enter("tn_pool_deallocate", || {
-        let through = convert::pool(pool)?;
-        convert::stream(stream)?;
-        if pool::deallocate_large_quickly(pool as u64, address(ptr)) {
+        if convert::is_now(stream) && pool::deallocate_large_quickly(pool as u64, address(ptr)) {
             return Ok(());
         }
+        let through = convert::pool(pool)?;
+        convert::stream(stream)?;
         pool::deallocate(through, address(ptr))
     })
 }

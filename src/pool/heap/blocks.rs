@@ -50,7 +50,8 @@ pub fn allocate_quickly(pool: u64, bytes: usize, alignment: usize) -> Option<Qui
     let heap = handle::heap(thread, pool)?;
     let alignment = if alignment == 0 { heap.alignment.get() } else { alignment };
     let class = class::of_request(bytes, alignment)?;
-    let span = heap.room.get(class)?.first()?;
+    // SAFETY: what a request has is a class, and there is a list for each.
+    let span = unsafe { heap.room.get_unchecked(class) }.first()?;
     let tag = PLAIN.tag(thread.stamp());
     let taken = heap.take(class, span, Block { state: State::Raw, alignment, requested: bytes, tag });
     Some(Quick { heap, span, inside, rare: taken.rare, address: taken.address })
@@ -77,7 +78,8 @@ pub fn deallocate_quickly(pool: u64, address: usize) -> bool {
     let offset = address.wrapping_sub(heap.recent.start.get());
     // Nearly always right for what is given back in order, and then nothing waits for a look into the table.
     let found = if offset < heap.recent.bytes.get() {
-        heap.recent.span.get().map(|span| (heap, span, offset))
+        // SAFETY: some bytes, and so a span (see `Recent`).
+        Some((heap, unsafe { heap.recent.span.get().unwrap_unchecked() }, offset))
     } else {
         heap.find_owned(pool == 0, thread, address)
     };
@@ -239,9 +241,10 @@ impl Heap {
     }
 
     /// The span may be full now, and the peaks higher than ever.
+    // Of C's kind, which never unwinds: so the short way need not prepare for that.
     #[cold]
     #[inline(never)]
-    fn after_taking<Inside>(&self, span: &'static Span, inside: Inside) {
+    extern "C" fn after_taking<Inside>(&self, span: &'static Span, inside: Inside) {
         if span.is_full() {
             self.leave_room(span, span.class.get());
         }
@@ -310,9 +313,10 @@ impl Heap {
     }
 
     /// The span may have been full, or be empty now.
+    // As above.
     #[cold]
     #[inline(never)]
-    fn after_giving<Inside>(&self, span: &'static Span, inside: Inside) {
+    extern "C" fn after_giving<Inside>(&self, span: &'static Span, inside: Inside) {
         if self.has_moved() {
             self.look_again();
         }
@@ -330,9 +334,8 @@ impl Heap {
     /// True: the peaks must be looked at.
     #[inline(always)]
     fn count_taken(&self, class: usize, unit: usize, block: Block) -> bool {
-        if let Some(handed) = self.handed.get(class) {
-            handed.add(1);
-        }
+        // SAFETY: a class, or their number; there is a count for each.
+        unsafe { self.handed.get_unchecked(class) }.add(1);
         self.slack.add(unit.wrapping_sub(block.requested));
         if block.client() != PLAIN {
             let part = &self.clients[block.client().index()];

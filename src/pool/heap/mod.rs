@@ -87,7 +87,7 @@ pub(super) struct Heap {
     handed: [Word; class::COUNT + 1],
 }
 
-/// A span that the heap owns, where it is: the one that a block went back to last. All zero: none.
+/// A span that the heap owns, where it is: the one that a block went back to last. Of 0 bytes: none.
 #[derive(Debug, Default)]
 struct Recent {
     start: Word,
