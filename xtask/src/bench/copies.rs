@@ -5,7 +5,7 @@
 use super::figures::Figures;
 use super::record::Record;
 use crate::run::compile;
-use crate::tools::{Done, root};
+use crate::tools::{Done, copy_all, root};
 use crate::{dist, python};
 use std::path::Path;
 
@@ -55,7 +55,8 @@ fn measured(figures: &Figures, case: &str) -> Done<f64> {
 
 /// Plain arrays, in C.
 pub fn copy() -> Done<Vec<Record>> {
-    dist::stage()?;
+    dist::shared()?;
+    copy_all(&root().join("include"), &dist::folder().join("include"))?;
     let program = root().join("target/benches/copy");
     compile("benches/copy.c", &program, &[])?;
     let figures = Figures::measure(&program, &[])?;

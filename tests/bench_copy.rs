@@ -1,0 +1,22 @@
+//! The program of `cargo xtask bench copy` builds with the strict warnings, and refuses what it does not know. What it measures is not
+//! looked at here.
+
+mod tools;
+
+use std::path::Path;
+use std::process::Command;
+use tools::{compiler, has, library, library_folder, output, root};
+
+#[test]
+fn the_program_of_copies_builds() {
+    if !has("gcc") {
+        return;
+    }
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-copy");
+    let mut compile = compiler("c11");
+    compile.arg(root().join("benches/copy.c")).arg("-o").arg(&program).arg(library());
+    let folder = format!("-Wl,-rpath,{}", library_folder().display());
+    output(compile.arg(folder)).unwrap_or_else(|text| panic!("{text}"));
+    let refused = output(Command::new(&program).arg("sideways"));
+    assert!(refused.is_err_and(|text| text.contains("forwards|backwards")));
+}
