@@ -525,6 +525,7 @@ static void as_a_client(void)
     /* AL-71: with the blocks and everything else gone the handle still is one, of a pool that hands out nothing. */
     CHECK(ops->finalize(pool) == SUCCESS);
     CHECK(stats_of(handle).reserved_bytes == 0 && stats_of(handle).live_blocks == 0 && m->count == 0);
+    CHECK(umf_of(handle).live_blocks == 0 && umf_of(handle).live_bytes == 0 && umf_of(handle).requested_bytes == 0);
     void *out = UNTOUCHED;
     FAILS(tn_pool_allocate(handle, 10, 0, NULL, &out), TN_ERR_STALE);
     FAILS(tn_pool_deallocate(NULL, block, NULL), TN_ERR_FOREIGN);
@@ -587,6 +588,19 @@ static void providers(void)
     CHECK(provider_ops->free(provider, at + 4 * page, 4 * page) == SUCCESS);
     CHECK(provider_ops->free(provider, at, 4 * page) == SUCCESS);
     CHECK(stats_of(pool).live_blocks == 0 && stats_of(pool).in_use_bytes == 0);
+    /* Bytes with a gap between them are not one block. */
+    void *low = NULL, *high = NULL;
+    CHECK(provider_ops->alloc(provider, page + 1, 0, &low) == SUCCESS);
+    CHECK(provider_ops->alloc(provider, 2 * page, 0, &high) == SUCCESS && (char *)high == (char *)low + 2 * page);
+    CHECK(provider_ops->merge(provider, low, high, 3 * page + 1) == INVALID_ARGUMENT);
+    CHECK(provider_ops->free(provider, low, page + 1) == SUCCESS && provider_ops->free(provider, high, 2 * page) == SUCCESS);
+
+    /* The smallest ones too, which lie where they can be merged. */
+    CHECK(provider_ops->alloc(provider, page, 1, &low) == SUCCESS && provider_ops->alloc(provider, page, 1, &high) == SUCCESS);
+    CHECK((char *)high == (char *)low + page && provider_ops->merge(provider, low, high, 2 * page) == SUCCESS);
+    CHECK(provider_ops->free(provider, low, 2 * page) == SUCCESS);
+    CHECK(provider_ops->alloc(provider, 1, 0, &low) == SUCCESS && (uintptr_t)low % page == 0);
+    CHECK(provider_ops->free(provider, low, 1) == SUCCESS);
 
     /* Purging. */
     CHECK(provider_ops->alloc(provider, 4 * page, 0, &block) == SUCCESS);
@@ -617,6 +631,37 @@ static void providers(void)
     CHECK(provider_ops->free(provider, block, page) == SUCCESS && provider_ops->finalize(provider) == SUCCESS);
 }
 
+/* AL-79: two pieces of an upstream are never one block, also where they lie side by side. */
+static tn_status arena_allocate(void *context, size_t bytes, size_t alignment, uint64_t stream, void **out)
+{
+    char **next = context;
+    (void)stream;
+    *next = (char *)(((uintptr_t)*next + alignment - 1) / alignment * alignment);
+    *out = *next;
+    *next += bytes;
+    return TN_OK;
+}
+static tn_status arena_deallocate(void *context, void *ptr, size_t bytes, uint64_t stream)
+{
+    (void)context, (void)ptr, (void)bytes, (void)stream;
+    return TN_OK;
+}
+static void provider_over_an_arena(void)
+{
+    char *arena = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *next = arena;
+    tn_upstream up = {.size = sizeof up, .context = &next, .allocate = arena_allocate, .deallocate = arena_deallocate};
+    tn_pool *pool = NULL;
+    void *provider = NULL, *low = NULL, *high = NULL;
+    OK(tn_pool_import(HOST, &up, NULL, &pool));
+    CHECK(provider_ops->initialize(pool, &provider) == SUCCESS);
+    CHECK(provider_ops->alloc(provider, MIB, 0, &low) == SUCCESS && provider_ops->alloc(provider, MIB, 0, &high) == SUCCESS);
+    CHECK((char *)high == (char *)low + MIB && provider_ops->merge(provider, low, high, 2 * MIB) == INVALID_ARGUMENT);
+    CHECK(provider_ops->free(provider, low, MIB) == SUCCESS && provider_ops->free(provider, high, MIB) == SUCCESS);
+    CHECK(provider_ops->finalize(provider) == SUCCESS);
+    OK(tn_pool_release(pool));
+    munmap(arena, 4 * MIB);
+}
+
 /* AL-79: over a pool whose memory is the caller's, which cannot be discarded, or not to zeros. */
 static tn_status umf_allocate(void *context, size_t bytes, size_t alignment, uint64_t stream, void **out)
 {
@@ -639,12 +684,6 @@ static void provider_over_an_upstream(void)
     CHECK(provider_ops->alloc(provider, MIB, 0, &low) == SUCCESS && provider_ops->alloc(provider, MIB, 0, &high) == SUCCESS);
     CHECK(provider_ops->purge_force(provider, low, MIB) == NOT_SUPPORTED);
     CHECK(provider_ops->purge_lazy(provider, low, MIB) == NOT_SUPPORTED);
-    /* Two pieces of the upstream are never one block. */
-    if (low > high) {
-        void *swap = low;
-        low = high, high = swap;
-    }
-    CHECK(provider_ops->merge(provider, low, high, 2 * MIB) == INVALID_ARGUMENT);
     CHECK(provider_ops->split(provider, low, MIB, MIB / 2) == SUCCESS);
     CHECK(provider_ops->merge(provider, low, (char *)low + MIB / 2, MIB) == SUCCESS);
     CHECK(provider_ops->free(provider, low, MIB) == SUCCESS && provider_ops->free(provider, high, MIB) == SUCCESS);
@@ -668,5 +707,6 @@ int main(void)
     as_a_client();
     providers();
     provider_over_an_upstream();
+    provider_over_an_arena();
     return finish();
 }

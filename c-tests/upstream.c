@@ -510,6 +510,51 @@ static void cached_memory_stays_available(void)
     over(s);
 }
 
+/* PO-50, PO-58: nobody waits for a thread in a callback, wherever it came from: here a free that the thread's own part of the pool took. */
+static int waits;
+static tn_status slow_deallocate(void *context, void *ptr, size_t bytes, uint64_t stream)
+{
+    if (__atomic_exchange_n(&waits, 0, __ATOMIC_SEQ_CST)) {
+        pthread_barrier_wait(&in_callback);
+        pthread_barrier_wait(&served);
+    }
+    return source_deallocate(context, ptr, bytes, stream);
+}
+static void *free_some(void *context)
+{
+    char *blocks[6];
+    for (int i = 0; i < 6; i++)
+        blocks[i] = raw(context, 300000, 0);
+    waits = 1;
+    for (int i = 0; i < 6; i++)
+        OK(tn_pool_deallocate(context, blocks[i], NULL));
+    CHECK(waits == 0);
+    return NULL;
+}
+static void nobody_waits_for_a_callback(void)
+{
+    Source *s = source(0);
+    s->table.deallocate = slow_deallocate;
+    tn_pool_options options = {.size = sizeof options, .release_threshold = 1};
+    tn_pool *pool = import(s, &options), *other = own_pool("other");
+    pthread_barrier_init(&in_callback, NULL, 2);
+    pthread_barrier_init(&served, NULL, 2);
+    pthread_t thread;
+    pthread_create(&thread, NULL, free_some, pool);
+    pthread_barrier_wait(&in_callback);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    CHECK(child > 0 && waitpid(child, NULL, 0) == child);
+    /* Nor who wants back what threads keep, of another pool. */
+    OK(tn_pool_trim(other, 0, NULL));
+    OK(tn_pool_release(other));
+    pthread_barrier_wait(&served);
+    pthread_join(thread, NULL);
+    OK(tn_pool_release(pool));
+    over(s);
+}
+
 /* PO-50: a callback that calls the same pool. */
 static void callbacks_may_not_call_the_pool(void)
 {
@@ -999,6 +1044,7 @@ int main(void)
     failed_imports();
     gate();
     cached_memory_stays_available();
+    nobody_waits_for_a_callback();
     callbacks_may_not_call_the_pool();
     callbacks_may_not_free_to_the_pool();
     callbacks_may_drop_arrays();
