@@ -27,6 +27,18 @@ mod word {
     #[inline(always)]
     fn offset() -> usize {
         let offset;
+        // The preload library is there when the program starts, so that its word always has its place beside the thread pointer.
+        if cfg!(preload) {
+            // SAFETY: reads the place that the loader wrote for the word.
+            unsafe {
+                asm!(
+                    "mov {}, qword ptr [rip + tenure_record_of_thread@gottpoff]",
+                    out(reg) offset,
+                    options(nostack, preserves_flags, pure, readonly),
+                );
+            }
+            return offset;
+        }
         // SAFETY: the sequence that the x86-64 ABI gives for a TLS descriptor; the function that it calls changes no register but rax. The
         // loader's slow function calls on, and old ones save no vector registers, hence the clobbers.
         unsafe {
