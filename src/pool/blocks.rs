@@ -738,7 +738,7 @@ impl Pool {
     ) -> Result<NonNull<u8>> {
         let usable = span.unit.get();
         let moved = self.move_block(address, span, block, bytes);
-        self.books.lock().account(block).tally.change(usable as u64, block.requested as u64);
+        self.books.lock().change(block, usable as u64, block.requested as u64);
         span.exchange(index, State::Limbo, State::Raw);
         let to = moved?.address;
         let given_back = deallocate_for(client, Some(self), address, None);

@@ -171,6 +171,8 @@ pub(super) struct Books {
     pub figures: tn_pool_stats,
     /// What each client holds and did.
     pub clients: [Account; CLIENTS],
+    /// The bytes of all of them.
+    total: Tally,
     /// Allocations by class, large ones last; without heaps.
     pub classes: [Handed; class::COUNT + 1],
     /// The heaps of threads.
@@ -246,6 +248,7 @@ impl Books {
             ring,
             figures,
             clients: [Account::default(); CLIENTS],
+            total: Tally::default(),
             classes: [Handed::default(); class::COUNT + 1],
             heaps: None,
             partial: [const { List::new() }; class::COUNT],
@@ -306,6 +309,7 @@ impl Books {
     pub fn add_counts(&mut self, counts: &Counts) {
         for (account, tally) in self.clients.iter_mut().zip(&counts.clients) {
             account.tally.add(tally);
+            self.total.add(tally);
         }
         let f = &mut self.figures;
         f.zero_bytes_skipped += counts.zero_skipped;
@@ -342,23 +346,38 @@ impl Books {
         if let Some(looks) = self.looks {
             looks.store(looks.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         }
-        let mut clients = self.clients.each_ref().map(|account| account.tally.in_use);
-        let mut all = Tally::default();
-        all.requested = self.clients.iter().fold(0, |sum, account| sum.wrapping_add(account.tally.requested));
+        let mut clients = [0; CLIENTS];
+        for (in_use, account) in clients.iter_mut().zip(&self.clients) {
+            *in_use = account.tally.in_use;
+        }
         let mut at = self.heaps;
         while let Some(heap) = at {
-            all.requested = all.requested.wrapping_add(heap.add_in_use(&mut clients));
+            heap.add_in_use(&mut clients);
             at = heap.next();
         }
-        all.in_use = clients.iter().fold(0, |sum, in_use| sum.wrapping_add(*in_use));
-        let (in_use, requested) = self.in_use(&all);
+        for (account, in_use) in self.clients.iter_mut().zip(clients) {
+            account.peak = account.peak.max((in_use as i64).max(0) as u64);
+        }
+        self.peak_of_all();
+    }
+
+    fn peak_of_all(&mut self) {
+        let (in_use, requested) = self.in_use(&self.now());
         let f = &mut self.figures;
         f.peak_in_use_bytes = f.peak_in_use_bytes.max(in_use);
         f.peak_requested_bytes = f.peak_requested_bytes.max(requested);
         f.peak_reserved_bytes = f.peak_reserved_bytes.max(f.reserved_bytes);
-        for (account, in_use) in self.clients.iter_mut().zip(clients) {
-            account.peak = account.peak.max((in_use as i64).max(0) as u64);
+    }
+
+    /// Usable and requested bytes that are out, of this and all heaps.
+    fn now(&self) -> Tally {
+        let mut all = self.total;
+        let mut at = self.heaps;
+        while let Some(heap) = at {
+            all.change(heap.in_use(), heap.requested());
+            at = heap.next();
         }
+        all
     }
 
     /// The peaks are what is now.
@@ -378,14 +397,7 @@ impl Books {
 
     /// Usable bytes of live blocks.
     pub fn in_use_now(&self) -> usize {
-        let mut all = Tally::default();
-        all.in_use = self.clients.iter().fold(0, |sum, account| sum.wrapping_add(account.tally.in_use));
-        let mut at = self.heaps;
-        while let Some(heap) = at {
-            all.in_use = all.in_use.wrapping_add(heap.in_use());
-            at = heap.next();
-        }
-        self.in_use(&all).0 as usize
+        self.in_use(&self.now()).0 as usize
     }
 
     /// Whether so many more bytes from the device would break the limit.
@@ -529,13 +541,31 @@ impl Books {
     }
 
     fn count_in(&mut self, usable: usize, block: Block) {
-        self.account(block).tally.change(usable as u64, block.requested as u64);
-        self.peak();
+        self.change(block, usable as u64, block.requested as u64);
+        let client = block.client();
+        let mut in_use = self.account(block).tally.in_use;
+        let mut at = self.heaps;
+        while let Some(heap) = at {
+            in_use = in_use.wrapping_add(heap.in_use_of(client));
+            at = heap.next();
+        }
+        let account = self.account(block);
+        account.peak = account.peak.max((in_use as i64).max(0) as u64);
+        if let Some(looks) = self.looks {
+            looks.store(looks.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+        self.peak_of_all();
     }
 
     /// A block is not out any more.
     pub fn count_out(&mut self, usable: usize, block: Block) {
-        self.account(block).tally.change((usable as u64).wrapping_neg(), (block.requested as u64).wrapping_neg());
+        self.change(block, (usable as u64).wrapping_neg(), (block.requested as u64).wrapping_neg());
+    }
+
+    /// Changes what is out.
+    pub fn change(&mut self, block: Block, usable: u64, requested: u64) {
+        self.account(block).tally.change(usable, requested);
+        self.total.change(usable, requested);
     }
 
     /// The account of a block's client.
@@ -575,7 +605,7 @@ impl Books {
     pub fn undo_free(&mut self, span: &'static Span, index: usize, state: State) {
         let block = Block { state, ..span.block(index) };
         span.set_block(index, block);
-        self.account(block).tally.change(span.unit.get() as u64, block.requested as u64);
+        self.change(block, span.unit.get() as u64, block.requested as u64);
     }
 
     /// Makes a block in limbo free. The bytes of the span that became free with it, if one did.
@@ -677,7 +707,7 @@ impl Books {
     /// Notes another size asked for of a block in limbo.
     pub fn resize(&mut self, span: &'static Span, index: usize, block: Block, requested: usize) {
         span.set_block(index, Block { requested, state: State::Limbo, ..block });
-        self.account(block).tally.change(0, (requested as u64).wrapping_sub(block.requested as u64));
+        self.change(block, 0, (requested as u64).wrapping_sub(block.requested as u64));
         self.peak();
     }
 
@@ -690,7 +720,7 @@ impl Books {
             span.clean.set(span.clean.get().min(span.bytes.get() - usable));
         });
         self.figures.overhead_bytes = self.figures.overhead_bytes + old as u64 - usable as u64;
-        self.account(span.block(0)).tally.change((usable as u64).wrapping_sub(old as u64), 0);
+        self.change(span.block(0), (usable as u64).wrapping_sub(old as u64), 0);
         self.peak();
     }
 

@@ -28,7 +28,7 @@ pub(super) use end::{end_all, hide, recall, show};
 pub use resize::{Resized, resize_quickly};
 
 use crate::pool::arena::{Recycled, Recycler};
-use crate::pool::client::{CLIENTS, PLACES, PLAIN, Tally};
+use crate::pool::client::{CLIENTS, Client, PLACES, PLAIN, Tally};
 use crate::pool::span::{Link, List, Word};
 use crate::pool::{Pool, class};
 use crate::thread::{self, Thread};
@@ -282,8 +282,17 @@ impl Heap {
         self.requested()
     }
 
+    /// Usable bytes that a client has of it, modulo 2^64.
+    pub fn in_use_of(&self, client: Client) -> u64 {
+        let of = |counter: &Counter| counter.in_use.get() as u64;
+        if client != PLAIN {
+            return of(&self.clients[client.index()]);
+        }
+        self.clients.iter().fold(self.in_use(), |rest, counter| rest.wrapping_sub(of(counter)))
+    }
+
     /// Bytes that were asked for, modulo 2^64.
-    fn requested(&self) -> u64 {
+    pub fn requested(&self) -> u64 {
         self.in_use().wrapping_sub(self.slack.get() as u64)
     }
 
