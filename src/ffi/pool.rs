@@ -385,12 +385,16 @@ pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, strea
 #[inline(never)]
 extern "C" fn deallocate_slowly(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_stream) -> tn_status {
     enter("tn_pool_deallocate", || {
-        if convert::is_now(stream) && pool::deallocate_large_quickly(pool as u64, address(ptr)) {
+        if convert::is_now(stream) && pool::deallocate_otherwise(pool as u64, address(ptr)) {
             return Ok(());
         }
         let through = convert::pool(pool)?;
         convert::stream(stream)?;
-        pool::deallocate(through, address(ptr))
+        pool::deallocate(through, address(ptr))?;
+        if let Some(through) = through {
+            pool::remember(Some(Id::from_bits(pool as u64)), through);
+        }
+        Ok(())
     })
 }
 

@@ -85,7 +85,7 @@ fn give_back(function: &str, block: *mut c_void) {
 /// `bytes`: the size that the caller says the block has, if it says one.
 #[inline(never)]
 fn give_back_slowly(function: &str, block: *mut c_void, bytes: Option<usize>) {
-    if block.is_null() || bytes.is_none() && pool::deallocate_large_quickly(0, block as usize) {
+    if block.is_null() || bytes.is_none() && pool::deallocate_otherwise(0, block as usize) {
         return;
     }
     let before = errno();

@@ -91,8 +91,8 @@ pub fn deallocate_quickly(pool: u64, address: usize) -> bool {
     true
 }
 
-/// The same for a large block that the thread may keep.
-pub fn deallocate_large_quickly(pool: u64, address: usize) -> bool {
+/// The same for a large block that the thread may keep, and for a small one that another thread's heap owns.
+pub fn deallocate_otherwise(pool: u64, address: usize) -> bool {
     let (Some(thread), Some(span)) = (thread::known(), table::get(address)) else { return false };
     let Some(_inside) = Visit::begin(thread) else { return false };
     let through = match pool {
@@ -102,7 +102,12 @@ pub fn deallocate_large_quickly(pool: u64, address: usize) -> bool {
             pool => pool,
         },
     };
-    span.heap().is_none() && give_large(thread, through, span, address, State::Raw).is_some()
+    let given = match span.heap() {
+        None => give_large(thread, through, span, address, State::Raw),
+        Some(heap) if heap.is_of(thread) || through.is_some_and(|pool| !heap.is_in(pool)) => None,
+        Some(_) => foreign::give(thread, span, address, State::Raw),
+    };
+    given.is_some()
 }
 
 /// A block from the calling thread's heap, for a request of a class. None: it has none, and the pool must be asked.

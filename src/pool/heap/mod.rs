@@ -23,7 +23,7 @@ mod resize;
 mod spans;
 
 pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
-pub use blocks::{allocate_large_quickly, allocate_quickly, deallocate_large_quickly, deallocate_quickly};
+pub use blocks::{allocate_large_quickly, allocate_quickly, deallocate_otherwise, deallocate_quickly};
 pub(super) use end::{end_all, hide, recall, show};
 pub use resize::{Resized, resize_quickly};
 
