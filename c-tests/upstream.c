@@ -420,6 +420,15 @@ static void *hold_to_the_end(void *context)
     return NULL;
 }
 
+static void *allocate_large(void *context)
+{
+    char *a = raw(context, 300000, 0);
+    OK(tn_pool_deallocate(context, a, NULL));
+    /* The thread keeps it. */
+    CHECK(checked(context).device_free_count < checked(context).device_allocate_count);
+    return NULL;
+}
+
 static void *allocate_small(void *context)
 {
     char *a = raw(context, 200, 0);
@@ -440,7 +449,13 @@ static void gate(void)
         for (int i = 0; i < 4; i++)
             pthread_join(threads[i], NULL);
         CHECK(safe || s->most_inside == 1);
-        /* PO-50: at thread exit too. The last one that holds the pool is a thread, and the pool ends with it. */
+        /* PO-50: at thread exit too: what a thread kept goes back by a callback there. */
+        OK(tn_pool_trim(pool, 0, NULL));
+        CHECK(s->count == 0);
+        pthread_create(&threads[0], NULL, allocate_large, pool);
+        pthread_join(threads[0], NULL);
+        CHECK(s->count == 0 && s->deallocations == s->allocations);
+        /* And everything with a thread. The last one that holds the pool is a thread, and the pool ends with it. */
         pthread_barrier_init(&in_callback, NULL, 2);
         pthread_barrier_init(&served, NULL, 2);
         pthread_create(&threads[0], NULL, hold_to_the_end, pool);
