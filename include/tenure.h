@@ -48,7 +48,7 @@
  *
  * **Threads.** Any function may be called from any thread at any time; what must not happen at the same time is a
  * status too. No callback runs under a lock of the library, and every callback may call the library. No function
- * waits for another holder.
+ * waits for another holder. None may be called from a signal handler, which may have interrupted the library.
  *
  * **Fork, exit, unload.** Nothing runs when the library is loaded or unloaded. Host memory stays usable in a child
  * after fork. The library may be unloaded until foreign code holds one of its functions (an export, a callback); then

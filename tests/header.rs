@@ -149,3 +149,11 @@ fn every_type_field_and_constant_says_what_it_is() {
     }
     assert!(missing.is_empty(), "no comment above:\n{}", missing.join("\n"));
 }
+
+/// PO-60: what is not checked is written.
+#[test]
+fn signal_handlers_are_warned_of() {
+    let head = read("include/tenure.h");
+    let head = head.split("#ifndef TENURE_H").next().expect("a head");
+    assert!(head.contains("None may be called from a signal handler"), "the head has no word on signal handlers");
+}

@@ -556,6 +556,7 @@ fn po_34_36_37_peaks_hits_and_queries() {
     assert_eq!(s.allocation_count, 11 * sizes.len() as u64, "counts are not touched");
 }
 
+/// PH-5
 #[test]
 fn a_block_freed_in_a_loop_comes_from_the_same_address() {
     let pool = Held::plain();

@@ -186,7 +186,9 @@ impl<T: Recycled> Recycler<T> {
         // Another thread brought one meanwhile: ours is for later, if there is a place to note it.
         let object = lists.take(bytes);
         drop(lists);
-        self.keep_vacant(slab);
+        if let Some(record) = VACANT.get() {
+            self.keep_vacant(slab, record);
+        }
         object
     }
     /// Gives back an object that the caller alone uses.
@@ -196,14 +198,24 @@ impl<T: Recycled> Recycler<T> {
         lists.free = Some(object);
     }
 
-    /// Keeps a slab without pages for later; false: there is no memory for its record.
-    fn keep_vacant(&self, slab: usize) -> bool {
-        let Some(vacant) = VACANT.get() else { return false };
+    /// Keeps a slab without pages for later.
+    fn keep_vacant(&self, slab: usize, vacant: &'static Vacant) {
         vacant.start.store(slab, Ordering::Relaxed);
         let mut lists = self.lists.lock();
         let next = lists.vacant.map_or(core::ptr::null_mut(), |next| core::ptr::from_ref(next).cast_mut());
         vacant.next.store(next, Ordering::Relaxed);
         lists.vacant = Some(vacant);
+    }
+
+    /// Takes the pages of a slab away, whose objects are in no list. False: they are as they were.
+    fn empty(&self, slab: usize) -> bool {
+        let Some(record) = VACANT.get() else { return false };
+        // SAFETY: the slab holds free objects only, and what reads them without a lock takes zeros, too.
+        if !unsafe { os::discard(slab, SLAB_BYTES) } {
+            VACANT.put(record);
+            return false;
+        }
+        self.keep_vacant(slab, record);
         true
     }
 
@@ -225,8 +237,7 @@ impl<T: Recycled> Recycler<T> {
             list = link(end);
             let is_rest = next != 0 && next / SLAB_BYTES * SLAB_BYTES == slab;
             let made = if is_rest { (next - slab) / bytes } else { SLAB_BYTES / bytes };
-            // SAFETY: the pages hold free objects only, which are in no list any more, and what reads them without a lock takes zeros, too.
-            if count == made && unsafe { os::discard(slab, SLAB_BYTES) } && self.keep_vacant(slab) {
+            if count == made && self.empty(slab) {
                 rest = if is_rest { 0 } else { rest };
                 continue;
             }
