@@ -44,6 +44,6 @@ fn total(peer: &Peer, case: &str, turns: f64) -> Done<f64> {
     collected.filter(|_| done.status.success()).ok_or_else(|| {
         // valgrind's own lines begin with ==.
         let why = said.lines().rev().find(|line| !line.is_empty() && !line.starts_with("==")).unwrap_or("no count");
-        format!("under valgrind: {why}")
+        format!("under valgrind: {}", why.trim_end_matches('.'))
     })
 }

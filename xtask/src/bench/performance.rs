@@ -62,8 +62,9 @@ fn machine(outcome: &Outcome, all: &Run) -> String {
     let cores = all.values().next().map_or("?", |figures| figures.fact("cores"));
     let quick = if outcome.quick { " of few rounds, for a first look" } else { "" };
     let mut lines = format!("{} cores of {}; {}{quick}, minima.", cores, super::processor(), many(outcome.runs.len()));
-    let versions: Vec<&str> =
+    let mut versions: Vec<&str> =
         outcome.found.iter().filter_map(|peer| Some(all.get(peer.name)?.fact("version"))).collect();
+    versions.dedup();
     lines += &format!("\n\n- Measured: {}.", versions.join(", "));
     for (name, why) in &outcome.missing {
         lines += &format!("\n- Missing: {name}: {why}.");
@@ -83,7 +84,8 @@ fn bars_table(verdicts: &[Verdict]) -> String {
         let Some(last) = verdict.records.last() else { continue };
         let each = |record: &super::record::Record| match record.ratio {
             Some(ratio) => figure(ratio),
-            None => record.value.map_or("-".to_owned(), figure),
+            // A bar in units is its own ratio.
+            None => record.value.filter(|_| record.peer.is_empty()).map_or("-".to_owned(), figure),
         };
         let ratios: Vec<String> = verdict.records.iter().map(each).collect();
         let beside = match last.peer_value {
