@@ -578,3 +578,77 @@ fn ph_7_the_last_large_block_waits_for_its_like() {
     assert_eq!(pool.stats().device_allocate_count, 1);
     pool.give(a);
 }
+
+/// PO-19 to PO-23, PO-41: blocks with huge pages, grown, shrunk and zeroed by several threads, while one trims.
+#[test]
+fn po_20_23_41_large_blocks_among_busy_threads() {
+    let _alone = ALONE.lock();
+    for limit in [0, 200 * MIB as u64] {
+        let pool = Held::new(|o| (o.release_threshold, o.max_size) = (16 * MIB as u64, limit));
+        let it = pool.0;
+        // The first and last bytes of each page carry the mark, so that debug builds are not slow.
+        let mark = |at: usize, n: usize, value: u8| (0..n).step_by(4096).for_each(|page| paint(at + page, 1, value));
+        let is_marked =
+            |at: usize, n: usize, value: u8| (0..n).step_by(4096).all(|page| is_painted(at + page, 1, value));
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (1..4usize)
+                .map(|seed| {
+                    scope.spawn(move || {
+                        let (mut own, mut random) = (Vec::<(usize, usize, u8)>::new(), seed);
+                        for step in 0..400usize {
+                            random =
+                                random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                            let (size, pick, value) =
+                                (70_000 + (random >> 33) % (7 * MIB), random >> 40, 1 + (step % 250) as u8);
+                            match step % 4 {
+                                0 | 1 => {
+                                    let Ok(at) = it.allocate(size, 0, step % 4 == 1, 0) else { continue };
+                                    let at = at.as_ptr() as usize;
+                                    assert!(step % 4 == 0 || is_marked(at, size, 0), "zeros");
+                                    mark(at, size, value);
+                                    own.push((at, size, value));
+                                }
+                                2 if !own.is_empty() => {
+                                    let (at, old, value) = own.swap_remove(pick % own.len());
+                                    let (at, n) = match it.reallocate(at, size, 0) {
+                                        Ok(to) => (to.unwrap().as_ptr() as usize, size),
+                                        Err(_) => (at, old),
+                                    };
+                                    assert!(is_marked(at, n.min(old), value), "kept");
+                                    mark(at, n, value);
+                                    own.push((at, n, value));
+                                }
+                                _ if own.len() > 4 => {
+                                    let (at, n, value) = own.swap_remove(pick % own.len());
+                                    assert!(is_marked(at, n, value));
+                                    pool::deallocate(None, at).unwrap();
+                                }
+                                _ => (),
+                            }
+                        }
+                        for (at, n, value) in own {
+                            assert!(is_marked(at, n, value));
+                            pool::deallocate(None, at).unwrap();
+                        }
+                    })
+                })
+                .collect();
+            let stop = &stop;
+            scope.spawn(move || {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    it.trim(8 * MIB);
+                    let s = checked(it);
+                    assert!(s.huge_bytes <= s.reserved_bytes);
+                    std::thread::yield_now();
+                }
+            });
+            let ends: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            ends.into_iter().for_each(|end| end.unwrap());
+        });
+        pool.trim(0);
+        let s = pool.stats();
+        assert_eq!((s.reserved_bytes, s.huge_bytes, s.misuse_count, s.live_blocks), (0, 0, 0, 0));
+    }
+}
