@@ -413,7 +413,9 @@ fn try_register() -> Option<&'static Thread> {
     tls::set(core::ptr::from_ref(record).cast());
     if !cfg!(preload) {
         // Fails only while the thread ends: then the record stays taken, once per such thread.
-        let _ = EXIT.try_with(|_| ());
+        if EXIT.try_with(|_| ()).is_ok() {
+            tls::keep();
+        }
     } else if !over {
         os::at_thread_end(core::ptr::from_ref(record) as usize);
     }
@@ -743,6 +745,7 @@ extern "C" fn after_fork_child() {
     if !cfg!(preload) {
         crate::names::after_fork();
     }
+    tls::forget_others();
     let own = tls::get().cast::<Thread>();
     if let Some(own) = known() {
         own.set_number(os::thread_number());
