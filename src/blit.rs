@@ -76,7 +76,10 @@ pub fn copy(dst: &Place, src: &Place) -> Result<()> {
         copy_dense(dst.layout, src.layout);
         return Ok(());
     }
-    let Some(mut loops) = Loops::of_copy(dst.layout, src.layout) else { return Ok(()) };
+    let mut loops = Loops::new();
+    if !loops.set_copy(dst.layout, src.layout) {
+        return Ok(());
+    }
     match loops.order() {
         Order::Done => Ok(()),
         Order::Through => copy_through(&loops),
@@ -151,20 +154,22 @@ pub fn fill(dst: &Place, value: &[u8]) {
             unsafe { bytes::set(core::ptr::with_exposed_provenance_mut(to + from), &pattern, count) };
         });
     }
-    if let Some(mut loops) = Loops::of_fill(dst.layout) {
-        let parts = runner::parts(loops.bytes());
-        let Some((axis, count)) = Some(parts).filter(|parts| *parts > 1).and_then(|parts| loops.divided(parts)) else {
-            // SAFETY: the place vouches for its elements.
-            return unsafe { items::fill(&mut loops, value) };
-        };
-        let loops = Shared(&loops);
-        runner::each(parts, &|index| {
-            if let Some(mut part) = loops.get().part(axis, index * count, count) {
-                // SAFETY: the place vouches for its elements, and no other part has these.
-                unsafe { items::fill(&mut part, value) };
-            }
-        });
+    let mut loops = Loops::new();
+    if !loops.set_fill(dst.layout) {
+        return;
     }
+    let parts = runner::parts(loops.bytes());
+    let Some((axis, count)) = Some(parts).filter(|parts| *parts > 1).and_then(|parts| loops.divided(parts)) else {
+        // SAFETY: the place vouches for its elements.
+        return unsafe { items::fill(&mut loops, value) };
+    };
+    let loops = Shared(&loops);
+    runner::each(parts, &|index| {
+        if let Some(mut part) = loops.get().part(axis, index * count, count) {
+            // SAFETY: the place vouches for its elements, and no other part has these.
+            unsafe { items::fill(&mut part, value) };
+        }
+    });
 }
 
 /// Sets every byte of every element of `dst` to 0.

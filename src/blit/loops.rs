@@ -1,13 +1,14 @@
 //! The loops of a copy or fill: axes in the order of the destination's memory, as few of them as possible, and the
 //! order in which they may run when source and destination overlap.
 //!
-//! Contract: pure arithmetic on addresses; touches no byte. An axis of length 1 is dropped, a negative destination
+//! Contract: arithmetic on addresses; touches no byte. An axis of length 1 is dropped, a negative destination
 //! stride is turned round (on both sides), axes are sorted with the smallest destination stride innermost, and
 //! neighbours that form one axis on both sides are merged. A fill is a copy whose source strides are all 0.
 
 use crate::arith::gcd;
 use crate::layout::Layout;
 use crate::types::TN_MAX_NDIM;
+use core::mem::MaybeUninit;
 
 /// One loop: how often, and how far each side moves (bytes).
 #[derive(Clone, Copy)]
@@ -18,8 +19,6 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    const NONE: Axis = Axis { length: 0, dst: 0, src: 0 };
-
     /// Both sides' addresses at an index, from those at index 0.
     #[inline]
     pub fn at(&self, index: usize, dst: *mut u8, src: *const u8) -> (*mut u8, *const u8) {
@@ -61,39 +60,60 @@ pub(super) struct Loops {
     /// Bytes of one element.
     pub item: usize,
     ndim: usize,
-    axes: [Axis; TN_MAX_NDIM],
+    /// The first `ndim` are there. The rest is left alone: to write and move 64 of them costs more than a small copy.
+    axes: [MaybeUninit<Axis>; TN_MAX_NDIM],
 }
 
 impl Loops {
-    /// The loops of a copy between equal shapes; None if there is nothing to copy.
-    pub fn of_copy(dst: &Layout, src: &Layout) -> Option<Loops> {
-        let from = core::ptr::with_exposed_provenance(src.offset() as usize);
-        Loops::of(dst, from, |axis| src.strides()[axis] as isize)
+    /// No loops yet.
+    #[inline]
+    pub fn new() -> Loops {
+        let axes = [const { MaybeUninit::uninit() }; TN_MAX_NDIM];
+        Loops { dst: core::ptr::dangling_mut(), src: core::ptr::dangling(), item: 0, ndim: 0, axes }
     }
 
-    /// The loops of a fill; None if there is nothing to fill.
-    pub fn of_fill(dst: &Layout) -> Option<Loops> {
-        Loops::of(dst, core::ptr::dangling(), |_| 0)
+    /// Becomes the loops of a copy between equal shapes; false if there is nothing to copy.
+    pub fn set_copy(&mut self, dst: &Layout, src: &Layout) -> bool {
+        self.src = core::ptr::with_exposed_provenance(src.offset() as usize);
+        self.set(dst, |axis| src.strides()[axis] as isize)
     }
 
-    fn of(dst: &Layout, src: *const u8, src_stride: impl Fn(usize) -> isize) -> Option<Loops> {
-        let to = core::ptr::with_exposed_provenance_mut(dst.offset() as usize);
-        let item = dst.item() as usize;
-        let mut loops = Loops { dst: to, src, item, ndim: 0, axes: [Axis::NONE; TN_MAX_NDIM] };
+    /// Becomes the loops of a fill; false if there is nothing to fill.
+    pub fn set_fill(&mut self, dst: &Layout) -> bool {
+        self.src = core::ptr::dangling();
+        self.set(dst, |_| 0)
+    }
+
+    fn set(&mut self, dst: &Layout, src_stride: impl Fn(usize) -> isize) -> bool {
+        self.dst = core::ptr::with_exposed_provenance_mut(dst.offset() as usize);
+        self.item = dst.item() as usize;
+        self.ndim = 0;
         for (at, (&length, &stride)) in dst.shape().iter().zip(dst.strides()).enumerate() {
             match length {
-                0 => return None,
+                0 => return false,
                 1 => continue,
-                _ => loops.push(Axis { length: length as usize, dst: stride as isize, src: src_stride(at) }),
+                _ => self.push(Axis { length: length as usize, dst: stride as isize, src: src_stride(at) }),
             }
         }
-        loops.merge();
-        Some(loops)
+        self.merge();
+        true
     }
 
     /// The loops, innermost first.
     pub fn axes(&self) -> &[Axis] {
-        &self.axes[..self.ndim]
+        // SAFETY: the first `ndim` were written by `add`.
+        unsafe { core::slice::from_raw_parts(self.axes.as_ptr().cast(), self.ndim) }
+    }
+
+    fn axes_mut(&mut self) -> &mut [Axis] {
+        // SAFETY: as in `axes`.
+        unsafe { core::slice::from_raw_parts_mut(self.axes.as_mut_ptr().cast(), self.ndim) }
+    }
+
+    /// Adds an axis outside of all others.
+    fn add(&mut self, axis: Axis) {
+        self.axes[self.ndim].write(axis);
+        self.ndim += 1;
     }
 
     /// Bytes of all elements together.
@@ -108,26 +128,27 @@ impl Loops {
             self.src = self.src.wrapping_offset(axis.src_reach());
             (axis.dst, axis.src) = (-axis.dst, -axis.src);
         }
-        let mut at = self.ndim;
-        while at > 0 && self.axes[at - 1].dst > axis.dst {
-            self.axes[at] = self.axes[at - 1];
+        self.add(axis);
+        let axes = self.axes_mut();
+        let mut at = axes.len() - 1;
+        while at > 0 && axes[at - 1].dst > axis.dst {
+            axes.swap(at - 1, at);
             at -= 1;
         }
-        self.axes[at] = axis;
-        self.ndim += 1;
     }
 
     /// Makes one axis of neighbours that continue each other on both sides.
     fn merge(&mut self) {
+        let axes = self.axes_mut();
         let mut kept = 0;
-        for at in 1..self.ndim {
-            let (inner, outer) = (self.axes[kept], self.axes[at]);
+        for at in 1..axes.len() {
+            let (inner, outer) = (axes[kept], axes[at]);
             let length = inner.length as isize;
             if outer.dst == inner.dst.wrapping_mul(length) && outer.src == inner.src.wrapping_mul(length) {
-                self.axes[kept].length *= outer.length;
+                axes[kept].length *= outer.length;
             } else {
                 kept += 1;
-                self.axes[kept] = outer;
+                axes[kept] = outer;
             }
         }
         self.ndim = self.ndim.min(kept + 1);
@@ -149,7 +170,7 @@ impl Loops {
     /// The loops over the given indices of one axis, as far as there are so many; None: there are none.
     pub fn part(&self, axis: usize, from: usize, count: usize) -> Option<Loops> {
         let mut part = self.clone();
-        let whole = &mut part.axes[axis];
+        let whole = &mut part.axes_mut()[axis];
         let left = whole.length.checked_sub(from).filter(|left| *left > 0)?;
         whole.length = left.min(count);
         (part.dst, part.src) = whole.at(from, self.dst, self.src);
@@ -159,37 +180,38 @@ impl Loops {
     /// Takes the innermost axis out if it is one run of bytes on both sides, and gives the run's length in bytes; else
     /// one item.
     pub fn take_run(&mut self) -> usize {
-        let inner = self.axes[0];
         let item = self.item as isize;
-        if self.ndim == 0 || inner.dst != item || inner.src != item {
+        let Some(inner) = self.axes().first().copied().filter(|inner| inner.dst == item && inner.src == item) else {
             return self.item;
-        }
+        };
+        self.axes_mut().copy_within(1.., 0);
         self.ndim -= 1;
-        self.axes.copy_within(1..=self.ndim, 0);
         inner.length * self.item
     }
 
     /// Lets every loop run the other way.
     pub fn turn_round(&mut self) {
-        for axis in &mut self.axes[..self.ndim] {
-            self.dst = self.dst.wrapping_offset(axis.dst_reach());
-            self.src = self.src.wrapping_offset(axis.src_reach());
+        let (mut dst, mut src) = (self.dst, self.src);
+        for axis in self.axes_mut() {
+            dst = dst.wrapping_offset(axis.dst_reach());
+            src = src.wrapping_offset(axis.src_reach());
             (axis.dst, axis.src) = (-axis.dst, -axis.src);
         }
+        (self.dst, self.src) = (dst, src);
     }
 
     /// Where the source is walked with a much smaller step than by the innermost axis (a transposition), moves that
     /// axis beside the innermost one and says so. For copies in any order only.
     pub fn pair_transposed(&mut self) -> bool {
         let step = |axis: &Axis| axis.src.unsigned_abs();
-        let Some(best) = (1..self.ndim).filter(|&at| self.axes[at].src != 0).min_by_key(|&at| step(&self.axes[at]))
-        else {
+        let axes = self.axes_mut();
+        let Some(best) = (1..axes.len()).filter(|&at| axes[at].src != 0).min_by_key(|&at| step(&axes[at])) else {
             return false;
         };
-        if step(&self.axes[best]) >= step(&self.axes[0]) {
+        if step(&axes[best]) >= step(&axes[0]) {
             return false;
         }
-        self.axes[1..=best].rotate_right(1);
+        axes[1..=best].rotate_right(1);
         true
     }
 
@@ -237,11 +259,10 @@ impl Loops {
 
     /// The loops that pack the source at `to`.
     pub fn gather(&self, to: *mut u8) -> Loops {
-        let mut loops = Loops { dst: to, src: self.src, ndim: 0, ..*self };
+        let mut loops = Loops { dst: to, src: self.src, item: self.item, ..Loops::new() };
         let mut stride = self.item as isize;
         for axis in self.axes().iter().filter(|axis| axis.src != 0) {
-            loops.axes[loops.ndim] = Axis { dst: stride, ..*axis };
-            loops.ndim += 1;
+            loops.add(Axis { dst: stride, ..*axis });
             stride *= axis.length as isize;
         }
         loops.merge();
@@ -252,7 +273,7 @@ impl Loops {
     pub fn scatter(&self, from: *const u8) -> Loops {
         let mut loops = Loops { src: from, ..self.clone() };
         let mut stride = self.item as isize;
-        for axis in loops.axes[..self.ndim].iter_mut().filter(|axis| axis.src != 0) {
+        for axis in loops.axes_mut().iter_mut().filter(|axis| axis.src != 0) {
             axis.src = stride;
             stride *= axis.length as isize;
         }

@@ -64,6 +64,8 @@ mod vectors {
     /// Rows and columns of a block that is packed, by the item's size: its destination rows have 256 or 512 bytes, its source rows
     /// 128 to 1024.
     const PACKED: [(usize, usize); 5] = [(256, 128), (256, 64), (128, 64), (64, 32), (32, 64)];
+    /// The same of items of 8 bytes where the copy is too large for the caches.
+    const PACKED_FAR_8: (usize, usize) = (32, 64);
     /// Bytes of a row of a block that is not, on either side.
     const LOOSE: usize = 256;
     /// Source rows so many bytes apart, or a multiple, share few sets of a cache.
@@ -144,35 +146,33 @@ mod vectors {
         unsafe fn blocks(&self, strip: &Strip, dst: *mut u8, src: *const u8, mut buffer: Option<&mut Buffer>) {
             let (item, columns) = (self.item, self.plane.outer.length);
             let (high, wide) = match &buffer {
+                Some(_) if self.far && item == 8 => PACKED_FAR_8,
                 Some(_) => PACKED[item.trailing_zeros() as usize],
                 None => ((LOOSE / item).max(self.kernel.rows), LOOSE / item),
             };
-            for row in (strip.from..strip.to).step_by(high) {
+            let (down, across) = ((strip.to - strip.from).div_ceil(high), columns.div_ceil(wide));
+            // Along the side whose rows are closer together, so that its pages and lines are used up.
+            let along_dst = self.plane.outer.dst.unsigned_abs() <= self.plane.inner.src.unsigned_abs();
+            let start = |at: usize| match along_dst {
+                true => (strip.from + at % down * high, at / down * wide),
+                false => (strip.from + at / across * high, at % across * wide),
+            };
+            for at in 0..down * across {
+                let (row, column) = start(at);
+                let ahead = (self.far && at + 1 < down * across).then(|| {
+                    let (row, column) = start(at + 1);
+                    let (dst, src) = self.plane.inner.at(row, dst, src);
+                    let src = self.plane.outer.at(column, dst, src).1;
+                    Ahead { src, rows: high.min(strip.to - row), bytes: (columns - column).min(wide) * item }
+                });
                 let (row, rows) = piece(row, high.min(strip.to - row), self.kernel.rows);
-                for column in (0..columns).step_by(wide) {
-                    let next = match column + wide < columns {
-                        true => (row, column + wide),
-                        false => (row + high, 0),
-                    };
-                    let ahead = (self.far && next.0 < strip.to).then(|| {
-                        let (_, at) = self.plane.inner.at(next.0, dst, src);
-                        let bytes = (columns - next.1).min(wide) * item;
-                        Ahead { src: self.plane.outer.at(next.1, dst, at).1, rows: high.min(strip.to - next.0), bytes }
-                    });
-                    let (column, columns) = piece(column, wide.min(columns - column), self.kernel.columns);
-                    let (to, from) = self.plane.inner.at(row, dst, src);
-                    let (dst, src) = self.plane.outer.at(column, to, from);
-                    let block = Panel {
-                        dst,
-                        dst_stride: self.plane.outer.dst,
-                        src,
-                        src_stride: self.plane.inner.src,
-                        rows,
-                        columns,
-                    };
-                    // SAFETY: a block of the strip, no smaller than a tile.
-                    unsafe { self.block(block, strip.streamed, buffer.as_deref_mut(), ahead) };
-                }
+                let (column, columns) = piece(column, wide.min(columns - column), self.kernel.columns);
+                let (dst, src) = self.plane.inner.at(row, dst, src);
+                let (dst, src) = self.plane.outer.at(column, dst, src);
+                let (dst_stride, src_stride) = (self.plane.outer.dst, self.plane.inner.src);
+                let block = Panel { dst, dst_stride, src, src_stride, rows, columns };
+                // SAFETY: a block of the strip, no smaller than a tile.
+                unsafe { self.block(block, strip.streamed, buffer.as_deref_mut(), ahead) };
             }
         }
 
