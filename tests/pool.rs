@@ -49,6 +49,36 @@ fn po_5_the_default_pool_is_one_also_when_threads_race() {
 }
 
 #[test]
+fn what_is_cut_off_the_block_that_came_back_last_merges_again() {
+    let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (8 << 20, TN_POOL_NONE));
+    let blocks = [pool.get(1 << 20), pool.get(1 << 20), pool.get(1 << 20)];
+    // It is kept as it is beside what is free behind it, and then a smaller block is cut from it.
+    pool.give(blocks[2]);
+    let part = pool.get(1 << 19);
+    pool.give(part);
+    pool.give(blocks[0]);
+    pool.give(blocks[1]);
+    assert_eq!(pool.stats().largest_free_bytes, 8 << 20);
+    let all = pool.get(8 << 20);
+    assert_eq!(pool.stats().reserved_bytes, 8 << 20);
+    pool.give(all);
+}
+
+#[test]
+fn the_block_that_came_back_last_does_not_keep_its_neighbours_apart() {
+    let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (8 << 20, TN_POOL_NONE));
+    let blocks = [pool.get(1 << 20), pool.get(1 << 20), pool.get(1 << 20)];
+    pool.give(blocks[2]);
+    // What the second one gives up merges with the third, and that with what is free behind it.
+    let same = pool.reallocate(blocks[1], 1 << 18, 0).unwrap().unwrap().as_ptr() as usize;
+    assert_eq!(same, blocks[1]);
+    assert_eq!(pool.stats().largest_free_bytes, (7 << 20) - (1 << 18));
+    let all = pool.get((7 << 20) - (1 << 18));
+    assert_eq!(pool.stats().reserved_bytes, 8 << 20);
+    [all, same, blocks[0]].iter().for_each(|&at| pool.give(at));
+}
+
+#[test]
 fn pools_that_are_over_are_used_again() {
     // More than are kept apart; each takes, gives and ends. Nothing grows without bound.
     let serials: Vec<u64> = (0..300)

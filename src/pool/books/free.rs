@@ -39,16 +39,21 @@ impl Books {
         let Some(pool) = span.pool() else { return };
         span.change(|| span.set_kind(Kind::Free));
         span.since.set(now as usize);
-        let before = span.start.get().checked_sub(1).and_then(table::get);
-        let after = table::get(span.end());
-        for neighbour in [before, after].into_iter().flatten() {
-            let free = self.owns(pool, neighbour) && neighbour.kind() == Kind::Free && !neighbour.is(span);
-            if free && self.may_join(span, neighbour) {
-                self.unlist_free(neighbour);
-                span = self.merge(span, neighbour);
-            }
+        // More than two where one of them was kept as it came back.
+        while let Some(neighbour) = self.free_neighbour(pool, span) {
+            self.unlist_free(neighbour);
+            span = self.merge(span, neighbour);
         }
         self.list_free(span);
+    }
+
+    /// A free span beside a span with which it may be one.
+    fn free_neighbour(&self, pool: &'static Pool, span: &'static Span) -> Option<&'static Span> {
+        let before = span.start.get().checked_sub(1).and_then(table::get);
+        let free = |other: &&'static Span| {
+            self.owns(pool, other) && other.kind() == Kind::Free && !other.is(span) && self.may_join(span, other)
+        };
+        [before, table::get(span.end())].into_iter().flatten().find(free)
     }
 
     /// Whether two neighbours may become one: where pieces of the device go back as they came, only those of one.
@@ -154,14 +159,20 @@ impl Books {
         alignment: usize,
         kit: Option<&mut Kit>,
     ) -> Option<&'static Span> {
+        let pad_of = |span: &Span| span.start.get().next_multiple_of(alignment) - span.start.get();
         let mut span = self.find_free(bytes, alignment)?;
         debug_assert!(self.owns(pool, span));
-        let pad = span.start.get().next_multiple_of(alignment) - span.start.get();
-        if pad == 0 && span.bytes.get() == bytes {
+        if pad_of(span) == 0 && span.bytes.get() == bytes {
             self.unlist_free(span);
             return Some(span);
         }
         let kit = kit?;
+        if self.recent.is_some_and(|recent| recent.is(span)) {
+            // What is left of it would lie beside free neighbours, and nobody would ever merge them.
+            self.merge_recent();
+            span = self.find_free(bytes, alignment)?;
+        }
+        let pad = pad_of(span);
         self.unlist_free(span);
         let since = span.since.get() as u64;
         if pad > 0 {
@@ -322,6 +333,7 @@ impl Books {
         if wanted == 0 {
             return None;
         }
+        self.merge_recent();
         if !self.settings.terms.splits {
             return self.evict_whole(most);
         }
