@@ -35,6 +35,8 @@ pub const CACHE: usize = 32;
 pub const CACHE: usize = 2;
 /// Device types that have a current pool: host, CUDA, pinned, managed.
 pub const POOLS: usize = 4;
+/// Handles of pools of which a thread finds the heap at once: where two share a place, one of them.
+pub const DOORS: usize = 128;
 /// Heaps of pools that a thread finds at once.
 pub const HEAPS: usize = 64;
 
@@ -102,7 +104,7 @@ pub struct Thread {
     first_heap: Cell<usize>,
     heaps: [Cell<usize>; HEAPS],
     current_heap: Cell<usize>,
-    doors: [Door; HEAPS],
+    doors: [Door; DOORS],
     calling: Cell<usize>,
     rest: Rest,
     next: AtomicPtr<Thread>,
@@ -173,7 +175,7 @@ impl Thread {
             first_heap: Cell::new(0),
             heaps: [const { Cell::new(0) }; HEAPS],
             current_heap: Cell::new(0),
-            doors: [const { Door::unused() }; HEAPS],
+            doors: [const { Door::unused() }; DOORS],
             calling: Cell::new(0),
             rest: Rest::new(),
             next: AtomicPtr::new(core::ptr::null_mut()),
@@ -256,7 +258,7 @@ impl Thread {
     /// The door of a pool's handle.
     #[inline]
     pub fn door(&self, handle: u64) -> &Door {
-        &self.doors[handle as usize % HEAPS]
+        &self.doors[handle as usize % DOORS]
     }
     /// What `pool` stored of the callbacks that are under way on this thread; 0: none is.
     pub fn calling(&self) -> usize {
