@@ -18,13 +18,15 @@ mod blocks;
 
 mod end;
 
+mod quick;
+
 mod resize;
 
 mod spans;
 
 pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
-pub use blocks::{allocate_large_quickly, allocate_quickly, deallocate_otherwise, deallocate_quickly};
 pub(super) use end::{end_all, hide, recall, show};
+pub use quick::{allocate_large_quickly, allocate_quickly, deallocate_otherwise, deallocate_quickly};
 pub use resize::{Resized, resize_quickly};
 
 use crate::pool::arena::{Recycled, Recycler};
