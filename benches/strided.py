@@ -25,7 +25,7 @@ except ImportError:  # the peers' environment has it: cargo xtask test --peers
     torch = None
 
 MIB = 1 << 20
-SAMPLES = 3
+SAMPLES = 5
 ROOM = 258 * MIB
 
 memcpy = ctypes.CDLL(None).memcpy
