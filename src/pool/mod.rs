@@ -16,6 +16,20 @@
 //! blocks, and for pools that keep nothing with threads. A thread that ends, a pool that is released and whoever is short of memory take
 //! what heaps have that is idle.
 //!
+//! What the design has from whom, and what for:
+//!
+//! | idea | from | here |
+//! |---|---|---|
+//! | threads own spans of one block size; upkeep when a span runs dry | mimalloc (Leijen, Zorn, de Moura: "Free List Sharding in Action") | `heap` |
+//! | bookkeeping outside the memory; eight classes to a doubling | jemalloc (Evans: "A Scalable Concurrent malloc Implementation") | `span`, `class` |
+//! | one table from every address to its span | tcmalloc | `table` |
+//! | blocks that come back from other threads gather at their owner | snmalloc (Liétar et al.: "snmalloc: A Message Passing Allocator"), rpmalloc | `foreign` |
+//! | free ranges in bins found by bit scans, merged at once | TLSF (Masmano et al.: "TLSF: a New Dynamic Memory Allocator") | `books` |
+//! | pools over memory that nobody may read | UMF's disjoint pool | `supply` |
+//!
+//! Ours: a word for each block, beside the memory, so that every free is checked in all builds, and says what was wrong; a free span that was
+//! never written is known to be; a limit counts what is cached, and never fails while that lies idle.
+//!
 //! | file | what |
 //! |---|---|
 //! | `heap` | what a thread has of a pool: the path that nearly every call takes |
