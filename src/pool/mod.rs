@@ -87,7 +87,7 @@ use crate::device::upstream::{self, Upstream};
 use crate::device::{self, Device};
 use crate::error::{Result, fail};
 use crate::names::Name;
-use crate::sys::os;
+use crate::sys::{checker, os};
 use crate::thread::{self, Thread};
 use crate::types::*;
 use books::{Books, Kit, Ring};
@@ -270,7 +270,8 @@ fn make(place: tn_device, settings: Settings, name: Name, upstream: Option<&tn_u
     pool.lost.store(0, Ordering::Relaxed);
     let plain = settings.flags & (TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE) != 0;
     // Threads of loom's models live shorter than pools.
-    let heaps = !plain && terms.touch && settings.thread_cache > 0 && !cfg!(loom);
+    // A checker sees each block come and go on the long way only.
+    let heaps = !plain && terms.touch && settings.thread_cache > 0 && !cfg!(loom) && !checker::watches();
     pool.heaps.store(heaps, Ordering::Relaxed);
     pool.plugin.store(core::ptr::null_mut(), Ordering::Relaxed);
     if let Some(upstream) = upstream {
