@@ -19,7 +19,7 @@
 //! | file | what |
 //! |---|---|
 //! | `heap` | what a thread has of a pool: the path that nearly every call takes |
-//! | `foreign` | blocks that come back from another thread than their span's |
+//! | `foreign`, `returns` | blocks that come back from another thread than their span's; its steps, which `rehearsal` has for the model checker |
 //! | `blocks` | requests and their refusals: what is not served by a heap |
 //! | `books` | spans, found by size, cut, merged and given back; the figures |
 //! | `span`, `cell` | what is known of spans, of a block |
@@ -33,6 +33,9 @@
 //! | `options`, `handle`, `arena`, `lock` | options; handles of C; memory for bookkeeping; data behind a lock |
 
 mod arena;
+
+/// Those of `cell` and `returns`; `rehearsal` has others.
+use core::sync::atomic;
 
 mod blocks;
 
@@ -59,6 +62,11 @@ mod lock;
 mod options;
 
 mod pressure;
+
+#[cfg(loom)]
+pub mod rehearsal;
+
+mod returns;
 
 mod span;
 
