@@ -13,6 +13,7 @@ use interleave::{
 };
 use tenure::array::Cut;
 use tenure::borrow::{self, Entry, Mode, Use};
+use tenure::pool::rehearsal::{BLOCKS, Stage};
 use tenure::promise;
 use tenure::slots::Id;
 use tenure::types::*;
@@ -957,5 +958,86 @@ fn loom_leaks_beside_leave() {
         array::release(a).unwrap();
         assert_eq!(bytes.released(), 1);
         seen.to_string()
+    });
+}
+
+// ---- blocks that come back to a pool from other threads ----
+
+/// What others gave back, once nobody else is there: collected until nothing waits, and each block exactly once.
+fn all_is_there(stage: &Stage, heap: usize, wrong: usize) {
+    let mut late = 0;
+    for _ in 0..3 {
+        late += stage.collect(heap).wrong;
+    }
+    assert_eq!((stage.room(), late), (BLOCKS, wrong), "{}", stage.told());
+    assert!(stage.dissolve(), "the span waits for somebody");
+}
+
+/// PH-3, PO-55: two threads give the blocks of one span back while its owner collects, and makes the span free if it has them all. Nobody
+/// touches it after that.
+#[test]
+fn loom_two_foreign_frees_and_the_owner() {
+    explore_with(6, Some(&["0", "1", "2"]), || {
+        let stage = Stage::new();
+        let first = loom::thread::spawn(|| assert!(stage.give(0)));
+        let second = loom::thread::spawn(|| assert!(stage.give(1)));
+        let owner = loom::thread::spawn(|| {
+            let found = stage.collect(1);
+            assert_eq!((found.blocks, found.wrong), (stage.room(), 0));
+            let whole = stage.dissolve();
+            assert!(!whole || found.blocks == BLOCKS);
+            (found, whole)
+        });
+        let (found, whole) = owner.join().unwrap();
+        first.join().unwrap();
+        second.join().unwrap();
+        if !whole {
+            all_is_there(stage, 1, 0);
+        }
+        found.blocks.to_string()
+    });
+}
+
+/// PO-28: two foreign threads give one block back; exactly one has done it.
+#[test]
+fn loom_two_foreign_frees_of_one_block() {
+    explore_with(3, Some(&["first", "second"]), || {
+        let stage = Stage::new();
+        assert!(stage.give_own(1));
+        let other = loom::thread::spawn(|| stage.give(0));
+        let third = loom::thread::spawn(|| stage.give(0));
+        let found = stage.collect(1);
+        assert_eq!(found.wrong, 0);
+        let (first, second) = (other.join().unwrap(), third.join().unwrap());
+        assert!(first != second);
+        all_is_there(stage, 1, 0);
+        if first { "first" } else { "second" }.to_owned()
+    });
+}
+
+/// PO-56: the owner's thread ends and another one takes the span over, while a third one gives a block back.
+#[test]
+fn loom_a_foreign_free_and_the_end_of_the_owner() {
+    explore(&["adopted", "left"], || {
+        let stage = Stage::new();
+        let freer = loom::thread::spawn(|| assert!(stage.give(0)));
+        let heir = loom::thread::spawn(|| {
+            let found = stage.adopt(2)?;
+            // It goes on as any owner.
+            let more = stage.collect(2);
+            assert!(found.blocks + more.blocks <= 1);
+            Some(found)
+        });
+        let found = stage.end(1);
+        assert_eq!(found.wrong, 0);
+        freer.join().unwrap();
+        let adopted = heir.join().unwrap().is_some();
+        if !adopted {
+            assert!(stage.adopt(2).is_some());
+        }
+        stage.collect(2);
+        assert!(stage.give_own(1));
+        all_is_there(stage, 2, 0);
+        if adopted { "adopted" } else { "left" }.to_owned()
     });
 }

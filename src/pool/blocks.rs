@@ -18,6 +18,7 @@ use crate::pool::span::{Kind, Span};
 use crate::pool::supply::Asked;
 use crate::pool::text::{self, Misuse};
 use crate::pool::{Pool, class, foreign, heap, table};
+use crate::sys::checker::{self, Watched};
 use crate::sys::os;
 use crate::thread;
 use crate::types::*;
@@ -303,7 +304,17 @@ impl Pool {
         {
             return Ok(placed);
         }
-        self.obtain(want, Count { allocation: true, zeroed })
+        let placed = self.obtain(want, Count { allocation: true, zeroed })?;
+        if let Some(watched) = self.watched(placed.address, want.unit) {
+            watched.hand_out(zeroed);
+        }
+        Ok(placed)
+    }
+
+    /// What a memory checker is told of a block; None: there is no checker, or the memory is not the host's.
+    pub(super) fn watched(&self, address: usize, bytes: usize) -> Option<Watched> {
+        let told = checker::watches() && self.touch.load(Ordering::Relaxed);
+        told.then(|| Watched { address, bytes, outermost: !self.is_imported() })
     }
 
     /// A small block from the thread's heap.
@@ -600,7 +611,12 @@ impl Pool {
     /// Frees a block in limbo.
     fn free_begun(&'static self, mut books: Open, span: &'static Span, index: usize) {
         let flags = books.settings.flags & (TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE);
+        let (address, usable) = (span.start.get() + index * span.unit.get(), span.unit.get());
+        let watched = self.watched(address, usable);
         if flags == 0 {
+            if let Some(watched) = watched {
+                watched.give_back();
+            }
             let just = books.end_free(span, index, if span.kind() == Kind::Large { os::coarse_ms() } else { 0 });
             if just > 0 || books.retired {
                 self.settle(books, just);
@@ -608,12 +624,14 @@ impl Pool {
             return;
         }
         books.busy += 1;
-        let (address, usable) = (span.start.get() + index * span.unit.get(), span.unit.get());
         drop(books);
         if self.touch.load(Ordering::Relaxed) {
             let value = if flags & TN_POOL_STRICT != 0 { PATTERN } else { 0 };
             // SAFETY: the block is in limbo: its holder gave it back, and it cannot be had before this call makes it free.
             unsafe { self.ops().fill(address, usable, value) };
+        }
+        if let Some(watched) = watched {
+            watched.give_back();
         }
         let books = self.books.lock();
         let mut out = Some(address);
@@ -638,6 +656,10 @@ impl Pool {
         let (start, unit) = (span.start.get(), span.unit.get());
         let flags = self.flags.load(Ordering::Relaxed);
         let mut damaged = false;
+        let watched = self.watched(address, unit).is_some();
+        if watched {
+            checker::open(address, unit);
+        }
         if flags & TN_POOL_STRICT != 0 {
             // SAFETY: in limbo, and taken off the ring by this call: nobody else uses it.
             damaged = unsafe { self.ops().is_filled(address, unit, PATTERN) } == Some(false);
@@ -645,6 +667,9 @@ impl Pool {
                 // SAFETY: as above.
                 unsafe { self.ops().fill(address, unit, 0) };
             }
+        }
+        if watched {
+            checker::shut(address, unit);
         }
         let mut books = self.books.lock();
         books.figures.misuse_count += damaged as u64;
@@ -691,7 +716,11 @@ impl Pool {
             drop(books);
             return Err(Misuse::Stale { pool }.status(address));
         }
+        let usable = span.unit.get();
         if self.resize_in_place(&mut books, span, index, block, bytes, kit.as_mut()) {
+            if let Some(watched) = self.watched(address, usable) {
+                watched.resize(span.unit.get(), false);
+            }
             span.exchange(index, State::Limbo, State::Raw);
             books.figures.reallocation_count += 1;
             books.account(block).reallocations += 1;
@@ -790,8 +819,11 @@ impl Pool {
     fn move_block(&'static self, address: usize, span: &'static Span, block: Block, bytes: usize) -> Result<Moved> {
         let want = self.want(bytes, Block { requested: bytes, ..block })?;
         // Pages of several reservations cannot be moved in one call.
-        let by_pages =
-            span.kind() == Kind::Large && want.class.is_none() && span.origin.get() != 0 && !self.is_imported();
+        let by_pages = span.kind() == Kind::Large
+            && want.class.is_none()
+            && span.origin.get() != 0
+            && !self.is_imported()
+            && !checker::watches();
         if by_pages
             && want.span_bytes > span.bytes.get()
             && let Some(address) = self.remap(span, &want)?
@@ -802,6 +834,9 @@ impl Pool {
             return Err(self.untouchable("not where it has room to grow, and the host cannot copy it"));
         }
         let placed = self.obtain(want, Count { allocation: false, zeroed: false })?;
+        if let Some(watched) = self.watched(placed.address, want.unit) {
+            watched.hand_out(false);
+        }
         // All usable bytes of the old block could be written, so all are kept.
         // SAFETY: the old block is in limbo, so nobody frees it; the new one is known to nobody. Both hold that many
         // bytes, and live blocks do not overlap.

@@ -10,8 +10,8 @@
 //! Contract: whoever may change the block writes the word; a reader sees all of one moment. Where a block that is not live any more came
 //! from is not known: then the rest means what it means of a raw block, and only of a block that was raw.
 
+use super::atomic::{AtomicU64, Ordering};
 use crate::pool::client::{Client, PLACES, PLAIN};
-use core::sync::atomic::{AtomicU64, Ordering};
 
 /// What a block is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -7,48 +7,13 @@
 use crate::pool::books::Books;
 use crate::pool::cell::State;
 use crate::pool::heap::Heap;
+use crate::pool::returns::Pile;
 use crate::pool::span::{Kind, Span};
 use crate::pool::{Pool, table};
 use crate::thread::Thread;
-use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// Spans with blocks to be collected, newest first; pushed by anyone, taken as a whole.
-#[derive(Debug)]
-pub(super) struct Returned(AtomicPtr<Span>);
-
-impl Returned {
-    /// An empty list.
-    pub const fn new() -> Returned {
-        Returned(AtomicPtr::new(core::ptr::null_mut()))
-    }
-
-    fn push(&self, span: &'static Span) {
-        let this = core::ptr::from_ref(span).cast_mut();
-        let mut head = self.0.load(Ordering::Relaxed);
-        loop {
-            // SAFETY: NULL or a span, and those are never unmapped.
-            span.queue.set(unsafe { head.as_ref() });
-            // Release pairs with the Acquire in `take`: the link is seen.
-            match self.0.compare_exchange_weak(head, this, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(now) => head = now,
-            }
-        }
-    }
-
-    /// Whether nothing is in it at this moment.
-    pub fn is_empty(&self) -> bool {
-        self.0.load(Ordering::Relaxed).is_null()
-    }
-
-    fn take(&self) -> Option<&'static Span> {
-        if self.0.load(Ordering::Relaxed).is_null() {
-            return None;
-        }
-        // SAFETY: as in `push`.
-        unsafe { self.0.swap(core::ptr::null_mut(), Ordering::Acquire).as_ref() }
-    }
-}
+/// Spans with blocks to be collected.
+pub(super) type Returned = Pile<Span>;
 
 /// Gives a block back to a span that another thread's heap owned a moment ago; the bytes that were asked for. None, and nothing is changed:
 /// it is not the start of a live block of that kind, or the thread has no memory for counting it.
@@ -75,21 +40,20 @@ pub(super) fn give(thread: &'static Thread, span: &'static Span, address: usize,
 /// Lets the owner know of a block that is returned, and is in limbo so far: as long as it is, the span stays the owner's. With the last step
 /// the block is the owner's to collect, and the span nothing that the caller may touch.
 pub(super) fn announce(pool: &'static Pool, span: &'static Span, index: usize) {
-    span.set_returned(index);
-    queue_up(pool, span);
-    span.exchange(index, State::Limbo, State::Returned);
+    span.announce(index, || queue_up(pool, span));
 }
 
 fn queue_up(pool: &'static Pool, span: &'static Span) {
-    if span.queue_up() {
-        pool.returned.push(span);
+    if span.queued.up() {
+        // SAFETY: NULL or a span, and those are never unmapped.
+        pool.returned.push(core::ptr::from_ref(span).cast_mut(), |next| span.queue.set(unsafe { next.as_ref() }));
     }
 }
 
 /// Collects the returned blocks of a span that is in no list any more, as its owner: how many, and how many were given back twice. What
 /// somebody is about to return brings it into the list again.
 pub(super) fn collect(pool: &'static Pool, span: &'static Span) -> (usize, usize) {
-    span.leave_queue();
+    span.queued.leave();
     let all = span.collect();
     if all.later {
         queue_up(pool, span);
@@ -100,13 +64,14 @@ pub(super) fn collect(pool: &'static Pool, span: &'static Span) -> (usize, usize
 impl Books {
     /// Takes the pool's list of spans with returned blocks apart: each goes to its owner's, and what has none is collected.
     pub fn sort_returned(&mut self, pool: &'static Pool) {
-        let mut next = pool.returned.take();
+        // SAFETY: as in `queue_up`.
+        let mut next = unsafe { pool.returned.take().as_ref() };
         while let Some(span) = next {
             next = span.queue.get();
             // Two threads that gave one block back at the same moment can bring a span here that is something else by now.
             let stray = span.kind() != Kind::Small || !span.pool().is_some_and(|owner| core::ptr::eq(owner, pool));
             match span.heap() {
-                _ if stray => span.leave_queue(),
+                _ if stray => span.queued.leave(),
                 Some(heap) => {
                     span.queue.set(heap.pending.get());
                     heap.pending.set(Some(span));

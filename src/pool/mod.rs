@@ -33,7 +33,7 @@
 //! | file | what |
 //! |---|---|
 //! | `heap` | what a thread has of a pool: the path that nearly every call takes |
-//! | `foreign` | blocks that come back from another thread than their span's |
+//! | `foreign`, `returns` | blocks that come back from another thread than their span's; its steps, which `rehearsal` has for the model checker |
 //! | `blocks` | requests and their refusals: what is not served by a heap |
 //! | `books` | spans, found by size, cut, merged and given back; the figures |
 //! | `span`, `cell` | what is known of spans, of a block |
@@ -47,6 +47,9 @@
 //! | `options`, `handle`, `arena`, `lock` | options; handles of C; memory for bookkeeping; data behind a lock |
 
 mod arena;
+
+/// Those of `cell` and `returns`; `rehearsal` has others.
+use core::sync::atomic;
 
 mod blocks;
 
@@ -73,6 +76,11 @@ mod lock;
 mod options;
 
 mod pressure;
+
+#[cfg(loom)]
+pub mod rehearsal;
+
+mod returns;
 
 mod span;
 
@@ -101,7 +109,7 @@ use crate::device::upstream::{self, Upstream};
 use crate::device::{self, Device};
 use crate::error::{Result, fail};
 use crate::names::Name;
-use crate::sys::os;
+use crate::sys::{checker, os};
 use crate::thread::{self, Thread};
 use crate::types::*;
 use books::{Books, Kit, Ring};
@@ -284,7 +292,8 @@ fn make(place: tn_device, settings: Settings, name: Name, upstream: Option<&tn_u
     pool.lost.store(0, Ordering::Relaxed);
     let plain = settings.flags & (TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE) != 0;
     // Threads of loom's models live shorter than pools.
-    let heaps = !plain && terms.touch && settings.thread_cache > 0 && !cfg!(loom);
+    // A checker sees each block come and go on the long way only.
+    let heaps = !plain && terms.touch && settings.thread_cache > 0 && !cfg!(loom) && !checker::watches();
     pool.heaps.store(heaps, Ordering::Relaxed);
     pool.plugin.store(core::ptr::null_mut(), Ordering::Relaxed);
     if let Some(upstream) = upstream {

@@ -15,6 +15,7 @@
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::cell::{self, Block, Cell, State};
 use crate::pool::heap::Heap;
+use crate::pool::returns::{self, Collected, Queued};
 use crate::pool::{Pool, class};
 use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
@@ -156,8 +157,7 @@ pub(super) struct Span {
     /// Free: when it came, ms.
     pub since: Word,
     recycled: AtomicPtr<Span>,
-    /// 1: in a list of spans with blocks to be collected. Written by whoever returns a block.
-    queued: AtomicU32,
+    pub queued: Queued,
     pub queue: Link,
 }
 
@@ -256,17 +256,8 @@ impl Span {
     pub fn version(&self) -> u32 {
         self.version.load(Ordering::Acquire)
     }
-    /// Notes that there are blocks to be collected; true for the one who then has to put it into the list.
-    pub fn queue_up(&self) -> bool {
-        // Sequentially consistent, as the bit that was set before and the looks of the collector: one of the two sees the other.
-        self.queued.load(Ordering::SeqCst) == 0 && self.queued.swap(1, Ordering::SeqCst) == 0
-    }
-    /// Is in no list any more; before its blocks are collected.
-    pub fn leave_queue(&self) {
-        self.queued.swap(0, Ordering::SeqCst);
-    }
     pub fn is_queued(&self) -> bool {
-        self.queued.load(Ordering::SeqCst) != 0
+        self.queued.is()
     }
     /// Small: the number of the block that starts so many bytes into the span; None if none does. At most `count`: behind the last block may
     /// lie bytes that make none; what is known of those is that they never were one.
@@ -457,40 +448,24 @@ impl Span {
         unsafe { &*(self.stack.get() as *const AtomicU16).add(place) }
     }
 
-    /// Small: notes that a block was returned.
-    pub fn set_returned(&self, index: usize) {
-        if let Some(notes) = self.notes() {
-            notes.columns().returned(index / 64).fetch_or(1 << (index % 64), Ordering::SeqCst);
-        }
+    /// Small: lets the owner know of a block in limbo; see `returns`.
+    pub fn announce(&self, index: usize, queue_up: impl FnOnce()) {
+        let Some(notes) = self.notes() else { return };
+        let columns = notes.columns();
+        returns::announce(columns.returned(index / 64), index % 64, columns.cell(index), queue_up);
     }
 
     /// Small: takes the returned blocks back, as their owner.
     pub fn collect(&self) -> Collected {
         let mut all = Collected::default();
         let Some(notes) = self.notes() else { return all };
+        let (columns, unit) = (notes.columns(), self.unit.get());
         for word in 0..self.count.get().div_ceil(64) {
-            let place = notes.columns().returned(word);
-            if place.load(Ordering::SeqCst) == 0 {
-                continue;
-            }
-            let mut bits = place.swap(0, Ordering::SeqCst);
-            while bits != 0 {
-                let index = word * 64 + bits.trailing_zeros() as usize;
-                bits &= bits - 1;
-                // One look: what is in limbo now may be returned at the next.
-                match self.block(index).state {
-                    State::Returned if self.exchange(index, State::Returned, State::Freed) => {
-                        self.push(index * self.unit.get());
-                        all.blocks += 1;
-                    }
-                    State::Limbo => {
-                        // Who returns it has not let go of the span yet.
-                        self.set_returned(index);
-                        all.later = true;
-                    }
-                    _ => all.wrong += 1,
-                }
-            }
+            let first = word * 64;
+            let push = |bit| {
+                self.push((first + bit) * unit);
+            };
+            returns::collect(columns.returned(word), |bit| columns.cell(first + bit), push, &mut all);
         }
         all
     }
@@ -505,17 +480,6 @@ pub(super) struct Popped {
     pub first: bool,
     /// The span is full now.
     pub last: bool,
-}
-
-/// What was found among the blocks of a span that others gave back.
-#[derive(Default)]
-pub(super) struct Collected {
-    /// Blocks that can be had again.
-    pub blocks: usize,
-    /// Notes of blocks that are not returned: they were given back twice at the same moment.
-    pub wrong: usize,
-    /// Somebody is about to return one more.
-    pub later: bool,
 }
 
 /// What is known of the blocks of a small span; behind this head lie as many cells as a span of its class has blocks at

@@ -8,6 +8,7 @@ use crate::pool::books::Kit;
 use crate::pool::client::Client;
 use crate::pool::span::Kind;
 use crate::pool::{Pool, blocks, find, table};
+use crate::sys::checker::Watched;
 use crate::types::*;
 
 impl Pool {
@@ -26,9 +27,14 @@ impl Pool {
                 "the block at {address:#x} cannot be split into {first} and the rest of {total} bytes"
             )));
         }
+        let usable = span.unit.get();
         if !books.split(span, block, first, &mut kit) {
             drop(books);
             return Err(cannot(format_args!("the block at {address:#x} was given back meanwhile")));
+        }
+        if let Some(watched) = self.watched(address, usable) {
+            watched.resize(first, true);
+            Watched { address: address + first, bytes: usable - first, ..watched }.hand_out(true);
         }
         Ok(())
     }
@@ -41,11 +47,16 @@ impl Pool {
         // The lock was open in between.
         let same = table::get(high).is_some_and(|now| now.is(above)) && above.start.get() == high;
         let large = below.kind() == Kind::Large && above.kind() == Kind::Large;
+        let (usable, more) = (below.unit.get(), above.unit.get());
         if !same || !large || !books.put_together(self, below, above, total) {
             drop(books);
             return Err(cannot(format_args!(
                 "the blocks at {low:#x} and {high:#x} cannot become one of {total} bytes"
             )));
+        }
+        if let Some(watched) = self.watched(low, usable) {
+            Watched { address: high, bytes: more, ..watched }.give_back();
+            watched.resize(below.unit.get(), true);
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::pool::lock::Guard;
 use crate::pool::options::Settings;
 use crate::pool::span::Span;
 use crate::pool::{Pool, find, heap, table};
-use crate::sys::os;
+use crate::sys::{checker, os};
 use crate::thread::{self, Thread};
 use crate::types::*;
 use core::sync::atomic::Ordering;
@@ -199,6 +199,9 @@ impl Pool {
 
     /// Gives a range to the device that nothing leads to.
     fn free_range(&'static self, start: usize, bytes: usize) {
+        if self.watched(start, bytes).is_some() {
+            checker::open(start, bytes);
+        }
         // SAFETY: it came from this device, and left the books and the table or never was in them: nobody can reach it.
         if unsafe { self.call(|device| device.free(start, bytes)) } {
             return;
@@ -222,6 +225,9 @@ impl Pool {
         while let Some(span) = next {
             next = span.next.get();
             let used = (span.bytes.get() - span.clean.get()) / page * page;
+            if self.watched(span.start.get(), used).is_some() {
+                checker::open(span.start.get(), used);
+            }
             // SAFETY: the span left the lists of free ones, and has no live block.
             unsafe { self.call(|device| device.discard(span.start.get(), used, false)) };
         }

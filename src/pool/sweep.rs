@@ -21,7 +21,7 @@ impl Books {
         let (mut taken, mut next) = (None, self.partial(class));
         while let Some(span) = next {
             next = span.next.get();
-            if !span.is_queued() && span.queue_up() {
+            if !span.is_queued() && span.queued.up() {
                 self.delist(span);
                 span.older.set(taken);
                 taken = Some(span);

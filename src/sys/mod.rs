@@ -14,3 +14,5 @@ pub mod tls;
 pub mod cpu;
 
 pub mod bytes;
+
+pub mod checker;

@@ -1,0 +1,114 @@
+/*
+ * use_after_free.c - what memory checkers see of pools. Run as it is it makes no mistake, and none may be reported; with the name of a
+ * mistake it makes that one, for tests/checkers.rs, which looks for the report.
+ */
+#include "check.h"
+#include <stdlib.h>
+
+static volatile unsigned char seen;
+
+static void mistake(const char *name, const char *which, const unsigned char *gone)
+{
+    if (strcmp(name, which) == 0)
+        seen = gone[8];
+}
+
+/* Given back, and read. */
+static void raw(tn_pool *pool, const char *name)
+{
+    unsigned char *block = NULL, *other = NULL;
+    OK(tn_pool_allocate(pool, 100, 0, NULL, (void **)&block));
+    memset(block, 1, 100);
+    seen = block[8];
+    OK(tn_pool_deallocate(pool, block, NULL));
+    mistake(name, "raw", block);
+    OK(tn_pool_allocate_zeroed(pool, 100, 0, NULL, (void **)&other));
+    CHECK(other[0] == 0 && other[99] == 0);
+    OK(tn_pool_deallocate(NULL, other, NULL));
+    mistake(name, "raw-again", other);
+}
+
+/* Grown elsewhere, and read where it was; what it has there is its own. */
+static void moved(tn_pool *pool, const char *name)
+{
+    unsigned char *block = NULL, *grown = NULL;
+    OK(tn_pool_allocate(pool, 50, 0, NULL, (void **)&block));
+    memset(block, 7, 50);
+    OK(tn_pool_reallocate(pool, block, 5000, NULL, (void **)&grown));
+    CHECK(grown != block && grown[8] == 7);
+    memset(grown, 8, 5000);
+    mistake(name, "moved", block);
+    OK(tn_pool_reallocate(pool, grown, 300000, NULL, (void **)&block));
+    CHECK(block[4999] == 8);
+    memset(block, 9, 300000);
+    OK(tn_pool_reallocate(pool, block, 900000, NULL, (void **)&grown));
+    CHECK(grown[299999] == 9);
+    memset(grown, 10, 900000);
+    OK(tn_pool_reallocate(pool, grown, 70000, NULL, (void **)&block));
+    CHECK(block[69999] == 10);
+    OK(tn_pool_deallocate(pool, block, NULL));
+}
+
+/* The bytes of an array that was released. */
+static void array(tn_pool *pool, const char *name)
+{
+    int64_t shape[] = {10};
+    tn_array *array = NULL;
+    tn_borrow *guard = NULL;
+    const void *bytes = NULL;
+    OK(tn_array_zeros(pool, TN_F64, 1, shape, NULL, &array));
+    OK(tn_array_borrow_read(array, 0, NULL, &bytes, NULL, &guard));
+    const unsigned char *data = bytes;
+    seen = data[8];
+    OK(tn_borrow_end(guard, 0, NULL));
+    OK(tn_array_release(array));
+    mistake(name, "array", data);
+}
+
+/* Strict mode looks at blocks that it holds back; what is large comes and goes with its memory. */
+static void others(tn_pool *strict, tn_pool *pool, const char *name)
+{
+    unsigned char *blocks[40], *large[4];
+    for (int turn = 0; turn < 3; turn++) {
+        for (int i = 0; i < 40; i++) {
+            OK(tn_pool_allocate(strict, 2000, 0, NULL, (void **)&blocks[i]));
+            memset(blocks[i], i, 2000);
+        }
+        for (int i = 0; i < 40; i++)
+            OK(tn_pool_deallocate(strict, blocks[i], NULL));
+        for (int i = 0; i < 4; i++) {
+            OK(tn_pool_allocate_zeroed(pool, 200000 + 70000 * (size_t)i, 0, NULL, (void **)&large[i]));
+            CHECK(large[i][199999] == 0);
+            memset(large[i], i, 200000);
+        }
+        for (int i = 0; i < 4; i++)
+            OK(tn_pool_deallocate(pool, large[i], NULL));
+        uint64_t released = 0;
+        OK(tn_pool_trim(pool, 0, &released));
+    }
+    mistake(name, "strict", blocks[39]);
+    /* Addresses that were a pool's are somebody else's now. */
+    for (int i = 0; i < 8; i++) {
+        size_t bytes = (size_t)200000 << i % 4;
+        unsigned char *plain = malloc(bytes);
+        memset(plain, 1, bytes);
+        free(plain);
+    }
+}
+
+int main(int count, char **names)
+{
+    const char *name = count > 1 ? names[1] : "";
+    tn_pool_options options = {.size = sizeof options, .name = "watched"};
+    tn_pool *pool = NULL, *strict = NULL;
+    OK(tn_pool_create((tn_device){TN_CPU, 0}, &options, &pool));
+    options.flags = TN_POOL_STRICT;
+    OK(tn_pool_create((tn_device){TN_CPU, 0}, &options, &strict));
+    raw(pool, name);
+    moved(pool, name);
+    array(pool, name);
+    others(strict, pool, name);
+    OK(tn_pool_release(pool));
+    OK(tn_pool_release(strict));
+    return finish();
+}

@@ -1,0 +1,250 @@
+//! Memory checkers that watch the process, valgrind's memcheck or AddressSanitizer: what they are told of blocks, so that they report a use
+//! of one that was given back, with both places.
+//!
+//! Contract: nothing is linked or loaded for it: memcheck is found by the sequence of instructions that does nothing elsewhere, AddressSanitizer
+//! by its functions, which are bound weakly. A process is watched from its start or not at all. Without a checker every function here is one
+//! relaxed load; callers keep them off the paths that have none to spare, and a watched process takes the long way.
+
+use core::sync::atomic::{AtomicU8, Ordering};
+
+/// What was found; 0: nobody looked yet.
+static FOUND: AtomicU8 = AtomicU8::new(0);
+const LOOKED: u8 = 1;
+const MEMCHECK: u8 = 2;
+const SANITIZER: u8 = 4;
+
+/// Requests of valgrind's core and of memcheck (`valgrind.h`, `memcheck.h`; their numbers never change).
+const MALLOCLIKE_BLOCK: usize = 0x1301;
+const FREELIKE_BLOCK: usize = 0x1302;
+const RESIZEINPLACE_BLOCK: usize = 0x130b;
+const MAKE_MEM_UNDEFINED: usize = 0x4d43_0001;
+const MAKE_MEM_DEFINED: usize = 0x4d43_0002;
+const MAKE_MEM_NOACCESS: usize = 0x4d43_0000;
+
+/// Whether a checker watches this process.
+#[inline]
+pub fn watches() -> bool {
+    found() != LOOKED
+}
+
+#[inline]
+fn found() -> u8 {
+    match FOUND.load(Ordering::Relaxed) {
+        0 => look(),
+        found => found,
+    }
+}
+
+#[cold]
+fn look() -> u8 {
+    let byte = 0u8;
+    // Not whether it runs under valgrind: its other tools count instructions, and those of the short way. Memcheck alone answers this one.
+    let memcheck = request([MAKE_MEM_DEFINED, &raw const byte as usize, 1, 0, 0, 0]) != 0;
+    let sanitizer = sanitizer::functions().is_some();
+    let found = LOOKED | if memcheck { MEMCHECK } else { 0 } | if sanitizer { SANITIZER } else { 0 };
+    FOUND.store(found, Ordering::Relaxed);
+    found
+}
+
+/// A block that a checker is told of: memory of the host's.
+#[derive(Clone, Copy)]
+pub struct Watched {
+    /// Its first byte.
+    pub address: usize,
+    /// Its usable bytes.
+    pub bytes: usize,
+    /// It lies in no other block of which the checker knows: not in memory of a caller's upstream.
+    pub outermost: bool,
+}
+
+impl Watched {
+    /// It was handed out; `defined`: with bytes that may be read.
+    pub fn hand_out(self, defined: bool) {
+        let Watched { address, bytes, outermost } = self;
+        let found = found();
+        if found & MEMCHECK != 0 {
+            if outermost {
+                request([MALLOCLIKE_BLOCK, address, bytes, 0, usize::from(defined), 0]);
+            } else {
+                // What is in it is between the upstream and its caller.
+                request([MAKE_MEM_DEFINED, address, bytes, 0, 0, 0]);
+            }
+        }
+        if found & SANITIZER != 0 {
+            sanitizer::unpoison(address, bytes);
+        }
+    }
+
+    /// It was given back: nobody may use it.
+    pub fn give_back(self) {
+        let Watched { address, bytes, outermost } = self;
+        let found = found();
+        if found & MEMCHECK != 0 {
+            if outermost {
+                request([FREELIKE_BLOCK, address, 0, 0, 0, 0]);
+            }
+            request([MAKE_MEM_NOACCESS, address, bytes, 0, 0, 0]);
+        }
+        if found & SANITIZER != 0 {
+            sanitizer::poison(address, bytes);
+        }
+    }
+
+    /// It has another number of usable bytes now; `defined`: those that came can be read.
+    pub fn resize(self, bytes: usize, defined: bool) {
+        let found = found();
+        let end = self.address + self.bytes;
+        if found & MEMCHECK != 0 && bytes != self.bytes {
+            if self.outermost {
+                request([RESIZEINPLACE_BLOCK, self.address, self.bytes, bytes, 0, 0]);
+            }
+            match bytes.checked_sub(self.bytes) {
+                Some(more) if defined || !self.outermost => request([MAKE_MEM_DEFINED, end, more, 0, 0, 0]),
+                Some(more) => request([MAKE_MEM_UNDEFINED, end, more, 0, 0, 0]),
+                None => request([MAKE_MEM_NOACCESS, self.address + bytes, self.bytes - bytes, 0, 0, 0]),
+            };
+        }
+        if found & SANITIZER != 0 {
+            match bytes.checked_sub(self.bytes) {
+                Some(more) => sanitizer::unpoison(end, more),
+                None => sanitizer::poison(self.address + bytes, self.bytes - bytes),
+            }
+        }
+    }
+}
+
+/// Memory in which no block is left is about to be looked at by the library, or to be somebody else's.
+pub fn open(address: usize, bytes: usize) {
+    let found = found();
+    if found & MEMCHECK != 0 {
+        request([MAKE_MEM_DEFINED, address, bytes, 0, 0, 0]);
+    }
+    if found & SANITIZER != 0 {
+        sanitizer::unpoison(address, bytes);
+    }
+}
+
+/// Nobody may use that memory any more, after `open`.
+pub fn shut(address: usize, bytes: usize) {
+    Watched { address, bytes, outermost: false }.give_back();
+}
+
+/// Asks valgrind; 0 where there is none.
+#[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri)))]
+fn request(arguments: [usize; 6]) -> usize {
+    let result: usize;
+    // SAFETY: four rotations that together are one by 128 bits, and an exchange of a register with itself; valgrind reads the arguments.
+    unsafe {
+        core::arch::asm!(
+            "rol rdi, 3",
+            "rol rdi, 13",
+            "rol rdi, 61",
+            "rol rdi, 51",
+            "xchg rbx, rbx",
+            inout("rdx") 0usize => result,
+            in("rax") &raw const arguments,
+            options(nostack)
+        );
+    }
+    result
+}
+
+/// Asks valgrind; 0 where there is none.
+#[cfg(all(target_arch = "aarch64", target_os = "linux", not(miri)))]
+fn request(arguments: [usize; 6]) -> usize {
+    let result: usize;
+    // SAFETY: four rotations that together are one by 128 bits, and a move of a register to itself; valgrind reads the arguments.
+    unsafe {
+        core::arch::asm!(
+            "ror x12, x12, #3",
+            "ror x12, x12, #13",
+            "ror x12, x12, #51",
+            "ror x12, x12, #61",
+            "orr x10, x10, x10",
+            inout("x3") 0usize => result,
+            in("x4") &raw const arguments,
+            options(nostack)
+        );
+    }
+    result
+}
+
+/// No valgrind runs here.
+#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux", not(miri))))]
+fn request(_arguments: [usize; 6]) -> usize {
+    0
+}
+
+mod sanitizer {
+    type Function = unsafe extern "C" fn(*const core::ffi::c_void, usize);
+
+    /// Poison and unpoison, if the runtime is in the process.
+    pub fn functions() -> Option<(Function, Function)> {
+        let (poison, unpoison) = addresses();
+        if poison == 0 || unpoison == 0 {
+            return None;
+        }
+        // SAFETY: functions of AddressSanitizer's interface, which have this type.
+        unsafe {
+            Some((core::mem::transmute::<usize, Function>(poison), core::mem::transmute::<usize, Function>(unpoison)))
+        }
+    }
+
+    /// What the loader bound to the names; 0: nothing. An `extern` block cannot say that a function may be missing.
+    #[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri)))]
+    fn addresses() -> (usize, usize) {
+        let (poison, unpoison): (usize, usize);
+        // SAFETY: reads two words of the table of addresses that the loader filled.
+        unsafe {
+            core::arch::asm!(
+                ".weak __asan_poison_memory_region",
+                ".weak __asan_unpoison_memory_region",
+                "mov {0}, qword ptr [rip + __asan_poison_memory_region@GOTPCREL]",
+                "mov {1}, qword ptr [rip + __asan_unpoison_memory_region@GOTPCREL]",
+                out(reg) poison,
+                out(reg) unpoison,
+                options(nostack, readonly, preserves_flags)
+            );
+        }
+        (poison, unpoison)
+    }
+
+    #[cfg(all(target_arch = "aarch64", target_os = "linux", not(miri)))]
+    fn addresses() -> (usize, usize) {
+        let (poison, unpoison): (usize, usize);
+        // SAFETY: reads two words of the table of addresses that the loader filled.
+        unsafe {
+            core::arch::asm!(
+                ".weak __asan_poison_memory_region",
+                ".weak __asan_unpoison_memory_region",
+                "adrp {0}, :got:__asan_poison_memory_region",
+                "ldr {0}, [{0}, :got_lo12:__asan_poison_memory_region]",
+                "adrp {1}, :got:__asan_unpoison_memory_region",
+                "ldr {1}, [{1}, :got_lo12:__asan_unpoison_memory_region]",
+                out(reg) poison,
+                out(reg) unpoison,
+                options(nostack, readonly, preserves_flags)
+            );
+        }
+        (poison, unpoison)
+    }
+
+    #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux", not(miri))))]
+    fn addresses() -> (usize, usize) {
+        (0, 0)
+    }
+
+    pub fn poison(address: usize, bytes: usize) {
+        if let Some((poison, _)) = functions() {
+            // SAFETY: memory of the process; what is in it is not touched.
+            unsafe { poison(address as *const _, bytes) };
+        }
+    }
+
+    pub fn unpoison(address: usize, bytes: usize) {
+        if let Some((_, unpoison)) = functions() {
+            // SAFETY: as in `poison`.
+            unsafe { unpoison(address as *const _, bytes) };
+        }
+    }
+}

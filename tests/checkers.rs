@@ -1,0 +1,54 @@
+//! A use of a block that went back to its pool, raw or an array's, is reported by the memory checkers: valgrind and AddressSanitizer.
+//! `c-tests/use_after_free.c` makes each mistake by its name; that it has no report without one is tested in `c.rs`, as of every C test.
+
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tools::{compiler, has, library, library_folder, output, root};
+
+const MISTAKES: &[&str] = &["raw", "raw-again", "moved", "array", "strict"];
+
+fn compiled(name: &str, options: &[&str]) -> PathBuf {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let mut compile = compiler("c11");
+    compile.args(options).arg(root().join("c-tests/use_after_free.c")).arg("-o").arg(&program);
+    output(compile.arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display()))).unwrap();
+    program
+}
+
+/// What the checker says of each mistake, which must end the program.
+fn reports(mut run: impl FnMut() -> Command, expected: &[&str]) {
+    output(&mut run()).unwrap();
+    for mistake in MISTAKES {
+        let text = output(run().arg(mistake)).expect_err(mistake);
+        for part in expected {
+            assert!(text.contains(part), "{mistake}: no \"{part}\" in\n{text}");
+        }
+    }
+}
+
+/// Memcheck names the place of the use and the one where the block was given back.
+#[test]
+fn valgrind_reports_a_use_after_free_of_a_pools_block() {
+    if !has("gcc") || !has("valgrind") {
+        return;
+    }
+    let program = compiled("use_after_free_by_valgrind", &[]);
+    let run = || {
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]).arg(&program);
+        valgrind
+    };
+    reports(run, &["Invalid read of size 1", "free'd"]);
+}
+
+/// AddressSanitizer knows the memory as poisoned.
+#[test]
+fn address_sanitizer_reports_a_use_after_free_of_a_pools_block() {
+    if !has("gcc") {
+        return;
+    }
+    let program = compiled("use_after_free_by_asan", &["-fsanitize=address", "-fno-omit-frame-pointer"]);
+    reports(|| Command::new(&program), &["AddressSanitizer: use-after-poison", "READ of size 1"]);
+}
