@@ -13,6 +13,7 @@ mod install;
 mod malloc;
 mod python;
 mod run;
+mod soak;
 mod tools;
 
 use gate::Extent;
@@ -44,6 +45,8 @@ cargo xtask <command>
   fuzz [TARGET] [--seconds N]
                         libFuzzer on what reads foreign bytes: npy, safetensors, dlpack, arrow; 60 seconds each
   soak                  random traces against the model until one fails
+  soak pool [MINUTES|--draw]
+                        a random load on a pool for 10 minutes; resident memory must not grow; draws docs/soak.svg; --draw: again
   malloc [--long]       runs C tests, Python's own tests, gcc and SQLite on the preload library; --long: minutes in place of seconds
   doc                   the reference manual in target/doc-c/html, by Doxygen
 ";
@@ -72,6 +75,9 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench::bench(rest),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["soak"] => run::soak(),
+        ["soak", "pool"] => soak::pool("10"),
+        ["soak", "pool", "--draw"] => soak::draw(),
+        ["soak", "pool", minutes] => soak::pool(minutes),
         ["malloc"] => malloc::main(false),
         ["malloc", "--long"] => malloc::main(true),
         ["doc"] => doc::build(),

@@ -1,0 +1,129 @@
+//! `cargo xtask soak pool`: a long random load on a pool, whose resident memory must not grow, as a picture.
+//!
+//! The load is `tests/pool_soak.rs`; the picture, `docs/soak.svg`, has what it took each second.
+
+use crate::tools::{Done, cargo, io, root, run};
+use plotters::prelude::*;
+use std::path::PathBuf;
+
+const PICTURE: &str = "docs/soak.svg";
+/// The load takes as long to grow to its size; what comes before is in no third.
+const WARM_UP: usize = 10;
+/// By how much the highest resident memory of the last third may be above that of the first.
+const GROWTH: f64 = 1.15;
+
+/// What one second showed; bytes.
+struct Sample {
+    second: usize,
+    resident: f64,
+    reserved: f64,
+    in_use: f64,
+    operations: f64,
+}
+
+fn samples(text: &str) -> Done<Vec<Sample>> {
+    text.lines()
+        .map(|line| {
+            let numbers: Vec<f64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+            let [second, resident, reserved, in_use, operations] = numbers[..] else {
+                return Err(format!("no sample: {line}"));
+            };
+            Ok(Sample { second: second as usize, resident, reserved, in_use, operations })
+        })
+        .collect()
+}
+
+/// Runs it, with the assertions of a debug build.
+pub fn pool(minutes: &str) -> Done {
+    let wrong = || format!("soak pool takes a number of minutes, not {minutes}");
+    let seconds = minutes.parse::<f64>().ok().filter(|minutes| *minutes > 0.0).ok_or_else(wrong)? * 60.0;
+    let mut test = cargo();
+    test.args(["test", "--locked", "--profile", "soak", "--test", "pool_soak", "--", "--ignored", "soak"]);
+    test.env("TENURE_SOAK_SECONDS", format!("{}", seconds as u64)).env("TENURE_SOAK_FILE", samples_file());
+    run(&mut test)?;
+    draw()
+}
+
+/// Draws the samples of the last run, and looks at them.
+pub fn draw() -> Done {
+    let file = samples_file();
+    look(&io(&file, std::fs::read_to_string(&file))?)
+}
+
+fn samples_file() -> PathBuf {
+    root().join("target/soak-samples.txt")
+}
+
+/// Draws the samples, and fails if they say that memory grows.
+fn look(text: &str) -> Done {
+    let samples = samples(text)?;
+    let settled: Vec<&Sample> = samples.iter().filter(|sample| sample.second > WARM_UP).collect();
+    let third = settled.len() / 3;
+    let highest = |part: &[&Sample]| part.iter().map(|sample| sample.resident).fold(0.0, f64::max);
+    if third == 0 {
+        return Err(format!("{} samples are too few; give more minutes", samples.len()));
+    }
+    let (first, last) = (highest(&settled[..third]), highest(&settled[settled.len() - third..]));
+    let svg = picture(&samples).map_err(|why| format!("{PICTURE}: {why}"))?;
+    let path = root().join(PICTURE);
+    io(&path, std::fs::write(&path, svg))?;
+    let operations = samples.last().map_or(0.0, |sample| sample.operations);
+    let peak = samples.iter().map(|sample| sample.resident / sample.in_use).fold(f64::INFINITY, f64::min);
+    println!(
+        "{PICTURE}: {} seconds, {:.0} million operations; resident at most {:.0} MiB in the first third, {:.0} MiB in the last; at best {peak:.2} times what is in use",
+        samples.len(),
+        operations / 1e6,
+        first / MIB,
+        last / MIB,
+    );
+    if last > GROWTH * first {
+        return Err(format!("resident memory grows: {:.0} MiB, then {:.0} MiB", first / MIB, last / MIB));
+    }
+    Ok(())
+}
+
+const MIB: f64 = 1048576.0;
+
+fn picture(samples: &[Sample]) -> Result<String, Box<dyn std::error::Error>> {
+    type Line = (&'static str, RGBColor, fn(&Sample) -> f64);
+    let lines: [Line; 3] = [
+        ("resident, the process", RGBColor(0xd0, 0x00, 0x00), |sample| sample.resident),
+        ("reserved, the pool", RGBColor(0xe6, 0x9f, 0x00), |sample| sample.reserved),
+        ("in use", RGBColor(0x00, 0x3f, 0xd0), |sample| sample.in_use),
+    ];
+    let most = samples.iter().flat_map(|s| [s.resident, s.reserved]).fold(0.0, f64::max) / MIB * 1.25;
+    let end = samples.last().map_or(1, |sample| sample.second);
+    let mut text = String::new();
+    let area = SVGBackend::with_string(&mut text, (960, 360)).into_drawing_area();
+    area.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&area)
+        .margin(12)
+        .caption("A random load on four threads: memory each second", ("sans-serif", 17))
+        .x_label_area_size(36)
+        .y_label_area_size(56)
+        .build_cartesian_2d(0..end, 0.0..most)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_desc("seconds")
+        .y_desc("MiB")
+        .y_label_formatter(&|y| format!("{y:.0}"))
+        .draw()?;
+    for (name, color, value) in lines {
+        let points: Vec<(usize, f64)> = samples.iter().map(|sample| (sample.second, value(sample) / MIB)).collect();
+        chart
+            .draw_series([PathElement::new(points, color.stroke_width(1))])?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], color.stroke_width(3)));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.8))
+        .label_font(("sans-serif", 13))
+        .draw()?;
+    area.present()?;
+    drop(chart);
+    drop(area);
+    Ok(text)
+}
