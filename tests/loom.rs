@@ -977,7 +977,7 @@ fn all_is_there(stage: &Stage, heap: usize, wrong: usize) {
 /// touches it after that.
 #[test]
 fn loom_two_foreign_frees_and_the_owner() {
-    explore_with(6, Some(&["0", "1", "2"]), || {
+    explore_with(4, Some(&["0", "1", "2"]), || {
         let stage = Stage::new();
         let first = loom::thread::spawn(|| assert!(stage.give(0)));
         let second = loom::thread::spawn(|| assert!(stage.give(1)));
