@@ -454,6 +454,9 @@ static void gate(void)
         CHECK(s->count == 0);
         pthread_create(&threads[0], NULL, allocate_large, pool);
         pthread_join(threads[0], NULL);
+        /* Under a memory checker threads keep nothing, and the pool keeps the block that came back last. */
+        if (is_watched())
+            OK(tn_pool_trim(pool, 0, NULL));
         CHECK(s->count == 0 && s->deallocations == s->allocations);
         /* And everything with a thread. The last one that holds the pool is a thread, and the pool ends with it. */
         pthread_barrier_init(&in_callback, NULL, 2);

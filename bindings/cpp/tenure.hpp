@@ -950,6 +950,7 @@ inline std::size_t usable_size(const void *block) {
 /// TN_PRESSURE_*. It gives the bytes that it thinks it freed, and is called on any thread. What it throws counts as 0.
 class [[nodiscard]] pressure_callback {
 public:
+    /// `called` is kept as long as this object, and as a call of it runs.
     template <class F, class = std::enable_if_t<std::is_invocable_r_v<std::size_t, F &, std::size_t, std::int32_t>>>
     [[nodiscard]] pressure_callback(const pool &of, F called) : pool_(of.handle()) {
         using call = holder<F>;
