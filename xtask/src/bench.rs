@@ -40,15 +40,12 @@ struct Bar {
     target: Target,
     /// The case to compare with.
     peer: &'static str,
-    /// Why the bar does not bind yet; empty: it does.
-    waits: &'static str,
 }
 
 const PAIR: &str = "compare_exchange";
-const POOL: &str = "binds when the pools are finished";
 
 const fn bar(bar: &'static str, name: &'static str, case: &'static str, target: Target) -> Bar {
-    Bar { bar, name, case, target, peer: PAIR, waits: "" }
+    Bar { bar, name, case, target, peer: PAIR }
 }
 
 const fn view(name: &'static str, case: &'static str) -> Bar {
@@ -65,11 +62,7 @@ const fn door(name: &'static str, case: &'static str, peer: &'static str) -> Bar
 }
 
 const OBJECTS: &[Bar] = &[
-    Bar {
-        peer: "malloc_free",
-        waits: POOL,
-        ..bar("T15", "create + release, 8 f64", "create", Target::Ns(40.0, Some(7.0)))
-    },
+    Bar { peer: "malloc_free", ..bar("T15", "create + release, 8 f64", "create", Target::Ns(40.0, Some(7.0))) },
     bar("T16", "borrow_read + end", "borrow_read", Target::Ns(20.0, Some(2.2))),
     bar("T16", "borrow_write + end", "borrow_write", Target::Ns(20.0, Some(2.2))),
     bar("T17", "give + take + both releases", "give_take", Target::Ns(40.0, None)),
@@ -98,7 +91,7 @@ const OBJECTS: &[Bar] = &[
 
 /// NumPy with our handler beside NumPy with its own: an array made and dropped.
 const fn handled(name: &'static str, case: &'static str, peer: &'static str) -> Bar {
-    Bar { peer, waits: POOL, ..bar("AL", name, case, Target::Times(1.1)) }
+    Bar { peer, ..bar("AL", name, case, Target::Times(1.1)) }
 }
 
 const PYTHON: &[Bar] = &[
@@ -178,7 +171,7 @@ impl Bar {
             Target::Times(times) => (format!("<= {times}"), within(times, ratio)),
             Target::AtLeast(least) => (format!(">= {least}"), value.is_some_and(|value| value >= least)),
         };
-        let binds = self.waits.is_empty() && value.is_some();
+        let binds = value.is_some();
         let (peer, peer_version) = match self.peer {
             _ if share => ("the mean", String::new()),
             PAIR => ("compare-exchange pair", processor()),
@@ -194,8 +187,7 @@ impl Bar {
                 "skipped: PyTorch is not installed; cargo xtask test --peers does that".to_owned()
             }
             None => format!("skipped: {} cores here", figures.fact("cores")),
-            Some(_) if self.waits.is_empty() => String::new(),
-            Some(_) => format!("{}; {} now", self.waits, if holds { "holds" } else { "does not hold" }),
+            Some(_) => String::new(),
         };
         Record {
             name: self.name.to_owned(),
