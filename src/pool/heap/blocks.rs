@@ -29,8 +29,7 @@ pub fn allocate(pool: &'static Pool, class: usize, block: Block, zeroed: bool) -
 pub fn allocate_large(pool: &'static Pool, block: Block) -> Option<Placed> {
     let thread = thread::current();
     let _inside = Critical::enter(thread);
-    let Block { state, alignment, requested, tag } = block;
-    let address = Heap::of(thread, pool)?.take_large(state, requested, alignment, tag)?;
+    let address = Heap::of(thread, pool)?.take_large(block)?;
     Some(Placed::new(address, false))
 }
 
@@ -133,7 +132,7 @@ impl Heap {
         let taken = self.take(class, span, block);
         let zero = zeroed && taken.first && span.fresh.get() == 1;
         if zero {
-            self.zero_skipped.set(self.zero_skipped.get().wrapping_add(block.requested));
+            self.zero_skipped.add(block.requested);
         }
         if taken.rare {
             self.after_taking(span, inside);
@@ -168,16 +167,16 @@ impl Heap {
 
     /// The large block that it keeps, if that is what a request would get from the pool.
     #[inline(never)]
-    pub(super) fn take_large(&self, state: State, bytes: usize, alignment: usize, tag: u64) -> Option<usize> {
+    pub(super) fn take_large(&self, block: Block) -> Option<usize> {
         let span = self.large.get()?;
         let (unit, start) = (span.unit.get(), span.start.get());
         // A span of its own has less than a page and a granule more than was asked for.
-        let fits = bytes <= unit && unit - bytes < self.page.get() && span.bytes.get() - unit < GRANULE;
-        if !fits || start & (alignment - 1) != 0 {
+        let fits =
+            block.requested <= unit && unit - block.requested < self.page.get() && span.bytes.get() - unit < GRANULE;
+        if !fits || start & (block.alignment - 1) != 0 {
             return None;
         }
         self.large.set(None);
-        let block = Block { state, alignment, requested: bytes, tag };
         span.set_block(0, block);
         if self.count_taken(class::COUNT, unit, block) {
             self.look_at_peaks();
@@ -189,7 +188,7 @@ impl Heap {
     fn keep_large(&self, span: &'static Span) -> Option<&'static Span> {
         let before = self.large.get();
         self.large.set(Some(span));
-        self.kept.set(self.kept.get().wrapping_add(1));
+        self.kept.add(1);
         before
     }
 

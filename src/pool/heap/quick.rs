@@ -36,6 +36,12 @@ impl Quick {
     }
 }
 
+/// What is known of a raw block that the thread asks for through a function of C.
+#[inline(always)]
+fn plain(thread: &'static Thread, requested: usize, alignment: usize) -> Block {
+    Block { state: State::Raw, alignment, requested, tag: PLAIN.tag(thread.stamp()) }
+}
+
 /// Hands out a small raw block that the thread's heap of a pool has, by the handle (0: of the host's current pool): what nearly every request
 /// is. None, and nothing is changed: the heap has none, the thread does not know the handle, or would have to wait.
 #[inline(always)]
@@ -43,12 +49,11 @@ pub fn allocate_quickly(pool: u64, bytes: usize, alignment: usize) -> Option<Qui
     let thread = thread::known()?;
     let inside = Visit::begin(thread)?;
     let heap = handle::heap(thread, pool)?;
-    let alignment = if alignment == 0 { heap.alignment.get() } else { alignment };
+    let alignment = heap.alignment_of(alignment);
     let class = class::of_request(bytes, alignment)?;
     // SAFETY: what a request has is a class, and there is a list for each.
     let span = unsafe { heap.room.get_unchecked(class) }.first()?;
-    let tag = PLAIN.tag(thread.stamp());
-    let taken = heap.take(class, span, Block { state: State::Raw, alignment, requested: bytes, tag });
+    let taken = heap.take(class, span, plain(thread, bytes, alignment));
     Some(Quick { heap, span, inside, rare: taken.rare, address: taken.address })
 }
 
@@ -57,11 +62,11 @@ pub fn allocate_large_quickly(pool: u64, bytes: usize, alignment: usize) -> Opti
     let thread = thread::known()?;
     let _inside = Visit::begin(thread)?;
     let heap = handle::heap(thread, pool)?;
-    let alignment = if alignment == 0 { heap.alignment.get() } else { alignment };
+    let alignment = heap.alignment_of(alignment);
     if !alignment.is_power_of_two() {
         return None;
     }
-    heap.take_large(State::Raw, bytes, alignment, PLAIN.tag(thread.stamp()))
+    heap.take_large(plain(thread, bytes, alignment))
 }
 
 /// Gives a small raw block back that the thread's heap of that pool owns (0: of any pool). False, and nothing is changed: it is not that.
@@ -106,6 +111,12 @@ pub fn deallocate_otherwise(pool: u64, address: usize) -> bool {
 }
 
 impl Heap {
+    /// The alignment that a request means: 0 is the pool's.
+    #[inline(always)]
+    fn alignment_of(&self, asked: usize) -> usize {
+        if asked == 0 { self.alignment.get() } else { asked }
+    }
+
     /// The span of this heap, or with `any` of another one of the thread, that has the address, and the offset in it.
     #[inline(always)]
     fn find_owned(

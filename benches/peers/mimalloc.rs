@@ -1,6 +1,6 @@
-//! mimalloc 3, through a table of its functions.
+//! mimalloc, through a table of its functions: the version that the package asks for.
 
-include!("../../peer.rs");
+include!("peer.rs");
 
 unsafe extern "C" {
     fn mi_version() -> c_int;
