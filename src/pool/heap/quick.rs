@@ -8,6 +8,7 @@ use super::Heap;
 use super::blocks::give_large;
 use crate::pool::cell::{Block, State, Word};
 use crate::pool::client::PLAIN;
+use crate::pool::options::LARGEST_ALIGNMENT;
 use crate::pool::span::Span;
 use crate::pool::{class, foreign, handle, table};
 use crate::thread::{self, Thread, Visit};
@@ -63,7 +64,7 @@ pub fn allocate_large_quickly(pool: u64, bytes: usize, alignment: usize) -> Opti
     let _inside = Visit::begin(thread)?;
     let heap = handle::heap(thread, pool)?;
     let alignment = heap.alignment_of(alignment);
-    if !alignment.is_power_of_two() {
+    if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
         return None;
     }
     heap.take_large(plain(thread, bytes, alignment))
@@ -237,6 +238,27 @@ mod tests {
         let twice = move || tn_pool_deallocate(handle as *mut tn_pool, last as *mut _, null_mut());
         assert_eq!(thread::spawn(twice).join().unwrap(), TN_OK);
         assert_eq!(thread::spawn(twice).join().unwrap(), TN_ERR_STALE);
+        assert_eq!(tn_pool_release(handle as *mut tn_pool), TN_OK);
+    }
+
+    /// PO-12: an alignment that no pool has is refused also where the kept block happens to lie at a multiple of it.
+    #[test]
+    fn po_12_a_kept_block_serves_no_wrong_alignment() {
+        const MIB: usize = 1 << 20;
+        let handle = create();
+        let allocate = |alignment| {
+            let mut block = null_mut();
+            // SAFETY: a place for the result.
+            let status = unsafe { tn_pool_allocate(handle as *mut tn_pool, MIB, alignment, null_mut(), &mut block) };
+            (status, block as usize)
+        };
+        let mut blocks: Vec<usize> = (0..8).map(|_| allocate(4 * MIB).1).collect();
+        blocks.sort_by_key(|block| block.trailing_zeros());
+        assert!(blocks.last().unwrap().is_multiple_of(8 * MIB), "of neighbours at 4 MiB every second one is");
+        // Given back last, and so kept.
+        blocks.into_iter().for_each(|block| give(handle, block));
+        assert_eq!(allocate(8 * MIB), (TN_ERR_INVALID, 0));
+        assert_eq!(allocate(3 * MIB), (TN_ERR_INVALID, 0));
         assert_eq!(tn_pool_release(handle as *mut tn_pool), TN_OK);
     }
 
