@@ -101,8 +101,12 @@ impl Arithmetic {
         self.rounded(a.value * b.value, carried, a.is_known() && b.is_known())
     }
 
+    /// Which sign a zero has is not kept, as an algorithm's zero may have either: so neither is an infinite quotient's.
     pub fn divide(self, a: Number, b: Number) -> Number {
         let quotient = a.value / b.value;
+        if b.value == 0.0 && !quotient.is_nan() {
+            return Number { value: quotient, error: f64::INFINITY };
+        }
         let room = b.value.abs() - b.error;
         let carried = if room > 0.0 { (a.error + quotient.abs() * b.error) / room } else { f64::INFINITY };
         self.rounded(quotient, carried, a.is_known() && b.is_known())
