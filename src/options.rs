@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 static STRICT: AtomicBool = AtomicBool::new(false);
 static ABORT_ON_MISUSE: AtomicBool = AtomicBool::new(false);
+static STREAM_PER_THREAD: AtomicBool = AtomicBool::new(false);
 
 /// Whether releasing what is still borrowed, given or exported is refused.
 #[inline]
@@ -21,6 +22,11 @@ pub fn strict() -> bool {
 /// Whether a wrong free stops the process.
 pub fn abort_on_misuse() -> bool {
     ABORT_ON_MISUSE.load(Ordering::Relaxed)
+}
+
+/// Whether a thread's current stream starts as its own one, not as the legacy one.
+pub fn stream_per_thread() -> bool {
+    STREAM_PER_THREAD.load(Ordering::Relaxed)
 }
 
 /// Fields of `tn_pool_options` that an option can set.
@@ -95,7 +101,8 @@ fn unknown(name: &str) -> crate::error::Status {
     fail(
         TN_ERR_INVALID,
         format_args!(
-            "there is no option \"{name}\"; there are strict, abort_on_misuse and pool.<device>.<field of tn_pool_options>"
+            "there is no option \"{name}\"; there are strict, abort_on_misuse, stream.default and \
+             pool.<device>.<field of tn_pool_options>"
         ),
     )
 }
@@ -127,6 +134,16 @@ pub fn set(name: &str, text: &str) -> Result<()> {
     match name {
         "strict" => STRICT.store(switch(name, text)?, Ordering::Relaxed),
         "abort_on_misuse" => ABORT_ON_MISUSE.store(switch(name, text)?, Ordering::Relaxed),
+        "stream.default" => match text {
+            "legacy" => STREAM_PER_THREAD.store(false, Ordering::Relaxed),
+            "per-thread" => STREAM_PER_THREAD.store(true, Ordering::Relaxed),
+            _ => {
+                return Err(fail(
+                    TN_ERR_INVALID,
+                    format_args!("option {name} is legacy or per-thread, not \"{text}\""),
+                ));
+            }
+        },
         _ => return Err(unknown(name)),
     }
     Ok(())
@@ -147,6 +164,7 @@ pub fn get(name: &str) -> Result<Text> {
         match name {
             "strict" => text.write_str(flag(strict())),
             "abort_on_misuse" => text.write_str(flag(abort_on_misuse())),
+            "stream.default" => text.write_str(if stream_per_thread() { "per-thread" } else { "legacy" }),
             _ => return Err(unknown(name)),
         }
     };

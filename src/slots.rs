@@ -46,9 +46,19 @@ pub enum Kind {
     Scope = 10,
     /// tn_expr
     Expr = 11,
+    /// tn_stream
+    Stream = 12,
+    /// tn_event
+    Event = 13,
+    /// tn_scope of tn_stream_enter
+    StreamScope = 14,
+    /// Internal: an order of device work.
+    Queue = 15,
+    /// Internal: an event of the driver.
+    Mark = 16,
 }
 
-const KINDS: usize = 12;
+const KINDS: usize = thread::TABLES;
 
 impl Kind {
     fn of(number: u8) -> Option<Kind> {
@@ -60,6 +70,9 @@ impl Kind {
             5 => Kind::Pool,
             10 => Kind::Scope,
             11 => Kind::Expr,
+            12 => Kind::Stream,
+            13 => Kind::Event,
+            14 => Kind::StreamScope,
             _ => return None,
         })
     }
@@ -74,6 +87,9 @@ impl Kind {
             Kind::Pool => "tn_pool",
             Kind::Scope => "tn_scope",
             Kind::Expr => "tn_expr",
+            Kind::Stream => "tn_stream",
+            Kind::Event => "tn_event",
+            Kind::StreamScope => "tn_scope of tn_stream_enter",
             _ => "internal",
         }
     }
@@ -569,7 +585,7 @@ fn refuse(id: Id, wanted: Kind) -> crate::error::Status {
 
 /// Whether a handle of that kind is out, for a kind whose type is not known here: registered by its table's users.
 fn word_is_live(kind: Kind, id: Id) -> bool {
-    let check = LIVENESS[kind as usize].load(Ordering::Acquire);
+    let check = LIVENESS.get(kind as usize).map_or(core::ptr::null_mut(), |check| check.load(Ordering::Acquire));
     if check.is_null() {
         return false;
     }

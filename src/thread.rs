@@ -25,14 +25,16 @@ use core::mem::MaybeUninit;
 // Not those of `sys::sync`: forks are no part of what loom explores.
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
-/// Number of slot tables that have a cache here.
-pub const TABLES: usize = 12;
+/// Number of slot tables that have a cache here; the preload library has none of the last ones.
+pub const TABLES: usize = if cfg!(preload) { 12 } else { 17 };
 /// Slots of one table that a thread keeps at most.
 #[cfg(not(loom))]
 pub const CACHE: usize = 32;
 /// So few that the models see slots move between threads.
 #[cfg(loom)]
 pub const CACHE: usize = 2;
+/// GPUs whose streams a thread can know.
+pub const GPUS: usize = if cfg!(preload) { 0 } else { 32 };
 /// Device types that have a current pool: host, CUDA, pinned, managed.
 pub const POOLS: usize = 4;
 /// Handles of pools of which a thread finds the heap at once: where two share a place, one of them.
@@ -107,7 +109,17 @@ pub struct Thread {
     doors: [Door; DOORS],
     calling: Cell<usize>,
     rest: Rest,
+    streams: [Streams; GPUS],
+    stream_scope: Cell<usize>,
     next: AtomicPtr<Thread>,
+}
+
+/// What `stream` keeps here for one GPU; 0: nothing.
+pub struct Streams {
+    /// The stream that the thread has made its current one.
+    pub current: Cell<usize>,
+    /// Its own: the one that the driver calls per-thread.
+    pub own: Cell<usize>,
 }
 
 /// What `pool` knows of a handle, numbers as far as this module knows.
@@ -178,6 +190,8 @@ impl Thread {
             doors: [const { Door::unused() }; DOORS],
             calling: Cell::new(0),
             rest: Rest::new(),
+            streams: [const { Streams { current: Cell::new(0), own: Cell::new(0) } }; GPUS],
+            stream_scope: Cell::new(0),
             next: AtomicPtr::new(core::ptr::null_mut()),
         }
     }
@@ -272,6 +286,19 @@ impl Thread {
     #[inline]
     pub fn rest(&self) -> &Rest {
         &self.rest
+    }
+    /// What `stream` keeps for a GPU.
+    #[inline]
+    pub fn streams(&self, gpu: usize) -> &Streams {
+        &self.streams[gpu]
+    }
+    /// The innermost of the scopes that `stream` has entered here; 0: none.
+    pub fn stream_scope(&self) -> usize {
+        self.stream_scope.get()
+    }
+    /// Sets it.
+    pub fn set_stream_scope(&self, value: usize) {
+        self.stream_scope.set(value);
     }
     /// The first of `pool`'s list; 0: it is empty.
     pub fn first_heap(&self) -> usize {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`host`] | the memory of the system; waits for nobody and calls nobody |
 //! | [`upstream`] | callbacks of the program: one device for each pool that is made over them |
+//! | [`cuda`] | GPUs, by the CUDA driver if there is one |
 
 use crate::error::{Result, fail};
 use crate::types::*;
@@ -14,6 +15,10 @@ use crate::types::*;
 pub mod host;
 
 pub mod upstream;
+
+// Programs' malloc has no device.
+#[cfg(not(preload))]
+pub mod cuda;
 
 /// In what a device differs from others, for those who keep its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,3 +16,7 @@ pub mod cpu;
 pub mod bytes;
 
 pub mod checker;
+
+// Programs' malloc has no device.
+#[cfg(not(preload))]
+pub mod cuda;

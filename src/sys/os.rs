@@ -61,6 +61,12 @@ pub fn thread_number() -> u32 {
     unsafe { libc::syscall(libc::SYS_gettid) as u32 }
 }
 
+/// Whether the calling thread is the one that the process began with: when it ends, the process usually does.
+pub fn is_main_thread() -> bool {
+    // SAFETY: no arguments.
+    thread_number() == unsafe { libc::getpid() } as u32
+}
+
 /// Sleeps.
 pub fn sleep_us(us: u32) {
     let time = libc::timespec { tv_sec: 0, tv_nsec: i64::from(us) * 1000 };
@@ -163,6 +169,34 @@ pub fn symbol(library: &CStr, name: &CStr) -> Option<NonNull<core::ffi::c_void>>
         // It is loaded by others, who call what was found there.
         libc::dlclose(handle);
         own
+    }
+}
+
+/// Loads a library for good, and finds what it exports by name.
+pub struct Library(NonNull<core::ffi::c_void>);
+
+impl Library {
+    /// Loads it as any program would, or gives the loader's reason.
+    pub fn open(name: &CStr, refused: &mut dyn core::fmt::Write) -> Option<Library> {
+        // SAFETY: texts that live during the call; what the library's own constructors do is its business.
+        let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+        let found = NonNull::new(handle).map(Library);
+        if found.is_none() {
+            // SAFETY: the loader's text of this thread, or NULL.
+            let why = unsafe { libc::dlerror() };
+            if !why.is_null() {
+                // SAFETY: a text with its NUL, valid until the thread's next such call.
+                let why = unsafe { CStr::from_ptr(why) };
+                let _ = refused.write_str(why.to_str().unwrap_or("no reason that can be printed"));
+            }
+        }
+        found
+    }
+
+    /// One of its functions.
+    pub fn symbol(&self, name: &CStr) -> Option<NonNull<core::ffi::c_void>> {
+        // SAFETY: the library stays loaded, and the text lives during the call.
+        NonNull::new(unsafe { libc::dlsym(self.0.as_ptr(), name.as_ptr()) })
     }
 }
 

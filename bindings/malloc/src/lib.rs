@@ -48,6 +48,9 @@ pub mod slots;
 #[path = "../../../src/reclaim.rs"]
 pub mod reclaim;
 
+#[path = "../../../src/stream/mod.rs"]
+pub mod stream;
+
 #[path = "../../../src/device/mod.rs"]
 pub mod device;
 

@@ -74,7 +74,7 @@ pub fn export(function: &'static CStr, id: Id, options: Result<Options>, form: F
     let flags = options.flags;
     host::check_flags(flags, EXPORT_FLAGS)?;
     let (class, unique) = host::class(flags, options.mode, form == Form::Versioned)?;
-    check_target(&options)?;
+    check_target(options.label, options.target)?;
     if flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0
         && !unique
         && let Some(tensor) = export_usual(id, flags, class, form)
@@ -125,14 +125,14 @@ fn export_slowly(id: Id, how: host::Export, consumer: Stream, form: Form) -> Res
     }
 }
 
-fn check_target(options: &Options) -> Result<()> {
+fn check_target(label: i32, target: tn_device) -> Result<()> {
     let wrong = |what: &str, kind: i32, id: i32| {
         fail(TN_ERR_DEVICE, format_args!("{what} ({kind}, {id}): the bytes are in host memory, which is (1, 0)"))
     };
-    if !matches!(options.label, 0 | TN_CPU) {
-        return Err(wrong("device label", options.label, 0));
+    if !matches!(label, 0 | TN_CPU) {
+        return Err(wrong("device label", label, 0));
     }
-    match (options.target.r#type, options.target.id) {
+    match (target.r#type, target.id) {
         (0, 0) | (TN_CPU, 0) => Ok(()),
         (TN_CPU, id) => Err(wrong("target device", TN_CPU, id)),
         (kind, id) => Err(fail(

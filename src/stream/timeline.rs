@@ -1,11 +1,8 @@
-//! Streams as the layers above see them: an order of device work, and what of it is not finished yet.
+//! What of the device work on a store is not finished yet.
 //!
 //! Contract: a [`Timeline`] belongs to one store and is guarded by its ledger's lock; asking it never waits and never calls a
 //! driver under that lock. Host memory has no unfinished work, so here it is always idle; the CUDA device fills it in.
 #![forbid(unsafe_code)]
-
-use crate::error::{Result, fail};
-use crate::types::*;
 
 /// Work recorded on a stream that has touched some bytes.
 pub trait Work: Sync {
@@ -37,27 +34,5 @@ impl Timeline {
             at = work.next();
         }
         false
-    }
-}
-
-/// What a stream argument means: its bits as C passes them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stream(u64);
-
-impl Stream {
-    /// NULL or one of the three constants.
-    #[inline]
-    pub fn is_now(bits: u64) -> bool {
-        bits <= 3
-    }
-    /// NULL and, on host memory, the three constants: "the host, now". Anything else is no stream: none can be made yet.
-    pub fn of(bits: u64) -> Result<Stream> {
-        match bits {
-            _ if Stream::is_now(bits) => Ok(Stream(bits)),
-            _ => Err(fail(
-                TN_ERR_KIND,
-                format_args!("{bits:#x} is no tn_stream; pass NULL or one of the stream constants"),
-            )),
-        }
     }
 }

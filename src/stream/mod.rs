@@ -1,0 +1,57 @@
+//! Streams as the layers above see them: orders of device work, and what of it is finished.
+//!
+//! The one idea: each CUstream that is known has a [`Queue`], and a [`Point`] of it stands for all work that was issued there before. A point
+//! is had without asking the driver; an event is recorded only where somebody elsewhere has to see it, and is used again once it has passed.
+//!
+//! Contract: queues and points are safe to keep for ever: a point of a queue that ended has passed, or says that it has not, never
+//! anything wrong. [`Point::is_passed`], [`Queue::now`] and [`Queue::follows`] look at memory only and may be asked under any lock; what
+//! asks the driver ([`Point::poll`], [`Queue::mark`], [`Queue::wait_for`]) or waits ([`Point::wait`]) is called under none. No event is
+//! recorded on a stream that captures a graph.
+//!
+//! | file | what |
+//! |---|---|
+//! | `queue` | a CUstream's queue, and its points |
+//! | `mark` | events of the driver, recycled |
+//! | `order` | which queues are known to come after what |
+//! | `end` | what becomes of a queue that nobody holds any more |
+//! | `current` | the streams of a thread: its own, and its current ones |
+//! | `argument` | what a stream argument of C means |
+//! | `none` | all that programs' malloc knows of it |
+
+#[cfg(not(preload))]
+mod argument;
+
+#[cfg(not(preload))]
+mod current;
+
+#[cfg(not(preload))]
+mod end;
+
+#[cfg(not(preload))]
+mod handle;
+
+#[cfg(not(preload))]
+mod mark;
+
+#[cfg(not(preload))]
+mod order;
+
+#[cfg(not(preload))]
+mod queue;
+
+#[cfg(preload)]
+mod none;
+
+mod timeline;
+
+#[cfg(not(preload))]
+pub use self::{
+    argument::Stream,
+    current::current,
+    queue::{Held, Point, Queue},
+};
+
+#[cfg(preload)]
+pub use none::{Point, Queue};
+
+pub use timeline::{Timeline, Work};

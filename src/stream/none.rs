@@ -1,0 +1,62 @@
+//! Queues of a library that has no device: there are none, and so no point of one. Pools ask them as everywhere, of an `Option` that is None.
+
+use crate::error::Result;
+use crate::types::tn_device;
+
+/// No queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Queue {}
+
+/// No point.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Point(Queue);
+
+impl Queue {
+    /// There is none to ask.
+    pub fn now(&'static self) -> Point {
+        match *self {}
+    }
+    /// There is none to ask.
+    pub fn mark(&'static self) -> Result<Point> {
+        match *self {}
+    }
+    /// There is none to ask.
+    pub fn wait_for(&'static self, _point: Point) -> Result<()> {
+        match *self {}
+    }
+    /// There is none to ask.
+    pub fn follows(&'static self, _point: Point) -> bool {
+        match *self {}
+    }
+    /// There is none to ask.
+    pub fn is_capturing(&'static self) -> Result<bool> {
+        match *self {}
+    }
+    /// There is none to ask.
+    pub fn device(&'static self) -> tn_device {
+        match *self {}
+    }
+    /// There is none to ask.
+    pub fn native(&'static self) -> u64 {
+        match *self {}
+    }
+}
+
+impl Point {
+    /// There is none to ask.
+    pub fn queue(self) -> &'static Queue {
+        match self.0 {}
+    }
+    /// There is none to ask.
+    pub fn is_passed(self) -> bool {
+        match self.0 {}
+    }
+    /// There is none to ask.
+    pub fn poll(self) -> bool {
+        match self.0 {}
+    }
+    /// There is none to ask.
+    pub fn wait(self) -> Result<()> {
+        match self.0 {}
+    }
+}
