@@ -321,7 +321,7 @@ impl Fresh {
     pub fn allocate(thread: &'static Thread, pool: &'static Pool, layout: &mut Layout, zeroed: bool) -> Result<Fresh> {
         let ledger = SpareLedger::take(thread)?;
         let mut claim = Spare::take(thread)?;
-        let bytes = if layout.is_empty() { 0 } else { layout.bytes() };
+        let bytes = layout.bytes();
         let mut start = 0;
         if bytes > 0 {
             start = pool.allocate_store(thread, bytes as usize, ARRAY_ALIGNMENT, zeroed, ledger.tag())? as i64;
