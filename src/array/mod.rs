@@ -99,7 +99,7 @@ pub fn create(pool: Option<&'static Pool>, layout: &mut Layout, contents: Conten
     let thread = thread::current();
     let pool = match pool {
         Some(pool) => pool,
-        None => pool::current(HOST)?,
+        None => pool::current_of_host(thread)?,
     };
     let mut fresh = Fresh::allocate(thread, pool, layout, matches!(contents, Contents::Zero))?;
     if let Contents::Full(value) = contents {

@@ -359,7 +359,7 @@ impl One<Claim> {
             drop(self);
             // Under no lock.
             if let Backing::Pool(pool, _) = backing {
-                pool.free_store(start as usize);
+                pool.free_store(thread, start as usize);
             }
             Table::free(thread, ledger);
         }

@@ -321,10 +321,10 @@ impl Fresh {
     pub fn allocate(thread: &'static Thread, pool: &'static Pool, layout: &mut Layout, zeroed: bool) -> Result<Fresh> {
         let ledger = SpareLedger::take(thread)?;
         let mut claim = Spare::take(thread)?;
-        let bytes = if layout.is_empty() { 0 } else { layout.bytes() };
+        let bytes = layout.bytes();
         let mut start = 0;
         if bytes > 0 {
-            start = pool.allocate(bytes as usize, ARRAY_ALIGNMENT, zeroed, ledger.tag())?.as_ptr() as i64;
+            start = pool.allocate_store(thread, bytes as usize, ARRAY_ALIGNMENT, zeroed, ledger.tag())? as i64;
         }
         // Not before: what was just written number by number is slow to read in larger pieces, measured 5 ns each time it is moved.
         let place = claim.layout();
@@ -382,7 +382,7 @@ impl Fresh {
 impl Drop for Fresh {
     fn drop(&mut self) {
         if self.bytes > 0 {
-            self.pool.free_store(self.start as usize);
+            self.pool.free_store(thread::current(), self.start as usize);
         }
     }
 }
@@ -618,7 +618,7 @@ impl After {
             drop(locked);
             match backing {
                 Backing::None => {}
-                Backing::Pool(pool, _) => pool.free_store(start as usize),
+                Backing::Pool(pool, _) => pool.free_store(thread, start as usize),
                 Backing::Taken(lease) => {
                     crate::atlas::forget(thread, start, ledger);
                     // SAFETY: the store's alone, which is gone.

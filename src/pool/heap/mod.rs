@@ -27,6 +27,7 @@ mod spans;
 pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
 pub(super) use end::{end_all, hide, recall, show};
 pub use quick::{allocate_large_quickly, allocate_quickly, deallocate_otherwise, deallocate_quickly};
+pub(super) use quick::{allocate_store_quickly, deallocate_store_quickly};
 pub use resize::{Resized, resize_quickly};
 
 use crate::pool::arena::{Recycled, Recycler};
@@ -168,14 +169,17 @@ impl Heap {
     /// The heap of a thread for a pool, if it has one.
     #[inline]
     pub fn of(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
+        Heap::at_hand(thread, pool).or_else(|| Heap::find(thread, pool))
+    }
+
+    /// The same, if it is where it is looked for first.
+    #[inline(always)]
+    pub fn at_hand(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
         let at = thread.heap(pool.number());
-        // SAFETY: 0, or what `adopt` stored: a heap, and those are never unmapped.
+        // SAFETY: 0, or what `set_heap` was given: a heap, and those are never unmapped.
         let heap = unsafe { (at as *const Heap).as_ref() };
         // It may be another thread's by now, or of another pool with the same remainder.
-        match heap {
-            Some(heap) if heap.is_of(thread) && core::ptr::eq(heap.pool.load(Ordering::Relaxed), pool) => Some(heap),
-            _ => Heap::find(thread, pool),
-        }
+        heap.filter(|heap| heap.is_of(thread) && heap.is_in(pool))
     }
 
     #[cold]

@@ -10,7 +10,7 @@ use crate::pool::cell::{Block, State, Word};
 use crate::pool::client::PLAIN;
 use crate::pool::options::LARGEST_ALIGNMENT;
 use crate::pool::span::Span;
-use crate::pool::{class, foreign, handle, table};
+use crate::pool::{Pool, class, foreign, handle, table};
 use crate::thread::{self, Thread, Visit};
 
 /// A block that was handed out the quick way; what is rare is left to be done.
@@ -70,26 +70,42 @@ pub fn allocate_large_quickly(pool: u64, bytes: usize, alignment: usize) -> Opti
     heap.take_large(plain(thread, bytes, alignment))
 }
 
+/// The same for a store's block, of a pool that is known: where it is. `bytes`: at least 1.
+#[inline(always)]
+pub fn allocate_store_quickly(
+    thread: &'static Thread,
+    pool: &'static Pool,
+    bytes: usize,
+    alignment: usize,
+    tag: u64,
+) -> Option<usize> {
+    let inside = Visit::begin(thread)?;
+    let heap = Heap::at_hand(thread, pool)?;
+    let class = class::of_request(bytes, alignment)?;
+    // SAFETY: as in `allocate_quickly`.
+    let span = unsafe { heap.room.get_unchecked(class) }.first()?;
+    let taken = heap.take(class, span, Block { state: State::Store, alignment, requested: bytes, tag });
+    if taken.rare {
+        heap.after_taking(span, inside);
+    }
+    Some(taken.address)
+}
+
 /// Gives a small raw block back that the thread's heap of that pool owns (0: of any pool). False, and nothing is changed: it is not that.
 #[inline(always)]
 pub fn deallocate_quickly(pool: u64, address: usize) -> bool {
     let Some(thread) = thread::known() else { return false };
     let Some(inside) = Visit::begin(thread) else { return false };
     let Some(heap) = handle::heap(thread, pool) else { return false };
-    let offset = address.wrapping_sub(heap.recent.start.get());
-    // Nearly always right for what is given back in order, and then nothing waits for a look into the table.
-    let found = if offset < heap.recent.bytes.get() {
-        // SAFETY: some bytes, and so a span (see `Recent`).
-        Some((heap, unsafe { heap.recent.span.get().unwrap_unchecked() }, offset))
-    } else {
-        heap.find_owned(pool == 0, thread, address)
-    };
-    let Some((heap, span, offset)) = found else { return false };
-    let Some(given) = heap.give(span, offset, Word::is_plain) else { return false };
-    if given.rare {
-        heap.after_giving(span, inside);
-    }
-    true
+    heap.give_own(pool == 0, thread, inside, address, Word::is_plain)
+}
+
+/// The same for a store's block, of a pool that is known.
+#[inline(always)]
+pub fn deallocate_store_quickly(thread: &'static Thread, pool: &'static Pool, address: usize) -> bool {
+    let Some(inside) = Visit::begin(thread) else { return false };
+    let Some(heap) = Heap::at_hand(thread, pool) else { return false };
+    heap.give_own(false, thread, inside, address, |word| word.is(State::Store))
 }
 
 /// The same for a large block that the thread may keep, and for a small one that another thread's heap owns.
@@ -116,6 +132,33 @@ impl Heap {
     #[inline(always)]
     fn alignment_of(&self, asked: usize) -> usize {
         if asked == 0 { self.alignment.get() } else { asked }
+    }
+
+    /// Takes a block back of a span of this heap, or with `any` of another one of the thread; the end of the call. False, and nothing is
+    /// changed: it is not that, or not the right block.
+    #[inline(always)]
+    fn give_own(
+        &'static self,
+        any: bool,
+        thread: &'static Thread,
+        inside: Visit,
+        address: usize,
+        is_right: impl FnOnce(Word) -> bool,
+    ) -> bool {
+        let offset = address.wrapping_sub(self.recent.start.get());
+        // Nearly always right for what is given back in order, and then nothing waits for a look into the table.
+        let found = if offset < self.recent.bytes.get() {
+            // SAFETY: some bytes, and so a span (see `Recent`).
+            Some((self, unsafe { self.recent.span.get().unwrap_unchecked() }, offset))
+        } else {
+            self.find_owned(any, thread, address)
+        };
+        let Some((heap, span, offset)) = found else { return false };
+        let Some(given) = heap.give(span, offset, is_right) else { return false };
+        if given.rare {
+            heap.after_giving(span, inside);
+        }
+        true
     }
 
     /// The span of this heap, or with `any` of another one of the thread, that has the address, and the offset in it.
