@@ -172,8 +172,10 @@ typedef int32_t tn_status;
 
 /** Where memory comes from. Given back by `tn_pool_release`. */
 typedef struct tn_pool tn_pool;
-/** An order of device work. */
+/** An order of device work. Given back by `tn_stream_release`; the constants TN_STREAM_* never. */
 typedef struct tn_stream tn_stream;
+/** A point in a stream. Given back by `tn_event_release`. */
+typedef struct tn_event tn_event;
 /** One claim on a store, with a layout. Given back by `tn_array_release`. */
 typedef struct tn_array tn_array;
 /** A handle without a claim. Given back by `tn_weak_release`. */
@@ -182,7 +184,11 @@ typedef struct tn_weak tn_weak;
 typedef struct tn_borrow tn_borrow;
 /** A given array on its way. Given back by `tn_promise_release`. */
 typedef struct tn_promise tn_promise;
-/** A callee's handles on its parameters. Given back by `tn_leave`. */
+
+/**
+ * A callee's handles on its parameters, or a stream that is current for a while. Given back by `tn_leave` or
+ * `tn_stream_leave`, by which of the two made it.
+ */
 typedef struct tn_scope tn_scope;
 
 /** A node of a lazy expression. Given back by `tn_expr_release`. */
@@ -364,6 +370,13 @@ typedef void (*tn_release_callback)(void *context);
 #define TN_FEATURE_INTEGRATED (1u << 7)
 /** Device feature: allocations can be shared with other processes. */
 #define TN_FEATURE_IPC (1u << 8)
+
+/** `tn_stream_create`: the stream is ordered with the legacy one. */
+#define TN_STREAM_BLOCKING (1u << 0)
+/** `tn_stream_enter`: leaving waits for the stream. */
+#define TN_AUTO_SYNCHRONIZE (1u << 0)
+/** `tn_event_create`: the event has a time. */
+#define TN_EVENT_TIMING (1u << 0)
 
 /** What a device is; the counters are since the start of the process. */
 typedef struct tn_device_info {
@@ -1190,13 +1203,16 @@ tn_status tn_run_releases(size_t *count);
  * Counts the devices of a type.
  *
  * @param type     TN_CPU, TN_CUDA, TN_CUDA_HOST or TN_CUDA_MANAGED.
- * @param[out] out the number: 1 for TN_CPU, 0 where there is no driver. On failure: untouched.
- * @return TN_OK, also for 0; TN_ERR_NULL; TN_ERR_DEVICE for an unknown type.
- * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @param[out] out the number: 1 for TN_CPU; the GPUs that the driver shows to this process; 1 for page-locked and for managed
+ *                 memory if it can be had. 0 where there is no driver or no GPU. On failure: untouched.
+ * @return TN_OK, also for 0; TN_ERR_NULL; TN_ERR_DEVICE for an unknown type, and in a process that was forked from one which uses
+ *         CUDA; TN_ERR_DRIVER where the driver is broken, which is not the same as none.
+ * @note Threads: any. Blocks: the first call loads the driver. Allocates: nothing.
  * @since 0.1
  * @ingroup device
  */
-tn_status tn_device_count(int32_t type, int32_t *out);
+tn_status tn_device_count(int32_t type,
+                          int32_t *out);
 
 /**
  * Tells what a device is, and with TN_QUERY_MEMORY what memory it has left and how much of it our pools hold.
@@ -1205,26 +1221,264 @@ tn_status tn_device_count(int32_t type, int32_t *out);
  * @param flags    0 or TN_QUERY_MEMORY: also free_bytes, used_bytes, pool_bytes and pool_free_bytes, as they are now.
  *                 On the host total and free are those of the machine, cut to the limits of the process's control
  *                 groups.
- * @param[out] info its `size` is set by the caller; as much as fits is filled in. On failure: untouched.
+ *                 Of a GPU they retain its primary context, which nothing else here does.
+ * @param[out] info its `size` is set by the caller; as much as fits is filled in. Of page-locked and of managed memory, of
+ *                 which there is one device each, {type, 0}, it tells the host's memory and what GPU 0 can do with it.
+ *                 On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag or a size of 0; TN_ERR_DEVICE for a device that does not
- *         exist; TN_ERR_UNSUPPORTED for a type that this build has no code for.
- * @note Threads: any. Blocks: reads some small files of the system. Allocates: nothing.
+ *         exist; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER where it fails, or the device is lost.
+ * @note Threads: any. Blocks: reads some small files of the system, or asks the driver. Allocates: nothing.
  * @since 0.1
  * @ingroup device
  */
-tn_status tn_device_query(tn_device device, uint32_t flags, tn_device_info *info);
+tn_status tn_device_query(tn_device device,
+                          uint32_t flags,
+                          tn_device_info *info);
 
 /**
- * Waits for everything that runs on a device; on the host nothing does, so it returns at once.
+ * Waits for everything that runs on a device, by whomever it was issued; on the host nothing does, so it returns at once.
  *
- * @param device   which one.
- * @return TN_OK; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no
- *         code for.
+ * @param device   which one; of TN_CUDA_HOST and TN_CUDA_MANAGED all GPUs that this process uses.
+ * @return TN_OK; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER where
+ *         work on it failed earlier: the device is lost to this process then.
  * @note Threads: any. Blocks: until the device's work is done; TN_CPU: never. Allocates: nothing.
  * @since 0.1
  * @ingroup device
  */
 tn_status tn_device_synchronize(tn_device device);
+
+/* ===================================================== stream ===================================================== */
+/** @defgroup stream streams, a thread's current ones, events */
+
+/**
+ * Creates a stream: an order of work on a GPU, beside which the work of other streams goes on.
+ *
+ * @param device   {TN_CUDA, id}; its primary context, which other libraries share, is retained.
+ * @param flags    0: not ordered with the legacy stream; TN_STREAM_BLOCKING: ordered with it, as a plain cudaStreamCreate.
+ * @param priority as CUDA's: lower is sooner, 0 the default; cut to what the device has.
+ * @param[out] out the stream. Released by `tn_stream_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag; TN_ERR_DEVICE for a device that does not exist or has no streams;
+ *         TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: the first use of a GPU makes its context. Allocates: bookkeeping, and what the driver needs.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_stream_create(tn_device device,
+                           uint32_t flags,
+                           int32_t priority,
+                           tn_stream **out);
+
+/**
+ * Makes a handle on another library's stream. The library never destroys it. The release of the last handle on it records an event
+ * behind what is still open there, and from then on it is not touched, so that its owner may destroy it.
+ *
+ * @param device   {TN_CUDA, id}: the GPU that it is of.
+ * @param native   a CUstream, or cudaStream_t, of the GPU's primary context, which must exist; 0 and 1 mean the legacy stream, 2 the
+ *                 per-thread stream of whichever thread uses the handle.
+ * @param[out] out the stream. Released by `tn_stream_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_DEVICE for a device that does not exist or has no streams, or a stream of another context;
+ *         TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: the first use of a GPU makes its context. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_stream_import(tn_device device,
+                           uint64_t native,
+                           tn_stream **out);
+
+/**
+ * Tells the stream as other libraries name it.
+ *
+ * @param stream   a stream, TN_STREAM_LEGACY or TN_STREAM_PER_THREAD.
+ * @param[out] out the CUstream value: 1 of the legacy, 2 of the per-thread stream, never 0. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for TN_STREAM_CURRENT, which is another one on each device;
+ *         TN_ERR_DEVICE in the child of a fork.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_stream_native(tn_stream *stream,
+                           uint64_t *out);
+
+/**
+ * Waits until all that was issued on a stream so far is done.
+ *
+ * @param stream   a stream, or a constant: that stream of every GPU that this process uses.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_UNSUPPORTED without a driver, and
+ *         while the stream captures a graph, which goes on; TN_ERR_DRIVER with the driver's number, also for work that failed earlier.
+ * @note Threads: any. Blocks: until the stream's work is done; holds no lock meanwhile. Allocates: nothing.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_stream_synchronize(tn_stream *stream);
+
+/**
+ * Makes a stream the calling thread's current one of a device: what TN_STREAM_CURRENT means there, and NULL in pools.
+ *
+ * @param device   {TN_CUDA, id}.
+ * @param stream   a stream of that device or a constant; the thread holds it until it sets another or ends. NULL: back to the default,
+ *                 which is TN_STREAM_LEGACY or what the option "stream.default" says.
+ * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for a device that does not exist or has no streams, or a stream of another
+ *         one; TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_stream_set_current(tn_device device,
+                                tn_stream *stream);
+
+/**
+ * Makes a handle on the calling thread's current stream of a device.
+ *
+ * @param device   {TN_CUDA, id}.
+ * @param[out] out a new handle, to be released by `tn_stream_release` whatever stream it is on. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_DEVICE for a device that does not exist or has no streams; TN_ERR_UNSUPPORTED without a driver;
+ *         TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_stream_current(tn_device device,
+                            tn_stream **out);
+
+/**
+ * Makes a stream current until `tn_stream_leave`. Scopes belong to the thread that entered them and nest there.
+ *
+ * @param device   {TN_CUDA, id}.
+ * @param stream   a stream of that device, or a constant; the scope holds it.
+ * @param flags    0, or TN_AUTO_SYNCHRONIZE: leaving waits for the stream.
+ * @param[out] out the scope. Given back by `tn_stream_leave` on this thread; a thread that ends leaves its scopes. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another flag; TN_ERR_DEVICE for a device that does not exist
+ *         or has no streams, or a stream of another one; TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER,
+ *         TN_ERR_LIMIT.
+ * @note Threads: any; the scope is bound to this one. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_stream_enter(tn_device device,
+                          tn_stream *stream,
+                          uint32_t flags,
+                          tn_scope **out);
+
+/**
+ * Leaves a scope: what was the thread's current stream before is so again, whatever was set meanwhile.
+ *
+ * @param scope    the innermost of this thread's scopes; exactly once.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for a scope of `tn_enter`; TN_ERR_INVALID, and nothing changes, for one that
+ *         was entered on another thread or is not the innermost. With TN_AUTO_SYNCHRONIZE what `tn_stream_synchronize` gives; the scope is
+ *         left all the same.
+ * @note Threads: the one that entered. Blocks: with TN_AUTO_SYNCHRONIZE until the stream's work is done. Allocates: nothing.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_stream_leave(tn_scope *scope);
+
+/**
+ * Releases a handle on a stream. Work that is under way goes on, and what it uses stays until it is done; a stream that is current or in a
+ * scope lives until it is replaced there.
+ *
+ * @param stream   a handle; exactly once. Not a constant.
+ * @return TN_OK, also where the device is lost and in the child of a fork; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for a constant.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_stream_release(tn_stream *stream);
+
+/**
+ * Creates an event: a point in a stream, once it is recorded there.
+ *
+ * @param device   {TN_CUDA, id}.
+ * @param flags    0, or TN_EVENT_TIMING: it has a time, for `tn_event_elapsed`.
+ * @param[out] out the event; until it is recorded it counts as done. Released by `tn_event_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag; TN_ERR_DEVICE for a device that does not exist or has no streams;
+ *         TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_event_create(tn_device device,
+                          uint32_t flags,
+                          tn_event **out);
+
+/**
+ * Moves an event behind all that was issued on a stream so far. Who waits for where it was before goes on waiting for that.
+ *
+ * @param event    the event.
+ * @param stream   a stream of the event's device, or a constant, of that device.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for a stream of another device; TN_ERR_UNSUPPORTED while the stream
+ *         captures a graph, which goes on; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: never. Allocates: what the driver needs for more events than ever before.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_event_record(tn_event *event,
+                          tn_stream *stream);
+
+/**
+ * Makes what is issued on a stream from now on wait for an event; the host does not wait.
+ *
+ * @param event    the event; one that was never recorded is done.
+ * @param stream   a stream of any device, or a constant, of the event's.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_UNSUPPORTED while the stream captures
+ *         a graph, which goes on, unless the event is done; TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_event_wait(tn_event *event,
+                        tn_stream *stream);
+
+/**
+ * Waits until all that is before an event is done.
+ *
+ * @param event    the event; one that was never recorded is done.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: until that work is done; holds no lock meanwhile. Allocates: nothing.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_event_synchronize(tn_event *event);
+
+/**
+ * Tells whether all that is before an event is done.
+ *
+ * @param event    the event; one that was never recorded is done.
+ * @param[out] out 1 or 0. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_event_query(tn_event *event, int32_t *out);
+
+/**
+ * Tells the time from one event to another, by the device's clock.
+ *
+ * @param start            an event with TN_EVENT_TIMING, recorded.
+ * @param end              another, of the same device.
+ * @param[out] elapsed_ns  nanoseconds, at a resolution of about half a microsecond; negative if `end` was before `start`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an event without timing or that was never recorded;
+ *         TN_ERR_DEVICE for events of two devices, and in the child of a fork; TN_ERR_PENDING while one of them is not done;
+ *         TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_event_elapsed(tn_event *start,
+                           tn_event *end,
+                           int64_t *elapsed_ns);
+
+/**
+ * Releases an event. What waits for it goes on waiting.
+ *
+ * @param event    the event; exactly once.
+ * @return TN_OK, also where the device is lost and in the child of a fork; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_event_release(tn_event *event);
 
 /* ====================================================== pool ====================================================== */
 /** @defgroup pool making and choosing them, raw memory, figures */

@@ -85,8 +85,12 @@ pub const TN_ERR_PANIC: tn_status = 33;
 pub struct tn_pool {
     _opaque: [u8; 0],
 }
-/// An order of device work.
+/// An order of device work. Given back by `tn_stream_release`; the constants TN_STREAM_* never.
 pub struct tn_stream {
+    _opaque: [u8; 0],
+}
+/// A point in a stream. Given back by `tn_event_release`.
+pub struct tn_event {
     _opaque: [u8; 0],
 }
 /// One claim on a store, with a layout. Given back by `tn_array_release`.
@@ -105,7 +109,8 @@ pub struct tn_borrow {
 pub struct tn_promise {
     _opaque: [u8; 0],
 }
-/// A callee's handles on its parameters. Given back by `tn_leave`.
+/// A callee's handles on its parameters, or a stream that is current for a while. Given back by `tn_leave` or
+/// `tn_stream_leave`, by which of the two made it.
 pub struct tn_scope {
     _opaque: [u8; 0],
 }
@@ -288,6 +293,13 @@ pub const TN_FEATURE_UNIFIED_ADDRESSING: u32 = 1u32 << 6;
 pub const TN_FEATURE_INTEGRATED: u32 = 1u32 << 7;
 /// Device feature: allocations can be shared with other processes.
 pub const TN_FEATURE_IPC: u32 = 1u32 << 8;
+
+/// `tn_stream_create`: the stream is ordered with the legacy one.
+pub const TN_STREAM_BLOCKING: u32 = 1u32 << 0;
+/// `tn_stream_enter`: leaving waits for the stream.
+pub const TN_AUTO_SYNCHRONIZE: u32 = 1u32 << 0;
+/// `tn_event_create`: the event has a time.
+pub const TN_EVENT_TIMING: u32 = 1u32 << 0;
 
 /// What a device is; the counters are since the start of the process.
 #[repr(C)]

@@ -300,6 +300,11 @@ pub fn stream(stream: *const tn_stream) -> Noted<Stream> {
     Stream::of(stream as u64)
 }
 
+/// The same where NULL is none.
+pub fn some_stream(stream: *const tn_stream) -> Result<Noted<Stream>> {
+    if stream.is_null() { Err(null("stream")) } else { Ok(self::stream(stream)) }
+}
+
 /// Whether a stream argument means the host, now.
 #[inline(always)]
 pub fn is_now(stream: *const tn_stream) -> bool {

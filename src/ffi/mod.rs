@@ -10,6 +10,8 @@ pub mod library;
 
 pub mod device;
 
+pub mod stream;
+
 pub mod pool;
 
 pub mod array;

@@ -6,6 +6,7 @@
 use super::current::{current_of, gpu_of, legacy, own};
 use super::handle;
 use super::queue::{Held, Queue};
+use crate::device::cuda::Gpu;
 use crate::error::{Result, fail};
 use crate::slots::Id;
 use crate::types::*;
@@ -47,6 +48,29 @@ impl Stream {
         }
     }
 
+    /// The queue that it means where streams of GPUs are meant, those of `gpu` by the constants. TN_ERR_NULL for NULL.
+    pub(super) fn queue_on(&self, gpu: &'static Gpu) -> Result<&'static Queue> {
+        match self {
+            Stream::Now => Err(fail(TN_ERR_NULL, format_args!("stream is NULL"))),
+            Stream::Legacy => legacy(gpu),
+            Stream::PerThread => own(gpu),
+            Stream::Current => current_of(gpu),
+            Stream::Held(held) => Ok(held.queue()),
+        }
+    }
+
+    /// The same, of that GPU. TN_ERR_DEVICE: it is a stream of another one.
+    pub(super) fn queue_of(&self, gpu: &'static Gpu) -> Result<&'static Queue> {
+        let queue = self.queue_on(gpu)?;
+        if core::ptr::eq(queue.gpu(), gpu) {
+            return Ok(queue);
+        }
+        Err(fail(
+            TN_ERR_DEVICE,
+            format_args!("the stream is one of GPU {}, and GPU {} is meant", queue.gpu().id(), gpu.id()),
+        ))
+    }
+
     /// The order that it means on a device; None: the host, now. TN_ERR_DEVICE: it is a stream of another device; TN_ERR_UNSUPPORTED:
     /// there is no driver.
     pub fn on(&self, device: tn_device) -> Result<Option<&'static Queue>> {
@@ -69,9 +93,7 @@ impl Stream {
                 ),
             )),
             (_, Stream::Held(held)) => Ok(Some(held.queue())),
-            (_, Stream::Legacy) => legacy(gpu_of(device)?).map(Some),
-            (_, Stream::PerThread) => own(gpu_of(device)?).map(Some),
-            (_, Stream::Current) => current_of(gpu_of(device)?).map(Some),
+            _ => self.queue_on(gpu_of(device)?).map(Some),
         }
     }
 }

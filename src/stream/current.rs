@@ -4,6 +4,7 @@
 //! belong to nobody and stay.
 
 use super::queue::{Held, LEGACY, Origin, PER_THREAD, Queue};
+use super::scope;
 use crate::device::cuda::{self, GPUS, Gpu};
 use crate::error::{Result, fail};
 use crate::options;
@@ -14,13 +15,21 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 static LEGACIES: [AtomicUsize; GPUS] = [const { AtomicUsize::new(0) }; GPUS];
 
-/// The GPU that a device's streams are of. TN_ERR_DEVICE: the host has none.
-pub fn gpu_of(device: tn_device) -> Result<&'static Gpu> {
+/// The GPU whose streams order work on a device's memory. TN_ERR_DEVICE: that is the host's.
+pub(super) fn gpu_of(device: tn_device) -> Result<&'static Gpu> {
     match device.r#type {
-        TN_CUDA | TN_CUDA_HOST | TN_CUDA_MANAGED => cuda::gpu(device.id),
+        TN_CUDA_HOST | TN_CUDA_MANAGED => cuda::gpu(device.id),
+        _ => gpu_with_streams(device),
+    }
+}
+
+/// The GPU that a stream or an event is to be of.
+pub(super) fn gpu_with_streams(device: tn_device) -> Result<&'static Gpu> {
+    match device.r#type {
+        TN_CUDA => cuda::gpu(device.id),
         _ => Err(fail(
             TN_ERR_DEVICE,
-            format_args!("device {{{}, {}}} has no streams; those with streams are GPUs", device.r#type, device.id),
+            format_args!("device {{{}, {}}} has no streams; they belong to {{TN_CUDA, id}}", device.r#type, device.id),
         )),
     }
 }
@@ -41,7 +50,7 @@ pub(super) fn current_of(gpu: &'static Gpu) -> Result<&'static Queue> {
 }
 
 /// The legacy stream of a GPU.
-pub fn legacy(gpu: &'static Gpu) -> Result<&'static Queue> {
+pub(super) fn legacy(gpu: &'static Gpu) -> Result<&'static Queue> {
     let place = &LEGACIES[gpu.id() as usize];
     // SAFETY: 0 or a queue that is held for ever.
     if let Some(queue) = unsafe { (place.load(Ordering::Acquire) as *const Queue).as_ref() } {
@@ -61,7 +70,7 @@ pub fn legacy(gpu: &'static Gpu) -> Result<&'static Queue> {
 }
 
 /// The calling thread's own stream of a GPU, which the driver calls per-thread.
-pub fn own(gpu: &'static Gpu) -> Result<&'static Queue> {
+pub(super) fn own(gpu: &'static Gpu) -> Result<&'static Queue> {
     let place = &thread::current().streams(gpu.id() as usize).own;
     if place.get() == 0 {
         thread::on_exit(forget);
@@ -72,7 +81,7 @@ pub fn own(gpu: &'static Gpu) -> Result<&'static Queue> {
 }
 
 /// Makes a queue the thread's current one of its GPU, or with None the default again; what was set before.
-pub fn set_current(gpu: &'static Gpu, queue: Option<Held>) -> Option<Held> {
+pub(super) fn replace_current(gpu: &'static Gpu, queue: Option<Held>) -> Option<Held> {
     thread::on_exit(forget);
     let place = &thread::current().streams(gpu.id() as usize).current;
     let before = place.replace(queue.map_or(0, Held::into_bits));
@@ -92,6 +101,7 @@ fn forget(record: &'static Thread) {
             core::mem::forget(held);
         }
     };
+    scope::forget(record, quietly);
     for gpu in 0..GPUS {
         let streams = record.streams(gpu);
         let_go(&streams.current);

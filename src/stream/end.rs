@@ -4,7 +4,7 @@
 //! destroyed, which leaves its work alone, and another library's is not touched from then on. The queue itself stays until all of its
 //! points have passed; where no event could be recorded, that is after the next wait for the whole device.
 
-use super::queue::{self, Origin, Queue};
+use super::queue::{Origin, Queue};
 use crate::thread::QuickLock;
 use core::sync::atomic::Ordering;
 
@@ -49,15 +49,4 @@ pub(super) fn reap() {
         queue.poll_marks();
         if queue.is_idle() { queue.recycle() } else { put_back(queue) }
     }
-}
-
-/// A CUstream that another library owns, or that we have: its queue, if it is known.
-pub(super) fn find(gpu: &'static crate::device::cuda::Gpu, native: u64) -> Option<queue::Held> {
-    let mut found = None;
-    queue::each(|queue| {
-        if found.is_none() && queue.is_of(gpu, native) && queue.origin() != Origin::PerThread {
-            found = queue.hold();
-        }
-    });
-    found
 }

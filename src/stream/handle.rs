@@ -1,10 +1,11 @@
 //! Handles on streams: what `tn_stream` is.
 //!
-//! A handle holds its queue, but one on the per-thread stream means that of whoever uses it, as the driver's value does.
+//! Contract: a handle holds its queue, so the stream lives as long as any handle, thread or scope has it; releasing one never waits. A handle
+//! on the per-thread stream means that of whoever uses it, as the driver's value does.
 
 use super::argument::Stream;
 use super::current::own;
-use super::queue::Held;
+use super::queue::{Held, Origin};
 use crate::device::cuda::Gpu;
 use crate::error::{Result, fail};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
@@ -39,6 +40,16 @@ impl Slot for Handle {
     }
     fn head(&self) -> &Head {
         &self.head
+    }
+}
+
+impl Meaning {
+    /// What a handle on a stream that the calling thread uses is on.
+    pub fn of(held: Held) -> Meaning {
+        match held.queue().origin() {
+            Origin::PerThread => Meaning::PerThread(held.queue().gpu()),
+            _ => Meaning::Held(held),
+        }
     }
 }
 

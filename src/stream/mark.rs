@@ -118,6 +118,12 @@ impl Pin {
     }
 }
 
+impl Clone for Pin {
+    fn clone(&self) -> Pin {
+        Pin::more(self.0)
+    }
+}
+
 impl Drop for Pin {
     fn drop(&mut self) {
         let mark = self.0;

@@ -16,16 +16,25 @@
 //! | `end` | what becomes of a queue that nobody holds any more |
 //! | `current` | the streams of a thread: its own, and its current ones |
 //! | `argument` | what a stream argument of C means |
+//! | `handle`, `event`, `scope` | tn_stream, tn_event, tn_scope of tn_stream_enter |
+//! | `calls` | what the C functions on streams do |
+//! | `timeline` | the work on a store |
 //! | `none` | all that programs' malloc knows of it |
 
 #[cfg(not(preload))]
 mod argument;
 
 #[cfg(not(preload))]
+mod calls;
+
+#[cfg(not(preload))]
 mod current;
 
 #[cfg(not(preload))]
 mod end;
+
+#[cfg(not(preload))]
+pub mod event;
 
 #[cfg(not(preload))]
 mod handle;
@@ -39,6 +48,9 @@ mod order;
 #[cfg(not(preload))]
 mod queue;
 
+#[cfg(not(preload))]
+pub mod scope;
+
 #[cfg(preload)]
 mod none;
 
@@ -47,7 +59,9 @@ mod timeline;
 #[cfg(not(preload))]
 pub use self::{
     argument::Stream,
+    calls::{create, handle_on_current, import, native, set_current, synchronize, synchronize_device},
     current::current,
+    handle::release,
     queue::{Held, Point, Queue},
 };
 

@@ -243,11 +243,11 @@ impl Queue {
 
     /// All that was issued so far, with an event behind it. TN_ERR_UNSUPPORTED: it is capturing a graph; TN_ERR_DRIVER.
     pub fn mark(&'static self) -> Result<Point> {
-        self.record(false).map(|pin| Point { queue: self, tick: pin.tick() })
+        self.record(false).map(|pin| Point::of(self, &pin))
     }
 
     /// The same, and its event, with timing or without.
-    pub fn record(&'static self, timing: bool) -> Result<Pin> {
+    pub(super) fn record(&'static self, timing: bool) -> Result<Pin> {
         match self.hold() {
             Some(_held) => self.record_held(timing),
             None => Err(self.gone()),
@@ -361,10 +361,13 @@ impl Queue {
         legacy && blocking && core::ptr::eq(self.gpu(), other.gpu())
     }
 
-    /// Waits for all that was issued on it so far (ST-6), under no lock.
+    /// Waits for all that was issued on it so far (ST-6), under no lock. TN_ERR_UNSUPPORTED: it is capturing a graph, which goes on.
     pub fn synchronize(&'static self) -> Result<()> {
         let gpu = self.gpu();
         let inside = gpu.enter()?;
+        if is_capturing(gpu, &inside, self.raw())? {
+            return Err(capturing(gpu));
+        }
         let tick = tick();
         // SAFETY: a stream that the caller holds.
         gpu.check(unsafe { inside.cuStreamSynchronize(self.raw())? }, "cuStreamSynchronize")?;
@@ -412,6 +415,11 @@ fn capturing(gpu: &Gpu) -> Status {
 }
 
 impl Point {
+    /// What an event is behind.
+    pub(super) fn of(queue: &'static Queue, pin: &Pin) -> Point {
+        Point { queue, tick: pin.tick() }
+    }
+
     /// Its queue.
     pub fn queue(self) -> &'static Queue {
         self.queue
@@ -466,21 +474,6 @@ impl Point {
     }
 }
 
-/// Waits for everything on a GPU, also for what was issued by others; afterwards all points of its queues have passed (PD-8).
-pub fn synchronize(gpu: &'static Gpu) -> Result<()> {
-    let inside = gpu.enter()?;
-    let tick = tick();
-    // SAFETY: inside.
-    gpu.check(unsafe { inside.cuCtxSynchronize()? }, "cuCtxSynchronize")?;
-    each(|queue| {
-        if core::ptr::eq(queue.gpu(), gpu) {
-            queue.pass(tick);
-        }
-    });
-    end::reap();
-    Ok(())
-}
-
 /// Calls `visit` with every queue that is held, or ended with work under way.
 pub(super) fn each(mut visit: impl FnMut(&'static Queue)) {
     Table::<Queue>::each(|queue| {
@@ -488,4 +481,16 @@ pub(super) fn each(mut visit: impl FnMut(&'static Queue)) {
             visit(queue);
         }
     });
+}
+
+/// The queue of a CUstream that has a name of its own, if it is known.
+pub(super) fn find(gpu: &'static Gpu, native: u64) -> Option<Held> {
+    let mut found = None;
+    each(|queue| {
+        if found.is_none() && queue.is_of(gpu, native) {
+            // It may have ended a moment ago, and stand for another one now.
+            found = queue.hold().filter(|held| held.queue().is_of(gpu, native));
+        }
+    });
+    found
 }

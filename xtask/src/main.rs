@@ -13,6 +13,7 @@ mod install;
 mod malloc;
 mod python;
 mod run;
+mod sim;
 mod soak;
 mod tools;
 
@@ -48,6 +49,7 @@ cargo xtask <command>
   soak pool [MINUTES|--draw]
                         a random load on a pool for 10 minutes; resident memory must not grow; draws docs/soak.svg; --draw: again
   malloc [--long]       runs C tests, Python's own tests, gcc and SQLite on the preload library; --long: minutes in place of seconds
+  sim                   builds the simulated CUDA driver: target/cuda-sim, to be put first in LD_LIBRARY_PATH
   doc                   the reference manual in target/doc-c/html, by Doxygen
 ";
 
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         ["soak", "pool", minutes] => soak::pool(minutes),
         ["malloc"] => malloc::main(false),
         ["malloc", "--long"] => malloc::main(true),
+        ["sim"] => sim::stage().map(|folder| println!("{}", folder.display())),
         ["doc"] => doc::build(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -24,6 +24,44 @@ unsafe extern "C" {
         info: *mut tn_device_info,
     ) -> tn_status;
     pub fn tn_device_synchronize(device: tn_device) -> tn_status;
+    pub fn tn_stream_create(
+        device: tn_device,
+        flags: u32,
+        priority: i32,
+        out: *mut *mut tn_stream,
+    ) -> tn_status;
+    pub fn tn_stream_import(
+        device: tn_device,
+        native: u64,
+        out: *mut *mut tn_stream,
+    ) -> tn_status;
+    pub fn tn_stream_native(stream: *mut tn_stream, out: *mut u64) -> tn_status;
+    pub fn tn_stream_synchronize(stream: *mut tn_stream) -> tn_status;
+    pub fn tn_stream_set_current(device: tn_device, stream: *mut tn_stream) -> tn_status;
+    pub fn tn_stream_current(device: tn_device, out: *mut *mut tn_stream) -> tn_status;
+    pub fn tn_stream_enter(
+        device: tn_device,
+        stream: *mut tn_stream,
+        flags: u32,
+        out: *mut *mut tn_scope,
+    ) -> tn_status;
+    pub fn tn_stream_leave(scope: *mut tn_scope) -> tn_status;
+    pub fn tn_stream_release(stream: *mut tn_stream) -> tn_status;
+    pub fn tn_event_create(
+        device: tn_device,
+        flags: u32,
+        out: *mut *mut tn_event,
+    ) -> tn_status;
+    pub fn tn_event_record(event: *mut tn_event, stream: *mut tn_stream) -> tn_status;
+    pub fn tn_event_wait(event: *mut tn_event, stream: *mut tn_stream) -> tn_status;
+    pub fn tn_event_synchronize(event: *mut tn_event) -> tn_status;
+    pub fn tn_event_query(event: *mut tn_event, out: *mut i32) -> tn_status;
+    pub fn tn_event_elapsed(
+        start: *mut tn_event,
+        end: *mut tn_event,
+        elapsed_ns: *mut i64,
+    ) -> tn_status;
+    pub fn tn_event_release(event: *mut tn_event) -> tn_status;
     pub fn tn_pool_create(
         device: tn_device,
         options: *const tn_pool_options,

@@ -18,7 +18,10 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 mod context;
 
+mod info;
+
 pub use context::{Inside, Relaxed};
+pub use info::{count_of, query};
 
 /// GPUs that this library can number; the driver itself knows no more of one process.
 pub const GPUS: usize = crate::thread::GPUS;
@@ -57,6 +60,15 @@ impl Traffic {
         to_host_bytes: AtomicU64::new(0),
         staged_bytes: AtomicU64::new(0),
     };
+
+    fn describe(&self, info: &mut tn_device_info) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        info.to_device_count = read(&self.to_device_count);
+        info.to_device_bytes = read(&self.to_device_bytes);
+        info.to_host_count = read(&self.to_host_count);
+        info.to_host_bytes = read(&self.to_host_bytes);
+        info.staged_bytes = read(&self.staged_bytes);
+    }
 }
 
 /// Bytes that `tn_host_register` has page-locked now.

@@ -1,0 +1,7 @@
+//! Gives the shared object the driver's name, and keeps it loaded: its threads outlive the handle of whoever opened it.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libcuda.so.1");
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+}

@@ -1,0 +1,83 @@
+//! What a run of the simulator is like: read from the environment once, changed by `tenure_sim_*` until `cuInit`.
+#![forbid(unsafe_code)]
+
+/// How willing the device is to run queued work before it must.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Drawn from the seed: each call lets none, some or much of it run.
+    Random,
+    /// Everything that can run does so before the call that queued it returns.
+    Eager,
+    /// Only polls, waiting calls and idle time make progress.
+    Lazy,
+    /// Only waiting calls and `tenure_sim_step`.
+    Manual,
+}
+
+impl Pace {
+    pub fn of(code: u32) -> Option<Pace> {
+        [Pace::Random, Pace::Eager, Pace::Lazy, Pace::Manual].get(code as usize).copied()
+    }
+
+    fn named(name: &str) -> Option<Pace> {
+        Some(match name {
+            "random" => Pace::Random,
+            "eager" => Pace::Eager,
+            "lazy" => Pace::Lazy,
+            "manual" => Pace::Manual,
+            _ => return None,
+        })
+    }
+}
+
+#[derive(Clone)]
+pub struct Config {
+    pub seed: u64,
+    pub devices: usize,
+    pub memory: u64,
+    pub peers: bool,
+    pub version: i32,
+    pub pace: Pace,
+    /// After so long without a call the device works on by itself.
+    pub idle: std::time::Duration,
+    /// Fresh device memory has junk contents.
+    pub junk: bool,
+    /// Freeing waits for the device, as the real driver does; without, whoever still uses the memory faults.
+    pub free_waits: bool,
+}
+
+pub const MOST_DEVICES: usize = 8;
+
+impl Config {
+    pub fn from_environment() -> Config {
+        Config {
+            seed: number("TENURE_SIM_SEED").unwrap_or(1),
+            devices: number("TENURE_SIM_DEVICES").map_or(1, |count| (count as usize).min(MOST_DEVICES)),
+            memory: number("TENURE_SIM_MEMORY").unwrap_or(1 << 30),
+            peers: number("TENURE_SIM_PEERS").is_none_or(|flag| flag != 0),
+            version: number("TENURE_SIM_VERSION").map_or(13000, |version| version as i32),
+            pace: text("TENURE_SIM_PACE").and_then(|name| Pace::named(&name)).unwrap_or(Pace::Random),
+            idle: std::time::Duration::from_micros(number("TENURE_SIM_IDLE_US").unwrap_or(5000)),
+            junk: number("TENURE_SIM_JUNK").is_none_or(|flag| flag != 0),
+            free_waits: number("TENURE_SIM_FREE_WAITS").is_none_or(|flag| flag != 0),
+        }
+    }
+}
+
+/// The value of a variable, None when it is absent or not text.
+pub fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// A number, with K, M or G behind it for powers of 1024.
+fn number(name: &str) -> Option<u64> {
+    let text = text(name)?;
+    let text = text.trim();
+    let (digits, unit) = match text.as_bytes().last()? {
+        b'K' => (&text[..text.len() - 1], 1 << 10),
+        b'M' => (&text[..text.len() - 1], 1 << 20),
+        b'G' => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}

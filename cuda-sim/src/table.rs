@@ -1,0 +1,95 @@
+//! `cuGetProcAddress`: names without version to the functions of this file, through the loader's own table.
+
+use crate::entry::{put, put_if};
+use crate::status::*;
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::sync::OnceLock;
+
+/// Stream 0 of what is looked up means the per-thread stream.
+const PER_THREAD_STREAM: u64 = 2;
+const FOUND: c_uint = 0;
+const NOT_FOUND_AT_ALL: c_uint = 1;
+
+/// Where a name has several versions that differ: the oldest driver version of each suffix, newest first. Every other name means
+/// its `_v2`, if there is one.
+const VERSIONS: &[(&str, &[(c_int, &str)])] = &[
+    ("cuCtxCreate", &[(12050, "_v4"), (11040, "_v3"), (3020, "_v2")]),
+    ("cuMemAdvise", &[(12020, "_v2"), (8000, "")]),
+    ("cuMemPrefetchAsync", &[(12020, "_v2"), (8000, "")]),
+    ("cuStreamGetCaptureInfo", &[(12030, "_v3"), (11030, "_v2"), (10010, "")]),
+    ("cuStreamGetCtx", &[(12050, "_v2"), (9020, "")]),
+    ("cuCtxGetDevice", &[(13000, "_v2"), (2000, "")]),
+    ("cuCtxSynchronize", &[(13000, "_v2"), (2000, "")]),
+    ("cuEventElapsedTime", &[(12080, "_v2"), (2000, "")]),
+    ("cuGraphInstantiate", &[(12000, "WithFlags"), (11000, "_v2"), (10000, "")]),
+    ("cuDeviceGetUuid", &[(11040, "_v2"), (9020, "")]),
+    ("cuGetProcAddress", &[(12000, "_v2"), (11030, "")]),
+];
+
+/// This file, opened once more.
+fn this() -> *mut c_void {
+    static HANDLE: OnceLock<usize> = OnceLock::new();
+    *HANDLE.get_or_init(|| {
+        // SAFETY: asks the loader about an address of this file, and opens the file that is loaded already.
+        unsafe {
+            let mut info: libc::Dl_info = std::mem::zeroed();
+            if libc::dladdr((&raw const HANDLE).cast(), &mut info) == 0 {
+                return 0;
+            }
+            libc::dlopen(info.dli_fname, libc::RTLD_LAZY | libc::RTLD_NOLOAD) as usize
+        }
+    }) as *mut c_void
+}
+
+/// An exported function by its exact name, if it is not declared missing.
+fn exported(name: &str) -> Option<*mut c_void> {
+    if crate::missing::is_missing(name) {
+        return None;
+    }
+    let name = CString::new(name).ok()?;
+    // SAFETY: a C text; the handle is this file's, which is never unloaded.
+    let found = unsafe { libc::dlsym(this(), name.as_ptr()) };
+    (!found.is_null()).then_some(found)
+}
+
+fn lookup(symbol: *const c_char, version: c_int, flags: u64) -> Answer<Option<*mut c_void>> {
+    if symbol.is_null() {
+        return Err(INVALID_VALUE);
+    }
+    // SAFETY: a C text, by the driver's interface.
+    let Ok(name) = unsafe { CStr::from_ptr(symbol) }.to_str() else { return Ok(None) };
+    let several = VERSIONS.iter().find(|(plain, _)| *plain == name).map(|(_, versions)| *versions);
+    let suffixes = several.unwrap_or(&[(0, "_v2"), (0, "")]).iter().filter(|(since, _)| *since <= version);
+    for (_, suffix) in suffixes {
+        let full = format!("{name}{suffix}");
+        let per_thread = || exported(&format!("{full}_ptsz")).or_else(|| exported(&format!("{full}_ptds")));
+        let found = if flags & PER_THREAD_STREAM != 0 { per_thread() } else { None };
+        if let Some(found) = found.or_else(|| exported(&full)) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+driver! {
+    fn cuGetProcAddress(symbol: *const c_char, function: *mut *mut c_void, version: c_int, flags: u64) in Nothing => |_| {
+        let found = lookup(symbol, version, flags)?;
+        put(function, found.unwrap_or(std::ptr::null_mut()))?;
+        found.map(|_| ()).ok_or(NOT_FOUND)
+    }
+
+    fn cuGetProcAddress_v2(
+        symbol: *const c_char, function: *mut *mut c_void, version: c_int, flags: u64, status: *mut c_uint
+    ) in Nothing => |_| {
+        let found = lookup(symbol, version, flags)?;
+        put(function, found.unwrap_or(std::ptr::null_mut()))?;
+        put_if(status, if found.is_some() { FOUND } else { NOT_FOUND_AT_ALL });
+        // Without a place for the status, not found is an error.
+        if status.is_null() && found.is_none() { Err(NOT_FOUND) } else { Ok(()) }
+    }
+
+    fn cuGetExportTable(table: *mut *const c_void, _id: *const c_void) in Nothing => |_| {
+        put_if(table, std::ptr::null());
+        Err(NOT_SUPPORTED)
+    }
+}

@@ -1,0 +1,159 @@
+//! What the C functions on streams do (ST-1 to ST-6, ST-14).
+
+use super::argument::Stream;
+use super::current::{current_of, gpu_with_streams, legacy, replace_current};
+use super::end;
+use super::handle::{self, Meaning};
+use super::queue::{self, Held, LEGACY, Origin, PER_THREAD, Queue};
+use crate::device::cuda::{self, Gpu};
+use crate::error::{Result, fail};
+use crate::slots::Id;
+use crate::sys::cuda::{CUstream, driver};
+use crate::types::*;
+use core::ffi::c_uint;
+
+/// cuStreamCreate's and cuStreamGetFlags' flag of a stream that is not ordered with the legacy one.
+const NON_BLOCKING: c_uint = 1;
+
+/// A new stream, and a handle on it.
+pub fn create(device: tn_device, flags: u32, priority: i32) -> Result<Id> {
+    if flags & !TN_STREAM_BLOCKING != 0 {
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!("flag bits {:#x} are unknown; use 0 or TN_STREAM_BLOCKING", flags & !TN_STREAM_BLOCKING),
+        ));
+    }
+    let gpu = gpu_with_streams(device)?;
+    let inside = gpu.enter()?;
+    // What ended earlier is used again first.
+    end::reap();
+    let (mut least, mut greatest) = (0, 0);
+    // SAFETY: the numbers are ours.
+    let number = unsafe { inside.cuCtxGetStreamPriorityRange(&mut least, &mut greatest)? };
+    gpu.check(number, "cuCtxGetStreamPriorityRange")?;
+    let priority = priority.clamp(greatest.min(least), least.max(greatest));
+    let blocking = flags & TN_STREAM_BLOCKING != 0;
+    let mut stream = core::ptr::null_mut();
+    // SAFETY: the pointer is ours.
+    let number =
+        unsafe { inside.cuStreamCreateWithPriority(&mut stream, if blocking { 0 } else { NON_BLOCKING }, priority)? };
+    gpu.check(number, "cuStreamCreateWithPriority")?;
+    match Queue::begin(gpu, stream as u64, Origin::Created, blocking) {
+        Ok(held) => handle::make(Meaning::Held(held)),
+        Err(status) => {
+            // SAFETY: made above, and used by nobody.
+            let _ = unsafe { inside.cuStreamDestroy_v2(stream) };
+            Err(status)
+        }
+    }
+}
+
+/// A handle on another library's CUstream.
+pub fn import(device: tn_device, native: u64) -> Result<Id> {
+    let gpu = gpu_with_streams(device)?;
+    gpu.alive()?;
+    handle::make(match native {
+        0 | LEGACY => Meaning::Held(legacy(gpu)?.held()),
+        PER_THREAD => Meaning::PerThread(gpu),
+        _ => Meaning::Held(match queue::find(gpu, native) {
+            Some(held) => held,
+            None => adopt(gpu, native)?,
+        }),
+    })
+}
+
+/// A queue for a CUstream that is seen for the first time.
+fn adopt(gpu: &'static Gpu, native: u64) -> Result<Held> {
+    let inside = gpu.enter()?;
+    let stream = native as CUstream;
+    let (mut context, mut flags) = (core::ptr::null_mut(), 0);
+    // SAFETY: a stream by the caller's word; the pointer is ours.
+    gpu.check(unsafe { inside.cuStreamGetCtx(stream, &mut context)? }, "cuStreamGetCtx")?;
+    if context != inside.context() {
+        return Err(fail(
+            TN_ERR_DEVICE,
+            format_args!(
+                "the CUstream {native:#x} is not one of GPU {}'s primary context, which streams and memory here share",
+                gpu.id()
+            ),
+        ));
+    }
+    // SAFETY: as above.
+    gpu.check(unsafe { inside.cuStreamGetFlags(stream, &mut flags)? }, "cuStreamGetFlags")?;
+    Queue::begin(gpu, native, Origin::Imported, flags & NON_BLOCKING == 0)
+}
+
+/// The CUstream value; never 0.
+pub fn native(stream: &Stream) -> Result<u64> {
+    match stream {
+        Stream::Now => Err(fail(TN_ERR_NULL, format_args!("stream is NULL"))),
+        Stream::Legacy => Ok(LEGACY),
+        Stream::PerThread => Ok(PER_THREAD),
+        Stream::Current => Err(fail(
+            TN_ERR_KIND,
+            format_args!("TN_STREAM_CURRENT is another stream on each device; ask tn_stream_current for one"),
+        )),
+        Stream::Held(held) => {
+            driver()?;
+            Ok(held.queue().native())
+        }
+    }
+}
+
+/// Waits for a stream's work; a constant: that stream of every GPU that this process uses.
+pub fn synchronize(stream: &Stream) -> Result<()> {
+    match stream {
+        Stream::Now => Err(fail(TN_ERR_NULL, format_args!("stream is NULL"))),
+        Stream::Held(held) => held.queue().synchronize(),
+        constant => {
+            driver()?;
+            cuda::used().try_for_each(|gpu| constant.queue_on(gpu)?.synchronize())
+        }
+    }
+}
+
+/// Makes a stream the calling thread's current one of a GPU; NULL: back to the default.
+pub fn set_current(device: tn_device, stream: &Stream) -> Result<()> {
+    let gpu = gpu_with_streams(device)?;
+    gpu.alive()?;
+    let queue = match stream {
+        Stream::Now => None,
+        stream => Some(stream.queue_of(gpu)?.held()),
+    };
+    drop(replace_current(gpu, queue));
+    Ok(())
+}
+
+/// A new handle on the calling thread's current stream of a GPU.
+pub fn handle_on_current(device: tn_device) -> Result<Id> {
+    let gpu = gpu_with_streams(device)?;
+    gpu.alive()?;
+    handle::make(Meaning::of(current_of(gpu)?.held()))
+}
+
+/// Waits for everything on a device, also for what others issued; afterwards all points of its queues have passed (ST-14, PD-8). On the
+/// host nothing is ever under way; pinned and managed memory may be in use by every GPU.
+pub fn synchronize_device(device: tn_device) -> Result<()> {
+    match device.r#type {
+        TN_CUDA => synchronize_gpu(gpu_with_streams(device)?),
+        _ => {
+            // What it is not is its description's business.
+            crate::device::query(device, 0)?;
+            if device.r#type == TN_CPU { Ok(()) } else { cuda::used().try_for_each(synchronize_gpu) }
+        }
+    }
+}
+
+fn synchronize_gpu(gpu: &'static Gpu) -> Result<()> {
+    let inside = gpu.enter()?;
+    let tick = queue::tick();
+    // SAFETY: inside.
+    gpu.check(unsafe { inside.cuCtxSynchronize()? }, "cuCtxSynchronize")?;
+    queue::each(|queue| {
+        if core::ptr::eq(queue.gpu(), gpu) {
+            queue.pass(tick);
+        }
+    });
+    end::reap();
+    Ok(())
+}
