@@ -61,7 +61,9 @@ fn ask(world: &World, name: &str) -> Answer<u64> {
         "copied_on_device" => world.notes.copied[2],
         "host_alloc_flags" => world.notes.host_alloc_flags.into(),
         "host_register_flags" => world.notes.host_register_flags.into(),
-        "allocations" => world.space.regions().filter(|region| region.what == crate::space::What::Device).count() as u64,
+        "allocations" => {
+            world.space.regions().filter(|region| region.what == crate::space::What::Device).count() as u64
+        }
         "pinned" => world.pinned.count() as u64,
         "streams" => world.streams.values().filter(|stream| !stream.destroyed).count() as u64,
         "events" => world.events.len() as u64,
@@ -92,7 +94,8 @@ unsafe extern "C" fn tenure_sim_get(name: *const c_char, value: *mut u64) -> u32
 #[unsafe(no_mangle)]
 unsafe extern "C" fn tenure_sim_set_attribute(device: c_int, attribute: c_int, value: c_int) -> u32 {
     control(|world| {
-        let device = usize::try_from(device).ok().and_then(|device| world.devices.get_mut(device)).ok_or(INVALID_DEVICE)?;
+        let device =
+            usize::try_from(device).ok().and_then(|device| world.devices.get_mut(device)).ok_or(INVALID_DEVICE)?;
         device.attributes.insert(attribute, value);
         Ok(())
     })
@@ -118,8 +121,12 @@ extern "C" fn tenure_sim_clear_faults() -> u32 {
 extern "C" fn tenure_sim_break_device(device: c_int, code: u32) -> u32 {
     control(|world| {
         let device = usize::try_from(device).map_err(|_| INVALID_DEVICE)?;
-        let on_it: Vec<Handle> =
-            world.contexts.iter().filter(|(_, context)| context.device == device).map(|(context, _)| *context).collect();
+        let on_it: Vec<Handle> = world
+            .contexts
+            .iter()
+            .filter(|(_, context)| context.device == device)
+            .map(|(context, _)| *context)
+            .collect();
         for context in on_it {
             world.lose(context, code);
         }
@@ -184,7 +191,10 @@ extern "C" fn tenure_sim_reset_calls() -> u32 {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn tenure_sim_list_calls(visit: Option<unsafe extern "C" fn(*const c_char, u64, *mut c_void)>, data: *mut c_void) {
+unsafe extern "C" fn tenure_sim_list_calls(
+    visit: Option<unsafe extern "C" fn(*const c_char, u64, *mut c_void)>,
+    data: *mut c_void,
+) {
     let Some(visit) = visit else { return };
     for (name, calls) in counters::list() {
         if let Ok(name) = std::ffi::CString::new(name) {

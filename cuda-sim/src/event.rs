@@ -76,7 +76,8 @@ fn elapsed(call: &mut Call, out: *mut f32, from: Handle, to: Handle) -> Answer {
         *time = Some(known.time.ok_or(NOT_READY)?);
     }
     let (Some(from), Some(to)) = (times[0], times[1]) else { return Err(NOT_READY) };
-    let milliseconds = if to >= from { to.duration_since(from).as_secs_f64() } else { -from.duration_since(to).as_secs_f64() };
+    let milliseconds =
+        if to >= from { to.duration_since(from).as_secs_f64() } else { -from.duration_since(to).as_secs_f64() };
     put(out, (milliseconds * 1e3) as f32)
 }
 

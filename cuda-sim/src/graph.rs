@@ -36,8 +36,9 @@ pub fn ordered(nodes: &[Node], random: &mut Random) -> Vec<Work> {
     let mut done = vec![false; nodes.len()];
     let mut order = Vec::new();
     while order.len() < nodes.len() {
-        let open: Vec<usize> =
-            (0..nodes.len()).filter(|&node| !done[node] && nodes[node].after.iter().all(|&before| done[before])).collect();
+        let open: Vec<usize> = (0..nodes.len())
+            .filter(|&node| !done[node] && nodes[node].after.iter().all(|&before| done[before]))
+            .collect();
         let chosen = open[random.below(open.len())];
         done[chosen] = true;
         order.push(nodes[chosen].work.clone());

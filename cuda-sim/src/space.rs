@@ -204,7 +204,14 @@ impl Space {
     }
 
     /// New device memory, with junk in it if `junk` is given.
-    pub fn allocate(&mut self, what: What, device: usize, context: Handle, size: u64, junk: Option<&mut Random>) -> Answer<Address> {
+    pub fn allocate(
+        &mut self,
+        what: What,
+        device: usize,
+        context: Handle,
+        size: u64,
+        junk: Option<&mut Random>,
+    ) -> Answer<Address> {
         let (base, bytes) = self.free_place(size)?;
         if let Some(random) = junk {
             scribble(bytes, size, random);

@@ -118,10 +118,11 @@ impl World {
         if handle == legacy {
             self.uncaptured_blocking(context)?;
             let others = self.streams.iter().filter(|(_, other)| other.context == context && other.blocking());
-            after.extend(others.filter(|(other, stream)| **other != legacy && !stream.is_idle()).map(|(other, stream)| Point {
-                stream: *other,
-                seq: stream.enqueued,
-            }));
+            after.extend(
+                others
+                    .filter(|(other, stream)| **other != legacy && !stream.is_idle())
+                    .map(|(other, stream)| Point { stream: *other, seq: stream.enqueued }),
+            );
         } else if blocking && let Some(stream) = self.streams.get(&legacy).filter(|stream| !stream.is_idle()) {
             after.push(Point { stream: legacy, seq: stream.enqueued });
         }
