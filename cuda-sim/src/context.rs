@@ -84,10 +84,12 @@ impl World {
             match region.what {
                 What::Device => self.release_memory(region.base),
                 What::Managed => self.release_managed(region.base),
+                What::Pooled => self.release_pooled(region.base),
                 _ => {}
             }
         }
         self.release_host_of(handle);
+        self.modules.forget(handle);
         if context.primary {
             self.devices[context.device].primary = 0;
             self.devices[context.device].retained = 0;
@@ -105,7 +107,9 @@ impl Call<'_> {
     /// Waits for all work of the current context.
     pub fn synchronize(&mut self) -> Answer {
         let context = self.context;
-        self.wait(|world| world.idle(context))
+        self.wait(|world| world.idle(context))?;
+        self.release_unused();
+        Ok(())
     }
 }
 

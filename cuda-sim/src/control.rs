@@ -2,8 +2,10 @@
 
 use crate::config::{MOST_DEVICES, Pace};
 use crate::counters;
-use crate::entry::{put, put_if};
+use crate::entry::{get, put, put_if};
 use crate::fault::Fault;
+use crate::module::{Kernel, Registered};
+use crate::space::What;
 use crate::status::*;
 use crate::types::{Address, Handle};
 use crate::world::{self, World};
@@ -61,9 +63,11 @@ fn ask(world: &World, name: &str) -> Answer<u64> {
         "copied_on_device" => world.notes.copied[2],
         "host_alloc_flags" => world.notes.host_alloc_flags.into(),
         "host_register_flags" => world.notes.host_register_flags.into(),
-        "allocations" => {
-            world.space.regions().filter(|region| region.what == crate::space::What::Device).count() as u64
-        }
+        "allocations" => world.space.count(What::Device),
+        "pooled" => world.space.count(What::Pooled),
+        "managed" => world.space.count(What::Managed),
+        "reserved" => world.space.count(What::Reserved),
+        "physical" => world.physical.len() as u64,
         "pinned" => world.pinned.count() as u64,
         "streams" => world.streams.values().filter(|stream| !stream.destroyed).count() as u64,
         "events" => world.events.len() as u64,
@@ -223,12 +227,32 @@ unsafe extern "C" fn tenure_sim_last_failure(place: *mut c_char, length: usize) 
 #[unsafe(no_mangle)]
 extern "C" fn tenure_sim_bytes(address: Address, size: usize, device: c_int) -> *mut c_void {
     let mut found = std::ptr::null_mut();
+    let Some(device) = usize::try_from(device).ok().filter(|device| *device < MOST_DEVICES) else { return found };
+    let resolve = |world: &World| world.space.resolve(address, size as u64, device, true).map(<*mut u8>::cast);
+    if let Some(answer) = crate::module::inside(resolve) {
+        return answer.unwrap_or(found);
+    }
     control(|world| {
-        let device = usize::try_from(device).map_err(|_| INVALID_DEVICE)?.min(MOST_DEVICES - 1);
-        found = world.space.resolve(address, size as u64, device, true)?.cast();
+        found = resolve(world)?;
         Ok(())
     });
     found
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn tenure_sim_register_kernel(
+    name: *const c_char,
+    kernel: Option<Kernel>,
+    sizes: *const usize,
+    count: usize,
+    waits: c_int,
+) -> u32 {
+    control(|world| {
+        let (name, run) = (text(name)?.to_owned(), kernel.ok_or(INVALID_VALUE)?);
+        let sizes = (0..count).map(|at| get(sizes.wrapping_add(at))).collect::<Answer<Vec<usize>>>()?;
+        world.modules.kernels.insert(name, Registered { run, sizes, waits: waits != 0 });
+        Ok(())
+    })
 }
 
 /// Whether this is the simulator at all: programs look this symbol up.

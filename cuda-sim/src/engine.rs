@@ -8,6 +8,7 @@
 use crate::config::Pace;
 use crate::fault;
 use crate::graph::Node;
+use crate::ipc::Slot;
 use crate::status::*;
 use crate::stream::Op;
 use crate::types::Handle;
@@ -23,6 +24,20 @@ use std::time::{Duration, Instant};
 pub struct Point {
     pub stream: Handle,
     pub seq: u64,
+}
+
+/// What a piece of work waits for.
+#[derive(Clone, Copy)]
+pub enum Dependency {
+    Point(Point),
+    /// A record of an event that several processes share: its slot and number.
+    Shared(usize, u64),
+}
+
+impl From<Point> for Dependency {
+    fn from(point: Point) -> Dependency {
+        Dependency::Point(point)
+    }
 }
 
 pub type Inside = Arc<dyn Fn(&mut World, Handle) -> Answer + Send + Sync>;
@@ -72,6 +87,13 @@ impl World {
         self.streams.get(&point.stream).is_none_or(|stream| stream.completed >= point.seq)
     }
 
+    pub fn met(&self, dependency: &Dependency) -> bool {
+        match *dependency {
+            Dependency::Point(point) => self.reached(point),
+            Dependency::Shared(slot, record) => Slot::at(slot).has_passed(record),
+        }
+    }
+
     /// A caller passes: perhaps some work runs.
     pub fn progress(&mut self, poll: bool) {
         if self.busy.is_empty() {
@@ -117,7 +139,7 @@ impl World {
         let Some(stream) = self.streams.get(&stream) else { return false };
         let Some(head) = stream.queue.front() else { return false };
         let lost = self.contexts.get(&stream.context).is_none_or(|context| context.lost.is_some());
-        !stream.running && (lost || !stream.held && head.after.iter().all(|point| self.reached(*point)))
+        !stream.running && (lost || !stream.held && head.after.iter().all(|dependency| self.met(dependency)))
     }
 
     fn run_head(&mut self, handle: Handle) {

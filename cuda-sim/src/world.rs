@@ -9,11 +9,14 @@ use crate::fault::Fault;
 use crate::graph::Graphs;
 use crate::host::PinnedRanges;
 use crate::managed::Advice;
+use crate::mempool::Pools;
+use crate::module::Modules;
 use crate::random::Random;
 use crate::space::Space;
 use crate::status::*;
 use crate::stream::Stream;
 use crate::types::{Address, Handle};
+use crate::vmm::Physical;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -32,6 +35,9 @@ pub struct World {
     pub busy: BTreeSet<Handle>,
     pub events: BTreeMap<Handle, Event>,
     pub graphs: Graphs,
+    pub physical: BTreeMap<Handle, Physical>,
+    pub pools: Pools,
+    pub modules: Modules,
     pub pinned: PinnedRanges,
     /// By the base of a managed allocation.
     pub advice: BTreeMap<Address, Advice>,
@@ -120,6 +126,9 @@ impl World {
             busy: BTreeSet::new(),
             events: BTreeMap::new(),
             graphs: Graphs::default(),
+            physical: BTreeMap::new(),
+            pools: Pools::default(),
+            modules: Modules::default(),
             pinned: PinnedRanges::default(),
             advice: BTreeMap::new(),
             jobs: Jobs::default(),
