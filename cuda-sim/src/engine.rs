@@ -59,7 +59,7 @@ pub struct Job {
     stream: Handle,
     context: Handle,
     seq: u64,
-    work: Vec<Work>,
+    work: Vec<(&'static str, Work)>,
 }
 
 /// Wakes the device's own thread when there is something to do at all.
@@ -70,6 +70,13 @@ static JOBS: Condvar = Condvar::new();
 pub struct Jobs {
     waiting: VecDeque<Job>,
     idle_threads: usize,
+}
+
+impl Jobs {
+    /// The same threads with nothing to do.
+    pub fn keep_threads(&self) -> Jobs {
+        Jobs { waiting: VecDeque::new(), idle_threads: self.idle_threads }
+    }
 }
 
 thread_local! {
@@ -153,29 +160,26 @@ impl World {
         let struck = if sound { fault::strike_work(self) } else { Ok(()) };
         let parts = match work {
             Work::Graph(nodes) => crate::graph::ordered(&nodes, &mut self.random),
-            single => vec![single],
+            single => vec![(label, single)],
         };
-        if struck.is_ok() && parts.iter().any(|part| matches!(part, Work::Outside(_))) {
+        if struck.is_ok() && parts.iter().any(|(_, part)| matches!(part, Work::Outside(_))) {
             self.hand_over(Job { stream: handle, context, seq, work: parts });
             return;
         }
-        let mut answer = struck;
-        for part in parts {
+        let (mut answer, mut at) = (struck, label);
+        for (label, part) in parts {
             if answer.is_ok()
                 && sound
                 && let Work::Inside(run) = part
             {
-                answer = run(self, context);
+                (answer, at) = (run(self, context), label);
             }
         }
-        if answer.is_err() {
-            self.notes.last_failure = label.to_owned();
-        }
-        self.finish(handle, context, seq, answer);
+        self.finish(handle, context, seq, at, answer);
     }
 
     /// Work ended: whoever waits for it may go on, an error loses the context.
-    fn finish(&mut self, handle: Handle, context: Handle, seq: u64, answer: Answer) {
+    fn finish(&mut self, handle: Handle, context: Handle, seq: u64, label: &'static str, answer: Answer) {
         self.notes.executed += 1;
         if let Some(stream) = self.streams.get_mut(&handle) {
             stream.completed = stream.completed.max(seq);
@@ -185,6 +189,7 @@ impl World {
             }
         }
         if let Err(code) = answer {
+            self.notes.last_failure = label;
             self.lose(context, code);
         }
         WAKE.notify_all();
@@ -258,16 +263,18 @@ fn serve() {
             world.jobs.idle_threads -= 1;
             continue;
         };
-        let mut answer = Ok(());
-        for part in job.work {
+        let (mut answer, mut at) = (Ok(()), "");
+        for (label, part) in job.work {
             let status = world.sound(job.context).err().unwrap_or(SUCCESS);
             let code = match part {
                 Work::Inside(run) if answer.is_ok() && status == SUCCESS => run(&mut world, job.context),
                 Work::Outside(run) => parking_lot::MutexGuard::unlocked(&mut world, || run(status)),
                 _ => Ok(()),
             };
-            answer = answer.and(code);
+            if answer.is_ok() {
+                (answer, at) = (code, label);
+            }
         }
-        world.finish(job.stream, job.context, job.seq, answer);
+        world.finish(job.stream, job.context, job.seq, at, answer);
     }
 }

@@ -1,8 +1,8 @@
 //! Events: points in streams that others wait for, with the time at which they were passed.
 
 use crate::engine::{Dependency, Point, Work};
-use crate::ipc::Slot;
 use crate::entry::{Call, put};
+use crate::ipc::Slot;
 use crate::status::*;
 use crate::types::Handle;
 use crate::world::Kind;

@@ -31,7 +31,8 @@ impl Shared {
 
     /// The store that it lies in, as a descriptor of ours.
     pub fn open(&self) -> Answer<c_int> {
-        let path = std::ffi::CString::new(format!("/proc/{}/fd/{}", self.process, self.file)).map_err(|_| INVALID_VALUE)?;
+        let path =
+            std::ffi::CString::new(format!("/proc/{}/fd/{}", self.process, self.file)).map_err(|_| INVALID_VALUE)?;
         // SAFETY: a C text; the result is checked.
         let file = unsafe { libc::open(path.as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
         if file < 0 { Err(INVALID_VALUE) } else { Ok(file) }

@@ -51,7 +51,17 @@ impl World {
         let handle = self.handle(Kind::Pool);
         let access = BTreeMap::from([(device, 3)]);
         let most = if most == 0 { u64::MAX } else { most };
-        let pool = Pool { device, most, reuse: [1; 3], threshold: 0, reserved: 0, reserved_high: 0, used: 0, used_high: 0, access };
+        let pool = Pool {
+            device,
+            most,
+            reuse: [1; 3],
+            threshold: 0,
+            reserved: 0,
+            reserved_high: 0,
+            used: 0,
+            used_high: 0,
+            access,
+        };
         self.pools.pools.insert(handle, pool);
         Ok(handle)
     }
@@ -112,6 +122,8 @@ fn allocate(call: &mut Call, out: *mut Address, size: usize, pool: Handle, strea
         return Err(INVALID_VALUE);
     }
     let (size, cost) = (size as u64, charged(size as u64));
+    let context = call.streams.get(&stream).ok_or(INVALID_HANDLE)?.context;
+    call.sound(context)?;
     let world = &mut *call.world;
     let known = world.pools.pools.get_mut(&pool).ok_or(INVALID_VALUE)?;
     let (device, unused) = (known.device, known.reserved - known.used);
@@ -124,10 +136,12 @@ fn allocate(call: &mut Call, out: *mut Address, size: usize, pool: Handle, strea
     known.used += cost;
     known.reserved_high = known.reserved_high.max(known.reserved);
     known.used_high = known.used_high.max(known.used);
-    let context = call.streams.get(&stream).ok_or(INVALID_HANDLE)?.context;
-    let world = &mut *call.world;
     let junk = if world.config.junk { Some(&mut world.random) } else { None };
-    let base = world.space.allocate(What::Pooled, device, context, size, junk)?;
+    let made = world.space.allocate(What::Pooled, device, context, size, junk);
+    if made.is_err() {
+        world.give_back(pool, size);
+    }
+    let base = made?;
     if let Some(region) = call.space.at_mut(base) {
         (region.pool, region.ready) = (pool, false);
     }

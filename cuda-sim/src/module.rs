@@ -80,7 +80,8 @@ impl World {
         if !self.modules.kernels.contains_key(&name) {
             return Err(NOT_FOUND);
         }
-        let known = self.modules.functions.iter().find(|(_, function)| function.module == module && function.name == name);
+        let known =
+            self.modules.functions.iter().find(|(_, function)| function.module == module && function.name == name);
         if let Some((handle, _)) = known {
             return Ok(*handle);
         }
@@ -108,7 +109,11 @@ fn arguments(sizes: &[usize], pointers: *mut *mut c_void, extra: *mut *mut c_voi
         return Ok(Vec::new());
     }
     if !pointers.is_null() {
-        return sizes.iter().enumerate().map(|(at, size)| copy(get(pointers.wrapping_add(at))?.cast(), *size)).collect();
+        return sizes
+            .iter()
+            .enumerate()
+            .map(|(at, size)| copy(get(pointers.wrapping_add(at))?.cast(), *size))
+            .collect();
     }
     let (mut buffer, mut length) = (std::ptr::null::<u8>(), 0);
     for pair in (0..).step_by(2) {
@@ -154,7 +159,14 @@ fn call_kernel(kernel: Kernel, launch: &Launch, arguments: &[Vec<u8>]) -> Answer
     }
 }
 
-fn launch(call: &mut Call, function: Handle, mut launch: Launch, stream: Handle, pointers: *mut *mut c_void, extra: *mut *mut c_void) -> Answer {
+fn launch(
+    call: &mut Call,
+    function: Handle,
+    mut launch: Launch,
+    stream: Handle,
+    pointers: *mut *mut c_void,
+    extra: *mut *mut c_void,
+) -> Answer {
     let stream = call.stream(stream)?;
     let name = &call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?.name;
     let Registered { run, sizes, waits } = call.modules.kernels.get(name).ok_or(INVALID_HANDLE)?.clone();
@@ -166,7 +178,9 @@ fn launch(call: &mut Call, function: Handle, mut launch: Launch, stream: Handle,
     launch.device = call.contexts.get(&owner).map_or(0, |context| context.device) as c_int;
     let arguments = arguments(&sizes, pointers, extra)?;
     let work = if waits {
-        Work::Outside(Arc::new(move |status| if status == SUCCESS { call_kernel(run, &launch, &arguments) } else { Ok(()) }))
+        Work::Outside(Arc::new(
+            move |status| if status == SUCCESS { call_kernel(run, &launch, &arguments) } else { Ok(()) },
+        ))
     } else {
         Work::Inside(Arc::new(move |world, _| {
             INSIDE.set(world);

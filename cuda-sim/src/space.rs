@@ -256,7 +256,10 @@ impl Space {
     pub fn insert(&mut self, base: Address, size: u64, what: What, device: usize, context: Handle, bytes: usize) {
         self.next_id += 1;
         let (id, mapped) = (self.next_id, BTreeMap::new());
-        self.regions.insert(base, Region { base, size, what, device, context, bytes, id, mapped, pool: 0, ready: true, freed: false });
+        self.regions.insert(
+            base,
+            Region { base, size, what, device, context, bytes, id, mapped, pool: 0, ready: true, freed: false },
+        );
     }
 
     /// Takes the region that begins at `base` away. Memory of an arena is poisoned and given back.

@@ -106,7 +106,13 @@ impl World {
     }
 
     /// Queues work behind all that its stream must wait for, or records it if the stream is capturing.
-    pub fn enqueue(&mut self, handle: Handle, label: &'static str, mut after: Vec<Dependency>, work: Work) -> Answer<Point> {
+    pub fn enqueue(
+        &mut self,
+        handle: Handle,
+        label: &'static str,
+        mut after: Vec<Dependency>,
+        work: Work,
+    ) -> Answer<Point> {
         let stream = self.streams.get(&handle).ok_or(INVALID_HANDLE)?;
         let (context, blocking) = (stream.context, stream.blocking());
         self.sound(context)?;
@@ -119,7 +125,9 @@ impl World {
             self.uncaptured_blocking(context)?;
             let others = self.streams.iter().filter(|(_, other)| other.context == context && other.blocking());
             let unfinished = others.filter(|(other, stream)| **other != legacy && !stream.is_idle());
-            after.extend(unfinished.map(|(other, stream)| Dependency::from(Point { stream: *other, seq: stream.enqueued })));
+            after.extend(
+                unfinished.map(|(other, stream)| Dependency::from(Point { stream: *other, seq: stream.enqueued })),
+            );
         } else if blocking && let Some(stream) = self.streams.get(&legacy).filter(|stream| !stream.is_idle()) {
             after.push(Point { stream: legacy, seq: stream.enqueued }.into());
         }

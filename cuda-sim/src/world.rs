@@ -66,7 +66,7 @@ pub struct Notes {
     /// Bytes moved by copies that ran, by direction: to the device, from it, on or between devices.
     pub copied: [u64; 3],
     /// What the last piece of work that failed was.
-    pub last_failure: String,
+    pub last_failure: &'static str,
 }
 
 /// What a handle is, in its upper half: a stream is never taken for an event.
@@ -171,6 +171,7 @@ impl World {
         // Never the same handle or address twice, so that old ones stay wrong.
         (fresh.next_handle, fresh.started) = (self.next_handle, self.started);
         fresh.space.follow(&mut self.space);
+        fresh.jobs = self.jobs.keep_threads();
         *self = fresh;
         WAKE.notify_all();
     }
