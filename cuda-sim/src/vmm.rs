@@ -100,10 +100,10 @@ driver! {
 
     fn cuMemAddressReserve(out: *mut Address, size: usize, alignment: usize, wanted: Address, flags: c_ulonglong) in Init => |call| {
         let alignment = if alignment == 0 { GRANULE } else { alignment as u64 };
-        if size == 0 || size as u64 % GRANULE != 0 || !alignment.is_power_of_two() || flags != 0 {
+        if size == 0 || !(size as u64).is_multiple_of(GRANULE) || !alignment.is_power_of_two() || flags != 0 {
             return Err(INVALID_VALUE);
         }
-        let wanted = if wanted % alignment.max(GRANULE) == 0 { wanted } else { 0 };
+        let wanted = if wanted.is_multiple_of(alignment.max(GRANULE)) { wanted } else { 0 };
         let (base, shadow) = call.space.reserve(size as u64, alignment.max(GRANULE), wanted)?;
         call.space.insert(base, size as u64, What::Reserved, 0, 0, shadow);
         put(out, base)
@@ -123,7 +123,7 @@ driver! {
     fn cuMemCreate(out: *mut Handle, size: usize, prop: *const AllocationProp, flags: c_ulonglong) in Init => |call| {
         let (prop, device) = described(call, prop)?;
         let (size, device) = (size as u64, device.ok_or(NOT_SUPPORTED)?);
-        if size == 0 || size % GRANULE != 0 || flags != 0 {
+        if size == 0 || !size.is_multiple_of(GRANULE) || flags != 0 {
             return Err(INVALID_VALUE);
         }
         call.devices[device].charge(size)?;
@@ -167,7 +167,7 @@ driver! {
     fn cuMemMap(address: Address, size: usize, offset: usize, handle: Handle, flags: c_ulonglong) in Init => |call| {
         let size = size as u64;
         let known = call.physical.get(&handle).ok_or(INVALID_VALUE)?;
-        if flags != 0 || offset != 0 || size != known.size || address % GRANULE != 0 {
+        if flags != 0 || offset != 0 || size != known.size || !address.is_multiple_of(GRANULE) {
             return Err(INVALID_VALUE);
         }
         let region = call.reservation(address, size)?;
