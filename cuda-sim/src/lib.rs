@@ -11,6 +11,7 @@
 #[macro_use]
 mod entry;
 
+mod array;
 mod capture;
 mod config;
 mod context;
@@ -25,6 +26,7 @@ mod fill;
 mod graph;
 mod host;
 mod ipc;
+mod legacy;
 mod managed;
 mod memory;
 mod mempool;

@@ -26,6 +26,8 @@ const MOST_JUNK: u64 = 64 << 20;
 pub enum What {
     /// Memory of a device, by cuMemAlloc.
     Device,
+    /// A CUDA array, by cuArrayCreate.
+    Array,
     /// From a memory pool.
     Pooled,
     /// The device's view of pinned host memory.
@@ -265,7 +267,7 @@ impl Space {
     /// Takes the region that begins at `base` away. Memory of an arena is poisoned and given back.
     pub fn remove(&mut self, base: Address) -> Option<Region> {
         let region = self.regions.remove(&base)?;
-        if matches!(region.what, What::Device | What::Pooled) {
+        if matches!(region.what, What::Device | What::Array | What::Pooled) {
             self.poison(&region);
         }
         Some(region)

@@ -1,5 +1,6 @@
 //! The whole state of the simulated machine, behind one lock, and the process around it: load, exit, fork.
 
+use crate::array::Array;
 use crate::config::Config;
 use crate::context::Context;
 use crate::device::Device;
@@ -34,6 +35,7 @@ pub struct World {
     /// Streams with work that has not been started.
     pub busy: BTreeSet<Handle>,
     pub events: BTreeMap<Handle, Event>,
+    pub arrays: BTreeMap<Handle, Array>,
     pub graphs: Graphs,
     pub physical: BTreeMap<Handle, Physical>,
     pub pools: Pools,
@@ -75,6 +77,7 @@ pub enum Kind {
     Context = 0xC0,
     Stream = 0x57,
     Event = 0xE7,
+    Array = 0xAA,
     Graph = 0x64,
     GraphExec = 0x65,
     Node = 0x66,
@@ -125,6 +128,7 @@ impl World {
             streams: BTreeMap::new(),
             busy: BTreeSet::new(),
             events: BTreeMap::new(),
+            arrays: BTreeMap::new(),
             graphs: Graphs::default(),
             physical: BTreeMap::new(),
             pools: Pools::default(),
