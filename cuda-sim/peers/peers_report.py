@@ -4,6 +4,7 @@ Loaded with `-p peers_report`; the environment's PEERS_REPORT names the file tha
 numba-cuda's test cases ask for, which lies in a conftest.py that its wheel does not carry.
 """
 
+import ctypes
 import json
 import os
 
@@ -13,6 +14,30 @@ import pytest
 def write(**line):
     with open(os.environ["PEERS_REPORT"], "a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
+
+
+class Launch(ctypes.Structure):
+    _fields_ = [("grid", ctypes.c_uint * 3), ("block", ctypes.c_uint * 3), ("shared", ctypes.c_uint), ("device", ctypes.c_int)]
+
+
+@ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.POINTER(Launch), ctypes.POINTER(ctypes.c_void_p))
+def hello_world(launch, parameters):
+    """What the kernel of numba-cuda's test_cuda_driver.py does, whose PTX stands there: thread i writes i."""
+    count, device = launch.contents.block[0], launch.contents.device
+    address = ctypes.cast(parameters[0], ctypes.POINTER(ctypes.c_uint64))[0]
+    driver.tenure_sim_bytes.restype = ctypes.c_void_p
+    driver.tenure_sim_bytes.argtypes = (ctypes.c_uint64, ctypes.c_size_t, ctypes.c_int)
+    place = driver.tenure_sim_bytes(address, 4 * count, device)
+    if not place:
+        return 700
+    for at in range(count):
+        (ctypes.c_int * count).from_address(place)[at] = at
+    return 0
+
+
+driver = ctypes.CDLL("libcuda.so.1")
+# On a thread of its own: it needs the interpreter, which a thread inside the driver may hold.
+driver.tenure_sim_register_kernel(b"_Z10helloworldPi", hello_world, (ctypes.c_size_t * 1)(8), ctypes.c_size_t(1), 1)
 
 
 @pytest.fixture(scope="class")

@@ -26,6 +26,7 @@ mod fill;
 mod graph;
 mod host;
 mod ipc;
+mod kernel;
 mod legacy;
 mod managed;
 mod memory;

@@ -37,13 +37,13 @@ pub struct Registered {
 #[derive(Default)]
 pub struct Modules {
     pub kernels: BTreeMap<String, Registered>,
-    modules: BTreeMap<Handle, Handle>,
-    functions: BTreeMap<Handle, Function>,
+    pub modules: BTreeMap<Handle, Handle>,
+    pub functions: BTreeMap<Handle, Function>,
 }
 
-struct Function {
-    name: String,
-    module: Handle,
+pub struct Function {
+    pub name: String,
+    pub module: Handle,
     attributes: BTreeMap<c_int, c_int>,
 }
 
@@ -56,7 +56,7 @@ impl Modules {
 }
 
 impl World {
-    fn load(&mut self, context: Handle) -> Handle {
+    pub fn load(&mut self, context: Handle) -> Handle {
         let handle = self.handle(Kind::Module);
         self.modules.modules.insert(handle, context);
         handle
@@ -204,6 +204,27 @@ struct LaunchConfig {
     count: c_uint,
 }
 
+/// An attribute of a kernel.
+pub fn told(call: &mut Call, value: *mut c_int, attribute: c_int, function: Handle) -> Answer {
+    let function = call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?;
+    // Threads, static shared, constant and local bytes, registers, versions, caching, dynamic shared bytes.
+    const STANDARD: [c_int; 9] = [1024, 0, 0, 0, 32, 90, 90, 0, 48 << 10];
+    let standard = STANDARD.get(usize::try_from(attribute).map_err(|_| INVALID_VALUE)?).copied().unwrap_or(0);
+    put(value, function.attributes.get(&attribute).copied().unwrap_or(standard))
+}
+
+/// Sets an attribute of a kernel.
+pub fn set(call: &mut Call, function: Handle, attribute: c_int, value: c_int) -> Answer {
+    let limit = call.devices[call.device()].attribute(97)?;
+    let function = call.world.modules.functions.get_mut(&function).ok_or(INVALID_HANDLE)?;
+    // Only the dynamic shared bytes and what comes after them can be set.
+    if attribute < 8 || attribute == 8 && !(0..=limit).contains(&value) {
+        return Err(INVALID_VALUE);
+    }
+    function.attributes.insert(attribute, value);
+    Ok(())
+}
+
 driver! {
     fn cuModuleLoad(out: *mut Handle, _file: *const c_char) in Context => |call| {
         call.uncaptured()?;
@@ -283,24 +304,9 @@ driver! {
         put(out, call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?.module)
     }
 
-    fn cuFuncGetAttribute(value: *mut c_int, attribute: c_int, function: Handle) in Context => |call| {
-        let function = call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?;
-        // Threads, static shared, constant and local bytes, registers, versions, caching, dynamic shared bytes.
-        const STANDARD: [c_int; 9] = [1024, 0, 0, 0, 32, 90, 90, 0, 48 << 10];
-        let standard = STANDARD.get(usize::try_from(attribute).map_err(|_| INVALID_VALUE)?).copied().unwrap_or(0);
-        put(value, function.attributes.get(&attribute).copied().unwrap_or(standard))
-    }
+    fn cuFuncGetAttribute(value: *mut c_int, attribute: c_int, function: Handle) in Context => |call| { told(call, value, attribute, function) }
 
-    fn cuFuncSetAttribute(function: Handle, attribute: c_int, value: c_int) in Context => |call| {
-        let limit = call.devices[call.device()].attribute(97)?;
-        let function = call.world.modules.functions.get_mut(&function).ok_or(INVALID_HANDLE)?;
-        // Only the dynamic shared bytes and what comes after them can be set.
-        if attribute < 8 || attribute == 8 && !(0..=limit).contains(&value) {
-            return Err(INVALID_VALUE);
-        }
-        function.attributes.insert(attribute, value);
-        Ok(())
-    }
+    fn cuFuncSetAttribute(function: Handle, attribute: c_int, value: c_int) in Context => |call| { set(call, function, attribute, value) }
 
     fn cuFuncSetCacheConfig(function: Handle, _config: c_uint) in Context => |call| {
         call.modules.functions.get(&function).map(|_| ()).ok_or(INVALID_HANDLE)
