@@ -237,8 +237,28 @@ fn side(world: &World, part: Part, shape: &Shape) -> Answer<Side> {
 fn copy_2d(call: &mut Call, description: *const Copy2D, stream: Handle, when: When) -> Answer {
     let it = get(description)?;
     let shape = Shape { width: it.width as u64, height: it.height as u64, depth: 1 };
-    let from = Part { memory: it.src_memory, host: it.src_host as u64, device: it.src_device, array: it.src_array, x: it.src_x, y: it.src_y, z: 0, pitch: it.src_pitch, height: 0 };
-    let to = Part { memory: it.dst_memory, host: it.dst_host as u64, device: it.dst_device, array: it.dst_array, x: it.dst_x, y: it.dst_y, z: 0, pitch: it.dst_pitch, height: 0 };
+    let from = Part {
+        memory: it.src_memory,
+        host: it.src_host as u64,
+        device: it.src_device,
+        array: it.src_array,
+        x: it.src_x,
+        y: it.src_y,
+        z: 0,
+        pitch: it.src_pitch,
+        height: 0,
+    };
+    let to = Part {
+        memory: it.dst_memory,
+        host: it.dst_host as u64,
+        device: it.dst_device,
+        array: it.dst_array,
+        x: it.dst_x,
+        y: it.dst_y,
+        z: 0,
+        pitch: it.dst_pitch,
+        height: 0,
+    };
     let (to, from) = (side(&call.world, to, &shape)?, side(&call.world, from, &shape)?);
     copy(call, to, from, shape, stream, when)
 }
@@ -246,8 +266,28 @@ fn copy_2d(call: &mut Call, description: *const Copy2D, stream: Handle, when: Wh
 fn copy_3d(call: &mut Call, description: *const Copy3D, stream: Handle, when: When) -> Answer {
     let it = get(description)?;
     let shape = Shape { width: it.width as u64, height: it.height as u64, depth: it.depth as u64 };
-    let from = Part { memory: it.src_memory, host: it.src_host as u64, device: it.src_device, array: it.src_array, x: it.src_x, y: it.src_y, z: it.src_z, pitch: it.src_pitch, height: it.src_height };
-    let to = Part { memory: it.dst_memory, host: it.dst_host as u64, device: it.dst_device, array: it.dst_array, x: it.dst_x, y: it.dst_y, z: it.dst_z, pitch: it.dst_pitch, height: it.dst_height };
+    let from = Part {
+        memory: it.src_memory,
+        host: it.src_host as u64,
+        device: it.src_device,
+        array: it.src_array,
+        x: it.src_x,
+        y: it.src_y,
+        z: it.src_z,
+        pitch: it.src_pitch,
+        height: it.src_height,
+    };
+    let to = Part {
+        memory: it.dst_memory,
+        host: it.dst_host as u64,
+        device: it.dst_device,
+        array: it.dst_array,
+        x: it.dst_x,
+        y: it.dst_y,
+        z: it.dst_z,
+        pitch: it.dst_pitch,
+        height: it.dst_height,
+    };
     let (to, from) = (side(&call.world, to, &shape)?, side(&call.world, from, &shape)?);
     copy(call, to, from, shape, stream, when)
 }
