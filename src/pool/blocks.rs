@@ -747,8 +747,7 @@ impl Pool {
                 watched.resize(span.unit.get(), false);
             }
             span.exchange(index, State::Limbo, State::Raw);
-            books.figures.reallocation_count += 1;
-            books.account(block).reallocations += 1;
+            books.account(block).tally.reallocated += 1;
             self.settle(books, usize::MAX);
             // SAFETY: addresses of blocks are never 0.
             return Ok(unsafe { NonNull::new_unchecked(address as *mut u8) });
@@ -765,8 +764,7 @@ impl Pool {
         let mut books = self.books.lock();
         match &moved {
             Ok(to) => {
-                books.figures.reallocation_count += 1;
-                books.account(block).reallocations += 1;
+                books.account(block).tally.reallocated += 1;
                 if to.old_left {
                     self.free_begun(books, span, index);
                     books = self.books.lock();
@@ -981,7 +979,6 @@ impl Books {
     fn count_moved(&mut self, block: Block) {
         let account = self.account(block);
         account.tally.freed = account.tally.freed.wrapping_sub(1);
-        account.reallocations += 1;
-        self.figures.reallocation_count += 1;
+        account.tally.reallocated += 1;
     }
 }

@@ -24,11 +24,14 @@ mod resize;
 
 mod spans;
 
+#[cfg(all(test, not(loom)))]
+mod trials;
+
 pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
 pub(super) use end::{end_all, hide, recall, show};
 pub use quick::{allocate_large_quickly, allocate_quickly, deallocate_otherwise, deallocate_quickly};
 pub(super) use quick::{allocate_store_quickly, deallocate_store_quickly};
-pub use resize::{Resized, resize_quickly};
+pub use resize::reallocate_quickly;
 
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::client::{CLIENTS, Client, PLACES, PLAIN, Tally};
@@ -76,6 +79,8 @@ pub(super) struct Heap {
     /// The part of each client; that of [`PLAIN`] is the rest.
     clients: [Counter; PLACES],
     zero_skipped: Word,
+    /// Blocks of [`PLAIN`] that changed their size here.
+    reallocated: Word,
     /// Bytes that were ever handed out of empty spans which are not the first of their class.
     idle: Word,
     /// A large block that was given back here, in a span of its own; and how often one was.
@@ -118,6 +123,7 @@ impl Counter {
             requested: word(&self.requested),
             allocated: word(&self.allocated),
             freed: word(&self.freed),
+            reallocated: 0,
         }
     }
 
@@ -272,7 +278,8 @@ impl Heap {
 
     fn total(&self, allocated: u64) -> Tally {
         let (in_use, requested) = (self.in_use(), self.requested());
-        Tally { in_use, requested, allocated, freed: self.freed.get() as u64 }
+        let (freed, reallocated) = (self.freed.get() as u64, self.reallocated.get() as u64);
+        Tally { in_use, requested, allocated, freed, reallocated }
     }
 
     /// Adds the usable bytes that clients have of it, and gives the bytes that were asked for; modulo 2^64.
