@@ -1,0 +1,288 @@
+//! What tests of GPUs share: which device there is, the simulator's control functions, the driver's own functions, processes of their own.
+//!
+//! A test begins with `let Some(gpu) = device() else { return };`. Tests of one process take turns, because the simulator counts and breaks
+//! for all of them. Without a driver they are skipped with a line, unless TENURE_TEST_DEVICE=sim|gpu is set: then they fail.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// What a test has for as long as it lives.
+pub struct Device {
+    /// The simulator's controls, if it is one.
+    pub sim: Option<Sim>,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// The simulator's control functions, see cuda-sim/include/tenure_sim.h.
+#[derive(Clone, Copy)]
+pub struct Sim(());
+
+/// Set in a process that [`alone`] started, to the name of its test.
+const CHILD: &str = "TENURE_TEST_ALONE";
+
+fn wanted() -> Option<String> {
+    std::env::var("TENURE_TEST_DEVICE").ok().filter(|kind| !kind.is_empty())
+}
+
+/// libcuda as any program finds it.
+fn library() -> Option<usize> {
+    static LIBRARY: OnceLock<usize> = OnceLock::new();
+    // SAFETY: the loader's function, with a text that lives during the call.
+    let handle = *LIBRARY.get_or_init(|| unsafe { libc::dlopen(c"libcuda.so.1".as_ptr(), libc::RTLD_NOW) } as usize);
+    (handle != 0).then_some(handle)
+}
+
+/// One of libcuda's functions by its name, as a function pointer of type `F`.
+///
+/// # Safety
+/// - `F` is the type of the function with that name.
+pub unsafe fn symbol<F: Copy>(name: &str) -> Option<F> {
+    assert_eq!(size_of::<F>(), size_of::<usize>());
+    let name = CString::new(name).unwrap();
+    // SAFETY: the library stays loaded.
+    let found = unsafe { libc::dlsym(library()? as *mut c_void, name.as_ptr()) };
+    // SAFETY: a pointer as large as it; the caller's promise.
+    (!found.is_null()).then(|| unsafe { std::mem::transmute_copy::<*mut c_void, F>(&found) })
+}
+
+/// Calls one of libcuda's functions, which must be there.
+#[macro_export]
+macro_rules! driver_call {
+    ($name:ident($($argument:expr => $type:ty),* $(,)?)) => {{
+        // SAFETY: the type is that of the driver's header, and so are the arguments.
+        unsafe {
+            let function: unsafe extern "C" fn($($type),*) -> u32 =
+                $crate::tools::cuda::symbol(stringify!($name)).expect(stringify!($name));
+            function($($argument),*)
+        }
+    }};
+}
+
+/// Runs something with a GPU's primary context current, and what was current before afterwards.
+pub fn with_context<R>(gpu: i32, work: impl FnOnce() -> R) -> R {
+    let (mut own, mut before) = (std::ptr::null_mut::<c_void>(), std::ptr::null_mut::<c_void>());
+    assert_eq!(driver_call!(cuDevicePrimaryCtxRetain(&mut own => *mut *mut c_void, gpu => i32)), 0);
+    assert_eq!(driver_call!(cuCtxGetCurrent(&mut before => *mut *mut c_void)), 0);
+    assert_eq!(driver_call!(cuCtxSetCurrent(own => *mut c_void)), 0);
+    let result = work();
+    assert_eq!(driver_call!(cuCtxSetCurrent(before => *mut c_void)), 0);
+    assert_eq!(driver_call!(cuDevicePrimaryCtxRelease_v2(gpu => i32)), 0);
+    result
+}
+
+/// The simulator, if that is what libcuda is; nothing of the driver is started.
+pub fn simulator() -> Option<Sim> {
+    // SAFETY: the type in its header.
+    let version = unsafe { symbol::<unsafe extern "C" fn(*mut c_uint) -> c_int>("tenure_sim_version") }?;
+    let mut number = 0;
+    // SAFETY: the number is ours.
+    assert_eq!(unsafe { version(&mut number) }, 0);
+    assert_eq!(number, 1, "these tests know version 1 of the simulator's controls");
+    Some(Sim(()))
+}
+
+/// The device of this run, for one test at a time; None: there is none, and the test is skipped. A simulator has two GPUs.
+pub fn device() -> Option<Device> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let sim = simulator();
+    if let Some(sim) = sim {
+        static TWO: OnceLock<()> = OnceLock::new();
+        TWO.get_or_init(|| {
+            if std::env::var_os("TENURE_SIM_DEVICES").is_none() {
+                sim.set("devices", 2);
+            }
+        });
+        println!("the simulator's seed is {}", sim.get("seed"));
+    }
+    let mut count = 0;
+    // SAFETY: the number is ours.
+    let status = unsafe { tenure::ffi::device::tn_device_count(tenure::types::TN_CUDA, &mut count) };
+    let kind = if sim.is_some() { "sim" } else { "gpu" };
+    if let Some(wanted) = wanted() {
+        assert_eq!(wanted, kind, "TENURE_TEST_DEVICE names another device than libcuda.so.1 is");
+        assert!(status == 0 && count > 0, "TENURE_TEST_DEVICE={wanted}, and there is no device: status {status}");
+    }
+    if status != 0 || count == 0 {
+        println!("skipped: no GPU, and no simulator (cargo xtask sim; LD_LIBRARY_PATH=target/cuda-sim)");
+        return None;
+    }
+    Some(Device { sim, _turn: turn })
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        if let Some(sim) = self.sim {
+            sim.release_all();
+            sim.clear_faults();
+        }
+    }
+}
+
+impl Device {
+    /// Whether there is a second GPU; otherwise says that a part of the test is skipped.
+    pub fn has_two(&self) -> bool {
+        let mut count = 0;
+        // SAFETY: the number is ours.
+        unsafe { tenure::ffi::device::tn_device_count(tenure::types::TN_CUDA, &mut count) };
+        if count < 2 {
+            println!("skipped: one GPU only");
+        }
+        count >= 2
+    }
+
+    /// The simulator, for a test that needs it; otherwise says that the test is skipped.
+    pub fn simulated(&self) -> Option<Sim> {
+        if self.sim.is_none() {
+            println!("skipped: this needs the simulator");
+        }
+        self.sim
+    }
+}
+
+/// The text as C wants it.
+fn c(name: &str) -> CString {
+    CString::new(name).unwrap()
+}
+
+/// A control function, which the simulator has.
+macro_rules! control {
+    ($name:literal, fn($($type:ty),*) $(-> $result:ty)?) => {
+        // SAFETY: the type in its header.
+        unsafe { symbol::<unsafe extern "C" fn($($type),*) $(-> $result)?>($name) }.expect($name)
+    };
+}
+
+impl Sim {
+    /// Changes a setting.
+    pub fn set(self, name: &str, value: u64) {
+        let set = control!("tenure_sim_set", fn(*const c_char, u64) -> c_int);
+        // SAFETY: a text.
+        assert_eq!(unsafe { set(c(name).as_ptr(), value) }, 0, "{name} = {value}");
+    }
+
+    /// Asks for a number.
+    pub fn get(self, name: &str) -> u64 {
+        let get = control!("tenure_sim_get", fn(*const c_char, *mut u64) -> c_int);
+        let mut value = 0;
+        // SAFETY: a text, and the number is ours.
+        assert_eq!(unsafe { get(c(name).as_ptr(), &mut value) }, 0, "{name}");
+        value
+    }
+
+    /// Sets what the driver says of an attribute.
+    pub fn set_attribute(self, device: i32, attribute: i32, value: i32) {
+        let set = control!("tenure_sim_set_attribute", fn(c_int, c_int, c_int) -> c_int);
+        // SAFETY: numbers.
+        assert_eq!(unsafe { set(device, attribute, value) }, 0);
+    }
+
+    /// The nth call of a function from now fails with a code, `times` times.
+    pub fn fail(self, name: &str, nth: u64, times: u64, code: u32) {
+        let fail = control!("tenure_sim_fail", fn(*const c_char, u64, u64, c_uint) -> c_int);
+        // SAFETY: a text.
+        assert_eq!(unsafe { fail(c(name).as_ptr(), nth, times, code) }, 0, "{name}");
+    }
+
+    /// Takes back the faults that did not strike.
+    pub fn clear_faults(self) {
+        let clear = control!("tenure_sim_clear_faults", fn() -> c_int);
+        // SAFETY: no arguments.
+        assert_eq!(unsafe { clear() }, 0);
+    }
+
+    /// The contexts of a device are lost.
+    pub fn break_device(self, device: i32, code: u32) {
+        let break_device = control!("tenure_sim_break_device", fn(c_int, c_uint) -> c_int);
+        // SAFETY: numbers.
+        assert_eq!(unsafe { break_device(device, code) }, 0);
+    }
+
+    /// A stream, by its native value, stalls.
+    pub fn hold(self, stream: u64) {
+        let hold = control!("tenure_sim_hold", fn(u64) -> c_int);
+        // SAFETY: a stream of the driver.
+        assert_eq!(with_context(0, || unsafe { hold(stream) }), 0);
+    }
+
+    /// It goes on.
+    pub fn release(self, stream: u64) {
+        let release = control!("tenure_sim_release", fn(u64) -> c_int);
+        // SAFETY: a stream of the driver.
+        assert_eq!(with_context(0, || unsafe { release(stream) }), 0);
+    }
+
+    /// All go on.
+    pub fn release_all(self) {
+        let release = control!("tenure_sim_release_all", fn() -> c_int);
+        // SAFETY: no arguments.
+        assert_eq!(unsafe { release() }, 0);
+    }
+
+    /// Runs so many pieces of work.
+    pub fn step(self, most: u64) -> u64 {
+        let step = control!("tenure_sim_step", fn(u64) -> u64);
+        // SAFETY: a number.
+        unsafe { step(most) }
+    }
+
+    /// Calls of a function so far; of all for "".
+    pub fn calls(self, name: &str) -> u64 {
+        let calls = control!("tenure_sim_calls", fn(*const c_char) -> u64);
+        // SAFETY: a text.
+        unsafe { calls(c(name).as_ptr()) }
+    }
+
+    /// Calls that `work` makes of a function; of all for "".
+    pub fn calls_of<R>(self, name: &str, work: impl FnOnce() -> R) -> (u64, R) {
+        let before = self.calls(name);
+        let result = work();
+        (self.calls(name) - before, result)
+    }
+
+    /// Where device memory really is.
+    pub fn bytes(self, address: u64, bytes: usize, device: i32) -> *mut u8 {
+        let at = control!("tenure_sim_bytes", fn(u64, usize, c_int) -> *mut c_void);
+        // SAFETY: numbers.
+        let found = unsafe { at(address, bytes, device) };
+        assert!(!found.is_null(), "device {device} may not use {bytes} bytes at {address:#x}");
+        found.cast()
+    }
+}
+
+/// Runs a test in a process of its own, with these environment variables: `alone("name", &[..], || body)` calls itself there. The loader reads
+/// LD_LIBRARY_PATH when a process starts, and a lost device or a fork is lost for the whole process.
+pub fn alone(test: &str, environment: &[(&str, &str)], body: impl FnOnce()) {
+    if std::env::var(CHILD).is_ok_and(|name| name == test) {
+        return body();
+    }
+    let output = child(test, environment);
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    for line in text.lines().filter(|line| line.starts_with("skipped")) {
+        println!("{line}");
+    }
+    assert!(output.status.success(), "{test} in a process of its own, with {environment:?}: {}\n{text}", output.status);
+    assert!(text.contains("1 passed"), "the test is called {test}, and did not run:\n{text}");
+}
+
+/// The same test in a process of its own.
+fn child(test: &str, environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(std::env::current_exe().expect("a test knows its own path"));
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CHILD, test);
+    for (name, value) in environment {
+        command.env(name, value);
+    }
+    command.output().expect("a test can be started again")
+}
+
+/// Whether this process is one of [`alone`]'s.
+pub fn is_alone() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
+/// A status's text.
+pub fn last_error() -> String {
+    // SAFETY: the library's text, valid until this thread's next failure.
+    unsafe { CStr::from_ptr(tenure::ffi::library::tn_last_error()) }.to_string_lossy().into_owned()
+}
