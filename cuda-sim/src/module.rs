@@ -3,7 +3,7 @@
 //! Any image is accepted as a module; it has the kernels that are registered when one asks for them. Arguments are copied when the
 //! kernel is launched, by the sizes that were registered, so that a caller may reuse its variables at once.
 
-use crate::engine::Work;
+use crate::engine::{Work, as_callback};
 use crate::entry::{Call, get, put};
 use crate::status::*;
 use crate::types::Handle;
@@ -184,7 +184,7 @@ fn launch(
     } else {
         Work::Inside(Arc::new(move |world, _| {
             INSIDE.set(world);
-            let answer = call_kernel(run, &launch, &arguments);
+            let answer = as_callback(|| call_kernel(run, &launch, &arguments));
             INSIDE.set(std::ptr::null());
             answer
         }))

@@ -72,7 +72,7 @@ fn lookup(symbol: *const c_char, version: c_int, flags: u64) -> Answer<Option<*m
 }
 
 driver! {
-    fn cuGetProcAddress(symbol: *const c_char, function: *mut *mut c_void, version: c_int, flags: u64) in Nothing => |_| {
+    fn cuGetProcAddress(symbol: *const c_char, function: *mut *mut c_void, version: c_int, flags: u64) in Aside => |_| {
         let found = lookup(symbol, version, flags)?;
         put(function, found.unwrap_or(std::ptr::null_mut()))?;
         found.map(|_| ()).ok_or(NOT_FOUND)
@@ -80,7 +80,7 @@ driver! {
 
     fn cuGetProcAddress_v2(
         symbol: *const c_char, function: *mut *mut c_void, version: c_int, flags: u64, status: *mut c_uint
-    ) in Nothing => |_| {
+    ) in Aside => |_| {
         let found = lookup(symbol, version, flags)?;
         put(function, found.unwrap_or(std::ptr::null_mut()))?;
         put_if(status, if found.is_some() { FOUND } else { NOT_FOUND_AT_ALL });
@@ -88,7 +88,7 @@ driver! {
         if status.is_null() && found.is_none() { Err(NOT_FOUND) } else { Ok(()) }
     }
 
-    fn cuGetExportTable(table: *mut *const c_void, _id: *const c_void) in Nothing => |_| {
+    fn cuGetExportTable(table: *mut *const c_void, _id: *const c_void) in Aside => |_| {
         put_if(table, std::ptr::null());
         Err(NOT_SUPPORTED)
     }

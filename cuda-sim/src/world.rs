@@ -151,10 +151,14 @@ impl World {
         if self.initialised {
             return Ok(());
         }
-        if self.config.devices == 0 {
+        let there = self.config.devices;
+        let visible = self.config.visible.clone().unwrap_or_else(|| (0..there).collect());
+        // As the real driver: one that is not there hides all behind it.
+        let visible = visible.into_iter().take_while(|ordinal| *ordinal < there);
+        self.devices = visible.map(|ordinal| Device::new(ordinal, self.config.memory)).collect();
+        if self.devices.is_empty() {
             return Err(NO_DEVICE);
         }
-        self.devices = (0..self.config.devices).map(|ordinal| Device::new(ordinal, self.config.memory)).collect();
         self.initialised = true;
         if std::mem::replace(&mut self.started, true) {
             return Ok(());
