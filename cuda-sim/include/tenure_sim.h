@@ -10,7 +10,8 @@
  *   TENURE_SIM_DEVICES     number of devices, 0 to 8; 1. With 0, cuInit says "no device" (100)
  *   TENURE_SIM_MEMORY      bytes of each device; 1G. What is not used costs nothing
  *   TENURE_SIM_PEERS       0: devices cannot reach each other's memory; 1
- *   TENURE_SIM_VERSION     what cuDriverGetVersion says; 13000
+ *   TENURE_SIM_VERSION     what cuDriverGetVersion says; 13000. Functions that came later are not there, as TENURE_SIM_MISSING says,
+ *                          if it is set when the library is loaded
  *   TENURE_SIM_PACE        random, eager, lazy, manual: when queued work runs (see "pace" below); random
  *   TENURE_SIM_IDLE_US     after so many microseconds without a call the device works on by itself; 5000
  *   TENURE_SIM_JUNK        0: fresh device memory is zero; 1: it is junk
