@@ -298,11 +298,8 @@ impl Heap {
     pub(super) fn count_resized(&self, more: usize) {
         self.slack.subtract(more);
         // What is asked for has a peak too, which moves without what is in use: the next look comes sooner by as much.
-        if (more as isize) < 0 {
-            self.low.subtract(more)
-        } else {
-            self.high.subtract(more)
-        }
+        let bound = if (more as isize) < 0 { &self.low } else { &self.high };
+        bound.subtract(more);
         if self.has_moved() {
             self.seen.set(0);
             self.look_at_peaks();
