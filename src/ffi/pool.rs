@@ -273,9 +273,9 @@ unsafe extern "C" fn allocate_slowly(
     out: *mut *mut c_void,
 ) -> tn_status {
     enter("tn_pool_allocate", || {
-        let large = || pool::allocate_large_quickly(pool as u64, bytes, alignment);
+        let otherwise = || pool::allocate_otherwise(pool as u64, bytes, alignment);
         let out = Out::new(out, "out")?;
-        if let Some(block) = convert::is_now(stream).then(large).flatten() {
+        if let Some(block) = convert::is_now(stream).then(otherwise).flatten() {
             // SAFETY: writable by the caller's promise.
             unsafe { out.write(block as *mut c_void) };
             return Ok(());

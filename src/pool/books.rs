@@ -416,14 +416,14 @@ impl Books {
             return Some(self.make_large(span, want));
         };
         let span = self.partial[class].first()?;
-        Some(self.take_small(span, want))
+        self.take_small(span, want)
     }
 
     /// A block from what the pool has, if it has room.
     pub fn place_cutting(&mut self, pool: &'static Pool, want: &Want, kit: &mut Kit) -> Option<Placed> {
         let small = want.class.and_then(|class| self.partial[class].first());
         if let Some(span) = small {
-            return Some(self.take_small(span, want));
+            return self.take_small(span, want);
         }
         let span = match self.take_free(pool, want.span_bytes, want.span_alignment, Some(kit)) {
             Some(span) => span,
@@ -516,29 +516,29 @@ impl Books {
         self.figures.metadata_bytes += Notes::bytes(class) as u64;
         self.empty[class] += 1;
         self.enlist(span);
-        Some(self.take_small(span, want))
+        self.take_small(span, want)
     }
 
-    fn take_small(&mut self, span: &'static Span, want: &Want) -> Placed {
-        let class = span.class.get();
-        if span.is_empty() {
+    fn take_small(&mut self, span: &'static Span, want: &Want) -> Option<Placed> {
+        let (class, was_empty) = (span.class.get(), span.is_empty());
+        let popped = span.pop()?;
+        if was_empty {
             self.empty[class] -= 1;
         }
-        let popped = span.pop();
         span.set_block(popped.index, want.block);
         // The pool may have been released since the heap was found, and then it has none any more.
         let is_ours = |heap: &&'static Heap| {
             !self.retired && heap.is_of(thread::current()) && span.pool().is_some_and(|pool| heap.is_in(pool))
         };
         let heap = want.heap.filter(is_ours);
-        if heap.is_some() || popped.last {
+        if heap.is_some() || span.is_full() {
             self.delist(span);
         }
         if let Some(heap) = heap {
             heap.own(span);
         }
         self.count_in(want.unit, want.block);
-        Placed::new(span.start.get() + popped.offset, popped.first && span.fresh.get() == 1)
+        Some(Placed::new(span.start.get() + popped.offset, popped.first && span.fresh.get() == 1))
     }
 
     fn count_in(&mut self, usable: usize, block: Block) {

@@ -98,9 +98,7 @@ pub use blocks::{deallocate, deallocate_for, of, usable_size};
 pub use client::{CLIENTS, Client};
 pub use find::{Located, Section, each_block, first_in, locate};
 pub use handle::{Opened, close, each_open, new_handle, of_handle, open, remember};
-pub use heap::{
-    allocate_large_quickly, allocate_quickly, deallocate_otherwise, deallocate_quickly, reallocate_quickly,
-};
+pub use heap::{allocate_otherwise, allocate_quickly, deallocate_otherwise, deallocate_quickly, reallocate_quickly};
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
 pub use pressure::{Callback, Release};
 pub use text::{HolderName, name_holders};

@@ -259,12 +259,12 @@ impl Span {
     pub fn is_queued(&self) -> bool {
         self.queued.is()
     }
-    /// Small: the number of the block that starts so many bytes into the span; None if none does. At most `count`: behind the last block may
-    /// lie bytes that make none; what is known of those is that they never were one.
+    /// Small: the number of the block that starts so many bytes into the span, and its usable bytes; None if none does. At most `count`: behind
+    /// the last block may lie bytes that make none; what is known of those is that they never were one.
     #[inline(always)]
-    pub fn index_at(&self, offset: usize) -> Option<usize> {
-        let index = self.number_at(offset);
-        (index.wrapping_mul(self.unit.get()) == offset).then_some(index)
+    pub fn index_at(&self, offset: usize) -> Option<(usize, usize)> {
+        let (index, unit) = (self.number_at(offset), self.unit.get());
+        (index.wrapping_mul(unit) == offset).then_some((index, unit))
     }
     /// Small: the number of the block that contains the byte with that offset.
     #[inline(always)]
@@ -377,22 +377,22 @@ impl Span {
         self.top.get() == 0 && self.bump.get() == self.count.get()
     }
 
-    /// Small: a block that can be had, the one given back last first. The owner calls, and there is room.
+    /// Small: a block that can be had, the one given back last first; None: it is full. The owner calls.
     #[inline(always)]
-    pub fn pop(&self) -> Popped {
-        debug_assert!(!self.is_full());
+    pub fn pop(&self) -> Option<Popped> {
         let top = self.top.get();
         if top == 0 {
             let index = self.bump.get();
+            if index == self.count.get() {
+                return None;
+            }
             self.bump.set(index + 1);
-            let offset = index.wrapping_mul(self.unit.get());
-            return Popped { index, offset, first: true, last: index + 1 == self.count.get() };
+            return Some(Popped { index, offset: index.wrapping_mul(self.unit.get()), first: true });
         }
         self.top.set(top - 1);
         // Where it begins, not which one it is: so the address waits for no multiplication.
         let offset = usize::from(self.stack(top - 1).load(Ordering::Relaxed)) * STEP;
-        let last = top == 1 && self.bump.get() == self.count.get();
-        Popped { index: self.number_at(offset), offset, first: false, last }
+        Some(Popped { index: self.number_at(offset), offset, first: false })
     }
 
     /// Small: the owner puts the block so many bytes into the span on the stack of those that can be had. How many there are now.
@@ -478,8 +478,6 @@ pub(super) struct Popped {
     pub offset: usize,
     /// It never was.
     pub first: bool,
-    /// The span is full now.
-    pub last: bool,
 }
 
 /// What is known of the blocks of a small span; behind this head lie as many cells as a span of its class has blocks at
