@@ -211,6 +211,10 @@ impl Head {
         let live = pack(id.generation(), State::Live);
         self.word.compare_exchange(live, kept, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
+    /// Takes back what [`Head::end`] did, by the caller that it made the only one.
+    pub fn resume(&self, id: Id) {
+        self.word.store(pack(id.generation(), State::Live), Ordering::Release);
+    }
     /// Whether a handle with these bits is out now.
     #[inline]
     pub fn is(&self, id: Id) -> bool {

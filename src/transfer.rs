@@ -11,7 +11,7 @@ use crate::blit::{self, Place};
 use crate::borrow::{self, Call, Entry, Mode, Use};
 use crate::error::{Result, about, fail};
 use crate::layout::{Layout, Order, Tuple};
-use crate::ledger::{Claim, Fresh, Hold, Locked};
+use crate::ledger::{self, Claim, Fresh, Hold, Locked, Order as When};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::region;
@@ -23,7 +23,7 @@ use core::ffi::CStr;
 
 /// What copies nothing at a border and so never stands in the copy book.
 fn call(function: &'static CStr) -> Call<'static> {
-    Call { function, may_overlap: false, fits: None }
+    Call::by_host(function)
 }
 
 /// The pool of a new array of a device: the given one, which must be of that device, or the thread's current one.
@@ -53,7 +53,7 @@ pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream
     let fits = |_: &Locked, _: &[&'static Claim]| -> Checked<()> { Ok(pool_for(HOST, pool).map(drop)?) };
     crate::ledger::find::<Claim>(id)?;
     stream?;
-    let source = one(Call { fits: Some(&fits), ..call(function) }, id, Use::Read { frozen: false })?;
+    let source = one(Call { fits: Some(&fits), ..call(function) }, id, Use::Read { frozen: false }, When::HOST)?;
     let copied = duplicate(&source, pool_for(HOST, pool)?, Order::A, Name::NONE);
     source.end(false);
     copied
@@ -62,7 +62,7 @@ pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream
 /// The elements of an open guard as a new array.
 pub fn duplicate(source: &Hold, pool: &'static Pool, order: Order, name: Name) -> Result<Id> {
     let mut fresh = Fresh::allocate(thread::current(), pool, &mut source.layout().like(order)?, false)?;
-    blit::copy(&fresh.place(), &source.place())?;
+    blit::copy(&fresh.place()?, &source.place()?)?;
     fresh.claim().set_name(name);
     Ok(fresh.finish())
 }
@@ -70,14 +70,14 @@ pub fn duplicate(source: &Hold, pool: &'static Pool, order: Order, name: Name) -
 /// A new array with the elements of raw memory.
 pub fn duplicate_raw(source: &Place<'_>, pool: &'static Pool, readonly: bool) -> Result<Id> {
     let mut fresh = Fresh::allocate(thread::current(), pool, &mut source.layout().like(Order::A)?, false)?;
-    blit::copy(&fresh.place(), source)?;
+    blit::copy(&fresh.place()?, source)?;
     fresh.claim().set_readonly(readonly);
     Ok(fresh.finish())
 }
 
 /// One guard for the library's own use.
-pub fn one(call: Call<'_>, id: Id, wanted: Use) -> Result<Hold> {
-    Ok(borrow::acquire(call, &[Entry { id, wanted }])?.pop().expect("one entry, one guard"))
+pub fn one(call: Call<'_>, id: Id, wanted: Use, when: When) -> Result<Hold> {
+    Ok(borrow::acquire(call, &[Entry { id, wanted, when }])?.pop().expect("one entry, one guard"))
 }
 
 /// A new array on a device, also if the array is there already.
@@ -91,7 +91,7 @@ pub fn to_device(
     let fits = |_: &Locked, _: &[&'static Claim]| -> Checked<()> { Ok(pool_for(device, pool).map(drop)?) };
     crate::ledger::find::<Claim>(id)?;
     stream?;
-    let source = one(Call { fits: Some(&fits), ..call(function) }, id, Use::Read { frozen: false })?;
+    let source = one(Call { fits: Some(&fits), ..call(function) }, id, Use::Read { frozen: false }, When::HOST)?;
     let copied = pool_for(device, pool).and_then(|pool| duplicate(&source, pool, Order::A, Name::NONE));
     source.end(false);
     copied
@@ -112,6 +112,10 @@ fn done(hold: Hold, outcome: Result<()>) -> Result<()> {
         Err(_) => borrow::abandon(hold),
     }
     outcome
+}
+
+fn copy_held(to: &Hold, from: &Hold) -> Result<()> {
+    blit::copy(&to.place()?, &from.place()?)
 }
 
 /// Same element type and same shape, or DTYPE, SHAPE.
@@ -163,14 +167,15 @@ pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, str
         }
         Ok(())
     };
-    let entries = [Entry { id: source, wanted: Use::Read { frozen: false } }, Entry { id: target, wanted }];
-    let opened = borrow::acquire(Call { function, may_overlap: true, fits: Some(&fits) }, &entries);
+    let when = When::HOST.waiting(mode & TN_WAIT != 0);
+    let entries = [Entry { id: source, wanted: Use::Read { frozen: false }, when }, Entry { id: target, wanted, when }];
+    let opened = borrow::acquire(Call { may_overlap: true, fits: Some(&fits), ..call(function) }, &entries);
     if same.get() {
         return Ok(());
     }
     let mut holds = opened?.into_iter();
     let (from, to) = (holds.next().expect("two entries"), holds.next().expect("two entries"));
-    let outcome = blit::copy(&to.place(), &from.place());
+    let outcome = copy_held(&to, &from);
     from.end(false);
     done(to, outcome)
 }
@@ -184,12 +189,13 @@ fn copy_free(source: Id, target: Id, mode: u32) -> Option<Result<()>> {
         from.end(false);
         return None;
     };
-    if from.layout().dtype() != to.layout().dtype() || from.layout().shape() != to.layout().shape() {
+    let reached = ledger::is_reachable(from.device()) && ledger::is_reachable(to.device());
+    if !reached || from.layout().dtype() != to.layout().dtype() || from.layout().shape() != to.layout().shape() {
         borrow::abandon(to);
         from.end(false);
         return None;
     }
-    let outcome = blit::copy(&to.place(), &from.place());
+    let outcome = copy_held(&to, &from);
     from.end(false);
     Some(done(to, outcome))
 }
@@ -222,8 +228,8 @@ pub fn copy_to_host(
         }
         Ok(())
     };
-    let source = one(Call { fits: Some(&fits), ..call(function) }, id, Use::Read { frozen: false })?;
-    let outcome = target(source.layout()).and_then(|layout| write(&layout, &source.place()));
+    let source = one(Call { fits: Some(&fits), ..call(function) }, id, Use::Read { frozen: false }, When::HOST)?;
+    let outcome = target(source.layout()).and_then(|layout| write(&layout, &source.place()?));
     source.end(false);
     outcome
 }
@@ -244,8 +250,9 @@ pub fn copy_from_host(
         let layout = &locked.get(claims[0]).layout;
         Ok(check_match(&source(layout)?, layout)?)
     };
-    let target = one(Call { fits: Some(&fits), ..call(function) }, id, wanted)?;
-    let outcome = source(target.layout()).and_then(|layout| read(&target.place(), &layout));
+    let when = When::HOST.waiting(mode & TN_WAIT != 0);
+    let target = one(Call { fits: Some(&fits), ..call(function) }, id, wanted, when)?;
+    let outcome = source(target.layout()).and_then(|layout| read(&target.place()?, &layout));
     done(target, outcome)
 }
 
@@ -263,14 +270,13 @@ pub fn fill(
         None => {
             crate::ledger::find::<Claim>(id)?;
             stream?;
-            one(call(function), id, writing(mode)?)?
+            one(call(function), id, writing(mode)?, When::HOST.waiting(mode & TN_WAIT != 0))?
         }
     };
     let item = target.layout().item() as usize;
-    match value {
-        Some(value) => blit::fill(&target.place(), &value(item)[..item]),
-        None => blit::zero(&target.place()),
-    }
-    target.end(false);
-    Ok(())
+    let outcome = target.place().map(|place| match value {
+        Some(value) => blit::fill(&place, &value(item)[..item]),
+        None => blit::zero(&place),
+    });
+    done(target, outcome)
 }

@@ -47,7 +47,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
 const SHIM_LINES: usize = 20;
 
 /// These try a quick way first.
-const QUICK: &[&str] = &["tn_pool_allocate", "tn_pool_deallocate"];
+const QUICK: &[&str] = &["tn_pool_allocate", "tn_pool_deallocate", "tn_pool_reallocate"];
 
 /// These cannot fail, so they need no boundary.
 const UNFAILING: &[&str] = &["tn_version", "tn_status_name", "tn_last_error"];

@@ -534,8 +534,8 @@ fn loom_cow_and_another_borrow() {
 
 fn write_all(ids: &[Id]) -> tenure::error::Result<Id> {
     let wanted = Use::Write { mode: Mode::Aliased, discard: false };
-    let entries: Vec<Entry> = ids.iter().map(|id| Entry { id: *id, wanted }).collect();
-    borrow::all(interleave::CALL, &entries, |_, _| ())
+    let entries: Vec<Entry> = ids.iter().map(|id| Entry::now(*id, wanted)).collect();
+    borrow::all(interleave::call(), &entries, |_, _| ())
 }
 
 /// TH-22
@@ -647,8 +647,10 @@ fn loom_two_chunks_end() {
         let a = bytes.import(TN_TAKE);
         let mut parts = Vec::new();
         let wanted = borrow::mode(TN_WRITE_DISCARD, 0);
-        borrow::chunks(interleave::CALL, a, 0, 2, interleave::host_stream(), wanted, |_, id, _, _, _| parts.push(id))
-            .unwrap();
+        borrow::chunks(interleave::call(), a, (0, 2), interleave::host_stream(), wanted, false, |_, id, _, _, _| {
+            parts.push(id)
+        })
+        .unwrap();
         let (first, second) = (parts[0], parts[1]);
         let (x, y) = both(|| code(end(first)), move || code(end(second)));
         end(read(a).unwrap()).unwrap();

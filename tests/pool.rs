@@ -113,7 +113,7 @@ fn po_8_live_blocks_are_listed_with_who_made_them() {
     pool::each_pool(|p| pools.push(p.name().as_str().to_owned()));
     assert!(pools.contains(&"listed".to_owned()));
     pool.give(raw);
-    pool.free_store(store);
+    pool.free_store(tenure::thread::current(), store);
 }
 
 #[test]
@@ -728,11 +728,11 @@ fn po_45_46_out_of_memory_says_all_and_leaves_nothing() {
     assert!(text.len() < tenure::error::TEXT_BYTES, "{text}");
     let s = pool.stats();
     assert_eq!((s.oom_count, s.failure_count), (1, 1));
-    pool.free_store(store);
+    pool.free_store(tenure::thread::current(), store);
     // PO-46
     let at = pool.get(6 << 20);
     pool.give(at);
-    pool.free_store(small);
+    pool.free_store(tenure::thread::current(), small);
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
         assert_eq!(code(pool::usable_size(at)), TN_ERR_STALE);
         let elsewhere = std::thread::spawn(move || code(pool::deallocate(None, at))).join().unwrap();
         assert_eq!(elsewhere, TN_ERR_STALE);
-        a.free_store(store);
+        a.free_store(tenure::thread::current(), store);
         a.trim(0);
         assert_eq!(code(pool::deallocate(None, at)), TN_ERR_FOREIGN, "its span went back to the device");
     }

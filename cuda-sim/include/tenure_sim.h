@@ -94,6 +94,23 @@ int tenure_sim_last_failure(char *text, size_t bytes);
  * all of them at this moment. They may be touched while the memory is allocated and nothing runs on it. */
 void *tenure_sim_bytes(uint64_t address, size_t bytes, int device);
 
+/** What a kernel is told of its launch. */
+typedef struct tenure_sim_launch {
+  unsigned grid[3];
+  unsigned block[3];
+  unsigned shared_bytes;
+  int device;
+} tenure_sim_launch;
+
+/** A kernel's host implementation: does the work of all threads and returns 0, or a result code with which the context is lost (700 if
+ * tenure_sim_bytes gave NULL). It is called when its stream gets there, and must not call the driver. */
+typedef unsigned (*tenure_sim_kernel)(const tenure_sim_launch *launch, void **parameters);
+
+/** Every module has a kernel of this name from now on. `sizes` are the bytes of its `count` parameters; they are copied at the launch.
+ * `waits` not 0: it may wait for the host, and so runs on a thread of its own; all others run on whatever thread lets the device work,
+ * so that the same seed gives the same order. */
+int tenure_sim_register_kernel(const char *name, tenure_sim_kernel kernel, const size_t *sizes, size_t count, int waits);
+
 #ifdef __cplusplus
 }
 #endif

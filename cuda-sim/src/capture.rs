@@ -57,7 +57,9 @@ impl World {
 
     /// Work on the legacy stream would have to wait for a blocking stream that captures.
     pub fn uncaptured_blocking(&mut self, context: Handle) -> Answer {
-        let capturing = |stream: &&crate::stream::Stream| stream.context == context && stream.blocking() && stream.capture.is_some();
+        let capturing = |stream: &&crate::stream::Stream| {
+            stream.context == context && stream.blocking() && stream.capture.is_some()
+        };
         let Some((capture, _)) = self.streams.values().find(capturing).and_then(|stream| stream.capture.clone()) else {
             return Ok(());
         };
@@ -169,7 +171,8 @@ impl Call<'_> {
             self.uncaptured_blocking(context)?;
         }
         let capture = self.streams.get(&stream).and_then(|stream| stream.capture.as_ref()).map(|(capture, _)| *capture);
-        let invalid = capture.and_then(|capture| self.graphs.captures.get(&capture)).is_some_and(|capture| capture.invalid);
+        let invalid =
+            capture.and_then(|capture| self.graphs.captures.get(&capture)).is_some_and(|capture| capture.invalid);
         put(status, if capture.is_none() { 0 } else { 1 + c_uint::from(invalid) })?;
         if let Some(capture) = capture {
             put_if(id, capture);

@@ -22,6 +22,8 @@ pub struct Context {
     pub peers: BTreeSet<usize>,
     pub limits: BTreeMap<c_uint, usize>,
     pub cache: c_uint,
+    /// How often `cuCtxAttach` asked that it lives on.
+    pub attached: u32,
 }
 
 impl Context {
@@ -36,6 +38,7 @@ impl Context {
             peers: BTreeSet::new(),
             limits: BTreeMap::new(),
             cache: 0,
+            attached: 0,
         }
     }
 }
@@ -82,16 +85,19 @@ impl World {
         let owned: Vec<_> = self.space.regions().filter(|region| region.context == handle).cloned().collect();
         for region in owned {
             match region.what {
-                What::Device => self.release_memory(region.base),
+                What::Device | What::Array => self.release_memory(region.base),
                 What::Managed => self.release_managed(region.base),
+                What::Pooled => self.release_pooled(region.base),
                 _ => {}
             }
         }
         self.release_host_of(handle);
+        self.modules.forget(handle);
         if context.primary {
             self.devices[context.device].primary = 0;
             self.devices[context.device].retained = 0;
         }
+        self.arrays.retain(|_, array| array.context != handle);
         crate::world::WAKE.notify_all();
     }
 
@@ -105,7 +111,9 @@ impl Call<'_> {
     /// Waits for all work of the current context.
     pub fn synchronize(&mut self) -> Answer {
         let context = self.context;
-        self.wait(|world| world.idle(context))
+        self.wait(|world| world.idle(context))?;
+        self.release_unused();
+        Ok(())
     }
 }
 
@@ -114,6 +122,20 @@ fn create(call: &mut Call, out: *mut Handle, flags: c_uint, device: c_int) -> An
     let context = call.create_context(device, false, flags);
     with_stack(|stack| stack.push(context))?;
     put(out, context)
+}
+
+/// Ends a context of a program's own, when its work is done.
+pub fn destroy(call: &mut Call, context: Handle) -> Answer {
+    call.living(context)?;
+    if call.contexts.get(&context).is_some_and(|context| context.primary) {
+        return Err(INVALID_CONTEXT);
+    }
+    if current() == context {
+        with_stack(|stack| stack.pop())?;
+    }
+    call.wait(|world| world.idle(context) || world.sound(context).is_err()).ok();
+    call.destroy_context(context);
+    Ok(())
 }
 
 driver! {
@@ -167,18 +189,7 @@ driver! {
         create(call, out, flags, device)
     }
 
-    fn cuCtxDestroy_v2(context: Handle) in Init => |call| {
-        call.living(context)?;
-        if call.contexts.get(&context).is_some_and(|context| context.primary) {
-            return Err(INVALID_CONTEXT);
-        }
-        if crate::context::current() == context {
-            with_stack(|stack| stack.pop())?;
-        }
-        call.wait(|world| world.idle(context) || world.sound(context).is_err()).ok();
-        call.destroy_context(context);
-        Ok(())
-    }
+    fn cuCtxDestroy_v2(context: Handle) in Init => |call| { destroy(call, context) }
 
     fn cuCtxGetCurrent(out: *mut Handle) in Init => |call| { put(out, call.context) }
 

@@ -2,8 +2,10 @@
 
 use crate::config::{MOST_DEVICES, Pace};
 use crate::counters;
-use crate::entry::{put, put_if};
+use crate::entry::{get, put, put_if};
 use crate::fault::Fault;
+use crate::module::{Kernel, Registered};
+use crate::space::What;
 use crate::status::*;
 use crate::types::{Address, Handle};
 use crate::world::{self, World};
@@ -61,7 +63,11 @@ fn ask(world: &World, name: &str) -> Answer<u64> {
         "copied_on_device" => world.notes.copied[2],
         "host_alloc_flags" => world.notes.host_alloc_flags.into(),
         "host_register_flags" => world.notes.host_register_flags.into(),
-        "allocations" => world.space.regions().filter(|region| region.what == crate::space::What::Device).count() as u64,
+        "allocations" => world.space.count(What::Device),
+        "pooled" => world.space.count(What::Pooled),
+        "managed" => world.space.count(What::Managed),
+        "reserved" => world.space.count(What::Reserved),
+        "physical" => world.physical.len() as u64,
         "pinned" => world.pinned.count() as u64,
         "streams" => world.streams.values().filter(|stream| !stream.destroyed).count() as u64,
         "events" => world.events.len() as u64,
@@ -92,7 +98,8 @@ unsafe extern "C" fn tenure_sim_get(name: *const c_char, value: *mut u64) -> u32
 #[unsafe(no_mangle)]
 unsafe extern "C" fn tenure_sim_set_attribute(device: c_int, attribute: c_int, value: c_int) -> u32 {
     control(|world| {
-        let device = usize::try_from(device).ok().and_then(|device| world.devices.get_mut(device)).ok_or(INVALID_DEVICE)?;
+        let device =
+            usize::try_from(device).ok().and_then(|device| world.devices.get_mut(device)).ok_or(INVALID_DEVICE)?;
         device.attributes.insert(attribute, value);
         Ok(())
     })
@@ -118,8 +125,12 @@ extern "C" fn tenure_sim_clear_faults() -> u32 {
 extern "C" fn tenure_sim_break_device(device: c_int, code: u32) -> u32 {
     control(|world| {
         let device = usize::try_from(device).map_err(|_| INVALID_DEVICE)?;
-        let on_it: Vec<Handle> =
-            world.contexts.iter().filter(|(_, context)| context.device == device).map(|(context, _)| *context).collect();
+        let on_it: Vec<Handle> = world
+            .contexts
+            .iter()
+            .filter(|(_, context)| context.device == device)
+            .map(|(context, _)| *context)
+            .collect();
         for context in on_it {
             world.lose(context, code);
         }
@@ -184,7 +195,10 @@ extern "C" fn tenure_sim_reset_calls() -> u32 {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn tenure_sim_list_calls(visit: Option<unsafe extern "C" fn(*const c_char, u64, *mut c_void)>, data: *mut c_void) {
+unsafe extern "C" fn tenure_sim_list_calls(
+    visit: Option<unsafe extern "C" fn(*const c_char, u64, *mut c_void)>,
+    data: *mut c_void,
+) {
     let Some(visit) = visit else { return };
     for (name, calls) in counters::list() {
         if let Ok(name) = std::ffi::CString::new(name) {
@@ -213,12 +227,32 @@ unsafe extern "C" fn tenure_sim_last_failure(place: *mut c_char, length: usize) 
 #[unsafe(no_mangle)]
 extern "C" fn tenure_sim_bytes(address: Address, size: usize, device: c_int) -> *mut c_void {
     let mut found = std::ptr::null_mut();
+    let Some(device) = usize::try_from(device).ok().filter(|device| *device < MOST_DEVICES) else { return found };
+    let resolve = |world: &World| world.space.resolve(address, size as u64, device, true).map(<*mut u8>::cast);
+    if let Some(answer) = crate::module::inside(resolve) {
+        return answer.unwrap_or(found);
+    }
     control(|world| {
-        let device = usize::try_from(device).map_err(|_| INVALID_DEVICE)?.min(MOST_DEVICES - 1);
-        found = world.space.resolve(address, size as u64, device, true)?.cast();
+        found = resolve(world)?;
         Ok(())
     });
     found
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn tenure_sim_register_kernel(
+    name: *const c_char,
+    kernel: Option<Kernel>,
+    sizes: *const usize,
+    count: usize,
+    waits: c_int,
+) -> u32 {
+    control(|world| {
+        let (name, run) = (text(name)?.to_owned(), kernel.ok_or(INVALID_VALUE)?);
+        let sizes = (0..count).map(|at| get(sizes.wrapping_add(at))).collect::<Answer<Vec<usize>>>()?;
+        world.modules.kernels.insert(name, Registered { run, sizes, waits: waits != 0 });
+        Ok(())
+    })
 }
 
 /// Whether this is the simulator at all: programs look this symbol up.

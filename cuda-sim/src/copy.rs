@@ -149,7 +149,8 @@ pub fn copy(call: &mut Call, mut to: Side, mut from: Side, shape: Shape, stream:
     if shape.width == 0 || shape.height == 0 || shape.depth == 0 {
         return Ok(());
     }
-    let total = shape.width.checked_mul(shape.height).and_then(|area| area.checked_mul(shape.depth)).ok_or(INVALID_VALUE)?;
+    let total =
+        shape.width.checked_mul(shape.height).and_then(|area| area.checked_mul(shape.depth)).ok_or(INVALID_VALUE)?;
     if from.address == 0 || to.address == 0 {
         return Err(INVALID_VALUE);
     }
@@ -176,7 +177,8 @@ pub fn copy(call: &mut Call, mut to: Side, mut from: Side, shape: Shape, stream:
                 bytes.resize(start.max(bytes.len()), 0);
                 // SAFETY: the caller's rows, readable by the driver's interface; the reservation spans them.
                 unsafe {
-                    let row = std::slice::from_raw_parts((from.address as usize + start) as *const u8, shape.width as usize);
+                    let row =
+                        std::slice::from_raw_parts((from.address as usize + start) as *const u8, shape.width as usize);
                     bytes.truncate(start);
                     bytes.extend_from_slice(row);
                 }
@@ -201,6 +203,7 @@ struct Part {
     memory: u32,
     host: u64,
     device: Address,
+    array: Handle,
     x: usize,
     y: usize,
     z: usize,
@@ -208,7 +211,10 @@ struct Part {
     height: usize,
 }
 
-fn side(part: Part, shape: &Shape) -> Answer<Side> {
+fn side(world: &World, part: Part, shape: &Shape) -> Answer<Side> {
+    if part.memory == MEMORY_ARRAY {
+        return world.side_of_array(part.array, (part.x as u64, part.y as u64, part.z as u64), shape);
+    }
     let (memory, base) = match part.memory {
         MEMORY_HOST => (Memory::Host, part.host),
         MEMORY_DEVICE => (Memory::Device, part.device),
@@ -231,17 +237,59 @@ fn side(part: Part, shape: &Shape) -> Answer<Side> {
 fn copy_2d(call: &mut Call, description: *const Copy2D, stream: Handle, when: When) -> Answer {
     let it = get(description)?;
     let shape = Shape { width: it.width as u64, height: it.height as u64, depth: 1 };
-    let from = Part { memory: it.src_memory, host: it.src_host as u64, device: it.src_device, x: it.src_x, y: it.src_y, z: 0, pitch: it.src_pitch, height: 0 };
-    let to = Part { memory: it.dst_memory, host: it.dst_host as u64, device: it.dst_device, x: it.dst_x, y: it.dst_y, z: 0, pitch: it.dst_pitch, height: 0 };
-    copy(call, side(to, &shape)?, side(from, &shape)?, shape, stream, when)
+    let from = Part {
+        memory: it.src_memory,
+        host: it.src_host as u64,
+        device: it.src_device,
+        array: it.src_array,
+        x: it.src_x,
+        y: it.src_y,
+        z: 0,
+        pitch: it.src_pitch,
+        height: 0,
+    };
+    let to = Part {
+        memory: it.dst_memory,
+        host: it.dst_host as u64,
+        device: it.dst_device,
+        array: it.dst_array,
+        x: it.dst_x,
+        y: it.dst_y,
+        z: 0,
+        pitch: it.dst_pitch,
+        height: 0,
+    };
+    let (to, from) = (side(&call.world, to, &shape)?, side(&call.world, from, &shape)?);
+    copy(call, to, from, shape, stream, when)
 }
 
 fn copy_3d(call: &mut Call, description: *const Copy3D, stream: Handle, when: When) -> Answer {
     let it = get(description)?;
     let shape = Shape { width: it.width as u64, height: it.height as u64, depth: it.depth as u64 };
-    let from = Part { memory: it.src_memory, host: it.src_host as u64, device: it.src_device, x: it.src_x, y: it.src_y, z: it.src_z, pitch: it.src_pitch, height: it.src_height };
-    let to = Part { memory: it.dst_memory, host: it.dst_host as u64, device: it.dst_device, x: it.dst_x, y: it.dst_y, z: it.dst_z, pitch: it.dst_pitch, height: it.dst_height };
-    copy(call, side(to, &shape)?, side(from, &shape)?, shape, stream, when)
+    let from = Part {
+        memory: it.src_memory,
+        host: it.src_host as u64,
+        device: it.src_device,
+        array: it.src_array,
+        x: it.src_x,
+        y: it.src_y,
+        z: it.src_z,
+        pitch: it.src_pitch,
+        height: it.src_height,
+    };
+    let to = Part {
+        memory: it.dst_memory,
+        host: it.dst_host as u64,
+        device: it.dst_device,
+        array: it.dst_array,
+        x: it.dst_x,
+        y: it.dst_y,
+        z: it.dst_z,
+        pitch: it.dst_pitch,
+        height: it.dst_height,
+    };
+    let (to, from) = (side(&call.world, to, &shape)?, side(&call.world, from, &shape)?);
+    copy(call, to, from, shape, stream, when)
 }
 
 fn copy_3d_peer(call: &mut Call, description: *const Copy3D, stream: Handle, when: When) -> Answer {
@@ -250,7 +298,16 @@ fn copy_3d_peer(call: &mut Call, description: *const Copy3D, stream: Handle, whe
     copy_3d(call, description, stream, when)
 }
 
-fn peer(call: &mut Call, to: Address, to_context: Handle, from: Address, from_context: Handle, size: usize, stream: Handle, when: When) -> Answer {
+fn peer(
+    call: &mut Call,
+    to: Address,
+    to_context: Handle,
+    from: Address,
+    from_context: Handle,
+    size: usize,
+    stream: Handle,
+    when: When,
+) -> Answer {
     call.living(to_context).and(call.living(from_context)).map_err(|_| INVALID_CONTEXT)?;
     copy(call, Side::flat(Memory::Unified, to), Side::flat(Memory::Unified, from), line(size), stream, when)
 }

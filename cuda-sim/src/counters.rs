@@ -28,7 +28,12 @@ impl Site {
             loop {
                 self.next.store(first, Ordering::Relaxed);
                 // Release: whoever finds the site in the list sees its link.
-                match LIST.compare_exchange_weak(first, std::ptr::from_ref(self).cast_mut(), Ordering::Release, Ordering::Relaxed) {
+                match LIST.compare_exchange_weak(
+                    first,
+                    std::ptr::from_ref(self).cast_mut(),
+                    Ordering::Release,
+                    Ordering::Relaxed,
+                ) {
                     Ok(_) => return,
                     Err(now) => first = now,
                 }

@@ -22,15 +22,7 @@ pub struct Device {
 
 impl Device {
     pub fn new(ordinal: usize, memory: u64) -> Device {
-        Device {
-            memory,
-            used: 0,
-            attributes: BTreeMap::new(),
-            primary: 0,
-            retained: 0,
-            primary_flags: 0,
-            ordinal,
-        }
+        Device { memory, used: 0, attributes: BTreeMap::new(), primary: 0, retained: 0, primary_flags: 0, ordinal }
     }
 
     /// Accounts for `bytes` of this device's memory, or says that they are not there.
@@ -49,70 +41,70 @@ impl Device {
             return Ok(*value);
         }
         Ok(match attribute {
-            1 => 1024,                   // threads per block
-            2 | 3 => 1024,               // block x, y
-            4 => 64,                     // block z
-            5 => 0x7fff_ffff,            // grid x
-            6 | 7 => 65535,              // grid y, z
-            8 => 48 << 10,               // shared memory per block
-            9 => 64 << 10,               // constant memory
-            10 => 32,                    // warp
-            11 => 0x7fff_ffff,           // pitch
-            12 | 82 => 65536,            // registers per block, per multiprocessor
-            13 => 1_980_000,             // kHz
-            14 => 512,                   // texture alignment
-            15 => 1,                     // overlap
-            16 => 132,                   // multiprocessors
-            17 | 18 => 0,                // timeout, integrated
-            19 => 1,                     // can map host memory
-            20 => 0,                     // compute mode
-            31 => 1,                     // concurrent kernels
-            32 => 1,                     // ECC
+            1 => 1024,                       // threads per block
+            2 | 3 => 1024,                   // block x, y
+            4 => 64,                         // block z
+            5 => 0x7fff_ffff,                // grid x
+            6 | 7 => 65535,                  // grid y, z
+            8 => 48 << 10,                   // shared memory per block
+            9 => 64 << 10,                   // constant memory
+            10 => 32,                        // warp
+            11 => 0x7fff_ffff,               // pitch
+            12 | 82 => 65536,                // registers per block, per multiprocessor
+            13 => 1_980_000,                 // kHz
+            14 => 512,                       // texture alignment
+            15 => 1,                         // overlap
+            16 => 132,                       // multiprocessors
+            17 | 18 => 0,                    // timeout, integrated
+            19 => 1,                         // can map host memory
+            20 => 0,                         // compute mode
+            31 => 1,                         // concurrent kernels
+            32 => 1,                         // ECC
             33 => self.ordinal as c_int + 1, // PCI bus
-            34 | 50 => 0,                // PCI device, domain
-            35 => 0,                     // TCC
-            36 => 2_619_000,             // memory kHz
-            37 => 5120,                  // bus width
-            38 => 50 << 20,              // L2
-            39 => 2048,                  // threads per multiprocessor
-            40 => 3,                     // copy engines
-            41 => 1,                     // unified addressing
-            51 => 32,                    // texture pitch alignment
-            75 => 9,                     // compute capability
+            34 | 50 => 0,                    // PCI device, domain
+            35 => 0,                         // TCC
+            36 => 2_619_000,                 // memory kHz
+            37 => 5120,                      // bus width
+            38 => 50 << 20,                  // L2
+            39 => 2048,                      // threads per multiprocessor
+            40 => 3,                         // copy engines
+            41 => 1,                         // unified addressing
+            51 => 32,                        // texture pitch alignment
+            75 => 9,                         // compute capability
             76 => 0,
-            78..=80 => 1,                // stream priorities, global and local L1
-            81 => 228 << 10,             // shared memory per multiprocessor
-            83 => 1,                     // managed memory
-            84..=86 => 0,                // multi-GPU board, its group, native atomics
-            87 => 2,                     // single to double
-            88 => 0,                     // pageable memory access
-            89 | 90 => 1,                // concurrent managed access, preemption
-            91 => 0,                     // host pointers on the device: never the same here
-            92..=94 => 1,                // stream memory operations
-            95 | 96 => 0,                // cooperative launch
-            97 => 227 << 10,             // opt-in shared memory
+            78..=80 => 1,    // stream priorities, global and local L1
+            81 => 228 << 10, // shared memory per multiprocessor
+            83 => 1,         // managed memory
+            84..=86 => 0,    // multi-GPU board, its group, native atomics
+            87 => 2,         // single to double
+            88 => 0,         // pageable memory access
+            89 | 90 => 1,    // concurrent managed access, preemption
+            91 => 0,         // host pointers on the device: never the same here
+            92..=94 => 1,    // stream memory operations
+            95 | 96 => 0,    // cooperative launch
+            97 => 227 << 10, // opt-in shared memory
             98 => 0,
-            99 => 1,                     // host registration
+            99 => 1, // host registration
             100 | 101 => 0,
-            102 | 103 => 1,              // virtual memory management, file descriptor handles
+            102 | 103 => 1, // virtual memory management, file descriptor handles
             104 | 105 => 0,
-            106 => 32,                   // blocks per multiprocessor
+            106 => 32, // blocks per multiprocessor
             107..=110 => 0,
-            111 => 1024,                 // reserved shared memory
+            111 => 1024, // reserved shared memory
             112 => 0,
-            113 => 1,                    // read-only registration
+            113 => 1, // read-only registration
             114 => 0,
-            115 => 1,                    // memory pools
+            115 => 1, // memory pools
             116..=118 => 0,
-            119 => 1,                    // pool handles: file descriptors
+            119 => 1, // pool handles: file descriptors
             120 => 0,
             121 => 0,
             122 | 123 => 1,
             124 => 0,
-            125 => 1,                    // IPC events
+            125 => 1, // IPC events
             126 => 1,
             127..=129 => 0,
-            130 => 0,                    // NUMA
+            130 => 0, // NUMA
             131 | 134 => -1,
             132 | 133 | 135..=140 => 0,
             141..=148 => 0,
@@ -241,7 +233,11 @@ fn identity(ordinal: usize) -> Uuid {
 }
 
 /// Looked up without the world: texts of codes are the same everywhere, and known before `cuInit`.
-fn describe(code: u32, place: *mut *const c_char, which: impl Fn((&'static CStr, &'static CStr)) -> &'static CStr) -> Answer {
+fn describe(
+    code: u32,
+    place: *mut *const c_char,
+    which: impl Fn((&'static CStr, &'static CStr)) -> &'static CStr,
+) -> Answer {
     match crate::status::describe(code) {
         Some(texts) => put(place, which(texts).as_ptr()),
         None => {
@@ -250,8 +246,6 @@ fn describe(code: u32, place: *mut *const c_char, which: impl Fn((&'static CStr,
         }
     }
 }
-
-
 
 driver! {
     fn cuGetErrorName(code: u32, text: *mut *const c_char) in Nothing => |_| { describe(code, text, |texts| texts.0) }

@@ -8,6 +8,7 @@
 use crate::config::Pace;
 use crate::fault;
 use crate::graph::Node;
+use crate::ipc::Slot;
 use crate::status::*;
 use crate::stream::Op;
 use crate::types::Handle;
@@ -23,6 +24,20 @@ use std::time::{Duration, Instant};
 pub struct Point {
     pub stream: Handle,
     pub seq: u64,
+}
+
+/// What a piece of work waits for.
+#[derive(Clone, Copy)]
+pub enum Dependency {
+    Point(Point),
+    /// A record of an event that several processes share: its slot and number.
+    Shared(usize, u64),
+}
+
+impl From<Point> for Dependency {
+    fn from(point: Point) -> Dependency {
+        Dependency::Point(point)
+    }
 }
 
 pub type Inside = Arc<dyn Fn(&mut World, Handle) -> Answer + Send + Sync>;
@@ -44,7 +59,7 @@ pub struct Job {
     stream: Handle,
     context: Handle,
     seq: u64,
-    work: Vec<Work>,
+    work: Vec<(&'static str, Work)>,
 }
 
 /// Wakes the device's own thread when there is something to do at all.
@@ -55,6 +70,13 @@ static JOBS: Condvar = Condvar::new();
 pub struct Jobs {
     waiting: VecDeque<Job>,
     idle_threads: usize,
+}
+
+impl Jobs {
+    /// The same threads with nothing to do.
+    pub fn keep_threads(&self) -> Jobs {
+        Jobs { waiting: VecDeque::new(), idle_threads: self.idle_threads }
+    }
 }
 
 thread_local! {
@@ -70,6 +92,13 @@ impl World {
     /// Whether the work up to `point` is done. Streams that are gone are done.
     pub fn reached(&self, point: Point) -> bool {
         self.streams.get(&point.stream).is_none_or(|stream| stream.completed >= point.seq)
+    }
+
+    pub fn met(&self, dependency: &Dependency) -> bool {
+        match *dependency {
+            Dependency::Point(point) => self.reached(point),
+            Dependency::Shared(slot, record) => Slot::at(slot).has_passed(record),
+        }
     }
 
     /// A caller passes: perhaps some work runs.
@@ -117,7 +146,7 @@ impl World {
         let Some(stream) = self.streams.get(&stream) else { return false };
         let Some(head) = stream.queue.front() else { return false };
         let lost = self.contexts.get(&stream.context).is_none_or(|context| context.lost.is_some());
-        !stream.running && (lost || !stream.held && head.after.iter().all(|point| self.reached(*point)))
+        !stream.running && (lost || !stream.held && head.after.iter().all(|dependency| self.met(dependency)))
     }
 
     fn run_head(&mut self, handle: Handle) {
@@ -131,29 +160,26 @@ impl World {
         let struck = if sound { fault::strike_work(self) } else { Ok(()) };
         let parts = match work {
             Work::Graph(nodes) => crate::graph::ordered(&nodes, &mut self.random),
-            single => vec![single],
+            single => vec![(label, single)],
         };
-        if struck.is_ok() && parts.iter().any(|part| matches!(part, Work::Outside(_))) {
+        if struck.is_ok() && parts.iter().any(|(_, part)| matches!(part, Work::Outside(_))) {
             self.hand_over(Job { stream: handle, context, seq, work: parts });
             return;
         }
-        let mut answer = struck;
-        for part in parts {
+        let (mut answer, mut at) = (struck, label);
+        for (label, part) in parts {
             if answer.is_ok()
                 && sound
                 && let Work::Inside(run) = part
             {
-                answer = run(self, context);
+                (answer, at) = (run(self, context), label);
             }
         }
-        if answer.is_err() {
-            self.notes.last_failure = label.to_owned();
-        }
-        self.finish(handle, context, seq, answer);
+        self.finish(handle, context, seq, at, answer);
     }
 
     /// Work ended: whoever waits for it may go on, an error loses the context.
-    fn finish(&mut self, handle: Handle, context: Handle, seq: u64, answer: Answer) {
+    fn finish(&mut self, handle: Handle, context: Handle, seq: u64, label: &'static str, answer: Answer) {
         self.notes.executed += 1;
         if let Some(stream) = self.streams.get_mut(&handle) {
             stream.completed = stream.completed.max(seq);
@@ -163,6 +189,7 @@ impl World {
             }
         }
         if let Err(code) = answer {
+            self.notes.last_failure = label;
             self.lose(context, code);
         }
         WAKE.notify_all();
@@ -236,16 +263,18 @@ fn serve() {
             world.jobs.idle_threads -= 1;
             continue;
         };
-        let mut answer = Ok(());
-        for part in job.work {
+        let (mut answer, mut at) = (Ok(()), "");
+        for (label, part) in job.work {
             let status = world.sound(job.context).err().unwrap_or(SUCCESS);
             let code = match part {
                 Work::Inside(run) if answer.is_ok() && status == SUCCESS => run(&mut world, job.context),
                 Work::Outside(run) => parking_lot::MutexGuard::unlocked(&mut world, || run(status)),
                 _ => Ok(()),
             };
-            answer = answer.and(code);
+            if answer.is_ok() {
+                (answer, at) = (code, label);
+            }
         }
-        world.finish(job.stream, job.context, job.seq, answer);
+        world.finish(job.stream, job.context, job.seq, at, answer);
     }
 }

@@ -1,7 +1,8 @@
 //! Events: points in streams that others wait for, with the time at which they were passed.
 
-use crate::engine::{Point, Work};
+use crate::engine::{Dependency, Point, Work};
 use crate::entry::{Call, put};
+use crate::ipc::Slot;
 use crate::status::*;
 use crate::types::Handle;
 use crate::world::Kind;
@@ -24,6 +25,27 @@ pub struct Event {
     pub version: u64,
     /// The last record went to a capture: which, and the nodes it stands behind.
     pub captured: Option<(Handle, Vec<usize>)>,
+    /// Where its records are counted, if other processes may see it.
+    pub slot: Option<usize>,
+}
+
+impl Event {
+    fn new(context: Handle, flags: c_uint, slot: Option<usize>) -> Event {
+        Event { context, flags, point: None, time: None, version: 0, captured: None, slot }
+    }
+
+    /// An event that another process made.
+    pub fn shared(context: Handle, slot: usize) -> Event {
+        Event::new(context, DISABLE_TIMING | INTERPROCESS, Some(slot))
+    }
+
+    /// What waiting for it means; None: nothing to wait for.
+    pub fn dependency(&self) -> Option<Dependency> {
+        match self.slot {
+            Some(slot) => Some(Dependency::Shared(slot, Slot::at(slot).recorded())),
+            None => self.point.map(Dependency::Point),
+        }
+    }
 }
 
 fn record(call: &mut Call, event: Handle, stream: Handle, flags: c_uint) -> Answer {
@@ -43,7 +65,11 @@ fn record(call: &mut Call, event: Handle, stream: Handle, flags: c_uint) -> Answ
         known.captured = Some((capture, nodes));
         return Ok(());
     }
+    let shared = known.slot.map(|slot| (slot, Slot::at(slot).record()));
     let work = Work::Inside(Arc::new(move |world, _| {
+        if let Some((slot, record)) = shared {
+            Slot::at(slot).pass(record);
+        }
         if let Some(event) = world.events.get_mut(&event).filter(|event| event.version == version) {
             event.time = Some(Instant::now());
         }
@@ -56,13 +82,13 @@ fn record(call: &mut Call, event: Handle, stream: Handle, flags: c_uint) -> Answ
     Ok(())
 }
 
-/// The point that an event stands for; None: nothing to wait for.
-fn point(call: &Call, event: Handle) -> Answer<Option<Point>> {
+/// What an event that is asked about stands for.
+fn awaited(call: &Call, event: Handle) -> Answer<Option<Dependency>> {
     let known = call.events.get(&event).ok_or(INVALID_HANDLE)?;
     if known.captured.is_some() {
         return Err(CAPTURED_EVENT);
     }
-    Ok(known.point)
+    Ok(known.dependency())
 }
 
 /// Milliseconds between two events, negative if they were passed the other way round.
@@ -76,7 +102,8 @@ fn elapsed(call: &mut Call, out: *mut f32, from: Handle, to: Handle) -> Answer {
         *time = Some(known.time.ok_or(NOT_READY)?);
     }
     let (Some(from), Some(to)) = (times[0], times[1]) else { return Err(NOT_READY) };
-    let milliseconds = if to >= from { to.duration_since(from).as_secs_f64() } else { -from.duration_since(to).as_secs_f64() };
+    let milliseconds =
+        if to >= from { to.duration_since(from).as_secs_f64() } else { -from.duration_since(to).as_secs_f64() };
     put(out, (milliseconds * 1e3) as f32)
 }
 
@@ -86,7 +113,8 @@ driver! {
             return Err(INVALID_VALUE);
         }
         let handle = call.handle(Kind::Event);
-        let event = Event { context: call.context, flags, point: None, time: None, version: 0, captured: None };
+        let slot = if flags & INTERPROCESS != 0 { Some(call.space.slot()?) } else { None };
+        let event = Event::new(call.context, flags, slot);
         call.world.events.insert(handle, event);
         put(out, handle)
     }
@@ -103,18 +131,21 @@ driver! {
 
     fn cuEventQuery(event: Handle) in Poll => |call| {
         call.uncaptured()?;
-        match point(call, event)? {
-            Some(point) if !call.reached(point) => Err(NOT_READY),
+        match awaited(call, event)? {
+            Some(dependency) if !call.met(&dependency) => Err(NOT_READY),
             _ => Ok(()),
         }
     }
 
     fn cuEventSynchronize(event: Handle) in Context => |call| {
         call.uncaptured()?;
-        match point(call, event)? {
-            Some(point) => call.wait_for(point),
+        match awaited(call, event)? {
+            Some(Dependency::Point(point)) => call.wait_for(point),
+            Some(shared) => call.wait(|world| world.met(&shared)),
             None => Ok(()),
-        }
+        }?;
+        call.release_unused();
+        Ok(())
     }
 
     fn cuEventElapsedTime(out: *mut f32, from: Handle, to: Handle) in Poll => |call| { elapsed(call, out, from, to) }

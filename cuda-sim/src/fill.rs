@@ -42,7 +42,9 @@ fn fill(call: &mut Call, fill: Fill, stream: Handle, later: bool) -> Answer {
         return Ok(());
     }
     let row = fill.width.checked_mul(fill.item).ok_or(INVALID_VALUE)?;
-    if fill.to % fill.item != 0 || fill.height > 1 && (fill.pitch < row || fill.pitch % fill.item != 0) {
+    if !fill.to.is_multiple_of(fill.item)
+        || fill.height > 1 && (fill.pitch < row || !fill.pitch.is_multiple_of(fill.item))
+    {
         return Err(INVALID_VALUE);
     }
     if call.space.find(fill.to).is_none() {

@@ -31,18 +31,27 @@ pub struct Graphs {
     pub ready: BTreeMap<Handle, Arc<Vec<Node>>>,
 }
 
-/// The work of all nodes, in a random order that respects the edges.
-pub fn ordered(nodes: &[Node], random: &mut Random) -> Vec<Work> {
+/// The work of all nodes and what it is, in a random order that respects the edges. A graph in a graph is one of its nodes.
+pub fn ordered(nodes: &[Node], random: &mut Random) -> Vec<(&'static str, Work)> {
     let mut done = vec![false; nodes.len()];
     let mut order = Vec::new();
     while order.len() < nodes.len() {
-        let open: Vec<usize> =
-            (0..nodes.len()).filter(|&node| !done[node] && nodes[node].after.iter().all(|&before| done[before])).collect();
+        // Edges lead from nodes to later ones only, so one is always open.
+        let open: Vec<usize> = (0..nodes.len())
+            .filter(|&node| !done[node] && nodes[node].after.iter().all(|&before| done[before]))
+            .collect();
         let chosen = open[random.below(open.len())];
         done[chosen] = true;
-        order.push(nodes[chosen].work.clone());
+        order.push(chosen);
     }
-    order
+    let mut parts = Vec::new();
+    for node in order {
+        match &nodes[node] {
+            Node { work: Work::Graph(inner), .. } => parts.extend(ordered(inner, random)),
+            Node { label, work, .. } => parts.push((*label, work.clone())),
+        }
+    }
+    parts
 }
 
 /// `ends` and all nodes that come before them.

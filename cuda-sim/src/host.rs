@@ -56,9 +56,9 @@ impl PinnedRanges {
     /// Whether any page of the range is pinned already.
     fn touches(&self, address: usize, size: u64) -> bool {
         let (start, end) = (address as u64 / PAGE, (address as u64 + size).div_ceil(PAGE));
-        self.ranges.iter().any(|(base, range)| {
-            *base as u64 / PAGE < end && start < (*base as u64 + range.size).div_ceil(PAGE)
-        })
+        self.ranges
+            .iter()
+            .any(|(base, range)| *base as u64 / PAGE < end && start < (*base as u64 + range.size).div_ceil(PAGE))
     }
 }
 

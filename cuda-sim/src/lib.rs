@@ -11,6 +11,7 @@
 #[macro_use]
 mod entry;
 
+mod array;
 mod capture;
 mod config;
 mod context;
@@ -24,9 +25,14 @@ mod fault;
 mod fill;
 mod graph;
 mod host;
+mod ipc;
+mod kernel;
+mod legacy;
 mod managed;
 mod memory;
+mod mempool;
 mod missing;
+mod module;
 mod pointer;
 mod random;
 mod space;
@@ -34,4 +40,5 @@ mod status;
 mod stream;
 mod table;
 mod types;
+mod vmm;
 mod world;

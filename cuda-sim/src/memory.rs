@@ -84,13 +84,14 @@ driver! {
         let region = call.space.at(address).ok_or(INVALID_VALUE)?;
         let (what, device) = (region.what, region.device);
         match what {
-            What::Device | What::Managed => {}
+            What::Device | What::Managed | What::Pooled => {}
             _ => return Err(INVALID_VALUE),
         }
         call.uncaptured()?;
         call.settle(device)?;
         match what {
             What::Managed => call.release_managed(address),
+            What::Pooled => call.release_pooled(address),
             _ => call.release_memory(address),
         }
         Ok(())

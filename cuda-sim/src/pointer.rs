@@ -27,7 +27,8 @@ fn known(call: &Call, address: Address) -> Option<Known> {
         let mut context = region.context;
         let mut device = region.device;
         if region.what == What::Reserved {
-            let (start, mapping) = region.mapped.range(..=offset).next_back().filter(|(start, mapping)| offset < *start + mapping.size)?;
+            let (start, mapping) =
+                region.mapped.range(..=offset).next_back().filter(|(start, mapping)| offset < *start + mapping.size)?;
             device = mapping.device;
             context = call.devices[device].primary;
             return Some(Known {
@@ -84,7 +85,10 @@ fn attribute(call: &Call, data: *mut c_void, attribute: c_uint, address: Address
     let known = known.ok_or(INVALID_VALUE)?;
     match attribute {
         1 => put(data.cast(), known.context),
-        2 => put::<c_uint>(data.cast(), if known.what == What::Alias { crate::types::MEMORY_HOST } else { crate::types::MEMORY_DEVICE }),
+        2 => put::<c_uint>(
+            data.cast(),
+            if known.what == What::Alias { crate::types::MEMORY_HOST } else { crate::types::MEMORY_DEVICE },
+        ),
         3 => put(data.cast(), known.device_pointer),
         4 => put(data.cast(), known.host_pointer.ok_or(INVALID_VALUE)?),
         6 => put::<c_uint>(data.cast(), 0),

@@ -4,6 +4,7 @@
 //! same distance everywhere in one reservation (the shadow), which only the simulator knows. Regions never overlap. The store of all
 //! device bytes is one memory file, so that mapped physical memory can appear in several places and in other processes.
 
+use crate::ipc::Shared;
 use crate::random::Random;
 use crate::status::*;
 use crate::types::{Address, Handle};
@@ -25,6 +26,8 @@ const MOST_JUNK: u64 = 64 << 20;
 pub enum What {
     /// Memory of a device, by cuMemAlloc.
     Device,
+    /// A CUDA array, by cuArrayCreate.
+    Array,
     /// From a memory pool.
     Pooled,
     /// The device's view of pinned host memory.
@@ -52,6 +55,10 @@ pub struct Region {
     pub mapped: BTreeMap<u64, Mapping>,
     /// Of pooled memory: its pool.
     pub pool: Handle,
+    /// It can be used: pooled memory only from the moment that its stream gets to the allocation.
+    pub ready: bool,
+    /// Its free is queued.
+    pub freed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -81,6 +88,8 @@ pub struct Space {
     /// The end of what was given out of the store. Offsets are never used twice; the file is sparse.
     stored: u64,
     next_id: u64,
+    /// Events that other processes may see: where they are mapped, and where they lie in the store.
+    slots: BTreeMap<usize, u64>,
 }
 
 impl Space {
@@ -130,15 +139,33 @@ impl Space {
         }
     }
 
-    /// The file descriptor and what is known of where the bytes of `region` lie in it; for other processes.
-    pub fn stored_at(&self, region: &Region) -> Option<(i32, u64)> {
+    /// Where the bytes of `region` lie in the store.
+    pub fn stored_at(&self, region: &Region) -> Option<u64> {
         let arena = self.arenas.iter().find(|arena| (arena.base..arena.base + arena.size).contains(&region.base))?;
-        Some((self.store?, arena.offset + (region.base - arena.base)))
+        Some(arena.offset + (region.base - arena.base))
     }
 
-    /// Maps part of the store at `place`, replacing what is mapped there; None: anywhere.
-    pub fn map_stored(&mut self, offset: u64, size: u64, place: Option<usize>) -> Answer<usize> {
-        let file = self.store()?;
+    /// The part of a handle for other processes that says where our store is.
+    pub fn shared(&mut self) -> Answer<Shared> {
+        let (process, file) = (u64::from(std::process::id()), self.store()? as u64);
+        Ok(Shared { magic: crate::ipc::MAGIC, process, file, offset: 0, size: 0, device: 0, reserved: [0; 2] })
+    }
+
+    /// Room for an event that other processes see.
+    pub fn slot(&mut self) -> Answer<usize> {
+        let offset = self.take(PAGE)?;
+        let place = self.map_stored(None, offset, PAGE, None)?;
+        self.slots.insert(place, offset);
+        Ok(place)
+    }
+
+    pub fn slot_offset(&self, place: usize) -> Option<u64> {
+        self.slots.get(&place).copied()
+    }
+
+    /// Maps part of a store, ours or another process's, at `place`, replacing what is mapped there; None: anywhere.
+    pub fn map_stored(&mut self, foreign: Option<i32>, offset: u64, size: u64, place: Option<usize>) -> Answer<usize> {
+        let file = foreign.map_or_else(|| self.store(), Ok)?;
         map(place, size, libc::PROT_READ | libc::PROT_WRITE, Backing::File(file, offset))
     }
 
@@ -183,7 +210,7 @@ impl Space {
         let size = step.max(ARENA).next_multiple_of(PAGE);
         let (base, shadow) = self.reserve(size, PAGE, 0)?;
         let offset = self.take(size)?;
-        self.map_stored(offset, size, Some(shadow))?;
+        self.map_stored(None, offset, size, Some(shadow))?;
         self.arenas.push(Arena { base, shadow, size, cursor: base + step, offset });
         Ok((base, shadow))
     }
@@ -204,7 +231,14 @@ impl Space {
     }
 
     /// New device memory, with junk in it if `junk` is given.
-    pub fn allocate(&mut self, what: What, device: usize, context: Handle, size: u64, junk: Option<&mut Random>) -> Answer<Address> {
+    pub fn allocate(
+        &mut self,
+        what: What,
+        device: usize,
+        context: Handle,
+        size: u64,
+        junk: Option<&mut Random>,
+    ) -> Answer<Address> {
         let (base, bytes) = self.free_place(size)?;
         if let Some(random) = junk {
             scribble(bytes, size, random);
@@ -224,13 +258,16 @@ impl Space {
     pub fn insert(&mut self, base: Address, size: u64, what: What, device: usize, context: Handle, bytes: usize) {
         self.next_id += 1;
         let (id, mapped) = (self.next_id, BTreeMap::new());
-        self.regions.insert(base, Region { base, size, what, device, context, bytes, id, mapped, pool: 0 });
+        self.regions.insert(
+            base,
+            Region { base, size, what, device, context, bytes, id, mapped, pool: 0, ready: true, freed: false },
+        );
     }
 
     /// Takes the region that begins at `base` away. Memory of an arena is poisoned and given back.
     pub fn remove(&mut self, base: Address) -> Option<Region> {
         let region = self.regions.remove(&base)?;
-        if matches!(region.what, What::Device | What::Pooled) {
+        if matches!(region.what, What::Device | What::Array | What::Pooled) {
             self.poison(&region);
         }
         Some(region)
@@ -244,7 +281,7 @@ impl Space {
             // SAFETY: the shadow of a region of an arena, mapped readable and writable for good.
             unsafe { std::ptr::write_bytes(from as *mut u8, POISON, (to - from) as usize) };
         }
-        if let Some((_, offset)) = self.stored_at(region)
+        if let Some(offset) = self.stored_at(region)
             && head < tail
         {
             self.drop_stored(offset + (head - start), tail - head);
@@ -269,6 +306,10 @@ impl Space {
         self.regions.values()
     }
 
+    pub fn count(&self, what: What) -> u64 {
+        self.regions.values().filter(|region| region.what == what).count() as u64
+    }
+
     /// Where the bytes [address, address + size) really are, if `device` may use all of them now.
     pub fn resolve(&self, address: Address, size: u64, device: usize, write: bool) -> Answer<*mut u8> {
         if size == 0 {
@@ -276,7 +317,7 @@ impl Space {
         }
         let region = self.find(address).ok_or(ILLEGAL_ADDRESS)?;
         let offset = address - region.base;
-        if size > region.size - offset {
+        if size > region.size - offset || !region.ready {
             return Err(ILLEGAL_ADDRESS);
         }
         if region.what == What::Reserved {

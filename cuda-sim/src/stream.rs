@@ -1,6 +1,6 @@
 //! Streams: queues of work, the legacy and per-thread ones with their own ordering rules, priorities, callbacks.
 
-use crate::engine::{Point, Work};
+use crate::engine::{Dependency, Point, Work};
 use crate::entry::{Call, put};
 use crate::status::*;
 use crate::types::{Handle, HostFn, LEGACY, PER_THREAD, StreamCallback};
@@ -37,7 +37,7 @@ pub struct Stream {
 pub struct Op {
     pub seq: u64,
     pub label: &'static str,
-    pub after: Vec<Point>,
+    pub after: Vec<Dependency>,
     pub work: Work,
 }
 
@@ -106,7 +106,13 @@ impl World {
     }
 
     /// Queues work behind all that its stream must wait for, or records it if the stream is capturing.
-    pub fn enqueue(&mut self, handle: Handle, label: &'static str, mut after: Vec<Point>, work: Work) -> Answer<Point> {
+    pub fn enqueue(
+        &mut self,
+        handle: Handle,
+        label: &'static str,
+        mut after: Vec<Dependency>,
+        work: Work,
+    ) -> Answer<Point> {
         let stream = self.streams.get(&handle).ok_or(INVALID_HANDLE)?;
         let (context, blocking) = (stream.context, stream.blocking());
         self.sound(context)?;
@@ -118,12 +124,12 @@ impl World {
         if handle == legacy {
             self.uncaptured_blocking(context)?;
             let others = self.streams.iter().filter(|(_, other)| other.context == context && other.blocking());
-            after.extend(others.filter(|(other, stream)| **other != legacy && !stream.is_idle()).map(|(other, stream)| Point {
-                stream: *other,
-                seq: stream.enqueued,
-            }));
+            let unfinished = others.filter(|(other, stream)| **other != legacy && !stream.is_idle());
+            after.extend(
+                unfinished.map(|(other, stream)| Dependency::from(Point { stream: *other, seq: stream.enqueued })),
+            );
         } else if blocking && let Some(stream) = self.streams.get(&legacy).filter(|stream| !stream.is_idle()) {
-            after.push(Point { stream: legacy, seq: stream.enqueued });
+            after.push(Point { stream: legacy, seq: stream.enqueued }.into());
         }
         let stream = self.streams.get_mut(&handle).ok_or(INVALID_HANDLE)?;
         stream.enqueued += 1;
@@ -217,7 +223,9 @@ driver! {
                 .collect();
             call.wait(|world| blockers.iter().all(|point| world.reached(*point)))?;
         }
-        call.wait_for(point)
+        call.wait_for(point)?;
+        call.release_unused();
+        Ok(())
     }
 
     fn cuStreamQuery(stream: Handle) | cuStreamQuery_ptsz in Poll => |call| {
@@ -238,12 +246,12 @@ driver! {
         if let Some((capture, nodes)) = known.captured.clone() {
             return call.join_capture(stream, capture, nodes);
         }
-        let Some(point) = known.point else { return Ok(()) };
+        let Some(dependency) = known.dependency() else { return Ok(()) };
         if call.streams.get(&stream).is_some_and(|stream| stream.capture.is_some()) {
             call.invalidate_capture_of(stream);
             return Err(STREAM_CAPTURE_ISOLATION);
         }
-        call.enqueue(stream, "wait for an event", vec![point], Work::Nothing).map(|_| ())
+        call.enqueue(stream, "wait for an event", vec![dependency], Work::Nothing).map(|_| ())
     }
 
     fn cuStreamGetPriority(stream: Handle, priority: *mut c_int) | cuStreamGetPriority_ptsz in Context => |call| {

@@ -12,6 +12,7 @@ pub const PER_THREAD: Handle = 2;
 
 pub const MEMORY_HOST: u32 = 1;
 pub const MEMORY_DEVICE: u32 = 2;
+pub const MEMORY_ARRAY: u32 = 3;
 pub const MEMORY_UNIFIED: u32 = 4;
 
 /// CUDA_MEMCPY2D.

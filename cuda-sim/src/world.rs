@@ -1,5 +1,6 @@
 //! The whole state of the simulated machine, behind one lock, and the process around it: load, exit, fork.
 
+use crate::array::Array;
 use crate::config::Config;
 use crate::context::Context;
 use crate::device::Device;
@@ -9,11 +10,14 @@ use crate::fault::Fault;
 use crate::graph::Graphs;
 use crate::host::PinnedRanges;
 use crate::managed::Advice;
+use crate::mempool::Pools;
+use crate::module::Modules;
 use crate::random::Random;
 use crate::space::Space;
 use crate::status::*;
 use crate::stream::Stream;
 use crate::types::{Address, Handle};
+use crate::vmm::Physical;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -31,7 +35,11 @@ pub struct World {
     /// Streams with work that has not been started.
     pub busy: BTreeSet<Handle>,
     pub events: BTreeMap<Handle, Event>,
+    pub arrays: BTreeMap<Handle, Array>,
     pub graphs: Graphs,
+    pub physical: BTreeMap<Handle, Physical>,
+    pub pools: Pools,
+    pub modules: Modules,
     pub pinned: PinnedRanges,
     /// By the base of a managed allocation.
     pub advice: BTreeMap<Address, Advice>,
@@ -60,7 +68,7 @@ pub struct Notes {
     /// Bytes moved by copies that ran, by direction: to the device, from it, on or between devices.
     pub copied: [u64; 3],
     /// What the last piece of work that failed was.
-    pub last_failure: String,
+    pub last_failure: &'static str,
 }
 
 /// What a handle is, in its upper half: a stream is never taken for an event.
@@ -69,6 +77,7 @@ pub enum Kind {
     Context = 0xC0,
     Stream = 0x57,
     Event = 0xE7,
+    Array = 0xAA,
     Graph = 0x64,
     GraphExec = 0x65,
     Node = 0x66,
@@ -119,7 +128,11 @@ impl World {
             streams: BTreeMap::new(),
             busy: BTreeSet::new(),
             events: BTreeMap::new(),
+            arrays: BTreeMap::new(),
             graphs: Graphs::default(),
+            physical: BTreeMap::new(),
+            pools: Pools::default(),
+            modules: Modules::default(),
             pinned: PinnedRanges::default(),
             advice: BTreeMap::new(),
             jobs: Jobs::default(),
@@ -162,6 +175,7 @@ impl World {
         // Never the same handle or address twice, so that old ones stay wrong.
         (fresh.next_handle, fresh.started) = (self.next_handle, self.started);
         fresh.space.follow(&mut self.space);
+        fresh.jobs = self.jobs.keep_threads();
         *self = fresh;
         WAKE.notify_all();
     }

@@ -44,6 +44,25 @@ pub fn check_live(locked: &Locked, claim: &'static Claim) -> Checked<()> {
     Ok(())
 }
 
+/// DEVICE: the host cannot touch the bytes.
+pub fn check_reach(locked: &Locked, claim: &'static Claim) -> Checked<()> {
+    let device = locked.books(locked.ledger_of(claim)).device;
+    if ledger::is_reachable(device) {
+        return Ok(());
+    }
+    let name = locked.get(claim).name;
+    Err(fail(
+        TN_ERR_DEVICE,
+        format_args!(
+            "{} is on device ({}, {}), which the host cannot reach; copy it with tn_array_to_device first",
+            Quoted(&name),
+            device.r#type,
+            device.id
+        ),
+    )
+    .into())
+}
+
 #[cold]
 fn destructed(locked: &Locked, claim: &'static Claim) -> Refusal {
     let body = locked.get(claim);
@@ -99,11 +118,11 @@ pub fn create(pool: Option<&'static Pool>, layout: &mut Layout, contents: Conten
     let thread = thread::current();
     let pool = match pool {
         Some(pool) => pool,
-        None => pool::current(HOST)?,
+        None => pool::current_of_host(thread)?,
     };
     let mut fresh = Fresh::allocate(thread, pool, layout, matches!(contents, Contents::Zero))?;
     if let Contents::Full(value) = contents {
-        blit::fill(&fresh.place(), value);
+        blit::fill(&fresh.place()?, value);
     }
     if !name.is_none() {
         fresh.claim().set_name(*name);
@@ -282,21 +301,28 @@ pub fn pool(id: Id) -> Result<&'static Pool> {
     })
 }
 
-/// Waits for unfinished device work: host memory has none.
+/// Waits for the unfinished device work on the array's bytes: of writers, with TN_WRITE of readers too.
 pub fn wait(id: Id, access: u32) -> Result<()> {
-    with(id, |locked, claim| {
-        if access == 0 || access & !TN_READ_WRITE != 0 {
-            return Err(fail(
-                TN_ERR_INVALID,
-                format_args!("access {access:#x} is none of TN_READ, TN_WRITE and TN_READ_WRITE"),
-            )
-            .into());
+    loop {
+        let mut points = with(id, |locked, claim| {
+            if access == 0 || access & !TN_READ_WRITE != 0 {
+                return Err(fail(
+                    TN_ERR_INVALID,
+                    format_args!("access {access:#x} is none of TN_READ, TN_WRITE and TN_READ_WRITE"),
+                )
+                .into());
+            }
+            check_live(locked, claim)?;
+            let ledger = locked.ledger_of(claim);
+            locked.sweep(ledger);
+            Ok(locked.work_over(claim, access & TN_WRITE != 0))
+        })?;
+        if points.is_empty() {
+            ledger::look_again();
+            return Ok(());
         }
-        check_live(locked, claim)?;
-        let pending = locked.books(locked.ledger_of(claim)).timeline.is_pending(access & TN_WRITE != 0);
-        debug_assert!(!pending, "host memory has no unfinished work");
-        Ok(())
-    })
+        points.wait()?;
+    }
 }
 
 /// Whether the array is there and has no elements; its state is not looked at.

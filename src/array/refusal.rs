@@ -162,6 +162,12 @@ impl Holder {
                     Why(self.why)
                 ),
             ),
+            TN_ERR_PENDING => fail(
+                TN_ERR_PENDING,
+                format_args!(
+                    "work of a device on {subject} is not finished (its guard was taken {at}{other}); synchronize its stream, or wait with TN_WAIT or tn_array_wait"
+                ),
+            ),
             TN_ERR_FOREIGN => fail(
                 TN_ERR_FOREIGN,
                 format_args!(

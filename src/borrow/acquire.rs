@@ -2,7 +2,7 @@
 //! another.
 //!
 //! In order: reserve slots, lock all ledgers ascending, check every entry, decide for each COW entry whether it copies, open the
-//! guards. Entries that copy are marked as moving, their old bytes read under a guard of the library's own, copied under no lock, and
+//! guards. Where device work is in the way: unlock, wait for it as far as the entries do, and begin again. Entries that copy are marked as moving, their old bytes read under a guard of the library's own, copied under no lock, and
 //! moved in a second locked section. If anything fails there, everything is as before.
 
 use super::rules::{self, Mode, Use};
@@ -12,11 +12,12 @@ use crate::error::{Result, Status, fail};
 use crate::journal;
 use crate::layout::Layout;
 use crate::layout::Order;
-use crate::ledger::{self, Claim, Class, Fresh, Hold, Locked, SpareGuard, Terms};
+use crate::ledger::{self, Claim, Class, Fresh, Hold, Locked, Order as When, Points, SpareGuard, Terms};
 use crate::names::Site;
 use crate::pool::{self, Pool};
 use crate::region;
 use crate::slots::Id;
+use crate::stream::{Point, Queue};
 use crate::thread::{self, Thread};
 use crate::types::*;
 use core::ffi::CStr;
@@ -29,6 +30,23 @@ pub struct Entry {
     pub id: Id,
     /// What for.
     pub wanted: Use,
+    /// When its bytes will be touched.
+    pub when: When,
+}
+
+impl Entry {
+    /// For the host, now.
+    pub fn now(id: Id, wanted: Use) -> Entry {
+        Entry { id, wanted, when: When::HOST }
+    }
+}
+
+/// How a COW entry's bytes get into its new store: done on return without a queue, else in the queue's order.
+pub type Copier = fn(to: &mut Fresh, from: &Hold, queue: Option<&'static Queue>) -> Result<()>;
+
+/// Copies what the host can reach.
+fn copy_by_host(to: &mut Fresh, from: &Hold, _queue: Option<&'static Queue>) -> Result<()> {
+    blit::copy(&to.place()?, &from.place()?)
 }
 
 /// What a list of entries is opened for.
@@ -40,6 +58,22 @@ pub struct Call<'a> {
     pub may_overlap: bool,
     /// Checks the arguments against the arrays: after their states, before what others do with them.
     pub fits: Option<&'a Fits<'a>>,
+    /// Who copies for COW.
+    pub copier: Copier,
+    /// The host touches the bytes: arrays on a device that it cannot reach are refused.
+    pub by_host: bool,
+}
+
+impl<'a> Call<'a> {
+    /// Entries that may not overlap, with nothing to check but what others do with them.
+    pub fn new(function: &'static CStr) -> Call<'a> {
+        Call { function, may_overlap: false, fits: None, copier: copy_by_host, by_host: false }
+    }
+
+    /// The same for work of the host on the bytes.
+    pub fn by_host(function: &'static CStr) -> Call<'a> {
+        Call { by_host: true, ..Call::new(function) }
+    }
 }
 
 /// See [`Call::fits`].
@@ -72,7 +106,10 @@ struct Move {
     why: u32,
     /// The old bytes, read until they are copied; none with DISCARD.
     source: Option<Hold>,
+    /// When a queue has read them.
+    read_until: Option<Point>,
     layout: Layout,
+    device: tn_device,
     pool: Option<&'static Pool>,
     fresh: Option<Fresh>,
 }
@@ -91,6 +128,7 @@ pub fn acquire(call: Call<'_>, entries: &[Entry]) -> Result<List<Hold>> {
     for _ in entries {
         rooms.push(Layout::EMPTY);
     }
+    let mut points = Points::default();
     loop {
         let mut spares: List<SpareGuard> = list(2 * n)?;
         for _ in 0..2 * n {
@@ -113,9 +151,15 @@ pub fn acquire(call: Call<'_>, entries: &[Entry]) -> Result<List<Hold>> {
         if claims.len() < n {
             continue;
         }
-        if let Err(refusal) = check(call, &locked, entries, &claims, &mut plans) {
+        for claim in &claims {
+            let ledger = locked.ledger_of(*claim);
+            locked.sweep(ledger);
+        }
+        let outcome = check(call, &locked, entries, &claims, &mut plans, &mut points);
+        if outcome.is_err() || !points.is_empty() {
             drop(locked);
-            return Err(refusal.say());
+            rules::settle(outcome, &mut points)?;
+            continue;
         }
         // Layouts that lie outside their slots need room before they can be copied under the lock.
         let small = (0..n).find(|i| plans[*i] != Plan::InPlace && !rooms[*i].set(&locked.get(claims[*i]).layout));
@@ -139,8 +183,9 @@ pub fn acquire(call: Call<'_>, entries: &[Entry]) -> Result<List<Hold>> {
                         locked.hold(spare(), reading, claim)
                     });
                     let layout = core::mem::replace(&mut rooms[position], Layout::EMPTY);
-                    let pool = locked.pool(locked.ledger_of(claim));
-                    moves.push(Move { position, why, source, layout, pool, fresh: None });
+                    let ledger = locked.ledger_of(claim);
+                    let (pool, device) = (locked.pool(ledger), locked.books(ledger).device);
+                    moves.push(Move { position, why, source, read_until: None, layout, device, pool, fresh: None });
                     holds.push(None);
                 }
             }
@@ -173,6 +218,7 @@ fn check(
     entries: &[Entry],
     claims: &[&'static Claim],
     plans: &mut List<Plan>,
+    points: &mut Points,
 ) -> Checked<()> {
     let state = claims.iter().map(|claim| array::check_live(locked, claim).err());
     if let Some(refusal) = array::first_refusal(state) {
@@ -181,23 +227,28 @@ fn check(
     if let Some(fits) = call.fits {
         fits(locked, claims)?;
     }
+    if call.by_host {
+        for claim in claims {
+            array::check_reach(locked, claim)?;
+        }
+    }
     let mut refusals: Option<Refusal> = None;
     let mut add = |refusal: Refusal| {
         let worst = refusals.take();
         refusals = array::first_refusal([worst, Some(refusal)].into_iter());
     };
     for (entry, claim) in entries.iter().zip(claims) {
-        let verdict = rules::check(locked, claim, entry.wanted);
         let mut plan = Plan::InPlace;
-        if let Err(refusal) = verdict {
-            if let Use::Write { mode: Mode::Cow, discard } = entry.wanted {
-                plan = Plan::Copy { why: rules::why(locked, claim), discard };
-                if let Err(refusal) = rules::check_copy(locked, claim, discard) {
-                    add(refusal);
-                }
-            } else {
+        if let Use::Write { mode: Mode::Cow, discard } = entry.wanted
+            && rules::check(locked, claim, entry.wanted, entry.when.waiting(true), &mut Points::default()).is_err()
+        {
+            // More than unfinished work is in the way of writing in place.
+            plan = Plan::Copy { why: rules::why(locked, claim), discard };
+            if let Err(refusal) = rules::check_copy(locked, claim, discard, entry.when, points) {
                 add(refusal);
             }
+        } else if let Err(refusal) = rules::check(locked, claim, entry.wanted, entry.when, points) {
+            add(refusal);
         }
         plans.push(plan);
     }
@@ -264,7 +315,7 @@ fn finish_moves(
     moves: &mut List<Move>,
     holds: &mut List<Option<Hold>>,
 ) -> Result<()> {
-    let outcome = copy_all(thread, moves).and_then(|()| {
+    let outcome = copy_all(call, thread, entries, moves).and_then(|()| {
         let mut spares: List<SpareGuard> = list(moves.len())?;
         for _ in moves.iter() {
             spares.push(SpareGuard::take(thread)?);
@@ -309,7 +360,7 @@ fn finish_moves(
         let claim = claims[moving.position];
         let to = ledger::find::<Claim>(*target).expect("nobody else knows it");
         if let Some(source) = moving.source.take() {
-            locked.end_hold(source, false);
+            locked.end_hold_at(source, false, moving.read_until);
         }
         locked.finish_move(claim, to);
         let spare = spares.pop().expect("one per move");
@@ -332,15 +383,17 @@ fn finish_moves(
     Ok(())
 }
 
-fn copy_all(thread: &'static Thread, moves: &mut List<Move>) -> Result<()> {
+fn copy_all(call: Call<'_>, thread: &'static Thread, entries: &[Entry], moves: &mut List<Move>) -> Result<()> {
     for moving in moves.iter_mut() {
         let pool = match moving.pool {
             Some(pool) => pool,
-            None => pool::current(array::HOST)?,
+            None => pool::current(moving.device)?,
         };
+        let queue = entries[moving.position].when.queue;
         let mut fresh = Fresh::allocate(thread, pool, &mut moving.layout.like(Order::A)?, false)?;
         if let Some(source) = &moving.source {
-            blit::copy(&fresh.place(), &source.place())?;
+            (call.copier)(&mut fresh, source, queue)?;
+            moving.read_until = queue.map(Queue::mark).transpose()?;
         }
         moving.fresh = Some(fresh);
     }

@@ -11,22 +11,21 @@ mod rules;
 
 mod why;
 
-pub use acquire::{Call, Entry, Fits, List, abandon, acquire, terms, would_copy};
-pub use rules::{Mode, Use, check};
+pub use acquire::{Call, Copier, Entry, Fits, List, abandon, acquire, terms, would_copy};
+pub use rules::{Mode, Use, check, settle};
 pub use why::{
     Held, Store, Target, all_holders, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise, holders_of,
     is_unique, store_of, why_not,
 };
 
-use crate::array::{self, Refusal};
+use crate::array;
 use crate::error::{Result, fail};
 use crate::layout::{Layout, even_parts};
-use crate::ledger::{self, Claim, Class, Entries, Guard, Hold, Locked, One, Spare, SpareGuard, SpareRoot};
+use crate::ledger::{self, Claim, Class, Entries, Guard, Hold, Locked, One, Order, Spare, SpareGuard, SpareRoot};
 use crate::slots::Id;
-use crate::stream::Stream;
+use crate::stream::{Point, Stream};
 use crate::thread::{self, Thread};
 use crate::types::*;
-use core::ffi::CStr;
 
 /// Write modes as C passes them, with TN_WAIT: INVALID names the bits.
 pub fn mode(bits: u32, also: u32) -> Result<Use> {
@@ -73,8 +72,8 @@ pub fn access(bits: u32) -> Result<Use> {
 
 /// Who is shown the layout of a guard that has just been opened.
 pub trait See {
-    /// Called once, under the ledger's lock: it writes the caller's outputs and does nothing else.
-    fn see(&self, layout: &Layout);
+    /// Called once, perhaps under the ledger's lock: it writes the caller's outputs and does nothing else. `device`: where the bytes are.
+    fn see(&self, layout: &Layout, device: &tn_device);
 }
 
 /// Opens a guard on one array, if it is live and nothing is in the way: the short way, which nearly every borrow goes.
@@ -85,7 +84,7 @@ pub fn open_free(id: Id, wanted: Use, outputs: &impl See) -> Option<Id> {
         return None;
     }
     let guard = one.add_guard(acquire::terms(wanted))?;
-    outputs.see(&one.body().layout);
+    outputs.see(&one.body().layout, &one.books().device);
     Some(one.publish(guard))
 }
 
@@ -117,57 +116,58 @@ pub fn export_free<T>(
     one.add_export(terms, see)
 }
 
-/// Opens a guard on one array, or says what is wrong or in the way; a COW write may move. `function` is the one that was called.
+/// Opens a guard on one array, or says what is wrong or in the way; a COW write may move.
 #[cold]
 #[inline(never)]
 pub fn open(
-    function: &'static CStr,
+    call: Call<'_>,
     id: Id,
     stream: Result<Stream>,
     wanted: Result<Use>,
+    wait: bool,
     outputs: &dyn See,
 ) -> Result<Id> {
-    let spare = SpareGuard::take(thread::current())?;
-    let (mut locked, claim) = ledger::lock(id)?;
+    ledger::find::<Claim>(id)?;
     // The stream is a handle and the mode an argument: both come before what the array's state says.
-    let outcome = stream.map_err(Refusal::from).and_then(|_| {
-        let wanted = wanted?;
-        array::check_live(&locked, claim)?;
-        match rules::check(&locked, claim, wanted) {
-            Err(_) if matches!(wanted, Use::Write { mode: Mode::Cow, .. }) => Ok((wanted, true)),
-            other => other.map(|()| (wanted, false)),
-        }
-    });
-    match outcome {
-        Ok((wanted, false)) => {
-            let guard = locked.add_guard(spare, acquire::terms(wanted), claim, claim, None);
-            outputs.see(locked.layout_of(guard));
-            Ok(locked.publish_guard(guard))
-        }
-        Ok((wanted, true)) => {
-            drop(locked);
-            drop(spare);
-            let call = Call { function, may_overlap: false, fits: None };
-            let hold = acquire(call, &[Entry { id, wanted }])?.pop().expect("one entry, one guard");
-            outputs.see(hold.layout());
-            Ok(hold.publish())
-        }
-        Err(refusal) => {
-            drop(locked);
-            Err(refusal.say())
-        }
-    }
+    let (stream, wanted) = (stream?, wanted?);
+    let when = when(id, &stream, wait)?;
+    let hold = acquire(call, &[Entry { id, wanted, when }])?.pop().expect("one entry, one guard");
+    outputs.see(hold.layout(), &hold.device());
+    Ok(hold.publish())
 }
 
-/// Opens guards on several arrays, all or none, with one handle for all; `visit(i, layout)` sees each.
-pub fn all(call: Call<'_>, entries: &[Entry], mut visit: impl FnMut(usize, &Layout)) -> Result<Id> {
+/// When bytes of an array are touched that are taken with a stream: that depends on the device they are on. `wait`: TN_WAIT.
+pub fn when(id: Id, stream: &Stream, wait: bool) -> Result<Order> {
+    if stream.is_null() {
+        return Ok(Order::HOST.waiting(wait));
+    }
+    // A handle keeps its device, also when it moves to a copy.
+    let device = array::with(id, |locked, claim| {
+        array::check_live(locked, claim)?;
+        Ok(locked.books(locked.ledger_of(claim)).device)
+    })?;
+    Ok(Order { queue: stream.on(device)?, wait })
+}
+
+/// DESTRUCTED or GIVEN, if one of several handles is: the first in the order of checks.
+pub fn check_states(n: usize, id: &dyn Fn(usize) -> Id) -> Result<()> {
+    let locked = ledger::lock_all(n, &|i| ledger::ledger_of::<Claim>(id(i)))?;
+    let states =
+        (0..n).map(|i| ledger::find::<Claim>(id(i)).ok().and_then(|claim| array::check_live(&locked, claim).err()));
+    let refusal = array::first_refusal(states);
+    drop(locked);
+    refusal.map_or(Ok(()), |refusal| Err(refusal.say()))
+}
+
+/// Opens guards on several arrays, all or none, with one handle for all; `visit(i, guard)` sees each.
+pub fn all(call: Call<'_>, entries: &[Entry], mut visit: impl FnMut(usize, &Hold)) -> Result<Id> {
     let thread = thread::current();
     let mut head = Entries::take(thread)?;
     let holds = if entries.is_empty() { List::new() } else { acquire(call, entries)? };
     for (position, hold) in holds.into_iter().enumerate() {
-        visit(position, hold.layout());
+        visit(position, &hold);
         let guard = hold.into_guard();
-        head.push(&mut guard.lock(), guard);
+        head.push(&mut guard.lock(), guard, entries[position].when.queue.is_some());
     }
     Ok(head.publish(ledger::Made::by(thread)))
 }
@@ -176,15 +176,15 @@ pub fn all(call: Call<'_>, entries: &[Entry], mut visit: impl FnMut(usize, &Layo
 pub fn chunks(
     call: Call<'_>,
     id: Id,
-    axis: i32,
-    n: usize,
+    (axis, n): (i32, usize),
     stream: Result<Stream>,
     wanted: Result<Use>,
+    wait: bool,
     mut visit: impl FnMut(usize, Id, &Layout, i64, i64),
 ) -> Result<()> {
     let thread = thread::current();
     ledger::find::<ledger::Claim>(id)?;
-    stream?;
+    let stream = stream?;
     let wanted = wanted?;
     if n == 0 {
         return Err(fail(TN_ERR_INVALID, format_args!("n is 0; ask for at least one chunk")));
@@ -194,7 +194,8 @@ pub fn chunks(
     // Before a COW write moves the handle: nothing can fail for want of memory after that.
     let parts = Parts::reserve(thread, whole.ndim(), n)?;
     // The checks of one write over everything, and with COW its move to a copy; the parts then replace that guard.
-    let writer = acquire(call, &[Entry { id, wanted }])?.pop().expect("one entry, one guard");
+    let when = when(id, &stream, wait)?;
+    let writer = acquire(call, &[Entry { id, wanted, when }])?.pop().expect("one entry, one guard");
     let guards = match parts.open(&writer, axis, wanted) {
         Ok(guards) => guards,
         Err(status) => {
@@ -259,7 +260,7 @@ impl Parts {
 }
 
 /// What an open guard gives access to.
-pub fn query(id: Id, visit: impl FnOnce(&Layout)) -> Result<()> {
+pub fn query(id: Id, visit: impl FnOnce(&Layout, tn_device)) -> Result<()> {
     if ledger::find::<Guard>(id)?.is_head() {
         return Err(fail(
             TN_ERR_INVALID,
@@ -267,29 +268,28 @@ pub fn query(id: Id, visit: impl FnOnce(&Layout)) -> Result<()> {
         ));
     }
     let (locked, guard) = ledger::lock::<Guard>(id)?;
-    visit(locked.layout_of(guard));
+    visit(locked.layout_of(guard), locked.books(locked.ledger_of(guard)).device);
     Ok(())
 }
 
-/// Ends a guard of any kind, once.
+/// Ends a guard of any kind, once, whose work is done.
 #[inline(always)]
-pub fn end(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
-    if stream.is_ok()
-        && flags & !TN_END_FAILED == 0
+pub fn end(id: Id, flags: u32) -> Result<()> {
+    if flags & !TN_END_FAILED == 0
         && let Some(one) = One::<Guard>::of(thread::current(), id)
         && one.end_guard(flags != 0)
     {
         return Ok(());
     }
-    end_slowly(id, flags, stream)
+    end_slowly(id, flags, Ok(Stream::Now))
 }
 
-/// The same where something is wrong, or more ends than the guard.
+/// The same with a stream, whose work on the bytes may go on, and where something is wrong, or more ends than the guard.
 #[cold]
 #[inline(never)]
-fn end_slowly(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
+pub fn end_slowly(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
     let guard = ledger::find::<Guard>(id)?;
-    stream?;
+    let stream = stream?;
     if flags & !TN_END_FAILED != 0 {
         return Err(fail(
             TN_ERR_INVALID,
@@ -297,15 +297,53 @@ fn end_slowly(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
         ));
     }
     let failed = flags & TN_END_FAILED != 0;
+    let mut marks = Marks { stream: &stream, known: [None; Marks::ROOM] };
     if guard.is_head() {
-        if ledger::end_entries(id, guard, failed) {
+        if ledger::end_entries(id, guard, failed, &mut |device| marks.point(device))? {
             return Ok(());
         }
         return ledger::find::<Guard>(id).map(drop);
     }
+    let mut point = None;
+    if !stream.is_null() {
+        let (locked, guard) = ledger::lock::<Guard>(id)?;
+        let device = locked.books(locked.ledger_of(guard)).device;
+        drop(locked);
+        point = marks.point(device)?;
+    }
     let (mut locked, guard) = ledger::lock::<Guard>(id)?;
-    locked.end_guard(guard, failed);
+    locked.end_guard_at(guard, failed, point);
+    drop(locked);
+    if point.is_some() {
+        // What waits for earlier work is looked at when more is recorded.
+        ledger::look_again();
+    }
     Ok(())
+}
+
+/// The queues that a stream stands for on several devices, each marked once.
+struct Marks<'a> {
+    stream: &'a Stream,
+    known: [Option<(tn_device, Option<Point>)>; Marks::ROOM],
+}
+
+impl Marks<'_> {
+    const ROOM: usize = 32;
+
+    /// Until when work on bytes of that device goes on; None: it is done.
+    fn point(&mut self, device: tn_device) -> Result<Option<Point>> {
+        if let Some((_, point)) = self.known.iter().flatten().find(|(known, _)| *known == device) {
+            return Ok(*point);
+        }
+        let point = match self.stream.on(device)? {
+            Some(queue) => Some(queue.mark()?),
+            None => None,
+        };
+        if let Some(place) = self.known.iter_mut().find(|place| place.is_none()) {
+            *place = Some((device, point));
+        }
+        Ok(point)
+    }
 }
 
 /// The class and place of an open guard, for reports.

@@ -2,7 +2,8 @@
 //! the bits of why_not, from the same facts.
 
 use crate::array::{Checked, Holder, Refusal};
-use crate::ledger::{Books, Claim, ClaimBody, Class, Guard, Locked, Made};
+use crate::error::Result;
+use crate::ledger::{Books, Claim, ClaimBody, Class, Guard, Locked, Made, Order, Points};
 use crate::names::Name;
 use crate::region;
 use crate::types::*;
@@ -100,7 +101,7 @@ impl Facts {
             managed: books.managed,
             foreign: books.foreign(),
         };
-        if books.readers + books.writers + books.exports() + books.poisoned > 0 {
+        if books.readers + books.writers + books.exports() + books.records > 0 {
             facts.look(locked, claim);
         }
         if books.nodes > 0 {
@@ -135,7 +136,7 @@ impl Facts {
                 Class::ExportRead => self.export_read.add(guard),
                 Class::ExportShared => self.export_shared.add(guard),
                 Class::ExportExclusive => self.export_exclusive.add(guard),
-                Class::Poison | Class::Group => {}
+                Class::Poison | Class::WorkRead | Class::WorkWrite | Class::Group => {}
             }
         });
     }
@@ -231,12 +232,12 @@ pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {
 /// do. Then a use may begin; if not, ask [`check`].
 #[inline(always)]
 pub fn is_free(body: &ClaimBody, books: &Books, wanted: Use) -> bool {
-    let quiet = books.writers | books.exports_read | books.exports_shared | books.exports_exclusive | books.poisoned
+    let quiet = books.writers | books.exports_read | books.exports_shared | books.exports_exclusive | books.records
         == 0
         && !body.moving;
     let writable = || books.nodes == 0 && !body.readonly && !books.readonly && !books.managed;
     // A view that shares its bytes stands beside others that do.
-    let shareable = || books.writers | books.exports_exclusive | books.poisoned == 0 && !body.moving;
+    let shareable = || books.writers | books.exports_exclusive | books.records == 0 && !body.moving;
     match wanted {
         Use::Read { .. } => quiet,
         Use::Write { mode: Mode::Aliased, .. } => quiet && books.readers == 0 && writable(),
@@ -247,21 +248,24 @@ pub fn is_free(body: &ClaimBody, books: &Books, wanted: Use) -> bool {
 }
 
 /// Whether a use may begin now. For COW: whether it may begin in place; if not, ask [`check_copy`].
-pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use) -> Checked<()> {
+///
+/// Unfinished device work in its way goes into `points`. If there is any, nothing may begin yet, whatever is returned: [`settle`] says what
+/// to do.
+pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use, order: Order, points: &mut Points) -> Checked<()> {
     let (body, books) = (locked.get(claim), locked.books(locked.ledger_of(claim)));
     if is_free(body, books, wanted) {
         return Ok(());
     }
     // A copy would do only for who writes, and a handle that is read through does not move.
     let cow = matches!(wanted, Use::Write { .. }) && body.readers == 0;
-    check_all(locked, claim, wanted).map_err(|refusal| match refusal {
+    check_all(locked, claim, wanted, order, points).map_err(|refusal| match refusal {
         Refusal::By(holder) => Refusal::By(Holder { cow, ..holder }),
         other => other,
     })
 }
 
 #[inline(never)]
-fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use) -> Checked<()> {
+fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: Order, points: &mut Points) -> Checked<()> {
     let facts = Facts::of(locked, claim);
     let refuse = |status, open| Err(by_guard(locked, claim, status, open));
     let discards = matches!(wanted, Use::Write { discard: true, .. });
@@ -302,7 +306,7 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use) -> Checked<()>
         return refuse(TN_ERR_EXPORTED, *open);
     }
     if reads {
-        return Ok(());
+        return check_work(locked, claim, false, order, points);
     }
     if facts.managed || (alone && facts.shared > 0) {
         return Err(by_claims(locked, claim, TN_ERR_SHARED, facts.shared));
@@ -312,14 +316,52 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use) -> Checked<()>
     if nodes > 0 {
         return Err(by_claims(locked, claim, TN_ERR_IN_EXPRESSION, nodes));
     }
+    check_work(locked, claim, true, order, points)?;
     if alone && facts.foreign {
         return Err(plain(locked, claim, TN_ERR_FOREIGN));
     }
     Ok(())
 }
 
-/// Whether a COW write may begin on a copy of the bytes.
-pub fn check_copy(locked: &Locked, claim: &'static Claim, discard: bool) -> Checked<()> {
+/// PENDING, unless who asks waits or has an order of its own; what has to be waited for is noted in any case.
+fn check_work(locked: &Locked, claim: &'static Claim, writing: bool, order: Order, points: &mut Points) -> Checked<()> {
+    if locked.books(locked.ledger_of(claim)).works == 0 {
+        return Ok(());
+    }
+    let mut open = Open::default();
+    locked.each_record_over(claim, |record| {
+        if let Some(point) = locked.in_the_way(record, writing, order) {
+            points.add(point, order.queue);
+            open.add(record);
+        }
+    });
+    if open.any() && order.queue.is_none() && !order.wait {
+        return Err(by_guard(locked, claim, TN_ERR_PENDING, open));
+    }
+    Ok(())
+}
+
+/// After a check that did not simply succeed, under no lock. What was in the way is waited for, as far as the use is one that waits, and then
+/// all is to be checked again; or the refusal is said. A refusal for want of waiting counts only if the device, asked now, is still at it.
+pub fn settle(outcome: Checked<()>, points: &mut Points) -> Result<()> {
+    match outcome {
+        Ok(()) => points.wait(),
+        Err(refusal) if refusal.code() == TN_ERR_PENDING && points.have_passed() => {
+            points.clear();
+            Ok(())
+        }
+        Err(refusal) => Err(refusal.say()),
+    }
+}
+
+/// Whether a COW write may begin on a copy of the bytes; `points` as for [`check`].
+pub fn check_copy(
+    locked: &Locked,
+    claim: &'static Claim,
+    discard: bool,
+    order: Order,
+    points: &mut Points,
+) -> Checked<()> {
     if !discard {
         let facts = Facts::of(locked, claim);
         if let Some(poison) = facts.poison {
@@ -343,9 +385,10 @@ pub fn check_copy(locked: &Locked, claim: &'static Claim, discard: bool) -> Chec
     if body.writers > 0 {
         return Err(by_guard(locked, claim, TN_ERR_BORROWED_WRITE, own(Class::Write)));
     }
-    let reading = if discard { Ok(()) } else { check(locked, claim, Use::Read { frozen: false }) };
-    if let Err(refusal) = reading {
-        // A writer elsewhere comes before our own readers, an exclusive export after them.
+    let reading = Use::Read { frozen: false };
+    let readable = if discard { Ok(()) } else { check(locked, claim, reading, order, points) };
+    if let Err(refusal) = readable {
+        // A writer elsewhere comes before our own readers, an exclusive export and unfinished work after them.
         if refusal.code() == TN_ERR_BORROWED_WRITE || body.readers == 0 {
             return Err(refusal);
         }

@@ -51,7 +51,7 @@ fn kind_of(class: Class) -> i32 {
         Class::ExportRead => TN_HOLDER_EXPORT_READ,
         Class::ExportShared => TN_HOLDER_EXPORT_SHARED,
         Class::ExportExclusive => TN_HOLDER_EXPORT_EXCLUSIVE,
-        Class::Poison | Class::Group => 0,
+        Class::Poison | Class::WorkRead | Class::WorkWrite | Class::Group => 0,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::atlas::{self, Found};
 use crate::borrow::{Call, Use};
 use crate::error::{Result, fail};
 use crate::exchange::host;
-use crate::ledger::{self, Create, Fresh, From, Made, Release, Spare, SpareLease, SpareLedger};
+use crate::ledger::{self, Create, Fresh, From, Made, Order, Release, Spare, SpareLease, SpareLedger};
 use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::thread;
@@ -33,7 +33,7 @@ pub fn open(
             None => pool::current(HOST)?,
         };
         let mut fresh = Fresh::allocate(thread, pool, &mut header.layout(0)?, false)?;
-        let to = fresh.place().layout().offset() as *mut u8;
+        let to = fresh.place()?.layout().offset() as *mut u8;
         // SAFETY: fresh memory for a dense layout of the header's shape; nothing is written for no elements.
         unsafe { opened.read_into(to)? };
         if mode == TN_NPY_READ {
@@ -93,9 +93,9 @@ pub fn save(function: &'static CStr, id: Id, path: &CStr, flags: u32) -> Result<
     let fits = |locked: &ledger::Locked, claims: &[&'static ledger::Claim]| -> crate::array::Checked<()> {
         Ok(npy::Head::new(locked.get(claims[0]).layout.dtype(), crate::layout::Order::C, &[]).map(drop)?)
     };
-    let call = Call { function, may_overlap: false, fits: Some(&fits) };
-    let source = transfer::one(call, id, Use::Read { frozen: false })?;
-    let outcome = npy::save_place(path, &source.place(), flags);
+    let call = Call { fits: Some(&fits), ..Call::by_host(function) };
+    let source = transfer::one(call, id, Use::Read { frozen: false }, Order::HOST)?;
+    let outcome = source.place().and_then(|place| npy::save_place(path, &place, flags));
     source.end(false);
     outcome
 }

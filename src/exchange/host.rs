@@ -10,7 +10,8 @@ use crate::error::{Result, Status, fail};
 use crate::journal::{self, Key};
 use crate::layout::{Layout, Order};
 use crate::ledger::{
-    self, Backing, Claim, Class, Create, From, Guard, Hold, Release, Spare, SpareGuard, SpareLease, SpareLedger, Terms,
+    self, Backing, Claim, Class, Create, From, Guard, Hold, Order as When, Points, Release, Spare, SpareGuard,
+    SpareLease, SpareLedger, Terms,
 };
 use crate::names::Site;
 use crate::pool;
@@ -312,17 +313,27 @@ pub fn export_ordered(
     let mut spare = Spare::take(thread)?;
     let guard = SpareGuard::take(thread)?;
     let wanted = Use::Export { class: how.class, unique: how.unique };
+    let when = When::HOST.waiting(how.flags & TN_WAIT != 0);
+    let mut points = Points::default();
     loop {
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
+        let ledger = locked.ledger_of(claim);
+        locked.sweep(ledger);
         let layout = &locked.get(claim).layout;
         let ndim = layout.ndim();
-        let outcome = array::check_live(&locked, claim).and_then(|()| match fits(layout) {
+        let reached = |()| array::check_reach(&locked, claim);
+        let outcome = array::check_live(&locked, claim).and_then(reached).and_then(|()| match fits(layout) {
             Some(why) if requires => {
                 Err(Refusal::Said(fail(TN_ERR_LAYOUT, format_args!("{why}; only a copy would do"))))
             }
             Some(_) => Ok(false),
-            None => crate::borrow::check(&locked, claim, wanted).map(|()| true),
+            None => crate::borrow::check(&locked, claim, wanted, when, &mut points).map(|()| true),
         });
+        if outcome.is_err() || !points.is_empty() {
+            drop(locked);
+            crate::borrow::settle(outcome.map(drop), &mut points)?;
+            continue;
+        }
         match outcome {
             Err(refusal) => {
                 drop(locked);
@@ -349,8 +360,9 @@ pub fn export_ordered(
 /// An export of a copy, which belongs to its consumer alone.
 fn copied(id: Id, how: &Export, why: u32, forced: bool, order: Order) -> Result<Exported> {
     let thread = thread::current();
-    let call = crate::borrow::Call { function: how.function, may_overlap: false, fits: None };
-    let source = transfer::one(call, id, Use::Read { frozen: false })?;
+    let call = crate::borrow::Call::by_host(how.function);
+    let when = When::HOST.waiting(how.flags & TN_WAIT != 0);
+    let source = transfer::one(call, id, Use::Read { frozen: false }, when)?;
     if forced && thread.forbids() > 0 {
         source.end(false);
         return Err(would_copy(why));

@@ -7,7 +7,7 @@ use crate::borrow::{self, Use};
 use crate::error::{Result, Status, about, fail, rank};
 use crate::kernels;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, Locked, Made, NodeTag, Operation, Spare};
+use crate::ledger::{self, Claim, Locked, Made, NodeTag, Operation, Order as When, Points, Spare};
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
@@ -30,13 +30,16 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
     let mut node = Node { made: Made { site: thread.site(), thread: thread.number() }, ..Node::free() };
     let claim = loop {
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
-        let checked = check_leaf(&locked, claim, form);
+        let ledger = locked.ledger_of(claim);
+        locked.sweep(ledger);
+        let mut points = Points::default();
+        let checked = check_leaf(&locked, claim, form, &mut points);
         let layout = &locked.get(claim).layout;
         let ndim = layout.ndim();
         match checked {
             Err(refusal) => {
                 drop(locked);
-                return Err(refusal.say());
+                borrow::settle(Err(refusal), &mut points)?;
             }
             Ok(form) if spare.layout().set(layout) && node.shape.capacity() >= ndim => {
                 node.form = form;
@@ -62,7 +65,7 @@ pub fn order_of(layout: &Layout) -> Order {
     if layout.is_f() && !layout.is_c() { Order::F } else { Order::C }
 }
 
-fn check_leaf(locked: &Locked, claim: &'static Claim, form: u32) -> Checked<Form> {
+fn check_leaf(locked: &Locked, claim: &'static Claim, form: u32, points: &mut Points) -> Checked<Form> {
     let form = Form::of(form)?;
     array::check_live(locked, claim)?;
     let body = locked.get(claim);
@@ -85,7 +88,8 @@ fn check_leaf(locked: &Locked, claim: &'static Claim, form: u32) -> Checked<Form
             format_args!("elements of {} do not lie at multiples of their size; copy it first", Quoted(&body.name)),
         )));
     }
-    borrow::check(locked, claim, Use::Read { frozen: false })?;
+    array::check_reach(locked, claim)?;
+    borrow::check(locked, claim, Use::Read { frozen: false }, When::HOST, points)?;
     Ok(form)
 }
 

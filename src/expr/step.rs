@@ -11,12 +11,13 @@ use super::rules::{Form, Operand};
 use crate::array;
 use crate::borrow::{self, Mode, Use};
 use crate::dtype::Dtype;
-use crate::error::Result;
+use crate::error::{Result, fail};
 use crate::kernels::Workspace;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, Fresh, Hold, NodeTag, Operation, Spare, SpareGuard};
+use crate::ledger::{self, Claim, Fresh, Hold, NodeTag, Operation, Points, Spare, SpareGuard};
 use crate::pool::{self, Pool};
 use crate::slots::Id;
+use crate::types::*;
 
 /// An operation with all that it works on.
 pub(super) struct Work {
@@ -99,14 +100,35 @@ impl Run {
                 }
                 continue;
             }
+            let writes = |side: usize| {
+                let same = job.count == 2 && core::ptr::eq(claims[0], claims[1]);
+                let takes = plan.target == Some(side) || (same && plan.target.is_some());
+                takes || (plan.destroys && side == 0)
+            };
+            // Kernels of the host come after what a device still does with the bytes.
+            let mut points = Points::default();
+            for (side, operand) in operands.iter().enumerate() {
+                points.join(&locked.work_over(operand.claim, writes(side)));
+            }
+            if !points.is_empty() {
+                drop(locked);
+                drop(graph);
+                if points.have_passed() {
+                    continue;
+                }
+                return Err(fail(
+                    TN_ERR_PENDING,
+                    format_args!(
+                        "work of a device on an operand is not finished; wait for its array with tn_array_wait"
+                    ),
+                ));
+            }
             let mut holds = [None, None];
             for (side, operand) in operands.iter().enumerate() {
                 if side == 1 && core::ptr::eq(operand.claim, claims[0]) {
                     continue; // The first has it.
                 }
-                let same = job.count == 2 && core::ptr::eq(claims[0], claims[1]);
-                let takes = plan.target == Some(side) || (same && plan.target.is_some());
-                let writes = takes || (plan.destroys && side == 0);
+                let writes = writes(side);
                 let wanted = if writes {
                     Use::Write { mode: Mode::Unique, discard: false }
                 } else {

@@ -5,13 +5,11 @@ use crate::boundary::enter;
 use crate::error::{Result, fail};
 use crate::ffi::convert::{self, Out};
 use crate::layout::Layout;
-use crate::ledger::{self, Claim};
+use crate::ledger::{self, Claim, Order};
+use crate::slots::Id;
+use crate::stream::Stream;
 use crate::types::*;
-use core::ffi::{CStr, c_void};
-
-fn call(function: &'static CStr) -> Call<'static> {
-    Call { function, may_overlap: false, fits: None }
-}
+use core::ffi::c_void;
 
 /// Opens a guard for reading: until it ends, nobody writes the bytes through this library.
 ///
@@ -46,7 +44,8 @@ pub unsafe extern "C" fn tn_array_borrow_read(
             Some(guard) => guard,
             None => {
                 let (stream, wanted) = (convert::stream(stream), borrow::reading(flags));
-                borrow::open(c"tn_array_borrow_read", id, stream, wanted, &outputs)?
+                let call = Call::new(c"tn_array_borrow_read");
+                borrow::open(call, id, stream, wanted, flags & TN_WAIT != 0, &outputs)?
             }
         };
         // SAFETY: as above.
@@ -63,12 +62,12 @@ struct Outputs {
 
 impl See for Outputs {
     #[inline(always)] // measured: as a call of its own it costs a borrow 2 ns
-    fn see(&self, layout: &Layout) {
+    fn see(&self, layout: &Layout, device: &tn_device) {
         // SAFETY: see `Outputs`.
         unsafe { convert::write_opt(self.data, convert::data(layout)) };
         if !self.view.is_null() {
             // SAFETY: as above.
-            unsafe { self.view.write(convert::view(layout)) };
+            unsafe { self.view.write(convert::view(layout, *device)) };
         }
     }
 }
@@ -108,7 +107,8 @@ pub unsafe extern "C" fn tn_array_borrow_write(
             Some(guard) => guard,
             None => {
                 let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, 0));
-                borrow::open(c"tn_array_borrow_write", id, stream, wanted, &outputs)?
+                let call = Call::new(c"tn_array_borrow_write");
+                borrow::open(call, id, stream, wanted, mode & TN_WAIT != 0, &outputs)?
             }
         };
         // SAFETY: as above.
@@ -118,25 +118,37 @@ pub unsafe extern "C" fn tn_array_borrow_write(
 }
 
 /// The entries of a borrow_all as the layer below takes them; what is wrong with an access is found once all handles are known to be right.
-fn entries(specs: &[tn_borrow_spec]) -> Result<List<Entry>> {
+///
+/// The streams hold the queues that the entries name.
+fn entries(specs: &[tn_borrow_spec]) -> Result<(List<Entry>, List<Stream>)> {
     let mut list = List::new();
     ledger::reserve(&mut list, specs.len())?;
     for spec in specs {
         convert::id(spec.array, "the array of an entry")?;
     }
-    let ids = |i: usize| ledger::ledger_of::<Claim>(crate::slots::Id::from_bits(specs[i].array as u64));
+    let ids = |i: usize| ledger::ledger_of::<Claim>(Id::from_bits(specs[i].array as u64));
     drop(ledger::lock_all(specs.len(), &ids)?);
+    let mut streams: List<Stream> = List::new();
+    ledger::reserve(&mut streams, specs.len())?;
     for spec in specs {
-        convert::stream(spec.stream)?;
+        streams.push(convert::stream(spec.stream)?);
     }
     for spec in specs {
         let wanted = borrow::access(spec.access)?;
         if spec.reserved != 0 {
             return Err(fail(TN_ERR_INVALID, format_args!("reserved is {}; set it to 0", spec.reserved)));
         }
-        list.push(Entry { id: crate::slots::Id::from_bits(spec.array as u64), wanted });
+        let when = Order::HOST.waiting(spec.access & TN_WAIT != 0);
+        list.push(Entry { id: Id::from_bits(spec.array as u64), wanted, when });
     }
-    Ok(list)
+    // Only now, because the states of all arrays come before what a stream has to do with one of them.
+    if streams.iter().any(|stream| !stream.is_null()) {
+        borrow::check_states(specs.len(), &|i| list[i].id)?;
+        for (entry, stream) in list.iter_mut().zip(&streams) {
+            entry.when = borrow::when(entry.id, stream, entry.when.wait)?;
+        }
+    }
+    Ok((list, streams))
 }
 
 /// Opens guards on several arrays, all or none, with one handle for all; never a deadlock, whatever the order.
@@ -162,11 +174,11 @@ pub unsafe extern "C" fn tn_borrow_all(
         // SAFETY: an array of that length, by this function's documentation.
         let specs = unsafe { convert::slice(n, specs, "specs")? };
         let out = Out::new(out, "out")?;
-        let entries = entries(specs)?;
-        let guard = borrow::all(call(c"tn_borrow_all"), &entries, |index, layout| {
+        let (entries, _streams) = entries(specs)?;
+        let guard = borrow::all(Call::new(c"tn_borrow_all"), &entries, |index, hold| {
             if !views.is_null() {
                 // SAFETY: n places, by this function's documentation.
-                unsafe { views.add(index).write(convert::view(layout)) };
+                unsafe { views.add(index).write(convert::view(hold.layout(), hold.device())) };
             }
         })?;
         // SAFETY: writable by this function's documentation.
@@ -201,9 +213,10 @@ pub unsafe extern "C" fn tn_array_chunks_write(
         let id = convert::id(array, "array")?;
         let chunks = Out::new(chunks, "chunks")?;
         let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, 0));
-        let call = call(c"tn_array_chunks_write");
-        borrow::chunks(call, id, axis, n, stream, wanted, |index, guard, layout, start, length| {
-            let data = convert::view(layout).data;
+        let call = Call::new(c"tn_array_chunks_write");
+        let wait = mode & TN_WAIT != 0;
+        borrow::chunks(call, id, (axis, n), stream, wanted, wait, |index, guard, layout, start, length| {
+            let data = convert::data(layout);
             // SAFETY: n places, by this function's documentation.
             unsafe { chunks.write_at(index, tn_chunk { guard: convert::handle(guard), data, start, length }) };
         })
@@ -227,8 +240,8 @@ pub unsafe extern "C" fn tn_borrow_query(borrow: *mut tn_borrow, info: *mut tn_b
         let info = unsafe { convert::fill(info, "info")? };
         ledger::find::<ledger::Guard>(id)?;
         let info = info?;
-        borrow::query(id, |layout| {
-            let view = convert::view(layout);
+        borrow::query(id, |layout, device| {
+            let view = convert::view(layout, device);
             let value = tn_borrow_info { size: 0, data: view.data, device_data: view.device_data, bytes: view.bytes };
             // SAFETY: writable by this function's documentation.
             unsafe { info.write(&value, size_of::<tn_borrow_info>()) };
@@ -248,5 +261,8 @@ pub unsafe extern "C" fn tn_borrow_query(borrow: *mut tn_borrow, info: *mut tn_b
 /// @ingroup borrow
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_borrow_end(borrow: *mut tn_borrow, flags: u32, stream: *mut tn_stream) -> tn_status {
-    enter("tn_borrow_end", || borrow::end(convert::id(borrow, "borrow")?, flags, convert::stream(stream)))
+    enter("tn_borrow_end", || {
+        let id = convert::id(borrow, "borrow")?;
+        if stream.is_null() { borrow::end(id, flags) } else { borrow::end_slowly(id, flags, convert::stream(stream)) }
+    })
 }

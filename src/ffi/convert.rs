@@ -429,17 +429,26 @@ pub fn data(layout: &crate::layout::Layout) -> *mut core::ffi::c_void {
     if layout.is_empty() { core::ptr::null_mut() } else { layout.offset() as *mut core::ffi::c_void }
 }
 
-/// The view of an open guard's layout.
-pub fn view(layout: &crate::layout::Layout) -> tn_view_info {
+/// The address of element (0,..,0) for kernels; 0 where they cannot reach it.
+#[inline]
+fn device_data(layout: &crate::layout::Layout, device: tn_device) -> u64 {
+    match device.r#type {
+        TN_CUDA | TN_CUDA_MANAGED if !layout.is_empty() => layout.offset() as u64,
+        _ => 0,
+    }
+}
+
+/// The view of an open guard's layout, on that device.
+pub fn view(layout: &crate::layout::Layout, device: tn_device) -> tn_view_info {
     let ndim = layout.ndim();
     tn_view_info {
         data: data(layout),
-        device: array::HOST,
+        device,
         ndim: ndim as i32,
         dtype: layout.dtype().raw(),
         shape: layout.shape().as_ptr(),
         strides: layout.strides().as_ptr(),
-        device_data: 0,
+        device_data: device_data(layout, device),
         bytes: if layout.is_empty() { 0 } else { layout.bytes() as u64 },
     }
 }

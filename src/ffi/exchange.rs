@@ -59,7 +59,7 @@ pub unsafe extern "C" fn tn_array_export_host(
         let exported = host::export(id, &export, Ok(stream), &|layout| host::nonnegative(flags, layout))?;
         // SAFETY: writable by this function's documentation.
         unsafe {
-            view.write(convert::view(exported.hold.layout()));
+            view.write(convert::view(exported.hold.layout(), exported.hold.device()));
             convert::write_opt(how, exported.how);
             guard.write(convert::handle(exported.hold.publish()));
         }

@@ -350,12 +350,38 @@ pub unsafe extern "C" fn tn_pool_reallocate(
     stream: *mut tn_stream,
     out: *mut *mut c_void,
 ) -> tn_status {
+    if !out.is_null()
+        && convert::is_now(stream)
+        && let Some(block) = pool::reallocate_quickly(pool as u64, address(ptr), bytes)
+    {
+        // SAFETY: not NULL, and writable by the function's documentation.
+        unsafe { out.write(block as *mut c_void) };
+        return TN_OK;
+    }
+    // SAFETY: by the function's documentation.
+    unsafe { reallocate_slowly(pool, ptr, bytes, stream, out) }
+}
+
+/// As `allocate_slowly`.
+///
+/// # Safety
+/// - NULL or writable, `out`.
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn reallocate_slowly(
+    pool: *mut tn_pool,
+    ptr: *mut c_void,
+    bytes: usize,
+    stream: *mut tn_stream,
+    out: *mut *mut c_void,
+) -> tn_status {
     enter("tn_pool_reallocate", || {
         let out = Out::new(out, "out")?;
-        let pool = find(pool)?;
+        let (handle, pool) = (pool, find(pool)?);
         convert::stream(stream)?;
         let block = pool.reallocate(address(ptr), bytes, thread::current().stamp())?;
-        // SAFETY: writable by the function's documentation.
+        pool::remember((!handle.is_null()).then(|| Id::from_bits(handle as u64)), pool);
+        // SAFETY: writable by the caller's promise.
         unsafe { out.write(block.map_or(core::ptr::null_mut(), |block| block.as_ptr().cast())) };
         Ok(())
     })

@@ -53,7 +53,7 @@ pub struct ClaimBody {
     pub writers: u32,
     /// Exports made through this handle.
     pub exports: u32,
-    /// Guards, exports and poisoned regions that need this slot's layout.
+    /// Guards, exports and records that need this slot's layout.
     pub(super) pins: u32,
     /// g: promises outstanding.
     pub given: u32,
@@ -67,6 +67,8 @@ pub struct ClaimBody {
     pub entered: bool,
     /// In the ledger's list, and so one of its H.
     pub(super) counted: bool,
+    /// Nothing but unfinished device work keeps it from letting go of its import.
+    pub(super) lingers: bool,
     /// Where it was made; of a destructed handle: where it was taken.
     pub made: Made,
     /// Next of the ledger's claims, or of a chain of dead ones.
@@ -125,6 +127,7 @@ impl Slot for Claim {
             moving: false,
             entered: false,
             counted: false,
+            lingers: false,
             made: Made::default(),
             next: None,
             previous: None,
@@ -373,13 +376,13 @@ impl Locked {
     }
 
     /// A claim that ended, and through which no guard or export is open any more, does not descend from its import: a poisoned region may
-    /// still need its layout, but keeps no lease.
+    /// still need its layout, but keeps no lease. Unfinished device work on it does.
     #[inline]
     pub(super) fn relax(&mut self, claim: &'static Claim) {
         let body = self.get(claim);
         let used = body.counted || body.given > 0 || body.moving || body.readers + body.writers + body.exports > 0;
         if !used && body.lease.is_some() {
-            self.drop_lease(claim);
+            self.let_go(claim);
         }
     }
 
@@ -478,7 +481,7 @@ impl Locked {
         claim.head.state() == State::Live
     }
 
-    /// One more guard, export or poisoned region needs the layout.
+    /// One more guard, export or record needs the layout.
     #[inline]
     pub(super) fn pin(&mut self, claim: &'static Claim) {
         self.get_mut(claim).pins += 1;
@@ -515,7 +518,7 @@ impl Locked {
 
     /// The claim leaves its store for the new one of `to`, whose only claim it becomes, with that one's layout; writing through it
     /// is possible from then on. Both stores are locked, the handle of `claim` is still out, and nobody knows that of `to`, whose
-    /// slot stays behind for the exports and poisoned regions that need the old layout.
+    /// slot stays behind for the exports and records that need the old layout.
     pub fn finish_move(&mut self, claim: &'static Claim, to: &'static Claim) {
         let (old, new) = (self.ledger_of(claim), self.ledger_of(to));
         self.books_mut(old).moves -= 1;

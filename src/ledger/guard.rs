@@ -1,15 +1,17 @@
-//! Guards, exports and poisoned regions: who may touch which bytes of a store, and what a failed writer left.
+//! Guards and exports: who may touch which bytes of a store.
 //!
 //! A guard's region is the layout of a claim slot, which it pins: the handle may be released meanwhile. Ending one allocates
-//! nothing, and neither does poisoning: the slot of the write guard that failed becomes the poisoned region.
+//! nothing: what a guard leaves behind, a poisoned region or device work, it becomes itself; see `record`.
 
 use super::{Claim, Guarded, GuardedSlot, Ledger, Locked, Made, One};
 use crate::blit::Place;
-use crate::error::Result;
+use crate::error::{Result, Status, fail};
 use crate::layout::Layout;
-use crate::region::{self, Region};
+use crate::region::Region;
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::stream::{Point, Queue};
 use crate::thread::Thread;
+use crate::types::*;
 
 /// What a guard is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +28,10 @@ pub enum Class {
     ExportExclusive,
     /// What a failed writer left.
     Poison,
+    /// Device work that reads.
+    WorkRead,
+    /// Device work that writes.
+    WorkWrite,
     /// No region: ties the guards of one borrow_all, or the chunks of one chunks_write, together.
     Group,
 }
@@ -34,6 +40,11 @@ impl Class {
     /// Whether it is an export.
     pub fn is_export(self) -> bool {
         matches!(self, Class::ExportRead | Class::ExportShared | Class::ExportExclusive)
+    }
+
+    /// Whether it is what an ended guard left.
+    pub fn is_record(self) -> bool {
+        matches!(self, Class::Poison | Class::WorkRead | Class::WorkWrite)
     }
 }
 
@@ -59,6 +70,8 @@ pub struct GuardBody {
     pub discard: bool,
     /// Ended without having been used.
     pub(super) abandoned: bool,
+    /// An entry of a borrow_all that was taken with a queue.
+    pub(super) streamed: bool,
     pub(super) group: Option<Group>,
     /// Next entry of the same borrow_all; of a chunk group's record: unused.
     pub(super) entry: Option<&'static Guard>,
@@ -71,6 +84,8 @@ pub struct GuardBody {
     pub made: Made,
     /// When, ns since the epoch; 0: not kept.
     pub time_ns: u64,
+    /// Of a record: after this its device work is done.
+    pub(super) point: Option<Point>,
 }
 
 const _: () = assert!(size_of::<Guard>() == 128 || cfg!(loom));
@@ -89,6 +104,7 @@ impl GuardBody {
         frozen: false,
         discard: false,
         abandoned: false,
+        streamed: false,
         group: None,
         entry: None,
         head: None,
@@ -96,6 +112,7 @@ impl GuardBody {
         failed: false,
         made: Made { site: 0, thread: 0 },
         time_ns: 0,
+        point: None,
     };
 
     /// The claim whose layout is the region.
@@ -140,6 +157,13 @@ impl Guard {
     /// The bits of its handle while one is out.
     pub fn id(&'static self) -> Id {
         Slot::id(self)
+    }
+
+    /// Gives the slot back; nobody knows it any more.
+    pub(super) fn reset(&'static self, thread: &'static Thread) {
+        // SAFETY: in no list of a ledger: ours alone.
+        *unsafe { self.guarded.own() } = GuardBody::NEW;
+        Table::free(thread, self);
     }
 
     /// Locks the ledger of a guard that the caller owns, and so cannot end meanwhile.
@@ -236,6 +260,11 @@ impl Locked {
     /// Closes a guard or export; `failed`: what a writer wrote is undefined. The id, if any, is stale from now on.
     #[inline]
     pub fn end_guard(&mut self, guard: &'static Guard, failed: bool) {
+        self.end_guard_at(guard, failed, None);
+    }
+
+    /// The same; `point`: work of a device goes on until then.
+    pub fn end_guard_at(&mut self, guard: &'static Guard, failed: bool, point: Option<Point>) {
         let ledger = self.ledger_of(guard);
         let body = self.get(guard);
         let (class, discard, abandoned) = (body.class, body.discard, body.abandoned);
@@ -251,113 +280,44 @@ impl Locked {
             poisons = failed;
             heals = written && discard && books.poisoned > 0;
         }
-        if whole && counted && group.is_none() && !poisons && !heals {
+        let point = point.filter(|point| !point.is_passed() && !self.get(region).layout.is_empty());
+        if whole && counted && group.is_none() && !poisons && !heals && point.is_none() {
             // The usual end: the owner is still a claim, so nothing else ends with the guard.
             self.get_mut(owner).pins -= 1;
             self.free_guard(guard);
             return;
         }
-        self.relax(owner);
-        if poisons {
-            self.poison(guard);
-            if !whole {
-                self.drop_lease(region);
-            }
+        if heals {
+            self.heal(region);
+        }
+        let records = poisons || point.is_some();
+        if records {
+            self.record(guard, poisons, point);
         } else {
-            if heals {
-                self.heal(region);
-            }
-            if !whole {
+            self.free_guard(guard);
+        }
+        // A record keeps the pin of its region.
+        self.relax(owner);
+        if !whole {
+            if records {
+                self.relax(region);
+            } else {
                 self.unpin(region);
             }
-            self.free_guard(guard);
         }
         if let Some(group) = group {
             self.end_member(group, failed);
         }
-        if whole && poisons {
-            // The poison keeps the pin.
-        } else {
+        if !(whole && records) {
             self.unpin(owner);
         }
         self.settle(ledger);
     }
 
     /// Gives a guard's slot back, as [`GuardBody::NEW`]: a new guard sets only what it has.
-    fn free_guard(&mut self, guard: &'static Guard) {
+    pub(super) fn free_guard(&mut self, guard: &'static Guard) {
         *self.get_mut(guard) = GuardBody::NEW;
         Table::free(self.thread(), guard);
-    }
-
-    /// The write guard's slot becomes a poisoned region; it keeps the region's pin.
-    fn poison(&mut self, guard: &'static Guard) {
-        let ledger = self.ledger_of(guard);
-        guard.head.make_stale(State::Kept);
-        let first = self.books(ledger).poison_list;
-        let body = self.get(guard);
-        let (owner, region) = (body.owner(), body.region());
-        if !core::ptr::eq(owner, region) {
-            // The handle may be released or move to a copy; what stays is the part's own slot, by the handle's name.
-            let name = self.get(owner).name;
-            self.get_mut(region).name = name;
-        }
-        let body = self.get_mut(guard);
-        body.class = Class::Poison;
-        body.owner = Some(region);
-        body.group = None;
-        body.previous = None;
-        body.next = first;
-        if let Some(first) = first {
-            self.get_mut(first).previous = Some(guard);
-        }
-        let books = self.books_mut(ledger);
-        books.poison_list = Some(guard);
-        books.poisoned += 1;
-    }
-
-    /// Removes the poisoned regions that the region of `writer` contains.
-    fn heal(&mut self, writer: &'static Claim) {
-        let ledger = self.ledger_of(writer);
-        let mut at = self.books(ledger).poison_list;
-        while let Some(poison) = at {
-            at = self.get(poison).next;
-            if region::contains(self.region(writer), self.region(self.get(poison).region())) {
-                self.unpoison(poison);
-            }
-        }
-    }
-
-    pub(super) fn unpoison(&mut self, poison: &'static Guard) {
-        let ledger = self.ledger_of(poison);
-        let body = self.get(poison);
-        let (previous, next, region) = (body.previous, body.next, body.region());
-        match previous {
-            Some(previous) => self.get_mut(previous).next = next,
-            None => self.books_mut(ledger).poison_list = next,
-        }
-        if let Some(next) = next {
-            self.get_mut(next).previous = previous;
-        }
-        self.books_mut(ledger).poisoned -= 1;
-        self.free_guard(poison);
-        self.unpin(region);
-    }
-
-    /// The first poisoned region of a store.
-    pub(super) fn first_poison(&self, ledger: &'static Ledger) -> Option<&'static Guard> {
-        self.books(ledger).poison_list
-    }
-
-    /// Whether a poisoned region overlaps the claim's; who left it.
-    pub fn poison_over(&self, claim: &'static Claim) -> Option<&'static Guard> {
-        let mut at = self.books(self.ledger_of(claim)).poison_list;
-        while let Some(poison) = at {
-            if !region::disjoint(self.region(self.get(poison).region()), self.region(claim)) {
-                return Some(poison);
-            }
-            at = self.get(poison).next;
-        }
-        None
     }
 
     /// The record for the chunks of one write over `owner`.
@@ -401,10 +361,10 @@ impl Locked {
         self.unpin(whole);
     }
 
-    /// Guards and poisoned regions of the store that refer to a claim which left it refer to the one that stays behind.
+    /// Guards and records of the store that refer to a claim which left it refer to the one that stays behind.
     pub(super) fn rename_claim(&mut self, ledger: &'static Ledger, from: &'static Claim, to: &'static Claim) {
         let books = self.books(ledger);
-        for list in [books.guard_list, books.poison_list] {
+        for list in [books.guard_list, books.record_list] {
             let mut at = list;
             while let Some(guard) = at {
                 let body = self.get_mut(guard);
@@ -476,8 +436,10 @@ impl Entries {
     }
 
     /// Adds an entry. The end walks them one by one, each under its own lock.
-    pub fn push(&mut self, locked: &mut Locked, guard: &'static Guard) {
+    /// `streamed`: it was taken with a queue.
+    pub fn push(&mut self, locked: &mut Locked, guard: &'static Guard, streamed: bool) {
         let body = locked.get_mut(guard);
+        body.streamed = streamed;
         body.entry = self.first;
         body.head = Some(self.head.guard);
         self.first = Some(guard);
@@ -506,7 +468,12 @@ impl Locked {
 
     /// Ends it while its ledger is locked already.
     pub fn end_hold(&mut self, hold: Hold, failed: bool) {
-        self.end_guard(hold.guard, failed);
+        self.end_hold_at(hold, failed, None);
+    }
+
+    /// The same; `point`: work of a device goes on until then.
+    pub fn end_hold_at(&mut self, hold: Hold, failed: bool, point: Option<Point>) {
+        self.end_guard_at(hold.guard, failed, point);
         core::mem::forget(hold);
     }
 }
@@ -517,11 +484,20 @@ impl Hold {
         Hold { guard }
     }
 
-    /// Its bytes, which stay as long as it is open.
-    pub fn place(&self) -> Place<'_> {
+    /// Its bytes for the host, which stay as long as it is open; DEVICE if the host cannot reach them.
+    pub fn place(&self) -> Result<Place<'_>> {
+        let layout = self.layout();
+        reach(self.device())?;
         // SAFETY: the guard is open and ours: the claim that it pins keeps its layout, the store its bytes, and whoever would touch
-        // them in a conflicting way is refused. Its offset is an absolute address. Host memory alone exists so far.
-        unsafe { Place::new(self.layout()) }
+        // them in a conflicting way is refused. Its offset is an absolute address, of memory that the host can reach.
+        Ok(unsafe { Place::new(layout) })
+    }
+
+    /// Where its bytes are.
+    pub fn device(&self) -> tn_device {
+        let ledger = self.guard.guarded.ledger().expect("not a head");
+        // SAFETY: written before the store had a handle, and not again as long as this guard keeps it.
+        unsafe { (&raw const (*ledger.books.get()).device).read() }
     }
 
     /// The layout of its region.
@@ -549,6 +525,15 @@ impl Hold {
         self.guard
     }
 
+    /// Ends it where work on the bytes was put into a queue: that goes on, and who comes next is ordered after it. If the queue cannot be
+    /// marked, what was to be written is undefined.
+    pub fn end_on(self, queue: &'static Queue, failed: bool) -> Result<()> {
+        let point = queue.mark();
+        let guard = self.into_guard();
+        guard.lock().end_guard_at(guard, failed || point.is_err(), point.as_ref().ok().copied());
+        point.map(drop)
+    }
+
     /// Ends it; `failed`: what was written is undefined.
     pub fn end(self, failed: bool) {
         let guard = self.into_guard();
@@ -564,20 +549,70 @@ impl Drop for Hold {
     }
 }
 
-/// Ends the borrow_all with that handle, if this caller is the one who does: `end` is called for each entry, locked.
-pub fn end_entries(id: Id, head: &'static Guard, failed: bool) -> bool {
+/// Whether the host can touch memory of that device.
+pub fn is_reachable(device: tn_device) -> bool {
+    matches!(device.r#type, TN_CPU | TN_CUDA_HOST | TN_CUDA_MANAGED)
+}
+
+/// DEVICE for memory that the host cannot touch.
+#[inline]
+pub(super) fn reach(device: tn_device) -> Result<()> {
+    if is_reachable(device) { Ok(()) } else { Err(out_of_reach(device)) }
+}
+
+#[cold]
+fn out_of_reach(device: tn_device) -> Status {
+    fail(
+        TN_ERR_DEVICE,
+        format_args!(
+            "the bytes are on device ({}, {}), which the host cannot reach; copy them with tn_array_to_device first",
+            device.r#type, device.id
+        ),
+    )
+}
+
+/// Ends the borrow_all with that handle, if this caller is the one who does. `point_of` says until when work on the bytes of a device goes on
+/// that were taken with a queue: it is asked for all entries before the first one ends, and if it fails, everything stays open.
+pub fn end_entries(
+    id: Id,
+    head: &'static Guard,
+    failed: bool,
+    point_of: &mut dyn FnMut(tn_device) -> Result<Option<Point>>,
+) -> Result<bool> {
     if !head.head.end(id) {
-        return false;
+        return Ok(false);
     }
-    // SAFETY: the compare-exchange made it ours alone.
-    let mut at = core::mem::replace(unsafe { head.guarded.own() }, GuardBody::NEW).entry;
+    // SAFETY: the compare-exchange made it ours alone until it is ended or resumed.
+    let first = unsafe { head.guarded.own() }.entry;
+    let mut at = first;
+    while let Some(guard) = at {
+        let (next, taken_on) = {
+            let locked = guard.lock();
+            let body = locked.get(guard);
+            (body.entry, body.streamed.then(|| locked.books(locked.ledger_of(guard)).device))
+        };
+        at = next;
+        // Once more below: what it answers is the same then.
+        if let Some(device) = taken_on
+            && let Err(status) = point_of(device)
+        {
+            head.head.resume(id);
+            return Err(status);
+        }
+    }
+    // SAFETY: as above.
+    *unsafe { head.guarded.own() } = GuardBody::NEW;
+    let mut at = first;
     while let Some(guard) = at {
         let mut locked = guard.lock();
-        at = locked.get(guard).entry;
-        locked.end_guard(guard, failed);
+        let body = locked.get(guard);
+        at = body.entry;
+        let taken_on = body.streamed.then(|| locked.books(locked.ledger_of(guard)).device);
+        let point = taken_on.and_then(|device| point_of(device).ok().flatten());
+        locked.end_guard_at(guard, failed, point);
     }
     Table::free(crate::thread::current(), head);
-    true
+    Ok(true)
 }
 
 /// Calls `visit` with the layout of every entry of an open borrow_all, in the order they were given.

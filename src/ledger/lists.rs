@@ -79,7 +79,13 @@ impl Books {
             body.time_ns = terms.time_ns;
         }
         debug_assert!(
-            body.group.is_none() && body.entry.is_none() && !body.abandoned && !body.failed && body.open == 0
+            body.group.is_none()
+                && body.entry.is_none()
+                && !body.abandoned
+                && !body.failed
+                && body.open == 0
+                && body.point.is_none()
+                && !body.streamed
         );
         if let Some(next) = next {
             // SAFETY: as above; not the one that was put in.
@@ -113,7 +119,7 @@ impl Books {
         }
     }
 
-    /// How many of a class are open. A poisoned region is not open, and the record of a group is no guard.
+    /// How many of a class are open. What an ended guard left is not open, and the record of a group is no guard.
     #[inline(always)]
     fn count(&mut self, class: Class) -> &mut u32 {
         match class {
@@ -122,7 +128,9 @@ impl Books {
             Class::ExportRead => &mut self.exports_read,
             Class::ExportShared => &mut self.exports_shared,
             Class::ExportExclusive => &mut self.exports_exclusive,
-            Class::Poison | Class::Group => unreachable!("neither is in the list of guards"),
+            Class::Poison | Class::WorkRead | Class::WorkWrite | Class::Group => {
+                unreachable!("none of them is in the list of guards")
+            }
         }
     }
 }

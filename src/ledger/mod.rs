@@ -14,13 +14,15 @@
 //! | `mod` | the ledger, its lock, the lookup of handles |
 //! | `claim` | claims: array handles and what promises and guards keep of them; roots of views |
 //! | `few` | the short way of entering a scope with a few handles |
-//! | `guard` | guards, exports, poison: who may touch which region |
+//! | `guard` | guards and exports: who may touch which region |
 //! | `lists` | the lists that run through their slots |
 //! | `one` | the short way for the usual case of one handle |
 //! | `node` | claims of expression nodes |
 //! | `promise` | promises and weak handles |
+//! | `record` | what ended guards leave: poisoned regions and unfinished device work |
 //! | `scope` | lists of handles that end together |
 //! | `store` | where bytes come from and how they go back; leases and release callbacks |
+//! | `waiting` | stores whose bytes go back only when device work has passed |
 
 mod claim;
 
@@ -36,25 +38,32 @@ mod one;
 
 mod promise;
 
+mod record;
+
 mod scope;
 
 mod store;
 
+mod waiting;
+
 pub use claim::{Claim, ClaimBody, Made, Root, Spare, SpareRoot};
 pub use few::enter_few;
-pub use guard::{Class, Entries, Group, Guard, GuardBody, Hold, SpareGuard, Terms, end_entries, made_of_head};
+pub use guard::{
+    Class, Entries, Group, Guard, GuardBody, Hold, SpareGuard, Terms, end_entries, is_reachable, made_of_head,
+};
 pub use node::{NodeTag, Operation, ledger_of_claim, lock_claims};
 pub use one::One;
 pub use promise::{Promise, PromiseBody, SparePromise, SpareWeak, Weak, WeakBody};
+pub use record::{Order, Points};
 pub use scope::{LockedScope, Scope, SpareScope, each_scope, lock_scope};
 pub use store::{
     Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_queued, each_store, lend,
     queued, run_releases,
 };
+pub use waiting::look_again;
 
 use crate::error::{Result, fail, rank};
 use crate::slots::{self, Head, Id, Kind, Slot, State, Table};
-use crate::stream::Timeline;
 use crate::sys::lock::RawLock;
 use crate::sys::sync::Watch;
 use crate::sys::sync::atomic::{AtomicPtr, Ordering};
@@ -71,6 +80,7 @@ pub struct Ledger {
     lock: RawLock,
     books: UnsafeCell<Books>,
     watch: Watch,
+    waiting: waiting::Link,
 }
 
 // SAFETY: `books` is reached through `Locked` only.
@@ -79,7 +89,13 @@ unsafe impl Sync for Ledger {}
 impl Slot for Ledger {
     const KIND: Kind = Kind::Ledger;
     fn new(head: Head) -> Ledger {
-        Ledger { head, lock: RawLock::new(), books: UnsafeCell::new(Books::EMPTY), watch: Watch::new() }
+        Ledger {
+            head,
+            lock: RawLock::new(),
+            books: UnsafeCell::new(Books::EMPTY),
+            watch: Watch::new(),
+            waiting: waiting::Link::new(),
+        }
     }
     fn head(&self) -> &Head {
         &self.head
@@ -115,8 +131,8 @@ pub struct Books {
     pub exports_shared: u32,
     /// XW: exclusive exports.
     pub exports_exclusive: u32,
-    /// Poisoned regions.
-    pub poisoned: u32,
+    /// What ended guards left: poisoned regions and unfinished device work. One number, so that most calls look at one.
+    pub records: u32,
     /// H: handles that are live or given, claims that promises keep, expression nodes.
     pub claims: u32,
     /// P: those of H that are expression nodes.
@@ -145,14 +161,18 @@ pub struct Books {
     pub version: u64,
     /// Grows when the last claim ends: what weak handles compare.
     pub epoch: u64,
-    /// Unfinished device work.
-    pub timeline: Timeline,
+    /// Records of device work that was unfinished when last looked at.
+    pub works: u32,
+    /// Records of poisoned regions; such a one may have its device work too.
+    pub poisoned: u32,
     /// Where the bytes come from.
     pub backing: Backing,
-    poison_list: Option<&'static Guard>,
+    record_list: Option<&'static Guard>,
     lease_list: Option<&'static Lease>,
     /// Next of a chain of dead ones.
     next_dead: Option<&'static Ledger>,
+    /// Work that was unfinished when the store ended, for the pool to wait for.
+    due: Option<&'static Guard>,
     /// The next of several that are locked together.
     next_locked: Option<&'static Ledger>,
     /// What the statistics of the pool count as held without a claim.
@@ -168,7 +188,7 @@ impl Books {
         exports_read: 0,
         exports_shared: 0,
         exports_exclusive: 0,
-        poisoned: 0,
+        records: 0,
         claims: 0,
         nodes: 0,
         frozen: 0,
@@ -183,11 +203,13 @@ impl Books {
         bytes: 0,
         version: 0,
         epoch: 0,
-        timeline: Timeline::IDLE,
+        works: 0,
+        poisoned: 0,
         backing: Backing::None,
-        poison_list: None,
+        record_list: None,
         lease_list: None,
         next_dead: None,
+        due: None,
         next_locked: None,
         held: 0,
     };
@@ -207,14 +229,26 @@ impl Books {
     /// Whether nothing holds the bytes any more.
     #[inline]
     fn is_free(&self) -> bool {
+        self.is_held_by_nobody() && (self.works == 0 || self.passes_work_on())
+    }
+
+    /// Whether neither claim nor guard nor export is left.
+    #[inline]
+    fn is_held_by_nobody(&self) -> bool {
         self.claims == 0 && self.readers == 0 && self.writers == 0 && self.exports() == 0 && self.moves == 0
+    }
+
+    /// Whether who gets the bytes waits for what is unfinished: a pool does; the owner of foreign bytes is not asked.
+    #[inline]
+    fn passes_work_on(&self) -> bool {
+        self.leases == 0 && matches!(self.backing, Backing::None | Backing::Pool(..))
     }
 
     /// Whether nothing but claims has to do with the bytes.
     #[inline(always)]
     fn is_untouched(&self) -> bool {
         self.readers | self.writers | self.exports_read | self.exports_shared | self.exports_exclusive == 0
-            && self.poisoned | self.moves == 0
+            && self.records | self.moves == 0
             && self.held == 0
     }
 
@@ -231,7 +265,9 @@ impl Books {
             && self.lent <= self.leases
             && (self.claims == 0) == self.claim_list.is_none()
             && (self.readers + self.writers + self.exports() == 0) == self.guard_list.is_none()
-            && (self.poisoned == 0) == self.poison_list.is_none()
+            && (self.records == 0) == self.record_list.is_none()
+            && self.works.max(self.poisoned) <= self.records
+            && self.records <= self.works + self.poisoned
     }
 }
 
@@ -377,6 +413,14 @@ impl Locked {
         Locked { held: Held { first: Some(ledger), more: None }, inside, after }
     }
 
+    /// Unlocks, and says how many imports ended for good with that.
+    fn finish(self) -> usize {
+        let Locked { held, inside, after } = self;
+        drop(held);
+        drop(inside);
+        after.finish()
+    }
+
     /// The calling thread.
     #[inline]
     pub fn thread(&self) -> &'static Thread {
@@ -448,8 +492,12 @@ impl Locked {
         let books = self.books(ledger);
         debug_assert!(books.is_valid());
         // A spent handle may outlive its store, and then names a ledger that is free or another's by now.
-        if books.is_free() && ledger.is_alive() {
-            self.bury(ledger);
+        if books.is_held_by_nobody() && ledger.is_alive() {
+            if books.is_free() {
+                self.bury(ledger);
+            } else {
+                waiting::add(ledger);
+            }
         }
     }
 }
@@ -548,7 +596,7 @@ pub fn look<T>(guard: &'static Guard, visit: impl FnOnce(&Locked) -> T) -> Optio
     }
     let class = locked.get(guard).class;
     let shown = match guard.head().state() {
-        State::Live => !matches!(class, Class::Poison | Class::Group),
+        State::Live => !class.is_record() && class != Class::Group,
         _ => class.is_export(),
     };
     shown.then(|| visit(&locked))

@@ -359,7 +359,7 @@ impl One<Claim> {
             drop(self);
             // Under no lock.
             if let Backing::Pool(pool, _) = backing {
-                pool.free_store(start as usize);
+                pool.free_store(thread, start as usize);
             }
             Table::free(thread, ledger);
         }
@@ -463,7 +463,7 @@ impl One<Guard> {
         let class = body.class;
         let writes = class == Class::Write;
         let exports = class.is_export();
-        let heals = body.discard && books.poisoned > 0;
+        let heals = body.discard && books.records > 0;
         let plain = !writes || !(failed || heals);
         let whole = body.region.is_some_and(|region| core::ptr::eq(region, owner)) && body.group.is_none();
         if !plain || !claim.counted || !whole {

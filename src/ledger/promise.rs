@@ -150,8 +150,8 @@ impl Locked {
             self.collect(claim);
         } else {
             claim.head().set_state(State::Spent);
-            // What an export needs of a lease it has itself; exports and poisoned regions may still need layout and root.
-            self.drop_lease(claim);
+            // What an export needs of a lease it has itself; exports and records may still need layout and root.
+            self.let_go(claim);
             if self.get(claim).pins == 0 {
                 self.drop_root(claim);
             }

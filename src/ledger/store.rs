@@ -61,6 +61,10 @@ pub struct LeaseBody {
     may_overwrite: bool,
     /// Slots that descend from it.
     users: u32,
+    /// Those of them that only unfinished device work keeps.
+    lingering: u32,
+    /// The last of them waits for that work: the owner of the memory is about to use it.
+    waits: bool,
     /// The range of the import.
     start: i64,
     end: i64,
@@ -79,6 +83,8 @@ impl Slot for Lease {
             queued: false,
             may_overwrite: false,
             users: 0,
+            lingering: 0,
+            waits: false,
             start: 0,
             end: 0,
             made: Made::default(),
@@ -119,8 +125,8 @@ impl Lease {
         self.head.epoch()
     }
 
-    /// Runs or queues the release; the lease is in no list any more. Under no lock.
-    fn end(&'static self, thread: &'static Thread) {
+    /// Runs the release, or queues it and says false; the lease is in no list any more. Under no lock.
+    fn end(&'static self, thread: &'static Thread) -> bool {
         // SAFETY: ended and in no list: ours alone.
         let body = unsafe { self.guarded.own() };
         if body.queued {
@@ -133,9 +139,10 @@ impl Lease {
             }
             queue.count += 1;
             queue.bytes += (body.end - body.start) as u64;
-            return;
+            return false;
         }
         self.run(thread);
+        true
     }
 
     /// Runs the release and gives the slot back.
@@ -185,6 +192,8 @@ impl SpareLease {
             queued,
             may_overwrite,
             users: 0,
+            lingering: 0,
+            waits: false,
             start: range.0,
             end: range.1,
             made: Made::by(thread),
@@ -193,10 +202,17 @@ impl SpareLease {
         Ok(SpareLease { lease, thread })
     }
 
+    /// The end of the import waits for the device work on its bytes, in place of leaving that to a later call: its owner takes the end for the
+    /// end of all use.
+    pub fn set_waits(&mut self) {
+        // SAFETY: taken, in no list: ours alone.
+        unsafe { self.lease.guarded.own() }.waits = true;
+    }
+
     /// The bytes were copied: the release runs, or is queued, now. Under no lock.
     pub fn end_now(self) {
         let thread = self.thread;
-        self.into_lease().end(thread);
+        let _ = self.into_lease().end(thread);
     }
 
     fn into_lease(self) -> &'static Lease {
@@ -321,10 +337,10 @@ impl Fresh {
     pub fn allocate(thread: &'static Thread, pool: &'static Pool, layout: &mut Layout, zeroed: bool) -> Result<Fresh> {
         let ledger = SpareLedger::take(thread)?;
         let mut claim = Spare::take(thread)?;
-        let bytes = if layout.is_empty() { 0 } else { layout.bytes() };
+        let bytes = layout.bytes();
         let mut start = 0;
         if bytes > 0 {
-            start = pool.allocate(bytes as usize, ARRAY_ALIGNMENT, zeroed, ledger.tag())?.as_ptr() as i64;
+            start = pool.allocate_store(thread, bytes as usize, ARRAY_ALIGNMENT, zeroed, ledger.tag())? as i64;
         }
         // Not before: what was just written number by number is slow to read in larger pieces, measured 5 ns each time it is moved.
         let place = claim.layout();
@@ -338,10 +354,22 @@ impl Fresh {
         Ok(Fresh { ledger, claim, pool, start, bytes })
     }
 
-    /// The bytes.
-    pub fn place(&mut self) -> Place<'_> {
-        // SAFETY: a block of our own of that many bytes, which nobody else knows; the layout is dense in it.
-        unsafe { Place::new(self.claim.layout()) }
+    /// The bytes for the host; DEVICE if it cannot reach them.
+    pub fn place(&mut self) -> Result<Place<'_>> {
+        let layout = self.claim.layout();
+        super::guard::reach(self.pool.device())?;
+        // SAFETY: a block of our own of that many bytes, which nobody else knows; the layout is dense in it, and the host reaches it.
+        Ok(unsafe { Place::new(layout) })
+    }
+
+    /// The layout, with the address of the bytes.
+    pub fn layout(&mut self) -> &Layout {
+        self.claim.layout()
+    }
+
+    /// Where the bytes are.
+    pub fn device(&self) -> tn_device {
+        self.pool.device()
     }
 
     /// The claim to be.
@@ -382,7 +410,7 @@ impl Fresh {
 impl Drop for Fresh {
     fn drop(&mut self) {
         if self.bytes > 0 {
-            self.pool.free_store(self.start as usize);
+            self.pool.free_store(thread::current(), self.start as usize);
         }
     }
 }
@@ -474,12 +502,37 @@ impl Locked {
         self.get_mut(lease).users += 1;
     }
 
+    /// A claim that nothing holds any more lets go of its import, or lingers until the device work on it has passed.
+    pub(super) fn let_go(&mut self, claim: &'static Claim) {
+        let Some(lease) = self.get(claim).lease else { return };
+        if !self.has_work(claim) {
+            return self.drop_lease(claim);
+        }
+        if !core::mem::replace(&mut self.get_mut(claim).lingers, true) {
+            self.get_mut(lease).lingering += 1;
+        }
+        super::waiting::add(self.ledger_of(claim));
+        self.after.urgent |= self.is_urgent(claim);
+    }
+
+    /// Whether only unfinished work keeps the import of a claim, and its end waits for that.
+    pub(super) fn is_urgent(&self, claim: &'static Claim) -> bool {
+        self.get(claim).lease.is_some_and(|lease| {
+            let body = self.get(lease);
+            body.waits && body.lingering == body.users
+        })
+    }
+
     /// The claim does not descend from its import any more; the last one ends the lease.
     pub(super) fn drop_lease(&mut self, claim: &'static Claim) {
         let Some(lease) = self.get_mut(claim).lease.take() else { return };
+        let lingered = core::mem::take(&mut self.get_mut(claim).lingers);
         let body = self.get_mut(lease);
         body.users -= 1;
+        body.lingering -= u32::from(lingered);
         if body.users > 0 {
+            let urgent = body.waits && body.lingering == body.users;
+            self.after.urgent |= urgent;
             return;
         }
         let (previous, next, lent) = (body.previous, body.next, !body.may_overwrite);
@@ -521,9 +574,7 @@ impl Locked {
     /// The store is free: notes that its bytes go back once nothing is locked.
     pub(super) fn bury(&mut self, ledger: &'static Ledger) {
         self.note_held(ledger, false);
-        while let Some(poison) = self.first_poison(ledger) {
-            self.unpoison(poison);
-        }
+        self.bury_records(ledger);
         ledger.head.set_state(State::Spent);
         self.books_mut(ledger).next_dead = self.after.dead;
         self.after.dead = Some(ledger);
@@ -556,6 +607,8 @@ pub(super) struct After {
     pub(super) roots: Option<&'static Root>,
     pub(super) weaks: Option<&'static Weak>,
     pub(super) dead: Option<&'static Ledger>,
+    /// An import whose end waits for device work is kept by nothing else.
+    urgent: bool,
     first_lease: Option<&'static Lease>,
     last_lease: Option<&'static Lease>,
 }
@@ -563,7 +616,16 @@ pub(super) struct After {
 impl After {
     #[inline(always)]
     pub(super) fn new(thread: &'static Thread) -> After {
-        After { thread, claims: None, roots: None, weaks: None, dead: None, first_lease: None, last_lease: None }
+        After {
+            thread,
+            claims: None,
+            roots: None,
+            weaks: None,
+            dead: None,
+            urgent: false,
+            first_lease: None,
+            last_lease: None,
+        }
     }
 
     #[inline(always)]
@@ -572,6 +634,7 @@ impl After {
             || self.roots.is_some()
             || self.weaks.is_some()
             || self.dead.is_some()
+            || self.urgent
             || self.first_lease.is_some()
     }
 
@@ -585,9 +648,9 @@ impl After {
         }
     }
 
-    /// Callbacks come last, so that what they see is whole.
+    /// Callbacks come last, so that what they see is whole. Returns how many imports ended for good.
     #[inline(never)]
-    fn run(self) {
+    fn run(self) -> usize {
         let this = core::mem::ManuallyDrop::new(self);
         let thread = this.thread;
         let mut at = this.claims;
@@ -614,11 +677,21 @@ impl After {
             let books = locked.books_mut(ledger);
             at = books.next_dead.take();
             let backing = core::mem::replace(&mut books.backing, Backing::None);
-            let start = books.start;
+            let (start, mut due) = (books.start, books.due.take());
             drop(locked);
+            while let Some(record) = due {
+                // SAFETY: in the chain of a store that is gone.
+                let body = unsafe { record.guarded().own() };
+                due = body.next;
+                if let (Backing::Pool(pool, _), Some(point)) = (&backing, body.point) {
+                    // A block that a device still uses is not handed out.
+                    let _ = (pool, point.wait());
+                }
+                record.reset(thread);
+            }
             match backing {
                 Backing::None => {}
-                Backing::Pool(pool, _) => pool.free_store(start as usize),
+                Backing::Pool(pool, _) => pool.free_store(thread, start as usize),
                 Backing::Taken(lease) => {
                     crate::atlas::forget(thread, start, ledger);
                     // SAFETY: the store's alone, which is gone.
@@ -628,17 +701,30 @@ impl After {
             }
             Table::free(thread, ledger);
         }
+        let mut ran = 0;
         let mut at = this.first_lease;
         while let Some(lease) = at {
             // SAFETY: in our own chain.
             at = unsafe { lease.guarded.own() }.next.take();
-            lease.end(thread);
+            ran += usize::from(lease.end(thread));
         }
         while let Some(lease) = taken {
             // SAFETY: in our own chain.
             taken = unsafe { lease.guarded.own() }.next.take();
-            lease.end(thread);
+            ran += usize::from(lease.end(thread));
         }
+        if this.urgent {
+            super::waiting::wait_urgent();
+        }
+        ran
+    }
+}
+
+impl After {
+    /// Does all of it now; how many imports ended for good.
+    pub(super) fn finish(mut self) -> usize {
+        let thread = self.thread;
+        if self.is_due() { core::mem::replace(&mut self, After::new(thread)).run() } else { 0 }
     }
 }
 
@@ -688,9 +774,11 @@ pub fn each_queued(mut visit: impl FnMut(u64, Made)) {
     }
 }
 
-/// Runs the releases that are queued now, on this thread, in their order; what they queue in turn waits for the next call.
+/// Runs the releases that are queued now, on this thread, in their order; what they queue in turn waits for the next call. What waited for
+/// device work that has passed ends here too.
 pub fn run_releases() -> usize {
     let thread = thread::current();
+    let mut ran = super::waiting::look_again();
     let mut at = {
         let mut queue = QUEUE.lock();
         queue.count = 0;
@@ -698,7 +786,6 @@ pub fn run_releases() -> usize {
         queue.last = None;
         queue.first.take()
     };
-    let mut ran = 0;
     while let Some(lease) = at {
         // SAFETY: taken off the queue: ours alone.
         at = unsafe { lease.guarded.own() }.next.take();

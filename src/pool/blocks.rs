@@ -20,7 +20,7 @@ use crate::pool::text::{self, Misuse};
 use crate::pool::{Pool, class, foreign, heap, table};
 use crate::sys::checker::{self, Watched};
 use crate::sys::os;
-use crate::thread;
+use crate::thread::{self, Thread};
 use crate::types::*;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
@@ -216,6 +216,23 @@ impl Pool {
     pub fn allocate(&'static self, bytes: usize, alignment: usize, zeroed: bool, owner: u64) -> Result<NonNull<u8>> {
         let state = if owner == 0 { State::Raw } else { State::Store };
         self.request(bytes, alignment, zeroed, state, owner)
+    }
+
+    /// As `allocate`, the block of a store, for the calling thread: where it is.
+    #[inline(always)]
+    pub fn allocate_store(
+        &'static self,
+        thread: &'static Thread,
+        bytes: usize,
+        alignment: usize,
+        zeroed: bool,
+        owner: u64,
+    ) -> Result<usize> {
+        // Whether its bytes read 0 is not known on the short way.
+        if !zeroed && let Some(address) = heap::allocate_store_quickly(thread, self, bytes, alignment, owner) {
+            return Ok(address);
+        }
+        Ok(self.allocate(bytes, alignment, zeroed, owner)?.as_ptr() as usize)
     }
 
     /// As `allocate`, a raw block that remembers who made it: the stamp of its thread.
@@ -571,8 +588,16 @@ impl Pool {
         text::out_of_memory(self, status, want)
     }
 
-    /// Gives back the block of a store; called by its ledger, once. Cannot fail.
-    pub fn free_store(&'static self, address: usize) {
+    /// Gives back the block of a store, for the calling thread; called by its ledger, once. Cannot fail.
+    #[inline(always)]
+    pub fn free_store(&'static self, thread: &'static Thread, address: usize) {
+        if !heap::deallocate_store_quickly(thread, self, address) {
+            self.free_store_slowly(address);
+        }
+    }
+
+    #[inline(never)]
+    fn free_store_slowly(&'static self, address: usize) {
         if heap::deallocate(Some(self), address, State::Store).is_some() {
             return;
         }
@@ -722,8 +747,7 @@ impl Pool {
                 watched.resize(span.unit.get(), false);
             }
             span.exchange(index, State::Limbo, State::Raw);
-            books.figures.reallocation_count += 1;
-            books.account(block).reallocations += 1;
+            books.account(block).tally.reallocated += 1;
             self.settle(books, usize::MAX);
             // SAFETY: addresses of blocks are never 0.
             return Ok(unsafe { NonNull::new_unchecked(address as *mut u8) });
@@ -740,8 +764,7 @@ impl Pool {
         let mut books = self.books.lock();
         match &moved {
             Ok(to) => {
-                books.figures.reallocation_count += 1;
-                books.account(block).reallocations += 1;
+                books.account(block).tally.reallocated += 1;
                 if to.old_left {
                     self.free_begun(books, span, index);
                     books = self.books.lock();
@@ -956,7 +979,6 @@ impl Books {
     fn count_moved(&mut self, block: Block) {
         let account = self.account(block);
         account.tally.freed = account.tally.freed.wrapping_sub(1);
-        account.reallocations += 1;
-        self.figures.reallocation_count += 1;
+        account.tally.reallocated += 1;
     }
 }

@@ -274,6 +274,7 @@ impl Books {
         stats.hit_count = stats.hit_count.wrapping_add(counts.hits);
         stats.thread_hit_count = stats.thread_hit_count.wrapping_add(counts.hits);
         stats.deallocation_count = all.freed;
+        stats.reallocation_count = all.reallocated;
         stats.live_blocks = all.blocks();
         stats.allocation_count = stats.live_blocks + stats.deallocation_count;
         stats.zero_bytes_skipped += counts.zero_skipped;

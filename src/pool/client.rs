@@ -99,6 +99,8 @@ pub(super) struct Tally {
     pub allocated: u64,
     /// Blocks that came back.
     pub freed: u64,
+    /// Blocks that changed their size: neither the one nor the other, also where they moved.
+    pub reallocated: u64,
 }
 
 impl Tally {
@@ -108,6 +110,7 @@ impl Tally {
         self.requested = self.requested.wrapping_add(other.requested);
         self.allocated = self.allocated.wrapping_add(other.allocated);
         self.freed = self.freed.wrapping_add(other.freed);
+        self.reallocated = self.reallocated.wrapping_add(other.reallocated);
     }
 
     /// The difference to another one.
@@ -116,6 +119,7 @@ impl Tally {
         self.requested = self.requested.wrapping_sub(other.requested);
         self.allocated = self.allocated.wrapping_sub(other.allocated);
         self.freed = self.freed.wrapping_sub(other.freed);
+        self.reallocated = self.reallocated.wrapping_sub(other.reallocated);
     }
 
     /// Changes what is out.
@@ -141,7 +145,6 @@ pub(super) struct Account {
     /// Without heaps.
     pub tally: Tally,
     pub peak: u64,
-    pub reallocations: u64,
     pub failures: u64,
     pub misuses: u64,
     pub mismatches: u64,
@@ -150,7 +153,7 @@ pub(super) struct Account {
 impl Account {
     /// Whether there is anything to tell.
     pub fn is_used(&self, all: &Tally) -> bool {
-        all.allocated + self.reallocations + self.failures + self.misuses > 0
+        all.allocated + all.reallocated + self.failures + self.misuses > 0
     }
 
     /// As C sees it; `all`: with the heaps.
@@ -167,7 +170,7 @@ impl Account {
             live_bytes: all.bytes(),
             requested_bytes: (all.requested as i64).max(0) as u64,
             peak_bytes: self.peak.max(all.bytes()),
-            allocation_count: all.allocated + self.reallocations,
+            allocation_count: all.allocated + all.reallocated,
             failure_count: self.failures,
             misuse_count: self.misuses,
             mismatch_count: self.mismatches,

@@ -99,7 +99,7 @@ pub use client::{CLIENTS, Client};
 pub use find::{Located, Section, each_block, first_in, locate};
 pub use handle::{Opened, close, each_open, new_handle, of_handle, open, remember};
 pub use heap::{
-    Resized, allocate_large_quickly, allocate_quickly, deallocate_otherwise, deallocate_quickly, resize_quickly,
+    allocate_large_quickly, allocate_quickly, deallocate_otherwise, deallocate_quickly, reallocate_quickly,
 };
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
 pub use pressure::{Callback, Release};
@@ -361,8 +361,12 @@ pub fn default(device: tn_device) -> Result<&'static Pool> {
     }
 }
 
+const PLACES: [i32; thread::POOLS] = [TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED];
+/// The host's among them.
+const HOST_PLACE: usize = 0;
+
 fn place_of(device_type: i32) -> Option<usize> {
-    [TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED].iter().position(|&known| known == device_type)
+    PLACES.iter().position(|&known| known == device_type)
 }
 
 /// What this thread means by no pool, for a device: the pool that it set, else the default one. No hold is taken; the
@@ -373,6 +377,18 @@ pub fn current(device: tn_device) -> Result<&'static Pool> {
     match unsafe { set.as_ref() } {
         Some(pool) if pool.device() == device => Ok(pool),
         _ => default(device),
+    }
+}
+
+/// The same for the host, and the calling thread.
+#[inline(always)]
+pub fn current_of_host(thread: &'static Thread) -> Result<&'static Pool> {
+    let set = thread.pool(HOST_PLACE) as *const Pool;
+    let pool = if set.is_null() { DEFAULT.load(Ordering::Acquire).cast_const() } else { set };
+    // SAFETY: as in `current` and `default`; the host is one device.
+    match unsafe { pool.as_ref() } {
+        Some(pool) => Ok(pool),
+        None => default(tn_device { r#type: TN_CPU, id: 0 }),
     }
 }
 

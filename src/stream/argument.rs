@@ -36,6 +36,11 @@ impl Stream {
         bits <= *CONSTANTS.end()
     }
 
+    /// Whether it is NULL: the host, now, whatever the memory.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Stream::Now)
+    }
+
     /// From the bits that C passes. TN_ERR_STALE, TN_ERR_KIND.
     #[inline]
     pub fn of(bits: u64) -> Result<Stream> {

@@ -54,8 +54,6 @@ pub mod scope;
 #[cfg(preload)]
 mod none;
 
-mod timeline;
-
 #[cfg(not(preload))]
 pub use self::{
     argument::Stream,
@@ -67,5 +65,3 @@ pub use self::{
 
 #[cfg(preload)]
 pub use none::{Point, Queue};
-
-pub use timeline::{Timeline, Work};

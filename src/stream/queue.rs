@@ -425,6 +425,11 @@ impl Point {
         self.queue
     }
 
+    /// Of two points of one queue the one with the higher tick comes later.
+    pub fn tick(self) -> u64 {
+        self.tick
+    }
+
     /// Whether its work is known to be done, or its device is lost. Looks at memory only.
     #[inline]
     pub fn is_passed(self) -> bool {

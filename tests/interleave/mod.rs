@@ -136,7 +136,9 @@ pub fn words(first: tn_status, second: tn_status) -> String {
     format!("{} {}", word(first), word(second))
 }
 
-pub const CALL: Call<'static> = Call { function: c"model", may_overlap: false, fits: None };
+pub fn call() -> Call<'static> {
+    Call::new(c"model")
+}
 
 pub fn host_stream() -> Result<Stream> {
     Stream::of(0)
@@ -146,14 +148,14 @@ pub fn host_stream() -> Result<Stream> {
 struct Unseen;
 
 impl borrow::See for Unseen {
-    fn see(&self, _: &Layout) {}
+    fn see(&self, _: &Layout, _: &tn_device) {}
 }
 
 /// As the C functions do: the short way first.
 pub fn read(id: Id) -> Result<Id> {
     match borrow::open_free(id, Use::Read { frozen: false }, &Unseen) {
         Some(guard) => Ok(guard),
-        None => borrow::open(c"model", id, host_stream(), borrow::reading(0), &Unseen),
+        None => borrow::open(call(), id, host_stream(), borrow::reading(0), false, &Unseen),
     }
 }
 
@@ -163,12 +165,12 @@ pub fn write(id: Id, mode: u32) -> Result<Id> {
     let free = if mode == TN_WRITE_ALIASED { borrow::open_free(id, aliased, &Unseen) } else { None };
     match free {
         Some(guard) => Ok(guard),
-        None => borrow::open(c"model", id, host_stream(), borrow::mode(mode, 0), &Unseen),
+        None => borrow::open(call(), id, host_stream(), borrow::mode(mode, 0), false, &Unseen),
     }
 }
 
 pub fn end(id: Id) -> Result<()> {
-    borrow::end(id, 0, host_stream())
+    borrow::end(id, 0)
 }
 
 /// Opens a shared view of an array and ends it.

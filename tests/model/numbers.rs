@@ -108,13 +108,19 @@ impl Arithmetic {
             return Number { value: quotient, error: f64::INFINITY };
         }
         let room = b.value.abs() - b.error;
-        let carried = if room > 0.0 { (a.error + quotient.abs() * b.error) / room } else { f64::INFINITY };
+        let carried =
+            if b.is_zero() == Some(false) { (a.error + quotient.abs() * b.error) / room } else { f64::INFINITY };
         self.rounded(quotient, carried, a.is_known() && b.is_known())
     }
 
     pub fn sqrt(self, a: Number) -> Number {
         let root = a.value.sqrt();
-        self.rounded(root, if root > 0.0 { a.error / root } else { f64::INFINITY }, a.is_known())
+        // What may be negative may have no root.
+        self.rounded(
+            root,
+            if root > 0.0 && a.is_zero() == Some(false) { a.error / root } else { f64::INFINITY },
+            a.is_known(),
+        )
     }
 
     /// The exponential and the logarithm are not said to be rounded correctly.
@@ -130,7 +136,8 @@ impl Arithmetic {
         if of.is_known() && !value.is_finite() {
             return Number::known(self.round(value));
         }
-        let spread = if of.is_known() { 0.0 } else { (f(of.value + of.error) - f(of.value - of.error)).abs() };
+        let off = SLACK * of.error;
+        let spread = if of.is_known() { 0.0 } else { (f(of.value + off) - f(of.value - off)).abs() };
         let Number { value, error } = self.rounded(value, spread, false);
         Number { value, error: error + 4.0 * self.unit() * value.abs() }
     }

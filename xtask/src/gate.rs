@@ -4,7 +4,7 @@
 //! failing stage does not keep the others from running. The last line is `N passed, N failed, N skipped`.
 
 use crate::tools::{Done, cargo, command, exists, has, root};
-use crate::{doc, install, malloc, python, run};
+use crate::{doc, install, malloc, python, run, sim_install, sim_peers};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -75,6 +75,7 @@ pub fn run(extent: Extent) -> Done {
         gate.loom();
         gate.stage("reference manual", doc::missing(), || Row::of(doc::build()));
         gate.python();
+        gate.bindings();
         gate.lints();
         gate.installed();
         gate.preload();
@@ -94,6 +95,7 @@ pub fn peers() -> Done {
         Ok(python) => pytest(command(&python).env("TENURE_PEERS", "1")),
         Err(text) => Row::of(Err(text)),
     });
+    gate.stage("peers on the simulated driver", sim_peers::missing(), || Row::of(sim_peers::all(&["--check"])));
     gate.finish(start)
 }
 
@@ -118,7 +120,10 @@ impl Gate {
                 None => python::environment().map(Some),
                 Some(_) => Ok(None),
             };
-            match python.and_then(|python| Ok((install::check(python.as_deref())?, python.is_some()))) {
+            let checked = |python: Option<std::path::PathBuf>| {
+                Ok((install::check(python.as_deref())? + sim_install::check()?, python.is_some()))
+            };
+            match python.and_then(checked) {
                 Ok((passed, true)) => Row { passed, ..Row::default() },
                 Ok((passed, false)) => Row {
                     passed,
@@ -273,6 +278,16 @@ impl Gate {
         });
     }
 
+    /// NVIDIA's Python bindings of the driver, on the simulated one.
+    fn bindings(&mut self) {
+        self.stage("cuda.bindings on the simulated driver", python::missing(), || {
+            match python::environment().and_then(|python| sim_peers::smoke(&python)) {
+                Ok(mut tests) => pytest_of(&mut tests),
+                Err(text) => Row::of(Err(text)),
+            }
+        });
+    }
+
     /// The table, and the last line.
     fn finish(self, start: Instant) -> Done {
         let width = self.rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -320,9 +335,13 @@ fn kind_of(target: &str) -> &'static str {
 
 /// The package's tests by an environment's Python.
 fn pytest(python: &mut Command) -> Row {
+    pytest_of(python.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "bindings/python/tests"]))
+}
+
+/// A command that runs pytest.
+fn pytest_of(command: &mut Command) -> Row {
     let mut row = Row::default();
-    python.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "bindings/python/tests"]);
-    let ended_well = read_lines(python, |line| {
+    let ended_well = read_lines(command, |line| {
         // The last line: "3 failed, 120 passed, 1 skipped in 2.1s"
         if line.contains(" in ") && (line.contains(" passed") || line.contains(" failed") || line.contains(" error")) {
             let line = line.trim_matches(['=', ' ']);

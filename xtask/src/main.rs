@@ -14,6 +14,8 @@ mod malloc;
 mod python;
 mod run;
 mod sim;
+mod sim_install;
+mod sim_peers;
 mod soak;
 mod tools;
 
@@ -24,13 +26,15 @@ const HELP: &str = "\
 cargo xtask <command>
 
   test [--fast|--all]   everything that must hold, with a summary; --fast: Rust, C and header only; --all: a missing tool fails
-  test --peers          the Python tests beside the heavy libraries too (PyTorch: 3 GB to download the first time)
+  test --peers          the Python tests beside the heavy libraries too (PyTorch: 3 GB to download the first time), and sim-peers
   interop [--check] [--peers]
                         writes docs/interop.md from what happens with the libraries that are installed; --check only compares,
                         --peers takes the heavy ones in
   header [--check]      writes include/tenure.h, abi/symbols.txt and the Python crate's extern block; --check only compares
   dist                  stages the libraries and headers, as they are shipped, in target/dist, and packs them into a tarball there
   install --prefix DIR  puts headers, libraries, pkg-config files and a CMake package below DIR
+  install --with-simulator --prefix DIR
+                        puts the simulated CUDA driver below DIR/cuda-sim, apart from all else
   install --check       builds and runs programs against the unpacked tarball, by pkg-config and by CMake
   umf                   fetches UMF's wheels into target/umf, whose headers and library c-tests/umf is built with
   wheel                 builds the Python package into target/wheels
@@ -50,6 +54,9 @@ cargo xtask <command>
                         a random load on a pool for 10 minutes; resident memory must not grow; draws docs/soak.svg; --draw: again
   malloc [--long]       runs C tests, Python's own tests, gcc and SQLite on the preload library; --long: minutes in place of seconds
   sim                   builds the simulated CUDA driver: target/cuda-sim, to be put first in LD_LIBRARY_PATH
+  sim-peers [--check] [NAME ...]
+                        cuda.bindings, numba-cuda and PyCUDA on the simulated driver; writes docs/simulator-peers.md, --check only
+                        compares, NAME: those test files only (400 MB to download and PyCUDA to build the first time)
   doc                   the reference manual in target/doc-c/html, by Doxygen
 ";
 
@@ -66,9 +73,10 @@ fn main() -> ExitCode {
         ["header", "--check"] => header::check(),
         ["dist"] => dist::stage().and_then(|()| install::pack()).map(|path| println!("{}", path.display())),
         ["install", "--check"] => python::environment()
-            .and_then(|python| install::check(Some(&python)))
+            .and_then(|python| Ok(install::check(Some(&python))? + sim_install::check()?))
             .map(|count| println!("{count} programs ran")),
         ["install", "--prefix", prefix] => install::install(&from_here(prefix)),
+        ["install", "--with-simulator", "--prefix", prefix] => sim_install::install(&from_here(prefix)),
         ["wheel"] => python::wheel().map(|path| println!("{}", path.display())),
         ["umf"] => python::umf(),
         ["demo"] => run::demo(),
@@ -83,6 +91,7 @@ fn main() -> ExitCode {
         ["malloc"] => malloc::main(false),
         ["malloc", "--long"] => malloc::main(true),
         ["sim"] => sim::stage().map(|folder| println!("{}", folder.display())),
+        ["sim-peers", rest @ ..] => sim_peers::all(rest),
         ["doc"] => doc::build(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -49,7 +49,7 @@ fn peers() -> Done<PathBuf> {
 }
 
 /// The Python of the environment in `folder`, made anew where it was made of other requirements than `wanted`.
-fn prepared(folder: &str, requirements: &str, wanted: String) -> Done<PathBuf> {
+pub fn prepared(folder: &str, requirements: &str, wanted: String) -> Done<PathBuf> {
     if let Some(why) = missing() {
         return Err(why);
     }

@@ -4,7 +4,7 @@
 //! block of its own, `realloc` to 0 bytes gives back, a failure is NULL with `errno` ENOMEM, `free` leaves `errno` as it was. What is no
 //! live block is refused by `report` and changes nothing.
 
-use crate::pool::{self, Client, Pool, Resized};
+use crate::pool::{self, Client, Pool};
 use crate::thread::{self, Thread};
 use crate::types::*;
 use crate::{report, start};
@@ -121,18 +121,8 @@ fn resize(function: &str, block: *mut c_void, bytes: usize) -> *mut c_void {
         return null_mut();
     }
     check_outside();
-    match pool::resize_quickly(block as usize, bytes) {
-        Some(Resized::Done) => block,
-        Some(Resized::Moves { usable, alignment }) => {
-            let moved = allocate(bytes, alignment);
-            if !moved.is_null() {
-                // SAFETY: the new block is known to nobody else; both hold so many bytes, and the old one is the caller's until it is given
-                // back below. All of it that can be used may be in use.
-                unsafe { core::ptr::copy_nonoverlapping(block.cast::<u8>(), moved.cast(), usable.min(bytes)) };
-                give_back(function, block);
-            }
-            moved
-        }
+    match pool::reallocate_quickly(0, block as usize, bytes) {
+        Some(moved) => moved as *mut c_void,
         None => resize_slowly(function, block, bytes),
     }
 }

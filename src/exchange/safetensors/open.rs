@@ -125,7 +125,7 @@ fn read(thread: &'static Thread, file: &File, pool: &'static Pool, tensor: &Tens
     let mut fresh = Fresh::allocate(thread, pool, &mut layout(file, tensor, 0)?, false)?;
     let empty = tensor.begin == tensor.end;
     if !empty {
-        let to = fresh.place().layout().offset() as *mut u8;
+        let to = fresh.place()?.layout().offset() as *mut u8;
         // SAFETY: fresh memory for a dense layout of the tensor's size.
         unsafe { file.read(tensor, to)? };
     }

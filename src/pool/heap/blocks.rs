@@ -73,7 +73,7 @@ pub fn deallocate(through: Option<&'static Pool>, address: usize, state: State) 
     if given.rare {
         heap.after_giving(span, inside);
     }
-    Some(given.requested)
+    Some(given.block.requested)
 }
 
 /// Gives a large block to the thread's heap, and the one that this kept before to the pool. As `deallocate`.
@@ -119,7 +119,8 @@ pub(super) struct Taken {
 
 /// A block that just came back.
 pub(super) struct Given {
-    pub requested: usize,
+    /// What it was.
+    pub block: Block,
     /// [`Heap::after_giving`] must follow before the thread leaves.
     pub rare: bool,
 }
@@ -143,11 +144,18 @@ impl Heap {
     /// A block of a span of this heap that has room.
     #[inline(always)]
     pub(super) fn take(&self, class: usize, span: &'static Span, block: Block) -> Taken {
+        self.count_allocation(class, block);
+        self.place(span, block)
+    }
+
+    /// The same, which is no allocation.
+    #[inline(always)]
+    pub(super) fn place(&self, span: &'static Span, block: Block) -> Taken {
         let popped = span.pop();
         let unit = span.unit.get();
         span.begin_block(popped.index, unit, block);
         let address = span.start.get().wrapping_add(popped.offset);
-        let moved = self.count_taken(class, unit, block);
+        let moved = self.count_out(unit, block);
         Taken { address, first: popped.first, rare: popped.last | moved }
     }
 
@@ -178,7 +186,8 @@ impl Heap {
         }
         self.large.set(None);
         span.set_block(0, block);
-        if self.count_taken(class::COUNT, unit, block) {
+        self.count_allocation(class::COUNT, block);
+        if self.count_out(unit, block) {
             self.look_at_peaks();
         }
         Some(start)
@@ -200,15 +209,28 @@ impl Heap {
         offset: usize,
         is_right: impl FnOnce(Word) -> bool,
     ) -> Option<Given> {
+        let given = self.displace(span, offset, is_right)?;
+        self.count_free(given.block);
+        Some(given)
+    }
+
+    /// The same, which is no free.
+    #[inline(always)]
+    pub(super) fn displace(
+        &self,
+        span: &'static Span,
+        offset: usize,
+        is_right: impl FnOnce(Word) -> bool,
+    ) -> Option<Given> {
         let index = span.index_at(offset)?;
         let unit = span.unit.get();
         let block = span.end_block(index, unit, is_right)?;
         let room = span.push(offset);
-        let moved = self.count_returned(unit, block);
+        let moved = self.count_back(unit, block);
         let edge = room == span.bump.get() || room == 1 && span.bump.get() == span.count.get();
         // What comes first in its list was not full, and may stay there as it is.
         let at_edge = edge && !self.is_first(span, span.class.get());
-        Some(Given { requested: block.requested, rare: at_edge | moved })
+        Some(Given { block, rare: at_edge | moved })
     }
 
     /// The span may have been full, or be empty now.
@@ -230,15 +252,22 @@ impl Heap {
         self.room.get(class).and_then(List::first).is_some_and(|first| first.is(span))
     }
 
-    /// True: the peaks must be looked at.
+    /// Counts a block that is handed out, of a class or large.
     #[inline(always)]
-    fn count_taken(&self, class: usize, unit: usize, block: Block) -> bool {
+    fn count_allocation(&self, class: usize, block: Block) {
         // SAFETY: a class, or their number; there is a count for each.
         unsafe { self.handed.get_unchecked(class) }.add(1);
+        if block.client() != PLAIN {
+            self.clients[block.client().index()].allocated.add(1);
+        }
+    }
+
+    /// Counts the bytes of a block that is out from now on. True: the peaks must be looked at.
+    #[inline(always)]
+    fn count_out(&self, unit: usize, block: Block) -> bool {
         self.slack.add(unit.wrapping_sub(block.requested));
         if block.client() != PLAIN {
             let part = &self.clients[block.client().index()];
-            part.allocated.add(1);
             part.requested.add(block.requested);
             part.in_use.add(unit);
         }
@@ -247,14 +276,21 @@ impl Heap {
         in_use > self.high.get()
     }
 
-    /// Counts a block that this thread gave back, also to a span of another heap; the same.
+    /// Counts a block that this thread gave back, also to a span of another heap.
     #[inline(always)]
-    fn count_returned(&self, unit: usize, block: Block) -> bool {
+    fn count_free(&self, block: Block) {
         self.freed.add(1);
+        if block.client() != PLAIN {
+            self.clients[block.client().index()].freed.add(1);
+        }
+    }
+
+    /// Counts the bytes of a block that is not out any more; as `count_out`.
+    #[inline(always)]
+    fn count_back(&self, unit: usize, block: Block) -> bool {
         self.slack.subtract(unit.wrapping_sub(block.requested));
         if block.client() != PLAIN {
             let part = &self.clients[block.client().index()];
-            part.freed.add(1);
             part.requested.subtract(block.requested);
             part.in_use.subtract(unit);
         }
@@ -263,18 +299,25 @@ impl Heap {
         in_use < self.low.get()
     }
 
-    /// Counts that a block is now asked for with so many bytes.
-    pub(super) fn count_resized(&self, bytes: usize, block: Block) {
-        let more = bytes.wrapping_sub(block.requested);
+    /// Counts that so many bytes more (modulo 2^64: less) are asked for of a block of [`PLAIN`] that stays where it is.
+    pub(super) fn count_resized(&self, more: usize) {
         self.slack.subtract(more);
-        if block.client() != PLAIN {
-            self.clients[block.client().index()].requested.add(more);
+        // What is asked for has a peak too, which moves without what is in use: the next look comes sooner by as much.
+        if (more as isize) < 0 {
+            self.low.subtract(more)
+        } else {
+            self.high.subtract(more)
+        }
+        if self.has_moved() {
+            self.seen.set(0);
+            self.look_at_peaks();
         }
     }
 
     /// Counts a block that went back elsewhere.
     pub fn count_elsewhere(&self, unit: usize, block: Block) {
-        if self.count_returned(unit, block) {
+        self.count_free(block);
+        if self.count_back(unit, block) {
             self.look_again();
         }
     }

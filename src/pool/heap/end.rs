@@ -18,7 +18,9 @@ impl Heap {
             handed.set(0);
         }
         self.clients.iter().for_each(super::Counter::clear);
-        [&self.in_use, &self.slack, &self.freed, &self.seen].into_iter().for_each(|word| word.set(0));
+        [&self.in_use, &self.slack, &self.freed, &self.reallocated, &self.seen]
+            .into_iter()
+            .for_each(|word| word.set(0));
         self.zero_skipped.set(0);
         debug_assert!(self.idle.get() == 0 && self.owned.get().is_none() && self.large.get().is_none());
         let mut at = books.heaps;

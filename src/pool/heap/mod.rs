@@ -24,10 +24,14 @@ mod resize;
 
 mod spans;
 
+#[cfg(all(test, not(loom)))]
+mod trials;
+
 pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
 pub(super) use end::{end_all, hide, recall, show};
 pub use quick::{allocate_large_quickly, allocate_quickly, deallocate_otherwise, deallocate_quickly};
-pub use resize::{Resized, resize_quickly};
+pub(super) use quick::{allocate_store_quickly, deallocate_store_quickly};
+pub use resize::reallocate_quickly;
 
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::client::{CLIENTS, Client, PLACES, PLAIN, Tally};
@@ -75,6 +79,8 @@ pub(super) struct Heap {
     /// The part of each client; that of [`PLAIN`] is the rest.
     clients: [Counter; PLACES],
     zero_skipped: Word,
+    /// Blocks of [`PLAIN`] that changed their size here.
+    reallocated: Word,
     /// Bytes that were ever handed out of empty spans which are not the first of their class.
     idle: Word,
     /// A large block that was given back here, in a span of its own; and how often one was.
@@ -117,6 +123,7 @@ impl Counter {
             requested: word(&self.requested),
             allocated: word(&self.allocated),
             freed: word(&self.freed),
+            reallocated: 0,
         }
     }
 
@@ -168,14 +175,17 @@ impl Heap {
     /// The heap of a thread for a pool, if it has one.
     #[inline]
     pub fn of(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
+        Heap::at_hand(thread, pool).or_else(|| Heap::find(thread, pool))
+    }
+
+    /// The same, if it is where it is looked for first.
+    #[inline(always)]
+    pub fn at_hand(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
         let at = thread.heap(pool.number());
-        // SAFETY: 0, or what `adopt` stored: a heap, and those are never unmapped.
+        // SAFETY: 0, or what `set_heap` was given: a heap, and those are never unmapped.
         let heap = unsafe { (at as *const Heap).as_ref() };
         // It may be another thread's by now, or of another pool with the same remainder.
-        match heap {
-            Some(heap) if heap.is_of(thread) && core::ptr::eq(heap.pool.load(Ordering::Relaxed), pool) => Some(heap),
-            _ => Heap::find(thread, pool),
-        }
+        heap.filter(|heap| heap.is_of(thread) && heap.is_in(pool))
     }
 
     #[cold]
@@ -268,7 +278,8 @@ impl Heap {
 
     fn total(&self, allocated: u64) -> Tally {
         let (in_use, requested) = (self.in_use(), self.requested());
-        Tally { in_use, requested, allocated, freed: self.freed.get() as u64 }
+        let (freed, reallocated) = (self.freed.get() as u64, self.reallocated.get() as u64);
+        Tally { in_use, requested, allocated, freed, reallocated }
     }
 
     /// Adds the usable bytes that clients have of it, and gives the bytes that were asked for; modulo 2^64.

@@ -1,42 +1,47 @@
 //! Small raw blocks of the calling thread's own heap that change their size: what nearly every `realloc` of a program is.
 //!
-//! Contract: as `blocks`: no lock, no system call. A block that keeps its class stays where it is; of another one it is said how much of it
-//! is to be copied. Neither counts as a reallocation: the first is no call of the pool's, the second is an allocation and a free.
+//! Contract: as `blocks`: no lock, no system call. A block that keeps its class stays where it is, of another one its contents move. Counts
+//! as a reallocation, and as nothing else.
 
-use crate::pool::cell::{Block, State};
-use crate::pool::{class, table};
+use crate::pool::cell::{Block, State, Word};
+use crate::pool::client::PLAIN;
+use crate::pool::{class, handle};
 use crate::thread::{self, Visit};
 
-/// What becomes of the block.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Resized {
-    /// It has the new size.
-    Done,
-    /// It must move, and is as it was.
-    Moves {
-        /// Bytes that may be in use.
-        usable: usize,
-        /// Alignment that was asked for.
-        alignment: usize,
-    },
-}
-
-/// Changes the size of a raw block, where it is. None, and nothing is changed: it is no small one of the calling thread's own.
+/// Changes the size of a small raw block that the thread's heap of a pool owns, by the handle (0: of the host's current pool): where it is
+/// then. None, and nothing is changed: it is not that, or the heap has no room for it at its new size.
 #[inline]
-pub fn resize_quickly(address: usize, bytes: usize) -> Option<Resized> {
-    let (thread, span) = (thread::known()?, table::get(address)?);
-    let _inside = Visit::begin(thread)?;
-    let heap = span.heap().filter(|heap| heap.is_of(thread))?;
-    let index = span.index_at(address.wrapping_sub(span.start.get()))?;
-    let block = span.block(index);
-    if block.state != State::Raw {
+pub fn reallocate_quickly(pool: u64, address: usize, bytes: usize) -> Option<usize> {
+    let thread = thread::known()?;
+    let inside = Visit::begin(thread)?;
+    let heap = handle::heap(thread, pool)?;
+    let (_, span, offset) = heap.find_owned(false, thread, address)?;
+    let index = span.index_at(offset)?;
+    let (old, unit) = (span.block(index), span.unit.get());
+    if old.state != State::Raw || old.client() != PLAIN {
         return None;
     }
-    let unit = span.unit.get();
-    if class::fitting(bytes, block.alignment) != Some(span.class.get()) {
-        return Some(Resized::Moves { usable: unit, alignment: block.alignment });
+    let class = class::of_request(bytes, old.alignment)?;
+    let block = Block { requested: bytes, ..old };
+    if class == span.class.get() {
+        span.begin_block(index, unit, block);
+        heap.count_resized(bytes.wrapping_sub(old.requested));
+        heap.reallocated.add(1);
+        return Some(address);
     }
-    span.begin_block(index, unit, Block { requested: bytes, ..block });
-    heap.count_resized(bytes, block);
-    Some(Resized::Done)
+    let to = heap.room[class].first()?;
+    // First, so that the peak does not count both.
+    let given = heap.displace(span, offset, Word::is_plain)?;
+    let taken = heap.place(to, block);
+    // SAFETY: blocks of two spans that both have so many bytes. The new one is known to nobody; the old one was the caller's until now, and
+    // is nobody else's before this thread hands it out, or does what is rare. All that can be used of it may be in use.
+    unsafe { core::ptr::copy_nonoverlapping(address as *const u8, taken.address as *mut u8, bytes.min(unit)) };
+    heap.reallocated.add(1);
+    if taken.rare {
+        heap.after_taking(to, ());
+    }
+    if given.rare {
+        heap.after_giving(span, inside);
+    }
+    Some(taken.address)
 }

@@ -1,0 +1,277 @@
+"""Runs what others wrote for NVIDIA's driver on the simulated one, and writes or compares the table of what came out.
+
+    python run.py --write FILE --pycuda FOLDER [NAME ...]    writes FILE
+    python run.py --check FILE --pycuda FOLDER [NAME ...]    fails where FILE says something else
+
+FOLDER is PyCUDA's source distribution, which has its tests. A NAME is a part of a test file's name: only those run, and nothing
+is written or compared. `cargo xtask sim-peers` calls this with the environment, the loader's path and the folder.
+
+Nothing here is changed for the simulator: the packages are those of the package index, their memory is their own allocators'. What
+cannot run without a compiler or a GPU is found by its exception (`NEEDS`) and stands in the table as such; any other failure is a
+failure, explained in `KNOWN` or not.
+"""
+
+import argparse
+import collections
+import difflib
+import importlib.metadata
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+
+HERE = pathlib.Path(__file__).resolve().parent
+# Device code is made by a compiler and runs on a GPU: the simulator has neither. (what the exception says, why)
+NEEDS = [
+    (r"nvcc", "compiles a kernel with nvcc"),
+    (r"(?i)nvvm|libdevice", "compiles a kernel with NVVM"),
+    (r"(?i)nvrtc", "compiles a kernel with NVRTC"),
+    (r"(?i)nvjitlink|nvdisasm|cudadevrt", "links or reads device code with NVIDIA's tools"),
+]
+# Tests that fail for a reason that is understood: (a part of the test's name, why)
+KNOWN: list[tuple[str, str]] = []
+SECONDS = 300  # one test file, and it is never near that
+
+
+@dataclass
+class Suite:
+    """Test files of one package, and the words above their table."""
+
+    title: str
+    package: str
+    files: list[str]
+    words: str
+    devices: int = 1
+
+
+def suites(pycuda: str) -> list[Suite]:
+    numba = "numba.cuda.tests."
+    drv = (
+        "cuda_memory deallocations streams host_alloc pinned events managed_alloc emm_plugins cuda_ndarray array_attr "
+        "cuda_array_slicing cuda_devicerecord cuda_driver cuda_auto_context context_stack select_device reset_device "
+        "detect init profiler is_fp16"
+    )
+    return [
+        Suite(
+            "cuda.bindings and cuda.core",
+            "cuda-bindings",
+            [str(HERE / "test_bindings.py"), str(HERE / "test_core.py")],
+            "NVIDIA's Python bindings come without their tests, so these are ours, in `cuda-sim/peers`.",
+        ),
+        Suite(
+            "numba-cuda",
+            "numba-cuda",
+            [f"{numba}cudadrv.test_{name}" for name in drv.split()]
+            + [f"{numba}cudapy.test_{name}" for name in "cuda_array_interface ipc multigpu".split()],
+            "Its own tests, from its wheel: the driver layer whole but what is about linking and compilers, and of the "
+            "others what is about memory. The memory is its own manager's. There are two devices.",
+            devices=2,
+        ),
+        Suite(
+            "PyCUDA",
+            "pycuda",
+            [f"{pycuda}/test/test_driver.py", f"{pycuda}/test/test_gpuarray.py"],
+            "Its own tests, from its source distribution. Most of them compile a kernel, for `gpuarray.zeros` fills "
+            "with one; the next table is of the same functions without.",
+        ),
+        Suite(
+            "PyCUDA's memory without kernels",
+            "pycuda",
+            [str(HERE / "test_pycuda.py")],
+            "Ours, in `cuda-sim/peers`: each way in which PyCUDA makes and moves memory, through its own allocators.",
+        ),
+    ]
+
+
+@dataclass
+class Case:
+    """What became of one test, with all its parameters."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    needs: int = 0
+    why: list[str] = field(default_factory=list)
+
+    def add(self, outcome: str, why: str = ""):
+        setattr(self, outcome, getattr(self, outcome) + 1)
+        if why and why not in self.why:
+            self.why.append(why)
+
+
+def one_line(text: str) -> str:
+    """An exception's words as they fit into a table: no address, no path, no line break."""
+    line = next((line for line in text.strip().splitlines() if line.strip()), "")
+    line = re.sub(r"0x[0-9a-f]{4,}", "0x...", line)
+    line = re.sub(r"(/[\w.+-]+){2,}", "...", line)
+    return line.replace("|", "\\|")[:160]
+
+
+def outcome_of(test: str, events: list[dict]) -> tuple[str, str]:
+    for event in events:
+        if event["event"] == "failed":
+            for pattern, why in NEEDS:
+                if re.search(pattern, event["text"]):
+                    return "needs", why
+            for part, why in KNOWN:
+                if part in test:
+                    return "failed", why
+            return "failed", one_line(event["text"])
+    if events[-1]["event"] != "ends":
+        return "failed", "the process ended in it"
+    skipped = [event["text"] for event in events if event["event"] == "skipped"]
+    return ("skipped", one_line(skipped[0])) if skipped else ("passed", "")
+
+
+def name_of(file: str) -> str:
+    return pathlib.Path(file).stem if file.endswith(".py") else file.rsplit(".", 1)[-1]
+
+
+def run_file(file: str, devices: int, log: pathlib.Path) -> dict[str, list[dict]]:
+    """Every test of a file; a process that a test ends is followed by another for the rest."""
+    found: dict[str, list[dict]] = {}
+    for _ in range(20):
+        log.unlink(missing_ok=True)
+        command = [sys.executable, "-X", "faulthandler", "-m", "pytest", "-q", "-p", "peers_report"]
+        command += ["-p", "no:cacheprovider", "-W", "ignore", "--tb=short", "--rootdir", str(HERE)]
+        # By their own names, as they import one another: numba.cuda.tests and not the folder that the file lies in.
+        command += ["--import-mode=importlib", "-o", "consider_namespace_packages=true"]
+        command += [word for test in found for word in ("--deselect", test)]
+        command += [file] if file.endswith(".py") else ["--pyargs", file]
+        environment = os.environ | {
+            "PEERS_REPORT": str(log),
+            "PYTHONPATH": str(HERE),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TENURE_SIM_DEVICES": str(devices),
+        }
+        try:
+            done = subprocess.run(command, env=environment, timeout=SECONDS, capture_output=True, text=True)
+            status, output = done.returncode, done.stdout + done.stderr
+        except subprocess.TimeoutExpired as slow:
+            status, output = None, str(slow.stdout or b"")[-3000:]
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        for line in lines:
+            event = json.loads(line)
+            found.setdefault(event["test"], []).append(event)
+        if status in (0, 1, 5):
+            return found
+        last = next(reversed(found), None)
+        ended = last is None or found[last][-1]["event"] == "ends"
+        print(f"{name_of(file)}: pytest ended with {status} in {None if ended else last}\n{output[-3000:]}")
+        if ended:
+            # Not in a test: at the process's end, or before there was one.
+            whole = {"test": "the process", "event": "failed", "text": f"ended with {status}", "whole": output[-3000:]}
+            found["the process"] = [whole]
+            return found
+    return found
+
+
+def table(cases: dict[str, Case]) -> list[str]:
+    lines = ["| test | result | why |", "|---|---|---|"]
+    for test, case in cases.items():
+        words = []
+        for count, word in (
+            (case.passed, "passed"),
+            (case.failed, "**failed**"),
+            (case.needs, "needs a compiler and a GPU"),
+            (case.skipped, "skipped by itself"),
+        ):
+            if count:
+                words.append(word if count == 1 and not words else f"{word} ({count})" if count > 1 else word)
+        lines.append(f"| {test} | {', '.join(words)} | {'; '.join(case.why)} |")
+    return lines
+
+
+def device() -> str:
+    """The device's name and the driver's version; anything but the simulator is refused."""
+    from cuda.bindings import driver
+
+    def call(result):
+        if int(result[0]) != 0:
+            sys.exit(f"the driver answers {result[0]}: is the simulator's folder in LD_LIBRARY_PATH?")
+        return result[1] if len(result) > 1 else None
+
+    call(driver.cuInit(0))
+    name = call(driver.cuDeviceGetName(128, call(driver.cuDeviceGet(0)))).split(b"\0")[0].decode()
+    if "simulated" not in name:
+        sys.exit(f"device 0 is {name!r}, not the simulator's; these tests are for the simulator")
+    version = call(driver.cuDriverGetVersion())
+    return f"{name!r}, driver {version // 1000}.{version % 1000 // 10}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--write", metavar="FILE")
+    how.add_argument("--check", metavar="FILE")
+    parser.add_argument("--pycuda", required=True, metavar="FOLDER")
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+
+    document = [
+        "# What runs on the simulated driver",
+        "",
+        "Written by `cargo xtask sim-peers` from what happened; `cargo xtask sim-peers --check` fails where it is out of date. The",
+        "packages are those of the package index, unchanged, and use their own allocators. PyCUDA is built with CUDA's headers",
+        "and linked with the simulator, whose every function it names must be there.",
+        "",
+        "*passed*, *failed*: as the tests say. *needs a compiler and a GPU*: the test compiles device code, and stops with the",
+        "exception that its package has where there is no compiler. *skipped by itself*: the test says why. A number counts the",
+        "parameters of a test that has some.",
+        "",
+    ]
+    document += [f"The device: {device()}.", ""]
+    every = collections.Counter()
+    unexplained = []
+    with tempfile.TemporaryDirectory() as folder:
+        log = pathlib.Path(folder) / "report"
+        for suite in suites(options.pycuda):
+            version = importlib.metadata.version(suite.package)
+            document += [f"## {suite.title} ({suite.package} {version})", "", suite.words, ""]
+            for file in suite.files:
+                if options.names and not any(name in name_of(file) for name in options.names):
+                    continue
+                start = time.monotonic()
+                found = run_file(file, suite.devices, log)
+                cases: dict[str, Case] = collections.defaultdict(Case)
+                counts = collections.Counter()
+                for test, events in found.items():
+                    outcome, why = outcome_of(test, events)
+                    counts[outcome] += 1
+                    short = re.sub(r"\[.*", "", test.split("::", 1)[-1]).replace("::", ".")
+                    cases[f"`{short}`"].add(outcome, why)
+                    if outcome == "failed" and why not in dict(KNOWN).values():
+                        unexplained.append(f"{name_of(file)} {short}: {why}")
+                        print(next((event["whole"] for event in events if "whole" in event), why))
+                every += counts
+                said = {"needs": "need a compiler and a GPU", "skipped": "skipped by themselves"}
+                words = ", ".join(f"{counts[key]} {said.get(key, key)}" for key in ("passed", "failed", "needs", "skipped") if counts[key])
+                print(f"{name_of(file)}: {words} ({time.monotonic() - start:.1f} s)", flush=True)
+                document += [f"### {name_of(file)}: {words}", "", *table(cases), ""]
+    text = "\n".join(document).rstrip() + "\n"
+    bad = bool(unexplained)
+    for line in unexplained:
+        print(f"failed: {line}")
+    if options.names:
+        pass
+    elif options.write:
+        pathlib.Path(options.write).write_text(text, encoding="utf-8")
+        print(f"{options.write}: written")
+    else:
+        there = pathlib.Path(options.check)
+        old = there.read_text(encoding="utf-8") if there.exists() else ""
+        if old != text:
+            bad = True
+            sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), text.splitlines(True), options.check, "now"))
+            print(f"{options.check} says something else: cargo xtask sim-peers")
+    print(f"{every['passed']} passed, {every['failed']} failed, {every['needs'] + every['skipped']} skipped")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,354 @@
+"""NVIDIA's cuda.bindings on the simulated driver: each kind of memory, copies, streams, events, memory pools, virtual memory, errors."""
+
+import ctypes
+import threading
+
+import numpy as np
+import pytest
+
+driver = pytest.importorskip("cuda.bindings.driver")
+Result = driver.CUresult
+
+
+def ok(returned):
+    """The values of a call that must succeed."""
+    code, *values = returned
+    if code != Result.CUDA_SUCCESS:
+        raise AssertionError(f"{code!r}: {driver.cuGetErrorString(code)[1]}")
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+@pytest.fixture(scope="module")
+def device():
+    ok(driver.cuInit(0))
+    return ok(driver.cuDeviceGet(0))
+
+
+@pytest.fixture(autouse=True)
+def context(device):
+    context = ok(driver.cuDevicePrimaryCtxRetain(device))
+    ok(driver.cuCtxSetCurrent(context))
+    yield context
+    ok(driver.cuCtxSynchronize())
+    ok(driver.cuCtxSetCurrent(driver.CUcontext(0)))
+    ok(driver.cuDevicePrimaryCtxRelease(device))
+
+
+@pytest.fixture
+def stream():
+    stream = ok(driver.cuStreamCreate(driver.CUstream_flags.CU_STREAM_NON_BLOCKING))
+    yield stream
+    ok(driver.cuStreamDestroy(stream))
+
+
+def read(address, count, dtype):
+    out = np.empty(count, dtype)
+    ok(driver.cuMemcpyDtoH(out.ctypes.data, address, out.nbytes))
+    return out
+
+
+def test_it_says_that_it_is_simulated(device):
+    assert b"simulated" in ok(driver.cuDeviceGetName(100, device))
+    assert ok(driver.cuDeviceGetCount()) >= 1
+    assert ok(driver.cuDriverGetVersion()) >= 12000
+    assert ok(driver.cuDeviceTotalMem(device)) >= 1 << 20
+    assert len(ok(driver.cuDeviceGetUuid(device)).bytes) == 16
+
+
+def test_attributes(device):
+    attribute = driver.CUdevice_attribute
+    for name in ("UNIFIED_ADDRESSING", "CAN_MAP_HOST_MEMORY", "MANAGED_MEMORY"):
+        assert ok(driver.cuDeviceGetAttribute(getattr(attribute, f"CU_DEVICE_ATTRIBUTE_{name}"), device)) == 1
+    assert ok(driver.cuDeviceGetAttribute(attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device)) >= 5
+    assert driver.cuDeviceGet(99)[0] == Result.CUDA_ERROR_INVALID_DEVICE
+
+
+def test_error_names():
+    assert ok(driver.cuGetErrorName(Result.CUDA_ERROR_OUT_OF_MEMORY)) == b"CUDA_ERROR_OUT_OF_MEMORY"
+    assert ok(driver.cuGetErrorString(Result.CUDA_ERROR_OUT_OF_MEMORY)) == b"out of memory"
+
+
+def test_device_memory_there_and_back():
+    free = ok(driver.cuMemGetInfo())[0]
+    source = np.arange(1000, dtype=np.float32)
+    address = ok(driver.cuMemAlloc(source.nbytes))
+    ok(driver.cuMemcpyHtoD(address, source.ctypes.data, source.nbytes))
+    base, size = ok(driver.cuMemGetAddressRange(driver.CUdeviceptr(int(address) + 100)))
+    assert (int(base), size) == (int(address), source.nbytes)
+    assert (read(address, 1000, np.float32) == source).all()
+    assert ok(driver.cuMemGetInfo())[0] < free
+    ok(driver.cuMemFree(address))
+    assert ok(driver.cuMemGetInfo())[0] == free
+    assert driver.cuMemFree(address)[0] == Result.CUDA_ERROR_INVALID_VALUE
+
+
+def test_out_of_memory():
+    total = ok(driver.cuMemGetInfo())[1]
+    assert driver.cuMemAlloc(2 * total)[0] == Result.CUDA_ERROR_OUT_OF_MEMORY
+    assert driver.cuMemAlloc(0)[0] == Result.CUDA_ERROR_INVALID_VALUE
+
+
+def test_memset_of_each_width(stream):
+    address = ok(driver.cuMemAlloc(64))
+    for width, function, value in (
+        (np.uint8, driver.cuMemsetD8, 0xAB),
+        (np.uint16, driver.cuMemsetD16, 0xABCD),
+        (np.uint32, driver.cuMemsetD32, 0xABCDEF01),
+    ):
+        count = 64 // np.dtype(width).itemsize
+        ok(function(address, value, count))
+        assert (read(address, count, width) == value).all()
+    ok(driver.cuMemsetD8Async(address, 7, 32, stream))
+    ok(driver.cuStreamSynchronize(stream))
+    assert (read(address, 32, np.uint8) == 7).all()
+    pitched, pitch = ok(driver.cuMemAllocPitch(10, 3, 4))
+    assert pitch >= 10
+    ok(driver.cuMemsetD2D8(pitched, pitch, 9, 10, 3))
+    rows = read(pitched, 2 * pitch + 10, np.uint8)
+    assert all((rows[row * pitch : row * pitch + 10] == 9).all() for row in range(3))
+    ok(driver.cuMemFree(pitched))
+    ok(driver.cuMemFree(address))
+
+
+def test_asynchronous_copies_in_order(stream):
+    count = 1 << 16
+    host = ok(driver.cuMemHostAlloc(4 * count, 0))
+    pinned = np.ctypeslib.as_array((ctypes.c_uint32 * count).from_address(int(host)))
+    pinned[:] = np.arange(count)
+    address = ok(driver.cuMemAlloc(4 * count))
+    second = ok(driver.cuMemAlloc(4 * count))
+    ok(driver.cuMemcpyHtoDAsync(address, host, 4 * count, stream))
+    ok(driver.cuMemcpyDtoDAsync(second, address, 4 * count, stream))
+    ok(driver.cuMemsetD32Async(address, 5, count, stream))
+    ok(driver.cuStreamSynchronize(stream))
+    assert (read(second, count, np.uint32) == np.arange(count)).all()
+    assert (read(address, count, np.uint32) == 5).all()
+    ok(driver.cuMemcpyDtoHAsync(host, address, 4 * count, stream))
+    ok(driver.cuStreamSynchronize(stream))
+    assert (pinned == 5).all()
+    for freed in (address, second):
+        ok(driver.cuMemFree(freed))
+    ok(driver.cuMemFreeHost(host))
+
+
+def test_copies_of_rectangles():
+    host = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    address, pitch = ok(driver.cuMemAllocPitch(4, 3, 4))
+    copy = driver.CUDA_MEMCPY2D()
+    copy.srcMemoryType = driver.CUmemorytype.CU_MEMORYTYPE_HOST
+    copy.srcHost, copy.srcPitch, copy.srcXInBytes, copy.srcY = host.ctypes.data, 8, 2, 1
+    copy.dstMemoryType = driver.CUmemorytype.CU_MEMORYTYPE_DEVICE
+    copy.dstDevice, copy.dstPitch = address, pitch
+    copy.WidthInBytes, copy.Height = 4, 3
+    ok(driver.cuMemcpy2D(copy))
+    rows = read(address, 2 * pitch + 4, np.uint8)
+    assert [rows[row * pitch : row * pitch + 4].tolist() for row in range(3)] == host[1:4, 2:6].tolist()
+    ok(driver.cuMemFree(address))
+
+
+def test_mapped_pinned_memory_has_a_device_address():
+    host = ok(driver.cuMemHostAlloc(256, driver.CU_MEMHOSTALLOC_DEVICEMAP | driver.CU_MEMHOSTALLOC_PORTABLE))
+    address = ok(driver.cuMemHostGetDevicePointer(host, 0))
+    ok(driver.cuMemsetD8(address, 3, 256))
+    ok(driver.cuCtxSynchronize())
+    assert ctypes.string_at(int(host), 256) == b"\3" * 256
+    flags = ok(driver.cuMemHostGetFlags(host))
+    assert flags & driver.CU_MEMHOSTALLOC_DEVICEMAP and flags & driver.CU_MEMHOSTALLOC_PORTABLE
+    ok(driver.cuMemFreeHost(host))
+
+
+def test_registered_memory():
+    block = np.zeros(3 * 4096, np.uint8)
+    start = -(-block.ctypes.data // 4096) * 4096
+    ok(driver.cuMemHostRegister(start, 4096, driver.CU_MEMHOSTREGISTER_DEVICEMAP))
+    again = driver.cuMemHostRegister(start, 4096, 0)[0]
+    assert again == Result.CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED
+    address = ok(driver.cuMemHostGetDevicePointer(start, 0))
+    ok(driver.cuMemsetD8(address, 1, 4096))
+    ok(driver.cuCtxSynchronize())
+    assert block.sum() == 4096
+    ok(driver.cuMemHostUnregister(start))
+    assert driver.cuMemHostUnregister(start)[0] == Result.CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED
+
+
+def test_managed_memory(device):
+    address = ok(driver.cuMemAllocManaged(4096, driver.CUmemAttach_flags.CU_MEM_ATTACH_GLOBAL.value))
+    kind = driver.CUpointer_attribute
+    assert ok(driver.cuPointerGetAttribute(kind.CU_POINTER_ATTRIBUTE_IS_MANAGED, address))
+    ok(driver.cuMemsetD8(address, 2, 4096))
+    ok(driver.cuCtxSynchronize())
+    assert ctypes.string_at(int(address), 4096) == b"\2" * 4096
+    ctypes.memset(int(address), 4, 4096)
+    assert (read(address, 4096, np.uint8) == 4).all()
+    ok(driver.cuMemFree(address))
+
+
+def test_what_an_address_is(context):
+    kind = driver.CUpointer_attribute
+    address = ok(driver.cuMemAlloc(512))
+    inside = driver.CUdeviceptr(int(address) + 8)
+    assert ok(driver.cuPointerGetAttribute(kind.CU_POINTER_ATTRIBUTE_MEMORY_TYPE, inside)) == 2
+    assert ok(driver.cuPointerGetAttribute(kind.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, inside)) == 0
+    assert int(ok(driver.cuPointerGetAttribute(kind.CU_POINTER_ATTRIBUTE_CONTEXT, inside))) == int(context)
+    assert int(ok(driver.cuPointerGetAttribute(kind.CU_POINTER_ATTRIBUTE_RANGE_START_ADDR, inside))) == int(address)
+    ok(driver.cuMemFree(address))
+    outside = np.zeros(8)
+    answer = driver.cuPointerGetAttribute(kind.CU_POINTER_ATTRIBUTE_MEMORY_TYPE, outside.ctypes.data)
+    assert answer[0] == Result.CUDA_ERROR_INVALID_VALUE
+
+
+def test_events_and_their_time(stream):
+    first, last = ok(driver.cuEventCreate(0)), ok(driver.cuEventCreate(0))
+    address = ok(driver.cuMemAlloc(1 << 20))
+    ok(driver.cuEventRecord(first, stream))
+    ok(driver.cuMemsetD8Async(address, 1, 1 << 20, stream))
+    ok(driver.cuEventRecord(last, stream))
+    ok(driver.cuEventSynchronize(last))
+    assert driver.cuEventQuery(last)[0] == Result.CUDA_SUCCESS
+    assert ok(driver.cuEventElapsedTime(first, last)) >= 0
+    untimed = ok(driver.cuEventCreate(driver.CUevent_flags.CU_EVENT_DISABLE_TIMING))
+    ok(driver.cuEventRecord(untimed, stream))
+    assert driver.cuEventElapsedTime(first, untimed)[0] == Result.CUDA_ERROR_INVALID_HANDLE
+    for event in (first, last, untimed):
+        ok(driver.cuEventDestroy(event))
+    ok(driver.cuMemFree(address))
+
+
+def test_a_stream_waits_for_another(stream):
+    other = ok(driver.cuStreamCreate(driver.CUstream_flags.CU_STREAM_NON_BLOCKING))
+    event = ok(driver.cuEventCreate(driver.CUevent_flags.CU_EVENT_DISABLE_TIMING))
+    size = 1 << 16
+    first, second = ok(driver.cuMemAlloc(size)), ok(driver.cuMemAlloc(size))
+    for round in range(20):
+        ok(driver.cuMemsetD8Async(first, round, size, stream))
+        ok(driver.cuEventRecord(event, stream))
+        ok(driver.cuStreamWaitEvent(other, event, 0))
+        ok(driver.cuMemcpyDtoDAsync(second, first, size, other))
+        ok(driver.cuStreamSynchronize(other))
+        assert (read(second, size, np.uint8) == round).all()
+    ok(driver.cuMemFree(first))
+    ok(driver.cuMemFree(second))
+    ok(driver.cuEventDestroy(event))
+    ok(driver.cuStreamDestroy(other))
+
+
+def test_a_host_function_runs_in_its_turn(stream):
+    done = threading.Event()
+    told = []
+
+    @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+    def callback(data):
+        told.append(data)
+        done.set()
+
+    function = driver.CUhostFn(_ptr=ctypes.addressof(ctypes.c_void_p(ctypes.cast(callback, ctypes.c_void_p).value)))
+    ok(driver.cuLaunchHostFunc(stream, function, 17))
+    ok(driver.cuStreamSynchronize(stream))
+    assert done.is_set() and told == [17]
+
+
+def test_stream_ordered_memory(device, stream):
+    pool = ok(driver.cuDeviceGetDefaultMemPool(device))
+    attribute = driver.CUmemPool_attribute
+    ok(driver.cuMemPoolSetAttribute(pool, attribute.CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, driver.cuuint64_t(1 << 20)))
+    assert int(ok(driver.cuMemPoolGetAttribute(pool, attribute.CU_MEMPOOL_ATTR_RELEASE_THRESHOLD))) == 1 << 20
+    address = ok(driver.cuMemAllocAsync(1000, stream))
+    ok(driver.cuMemsetD8Async(address, 6, 1000, stream))
+    out = np.zeros(1000, np.uint8)
+    ok(driver.cuMemcpyDtoHAsync(out.ctypes.data, address, 1000, stream))
+    ok(driver.cuMemFreeAsync(address, stream))
+    ok(driver.cuStreamSynchronize(stream))
+    assert (out == 6).all()
+    ok(driver.cuMemPoolTrimTo(pool, 0))
+
+
+def test_a_memory_pool_of_ones_own(device, stream):
+    properties = driver.CUmemPoolProps()
+    properties.allocType = driver.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
+    properties.location.type = driver.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
+    properties.location.id = int(device)
+    pool = ok(driver.cuMemPoolCreate(properties))
+    address = ok(driver.cuMemAllocFromPoolAsync(1 << 12, pool, stream))
+    assert int(ok(driver.cuMemPoolGetAttribute(pool, driver.CUmemPool_attribute.CU_MEMPOOL_ATTR_USED_MEM_CURRENT))) >= 1 << 12
+    ok(driver.cuMemFreeAsync(address, stream))
+    ok(driver.cuStreamSynchronize(stream))
+    ok(driver.cuMemPoolDestroy(pool))
+
+
+def test_virtual_memory(device):
+    properties = driver.CUmemAllocationProp()
+    properties.type = driver.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
+    properties.location.type = driver.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
+    properties.location.id = int(device)
+    minimum = driver.CUmemAllocationGranularity_flags.CU_MEM_ALLOC_GRANULARITY_MINIMUM
+    granule = ok(driver.cuMemGetAllocationGranularity(properties, minimum))
+    start = ok(driver.cuMemAddressReserve(2 * granule, 0, 0, 0))
+    handle = ok(driver.cuMemCreate(granule, properties, 0))
+    second = driver.CUdeviceptr(int(start) + granule)
+    ok(driver.cuMemMap(start, granule, 0, handle, 0))
+    ok(driver.cuMemMap(second, granule, 0, handle, 0))
+    access = driver.CUmemAccessDesc()
+    access.location = properties.location
+    access.flags = driver.CUmemAccess_flags.CU_MEM_ACCESS_FLAGS_PROT_READWRITE
+    ok(driver.cuMemSetAccess(start, 2 * granule, [access], 1))
+    ok(driver.cuMemsetD8(start, 8, 100))
+    assert (read(second, 100, np.uint8) == 8).all()  # the same granule, mapped twice
+    ok(driver.cuMemUnmap(start, 2 * granule))
+    ok(driver.cuMemRelease(handle))
+    ok(driver.cuMemAddressFree(start, 2 * granule))
+
+
+def test_graph_capture_of_copies(stream):
+    address = ok(driver.cuMemAlloc(256))
+    ok(driver.cuMemsetD8(address, 0, 256))
+    ok(driver.cuStreamBeginCapture(stream, driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED))
+    status = ok(driver.cuStreamIsCapturing(stream))
+    assert status == driver.CUstreamCaptureStatus.CU_STREAM_CAPTURE_STATUS_ACTIVE
+    ok(driver.cuMemsetD8Async(address, 9, 256, stream))
+    graph = ok(driver.cuStreamEndCapture(stream))
+    assert (read(address, 256, np.uint8) == 0).all()
+    ready = ok(driver.cuGraphInstantiate(graph, 0))
+    ok(driver.cuGraphLaunch(ready, stream))
+    ok(driver.cuStreamSynchronize(stream))
+    assert (read(address, 256, np.uint8) == 9).all()
+    ok(driver.cuGraphExecDestroy(ready))
+    ok(driver.cuGraphDestroy(graph))
+    ok(driver.cuMemFree(address))
+
+
+def test_contexts_are_a_stack_of_each_thread(context):
+    seen = []
+
+    def elsewhere():
+        seen.append(int(ok(driver.cuCtxGetCurrent())))
+        ok(driver.cuCtxPushCurrent(context))
+        seen.append(int(ok(driver.cuCtxGetCurrent())))
+        seen.append(int(ok(driver.cuCtxPopCurrent())))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert seen == [0, int(context), int(context)]
+
+
+def test_a_context_of_ones_own(device, context):
+    own = ok(driver.cuCtxCreate(None, 0, device))
+    assert int(ok(driver.cuCtxGetCurrent())) == int(own) != int(context)
+    address = ok(driver.cuMemAlloc(64))
+    ok(driver.cuCtxDestroy(own))
+    assert int(ok(driver.cuCtxGetCurrent())) == int(context)
+    # Its memory went with it.
+    assert driver.cuMemFree(address)[0] == Result.CUDA_ERROR_INVALID_VALUE
+
+
+def test_no_context(context):
+    ok(driver.cuCtxSetCurrent(driver.CUcontext(0)))
+    assert driver.cuMemAlloc(16)[0] == Result.CUDA_ERROR_INVALID_CONTEXT
+    ok(driver.cuCtxSetCurrent(context))
+
+
+def test_a_function_that_it_has_not():
+    code, address, status = driver.cuGetProcAddress(b"cuNoSuchFunction", 13000, 0)
+    assert (int(code), int(address)) == (0, 0)
+    assert status == driver.CUdriverProcAddressQueryResult.CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND
+    assert int(ok(driver.cuGetProcAddress(b"cuMemAlloc", 13000, 0))[0]) != 0

@@ -1,0 +1,286 @@
+//! The border: initialisation, contexts, faults, counters, missing symbols, captures, other processes, exit and fork.
+
+mod driver;
+use driver::*;
+use std::ffi::{CStr, c_int, c_void};
+
+#[test]
+fn it_says_who_it_is() {
+    let _driver = fresh(3, RANDOM);
+    let (mut name, mut count, mut version) = ([0; 64], 0, 0);
+    assert_eq!(cuDeviceGetName(name.as_mut_ptr(), 64, 2), 0);
+    // SAFETY: the driver ends the text.
+    assert_eq!(unsafe { CStr::from_ptr(name.as_ptr()) }, c"Tenure simulated device");
+    assert_eq!((cuDeviceGetCount(&mut count), count), (0, 3));
+    assert_eq!((cuDriverGetVersion(&mut version), version), (0, 13000));
+    let mut device: c_int = 7;
+    assert_eq!((cuDeviceGet(&mut device, 3), cuDeviceGet(&mut device, -1), device), (101, 101, 7));
+}
+
+#[test]
+fn nothing_works_before_cu_init_and_little_without_a_context() {
+    let _driver = fresh(1, RANDOM);
+    let (mut count, mut address, mut context) = (0, 0, 0);
+    assert_eq!((cuCtxSetCurrent(0), cuMemAlloc_v2(&mut address, 8)), (0, 201));
+    assert_eq!((cuCtxGetCurrent(&mut context), context), (0, 0));
+    assert_eq!((tenure_sim_reset(), cuDeviceGetCount(&mut count)), (0, 3));
+    set("devices", 0);
+    assert_eq!((cuInit(0), cuDeviceGetCount(&mut count)), (100, 3));
+}
+
+#[test]
+fn a_primary_context_lives_while_it_is_retained() {
+    let driver = fresh(1, RANDOM);
+    let (mut flags, mut active) = (0, 0);
+    assert_eq!(primary(0), driver.context);
+    device_memory(1000);
+    assert_eq!(cuDevicePrimaryCtxRelease_v2(0), 0);
+    assert_eq!((cuDevicePrimaryCtxGetState(0, &mut flags, &mut active), active), (0, 1));
+    assert_eq!(cuDevicePrimaryCtxRelease_v2(0), 0);
+    assert_eq!((cuDevicePrimaryCtxGetState(0, &mut flags, &mut active), active), (0, 0));
+    assert_eq!((cuDevicePrimaryCtxRelease_v2(0), ask("allocations")), (201, 0));
+}
+
+#[test]
+fn faults_strike_at_the_call_that_was_asked_for() {
+    let _driver = fresh(1, RANDOM);
+    let mut address = 0;
+    fail("cuMemAlloc", 3, 2);
+    let answers: Vec<u32> = (0..5).map(|_| cuMemAlloc_v2(&mut address, 8)).collect();
+    assert_eq!(answers, [0, 0, 2, 0, 0]);
+    assert_eq!(tenure_sim_fail(c"cuMemAlloc_v2".as_ptr(), 1, 0, 12345), 0);
+    assert!((0..5).all(|_| cuMemAlloc_v2(&mut address, 8) == 12345), "a code that nobody knows");
+    let mut name = std::ptr::null();
+    assert_eq!(cuGetErrorName(12345, &mut name), 1);
+    let _driver = (drop(_driver), fresh(1, RANDOM)).1;
+    let mut host = std::ptr::null_mut();
+    fail("*alloc", 2, 2);
+    assert_eq!((cuMemAlloc_v2(&mut address, 8), cuMemHostAlloc(&mut host, 8, 0)), (0, 2));
+}
+
+#[test]
+fn a_sticky_fault_stays_and_a_fault_of_work_comes_out_later() {
+    let driver = fresh(1, MANUAL);
+    let (on, memory) = (stream(1), device_memory(8));
+    fail("*work", 2, 999);
+    assert_eq!((cuMemsetD8Async(memory, 1, 8, on), cuMemsetD8Async(memory, 2, 8, on)), (0, 0));
+    assert_eq!(cuStreamSynchronize(on), 999);
+    assert_eq!(cuCtxSynchronize(), 999);
+    drop(driver);
+    let _driver = fresh(1, RANDOM);
+    fail("cuStreamQuery", 1, 719);
+    let on = stream(1);
+    assert_eq!((cuStreamQuery(on), cuStreamQuery(on), cuCtxSynchronize()), (719, 719, 719));
+}
+
+#[test]
+fn calls_are_counted_by_their_plain_name() {
+    let _driver = fresh(1, RANDOM);
+    device_memory(8);
+    device_memory(8);
+    assert_eq!((calls("cuMemAlloc"), calls("cuMemAlloc_v2"), calls("cuMemFree")), (2, 2, 0));
+    assert_eq!((cuCtxSynchronize(), ask("device_synchronizes"), calls("cuCtxSynchronize")), (0, 1, 1));
+    assert!(calls("") > 5);
+}
+
+#[test]
+fn names_without_version_are_looked_up() {
+    let _driver = fresh(1, RANDOM);
+    let find = |name: &CStr, version, flags| {
+        let (mut function, mut status) = (std::ptr::null_mut(), 9);
+        assert_eq!(cuGetProcAddress_v2(name.as_ptr(), &mut function, version, flags, &mut status), 0);
+        (function, status)
+    };
+    assert_eq!(find(c"cuMemAlloc", 13000, 0), (symbol("cuMemAlloc_v2"), 0));
+    assert_eq!(find(c"cuMemcpyHtoDAsync", 13000, 2), (symbol("cuMemcpyHtoDAsync_v2_ptsz"), 0));
+    assert_eq!(find(c"cuMemAdvise", 13000, 0), (symbol("cuMemAdvise_v2"), 0));
+    assert_eq!(find(c"cuMemAdvise", 12000, 0), (symbol("cuMemAdvise"), 0));
+    assert_eq!(find(c"cuNoSuchThing", 13000, 0), (std::ptr::null_mut(), 1));
+}
+
+#[test]
+fn missing_symbols_are_missing_for_the_loader_too() {
+    let ended = child("an_old_driver", &[("TENURE_SIM_MISSING", "cuMemCreate,cuMemAdvise_v2, cuStreamCreate")]);
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+}
+
+#[test]
+#[ignore = "a child of missing_symbols_are_missing_for_the_loader_too"]
+fn an_old_driver() {
+    for gone in ["cuMemCreate", "cuMemAdvise_v2", "cuStreamCreate"] {
+        assert!(symbol(gone).is_null(), "{gone}");
+    }
+    for there in ["cuMemAdvise", "cuStreamCreateWithPriority", "cuMemMap"] {
+        assert!(!symbol(there).is_null(), "{there}");
+    }
+    let (mut function, mut status) = (std::ptr::null_mut(), 9);
+    assert_eq!(cuGetProcAddress_v2(c"cuMemCreate".as_ptr(), &mut function, 13000, 0, &mut status), 0);
+    assert_eq!((function.is_null(), status), (true, 1));
+}
+
+#[test]
+fn the_environment_configures_it() {
+    let variables = [
+        ("TENURE_SIM_DEVICES", "2"),
+        ("TENURE_SIM_MEMORY", "3M"),
+        ("TENURE_SIM_PEERS", "0"),
+        ("TENURE_SIM_VERSION", "11040"),
+    ];
+    let ended = child("a_configured_driver", &variables);
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+}
+
+#[test]
+#[ignore = "a child of the_environment_configures_it"]
+fn a_configured_driver() {
+    let (mut count, mut version, mut can, mut free, mut total) = (0, 0, 9, 0, 0);
+    assert_eq!((cuInit(0), cuDeviceGetCount(&mut count), count), (0, 0, 2));
+    assert_eq!((cuDriverGetVersion(&mut version), version), (0, 11040));
+    assert_eq!((cuDeviceCanAccessPeer(&mut can, 0, 1), can), (0, 0));
+    assert_eq!(cuCtxSetCurrent(primary(1)), 0);
+    assert_eq!((cuMemGetInfo_v2(&mut free, &mut total), total), (0, 3 << 20));
+}
+
+#[test]
+fn captured_work_runs_when_the_graph_is_launched() {
+    let _driver = fresh(1, RANDOM);
+    let (first, second, fork, join) = (stream(1), stream(1), event(2), event(2));
+    let (memory, host, mut graph, mut exec, mut status) = (device_memory(8), pinned(8), 0, 0, 9);
+    host.fill(0);
+    assert_eq!(cuStreamBeginCapture_v2(first, 0), 0);
+    assert_eq!((cuStreamIsCapturing(first, &mut status), status), (0, 1));
+    assert_eq!((cuMemsetD8Async(memory, 3, 8, first), cuEventRecord(fork, first)), (0, 0));
+    assert_eq!(
+        (cuStreamWaitEvent(second, fork, 0), cuMemcpyDtoHAsync_v2(host.as_mut_ptr(), memory, 8, second)),
+        (0, 0)
+    );
+    assert_eq!((cuEventRecord(join, second), cuStreamWaitEvent(first, join, 0)), (0, 0));
+    assert_eq!(cuEventQuery(join), 900, "asking may break a capture, and here it does");
+    assert_eq!(cuStreamEndCapture(first, &mut graph), 901);
+    // Again, with nothing in between.
+    assert_eq!(cuStreamBeginCapture_v2(first, 0), 0);
+    assert_eq!((cuMemsetD8Async(memory, 3, 8, first), cuEventRecord(fork, first)), (0, 0));
+    assert_eq!(
+        (cuStreamWaitEvent(second, fork, 0), cuMemcpyDtoHAsync_v2(host.as_mut_ptr(), memory, 8, second)),
+        (0, 0)
+    );
+    assert_eq!((cuEventRecord(join, second), cuStreamWaitEvent(first, join, 0)), (0, 0));
+    let mut relaxed = 2;
+    assert_eq!((cuThreadExchangeStreamCaptureMode(&mut relaxed), relaxed), (0, 0));
+    device_memory(8);
+    assert_eq!((cuThreadExchangeStreamCaptureMode(&mut relaxed), relaxed), (0, 2));
+    assert_eq!(cuStreamEndCapture(first, &mut graph), 0);
+    assert_eq!((ask("pending"), host[0]), (0, 0), "nothing ran");
+    assert_eq!(cuGraphInstantiateWithFlags(&mut exec, graph, 0), 0);
+    for round in 0..20 {
+        host.fill(0);
+        assert_eq!((cuGraphLaunch(exec, first), cuStreamSynchronize(first)), (0, 0));
+        assert_eq!(host[7], 3, "launch {round}");
+    }
+    assert_eq!((cuGraphExecDestroy(exec), cuGraphDestroy(graph)), (0, 0));
+}
+
+#[test]
+fn a_capture_refuses_what_would_break_it() {
+    let _driver = fresh(1, RANDOM);
+    let (on, blocking, other, fork, mut graph) = (stream(1), stream(0), stream(1), event(2), 0);
+    let mut pageable = [0; 8];
+    let memory = device_memory(8);
+    assert_eq!((cuStreamBeginCapture_v2(on, 0), cuMemcpyDtoHAsync_v2(pageable.as_mut_ptr(), memory, 8, on)), (0, 900));
+    assert_eq!(cuStreamEndCapture(on, &mut graph), 901);
+    assert_eq!(
+        (cuStreamBeginCapture_v2(on, 2), cuStreamSynchronize(on), cuStreamEndCapture(on, &mut graph)),
+        (0, 900, 901)
+    );
+    // The legacy stream cannot wait for a blocking stream that captures.
+    assert_eq!((cuStreamBeginCapture_v2(blocking, 2), cuMemsetD8Async(memory, 1, 8, 0)), (0, 906));
+    assert_eq!(cuStreamEndCapture(blocking, &mut graph), 901);
+    // A stream that joined and never came back.
+    assert_eq!((cuStreamBeginCapture_v2(on, 2), cuEventRecord(fork, on), cuStreamWaitEvent(other, fork, 0)), (0, 0, 0));
+    assert_eq!((cuMemsetD8Async(memory, 1, 8, other), cuStreamEndCapture(on, &mut graph)), (0, 904));
+}
+
+#[test]
+fn memory_and_events_cross_processes() {
+    let _driver = fresh(1, RANDOM);
+    let (memory, on, done) = (device_memory(1000), stream(1), event(6));
+    let (mut memory_handle, mut event_handle) = (IpcHandle([0; 64]), IpcHandle([0; 64]));
+    assert_eq!((cuIpcGetMemHandle(&mut memory_handle, memory), cuIpcGetEventHandle(&mut event_handle, done)), (0, 0));
+    let mut own = 0;
+    assert_eq!(cuIpcOpenMemHandle_v2(&mut own, memory_handle, 1), 201, "not in the process that made it");
+    assert_eq!((cuMemsetD8Async(memory, 6, 1000, on), cuEventRecord(done, on), cuStreamSynchronize(on)), (0, 0, 0));
+    let text = |handle: &IpcHandle| handle.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let ended = child("another_process", &[("MEMORY", &text(&memory_handle)), ("EVENT", &text(&event_handle))]);
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+    let mut got = [0; 1000];
+    assert_eq!(cuMemcpyDtoH_v2(got.as_mut_ptr(), memory, 1000), 0);
+    assert_eq!((got[0], got[999]), (9, 9));
+}
+
+#[test]
+#[ignore = "a child of memory_and_events_cross_processes"]
+fn another_process() {
+    let handle = |name| {
+        let text = std::env::var(name).expect("set by the parent");
+        let mut bytes = [0; 64];
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).expect("hexadecimal");
+        }
+        IpcHandle(bytes)
+    };
+    let _driver = fresh(1, RANDOM);
+    let (mut memory, mut done, on, mut got) = (0, 0, stream(1), [0; 1000]);
+    assert_eq!(
+        (cuIpcOpenMemHandle_v2(&mut memory, handle("MEMORY"), 1), cuIpcOpenEventHandle(&mut done, handle("EVENT"))),
+        (0, 0)
+    );
+    assert_eq!((cuStreamWaitEvent(on, done, 0), cuStreamSynchronize(on), cuEventQuery(done)), (0, 0, 0));
+    assert_eq!(cuMemcpyDtoH_v2(got.as_mut_ptr(), memory, 1000), 0);
+    assert_eq!((got[0], got[999]), (6, 6));
+    assert_eq!((cuMemsetD8Async(memory, 9, 1000, on), cuStreamSynchronize(on), cuIpcCloseMemHandle(memory)), (0, 0, 0));
+}
+
+#[test]
+fn a_child_of_fork_has_no_driver() {
+    let _driver = fresh(1, RANDOM);
+    // SAFETY: the child calls the driver, which must not lock anything there, and leaves at once.
+    let status = unsafe {
+        let process = libc::fork();
+        if process == 0 {
+            let mut address = 0;
+            let wrong = cuMemAlloc_v2(&mut address, 8) != 3 || cuInit(0) != 3;
+            libc::_exit(i32::from(wrong));
+        }
+        let mut status = 0;
+        libc::waitpid(process, &mut status, 0);
+        status
+    };
+    assert_eq!(status, 0);
+}
+
+#[test]
+fn the_process_leaves_quietly() {
+    let ended = child("leaves_with_work_pending", &[]);
+    assert_eq!((ended.status.code(), &ended.stderr[..]), (Some(7), &b"4\n"[..]), "{ended:?}");
+}
+
+#[test]
+#[ignore = "a child of the_process_leaves_quietly"]
+fn leaves_with_work_pending() {
+    extern "C" fn late() {
+        let mut address = 0;
+        eprintln!("{}", cuMemAlloc_v2(&mut address, 8));
+    }
+    unsafe extern "C" fn forever(_: *mut c_void) {
+        loop {
+            std::thread::park();
+        }
+    }
+    // SAFETY: registered before the driver's own handler, so it runs after it.
+    unsafe { libc::atexit(late) };
+    let _driver = fresh(1, RANDOM);
+    let (on, other, memory) = (stream(1), stream(1), device_memory(8));
+    assert_eq!(cuLaunchHostFunc(on, forever, std::ptr::null_mut()), 0);
+    assert_eq!((cuMemsetD8Async(memory, 1, 8, on), cuMemsetD8Async(memory, 1, 8, other)), (0, 0));
+    std::process::exit(7);
+}

@@ -1,0 +1,370 @@
+//! Memory: of the device, pinned, managed; who may touch it, and what happens to whoever touches what is not there.
+
+mod driver;
+use driver::*;
+use std::ffi::{c_int, c_void};
+
+const INVALID: u32 = 1;
+const ILLEGAL: u32 = 700;
+
+#[test]
+fn bytes_go_to_the_device_and_come_back() {
+    let _driver = fresh(1, RANDOM);
+    let memory = device_memory(100_000);
+    let sent: Vec<u8> = (0..100_000).map(|at| (at % 251) as u8).collect();
+    let mut got = vec![0; 100_000];
+    assert_eq!(cuMemcpyHtoD_v2(memory, sent.as_ptr(), sent.len()), 0);
+    assert_eq!(cuMemcpyDtoH_v2(got.as_mut_ptr(), memory, got.len()), 0);
+    assert_eq!(sent, got);
+    assert_eq!((ask("copied_to_device"), ask("copied_from_device")), (100_000, 100_000));
+}
+
+#[test]
+fn free_memory_is_accounted_for_and_runs_out() {
+    let _driver = fresh(1, RANDOM);
+    let (mut free, mut total, mut address) = (0, 0, 0);
+    assert_eq!(cuMemGetInfo_v2(&mut free, &mut total), 0);
+    assert_eq!((free, total), (1 << 30, 1 << 30));
+    let memory = device_memory(1 << 20);
+    assert_eq!(cuMemGetInfo_v2(&mut free, &mut total), 0);
+    assert_eq!(free, total - (1 << 20));
+    assert_eq!(cuMemAlloc_v2(&mut address, 1 << 30), 2);
+    assert_eq!(cuMemAlloc_v2(&mut address, 0), INVALID);
+    assert_eq!((cuMemFree_v2(memory), cuMemFree_v2(memory), cuMemFree_v2(0)), (0, INVALID, 0));
+    assert_eq!(cuMemAlloc_v2(&mut address, 1 << 30), 0);
+}
+
+#[test]
+fn fresh_memory_is_junk() {
+    let _driver = fresh(1, RANDOM);
+    let mut got = [0; 64];
+    assert_eq!(cuMemcpyDtoH_v2(got.as_mut_ptr(), device_memory(64), 64), 0);
+    assert!(got.iter().filter(|byte| **byte == 0).count() < 16);
+}
+
+#[test]
+fn past_the_end_loses_the_context() {
+    let _driver = fresh(1, RANDOM);
+    let (memory, on, mut got) = (device_memory(100), stream(1), [0; 101]);
+    assert_eq!(cuMemcpyDtoH_v2(got.as_mut_ptr(), memory, 101), ILLEGAL);
+    let mut address = 0;
+    assert_eq!(cuMemAlloc_v2(&mut address, 8), ILLEGAL, "the error stays");
+    assert_eq!((cuStreamQuery(on), cuCtxSynchronize()), (ILLEGAL, ILLEGAL));
+    // A new context is sound.
+    assert_eq!(cuDevicePrimaryCtxRelease_v2(0), 0);
+    assert_eq!(cuMemAlloc_v2(&mut address, 8), 709);
+    assert_eq!(cuCtxSetCurrent(primary(0)), 0);
+    assert_eq!(cuMemAlloc_v2(&mut address, 8), 0);
+}
+
+#[test]
+fn work_on_freed_memory_faults_unless_freeing_waits() {
+    for waits in [1, 0] {
+        let _driver = fresh(1, MANUAL);
+        set("free_waits", waits);
+        let (memory, on) = (device_memory(100), stream(1));
+        assert_eq!(cuMemsetD8Async(memory, 1, 100, on), 0);
+        assert_eq!((cuMemFree_v2(memory), ask("implicit_synchronizes")), (0, 1));
+        assert_eq!(cuStreamSynchronize(on), if waits == 1 { 0 } else { ILLEGAL });
+    }
+}
+
+#[test]
+fn pinned_memory_has_another_address_on_the_device() {
+    let _driver = fresh(1, RANDOM);
+    let (host, mut address, on) = (pinned(4096), 0, stream(1));
+    assert_eq!(cuMemHostGetDevicePointer_v2(&mut address, host.as_mut_ptr(), 0), 0);
+    assert_ne!(address, host.as_ptr() as u64);
+    assert_eq!((cuMemsetD8Async(address + 1, 9, 10, on), cuStreamSynchronize(on)), (0, 0));
+    assert_eq!((host[1], host[10]), (9, 9));
+    assert_ne!((host[0], host[11]), (9, 9));
+    // The host address is none of the device's.
+    assert_eq!(cuMemsetD8Async(host.as_ptr() as u64, 9, 10, on), INVALID);
+    let (mut kind, mut device_pointer) = (0_u32, 0_u64);
+    assert_eq!(cuPointerGetAttribute((&raw mut kind).cast(), 2, host.as_ptr() as u64), 0);
+    assert_eq!(cuPointerGetAttribute((&raw mut device_pointer).cast(), 3, host.as_ptr() as u64 + 5), 0);
+    assert_eq!((kind, device_pointer), (1, address + 5));
+    assert_eq!(
+        cuPointerGetAttribute((&raw mut kind).cast(), 2, (&raw const kind) as u64),
+        INVALID,
+        "plain host memory"
+    );
+}
+
+#[test]
+fn the_flags_of_pinned_memory_reach_the_driver() {
+    let _driver = fresh(1, RANDOM);
+    let mut host = std::ptr::null_mut();
+    assert_eq!(cuMemHostAlloc(&mut host, 100, 7), 0);
+    assert_eq!((ask("host_alloc_flags"), ask("pinned")), (7, 1));
+    assert_eq!(cuMemHostAlloc(&mut host, 100, 8), INVALID);
+}
+
+#[test]
+fn an_asynchronous_copy_reads_pinned_memory_when_it_runs_and_pageable_memory_at_once() {
+    let _driver = fresh(1, MANUAL);
+    let (memory, on, host, mut pageable) = (device_memory(16), stream(1), pinned(8), vec![1_u8; 8]);
+    host.fill(1);
+    assert_eq!(cuMemcpyHtoDAsync_v2(memory, host.as_ptr(), 8, on), 0);
+    assert_eq!(cuMemcpyHtoDAsync_v2(memory + 8, pageable.as_ptr(), 8, on), 0);
+    host.fill(2);
+    pageable.fill(2);
+    assert_eq!(cuStreamSynchronize(on), 0);
+    let mut got = [0; 16];
+    assert_eq!(cuMemcpyDtoH_v2(got.as_mut_ptr(), memory, 16), 0);
+    assert_eq!((got[7], got[8]), (2, 1));
+    // To pageable memory the call itself waits.
+    assert_eq!(cuMemcpyDtoHAsync_v2(pageable.as_mut_ptr(), memory + 8, 8, on), 0);
+    assert_eq!((pageable[0], ask("pending")), (1, 0));
+}
+
+#[test]
+fn registered_memory_is_pinned_until_it_is_unregistered() {
+    let _driver = fresh(1, MANUAL);
+    let (memory, on, mut own) = (device_memory(8192), stream(1), vec![5_u8; 3 * 4096]);
+    assert_eq!(cuMemHostRegister_v2(own.as_mut_ptr(), 8192, 0), 0);
+    assert_eq!(cuMemHostRegister_v2(own.as_mut_ptr().wrapping_add(100), 10, 0), 712);
+    assert_eq!(cuMemcpyHtoDAsync_v2(memory, own.as_ptr(), 8192, on), 0);
+    assert_eq!(ask("pending"), 1);
+    assert_eq!(cuStreamSynchronize(on), 0);
+    // Partly outside: as pageable.
+    assert_eq!(cuMemcpyHtoDAsync_v2(memory, own.as_ptr().wrapping_add(4096), 8192, on), 0);
+    own[5000] = 6;
+    assert_eq!(cuStreamSynchronize(on), 0);
+    // SAFETY: device memory on which nothing runs.
+    assert_eq!(unsafe { *bytes(memory + 904, 1, 0) }, 5);
+    for _ in 0..1000 {
+        assert_eq!(cuMemHostUnregister(own.as_mut_ptr()), 0);
+        assert_eq!(cuMemHostUnregister(own.as_mut_ptr()), 713);
+        assert_eq!(cuMemHostRegister_v2(own.as_mut_ptr(), 8192, 0), 0);
+    }
+    assert_eq!(cuMemcpyHtoDAsync_v2(memory, own.as_ptr(), 8192, on), 0);
+    assert_eq!(cuMemHostUnregister(own.as_mut_ptr()), 0);
+    assert_eq!(cuStreamSynchronize(on), ILLEGAL, "a copy was still using it");
+}
+
+#[test]
+fn memory_that_cannot_be_written_is_not_registered() {
+    let _driver = fresh(1, RANDOM);
+    static CONSTANT: [u8; 8192] = [1; 8192];
+    let constant = CONSTANT.as_ptr().cast_mut();
+    assert_eq!(cuMemHostRegister_v2(constant, 8192, 0), INVALID);
+    assert_eq!(cuMemHostRegister_v2(constant, 8192, 8), 0, "for reading it can be");
+}
+
+#[test]
+fn managed_memory_is_one_address_for_both() {
+    let _driver = fresh(1, RANDOM);
+    let (mut address, on, mut managed) = (0, stream(1), 0_u32);
+    assert_eq!(cuMemAllocManaged(&mut address, 100, 1), 0);
+    assert_eq!((cuMemsetD8Async(address, 3, 100, on), cuStreamSynchronize(on)), (0, 0));
+    // SAFETY: managed memory of 100 bytes, on which nothing runs.
+    assert_eq!(unsafe { *(address as *const u8).add(99) }, 3);
+    assert_eq!(cuPointerGetAttribute((&raw mut managed).cast(), 8, address), 0);
+    assert_eq!((managed, cuMemFree_v2(address)), (1, 0));
+}
+
+#[test]
+fn rows_are_copied_without_their_gaps() {
+    let _driver = fresh(1, RANDOM);
+    let (memory, host) = (device_memory(64), [1_u8, 2, 3, 4, 5, 6]);
+    assert_eq!((cuMemsetD32_v2(memory, 0, 16), cuMemsetD2D16Async(memory + 32, 8, 0x0102, 2, 3, 0)), (0, 0));
+    let copy = Copy2D {
+        src_x: 0,
+        src_y: 1,
+        src_memory: 1,
+        src_host: host.as_ptr().cast(),
+        src_device: 0,
+        src_array: 0,
+        src_pitch: 2,
+        dst_x: 1,
+        dst_y: 0,
+        dst_memory: 2,
+        dst_host: std::ptr::null_mut(),
+        dst_device: memory,
+        dst_array: 0,
+        dst_pitch: 8,
+        width: 2,
+        height: 2,
+    };
+    assert_eq!(cuMemcpy2D_v2(&copy), 0);
+    let mut got = [9; 64];
+    assert_eq!(cuMemcpyDtoH_v2(got.as_mut_ptr(), memory, 64), 0);
+    assert_eq!(got[..16], [0, 3, 4, 0, 0, 0, 0, 0, 0, 5, 6, 0, 0, 0, 0, 0]);
+    assert_eq!(got[32..44], [2, 1, 2, 1, 0, 0, 0, 0, 2, 1, 2, 1]);
+}
+
+#[test]
+fn overlapping_copies_are_nothing_to_rely_on() {
+    let _driver = fresh(1, RANDOM);
+    let (memory, on) = (device_memory(1024), stream(1));
+    let sent: Vec<u8> = (0..1024).map(|at| (at / 64) as u8).collect();
+    let mut wrong = 0;
+    for _ in 0..40 {
+        let mut got = vec![0; 1024];
+        assert_eq!(cuMemcpyHtoD_v2(memory, sent.as_ptr(), 1024), 0);
+        assert_eq!(cuMemcpyDtoDAsync_v2(memory + 64, memory, 512, on), 0);
+        assert_eq!((cuStreamSynchronize(on), cuMemcpyDtoH_v2(got.as_mut_ptr(), memory, 1024)), (0, 0));
+        wrong += usize::from(got[64..576] != sent[..512]);
+    }
+    assert!((5..=35).contains(&wrong), "{wrong} of 40");
+}
+
+#[test]
+fn devices_have_memory_of_their_own() {
+    let first = fresh(2, RANDOM);
+    let (memory, mut can): (_, c_int) = (device_memory(8), 0);
+    assert_eq!(cuMemsetD32_v2(memory, 7, 2), 0);
+    assert_eq!((cuDeviceCanAccessPeer(&mut can, 0, 1), can), (0, 1));
+    let second = primary(1);
+    assert_eq!(cuCtxPushCurrent_v2(second), 0);
+    let (there, on, mut got) = (device_memory(8), stream(1), [0; 8]);
+    assert_eq!(cuMemcpyPeerAsync(there, second, memory, first.context, 8, on), 0);
+    assert_eq!((cuStreamSynchronize(on), cuMemcpyDtoH_v2(got.as_mut_ptr(), there, 8)), (0, 0));
+    assert_eq!(got, [7, 0, 0, 0, 7, 0, 0, 0]);
+    let (mut popped, mut ordinal): (_, c_int) = (0, -1);
+    assert_eq!(cuPointerGetAttribute((&raw mut ordinal).cast(), 9, there), 0);
+    assert_eq!((cuCtxPopCurrent_v2(&mut popped), popped, ordinal), (0, second, 1));
+}
+
+#[test]
+fn mapped_memory_is_usable_where_and_by_whom_it_was_made_so() {
+    const GRANULE: usize = 2 << 20;
+    let _driver = fresh(1, RANDOM);
+    let (mut base, mut parts) = (0, [0; 2]);
+    let prop = AllocationProp { kind: 1, handle_types: 0, location: Location { kind: 1, id: 0 }, rest: [0; 2] };
+    let access = AccessDesc { location: Location { kind: 1, id: 0 }, flags: 3 };
+    assert_eq!(cuMemAddressReserve(&mut base, 8 * GRANULE, 0, 0, 0), 0);
+    assert_eq!(cuMemCreate(&mut parts[0], 100, &prop, 0), INVALID);
+    for (place, part) in (base..).step_by(GRANULE).zip(&mut parts) {
+        assert_eq!(cuMemCreate(part, GRANULE, &prop, 0), 0);
+        assert_eq!(cuMemMap(place, GRANULE, 0, *part, 0), 0);
+        assert_eq!(cuMemMap(place, GRANULE, 0, *part, 0), 208);
+        assert_eq!(cuMemRelease(*part), 0);
+    }
+    assert_eq!(cuMemSetAccess(base, 3 * GRANULE, &access, 1), INVALID, "the third granule is not there");
+    assert_eq!(cuMemSetAccess(base, 2 * GRANULE, &access, 1), 0);
+    // Over the seam.
+    let (sent, mut got) = ([7_u8; 100], [0_u8; 100]);
+    let seam = base + GRANULE as u64 - 50;
+    assert_eq!((cuMemcpyHtoD_v2(seam, sent.as_ptr(), 100), cuMemcpyDtoH_v2(got.as_mut_ptr(), seam, 100)), (0, 0));
+    assert_eq!(got, sent);
+    let (mut free, mut total) = (0, 0);
+    assert_eq!((cuMemGetInfo_v2(&mut free, &mut total), total - free), (0, 2 * GRANULE));
+    assert_eq!(cuMemAddressFree(base, 8 * GRANULE), INVALID, "still mapped");
+    assert_eq!(cuMemUnmap(base, GRANULE), 0);
+    assert_eq!((cuMemGetInfo_v2(&mut free, &mut total), total - free), (0, GRANULE));
+    assert_eq!(cuMemcpyDtoH_v2(got.as_mut_ptr(), seam, 100), ILLEGAL);
+}
+
+#[test]
+fn pooled_memory_lives_in_the_order_of_its_stream() {
+    for late in [false, true] {
+        let _driver = fresh(1, RANDOM);
+        set("seed", 5);
+        let (on, other, freed, mut address) = (stream(1), stream(1), event(2), 0);
+        assert_eq!(cuMemAllocAsync(&mut address, 1000, on), 0);
+        assert_eq!((cuMemsetD8Async(address, 1, 1000, on), cuEventRecord(freed, on)), (0, 0));
+        if late {
+            assert_eq!(cuMemFreeAsync(address, on), 0);
+            assert_eq!(cuMemFreeAsync(address, on), INVALID, "twice");
+            assert_eq!((cuStreamSynchronize(on), cuMemsetD8Async(address, 1, 1000, other)), (0, INVALID));
+        } else {
+            assert_eq!((cuStreamWaitEvent(other, freed, 0), cuMemsetD8Async(address, 1, 1000, other)), (0, 0));
+            assert_eq!((cuStreamSynchronize(other), cuMemFreeAsync(address, on)), (0, 0));
+        }
+        assert_eq!(cuCtxSynchronize(), 0);
+    }
+    // On another stream before the allocation was reached.
+    let _driver = fresh(1, MANUAL);
+    let (on, other, mut address) = (stream(1), stream(1), 0);
+    assert_eq!(tenure_sim_hold(on), 0);
+    assert_eq!((cuMemAllocAsync(&mut address, 1000, on), cuMemsetD8Async(address, 1, 1000, other)), (0, 0));
+    assert_eq!(cuStreamSynchronize(other), ILLEGAL);
+}
+
+#[test]
+fn a_pool_keeps_what_its_threshold_says() {
+    let _driver = fresh(1, RANDOM);
+    let (on, mut pool, mut address, mut value) = (stream(1), 0, 0, 0_u64);
+    assert_eq!(cuDeviceGetDefaultMemPool(&mut pool, 0), 0);
+    let mut reserved = || {
+        assert_eq!(cuMemPoolGetAttribute(pool, 5, &mut value), 0);
+        value
+    };
+    let mut round = |threshold: u64| {
+        let mut threshold = threshold;
+        assert_eq!(cuMemPoolSetAttribute(pool, 4, &mut threshold), 0);
+        assert_eq!((cuMemAllocAsync(&mut address, 4096, on), cuMemFreeAsync(address, on)), (0, 0));
+        assert_eq!(cuStreamSynchronize(on), 0);
+    };
+    round(u64::MAX);
+    assert_eq!(reserved(), 4096);
+    round(0);
+    assert_eq!(reserved(), 0);
+}
+
+#[test]
+fn a_host_access_to_device_memory_crashes() {
+    use std::os::unix::process::ExitStatusExt;
+    for what in ["read", "write"] {
+        let ended = child("touches_device_memory", &[("TOUCH", what)]);
+        assert_eq!(ended.status.signal(), Some(libc::SIGSEGV), "{what}: {ended:?}");
+    }
+}
+
+#[test]
+#[ignore = "a child of a_host_access_to_device_memory_crashes"]
+fn touches_device_memory() {
+    let _driver = fresh(1, RANDOM);
+    let memory = device_memory(100) as *mut u8;
+    // SAFETY: none; that is the point.
+    unsafe {
+        match std::env::var("TOUCH").as_deref() {
+            Ok("read") => println!("{}", memory.read_volatile()),
+            _ => memory.write_volatile(1),
+        }
+    }
+}
+
+#[test]
+fn a_kernel_is_a_function_of_the_host() {
+    unsafe extern "C" fn add(launch: *const Launch, parameters: *mut *mut c_void) -> u32 {
+        // SAFETY: registered with these parameters.
+        let (address, value) = unsafe { (*(*parameters).cast::<u64>(), *(*parameters.add(1)).cast::<u8>()) };
+        // SAFETY: as above.
+        let launch = unsafe { &*launch };
+        let count = (launch.grid[0] * launch.block[0]) as usize;
+        let memory = bytes(address, count, launch.device);
+        if memory.is_null() {
+            return ILLEGAL;
+        }
+        for at in 0..count {
+            // SAFETY: the bytes were just given.
+            unsafe { *memory.add(at) = (*memory.add(at)).wrapping_add(value) };
+        }
+        0
+    }
+    for waits in [0, 1] {
+        let _driver = fresh(1, RANDOM);
+        assert_eq!(tenure_sim_register_kernel(c"add".as_ptr(), add, [8_usize, 1].as_ptr(), 2, waits), 0);
+        let (mut module, mut function, on, mut memory) = (0, 0, stream(1), device_memory(64));
+        assert_eq!(cuModuleLoadData(&mut module, c".version 8.0".as_ptr().cast()), 0);
+        assert_eq!(cuModuleGetFunction(&mut function, module, c"subtract".as_ptr()), 500);
+        assert_eq!(cuModuleGetFunction(&mut function, module, c"add".as_ptr()), 0);
+        assert_eq!(cuMemsetD8Async(memory, 1, 64, on), 0);
+        let mut value = 4_u8;
+        let mut parameters = [(&raw mut memory).cast::<c_void>(), (&raw mut value).cast()];
+        let mut launch = |blocks| {
+            let extra = std::ptr::null_mut();
+            cuLaunchKernel(function, blocks, 1, 1, 32, 1, 1, 0, on, parameters.as_mut_ptr(), extra)
+        };
+        assert_eq!((launch(2), launch(0)), (0, INVALID));
+        // SAFETY: the variable is read at the launch, and written here through its place.
+        unsafe { (&raw mut value).write_volatile(100) };
+        let mut got = [0; 64];
+        assert_eq!((cuStreamSynchronize(on), cuMemcpyDtoH_v2(got.as_mut_ptr(), memory, 64)), (0, 0));
+        assert_eq!(got, [5; 64]);
+        assert_eq!((launch(3), cuStreamSynchronize(on)), (0, ILLEGAL), "past the end");
+    }
+}

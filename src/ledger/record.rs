@@ -1,0 +1,360 @@
+//! Records: what ended guards leave on a store. The region that a failed writer left undefined, and work of a device that goes on.
+//!
+//! A record is the slot of the guard that it was, with the region that it pinned, so that leaving one needs no memory. One of device work
+//! has a point, after which it counts no more and is swept when its ledger is next looked at; a poisoned region may have one too. Nothing
+//! here asks a driver: under the lock a point has passed if that is known already, and what is not known goes out in [`Points`], to be
+//! asked or waited for under no lock.
+
+use super::{Claim, Class, Guard, Ledger, Locked};
+use crate::error::Result;
+use crate::region;
+use crate::slots::{Slot, State};
+use crate::stream::{Point, Queue};
+use smallvec::SmallVec;
+
+/// When bytes are going to be touched.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Order {
+    /// In the order of this queue; None: by the host, now.
+    pub queue: Option<&'static Queue>,
+    /// The host waits for unfinished device work, in place of TN_ERR_PENDING.
+    pub wait: bool,
+}
+
+impl Order {
+    /// The host, now.
+    pub const HOST: Order = Order { queue: None, wait: false };
+
+    /// In the order of a queue.
+    pub fn on(queue: &'static Queue) -> Order {
+        Order { queue: Some(queue), wait: false }
+    }
+
+    /// The same, where the host waits for work that is in the way.
+    pub fn waiting(self, wait: bool) -> Order {
+        Order { wait, ..self }
+    }
+}
+
+/// Unfinished work that is in the way of something, found under a lock: of each queue the last. What does not fit is found again.
+#[derive(Default)]
+pub struct Points {
+    list: [Option<Wanted>; Points::ROOM],
+    length: usize,
+    /// What queues were made to wait for already: nothing else remembers all of it.
+    done: SmallVec<[Wanted; 4]>,
+}
+
+#[derive(Clone, Copy)]
+struct Wanted {
+    point: Point,
+    /// Who has to be after it; None: the host.
+    by: Option<&'static Queue>,
+}
+
+impl Points {
+    const ROOM: usize = 8;
+
+    /// Whether nothing is in the way.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The work before `point` is in the way of a queue, or of the host.
+    pub fn add(&mut self, point: Point, by: Option<&'static Queue>) {
+        let alike = |wanted: &Wanted| wanted.by == by && wanted.point.queue() == point.queue();
+        if self.done.iter().any(|done| alike(done) && done.point.tick() >= point.tick()) {
+            return;
+        }
+        if let Some(wanted) = self.list.iter_mut().flatten().find(|wanted| alike(wanted)) {
+            if point.tick() > wanted.point.tick() {
+                wanted.point = point;
+            }
+            return;
+        }
+        let wanted = Some(Wanted { point, by });
+        if let Some(place) = self.list.get_mut(self.length) {
+            *place = wanted;
+            self.length += 1;
+        } else if by.is_none() && self.wanted().all(|wanted| wanted.by.is_some()) {
+            // Who has to be refused for it must be able to ask for it.
+            self.list[0] = wanted;
+        }
+    }
+
+    /// Adds all of another list.
+    pub fn join(&mut self, other: &Points) {
+        for wanted in other.wanted() {
+            self.add(wanted.point, wanted.by);
+        }
+    }
+
+    fn wanted(&self) -> impl Iterator<Item = Wanted> {
+        self.list.into_iter().flatten()
+    }
+
+    /// Whether all that the host would wait for has passed, by now. Asks the driver, never waits; under no lock.
+    pub fn have_passed(&self) -> bool {
+        // All are asked, so that what has passed is known when the records are looked at again.
+        let mut all = true;
+        for wanted in self.wanted().filter(|wanted| wanted.by.is_none()) {
+            all &= wanted.point.poll();
+        }
+        all
+    }
+
+    /// Lets queues wait on their device, and the host here; the list is empty then. Under no lock.
+    pub fn wait(&mut self) -> Result<()> {
+        super::reserve(&mut self.done, self.length)?;
+        for wanted in core::mem::take(&mut self.list).into_iter().flatten() {
+            match wanted.by {
+                Some(queue) => queue.wait_for(wanted.point)?,
+                None => wanted.point.wait()?,
+            }
+            self.done.push(wanted);
+        }
+        self.length = 0;
+        Ok(())
+    }
+
+    /// Forgets what was found, to look again.
+    pub fn clear(&mut self) {
+        self.list = Default::default();
+        self.length = 0;
+    }
+}
+
+impl Locked {
+    /// A closed guard becomes a record; it keeps the region's pin.
+    pub(super) fn record(&mut self, guard: &'static Guard, poisons: bool, point: Option<Point>) {
+        let ledger = self.ledger_of(guard);
+        guard.head().make_stale(State::Kept);
+        let body = self.get(guard);
+        let (owner, region) = (body.owner(), body.region());
+        let class = match body.class {
+            _ if poisons => Class::Poison,
+            Class::Read | Class::ExportRead => Class::WorkRead,
+            _ => Class::WorkWrite,
+        };
+        if !core::ptr::eq(owner, region) {
+            // The handle may be released or move to a copy; what stays is the part's own slot, by the handle's name.
+            let name = self.get(owner).name;
+            self.get_mut(region).name = name;
+        }
+        if let Some(point) = point
+            && self.books(ledger).works > 0
+        {
+            self.absorb(ledger, region, class, point);
+        }
+        let first = self.books(ledger).record_list;
+        let body = self.get_mut(guard);
+        body.class = class;
+        body.owner = Some(region);
+        body.group = None;
+        body.frozen = false;
+        body.point = point;
+        body.previous = None;
+        body.next = first;
+        if let Some(first) = first {
+            self.get_mut(first).previous = Some(guard);
+        }
+        let books = self.books_mut(ledger);
+        books.record_list = Some(guard);
+        books.records += 1;
+        books.poisoned += u32::from(poisons);
+        books.works += u32::from(point.is_some());
+    }
+
+    /// Forgets the work that a new record, not in the list yet, says all about: whoever has to be after the old one has to be after the new one
+    /// too, and that is after the old one.
+    fn absorb(&mut self, ledger: &'static Ledger, region: &'static Claim, class: Class, point: Point) {
+        let mut at = self.books(ledger).record_list;
+        while let Some(record) = at {
+            let body = self.get(record);
+            at = body.next;
+            let (Some(earlier), old) = (body.point, body.region()) else { continue };
+            // A reader is in the way of writers only, and so says nothing about a writer.
+            let says = match (class, body.class) {
+                (Class::WorkWrite, Class::WorkRead | Class::WorkWrite) => point.queue().follows(earlier),
+                (Class::WorkRead, Class::WorkRead) => core::ptr::eq(point.queue(), earlier.queue()),
+                _ => false,
+            };
+            let within = || core::ptr::eq(old, region) || region::contains(self.region(region), self.region(old));
+            if says && within() {
+                self.forget(record);
+            }
+        }
+    }
+
+    /// Takes a record away: its region is not poisoned any more, or its work has passed.
+    fn forget(&mut self, record: &'static Guard) {
+        let ledger = self.ledger_of(record);
+        let body = self.get(record);
+        let (previous, next, region) = (body.previous, body.next, body.region());
+        let (poisons, works) = (body.class == Class::Poison, body.point.is_some());
+        match previous {
+            Some(previous) => self.get_mut(previous).next = next,
+            None => self.books_mut(ledger).record_list = next,
+        }
+        if let Some(next) = next {
+            self.get_mut(next).previous = previous;
+        }
+        let books = self.books_mut(ledger);
+        books.records -= 1;
+        books.poisoned -= u32::from(poisons);
+        books.works -= u32::from(works);
+        self.free_guard(record);
+        if works {
+            self.relax(region);
+        }
+        self.unpin(region);
+    }
+
+    /// Forgets the work that is known to have passed. What waited for nothing else ends with it.
+    pub fn sweep(&mut self, ledger: &'static Ledger) {
+        if self.books(ledger).works > 0 {
+            self.sweep_all(ledger);
+        }
+    }
+
+    #[cold]
+    fn sweep_all(&mut self, ledger: &'static Ledger) {
+        let mut at = self.books(ledger).record_list;
+        while let Some(record) = at {
+            let body = self.get(record);
+            at = body.next;
+            if !body.point.is_some_and(Point::is_passed) {
+                continue;
+            }
+            if body.class == Class::Poison {
+                let region = body.region();
+                self.get_mut(record).point = None;
+                self.books_mut(ledger).works -= 1;
+                self.relax(region);
+            } else {
+                self.forget(record);
+            }
+        }
+        self.settle(ledger);
+    }
+
+    /// All records of a store that ends: poison goes, and unfinished work is noted for whoever gets the bytes.
+    pub(super) fn bury_records(&mut self, ledger: &'static Ledger) {
+        while let Some(record) = self.books(ledger).record_list {
+            let Some(point) = self.get(record).point.filter(|point| !point.is_passed()) else {
+                self.forget(record);
+                continue;
+            };
+            // The slot stays for the point, as long as the chain is.
+            let body = self.get_mut(record);
+            let (next, poisons, region) = (body.next, body.class == Class::Poison, body.region());
+            body.region = None;
+            body.owner = None;
+            body.point = Some(point);
+            if let Some(next) = next {
+                self.get_mut(next).previous = None;
+            }
+            let books = self.books_mut(ledger);
+            books.record_list = next;
+            books.records -= 1;
+            books.poisoned -= u32::from(poisons);
+            books.works -= 1;
+            let chain = books.due.replace(record);
+            self.get_mut(record).next = chain;
+            self.relax(region);
+            self.unpin(region);
+        }
+    }
+
+    /// Removes the poisoned regions that the region of `writer` contains.
+    pub(super) fn heal(&mut self, writer: &'static Claim) {
+        let ledger = self.ledger_of(writer);
+        let mut at = self.books(ledger).record_list;
+        while let Some(record) = at {
+            let body = self.get(record);
+            at = body.next;
+            let poisons = body.class == Class::Poison;
+            if poisons && region::contains(self.region(writer), self.region(body.region())) {
+                // Work that it may have had is what the writer was after.
+                self.forget(record);
+            }
+        }
+    }
+
+    /// Calls `visit` with the records of the store that overlap the claim's region.
+    pub fn each_record_over(&self, claim: &'static Claim, mut visit: impl FnMut(&'static Guard)) {
+        let mut at = self.books(self.ledger_of(claim)).record_list;
+        while let Some(record) = at {
+            let body = self.get(record);
+            at = body.next;
+            if !region::disjoint(self.region(body.region()), self.region(claim)) {
+                visit(record);
+            }
+        }
+    }
+
+    /// Whether a poisoned region overlaps the claim's; who left it.
+    pub fn poison_over(&self, claim: &'static Claim) -> Option<&'static Guard> {
+        let mut found = None;
+        self.each_record_over(claim, |record| {
+            if found.is_none() && self.get(record).class == Class::Poison {
+                found = Some(record);
+            }
+        });
+        found
+    }
+
+    /// The device work of a record that is in the way of a reader or writer in this order: not passed, as far as is known, nor before it anyhow.
+    pub fn in_the_way(&self, record: &'static Guard, writing: bool, order: Order) -> Option<Point> {
+        let body = self.get(record);
+        let point = body.point.filter(|_| writing || body.class != Class::WorkRead)?;
+        let ordered = match order.queue {
+            Some(queue) => queue.follows(point),
+            None => point.is_passed(),
+        };
+        (!ordered).then_some(point)
+    }
+
+    /// The unfinished work on a claim's region that a reader or writer has to be after, as the host.
+    pub fn work_over(&self, claim: &'static Claim, writing: bool) -> Points {
+        let mut points = Points::default();
+        if self.books(self.ledger_of(claim)).works > 0 {
+            self.each_record_over(claim, |record| {
+                if let Some(point) = self.in_the_way(record, writing, Order::HOST) {
+                    points.add(point, None);
+                }
+            });
+        }
+        points
+    }
+
+    /// Whether unfinished work lies on the layout of this very claim.
+    pub(super) fn has_work(&self, claim: &'static Claim) -> bool {
+        let books = self.books(self.ledger_of(claim));
+        let mut at = if books.works > 0 { books.record_list } else { None };
+        while let Some(record) = at {
+            let body = self.get(record);
+            if body.point.is_some() && core::ptr::eq(body.region(), claim) {
+                return true;
+            }
+            at = body.next;
+        }
+        false
+    }
+
+    /// The unfinished work of a store: all, or what keeps imports whose owner is not to wait for a later call.
+    pub(super) fn work_of(&self, ledger: &'static Ledger, urgent: bool) -> Points {
+        let mut points = Points::default();
+        let mut at = self.books(ledger).record_list;
+        while let Some(record) = at {
+            let body = self.get(record);
+            at = body.next;
+            if let Some(point) = body.point
+                && (!urgent || self.is_urgent(body.region()))
+            {
+                points.add(point, None);
+            }
+        }
+        points
+    }
+}

@@ -1,0 +1,126 @@
+//! Stores and imports that nothing holds any more but unfinished device work. Their bytes are foreign, so no pool can wait in their
+//! place, and no thread of this library does: they stand in one list, and whoever asks again ends what has passed.
+
+use super::{Ledger, Locked};
+use crate::sys::sync::Watch;
+use crate::thread::{self, QuickLock};
+use core::cell::UnsafeCell;
+
+/// A ledger's place in the list, guarded by the list's lock.
+pub(super) struct Link {
+    place: UnsafeCell<Place>,
+    watch: Watch,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    next: Option<&'static Ledger>,
+    queued: bool,
+}
+
+impl Link {
+    pub(super) fn new() -> Link {
+        Link { place: UnsafeCell::new(Place { next: None, queued: false }), watch: Watch::new() }
+    }
+}
+
+struct List {
+    first: Option<&'static Ledger>,
+    last: Option<&'static Ledger>,
+    length: usize,
+}
+
+static LIST: QuickLock<List> = QuickLock::new(List { first: None, last: None, length: 0 });
+
+/// The place of a ledger.
+///
+/// # Safety
+/// - The list is locked by the caller, who has no other place.
+#[allow(clippy::mut_from_ref)]
+unsafe fn place(ledger: &'static Ledger) -> &'static mut Place {
+    ledger.waiting.watch.write();
+    // SAFETY: the caller's promise; ledgers are never unmapped.
+    unsafe { &mut *ledger.waiting.place.get() }
+}
+
+/// Notes that something on the store waits for device work. A ledger may be locked by the caller: this lock comes after all of theirs.
+pub(super) fn add(ledger: &'static Ledger) {
+    let mut list = LIST.lock();
+    // SAFETY: locked, and the only place that is out.
+    let own = unsafe { place(ledger) };
+    if core::mem::replace(&mut own.queued, true) {
+        return;
+    }
+    own.next = None;
+    match list.last.replace(ledger) {
+        // SAFETY: locked; not the one above, which was in no list.
+        Some(last) => unsafe { place(last) }.next = Some(ledger),
+        None => list.first = Some(ledger),
+    }
+    list.length += 1;
+}
+
+fn take() -> Option<&'static Ledger> {
+    let mut list = LIST.lock();
+    let ledger = list.first?;
+    // SAFETY: locked, and the only place that is out.
+    let own = unsafe { place(ledger) };
+    own.queued = false;
+    list.first = own.next.take();
+    if list.first.is_none() {
+        list.last = None;
+    }
+    list.length -= 1;
+    Some(ledger)
+}
+
+/// Looks at every store that waits for device work, and ends what waited for work that has passed by now. Asks the driver, never waits;
+/// under no lock. Returns how many imports ended for good: their releases ran here.
+pub fn look_again() -> usize {
+    each(|ledger| visit(ledger, false))
+}
+
+/// Waits for the work that keeps imports whose end waits. Under no lock.
+pub(super) fn wait_urgent() {
+    each(|ledger| visit(ledger, true));
+}
+
+/// Calls `visit` with every ledger that is in the list now.
+fn each(visit: impl Fn(&'static Ledger) -> usize) -> usize {
+    let length = LIST.lock().length;
+    let mut ran = 0;
+    for _ in 0..length {
+        let Some(ledger) = take() else { break };
+        ran += visit(ledger);
+    }
+    ran
+}
+
+/// `waits`: for what is urgent; else nothing is waited for. The ledger may be another store's by now, which does no harm.
+fn visit(ledger: &'static Ledger, waits: bool) -> usize {
+    let thread = thread::current();
+    let mut ran = 0;
+    loop {
+        let locked = Locked::one(thread, ledger);
+        let mut points = locked.work_of(ledger, waits);
+        let works = locked.books(ledger).works;
+        ran += locked.finish();
+        if works == 0 {
+            return ran;
+        }
+        if points.is_empty() {
+            add(ledger);
+            return ran;
+        }
+        // A device that is lost does not touch the bytes any more: its work has passed.
+        let passed = if waits { points.wait().is_ok() } else { points.have_passed() };
+        let mut locked = Locked::one(thread, ledger);
+        locked.sweep(ledger);
+        let left = locked.books(ledger).works;
+        ran += locked.finish();
+        if left > 0 && !passed {
+            add(ledger);
+            return ran;
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `cargo xtask sim-peers`: what others wrote for NVIDIA's driver, on the simulated one; `docs/simulator-peers.md` is what came of it.
+//!
+//! Promise: the packages are those of the package index, pinned and unchanged, in an environment of their own. PyCUDA, which has no
+//! wheels, is built here from its source distribution with NVIDIA's headers and linked with the simulator.
+
+use crate::python;
+use crate::sim;
+use crate::tools::{Done, command, exists, has, io, output, read, root, run};
+use std::path::{Path, PathBuf};
+
+/// The scripts and tests.
+const FOLDER: &str = "cuda-sim/peers";
+const REQUIREMENTS: &str = "cuda-sim/peers/requirements.txt";
+/// What was found, committed.
+const TABLE: &str = "docs/simulator-peers.md";
+/// PyCUDA's version.
+const PYCUDA: &str = "2026.1";
+/// For pip: no word of its own version, and silence where nothing is wrong.
+const QUIET: [&str; 2] = ["--quiet", "--disable-pip-version-check"];
+
+/// Runs them all and writes the table, or compares with it; with names, only the test files that have one of them in theirs.
+pub fn all(options: &[&str]) -> Done {
+    if let Some(why) = missing() {
+        return Err(why);
+    }
+    let driver = sim::stage()?;
+    let python = python::prepared("target/venv-sim", REQUIREMENTS, read(REQUIREMENTS)?)?;
+    let pycuda = pycuda(&python, &driver)?;
+    let names: Vec<&&str> = options.iter().filter(|option| **option != "--check").collect();
+    let how = if names.len() == options.len() { "--write" } else { "--check" };
+    let mut tests = on_the_simulator(&python, &driver);
+    tests.arg(format!("{FOLDER}/run.py")).args([how, TABLE, "--pycuda"]).arg(pycuda).args(names);
+    run(&mut tests)
+}
+
+/// cuda.bindings alone, in the environment that the gate has anyway: seconds.
+pub fn smoke(python: &Path) -> Done<std::process::Command> {
+    let driver = sim::stage()?;
+    let mut tests = on_the_simulator(python, &driver);
+    tests.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]);
+    tests.arg(format!("{FOLDER}/test_bindings.py"));
+    Ok(tests)
+}
+
+/// Why they cannot run here.
+pub fn missing() -> Option<String> {
+    if !exists(REQUIREMENTS) {
+        return Some(format!("there is no {REQUIREMENTS}"));
+    }
+    let compiler = (!has("g++")).then(|| "g++ is not installed, which builds PyCUDA; on Debian: apt-get install g++");
+    compiler.map(str::to_owned).or_else(python::missing)
+}
+
+/// A Python whose `libcuda.so` is the simulator's.
+fn on_the_simulator(python: &Path, driver: &Path) -> std::process::Command {
+    let mut command = command(python);
+    command.env("LD_LIBRARY_PATH", driver).env_remove("PYTHONPATH").env_remove("CUDA_VISIBLE_DEVICES");
+    // A toolkit of this machine's would compile kernels that no device runs.
+    command.env_remove("CUDA_HOME").env_remove("CUDA_PATH").env_remove("CUDA_ROOT");
+    command
+}
+
+/// PyCUDA's source distribution, unpacked, its package built from it and installed; two minutes the first time.
+fn pycuda(python: &Path, driver: &Path) -> Done<PathBuf> {
+    let folder = root().join("target/pycuda");
+    let source = folder.join(format!("pycuda-{PYCUDA}"));
+    let stamp = root().join("target/venv-sim/pycuda");
+    if source.exists() && std::fs::read_to_string(&stamp).is_ok_and(|have| have == PYCUDA) {
+        return Ok(source);
+    }
+    println!("building PyCUDA {PYCUDA}");
+    let _ = std::fs::remove_dir_all(&folder);
+    let pip = || {
+        let mut pip = command(python);
+        pip.args(["-m", "pip"]);
+        pip
+    };
+    let plain = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--dest"];
+    run(pip().arg("download").args(QUIET).args(plain).arg(&folder).arg(format!("pycuda=={PYCUDA}")))?;
+    run(command("tar").arg("-xf").arg(folder.join(format!("pycuda-{PYCUDA}.tar.gz"))).arg("-C").arg(&folder))?;
+    let path = |option: &str, path: &Path| format!("{option}={}", path.display());
+    let mut configure = command(python);
+    configure.current_dir(&source).args(["configure.py", "--cudadrv-libname=cuda", "--no-cuda-enable-curand"]);
+    let find = "import nvidia.cu13; print(nvidia.cu13.__path__[0])";
+    let cuda = PathBuf::from(output(command(python).args(["-c", find]))?.trim());
+    configure.arg(path("--cuda-inc-dir", &cuda.join("include")));
+    run(configure.arg(path("--cudadrv-lib-dir", driver)))?;
+    let build = ["--no-deps", "--no-build-isolation", "--force-reinstall"];
+    run(pip().current_dir(&source).arg("install").args(QUIET).args(build).arg("."))?;
+    io(&stamp, std::fs::write(&stamp, PYCUDA))?;
+    Ok(source)
+}
