@@ -13,9 +13,9 @@ use tenure::stream::{Held, Point, Queue, Stream};
 use tenure::types::*;
 use tools::cuda::{Memory, alone, device, last_error, simulator, with_context};
 
-const LEGACY: *mut tn_stream = 1 as *mut tn_stream;
-const PER_THREAD: *mut tn_stream = 2 as *mut tn_stream;
-const CURRENT: *mut tn_stream = 3 as *mut tn_stream;
+const LEGACY: *mut tn_stream = std::ptr::without_provenance_mut(1);
+const PER_THREAD: *mut tn_stream = std::ptr::without_provenance_mut(2);
+const CURRENT: *mut tn_stream = std::ptr::without_provenance_mut(3);
 
 fn gpu(id: i32) -> tn_device {
     tn_device { r#type: TN_CUDA, id }
@@ -291,7 +291,8 @@ fn st_6_synchronizing_waits_for_one_stream() {
         assert_eq!(tn_stream_synchronize(constant), TN_OK);
     }
     assert_eq!(tn_stream_synchronize(null_mut()), TN_ERR_NULL);
-    (release(a), release(b));
+    release(a);
+    release(b);
     assert_eq!(tn_stream_synchronize(a), TN_ERR_STALE);
 }
 
@@ -442,7 +443,8 @@ fn st_11_events() {
     // SAFETY: the pointer is ours.
     assert_eq!(unsafe { tn_event_create(gpu(0), 4, &mut untouched) }, TN_ERR_INVALID);
     assert_eq!((tn_event_release(e), tn_event_release(e)), (TN_OK, TN_ERR_STALE));
-    (release(s), release(t));
+    release(s);
+    release(t);
 }
 
 #[test]
@@ -497,7 +499,8 @@ fn st_13_events_across_devices() {
     assert_eq!(tn_stream_synchronize(t), TN_OK);
     assert!(is_done(e) && after.is_passed());
     assert_eq!(tn_event_release(e), TN_OK);
-    (release(s), release(t));
+    release(s);
+    release(t);
 }
 
 #[test]
@@ -515,7 +518,8 @@ fn st_14_waiting_for_a_device() {
     assert!(points.iter().all(|point| point.is_passed()));
     assert_eq!(tn_device_synchronize(tn_device { r#type: TN_CPU, id: 0 }), TN_OK);
     assert_eq!(tn_device_synchronize(tn_device { r#type: TN_CUDA_HOST, id: 0 }), TN_OK);
-    (release(a), release(b));
+    release(a);
+    release(b);
     drop(gpu_there);
 }
 
@@ -665,7 +669,8 @@ fn pd_15_a_capture_is_not_disturbed() {
     assert_eq!(tn_event_record(e, s), TN_OK);
     drop(held);
     assert_eq!(tn_event_release(e), TN_OK);
-    (release(s), release(t));
+    release(s);
+    release(t);
 }
 
 /// The per-thread stream of another thread has no name here; what was issued on it is seen all the same, also when the thread has ended.
@@ -717,7 +722,7 @@ fn queues_and_events_are_used_again() {
             let later = own.queue().now();
             drop(own);
             release(stream);
-            if (round + thread) % 3 == 0 {
+            if (round + thread).is_multiple_of(3) {
                 point.wait().unwrap();
             }
             old.push(later);
