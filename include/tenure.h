@@ -1145,9 +1145,10 @@ const char *tn_last_error(void);
  * Sets an option of the whole process.
  *
  * @param name     "strict" (release of what is given, borrowed or exported is refused; for tests), "abort_on_misuse" (a wrong free
- *                 stops the process), "pool.<device>.<field>" with device cpu, cuda, cuda_host or cuda_managed and a field of
+ *                 stops the process), "stream.default" (which stream is a thread's current one until it sets another: legacy or
+ *                 per-thread), "pool.<device>.<field>" with device cpu, cuda, cuda_host or cuda_managed and a field of
  *                 tn_pool_options, for the default pool of that device before its first use. NUL-terminated.
- * @param value    as text: 0 or 1; a number, with KiB, MiB or GiB behind it; none. NUL-terminated.
+ * @param value    as text: 0 or 1; legacy or per-thread; a number, with KiB, MiB or GiB behind it; none. NUL-terminated.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, a value that is none, or a pool that exists already.
  * @note Threads: any. Blocks: never.
  * @since 0.1

@@ -104,6 +104,18 @@ pub fn drafted() -> Text {
     text
 }
 
+/// Runs what may fail on the side: the draft stays what it was.
+pub fn quietly<R>(work: impl FnOnce() -> R) -> R {
+    let before = drafted();
+    let result = work();
+    DRAFT.with(|draft| {
+        if let Ok(mut draft) = draft.try_borrow_mut() {
+            *draft = before;
+        }
+    });
+    result
+}
+
 /// Puts the name of the parameter that a failure is about in front of its draft.
 #[cold]
 pub fn about(status: Status, parameter: &str) -> Status {

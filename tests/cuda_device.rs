@@ -71,7 +71,7 @@ fn pn_13_dv_1_without_a_driver() {
         assert_eq!(tn_device_synchronize(HOST), TN_OK);
         assert_eq!(query(gpu(-1), 0).unwrap_err(), TN_ERR_DEVICE);
         let (mut stream, mut event, mut scope) = (null_mut(), null_mut(), null_mut());
-        let legacy = 1 as *mut tn_stream;
+        let legacy = std::ptr::without_provenance_mut(1);
         // SAFETY: the pointers are ours; constants are no pointers to the library.
         unsafe {
             assert_eq!(tn_stream_create(gpu(0), 0, 0, &mut stream), TN_ERR_UNSUPPORTED);
@@ -447,7 +447,7 @@ fn dv_9_the_end_of_the_process() {
             copy_something(stream);
             assert_eq!(tn_stream_set_current(gpu(0), stream), TN_OK);
             let (mut event, mut scope) = (null_mut(), null_mut());
-            let own = 2 as *mut tn_stream;
+            let own = std::ptr::without_provenance_mut(2);
             // SAFETY: the pointers are ours.
             unsafe {
                 assert_eq!(tn_event_create(gpu(0), TN_EVENT_TIMING, &mut event), TN_OK);

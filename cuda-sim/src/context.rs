@@ -8,6 +8,7 @@ use crate::world::{Kind, World};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{c_int, c_uint, c_void};
+use std::mem::ManuallyDrop;
 
 pub struct Context {
     pub device: usize,
@@ -44,7 +45,9 @@ impl Context {
 }
 
 thread_local! {
-    static STACK: RefCell<Vec<Handle>> = const { RefCell::new(Vec::new()) };
+    // Without a destructor: a thread that is ending, and its other thread-locals, may still call the driver, as with the real one. What a
+    // thread leaves in it is a few words.
+    static STACK: RefCell<ManuallyDrop<Vec<Handle>>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 
 /// The current context of this thread, 0 if there is none; also on a thread that is ending.

@@ -55,11 +55,30 @@ pub fn import(device: tn_device, native: u64) -> Result<Id> {
     handle::make(match native {
         0 | LEGACY => Meaning::Held(legacy(gpu)?.held()),
         PER_THREAD => Meaning::PerThread(gpu),
-        _ => Meaning::Held(match queue::find(gpu, native) {
-            Some(held) => held,
-            None => adopt(gpu, native)?,
-        }),
+        _ => Meaning::Held(known(gpu, native)?.map_or_else(|| adopt(gpu, native), Ok)?),
     })
+}
+
+/// The queue of a CUstream that was seen before, and is the same one: an address may have another stream later.
+fn known(gpu: &'static Gpu, native: u64) -> Result<Option<Held>> {
+    let Some(held) = queue::find(gpu, native) else { return Ok(None) };
+    let queue = held.queue();
+    if queue.origin() == Origin::Created || queue.serial() == serial(gpu, native)? {
+        return Ok(Some(held));
+    }
+    queue.lose_stream();
+    Ok(None)
+}
+
+/// The number of a stream that no other one ever has; 0 of all where the driver is too old to say.
+fn serial(gpu: &'static Gpu, native: u64) -> Result<u64> {
+    let inside = gpu.enter()?;
+    let mut serial = 0;
+    // SAFETY: a stream by the caller's word; the number is ours.
+    match unsafe { inside.cuStreamGetId(native as CUstream, &mut serial) } {
+        Ok(number) => gpu.check(number, "cuStreamGetId").map(|()| serial),
+        Err(_) => Ok(0),
+    }
 }
 
 /// A queue for a CUstream that is seen for the first time.
@@ -80,7 +99,10 @@ fn adopt(gpu: &'static Gpu, native: u64) -> Result<Held> {
     }
     // SAFETY: as above.
     gpu.check(unsafe { inside.cuStreamGetFlags(stream, &mut flags)? }, "cuStreamGetFlags")?;
-    Queue::begin(gpu, native, Origin::Imported, flags & NON_BLOCKING == 0)
+    let serial = serial(gpu, native)?;
+    let held = Queue::begin(gpu, native, Origin::Imported, flags & NON_BLOCKING == 0)?;
+    held.queue().set_serial(serial);
+    Ok(held)
 }
 
 /// The CUstream value; never 0.

@@ -5,6 +5,7 @@
 //! points have passed; where no event could be recorded, that is after the next wait for the whole device.
 
 use super::queue::{Origin, Queue};
+use crate::error::quietly;
 use crate::thread::QuickLock;
 use core::sync::atomic::Ordering;
 
@@ -16,8 +17,16 @@ struct Ended(*mut Queue);
 // SAFETY: queues may be reached from any thread.
 unsafe impl Send for Ended {}
 
-/// Ends it; called by who gave the last hold back.
+/// Ends it; called by who gave the last hold back, perhaps on the way out of a failure, whose text stays.
 pub(super) fn end(queue: &'static Queue) {
+    quietly(|| {
+        let_go(queue);
+        put_back(queue);
+        reap();
+    });
+}
+
+fn let_go(queue: &'static Queue) {
     if queue.gpu().alive().is_ok() {
         if queue.is_unmarked() {
             // A stream that captures, or is gone already: its points stay pending.
@@ -30,8 +39,6 @@ pub(super) fn end(queue: &'static Queue) {
             let _ = unsafe { inside.cuStreamDestroy_v2(queue.raw()) };
         }
     }
-    put_back(queue);
-    reap();
 }
 
 fn put_back(queue: &'static Queue) {

@@ -76,6 +76,7 @@ impl Pin {
 
     #[cold]
     fn create(gpu: &'static Gpu, inside: &Inside, timing: bool, place: usize) -> Result<Pin> {
+        let _relaxed = inside.relaxed();
         let mut event: CUevent = core::ptr::null_mut();
         let flags = if timing { 0 } else { DISABLE_TIMING };
         // SAFETY: the pointer is ours.

@@ -55,6 +55,10 @@ pub struct Queue {
     blocking: AtomicBool,
     /// The record of the thread that it belongs to, of a per-thread one.
     owner: AtomicUsize,
+    /// The number that the driver gave an imported stream, which no other one ever has; 0: not known.
+    serial: AtomicU64,
+    /// Its owner has destroyed it while we had it.
+    gone: AtomicBool,
     /// Who uses its CUstream: handles, threads that have it as their current one, scopes, calls under way. 0: it ended, or was never used.
     pub(super) holds: AtomicU32,
     /// The latest tick of a point that was given out without an event.
@@ -79,6 +83,8 @@ impl Slot for Queue {
             origin: AtomicU32::new(0),
             blocking: AtomicBool::new(false),
             owner: AtomicUsize::new(0),
+            serial: AtomicU64::new(0),
+            gone: AtomicBool::new(false),
             holds: AtomicU32::new(0),
             asked: AtomicU64::new(0),
             marked: AtomicU64::new(0),
@@ -165,6 +171,8 @@ impl Queue {
         queue.blocking.store(blocking, Ordering::Relaxed);
         let owner = if origin == Origin::PerThread { core::ptr::from_ref(thread) as usize } else { 0 };
         queue.owner.store(owner, Ordering::Relaxed);
+        queue.serial.store(0, Ordering::Relaxed);
+        queue.gone.store(false, Ordering::Relaxed);
         *queue.order.lock() = Order::NONE;
         queue.head.set_state(State::Kept);
         // Release pairs with the Acquire in `hold`: who finds it finds all of it.
@@ -220,9 +228,25 @@ impl Queue {
         }
     }
 
-    /// Whether it stands for that CUstream now.
-    pub(super) fn is_of(&self, gpu: &Gpu, native: u64) -> bool {
-        self.holds.load(Ordering::Acquire) > 0 && core::ptr::eq(self.gpu(), gpu) && self.native() == native
+    /// Whether it stands for the CUstream with that value now.
+    fn is_of(&self, gpu: &Gpu, native: u64) -> bool {
+        let there = self.holds.load(Ordering::Acquire) > 0 && !self.gone.load(Ordering::Relaxed);
+        there && core::ptr::eq(self.gpu(), gpu) && self.native() == native
+    }
+
+    /// The driver's number of its stream, where an imported one is known by it.
+    pub(super) fn serial(&self) -> u64 {
+        self.serial.load(Ordering::Relaxed)
+    }
+
+    /// Sets that, before anybody else knows the queue.
+    pub(super) fn set_serial(&self, serial: u64) {
+        self.serial.store(serial, Ordering::Relaxed);
+    }
+
+    /// Another stream has its value: its owner destroyed the one that we knew, and nothing is asked of it any more.
+    pub(super) fn lose_stream(&self) {
+        self.gone.store(true, Ordering::Relaxed);
     }
 
     /// Whether the driver knows the stream on this thread by the name that it has.
@@ -250,15 +274,17 @@ impl Queue {
     pub(super) fn record(&'static self, timing: bool) -> Result<Pin> {
         match self.hold() {
             Some(_held) => self.record_held(timing),
-            None => Err(self.gone()),
+            None => Err(self.refusal()),
         }
     }
 
     /// The same for one whose CUstream is there for certain.
     pub(super) fn record_held(&'static self, timing: bool) -> Result<Pin> {
         let gpu = self.gpu();
+        if self.gone.load(Ordering::Relaxed) {
+            return Err(self.refusal());
+        }
         let inside = gpu.enter()?;
-        let _relaxed = inside.relaxed();
         let stream = if self.is_nameable() { self.raw() } else { LEGACY as CUstream };
         if is_capturing(gpu, &inside, stream)? {
             return Err(capturing(gpu));
@@ -281,6 +307,7 @@ impl Queue {
     /// Finds how many of many marks have passed.
     #[cold]
     fn look_at_marks(&'static self, inside: &Inside) {
+        let _relaxed = inside.relaxed();
         loop {
             let Some(pin) = self.marks.lock().behind(0) else { break };
             // SAFETY: an event of ours.
@@ -382,7 +409,7 @@ impl Queue {
     }
 
     #[cold]
-    fn gone(&self) -> Status {
+    fn refusal(&self) -> Status {
         fail(
             TN_ERR_DRIVER,
             format_args!(

@@ -5,7 +5,8 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::process::{Command, Output};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What a test has for as long as it lives.
 pub struct Device {
@@ -59,7 +60,7 @@ macro_rules! driver_call {
     }};
 }
 
-/// Runs something with a GPU's primary context current, and what was current before afterwards.
+/// Runs something with a GPU's primary context current, and what was current before afterwards. The context stays retained.
 pub fn with_context<R>(gpu: i32, work: impl FnOnce() -> R) -> R {
     let (mut own, mut before) = (std::ptr::null_mut::<c_void>(), std::ptr::null_mut::<c_void>());
     assert_eq!(driver_call!(cuDevicePrimaryCtxRetain(&mut own => *mut *mut c_void, gpu => i32)), 0);
@@ -67,8 +68,53 @@ pub fn with_context<R>(gpu: i32, work: impl FnOnce() -> R) -> R {
     assert_eq!(driver_call!(cuCtxSetCurrent(own => *mut c_void)), 0);
     let result = work();
     assert_eq!(driver_call!(cuCtxSetCurrent(before => *mut c_void)), 0);
-    assert_eq!(driver_call!(cuDevicePrimaryCtxRelease_v2(gpu => i32)), 0);
     result
+}
+
+/// Memory of a GPU for pieces of work, from the driver itself.
+pub struct Memory {
+    gpu: i32,
+    /// Its address.
+    pub at: u64,
+    bytes: usize,
+}
+
+impl Memory {
+    /// So many bytes.
+    pub fn new(gpu: i32, bytes: usize) -> Memory {
+        let mut at = 0;
+        assert_eq!(with_context(gpu, || driver_call!(cuMemAlloc_v2(&mut at => *mut u64, bytes => usize))), 0);
+        Memory { gpu, at, bytes }
+    }
+
+    /// Work on a stream, by its native value: fills it.
+    pub fn fill(&self, value: u8, stream: u64) {
+        let code = with_context(
+            self.gpu,
+            || driver_call!(cuMemsetD8Async(self.at => u64, value => u8, self.bytes => usize, stream => u64)),
+        );
+        assert_eq!(code, 0);
+    }
+
+    /// Its bytes, when what was issued on a stream so far is done.
+    pub fn read(&self, stream: u64) -> Vec<u8> {
+        let mut bytes = vec![0u8; self.bytes];
+        with_context(self.gpu, || {
+            let at = bytes.as_mut_ptr();
+            let code =
+                driver_call!(cuMemcpyDtoHAsync_v2(at => *mut u8, self.at => u64, self.bytes => usize, stream => u64));
+            assert_eq!(code, 0);
+            assert_eq!(driver_call!(cuStreamSynchronize(stream => u64)), 0);
+        });
+        bytes
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // A lost device takes nothing back.
+        let _ = with_context(self.gpu, || driver_call!(cuMemFree_v2(self.at => u64)));
+    }
 }
 
 /// The simulator, if that is what libcuda is; nothing of the driver is started.
@@ -120,7 +166,53 @@ impl Drop for Device {
     }
 }
 
+/// A stalled stream.
+pub struct Stall {
+    held: Option<(Sim, u64)>,
+    go: Option<Arc<AtomicBool>>,
+}
+
+/// Runs on a thread of the driver's, as a piece of the stream's work.
+extern "C" fn wait_for_go(data: *mut c_void) {
+    // SAFETY: from `Arc::into_raw` in `stall`, once.
+    let go = unsafe { Arc::from_raw(data.cast_const().cast::<AtomicBool>()) };
+    while !go.load(Ordering::Acquire) {
+        std::thread::yield_now();
+    }
+}
+
+impl Drop for Stall {
+    fn drop(&mut self) {
+        if let Some((sim, stream)) = self.held {
+            sim.release(stream);
+        }
+        if let Some(go) = &self.go {
+            go.store(true, Ordering::Release);
+        }
+    }
+}
+
 impl Device {
+    /// Stalls a stream by its native value: what is issued from now on waits until the value drops.
+    pub fn stall(&self, stream: u64) -> Stall {
+        match self.sim {
+            Some(sim) => {
+                sim.hold(stream);
+                Stall { held: Some((sim, stream)), go: None }
+            }
+            None => {
+                let go = Arc::new(AtomicBool::new(false));
+                let data = Arc::into_raw(go.clone()).cast_mut().cast::<c_void>();
+                let code = with_context(
+                    0,
+                    || driver_call!(cuLaunchHostFunc(stream => u64, wait_for_go => extern "C" fn(*mut c_void), data => *mut c_void)),
+                );
+                assert_eq!(code, 0);
+                Stall { held: None, go: Some(go) }
+            }
+        }
+    }
+
     /// Whether there is a second GPU; otherwise says that a part of the test is skipped.
     pub fn has_two(&self) -> bool {
         let mut count = 0;

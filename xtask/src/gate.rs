@@ -4,7 +4,7 @@
 //! failing stage does not keep the others from running. The last line is `N passed, N failed, N skipped`.
 
 use crate::tools::{Done, cargo, command, exists, has, root};
-use crate::{doc, install, malloc, python, run, sim_install, sim_peers};
+use crate::{cuda, doc, install, malloc, python, run, sim_install, sim_peers};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -70,6 +70,7 @@ pub fn run(extent: Extent) -> Done {
         }
     }
     gate.rust();
+    gate.simulated();
     if extent != Extent::Fast {
         gate.stage("layouts in C and Rust", None, layouts);
         gate.loom();
@@ -219,7 +220,7 @@ impl Gate {
                     }
                     _ => Row { failed: 1, ..Row::default() },
                 });
-            } else if let Some(counts) = line.strip_prefix("test result: ").filter(|_| target != "tests/c.rs") {
+            } else if let Some(counts) = line.strip_prefix("test result: ").filter(|_| is_counted(&target)) {
                 rows.entry(kind_of(&target)).or_default().add(Row {
                     passed: count(counts, " passed"),
                     failed: count(counts, " failed"),
@@ -240,6 +241,17 @@ impl Gate {
                 self.rows.push((name.to_owned(), row));
             }
         }
+    }
+
+    /// The tests of GPUs, which skip themselves above, on the simulated driver.
+    fn simulated(&mut self) {
+        let seeds = if self.extent == Extent::Fast { 1 } else { cuda::SEEDS };
+        self.stage("GPUs, simulated", cuda::missing(), || match cuda::run(1, seeds) {
+            Ok(count) => {
+                Row { passed: count.passed, failed: count.failed, note: count.failure.unwrap_or_default(), skipped: 0 }
+            }
+            Err(text) => Row::of(Err(text)),
+        });
     }
 
     /// The interleavings, with loom's atomics in place of the real ones: another build in a folder of its own.
@@ -319,6 +331,11 @@ const SYMBOLS: &str = "symbols";
 const LAYERS: &str = "layers";
 const ROWS: &str = "rows of the specification";
 const DOCS: &str = "documents";
+
+/// Whether libtest's figures of a test file go into its row: the C tests have rows of their own, and tests of GPUs are another stage.
+fn is_counted(target: &str) -> bool {
+    target != "tests/c.rs" && !target.starts_with("tests/cuda_")
+}
 
 /// The row of a test file.
 fn kind_of(target: &str) -> &'static str {

@@ -3,6 +3,7 @@
 //! Each command is a module; `tools` has what they share: paths, running a program, looking for one.
 
 mod bench;
+mod cuda;
 mod diagram;
 mod dist;
 mod doc;
@@ -27,6 +28,8 @@ cargo xtask <command>
 
   test [--fast|--all]   everything that must hold, with a summary; --fast: Rust, C and header only; --all: a missing tool fails
   test --peers          the Python tests beside the heavy libraries too (PyTorch: 3 GB to download the first time), and sim-peers
+  test --sim [SEEDS | --seed SEED]
+                        the tests of GPUs alone, on the simulated driver, with 3 seeds, with so many, or with that one
   interop [--check] [--peers]
                         writes docs/interop.md from what happens with the libraries that are installed; --check only compares,
                         --peers takes the heavy ones in
@@ -50,6 +53,7 @@ cargo xtask <command>
   fuzz [TARGET] [--seconds N]
                         libFuzzer on what reads foreign bytes: npy, safetensors, dlpack, arrow; 60 seconds each
   soak                  random traces against the model until one fails
+  soak sim [SEEDS]      the tests of GPUs on the simulated driver with 1000 seeds, others each time
   soak pool [MINUTES|--draw]
                         a random load on a pool for 10 minutes; resident memory must not grow; draws docs/soak.svg; --draw: again
   malloc [--long]       runs C tests, Python's own tests, gcc and SQLite on the preload library; --long: minutes in place of seconds
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
         ["test", "--fast"] => gate::run(Extent::Fast),
         ["test", "--all"] => gate::run(Extent::All),
         ["test", "--peers"] => gate::peers(),
+        ["test", "--sim", rest @ ..] => cuda::main(rest),
         ["interop", rest @ ..] => interop(rest),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
@@ -85,6 +90,8 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench::bench(rest),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["soak"] => run::soak(),
+        ["soak", "sim"] => cuda::soak(None),
+        ["soak", "sim", seeds] => cuda::soak(Some(seeds)),
         ["soak", "pool"] => soak::pool("10"),
         ["soak", "pool", "--draw"] => soak::draw(),
         ["soak", "pool", minutes] => soak::pool(minutes),

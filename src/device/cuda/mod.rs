@@ -53,13 +53,15 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    const NONE: Traffic = Traffic {
-        to_device_count: AtomicU64::new(0),
-        to_device_bytes: AtomicU64::new(0),
-        to_host_count: AtomicU64::new(0),
-        to_host_bytes: AtomicU64::new(0),
-        staged_bytes: AtomicU64::new(0),
-    };
+    const fn none() -> Traffic {
+        Traffic {
+            to_device_count: AtomicU64::new(0),
+            to_device_bytes: AtomicU64::new(0),
+            to_host_count: AtomicU64::new(0),
+            to_host_bytes: AtomicU64::new(0),
+            staged_bytes: AtomicU64::new(0),
+        }
+    }
 
     fn describe(&self, info: &mut tn_device_info) {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -75,14 +77,7 @@ impl Traffic {
 pub static REGISTERED_BYTES: AtomicU64 = AtomicU64::new(0);
 
 static TABLE: [Gpu; GPUS] = {
-    const NEW: Gpu = Gpu {
-        id: 0,
-        context: AtomicPtr::new(core::ptr::null_mut()),
-        lost: AtomicBool::new(false),
-        why: QuickLock::new(Text::new()),
-        traffic: Traffic::NONE,
-    };
-    let mut table = [const { NEW }; GPUS];
+    let mut table = [const { Gpu::new() }; GPUS];
     let mut id = 0;
     while id < GPUS {
         table[id].id = id as i32;
@@ -118,6 +113,16 @@ pub fn used() -> impl Iterator<Item = &'static Gpu> {
 }
 
 impl Gpu {
+    const fn new() -> Gpu {
+        Gpu {
+            id: 0,
+            context: AtomicPtr::new(core::ptr::null_mut()),
+            lost: AtomicBool::new(false),
+            why: QuickLock::new(Text::new()),
+            traffic: Traffic::none(),
+        }
+    }
+
     /// Its ordinal.
     pub fn id(&self) -> i32 {
         self.id
