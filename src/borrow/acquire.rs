@@ -275,7 +275,13 @@ fn check(
     {
         add(rules::would_copy(locked, claims[position]));
     }
-    refusals.map_or(Ok(()), Err)
+    if let Some(refusal) = refusals {
+        return Err(refusal);
+    }
+    for queue in entries.iter().filter_map(|entry| entry.when.queue) {
+        queue.gpu().alive()?;
+    }
+    Ok(())
 }
 
 /// The status of a copy that the thread has forbidden.
