@@ -5,14 +5,15 @@
 //! handed out to it ([`Piece`]). The identity reserved = in use + cached + pending + overhead holds after every
 //! function.
 //!
-//! Free spans merge with their neighbours at once, but never across pieces that must go back as they came. They are found by size through bins (eight to a doubling, as the
-//! classes are): the smallest that fits of the request's own bin, else the first of the next bin that is not empty.
+//! Free spans merge with their neighbours at once, but never across pieces that must go back as they came. They lie on a shelf (`shelf`).
 
 mod free;
 
 mod room;
 
 mod segment;
+
+mod shelf;
 
 mod split;
 
@@ -29,9 +30,9 @@ use crate::sys::os;
 use crate::thread;
 use crate::types::*;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use free::BINS;
 use room::{ROOMS, Room};
 pub(super) use segment::Segment;
+use shelf::Shelf;
 
 /// What a request wants, already rounded.
 #[derive(Clone, Copy, Debug)]
@@ -138,13 +139,6 @@ impl Handed {
     }
 }
 
-/// Ends of a list of spans.
-#[derive(Clone, Copy)]
-struct Ends {
-    oldest: Option<&'static Span>,
-    newest: Option<&'static Span>,
-}
-
 /// All that a pool's lock protects. All zero: no pool.
 pub(super) struct Books {
     pub settings: Settings,
@@ -180,10 +174,8 @@ pub(super) struct Books {
     partial: [List; class::COUNT],
     /// Small spans without a live block; each class keeps one.
     empty: [u32; class::COUNT],
-    bins: [List; BINS],
-    full_bins: [u64; BINS.div_ceil(64)],
-    free: Ends,
-    free_bytes: usize,
+    /// Free spans that anybody may have.
+    shelf: Shelf,
     /// A free span that does not merge yet: the large block that came back last.
     recent: Option<&'static Span>,
     /// Who wants to be called when memory runs out, in the order of their registration.
@@ -253,10 +245,7 @@ impl Books {
             heaps: None,
             partial: [const { List::new() }; class::COUNT],
             empty: [0; class::COUNT],
-            bins: [const { List::new() }; BINS],
-            full_bins: [0; BINS.div_ceil(64)],
-            free: Ends { oldest: None, newest: None },
-            free_bytes: 0,
+            shelf: Shelf::new(GRANULE),
             recent: None,
             listeners: None,
             rooms: [Room::default(); ROOMS],
@@ -319,13 +308,7 @@ impl Books {
     }
 
     fn largest_free(&self) -> usize {
-        let top = (0..BINS).rev().find(|&bin| self.bins[bin].first().is_some());
-        let mut span = top.and_then(|bin| self.bins[bin].first());
-        let mut largest = self.around_recent();
-        while let Some(free) = span {
-            largest = largest.max(free.bytes.get());
-            span = free.next.get();
-        }
+        let largest = self.around_recent().max(self.shelf.largest());
         if largest > 0 {
             return largest;
         }

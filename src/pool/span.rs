@@ -38,6 +38,9 @@ pub(super) enum Kind {
 pub(super) struct Word(AtomicUsize);
 
 impl Word {
+    pub const fn new(value: usize) -> Word {
+        Word(AtomicUsize::new(value))
+    }
     #[inline]
     pub fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)
@@ -63,6 +66,9 @@ impl Word {
 pub(super) struct Link(AtomicPtr<Span>);
 
 impl Link {
+    pub const fn new() -> Link {
+        Link(AtomicPtr::new(core::ptr::null_mut()))
+    }
     #[inline]
     pub fn get(&self) -> Option<&'static Span> {
         // SAFETY: set from a reference to a span, and spans are never unmapped.
@@ -82,7 +88,7 @@ pub(super) struct List(Link);
 impl List {
     /// An empty one.
     pub const fn new() -> List {
-        List(Link(AtomicPtr::new(core::ptr::null_mut())))
+        List(Link::new())
     }
     #[inline]
     pub fn first(&self) -> Option<&'static Span> {
