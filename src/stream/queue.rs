@@ -420,6 +420,16 @@ impl Point {
         Point { queue, tick: pin.tick() }
     }
 
+    /// The point of a queue with that tick, which another point of it has or had: ticks are how points are kept.
+    pub fn new(queue: &'static Queue, tick: u64) -> Point {
+        Point { queue, tick }
+    }
+
+    /// What is before it: of two points of a queue, the one with the larger tick covers the other.
+    pub fn tick(self) -> u64 {
+        self.tick
+    }
+
     /// Its queue.
     pub fn queue(self) -> &'static Queue {
         self.queue

@@ -105,6 +105,7 @@ impl Books {
             large.origin.set(origin);
         });
         table::put(small.start.get(), small.bytes.get(), Some(large));
+        table::begin(large);
         self.drop_span(small);
         large
     }
@@ -209,6 +210,7 @@ impl Books {
             span.bytes.set(span.bytes.get() - bytes);
             span.clean.set(span.clean.get().min(span.bytes.get()));
         });
+        table::begin(span);
         self.figures.metadata_bytes += size_of::<Span>() as u64;
         Some((front, span))
     }
