@@ -122,6 +122,12 @@ fn forget_current(thread: &'static Thread) {
     }
 }
 
+/// Whether the default pool of a device type was made, so that its options cannot change any more.
+pub fn default_exists(device_type: i32) -> bool {
+    let made = |id| place_of(tn_device { r#type: device_type, id });
+    (0..thread::POOLS as i32).filter_map(made).any(|place| !DEFAULTS[place].load(Ordering::Acquire).is_null())
+}
+
 /// The options of the default pool of a device type, as `tn_option_set` left them.
 fn default_options(device_type: i32) -> PoolOptions {
     let mut options = PoolOptions { name: Name::head("default"), ..PoolOptions::default() };

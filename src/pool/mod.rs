@@ -107,7 +107,7 @@ mod uses;
 
 pub use blocks::{deallocate, deallocate_for, of, usable_size};
 pub use client::{CLIENTS, Client};
-pub use current::{current, current_of_host, default, set_current};
+pub use current::{current, current_of_host, default, default_exists, set_current};
 pub use find::{Located, Section, each_block, first_in, locate};
 pub use handle::{Opened, close, each_open, new_handle, of_handle, open, remember};
 pub use heap::{

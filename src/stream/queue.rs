@@ -425,11 +425,6 @@ impl Point {
         Point { queue, tick }
     }
 
-    /// What is before it: of two points of a queue, the one with the larger tick covers the other.
-    pub fn tick(self) -> u64 {
-        self.tick
-    }
-
     /// Its queue.
     pub fn queue(self) -> &'static Queue {
         self.queue

@@ -647,8 +647,7 @@ impl Books {
             self.shrink_ordered(span, usable, fine, kit);
         }
         span.exchange(0, State::Limbo, State::Raw);
-        self.figures.reallocation_count += 1;
-        self.account(block).reallocations += 1;
+        self.account(block).tally.reallocated += 1;
         true
     }
 
