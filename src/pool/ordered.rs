@@ -380,10 +380,15 @@ impl Pool {
 
     // ---- uses ----
 
-    /// Work up to a point uses the block, which is not free before (PD-6). For who has the block; cannot fail.
+    /// Work up to a point uses the block, which is not free before (PD-6). For who has the block; cannot fail. Of a pool that knows nothing
+    /// of devices the host waits for it, because its blocks can be had at once.
     pub fn record_use(&'static self, address: usize, point: Point) {
         if point.is_passed() {
             return;
+        }
+        if !self.is_ordered() {
+            // A device that is lost works no more.
+            return drop(point.wait());
         }
         self.ensure_lane(point.queue());
         let mut node = Use::create();
