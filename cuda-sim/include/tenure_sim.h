@@ -15,6 +15,7 @@
  *   TENURE_SIM_PACE        random, eager, lazy, manual: when queued work runs (see "pace" below); random
  *   TENURE_SIM_IDLE_US     after so many microseconds without a call the device works on by itself; 5000
  *   TENURE_SIM_JUNK        0: fresh device memory is zero; 1: it is junk
+ *   TENURE_SIM_REUSE       1: addresses of freed device memory are given out again at once; 0: as late as possible
  *   TENURE_SIM_FREE_WAITS  0: cuMemFree and cuMemFreeHost do not wait for the device, so that work which still uses the memory
  *                          fails with 700; 1: they wait, as the real driver does
  *   TENURE_SIM_TRACE       1: each call with its result, and each piece of work when it runs, goes to stderr
@@ -37,14 +38,14 @@ extern "C" {
 int tenure_sim_version(unsigned *version);
 
 /** As after the start of the process: no context, memory, stream, fault, hold or count is left, settings are the environment's, and
- * cuInit has not been called. Handles and addresses from before stay wrong. No other thread may be inside the driver. */
+ * cuInit has not been called. Handles from before stay wrong. No other thread may be inside the driver. */
 int tenure_sim_reset(void);
 
 /** Changes a setting by its name:
  *   "seed"        starts the choices over from another seed
  *   "pace"        0 random: each call lets some of the queued work run or none, as the seed says; 1 eager: all that can run has run
  *                 when a call returns; 2 lazy: only polls, waiting calls and idle time; 3 manual: only waiting calls and tenure_sim_step
- *   "idle_us", "junk", "free_waits", "peers", "version", "trace"  as the environment
+ *   "idle_us", "junk", "reuse", "free_waits", "peers", "version", "trace"  as the environment
  *   "devices", "memory"  before cuInit only, else 401 */
 int tenure_sim_set(const char *name, uint64_t value);
 

@@ -46,6 +46,8 @@ pub struct Config {
     pub idle: std::time::Duration,
     /// Fresh device memory has junk contents.
     pub junk: bool,
+    /// Freed device addresses come back at once, as they do with a real driver; else as late as possible.
+    pub reuses: bool,
     /// Freeing waits for the device, as the real driver does; without, whoever still uses the memory faults.
     pub free_waits: bool,
 }
@@ -65,6 +67,7 @@ impl Config {
             pace: text("TENURE_SIM_PACE").and_then(|name| Pace::named(&name)).unwrap_or(Pace::Random),
             idle: std::time::Duration::from_micros(number("TENURE_SIM_IDLE_US").unwrap_or(5000)),
             junk: number("TENURE_SIM_JUNK").is_none_or(|flag| flag != 0),
+            reuses: number("TENURE_SIM_REUSE").is_some_and(|flag| flag != 0),
             free_waits: number("TENURE_SIM_FREE_WAITS").is_none_or(|flag| flag != 0),
         }
     }

@@ -42,6 +42,7 @@ fn set(world: &mut World, name: &str, value: u64) -> Answer {
         "idle_us" => world.config.idle = Duration::from_micros(value),
         "trace" => crate::config::trace(value != 0),
         "junk" => world.config.junk = value != 0,
+        "reuse" => world.space.reuses = value != 0,
         "free_waits" => world.config.free_waits = value != 0,
         "peers" => world.config.peers = value != 0,
         "version" => world.config.version = i32::try_from(value).map_err(|_| INVALID_VALUE)?,

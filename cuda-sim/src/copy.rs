@@ -18,6 +18,9 @@ const STAGED_AT_ONCE: u64 = 64 << 10;
 /// Overlapping sides are copied in pieces of this size, in either direction: the result is wrong about every other time.
 const PIECE: usize = 64;
 
+/// CU_DEVICE_ATTRIBUTE_MAX_PITCH.
+const LARGEST_PITCH: u64 = 0x7fff_ffff;
+
 /// How the caller described one side.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Memory {
@@ -223,11 +226,11 @@ fn side(world: &World, part: Part, shape: &Shape) -> Answer<Side> {
     };
     // No pitch: the rows follow one another.
     let pitch = if part.pitch == 0 { shape.width + part.x as u64 } else { part.pitch as u64 };
-    if pitch < shape.width + part.x as u64 && shape.height > 1 {
+    if pitch < shape.width + part.x as u64 || part.pitch as u64 > LARGEST_PITCH {
         return Err(INVALID_VALUE);
     }
     let height = if part.height == 0 { shape.height + part.y as u64 } else { part.height as u64 };
-    if height < shape.height + part.y as u64 && shape.depth > 1 {
+    if height < shape.height + part.y as u64 {
         return Err(INVALID_VALUE);
     }
     let plane = pitch * height;

@@ -24,9 +24,16 @@ fn run(world: &mut World, context: Handle, fill: &Fill) -> Answer {
     for y in 0..fill.height {
         let bytes = fill.width * fill.item;
         let row = world.resolve_directly(context, fill.to + y * fill.pitch, bytes)?;
-        for at in 0..bytes as usize {
-            // SAFETY: the row was just checked.
-            unsafe { *row.add(at) = fill.value[at % fill.item as usize] };
+        // The first element, then what is there already, twice as much each time.
+        let (mut done, bytes) = (fill.item as usize, bytes as usize);
+        // SAFETY: the row was just checked; its first half is never longer than its second.
+        unsafe {
+            std::ptr::copy_nonoverlapping(fill.value.as_ptr(), row, done);
+            while done < bytes {
+                let part = done.min(bytes - done);
+                std::ptr::copy_nonoverlapping(row, row.add(done), part);
+                done += part;
+            }
         }
     }
     Ok(())

@@ -17,10 +17,14 @@ pub const ALIGNMENT: u64 = 512;
 pub const PAGE: u64 = 4096;
 /// What one arena of small allocations spans; larger ones get their own.
 const ARENA: u64 = 8 << 30;
+/// What is used of it at first.
+const SPAN: u64 = 64 << 20;
 /// What freed memory holds until its pages are gone.
 const POISON: u8 = 0xDD;
 /// Beyond it only the ends of a fresh allocation are junk: writing gigabytes would make tests slow.
-const MOST_JUNK: u64 = 64 << 20;
+const MOST_JUNK: u64 = 16 << 20;
+/// Freed memory of at least so many bytes goes back to the system; less is not worth the call.
+const WORTH_RETURNING: u64 = 256 << 10;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum What {
@@ -74,7 +78,9 @@ struct Arena {
     base: Address,
     shadow: usize,
     size: u64,
-    /// Where the last allocation ended; addresses come back only after the arena was passed once.
+    /// How much of it is used so far: where it is touched, it takes memory.
+    span: u64,
+    /// Where the last allocation ended; addresses come back only after the span was passed once.
     cursor: u64,
     /// Where its bytes begin in the store.
     offset: u64,
@@ -88,19 +94,26 @@ pub struct Space {
     /// The end of what was given out of the store. Offsets are never used twice; the file is sparse.
     stored: u64,
     next_id: u64,
+    /// Freed addresses are given out again as soon as possible.
+    pub reuses: bool,
     /// Events that other processes may see: where they are mapped, and where they lie in the store.
     slots: BTreeMap<usize, u64>,
 }
 
 impl Space {
-    pub fn new() -> Space {
-        Space::default()
+    pub fn new(reuses: bool) -> Space {
+        Space { reuses, ..Space::default() }
     }
 
     /// Takes over what a former space reserved, with none of its regions.
     pub fn follow(&mut self, former: &mut Space) {
         self.arenas = std::mem::take(&mut former.arenas);
         (self.store, self.stored, self.next_id) = (former.store.take(), former.stored, former.next_id);
+        for at in 0..self.arenas.len() {
+            let Arena { offset, size, .. } = self.arenas[at];
+            self.drop_stored(offset, size);
+            self.arenas[at].span = size.min(SPAN);
+        }
     }
 
     fn store(&mut self) -> Answer<i32> {
@@ -197,21 +210,33 @@ impl Space {
     }
 
     fn free_place(&mut self, size: u64) -> Answer<(Address, usize)> {
+        if self.reuses {
+            // From the start: the first place that is free.
+            self.arenas.iter_mut().for_each(|arena| arena.cursor = arena.base);
+        }
         let step = size.next_multiple_of(ALIGNMENT) + ALIGNMENT;
         for index in 0..self.arenas.len() {
             let arena = &self.arenas[index];
-            let (base, end, shadow) = (arena.base, arena.base + arena.size, arena.shadow);
-            let found = self.gap(arena.cursor, end, step).or_else(|| self.gap(base, end, step));
-            if let Some(at) = found {
-                self.arenas[index].cursor = at + step;
-                return Ok((at, shadow + (at - base) as usize));
+            let (base, shadow, most, mut span) = (arena.base, arena.shadow, arena.size, arena.span);
+            loop {
+                let found = self.gap(arena.cursor, base + span, step).or_else(|| self.gap(base, base + span, step));
+                if let Some(at) = found {
+                    let arena = &mut self.arenas[index];
+                    (arena.cursor, arena.span) = (at + step, span);
+                    return Ok((at, shadow + (at - base) as usize));
+                }
+                if span == most {
+                    break;
+                }
+                span = (2 * span).min(most);
             }
         }
         let size = step.max(ARENA).next_multiple_of(PAGE);
         let (base, shadow) = self.reserve(size, PAGE, 0)?;
         let offset = self.take(size)?;
         self.map_stored(None, offset, size, Some(shadow))?;
-        self.arenas.push(Arena { base, shadow, size, cursor: base + step, offset });
+        let span = size.min(step.max(SPAN));
+        self.arenas.push(Arena { base, shadow, size, span, cursor: base + step, offset });
         Ok((base, shadow))
     }
 
@@ -276,7 +301,7 @@ impl Space {
     fn poison(&mut self, region: &Region) {
         let (start, end) = (region.bytes as u64, region.bytes as u64 + region.size);
         let (first, last) = (start.next_multiple_of(PAGE).min(end), (end / PAGE * PAGE).max(start));
-        let (head, tail) = if first <= last { (first, last) } else { (end, end) };
+        let (head, tail) = if first + WORTH_RETURNING <= last { (first, last) } else { (end, end) };
         for (from, to) in [(start, head), (tail, end)] {
             // SAFETY: the shadow of a region of an arena, mapped readable and writable for good.
             unsafe { std::ptr::write_bytes(from as *mut u8, POISON, (to - from) as usize) };
@@ -391,16 +416,15 @@ pub fn unmap(place: u64, size: u64) {
 pub fn scribble(bytes: usize, size: u64, random: &mut Random) {
     let edge = size.min(MOST_JUNK);
     let parts = if size > MOST_JUNK { [(0, edge / 2), (size - edge / 2, edge / 2)] } else { [(0, size), (0, 0)] };
+    let mut junk = [0_u64; 128];
+    junk.iter_mut().for_each(|word| *word = random.next());
     for (start, length) in parts {
-        let seed = random.next() | 1;
-        let mut word = seed;
-        for at in (0..length).step_by(8) {
-            word = word.rotate_left(9).wrapping_mul(0x2545_F491_4F6C_DD1D) ^ seed;
-            let part = (length - at).min(8) as usize;
+        for at in (0..length).step_by(size_of_val(&junk)) {
+            let part = (length - at).min(size_of_val(&junk) as u64) as usize;
             // SAFETY: inside the allocation whose bytes these are.
             unsafe {
                 let to = (bytes as u64 + start + at) as *mut u8;
-                std::ptr::copy_nonoverlapping(word.to_ne_bytes().as_ptr(), to, part);
+                std::ptr::copy_nonoverlapping(junk.as_ptr().cast(), to, part);
             }
         }
     }

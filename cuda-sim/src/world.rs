@@ -127,7 +127,7 @@ impl World {
             random,
             devices: Vec::new(),
             contexts: BTreeMap::new(),
-            space: Space::new(),
+            space: Space::new(config.reuses),
             streams: BTreeMap::new(),
             busy: BTreeSet::new(),
             events: BTreeMap::new(),
@@ -180,7 +180,7 @@ impl World {
     /// the device has stay; what they still run ends in a world that knows nothing of it.
     pub fn reset(&mut self) {
         let mut fresh = World::new(Config::from_environment());
-        // Never the same handle or address twice, so that old ones stay wrong.
+        // Never the same handle twice, so that old ones stay wrong.
         (fresh.next_handle, fresh.started) = (self.next_handle, self.started);
         fresh.space.follow(&mut self.space);
         fresh.jobs = self.jobs.keep_threads();

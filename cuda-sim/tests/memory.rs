@@ -35,6 +35,26 @@ fn free_memory_is_accounted_for_and_runs_out() {
 }
 
 #[test]
+fn freed_addresses_come_back_late_but_do() {
+    let _driver = fresh(1, RANDOM);
+    let first = device_memory(5000);
+    assert_eq!(cuMemFree_v2(first), 0);
+    let mut seen: Vec<Address> = (0..50_000)
+        .map(|_| {
+            let memory = device_memory(5000);
+            assert_eq!(cuMemFree_v2(memory), 0);
+            memory
+        })
+        .collect();
+    assert!(!seen[..1000].contains(&first));
+    seen.sort_unstable();
+    assert!(seen[seen.len() - 1] - seen[0] <= 64 << 20, "memory that is touched once stays in use: not too much of it");
+    set("reuse", 1);
+    let again = device_memory(5000);
+    assert_eq!((cuMemFree_v2(again), device_memory(5000)), (0, again));
+}
+
+#[test]
 fn fresh_memory_is_junk() {
     let _driver = fresh(1, RANDOM);
     let mut got = [0; 64];
