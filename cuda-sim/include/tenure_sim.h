@@ -75,6 +75,11 @@ int tenure_sim_clear_faults(void);
 /** The contexts of a device are lost with `code`, as after an illegal access; a new context is sound. */
 int tenure_sim_break_device(int device, unsigned code);
 
+/** Calls of a function do not return, nor begin, until it is opened again: who holds a lock meanwhile? "" opens all of them. They
+ * count as calls when they come. */
+int tenure_sim_close(const char *name);
+int tenure_sim_open(const char *name);
+
 /** A stream stalls: its work waits until it is released, also when the stream is destroyed meanwhile. 0, 1 and 2 mean those of the
  * calling thread's context. Freeing memory waits for stalled work too, as the real driver would (see free_waits). */
 int tenure_sim_hold(void *stream);

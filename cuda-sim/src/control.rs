@@ -126,6 +126,26 @@ extern "C" fn tenure_sim_clear_faults() -> u32 {
 }
 
 #[unsafe(no_mangle)]
+unsafe extern "C" fn tenure_sim_close(name: *const c_char) -> u32 {
+    control(|world| {
+        world.closed.insert(counters::plain(text(name)?).to_owned());
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn tenure_sim_open(name: *const c_char) -> u32 {
+    control(|world| {
+        match counters::plain(text(name)?) {
+            "" => world.closed.clear(),
+            name => drop(world.closed.remove(name)),
+        }
+        world::WAKE.notify_all();
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn tenure_sim_break_device(device: c_int, code: u32) -> u32 {
     control(|world| {
         let device = usize::try_from(device).map_err(|_| INVALID_DEVICE)?;

@@ -264,7 +264,9 @@ fn move_on() {
         }
         let idle = world.config.idle;
         let quiet = world.last_call.elapsed();
-        if world.config.pace == Pace::Manual || quiet < idle {
+        if world.config.pace == Pace::Manual {
+            MOVER.wait_for(&mut world, Duration::from_millis(50));
+        } else if quiet < idle {
             MOVER.wait_for(&mut world, idle.saturating_sub(quiet).max(Duration::from_micros(100)));
         } else if !world.step() {
             let pause = world.pause();

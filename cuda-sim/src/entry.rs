@@ -85,6 +85,9 @@ pub fn enter(site: &'static Site, need: Need, per_thread: bool, body: impl FnOnc
     }
     let inner = || {
         let mut world = world::lock();
+        while world.closed.contains(crate::counters::plain(site.name)) && !world::ended() {
+            world::WAKE.wait(&mut world);
+        }
         fault::strike(&mut world, site.name)?;
         if need != Need::Nothing && !world.initialised {
             return Err(NOT_INITIALIZED);

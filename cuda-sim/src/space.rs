@@ -16,7 +16,7 @@ use std::ptr::NonNull;
 pub const ALIGNMENT: u64 = 512;
 pub const PAGE: u64 = 4096;
 /// What one arena of small allocations spans; larger ones get their own.
-const ARENA: u64 = 8 << 30;
+const ARENA: u64 = 2 << 30;
 /// What is used of it at first.
 const SPAN: u64 = 64 << 20;
 /// What freed memory holds until its pages are gone.

@@ -47,6 +47,8 @@ pub struct World {
     pub advice: BTreeMap<Address, Advice>,
     pub jobs: Jobs,
     pub faults: Vec<Fault>,
+    /// Functions whose calls wait at the door until a test lets them in.
+    pub closed: BTreeSet<String>,
     pub notes: Notes,
     /// Chances in 256 that a call lets one piece of work run; drawn from the seed.
     pub pace: u32,
@@ -141,6 +143,7 @@ impl World {
             advice: BTreeMap::new(),
             jobs: Jobs::default(),
             faults: Vec::new(),
+            closed: BTreeSet::new(),
             notes: Notes::default(),
             pace,
             last_call: Instant::now(),

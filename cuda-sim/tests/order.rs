@@ -234,6 +234,25 @@ fn a_waiting_thread_does_not_keep_others_out() {
 }
 
 #[test]
+fn a_closed_function_does_not_return() {
+    let driver = fresh(1, RANDOM);
+    assert_eq!(tenure_sim_close(c"cuMemAlloc_v2".as_ptr()), 0);
+    std::thread::scope(|threads| {
+        let waiting = threads.spawn(|| {
+            assert_eq!(cuCtxSetCurrent(driver.context), 0);
+            device_memory(8)
+        });
+        while calls("cuMemAlloc") == 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(cuStreamSynchronize(stream(1)), 0);
+        assert!(!waiting.is_finished());
+        assert_eq!(tenure_sim_open(c"".as_ptr()), 0);
+        assert_ne!(waiting.join().expect("no panic"), 0);
+    });
+}
+
+#[test]
 fn the_legacy_stream_is_ordered_with_blocking_streams_only() {
     let _driver = fresh(1, MANUAL);
     let (memory, blocking, free) = (device_memory(8), stream(0), stream(1));

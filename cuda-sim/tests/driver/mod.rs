@@ -184,6 +184,8 @@ driver! {
     fn tenure_sim_fail(name: *const c_char, nth: u64, times: u64, code: c_uint);
     fn tenure_sim_hold(stream: Handle);
     fn tenure_sim_release(stream: Handle);
+    fn tenure_sim_close(name: *const c_char);
+    fn tenure_sim_open(name: *const c_char);
     fn tenure_sim_slow(stream: Handle, microseconds: u64);
     fn tenure_sim_break_device(device: c_int, code: c_uint);
     fn cuCtxEnablePeerAccess(peer: Handle, flags: c_uint);
