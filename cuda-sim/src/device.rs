@@ -81,7 +81,7 @@ impl Device {
             88 => 0,         // pageable memory access
             89 | 90 => 1,    // concurrent managed access, preemption
             91 => 0,         // host pointers on the device: never the same here
-            92..=94 => 1,    // stream memory operations
+            92..=94 => 0,    // stream memory operations: their functions are not there
             95 | 96 => 0,    // cooperative launch
             97 => 227 << 10, // opt-in shared memory
             98 => 0,
@@ -97,10 +97,10 @@ impl Device {
             114 => 0,
             115 => 1, // memory pools
             116..=118 => 0,
-            119 => 1, // pool handles: file descriptors
+            119 => 0, // pool handles for other processes: none
             120 => 0,
             121 => 0,
-            122 | 123 => 1,
+            122 | 123 => 0, // stream memory operations, again
             124 => 0,
             125 => 1, // IPC events
             126 => 1,
