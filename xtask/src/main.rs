@@ -81,7 +81,9 @@ fn main() -> ExitCode {
             .and_then(|python| Ok(install::check(Some(&python))? + sim_install::check()?))
             .map(|count| println!("{count} programs ran")),
         ["install", "--prefix", prefix] => install::install(&from_here(prefix)),
-        ["install", "--with-simulator", "--prefix", prefix] => sim_install::install(&from_here(prefix)),
+        ["install", "--with-simulator", "--prefix", prefix] | ["install", "--prefix", prefix, "--with-simulator"] => {
+            sim_install::install(&from_here(prefix))
+        }
         ["wheel"] => python::wheel().map(|path| println!("{}", path.display())),
         ["umf"] => python::umf(),
         ["demo"] => run::demo(),

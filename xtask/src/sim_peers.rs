@@ -47,7 +47,7 @@ pub fn missing() -> Option<String> {
     if !exists(REQUIREMENTS) {
         return Some(format!("there is no {REQUIREMENTS}"));
     }
-    let compiler = (!has("g++")).then(|| "g++ is not installed, which builds PyCUDA; on Debian: apt-get install g++");
+    let compiler = (!has("g++")).then_some("g++ is not installed, which builds PyCUDA; on Debian: apt-get install g++");
     compiler.map(str::to_owned).or_else(python::missing)
 }
 
