@@ -1017,6 +1017,30 @@ fn loom_two_foreign_frees_of_one_block() {
     });
 }
 
+/// PO-28: the owner gives a block back, with plain loads and stores, and another thread does too: it can be had once. Either one of the two
+/// is told, or both have done it, and the owner finds out.
+#[test]
+fn loom_the_owners_free_and_a_foreign_one_of_one_block() {
+    explore_with(3, Some(&["owner", "other", "both"]), || {
+        let stage = Stage::new();
+        assert!(stage.give_own(1));
+        let other = loom::thread::spawn(|| stage.give(0));
+        let owner = loom::thread::spawn(|| (stage.give_own(0), stage.collect(1)));
+        let other = other.join().unwrap();
+        let (own, found) = owner.join().unwrap();
+        let late = [stage.collect(1), stage.collect(1)];
+        let wrong = found.wrong + late.iter().map(|late| late.wrong).sum::<usize>();
+        assert_eq!((stage.room(), wrong), (BLOCKS, usize::from(own && other)), "{own} {other} {}", stage.told());
+        match (own, other) {
+            (true, true) => "both",
+            (true, false) => "owner",
+            (false, true) => "other",
+            (false, false) => panic!("nobody gave it back"),
+        }
+        .to_owned()
+    });
+}
+
 /// PO-56: the owner's thread ends and another one takes the span over, while a third one gives a block back.
 #[test]
 fn loom_a_foreign_free_and_the_end_of_the_owner() {

@@ -6,9 +6,32 @@
 
 #![allow(dead_code)] // of the words of blocks, a part is used here
 
-/// The checker's.
+/// The checker's. It keeps no total order of the writes to one word: it lets a plain store fall between the read and the write of another
+/// thread's read-modify-write, which no order of C11 does. An exchange instead of the store is in order with all of them, and as every
+/// interleaving is explored, each order in which the store could come is.
 mod atomic {
-    pub use loom::sync::atomic::*;
+    pub use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+
+    #[derive(Debug, Default)]
+    pub struct AtomicU64(loom::sync::atomic::AtomicU64);
+
+    impl AtomicU64 {
+        pub fn load(&self, order: Ordering) -> u64 {
+            self.0.load(order)
+        }
+        pub fn store(&self, value: u64, order: Ordering) {
+            self.0.swap(value, order);
+        }
+        pub fn swap(&self, value: u64, order: Ordering) -> u64 {
+            self.0.swap(value, order)
+        }
+        pub fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
+            self.0.fetch_or(value, order)
+        }
+        pub fn compare_exchange(&self, was: u64, now: u64, won: Ordering, lost: Ordering) -> Result<u64, u64> {
+            self.0.compare_exchange(was, now, won, lost)
+        }
+    }
 }
 
 #[path = "cell.rs"]
@@ -74,7 +97,7 @@ impl Stage {
     pub fn new() -> &'static Stage {
         let span = Span {
             cells: Default::default(),
-            bits: AtomicU64::new(0),
+            bits: AtomicU64::default(),
             queued: Queued::default(),
             queue: AtomicPtr::new(core::ptr::null_mut()),
             heap: AtomicUsize::new(1),
