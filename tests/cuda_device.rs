@@ -5,7 +5,6 @@ mod tools;
 use std::ffi::{CStr, c_void};
 use std::ptr::null_mut;
 use tenure::ffi::device::*;
-use tenure::ffi::library::*;
 use tenure::ffi::stream::*;
 use tenure::types::*;
 use tools::cuda::{alone, device, last_error, simulator, with_context};

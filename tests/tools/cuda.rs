@@ -49,6 +49,7 @@ pub unsafe fn symbol<F: Copy>(name: &str) -> Option<F> {
 
 /// Calls one of libcuda's functions, which must be there.
 #[macro_export]
+#[allow(clippy::macro_metavars_in_unsafe)] // what is passed are numbers and borrows, written where the call stands
 macro_rules! driver_call {
     ($name:ident($($argument:expr => $type:ty),* $(,)?)) => {{
         // SAFETY: the type is that of the driver's header, and so are the arguments.
