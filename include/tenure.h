@@ -1187,7 +1187,7 @@ tn_status tn_here(const char *file,
 
 /**
  * Runs the release callbacks that TN_RELEASE_QUEUED held back, in the order in which they were queued. What they queue in turn waits for
- * the next call.
+ * the next call. Imports that nobody holds any more, but whose bytes a device still used, end here once it is done with them.
  *
  * @param[out] count   how many ran; may be NULL.
  * @return TN_OK.
@@ -1971,12 +1971,13 @@ tn_status tn_array_pool(tn_array *array,
                         tn_pool **out);
 
 /**
- * Waits until the device work on an array is done, so that the host may touch it. Looks at no guard and takes none; the host's own memory
- * never has any.
+ * Waits until the device work on an array is done, so that the host may touch it. Looks at no guard and takes none; without unfinished work
+ * it asks no driver.
  *
  * @param array    an array.
  * @param access   TN_READ: waits for unfinished writers; TN_WRITE: for readers too.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for access 0 or another bit; TN_ERR_DESTRUCTED, TN_ERR_GIVEN.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for access 0 or another bit; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+ *         TN_ERR_DRIVER, also for a device that is lost.
  * @note Threads: any. Blocks: for the device, never for a holder.
  * @since 0.1
  * @ingroup array
@@ -2343,13 +2344,16 @@ tn_status tn_array_overlap(tn_array *a,
  *
  * @param array        an array.
  * @param flags        TN_FROZEN: beside no shared view, and none may begin meanwhile. TN_WAIT: waits for unfinished device work.
- * @param stream       who reads: NULL is the host, now; on host memory the stream constants mean the same.
+ * @param stream       who reads: NULL is the host, now; on host memory the stream constants mean the same. A stream is made to wait for the
+ *                     unfinished writers of the bytes, the host does not wait for them.
  * @param[out] data    element (0,..,0), NULL if there is none; not to be written. Valid until the guard ends. May be NULL.
  * @param[out] view    the layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
  * @param[out] out     the guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_POISONED,
- *         TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_LIMIT when no more guards can be made.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE
+ *         for a stream of another device; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_PENDING for the host while a
+ *         device writes the bytes; TN_ERR_DRIVER; TN_ERR_LIMIT when no more guards can be made.
+ * @note Threads: any. Blocks: with TN_WAIT for the device, after all other checks and under no lock; never for a holder. Allocates:
+ *       bookkeeping only.
  * @since 0.1
  * @ingroup borrow
  */
@@ -2367,14 +2371,17 @@ tn_status tn_array_borrow_read(tn_array *array,
  * @param mode         TN_WRITE_ALIASED (0): other handles on the store see the change. TN_WRITE_UNIQUE: only if nobody else holds the store,
  *                     that is if `tn_array_why_not` gives 0. TN_WRITE_COW: if somebody else does, this handle moves to a copy. With
  *                     TN_WRITE_DISCARD the old contents are not needed: they are not copied, and poison heals. TN_WAIT.
- * @param stream       who writes: NULL is the host, now; on host memory the stream constants mean the same.
+ * @param stream       who writes: NULL is the host, now; on host memory the stream constants mean the same. A stream is made to wait for the
+ *                     unfinished readers and writers of the bytes, the host does not wait for them.
  * @param[out] data    element (0,..,0), NULL if there is none. Valid until the guard ends. May be NULL.
  * @param[out] view    the layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
  * @param[out] out     the guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_POISONED,
- *         TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION, TN_ERR_FOREIGN;
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE
+ *         for a stream of another device; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED,
+ *         TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING for the host while a device uses the bytes; TN_ERR_FOREIGN; TN_ERR_DRIVER;
  *         TN_ERR_WOULD_COPY for COW under `tn_copies_forbid`; for COW TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping; COW that copies the copy, under no lock.
+ * @note Threads: any. Blocks: with TN_WAIT for the device, after all other checks and under no lock; never for a holder. Allocates:
+ *       bookkeeping; COW that copies the copy, under no lock.
  * @since 0.1
  * @ingroup borrow
  */
@@ -2395,7 +2402,7 @@ tn_status tn_array_borrow_write(tn_array *array,
  * @param[out] out     the guard. Ended by one `tn_borrow_end`. On failure: untouched.
  * @return what single borrows would get, the first in the order of checks over all entries; TN_ERR_ALIASED where an entry writes what another
  *         one uses, or moves to a copy beside another entry of the same handle; TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping; the copies of COW entries.
+ * @note Threads: any. Blocks: for the device, where an entry has TN_WAIT. Allocates: bookkeeping; the copies of COW entries.
  * @since 0.1
  * @ingroup borrow
  */
@@ -2415,7 +2422,7 @@ tn_status tn_borrow_all(size_t n,
  * @param[out] chunks  n parts: guard, pointer (NULL if empty), first index and length on the axis. Each guard is ended by `tn_borrow_end`, on
  *                     any thread. On failure: untouched.
  * @return as `tn_array_borrow_write`; TN_ERR_INVALID for n 0; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping; COW that copies the copy.
+ * @note Threads: any. Blocks: with TN_WAIT for the device. Allocates: bookkeeping; COW that copies the copy.
  * @since 0.1
  * @ingroup borrow
  */
@@ -2445,8 +2452,10 @@ tn_status tn_borrow_query(tn_borrow *borrow,
  *
  * @param borrow   a guard; its pointers are not to be used any more.
  * @param flags    TN_END_FAILED: what a writer wrote is undefined; reading its region is refused until it is rewritten. Ignored for readers.
- * @param stream   the last work on the bytes; NULL: it is done. On host memory the stream constants mean the same.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, and then the guard stays open.
+ * @param stream   the last work on the bytes is on it, and may go on: who uses them next comes after it. NULL: it is done. On host memory the
+ *                 stream constants mean the same. Of a `tn_borrow_all` it is meant for the entries that were taken with a stream.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, TN_ERR_DEVICE for a stream of another device, TN_ERR_DRIVER, and
+ *         then the guard stays open.
  * @note Threads: any, also another one than the borrow's. Blocks: never. Allocates: nothing. May run the release callback of an import, under
  *       no lock.
  * @since 0.1
@@ -2779,9 +2788,9 @@ tn_status tn_runner_current(tn_runner *out);
  * @param[out] guard   ended by `tn_borrow_end`, which is the release of this export.
  * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all are untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LAYOUT where only a copy
- *         would do; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED,
- *         TN_ERR_IN_EXPRESSION, TN_ERR_FOREIGN; TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+ *         would do; TN_ERR_DEVICE for bytes that the host cannot reach; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE,
+ *         TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING while a device uses them; TN_ERR_FOREIGN; TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: with TN_WAIT for the device. Allocates: bookkeeping, or the copy.
  * @since 0.1
  * @ingroup exchange
  */

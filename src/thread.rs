@@ -35,8 +35,8 @@ pub const CACHE: usize = 32;
 pub const CACHE: usize = 2;
 /// GPUs whose streams a thread can know.
 pub const GPUS: usize = if cfg!(preload) { 0 } else { 32 };
-/// Device types that have a current pool: host, CUDA, pinned, managed.
-pub const POOLS: usize = 4;
+/// Devices that have a current pool: host, pinned, managed, and the GPUs.
+pub const POOLS: usize = 3 + GPUS;
 /// Handles of pools of which a thread finds the heap at once: where two share a place, one of them.
 pub const DOORS: usize = 128;
 /// Heaps of pools that a thread finds at once.
@@ -234,7 +234,7 @@ impl Thread {
     pub fn set_forbids(&self, count: u32) {
         self.forbids.set(count);
     }
-    /// What `pool` stored for the device type with that index; 0: nothing.
+    /// What `pool` stored for the device with that index; 0: nothing.
     pub fn pool(&self, index: usize) -> usize {
         self.pools[index].get()
     }

@@ -10,15 +10,18 @@
  *   TENURE_SIM_DEVICES     number of devices, 0 to 8; 1. With 0, cuInit says "no device" (100)
  *   TENURE_SIM_MEMORY      bytes of each device; 1G. What is not used costs nothing
  *   TENURE_SIM_PEERS       0: devices cannot reach each other's memory; 1
- *   TENURE_SIM_VERSION     what cuDriverGetVersion says; 13000
+ *   TENURE_SIM_VERSION     what cuDriverGetVersion says; 13000. Functions that came later are not there, as TENURE_SIM_MISSING says,
+ *                          if it is set when the library is loaded
  *   TENURE_SIM_PACE        random, eager, lazy, manual: when queued work runs (see "pace" below); random
  *   TENURE_SIM_IDLE_US     after so many microseconds without a call the device works on by itself; 5000
  *   TENURE_SIM_JUNK        0: fresh device memory is zero; 1: it is junk
  *   TENURE_SIM_FREE_WAITS  0: cuMemFree and cuMemFreeHost do not wait for the device, so that work which still uses the memory
  *                          fails with 700; 1: they wait, as the real driver does
+ *   TENURE_SIM_TRACE       1: each call with its result, and each piece of work when it runs, goes to stderr
  *   TENURE_SIM_MISSING     functions that this driver does not have, separated by commas: exact names (cuMemCreate), or a name
  *                          without its version for all of them (cuMemAlloc). dlsym does not find them, nor does
  *                          cuGetProcAddress. Only read when the library is loaded
+ *   CUDA_VISIBLE_DEVICES   ordinals, as for the real driver
  */
 #ifndef TENURE_SIM_H
 #define TENURE_SIM_H
@@ -41,7 +44,7 @@ int tenure_sim_reset(void);
  *   "seed"        starts the choices over from another seed
  *   "pace"        0 random: each call lets some of the queued work run or none, as the seed says; 1 eager: all that can run has run
  *                 when a call returns; 2 lazy: only polls, waiting calls and idle time; 3 manual: only waiting calls and tenure_sim_step
- *   "idle_us", "junk", "free_waits", "peers", "version"  as the environment
+ *   "idle_us", "junk", "free_waits", "peers", "version", "trace"  as the environment
  *   "devices", "memory"  before cuInit only, else 401 */
 int tenure_sim_set(const char *name, uint64_t value);
 
@@ -58,8 +61,9 @@ int tenure_sim_get(const char *name, uint64_t *value);
 int tenure_sim_set_attribute(int device, int attribute, int value);
 
 /** The nth call of a function from now (1: the next) fails with `code`, and so do the `times` - 1 calls after it; 0: all after it.
- * The name is the function's, its version and stream suffix do not matter; "*alloc" is any function that allocates, "*work" any
- * piece of work that runs on a stream. The call that fails does nothing else. Any code will do, also one that nobody knows. Codes
+ * The name is the function's, its version and stream suffix do not matter; "*" is any function (but for cuGetErrorName,
+ * cuGetErrorString and cuGetProcAddress, which never fail on demand), "*alloc" any function that allocates, "*work" any piece of work
+ * that runs on a stream. The call that fails does nothing else. Any code will do, also one that nobody knows. Codes
  * after which a context is lost (214, 700, 702, 709, 710, 714 to 719) lose the current one, and whatever fails in "*work" loses the
  * stream's: every later call in it fails with that code. */
 int tenure_sim_fail(const char *name, uint64_t nth, uint64_t times, unsigned code);
@@ -70,10 +74,14 @@ int tenure_sim_clear_faults(void);
 /** The contexts of a device are lost with `code`, as after an illegal access; a new context is sound. */
 int tenure_sim_break_device(int device, unsigned code);
 
-/** A stream stalls: its work waits until it is released. 0, 1 and 2 mean those of the calling thread's context. */
+/** A stream stalls: its work waits until it is released, also when the stream is destroyed meanwhile. 0, 1 and 2 mean those of the
+ * calling thread's context. Freeing memory waits for stalled work too, as the real driver would (see free_waits). */
 int tenure_sim_hold(void *stream);
 int tenure_sim_release(void *stream);
 int tenure_sim_release_all(void);
+
+/** A stream is slow: each piece of its work takes at least so many microseconds; 0: no longer. */
+int tenure_sim_slow(void *stream, uint64_t microseconds);
 
 /** Runs at most so many pieces of work now; returns how many ran. Fewer: nothing else could run. */
 uint64_t tenure_sim_step(uint64_t most);

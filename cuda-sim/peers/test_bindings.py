@@ -1,7 +1,10 @@
 """NVIDIA's cuda.bindings on the simulated driver: each kind of memory, copies, streams, events, memory pools, virtual memory, errors."""
 
 import ctypes
+import subprocess
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -144,6 +147,37 @@ def test_copies_of_rectangles():
     rows = read(address, 2 * pitch + 4, np.uint8)
     assert [rows[row * pitch : row * pitch + 4].tolist() for row in range(3)] == host[1:4, 2:6].tolist()
     ok(driver.cuMemFree(address))
+
+
+def test_arrays():
+    source = np.arange(4 * 6 * 8, dtype=np.float32).reshape(4, 6, 8)
+    description = driver.CUDA_ARRAY3D_DESCRIPTOR()
+    description.Width, description.Height, description.Depth, description.NumChannels = 8, 6, 4, 1
+    description.Format = driver.CUarray_format.CU_AD_FORMAT_FLOAT
+    array = ok(driver.cuArray3DCreate(description))
+    there = ok(driver.cuArray3DGetDescriptor(array))
+    assert (there.Width, there.Height, there.Depth) == (8, 6, 4)
+
+    def copy(**values):
+        description = driver.CUDA_MEMCPY3D()
+        for name, value in values.items():
+            setattr(description, name, value)
+        return driver.cuMemcpy3D(description)
+
+    kind = driver.CUmemorytype
+    host = dict(srcMemoryType=kind.CU_MEMORYTYPE_HOST, srcHost=source.ctypes.data, srcPitch=32, srcHeight=6)
+    into = dict(dstMemoryType=kind.CU_MEMORYTYPE_ARRAY, dstArray=array)
+    ok(copy(**host, **into, WidthInBytes=32, Height=6, Depth=4))
+    # Out of its middle, the second plane's third row from the second element on.
+    out = np.zeros((2, 3), np.float32)
+    part = dict(srcMemoryType=kind.CU_MEMORYTYPE_ARRAY, srcArray=array, srcXInBytes=4, srcY=2, srcZ=1)
+    target = dict(dstMemoryType=kind.CU_MEMORYTYPE_HOST, dstHost=out.ctypes.data, dstPitch=12, dstHeight=2)
+    ok(copy(**part, **target, WidthInBytes=12, Height=2, Depth=1))
+    assert (out == source[1, 2:4, 1:4]).all()
+    beyond = copy(**part, **target, WidthInBytes=12, Height=5, Depth=1)[0]
+    assert beyond == Result.CUDA_ERROR_INVALID_VALUE
+    ok(driver.cuArrayDestroy(array))
+    assert driver.cuArrayDestroy(array)[0] == Result.CUDA_ERROR_INVALID_HANDLE
 
 
 def test_mapped_pinned_memory_has_a_device_address():
@@ -316,6 +350,32 @@ def test_graph_capture_of_copies(stream):
     ok(driver.cuMemFree(address))
 
 
+def test_a_user_object_lives_as_long_as_a_graph_needs_it(stream):
+    destroyed = []
+
+    @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+    def destroy(data):
+        destroyed.append(data)
+
+    function = driver.CUhostFn(_ptr=ctypes.addressof(ctypes.c_void_p(ctypes.cast(destroy, ctypes.c_void_p).value)))
+    no_sync = driver.CUuserObject_flags.CU_USER_OBJECT_NO_DESTRUCTOR_SYNC
+    move = driver.CUuserObjectRetain_flags.CU_GRAPH_USER_OBJECT_MOVE
+    thing = ok(driver.cuUserObjectCreate(23, function, 1, no_sync))
+    graph = ok(driver.cuGraphCreate(0))
+    ok(driver.cuGraphRetainUserObject(graph, thing, 1, move))
+    assert driver.cuUserObjectRelease(thing, 1)[0] == Result.CUDA_ERROR_INVALID_VALUE  # it is the graph's now
+    ready = ok(driver.cuGraphInstantiate(graph, 0))
+    ok(driver.cuGraphDestroy(graph))
+    ok(driver.cuGraphLaunch(ready, stream))
+    ok(driver.cuStreamSynchronize(stream))
+    assert destroyed == []
+    ok(driver.cuGraphExecDestroy(ready))
+    until = time.monotonic() + 10
+    while not destroyed and time.monotonic() < until:
+        time.sleep(0.001)
+    assert destroyed == [23]
+
+
 def test_contexts_are_a_stack_of_each_thread(context):
     seen = []
 
@@ -352,3 +412,30 @@ def test_a_function_that_it_has_not():
     assert (int(code), int(address)) == (0, 0)
     assert status == driver.CUdriverProcAddressQueryResult.CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND
     assert int(ok(driver.cuGetProcAddress(b"cuMemAlloc", 13000, 0))[0]) != 0
+
+
+OLD_DRIVER = """
+import ctypes, os
+library = ctypes.CDLL("libcuda.so.1")
+assert library.cuMemAllocAsync and library.cuMemAdvise
+for later in "cuGetProcAddress_v2 cuCtxCreate_v4 cuMemAdvise_v2 cuLibraryLoadData".split():
+    assert not hasattr(library, later), later
+version = ctypes.c_int()
+assert library.cuDriverGetVersion(ctypes.byref(version)) == 0 and version.value == 11040
+address = ctypes.c_void_p()
+assert library.cuGetProcAddress(b"cuMemAdvise", ctypes.byref(address), 13000, ctypes.c_uint64(0)) == 0
+assert address.value == ctypes.cast(library.cuMemAdvise, ctypes.c_void_p).value
+assert library.cuGetProcAddress(b"cuLibraryLoadData", ctypes.byref(address), 13000, ctypes.c_uint64(0)) == 500
+"""
+
+
+def test_an_old_driver_lacks_what_came_later(monkeypatch):
+    monkeypatch.setenv("TENURE_SIM_VERSION", "11040")
+    subprocess.run([sys.executable, "-c", OLD_DRIVER], check=True)
+
+
+def test_a_caller_made_for_an_old_driver_gets_its_functions():
+    new, old = (ok(driver.cuGetProcAddress(b"cuMemAdvise", version, 0)) for version in (13000, 11000))
+    assert int(new[0]) != int(old[0]) and 0 not in (int(new[0]), int(old[0]))
+    _, status = ok(driver.cuGetProcAddress(b"cuLibraryLoadData", 11000, 0))
+    assert status == driver.CUdriverProcAddressQueryResult.CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT

@@ -73,16 +73,6 @@ def test_a_pool_of_ones_own(device):
     resource.close()
 
 
-def test_managed_memory(device):
-    stream = device.create_stream()
-    resource = core.ManagedMemoryResource()
-    buffer = resource.allocate(4096, stream=stream)
-    buffer.fill(3, stream=stream)
-    stream.sync()
-    assert (view(buffer) == 3).all()
-    buffer.close(stream)
-
-
 def test_virtual_memory(device):
     resource = core.VirtualMemoryResource(device)
     buffer = resource.allocate(1 << 21)

@@ -159,7 +159,7 @@ impl Call<'_> {
             return Err(STREAM_CAPTURE_UNJOINED);
         }
         let graph = if capture.graph == 0 { handle } else { capture.graph };
-        self.graphs.graphs.insert(graph, Graph { nodes: capture.nodes });
+        self.graphs.graphs.insert(graph, Graph { nodes: capture.nodes, objects: Vec::new() });
         put(out, graph)
     }
 

@@ -1,6 +1,8 @@
 //! What a run of the simulator is like: read from the environment once, changed by `tenure_sim_*` until `cuInit`.
 #![forbid(unsafe_code)]
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 /// How willing the device is to run queued work before it must.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
@@ -37,6 +39,8 @@ pub struct Config {
     pub memory: u64,
     pub peers: bool,
     pub version: i32,
+    /// Which of the devices the program sees, in its order; None: all.
+    pub visible: Option<Vec<usize>>,
     pub pace: Pace,
     /// After so long without a call the device works on by itself.
     pub idle: std::time::Duration,
@@ -50,12 +54,14 @@ pub const MOST_DEVICES: usize = 8;
 
 impl Config {
     pub fn from_environment() -> Config {
+        trace(number("TENURE_SIM_TRACE").is_some_and(|flag| flag != 0));
         Config {
             seed: number("TENURE_SIM_SEED").unwrap_or(1),
             devices: number("TENURE_SIM_DEVICES").map_or(1, |count| (count as usize).min(MOST_DEVICES)),
             memory: number("TENURE_SIM_MEMORY").unwrap_or(1 << 30),
             peers: number("TENURE_SIM_PEERS").is_none_or(|flag| flag != 0),
             version: number("TENURE_SIM_VERSION").map_or(13000, |version| version as i32),
+            visible: text("CUDA_VISIBLE_DEVICES").map(|list| visible(&list)),
             pace: text("TENURE_SIM_PACE").and_then(|name| Pace::named(&name)).unwrap_or(Pace::Random),
             idle: std::time::Duration::from_micros(number("TENURE_SIM_IDLE_US").unwrap_or(5000)),
             junk: number("TENURE_SIM_JUNK").is_none_or(|flag| flag != 0),
@@ -64,9 +70,25 @@ impl Config {
     }
 }
 
+static TRACE: AtomicBool = AtomicBool::new(false);
+
+/// Whether each call and each piece of work that runs is told to stderr.
+pub fn traces() -> bool {
+    TRACE.load(Ordering::Relaxed)
+}
+
+pub fn trace(on: bool) {
+    TRACE.store(on, Ordering::Relaxed);
+}
+
 /// The value of a variable, None when it is absent or not text.
 pub fn text(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// CUDA_VISIBLE_DEVICES: ordinals up to the first that is none.
+fn visible(list: &str) -> Vec<usize> {
+    list.split(',').map_while(|ordinal| ordinal.trim().parse().ok()).collect()
 }
 
 /// A number, with K, M or G behind it for powers of 1024.

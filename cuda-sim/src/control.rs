@@ -7,10 +7,12 @@ use crate::fault::Fault;
 use crate::module::{Kernel, Registered};
 use crate::space::What;
 use crate::status::*;
-use crate::types::{Address, Handle};
+use crate::stream::Stream;
+use crate::types::{Address, Handle, PER_THREAD};
 use crate::world::{self, World};
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 /// The world for a control function; a panic is CUDA_ERROR_UNKNOWN here too.
 fn control(body: impl FnOnce(&mut World) -> Answer) -> u32 {
@@ -37,7 +39,8 @@ fn set(world: &mut World, name: &str, value: u64) -> Answer {
     match name {
         "seed" => world.reseed(value),
         "pace" => world.config.pace = Pace::of(value as u32).ok_or(INVALID_VALUE)?,
-        "idle_us" => world.config.idle = std::time::Duration::from_micros(value),
+        "idle_us" => world.config.idle = Duration::from_micros(value),
+        "trace" => crate::config::trace(value != 0),
         "junk" => world.config.junk = value != 0,
         "free_waits" => world.config.free_waits = value != 0,
         "peers" => world.config.peers = value != 0,
@@ -138,11 +141,14 @@ extern "C" fn tenure_sim_break_device(device: c_int, code: u32) -> u32 {
     })
 }
 
-/// Holds or releases one stream; 0, 1 and 2 mean those of the current context.
-fn hold(stream: Handle, held: bool) -> u32 {
+/// Changes one stream; 0, 1 and 2 mean those of the current context. One that was destroyed lives until its work is done.
+fn with_stream(stream: Handle, change: impl FnOnce(&mut Stream)) -> u32 {
     control(|world| {
-        let stream = world.stream_of(stream, crate::context::current(), false)?;
-        world.streams.get_mut(&stream).ok_or(INVALID_HANDLE)?.held = held;
+        let stream = match stream {
+            0..=PER_THREAD => world.stream_of(stream, crate::context::current(), false)?,
+            other => other,
+        };
+        change(world.streams.get_mut(&stream).ok_or(INVALID_HANDLE)?);
         world::WAKE.notify_all();
         Ok(())
     })
@@ -150,12 +156,24 @@ fn hold(stream: Handle, held: bool) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn tenure_sim_hold(stream: Handle) -> u32 {
-    hold(stream, true)
+    with_stream(stream, |stream| stream.held = true)
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn tenure_sim_release(stream: Handle) -> u32 {
-    hold(stream, false)
+    match with_stream(stream, |stream| stream.held = false) {
+        // Gone with its work: nothing holds it.
+        INVALID_HANDLE => SUCCESS,
+        code => code,
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tenure_sim_slow(stream: Handle, microseconds: u64) -> u32 {
+    with_stream(stream, |stream| {
+        stream.slow = Duration::from_micros(microseconds);
+        stream.free_at = Instant::now() + stream.slow;
+    })
 }
 
 #[unsafe(no_mangle)]

@@ -68,7 +68,7 @@ impl Side {
         if self.memory == Memory::Device {
             return false;
         }
-        if world.space.find(self.address).is_some() {
+        if world.space.owns(self.address) {
             self.memory = Memory::Device;
             return false;
         }

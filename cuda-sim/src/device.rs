@@ -17,6 +17,7 @@ pub struct Device {
     pub primary: Handle,
     pub retained: u32,
     pub primary_flags: c_uint,
+    /// Its place in the machine, whatever the program sees of it.
     pub ordinal: usize,
 }
 
@@ -163,13 +164,13 @@ driver! {
     }
 
     fn cuDeviceGetUuid(uuid: *mut Uuid, device: c_int) in Init => |call| {
-        let ordinal = call.ordinal(device)?;
-        put(uuid, identity(ordinal))
+        let device = call.ordinal(device)?;
+        put(uuid, identity(call.devices[device].ordinal))
     }
 
     fn cuDeviceGetUuid_v2(uuid: *mut Uuid, device: c_int) in Init => |call| {
-        let ordinal = call.ordinal(device)?;
-        put(uuid, identity(ordinal))
+        let device = call.ordinal(device)?;
+        put(uuid, identity(call.devices[device].ordinal))
     }
 
     fn cuDeviceGetPCIBusId(text: *mut c_char, length: c_int, device: c_int) in Init => |call| {
@@ -232,7 +233,7 @@ fn identity(ordinal: usize) -> Uuid {
     Uuid(bytes)
 }
 
-/// Looked up without the world: texts of codes are the same everywhere, and known before `cuInit`.
+/// A text of a code, which is the same everywhere.
 fn describe(
     code: u32,
     place: *mut *const c_char,
@@ -248,7 +249,7 @@ fn describe(
 }
 
 driver! {
-    fn cuGetErrorName(code: u32, text: *mut *const c_char) in Nothing => |_| { describe(code, text, |texts| texts.0) }
+    fn cuGetErrorName(code: u32, text: *mut *const c_char) in Aside => |_| { describe(code, text, |texts| texts.0) }
 
-    fn cuGetErrorString(code: u32, text: *mut *const c_char) in Nothing => |_| { describe(code, text, |texts| texts.1) }
+    fn cuGetErrorString(code: u32, text: *mut *const c_char) in Aside => |_| { describe(code, text, |texts| texts.1) }
 }

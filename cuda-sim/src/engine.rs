@@ -5,7 +5,7 @@
 //! gives the same run for the same seed), by whoever waits, and after idle time by a thread of the device. Host functions and kernels
 //! run on threads of their own, outside the lock.
 
-use crate::config::Pace;
+use crate::config::{self, Pace};
 use crate::fault;
 use crate::graph::Node;
 use crate::ipc::Slot;
@@ -88,6 +88,14 @@ pub fn in_callback() -> bool {
     IN_CALLBACK.try_with(Cell::get).unwrap_or(false)
 }
 
+/// Runs a function of the program's, which must not call the driver.
+pub fn as_callback<R>(run: impl FnOnce() -> R) -> R {
+    let before = IN_CALLBACK.replace(true);
+    let result = run();
+    IN_CALLBACK.set(before);
+    result
+}
+
 impl World {
     /// Whether the work up to `point` is done. Streams that are gone are done.
     pub fn reached(&self, point: Point) -> bool {
@@ -146,7 +154,8 @@ impl World {
         let Some(stream) = self.streams.get(&stream) else { return false };
         let Some(head) = stream.queue.front() else { return false };
         let lost = self.contexts.get(&stream.context).is_none_or(|context| context.lost.is_some());
-        !stream.running && (lost || !stream.held && head.after.iter().all(|dependency| self.met(dependency)))
+        let slow = stream.slow > Duration::ZERO && Instant::now() < stream.free_at;
+        !stream.running && (lost || !stream.held && !slow && head.after.iter().all(|dependency| self.met(dependency)))
     }
 
     fn run_head(&mut self, handle: Handle) {
@@ -155,6 +164,9 @@ impl World {
         let Some(Op { seq, work, label, .. }) = stream.queue.pop_front() else { return };
         if stream.queue.is_empty() {
             self.busy.remove(&handle);
+        }
+        if config::traces() {
+            eprintln!("cuda-sim:     {label}, number {seq} of stream {handle:#x}");
         }
         let sound = self.sound(context).is_ok();
         let struck = if sound { fault::strike_work(self) } else { Ok(()) };
@@ -184,6 +196,9 @@ impl World {
         if let Some(stream) = self.streams.get_mut(&handle) {
             stream.completed = stream.completed.max(seq);
             stream.running = false;
+            if stream.slow > Duration::ZERO {
+                stream.free_at = Instant::now() + stream.slow;
+            }
             if stream.destroyed && stream.is_idle() {
                 self.streams.remove(&handle);
             }
@@ -193,6 +208,12 @@ impl World {
             self.lose(context, code);
         }
         WAKE.notify_all();
+    }
+
+    /// How long whoever waits sleeps when nothing can run: other threads wake it, time passes by itself.
+    pub fn pause(&self) -> Duration {
+        let slow = self.streams.values().any(|stream| stream.slow > Duration::ZERO);
+        Duration::from_micros(if slow { 200 } else { 5000 })
     }
 
     fn hand_over(&mut self, job: Job) {
@@ -246,7 +267,8 @@ fn move_on() {
         if world.config.pace == Pace::Manual || quiet < idle {
             MOVER.wait_for(&mut world, idle.saturating_sub(quiet).max(Duration::from_micros(100)));
         } else if !world.step() {
-            WAKE.wait_for(&mut world, idle.max(Duration::from_millis(1)));
+            let pause = world.pause();
+            WAKE.wait_for(&mut world, pause);
         } else {
             parking_lot::MutexGuard::unlocked(&mut world, std::thread::yield_now);
         }

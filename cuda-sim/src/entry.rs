@@ -3,7 +3,7 @@
 //! In this order: the process (exit, fork), the counter, symbols declared missing, injected faults, initialisation, the current
 //! context and its sticky error, then some queued work, then the body. A panic in the body is CUDA_ERROR_UNKNOWN.
 
-use crate::config::Pace;
+use crate::config::{self, Pace};
 use crate::context;
 use crate::counters::Site;
 use crate::engine;
@@ -14,7 +14,6 @@ use crate::world::{self, World};
 use parking_lot::MutexGuard;
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 /// What a function needs before its body may run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,7 +58,8 @@ impl Call<'_> {
                 return Err(DEINITIALIZED);
             }
             if !self.world.step() {
-                world::WAKE.wait_for(&mut self.world, Duration::from_millis(20));
+                let pause = self.world.pause();
+                world::WAKE.wait_for(&mut self.world, pause);
             }
         }
         self.world.sound(self.context)
@@ -102,11 +102,24 @@ pub fn enter(site: &'static Site, need: Need, per_thread: bool, body: impl FnOnc
         }
         Ok(())
     };
-    match catch_unwind(AssertUnwindSafe(inner)) {
+    let code = match catch_unwind(AssertUnwindSafe(inner)) {
         Ok(Ok(())) => SUCCESS,
         Ok(Err(code)) => code,
         Err(_) => UNKNOWN,
+    };
+    if config::traces() {
+        eprintln!("cuda-sim: {} on thread {} gives {code}", site.name, crate::stream::thread_id());
     }
+    code
+}
+
+/// For functions that know their answer without the world: they work before `cuInit`, after exit began and in a child of fork.
+pub fn aside(site: &'static Site, body: impl FnOnce() -> Answer) -> u32 {
+    site.count();
+    if crate::missing::is_missing(site.name) {
+        return NOT_SUPPORTED;
+    }
+    body().err().unwrap_or(SUCCESS)
 }
 
 /// Writes `value` where the caller wants it; NULL is an invalid argument.
@@ -137,13 +150,20 @@ pub fn get<T: Copy>(place: *const T) -> Answer<T> {
 }
 
 /// Exports functions of the driver: `fn name(arguments) | name_ptsz in Need => |call| { body }`. The second name, where there is
-/// one, is the variant whose stream 0 is the per-thread stream. The body answers `Answer`.
+/// one, is the variant whose stream 0 is the per-thread stream. The body answers `Answer`. Need is one of `Need`, or Aside (see `aside`).
 macro_rules! driver {
     ($($(#[$doc:meta])* fn $name:ident $arguments:tt $(| $variant:ident)? in $need:ident => |$call:pat_param| $body:block)*) => {
         $(
             driver!(@one $name, false, $arguments, $need, $call, $body);
             $(driver!(@one $variant, true, $arguments, $need, $call, $body);)?
         )*
+    };
+    (@one $name:ident, false, ($($argument:ident : $kind:ty),* $(,)?), Aside, $call:pat_param, $body:block) => {
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name($($argument: $kind),*) -> u32 {
+            static SITE: $crate::counters::Site = $crate::counters::Site::new(stringify!($name));
+            $crate::entry::aside(&SITE, || $body)
+        }
     };
     (@one $name:ident, $per_thread:literal, ($($argument:ident : $kind:ty),* $(,)?), $need:ident, $call:pat_param, $body:block) => {
         #[unsafe(no_mangle)]

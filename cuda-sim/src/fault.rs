@@ -7,6 +7,8 @@ use crate::world::World;
 
 /// The name that stands for every function that allocates.
 pub const ALLOCATION: &str = "*alloc";
+/// The name that stands for every function.
+pub const ANY: &str = "*";
 /// The name that stands for each piece of work that runs on a stream.
 pub const WORK: &str = "*work";
 
@@ -69,7 +71,12 @@ fn count(world: &mut World, name: &str) -> Answer {
     }
     let mut due = None;
     for fault in &mut world.faults {
-        if fault.name != name && !(fault.name == ALLOCATION && allocates(name)) {
+        let meant = match fault.name.as_str() {
+            ANY => name != WORK,
+            ALLOCATION => allocates(name),
+            exact => exact == name,
+        };
+        if !meant {
             continue;
         }
         fault.left = fault.left.saturating_sub(1);

@@ -21,10 +21,9 @@ struct Fill {
 }
 
 fn run(world: &mut World, context: Handle, fill: &Fill) -> Answer {
-    let device = world.contexts.get(&context).map_or(0, |context| context.device);
     for y in 0..fill.height {
         let bytes = fill.width * fill.item;
-        let row = world.space.resolve(fill.to + y * fill.pitch, bytes, device, true)?;
+        let row = world.resolve_directly(context, fill.to + y * fill.pitch, bytes)?;
         for at in 0..bytes as usize {
             // SAFETY: the row was just checked.
             unsafe { *row.add(at) = fill.value[at % fill.item as usize] };

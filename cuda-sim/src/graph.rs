@@ -7,7 +7,7 @@ use crate::entry::{put, put_if};
 use crate::random::Random;
 use crate::status::*;
 use crate::types::Handle;
-use crate::world::Kind;
+use crate::world::{Kind, World};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{c_char, c_uint, c_ulonglong, c_void};
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub struct Node {
 #[derive(Clone, Default)]
 pub struct Graph {
     pub nodes: Vec<Node>,
+    /// What it keeps alive, once for each reference.
+    pub objects: Vec<Arc<crate::object::Object>>,
 }
 
 #[derive(Default)]
@@ -67,7 +69,16 @@ pub fn ancestors(nodes: &[Node], ends: &[usize]) -> BTreeSet<usize> {
 }
 
 fn instantiate(call: &mut crate::entry::Call, out: *mut Handle, graph: Handle) -> Answer {
-    let nodes = Arc::new(call.graphs.graphs.get(&graph).ok_or(INVALID_VALUE)?.nodes.clone());
+    let Graph { mut nodes, objects } = call.graphs.graphs.get(&graph).ok_or(INVALID_VALUE)?.clone();
+    if !objects.is_empty() {
+        // They live as long as whatever may still launch, or run, these nodes.
+        let keep = move |_: &mut World, _| {
+            let _ = &objects;
+            Ok(())
+        };
+        nodes.push(Node { label: "objects", work: Work::Inside(Arc::new(keep)), after: Vec::new() });
+    }
+    let nodes = Arc::new(nodes);
     let handle = call.handle(Kind::GraphExec);
     call.graphs.ready.insert(handle, nodes);
     put(out, handle)

@@ -8,7 +8,7 @@
 use crate::entry::put;
 use crate::status::*;
 use crate::types::Handle;
-use std::ffi::c_uint;
+use std::ffi::{c_uint, c_void};
 
 /// Functions that always answer the same code.
 macro_rules! refused {
@@ -32,7 +32,12 @@ refused! { NOT_SUPPORTED:
 refused! { NOT_FOUND: cuModuleGetTexRef cuModuleGetSurfRef }
 
 // There is no compiler in this driver, and nothing to link.
-refused! { JIT_COMPILER_NOT_FOUND: cuLinkCreate_v2 }
+driver! {
+    fn cuLinkCreate_v2(count: c_uint, options: *const c_uint, values: *mut *mut c_void, _out: *mut Handle) in Context => |_| {
+        crate::module::empty_logs(count, options, values)?;
+        Err(JIT_COMPILER_NOT_FOUND)
+    }
+}
 refused! { INVALID_HANDLE: cuLinkAddData_v2 cuLinkAddFile_v2 cuLinkComplete cuLinkDestroy }
 
 refused! { NOT_SUPPORTED: cuProfilerInitialize }

@@ -3,7 +3,7 @@
 use crate::entry::{Call, put, put_if};
 use crate::space::What;
 use crate::status::*;
-use crate::types::Address;
+use crate::types::{Address, Handle};
 use crate::world::World;
 use std::ffi::c_uint;
 
@@ -16,7 +16,7 @@ pub fn charged(size: u64) -> u64 {
 
 impl World {
     /// New memory of the context's device with junk in it.
-    pub fn allocate(&mut self, what: What, context: crate::types::Handle, size: u64) -> Answer<Address> {
+    pub fn allocate(&mut self, what: What, context: Handle, size: u64) -> Answer<Address> {
         if size == 0 {
             return Err(INVALID_VALUE);
         }
@@ -39,6 +39,25 @@ impl World {
             let device = &mut self.devices[region.device];
             device.used = device.used.saturating_sub(charged(region.size));
         }
+    }
+}
+
+impl World {
+    /// As `Space::resolve`, for work that runs on the context's device itself (fills, kernels): it reaches another device's memory only
+    /// if that was enabled. Copies need no such thing.
+    pub fn resolve_directly(&self, context: Handle, address: Address, size: u64) -> Answer<*mut u8> {
+        let known = self.contexts.get(&context).ok_or(CONTEXT_IS_DESTROYED)?;
+        if let Some(region) = self.space.find(address)
+            && region.device != known.device
+            && match region.what {
+                What::Device => !known.peers.contains(&region.device),
+                What::Pooled => !self.pool_reaches(region.pool, known.device),
+                _ => false,
+            }
+        {
+            return Err(ILLEGAL_ADDRESS);
+        }
+        self.space.resolve(address, size, known.device, true)
     }
 }
 

@@ -66,6 +66,10 @@ impl World {
         Ok(handle)
     }
 
+    pub fn pool_reaches(&self, pool: Handle, device: usize) -> bool {
+        self.pools.pools.get(&pool).is_some_and(|pool| pool.access.get(&device).is_some_and(|access| *access == 3))
+    }
+
     fn default_pool(&mut self, device: usize) -> Answer<Handle> {
         if let Some(pool) = self.pools.default.get(&device) {
             return Ok(*pool);

@@ -1,4 +1,5 @@
-//! An older driver: the functions that TENURE_SIM_MISSING lists (separated by commas) are not there, for `dlsym` either.
+//! An older driver: the functions that came after TENURE_SIM_VERSION, and those that TENURE_SIM_MISSING lists (separated by commas), are
+//! not there, for `dlsym` either.
 //!
 //! The loader compares names with the string table of the loaded file. A constructor, which runs before anybody can look a symbol up,
 //! changes the first letter of each missing name there.
@@ -23,8 +24,13 @@ fn names() -> &'static [String] {
     })
 }
 
-/// Whether an exported function was declared missing: by its exact name, or by the plain one for all of its versions.
+/// Whether this driver lacks an exported function: it came later, or was declared missing, by its exact name or by the plain one for all
+/// of its versions.
 pub fn is_missing(name: &str) -> bool {
+    static VERSION: OnceLock<i32> = OnceLock::new();
+    if crate::since::since(name) > *VERSION.get_or_init(|| crate::config::Config::from_environment().version) {
+        return true;
+    }
     let names = names();
     !names.is_empty() && names.iter().any(|missing| missing == name || missing == crate::counters::plain(name))
 }
@@ -34,7 +40,7 @@ pub fn is_missing(name: &str) -> bool {
 static AT_LOAD: extern "C" fn() = at_load;
 
 extern "C" fn at_load() {
-    if std::env::var_os("TENURE_SIM_MISSING").is_some() {
+    if ["TENURE_SIM_MISSING", "TENURE_SIM_VERSION"].iter().any(|name| std::env::var_os(name).is_some()) {
         std::panic::catch_unwind(hide).ok();
     }
 }

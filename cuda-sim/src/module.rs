@@ -3,8 +3,8 @@
 //! Any image is accepted as a module; it has the kernels that are registered when one asks for them. Arguments are copied when the
 //! kernel is launched, by the sizes that were registered, so that a caller may reuse its variables at once.
 
-use crate::engine::Work;
-use crate::entry::{Call, get, put};
+use crate::engine::{Work, as_callback};
+use crate::entry::{Call, get, put, put_if};
 use crate::status::*;
 use crate::types::Handle;
 use crate::world::{Kind, World};
@@ -138,6 +138,25 @@ fn arguments(sizes: &[usize], pointers: *mut *mut c_void, extra: *mut *mut c_voi
     Ok(copies)
 }
 
+// CUjit_option.
+const INFO_LOG: c_uint = 3;
+const INFO_LOG_SIZE: c_uint = 4;
+const ERROR_LOG: c_uint = 5;
+const ERROR_LOG_SIZE: c_uint = 6;
+
+/// What a compiler said: nothing. The caller prints the logs that it asked for, so they must be texts, with their sizes.
+pub fn empty_logs(count: c_uint, options: *const c_uint, values: *mut *mut c_void) -> Answer {
+    for at in 0..count as usize {
+        let value = values.wrapping_add(at);
+        match get(options.wrapping_add(at))? {
+            INFO_LOG | ERROR_LOG => put_if(get(value)?.cast::<u8>(), 0),
+            INFO_LOG_SIZE | ERROR_LOG_SIZE => put(value, std::ptr::null_mut())?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 thread_local! {
     /// The world, while a kernel runs under its lock on this thread.
     static INSIDE: std::cell::Cell<*const World> = const { std::cell::Cell::new(std::ptr::null()) };
@@ -184,7 +203,7 @@ fn launch(
     } else {
         Work::Inside(Arc::new(move |world, _| {
             INSIDE.set(world);
-            let answer = call_kernel(run, &launch, &arguments);
+            let answer = as_callback(|| call_kernel(run, &launch, &arguments));
             INSIDE.set(std::ptr::null());
             answer
         }))
@@ -242,11 +261,12 @@ driver! {
     }
 
     fn cuModuleLoadDataEx(
-        out: *mut Handle, image: *const c_void, _count: c_uint, _options: *mut c_uint, _values: *mut *mut c_void
+        out: *mut Handle, image: *const c_void, count: c_uint, options: *mut c_uint, values: *mut *mut c_void
     ) in Context => |call| {
         if image.is_null() {
             return Err(INVALID_VALUE);
         }
+        empty_logs(count, options, values)?;
         call.uncaptured()?;
         let context = call.context;
         put(out, call.load(context))
@@ -274,12 +294,13 @@ driver! {
     }
 
     fn cuLibraryLoadData(
-        out: *mut Handle, image: *const c_void, _jit: *mut c_uint, _jit_values: *mut *mut c_void, _jit_count: c_uint,
+        out: *mut Handle, image: *const c_void, jit: *mut c_uint, jit_values: *mut *mut c_void, jit_count: c_uint,
         _options: *mut c_uint, _values: *mut *mut c_void, _count: c_uint
     ) in Context => |call| {
         if image.is_null() {
             return Err(INVALID_VALUE);
         }
+        empty_logs(jit_count, jit, jit_values)?;
         let context = call.context;
         put(out, call.load(context))
     }

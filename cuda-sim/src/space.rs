@@ -302,6 +302,12 @@ impl Space {
         (address - region.base < region.size.max(1)).then_some(region)
     }
 
+    /// Whether an address is one that devices use, be anything there or not: host memory is never found there.
+    pub fn owns(&self, address: Address) -> bool {
+        let in_arena = |arena: &Arena| (arena.base..arena.base + arena.size).contains(&address);
+        self.arenas.iter().any(in_arena) || self.find(address).is_some()
+    }
+
     pub fn regions(&self) -> impl Iterator<Item = &Region> {
         self.regions.values()
     }

@@ -8,6 +8,7 @@ use crate::world::{Kind, World};
 use std::collections::VecDeque;
 use std::ffi::{c_int, c_uint, c_void};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub const LEAST_PRIORITY: c_int = 0;
 pub const GREATEST_PRIORITY: c_int = -5;
@@ -25,6 +26,9 @@ pub struct Stream {
     pub running: bool,
     /// A test stalled it.
     pub held: bool,
+    /// What each piece of work takes at least, by a test's wish, and when the next one may begin.
+    pub slow: Duration,
+    pub free_at: Instant,
     /// Gone for its owner; it ends with its work.
     pub destroyed: bool,
     /// Who goes first among those that may run.
@@ -64,6 +68,8 @@ impl World {
             completed: 0,
             running: false,
             held: false,
+            slow: Duration::ZERO,
+            free_at: self.last_call,
             destroyed: false,
             rank: self.random.next(),
             capture: None,
@@ -79,9 +85,10 @@ impl World {
             (0, false) => LEGACY,
             (other, _) => other,
         };
-        let known = self.contexts.get(&context).ok_or(INVALID_CONTEXT)?;
+        let known = self.contexts.get(&context).ok_or(INVALID_CONTEXT);
         match handle {
             LEGACY => {
+                let known = known?;
                 if known.legacy != 0 {
                     return Ok(known.legacy);
                 }
@@ -91,7 +98,7 @@ impl World {
             }
             PER_THREAD => {
                 let thread = thread_id();
-                if let Some(stream) = known.per_thread.get(&thread) {
+                if let Some(stream) = known?.per_thread.get(&thread) {
                     return Ok(*stream);
                 }
                 let made = self.create_stream(context, 0, 0);
@@ -132,6 +139,9 @@ impl World {
             after.push(Point { stream: legacy, seq: stream.enqueued }.into());
         }
         let stream = self.streams.get_mut(&handle).ok_or(INVALID_HANDLE)?;
+        if stream.slow > Duration::ZERO && stream.is_idle() {
+            stream.free_at = Instant::now() + stream.slow;
+        }
         stream.enqueued += 1;
         let seq = stream.enqueued;
         stream.queue.push_back(Op { seq, label, after, work });

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 const PER_THREAD_STREAM: u64 = 2;
 const FOUND: c_uint = 0;
 const NOT_FOUND_AT_ALL: c_uint = 1;
+const VERSION_NOT_SUFFICIENT: c_uint = 2;
 
 /// Where a name has several versions that differ: the oldest driver version of each suffix, newest first. Every other name means
 /// its `_v2`, if there is one.
@@ -52,43 +53,58 @@ fn exported(name: &str) -> Option<*mut c_void> {
     (!found.is_null()).then_some(found)
 }
 
-fn lookup(symbol: *const c_char, version: c_int, flags: u64) -> Answer<Option<*mut c_void>> {
+/// What a caller gets that was made for `version` of the driver.
+enum Found {
+    Function(*mut c_void),
+    /// There is one, for callers that know a later driver.
+    Later,
+    Nothing,
+}
+
+fn lookup(symbol: *const c_char, version: c_int, flags: u64) -> Answer<Found> {
     if symbol.is_null() {
         return Err(INVALID_VALUE);
     }
     // SAFETY: a C text, by the driver's interface.
-    let Ok(name) = unsafe { CStr::from_ptr(symbol) }.to_str() else { return Ok(None) };
+    let Ok(name) = unsafe { CStr::from_ptr(symbol) }.to_str() else { return Ok(Found::Nothing) };
     let several = VERSIONS.iter().find(|(plain, _)| *plain == name).map(|(_, versions)| *versions);
-    let suffixes = several.unwrap_or(&[(0, "_v2"), (0, "")]).iter().filter(|(since, _)| *since <= version);
-    for (_, suffix) in suffixes {
+    let mut later = false;
+    for (since, suffix) in several.unwrap_or(&[(0, "_v2"), (0, "")]) {
         let full = format!("{name}{suffix}");
         let per_thread = || exported(&format!("{full}_ptsz")).or_else(|| exported(&format!("{full}_ptds")));
         let found = if flags & PER_THREAD_STREAM != 0 { per_thread() } else { None };
-        if let Some(found) = found.or_else(|| exported(&full)) {
-            return Ok(Some(found));
+        let Some(found) = found.or_else(|| exported(&full)) else { continue };
+        if crate::since::since(&full).max(*since) <= version {
+            return Ok(Found::Function(found));
         }
+        later = true;
     }
-    Ok(None)
+    Ok(if later { Found::Later } else { Found::Nothing })
 }
 
 driver! {
-    fn cuGetProcAddress(symbol: *const c_char, function: *mut *mut c_void, version: c_int, flags: u64) in Nothing => |_| {
-        let found = lookup(symbol, version, flags)?;
-        put(function, found.unwrap_or(std::ptr::null_mut()))?;
-        found.map(|_| ()).ok_or(NOT_FOUND)
+    fn cuGetProcAddress(symbol: *const c_char, function: *mut *mut c_void, version: c_int, flags: u64) in Aside => |_| {
+        match lookup(symbol, version, flags)? {
+            Found::Function(found) => put(function, found),
+            _ => put(function, std::ptr::null_mut()).and(Err(NOT_FOUND)),
+        }
     }
 
     fn cuGetProcAddress_v2(
         symbol: *const c_char, function: *mut *mut c_void, version: c_int, flags: u64, status: *mut c_uint
-    ) in Nothing => |_| {
-        let found = lookup(symbol, version, flags)?;
-        put(function, found.unwrap_or(std::ptr::null_mut()))?;
-        put_if(status, if found.is_some() { FOUND } else { NOT_FOUND_AT_ALL });
+    ) in Aside => |_| {
+        let (found, how) = match lookup(symbol, version, flags)? {
+            Found::Function(found) => (found, FOUND),
+            Found::Later => (std::ptr::null_mut(), VERSION_NOT_SUFFICIENT),
+            Found::Nothing => (std::ptr::null_mut(), NOT_FOUND_AT_ALL),
+        };
+        put(function, found)?;
+        put_if(status, how);
         // Without a place for the status, not found is an error.
-        if status.is_null() && found.is_none() { Err(NOT_FOUND) } else { Ok(()) }
+        if status.is_null() && how != FOUND { Err(NOT_FOUND) } else { Ok(()) }
     }
 
-    fn cuGetExportTable(table: *mut *const c_void, _id: *const c_void) in Nothing => |_| {
+    fn cuGetExportTable(table: *mut *const c_void, _id: *const c_void) in Aside => |_| {
         put_if(table, std::ptr::null());
         Err(NOT_SUPPORTED)
     }

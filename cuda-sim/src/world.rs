@@ -12,6 +12,7 @@ use crate::host::PinnedRanges;
 use crate::managed::Advice;
 use crate::mempool::Pools;
 use crate::module::Modules;
+use crate::object::Objects;
 use crate::random::Random;
 use crate::space::Space;
 use crate::status::*;
@@ -35,6 +36,7 @@ pub struct World {
     /// Streams with work that has not been started.
     pub busy: BTreeSet<Handle>,
     pub events: BTreeMap<Handle, Event>,
+    pub objects: Objects,
     pub arrays: BTreeMap<Handle, Array>,
     pub graphs: Graphs,
     pub physical: BTreeMap<Handle, Physical>,
@@ -77,6 +79,7 @@ pub enum Kind {
     Context = 0xC0,
     Stream = 0x57,
     Event = 0xE7,
+    Object = 0x0B,
     Array = 0xAA,
     Graph = 0x64,
     GraphExec = 0x65,
@@ -128,6 +131,7 @@ impl World {
             streams: BTreeMap::new(),
             busy: BTreeSet::new(),
             events: BTreeMap::new(),
+            objects: Objects::new(),
             arrays: BTreeMap::new(),
             graphs: Graphs::default(),
             physical: BTreeMap::new(),
@@ -151,10 +155,14 @@ impl World {
         if self.initialised {
             return Ok(());
         }
-        if self.config.devices == 0 {
+        let there = self.config.devices;
+        let visible = self.config.visible.clone().unwrap_or_else(|| (0..there).collect());
+        // As the real driver: one that is not there hides all behind it.
+        let visible = visible.into_iter().take_while(|ordinal| *ordinal < there);
+        self.devices = visible.map(|ordinal| Device::new(ordinal, self.config.memory)).collect();
+        if self.devices.is_empty() {
             return Err(NO_DEVICE);
         }
-        self.devices = (0..self.config.devices).map(|ordinal| Device::new(ordinal, self.config.memory)).collect();
         self.initialised = true;
         if std::mem::replace(&mut self.started, true) {
             return Ok(());

@@ -43,7 +43,7 @@ fn a_primary_context_lives_while_it_is_retained() {
 
 #[test]
 fn faults_strike_at_the_call_that_was_asked_for() {
-    let _driver = fresh(1, RANDOM);
+    let driver = fresh(1, RANDOM);
     let mut address = 0;
     fail("cuMemAlloc", 3, 2);
     let answers: Vec<u32> = (0..5).map(|_| cuMemAlloc_v2(&mut address, 8)).collect();
@@ -52,10 +52,13 @@ fn faults_strike_at_the_call_that_was_asked_for() {
     assert!((0..5).all(|_| cuMemAlloc_v2(&mut address, 8) == 12345), "a code that nobody knows");
     let mut name = std::ptr::null();
     assert_eq!(cuGetErrorName(12345, &mut name), 1);
-    let _driver = (drop(_driver), fresh(1, RANDOM)).1;
-    let mut host = std::ptr::null_mut();
+    drop(driver);
+    let _driver = fresh(1, RANDOM);
+    let (mut host, mut free) = (std::ptr::null_mut(), 0);
     fail("*alloc", 2, 2);
     assert_eq!((cuMemAlloc_v2(&mut address, 8), cuMemHostAlloc(&mut host, 8, 0)), (0, 2));
+    fail("*", 2, 802);
+    assert_eq!((cuCtxSynchronize(), cuMemGetInfo_v2(&mut free, &mut free), cuCtxSynchronize()), (0, 802, 0));
 }
 
 #[test]
@@ -139,6 +142,33 @@ fn a_configured_driver() {
     assert_eq!((cuDeviceCanAccessPeer(&mut can, 0, 1), can), (0, 0));
     assert_eq!(cuCtxSetCurrent(primary(1)), 0);
     assert_eq!((cuMemGetInfo_v2(&mut free, &mut total), total), (0, 3 << 20));
+}
+
+#[test]
+fn some_devices_are_visible() {
+    let variables = [("TENURE_SIM_DEVICES", "4"), ("CUDA_VISIBLE_DEVICES", "3,1,7,0")];
+    let ended = child("sees_two_devices", &variables);
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+}
+
+#[test]
+#[ignore = "a child of some_devices_are_visible"]
+fn sees_two_devices() {
+    let (mut count, mut text) = (0, [0; 16]);
+    assert_eq!((cuInit(0), cuDeviceGetCount(&mut count), count), (0, 0, 2));
+    assert_eq!(cuDeviceGetPCIBusId(text.as_mut_ptr(), 16, 0), 0);
+    // SAFETY: the driver ends the text.
+    assert_eq!(unsafe { CStr::from_ptr(text.as_ptr()) }, c"0000:04:00.0");
+}
+
+#[test]
+fn a_broken_device_takes_its_contexts_along() {
+    let driver = fresh(2, RANDOM);
+    let second = primary(1);
+    let mut free = 0;
+    assert_eq!(tenure_sim_break_device(0, 719), 0);
+    assert_eq!((cuMemGetInfo_v2(&mut free, &mut free), cuCtxSynchronize()), (719, 719));
+    assert_eq!((cuCtxSetCurrent(second), cuCtxSynchronize(), cuCtxSetCurrent(driver.context)), (0, 0, 0));
 }
 
 #[test]
@@ -248,7 +278,8 @@ fn a_child_of_fork_has_no_driver() {
         let process = libc::fork();
         if process == 0 {
             let mut address = 0;
-            let wrong = cuMemAlloc_v2(&mut address, 8) != 3 || cuInit(0) != 3;
+            let mut name = std::ptr::null();
+            let wrong = cuMemAlloc_v2(&mut address, 8) != 3 || cuInit(0) != 3 || cuGetErrorName(3, &mut name) != 0;
             libc::_exit(i32::from(wrong));
         }
         let mut status = 0;

@@ -228,6 +228,23 @@ fn devices_have_memory_of_their_own() {
 }
 
 #[test]
+fn work_of_one_device_reaches_another_only_when_that_is_enabled() {
+    for enabled in [false, true] {
+        let first = fresh(2, RANDOM);
+        let memory = device_memory(8);
+        assert_eq!(cuCtxSetCurrent(primary(1)), 0);
+        let on = stream(1);
+        if enabled {
+            assert_eq!((cuCtxEnablePeerAccess(first.context, 0), cuCtxEnablePeerAccess(first.context, 0)), (0, 704));
+        }
+        assert_eq!(cuMemsetD8Async(memory, 1, 8, on), 0);
+        assert_eq!(cuStreamSynchronize(on), if enabled { 0 } else { ILLEGAL });
+        // The first device has no part in it.
+        assert_eq!((cuCtxSetCurrent(first.context), cuCtxSynchronize()), (0, 0));
+    }
+}
+
+#[test]
 fn mapped_memory_is_usable_where_and_by_whom_it_was_made_so() {
     const GRANULE: usize = 2 << 20;
     let _driver = fresh(1, RANDOM);

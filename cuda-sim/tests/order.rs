@@ -114,6 +114,105 @@ fn a_held_stream_stalls_nobody_else() {
 }
 
 #[test]
+fn a_held_stream_may_be_destroyed_and_released() {
+    let _driver = fresh(1, RANDOM);
+    let (memory, held, point) = (device_memory(8), stream(1), event(2));
+    assert_eq!(tenure_sim_hold(held), 0);
+    assert_eq!((cuMemsetD8Async(memory, 7, 8, held), cuEventRecord(point, held), cuStreamDestroy_v2(held)), (0, 0, 0));
+    assert!((0..200).all(|_| cuEventQuery(point) == NOT_READY));
+    assert_eq!((cuCtxSetCurrent(0), tenure_sim_release(held)), (0, 0), "a stream needs no context to be released");
+    assert_eq!((cuCtxSetCurrent(_driver.context), cuEventSynchronize(point), tenure_sim_release(held)), (0, 0, 0));
+}
+
+#[test]
+fn a_slow_stream_takes_its_time() {
+    let _driver = fresh(1, RANDOM);
+    let (memory, on) = (device_memory(8), stream(1));
+    assert_eq!(tenure_sim_slow(on, 10_000), 0);
+    let since = std::time::Instant::now();
+    assert_eq!((cuMemsetD8Async(memory, 7, 8, on), cuMemsetD8Async(memory, 8, 8, on)), (0, 0));
+    assert_eq!((cuStreamQuery(on), cuStreamSynchronize(on)), (NOT_READY, 0));
+    assert!(since.elapsed().as_millis() >= 20);
+}
+
+/// A random program over four streams and four buffers, in which every dependency has its event, gives what it gives in order.
+#[test]
+fn programs_with_every_event_give_what_they_give_in_order() {
+    const BUFFERS: usize = 4;
+    const BYTES: usize = 16;
+    for seed in 0..60 {
+        let _driver = fresh(1, RANDOM);
+        set("seed", seed);
+        let mut state = seed * 2 + 1;
+        let mut draw = |bound: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % bound
+        };
+        let streams: Vec<Handle> = (0..4).map(|at| stream(at % 2)).collect();
+        let device: Vec<Address> = (0..BUFFERS).map(|_| device_memory(BYTES)).collect();
+        let host = pinned(BUFFERS * BYTES);
+        host.fill(0);
+        let mut model = [[0_u8; BYTES]; 2 * BUFFERS];
+        // The last thing that happened to each buffer: reads and writes alike, each with its event.
+        let mut last: Vec<Vec<Handle>> = vec![Vec::new(); 2 * BUFFERS];
+        for buffer in &device {
+            assert_eq!(cuMemsetD8Async(*buffer, 0, BYTES, 0), 0);
+        }
+        assert_eq!(cuCtxSynchronize(), 0);
+        for step in 0..100 {
+            let on = streams[draw(4)];
+            let (from, to, value) = (draw(BUFFERS), draw(BUFFERS), step as u8);
+            let kind = draw(4);
+            let place = host[to * BYTES..].as_mut_ptr();
+            let used: &[usize] = match kind {
+                0 => &[to],
+                1 => &[from, to],
+                _ => &[from, BUFFERS + to],
+            };
+            for buffer in used {
+                for before in &last[*buffer] {
+                    assert_eq!(cuStreamWaitEvent(on, *before, 0), 0);
+                }
+            }
+            match kind {
+                0 => {
+                    assert_eq!(cuMemsetD8Async(device[to], value, BYTES, on), 0);
+                    model[to] = [value; BYTES];
+                }
+                1 if from != to => {
+                    assert_eq!(cuMemcpyDtoDAsync_v2(device[to], device[from], BYTES, on), 0);
+                    model[to] = model[from];
+                }
+                1 => {}
+                2 => {
+                    assert_eq!(cuMemcpyDtoHAsync_v2(place, device[from], BYTES, on), 0);
+                    model[BUFFERS + to] = model[from];
+                }
+                _ => {
+                    assert_eq!(cuMemcpyHtoDAsync_v2(device[from], place, BYTES, on), 0);
+                    model[from] = model[BUFFERS + to];
+                }
+            }
+            let done = event(2);
+            assert_eq!(cuEventRecord(done, on), 0);
+            for buffer in used {
+                last[*buffer] = vec![done];
+            }
+        }
+        assert_eq!(cuCtxSynchronize(), 0);
+        for (at, expected) in model.iter().enumerate() {
+            let mut got = [0; BYTES];
+            if at < BUFFERS {
+                assert_eq!(cuMemcpyDtoH_v2(got.as_mut_ptr(), device[at], BYTES), 0);
+            } else {
+                got.copy_from_slice(&host[(at - BUFFERS) * BYTES..][..BYTES]);
+            }
+            assert_eq!(&got, expected, "seed {seed}, buffer {at}");
+        }
+    }
+}
+
+#[test]
 fn a_waiting_thread_does_not_keep_others_out() {
     let driver = fresh(1, RANDOM);
     let (memory, held) = (device_memory(8), stream(1));

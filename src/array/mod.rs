@@ -16,6 +16,7 @@ pub use view::{Axes, Cut, overlap, parts, view};
 pub use weak::{release_weak, upgrade, weaken};
 
 use crate::blit;
+use crate::device::cuda;
 use crate::error::{Result, fail};
 use crate::layout::{Layout, Order};
 use crate::ledger::{self, Claim, Fresh, Locked, Made, One, Spare};
@@ -304,7 +305,7 @@ pub fn pool(id: Id) -> Result<&'static Pool> {
 /// Waits for the unfinished device work on the array's bytes: of writers, with TN_WRITE of readers too.
 pub fn wait(id: Id, access: u32) -> Result<()> {
     loop {
-        let mut points = with(id, |locked, claim| {
+        let (mut points, device) = with(id, |locked, claim| {
             if access == 0 || access & !TN_READ_WRITE != 0 {
                 return Err(fail(
                     TN_ERR_INVALID,
@@ -315,9 +316,13 @@ pub fn wait(id: Id, access: u32) -> Result<()> {
             check_live(locked, claim)?;
             let ledger = locked.ledger_of(claim);
             locked.sweep(ledger);
-            Ok(locked.work_over(claim, access & TN_WRITE != 0))
+            Ok((locked.work_over(claim, access & TN_WRITE != 0), locked.books(ledger).device))
         })?;
         if points.is_empty() {
+            if device.r#type == TN_CUDA {
+                // What was under way when a device was lost is over, and not done.
+                cuda::gpu(device.id)?.alive()?;
+            }
             ledger::look_again();
             return Ok(());
         }

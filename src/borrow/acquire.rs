@@ -275,7 +275,13 @@ fn check(
     {
         add(rules::would_copy(locked, claims[position]));
     }
-    refusals.map_or(Ok(()), Err)
+    if let Some(refusal) = refusals {
+        return Err(refusal);
+    }
+    for queue in entries.iter().filter_map(|entry| entry.when.queue) {
+        queue.gpu().alive()?;
+    }
+    Ok(())
 }
 
 /// The status of a copy that the thread has forbidden.
@@ -316,8 +322,8 @@ fn finish_moves(
     holds: &mut List<Option<Hold>>,
 ) -> Result<()> {
     let outcome = copy_all(call, thread, entries, moves).and_then(|()| {
-        let mut spares: List<SpareGuard> = list(moves.len())?;
-        for _ in moves.iter() {
+        let mut spares: List<SpareGuard> = list(2 * moves.len())?;
+        for _ in 0..2 * moves.len() {
             spares.push(SpareGuard::take(thread)?);
         }
         Ok(spares)
@@ -349,10 +355,10 @@ fn finish_moves(
         Ok(locked) => locked,
         Err(status) => {
             // One of the handles was released meanwhile: the borrow is stale, and the copies are nobody's.
+            cancel(entries, claims, moves);
             for target in targets {
                 let _ = array::release_now(target);
             }
-            cancel(entries, claims, moves);
             return Err(status);
         }
     };
@@ -363,8 +369,13 @@ fn finish_moves(
             locked.end_hold_at(source, false, moving.read_until);
         }
         locked.finish_move(claim, to);
-        let spare = spares.pop().expect("one per move");
-        holds[moving.position] = Some(locked.hold(spare, terms(entries[moving.position].wanted), claim));
+        let mut spare = || spares.pop().expect("two per move");
+        if let Some(point) = moving.read_until {
+            // The copy is work on the new bytes, whatever its caller says of its own.
+            let copying = locked.hold(spare(), terms(entries[moving.position].wanted), claim);
+            locked.end_hold_at(copying, false, Some(point));
+        }
+        holds[moving.position] = Some(locked.hold(spare(), terms(entries[moving.position].wanted), claim));
     }
     drop(locked);
     for moving in moves.iter() {
@@ -393,7 +404,7 @@ fn copy_all(call: Call<'_>, thread: &'static Thread, entries: &[Entry], moves: &
         let mut fresh = Fresh::allocate(thread, pool, &mut moving.layout.like(Order::A)?, false)?;
         if let Some(source) = &moving.source {
             (call.copier)(&mut fresh, source, queue)?;
-            moving.read_until = queue.map(Queue::mark).transpose()?;
+            moving.read_until = queue.map(|queue| ledger::point_behind(queue).unwrap_or_else(|_| queue.now()));
         }
         moving.fresh = Some(fresh);
     }
@@ -404,6 +415,8 @@ fn copy_all(call: Call<'_>, thread: &'static Thread, entries: &[Entry], moves: &
 fn cancel(entries: &[Entry], claims: &[&'static Claim], moves: &mut List<Move>) {
     for moving in moves.iter_mut() {
         debug_assert!(moving.position < entries.len());
+        // Its copy goes on, and the new bytes are nobody's from here on.
+        let _ = moving.read_until.map(Point::wait);
         let claim = claims[moving.position];
         let mut locked = claim.lock_moving();
         if let Some(source) = moving.source.take() {

@@ -110,7 +110,8 @@ pub fn export_free<T>(
     let wanted = Use::Export { class, unique: false };
     let terms = acquire::terms(wanted);
     let mut one = One::<Claim>::live(thread, id)?;
-    if one.body().given > 0 || !rules::is_free(one.body(), one.books(), wanted) {
+    let reached = ledger::is_reachable(one.books().device);
+    if one.body().given > 0 || !reached || !rules::is_free(one.body(), one.books(), wanted) {
         return None;
     }
     one.add_export(terms, see)
@@ -336,7 +337,7 @@ impl Marks<'_> {
             return Ok(*point);
         }
         let point = match self.stream.on(device)? {
-            Some(queue) => Some(queue.mark()?),
+            Some(queue) => Some(ledger::point_behind(queue)?),
             None => None,
         };
         if let Some(place) = self.known.iter_mut().find(|place| place.is_none()) {

@@ -38,6 +38,7 @@ impl Device for Host {
             moves: true,
             zeroed: true,
             touch: true,
+            ordered: false,
         }
     }
 

@@ -10,6 +10,7 @@
 //! | [`cuda`] | GPUs, by the CUDA driver if there is one |
 
 use crate::error::{Result, fail};
+use crate::stream::Queue;
 use crate::types::*;
 
 pub mod host;
@@ -39,6 +40,8 @@ pub struct Terms {
     pub zeroed: bool,
     /// The host may read and write it.
     pub touch: bool,
+    /// Devices work on it behind the host's back: what is given back may be in use still.
+    pub ordered: bool,
 }
 
 impl Terms {
@@ -52,6 +55,7 @@ impl Terms {
         moves: false,
         zeroed: false,
         touch: false,
+        ordered: false,
     };
 }
 
@@ -146,8 +150,87 @@ pub trait Device: Sync {
     /// - the bytes are committed, and nobody writes them meanwhile.
     unsafe fn is_filled(&self, start: usize, bytes: usize, value: u8) -> Option<bool>;
 
+    /// Sets committed bytes to a value, in the order of a queue; not done on return.
+    ///
+    /// # Safety
+    /// - the bytes are committed, and until then nobody uses them but in that order.
+    unsafe fn fill_on(&self, _queue: &'static Queue, _start: usize, _bytes: usize, _value: u8) -> Result<()> {
+        Err(no_queue())
+    }
+
+    /// Copies between committed ranges that do not overlap, in the order of a queue; not done on return.
+    ///
+    /// # Safety
+    /// - both ranges are committed and do not overlap; until then nobody uses them but in that order.
+    unsafe fn copy_on(&self, _queue: &'static Queue, _to: usize, _from: usize, _bytes: usize) -> Result<()> {
+        Err(no_queue())
+    }
+
     /// Memory of the device: (total, free now), bytes. None: it does not say.
     fn memory(&self) -> Option<(u64, u64)>;
+}
+
+#[cold]
+fn no_queue() -> crate::error::Status {
+    fail(TN_ERR_DEVICE, format_args!("no device works on this memory in the order of a stream; pass NULL"))
+}
+
+/// Where a pool's memory comes from, as a number that fits an atomic; 0: the host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Source(usize);
+
+impl Source {
+    /// The host.
+    pub const HOST: Source = Source(0);
+
+    /// The source for a device, as the options of a pool ask for it. TN_ERR_DEVICE: there is none such; TN_ERR_UNSUPPORTED: this build, or
+    /// this machine, has none of that type.
+    pub fn of(device: tn_device, host_flags: u32) -> Result<Source> {
+        known_type(device.r#type)?;
+        match (device.r#type, device.id) {
+            (TN_CPU, 0) => Ok(Source::HOST),
+            (TN_CPU, id) => {
+                Err(fail(TN_ERR_DEVICE, format_args!("device {{cpu, {id}}} does not exist; the host is {{TN_CPU, 0}}")))
+            }
+            _ => Source::cuda(device, host_flags),
+        }
+    }
+
+    #[cfg(not(preload))]
+    fn cuda(device: tn_device, host_flags: u32) -> Result<Source> {
+        cuda::memory(device, host_flags).map(|memory| Source(core::ptr::from_ref(memory) as usize))
+    }
+
+    #[cfg(preload)]
+    fn cuda(device: tn_device, _host_flags: u32) -> Result<Source> {
+        let name = type_name(device.r#type);
+        Err(fail(TN_ERR_UNSUPPORTED, format_args!("this library has no code for devices of type {name}")))
+    }
+
+    /// As a number.
+    pub fn bits(self) -> usize {
+        self.0
+    }
+
+    /// Back from [`Source::bits`].
+    ///
+    /// # Safety
+    /// - the number came from there.
+    pub unsafe fn from_bits(bits: usize) -> Source {
+        Source(bits)
+    }
+
+    /// The device.
+    pub fn device(self) -> &'static dyn Device {
+        match self.0 {
+            0 => &host::HOST,
+            // SAFETY: set by `cuda` from a reference that lasts for ever.
+            #[cfg(not(preload))]
+            at => unsafe { &*(at as *const cuda::Memory) },
+            #[cfg(preload)]
+            _ => &host::HOST,
+        }
+    }
 }
 
 /// The name of a device type in texts.

@@ -104,6 +104,7 @@ pub fn check(device: tn_device, raw: &tn_upstream) -> Result<Terms> {
         moves: false,
         zeroed: raw.flags & TN_UPSTREAM_ZEROED != 0,
         touch: device.r#type != TN_CUDA,
+        ordered: false,
     })
 }
 

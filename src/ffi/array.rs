@@ -371,12 +371,13 @@ pub unsafe extern "C" fn tn_array_pool(array: *mut tn_array, out: *mut *mut tn_p
     })
 }
 
-/// Waits until the device work on an array is done, so that the host may touch it. Looks at no guard and takes none; the host's own memory
-/// never has any.
+/// Waits until the device work on an array is done, so that the host may touch it. Looks at no guard and takes none; without unfinished work
+/// it asks no driver.
 ///
 /// @param array    an array.
 /// @param access   TN_READ: waits for unfinished writers; TN_WRITE: for readers too.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for access 0 or another bit; TN_ERR_DESTRUCTED, TN_ERR_GIVEN.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for access 0 or another bit; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+///         TN_ERR_DRIVER, also for a device that is lost.
 /// @note Threads: any. Blocks: for the device, never for a holder.
 /// @since 0.1
 /// @ingroup array

@@ -429,26 +429,20 @@ pub fn data(layout: &crate::layout::Layout) -> *mut core::ffi::c_void {
     if layout.is_empty() { core::ptr::null_mut() } else { layout.offset() as *mut core::ffi::c_void }
 }
 
-/// The address of element (0,..,0) for kernels; 0 where they cannot reach it.
-#[inline]
-fn device_data(layout: &crate::layout::Layout, device: tn_device) -> u64 {
-    match device.r#type {
-        TN_CUDA | TN_CUDA_MANAGED if !layout.is_empty() => layout.offset() as u64,
-        _ => 0,
-    }
-}
-
 /// The view of an open guard's layout, on that device.
 pub fn view(layout: &crate::layout::Layout, device: tn_device) -> tn_view_info {
     let ndim = layout.ndim();
+    let (data, bytes) = if layout.is_empty() { (0, 0) } else { (layout.offset() as u64, layout.bytes() as u64) };
+    // Kernels use the same address, where they can reach it.
+    let for_kernels = matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED);
     tn_view_info {
-        data: data(layout),
+        data: data as *mut core::ffi::c_void,
         device,
         ndim: ndim as i32,
         dtype: layout.dtype().raw(),
         shape: layout.shape().as_ptr(),
         strides: layout.strides().as_ptr(),
-        device_data: device_data(layout, device),
-        bytes: if layout.is_empty() { 0 } else { layout.bytes() as u64 },
+        device_data: if for_kernels { data } else { 0 },
+        bytes,
     }
 }

@@ -33,9 +33,9 @@ const EXPORT_FLAGS: u32 = TN_BORROW
 /// @param[out] guard   ended by `tn_borrow_end`, which is the release of this export.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all are untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LAYOUT where only a copy
-///         would do; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED,
-///         TN_ERR_IN_EXPRESSION, TN_ERR_FOREIGN; TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
-/// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
+///         would do; TN_ERR_DEVICE for bytes that the host cannot reach; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE,
+///         TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING while a device uses them; TN_ERR_FOREIGN; TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: with TN_WAIT for the device. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup exchange
 #[unsafe(no_mangle)]

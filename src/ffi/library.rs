@@ -122,7 +122,7 @@ pub unsafe extern "C" fn tn_here(file: *const c_char, line: i32) -> tn_status {
 }
 
 /// Runs the release callbacks that TN_RELEASE_QUEUED held back, in the order in which they were queued. What they queue in turn waits for
-/// the next call.
+/// the next call. Imports that nobody holds any more, but whose bytes a device still used, end here once it is done with them.
 ///
 /// @param[out] count   how many ran; may be NULL.
 /// @return TN_OK.

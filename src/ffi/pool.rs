@@ -229,12 +229,14 @@ pub extern "C" fn tn_pool_release(pool: *mut tn_pool) -> tn_status {
 /// @param bytes     how many at least; 0 gives a block of its own too. `tn_pool_usable_size` tells how many may be
 ///         used.
 /// @param alignment of the address, bytes: a power of two up to 4 MiB; 0: the pool's.
-/// @param stream    NULL or a stream constant: on the host both mean now.
+/// @param stream    where the block will be used first: on a device it may be handed out while other work on that stream still uses it.
+///         NULL on TN_CUDA: the thread's current stream; on memory that the host can touch: the host, now, as a stream constant on TN_CPU.
 /// @param[out] out  the block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be;
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be; TN_ERR_DEVICE for a stream of
+///         another device, or in the child of a process that made a pool of a device;
 ///         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
 ///         `max_size` would be broken, both after cached memory was given back; the text has the figures and the
-///         largest named holders.
+///         largest named holders; TN_ERR_UNSUPPORTED where a graph is being captured on the stream and nothing fits; TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: never. Allocates: the block.
 /// @since 0.1
 /// @ingroup pool
@@ -273,16 +275,17 @@ unsafe extern "C" fn allocate_slowly(
     out: *mut *mut c_void,
 ) -> tn_status {
     enter("tn_pool_allocate", || {
-        let large = || pool::allocate_large_quickly(pool as u64, bytes, alignment);
+        let otherwise = || pool::allocate_otherwise(pool as u64, bytes, alignment);
         let out = Out::new(out, "out")?;
-        if let Some(block) = convert::is_now(stream).then(large).flatten() {
+        if let Some(block) = convert::is_now(stream).then(otherwise).flatten() {
             // SAFETY: writable by the caller's promise.
             unsafe { out.write(block as *mut c_void) };
             return Ok(());
         }
         let (handle, pool) = (pool, find(pool)?);
-        convert::stream(stream)?;
-        let block = pool.allocate_raw(bytes, alignment, false, thread::current().stamp())?;
+        let stream = convert::stream(stream)?;
+        let queue = stream.on(pool.place())?;
+        let block = pool.allocate_raw_on(queue, bytes, alignment, false, thread::current().stamp())?;
         pool::remember((!handle.is_null()).then(|| Id::from_bits(handle as u64)), pool);
         // SAFETY: writable by the caller's promise.
         unsafe { out.write(block.as_ptr().cast()) };
@@ -296,12 +299,14 @@ unsafe extern "C" fn allocate_slowly(
 /// @param pool      NULL: the thread's current pool of the host.
 /// @param bytes     how many at least; 0 gives a block of its own too.
 /// @param alignment of the address, bytes: a power of two up to 4 MiB; 0: the pool's.
-/// @param stream    NULL or a stream constant: on the host both mean now.
+/// @param stream    where the block will be used first: on a device it may be handed out while other work on that stream still uses it.
+///         NULL on TN_CUDA: the thread's current stream; on memory that the host can touch: the host, now, as a stream constant on TN_CPU.
 /// @param[out] out  the block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be;
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be; TN_ERR_DEVICE for a stream of
+///         another device, or in the child of a process that made a pool of a device;
 ///         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
 ///         `max_size` would be broken, both after cached memory was given back; the text has the figures and the
-///         largest named holders.
+///         largest named holders; TN_ERR_UNSUPPORTED where a graph is being captured on the stream and nothing fits; TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: never. Allocates: the block.
 /// @since 0.1
 /// @ingroup pool
@@ -316,8 +321,9 @@ pub unsafe extern "C" fn tn_pool_allocate_zeroed(
     enter("tn_pool_allocate_zeroed", || {
         let out = Out::new(out, "out")?;
         let pool = find(pool)?;
-        convert::stream(stream)?;
-        let block = pool.allocate_raw(bytes, alignment, true, thread::current().stamp())?;
+        let stream = convert::stream(stream)?;
+        let queue = stream.on(pool.place())?;
+        let block = pool.allocate_raw_on(queue, bytes, alignment, true, thread::current().stamp())?;
         // SAFETY: writable by the function's documentation.
         unsafe { out.write(block.as_ptr().cast()) };
         Ok(())
@@ -333,12 +339,14 @@ pub unsafe extern "C" fn tn_pool_allocate_zeroed(
 /// @param ptr      a live raw block; its address is not valid any more if `*out` differs. NULL: a new block with the
 ///         pool's alignment.
 /// @param bytes    new size; 0: the block is given back and `*out` becomes NULL.
-/// @param stream   NULL or a stream constant: on the host both mean now.
+/// @param stream   the stream on which a device copies and the old block is given back. NULL and the constants: as for
+///         `tn_pool_allocate`.
 /// @param[out] out the block. Given back by `tn_pool_deallocate`. On failure: untouched, and the old block is live and
 ///         unchanged.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID
 ///         for an address inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of
-///         another pool or of none; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT.
+///         another pool or of none; TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
+///         TN_ERR_POOL_LIMIT, TN_ERR_DRIVER.
 /// @note Threads: any, but nobody may use the block during the call. Blocks: never. Allocates: the new block.
 /// @since 0.1
 /// @ingroup pool
@@ -378,8 +386,9 @@ unsafe extern "C" fn reallocate_slowly(
     enter("tn_pool_reallocate", || {
         let out = Out::new(out, "out")?;
         let (handle, pool) = (pool, find(pool)?);
-        convert::stream(stream)?;
-        let block = pool.reallocate(address(ptr), bytes, thread::current().stamp())?;
+        let stream = convert::stream(stream)?;
+        let queue = stream.on(pool.place())?;
+        let block = pool.reallocate_on(queue, address(ptr), bytes, thread::current().stamp())?;
         pool::remember((!handle.is_null()).then(|| Id::from_bits(handle as u64)), pool);
         // SAFETY: writable by the caller's promise.
         unsafe { out.write(block.map_or(core::ptr::null_mut(), |block| block.as_ptr().cast())) };
@@ -391,7 +400,8 @@ unsafe extern "C" fn reallocate_slowly(
 ///
 /// @param pool     the block's pool; NULL: whichever pool has the address.
 /// @param ptr      the block. NULL: nothing happens.
-/// @param stream   NULL or a stream constant: on the host both mean now.
+/// @param stream   the stream whose work so far may still use the block: it can be handed out there at once, and elsewhere when that work
+///         is done. NULL and the constants: as for `tn_pool_allocate`. Asks no driver.
 /// @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address
 ///         inside a block, the text has its start; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a
 ///         block of another pool, or an address in no block at all.
@@ -406,6 +416,27 @@ pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, strea
     deallocate_slowly(pool, ptr, stream)
 }
 
+/// Notes that a raw block is used on a stream too, besides the one that it is given back on: nobody gets its bytes before what was queued
+/// there up to the moment when it is given back is done. Uses on any number of streams add up.
+///
+/// @param pool     the block's pool; NULL: whichever pool has the address.
+/// @param ptr      the block.
+/// @param stream   the stream. NULL and the constants: as for `tn_pool_allocate`, so NULL on memory that the host can touch notes nothing.
+/// @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address inside a block;
+///         TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no block at all;
+///         TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping only. Asks no driver.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_pool_record_use(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_stream) -> tn_status {
+    enter("tn_pool_record_use", || {
+        let through = convert::pool(pool)?;
+        let stream = convert::stream(stream)?;
+        pool::record_use_on(through, address(ptr), |device| stream.on(device))
+    })
+}
+
 /// What the quick way does not do. Of C's kind, which never unwinds: so it can be jumped to.
 #[cold]
 #[inline(never)]
@@ -415,8 +446,8 @@ extern "C" fn deallocate_slowly(pool: *mut tn_pool, ptr: *mut c_void, stream: *m
             return Ok(());
         }
         let through = convert::pool(pool)?;
-        convert::stream(stream)?;
-        pool::deallocate(through, address(ptr))?;
+        let stream = convert::stream(stream)?;
+        pool::deallocate_on(through, address(ptr), |device| stream.on(device))?;
         if let Some(through) = through {
             pool::remember(Some(Id::from_bits(pool as u64)), through);
         }
@@ -517,7 +548,9 @@ pub extern "C" fn tn_pool_reset_peak(pool: *mut tn_pool) -> tn_status {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, released_bytes: *mut usize) -> tn_status {
     enter("tn_pool_trim", || {
-        let released = find_outside(pool)?.trim(keep_bytes);
+        let pool = find_outside(pool)?;
+        pool.check_process()?;
+        let released = pool.trim(keep_bytes);
         // SAFETY: NULL or writable, by the function's documentation.
         unsafe { convert::write_opt(released_bytes, released) };
         Ok(())

@@ -528,10 +528,12 @@ impl Hold {
     /// Ends it where work on the bytes was put into a queue: that goes on, and who comes next is ordered after it. If the queue cannot be
     /// marked, what was to be written is undefined.
     pub fn end_on(self, queue: &'static Queue, failed: bool) -> Result<()> {
-        let point = queue.mark();
+        let behind = super::point_behind(queue);
         let guard = self.into_guard();
-        guard.lock().end_guard_at(guard, failed || point.is_err(), point.as_ref().ok().copied());
-        point.map(drop)
+        // Without an event behind it the work goes on all the same, and counts until an event is behind it.
+        let point = *behind.as_ref().unwrap_or(&queue.now());
+        guard.lock().end_guard_at(guard, failed || behind.is_err(), Some(point));
+        behind.map(drop)
     }
 
     /// Ends it; `failed`: what was written is undefined.

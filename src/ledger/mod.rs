@@ -54,7 +54,7 @@ pub use guard::{
 pub use node::{NodeTag, Operation, ledger_of_claim, lock_claims};
 pub use one::One;
 pub use promise::{Promise, PromiseBody, SparePromise, SpareWeak, Weak, WeakBody};
-pub use record::{Order, Points};
+pub use record::{Order, Points, point_behind};
 pub use scope::{LockedScope, Scope, SpareScope, each_scope, lock_scope};
 pub use store::{
     Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_queued, each_store, lend,

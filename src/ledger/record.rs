@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::region;
 use crate::slots::{Slot, State};
 use crate::stream::{Point, Queue};
+use crate::types::TN_ERR_UNSUPPORTED;
 use smallvec::SmallVec;
 
 /// When bytes are going to be touched.
@@ -33,6 +34,14 @@ impl Order {
     /// The same, where the host waits for work that is in the way.
     pub fn waiting(self, wait: bool) -> Order {
         Order { wait, ..self }
+    }
+}
+
+/// A point behind all that was issued on a queue so far. Has an event, unless the queue is capturing a graph: then whoever asks later records one.
+pub fn point_behind(queue: &'static Queue) -> Result<Point> {
+    match queue.mark() {
+        Err(status) if status.code() == TN_ERR_UNSUPPORTED => Ok(queue.now()),
+        outcome => outcome,
     }
 }
 
@@ -141,11 +150,6 @@ impl Locked {
             let name = self.get(owner).name;
             self.get_mut(region).name = name;
         }
-        if let Some(point) = point
-            && self.books(ledger).works > 0
-        {
-            self.absorb(ledger, region, class, point);
-        }
         let first = self.books(ledger).record_list;
         let body = self.get_mut(guard);
         body.class = class;
@@ -163,15 +167,24 @@ impl Locked {
         books.records += 1;
         books.poisoned += u32::from(poisons);
         books.works += u32::from(point.is_some());
+        if let Some(point) = point
+            && books.works > 1
+        {
+            self.absorb(ledger, guard, point);
+        }
     }
 
-    /// Forgets the work that a new record, not in the list yet, says all about: whoever has to be after the old one has to be after the new one
-    /// too, and that is after the old one.
-    fn absorb(&mut self, ledger: &'static Ledger, region: &'static Claim, class: Class, point: Point) {
+    /// Forgets the work that a new record says all about: whoever has to be after the old one has to be after the new one too, and that is
+    /// after the old one.
+    fn absorb(&mut self, ledger: &'static Ledger, new: &'static Guard, point: Point) {
+        let (class, region) = (self.get(new).class, self.get(new).region());
         let mut at = self.books(ledger).record_list;
         while let Some(record) = at {
             let body = self.get(record);
             at = body.next;
+            if core::ptr::eq(record, new) {
+                continue;
+            }
             let (Some(earlier), old) = (body.point, body.region()) else { continue };
             // A reader is in the way of writers only, and so says nothing about a writer.
             let says = match (class, body.class) {
@@ -274,8 +287,14 @@ impl Locked {
             let body = self.get(record);
             at = body.next;
             let poisons = body.class == Class::Poison;
-            if poisons && region::contains(self.region(writer), self.region(body.region())) {
-                // Work that it may have had is what the writer was after.
+            if !poisons || !region::contains(self.region(writer), self.region(body.region())) {
+                continue;
+            }
+            if body.point.is_some() {
+                // What the failed writer put into its queue goes on all the same.
+                self.get_mut(record).class = Class::WorkWrite;
+                self.books_mut(ledger).poisoned -= 1;
+            } else {
                 self.forget(record);
             }
         }

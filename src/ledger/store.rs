@@ -685,7 +685,7 @@ impl After {
                 due = body.next;
                 if let (Backing::Pool(pool, _), Some(point)) = (&backing, body.point) {
                     // A block that a device still uses is not handed out.
-                    let _ = (pool, point.wait());
+                    pool.record_use(start as usize, point);
                 }
                 record.reset(thread);
             }

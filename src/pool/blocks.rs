@@ -31,28 +31,28 @@ const PATTERN: u8 = 0xdb;
 /// The want of a pool's `initial_size`, for texts.
 pub(super) fn creation(bytes: usize) -> Want {
     let block = Block { state: State::Raw, alignment: GRANULE, requested: bytes, tag: 0 };
-    Want { class: None, unit: bytes, span_bytes: bytes, span_alignment: GRANULE, block, heap: None }
+    Want { class: None, unit: bytes, span_bytes: bytes, span_alignment: GRANULE, block, heap: None, queue: None }
 }
 
 /// How a request counts.
 #[derive(Clone, Copy)]
-struct Count {
+pub(super) struct Count {
     /// False: it is the second half of a reallocation.
-    allocation: bool,
+    pub allocation: bool,
     /// Bytes that need not be cleared if they are known to read 0.
-    zeroed: bool,
+    pub zeroed: bool,
 }
 
 pub(super) type Open = Guard<'static, Books>;
 
 /// The pool that has the address, locked, and its span. None: no pool has it.
-fn owner(address: usize) -> Option<(&'static Pool, Open, &'static Span)> {
+pub(super) fn owner(address: usize) -> Option<(&'static Pool, Open, &'static Span)> {
     loop {
-        let span = table::get(address)?;
+        let span = table::find(address)?;
         let pool = span.pool()?;
         let books = pool.books.lock();
         // Entries and spans of a pool change under its lock only: if both still say so, they go on saying so.
-        let same = table::get(address).is_some_and(|now| now.is(span));
+        let same = table::find(address).is_some_and(|now| now.is(span));
         if same && span.pool().is_some_and(|now| core::ptr::eq(now, pool)) {
             return Some((pool, books, span));
         }
@@ -116,7 +116,7 @@ fn stop() -> ! {
 
 /// A request to a pool whose last hold went (PO-6).
 #[cold]
-fn refuse_retired(mut books: Open, block: Block) -> Status {
+pub(super) fn refuse_retired(mut books: Open, block: Block) -> Status {
     books.figures.failure_count += 1;
     books.account(block).failures += 1;
     let name = books.name;
@@ -266,21 +266,10 @@ impl Pool {
         state: State,
         tag: u64,
     ) -> Result<NonNull<u8>> {
-        let alignment = match alignment {
-            0 => self.alignment(),
-            a if a.is_power_of_two() && a <= LARGEST_ALIGNMENT => a,
-            a => {
-                let mut books = self.books.lock();
-                books.figures.failure_count += 1;
-                books.account(Block { state, alignment: 8, requested: bytes, tag }).failures += 1;
-                drop(books);
-                let most = LARGEST_ALIGNMENT;
-                return Err(fail(
-                    TN_ERR_INVALID,
-                    format_args!("alignment {a} is not a power of two up to {most}; use 0 for the pool's"),
-                ));
-            }
-        };
+        if self.is_ordered() {
+            return self.request_ordered(None, bytes, alignment, zeroed, state, tag).map(|made| made.0);
+        }
+        let alignment = self.alignment_of(alignment, Block { state, alignment: 8, requested: bytes, tag })?;
         let block = Block { state, alignment, requested: bytes, tag };
         let placed = match self.heap_block(bytes, block, zeroed) {
             Some(placed) => placed,
@@ -291,6 +280,29 @@ impl Pool {
         }
         // SAFETY: addresses of blocks are never 0.
         Ok(unsafe { NonNull::new_unchecked(placed.address as *mut u8) })
+    }
+
+    /// The alignment of a request, for which 0 means the pool's.
+    #[inline]
+    pub(super) fn alignment_of(&self, alignment: usize, block: Block) -> Result<usize> {
+        match alignment {
+            0 => Ok(self.alignment()),
+            a if a.is_power_of_two() && a <= LARGEST_ALIGNMENT => Ok(a),
+            a => Err(self.refuse_alignment(a, block)),
+        }
+    }
+
+    #[cold]
+    fn refuse_alignment(&self, alignment: usize, block: Block) -> Status {
+        let mut books = self.books.lock();
+        books.figures.failure_count += 1;
+        books.account(block).failures += 1;
+        drop(books);
+        let most = LARGEST_ALIGNMENT;
+        fail(
+            TN_ERR_INVALID,
+            format_args!("alignment {alignment} is not a power of two up to {most}; use 0 for the pool's"),
+        )
     }
 
     /// Clears the beginning of a new block that nobody knows of, but for what reads 0 already (PH-14).
@@ -330,7 +342,7 @@ impl Pool {
 
     /// What a memory checker is told of a block; None: there is no checker, or the memory is not the host's.
     pub(super) fn watched(&self, address: usize, bytes: usize) -> Option<Watched> {
-        let told = checker::watches() && self.touch.load(Ordering::Relaxed);
+        let told = checker::watches() && self.touch.load(Ordering::Relaxed) && !self.is_ordered();
         told.then(|| Watched { address, bytes, outermost: !self.is_imported() })
     }
 
@@ -342,7 +354,11 @@ impl Pool {
     }
 
     /// Rounds a request. TN_ERR_NO_HOST_MEMORY where no address space could hold it (PO-15).
-    fn want(&'static self, bytes: usize, block: Block) -> Result<Want> {
+    pub(super) fn want(&'static self, bytes: usize, block: Block) -> Result<Want> {
+        if self.is_ordered() {
+            let none = || self.out_of_memory(self.ops().terms().refusal, &Want { block, ..creation(bytes) });
+            return Pool::want_ordered(bytes, block).ok_or_else(none);
+        }
         let direct = self.flags.load(Ordering::Relaxed) & TN_POOL_DIRECT != 0;
         if !direct && let Some(class) = class::fitting(bytes, block.alignment) {
             let span_bytes = class::span_bytes(class);
@@ -353,6 +369,7 @@ impl Pool {
                 span_alignment: GRANULE,
                 block,
                 heap: None,
+                queue: None,
             });
         }
         let unit = bytes.max(1).checked_next_multiple_of(self.page.load(Ordering::Relaxed));
@@ -360,7 +377,7 @@ impl Pool {
         match (unit, span_bytes) {
             (Some(unit), Some(span_bytes)) if bytes <= isize::MAX as usize && span_bytes <= isize::MAX as usize => {
                 let span_alignment = block.alignment.max(GRANULE);
-                Ok(Want { class: None, unit, span_bytes, span_alignment, block, heap: None })
+                Ok(Want { class: None, unit, span_bytes, span_alignment, block, heap: None, queue: None })
             }
             _ => Err(self.out_of_memory(self.ops().terms().refusal, &Want { block, ..creation(bytes) })),
         }
@@ -556,7 +573,7 @@ impl Pool {
 
     /// A request failed by what the upstream did.
     #[cold]
-    fn failed(&'static self, mut books: Open, want: &Want, status: Status) -> Status {
+    pub(super) fn failed(&'static self, mut books: Open, want: &Want, status: Status) -> Status {
         books.figures.failure_count += 1;
         books.account(want.block).failures += 1;
         self.settle(books, usize::MAX);
@@ -578,7 +595,7 @@ impl Pool {
     }
 
     #[cold]
-    fn out_of_memory(&'static self, status: tn_status, want: &Want) -> Status {
+    pub(super) fn out_of_memory(&'static self, status: tn_status, want: &Want) -> Status {
         {
             let mut books = self.books.lock();
             books.figures.oom_count += 1;
@@ -616,7 +633,7 @@ impl Pool {
     }
 
     /// Frees a live block, under the lock that is passed in and left. False: it is not live any more.
-    fn free(&'static self, mut books: Open, span: &'static Span, index: usize, state: State) -> bool {
+    pub(super) fn free(&'static self, mut books: Open, span: &'static Span, index: usize, state: State) -> bool {
         let block = span.block(index);
         if block.state != state || !span.exchange(index, state, State::Limbo) {
             return false;
@@ -649,8 +666,13 @@ impl Pool {
             return;
         }
         books.busy += 1;
+        if self.is_ordered() {
+            span.uses.close();
+        }
         drop(books);
-        if self.touch.load(Ordering::Relaxed) {
+        if self.is_ordered() {
+            span.set_spoilt(self.spoil_ordered(span, flags, PATTERN));
+        } else if self.touch.load(Ordering::Relaxed) {
             let value = if flags & TN_POOL_STRICT != 0 { PATTERN } else { 0 };
             // SAFETY: the block is in limbo: its holder gave it back, and it cannot be had before this call makes it free.
             unsafe { self.ops().fill(address, usable, value) };
@@ -677,7 +699,7 @@ impl Pool {
     /// Makes a block in limbo free, after looking whether somebody wrote into it. The bytes of the span that became
     /// free.
     fn end_limbo(&'static self, address: usize) -> usize {
-        let Some(span) = table::get(address) else { return 0 };
+        let Some(span) = table::find(address) else { return 0 };
         let (start, unit) = (span.start.get(), span.unit.get());
         let flags = self.flags.load(Ordering::Relaxed);
         let mut damaged = false;
@@ -685,7 +707,8 @@ impl Pool {
         if watched {
             checker::open(address, unit);
         }
-        if flags & TN_POOL_STRICT != 0 {
+        let spoilt = !self.is_ordered() || span.is_spoilt();
+        if flags & TN_POOL_STRICT != 0 && spoilt {
             // SAFETY: in limbo, and taken off the ring by this call: nobody else uses it.
             damaged = unsafe { self.ops().is_filled(address, unit, PATTERN) } == Some(false);
             if flags & TN_POOL_ZERO_ON_FREE != 0 {
@@ -923,15 +946,15 @@ impl Pool {
 
 /// How far a request that lacks memory went.
 #[derive(Default)]
-struct Ladder {
+pub(super) struct Ladder {
     /// Refusals of the device.
-    refusals: u32,
+    pub refusals: u32,
     /// Times that threads were asked for what they keep.
     recalls: u32,
     /// Bytes that went back because more were about to come.
     exchanged: usize,
     /// The callback that was called last.
-    heard: usize,
+    pub heard: usize,
 }
 
 /// What came of one step.
@@ -952,7 +975,7 @@ struct Moved {
 }
 
 impl Books {
-    fn count(&mut self, want: &Want, count: Count, placed: &Placed, hit: bool) {
+    pub(super) fn count(&mut self, want: &Want, count: Count, placed: &Placed, hit: bool) {
         if count.allocation {
             let tally = &mut self.account(want.block).tally;
             tally.allocated = tally.allocated.wrapping_add(1);
@@ -976,7 +999,7 @@ impl Books {
     }
 
     /// A small block was moved, and the old one given back as if for good.
-    fn count_moved(&mut self, block: Block) {
+    pub(super) fn count_moved(&mut self, block: Block) {
         let account = self.account(block);
         account.tally.freed = account.tally.freed.wrapping_sub(1);
         account.tally.reallocated += 1;

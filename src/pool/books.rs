@@ -5,14 +5,18 @@
 //! handed out to it ([`Piece`]). The identity reserved = in use + cached + pending + overhead holds after every
 //! function.
 //!
-//! Free spans merge with their neighbours at once, but never across pieces that must go back as they came. They are found by size through bins (eight to a doubling, as the
-//! classes are): the smallest that fits of the request's own bin, else the first of the next bin that is not empty.
+//! Free spans merge with their neighbours at once, but never across pieces that must go back as they came. They lie on a shelf (`shelf`); of
+//! a pool on whose blocks devices work there are more of those (`lanes`).
 
 mod free;
+
+pub(super) mod lanes;
 
 mod room;
 
 mod segment;
+
+mod shelf;
 
 mod split;
 
@@ -20,18 +24,21 @@ use crate::device::host::GRANULE;
 use crate::names::Name;
 use crate::pool::cell::{Block, State};
 use crate::pool::client::{Account, CLIENTS, Tally};
+use crate::pool::fine::Fine;
 use crate::pool::heap::{Counts, Heap};
 use crate::pool::options::Settings;
 use crate::pool::pressure::Listener;
 use crate::pool::span::{Kind, List, Notes, Span};
+use crate::pool::uses::{Point, Queue};
 use crate::pool::{Pool, class, foreign, table};
 use crate::sys::os;
 use crate::thread;
 use crate::types::*;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use free::BINS;
+use lanes::Ordered;
 use room::{ROOMS, Room};
 pub(super) use segment::Segment;
+use shelf::Shelf;
 
 /// What a request wants, already rounded.
 #[derive(Clone, Copy, Debug)]
@@ -47,25 +54,37 @@ pub(super) struct Want {
     pub block: Block,
     /// The heap that owns the span of a block of a class from then on.
     pub heap: Option<&'static Heap>,
+    /// Of a pool on whose blocks devices work: where the block will be used first; None: on the host, now.
+    pub queue: Option<&'static Queue>,
 }
 
 /// Bookkeeping memory that a step may need, got before the lock is taken; what is left over goes back when it is
 /// dropped.
 #[derive(Default)]
 pub(super) struct Kit {
-    spans: [Option<&'static Span>; 3],
+    spans: [Option<&'static Span>; 6],
     notes: Option<(usize, &'static Notes)>,
+    /// For a range.
+    pub map: Option<&'static Fine>,
 }
 
 impl Kit {
     /// Enough for one request: two cuts and a new span. None: no memory.
     pub fn gather(want: Option<usize>) -> Option<Kit> {
         let mut kit = Kit::default();
-        for span in &mut kit.spans {
+        for span in &mut kit.spans[..3] {
             *span = Some(Span::create()?);
         }
         if let Some(class) = want {
             kit.notes = Some((class, Notes::create(class)?));
+        }
+        Some(kit)
+    }
+    /// Enough for one request of a pool on whose blocks devices work: a new piece, a range cut from it, and two cuts in that.
+    pub fn gather_ordered() -> Option<Kit> {
+        let mut kit = Kit { map: Some(Fine::create()?), ..Kit::default() };
+        for span in &mut kit.spans {
+            *span = Some(Span::create()?);
         }
         Some(kit)
     }
@@ -81,6 +100,9 @@ impl Drop for Kit {
         }
         if let Some((class, notes)) = self.notes.take() {
             notes.release(class);
+        }
+        if let Some(map) = self.map.take() {
+            map.release();
         }
     }
 }
@@ -102,13 +124,15 @@ pub(super) struct Placed {
     pub zero: bool,
     /// Bytes at the beginning that are not known to read 0.
     pub dirty: usize,
+    /// What other queues have to wait for before they touch it.
+    pub ready: Option<Point>,
 }
 
 impl Placed {
     /// A block of which all is known to read 0, or nothing.
     #[inline]
     pub fn new(address: usize, zero: bool) -> Placed {
-        Placed { address, zero, dirty: if zero { 0 } else { usize::MAX } }
+        Placed { address, zero, dirty: if zero { 0 } else { usize::MAX }, ready: None }
     }
 }
 
@@ -136,13 +160,6 @@ impl Handed {
         self.all = self.all.wrapping_add(all);
         self.hits = self.hits.wrapping_add(hits);
     }
-}
-
-/// Ends of a list of spans.
-#[derive(Clone, Copy)]
-struct Ends {
-    oldest: Option<&'static Span>,
-    newest: Option<&'static Span>,
 }
 
 /// All that a pool's lock protects. All zero: no pool.
@@ -180,10 +197,10 @@ pub(super) struct Books {
     partial: [List; class::COUNT],
     /// Small spans without a live block; each class keeps one.
     empty: [u32; class::COUNT],
-    bins: [List; BINS],
-    full_bins: [u64; BINS.div_ceil(64)],
-    free: Ends,
-    free_bytes: usize,
+    /// Free spans that anybody may have.
+    shelf: Shelf,
+    /// What else is free, where devices work on blocks.
+    pub ordered: Option<&'static Ordered>,
     /// A free span that does not merge yet: the large block that came back last.
     recent: Option<&'static Span>,
     /// Who wants to be called when memory runs out, in the order of their registration.
@@ -253,10 +270,8 @@ impl Books {
             heaps: None,
             partial: [const { List::new() }; class::COUNT],
             empty: [0; class::COUNT],
-            bins: [const { List::new() }; BINS],
-            full_bins: [0; BINS.div_ceil(64)],
-            free: Ends { oldest: None, newest: None },
-            free_bytes: 0,
+            shelf: Shelf::new(GRANULE),
+            ordered: None,
             recent: None,
             listeners: None,
             rooms: [Room::default(); ROOMS],
@@ -319,13 +334,7 @@ impl Books {
     }
 
     fn largest_free(&self) -> usize {
-        let top = (0..BINS).rev().find(|&bin| self.bins[bin].first().is_some());
-        let mut span = top.and_then(|bin| self.bins[bin].first());
-        let mut largest = self.around_recent();
-        while let Some(free) = span {
-            largest = largest.max(free.bytes.get());
-            span = free.next.get();
-        }
+        let largest = self.around_recent().max(self.shelf.largest()).max(self.largest_fine());
         if largest > 0 {
             return largest;
         }
@@ -416,14 +425,14 @@ impl Books {
             return Some(self.make_large(span, want));
         };
         let span = self.partial[class].first()?;
-        Some(self.take_small(span, want))
+        self.take_small(span, want)
     }
 
     /// A block from what the pool has, if it has room.
     pub fn place_cutting(&mut self, pool: &'static Pool, want: &Want, kit: &mut Kit) -> Option<Placed> {
         let small = want.class.and_then(|class| self.partial[class].first());
         if let Some(span) = small {
-            return Some(self.take_small(span, want));
+            return self.take_small(span, want);
         }
         let span = match self.take_free(pool, want.span_bytes, want.span_alignment, Some(kit)) {
             Some(span) => span,
@@ -439,6 +448,9 @@ impl Books {
     /// A block in memory that just came from the device, as much as is wanted or more. None: it is no new memory.
     pub fn place_in(&mut self, pool: &'static Pool, piece: Piece, want: &Want, kit: &mut Kit) -> Option<Placed> {
         let mut span = self.adopt(pool, piece, kit)?;
+        if self.ordered.is_some() {
+            return self.place_in_ordered(span, want, kit);
+        }
         if span.bytes.get() > want.span_bytes {
             let (front, rest) = self.front_of(span, want.span_bytes, kit)?;
             self.set_free_apart(rest, os::coarse_ms());
@@ -478,6 +490,10 @@ impl Books {
     /// Enters memory that just came from the device as free.
     pub fn add_free(&mut self, pool: &'static Pool, piece: Piece, kit: &mut Kit, now: u64) -> bool {
         let Some(span) = self.adopt(pool, piece, kit) else { return false };
+        if self.ordered.is_some() {
+            self.set_free_ordered(span, now);
+            return true;
+        }
         self.set_free(span, now);
         true
     }
@@ -495,7 +511,7 @@ impl Books {
         self.count_in(want.unit, want.block);
         let dirty = span.bytes.get() - span.clean.get();
         span.clean.set(span.clean.get().min(span.bytes.get() - want.unit));
-        Placed { address: span.start.get(), zero: dirty == 0, dirty }
+        Placed { address: span.start.get(), zero: dirty == 0, dirty, ready: None }
     }
 
     fn make_small(&mut self, span: &'static Span, want: &Want, kit: &mut Kit) -> Option<Placed> {
@@ -516,29 +532,29 @@ impl Books {
         self.figures.metadata_bytes += Notes::bytes(class) as u64;
         self.empty[class] += 1;
         self.enlist(span);
-        Some(self.take_small(span, want))
+        self.take_small(span, want)
     }
 
-    fn take_small(&mut self, span: &'static Span, want: &Want) -> Placed {
-        let class = span.class.get();
-        if span.is_empty() {
+    fn take_small(&mut self, span: &'static Span, want: &Want) -> Option<Placed> {
+        let (class, was_empty) = (span.class.get(), span.is_empty());
+        let popped = span.pop()?;
+        if was_empty {
             self.empty[class] -= 1;
         }
-        let popped = span.pop();
         span.set_block(popped.index, want.block);
         // The pool may have been released since the heap was found, and then it has none any more.
         let is_ours = |heap: &&'static Heap| {
             !self.retired && heap.is_of(thread::current()) && span.pool().is_some_and(|pool| heap.is_in(pool))
         };
         let heap = want.heap.filter(is_ours);
-        if heap.is_some() || popped.last {
+        if heap.is_some() || span.is_full() {
             self.delist(span);
         }
         if let Some(heap) = heap {
             heap.own(span);
         }
         self.count_in(want.unit, want.block);
-        Placed::new(span.start.get() + popped.offset, popped.first && span.fresh.get() == 1)
+        Some(Placed::new(span.start.get() + popped.offset, popped.first && span.fresh.get() == 1))
     }
 
     fn count_in(&mut self, usable: usize, block: Block) {
@@ -585,7 +601,7 @@ impl Books {
         };
         let gone = if never { Found::Never } else { Found::Gone };
         match span.kind() {
-            Kind::None => Found::Gone,
+            Kind::None | Kind::Fine => Found::Gone,
             Kind::Free => gone,
             Kind::Small | Kind::Large => {
                 let index = offset / span.unit.get();
@@ -614,6 +630,10 @@ impl Books {
         if span.kind() == Kind::Large {
             let bytes = span.bytes.get();
             self.figures.overhead_bytes -= (bytes - span.unit.get()) as u64;
+            if self.ordered.is_some() {
+                self.set_free_ordered(span, now);
+                return bytes;
+            }
             self.set_free_recent(span, now);
             return bytes;
         }

@@ -132,7 +132,7 @@ fn block_of(span: &'static Span, of: &Shape, index: usize) -> Result<Option<Loca
 /// The live block that contains the address.
 pub fn locate(address: usize) -> Option<Located> {
     loop {
-        let span = table::get(address)?;
+        let span = table::find(address)?;
         let shape = shape_of(span);
         if !shape.contains(address) {
             // It changed between the two reads; the table knows better by now.

@@ -24,8 +24,8 @@ pub(super) fn give(thread: &'static Thread, span: &'static Span, address: usize,
         return None;
     }
     let heap = Heap::of_or_new(thread, pool)?;
-    let index = span.index_at(address.wrapping_sub(span.start.get()))?;
-    let (unit, block) = (span.unit.get(), span.block(index));
+    let (index, unit) = span.index_at(address.wrapping_sub(span.start.get()))?;
+    let block = span.block(index);
     if block.state != state || span.version() != version || !table::get(address).is_some_and(|now| now.is(span)) {
         return None;
     }

@@ -44,6 +44,9 @@
 //! | `huge` | which memory was asked to be huge pages |
 //! | `split` | raw blocks that become two, or one, or lose contents |
 //! | `supply` | memory from the device and back to it; calls of a caller's upstream |
+//! | `ordered`, `uses` | pools on whose blocks devices work: requests in the order of queues; after what bytes are free |
+//! | `fine` | maps of memory that is cut into small pieces with no class |
+//! | `current` | which pool is meant where none is named |
 //! | `options`, `handle`, `arena`, `lock` | options; handles of C; memory for bookkeeping; data behind a lock |
 
 mod arena;
@@ -61,7 +64,11 @@ mod class;
 
 mod client;
 
+mod current;
+
 mod find;
+
+mod fine;
 
 mod foreign;
 
@@ -74,6 +81,8 @@ mod huge;
 mod lock;
 
 mod options;
+
+mod ordered;
 
 mod pressure;
 
@@ -94,24 +103,27 @@ mod table;
 
 mod text;
 
+mod uses;
+
 pub use blocks::{deallocate, deallocate_for, of, usable_size};
 pub use client::{CLIENTS, Client};
+pub use current::{current, current_of_host, default, default_exists, set_current};
 pub use find::{Located, Section, each_block, first_in, locate};
 pub use handle::{Opened, close, each_open, new_handle, of_handle, open, remember};
-pub use heap::{
-    allocate_large_quickly, allocate_quickly, deallocate_otherwise, deallocate_quickly, reallocate_quickly,
-};
+pub use heap::{allocate_otherwise, allocate_quickly, deallocate_otherwise, deallocate_quickly, reallocate_quickly};
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
+pub use ordered::{collect, deallocate_on, record_use_on};
 pub use pressure::{Callback, Release};
 pub use text::{HolderName, name_holders};
 
 use crate::device::upstream::{self, Upstream};
-use crate::device::{self, Device};
+use crate::device::{self, Source};
 use crate::error::{Result, fail};
 use crate::names::Name;
 use crate::sys::{checker, os};
-use crate::thread::{self, Thread};
+use crate::thread;
 use crate::types::*;
+use books::lanes::Ordered;
 use books::{Books, Kit, Ring};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use lock::{Guard, Lock};
@@ -137,7 +149,13 @@ pub struct Pool {
     heaps: AtomicBool,
     /// Whether the host may read and write its memory.
     touch: AtomicBool,
-    /// Where its memory comes from, if not from the host.
+    /// Whether devices work on its blocks.
+    ordered: AtomicBool,
+    /// How often the process had been forked when it was made.
+    forks: AtomicU32,
+    /// The device, if its memory does not come from an upstream.
+    source: AtomicUsize,
+    /// Where its memory comes from, if a caller said so.
     upstream: Upstream,
     /// Which one it is of those ever made.
     number: AtomicUsize,
@@ -157,9 +175,6 @@ static ALL: AtomicPtr<Pool> = AtomicPtr::new(core::ptr::null_mut());
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 /// Number of pools whose shells were made.
 static SHELLS: AtomicUsize = AtomicUsize::new(0);
-/// The host's default pool, once it was asked for.
-static DEFAULT: AtomicPtr<Pool> = AtomicPtr::new(core::ptr::null_mut());
-
 /// Pools that are over, to become others. First in, first out, and not before [`PARKED`] lie there, so that a thread
 /// which is between finding a pool by its handle and locking it does not meet another one although the handle was
 /// released meanwhile.
@@ -233,6 +248,9 @@ fn blank() -> Pool {
         looks: AtomicUsize::new(0),
         heaps: AtomicBool::new(false),
         touch: AtomicBool::new(false),
+        ordered: AtomicBool::new(false),
+        forks: AtomicU32::new(0),
+        source: AtomicUsize::new(Source::HOST.bits()),
         upstream: Upstream::none(),
         number: AtomicUsize::new(0),
         returned: foreign::Returned::new(),
@@ -247,10 +265,16 @@ fn blank() -> Pool {
 pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool> {
     let place = options::place(device, options);
     let settings = options::check(device, options, os::has_node)?;
-    let terms = device::find(place)?.terms();
-    options::check_possible(options)?;
+    let source = Source::of(place, options.host_flags)?;
+    let terms = source.device().terms();
+    options::check_possible(place, options)?;
+    let settings = if terms.ordered { options::on_device(settings, options)? } else { settings };
     crate::reclaim::register(trim_all);
-    make(place, Settings { terms, ..settings }, options.name, None)
+    if terms.ordered {
+        // What was released with work under way may be finished by now.
+        ordered::collect();
+    }
+    make(place, Settings { terms, ..settings }, options.name, source, None)
 }
 
 /// A pool over a caller's upstream, with one hold, the caller's; its memory is called `device`'s. As `create`, and
@@ -259,12 +283,21 @@ pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool>
 pub fn import(device: tn_device, upstream: &tn_upstream, options: &PoolOptions) -> Result<&'static Pool> {
     let settings = options::check(device, options, os::has_node)?;
     let terms = upstream::check(device, upstream)?;
-    options::check_possible(options)?;
+    options::check_possible(HOST, options)?;
     let settings = options::over_upstream(settings, options, terms)?;
-    make(device, settings, options.name, Some(upstream))
+    make(device, settings, options.name, Source::HOST, Some(upstream))
 }
 
-fn make(place: tn_device, settings: Settings, name: Name, upstream: Option<&tn_upstream>) -> Result<&'static Pool> {
+/// The host.
+const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
+
+fn make(
+    place: tn_device,
+    settings: Settings,
+    name: Name,
+    source: Source,
+    upstream: Option<&tn_upstream>,
+) -> Result<&'static Pool> {
     let Settings { terms, .. } = settings;
     let no_memory = || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the books of a pool; free some"));
     let pool = shell().ok_or_else(no_memory)?;
@@ -279,6 +312,11 @@ fn make(place: tn_device, settings: Settings, name: Name, upstream: Option<&tn_u
             }
         },
     };
+    let ordered = if terms.ordered { Ordered::create() } else { None };
+    if terms.ordered && ordered.is_none() {
+        park(pool);
+        return Err(no_memory());
+    }
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed) + 1;
     let name = if name.is_none() { numbered(serial) } else { name };
     pool.device_type.store(place.r#type, Ordering::Relaxed);
@@ -286,6 +324,9 @@ fn make(place: tn_device, settings: Settings, name: Name, upstream: Option<&tn_u
     pool.alignment.store(settings.alignment, Ordering::Relaxed);
     pool.page.store(terms.page, Ordering::Relaxed);
     pool.touch.store(terms.touch, Ordering::Relaxed);
+    pool.ordered.store(terms.ordered, Ordering::Relaxed);
+    pool.forks.store(thread::forks(), Ordering::Relaxed);
+    pool.source.store(source.bits(), Ordering::Relaxed);
     pool.flags.store(settings.flags, Ordering::Relaxed);
     pool.serial.store(serial, Ordering::Relaxed);
     pool.held.store(0, Ordering::Relaxed);
@@ -293,14 +334,18 @@ fn make(place: tn_device, settings: Settings, name: Name, upstream: Option<&tn_u
     let plain = settings.flags & (TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE) != 0;
     // Threads of loom's models live shorter than pools.
     // A checker sees each block come and go on the long way only.
-    let heaps = !plain && terms.touch && settings.thread_cache > 0 && !cfg!(loom) && !checker::watches();
+    let heaps =
+        !plain && terms.touch && !terms.ordered && settings.thread_cache > 0 && !cfg!(loom) && !checker::watches();
     pool.heaps.store(heaps, Ordering::Relaxed);
     pool.plugin.store(core::ptr::null_mut(), Ordering::Relaxed);
     if let Some(upstream) = upstream {
         // SAFETY: the shell is this call's alone.
         unsafe { pool.upstream.set(upstream, terms) };
     }
-    *pool.books.lock() = Books::new(settings, name, ring, Some(&pool.looks));
+    let mut books = Books::new(settings, name, ring, Some(&pool.looks));
+    books.ordered = ordered;
+    books.figures.metadata_bytes += ordered.map_or(0, |_| size_of::<Ordered>() as u64);
+    *pool.books.lock() = books;
     if settings.floor == 0 {
         return Ok(pool);
     }
@@ -327,131 +372,6 @@ fn numbered(serial: u64) -> Name {
     let mut text = crate::error::Text::new();
     let _ = core::fmt::write(&mut text, format_args!("pool-{serial}"));
     Name::head(text.as_str())
-}
-
-/// The default pool of a device, made at first use and never gone; no hold is taken (PO-5).
-pub fn default(device: tn_device) -> Result<&'static Pool> {
-    if device == (tn_device { r#type: TN_CPU, id: 0 }) {
-        // Acquire pairs with the Release below.
-        // SAFETY: NULL, or a pool, and those are never unmapped.
-        if let Some(pool) = unsafe { DEFAULT.load(Ordering::Acquire).as_ref() } {
-            return Ok(pool);
-        }
-    }
-    let options = default_options(device.r#type);
-    // Pinned memory without a driver is plain memory, if the options say so: then the host's default pool.
-    let place = options::place(device, &options);
-    if place != device {
-        return default(place);
-    }
-    // Options that no pool can have fail here, and can still be mended.
-    let pool = create(device, &options)?;
-    if let Some(place) = place_of(device.r#type) {
-        crate::options::seal_pool_options(place);
-    }
-    let this = core::ptr::from_ref(pool).cast_mut();
-    // Release pairs with the Acquire above; Acquire, for the pool of the thread that was first.
-    match DEFAULT.compare_exchange(core::ptr::null_mut(), this, Ordering::Release, Ordering::Acquire) {
-        Ok(_) => Ok(pool),
-        Err(first) => {
-            pool.drop_hold();
-            // SAFETY: set by the thread that was first.
-            Ok(unsafe { &*first })
-        }
-    }
-}
-
-const PLACES: [i32; thread::POOLS] = [TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED];
-/// The host's among them.
-const HOST_PLACE: usize = 0;
-
-fn place_of(device_type: i32) -> Option<usize> {
-    PLACES.iter().position(|&known| known == device_type)
-}
-
-/// What this thread means by no pool, for a device: the pool that it set, else the default one. No hold is taken; the
-/// thread's own, or the library's, lasts at least until the thread sets another (PO-62).
-pub fn current(device: tn_device) -> Result<&'static Pool> {
-    let set = place_of(device.r#type).map_or(0, |place| thread::current().pool(place)) as *const Pool;
-    // SAFETY: 0, or what `set_current` stored: a pool, and those are never unmapped.
-    match unsafe { set.as_ref() } {
-        Some(pool) if pool.device() == device => Ok(pool),
-        _ => default(device),
-    }
-}
-
-/// The same for the host, and the calling thread.
-#[inline(always)]
-pub fn current_of_host(thread: &'static Thread) -> Result<&'static Pool> {
-    let set = thread.pool(HOST_PLACE) as *const Pool;
-    let pool = if set.is_null() { DEFAULT.load(Ordering::Acquire).cast_const() } else { set };
-    // SAFETY: as in `current` and `default`; the host is one device.
-    match unsafe { pool.as_ref() } {
-        Some(pool) => Ok(pool),
-        None => default(tn_device { r#type: TN_CPU, id: 0 }),
-    }
-}
-
-/// Sets what this thread means by no pool, for the pool's device; None: the default pools again, of all devices. The
-/// thread has a hold on what it set until it sets another or ends (PO-64, PO-65). The caller has a hold on the pool.
-pub fn set_current(pool: Option<&'static Pool>) {
-    let thread = thread::current();
-    let Some(pool) = pool else { return forget_current(thread) };
-    let Some(place) = place_of(pool.device().r#type) else { return };
-    thread::on_exit(forget_current);
-    pool.hold();
-    let old = thread.pool(place) as *const Pool;
-    thread.set_pool(place, core::ptr::from_ref(pool) as usize);
-    thread.set_current_heap(0);
-    // SAFETY: as in `current`.
-    if let Some(old) = unsafe { old.as_ref() } {
-        old.drop_hold();
-    }
-}
-
-/// Ends a thread's holds; also when the thread ends.
-fn forget_current(thread: &'static Thread) {
-    for place in 0..thread::POOLS {
-        let old = thread.pool(place) as *const Pool;
-        thread.set_pool(place, 0);
-        thread.set_current_heap(0);
-        // SAFETY: as in `current`.
-        if let Some(old) = unsafe { old.as_ref() } {
-            old.drop_hold();
-        }
-    }
-}
-
-/// Whether the default pool of a device type was made, so that its options cannot change any more.
-pub fn default_exists(device_type: i32) -> bool {
-    device_type == TN_CPU && !DEFAULT.load(Ordering::Acquire).is_null()
-}
-
-/// The options of the default pool of a device type, as `tn_option_set` left them.
-fn default_options(device_type: i32) -> PoolOptions {
-    let mut options = PoolOptions { name: Name::head("default"), ..PoolOptions::default() };
-    let Some(place) = place_of(device_type) else { return options };
-    let values = crate::options::pool_options(place);
-    for (field, value) in crate::options::POOL_FIELDS.iter().zip(values) {
-        match *field {
-            "initial_size" => options.initial_size = value,
-            "growth_factor" => options.growth_factor = f64::from_bits(value),
-            "max_growth" => options.max_growth = value,
-            "max_size" => options.max_size = value,
-            "alignment" => options.alignment = value,
-            "thread_cache_size" => options.thread_cache_size = value,
-            "release_threshold" => options.release_threshold = value,
-            "release_delay_ms" => options.release_delay_ms = value,
-            // What no field can hold is out of range, and is told so by the checks of `create`.
-            "huge_pages" => options.huge_pages = i32::try_from(value).unwrap_or(-1),
-            "backend" => options.backend = i32::try_from(value).unwrap_or(-1),
-            "numa_node" => options.numa_node = i32::try_from(value).unwrap_or(-1),
-            "host_flags" => options.host_flags = u32::try_from(value).unwrap_or(u32::MAX),
-            "flags" => options.flags = u32::try_from(value).unwrap_or(u32::MAX),
-            _ => debug_assert!(false, "option {field} of pools is unknown here"),
-        }
-    }
-    options
 }
 
 /// Calls `f` with every pool that is not over: it has a hold or a live block. Under no lock.
@@ -526,6 +446,13 @@ impl Pool {
                 books.busy -= 1;
             }
             books.sort_returned(self);
+            if books.ordered.is_some() {
+                books.busy += 1;
+                drop(books);
+                self.ask_all();
+                books = self.books.lock();
+                books.busy -= 1;
+            }
             let listened = books.listeners.is_some();
             books.busy += u64::from(listened);
             if listened {
@@ -591,7 +518,12 @@ impl Pool {
 
     /// The statistics, of one moment.
     pub fn query(&self) -> tn_pool_stats {
-        let mut stats = self.books.lock().stats();
+        let mut books = self.books.lock();
+        if books.ordered.is_some() {
+            books.harvest(os::coarse_ms());
+        }
+        let mut stats = books.stats();
+        drop(books);
         stats.serial = self.serial();
         stats.held_bytes = self.held.load(Ordering::Relaxed).max(0) as u64;
         stats.address_bytes += self.lost.load(Ordering::Relaxed);
@@ -685,6 +617,7 @@ impl Pool {
             return 0;
         }
         self.free_ring();
+        self.ask_all();
         if self.has_heaps() {
             heap::recall(self, keep == 0);
         }
@@ -751,7 +684,9 @@ impl Pool {
             }
         }
         if books.is_over() && !core::mem::replace(&mut books.parked, true) {
+            let ordered = books.ordered.take();
             drop(books);
+            ordered.into_iter().for_each(Ordered::release);
             self.call(|_| self.upstream.end());
             park(self);
         }

@@ -1,6 +1,6 @@
 //! The options of a pool: what was asked, and what it means on a device.
 //!
-//! Contract: pure. A wrong value is a status whose text has the field's name and the value (PO-3); 0 means the default
+//! Contract: pure, but for the question whether there is a driver. A wrong value is a status whose text has the field's name and the value (PO-3); 0 means the default
 //! everywhere. What this build has no code for is TN_ERR_UNSUPPORTED, never silently ignored where it would be missed.
 #![forbid(unsafe_code)]
 
@@ -145,7 +145,7 @@ pub(super) struct Settings {
 /// By how much a host pool grows by default, and the most that one step reserves.
 const GROWTH: f64 = 2.0;
 const MAX_GROWTH: usize = 1 << 30;
-/// The most that one step of a pool over an upstream asks for by default.
+/// The most that one step of a pool over an upstream, or of a device, asks for by default.
 const UPSTREAM_GROWTH: usize = 256 << 20;
 /// Cached bytes that a host pool keeps by default, at least.
 const THRESHOLD_BYTES: usize = 64 << 20;
@@ -162,7 +162,10 @@ fn invalid(field: &str, value: impl core::fmt::Display, hint: &str) -> crate::er
 /// Where a pool of these options would have its memory: TN_CUDA_HOST with TN_HOST_BEST_EFFORT is plain host memory
 /// where there is no driver, and says so (PN-13).
 pub(super) fn place(device: tn_device, options: &PoolOptions) -> tn_device {
-    if device == (tn_device { r#type: TN_CUDA_HOST, id: 0 }) && options.host_flags & TN_HOST_BEST_EFFORT != 0 {
+    let best_effort = options.host_flags & TN_HOST_BEST_EFFORT != 0;
+    let pinned = device == (tn_device { r#type: TN_CUDA_HOST, id: 0 });
+    // Where nothing can be pinned no GPU is there to be fast for.
+    if pinned && best_effort && crate::device::Source::of(device, 0).is_err() {
         return tn_device { r#type: TN_CPU, id: 0 };
     }
     device
@@ -268,7 +271,7 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
 }
 
 /// Checks what this build, or the host, cannot do; after `check` and after the device was found.
-pub(super) fn check_possible(options: &PoolOptions) -> Result<()> {
+pub(super) fn check_possible(device: tn_device, options: &PoolOptions) -> Result<()> {
     let o = options;
     for (flag, name) in [(TN_POOL_SHAREABLE, "TN_POOL_SHAREABLE"), (TN_POOL_IPC, "TN_POOL_IPC")] {
         if o.flags & flag != 0 {
@@ -277,6 +280,13 @@ pub(super) fn check_possible(options: &PoolOptions) -> Result<()> {
                 format_args!("{name}: this version shares no memory between processes"),
             ));
         }
+    }
+    if device.r#type == TN_CUDA && (o.backend == TN_BACKEND_DRIVER_POOL || o.peers != 0) {
+        let what = if o.peers != 0 { "memory that other GPUs can reach" } else { "the driver's own pools" };
+        return Err(fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!("this version has no code for {what}; leave the option out"),
+        ));
     }
     if o.backend == TN_BACKEND_DRIVER_POOL || o.peers != 0 {
         let (field, value) = if o.peers != 0 { ("peers", o.peers) } else { ("backend", o.backend as u64) };
@@ -302,6 +312,29 @@ pub(super) fn over_upstream(settings: Settings, options: &PoolOptions, terms: Te
     }
     Ok(Settings {
         terms,
+        threshold: if o.release_threshold == 0 { usize::MAX } else { settings.threshold },
+        threshold_grows: false,
+        delay_ms: if o.release_delay_ms == 0 { u64::MAX } else { settings.delay_ms },
+        growth: if o.growth_factor == 0.0 { 1.0 } else { settings.growth },
+        max_growth: if o.max_growth == 0 { UPSTREAM_GROWTH } else { settings.max_growth },
+        huge: TN_HUGE_NEVER,
+        ..settings
+    })
+}
+
+/// The settings of a pool whose memory devices work on: it goes back when somebody says so, unless the options do.
+pub(super) fn on_device(settings: Settings, options: &PoolOptions) -> Result<Settings> {
+    let o = options;
+    let asked = [(o.huge_pages == TN_HUGE_EXPLICIT, "huge_pages"), (o.numa_node != 0, "numa_node")];
+    if let Some((_, field)) = asked.iter().find(|(asked, _)| *asked) {
+        return Err(fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!(
+                "option {field} is for memory of the system, and this comes from the CUDA driver; leave it out"
+            ),
+        ));
+    }
+    Ok(Settings {
         threshold: if o.release_threshold == 0 { usize::MAX } else { settings.threshold },
         threshold_grows: false,
         delay_ms: if o.release_delay_ms == 0 { u64::MAX } else { settings.delay_ms },
@@ -339,7 +372,7 @@ mod tests {
         let mut options = PoolOptions::default();
         change(&mut options);
         check(HOST, &options, |node| node < 2)
-            .and_then(|_| check_possible(&options))
+            .and_then(|_| check_possible(HOST, &options))
             .map_or_else(|s| s.code(), |()| TN_OK)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | word | meaning |
 //! |---|---|
-//! | span | whole granules that are one thing: free, cut into blocks of one class (small), or one block (large) |
+//! | span | whole granules that are one thing: free, cut into blocks of one class (small), one block (large), or cut into spans of their own (fine), which are free or one block |
 //! | block | what a caller holds |
 //! | limbo | a block that was given back and cannot be had yet: it is being cleared, moved or watched |
 //! | owner | a thread's heap, which alone hands out and takes back blocks of a small span; without one: who has the pool's lock |
@@ -14,8 +14,10 @@
 
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::cell::{self, Block, Cell, State};
+use crate::pool::fine::Fine;
 use crate::pool::heap::Heap;
 use crate::pool::returns::{self, Collected, Queued};
+use crate::pool::uses::Uses;
 use crate::pool::{Pool, class};
 use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
@@ -31,6 +33,8 @@ pub(super) enum Kind {
     Small = 2,
     /// One block.
     Large = 3,
+    /// Other spans, smaller than a granule, of which it has a map.
+    Fine = 4,
 }
 
 /// A number that is read without the lock.
@@ -38,6 +42,9 @@ pub(super) enum Kind {
 pub(super) struct Word(AtomicUsize);
 
 impl Word {
+    pub const fn new(value: usize) -> Word {
+        Word(AtomicUsize::new(value))
+    }
     #[inline]
     pub fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)
@@ -63,6 +70,9 @@ impl Word {
 pub(super) struct Link(AtomicPtr<Span>);
 
 impl Link {
+    pub const fn new() -> Link {
+        Link(AtomicPtr::new(core::ptr::null_mut()))
+    }
     #[inline]
     pub fn get(&self) -> Option<&'static Span> {
         // SAFETY: set from a reference to a span, and spans are never unmapped.
@@ -82,7 +92,7 @@ pub(super) struct List(Link);
 impl List {
     /// An empty one.
     pub const fn new() -> List {
-        List(Link(AtomicPtr::new(core::ptr::null_mut())))
+        List(Link::new())
     }
     #[inline]
     pub fn first(&self) -> Option<&'static Span> {
@@ -144,7 +154,7 @@ pub(super) struct Span {
     pub newer: Link,
     pub bytes: Word,
     notes: AtomicPtr<Notes>,
-    /// Small: 1: no byte from `bump` on was ever handed out, so that it reads 0.
+    /// Small: 1: no byte from `bump` on was ever handed out, so that it reads 0. Free: 1: it lies among the mixed (`books::lanes`).
     pub fresh: Word,
     /// Free, large: bytes at the end that were never handed out since they came from the device, and so read 0.
     pub clean: Word,
@@ -154,12 +164,18 @@ pub(super) struct Span {
     /// What all of it came from: the number of a reservation of the device, for moving its pages (0: more than one), or the address of the
     /// record of a caller's piece.
     pub origin: Word,
-    /// Free: when it came, ms.
+    /// Free: when it came, ms; on a queue's shelf: the tick of its use.
     pub since: Word,
     recycled: AtomicPtr<Span>,
     pub queued: Queued,
     pub queue: Link,
+    /// Of a pool on whose blocks devices work: after what its bytes are free.
+    pub uses: Uses,
+    /// Fine: the map.
+    map: AtomicPtr<Fine>,
 }
+
+const _: () = assert!(size_of::<Span>() == 4 * 64);
 
 // SAFETY: zero is valid for every field, and `recycled` serves the list only.
 unsafe impl Recycled for Span {
@@ -226,6 +242,7 @@ impl Span {
             1 => Kind::Free,
             2 => Kind::Small,
             3 => Kind::Large,
+            4 => Kind::Fine,
             _ => Kind::None,
         }
     }
@@ -248,6 +265,41 @@ impl Span {
     pub fn is_of(&self, heap: &'static Heap) -> bool {
         core::ptr::eq(self.heap.load(Ordering::Relaxed), heap)
     }
+    /// Free: whether it lies among those with uses on several queues.
+    pub fn is_mixed(&self) -> bool {
+        self.fresh.get() == 1
+    }
+    pub fn set_mixed(&self, mixed: bool) {
+        self.fresh.set(usize::from(mixed));
+    }
+    /// Large, of a pool on whose blocks devices work: whether strict mode's pattern is in a block that came back.
+    pub fn is_spoilt(&self) -> bool {
+        self.fresh.get() == 2
+    }
+    pub fn set_spoilt(&self, spoilt: bool) {
+        self.fresh.set(if spoilt { 2 } else { 0 });
+    }
+    fn map(&self) -> Option<&'static Fine> {
+        // SAFETY: NULL, or set from a reference to a map, and those are never unmapped.
+        unsafe { self.map.load(Ordering::Relaxed).as_ref() }
+    }
+    /// Fine: gets a map; None: has it no more. What it had.
+    pub fn set_map(&self, map: Option<&'static Fine>) -> Option<&'static Fine> {
+        let old = self.map();
+        let map = map.map_or(core::ptr::null_mut(), |map| core::ptr::from_ref(map).cast_mut());
+        self.map.store(map, Ordering::Relaxed);
+        old
+    }
+    /// Fine: the span of its map that contains the address.
+    pub fn within(&self, address: usize) -> Option<&'static Span> {
+        self.map()?.get(address.wrapping_sub(self.start.get()))
+    }
+    /// Fine: notes in its map where a span begins, and how long it is.
+    pub fn note(&self, start: usize, bytes: usize, span: &'static Span) {
+        if let Some(map) = self.map() {
+            map.put(start - self.start.get(), bytes, span);
+        }
+    }
     pub fn set_heap(&self, heap: Option<&'static Heap>) {
         let heap = heap.map_or(core::ptr::null_mut(), |heap| core::ptr::from_ref(heap).cast_mut());
         self.heap.store(heap, Ordering::Relaxed);
@@ -259,12 +311,12 @@ impl Span {
     pub fn is_queued(&self) -> bool {
         self.queued.is()
     }
-    /// Small: the number of the block that starts so many bytes into the span; None if none does. At most `count`: behind the last block may
-    /// lie bytes that make none; what is known of those is that they never were one.
+    /// Small: the number of the block that starts so many bytes into the span, and its usable bytes; None if none does. At most `count`: behind
+    /// the last block may lie bytes that make none; what is known of those is that they never were one.
     #[inline(always)]
-    pub fn index_at(&self, offset: usize) -> Option<usize> {
-        let index = self.number_at(offset);
-        (index.wrapping_mul(self.unit.get()) == offset).then_some(index)
+    pub fn index_at(&self, offset: usize) -> Option<(usize, usize)> {
+        let (index, unit) = (self.number_at(offset), self.unit.get());
+        (index.wrapping_mul(unit) == offset).then_some((index, unit))
     }
     /// Small: the number of the block that contains the byte with that offset.
     #[inline(always)]
@@ -377,22 +429,22 @@ impl Span {
         self.top.get() == 0 && self.bump.get() == self.count.get()
     }
 
-    /// Small: a block that can be had, the one given back last first. The owner calls, and there is room.
+    /// Small: a block that can be had, the one given back last first; None: it is full. The owner calls.
     #[inline(always)]
-    pub fn pop(&self) -> Popped {
-        debug_assert!(!self.is_full());
+    pub fn pop(&self) -> Option<Popped> {
         let top = self.top.get();
         if top == 0 {
             let index = self.bump.get();
+            if index == self.count.get() {
+                return None;
+            }
             self.bump.set(index + 1);
-            let offset = index.wrapping_mul(self.unit.get());
-            return Popped { index, offset, first: true, last: index + 1 == self.count.get() };
+            return Some(Popped { index, offset: index.wrapping_mul(self.unit.get()), first: true });
         }
         self.top.set(top - 1);
         // Where it begins, not which one it is: so the address waits for no multiplication.
         let offset = usize::from(self.stack(top - 1).load(Ordering::Relaxed)) * STEP;
-        let last = top == 1 && self.bump.get() == self.count.get();
-        Popped { index: self.number_at(offset), offset, first: false, last }
+        Some(Popped { index: self.number_at(offset), offset, first: false })
     }
 
     /// Small: the owner puts the block so many bytes into the span on the stack of those that can be had. How many there are now.
@@ -478,8 +530,6 @@ pub(super) struct Popped {
     pub offset: usize,
     /// It never was.
     pub first: bool,
-    /// The span is full now.
-    pub last: bool,
 }
 
 /// What is known of the blocks of a small span; behind this head lie as many cells as a span of its class has blocks at

@@ -1,11 +1,12 @@
 //! What a pool gets from its device and gives back, and how it calls one.
 //!
-//! Contract: called under no lock. Nearly every pool's device is the host, which needs no care; a caller's upstream is
+//! Contract: called under no lock. Nearly every pool's device is the host, which needs no care; what other devices give goes back as it
+//! came; a caller's upstream is
 //! foreign code: it runs outside the library, and calls of the same pool that it makes on that thread are refused. For
 //! that the thread's heap of the pool is hidden meanwhile, so that the path through heaps need not ask.
 
-use crate::device::Device;
 use crate::device::host::{GRANULE, HOST};
+use crate::device::{Device, Source};
 use crate::error::{Result, Status, fail};
 use crate::pool::books::{Books, Kit, Piece, Segment};
 use crate::pool::huge::UNIT;
@@ -47,13 +48,19 @@ impl Pool {
 
     /// The device, for what calls nobody: looks, fills, copies, moves.
     pub(super) fn ops(&'static self) -> &'static dyn Device {
-        if self.is_imported() { &self.upstream } else { &HOST }
+        if self.is_imported() { &self.upstream } else { self.source().device() }
+    }
+
+    /// Where its memory comes from, if not from a caller's upstream.
+    fn source(&self) -> Source {
+        // SAFETY: set from a source's bits by `make`.
+        unsafe { Source::from_bits(self.source.load(Ordering::Relaxed)) }
     }
 
     /// Calls the device for what an upstream is asked for.
     pub(super) fn call<R>(&'static self, work: impl FnOnce(&dyn Device) -> R) -> R {
         if !self.is_imported() {
-            return work(&HOST);
+            return work(self.source().device());
         }
         thread::outside(|| {
             let thread = thread::current();
@@ -106,7 +113,7 @@ impl Pool {
 
     /// Memory from the device. None: refused.
     pub(super) fn fetch(&'static self, asked: Asked) -> Result<Option<Piece>> {
-        if !self.is_imported() {
+        if !self.is_imported() && !self.is_ordered() {
             return Ok(self.reserve(asked).and_then(|start| self.commit(start, asked.bytes)));
         }
         let Some(segment) = Segment::create() else { return Ok(None) };

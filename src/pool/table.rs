@@ -4,9 +4,12 @@
 //! range change under the lock of the pool that owns it. Leaves are made on demand and never go, so that a reader never
 //! sees one vanish. Spans are type-stable: an entry read a moment ago still leads to a span, perhaps of something else
 //! by now.
+//!
+//! Where granules are cut into smaller spans, the entry leads to the span of all of them ([`Kind::Fine`]), which has a map of its own
+//! (`fine`). What asks for the thread's own blocks looks at the entry only ([`get`]), everybody else goes on from there ([`find`]).
 
 use crate::device::host::GRANULE;
-use crate::pool::span::Span;
+use crate::pool::span::{Kind, Span};
 use crate::sys::os;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
@@ -48,6 +51,13 @@ pub(super) fn get(address: usize) -> Option<&'static Span> {
     unsafe { span.as_ref() }
 }
 
+/// The span that contains the address, at the end of all maps.
+#[inline]
+pub(super) fn find(address: usize) -> Option<&'static Span> {
+    let span = get(address)?;
+    if span.kind() == Kind::Fine { span.within(address) } else { Some(span) }
+}
+
 /// Makes the leaves of a range, before its entries are set. False: no memory. Called under no lock.
 pub(super) fn prepare(start: usize, bytes: usize) -> bool {
     if (start + bytes - 1) >> ADDRESS_BITS != 0 {
@@ -69,8 +79,15 @@ pub(super) fn prepare(start: usize, bytes: usize) -> bool {
     true
 }
 
-/// Sets the entries of a prepared range; None empties them. The caller holds the lock of the pool that owns the range.
+/// Sets the entries of a prepared range, or of the map that it lies in; None empties them. The caller holds the lock of the pool that owns
+/// the range.
 pub(super) fn put(start: usize, bytes: usize, span: Option<&'static Span>) {
+    if let Some(span) = span
+        && let Some(outer) = map_of(span, start)
+    {
+        outer.note(start, bytes, span);
+        return;
+    }
     let pointer = span.map_or(core::ptr::null_mut(), |span| core::ptr::from_ref(span).cast_mut());
     let mut address = start;
     while address < start + bytes {
@@ -93,6 +110,23 @@ pub(super) fn put(start: usize, bytes: usize, span: Option<&'static Span>) {
     }
 }
 
+/// The span with the map that an address of a span lies in, if it lies in one.
+fn map_of(span: &Span, address: usize) -> Option<&'static Span> {
+    let ours = |outer: &Span| match (outer.pool(), span.pool()) {
+        // A pool over another's block has entries of its own.
+        (Some(a), Some(b)) => core::ptr::eq(a, b),
+        _ => false,
+    };
+    get(address).filter(|outer| outer.kind() == Kind::Fine && !outer.is(span) && ours(outer))
+}
+
+/// A span in a map begins elsewhere now, and reaches as far as it says. Under the lock of its pool.
+pub(super) fn begin(span: &'static Span) {
+    if let Some(outer) = map_of(span, span.start.get()) {
+        outer.note(span.start.get(), span.bytes.get(), span);
+    }
+}
+
 /// The one span that all entries of a range lead to, or None where all are empty. Err: they differ.
 pub(super) fn uniform(start: usize, bytes: usize) -> Result<Option<&'static Span>, ()> {
     let first = get(start);
@@ -105,6 +139,10 @@ pub(super) fn uniform(start: usize, bytes: usize) -> Result<Option<&'static Span
 
 /// Where entries end that lead to the span, from `address` on, which leads to it; at most `end`.
 pub(super) fn end_of(span: &Span, address: usize, end: usize) -> usize {
+    if !get(address).is_some_and(|now| now.is(span)) {
+        // Within a map, or not there any more.
+        return end.max(address + 1);
+    }
     let first = address / GRANULE * GRANULE;
     (first..end).step_by(GRANULE).find(|&at| !get(at).is_some_and(|now| now.is(span))).unwrap_or(end)
 }
@@ -114,7 +152,7 @@ pub(super) fn has(span: &Span, start: usize, end: usize) -> bool {
     (start..end / GRANULE * GRANULE).step_by(GRANULE).any(|at| get(at).is_some_and(|now| now.is(span)))
 }
 
-/// The lowest address in [from, end) whose entry is set, and its span.
+/// The lowest address in [from, end) whose entry is set, and the span that contains it.
 pub(super) fn next(from: usize, end: usize) -> Option<(usize, &'static Span)> {
     let mut address = from / GRANULE * GRANULE;
     let end = end.min(1 << ADDRESS_BITS);
@@ -128,7 +166,7 @@ pub(super) fn next(from: usize, end: usize) -> Option<(usize, &'static Span)> {
             address += (GROUP - first % GROUP) * GRANULE;
             continue;
         }
-        if let Some(span) = get(address) {
+        if let Some(span) = find(address.max(from)) {
             return Some((address.max(from), span));
         }
         address += GRANULE;

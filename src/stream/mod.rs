@@ -64,4 +64,4 @@ pub use self::{
 };
 
 #[cfg(preload)]
-pub use none::{Point, Queue};
+pub use none::{Point, Queue, current};

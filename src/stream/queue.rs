@@ -447,6 +447,11 @@ impl Point {
         Point { queue, tick: pin.tick() }
     }
 
+    /// The point of a queue with that tick, which another point of it has or had: ticks are how points are kept.
+    pub fn new(queue: &'static Queue, tick: u64) -> Point {
+        Point { queue, tick }
+    }
+
     /// Its queue.
     pub fn queue(self) -> &'static Queue {
         self.queue

@@ -60,7 +60,7 @@ fn allocate(bytes: usize, alignment: usize) -> *mut c_void {
 
 #[inline(never)]
 fn allocate_slowly(bytes: usize, alignment: usize, zeroed: bool) -> *mut c_void {
-    if let (false, Some(block)) = (zeroed, pool::allocate_large_quickly(0, bytes, alignment)) {
+    if let (false, Some(block)) = (zeroed, pool::allocate_otherwise(0, bytes, alignment)) {
         return block as *mut c_void;
     }
     let block = enter(|pool, thread| {

@@ -184,6 +184,10 @@ driver! {
     fn tenure_sim_fail(name: *const c_char, nth: u64, times: u64, code: c_uint);
     fn tenure_sim_hold(stream: Handle);
     fn tenure_sim_release(stream: Handle);
+    fn tenure_sim_slow(stream: Handle, microseconds: u64);
+    fn tenure_sim_break_device(device: c_int, code: c_uint);
+    fn cuCtxEnablePeerAccess(peer: Handle, flags: c_uint);
+    fn cuDeviceGetPCIBusId(text: *mut c_char, length: c_int, device: c_int);
     fn tenure_sim_register_kernel(name: *const c_char, kernel: Kernel, sizes: *const usize, count: usize, waits: c_int);
 }
 

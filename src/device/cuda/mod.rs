@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `context` | a thread inside of a GPU: the context current, the caller's put back |
 //! | `info` | what `tn_device_query` tells |
+//! | `memory` | its memory and the host's, as pools ask for it |
 
 use crate::error::{Result, Text, fail};
 use crate::sys::cuda::{self, CUcontext, Driver, code};
@@ -20,8 +21,11 @@ mod context;
 
 mod info;
 
+mod memory;
+
 pub use context::{Inside, Relaxed};
 pub use info::{count_of, query};
+pub use memory::{Memory, locked_bytes, memory};
 
 /// GPUs that this library can number; the driver itself knows no more of one process.
 pub const GPUS: usize = crate::thread::GPUS;

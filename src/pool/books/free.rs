@@ -3,6 +3,7 @@
 //! Contract: that of `books`, under the same lock. A free span merges with its free neighbours at once, and is in exactly
 //! one bin and in the list by age. Small spans with room are listed here too, by class.
 
+use super::shelf::LOOKS;
 use super::{Books, Kit, Piece, Segment};
 use crate::device::host::GRANULE;
 use crate::pool::huge;
@@ -10,23 +11,9 @@ use crate::pool::span::{Kind, Span};
 use crate::pool::{Pool, table};
 use crate::types::*;
 
-/// Bins of free spans by number of granules: single ones below 8, then eight to a doubling, up to 2^32 granules (48
-/// bits).
-pub(super) const BINS: usize = 8 + 8 * 29;
-/// Free spans of one bin that a request looks at before it takes a larger bin, or asks the device.
-const LOOKS: usize = 32;
 /// Free bytes that a pool may hold while it asks the device for more: so many, or that part of what is in use.
 const GROWN_WITH: usize = 16 << 20;
 const GROWN_PART: usize = 20;
-
-fn bin_of(bytes: usize) -> usize {
-    let granules = bytes / GRANULE;
-    if granules < 8 {
-        return granules;
-    }
-    let exponent = granules.ilog2() as usize;
-    (8 * (exponent - 2) + (granules >> (exponent - 3) & 7)).min(BINS - 1)
-}
 
 impl Books {
     pub(super) fn owns(&self, pool: &'static Pool, span: &'static Span) -> bool {
@@ -62,7 +49,7 @@ impl Books {
     }
 
     /// Whether a free span can go back to the device, in part at least, or else is a whole piece.
-    fn can_go(&self, span: &Span) -> bool {
+    pub(super) fn can_go(&self, span: &Span) -> bool {
         self.settings.terms.splits || self.segment_of(span).is_some_and(|segment| segment.bytes() == span.bytes.get())
     }
 
@@ -118,6 +105,7 @@ impl Books {
             large.origin.set(origin);
         });
         table::put(small.start.get(), small.bytes.get(), Some(large));
+        table::begin(large);
         self.drop_span(small);
         large
     }
@@ -160,7 +148,7 @@ impl Books {
         kit: Option<&mut Kit>,
     ) -> Option<&'static Span> {
         let pad_of = |span: &Span| span.start.get().next_multiple_of(alignment) - span.start.get();
-        let mut span = self.find_free(bytes, alignment)?;
+        let mut span = self.shelf.find(bytes, alignment)?;
         debug_assert!(self.owns(pool, span));
         if pad_of(span) == 0 && span.bytes.get() == bytes {
             self.unlist_free(span);
@@ -170,7 +158,7 @@ impl Books {
         if self.recent.is_some_and(|recent| recent.is(span)) {
             // What is left of it would lie beside free neighbours, and nobody would ever merge them.
             self.merge_recent();
-            span = self.find_free(bytes, alignment)?;
+            span = self.shelf.find(bytes, alignment)?;
         }
         let pad = pad_of(span);
         self.unlist_free(span);
@@ -222,93 +210,20 @@ impl Books {
             span.bytes.set(span.bytes.get() - bytes);
             span.clean.set(span.clean.get().min(span.bytes.get()));
         });
+        table::begin(span);
         self.figures.metadata_bytes += size_of::<Span>() as u64;
         Some((front, span))
     }
 
-    pub(super) fn find_free(&self, bytes: usize, alignment: usize) -> Option<&'static Span> {
-        let fits = |span: &Span| {
-            let pad = span.start.get().next_multiple_of(alignment) - span.start.get();
-            span.bytes.get() >= bytes + pad
-        };
-        let mut bin = bin_of(bytes);
-        loop {
-            bin = self.next_full_bin(bin)?;
-            let mut best: Option<&'static Span> = None;
-            let mut next = self.bins[bin].first();
-            for _ in 0..LOOKS {
-                let Some(span) = next else { break };
-                if fits(span) && best.is_none_or(|best| span.bytes.get() < best.bytes.get()) {
-                    best = Some(span);
-                }
-                next = span.next.get();
-            }
-            if best.is_some() {
-                return best;
-            }
-            bin += 1;
-        }
-    }
-
-    pub(super) fn next_full_bin(&self, from: usize) -> Option<usize> {
-        let mut word = from / 64;
-        let mut bits = self.full_bins.get(word)? & (u64::MAX << (from % 64));
-        while bits == 0 {
-            word += 1;
-            bits = *self.full_bins.get(word)?;
-        }
-        Some(word * 64 + bits.trailing_zeros() as usize)
-    }
-
     pub(super) fn list_free(&mut self, span: &'static Span) {
-        let bin = bin_of(span.bytes.get());
-        self.bins[bin].push(span);
-        self.full_bins[bin / 64] |= 1 << (bin % 64);
-        self.free_bytes += span.bytes.get();
-        if !self.can_go(span) {
-            return;
-        }
-        // By age: nearly always the newest of all; what was only cut keeps its time and goes where that belongs.
-        let is_oldest = self.free.oldest.is_none_or(|oldest| oldest.since.get() >= span.since.get());
-        let mut older = if is_oldest && self.free.newest.is_some() { None } else { self.free.newest };
-        while let Some(newer) = older.filter(|older| older.since.get() > span.since.get()) {
-            older = newer.older.get();
-        }
-        let newer = older.map_or(self.free.oldest, |older| older.newer.get());
-        span.older.set(older);
-        span.newer.set(newer);
-        match older {
-            Some(older) => older.newer.set(Some(span)),
-            None => self.free.oldest = Some(span),
-        }
-        match newer {
-            Some(newer) => newer.older.set(Some(span)),
-            None => self.free.newest = Some(span),
-        }
+        self.shelf.put(span, self.can_go(span));
     }
 
     pub(super) fn unlist_free(&mut self, span: &'static Span) {
         if self.recent.is_some_and(|recent| recent.is(span)) {
             self.recent = None;
         }
-        let bin = bin_of(span.bytes.get());
-        self.bins[bin].remove(span);
-        if self.bins[bin].first().is_none() {
-            self.full_bins[bin / 64] &= !(1 << (bin % 64));
-        }
-        self.free_bytes -= span.bytes.get();
-        if !self.can_go(span) {
-            return;
-        }
-        let (older, newer) = (span.older.get(), span.newer.get());
-        match older {
-            Some(older) => older.newer.set(newer),
-            None => self.free.oldest = newer,
-        }
-        match newer {
-            Some(newer) => newer.older.set(older),
-            None => self.free.newest = older,
-        }
+        self.shelf.take(span, self.can_go(span));
     }
 
     /// Puts a small span with room at the front of its class's list: what was given back last is handed out first.
@@ -339,7 +254,7 @@ impl Books {
         }
         let most = wanted.min(most);
         let most = most.checked_next_multiple_of(GRANULE).unwrap_or(most);
-        let mut next = self.free.oldest;
+        let mut next = self.shelf.oldest();
         for _ in 0..LOOKS {
             let span = next?;
             next = span.newer.get();
@@ -364,7 +279,7 @@ impl Books {
     fn evict_whole(&mut self, most: usize) -> Option<Piece> {
         let all = self.figures.reserved_bytes as usize;
         let stays = |span: &Span| self.segment_of(span).is_some_and(Segment::is_kept) && most < all;
-        let mut span = self.free.oldest?;
+        let mut span = self.shelf.oldest()?;
         while span.bytes.get() > most || stays(span) {
             span = span.newer.get()?;
         }
@@ -412,18 +327,15 @@ impl Books {
     /// Takes the free spans out of the books that were ever used, linked by `next`. They come back by [`Books::set_free`].
     pub fn take_used(&mut self) -> Option<&'static Span> {
         let mut first = None;
-        for bin in 0..BINS {
-            let mut next = self.bins[bin].first();
-            while let Some(span) = next {
-                next = span.next.get();
-                if span.clean.get() < span.bytes.get() {
-                    self.unlist_free(span);
-                    span.change(|| span.set_kind(Kind::None));
-                    span.next.set(first);
-                    first = Some(span);
-                }
+        self.merge_recent();
+        self.shelf.each(|span| {
+            if span.clean.get() < span.bytes.get() {
+                self.shelf.take(span, self.can_go(span));
+                span.change(|| span.set_kind(Kind::None));
+                span.next.set(first);
+                first = Some(span);
             }
-        }
+        });
         first
     }
 
@@ -438,11 +350,11 @@ impl Books {
         if self.settings.flags & TN_POOL_DIRECT != 0 {
             return self.evict(self.spare(), self.spare(), None);
         }
-        let free = self.free_bytes.saturating_sub(just);
+        let free = self.shelf.bytes().saturating_sub(just);
         // So much may stay in any case.
         let over = if free <= self.settings.threshold / 4 { 0 } else { free.saturating_sub(self.room_for_free()) };
         let late =
-            self.free.oldest.filter(|oldest| now.saturating_sub(oldest.since.get() as u64) > self.settings.delay_ms);
+            self.shelf.oldest().filter(|oldest| now.saturating_sub(oldest.since.get() as u64) > self.settings.delay_ms);
         self.evict(over.max(late.map_or(0, |late| late.bytes.get())), self.spare(), None)
     }
 
@@ -456,7 +368,7 @@ impl Books {
         }
         let f = &self.figures;
         let cached = (f.reserved_bytes - f.overhead_bytes - f.pending_bytes) as usize - in_use;
-        let inside = cached.saturating_sub(self.free_bytes);
+        let inside = cached.saturating_sub(self.shelf.bytes());
         threshold.saturating_sub(inside).max(threshold / 4)
     }
 
@@ -466,7 +378,7 @@ impl Books {
         if !self.settings.threshold_grows {
             return None;
         }
-        let over = self.free_bytes.saturating_sub(GROWN_WITH.max(self.in_use_now() / GROWN_PART));
+        let over = self.shelf.bytes().saturating_sub(GROWN_WITH.max(self.in_use_now() / GROWN_PART));
         self.evict(bytes.min(over), self.spare(), None)
     }
 

@@ -154,7 +154,7 @@ impl Books {
                 }
                 self.forget_small(span);
             }
-            Kind::None => {}
+            Kind::None | Kind::Fine => {}
         }
         if span.kind() != Kind::Free {
             for index in 0..span.bump.get() {

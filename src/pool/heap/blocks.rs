@@ -8,7 +8,7 @@ use crate::device::host::GRANULE;
 use crate::pool::books::Placed;
 use crate::pool::cell::{Block, State, Word};
 use crate::pool::client::PLAIN;
-use crate::pool::span::{Kind, List, Span};
+use crate::pool::span::{Kind, List, Popped, Span};
 use crate::pool::{Pool, class, foreign, table};
 use crate::sys::os;
 use crate::thread::{self, Critical, Thread};
@@ -46,7 +46,7 @@ pub fn allocate_collected(
     let inside = Critical::enter(thread);
     let Some(heap) = Heap::of_or_new(thread, pool) else { return (None, None) };
     heap.collect(pool);
-    if !heap.has_room(class) {
+    if heap.roomy(class).is_none() {
         heap.shed(pool);
     }
     // What was shed may have gone back to an upstream, whose callbacks run outside, where a heap may end.
@@ -129,47 +129,42 @@ impl Heap {
     /// A block of a class, if there is room; with it whether its bytes are known to read 0.
     #[inline]
     fn take_of(&self, class: usize, block: Block, zeroed: bool, inside: Critical) -> Option<Placed> {
-        let span = self.room.get(class)?.first()?;
-        let taken = self.take(class, span, block);
+        let span = self.roomy(class)?;
+        let taken = self.take(class, span, block)?;
         let zero = zeroed && taken.first && span.fresh.get() == 1;
         if zero {
             self.zero_skipped.add(block.requested);
         }
         if taken.rare {
-            self.after_taking(span, inside);
+            self.after_taking(inside);
         }
         Some(Placed::new(taken.address, zero))
     }
 
-    /// A block of a span of this heap that has room.
+    /// A block of a span of this heap. None: it is full.
     #[inline(always)]
-    pub(super) fn take(&self, class: usize, span: &'static Span, block: Block) -> Taken {
+    pub(super) fn take(&self, class: usize, span: &'static Span, block: Block) -> Option<Taken> {
+        let popped = span.pop()?;
         self.count_allocation(class, block);
-        self.place(span, block)
+        Some(self.place(span, popped, block))
     }
 
-    /// The same, which is no allocation.
+    /// The same, which is no allocation, of one that is off the stack.
     #[inline(always)]
-    pub(super) fn place(&self, span: &'static Span, block: Block) -> Taken {
-        let popped = span.pop();
+    pub(super) fn place(&self, span: &'static Span, popped: Popped, block: Block) -> Taken {
         let unit = span.unit.get();
         span.begin_block(popped.index, unit, block);
         let address = span.start.get().wrapping_add(popped.offset);
-        let moved = self.count_out(unit, block);
-        Taken { address, first: popped.first, rare: popped.last | moved }
+        let rare = self.count_out(unit, block);
+        Taken { address, first: popped.first, rare }
     }
 
-    /// The span may be full now, and the peaks higher than ever.
+    /// The peaks may be higher than ever.
     // Of C's kind, which never unwinds: so the short way need not prepare for that.
     #[cold]
     #[inline(never)]
-    pub(super) extern "C" fn after_taking<Inside>(&self, span: &'static Span, inside: Inside) {
-        if span.is_full() {
-            self.leave_room(span, span.class.get());
-        }
-        if self.has_moved() {
-            self.look_at_peaks();
-        }
+    pub(super) extern "C" fn after_taking<Inside>(&self, inside: Inside) {
+        self.look_at_peaks();
         drop(inside);
     }
 
@@ -222,12 +217,12 @@ impl Heap {
         offset: usize,
         is_right: impl FnOnce(Word) -> bool,
     ) -> Option<Given> {
-        let index = span.index_at(offset)?;
-        let unit = span.unit.get();
+        let (index, unit) = span.index_at(offset)?;
         let block = span.end_block(index, unit, is_right)?;
         let room = span.push(offset);
         let moved = self.count_back(unit, block);
-        let edge = room == span.bump.get() || room == 1 && span.bump.get() == span.count.get();
+        let bump = span.bump.get();
+        let edge = room == bump || room == 1 && bump == span.count.get();
         // What comes first in its list was not full, and may stay there as it is.
         let at_edge = edge && !self.is_first(span, span.class.get());
         Some(Given { block, rare: at_edge | moved })
@@ -303,11 +298,8 @@ impl Heap {
     pub(super) fn count_resized(&self, more: usize) {
         self.slack.subtract(more);
         // What is asked for has a peak too, which moves without what is in use: the next look comes sooner by as much.
-        if (more as isize) < 0 {
-            self.low.subtract(more)
-        } else {
-            self.high.subtract(more)
-        }
+        let bound = if (more as isize) < 0 { &self.low } else { &self.high };
+        bound.subtract(more);
         if self.has_moved() {
             self.seen.set(0);
             self.look_at_peaks();

@@ -29,7 +29,7 @@ mod trials;
 
 pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
 pub(super) use end::{end_all, hide, recall, show};
-pub use quick::{allocate_large_quickly, allocate_quickly, deallocate_otherwise, deallocate_quickly};
+pub use quick::{allocate_otherwise, allocate_quickly, deallocate_otherwise, deallocate_quickly};
 pub(super) use quick::{allocate_store_quickly, deallocate_store_quickly};
 pub use resize::reallocate_quickly;
 
@@ -87,7 +87,7 @@ pub(super) struct Heap {
     large: Link,
     kept: Word,
     owned: Link,
-    /// Spans with room, the one to take from first.
+    /// Spans with room, the one to take from first; that one may be full by now.
     room: [List; class::COUNT],
     /// Empty spans among them that are not the first.
     empty: [Word; class::COUNT],
@@ -321,6 +321,7 @@ impl Heap {
 
     /// Whether it has room in a span of the class.
     pub fn has_room(&self, class: usize) -> bool {
-        self.room[class].first().is_some()
+        // No other one in the list is full.
+        self.room[class].first().is_some_and(|first| !first.is_full() || first.next.get().is_some())
     }
 }

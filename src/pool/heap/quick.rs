@@ -16,7 +16,6 @@ use crate::thread::{self, Thread, Visit};
 /// A block that was handed out the quick way; what is rare is left to be done.
 pub struct Quick {
     heap: &'static Heap,
-    span: &'static Span,
     inside: Visit,
     rare: bool,
     address: usize,
@@ -32,7 +31,7 @@ impl Quick {
     #[inline(always)]
     pub fn finish(self) {
         if self.rare {
-            self.heap.after_taking(self.span, self.inside);
+            self.heap.after_taking(self.inside);
         }
     }
 }
@@ -54,20 +53,28 @@ pub fn allocate_quickly(pool: u64, bytes: usize, alignment: usize) -> Option<Qui
     let class = class::of_request(bytes, alignment)?;
     // SAFETY: what a request has is a class, and there is a list for each.
     let span = unsafe { heap.room.get_unchecked(class) }.first()?;
-    let taken = heap.take(class, span, plain(thread, bytes, alignment));
-    Some(Quick { heap, span, inside, rare: taken.rare, address: taken.address })
+    let taken = heap.take(class, span, plain(thread, bytes, alignment))?;
+    Some(Quick { heap, inside, rare: taken.rare, address: taken.address })
 }
 
-/// The same for a large block.
-pub fn allocate_large_quickly(pool: u64, bytes: usize, alignment: usize) -> Option<usize> {
+/// The same for a small block where the span to take from is full and another one has room, and for a large one: where it is.
+pub fn allocate_otherwise(pool: u64, bytes: usize, alignment: usize) -> Option<usize> {
     let thread = thread::known()?;
-    let _inside = Visit::begin(thread)?;
+    let inside = Visit::begin(thread)?;
     let heap = handle::heap(thread, pool)?;
     let alignment = heap.alignment_of(alignment);
+    let block = plain(thread, bytes, alignment);
+    if let Some(class) = class::of_request(bytes, alignment) {
+        let taken = heap.take(class, heap.roomy(class)?, block)?;
+        if taken.rare {
+            heap.after_taking(inside);
+        }
+        return Some(taken.address);
+    }
     if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
         return None;
     }
-    heap.take_large(plain(thread, bytes, alignment))
+    heap.take_large(block)
 }
 
 /// The same for a store's block, of a pool that is known: where it is. `bytes`: at least 1.
@@ -84,9 +91,9 @@ pub fn allocate_store_quickly(
     let class = class::of_request(bytes, alignment)?;
     // SAFETY: as in `allocate_quickly`.
     let span = unsafe { heap.room.get_unchecked(class) }.first()?;
-    let taken = heap.take(class, span, Block { state: State::Store, alignment, requested: bytes, tag });
+    let taken = heap.take(class, span, Block { state: State::Store, alignment, requested: bytes, tag })?;
     if taken.rare {
-        heap.after_taking(span, inside);
+        heap.after_taking(inside);
     }
     Some(taken.address)
 }

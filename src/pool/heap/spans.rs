@@ -28,8 +28,9 @@ impl Heap {
 
     /// Gives a span up. Under the pool's lock.
     fn disown(&self, books: &mut Books, span: &'static Span) {
-        if !span.is_full() {
-            self.leave_room(span, span.class.get());
+        let class = span.class.get();
+        if !span.is_full() || self.is_first(span, class) {
+            self.leave_room(span, class);
         }
         match span.older.get() {
             Some(older) => older.newer.set(span.newer.get()),
@@ -47,9 +48,19 @@ impl Heap {
 
     // ---- the lists of those with room ----
 
-    /// A span has room again: the next block comes from it.
+    /// The span of a class to take from: a full one leaves the list when it is asked for a block, not before.
+    pub(super) fn roomy(&self, class: usize) -> Option<&'static Span> {
+        let first = self.room.get(class)?.first()?;
+        if !first.is_full() {
+            return Some(first);
+        }
+        self.leave_room(first, class);
+        self.room.get(class)?.first()
+    }
+
+    /// A span that is not in the list has room: the next block comes from it.
     fn enter_room(&self, span: &'static Span, class: usize) {
-        let before = self.room[class].first().filter(|first| first.is_empty());
+        let before = self.roomy(class).filter(|first| first.is_empty());
         self.room[class].push(span);
         if let Some(before) = before {
             self.count_idle(before, class);
@@ -57,7 +68,7 @@ impl Heap {
     }
 
     /// A span in the list is full, or about to be given up.
-    pub(super) fn leave_room(&self, span: &'static Span, class: usize) {
+    fn leave_room(&self, span: &'static Span, class: usize) {
         let was_first = self.is_first(span, class);
         self.room[class].remove(span);
         let other = if was_first { self.room[class].first() } else { Some(span) };
@@ -191,9 +202,12 @@ impl Heap {
         let class = span.class.get();
         let (was_full, was_empty) = (span.is_full(), span.is_empty());
         let (blocks, wrong) = foreign::collect(pool, span);
+        if self.is_first(span, class) {
+            return wrong;
+        }
         if blocks > 0 && was_full {
             self.enter_room(span, class);
-        } else if span.is_empty() && !was_empty && !self.is_first(span, class) {
+        } else if span.is_empty() && !was_empty {
             self.count_idle(span, class);
         }
         wrong

@@ -1,0 +1,47 @@
+//! Since when the driver has a function: what an older driver, by TENURE_SIM_VERSION, does not have. Versions as CUDA's own
+//! `cudaTypedefs.h` gives them.
+#![forbid(unsafe_code)]
+
+use std::ffi::c_int;
+
+/// By version, what came with it; what is not here is older than 10.0.
+#[rustfmt::skip]
+const SINCE: &[(c_int, &[&str])] = &[
+    (10000, &["cuGraphAddEmptyNode", "cuGraphClone", "cuGraphCreate", "cuGraphDestroy", "cuGraphExecDestroy",
+        "cuGraphGetNodes", "cuGraphInstantiate", "cuGraphLaunch", "cuLaunchHostFunc", "cuStreamEndCapture",
+        "cuStreamIsCapturing"]),
+    (10010, &["cuStreamBeginCapture_v2", "cuStreamGetCaptureInfo", "cuThreadExchangeStreamCaptureMode"]),
+    (10020, &["cuMemAddressFree", "cuMemAddressReserve", "cuMemCreate", "cuMemExportToShareableHandle",
+        "cuMemGetAccess", "cuMemGetAllocationGranularity", "cuMemGetAllocationPropertiesFromHandle",
+        "cuMemImportFromShareableHandle", "cuMemMap", "cuMemRelease", "cuMemSetAccess", "cuMemUnmap",
+        "cuOccupancyAvailableDynamicSMemPerBlock"]),
+    (11000, &["cuCtxResetPersistingL2Cache", "cuDevicePrimaryCtxRelease_v2", "cuDevicePrimaryCtxReset_v2",
+        "cuDevicePrimaryCtxSetFlags_v2", "cuFuncGetModule", "cuGraphInstantiate_v2", "cuIpcOpenMemHandle_v2",
+        "cuMemRetainAllocationHandle", "cuStreamCopyAttributes"]),
+    (11010, &["cuEventRecordWithFlags", "cuGraphUpload"]),
+    (11020, &["cuDeviceGetDefaultMemPool", "cuDeviceGetMemPool", "cuDeviceSetMemPool", "cuMemAllocAsync",
+        "cuMemAllocFromPoolAsync", "cuMemFreeAsync", "cuMemPoolCreate", "cuMemPoolDestroy", "cuMemPoolGetAccess",
+        "cuMemPoolGetAttribute", "cuMemPoolSetAccess", "cuMemPoolSetAttribute", "cuMemPoolTrimTo"]),
+    (11030, &["cuGetProcAddress", "cuGraphReleaseUserObject", "cuGraphRetainUserObject",
+        "cuStreamGetCaptureInfo_v2", "cuUserObjectCreate", "cuUserObjectRelease", "cuUserObjectRetain"]),
+    (11040, &["cuCtxCreate_v3", "cuDeviceGetUuid_v2", "cuGraphInstantiateWithFlags"]),
+    (11060, &["cuLaunchKernelEx"]),
+    (11070, &["cuModuleGetLoadingMode"]),
+    (12000, &["cuCtxGetId", "cuGetProcAddress_v2", "cuGraphInstantiateWithParams", "cuKernelGetAttribute",
+        "cuKernelGetFunction", "cuKernelSetAttribute", "cuKernelSetCacheConfig", "cuLibraryGetGlobal",
+        "cuLibraryGetKernel", "cuLibraryGetManaged", "cuLibraryGetModule", "cuLibraryLoadData",
+        "cuLibraryLoadFromFile", "cuLibraryUnload", "cuStreamGetId"]),
+    (12010, &["cuCtxSetFlags"]),
+    (12020, &["cuMemAdvise_v2", "cuMemPrefetchAsync_v2"]),
+    (12030, &["cuFuncGetName", "cuKernelGetName", "cuStreamBeginCaptureToGraph", "cuStreamGetCaptureInfo_v3"]),
+    (12040, &["cuFuncGetParamInfo", "cuFuncIsLoaded", "cuFuncLoad", "cuKernelGetParamInfo"]),
+    (12050, &["cuCtxCreate_v4", "cuKernelGetLibrary", "cuStreamGetCtx_v2"]),
+    (12080, &["cuEventElapsedTime_v2", "cuStreamGetDevice"]),
+    (13000, &["cuCtxGetDevice_v2", "cuCtxSynchronize_v2"]),
+];
+
+/// The version of the driver that brought a function; its per-thread variant came with it.
+pub fn since(name: &str) -> c_int {
+    let name = name.strip_suffix("_ptsz").or_else(|| name.strip_suffix("_ptds")).unwrap_or(name);
+    SINCE.iter().find(|(_, names)| names.contains(&name)).map_or(0, |(version, _)| *version)
+}

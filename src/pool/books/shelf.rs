@@ -1,0 +1,180 @@
+//! Shelves: free spans that may be handed out alike, found by size and by age.
+//!
+//! Contract: only read and written under the pool's lock. Every operation takes a number of steps that does not depend on how many spans
+//! there are, but for the place by age of one that is older than the newest. A span lies on one shelf at most.
+//!
+//! Bins are eight to a doubling, as size classes are: the smallest that fits of the request's own bin, else the first of the next bin that is
+//! not empty.
+
+use crate::pool::span::{Link, List, Span, Word};
+
+/// Bins by number of units: single ones below 8, then eight to a doubling, up to 2^32 units.
+pub(super) const BINS: usize = 8 + 8 * 29;
+/// Spans of one bin that a request looks at before it takes a larger bin, or goes elsewhere.
+pub(super) const LOOKS: usize = 32;
+
+/// Free spans. All zero is an empty shelf, whose units are bytes.
+#[derive(Debug)]
+pub(in crate::pool) struct Shelf {
+    bins: [List; BINS],
+    full: [Word; BINS.div_ceil(64)],
+    oldest: Link,
+    newest: Link,
+    bytes: Word,
+    /// log2 of the bytes of a unit.
+    unit: Word,
+}
+
+impl Shelf {
+    /// An empty one, for spans of whole units of so many bytes, a power of two.
+    pub const fn new(unit: usize) -> Shelf {
+        Shelf {
+            bins: [const { List::new() }; BINS],
+            full: [const { Word::new(0) }; BINS.div_ceil(64)],
+            oldest: Link::new(),
+            newest: Link::new(),
+            bytes: Word::new(0),
+            unit: Word::new(unit.trailing_zeros() as usize),
+        }
+    }
+
+    /// Sets the unit of a shelf that is empty.
+    pub fn set_unit(&self, unit: usize) {
+        debug_assert!(self.bytes.get() == 0);
+        self.unit.set(unit.trailing_zeros() as usize);
+    }
+
+    /// Bytes that lie here.
+    pub fn bytes(&self) -> usize {
+        self.bytes.get()
+    }
+
+    /// The one that was put here with the lowest age, of those that have one.
+    pub fn oldest(&self) -> Option<&'static Span> {
+        self.oldest.get()
+    }
+
+    /// The one with the highest.
+    pub fn newest(&self) -> Option<&'static Span> {
+        self.newest.get()
+    }
+
+    fn bin_of(&self, bytes: usize) -> usize {
+        let units = bytes >> self.unit.get();
+        if units < 8 {
+            return units;
+        }
+        let exponent = units.ilog2() as usize;
+        (8 * (exponent - 2) + (units >> (exponent - 3) & 7)).min(BINS - 1)
+    }
+
+    /// Puts a span here that is in no list; `aged`: also among those by age, which is its `since`.
+    pub fn put(&self, span: &'static Span, aged: bool) {
+        let bin = self.bin_of(span.bytes.get());
+        self.bins[bin].push(span);
+        self.full[bin / 64].set(self.full[bin / 64].get() | 1 << (bin % 64));
+        self.bytes.add(span.bytes.get());
+        if !aged {
+            return;
+        }
+        // By age: nearly always the newest of all; what was only cut keeps its time and goes where that belongs.
+        let newest = self.newest.get();
+        let is_oldest = self.oldest.get().is_none_or(|oldest| oldest.since.get() >= span.since.get());
+        let mut older = if is_oldest && newest.is_some() { None } else { newest };
+        while let Some(newer) = older.filter(|older| older.since.get() > span.since.get()) {
+            older = newer.older.get();
+        }
+        let newer = older.map_or(self.oldest.get(), |older| older.newer.get());
+        span.older.set(older);
+        span.newer.set(newer);
+        match older {
+            Some(older) => older.newer.set(Some(span)),
+            None => self.oldest.set(Some(span)),
+        }
+        match newer {
+            Some(newer) => newer.older.set(Some(span)),
+            None => self.newest.set(Some(span)),
+        }
+    }
+
+    /// Takes a span off that lies here; `aged` as it was put here.
+    pub fn take(&self, span: &'static Span, aged: bool) {
+        let bin = self.bin_of(span.bytes.get());
+        self.bins[bin].remove(span);
+        if self.bins[bin].first().is_none() {
+            self.full[bin / 64].set(self.full[bin / 64].get() & !(1 << (bin % 64)));
+        }
+        self.bytes.subtract(span.bytes.get());
+        if !aged {
+            return;
+        }
+        let (older, newer) = (span.older.get(), span.newer.get());
+        match older {
+            Some(older) => older.newer.set(newer),
+            None => self.oldest.set(newer),
+        }
+        match newer {
+            Some(newer) => newer.older.set(older),
+            None => self.newest.set(older),
+        }
+    }
+
+    /// A span with so many bytes at a multiple of the alignment.
+    pub fn find(&self, bytes: usize, alignment: usize) -> Option<&'static Span> {
+        let fits = |span: &Span| {
+            let pad = span.start.get().next_multiple_of(alignment) - span.start.get();
+            span.bytes.get() >= bytes + pad
+        };
+        let mut bin = self.bin_of(bytes);
+        loop {
+            bin = self.next_full(bin)?;
+            let mut best: Option<&'static Span> = None;
+            let mut next = self.bins[bin].first();
+            for _ in 0..LOOKS {
+                let Some(span) = next else { break };
+                if fits(span) && best.is_none_or(|best| span.bytes.get() < best.bytes.get()) {
+                    best = Some(span);
+                }
+                next = span.next.get();
+            }
+            if best.is_some() {
+                return best;
+            }
+            bin += 1;
+        }
+    }
+
+    fn next_full(&self, from: usize) -> Option<usize> {
+        let mut word = from / 64;
+        let mut bits = self.full.get(word)?.get() & (usize::MAX << (from % 64));
+        while bits == 0 {
+            word += 1;
+            bits = self.full.get(word)?.get();
+        }
+        Some(word * 64 + bits.trailing_zeros() as usize)
+    }
+
+    /// Bytes of the largest.
+    pub fn largest(&self) -> usize {
+        let top = self.full.iter().enumerate().rev().find(|(_, word)| word.get() != 0);
+        let Some((word, bits)) = top else { return 0 };
+        let mut span = self.bins[word * 64 + bits.get().ilog2() as usize].first();
+        let mut largest = 0;
+        while let Some(free) = span {
+            largest = largest.max(free.bytes.get());
+            span = free.next.get();
+        }
+        largest
+    }
+
+    /// Visits all; what is visited may be taken off.
+    pub fn each(&self, mut visit: impl FnMut(&'static Span)) {
+        for bin in &self.bins {
+            let mut next = bin.first();
+            while let Some(span) = next {
+                next = span.next.get();
+                visit(span);
+            }
+        }
+    }
+}

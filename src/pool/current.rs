@@ -1,0 +1,156 @@
+//! Which pool is meant where none is named: the default ones, and what threads set.
+//!
+//! Contract: a default pool is made at its first use and never gone. A thread has a hold on each pool that it set; both last until somebody
+//! says otherwise, so none is taken here.
+
+use crate::error::Result;
+use crate::names::Name;
+use crate::pool::options::{self, PoolOptions};
+use crate::pool::{Pool, create};
+use crate::thread::{self, Thread};
+use crate::types::*;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// The default pools, once they were asked for.
+static DEFAULTS: [AtomicPtr<Pool>; thread::POOLS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; thread::POOLS];
+
+/// The default pool of a device, made at first use and never gone; no hold is taken (PO-5).
+pub fn default(device: tn_device) -> Result<&'static Pool> {
+    let made = &DEFAULTS[place_of(device).unwrap_or(HOST_PLACE)];
+    if place_of(device).is_some() {
+        // Acquire pairs with the Release below.
+        // SAFETY: NULL, or a pool, and those are never unmapped.
+        if let Some(pool) = unsafe { made.load(Ordering::Acquire).as_ref() } {
+            return Ok(pool);
+        }
+    }
+    let options = default_options(device.r#type);
+    // Pinned memory without a driver is plain memory, if the options say so: then the host's default pool.
+    let place = options::place(device, &options);
+    if place != device {
+        return default(place);
+    }
+    // Options that no pool can have fail here, and can still be mended.
+    let pool = create(device, &options)?;
+    if let Some(kind) = kind_of(device.r#type) {
+        crate::options::seal_pool_options(kind);
+    }
+    let this = core::ptr::from_ref(pool).cast_mut();
+    // Release pairs with the Acquire above; Acquire, for the pool of the thread that was first.
+    match made.compare_exchange(core::ptr::null_mut(), this, Ordering::Release, Ordering::Acquire) {
+        Ok(_) => Ok(pool),
+        Err(first) => {
+            pool.drop_hold();
+            // SAFETY: set by the thread that was first.
+            Ok(unsafe { &*first })
+        }
+    }
+}
+
+/// Device types, as options of the library number them.
+const KINDS: [i32; 4] = [TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED];
+/// The host's place among those of devices; pinned and managed memory follow, then the GPUs.
+const HOST_PLACE: usize = 0;
+const FIRST_GPU: usize = 3;
+
+fn kind_of(device_type: i32) -> Option<usize> {
+    KINDS.iter().position(|&known| known == device_type)
+}
+
+/// Where pools of a device have their place. None: no such device can be.
+fn place_of(device: tn_device) -> Option<usize> {
+    let id = usize::try_from(device.id).ok()?;
+    match device.r#type {
+        TN_CPU if id == 0 => Some(HOST_PLACE),
+        TN_CUDA_HOST if id == 0 => Some(1),
+        TN_CUDA_MANAGED if id == 0 => Some(2),
+        TN_CUDA if id < thread::POOLS - FIRST_GPU => Some(FIRST_GPU + id),
+        _ => None,
+    }
+}
+
+/// What this thread means by no pool, for a device: the pool that it set, else the default one. No hold is taken; the
+/// thread's own, or the library's, lasts at least until the thread sets another (PO-62).
+pub fn current(device: tn_device) -> Result<&'static Pool> {
+    let set = place_of(device).map_or(0, |place| thread::current().pool(place)) as *const Pool;
+    // SAFETY: 0, or what `set_current` stored: a pool, and those are never unmapped.
+    match unsafe { set.as_ref() } {
+        Some(pool) if pool.device() == device => Ok(pool),
+        _ => default(device),
+    }
+}
+
+/// The same for the host, and the calling thread.
+#[inline(always)]
+pub fn current_of_host(thread: &'static Thread) -> Result<&'static Pool> {
+    let set = thread.pool(HOST_PLACE) as *const Pool;
+    let pool = if set.is_null() { DEFAULTS[HOST_PLACE].load(Ordering::Acquire).cast_const() } else { set };
+    // SAFETY: as in `current` and `default`; the host is one device.
+    match unsafe { pool.as_ref() } {
+        Some(pool) => Ok(pool),
+        None => default(tn_device { r#type: TN_CPU, id: 0 }),
+    }
+}
+
+/// Sets what this thread means by no pool, for the pool's device; None: the default pools again, of all devices. The
+/// thread has a hold on what it set until it sets another or ends (PO-64, PO-65). The caller has a hold on the pool.
+pub fn set_current(pool: Option<&'static Pool>) {
+    let thread = thread::current();
+    let Some(pool) = pool else { return forget_current(thread) };
+    let Some(place) = place_of(pool.device()) else { return };
+    thread::on_exit(forget_current);
+    pool.hold();
+    let old = thread.pool(place) as *const Pool;
+    thread.set_pool(place, core::ptr::from_ref(pool) as usize);
+    thread.set_current_heap(0);
+    // SAFETY: as in `current`.
+    if let Some(old) = unsafe { old.as_ref() } {
+        old.drop_hold();
+    }
+}
+
+/// Ends a thread's holds; also when the thread ends.
+fn forget_current(thread: &'static Thread) {
+    for place in 0..thread::POOLS {
+        let old = thread.pool(place) as *const Pool;
+        thread.set_pool(place, 0);
+        thread.set_current_heap(0);
+        // SAFETY: as in `current`.
+        if let Some(old) = unsafe { old.as_ref() } {
+            old.drop_hold();
+        }
+    }
+}
+
+/// Whether the default pool of a device type was made, so that its options cannot change any more.
+pub fn default_exists(device_type: i32) -> bool {
+    let made = |id| place_of(tn_device { r#type: device_type, id });
+    (0..thread::POOLS as i32).filter_map(made).any(|place| !DEFAULTS[place].load(Ordering::Acquire).is_null())
+}
+
+/// The options of the default pool of a device type, as `tn_option_set` left them.
+fn default_options(device_type: i32) -> PoolOptions {
+    let mut options = PoolOptions { name: Name::head("default"), ..PoolOptions::default() };
+    let Some(kind) = kind_of(device_type) else { return options };
+    let values = crate::options::pool_options(kind);
+    for (field, value) in crate::options::POOL_FIELDS.iter().zip(values) {
+        match *field {
+            "initial_size" => options.initial_size = value,
+            "growth_factor" => options.growth_factor = f64::from_bits(value),
+            "max_growth" => options.max_growth = value,
+            "max_size" => options.max_size = value,
+            "alignment" => options.alignment = value,
+            "thread_cache_size" => options.thread_cache_size = value,
+            "release_threshold" => options.release_threshold = value,
+            "release_delay_ms" => options.release_delay_ms = value,
+            // What no field can hold is out of range, and is told so by the checks of `create`.
+            "huge_pages" => options.huge_pages = i32::try_from(value).unwrap_or(-1),
+            "backend" => options.backend = i32::try_from(value).unwrap_or(-1),
+            "numa_node" => options.numa_node = i32::try_from(value).unwrap_or(-1),
+            "host_flags" => options.host_flags = u32::try_from(value).unwrap_or(u32::MAX),
+            "flags" => options.flags = u32::try_from(value).unwrap_or(u32::MAX),
+            _ => debug_assert!(false, "option {field} of pools is unknown here"),
+        }
+    }
+    options
+}

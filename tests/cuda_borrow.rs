@@ -1,0 +1,579 @@
+//! Unfinished work of devices on arrays: BR-60 to BR-67, BA-8, ER-8, TR-10 to TR-12, TR-22, TR-23, PN-6, PN-9, ST-8. On the simulator, whose
+//! streams stall on command; see tools/cuda.rs. The bytes are lent by the tests, so that what is looked at is the books alone.
+
+mod held;
+mod tools;
+
+use held::*;
+use std::ptr::null_mut;
+use std::time::{Duration, Instant};
+use tenure::ffi::array::*;
+use tenure::ffi::borrow::*;
+use tenure::ffi::exchange::*;
+use tenure::ffi::expr::*;
+use tenure::ffi::promise::*;
+use tenure::ffi::stream::*;
+use tenure::types::*;
+use tools::cuda::{Device, Sim, alone, device, last_error};
+
+const SEEDS: u64 = 5;
+
+/// Runs a test's body on the simulator from several seeds, with no stream stalled at first.
+fn with_seeds(body: impl Fn(&Device, Sim)) {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    for seed in 1..=SEEDS {
+        sim.set("seed", seed);
+        body(&gpu, sim);
+        sim.release_all();
+    }
+}
+
+/// A stream whose work waits until [`go`].
+fn stalled(sim: Sim) -> Stream {
+    let stream = stream(0);
+    sim.hold(native(stream));
+    stream
+}
+
+/// What was put into a stalled stream is done.
+fn go(sim: Sim, stream: Stream) {
+    sim.release(native(stream));
+    assert_eq!(tn_stream_synchronize(stream), TN_OK);
+}
+
+/// Runs something while a stalled stream is let go by another thread, a while later.
+fn while_stalled<R>(sim: Sim, stream: Stream, work: impl FnOnce() -> R) -> R {
+    let name = native(stream);
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            std::thread::sleep(STALL);
+            sim.release(name);
+        });
+        let result = work();
+        assert!(started.elapsed() >= STALL, "it waited");
+        result
+    })
+}
+
+const STALL: Duration = Duration::from_millis(10);
+
+fn drop_stream(stream: Stream) {
+    assert_eq!(tn_stream_release(stream), TN_OK);
+}
+
+#[test]
+fn br_61_62_pn_9_the_host_finds_pending_until_the_work_is_done() {
+    with_seeds(|_, sim| {
+        for device in [gpu(0), PINNED, MANAGED] {
+            let memory = Memory::new(100);
+            let a = memory.lend(device, true, false);
+            let s = stalled(sim);
+            // BR-62: the end of a guard does not wait, and the region is free for who comes in order (BR-65).
+            reads_on(a, s);
+            assert_eq!(host(a), (TN_OK, TN_ERR_PENDING), "a read looks at writers only");
+            writes_on(a, s);
+            assert_eq!(host(a), (TN_ERR_PENDING, TN_ERR_PENDING));
+            assert!(last_error().contains("TN_WAIT"), "{}", last_error());
+            // Another region is nobody's business.
+            let (left, right) = (part(a, 0, 50), part(a, 50, 100));
+            assert_eq!(host(left), (TN_ERR_PENDING, TN_ERR_PENDING));
+            go(sim, s);
+            assert_eq!(host(a), (TN_OK, TN_OK));
+            sim.hold(native(s));
+            writes_on(left, s);
+            assert_eq!((host(left), host(right)), ((TN_ERR_PENDING, TN_ERR_PENDING), (TN_OK, TN_OK)));
+            assert_eq!(host(a), (TN_ERR_PENDING, TN_ERR_PENDING));
+            // It may also simply be done by now: whoever asks finds out.
+            sim.release(native(s));
+            while host(a) != (TN_OK, TN_OK) {
+                sim.step(1);
+            }
+            // NULL records nothing: the caller is done.
+            end(write(a, 0, s).unwrap(), null_mut());
+            assert_eq!(host(a), (TN_OK, TN_OK));
+            [left, right, a].into_iter().for_each(release);
+            drop_stream(s);
+            run_releases();
+            assert_eq!(memory.released(), 1);
+        }
+    });
+}
+
+#[test]
+fn br_60_65_tr_12_streams_wait_for_one_another_and_the_host_for_none() {
+    with_seeds(|_, sim| {
+        let memory = Memory::new(100);
+        let a = memory.lend(gpu(0), true, false);
+        let (s, t) = (stalled(sim), stream(0));
+        let waits = |work: &dyn Fn()| sim.calls_of("cuStreamWaitEvent", work).0;
+        let (host_waits, _) = sim.calls_of("Synchronize", || {
+            // The same stream needs no event.
+            assert_eq!(waits(&|| writes_on(a, s)), 0);
+            assert_eq!(waits(&|| writes_on(a, s)), 0);
+            assert_eq!(waits(&|| reads_on(a, s)), 0);
+            // Another one is made to wait, once.
+            assert_eq!(waits(&|| reads_on(a, t)), 1);
+            assert_eq!(waits(&|| reads_on(a, t)), 0);
+        });
+        assert_eq!(host_waits, 0);
+        // What t does now comes after s, which stalls; its own work is stuck, although t itself does not stall.
+        let (mut event, mut done) = (null_mut(), 7);
+        // SAFETY: the pointers are ours.
+        unsafe {
+            assert_eq!(tn_event_create(gpu(0), 0, &mut event), TN_OK);
+            assert_eq!(tn_event_record(event, t), TN_OK);
+            sim.step(1000);
+            assert_eq!(tn_event_query(event, &mut done), TN_OK);
+            assert_eq!(done, 0);
+            go(sim, s);
+            assert_eq!(tn_event_synchronize(event), TN_OK);
+        }
+        assert_eq!(host(a), (TN_OK, TN_OK));
+        // Two readers have no order between them: neither waits.
+        sim.hold(native(s));
+        reads_on(a, s);
+        assert_eq!(waits(&|| reads_on(a, t)), 0);
+        assert_eq!(tn_stream_synchronize(t), TN_OK);
+        // A writer comes after all readers.
+        assert_eq!(waits(&|| writes_on(a, t)), 1);
+        assert_eq!(host(a), (TN_ERR_PENDING, TN_ERR_PENDING));
+        go(sim, s);
+        assert_eq!(tn_stream_synchronize(t), TN_OK);
+        assert_eq!(host(a), (TN_OK, TN_OK));
+        assert_eq!(tn_event_release(event), TN_OK);
+        release(a);
+        [s, t].into_iter().for_each(drop_stream);
+        assert_eq!(memory.released(), 1);
+    });
+}
+
+#[test]
+fn br_60_more_streams_than_anybody_remembers() {
+    with_seeds(|_, sim| {
+        let memory = Memory::new(10);
+        let a = memory.lend(gpu(0), true, false);
+        let many: Vec<Stream> = (0..40).map(|_| stalled(sim)).collect();
+        many.iter().for_each(|s| reads_on(a, *s));
+        let t = stream(0);
+        let (waits, _) = sim.calls_of("cuStreamWaitEvent", || writes_on(a, t));
+        assert_eq!(waits, 40, "one for each reader");
+        assert_eq!(host(a), (TN_ERR_PENDING, TN_ERR_PENDING));
+        sim.release_all();
+        assert_eq!(tn_array_wait(a, TN_WRITE), TN_OK);
+        assert_eq!(host(a), (TN_OK, TN_OK));
+        release(a);
+        many.into_iter().chain([t]).for_each(drop_stream);
+    });
+}
+
+#[test]
+fn br_63_a_stream_of_another_device() {
+    with_seeds(|device, _| {
+        let (memory, other) = (Memory::new(10), Memory::new(10));
+        let (a, h) = (memory.lend(gpu(0), true, false), other.lend(HOST, true, false));
+        let s = stream(0);
+        let constants = [1_usize, 2, 3].map(|bits| bits as Stream);
+        // On host memory the constants are the host, now, and a stream orders nothing.
+        for constant in constants {
+            end(write(h, 0, constant).unwrap(), constant);
+            writes_on(a, constant);
+        }
+        assert_eq!(host(h), (TN_OK, TN_OK));
+        assert_eq!(read(h, 0, s), Err(TN_ERR_DEVICE));
+        assert_eq!(write(h, TN_WRITE_COW | TN_WAIT, s), Err(TN_ERR_DEVICE));
+        let guard = write(h, 0, null_mut()).unwrap();
+        assert_eq!(tn_borrow_end(guard, 0, s), TN_ERR_DEVICE);
+        assert_eq!(read(h, 0, null_mut()), Err(TN_ERR_BORROWED_WRITE), "it is still open");
+        end(guard, null_mut());
+        if device.has_two() {
+            let t = stream(1);
+            assert_eq!(read(a, 0, t), Err(TN_ERR_DEVICE));
+            let guard = read(a, 0, s).unwrap();
+            assert_eq!(tn_borrow_end(guard, 0, t), TN_ERR_DEVICE);
+            assert_eq!(write(a, 0, s), Err(TN_ERR_BORROWED), "it is still open");
+            end(guard, s);
+            // Pinned and managed memory is any device's.
+            let shared = Memory::new(10);
+            let m = shared.lend(MANAGED, true, false);
+            writes_on(m, t);
+            reads_on(m, s);
+            release(m);
+            drop_stream(t);
+        }
+        assert_eq!(tn_array_wait(a, TN_WRITE), TN_OK);
+        [a, h].into_iter().for_each(release);
+        drop_stream(s);
+    });
+}
+
+#[test]
+fn br_66_tr_23_wait_is_the_last_thing_that_a_borrow_does() {
+    with_seeds(|_, sim| {
+        let memory = Memory::new(100);
+        let a = memory.lend(MANAGED, false, false);
+        let s = stalled(sim);
+        writes_on(a, s);
+        // While the stream stalls nothing that is in the way of the call besides may wait.
+        let b = clone(a);
+        assert_eq!(write(a, TN_WRITE_UNIQUE | TN_WAIT, null_mut()), Err(TN_ERR_SHARED));
+        release(b);
+        assert_eq!(write(a, TN_WRITE_UNIQUE, null_mut()), Err(TN_ERR_PENDING), "before FOREIGN");
+        assert_eq!(write(a, TN_WRITE_UNIQUE | TN_WAIT, null_mut()), Err(TN_ERR_FOREIGN), "ER-5");
+        let reader = read(a, 0, s).unwrap();
+        assert_eq!(write(a, TN_WAIT, null_mut()), Err(TN_ERR_BORROWED));
+        end(reader, s);
+        // Alone in the way, the work is waited for; meanwhile nothing is held.
+        let handle = a as usize;
+        let asking = std::thread::spawn(move || {
+            std::thread::sleep(STALL / 2);
+            // The waiting call has no lock: the array can be asked.
+            let mut unique = 7;
+            // SAFETY: the number is ours.
+            assert_eq!(unsafe { tn_array_is_unique(handle as Array, &mut unique) }, TN_OK);
+            unique
+        });
+        while_stalled(sim, s, || end(write(a, TN_WAIT, null_mut()).unwrap(), null_mut()));
+        assert_eq!(asking.join().unwrap(), 1, "unfinished work is no holder");
+        assert_eq!(host(a), (TN_OK, TN_OK));
+        // Everything is checked again after the wait: the handle was given away meanwhile.
+        sim.hold(native(s));
+        writes_on(a, s);
+        let waiting =
+            std::thread::spawn(move || read(handle as Array, TN_WAIT, null_mut()).map(|guard| guard as usize));
+        std::thread::sleep(STALL);
+        let mut promise = null_mut();
+        // SAFETY: the pointer is ours.
+        assert_eq!(unsafe { tn_array_give(a, 1, &mut promise) }, TN_OK, "a wait holds nothing");
+        sim.release(native(s));
+        assert_eq!(waiting.join().unwrap(), Err(TN_ERR_GIVEN));
+        assert_eq!(tn_promise_cancel(promise), TN_OK);
+        assert_eq!(tn_promise_release(promise), TN_OK);
+        release(a);
+        drop_stream(s);
+        run_releases();
+        assert_eq!(memory.released(), 1);
+    });
+}
+
+#[test]
+fn br_67_tr_22_waiting_for_an_array() {
+    with_seeds(|_, sim| {
+        let memory = Memory::new(100);
+        let a = memory.lend(gpu(0), true, false);
+        let s = stalled(sim);
+        for access in [0, 4, TN_READ | 16] {
+            assert_eq!(tn_array_wait(a, access), TN_ERR_INVALID);
+        }
+        // Nothing is unfinished: the driver is not asked.
+        let (calls, _) = sim.calls_of("", || assert_eq!(tn_array_wait(a, TN_READ_WRITE), TN_OK));
+        assert_eq!(calls, 0);
+        reads_on(a, s);
+        assert_eq!(tn_array_wait(a, TN_READ), TN_OK, "readers are in the way of writers only");
+        // It looks at no guard.
+        let guard = write(a, 0, s).unwrap();
+        assert_eq!(tn_array_wait(a, TN_READ), TN_OK);
+        end(guard, s);
+        let right = part(a, 50, 100);
+        while_stalled(sim, s, || assert_eq!(tn_array_wait(right, TN_READ), TN_OK));
+        assert_eq!(host(right), (TN_OK, TN_OK), "BR-61 does not fail afterwards");
+        [right, a].into_iter().for_each(release);
+        drop_stream(s);
+    });
+}
+
+#[test]
+fn er_8_er_5_where_streams_and_work_stand_among_the_errors() {
+    with_seeds(|_, sim| {
+        let memory = Memory::new(10);
+        let a = memory.lend(gpu(0), true, false);
+        let (s, gone) = (stalled(sim), stream(0));
+        drop_stream(gone);
+        assert_eq!(read(a, 0, gone), Err(TN_ERR_STALE));
+        let mut promise = null_mut();
+        let mut taken = null_mut();
+        // SAFETY: the pointers are ours.
+        unsafe {
+            assert_eq!(tn_array_give(a, 1, &mut promise), TN_OK);
+            assert_eq!(read(a, 0, s), Err(TN_ERR_GIVEN));
+            assert_eq!(tn_take(1, &promise, &mut taken), TN_OK);
+        }
+        assert_eq!(tn_promise_release(promise), TN_OK);
+        assert_eq!(read(a, 0, gone), Err(TN_ERR_STALE), "ER-8: also where the array is destructed");
+        assert_eq!(read(a, 0, s), Err(TN_ERR_DESTRUCTED));
+        assert_eq!(read(a, TN_END_FAILED << 9, s), Err(TN_ERR_INVALID));
+        let guard = read(taken, 0, s).unwrap();
+        assert_eq!(tn_borrow_end(guard, 0, gone), TN_ERR_STALE);
+        end(guard, s);
+        // Poison, and what the failed writer put into the stream, which goes on.
+        let guard = write(taken, 0, s).unwrap();
+        assert_eq!(tn_borrow_end(guard, TN_END_FAILED, s), TN_OK);
+        assert_eq!(host(taken), (TN_ERR_POISONED, TN_ERR_POISONED));
+        assert_eq!(write(taken, TN_WRITE_DISCARD, null_mut()), Err(TN_ERR_PENDING));
+        end(write(taken, TN_WRITE_DISCARD, s).unwrap(), s);
+        assert_eq!(host(taken), (TN_ERR_PENDING, TN_ERR_PENDING), "healed");
+        go(sim, s);
+        assert_eq!(host(taken), (TN_OK, TN_OK));
+        // A failed writer whose work is done leaves its poison.
+        let guard = write(taken, 0, s).unwrap();
+        assert_eq!(tn_borrow_end(guard, TN_END_FAILED, s), TN_OK);
+        assert_eq!(tn_array_wait(taken, TN_WRITE), TN_OK);
+        assert_eq!(host(taken), (TN_ERR_POISONED, TN_ERR_POISONED));
+        end(write(taken, TN_WRITE_DISCARD, null_mut()).unwrap(), null_mut());
+        assert_eq!(host(taken), (TN_OK, TN_OK));
+        [a, taken].into_iter().for_each(release);
+        drop_stream(s);
+        run_releases();
+        assert_eq!(memory.released(), 1);
+    });
+}
+
+fn spec(array: Array, stream: Stream, access: u32) -> tn_borrow_spec {
+    tn_borrow_spec { array, stream, access, reserved: 0 }
+}
+
+fn all(specs: &[tn_borrow_spec]) -> Result<Guard, tn_status> {
+    let mut guard = null_mut();
+    // SAFETY: an array of that length; the pointer is ours.
+    match unsafe { tn_borrow_all(specs.len(), specs.as_ptr(), null_mut(), &mut guard) } {
+        TN_OK => Ok(guard),
+        status => Err(status),
+    }
+}
+
+#[test]
+fn ba_8_streams_of_entries() {
+    with_seeds(|device, sim| {
+        let (one, two, three) = (Memory::new(10), Memory::new(10), Memory::new(10));
+        let (a, b) = (one.lend(gpu(0), true, false), two.lend(MANAGED, true, false));
+        let h = three.lend(HOST, true, false);
+        let s = stalled(sim);
+        // Entries with a stream are recorded, the host ends the others.
+        let guard =
+            all(&[spec(a, s, TN_READ_WRITE), spec(b, null_mut(), TN_READ_WRITE), spec(h, 1 as Stream, TN_READ)])
+                .unwrap();
+        end(guard, s);
+        assert_eq!((host(a), host(b), host(h)), ((TN_ERR_PENDING, TN_ERR_PENDING), (TN_OK, TN_OK), (TN_OK, TN_OK)));
+        // PENDING of one entry is that of all, and nothing else changes.
+        let mixed = [spec(b, s, TN_READ_WRITE), spec(a, null_mut(), TN_READ)];
+        assert_eq!(all(&mixed), Err(TN_ERR_PENDING));
+        assert_eq!(host(b), (TN_OK, TN_OK));
+        // An entry on host memory with a stream is wrong whatever others do; states come first.
+        assert_eq!(all(&[spec(a, null_mut(), TN_READ), spec(h, s, TN_READ)]), Err(TN_ERR_DEVICE));
+        let mut promise = null_mut();
+        // SAFETY: the pointer is ours.
+        assert_eq!(unsafe { tn_array_give(b, 1, &mut promise) }, TN_OK);
+        assert_eq!(all(&[spec(h, s, TN_READ), spec(b, s, TN_READ)]), Err(TN_ERR_GIVEN));
+        assert_eq!(tn_promise_cancel(promise), TN_OK);
+        assert_eq!(tn_promise_release(promise), TN_OK);
+        if device.has_two() {
+            let t = stream(1);
+            let guard = all(&[spec(a, s, TN_READ), spec(b, s, TN_READ)]).unwrap();
+            assert_eq!(tn_borrow_end(guard, 0, t), TN_ERR_DEVICE);
+            assert_eq!(write(b, 0, s), Err(TN_ERR_BORROWED), "all of it is still open");
+            end(guard, s);
+            drop_stream(t);
+        }
+        // TN_WAIT of the entries, after the checks of all.
+        let other = clone(b);
+        let waiting = [spec(a, null_mut(), TN_READ | TN_WAIT), spec(b, null_mut(), TN_READ_WRITE | TN_WRITE_UNIQUE)];
+        assert_eq!(all(&waiting), Err(TN_ERR_SHARED), "at once");
+        release(other);
+        let waiting = [spec(a, null_mut(), TN_READ | TN_WAIT), spec(b, null_mut(), TN_READ_WRITE | TN_WAIT)];
+        while_stalled(sim, s, || end(all(&waiting).unwrap(), null_mut()));
+        [a, b, h].into_iter().for_each(release);
+        drop_stream(s);
+    });
+}
+
+#[test]
+fn br_62_chunks_end_on_streams_of_their_own() {
+    with_seeds(|_, sim| {
+        let memory = Memory::new(40);
+        let a = memory.lend(gpu(0), true, false);
+        let (s, t) = (stalled(sim), stream(0));
+        let none = tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0 };
+        let mut chunks = [none; 4];
+        // SAFETY: as many places as chunks.
+        assert_eq!(unsafe { tn_array_chunks_write(a, 0, 4, 0, s, chunks.as_mut_ptr()) }, TN_OK);
+        for (place, chunk) in chunks.iter().enumerate() {
+            end(chunk.guard, [s, s, t, null_mut()][place]);
+        }
+        assert_eq!(tn_stream_synchronize(t), TN_OK);
+        let parts = [0, 10, 20, 30].map(|start| part(a, start, start + 10));
+        assert_eq!(host(parts[0]), (TN_ERR_PENDING, TN_ERR_PENDING));
+        assert_eq!(host(parts[1]), (TN_ERR_PENDING, TN_ERR_PENDING));
+        assert_eq!((host(parts[2]), host(parts[3])), ((TN_OK, TN_OK), (TN_OK, TN_OK)));
+        let mut more = [none; 2];
+        // SAFETY: as above.
+        assert_eq!(unsafe { tn_array_chunks_write(a, 0, 2, 0, null_mut(), more.as_mut_ptr()) }, TN_ERR_PENDING);
+        assert!(more.iter().all(|chunk| chunk.guard.is_null()));
+        go(sim, s);
+        // SAFETY: as above.
+        assert_eq!(unsafe { tn_array_chunks_write(a, 0, 2, TN_WAIT, null_mut(), more.as_mut_ptr()) }, TN_OK);
+        more.iter().for_each(|chunk| end(chunk.guard, null_mut()));
+        parts.into_iter().chain([a]).for_each(release);
+        [s, t].into_iter().for_each(drop_stream);
+    });
+}
+
+#[test]
+fn tr_10_st_8_what_ends_before_its_work_lives_on() {
+    with_seeds(|_, sim| {
+        let memory = Memory::new(10);
+        let a = memory.lend(gpu(0), true, false);
+        let s = stalled(sim);
+        reads_on(a, s);
+        // Nobody holds it any more, but the lender is not told before the work has passed.
+        release(a);
+        assert_eq!((memory.released(), run_releases()), (0, 0));
+        // ST-8: the stream's handle goes, its work goes on.
+        drop_stream(s);
+        assert_eq!((memory.released(), run_releases()), (0, 0));
+        sim.release_all();
+        let mut ran = 0;
+        while ran == 0 {
+            sim.step(1);
+            ran = run_releases();
+        }
+        assert_eq!((memory.released(), ran), (1, 1));
+
+        // The import ends before the store: its own work counts, through which handle it was put there.
+        let memory = Memory::new(10);
+        let a = memory.lend(gpu(0), true, false);
+        let s = stalled(sim);
+        let view = part(a, 0, 5);
+        writes_on(view, s);
+        [view, a].into_iter().for_each(release);
+        assert_eq!(memory.released(), 0);
+        go(sim, s);
+        // A later call of somebody else's ends it.
+        let other = Memory::new(1);
+        let b = other.lend(gpu(0), true, false);
+        reads_on(b, s);
+        assert_eq!(memory.released(), 1);
+        assert_eq!(tn_stream_synchronize(s), TN_OK);
+        release(b);
+        drop_stream(s);
+        run_releases();
+        assert_eq!(other.released(), 1);
+    });
+}
+
+#[test]
+fn pn_6_the_end_of_registered_memory_waits() {
+    with_seeds(|_, sim| {
+        let memory = Memory::new(10);
+        let a = memory.lend(PINNED, true, true);
+        let (s, b) = (stalled(sim), clone(a));
+        writes_on(a, s);
+        release(a);
+        assert_eq!(memory.released(), 0, "not the last");
+        while_stalled(sim, s, || release(b));
+        assert_eq!(memory.released(), 1);
+        drop_stream(s);
+    });
+}
+
+#[test]
+fn cow_and_unique_beside_unfinished_work() {
+    with_seeds(|_, sim| {
+        let memory = Memory::new(10);
+        let a = memory.lend(MANAGED, true, false);
+        let s = stalled(sim);
+        reads_on(a, s);
+        // Nothing but the work is in the way: no reason for a copy.
+        assert_eq!(write(a, TN_WRITE_COW, null_mut()), Err(TN_ERR_PENDING));
+        assert_eq!(write(a, TN_WRITE_UNIQUE, null_mut()), Err(TN_ERR_PENDING));
+        end(write(a, TN_WRITE_UNIQUE, s).unwrap(), s);
+        go(sim, s);
+        release(a);
+        drop_stream(s);
+        run_releases();
+        assert_eq!(memory.released(), 1);
+    });
+}
+
+#[test]
+fn tr_11_everything_that_the_host_reads_is_pending() {
+    with_seeds(|_, sim| {
+        let memory = Memory::new(9);
+        let a = memory.lend(MANAGED, true, false);
+        let s = stalled(sim);
+        writes_on(a, s);
+        let export = |flags: u32| {
+            let (mut view, mut guard) = (std::mem::MaybeUninit::<tn_view_info>::uninit(), null_mut());
+            // SAFETY: the places are ours.
+            match unsafe { tn_array_export_host(a, flags, 0, null_mut(), view.as_mut_ptr(), &mut guard, null_mut()) } {
+                TN_OK => Ok(guard),
+                status => Err(status),
+            }
+        };
+        assert_eq!(export(TN_BORROW), Err(TN_ERR_PENDING));
+        let mut leaf = null_mut();
+        // SAFETY: the pointer is ours.
+        assert_eq!(unsafe { tn_expr_leaf(a, TN_FORM_DIAGONAL, &mut leaf) }, TN_ERR_PENDING);
+        while_stalled(sim, s, || end(export(TN_BORROW | TN_WAIT).unwrap(), null_mut()));
+        // A leaf is a read; what the device reads meanwhile is in the way of overwriting it, not of computing with it.
+        // SAFETY: the pointer is ours.
+        unsafe {
+            assert_eq!(tn_expr_leaf(a, TN_FORM_DIAGONAL, &mut leaf), TN_OK);
+            assert_eq!(tn_expr_release(leaf), TN_OK);
+        }
+        release(a);
+        drop_stream(s);
+        run_releases();
+        assert_eq!(memory.released(), 1);
+    });
+}
+
+#[test]
+fn what_the_host_cannot_reach_it_does_not_touch() {
+    with_seeds(|_, _| {
+        let memory = Memory::new(9);
+        let a = memory.lend(gpu(0), true, false);
+        // A guard says where the bytes are; the host has no business there.
+        let (mut data, mut guard) = (null_mut(), null_mut());
+        let mut view = std::mem::MaybeUninit::<tn_view_info>::uninit();
+        // SAFETY: the places are ours, and filled if the call succeeds.
+        let view = unsafe {
+            assert_eq!(tn_array_borrow_write(a, 0, null_mut(), &mut data, view.as_mut_ptr(), &mut guard), TN_OK);
+            view.assume_init()
+        };
+        assert_eq!((view.device.r#type, view.device.id), (TN_CUDA, 0));
+        assert_eq!((data as u64, view.device_data), (memory.address(), memory.address()));
+        end(guard, null_mut());
+        let mut leaf = null_mut();
+        // SAFETY: the pointers are ours.
+        unsafe {
+            assert_eq!(tn_expr_leaf(a, TN_FORM_DIAGONAL, &mut leaf), TN_ERR_DEVICE);
+            let path = c"/nonexistent/array.npy".as_ptr();
+            assert_eq!(tn_array_save_npy(a, path, 0), TN_ERR_DEVICE);
+        }
+        release(a);
+        assert_eq!(memory.released(), 1);
+    });
+}
+
+/// TR-22, DV-8: work on a device that is lost is over, and whoever waits for it is told.
+#[test]
+fn tr_22_work_on_a_lost_device() {
+    alone("tr_22_work_on_a_lost_device", &[], || {
+        let Some(device) = device() else { return };
+        let Some(sim) = device.simulated() else { return };
+        let memory = Memory::new(9);
+        let a = memory.lend(gpu(0), true, false);
+        let s = stalled(sim);
+        writes_on(a, s);
+        assert_eq!(host(a).0, TN_ERR_PENDING);
+        sim.break_device(0, 700);
+        assert_eq!(tn_array_wait(a, TN_READ), TN_ERR_DRIVER);
+        assert_eq!(tn_array_wait(a, TN_READ), TN_ERR_DRIVER, "and again");
+        assert_eq!(read(a, 0, s), Err(TN_ERR_DRIVER));
+        release(a);
+        run_releases();
+        assert_eq!(memory.released(), 1, "the memory goes back all the same");
+        drop_stream(s);
+    });
+}

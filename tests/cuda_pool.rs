@@ -1,0 +1,726 @@
+//! Pools on devices: PD rows and their neighbours, on the simulator or a GPU. Counts of driver calls and stalled streams need the simulator.
+
+mod lanes;
+mod tools;
+
+use lanes::*;
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use tenure::ffi::device::tn_device_synchronize;
+use tenure::ffi::pool::*;
+use tenure::ffi::stream::*;
+use tenure::types::*;
+use tools::cuda::{Sim, alone, device, last_error, with_context};
+
+/// Work on a stream that takes until the simulator lets it go on.
+struct Stalled<'a> {
+    sim: Sim,
+    stream: &'a Stream,
+}
+
+impl<'a> Stalled<'a> {
+    /// `block`: memory of the device for the work to be on.
+    fn begin(sim: Sim, stream: &'a Stream, block: usize) -> Stalled<'a> {
+        // The driver's free waits for all work; with that this process would wait for itself.
+        sim.set("free_waits", 0);
+        sim.hold(stream.native());
+        fill(stream, block, 64, 0x11);
+        Stalled { sim, stream }
+    }
+}
+
+impl Drop for Stalled<'_> {
+    fn drop(&mut self) {
+        self.sim.release(self.stream.native());
+        self.stream.finish();
+        self.sim.set("free_waits", 1);
+    }
+}
+
+/// Sets bytes on a device, in a stream's order.
+fn fill(stream: &Stream, block: usize, bytes: usize, value: u8) {
+    let (block, native) = (block as u64, stream.native() as usize);
+    let status =
+        with_context(0, || driver_call!(cuMemsetD8Async(block => u64, value => u8, bytes => usize, native => usize)));
+    assert_eq!(status, 0);
+}
+
+/// The bytes of a block, after everything that was queued on the stream.
+fn read(stream: &Stream, block: usize, bytes: usize) -> Vec<u8> {
+    stream.finish();
+    let mut to = vec![0u8; bytes];
+    let at = to.as_mut_ptr().cast::<c_void>();
+    let status =
+        with_context(0, || driver_call!(cuMemcpyDtoH_v2(at => *mut c_void, block as u64 => u64, bytes => usize)));
+    assert_eq!(status, 0);
+    to
+}
+
+/// PD-1, PO-37: what a stream gave back it has again at once, and the driver hears nothing of it.
+#[test]
+fn pd_1_one_stream_asks_no_driver() {
+    let Some(gpu) = device() else { return };
+    let (pool, s) = (pool(), stream());
+    for bytes in [1, 512, 70_000, MIB, 3 * MIB, 30 * MIB] {
+        // Given back it may merge with what was given back before; from then on it stays where it is.
+        let merged = pool.take(bytes, &s).unwrap();
+        pool.give(merged, &s);
+        let first = pool.take(bytes, &s).unwrap();
+        fill(&s, first, bytes, 1);
+        pool.give(first, &s);
+        let turn = || {
+            for _ in 0..100 {
+                let block = pool.take(bytes, &s).unwrap();
+                assert_eq!(block, first, "last in, first out");
+                pool.give(block, &s);
+            }
+        };
+        match gpu.sim {
+            Some(sim) => assert_eq!(sim.calls_of("", turn).0, 0, "{bytes}"),
+            None => turn(),
+        }
+    }
+    let stats = pool.stats();
+    assert_eq!(stats.hit_count, stats.allocation_count - stats.device_allocate_count);
+}
+
+/// PD-2, PD-3, ST-9: another stream has it once an event after the free is done, and there is one event however often it looks.
+#[test]
+fn pd_2_and_3_another_stream_waits_for_one_event() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    // Each block is a piece of the device of its own, so that nothing else fits.
+    let large = 12 * MIB;
+    let (pool, s, t) = (pool(), stream(), stream());
+    let blocks: Vec<usize> = (0..3).map(|_| pool.take(large, &s).unwrap()).collect();
+    let stalled = Stalled::begin(sim, &s, blocks[0]);
+    let (records, ()) = sim.calls_of("cuEventRecord", || blocks.iter().for_each(|&block| pool.give(block, &s)));
+    assert_eq!(records, 0, "freeing records nothing");
+    assert_eq!(pool.stats().pending_bytes, 3 * large as u64);
+    let look = || (0..4).map(|_| pool.take(large, &t).unwrap()).collect::<Vec<_>>();
+    let (records, (asked, taken)) = sim.calls_of("cuEventRecord", || sim.calls_of("cuEventQuery", look));
+    assert_eq!((records, asked), (1, 4), "one event for all of them, one question for each request");
+    assert!(blocks.iter().all(|block| !taken.contains(block)));
+    assert_eq!(sim.get("device_synchronizes"), 0);
+    drop(stalled);
+    // Now they are finished, and t has them.
+    let reserved = pool.stats().reserved_bytes;
+    let all: Vec<usize> = (0..3).map(|_| pool.take(large, &t).unwrap()).collect();
+    assert!(blocks.iter().all(|block| all.contains(block)));
+    assert_eq!(pool.stats().reserved_bytes, reserved);
+}
+
+/// PD-2 (b): an order that Tenure knows is enough, while the work goes on.
+#[test]
+fn pd_2_a_known_order_is_enough() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    let (pool, s, t) = (pool(), stream(), stream());
+    let block = pool.take(12 * MIB, &s).unwrap();
+    let stalled = Stalled::begin(sim, &s, block);
+    pool.give(block, &s);
+    let mut event = null_mut();
+    // SAFETY: the pointer is ours.
+    assert_eq!(unsafe { tn_event_create(GPU, 0, &mut event) }, TN_OK);
+    assert_eq!(tn_event_record(event, s.0), TN_OK);
+    assert_eq!(tn_event_wait(event, t.0), TN_OK);
+    let (calls, again) = sim.calls_of("", || pool.take(12 * MIB, &t).unwrap());
+    assert_eq!((calls, again), (0, block));
+    assert_eq!(tn_event_release(event), TN_OK);
+    drop(stalled);
+}
+
+/// PD-4: where nothing else is left, the stream waits on the device for what another one gave back, and the host does not.
+#[test]
+fn pd_4_under_pressure_the_stream_waits() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    for bytes in [MIB, 4 * MIB] {
+        let limited =
+            |flags: u32| pool_on(GPU, |o| (o.max_size, o.flags) = (bytes.max(2 * MIB) as u64, flags)).unwrap();
+        let (pool, s, t) = (limited(0), stream(), stream());
+        let block = pool.take(bytes, &s).unwrap();
+        let rest = (bytes == MIB).then(|| pool.take(bytes, &s).unwrap());
+        let stalled = Stalled::begin(sim, &s, block);
+        fill(&s, block, bytes, 0x22);
+        pool.give(block, &s);
+        let (waits, again) = sim.calls_of("cuStreamWaitEvent", || pool.take(bytes, &t).unwrap());
+        assert_eq!((waits, again), (1, block));
+        fill(&t, again, bytes, 0x33);
+        drop(stalled);
+        assert!(read(&t, again, bytes).iter().all(|&byte| byte == 0x33), "t's bytes came after those of s");
+        rest.into_iter().for_each(|block| pool.give(block, &s));
+        // Strict mode does not wait: then it is a refusal.
+        let strict = limited(TN_POOL_STRICT);
+        let block = strict.take(bytes, &s).unwrap();
+        let rest = (bytes == MIB).then(|| strict.take(bytes, &s).unwrap());
+        let stalled = Stalled::begin(sim, &s, block);
+        strict.give(block, &s);
+        assert_eq!(strict.take(bytes, &t), Err(TN_ERR_POOL_LIMIT));
+        drop(stalled);
+        assert_eq!(strict.take(bytes, &t), Ok(block), "PO-46");
+        rest.into_iter().for_each(|block| strict.give(block, &s));
+    }
+}
+
+/// PD-5, PO-16, PD-10's sizes: rests, neighbours, pieces of the device.
+#[test]
+fn pd_5_splits_and_merges() {
+    let Some(gpu) = device() else { return };
+    let (pool, s) = (pool(), stream());
+    let a = pool.take(1, &s).unwrap();
+    assert_eq!((usable(a), pool.stats().reserved_bytes), (512, 2 * MIB as u64));
+    let b = pool.take(513, &s).unwrap();
+    assert_eq!((b, usable(b)), (a + 512, 1024), "512 bytes are enough of a rest");
+    let large = pool.take(MIB + 1, &s).unwrap();
+    assert_eq!(usable(large), MIB + (64 << 10), "PO-16");
+    assert_eq!(pool.stats().reserved_bytes, 22 * MIB as u64);
+    let own = pool.take(21 * MIB, &s).unwrap();
+    assert_eq!(usable(own), 21 * MIB);
+    assert_eq!(pool.stats().reserved_bytes, 44 * MIB as u64);
+    assert_eq!(pool.stats().overhead_bytes, MIB as u64, "less than 2 MiB is not cut off");
+    // Neighbours of one stream merge.
+    let first = pool.take(8 * MIB, &s).unwrap();
+    let second = pool.take(8 * MIB, &s).unwrap();
+    pool.give(first, &s);
+    pool.give(second, &s);
+    assert_eq!(pool.take(16 * MIB, &s), Ok(first));
+    // Those of two streams do only once both are finished.
+    let Some(sim) = gpu.simulated() else { return };
+    let t = stream();
+    pool.give(first, &s);
+    let (first, second) = (pool.take(8 * MIB, &s).unwrap(), pool.take(8 * MIB, &s).unwrap());
+    let stalled = (Stalled::begin(sim, &s, first), Stalled::begin(sim, &t, second));
+    pool.give(first, &s);
+    pool.give(second, &t);
+    let other = pool.take(16 * MIB, &s).unwrap();
+    assert_ne!(other, first);
+    drop(stalled);
+    assert_eq!(pool.stats().pending_bytes, 0);
+    assert_eq!(pool.take(16 * MIB, &stream()), Ok(first));
+}
+
+/// PD-6: uses add up, and count up to the moment when the block is given back.
+#[test]
+fn pd_6_uses_on_other_streams_add_up() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    let (pool, s, t, u) = (pool(), stream(), stream(), stream());
+    let block = pool.take(12 * MIB, &s).unwrap();
+    pool.record_use(block, &t);
+    pool.record_use(block, &u);
+    // After the record, before the free.
+    let late = Stalled::begin(sim, &t, block);
+    pool.give(block, &s);
+    let other = pool.take(12 * MIB, &s).unwrap();
+    assert_ne!(other, block, "t still uses it");
+    let another = pool.take(12 * MIB, &u).unwrap();
+    assert_ne!(another, block);
+    drop(late);
+    u.finish();
+    s.finish();
+    assert_eq!(pool.take(12 * MIB, &s), Ok(block));
+    // PO-24 to PO-27 for this function.
+    let wrong = |pool: &Pool, block: usize| tn_pool_record_use(pool.0, block as *mut c_void, s.0);
+    assert_eq!(wrong(&lanes::pool(), block), TN_ERR_FOREIGN);
+    assert_eq!(wrong(&pool, block + 512), TN_ERR_INVALID);
+    assert_eq!(wrong(&pool, 0x1000), TN_ERR_FOREIGN);
+}
+
+/// PD-8: a stream that goes leaves its blocks behind, which are free when its work is done.
+#[test]
+fn pd_8_a_stream_that_is_released() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    let (pool, s, t) = (pool(), stream(), stream());
+    let block = pool.take(12 * MIB, &s).unwrap();
+    sim.set("free_waits", 0);
+    sim.hold(s.native());
+    fill(&s, block, 64, 1);
+    pool.give(block, &s);
+    drop(s);
+    let other = pool.take(12 * MIB, &t).unwrap();
+    assert_ne!(other, block);
+    sim.release_all();
+    sim.set("pace", 1);
+    assert_eq!(tn_device_synchronize(GPU), TN_OK);
+    sim.set("pace", 0);
+    sim.set("free_waits", 1);
+    assert_eq!(pool.take(12 * MIB, &t), Ok(block));
+}
+
+/// PD-9: the legacy stream (the constant 1) is ordered with blocking streams, and NULL is the thread's current one.
+#[test]
+fn pd_9_legacy_blocking_and_current_streams() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    let pool = pool();
+    let (blocking, free) = (stream_on(GPU, TN_STREAM_BLOCKING), stream());
+    let legacy = Stream(std::ptr::without_provenance_mut(1));
+    let block = pool.take(12 * MIB, &blocking).unwrap();
+    let stalled = Stalled::begin(sim, &blocking, block);
+    pool.give(block, &blocking);
+    assert_ne!(pool.take(12 * MIB, &free), Ok(block));
+    let (calls, again) = sim.calls_of("", || pool.take(12 * MIB, &legacy));
+    assert_eq!((calls, again), (0, Ok(block)), "it comes after");
+    pool.give(block, &legacy);
+    assert_eq!(pool.take(12 * MIB, &NOW), Ok(block), "NULL is the current stream, and that is the legacy one");
+    assert_eq!(pool.try_give(block, null_mut()), TN_OK);
+    assert_eq!(tn_stream_set_current(GPU, free.0), TN_OK);
+    assert_ne!(pool.take(12 * MIB, &NOW), Ok(block));
+    assert_eq!(tn_stream_set_current(GPU, null_mut()), TN_OK);
+    drop(stalled);
+}
+
+/// PD-12, DV-10: trim waits for nothing; what is finished goes back whole, what is pending stays.
+#[test]
+fn pd_12_trim_leaves_what_is_pending() {
+    let Some(gpu) = device() else { return };
+    let (pool, s, t) = (pool(), stream(), stream());
+    let free_before = free_bytes();
+    let pending = pool.take(3 * MIB, &s).unwrap();
+    let done = pool.take(40 * MIB, &t).unwrap();
+    let small: Vec<usize> = (0..100).map(|_| pool.take(10_000, &t).unwrap()).collect();
+    let stalled = gpu.sim.map(|sim| Stalled::begin(sim, &s, pending));
+    pool.give(pending, &s);
+    pool.give(done, &t);
+    small.into_iter().for_each(|block| pool.give(block, &t));
+    t.finish();
+    if gpu.sim.is_some() {
+        assert_eq!(pool.trim(), 40 * MIB, "the only piece in which nothing is pending");
+        let stats = pool.stats();
+        assert_eq!((stats.cached_bytes, stats.reserved_bytes), (17 * MIB as u64, 20 * MIB as u64));
+        assert_eq!(stats.pending_bytes, 3 * MIB as u64);
+    }
+    drop(stalled);
+    s.finish();
+    pool.trim();
+    assert_eq!(pool.stats().reserved_bytes, 0);
+    assert_eq!(free_bytes(), free_before);
+}
+
+fn free_bytes() -> usize {
+    let (mut free, mut total) = (0usize, 0usize);
+    let status = with_context(0, || driver_call!(cuMemGetInfo_v2(&mut free => *mut usize, &mut total => *mut usize)));
+    assert_eq!(status, 0);
+    free
+}
+
+/// PD-13, PO-2, PO-39: what is there from the start serves large and small, and a limit is one.
+#[test]
+fn pd_13_initial_size_and_limit() {
+    let Some(gpu) = device() else { return };
+    for kind in [GPU, PINNED, MANAGED] {
+        let pool = pool_on(kind, |o| (o.initial_size, o.max_size) = (6 * MIB as u64, 8 * MIB as u64)).unwrap();
+        assert_eq!(pool.stats().reserved_bytes, 6 * MIB as u64, "PD-18: no more than that");
+        let s = stream();
+        let serve = || {
+            let large = pool.take(4 * MIB, &s).unwrap();
+            let small: Vec<usize> = (0..2).map(|_| pool.take(MIB, &s).unwrap()).collect();
+            (large, small)
+        };
+        let (large, small) = match gpu.sim {
+            Some(sim) => {
+                let (calls, served) = sim.calls_of("*alloc", serve);
+                assert_eq!(calls, 0, "PO-2");
+                served
+            }
+            None => serve(),
+        };
+        assert_eq!(pool.stats().device_allocate_count, 1);
+        let more = pool.take(2 * MIB, &s).unwrap();
+        assert_eq!(pool.take(512, &s), Err(TN_ERR_POOL_LIMIT));
+        assert!(last_error().contains("limit 8 MiB"), "{}", last_error());
+        small.into_iter().chain([large, more]).for_each(|block| pool.give(block, &s));
+        s.finish();
+        pool.trim();
+        assert_eq!(pool.stats().reserved_bytes, 6 * MIB as u64, "never below what it had at first");
+    }
+    let status = pool_on(GPU, |o| (o.initial_size, o.max_size) = (2 * MIB as u64, MIB as u64)).map(drop);
+    assert_eq!(status, Err(TN_ERR_INVALID));
+}
+
+/// PO-19, PO-21: in place where it fits, else a copy on the stream, and the old block is given back there.
+#[test]
+fn po_21_reallocate_copies_on_the_stream() {
+    let Some(_gpu) = device() else { return };
+    let (pool, s) = (pool(), stream());
+    let block = pool.take(1000, &s).unwrap();
+    fill(&s, block, 1000, 0x5a);
+    assert_eq!(pool.resize(block, 1024, &s), Ok(block), "its own bytes");
+    let moved = pool.resize(block, 5 * MIB, &s).unwrap();
+    assert_ne!(moved, block);
+    assert!(read(&s, moved, 1000).iter().all(|&byte| byte == 0x5a));
+    assert_eq!(pool.take(1000, &s), Ok(block), "given back in that order");
+    let stats = pool.stats();
+    assert_eq!((stats.reallocation_count, stats.live_blocks), (2, 2));
+    assert_eq!(pool.resize(moved, 2 * MIB, &s), Ok(moved), "the tail becomes free where it is");
+    assert_eq!(usable(moved), 2 * MIB);
+    assert_eq!(pool.resize(moved, 0, &s), Ok(0));
+    assert_eq!(pool.try_give(moved, s.0), TN_ERR_STALE);
+}
+
+/// PO-23: zeros are there for what is queued on the stream afterwards.
+#[test]
+fn po_23_zeros_in_the_stream_s_order() {
+    let Some(_gpu) = device() else { return };
+    let (pool, s) = (pool(), stream());
+    for bytes in [100, MIB, 5 * MIB] {
+        let dirty = pool.take(bytes, &s).unwrap();
+        fill(&s, dirty, bytes, 0xff);
+        pool.give(dirty, &s);
+        let block = pool.take_zeroed(bytes, s.0).unwrap();
+        assert!(read(&s, block, bytes).iter().all(|&byte| byte == 0));
+        pool.give(block, &s);
+    }
+}
+
+/// PD-16, PO-45, DV-10, PO-46: out of memory is told with figures, after what our pools hold went back; the next request works.
+#[test]
+fn pd_16_out_of_memory() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    let (pool, other, s) = (pool(), lanes::pool(), stream());
+    let cached = other.take(30 * MIB, &s).unwrap();
+    other.give(cached, &s);
+    s.finish();
+    let kept = pool.take(3 * MIB, &s).unwrap();
+    // Once: it trims, and tries again.
+    sim.fail("cuMemAlloc", 1, 1, 2);
+    let block = pool.take(50 * MIB, &s).unwrap();
+    assert_eq!(other.stats().reserved_bytes, 0, "what another pool of the device had cached went back");
+    pool.give(block, &s);
+    s.finish();
+    pool.trim();
+    // For ever: the status, and nothing changed.
+    sim.fail("cuMemAlloc", 1, 0, 2);
+    let before = pool.stats();
+    assert_eq!(pool.take(60 * MIB, &s), Err(TN_ERR_NO_DEVICE_MEMORY));
+    let text = last_error();
+    for part in ["60 MiB asked", "3 MiB in use", "device has ", " free of "] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let after = pool.stats();
+    assert_eq!((after.oom_count, after.failure_count), (before.oom_count + 1, before.failure_count + 1));
+    assert_eq!(after.in_use_bytes, before.in_use_bytes);
+    sim.clear_faults();
+    let block = pool.take(60 * MIB, &s).unwrap();
+    pool.give(block, &s);
+    pool.give(kept, &s);
+    // Page-locked memory is the host's.
+    let pinned = pool_on(PINNED, |_| ()).unwrap();
+    sim.fail("cuMemHostAlloc", 1, 0, 2);
+    assert_eq!(pinned.take(MIB, &NOW), Err(TN_ERR_NO_HOST_MEMORY));
+    let managed = pool_on(MANAGED, |_| ()).unwrap();
+    sim.fail("cuMemAllocManaged", 1, 0, 2);
+    assert_eq!(managed.take(MIB, &NOW), Err(TN_ERR_NO_DEVICE_MEMORY));
+    // Another number is the driver's failure, with its name.
+    sim.clear_faults();
+    sim.fail("cuMemAlloc", 1, 1, 999);
+    assert_eq!(lanes::pool().take(MIB, &s), Err(TN_ERR_DRIVER));
+    assert!(last_error().contains("999"), "{}", last_error());
+}
+
+/// PO-43, PO-44: who wants to be called when memory is short is called once what is pending was looked at.
+#[test]
+fn po_44_pressure_callbacks() {
+    let Some(_gpu) = device() else { return };
+    unsafe extern "C" fn give_back(context: *mut c_void, needed: usize, reason: i32) -> usize {
+        assert_eq!((needed, reason), (3 * MIB, TN_PRESSURE_LIMIT));
+        assert_eq!(tn_pool_deallocate(null_mut(), context, null_mut()), TN_OK);
+        needed
+    }
+    let (pool, s) = (pool_on(GPU, |o| o.max_size = 4 * MIB as u64).unwrap(), stream());
+    let block = pool.take(3 * MIB, &s).unwrap();
+    // SAFETY: the function takes the context that is passed.
+    let status = unsafe { tn_pool_on_pressure(pool.0, Some(give_back), block as *mut c_void, None) };
+    assert_eq!(status, TN_OK);
+    assert_eq!(pool.take(3 * MIB, &s), Ok(block));
+    assert_eq!(pool.stats().pressure_count, 1);
+    // SAFETY: as above.
+    assert_eq!(unsafe { tn_pool_off_pressure(pool.0, Some(give_back), block as *mut c_void) }, TN_OK);
+}
+
+/// PD-15: during a capture a pool serves what is finished or fresh, records no event, and the capture stays sound.
+#[test]
+fn pd_15_during_a_capture() {
+    let Some(gpu) = device() else { return };
+    let (pool, s, t) = (pool_on(GPU, |o| o.max_size = 4 * MIB as u64).unwrap(), stream(), stream());
+    let done = pool.take(2 * MIB, &t).unwrap();
+    pool.give(done, &t);
+    t.finish();
+    let native = s.native() as usize;
+    // Thread-local: calls of this thread that could wait are refused, unless they are made in relaxed mode.
+    assert_eq!(with_context(0, || driver_call!(cuStreamBeginCapture_v2(native => usize, 1u32 => u32))), 0);
+    let finished = pool.take(2 * MIB, &s).unwrap();
+    assert_eq!(finished, done);
+    let fresh = pool.take(2 * MIB, &s).unwrap();
+    fill(&s, fresh, MIB, 0x44);
+    let (records, ()) = match gpu.sim {
+        Some(sim) => sim.calls_of("cuEventRecord", || pool.give(finished, &s)),
+        None => (0, pool.give(finished, &s)),
+    };
+    assert_eq!(records, 0);
+    // Another stream looks for what is given back within the capture: not before it has ended.
+    assert_eq!(pool.take(2 * MIB, &t), Err(TN_ERR_POOL_LIMIT));
+    assert_eq!(pool.take(4 * MIB, &s), Err(TN_ERR_UNSUPPORTED));
+    assert!(last_error().contains("graph"), "{}", last_error());
+    let mut graph = 0usize;
+    assert_eq!(with_context(0, || driver_call!(cuStreamEndCapture(native => usize, &mut graph => *mut usize))), 0);
+    assert_ne!(graph, 0, "the capture is sound");
+    assert_eq!(pool.take(2 * MIB, &t), Ok(done), "it has ended");
+    assert_eq!(with_context(0, || driver_call!(cuGraphDestroy(graph => usize))), 0);
+    pool.give(fresh, &s);
+}
+
+/// PN-1, PN-12, PD-18, ST-9: page-locked memory gets its flags, is counted, and waits for asynchronous work before the host has it again.
+#[test]
+fn pn_1_pd_18_pinned_pools() {
+    let Some(gpu) = device() else { return };
+    let flags = [(0, 0), (TN_HOST_PORTABLE, 1), (TN_HOST_MAPPED, 2), (TN_HOST_WRITE_COMBINED, 4), (7, 7)];
+    for (ours, theirs) in flags {
+        let pool = pool_on(PINNED, |o| o.host_flags = ours | TN_HOST_BEST_EFFORT).unwrap();
+        let block = pool.take(100_000, &NOW).unwrap();
+        if let Some(sim) = gpu.sim {
+            assert_eq!(sim.get("host_alloc_flags"), theirs);
+        }
+        // SAFETY: a block of the host's.
+        unsafe { (block as *mut u8).write_bytes(1, 100_000) };
+        assert_eq!(usable(block), 100_352);
+        pool.give(block, &NOW);
+        assert_eq!(pool.take(100_000, &NOW), Ok(block));
+    }
+    let managed = pool_on(MANAGED, |o| o.host_flags = TN_MANAGED_HOST).unwrap();
+    let block = managed.take_zeroed(100_000, null_mut()).unwrap();
+    // SAFETY: managed memory is the host's too.
+    assert_eq!(unsafe { *(block as *const u8).add(99_999) }, 0);
+    assert_eq!(pool_on(PINNED, |o| o.host_flags = TN_MANAGED_HOST).map(drop), Err(TN_ERR_INVALID));
+    let Some(sim) = gpu.simulated() else { return };
+    let (pool, work, s) = (pool_on(PINNED, |_| ()).unwrap(), lanes::pool(), stream());
+    let on_device = work.take(64, &s).unwrap();
+    let block = pool.take(100_000, &NOW).unwrap();
+    let stalled = Stalled::begin(sim, &s, on_device);
+    pool.give(block, &s);
+    assert_ne!(pool.take(100_000, &NOW), Ok(block), "not while the stream may use it");
+    assert_eq!(pool.take(100_000, &s), Ok(block), "the stream itself may");
+    pool.give(block, &s);
+    drop(stalled);
+    assert_eq!(pool.stats().pending_bytes, 0);
+    assert_eq!(pool.take(100_000, &NOW), Ok(block));
+}
+
+/// PD-20, DV-8: a lost device: no driver call; what is given back is given back.
+#[test]
+fn pd_20_a_lost_device() {
+    alone("pd_20_a_lost_device", &[], || {
+        let Some(gpu) = device() else { return };
+        let Some(sim) = gpu.simulated() else { return };
+        let (pool, s) = (pool(), stream());
+        let (block, other) = (pool.take(MIB, &s).unwrap(), pool.take(3 * MIB, &s).unwrap());
+        sim.break_device(0, 700);
+        assert_eq!(tn_stream_synchronize(s.0), TN_ERR_DRIVER);
+        let (calls, ()) = sim.calls_of("", || {
+            pool.give(block, &s);
+            assert_eq!(pool.take(100 * MIB, &s), Err(TN_ERR_DRIVER));
+            assert_eq!(tn_pool_release(pool.0), TN_OK);
+            assert_eq!(tn_pool_deallocate(null_mut(), other as *mut c_void, null_mut()), TN_OK);
+        });
+        assert_eq!(calls, 0);
+        std::mem::forget(pool);
+        assert_eq!(pool_on(GPU, |o| o.initial_size = 1).map(drop), Err(TN_ERR_DRIVER));
+    });
+}
+
+/// PO-59: the child of a fork has no device; giving back there asks no driver.
+#[test]
+fn po_59_after_a_fork() {
+    alone("po_59_after_a_fork", &[], || {
+        let Some(gpu) = device() else { return };
+        let (pool, s) = (pool(), stream());
+        let pinned = pool_on(PINNED, |_| ()).unwrap();
+        let (block, locked) = (pool.take(MIB, &s).unwrap(), pinned.take(MIB, &NOW).unwrap());
+        // SAFETY: the child only makes calls of this library, and leaves at once.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let calls = gpu.sim.map(|sim| sim.calls(""));
+            let mut right = pool.take(MIB, &NOW) == Err(TN_ERR_DEVICE) && pinned.take(MIB, &NOW) == Err(TN_ERR_DEVICE);
+            // SAFETY: NULL is allowed.
+            right &= unsafe { tn_pool_trim(pool.0, 0, null_mut()) } == TN_ERR_DEVICE;
+            right &= pool.try_give(block, null_mut()) == TN_OK && pinned.try_give(locked, null_mut()) == TN_OK;
+            right &= tn_pool_release(pool.0) == TN_OK && tn_pool_release(pinned.0) == TN_OK;
+            right &= gpu.sim.map(|sim| sim.calls("")) == calls;
+            // SAFETY: leaves without running what the parent has to run.
+            unsafe { libc::_exit(if right { 0 } else { 1 }) };
+        }
+        let mut status = 0;
+        // SAFETY: the number is ours.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert_eq!(status, 0);
+        pool.give(block, &s);
+        pinned.give(locked, &NOW);
+    });
+}
+
+/// PO-6, PO-7 with work under way: what is pending when a pool goes is given to the driver once it is done, and nobody waits for that.
+#[test]
+fn po_6_a_pool_goes_with_work_under_way() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    sim.set("free_waits", 0);
+    let (pool, s) = (pool(), stream());
+    let before = sim.get("allocations");
+    let (block, live) = (pool.take(30 * MIB, &s).unwrap(), pool.take(3 * MIB, &s).unwrap());
+    let stalled = Stalled::begin(sim, &s, block);
+    pool.give(block, &s);
+    drop(pool);
+    assert_eq!(sim.get("allocations"), before + 2, "one is used still, and one is live");
+    drop(stalled);
+    drop(lanes::pool());
+    assert_eq!(sim.get("allocations"), before + 1, "whoever comes by sees to it");
+    assert_eq!(tn_pool_deallocate(null_mut(), live as *mut c_void, s.0), TN_OK);
+    s.finish();
+    drop(lanes::pool());
+    assert_eq!(sim.get("allocations"), before);
+    sim.set("free_waits", 1);
+}
+
+/// ST-10: a stream that stalls, and a driver call that takes long, hold nobody else up. DV-10: nothing synchronises.
+#[test]
+fn st_10_a_stalled_stream_stalls_nobody() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    let (pool, s, t) = (pool(), stream(), stream());
+    let block = pool.take(3 * MIB, &s).unwrap();
+    let stalled = Stalled::begin(sim, &s, block);
+    pool.give(block, &s);
+    let before = (sim.calls("cuCtxSynchronize"), sim.calls("cuStreamSynchronize"), sim.calls("cuEventSynchronize"));
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for round in 0..200 {
+                    let bytes = 1000 * (1 + round % 50);
+                    let block = pool.take(bytes, &t).unwrap();
+                    pool.give(block, &t);
+                }
+            });
+        }
+    });
+    let after = (sim.calls("cuCtxSynchronize"), sim.calls("cuStreamSynchronize"), sim.calls("cuEventSynchronize"));
+    assert_eq!(before, after);
+    drop(stalled);
+}
+
+/// PO-9, PO-11, PO-12, PO-14, PO-24 to PO-27 on device addresses, which nobody reads (PD-14: the simulator's cannot be).
+#[test]
+fn pd_14_addresses_are_only_numbers() {
+    let Some(_gpu) = device() else { return };
+    let (pool, s) = (pool(), stream());
+    let mut blocks = Vec::new();
+    for (shift, bytes) in (0..=22).map(|shift| (shift, 100 + 70_000 * shift)) {
+        let block = pool.take_at(bytes, 1 << shift, s.0).unwrap();
+        assert!(block.is_multiple_of((1 << shift).max(8)), "{shift}");
+        assert!(usable(block) >= bytes);
+        blocks.push((block, bytes));
+    }
+    blocks.push((pool.take(0, &s).unwrap(), 0));
+    assert_eq!(pool.take_at(10, 3, s.0), Err(TN_ERR_INVALID));
+    assert_eq!(pool.take_at(10, 8 << 20, s.0), Err(TN_ERR_INVALID));
+    assert_eq!(pool.take(usize::MAX / 2 + 2, &s), Err(TN_ERR_NO_DEVICE_MEMORY));
+    blocks.sort_unstable();
+    assert!(blocks.windows(2).all(|pair| pair[0].0 + usable(pair[0].0) <= pair[1].0));
+    let mut owner = null_mut();
+    for &(block, bytes) in &blocks {
+        for inside in [0, bytes / 2, bytes.saturating_sub(1)] {
+            // SAFETY: the pointer is ours.
+            assert_eq!(unsafe { tn_pool_of((block + inside) as *const c_void, &mut owner) }, TN_OK);
+            assert_eq!(tn_pool_release(owner), TN_OK);
+        }
+        if bytes > 1 {
+            assert_eq!(pool.try_give(block + 1, s.0), TN_ERR_INVALID);
+        }
+    }
+    let other = lanes::pool();
+    assert_eq!(other.try_give(blocks[0].0, s.0), TN_ERR_FOREIGN);
+    for (block, _) in &blocks {
+        pool.give(*block, &s);
+        assert_eq!(pool.try_give(*block, s.0), TN_ERR_STALE);
+    }
+    assert_eq!(pool.stats().in_use_bytes, 0);
+}
+
+/// PO-62 to PO-65 for devices: each has a current pool of its own on a thread.
+#[test]
+fn po_62_current_pools_of_devices() {
+    let Some(gpu) = device() else { return };
+    let own = [pool_on(GPU, |_| ()).unwrap(), pool_on(PINNED, |_| ()).unwrap(), pool_on(MANAGED, |_| ()).unwrap()];
+    let devices = [GPU, PINNED, MANAGED];
+    let current = |device: tn_device| {
+        let mut handle = null_mut();
+        // SAFETY: the pointer is ours.
+        assert_eq!(unsafe { tn_pool_current(device, &mut handle) }, TN_OK);
+        Pool(handle).stats().serial
+    };
+    let defaults = devices.map(current);
+    own.iter().for_each(|pool| assert_eq!(tn_pool_set_current(pool.0), TN_OK));
+    for (pool, &device) in own.iter().zip(&devices) {
+        assert_eq!(current(device), pool.stats().serial);
+        assert_eq!(
+            std::thread::scope(|s| s.spawn(|| current(device)).join().unwrap()),
+            current_default(&defaults, device)
+        );
+    }
+    if gpu.has_two() {
+        let second = tn_device { r#type: TN_CUDA, id: 1 };
+        let theirs = pool_on(second, |_| ()).unwrap();
+        let before = current(second);
+        assert_ne!(before, own[0].stats().serial);
+        assert_eq!(tn_pool_set_current(theirs.0), TN_OK);
+        assert_eq!((current(second), current(GPU)), (theirs.stats().serial, own[0].stats().serial));
+    }
+    assert_eq!(tn_pool_set_current(null_mut()), TN_OK);
+    assert_eq!(devices.map(current), defaults);
+}
+
+fn current_default(defaults: &[u64; 3], device: tn_device) -> u64 {
+    defaults[[TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED].iter().position(|&kind| kind == device.r#type).unwrap()]
+}
+
+/// BR-63 for pools: a stream of another GPU orders nothing here; pinned memory takes any.
+#[test]
+fn streams_of_other_gpus() {
+    let Some(gpu) = device() else { return };
+    if !gpu.has_two() {
+        return;
+    }
+    let second = tn_device { r#type: TN_CUDA, id: 1 };
+    let (pool, pinned, s, t) = (pool(), pool_on(PINNED, |_| ()).unwrap(), stream(), stream_on(second, 0));
+    assert_eq!(pool.take(10, &t), Err(TN_ERR_DEVICE));
+    let block = pool.take(10, &s).unwrap();
+    assert_eq!(pool.try_give(block, t.0), TN_ERR_DEVICE);
+    pool.give(block, &s);
+    let block = pinned.take(10, &t).unwrap();
+    pinned.give(block, &t);
+    let host = pool_on(HOST, |_| ()).unwrap();
+    assert_eq!(host.take(10, &s), Err(TN_ERR_DEVICE));
+}
+
+/// PN-13: without a driver pinned memory is refused, or plain host memory that says so.
+#[test]
+fn pn_13_pools_without_a_driver() {
+    alone("pn_13_pools_without_a_driver", &[("LD_LIBRARY_PATH", "")], || {
+        let status = pool_on(GPU, |_| ()).map(drop);
+        if status.is_ok() {
+            println!("skipped: this machine has a driver");
+            return;
+        }
+        assert_eq!(status, Err(TN_ERR_UNSUPPORTED));
+        assert!(last_error().contains("libcuda.so.1"), "{}", last_error());
+        assert_eq!(pool_on(MANAGED, |_| ()).map(drop), Err(TN_ERR_UNSUPPORTED));
+        assert_eq!(pool_on(PINNED, |_| ()).map(drop), Err(TN_ERR_UNSUPPORTED));
+        let pool = pool_on(PINNED, |o| o.host_flags = TN_HOST_BEST_EFFORT).unwrap();
+        let block = pool.take(1000, &NOW).unwrap();
+        // SAFETY: plain memory.
+        unsafe { (block as *mut u8).write_bytes(1, 1000) };
+        pool.give(block, &NOW);
+    });
+}

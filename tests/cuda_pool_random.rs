@@ -1,0 +1,294 @@
+//! PD-7, ST-9: pools under random requests from several streams, whose work runs late and in random interleavings. Each owner of a block writes
+//! its own pattern there in its stream's order and reads it back in that order before it gives the block back: whoever had the block at the
+//! same time would be seen.
+//!
+//! TENURE_CUDA_OPERATIONS (20 000 here, 1 000 000 in a soak) and TENURE_TEST_SEEDS (3) say how much.
+
+mod lanes;
+mod tools;
+
+use lanes::*;
+use std::ffi::c_void;
+use tenure::types::*;
+use tools::cuda::{Device, device, with_context};
+
+/// Numbers that look random, the same for a seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % end as u64) as usize
+    }
+
+    /// Mostly small, now and then large.
+    fn bytes(&mut self) -> usize {
+        let most = [2_000, 60_000, MIB, 3 * MIB][[0, 0, 0, 1, 1, 2, 2, 3][self.below(8)]];
+        4 * (1 + self.below(most / 4))
+    }
+}
+
+fn number(name: &str, usual: usize) -> usize {
+    std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+/// A block that somebody has.
+#[derive(Clone, Copy)]
+struct Live {
+    block: usize,
+    bytes: usize,
+    value: u32,
+    stream: usize,
+}
+
+/// Bytes of a block that are read back: from its beginning, and from its end.
+const PROBE: usize = 32;
+
+/// Where a probe arrives.
+struct Probe {
+    at: Vec<u32>,
+    value: u32,
+}
+
+/// The context stays current for the whole test: the driver's own calls need it, and change nothing for the library.
+struct Model<'a> {
+    gpu: &'a Device,
+    pool: Pool,
+    streams: Vec<(Stream, u64)>,
+    random: Random,
+    live: Vec<Live>,
+    probes: Vec<Vec<Probe>>,
+    /// The address ranges of live blocks never overlap.
+    ranges: std::collections::BTreeMap<usize, usize>,
+    refused: usize,
+}
+
+impl<'a> Model<'a> {
+    fn new(gpu: &'a Device, seed: u64, options: impl FnOnce(&mut tn_pool_options)) -> Model<'a> {
+        if let Some(sim) = gpu.sim {
+            sim.set("seed", seed);
+        }
+        let streams: Vec<(Stream, u64)> = (0..4)
+            .map(|i| {
+                let stream = stream_on(GPU, if i == 3 { TN_STREAM_BLOCKING } else { 0 });
+                let native = stream.native();
+                (stream, native)
+            })
+            .collect();
+        let probes = streams.iter().map(|_| Vec::new()).collect();
+        let pool = pool_on(GPU, options).unwrap();
+        let random = Random(seed);
+        Model { gpu, pool, streams, random, live: Vec::new(), probes, ranges: Default::default(), refused: 0 }
+    }
+
+    fn step(&mut self, operation: usize) {
+        match self.random.below(100) {
+            0..=54 if self.live.len() < 200 => self.take(operation as u32),
+            55..=57 => self.use_elsewhere(),
+            58 => self.finish(),
+            59 if self.random.below(20) == 0 => {
+                self.pool.trim();
+            }
+            _ => self.give(),
+        }
+    }
+
+    fn take(&mut self, value: u32) {
+        let (bytes, stream) = (self.random.bytes(), self.random.below(self.streams.len()));
+        let block = match self.pool.take(bytes, &self.streams[stream].0) {
+            Ok(block) => block,
+            Err(status) => {
+                assert!(status == TN_ERR_POOL_LIMIT || status == TN_ERR_NO_DEVICE_MEMORY, "{status}");
+                self.refused += 1;
+                return self.give();
+            }
+        };
+        let end = block + usable(block);
+        let below = self.ranges.range(..end).next_back();
+        assert!(below.is_none_or(|(_, &other)| other <= block), "{block:#x} overlaps a live block");
+        self.ranges.insert(block, end);
+        self.set(Live { block, bytes, value, stream });
+        self.live.push(Live { block, bytes, value, stream });
+    }
+
+    /// Writes the owner's pattern.
+    fn set(&self, live: Live) {
+        let (count, native) = (live.bytes / 4, self.streams[live.stream].1 as usize);
+        let call = driver_call!(cuMemsetD32Async(
+            live.block as u64 => u64, live.value => u32, count => usize, native => usize
+        ));
+        assert_eq!(call, 0);
+    }
+
+    /// Reads the owner's pattern back, in the order of a stream.
+    fn probe(&mut self, live: Live, stream: usize) {
+        let native = self.streams[stream].1 as usize;
+        let length = live.bytes.min(PROBE);
+        for from in [live.block, live.block + live.bytes - length] {
+            let mut probe = Probe { at: vec![0; length / 4], value: live.value };
+            let at = probe.at.as_mut_ptr().cast::<c_void>();
+            let call = driver_call!(cuMemcpyDtoHAsync_v2(
+                at => *mut c_void, from as u64 => u64, length => usize, native => usize
+            ));
+            assert_eq!(call, 0);
+            self.probes[stream].push(probe);
+        }
+    }
+
+    fn give(&mut self) {
+        if self.live.is_empty() {
+            return;
+        }
+        let at = self.random.below(self.live.len());
+        let live = self.live.swap_remove(at);
+        self.probe(live, live.stream);
+        self.ranges.remove(&live.block);
+        self.pool.give(live.block, &self.streams[live.stream].0);
+    }
+
+    /// Another stream reads a block after an event of its owner, which does not wait for that.
+    fn use_elsewhere(&mut self) {
+        if self.live.is_empty() {
+            return;
+        }
+        let at = self.random.below(self.live.len());
+        let (live, other) = (self.live[at], self.random.below(self.streams.len()));
+        let (mut event, own, theirs) =
+            (0usize, self.streams[live.stream].1 as usize, self.streams[other].1 as usize);
+        assert_eq!(driver_call!(cuEventCreate(&mut event => *mut usize, 2u32 => u32)), 0);
+        assert_eq!(driver_call!(cuEventRecord(event => usize, own => usize)), 0);
+        assert_eq!(driver_call!(cuStreamWaitEvent(theirs => usize, event => usize, 0u32 => u32)), 0);
+        assert_eq!(driver_call!(cuEventDestroy_v2(event => usize)), 0);
+        self.pool.record_use(live.block, &self.streams[other].0);
+        self.probe(live, other);
+    }
+
+    /// Waits for a stream and looks at what arrived.
+    fn finish(&mut self) {
+        let stream = self.random.below(self.streams.len());
+        self.look(stream);
+    }
+
+    fn look(&mut self, stream: usize) {
+        assert_eq!(driver_call!(cuStreamSynchronize(self.streams[stream].1 as usize => usize)), 0);
+        for probe in self.probes[stream].drain(..) {
+            assert!(probe.at.iter().all(|&found| found == probe.value), "{} in {:?}", probe.value, probe.at);
+        }
+    }
+
+    fn end(mut self) {
+        while !self.live.is_empty() {
+            self.give();
+        }
+        (0..self.streams.len()).for_each(|stream| self.look(stream));
+        for (stream, _) in &self.streams {
+            stream.finish();
+        }
+        let stats = self.pool.stats();
+        assert_eq!((stats.in_use_bytes, stats.pending_bytes, stats.overhead_bytes), (0, 0, 0));
+        self.pool.trim();
+        assert_eq!(self.pool.stats().reserved_bytes, 0);
+        if let Some(sim) = self.gpu.sim {
+            assert_eq!(sim.get("device_synchronizes"), 0, "nothing waits for the device");
+        }
+    }
+}
+
+fn run(seeds: usize, change: impl Fn(&mut tn_pool_options)) {
+    let Some(gpu) = device() else { return };
+    let operations = number("TENURE_CUDA_OPERATIONS", 20_000);
+    if let Some(sim) = gpu.sim {
+        // With the driver's own, a free would hide what is used too late.
+        sim.set("free_waits", 0);
+    }
+    for seed in 1..=seeds as u64 {
+        println!("seed {seed}, {operations} operations");
+        let mut model = Model::new(&gpu, seed, &change);
+        with_context(0, || {
+            for operation in 1..=operations {
+                model.step(operation);
+                if operation % 1000 == 0 {
+                    let stats = model.pool.stats();
+                    assert_eq!(stats.live_blocks, model.live.len() as u64);
+                    assert_eq!(stats.requested_bytes, model.live.iter().map(|live| live.bytes as u64).sum::<u64>());
+                }
+            }
+            model.end();
+        });
+    }
+    if let Some(sim) = gpu.sim {
+        sim.set("free_waits", 1);
+    }
+}
+
+/// PD-7: room enough, so that streams rarely meet.
+#[test]
+fn pd_7_no_reuse_before_its_time() {
+    run(number("TENURE_TEST_SEEDS", 3), |_| ());
+}
+
+/// PD-7, PD-4, PO-39: a limit far below what they want, so that streams wait for each other on the device.
+#[test]
+fn pd_7_no_reuse_before_its_time_under_pressure() {
+    run(number("TENURE_TEST_SEEDS", 3), |o| o.max_size = 24 * MIB as u64);
+}
+
+/// PD-7 with nothing kept: each piece goes back as soon as it is finished, and not before.
+#[test]
+fn pd_7_direct_pools_give_back_in_time() {
+    run(1, |o| o.flags = TN_POOL_DIRECT);
+}
+
+/// ST-9 on page-locked memory: the host fills a block, a stream copies out of it and it is given back on that stream; the next owner on the
+/// host must not get it before the copy has read it.
+#[test]
+fn st_9_the_host_never_writes_under_a_copy() {
+    let Some(gpu) = device() else { return };
+    let (pinned, target) = (pool_on(PINNED, |o| o.max_size = 8 * MIB as u64).unwrap(), pool());
+    let streams: Vec<Stream> = (0..3).map(|_| stream()).collect();
+    let operations = number("TENURE_CUDA_OPERATIONS", 20_000) / 10;
+    for seed in 1..=number("TENURE_TEST_SEEDS", 3) as u64 {
+        if let Some(sim) = gpu.sim {
+            sim.set("seed", seed);
+        }
+        let mut random = Random(seed);
+        let mut arrived: Vec<(usize, usize, u8, usize)> = Vec::new();
+        for operation in 0..operations {
+            let (bytes, stream) = (1 + random.below(50_000), random.below(streams.len()));
+            let Ok(block) = pinned.take(bytes, &NOW) else {
+                streams.iter().for_each(Stream::finish);
+                continue;
+            };
+            let value = operation as u8;
+            // SAFETY: the host's block.
+            unsafe { (block as *mut u8).write_bytes(value, bytes) };
+            let to = target.take(bytes, &streams[stream]).unwrap();
+            let native = streams[stream].native() as usize;
+            with_context(0, || {
+                let call = driver_call!(cuMemcpyHtoDAsync_v2(
+                    to as u64 => u64, block as *const c_void => *const c_void, bytes => usize, native => usize
+                ));
+                assert_eq!(call, 0);
+            });
+            pinned.give(block, &streams[stream]);
+            arrived.push((to, bytes, value, stream));
+            if arrived.len() == 64 {
+                streams.iter().for_each(Stream::finish);
+                for (to, bytes, value, stream) in arrived.drain(..) {
+                    let mut back = vec![0u8; bytes];
+                    let at = back.as_mut_ptr().cast::<c_void>();
+                    with_context(0, || {
+                        let call = driver_call!(cuMemcpyDtoH_v2(at => *mut c_void, to as u64 => u64, bytes => usize));
+                        assert_eq!(call, 0);
+                    });
+                    assert!(back.iter().all(|&byte| byte == value), "seed {seed}: {value}");
+                    target.give(to, &streams[stream]);
+                }
+            }
+        }
+        arrived.into_iter().for_each(|(to, _, _, stream)| target.give(to, &streams[stream]));
+    }
+}
