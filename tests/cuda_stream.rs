@@ -90,9 +90,11 @@ fn queue(stream: *mut tn_stream, id: i32) -> Held {
     Stream::of(stream as u64).unwrap().on(gpu(id)).unwrap().unwrap().held()
 }
 
-/// Polls until a point has passed.
+/// Polls until a point has passed; one that does not in a minute never will.
 fn passes(point: Point) {
+    let start = std::time::Instant::now();
     while !point.poll() {
+        assert!(start.elapsed().as_secs() < 60, "{point:?} does not pass: {}", tenure::error::drafted().as_str());
         std::thread::yield_now();
     }
     assert!(point.is_passed());
@@ -586,8 +588,8 @@ fn pd_2_pd_9_the_order_that_is_known() {
     let (free, other, blocking, second) = (free.queue(), other.queue(), blocking.queue(), second.queue());
     let legacy = Stream::Legacy.on(gpu(0)).unwrap().unwrap();
     let own = Stream::PerThread.on(gpu(0)).unwrap().unwrap();
-    let stalls: Vec<_> = handles.iter().map(|handle| gpu_there.stall(native(*handle))).collect();
     let memory: Vec<_> = handles.iter().map(|_| Memory::new(0, 256)).collect();
+    let stalls: Vec<_> = handles.iter().map(|handle| gpu_there.stall(native(*handle))).collect();
     handles.iter().zip(&memory).for_each(|(handle, memory)| memory.fill(1, native(*handle)));
     let no_calls = gpu_there.sim.map(|sim| sim.calls(""));
     let points = [free, other, blocking, second].map(Queue::now);

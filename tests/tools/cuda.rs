@@ -47,17 +47,41 @@ pub unsafe fn symbol<F: Copy>(name: &str) -> Option<F> {
     (!found.is_null()).then(|| unsafe { std::mem::transmute_copy::<*mut c_void, F>(&found) })
 }
 
-/// Calls one of libcuda's functions, which must be there.
+/// Calls one of libcuda's functions, which must be there, with arguments of the types in its header.
 #[macro_export]
 macro_rules! driver_call {
-    ($name:ident($($argument:expr => $type:ty),* $(,)?)) => {{
-        // SAFETY: the type is that of the driver's header, and so are the arguments.
-        unsafe {
-            let function: unsafe extern "C" fn($($type),*) -> u32 =
-                $crate::tools::cuda::symbol(stringify!($name)).expect(stringify!($name));
-            function($($argument),*)
-        }
-    }};
+    ($name:ident($($argument:expr => $type:ty),* $(,)?)) => {
+        $crate::tools::cuda::Arguments::pass(($({ let argument: $type = $argument; argument },)*), stringify!($name))
+    };
+}
+
+/// Arguments of a function of the driver.
+pub trait Arguments {
+    /// Calls it with them, whose types are those of its header.
+    fn pass(self, name: &str) -> u32;
+}
+
+macro_rules! arguments {
+    ($(($($name:ident: $type:ident),*))*) => {
+        $(impl<$($type),*> Arguments for ($($type,)*) {
+            fn pass(self, name: &str) -> u32 {
+                let ($($name,)*) = self;
+                // SAFETY: the types are those of the driver's header, by whoever wrote the call, and what they point to is there.
+                unsafe {
+                    let function: unsafe extern "C" fn($($type),*) -> u32 = symbol(name).expect(name);
+                    function($($name),*)
+                }
+            }
+        })*
+    };
+}
+
+arguments! {
+    (a: A)
+    (a: A, b: B)
+    (a: A, b: B, c: C)
+    (a: A, b: B, c: C, d: D)
+    (a: A, b: B, c: C, d: D, e: E)
 }
 
 /// Runs something with a GPU's primary context current, and what was current before afterwards. The context stays retained.

@@ -136,8 +136,8 @@ impl Gpu {
         self.check(unsafe { driver.cuDeviceTotalMem_v2(&mut total, device)? }, "cuDeviceTotalMem")?;
         info.total_bytes = total as u64;
         if with_memory {
-            let (free, total) = self.memory()?;
-            (info.free_bytes, info.used_bytes) = (free, total - free);
+            let free = self.memory()?.0.min(info.total_bytes);
+            (info.free_bytes, info.used_bytes) = (free, info.total_bytes - free);
         }
         self.traffic.describe(info);
         Ok(())
