@@ -439,6 +439,22 @@ fn tr_10_st_8_what_ends_before_its_work_lives_on() {
         }
         assert_eq!((memory.released(), ran), (1, 1));
 
+        // XI-18: its import has ended for everybody but the device, and so a weak handle finds nothing.
+        let memory = Memory::new(10);
+        let a = memory.lend(gpu(0), true, false);
+        let s = stalled(sim);
+        let (mut weak, mut again) = (null_mut(), null_mut());
+        // SAFETY: the pointers are ours.
+        assert_eq!(unsafe { tn_array_weaken(a, &mut weak) }, TN_OK);
+        writes_on(a, s);
+        release(a);
+        // SAFETY: as above.
+        assert_eq!(unsafe { tn_weak_upgrade(weak, &mut again) }, TN_ERR_DESTRUCTED);
+        assert_eq!(tn_weak_release(weak), TN_OK);
+        go(sim, s);
+        drop_stream(s);
+        assert_eq!((run_releases(), memory.released()), (1, 1));
+
         // The import ends before the store: its own work counts, through which handle it was put there.
         let memory = Memory::new(10);
         let a = memory.lend(gpu(0), true, false);
