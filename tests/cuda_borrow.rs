@@ -11,6 +11,7 @@ use tenure::ffi::array::*;
 use tenure::ffi::borrow::*;
 use tenure::ffi::exchange::*;
 use tenure::ffi::expr::*;
+use tenure::ffi::pool::*;
 use tenure::ffi::promise::*;
 use tenure::ffi::stream::*;
 use tenure::types::*;
@@ -569,6 +570,50 @@ fn what_the_host_cannot_reach_it_does_not_touch() {
         }
         release(a);
         assert_eq!(memory.released(), 1);
+    });
+}
+
+#[test]
+fn br_64_a_pool_gets_the_bytes_with_what_is_unfinished() {
+    with_seeds(|_, sim| {
+        let mut pool = null_mut();
+        let options = std::ptr::null();
+        let (s, t) = (stalled(sim), stream(0));
+        let shape = [1 << 18];
+        let mut a = null_mut();
+        // SAFETY: the pointers are ours.
+        unsafe {
+            assert_eq!(tn_pool_create(gpu(0), options, &mut pool), TN_OK);
+            assert_eq!(tn_array_empty(pool, TN_F32, 1, shape.as_ptr(), std::ptr::null(), &mut a), TN_OK);
+        }
+        let block = |stream: Stream| {
+            let mut block = null_mut();
+            // SAFETY: the pointer is ours.
+            assert_eq!(unsafe { tn_pool_allocate(pool, 4 << 18, 0, stream, &mut block) }, TN_OK);
+            block
+        };
+        let mut data = std::ptr::null();
+        let mut guard = null_mut();
+        // SAFETY: the places are ours.
+        assert_eq!(unsafe { tn_array_borrow_read(a, 0, s, &mut data, null_mut(), &mut guard) }, TN_OK);
+        end(guard, s);
+        writes_on(a, s);
+        // Nothing here waits on the host.
+        let (host_waits, _) = sim.calls_of("cuEventSynchronize", || {
+            release(a);
+            // Another stream gets other bytes, or waits for these on the device; who comes in order may have them at once.
+            let (waits, other) = sim.calls_of("cuStreamWaitEvent", || block(t));
+            assert!(other.cast_const() != data || waits > 0);
+            let same = block(s);
+            assert!(same.cast_const() == data || other.cast_const() == data);
+            assert_eq!(tn_pool_deallocate(pool, same, s), TN_OK);
+            assert_eq!(tn_pool_deallocate(pool, other, t), TN_OK);
+        });
+        assert_eq!(host_waits, 0);
+        go(sim, s);
+        assert_eq!(tn_stream_synchronize(t), TN_OK);
+        [s, t].into_iter().for_each(drop_stream);
+        assert_eq!(tn_pool_release(pool), TN_OK);
     });
 }
 
