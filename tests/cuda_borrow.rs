@@ -13,6 +13,7 @@ use tenure::ffi::exchange::*;
 use tenure::ffi::expr::*;
 use tenure::ffi::pool::*;
 use tenure::ffi::promise::*;
+use tenure::ffi::report::*;
 use tenure::ffi::stream::*;
 use tenure::types::*;
 use tools::cuda::{Device, Sim, alone, device, last_error};
@@ -330,6 +331,20 @@ fn er_8_er_5_where_streams_and_work_stand_among_the_errors() {
     });
 }
 
+/// How many of a kind tn_leaks knows.
+fn leaks(kind: i32) -> usize {
+    let mut n = 0;
+    // SAFETY: the number is ours.
+    assert_eq!(unsafe { tn_leaks(0, null_mut(), &mut n) }, TN_OK);
+    let mut holders: Vec<tn_holder> = Vec::with_capacity(n);
+    // SAFETY: as many places as holders, which are filled.
+    unsafe {
+        assert_eq!(tn_leaks(n, holders.as_mut_ptr(), &mut n), TN_OK);
+        holders.set_len(n.min(holders.capacity()));
+    }
+    holders.iter().filter(|holder| holder.kind == kind).count()
+}
+
 fn spec(array: Array, stream: Stream, access: u32) -> tn_borrow_spec {
     tn_borrow_spec { array, stream, access, reserved: 0 }
 }
@@ -429,6 +444,7 @@ fn tr_10_st_8_what_ends_before_its_work_lives_on() {
         // Nobody holds it any more, but the lender is not told before the work has passed.
         release(a);
         assert_eq!((memory.released(), run_releases()), (0, 0));
+        assert_eq!(leaks(TN_HOLDER_QUEUED_RELEASE), 1, "what waits is shown");
         // ST-8: the stream's handle goes, its work goes on.
         drop_stream(s);
         assert_eq!((memory.released(), run_releases()), (0, 0));

@@ -57,7 +57,8 @@ pub use promise::{Promise, PromiseBody, SparePromise, SpareWeak, Weak, WeakBody}
 pub use record::{Order, Points, point_behind};
 pub use scope::{LockedScope, Scope, SpareScope, each_scope, lock_scope};
 pub use store::{
-    Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_queued, each_store, lend,
+    Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_lingering, each_queued,
+    each_store, lend,
     queued, run_releases,
 };
 pub use waiting::look_again;

@@ -810,6 +810,34 @@ pub fn each_queued(mut visit: impl FnMut(u64, Made)) {
     }
 }
 
+/// Calls `visit` with bytes and origin of each import that nothing holds but unfinished device work, under its store's lock.
+pub fn each_lingering(mut visit: impl FnMut(u64, Made)) {
+    each_store(|tag| {
+        let Some((locked, ledger)) = super::lock_tag(tag) else { return };
+        let books = locked.books(ledger);
+        if books.works == 0 {
+            return;
+        }
+        let mut show = |lease: &'static Lease| {
+            // SAFETY: of a store that is locked; a taken one's lease is its own, and changes when it is gone.
+            let body = unsafe { &*lease.guarded.body.get() };
+            visit((body.end - body.start) as u64, body.made);
+        };
+        if let Backing::Taken(lease) = books.backing
+            && books.is_held_by_nobody()
+        {
+            show(lease);
+        }
+        let mut at = books.lease_list;
+        while let Some(lease) = at {
+            if locked.is_over(lease) {
+                show(lease);
+            }
+            at = locked.get(lease).next;
+        }
+    });
+}
+
 /// Runs the releases that are queued now, on this thread, in their order; what they queue in turn waits for the next call. What waited for
 /// device work that has passed ends here too.
 pub fn run_releases() -> usize {
