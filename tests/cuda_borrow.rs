@@ -11,7 +11,9 @@ use tenure::ffi::array::*;
 use tenure::ffi::borrow::*;
 use tenure::ffi::exchange::*;
 use tenure::ffi::expr::*;
+use tenure::ffi::pool::*;
 use tenure::ffi::promise::*;
+use tenure::ffi::report::*;
 use tenure::ffi::stream::*;
 use tenure::types::*;
 use tools::cuda::{Device, Sim, alone, device, last_error};
@@ -329,6 +331,20 @@ fn er_8_er_5_where_streams_and_work_stand_among_the_errors() {
     });
 }
 
+/// How many of a kind tn_leaks knows.
+fn leaks(kind: i32) -> usize {
+    let mut n = 0;
+    // SAFETY: the number is ours.
+    assert_eq!(unsafe { tn_leaks(0, null_mut(), &mut n) }, TN_OK);
+    let mut holders: Vec<tn_holder> = Vec::with_capacity(n);
+    // SAFETY: as many places as holders, which are filled.
+    unsafe {
+        assert_eq!(tn_leaks(n, holders.as_mut_ptr(), &mut n), TN_OK);
+        holders.set_len(n.min(holders.capacity()));
+    }
+    holders.iter().filter(|holder| holder.kind == kind).count()
+}
+
 fn spec(array: Array, stream: Stream, access: u32) -> tn_borrow_spec {
     tn_borrow_spec { array, stream, access, reserved: 0 }
 }
@@ -428,6 +444,7 @@ fn tr_10_st_8_what_ends_before_its_work_lives_on() {
         // Nobody holds it any more, but the lender is not told before the work has passed.
         release(a);
         assert_eq!((memory.released(), run_releases()), (0, 0));
+        assert_eq!(leaks(TN_HOLDER_QUEUED_RELEASE), 1, "what waits is shown");
         // ST-8: the stream's handle goes, its work goes on.
         drop_stream(s);
         assert_eq!((memory.released(), run_releases()), (0, 0));
@@ -438,6 +455,22 @@ fn tr_10_st_8_what_ends_before_its_work_lives_on() {
             ran = run_releases();
         }
         assert_eq!((memory.released(), ran), (1, 1));
+
+        // XI-18: its import has ended for everybody but the device, and so a weak handle finds nothing.
+        let memory = Memory::new(10);
+        let a = memory.lend(gpu(0), true, false);
+        let s = stalled(sim);
+        let (mut weak, mut again) = (null_mut(), null_mut());
+        // SAFETY: the pointers are ours.
+        assert_eq!(unsafe { tn_array_weaken(a, &mut weak) }, TN_OK);
+        writes_on(a, s);
+        release(a);
+        // SAFETY: as above.
+        assert_eq!(unsafe { tn_weak_upgrade(weak, &mut again) }, TN_ERR_DESTRUCTED);
+        assert_eq!(tn_weak_release(weak), TN_OK);
+        go(sim, s);
+        drop_stream(s);
+        assert_eq!((run_releases(), memory.released()), (1, 1));
 
         // The import ends before the store: its own work counts, through which handle it was put there.
         let memory = Memory::new(10);
@@ -553,6 +586,50 @@ fn what_the_host_cannot_reach_it_does_not_touch() {
         }
         release(a);
         assert_eq!(memory.released(), 1);
+    });
+}
+
+#[test]
+fn br_64_a_pool_gets_the_bytes_with_what_is_unfinished() {
+    with_seeds(|_, sim| {
+        let mut pool = null_mut();
+        let options = std::ptr::null();
+        let (s, t) = (stalled(sim), stream(0));
+        let shape = [1 << 18];
+        let mut a = null_mut();
+        // SAFETY: the pointers are ours.
+        unsafe {
+            assert_eq!(tn_pool_create(gpu(0), options, &mut pool), TN_OK);
+            assert_eq!(tn_array_empty(pool, TN_F32, 1, shape.as_ptr(), std::ptr::null(), &mut a), TN_OK);
+        }
+        let block = |stream: Stream| {
+            let mut block = null_mut();
+            // SAFETY: the pointer is ours.
+            assert_eq!(unsafe { tn_pool_allocate(pool, 4 << 18, 0, stream, &mut block) }, TN_OK);
+            block
+        };
+        let mut data = std::ptr::null();
+        let mut guard = null_mut();
+        // SAFETY: the places are ours.
+        assert_eq!(unsafe { tn_array_borrow_read(a, 0, s, &mut data, null_mut(), &mut guard) }, TN_OK);
+        end(guard, s);
+        writes_on(a, s);
+        // Nothing here waits on the host.
+        let (host_waits, _) = sim.calls_of("cuEventSynchronize", || {
+            release(a);
+            // Another stream gets other bytes, or waits for these on the device; who comes in order may have them at once.
+            let (waits, other) = sim.calls_of("cuStreamWaitEvent", || block(t));
+            assert!(other.cast_const() != data || waits > 0);
+            let same = block(s);
+            assert!(same.cast_const() == data || other.cast_const() == data);
+            assert_eq!(tn_pool_deallocate(pool, same, s), TN_OK);
+            assert_eq!(tn_pool_deallocate(pool, other, t), TN_OK);
+        });
+        assert_eq!(host_waits, 0);
+        go(sim, s);
+        assert_eq!(tn_stream_synchronize(t), TN_OK);
+        [s, t].into_iter().for_each(drop_stream);
+        assert_eq!(tn_pool_release(pool), TN_OK);
     });
 }
 

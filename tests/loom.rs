@@ -469,7 +469,7 @@ fn cow_beside(expected: &[&str], flags: u32, mode: u32, other: fn(Id) -> String)
         if let Ok(guard) = guard {
             // Whatever came between, the guard is on the copy.
             let mut address = 0;
-            borrow::query(guard, |layout| address = layout.offset()).unwrap();
+            borrow::query(guard, |layout, _| address = layout.offset()).unwrap();
             assert_ne!(address, bytes.address());
             end(guard).unwrap();
         }

@@ -512,6 +512,7 @@ impl Locked {
         let ledger = self.ledger_of(claim);
         self.get_mut(claim).moving = false;
         self.books_mut(ledger).moves -= 1;
+        self.relax(claim);
         self.collect(claim);
         self.settle(ledger);
     }

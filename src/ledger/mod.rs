@@ -57,7 +57,8 @@ pub use promise::{Promise, PromiseBody, SparePromise, SpareWeak, Weak, WeakBody}
 pub use record::{Order, Points, point_behind};
 pub use scope::{LockedScope, Scope, SpareScope, each_scope, lock_scope};
 pub use store::{
-    Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_queued, each_store, lend,
+    Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_lingering, each_queued,
+    each_store, lend,
     queued, run_releases,
 };
 pub use waiting::look_again;
@@ -229,7 +230,7 @@ impl Books {
     /// Whether nothing holds the bytes any more.
     #[inline]
     fn is_free(&self) -> bool {
-        self.is_held_by_nobody() && (self.works == 0 || self.passes_work_on())
+        self.is_held_by_nobody() && self.leases == 0 && (self.works == 0 || self.passes_work_on())
     }
 
     /// Whether neither claim nor guard nor export is left.
@@ -241,7 +242,7 @@ impl Books {
     /// Whether who gets the bytes waits for what is unfinished: a pool does; the owner of foreign bytes is not asked.
     #[inline]
     fn passes_work_on(&self) -> bool {
-        self.leases == 0 && matches!(self.backing, Backing::None | Backing::Pool(..))
+        matches!(self.backing, Backing::None | Backing::Pool(..))
     }
 
     /// Whether nothing but claims has to do with the bytes.

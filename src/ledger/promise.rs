@@ -130,6 +130,7 @@ impl Locked {
         self.get_mut(claim).required = 0;
         if claim.head().state() == State::Kept {
             self.unlink(claim);
+            self.relax(claim);
             self.collect(claim);
             self.settle(ledger);
         }
@@ -147,6 +148,7 @@ impl Locked {
         body.made = made;
         body.entered = entered;
         if claim.head().state() == State::Kept {
+            self.relax(claim);
             self.collect(claim);
         } else {
             claim.head().set_state(State::Spent);
@@ -300,7 +302,7 @@ impl Locked {
         let (root, readonly, lease, epoch, name) = (body.root, body.readonly, body.lease, body.epoch, body.name);
         let books = self.books(ledger);
         let there = books.claims > 0 && books.epoch == epoch && ledger.is_alive();
-        if !there || lease.is_some_and(|(lease, epoch)| lease.epoch() != epoch) {
+        if !there || lease.is_some_and(|(lease, epoch)| lease.epoch() != epoch || self.is_over(lease)) {
             return None;
         }
         if let Some(root) = root {

@@ -5,7 +5,7 @@
 //! here asks a driver: under the lock a point has passed if that is known already, and what is not known goes out in [`Points`], to be
 //! asked or waited for under no lock.
 
-use super::{Claim, Class, Guard, Ledger, Locked};
+use super::{Claim, Class, Guard, Lease, Ledger, Locked};
 use crate::error::Result;
 use crate::region;
 use crate::slots::{Slot, State};
@@ -361,15 +361,18 @@ impl Locked {
         false
     }
 
-    /// The unfinished work of a store: all, or what keeps imports whose owner is not to wait for a later call.
-    pub(super) fn work_of(&self, ledger: &'static Ledger, urgent: bool) -> Points {
+    /// The unfinished work of a store: all, or what keeps an import.
+    pub(super) fn work_of(&self, ledger: &'static Ledger, import: Option<&'static Lease>) -> Points {
+        let keeps = |region: &'static Claim| {
+            import.is_none_or(|lease| self.lease(region).is_some_and(|of| core::ptr::eq(of, lease)))
+        };
         let mut points = Points::default();
         let mut at = self.books(ledger).record_list;
         while let Some(record) = at {
             let body = self.get(record);
             at = body.next;
             if let Some(point) = body.point
-                && (!urgent || self.is_urgent(body.region()))
+                && keeps(body.region())
             {
                 points.add(point, None);
             }

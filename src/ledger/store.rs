@@ -65,6 +65,10 @@ pub struct LeaseBody {
     lingering: u32,
     /// The last of them waits for that work: the owner of the memory is about to use it.
     waits: bool,
+    /// One of them is a section of some thread that waits for that work.
+    hurried: bool,
+    /// The next of those that a locked section leaves to be waited for.
+    next_urgent: Option<&'static Lease>,
     /// The range of the import.
     start: i64,
     end: i64,
@@ -85,6 +89,8 @@ impl Slot for Lease {
             users: 0,
             lingering: 0,
             waits: false,
+            hurried: false,
+            next_urgent: None,
             start: 0,
             end: 0,
             made: Made::default(),
@@ -194,6 +200,8 @@ impl SpareLease {
             users: 0,
             lingering: 0,
             waits: false,
+            hurried: false,
+            next_urgent: None,
             start: range.0,
             end: range.1,
             made: Made::by(thread),
@@ -512,27 +520,52 @@ impl Locked {
             self.get_mut(lease).lingering += 1;
         }
         super::waiting::add(self.ledger_of(claim));
-        self.after.urgent |= self.is_urgent(claim);
+        self.hurry(lease);
     }
 
-    /// Whether only unfinished work keeps the import of a claim, and its end waits for that.
-    pub(super) fn is_urgent(&self, claim: &'static Claim) -> bool {
-        self.get(claim).lease.is_some_and(|lease| {
-            let body = self.get(lease);
-            body.waits && body.lingering == body.users
-        })
+    /// Whether nothing but unfinished work keeps an import: nobody may descend from it any more.
+    pub(super) fn is_over(&self, lease: &'static Lease) -> bool {
+        let body = self.get(lease);
+        body.users == body.lingering + u32::from(body.hurried)
+    }
+
+    /// If only unfinished work keeps an import whose end waits for that, this section is who waits: nobody else ends it then.
+    fn hurry(&mut self, lease: &'static Lease) {
+        let urgent = self.after.urgent;
+        let body = self.get_mut(lease);
+        if body.waits && body.lingering == body.users {
+            body.waits = false;
+            body.hurried = true;
+            body.users += 1;
+            body.next_urgent = urgent;
+            self.after.urgent = Some(lease);
+        }
+    }
+
+    /// Who waited for the work on an import lets go of it, and says which one is next.
+    pub(super) fn end_hurry(&mut self, lease: &'static Lease) -> Option<&'static Lease> {
+        let body = self.get_mut(lease);
+        body.hurried = false;
+        let next = body.next_urgent.take();
+        let ledger = self.ledger_of(lease);
+        self.drop_lease_use(lease);
+        self.settle(ledger);
+        next
     }
 
     /// The claim does not descend from its import any more; the last one ends the lease.
     pub(super) fn drop_lease(&mut self, claim: &'static Claim) {
         let Some(lease) = self.get_mut(claim).lease.take() else { return };
         let lingered = core::mem::take(&mut self.get_mut(claim).lingers);
+        self.get_mut(lease).lingering -= u32::from(lingered);
+        self.drop_lease_use(lease);
+    }
+
+    fn drop_lease_use(&mut self, lease: &'static Lease) {
         let body = self.get_mut(lease);
         body.users -= 1;
-        body.lingering -= u32::from(lingered);
         if body.users > 0 {
-            let urgent = body.waits && body.lingering == body.users;
-            self.after.urgent |= urgent;
+            self.hurry(lease);
             return;
         }
         let (previous, next, lent) = (body.previous, body.next, !body.may_overwrite);
@@ -607,8 +640,8 @@ pub(super) struct After {
     pub(super) roots: Option<&'static Root>,
     pub(super) weaks: Option<&'static Weak>,
     pub(super) dead: Option<&'static Ledger>,
-    /// An import whose end waits for device work is kept by nothing else.
-    urgent: bool,
+    /// Imports whose end waits for device work, and that nothing else keeps.
+    urgent: Option<&'static Lease>,
     first_lease: Option<&'static Lease>,
     last_lease: Option<&'static Lease>,
 }
@@ -622,7 +655,7 @@ impl After {
             roots: None,
             weaks: None,
             dead: None,
-            urgent: false,
+            urgent: None,
             first_lease: None,
             last_lease: None,
         }
@@ -634,7 +667,7 @@ impl After {
             || self.roots.is_some()
             || self.weaks.is_some()
             || self.dead.is_some()
-            || self.urgent
+            || self.urgent.is_some()
             || self.first_lease.is_some()
     }
 
@@ -713,8 +746,11 @@ impl After {
             taken = unsafe { lease.guarded.own() }.next.take();
             ran += usize::from(lease.end(thread));
         }
-        if this.urgent {
-            super::waiting::wait_urgent();
+        let mut at = this.urgent;
+        while let Some(lease) = at {
+            let (next, ended) = super::waiting::finish(thread, lease);
+            at = next;
+            ran += ended;
         }
         ran
     }
@@ -772,6 +808,34 @@ pub fn each_queued(mut visit: impl FnMut(u64, Made)) {
         visit((body.end - body.start) as u64, body.made);
         at = body.next;
     }
+}
+
+/// Calls `visit` with bytes and origin of each import that nothing holds but unfinished device work, under its store's lock.
+pub fn each_lingering(mut visit: impl FnMut(u64, Made)) {
+    each_store(|tag| {
+        let Some((locked, ledger)) = super::lock_tag(tag) else { return };
+        let books = locked.books(ledger);
+        if books.works == 0 {
+            return;
+        }
+        let mut show = |lease: &'static Lease| {
+            // SAFETY: of a store that is locked; a taken one's lease is its own, and changes when it is gone.
+            let body = unsafe { &*lease.guarded.body.get() };
+            visit((body.end - body.start) as u64, body.made);
+        };
+        if let Backing::Taken(lease) = books.backing
+            && books.is_held_by_nobody()
+        {
+            show(lease);
+        }
+        let mut at = books.lease_list;
+        while let Some(lease) = at {
+            if locked.is_over(lease) {
+                show(lease);
+            }
+            at = locked.get(lease).next;
+        }
+    });
 }
 
 /// Runs the releases that are queued now, on this thread, in their order; what they queue in turn waits for the next call. What waited for

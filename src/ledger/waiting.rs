@@ -1,9 +1,9 @@
 //! Stores and imports that nothing holds any more but unfinished device work. Their bytes are foreign, so no pool can wait in their
 //! place, and no thread of this library does: they stand in one list, and whoever asks again ends what has passed.
 
-use super::{Ledger, Locked};
+use super::{GuardedSlot, Lease, Ledger, Locked};
 use crate::sys::sync::Watch;
-use crate::thread::{self, QuickLock};
+use crate::thread::{self, QuickLock, Thread};
 use core::cell::UnsafeCell;
 
 /// A ledger's place in the list, guarded by the list's lock.
@@ -77,16 +77,6 @@ fn take() -> Option<&'static Ledger> {
 /// Looks at every store that waits for device work, and ends what waited for work that has passed by now. Asks the driver, never waits;
 /// under no lock. Returns how many imports ended for good: their releases ran here.
 pub fn look_again() -> usize {
-    each(|ledger| visit(ledger, false))
-}
-
-/// Waits for the work that keeps imports whose end waits. Under no lock.
-pub(super) fn wait_urgent() {
-    each(|ledger| visit(ledger, true));
-}
-
-/// Calls `visit` with every ledger that is in the list now.
-fn each(visit: impl Fn(&'static Ledger) -> usize) -> usize {
     let length = LIST.lock().length;
     let mut ran = 0;
     for _ in 0..length {
@@ -96,24 +86,19 @@ fn each(visit: impl Fn(&'static Ledger) -> usize) -> usize {
     ran
 }
 
-/// `waits`: for what is urgent; else nothing is waited for. The ledger may be another store's by now, which does no harm.
-fn visit(ledger: &'static Ledger, waits: bool) -> usize {
+/// The ledger may be another store's by now, which does no harm.
+fn visit(ledger: &'static Ledger) -> usize {
     let thread = thread::current();
     let mut ran = 0;
     loop {
         let locked = Locked::one(thread, ledger);
-        let mut points = locked.work_of(ledger, waits);
-        let works = locked.books(ledger).works;
+        let mut points = locked.work_of(ledger, None);
         ran += locked.finish();
-        if works == 0 {
-            return ran;
-        }
         if points.is_empty() {
-            add(ledger);
             return ran;
         }
-        // A device that is lost does not touch the bytes any more: its work has passed.
-        let passed = if waits { points.wait().is_ok() } else { points.have_passed() };
+        let passed = points.have_passed();
+        points.clear();
         let mut locked = Locked::one(thread, ledger);
         locked.sweep(ledger);
         let left = locked.books(ledger).works;
@@ -122,5 +107,28 @@ fn visit(ledger: &'static Ledger, waits: bool) -> usize {
             add(ledger);
             return ran;
         }
+    }
+}
+
+/// Waits for the work that keeps an import, on which a locked section of this thread's has put a use of its own, and ends that. Under no lock.
+/// Returns the next such import of that section, and how many ended.
+pub(super) fn finish(thread: &'static Thread, lease: &'static Lease) -> (Option<&'static Lease>, usize) {
+    loop {
+        let ledger = lease.guarded().ledger().expect("open leases have a ledger");
+        let mut locked = Locked::one(thread, ledger);
+        let mut points = locked.work_of(ledger, Some(lease));
+        let done = points.is_empty();
+        if !done {
+            drop(locked);
+            // A device that is lost does not touch the bytes any more: its work has passed. What cannot be waited for is left to later calls.
+            let waited = points.wait().is_ok();
+            locked = Locked::one(thread, ledger);
+            locked.sweep(ledger);
+            if waited {
+                continue;
+            }
+        }
+        let next = locked.end_hurry(lease);
+        return (next, locked.finish());
     }
 }

@@ -116,7 +116,10 @@ fn beside_stores(visit: &mut dyn FnMut(Held)) {
 }
 
 fn queued(visit: &mut dyn FnMut(Held)) {
-    ledger::each_queued(|bytes, made| visit(Held { bytes, ..bare(TN_HOLDER_QUEUED_RELEASE, 0, made) }));
+    let mut waiting = |bytes, made| visit(Held { bytes, ..bare(TN_HOLDER_QUEUED_RELEASE, 0, made) });
+    ledger::each_queued(&mut waiting);
+    // For the device, and then for a later call.
+    ledger::each_lingering(&mut waiting);
 }
 
 /// Forced copies are refused on this thread until as many calls with `false` have come.
