@@ -2,7 +2,7 @@
 //! its own pattern there in its stream's order and reads it back in that order before it gives the block back: whoever had the block at the
 //! same time would be seen.
 //!
-//! TENURE_CUDA_OPERATIONS (20 000 here, 1 000 000 in a soak) and TENURE_TEST_SEEDS (3) say how much.
+//! TENURE_CUDA_OPERATIONS (5000 here; 1 000 000 is the row) and TENURE_TEST_SEEDS (3) say how much.
 
 mod lanes;
 mod tools;
@@ -199,7 +199,7 @@ impl<'a> Model<'a> {
 
 fn run(seeds: usize, change: impl Fn(&mut tn_pool_options)) {
     let Some(gpu) = device() else { return };
-    let operations = number("TENURE_CUDA_OPERATIONS", 20_000);
+    let operations = number("TENURE_CUDA_OPERATIONS", 5_000);
     if let Some(sim) = gpu.sim {
         // With the driver's own, a free would hide what is used too late.
         sim.set("free_waits", 0);
@@ -249,7 +249,7 @@ fn st_9_the_host_never_writes_under_a_copy() {
     let Some(gpu) = device() else { return };
     let (pinned, target) = (pool_on(PINNED, |o| o.max_size = 8 * MIB as u64).unwrap(), pool());
     let streams: Vec<Stream> = (0..3).map(|_| stream()).collect();
-    let operations = number("TENURE_CUDA_OPERATIONS", 20_000) / 10;
+    let operations = number("TENURE_CUDA_OPERATIONS", 5_000) / 10;
     for seed in 1..=number("TENURE_TEST_SEEDS", 3) as u64 {
         if let Some(sim) = gpu.sim {
             sim.set("seed", seed);

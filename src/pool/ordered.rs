@@ -9,7 +9,7 @@
 use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
 use crate::pool::blocks::{self, Count, Ladder, Open};
-use crate::pool::books::lanes::{Lane, Points};
+use crate::pool::books::lanes::{LARGEST_FINE, Lane, Points};
 use crate::pool::books::{Books, Kit, Placed, Segment, Want};
 use crate::pool::cell::{Block, State};
 use crate::pool::client::Client;
@@ -187,7 +187,7 @@ impl Pool {
 
     /// Rounds a request: to 512 bytes, above 1 MiB to 64 KiB (PO-16). None: no address space could hold it.
     pub(super) fn want_ordered(bytes: usize, block: Block) -> Option<Want> {
-        let fine = bytes <= crate::pool::books::lanes::LARGEST_FINE && block.alignment < GRANULE;
+        let fine = bytes <= LARGEST_FINE && block.alignment < GRANULE;
         let unit = if fine { UNIT } else { GRANULE };
         let span_bytes =
             bytes.max(1).checked_next_multiple_of(unit).filter(|&bytes| bytes <= isize::MAX as usize / 2)?;
@@ -388,7 +388,8 @@ impl Pool {
         }
         if !self.is_ordered() {
             // A device that is lost works no more.
-            return drop(point.wait());
+            let _ = point.wait();
+            return;
         }
         self.ensure_lane(point.queue());
         let mut node = Use::create();
@@ -418,7 +419,9 @@ impl Pool {
                 let noted = span.uses.add(other.queue().now(), None);
                 debug_assert!(noted.is_ok(), "a queue that is noted needs no more memory");
             }
-            None => drop(point.wait()),
+            None => {
+                let _ = point.wait();
+            }
         }
     }
 
@@ -525,9 +528,9 @@ impl Pool {
         let placed = self.obtain_ordered(want, Count { allocation: false, zeroed: false })?;
         let kept = bytes.min(blocks::usable_size(address)?);
         let copied = match queue {
-            // SAFETY: the caller has the old block, the new one is known to nobody; both hold that many bytes, and the host may touch them
-            // now: no queue was named, and the new one is finished.
             None => {
+                // SAFETY: the caller has the old block, the new one is known to nobody; both hold that many bytes, and the host may touch
+                // them now: no queue was named, and the new one is finished.
                 unsafe { self.ops().copy(placed.address, address, kept) };
                 Ok(())
             }
@@ -610,7 +613,7 @@ impl Books {
             return least;
         }
         let usual = match least {
-            _ if want.unit % GRANULE != 0 || want.unit <= crate::pool::books::lanes::LARGEST_FINE => SMALL_PIECE,
+            _ if want.unit <= LARGEST_FINE => SMALL_PIECE,
             bytes if bytes <= LARGEST_IN_PIECE => PIECE,
             bytes => bytes.checked_next_multiple_of(SMALL_PIECE).unwrap_or(bytes),
         };
