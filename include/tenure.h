@@ -1597,17 +1597,23 @@ tn_status tn_pool_release(tn_pool *pool);
  * @param bytes     how many at least; 0 gives a block of its own too. `tn_pool_usable_size` tells how many may be
  *         used.
  * @param alignment of the address, bytes: a power of two up to 4 MiB; 0: the pool's.
- * @param stream    NULL or a stream constant: on the host both mean now.
+ * @param stream    where the block will be used first: on a device it may be handed out while other work on that stream still uses it.
+ *         NULL on TN_CUDA: the thread's current stream; on memory that the host can touch: the host, now, as a stream constant on TN_CPU.
  * @param[out] out  the block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be;
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be; TN_ERR_DEVICE for a stream of
+ *         another device, or in the child of a process that made a pool of a device;
  *         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
  *         `max_size` would be broken, both after cached memory was given back; the text has the figures and the
- *         largest named holders.
+ *         largest named holders; TN_ERR_UNSUPPORTED where a graph is being captured on the stream and nothing fits; TN_ERR_DRIVER.
  * @note Threads: any. Blocks: never. Allocates: the block.
  * @since 0.1
  * @ingroup pool
  */
-tn_status tn_pool_allocate(tn_pool *pool, size_t bytes, size_t alignment, tn_stream *stream, void **out);
+tn_status tn_pool_allocate(tn_pool *pool,
+                           size_t bytes,
+                           size_t alignment,
+                           tn_stream *stream,
+                           void **out);
 
 /**
  * Allocates a raw block whose first `bytes` bytes are 0. Memory that is fresh from the system is not cleared again; from 32 MiB on neither
@@ -1616,12 +1622,14 @@ tn_status tn_pool_allocate(tn_pool *pool, size_t bytes, size_t alignment, tn_str
  * @param pool      NULL: the thread's current pool of the host.
  * @param bytes     how many at least; 0 gives a block of its own too.
  * @param alignment of the address, bytes: a power of two up to 4 MiB; 0: the pool's.
- * @param stream    NULL or a stream constant: on the host both mean now.
+ * @param stream    where the block will be used first: on a device it may be handed out while other work on that stream still uses it.
+ *         NULL on TN_CUDA: the thread's current stream; on memory that the host can touch: the host, now, as a stream constant on TN_CPU.
  * @param[out] out  the block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be;
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be; TN_ERR_DEVICE for a stream of
+ *         another device, or in the child of a process that made a pool of a device;
  *         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
  *         `max_size` would be broken, both after cached memory was given back; the text has the figures and the
- *         largest named holders.
+ *         largest named holders; TN_ERR_UNSUPPORTED where a graph is being captured on the stream and nothing fits; TN_ERR_DRIVER.
  * @note Threads: any. Blocks: never. Allocates: the block.
  * @since 0.1
  * @ingroup pool
@@ -1642,24 +1650,31 @@ tn_status tn_pool_allocate_zeroed(tn_pool *pool,
  * @param ptr      a live raw block; its address is not valid any more if `*out` differs. NULL: a new block with the
  *         pool's alignment.
  * @param bytes    new size; 0: the block is given back and `*out` becomes NULL.
- * @param stream   NULL or a stream constant: on the host both mean now.
+ * @param stream   the stream on which a device copies and the old block is given back. NULL and the constants: as for
+ *         `tn_pool_allocate`.
  * @param[out] out the block. Given back by `tn_pool_deallocate`. On failure: untouched, and the old block is live and
  *         unchanged.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID
  *         for an address inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of
- *         another pool or of none; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT.
+ *         another pool or of none; TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
+ *         TN_ERR_POOL_LIMIT, TN_ERR_DRIVER.
  * @note Threads: any, but nobody may use the block during the call. Blocks: never. Allocates: the new block.
  * @since 0.1
  * @ingroup pool
  */
-tn_status tn_pool_reallocate(tn_pool *pool, void *ptr, size_t bytes, tn_stream *stream, void **out);
+tn_status tn_pool_reallocate(tn_pool *pool,
+                             void *ptr,
+                             size_t bytes,
+                             tn_stream *stream,
+                             void **out);
 
 /**
  * Gives a raw block back. A wrong address is a status and changes nothing; it is never read.
  *
  * @param pool     the block's pool; NULL: whichever pool has the address.
  * @param ptr      the block. NULL: nothing happens.
- * @param stream   NULL or a stream constant: on the host both mean now.
+ * @param stream   the stream whose work so far may still use the block: it can be handed out there at once, and elsewhere when that work
+ *         is done. NULL and the constants: as for `tn_pool_allocate`. Asks no driver.
  * @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address
  *         inside a block, the text has its start; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a
  *         block of another pool, or an address in no block at all.
@@ -1667,7 +1682,27 @@ tn_status tn_pool_reallocate(tn_pool *pool, void *ptr, size_t bytes, tn_stream *
  * @since 0.1
  * @ingroup pool
  */
-tn_status tn_pool_deallocate(tn_pool *pool, void *ptr, tn_stream *stream);
+tn_status tn_pool_deallocate(tn_pool *pool,
+                             void *ptr,
+                             tn_stream *stream);
+
+/**
+ * Notes that a raw block is used on a stream too, besides the one that it is given back on: nobody gets its bytes before what was queued
+ * there up to the moment when it is given back is done. Uses on any number of streams add up.
+ *
+ * @param pool     the block's pool; NULL: whichever pool has the address.
+ * @param ptr      the block.
+ * @param stream   the stream. NULL and the constants: as for `tn_pool_allocate`, so NULL on memory that the host can touch notes nothing.
+ * @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address inside a block;
+ *         TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no block at all;
+ *         TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only. Asks no driver.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_record_use(tn_pool *pool,
+                             void *ptr,
+                             tn_stream *stream);
 
 /**
  * Gives a new handle on the pool whose live block, raw or an array's, contains an address. Reads nothing there.

@@ -6,8 +6,10 @@ mod tools;
 use lanes::*;
 use std::ffi::c_void;
 use std::ptr::null_mut;
+use tenure::ffi::array::{tn_array_query, tn_array_release, tn_array_zeros};
 use tenure::ffi::device::tn_device_synchronize;
 use tenure::ffi::pool::*;
+use tenure::ffi::report::tn_report_json;
 use tenure::ffi::stream::*;
 use tenure::types::*;
 use tools::cuda::{Sim, alone, device, last_error, with_context};
@@ -723,4 +725,161 @@ fn pn_13_pools_without_a_driver() {
         unsafe { (block as *mut u8).write_bytes(1, 1000) };
         pool.give(block, &NOW);
     });
+}
+
+/// PN-1, PN-8, PN-12, PD-18: arrays and the report tell what page-locked memory was asked for, and what is slow about it.
+#[test]
+fn pn_8_pn_12_page_locked_memory_says_so() {
+    let Some(_gpu) = device() else { return };
+    let pool = pool_on(PINNED, |o| {
+        o.name = c"crossing".as_ptr();
+        o.host_flags = TN_HOST_WRITE_COMBINED | TN_HOST_MAPPED;
+    })
+    .unwrap();
+    let (mut array, shape) = (null_mut(), [1000i64]);
+    // SAFETY: all of it is ours.
+    let status = unsafe { tn_array_zeros(pool.0, TN_F64, 1, shape.as_ptr(), std::ptr::null(), &mut array) };
+    assert_eq!(status, TN_OK);
+    // SAFETY: plain data, for which zero is valid.
+    let mut info: tn_array_info = unsafe { std::mem::zeroed() };
+    info.size = size_of::<tn_array_info>();
+    // SAFETY: the struct is ours, and says its size.
+    assert_eq!(unsafe { tn_array_query(array, &mut info) }, TN_OK);
+    assert_eq!((info.device.r#type, info.device.id), (TN_CUDA_HOST, 0));
+    let expected = TN_PINNED | TN_MAPPED | TN_WRITE_COMBINED;
+    assert_eq!(info.flags & expected, expected);
+    let mut length = 0;
+    // SAFETY: no text is wanted yet.
+    assert_eq!(unsafe { tn_report_json(0, 0, null_mut(), &mut length) }, TN_OK);
+    let mut text = vec![0u8; length + 4096];
+    // SAFETY: so many bytes.
+    assert_eq!(unsafe { tn_report_json(0, text.len(), text.as_mut_ptr().cast(), &mut length) }, TN_OK);
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let own = text.split("\"name\":\"crossing\"").nth(1).expect("the pool stands there");
+    for part in ["\"cuda_host:0\"", "[\"pinned\",\"mapped\",\"write_combined\"]", "slowly"] {
+        let at = own.find(part).unwrap_or_else(|| panic!("{part}: {own}"));
+        assert!(at < 400, "{part} at {at}");
+    }
+    assert_eq!(tn_array_release(array), TN_OK);
+}
+
+/// Strict mode holds blocks back and finds who writes into them; TN_POOL_ZERO_ON_FREE leaves no contents, on a device too.
+#[test]
+fn flags_for_tests_on_devices() {
+    let Some(_gpu) = device() else { return };
+    let (s, work) = (stream(), pool());
+    let strict = pool_on(PINNED, |o| o.flags = TN_POOL_STRICT).unwrap();
+    let block = strict.take(1000, &NOW).unwrap();
+    strict.give(block, &NOW);
+    assert_ne!(strict.take(1000, &NOW), Ok(block), "it is held back");
+    // SAFETY: the memory is there still; this is the mistake that strict mode is for.
+    unsafe { (block as *mut u8).write(1) };
+    strict.trim();
+    assert_eq!(strict.stats().misuse_count, 1);
+    for kind in [GPU, PINNED, MANAGED] {
+        let pool = pool_on(kind, |o| o.flags = TN_POOL_ZERO_ON_FREE).unwrap();
+        let block = pool.take(100_000, &s).unwrap();
+        if kind.r#type == TN_CUDA {
+            fill(&s, block, 100_000, 0x77);
+            pool.give(block, &s);
+            assert_eq!(tn_stream_synchronize(std::ptr::without_provenance_mut(1)), TN_OK);
+            pool.stats();
+            assert_eq!(pool.take(100_000, &s), Ok(block));
+            assert!(read(&s, block, 100_000).iter().all(|&byte| byte == 0));
+            continue;
+        }
+        // SAFETY: the host's block.
+        unsafe { (block as *mut u8).write_bytes(0x77, 100_000) };
+        // Pending when it comes back, so that it cannot be cleared then.
+        fill(&s, work.take(64, &s).unwrap(), 64, 1);
+        pool.give(block, &s);
+        s.finish();
+        pool.stats();
+        assert_eq!(pool.take(100_000, &s), Ok(block));
+        // SAFETY: as above.
+        assert!((0..100_000).all(|at| unsafe { *(block as *const u8).add(at) } == 0), "{kind:?}");
+    }
+}
+
+/// PO-47: each call of the driver that fails is a status or changes nothing, and nothing is lost.
+#[test]
+fn po_47_each_driver_call_that_fails() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    let before = sim.get("allocations");
+    let (s, t) = (stream(), stream());
+    let functions = [
+        "cuMemAlloc",
+        "cuMemFree",
+        "cuEventCreate",
+        "cuEventRecord",
+        "cuEventQuery",
+        "cuStreamWaitEvent",
+        "cuMemsetD8Async",
+        "cuMemcpyAsync",
+        "cuCtxGetCurrent",
+        "cuStreamIsCapturing",
+        "cuMemGetInfo",
+        "cuThreadExchangeStreamCaptureMode",
+    ];
+    for function in functions {
+        for nth in 1..=3 {
+            let pool = pool_on(GPU, |o| o.max_size = 8 * MIB as u64).unwrap();
+            let mut live = Vec::new();
+            sim.fail(function, nth, 1, 999);
+            for round in 0..12 {
+                let stream = if round % 3 == 0 { &t } else { &s };
+                match pool.take_zeroed(1 + round * 250_000, stream.0) {
+                    Ok(block) => live.push(block),
+                    Err(status) => assert!(
+                        [TN_ERR_DRIVER, TN_ERR_POOL_LIMIT, TN_ERR_NO_DEVICE_MEMORY].contains(&status),
+                        "{function}, {nth}: {status}, {}",
+                        last_error()
+                    ),
+                }
+                if round % 4 == 3
+                    && let Some(&block) = live.last()
+                    && let Ok(moved) = pool.resize(block, 4 * MIB, &s)
+                {
+                    *live.last_mut().unwrap() = moved;
+                }
+                if round % 2 == 1
+                    && let Some(block) = live.pop()
+                {
+                    pool.give(block, &s);
+                }
+                assert_eq!(pool.stats().live_blocks, live.len() as u64);
+            }
+            sim.clear_faults();
+            live.into_iter().for_each(|block| pool.give(block, &t));
+            s.finish();
+            t.finish();
+            pool.trim();
+            assert_eq!(pool.stats().reserved_bytes, 0, "{function}, {nth}");
+        }
+    }
+    // What the driver did not take back when its free failed stays its own.
+    assert!(sim.get("allocations") <= before + 4);
+}
+
+/// PD-15: a capture in global mode on another thread is not disturbed by what a pool asks the driver.
+#[test]
+fn pd_15_a_capture_on_another_thread() {
+    let Some(_gpu) = device() else { return };
+    let (pool, s, t, u) = (pool(), stream(), stream(), stream());
+    let first = pool.take(12 * MIB, &t).unwrap();
+    pool.give(first, &t);
+    let native = s.native() as usize;
+    assert_eq!(with_context(0, || driver_call!(cuStreamBeginCapture_v2(native => usize, 0u32 => u32))), 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Asks about t's block, and gets a piece from the device.
+            let blocks: Vec<usize> = (0..2).map(|_| pool.take(12 * MIB, &u).unwrap()).collect();
+            blocks.into_iter().for_each(|block| pool.give(block, &u));
+        });
+    });
+    let mut graph = 0usize;
+    assert_eq!(with_context(0, || driver_call!(cuStreamEndCapture(native => usize, &mut graph => *mut usize))), 0);
+    assert_ne!(graph, 0);
+    assert_eq!(with_context(0, || driver_call!(cuGraphDestroy(graph => usize))), 0);
 }

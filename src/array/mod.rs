@@ -275,7 +275,9 @@ fn flags(locked: &Locked, claim: &'static Claim) -> u32 {
         (TN_FOREIGN, books.foreign()),
     ]
     .into_iter()
-    .fold(0, |flags, (flag, on)| if on { flags | flag } else { flags })
+    .fold(locked.pool(locked.ledger_of(claim)).map_or(0, Pool::memory_flags), |flags, (flag, on)| {
+        if on { flags | flag } else { flags }
+    })
 }
 
 /// Changes the name; works on live and given handles.

@@ -219,7 +219,7 @@ pub struct Store {
     pub bytes: u64,
     /// Where.
     pub device: tn_device,
-    /// TN_READONLY, TN_FOREIGN.
+    /// TN_READONLY, TN_FOREIGN, TN_PINNED, TN_MAPPED, TN_WRITE_COMBINED.
     pub flags: u32,
     /// A file is mapped here.
     pub file: bool,
@@ -237,11 +237,12 @@ pub struct Store {
 pub fn store_of(locked: &Locked, ledger: &'static Ledger) -> Store {
     let books = locked.books(ledger);
     let flags = [(TN_READONLY, books.readonly), (TN_FOREIGN, books.foreign())];
+    let memory = locked.pool(ledger).map_or(0, pool::Pool::memory_flags);
     Store {
         address: books.start as u64,
         bytes: books.bytes as u64,
         device: books.device,
-        flags: flags.into_iter().fold(0, |all, (flag, on)| if on { all | flag } else { all }),
+        flags: flags.into_iter().fold(memory, |all, (flag, on)| if on { all | flag } else { all }),
         file: books.mapped,
         poisoned: books.poisoned > 0,
         imports: books.leases,

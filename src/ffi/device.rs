@@ -72,5 +72,12 @@ pub unsafe extern "C" fn tn_device_query(device: tn_device, flags: u32, info: *m
 /// @ingroup device
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_device_synchronize(device: tn_device) -> tn_status {
-    enter("tn_device_synchronize", || stream::synchronize_device(device))
+    enter("tn_device_synchronize", || {
+        stream::synchronize_device(device)?;
+        // What was given back to pools that are gone is finished now.
+        if device.r#type != TN_CPU {
+            pool::collect();
+        }
+        Ok(())
+    })
 }

@@ -17,7 +17,7 @@ use crate::pool::options::{LARGEST_ALIGNMENT, Settings};
 use crate::pool::span::{Kind, Span};
 use crate::pool::supply::Asked;
 use crate::pool::text::{self, Misuse};
-use crate::pool::{Pool, class, foreign, heap, table};
+use crate::pool::{Pool, class, foreign, heap, ordered, table};
 use crate::sys::checker::{self, Watched};
 use crate::sys::os;
 use crate::thread::{self, Thread};
@@ -163,6 +163,9 @@ fn deallocate_slowly(
     address: usize,
     bytes: Option<usize>,
 ) -> Result<()> {
+    if let Some(pool) = ordered::owner_of(through, address) {
+        return pool.deallocate_now(client, through, address, bytes);
+    }
     loop {
         let (pool, mut books, span, index) = claim(address, through, client)?;
         let block = span.block(index);
@@ -752,6 +755,9 @@ impl Pool {
 
     /// Changes the size of a client's block, to at least 1 byte. On failure the old block is live and unchanged.
     pub fn reallocate_for(&'static self, client: Client, address: usize, bytes: usize) -> Result<NonNull<u8>> {
+        if self.is_ordered() {
+            return self.resize_on(client, None, address, bytes);
+        }
         let mut kit = Kit::gather(None);
         let (_, mut books, span, index) = claim(address, Some(self), client)?;
         let block = span.block(index);

@@ -153,6 +153,8 @@ pub struct Pool {
     ordered: AtomicBool,
     /// How often the process had been forked when it was made.
     forks: AtomicU32,
+    /// TN_HOST_, TN_MANAGED_.
+    host_flags: AtomicU32,
     /// The device, if its memory does not come from an upstream.
     source: AtomicUsize,
     /// Where its memory comes from, if a caller said so.
@@ -250,6 +252,7 @@ fn blank() -> Pool {
         touch: AtomicBool::new(false),
         ordered: AtomicBool::new(false),
         forks: AtomicU32::new(0),
+        host_flags: AtomicU32::new(0),
         source: AtomicUsize::new(Source::HOST.bits()),
         upstream: Upstream::none(),
         number: AtomicUsize::new(0),
@@ -326,6 +329,7 @@ fn make(
     pool.touch.store(terms.touch, Ordering::Relaxed);
     pool.ordered.store(terms.ordered, Ordering::Relaxed);
     pool.forks.store(thread::forks(), Ordering::Relaxed);
+    pool.host_flags.store(settings.host_flags, Ordering::Relaxed);
     pool.source.store(source.bits(), Ordering::Relaxed);
     pool.flags.store(settings.flags, Ordering::Relaxed);
     pool.serial.store(serial, Ordering::Relaxed);
@@ -488,6 +492,18 @@ impl Pool {
     /// Where its memory lives.
     pub fn device(&self) -> tn_device {
         tn_device { r#type: self.device_type.load(Ordering::Relaxed), id: self.device_id.load(Ordering::Relaxed) }
+    }
+
+    /// What its memory is like beside where it lives: TN_PINNED, TN_MAPPED, TN_WRITE_COMBINED (PN-1, PN-8).
+    pub fn memory_flags(&self) -> u32 {
+        if !self.is_ordered() || self.device().r#type != TN_CUDA_HOST {
+            return 0;
+        }
+        let asked = self.host_flags.load(Ordering::Relaxed);
+        [(TN_HOST_MAPPED, TN_MAPPED), (TN_HOST_WRITE_COMBINED, TN_WRITE_COMBINED)]
+            .into_iter()
+            .filter(|(flag, _)| asked & flag != 0)
+            .fold(TN_PINNED, |all, (_, told)| all | told)
     }
 
     /// A number that no other pool of this process has, had or will have.

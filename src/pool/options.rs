@@ -133,6 +133,8 @@ pub(super) struct Settings {
     /// u64::MAX: never.
     pub delay_ms: u64,
     pub node: u32,
+    /// TN_HOST_, TN_MANAGED_.
+    pub host_flags: u32,
     pub flags: u32,
     /// At least 1.
     pub growth: f64,
@@ -260,6 +262,7 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
         },
         delay_ms: if o.release_delay_ms == 0 { DELAY_MS } else { o.release_delay_ms },
         node: o.numa_node as u32,
+        host_flags: o.host_flags,
         flags: o.flags,
         growth: if o.growth_factor == 0.0 { GROWTH } else { o.growth_factor },
         max_growth: match o.max_growth {
@@ -356,6 +359,7 @@ pub(super) const NOTHING: Settings = Settings {
     thread_cache: 0,
     delay_ms: 0,
     node: 0,
+    host_flags: 0,
     flags: 0,
     growth: 1.0,
     max_growth: 0,

@@ -9,7 +9,7 @@
 use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
 use crate::pool::blocks::{self, Count, Ladder, Open};
-use crate::pool::books::lanes::{Lane, Points};
+use crate::pool::books::lanes::{LARGEST_FINE, Lane, Points};
 use crate::pool::books::{Books, Kit, Placed, Segment, Want};
 use crate::pool::cell::{Block, State};
 use crate::pool::client::Client;
@@ -18,7 +18,7 @@ use crate::pool::span::Span;
 use crate::pool::supply::Asked;
 use crate::pool::text::Misuse;
 use crate::pool::uses::{Home, Point, Queue, Use};
-use crate::pool::{HOST, Pool, each_pool};
+use crate::pool::{HOST, Pool, each_pool, table};
 use crate::stream;
 use crate::sys::os;
 use crate::thread;
@@ -138,20 +138,39 @@ impl Pool {
             // The host clears it now, so nobody may use it still.
             queue = None;
         }
-        let want = Want { queue, ..self.want(bytes, Block { state, alignment, requested: bytes, tag })? };
-        let placed = self.obtain_ordered(want, Count { allocation: true, zeroed: false })?;
+        let block = Block { state, alignment, requested: bytes, tag };
+        let placed = self.take_ordered(queue, bytes, block, Count { allocation: true, zeroed: false })?;
         let mut ready = placed.ready;
         if zeroed && bytes > 0 {
             match self.clear_ordered(queue, placed.address, bytes) {
                 Ok(point) => ready = point.or(ready),
                 Err(status) => {
-                    self.end_new(placed.address, state);
+                    self.end_new(queue, placed.address, block);
                     return Err(status);
                 }
             }
         }
         // SAFETY: addresses of blocks are never 0.
         Ok((unsafe { core::ptr::NonNull::new_unchecked(placed.address as *mut u8) }, ready))
+    }
+
+    /// A block for a queue. Where blocks are cleared and the host can do that, it is cleared now if devices still used it when it came back.
+    fn take_ordered(
+        &'static self,
+        queue: Option<&'static Queue>,
+        bytes: usize,
+        block: Block,
+        count: Count,
+    ) -> Result<Placed> {
+        let clears =
+            self.flags.load(Ordering::Relaxed) & TN_POOL_ZERO_ON_FREE != 0 && self.touch.load(Ordering::Relaxed);
+        let want = Want { queue: queue.filter(|_| !clears), ..self.want(bytes, block)? };
+        let placed = self.obtain_ordered(want, count)?;
+        if clears {
+            // SAFETY: the block was just made for this call, has so many bytes, and is finished: it was asked for on the host.
+            unsafe { self.ops().fill(placed.address, want.unit, 0) };
+        }
+        Ok(placed)
     }
 
     /// Clears a new block that nobody knows of: on the host, or in the order of the queue, up to the point that it gives.
@@ -173,13 +192,13 @@ impl Pool {
         Ok(Some(point))
     }
 
-    /// A block that was just made is not to be.
+    /// A block that was just made for a queue is not to be.
     #[cold]
-    fn end_new(&'static self, address: usize, state: State) {
-        match state {
+    fn end_new(&'static self, queue: Option<&'static Queue>, address: usize, block: Block) {
+        match block.state {
             State::Store => self.free_store(thread::current(), address),
             _ => {
-                let given_back = blocks::deallocate(Some(self), address);
+                let given_back = self.deallocate_ordered(block.client(), Some(self), address, None, queue);
                 debug_assert!(given_back.is_ok(), "it was made a moment ago, and nobody knows of it");
             }
         }
@@ -187,7 +206,7 @@ impl Pool {
 
     /// Rounds a request: to 512 bytes, above 1 MiB to 64 KiB (PO-16). None: no address space could hold it.
     pub(super) fn want_ordered(bytes: usize, block: Block) -> Option<Want> {
-        let fine = bytes <= crate::pool::books::lanes::LARGEST_FINE && block.alignment < GRANULE;
+        let fine = bytes <= LARGEST_FINE && block.alignment < GRANULE;
         let unit = if fine { UNIT } else { GRANULE };
         let span_bytes =
             bytes.max(1).checked_next_multiple_of(unit).filter(|&bytes| bytes <= isize::MAX as usize / 2)?;
@@ -388,15 +407,27 @@ impl Pool {
         }
         if !self.is_ordered() {
             // A device that is lost works no more.
-            return drop(point.wait());
+            let _ = point.wait();
+            return;
         }
         self.ensure_lane(point.queue());
-        let mut node = Use::create();
-        let Some((_, books, span)) = blocks::owner(address) else {
-            debug_assert!(false, "{address:#x} is in no pool");
-            return;
+        let mut node = None;
+        let (books, span) = loop {
+            let Some((_, books, span)) = blocks::owner(address) else {
+                debug_assert!(false, "{address:#x} is in no pool");
+                return;
+            };
+            if node.is_some() || span.uses.has_room_for(point.queue()) {
+                break (books, span);
+            }
+            drop(books);
+            node = Use::create();
+            if node.is_none() {
+                let Some((_, books, span)) = blocks::owner(address) else { return };
+                break (books, span);
+            }
         };
-        match span.uses.add(point, node.take()) {
+        match span.uses.add(point, node) {
             Ok(rest) => {
                 drop(books);
                 rest.into_iter().for_each(Use::release);
@@ -418,7 +449,9 @@ impl Pool {
                 let noted = span.uses.add(other.queue().now(), None);
                 debug_assert!(noted.is_ok(), "a queue that is noted needs no more memory");
             }
-            None => drop(point.wait()),
+            None => {
+                let _ = point.wait();
+            }
         }
     }
 
@@ -428,33 +461,57 @@ impl Pool {
         client: Client,
         through: Option<&'static Pool>,
         address: usize,
+        bytes: Option<usize>,
         queue: Option<&'static Queue>,
     ) -> Result<()> {
-        if let Some(queue) = queue {
-            self.ensure_lane(queue);
-        }
-        let mut node = queue.and_then(|_| Use::create());
-        let mut noted = false;
+        let (mut node, mut tried) = (None, false);
         loop {
-            let (pool, books, span, index) = blocks::claim(address, through, client).inspect_err(|_| {
-                node.take().into_iter().for_each(Use::release);
-            })?;
-            if let Some(queue) = queue.filter(|_| !noted) {
-                match span.uses.add(queue.now(), node.take()) {
+            let claimed = blocks::claim(address, through, client);
+            let (pool, mut books, span, index) = match claimed {
+                Ok(claimed) => claimed,
+                Err(status) => {
+                    node.into_iter().for_each(Use::release);
+                    return Err(status);
+                }
+            };
+            if let Some(queue) = queue {
+                if !tried && (!books.has_lane(queue) || !span.uses.has_room_for(queue)) {
+                    // What is missing is made under no lock, once.
+                    drop(books);
+                    self.ensure_lane(queue);
+                    (node, tried) = (Use::create(), true);
+                    continue;
+                }
+                match span.uses.add(queue.now(), node) {
                     Ok(rest) => node = rest,
                     Err(()) => {
-                        // Its uses cover this one then.
                         self.replace_uses(books, span, queue.now());
-                        noted = true;
-                        continue;
+                        return self.deallocate_ordered(client, through, address, bytes, None);
                     }
                 }
+            }
+            let block = span.block(index);
+            if bytes.is_some_and(|bytes| bytes != block.requested) {
+                books.account(block).mismatches += 1;
             }
             if pool.free(books, span, index, State::Raw) {
                 node.into_iter().for_each(Use::release);
                 return Ok(());
             }
         }
+    }
+
+    /// The same in the order of what the calling thread means by no stream.
+    pub(super) fn deallocate_now(
+        &'static self,
+        client: Client,
+        through: Option<&'static Pool>,
+        address: usize,
+        bytes: Option<usize>,
+    ) -> Result<()> {
+        // A device that is lost, or a parent's, orders nothing any more.
+        let queue = self.queue_of(None).ok().flatten();
+        self.deallocate_ordered(client, through, address, bytes, queue)
     }
 
     /// The block is used on a queue from now on, until it is given back (PD-6): for raw blocks.
@@ -485,23 +542,35 @@ impl Pool {
         if !self.is_ordered() {
             return self.reallocate(address, bytes, stamp);
         }
-        self.check_process()?;
         if address == 0 {
             return self.allocate_raw_on(queue, bytes, 0, false, stamp).map(Some);
         }
-        let queue = self.queue_of(queue)?;
         if bytes == 0 {
-            return self.deallocate_ordered(Client::RAW, Some(self), address, queue).map(|()| None);
+            let queue = self.queue_of(queue)?;
+            return self.deallocate_ordered(Client::RAW, Some(self), address, None, queue).map(|()| None);
         }
+        self.resize_on(Client::RAW, queue, address, bytes).map(Some)
+    }
+
+    /// Changes the size of a client's block, to at least 1 byte. On failure the old block is live and unchanged.
+    pub(super) fn resize_on(
+        &'static self,
+        client: Client,
+        queue: Option<&'static Queue>,
+        address: usize,
+        bytes: usize,
+    ) -> Result<core::ptr::NonNull<u8>> {
+        self.check_process()?;
+        let queue = self.queue_of(queue)?;
         let kit = Kit::gather_ordered();
-        let (_, mut books, span, _) = blocks::claim(address, Some(self), Client::RAW)?;
+        let (_, mut books, span, _) = blocks::claim(address, Some(self), client)?;
         if books.retired {
             return Err(blocks::refuse_retired(books, span.block(0)));
         }
         let block = span.block(0);
         let Some(mut kit) = kit.filter(|_| books.fits_in_place(span, bytes)) else {
             drop(books);
-            return self.move_ordered(queue, address, block, bytes).map(Some);
+            return self.move_ordered(client, queue, address, block, bytes);
         };
         let resized = books.resize_ordered(span, block, bytes, &mut kit);
         self.settle(books, usize::MAX);
@@ -509,25 +578,25 @@ impl Pool {
             return Err(Misuse::Stale { pool: self.name() }.status(address));
         }
         // SAFETY: addresses of blocks are never 0.
-        Ok(Some(unsafe { core::ptr::NonNull::new_unchecked(address as *mut u8) }))
+        Ok(unsafe { core::ptr::NonNull::new_unchecked(address as *mut u8) })
     }
 
     /// Moves a live raw block, which stays where it is if that fails.
     fn move_ordered(
         &'static self,
+        client: Client,
         queue: Option<&'static Queue>,
         address: usize,
         block: Block,
         bytes: usize,
     ) -> Result<core::ptr::NonNull<u8>> {
-        let alignment = block.alignment;
-        let want = Want { queue, ..self.want(bytes, Block { requested: bytes, alignment, ..block })? };
-        let placed = self.obtain_ordered(want, Count { allocation: false, zeroed: false })?;
+        let count = Count { allocation: false, zeroed: false };
+        let placed = self.take_ordered(queue, bytes, Block { requested: bytes, ..block }, count)?;
         let kept = bytes.min(blocks::usable_size(address)?);
         let copied = match queue {
-            // SAFETY: the caller has the old block, the new one is known to nobody; both hold that many bytes, and the host may touch them
-            // now: no queue was named, and the new one is finished.
             None => {
+                // SAFETY: the caller has the old block, the new one is known to nobody; both hold that many bytes, and the host may touch
+                // them now: no queue was named, and the new one is finished.
                 unsafe { self.ops().copy(placed.address, address, kept) };
                 Ok(())
             }
@@ -535,13 +604,13 @@ impl Pool {
             Some(queue) => unsafe { self.ops().copy_on(queue, placed.address, address, kept) },
         };
         if let Err(status) = copied {
-            self.uncount_new(placed.address);
+            self.uncount_new(client, placed.address);
             return Err(status);
         }
         if let Some(queue) = queue {
             self.record_use(placed.address, queue.now());
         }
-        self.deallocate_ordered(Client::RAW, Some(self), address, queue)?;
+        self.deallocate_ordered(client, Some(self), address, None, queue)?;
         self.books.lock().count_moved(block);
         // SAFETY: addresses of blocks are never 0.
         Ok(unsafe { core::ptr::NonNull::new_unchecked(placed.address as *mut u8) })
@@ -549,8 +618,8 @@ impl Pool {
 
     /// A block that was made for a move, and counted as no allocation, goes back.
     #[cold]
-    fn uncount_new(&'static self, address: usize) {
-        if let Ok((pool, mut books, span, index)) = blocks::claim(address, Some(self), Client::RAW) {
+    fn uncount_new(&'static self, client: Client, address: usize) {
+        if let Ok((pool, mut books, span, index)) = blocks::claim(address, Some(self), client) {
             let account = books.account(span.block(index));
             account.tally.freed = account.tally.freed.wrapping_sub(1);
             pool.free(books, span, index, State::Raw);
@@ -569,7 +638,9 @@ impl Pool {
             unsafe { self.ops().fill(address, usable, value) };
             return strict;
         }
+        // What the host can clear it clears when it hands the block out.
         if flags & TN_POOL_ZERO_ON_FREE != 0
+            && !self.touch.load(Ordering::Relaxed)
             && let Ok(queue) = stream::current(self.device())
         {
             let mut waits = true;
@@ -610,7 +681,7 @@ impl Books {
             return least;
         }
         let usual = match least {
-            _ if want.unit % GRANULE != 0 || want.unit <= crate::pool::books::lanes::LARGEST_FINE => SMALL_PIECE,
+            _ if want.unit <= LARGEST_FINE => SMALL_PIECE,
             bytes if bytes <= LARGEST_IN_PIECE => PIECE,
             bytes => bytes.checked_next_multiple_of(SMALL_PIECE).unwrap_or(bytes),
         };
@@ -641,9 +712,10 @@ pub fn deallocate_on(
         stream(HOST)?;
         return blocks::deallocate(through, address);
     };
-    // A device that is lost, or a parent's, orders nothing any more.
-    let queue = stream(pool.device())?.or_else(|| pool.queue_of(None).ok().flatten());
-    pool.deallocate_ordered(Client::RAW, through, address, queue)
+    match stream(pool.device())? {
+        None => pool.deallocate_now(Client::RAW, through, address, None),
+        queue => pool.deallocate_ordered(Client::RAW, through, address, None, queue),
+    }
 }
 
 /// Notes that a raw block is used on the queue that `stream` finds, up to the moment when it is given back.
@@ -664,8 +736,8 @@ pub fn record_use_on(
     }
 }
 
-/// The pool of the block with that address if devices work on it, else the one that was passed if they work on that.
-fn owner_of(through: Option<&'static Pool>, address: usize) -> Option<&'static Pool> {
-    let located = crate::pool::locate(address).map(|block| block.pool);
-    located.or(through).filter(|pool| pool.is_ordered() && address != 0)
+/// The pool that has the address if devices work on its blocks, else the one that was passed if they work on that.
+pub(super) fn owner_of(through: Option<&'static Pool>, address: usize) -> Option<&'static Pool> {
+    let owner = table::find(address).and_then(Span::pool);
+    owner.or(through).filter(|pool| pool.is_ordered() && address != 0)
 }

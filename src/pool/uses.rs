@@ -145,6 +145,13 @@ impl Uses {
         self.add_tick(point.queue(), point.tick(), node)
     }
 
+    /// Whether a use of a queue can be noted without a node.
+    pub fn has_room_for(&self, queue: &'static Queue) -> bool {
+        let mut known = self.is_empty();
+        self.each_place(|of, _| known = known || core::ptr::eq(of, queue));
+        known
+    }
+
     /// Adds one up to the moment when the block is given back.
     pub fn add_open(&self, queue: &'static Queue, node: Option<&'static Use>) -> Result<Option<&'static Use>, ()> {
         self.add_tick(queue, OPEN, node)

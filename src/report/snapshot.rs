@@ -99,6 +99,7 @@ fn write_pool(json: &mut Json<'_>, pool: &'static Pool) {
     json.text("name", pool.name().as_str());
     write_device(json, pool.device());
     json.flag("released", pool.is_retired());
+    write_memory(json, pool.memory_flags());
     json.open_field("stats", '{');
     figures!(json, stats, requested_bytes in_use_bytes cached_bytes pending_bytes overhead_bytes reserved_bytes address_bytes
         huge_bytes metadata_bytes peak_in_use_bytes peak_reserved_bytes peak_requested_bytes allocation_count
@@ -128,6 +129,19 @@ fn write_pool(json: &mut Json<'_>, pool: &'static Pool) {
     });
     json.close(']');
     json.close('}');
+}
+
+/// What the memory of a pool is like, and what of that is slow.
+fn write_memory(json: &mut Json<'_>, flags: u32) {
+    json.open_field("memory", '[');
+    let words = [(TN_PINNED, "pinned"), (TN_MAPPED, "mapped"), (TN_WRITE_COMBINED, "write_combined")];
+    words.into_iter().filter(|(flag, _)| flags & flag != 0).for_each(|(_, word)| json.item(word));
+    json.close(']');
+    json.open_field("warnings", '[');
+    if flags & TN_WRITE_COMBINED != 0 {
+        json.item("the host reads write-combined memory very slowly; let it only write there");
+    }
+    json.close(']');
 }
 
 /// Who the pool's blocks were handed out to: arrays, callers of the pool, and each library that allocates here.
