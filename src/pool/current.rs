@@ -64,7 +64,7 @@ fn place_of(device: tn_device) -> Option<usize> {
         TN_CPU if id == 0 => Some(HOST_PLACE),
         TN_CUDA_HOST if id == 0 => Some(1),
         TN_CUDA_MANAGED if id == 0 => Some(2),
-        TN_CUDA if id < thread::POOLS - FIRST_GPU => Some(FIRST_GPU + id),
+        TN_CUDA => (FIRST_GPU..thread::POOLS).nth(id),
         _ => None,
     }
 }
