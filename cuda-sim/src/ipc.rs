@@ -94,6 +94,7 @@ impl Slot {
 driver! {
     fn cuIpcGetMemHandle(out: *mut Shared, address: Address) in Context => |call| {
         let region = call.space.find(address).filter(|region| region.what == What::Device).ok_or(INVALID_VALUE)?.clone();
+        call.space.at(region.base).ok_or(INVALID_VALUE)?.touch_all();
         let offset = call.space.stored_at(&region).ok_or(INVALID_VALUE)?;
         put(out, Shared { offset, size: region.size, device: region.device as u64, ..call.space.shared()? })
     }

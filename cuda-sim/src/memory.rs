@@ -25,8 +25,7 @@ impl World {
             return Err(OUT_OF_MEMORY);
         }
         self.devices[device].charge(charged(size))?;
-        let junk = if self.config.junk { Some(&mut self.random) } else { None };
-        let made = self.space.allocate(what, device, context, size, junk);
+        let made = self.space.allocate(what, device, context, size, self.config.junk);
         if made.is_err() {
             self.devices[device].used -= charged(size);
         }

@@ -140,8 +140,7 @@ fn allocate(call: &mut Call, out: *mut Address, size: usize, pool: Handle, strea
     known.used += cost;
     known.reserved_high = known.reserved_high.max(known.reserved);
     known.used_high = known.used_high.max(known.used);
-    let junk = if world.config.junk { Some(&mut world.random) } else { None };
-    let made = world.space.allocate(What::Pooled, device, context, size, junk);
+    let made = world.space.allocate(What::Pooled, device, context, size, world.config.junk);
     if made.is_err() {
         world.give_back(pool, size);
     }

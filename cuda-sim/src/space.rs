@@ -8,6 +8,7 @@ use crate::ipc::Shared;
 use crate::random::Random;
 use crate::status::*;
 use crate::types::{Address, Handle};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::ptr::NonNull;
@@ -21,8 +22,10 @@ const ARENA: u64 = 2 << 30;
 const SPAN: u64 = 64 << 20;
 /// What freed memory holds until its pages are gone.
 const POISON: u8 = 0xDD;
-/// Beyond it only the ends of a fresh allocation are junk: writing gigabytes would make tests slow.
-const MOST_JUNK: u64 = 16 << 20;
+/// What is filled with junk at once, when it is touched first: what nobody touches takes no memory.
+const CHUNK: u64 = 64 << 10;
+/// Where the host may touch memory by itself, junk is there from the start; beyond this only at both ends.
+const MOST_JUNK: u64 = 2 << 20;
 /// Freed memory of at least so many bytes goes back to the system; less is not worth the call.
 const WORTH_RETURNING: u64 = 256 << 10;
 
@@ -63,6 +66,27 @@ pub struct Region {
     pub ready: bool,
     /// Its free is queued.
     pub freed: bool,
+    /// Which chunks were not touched yet, so that they still lack their junk. Empty: none.
+    fresh: Vec<Cell<bool>>,
+}
+
+impl Region {
+    /// Somebody is about to use part of it.
+    fn touch(&self, offset: u64, size: u64) {
+        let chunks = self.fresh.iter().enumerate().skip((offset / CHUNK) as usize);
+        for (at, fresh) in chunks.take_while(|(at, _)| *at as u64 * CHUNK < offset + size) {
+            if fresh.replace(false) {
+                let start = at as u64 * CHUNK;
+                let mut random = Random::new(self.id << 32 | at as u64);
+                scribble(self.bytes + start as usize, CHUNK.min(self.size - start), &mut random);
+            }
+        }
+    }
+
+    /// All of it is about to be seen without us.
+    pub fn touch_all(&self) {
+        self.touch(0, self.size);
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -255,20 +279,13 @@ impl Space {
         (at <= end && end - at >= size).then_some(at)
     }
 
-    /// New device memory, with junk in it if `junk` is given.
-    pub fn allocate(
-        &mut self,
-        what: What,
-        device: usize,
-        context: Handle,
-        size: u64,
-        junk: Option<&mut Random>,
-    ) -> Answer<Address> {
+    /// New device memory, with junk in it if that is asked for.
+    pub fn allocate(&mut self, what: What, device: usize, context: Handle, size: u64, junk: bool) -> Answer<Address> {
         let (base, bytes) = self.free_place(size)?;
-        if let Some(random) = junk {
-            scribble(bytes, size, random);
-        }
         self.insert(base, size, what, device, context, bytes);
+        if let Some(region) = self.regions.get_mut(&base).filter(|_| junk) {
+            region.fresh = vec![Cell::new(true); size.div_ceil(CHUNK) as usize];
+        }
         Ok(base)
     }
 
@@ -285,7 +302,20 @@ impl Space {
         let (id, mapped) = (self.next_id, BTreeMap::new());
         self.regions.insert(
             base,
-            Region { base, size, what, device, context, bytes, id, mapped, pool: 0, ready: true, freed: false },
+            Region {
+                base,
+                size,
+                what,
+                device,
+                context,
+                bytes,
+                id,
+                mapped,
+                pool: 0,
+                ready: true,
+                freed: false,
+                fresh: Vec::new(),
+            },
         );
     }
 
@@ -362,6 +392,7 @@ impl Space {
                 at = start + mapping.size;
             }
         }
+        region.touch(offset, size);
         Ok((region.bytes + offset as usize) as *mut u8)
     }
 }
