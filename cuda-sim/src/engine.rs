@@ -62,6 +62,9 @@ pub struct Job {
     work: Vec<(&'static str, Work)>,
 }
 
+/// After so long without new work the device's own thread sleeps until it is woken.
+const LONG_QUIET: Duration = Duration::from_millis(200);
+
 /// Wakes the device's own thread when there is something to do at all.
 static MOVER: Condvar = Condvar::new();
 static JOBS: Condvar = Condvar::new();
@@ -70,12 +73,14 @@ static JOBS: Condvar = Condvar::new();
 pub struct Jobs {
     waiting: VecDeque<Job>,
     idle_threads: usize,
+    /// The device's own thread waits to be woken; else it looks again soon, and waking it would only cost time.
+    mover_sleeps: bool,
 }
 
 impl Jobs {
     /// The same threads with nothing to do.
     pub fn keep_threads(&self) -> Jobs {
-        Jobs { waiting: VecDeque::new(), idle_threads: self.idle_threads }
+        Jobs { waiting: VecDeque::new(), idle_threads: self.idle_threads, mover_sleeps: self.mover_sleeps }
     }
 }
 
@@ -231,7 +236,9 @@ impl World {
     pub fn woken(&mut self, stream: Handle) {
         if self.busy.is_empty() {
             self.last_call = Instant::now();
-            MOVER.notify_one();
+            if std::mem::replace(&mut self.jobs.mover_sleeps, false) {
+                MOVER.notify_one();
+            }
         }
         self.busy.insert(stream);
     }
@@ -258,12 +265,17 @@ fn spawn(body: fn()) {
 fn move_on() {
     let mut world = world::lock();
     while !world::ended() {
-        if world.busy.is_empty() {
-            MOVER.wait(&mut world);
-            continue;
-        }
         let idle = world.config.idle;
         let quiet = world.last_call.elapsed();
+        if world.busy.is_empty() {
+            if quiet < LONG_QUIET {
+                MOVER.wait_for(&mut world, idle.max(Duration::from_millis(1)));
+            } else {
+                world.jobs.mover_sleeps = true;
+                MOVER.wait(&mut world);
+            }
+            continue;
+        }
         if world.config.pace == Pace::Manual {
             MOVER.wait_for(&mut world, Duration::from_millis(50));
         } else if quiet < idle {
