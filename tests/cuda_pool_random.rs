@@ -156,8 +156,7 @@ impl<'a> Model<'a> {
         }
         let at = self.random.below(self.live.len());
         let (live, other) = (self.live[at], self.random.below(self.streams.len()));
-        let (mut event, own, theirs) =
-            (0usize, self.streams[live.stream].1 as usize, self.streams[other].1 as usize);
+        let (mut event, own, theirs) = (0usize, self.streams[live.stream].1 as usize, self.streams[other].1 as usize);
         assert_eq!(driver_call!(cuEventCreate(&mut event => *mut usize, 2u32 => u32)), 0);
         assert_eq!(driver_call!(cuEventRecord(event => usize, own => usize)), 0);
         assert_eq!(driver_call!(cuStreamWaitEvent(theirs => usize, event => usize, 0u32 => u32)), 0);
