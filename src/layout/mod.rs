@@ -145,9 +145,12 @@ impl Layout {
             ));
         }
         self.rebuild(dtype, shape.len(), offset, |lengths, strides| {
-            // A loop: a copy of unknown length is a call.
-            lengths.iter_mut().zip(shape).for_each(|(length, &asked)| *length = asked);
-            lay_dense(shape, strides, order, dtype.item());
+            let axes = shape.iter().zip(lengths).zip(strides).map(|((&asked, length), stride)| {
+                // None is negative, as was checked: but then the compiler does not see a copy, which it makes a call.
+                *length = asked.max(0);
+                (asked, stride)
+            });
+            lay_dense(axes, order, dtype.item());
             Ok(())
         })
     }
@@ -445,15 +448,14 @@ fn outside(ndim: usize) -> Result<Vec<i64>> {
     Ok(numbers)
 }
 
-/// Writes the strides of a dense layout, a length 0 counted as 1. The dense size was checked, so no product overflows.
+/// Writes the strides of a dense layout, each beside its length, a length 0 counted as 1. The dense size was checked, so no product overflows.
 #[inline]
-fn lay_dense(shape: &[i64], strides: &mut [i64], order: Order, item: i64) {
+fn lay_dense<'a>(axes: impl DoubleEndedIterator<Item = (i64, &'a mut i64)>, order: Order, item: i64) {
     let mut expected = item;
-    let mut axis = |(&length, stride): (&i64, &mut i64)| {
+    let mut axis = |(length, stride): (i64, &mut i64)| {
         *stride = expected;
         expected *= length.max(1);
     };
-    let axes = shape.iter().zip(strides);
     if order == Order::F { axes.for_each(&mut axis) } else { axes.rev().for_each(&mut axis) }
 }
 

@@ -62,7 +62,7 @@ impl Layout {
             // Without an element there is nothing to keep, and what is dense in that order stays so.
             let dense = if order == Order::F { self.is_f() } else { self.is_c() };
             if dense || lengths.contains(&0) {
-                lay_dense(lengths, strides, order, self.item());
+                lay_dense(lengths.iter().copied().zip(strides), order, self.item());
                 return Ok(());
             }
             if !self.regroup(lengths, strides, order) {
