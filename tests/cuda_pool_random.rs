@@ -91,7 +91,18 @@ impl<'a> Model<'a> {
         let places = streams.iter().map(|_| pinned.take(PROBES * PROBE, &NOW).unwrap()).collect();
         let pool = pool_on(GPU, options).unwrap();
         let random = Random(seed);
-        Model { gpu, pool, streams, random, live: Vec::new(), probes, pinned, places, ranges: Default::default(), refused: 0 }
+        Model {
+            gpu,
+            pool,
+            streams,
+            random,
+            live: Vec::new(),
+            probes,
+            pinned,
+            places,
+            ranges: Default::default(),
+            refused: 0,
+        }
     }
 
     fn step(&mut self, operation: usize) {
