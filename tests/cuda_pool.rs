@@ -292,7 +292,7 @@ fn pd_12_trim_leaves_what_is_pending() {
         assert_eq!(pool.trim(), 40 * MIB, "the only piece in which nothing is pending");
         let stats = pool.stats();
         assert_eq!((stats.cached_bytes, stats.reserved_bytes), (17 * MIB as u64, 20 * MIB as u64));
-        assert_eq!(stats.pending_bytes, 3 * MIB as u64);
+        assert_eq!(stats.pending_bytes, 3 * MIB as u64, "{stats:?}");
     }
     drop(stalled);
     s.finish();

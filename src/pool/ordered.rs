@@ -225,6 +225,16 @@ impl Pool {
                 return Ok(placed);
             }
         }
+        // What fits has to be cut, perhaps; that needs less than all that a request may need.
+        if let Some(mut kit) = Kit::gather(None) {
+            let mut books = self.books.lock();
+            if !books.retired
+                && let Some(placed) = books.place_ordered(&want, Some(&mut kit))
+            {
+                books.count(&want, count, &placed, true);
+                return Ok(placed);
+            }
+        }
         if let Some(queue) = want.queue {
             self.ensure_lane(queue);
         }
@@ -342,6 +352,7 @@ impl Pool {
     fn wait_on_device(&'static self, want: &Want, kit: &mut Kit) -> bool {
         let Some(queue) = want.queue else { return false };
         let mut books = self.books.lock();
+        books.merge_recents();
         let mut taken = books.take_pending(want, kit);
         if taken.is_none() && (books.dissolve_ranges() || books.open_pending_range(want, kit)) {
             taken = books.take_pending(want, kit);

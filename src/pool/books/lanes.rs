@@ -29,7 +29,7 @@ use crate::device::host::GRANULE;
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::cell::{Block, State};
 use crate::pool::fine::{Fine, RANGE, UNIT};
-use crate::pool::span::{Kind, List, Span};
+use crate::pool::span::{Kind, Link, List, Span};
 use crate::pool::uses::{Home, Point, Queue};
 use crate::pool::{Pool, table};
 use crate::sys::os;
@@ -72,6 +72,8 @@ pub(in crate::pool) struct Lane {
     fine: Shelf,
     /// Of whole granules.
     coarse: Shelf,
+    /// The span that came here last: not merged yet, because the next request is likely to want it as it is.
+    recent: Link,
     /// The tick that the driver is asked about, until it has passed; 0: none.
     watched: AtomicU64,
     next: AtomicPtr<Lane>,
@@ -128,6 +130,7 @@ impl Lane {
         lane.coarse.set_unit(GRANULE);
         lane.queue.store(core::ptr::from_ref(queue).cast_mut(), Ordering::Relaxed);
         lane.watched.store(0, Ordering::Relaxed);
+        lane.recent.set(None);
         Some(lane)
     }
 
@@ -229,6 +232,9 @@ impl Books {
                 self.figures.pending_bytes -= span.bytes.get() as u64;
             }
             Home::On(point) if let Some(lane) = ordered.lane(point.queue()) => {
+                if lane.recent.get().is_some_and(|recent| recent.is(span)) {
+                    lane.recent.set(None);
+                }
                 lane.shelf(fine).take(span, true);
                 self.figures.pending_bytes -= span.bytes.get() as u64;
             }
@@ -237,12 +243,47 @@ impl Books {
         }
     }
 
-    /// Makes a span that is in no list free, merged with the neighbours that are free for the same reason.
+    /// Makes a span that is in no list free. It merges with the neighbours that are free for the same reason, in a lane not before the next one
+    /// comes there.
     pub fn set_free_ordered(&mut self, span: &'static Span, now: u64) {
+        span.uses.close();
+        let lane = match (span.uses.settle(), self.ordered) {
+            (Home::On(point), Some(ordered)) => ordered.lane(point.queue()),
+            _ => None,
+        };
+        if let Some(lane) = lane {
+            // Not yet with this one, which lies nowhere.
+            self.merge_recent_of(lane);
+        }
+        span.change(|| span.set_kind(Kind::Free));
+        match lane {
+            Some(lane) => {
+                self.shelve(span);
+                lane.recent.set(Some(span));
+            }
+            None => self.merge_free(span, now),
+        }
+    }
+
+    /// Merges what came to a lane last. False: it was merged, or is gone.
+    fn merge_recent_of(&mut self, lane: &'static Lane) -> bool {
+        let Some(recent) = lane.recent.get() else { return false };
+        self.unshelve(recent);
+        self.merge_free(recent, os::coarse_ms());
+        true
+    }
+
+    /// Merges what came to each lane last.
+    pub fn merge_recents(&mut self) {
+        for lane in self.ordered.into_iter().flat_map(Ordered::lanes) {
+            self.merge_recent_of(lane);
+        }
+    }
+
+    /// Merges a free span that is in no list with its neighbours, and puts it where it belongs.
+    fn merge_free(&mut self, span: &'static Span, now: u64) {
         let Some(pool) = span.pool() else { return };
         let mut span = span;
-        span.change(|| span.set_kind(Kind::Free));
-        span.uses.close();
         let home = span.uses.settle();
         let range = range_of(span);
         while let Some(neighbour) = self.alike_beside(pool, span, &home) {
@@ -300,7 +341,7 @@ impl Books {
     /// Cuts granules into a range of one free span, for a small block of which no range has room. Of those that the queue may have; False:
     /// there are none.
     fn open_range(&mut self, want: &Want, kit: &mut Kit) -> bool {
-        let Some(ordered) = self.ordered else { return false };
+        let Some(ordered) = self.ordered.filter(|_| kit.map.is_some()) else { return false };
         let lane = want.queue.and_then(|queue| ordered.lane(queue));
         let needed = want.span_bytes.next_multiple_of(GRANULE);
         let find = |bytes: usize| {
@@ -380,12 +421,14 @@ impl Books {
             self.figures.metadata_bytes -= size_of::<Fine>() as u64;
         }
         self.drop_span(inner);
-        self.set_free_ordered(outer, now);
+        outer.change(|| outer.set_kind(Kind::Free));
+        self.merge_free(outer, now);
     }
 
     /// Makes the ranges whole granules again in which nothing is live and only one queue has work. False: there was none.
     pub fn dissolve_ranges(&mut self) -> bool {
         let Some(ordered) = self.ordered else { return false };
+        self.merge_recents();
         let mut whole: Option<&'static Span> = None;
         for lane in ordered.lanes() {
             lane.fine.each(|span| {
@@ -413,8 +456,8 @@ impl Books {
     pub fn place_ordered(&mut self, want: &Want, mut kit: Option<&mut Kit>) -> Option<Placed> {
         let ordered = self.ordered?;
         let fine = want.is_fine();
-        for _ in 0..2 {
-            let own = want.queue.and_then(|queue| ordered.lane(queue));
+        let own = want.queue.and_then(|queue| ordered.lane(queue));
+        loop {
             let found = own.and_then(|lane| lane.shelf(fine).find(want.span_bytes, want.span_alignment));
             let finished = if fine { &ordered.fine } else { &self.shelf };
             let found = found.or_else(|| finished.find(want.span_bytes, want.span_alignment));
@@ -426,11 +469,14 @@ impl Books {
                 let span = self.take_for(span, want, kit.as_deref_mut())?;
                 return Some(self.hand_out(span, want));
             }
+            // Once merged it may fit.
+            if kit.is_some() && own.is_some_and(|lane| self.merge_recent_of(lane)) {
+                continue;
+            }
             if !fine || !kit.as_deref_mut().is_some_and(|kit| self.open_range(want, kit)) {
-                break;
+                return None;
             }
         }
-        None
     }
 
     /// A span of other queues that the want's is known to come after.
