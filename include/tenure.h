@@ -456,6 +456,19 @@ typedef struct tn_device_info {
 #define TN_HOST_READ_ONLY (1u << 3)
 /** Without a driver: plain memory labelled TN_CPU in place of TN_ERR_UNSUPPORTED. */
 #define TN_HOST_BEST_EFFORT (1u << 4)
+
+/** Advice on managed memory: it is mostly read, so that each side may keep a copy. */
+#define TN_ADVISE_READ_MOSTLY 1
+/** It is not. */
+#define TN_ADVISE_UNSET_READ_MOSTLY 2
+/** It is best kept on the device. */
+#define TN_ADVISE_PREFERRED 3
+/** It is best kept nowhere. */
+#define TN_ADVISE_UNSET_PREFERRED 4
+/** The device will access it, and should have it mapped. */
+#define TN_ADVISE_ACCESSED_BY 5
+/** It will not. */
+#define TN_ADVISE_UNSET_ACCESSED_BY 6
 /** Managed memory attached to all streams, the default. */
 #define TN_MANAGED_GLOBAL 0
 /** Managed memory attached to the host. */
@@ -2775,6 +2788,60 @@ tn_status tn_array_fill(tn_array *array,
  * @ingroup transfer
  */
 tn_status tn_array_zero(tn_array *array, uint32_t mode, tn_stream *stream);
+
+/**
+ * Page-locks the caller's memory, so that devices copy it by themselves, and gives it as a 1-D array of u8 on TN_CUDA_HOST; views give it
+ * type and shape. Copies of other arrays and raw pointers in the range are as fast from then on.
+ *
+ * There is no verb for the way back: when the last array that descends from the result was released, the memory is unlocked. That release
+ * waits for the copies on the range, because the caller may free the memory afterwards.
+ *
+ * @param ptr      host memory, any alignment; it stays until the release. Memory of a live array gives one more array on its store, with that
+ *                 store's device; past the end of an imported one it widens that.
+ * @param bytes    how many, at least 1.
+ * @param flags    TN_HOST_PORTABLE, TN_HOST_MAPPED, TN_HOST_READ_ONLY: devices only read it, and the array is READONLY; TN_HOST_BEST_EFFORT:
+ *                 without a GPU the array is there, labelled TN_CPU, and nothing is locked.
+ * @param[out] out the array. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for other flags, TN_HOST_WRITE_COMBINED or no bytes; TN_ERR_DUPLICATE where some of it is
+ *         registered already, by this library or another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED without a GPU; TN_ERR_ALIASED for bytes of
+ *         two arrays' stores, or beyond a pool's; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER for memory that the driver refuses.
+ * @note Threads: any. Blocks: while the driver locks the pages.
+ * @since 0.1
+ * @ingroup transfer
+ */
+tn_status tn_host_register(void *ptr,
+                           size_t bytes,
+                           uint32_t flags,
+                           tn_array **out);
+
+/**
+ * Tells the driver where managed memory is best kept. Changes no element.
+ *
+ * @param array    an array of managed memory. Neither read nor written, so nobody is in the way.
+ * @param advice   TN_ADVISE_, on the whole pages of the array's range.
+ * @param device   a GPU or the host; TN_ADVISE_READ_MOSTLY and what takes advice back do not look which.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE;
+ *         TN_ERR_UNSUPPORTED for other memory, without a driver, or where the device does not share managed memory; TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: never.
+ * @since 0.1
+ * @ingroup transfer
+ */
+tn_status tn_array_advise(tn_array *array,
+                          int32_t advice,
+                          tn_device device);
+
+/**
+ * Brings managed memory to where it will be used next. Changes no element, and needs no claim.
+ *
+ * @param array    an array of managed memory.
+ * @param device   a GPU or the host.
+ * @param stream   orders it; NULL: the thread's current one, which is waited for.
+ * @return as `tn_array_advise`; TN_ERR_DEVICE also for a stream of another device.
+ * @note Threads: any. Blocks: with stream NULL.
+ * @since 0.1
+ * @ingroup transfer
+ */
+tn_status tn_array_prefetch(tn_array *array, tn_device device, tn_stream *stream);
 
 /* ===================================================== runner ===================================================== */
 /** @defgroup runner threads of the caller's for large copies */

@@ -42,6 +42,8 @@ pub mod runner;
 
 pub mod blit;
 
+pub mod ferry;
+
 pub mod ledger;
 
 pub mod atlas;

@@ -11,6 +11,10 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 static STRICT: AtomicBool = AtomicBool::new(false);
 static ABORT_ON_MISUSE: AtomicBool = AtomicBool::new(false);
+static TRANSFER_CHUNK: AtomicU64 = AtomicU64::new(4 << 20);
+
+/// What `transfer.chunk` may be: a page, and what one would still page-lock for a moment.
+const TRANSFER_CHUNKS: core::ops::RangeInclusive<u64> = 4 << 10..=1 << 30;
 static STREAM_PER_THREAD: AtomicBool = AtomicBool::new(false);
 
 /// Whether releasing what is still borrowed, given or exported is refused.
@@ -27,6 +31,19 @@ pub fn abort_on_misuse() -> bool {
 /// Whether a thread's current stream starts as its own one, not as the legacy one.
 pub fn stream_per_thread() -> bool {
     STREAM_PER_THREAD.load(Ordering::Relaxed)
+}
+
+/// Bytes of a chunk through which copies between host and device are staged.
+pub fn transfer_chunk() -> u64 {
+    TRANSFER_CHUNK.load(Ordering::Relaxed)
+}
+
+fn chunk(name: &str, text: &str) -> Result<u64> {
+    let bytes = number(name, text)?;
+    if TRANSFER_CHUNKS.contains(&bytes) {
+        return Ok(bytes);
+    }
+    Err(fail(TN_ERR_INVALID, format_args!("option {name} is between 4KiB and 1GiB, not \"{text}\"")))
 }
 
 /// Fields of `tn_pool_options` that an option can set.
@@ -101,7 +118,7 @@ fn unknown(name: &str) -> crate::error::Status {
     fail(
         TN_ERR_INVALID,
         format_args!(
-            "there is no option \"{name}\"; there are strict, abort_on_misuse, stream.default and \
+            "there is no option \"{name}\"; there are strict, abort_on_misuse, transfer.chunk, stream.default and \
              pool.<device>.<field of tn_pool_options>"
         ),
     )
@@ -134,6 +151,7 @@ pub fn set(name: &str, text: &str) -> Result<()> {
     match name {
         "strict" => STRICT.store(switch(name, text)?, Ordering::Relaxed),
         "abort_on_misuse" => ABORT_ON_MISUSE.store(switch(name, text)?, Ordering::Relaxed),
+        "transfer.chunk" => TRANSFER_CHUNK.store(chunk(name, text)?, Ordering::Relaxed),
         "stream.default" => match text {
             "legacy" => STREAM_PER_THREAD.store(false, Ordering::Relaxed),
             "per-thread" => STREAM_PER_THREAD.store(true, Ordering::Relaxed),
@@ -164,6 +182,7 @@ pub fn get(name: &str) -> Result<Text> {
         match name {
             "strict" => text.write_str(flag(strict())),
             "abort_on_misuse" => text.write_str(flag(abort_on_misuse())),
+            "transfer.chunk" => write!(text, "{}", transfer_chunk()),
             "stream.default" => text.write_str(if stream_per_thread() { "per-thread" } else { "legacy" }),
             _ => return Err(unknown(name)),
         }
@@ -189,5 +208,9 @@ mod tests {
         seal_pool_options(1);
         assert!(set("pool.cuda.max_size", "1").is_err());
         assert_eq!(get("strict").unwrap().as_str(), "0");
+        assert!(set("transfer.chunk", "1KiB").is_err() && set("transfer.chunk", "none").is_err());
+        set("transfer.chunk", "64KiB").unwrap();
+        assert_eq!((get("transfer.chunk").unwrap().as_str(), transfer_chunk()), ("65536", 64 << 10));
+        set("transfer.chunk", "4MiB").unwrap();
     }
 }

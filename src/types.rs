@@ -381,6 +381,19 @@ pub const TN_HOST_WRITE_COMBINED: u32 = 1u32 << 2;
 pub const TN_HOST_READ_ONLY: u32 = 1u32 << 3;
 /// Without a driver: plain memory labelled TN_CPU in place of TN_ERR_UNSUPPORTED.
 pub const TN_HOST_BEST_EFFORT: u32 = 1u32 << 4;
+
+/// Advice on managed memory: it is mostly read, so that each side may keep a copy.
+pub const TN_ADVISE_READ_MOSTLY: i32 = 1;
+/// It is not.
+pub const TN_ADVISE_UNSET_READ_MOSTLY: i32 = 2;
+/// It is best kept on the device.
+pub const TN_ADVISE_PREFERRED: i32 = 3;
+/// It is best kept nowhere.
+pub const TN_ADVISE_UNSET_PREFERRED: i32 = 4;
+/// The device will access it, and should have it mapped.
+pub const TN_ADVISE_ACCESSED_BY: i32 = 5;
+/// It will not.
+pub const TN_ADVISE_UNSET_ACCESSED_BY: i32 = 6;
 /// Managed memory attached to all streams, the default.
 pub const TN_MANAGED_GLOBAL: u32 = 0;
 /// Managed memory attached to the host.

@@ -27,6 +27,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("pool", 4, true),
     ("runner", 3, true),
     ("blit", 4, true),
+    ("ferry", 4, true),
     ("ledger", 5, true),
     ("atlas", 5, false),
     ("array", 6, false),

@@ -18,8 +18,9 @@ pub use weak::{release_weak, upgrade, weaken};
 use crate::blit;
 use crate::device::cuda;
 use crate::error::{Result, fail};
+use crate::ferry::registered;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, Fresh, Locked, Made, One, Spare};
+use crate::ledger::{self, Backing, Claim, Fresh, Locked, Made, One, Spare};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
@@ -134,10 +135,14 @@ pub fn create(pool: Option<&'static Pool>, layout: &mut Layout, contents: Conten
 /// The host.
 pub const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 
-/// A new array with dtype and shape of another one; its contents are undefined.
+/// A new array with dtype and shape of another one; its contents are undefined. Without a pool: the current one of its device.
 pub fn like(pool: Option<&'static Pool>, prototype: Id, options: Options) -> Result<Id> {
     let mut layout = snapshot(prototype)?.like(options.order)?;
-    create(pool, &mut layout, Contents::Undefined, &options.name)
+    let pool = match pool {
+        Some(pool) => pool,
+        None => pool::current(with(prototype, |locked, claim| Ok(locked.books(locked.ledger_of(claim)).device))?)?,
+    };
+    create(Some(pool), &mut layout, Contents::Undefined, &options.name)
 }
 
 /// A copy of a live handle's layout, taken outside of locks.
@@ -266,7 +271,17 @@ fn flags(locked: &Locked, claim: &'static Claim) -> u32 {
     let body = locked.get(claim);
     let books = locked.books(locked.ledger_of(claim));
     let layout = &body.layout;
+    // Nearly always one look at a number: nothing is registered.
+    let registered = layout.extent().and_then(registered::flags);
+    let pooled = match books.backing {
+        Backing::Pool(pool, _) if books.device.r#type == TN_CUDA_HOST => pool.host_flags(),
+        _ => 0,
+    };
+    let how = registered.unwrap_or(pooled);
     [
+        (TN_PINNED, books.device.r#type == TN_CUDA_HOST || registered.is_some()),
+        (TN_MAPPED, how & TN_HOST_MAPPED != 0),
+        (TN_WRITE_COMBINED, how & TN_HOST_WRITE_COMBINED != 0),
         (TN_C_CONTIGUOUS, layout.is_c()),
         (TN_F_CONTIGUOUS, layout.is_f()),
         (TN_READONLY, body.readonly || books.readonly),

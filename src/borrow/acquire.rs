@@ -8,7 +8,8 @@
 use super::rules::{self, Mode, Use};
 use crate::array::{self, Checked, Holder, Refusal, Why};
 use crate::blit;
-use crate::error::{Result, Status, fail};
+use crate::error::{Result, Status, drafted, fail};
+use crate::ferry::{self, Left};
 use crate::journal;
 use crate::layout::Layout;
 use crate::layout::Order;
@@ -17,7 +18,7 @@ use crate::names::Site;
 use crate::pool::{self, Pool};
 use crate::region;
 use crate::slots::Id;
-use crate::stream::{Point, Queue};
+use crate::stream::{self, Point, Queue};
 use crate::thread::{self, Thread};
 use crate::types::*;
 use core::ffi::CStr;
@@ -44,9 +45,24 @@ impl Entry {
 /// How a COW entry's bytes get into its new store: done on return without a queue, else in the queue's order.
 pub type Copier = fn(to: &mut Fresh, from: &Hold, queue: Option<&'static Queue>) -> Result<()>;
 
-/// Copies what the host can reach.
-fn copy_by_host(to: &mut Fresh, from: &Hold, _queue: Option<&'static Queue>) -> Result<()> {
-    blit::copy(&to.place()?, &from.place()?)
+/// Copies by the host what it can reach; what it cannot, on the queue, or on the thread's current one, which is then waited for.
+fn copy_there(to: &mut Fresh, from: &Hold, queue: Option<&'static Queue>) -> Result<()> {
+    let on = match (ledger::is_reachable(to.device()), queue) {
+        (true, _) => return blit::copy(&to.place()?, &from.place()?),
+        (false, Some(queue)) => queue,
+        (false, None) => stream::current(to.device())?,
+    };
+    match ferry::copy(on, &to.berth()?, &from.berth()?, false) {
+        Ok(Left::Nothing) => Ok(()),
+        Ok(_) if queue.is_some() => Ok(()),
+        Ok(_) => on.synchronize(),
+        Err(failed) => {
+            // The new bytes go back, and no work may be left on them.
+            let text = drafted();
+            let _ = on.synchronize();
+            Err(fail(failed.status.code(), format_args!("{}", text.as_str())))
+        }
+    }
 }
 
 /// What a list of entries is opened for.
@@ -67,7 +83,7 @@ pub struct Call<'a> {
 impl<'a> Call<'a> {
     /// Entries that may not overlap, with nothing to check but what others do with them.
     pub fn new(function: &'static CStr) -> Call<'a> {
-        Call { function, may_overlap: false, fits: None, copier: copy_by_host, by_host: false }
+        Call { function, may_overlap: false, fits: None, copier: copy_there, by_host: false }
     }
 
     /// The same for work of the host on the bytes.
@@ -401,7 +417,7 @@ fn copy_all(call: Call<'_>, thread: &'static Thread, entries: &[Entry], moves: &
             None => pool::current(moving.device)?,
         };
         let queue = entries[moving.position].when.queue;
-        let mut fresh = Fresh::allocate(thread, pool, &mut moving.layout.like(Order::A)?, false)?;
+        let mut fresh = Fresh::allocate_on(thread, queue, pool, &mut moving.layout.like(Order::A)?, false)?;
         if let Some(source) = &moving.source {
             (call.copier)(&mut fresh, source, queue)?;
             moving.read_until = queue.map(|queue| ledger::point_behind(queue).unwrap_or_else(|_| queue.now()));

@@ -12,6 +12,7 @@ use crate::ledger::Release;
 use crate::names::Name;
 use crate::pool::Pool;
 use crate::slots::Id;
+use crate::stream::Stream;
 use crate::transfer;
 use crate::types::*;
 use core::ffi::{c_char, c_void};
@@ -33,6 +34,16 @@ unsafe fn options(options: *const tn_array_options, like: bool) -> Noted<Options
     convert::stream(raw.stream)?;
     // SAFETY: a text by the struct's documentation.
     Ok(Options { order, name: unsafe { convert::name(raw.name)? } })
+}
+
+/// The stream of options that were read already.
+///
+/// # Safety
+/// - As for [`options`].
+unsafe fn stream_of(options: *const tn_array_options) -> Noted<Stream> {
+    // SAFETY: the caller's promise.
+    let raw = unsafe { convert::sized(options)? };
+    convert::stream(raw.map_or(core::ptr::null_mut(), |raw| raw.stream))
 }
 
 /// The common part of empty, zeros and full: everything that C passed, checked in order.
@@ -61,7 +72,11 @@ unsafe fn create(
     let dtype = Dtype::of(dtype)?;
     let mut layout = Layout::EMPTY;
     layout.set_contiguous(dtype, shape?, order, 0)?;
-    let id = array::create(pool, &mut layout, contents(dtype), name)?;
+    let id = match pool.filter(|pool| pool.device().r#type == TN_CUDA) {
+        None => array::create(pool, &mut layout, contents(dtype), name)?,
+        // SAFETY: the caller's promise.
+        Some(pool) => transfer::create(pool, &mut layout, contents(dtype), name, unsafe { stream_of(options) })?,
+    };
     // SAFETY: writable by the documentation of the functions that call this.
     unsafe { out.write(convert::handle(id)) };
     Ok(())

@@ -3,6 +3,7 @@
 use crate::borrow::{self, Call, Entry, List, Mode, See, Use};
 use crate::boundary::enter;
 use crate::error::{Result, fail};
+use crate::ferry;
 use crate::ffi::convert::{self, Out};
 use crate::layout::Layout;
 use crate::ledger::{self, Claim, Order};
@@ -246,12 +247,18 @@ pub unsafe extern "C" fn tn_borrow_query(borrow: *mut tn_borrow, info: *mut tn_b
         let info = unsafe { convert::fill(info, "info")? };
         ledger::find::<ledger::Guard>(id)?;
         let info = info?;
+        let mut value = <tn_borrow_info as convert::Sized>::defaults();
         borrow::query(id, |layout, device| {
             let view = convert::view(layout, device);
-            let value = tn_borrow_info { size: 0, data: view.data, device_data: view.device_data, bytes: view.bytes };
-            // SAFETY: writable by this function's documentation.
-            unsafe { info.write(&value, size_of::<tn_borrow_info>()) };
-        })
+            value = tn_borrow_info { size: 0, data: view.data, device_data: view.device_data, bytes: view.bytes };
+        })?;
+        if value.device_data == 0 {
+            // Of page-locked memory the driver may know another address.
+            value.device_data = ferry::seen_at(value.data as usize);
+        }
+        // SAFETY: writable by this function's documentation.
+        unsafe { info.write(&value, size_of::<tn_borrow_info>()) };
+        Ok(())
     })
 }
 

@@ -1,12 +1,12 @@
 //! Section "transfer": copies between arrays and raw memory. `mode` is the write mode on the destination, of which every element is overwritten;
 //! types are not converted, shapes not broadcast.
 
-use crate::blit::{self, Place};
 use crate::boundary::enter;
+use crate::ferry::{Berth, registered};
 use crate::ffi::array::raw_layout;
 use crate::ffi::convert::{self, Out};
 use crate::layout::{Layout, Order};
-use crate::transfer;
+use crate::transfer::{self, Side};
 use crate::types::*;
 use core::ffi::c_void;
 
@@ -84,6 +84,13 @@ unsafe fn raw_side(ptr: *const c_void, layout: *const tn_layout, array: &Layout)
     Ok(made)
 }
 
+/// Raw memory that the caller vouches for, by the documentation of the two functions that take it: readable or writable until the call
+/// returns, or, where it is page-locked and a stream was given, until that has passed; elements of a target share no byte.
+fn side<'a>(layout: &'a dyn Fn(&Layout) -> crate::error::Result<Layout>) -> Side<'a> {
+    // SAFETY: the caller's promise, see above.
+    Side { layout, vouch: &|layout, memory| unsafe { Berth::new(layout, memory) } }
+}
+
 /// Copies an array's elements into raw host memory.
 ///
 /// @param array    read for the length of the call; any layout.
@@ -108,11 +115,7 @@ pub unsafe extern "C" fn tn_array_copy_to_host(
         convert::not_null_unless_empty(ptr, id)?;
         // SAFETY: a struct of that size, by this function's documentation.
         let target = |array: &Layout| unsafe { raw_side(ptr, layout, array) };
-        let write = |to: &Layout, from: &Place<'_>| {
-            // SAFETY: writable memory of that layout, by this function's documentation; its elements share no byte.
-            blit::copy(&unsafe { Place::new(to) }, from)
-        };
-        transfer::copy_to_host(c"tn_array_copy_to_host", id, convert::stream(stream), &target, &write)
+        transfer::copy_to_host(c"tn_array_copy_to_host", id, convert::stream(stream), side(&target))
     })
 }
 
@@ -141,11 +144,7 @@ pub unsafe extern "C" fn tn_array_copy_from_host(
         convert::not_null_unless_empty(ptr, id)?;
         // SAFETY: a struct of that size, by this function's documentation.
         let source = |array: &Layout| unsafe { raw_side(ptr, layout, array) };
-        let read = |to: &Place<'_>, from: &Layout| {
-            // SAFETY: readable memory of that layout, by this function's documentation.
-            blit::copy(to, &unsafe { Place::new(from) })
-        };
-        transfer::copy_from_host(c"tn_array_copy_from_host", id, mode, convert::stream(stream), &source, &read)
+        transfer::copy_from_host(c"tn_array_copy_from_host", id, mode, convert::stream(stream), side(&source))
     })
 }
 
@@ -194,4 +193,70 @@ pub extern "C" fn tn_array_zero(array: *mut tn_array, mode: u32, stream: *mut tn
     enter("tn_array_zero", || {
         transfer::fill(c"tn_array_zero", convert::id(array, "array")?, None, mode, convert::stream(stream))
     })
+}
+
+/// Page-locks the caller's memory, so that devices copy it by themselves, and gives it as a 1-D array of u8 on TN_CUDA_HOST; views give it
+/// type and shape. Copies of other arrays and raw pointers in the range are as fast from then on.
+///
+/// There is no verb for the way back: when the last array that descends from the result was released, the memory is unlocked. That release
+/// waits for the copies on the range, because the caller may free the memory afterwards.
+///
+/// @param ptr      host memory, any alignment; it stays until the release. Memory of a live array gives one more array on its store, with that
+///                 store's device; past the end of an imported one it widens that.
+/// @param bytes    how many, at least 1.
+/// @param flags    TN_HOST_PORTABLE, TN_HOST_MAPPED, TN_HOST_READ_ONLY: devices only read it, and the array is READONLY; TN_HOST_BEST_EFFORT:
+///                 without a GPU the array is there, labelled TN_CPU, and nothing is locked.
+/// @param[out] out the array. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for other flags, TN_HOST_WRITE_COMBINED or no bytes; TN_ERR_DUPLICATE where some of it is
+///         registered already, by this library or another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED without a GPU; TN_ERR_ALIASED for bytes of
+///         two arrays' stores, or beyond a pool's; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER for memory that the driver refuses.
+/// @note Threads: any. Blocks: while the driver locks the pages.
+/// @since 0.1
+/// @ingroup transfer
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_host_register(
+    ptr: *mut c_void,
+    bytes: usize,
+    flags: u32,
+    out: *mut *mut tn_array,
+) -> tn_status {
+    enter("tn_host_register", || {
+        convert::id(ptr, "ptr")?;
+        let out = Out::new(out, "out")?;
+        // SAFETY: the caller's memory until the array's release, by this function's documentation.
+        let lock = |gpu, range: (i64, i64), flags| unsafe { registered::lock(gpu, range.0, range.1, flags) };
+        let new = transfer::register(ptr as u64, bytes, flags, &lock)?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { out.write(convert::handle(new)) };
+        Ok(())
+    })
+}
+
+/// Tells the driver where managed memory is best kept. Changes no element.
+///
+/// @param array    an array of managed memory. Neither read nor written, so nobody is in the way.
+/// @param advice   TN_ADVISE_, on the whole pages of the array's range.
+/// @param device   a GPU or the host; TN_ADVISE_READ_MOSTLY and what takes advice back do not look which.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE;
+///         TN_ERR_UNSUPPORTED for other memory, without a driver, or where the device does not share managed memory; TN_ERR_DRIVER.
+/// @note Threads: any. Blocks: never.
+/// @since 0.1
+/// @ingroup transfer
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_array_advise(array: *mut tn_array, advice: i32, device: tn_device) -> tn_status {
+    enter("tn_array_advise", || transfer::advise(convert::id(array, "array")?, advice, device))
+}
+
+/// Brings managed memory to where it will be used next. Changes no element, and needs no claim.
+///
+/// @param array    an array of managed memory.
+/// @param device   a GPU or the host.
+/// @param stream   orders it; NULL: the thread's current one, which is waited for.
+/// @return as `tn_array_advise`; TN_ERR_DEVICE also for a stream of another device.
+/// @note Threads: any. Blocks: with stream NULL.
+/// @since 0.1
+/// @ingroup transfer
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_array_prefetch(array: *mut tn_array, device: tn_device, stream: *mut tn_stream) -> tn_status {
+    enter("tn_array_prefetch", || transfer::prefetch(convert::id(array, "array")?, device, convert::stream(stream)))
 }

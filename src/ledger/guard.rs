@@ -6,6 +6,7 @@
 use super::{Claim, Guarded, GuardedSlot, Ledger, Locked, Made, One};
 use crate::blit::Place;
 use crate::error::{Result, Status, fail};
+use crate::ferry::{Berth, Memory};
 use crate::layout::Layout;
 use crate::region::Region;
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
@@ -493,6 +494,13 @@ impl Hold {
         Ok(unsafe { Place::new(layout) })
     }
 
+    /// Its bytes for `ferry`, wherever they are.
+    pub fn berth(&self) -> Result<Berth<'_>> {
+        let memory = Memory::of(self.device(), self.layout())?;
+        // SAFETY: as for `place`; work of a queue keeps the store's bytes by the point that the guard's end records.
+        Ok(unsafe { Berth::new(self.layout(), memory) })
+    }
+
     /// Where its bytes are.
     pub fn device(&self) -> tn_device {
         let ledger = self.guard.guarded.ledger().expect("not a head");
@@ -534,6 +542,12 @@ impl Hold {
         let point = *behind.as_ref().unwrap_or(&queue.now());
         guard.lock().end_guard_at(guard, failed || behind.is_err(), Some(point));
         behind.map(drop)
+    }
+
+    /// The same with a point that the caller has: work on the bytes goes on until then.
+    pub fn end_at(self, failed: bool, point: Point) {
+        let guard = self.into_guard();
+        guard.lock().end_guard_at(guard, failed, Some(point));
     }
 
     /// Ends it; `failed`: what was written is undefined.

@@ -4,15 +4,18 @@
 //! off when it has unlocked. So no end of anything needs memory.
 
 use super::claim::{Claim, Root};
+use super::guard::{Class, SpareGuard, Terms};
 use super::one::{Bytes, found};
 use super::promise::Weak;
 use super::{Books, Guarded, GuardedSlot, Ledger, Locked, Made, Spare};
 use crate::blit::Place;
 use crate::error::Result;
+use crate::ferry::{Berth, Memory, registered};
 use crate::layout::Layout;
 use crate::names::{Name, Site};
 use crate::pool::{self, Pool};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::stream::{self, Point};
 use crate::sys::file::Mapping;
 use crate::thread::{self, ColdLock, Thread};
 use crate::types::*;
@@ -40,6 +43,8 @@ pub enum Release {
     Call(unsafe extern "C" fn(*mut c_void), usize),
     /// A mapping of this library's.
     Unmap(Mapping),
+    /// A registration of host memory: where it begins.
+    Unlock(i64),
 }
 
 /// A release with what keeps it from running, in a slot: of a TN_BORROW import the claims that descend from it, of a taken store the
@@ -168,6 +173,11 @@ impl Lease {
             }
             // SAFETY: the mapping was made for this store, and nothing holds its bytes any more.
             Release::Unmap(mapping) => unsafe { mapping.unmap() },
+            Release::Unlock(start) => {
+                if forks == thread::forks() {
+                    registered::unlock(start);
+                }
+            }
         }
     }
 }
@@ -334,6 +344,8 @@ pub struct Fresh {
     pool: &'static Pool,
     start: i64,
     bytes: i64,
+    /// Others than the queue that it was made for have to wait for that before they touch the bytes; with what says so.
+    ready: Option<(Point, SpareGuard)>,
 }
 
 impl Fresh {
@@ -343,6 +355,9 @@ impl Fresh {
     /// What `layout` is afterwards, nobody may ask.
     #[inline(always)]
     pub fn allocate(thread: &'static Thread, pool: &'static Pool, layout: &mut Layout, zeroed: bool) -> Result<Fresh> {
+        if pool.is_ordered() {
+            return Fresh::allocate_on(thread, None, pool, layout, zeroed);
+        }
         let ledger = SpareLedger::take(thread)?;
         let mut claim = Spare::take(thread)?;
         let bytes = layout.bytes();
@@ -359,7 +374,38 @@ impl Fresh {
             place.begin_at(start);
         }
         claim.set_made(Made::by(thread));
-        Ok(Fresh { ledger, claim, pool, start, bytes })
+        Ok(Fresh { ledger, claim, pool, start, bytes, ready: None })
+    }
+
+    /// The same from any pool, for use in the order of a queue; None: by the host, now, or where the host cannot, on the thread's current one.
+    #[cold]
+    #[inline(never)]
+    pub fn allocate_on(
+        thread: &'static Thread,
+        queue: Option<&'static stream::Queue>,
+        pool: &'static Pool,
+        layout: &mut Layout,
+        zeroed: bool,
+    ) -> Result<Fresh> {
+        let ledger = SpareLedger::take(thread)?;
+        let mut claim = Spare::take(thread)?;
+        let guard = SpareGuard::take(thread)?;
+        let (bytes, mut start, mut ready) = (layout.bytes(), 0, None);
+        if bytes > 0 {
+            let tag = ledger.tag();
+            let (block, point) = pool.allocate_store_on(queue, bytes as usize, ARRAY_ALIGNMENT, zeroed, tag)?;
+            start = block.as_ptr() as i64;
+            ready = point.map(|point| (point, guard));
+        }
+        let place = claim.layout();
+        if !place.set(layout) {
+            core::mem::swap(place, layout);
+        }
+        if bytes > 0 {
+            place.begin_at(start);
+        }
+        claim.set_made(Made::by(thread));
+        Ok(Fresh { ledger, claim, pool, start, bytes, ready })
     }
 
     /// The bytes for the host; DEVICE if it cannot reach them.
@@ -368,6 +414,14 @@ impl Fresh {
         super::guard::reach(self.pool.device())?;
         // SAFETY: a block of our own of that many bytes, which nobody else knows; the layout is dense in it, and the host reaches it.
         Ok(unsafe { Place::new(layout) })
+    }
+
+    /// The bytes for `ferry`, wherever they are.
+    pub fn berth(&mut self) -> Result<Berth<'_>> {
+        let device = self.pool.device();
+        let layout: &Layout = self.claim.layout();
+        // SAFETY: as for `place`; who copies on a queue waits for that, or makes it a store whose work is recorded.
+        Ok(unsafe { Berth::new(layout, Memory::of(device, layout)?) })
     }
 
     /// The layout, with the address of the bytes.
@@ -393,7 +447,13 @@ impl Fresh {
         let (ledger, claim) = unsafe { (core::ptr::read(&this.ledger), core::ptr::read(&this.claim)) };
         let backing = if this.bytes > 0 { Backing::Pool(this.pool, this.bytes) } else { Backing::None };
         let bytes = Bytes { device: this.pool.device(), start: this.start, bytes: this.bytes };
-        found(ledger, claim, bytes, backing, None).1
+        // SAFETY: as above.
+        let ready = unsafe { core::ptr::read(&this.ready) };
+        let id = found(ledger, claim, bytes, backing, None).1;
+        if let Some(ready) = ready {
+            begin_after(id, ready);
+        }
+        id
     }
 
     /// The same, in the general way: the store is still locked.
@@ -410,8 +470,32 @@ impl Fresh {
             mapped: false,
             from,
         };
-        let (locked, _, id) = create(ledger, what, claim);
+        // SAFETY: as above.
+        let ready = unsafe { core::ptr::read(&this.ready) };
+        let (mut locked, _, id) = create(ledger, what, claim);
+        if let Some((point, guard)) = ready
+            && let Ok(claim) = super::find::<Claim>(id)
+        {
+            locked.begin_after(claim, point, guard);
+        }
         (locked, id)
+    }
+}
+
+/// Who touches a new store is after the work that its memory still has.
+#[cold]
+fn begin_after(id: Id, (point, guard): (Point, SpareGuard)) {
+    if let Ok((mut locked, claim)) = super::lock::<Claim>(id) {
+        locked.begin_after(claim, point, guard);
+    }
+}
+
+impl Locked {
+    fn begin_after(&mut self, claim: &'static Claim, point: Point, spare: SpareGuard) {
+        let terms = Terms { class: Class::Write, frozen: false, discard: true, time_ns: 0 };
+        let guard = self.add_guard(spare, terms, claim, claim, None);
+        self.get_mut(guard).abandoned = true;
+        self.end_guard_at(guard, false, Some(point));
     }
 }
 

@@ -398,6 +398,22 @@ unsafe extern "C" {
         mode: u32,
         stream: *mut tn_stream,
     ) -> tn_status;
+    pub fn tn_host_register(
+        ptr: *mut c_void,
+        bytes: usize,
+        flags: u32,
+        out: *mut *mut tn_array,
+    ) -> tn_status;
+    pub fn tn_array_advise(
+        array: *mut tn_array,
+        advice: i32,
+        device: tn_device,
+    ) -> tn_status;
+    pub fn tn_array_prefetch(
+        array: *mut tn_array,
+        device: tn_device,
+        stream: *mut tn_stream,
+    ) -> tn_status;
     pub fn tn_runner_set_current(runner: *const tn_runner) -> tn_status;
     pub fn tn_runner_current(out: *mut tn_runner) -> tn_status;
     pub fn tn_array_export_host(

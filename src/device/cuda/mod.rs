@@ -7,8 +7,12 @@
 //! | file | what |
 //! |---|---|
 //! | `context` | a thread inside of a GPU: the context current, the caller's put back |
+//! | `copy` | copies and memsets on a queue |
 //! | `info` | what `tn_device_query` tells |
 //! | `memory` | its memory and the host's, as pools ask for it |
+//! | `peer` | which GPU reaches which |
+//! | `managed` | advice and prefetches |
+//! | `pin` | page-locked host memory |
 
 use crate::error::{Result, Text, fail};
 use crate::sys::cuda::{self, CUcontext, Driver, code};
@@ -19,9 +23,17 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 mod context;
 
+pub mod copy;
+
 mod info;
 
 mod memory;
+
+pub mod managed;
+
+mod peer;
+
+pub mod pin;
 
 pub use context::{Inside, Relaxed};
 pub use info::{count_of, query};

@@ -1,0 +1,69 @@
+//! Page-locked host memory: allocated for staging, or the caller's, locked where it lies.
+//!
+//! Contract: thin; each function is one call of the driver, but for entering and leaving the context. What is locked is seen by all
+//! devices (portable). Keeps no list.
+
+use super::Gpu;
+use crate::error::Result;
+use crate::types::*;
+use core::ffi::c_void;
+use core::ptr::null_mut;
+
+/// CU_MEMHOSTALLOC_PORTABLE.
+const PORTABLE: u32 = 1;
+
+/// Page-locked memory; goes back with [`free`].
+pub fn allocate(gpu: &'static Gpu, bytes: usize) -> Result<usize> {
+    let inside = gpu.enter()?;
+    let mut address = null_mut();
+    // SAFETY: the number is ours.
+    let number = unsafe { inside.cuMemHostAlloc(&mut address, bytes, PORTABLE) }?;
+    gpu.check_as(number, "cuMemHostAlloc", TN_ERR_NO_HOST_MEMORY)?;
+    Ok(address as usize)
+}
+
+/// Gives memory of [`allocate`] back.
+///
+/// # Safety
+/// - It came from there, nobody uses it any more, and all work on it is done.
+pub unsafe fn free(gpu: &'static Gpu, address: usize) -> Result<()> {
+    let inside = gpu.enter()?;
+    // SAFETY: the caller's promise.
+    let number = unsafe { inside.cuMemFreeHost(address as *mut c_void) }?;
+    gpu.check(number, "cuMemFreeHost")
+}
+
+/// Page-locks a range of host memory; `flags`: TN_HOST_PORTABLE, TN_HOST_MAPPED, TN_HOST_READ_ONLY.
+///
+/// # Safety
+/// - It is the caller's of the library, and stays mapped until it is unlocked.
+pub unsafe fn lock(gpu: &'static Gpu, address: usize, bytes: usize, flags: u32) -> Result<()> {
+    // CU_MEMHOSTREGISTER_: PORTABLE 1, DEVICEMAP 2, READ_ONLY 8.
+    let bit = |flag, number| if flags & flag != 0 { number } else { 0 };
+    let flags = bit(TN_HOST_PORTABLE, 1) | bit(TN_HOST_MAPPED, 2) | bit(TN_HOST_READ_ONLY, 8);
+    let inside = gpu.enter()?;
+    // SAFETY: the caller's promise.
+    let number = unsafe { inside.cuMemHostRegister_v2(address as *mut c_void, bytes, flags) }?;
+    gpu.check_as(number, "cuMemHostRegister", TN_ERR_NO_HOST_MEMORY)
+}
+
+/// Unlocks a range of [`lock`].
+///
+/// # Safety
+/// - It was locked there, and all work on it is done.
+pub unsafe fn unlock(gpu: &'static Gpu, address: usize) -> Result<()> {
+    let inside = gpu.enter()?;
+    // SAFETY: the caller's promise.
+    let number = unsafe { inside.cuMemHostUnregister(address as *mut c_void) }?;
+    gpu.check(number, "cuMemHostUnregister")
+}
+
+/// Where the device sees locked and mapped memory.
+pub fn seen_at(gpu: &'static Gpu, address: usize) -> Result<u64> {
+    let inside = gpu.enter()?;
+    let mut seen = 0;
+    // SAFETY: the number is ours; an address that is not mapped is refused.
+    let number = unsafe { inside.cuMemHostGetDevicePointer_v2(&mut seen, address as *mut c_void, 0) }?;
+    gpu.check(number, "cuMemHostGetDevicePointer")?;
+    Ok(seen)
+}

@@ -1,0 +1,133 @@
+//! Within one device, and between two.
+//!
+//! Within a device the two sides may share bytes: a course says in which order their pieces can go, or that it takes a temporary, which is
+//! the device's own and is waited for by nobody. Between two devices the driver copies where one reaches the other; else, and where a
+//! copy within a device would be too many boxes, the bytes go by the host's staging memory, where the processor arranges them.
+
+use super::bus::{stage_to_device, stage_to_host};
+use super::plan::{self, Course, Plan, Stretch};
+use super::{Berth, Left, Trip, gpu_of};
+use crate::blit::Scratch;
+use crate::device::cuda::Gpu;
+use crate::device::cuda::copy::Way;
+use crate::error::Result;
+use crate::layout::{self, Layout};
+use crate::pool::{self, Pool};
+use crate::stream::{self, Queue};
+
+/// Alignment of temporaries in bytes: as that of arrays.
+const ALIGNMENT: usize = 256;
+
+/// Within one device, or between it and managed memory.
+pub fn within(trip: &mut Trip, dst: &Berth, src: &Berth) -> Result<Left> {
+    let (dst, src) = (dst.layout, src.layout);
+    match Course::of(dst, src) {
+        Course::Done => Ok(Left::Nothing),
+        Course::Any => apart(trip, Way::Within, dst, src),
+        Course::Pieces { axis, length, upwards } => {
+            let count = dst.shape()[axis];
+            let parts = layout::pieces(count, length);
+            let mut send = |(start, length): (i64, i64)| {
+                trip.send(Way::Within, &dst.part(axis, start, length)?, &src.part(axis, start, length)?)
+            };
+            if upwards {
+                parts.clone().try_for_each(&mut send)?;
+            } else {
+                (0..parts.len() as i64)
+                    .rev()
+                    .map(|i| (i * length, length.min(count - i * length)))
+                    .try_for_each(send)?;
+            }
+            Ok(Left::Both)
+        }
+        Course::Through => {
+            let temporary = Temporary::new(trip.queue, plan::packed_bytes(src))?;
+            let packed = plan::packed(src, temporary.address)?;
+            match Stretch::of(&packed, src)? {
+                Some(first) => trip.fetch(Way::Within, &first.dst, &first.src)?,
+                None => trip.fetch(Way::Within, &packed, src)?,
+            }
+            apart(trip, Way::Within, dst, &packed)
+        }
+    }
+}
+
+/// Sides that share no byte.
+fn apart(trip: &mut Trip, way: Way, dst: &Layout, src: &Layout) -> Result<Left> {
+    if let Some(first) = Stretch::of(dst, src)? {
+        let left = apart(trip, way, &first.dst, &first.src)?;
+        Stretch::doublings(dst, src, |to, from| trip.send(way.onwards(), to, from))?;
+        return Ok(left);
+    }
+    let Some(plan) = Plan::copy(dst, src) else { return Ok(Left::Nothing) };
+    // The way by the host is no crossing that the caller asked for: where it is not allowed, many boxes do it as well.
+    if plan.is_slower_than_staging() && !trip.strict && !trip.queue.is_capturing()? {
+        return by_host(trip, trip.queue, dst, src);
+    }
+    trip.send_plan(way, &plan)?;
+    Ok(Left::Both)
+}
+
+/// Between two devices. The queue is of one of them.
+pub fn between(
+    trip: &mut Trip,
+    (to, dst): (&'static Gpu, &Berth),
+    (from, src): (&'static Gpu, &Berth),
+) -> Result<Left> {
+    if to.reaches(from)? {
+        let way = Way::Peer { dst: to.enter()?.context(), src: from.enter()?.context() };
+        return apart(trip, way, dst.layout, src.layout);
+    }
+    trip.check_staging("the two devices do not reach each other")?;
+    // Each device has a queue of its own; the caller's is ordered around the other one.
+    let own = trip.queue;
+    let other = if gpu_of(own)?.id() == to.id() { from } else { to };
+    let other = stream::current(other.device())?;
+    other.wait_for(own.mark()?)?;
+    let (sender, receiver) = if gpu_of(own)?.id() == to.id() { (other, own) } else { (own, other) };
+    trip.queue = receiver;
+    let left = by_host(trip, sender, dst.layout, src.layout);
+    trip.queue = own;
+    if core::ptr::eq(receiver, other) {
+        own.wait_for(other.mark()?)?;
+    }
+    left
+}
+
+/// By the host's memory, in pieces of the destination: the source has been read on return.
+fn by_host(trip: &mut Trip, sender: &'static Queue, dst: &Layout, src: &Layout) -> Result<Left> {
+    let scratch = Scratch::new(plan::packed_bytes(dst).min(PASSING) as usize)?;
+    plan::pieces(dst, src, PASSING, &mut |to, from| {
+        let passing = plan::packed(to, scratch.address().expose_provenance() as i64)?;
+        let mut fetching = Trip { queue: sender, strict: false, wrote: false };
+        stage_to_host(&mut fetching, &passing, from)?;
+        stage_to_device(trip, to, &passing)
+    })?;
+    Ok(Left::Writing)
+}
+
+/// Bytes that pass by the host at a time.
+const PASSING: i64 = 16 << 20;
+
+/// Memory of a device for the length of a copy: it goes back at once, and its pool hands it out again when the queue has passed.
+struct Temporary {
+    pool: &'static Pool,
+    queue: &'static Queue,
+    address: i64,
+}
+
+impl Temporary {
+    fn new(queue: &'static Queue, bytes: i64) -> Result<Temporary> {
+        let pool = pool::current(queue.device())?;
+        let address = pool.allocate_raw_on(Some(queue), bytes as usize, ALIGNMENT, false, 0)?.as_ptr() as i64;
+        Ok(Temporary { pool, queue, address })
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let address = self.address as usize;
+        let freed = pool::deallocate_on(Some(self.pool), address, |_| Ok(Some(self.queue)));
+        debug_assert!(freed.is_ok(), "it was made by this copy, and nobody else knows it");
+    }
+}

@@ -1,0 +1,134 @@
+//! Fills of device and managed memory, without kernels.
+//!
+//! A driver sets units of 1, 2 or 4 bytes. A value whose bytes repeat after so many is set run by run, row by row. A larger one, or one at
+//! addresses that are no multiple of its unit, is set part by part: each part of all elements is a column of units, as far apart as the
+//! elements. Where that would be too many calls, one element is set, and what is there is doubled.
+//!
+//! Contract: every element and no other byte, on the queue; nothing waits.
+
+use super::plan::{Plan, Stretch};
+use super::{Berth, Failed, Left, Trip, gpu_of};
+use crate::device::cuda::Inside;
+use crate::device::cuda::copy::{self, Block, Strip, Way};
+use crate::error::Result;
+use crate::layout::Layout;
+use crate::stream::Queue;
+use crate::types::TN_MAX_NDIM;
+
+/// More memsets than that take longer than to double what is there.
+const MOST_CALLS: u64 = 64;
+
+/// Sets every element to `value`, the bytes of one.
+pub fn fill(queue: &'static Queue, dst: &Berth, value: &[u8]) -> core::result::Result<Left, Failed> {
+    debug_assert!(value.len() as i64 == dst.layout.item());
+    let mut trip = Trip { queue, strict: true, wrote: false };
+    fill_on(&mut trip, dst.layout, value).map_err(|status| Failed { status, wrote: trip.wrote })
+}
+
+fn fill_on(trip: &mut Trip, dst: &Layout, value: &[u8]) -> Result<Left> {
+    let Some(plan) = Plan::copy(dst, dst) else { return Ok(Left::Nothing) };
+    let columns = Columns::of(dst, value);
+    if plan.calls().saturating_mul(columns.calls(plan.block())) <= MOST_CALLS {
+        set(trip, &plan, &columns)?;
+        return Ok(Left::Writing);
+    }
+    let mut one = dst.try_clone()?;
+    for axis in 0..one.ndim() {
+        one.narrow(axis, 0, 1)?;
+    }
+    if let Some(plan) = Plan::copy(&one, &one) {
+        set(trip, &plan, &columns)?;
+    }
+    // The same element again and again: what a stretched source would be.
+    let repeated = Layout::strided(dst.dtype(), dst.shape(), &[0; TN_MAX_NDIM][..dst.ndim()], dst.offset())?;
+    Stretch::doublings(dst, &repeated, |to, from| trip.send(Way::Within, to, from))?;
+    Ok(Left::Writing)
+}
+
+fn set(trip: &mut Trip, plan: &Plan, columns: &Columns) -> Result<()> {
+    let inside = gpu_of(trip.queue)?.enter()?;
+    let (queue, wrote) = (trip.queue, &mut trip.wrote);
+    plan.each(|block| {
+        columns.strips(block, &mut |strip| {
+            set_strip(&inside, queue, strip)?;
+            *wrote = true;
+            Ok(())
+        })
+    })
+}
+
+fn set_strip(inside: &Inside, queue: &Queue, strip: Strip) -> Result<()> {
+    // SAFETY: the berth that the plan was made of vouches for its elements until the queue has passed; the units divide addresses and pitches.
+    unsafe { copy::set(inside, queue, strip) }
+}
+
+/// A value as units that a driver can set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Columns {
+    /// Bytes of a unit.
+    unit: i64,
+    /// Bytes after which the value repeats: one unit, or several.
+    period: i64,
+    value: [u8; 16],
+}
+
+impl Columns {
+    fn of(dst: &Layout, value: &[u8]) -> Columns {
+        let item = value.len();
+        let repeats = |period: &usize| value.iter().enumerate().all(|(at, byte)| *byte == value[at % period]);
+        let period = [1, 2, 4, 8].into_iter().find(|period| *period < item && repeats(period)).unwrap_or(item);
+        let strides = dst.axes().filter(|(length, _)| *length > 1).map(|(_, stride)| stride);
+        let ends = strides.fold(dst.offset() | period as i64, |ends, stride| ends | stride);
+        let unit = (1i64 << ends.trailing_zeros()).min(4);
+        let mut bytes = [0; 16];
+        bytes[..item].copy_from_slice(value);
+        Columns { unit, period: period as i64, value: bytes }
+    }
+
+    /// Memsets that a block takes.
+    fn calls(&self, block: &Block) -> u64 {
+        let parts = self.period / self.unit;
+        // A column has one pitch: rows of one value each, or the values of one row.
+        let columns = if parts == 1 || block.width == self.period { 1 } else { block.rows };
+        (parts * columns * block.planes) as u64
+    }
+
+    /// The memsets of a block's destination.
+    fn strips(&self, block: &Block, visit: &mut dyn FnMut(Strip) -> Result<()>) -> Result<()> {
+        let Columns { unit, period, .. } = *self;
+        for plane in 0..block.planes {
+            let at = block.dst.at + plane * block.dst.plane;
+            if period == unit {
+                let whole = Strip {
+                    at,
+                    pitch: block.dst.pitch,
+                    unit,
+                    value: self.part(0),
+                    count: block.width / unit,
+                    rows: block.rows,
+                };
+                visit(whole)?;
+                continue;
+            }
+            for part in 0..period / unit {
+                let first =
+                    Strip { at: at + part * unit, pitch: period, unit, value: self.part(part), count: 1, rows: 1 };
+                if block.width == period {
+                    visit(Strip { pitch: block.dst.pitch, rows: block.rows, ..first })?;
+                    continue;
+                }
+                for row in 0..block.rows {
+                    visit(Strip { at: first.at + row * block.dst.pitch, rows: block.width / period, ..first })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A unit of the value, its lowest byte first.
+    fn part(&self, part: i64) -> u32 {
+        let from = (part * self.unit) as usize;
+        let bytes = &self.value[from..from + self.unit as usize];
+        bytes.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))
+    }
+}

@@ -1,0 +1,397 @@
+//! Plans: how a copy between two layouts becomes calls that a driver understands.
+//!
+//! A driver copies boxes: runs of bytes, rows of runs at a pitch, planes of rows. A plan is one box and the loops around it, so that every
+//! call of a copy has the same shape and only its two addresses move:
+//!
+//! 1. Axes of length 1 go. An axis with a negative destination stride is turned round on both sides. Then they are sorted by the
+//!    destination's strides, and neighbours that continue each other on both sides become one.
+//! 2. The innermost axis is a *run* where it is dense on both sides; else a run is one element.
+//! 3. Of the rest, those two axes become *rows* and *planes* that leave the fewest loops. Both sides must go upwards along them, rows must
+//!    not reach into each other, and a plane must be a whole number of rows: that is how drivers count.
+//! 4. What remains is looped over: axes that go backwards on one side only, repeated ones (stride 0), and those that nest on neither side.
+//!
+//! Where the two sides may share bytes, [`Course::of`] says in which order pieces of them can go. Where the source repeats elements,
+//! [`Stretch`] sends each of them once and doubles what has arrived.
+//!
+//! Contract: pure arithmetic on addresses; touches no byte, knows no device, allocates nothing. Bytes between the elements of the
+//! destination are in no box. Properties: tests/plan.rs executes plans with memcpy beside a model that goes element by element.
+#![forbid(unsafe_code)]
+
+use crate::arith::gcd;
+use crate::device::cuda::copy::{Block, Side};
+use crate::error::Result;
+use crate::layout::{Layout, Order};
+use crate::types::TN_MAX_NDIM;
+
+/// The largest pitch that drivers take: CU_DEVICE_ATTRIBUTE_MAX_PITCH of every GPU so far.
+const MOST_PITCH: i64 = i32::MAX as i64;
+
+/// What a call of the driver costs the host, in ns: between 1.5 and 4 us where it was measured.
+const CALL_NS: u64 = 2_000;
+/// What it costs to bring bytes through the host's staging memory and to wait for them, in ns, and how many go in one.
+const STAGED_NS: u64 = 40_000;
+const STAGED_BYTES_PER_NS: u64 = 8;
+
+/// One axis: how often, and how far each side moves, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Axis {
+    length: i64,
+    dst: i64,
+    src: i64,
+}
+
+impl Axis {
+    const NONE: Axis = Axis { length: 1, dst: 0, src: 0 };
+
+    /// Whether a box of `width` bytes can repeat along it.
+    fn is_row(&self, width: i64) -> bool {
+        let fits = |pitch: i64| width <= pitch && pitch <= MOST_PITCH;
+        fits(self.dst) && fits(self.src)
+    }
+
+    /// Whether rows along `row` can repeat along it.
+    fn is_plane_of(&self, row: &Axis) -> bool {
+        let fits = |plane: i64, pitch: i64| plane % pitch == 0 && plane / pitch >= row.length;
+        fits(self.dst, row.dst) && fits(self.src, row.src)
+    }
+}
+
+/// How a copy is cut into boxes.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    block: Block,
+    loops: [Axis; TN_MAX_NDIM],
+    ndim: usize,
+}
+
+impl Plan {
+    /// The boxes of a copy between layouts of one shape and item size, whose offsets are absolute addresses. None: there is no element.
+    pub fn copy(dst: &Layout, src: &Layout) -> Option<Plan> {
+        debug_assert!(dst.shape() == src.shape() && dst.item() == src.item());
+        if dst.is_empty() {
+            return None;
+        }
+        let mut plan = Plan {
+            block: Block {
+                dst: Side { at: dst.offset(), pitch: 0, plane: 0 },
+                src: Side { at: src.offset(), pitch: 0, plane: 0 },
+                width: dst.item(),
+                rows: 1,
+                planes: 1,
+            },
+            loops: [Axis::NONE; TN_MAX_NDIM],
+            ndim: 0,
+        };
+        for ((length, to), (_, from)) in dst.axes().zip(src.axes()) {
+            if length > 1 {
+                plan.push(Axis { length, dst: to, src: from });
+            }
+        }
+        plan.merge();
+        plan.take_run();
+        plan.take_rows();
+        Some(plan)
+    }
+
+    /// Calls of the driver.
+    pub fn calls(&self) -> u64 {
+        self.loops().iter().fold(1u64, |calls, axis| calls.saturating_mul(axis.length as u64))
+    }
+
+    /// The first box; the others have its shape.
+    pub fn block(&self) -> &Block {
+        &self.block
+    }
+
+    /// Bytes of all elements.
+    pub fn bytes(&self) -> u64 {
+        let block = &self.block;
+        self.calls().saturating_mul((block.width * block.rows * block.planes) as u64)
+    }
+
+    /// Whether it is one run of bytes.
+    pub fn is_run(&self) -> bool {
+        self.ndim == 0 && self.block.rows == 1
+    }
+
+    /// Whether so many calls take longer than the way through the host's memory, where rows are gathered by the processor.
+    pub fn is_slower_than_staging(&self) -> bool {
+        self.calls().saturating_mul(CALL_NS) > STAGED_NS + self.bytes() / STAGED_BYTES_PER_NS
+    }
+
+    /// Every box, in the order of the loops, the last axis fastest; stops at the first failure.
+    pub fn each<E>(&self, mut visit: impl FnMut(&Block) -> core::result::Result<(), E>) -> core::result::Result<(), E> {
+        let mut index = [0i64; TN_MAX_NDIM];
+        let mut block = self.block;
+        loop {
+            visit(&block)?;
+            let mut at = 0;
+            loop {
+                let Some(axis) = self.loops().get(at) else { return Ok(()) };
+                index[at] += 1;
+                if index[at] < axis.length {
+                    block.dst.at += axis.dst;
+                    block.src.at += axis.src;
+                    break;
+                }
+                index[at] = 0;
+                block.dst.at -= (axis.length - 1) * axis.dst;
+                block.src.at -= (axis.length - 1) * axis.src;
+                at += 1;
+            }
+        }
+    }
+
+    fn loops(&self) -> &[Axis] {
+        &self.loops[..self.ndim]
+    }
+
+    /// Adds an axis where its destination stride belongs, the smallest first, turned so that the destination goes upwards.
+    fn push(&mut self, mut axis: Axis) {
+        if axis.dst < 0 {
+            self.block.dst.at += (axis.length - 1) * axis.dst;
+            self.block.src.at += (axis.length - 1) * axis.src;
+            (axis.dst, axis.src) = (-axis.dst, -axis.src);
+        }
+        let at = self.loops().partition_point(|other| other.dst <= axis.dst);
+        self.loops[at..=self.ndim].rotate_right(1);
+        self.loops[at] = axis;
+        self.ndim += 1;
+    }
+
+    /// Makes one axis of neighbours that continue each other on both sides.
+    fn merge(&mut self) {
+        let mut kept = 0;
+        for at in 1..self.ndim {
+            let (inner, outer) = (self.loops[kept], self.loops[at]);
+            if outer.dst == inner.dst * inner.length && outer.src == inner.src * inner.length {
+                self.loops[kept].length *= outer.length;
+            } else {
+                kept += 1;
+                self.loops[kept] = outer;
+            }
+        }
+        self.ndim = self.ndim.min(kept + 1);
+    }
+
+    fn remove(&mut self, at: usize) -> Axis {
+        let axis = self.loops[at];
+        self.loops[at..self.ndim].rotate_left(1);
+        self.ndim -= 1;
+        axis
+    }
+
+    fn take_run(&mut self) {
+        if let Some(inner) = self.loops().first()
+            && inner.dst == self.block.width
+            && inner.src == self.block.width
+        {
+            self.block.width *= self.remove(0).length;
+        }
+    }
+
+    /// Rows and planes where they leave the fewest calls; of equal choices those furthest inside.
+    fn take_rows(&mut self) {
+        let width = self.block.width;
+        let mut best: Option<(i64, usize, Option<usize>)> = None;
+        let mut offer = |elements: i64, row: usize, plane: Option<usize>| {
+            if best.is_none_or(|(most, ..)| elements > most) {
+                best = Some((elements, row, plane));
+            }
+        };
+        for (row, rows) in self.loops().iter().enumerate().filter(|(_, axis)| axis.is_row(width)) {
+            offer(rows.length, row, None);
+            for (plane, planes) in self.loops().iter().enumerate().filter(|(_, axis)| axis.is_plane_of(rows)) {
+                if plane != row {
+                    offer(rows.length.saturating_mul(planes.length), row, Some(plane));
+                }
+            }
+        }
+        let Some((_, row, plane)) = best else { return };
+        let rows = self.loops[row];
+        self.block.rows = rows.length;
+        (self.block.dst.pitch, self.block.src.pitch) = (rows.dst, rows.src);
+        if let Some(plane) = plane {
+            let planes = self.loops[plane];
+            self.block.planes = planes.length;
+            (self.block.dst.plane, self.block.src.plane) = (planes.dst, planes.src);
+            self.remove(row.max(plane));
+            self.remove(row.min(plane));
+        } else {
+            self.remove(row);
+        }
+    }
+}
+
+/// In which order a copy may go, so that no element is overwritten before it was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Course {
+    /// Source and destination are the same elements in the same order: there is nothing to do.
+    Done,
+    /// They share no byte: boxes in any order, or at once.
+    Any,
+    /// By pieces of `length` indices of `axis`, one after the other: neither piece shares a byte with its own source. `upwards`: from
+    /// index 0 on, else from the end.
+    Pieces {
+        /// The axis that is cut.
+        axis: usize,
+        /// Indices of a piece.
+        length: i64,
+        /// The direction.
+        upwards: bool,
+    },
+    /// No such order is known: through a temporary.
+    Through,
+}
+
+/// More pieces than that cost more than a temporary.
+const MOST_PIECES: i64 = 32;
+
+impl Course {
+    /// The course of a copy within one memory.
+    pub fn of(dst: &Layout, src: &Layout) -> Course {
+        let (Some(to), Some(from)) = (dst.extent(), src.extent()) else { return Course::Done };
+        if to.1 <= from.0 || from.1 <= to.0 || is_interleaved(dst, src) {
+            return Course::Any;
+        }
+        let shift = src.offset() - dst.offset();
+        // Strides of axes of length 1 say nothing.
+        let alike = dst.axes().zip(src.axes()).all(|((length, to), (_, from))| length == 1 || to == from);
+        match shift {
+            0 if alike => Course::Done,
+            _ if alike => Course::shifted(dst, shift),
+            _ => Course::Through,
+        }
+    }
+
+    /// Equal strides and a constant distance: each piece is as long as the distance allows.
+    fn shifted(dst: &Layout, shift: i64) -> Course {
+        let outermost = dst.axes().enumerate().filter(|(_, (length, _))| *length > 1);
+        let Some((axis, (count, stride))) = outermost.max_by_key(|(_, (_, stride))| stride.unsigned_abs()) else {
+            return Course::Through;
+        };
+        let (low, end) = dst.extent().expect("it has elements");
+        let step = stride.abs();
+        // Bytes from the lowest to the highest of all that one index has.
+        let reach = (end - low) - (count - 1) * step;
+        // `length` indices reach (length - 1) * step + reach, which must not be more than the shift.
+        let length = (shift.abs() - reach).div_euclid(step) + 1;
+        if length < 1 || count.div_euclid(length) >= MOST_PIECES {
+            return Course::Through;
+        }
+        // What lies in the direction of the source is read by later pieces, so the pieces go there.
+        Course::Pieces { axis, length, upwards: (shift > 0) == (stride > 0) }
+    }
+}
+
+/// Whether elements that are all multiples of one step apart, but for a shift, fit between each other: every other column.
+fn is_interleaved(dst: &Layout, src: &Layout) -> bool {
+    let steps = dst.axes().chain(src.axes()).filter(|(length, _)| *length > 1);
+    let step = steps.fold(0, |step, (_, stride)| gcd(step, stride.unsigned_abs())) as i64;
+    if step == 0 {
+        return false;
+    }
+    let gap = (src.offset() - dst.offset()).rem_euclid(step);
+    gap >= dst.item() && step - gap >= dst.item()
+}
+
+/// A source that repeats elements, told in two steps: its distinct elements are copied to where they stand first in the destination, and
+/// then what has arrived is doubled along each repeated axis.
+pub struct Stretch {
+    /// Where the distinct elements go.
+    pub dst: Layout,
+    /// The distinct elements.
+    pub src: Layout,
+}
+
+impl Stretch {
+    /// None: nothing is repeated.
+    pub fn of(dst: &Layout, src: &Layout) -> Result<Option<Stretch>> {
+        if dst.is_empty() || !src.stretched() {
+            return Ok(None);
+        }
+        let mut first = Stretch { dst: dst.try_clone()?, src: src.try_clone()? };
+        for axis in repeated(src) {
+            first.dst.narrow(axis, 0, 1)?;
+            first.src.narrow(axis, 0, 1)?;
+        }
+        Ok(Some(first))
+    }
+
+    /// The copies within the destination that follow, in order: `visit(to, from)`.
+    pub fn doublings(dst: &Layout, src: &Layout, mut visit: impl FnMut(&Layout, &Layout) -> Result<()>) -> Result<()> {
+        for (done, axis) in repeated(src).enumerate() {
+            let count = dst.shape()[axis];
+            let mut there = 1;
+            while there < count {
+                let more = there.min(count - there);
+                let (mut to, mut from) = (dst.part(axis, there, more)?, dst.part(axis, 0, more)?);
+                for later in repeated(src).skip(done + 1) {
+                    to.narrow(later, 0, 1)?;
+                    from.narrow(later, 0, 1)?;
+                }
+                visit(&to, &from)?;
+                there += more;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The axes along which a layout repeats its elements.
+fn repeated(layout: &Layout) -> impl Iterator<Item = usize> + '_ {
+    layout.axes().enumerate().filter(|(_, (length, stride))| *length > 1 && *stride == 0).map(|(axis, _)| axis)
+}
+
+/// A layout cut along its outermost axes into pieces of at most `most` bytes each, repeated elements counted once, and never less than one
+/// element; with the same pieces of a second layout: `visit(piece, same)`. The pieces go through the first layout's memory.
+pub fn pieces(
+    layout: &Layout,
+    other: &Layout,
+    most: i64,
+    visit: &mut dyn FnMut(&Layout, &Layout) -> Result<()>,
+) -> Result<()> {
+    if layout.is_empty() {
+        return Ok(());
+    }
+    let bytes = packed_bytes(layout);
+    let outermost = layout.axes().enumerate().filter(|(_, (length, stride))| *length > 1 && *stride != 0);
+    let Some((axis, (count, _))) = outermost.max_by_key(|(_, (_, stride))| stride.unsigned_abs()) else {
+        return visit(layout, other);
+    };
+    if bytes <= most {
+        return visit(layout, other);
+    }
+    for (start, length) in crate::layout::pieces(count, (most / (bytes / count)).max(1)) {
+        let (piece, same) = (layout.part(axis, start, length)?, other.part(axis, start, length)?);
+        pieces(&piece, &same, most, visit)?;
+    }
+    Ok(())
+}
+
+/// The elements of `of`, each repeated one once, dense from `at` on in the order of their memory: what a temporary of [`packed_bytes`]
+/// holds. Shaped as before, and it goes backwards where `of` does, so that boxes fit both.
+pub fn packed(of: &Layout, at: i64) -> Result<Layout> {
+    let mut distinct = of.try_clone()?;
+    for axis in repeated(of) {
+        distinct.narrow(axis, 0, 1)?;
+    }
+    let dense = distinct.like(Order::K)?;
+    let mut strides = [0i64; TN_MAX_NDIM];
+    let mut first = at;
+    for (axis, (length, stride)) in dense.axes().enumerate() {
+        let turned = of.strides()[axis] < 0;
+        strides[axis] = if turned { -stride } else { stride };
+        first += if turned { (length - 1) * stride } else { 0 };
+    }
+    for axis in repeated(of) {
+        strides[axis] = 0;
+    }
+    Layout::strided(of.dtype(), of.shape(), &strides[..of.ndim()], first)
+}
+
+/// Bytes of the elements of a layout without repetition.
+pub fn packed_bytes(of: &Layout) -> i64 {
+    let distinct = of.axes().filter(|(_, stride)| *stride != 0);
+    distinct.fold(of.item(), |bytes, (length, _)| bytes.saturating_mul(length))
+}

@@ -1,0 +1,253 @@
+//! Movement: copies with checks and guards.
+//!
+//! Contract: copies move bits, of one element type and one shape, between any two layouts in any memory; bytes that belong to no element
+//! stay as they are. The source is read under a guard and the destination written under one, so a call behaves like borrow, work and end
+//! in one step. Every element of a destination is overwritten: DISCARD is implied, and poison heals. What is done on return says `route`;
+//! the rest is recorded on the stores as work of the stream. Any thread.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mod` | copies between arrays |
+//! | `raw` | copies from and to raw host memory |
+//! | `fill` | fills, and new arrays of device memory |
+//! | `register` | page-locking of the caller's memory; advice for managed memory |
+//! | `route` | who moves the bytes, and what is left on return |
+#![forbid(unsafe_code)]
+
+mod fill;
+
+mod raw;
+
+mod register;
+
+mod route;
+
+pub use fill::{create, fill};
+pub use raw::{Side, copy_from_host, copy_to_host};
+pub use register::{advise, prefetch, register};
+
+use crate::array::{self, Checked, HOST, Refusal};
+use crate::blit::{self, Place};
+use crate::borrow::{self, Call, Entry, Mode, Use};
+use crate::error::{Result, about, fail};
+use crate::layout::{Layout, Order, Tuple};
+use crate::ledger::{self, Claim, Fresh, Hold, Locked, Order as When};
+use crate::names::Name;
+use crate::pool::{self, Pool};
+use crate::region;
+use crate::slots::Id;
+use crate::stream::Stream;
+use crate::thread;
+use crate::types::*;
+use core::cell::Cell;
+use core::ffi::CStr;
+use route::Route;
+
+/// The pool of a new array of a device: the given one, which must be of that device, or the thread's current one. Page-locked memory serves
+/// the host too.
+fn pool_for(device: tn_device, pool: Option<&'static Pool>) -> Result<&'static Pool> {
+    let Some(pool) = pool else { return pool::current(device) };
+    let at = pool.device();
+    if at == device || device == HOST && at.r#type == TN_CUDA_HOST {
+        return Ok(pool);
+    }
+    let name = pool.name();
+    Err(fail(
+        TN_ERR_DEVICE,
+        format_args!(
+            "pool \"{}\" is of device ({}, {}), and the array of ({}, {})",
+            name.as_str(),
+            at.r#type,
+            at.id,
+            device.r#type,
+            device.id
+        ),
+    ))
+}
+
+/// Device and emptiness of an array; one that is not live lies nowhere, which whoever opens a guard on it will say.
+fn lies(id: Id) -> Result<(tn_device, bool)> {
+    array::with(id, |locked, claim| {
+        Ok(match array::check_live(locked, claim) {
+            Ok(()) => (locked.books(locked.ledger_of(claim)).device, locked.get(claim).layout.is_empty()),
+            Err(_) => (HOST, true),
+        })
+    })
+}
+
+/// A new array with the same elements on the same device, dense: F if the source is F- and not C-contiguous, else C.
+pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream: Result<Stream>) -> Result<Id> {
+    ledger::find::<Claim>(id)?;
+    let stream = stream?;
+    let (device, _) = lies(id)?;
+    new(function, id, device, pool, &stream)
+}
+
+/// A new array on a device, also if the array is there already.
+pub fn to_device(
+    function: &'static CStr,
+    id: Id,
+    device: tn_device,
+    pool: Option<&'static Pool>,
+    stream: Result<Stream>,
+) -> Result<Id> {
+    ledger::find::<Claim>(id)?;
+    let stream = stream?;
+    let (from, _) = lies(id)?;
+    // So that the copy can be asynchronous.
+    let locked = pool.is_none() && device == HOST && from.r#type == TN_CUDA && !matches!(stream, Stream::Now);
+    let device = if locked { tn_device { r#type: TN_CUDA_HOST, id: 0 } } else { device };
+    new(function, id, device, pool, &stream)
+}
+
+fn new(function: &'static CStr, id: Id, device: tn_device, pool: Option<&'static Pool>, stream: &Stream) -> Result<Id> {
+    let (from, is_empty) = lies(id)?;
+    let pool = pool_for(device, pool)?;
+    let route = if is_empty { Route::HOST } else { Route::of(stream, &[pool.device(), from], false)? };
+    let source = one(Call::new(function), id, Use::Read { frozen: false }, route.when(false))?;
+    if route.is_host() {
+        let copied = duplicate(&source, pool, Order::A, Name::NONE);
+        source.end(false);
+        return copied;
+    }
+    let made = fill::open(pool, &mut source.layout().like(Order::A)?, &Name::NONE, &route);
+    let (id, target) = match made {
+        Ok(made) => made,
+        Err(status) => {
+            borrow::abandon(source);
+            return Err(status);
+        }
+    };
+    let outcome = route.copy(target.berth(), source.berth());
+    let ended = route.end(Some(target), Some(source), outcome);
+    fill::keep(id, ended)
+}
+
+/// The elements of an open guard as a new array of memory that the host reaches.
+pub fn duplicate(source: &Hold, pool: &'static Pool, order: Order, name: Name) -> Result<Id> {
+    let mut fresh = Fresh::allocate(thread::current(), pool, &mut source.layout().like(order)?, false)?;
+    if !source.layout().is_empty() {
+        blit::copy(&fresh.place()?, &source.place()?)?;
+    }
+    fresh.claim().set_name(name);
+    Ok(fresh.finish())
+}
+
+/// A new array with the elements of raw memory.
+pub fn duplicate_raw(source: &Place<'_>, pool: &'static Pool, readonly: bool) -> Result<Id> {
+    let mut fresh = Fresh::allocate(thread::current(), pool, &mut source.layout().like(Order::A)?, false)?;
+    blit::copy(&fresh.place()?, source)?;
+    fresh.claim().set_readonly(readonly);
+    Ok(fresh.finish())
+}
+
+/// One guard for the library's own use.
+pub fn one(call: Call<'_>, id: Id, wanted: Use, when: When) -> Result<Hold> {
+    Ok(borrow::acquire(call, &[Entry { id, wanted, when }])?.pop().expect("one entry, one guard"))
+}
+
+/// Write modes of movement: every element is overwritten.
+fn writing(mode: u32) -> Result<Use> {
+    match borrow::mode(mode, TN_REQUIRE_ASYNC)? {
+        Use::Write { mode, .. } => Ok(Use::Write { mode, discard: true }),
+        _ => unreachable!("modes are of writers"),
+    }
+}
+
+/// Same element type and same shape, or DTYPE, SHAPE.
+fn check_match(from: &Layout, to: &Layout) -> Result<()> {
+    if from.dtype() != to.dtype() {
+        return Err(fail(
+            TN_ERR_DTYPE,
+            format_args!(
+                "{} elements do not go into an array of {}; copies do not convert",
+                from.dtype().name(),
+                to.dtype().name()
+            ),
+        ));
+    }
+    if from.shape() != to.shape() {
+        return Err(fail(
+            TN_ERR_SHAPE,
+            format_args!(
+                "shape {} does not go into shape {}; broadcast or reshape first",
+                Tuple(from.shape()),
+                Tuple(to.shape())
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Copies the elements of one array into another one.
+pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, stream: Result<Stream>) -> Result<()> {
+    if is_hosts(&stream)
+        && let Some(outcome) = copy_free(source, target, mode)
+    {
+        return outcome;
+    }
+    let ids = [source, target];
+    drop(ledger::lock_all(2, &|i| {
+        ledger::ledger_of::<Claim>(ids[i]).map_err(|status| about(status, ["source", "destination"][i]))
+    })?);
+    let stream = stream?;
+    let wanted = writing(mode)?;
+    let ((from, is_empty), (to, _)) = (lies(source)?, lies(target)?);
+    let strict = mode & TN_REQUIRE_ASYNC != 0;
+    let route = Route::find(&stream, &[to, from], strict, is_empty);
+    let same = Cell::new(false);
+    let fits = |locked: &Locked, claims: &[&'static Claim]| -> Checked<()> {
+        let (from, to) = (claims[0], claims[1]);
+        check_match(&locked.get(from).layout, &locked.get(to).layout)?;
+        if let Err(none) = &route {
+            return Err(none.say().into());
+        }
+        let exact = || region::overlap(locked.region(from), locked.region(to)) == region::Overlap::Exact;
+        same.set(core::ptr::eq(from, to) || (core::ptr::eq(locked.ledger_of(from), locked.ledger_of(to)) && exact()));
+        if same.get() { Err(Refusal::Nothing) } else { Ok(()) }
+    };
+    let when = route.as_ref().map_or(When::HOST, |route| route.when(mode & TN_WAIT != 0));
+    let entries = [Entry { id: source, wanted: Use::Read { frozen: false }, when }, Entry { id: target, wanted, when }];
+    let opened = borrow::acquire(Call { may_overlap: true, fits: Some(&fits), ..Call::new(function) }, &entries);
+    if same.get() {
+        return Ok(());
+    }
+    let (mut holds, route) = (opened?.into_iter(), route.map_err(|none| none.say())?);
+    let (from, to) = (holds.next().expect("two entries"), holds.next().expect("two entries"));
+    let outcome = route.copy(to.berth(), from.berth());
+    route.end(Some(to), Some(from), outcome)
+}
+
+/// The same between two live arrays that fit and that nothing is in the way of: the short way, which nearly every copy goes. Two arrays
+/// of one store may be in each other's way, and go the long one.
+fn copy_free(source: Id, target: Id, mode: u32) -> Option<Result<()>> {
+    let wanted = writing_free(mode)?;
+    let from = borrow::hold_free(source, Use::Read { frozen: false })?;
+    let Some(to) = borrow::hold_free(target, wanted) else {
+        from.end(false);
+        return None;
+    };
+    let reached = ledger::is_reachable(from.device()) && ledger::is_reachable(to.device());
+    if !reached || from.layout().dtype() != to.layout().dtype() || from.layout().shape() != to.layout().shape() {
+        borrow::abandon(to);
+        from.end(false);
+        return None;
+    }
+    let outcome = to.place().and_then(|to| blit::copy(&to, &from.place()?));
+    from.end(false);
+    match outcome {
+        Ok(()) => to.end(false),
+        Err(_) => borrow::abandon(to),
+    }
+    Some(outcome)
+}
+
+/// Whether a stream argument leaves host memory to the host: all but handles do.
+fn is_hosts(stream: &Result<Stream>) -> bool {
+    matches!(stream, Ok(Stream::Now | Stream::Legacy | Stream::PerThread | Stream::Current))
+}
+
+/// A mode that needs no look at others; a wrong one is said by the long way.
+fn writing_free(mode: u32) -> Option<Use> {
+    (mode & !TN_WAIT == 0).then_some(Use::Write { mode: Mode::Aliased, discard: true })
+}

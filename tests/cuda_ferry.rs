@@ -1,0 +1,365 @@
+//! Raw copies and fills between host and device memory, against a model that goes element by element: TR-2 to TR-8, TR-14 to TR-16 below
+//! stores and guards. On the simulator or a GPU; see tools/cuda.rs. TENURE_TEST_ROUNDS: how many random pairs.
+
+mod places;
+
+mod tools;
+
+use places::*;
+use std::ffi::c_void;
+use tenure::device::cuda::{self, Gpu, pin};
+use tenure::dtype::Dtype;
+use tenure::ferry::{self, Berth, Left, Memory};
+use tenure::layout::Layout;
+use tenure::stream::{self, Queue};
+use tenure::types::*;
+use tools::cuda::{Device, device, with_context};
+
+fn rounds() -> u64 {
+    std::env::var("TENURE_TEST_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1500)
+}
+
+/// Memory of some kind, as long as this lives.
+struct Block {
+    memory: Memory,
+    address: i64,
+    bytes: usize,
+    plain: Vec<u8>,
+}
+
+impl Block {
+    fn new(memory: Memory, bytes: usize) -> Block {
+        let mut plain = Vec::new();
+        let address = match memory {
+            Memory::Pageable => {
+                plain = vec![0u8; bytes.max(1)];
+                plain.as_mut_ptr().expose_provenance() as i64
+            }
+            Memory::Pinned => pin::allocate(cuda::gpu(0).unwrap(), bytes.max(1)).unwrap() as i64,
+            Memory::Managed => with_context(0, || {
+                let mut at = 0u64;
+                let number = driver_call!(cuMemAllocManaged(&mut at => *mut u64, bytes.max(1) => usize, 1 => u32));
+                assert_eq!(number, 0);
+                at as i64
+            }),
+            Memory::Device(gpu) => with_context(gpu.id(), || {
+                let mut at = 0u64;
+                assert_eq!(driver_call!(cuMemAlloc_v2(&mut at => *mut u64, bytes.max(1) => usize)), 0);
+                at as i64
+            }),
+        };
+        Block { memory, address, bytes, plain }
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        assert_eq!(bytes.len(), self.bytes);
+        match self.memory {
+            Memory::Device(gpu) => with_context(gpu.id(), || {
+                let (to, from) = (self.address as u64, bytes.as_ptr().cast::<c_void>());
+                if !bytes.is_empty() {
+                    assert_eq!(
+                        driver_call!(cuMemcpyHtoD_v2(to => u64, from => *const c_void, bytes.len() => usize)),
+                        0
+                    );
+                    // A small copy returns when it was read, and other devices' streams are not ordered after it.
+                    assert_eq!(driver_call!(cuCtxSynchronize()), 0);
+                }
+            }),
+            // SAFETY: host memory of that many bytes.
+            _ => unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.address as *mut u8, bytes.len()) },
+        }
+    }
+
+    fn read(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.bytes];
+        match self.memory {
+            Memory::Device(gpu) => with_context(gpu.id(), || {
+                let (to, from) = (bytes.as_mut_ptr().cast::<c_void>(), self.address as u64);
+                if !bytes.is_empty() {
+                    assert_eq!(driver_call!(cuMemcpyDtoH_v2(to => *mut c_void, from => u64, bytes.len() => usize)), 0);
+                }
+            }),
+            // SAFETY: host memory of that many bytes.
+            _ => unsafe { core::ptr::copy_nonoverlapping(self.address as *const u8, bytes.as_mut_ptr(), bytes.len()) },
+        }
+        bytes
+    }
+
+    fn berth<'a>(&self, layout: &'a Layout) -> Berth<'a> {
+        // SAFETY: every layout lies inside its block, which outlives the queue's work.
+        unsafe { Berth::new(layout, self.memory) }
+    }
+
+    fn layout(&self, raw: u32, shape: &[i64], strides: &[i64], offset: i64) -> Layout {
+        Layout::strided(Dtype::of(raw).unwrap(), shape, strides, self.address + offset).unwrap()
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let _ = &self.plain;
+        match self.memory {
+            Memory::Pageable => {}
+            // SAFETY: allocated above, and all work was waited for.
+            Memory::Pinned => unsafe { pin::free(cuda::gpu(0).unwrap(), self.address as usize) }.unwrap(),
+            Memory::Managed => {
+                with_context(0, || assert_eq!(driver_call!(cuMemFree_v2(self.address as u64 => u64)), 0))
+            }
+            Memory::Device(gpu) => {
+                with_context(gpu.id(), || assert_eq!(driver_call!(cuMemFree_v2(self.address as u64 => u64)), 0))
+            }
+        }
+    }
+}
+
+fn queue(gpu: i32) -> &'static Queue {
+    stream::current(cuda::gpu(gpu).unwrap().device()).unwrap()
+}
+
+/// The device of this run, with the contexts that stay from the first use on.
+fn start() -> Option<Device> {
+    let device = device()?;
+    (0..cuda::count().unwrap()).for_each(|id| drop(cuda::gpu(id).unwrap().enter().unwrap()));
+    Some(device)
+}
+
+/// A pair of layouts in two blocks, with what has to come of it.
+struct Pair {
+    raw: u32,
+    shape: Vec<i64>,
+    to: Shape,
+    from: Shape,
+    before: Vec<u8>,
+    source: Vec<u8>,
+    wanted: Vec<u8>,
+}
+
+impl Pair {
+    fn new(random: &mut Random) -> Pair {
+        let raw = DTYPES[random.below(5) as usize];
+        let item = Dtype::of(raw).unwrap().item();
+        let shape = random_shape(random);
+        let (to, from) = (random_target(random, &shape, item), random_source(random, &shape, item));
+        let (before, source) = (noise(random, to.end), noise(random, from.end));
+        let mut wanted = before.clone();
+        let pairs = elements(&shape, &to.strides, to.offset);
+        for (at, read) in pairs.into_iter().zip(elements(&shape, &from.strides, from.offset)) {
+            wanted[at as usize..(at + item) as usize].copy_from_slice(&source[read as usize..(read + item) as usize]);
+        }
+        Pair { raw, shape, to, from, before, source, wanted }
+    }
+
+    /// Copies on `queue` and checks; what was left on return.
+    fn check(&self, seed: u64, queue: &'static Queue, to: Memory, from: Memory, strict: bool) -> Option<Left> {
+        let (dst, src) = (Block::new(to, self.before.len()), Block::new(from, self.source.len()));
+        dst.write(&self.before);
+        src.write(&self.source);
+        let target = dst.layout(self.raw, &self.shape, &self.to.strides, self.to.offset);
+        let source = src.layout(self.raw, &self.shape, &self.from.strides, self.from.offset);
+        let left = match ferry::copy(queue, &dst.berth(&target), &src.berth(&source), strict) {
+            Ok(left) => left,
+            Err(failed) if strict && failed.status.code() == TN_ERR_WOULD_COPY => {
+                assert!(!failed.wrote);
+                return None;
+            }
+            Err(failed) => panic!("seed {seed}: {:?}: {}", failed.status, tenure::error::drafted().as_str()),
+        };
+        match left {
+            Left::Nothing => assert!(dst.read() == self.wanted || !matches!(to, Memory::Pageable), "seed {seed}"),
+            // What was read may change.
+            Left::Writing if !matches!(from, Memory::Device(_)) => src.write(&vec![0xEE; self.source.len()]),
+            _ => {}
+        }
+        queue.synchronize().unwrap();
+        let text =
+            || format!("seed {seed}: {:?} {:?} <- {:?}, {left:?}", self.shape, self.to.strides, self.from.strides);
+        assert!(dst.read() == self.wanted, "{}", text());
+        Some(left)
+    }
+}
+
+/// All kinds of pairs with that GPU in one of them.
+fn kinds(gpu: &'static Gpu) -> [(Memory, Memory); 7] {
+    let device = Memory::Device(gpu);
+    [
+        (device, Memory::Pageable),
+        (Memory::Pageable, device),
+        (device, Memory::Pinned),
+        (Memory::Pinned, device),
+        (device, device),
+        (device, Memory::Managed),
+        (Memory::Managed, device),
+    ]
+}
+
+#[test]
+fn tr_2_tr_3_tr_6_tr_7_any_strides_between_any_memories() {
+    let Some(_device) = start() else { return };
+    let gpu = cuda::gpu(0).unwrap();
+    for seed in 1..=rounds() {
+        let mut random = Random(seed * 0x9E37_79B9);
+        let pair = Pair::new(&mut random);
+        let (to, from) = kinds(gpu)[random.below(7) as usize];
+        pair.check(seed, queue(0), to, from, random.one_in(4));
+    }
+}
+
+#[test]
+fn tr_7_two_devices_by_peer_copies_and_by_the_host() {
+    let Some(device) = start() else { return };
+    if !device.has_two() {
+        return;
+    }
+    let (zero, one) = (Memory::Device(cuda::gpu(0).unwrap()), Memory::Device(cuda::gpu(1).unwrap()));
+    for seed in 1..=rounds() / 3 {
+        let mut random = Random(seed * 0xC2B2_AE35);
+        if let Some(sim) = device.sim {
+            sim.set("peers", u64::from(!random.one_in(2)));
+        }
+        let pair = Pair::new(&mut random);
+        let (to, from) = if random.one_in(2) { (zero, one) } else { (one, zero) };
+        pair.check(seed, queue(random.below(2) as i32), to, from, false);
+    }
+    if let Some(sim) = device.sim {
+        sim.set("peers", 1);
+    }
+}
+
+#[test]
+fn tr_4_tr_5_overlap_within_a_device() {
+    let Some(_device) = start() else { return };
+    let memory = Memory::Device(cuda::gpu(0).unwrap());
+    for seed in 1..=rounds() {
+        let mut random = Random(seed * 0x51_7CC1);
+        let raw = DTYPES[random.below(5) as usize];
+        let item = Dtype::of(raw).unwrap().item();
+        let shape = random_shape(&mut random);
+        let to = random_target(&mut random, &shape, item);
+        let from = if random.one_in(2) {
+            Shape { strides: to.strides.clone(), ..to }
+        } else {
+            random_source(&mut random, &shape, item)
+        };
+        let (dst_at, src_at) = (random.below(from.end + 1), random.below(to.end + 1));
+        let bytes = noise(&mut random, (dst_at + to.end).max(src_at + from.end));
+        let (dst_offset, src_offset) = (dst_at + to.offset, src_at + from.offset);
+        let wanted = model(
+            &bytes,
+            item,
+            &elements(&shape, &to.strides, dst_offset),
+            &elements(&shape, &from.strides, src_offset),
+        );
+        let block = Block::new(memory, bytes.len());
+        block.write(&bytes);
+        let target = block.layout(raw, &shape, &to.strides, dst_offset);
+        let source = block.layout(raw, &shape, &from.strides, src_offset);
+        ferry::copy(queue(0), &block.berth(&target), &block.berth(&source), false).unwrap();
+        queue(0).synchronize().unwrap();
+        assert!(block.read() == wanted, "seed {seed}: {shape:?} {:?} <- {:?}", to.strides, from.strides);
+    }
+}
+
+#[test]
+fn tr_3_tr_16_every_element_and_no_other_byte_is_filled() {
+    let Some(_device) = start() else { return };
+    let gpu = cuda::gpu(0).unwrap();
+    for seed in 1..=rounds() {
+        let mut random = Random(seed * 0x2545_F491);
+        let raw = DTYPES[random.below(5) as usize];
+        let item = Dtype::of(raw).unwrap().item();
+        let mut shape = random_shape(&mut random);
+        if random.one_in(8) {
+            shape = vec![70 + random.below(200), 3 + random.below(4)];
+        }
+        let to = random_target(&mut random, &shape, item);
+        let period = [1, 2, 4, 8, 16][random.below(5) as usize];
+        let value: Vec<u8> = noise(&mut random, period).into_iter().cycle().take(item as usize).collect();
+        let shift = if random.one_in(4) { random.below(item) } else { 0 };
+        let before = noise(&mut random, to.end + shift);
+        let mut wanted = before.clone();
+        for at in elements(&shape, &to.strides, to.offset + shift) {
+            wanted[at as usize..(at + item) as usize].copy_from_slice(&value);
+        }
+        let memory = if random.one_in(4) { Memory::Managed } else { Memory::Device(gpu) };
+        let block = Block::new(memory, before.len());
+        block.write(&before);
+        let target = block.layout(raw, &shape, &to.strides, to.offset + shift);
+        ferry::fill(queue(0), &block.berth(&target), &value).unwrap();
+        queue(0).synchronize().unwrap();
+        assert!(block.read() == wanted, "seed {seed}: {shape:?} {:?}, {value:?}, shifted by {shift}", to.strides);
+    }
+}
+
+/// A copy of `count` f64 between two blocks; driver calls that it made, by name.
+fn counted(device: &Device, to: Memory, from: Memory, count: usize, names: &[&str]) -> Option<Vec<u64>> {
+    let sim = device.simulated()?;
+    let (dst, src) = (Block::new(to, 8 * count), Block::new(from, 8 * count));
+    let bytes = noise(&mut Random(7), 8 * count as i64);
+    src.write(&bytes);
+    let target = dst.layout(TN_F64, &[count as i64], &[8], 0);
+    let source = src.layout(TN_F64, &[count as i64], &[8], 0);
+    let before: Vec<u64> = names.iter().map(|name| sim.calls(name)).collect();
+    ferry::copy(queue(0), &dst.berth(&target), &src.berth(&source), false)
+        .unwrap_or_else(|failed| panic!("{:?}: {}", failed.status, tenure::error::drafted().as_str()));
+    let after = names.iter().zip(before).map(|(name, before)| sim.calls(name) - before).collect();
+    queue(0).synchronize().unwrap();
+    assert!(dst.read() == bytes);
+    Some(after)
+}
+
+#[test]
+fn tr_14_large_pageable_copies_go_by_two_chunks_that_are_kept_and_trimmed() {
+    let Some(device) = start() else { return };
+    let gpu = cuda::gpu(0).unwrap();
+    ferry::trim(gpu.device());
+    tenure::options::set("transfer.chunk", "64KiB").unwrap();
+    let staged = || gpu.traffic.staged_bytes.load(std::sync::atomic::Ordering::Relaxed);
+    let (there, count) = (staged(), 100_000);
+    for (to, from) in [(Memory::Device(gpu), Memory::Pageable), (Memory::Pageable, Memory::Device(gpu))] {
+        for turn in 0..3 {
+            let names = ["cuMemHostAlloc", "cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuCtxSynchronize"];
+            let Some(calls) = counted(&device, to, from, count, &names) else { continue };
+            let pieces = (8 * count as u64).div_ceil(64 << 10);
+            assert_eq!(calls[0], if turn == 0 { 2 } else { 0 }, "chunks are made once");
+            assert_eq!((calls[1] + calls[2], calls[3]), (pieces, 0));
+        }
+    }
+    if let Some(sim) = device.sim {
+        assert_eq!(staged() - there, 6 * 8 * count as u64);
+        let pinned = sim.get("pinned");
+        ferry::trim(gpu.device());
+        assert_eq!(pinned - sim.get("pinned"), 4, "two per direction");
+    }
+    tenure::options::set("transfer.chunk", "4MiB").unwrap();
+}
+
+#[test]
+fn tr_15_without_page_locked_memory_the_driver_copies() {
+    let Some(device) = start() else { return };
+    let Some(sim) = device.simulated() else { return };
+    let gpu = cuda::gpu(0).unwrap();
+    ferry::trim(gpu.device());
+    sim.fail("cuMemHostAlloc", 1, 0, 2);
+    let memory = Memory::Device(gpu);
+    for seed in 1..=200 {
+        let mut random = Random(seed * 0x9E37_79B9);
+        let (to, from) = if random.one_in(2) { (memory, Memory::Pageable) } else { (Memory::Pageable, memory) };
+        Pair::new(&mut random).check(seed, queue(0), to, from, false);
+    }
+    sim.clear_faults();
+}
+
+#[test]
+fn tr_6_counts_of_driver_calls() {
+    let Some(device) = start() else { return };
+    let gpu = Memory::Device(cuda::gpu(0).unwrap());
+    let names =
+        ["cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuMemcpyDtoDAsync", "cuEventRecord", "cuStreamSynchronize", ""];
+    for (to, from, at) in [(gpu, Memory::Pinned, 0), (Memory::Pinned, gpu, 1), (gpu, gpu, 2)] {
+        let Some(calls) = counted(&device, to, from, 1 << 20, &names) else { return };
+        assert_eq!((calls[at], calls[3], calls[4]), (1, 0, 0), "one copy, nothing recorded or waited for");
+        assert!(calls[5] <= 4, "{calls:?}: one copy, and the context there and back");
+    }
+    let Some(calls) = counted(&device, gpu, Memory::Pageable, 8 << 10, &names) else { return };
+    assert_eq!((calls[0], calls[3], calls[4]), (1, 0, 0), "64 KiB are left to the driver");
+}

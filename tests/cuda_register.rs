@@ -1,0 +1,377 @@
+//! Page-locking of the caller's memory, mapped memory, and advice for managed memory: PN rows. On the simulator or a GPU; see tools/cuda.rs.
+
+mod places;
+
+mod stores;
+
+mod tools;
+
+use places::Random;
+use std::ffi::c_void;
+use std::ptr::{null, null_mut};
+use stores::*;
+use tenure::ffi::array::{tn_array_import_host, tn_array_release};
+use tenure::ffi::borrow::{tn_array_borrow_read, tn_borrow_end, tn_borrow_query};
+use tenure::ffi::pool::tn_pool_create;
+use tenure::ffi::transfer::*;
+use tenure::types::*;
+use tools::cuda::{alone, device, simulator};
+
+const NOW: *mut tn_stream = null_mut();
+const PAGE: usize = 4096;
+
+/// Pages of our own.
+struct Pages(*mut u8, usize);
+
+impl Pages {
+    fn new(bytes: usize) -> Pages {
+        // SAFETY: new anonymous pages.
+        let at = unsafe {
+            libc::mmap(
+                null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        assert_ne!(at, libc::MAP_FAILED);
+        Pages(at.cast(), bytes)
+    }
+    fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: ours, and nothing else touches it now.
+        unsafe { core::slice::from_raw_parts_mut(self.0, self.1) }
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: mapped above.
+        unsafe { libc::munmap(self.0.cast(), self.1) };
+    }
+}
+
+fn register_at(at: *mut u8, bytes: usize, flags: u32) -> Result<Array, tn_status> {
+    let mut out = null_mut();
+    // SAFETY: memory of the test's, or what is refused.
+    done(unsafe { tn_host_register(at.cast(), bytes, flags, &mut out) }).map(|()| Array(out))
+}
+
+fn import(at: *mut u8, bytes: usize) -> Array {
+    let shape = [bytes as i64];
+    let layout = tn_layout {
+        size: size_of::<tn_layout>(),
+        dtype: TN_U8,
+        ndim: 1,
+        shape: shape.as_ptr(),
+        strides: null(),
+        offset: 0,
+    };
+    let (mut out, mut how) = (null_mut(), 0);
+    // SAFETY: memory of the test's that outlives the array.
+    let status = unsafe {
+        tn_array_import_host(at.cast::<c_void>(), &layout, TN_REQUIRE_BORROW, None, null_mut(), &mut out, &mut how)
+    };
+    assert_eq!((status, how), (TN_OK, TN_ALIASED), "{}", text());
+    Array(out)
+}
+
+fn staged() -> u64 {
+    describe(GPU).staged_bytes
+}
+
+#[test]
+fn pn_2_pn_3_pn_12_registered_memory_needs_no_staging() {
+    let Some(_device) = device() else { return };
+    let mut pages = Pages::new(64 * PAGE);
+    let n = 50 * PAGE;
+    pages.bytes().iter_mut().enumerate().for_each(|(at, byte)| *byte = at as u8);
+    // An older array on the memory, and a piece that is no whole number of pages.
+    let older = import(pages.0, pages.1);
+    let at = pages.0.wrapping_add(100);
+    let there = Array::empty(GPU, TN_U8, &[n as i64]);
+    let registered = register_at(at, n, 0).unwrap();
+    let info = registered.info();
+    assert_eq!(
+        (info.device.r#type, info.bytes, info.ndim, info.dtype),
+        (TN_CPU, n as u64, 1, TN_U8),
+        "the store's label"
+    );
+    assert!(info.flags & TN_PINNED != 0 && info.flags & TN_FOREIGN != 0);
+    assert_eq!(describe(PINNED).registered_bytes, n as u64);
+    let begin = staged();
+    registered.copy_into(&there, 0, NOW).unwrap();
+    let part = |array: &Array, start: i64| array.slice(&[tn_slice_spec { start, stop: start + n as i64, step: 1 }]);
+    part(&older, 100).copy_into(&there, 0, NOW).unwrap();
+    // SAFETY: raw memory in the range.
+    done(unsafe { tn_array_copy_from_host(there.0, at.cast(), null(), 0, NOW) }).unwrap();
+    // SAFETY: as above.
+    done(unsafe { tn_array_copy_to_host(there.0, at.cast(), null(), NOW) }).unwrap();
+    assert_eq!(staged(), begin);
+    // Partly inside: staged, and right.
+    part(&older, 99).copy_into(&there, 0, NOW).unwrap();
+    assert_eq!(staged() - begin, n as u64);
+    assert!(there.read() == pages.bytes()[99..99 + n]);
+    drop(registered);
+    assert_eq!(describe(PINNED).registered_bytes, 0);
+    assert!(part(&older, 100).info().flags & TN_PINNED == 0);
+    let begin = staged();
+    part(&older, 100).copy_into(&there, 0, NOW).unwrap();
+    assert_eq!(staged() - begin, n as u64);
+}
+
+#[test]
+fn pn_2_labels_and_stores() {
+    let Some(_device) = device() else { return };
+    let pages = Pages::new(16 * PAGE);
+    let fresh = register_at(pages.0, 4 * PAGE, TN_HOST_PORTABLE).unwrap();
+    assert_eq!((fresh.info().device.r#type, fresh.info().device.id), (TN_CUDA_HOST, 0));
+    let view = fresh.slice(&[tn_slice_spec { start: 8, stop: 16, step: 1 }]);
+    drop(fresh);
+    assert_eq!(register_at(pages.0, PAGE, 0).unwrap_err(), TN_ERR_DUPLICATE, "a view keeps it registered: {}", text());
+    drop(view);
+    // Past the end of an imported store it widens that; two stores, or beyond a pool's block, are refused.
+    let half = import(pages.0.wrapping_add(PAGE), PAGE);
+    let wide = register_at(pages.0.wrapping_add(PAGE), 3 * PAGE, 0).unwrap();
+    assert_eq!((half.info().store_bytes, wide.info().offset), (3 * PAGE as u64, 0));
+    drop(wide);
+    let other = import(pages.0.wrapping_add(2 * PAGE), PAGE);
+    assert_eq!(register_at(pages.0, 4 * PAGE, 0).unwrap_err(), TN_ERR_ALIASED, "{}", text());
+    drop((half, other));
+    let pooled = Store::new(&mut Random(1), HOST, (TN_U8, 1), &[8 * PAGE as i64]);
+    let mut data = null();
+    let mut guard = null_mut();
+    // SAFETY: writable outputs.
+    done(unsafe { tn_array_borrow_read(pooled.array.0, 0, NOW, &mut data, null_mut(), &mut guard) }).unwrap();
+    done(tn_borrow_end(guard, 0, NOW)).unwrap();
+    let inside = register_at(data.cast_mut().cast(), PAGE, 0).unwrap();
+    assert!(inside.info().device.r#type == TN_CPU && inside.info().flags & TN_PINNED != 0);
+    drop(inside);
+    let beyond = data.cast_mut().cast::<u8>().wrapping_sub(64);
+    assert_eq!(register_at(beyond, PAGE, 0).unwrap_err(), TN_ERR_ALIASED, "{}", text());
+}
+
+#[test]
+fn pn_4_a_range_is_registered_once_and_again() {
+    let Some(device) = device() else { return };
+    let pages = Pages::new(8 * PAGE);
+    for turn in 0..1000 {
+        let held =
+            register_at(pages.0, 4 * PAGE, 0).unwrap_or_else(|status| panic!("turn {turn}: {status} {}", text()));
+        assert_eq!(register_at(pages.0.wrapping_add(PAGE), PAGE, 0).unwrap_err(), TN_ERR_DUPLICATE);
+        if turn == 500
+            && let Some(sim) = device.sim
+        {
+            sim.fail("cuMemHostRegister", 1, 1, 999);
+            assert_eq!(register_at(pages.0.wrapping_add(4 * PAGE), PAGE, 0).unwrap_err(), TN_ERR_DRIVER, "{}", text());
+        }
+        drop(held);
+    }
+    // What another library registered, the driver knows.
+    let number = tools::cuda::with_context(
+        0,
+        || driver_call!(cuMemHostRegister_v2(pages.0.cast() => *mut c_void, PAGE => usize, 0 => u32)),
+    );
+    if number == 0 {
+        assert_eq!(register_at(pages.0, PAGE, 0).unwrap_err(), TN_ERR_DUPLICATE, "{}", text());
+        tools::cuda::with_context(0, || driver_call!(cuMemHostUnregister(pages.0.cast() => *mut c_void)));
+    }
+    assert_eq!(describe(PINNED).registered_bytes, 0);
+}
+
+#[test]
+fn pn_5_arguments() {
+    let Some(device) = device() else { return };
+    let pages = Pages::new(4 * PAGE);
+    assert_eq!(register_at(null_mut(), 8, 0).unwrap_err(), TN_ERR_NULL);
+    assert_eq!(register_at(pages.0, 0, 0).unwrap_err(), TN_ERR_INVALID);
+    assert_eq!(register_at(pages.0, 8, TN_HOST_WRITE_COMBINED).unwrap_err(), TN_ERR_INVALID);
+    assert_eq!(register_at(pages.0, 8, 1 << 20).unwrap_err(), TN_ERR_INVALID);
+    assert_eq!(register_at(pages.0, usize::MAX - 8, 0).unwrap_err(), TN_ERR_RANGE);
+    // Not a whole number of pages, at no page's beginning.
+    let odd = register_at(pages.0.wrapping_add(13), 77, TN_HOST_PORTABLE | TN_HOST_MAPPED).unwrap();
+    if let Some(sim) = device.sim {
+        assert_eq!(sim.get("host_register_flags"), 3);
+    }
+    drop(odd);
+    // Read-only pages, as of a file.
+    // SAFETY: the pages are ours.
+    assert_eq!(unsafe { libc::mprotect(pages.0.cast(), 4 * PAGE, libc::PROT_READ) }, 0);
+    let refused = register_at(pages.0, PAGE, 0);
+    assert!(matches!(refused, Err(TN_ERR_DRIVER | TN_ERR_INVALID)), "{refused:?}: {}", text());
+    let read_only = register_at(pages.0, PAGE, TN_HOST_READ_ONLY);
+    if let Ok(array) = read_only {
+        assert!(array.info().flags & TN_READONLY != 0);
+    }
+}
+
+#[test]
+fn pn_6_the_last_release_waits_for_the_copies() {
+    let Some(device) = device() else { return };
+    let Some(sim) = device.simulated() else { return };
+    let s = Stream::new(GPU);
+    for through in 0..3 {
+        let mut pages = Pages::new(8 * PAGE);
+        pages.bytes().fill(0x5A);
+        let older = (through == 1).then(|| import(pages.0, 8 * PAGE));
+        let registered = register_at(pages.0, 8 * PAGE, 0).unwrap();
+        let there = Array::empty(GPU, TN_U8, &[8 * PAGE as i64]);
+        there.zero(0, NOW).unwrap();
+        sim.hold(s.native());
+        match (&older, through) {
+            (Some(older), _) => older.copy_into(&there, 0, s.0).unwrap(),
+            // SAFETY: raw memory in the range, which stays until the release.
+            (None, 2) => done(unsafe { tn_array_copy_from_host(there.0, pages.0.cast(), null(), 0, s.0) }).unwrap(),
+            _ => registered.copy_into(&there, 0, s.0).unwrap(),
+        }
+        let helper = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(30));
+            sim.release_all();
+        });
+        let pending = sim.get("pending");
+        drop(registered);
+        assert!(pending > 0 && sim.get("pending") == 0, "the release came back when the copy was done");
+        drop(older);
+        drop(pages);
+        helper.join().unwrap();
+        assert!(there.read() == vec![0x5A; 8 * PAGE], "{through}");
+    }
+}
+
+fn seen(array: &Array) -> (usize, u64) {
+    let (mut data, mut guard) = (null(), null_mut());
+    let mut info = tn_borrow_info { size: size_of::<tn_borrow_info>(), data: null_mut(), device_data: 7, bytes: 0 };
+    // SAFETY: writable outputs, a struct of its size.
+    unsafe {
+        done(tn_array_borrow_read(array.0, 0, NOW, &mut data, null_mut(), &mut guard)).unwrap();
+        done(tn_borrow_query(guard, &mut info)).unwrap();
+    }
+    done(tn_borrow_end(guard, 0, NOW)).unwrap();
+    assert_eq!(info.data as usize, data as usize);
+    (data as usize, info.device_data)
+}
+
+fn mapped_pool(flags: u32) -> *mut tn_pool {
+    // SAFETY: plain data; 0 is the default of every field.
+    let mut options: tn_pool_options = unsafe { std::mem::zeroed() };
+    (options.size, options.host_flags) = (size_of::<tn_pool_options>(), flags);
+    let mut pool = null_mut();
+    // SAFETY: a struct of its size, a writable output.
+    done(unsafe { tn_pool_create(PINNED, &options, &mut pool) })
+        .unwrap_or_else(|status| panic!("{status}: {}", text()));
+    pool
+}
+
+#[test]
+fn pn_1_pn_7_pn_8_mapped_and_write_combined() {
+    let Some(device) = device() else { return };
+    let pages = Pages::new(4 * PAGE);
+    let plain = register_at(pages.0, PAGE, 0).unwrap();
+    assert_eq!(seen(&plain).1, 0);
+    let mapped = register_at(pages.0.wrapping_add(PAGE), PAGE, TN_HOST_MAPPED).unwrap();
+    let (data, there) = seen(&mapped);
+    assert!(there != 0 && mapped.info().flags & TN_MAPPED != 0);
+    let (part, part_there) = seen(&mapped.slice(&[tn_slice_spec { start: 100, stop: 200, step: 1 }]));
+    assert_eq!((part - data, part_there - there), (100, 100));
+    let pool = mapped_pool(TN_HOST_MAPPED | TN_HOST_WRITE_COMBINED);
+    let mut out = null_mut();
+    // SAFETY: a writable output.
+    done(unsafe { tenure::ffi::array::tn_array_empty(pool, TN_F64, 1, [100i64].as_ptr(), null(), &mut out) }).unwrap();
+    let pooled = Array(out);
+    let flags = pooled.info().flags;
+    assert!(flags & TN_MAPPED != 0 && flags & TN_WRITE_COMBINED != 0 && flags & TN_PINNED != 0);
+    assert_ne!(seen(&pooled).1, 0);
+    if let Some(sim) = device.sim {
+        assert_eq!(sim.get("host_alloc_flags"), 6);
+        assert_ne!(there, data as u64, "the simulator's differ");
+    }
+    drop(pooled);
+    // SAFETY: ours.
+    done(tenure::ffi::pool::tn_pool_release(pool)).unwrap();
+    let gpu = Store::new(&mut Random(1), GPU, (TN_F64, 8), &[4]);
+    let (data, there) = seen(&gpu.array);
+    assert_eq!(data as u64, there);
+}
+
+#[test]
+fn pn_9_pn_10_pn_11_managed_memory() {
+    let Some(device) = device() else { return };
+    let s = Stream::new(GPU);
+    let x = Store::new(&mut Random(1), MANAGED, (TN_F64, 8), &[3000]);
+    let array = x.array.0;
+    for advice in TN_ADVISE_READ_MOSTLY..=TN_ADVISE_UNSET_ACCESSED_BY {
+        for place in [GPU, HOST] {
+            done(tn_array_advise(array, advice, place))
+                .unwrap_or_else(|status| panic!("{advice}: {status} {}", text()));
+        }
+    }
+    for place in [GPU, HOST] {
+        done(tn_array_prefetch(array, place, s.0)).unwrap_or_else(|status| panic!("{status} {}", text()));
+        done(tn_array_prefetch(array, place, NOW)).unwrap();
+    }
+    s.synchronize().unwrap();
+    x.check("neither changes the contents");
+    for wrong in [0, 7, -1] {
+        assert_eq!(tn_array_advise(array, wrong, GPU), TN_ERR_INVALID);
+    }
+    let nowhere = tn_device { r#type: TN_CUDA, id: 40 };
+    assert_eq!(
+        (tn_array_advise(array, 1, nowhere), tn_array_prefetch(array, nowhere, NOW)),
+        (TN_ERR_DEVICE, TN_ERR_DEVICE)
+    );
+    for other in [HOST, GPU, PINNED] {
+        let other = Array::empty(other, TN_F64, &[3]);
+        assert_eq!(tn_array_advise(other.0, 1, GPU), TN_ERR_UNSUPPORTED);
+        assert_eq!(tn_array_prefetch(other.0, GPU, NOW), TN_ERR_UNSUPPORTED);
+    }
+    let none = Array::empty(MANAGED, TN_F64, &[0]);
+    assert_eq!((tn_array_advise(none.0, 1, GPU), tn_array_prefetch(none.0, GPU, NOW)), (TN_OK, TN_OK));
+    if let Some(sim) = device.simulated() {
+        // Concurrent managed access.
+        sim.set_attribute(0, 89, 0);
+        assert_eq!(tn_array_prefetch(array, GPU, NOW), TN_ERR_UNSUPPORTED, "{}", text());
+        sim.set_attribute(0, 89, 1);
+        // PN-9: the host waits for what a device does, though it could look.
+        sim.hold(s.native());
+        x.array.zero(0, s.0).unwrap();
+        assert_eq!(x.array.look(0, NOW), Err(TN_ERR_PENDING));
+        sim.release(s.native());
+        x.array.look(TN_WAIT, NOW).unwrap();
+        assert!(x.array.read() == vec![0; 24000]);
+    }
+}
+
+/// PN-13: without a driver memory is registered where the caller can do without.
+#[test]
+fn pn_13_without_a_driver() {
+    alone("pn_13_without_a_driver", &[("LD_LIBRARY_PATH", ""), ("TENURE_TEST_DEVICE", "")], || {
+        if simulator().is_some() || tenure::device::cuda::count().unwrap_or(0) > 0 {
+            println!("skipped: a driver is installed");
+            return;
+        }
+        let pages = Pages::new(4 * PAGE);
+        assert_eq!(register_at(pages.0, PAGE, 0).unwrap_err(), TN_ERR_UNSUPPORTED, "{}", text());
+        assert!(text().contains("libcuda.so.1"), "{}", text());
+        let plain = register_at(pages.0, PAGE, TN_HOST_BEST_EFFORT).unwrap();
+        assert_eq!(plain.info().device.r#type, TN_CPU);
+        assert!(plain.info().flags & TN_PINNED == 0);
+        let again = register_at(pages.0, PAGE, TN_HOST_BEST_EFFORT).unwrap();
+        plain.zero(0, NOW).unwrap();
+        assert!(again.read() == vec![0; PAGE]);
+        let gpu = tn_device { r#type: TN_CUDA, id: 0 };
+        assert_eq!(tn_array_advise(plain.0, 1, gpu), TN_ERR_UNSUPPORTED);
+        assert_eq!(tn_array_prefetch(plain.0, gpu, NOW), TN_ERR_UNSUPPORTED);
+        assert_eq!(plain.to_device(gpu, NOW).unwrap_err(), TN_ERR_UNSUPPORTED);
+        // TR-21: host arrays need no driver, whatever constant orders them.
+        for stream in 0..4 {
+            let stream = std::ptr::without_provenance_mut(stream);
+            plain.copy_into(&again, TN_WAIT, stream).unwrap();
+            plain.fill(&[stream as usize as u8], 0, stream).unwrap();
+            assert!(plain.to_device(HOST, stream).unwrap().read() == vec![stream as usize as u8; PAGE]);
+        }
+        let raw = again.0;
+        std::mem::forget(again);
+        assert_eq!(tn_array_release(raw), TN_OK);
+    });
+}

@@ -1,0 +1,450 @@
+//! Movement between host, page-locked, managed and device arrays through the C functions: TR rows. On the simulator or a GPU; see
+//! tools/cuda.rs. TENURE_TEST_ROUNDS: how many random cases, each named by its seed.
+
+mod places;
+
+mod stores;
+
+mod tools;
+
+use places::Random;
+use std::ptr::null_mut;
+use stores::*;
+use tenure::types::*;
+use tools::cuda::{Device, device};
+
+const NOW: *mut tn_stream = null_mut();
+
+fn rounds() -> u64 {
+    std::env::var("TENURE_TEST_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(400)
+}
+
+/// Places for arrays: each kind of memory, and a second GPU if there is one.
+fn memories(device: &Device) -> Vec<tn_device> {
+    let mut all = vec![HOST, PINNED, MANAGED, GPU];
+    all.extend(device.has_two().then_some(GPU1));
+    all
+}
+
+fn shape(random: &mut Random) -> Vec<i64> {
+    let ndim = random.below(4);
+    (0..ndim).map(|_| if random.one_in(30) { 0 } else { 1 + random.below(7) }).collect()
+}
+
+#[test]
+fn tr_2_tr_3_tr_6_tr_7_tr_13_any_layouts_between_any_memories() {
+    let Some(device) = device() else { return };
+    let memories = memories(&device);
+    let streams = [Stream::new(GPU), Stream::new(GPU)];
+    for seed in 1..=rounds() {
+        let random = &mut Random(seed * 0x9E37_79B9);
+        let kind = DTYPES[random.below(5) as usize];
+        let shape = shape(random);
+        let mut place = || memories[random.below(memories.len() as i64) as usize];
+        let (to, from) = (place(), place());
+        let (mut target, dst) = Store::with_view(random, to, kind, &shape);
+        let (source, mut src) = Store::with_view(random, from, kind, &shape);
+        if !shape.is_empty() && random.one_in(5) {
+            // The first axis repeats.
+            let first = src.array.slice(&[tn_slice_spec { start: 0, stop: 1, step: 1 }]);
+            if shape[0] > 0 {
+                src = View::of(first.broadcast(&shape));
+            }
+        }
+        let on_gpu = [to, from].contains(&GPU);
+        let stream = if on_gpu && random.one_in(2) { streams[random.below(2) as usize].0 } else { NOW };
+        let why = format!("seed {seed}: {} <- {}", dst.text, src.text);
+        src.array.copy_into(&dst.array, TN_WAIT, stream).unwrap_or_else(|status| panic!("{why}: {status} {}", text()));
+        target.put(&dst, &source.get(&src));
+        drop((dst, src));
+        source.array.wait(TN_READ_WRITE).unwrap();
+        target.array.wait(TN_READ).unwrap();
+        target.check(&why);
+        source.check(&why);
+    }
+}
+
+#[test]
+fn tr_9_raw_memory_of_any_layout() {
+    let Some(device) = device() else { return };
+    let memories = memories(&device);
+    for seed in 1..=rounds() {
+        let random = &mut Random(seed * 0xC2B2_AE35);
+        let kind = DTYPES[random.below(5) as usize];
+        let shape = shape(random);
+        let place = memories[random.below(memories.len() as i64) as usize];
+        let (mut store, view) = Store::with_view(random, place, kind, &shape);
+        let why = format!("seed {seed}: {}", view.text);
+        assert!(view.array.read() == store.get(&view), "{why}");
+        let elements: Vec<u8> = (0..store.get(&view).len()).map(|_| random.next() as u8).collect();
+        view.array.write(&elements, NOW).unwrap();
+        store.put(&view, &elements);
+        store.check(&why);
+    }
+}
+
+#[test]
+fn tr_4_tr_5_overlap_within_one_store() {
+    let Some(_device) = device() else { return };
+    let spec = |start, stop, step| [tn_slice_spec { start, stop, step }];
+    let n = 257;
+    for (to, from) in [
+        (spec(1, n, 1), spec(0, n - 1, 1)),
+        (spec(0, n - 1, 1), spec(1, n, 1)),
+        (spec(0, 128, 1), spec(0, 256, 2)),
+        (spec(TN_NONE, TN_NONE, 1), spec(TN_NONE, TN_NONE, -1)),
+        (spec(64, 192, 1), spec(0, 128, 1)),
+        (spec(0, 256, 2), spec(1, 257, 2)),
+    ] {
+        let mut store = Store::new(&mut Random(5), GPU, (TN_F64, 8), &[n]);
+        let (dst, src) = (View::of(store.array.slice(&to)), View::of(store.array.slice(&from)));
+        src.array.copy_into(&dst.array, 0, LEGACY).unwrap();
+        let read = store.get(&src);
+        store.put(&dst, &read);
+        store.check(&format!("{} <- {}", dst.text, src.text));
+    }
+    // The same elements: nothing to do, in any mode.
+    let store = Store::new(&mut Random(5), GPU, (TN_F64, 8), &[n]);
+    store.array.copy_into(&store.array, TN_WRITE_UNIQUE, NOW).unwrap();
+    store.array.copy_into(&store.array.clone(), TN_WRITE_UNIQUE, NOW).unwrap();
+    store.check("the same");
+}
+
+#[test]
+fn tr_8_ar_22_new_arrays_and_their_labels() {
+    let Some(device) = device() else { return };
+    let stream = Stream::new(GPU);
+    let (store, view) = Store::with_view(&mut Random(3), HOST, (TN_F64, 8), &[4, 5]);
+    let turned = view.array.permute(&[1, 0]);
+    let lies = |array: &Array| (array.info().device.r#type, array.info().device.id);
+    for place in memories(&device) {
+        let there = view.array.to_device(place, NOW).unwrap();
+        assert_eq!(lies(&there), (place.r#type, place.id));
+        assert!(there.info().flags & TN_C_CONTIGUOUS != 0 && there.read() == store.get(&view));
+        let again = there.to_device(place, NOW).unwrap();
+        again.zero(0, NOW).unwrap();
+        assert!(there.read() == store.get(&view), "a copy, no alias");
+        let back = there.permute(&[1, 0]).copy(NOW).unwrap();
+        assert_eq!(lies(&back), (place.r#type, place.id));
+        assert!(back.info().flags & TN_F_CONTIGUOUS != 0 && back.read() == turned.read());
+    }
+    let there = view.array.to_device(GPU, stream.0).unwrap();
+    // With a stream, the host's side is page-locked, so that the device can write it.
+    let back = there.to_device(HOST, stream.0).unwrap();
+    assert_eq!(lies(&back), (TN_CUDA_HOST, 0));
+    back.wait(TN_READ).unwrap();
+    assert!(back.read() == store.get(&view));
+    assert_eq!(lies(&there.to_device(HOST, NOW).unwrap()), (TN_CPU, 0));
+    // Repeated elements cross the bus once.
+    let row = Store::new(&mut Random(4), HOST, (TN_F64, 8), &[1000]);
+    let tall = row.array.broadcast(&[300, 1000]);
+    let before = describe(GPU).to_device_bytes;
+    let there = tall.to_device(GPU, NOW).unwrap();
+    assert_eq!(describe(GPU).to_device_bytes - before, 8000);
+    assert!(there.read() == row.bytes.repeat(300));
+    // A pool of another device, and a device that is not there.
+    let mut out = null_mut();
+    // SAFETY: a writable output.
+    let status =
+        unsafe { tenure::ffi::transfer::tn_array_to_device(view.array.0, GPU, pool_of(PINNED), NOW, &mut out) };
+    assert_eq!(status, TN_ERR_DEVICE);
+    assert_eq!(view.array.to_device(tn_device { id: 9, ..GPU }, NOW).unwrap_err(), TN_ERR_DEVICE);
+}
+
+#[test]
+fn tr_10_the_source_of_an_asynchronous_copy_is_kept_and_left_alone() {
+    let Some(device) = device() else { return };
+    let Some(sim) = device.simulated() else { return };
+    let (s, t) = (Stream::new(GPU), Stream::new(GPU));
+    let x = Store::new(&mut Random(1), PINNED, (TN_F64, 8), &[5000]);
+    let y = Store::new(&mut Random(2), GPU, (TN_F64, 8), &[5000]);
+    let bytes = x.bytes.clone();
+    sim.hold(s.native());
+    x.array.copy_into(&y.array, 0, s.0).unwrap();
+    assert_eq!(x.array.zero(0, NOW), Err(TN_ERR_PENDING), "{}", text());
+    assert_eq!(x.array.look(0, NOW), Ok(()), "reading beside a reader");
+    // Other streams wait on the device, the host does not.
+    let other = Array::empty(GPU, TN_F64, &[5000]);
+    y.array.copy_into(&other, 0, t.0).unwrap();
+    // Whoever lets go of it leaves the bytes to the copy.
+    drop(x.array);
+    let same: Vec<Array> = (0..4).map(|_| Array::try_full(PINNED, TN_F64, &[5000], &[0xAB; 8]).unwrap()).collect();
+    sim.release(s.native());
+    assert!(y.array.read() == bytes && other.read() == bytes);
+    drop(same);
+    // TN_WAIT waits for the copy.
+    let x = Store::new(&mut Random(3), PINNED, (TN_F64, 8), &[50]);
+    let y = Array::empty(GPU, TN_F64, &[50]);
+    x.array.copy_into(&y, 0, s.0).unwrap();
+    x.array.zero(TN_WAIT, NOW).unwrap();
+    assert!(y.read() == x.bytes);
+}
+
+#[test]
+fn tr_11_tr_22_tr_23_a_host_array_is_never_stale() {
+    let Some(device) = device() else { return };
+    let s = Stream::new(GPU);
+    let x = Store::new(&mut Random(1), GPU, (TN_I32, 4), &[3000]);
+    let y = Array::try_full(PINNED, TN_I32, &[3000], &[7; 4]).unwrap();
+    if let Some(sim) = device.simulated() {
+        sim.hold(s.native());
+        x.array.copy_into(&y, 0, s.0).unwrap();
+        assert_eq!(y.look(0, NOW), Err(TN_ERR_PENDING), "{}", text());
+        assert_eq!(y.copy(NOW).map(drop), Err(TN_ERR_PENDING));
+        let host = Array::empty(HOST, TN_I32, &[3000]);
+        assert_eq!(y.copy_into(&host, 0, NOW), Err(TN_ERR_PENDING));
+        // Any other conflict comes at once (TR-23).
+        let clone = y.clone();
+        assert_eq!(y.zero(TN_WRITE_UNIQUE | TN_WAIT, NOW), Err(TN_ERR_SHARED), "{}", text());
+        drop(clone);
+        sim.release(s.native());
+        s.synchronize().unwrap();
+        y.look(0, NOW).unwrap();
+        assert!(y.read() == x.bytes);
+    }
+    for turn in 0..20 {
+        y.fill(&[turn; 4], TN_WAIT, NOW).unwrap();
+        x.array.copy_into(&y, 0, s.0).unwrap();
+        match turn % 3 {
+            0 => y.look(TN_WAIT, NOW).unwrap(),
+            1 => y.wait(TN_READ).unwrap(),
+            _ => s.synchronize().unwrap(),
+        }
+        assert!(y.read() == x.bytes, "turn {turn}");
+    }
+    // Into plain memory it is done on return.
+    let plain = Array::empty(HOST, TN_I32, &[3000]);
+    x.array.copy_into(&plain, 0, s.0).unwrap();
+    plain.look(0, NOW).unwrap();
+    assert!(plain.read() == x.bytes);
+}
+
+#[test]
+fn tr_12_random_orders_of_copies_and_fills_on_several_streams() {
+    let Some(device) = device() else { return };
+    for seed in 1..=rounds() / 8 {
+        if let Some(sim) = device.sim {
+            sim.set("seed", seed);
+        }
+        let random = &mut Random(seed * 0x51_7CC1);
+        let streams = [Stream::new(GPU), Stream::new(GPU), Stream::new(GPU)];
+        let n = 24 + random.below(100);
+        let places = [GPU, GPU, GPU, PINNED, MANAGED, HOST];
+        let mut stores: Vec<Store> = places.iter().map(|place| Store::new(random, *place, (TN_I32, 4), &[n])).collect();
+        for step in 0..40 {
+            let (a, b) = (random.below(6) as usize, random.below(6) as usize);
+            let stream = if random.one_in(6) { NOW } else { streams[random.below(3) as usize].0 };
+            let (start, step_by) = (random.below(3), 1 + random.below(2));
+            let length = 1 + random.below((n - 3) / 2);
+            let part = |store: &Store, start: i64, step: i64| {
+                View::of(store.array.slice(&[tn_slice_spec { start, stop: start + length * step, step }]))
+            };
+            let why = format!("seed {seed}, step {step}: {a} -> {b}");
+            let count = |view: &View| view.at.len();
+            if random.one_in(4) {
+                let (dst, value) = (part(&stores[b], start, step_by), [random.next() as u8; 4]);
+                // A stream orders nothing on plain memory.
+                let stream = if b == 5 { NOW } else { stream };
+                dst.array.fill(&value, TN_WAIT, stream).unwrap_or_else(|status| panic!("{why}: {status} {}", text()));
+                let elements = value.repeat(count(&dst));
+                stores[b].put(&dst, &elements);
+                continue;
+            }
+            let (src, dst) = (part(&stores[a], random.below(3), 1 + random.below(2)), part(&stores[b], start, step_by));
+            if count(&src) != count(&dst) {
+                continue;
+            }
+            let stream = if a == 5 && b == 5 { NOW } else { stream };
+            src.array
+                .copy_into(&dst.array, TN_WAIT, stream)
+                .unwrap_or_else(|status| panic!("{why}: {status} {}", text()));
+            let elements = stores[a].get(&src);
+            stores[b].put(&dst, &elements);
+            if random.one_in(10) {
+                // Its store goes on in a new array; the old one is released with its work.
+                let copy = stores[b].array.to_device(places[b], if b == 5 { NOW } else { stream });
+                match copy {
+                    Ok(copy) => stores[b].array = copy,
+                    Err(status) => assert_eq!(status, TN_ERR_PENDING, "{why}: {}", text()),
+                }
+            }
+        }
+        for (at, store) in stores.iter().enumerate() {
+            store.array.wait(TN_READ_WRITE).unwrap();
+            store.check(&format!("seed {seed}, store {at}"));
+        }
+    }
+}
+
+#[test]
+fn tr_13_null_waits_for_its_own_work_only() {
+    let Some(device) = device() else { return };
+    let Some(sim) = device.simulated() else { return };
+    let stalled = Stream::new(GPU);
+    let (a, b) = (Array::empty(GPU, TN_F64, &[100]), Store::new(&mut Random(1), GPU, (TN_F64, 8), &[100]));
+    sim.hold(stalled.native());
+    a.zero(0, stalled.0).unwrap();
+    let synchronizes = sim.get("device_synchronizes");
+    let c = Array::empty(GPU, TN_F64, &[100]);
+    b.array.copy_into(&c, 0, NOW).unwrap();
+    assert!(c.read() == b.bytes);
+    assert_eq!(b.array.to_device(HOST, NOW).unwrap().read(), b.bytes);
+    assert_eq!(sim.get("device_synchronizes"), synchronizes, "no device was waited for");
+    sim.release(stalled.native());
+    // After what is pending on its operands.
+    let long = Array::try_full(GPU, TN_F64, &[100], &[9; 8]).unwrap();
+    long.copy_into(&a, 0, stalled.0).unwrap();
+    assert!(a.read() == [9u8; 800]);
+}
+
+#[test]
+fn tr_14_statistics() {
+    let Some(_device) = device() else { return };
+    let n = 1 << 20;
+    let (plain, locked) = (Store::new(&mut Random(1), HOST, (TN_F64, 8), &[n]), Array::empty(PINNED, TN_F64, &[n]));
+    let there = Array::empty(GPU, TN_F64, &[n]);
+    let bytes = 8 * n as u64;
+    let begin = describe(GPU);
+    plain.array.copy_into(&there, 0, NOW).unwrap();
+    let staged = describe(GPU);
+    assert_eq!(
+        (staged.to_device_count - begin.to_device_count, staged.to_device_bytes - begin.to_device_bytes),
+        (1, bytes)
+    );
+    assert_eq!((staged.staged_bytes - begin.staged_bytes, staged.to_host_count), (bytes, begin.to_host_count));
+    there.copy_into(&locked, 0, NOW).unwrap();
+    locked.copy_into(&there, 0, NOW).unwrap();
+    let direct = describe(GPU);
+    assert_eq!(direct.staged_bytes, staged.staged_bytes, "PN-1: page-locked memory needs no staging");
+    assert_eq!((direct.to_host_count - staged.to_host_count, direct.to_host_bytes - staged.to_host_bytes), (1, bytes));
+    assert!(locked.read() == plain.bytes);
+}
+
+#[test]
+fn tr_16_tr_17_ar_5_ar_6_fills_of_device_arrays() {
+    let Some(device) = device() else { return };
+    for place in memories(&device) {
+        for (dtype, item) in DTYPES {
+            let value: Vec<u8> = (1..=item as u8).collect();
+            let full = Array::try_full(place, dtype, &[5, 3], &value).unwrap();
+            assert!(full.read() == value.repeat(15), "{place:?} {dtype:#x}");
+            let zeros = Array::try_zeros(place, dtype, &[7], NOW).unwrap();
+            assert!(zeros.read() == vec![0; 7 * item]);
+            let clone = full.clone();
+            full.zero(0, NOW).unwrap();
+            assert!(clone.read() == vec![0; 15 * item], "the clone sees it");
+            assert_eq!(full.fill(&value, TN_WRITE_UNIQUE, NOW), Err(TN_ERR_SHARED));
+            full.fill(&value, TN_WRITE_COW, NOW).unwrap();
+            assert!(full.read() == value.repeat(15) && clone.read() == vec![0; 15 * item], "COW moved the handle");
+        }
+    }
+}
+
+#[test]
+fn tr_18_ar_3_no_elements_no_driver() {
+    let Some(device) = device() else { return };
+    for place in memories(&device) {
+        let (a, b) = (Array::empty(place, TN_F64, &[0, 3]), Array::empty(HOST, TN_F64, &[0, 3]));
+        let move_all = || {
+            a.copy_into(&b, 0, NOW).unwrap();
+            b.copy_into(&a, 0, NOW).unwrap();
+            a.zero(0, NOW).unwrap();
+            a.fill(&[1; 8], 0, NOW).unwrap();
+            assert!(a.read().is_empty());
+            a.write(&[], NOW).unwrap();
+        };
+        match device.sim {
+            Some(sim) => assert_eq!(sim.calls_of("", move_all).0, 0, "{place:?}"),
+            None => move_all(),
+        }
+    }
+}
+
+#[test]
+fn tr_1_tr_21_arguments_that_do_not_fit() {
+    let Some(device) = device() else { return };
+    let (a, b) = (Array::empty(GPU, TN_F64, &[3]), Array::empty(GPU, TN_F32, &[3]));
+    let (c, host) = (Array::empty(GPU, TN_F64, &[3, 1]), Array::empty(HOST, TN_F64, &[3]));
+    assert_eq!(a.copy_into(&b, 0, NOW), Err(TN_ERR_DTYPE));
+    assert_eq!(a.copy_into(&c, 0, NOW), Err(TN_ERR_SHAPE));
+    assert_eq!(a.copy_into(&host.broadcast(&[3]), 1 << 30, NOW), Err(TN_ERR_INVALID));
+    let s = Stream::new(GPU);
+    assert_eq!(host.copy_into(&host.copy(NOW).unwrap(), 0, s.0), Err(TN_ERR_DEVICE));
+    assert_eq!(host.zero(0, s.0), Err(TN_ERR_DEVICE));
+    if device.has_two() {
+        let t = Stream::new(GPU1);
+        assert_eq!(a.copy_into(&host, 0, t.0), Err(TN_ERR_DEVICE), "{}", text());
+        // What does not fit comes before what is on another device.
+        assert_eq!(a.copy_into(&b, 0, t.0), Err(TN_ERR_DTYPE));
+        let far = Array::empty(GPU1, TN_F64, &[3]);
+        a.copy_into(&far, 0, s.0).unwrap();
+        a.copy_into(&far, 0, t.0).unwrap();
+    }
+    // Staging is no asynchronous copy.
+    let (large, there) = (Array::empty(HOST, TN_F64, &[1 << 16]), Array::empty(GPU, TN_F64, &[1 << 16]));
+    assert_eq!(large.copy_into(&there, TN_REQUIRE_ASYNC, s.0), Err(TN_ERR_WOULD_COPY), "{}", text());
+    large.copy_into(&there, 0, s.0).unwrap();
+    let locked = Array::empty(PINNED, TN_F64, &[1 << 16]);
+    locked.copy_into(&there, TN_REQUIRE_ASYNC | TN_WAIT, s.0).unwrap();
+}
+
+#[test]
+fn tr_19_a_failing_call_of_the_driver_poisons_what_it_may_have_written() {
+    let Some(device) = device() else { return };
+    let Some(sim) = device.simulated() else { return };
+    let n = 40_000;
+    tenure::options::set("transfer.chunk", "64KiB").unwrap();
+    let calls = [
+        "cuMemcpyHtoDAsync",
+        "cuMemcpyDtoHAsync",
+        "cuMemcpyDtoDAsync",
+        "cuMemcpy2DAsync",
+        "cuMemsetD32Async",
+        "cuEventRecord",
+        "cuEventSynchronize",
+        "cuStreamSynchronize",
+        "cuStreamWaitEvent",
+        "cuCtxSetCurrent",
+    ];
+    let (mut poisoned, mut untouched) = (0, 0);
+    for (to, from) in [(GPU, HOST), (HOST, GPU), (GPU, PINNED), (PINNED, GPU), (GPU, GPU)] {
+        for name in calls {
+            for nth in 1..=5 {
+                let source = Store::new(&mut Random(nth), from, (TN_I32, 4), &[n]);
+                let target = Store::new(&mut Random(nth + 1), to, (TN_I32, 4), &[n]);
+                let step = [tn_slice_spec { start: 0, stop: n, step: 1 + (nth as i64 & 1) }];
+                let (dst, src) = (View::of(target.array.slice(&step)), View::of(source.array.slice(&step)));
+                sim.fail(name, nth, 1, 1);
+                let outcome = src.array.copy_into(&dst.array, 0, NOW);
+                sim.clear_faults();
+                let why = format!("{name} {nth}: {} <- {}: {}", dst.text, src.text, text());
+                source.check(&why);
+                let Err(status) = outcome else {
+                    let (is, wanted) = (dst.array.read(), source.get(&src));
+                    let wrong = is.iter().zip(&wanted).filter(|(a, b)| a != b).count();
+                    assert!(
+                        is == wanted,
+                        "{why}: {wrong} bytes, the first {:?}",
+                        is.iter().zip(&wanted).position(|(a, b)| a != b)
+                    );
+                    continue;
+                };
+                assert_eq!(status, TN_ERR_DRIVER, "{why}");
+                match target.array.try_read(NOW) {
+                    Ok(bytes) => {
+                        assert!(bytes == target.bytes, "{why}");
+                        untouched += 1;
+                    }
+                    Err(status) => {
+                        assert_eq!(status, TN_ERR_POISONED, "{why}: {}", text());
+                        poisoned += 1;
+                        dst.array.zero(0, NOW).unwrap();
+                        target.array.read();
+                    }
+                }
+            }
+        }
+    }
+    tenure::options::set("transfer.chunk", "4MiB").unwrap();
+    assert!(poisoned > 3 && untouched > 3, "{poisoned} poisoned, {untouched} untouched");
+}
