@@ -55,7 +55,7 @@ fn commands_in_documents_exist() {
     for document in documents().into_iter().chain([PathBuf::from(".ci/run")]) {
         let text = read(&document);
         for (at, found) in text.match_indices("cargo xtask ") {
-            let command: String = text[at + found.len()..].chars().take_while(|c| is_word(*c)).collect();
+            let command: String = text[at + found.len()..].chars().take_while(|c| is_word(*c) || *c == '-').collect();
             if !command.is_empty() && !help.contains(&format!("\n  {command} ")) {
                 unknown.push(format!("{}: cargo xtask {command}", document.display()));
             }

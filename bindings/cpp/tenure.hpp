@@ -39,6 +39,7 @@
 #include <array>
 #include <atomic>
 #include <cassert>
+#include <chrono>
 #include <complex>
 #include <cstddef>
 #include <cstdint>
@@ -604,6 +605,12 @@ struct device {
     constexpr device(std::int32_t kind, std::int32_t number) noexcept : type(kind), id(number) {}
     /// From C.
     constexpr device(tn_device other) noexcept : type(other.type), id(other.id) {}
+    /// A GPU.
+    static constexpr device cuda(std::int32_t number = 0) noexcept { return {TN_CUDA, number}; }
+    /// Page-locked host memory.
+    static constexpr device pinned() noexcept { return {TN_CUDA_HOST, 0}; }
+    /// Memory that moves between the host and a GPU by itself.
+    static constexpr device managed(std::int32_t number = 0) noexcept { return {TN_CUDA_MANAGED, number}; }
     /// To C.
     constexpr operator tn_device() const noexcept { return tn_device{type, id}; }
     /// The same device.
@@ -629,6 +636,157 @@ inline tn_device_info device_query(device which = {}, std::uint32_t flags = 0) {
 
 /// Waits for everything that runs on a device.
 inline void device_synchronize(device which) { detail::check(tn_device_synchronize(which)); }
+
+/* =============================================== streams and events =============================================== */
+
+/// An order of work on a device. As an argument an empty one, `stream()`, means "done on return", or in a guard "the host, now".
+///
+/// Moved and not copied, as every handle. Destroying it waits for nothing: its work is done all the same.
+class stream {
+public:
+    /// No stream: the host, now.
+    stream() noexcept = default;
+    /// A stream of its own. Lower priorities run sooner; `blocking`: it and the legacy stream wait for one another.
+    explicit stream(device where, std::int32_t priority = 0, bool blocking = false) {
+        detail::check(tn_stream_create(where, blocking ? TN_STREAM_BLOCKING : 0u, priority, &handle_));
+    }
+    /// Another library's CUstream, which stays that library's to destroy; 0 and 1 are the legacy stream, 2 the per-thread one.
+    static stream of_native(device where, std::uint64_t native) {
+        stream out;
+        detail::check(tn_stream_import(where, native, &out.handle_));
+        return out;
+    }
+    /// The thread's current stream of a device.
+    static stream current(device where) {
+        stream out;
+        detail::check(tn_stream_current(where, &out.handle_));
+        return out;
+    }
+    /// The legacy stream of the device that a call is about.
+    static stream legacy() noexcept { return constant(1); }
+    /// The calling thread's default stream of the device that a call is about.
+    static stream per_thread() noexcept { return constant(2); }
+    /// The thread's current stream of the device that a call is about.
+    static stream current() noexcept { return constant(3); }
+    /// Owns a handle of C from now on.
+    static stream adopt(tn_stream *handle) noexcept {
+        stream out;
+        out.handle_ = handle;
+        return out;
+    }
+    stream(stream &&other) noexcept : handle_(other.detach()) {}
+    stream &operator=(stream &&other) noexcept {
+        if (this != &other) {
+            drop();
+            handle_ = other.detach();
+        }
+        return *this;
+    }
+    stream(const stream &) = delete;
+    stream &operator=(const stream &) = delete;
+    ~stream() { drop(); }
+
+    /// The handle, lent.
+    tn_stream *handle() const noexcept { return handle_; }
+    /// The handle, whose release is the caller's from now on.
+    [[nodiscard]] tn_stream *detach() noexcept { return std::exchange(handle_, nullptr); }
+    /// Has it a handle?
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    /// The CUstream; never 0.
+    std::uint64_t native() const {
+        std::uint64_t out = 0;
+        detail::check(tn_stream_native(handle_, &out));
+        return out;
+    }
+    /// Waits for its work; an error of that work is thrown here.
+    void synchronize() const { detail::check(tn_stream_synchronize(handle_)); }
+
+private:
+    // TN_STREAM_*, whose casts in the style of C are refused under -Wold-style-cast.
+    static stream constant(std::uintptr_t number) noexcept { return adopt(reinterpret_cast<tn_stream *>(number)); }
+    void drop() noexcept {
+        // The constants are nobody's.
+        if (reinterpret_cast<std::uintptr_t>(handle_) > 3)
+            static_cast<void>(tn_stream_release(handle_));
+        handle_ = nullptr;
+    }
+
+    tn_stream *handle_ = nullptr;
+};
+
+/// A point in a stream. Until it is recorded it counts as passed.
+class event {
+public:
+    /// No event.
+    event() noexcept = default;
+    /// An event of a device; with `timing` it can be asked for times.
+    explicit event(device where, bool timing = false) {
+        detail::check(tn_event_create(where, timing ? TN_EVENT_TIMING : 0u, &handle_));
+    }
+    event(event &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+    event &operator=(event &&other) noexcept {
+        if (this != &other) {
+            drop();
+            handle_ = std::exchange(other.handle_, nullptr);
+        }
+        return *this;
+    }
+    event(const event &) = delete;
+    event &operator=(const event &) = delete;
+    ~event() { drop(); }
+
+    /// The handle, lent.
+    tn_event *handle() const noexcept { return handle_; }
+    /// Has it a handle?
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    /// Marks the end of what the stream has to do now.
+    void record(const stream &on) { detail::check(tn_event_record(handle_, on.handle())); }
+    /// Lets the stream wait for it; the host does not wait.
+    void wait(const stream &on) const { detail::check(tn_event_wait(handle_, on.handle())); }
+    /// The host waits for it.
+    void synchronize() const { detail::check(tn_event_synchronize(handle_)); }
+    /// Has it passed? Never waits.
+    bool passed() const {
+        std::int32_t out = 0;
+        detail::check(tn_event_query(handle_, &out));
+        return out != 0;
+    }
+    /// The time from another event to this one; both have passed and were made with timing.
+    std::chrono::nanoseconds since(const event &start) const {
+        std::int64_t out = 0;
+        detail::check(tn_event_elapsed(start.handle_, handle_, &out));
+        return std::chrono::nanoseconds(out);
+    }
+
+private:
+    void drop() noexcept {
+        if (handle_ != nullptr)
+            static_cast<void>(tn_event_release(std::exchange(handle_, nullptr)));
+    }
+
+    tn_event *handle_ = nullptr;
+};
+
+/// Makes a stream the thread's current one of a device until the end of the C++ scope.
+class [[nodiscard]] stream_scope {
+public:
+    /// `synchronize`: the end of the scope waits for the stream.
+    [[nodiscard]] stream_scope(device where, const stream &wanted, bool synchronize = false) {
+        detail::check(tn_stream_enter(where, wanted.handle(), synchronize ? TN_AUTO_SYNCHRONIZE : 0u, &handle_));
+    }
+    ~stream_scope() {
+        if (handle_ != nullptr)
+            static_cast<void>(tn_stream_leave(handle_));
+    }
+    stream_scope(const stream_scope &) = delete;
+    stream_scope &operator=(const stream_scope &) = delete;
+
+    /// Ends it now; throws what a destructor keeps to itself: an error of the stream's work.
+    void leave() { detail::check(tn_stream_leave(std::exchange(handle_, nullptr))); }
+
+private:
+    tn_scope *handle_ = nullptr;
+};
 
 /* ==================================================== library ===================================================== */
 
@@ -810,6 +968,8 @@ public:
     pool_options &numa_node(std::int32_t node) noexcept { return set(options_.numa_node, node + 1); }
     /// TN_HOST_* or TN_MANAGED_*.
     pool_options &host_flags(std::uint32_t bits) noexcept { return set(options_.host_flags, bits); }
+    /// CUDA: a bit for each other device that may use the memory too.
+    pool_options &peers(std::uint64_t bits) noexcept { return set(options_.peers, bits); }
     /// TN_POOL_*.
     pool_options &flags(std::uint32_t bits) noexcept { return set(options_.flags, bits); }
 
@@ -884,16 +1044,17 @@ public:
     /// Has it a handle?
     explicit operator bool() const noexcept { return handle_ != nullptr; }
 
-    /// A raw block; alignment 0 is the pool's. Given back by `deallocate`.
-    [[nodiscard]] void *allocate(std::size_t bytes, std::size_t alignment = 0) {
+    /// A raw block; alignment 0 is the pool's. Given back by `deallocate`. `on`: device memory may be used by that stream at once; without
+    /// one by the current stream, host memory by the host.
+    [[nodiscard]] void *allocate(std::size_t bytes, std::size_t alignment = 0, const stream &on = {}) {
         void *out = nullptr;
-        detail::check(tn_pool_allocate(handle_, bytes, alignment, nullptr, &out));
+        detail::check(tn_pool_allocate(handle_, bytes, alignment, on.handle(), &out));
         return out;
     }
     /// The same, of zeros.
-    [[nodiscard]] void *allocate_zeroed(std::size_t bytes, std::size_t alignment = 0) {
+    [[nodiscard]] void *allocate_zeroed(std::size_t bytes, std::size_t alignment = 0, const stream &on = {}) {
         void *out = nullptr;
-        detail::check(tn_pool_allocate_zeroed(handle_, bytes, alignment, nullptr, &out));
+        detail::check(tn_pool_allocate_zeroed(handle_, bytes, alignment, on.handle(), &out));
         return out;
     }
     /// Another size for a raw block, which may move; its contents and alignment stay.
@@ -903,7 +1064,11 @@ public:
         return out;
     }
     /// Gives a raw block back; throws on a wrong address, which is never read.
-    void deallocate(void *block) { detail::check(tn_pool_deallocate(handle_, block, nullptr)); }
+    void deallocate(void *block, const stream &on = {}) {
+        detail::check(tn_pool_deallocate(handle_, block, on.handle()));
+    }
+    /// The block is used by work of that stream too: others get its memory after that.
+    void record_use(void *block, const stream &on) { detail::check(tn_pool_record_use(handle_, block, on.handle())); }
     /// What the pool holds and did, all of one moment.
     tn_pool_stats stats() const {
         tn_pool_stats out;
@@ -1027,12 +1192,24 @@ public:
         pool_ = from.handle();
         return *this;
     }
+    /// The bytes come from the thread's current pool of a device, and not of the host.
+    options &on(device where) {
+        owned_ = std::make_shared<tenure::pool>(tenure::pool::current(where));
+        pool_ = owned_->handle();
+        return *this;
+    }
+    /// The stream that uses the array first; without it the current one. Lent.
+    options &stream(const tenure::stream &first) noexcept {
+        stream_ = first.handle();
+        return *this;
+    }
 
     /// For C; valid as long as this object is not changed.
     tn_array_options get() const noexcept {
         tn_array_options out{};
         out.size = sizeof out;
         out.order = static_cast<std::int32_t>(order_);
+        out.stream = stream_;
         out.name = name_.empty() ? nullptr : name_.c_str();
         return out;
     }
@@ -1043,6 +1220,8 @@ private:
     std::string name_;
     tenure::order order_ = tenure::order::c;
     tn_pool *pool_ = nullptr;
+    std::shared_ptr<tenure::pool> owned_;
+    tn_stream *stream_ = nullptr;
 };
 
 /// `options` with a name.
@@ -1186,12 +1365,14 @@ namespace detail {
 class borrowed {
 public:
     borrowed() noexcept = default;
-    explicit borrowed(tn_borrow *handle) noexcept : handle_(handle), exceptions_(std::uncaught_exceptions()) {}
-    borrowed(borrowed &&other) noexcept : handle_(other.detach()), exceptions_(other.exceptions_) {}
+    explicit borrowed(tn_borrow *handle, tn_stream *on = nullptr) noexcept
+        : handle_(handle), on_(on), exceptions_(std::uncaught_exceptions()) {}
+    borrowed(borrowed &&other) noexcept : handle_(other.detach()), on_(other.on_), exceptions_(other.exceptions_) {}
     borrowed &operator=(borrowed &&other) noexcept {
         if (this != &other) {
             drop();
             handle_ = other.detach();
+            on_ = other.on_;
             exceptions_ = other.exceptions_;
         }
         return *this;
@@ -1203,7 +1384,7 @@ public:
     tn_borrow *handle() const noexcept { return handle_; }
     tn_borrow *detach() noexcept { return std::exchange(handle_, nullptr); }
     void end(std::uint32_t flags) {
-        check(tn_borrow_end(handle_, flags, nullptr));
+        check(tn_borrow_end(handle_, flags, on_));
         handle_ = nullptr;
     }
 
@@ -1212,10 +1393,11 @@ private:
         // Readers ignore the flag.
         if (handle_ != nullptr)
             static_cast<void>(
-                tn_borrow_end(detach(), std::uncaught_exceptions() > exceptions_ ? TN_END_FAILED : 0u, nullptr));
+                tn_borrow_end(detach(), std::uncaught_exceptions() > exceptions_ ? TN_END_FAILED : 0u, on_));
     }
 
     tn_borrow *handle_ = nullptr;
+    tn_stream *on_ = nullptr; // who touches the bytes; lent
     int exceptions_ = 0;
 };
 
@@ -1560,8 +1742,8 @@ public:
         return detail::make([&](tn_array **out) { return tn_array_clone(handle_, out); });
     }
     /// New bytes with the same elements.
-    [[nodiscard]] array copy(const tenure::pool &from = {}) const {
-        return detail::make([&](tn_array **out) { return tn_array_copy(handle_, from.handle(), nullptr, out); });
+    [[nodiscard]] array copy(const tenure::pool &from = {}, const stream &on = {}) const {
+        return detail::make([&](tn_array **out) { return tn_array_copy(handle_, from.handle(), on.handle(), out); });
     }
     /// A handle without a claim.
     [[nodiscard]] weak weaken() const;
@@ -1659,25 +1841,35 @@ public:
     /* ---- guards ---- */
 
     /// Opens a guard for reading; throws DTYPE if the elements are no T. `read()` gives address and layout of any type.
+    ///
+    /// `on`: work of that stream reads, which waits for what other streams write, and the end of the guard is behind what it was given until
+    /// then. The stream outlives the guard. Without one the host reads, now: `pending_error` while a device writes.
     template <class T = void>
-    read_guard<T> read(reading how = reading::plain) const {
+    read_guard<T> read(reading how = reading::plain, const stream &on = {}) const {
         detail::must_be<T>(*this, "read");
         tn_view_info info;
         tn_borrow *borrow = nullptr;
-        detail::check(tn_array_borrow_read(handle_, static_cast<std::uint32_t>(how), nullptr, nullptr, &info, &borrow));
-        return read_guard<T>(info, detail::borrowed(borrow));
+        detail::check(
+            tn_array_borrow_read(handle_, static_cast<std::uint32_t>(how), on.handle(), nullptr, &info, &borrow));
+        return read_guard<T>(info, detail::borrowed(borrow, on.handle()));
     }
-    /// Opens a guard for writing; throws DTYPE if the elements are no T. `write()` gives address and layout of any
-    /// type.
+    /// The same, by a stream that dies before the guard: does not compile.
     template <class T = void>
-    write_guard<T> write(mode how = mode::aliased) {
+    read_guard<T> read(reading how, stream &&on) const = delete;
+    /// Opens a guard for writing; throws DTYPE if the elements are no T. `write()` gives address and layout of any
+    /// type. `on`: as `read`.
+    template <class T = void>
+    write_guard<T> write(mode how = mode::aliased, const stream &on = {}) {
         detail::must_be<T>(*this, "write");
         tn_view_info info;
         tn_borrow *borrow = nullptr;
         detail::check(
-            tn_array_borrow_write(handle_, static_cast<std::uint32_t>(how), nullptr, nullptr, &info, &borrow));
-        return write_guard<T>(info, detail::borrowed(borrow));
+            tn_array_borrow_write(handle_, static_cast<std::uint32_t>(how), on.handle(), nullptr, &info, &borrow));
+        return write_guard<T>(info, detail::borrowed(borrow, on.handle()));
     }
+    /// The same, by a stream that dies before the guard: does not compile.
+    template <class T = void>
+    write_guard<T> write(mode how, stream &&on) = delete;
     /// Opens write guards on `parts` consecutive parts of an axis, for as many threads; the first ones may be one
     /// longer.
     template <class T>
@@ -1704,40 +1896,53 @@ public:
         return out;
     }
 
-    /* ---- movement ---- */
+    /* ---- movement: with a stream as its work, without one done on return ---- */
 
     /// Every element becomes one value, of exactly the array's type.
     template <class T>
-    void fill(const T &value, mode how = mode::aliased) {
+    void fill(const T &value, mode how = mode::aliased, const stream &on = {}) {
         detail::must_be<T>(*this, "fill");
-        detail::check(tn_array_fill(handle_, &value, static_cast<std::uint32_t>(how), nullptr));
+        detail::check(tn_array_fill(handle_, &value, static_cast<std::uint32_t>(how), on.handle()));
     }
     /// Every byte becomes 0.
-    void zero(mode how = mode::aliased) {
-        detail::check(tn_array_zero(handle_, static_cast<std::uint32_t>(how), nullptr));
+    void zero(mode how = mode::aliased, const stream &on = {}) {
+        detail::check(tn_array_zero(handle_, static_cast<std::uint32_t>(how), on.handle()));
     }
     /// Copies the elements into another array of the same type and shape; the two may overlap.
-    void copy_into(array &destination, mode how = mode::aliased) const {
-        detail::check(tn_array_copy_into(handle_, destination.handle_, static_cast<std::uint32_t>(how), nullptr));
+    void copy_into(array &destination, mode how = mode::aliased, const stream &on = {}) const {
+        detail::check(tn_array_copy_into(handle_, destination.handle_, static_cast<std::uint32_t>(how), on.handle()));
     }
     /// A new array on a device.
-    [[nodiscard]] array to_device(tenure::device where, const tenure::pool &from = {}) const {
+    [[nodiscard]] array to_device(tenure::device where, const tenure::pool &from = {}, const stream &on = {}) const {
         return detail::make(
-            [&](tn_array **out) { return tn_array_to_device(handle_, where, from.handle(), nullptr, out); });
+            [&](tn_array **out) { return tn_array_to_device(handle_, where, from.handle(), on.handle(), out); });
     }
-    /// Copies the elements, in C order, to `destination`, which has exactly `count` places.
+    /// The same from the device's current pool.
+    [[nodiscard]] array to_device(tenure::device where, const stream &on) const {
+        return to_device(where, tenure::pool(), on);
+    }
+    /// Copies the elements, in C order, to `destination`, which has exactly `count` places. On a stream page-locked memory there stays the
+    /// caller's to keep until the stream passed; other memory is written on return.
     template <class T>
-    void copy_to_host(T *destination, std::size_t count) const {
+    void copy_to_host(T *destination, std::size_t count, const stream &on = {}) const {
         detail::must_be<T>(*this, "copy_to_host");
         must_have(count, "copy_to_host");
-        detail::check(tn_array_copy_to_host(handle_, destination, nullptr, nullptr));
+        detail::check(tn_array_copy_to_host(handle_, destination, nullptr, on.handle()));
     }
-    /// Copies exactly `count` elements, in C order, from `source`.
+    /// Copies exactly `count` elements, in C order, from `source`. `on`: as `copy_to_host`.
     template <class T>
-    void copy_from_host(const T *source, std::size_t count, mode how = mode::aliased) {
+    void copy_from_host(const T *source, std::size_t count, mode how = mode::aliased, const stream &on = {}) {
         detail::must_be<T>(*this, "copy_from_host");
         must_have(count, "copy_from_host");
-        detail::check(tn_array_copy_from_host(handle_, source, nullptr, static_cast<std::uint32_t>(how), nullptr));
+        detail::check(tn_array_copy_from_host(handle_, source, nullptr, static_cast<std::uint32_t>(how), on.handle()));
+    }
+    /// Managed memory: how it will be used, TN_ADVISE_*.
+    void advise(std::int32_t advice, tenure::device where) const {
+        detail::check(tn_array_advise(handle_, advice, where));
+    }
+    /// Managed memory: moves its pages to a GPU or the host.
+    void prefetch(tenure::device where, const stream &on = {}) const {
+        detail::check(tn_array_prefetch(handle_, where, on.handle()));
     }
     /// The elements, in C order, in a vector of their own.
     template <class T>
@@ -1854,6 +2059,17 @@ inline overlap overlap_of(const array &a, const array &b) {
     std::int32_t out = 0;
     detail::check(tn_array_overlap(a.handle(), b.handle(), &out));
     return static_cast<overlap>(out);
+}
+
+/// Page-locks memory of the caller's, TN_HOST_*, so that copies need no staging: an array of its bytes. Unlocked when that and what was made
+/// from it are gone, which waits for copies that still use it; until then the memory stays the caller's to keep.
+[[nodiscard]] inline array host_register(void *memory, std::size_t bytes, std::uint32_t flags = 0) {
+    return detail::make([&](tn_array **out) { return tn_host_register(memory, bytes, flags, out); });
+}
+/// The elements of a span.
+template <class T, class = std::enable_if_t<!std::is_const_v<T>>>
+[[nodiscard]] array host_register(span<T> memory, std::uint32_t flags = 0) {
+    return host_register(memory.data(), memory.size() * sizeof(T), flags).view_dtype(dtype_of<T>());
 }
 
 /// A handle without a claim: it does not keep the bytes, and is in nobody's way.

@@ -82,6 +82,11 @@ pub trait Device: Sync {
         false
     }
 
+    /// TN_HOST_ flags of page-locked memory; 0 of any other.
+    fn host_flags(&self) -> u32 {
+        0
+    }
+
     /// Makes pages of a reserved range usable. False: refused.
     fn commit(&self, start: usize, bytes: usize) -> bool;
 

@@ -46,6 +46,11 @@ impl Pool {
         self.upstream.is_there()
     }
 
+    /// TN_HOST_ flags that its page-locked memory has; 0 of any other.
+    pub fn host_flags(&'static self) -> u32 {
+        self.ops().host_flags()
+    }
+
     /// The device, for what calls nobody: looks, fills, copies, moves.
     pub(super) fn ops(&'static self) -> &'static dyn Device {
         if self.is_imported() { &self.upstream } else { self.source().device() }

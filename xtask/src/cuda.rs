@@ -1,7 +1,7 @@
 //! The tests of GPUs on the simulated driver: `cargo xtask test --sim`, a stage of the gate, and `cargo xtask soak sim`.
 //!
-//! Promise: what `tests/cuda_*.rs` hold is run with several seeds, each of which makes another interleaving of device work, and `c-tests/cuda_*.c`
-//! with the first; the first that fails is named with what repeats it.
+//! Promise: what `tests/cuda_*.rs` hold is run with several seeds, each of which makes another interleaving of device work, and what C and C++
+//! tests with "cuda" in their names hold with the first; the first that fails is named with what repeats it.
 
 use crate::sim;
 use crate::tools::{Done, cargo, command, exists, root};
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 pub const SEEDS: u64 = 3;
 /// Seeds of the soak.
 const MANY: u64 = 1000;
+/// The test programs of C and C++, of whose tests those with "cuda" in their name are run.
+const BESIDE: [&str; 2] = ["c", "cpp"];
 /// A program that runs longer than this waits for something that never comes.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -46,7 +48,7 @@ pub fn run(first: u64, count: u64) -> Done<Count> {
     let mut sum = Count::default();
     for seed in first..first + count {
         // The C programs are compiled each time, and run under valgrind: once is what they are for.
-        for program in programs.iter().filter(|program| seed == first || program.name != "c") {
+        for program in programs.iter().filter(|program| seed == first || !BESIDE.contains(&program.name.as_str())) {
             program.run(&driver, seed, &mut sum)?;
             if sum.failure.is_some() {
                 return Ok(sum);
@@ -98,10 +100,10 @@ fn names() -> Vec<String> {
     names
 }
 
-/// Builds them, and the C tests' runner.
+/// Builds them, and what runs the C and C++ tests.
 fn build() -> Done<Vec<Program>> {
     let mut build = cargo();
-    build.args(["test", "--locked", "--no-run", "--test", "c"]);
+    build.args(["test", "--locked", "--no-run"]).args(BESIDE.iter().flat_map(|name| ["--test", name]));
     build.args(names().iter().flat_map(|name| ["--test", name]));
     let output = build.output().map_err(|e| format!("cargo test --no-run: {e}"))?;
     let text = String::from_utf8_lossy(&output.stderr);
@@ -115,16 +117,20 @@ fn build() -> Done<Vec<Program>> {
         Some(Program { name, path: root().join(path.strip_suffix(')')?) })
     });
     let programs: Vec<Program> = programs.collect();
-    if programs.len() == names().len() + 1 { Ok(programs) } else { Err(format!("cargo named other programs:\n{text}")) }
+    if programs.len() == names().len() + BESIDE.len() {
+        Ok(programs)
+    } else {
+        Err(format!("cargo named other programs:\n{text}"))
+    }
 }
 
 impl Program {
     /// Runs it with a seed.
     fn run(&self, driver: &Path, seed: u64, sum: &mut Count) -> Done {
-        let c = self.name == "c";
+        let beside = BESIDE.contains(&self.name.as_str());
         let mut test = command(&self.path);
         test.env("LD_LIBRARY_PATH", driver).env("TENURE_TEST_DEVICE", "sim").env("TENURE_SIM_SEED", seed.to_string());
-        if c {
+        if beside {
             test.arg("cuda");
         }
         let (ended_well, text) = watched(&mut test)?;
@@ -136,8 +142,8 @@ impl Program {
                 _ => {}
             }
         }
-        // None at all may be right for C alone.
-        if !ended_well && sum.failed == before.1 || !c && (sum.passed, sum.failed) == before {
+        // None at all may be right for C and C++.
+        if !ended_well && sum.failed == before.1 || !beside && (sum.passed, sum.failed) == before {
             sum.failed += 1;
         }
         if sum.failed > before.1 {

@@ -16,8 +16,13 @@ pub fn folder() -> PathBuf {
 /// Builds and stages.
 pub fn stage() -> Done {
     staged("staticlib", "libtenure.a", "libtenure.a")?;
-    shared()?;
     replace(&malloc::build("release")?, &folder().join("lib"), malloc::LIBRARY)?;
+    dynamic()
+}
+
+/// The shared library and the headers: what a program that links it needs, and the wheel.
+pub fn dynamic() -> Done {
+    shared()?;
     copy_all(&root().join("include"), &folder().join("include"))?;
     // The C++ headers lie with their binding, and are used from beside the C header.
     let include = folder().join("include");

@@ -4,7 +4,7 @@
 //! failing stage does not keep the others from running. The last line is `N passed, N failed, N skipped`.
 
 use crate::tools::{Done, cargo, command, exists, has, root};
-use crate::{cuda, doc, install, malloc, python, run, sim_install, sim_peers};
+use crate::{cuda, doc, install, malloc, python, run, sim, sim_install, sim_peers};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -93,7 +93,7 @@ pub fn peers() -> Done {
     let start = Instant::now();
     let mut gate = Gate { extent: Extent::All, rows: Vec::new() };
     gate.stage("Python with peers", python::missing(), || match python::installed_with_peers() {
-        Ok(python) => pytest(command(&python).env("TENURE_PEERS", "1")),
+        Ok(python) => pytest(command(&python).env("TENURE_PEERS", "1"), NO_CUDA),
         Err(text) => Row::of(Err(text)),
     });
     gate.stage("peers on the simulated driver", sim_peers::missing(), || Row::of(sim_peers::all(&["--check"])));
@@ -281,7 +281,17 @@ impl Gate {
                 Ok(python) => python,
                 Err(text) => return Row::of(Err(text)),
             };
-            let mut row = pytest(&mut command(&python));
+            let mut row = pytest(&mut command(&python), NO_CUDA);
+            // In a process of their own: the other libraries do not see the simulated driver.
+            match sim::stage().and_then(|simulator| Ok((simulator, python::cuda_tests()?))) {
+                Ok((simulator, files)) => {
+                    let mut tests = command(&python);
+                    tests.env("LD_LIBRARY_PATH", simulator).env("TENURE_TEST_DEVICE", "sim");
+                    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+                    row.add(pytest(&mut tests, &files));
+                }
+                Err(text) => row.add(Row::of(Err(text))),
+            }
             match python::document_examples(&python) {
                 Ok(count) => row.passed += count,
                 Err(text) => row.add(Row::of(Err(text))),
@@ -350,9 +360,12 @@ fn kind_of(target: &str) -> &'static str {
     }
 }
 
-/// The package's tests by an environment's Python.
-fn pytest(python: &mut Command) -> Row {
-    pytest_of(python.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "bindings/python/tests"]))
+/// The package's tests but those that need a CUDA driver.
+const NO_CUDA: &[&str] = &["bindings/python/tests", "--ignore-glob=*/test_cuda*"];
+
+/// The package's tests by an environment's Python, as far as `which` says.
+fn pytest(python: &mut Command, which: &[&str]) -> Row {
+    pytest_of(python.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]).args(which))
 }
 
 /// A command that runs pytest.

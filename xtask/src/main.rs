@@ -3,6 +3,7 @@
 //! Each command is a module; `tools` has what they share: paths, running a program, looking for one.
 
 mod bench;
+mod bundle;
 mod cuda;
 mod diagram;
 mod dist;
@@ -39,6 +40,9 @@ cargo xtask <command>
   install --with-simulator --prefix DIR
                         puts the simulated CUDA driver below DIR/cuda-sim, apart from all else
   install --check       builds and runs programs against the unpacked tarball, by pkg-config and by CMake
+  gpu-bundle [--no-check]
+                        one folder with all CUDA tests and benchmarks, for a machine with a GPU and no Rust, in target/gpu-bundle;
+                        tries it on the simulated driver
   umf                   fetches UMF's wheels into target/umf, whose headers and library c-tests/umf is built with
   wheel                 builds the Python package into target/wheels
   demo                  runs examples/handover: one buffer in a C and a Python program
@@ -85,6 +89,8 @@ fn main() -> ExitCode {
             sim_install::install(&from_here(prefix))
         }
         ["wheel"] => python::wheel().map(|path| println!("{}", path.display())),
+        ["gpu-bundle"] => bundle::bundle(true),
+        ["gpu-bundle", "--no-check"] => bundle::bundle(false),
         ["umf"] => python::umf(),
         ["demo"] => run::demo(),
         ["diagram"] => diagrams(),

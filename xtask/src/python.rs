@@ -3,8 +3,8 @@
 //! Promise: the environment has what `bindings/python/requirements.txt` pins and is made anew when that file changes; the wheel
 //! carries the very library that `target/dist` has, so that C and Python share one.
 
-use crate::dist;
-use crate::tools::{Done, cargo, command, copy, copy_all, exists, has, io, output, read, root, run};
+use crate::tools::{Done, cargo, command, copy, copy_all, exists, has, io, named, output, read, root, run};
+use crate::{dist, sim};
 use std::path::{Path, PathBuf};
 
 /// The Python package's folder.
@@ -93,10 +93,17 @@ pub fn umf() -> Done {
     io(&stamp, std::fs::write(&stamp, wanted))
 }
 
+/// The package's tests that need a CUDA driver.
+pub fn cuda_tests() -> Done<Vec<String>> {
+    let folder = format!("{PACKAGE}/tests");
+    let names = named(&folder, "test_cuda", ".py")?;
+    Ok(names.into_iter().map(|name| format!("{folder}/{name}")).collect())
+}
+
 /// Builds the wheel; its path.
 pub fn wheel() -> Done<PathBuf> {
     let python = environment()?;
-    dist::stage()?;
+    dist::dynamic()?;
     let package = root().join(PACKAGE).join("python/tenure");
     copy_all(&dist::folder().join("include"), &package.join("include"))?;
     copy(&dist::folder().join("lib/libtenure.so.0"), &package.join("libtenure.so.0"))?;
@@ -173,7 +180,11 @@ pub fn document_examples(python: &Path) -> Done<usize> {
             io(&file, std::fs::write(&file, format!("import numpy, tenure\n{block}")))?;
             // By its bare name, which stands in what it prints: Python would make it absolute.
             let start = "exec(compile(open('yours.py').read(), 'yours.py', 'exec'))";
-            let printed = output(command(python).args(["-c", start]).current_dir(&own))?;
+            let mut program = command(python);
+            if stem == "cuda" {
+                program.env("LD_LIBRARY_PATH", sim::stage()?);
+            }
+            let printed = output(program.args(["-c", start]).current_dir(&own))?;
             let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
             if let Some(shown) = shown.filter(|shown| same_for_all(shown) != same_for_all(&printed)) {
                 return Err(format!("{} prints\n{printed}\nand the document shows\n{shown}", file.display()));

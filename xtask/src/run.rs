@@ -1,7 +1,7 @@
 //! The commands that run something long: `demo`, `examples`, `soak`.
 
-use crate::tools::{Done, cargo, command, exists, has, io, root, run};
-use crate::{dist, python};
+use crate::tools::{Done, cargo, command, exists, has, io, output, read, root, run};
+use crate::{dist, python, sim};
 use std::path::Path;
 
 /// Compiles one C file against `target/dist` with the project's warnings.
@@ -28,9 +28,10 @@ pub fn demo() -> Done {
     two_languages(&python::installed()?, "handover")
 }
 
-/// `cargo xtask examples`: the programs of `examples/` that are a C and a Python file each, but the demo.
+/// `cargo xtask examples`: the programs of `examples/` that are a C and a Python file each, but the demo; and those of `examples/cuda`.
 pub fn examples() -> Done {
     needs_gcc()?;
+    on_simulator()?;
     let python = python::installed()?;
     let folder = root().join("examples");
     let mut names: Vec<String> = io(&folder, std::fs::read_dir(&folder))?
@@ -42,6 +43,28 @@ pub fn examples() -> Done {
         return Err("examples/ has no folder with a C and a Python program".to_owned());
     }
     names.iter().try_for_each(|name| two_languages(&python, name))
+}
+
+/// Runs the C programs of `examples/cuda` on the simulated driver; each prints what the comment at its end says.
+fn on_simulator() -> Done {
+    dist::dynamic()?;
+    let simulator = sim::stage()?;
+    let folder = root().join("examples/cuda");
+    for path in io(&folder, std::fs::read_dir(&folder))?.filter_map(|entry| Some(entry.ok()?.path())) {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".c")) else { continue };
+        let program = root().join("target/examples").join(name);
+        let source = format!("examples/cuda/{name}.c");
+        compile(&source, &program, &[])?;
+        let printed = output(command(&program).env("LD_LIBRARY_PATH", &simulator))?;
+        let text = read(&source)?;
+        let said = text.rsplit_once("/* It prints:\n").and_then(|(_, rest)| rest.split_once("*/"));
+        let (said, _) = said.ok_or(format!("{source} does not end with what it prints"))?;
+        if printed.trim() != said.trim() {
+            return Err(format!("{source} prints\n{printed}and says that it prints\n{said}"));
+        }
+        println!("{source}: as it says");
+    }
+    Ok(())
 }
 
 /// Builds `examples/name/name.c` as a shared library and runs `name.py` on it.

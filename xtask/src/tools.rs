@@ -41,6 +41,16 @@ pub fn copy_all(from: &Path, to: &Path) -> Done {
     Ok(())
 }
 
+/// The names of the files of a folder that begin with `prefix` and end with `end`, sorted.
+pub fn named(folder: &str, prefix: &str, end: &str) -> Done<Vec<String>> {
+    let path = root().join(folder);
+    let listed = io(&path, std::fs::read_dir(&path))?;
+    let mut names: Vec<String> = listed.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    names.retain(|name| name.starts_with(prefix) && name.ends_with(end));
+    names.sort();
+    if names.is_empty() { Err(format!("{folder} has no {prefix}*{end}")) } else { Ok(names) }
+}
+
 /// The program, started in the repository.
 pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);

@@ -5,6 +5,7 @@
 //! Python exception on the same thread before the next call, because the text lies in the library's buffer of this
 //! thread (`errors`).
 
+pub mod cuda;
 pub mod expr;
 
 use crate::ffi_generated as c;
@@ -347,10 +348,10 @@ pub fn clone(array: Id) -> Result<Id> {
     made(|out| unsafe { c::tn_array_clone(array.raw(), out) })
 }
 
-/// New bytes with the same elements.
-pub fn copy(array: Id, pool: Id) -> Result<Id> {
+/// New bytes with the same elements. `stream` NULL, here and below: done on return.
+pub fn copy(array: Id, pool: Id, stream: Id) -> Result<Id> {
     // SAFETY: checked ids, `out` is writable.
-    made(|out| unsafe { c::tn_array_copy(array.raw(), pool.raw(), null_mut(), out) })
+    made(|out| unsafe { c::tn_array_copy(array.raw(), pool.raw(), stream.raw(), out) })
 }
 
 /// Ends the claim.
@@ -723,16 +724,18 @@ pub fn copies_forbidden() -> Result<bool> {
 // ---- movement
 
 /// All elements from another array of the same shape and type.
-pub fn copy_into(source: Id, destination: Id, mode: u32) -> Result<()> {
+pub fn copy_into(source: Id, destination: Id, mode: u32, stream: Id) -> Result<()> {
     // SAFETY: checked ids.
-    check(unsafe { c::tn_array_copy_into(source.raw(), destination.raw(), mode, null_mut()) })
+    check(unsafe { c::tn_array_copy_into(source.raw(), destination.raw(), mode, stream.raw()) })
 }
 
-/// The bytes of an array's only element, `bytes` long; None: it has another number of elements.
+/// The bytes of the only element that a read guard lends, `bytes` long; None: there is another number of elements. Ends the guard.
+///
+/// # Safety
+/// - `guard` lends `view`, in memory that the host can touch.
 #[inline]
-pub fn read_one(array: Id, bytes: usize) -> Result<Option<[u8; 16]>> {
+pub unsafe fn read_one(guard: Id, view: &tn_view_info, bytes: usize) -> Result<Option<[u8; 16]>> {
     let mut element = [0u8; 16];
-    let (guard, view) = borrow_read(array, TN_WAIT)?;
     let one = view.bytes == bytes as u64 && bytes <= element.len();
     if one {
         // SAFETY: the guard lends as many bytes at `data`; the element has room for 16.
@@ -742,10 +745,12 @@ pub fn read_one(array: Id, bytes: usize) -> Result<Option<[u8; 16]>> {
     Ok(one.then_some(element))
 }
 
-/// Overwrites an array's only element; false: it has another number of elements.
+/// Overwrites the only element that a write guard lends; false: there is another number of elements. Ends the guard.
+///
+/// # Safety
+/// - `guard` lends `view`, in memory that the host can touch.
 #[inline]
-pub fn write_one(array: Id, element: &[u8; 16], bytes: usize) -> Result<bool> {
-    let (guard, view) = borrow_write(array, TN_WRITE_DISCARD | TN_WAIT)?;
+pub unsafe fn write_one(guard: Id, view: &tn_view_info, element: &[u8; 16], bytes: usize) -> Result<bool> {
     let one = view.bytes == bytes as u64 && bytes <= element.len();
     if one {
         // SAFETY: the guard lends as many bytes at `data`, and nobody else touches them; the element has 16.
@@ -765,13 +770,13 @@ pub unsafe fn copy_from_host(array: Id, ptr: *const c_void, layout: &tn_layout, 
 }
 
 /// Every element becomes the given one.
-pub fn fill(array: Id, value: &[u8; 16], mode: u32) -> Result<()> {
+pub fn fill(array: Id, value: &[u8; 16], mode: u32, stream: Id) -> Result<()> {
     // SAFETY: 16 bytes are the longest element.
-    check(unsafe { c::tn_array_fill(array.raw(), value.as_ptr().cast(), mode, null_mut()) })
+    check(unsafe { c::tn_array_fill(array.raw(), value.as_ptr().cast(), mode, stream.raw()) })
 }
 
 /// Every byte of every element becomes 0.
-pub fn zero(array: Id, mode: u32) -> Result<()> {
-    // SAFETY: a checked id.
-    check(unsafe { c::tn_array_zero(array.raw(), mode, null_mut()) })
+pub fn zero(array: Id, mode: u32, stream: Id) -> Result<()> {
+    // SAFETY: checked ids.
+    check(unsafe { c::tn_array_zero(array.raw(), mode, stream.raw()) })
 }

@@ -8,11 +8,13 @@
 use crate::api::{self, Id};
 use crate::borrow::{Borrow, read_view};
 use crate::convert::{self, Dims, kind, mode_of, tables};
+use crate::device;
 use crate::errors;
 use crate::exchange::Extra;
 use crate::pool::Pool;
 use crate::promise::Weak;
 use crate::site;
+use crate::stream::Stream;
 use crate::types::*;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
@@ -199,7 +201,7 @@ impl Array {
 
     /// Its only element.
     fn only(&self, py: Python<'_>, what: &str) -> PyResult<Py<PyAny>> {
-        match api::read_one(self.id()?, kind(self.dtype()).3)? {
+        match device::read_one(py, self.id()?, kind(self.dtype()).3)? {
             Some(element) => convert::decode(py, &element, self.dtype()),
             None => {
                 let shape = PyTuple::new(py, self.dims()?)?;
@@ -292,7 +294,7 @@ impl Array {
     /// The pool that the bytes came from; imported bytes have none and raise.
     #[getter]
     fn pool<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Pool>> {
-        Pool::wrap(py, api::array_pool(self.id()?)?, None)
+        Pool::wrap(py, api::array_pool(self.id()?)?, self.info()?.device)
     }
 
     /// The handle as an integer, lent: for C code that uses it while this object lives.
@@ -344,18 +346,21 @@ impl Array {
         Self::wrap(py, api::clone(self.id()?)?, self.dtype(), self.ndim())
     }
 
-    /// New bytes with the same elements, from `pool` or the current one: C order, or F where this is only F-contiguous.
-    #[pyo3(signature = (*, pool=None, name=None))]
+    /// New bytes with the same elements on the same device, from `pool` or the current one: C order, or F where this is only F-contiguous.
+    /// stream: the copy is work of that stream; without one it is done on return.
+    #[pyo3(signature = (*, pool=None, name=None, stream=None))]
     fn copy<'py>(
         &self,
         py: Python<'py>,
         pool: Option<&Bound<'py, Pool>>,
         name: Option<&str>,
+        stream: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Array>> {
         let _site = site::here(py);
-        let (id, pool) = (self.id()?, Pool::id_of(pool)?);
+        let (id, pool, stream) = (self.id()?, Pool::id_of(pool)?, Stream::id_of(stream)?);
+        self.finish(py)?;
         // Copying takes as long as the array is large: other threads may run.
-        let copied = py.detach(|| api::copy(id, pool).map_err(PyErr::from))?;
+        let copied = py.detach(|| api::copy(id, pool, stream).map_err(PyErr::from))?;
         let copied = Self::wrap(py, copied, self.dtype(), self.ndim())?;
         if name.is_some() {
             copied.get().set_name(name)?;
@@ -368,7 +373,7 @@ impl Array {
     }
 
     fn __deepcopy__<'py>(&self, py: Python<'py>, _memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Array>> {
-        self.copy(py, None, None)
+        self.copy(py, None, None, None)
     }
 
     /// A new array with the elements converted, as NumPy's `astype`.
@@ -376,22 +381,36 @@ impl Array {
         let py = slf.py();
         let converted =
             read_view(slf)?.call_method1("astype", (convert::dtype_object(py, convert::dtype_of(dtype)?)?,))?;
-        Ok(crate::create::array(py, &converted, None, None, None)?.into_any())
+        Ok(crate::create::array(py, &converted, None, None, None, None)?.into_any())
     }
 
-    /// Every element becomes `value`. mode: "aliased" (other handles see it), "unique", "cow".
-    #[pyo3(signature = (value, mode=None))]
-    fn fill(&self, py: Python<'_>, value: &Bound<'_, PyAny>, mode: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let (id, mode) = (self.id()?, mode_of(mode)? | TN_WAIT);
+    /// Every element becomes `value`. mode: "aliased" (other handles see it), "unique", "cow". stream: as work of that stream, without one it
+    /// is done on return. wait: where the host writes, for unfinished device work; False: `PendingError`.
+    #[pyo3(signature = (value, mode=None, *, stream=None, wait=true))]
+    fn fill(
+        &self,
+        py: Python<'_>,
+        value: &Bound<'_, PyAny>,
+        mode: Option<&Bound<'_, PyAny>>,
+        stream: Option<&Bound<'_, PyAny>>,
+        wait: bool,
+    ) -> PyResult<()> {
+        let (id, mode, stream) = (self.id()?, device::mode_and_wait(mode, wait)?, Stream::id_of(stream)?);
         let element = convert::encode(value, self.dtype())?;
-        py.detach(|| api::fill(id, &element, mode).map_err(PyErr::from))
+        py.detach(|| api::fill(id, &element, mode, stream).map_err(PyErr::from))
     }
 
-    /// Every element becomes 0. mode: as `fill`.
-    #[pyo3(signature = (mode=None))]
-    fn zero(&self, py: Python<'_>, mode: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let (id, mode) = (self.id()?, mode_of(mode)? | TN_WAIT);
-        py.detach(|| api::zero(id, mode).map_err(PyErr::from))
+    /// Every element becomes 0. mode, stream, wait: as `fill`.
+    #[pyo3(signature = (mode=None, *, stream=None, wait=true))]
+    fn zero(
+        &self,
+        py: Python<'_>,
+        mode: Option<&Bound<'_, PyAny>>,
+        stream: Option<&Bound<'_, PyAny>>,
+        wait: bool,
+    ) -> PyResult<()> {
+        let (id, mode, stream) = (self.id()?, device::mode_and_wait(mode, wait)?, Stream::id_of(stream)?);
+        py.detach(|| api::zero(id, mode, stream).map_err(PyErr::from))
     }
 
     /// `with x.read() as view:` a NumPy array to read; nobody can write these bytes meanwhile.

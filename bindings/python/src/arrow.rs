@@ -94,6 +94,7 @@ unsafe extern "C" fn unused(capsule: *mut ffi::PyObject) {
 /// The two capsules of an array.
 fn export<'py>(py: Python<'py>, array: &Array, kind: Kind) -> PyResult<Bound<'py, PyTuple>> {
     let (mut schema, mut out): (Box<Struct>, Box<Struct>) = (Box::new([0; WORDS]), Box::new([0; WORDS]));
+    array.finish(py)?;
     let id = array.id()?.0 as *mut tn_array;
     let (flags, to) = (TN_BORROW | TN_WAIT, schema.as_mut_ptr().cast());
     let _site = site::here(py);

@@ -5,13 +5,17 @@
 //! is cut off from the bytes (it becomes a dead value that raises when it is used) and the guard ends there. A view
 //! that somebody kept is left as it is, and the guard ends when the view does: the bytes never go while Python can
 //! still reach them. An exception that passes ends the guards of writers with TN_END_FAILED, now or then.
+//!
+//! Of memory that the host cannot touch the views are `DeviceView`s: they say where the bytes are, and hold nothing.
 
-use crate::api::{self, Id};
+use crate::api::{self, Id, cuda};
 use crate::array::Array;
 use crate::buffer::Lay;
-use crate::convert::{Dims, tables};
+use crate::convert::{Dims, device_text, dtype_object, tables};
+use crate::device::{Shown, is_remote, on_host, patiently};
 use crate::errors;
 use crate::site;
+use crate::stream::Stream;
 use crate::types::*;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering};
@@ -105,17 +109,12 @@ pub struct Lent {
 
 impl Lent {
     fn of(guard: &Arc<Guard>, view: &tn_view_info, readonly: bool) -> Lent {
-        let list = |at: *const i64| {
-            let n = if at.is_null() { 0 } else { view.ndim as usize };
-            // SAFETY: ndim entries, valid while the guard is open, which it is.
-            (0..n).map(|i| unsafe { *at.add(i) }).collect()
-        };
         Lent {
             guard: guard.clone(),
             data: view.data as usize,
             dtype: view.dtype,
-            shape: list(view.shape),
-            strides: list(view.strides),
+            shape: list(view, view.shape),
+            strides: list(view, view.strides),
             readonly,
         }
     }
@@ -159,10 +158,162 @@ impl Lent {
     }
 }
 
-/// A NumPy array to read, whose guard ends with it. For what the package itself does with NumPy.
+/// Where the bytes of an array are, for work of a device that a block issues: what a `with` block of a borrow gives of device memory.
+///
+/// pointer: the address as the device has it, an integer. shape, strides (bytes), dtype, nbytes, readonly: as NumPy's.
+#[pyclass(frozen, module = "tenure", name = "DeviceView")]
+pub struct DeviceView {
+    #[pyo3(get)]
+    pointer: u64,
+    #[pyo3(get)]
+    nbytes: u64,
+    #[pyo3(get)]
+    readonly: bool,
+    device: tn_device,
+    dtype: tn_dtype,
+    shape: Dims,
+    strides: Dims,
+}
+
+impl DeviceView {
+    fn of(view: &tn_view_info, readonly: bool) -> DeviceView {
+        DeviceView {
+            pointer: if view.device_data == 0 { view.data as u64 } else { view.device_data },
+            nbytes: view.bytes,
+            readonly,
+            device: view.device,
+            dtype: view.dtype,
+            shape: list(view, view.shape),
+            strides: list(view, view.strides),
+        }
+    }
+}
+
+#[pymethods]
+impl DeviceView {
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.shape)
+    }
+
+    #[getter]
+    fn strides<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.strides)
+    }
+
+    #[getter]
+    fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        dtype_object(py, self.dtype)
+    }
+
+    #[getter]
+    fn device(&self) -> String {
+        device_text(self.device)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<{} bytes at {:#x} of {}>", self.nbytes, self.pointer, self.device())
+    }
+}
+
+/// A borrow for work on a stream: what `x.on(stream)` gives.
+#[pyclass(frozen, module = "tenure", name = "OnStream")]
+pub struct OnStream {
+    array: Py<Array>,
+    access: u32,
+    stream: Py<Stream>,
+    open: Mutex<Option<Lease>>,
+}
+
+/// A guard for work of a stream, with a handle of its own on that stream: whoever releases his in the block does not leave the guard open.
+struct Lease {
+    guard: Id,
+    stream: Id,
+}
+
+impl Lease {
+    fn end(self, flags: u32) -> api::Result<()> {
+        let ended = cuda::borrow_end_on(self.guard, flags, self.stream);
+        // Never refused for an open handle; the text of a failure above stays.
+        let _ = cuda::stream_release(self.stream);
+        ended
+    }
+}
+
+impl OnStream {
+    /// access: TN_READ, or TN_READ_WRITE with a mode.
+    pub fn new<'py>(
+        array: Bound<'py, Array>,
+        access: u32,
+        stream: &Bound<'py, Stream>,
+    ) -> PyResult<Bound<'py, OnStream>> {
+        let py = array.py();
+        let stream = stream.clone().unbind();
+        Bound::new(py, OnStream { array: array.unbind(), access, stream, open: Mutex::new(None) })
+    }
+}
+
+#[pymethods]
+impl OnStream {
+    fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, DeviceView>> {
+        let _site = site::here(py);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.is_some() {
+            return Err(PyRuntimeError::new_err("this borrow is open already; make another one for another block"));
+        }
+        let (id, stream) = (self.array.get().id()?, self.stream.get().another()?);
+        let (guard, view) = match cuda::borrow_on(id, self.access, stream) {
+            Ok(taken) => taken,
+            Err(failure) => {
+                let error = failure.into();
+                let _ = cuda::stream_release(stream);
+                return Err(error);
+            }
+        };
+        *open = Some(Lease { guard, stream });
+        Bound::new(py, DeviceView::of(&view, self.access & TN_WRITE == 0))
+    }
+
+    #[pyo3(signature = (exception=None, *_rest))]
+    fn __exit__(&self, exception: Option<&Bound<'_, PyAny>>, _rest: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let Some(lease) = self.open.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        Ok(lease.end(if exception.is_some() { TN_END_FAILED } else { 0 })?)
+    }
+}
+
+impl Drop for OnStream {
+    fn drop(&mut self) {
+        if let Some(lease) = self.open.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            // A block that never ended; there is nobody to tell.
+            let _ = lease.end(0);
+        }
+    }
+}
+
+/// The entries of a view's shape or strides.
+fn list(view: &tn_view_info, at: *const i64) -> Dims {
+    let n = if at.is_null() { 0 } else { view.ndim as usize };
+    // SAFETY: ndim entries, valid while the guard is open, which it is.
+    (0..n).map(|i| unsafe { *at.add(i) }).collect()
+}
+
+/// What a block gets to see of the bytes.
+fn shown<'py>(py: Python<'py>, guard: &Arc<Guard>, view: &tn_view_info, readonly: bool) -> PyResult<Py<PyAny>> {
+    if is_remote(view.device) {
+        return Ok(Bound::new(py, DeviceView::of(view, readonly))?.into_any().unbind());
+    }
+    Ok(Lent::of(guard, view, readonly).numpy(py)?.unbind())
+}
+
+/// A NumPy array to read, whose guard ends with it; of device memory, of a copy. For what the package itself does with NumPy.
 pub fn read_view<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, PyAny>> {
     let py = array.py();
-    let (id, view) = api::borrow_read(array.get().id()?, TN_WAIT)?;
+    let id = array.get().id()?;
+    let (id, view) = patiently(py, TN_WAIT, |flags| api::borrow_read(id, flags).map(Shown))?.0;
+    if is_remote(view.device) {
+        api::borrow_end(id, 0)?;
+        return read_view(&on_host(py, array.get())?);
+    }
     let guard = Guard::new(id, true);
     Lent::of(&guard, &view, true).numpy(py)
 }
@@ -215,9 +366,10 @@ impl Borrow {
                 let id = array.get().id()?;
                 let writes = access & TN_WRITE != 0;
                 let flags = access & !TN_READ_WRITE;
-                let (id, view) = if writes { api::borrow_write(id, flags)? } else { api::borrow_read(id, flags)? };
+                let take = |flags| if writes { api::borrow_write(id, flags) } else { api::borrow_read(id, flags) };
+                let (id, view) = patiently(py, flags, |flags| take(flags).map(Shown))?.0;
                 open.guards.push(Guard::new(id, false));
-                open.views.push(Lent::of(&open.guards[0], &view, !writes).numpy(py)?.unbind());
+                open.views.push(shown(py, &open.guards[0], &view, !writes)?);
             }
             Request::All(entries) => {
                 let mut specs = Vec::with_capacity(entries.len());
@@ -232,13 +384,13 @@ impl Borrow {
                 let (id, views) = api::borrow_all(&specs)?;
                 open.guards.push(Guard::new(id, false));
                 for (view, (_, access)) in views.iter().zip(entries) {
-                    let lent = Lent::of(&open.guards[0], view, access & TN_WRITE == 0);
-                    open.views.push(lent.numpy(py)?.unbind());
+                    open.views.push(shown(py, &open.guards[0], view, access & TN_WRITE == 0)?);
                 }
             }
             Request::Chunks(array, n, axis, mode) => {
                 let (id, dtype) = (array.get().id()?, array.get().dtype());
-                let chunks = api::chunks_write(id, *axis, *n, *mode)?;
+                let take = |mode| api::chunks_write(id, *axis, *n, mode).map(Shown);
+                let chunks = patiently(py, *mode, take)?.0;
                 // Guards first: should anything below fail, they end with `open`.
                 open.guards.extend(chunks.iter().map(|c| Guard::new(Id(c.guard as u64), false)));
                 let info = api::query(id)?;
@@ -247,10 +399,17 @@ impl Borrow {
                 for (chunk, guard) in chunks.iter().zip(&open.guards) {
                     let mut shape = Dims::from(&info.shape[..ndim]);
                     shape[axis] = chunk.length;
-                    let strides = Dims::from(&info.strides[..ndim]);
-                    let (guard, data) = (guard.clone(), chunk.data as usize);
-                    let lent = Lent { guard, data, dtype, shape, strides, readonly: false };
-                    open.views.push(lent.numpy(py)?.unbind());
+                    let view = tn_view_info {
+                        data: chunk.data,
+                        device: info.device,
+                        ndim: info.ndim,
+                        dtype,
+                        shape: shape.as_ptr(),
+                        strides: info.strides.as_ptr(),
+                        device_data: 0,
+                        bytes: info.bytes / (info.shape[axis].max(1) as u64) * chunk.length as u64,
+                    };
+                    open.views.push(shown(py, guard, &view, false)?);
                 }
             }
         }

@@ -8,6 +8,7 @@
 use crate::api::{self, Failure, Id};
 use crate::array::{Array, as_numpy};
 use crate::convert::kind;
+use crate::device::{Shown, patiently};
 use crate::dlpack;
 use crate::errors;
 use crate::site;
@@ -50,12 +51,13 @@ pub fn may_read(failure: Failure) -> bool {
 
 /// Opens an export of this class on the array's own bytes; true: it is read-only. Where a shared view is refused a
 /// read-only one does, if reading will do.
-pub fn open(id: Id, class: Class, reading_will_do: bool) -> api::Result<(Id, tn_view_info, bool)> {
+pub fn open(py: Python<'_>, id: Id, class: Class, reading_will_do: bool) -> api::Result<(Id, tn_view_info, bool)> {
     const ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_WAIT;
-    match api::export_host(id, ALIAS | class.flags(), 0) {
+    let opened = |flags| patiently(py, flags, |flags| api::export_host(id, flags, 0).map(Shown)).map(|shown| shown.0);
+    match opened(ALIAS | class.flags()) {
         Ok((guard, info)) => Ok((guard, info, class == Class::ReadOnly)),
         Err(failure) if class == Class::Default && reading_will_do && may_read(failure) => {
-            api::export_host(id, ALIAS, 0).map(|(guard, info)| (guard, info, true))
+            opened(ALIAS).map(|(guard, info)| (guard, info, true))
         }
         Err(failure) => Err(failure),
     }
@@ -204,7 +206,7 @@ unsafe fn export(
     let id = array.id()?;
     let _site = site::here(py);
     let reading_will_do = flags & ffi::PyBUF_WRITABLE != ffi::PyBUF_WRITABLE;
-    let (guard, info, readonly) = open(id, class, reading_will_do).map_err(errors::exporting)?;
+    let (guard, info, readonly) = open(py, id, class, reading_will_do).map_err(errors::exporting)?;
     // SAFETY: shape and strides are the guard's, which `release` ends; the array's bytes live as long.
     let filled = unsafe { Lay::of(&info, readonly).fill(owner, view, flags, guard.0 as *mut c_void) };
     if filled.is_err() {

@@ -8,7 +8,7 @@ use crate::array::Array;
 use crate::borrow::read_view;
 use crate::convert::{self, Element, dims_of, dtype_object, dtype_of, order_of, path_of, tables, text_of, with_dims};
 use crate::import::Memory;
-use crate::pool::Pool;
+use crate::pool::{Place, Pool};
 use crate::site;
 use crate::types::*;
 use pyo3::exceptions::PyValueError;
@@ -47,14 +47,14 @@ fn new<'py>(
     start: Start,
     order: Option<&str>,
     name: Option<&str>,
-    pool: Option<&Bound<'py, Pool>>,
+    place: &Place,
 ) -> PyResult<Bound<'py, Array>> {
     let order = order_of(order)?;
     if order != TN_ORDER_C && order != TN_ORDER_F {
         return Err(PyValueError::new_err("order must be \"C\" or \"F\""));
     }
     let name = name.map(text_of).transpose()?;
-    let pool = Pool::id_of(pool)?;
+    let pool = place.id();
     let count = elements(shape);
     // Finding the line costs as much as making an array: small ones without a name, which nobody looks for, have none.
     let _site = (name.is_some() || count >= LOOKED_FOR).then(|| site::here(py));
@@ -64,7 +64,7 @@ fn new<'py>(
     };
     let id = match &start {
         Start::Empty => make(Content::Empty)?,
-        _ if count < LONG => match &start {
+        _ if count < LONG && !place.slow => match &start {
             Start::Full(value) => make(Content::Full(value))?,
             _ => make(Content::Zeros)?,
         },
@@ -87,12 +87,13 @@ fn type_of(dtype: Option<&Bound<'_, PyAny>>) -> PyResult<tn_dtype> {
 /// A new array whose contents are undefined.
 ///
 /// shape: an integer or a tuple. dtype: what `numpy.dtype` takes, or `tenure.bfloat16`. order: "C" or "F". name:
-/// stands in messages and reports. pool: where the bytes come from, else the thread's current pool (`with pool:`).
+/// stands in messages and reports. pool: where the bytes come from, else the thread's current pool (`with pool:`) of
+/// device: "cpu", "cuda:0", "cuda_host" (page-locked), "cuda_managed:0".
 ///
 /// >>> tenure.empty((2, 3)).strides
 /// (24, 8)
 #[pyfunction]
-#[pyo3(signature = (shape, dtype=None, order=None, *, name=None, pool=None))]
+#[pyo3(signature = (shape, dtype=None, order=None, *, name=None, pool=None, device=None))]
 pub fn empty<'py>(
     py: Python<'py>,
     shape: &Bound<'py, PyAny>,
@@ -100,21 +101,22 @@ pub fn empty<'py>(
     order: Option<&str>,
     name: Option<&str>,
     pool: Option<&Bound<'py, Pool>>,
+    device: Option<&str>,
 ) -> PyResult<Bound<'py, Array>> {
     with_dims(shape, |shape| {
         let dtype = type_of(dtype)?;
         // What nearly every caller asks for, with nothing to look at on the way.
-        if order.is_none() && name.is_none() && pool.is_none() && elements(shape) < LOOKED_FOR {
+        if order.is_none() && name.is_none() && pool.is_none() && device.is_none() && elements(shape) < LOOKED_FOR {
             let id = api::array_new(Id::NULL, dtype, shape, Content::Empty, None)?;
             return Array::wrap(py, id, dtype, shape.len() as i32);
         }
-        new(py, shape, dtype, Start::Empty, order, name, pool)
+        new(py, shape, dtype, Start::Empty, order, name, &Place::of(pool, device)?)
     })
 }
 
 /// A new array of zeros; the arguments are those of `empty`.
 #[pyfunction]
-#[pyo3(signature = (shape, dtype=None, order=None, *, name=None, pool=None))]
+#[pyo3(signature = (shape, dtype=None, order=None, *, name=None, pool=None, device=None))]
 pub fn zeros<'py>(
     py: Python<'py>,
     shape: &Bound<'py, PyAny>,
@@ -122,13 +124,14 @@ pub fn zeros<'py>(
     order: Option<&str>,
     name: Option<&str>,
     pool: Option<&Bound<'py, Pool>>,
+    device: Option<&str>,
 ) -> PyResult<Bound<'py, Array>> {
-    with_dims(shape, |shape| new(py, shape, type_of(dtype)?, Start::Zeros, order, name, pool))
+    with_dims(shape, |shape| new(py, shape, type_of(dtype)?, Start::Zeros, order, name, &Place::of(pool, device)?))
 }
 
 /// A new array of ones; the arguments are those of `empty`.
 #[pyfunction]
-#[pyo3(signature = (shape, dtype=None, order=None, *, name=None, pool=None))]
+#[pyo3(signature = (shape, dtype=None, order=None, *, name=None, pool=None, device=None))]
 pub fn ones<'py>(
     py: Python<'py>,
     shape: &Bound<'py, PyAny>,
@@ -136,10 +139,11 @@ pub fn ones<'py>(
     order: Option<&str>,
     name: Option<&str>,
     pool: Option<&Bound<'py, Pool>>,
+    device: Option<&str>,
 ) -> PyResult<Bound<'py, Array>> {
     let dtype = type_of(dtype)?;
     let one = convert::encode(&1i32.into_pyobject(py)?.into_any(), dtype)?;
-    new(py, &dims_of(shape)?, dtype, Start::Full(one), order, name, pool)
+    new(py, &dims_of(shape)?, dtype, Start::Full(one), order, name, &Place::of(pool, device)?)
 }
 
 /// A new array with every element `value`; without a dtype the one that NumPy gives the value.
@@ -147,7 +151,8 @@ pub fn ones<'py>(
 /// >>> tenure.full(3, 7)
 /// tenure.array([7, 7, 7])
 #[pyfunction]
-#[pyo3(signature = (shape, value, dtype=None, order=None, *, name=None, pool=None))]
+#[pyo3(signature = (shape, value, dtype=None, order=None, *, name=None, pool=None, device=None))]
+#[allow(clippy::too_many_arguments)]
 pub fn full<'py>(
     py: Python<'py>,
     shape: &Bound<'py, PyAny>,
@@ -156,13 +161,14 @@ pub fn full<'py>(
     order: Option<&str>,
     name: Option<&str>,
     pool: Option<&Bound<'py, Pool>>,
+    device: Option<&str>,
 ) -> PyResult<Bound<'py, Array>> {
     let dtype = match dtype {
         Some(dtype) => dtype_of(dtype)?,
         None => dtype_of(&tables(py)?.asarray.bind(py).call1((value,))?.getattr("dtype")?)?,
     };
     let value = convert::encode(value, dtype)?;
-    new(py, &dims_of(shape)?, dtype, Start::Full(value), order, name, pool)
+    new(py, &dims_of(shape)?, dtype, Start::Full(value), order, name, &Place::of(pool, device)?)
 }
 
 /// Whether an object lies in F order and not in C order, as far as it says.
@@ -179,17 +185,19 @@ fn like<'py>(
     order: Option<&str>,
     name: Option<&str>,
     pool: Option<&Bound<'py, Pool>>,
+    device: Option<&str>,
 ) -> PyResult<Bound<'py, Array>> {
     let py = prototype.py();
     // NumPy's default.
     let order = order.or(Some("K"));
+    let mut place = Place::of(pool, device)?;
     let made = match (prototype.cast::<Array>(), dtype) {
         (Ok(array), None) => {
             let prototype = array.get();
             let (order, text) = (order_of(order)?, name.map(text_of).transpose()?);
             let options = options(order, text.as_ref());
             let _site = site::here(py);
-            let id = api::array_like(Pool::id_of(pool)?, prototype.id()?, options.as_ref())?;
+            let id = api::array_like(place.id(), prototype.id()?, options.as_ref())?;
             Array::wrap(py, id, prototype.dtype(), prototype.ndim())?
         }
         _ => {
@@ -200,13 +208,19 @@ fn like<'py>(
             };
             let kept = matches!(order, Some("K" | "A"));
             let order = if kept && is_fortran(prototype) { Some("F") } else { order.filter(|_| !kept) };
-            new(py, &shape, dtype, Start::Empty, order, name, pool)?
+            if let Ok(array) = prototype.cast::<Array>()
+                && pool.is_none()
+                && device.is_none()
+            {
+                place = Place::beside(array.get().info()?.device)?;
+            }
+            new(py, &shape, dtype, Start::Empty, order, name, &place)?
         }
     };
     if let Some(start) = start {
         let value = convert::encode(&start.into_pyobject(py)?.into_any(), made.get().dtype())?;
         let id = made.get().id()?;
-        py.detach(|| api::fill(id, &value, TN_WRITE_ALIASED).map_err(PyErr::from))?;
+        py.detach(|| api::fill(id, &value, TN_WRITE_ALIASED, Id::NULL).map_err(PyErr::from))?;
     }
     Ok(made)
 }
@@ -214,41 +228,44 @@ fn like<'py>(
 /// A new array with the shape and type of another; its contents are undefined. order: "K", as with
 /// NumPy the default, keeps the order of its axes.
 #[pyfunction]
-#[pyo3(signature = (prototype, dtype=None, order=None, *, name=None, pool=None))]
+#[pyo3(signature = (prototype, dtype=None, order=None, *, name=None, pool=None, device=None))]
 pub fn empty_like<'py>(
     prototype: &Bound<'py, PyAny>,
     dtype: Option<&Bound<'py, PyAny>>,
     order: Option<&str>,
     name: Option<&str>,
     pool: Option<&Bound<'py, Pool>>,
+    device: Option<&str>,
 ) -> PyResult<Bound<'py, Array>> {
-    like(prototype, None, dtype, order, name, pool)
+    like(prototype, None, dtype, order, name, pool, device)
 }
 
 /// Zeros with the shape and type of another array.
 #[pyfunction]
-#[pyo3(signature = (prototype, dtype=None, order=None, *, name=None, pool=None))]
+#[pyo3(signature = (prototype, dtype=None, order=None, *, name=None, pool=None, device=None))]
 pub fn zeros_like<'py>(
     prototype: &Bound<'py, PyAny>,
     dtype: Option<&Bound<'py, PyAny>>,
     order: Option<&str>,
     name: Option<&str>,
     pool: Option<&Bound<'py, Pool>>,
+    device: Option<&str>,
 ) -> PyResult<Bound<'py, Array>> {
-    like(prototype, Some(0), dtype, order, name, pool)
+    like(prototype, Some(0), dtype, order, name, pool, device)
 }
 
 /// Ones with the shape and type of another array.
 #[pyfunction]
-#[pyo3(signature = (prototype, dtype=None, order=None, *, name=None, pool=None))]
+#[pyo3(signature = (prototype, dtype=None, order=None, *, name=None, pool=None, device=None))]
 pub fn ones_like<'py>(
     prototype: &Bound<'py, PyAny>,
     dtype: Option<&Bound<'py, PyAny>>,
     order: Option<&str>,
     name: Option<&str>,
     pool: Option<&Bound<'py, Pool>>,
+    device: Option<&str>,
 ) -> PyResult<Bound<'py, Array>> {
-    like(prototype, Some(1), dtype, order, name, pool)
+    like(prototype, Some(1), dtype, order, name, pool, device)
 }
 
 /// A new array with the elements of any object that NumPy takes: nested lists, numbers, arrays. Always a copy, in C
@@ -258,13 +275,14 @@ pub fn ones_like<'py>(
 /// tenure.array([[1, 2],
 ///               [3, 4]])
 #[pyfunction]
-#[pyo3(signature = (object, dtype=None, *, name=None, pool=None))]
+#[pyo3(signature = (object, dtype=None, *, name=None, pool=None, device=None))]
 pub fn array<'py>(
     py: Python<'py>,
     object: &Bound<'py, PyAny>,
     dtype: Option<&Bound<'py, PyAny>>,
     name: Option<&str>,
     pool: Option<&Bound<'py, Pool>>,
+    device: Option<&str>,
 ) -> PyResult<Bound<'py, Array>> {
     let wanted = dtype.map(dtype_of).transpose()?;
     // One of ours is read under a guard, which looks at nobody but writers.
@@ -283,7 +301,7 @@ pub fn array<'py>(
     }
     let raw = dtype_of(&source.getattr("dtype")?)?;
     let shape = dims_of(&source.getattr("shape")?)?;
-    let made = new(py, &shape, raw, Start::Empty, None, name, pool)?;
+    let made = new(py, &shape, raw, Start::Empty, None, name, &Place::of(pool, device)?)?;
     let memory = Memory::read(&source)?;
     memory.copy_into(py, made.get().id()?)?;
     Ok(made)

@@ -8,6 +8,7 @@
 use crate::api::{self, Id};
 use crate::array::Array;
 use crate::buffer::{Class, may_read};
+use crate::device::{Shown, patiently};
 use crate::errors;
 use crate::exchange;
 use crate::ffi_generated as c;
@@ -100,17 +101,21 @@ pub fn tensor(py: Python<'_>, array: &Array, class: Class, how: &How, versioned:
     let id = array.id()?;
     let copies = how.flags & (TN_BORROW | TN_REQUIRE_BORROW) == 0;
     let _site = site::here(py);
+    let target = how.target;
     let made = |class: Class| {
-        let options = tn_dlpack_options {
-            size: size_of::<tn_dlpack_options>(),
-            flags: how.flags | if copies { 0 } else { class.flags() },
-            mode: 0,
-            label: 0,
-            reserved: 0,
-            target: how.target,
-            consumer: null_mut(),
-        };
-        struct_of(id, &options, versioned)
+        patiently(py, how.flags | if copies { 0 } else { class.flags() }, |flags| {
+            let options = tn_dlpack_options {
+                size: size_of::<tn_dlpack_options>(),
+                flags,
+                mode: 0,
+                label: 0,
+                reserved: 0,
+                target,
+                consumer: null_mut(),
+            };
+            struct_of(id, &options, versioned).map(Shown)
+        })
+        .map(|made| made.0)
     };
     let mut tensor = made(class);
     if let Err(failure) = tensor
@@ -191,7 +196,8 @@ pub fn export_usual(py: Python<'_>, array: &Array, versioned: bool) -> Option<*m
     }
     let options = tn_dlpack_options {
         size: size_of::<tn_dlpack_options>(),
-        flags: TN_BORROW | TN_WAIT | Class::Default.flags(),
+        // Whoever has to wait for a device goes the long way.
+        flags: TN_BORROW | Class::Default.flags(),
         mode: 0,
         label: 0,
         reserved: 0,

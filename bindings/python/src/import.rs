@@ -293,7 +293,7 @@ pub fn asarray<'py>(
         source = crate::dlpack::from_dlpack(py, object, None, None)?.into_any();
     }
     let dtype = wanted.map(|w| dtype_object(py, w)).transpose()?;
-    create::array(py, &source, dtype.as_ref(), None, None)
+    create::array(py, &source, dtype.as_ref(), None, None, None)
 }
 
 /// Whether the object has elements in memory, as a list of numbers has not: then a copy is one that could have been an alias.

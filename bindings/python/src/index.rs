@@ -9,6 +9,7 @@ use crate::api::{self, Id};
 use crate::array::Array;
 use crate::borrow::read_view;
 use crate::convert::{self, int_of, tables};
+use crate::device;
 use crate::types::*;
 use core::sync::atomic::{AtomicI64, Ordering};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
@@ -188,7 +189,7 @@ fn element(array: Id, index: &Index, ndim: i32) -> PyResult<Held> {
 }
 
 fn read_element(py: Python<'_>, array: &Array, view: &Held) -> PyResult<Py<PyAny>> {
-    let element = api::read_one(view.0, convert::kind(array.dtype()).3)?.unwrap_or_default();
+    let element = device::read_one(py, view.0, convert::kind(array.dtype()).3)?.unwrap_or_default();
     convert::decode(py, &element, array.dtype())
 }
 
@@ -229,12 +230,12 @@ impl Array {
         let view = Held(view);
         if index.is_full(self.ndim()) {
             let element = convert::encode(value, self.dtype())?;
-            api::write_one(view.0, &element, convert::kind(self.dtype()).3)?;
+            device::write_one(py, view.0, &element, convert::kind(self.dtype()).3)?;
             return Ok(());
         }
         if is_scalar(value)? {
             let element = convert::encode(value, self.dtype())?;
-            return py.detach(|| api::fill(view.0, &element, TN_WAIT).map_err(PyErr::from));
+            return py.detach(|| api::fill(view.0, &element, TN_WAIT, Id::NULL).map_err(PyErr::from));
         }
         let view = Array::wrap(py, view.keep(), self.dtype(), ndim)?;
         assign(&view, value)
@@ -304,10 +305,10 @@ fn assign<'py>(target: &Bound<'py, Array>, value: &Bound<'py, PyAny>) -> PyResul
         if from.dtype() == to.dtype() && from.ndim() <= to.ndim() {
             let (source, destination) = (from.id()?, to.id()?);
             if from.dims()? == dims {
-                return py.detach(|| api::copy_into(source, destination, TN_WAIT).map_err(PyErr::from));
+                return py.detach(|| api::copy_into(source, destination, TN_WAIT, Id::NULL).map_err(PyErr::from));
             }
             let stretched = Held(api::broadcast(source, &dims)?);
-            return py.detach(|| api::copy_into(stretched.0, destination, TN_WAIT).map_err(PyErr::from));
+            return py.detach(|| api::copy_into(stretched.0, destination, TN_WAIT, Id::NULL).map_err(PyErr::from));
         }
     }
     let numpy = tables(py)?.numpy.bind(py);

@@ -63,7 +63,8 @@ fn check(array: &Array) -> PyResult<String> {
 
 /// Opens an export of a class; read-only where only that is possible.
 fn open(array: &Array, class: Class) -> PyResult<(Id, tn_view_info, bool)> {
-    buffer::open(array.id()?, class, true).map_err(errors::exporting)
+    let id = array.id()?;
+    Python::attach(|py| buffer::open(py, id, class, true)).map_err(errors::exporting)
 }
 
 fn dict<'py>(py: Python<'py>, typestr: &str, view: &tn_view_info, readonly: bool) -> PyResult<Bound<'py, PyDict>> {

@@ -21,6 +21,7 @@ mod borrow;
 mod buffer;
 mod convert;
 mod create;
+mod device;
 mod dlpack;
 mod door;
 mod errors;
@@ -38,6 +39,7 @@ mod report;
 mod runner;
 mod safetensors;
 mod site;
+mod stream;
 mod takes;
 mod text;
 mod views;
@@ -53,11 +55,13 @@ mod _tenure {
     #[pymodule_export]
     use crate::arrow::from_arrow;
     #[pymodule_export]
-    use crate::borrow::{Borrow, access};
+    use crate::borrow::{Borrow, DeviceView, access};
     #[pymodule_export]
     use crate::buffer::Proxy;
     #[pymodule_export]
     use crate::create::{array, empty, empty_like, full, ones, ones_like, open_npy, save_npy, zeros, zeros_like};
+    #[pymodule_export]
+    use crate::device::{_device_count, _device_info, _register, _synchronize, _to_device};
     #[pymodule_export]
     use crate::dlpack::{_reads, from_dlpack};
     #[pymodule_export]
@@ -82,6 +86,9 @@ mod _tenure {
 
     #[pymodule_export]
     use crate::safetensors::open_safetensors;
+
+    #[pymodule_export]
+    use crate::stream::{_current_stream, _event, _external_stream, _stream, Event, Stream};
 
     #[pymodule_export]
     use crate::takes::{_calibrate, _enter};

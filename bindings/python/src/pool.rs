@@ -4,11 +4,11 @@
 //! thread and puts back what was current before, also when blocks nest, and on each thread for itself.
 
 use crate::api::{self, Id};
-use crate::convert::{device_of, fixed_text, tables, text_of};
+use crate::convert::{device_of, device_text, fixed_text, tables, text_of};
 use crate::pressure::Listeners;
 use crate::types::*;
 use core::sync::atomic::{AtomicU64, Ordering};
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::sync::{Mutex, PoisonError};
@@ -16,10 +16,11 @@ use std::thread::ThreadId;
 
 /// A pool of memory. Options are keywords; what is not given has its default.
 ///
-/// device: "cpu". name: stands in messages and reports. initial_size: bytes committed at once. max_size: upper bound
+/// device: "cpu", "cuda:0", "cuda_host" (page-locked), "cuda_managed:0". name: stands in messages and reports. initial_size: bytes committed at once. max_size: upper bound
 /// of committed bytes. alignment: power of two. thread_cache_size, release_threshold, release_delay_ms: what is kept
 /// for reuse (`tenure.NONE`: nothing, or never). growth_factor, max_growth: how far ahead addresses are reserved.
-/// huge_pages: 1 never, 2 from the system's reserve. flags: `tenure.PoolFlags`.
+/// huge_pages: 1 never, 2 from the system's reserve. flags: `tenure.PoolFlags`. host_flags: `tenure.cuda.HostFlags`, of page-locked and
+/// managed memory. peers: of CUDA memory, a bit for each other device that may use it.
 ///
 /// >>> pool = tenure.Pool(name="staging", max_size=1 << 30)
 /// >>> with pool:
@@ -31,6 +32,7 @@ pub struct Pool {
     /// 0: released.
     id: AtomicU64,
     name: Option<String>,
+    device: tn_device,
     /// What each thread's blocks found current, to be put back: (thread, handle).
     before: Mutex<Vec<(ThreadId, Id)>>,
     listeners: Listeners,
@@ -38,12 +40,13 @@ pub struct Pool {
 
 impl Pool {
     /// An object that owns the handle.
-    pub fn wrap(py: Python<'_>, id: Id, name: Option<String>) -> PyResult<Bound<'_, Pool>> {
-        Bound::new(py, Pool::of(id, name))
+    pub fn wrap(py: Python<'_>, id: Id, device: tn_device) -> PyResult<Bound<'_, Pool>> {
+        Bound::new(py, Pool::of(id, None, device))
     }
 
-    fn of(id: Id, name: Option<String>) -> Pool {
-        Pool { id: AtomicU64::new(id.0), name, before: Mutex::new(Vec::new()), listeners: Listeners::default() }
+    fn of(id: Id, name: Option<String>, device: tn_device) -> Pool {
+        let (before, listeners) = (Mutex::new(Vec::new()), Listeners::default());
+        Pool { id: AtomicU64::new(id.0), name, device, before, listeners }
     }
 
     fn id(&self) -> Id {
@@ -69,6 +72,49 @@ impl Pool {
     }
 }
 
+/// Where a new array's bytes come from: what `pool=` and `device=` say.
+pub struct Place {
+    id: Id,
+    /// The handle is ours, for this call.
+    owned: bool,
+    /// Filling such memory may wait for a device.
+    pub slow: bool,
+}
+
+impl Place {
+    /// At most one of the two; neither: the thread's current host pool.
+    #[inline]
+    pub fn of(pool: Option<&Bound<'_, Pool>>, device: Option<&str>) -> PyResult<Place> {
+        let Some(device) = device else {
+            let slow = pool.is_some_and(|pool| pool.get().device.r#type != TN_CPU);
+            return Ok(Place { id: Pool::id_of(pool)?, owned: false, slow });
+        };
+        if pool.is_some() {
+            return Err(PyValueError::new_err("pool= has a device of its own; give it or device=, not both"));
+        }
+        Self::beside(device_of(device)?)
+    }
+
+    /// The current pool of a device.
+    pub fn beside(device: tn_device) -> PyResult<Place> {
+        Ok(Place { id: api::pool_current(device)?, owned: true, slow: device.r#type != TN_CPU })
+    }
+
+    /// The pool's handle for a call; NULL: the current one.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.owned {
+            // Arrays outlive it; an open handle can always be released.
+            let _ = api::pool_release(self.id);
+        }
+    }
+}
+
 impl Drop for Pool {
     fn drop(&mut self) {
         let mut ids = vec![Id(*self.id.get_mut())];
@@ -84,7 +130,7 @@ impl Pool {
     #[new]
     #[pyo3(signature = (device="cpu", *, name=None, initial_size=0, max_growth=0, max_size=0, growth_factor=0.0,
                         alignment=0, thread_cache_size=0, release_threshold=0, release_delay_ms=0, huge_pages=0,
-                        numa_node=0, flags=0))]
+                        numa_node=0, flags=0, host_flags=0, peers=0))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         device: &str,
@@ -100,6 +146,8 @@ impl Pool {
         huge_pages: i32,
         numa_node: i32,
         flags: u32,
+        host_flags: u32,
+        peers: u64,
     ) -> PyResult<Pool> {
         let device = device_of(device)?;
         let text = name.as_deref().map(text_of).transpose()?;
@@ -114,24 +162,24 @@ impl Pool {
             thread_cache_size,
             release_threshold,
             release_delay_ms,
-            peers: 0,
+            peers,
             huge_pages,
             backend: 0,
             numa_node,
-            host_flags: 0,
+            host_flags,
             flags,
             reserved: 0,
         };
         // SAFETY: the name is NULL or terminated, and lives until the call returned.
         let id = unsafe { api::pool_create(device, &options)? };
-        Ok(Pool::of(id, name))
+        Ok(Pool::of(id, name, device))
     }
 
-    /// Until the end of the block the thread's new arrays come from this pool.
+    /// Until the end of the block the thread's new arrays on the pool's device come from this pool.
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
         let pool = slf.get();
         let id = pool.live()?;
-        let before = api::pool_current(tn_device { r#type: TN_CPU, id: 0 })?;
+        let before = api::pool_current(pool.device)?;
         if let Err(failure) = api::pool_set_current(id) {
             let error = failure.into();
             let _ = api::pool_release(before);
@@ -242,6 +290,12 @@ impl Pool {
         Ok(entry.map(|h| fixed_text(&h.name)).unwrap_or_default())
     }
 
+    /// Where its memory is: "cpu", "cuda:0", "cuda_host", "cuda_managed:0".
+    #[getter]
+    fn device(&self) -> String {
+        device_text(self.device)
+    }
+
     /// The handle as an integer, lent: valid while this object lives.
     #[getter]
     fn handle(&self) -> PyResult<u64> {
@@ -278,12 +332,14 @@ impl Pool {
 #[pyfunction]
 #[pyo3(signature = (device="cpu"))]
 pub fn default_pool<'py>(py: Python<'py>, device: &str) -> PyResult<Bound<'py, Pool>> {
-    Pool::wrap(py, api::pool_default(device_of(device)?)?, None)
+    let device = device_of(device)?;
+    Pool::wrap(py, api::pool_default(device)?, device)
 }
 
 /// The thread's current pool of a device: the default one outside of `with pool:`.
 #[pyfunction]
 #[pyo3(signature = (device="cpu"))]
 pub fn current_pool<'py>(py: Python<'py>, device: &str) -> PyResult<Bound<'py, Pool>> {
-    Pool::wrap(py, api::pool_current(device_of(device)?)?, None)
+    let device = device_of(device)?;
+    Pool::wrap(py, api::pool_current(device)?, device)
 }

@@ -8,6 +8,7 @@ use crate::api;
 use crate::array::Array;
 use crate::borrow::read_view;
 use crate::convert::{fixed_text, kind, tables};
+use crate::device::{Shown, is_remote, patiently};
 use crate::types::*;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -43,12 +44,9 @@ fn state(array: &Bound<'_, Array>) -> Option<String> {
     let id = this.id().ok()?;
     let failure = match api::query(id) {
         Err(failure) => failure,
-        Ok(info) if info.device.r#type == TN_CUDA => {
-            return Some(format!("<{} on {}>", brief(array), crate::convert::device_text(info.device)));
-        }
         // Exactly what reading would run into.
-        Ok(_) => match api::borrow_read(id, TN_WAIT) {
-            Ok((guard, _)) => {
+        Ok(_) => match patiently(array.py(), TN_WAIT, |flags| api::borrow_read(id, flags).map(Shown)) {
+            Ok(Shown((guard, _))) => {
                 let _ = api::borrow_end(guard, 0);
                 return None;
             }
@@ -84,6 +82,9 @@ fn reason() -> String {
 /// NumPy's text of the elements by one of its functions.
 fn by_numpy(array: &Bound<'_, Array>, function: &str, width: usize) -> PyResult<String> {
     let py = array.py();
+    if is_remote(array.get().info()?.device) && array.get().dtype() != TN_BF16 {
+        return py.import("tenure._text")?.getattr("text_of")?.call1((array, function, width))?.extract();
+    }
     let readable = if array.get().dtype() == TN_BF16 { widened(array)? } else { read_view(array)? };
     let options = PyDict::new(py);
     options.set_item("max_line_width", width)?;

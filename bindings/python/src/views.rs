@@ -3,8 +3,10 @@
 
 use crate::api;
 use crate::array::Array;
-use crate::convert::{self, axes_of, dims_of, dims_of_args, dtype_of, int_of, order_of};
+use crate::convert::{axes_of, dims_of, dims_of_args, dtype_of, int_of, order_of};
+use crate::device::mode_and_wait;
 use crate::site;
+use crate::stream::Stream;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -32,6 +34,11 @@ fn listed<'py>(py: Python<'py>, array: &Array, ids: Vec<api::Id>) -> PyResult<Bo
         }
     }
     failed.map_or_else(|| PyList::new(py, views), Err)
+}
+
+/// Views of `length` along an axis, the last one shorter.
+pub fn chunks<'py>(py: Python<'py>, array: &Array, axis: i32, length: i64) -> PyResult<Bound<'py, PyList>> {
+    listed(py, array, api::chunks(array.id()?, axis, length)?)
 }
 
 #[pymethods]
@@ -110,7 +117,7 @@ impl Array {
     /// Views of `length` along an axis, the last one shorter.
     #[pyo3(signature = (length, axis=0))]
     fn chunks<'py>(&self, py: Python<'py>, length: &Bound<'py, PyAny>, axis: i32) -> PyResult<Bound<'py, PyList>> {
-        listed(py, self, api::chunks(self.id()?, axis, int_of(length)?)?)
+        chunks(py, self, axis, int_of(length)?)
     }
 
     /// That many views along an axis, their lengths differ by at most 1, as `numpy.array_split`.
@@ -130,9 +137,16 @@ impl Array {
         })
     }
 
-    /// Copies all elements of `source` (the same shape and type) into this array. mode: as `fill`.
-    #[pyo3(signature = (source, mode=None))]
-    fn copy_from(&self, py: Python<'_>, source: &Bound<'_, PyAny>, mode: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    /// Copies all elements of `source` (the same shape and type, on any device) into this array. mode, stream, wait: as `fill`.
+    #[pyo3(signature = (source, mode=None, *, stream=None, wait=true))]
+    fn copy_from(
+        &self,
+        py: Python<'_>,
+        source: &Bound<'_, PyAny>,
+        mode: Option<&Bound<'_, PyAny>>,
+        stream: Option<&Bound<'_, PyAny>>,
+        wait: bool,
+    ) -> PyResult<()> {
         let Ok(source) = source.cast::<Array>() else {
             let what = source.get_type().name()?;
             return Err(PyTypeError::new_err(format!(
@@ -140,8 +154,8 @@ impl Array {
             )));
         };
         let (to, from) = (self.id()?, source.get().id()?);
-        let mode = convert::mode_of(mode)? | crate::types::TN_WAIT;
+        let (mode, stream) = (mode_and_wait(mode, wait)?, Stream::id_of(stream)?);
         let _site = site::here(py);
-        py.detach(|| api::copy_into(from, to, mode).map_err(PyErr::from))
+        py.detach(|| api::copy_into(from, to, mode, stream).map_err(PyErr::from))
     }
 }

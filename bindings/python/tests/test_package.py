@@ -195,6 +195,7 @@ def test_the_stubs_have_what_the_package_has():
     tree = ast.parse(open(os.path.join(FOLDER, "__init__.pyi")).read())
     top = {n.name: n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
     names = set(top) | {n.target.id for n in tree.body if isinstance(n, ast.AnnAssign)}
+    names |= {a.name for n in tree.body if isinstance(n, ast.ImportFrom) and n.level for a in n.names}
     missing = [name for name in tenure.__all__ if name not in names]
     assert not missing
     for name in ("Array", "Pool", "Runner", "Promise", "Weak", "Borrow"):
@@ -207,6 +208,23 @@ def test_the_stubs_have_what_the_package_has():
             arguments = node.args
             stub = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
             assert stub == list(inspect.signature(getattr(tenure, name)).parameters), name
+
+
+def test_the_stubs_of_cuda_have_what_it_has():
+    tree = ast.parse(open(os.path.join(FOLDER, "cuda.pyi")).read())
+    top = {n.name: n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    assert set(tenure.cuda.__all__) <= set(top)
+    for name in tenure.cuda.__all__:
+        real, stub = getattr(tenure.cuda, name), top[name]
+        assert inspect.getdoc(real), name
+        if isinstance(stub, ast.FunctionDef) and inspect.isfunction(real):
+            arguments = stub.args
+            several = [arguments.vararg] if arguments.vararg else []
+            names = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *several, *arguments.kwonlyargs)]
+            assert names == list(inspect.signature(real).parameters), name
+    for name in ("Stream", "Event"):
+        stubbed = {n.name for n in top[name].body if isinstance(n, ast.FunctionDef) and not n.name.startswith("__")}
+        assert stubbed == {m for m in vars(getattr(tenure.cuda, name)) if not m.startswith("__")}, name
 
 
 def test_everything_is_documented():

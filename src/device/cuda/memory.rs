@@ -197,6 +197,14 @@ impl Memory {
 }
 
 impl Device for Memory {
+    fn host_flags(&self) -> u32 {
+        match self.kind {
+            // The driver's numbers are ours.
+            Kind::Pinned(flags) => flags,
+            _ => 0,
+        }
+    }
+
     fn terms(&self) -> Terms {
         Terms {
             granule: GRANULE,

@@ -43,6 +43,7 @@ from . import _errors, _install, _report, _tenure, _types
 from ._tenure import (
     Array,
     Borrow,
+    DeviceView,
     Expr,
     Pool,
     Promise,
@@ -84,6 +85,7 @@ from ._tenure import (
     zeros,
     zeros_like,
 )
+from . import cuda
 from ._peers import to_jax, to_torch
 from ._report import report, snapshot
 from ._install import Installed, install, numpy_allocator
@@ -146,9 +148,9 @@ def get_library() -> str:
     return own if loaded is None else _os.path.realpath(loaded)
 
 
-def full_like(prototype, value, dtype=None, order=None, *, name=None, pool=None) -> Array:
+def full_like(prototype, value, dtype=None, order=None, *, name=None, pool=None, device=None) -> Array:
     """An array with the shape and type of another, every element ``value``."""
-    made = empty_like(prototype, dtype, order, name=name, pool=pool)
+    made = empty_like(prototype, dtype, order, name=name, pool=pool, device=device)
     made.fill(value)
     return made
 
@@ -186,7 +188,10 @@ def allclose(a, b, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = Fal
 
 def _readable(x):
     """One of ours for NumPy to read; anything else as it is."""
-    return _numpy.asarray(x.readonly) if isinstance(x, Array) else x
+    if isinstance(x, Array):
+        x = x.copy_to_host() if x.device.startswith("cuda:") else x
+        return _numpy.asarray(x.readonly)
+    return x
 
 
 __all__ = [
@@ -197,6 +202,7 @@ __all__ = [
     "COW",
     "CopySite",
     "DISCARD",
+    "DeviceView",
     "DtypeError",
     "Error",
     "ExportConflictError",
@@ -238,6 +244,7 @@ __all__ = [
     "check",
     "clone_handle",
     "copies",
+    "cuda",
     "current_pool",
     "default_pool",
     "diagonal",

@@ -1,0 +1,102 @@
+"""What the benchmarks on a device share: everybody takes turns on the same work, minima and medians of each, a table and a file of figures."""
+
+import ctypes
+import json
+import os
+import statistics
+import sys
+import time
+
+from tenure import cuda
+
+SIMULATED = cuda.devices()[0].name == "Tenure simulated device"
+# On the simulated driver a benchmark shows that it runs and how often it calls the driver; its times mean nothing.
+ROUNDS = 2 if SIMULATED else 15
+driver = ctypes.CDLL("libcuda.so.1")
+
+
+def must(result):
+    if result != 0:
+        raise RuntimeError(f"the driver says {result}")
+
+
+def use_primary_context():
+    """For calls of the driver by hand: the context that everybody shares, current on this thread."""
+    device, context = ctypes.c_int(), ctypes.c_void_p()
+    must(driver.cuInit(0))
+    must(driver.cuDeviceGet(ctypes.byref(device), 0))
+    must(driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device))
+    must(driver.cuCtxSetCurrent(context))
+
+
+def peers():
+    """torch and CuPy, each where it is installed and works on this device."""
+    found = {}
+    if SIMULATED:
+        return found
+    try:
+        import torch
+
+        torch.zeros(1, device="cuda")
+        found["torch"] = torch
+    except Exception as error:
+        print(f"skipped: torch: {error!r:.200}")
+    try:
+        import cupy
+
+        cupy.zeros(1)
+        found["cupy"] = cupy
+    except Exception as error:
+        print(f"skipped: cupy: {error!r:.200}")
+    return found
+
+
+class Figures:
+    """The figures of a benchmark, by case and by who did it."""
+
+    def __init__(self):
+        self.cases = {}
+
+    def measure(self, case, ways, *, size=None, rounds=ROUNDS):
+        """Times each of `ways`, name to function, in turns; one that measures by itself
+        returns its nanoseconds, a float. size: bytes of one call."""
+        times = {who: [] for who in ways}
+        for way in ways.values():
+            way()
+        for number in range(rounds):
+            order = list(ways) if number % 2 == 0 else list(ways)[::-1]
+            for who in order:
+                start = time.perf_counter_ns()
+                told = ways[who]()
+                elapsed = time.perf_counter_ns() - start
+                times[who].append(told if isinstance(told, float) else elapsed)
+        entry = {who: {"ns": min(t), "median": statistics.median(t)} for who, t in times.items()}
+        self.cases[case] = {"bytes": size, "ways": entry}
+        ours = entry["tenure"]["ns"]
+        for who, figures in entry.items():
+            rate = f"{size / figures['ns']:8.2f} GB/s" if size else f"{figures['ns']:10.1f} ns"
+            beside = "" if who == "tenure" else f"   tenure is {figures['ns'] / ours:5.2f} x as fast"
+            print(f"{case:34} {who:16} {rate}{beside}")
+
+    def bar(self, name, case, against, least):
+        """A target: tenure does the case at least so many times as fast as somebody else."""
+        ways = self.cases[case]["ways"]
+        if against not in ways:
+            print(f"{name}: {case}: skipped, {against} is not there")
+            return
+        ratio = ways[against]["ns"] / ways["tenure"]["ns"]
+        met = "" if SIMULATED else "met" if ratio >= least else "NOT met"
+        self.cases[case].setdefault("bars", []).append({"bar": name, "against": against, "least": least, "ratio": ratio})
+        print(f"{name}: {case}: {ratio:.2f} x {against}, wanted {least} {met}")
+
+    def write(self):
+        """Into the file that the command line names."""
+        versions = {name: getattr(sys.modules.get(name), "__version__", None) for name in ("tenure", "torch", "cupy", "numpy")}
+        text = {"device": cuda.devices()[0].name, "simulated": SIMULATED, "versions": versions, "cases": self.cases}
+        if len(sys.argv) > 1:
+            with open(sys.argv[1], "w") as file:
+                json.dump(text, file, indent=1)
+        if not SIMULATED:
+            # Some libraries end their own contexts late; what is measured is written.
+            sys.stdout.flush()
+            os._exit(0)

@@ -1,0 +1,170 @@
+// cuda.cpp - streams, events, device, page-locked and managed arrays; what there is without a driver.
+#include "check.hpp"
+
+#include <cstdlib>
+#include <thread>
+
+using tenure::array;
+using tenure::device;
+using tenure::event;
+using tenure::mode;
+using tenure::options;
+using tenure::reading;
+using tenure::stream;
+
+static const device gpu = device::cuda();
+
+// Streams and events: ST-1, ST-4, ST-5, ST-11, ST-12.
+static void streams() {
+    stream s(gpu), low(gpu, 100, true);
+    CHECK(s && s.native() > 2);
+    CHECK(stream::of_native(gpu, 0).native() == 1);
+    CHECK(stream::legacy().native() == 1 && stream::per_thread().native() == 2);
+    THROWS(tenure::usage_error, TN_ERR_KIND, static_cast<void>(stream::current().native()));
+    CHECK(stream::current(gpu).native() == 1);
+    event before(gpu, true), after(gpu, true), plain(gpu);
+    CHECK(before.passed());
+    before.record(s);
+    after.record(s);
+    after.wait(low);
+    after.synchronize();
+    CHECK(after.passed() && after.since(before).count() >= 0);
+    THROWS(tenure::usage_error, TN_ERR_INVALID, static_cast<void>(plain.since(before)));
+    const std::uint64_t native = s.native();
+    stream moved = std::move(s);
+    CHECK(!s && moved.native() == native);
+    THROWS(tenure::usage_error, TN_ERR_NULL, s.synchronize());
+    moved.synchronize();
+}
+
+// Scopes: ST-3, ST-7.
+static void scopes() {
+    stream s(gpu), t(gpu);
+    {
+        tenure::stream_scope outer(gpu, s);
+        CHECK(stream::current(gpu).native() == s.native());
+        tenure::stream_scope inner(gpu, t, true);
+        CHECK(stream::current(gpu).native() == t.native());
+        std::uint64_t elsewhere = 0;
+        std::thread([&] { elsewhere = stream::current(gpu).native(); }).join();
+        CHECK(elsewhere == 1);
+        inner.leave();
+        CHECK(stream::current(gpu).native() == s.native());
+    }
+    CHECK(stream::current(gpu).native() == 1);
+}
+
+// Copies there and back, on a stream and without, with gaps and turned around: TR-6, TR-8, TR-9.
+static void copies() {
+    const array n = numbers({4, 6});
+    array d = n.to_device(gpu);
+    CHECK(d.device() == gpu && elements(d) == elements(n));
+    stream s(gpu);
+    array e = n.to_device(gpu, s);
+    array back = e.transpose().to_device({}, s);
+    e.reset();
+    CHECK(back.device() == device::pinned());
+    back.wait();
+    CHECK(back.read<std::int64_t>()(5, 3) == 23);
+    const std::vector<std::int64_t> from{100, 101, 102, 103, 104, 105};
+    d.index(0, 1).copy_from_host(from.data(), from.size());
+    std::vector<std::int64_t> to(6);
+    d.index(0, 1).copy_to_host(to.data(), to.size(), s); // not page-locked: written on return
+    CHECK(to == from);
+    d.fill(std::int64_t{7}, mode::aliased, s);
+    CHECK(d.copy().index(0, 3).index(0, 5).to_vector<std::int64_t>() == std::vector<std::int64_t>{7});
+    d.zero();
+    CHECK(elements(d) == std::vector<std::int64_t>(24));
+    n.copy_into(d, mode::aliased, s);
+    CHECK(elements(d) == elements(n));
+    CHECK(d.pool().stats().live_blocks > 0);
+}
+
+// Guards for work of a stream: BR-60, BR-62.
+static void guards() {
+    stream s(gpu);
+    array d = tenure::zeros<std::uint8_t>({100}, options().on(gpu).name("bytes"));
+    CHECK(d.device() == gpu);
+    {
+        const auto writing = d.write<std::uint8_t>(mode::aliased, s);
+        CHECK(writing.info().device_data != 0 || writing.info().data != nullptr);
+        THROWS(tenure::ownership_error, TN_ERR_BORROWED_WRITE, static_cast<void>(d.read()));
+    }
+    {
+        const auto reading_it = d.read<std::uint8_t>(reading::plain, s);
+        CHECK(reading_it.handle() != nullptr);
+    }
+    s.synchronize();
+    CHECK(d.to_vector<std::uint8_t>() == std::vector<std::uint8_t>(100));
+}
+
+// Page-locked and managed memory, registered memory: PN-1, PN-2, PN-9, PN-10, PN-11.
+static void host_memory() {
+    array pinned = tenure::zeros<double>({10}, options().on(device::pinned()));
+    CHECK(pinned.device() == device::pinned() && (pinned.info().flags & TN_PINNED) != 0);
+    pinned.write<double>()(3) = 2.5;
+    CHECK(pinned.to_device(gpu).to_vector<double>()[3] == 2.5);
+
+    array managed = tenure::zeros<double>({10}, options().on(device::managed()));
+    CHECK(managed.device() == device::managed());
+    managed.advise(TN_ADVISE_READ_MOSTLY, gpu);
+    managed.prefetch(gpu);
+    CHECK(managed.read<double>()(9) == 0);
+    THROWS(tenure::unsupported_error, TN_ERR_UNSUPPORTED, pinned.prefetch(gpu));
+
+    std::vector<float> mine(1000, 1.5f);
+    {
+        array registered = tenure::host_register(tenure::span<float>(mine.data(), mine.size()));
+        CHECK(registered.shape() == tenure::dims({1000}) && registered.device() == device::pinned());
+        CHECK(registered.to_device(gpu).to_vector<float>() == mine);
+        THROWS(tenure::argument_error, TN_ERR_DUPLICATE,
+               static_cast<void>(tenure::host_register(mine.data(), 4000)));
+    }
+    static_cast<void>(tenure::host_register(mine.data(), 4000));
+}
+
+// Raw blocks for streams: PD-1, PD-6.
+static void blocks() {
+    stream s(gpu), t(gpu);
+    tenure::pool pool(tenure::pool_options().name("raw").max_size(64u << 20), gpu);
+    void *block = pool.allocate(1 << 20, 0, s);
+    CHECK(block != nullptr && tenure::usable_size(block) >= 1u << 20);
+    pool.record_use(block, t);
+    pool.deallocate(block, s);
+    CHECK(pool.stats().live_blocks == 0);
+    s.synchronize();
+    t.synchronize();
+}
+
+static void without_driver() {
+    CHECK(tenure::device_count(TN_CUDA) == 0);
+    THROWS(tenure::unsupported_error, TN_ERR_UNSUPPORTED, stream(gpu).synchronize());
+    THROWS(tenure::unsupported_error, TN_ERR_UNSUPPORTED, event(gpu).synchronize());
+    THROWS(tenure::unsupported_error, TN_ERR_UNSUPPORTED, static_cast<void>(numbers({3}).to_device(gpu)));
+    THROWS(tenure::unsupported_error, TN_ERR_UNSUPPORTED, static_cast<void>(options().on(gpu)));
+    char byte = 0;
+    THROWS(tenure::unsupported_error, TN_ERR_UNSUPPORTED, static_cast<void>(tenure::host_register(&byte, 1)));
+    // On the host the constants mean "now".
+    array n = numbers({3});
+    const stream now = stream::current();
+    n.fill(std::int64_t{4}, mode::aliased, now);
+    CHECK(n.read<std::int64_t>(reading::plain, now)(2) == 4);
+}
+
+int main() {
+    if (tenure::device_count(TN_CUDA) == 0) {
+        without_driver();
+        if (std::getenv("TENURE_TEST_DEVICE") != nullptr) {
+            std::printf("TENURE_TEST_DEVICE is set, and there is no CUDA device\n");
+            failures++;
+        }
+        return finish();
+    }
+    streams();
+    scopes();
+    copies();
+    guards();
+    host_memory();
+    blocks();
+    return finish();
+}

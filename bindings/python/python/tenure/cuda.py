@@ -1,0 +1,420 @@
+"""Arrays, memory, streams and events of CUDA devices: ``tenure.cuda``.
+
+The names are those of Numba's CUDA interface where it has one for the thing, so that code that moves arrays about reads the same; what comes
+back is always a :class:`tenure.Array`, with all that arrays on the host can:
+
+>>> import numpy, tenure
+>>> from tenure import cuda
+>>> d = cuda.to_device(numpy.arange(6.0).reshape(2, 3))      # doctest: +SKIP
+>>> d[:, 1:].T.copy_to_host()                                # doctest: +SKIP
+tenure.array([[1., 4.],
+              [2., 5.]])
+
+Without a stream a call is done when it returns. With one it is work of that stream, and whoever uses the array next waits for it as needed:
+work on other streams on the device, the host when it reads (``wait=False``, where a call has it, raises :class:`tenure.PendingError` instead).
+Nothing here changes the CUDA context or the device that other libraries have made current.
+
+Without a driver ``devices()`` is empty and everything else raises :class:`tenure.UnsupportedError`, a ``NotImplementedError``.
+"""
+
+from __future__ import annotations
+
+import asyncio as _asyncio
+import contextlib as _contextlib
+import contextvars as _contextvars
+import enum as _enum
+import functools as _functools
+from typing import NamedTuple as _NamedTuple
+
+import numpy as _numpy
+
+from . import _tenure
+from ._tenure import Event, Stream
+
+__all__ = [
+    "Device",
+    "Event",
+    "Features",
+    "HostFlags",
+    "MemoryInfo",
+    "Stream",
+    "advise",
+    "current_stream",
+    "default_stream",
+    "defer_cleanup",
+    "device",
+    "device_array",
+    "device_array_like",
+    "devices",
+    "event",
+    "event_elapsed_time",
+    "external_stream",
+    "is_available",
+    "legacy_default_stream",
+    "managed_array",
+    "mapped",
+    "mapped_array",
+    "mapped_array_like",
+    "memory_info",
+    "per_thread_default_stream",
+    "pinned",
+    "pinned_array",
+    "pinned_array_like",
+    "prefetch",
+    "stream",
+    "synchronize",
+    "to_device",
+    "zeros_pinned",
+]
+
+
+class HostFlags(_enum.IntFlag):
+    """How page-locked or managed memory is made: ``tenure.Pool("cuda_host", host_flags=...)``."""
+
+    PORTABLE = 1
+    MAPPED = 2
+    WRITE_COMBINED = 4
+    READ_ONLY = 8
+    BEST_EFFORT = 16
+    MANAGED_HOST = 32
+
+
+class Features(_enum.IntFlag):
+    """What a device can."""
+
+    MEMORY_POOLS = 1
+    MANAGED = 2
+    CONCURRENT_MANAGED = 4
+    MAP_HOST = 8
+    HOST_REGISTER = 16
+    REGISTER_READ_ONLY = 32
+    UNIFIED_ADDRESSING = 64
+    INTEGRATED = 128
+    IPC = 256
+
+
+class Device(_NamedTuple):
+    """What a device is. The counters are of this process, since its start."""
+
+    id: int
+    name: str
+    uuid: bytes
+    pci_bus_id: str
+    compute_capability: tuple[int, int]
+    driver_version: int
+    multiprocessors: int
+    warp_size: int
+    features: Features
+    block_memory_bytes: int
+    block_memory_optin_bytes: int
+    total_bytes: int
+    to_device_count: int
+    to_device_bytes: int
+    to_host_count: int
+    to_host_bytes: int
+    staged_bytes: int
+
+
+class MemoryInfo(_NamedTuple):
+    """Bytes of a device: free and used as the driver says, and how many of the used ones our pools hold."""
+
+    free: int
+    total: int
+    used: int
+    held: int
+
+
+_current = _contextvars.ContextVar("tenure.cuda.device", default=0)
+
+
+def _named(which=None, kind="cuda") -> str:
+    """The device's name in texts; None is the one of ``with device(i):``, at first 0."""
+    if isinstance(which, str):
+        return which
+    number = _current.get() if which is None else which
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
+        raise TypeError(f"a device is a number or a text like 'cuda:0', not {which!r}")
+    return f"{kind}:{number.__index__()}"
+
+
+def _within(stream):
+    """The block in which memory is made for a stream."""
+    return _contextlib.nullcontext() if stream is None or stream == 0 else stream
+
+
+# ---- devices
+
+
+def is_available() -> bool:
+    """Whether there is a driver with a device."""
+    return _tenure._device_count("cuda") > 0
+
+
+def devices() -> list[Device]:
+    """What devices there are; none without a driver. Makes no context."""
+    return [_device_of(number) for number in range(_tenure._device_count("cuda"))]
+
+
+def _device_of(number: int) -> Device:
+    info = _tenure._device_info(f"cuda:{number}", False)
+    fields = {name: info[name] for name in Device._fields if name not in ("id", "uuid", "features")}
+    return Device(id=number, uuid=bytes(info["uuid"]), features=Features(info["features"]), **fields)
+
+
+class device:
+    """``with cuda.device(1):`` calls of this module in the block that name no device mean that one.
+
+    Only they do: no context and no other library's current device changes.
+    """
+
+    def __init__(self, number: int):
+        self.id = number.__index__()
+        self._before = []
+
+    def __enter__(self) -> device:
+        if not 0 <= self.id < max(_tenure._device_count("cuda"), 1):
+            # The library's own words for a device that is not there.
+            _tenure._device_info(f"cuda:{self.id}", False)
+        self._before.append(_current.set(self.id))
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        _current.reset(self._before.pop())
+
+    def __repr__(self) -> str:
+        return f"tenure.cuda.device({self.id})"
+
+
+def memory_info(device=None) -> MemoryInfo:
+    """Free, total and used bytes of a device as the driver says now, and those that our pools hold."""
+    info = _tenure._device_info(_named(device), True)
+    return MemoryInfo(info["free_bytes"], info["total_bytes"], info["used_bytes"], info["pool_bytes"])
+
+
+def synchronize(device=None) -> None:
+    """Waits for everything on a device."""
+    _tenure._synchronize(_named(device))
+
+
+@_contextlib.contextmanager
+def defer_cleanup():
+    """Does nothing, for code written for Numba: releasing an array never waits for the device."""
+    yield
+
+
+# ---- streams and events
+
+
+def stream(priority: int = 0, *, blocking: bool = False, device=None) -> Stream:
+    """A new stream. priority: lower is sooner. blocking: it waits for the legacy stream and that waits for it."""
+    return _tenure._stream(_named(device), priority, blocking)
+
+
+def external_stream(native: int, *, device=None) -> Stream:
+    """Another library's stream by its ``CUstream``, which stays that library's to end."""
+    return _tenure._external_stream(_named(device), native)
+
+
+def legacy_default_stream(*, device=None) -> Stream:
+    """The stream that other libraries use where nobody chose one."""
+    return _tenure._external_stream(_named(device), 1)
+
+
+def per_thread_default_stream(*, device=None) -> Stream:
+    """The calling thread's own default stream."""
+    return _tenure._external_stream(_named(device), 2)
+
+
+def default_stream(*, device=None) -> Stream:
+    """What threads have as current stream at first: the legacy one, unless the option ``stream.default`` says otherwise."""
+    return _tenure._external_stream(_named(device), 2 if _tenure.option("stream.default") == "per-thread" else 1)
+
+
+def current_stream(*, device=None) -> Stream:
+    """The thread's current stream: that of the innermost ``with stream:``."""
+    return _tenure._current_stream(_named(device))
+
+
+async def _done(stream):
+    """Waits in an event loop: asks the driver now and then, and lets others run."""
+    marked = _tenure._event(stream.device, False)
+    marked.record(stream)
+    pause = 0.0
+    while not marked.query():
+        await _asyncio.sleep(pause)
+        pause = min(pause + 50e-6, 2e-3)
+    return stream
+
+
+def event(timing: bool = True, *, device=None) -> Event:
+    """A new event: a point in a stream, once it is recorded."""
+    return _tenure._event(_named(device), timing)
+
+
+def event_elapsed_time(start: Event, end: Event) -> float:
+    """Milliseconds between two events."""
+    return start.elapsed_time(end)
+
+
+# ---- arrays on the device
+
+
+def device_array(shape, dtype=None, order="C", stream=None, device=None, *, name=None, pool=None):
+    """An array on a device whose contents are undefined; the type is float64 without one. pool: of that device."""
+    with _within(stream):
+        if pool is not None:
+            return _tenure.empty(shape, dtype, order, name=name, pool=pool)
+        return _tenure.empty(shape, dtype, order, name=name, device=_named(device))
+
+
+def device_array_like(prototype, stream=None, device=None, *, name=None):
+    """An array on a device with the shape, the type and the order of axes of another array, on whatever device."""
+    with _within(stream):
+        return _tenure.empty_like(prototype, name=name, device=_named(device))
+
+
+def to_device(obj, stream=None, copy=True, to=None, *, device=None, pool=None, name=None):
+    """The elements of an array, or of whatever NumPy takes, in a new array on a device, or in ``to``; any strides.
+
+    stream: the copy is work of that stream; what it reads is kept until it has read it. A copy from usual host memory has read it when this
+    returns, one from page-locked memory reads it later.
+    """
+    if not copy:
+        raise ValueError("to_device copies; device_array_like makes an array without copying into it")
+    if to is not None:
+        to.copy_to_device(obj, stream)
+        return to
+    return _tenure._to_device(obj, _named(device), stream, pool, name)
+
+
+# ---- page-locked and managed memory
+
+
+@_functools.lru_cache(maxsize=None)
+def _pool_with(device: str, flags: int):
+    """The pool behind `mapped_array` and the like: memory with other flags than the default pool's."""
+    return _tenure.Pool(device, name=f"{device}, flags {flags:#x}", host_flags=flags)
+
+
+def pinned_array(shape, dtype=None, order="C", *, name=None):
+    """An array in page-locked host memory: NumPy reads and writes it, devices copy from and to it by themselves."""
+    return _tenure.empty(shape, dtype, order, name=name, device="cuda_host")
+
+
+def pinned_array_like(prototype, *, name=None):
+    """A page-locked array with the shape, the type and the order of axes of another array."""
+    return _tenure.empty_like(prototype, name=name, device="cuda_host")
+
+
+def zeros_pinned(shape, dtype=None, order="C", *, name=None):
+    """An array of zeros in page-locked host memory."""
+    return _tenure.zeros(shape, dtype, order, name=name, device="cuda_host")
+
+
+def _mapped_flags(portable: bool, wc: bool) -> HostFlags:
+    flags = HostFlags.MAPPED
+    return flags | (HostFlags.PORTABLE if portable else 0) | (HostFlags.WRITE_COMBINED if wc else 0)
+
+
+def mapped_array(shape, dtype=None, order="C", stream=None, portable=False, wc=False, *, name=None):
+    """A page-locked array that kernels reach, too. wc: written fast by the host, read slowly."""
+    with _within(stream):
+        pool = _pool_with("cuda_host", int(_mapped_flags(portable, wc)))
+        return _tenure.empty(shape, dtype, order, name=name, pool=pool)
+
+
+def mapped_array_like(prototype, stream=None, portable=False, wc=False, *, name=None):
+    """A mapped array with the shape, the type and the order of axes of another array."""
+    with _within(stream):
+        pool = _pool_with("cuda_host", int(_mapped_flags(portable, wc)))
+        return _tenure.empty_like(prototype, name=name, pool=pool)
+
+
+def managed_array(shape, dtype=None, order="C", stream=None, attach_global=True, *, device=None, name=None):
+    """An array in memory that moves between host and device by itself, one address for both."""
+    where = _named(device, "cuda_managed")
+    with _within(stream):
+        if attach_global:
+            return _tenure.empty(shape, dtype, order, name=name, device=where)
+        pool = _pool_with(where, int(HostFlags.MANAGED_HOST))
+        return _tenure.empty(shape, dtype, order, name=name, pool=pool)
+
+
+class _Registered:
+    """Memory of others, page-locked for the length of a block."""
+
+    def __init__(self, arrays, flags):
+        self._arrays, self._flags, self._held = arrays, int(flags), []
+
+    def _begin(self):
+        if self._held:
+            raise RuntimeError("this block is open already; make another one for another block")
+        try:
+            for array in self._arrays:
+                self._held.append(_tenure._register(array, self._flags))
+        except BaseException:
+            self._end()
+            raise
+
+    def _end(self):
+        while self._held:
+            self._held.pop().release()
+
+    def __exit__(self, *_exception) -> None:
+        self._end()
+
+
+class _Pinned(_Registered):
+    def __enter__(self) -> None:
+        self._begin()
+
+
+class _Mapped(_Registered):
+    def __enter__(self):
+        self._begin()
+        try:
+            self._views = [self._shaped(*pair) for pair in zip(self._arrays, self._held)]
+        except BaseException:
+            self._end()
+            raise
+        return self._views[0] if len(self._views) == 1 else tuple(self._views)
+
+    def __exit__(self, *exception) -> None:
+        for view in self._views:
+            view.release()
+        super().__exit__(*exception)
+
+    @staticmethod
+    def _shaped(array, registered):
+        """The bytes with the type and shape of what they are."""
+        array = array if hasattr(array, "shape") else _numpy.asarray(array)
+        flags = array.flags
+        if not (flags.c_contiguous or flags.f_contiguous):
+            raise ValueError("mapped needs arrays without gaps; pinned takes any")
+        typed = registered.view(array.dtype)
+        shaped = typed.reshape(array.shape, order="C" if flags.c_contiguous else "F")
+        typed.release()
+        return shaped
+
+
+def pinned(*arrays, best_effort: bool = False) -> _Pinned:
+    """``with cuda.pinned(n):`` copies from and to the memory of ``n`` need no staging in the block.
+
+    arrays: NumPy arrays and whatever else has a buffer. best_effort: without a driver the block does nothing.
+    """
+    return _Pinned(arrays, HostFlags.BEST_EFFORT if best_effort else 0)
+
+
+def mapped(*arrays) -> _Mapped:
+    """``with cuda.mapped(n) as d:`` the memory of ``n`` as an array that kernels reach; of several arrays a tuple."""
+    return _Mapped(arrays, HostFlags.MAPPED)
+
+
+def advise(array, advice: str, device=None) -> None:
+    """Says how managed memory will be used: "read_mostly", "preferred", "accessed_by", with "unset_" in front to take it back."""
+    array.advise(advice, _named(device))
+
+
+def prefetch(array, device=None, stream=None) -> None:
+    """Moves the pages of managed memory to a device, or to "cpu", as work of the stream, or at once."""
+    array.prefetch(_named(device), stream)

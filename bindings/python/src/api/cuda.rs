@@ -1,0 +1,196 @@
+//! The calls of the sections "device" and "stream", and those of "transfer" that are about devices only.
+
+use super::{Id, Result, check, made, no_view};
+use crate::ffi_generated as c;
+use crate::types::*;
+use core::ffi::c_void;
+use core::mem::MaybeUninit;
+use core::ptr::null_mut;
+
+/// How many devices of a type there are.
+pub fn device_count(r#type: i32) -> Result<i32> {
+    let mut count = 0;
+    // SAFETY: `count` is writable.
+    check(unsafe { c::tn_device_count(r#type, &mut count) })?;
+    Ok(count)
+}
+
+/// What a device is; with TN_QUERY_MEMORY also what memory it has left.
+pub fn device_query(device: tn_device, flags: u32) -> Result<tn_device_info> {
+    let mut info = MaybeUninit::<tn_device_info>::zeroed();
+    // SAFETY: `info` is writable and `size` says how long it is; zeros are a value of this plain struct.
+    unsafe {
+        (*info.as_mut_ptr()).size = size_of::<tn_device_info>();
+        check(c::tn_device_query(device, flags, info.as_mut_ptr()))?;
+        Ok(info.assume_init())
+    }
+}
+
+/// Waits for everything on a device.
+pub fn device_synchronize(device: tn_device) -> Result<()> {
+    // SAFETY: a plain value.
+    check(unsafe { c::tn_device_synchronize(device) })
+}
+
+// ---- streams
+
+/// A stream of our own.
+pub fn stream_create(device: tn_device, flags: u32, priority: i32) -> Result<Id> {
+    // SAFETY: `out` is writable.
+    made(|out| unsafe { c::tn_stream_create(device, flags, priority, out) })
+}
+
+/// A handle on a stream of somebody else's; 0 and 1 are the legacy stream, 2 the per-thread one.
+pub fn stream_import(device: tn_device, native: u64) -> Result<Id> {
+    // SAFETY: `out` is writable; the number is the driver's to check.
+    made(|out| unsafe { c::tn_stream_import(device, native, out) })
+}
+
+/// The CUstream.
+pub fn stream_native(stream: Id) -> Result<u64> {
+    let mut native = 0;
+    // SAFETY: a checked id, `native` is writable.
+    check(unsafe { c::tn_stream_native(stream.raw(), &mut native) })?;
+    Ok(native)
+}
+
+/// Waits for the stream's work.
+pub fn stream_synchronize(stream: Id) -> Result<()> {
+    // SAFETY: a checked id.
+    check(unsafe { c::tn_stream_synchronize(stream.raw()) })
+}
+
+/// A new handle on the thread's current stream.
+pub fn stream_current(device: tn_device) -> Result<Id> {
+    // SAFETY: `out` is writable.
+    made(|out| unsafe { c::tn_stream_current(device, out) })
+}
+
+/// Makes it current until `stream_leave`.
+pub fn stream_enter(device: tn_device, stream: Id, flags: u32) -> Result<Id> {
+    // SAFETY: a checked id, `out` is writable.
+    made(|out| unsafe { c::tn_stream_enter(device, stream.raw(), flags, out) })
+}
+
+/// Makes the stream of before current again.
+pub fn stream_leave(scope: Id) -> Result<()> {
+    // SAFETY: a checked id.
+    check(unsafe { c::tn_stream_leave(scope.raw()) })
+}
+
+/// Gives the handle back.
+pub fn stream_release(stream: Id) -> Result<()> {
+    // SAFETY: a checked id.
+    check(unsafe { c::tn_stream_release(stream.raw()) })
+}
+
+// ---- events
+
+/// An event, not recorded yet.
+pub fn event_create(device: tn_device, flags: u32) -> Result<Id> {
+    // SAFETY: `out` is writable.
+    made(|out| unsafe { c::tn_event_create(device, flags, out) })
+}
+
+/// Marks the end of what the stream has to do now.
+pub fn event_record(event: Id, stream: Id) -> Result<()> {
+    // SAFETY: checked ids.
+    check(unsafe { c::tn_event_record(event.raw(), stream.raw()) })
+}
+
+/// The stream waits for the event, the host does not.
+pub fn event_wait(event: Id, stream: Id) -> Result<()> {
+    // SAFETY: checked ids.
+    check(unsafe { c::tn_event_wait(event.raw(), stream.raw()) })
+}
+
+/// The host waits for the event.
+pub fn event_synchronize(event: Id) -> Result<()> {
+    // SAFETY: a checked id.
+    check(unsafe { c::tn_event_synchronize(event.raw()) })
+}
+
+/// Whether it has passed.
+pub fn event_query(event: Id) -> Result<bool> {
+    let mut done = 0;
+    // SAFETY: a checked id, `done` is writable.
+    check(unsafe { c::tn_event_query(event.raw(), &mut done) })?;
+    Ok(done != 0)
+}
+
+/// The time from one to another, nanoseconds.
+pub fn event_elapsed(start: Id, end: Id) -> Result<i64> {
+    let mut elapsed = 0;
+    // SAFETY: checked ids, `elapsed` is writable.
+    check(unsafe { c::tn_event_elapsed(start.raw(), end.raw(), &mut elapsed) })?;
+    Ok(elapsed)
+}
+
+/// Gives the handle back.
+pub fn event_release(event: Id) -> Result<()> {
+    // SAFETY: a checked id.
+    check(unsafe { c::tn_event_release(event.raw()) })
+}
+
+// ---- arrays and devices
+
+/// The host waits for the array's device work.
+pub fn wait(array: Id, access: u32) -> Result<()> {
+    // SAFETY: a checked id.
+    check(unsafe { c::tn_array_wait(array.raw(), access) })
+}
+
+/// A new array with the same elements on another device. `pool` NULL: the current one there.
+pub fn to_device(array: Id, device: tn_device, pool: Id, stream: Id) -> Result<Id> {
+    // SAFETY: checked ids, `out` is writable.
+    made(|out| unsafe { c::tn_array_to_device(array.raw(), device, pool.raw(), stream.raw(), out) })
+}
+
+/// Reads the elements of an array into `to`, one behind the other; as many bytes as they have.
+///
+/// # Safety
+/// - `to` has room for all elements.
+pub unsafe fn copy_to_host(array: Id, to: *mut c_void) -> Result<()> {
+    // SAFETY: by this function's list.
+    check(unsafe { c::tn_array_copy_to_host(array.raw(), to, core::ptr::null(), null_mut()) })
+}
+
+/// Page-locks memory of the caller's: an array of its bytes, unlocked when that and what was made from it are gone.
+///
+/// # Safety
+/// - The bytes stay valid until then.
+pub unsafe fn host_register(ptr: *mut c_void, bytes: usize, flags: u32) -> Result<Id> {
+    // SAFETY: by this function's list.
+    made(|out| unsafe { c::tn_host_register(ptr, bytes, flags, out) })
+}
+
+/// Tells the driver how managed memory will be used.
+pub fn advise(array: Id, advice: i32, device: tn_device) -> Result<()> {
+    // SAFETY: a checked id.
+    check(unsafe { c::tn_array_advise(array.raw(), advice, device) })
+}
+
+/// Moves the pages of managed memory to a device.
+pub fn prefetch(array: Id, device: tn_device, stream: Id) -> Result<()> {
+    // SAFETY: checked ids.
+    check(unsafe { c::tn_array_prefetch(array.raw(), device, stream.raw()) })
+}
+
+/// A guard for work on a stream: TN_READ, or TN_READ_WRITE or TN_WRITE with a mode.
+pub fn borrow_on(array: Id, access: u32, stream: Id) -> Result<(Id, tn_view_info)> {
+    let (mut view, flags) = (no_view(), access & !TN_READ_WRITE);
+    let id = if access & TN_WRITE != 0 {
+        // SAFETY: checked ids, `view` and `out` are writable.
+        made(|out| unsafe { c::tn_array_borrow_write(array.raw(), flags, stream.raw(), null_mut(), &mut view, out) })?
+    } else {
+        // SAFETY: the same.
+        made(|out| unsafe { c::tn_array_borrow_read(array.raw(), flags, stream.raw(), null_mut(), &mut view, out) })?
+    };
+    Ok((id, view))
+}
+
+/// Ends a guard; `stream` has the last work on the bytes.
+pub fn borrow_end_on(guard: Id, flags: u32, stream: Id) -> Result<()> {
+    // SAFETY: checked ids.
+    check(unsafe { c::tn_borrow_end(guard.raw(), flags, stream.raw()) })
+}

@@ -1,0 +1,235 @@
+//! `cargo xtask gpu-bundle`: one folder with every CUDA test and benchmark, for a machine with a GPU and little else.
+//!
+//! Promise: `target/gpu-bundle/tenure-gpu` and the tarball beside it need no Rust, no compiler, no network and no file of this repository:
+//! binaries use no symbol of a glibc newer than 2.34, Python finds the package and pytest in the folder. Before it counts as made it runs
+//! here, from another place, on the simulated driver.
+
+use crate::tools::{Done, command, copy, has, io, named, output, read, root, run};
+use crate::{dist, python, sim, tools};
+use std::path::{Path, PathBuf};
+
+/// What the folder may weigh, bytes: it travels by hand.
+const LIMIT: u64 = 40 << 20;
+/// The newest glibc that binaries may ask for.
+const GLIBC: (u32, u32) = (2, 34);
+/// Test programs are named so: `tests/cuda_*.rs`, `c-tests/cuda*.c`, `bindings/cpp/tests/cuda*.cpp`, `bindings/python/tests/test_cuda*.py`.
+const OURS: &str = "cuda";
+/// The library, which the Python package has and everybody else uses.
+const LIBRARY: &str = "python/tenure/libtenure.so.0";
+/// What pytest is made of, all of it Python; pinned in the package's requirements.
+const TOOLS: [&str; 5] = ["pytest", "iniconfig", "packaging", "pluggy", "Pygments"];
+
+/// Why it cannot be made, in words for the summary.
+pub fn missing() -> Option<String> {
+    let tool = ["gcc", "g++", "readelf", "tar"].into_iter().find(|tool| !has(tool));
+    tool.map(|tool| format!("{tool} is not installed")).or_else(python::missing)
+}
+
+/// Makes the folder and the tarball, and with `check` runs it on the simulated driver.
+pub fn bundle(check: bool) -> Done {
+    if let Some(why) = missing() {
+        return Err(why);
+    }
+    let folder = root().join("target/gpu-bundle/tenure-gpu");
+    let _ = std::fs::remove_dir_all(&folder);
+    let python = package(&folder)?;
+    rust_tests(&folder.join("tests/rust"))?;
+    c_tests(&folder)?;
+    python_tests(&folder.join("tests/python"))?;
+    benches(&folder)?;
+    for name in ["run.sh", "run.py", "README.md"] {
+        copy(&root().join("xtask/bundle").join(name), &folder.join(name))?;
+    }
+    let commit = output(command("git").args(["describe", "--always", "--dirty"])).unwrap_or_default();
+    let about = format!("{{\"version\": \"{}\", \"commit\": \"{}\"}}\n", version()?, commit.trim());
+    write(&folder.join("bundle.json"), &about)?;
+    let files = files_below(&folder)?;
+    weigh(&folder, &files)?;
+    stands_alone(&folder, &files)?;
+    let tarball = folder.with_extension("tar.gz");
+    let parent = folder.parent().expect("it lies in target/gpu-bundle");
+    run(command("tar").arg("-czf").arg(&tarball).arg("-C").arg(parent).arg("tenure-gpu"))?;
+    println!("{}", tarball.display());
+    if check { tried(&tarball, &python) } else { Ok(()) }
+}
+
+/// Unpacks the tarball elsewhere and runs it on the simulated driver.
+fn tried(tarball: &Path, python: &Path) -> Done {
+    let simulator = sim::stage()?;
+    let place = std::env::temp_dir().join(format!("tenure-gpu-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&place);
+    io(&place, std::fs::create_dir_all(&place))?;
+    run(command("tar").arg("-xzf").arg(tarball).arg("-C").arg(&place))?;
+    let report = root().join("target/gpu-bundle/report");
+    let mut there = command(place.join("tenure-gpu/run.sh"));
+    there.arg(&report).current_dir(&place).env("PYTHON", python).env("TENURE_TEST_DEVICE", "sim");
+    let done = run(there.env("LD_LIBRARY_PATH", simulator));
+    let _ = std::fs::remove_dir_all(&place);
+    let text = report.join("report.txt");
+    done.map_err(|why| format!("{why}; {} says what failed", text.display()))
+}
+
+/// The Python package as its wheel has it, and pytest; the Python that ran pip.
+fn package(folder: &Path) -> Done<PathBuf> {
+    let python = python::environment()?;
+    let wheel = python::wheel()?;
+    run(command(&python).args(["-m", "zipfile", "-e"]).arg(wheel).arg(folder.join("python")))?;
+    let pins = read("bindings/python/requirements.txt")?;
+    let pinned = |name: &&str| pins.lines().find(|line| line.split("==").next() == Some(name));
+    let pins: Vec<&str> = TOOLS.iter().filter_map(pinned).collect();
+    if pins.len() != TOOLS.len() {
+        return Err(format!("bindings/python/requirements.txt pins not all of {}", TOOLS.join(", ")));
+    }
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
+    let mut pip = command(&python);
+    pip.args(install).args(["--no-deps", "--no-compile", "--target"]).arg(folder.join("tools")).args(pins);
+    run(&mut pip)?;
+    // Of three hundred languages that Pygments colours, pytest knows two.
+    let lexers = folder.join("tools/pygments/lexers");
+    for entry in io(&lexers, std::fs::read_dir(&lexers))? {
+        let path = io(&lexers, entry)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !["__init__.py", "_mapping.py", "diff.py", "python.py"].contains(&&*name) {
+            io(&path, std::fs::remove_file(&path))?;
+        }
+    }
+    Ok(python)
+}
+
+/// The Rust tests, with the checks of a debug build.
+fn rust_tests(folder: &Path) -> Done {
+    io(folder, std::fs::create_dir_all(folder))?;
+    let mut build = tools::cargo();
+    build.args(["test", "--locked", "--no-run", "--profile", "bundle", "--message-format", "json-render-diagnostics"]);
+    for name in named("tests", &format!("{OURS}_"), ".rs")? {
+        build.args(["--test", name.trim_end_matches(".rs")]);
+    }
+    eprintln!("building the Rust tests: minutes, where much has changed");
+    // A folder of its own, as for the libraries; the diagnostics go through.
+    build.env("CARGO_TARGET_DIR", root().join("target/gpu-bundle/build")).stderr(std::process::Stdio::inherit());
+    let messages = output(&mut build)?;
+    // Of the lines about what was built those about tests name their program.
+    for line in messages.lines().filter(|line| line.contains("\"kind\":[\"test\"]")) {
+        let Some(program) = line.split("\"executable\":\"").nth(1).and_then(|rest| rest.split('"').next()) else {
+            continue;
+        };
+        let program = Path::new(program);
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.rsplit_once('-').map_or(&*name, |(name, _)| name);
+        copy(program, &folder.join(name))?;
+    }
+    Ok(())
+}
+
+/// The C and C++ tests, which find the library of the Python package.
+fn c_tests(folder: &Path) -> Done {
+    let c = ["-std=c11", "-O1", "-g0"];
+    // Of the C++ library there may be an older one, or none.
+    let cpp = ["-std=c++17", "-O1", "-g0", "-static-libstdc++", "-Ibindings/cpp/tests"];
+    for (compiler, from, end, flags) in [("gcc", "c-tests", ".c", &c[..]), ("g++", "bindings/cpp/tests", ".cpp", &cpp)]
+    {
+        let to = folder.join("tests").join(&end[1..]);
+        io(&to, std::fs::create_dir_all(&to))?;
+        for name in named(from, OURS, end)? {
+            let mut compile = command(compiler);
+            compile.args(flags).args(["-rdynamic", "-pthread"]).arg("-I").arg(dist::folder().join("include"));
+            compile.arg(format!("{from}/{name}")).arg("-o").arg(to.join(name.trim_end_matches(end)));
+            compile.arg(folder.join(LIBRARY)).args(["-Wl,-rpath,$ORIGIN/../../python/tenure", "-lm", "-ldl", "-s"]);
+            run(&mut compile)?;
+        }
+    }
+    Ok(())
+}
+
+/// The Python tests, and what they share.
+fn python_tests(folder: &Path) -> Done {
+    io(folder, std::fs::create_dir_all(folder))?;
+    let from = "bindings/python/tests";
+    for name in named(from, &format!("test_{OURS}"), ".py")?.iter().map(String::as_str).chain(["conftest.py"]) {
+        copy(&root().join(from).join(name), &folder.join(name))?;
+    }
+    Ok(())
+}
+
+/// The benchmarks: Python files, and libraries of the C ones beside them.
+fn benches(folder: &Path) -> Done {
+    let to = folder.join("benches");
+    io(&to, std::fs::create_dir_all(&to))?;
+    for name in named("benches/cuda", "", ".py")? {
+        copy(&root().join("benches/cuda").join(&name), &to.join(name))?;
+    }
+    for name in named("benches/cuda", "", ".c")? {
+        let mut compile = command("gcc");
+        compile.args(["-std=c11", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread"]);
+        compile.arg("-I").arg(dist::folder().join("include")).arg(format!("benches/cuda/{name}"));
+        compile.arg("-o").arg(to.join(name.trim_end_matches(".c")).with_extension("so"));
+        // By its name only, which finds the one that Python has loaded.
+        run(compile.arg(folder.join(LIBRARY)).arg("-s"))?;
+    }
+    Ok(())
+}
+
+/// The package's version.
+fn version() -> Done<String> {
+    let manifest = read("Cargo.toml")?;
+    let line = manifest.lines().find_map(|line| line.strip_prefix("version = \"")).unwrap_or("\"");
+    Ok(line.trim_end_matches('"').to_owned())
+}
+
+fn write(path: &Path, text: &str) -> Done {
+    io(path, std::fs::write(path, text))
+}
+
+/// All files below a folder, with their sizes.
+fn files_below(folder: &Path) -> Done<Vec<(PathBuf, u64)>> {
+    let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in io(&folder, std::fs::read_dir(&folder))? {
+            let path = io(&folder, entry)?.path();
+            match io(&path, path.symlink_metadata())? {
+                about if about.is_dir() => folders.push(path),
+                about => files.push((path, about.len())),
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// It is no heavier than it may be.
+fn weigh(folder: &Path, files: &[(PathBuf, u64)]) -> Done {
+    let whole: u64 = files.iter().map(|(_, bytes)| bytes).sum();
+    println!("{}: {} files, {:.1} MiB", folder.display(), files.len(), whole as f64 / f64::from(1 << 20));
+    if whole <= LIMIT {
+        return Ok(());
+    }
+    let (largest, bytes) = files.iter().max_by_key(|(_, bytes)| bytes).expect("it is too heavy to be empty");
+    Err(format!("{whole} bytes are more than {LIMIT}; the largest file is {} with {bytes}", largest.display()))
+}
+
+/// No binary asks for a glibc newer than [`GLIBC`], none of ours names a file of this repository.
+fn stands_alone(folder: &Path, files: &[(PathBuf, u64)]) -> Done {
+    let here = root().to_string_lossy().into_owned();
+    for (path, _) in files {
+        let bytes = io(path, std::fs::read(path))?;
+        if !bytes.starts_with(b"\x7fELF") {
+            continue;
+        }
+        let symbols = output(command("readelf").args(["-W", "--dyn-syms"]).arg(path))?;
+        for line in symbols.lines() {
+            let Some(version) = line.split("@GLIBC_").nth(1).or(line.split("@@GLIBC_").nth(1)) else { continue };
+            let mut numbers = version.split([' ', '.']).map(|part| part.parse::<u32>().unwrap_or(0));
+            if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) > GLIBC {
+                return Err(format!("{} needs {}", path.display(), line.trim()));
+            }
+        }
+        let ours = path.starts_with(folder.join("tests"));
+        if ours && bytes.windows(here.len()).any(|part| part == here.as_bytes()) {
+            return Err(format!(
+                "{} has {here} in it: a test that reads the source's files finds none where it goes; guard CARGO_MANIFEST_DIR \
+                 and the like in what CUDA tests use",
+                path.display()
+            ));
+        }
+    }
+    Ok(())
+}
