@@ -20,7 +20,7 @@ use crate::device::cuda;
 use crate::error::{Result, fail};
 use crate::ferry::registered;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Backing, Claim, Fresh, Locked, Made, One, Spare};
+use crate::ledger::{self, Claim, Fresh, Locked, Made, One, Spare};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::slots::Id;

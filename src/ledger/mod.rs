@@ -58,8 +58,7 @@ pub use record::{Order, Points, point_behind};
 pub use scope::{LockedScope, Scope, SpareScope, each_scope, lock_scope};
 pub use store::{
     Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_lingering, each_queued,
-    each_store, lend,
-    queued, run_releases,
+    each_store, lend, queued, run_releases,
 };
 pub use waiting::look_again;
 
