@@ -1,0 +1,138 @@
+//! Random work on streams of every kind, ordered by points alone: what follows a point sees what was written before it (PD-2, PD-9). On the
+//! simulator or a GPU; see tools/cuda.rs.
+
+mod tools;
+
+use std::ptr::null_mut;
+use tenure::ffi::stream::*;
+use tenure::stream::{Point, Queue, Stream};
+use tenure::types::*;
+use tools::cuda::{Device, Memory, device, with_context};
+
+const GPU: tn_device = tn_device { r#type: TN_CUDA, id: 0 };
+const BYTES: usize = 1 << 10;
+const BUFFERS: usize = 6;
+const STEPS: usize = 600;
+
+/// Numbers that a seed decides.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+}
+
+/// Page-locked bytes of the driver's, which copies may reach late.
+struct Pinned(*mut u8);
+
+impl Pinned {
+    fn new(bytes: usize) -> Pinned {
+        let mut at = null_mut();
+        let code = with_context(0, || driver_call!(cuMemHostAlloc(&mut at => *mut *mut u8, bytes => usize, 0 => u32)));
+        assert_eq!(code, 0);
+        Pinned(at)
+    }
+
+    /// Byte `at`, of work that is done.
+    fn byte(&self, at: usize) -> u8 {
+        // SAFETY: within the memory, which no work writes any more.
+        unsafe { self.0.add(at).read_volatile() }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        with_context(0, || driver_call!(cuMemFreeHost(self.0 => *mut u8)));
+    }
+}
+
+/// Device memory, and what was done with it last.
+struct Buffer {
+    memory: Memory,
+    value: u8,
+    written: Option<Point>,
+    read: Vec<Point>,
+}
+
+/// The handles, to be released at the end, and the queues of all kinds.
+fn streams() -> (Vec<*mut tn_stream>, Vec<&'static Queue>) {
+    let create = |flags| {
+        let mut stream = null_mut();
+        // SAFETY: the pointer is ours.
+        assert_eq!(unsafe { tn_stream_create(GPU, flags, 0, &mut stream) }, TN_OK);
+        stream
+    };
+    let handles: Vec<_> = [0, 0, TN_STREAM_BLOCKING, TN_STREAM_BLOCKING].map(create).into();
+    let on = |bits: u64| Stream::of(bits).unwrap().on(GPU).unwrap().unwrap();
+    let queues = handles.iter().map(|handle| *handle as u64).chain([1, 2]).map(on).collect();
+    (handles, queues)
+}
+
+/// Makes what comes next on a queue follow a point; whether that was known without the driver.
+fn follow(queue: &'static Queue, point: Point) -> bool {
+    let known = queue.follows(point);
+    if !known {
+        queue.wait_for(point).unwrap();
+    }
+    known
+}
+
+fn run(_gpu: &Device, seed: u64) {
+    let mut random = Random(seed);
+    let (handles, queues) = streams();
+    let results = Pinned::new(STEPS);
+    let mut buffers: Vec<Buffer> = (0..BUFFERS)
+        .map(|_| Buffer { memory: Memory::new(0, BYTES), value: 0, written: None, read: Vec::new() })
+        .collect();
+    let mut expected = Vec::new();
+    let mut known = 0;
+    for step in 0..STEPS {
+        let buffer = &mut buffers[random.below(BUFFERS)];
+        let queue = queues[random.below(queues.len())];
+        if buffer.written.is_none() || random.below(3) == 0 {
+            for point in buffer.written.take().into_iter().chain(buffer.read.drain(..)) {
+                known += usize::from(follow(queue, point));
+            }
+            buffer.value = 1 + random.below(250) as u8;
+            buffer.memory.fill(buffer.value, queue.native());
+            // With an event at once, or only when somebody wants to see it.
+            buffer.written = Some(if random.below(2) == 0 { queue.now() } else { queue.mark().unwrap() });
+        }
+        let reader = queues[random.below(queues.len())];
+        known += usize::from(follow(reader, buffer.written.expect("written above or before")));
+        let from = buffer.memory.at + random.below(BYTES) as u64;
+        let to = results.0.wrapping_add(step);
+        let code = with_context(
+            0,
+            || driver_call!(cuMemcpyDtoHAsync_v2(to => *mut u8, from => u64, 1 => usize, reader.native() => u64)),
+        );
+        assert_eq!(code, 0);
+        buffer.read.push(reader.now());
+        expected.push(buffer.value);
+        if random.below(16) == 0 {
+            // The host, too: what it waited for is there.
+            let last = buffer.read.pop().expect("pushed above");
+            last.wait().unwrap();
+            assert_eq!(results.byte(step), buffer.value, "seed {seed}, step {step}, after the host waited");
+        }
+    }
+    assert_eq!(tenure::ffi::device::tn_device_synchronize(GPU), TN_OK);
+    for (step, value) in expected.iter().enumerate() {
+        assert_eq!(results.byte(step), *value, "seed {seed}, step {step} of {STEPS}");
+    }
+    assert!(known > STEPS / 20, "some order is known without the driver: {known}");
+    handles.into_iter().for_each(|handle| assert_eq!(tn_stream_release(handle), TN_OK));
+}
+
+#[test]
+fn pd_2_pd_9_what_follows_a_point_sees_what_was_before() {
+    let Some(gpu) = device() else { return };
+    let first = gpu.sim.map_or(1, |sim| sim.get("seed"));
+    for seed in first * 1000 + 1..first * 1000 + 6 {
+        run(&gpu, seed);
+    }
+}
