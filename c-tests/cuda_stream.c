@@ -3,6 +3,7 @@
  * whatever device there is. cargo xtask test --sim runs it on the simulated driver.
  */
 #include "check.h"
+#include "helpers.h"
 #include <stdint.h>
 
 static const tn_device CPU = {TN_CPU, 0}, GPU = {TN_CUDA, 0}, PINNED = {TN_CUDA_HOST, 0}, MANAGED = {TN_CUDA_MANAGED, 0};
@@ -45,6 +46,30 @@ static void without_a_driver(void) /* PN-13 */
     FAILS(tn_stream_synchronize(TN_STREAM_CURRENT), TN_ERR_UNSUPPORTED);
     FAILS(tn_event_create(GPU, 0, &event), TN_ERR_UNSUPPORTED);
     CHECK(stream == NULL && event == NULL && scope == NULL);
+}
+
+static void arrays_without_a_driver(void) /* PN-13: what needs a GPU, and what does not, by constants too */
+{
+    tn_stream *streams[4] = {NULL, TN_STREAM_LEGACY, TN_STREAM_PER_THREAD, TN_STREAM_CURRENT};
+    const int64_t nine = 9;
+    int64_t back[4] = {0};
+    tn_array *a = numbers(NULL, SHAPE(4)), *b = numbers(NULL, SHAPE(4)), *out = NULL;
+    FAILS(tn_array_to_device(a, GPU, NULL, NULL, &out), TN_ERR_UNSUPPORTED);
+    FAILS(tn_array_to_device(a, MANAGED, NULL, NULL, &out), TN_ERR_UNSUPPORTED);
+    FAILS(tn_array_advise(a, TN_ADVISE_READ_MOSTLY, GPU), TN_ERR_UNSUPPORTED);
+    FAILS(tn_array_prefetch(a, GPU, NULL), TN_ERR_UNSUPPORTED);
+    CHECK(out == NULL);
+    for (int i = 0; i < 4; i++) {
+        OK(tn_array_to_device(a, CPU, NULL, streams[i], &out));
+        drop(out);
+        OK(tn_array_copy_into(a, b, 0, streams[i]));
+        OK(tn_array_fill(b, &nine, 0, streams[i]));
+        OK(tn_array_copy_to_host(b, back, NULL, streams[i]));
+        OK(tn_array_zero(b, 0, streams[i]));
+        CHECK(back[0] == 9 && back[3] == 9);
+    }
+    drop(a);
+    drop(b);
 }
 
 static void arguments(void) /* ST-5, ST-8: what the arguments alone show */
@@ -146,6 +171,7 @@ int main(void)
         events();
     } else {
         without_a_driver();
+        arrays_without_a_driver();
     }
     return finish();
 }

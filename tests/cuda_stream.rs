@@ -748,3 +748,41 @@ fn queues_and_events_are_used_again() {
     }
     release(shared);
 }
+
+/// Calls of the driver in steady state, where the thread has no current context: entering and leaving a GPU are three of each.
+#[test]
+fn driver_calls_of_streams_and_events() {
+    let Some(gpu_there) = device() else { return };
+    let Some(sim) = gpu_there.simulated() else { return };
+    const ENTER: u64 = 3;
+    let (s, t, e) = (create(0, 0), create(0, 0), event(0, 0));
+    let memory = Memory::new(0, 256);
+    // As many events as are needed at a time.
+    for _ in 0..40 {
+        assert_eq!(tn_event_record(e, s), TN_OK);
+        assert_eq!(tn_event_synchronize(e), TN_OK);
+    }
+    let calls = |work: &dyn Fn()| sim.calls_of("", work).0;
+    let stall = gpu_there.stall(native(s));
+    memory.fill(1, native(s));
+    assert_eq!(calls(&|| assert_eq!(tn_event_record(e, s), TN_OK)), ENTER + 2, "is it capturing, record");
+    assert_eq!(calls(&|| assert_eq!(tn_event_wait(e, t), TN_OK)), ENTER + 2, "is it capturing, wait");
+    assert_eq!(calls(&|| assert_eq!(tn_event_wait(e, t), TN_OK)), 0, "known");
+    assert_eq!(calls(&|| assert_eq!(tn_event_wait(e, s), TN_OK)), 0, "the same stream");
+    assert_eq!(calls(&|| assert!(!is_done(e))), ENTER + 3, "query, without disturbing captures");
+    drop(stall);
+    assert_eq!(tn_event_synchronize(e), TN_OK);
+    let held = queue(s, 0);
+    let nothing = || {
+        assert!(is_done(e));
+        assert_eq!((tn_event_synchronize(e), tn_event_wait(e, t)), (TN_OK, TN_OK));
+        assert!(held.queue().follows(held.queue().now()));
+        assert_eq!(tn_stream_set_current(gpu(0), s), TN_OK);
+        assert_eq!((current(0), tn_stream_set_current(gpu(0), null_mut())), (native(s), TN_OK));
+    };
+    assert_eq!(calls(&nothing), 0);
+    drop(held);
+    assert_eq!(tn_event_release(e), TN_OK);
+    release(s);
+    release(t);
+}

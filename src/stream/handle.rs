@@ -74,7 +74,6 @@ pub(super) fn meaning(id: Id) -> Result<Meaning> {
 }
 
 /// The same as an argument.
-#[cold]
 #[inline(never)]
 pub(super) fn find(id: Id) -> Result<Stream> {
     Ok(match meaning(id)? {
