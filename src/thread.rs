@@ -527,7 +527,8 @@ fn reuse() -> Option<&'static Thread> {
 
 /// What the layers above do when a thread ended: `hook(record)`.
 pub type ExitHook = fn(&'static Thread);
-static HOOKS: [AtomicUsize; 16] = [const { AtomicUsize::new(0) }; 16];
+/// One for each table of slots, and some for others.
+static HOOKS: [AtomicUsize; TABLES + 8] = [const { AtomicUsize::new(0) }; TABLES + 8];
 
 /// Registers a hook, once however often it is called. Hooks run on the ending thread, or in the child of a fork for a thread
 /// that is not there any more.

@@ -18,7 +18,6 @@
 //! | `argument` | what a stream argument of C means |
 //! | `handle`, `event`, `scope` | tn_stream, tn_event, tn_scope of tn_stream_enter |
 //! | `calls` | what the C functions on streams do |
-//! | `timeline` | the work on a store |
 //! | `none` | all that programs' malloc knows of it |
 
 #[cfg(not(preload))]
