@@ -68,7 +68,10 @@ impl Pool {
         if !self.is_ordered() {
             return Ok(());
         }
-        Err(fail(TN_ERR_UNSUPPORTED, format_args!("blocks that devices work on are neither split nor merged by callers")))
+        Err(fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!("blocks that devices work on are neither split nor merged by callers"),
+        ))
     }
 
     /// The contents of whole pages of a live raw block are not needed any more; with `zero` they read 0 from now on.
