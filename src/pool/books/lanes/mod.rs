@@ -53,7 +53,7 @@ const LEAST_REST: usize = 2 << 20;
 /// Spans with uses on several queues that a request looks at.
 const LOOKS: usize = 32;
 /// Points that one step asks the driver about.
-pub(in crate::pool) const POINTS: usize = 16;
+pub(in crate::pool) const POINTS: usize = 64;
 
 /// Points to ask the driver about.
 pub(in crate::pool) type Points = [Option<Point>; POINTS];
