@@ -909,7 +909,7 @@ fn po_32_threads_share_a_pool_of_a_device() {
                     live.push(block);
                 } else if !live.is_empty() {
                     let block = live.swap_remove(pick % live.len());
-                    if pick % 4 == 0 {
+                    if pick.is_multiple_of(4) {
                         pool.record_use(block, &streams[(pick + 1) % 3]);
                     }
                     pool.give(block, stream);
