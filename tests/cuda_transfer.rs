@@ -502,6 +502,31 @@ fn borrowed(array: &Array, stream: *mut tn_stream) -> *mut c_void {
 }
 
 #[test]
+fn tr_14_threads_share_the_chunks() {
+    let Some(_device) = device() else { return };
+    tenure::options::set("transfer.chunk", "16KiB").unwrap();
+    std::thread::scope(|scope| {
+        for seed in 1..=8 {
+            scope.spawn(move || {
+                let random = &mut Random(seed);
+                let s = Stream::new(GPU);
+                for turn in 0..12 {
+                    let n = 1000 + random.below(9000);
+                    let x = Store::new(random, HOST, (TN_F64, 8), &[n]);
+                    let (there, back) = (Array::empty(GPU, TN_F64, &[n]), Array::empty(HOST, TN_F64, &[n]));
+                    let stream = if random.one_in(3) { NOW } else { s.0 };
+                    x.array.copy_into(&there, 0, stream).unwrap_or_else(|status| panic!("{status}: {}", text()));
+                    x.array.zero(0, NOW).unwrap();
+                    there.copy_into(&back, 0, stream).unwrap_or_else(|status| panic!("{status}: {}", text()));
+                    assert!(back.read() == x.bytes, "thread {seed}, turn {turn}");
+                }
+            });
+        }
+    });
+    tenure::options::set("transfer.chunk", "4MiB").unwrap();
+}
+
+#[test]
 fn tr_20_a_large_copy_goes_at_the_rate_of_the_bus() {
     let Some(device) = device() else { return };
     if device.sim.is_some() {
