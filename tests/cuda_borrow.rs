@@ -15,6 +15,7 @@ use tenure::ffi::pool::*;
 use tenure::ffi::promise::*;
 use tenure::ffi::report::*;
 use tenure::ffi::stream::*;
+use tenure::ffi::transfer::*;
 use tenure::types::*;
 use tools::cuda::{Device, Sim, alone, device, last_error};
 
@@ -630,6 +631,57 @@ fn br_64_a_pool_gets_the_bytes_with_what_is_unfinished() {
         assert_eq!(tn_stream_synchronize(t), TN_OK);
         [s, t].into_iter().for_each(drop_stream);
         assert_eq!(tn_pool_release(pool), TN_OK);
+    });
+}
+
+#[test]
+fn br_8_60_a_copy_on_write_comes_after_the_work_on_the_old_bytes() {
+    with_seeds(|_, sim| {
+        for device in [MANAGED, PINNED, gpu(0)] {
+            let (s, t) = (stalled(sim), stream(0));
+            let (mut pool, mut a) = (null_mut(), null_mut());
+            let (five, seven): (f32, f32) = (5.0, 7.0);
+            let fill = |array: Array, value: &f32, mode: u32, stream: Stream| {
+                // SAFETY: a value of the array's type.
+                unsafe { tn_array_fill(array, std::ptr::from_ref(value).cast(), mode, stream) }
+            };
+            // SAFETY: the pointers are ours.
+            unsafe {
+                assert_eq!(tn_pool_default(device, &mut pool), TN_OK);
+                assert_eq!(tn_array_empty(pool, TN_F32, 1, [16].as_ptr(), std::ptr::null(), &mut a), TN_OK);
+            }
+            assert_eq!(fill(a, &seven, 0, null_mut()), TN_OK);
+            // On pinned memory the host fills; then there is work of its own.
+            assert_eq!(fill(a, &five, 0, s), TN_OK);
+            writes_on(a, s);
+            let b = clone(a);
+            // Where the host would copy it is the host that comes too early; a device's copy is ordered.
+            let opened = write(b, TN_WRITE_COW, t);
+            let guard = if device.r#type == TN_CUDA {
+                opened.unwrap()
+            } else {
+                assert_eq!(opened, Err(TN_ERR_PENDING));
+                while_stalled(sim, s, || write(b, TN_WRITE_COW | TN_WAIT, t).unwrap())
+            };
+            // The copy counts as work on the new bytes, and reads the old ones, whatever its caller says.
+            end(guard, null_mut());
+            if device.r#type == TN_CUDA {
+                assert_eq!((host(b).0, host(a).0), (TN_ERR_PENDING, TN_ERR_PENDING));
+                go(sim, s);
+            }
+            assert_eq!(tn_array_wait(a, TN_READ_WRITE), TN_OK);
+            assert_eq!(fill(a, &seven, 0, null_mut()), TN_OK);
+            for (array, value) in [(b, five), (a, seven)] {
+                let mut seen = [0_f32; 16];
+                let place = std::ptr::from_mut(&mut seen).cast();
+                // SAFETY: as many elements as the array has.
+                assert_eq!(unsafe { tn_array_copy_to_host(array, place, std::ptr::null(), null_mut()) }, TN_OK);
+                assert_eq!(seen, [value; 16], "{}", device.r#type);
+            }
+            [a, b].into_iter().for_each(release);
+            [s, t].into_iter().for_each(drop_stream);
+            assert_eq!(tn_pool_release(pool), TN_OK);
+        }
     });
 }
 

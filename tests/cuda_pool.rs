@@ -883,3 +883,63 @@ fn pd_15_a_capture_on_another_thread() {
     assert_ne!(graph, 0);
     assert_eq!(with_context(0, || driver_call!(cuGraphDestroy(graph => usize))), 0);
 }
+
+/// PO-9, PO-32 on devices: threads that share a pool and its streams, while others ask whose addresses are, query, report and trim.
+#[test]
+fn po_32_threads_share_a_pool_of_a_device() {
+    let Some(_gpu) = device() else { return };
+    let pool = pool_on(GPU, |o| o.max_size = 32 * MIB as u64).unwrap();
+    let streams = [stream(), stream(), stream_on(GPU, TN_STREAM_BLOCKING)];
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let seen = std::sync::atomic::AtomicUsize::new(0);
+    let (pool, streams, done, seen) = (&pool, &streams, &done, &seen);
+    std::thread::scope(|scope| {
+        let work = |thread: usize| {
+            let mut live: Vec<usize> = Vec::new();
+            let mut number = thread + 1;
+            for _ in 0..1500 {
+                number = number.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                let pick = number >> 33;
+                let stream = &streams[pick % 3];
+                if pick % 5 < 3 && live.len() < 40 {
+                    let Ok(block) = pool.take(1 + pick % [3000, 200_000, 2 * MIB][pick % 7 % 3], stream) else {
+                        continue;
+                    };
+                    seen.store(block, std::sync::atomic::Ordering::Relaxed);
+                    live.push(block);
+                } else if !live.is_empty() {
+                    let block = live.swap_remove(pick % live.len());
+                    if pick.is_multiple_of(4) {
+                        pool.record_use(block, &streams[(pick + 1) % 3]);
+                    }
+                    pool.give(block, stream);
+                }
+            }
+            live.into_iter().for_each(|block| pool.give(block, &streams[0]));
+        };
+        scope.spawn(|| {
+            let mut text = vec![0u8; 1 << 20];
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let (mut owner, mut length) = (null_mut(), 0);
+                let at = seen.load(std::sync::atomic::Ordering::Relaxed) + 100;
+                // SAFETY: the pointer is ours.
+                if unsafe { tn_pool_of(at as *const c_void, &mut owner) } == TN_OK {
+                    assert_eq!(tn_pool_release(owner), TN_OK);
+                }
+                // SAFETY: so many bytes.
+                let status = unsafe { tn_report_json(0, text.len(), text.as_mut_ptr().cast(), &mut length) };
+                assert_eq!(status, TN_OK);
+                pool.stats();
+                pool.trim();
+            }
+        });
+        let workers: Vec<_> = (0..4).map(|thread| scope.spawn(move || work(thread))).collect();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    streams.iter().for_each(Stream::finish);
+    let stats = pool.stats();
+    assert_eq!((stats.in_use_bytes, stats.pending_bytes, stats.overhead_bytes), (0, 0, 0));
+    pool.trim();
+    assert_eq!(pool.stats().reserved_bytes, 0);
+}

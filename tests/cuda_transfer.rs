@@ -8,10 +8,15 @@ mod stores;
 mod tools;
 
 use places::Random;
-use std::ptr::null_mut;
+use std::ffi::c_void;
+use std::ptr::{null, null_mut};
 use stores::*;
+use tenure::ffi::array::tn_array_import_host;
+use tenure::ffi::borrow::{tn_array_borrow_read, tn_borrow_end};
+use tenure::ffi::pool::{tn_pool_allocate, tn_pool_deallocate, tn_pool_trim};
+use tenure::ffi::transfer::tn_array_copy_from_host;
 use tenure::types::*;
-use tools::cuda::{Device, device};
+use tools::cuda::{Device, device, with_context};
 
 const NOW: *mut tn_stream = null_mut();
 
@@ -386,6 +391,173 @@ fn tr_1_tr_21_arguments_that_do_not_fit() {
     large.copy_into(&there, 0, s.0).unwrap();
     let locked = Array::empty(PINNED, TN_F64, &[1 << 16]);
     locked.copy_into(&there, TN_REQUIRE_ASYNC | TN_WAIT, s.0).unwrap();
+}
+
+#[test]
+fn tr_21_what_a_capture_can_be_part_of() {
+    /// CU_STREAM_CAPTURE_MODE_THREAD_LOCAL.
+    const THREAD_LOCAL: u32 = 1;
+    let Some(_device) = device() else { return };
+    let s = Stream::new(GPU);
+    let n = 1 << 15;
+    let (locked, plain) = (Array::empty(PINNED, TN_F64, &[n]), Array::empty(HOST, TN_F64, &[n]));
+    let (a, b) = (Array::empty(GPU, TN_F64, &[n]), Array::empty(GPU, TN_F64, &[n]));
+    [&a, &b].iter().for_each(|array| array.zero(0, NOW).unwrap());
+    let native = s.native() as usize;
+    let begun = with_context(0, || driver_call!(cuStreamBeginCapture_v2(native => usize, THREAD_LOCAL => u32)));
+    assert_eq!(begun, 0);
+    locked.copy_into(&a, 0, s.0).unwrap_or_else(|status| panic!("{status}: {}", text()));
+    a.copy_into(&b, 0, s.0).unwrap_or_else(|status| panic!("{status}: {}", text()));
+    b.fill(&[3; 8], 0, s.0).unwrap_or_else(|status| panic!("{status}: {}", text()));
+    assert_eq!(plain.copy_into(&a, 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
+    assert_eq!(b.copy_into(&plain, 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
+    let mut graph = null_mut::<c_void>();
+    let ended = with_context(0, || driver_call!(cuStreamEndCapture(native => usize, &mut graph => *mut *mut c_void)));
+    assert!(ended == 0 && !graph.is_null(), "the capture is whole: {ended}");
+    assert_eq!(with_context(0, || driver_call!(cuGraphDestroy(graph => *mut c_void))), 0);
+    s.synchronize().unwrap();
+    plain.copy_into(&a, TN_WAIT, s.0).unwrap();
+}
+
+#[test]
+fn tr_9_pd_18_raw_page_locked_memory_goes_back_after_the_copy() {
+    let Some(device) = device() else { return };
+    let Some(sim) = device.simulated() else { return };
+    let s = Stream::new(GPU);
+    let (pool, bytes) = (pool_of(PINNED), 1 << 20);
+    let there = Array::empty(GPU, TN_U8, &[bytes as i64]);
+    there.zero(0, NOW).unwrap();
+    let take = || {
+        let mut block = null_mut();
+        // SAFETY: a writable output.
+        done(unsafe { tn_pool_allocate(pool, bytes, 0, NOW, &mut block) }).unwrap();
+        block
+    };
+    let block = take();
+    // SAFETY: a block of so many bytes.
+    unsafe { block.cast::<u8>().write_bytes(0x77, bytes) };
+    sim.hold(s.native());
+    // SAFETY: the block stays until the pool has it back, which knows of the copy.
+    done(unsafe { tn_array_copy_from_host(there.0, block, null(), 0, s.0) }).unwrap();
+    done(tn_pool_deallocate(pool, block, NOW)).unwrap();
+    let next = take();
+    // SAFETY: as above.
+    unsafe { next.cast::<u8>().write_bytes(0x11, bytes) };
+    sim.release(s.native());
+    assert!(there.read() == vec![0x77; bytes]);
+    done(tn_pool_deallocate(pool, next, NOW)).unwrap();
+}
+
+#[test]
+fn tr_14_trim_gives_the_chunks_back() {
+    let Some(device) = device() else { return };
+    let Some(sim) = device.simulated() else { return };
+    let there = Array::empty(GPU, TN_F64, &[1 << 18]);
+    let plain = Array::empty(HOST, TN_F64, &[1 << 18]);
+    plain.copy_into(&there, 0, NOW).unwrap();
+    there.copy_into(&plain, 0, NOW).unwrap();
+    let before = sim.get("pinned");
+    let mut released = 0;
+    // SAFETY: a writable output.
+    done(unsafe { tn_pool_trim(pool_of(GPU), usize::MAX, &mut released) }).unwrap();
+    assert!(before - sim.get("pinned") >= 2, "a chunk each way at least");
+    plain.copy_into(&there, 0, NOW).unwrap();
+}
+
+#[test]
+fn ar_21_device_memory_is_no_host_memory() {
+    let Some(_device) = device() else { return };
+    let there = Array::empty(GPU, TN_F64, &[100]);
+    let address = borrowed(&there, LEGACY);
+    let shape = [100i64];
+    let layout = tn_layout {
+        size: size_of::<tn_layout>(),
+        dtype: TN_F64,
+        ndim: 1,
+        shape: shape.as_ptr(),
+        strides: null(),
+        offset: 0,
+    };
+    for flags in [0, TN_BORROW] {
+        let (mut out, mut how) = (null_mut(), 0);
+        // SAFETY: writable outputs; nothing is read at the address.
+        let status = unsafe { tn_array_import_host(address, &layout, flags, None, null_mut(), &mut out, &mut how) };
+        assert_eq!(status, TN_ERR_DEVICE, "{}", text());
+    }
+    let managed = Array::empty(MANAGED, TN_F64, &[100]);
+    let address = borrowed(&managed, NOW);
+    let (mut out, mut how) = (null_mut(), 0);
+    // SAFETY: writable outputs; the host may read managed memory.
+    done(unsafe { tn_array_import_host(address, &layout, 0, None, null_mut(), &mut out, &mut how) }).unwrap();
+    drop(Array(out));
+}
+
+/// The address that a guard shows.
+fn borrowed(array: &Array, stream: *mut tn_stream) -> *mut c_void {
+    let (mut data, mut guard) = (null(), null_mut());
+    // SAFETY: writable outputs.
+    done(unsafe { tn_array_borrow_read(array.0, 0, stream, &mut data, null_mut(), &mut guard) }).unwrap();
+    done(tn_borrow_end(guard, 0, stream)).unwrap();
+    data.cast_mut()
+}
+
+#[test]
+fn tr_14_threads_share_the_chunks() {
+    let Some(_device) = device() else { return };
+    tenure::options::set("transfer.chunk", "16KiB").unwrap();
+    std::thread::scope(|scope| {
+        for seed in 1..=8 {
+            scope.spawn(move || {
+                let random = &mut Random(seed);
+                let s = Stream::new(GPU);
+                for turn in 0..12 {
+                    let n = 1000 + random.below(9000);
+                    let x = Store::new(random, HOST, (TN_F64, 8), &[n]);
+                    let (there, back) = (Array::empty(GPU, TN_F64, &[n]), Array::empty(HOST, TN_F64, &[n]));
+                    let stream = if random.one_in(3) { NOW } else { s.0 };
+                    x.array.copy_into(&there, 0, stream).unwrap_or_else(|status| panic!("{status}: {}", text()));
+                    x.array.zero(0, NOW).unwrap();
+                    there.copy_into(&back, 0, stream).unwrap_or_else(|status| panic!("{status}: {}", text()));
+                    assert!(back.read() == x.bytes, "thread {seed}, turn {turn}");
+                }
+            });
+        }
+    });
+    tenure::options::set("transfer.chunk", "4MiB").unwrap();
+}
+
+#[test]
+fn tr_20_a_large_copy_goes_at_the_rate_of_the_bus() {
+    let Some(device) = device() else { return };
+    if device.sim.is_some() {
+        println!("skipped: times need a GPU");
+        return;
+    }
+    let s = Stream::new(GPU);
+    let bytes = 1usize << 30;
+    let (locked, there) = (Array::empty(PINNED, TN_U8, &[bytes as i64]), Array::empty(GPU, TN_U8, &[bytes as i64]));
+    locked.zero(0, NOW).unwrap();
+    let (from, to) = (borrowed(&locked, NOW), borrowed(&there, LEGACY));
+    let native = s.native() as usize;
+    s.synchronize().unwrap();
+    let (mut ours, mut bare, mut call) = (f64::MAX, f64::MAX, f64::MAX);
+    for _ in 0..5 {
+        let start = std::time::Instant::now();
+        locked.copy_into(&there, 0, s.0).unwrap();
+        call = call.min(start.elapsed().as_secs_f64());
+        s.synchronize().unwrap();
+        ours = ours.min(start.elapsed().as_secs_f64());
+        let start = std::time::Instant::now();
+        let copied = with_context(
+            0,
+            || driver_call!(cuMemcpyHtoDAsync_v2(to as u64 => u64, from => *const c_void, bytes => usize, native => usize)),
+        );
+        assert_eq!(copied, 0);
+        s.synchronize().unwrap();
+        bare = bare.min(start.elapsed().as_secs_f64());
+    }
+    println!("1 GiB: {ours:.4} s, the bare driver {bare:.4} s, the call {call:.6} s");
+    assert!(ours * 0.8 <= bare && call < 100e-6);
 }
 
 #[test]

@@ -14,6 +14,7 @@
  *                          if it is set when the library is loaded
  *   TENURE_SIM_PACE        random, eager, lazy, manual: when queued work runs (see "pace" below); random
  *   TENURE_SIM_IDLE_US     after so many microseconds without a call the device works on by itself; 5000
+ *   TENURE_SIM_PATIENCE_MS a call that waits longer says to stderr what it waits for; 10000
  *   TENURE_SIM_JUNK        0: fresh device memory is zero; 1: it is junk
  *   TENURE_SIM_REUSE       1: addresses of freed device memory are given out again at once; 0: as late as possible
  *   TENURE_SIM_FREE_WAITS  0: cuMemFree and cuMemFreeHost do not wait for the device, so that work which still uses the memory

@@ -44,6 +44,8 @@ pub struct Config {
     pub pace: Pace,
     /// After so long without a call the device works on by itself.
     pub idle: std::time::Duration,
+    /// After so long a waiting call says what it waits for: a test that hangs should not be a riddle.
+    pub patience: std::time::Duration,
     /// Fresh device memory has junk contents.
     pub junk: bool,
     /// Freed device addresses come back at once, as they do with a real driver; else as late as possible.
@@ -66,6 +68,7 @@ impl Config {
             visible: text("CUDA_VISIBLE_DEVICES").map(|list| visible(&list)),
             pace: text("TENURE_SIM_PACE").and_then(|name| Pace::named(&name)).unwrap_or(Pace::Random),
             idle: std::time::Duration::from_micros(number("TENURE_SIM_IDLE_US").unwrap_or(5000)),
+            patience: std::time::Duration::from_millis(number("TENURE_SIM_PATIENCE_MS").unwrap_or(10_000)),
             junk: number("TENURE_SIM_JUNK").is_none_or(|flag| flag != 0),
             reuses: number("TENURE_SIM_REUSE").is_some_and(|flag| flag != 0),
             free_waits: number("TENURE_SIM_FREE_WAITS").is_none_or(|flag| flag != 0),

@@ -221,6 +221,23 @@ impl World {
         Duration::from_micros(if slow { 200 } else { 5000 })
     }
 
+    /// What is not done on each stream, and why.
+    pub fn stuck(&self) -> String {
+        let mut text = String::new();
+        for (handle, stream) in self.streams.iter().filter(|(_, stream)| !stream.is_idle()) {
+            let why = match stream.queue.front() {
+                _ if stream.running => "a host function or kernel runs",
+                _ if stream.held => "a test holds it",
+                Some(head) if !head.after.iter().all(|before| self.met(before)) => "it waits for another stream",
+                _ => "it could go on",
+            };
+            let next = stream.queue.front().map_or("nothing", |head| head.label);
+            let queued = stream.queue.len();
+            text += &format!("stream {handle:#x} has {queued} queued, next is {next}, {why}; ");
+        }
+        if text.is_empty() { "no stream has work".to_owned() } else { text }
+    }
+
     fn hand_over(&mut self, job: Job) {
         if let Some(stream) = self.streams.get_mut(&job.stream) {
             stream.running = true;

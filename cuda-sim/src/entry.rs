@@ -14,6 +14,7 @@ use crate::world::{self, World};
 use parking_lot::MutexGuard;
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 /// What a function needs before its body may run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub enum Need {
 
 /// A call inside: the whole world, locked, and what is known about the caller.
 pub struct Call<'a> {
+    name: &'static str,
     pub world: MutexGuard<'a, World>,
     /// The current context; 0 where none is needed and none is set.
     pub context: Handle,
@@ -53,9 +55,16 @@ impl DerefMut for Call<'_> {
 impl Call<'_> {
     /// Lets the device work until `done`; other threads get in between. An error of the context ends the wait.
     pub fn wait(&mut self, done: impl Fn(&World) -> bool) -> Answer {
+        let mut since = None;
         while !done(&self.world) {
             if world::ended() {
                 return Err(DEINITIALIZED);
+            }
+            let since: &mut Instant = since.get_or_insert_with(Instant::now);
+            let patience = self.world.config.patience;
+            if since.elapsed() >= patience {
+                *since = Instant::now();
+                eprintln!("cuda-sim: {} waits for {patience:?}: {}", self.name, self.world.stuck());
             }
             if !self.world.step() {
                 let pause = self.world.pause();
@@ -98,7 +107,7 @@ pub fn enter(site: &'static Site, need: Need, per_thread: bool, body: impl FnOnc
             world.progress(need == Need::Poll);
             world.sound(context)?;
         }
-        let mut call = Call { world, context, per_thread };
+        let mut call = Call { name: site.name, world, context, per_thread };
         body(&mut call)?;
         if call.world.config.pace == Pace::Eager {
             while call.world.step() {}

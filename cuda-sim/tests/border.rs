@@ -145,6 +145,32 @@ fn a_configured_driver() {
 }
 
 #[test]
+fn a_call_that_waits_for_long_says_what_for() {
+    let ended = child("waits_for_a_held_stream", &[("TENURE_SIM_PATIENCE_MS", "0")]);
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success() && said.contains("cuMemFree_v2 waits"), "{said}");
+    assert!(said.contains("1 queued, next is fill, a test holds it"), "{said}");
+}
+
+#[test]
+#[ignore = "a child of a_call_that_waits_for_long_says_what_for"]
+fn waits_for_a_held_stream() {
+    let _driver = fresh(1, RANDOM);
+    let (memory, held) = (device_memory(8), stream(1));
+    assert_eq!((tenure_sim_hold(held), cuMemsetD8Async(memory, 1, 8, held)), (0, 0));
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            // Counted by the call that waits, before it says so and lets anybody else in.
+            while ask("implicit_synchronizes") == 0 {
+                std::thread::yield_now();
+            }
+            assert_eq!(tenure_sim_release(held), 0);
+        });
+        assert_eq!(cuMemFree_v2(memory), 0);
+    });
+}
+
+#[test]
 fn some_devices_are_visible() {
     let variables = [("TENURE_SIM_DEVICES", "4"), ("CUDA_VISIBLE_DEVICES", "3,1,7,0")];
     let ended = child("sees_two_devices", &variables);

@@ -215,6 +215,76 @@ fn rows_are_copied_without_their_gaps() {
 }
 
 #[test]
+fn planes_are_copied_without_their_gaps() {
+    let _driver = fresh(1, RANDOM);
+    let (memory, on, host) = (device_memory(256), stream(1), pinned(64));
+    host.iter_mut().enumerate().for_each(|(at, byte)| *byte = at as u8);
+    assert_eq!(cuMemsetD8Async(memory, 0xff, 256, on), 0);
+    // Two planes of two rows of three bytes: from rows of 8 and planes of 4 rows, to rows of 16 and planes of 3 rows.
+    let mut copy = Copy3D {
+        src_x: 1,
+        src_y: 1,
+        src_z: 0,
+        src_lod: 0,
+        src_memory: 1,
+        src_host: host.as_ptr().cast(),
+        src_device: 0,
+        src_array: 0,
+        src_reserved: 0,
+        src_pitch: 8,
+        src_height: 4,
+        dst_x: 2,
+        dst_y: 0,
+        dst_z: 1,
+        dst_lod: 0,
+        dst_memory: 2,
+        dst_host: std::ptr::null_mut(),
+        dst_device: memory,
+        dst_array: 0,
+        dst_reserved: 0,
+        dst_pitch: 16,
+        dst_height: 3,
+        width: 3,
+        height: 2,
+        depth: 2,
+    };
+    assert_eq!(cuMemcpy3DAsync_v2(&copy, on), 0);
+    let mut got = [0; 256];
+    assert_eq!((cuStreamSynchronize(on), cuMemcpyDtoH_v2(got.as_mut_ptr(), memory, 256)), (0, 0));
+    let mut expected = [0xff; 256];
+    for (plane, row, column) in (0..12).map(|at| (at / 6, at / 3 % 2, at % 3)) {
+        expected[(plane + 1) * 48 + row * 16 + 2 + column] = (plane * 32 + (row + 1) * 8 + 1 + column) as u8;
+    }
+    assert_eq!(got, expected);
+    copy.src_pitch = 1 << 31;
+    assert_eq!(cuMemcpy3DAsync_v2(&copy, on), INVALID, "rows too far apart");
+    (copy.src_pitch, copy.dst_pitch) = (8, 4);
+    assert_eq!(cuMemcpy3DAsync_v2(&copy, on), INVALID, "rows within one another");
+}
+
+#[test]
+fn advice_is_remembered_and_prefetches_keep_their_place() {
+    let _driver = fresh(1, MANUAL);
+    let (mut address, on, mut said) = (0, stream(1), 0_i32);
+    let (here, host) = (Location { kind: 1, id: 0 }, Location { kind: 2, id: 0 });
+    assert_eq!(cuMemAllocManaged(&mut address, 10_000, 1), 0);
+    let mut ask = |what| {
+        assert_eq!(cuMemRangeGetAttribute((&raw mut said).cast(), 4, what, address, 10_000), 0);
+        said
+    };
+    assert_eq!((ask(1), ask(2), ask(4)), (0, -2, -2));
+    assert_eq!((cuMemAdvise_v2(address, 10_000, 1, here), cuMemAdvise_v2(address, 10_000, 3, host)), (0, 0));
+    assert_eq!(cuMemPrefetchAsync_v2(address, 10_000, here, 0, on), 0);
+    assert_eq!((ask(1), ask(2), ask(4)), (1, -1, -2));
+    assert_eq!(cuStreamSynchronize(on), 0);
+    assert_eq!(ask(4), 0);
+    assert_eq!(cuMemAdvise_v2(device_memory(8), 8, 1, here), INVALID, "not managed");
+    assert_eq!(cuMemPrefetchAsync_v2(address, 10_000, Location { kind: 1, id: 5 }, 0, on), 101);
+    assert_eq!(tenure_sim_set_attribute(0, 89, 0), 0);
+    assert_eq!(cuMemPrefetchAsync_v2(address, 10_000, here, 0, on), 101, "without concurrent access");
+}
+
+#[test]
 fn overlapping_copies_are_nothing_to_rely_on() {
     let _driver = fresh(1, RANDOM);
     let (memory, on) = (device_memory(1024), stream(1));

@@ -334,7 +334,7 @@ pub fn wait(id: Id, access: u32) -> Result<()> {
                 // What was under way when a device was lost is over, and not done.
                 cuda::gpu(device.id)?.alive()?;
             }
-            ledger::look_again();
+            ledger::look_again(ledger::FEW);
             return Ok(());
         }
         points.wait()?;

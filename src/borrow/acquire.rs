@@ -260,7 +260,10 @@ fn check(
         {
             // More than unfinished work is in the way of writing in place.
             plan = Plan::Copy { why: rules::why(locked, claim), discard };
-            if let Err(refusal) = rules::check_copy(locked, claim, discard, entry.when, points) {
+            // What the host reaches it copies itself, now.
+            let reached = ledger::is_reachable(locked.books(locked.ledger_of(*claim)).device);
+            let when = if reached { When::HOST.waiting(entry.when.wait) } else { entry.when };
+            if let Err(refusal) = rules::check_copy(locked, claim, discard, when, points) {
                 add(refusal);
             }
         } else if let Err(refusal) = rules::check(locked, claim, entry.wanted, entry.when, points) {
@@ -416,7 +419,9 @@ fn copy_all(call: Call<'_>, thread: &'static Thread, entries: &[Entry], moves: &
             Some(pool) => pool,
             None => pool::current(moving.device)?,
         };
-        let queue = entries[moving.position].when.queue;
+        // The host needs bytes that nobody works on any more.
+        let by_host = moving.source.is_some() && ledger::is_reachable(moving.device);
+        let queue = entries[moving.position].when.queue.filter(|_| !by_host);
         let mut fresh = Fresh::allocate_on(thread, queue, pool, &mut moving.layout.like(Order::A)?, false)?;
         if let Some(source) = &moving.source {
             (call.copier)(&mut fresh, source, queue)?;

@@ -317,7 +317,7 @@ pub fn end_slowly(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
     drop(locked);
     if point.is_some() {
         // What waits for earlier work is looked at when more is recorded.
-        ledger::look_again();
+        ledger::look_again(ledger::FEW);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::array::{self, HOST, Refusal};
 use crate::atlas::{self, Found};
 use crate::blit::Place;
 use crate::borrow::{Use, would_copy};
+use crate::device::cuda::pin;
 use crate::error::{Result, Status, fail};
 use crate::journal::{self, Key};
 use crate::layout::{Layout, Order};
@@ -73,6 +74,15 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
     let Import { function, layout, flags, release } = import;
     let wants_alias = flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0;
     let range = layout.extent().unwrap_or((0, 0));
+    if range.1 > 0 && pin::is_device(range.0 as usize) {
+        return Err(fail(
+            TN_ERR_DEVICE,
+            format_args!(
+                "{:#x} is memory of a GPU, and this imports host memory; import it with its own format",
+                range.0
+            ),
+        ));
+    }
     let queued = flags & TN_RELEASE_QUEUED != 0;
     let lease = SpareLease::take(thread, release, queued, flags & TN_MAY_OVERWRITE != 0, range)?;
     if !wants_alias || flags & TN_TAKE != 0 {

@@ -551,6 +551,8 @@ pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, rel
         let pool = find_outside(pool)?;
         pool.check_process()?;
         let released = pool.trim(keep_bytes);
+        // What copies between host and device keep is no pool's, and goes with it.
+        crate::ferry::trim(pool.device());
         // SAFETY: NULL or writable, by the function's documentation.
         unsafe { convert::write_opt(released_bytes, released) };
         Ok(())

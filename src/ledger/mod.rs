@@ -60,7 +60,7 @@ pub use store::{
     Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_lingering, each_queued,
     each_store, lend, queued, run_releases,
 };
-pub use waiting::look_again;
+pub use waiting::{FEW, look_again};
 
 use crate::error::{Result, fail, rank};
 use crate::slots::{self, Head, Id, Kind, Slot, State, Table};

@@ -926,7 +926,7 @@ pub fn each_lingering(mut visit: impl FnMut(u64, Made)) {
 /// device work that has passed ends here too.
 pub fn run_releases() -> usize {
     let thread = thread::current();
-    let mut ran = super::waiting::look_again();
+    let mut ran = super::waiting::look_again(usize::MAX);
     let mut at = {
         let mut queue = QUEUE.lock();
         queue.count = 0;

@@ -14,6 +14,7 @@ use crate::types::*;
 impl Pool {
     /// Makes two blocks of one of `total` bytes, the first of which has `first`; each goes back on its own.
     pub fn split(&'static self, client: Client, address: usize, total: usize, first: usize) -> Result<()> {
+        self.check_divisible()?;
         let Some(mut kit) = Kit::gather(None) else {
             return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the books of a block; free some")));
         };
@@ -41,6 +42,7 @@ impl Pool {
 
     /// Makes one block of two that lie behind each other, together `total` bytes.
     pub fn merge(&'static self, client: Client, low: usize, high: usize, total: usize) -> Result<()> {
+        self.check_divisible()?;
         let (_, books, above, _) = blocks::claim(high, Some(self), client)?;
         drop(books);
         let (_, mut books, below, _) = blocks::claim(low, Some(self), client)?;
@@ -59,6 +61,17 @@ impl Pool {
             watched.resize(below.unit.get(), true);
         }
         Ok(())
+    }
+
+    /// TN_ERR_UNSUPPORTED where devices work on blocks: two could not both say after what they are free.
+    fn check_divisible(&self) -> Result<()> {
+        if !self.is_ordered() {
+            return Ok(());
+        }
+        Err(fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!("blocks that devices work on are neither split nor merged by callers"),
+        ))
     }
 
     /// The contents of whole pages of a live raw block are not needed any more; with `zero` they read 0 from now on.

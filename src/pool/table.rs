@@ -112,11 +112,9 @@ pub(super) fn put(start: usize, bytes: usize, span: Option<&'static Span>) {
 
 /// The span with the map that an address of a span lies in, if it lies in one.
 fn map_of(span: &Span, address: usize) -> Option<&'static Span> {
-    let ours = |outer: &Span| match (outer.pool(), span.pool()) {
-        // A pool over another's block has entries of its own.
-        (Some(a), Some(b)) => core::ptr::eq(a, b),
-        _ => false,
-    };
+    let pool = span.pool().filter(|pool| pool.is_ordered())?;
+    // A pool over another's block has entries of its own.
+    let ours = |outer: &Span| outer.pool().is_some_and(|owner| core::ptr::eq(owner, pool));
     get(address).filter(|outer| outer.kind() == Kind::Fine && !outer.is(span) && ours(outer))
 }
 

@@ -543,6 +543,14 @@ pub struct Memory {
 
 /// Memory totals, now. Reads some small files of the system; uses no heap.
 pub fn memory() -> Memory {
+    let mut memory = machine_memory();
+    cut_to_control_groups(&mut memory);
+    memory
+}
+
+// Not inlined, as the next one: the stacks of both together are more than a thread with the smallest of stacks has left.
+#[inline(never)]
+fn machine_memory() -> Memory {
     let mut text = [0u8; 4096];
     let info = read(c"/proc/meminfo", &mut text).unwrap_or(b"");
     let kib = |key: &[u8]| {
@@ -551,12 +559,11 @@ pub fn memory() -> Memory {
     };
     let total = kib(b"MemTotal:").map_or(0, |n| n * 1024);
     let free = kib(b"MemAvailable:").map_or(0, |n| n * 1024);
-    let mut memory = Memory { total, free: free.min(total) };
-    cut_to_control_groups(&mut memory);
-    memory
+    Memory { total, free: free.min(total) }
 }
 
 /// The group of this process and all above it may have a limit; the least room counts.
+#[inline(never)]
 fn cut_to_control_groups(memory: &mut Memory) {
     let mut text = [0u8; 4096];
     let groups = read(c"/proc/self/cgroup", &mut text).unwrap_or(b"");

@@ -9,10 +9,10 @@ use super::{check_match, lies, one, writing};
 use crate::array::{Checked, HOST};
 use crate::borrow::{Call, Use};
 use crate::error::{Result, fail};
-use crate::ferry::{Berth, Memory};
+use crate::ferry::{Berth, Failed, Left, Memory};
 use crate::layout::{Layout, Tuple};
 use crate::ledger::{self, Claim, Locked};
-use crate::pool;
+use crate::pool::{self, Located};
 use crate::slots::Id;
 use crate::stream::Stream;
 use crate::types::*;
@@ -26,14 +26,27 @@ pub struct Side<'a> {
     pub vouch: &'a dyn for<'x> Fn(&'x Layout, Memory) -> Berth<'x>,
 }
 
-impl Side<'_> {
-    /// What kind of memory raw host memory is.
-    fn memory(layout: &Layout) -> Result<Memory> {
-        let Some((start, end)) = layout.extent() else { return Ok(Memory::Pageable) };
+/// Raw host memory beside what this library knows of it.
+struct Known {
+    memory: Memory,
+    /// The block of a pool that it lies in.
+    block: Option<Located>,
+}
+
+impl Known {
+    fn of(layout: &Layout) -> Result<Known> {
+        let Some((start, end)) = layout.extent() else {
+            return Ok(Known { memory: Memory::Pageable, block: None });
+        };
         let block = pool::locate(start as usize).filter(|block| end as usize <= block.start + block.usable);
-        match block.map(|block| block.pool.device()) {
-            Some(device) if device.r#type != TN_CUDA => Memory::of(device, layout),
-            _ => Memory::of(HOST, layout),
+        let device = block.as_ref().map(|block| block.pool.device()).filter(|device| device.r#type != TN_CUDA);
+        Ok(Known { memory: Memory::of(device.unwrap_or(HOST), layout)?, block })
+    }
+
+    /// A block that the caller gives back meanwhile is nobody's before the copy is done (PD-18).
+    fn note_use(&self, route: &Route, outcome: &core::result::Result<Left, Failed>) {
+        if let (Some(block), Some(queue), Ok(Left::Both)) = (&self.block, route.queue(), outcome) {
+            block.pool.record_use(block.start, queue.now());
         }
     }
 }
@@ -61,8 +74,10 @@ pub fn copy_to_host(function: &'static CStr, id: Id, stream: Result<Stream>, tar
     let opened = one(Call { fits: Some(&fits), ..Call::new(function) }, id, Use::Read { frozen: false }, when);
     let (source, route) = (opened?, route.map_err(|none| none.say())?);
     let outcome = (target.layout)(source.layout()).and_then(|to| {
-        let memory = Side::memory(&to)?;
-        Ok(route.copy(Ok((target.vouch)(&to, memory)), source.berth()))
+        let known = Known::of(&to)?;
+        let outcome = route.copy(Ok((target.vouch)(&to, known.memory)), source.berth());
+        known.note_use(&route, &outcome);
+        Ok(outcome)
     });
     match outcome {
         Ok(outcome) => route.end(None, Some(source), outcome),
@@ -96,8 +111,10 @@ pub fn copy_from_host(
     let opened = one(Call { fits: Some(&fits), ..Call::new(function) }, id, wanted, when);
     let (target, route) = (opened?, route.map_err(|none| none.say())?);
     let outcome = (source.layout)(target.layout()).and_then(|from| {
-        let memory = Side::memory(&from)?;
-        Ok(route.copy(target.berth(), Ok((source.vouch)(&from, memory))))
+        let known = Known::of(&from)?;
+        let outcome = route.copy(target.berth(), Ok((source.vouch)(&from, known.memory)));
+        known.note_use(&route, &outcome);
+        Ok(outcome)
     });
     match outcome {
         Ok(outcome) => route.end(Some(target), None, outcome),

@@ -243,8 +243,11 @@ impl Gate {
         }
     }
 
-    /// The tests of GPUs, which skip themselves above, on the simulated driver.
+    /// The simulated driver's own tests, then those of GPUs, which skip themselves above, on it.
     fn simulated(&mut self) {
+        self.stage("the simulated driver", None, || {
+            counted(cargo().args(["test", "--locked", "--no-fail-fast", "--package", "tenure-cuda-sim"]))
+        });
         let seeds = if self.extent == Extent::Fast { 1 } else { cuda::SEEDS };
         self.stage("GPUs, simulated", cuda::missing(), || match cuda::run(1, seeds) {
             Ok(count) => {

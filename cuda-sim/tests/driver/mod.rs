@@ -90,6 +90,36 @@ pub struct Copy2D {
     pub height: usize,
 }
 
+/// CUDA_MEMCPY3D.
+#[repr(C)]
+pub struct Copy3D {
+    pub src_x: usize,
+    pub src_y: usize,
+    pub src_z: usize,
+    pub src_lod: usize,
+    pub src_memory: u32,
+    pub src_host: *const c_void,
+    pub src_device: Address,
+    pub src_array: u64,
+    pub src_reserved: u64,
+    pub src_pitch: usize,
+    pub src_height: usize,
+    pub dst_x: usize,
+    pub dst_y: usize,
+    pub dst_z: usize,
+    pub dst_lod: usize,
+    pub dst_memory: u32,
+    pub dst_host: *mut c_void,
+    pub dst_device: Address,
+    pub dst_array: u64,
+    pub dst_reserved: u64,
+    pub dst_pitch: usize,
+    pub dst_height: usize,
+    pub width: usize,
+    pub height: usize,
+    pub depth: usize,
+}
+
 /// CUipcMemHandle, CUipcEventHandle.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -133,6 +163,10 @@ driver! {
     fn cuMemcpyAsync(to: Address, from: Address, size: usize, stream: Handle);
     fn cuMemcpyPeerAsync(to: Address, to_context: Handle, from: Address, from_context: Handle, size: usize, stream: Handle);
     fn cuMemcpy2D_v2(it: *const Copy2D);
+    fn cuMemcpy3DAsync_v2(it: *const Copy3D, stream: Handle);
+    fn cuMemAdvise_v2(address: Address, size: usize, advice: c_uint, location: Location);
+    fn cuMemPrefetchAsync_v2(address: Address, size: usize, location: Location, flags: c_uint, stream: Handle);
+    fn cuMemRangeGetAttribute(data: *mut c_void, bytes: usize, attribute: c_uint, address: Address, size: usize);
     fn cuMemsetD8Async(to: Address, value: u8, count: usize, stream: Handle);
     fn cuMemsetD32_v2(to: Address, value: u32, count: usize);
     fn cuMemsetD2D16Async(to: Address, pitch: usize, value: u16, width: usize, height: usize, stream: Handle);

@@ -123,6 +123,14 @@ pub fn count() -> Result<i32> {
     Ok(cuda::if_there()?.map_or(0, |driver| driver.count().min(GPUS as i32)))
 }
 
+/// Whether a context was ever retained through us: until then no address is a GPU's by our doing.
+#[inline]
+pub fn any_used() -> bool {
+    USED.load(Ordering::Relaxed)
+}
+
+static USED: AtomicBool = AtomicBool::new(false);
+
 /// Those whose context this process has retained through us.
 pub fn used() -> impl Iterator<Item = &'static Gpu> {
     TABLE.iter().filter(|gpu| gpu.is_used())
@@ -234,6 +242,7 @@ impl Gpu {
         // SAFETY: the driver's own device, and the pointer is ours.
         let number = unsafe { driver.cuDevicePrimaryCtxRetain(&mut context, device)? };
         self.check(number, "cuDevicePrimaryCtxRetain")?;
+        USED.store(true, Ordering::Relaxed);
         // AcqRel: what the driver made is seen by whoever finds it.
         let first = core::ptr::null_mut();
         if self.context.compare_exchange(first, context, Ordering::AcqRel, Ordering::Acquire).is_err() {

@@ -5,6 +5,8 @@
 
 use super::Gpu;
 use crate::error::Result;
+use crate::sys::cuda::SUCCESS;
+use crate::sys::cuda::sys::CUpointer_attribute as Attribute;
 use crate::types::*;
 use core::ffi::c_void;
 use core::ptr::null_mut;
@@ -66,4 +68,26 @@ pub fn seen_at(gpu: &'static Gpu, address: usize) -> Result<u64> {
     let number = unsafe { inside.cuMemHostGetDevicePointer_v2(&mut seen, address as *mut c_void, 0) }?;
     gpu.check(number, "cuMemHostGetDevicePointer")?;
     Ok(seen)
+}
+
+/// Whether an address is a GPU's memory, which the host cannot touch, as far as the driver knows. Nothing is asked before a GPU was used.
+#[inline]
+pub fn is_device(address: usize) -> bool {
+    super::any_used() && is_known_as_device(address)
+}
+
+fn is_known_as_device(address: usize) -> bool {
+    /// CU_MEMORYTYPE_DEVICE.
+    const DEVICE: u32 = 2;
+    let Some(inside) = super::used().next().and_then(|gpu| gpu.enter().ok()) else { return false };
+    let ask = |attribute: Attribute, value: &mut u32| {
+        // SAFETY: the number is ours, as large as these attributes are; an address that the driver does not know is refused.
+        let number =
+            unsafe { inside.cuPointerGetAttribute(core::ptr::from_mut(value).cast(), attribute, address as u64) };
+        matches!(number, Ok(SUCCESS))
+    };
+    let (mut kind, mut managed) = (0, 0);
+    ask(Attribute::CU_POINTER_ATTRIBUTE_MEMORY_TYPE, &mut kind)
+        && kind == DEVICE
+        && !(ask(Attribute::CU_POINTER_ATTRIBUTE_IS_MANAGED, &mut managed) && managed & 0xff != 0)
 }

@@ -1,0 +1,115 @@
+//! What has passed, and what has not: pending spans become finished, or are taken out to be waited for.
+//!
+//! Contract: that of `lanes`: the driver is asked by the caller, under no lock.
+
+use super::{LOOKS, Lane, POINTS, Points};
+use crate::device::host::GRANULE;
+use crate::pool::books::{Books, Kit, Want};
+use crate::pool::span::{Kind, Span};
+use crate::pool::uses::{Home, Point};
+
+impl Books {
+    /// Moves what has passed to where anybody may have it. False: there was nothing.
+    pub fn harvest(&mut self, now: u64) -> bool {
+        let Some(ordered) = self.ordered else { return false };
+        let mut any = false;
+        for lane in ordered.lanes() {
+            for fine in [true, false] {
+                let passed =
+                    |span: &&'static Span| lane.point(span.since.get() as u64).is_none_or(|point| point.is_passed());
+                while let Some(span) = lane.shelf(fine).oldest().filter(passed) {
+                    self.unshelve(span);
+                    self.set_free_ordered(span, now);
+                    any = true;
+                }
+            }
+        }
+        let mut next = ordered.mixed.first();
+        while let Some(span) = next {
+            next = span.next.get();
+            let lane_of = |point: Point| ordered.lane(point.queue()).is_some();
+            let stays = match span.uses.settle() {
+                Home::Mixed => true,
+                Home::On(point) => !lane_of(point),
+                Home::Finished => false,
+            };
+            if !stays {
+                self.unshelve(span);
+                self.set_free_ordered(span, now);
+                any = true;
+                // What was merged with it may have been the next one's neighbour, never a mixed span itself.
+            }
+        }
+        any
+    }
+
+    /// What to ask the driver about: of each lane of another queue a point that covers what lies there, and the uses of mixed spans. With a
+    /// want only where something fits it.
+    pub fn points(&self, want: Option<&Want>) -> Points {
+        let mut points = [None; POINTS];
+        let Some(ordered) = self.ordered else { return points };
+        let mut places = points.iter_mut();
+        let own = want.and_then(|want| want.queue);
+        let fits = |lane: &Lane| match want {
+            None => true,
+            Some(want) => {
+                let fine = want.is_fine();
+                lane.shelf(fine).find(want.span_bytes, want.span_alignment).is_some()
+                    || fine && lane.coarse.find(want.span_bytes.next_multiple_of(GRANULE), GRANULE).is_some()
+            }
+        };
+        for lane in ordered.lanes() {
+            if own.is_some_and(|queue| lane.is_of(queue)) || !fits(lane) {
+                continue;
+            }
+            let Some(point) = lane.watch() else { continue };
+            let Some(place) = places.next() else { return points };
+            *place = Some(point);
+        }
+        let mixed = |span: &'static Span| {
+            span.uses.each(|point| {
+                if !point.is_passed()
+                    && let Some(place) = places.next()
+                {
+                    *place = Some(point);
+                }
+            });
+        };
+        match want {
+            Some(want) => self.mixed_for(want, want.is_fine()).for_each(mixed),
+            None => core::iter::successors(ordered.mixed.first(), |span| span.next.get()).take(LOOKS).for_each(mixed),
+        }
+        points
+    }
+
+    /// Takes a pending span out for a queue that will wait for its uses on the device. It is the caller's until [`Books::set_free_ordered`].
+    pub fn take_pending(&mut self, want: &Want, kit: &mut Kit) -> Option<&'static Span> {
+        let (ordered, queue) = (self.ordered?, want.queue?);
+        let fine = want.is_fine();
+        let lanes = ordered.lanes().filter(|lane| !lane.is_of(queue));
+        let find = |lane: &'static Lane| lane.shelf(fine).find(want.span_bytes, want.span_alignment);
+        let found = lanes.filter_map(find).next();
+        let span = match found {
+            Some(span) => self.cut_to(span, want, Some(kit))?,
+            None => {
+                let span = self.mixed_for(want, fine).next()?;
+                self.unshelve(span);
+                span
+            }
+        };
+        span.change(|| span.set_kind(Kind::None));
+        Some(span)
+    }
+
+    /// Granules of other queues' lanes become a range of one of them, where a small block is wanted and nothing else is left.
+    pub fn open_pending_range(&mut self, want: &Want, kit: &mut Kit) -> bool {
+        let Some(ordered) = self.ordered.filter(|_| want.is_fine()) else { return false };
+        let needed = want.span_bytes.next_multiple_of(GRANULE);
+        let find = |lane: &'static Lane| {
+            let point = lane.coarse.find(needed, GRANULE)?.uses.home();
+            if let Home::On(point) = point { Some(point.queue()) } else { None }
+        };
+        let Some(queue) = ordered.lanes().find_map(find) else { return false };
+        self.open_range(&Want { queue: Some(queue), ..*want }, kit)
+    }
+}

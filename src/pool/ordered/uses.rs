@@ -1,0 +1,216 @@
+//! What uses blocks, and blocks that come back before it is done.
+//!
+//! Contract: giving back asks no driver and waits for nothing.
+
+use crate::error::{Result, fail};
+use crate::pool::blocks::{self, Open};
+use crate::pool::cell::State;
+use crate::pool::client::Client;
+use crate::pool::span::Span;
+use crate::pool::uses::{Home, Point, Queue, Use};
+use crate::pool::{HOST, Pool, table};
+use crate::stream;
+use crate::types::*;
+use core::sync::atomic::Ordering;
+
+impl Pool {
+    /// Work up to a point uses the block, which is not free before (PD-6). For who has the block; cannot fail. Of a pool that knows nothing
+    /// of devices the host waits for it, because its blocks can be had at once.
+    pub fn record_use(&'static self, address: usize, point: Point) {
+        if point.is_passed() {
+            return;
+        }
+        if !self.is_ordered() {
+            // A device that is lost works no more.
+            let _ = point.wait();
+            return;
+        }
+        self.ensure_lane(point.queue());
+        let mut node = None;
+        let (books, span) = loop {
+            let Some((_, books, span)) = blocks::owner(address) else {
+                debug_assert!(false, "{address:#x} is in no pool");
+                return;
+            };
+            if node.is_some() || span.uses.has_room_for(point.queue()) {
+                break (books, span);
+            }
+            drop(books);
+            node = Use::create();
+            if node.is_none() {
+                let Some((_, books, span)) = blocks::owner(address) else { return };
+                break (books, span);
+            }
+        };
+        match span.uses.add(point, node) {
+            Ok(rest) => {
+                drop(books);
+                rest.into_iter().for_each(Use::release);
+            }
+            Err(()) => self.replace_uses(books, span, point),
+        }
+    }
+
+    /// There is no memory to note one more use of a block: one of its queues waits for it on the device, or else the host does.
+    #[cold]
+    fn replace_uses(&'static self, books: Open, span: &'static Span, point: Point) {
+        let mut first = None;
+        span.uses.each(|other| first = first.or(Some(other)));
+        drop(books);
+        let waits = first.filter(|other| other.queue().wait_for(point).is_ok());
+        match waits {
+            Some(other) => {
+                let _books = self.books.lock();
+                let noted = span.uses.add(other.queue().now(), None);
+                debug_assert!(noted.is_ok(), "a queue that is noted needs no more memory");
+            }
+            None => {
+                let _ = point.wait();
+            }
+        }
+    }
+
+    /// Gives a raw block back in the order of a queue; None: on the host, now. As `deallocate_for` otherwise.
+    pub(super) fn deallocate_ordered(
+        &'static self,
+        client: Client,
+        through: Option<&'static Pool>,
+        address: usize,
+        bytes: Option<usize>,
+        queue: Option<&'static Queue>,
+    ) -> Result<()> {
+        let (mut node, mut tried) = (None, false);
+        loop {
+            let claimed = blocks::claim(address, through, client);
+            let (pool, mut books, span, index) = match claimed {
+                Ok(claimed) => claimed,
+                Err(status) => {
+                    node.into_iter().for_each(Use::release);
+                    return Err(status);
+                }
+            };
+            if let Some(queue) = queue {
+                if !tried && (!books.has_lane(queue) || !span.uses.has_room_for(queue)) {
+                    // What is missing is made under no lock, once.
+                    drop(books);
+                    self.ensure_lane(queue);
+                    (node, tried) = (Use::create(), true);
+                    continue;
+                }
+                match span.uses.add(queue.now(), node) {
+                    Ok(rest) => node = rest,
+                    Err(()) => {
+                        self.replace_uses(books, span, queue.now());
+                        return self.deallocate_ordered(client, through, address, bytes, None);
+                    }
+                }
+            }
+            let block = span.block(index);
+            if bytes.is_some_and(|bytes| bytes != block.requested) {
+                books.account(block).mismatches += 1;
+            }
+            if pool.free(books, span, index, State::Raw) {
+                node.into_iter().for_each(Use::release);
+                return Ok(());
+            }
+        }
+    }
+
+    /// The same in the order of what the calling thread means by no stream.
+    pub(in crate::pool) fn deallocate_now(
+        &'static self,
+        client: Client,
+        through: Option<&'static Pool>,
+        address: usize,
+        bytes: Option<usize>,
+    ) -> Result<()> {
+        // A device that is lost, or a parent's, orders nothing any more.
+        let queue = self.queue_of(None).ok().flatten();
+        self.deallocate_ordered(client, through, address, bytes, queue)
+    }
+
+    /// The block is used on a queue from now on, until it is given back (PD-6): for raw blocks.
+    fn record_open_use(
+        &'static self,
+        through: Option<&'static Pool>,
+        address: usize,
+        queue: &'static Queue,
+    ) -> Result<()> {
+        self.ensure_lane(queue);
+        let node = Use::create();
+        let release = |node: Option<&'static Use>| node.into_iter().for_each(Use::release);
+        let (_, books, span, _) = blocks::claim(address, through, Client::RAW).inspect_err(|_| release(node))?;
+        let added = span.uses.add_open(queue, node);
+        drop(books);
+        let full = |()| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory to note one more stream; free some"));
+        added.map(release).map_err(full)
+    }
+
+    /// What must happen to a block that comes back before anybody else may have it, in strict mode and where blocks are cleared. Whether it
+    /// was filled with strict mode's pattern.
+    pub(in crate::pool) fn spoil_ordered(&'static self, span: &'static Span, flags: u32, pattern: u8) -> bool {
+        let (address, usable) = (span.start.get(), span.unit.get());
+        let idle = matches!(span.uses.home(), Home::Finished) || span.uses.all(|point| point.is_passed());
+        if idle && self.touch.load(Ordering::Relaxed) {
+            let strict = flags & TN_POOL_STRICT != 0;
+            let value = if strict { pattern } else { 0 };
+            // SAFETY: the block is in limbo: its holder gave it back, and no device works on it any more.
+            unsafe { self.ops().fill(address, usable, value) };
+            return strict;
+        }
+        // What the host can clear it clears when it hands the block out.
+        if flags & TN_POOL_ZERO_ON_FREE != 0
+            && !self.touch.load(Ordering::Relaxed)
+            && let Ok(queue) = stream::current(self.device())
+        {
+            let mut waits = true;
+            span.uses.each(|point| waits = waits && queue.wait_for(point).is_ok());
+            // SAFETY: as above, and the queue comes after all who use it.
+            if waits && unsafe { self.ops().fill_on(queue, address, usable, 0) }.is_ok() {
+                span.uses.set(queue.now());
+            }
+        }
+        false
+    }
+}
+
+/// As [`blocks::deallocate`], in the order of a queue that `stream` finds for the device of the block; None: on the host, now, or where the
+/// host cannot, on the thread's current one.
+pub fn deallocate_on(
+    through: Option<&'static Pool>,
+    address: usize,
+    stream: impl FnOnce(tn_device) -> Result<Option<&'static Queue>>,
+) -> Result<()> {
+    let Some(pool) = owner_of(through, address) else {
+        stream(HOST)?;
+        return blocks::deallocate(through, address);
+    };
+    match stream(pool.device())? {
+        None => pool.deallocate_now(Client::RAW, through, address, None),
+        queue => pool.deallocate_ordered(Client::RAW, through, address, None, queue),
+    }
+}
+
+/// Notes that a raw block is used on the queue that `stream` finds, up to the moment when it is given back.
+pub fn record_use_on(
+    through: Option<&'static Pool>,
+    address: usize,
+    stream: impl FnOnce(tn_device) -> Result<Option<&'static Queue>>,
+) -> Result<()> {
+    let pool = owner_of(through, address);
+    let queue = stream(pool.map_or(HOST, Pool::device))?;
+    let queue = match pool {
+        Some(pool) => pool.queue_of(queue)?,
+        None => None,
+    };
+    match (pool, queue) {
+        (Some(pool), Some(queue)) => pool.record_open_use(through, address, queue),
+        _ => blocks::claim(address, through, Client::RAW).map(drop),
+    }
+}
+
+/// The pool that has the address if devices work on its blocks, else the one that was passed if they work on that.
+pub(in crate::pool) fn owner_of(through: Option<&'static Pool>, address: usize) -> Option<&'static Pool> {
+    let owner = table::find(address).and_then(Span::pool);
+    owner.or(through).filter(|pool| pool.is_ordered() && address != 0)
+}
