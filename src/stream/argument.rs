@@ -5,7 +5,8 @@
 
 use super::current::{current_of, gpu_of, legacy, own};
 use super::handle;
-use super::queue::{Held, Queue};
+use super::held::Held;
+use super::queue::Queue;
 use crate::device::cuda::Gpu;
 use crate::error::{Result, fail};
 use crate::slots::Id;

@@ -3,7 +3,8 @@
 //! Contract: what a thread set stays until it sets another or ends. Its own (per-thread) queue ends with the thread. The legacy queues
 //! belong to nobody and stay.
 
-use super::queue::{Held, LEGACY, Origin, PER_THREAD, Queue};
+use super::held::Held;
+use super::queue::{LEGACY, Origin, PER_THREAD, Queue};
 use super::scope;
 use crate::device::cuda::{self, GPUS, Gpu};
 use crate::error::{Result, fail};

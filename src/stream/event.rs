@@ -6,7 +6,7 @@
 use super::argument::Stream;
 use super::current::gpu_with_streams;
 use super::mark::Pin;
-use super::queue::Point;
+use super::point::Point;
 use crate::device::cuda::Gpu;
 use crate::error::{Result, fail, rank};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};

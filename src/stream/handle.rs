@@ -5,7 +5,8 @@
 
 use super::argument::Stream;
 use super::current::own;
-use super::queue::{Held, Origin};
+use super::held::Held;
+use super::queue::Origin;
 use crate::device::cuda::Gpu;
 use crate::error::{Result, fail};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};

@@ -10,7 +10,9 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `queue` | a CUstream's queue, and its points |
+//! | `queue` | a CUstream's order of work |
+//! | `held` | holds on a queue |
+//! | `point` | points in it |
 //! | `mark` | events of the driver, recycled |
 //! | `order` | which queues are known to come after what |
 //! | `end` | what becomes of a queue that nobody holds any more |
@@ -39,10 +41,16 @@ pub mod event;
 mod handle;
 
 #[cfg(not(preload))]
+mod held;
+
+#[cfg(not(preload))]
 mod mark;
 
 #[cfg(not(preload))]
 mod order;
+
+#[cfg(not(preload))]
+mod point;
 
 #[cfg(not(preload))]
 mod queue;
@@ -59,7 +67,9 @@ pub use self::{
     calls::{create, handle_on_current, import, native, set_current, synchronize, synchronize_device},
     current::current,
     handle::release,
-    queue::{Held, Point, Queue},
+    held::Held,
+    point::Point,
+    queue::Queue,
 };
 
 #[cfg(preload)]

@@ -8,9 +8,10 @@
 //! Another thread's per-thread stream has no name that the driver understands here. The legacy stream is ordered after it, so an event there
 //! serves; it may come later than it had to.
 
-use super::end;
+use super::held::Held;
 use super::mark::{Marks, Pin};
 use super::order::Order;
+use super::point::Point;
 use crate::device::cuda::{Gpu, Inside};
 use crate::error::{Result, Status, fail};
 use crate::slots::{Head, Kind, Slot, State, Table};
@@ -109,55 +110,6 @@ impl core::fmt::Debug for Queue {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "queue {} of GPU {}", self.head.number(), self.gpu().id())
     }
-}
-
-/// A hold on a queue: its CUstream stays while this lives.
-#[derive(Debug, PartialEq)]
-pub struct Held(&'static Queue);
-
-impl Held {
-    /// The queue.
-    pub fn queue(&self) -> &'static Queue {
-        self.0
-    }
-
-    /// The hold as a number, for a place that keeps it; not 0.
-    pub fn into_bits(self) -> usize {
-        let bits = core::ptr::from_ref(self.0) as usize;
-        core::mem::forget(self);
-        bits
-    }
-
-    /// Back from [`Held::into_bits`], which is then nobody's any more; None for 0.
-    ///
-    /// # Safety
-    /// - `bits` is 0, or came from `into_bits` and was not turned back yet.
-    pub unsafe fn from_bits(bits: usize) -> Option<Held> {
-        // SAFETY: queues are never unmapped; the caller's promise.
-        unsafe { (bits as *const Queue).as_ref().map(Held) }
-    }
-}
-
-impl Clone for Held {
-    fn clone(&self) -> Held {
-        self.0.held()
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // AcqRel: who ends it comes after all who used it.
-        if self.0.holds.fetch_sub(1, Ordering::AcqRel) == 1 {
-            end::end(self.0);
-        }
-    }
-}
-
-/// All work that was issued on a queue before some tick.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Point {
-    queue: &'static Queue,
-    tick: u64,
 }
 
 impl Queue {
@@ -262,7 +214,7 @@ impl Queue {
         if self.asked.load(Ordering::Relaxed) < tick {
             self.asked.fetch_max(tick, Ordering::Relaxed);
         }
-        Point { queue: self, tick }
+        Point::new(self, tick)
     }
 
     /// All that was issued so far, with an event behind it. TN_ERR_UNSUPPORTED: it is capturing a graph; TN_ERR_DRIVER.
@@ -309,7 +261,7 @@ impl Queue {
     fn look_at_marks(&'static self, inside: &Inside) {
         let _relaxed = inside.relaxed();
         loop {
-            let Some(pin) = self.marks.lock().behind(0) else { break };
+            let Some(pin) = self.behind(0) else { break };
             // SAFETY: an event of ours.
             match unsafe { inside.cuEventQuery(pin.event()) } {
                 Ok(code::SUCCESS) => self.pass(pin.tick()),
@@ -331,8 +283,14 @@ impl Queue {
         }
     }
 
+    /// The first event that has a tick behind it.
+    pub(super) fn behind(&self, tick: u64) -> Option<Pin> {
+        self.marks.lock().behind(tick)
+    }
+
+    /// Whether everything up to a tick is known to be done.
     #[inline]
-    fn has_passed(&self, tick: u64) -> bool {
+    pub(super) fn has_passed(&self, tick: u64) -> bool {
         self.passed.load(Ordering::Acquire) >= tick
     }
 
@@ -351,7 +309,7 @@ impl Queue {
     pub(super) fn poll_marks(&'static self) {
         let last = self.marked.load(Ordering::Relaxed);
         if !self.has_passed(last) {
-            let _ = Point { queue: self, tick: last }.poll();
+            let _ = Point::new(self, last).poll();
         }
     }
 
@@ -369,16 +327,16 @@ impl Queue {
         }
         // SAFETY: an event that is pinned, of whatever GPU, and a stream that the caller holds.
         gpu.check(unsafe { inside.cuStreamWaitEvent(self.raw(), pin.event(), 0)? }, "cuStreamWaitEvent")?;
-        self.order.lock().learn(point.queue.head.number(), pin.tick());
+        self.order.lock().learn(point.queue().head.number(), pin.tick());
         Ok(())
     }
 
     /// Whether what is issued on this queue from now on comes after a point for certain. Asks no driver.
     pub fn follows(&'static self, point: Point) -> bool {
-        self == point.queue
+        self == point.queue()
             || point.is_passed()
-            || self.is_ordered_with(point.queue)
-            || self.order.lock().has(point.queue.head.number(), point.tick)
+            || self.is_ordered_with(point.queue())
+            || self.order.lock().has(point.queue().head.number(), point.tick())
     }
 
     /// The legacy stream waits for what was issued on the blocking ones of its GPU, and they for it (PD-9).
@@ -439,76 +397,6 @@ fn capturing(gpu: &Gpu) -> Status {
         TN_ERR_UNSUPPORTED,
         format_args!("a graph is being captured on this stream of GPU {}, and this cannot be part of it", gpu.id()),
     )
-}
-
-impl Point {
-    /// What an event is behind.
-    pub(super) fn of(queue: &'static Queue, pin: &Pin) -> Point {
-        Point { queue, tick: pin.tick() }
-    }
-
-    /// The point of a queue with that tick, which another point of it has or had: ticks are how points are kept.
-    pub fn new(queue: &'static Queue, tick: u64) -> Point {
-        Point { queue, tick }
-    }
-
-    /// Its queue.
-    pub fn queue(self) -> &'static Queue {
-        self.queue
-    }
-
-    /// Of two points of one queue the one with the higher tick comes later.
-    pub fn tick(self) -> u64 {
-        self.tick
-    }
-
-    /// Whether its work is known to be done, or its device is lost. Looks at memory only.
-    #[inline]
-    pub fn is_passed(self) -> bool {
-        self.queue.has_passed(self.tick) || self.queue.gpu().is_lost()
-    }
-
-    /// Whether its work is done: asks the driver, and records an event if none is behind it. Never waits; under no lock. What cannot be
-    /// known counts as not done.
-    pub fn poll(self) -> bool {
-        if self.is_passed() {
-            return true;
-        }
-        let gpu = self.queue.gpu();
-        if let (Ok(pin), Ok(inside)) = (self.pin(), gpu.enter()) {
-            let _relaxed = inside.relaxed();
-            // SAFETY: an event of ours, pinned.
-            match unsafe { inside.cuEventQuery(pin.event()) } {
-                Ok(code::SUCCESS) => self.queue.pass(pin.tick()),
-                Ok(code::NOT_READY) | Err(_) => {}
-                Ok(number) => drop(gpu.check(number, "cuEventQuery")),
-            }
-        }
-        self.is_passed()
-    }
-
-    /// The host waits for its work; under no lock. TN_ERR_DRIVER: its device is lost.
-    pub fn wait(self) -> Result<()> {
-        let gpu = self.queue.gpu();
-        if self.queue.has_passed(self.tick) {
-            return Ok(());
-        }
-        let pin = self.pin()?;
-        let inside = gpu.enter()?;
-        // SAFETY: an event of ours, pinned.
-        gpu.check(unsafe { inside.cuEventSynchronize(pin.event())? }, "cuEventSynchronize")?;
-        self.queue.pass(pin.tick());
-        Ok(())
-    }
-
-    /// The first event behind it, recorded now if there is none.
-    fn pin(self) -> Result<Pin> {
-        let there = self.queue.marks.lock().behind(self.tick);
-        match there {
-            Some(pin) => Ok(pin),
-            None => self.queue.record(false),
-        }
-    }
 }
 
 /// Calls `visit` with every queue that is held, or ended with work under way.

@@ -5,7 +5,7 @@
 
 use super::argument::Stream;
 use super::current::{gpu_with_streams, replace_current};
-use super::queue::Held;
+use super::held::Held;
 use crate::device::cuda::Gpu;
 use crate::error::{Result, fail};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
