@@ -56,7 +56,8 @@ int tenure_sim_set(const char *name, uint64_t value);
  *   "copied_to_device", "copied_from_device", "copied_on_device" (bytes of copies that ran),
  *   "host_alloc_flags", "host_register_flags" (of the last cuMemHostAlloc and cuMemHostRegister),
  *   "allocations" (by cuMemAlloc), "pooled", "managed", "physical", "reserved", "pinned", "streams", "events", "contexts": how many
- *   there are now */
+ *   there are now,
+ *   "faults" (that did not strike yet, or strike on) */
 int tenure_sim_get(const char *name, uint64_t *value);
 
 /** What cuDeviceGetAttribute says of a device from now on; after cuInit. */

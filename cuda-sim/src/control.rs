@@ -73,6 +73,7 @@ fn ask(world: &World, name: &str) -> Answer<u64> {
         "reserved" => world.space.count(What::Reserved),
         "physical" => world.physical.len() as u64,
         "pinned" => world.pinned.count() as u64,
+        "faults" => world.faults.len() as u64,
         "streams" => world.streams.values().filter(|stream| !stream.destroyed).count() as u64,
         "events" => world.events.len() as u64,
         "contexts" => world.contexts.len() as u64,

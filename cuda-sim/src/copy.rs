@@ -19,7 +19,7 @@ const STAGED_AT_ONCE: u64 = 64 << 10;
 const PIECE: usize = 64;
 
 /// CU_DEVICE_ATTRIBUTE_MAX_PITCH.
-const LARGEST_PITCH: u64 = 0x7fff_ffff;
+pub const LARGEST_PITCH: u64 = 0x7fff_ffff;
 
 /// How the caller described one side.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Fills: memsets of 1, 2 and 4 bytes, in lines and rectangles. They do not make the host wait, except for memory of the host.
 
+use crate::copy::LARGEST_PITCH;
 use crate::engine::Work;
 use crate::entry::Call;
 use crate::status::*;
@@ -49,7 +50,7 @@ fn fill(call: &mut Call, fill: Fill, stream: Handle, later: bool) -> Answer {
     }
     let row = fill.width.checked_mul(fill.item).ok_or(INVALID_VALUE)?;
     if !fill.to.is_multiple_of(fill.item)
-        || fill.height > 1 && (fill.pitch < row || !fill.pitch.is_multiple_of(fill.item))
+        || fill.height > 1 && (fill.pitch < row || fill.pitch > LARGEST_PITCH || !fill.pitch.is_multiple_of(fill.item))
     {
         return Err(INVALID_VALUE);
     }

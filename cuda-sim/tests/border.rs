@@ -58,7 +58,8 @@ fn faults_strike_at_the_call_that_was_asked_for() {
     fail("*alloc", 2, 2);
     assert_eq!((cuMemAlloc_v2(&mut address, 8), cuMemHostAlloc(&mut host, 8, 0)), (0, 2));
     fail("*", 2, 802);
-    assert_eq!((cuCtxSynchronize(), cuMemGetInfo_v2(&mut free, &mut free), cuCtxSynchronize()), (0, 802, 0));
+    assert_eq!((cuCtxSynchronize(), ask("faults")), (0, 1));
+    assert_eq!((cuMemGetInfo_v2(&mut free, &mut free), cuCtxSynchronize(), ask("faults")), (802, 0, 0));
 }
 
 #[test]
@@ -233,6 +234,15 @@ fn captured_work_runs_when_the_graph_is_launched() {
         assert_eq!((cuGraphLaunch(exec, first), cuStreamSynchronize(first)), (0, 0));
         assert_eq!(host[7], 3, "launch {round}");
     }
+    // A launch can be captured too.
+    let (mut outer, mut outer_exec) = (0, 0);
+    assert_eq!((cuStreamBeginCapture_v2(second, 1), cuGraphLaunch(exec, second)), (0, 0));
+    assert_eq!(
+        (cuMemcpyHtoDAsync_v2(memory, host.as_ptr(), 8, second), cuStreamEndCapture(second, &mut outer)),
+        (0, 0)
+    );
+    assert_eq!((cuGraphInstantiateWithFlags(&mut outer_exec, outer, 0), host.fill(0)), (0, ()));
+    assert_eq!((cuGraphLaunch(outer_exec, first), cuStreamSynchronize(first), host[0]), (0, 0, 3));
     assert_eq!((cuGraphExecDestroy(exec), cuGraphDestroy(graph)), (0, 0));
 }
 
