@@ -3148,8 +3148,8 @@ tn_status tn_array_open_safetensors(const char *path,
  *                 a square matrix the diagonal and what is below it; the rest is taken as 0 and not read.
  * @param[out] out the expression. Released by `tn_expr_release`, at any time.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another form; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE;
- *         TN_ERR_SHAPE; TN_ERR_LAYOUT; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED (an exclusive one) as any read;
- *         TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ *         TN_ERR_SHAPE; TN_ERR_LAYOUT; TN_ERR_DEVICE for bytes that the host cannot reach; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
+ *         TN_ERR_EXPORTED (an exclusive one), TN_ERR_PENDING (a device writes them) as any read of the host; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3316,7 +3316,8 @@ tn_status tn_expr_elementwise(uint32_t op,
  * @param flags    TN_KEEP_ON_FAIL: a failure leaves everything as it was; then nothing that was there before is overwritten.
  * @param[out] out the array, another claim on the expression's value.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_POISONED if the expression failed before; TN_ERR_IN_EXPRESSION if
- *         another thread computes a part of it; TN_ERR_FAILED where a pivot is not positive (cholesky), or 0 (solve with a full matrix): without
+ *         another thread computes a part of it; TN_ERR_PENDING while a device is at work on bytes that are read or would be overwritten, after
+ *         which it can be tried again; TN_ERR_FAILED where a pivot is not positive (cholesky), or 0 (solve with a full matrix): without
  *         TN_KEEP_ON_FAIL the expression and what is built on it is TN_ERR_POISONED from then on; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT,
  *         TN_ERR_LIMIT, after which it can be tried again.
  * @note Threads: any; an expression is evaluated once. Blocks: while it computes. Allocates: from the pool of the left operand, or the thread's

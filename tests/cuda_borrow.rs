@@ -562,6 +562,42 @@ fn tr_11_everything_that_the_host_reads_is_pending() {
     });
 }
 
+/// An operand that a device still reads may be read by the host too, but not overwritten yet: nothing is lost, and later it is.
+#[test]
+fn br_61_an_expression_overwrites_what_a_device_has_read() {
+    with_seeds(|_, sim| {
+        let memory = Memory::new(9);
+        let a = memory.lend(MANAGED, true, false);
+        let s = stalled(sim);
+        let (mut leaf, mut scaled, mut result) = (null_mut(), null_mut(), null_mut());
+        // SAFETY: the pointers are ours.
+        unsafe {
+            assert_eq!(tn_expr_leaf(a, TN_FORM_FULL, &mut leaf), TN_OK);
+            reads_on(a, s);
+            assert_eq!(tn_expr_scale(leaf, 2.0, &mut scaled), TN_OK);
+            assert_eq!(tn_expr_release(leaf), TN_OK);
+            release(a);
+            assert_eq!(tn_expr_compute(scaled, 0, &mut result), TN_ERR_PENDING);
+            assert!(result.is_null(), "untouched");
+            go(sim, s);
+            assert_eq!(tn_expr_compute(scaled, 0, &mut result), TN_OK);
+            assert_eq!(tn_expr_release(scaled), TN_OK);
+        }
+        let mut data = std::ptr::null();
+        let mut guard = null_mut();
+        // SAFETY: the places are ours, and the data nine elements.
+        unsafe {
+            assert_eq!(tn_array_borrow_read(result, 0, null_mut(), &mut data, null_mut(), &mut guard), TN_OK);
+            assert_eq!(data as u64, memory.address(), "in place");
+            let values = std::slice::from_raw_parts(data.cast::<f32>(), 9);
+            assert!(values.iter().enumerate().all(|(i, value)| *value == 2.0 * i as f32));
+        }
+        end(guard, null_mut());
+        release(result);
+        drop_stream(s);
+    });
+}
+
 #[test]
 fn what_the_host_cannot_reach_it_does_not_touch() {
     with_seeds(|_, _| {
