@@ -549,6 +549,39 @@ fn tr_14_threads_share_the_chunks() {
 }
 
 #[test]
+fn tr_12_tr_13_counts_of_driver_calls() {
+    let Some(device) = device() else { return };
+    let Some(sim) = device.simulated() else { return };
+    let s = Stream::new(GPU);
+    let (a, b) = (Array::empty(GPU, TN_F64, &[1000]), Array::empty(GPU, TN_F64, &[1000]));
+    let locked = Array::empty(PINNED, TN_F64, &[1000]);
+    [&a, &b, &locked].iter().for_each(|array| array.zero(TN_WAIT, NOW).unwrap());
+    let names =
+        ["cuEventRecord", "cuStreamWaitEvent", "cuStreamSynchronize", "cuEventSynchronize", "cuEventCreate", ""];
+    let count = |work: &dyn Fn()| -> Vec<u64> {
+        let before = names.map(|name| sim.calls(name));
+        work();
+        names.iter().zip(before).map(|(name, before)| sim.calls(name) - before).collect()
+    };
+    // The first round makes what is kept: events, and what is known of the streams.
+    for turn in 0..3 {
+        let enqueued = count(&|| locked.copy_into(&a, TN_WAIT, s.0).unwrap());
+        let again = count(&|| a.copy_into(&b, 0, s.0).unwrap());
+        let filled = count(&|| b.zero(0, s.0).unwrap());
+        s.synchronize().unwrap();
+        let now = count(&|| a.copy_into(&b, 0, NOW).unwrap());
+        if turn > 0 {
+            for (counts, what) in [(&enqueued, "from the host"), (&again, "on the device"), (&filled, "fill")] {
+                assert_eq!(counts[..5], [1, 0, 0, 0, 0], "{what}: one event, and nobody waits");
+                assert!(counts[5] <= 9, "{what}: {counts:?}");
+            }
+            assert_eq!(now[..5], [0, 0, 1, 0, 0], "NULL waits for its stream, and records nothing");
+            assert!(now[5] <= 13, "{now:?}");
+        }
+    }
+}
+
+#[test]
 fn tr_20_a_large_copy_goes_at_the_rate_of_the_bus() {
     let Some(device) = device() else { return };
     if device.sim.is_some() {
