@@ -157,6 +157,24 @@ fn tr_8_ar_22_new_arrays_and_their_labels() {
 }
 
 #[test]
+fn ar_2_ar_4_ar_7_arrays_like_others_and_their_alignment() {
+    let Some(device) = device() else { return };
+    for place in memories(&device) {
+        for bytes in [1i64, 3, 500, 5000, 3 << 20] {
+            let array = Array::empty(place, TN_U8, &[bytes]);
+            let at = borrowed(&array, if place.r#type == TN_CUDA { LEGACY } else { NOW });
+            assert_eq!(at as usize % 256, 0, "{place:?}, {bytes} bytes");
+        }
+        let turned = Array::empty(place, TN_F64, &[3, 4, 2]).permute(&[2, 0, 1]);
+        let like = turned.like(3);
+        let (is, was) = (like.info(), turned.info());
+        assert_eq!((is.device.r#type, is.device.id, is.dtype), (place.r#type, place.id, TN_F64));
+        assert_eq!((&is.shape[..3], &is.strides[..3]), (&was.shape[..3], &was.strides[..3]));
+        assert!(turned.like(0).info().flags & TN_C_CONTIGUOUS != 0);
+    }
+}
+
+#[test]
 fn tr_10_the_source_of_an_asynchronous_copy_is_kept_and_left_alone() {
     let Some(device) = device() else { return };
     let Some(sim) = device.simulated() else { return };
@@ -411,6 +429,10 @@ fn tr_21_what_a_capture_can_be_part_of() {
     b.fill(&[3; 8], 0, s.0).unwrap_or_else(|status| panic!("{status}: {}", text()));
     assert_eq!(plain.copy_into(&a, 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
     assert_eq!(b.copy_into(&plain, 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
+    // Also what the driver would copy by itself.
+    let few = [tn_slice_spec { start: 0, stop: 9, step: 1 }];
+    assert_eq!(plain.slice(&few).copy_into(&a.slice(&few), 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
+    assert_eq!(b.slice(&few).copy_into(&plain.slice(&few), 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
     let mut graph = null_mut::<c_void>();
     let ended = with_context(0, || driver_call!(cuStreamEndCapture(native => usize, &mut graph => *mut *mut c_void)));
     assert!(ended == 0 && !graph.is_null(), "the capture is whole: {ended}");
@@ -527,6 +549,39 @@ fn tr_14_threads_share_the_chunks() {
 }
 
 #[test]
+fn tr_12_tr_13_counts_of_driver_calls() {
+    let Some(device) = device() else { return };
+    let Some(sim) = device.simulated() else { return };
+    let s = Stream::new(GPU);
+    let (a, b) = (Array::empty(GPU, TN_F64, &[1000]), Array::empty(GPU, TN_F64, &[1000]));
+    let locked = Array::empty(PINNED, TN_F64, &[1000]);
+    [&a, &b, &locked].iter().for_each(|array| array.zero(TN_WAIT, NOW).unwrap());
+    let names =
+        ["cuEventRecord", "cuStreamWaitEvent", "cuStreamSynchronize", "cuEventSynchronize", "cuEventCreate", ""];
+    let count = |work: &dyn Fn()| -> Vec<u64> {
+        let before = names.map(|name| sim.calls(name));
+        work();
+        names.iter().zip(before).map(|(name, before)| sim.calls(name) - before).collect()
+    };
+    // The first round makes what is kept: events, and what is known of the streams.
+    for turn in 0..3 {
+        let enqueued = count(&|| locked.copy_into(&a, TN_WAIT, s.0).unwrap());
+        let again = count(&|| a.copy_into(&b, 0, s.0).unwrap());
+        let filled = count(&|| b.zero(0, s.0).unwrap());
+        s.synchronize().unwrap();
+        let now = count(&|| a.copy_into(&b, 0, NOW).unwrap());
+        if turn > 0 {
+            for (counts, what) in [(&enqueued, "from the host"), (&again, "on the device"), (&filled, "fill")] {
+                assert_eq!(counts[..5], [1, 0, 0, 0, 0], "{what}: one event, and nobody waits");
+                assert!(counts[5] <= 9, "{what}: {counts:?}");
+            }
+            assert_eq!(now[..5], [0, 0, 1, 0, 0], "NULL waits for its stream, and records nothing");
+            assert!(now[5] <= 13, "{now:?}");
+        }
+    }
+}
+
+#[test]
 fn tr_20_a_large_copy_goes_at_the_rate_of_the_bus() {
     let Some(device) = device() else { return };
     if device.sim.is_some() {
@@ -564,8 +619,8 @@ fn tr_20_a_large_copy_goes_at_the_rate_of_the_bus() {
 fn tr_19_a_failing_call_of_the_driver_poisons_what_it_may_have_written() {
     let Some(device) = device() else { return };
     let Some(sim) = device.simulated() else { return };
-    let n = 40_000;
-    tenure::options::set("transfer.chunk", "64KiB").unwrap();
+    let n = 6000;
+    tenure::options::set("transfer.chunk", "4KiB").unwrap();
     let calls = [
         "cuMemcpyHtoDAsync",
         "cuMemcpyDtoHAsync",
@@ -579,16 +634,19 @@ fn tr_19_a_failing_call_of_the_driver_poisons_what_it_may_have_written() {
         "cuCtxSetCurrent",
     ];
     let (mut poisoned, mut untouched) = (0, 0);
+    let s = Stream::new(GPU);
     for (to, from) in [(GPU, HOST), (HOST, GPU), (GPU, PINNED), (PINNED, GPU), (GPU, GPU)] {
         for name in calls {
-            for nth in 1..=5 {
+            for nth in 1..=6 {
                 let source = Store::new(&mut Random(nth), from, (TN_I32, 4), &[n]);
                 let target = Store::new(&mut Random(nth + 1), to, (TN_I32, 4), &[n]);
                 let step = [tn_slice_spec { start: 0, stop: n, step: 1 + (nth as i64 & 1) }];
                 let (dst, src) = (View::of(target.array.slice(&step)), View::of(source.array.slice(&step)));
+                let stream = if nth > 3 { s.0 } else { NOW };
                 sim.fail(name, nth, 1, 1);
-                let outcome = src.array.copy_into(&dst.array, 0, NOW);
+                let outcome = src.array.copy_into(&dst.array, 0, stream);
                 sim.clear_faults();
+                dst.array.wait(TN_READ_WRITE).unwrap();
                 let why = format!("{name} {nth}: {} <- {}: {}", dst.text, src.text, text());
                 source.check(&why);
                 let Err(status) = outcome else {

@@ -31,12 +31,13 @@ enum Reach {
 
 fn reach(trip: &Trip, host: &Berth, plan: &Plan, to_device: bool) -> Result<Reach> {
     match host.memory {
-        Memory::Pageable if plan.is_run() && plan.bytes() as i64 <= SMALL && !trip.strict => return Ok(Reach::Driver),
-        // What devices only read, they cannot write.
-        Memory::Pinned if !to_device && is_read_only(host) => {
-            trip.check_staging("the memory is registered as TN_HOST_READ_ONLY")?
+        Memory::Pageable => {
+            trip.check_staging("the host's memory is not page-locked")?;
+            let small = plan.is_run() && plan.bytes() as i64 <= SMALL;
+            return Ok(if small { Reach::Driver } else { Reach::Staging });
         }
-        Memory::Pageable => trip.check_staging("the host's memory is not page-locked")?,
+        // What devices only read, they cannot write.
+        _ if !to_device && is_read_only(host) => trip.check_staging("the memory is registered as TN_HOST_READ_ONLY")?,
         _ if !plan.is_slower_than_staging() => return Ok(Reach::Device),
         _ if trip.strict && plan.calls() <= MOST_CALLS => return Ok(Reach::Device),
         _ if !trip.strict && trip.queue.is_capturing()? => return Ok(Reach::Device),

@@ -26,9 +26,10 @@ use crate::types::TN_MAX_NDIM;
 /// The largest pitch that drivers take: CU_DEVICE_ATTRIBUTE_MAX_PITCH of every GPU so far.
 const MOST_PITCH: i64 = i32::MAX as i64;
 
-/// What a call of the driver costs the host, in ns: between 1.5 and 4 us where it was measured.
+/// What a call of the driver costs the host, in ns, about.
 const CALL_NS: u64 = 2_000;
-/// What it costs to bring bytes through the host's staging memory and to wait for them, in ns, and how many go in one.
+/// What it costs to bring bytes through the host's staging memory and to wait for them, in ns, and how many go in one: a round trip, and less
+/// than what one core copies.
 const STAGED_NS: u64 = 40_000;
 const STAGED_BYTES_PER_NS: u64 = 8;
 

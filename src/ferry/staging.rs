@@ -99,12 +99,12 @@ impl Relay {
         }
     }
 
-    /// Waits until the device has done with a chunk.
+    /// Waits until the device has done with a chunk. If that fails, nobody else takes it too early.
     pub fn wait(&mut self, turn: usize) -> Result<()> {
-        match self.chunks[turn].as_mut().and_then(|chunk| chunk.after.take()) {
-            Some(point) => point.wait(),
-            None => Ok(()),
-        }
+        let Some(chunk) = &mut self.chunks[turn] else { return Ok(()) };
+        chunk.after.map_or(Ok(()), Point::wait)?;
+        chunk.after = None;
+        Ok(())
     }
 
     /// A chunk of the ring, made where it is not there; else plain memory. None: `optional`, and the ring has none left.

@@ -202,6 +202,36 @@ impl Drop for SpareGuard {
     }
 }
 
+/// A taken slot that remembers a point: what a new store begins after. As small as it can be, because what is made moves about.
+pub(super) struct Ready(&'static Guard);
+
+impl Ready {
+    /// Puts a point into a slot.
+    pub(super) fn at(spare: SpareGuard, point: Point) -> Ready {
+        let guard = spare.into_guard();
+        // SAFETY: taken, in no list: ours alone.
+        unsafe { guard.guarded.own() }.point = Some(point);
+        Ready(guard)
+    }
+
+    /// Both again.
+    pub(super) fn take(self, thread: &'static Thread) -> (SpareGuard, Option<Point>) {
+        let guard = self.0;
+        core::mem::forget(self);
+        // SAFETY: as above.
+        let point = unsafe { guard.guarded.own() }.point.take();
+        (SpareGuard { guard, thread }, point)
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { self.0.guarded.own() }.point = None;
+        Table::free(crate::thread::current(), self.0);
+    }
+}
+
 /// What a new guard is like.
 #[derive(Clone, Copy)]
 pub struct Terms {

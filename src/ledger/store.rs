@@ -4,7 +4,7 @@
 //! off when it has unlocked. So no end of anything needs memory.
 
 use super::claim::{Claim, Root};
-use super::guard::{Class, SpareGuard, Terms};
+use super::guard::{Class, Ready, SpareGuard, Terms};
 use super::one::{Bytes, found};
 use super::promise::Weak;
 use super::{Books, Guarded, GuardedSlot, Ledger, Locked, Made, Spare};
@@ -15,7 +15,7 @@ use crate::layout::Layout;
 use crate::names::{Name, Site};
 use crate::pool::{self, Pool};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
-use crate::stream::{self, Point};
+use crate::stream;
 use crate::sys::file::Mapping;
 use crate::thread::{self, ColdLock, Thread};
 use crate::types::*;
@@ -344,8 +344,8 @@ pub struct Fresh {
     pool: &'static Pool,
     start: i64,
     bytes: i64,
-    /// Others than the queue that it was made for have to wait for that before they touch the bytes; with what says so.
-    ready: Option<(Point, SpareGuard)>,
+    /// What others than the queue that it was made for have to wait for before they touch the bytes.
+    ready: Option<Ready>,
 }
 
 impl Fresh {
@@ -395,7 +395,7 @@ impl Fresh {
             let tag = ledger.tag();
             let (block, point) = pool.allocate_store_on(queue, bytes as usize, ARRAY_ALIGNMENT, zeroed, tag)?;
             start = block.as_ptr() as i64;
-            ready = point.map(|point| (point, guard));
+            ready = point.map(|point| Ready::at(guard, point));
         }
         let place = claim.layout();
         if !place.set(layout) {
@@ -473,10 +473,10 @@ impl Fresh {
         // SAFETY: as above.
         let ready = unsafe { core::ptr::read(&this.ready) };
         let (mut locked, _, id) = create(ledger, what, claim);
-        if let Some((point, guard)) = ready
+        if let Some(ready) = ready
             && let Ok(claim) = super::find::<Claim>(id)
         {
-            locked.begin_after(claim, point, guard);
+            locked.begin_after(claim, ready);
         }
         (locked, id)
     }
@@ -484,18 +484,19 @@ impl Fresh {
 
 /// Who touches a new store is after the work that its memory still has.
 #[cold]
-fn begin_after(id: Id, (point, guard): (Point, SpareGuard)) {
+fn begin_after(id: Id, ready: Ready) {
     if let Ok((mut locked, claim)) = super::lock::<Claim>(id) {
-        locked.begin_after(claim, point, guard);
+        locked.begin_after(claim, ready);
     }
 }
 
 impl Locked {
-    fn begin_after(&mut self, claim: &'static Claim, point: Point, spare: SpareGuard) {
+    fn begin_after(&mut self, claim: &'static Claim, ready: Ready) {
+        let (spare, point) = ready.take(self.thread());
         let terms = Terms { class: Class::Write, frozen: false, discard: true, time_ns: 0 };
         let guard = self.add_guard(spare, terms, claim, claim, None);
         self.get_mut(guard).abandoned = true;
-        self.end_guard_at(guard, false, Some(point));
+        self.end_guard_at(guard, false, point);
     }
 }
 

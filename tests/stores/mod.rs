@@ -93,6 +93,13 @@ impl Array {
         made(|out| unsafe { array::tn_array_copy(self.0, null_mut(), stream, out) }).map(Array)
     }
 
+    pub fn like(&self, order: i32) -> Array {
+        let size = size_of::<tn_array_options>();
+        let options = tn_array_options { size, order, flags: 0, stream: null_mut(), name: null() };
+        // SAFETY: a struct of its size, a writable output.
+        Array(made(|out| unsafe { array::tn_array_like(null_mut(), self.0, &options, out) }).unwrap())
+    }
+
     pub fn to_device(&self, device: tn_device, stream: *mut tn_stream) -> Result<Array, tn_status> {
         // SAFETY: a writable output.
         made(|out| unsafe { transfer::tn_array_to_device(self.0, device, null_mut(), stream, out) }).map(Array)
