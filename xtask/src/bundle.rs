@@ -21,7 +21,7 @@ const TOOLS: [&str; 5] = ["pytest", "iniconfig", "packaging", "pluggy", "Pygment
 
 /// Why it cannot be made, in words for the summary.
 pub fn missing() -> Option<String> {
-    let tool = ["gcc", "g++", "readelf", "tar"].into_iter().find(|tool| !has(tool));
+    let tool = ["gcc", "g++", "readelf", "strip", "gzip", "tar"].into_iter().find(|tool| !has(tool));
     tool.map(|tool| format!("{tool} is not installed")).or_else(python::missing)
 }
 
@@ -45,7 +45,11 @@ pub fn bundle(check: bool) -> Done {
     write(&folder.join("bundle.json"), &about)?;
     let files = files_below(&folder)?;
     weigh(&folder, &files)?;
-    stands_alone(&folder, &files)?;
+    for (path, _) in &files {
+        if io(path, std::fs::read(path))?.starts_with(b"\x7fELF") {
+            stands_alone(path, path.starts_with(folder.join("tests")))?;
+        }
+    }
     let tarball = folder.with_extension("tar.gz");
     let parent = folder.parent().expect("it lies in target/gpu-bundle");
     run(command("tar").arg("-czf").arg(&tarball).arg("-C").arg(parent).arg("tenure-gpu"))?;
@@ -96,18 +100,17 @@ fn package(folder: &Path) -> Done<PathBuf> {
     Ok(python)
 }
 
-/// The Rust tests, with the checks of a debug build.
+/// The Rust tests as `cargo test` builds them, with its checks; without symbols, and packed, a sixth of that.
 fn rust_tests(folder: &Path) -> Done {
     io(folder, std::fs::create_dir_all(folder))?;
     let mut build = tools::cargo();
-    build.args(["test", "--locked", "--no-run", "--profile", "bundle", "--message-format", "json-render-diagnostics"]);
+    build.args(["test", "--locked", "--no-run", "--message-format", "json-render-diagnostics"]);
     for name in named("tests", &format!("{OURS}_"), ".rs")? {
         build.args(["--test", name.trim_end_matches(".rs")]);
     }
     eprintln!("building the Rust tests: minutes, where much has changed");
-    // A folder of its own, as for the libraries; the diagnostics go through.
-    build.env("CARGO_TARGET_DIR", root().join("target/gpu-bundle/build")).stderr(std::process::Stdio::inherit());
-    let messages = output(&mut build)?;
+    // The diagnostics go through.
+    let messages = output(build.stderr(std::process::Stdio::inherit()))?;
     // Of the lines about what was built those about tests name their program.
     for line in messages.lines().filter(|line| line.contains("\"kind\":[\"test\"]")) {
         let Some(program) = line.split("\"executable\":\"").nth(1).and_then(|rest| rest.split('"').next()) else {
@@ -115,8 +118,10 @@ fn rust_tests(folder: &Path) -> Done {
         };
         let program = Path::new(program);
         let name = program.file_name().unwrap_or_default().to_string_lossy();
-        let name = name.rsplit_once('-').map_or(&*name, |(name, _)| name);
-        copy(program, &folder.join(name))?;
+        let to = folder.join(name.rsplit_once('-').map_or(&*name, |(name, _)| name));
+        run(command("strip").arg("-o").arg(&to).arg(program))?;
+        stands_alone(&to, true)?;
+        run(command("gzip").arg("-9").arg(&to))?;
     }
     Ok(())
 }
@@ -206,30 +211,23 @@ fn weigh(folder: &Path, files: &[(PathBuf, u64)]) -> Done {
     Err(format!("{whole} bytes are more than {LIMIT}; the largest file is {} with {bytes}", largest.display()))
 }
 
-/// No binary asks for a glibc newer than [`GLIBC`], none of ours names a file of this repository.
-fn stands_alone(folder: &Path, files: &[(PathBuf, u64)]) -> Done {
-    let here = root().to_string_lossy().into_owned();
-    for (path, _) in files {
-        let bytes = io(path, std::fs::read(path))?;
-        if !bytes.starts_with(b"\x7fELF") {
-            continue;
+/// The binary asks for no glibc newer than [`GLIBC`]; one of ours names no file of this repository either.
+fn stands_alone(path: &Path, ours: bool) -> Done {
+    let symbols = output(command("readelf").args(["-W", "--dyn-syms"]).arg(path))?;
+    for line in symbols.lines() {
+        let Some(version) = line.split("@GLIBC_").nth(1) else { continue };
+        let mut numbers = version.split([' ', '.']).map(|part| part.parse::<u32>().unwrap_or(0));
+        if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) > GLIBC {
+            return Err(format!("{} needs {}", path.display(), line.trim()));
         }
-        let symbols = output(command("readelf").args(["-W", "--dyn-syms"]).arg(path))?;
-        for line in symbols.lines() {
-            let Some(version) = line.split("@GLIBC_").nth(1).or(line.split("@@GLIBC_").nth(1)) else { continue };
-            let mut numbers = version.split([' ', '.']).map(|part| part.parse::<u32>().unwrap_or(0));
-            if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) > GLIBC {
-                return Err(format!("{} needs {}", path.display(), line.trim()));
-            }
-        }
-        let ours = path.starts_with(folder.join("tests"));
-        if ours && bytes.windows(here.len()).any(|part| part == here.as_bytes()) {
-            return Err(format!(
-                "{} has {here} in it: a test that reads the source's files finds none where it goes; guard CARGO_MANIFEST_DIR \
-                 and the like in what CUDA tests use",
-                path.display()
-            ));
-        }
+    }
+    let (here, bytes) = (root().to_string_lossy().into_owned(), io(path, std::fs::read(path))?);
+    if ours && bytes.windows(here.len()).any(|part| part == here.as_bytes()) {
+        return Err(format!(
+            "{} has {here} in it: a test that reads the source's files finds none where it goes; nothing that CUDA tests use may \
+             need CARGO_MANIFEST_DIR and the like",
+            path.display()
+        ));
     }
     Ok(())
 }
