@@ -150,7 +150,7 @@ static void clients(void)
     OK(tn_here(NULL, 0));
     tn_array *a = empty(pool, TN_U8, SHAPE(1000)), *more = NULL;
     CHECK(reports("{\"name\":\"cpp\",\"live_blocks\":1,\"live_bytes\":3145728,\"requested_bytes\":3145728,\"peak_bytes\":3145728,"));
-    CHECK(between("\"name\":\"clients\"", "]", "{\"name\":\"arrays\",\"live_blocks\":1,"));
+    CHECK(between("\"name\":\"clients\"", "\"segments\"", "{\"name\":\"arrays\",\"live_blocks\":1,"));
     /* PO-38: and its memory, by size of block and by place: the 3 MiB, and the array's in a span of its own class */
     CHECK(between("\"name\":\"clients\"", "\"segments\"", "{\"block_bytes\":0,\"span_bytes\":0,\"live_blocks\":1,"));
     CHECK(between("\"name\":\"clients\"", "\"segments\"", "{\"block_bytes\":1024,\"span_bytes\":65536,\"live_blocks\":1,"));
