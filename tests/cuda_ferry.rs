@@ -290,6 +290,28 @@ fn tr_3_tr_16_every_element_and_no_other_byte_is_filled() {
     }
 }
 
+#[test]
+fn tr_16_large_elements_are_doubled() {
+    let Some(device) = start() else { return };
+    let block = Block::new(Memory::Device(cuda::gpu(0).unwrap()), 3 << 20);
+    let value: Vec<u8> = (1..=16).collect();
+    for (count, least, most) in [(1000i64, 4, 4), (100_000, 20, 21)] {
+        let before: Vec<u8> = (0..3 << 20).map(|at: i32| (at % 251) as u8).collect();
+        block.write(&before);
+        let target = block.layout(TN_C128, &[count], &[16], 32);
+        let names = ["cuMemsetD32Async", "cuMemsetD2D32Async", "cuMemcpyDtoDAsync"];
+        let calls = || device.sim.map_or(0, |sim| names.iter().map(|name| sim.calls(name)).sum::<u64>());
+        let there = calls();
+        ferry::fill(queue(0), &block.berth(&target), &value).unwrap();
+        if device.sim.is_some() {
+            assert!((least..=most).contains(&(calls() - there)), "{count}: {} calls", calls() - there);
+        }
+        queue(0).synchronize().unwrap();
+        let (is, end) = (block.read(), 32 + 16 * count as usize);
+        assert!(is[..32] == before[..32] && is[end..] == before[end..] && is[32..end] == value.repeat(count as usize));
+    }
+}
+
 /// A copy of `count` f64 between two blocks; driver calls that it made, by name.
 fn counted(device: &Device, to: Memory, from: Memory, count: usize, names: &[&str]) -> Option<Vec<u64>> {
     let sim = device.simulated()?;

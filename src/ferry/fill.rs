@@ -2,7 +2,7 @@
 //!
 //! A driver sets units of 1, 2 or 4 bytes. A value whose bytes repeat after so many is set run by run, row by row. A larger one, or one at
 //! addresses that are no multiple of its unit, is set part by part: each part of all elements is a column of units, as far apart as the
-//! elements. Where that would be too many calls, one element is set, and what is there is doubled.
+//! elements. Where that would be too many calls, or much memory, one element is set, and what is there is doubled.
 //!
 //! Contract: every element and no other byte, on the queue; nothing waits.
 
@@ -17,6 +17,8 @@ use crate::types::TN_MAX_NDIM;
 
 /// More memsets than that take longer than to double what is there.
 const MOST_CALLS: u64 = 64;
+/// From so many bytes on columns do too: each writes a part of every sector of the memory, a doubling writes whole ones.
+const MOST_COLUMN_BYTES: u64 = 1 << 20;
 
 /// Sets every element to `value`, the bytes of one.
 pub fn fill(queue: &'static Queue, dst: &Berth, value: &[u8]) -> core::result::Result<Left, Failed> {
@@ -28,7 +30,8 @@ pub fn fill(queue: &'static Queue, dst: &Berth, value: &[u8]) -> core::result::R
 fn fill_on(trip: &mut Trip, dst: &Layout, value: &[u8]) -> Result<Left> {
     let Some(plan) = Plan::copy(dst, dst) else { return Ok(Left::Nothing) };
     let columns = Columns::of(dst, value);
-    if plan.calls().saturating_mul(columns.calls(plan.block())) <= MOST_CALLS {
+    let large = columns.period > columns.unit && plan.bytes() > MOST_COLUMN_BYTES;
+    if !large && plan.calls().saturating_mul(columns.calls(plan.block())) <= MOST_CALLS {
         set(trip, &plan, &columns)?;
         return Ok(Left::Writing);
     }
