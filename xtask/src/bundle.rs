@@ -137,7 +137,8 @@ fn c_tests(folder: &Path) -> Done {
         io(&to, std::fs::create_dir_all(&to))?;
         for name in named(from, OURS, end)? {
             let mut compile = command(compiler);
-            compile.args(flags).args(["-rdynamic", "-pthread"]).arg("-I").arg(dist::folder().join("include"));
+            // A relative folder: assertions of the header have its place in them.
+            compile.args(flags).args(["-rdynamic", "-pthread", "-Itarget/dist/include"]);
             compile.arg(format!("{from}/{name}")).arg("-o").arg(to.join(name.trim_end_matches(end)));
             compile.arg(folder.join(LIBRARY)).args(["-Wl,-rpath,$ORIGIN/../../python/tenure", "-lm", "-ldl", "-s"]);
             run(&mut compile)?;
@@ -224,7 +225,8 @@ fn stands_alone(path: &Path, ours: bool) -> Done {
     let (here, bytes) = (root().to_string_lossy().into_owned(), io(path, std::fs::read(path))?);
     // Sources that build scripts write have their places in panics, which nobody opens.
     let generated = b"/target/debug/build/";
-    let named = |at: usize| bytes[at..].starts_with(here.as_bytes()) && !bytes[at + here.len()..].starts_with(generated);
+    let named =
+        |at: usize| bytes[at..].starts_with(here.as_bytes()) && !bytes[at + here.len()..].starts_with(generated);
     if ours && (0..bytes.len()).any(named) {
         return Err(format!(
             "{} has {here} in it: a test that reads the source's files finds none where it goes; nothing that CUDA tests use may \
