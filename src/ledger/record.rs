@@ -347,6 +347,19 @@ impl Locked {
         points
     }
 
+    /// Of the work that a reader or writer would wait for: some that its device, which is lost, did not finish.
+    pub fn lost_over(&self, claim: &'static Claim, writing: bool) -> Option<Point> {
+        let mut lost = None;
+        if self.books(self.ledger_of(claim)).works > 0 {
+            self.each_record_over(claim, |record| {
+                let body = self.get(record);
+                let point = body.point.filter(|_| writing || body.class != Class::WorkRead);
+                lost = lost.or(point.filter(|point| point.is_lost()));
+            });
+        }
+        lost
+    }
+
     /// Whether unfinished work lies on the layout of this very claim.
     pub(super) fn has_work(&self, claim: &'static Claim) -> bool {
         let books = self.books(self.ledger_of(claim));

@@ -54,6 +54,7 @@ fn give_slowly(id: Id, required: u32) -> Result<Id> {
             .into());
         }
         array::check_there(locked, claim)?;
+        array::check_process(locked, claim)?;
         let body = locked.get(claim);
         let needed = body.required.max(required);
         if body.given + 1 > needed {
