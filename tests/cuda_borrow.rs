@@ -9,6 +9,7 @@ use std::ptr::null_mut;
 use std::time::{Duration, Instant};
 use tenure::ffi::array::*;
 use tenure::ffi::borrow::*;
+use tenure::ffi::device::*;
 use tenure::ffi::exchange::*;
 use tenure::ffi::expr::*;
 use tenure::ffi::pool::*;
@@ -436,6 +437,16 @@ fn br_62_chunks_end_on_streams_of_their_own() {
     });
 }
 
+/// Number and bytes of the releases that wait, as a query of the host tells.
+fn queued() -> (u64, u64) {
+    // SAFETY: plain data, for which zero is valid.
+    let mut info: tn_device_info = unsafe { std::mem::zeroed() };
+    info.size = size_of::<tn_device_info>();
+    // SAFETY: the struct is ours, and says its size.
+    assert_eq!(unsafe { tn_device_query(HOST, 0, &mut info) }, TN_OK);
+    (info.queued_releases, info.queued_bytes)
+}
+
 #[test]
 fn tr_10_st_8_what_ends_before_its_work_lives_on() {
     with_seeds(|_, sim| {
@@ -447,6 +458,7 @@ fn tr_10_st_8_what_ends_before_its_work_lives_on() {
         release(a);
         assert_eq!((memory.released(), run_releases()), (0, 0));
         assert_eq!(leaks(TN_HOLDER_QUEUED_RELEASE), 1, "what waits is shown");
+        assert_eq!(queued(), (1, 40));
         // ST-8: the stream's handle goes, its work goes on.
         drop_stream(s);
         assert_eq!((memory.released(), run_releases()), (0, 0));
@@ -457,6 +469,7 @@ fn tr_10_st_8_what_ends_before_its_work_lives_on() {
             ran = run_releases();
         }
         assert_eq!((memory.released(), ran), (1, 1));
+        assert_eq!(queued(), (0, 0));
 
         // XI-18: its import has ended for everybody but the device, and so a weak handle finds nothing.
         let memory = Memory::new(10);
