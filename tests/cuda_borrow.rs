@@ -791,6 +791,13 @@ fn st_15_arrays_after_a_fork() {
             }
             let s = stream(0);
             let (b, guard) = (clone(a), read(a, 0, s).unwrap());
+            let (mut remembered, mut given) = (null_mut(), null_mut());
+            let c = clone(a);
+            // SAFETY: the pointers are ours.
+            unsafe {
+                assert_eq!(tn_array_weaken(a, &mut remembered), TN_OK);
+                assert_eq!(tn_array_give(c, 1, &mut given), TN_OK);
+            }
             assert_eq!(tn_array_wait(a, TN_READ_WRITE), TN_OK);
             let in_child = || {
                 let before = calls();
@@ -799,7 +806,9 @@ fn st_15_arrays_after_a_fork() {
                 // SAFETY: plain data, for which zero is valid.
                 let mut info: tn_array_info = unsafe { std::mem::zeroed() };
                 info.size = size_of::<tn_array_info>();
-                let (mut view, mut promise, mut weak, mut overlap) = (null_mut(), null_mut(), null_mut(), 0);
+                let (mut view, mut promise, mut weak) = (null_mut(), null_mut(), null_mut());
+                let (mut overlap, mut unique, mut bits, mut n, mut how) = (0, 0, 0, 0, 0);
+                let mut tensor = null_mut();
                 let mut seen = [0_f32; 16];
                 let bytes: *mut f32 = seen.as_mut_ptr();
                 let whole = tn_slice_spec { start: 0, stop: 2, step: 1 };
@@ -818,6 +827,11 @@ fn st_15_arrays_after_a_fork() {
                         tn_array_overlap(a, b, &mut overlap),
                         tn_array_weaken(b, &mut weak),
                         tn_array_give(b, 1, &mut promise),
+                        tn_take(1, &given, &mut view),
+                        tn_weak_upgrade(remembered, &mut view),
+                        tn_array_is_unique(b, &mut unique),
+                        tn_array_why_not(b, std::ptr::null(), 0, &mut bits, null_mut(), &mut n),
+                        tn_array_export_dlpack_versioned(b, std::ptr::null(), &mut tensor, &mut how),
                         tn_array_fill(b, element, 0, null_mut()),
                         tn_array_copy(b, null_mut(), null_mut(), &mut view),
                         tn_array_to_device(b, HOST, null_mut(), null_mut(), &mut view),
@@ -826,16 +840,17 @@ fn st_15_arrays_after_a_fork() {
                         tn_array_copy_to_host(b, bytes.cast(), std::ptr::null(), null_mut()),
                     ]
                 };
-                assert_eq!(refused, [TN_ERR_DEVICE; 18]);
+                assert_eq!(refused, [TN_ERR_DEVICE; 23]);
                 assert!(last_error().contains("fork"), "{}", last_error());
-                assert!(view.is_null() && promise.is_null() && weak.is_null(), "untouched");
+                assert!(view.is_null() && promise.is_null() && weak.is_null() && tensor.is_null(), "untouched");
                 // Host arrays work, and what the parent has ends here without a call of the driver.
                 assert_eq!(host(host_array), (TN_OK, TN_OK));
                 // SAFETY: a value of the array's type.
                 assert_eq!(unsafe { tn_array_fill(host_array, element, 0, null_mut()) }, TN_OK);
                 let copies = [clone(host_array), part(host_array, 0, 3)];
                 end(guard, null_mut());
-                [copies[0], copies[1], host_array, a, b].into_iter().for_each(release);
+                assert_eq!((tn_promise_release(given), tn_weak_release(remembered)), (TN_OK, TN_OK));
+                [copies[0], copies[1], host_array, a, b, c].into_iter().for_each(release);
                 run_releases();
                 drop_stream(s);
                 assert_eq!(calls(), before, "the driver is not asked");
@@ -843,7 +858,8 @@ fn st_15_arrays_after_a_fork() {
             assert!(holds_in_a_child(in_child), "the child's assertions hold on {}", place.r#type);
             end(guard, s);
             assert_eq!((tn_array_wait(a, TN_READ_WRITE), host(host_array)), (TN_OK, (TN_OK, TN_OK)));
-            [a, b, host_array].into_iter().for_each(release);
+            assert_eq!((tn_promise_release(given), tn_weak_release(remembered)), (TN_OK, TN_OK));
+            [a, b, c, host_array].into_iter().for_each(release);
             drop_stream(s);
             assert_eq!(tn_pool_release(pool), TN_OK);
         }

@@ -20,7 +20,7 @@ use crate::device::cuda;
 use crate::error::{Result, fail};
 use crate::ferry::registered;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, Fresh, Locked, Made, One, Spare};
+use crate::ledger::{self, Claim, Fresh, GuardedSlot, Locked, Made, One, Spare};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
@@ -49,8 +49,8 @@ pub fn check_live(locked: &Locked, claim: &'static Claim) -> Checked<()> {
 
 /// DEVICE: the bytes lie on a device of the process that this one was forked from (ST-15).
 #[inline]
-pub fn check_process(locked: &Locked, claim: &'static Claim) -> Checked<()> {
-    if thread::are_devices_in_doubt() { check_origin(locked.books(locked.ledger_of(claim)).device) } else { Ok(()) }
+pub fn check_process<S: GuardedSlot>(locked: &Locked, slot: &'static S) -> Checked<()> {
+    if thread::are_devices_in_doubt() { check_origin(locked.books(locked.ledger_of(slot)).device) } else { Ok(()) }
 }
 
 #[cold]

@@ -170,6 +170,7 @@ pub fn all_holders(locked: &Locked, ledger: &'static Ledger, visit: &mut dyn FnM
 pub fn is_unique(id: Id) -> Result<bool> {
     array::with(id, |locked, claim| {
         array::check_there(locked, claim)?;
+        array::check_process(locked, claim)?;
         let others = TN_WHY_GIVEN | TN_WHY_SHARED | TN_WHY_IN_EXPRESSION | TN_WHY_EXPORTED | TN_WHY_BORROWED;
         Ok(rules::why(locked, claim) & others == 0)
     })
@@ -179,6 +180,7 @@ pub fn is_unique(id: Id) -> Result<bool> {
 pub fn why_not(id: Id, target: Option<&Target<'_>>, visit: &mut dyn FnMut(Held)) -> Result<u32> {
     array::with(id, |locked, claim| {
         array::check_there(locked, claim)?;
+        array::check_process(locked, claim)?;
         let mut bits = rules::why(locked, claim);
         if let Some(target) = target {
             bits |= why_target(locked, claim, target)?;

@@ -152,7 +152,7 @@ fn release_slowly(id: Id) -> Result<()> {
 #[inline(always)]
 pub fn take(promises: &[Id], mut out: impl FnMut(usize, Id)) -> Result<()> {
     if let [id] = promises
-        && let Some(one) = One::<Promise>::of(thread::current(), *id)
+        && let Some(one) = One::<Promise>::live(thread::current(), *id)
         && let Some(taken) = one.take()
     {
         out(0, taken);
