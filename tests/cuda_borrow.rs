@@ -867,17 +867,19 @@ fn st_15_arrays_after_a_fork() {
 }
 
 /// DV-8: the bytes of managed arrays are not asked of a device that is lost, whether or not it had work on them; page-locked ones are the
-/// host's, but who waits for what was not finished is told.
+/// host's, and what a copy to them did not finish is poisoned until it is overwritten (TR-11: never stale bytes).
 #[test]
 fn dv_8_arrays_that_the_host_shares_with_a_lost_device() {
     alone("dv_8_arrays_that_the_host_shares_with_a_lost_device", &[], || {
         let Some(device) = device() else { return };
         let Some(sim) = device.simulated() else { return };
-        let memories: Vec<Memory> = (0..3).map(|_| Memory::new(9)).collect();
+        let memories: Vec<Memory> = (0..4).map(|_| Memory::new(9)).collect();
         let pending = memories[0].lend(MANAGED, true, false);
         let idle = memories[1].lend(MANAGED, true, false);
         let pinned = memories[2].lend(PINNED, true, false);
+        let read_only = memories[3].lend(PINNED, true, false);
         let s = stalled(sim);
+        reads_on(read_only, s);
         [pending, pinned].into_iter().for_each(|array| writes_on(array, s));
         assert_eq!((host(pending).0, host(idle).0, host(pinned).0), (TN_ERR_PENDING, TN_OK, TN_ERR_PENDING));
         sim.break_device(0, 700);
@@ -894,9 +896,15 @@ fn dv_8_arrays_that_the_host_shares_with_a_lost_device() {
                     assert!(last_error().contains("CUDA_ERROR_ILLEGAL_ADDRESS (700)"), "{}", last_error());
                     release(view);
                 }
-                assert_eq!(host(pinned), (TN_OK, TN_OK), "bytes of the host");
+                assert_eq!(host(read_only), (TN_OK, TN_OK), "bytes of the host, which are as they were");
+                assert_eq!(host(pinned), (TN_ERR_POISONED, TN_ERR_POISONED));
             }
-            [pending, idle, pinned].into_iter().for_each(release);
+            let value = 5.0_f32;
+            // SAFETY: a value of the array's type.
+            assert_eq!(unsafe { tn_array_fill(pinned, std::ptr::from_ref(&value).cast(), 0, null_mut()) }, TN_OK);
+            assert_eq!(host(pinned), (TN_OK, TN_OK), "overwritten");
+            assert_eq!(tn_array_wait(pinned, TN_READ_WRITE), TN_OK);
+            [pending, idle, pinned, read_only].into_iter().for_each(release);
             drop_stream(s);
             run_releases();
         });
