@@ -426,7 +426,9 @@ typedef struct tn_device_info {
     uint64_t staged_bytes;
     /** Page-locked at the caller's wish now. */
     uint64_t registered_bytes;
-    /** Imports whose release callback waits for `tn_run_releases`. */
+    /**
+     * Imports whose release callback waits: for `tn_run_releases`, or for device work that alone needs their bytes.
+     */
     uint64_t queued_releases;
     /** Their bytes. */
     uint64_t queued_bytes;

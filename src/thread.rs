@@ -769,9 +769,32 @@ pub fn forks() -> u32 {
 
 static FORKS: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
 
+/// Bit 0: a driver of devices is loaded. Bit 1: some memory of devices cannot be worked with any more.
+static DEVICES: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
+
+/// From now on a child of a fork has memory of devices that it cannot use.
+pub fn use_devices() {
+    DEVICES.fetch_or(1, Ordering::Relaxed);
+}
+
+/// A device was lost: see [`are_devices_in_doubt`].
+pub fn doubt_devices() {
+    DEVICES.fetch_or(2, Ordering::Relaxed);
+}
+
+/// Whether a device was lost, or this process was forked from one that uses devices: then short ways, which do not ask, are closed to
+/// what lies there. Never false again.
+#[inline(always)]
+pub fn are_devices_in_doubt() -> bool {
+    DEVICES.load(Ordering::Relaxed) & 2 != 0
+}
+
 #[cfg(not(loom))]
 extern "C" fn after_fork_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+    if DEVICES.load(Ordering::Relaxed) != 0 {
+        doubt_devices();
+    }
     if !cfg!(preload) {
         crate::names::after_fork();
     }

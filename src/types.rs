@@ -351,7 +351,7 @@ pub struct tn_device_info {
     pub staged_bytes: u64,
     /// Page-locked at the caller's wish now.
     pub registered_bytes: u64,
-    /// Imports whose release callback waits for `tn_run_releases`.
+    /// Imports whose release callback waits: for `tn_run_releases`, or for device work that alone needs their bytes.
     pub queued_releases: u64,
     /// Their bytes.
     pub queued_bytes: u64,

@@ -9,6 +9,7 @@ use std::ptr::null_mut;
 use std::time::{Duration, Instant};
 use tenure::ffi::array::*;
 use tenure::ffi::borrow::*;
+use tenure::ffi::device::*;
 use tenure::ffi::exchange::*;
 use tenure::ffi::expr::*;
 use tenure::ffi::pool::*;
@@ -16,6 +17,7 @@ use tenure::ffi::promise::*;
 use tenure::ffi::report::*;
 use tenure::ffi::stream::*;
 use tenure::ffi::transfer::*;
+use tenure::ffi::view::*;
 use tenure::types::*;
 use tools::cuda::{Device, Sim, alone, device, last_error};
 
@@ -435,6 +437,16 @@ fn br_62_chunks_end_on_streams_of_their_own() {
     });
 }
 
+/// Number and bytes of the releases that wait, as a query of the host tells.
+fn queued() -> (u64, u64) {
+    // SAFETY: plain data, for which zero is valid.
+    let mut info: tn_device_info = unsafe { std::mem::zeroed() };
+    info.size = size_of::<tn_device_info>();
+    // SAFETY: the struct is ours, and says its size.
+    assert_eq!(unsafe { tn_device_query(HOST, 0, &mut info) }, TN_OK);
+    (info.queued_releases, info.queued_bytes)
+}
+
 #[test]
 fn tr_10_st_8_what_ends_before_its_work_lives_on() {
     with_seeds(|_, sim| {
@@ -446,6 +458,7 @@ fn tr_10_st_8_what_ends_before_its_work_lives_on() {
         release(a);
         assert_eq!((memory.released(), run_releases()), (0, 0));
         assert_eq!(leaks(TN_HOLDER_QUEUED_RELEASE), 1, "what waits is shown");
+        assert_eq!(queued(), (1, 40));
         // ST-8: the stream's handle goes, its work goes on.
         drop_stream(s);
         assert_eq!((memory.released(), run_releases()), (0, 0));
@@ -456,6 +469,7 @@ fn tr_10_st_8_what_ends_before_its_work_lives_on() {
             ran = run_releases();
         }
         assert_eq!((memory.released(), ran), (1, 1));
+        assert_eq!(queued(), (0, 0));
 
         // XI-18: its import has ended for everybody but the device, and so a weak handle finds nothing.
         let memory = Memory::new(10);
@@ -740,5 +754,161 @@ fn tr_22_work_on_a_lost_device() {
         run_releases();
         assert_eq!(memory.released(), 1, "the memory goes back all the same");
         drop_stream(s);
+    });
+}
+
+/// Runs something in a child of this process, which ends there; whether it held.
+fn holds_in_a_child(body: impl FnOnce()) -> bool {
+    // SAFETY: the child calls the library, which is made for it, and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let fine = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_ok();
+        // SAFETY: ends the child at once.
+        unsafe { libc::_exit(!fine as i32) };
+    }
+    let mut status = 0;
+    // SAFETY: our child, and the number is ours.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    status == 0
+}
+
+/// ST-15: in the child of a fork an array on a device is refused in every call, also where no stream is named, and released; host arrays work.
+#[test]
+fn st_15_arrays_after_a_fork() {
+    alone("st_15_arrays_after_a_fork", &[], || {
+        let Some(device) = device() else { return };
+        let calls = || device.sim.map(|sim| sim.calls(""));
+        for place in [gpu(0), MANAGED] {
+            let (mut pool, mut a, mut host_array) = (null_mut(), null_mut(), null_mut());
+            // SAFETY: the pointers are ours; a NULL pool is the host's current one.
+            unsafe {
+                assert_eq!(tn_pool_default(place, &mut pool), TN_OK);
+                assert_eq!(tn_array_zeros(pool, TN_F32, 1, [16].as_ptr(), std::ptr::null(), &mut a), TN_OK);
+                assert_eq!(
+                    tn_array_zeros(null_mut(), TN_F32, 1, [16].as_ptr(), std::ptr::null(), &mut host_array),
+                    TN_OK
+                );
+            }
+            let s = stream(0);
+            let (b, guard) = (clone(a), read(a, 0, s).unwrap());
+            let (mut remembered, mut given) = (null_mut(), null_mut());
+            let c = clone(a);
+            // SAFETY: the pointers are ours.
+            unsafe {
+                assert_eq!(tn_array_weaken(a, &mut remembered), TN_OK);
+                assert_eq!(tn_array_give(c, 1, &mut given), TN_OK);
+            }
+            assert_eq!(tn_array_wait(a, TN_READ_WRITE), TN_OK);
+            let in_child = || {
+                let before = calls();
+                let value = 1.0_f32;
+                let element = std::ptr::from_ref(&value).cast();
+                // SAFETY: plain data, for which zero is valid.
+                let mut info: tn_array_info = unsafe { std::mem::zeroed() };
+                info.size = size_of::<tn_array_info>();
+                let (mut view, mut promise, mut weak) = (null_mut(), null_mut(), null_mut());
+                let (mut overlap, mut unique, mut bits, mut n, mut how) = (0, 0, 0, 0, 0);
+                let mut tensor = null_mut();
+                let mut seen = [0_f32; 16];
+                let bytes: *mut f32 = seen.as_mut_ptr();
+                let whole = tn_slice_spec { start: 0, stop: 2, step: 1 };
+                // SAFETY: the places are ours, and long enough.
+                let refused = unsafe {
+                    [
+                        read(b, 0, null_mut()).unwrap_err(),
+                        write(b, 0, null_mut()).unwrap_err(),
+                        write(b, TN_WRITE_COW, null_mut()).unwrap_err(),
+                        read(b, 0, s).unwrap_err(),
+                        tn_array_wait(b, TN_READ),
+                        tn_array_query(b, &mut info),
+                        tn_array_set_name(b, c"b".as_ptr()),
+                        tn_array_clone(b, &mut view),
+                        tn_array_slice(b, 1, &whole, &mut view),
+                        tn_array_overlap(a, b, &mut overlap),
+                        tn_array_weaken(b, &mut weak),
+                        tn_array_give(b, 1, &mut promise),
+                        tn_take(1, &given, &mut view),
+                        tn_weak_upgrade(remembered, &mut view),
+                        tn_array_is_unique(b, &mut unique),
+                        tn_array_why_not(b, std::ptr::null(), 0, &mut bits, null_mut(), &mut n),
+                        tn_array_export_dlpack_versioned(b, std::ptr::null(), &mut tensor, &mut how),
+                        tn_array_fill(b, element, 0, null_mut()),
+                        tn_array_copy(b, null_mut(), null_mut(), &mut view),
+                        tn_array_to_device(b, HOST, null_mut(), null_mut(), &mut view),
+                        tn_array_copy_into(b, host_array, 0, null_mut()),
+                        tn_array_copy_into(host_array, b, 0, null_mut()),
+                        tn_array_copy_to_host(b, bytes.cast(), std::ptr::null(), null_mut()),
+                    ]
+                };
+                assert_eq!(refused, [TN_ERR_DEVICE; 23]);
+                assert!(last_error().contains("fork"), "{}", last_error());
+                assert!(view.is_null() && promise.is_null() && weak.is_null() && tensor.is_null(), "untouched");
+                // Host arrays work, and what the parent has ends here without a call of the driver.
+                assert_eq!(host(host_array), (TN_OK, TN_OK));
+                // SAFETY: a value of the array's type.
+                assert_eq!(unsafe { tn_array_fill(host_array, element, 0, null_mut()) }, TN_OK);
+                let copies = [clone(host_array), part(host_array, 0, 3)];
+                end(guard, null_mut());
+                assert_eq!((tn_promise_release(given), tn_weak_release(remembered)), (TN_OK, TN_OK));
+                [copies[0], copies[1], host_array, a, b, c].into_iter().for_each(release);
+                run_releases();
+                drop_stream(s);
+                assert_eq!(calls(), before, "the driver is not asked");
+            };
+            assert!(holds_in_a_child(in_child), "the child's assertions hold on {}", place.r#type);
+            end(guard, s);
+            assert_eq!((tn_array_wait(a, TN_READ_WRITE), host(host_array)), (TN_OK, (TN_OK, TN_OK)));
+            assert_eq!((tn_promise_release(given), tn_weak_release(remembered)), (TN_OK, TN_OK));
+            [a, b, c, host_array].into_iter().for_each(release);
+            drop_stream(s);
+            assert_eq!(tn_pool_release(pool), TN_OK);
+        }
+    });
+}
+
+/// DV-8: the bytes of managed arrays are not asked of a device that is lost, whether or not it had work on them; page-locked ones are the
+/// host's, and what a copy to them did not finish is poisoned until it is overwritten (TR-11: never stale bytes).
+#[test]
+fn dv_8_arrays_that_the_host_shares_with_a_lost_device() {
+    alone("dv_8_arrays_that_the_host_shares_with_a_lost_device", &[], || {
+        let Some(device) = device() else { return };
+        let Some(sim) = device.simulated() else { return };
+        let memories: Vec<Memory> = (0..4).map(|_| Memory::new(9)).collect();
+        let pending = memories[0].lend(MANAGED, true, false);
+        let idle = memories[1].lend(MANAGED, true, false);
+        let pinned = memories[2].lend(PINNED, true, false);
+        let read_only = memories[3].lend(PINNED, true, false);
+        let s = stalled(sim);
+        reads_on(read_only, s);
+        [pending, pinned].into_iter().for_each(|array| writes_on(array, s));
+        assert_eq!((host(pending).0, host(idle).0, host(pinned).0), (TN_ERR_PENDING, TN_OK, TN_ERR_PENDING));
+        sim.break_device(0, 700);
+        assert_eq!(tn_stream_synchronize(s), TN_ERR_DRIVER);
+        let (calls, ()) = sim.calls_of("", || {
+            assert_eq!(tn_array_wait(pinned, TN_READ), TN_ERR_DRIVER, "its bytes never came");
+            for _ in 0..2 {
+                for array in [pending, idle] {
+                    let view = clone(array);
+                    assert_eq!(host(array), (TN_ERR_DRIVER, TN_ERR_DRIVER));
+                    assert!(last_error().contains("CUDA_ERROR_ILLEGAL_ADDRESS (700)"), "{}", last_error());
+                    assert_eq!(read(array, TN_WAIT, null_mut()), Err(TN_ERR_DRIVER));
+                    assert_eq!(tn_array_wait(array, TN_READ_WRITE), TN_ERR_DRIVER);
+                    assert!(last_error().contains("CUDA_ERROR_ILLEGAL_ADDRESS (700)"), "{}", last_error());
+                    release(view);
+                }
+                assert_eq!(host(read_only), (TN_OK, TN_OK), "bytes of the host, which are as they were");
+                assert_eq!(host(pinned), (TN_ERR_POISONED, TN_ERR_POISONED));
+            }
+            let value = 5.0_f32;
+            // SAFETY: a value of the array's type.
+            assert_eq!(unsafe { tn_array_fill(pinned, std::ptr::from_ref(&value).cast(), 0, null_mut()) }, TN_OK);
+            assert_eq!(host(pinned), (TN_OK, TN_OK), "overwritten");
+            assert_eq!(tn_array_wait(pinned, TN_READ_WRITE), TN_OK);
+            [pending, idle, pinned, read_only].into_iter().for_each(release);
+            drop_stream(s);
+            run_releases();
+        });
+        assert_eq!(calls, 0, "no call of the driver about a lost device");
+        assert!(memories.iter().all(|memory| memory.released() == 1));
     });
 }

@@ -10,9 +10,11 @@ use places::Random;
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 use stores::*;
-use tenure::ffi::array::{tn_array_import_host, tn_array_release};
+use tenure::ffi::array::{tn_array_import_host, tn_array_release, tn_array_set_name};
 use tenure::ffi::borrow::{tn_array_borrow_read, tn_borrow_end, tn_borrow_query};
+use tenure::ffi::library::tn_here;
 use tenure::ffi::pool::tn_pool_create;
+use tenure::ffi::report::tn_report_json;
 use tenure::ffi::transfer::*;
 use tenure::types::*;
 use tools::cuda::{alone, device, simulator};
@@ -119,6 +121,41 @@ fn pn_2_pn_3_pn_12_registered_memory_needs_no_staging() {
     let begin = staged();
     part(&older, 100).copy_into(&there, 0, NOW).unwrap();
     assert_eq!(staged() - begin, n as u64);
+}
+
+/// PN-12: what is registered stands in the report under its owner's name and place, apart from other arrays, also of the same store.
+#[test]
+fn pn_12_the_report_names_who_registered_memory() {
+    let Some(_device) = device() else { return };
+    let pages = Pages::new(16 * PAGE);
+    let older = import(pages.0.wrapping_add(8 * PAGE), 4 * PAGE);
+    // SAFETY: texts.
+    unsafe {
+        done(tn_here(c"locks.c".as_ptr(), 41)).unwrap();
+        done(tn_array_set_name(older.0, c"older".as_ptr())).unwrap();
+    }
+    let (own, joined) =
+        (register_at(pages.0, 3 * PAGE, 0).unwrap(), register_at(pages.0.wrapping_add(8 * PAGE), PAGE, 0));
+    let joined = joined.unwrap();
+    for (array, name) in [(&own, c"own memory"), (&joined, c"joined memory")] {
+        // SAFETY: a text.
+        done(unsafe { tn_array_set_name(array.0, name.as_ptr()) }).unwrap();
+    }
+    let mut report = vec![0_u8; 1 << 20];
+    let mut length = 0;
+    // SAFETY: so many bytes, and the number is ours.
+    done(unsafe { tn_report_json(0, report.len(), report.as_mut_ptr().cast(), &mut length) }).unwrap();
+    let report = String::from_utf8_lossy(&report[..length]).into_owned();
+    let line = |name: &str| {
+        let rest = report.split(&format!("\"name\":\"{name}\"")).nth(1).unwrap_or_else(|| panic!("{name}: {report}"));
+        rest.split('}').next().unwrap().to_owned()
+    };
+    for (name, bytes) in [("own memory", 3 * PAGE), ("joined memory", PAGE)] {
+        let line = line(name);
+        assert!(line.contains("locks.c:41") && line.contains(&format!("\"registered_bytes\":{bytes}")), "{line}");
+    }
+    assert!(!line("older").contains("registered"), "{}", line("older"));
+    assert_eq!(describe(PINNED).registered_bytes, 4 * PAGE as u64);
 }
 
 #[test]

@@ -436,8 +436,27 @@ fn tr_21_what_a_capture_can_be_part_of() {
     let mut graph = null_mut::<c_void>();
     let ended = with_context(0, || driver_call!(cuStreamEndCapture(native => usize, &mut graph => *mut *mut c_void)));
     assert!(ended == 0 && !graph.is_null(), "the capture is whole: {ended}");
-    assert_eq!(with_context(0, || driver_call!(cuGraphDestroy(graph => *mut c_void))), 0);
     s.synchronize().unwrap();
+    let bytes = 8 * n as usize;
+    assert!(a.read() == vec![0; bytes] && b.read() == vec![0; bytes], "captured, and not done");
+    // The graph copies what is there when it is launched, each time.
+    let mut launchable = null_mut::<c_void>();
+    let made = with_context(
+        0,
+        || driver_call!(cuGraphInstantiateWithFlags(&mut launchable => *mut *mut c_void, graph => *mut c_void, 0 => u64)),
+    );
+    assert!(made == 0 && !launchable.is_null(), "{made}");
+    for value in [5_u8, 6] {
+        locked.fill(&[value; 8], 0, NOW).unwrap();
+        b.zero(0, NOW).unwrap();
+        let launched = with_context(0, || driver_call!(cuGraphLaunch(launchable => *mut c_void, native => usize)));
+        assert_eq!(launched, 0);
+        s.synchronize().unwrap();
+        assert!(a.read() == vec![value; bytes], "the copy happened");
+        assert!(b.read() == vec![3; bytes], "and the fill after the copy");
+    }
+    assert_eq!(with_context(0, || driver_call!(cuGraphExecDestroy(launchable => *mut c_void))), 0);
+    assert_eq!(with_context(0, || driver_call!(cuGraphDestroy(graph => *mut c_void))), 0);
     plain.copy_into(&a, TN_WAIT, s.0).unwrap();
 }
 

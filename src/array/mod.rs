@@ -20,10 +20,11 @@ use crate::device::cuda;
 use crate::error::{Result, fail};
 use crate::ferry::registered;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, Fresh, Locked, Made, One, Spare};
+use crate::ledger::{self, Claim, Fresh, GuardedSlot, Locked, Made, One, Spare};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
+use crate::sys::cuda::driver;
 use crate::thread;
 use crate::types::*;
 
@@ -36,12 +37,36 @@ pub fn check_there(locked: &Locked, claim: &'static Claim) -> Checked<()> {
     Ok(())
 }
 
-/// DESTRUCTED or GIVEN: the second class of checks.
+/// DESTRUCTED or GIVEN: the second class of checks. And DEVICE where the bytes are in another process: see [`check_process`].
 #[inline]
 pub fn check_live(locked: &Locked, claim: &'static Claim) -> Checked<()> {
     check_there(locked, claim)?;
     if locked.get(claim).given > 0 {
         return Err(given(locked, claim));
+    }
+    check_process(locked, claim)
+}
+
+/// DEVICE: the bytes lie on a device of the process that this one was forked from (ST-15).
+#[inline]
+pub fn check_process<S: GuardedSlot>(locked: &Locked, slot: &'static S) -> Checked<()> {
+    if thread::are_devices_in_doubt() { check_origin(locked.books(locked.ledger_of(slot)).device) } else { Ok(()) }
+}
+
+#[cold]
+fn check_origin(device: tn_device) -> Checked<()> {
+    if matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED) {
+        // Loaded long ago, so nothing is asked of it here.
+        driver()?;
+    }
+    Ok(())
+}
+
+/// DRIVER: the bytes are a device's that is lost, with the text of what lost it (DV-8).
+#[cold]
+pub fn check_alive(device: tn_device) -> Checked<()> {
+    if matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED) {
+        cuda::gpu(device.id)?.alive()?;
     }
     Ok(())
 }
@@ -261,6 +286,7 @@ pub fn check_unused(locked: &Locked, claim: &'static Claim) -> Checked<()> {
 pub fn query(id: Id, visit: impl FnOnce(&Locked, &'static Claim, u32)) -> Result<()> {
     with(id, |locked, claim| {
         check_there(locked, claim)?;
+        check_process(locked, claim)?;
         let flags = flags(locked, claim);
         visit(locked, claim, flags);
         Ok(())
@@ -294,6 +320,7 @@ pub fn set_name(id: Id, name: Result<Name>) -> Result<()> {
     with(id, |locked, claim| {
         let name = name?;
         check_there(locked, claim)?;
+        check_process(locked, claim)?;
         locked.get_mut(claim).name = name;
         Ok(())
     })
@@ -316,7 +343,7 @@ pub fn pool(id: Id) -> Result<&'static Pool> {
 /// Waits for the unfinished device work on the array's bytes: of writers, with TN_WRITE of readers too.
 pub fn wait(id: Id, access: u32) -> Result<()> {
     loop {
-        let (mut points, device) = with(id, |locked, claim| {
+        let mut points = with(id, |locked, claim| {
             if access == 0 || access & !TN_READ_WRITE != 0 {
                 return Err(fail(
                     TN_ERR_INVALID,
@@ -326,14 +353,17 @@ pub fn wait(id: Id, access: u32) -> Result<()> {
             }
             check_live(locked, claim)?;
             let ledger = locked.ledger_of(claim);
+            if thread::are_devices_in_doubt() {
+                // What was under way when a device was lost is over, and not done.
+                if let Some(point) = locked.lost_over(claim, access & TN_WRITE != 0) {
+                    point.queue().gpu().alive()?;
+                }
+                check_alive(locked.books(ledger).device)?;
+            }
             locked.sweep(ledger);
-            Ok((locked.work_over(claim, access & TN_WRITE != 0), locked.books(ledger).device))
+            Ok(locked.work_over(claim, access & TN_WRITE != 0))
         })?;
         if points.is_empty() {
-            if device.r#type == TN_CUDA {
-                // What was under way when a device was lost is over, and not done.
-                cuda::gpu(device.id)?.alive()?;
-            }
             ledger::look_again(ledger::FEW);
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! Weak handles: they remember a layout, and claim nothing.
 
-use super::{Quoted, Refusal, check_live};
+use super::{Quoted, Refusal, check_live, check_process};
 use crate::error::{Result, fail};
 use crate::layout::Layout;
 use crate::ledger::{self, Claim, Spare, SpareWeak, Weak};
@@ -32,6 +32,10 @@ pub fn upgrade(id: Id) -> Result<Id> {
     let mut spare = Spare::take(thread)?;
     loop {
         let (mut locked, weak) = ledger::lock::<Weak>(id)?;
+        if let Err(refusal) = check_process(&locked, weak) {
+            drop(locked);
+            return Err(refusal.say());
+        }
         let ndim = locked.weak_layout(weak).ndim();
         if spare.layout().set(locked.weak_layout(weak)) {
             let name = locked.get(weak).name;

@@ -1,11 +1,12 @@
 //! The rules: what a use of an array's bytes gets, given what is open on them. The table of section 5.1 of the ownership model, and
 //! the bits of why_not, from the same facts.
 
-use crate::array::{Checked, Holder, Refusal};
+use crate::array::{self, Checked, Holder, Refusal};
 use crate::error::Result;
 use crate::ledger::{Books, Claim, ClaimBody, Class, Guard, Locked, Made, Order, Points};
 use crate::names::Name;
 use crate::region;
+use crate::thread;
 use crate::types::*;
 
 /// What writing means for others.
@@ -254,14 +255,22 @@ pub fn is_free(body: &ClaimBody, books: &Books, wanted: Use) -> bool {
 pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use, order: Order, points: &mut Points) -> Checked<()> {
     let (body, books) = (locked.get(claim), locked.books(locked.ledger_of(claim)));
     if is_free(body, books, wanted) {
-        return Ok(());
+        return check_host(books, order);
     }
     // A copy would do only for who writes, and a handle that is read through does not move.
     let cow = matches!(wanted, Use::Write { .. }) && body.readers == 0;
     check_all(locked, claim, wanted, order, points).map_err(|refusal| match refusal {
         Refusal::By(holder) => Refusal::By(Holder { cow, ..holder }),
         other => other,
-    })
+    })?;
+    check_host(books, order)
+}
+
+/// DRIVER: the host would touch managed bytes, whose device is lost and does not give them any more (DV-8).
+#[inline]
+fn check_host(books: &Books, order: Order) -> Checked<()> {
+    let asks = thread::are_devices_in_doubt() && order.queue.is_none() && books.device.r#type == TN_CUDA_MANAGED;
+    if asks { array::check_alive(books.device) } else { Ok(()) }
 }
 
 #[inline(never)]

@@ -42,6 +42,8 @@ pub struct Held {
     pub time_ns: u64,
     /// Name of its array or pool.
     pub name: Name,
+    /// Of a handle that comes from `tn_host_register`: the bytes that this page-locked.
+    pub registered: u64,
 }
 
 fn kind_of(class: Class) -> i32 {
@@ -67,6 +69,7 @@ pub fn holder_of_guard(locked: &Locked, guard: &'static Guard) -> Held {
         made: body.made,
         time_ns: body.time_ns,
         name: locked.get(body.owner()).name,
+        registered: 0,
     }
 }
 
@@ -84,11 +87,14 @@ pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> Held {
             made: body.made,
             time_ns: 0,
             name: body.name,
+            registered: 0,
         };
     }
     // A destructed handle's store is not its own any more.
     let (device, bytes) = if ledger::is_spent(claim) { (array::HOST, 0) } else { (books.device, books.bytes as u64) };
-    Held { kind: TN_HOLDER_HANDLE, device, id: claim.id().bits(), bytes, made: body.made, time_ns: 0, name: body.name }
+    let registered = locked.registered_bytes(claim);
+    let (kind, id, made, name) = (TN_HOLDER_HANDLE, claim.id().bits(), body.made, body.name);
+    Held { kind, device, id, bytes, made, time_ns: 0, name, registered }
 }
 
 /// How a promise is shown: with the name of its array; of one that was taken nothing is known any more.
@@ -102,6 +108,7 @@ pub fn holder_of_promise(locked: &Locked, promise: &'static Promise) -> Held {
         made,
         time_ns: 0,
         name: Name::NONE,
+        registered: 0,
     };
     if ledger::is_spent(promise) {
         return shown;
@@ -122,6 +129,7 @@ pub fn holder_of_block(block: &pool::Located) -> Held {
         time_ns: 0,
         // Of what a library allocated its name says most.
         name: if block.client == pool::Client::RAW { block.pool.name() } else { Name::head(block.client.name()) },
+        registered: 0,
     }
 }
 
@@ -162,6 +170,7 @@ pub fn all_holders(locked: &Locked, ledger: &'static Ledger, visit: &mut dyn FnM
 pub fn is_unique(id: Id) -> Result<bool> {
     array::with(id, |locked, claim| {
         array::check_there(locked, claim)?;
+        array::check_process(locked, claim)?;
         let others = TN_WHY_GIVEN | TN_WHY_SHARED | TN_WHY_IN_EXPRESSION | TN_WHY_EXPORTED | TN_WHY_BORROWED;
         Ok(rules::why(locked, claim) & others == 0)
     })
@@ -171,6 +180,7 @@ pub fn is_unique(id: Id) -> Result<bool> {
 pub fn why_not(id: Id, target: Option<&Target<'_>>, visit: &mut dyn FnMut(Held)) -> Result<u32> {
     array::with(id, |locked, claim| {
         array::check_there(locked, claim)?;
+        array::check_process(locked, claim)?;
         let mut bits = rules::why(locked, claim);
         if let Some(target) = target {
             bits |= why_target(locked, claim, target)?;

@@ -425,6 +425,7 @@ pub fn each_open(visit: &mut dyn FnMut(Held)) {
                 made: node.made,
                 time_ns: 0,
                 name: Name::NONE,
+                registered: 0,
             });
         }
     });

@@ -6,7 +6,7 @@
 use super::one::At;
 use super::{Claim, Id, Ledger, Promise};
 use crate::slots::{Kind, Slot, Table};
-use crate::thread::{Critical, Thread};
+use crate::thread::{Critical, Thread, are_devices_in_doubt};
 
 /// So many parameters at most.
 const FEW: usize = 8;
@@ -103,7 +103,7 @@ impl Drop for Locks {
 #[inline(always)]
 pub fn enter_few(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usize, Id)) -> bool {
     let mut params: [Option<Param>; FEW] = [None; FEW];
-    if ids.len() > FEW {
+    if ids.len() > FEW || are_devices_in_doubt() {
         return false;
     }
     for (place, id) in params.iter_mut().zip(ids) {

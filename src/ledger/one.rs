@@ -13,8 +13,8 @@ use super::{
 };
 use crate::layout::Layout;
 use crate::slots::{Slot, State, Table};
-use crate::thread::{Critical, Thread};
-use crate::types::tn_device;
+use crate::thread::{Critical, Thread, are_devices_in_doubt};
+use crate::types::{TN_CPU, tn_device};
 
 /// A slot, and the ledger that guards it. All that is done with it is for those who have locked that ledger: [`One`] and
 /// [`super::few`].
@@ -180,10 +180,12 @@ impl<S: GuardedSlot> One<S> {
         One::lock(thread, id, |slot: &S| slot.head().is(id))
     }
 
-    /// Locks the ledger of a live handle; None if anything is wrong with it.
+    /// Locks the ledger of a live handle; None if anything is wrong with it, or may be with its device.
     #[inline(always)]
     pub fn live(thread: &'static Thread, id: Id) -> Option<One<S>> {
-        One::lock(thread, id, |slot: &S| slot.head().is_live(id))
+        let one = One::lock(thread, id, |slot: &S| slot.head().is_live(id))?;
+        // What lies on a device that may be out of reach is for those who ask.
+        (!are_devices_in_doubt() || one.books().device.r#type == TN_CPU).then_some(one)
     }
 
     #[inline(always)]

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::region;
 use crate::slots::{Slot, State};
 use crate::stream::{Point, Queue};
-use crate::types::TN_ERR_UNSUPPORTED;
+use crate::types::{TN_CPU, TN_CUDA_HOST, TN_ERR_UNSUPPORTED};
 use smallvec::SmallVec;
 
 /// When bytes are going to be touched.
@@ -236,11 +236,16 @@ impl Locked {
         while let Some(record) = at {
             let body = self.get(record);
             at = body.next;
-            if !body.point.is_some_and(Point::is_passed) {
-                continue;
+            let Some(point) = body.point.filter(|point| point.is_passed()) else { continue };
+            let (class, region) = (body.class, body.region());
+            let is_hosts = matches!(self.books(ledger).device.r#type, TN_CPU | TN_CUDA_HOST);
+            let unknown = class == Class::WorkWrite && is_hosts && point.is_lost();
+            if unknown {
+                // What a lost device did not finish there the host would read, and nobody knows what it is.
+                self.get_mut(record).class = Class::Poison;
+                self.books_mut(ledger).poisoned += 1;
             }
-            if body.class == Class::Poison {
-                let region = body.region();
+            if unknown || class == Class::Poison {
                 self.get_mut(record).point = None;
                 self.books_mut(ledger).works -= 1;
                 self.relax(region);
@@ -345,6 +350,19 @@ impl Locked {
             });
         }
         points
+    }
+
+    /// Of the work that a reader or writer would wait for: some that its device, which is lost, did not finish.
+    pub fn lost_over(&self, claim: &'static Claim, writing: bool) -> Option<Point> {
+        let mut lost = None;
+        if self.books(self.ledger_of(claim)).works > 0 {
+            self.each_record_over(claim, |record| {
+                let body = self.get(record);
+                let point = body.point.filter(|_| writing || body.class != Class::WorkRead);
+                lost = lost.or(point.filter(|point| point.is_lost()));
+            });
+        }
+        lost
     }
 
     /// Whether unfinished work lies on the layout of this very claim.

@@ -491,6 +491,13 @@ fn begin_after(id: Id, ready: Ready) {
 }
 
 impl Locked {
+    /// The bytes that a registration of host memory page-locked, from which the claim descends; 0: it does not.
+    pub fn registered_bytes(&self, claim: &'static Claim) -> u64 {
+        let Some(lease) = self.get(claim).lease else { return 0 };
+        let body = self.get(lease);
+        if matches!(body.release, Release::Unlock(_)) { (body.end - body.start) as u64 } else { 0 }
+    }
+
     fn begin_after(&mut self, claim: &'static Claim, ready: Ready) {
         let (spare, point) = ready.take(self.thread());
         let terms = Terms { class: Class::Write, frozen: false, discard: true, time_ns: 0 };
@@ -877,10 +884,20 @@ struct Queue {
 
 static QUEUE: ColdLock<Queue> = ColdLock::new(Queue { first: None, last: None, count: 0, bytes: 0 });
 
-/// Number and bytes of the imports whose release is queued.
+/// Number and bytes of the imports whose release waits: in the queue, or for device work that nothing else holds.
 pub fn queued() -> (u64, u64) {
-    let queue = QUEUE.lock();
-    (queue.count, queue.bytes)
+    let (mut count, mut bytes) = {
+        let queue = QUEUE.lock();
+        (queue.count, queue.bytes)
+    };
+    // All stores are looked at only where one of them may have such an import.
+    if !super::waiting::is_empty() {
+        each_lingering(|lingering, _| {
+            count += 1;
+            bytes += lingering;
+        });
+    }
+    (count, bytes)
 }
 
 /// Calls `visit` with bytes and origin of each queued release, under the queue's lock.

@@ -28,9 +28,17 @@ struct List {
     first: Option<&'static Ledger>,
     last: Option<&'static Ledger>,
     length: usize,
+    /// Those that were taken off to be looked at, and may come back.
+    looked_at: usize,
 }
 
-static LIST: QuickLock<List> = QuickLock::new(List { first: None, last: None, length: 0 });
+static LIST: QuickLock<List> = QuickLock::new(List { first: None, last: None, length: 0, looked_at: 0 });
+
+/// Whether nothing waits for device work.
+pub(super) fn is_empty() -> bool {
+    let list = LIST.lock();
+    list.length + list.looked_at == 0
+}
 
 /// The place of a ledger.
 ///
@@ -71,6 +79,7 @@ fn take() -> Option<&'static Ledger> {
         list.last = None;
     }
     list.length -= 1;
+    list.looked_at += 1;
     Some(ledger)
 }
 
@@ -85,6 +94,7 @@ pub fn look_again(most: usize) -> usize {
     for _ in 0..length.min(most) {
         let Some(ledger) = take() else { break };
         ran += visit(ledger);
+        LIST.lock().looked_at -= 1;
     }
     ran
 }

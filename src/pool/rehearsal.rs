@@ -9,6 +9,8 @@
 /// The checker's. It keeps no total order of the writes to one word: it lets a plain store fall between the read and the write of another
 /// thread's read-modify-write, which no order of C11 does. An exchange instead of the store is in order with all of them, and as every
 /// interleaving is explored, each order in which the store could come is.
+/// It promises slightly more than the store: it goes on with the release sequence of what it overwrites, so who reads it with Acquire also sees
+/// what came before an earlier Release of another thread's; nothing here may rely on that, and a model cannot tell.
 mod atomic {
     pub use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 

@@ -54,6 +54,7 @@ fn give_slowly(id: Id, required: u32) -> Result<Id> {
             .into());
         }
         array::check_there(locked, claim)?;
+        array::check_process(locked, claim)?;
         let body = locked.get(claim);
         let needed = body.required.max(required);
         if body.given + 1 > needed {
@@ -151,7 +152,7 @@ fn release_slowly(id: Id) -> Result<()> {
 #[inline(always)]
 pub fn take(promises: &[Id], mut out: impl FnMut(usize, Id)) -> Result<()> {
     if let [id] = promises
-        && let Some(one) = One::<Promise>::of(thread::current(), *id)
+        && let Some(one) = One::<Promise>::live(thread::current(), *id)
         && let Some(taken) = one.take()
     {
         out(0, taken);

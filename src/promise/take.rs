@@ -135,6 +135,9 @@ fn check(locked: &Locked, ids: &[Id], params: &[Param]) -> Checked<()> {
             }
         }
     }
+    for param in params {
+        array::check_process(locked, param.claim(locked))?;
+    }
     let twice = (1..ids.len()).find(|i| params[*i].is_promise() && ids[..*i].contains(&ids[*i]));
     match twice {
         None => Ok(()),

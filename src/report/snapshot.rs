@@ -212,6 +212,9 @@ fn write_holder(json: &mut Json<'_>, held: &Held) {
     json.number("thread", held.made.thread);
     json.number("time_ns", held.time_ns);
     json.number("bytes", held.bytes);
+    if held.registered > 0 {
+        json.number("registered_bytes", held.registered);
+    }
     json.close('}');
 }
 
@@ -380,6 +383,7 @@ mod tests {
             made: ledger::Made::default(),
             time_ns: 0,
             name: crate::names::Name::NONE,
+            registered: 0,
         };
         let mut seen = Vec::new();
         in_parts(&mut |visit| (0..1000).for_each(|id| visit(held(id))), &mut |held| seen.push(held.id));

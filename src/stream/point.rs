@@ -42,6 +42,11 @@ impl Point {
         self.queue.has_passed(self.tick) || self.queue.gpu().is_lost()
     }
 
+    /// Whether its work was not known to be done when its device was lost. Looks at memory only.
+    pub fn is_lost(self) -> bool {
+        self.queue.gpu().is_lost() && !self.queue.has_passed(self.tick)
+    }
+
     /// Whether its work is done: asks the driver, and records an event if none is behind it. Never waits; under no lock. What cannot be
     /// known counts as not done.
     pub fn poll(self) -> bool {

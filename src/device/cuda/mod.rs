@@ -224,6 +224,7 @@ impl Gpu {
             let _ = write!(why, "GPU {} was lost when {call} failed with {name}{}", self.id, code::advice(number));
             // Release pairs with the Acquire in `is_lost`.
             self.lost.store(true, Ordering::Release);
+            crate::thread::doubt_devices();
         }
     }
 

@@ -225,7 +225,9 @@ fn load() -> Outcome {
     };
     let mut driver = Driver { table: Table::of(&library), count: 0, version: 0, forks: thread::forks() };
     STARTS.fetch_add(1, Ordering::Relaxed);
-    driver.start().map(|()| driver)
+    driver.start()?;
+    thread::use_devices();
+    Ok(driver)
 }
 
 impl Driver {
