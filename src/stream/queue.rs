@@ -361,18 +361,20 @@ impl Queue {
     }
 
     /// Makes what is issued on this queue from now on wait for a point; the host does not. Nothing to do where that is so already.
-    /// TN_ERR_UNSUPPORTED: one of the two is capturing a graph; TN_ERR_DRIVER: the point's stream ended with no event behind the point.
+    /// TN_ERR_UNSUPPORTED: one of the two is capturing a graph; TN_ERR_DRIVER: the point's stream ended with no event behind the point, or
+    /// this one ended, or is another thread's own, of which the driver would take this thread's.
     pub fn wait_for(&'static self, point: Point) -> Result<()> {
         if self.follows(point) {
             return Ok(());
         }
+        let Some(_held) = self.hold().filter(|_| self.is_nameable()) else { return Err(self.out_of_reach()) };
         let pin = point.pin()?;
         let gpu = self.gpu();
         let inside = gpu.enter()?;
         if is_capturing(gpu, &inside, self.raw())? {
             return if point.poll() { Ok(()) } else { Err(capturing(gpu)) };
         }
-        // SAFETY: an event that is pinned, of whatever GPU, and a stream that the caller holds.
+        // SAFETY: an event that is pinned, of whatever GPU, and a stream that is held.
         gpu.check(unsafe { inside.cuStreamWaitEvent(self.raw(), pin.event(), 0)? }, "cuStreamWaitEvent")?;
         self.order.lock().learn(point.queue().head.number(), pin.tick());
         Ok(())
@@ -420,6 +422,17 @@ impl Queue {
             format_args!(
                 "a stream of GPU {} ended before an event could be recorded behind its last work; \
                  tn_device_synchronize makes sure of it",
+                self.gpu().id()
+            ),
+        )
+    }
+
+    #[cold]
+    fn out_of_reach(&self) -> Status {
+        fail(
+            TN_ERR_DRIVER,
+            format_args!(
+                "a stream of GPU {} ended, or is another thread's own, and cannot be made to wait",
                 self.gpu().id()
             ),
         )
