@@ -993,3 +993,27 @@ fn po_32_threads_share_a_pool_of_a_device() {
     pool.trim();
     assert_eq!(pool.stats().reserved_bytes, 0);
 }
+
+/// PD-10: what the driver gives at any address that it likes serves, however much of it there is.
+#[test]
+fn pd_10_many_direct_pieces() {
+    let Some(_gpu) = device() else { return };
+    let s = stream();
+    let pool = pool_on(GPU, |o| o.flags |= TN_POOL_DIRECT).unwrap();
+    let mut live = Vec::new();
+    for turn in 0..300usize {
+        // Others take little of the driver's, so that what comes next lies askew.
+        let mut other = 0u64;
+        let got =
+            with_context(0, || driver_call!(cuMemAlloc_v2(&mut other => *mut u64, 512 * (1 + turn % 3) => usize)));
+        assert_eq!(got, 0);
+        live.push((
+            pool.take(64 << 10, &s).unwrap_or_else(|status| panic!("{turn}: {status}, {}", last_error())),
+            other,
+        ));
+    }
+    for (block, other) in live {
+        pool.give(block, &s);
+        assert_eq!(with_context(0, || driver_call!(cuMemFree_v2(other => u64))), 0);
+    }
+}
