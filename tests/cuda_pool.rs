@@ -6,6 +6,7 @@ mod tools;
 use lanes::*;
 use std::ffi::c_void;
 use std::ptr::null_mut;
+use std::time::{Duration, Instant};
 use tenure::ffi::array::{tn_array_query, tn_array_release, tn_array_zeros};
 use tenure::ffi::device::tn_device_synchronize;
 use tenure::ffi::pool::*;
@@ -227,6 +228,55 @@ fn pd_6_uses_on_other_streams_add_up() {
     assert_eq!(wrong(&lanes::pool(), block), TN_ERR_FOREIGN);
     assert_eq!(wrong(&pool, block + 512), TN_ERR_INVALID);
     assert_eq!(wrong(&pool, 0x1000), TN_ERR_FOREIGN);
+}
+
+/// PD-6, PD-8: a use that was noted on a stream counts until its work is done, also where the stream is released before the block is given
+/// back, and an event that came before that work was the last that the stream had.
+#[test]
+fn pd_6_a_use_outlives_its_stream() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    for marked in [false, true] {
+        let (pool, s, t, u) = (pool(), stream(), stream(), stream());
+        let block = pool.take(12 * MIB, &s).unwrap();
+        pool.record_use(block, &t);
+        if marked {
+            // All that t was ever asked about is done.
+            t.finish();
+        }
+        sim.set("free_waits", 0);
+        sim.hold(t.native());
+        fill(&t, block, 64, 0x22);
+        drop(t);
+        // Others take the place of the stream.
+        let others: Vec<Stream> = (0..3).map(|_| stream()).collect();
+        others.iter().for_each(Stream::finish);
+        pool.give(block, &s);
+        others.iter().for_each(Stream::finish);
+        s.finish();
+        let other = pool.take(12 * MIB, &u).unwrap();
+        assert_ne!(other, block, "the released stream's work goes on, {marked}");
+        sim.release_all();
+        sim.set("free_waits", 1);
+        let until = Instant::now() + Duration::from_secs(10);
+        while pool.take(12 * MIB, &u) != Ok(block) {
+            assert!(Instant::now() < until, "an event was left behind the work, {marked}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    // What is in the place of the released stream counts for itself.
+    for place in 0..2 {
+        let (pool, s, t, u) = (pool(), stream(), stream(), stream());
+        let block = pool.take(12 * MIB, &s).unwrap();
+        pool.record_use(block, &t);
+        drop(t);
+        assert_eq!(tn_device_synchronize(GPU), TN_OK);
+        let others: Vec<Stream> = (0..8).map(|_| stream()).collect();
+        let stalled = Stalled::begin(sim, &others[place], block);
+        pool.give(block, &others[place]);
+        assert_ne!(pool.take(12 * MIB, &u).unwrap(), block, "{place}");
+        drop(stalled);
+    }
 }
 
 /// PD-8: a stream that goes leaves its blocks behind, which are free when its work is done.
@@ -942,4 +992,28 @@ fn po_32_threads_share_a_pool_of_a_device() {
     assert_eq!((stats.in_use_bytes, stats.pending_bytes, stats.overhead_bytes), (0, 0, 0));
     pool.trim();
     assert_eq!(pool.stats().reserved_bytes, 0);
+}
+
+/// PD-10: what the driver gives at any address that it likes serves, however much of it there is.
+#[test]
+fn pd_10_many_direct_pieces() {
+    let Some(_gpu) = device() else { return };
+    let s = stream();
+    let pool = pool_on(GPU, |o| o.flags |= TN_POOL_DIRECT).unwrap();
+    let mut live = Vec::new();
+    for turn in 0..300usize {
+        // Others take little of the driver's, so that what comes next lies askew.
+        let mut other = 0u64;
+        let got =
+            with_context(0, || driver_call!(cuMemAlloc_v2(&mut other => *mut u64, 512 * (1 + turn % 3) => usize)));
+        assert_eq!(got, 0);
+        live.push((
+            pool.take(64 << 10, &s).unwrap_or_else(|status| panic!("{turn}: {status}, {}", last_error())),
+            other,
+        ));
+    }
+    for (block, other) in live {
+        pool.give(block, &s);
+        assert_eq!(with_context(0, || driver_call!(cuMemFree_v2(other => u64))), 0);
+    }
 }

@@ -13,11 +13,11 @@ use stores::*;
 use tenure::ffi::array::{tn_array_import_host, tn_array_release, tn_array_set_name};
 use tenure::ffi::borrow::{tn_array_borrow_read, tn_borrow_end, tn_borrow_query};
 use tenure::ffi::library::tn_here;
-use tenure::ffi::pool::tn_pool_create;
+use tenure::ffi::pool::{tn_pool_create, tn_pool_trim};
 use tenure::ffi::report::tn_report_json;
 use tenure::ffi::transfer::*;
 use tenure::types::*;
-use tools::cuda::{alone, device, simulator};
+use tools::cuda::{alone, device, simulator, with_context};
 
 const NOW: *mut tn_stream = null_mut();
 const PAGE: usize = 4096;
@@ -411,4 +411,35 @@ fn pn_13_without_a_driver() {
         std::mem::forget(again);
         assert_eq!(tn_array_release(raw), TN_OK);
     });
+}
+
+/// PD-15: what one thread locks, copies and waits for leaves a capture alone that another thread makes, also one in global mode.
+#[test]
+fn pd_15_a_capture_on_another_thread_goes_on() {
+    const GLOBAL: u32 = 0;
+    let Some(_device) = device() else { return };
+    let s = Stream::new(GPU);
+    let native = s.native() as usize;
+    assert_eq!(with_context(0, || driver_call!(cuStreamBeginCapture_v2(native => usize, GLOBAL => u32))), 0);
+    let work = || {
+        let n = 3 << 20;
+        let t = Stream::new(GPU);
+        let (there, here) = (Array::empty(GPU, TN_U8, &[n]), Array::empty(HOST, TN_U8, &[n]));
+        // Through staging, whose chunks are made, waited for and given back.
+        here.copy_into(&there, 0, t.0).unwrap();
+        there.copy_into(&here, TN_WAIT, NOW).unwrap();
+        // SAFETY: nobody wants the number.
+        done(unsafe { tn_pool_trim(pool_of(PINNED), 0, null_mut()) }).unwrap();
+        there.fill(&[7], 0, t.0).unwrap();
+        there.wait(TN_WRITE).unwrap();
+        let mut pages = Pages::new(16 * PAGE);
+        let locked = register_at(pages.0, 16 * PAGE, 0).unwrap();
+        drop(locked);
+        pages.bytes()[0] = 1;
+    };
+    std::thread::scope(|scope| scope.spawn(work).join()).unwrap();
+    let mut graph = null_mut::<c_void>();
+    let ended = with_context(0, || driver_call!(cuStreamEndCapture(native => usize, &mut graph => *mut *mut c_void)));
+    assert!(ended == 0 && !graph.is_null(), "the capture is whole: {ended}");
+    assert_eq!(with_context(0, || driver_call!(cuGraphDestroy(graph => *mut c_void))), 0);
 }

@@ -115,6 +115,7 @@ impl Points {
     /// Lets queues wait on their device, and the host here; the list is empty then. Under no lock.
     pub fn wait(&mut self) -> Result<()> {
         super::reserve(&mut self.done, self.length)?;
+        self.length = 0;
         for wanted in core::mem::take(&mut self.list).into_iter().flatten() {
             match wanted.by {
                 Some(queue) => queue.wait_for(wanted.point)?,
@@ -122,7 +123,6 @@ impl Points {
             }
             self.done.push(wanted);
         }
-        self.length = 0;
         Ok(())
     }
 

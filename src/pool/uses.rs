@@ -4,14 +4,14 @@
 //! before the lock was taken. Of one queue only the latest point counts. Nothing here asks a driver.
 //!
 //! A use may be *open*: of work up to the moment when the block is given back, whenever that will be (PD-6). Closing it takes the point
-//! of that moment.
+//! of that moment, or of the end of the queue, if that came first.
 
 use crate::pool::arena::{Recycled, Recycler};
 pub(super) use crate::stream::{Point, Queue};
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// The tick of an open use.
-const OPEN: u64 = u64::MAX;
+/// In the tick of an open use; the rest is its queue's number for it. More than any tick of a closed one.
+const OPEN: u64 = 1 << 63;
 
 /// One more use of a span.
 #[derive(Debug, Default)]
@@ -121,7 +121,10 @@ impl Uses {
         self.each_place(|of, at| {
             if core::ptr::eq(of, queue) {
                 known = true;
-                at.store(at.load(Ordering::Relaxed).max(tick), Ordering::Relaxed);
+                let there = at.load(Ordering::Relaxed);
+                // What was open on the queue when it was another one is done, and says nothing of what it does now.
+                let gone = there & OPEN != 0 && !queue.has_use(there & !OPEN);
+                at.store(if gone { tick } else { there.max(tick) }, Ordering::Relaxed);
             }
         });
         if known {
@@ -152,16 +155,17 @@ impl Uses {
         known
     }
 
-    /// Adds one up to the moment when the block is given back.
+    /// Adds one up to the moment when the block is given back, or the queue ends. The caller holds the queue.
     pub fn add_open(&self, queue: &'static Queue, node: Option<&'static Use>) -> Result<Option<&'static Use>, ()> {
-        self.add_tick(queue, OPEN, node)
+        self.add_tick(queue, OPEN | queue.open_use(), node)
     }
 
     /// The block is given back: what is open ends here.
     pub fn close(&self) {
         self.each_place(|queue, tick| {
-            if tick.load(Ordering::Relaxed) == OPEN {
-                tick.store(queue.now().tick(), Ordering::Relaxed);
+            let opened = tick.load(Ordering::Relaxed);
+            if opened & OPEN != 0 {
+                tick.store(queue.close_use(opened & !OPEN).tick(), Ordering::Relaxed);
             }
         });
     }

@@ -27,6 +27,7 @@ pub(super) fn end(queue: &'static Queue) {
 }
 
 fn let_go(queue: &'static Queue) {
+    queue.close_uses();
     if queue.gpu().alive().is_ok() {
         if queue.is_unmarked() {
             // A stream that captures, or is gone already: its points stay pending.

@@ -17,6 +17,18 @@ impl Queue {
         match *self {}
     }
     /// There is none to ask.
+    pub fn open_use(&self) -> u64 {
+        match *self {}
+    }
+    /// There is none to ask.
+    pub fn has_use(&self, _opened: u64) -> bool {
+        match *self {}
+    }
+    /// There is none to ask.
+    pub fn close_use(&'static self, _opened: u64) -> Point {
+        match *self {}
+    }
+    /// There is none to ask.
     pub fn mark(&'static self) -> Result<Point> {
         match *self {}
     }

@@ -74,6 +74,7 @@ impl Point {
         }
         let pin = self.pin()?;
         let inside = gpu.enter()?;
+        let _relaxed = inside.relaxed();
         // SAFETY: an event of ours, pinned.
         gpu.check(unsafe { inside.cuEventSynchronize(pin.event())? }, "cuEventSynchronize")?;
         self.queue.pass(pin.tick());

@@ -60,6 +60,12 @@ pub struct Queue {
     serial: AtomicU64,
     /// Its owner has destroyed it while we had it.
     gone: AtomicBool,
+    /// The tick at which it began to stand for its CUstream: no other queue, nor this one at another time, has the same.
+    born: AtomicU64,
+    /// A use was opened on it.
+    opened: AtomicBool,
+    /// The tick that closed the uses that were open when it ended; 0: it did not end, or had none.
+    ended: AtomicU64,
     /// Who uses its CUstream: handles, threads that have it as their current one, scopes, calls under way. 0: it ended, or was never used.
     pub(super) holds: AtomicU32,
     /// The latest tick of a point that was given out without an event.
@@ -86,6 +92,9 @@ impl Slot for Queue {
             owner: AtomicUsize::new(0),
             serial: AtomicU64::new(0),
             gone: AtomicBool::new(false),
+            born: AtomicU64::new(0),
+            opened: AtomicBool::new(false),
+            ended: AtomicU64::new(0),
             holds: AtomicU32::new(0),
             asked: AtomicU64::new(0),
             marked: AtomicU64::new(0),
@@ -125,6 +134,9 @@ impl Queue {
         queue.owner.store(owner, Ordering::Relaxed);
         queue.serial.store(0, Ordering::Relaxed);
         queue.gone.store(false, Ordering::Relaxed);
+        queue.born.store(tick(), Ordering::Relaxed);
+        queue.opened.store(false, Ordering::Relaxed);
+        queue.ended.store(0, Ordering::Relaxed);
         *queue.order.lock() = Order::NONE;
         queue.head.set_state(State::Kept);
         // Release pairs with the Acquire in `hold`: who finds it finds all of it.
@@ -215,6 +227,41 @@ impl Queue {
             self.asked.fetch_max(tick, Ordering::Relaxed);
         }
         Point::new(self, tick)
+    }
+
+    /// Opens a use: work that others issue on it until [`Queue::close_use`] is told the number that this gives. The caller holds the queue,
+    /// the use does not: it is closed when the queue ends, behind an event.
+    pub fn open_use(&self) -> u64 {
+        self.opened.store(true, Ordering::Relaxed);
+        self.born.load(Ordering::Relaxed)
+    }
+
+    /// Whether it still is what it was when that use was opened.
+    pub fn has_use(&self, opened: u64) -> bool {
+        self.born.load(Ordering::Relaxed) == opened
+    }
+
+    /// Closes a use: a point behind its work. The queue may have ended meanwhile, and be another one by now, which it was not before that work
+    /// was done.
+    pub fn close_use(&'static self, opened: u64) -> Point {
+        if !self.has_use(opened) {
+            return Point::new(self, 0);
+        }
+        let ended = || Some(self.ended.load(Ordering::SeqCst)).filter(|tick| *tick > 0);
+        // Not asked of one that has ended: nothing comes behind it any more. Where it ends in between, either this finds so, or the end finds
+        // what was asked.
+        let tick = ended().unwrap_or_else(|| {
+            let now = self.now().tick();
+            ended().unwrap_or(now)
+        });
+        Point::new(self, tick)
+    }
+
+    /// It ends, and with it the uses that are open; before an event is recorded behind what was asked.
+    pub(super) fn close_uses(&'static self) {
+        if self.opened.load(Ordering::Relaxed) {
+            self.ended.store(self.now().tick(), Ordering::SeqCst);
+        }
     }
 
     /// All that was issued so far, with an event behind it. TN_ERR_UNSUPPORTED: it is capturing a graph; TN_ERR_DRIVER.
@@ -314,18 +361,20 @@ impl Queue {
     }
 
     /// Makes what is issued on this queue from now on wait for a point; the host does not. Nothing to do where that is so already.
-    /// TN_ERR_UNSUPPORTED: one of the two is capturing a graph; TN_ERR_DRIVER: the point's stream ended with no event behind the point.
+    /// TN_ERR_UNSUPPORTED: one of the two is capturing a graph; TN_ERR_DRIVER: the point's stream ended with no event behind the point, or
+    /// this one ended, or is another thread's own, of which the driver would take this thread's.
     pub fn wait_for(&'static self, point: Point) -> Result<()> {
         if self.follows(point) {
             return Ok(());
         }
+        let Some(_held) = self.hold().filter(|_| self.is_nameable()) else { return Err(self.out_of_reach()) };
         let pin = point.pin()?;
         let gpu = self.gpu();
         let inside = gpu.enter()?;
         if is_capturing(gpu, &inside, self.raw())? {
             return if point.poll() { Ok(()) } else { Err(capturing(gpu)) };
         }
-        // SAFETY: an event that is pinned, of whatever GPU, and a stream that the caller holds.
+        // SAFETY: an event that is pinned, of whatever GPU, and a stream that is held.
         gpu.check(unsafe { inside.cuStreamWaitEvent(self.raw(), pin.event(), 0)? }, "cuStreamWaitEvent")?;
         self.order.lock().learn(point.queue().head.number(), pin.tick());
         Ok(())
@@ -373,6 +422,17 @@ impl Queue {
             format_args!(
                 "a stream of GPU {} ended before an event could be recorded behind its last work; \
                  tn_device_synchronize makes sure of it",
+                self.gpu().id()
+            ),
+        )
+    }
+
+    #[cold]
+    fn out_of_reach(&self) -> Status {
+        fail(
+            TN_ERR_DRIVER,
+            format_args!(
+                "a stream of GPU {} ended, or is another thread's own, and cannot be made to wait",
                 self.gpu().id()
             ),
         )

@@ -13,10 +13,10 @@ use crate::error::{Result, fail};
 use crate::stream::Queue;
 use crate::sys::bytes;
 use crate::sys::cuda::{CUdeviceptr, Driver, code};
-use crate::thread::QuickLock;
+use crate::thread::ColdLock;
 use crate::types::*;
 use core::ffi::c_void;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Units of blocks up to 1 MiB (PO-16).
 const PAGE: usize = 512;
@@ -101,30 +101,60 @@ pub fn memory(device: tn_device, host_flags: u32) -> Result<&'static Memory> {
 /// An allocation of the driver in which a range begins elsewhere.
 #[derive(Clone, Copy)]
 struct Askew {
-    /// Where the range begins; 0: none.
+    /// Where the range begins.
     start: usize,
     at: usize,
     bytes: usize,
 }
 
-impl Askew {
-    const NONE: Askew = Askew { start: 0, at: 0, bytes: 0 };
-}
+/// By where the ranges begin.
+static ASKEW: ColdLock<Vec<Askew>> = ColdLock::new(Vec::new());
+/// How many there are: mostly none, and then nobody looks.
+static ASKEW_COUNT: AtomicUsize = AtomicUsize::new(0);
 
-static ASKEW: QuickLock<[Askew; 64]> = QuickLock::new([Askew::NONE; 64]);
-
+/// Remembers one. False: there is no memory for that.
 fn note_askew(askew: Askew) -> bool {
-    let mut all = ASKEW.lock();
-    let place = all.iter_mut().find(|place| place.start == 0);
-    place.map(|place| *place = askew).is_some()
+    let mut spare: Vec<Askew> = Vec::new();
+    loop {
+        let mut all = ASKEW.lock();
+        if all.len() == all.capacity() && spare.capacity() > all.len() {
+            spare.extend_from_slice(&all);
+            core::mem::swap(&mut *all, &mut spare);
+        }
+        if all.len() < all.capacity() {
+            let place = all.partition_point(|other| other.start < askew.start);
+            all.insert(place, askew);
+            ASKEW_COUNT.store(all.len(), Ordering::Relaxed);
+            drop(all);
+            // What was there before goes under no lock.
+            drop(spare);
+            return true;
+        }
+        // Memory is asked for under no lock too, and others may have come meanwhile.
+        let wanted = (2 * all.len()).max(64);
+        drop(all);
+        spare = Vec::new();
+        if spare.try_reserve_exact(wanted).is_err() {
+            return false;
+        }
+    }
 }
 
 /// What the driver gave for a range.
 fn given_for(start: usize, bytes: usize) -> Askew {
+    let as_asked = Askew { start, at: start, bytes };
+    // Who gives a range back knows of it, and so of what was noted with it.
+    if ASKEW_COUNT.load(Ordering::Relaxed) == 0 {
+        return as_asked;
+    }
     let mut all = ASKEW.lock();
-    match all.iter_mut().find(|place| place.start == start) {
-        Some(place) => core::mem::replace(place, Askew::NONE),
-        None => Askew { start, at: start, bytes },
+    match all.binary_search_by_key(&start, |askew| askew.start) {
+        Ok(place) => {
+            let askew = all.remove(place);
+            ASKEW_COUNT.store(all.len(), Ordering::Relaxed);
+            askew
+        }
+        Err(_) => as_asked,
     }
 }
 

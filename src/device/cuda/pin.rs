@@ -1,7 +1,7 @@
 //! Page-locked host memory: allocated for staging, or the caller's, locked where it lies.
 //!
-//! Contract: thin; each function is one call of the driver, but for entering and leaving the context. What is locked is seen by all
-//! devices (portable). Keeps no list.
+//! Contract: thin; each function is one call of the driver, but for entering and leaving the context. None disturbs a capture that another
+//! thread makes. What is allocated is seen by all devices (portable), what is locked where the caller wants that. Keeps no list.
 
 use super::Gpu;
 use crate::error::Result;
@@ -17,6 +17,7 @@ const PORTABLE: u32 = 1;
 /// Page-locked memory; goes back with [`free`].
 pub fn allocate(gpu: &'static Gpu, bytes: usize) -> Result<usize> {
     let inside = gpu.enter()?;
+    let _relaxed = inside.relaxed();
     let mut address = null_mut();
     // SAFETY: the number is ours.
     let number = unsafe { inside.cuMemHostAlloc(&mut address, bytes, PORTABLE) }?;
@@ -30,6 +31,7 @@ pub fn allocate(gpu: &'static Gpu, bytes: usize) -> Result<usize> {
 /// - It came from there, nobody uses it any more, and all work on it is done.
 pub unsafe fn free(gpu: &'static Gpu, address: usize) -> Result<()> {
     let inside = gpu.enter()?;
+    let _relaxed = inside.relaxed();
     // SAFETY: the caller's promise.
     let number = unsafe { inside.cuMemFreeHost(address as *mut c_void) }?;
     gpu.check(number, "cuMemFreeHost")
@@ -44,6 +46,7 @@ pub unsafe fn lock(gpu: &'static Gpu, address: usize, bytes: usize, flags: u32) 
     let bit = |flag, number| if flags & flag != 0 { number } else { 0 };
     let flags = bit(TN_HOST_PORTABLE, 1) | bit(TN_HOST_MAPPED, 2) | bit(TN_HOST_READ_ONLY, 8);
     let inside = gpu.enter()?;
+    let _relaxed = inside.relaxed();
     // SAFETY: the caller's promise.
     let number = unsafe { inside.cuMemHostRegister_v2(address as *mut c_void, bytes, flags) }?;
     gpu.check_as(number, "cuMemHostRegister", TN_ERR_NO_HOST_MEMORY)
@@ -55,6 +58,7 @@ pub unsafe fn lock(gpu: &'static Gpu, address: usize, bytes: usize, flags: u32) 
 /// - It was locked there, and all work on it is done.
 pub unsafe fn unlock(gpu: &'static Gpu, address: usize) -> Result<()> {
     let inside = gpu.enter()?;
+    let _relaxed = inside.relaxed();
     // SAFETY: the caller's promise.
     let number = unsafe { inside.cuMemHostUnregister(address as *mut c_void) }?;
     gpu.check(number, "cuMemHostUnregister")

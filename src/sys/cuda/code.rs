@@ -15,8 +15,6 @@ pub const DEINITIALIZED: u32 = 4;
 pub const NO_DEVICE: u32 = 100;
 /// The work is not finished.
 pub const NOT_READY: u32 = 600;
-/// Peer access is on already.
-pub const PEER_ACCESS_ALREADY_ENABLED: u32 = 704;
 /// The range is page-locked already.
 pub const HOST_MEMORY_ALREADY_REGISTERED: u32 = 712;
 /// The range is not page-locked.

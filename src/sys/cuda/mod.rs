@@ -14,10 +14,10 @@ use core::fmt::Write;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering};
 pub use cudarc::driver::sys::{
-    self, CUcontext, CUdevice, CUdevice_attribute as Attribute, CUdeviceptr, CUevent, CUhostFn, CUstream,
+    self, CUcontext, CUdevice, CUdevice_attribute as Attribute, CUdeviceptr, CUevent, CUstream,
 };
 use cudarc::driver::sys::{
-    CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUmem_advise, CUmemLocation, CUpointer_attribute, CUuuid,
+    CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUmem_advise, CUpointer_attribute, CUuuid,
 };
 use std::sync::OnceLock;
 
@@ -74,11 +74,12 @@ macro_rules! functions {
     };
 }
 
+// A driver keeps each name with the parameters that it had at first, whatever newer headers make of it: cuMemAdvise, say, takes a device
+// also in a driver of CUDA 13, whose header means cuMemAdvise_v2 by that name.
 functions! {
     cuInit(flags: c_uint);
     cuDriverGetVersion(version: *mut c_int);
     cuGetErrorName(error: u32, text: *mut *const c_char);
-    cuGetErrorString(error: u32, text: *mut *const c_char);
 
     cuDeviceGetCount(count: *mut c_int);
     cuDeviceGet(device: *mut CUdevice, ordinal: c_int);
@@ -94,11 +95,8 @@ functions! {
     cuDevicePrimaryCtxRelease_v2(device: CUdevice);
     cuCtxGetCurrent(context: *mut CUcontext);
     cuCtxSetCurrent(context: CUcontext);
-    cuCtxGetDevice(device: *mut CUdevice);
     cuCtxSynchronize();
     cuCtxGetStreamPriorityRange(least: *mut c_int, greatest: *mut c_int);
-    cuCtxEnablePeerAccess(peer: CUcontext, flags: c_uint);
-    cuCtxDisablePeerAccess(peer: CUcontext);
 
     cuMemGetInfo_v2(free: *mut usize, total: *mut usize);
     cuMemAlloc_v2(address: *mut CUdeviceptr, bytes: usize);
@@ -108,19 +106,12 @@ functions! {
     cuMemHostRegister_v2(address: *mut c_void, bytes: usize, flags: c_uint);
     cuMemHostUnregister(address: *mut c_void);
     cuMemHostGetDevicePointer_v2(seen: *mut CUdeviceptr, address: *mut c_void, flags: c_uint);
-    cuMemHostGetFlags(flags: *mut c_uint, address: *mut c_void);
     cuMemAllocManaged(address: *mut CUdeviceptr, bytes: usize, flags: c_uint);
     cuMemAdvise(address: CUdeviceptr, bytes: usize, advice: CUmem_advise, device: CUdevice);
-    cuMemAdvise_v2(address: CUdeviceptr, bytes: usize, advice: CUmem_advise, location: CUmemLocation);
     cuMemPrefetchAsync(address: CUdeviceptr, bytes: usize, device: CUdevice, stream: CUstream);
-    cuMemPrefetchAsync_v2(address: CUdeviceptr, bytes: usize, location: CUmemLocation, flags: c_uint, stream: CUstream);
     cuPointerGetAttribute(value: *mut c_void, attribute: CUpointer_attribute, address: CUdeviceptr);
 
-    cuMemcpy(to: CUdeviceptr, from: CUdeviceptr, bytes: usize);
     cuMemcpyAsync(to: CUdeviceptr, from: CUdeviceptr, bytes: usize, stream: CUstream);
-    cuMemcpyHtoD_v2(to: CUdeviceptr, from: *const c_void, bytes: usize);
-    cuMemcpyDtoH_v2(to: *mut c_void, from: CUdeviceptr, bytes: usize);
-    cuMemcpyDtoD_v2(to: CUdeviceptr, from: CUdeviceptr, bytes: usize);
     cuMemcpyHtoDAsync_v2(to: CUdeviceptr, from: *const c_void, bytes: usize, stream: CUstream);
     cuMemcpyDtoHAsync_v2(to: *mut c_void, from: CUdeviceptr, bytes: usize, stream: CUstream);
     cuMemcpyDtoDAsync_v2(to: CUdeviceptr, from: CUdeviceptr, bytes: usize, stream: CUstream);
@@ -130,7 +121,6 @@ functions! {
     cuMemcpy2DAsync_v2(copy: *const CUDA_MEMCPY2D, stream: CUstream);
     cuMemcpy3DAsync_v2(copy: *const CUDA_MEMCPY3D, stream: CUstream);
     cuMemcpy3DPeerAsync(copy: *const CUDA_MEMCPY3D_PEER, stream: CUstream);
-    cuMemsetD8_v2(to: CUdeviceptr, value: u8, count: usize);
     cuMemsetD8Async(to: CUdeviceptr, value: u8, count: usize, stream: CUstream);
     cuMemsetD16Async(to: CUdeviceptr, value: u16, count: usize, stream: CUstream);
     cuMemsetD32Async(to: CUdeviceptr, value: c_uint, count: usize, stream: CUstream);
@@ -141,15 +131,12 @@ functions! {
     cuStreamCreateWithPriority(stream: *mut CUstream, flags: c_uint, priority: c_int);
     cuStreamDestroy_v2(stream: CUstream);
     cuStreamSynchronize(stream: CUstream);
-    cuStreamQuery(stream: CUstream);
     cuStreamWaitEvent(stream: CUstream, event: CUevent, flags: c_uint);
     cuStreamGetFlags(stream: CUstream, flags: *mut c_uint);
-    cuStreamGetPriority(stream: CUstream, priority: *mut c_int);
     cuStreamGetCtx(stream: CUstream, context: *mut CUcontext);
     cuStreamGetId(stream: CUstream, id: *mut c_ulonglong);
     cuStreamIsCapturing(stream: CUstream, status: *mut u32);
     cuThreadExchangeStreamCaptureMode(mode: *mut u32);
-    cuLaunchHostFunc(stream: CUstream, function: CUhostFn, data: *mut c_void);
 
     cuEventCreate(event: *mut CUevent, flags: c_uint);
     cuEventRecord(event: CUevent, stream: CUstream);
