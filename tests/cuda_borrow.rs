@@ -7,6 +7,7 @@ mod tools;
 use held::*;
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};
+use tenure::borrow::{Call, Use};
 use tenure::ffi::array::*;
 use tenure::ffi::borrow::*;
 use tenure::ffi::device::*;
@@ -18,8 +19,11 @@ use tenure::ffi::report::*;
 use tenure::ffi::stream::*;
 use tenure::ffi::transfer::*;
 use tenure::ffi::view::*;
+use tenure::ledger::Order;
+use tenure::slots::Id;
+use tenure::transfer;
 use tenure::types::*;
-use tools::cuda::{Device, Sim, alone, device, last_error};
+use tools::cuda::{Device, Sim, alone, device, last_error, with_context};
 
 const SEEDS: u64 = 5;
 
@@ -103,6 +107,38 @@ fn br_61_62_pn_9_the_host_finds_pending_until_the_work_is_done() {
             run_releases();
             assert_eq!(memory.released(), 1);
         }
+    });
+}
+
+/// Two readers on one stream, whose ends reach the books in another order than the stream: the later work counts.
+#[test]
+fn br_62_the_ends_of_two_readers_change_places() {
+    with_seeds(|_, sim| {
+        let memory = Memory::new(100);
+        let a = memory.lend(gpu(0), true, false);
+        let s = stream(0);
+        let taken = tenure::stream::Stream::of(s.addr() as u64).unwrap();
+        let queue = taken.on(gpu(0)).unwrap().unwrap();
+        let open = || {
+            let wanted = Use::Read { frozen: false };
+            transfer::one(Call::new(c"reader"), Id::from_bits(a.addr() as u64), wanted, Order::on(queue)).unwrap()
+        };
+        let (first, second) = (open(), open());
+        let early = queue.mark().unwrap();
+        // It is done, and the library does not know that yet.
+        let name = native(s);
+        assert_eq!(with_context(0, || driver_call!(cuStreamSynchronize(name => u64))), 0);
+        sim.hold(name);
+        let late = queue.mark().unwrap();
+        second.end_at(false, late);
+        first.end_at(false, early);
+        assert_eq!(host(a), (TN_OK, TN_ERR_PENDING), "the second reader is at work");
+        go(sim, s);
+        assert_eq!(host(a), (TN_OK, TN_OK));
+        release(a);
+        drop(taken);
+        drop_stream(s);
+        run_releases();
     });
 }
 

@@ -66,7 +66,9 @@ pub fn note_use(range: (i64, i64), point: Point) {
             |place: &&mut Option<Point>| place.is_none_or(|p| p.is_passed() || core::ptr::eq(p.queue(), point.queue()));
         match there.uses.iter_mut().find(same) {
             Some(place) => {
-                *place = Some(point);
+                // Another thread may have been faster with a later one.
+                let later = place.filter(|p| core::ptr::eq(p.queue(), point.queue()) && p.tick() > point.tick());
+                *place = later.or(Some(point));
                 None
             }
             None => there.uses[0].replace(point),

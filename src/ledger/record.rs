@@ -186,6 +186,10 @@ impl Locked {
                 continue;
             }
             let (Some(earlier), old) = (body.point, body.region()) else { continue };
+            // Ends come here in another order than their points: one that was taken earlier says nothing of a later one.
+            if earlier.tick() > point.tick() {
+                continue;
+            }
             // A reader is in the way of writers only, and so says nothing about a writer.
             let says = match (class, body.class) {
                 (Class::WorkWrite, Class::WorkRead | Class::WorkWrite) => point.queue().follows(earlier),
