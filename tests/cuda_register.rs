@@ -413,6 +413,22 @@ fn pn_13_without_a_driver() {
     });
 }
 
+/// PN-1, PN-4: a registration that fails after the driver locked the memory leaves it unlocked.
+#[test]
+fn pn_4_a_registration_that_fails_can_be_tried_again() {
+    let Some(device) = device() else { return };
+    let Some(sim) = device.simulated() else { return };
+    let pages = Pages::new(4 * PAGE);
+    for call in ["cuMemHostGetDevicePointer_v2", "cuMemHostRegister_v2"] {
+        sim.fail(call, 1, 1, 999);
+        assert_eq!(register_at(pages.0, 4 * PAGE, TN_HOST_MAPPED).err(), Some(TN_ERR_DRIVER), "{call}");
+        sim.clear_faults();
+        assert!(text().contains(call.trim_end_matches("_v2")), "{}", text());
+        let again = register_at(pages.0, 4 * PAGE, TN_HOST_MAPPED);
+        drop(again.unwrap_or_else(|status| panic!("{call}: {status}, {}", text())));
+    }
+}
+
 /// PD-15: what one thread locks, copies and waits for leaves a capture alone that another thread makes, also one in global mode.
 #[test]
 fn pd_15_a_capture_on_another_thread_goes_on() {

@@ -5,7 +5,7 @@
 //! waits for it. Growing needs memory, which is asked for under no lock; removing needs none. The driver is called under no lock.
 
 use crate::device::cuda::{Gpu, REGISTERED_BYTES, pin};
-use crate::error::{Result, fail};
+use crate::error::{Result, fail, quietly};
 use crate::stream::Point;
 use crate::thread::ColdLock;
 use crate::types::*;
@@ -91,9 +91,17 @@ pub unsafe fn lock(gpu: &'static Gpu, start: i64, end: i64, flags: u32) -> Resul
         if flags & TN_HOST_MAPPED == 0 {
             return Ok(());
         }
-        let seen = pin::seen_at(gpu, start as usize)?;
-        within((start, end), |there| there.seen = seen);
-        Ok(())
+        match pin::seen_at(gpu, start as usize) {
+            Ok(seen) => {
+                within((start, end), |there| there.seen = seen);
+                Ok(())
+            }
+            Err(status) => {
+                // SAFETY: locked just now, and nobody was told.
+                let _ = quietly(|| unsafe { pin::unlock(gpu, start as usize) });
+                Err(status)
+            }
+        }
     });
     if locked.is_err() {
         remove(start);
