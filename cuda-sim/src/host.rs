@@ -53,12 +53,10 @@ impl PinnedRanges {
         self.covering(address, 1).is_some_and(|(_, range)| range.id == id)
     }
 
-    /// Whether any page of the range is pinned already.
+    /// Whether any byte of the range is pinned already. Ranges that share a page and no byte get on with each other.
     fn touches(&self, address: usize, size: u64) -> bool {
-        let (start, end) = (address as u64 / PAGE, (address as u64 + size).div_ceil(PAGE));
-        self.ranges
-            .iter()
-            .any(|(base, range)| *base as u64 / PAGE < end && start < (*base as u64 + range.size).div_ceil(PAGE))
+        let end = address as u64 + size;
+        self.ranges.iter().any(|(base, range)| (*base as u64) < end && (address as u64) < *base as u64 + range.size)
     }
 }
 
@@ -156,9 +154,11 @@ driver! {
     }
 
     fn cuMemHostUnregister(host: *mut c_void) in Context => |call| {
-        match call.pinned.ranges.get(&(host as usize)) {
-            Some(range) if range.registered => {}
-            _ => return Err(HOST_MEMORY_NOT_REGISTERED),
+        match call.pinned.covering(host as usize, 1) {
+            Some((base, range)) if base == host as usize && range.registered => {}
+            // Pinned by the driver, or not the start of what was registered.
+            Some(_) => return Err(INVALID_VALUE),
+            None => return Err(HOST_MEMORY_NOT_REGISTERED),
         }
         call.uncaptured()?;
         call.unpin(host as usize);

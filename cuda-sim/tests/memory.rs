@@ -144,6 +144,7 @@ fn registered_memory_is_pinned_until_it_is_unregistered() {
     let (memory, on, mut own) = (device_memory(8192), stream(1), vec![5_u8; 3 * 4096]);
     assert_eq!(cuMemHostRegister_v2(own.as_mut_ptr(), 8192, 0), 0);
     assert_eq!(cuMemHostRegister_v2(own.as_mut_ptr().wrapping_add(100), 10, 0), 712);
+    assert_eq!(cuMemHostUnregister(own.as_mut_ptr().wrapping_add(100)), INVALID);
     assert_eq!(cuMemcpyHtoDAsync_v2(memory, own.as_ptr(), 8192, on), 0);
     assert_eq!(ask("pending"), 1);
     assert_eq!(cuStreamSynchronize(on), 0);
@@ -161,6 +162,22 @@ fn registered_memory_is_pinned_until_it_is_unregistered() {
     assert_eq!(cuMemcpyHtoDAsync_v2(memory, own.as_ptr(), 8192, on), 0);
     assert_eq!(cuMemHostUnregister(own.as_mut_ptr()), 0);
     assert_eq!(cuStreamSynchronize(on), ILLEGAL, "a copy was still using it");
+}
+
+#[test]
+fn ranges_that_share_a_page_are_registered_one_by_one() {
+    let _driver = fresh(1, MANUAL);
+    let mut own = vec![1_u8; 3 * 4096];
+    let page = own.as_mut_ptr().wrapping_add(own.as_ptr().align_offset(4096));
+    assert_eq!(cuMemHostRegister_v2(page, 100, 0), 0);
+    assert_eq!(cuMemHostRegister_v2(page.wrapping_add(100), 4096, 0), 0);
+    assert_eq!(cuMemHostRegister_v2(page.wrapping_add(99), 1, 0), 712);
+    assert_eq!(cuMemHostUnregister(page), 0);
+    assert_eq!(cuMemHostRegister_v2(page.wrapping_add(50), 50, 0), 0);
+    assert_eq!(cuMemHostUnregister(page), 713);
+    assert_eq!(cuMemHostUnregister(page.wrapping_add(50)), 0);
+    assert_eq!(cuMemHostUnregister(page.wrapping_add(100)), 0);
+    assert_eq!(cuMemHostUnregister(pinned(8).as_mut_ptr()), INVALID, "the driver allocated it");
 }
 
 #[test]
