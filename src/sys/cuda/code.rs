@@ -35,7 +35,7 @@ pub fn status(number: u32, short: tn_status) -> tn_status {
 
 /// Whether the context is lost: nothing works on that device any more.
 pub fn is_fatal(number: u32) -> bool {
-    matches!(number, 214 | 700 | 702 | 709 | 710 | 714..=719)
+    matches!(number, 214 | 220 | 226 | 700 | 702 | 709 | 710 | 714..=719 | 721)
 }
 
 /// What to do about a number, for the end of a text.
@@ -43,6 +43,7 @@ pub fn advice(number: u32) -> &'static str {
     match number {
         OUT_OF_MEMORY => "; free some memory, or trim the pools",
         DEINITIALIZED => "; the process is ending, and the driver is gone",
+        HOST_MEMORY_ALREADY_REGISTERED => "; another library page-locked some of these bytes: end that first, or go without",
         801 => "; this device or driver cannot do that",
         900..=907 => "; a stream is capturing a graph, which this cannot be part of",
         _ if is_fatal(number) => "; the device is lost to this process, which has to be started anew",
@@ -84,6 +85,6 @@ mod tests {
             assert_eq!(of(number), TN_ERR_DRIVER, "{number}");
         }
         let fatal: Vec<u32> = (0..2000).filter(|number| is_fatal(*number)).collect();
-        assert_eq!(fatal, [214, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719]);
+        assert_eq!(fatal, [214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721]);
     }
 }
