@@ -11,6 +11,7 @@
 use crate::error::{Result, fail};
 use crate::ledger::{self, Ledger, Locked};
 use crate::pool;
+use crate::room;
 use crate::thread::{self, QuickGuard, QuickLock, Thread};
 use crate::types::*;
 
@@ -45,25 +46,13 @@ pub fn lock_with_room(thread: &'static Thread) -> Option<Atlas> {
 
 /// Locks the atlas.
 pub fn lock() -> Result<Atlas> {
-    let mut spare: Vec<Range> = Vec::new();
     loop {
-        let mut ranges = RANGES.lock_as(thread::current());
-        if ranges.len() < ranges.capacity() {
-            return Ok(Atlas(ranges));
+        if let Some(atlas) = lock_with_room(thread::current()) {
+            return Ok(atlas);
         }
-        if spare.capacity() > ranges.len() {
-            spare.extend_from_slice(&ranges);
-            core::mem::swap(&mut *ranges, &mut spare);
-            drop(ranges); // the old entries are freed by the next round, under no lock
-            spare = Vec::new();
-            continue;
-        }
-        let wanted = (2 * ranges.len()).max(64);
-        drop(ranges);
-        spare = Vec::new();
-        if spare.try_reserve_exact(wanted).is_err() {
-            return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the addresses of {wanted} imports")));
-        }
+        room::make(&RANGES, 64).map_err(|wanted| {
+            fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the addresses of {wanted} imports"))
+        })?;
     }
 }
 

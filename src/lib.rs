@@ -32,6 +32,8 @@ pub mod journal;
 
 pub mod reclaim;
 
+pub mod room;
+
 pub mod stream;
 
 pub mod device;

@@ -22,6 +22,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("slots", 2, true),
     ("journal", 2, false),
     ("reclaim", 2, false),
+    ("room", 2, false),
     ("device", 3, true),
     ("stream", 3, true),
     ("pool", 4, true),

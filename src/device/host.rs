@@ -164,11 +164,6 @@ impl Device for Host {
         unsafe { bytes::copy(to as *mut u8, from as *const u8, count) };
     }
 
-    unsafe fn is_filled(&self, start: usize, bytes: usize, value: u8) -> Option<bool> {
-        // SAFETY: the caller's promise; read one by one, so that no reference to the bytes is formed.
-        Some((start..start + bytes).all(|at| unsafe { (at as *const u8).read() } == value))
-    }
-
     fn memory(&self) -> Option<(u64, u64)> {
         let memory = os::memory();
         Some((memory.total, memory.free))

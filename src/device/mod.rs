@@ -153,7 +153,10 @@ pub trait Device: Sync {
     ///
     /// # Safety
     /// - the bytes are committed, and nobody writes them meanwhile.
-    unsafe fn is_filled(&self, start: usize, bytes: usize, value: u8) -> Option<bool>;
+    unsafe fn is_filled(&self, start: usize, bytes: usize, value: u8) -> Option<bool> {
+        // SAFETY: the caller's promise; read one by one, so that no reference to the bytes is formed.
+        self.terms().touch.then(|| (start..start + bytes).all(|at| unsafe { (at as *const u8).read() } == value))
+    }
 
     /// Sets committed bytes to a value, in the order of a queue; not done on return.
     ///

@@ -256,11 +256,6 @@ impl Device for Upstream {
         unsafe { core::ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, bytes) };
     }
 
-    unsafe fn is_filled(&self, start: usize, bytes: usize, value: u8) -> Option<bool> {
-        // SAFETY: the caller's promise; read one by one, so that no reference to the bytes is formed.
-        self.terms().touch.then(|| (start..start + bytes).all(|at| unsafe { (at as *const u8).read() } == value))
-    }
-
     fn memory(&self) -> Option<(u64, u64)> {
         None
     }

@@ -6,7 +6,7 @@
 
 use super::plan::{self, Plan, Stretch};
 use super::staging::{Direction, Relay};
-use super::{Berth, Left, Memory, Trip, gpu_of, registered};
+use super::{Berth, Left, Memory, Trip, registered};
 use crate::blit::{self, Place};
 use crate::device::cuda::copy::Way;
 use crate::error::Result;
@@ -83,7 +83,7 @@ pub fn to_device(trip: &mut Trip, dst: &Berth, src: &Berth) -> Result<Left> {
             Left::Writing
         }
     };
-    let traffic = &gpu_of(trip.queue)?.traffic;
+    let traffic = &trip.queue.gpu().traffic;
     traffic.to_device_count.fetch_add(1, Ordering::Relaxed);
     traffic.to_device_bytes.fetch_add(bytes, Ordering::Relaxed);
     Ok(left)
@@ -91,7 +91,7 @@ pub fn to_device(trip: &mut Trip, dst: &Berth, src: &Berth) -> Result<Left> {
 
 /// Piece by piece through the chunks; the source has been read on return.
 pub fn stage_to_device(trip: &mut Trip, dst: &Layout, src: &Layout) -> Result<()> {
-    let gpu = gpu_of(trip.queue)?;
+    let gpu = trip.queue.gpu();
     let mut relay = Relay::new(gpu, Direction::ToDevice);
     plan::pieces(dst, src, relay.chunk_bytes(), &mut |to, from| {
         let (turn, at) = relay.next()?;
@@ -128,7 +128,7 @@ pub fn to_host(trip: &mut Trip, dst: &Berth, src: &Berth) -> Result<Left> {
             (Left::Nothing, plan::packed_bytes(src.layout) as u64)
         }
     };
-    let traffic = &gpu_of(trip.queue)?.traffic;
+    let traffic = &trip.queue.gpu().traffic;
     traffic.to_host_count.fetch_add(1, Ordering::Relaxed);
     traffic.to_host_bytes.fetch_add(bytes, Ordering::Relaxed);
     Ok(left)
@@ -143,7 +143,7 @@ struct Arriving {
 
 /// Piece by piece through the chunks: while one arrives, the host copies the one before. All is done on return.
 pub fn stage_to_host(trip: &mut Trip, dst: &Layout, src: &Layout) -> Result<()> {
-    let gpu = gpu_of(trip.queue)?;
+    let gpu = trip.queue.gpu();
     let mut relay = Relay::new(gpu, Direction::ToHost);
     let mut arriving: Option<Arriving> = None;
     let wrote = &mut trip.wrote;
@@ -163,7 +163,7 @@ pub fn stage_to_host(trip: &mut Trip, dst: &Layout, src: &Layout) -> Result<()> 
             unpack(&mut relay, before)?;
         }
         let piece = Arriving { turn, staged: plan::packed(from, at)?, to: to.try_clone()? };
-        let fetched = fetch(&trip, &piece.staged, from);
+        let fetched = trip.fetch(Way::ToHost, &piece.staged, from);
         // Also if that failed in the middle: nobody takes the chunk too early.
         relay.busy_until(turn, trip.queue.mark().unwrap_or_else(|_| trip.queue.now()));
         gpu.traffic.staged_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -176,13 +176,5 @@ pub fn stage_to_host(trip: &mut Trip, dst: &Layout, src: &Layout) -> Result<()> 
     match arriving.take() {
         Some(last) => unpack(&mut relay, last),
         None => Ok(()),
-    }
-}
-
-/// Fetches each repeated element once, as it lies in a packed chunk.
-fn fetch(trip: &Trip, staged: &Layout, src: &Layout) -> Result<()> {
-    match Stretch::of(staged, src)? {
-        Some(first) => trip.fetch(Way::ToHost, &first.dst, &first.src),
-        None => trip.fetch(Way::ToHost, staged, src),
     }
 }

@@ -6,7 +6,7 @@
 
 use super::bus::{stage_to_device, stage_to_host};
 use super::plan::{self, Course, Plan, Stretch};
-use super::{Berth, Left, Trip, gpu_of};
+use super::{Berth, Left, Trip};
 use crate::blit::Scratch;
 use crate::device::cuda::Gpu;
 use crate::device::cuda::copy::Way;
@@ -43,10 +43,7 @@ pub fn within(trip: &mut Trip, dst: &Berth, src: &Berth) -> Result<Left> {
         Course::Through => {
             let temporary = Temporary::new(trip.queue, plan::packed_bytes(src))?;
             let packed = plan::packed(src, temporary.address)?;
-            match Stretch::of(&packed, src)? {
-                Some(first) => trip.fetch(Way::Within, &first.dst, &first.src)?,
-                None => trip.fetch(Way::Within, &packed, src)?,
-            }
+            trip.fetch(Way::Within, &packed, src)?;
             apart(trip, Way::Within, dst, &packed)
         }
     }
@@ -81,14 +78,14 @@ pub fn between(
     trip.check_staging("the two devices do not reach each other")?;
     // Each device has a queue of its own; the caller's is ordered around the other one.
     let own = trip.queue;
-    let other = if gpu_of(own)?.id() == to.id() { from } else { to };
-    let other = stream::current(other.device())?;
+    let receives = own.gpu().id() == to.id();
+    let other = stream::current(if receives { from } else { to }.device())?;
     other.wait_for(own.mark()?)?;
-    let (sender, receiver) = if gpu_of(own)?.id() == to.id() { (other, own) } else { (own, other) };
+    let (sender, receiver) = if receives { (other, own) } else { (own, other) };
     trip.queue = receiver;
     let left = by_host(trip, sender, dst.layout, src.layout);
     trip.queue = own;
-    if core::ptr::eq(receiver, other) {
+    if !receives {
         own.wait_for(other.mark()?)?;
     }
     left

@@ -7,7 +7,7 @@
 //! Contract: every element and no other byte, on the queue; nothing waits.
 
 use super::plan::{Plan, Stretch};
-use super::{Berth, Failed, Left, Trip, gpu_of};
+use super::{Berth, Failed, Left, Trip};
 use crate::device::cuda::Inside;
 use crate::device::cuda::copy::{self, Block, Strip, Way};
 use crate::error::Result;
@@ -49,7 +49,7 @@ fn fill_on(trip: &mut Trip, dst: &Layout, value: &[u8]) -> Result<Left> {
 }
 
 fn set(trip: &mut Trip, plan: &Plan, columns: &Columns) -> Result<()> {
-    let inside = gpu_of(trip.queue)?.enter()?;
+    let inside = trip.queue.gpu().enter()?;
     let (queue, wrote) = (trip.queue, &mut trip.wrote);
     plan.each(|block| {
         columns.strips(block, &mut |strip| {

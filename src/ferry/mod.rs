@@ -37,7 +37,7 @@ use crate::layout::Layout;
 use crate::pool;
 use crate::stream::Queue;
 use crate::types::*;
-use plan::Plan;
+use plan::{Plan, Stretch};
 
 /// What kind of memory bytes lie in.
 #[derive(Clone, Copy)]
@@ -165,12 +165,13 @@ impl Trip {
         enqueue(self.queue, way, plan, || *wrote = true)
     }
 
-    /// Enqueues the boxes of a copy into staging memory.
-    fn fetch(&self, way: Way, staged: &Layout, src: &Layout) -> Result<()> {
-        match Plan::copy(staged, src) {
-            Some(plan) => enqueue(self.queue, way, &plan, || ()),
-            None => Ok(()),
-        }
+    /// Enqueues the boxes of a copy into packed memory that is not the destination's: each repeated element once, as it lies packed.
+    fn fetch(&self, way: Way, packed: &Layout, src: &Layout) -> Result<()> {
+        let plan = match Stretch::of(packed, src)? {
+            Some(first) => Plan::copy(&first.dst, &first.src),
+            None => Plan::copy(packed, src),
+        };
+        plan.map_or(Ok(()), |plan| enqueue(self.queue, way, &plan, || ()))
     }
 
     /// Nothing may be staged where the caller said so, nor while the queue captures a graph, which must find its bytes when it runs.
@@ -197,7 +198,7 @@ impl Trip {
 
 /// Enqueues the boxes of a plan; `after` runs behind each.
 fn enqueue(queue: &'static Queue, way: Way, plan: &Plan, mut after: impl FnMut()) -> Result<()> {
-    let inside = gpu_of(queue)?.enter()?;
+    let inside = queue.gpu().enter()?;
     plan.each(|block| {
         // SAFETY: the berths that the plan was made of vouch for its bytes until the queue has passed the copy, or they are staging memory
         // that is not used again before; their kinds are those of `way`, and a plan is made of sides that share no byte.
@@ -205,11 +206,6 @@ fn enqueue(queue: &'static Queue, way: Way, plan: &Plan, mut after: impl FnMut()
         after();
         Ok(())
     })
-}
-
-/// The GPU of a queue.
-fn gpu_of(queue: &Queue) -> Result<&'static Gpu> {
-    cuda::gpu(queue.device().id)
 }
 
 /// Copies every element of `src` to the element of `dst` at the same index, on a queue; at least one of the two is a GPU's memory.

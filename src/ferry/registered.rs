@@ -6,8 +6,9 @@
 
 use crate::device::cuda::{Gpu, REGISTERED_BYTES, pin};
 use crate::error::{Result, fail, quietly};
+use crate::room;
 use crate::stream::Point;
-use crate::thread::ColdLock;
+use crate::thread::QuickLock;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 
@@ -27,7 +28,7 @@ struct Range {
     uses: [Option<Point>; QUEUES],
 }
 
-static RANGES: ColdLock<Vec<Range>> = ColdLock::new(Vec::new());
+static RANGES: QuickLock<Vec<Range>> = QuickLock::new(Vec::new());
 
 /// Bytes that are registered now.
 fn bytes() -> u64 {
@@ -127,7 +128,6 @@ pub fn unlock(start: i64) {
 
 /// Enters a range. TN_ERR_DUPLICATE: some of it is there already.
 fn insert(start: i64, end: i64, gpu: Option<&'static Gpu>, flags: u32) -> Result<()> {
-    let mut spare: Vec<Range> = Vec::new();
     loop {
         let mut ranges = RANGES.lock();
         let at = ranges.partition_point(|range| range.end <= start);
@@ -146,22 +146,10 @@ fn insert(start: i64, end: i64, gpu: Option<&'static Gpu>, flags: u32) -> Result
             REGISTERED_BYTES.fetch_add((end - start) as u64, Ordering::Relaxed);
             return Ok(());
         }
-        if spare.capacity() > ranges.len() {
-            spare.extend_from_slice(&ranges);
-            core::mem::swap(&mut *ranges, &mut spare);
-            drop(ranges); // the old entries are freed by the next round, under no lock
-            spare = Vec::new();
-            continue;
-        }
-        let wanted = (2 * ranges.len()).max(16);
         drop(ranges);
-        spare = Vec::new();
-        if spare.try_reserve_exact(wanted).is_err() {
-            return Err(fail(
-                TN_ERR_NO_HOST_MEMORY,
-                format_args!("no memory for the addresses of {wanted} registrations"),
-            ));
-        }
+        room::make(&RANGES, 16).map_err(|wanted| {
+            fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the addresses of {wanted} registrations"))
+        })?;
     }
 }
 

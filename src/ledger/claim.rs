@@ -214,6 +214,18 @@ impl Spare {
     pub fn layout(&mut self) -> &mut Layout {
         &mut self.body().layout
     }
+    /// A new array of that layout at an address, if it has bytes. What `layout` is afterwards, nobody may ask.
+    #[inline(always)]
+    pub(super) fn lay_out(&mut self, thread: &'static Thread, layout: &mut Layout, bytes: i64, start: i64) {
+        let place = self.layout();
+        if !place.set(layout) {
+            core::mem::swap(place, layout);
+        }
+        if bytes > 0 {
+            place.begin_at(start);
+        }
+        self.set_made(Made::by(thread));
+    }
     /// Sets whether writing through it is refused.
     pub fn set_readonly(&mut self, readonly: bool) {
         self.body().readonly = readonly;

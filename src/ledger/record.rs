@@ -332,10 +332,15 @@ impl Locked {
         found
     }
 
+    /// The device work of a record that matters to a reader or writer: readers do not mind one another.
+    fn work_before(&self, record: &'static Guard, writing: bool) -> Option<Point> {
+        let body = self.get(record);
+        body.point.filter(|_| writing || body.class != Class::WorkRead)
+    }
+
     /// The device work of a record that is in the way of a reader or writer in this order: not passed, as far as is known, nor before it anyhow.
     pub fn in_the_way(&self, record: &'static Guard, writing: bool, order: Order) -> Option<Point> {
-        let body = self.get(record);
-        let point = body.point.filter(|_| writing || body.class != Class::WorkRead)?;
+        let point = self.work_before(record, writing)?;
         let ordered = match order.queue {
             Some(queue) => queue.follows(point),
             None => point.is_passed(),
@@ -361,9 +366,7 @@ impl Locked {
         let mut lost = None;
         if self.books(self.ledger_of(claim)).works > 0 {
             self.each_record_over(claim, |record| {
-                let body = self.get(record);
-                let point = body.point.filter(|_| writing || body.class != Class::WorkRead);
-                lost = lost.or(point.filter(|point| point.is_lost()));
+                lost = lost.or(self.work_before(record, writing).filter(|point| point.is_lost()));
             });
         }
         lost

@@ -481,27 +481,39 @@ impl Pool {
                 Err(status) => return Err(self.failed(books, &want, status)),
             };
             if let Some(piece) = piece {
-                // A pool that was retired meanwhile takes the block all the same: the caller's hold may have been the
-                // handle that another thread released, and the block is given back like any other.
-                if let Some(placed) = books.place_in(self, piece, &want, &mut kit) {
-                    books.count(&want, count, &placed, false);
-                    self.settle(books, usize::MAX);
-                    self.ask_huge(&want, &placed);
-                    return Ok(placed);
-                }
-                books.busy += 1;
-                drop(books);
-                let status = self.send_back(piece.start, piece.bytes);
-                piece.segment.into_iter().for_each(Segment::release);
-                let mut books = self.books.lock();
-                books.busy -= 1;
-                return Err(self.failed(books, &want, status));
+                let placed = self.place_fetched(books, piece, &want, &mut kit, count)?;
+                self.ask_huge(&want, &placed);
+                return Ok(placed);
             }
             drop((books, kit));
             if !self.relieve_device(&want, &mut ladder) {
                 return Err(self.out_of_memory(terms.refusal, &want));
             }
         }
+    }
+
+    /// A block in memory that has just come. A pool that was retired meanwhile takes it all the same: the caller's hold may have been the
+    /// handle that another thread released, and the block is given back like any other. What cannot be taken in goes back.
+    pub(super) fn place_fetched(
+        &'static self,
+        mut books: Open,
+        piece: Piece,
+        want: &Want,
+        kit: &mut Kit,
+        count: Count,
+    ) -> Result<Placed> {
+        if let Some(placed) = books.place_in(self, piece, want, kit) {
+            books.count(want, count, &placed, false);
+            self.settle(books, usize::MAX);
+            return Ok(placed);
+        }
+        books.busy += 1;
+        drop(books);
+        let status = self.send_back(piece.start, piece.bytes);
+        piece.segment.into_iter().for_each(Segment::release);
+        let mut books = self.books.lock();
+        books.busy -= 1;
+        Err(self.failed(books, want, status))
     }
 
     /// Asks for huge pages where a fresh large block fills them (PH-11). The block is the caller's still.

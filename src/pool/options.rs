@@ -313,8 +313,13 @@ pub(super) fn over_upstream(settings: Settings, options: &PoolOptions, terms: Te
     if let Some((_, what)) = asked.iter().find(|(asked, _)| *asked) {
         return Err(fail(TN_ERR_UNSUPPORTED, format_args!("{what} is not for a pool over an upstream; leave it out")));
     }
-    Ok(Settings {
-        terms,
+    Ok(Settings { terms, ..kept(settings, o) })
+}
+
+/// The settings where memory does not come from the system: all is kept until somebody says so, and comes as it is asked for, unless the
+/// options say otherwise.
+fn kept(settings: Settings, o: &PoolOptions) -> Settings {
+    Settings {
         threshold: if o.release_threshold == 0 { usize::MAX } else { settings.threshold },
         threshold_grows: false,
         delay_ms: if o.release_delay_ms == 0 { u64::MAX } else { settings.delay_ms },
@@ -322,7 +327,7 @@ pub(super) fn over_upstream(settings: Settings, options: &PoolOptions, terms: Te
         max_growth: if o.max_growth == 0 { UPSTREAM_GROWTH } else { settings.max_growth },
         huge: TN_HUGE_NEVER,
         ..settings
-    })
+    }
 }
 
 /// The settings of a pool whose memory devices work on: it goes back when somebody says so, unless the options do.
@@ -337,15 +342,7 @@ pub(super) fn on_device(settings: Settings, options: &PoolOptions) -> Result<Set
             ),
         ));
     }
-    Ok(Settings {
-        threshold: if o.release_threshold == 0 { usize::MAX } else { settings.threshold },
-        threshold_grows: false,
-        delay_ms: if o.release_delay_ms == 0 { u64::MAX } else { settings.delay_ms },
-        growth: if o.growth_factor == 0.0 { 1.0 } else { settings.growth },
-        max_growth: if o.max_growth == 0 { UPSTREAM_GROWTH } else { settings.max_growth },
-        huge: TN_HUGE_NEVER,
-        ..settings
-    })
+    Ok(kept(settings, o))
 }
 
 /// The settings of a pool that is none.

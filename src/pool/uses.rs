@@ -224,6 +224,14 @@ impl Uses {
         }
     }
 
+    /// A span that is cut off, or that takes the place of another one, is free after the same use as that, if there is one and no more.
+    pub fn follow(&self, other: &Uses) {
+        match other.home() {
+            Home::On(point) => self.set(point),
+            _ => self.clear(),
+        }
+    }
+
     /// There is this use and no other.
     pub fn set(&self, point: Point) {
         self.clear();

@@ -79,8 +79,8 @@ fn lies(id: Id) -> Result<(tn_device, bool)> {
 pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream: Result<Stream>) -> Result<Id> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
-    let (device, _) = lies(id)?;
-    new(function, id, device, pool, &stream)
+    let at = lies(id)?;
+    new(function, id, at, at.0, pool, &stream)
 }
 
 /// A new array on a device, also if the array is there already.
@@ -93,15 +93,21 @@ pub fn to_device(
 ) -> Result<Id> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
-    let (from, _) = lies(id)?;
+    let at = lies(id)?;
     // So that the copy can be asynchronous.
-    let locked = pool.is_none() && device == HOST && from.r#type == TN_CUDA && !matches!(stream, Stream::Now);
+    let locked = pool.is_none() && device == HOST && at.0.r#type == TN_CUDA && !matches!(stream, Stream::Now);
     let device = if locked { tn_device { r#type: TN_CUDA_HOST, id: 0 } } else { device };
-    new(function, id, device, pool, &stream)
+    new(function, id, at, device, pool, &stream)
 }
 
-fn new(function: &'static CStr, id: Id, device: tn_device, pool: Option<&'static Pool>, stream: &Stream) -> Result<Id> {
-    let (from, is_empty) = lies(id)?;
+fn new(
+    function: &'static CStr,
+    id: Id,
+    (from, is_empty): (tn_device, bool),
+    device: tn_device,
+    pool: Option<&'static Pool>,
+    stream: &Stream,
+) -> Result<Id> {
     let pool = pool_for(device, pool)?;
     let route = if is_empty { Route::HOST } else { Route::of(stream, &[pool.device(), from], false)? };
     let source = one(Call::new(function), id, Use::Read { frozen: false }, route.when(false))?;

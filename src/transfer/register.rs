@@ -152,27 +152,14 @@ fn managed_range(id: Id) -> Result<Option<(u64, usize)>> {
     Ok(extent.map(|(start, end)| (start as u64, (end - start) as usize)))
 }
 
-/// TN_ERR_DEVICE for a place that does not exist.
-fn check_place(device: tn_device) -> Result<()> {
-    match device.r#type {
-        TN_CPU if device.id == 0 => Ok(()),
-        TN_CUDA => cuda::gpu(device.id).map(drop),
-        _ => Err(fail(
-            TN_ERR_DEVICE,
-            format_args!("device ({}, {}) is neither the host nor a GPU", device.r#type, device.id),
-        )),
-    }
-}
-
 /// Says where managed memory is best, on the whole pages of the array's range.
 pub fn advise(id: Id, advice: i32, device: tn_device) -> Result<()> {
     ledger::find::<Claim>(id)?;
     if !(TN_ADVISE_READ_MOSTLY..=TN_ADVISE_UNSET_ACCESSED_BY).contains(&advice) {
         return Err(fail(TN_ERR_INVALID, format_args!("advice {advice} is none of the TN_ADVISE_ constants")));
     }
-    lies(id)?;
     cuda::gpu(0)?;
-    check_place(device)?;
+    managed::check_place(device)?;
     let Some((start, bytes)) = managed_range(id)? else { return Ok(()) };
     managed::advise(&cuda::gpu(0)?.enter()?, start, bytes, advice, device)
 }
@@ -183,7 +170,7 @@ pub fn prefetch(id: Id, device: tn_device, stream: Result<Stream>) -> Result<()>
     let stream = stream?;
     let (from, _) = lies(id)?;
     cuda::gpu(0)?;
-    check_place(device)?;
+    managed::check_place(device)?;
     let Some((start, bytes)) = managed_range(id)? else { return Ok(()) };
     let gpu = if device.r#type == TN_CUDA { device } else { from };
     let given = stream.on(gpu)?;
@@ -191,6 +178,6 @@ pub fn prefetch(id: Id, device: tn_device, stream: Result<Stream>) -> Result<()>
         Some(queue) => queue,
         None => stream::current(gpu)?,
     };
-    managed::prefetch(&cuda::gpu(queue.device().id)?.enter()?, queue, start, bytes, device)?;
+    managed::prefetch(&queue.gpu().enter()?, queue, start, bytes, device)?;
     if given.is_none() { queue.synchronize() } else { Ok(()) }
 }

@@ -9,7 +9,7 @@ use super::Inside;
 use crate::error::Result;
 use crate::stream::Queue;
 use crate::sys::cuda::sys::{CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUmemorytype};
-use crate::sys::cuda::{CUcontext, CUdeviceptr, CUstream};
+use crate::sys::cuda::{CUcontext, CUdeviceptr};
 use core::ffi::c_void;
 use core::ptr::{null, null_mut};
 
@@ -91,7 +91,7 @@ impl Way {
 /// - Both sides are memory of the kinds that `way` says, which stays until the queue has passed the copy; nobody whom the library can stop
 ///   touches it in a conflicting way meanwhile, and the two sides share no byte.
 pub unsafe fn copy(inside: &Inside, queue: &Queue, way: Way, block: &Block) -> Result<()> {
-    let stream = native(queue);
+    let stream = queue.raw();
     let (to, from) = (block.dst.at as CUdeviceptr, block.src.at as CUdeviceptr);
     let bytes = block.width as usize;
     if block.rows == 1 {
@@ -135,7 +135,7 @@ pub unsafe fn copy(inside: &Inside, queue: &Queue, way: Way, block: &Block) -> R
 ///   touches meanwhile. Address and pitch are multiples of the unit.
 pub unsafe fn set(inside: &Inside, queue: &Queue, strip: Strip) -> Result<()> {
     let Strip { at, pitch, unit, value, count, rows } = strip;
-    let stream = native(queue);
+    let stream = queue.raw();
     let (at, pitch, count, rows) = (at as CUdeviceptr, pitch as usize, count as usize, rows as usize);
     let (byte, half) = (value as u8, value as u16);
     // SAFETY: the caller's promise.
@@ -167,10 +167,6 @@ pub struct Strip {
     pub count: i64,
     /// Rows.
     pub rows: i64,
-}
-
-fn native(queue: &Queue) -> CUstream {
-    queue.native() as CUstream
 }
 
 /// Rows from the start of one plane to that of the next; without planes nobody looks at it.

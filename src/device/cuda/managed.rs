@@ -12,21 +12,23 @@ use crate::types::*;
 /// What the driver calls the host where it wants a device.
 const HOST: CUdevice = -1;
 
-/// The driver's name for a place. TN_ERR_DEVICE: there is none such; TN_ERR_UNSUPPORTED: that GPU does not share managed memory while it
-/// works.
-fn place(device: tn_device) -> Result<CUdevice> {
+/// A place where managed memory can be: a GPU; None: the host. TN_ERR_DEVICE: there is none such.
+pub fn check_place(device: tn_device) -> Result<Option<&'static Gpu>> {
     match device.r#type {
-        TN_CPU if device.id == 0 => Ok(HOST),
-        TN_CUDA => {
-            let gpu = super::gpu(device.id)?;
-            let shares = gpu.attribute(Attribute::CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS)? != 0;
-            if shares { Ok(gpu.id()) } else { Err(refused(gpu)) }
-        }
+        TN_CPU if device.id == 0 => Ok(None),
+        TN_CUDA => super::gpu(device.id).map(Some),
         _ => Err(fail(
             TN_ERR_DEVICE,
             format_args!("device ({}, {}) is neither the host nor a GPU", device.r#type, device.id),
         )),
     }
+}
+
+/// The driver's name for a place. TN_ERR_UNSUPPORTED: that GPU does not share managed memory while it works.
+fn place(device: tn_device) -> Result<CUdevice> {
+    let Some(gpu) = check_place(device)? else { return Ok(HOST) };
+    let shares = gpu.attribute(Attribute::CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS)? != 0;
+    if shares { Ok(gpu.id()) } else { Err(refused(gpu)) }
 }
 
 #[cold]

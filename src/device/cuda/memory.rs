@@ -10,10 +10,11 @@ use super::{Gpu, gpu};
 use crate::device::host::{GRANULE, HOST};
 use crate::device::{Device, Terms};
 use crate::error::{Result, fail};
+use crate::room;
 use crate::stream::Queue;
 use crate::sys::bytes;
 use crate::sys::cuda::{CUdeviceptr, Driver, code};
-use crate::thread::ColdLock;
+use crate::thread::QuickLock;
 use crate::types::*;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -46,10 +47,9 @@ static DEVICES: [Memory; super::GPUS] = {
     all
 };
 
-/// Flags of cuMemHostAlloc, as the driver numbers them.
-const PORTABLE: u32 = 1;
-const MAPPED: u32 = 2;
-const WRITE_COMBINED: u32 = 4;
+/// The flags of cuMemHostAlloc have the numbers of ours.
+const HOST_FLAGS: u32 = TN_HOST_PORTABLE | TN_HOST_MAPPED | TN_HOST_WRITE_COMBINED;
+const _: () = assert!(HOST_FLAGS == 7, "CU_MEMHOSTALLOC_PORTABLE, _DEVICEMAP and _WRITECOMBINED are 1, 2 and 4");
 
 static PINNED: [Memory; 8] = {
     let mut all = [const { Memory { gpu: 0, kind: Kind::Pinned(0) } }; 8];
@@ -93,9 +93,7 @@ pub fn memory(device: tn_device, host_flags: u32) -> Result<&'static Memory> {
     if device.r#type == TN_CUDA_MANAGED {
         return Ok(&MANAGED[usize::from(host_flags & TN_MANAGED_HOST != 0)]);
     }
-    let flags = [(TN_HOST_PORTABLE, PORTABLE), (TN_HOST_MAPPED, MAPPED), (TN_HOST_WRITE_COMBINED, WRITE_COMBINED)];
-    let wanted = flags.into_iter().filter(|(ours, _)| host_flags & ours != 0).fold(0, |all, (_, theirs)| all | theirs);
-    Ok(&PINNED[wanted as usize])
+    Ok(&PINNED[(host_flags & HOST_FLAGS) as usize])
 }
 
 /// An allocation of the driver in which a range begins elsewhere.
@@ -108,33 +106,22 @@ struct Askew {
 }
 
 /// By where the ranges begin.
-static ASKEW: ColdLock<Vec<Askew>> = ColdLock::new(Vec::new());
+static ASKEW: QuickLock<Vec<Askew>> = QuickLock::new(Vec::new());
 /// How many there are: mostly none, and then nobody looks.
 static ASKEW_COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// Remembers one. False: there is no memory for that.
 fn note_askew(askew: Askew) -> bool {
-    let mut spare: Vec<Askew> = Vec::new();
     loop {
         let mut all = ASKEW.lock();
-        if all.len() == all.capacity() && spare.capacity() > all.len() {
-            spare.extend_from_slice(&all);
-            core::mem::swap(&mut *all, &mut spare);
-        }
         if all.len() < all.capacity() {
             let place = all.partition_point(|other| other.start < askew.start);
             all.insert(place, askew);
             ASKEW_COUNT.store(all.len(), Ordering::Relaxed);
-            drop(all);
-            // What was there before goes under no lock.
-            drop(spare);
             return true;
         }
-        // Memory is asked for under no lock too, and others may have come meanwhile.
-        let wanted = (2 * all.len()).max(64);
         drop(all);
-        spare = Vec::new();
-        if spare.try_reserve_exact(wanted).is_err() {
+        if room::make(&ASKEW, 64).is_err() {
             return false;
         }
     }
@@ -229,7 +216,6 @@ impl Memory {
 impl Device for Memory {
     fn host_flags(&self) -> u32 {
         match self.kind {
-            // The driver's numbers are ours.
             Kind::Pinned(flags) => flags,
             _ => 0,
         }
@@ -295,12 +281,6 @@ impl Device for Memory {
         debug_assert!(self.kind != Kind::Device, "PD-14");
         // SAFETY: the caller's promise.
         unsafe { bytes::copy(to as *mut u8, from as *const u8, count) };
-    }
-
-    unsafe fn is_filled(&self, start: usize, bytes: usize, value: u8) -> Option<bool> {
-        let touch = self.kind != Kind::Device;
-        // SAFETY: the caller's promise; read one by one, so that no reference to the bytes is formed.
-        touch.then(|| (start..start + bytes).all(|at| unsafe { (at as *const u8).read() } == value))
     }
 
     unsafe fn fill_on(&self, queue: &'static Queue, start: usize, bytes: usize, value: u8) -> Result<()> {

@@ -11,8 +11,9 @@ use crate::types::*;
 use core::ffi::c_void;
 use core::ptr::null_mut;
 
-/// CU_MEMHOSTALLOC_PORTABLE.
-const PORTABLE: u32 = 1;
+/// The flags of cuMemHostRegister have the numbers of ours.
+const FLAGS: u32 = TN_HOST_PORTABLE | TN_HOST_MAPPED | TN_HOST_READ_ONLY;
+const _: () = assert!(FLAGS == 11, "CU_MEMHOSTREGISTER_PORTABLE, _DEVICEMAP and _READ_ONLY are 1, 2 and 8");
 
 /// Page-locked memory; goes back with [`free`].
 pub fn allocate(gpu: &'static Gpu, bytes: usize) -> Result<usize> {
@@ -20,7 +21,7 @@ pub fn allocate(gpu: &'static Gpu, bytes: usize) -> Result<usize> {
     let _relaxed = inside.relaxed();
     let mut address = null_mut();
     // SAFETY: the number is ours.
-    let number = unsafe { inside.cuMemHostAlloc(&mut address, bytes, PORTABLE) }?;
+    let number = unsafe { inside.cuMemHostAlloc(&mut address, bytes, TN_HOST_PORTABLE) }?;
     gpu.check_as(number, "cuMemHostAlloc", TN_ERR_NO_HOST_MEMORY)?;
     Ok(address as usize)
 }
@@ -42,9 +43,7 @@ pub unsafe fn free(gpu: &'static Gpu, address: usize) -> Result<()> {
 /// # Safety
 /// - It is the caller's of the library, and stays mapped until it is unlocked.
 pub unsafe fn lock(gpu: &'static Gpu, address: usize, bytes: usize, flags: u32) -> Result<()> {
-    // CU_MEMHOSTREGISTER_: PORTABLE 1, DEVICEMAP 2, READ_ONLY 8.
-    let bit = |flag, number| if flags & flag != 0 { number } else { 0 };
-    let flags = bit(TN_HOST_PORTABLE, 1) | bit(TN_HOST_MAPPED, 2) | bit(TN_HOST_READ_ONLY, 8);
+    let flags = flags & FLAGS;
     let inside = gpu.enter()?;
     let _relaxed = inside.relaxed();
     // SAFETY: the caller's promise.

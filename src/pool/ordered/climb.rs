@@ -8,7 +8,7 @@ use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
 use crate::pool::blocks::{self, Count, Ladder};
 use crate::pool::books::lanes::{LARGEST_FINE, Points};
-use crate::pool::books::{Books, Kit, Placed, Segment, Want};
+use crate::pool::books::{Books, Kit, Placed, Want};
 use crate::pool::fine::RANGE;
 use crate::pool::supply::Asked;
 use crate::pool::{Pool, each_pool};
@@ -77,20 +77,7 @@ impl Pool {
             books.coming -= step;
             books.busy -= 1;
             match fetched {
-                Ok(Some(piece)) => {
-                    if let Some(placed) = books.place_in(self, piece, &want, &mut kit) {
-                        books.count(&want, count, &placed, false);
-                        self.settle(books, usize::MAX);
-                        return Ok(placed);
-                    }
-                    books.busy += 1;
-                    drop(books);
-                    let status = self.send_back(piece.start, piece.bytes);
-                    piece.segment.into_iter().for_each(Segment::release);
-                    let mut books = self.books.lock();
-                    books.busy -= 1;
-                    return Err(self.failed(books, &want, status));
-                }
+                Ok(Some(piece)) => return self.place_fetched(books, piece, &want, &mut kit, count),
                 Ok(None) => {}
                 Err(status) => return Err(self.failed(books, &want, status)),
             }

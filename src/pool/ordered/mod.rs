@@ -206,24 +206,15 @@ impl Pool {
 
     /// Memory for a want.
     pub(super) fn obtain_ordered(&'static self, want: Want, count: Count) -> Result<Placed> {
-        {
+        let look = |kit: Option<&mut Kit>| {
             let mut books = self.books.lock();
-            if !books.retired
-                && let Some(placed) = books.place_ordered(&want, None)
-            {
-                books.count(&want, count, &placed, true);
-                return Ok(placed);
-            }
-        }
+            let placed = if books.retired { None } else { books.place_ordered(&want, kit) }?;
+            books.count(&want, count, &placed, true);
+            Some(placed)
+        };
         // What fits has to be cut, perhaps; that needs less than all that a request may need.
-        if let Some(mut kit) = Kit::gather(None) {
-            let mut books = self.books.lock();
-            if !books.retired
-                && let Some(placed) = books.place_ordered(&want, Some(&mut kit))
-            {
-                books.count(&want, count, &placed, true);
-                return Ok(placed);
-            }
+        if let Some(placed) = look(None).or_else(|| look(Some(&mut Kit::gather(None)?))) {
+            return Ok(placed);
         }
         if let Some(queue) = want.queue {
             self.ensure_lane(queue);

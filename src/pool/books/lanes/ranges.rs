@@ -7,7 +7,6 @@ use crate::device::host::GRANULE;
 use crate::pool::books::{Books, Kit, Want};
 use crate::pool::fine::{Fine, RANGE};
 use crate::pool::span::{Kind, Span};
-use crate::pool::uses::Home;
 use crate::sys::os;
 
 impl Books {
@@ -38,10 +37,7 @@ impl Books {
     pub(super) fn rest_of(&mut self, span: &'static Span, rest: &'static Span, whole: &'static Span) {
         let other = if span.is(whole) { rest } else { span };
         other.since.set(whole.since.get());
-        match whole.uses.home() {
-            Home::On(point) => other.uses.set(point),
-            _ => other.uses.clear(),
-        }
+        other.uses.follow(&whole.uses);
         rest.change(|| rest.set_kind(Kind::Free));
         self.shelve(rest);
     }
@@ -61,10 +57,7 @@ impl Books {
             inner.set_notes(None);
         });
         inner.since.set(outer.since.get());
-        match outer.uses.home() {
-            Home::On(point) => inner.uses.set(point),
-            _ => inner.uses.clear(),
-        }
+        inner.uses.follow(&outer.uses);
         outer.uses.clear();
         map.put(0, outer.bytes.get(), inner);
         outer.change(|| {
@@ -78,10 +71,7 @@ impl Books {
 
     /// Makes a range whole granules again. All of it is one free span, which is in no list.
     pub(super) fn dissolve_range(&mut self, outer: &'static Span, inner: &'static Span, now: u64) {
-        match inner.uses.home() {
-            Home::On(point) => outer.uses.set(point),
-            _ => outer.uses.clear(),
-        }
+        outer.uses.follow(&inner.uses);
         inner.uses.clear();
         let mut map = None;
         outer.change(|| {
