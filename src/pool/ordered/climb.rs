@@ -6,9 +6,9 @@
 
 use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
-use crate::pool::blocks::{self, Count, Ladder};
+use crate::pool::blocks::{self, Ladder};
 use crate::pool::books::lanes::{LARGEST_FINE, Points};
-use crate::pool::books::{Books, Kit, Placed, Want};
+use crate::pool::books::{Books, Count, Kit, Placed, Want};
 use crate::pool::fine::RANGE;
 use crate::pool::supply::Asked;
 use crate::pool::{Pool, each_pool};

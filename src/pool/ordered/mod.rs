@@ -16,9 +16,8 @@ mod uses;
 
 use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
-use crate::pool::blocks::Count;
 use crate::pool::books::lanes::{LARGEST_FINE, Lane};
-use crate::pool::books::{Kit, Placed, Want};
+use crate::pool::books::{Count, Kit, Placed, Want};
 use crate::pool::cell::{Block, State};
 use crate::pool::client::Client;
 use crate::pool::fine::UNIT;

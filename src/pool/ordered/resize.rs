@@ -4,8 +4,8 @@
 
 use crate::error::Result;
 use crate::pool::Pool;
-use crate::pool::blocks::{self, Count};
-use crate::pool::books::Kit;
+use crate::pool::blocks;
+use crate::pool::books::{Count, Kit};
 use crate::pool::cell::{Block, State};
 use crate::pool::client::Client;
 use crate::pool::text::Misuse;

@@ -1,0 +1,34 @@
+//! The blocks that strict mode holds back before they can be had again, oldest first.
+
+use crate::pool::span::Word;
+
+/// Blocks that strict mode holds back before they can be had again.
+const HELD_BACK: usize = 1024;
+
+/// The blocks that strict mode holds back; only read and written under the lock.
+pub(in crate::pool) struct Ring {
+    first: Word,
+    count: Word,
+    blocks: [Word; HELD_BACK],
+}
+
+impl Ring {
+    pub fn count(&self) -> usize {
+        self.count.get()
+    }
+    pub fn is_full(&self) -> bool {
+        self.count() == HELD_BACK
+    }
+    pub fn push(&self, address: usize) {
+        debug_assert!(!self.is_full());
+        self.blocks[(self.first.get() + self.count()) % HELD_BACK].set(address);
+        self.count.set(self.count() + 1);
+    }
+    pub fn pop(&self) -> Option<usize> {
+        let left = self.count().checked_sub(1)?;
+        let address = self.blocks[self.first.get()].get();
+        self.first.set((self.first.get() + 1) % HELD_BACK);
+        self.count.set(left);
+        Some(address)
+    }
+}
