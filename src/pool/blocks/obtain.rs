@@ -164,12 +164,11 @@ impl Pool {
             self.settle(books, usize::MAX);
             return Ok(placed);
         }
-        books.busy += 1;
-        drop(books);
-        let status = self.send_back(piece.start, piece.bytes);
-        piece.segment.into_iter().for_each(Segment::release);
-        let mut books = self.books.lock();
-        books.busy -= 1;
+        let (books, status) = self.unlocked(books, || {
+            let status = self.send_back(piece.start, piece.bytes);
+            piece.segment.into_iter().for_each(Segment::release);
+            status
+        });
         Err(self.failed(books, want, status))
     }
 

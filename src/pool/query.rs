@@ -1,0 +1,137 @@
+//! What a pool says of itself: statistics, clients, size classes, and where its memory lies.
+//!
+//! Contract: under no lock while `f` runs; figures are of one moment, what is told span by span of some moment of the call.
+
+use super::shells::each_pool;
+use crate::device;
+use crate::error::Result;
+use crate::pool::client::Client;
+use crate::pool::{Pool, class, find};
+use crate::sys::os;
+use crate::types::*;
+use core::sync::atomic::Ordering;
+
+/// Describes a device, with what pools hold of it: `device::query` and the fields that it leaves to this layer.
+pub fn describe(device: tn_device, flags: u32) -> Result<tn_device_info> {
+    let mut info = device::query(device, flags)?;
+    if flags & TN_QUERY_MEMORY != 0 {
+        each_pool(|pool| {
+            if pool.device() == device {
+                let stats = pool.query();
+                info.pool_bytes += stats.reserved_bytes;
+                info.pool_free_bytes += stats.cached_bytes;
+            }
+        });
+    }
+    Ok(info)
+}
+
+/// Memory of a pool without a gap.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment {
+    /// Its first byte.
+    pub start: usize,
+    /// Its bytes.
+    pub bytes: usize,
+    /// Spans in it, free ones too.
+    pub spans: usize,
+    /// Live blocks in it.
+    pub live_blocks: usize,
+    /// Their usable bytes.
+    pub live_bytes: usize,
+}
+
+impl Pool {
+    /// The statistics, of one moment.
+    pub fn query(&self) -> tn_pool_stats {
+        let mut books = self.books.lock();
+        if books.ordered.is_some() {
+            books.harvest(os::coarse_ms());
+        }
+        let mut stats = books.stats();
+        drop(books);
+        stats.serial = self.serial();
+        stats.held_bytes = self.held.load(Ordering::Relaxed).max(0) as u64;
+        stats.address_bytes += self.lost.load(Ordering::Relaxed);
+        stats
+    }
+
+    /// What its clients hold and did, those that ever asked for something, all of one moment (PO-61).
+    pub fn each_client(&self, mut f: impl FnMut(tn_pool_client)) {
+        let (accounts, counts) = {
+            let books = self.books.lock();
+            (books.clients, books.counts())
+        };
+        for client in Client::all() {
+            let (account, all) = (&accounts[client.index()], &counts.clients[client.index()]);
+            if account.is_used(all) {
+                f(account.told(client, all));
+            }
+        }
+    }
+
+    /// Its size classes that were ever used, the smallest first, and large blocks as the one of 0 bytes in front (PO-35). What they hold is of
+    /// some moment of the call, of each span by itself.
+    pub fn each_class(&'static self, f: impl FnMut(&tn_pool_class_stats)) {
+        let mut all = [tn_pool_class_stats::default(); class::COUNT + 1];
+        find::each_section(self, |section| {
+            let of = &mut all[section.class.unwrap_or(class::COUNT)];
+            of.span_count += 1;
+            of.live_blocks += section.live as u64;
+            of.cached_blocks += match section.unit {
+                0 => 1,
+                _ => (section.blocks - section.live) as u64,
+            };
+        });
+        {
+            let books = self.books.lock();
+            for (class, of) in all.iter_mut().enumerate() {
+                let handed = books.handed(class);
+                (of.allocation_count, of.hit_count) = (handed.all, handed.hits);
+            }
+        }
+        for (class, of) in all[..class::COUNT].iter_mut().enumerate() {
+            (of.block_bytes, of.span_bytes) = (class::bytes(class) as u64, class::span_bytes(class) as u64);
+        }
+        all.rotate_right(1);
+        all.iter().filter(|of| of.allocation_count > 0 || of.span_count > 0).for_each(f);
+    }
+
+    /// Its memory, as runs of spans without a gap: the first byte of each, its bytes, how many spans they are, and the usable bytes of live
+    /// blocks in it. By address; of each span by itself at some moment of the call.
+    pub fn each_segment(&'static self, mut f: impl FnMut(&Segment)) {
+        let mut run: Option<Segment> = None;
+        find::each_section(self, |section| {
+            let live_bytes = section.live * section.unit;
+            match &mut run {
+                Some(run) if run.start + run.bytes == section.start => {
+                    run.bytes += section.bytes;
+                    run.spans += 1;
+                    run.live_blocks += section.live;
+                    run.live_bytes += live_bytes;
+                }
+                _ => {
+                    run.iter().for_each(&mut f);
+                    run = Some(Segment {
+                        start: section.start,
+                        bytes: section.bytes,
+                        spans: 1,
+                        live_blocks: section.live,
+                        live_bytes,
+                    });
+                }
+            }
+        });
+        run.iter().for_each(f);
+    }
+
+    /// Peaks start again at the current values; counts stay (PO-34).
+    pub fn reset_peak(&self) {
+        self.books.lock().reset_peak();
+    }
+
+    /// What the device says: (total, free) bytes.
+    pub(super) fn device_memory(&'static self) -> Option<(u64, u64)> {
+        self.ops().memory()
+    }
+}
