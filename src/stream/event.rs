@@ -7,67 +7,35 @@ use super::argument::Stream;
 use super::current::gpu_with_streams;
 use super::mark::Pin;
 use super::point::Point;
+use super::slot;
 use crate::device::cuda::Gpu;
 use crate::error::{Result, fail, rank};
-use crate::slots::{Head, Id, Kind, Slot, State, Table};
-use crate::sys::lock::RawLock;
-use crate::thread::{self, Critical};
+use crate::slots::{Id, Kind};
 use crate::types::*;
-use core::cell::UnsafeCell;
 
-/// An event, in a slot.
-pub struct Event {
-    head: Head,
-    lock: RawLock,
-    body: UnsafeCell<Option<Body>>,
-}
-
+/// What a handle is on.
 #[derive(Clone)]
-struct Body {
+struct Event {
     gpu: &'static Gpu,
     timing: bool,
     /// None: never recorded.
     recorded: Option<(Point, Option<Pin>)>,
 }
 
-// SAFETY: the body is reached under the lock, or by the only one who knows the slot.
-unsafe impl Sync for Event {}
-
-impl Slot for Event {
+impl slot::Body for Event {
     const KIND: Kind = Kind::Event;
-    fn new(head: Head) -> Event {
-        Event { head, lock: RawLock::new(), body: UnsafeCell::new(None) }
-    }
-    fn head(&self) -> &Head {
-        &self.head
-    }
 }
 
-/// Runs `work` on what an event is, under its lock: a few words are read or moved. TN_ERR_STALE, TN_ERR_KIND.
-fn with<R>(id: Id, work: impl FnOnce(&Event, &mut Option<Body>) -> R) -> Result<R> {
-    let event = Table::<Event>::find(id)?;
-    let inside = Critical::enter(thread::current());
-    event.lock.lock();
-    let result = event.head.is(id).then(|| {
-        // SAFETY: under the lock.
-        work(event, unsafe { &mut *event.body.get() })
-    });
-    event.lock.unlock();
-    drop(inside);
-    result.ok_or_else(|| fail(TN_ERR_STALE, format_args!("the tn_event {id} was released already")))
-}
-
-/// What it is now.
-fn body(id: Id) -> Result<Body> {
-    with(id, |_, body| body.clone())?
-        .ok_or_else(|| fail(TN_ERR_STALE, format_args!("the tn_event {id} was released already")))
+/// What it is now. TN_ERR_STALE, TN_ERR_KIND.
+fn find(id: Id) -> Result<Event> {
+    slot::with(id, |event: &mut Event| event.clone())
 }
 
 /// The same where the driver has to work (DV-8, ST-15).
-fn living(id: Id) -> Result<Body> {
-    let body = body(id)?;
-    body.gpu.alive()?;
-    Ok(body)
+fn living(id: Id) -> Result<Event> {
+    let event = find(id)?;
+    event.gpu.alive()?;
+    Ok(event)
 }
 
 /// A new event, not recorded.
@@ -80,32 +48,29 @@ pub fn create(device: tn_device, flags: u32) -> Result<Id> {
     }
     let gpu = gpu_with_streams(device)?;
     gpu.alive()?;
-    let event = Table::<Event>::take(thread::current())?;
-    // SAFETY: not published: the slot is ours alone.
-    unsafe { *event.body.get() = Some(Body { gpu, timing: flags & TN_EVENT_TIMING != 0, recorded: None }) };
-    Ok(Table::publish(event))
+    slot::make(Event { gpu, timing: flags & TN_EVENT_TIMING != 0, recorded: None })
 }
 
 /// Moves it behind all that was issued on a stream of its device so far.
 pub fn record(id: Id, stream: Result<Stream>) -> Result<()> {
-    let body = body(id)?;
+    let event = find(id)?;
     let stream = stream?;
-    body.gpu.alive()?;
-    let queue = stream.queue_of(body.gpu)?;
-    let pin = queue.record(body.timing)?;
-    let recorded = Some((Point::of(queue, &pin), body.timing.then_some(pin)));
+    event.gpu.alive()?;
+    let queue = stream.queue_of(event.gpu)?;
+    let pin = queue.record(event.timing)?;
+    let recorded = Some((Point::of(queue, &pin), event.timing.then_some(pin)));
     // What it was before goes when the lock is free again.
-    with(id, |_, body| body.as_mut().map(|body| core::mem::replace(&mut body.recorded, recorded))).map(drop)
+    slot::with(id, |event: &mut Event| core::mem::replace(&mut event.recorded, recorded)).map(drop)
 }
 
 /// Makes a stream, of whatever device, wait for it; returns at once.
 pub fn wait(id: Id, stream: Result<Stream>) -> Result<()> {
-    let body = body(id)?;
+    let event = find(id)?;
     let stream = stream?;
-    body.gpu.alive()?;
-    let queue = stream.queue_on(body.gpu)?;
+    event.gpu.alive()?;
+    let queue = stream.queue_on(event.gpu)?;
     queue.gpu().alive()?;
-    body.recorded.map_or(Ok(()), |(point, _)| queue.wait_for(point))
+    event.recorded.map_or(Ok(()), |(point, _)| queue.wait_for(point))
 }
 
 /// The host waits for it.
@@ -115,25 +80,25 @@ pub fn synchronize(id: Id) -> Result<()> {
 
 /// Whether it is done: one that was never recorded is.
 pub fn query(id: Id) -> Result<bool> {
-    let body = living(id)?;
-    let done = body.recorded.is_none_or(|(point, _)| point.poll());
+    let event = living(id)?;
+    let done = event.recorded.is_none_or(|(point, _)| point.poll());
     // What the driver said may have been that the device is lost.
-    body.gpu.alive().map(|_| done)
+    event.gpu.alive().map(|_| done)
 }
 
 /// Nanoseconds from one to the other.
 pub fn elapsed(start: Id, end: Id) -> Result<i64> {
     // Of two wrong handles the one whose status comes first.
-    let wrong = |id| with(id, |_, _| ()).err().map(|status| rank(status.code()));
+    let wrong = |id| find(id).err().map(|status| rank(status.code()));
     if let (Some(first), Some(second)) = (wrong(start), wrong(end))
         && second < first
     {
-        body(end)?;
+        find(end)?;
     }
-    let (start, end) = (body(start)?, body(end)?);
-    let timed = |body: &Body, name: &str| match &body.recorded {
+    let (start, end) = (find(start)?, find(end)?);
+    let timed = |event: &Event, name: &str| match &event.recorded {
         Some((point, Some(pin))) => Ok((*point, pin.clone())),
-        Some(_) | None if !body.timing => {
+        Some(_) | None if !event.timing => {
             Err(fail(TN_ERR_INVALID, format_args!("{name} was made without TN_EVENT_TIMING, and has no time")))
         }
         _ => Err(fail(TN_ERR_INVALID, format_args!("{name} was never recorded"))),
@@ -159,13 +124,5 @@ pub fn elapsed(start: Id, end: Id) -> Result<i64> {
 
 /// Releases it; what waits for it goes on waiting.
 pub fn release(id: Id) -> Result<()> {
-    let (event, body) = with(id, |event, body| {
-        event.head.make_stale(State::Kept);
-        // The slot's address, as it is for ever.
-        (core::ptr::from_ref(event), body.take())
-    })?;
-    // SAFETY: slots are never unmapped.
-    Table::free(thread::current(), unsafe { &*event });
-    drop(body);
-    Ok(())
+    slot::release::<Event>(id)
 }

@@ -7,20 +7,10 @@ use super::argument::Stream;
 use super::current::own;
 use super::held::Held;
 use super::queue::Origin;
+use super::slot;
 use crate::device::cuda::Gpu;
-use crate::error::{Result, fail};
-use crate::slots::{Head, Id, Kind, Slot, State, Table};
-use crate::sys::lock::RawLock;
-use crate::thread::{self, Critical};
-use crate::types::*;
-use core::cell::UnsafeCell;
-
-/// A handle, in a slot.
-pub struct Handle {
-    head: Head,
-    lock: RawLock,
-    meaning: UnsafeCell<Option<Meaning>>,
-}
+use crate::error::Result;
+use crate::slots::{Id, Kind};
 
 /// What a handle is on.
 #[derive(Clone)]
@@ -31,17 +21,8 @@ pub(super) enum Meaning {
     Held(Held),
 }
 
-// SAFETY: the meaning is reached under the lock, or by the only one who knows the slot.
-unsafe impl Sync for Handle {}
-
-impl Slot for Handle {
+impl slot::Body for Meaning {
     const KIND: Kind = Kind::Stream;
-    fn new(head: Head) -> Handle {
-        Handle { head, lock: RawLock::new(), meaning: UnsafeCell::new(None) }
-    }
-    fn head(&self) -> &Head {
-        &self.head
-    }
 }
 
 impl Meaning {
@@ -56,22 +37,12 @@ impl Meaning {
 
 /// A new handle.
 pub(super) fn make(meaning: Meaning) -> Result<Id> {
-    let slot = Table::<Handle>::take(thread::current())?;
-    // SAFETY: not published: the slot is ours alone.
-    unsafe { *slot.meaning.get() = Some(meaning) };
-    Ok(Table::publish(slot))
+    slot::make(meaning)
 }
 
 /// What a handle is on. TN_ERR_STALE, TN_ERR_KIND.
 pub(super) fn meaning(id: Id) -> Result<Meaning> {
-    let slot = Table::<Handle>::find(id)?;
-    let inside = Critical::enter(thread::current());
-    slot.lock.lock();
-    // SAFETY: under the lock; a clone is an atomic step.
-    let meaning = if slot.head.is(id) { unsafe { (*slot.meaning.get()).clone() } } else { None };
-    slot.lock.unlock();
-    drop(inside);
-    meaning.ok_or_else(|| stale(id))
+    slot::with(id, |meaning: &mut Meaning| meaning.clone())
 }
 
 /// The same as an argument.
@@ -85,27 +56,5 @@ pub(super) fn find(id: Id) -> Result<Stream> {
 
 /// Releases a handle; the stream itself lives on as long as somebody holds it.
 pub fn release(id: Id) -> Result<()> {
-    let slot = Table::<Handle>::find(id)?;
-    let inside = Critical::enter(thread::current());
-    slot.lock.lock();
-    let live = slot.head.is(id);
-    let mut meaning = None;
-    if live {
-        slot.head.make_stale(State::Kept);
-        // SAFETY: under the lock.
-        meaning = unsafe { (*slot.meaning.get()).take() };
-    }
-    slot.lock.unlock();
-    drop(inside);
-    if !live {
-        return Err(stale(id));
-    }
-    Table::free(thread::current(), slot);
-    drop(meaning);
-    Ok(())
-}
-
-#[cold]
-fn stale(id: Id) -> crate::error::Status {
-    fail(TN_ERR_STALE, format_args!("the tn_stream {id} was released already"))
+    slot::release::<Meaning>(id)
 }

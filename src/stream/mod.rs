@@ -19,6 +19,7 @@
 //! | `current` | the streams of a thread: its own, and its current ones |
 //! | `argument` | what a stream argument of C means |
 //! | `handle`, `event`, `scope` | tn_stream, tn_event, tn_scope of tn_stream_enter |
+//! | `slot` | what handles and events lie in |
 //! | `calls` | what the C functions on streams do |
 //! | `none` | all that programs' malloc knows of it |
 
@@ -57,6 +58,9 @@ mod queue;
 
 #[cfg(not(preload))]
 pub mod scope;
+
+#[cfg(not(preload))]
+mod slot;
 
 #[cfg(preload)]
 mod none;

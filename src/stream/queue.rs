@@ -7,15 +7,26 @@
 //!
 //! Another thread's per-thread stream has no name that the driver understands here. The legacy stream is ordered after it, so an event there
 //! serves; it may come later than it had to.
+//!
+//! | file | what |
+//! |---|---|
+//! | `progress` | points, the events behind them, and what is done |
+//! | `uses` | work that others issue, open until they say its end |
+//! | `waits` | who waits for what, and captures |
+
+mod progress;
+
+mod uses;
+
+mod waits;
 
 use super::held::Held;
-use super::mark::{Marks, Pin};
+use super::mark::Marks;
 use super::order::Order;
-use super::point::Point;
-use crate::device::cuda::{Gpu, Inside};
-use crate::error::{Result, Status, fail};
+use crate::device::cuda::Gpu;
+use crate::error::Result;
 use crate::slots::{Head, Kind, Slot, State, Table};
-use crate::sys::cuda::{CUstream, code};
+use crate::sys::cuda::CUstream;
 use crate::thread::{self, QuickLock};
 use crate::types::*;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -218,245 +229,6 @@ impl Queue {
         let owner = self.owner.load(Ordering::Relaxed);
         owner == 0 || owner == core::ptr::from_ref(thread::current()) as usize
     }
-
-    /// All that was issued so far, and perhaps some of what comes next. Asks no driver.
-    pub fn now(&'static self) -> Point {
-        // SeqCst: not read before the driver let go of what it issued last, see the head of this file.
-        let tick = CLOCK.load(Ordering::SeqCst);
-        if self.asked.load(Ordering::Relaxed) < tick {
-            self.asked.fetch_max(tick, Ordering::Relaxed);
-        }
-        Point::new(self, tick)
-    }
-
-    /// Opens a use: work that others issue on it until [`Queue::close_use`] is told the number that this gives. The caller holds the queue,
-    /// the use does not: it is closed when the queue ends, behind an event.
-    pub fn open_use(&self) -> u64 {
-        self.opened.store(true, Ordering::Relaxed);
-        self.born.load(Ordering::Relaxed)
-    }
-
-    /// Whether it still is what it was when that use was opened.
-    pub fn has_use(&self, opened: u64) -> bool {
-        self.born.load(Ordering::Relaxed) == opened
-    }
-
-    /// Closes a use: a point behind its work. The queue may have ended meanwhile, and be another one by now, which it was not before that work
-    /// was done.
-    pub fn close_use(&'static self, opened: u64) -> Point {
-        if !self.has_use(opened) {
-            return Point::new(self, 0);
-        }
-        let ended = || Some(self.ended.load(Ordering::SeqCst)).filter(|tick| *tick > 0);
-        // Not asked of one that has ended: nothing comes behind it any more. Where it ends in between, either this finds so, or the end finds
-        // what was asked.
-        let tick = ended().unwrap_or_else(|| {
-            let now = self.now().tick();
-            ended().unwrap_or(now)
-        });
-        Point::new(self, tick)
-    }
-
-    /// It ends, and with it the uses that are open; before an event is recorded behind what was asked.
-    pub(super) fn close_uses(&'static self) {
-        if self.opened.load(Ordering::Relaxed) {
-            self.ended.store(self.now().tick(), Ordering::SeqCst);
-        }
-    }
-
-    /// All that was issued so far, with an event behind it. TN_ERR_UNSUPPORTED: it is capturing a graph; TN_ERR_DRIVER.
-    pub fn mark(&'static self) -> Result<Point> {
-        self.record(false).map(|pin| Point::of(self, &pin))
-    }
-
-    /// The same, and its event, with timing or without.
-    pub(super) fn record(&'static self, timing: bool) -> Result<Pin> {
-        match self.hold() {
-            Some(_held) => self.record_held(timing),
-            None => Err(self.refusal()),
-        }
-    }
-
-    /// The same for one whose CUstream is there for certain.
-    pub(super) fn record_held(&'static self, timing: bool) -> Result<Pin> {
-        let gpu = self.gpu();
-        if self.gone.load(Ordering::Relaxed) {
-            return Err(self.refusal());
-        }
-        let inside = gpu.enter()?;
-        let stream = if self.is_nameable() { self.raw() } else { LEGACY as CUstream };
-        if is_capturing(gpu, &inside, stream)? {
-            return Err(capturing(gpu));
-        }
-        let pin = Pin::take(gpu, &inside, timing)?;
-        pin.set_tick(tick());
-        // SAFETY: an event of this context that nobody else uses, and a stream that is held.
-        gpu.check(unsafe { inside.cuEventRecord(pin.event(), stream)? }, "cuEventRecord")?;
-        self.marked.fetch_max(pin.tick(), Ordering::Relaxed);
-        let mut marks = self.marks.lock();
-        marks.insert(&pin);
-        let many = marks.are_many();
-        drop(marks);
-        if many {
-            self.look_at_marks(&inside);
-        }
-        Ok(pin)
-    }
-
-    /// Finds how many of many marks have passed.
-    #[cold]
-    fn look_at_marks(&'static self, inside: &Inside) {
-        let _relaxed = inside.relaxed();
-        loop {
-            let Some(pin) = self.behind(0) else { break };
-            // SAFETY: an event of ours.
-            match unsafe { inside.cuEventQuery(pin.event()) } {
-                Ok(code::SUCCESS) => self.pass(pin.tick()),
-                _ => break,
-            }
-        }
-        self.marks.lock().looked_at();
-    }
-
-    /// Everything up to a tick is done.
-    pub(super) fn pass(&self, tick: u64) {
-        // Release pairs with the Acquire in `has_passed`: what the work wrote is there for who asks.
-        self.passed.fetch_max(tick, Ordering::AcqRel);
-        loop {
-            let passed = self.marks.lock().take_passed(tick);
-            if passed.is_none() {
-                break;
-            }
-        }
-    }
-
-    /// The first event that has a tick behind it.
-    pub(super) fn behind(&self, tick: u64) -> Option<Pin> {
-        self.marks.lock().behind(tick)
-    }
-
-    /// Whether everything up to a tick is known to be done.
-    #[inline]
-    pub(super) fn has_passed(&self, tick: u64) -> bool {
-        self.passed.load(Ordering::Acquire) >= tick
-    }
-
-    /// Whether everything that was ever asked of it is done.
-    pub(super) fn is_idle(&self) -> bool {
-        self.has_passed(self.asked.load(Ordering::Relaxed).max(self.marked.load(Ordering::Relaxed)))
-    }
-
-    /// Whether a point was given out that no event is behind.
-    pub(super) fn is_unmarked(&self) -> bool {
-        let asked = self.asked.load(Ordering::Relaxed);
-        asked > self.marked.load(Ordering::Relaxed) && !self.has_passed(asked)
-    }
-
-    /// The last of its marks, for one that ended.
-    pub(super) fn poll_marks(&'static self) {
-        let last = self.marked.load(Ordering::Relaxed);
-        if !self.has_passed(last) {
-            let _ = Point::new(self, last).poll();
-        }
-    }
-
-    /// Makes what is issued on this queue from now on wait for a point; the host does not. Nothing to do where that is so already.
-    /// TN_ERR_UNSUPPORTED: one of the two is capturing a graph; TN_ERR_DRIVER: the point's stream ended with no event behind the point, or
-    /// this one ended, or is another thread's own, of which the driver would take this thread's.
-    pub fn wait_for(&'static self, point: Point) -> Result<()> {
-        if self.follows(point) {
-            return Ok(());
-        }
-        let Some(_held) = self.hold().filter(|_| self.is_nameable()) else { return Err(self.out_of_reach()) };
-        let pin = point.pin()?;
-        let gpu = self.gpu();
-        let inside = gpu.enter()?;
-        if is_capturing(gpu, &inside, self.raw())? {
-            return if point.poll() { Ok(()) } else { Err(capturing(gpu)) };
-        }
-        // SAFETY: an event that is pinned, of whatever GPU, and a stream that is held.
-        gpu.check(unsafe { inside.cuStreamWaitEvent(self.raw(), pin.event(), 0)? }, "cuStreamWaitEvent")?;
-        self.order.lock().learn(point.queue().head.number(), pin.tick());
-        Ok(())
-    }
-
-    /// Whether what is issued on this queue from now on comes after a point for certain. Asks no driver.
-    pub fn follows(&'static self, point: Point) -> bool {
-        self == point.queue()
-            || point.is_passed()
-            || self.is_ordered_with(point.queue())
-            || self.order.lock().has(point.queue().head.number(), point.tick())
-    }
-
-    /// The legacy stream waits for what was issued on the blocking ones of its GPU, and they for it (PD-9).
-    fn is_ordered_with(&self, other: &Queue) -> bool {
-        let legacy = self.origin() == Origin::Legacy || other.origin() == Origin::Legacy;
-        let blocking = self.blocking.load(Ordering::Relaxed) && other.blocking.load(Ordering::Relaxed);
-        legacy && blocking && core::ptr::eq(self.gpu(), other.gpu())
-    }
-
-    /// Waits for all that was issued on it so far (ST-6), under no lock. TN_ERR_UNSUPPORTED: it is capturing a graph, which goes on.
-    pub fn synchronize(&'static self) -> Result<()> {
-        let gpu = self.gpu();
-        let inside = gpu.enter()?;
-        if is_capturing(gpu, &inside, self.raw())? {
-            return Err(capturing(gpu));
-        }
-        let tick = tick();
-        // SAFETY: a stream that the caller holds.
-        gpu.check(unsafe { inside.cuStreamSynchronize(self.raw())? }, "cuStreamSynchronize")?;
-        self.pass(tick);
-        Ok(())
-    }
-
-    /// Whether a graph is being captured on it.
-    pub fn is_capturing(&'static self) -> Result<bool> {
-        let gpu = self.gpu();
-        is_capturing(gpu, &gpu.enter()?, self.raw())
-    }
-
-    #[cold]
-    fn refusal(&self) -> Status {
-        fail(
-            TN_ERR_DRIVER,
-            format_args!(
-                "a stream of GPU {} ended before an event could be recorded behind its last work; \
-                 tn_device_synchronize makes sure of it",
-                self.gpu().id()
-            ),
-        )
-    }
-
-    #[cold]
-    fn out_of_reach(&self) -> Status {
-        fail(
-            TN_ERR_DRIVER,
-            format_args!(
-                "a stream of GPU {} ended, or is another thread's own, and cannot be made to wait",
-                self.gpu().id()
-            ),
-        )
-    }
-}
-
-fn is_capturing(gpu: &'static Gpu, inside: &Inside, stream: CUstream) -> Result<bool> {
-    const NONE: u32 = 0;
-    /// Another thread captures a graph, and the legacy stream would become part of it.
-    const IMPLICIT: u32 = 906;
-    let mut status = NONE;
-    // SAFETY: a stream that the caller holds; the number is ours.
-    match unsafe { inside.cuStreamIsCapturing(stream, &mut status)? } {
-        IMPLICIT => Ok(true),
-        number => gpu.check(number, "cuStreamIsCapturing").map(|()| status != NONE),
-    }
-}
-
-#[cold]
-fn capturing(gpu: &Gpu) -> Status {
-    fail(
-        TN_ERR_UNSUPPORTED,
-        format_args!("a graph is being captured on this stream of GPU {}, and this cannot be part of it", gpu.id()),
-    )
 }
 
 /// Calls `visit` with every queue that is held, or ended with work under way.

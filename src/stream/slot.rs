@@ -1,0 +1,68 @@
+//! Slots of streams and events: what a handle of C leads to, behind a lock.
+//!
+//! Contract: what lies there is looked at for a few words under the lock, and dropped under none: that may call the driver.
+
+use crate::error::{Result, Status, fail};
+use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::thread::{self, QuickLock};
+use crate::types::*;
+
+/// What lies in slots of one kind.
+pub(super) trait Body: Send + 'static {
+    /// The kind of their handles.
+    const KIND: Kind;
+}
+
+/// A slot with such a body; None: no handle is out.
+struct Slotted<B> {
+    head: Head,
+    body: QuickLock<Option<B>>,
+}
+
+impl<B: Body> Slot for Slotted<B> {
+    const KIND: Kind = B::KIND;
+    fn new(head: Head) -> Slotted<B> {
+        Slotted { head, body: QuickLock::new(None) }
+    }
+    fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+/// A handle on a new body.
+pub(super) fn make<B: Body>(body: B) -> Result<Id> {
+    let slot = Table::<Slotted<B>>::take(thread::current())?;
+    *slot.body.lock() = Some(body);
+    Ok(Table::publish(slot))
+}
+
+/// Runs `work` on what a handle leads to, under the lock. TN_ERR_STALE, TN_ERR_KIND.
+pub(super) fn with<B: Body, R>(id: Id, work: impl FnOnce(&mut B) -> R) -> Result<R> {
+    let slot = Table::<Slotted<B>>::find(id)?;
+    let mut inside = slot.body.lock();
+    let Some(body) = inside.as_mut().filter(|_| slot.head.is(id)) else {
+        drop(inside);
+        return Err(stale(id, B::KIND));
+    };
+    Ok(work(body))
+}
+
+/// Releases a handle, and drops what it led to. TN_ERR_STALE, TN_ERR_KIND.
+pub(super) fn release<B: Body>(id: Id) -> Result<()> {
+    let slot = Table::<Slotted<B>>::find(id)?;
+    let mut inside = slot.body.lock();
+    let body = inside.take_if(|_| slot.head.is(id));
+    if body.is_some() {
+        slot.head.make_stale(State::Kept);
+    }
+    drop(inside);
+    let body = body.ok_or_else(|| stale(id, B::KIND))?;
+    Table::free(thread::current(), slot);
+    drop(body);
+    Ok(())
+}
+
+#[cold]
+fn stale(id: Id, kind: Kind) -> Status {
+    fail(TN_ERR_STALE, format_args!("the {} {id} was released already", kind.name()))
+}
