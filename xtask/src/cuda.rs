@@ -4,7 +4,7 @@
 //! tests with "cuda" in their names hold with the first; the first that fails is named with what repeats it.
 
 use crate::sim;
-use crate::tools::{Done, cargo, command, exists, root};
+use crate::tools::{Done, cargo, command, exists, named, root};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -89,22 +89,12 @@ fn finish(sum: Count, seeds: u64) -> Done {
     sum.failure.map_or(Ok(()), Err)
 }
 
-/// Names of `tests/cuda_*.rs`, sorted.
-fn names() -> Vec<String> {
-    let listed = std::fs::read_dir(root().join("tests")).into_iter().flatten().flatten();
-    let mut names: Vec<String> = listed
-        .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
-        .filter(|name| name.starts_with("cuda_"))
-        .collect();
-    names.sort();
-    names
-}
-
 /// Builds them, and what runs the C and C++ tests.
 fn build() -> Done<Vec<Program>> {
+    let names = named("tests", "cuda_", ".rs")?;
     let mut build = cargo();
     build.args(["test", "--locked", "--no-run"]).args(BESIDE.iter().flat_map(|name| ["--test", name]));
-    build.args(names().iter().flat_map(|name| ["--test", name]));
+    build.args(names.iter().flat_map(|name| ["--test", name.trim_end_matches(".rs")]));
     let output = build.output().map_err(|e| format!("cargo test --no-run: {e}"))?;
     let text = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
@@ -117,7 +107,7 @@ fn build() -> Done<Vec<Program>> {
         Some(Program { name, path: root().join(path.strip_suffix(')')?) })
     });
     let programs: Vec<Program> = programs.collect();
-    if programs.len() == names().len() + BESIDE.len() {
+    if programs.len() == names.len() + BESIDE.len() {
         Ok(programs)
     } else {
         Err(format!("cargo named other programs:\n{text}"))

@@ -5,7 +5,7 @@
 //! `libtenure_malloc.so`, which nothing links.
 
 use crate::malloc;
-use crate::tools::{Done, cargo, copy, copy_all, io, root, run};
+use crate::tools::{Done, cargo, copy, copy_all, io, link, root, run};
 use std::path::{Path, PathBuf};
 
 /// Where the libraries and headers are staged.
@@ -33,9 +33,7 @@ pub fn dynamic() -> Done {
 /// The shared library alone: half of the time.
 pub fn shared() -> Done<PathBuf> {
     let library = staged("cdylib", "libtenure.so", "libtenure.so.0")?;
-    let link = folder().join("lib/libtenure.so");
-    let _ = std::fs::remove_file(&link);
-    io(&link, std::os::unix::fs::symlink("libtenure.so.0", &link))?;
+    link("libtenure.so.0", &folder().join("lib/libtenure.so"))?;
     Ok(library)
 }
 

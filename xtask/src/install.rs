@@ -4,7 +4,7 @@
 //! package, none of which knows where it lies: the tree can be moved, packed and unpacked elsewhere. The tarball has its entries in a
 //! fixed order and without times and owners: the same tree gives the same bytes.
 
-use crate::tools::{Done, command, copy, copy_all, io, output, read, root, run};
+use crate::tools::{Done, command, copy, copy_all, io, link, output, read, root, run};
 use crate::{dist, malloc};
 use std::path::{Path, PathBuf};
 
@@ -58,9 +58,7 @@ pub fn lay_out(prefix: &Path) -> Done {
         dist::replace(&dist::folder().join("lib").join(from), &library, to)?;
     }
     for (target, name) in [(shared.as_str(), SONAME), (SONAME, "libtenure.so")] {
-        let link = library.join(name);
-        let _ = std::fs::remove_file(&link);
-        io(&link, std::os::unix::fs::symlink(target, &link))?;
+        link(target, &library.join(name))?;
     }
     copy_all(&dist::folder().join("include"), &prefix.join("include"))?;
     for (from, to) in COPIED {
@@ -192,8 +190,7 @@ fn block(language: &str) -> Done<String> {
 fn as_documented(build: &Path) -> Done<usize> {
     let home = build.join("home");
     io(&home, std::fs::create_dir_all(&home))?;
-    let link = home.join("tenure");
-    io(&link, std::os::unix::fs::symlink(root().join("target/installed"), &link))?;
+    link(root().join("target/installed"), &home.join("tenure"))?;
     io(&home, std::fs::write(home.join("first.c"), block("c")?))?;
     let mut shell = command("sh");
     shell.args(["-e", "-c", &block("sh")?]).env("HOME", &home).env_remove("LD_LIBRARY_PATH").current_dir(&home);

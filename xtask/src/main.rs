@@ -145,16 +145,13 @@ fn interop(options: &[&str]) -> tools::Done {
 
 /// Draws every `docs/*.dot`.
 fn diagrams() -> tools::Done {
-    let folder = tools::root().join("docs");
-    let listed = tools::io(&folder, std::fs::read_dir(&folder))?;
-    for path in listed.filter_map(|entry| Some(entry.ok()?.path())) {
-        if path.extension().is_some_and(|end| end == "dot") {
-            let text = tools::io(&path, std::fs::read_to_string(&path))?;
-            let svg = diagram::svg(&text).map_err(|why| format!("{}: {why}", path.display()))?;
-            let drawn = path.with_extension("svg");
-            tools::io(&drawn, std::fs::write(&drawn, svg))?;
-            println!("{}: written", drawn.display());
-        }
+    for name in tools::named("docs", "", ".dot")? {
+        let path = tools::root().join("docs").join(name);
+        let text = tools::io(&path, std::fs::read_to_string(&path))?;
+        let svg = diagram::svg(&text).map_err(|why| format!("{}: {why}", path.display()))?;
+        let drawn = path.with_extension("svg");
+        tools::io(&drawn, std::fs::write(&drawn, svg))?;
+        println!("{}: written", drawn.display());
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The commands that run something long: `demo`, `examples`, `soak`.
 
-use crate::tools::{Done, cargo, command, exists, has, io, output, read, root, run};
+use crate::tools::{Done, cargo, command, exists, has, io, named, output, read, root, run};
 use crate::{dist, python, sim};
 use std::path::Path;
 
@@ -33,12 +33,8 @@ pub fn examples() -> Done {
     needs_gcc()?;
     on_simulator()?;
     let python = python::installed()?;
-    let folder = root().join("examples");
-    let mut names: Vec<String> = io(&folder, std::fs::read_dir(&folder))?
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name != "handover" && exists(&format!("examples/{name}/{name}.py")))
-        .collect();
-    names.sort();
+    let mut names = named("examples", "", "")?;
+    names.retain(|name| name != "handover" && exists(&format!("examples/{name}/{name}.py")));
     if names.is_empty() {
         return Err("examples/ has no folder with a C and a Python program".to_owned());
     }

@@ -4,8 +4,8 @@
 //! shadowed. A program that is started with the folder first in `LD_LIBRARY_PATH` finds the simulator, every other one does not.
 
 use crate::dist::replace;
-use crate::tools::{Done, cargo, io, root, run};
-use std::path::PathBuf;
+use crate::tools::{Done, cargo, io, link, root, run};
+use std::path::{Path, PathBuf};
 
 /// Where the driver lies, for `LD_LIBRARY_PATH`.
 pub fn folder() -> PathBuf {
@@ -16,10 +16,13 @@ pub fn folder() -> PathBuf {
 pub fn stage() -> Done<PathBuf> {
     run(cargo().args(["build", "--quiet", "--locked", "--package", "tenure-cuda-sim"]))?;
     let folder = folder();
-    io(&folder, std::fs::create_dir_all(&folder))?;
-    replace(&root().join("target/debug/libcuda_sim.so"), &folder, "libcuda.so.1")?;
-    let link = folder.join("libcuda.so");
-    let _ = std::fs::remove_file(&link);
-    io(&link, std::os::unix::fs::symlink("libcuda.so.1", &link))?;
+    place(&root().join("target/debug/libcuda_sim.so"), &folder)?;
     Ok(folder)
+}
+
+/// Puts a driver into a folder, by the names that programs look for.
+pub fn place(driver: &Path, folder: &Path) -> Done {
+    io(folder, std::fs::create_dir_all(folder))?;
+    replace(driver, folder, "libcuda.so.1")?;
+    link("libcuda.so.1", &folder.join("libcuda.so"))
 }

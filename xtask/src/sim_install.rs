@@ -16,15 +16,11 @@ const STARTER: &str = "bin/with-cuda-sim";
 pub fn install(prefix: &Path) -> Done {
     let driver = sim::stage()?;
     let own = prefix.join(OWN);
-    for folder in ["lib", "include", "bin"] {
+    sim::place(&driver.join("libcuda.so.1"), &own.join("lib"))?;
+    for folder in ["include", "bin"] {
         let folder = own.join(folder);
         io(&folder, std::fs::create_dir_all(&folder))?;
     }
-    let library = own.join("lib");
-    crate::dist::replace(&driver.join("libcuda.so.1"), &library, "libcuda.so.1")?;
-    let link = library.join("libcuda.so");
-    let _ = std::fs::remove_file(&link);
-    io(&link, std::os::unix::fs::symlink("libcuda.so.1", &link))?;
     for (from, to) in [
         ("cuda-sim/README.md", "README.md"),
         ("cuda-sim/include/tenure_sim.h", "include/tenure_sim.h"),

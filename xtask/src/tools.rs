@@ -51,6 +51,12 @@ pub fn named(folder: &str, prefix: &str, end: &str) -> Done<Vec<String>> {
     if names.is_empty() { Err(format!("{folder} has no {prefix}*{end}")) } else { Ok(names) }
 }
 
+/// Makes a symbolic link, also where there is one already.
+pub fn link(target: impl AsRef<Path>, link: &Path) -> Done {
+    let _ = std::fs::remove_file(link);
+    io(link, std::os::unix::fs::symlink(target, link))
+}
+
 /// The program, started in the repository.
 pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
