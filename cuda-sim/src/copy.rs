@@ -1,7 +1,7 @@
 //! Copies: every form that the driver has, brought into one (rows of planes between two sides) and run when the stream gets there.
 //!
 //! An asynchronous copy reads and writes when it runs. Only pageable memory is different, as with the real driver: a source is taken
-//! over before the call returns, a destination makes the call wait. In a capture it is a node like any other: each launch reads or writes
+//! over before the call returns, a destination makes the call wait, unless attribute 88 says that the device reaches it. In a capture it is a node like any other: each launch reads or writes
 //! what is at that address then. Pinned memory that was freed or unregistered meanwhile, and device memory that is not allocated at that
 //! moment, is an illegal address.
 //!
@@ -14,11 +14,13 @@ use crate::space::What;
 use crate::status::*;
 use crate::types::*;
 use crate::world::World;
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
 /// Overlapping sides are copied in pieces of this size, in either direction: the result is wrong about every other time.
 const PIECE: usize = 64;
+
+const PAGEABLE_MEMORY_ACCESS: c_int = 88;
 
 /// CU_DEVICE_ATTRIBUTE_MAX_PITCH.
 pub const LARGEST_PITCH: u64 = 0x7fff_ffff;
@@ -161,17 +163,20 @@ pub fn copy(call: &mut Call, mut to: Side, mut from: Side, shape: Shape, stream:
     let pageable_source = from.settle(&call.world, from.span(&shape));
     let pageable_target = to.settle(&call.world, to.span(&shape));
     let capturing = call.streams.get(&stream).is_some_and(|stream| stream.capture.is_some());
-    let host_target = to.memory == Memory::Host || call.space.find(to.address).is_some_and(|there| there.what.on_host());
+    // A device that reaches pageable memory needs no staging, and then nothing says when the bytes are read or written.
+    let direct = call.devices[call.device()].attribute(PAGEABLE_MEMORY_ACCESS)? != 0;
+    let host_target =
+        to.memory == Memory::Host || call.space.find(to.address).is_some_and(|there| there.what.on_host());
     let host_source = from.memory == Memory::Host;
     let waits = match when {
         When::Now => host_target || host_source && !pageable_source,
-        When::Later => pageable_target && !capturing,
+        When::Later => pageable_target && !capturing && !direct,
     };
     if when == When::Now && pageable_source && !waits {
         // Before such a copy the driver waits for its stream.
         call.drain(stream)?;
     }
-    if pageable_source && !waits && !capturing {
+    if pageable_source && !waits && !capturing && !(direct && when == When::Later) {
         let span = from.span(&shape) as usize;
         let mut bytes: Vec<u8> = Vec::new();
         bytes.try_reserve_exact(span).map_err(|_| OUT_OF_MEMORY)?;

@@ -63,10 +63,12 @@ impl PinnedRanges {
         self.covering(address, 1).is_some_and(|(_, range)| range.id == id)
     }
 
-    /// Whether any byte of the range is pinned already. Ranges that share a page and no byte get on with each other.
-    fn touches(&self, address: usize, size: u64) -> bool {
+    /// What has pinned some byte of the range already. Ranges that share a page and no byte get on with each other.
+    fn touched(&self, address: usize, size: u64) -> Option<&Pinned> {
         let end = address as u64 + size;
-        self.ranges.iter().any(|(base, range)| (*base as u64) < end && (address as u64) < *base as u64 + range.size)
+        let shares =
+            |(base, range): &(&usize, &Pinned)| (**base as u64) < end && (address as u64) < **base as u64 + range.size;
+        self.ranges.iter().find(shares).map(|(_, range)| range)
     }
 }
 
@@ -167,8 +169,8 @@ driver! {
             return Err(INVALID_VALUE);
         }
         call.uncaptured()?;
-        if call.pinned.touches(host as usize, size as u64) {
-            return Err(HOST_MEMORY_ALREADY_REGISTERED);
+        if let Some(range) = call.pinned.touched(host as usize, size as u64) {
+            return Err(if range.registered { HOST_MEMORY_ALREADY_REGISTERED } else { INVALID_VALUE });
         }
         if !accessible(host as usize, size as u64, flags & READ_ONLY == 0) {
             return Err(INVALID_VALUE);

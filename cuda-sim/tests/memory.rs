@@ -178,12 +178,31 @@ fn an_asynchronous_copy_reads_pinned_memory_when_it_runs_and_pageable_memory_at_
 }
 
 #[test]
+fn where_the_device_reaches_pageable_memory_an_asynchronous_copy_uses_it_late() {
+    let _driver = fresh(1, MANUAL);
+    assert_eq!(tenure_sim_set_attribute(0, 88, 1), 0);
+    let (memory, on, mut source, mut target) = (device_memory(8), stream(1), vec![1_u8; 8], vec![0_u8; 8]);
+    assert_eq!(cuMemcpyHtoDAsync_v2(memory, source.as_ptr(), 8, on), 0);
+    assert_eq!((cuMemcpyDtoHAsync_v2(target.as_mut_ptr(), memory, 8, on), ask("pending")), (0, 2));
+    source.fill(2);
+    assert_eq!((target[0], cuStreamSynchronize(on), target[7]), (0, 0, 2));
+    // A synchronous one is done with it, as everywhere.
+    assert_eq!(cuMemcpyHtoD_v2(memory, source.as_ptr(), 8), 0);
+    source.fill(3);
+    assert_eq!((cuMemcpyDtoH_v2(target.as_mut_ptr(), memory, 8), target[0]), (0, 2));
+}
+
+#[test]
 fn a_synchronous_copy_of_pageable_memory_may_still_be_on_its_way() {
     for size in [16, 1 << 20] {
         let _driver = fresh(1, MANUAL);
         let (memory, other, mut pageable) = (device_memory(size), stream(1), vec![1_u8; size]);
         assert_eq!(cuMemsetD8Async(memory, 7, size, 0), 0);
-        assert_eq!((cuMemcpyHtoD_v2(memory, pageable.as_ptr(), size), ask("pending")), (0, 1), "what was before is done");
+        assert_eq!(
+            (cuMemcpyHtoD_v2(memory, pageable.as_ptr(), size), ask("pending")),
+            (0, 1),
+            "what was before is done"
+        );
         pageable.fill(2);
         // SAFETY: device memory on which nothing runs.
         assert_eq!(unsafe { *bytes(memory, 1, 0) }, 7);
@@ -238,7 +257,8 @@ fn ranges_that_share_a_page_are_registered_one_by_one() {
     assert_eq!(cuMemHostUnregister(page), 713);
     assert_eq!(cuMemHostUnregister(page.wrapping_add(50)), 0);
     assert_eq!(cuMemHostUnregister(page.wrapping_add(100)), 0);
-    assert_eq!(cuMemHostUnregister(pinned(8).as_mut_ptr()), INVALID, "the driver allocated it");
+    let allocated = pinned(8).as_mut_ptr();
+    assert_eq!((cuMemHostUnregister(allocated), cuMemHostRegister_v2(allocated.cast(), 8, 0)), (INVALID, INVALID));
 }
 
 #[test]
