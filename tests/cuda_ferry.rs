@@ -13,7 +13,7 @@ use tenure::ferry::{self, Berth, Left, Memory};
 use tenure::layout::Layout;
 use tenure::stream::{self, Queue};
 use tenure::types::*;
-use tools::cuda::{Device, device, with_context};
+use tools::cuda::{Device, alone, device, with_context};
 
 fn rounds() -> u64 {
     std::env::var("TENURE_TEST_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1500)
@@ -384,4 +384,59 @@ fn tr_6_counts_of_driver_calls() {
     }
     let Some(calls) = counted(&device, gpu, Memory::Pageable, 8 << 10, &names) else { return };
     assert_eq!((calls[0], calls[3], calls[4]), (1, 0, 0), "64 KiB are left to the driver");
+}
+
+/// A device that reaches pageable memory by itself need not have read it when the driver's call returns.
+#[test]
+fn tr_9_a_pageable_source_was_read_on_return_whatever_the_device_reaches() {
+    alone("tr_9_a_pageable_source_was_read_on_return_whatever_the_device_reaches", &[], || {
+        let Some(device) = start() else { return };
+        if let Some(sim) = device.sim {
+            // CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS; asked for at the first copy.
+            sim.set_attribute(0, 88, 1);
+        }
+        let gpu = cuda::gpu(0).unwrap();
+        for bytes in [1, 64, 4096, 64 << 10, (64 << 10) + 1, 300_000] {
+            let (dst, src) = (Block::new(Memory::Device(gpu), bytes), Block::new(Memory::Pageable, bytes));
+            let was = noise(&mut Random(bytes as u64), bytes as i64);
+            src.write(&was);
+            let target = dst.layout(TN_U8, &[bytes as i64], &[1], 0);
+            let source = src.layout(TN_U8, &[bytes as i64], &[1], 0);
+            let stall = device.sim.map(|_| device.stall(queue(0).native()));
+            let left = ferry::copy(queue(0), &dst.berth(&target), &src.berth(&source), false).unwrap();
+            assert_eq!(left, Left::Writing, "{bytes}");
+            src.write(&vec![0xEE; bytes]);
+            drop(stall);
+            queue(0).synchronize().unwrap();
+            assert!(dst.read() == was, "{bytes} bytes were read after the call returned");
+        }
+    });
+}
+
+/// The reference lets the 2-D copy refuse pitches within a device.
+#[test]
+fn tr_7_rows_that_the_2d_copy_refuses_go_by_the_3d_one() {
+    let Some(device) = start() else { return };
+    let Some(sim) = device.simulated() else { return };
+    let memory = Memory::Device(cuda::gpu(0).unwrap());
+    for (width, from, to) in [(5, 7, 13), (4, 12, 4), (1, 3, 2), (64, 100, 128)] {
+        let (rows, bytes) = (9_i64, 2000);
+        let (dst, src) = (Block::new(memory, bytes), Block::new(memory, bytes));
+        let (before, data) = (noise(&mut Random(1), bytes as i64), noise(&mut Random(2), bytes as i64));
+        dst.write(&before);
+        src.write(&data);
+        let target = dst.layout(TN_U8, &[rows, width], &[to, 1], 3);
+        let source = src.layout(TN_U8, &[rows, width], &[from, 1], 1);
+        let there = [sim.calls("cuMemcpy2DAsync"), sim.calls("cuMemcpy3DAsync")];
+        sim.fail("cuMemcpy2DAsync", 1, 1, 1);
+        assert_eq!(ferry::copy(queue(0), &dst.berth(&target), &src.berth(&source), false).unwrap(), Left::Both);
+        assert_eq!([sim.calls("cuMemcpy2DAsync"), sim.calls("cuMemcpy3DAsync")], there.map(|calls| calls + 1));
+        queue(0).synchronize().unwrap();
+        let mut wanted = before;
+        for row in 0..rows {
+            let (to, from) = ((3 + row * to) as usize, (1 + row * from) as usize);
+            wanted[to..to + width as usize].copy_from_slice(&data[from..from + width as usize]);
+        }
+        assert!(dst.read() == wanted, "{width} bytes, {from} and {to} apart");
+    }
 }

@@ -348,7 +348,12 @@ fn pd_12_trim_leaves_what_is_pending() {
     s.finish();
     pool.trim();
     assert_eq!(pool.stats().reserved_bytes, 0);
-    assert_eq!(free_bytes(), free_before);
+    let free = free_bytes();
+    // On a GPU others take memory, too, and the driver for itself.
+    assert!(
+        if gpu.sim.is_some() { free == free_before } else { free + 40 * MIB > free_before },
+        "{free}, {free_before}"
+    );
 }
 
 fn free_bytes() -> usize {

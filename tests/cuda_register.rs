@@ -214,6 +214,14 @@ fn pn_4_a_range_is_registered_once_and_again() {
         assert_eq!(register_at(pages.0, PAGE, 0).unwrap_err(), TN_ERR_DUPLICATE, "{}", text());
         tools::cuda::with_context(0, || driver_call!(cuMemHostUnregister(pages.0.cast() => *mut c_void)));
     }
+    // So it does what it allocated itself, though it finds other words for that.
+    tools::cuda::with_context(0, || {
+        let mut allocated = null_mut::<c_void>();
+        let number = driver_call!(cuMemHostAlloc(&mut allocated => *mut *mut c_void, PAGE => usize, 0 => u32));
+        assert_eq!(number, 0);
+        assert_eq!(register_at(allocated.cast(), PAGE, 0).unwrap_err(), TN_ERR_DUPLICATE, "{}", text());
+        assert_eq!(driver_call!(cuMemFreeHost(allocated => *mut c_void)), 0);
+    });
     assert_eq!(describe(PINNED).registered_bytes, 0);
 }
 

@@ -55,14 +55,15 @@ impl World {
         }
     }
 
-    /// Work on the legacy stream would have to wait for a blocking stream that captures.
+    /// The capture of a blocking stream, for which work on the legacy stream would have to wait.
+    fn blocking_capture(&self, context: Handle) -> Option<Handle> {
+        let mut its = self.streams.values().filter(|stream| stream.context == context && stream.blocking());
+        its.find_map(|stream| stream.capture.as_ref().map(|(capture, _)| *capture))
+    }
+
+    /// Work on the legacy stream would have to wait for a blocking stream that captures: refused, and the capture broken.
     pub fn uncaptured_blocking(&mut self, context: Handle) -> Answer {
-        let capturing = |stream: &&crate::stream::Stream| {
-            stream.context == context && stream.blocking() && stream.capture.is_some()
-        };
-        let Some((capture, _)) = self.streams.values().find(capturing).and_then(|stream| stream.capture.clone()) else {
-            return Ok(());
-        };
+        let Some(capture) = self.blocking_capture(context) else { return Ok(()) };
         if let Some(capture) = self.graphs.captures.get_mut(&capture) {
             capture.invalid = true;
         }
@@ -164,11 +165,12 @@ impl Call<'_> {
     }
 
     fn info(&mut self, stream: Handle, status: *mut c_uint, id: *mut u64, graph: *mut Handle) -> Answer {
-        let legacy = self.contexts.get(&self.context).map_or(0, |context| context.legacy);
         let stream = self.stream(stream)?;
-        if stream == legacy {
-            let context = self.context;
-            self.uncaptured_blocking(context)?;
+        // Made by the line before, if nobody has used it yet.
+        let legacy = self.contexts.get(&self.context).map_or(0, |context| context.legacy);
+        // Asking breaks nothing.
+        if stream == legacy && self.blocking_capture(self.context).is_some() {
+            return Err(STREAM_CAPTURE_IMPLICIT);
         }
         let capture = self.streams.get(&stream).and_then(|stream| stream.capture.as_ref()).map(|(capture, _)| *capture);
         let invalid =

@@ -1,8 +1,12 @@
 //! Copies: every form that the driver has, brought into one (rows of planes between two sides) and run when the stream gets there.
 //!
 //! An asynchronous copy reads and writes when it runs. Only pageable memory is different, as with the real driver: a source is taken
-//! over before the call returns, a destination makes the call wait. Pinned memory that was freed or unregistered meanwhile, and
-//! device memory that is not allocated at that moment, is an illegal address.
+//! over before the call returns, a destination makes the call wait, unless attribute 88 says that the device reaches it. In a capture it is a node like any other: each launch reads or writes
+//! what is at that address then. Pinned memory that was freed or unregistered meanwhile, and device memory that is not allocated at that
+//! moment, is an illegal address.
+//!
+//! A synchronous copy of pageable memory to a device has read it on return, and no more: the bytes may still be on their way, so that a
+//! stream which is not ordered behind the legacy one finds the old ones. NVIDIA's page on synchronisation says so, for any size.
 
 use crate::engine::Work;
 use crate::entry::{Call, get};
@@ -10,13 +14,13 @@ use crate::space::What;
 use crate::status::*;
 use crate::types::*;
 use crate::world::World;
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
-/// Up to here a synchronous copy from pageable memory returns when its source has been read.
-const STAGED_AT_ONCE: u64 = 64 << 10;
 /// Overlapping sides are copied in pieces of this size, in either direction: the result is wrong about every other time.
 const PIECE: usize = 64;
+
+const PAGEABLE_MEMORY_ACCESS: c_int = 88;
 
 /// CU_DEVICE_ATTRIBUTE_MAX_PITCH.
 pub const LARGEST_PITCH: u64 = 0x7fff_ffff;
@@ -71,18 +75,18 @@ impl Side {
         if self.memory == Memory::Device {
             return false;
         }
-        if world.space.owns(self.address) {
+        // First: to devices, too, pinned memory may have its host address.
+        if let Some((_, range)) = world.pinned.covering(self.address as usize, span) {
+            self.memory = Memory::Host;
+            self.pinned = range.id;
+            return false;
+        }
+        if world.space.owns(self.address) && !world.pinned.is_at(self.address as usize) {
             self.memory = Memory::Device;
             return false;
         }
         self.memory = Memory::Host;
-        match world.pinned.covering(self.address as usize, span) {
-            Some((_, range)) => {
-                self.pinned = range.id;
-                false
-            }
-            None => true,
-        }
+        true
     }
 
     /// Where one row of it is now.
@@ -152,25 +156,27 @@ pub fn copy(call: &mut Call, mut to: Side, mut from: Side, shape: Shape, stream:
     if shape.width == 0 || shape.height == 0 || shape.depth == 0 {
         return Ok(());
     }
-    let total =
-        shape.width.checked_mul(shape.height).and_then(|area| area.checked_mul(shape.depth)).ok_or(INVALID_VALUE)?;
+    shape.width.checked_mul(shape.height).and_then(|area| area.checked_mul(shape.depth)).ok_or(INVALID_VALUE)?;
     if from.address == 0 || to.address == 0 {
         return Err(INVALID_VALUE);
     }
     let pageable_source = from.settle(&call.world, from.span(&shape));
     let pageable_target = to.settle(&call.world, to.span(&shape));
     let capturing = call.streams.get(&stream).is_some_and(|stream| stream.capture.is_some());
-    if capturing && (pageable_source || pageable_target) {
-        call.invalidate_capture_of(stream);
-        return Err(STREAM_CAPTURE_UNSUPPORTED);
-    }
-    let host_target = to.memory == Memory::Host;
+    // A device that reaches pageable memory needs no staging, and then nothing says when the bytes are read or written.
+    let direct = call.devices[call.device()].attribute(PAGEABLE_MEMORY_ACCESS)? != 0;
+    let host_target =
+        to.memory == Memory::Host || call.space.find(to.address).is_some_and(|there| there.what.on_host());
     let host_source = from.memory == Memory::Host;
     let waits = match when {
-        When::Now => host_target || host_source && (!pageable_source || total > STAGED_AT_ONCE),
-        When::Later => pageable_target,
+        When::Now => host_target || host_source && !pageable_source,
+        When::Later => pageable_target && !capturing && !direct,
     };
-    if pageable_source && !waits {
+    if when == When::Now && pageable_source && !waits {
+        // Before such a copy the driver waits for its stream.
+        call.drain(stream)?;
+    }
+    if pageable_source && !waits && !capturing && !(direct && when == When::Later) {
         let span = from.span(&shape) as usize;
         let mut bytes: Vec<u8> = Vec::new();
         bytes.try_reserve_exact(span).map_err(|_| OUT_OF_MEMORY)?;
@@ -194,7 +200,7 @@ pub fn copy(call: &mut Call, mut to: Side, mut from: Side, shape: Shape, stream:
         Work::Inside(Arc::new(move |world: &mut World, context| run(world, context, &from, &to, &shape)))
     };
     let point = call.enqueue(stream, "copy", Vec::new(), work)?;
-    if waits && !capturing { call.wait_for(point) } else { Ok(()) }
+    if waits { call.wait_for(point) } else { Ok(()) }
 }
 
 fn line(width: usize) -> Shape {
@@ -214,7 +220,8 @@ struct Part {
     height: usize,
 }
 
-fn side(world: &World, part: Part, shape: &Shape) -> Answer<Side> {
+/// `most`: the largest pitch.
+fn side(world: &World, part: Part, shape: &Shape, most: u64) -> Answer<Side> {
     if part.memory == MEMORY_ARRAY {
         return world.side_of_array(part.array, (part.x as u64, part.y as u64, part.z as u64), shape);
     }
@@ -226,7 +233,7 @@ fn side(world: &World, part: Part, shape: &Shape) -> Answer<Side> {
     };
     // No pitch: the rows follow one another.
     let pitch = if part.pitch == 0 { shape.width + part.x as u64 } else { part.pitch as u64 };
-    if pitch < shape.width + part.x as u64 || part.pitch as u64 > LARGEST_PITCH {
+    if pitch < shape.width + part.x as u64 || part.pitch as u64 > most {
         return Err(INVALID_VALUE);
     }
     let height = if part.height == 0 { shape.height + part.y as u64 } else { part.height as u64 };
@@ -237,7 +244,7 @@ fn side(world: &World, part: Part, shape: &Shape) -> Answer<Side> {
     Ok(Side::new(memory, base + part.z as u64 * plane + part.y as u64 * pitch + part.x as u64, pitch, plane))
 }
 
-fn copy_2d(call: &mut Call, description: *const Copy2D, stream: Handle, when: When) -> Answer {
+fn copy_2d(call: &mut Call, description: *const Copy2D, stream: Handle, when: When, most: u64) -> Answer {
     let it = get(description)?;
     let shape = Shape { width: it.width as u64, height: it.height as u64, depth: 1 };
     let from = Part {
@@ -262,7 +269,7 @@ fn copy_2d(call: &mut Call, description: *const Copy2D, stream: Handle, when: Wh
         pitch: it.dst_pitch,
         height: 0,
     };
-    let (to, from) = (side(&call.world, to, &shape)?, side(&call.world, from, &shape)?);
+    let (to, from) = (side(&call.world, to, &shape, most)?, side(&call.world, from, &shape, most)?);
     copy(call, to, from, shape, stream, when)
 }
 
@@ -291,7 +298,7 @@ fn copy_3d(call: &mut Call, description: *const Copy3D, stream: Handle, when: Wh
         pitch: it.dst_pitch,
         height: it.dst_height,
     };
-    let (to, from) = (side(&call.world, to, &shape)?, side(&call.world, from, &shape)?);
+    let (to, from) = (side(&call.world, to, &shape, LARGEST_PITCH)?, side(&call.world, from, &shape, LARGEST_PITCH)?);
     copy(call, to, from, shape, stream, when)
 }
 
@@ -313,6 +320,11 @@ fn peer(
 ) -> Answer {
     call.living(to_context).and(call.living(from_context)).map_err(|_| INVALID_CONTEXT)?;
     copy(call, Side::flat(Memory::Unified, to), Side::flat(Memory::Unified, from), line(size), stream, when)
+}
+
+/// As copied by functions that know a largest pitch.
+fn pitched(call: &mut Call, description: *const Copy2D, stream: Handle, when: When) -> Answer {
+    copy_2d(call, description, stream, when, LARGEST_PITCH)
 }
 
 driver! {
@@ -360,12 +372,15 @@ driver! {
         peer(call, to, to_context, from, from_context, size, stream, When::Later)
     }
 
-    fn cuMemcpy2D_v2(it: *const Copy2D) | cuMemcpy2D_v2_ptds in Context => |call| { copy_2d(call, it, 0, When::Now) }
+    fn cuMemcpy2D_v2(it: *const Copy2D) | cuMemcpy2D_v2_ptds in Context => |call| { pitched(call, it, 0, When::Now) }
 
-    fn cuMemcpy2DUnaligned_v2(it: *const Copy2D) | cuMemcpy2DUnaligned_v2_ptds in Context => |call| { copy_2d(call, it, 0, When::Now) }
+    fn cuMemcpy2DUnaligned_v2(it: *const Copy2D) | cuMemcpy2DUnaligned_v2_ptds in Context => |call| {
+        // The one that takes any pitch.
+        copy_2d(call, it, 0, When::Now, u64::MAX)
+    }
 
     fn cuMemcpy2DAsync_v2(it: *const Copy2D, stream: Handle) | cuMemcpy2DAsync_v2_ptsz in Context => |call| {
-        copy_2d(call, it, stream, When::Later)
+        pitched(call, it, stream, When::Later)
     }
 
     fn cuMemcpy3D_v2(it: *const Copy3D) | cuMemcpy3D_v2_ptds in Context => |call| { copy_3d(call, it, 0, When::Now) }

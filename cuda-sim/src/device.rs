@@ -80,7 +80,7 @@ impl Device {
             87 => 2,         // single to double
             88 => 0,         // pageable memory access
             89 | 90 => 1,    // concurrent managed access, preemption
-            91 => 0,         // host pointers on the device: never the same here
+            91 => 0,         // host pointers of registered memory on the device
             92..=94 => 0,    // stream memory operations: their functions are not there
             95 | 96 => 0,    // cooperative launch
             97 => 227 << 10, // opt-in shared memory

@@ -1,6 +1,8 @@
 //! Host memory that the device knows: page-locked by the driver, or the program's own and registered.
 //!
-//! Its device address is never its host address: a program that mixes them up faults here, though on many machines it would not.
+//! Where the driver does not promise that its device address is its host address, it is another one: a program that mixes them up faults
+//! here, though on many machines it would not. It is promised for memory that the driver allocated, unless write-combined, where
+//! addresses are unified (attribute 41), and for registered memory where attribute 91 says so; both attributes can be set.
 
 use crate::entry::{Call, put};
 use crate::space::{PAGE, host_pages, unmap};
@@ -8,11 +10,14 @@ use crate::status::*;
 use crate::types::{Address, Handle};
 use crate::world::World;
 use std::collections::BTreeMap;
-use std::ffi::{c_uint, c_void};
+use std::ffi::{c_int, c_uint, c_void};
 
 const ALLOC_FLAGS: c_uint = 7;
 const PORTABLE: c_uint = 1;
 const DEVICE_MAP: c_uint = 2;
+const WRITE_COMBINED: c_uint = 4;
+const UNIFIED_ADDRESSING: c_int = 41;
+const HOST_POINTER_FOR_REGISTERED: c_int = 91;
 const REGISTER_FLAGS: c_uint = 0xf;
 const READ_ONLY: c_uint = 8;
 
@@ -48,22 +53,38 @@ impl PinnedRanges {
         (end <= *base as u64 + range.size).then_some((*base, range))
     }
 
+    /// Whether something pinned begins at the address or before it, and ends behind it.
+    pub fn is_at(&self, address: usize) -> bool {
+        self.covering(address, 1).is_some()
+    }
+
     /// Whether the range numbered `id` is still pinned where `address` lies.
     pub fn holds(&self, address: usize, id: u64) -> bool {
         self.covering(address, 1).is_some_and(|(_, range)| range.id == id)
     }
 
-    /// Whether any byte of the range is pinned already. Ranges that share a page and no byte get on with each other.
-    fn touches(&self, address: usize, size: u64) -> bool {
+    /// What has pinned some byte of the range already. Ranges that share a page and no byte get on with each other.
+    fn touched(&self, address: usize, size: u64) -> Option<&Pinned> {
         let end = address as u64 + size;
-        self.ranges.iter().any(|(base, range)| (*base as u64) < end && (address as u64) < *base as u64 + range.size)
+        let shares =
+            |(base, range): &(&usize, &Pinned)| (**base as u64) < end && (address as u64) < **base as u64 + range.size;
+        self.ranges.iter().find(shares).map(|(_, range)| range)
     }
 }
 
 impl World {
     fn pin(&mut self, host: usize, size: u64, flags: c_uint, registered: bool, context: Handle) -> Answer {
         let device = self.contexts.get(&context).ok_or(INVALID_CONTEXT)?.device;
-        let alias = self.space.alias(device, context, host, size)?;
+        let same = match registered {
+            true => self.devices[device].attribute(HOST_POINTER_FOR_REGISTERED)? != 0,
+            false => flags & WRITE_COMBINED == 0 && self.devices[device].attribute(UNIFIED_ADDRESSING)? != 0,
+        };
+        let alias = if same {
+            self.space.insert(host as u64, size, crate::space::What::Alias, device, context, host);
+            host as u64
+        } else {
+            self.space.alias(device, context, host, size)?
+        };
         self.pinned.next_id += 1;
         let id = self.pinned.next_id;
         self.pinned.ranges.insert(host, Pinned { id, size, flags, registered, context, device, alias });
@@ -74,7 +95,7 @@ impl World {
         if let Some(range) = self.pinned.ranges.remove(&host) {
             self.space.remove(range.alias);
             if !range.registered {
-                unmap(host as u64, range.size.next_multiple_of(PAGE));
+                unmap(host as u64, pages(range.size).unwrap_or(PAGE));
             }
         }
     }
@@ -89,12 +110,17 @@ impl World {
     }
 }
 
+/// What an allocation takes of the host. No bytes are an allocation, too: the driver refuses them for device memory only.
+fn pages(size: u64) -> Option<u64> {
+    size.max(1).checked_next_multiple_of(PAGE)
+}
+
 fn allocate(call: &mut Call, out: *mut *mut c_void, size: usize, flags: c_uint) -> Answer {
-    if size == 0 || flags & !ALLOC_FLAGS != 0 {
+    if flags & !ALLOC_FLAGS != 0 {
         return Err(INVALID_VALUE);
     }
     call.uncaptured()?;
-    let host = host_pages((size as u64).checked_next_multiple_of(PAGE).ok_or(OUT_OF_MEMORY)?)?;
+    let host = host_pages(pages(size as u64).ok_or(OUT_OF_MEMORY)?)?;
     crate::space::scribble(host, size.min(1 << 16) as u64, &mut call.world.random);
     let context = call.context;
     call.pin(host, size as u64, flags, false, context)?;
@@ -143,8 +169,8 @@ driver! {
             return Err(INVALID_VALUE);
         }
         call.uncaptured()?;
-        if call.pinned.touches(host as usize, size as u64) {
-            return Err(HOST_MEMORY_ALREADY_REGISTERED);
+        if let Some(range) = call.pinned.touched(host as usize, size as u64) {
+            return Err(if range.registered { HOST_MEMORY_ALREADY_REGISTERED } else { INVALID_VALUE });
         }
         if !accessible(host as usize, size as u64, flags & READ_ONLY == 0) {
             return Err(INVALID_VALUE);

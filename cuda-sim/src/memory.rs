@@ -106,7 +106,10 @@ driver! {
             _ => return Err(INVALID_VALUE),
         }
         call.uncaptured()?;
-        call.settle(device)?;
+        // For memory of a pool the driver does not wait: whoever frees it so says that all work on it is done.
+        if what != What::Pooled {
+            call.settle(device)?;
+        }
         match what {
             What::Managed => call.release_managed(address),
             What::Pooled => call.release_pooled(address),

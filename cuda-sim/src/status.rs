@@ -63,6 +63,8 @@ codes! {
     UNSUPPORTED_PTX_VERSION 222 "the provided PTX was compiled with an unsupported toolchain."
     JIT_COMPILATION_DISABLED 223 "PTX JIT compilation was disabled"
     UNSUPPORTED_EXEC_AFFINITY 224 "the provided execution affinity is not supported"
+    UNSUPPORTED_DEVSIDE_SYNC 225 "the provided PTX contains unsupported call to cudaDeviceSynchronize"
+    CONTAINED 226 "an exception occurred on the device that is contained by the GPU"
     INVALID_SOURCE 300 "device kernel image is invalid"
     FILE_NOT_FOUND 301 "file not found"
     SHARED_OBJECT_SYMBOL_NOT_FOUND 302 "shared object symbol not found"
@@ -91,6 +93,7 @@ codes! {
     INVALID_PC 718 "invalid program counter"
     LAUNCH_FAILED 719 "unspecified launch failure"
     COOPERATIVE_LAUNCH_TOO_LARGE 720 "too many blocks in cooperative launch"
+    TENSOR_MEMORY_LEAK 721 "tensor memory not completely freed"
     NOT_PERMITTED 800 "operation not permitted"
     NOT_SUPPORTED 801 "operation not supported"
     SYSTEM_NOT_READY 802 "system not yet initialized"
@@ -114,6 +117,6 @@ codes! {
 
 /// After these the context is lost: every later call in it returns the same code.
 pub fn is_sticky(code: u32) -> bool {
-    matches!(code, ECC_UNCORRECTABLE | ILLEGAL_ADDRESS | LAUNCH_TIMEOUT | CONTEXT_IS_DESTROYED | ASSERT)
-        || (HARDWARE_STACK_ERROR..=LAUNCH_FAILED).contains(&code)
+    matches!(code, ECC_UNCORRECTABLE | NVLINK_UNCORRECTABLE | CONTAINED | ILLEGAL_ADDRESS | LAUNCH_TIMEOUT)
+        || matches!(code, CONTEXT_IS_DESTROYED | ASSERT | HARDWARE_STACK_ERROR..=LAUNCH_FAILED | TENSOR_MEMORY_LEAK)
 }

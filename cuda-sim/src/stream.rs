@@ -173,6 +173,24 @@ impl Call<'_> {
         owner.map_or(Ok(()), |context| self.sound(context))
     }
 
+    /// Waits for all that is in a stream now.
+    pub fn drain(&mut self, stream: Handle) -> Answer {
+        let point = self.last_point(stream);
+        // Waiting for the legacy stream is waiting for what blocks it: all of it was queued before.
+        let legacy = self.contexts.get(&self.context).map_or(0, |context| context.legacy);
+        if stream == legacy {
+            let context = self.context;
+            let blockers: Vec<Point> = self
+                .streams
+                .iter()
+                .filter(|(_, stream)| stream.context == context && stream.blocking() && !stream.is_idle())
+                .map(|(handle, stream)| Point { stream: *handle, seq: stream.enqueued })
+                .collect();
+            self.wait(|world| blockers.iter().all(|point| world.reached(*point)))?;
+        }
+        self.wait_for(point)
+    }
+
     /// Whether a stream may be asked or waited for: not while it captures.
     fn not_capturing(&mut self, handle: Handle) -> Answer {
         match self.streams.get(&handle) {
@@ -220,20 +238,7 @@ driver! {
     fn cuStreamSynchronize(stream: Handle) | cuStreamSynchronize_ptsz in Context => |call| {
         let stream = call.stream(stream)?;
         call.not_capturing(stream)?;
-        let point = call.last_point(stream);
-        // Waiting for the legacy stream is waiting for what blocks it: all of it was queued before.
-        let legacy = call.contexts.get(&call.context).map_or(0, |context| context.legacy);
-        if stream == legacy {
-            let context = call.context;
-            let blockers: Vec<Point> = call
-                .streams
-                .iter()
-                .filter(|(_, stream)| stream.context == context && stream.blocking() && !stream.is_idle())
-                .map(|(handle, stream)| Point { stream: *handle, seq: stream.enqueued })
-                .collect();
-            call.wait(|world| blockers.iter().all(|point| world.reached(*point)))?;
-        }
-        call.wait_for(point)?;
+        call.drain(stream)?;
         call.release_unused();
         Ok(())
     }

@@ -247,19 +247,33 @@ fn captured_work_runs_when_the_graph_is_launched() {
 }
 
 #[test]
+fn a_captured_copy_of_pageable_memory_reads_and_writes_it_at_each_launch() {
+    let _driver = fresh(1, RANDOM);
+    let (on, memory, mut graph, mut exec) = (stream(1), device_memory(8), 0, 0);
+    let (source, mut target) = (Box::leak(Box::new([1_u8; 8])), Box::new([0_u8; 8]));
+    assert_eq!((cuStreamBeginCapture_v2(on, 0), cuMemcpyHtoDAsync_v2(memory, source.as_ptr(), 8, on)), (0, 0));
+    assert_eq!((cuMemcpyDtoHAsync_v2(target.as_mut_ptr(), memory, 8, on), cuStreamEndCapture(on, &mut graph)), (0, 0));
+    assert_eq!((target[0], cuGraphInstantiateWithFlags(&mut exec, graph, 0)), (0, 0));
+    for round in 2..6 {
+        // What was there at the capture is forgotten.
+        source.fill(round);
+        assert_eq!((cuGraphLaunch(exec, on), cuStreamSynchronize(on), target[7]), (0, 0, round));
+    }
+}
+
+#[test]
 fn a_capture_refuses_what_would_break_it() {
     let _driver = fresh(1, RANDOM);
     let (on, blocking, other, fork, mut graph) = (stream(1), stream(0), stream(1), event(2), 0);
-    let mut pageable = [0; 8];
     let memory = device_memory(8);
-    assert_eq!((cuStreamBeginCapture_v2(on, 0), cuMemcpyDtoHAsync_v2(pageable.as_mut_ptr(), memory, 8, on)), (0, 900));
-    assert_eq!(cuStreamEndCapture(on, &mut graph), 901);
     assert_eq!(
         (cuStreamBeginCapture_v2(on, 2), cuStreamSynchronize(on), cuStreamEndCapture(on, &mut graph)),
         (0, 900, 901)
     );
-    // The legacy stream cannot wait for a blocking stream that captures.
-    assert_eq!((cuStreamBeginCapture_v2(blocking, 2), cuMemsetD8Async(memory, 1, 8, 0)), (0, 906));
+    // The legacy stream cannot wait for a blocking stream that captures; asking breaks nothing.
+    let mut status = 9;
+    assert_eq!((cuStreamBeginCapture_v2(blocking, 2), cuStreamIsCapturing(0, &mut status)), (0, 906));
+    assert_eq!((cuStreamIsCapturing(blocking, &mut status), status, cuMemsetD8Async(memory, 1, 8, 0)), (0, 1, 906));
     assert_eq!(cuStreamEndCapture(blocking, &mut graph), 901);
     // A stream that joined and never came back.
     assert_eq!((cuStreamBeginCapture_v2(on, 2), cuEventRecord(fork, on), cuStreamWaitEvent(other, fork, 0)), (0, 0, 0));

@@ -90,9 +90,46 @@ fn work_on_freed_memory_faults_unless_freeing_waits() {
 }
 
 #[test]
-fn pinned_memory_has_another_address_on_the_device() {
+fn pinned_memory_has_its_host_address_where_that_is_promised() {
+    let driver = fresh(1, RANDOM);
+    let on = stream(1);
+    let seen = |host: *mut u8| {
+        let mut address = 0;
+        assert_eq!(cuMemHostGetDevicePointer_v2(&mut address, host, 0), 0);
+        address
+    };
+    let allocated = |flags| {
+        let mut host = std::ptr::null_mut::<u8>();
+        assert_eq!(cuMemHostAlloc((&raw mut host).cast(), 4096, flags), 0);
+        host
+    };
+    let plain = allocated(2);
+    assert_eq!((seen(plain), cuMemsetD8Async(plain as u64 + 1, 9, 10, on)), (plain as u64, 0));
+    assert_eq!((cuMemsetD8Async(plain as u64 + 4000, 9, 100, on), cuStreamSynchronize(on)), (0, ILLEGAL));
+    // SAFETY: the allocation, which is there until it is freed.
+    assert_eq!(unsafe { (*plain.add(1), *plain.add(10)) }, (9, 9));
+    drop(driver);
     let _driver = fresh(1, RANDOM);
-    let (host, mut address, on) = (pinned(4096), 0, stream(1));
+    // Write-combined or registered memory has another one.
+    let (combined, mut own) = (allocated(6), vec![1_u8; 8192]);
+    assert_eq!(cuMemHostRegister_v2(own.as_mut_ptr(), 8192, 2), 0);
+    assert!(seen(combined) != combined as u64 && seen(own.as_mut_ptr()) != own.as_ptr() as u64);
+    // Unless the device says so, and none where addresses are not unified.
+    assert_eq!((cuMemHostUnregister(own.as_mut_ptr()), tenure_sim_set_attribute(0, 91, 1)), (0, 0));
+    assert_eq!((tenure_sim_set_attribute(0, 41, 0), cuMemHostRegister_v2(own.as_mut_ptr(), 8192, 2)), (0, 0));
+    assert_eq!(seen(own.as_mut_ptr().wrapping_add(99)), own.as_ptr() as u64 + 99);
+    let apart = allocated(2);
+    assert_ne!(seen(apart), apart as u64);
+    assert_eq!(cuMemHostUnregister(own.as_mut_ptr()), 0);
+}
+
+#[test]
+fn pinned_memory_with_another_address_on_the_device() {
+    let _driver = fresh(1, RANDOM);
+    let (mut host, mut address, on) = (std::ptr::null_mut(), 0, stream(1));
+    assert_eq!(cuMemHostAlloc(&mut host, 4096, 4), 0);
+    // SAFETY: just allocated, and never freed before the driver is fresh again.
+    let host = unsafe { std::slice::from_raw_parts_mut(host.cast::<u8>(), 4096) };
     assert_eq!(cuMemHostGetDevicePointer_v2(&mut address, host.as_mut_ptr(), 0), 0);
     assert_ne!(address, host.as_ptr() as u64);
     assert_eq!((cuMemsetD8Async(address + 1, 9, 10, on), cuStreamSynchronize(on)), (0, 0));
@@ -117,6 +154,8 @@ fn the_flags_of_pinned_memory_reach_the_driver() {
     let mut host = std::ptr::null_mut();
     assert_eq!(cuMemHostAlloc(&mut host, 100, 7), 0);
     assert_eq!((ask("host_alloc_flags"), ask("pinned")), (7, 1));
+    // No bytes are an allocation, too.
+    assert_eq!((cuMemHostAlloc(&mut host, 0, 0), cuMemFreeHost(host), cuMemFreeHost(host)), (0, 0, INVALID));
     assert_eq!(cuMemHostAlloc(&mut host, 100, 8), INVALID);
 }
 
@@ -136,6 +175,47 @@ fn an_asynchronous_copy_reads_pinned_memory_when_it_runs_and_pageable_memory_at_
     // To pageable memory the call itself waits.
     assert_eq!(cuMemcpyDtoHAsync_v2(pageable.as_mut_ptr(), memory + 8, 8, on), 0);
     assert_eq!((pageable[0], ask("pending")), (1, 0));
+}
+
+#[test]
+fn where_the_device_reaches_pageable_memory_an_asynchronous_copy_uses_it_late() {
+    let _driver = fresh(1, MANUAL);
+    assert_eq!(tenure_sim_set_attribute(0, 88, 1), 0);
+    let (memory, on, mut source, mut target) = (device_memory(8), stream(1), vec![1_u8; 8], vec![0_u8; 8]);
+    assert_eq!(cuMemcpyHtoDAsync_v2(memory, source.as_ptr(), 8, on), 0);
+    assert_eq!((cuMemcpyDtoHAsync_v2(target.as_mut_ptr(), memory, 8, on), ask("pending")), (0, 2));
+    source.fill(2);
+    assert_eq!((target[0], cuStreamSynchronize(on), target[7]), (0, 0, 2));
+    // A synchronous one is done with it, as everywhere.
+    assert_eq!(cuMemcpyHtoD_v2(memory, source.as_ptr(), 8), 0);
+    source.fill(3);
+    assert_eq!((cuMemcpyDtoH_v2(target.as_mut_ptr(), memory, 8), target[0]), (0, 2));
+}
+
+#[test]
+fn a_synchronous_copy_of_pageable_memory_may_still_be_on_its_way() {
+    for size in [16, 1 << 20] {
+        let _driver = fresh(1, MANUAL);
+        let (memory, other, mut pageable) = (device_memory(size), stream(1), vec![1_u8; size]);
+        assert_eq!(cuMemsetD8Async(memory, 7, size, 0), 0);
+        assert_eq!(
+            (cuMemcpyHtoD_v2(memory, pageable.as_ptr(), size), ask("pending")),
+            (0, 1),
+            "what was before is done"
+        );
+        pageable.fill(2);
+        // SAFETY: device memory on which nothing runs.
+        assert_eq!(unsafe { *bytes(memory, 1, 0) }, 7);
+        // A stream that is not behind the legacy one finds what was there before.
+        let mut got = vec![0; size];
+        assert_eq!(tenure_sim_hold(1), 0);
+        assert_eq!(cuMemcpyDtoHAsync_v2(got.as_mut_ptr(), memory, size, other), 0);
+        assert!(got.iter().all(|byte| *byte == 7));
+        // One that is finds what was read.
+        assert_eq!(tenure_sim_release(1), 0);
+        assert_eq!(cuMemcpyDtoH_v2(got.as_mut_ptr(), memory, size), 0);
+        assert!(got.iter().all(|byte| *byte == 1));
+    }
 }
 
 #[test]
@@ -177,7 +257,8 @@ fn ranges_that_share_a_page_are_registered_one_by_one() {
     assert_eq!(cuMemHostUnregister(page), 713);
     assert_eq!(cuMemHostUnregister(page.wrapping_add(50)), 0);
     assert_eq!(cuMemHostUnregister(page.wrapping_add(100)), 0);
-    assert_eq!(cuMemHostUnregister(pinned(8).as_mut_ptr()), INVALID, "the driver allocated it");
+    let allocated = pinned(8).as_mut_ptr();
+    assert_eq!((cuMemHostUnregister(allocated), cuMemHostRegister_v2(allocated.cast(), 8, 0)), (INVALID, INVALID));
 }
 
 #[test]
@@ -405,6 +486,15 @@ fn pooled_memory_lives_in_the_order_of_its_stream() {
     assert_eq!(tenure_sim_hold(on), 0);
     assert_eq!((cuMemAllocAsync(&mut address, 1000, on), cuMemsetD8Async(address, 1, 1000, other)), (0, 0));
     assert_eq!(cuStreamSynchronize(other), ILLEGAL);
+}
+
+#[test]
+fn freeing_pooled_memory_at_once_waits_for_nothing() {
+    let _driver = fresh(1, MANUAL);
+    let (on, mut address) = (stream(1), 0);
+    assert_eq!((cuMemAllocAsync(&mut address, 1000, on), cuMemsetD8Async(address, 1, 1000, on)), (0, 0));
+    assert_eq!((cuMemFree_v2(address), ask("implicit_synchronizes")), (0, 0));
+    assert_eq!(cuStreamSynchronize(on), ILLEGAL, "work on it was still queued");
 }
 
 #[test]

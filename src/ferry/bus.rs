@@ -14,7 +14,9 @@ use crate::layout::Layout;
 use crate::types::TN_HOST_READ_ONLY;
 use core::sync::atomic::Ordering;
 
-/// So many bytes of pageable memory in one run are left to the driver, which keeps memory for that.
+/// So many bytes of pageable memory in one run are left to the driver, which takes them into its command buffer before the call returns. That
+/// is what drivers do; the reference promises it for synchronous copies alone. A GPU that reaches pageable memory by itself might read it
+/// later: there they are staged, too.
 const SMALL: i64 = 64 << 10;
 /// More boxes than that are not worth to be enqueued where the caller wants no staging.
 const MOST_CALLS: u64 = 4096;
@@ -34,7 +36,8 @@ fn reach(trip: &Trip, host: &Berth, plan: &Plan, to_device: bool) -> Result<Reac
         Memory::Pageable => {
             trip.check_staging("the host's memory is not page-locked")?;
             let small = plan.is_run() && plan.bytes() as i64 <= SMALL;
-            return Ok(if small { Reach::Driver } else { Reach::Staging });
+            let driver = small && !(to_device && trip.queue.gpu().reaches_pageable());
+            return Ok(if driver { Reach::Driver } else { Reach::Staging });
         }
         // What devices only read, they cannot write.
         _ if !to_device && is_read_only(host) => trip.check_staging("the memory is registered as TN_HOST_READ_ONLY")?,
@@ -119,7 +122,7 @@ pub fn to_host(trip: &mut Trip, dst: &Berth, src: &Berth) -> Result<Left> {
         }
         Reach::Driver => {
             trip.send_plan(Way::ToHost, &plan)?;
-            // The driver waits by itself; what it has done, we have to know.
+            // Most drivers have waited by themselves; the reference says that they might.
             trip.queue.synchronize()?;
             (Left::Nothing, plan.bytes())
         }

@@ -174,7 +174,8 @@ impl Trip {
         plan.map_or(Ok(()), |plan| enqueue(self.queue, way, &plan, || ()))
     }
 
-    /// Nothing may be staged where the caller said so, nor while the queue captures a graph, which must find its bytes when it runs.
+    /// Nothing may be staged where the caller said so, nor while the queue captures a graph, which must find its bytes when it runs. The driver
+    /// itself takes pageable memory into a graph, and at each launch reads or writes what is at that address then: nobody would know.
     fn check_staging(&self, why: &str) -> Result<()> {
         if self.strict {
             return Err(fail(

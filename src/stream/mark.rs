@@ -2,6 +2,7 @@
 //!
 //! Contract: an event is made once and never destroyed; a mark that nobody uses any more waits for the next record on its GPU. While a
 //! [`Pin`] on it lives, its event stands for the same tick. Marks lie in slots, so looking at one that was recycled is harmless.
+//! None is recorded in a capture: such an event can be asked neither then nor, as far as is known, afterwards (907).
 
 use crate::device::cuda::{GPUS, Gpu, Inside};
 use crate::error::Result;

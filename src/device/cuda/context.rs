@@ -47,7 +47,9 @@ impl Inside {
         self.gpu.context.load(core::sync::atomic::Ordering::Acquire)
     }
 
-    /// Until the value drops, this thread's calls disturb no capture of a graph that another thread makes (PD-15).
+    /// Until the value drops, this thread's calls disturb no capture of a graph that another thread makes (PD-15). Without it a capture in
+    /// global mode forbids all threads to allocate, to page-lock and to ask events, and breaks where they do (PyTorch's caching allocators
+    /// and its watchdog of NCCL do the same, for the same reason).
     pub fn relaxed(&self) -> Relaxed<'_> {
         let mut mode = CAPTURE_MODE_RELAXED;
         // SAFETY: the number is ours. A driver without it knows no such captures.

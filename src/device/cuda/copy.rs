@@ -4,12 +4,15 @@
 //! driver understands: runs of bytes, rows of runs at a pitch, planes of rows. The plainest call that does it is taken: a run goes by
 //! `cuMemcpy*Async`, rows by the 2-D call, planes by the 3-D one. Addresses are not checked; whose they are and who else touches them was
 //! settled by the caller, who is [`Inside`] the context of the queue's device.
+//!
+//! The reference lets the 2-D call refuse pitches within a device that `cuMemAllocPitch` did not choose, though none is known to do so; of
+//! the 3-D call it says no such thing. So rows that are refused there are tried once more as one plane.
 
 use super::Inside;
 use crate::error::Result;
 use crate::stream::Queue;
 use crate::sys::cuda::sys::{CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUmemorytype};
-use crate::sys::cuda::{CUcontext, CUdeviceptr};
+use crate::sys::cuda::{CUcontext, CUdeviceptr, code};
 use core::ffi::c_void;
 use core::ptr::{null, null_mut};
 
@@ -120,7 +123,12 @@ pub unsafe fn copy(inside: &Inside, queue: &Queue, way: Way, block: &Block) -> R
                 (peer.dstContext, peer.srcContext) = (dst, src);
                 (inside.cuMemcpy3DPeerAsync(&peer, stream), "cuMemcpy3DPeerAsync")
             }
-            _ if block.planes == 1 => (inside.cuMemcpy2DAsync_v2(&rows_of(way, block), stream), "cuMemcpy2DAsync"),
+            _ if block.planes == 1 => match (inside.cuMemcpy2DAsync_v2(&rows_of(way, block), stream), way) {
+                (Ok(code::INVALID_VALUE), Way::Within) => {
+                    (inside.cuMemcpy3DAsync_v2(&planes_of(way, block), stream), "cuMemcpy3DAsync")
+                }
+                (number, _) => (number, "cuMemcpy2DAsync"),
+            },
             _ => (inside.cuMemcpy3DAsync_v2(&planes_of(way, block), stream), "cuMemcpy3DAsync"),
         }
     };

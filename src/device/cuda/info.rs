@@ -11,9 +11,6 @@ use crate::types::*;
 use core::ffi::c_char;
 use core::sync::atomic::Ordering;
 
-/// The driver's number for a value that it does not know.
-const INVALID_VALUE: u32 = 1;
-
 const FEATURES: [(u32, Attribute); 9] = [
     (TN_FEATURE_MEMORY_POOLS, Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED),
     (TN_FEATURE_MANAGED, Attribute::CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY),
@@ -84,6 +81,18 @@ impl Gpu {
         self.attribute_of(driver, device, attribute)
     }
 
+    /// Whether it can read and write the host's pageable memory by itself, as far as the driver says; asked once.
+    pub fn reaches_pageable(&self) -> bool {
+        let known = self.pageable.load(Ordering::Relaxed);
+        if known != 0 {
+            return known == 2;
+        }
+        let reaches =
+            self.attribute(Attribute::CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS).is_ok_and(|value| value != 0);
+        self.pageable.store(1 + u32::from(reaches), Ordering::Relaxed);
+        reaches
+    }
+
     fn ordinal(&self, driver: &Driver) -> Result<CUdevice> {
         let mut device = 0;
         // SAFETY: the number is ours.
@@ -96,7 +105,7 @@ impl Gpu {
         // SAFETY: the number is ours.
         match unsafe { driver.cuDeviceGetAttribute(&mut value, attribute, device)? } {
             code::SUCCESS => Ok(value),
-            INVALID_VALUE => Ok(0),
+            code::INVALID_VALUE => Ok(0),
             number => self.check(number, "cuDeviceGetAttribute").map(|()| 0),
         }
     }

@@ -1,6 +1,7 @@
 //! Managed memory: advice on where it should be, and prefetches that bring it there.
 //!
 //! Contract: neither ever changes what the memory holds, so no guard is needed. An address that is no managed memory is a status.
+//! The functions are called as they were before CUDA 12.2: by their plain names drivers keep that signature (headers of CUDA 13 mean `_v2`).
 
 use super::{Gpu, Inside};
 use crate::error::{Result, fail};

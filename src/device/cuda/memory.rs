@@ -5,6 +5,9 @@
 //!
 //! The driver aligns large allocations as pools need it, but does not promise so. What comes askew is asked for again with room to spare, and
 //! the address that the driver knows is kept for the way back.
+//!
+//! Giving back may wait for all that the device does, or may not (the reference says "may"; Kokkos' issue 9307): so nothing relies on it, and
+//! what comes here is finished. After exit began the driver says 4 (DEINITIALIZED), also to destructors of thread-local objects.
 
 use super::{Gpu, gpu};
 use crate::device::host::{GRANULE, HOST};

@@ -19,7 +19,7 @@ use crate::sys::cuda::{self, CUcontext, Driver, code};
 use crate::thread::QuickLock;
 use crate::types::*;
 use core::fmt::Write;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 mod context;
 
@@ -48,6 +48,8 @@ pub struct Gpu {
     /// The primary context; NULL: not retained yet.
     context: AtomicPtr<cuda::sys::CUctx_st>,
     lost: AtomicBool,
+    /// Whether it reads pageable memory: 0 nobody asked, 1 no, 2 yes.
+    pageable: AtomicU32,
     /// The text of the error that lost it.
     why: QuickLock<Text>,
     /// What `transfer` counts.
@@ -142,6 +144,7 @@ impl Gpu {
             id: 0,
             context: AtomicPtr::new(core::ptr::null_mut()),
             lost: AtomicBool::new(false),
+            pageable: AtomicU32::new(0),
             why: QuickLock::new(Text::new()),
             traffic: Traffic::none(),
         }

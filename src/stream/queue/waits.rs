@@ -25,6 +25,7 @@ impl Queue {
         if is_capturing(gpu, &inside, self.raw())? {
             return if point.poll() { Ok(()) } else { Err(capturing(gpu)) };
         }
+        // The driver waits for the record that the event has now, whatever is recorded on it later (cuEventRecord's reference).
         // SAFETY: an event that is pinned, of whatever GPU, and a stream that is held.
         gpu.check(unsafe { inside.cuStreamWaitEvent(self.raw(), pin.event(), 0)? }, "cuStreamWaitEvent")?;
         self.order.lock().learn(point.queue().head.number(), pin.tick());
@@ -79,6 +80,7 @@ impl Queue {
 }
 
 /// Whether a graph is being captured on a stream that the caller holds.
+/// Asked before anything that would break a capture: the reference promises that asking breaks none, also where the answer is IMPLICIT.
 pub(super) fn is_capturing(gpu: &'static Gpu, inside: &Inside, stream: CUstream) -> Result<bool> {
     const NONE: u32 = 0;
     /// Another thread captures a graph, and the legacy stream would become part of it.

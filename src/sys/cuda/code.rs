@@ -7,6 +7,8 @@ use core::fmt;
 
 /// All went well.
 pub const SUCCESS: u32 = 0;
+/// An argument that the driver does not take.
+pub const INVALID_VALUE: u32 = 1;
 /// No memory left, of whatever kind was asked for.
 pub const OUT_OF_MEMORY: u32 = 2;
 /// The process ends, and the driver is gone already.
@@ -43,7 +45,9 @@ pub fn advice(number: u32) -> &'static str {
     match number {
         OUT_OF_MEMORY => "; free some memory, or trim the pools",
         DEINITIALIZED => "; the process is ending, and the driver is gone",
-        HOST_MEMORY_ALREADY_REGISTERED => "; another library page-locked some of these bytes: end that first, or go without",
+        HOST_MEMORY_ALREADY_REGISTERED => {
+            "; another library page-locked some of these bytes: end that first, or go without"
+        }
         801 => "; this device or driver cannot do that",
         900..=907 => "; a stream is capturing a graph, which this cannot be part of",
         _ if is_fatal(number) => "; the device is lost to this process, which has to be started anew",
