@@ -814,7 +814,7 @@ fn st_15_arrays_after_a_fork() {
     alone("st_15_arrays_after_a_fork", &[], || {
         let Some(device) = device() else { return };
         let calls = || device.sim.map(|sim| sim.calls(""));
-        for place in [gpu(0), MANAGED] {
+        for place in [gpu(0), MANAGED, PINNED] {
             let (mut pool, mut a, mut host_array) = (null_mut(), null_mut(), null_mut());
             // SAFETY: the pointers are ours; a NULL pool is the host's current one.
             unsafe {
@@ -864,6 +864,7 @@ fn st_15_arrays_after_a_fork() {
                         tn_array_weaken(b, &mut weak),
                         tn_array_give(b, 1, &mut promise),
                         tn_take(1, &given, &mut view),
+                        tn_promise_cancel(given),
                         tn_weak_upgrade(remembered, &mut view),
                         tn_array_is_unique(b, &mut unique),
                         tn_array_why_not(b, std::ptr::null(), 0, &mut bits, null_mut(), &mut n),
@@ -876,7 +877,7 @@ fn st_15_arrays_after_a_fork() {
                         tn_array_copy_to_host(b, bytes.cast(), std::ptr::null(), null_mut()),
                     ]
                 };
-                assert_eq!(refused, [TN_ERR_DEVICE; 23]);
+                assert_eq!(refused, [TN_ERR_DEVICE; 24]);
                 assert!(last_error().contains("fork"), "{}", last_error());
                 assert!(view.is_null() && promise.is_null() && weak.is_null() && tensor.is_null(), "untouched");
                 // Host arrays work, and what the parent has ends here without a call of the driver.
@@ -899,6 +900,31 @@ fn st_15_arrays_after_a_fork() {
             drop_stream(s);
             assert_eq!(tn_pool_release(pool), TN_OK);
         }
+    });
+}
+
+/// ST-15: what the program had page-locked is its own memory, in the child of a fork too.
+#[test]
+fn st_15_registered_memory_after_a_fork() {
+    alone("st_15_registered_memory_after_a_fork", &[], || {
+        let Some(device) = device() else { return };
+        let mut memory = vec![7u8; 8192];
+        let mut a = null_mut();
+        // SAFETY: the memory stays until the array is released.
+        assert_eq!(unsafe { tn_host_register(memory.as_mut_ptr().cast(), memory.len(), 0, &mut a) }, TN_OK);
+        let in_child = || {
+            let before = device.sim.map(|sim| sim.calls(""));
+            assert_eq!(host(a), (TN_OK, TN_OK));
+            let value = 9u8;
+            // SAFETY: a value of the array's type.
+            assert_eq!(unsafe { tn_array_fill(a, (&raw const value).cast(), 0, null_mut()) }, TN_OK);
+            assert!(memory.iter().all(|&byte| byte == 9));
+            release(a);
+            assert_eq!(device.sim.map(|sim| sim.calls("")), before, "the driver is not asked");
+        };
+        assert!(holds_in_a_child(in_child));
+        assert!(memory.iter().all(|&byte| byte == 7), "the parent's are as they were");
+        release(a);
     });
 }
 
