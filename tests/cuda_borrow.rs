@@ -903,6 +903,62 @@ fn st_15_arrays_after_a_fork() {
     });
 }
 
+/// DV-8, TR-11: a lost GPU takes what it had not finished along, wherever it lies, and no memory but its own: managed arrays of another GPU, and
+/// another GPU's own.
+#[test]
+fn dv_8_arrays_of_other_devices_than_the_lost_one() {
+    alone("dv_8_arrays_of_other_devices_than_the_lost_one", &[], || {
+        let Some(device) = device() else { return };
+        let Some(sim) = device.simulated() else { return };
+        if !device.has_two() {
+            return;
+        }
+        let second = |kind| tn_device { r#type: kind, id: 1 };
+        let memories: Vec<Memory> = (0..5).map(|_| Memory::new(9)).collect();
+        let [managed, again, finished, idle] = [0, 1, 2, 3].map(|n| memories[n].lend(MANAGED, true, false));
+        let theirs = memories[4].lend(second(TN_CUDA_MANAGED), true, false);
+        let [own, source] = [0, 1].map(|id| {
+            let (mut pool, mut array) = (null_mut(), null_mut());
+            // SAFETY: the pointers are ours.
+            unsafe {
+                assert_eq!(tn_pool_default(gpu(id), &mut pool), TN_OK);
+                assert_eq!(tn_array_zeros(pool, TN_F32, 1, [9].as_ptr(), std::ptr::null(), &mut array), TN_OK);
+            }
+            assert_eq!((tn_array_wait(array, TN_READ_WRITE), tn_pool_release(pool)), (TN_OK, TN_OK));
+            array
+        });
+        let (s, t) = (stream(0), stream(1));
+        writes_on(finished, t);
+        assert_eq!((tn_stream_synchronize(t), host(finished)), (TN_OK, (TN_OK, TN_OK)));
+        sim.set("pace", 3);
+        writes_on(managed, t);
+        writes_on(again, t);
+        // What comes behind it on another GPU does not make it good.
+        writes_on(again, s);
+        assert_eq!(tn_array_copy_into(source, own, 0, t), TN_OK);
+        sim.break_device(1, 700);
+        assert_eq!(tn_stream_synchronize(t), TN_ERR_DRIVER);
+        sim.set("pace", 0);
+        assert_eq!((host(idle), host(finished)), ((TN_OK, TN_OK), (TN_OK, TN_OK)), "the first GPU's memory is there");
+        assert_eq!(host(theirs), (TN_ERR_DRIVER, TN_ERR_DRIVER), "its own is not");
+        for _ in 0..2 {
+            assert_eq!(host(managed), (TN_ERR_POISONED, TN_ERR_POISONED), "never stale bytes");
+            assert_eq!(host(again), (TN_ERR_POISONED, TN_ERR_POISONED), "{}", last_error());
+            assert_eq!(read(managed, 0, s), Err(TN_ERR_POISONED));
+            assert_eq!(read(own, 0, s), Err(TN_ERR_POISONED));
+        }
+        let value = 5.0_f32;
+        // SAFETY: a value of the array's type.
+        assert_eq!(unsafe { tn_array_fill(managed, std::ptr::from_ref(&value).cast(), TN_WAIT, null_mut()) }, TN_OK);
+        assert_eq!(host(managed), (TN_OK, TN_OK), "overwritten");
+        assert_eq!(tn_stream_synchronize(s), TN_OK);
+        [managed, own, source, idle, theirs, again, finished].into_iter().for_each(release);
+        [s, t].into_iter().for_each(drop_stream);
+        run_releases();
+        assert!(memories.iter().all(|memory| memory.released() == 1));
+    });
+}
+
 /// ST-15: what the program had page-locked is its own memory, in the child of a fork too.
 #[test]
 fn st_15_registered_memory_after_a_fork() {
