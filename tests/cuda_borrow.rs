@@ -814,7 +814,7 @@ fn st_15_arrays_after_a_fork() {
     alone("st_15_arrays_after_a_fork", &[], || {
         let Some(device) = device() else { return };
         let calls = || device.sim.map(|sim| sim.calls(""));
-        for place in [gpu(0), MANAGED] {
+        for place in [gpu(0), MANAGED, PINNED] {
             let (mut pool, mut a, mut host_array) = (null_mut(), null_mut(), null_mut());
             // SAFETY: the pointers are ours; a NULL pool is the host's current one.
             unsafe {
@@ -864,6 +864,7 @@ fn st_15_arrays_after_a_fork() {
                         tn_array_weaken(b, &mut weak),
                         tn_array_give(b, 1, &mut promise),
                         tn_take(1, &given, &mut view),
+                        tn_promise_cancel(given),
                         tn_weak_upgrade(remembered, &mut view),
                         tn_array_is_unique(b, &mut unique),
                         tn_array_why_not(b, std::ptr::null(), 0, &mut bits, null_mut(), &mut n),
@@ -876,7 +877,7 @@ fn st_15_arrays_after_a_fork() {
                         tn_array_copy_to_host(b, bytes.cast(), std::ptr::null(), null_mut()),
                     ]
                 };
-                assert_eq!(refused, [TN_ERR_DEVICE; 23]);
+                assert_eq!(refused, [TN_ERR_DEVICE; 24]);
                 assert!(last_error().contains("fork"), "{}", last_error());
                 assert!(view.is_null() && promise.is_null() && weak.is_null() && tensor.is_null(), "untouched");
                 // Host arrays work, and what the parent has ends here without a call of the driver.
@@ -899,6 +900,87 @@ fn st_15_arrays_after_a_fork() {
             drop_stream(s);
             assert_eq!(tn_pool_release(pool), TN_OK);
         }
+    });
+}
+
+/// DV-8, TR-11: a lost GPU takes what it had not finished along, wherever it lies, and no memory but its own: managed arrays of another GPU, and
+/// another GPU's own.
+#[test]
+fn dv_8_arrays_of_other_devices_than_the_lost_one() {
+    alone("dv_8_arrays_of_other_devices_than_the_lost_one", &[], || {
+        let Some(device) = device() else { return };
+        let Some(sim) = device.simulated() else { return };
+        if !device.has_two() {
+            return;
+        }
+        let second = |kind| tn_device { r#type: kind, id: 1 };
+        let memories: Vec<Memory> = (0..5).map(|_| Memory::new(9)).collect();
+        let [managed, again, finished, idle] = [0, 1, 2, 3].map(|n| memories[n].lend(MANAGED, true, false));
+        let theirs = memories[4].lend(second(TN_CUDA_MANAGED), true, false);
+        let [own, source] = [0, 1].map(|id| {
+            let (mut pool, mut array) = (null_mut(), null_mut());
+            // SAFETY: the pointers are ours.
+            unsafe {
+                assert_eq!(tn_pool_default(gpu(id), &mut pool), TN_OK);
+                assert_eq!(tn_array_zeros(pool, TN_F32, 1, [9].as_ptr(), std::ptr::null(), &mut array), TN_OK);
+            }
+            assert_eq!((tn_array_wait(array, TN_READ_WRITE), tn_pool_release(pool)), (TN_OK, TN_OK));
+            array
+        });
+        let (s, t) = (stream(0), stream(1));
+        writes_on(finished, t);
+        assert_eq!((tn_stream_synchronize(t), host(finished)), (TN_OK, (TN_OK, TN_OK)));
+        sim.set("pace", 3);
+        writes_on(managed, t);
+        writes_on(again, t);
+        // What comes behind it on another GPU does not make it good.
+        writes_on(again, s);
+        assert_eq!(tn_array_copy_into(source, own, 0, t), TN_OK);
+        sim.break_device(1, 700);
+        assert_eq!(tn_stream_synchronize(t), TN_ERR_DRIVER);
+        sim.set("pace", 0);
+        assert_eq!((host(idle), host(finished)), ((TN_OK, TN_OK), (TN_OK, TN_OK)), "the first GPU's memory is there");
+        assert_eq!(host(theirs), (TN_ERR_DRIVER, TN_ERR_DRIVER), "its own is not");
+        for _ in 0..2 {
+            assert_eq!(host(managed), (TN_ERR_POISONED, TN_ERR_POISONED), "never stale bytes");
+            assert_eq!(host(again), (TN_ERR_POISONED, TN_ERR_POISONED), "{}", last_error());
+            assert_eq!(read(managed, 0, s), Err(TN_ERR_POISONED));
+            assert_eq!(read(own, 0, s), Err(TN_ERR_POISONED));
+        }
+        let value = 5.0_f32;
+        // SAFETY: a value of the array's type.
+        assert_eq!(unsafe { tn_array_fill(managed, std::ptr::from_ref(&value).cast(), TN_WAIT, null_mut()) }, TN_OK);
+        assert_eq!(host(managed), (TN_OK, TN_OK), "overwritten");
+        assert_eq!(tn_stream_synchronize(s), TN_OK);
+        [managed, own, source, idle, theirs, again, finished].into_iter().for_each(release);
+        [s, t].into_iter().for_each(drop_stream);
+        run_releases();
+        assert!(memories.iter().all(|memory| memory.released() == 1));
+    });
+}
+
+/// ST-15: what the program had page-locked is its own memory, in the child of a fork too.
+#[test]
+fn st_15_registered_memory_after_a_fork() {
+    alone("st_15_registered_memory_after_a_fork", &[], || {
+        let Some(device) = device() else { return };
+        let mut memory = vec![7u8; 8192];
+        let mut a = null_mut();
+        // SAFETY: the memory stays until the array is released.
+        assert_eq!(unsafe { tn_host_register(memory.as_mut_ptr().cast(), memory.len(), 0, &mut a) }, TN_OK);
+        let in_child = || {
+            let before = device.sim.map(|sim| sim.calls(""));
+            assert_eq!(host(a), (TN_OK, TN_OK));
+            let value = 9u8;
+            // SAFETY: a value of the array's type.
+            assert_eq!(unsafe { tn_array_fill(a, (&raw const value).cast(), 0, null_mut()) }, TN_OK);
+            assert!(memory.iter().all(|&byte| byte == 9));
+            release(a);
+            assert_eq!(device.sim.map(|sim| sim.calls("")), before, "the driver is not asked");
+        };
+        assert!(holds_in_a_child(in_child));
+        assert!(memory.iter().all(|&byte| byte == 7), "the parent's are as they were");
+        release(a);
     });
 }
 

@@ -748,6 +748,30 @@ fn zero_on_free_leaves_no_contents() {
     }
 }
 
+/// PO-20: nor does what a block gave up when it became smaller where it is.
+#[test]
+fn zero_on_free_of_a_block_that_shrinks() {
+    let pool = Held::new(|o| o.flags = TN_POOL_ZERO_ON_FREE);
+    // What is left ends within a granule, and at one.
+    for small in [100_000, GRANULE as usize] {
+        let large = 40 * GRANULE as usize;
+        let at = pool.get(large);
+        paint(at, large, 0xee);
+        assert_eq!(pool.reallocate(at, small, 0).unwrap().unwrap().as_ptr() as usize, at);
+        assert!(is_painted(at, small, 0xee));
+        let rest = pool.get(large - 4 * GRANULE as usize);
+        assert!(rest > at && rest < at + large, "it lies in what was given up");
+        assert!(is_painted(rest, large - 4 * GRANULE as usize, 0));
+        pool.give(rest);
+        pool.give(at);
+        // And what lay behind its end goes with it.
+        let again = pool.get(large);
+        assert_eq!(again, at);
+        assert!(is_painted(again, large, 0));
+        pool.give(again);
+    }
+}
+
 #[test]
 fn po_62_63_64_65_the_current_pool_of_a_thread() {
     assert!(std::ptr::eq(pool::current(HOST).unwrap(), pool::default(HOST).unwrap()));

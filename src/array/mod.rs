@@ -20,7 +20,7 @@ use crate::device::cuda;
 use crate::error::{Result, fail};
 use crate::ferry::registered;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, Fresh, GuardedSlot, Locked, Made, One, Spare};
+use crate::ledger::{self, Books, Claim, Fresh, GuardedSlot, Locked, Made, One, Spare};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
@@ -47,15 +47,21 @@ pub fn check_live(locked: &Locked, claim: &'static Claim) -> Checked<()> {
     check_process(locked, claim)
 }
 
-/// DEVICE: the bytes lie on a device of the process that this one was forked from (ST-15).
+/// DEVICE: the bytes lie on a device of the process that this one was forked from, or the driver page-locked them there, and nobody says
+/// what they are here: the parent's still, a copy, or no memory at all (ST-15). What the program had locked is its own here too.
 #[inline]
 pub fn check_process<S: GuardedSlot>(locked: &Locked, slot: &'static S) -> Checked<()> {
-    if thread::are_devices_in_doubt() { check_origin(locked.books(locked.ledger_of(slot)).device) } else { Ok(()) }
+    if thread::are_devices_in_doubt() { check_origin(locked.books(locked.ledger_of(slot))) } else { Ok(()) }
 }
 
 #[cold]
-fn check_origin(device: tn_device) -> Checked<()> {
-    if matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED) {
+fn check_origin(books: &Books) -> Checked<()> {
+    let ours = match books.device.r#type {
+        TN_CPU => true,
+        TN_CUDA_HOST => registered::flags((books.start, books.start + books.bytes.max(1))).is_some(),
+        _ => false,
+    };
+    if !ours {
         // Loaded long ago, so nothing is asked of it here.
         driver()?;
     }

@@ -174,6 +174,11 @@ pub trait Device: Sync {
         Err(no_queue())
     }
 
+    /// Whether nobody can reach its memory any more: its device is lost, or it is another process's.
+    fn is_gone(&self) -> bool {
+        false
+    }
+
     /// Memory of the device: (total, free now), bytes. None: it does not say.
     fn memory(&self) -> Option<(u64, u64)>;
 }

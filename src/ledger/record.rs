@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::region;
 use crate::slots::{Slot, State};
 use crate::stream::{Point, Queue};
-use crate::types::{TN_CPU, TN_CUDA_HOST, TN_ERR_UNSUPPORTED};
+use crate::types::{TN_CUDA, TN_CUDA_MANAGED, TN_ERR_UNSUPPORTED, tn_device};
 use smallvec::SmallVec;
 
 /// When bytes are going to be touched.
@@ -43,6 +43,11 @@ pub fn point_behind(queue: &'static Queue) -> Result<Point> {
         Err(status) if status.code() == TN_ERR_UNSUPPORTED => Ok(queue.now()),
         outcome => outcome,
     }
+}
+
+/// Whether memory of a device goes with the GPU of a point, when that is lost: then nobody is told what the bytes are anyhow.
+fn is_of(device: tn_device, point: Point) -> bool {
+    matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED) && device.id == point.queue().device().id
 }
 
 /// Unfinished work that is in the way of something, found under a lock: of each queue the last. What does not fit is found again.
@@ -186,8 +191,9 @@ impl Locked {
                 continue;
             }
             let (Some(earlier), old) = (body.point, body.region()) else { continue };
-            // Ends come here in another order than their points: one that was taken earlier says nothing of a later one.
-            if earlier.tick() > point.tick() {
+            // Ends come here in another order than their points: one that was taken earlier says nothing of a later one. And another GPU may be
+            // lost before its work is done, which nothing on this one makes good.
+            if earlier.tick() > point.tick() || point.queue().device() != earlier.queue().device() {
                 continue;
             }
             // A reader is in the way of writers only, and so says nothing about a writer.
@@ -242,10 +248,9 @@ impl Locked {
             at = body.next;
             let Some(point) = body.point.filter(|point| point.is_passed()) else { continue };
             let (class, region) = (body.class, body.region());
-            let is_hosts = matches!(self.books(ledger).device.r#type, TN_CPU | TN_CUDA_HOST);
-            let unknown = class == Class::WorkWrite && is_hosts && point.is_lost();
+            let unknown = class == Class::WorkWrite && point.is_lost() && !is_of(self.books(ledger).device, point);
             if unknown {
-                // What a lost device did not finish there the host would read, and nobody knows what it is.
+                // What a lost device did not finish there others would read, and nobody knows what it is.
                 self.get_mut(record).class = Class::Poison;
                 self.books_mut(ledger).poisoned += 1;
             }

@@ -279,6 +279,13 @@ impl Span {
     pub fn set_spoilt(&self, spoilt: bool) {
         self.fresh.set(if spoilt { 2 } else { 0 });
     }
+    /// Large or free, of a pool on whose blocks devices work: whether it still has to be cleared before anybody may have it.
+    pub fn is_uncleared(&self) -> bool {
+        self.fresh.get() == 3
+    }
+    pub fn set_uncleared(&self, uncleared: bool) {
+        self.fresh.set(if uncleared { 3 } else { 0 });
+    }
     fn map(&self) -> Option<&'static Fine> {
         // SAFETY: NULL, or set from a reference to a map, and those are never unmapped.
         unsafe { self.map.load(Ordering::Relaxed).as_ref() }

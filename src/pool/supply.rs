@@ -290,6 +290,7 @@ impl Pool {
     pub(super) fn give_back(&'static self, mut books: Guard<'static, Books>, piece: Piece) -> Guard<'static, Books> {
         books.busy += 1;
         drop(books);
+        self.clear_leaving(piece.start, piece.bytes);
         self.free_range(piece.start, piece.bytes);
         if let Some(segment) = piece.segment {
             segment.release();

@@ -113,6 +113,10 @@ pub fn cancel(id: Id) -> Result<()> {
         drop(locked);
         return Err(used_up(id));
     }
+    if let Err(refusal) = array::check_process(&locked, promise) {
+        drop(locked);
+        return Err(refusal.say());
+    }
     withdraw(&mut locked, promise);
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::end;
 use super::handle::{self, Meaning};
 use super::held::Held;
 use super::queue::{self, LEGACY, Origin, PER_THREAD, Queue};
-use crate::device::cuda::{self, Gpu};
+use crate::device::cuda::{self, Gpu, Inside};
 use crate::error::{Result, fail};
 use crate::slots::Id;
 use crate::sys::cuda::{CUstream, driver};
@@ -33,20 +33,21 @@ pub fn create(device: tn_device, flags: u32, priority: i32) -> Result<Id> {
     let number = unsafe { inside.cuCtxGetStreamPriorityRange(&mut least, &mut greatest)? };
     gpu.check(number, "cuCtxGetStreamPriorityRange")?;
     let priority = priority.clamp(greatest.min(least), least.max(greatest));
-    let blocking = flags & TN_STREAM_BLOCKING != 0;
+    handle::make(Meaning::Held(create_native(&inside, flags & TN_STREAM_BLOCKING != 0, priority)?))
+}
+
+/// A new CUstream, and its queue with one hold.
+pub(super) fn create_native(inside: &Inside, blocking: bool, priority: i32) -> Result<Held> {
+    let gpu = inside.gpu();
     let mut stream = core::ptr::null_mut();
     // SAFETY: the pointer is ours.
     let number =
         unsafe { inside.cuStreamCreateWithPriority(&mut stream, if blocking { 0 } else { NON_BLOCKING }, priority)? };
     gpu.check(number, "cuStreamCreateWithPriority")?;
-    match Queue::begin(gpu, stream as u64, Origin::Created, blocking) {
-        Ok(held) => handle::make(Meaning::Held(held)),
-        Err(status) => {
-            // SAFETY: made above, and used by nobody.
-            let _ = unsafe { inside.cuStreamDestroy_v2(stream) };
-            Err(status)
-        }
-    }
+    Queue::begin(gpu, stream as u64, Origin::Created, blocking).inspect_err(|_| {
+        // SAFETY: made above, and used by nobody.
+        let _ = unsafe { inside.cuStreamDestroy_v2(stream) };
+    })
 }
 
 /// A handle on another library's CUstream.

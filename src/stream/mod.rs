@@ -17,6 +17,7 @@
 //! | `order` | which queues are known to come after what |
 //! | `end` | what becomes of a queue that nobody holds any more |
 //! | `current` | the streams of a thread: its own, and its current ones |
+//! | `aside` | the library's own one |
 //! | `argument` | what a stream argument of C means |
 //! | `handle`, `event`, `scope` | tn_stream, tn_event, tn_scope of tn_stream_enter |
 //! | `slot` | what handles and events lie in |
@@ -25,6 +26,9 @@
 
 #[cfg(not(preload))]
 mod argument;
+
+#[cfg(not(preload))]
+mod aside;
 
 #[cfg(not(preload))]
 mod calls;
@@ -68,6 +72,7 @@ mod none;
 #[cfg(not(preload))]
 pub use self::{
     argument::Stream,
+    aside::aside,
     calls::{create, handle_on_current, import, native, set_current, synchronize, synchronize_device},
     current::current,
     handle::release,
@@ -77,4 +82,4 @@ pub use self::{
 };
 
 #[cfg(preload)]
-pub use none::{Point, Queue, current};
+pub use none::{Point, Queue, aside, current};

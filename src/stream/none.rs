@@ -59,6 +59,11 @@ pub fn current(_device: tn_device) -> Result<&'static Queue> {
     Err(crate::error::fail(crate::types::TN_ERR_UNSUPPORTED, format_args!("there are no streams here")))
 }
 
+/// Nor has the library one.
+pub fn aside(device: tn_device) -> Result<&'static Queue> {
+    current(device)
+}
+
 impl Point {
     /// There is none to have one of.
     pub fn new(queue: &'static Queue, _tick: u64) -> Point {

@@ -300,6 +300,10 @@ impl Device for Memory {
         })
     }
 
+    fn is_gone(&self) -> bool {
+        self.gpu().map_or(true, Gpu::is_lost)
+    }
+
     fn memory(&self) -> Option<(u64, u64)> {
         if matches!(self.kind, Kind::Pinned(_)) {
             return HOST.memory();

@@ -146,7 +146,10 @@ impl Pool {
         }
         drop(books);
         if self.is_ordered() {
-            span.set_spoilt(self.spoil_ordered(span, flags, PATTERN));
+            self.spoil_ordered(span, flags, PATTERN);
+            if !span.is_uncleared() {
+                self.clear_left(1);
+            }
         } else if self.touch.load(Ordering::Relaxed) {
             let value = if flags & TN_POOL_STRICT != 0 { PATTERN } else { 0 };
             // SAFETY: the block is in limbo: its holder gave it back, and it cannot be had before this call makes it free.

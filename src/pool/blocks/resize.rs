@@ -3,7 +3,7 @@
 //! Contract: while it is resized a block is in limbo and not in use; on failure it is live and unchanged.
 
 use super::obtain::{Ladder, Relief};
-use super::{claim, deallocate, deallocate_for, refuse_retired};
+use super::{Open, claim, deallocate, deallocate_for, refuse_retired};
 use crate::device::host::GRANULE;
 use crate::error::Result;
 use crate::pool::books::{Books, Count, Kit, Piece, Placed, Want};
@@ -57,6 +57,7 @@ impl Pool {
             return Err(Misuse::Stale { pool }.status(address));
         }
         let usable = span.unit.get();
+        books = self.clear_end(books, span, bytes);
         if self.resize_in_place(&mut books, span, index, block, bytes, kit.as_mut()) {
             if let Some(watched) = self.watched(address, usable) {
                 watched.resize(span.unit.get(), false);
@@ -91,6 +92,22 @@ impl Pool {
         self.settle(books, usize::MAX);
         // SAFETY: addresses of blocks are never 0.
         moved.map(|to| unsafe { NonNull::new_unchecked(to.address as *mut u8) })
+    }
+
+    /// Clears what a large block in limbo is about to give up where it is, in a pool that leaves nobody's bytes to others.
+    fn clear_end(&'static self, mut books: Open, span: &'static Span, bytes: usize) -> Open {
+        let clears =
+            self.flags.load(Ordering::Relaxed) & TN_POOL_ZERO_ON_FREE != 0 && self.touch.load(Ordering::Relaxed);
+        let (old, page) = (span.unit.get(), self.page.load(Ordering::Relaxed));
+        let usable = bytes.checked_next_multiple_of(page).filter(|&usable| usable < old / 2);
+        let Some(usable) = usable.filter(|_| clears && span.kind() == Kind::Large) else { return books };
+        books.busy += 1;
+        drop(books);
+        // SAFETY: in limbo the block is this call's alone, and its holder needs no more than the first `bytes`.
+        unsafe { self.ops().fill(span.start.get() + usable, old - usable, 0) };
+        let mut books = self.books.lock();
+        books.busy -= 1;
+        books
     }
 
     /// Moves a small block in limbo. Its span may be a heap's, so it is given back as by anybody else.

@@ -24,6 +24,8 @@ const LARGEST_IN_PIECE: usize = 10 << 20;
 /// How far a request went.
 #[derive(Default)]
 struct Climb {
+    /// It tried to clear what was left uncleared.
+    cleared: bool,
     /// It asked about what fits.
     asked: bool,
     /// It asked about everything.
@@ -47,6 +49,11 @@ impl Pool {
                 books.count(&want, count, &placed, hit);
                 self.settle(books, usize::MAX);
                 return Ok(placed);
+            }
+            if !core::mem::replace(&mut climb.cleared, true) && books.uncleared() > 0 {
+                drop((books, kit));
+                self.clear_left(usize::MAX);
+                continue;
             }
             if !core::mem::replace(&mut climb.asked, true) {
                 let points = books.points(Some(&want));
@@ -174,8 +181,9 @@ impl Pool {
         if !self.is_ordered() {
             return false;
         }
+        let mut any = self.clear_left(usize::MAX);
         let mut books = self.books.lock();
-        let mut any = books.harvest(os::coarse_ms());
+        any |= books.harvest(os::coarse_ms());
         let points = books.points(None);
         books.busy += 1;
         drop(books);
@@ -224,12 +232,15 @@ impl Books {
     }
 }
 
-/// What was given back to pools that were released, and is finished by now, goes back to the device.
+/// What was given back to pools that were released, and is finished by now, goes back to the device; what others could not clear yet is
+/// cleared.
 pub fn collect() {
     each_pool(|pool| {
         if pool.is_ordered() && pool.is_retired() {
             pool.ask_all();
             pool.settle(pool.books.lock(), 0);
+        } else {
+            pool.clear_left(usize::MAX);
         }
     });
 }

@@ -22,7 +22,7 @@ use crate::pool::cell::{Block, State};
 use crate::pool::client::Client;
 use crate::pool::fine::UNIT;
 use crate::pool::uses::{Point, Queue};
-use crate::pool::{HOST, Pool};
+use crate::pool::{HOST, Pool, table};
 use crate::stream;
 use crate::thread;
 use crate::types::*;
@@ -151,13 +151,14 @@ impl Pool {
         block: Block,
         count: Count,
     ) -> Result<Placed> {
-        let clears =
-            self.flags.load(Ordering::Relaxed) & TN_POOL_ZERO_ON_FREE != 0 && self.touch.load(Ordering::Relaxed);
+        let clears = self.host_clears();
         let want = Want { queue: queue.filter(|_| !clears), ..self.want(bytes, block)? };
         let placed = self.obtain_ordered(want, count)?;
         if clears {
-            // SAFETY: the block was just made for this call, has so many bytes, and is finished: it was asked for on the host.
-            unsafe { self.ops().fill(placed.address, want.unit, 0) };
+            // Also what it can grow by where it is.
+            let bytes = table::find(placed.address).map_or(want.unit, |span| span.bytes.get());
+            // SAFETY: the block was just made for this call, its span has so many bytes, and is finished: it was asked for on the host.
+            unsafe { self.ops().fill(placed.address, bytes, 0) };
         }
         Ok(placed)
     }

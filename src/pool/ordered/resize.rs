@@ -53,8 +53,12 @@ impl Pool {
             drop(books);
             return self.move_ordered(client, queue, address, block, bytes);
         };
-        let resized = books.resize_ordered(span, block, bytes, &mut kit);
+        let resized = books.resize_ordered(span, block, bytes, queue.map(Queue::now), &mut kit);
+        let left = books.uncleared() > 0;
         self.settle(books, usize::MAX);
+        if left {
+            self.clear_left(usize::MAX);
+        }
         if !resized {
             return Err(Misuse::Stale { pool: self.name() }.status(address));
         }

@@ -10,6 +10,7 @@ use crate::pool::span::Span;
 use crate::pool::uses::{Home, Point, Queue, Use};
 use crate::pool::{HOST, Pool, table};
 use crate::stream;
+use crate::sys::os;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 
@@ -146,31 +147,91 @@ impl Pool {
         added.map(release).map_err(full)
     }
 
-    /// What must happen to a block that comes back before anybody else may have it, in strict mode and where blocks are cleared. Whether it
-    /// was filled with strict mode's pattern.
-    pub(in crate::pool) fn spoil_ordered(&'static self, span: &'static Span, flags: u32, pattern: u8) -> bool {
-        let (address, usable) = (span.start.get(), span.unit.get());
-        let idle = matches!(span.uses.home(), Home::Finished) || span.uses.all(|point| point.is_passed());
-        if idle && self.touch.load(Ordering::Relaxed) {
-            let strict = flags & TN_POOL_STRICT != 0;
-            let value = if strict { pattern } else { 0 };
-            // SAFETY: the block is in limbo: its holder gave it back, and no device works on it any more.
-            unsafe { self.ops().fill(address, usable, value) };
-            return strict;
+    /// What must happen to a block that comes back before anybody else may have it, in strict mode and where blocks are cleared: the span
+    /// knows afterwards whether it was filled with strict mode's pattern, or still has to be cleared.
+    pub(in crate::pool) fn spoil_ordered(&'static self, span: &'static Span, flags: u32, pattern: u8) {
+        span.set_spoilt(false);
+        if self.ops().is_gone() {
+            return;
         }
-        // What the host can clear it clears when it hands the block out.
-        if flags & TN_POOL_ZERO_ON_FREE != 0
-            && !self.touch.load(Ordering::Relaxed)
-            && let Ok(queue) = stream::current(self.device())
-        {
-            let mut waits = true;
-            span.uses.each(|point| waits = waits && queue.wait_for(point).is_ok());
-            // SAFETY: as above, and the queue comes after all who use it.
-            if waits && unsafe { self.ops().fill_on(queue, address, usable, 0) }.is_ok() {
-                span.uses.set(queue.now());
+        if self.touch.load(Ordering::Relaxed) {
+            let idle = matches!(span.uses.home(), Home::Finished) || span.uses.all(|point| point.is_passed());
+            // Else the host clears it when it hands the block out, or gives it back to the device.
+            if idle {
+                let strict = flags & TN_POOL_STRICT != 0;
+                let value = if strict { pattern } else { 0 };
+                // SAFETY: the block is in limbo: its holder gave it back, and no device works on it any more.
+                unsafe { self.ops().fill(span.start.get(), span.unit.get(), value) };
+                span.set_spoilt(strict);
             }
+            return;
         }
-        false
+        if flags & TN_POOL_ZERO_ON_FREE != 0 {
+            let cleared = self.clear_on(stream::current(self.device()), span)
+                || self.clear_on(stream::aside(self.device()), span);
+            span.set_uncleared(!cleared);
+        }
+    }
+
+    /// Clears a span that is the caller's alone, on a queue, behind all that uses it. False: it is as it was.
+    fn clear_on(&'static self, queue: Result<&'static Queue>, span: &'static Span) -> bool {
+        let Ok(queue) = queue else { return false };
+        // What is captured would be done when the graph is launched, and each time.
+        if !matches!(queue.is_capturing(), Ok(false)) {
+            return false;
+        }
+        let mut waits = true;
+        span.uses.each(|point| waits = waits && queue.wait_for(point).is_ok());
+        // Also what its last block left beyond its own end, when it became smaller.
+        // SAFETY: nobody else has the span, and the queue comes after all who use it.
+        if !waits || unsafe { self.ops().fill_on(queue, span.start.get(), span.bytes.get(), 0) }.is_err() {
+            return false;
+        }
+        self.ensure_lane(queue);
+        span.uses.set(queue.now());
+        true
+    }
+
+    /// Tries again to clear what could not be cleared when it came back, at most so many spans; those that were are pending from then on. False:
+    /// none was. Under no lock.
+    pub(in crate::pool) fn clear_left(&'static self, most: usize) -> bool {
+        let mut left = self.books.lock().uncleared().min(most);
+        let mut any = false;
+        while left > 0 {
+            left -= 1;
+            let mut books = self.books.lock();
+            let Some(span) = books.take_uncleared() else { break };
+            books.busy += 1;
+            drop(books);
+            // What is gone nobody can read.
+            let gone = self.ops().is_gone();
+            if gone || self.clear_on(stream::aside(self.device()), span) {
+                span.set_uncleared(false);
+                any = true;
+            }
+            let mut books = self.books.lock();
+            if gone {
+                span.uses.clear();
+            }
+            books.busy -= 1;
+            books.set_free_ordered(span, os::coarse_ms());
+        }
+        any
+    }
+
+    /// Clears a range that the host has to clear before it leaves: it was used by nobody but devices since, and they are done.
+    pub(in crate::pool) fn clear_leaving(&'static self, start: usize, bytes: usize) {
+        if self.host_clears() && !self.ops().is_gone() {
+            // SAFETY: it left the books, which give away only what is finished; nobody can reach it any more.
+            unsafe { self.ops().fill(start, bytes, 0) };
+        }
+    }
+
+    /// Whether blocks are cleared by the host, when they are handed out.
+    pub(super) fn host_clears(&self) -> bool {
+        self.is_ordered()
+            && self.flags.load(Ordering::Relaxed) & TN_POOL_ZERO_ON_FREE != 0
+            && self.touch.load(Ordering::Relaxed)
     }
 }
 

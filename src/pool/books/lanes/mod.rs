@@ -6,6 +6,7 @@
 //! | finished | a free span all of whose uses have passed: anybody may have it |
 //! | lane | the free spans that one queue used last, and nobody else: that queue may have them at once |
 //! | mixed | the free spans with uses on several queues |
+//! | uncleared | the free spans that nobody may have before they were cleared, in pools that promise so |
 //! | range | whole granules cut into spans of multiples of 512 bytes, for blocks up to 1 MiB; they have a map (`fine`) |
 //!
 //! A span that comes back lies in its queue's lane, which asks no driver; so a loop on one queue never does (PD-1). A request looks in its own
@@ -40,7 +41,7 @@ use super::{Books, Want};
 use crate::device::host::GRANULE;
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::fine::UNIT;
-use crate::pool::span::{Kind, Link, List, Span};
+use crate::pool::span::{Kind, Link, List, Span, Word};
 use crate::pool::uses::{Home, Point, Queue};
 use crate::pool::{Pool, table};
 use crate::sys::os;
@@ -65,7 +66,16 @@ pub(in crate::pool) struct Ordered {
     fine: Shelf,
     lanes: AtomicPtr<Lane>,
     mixed: List,
+    uncleared: Left,
     recycled: AtomicPtr<Ordered>,
+}
+
+/// Spans that have to be cleared, linked by `next`: who comes last is tried last.
+#[derive(Debug)]
+struct Left {
+    first: Link,
+    last: Link,
+    count: Word,
 }
 
 // SAFETY: zero is valid for every field, and `recycled` serves the list only.
@@ -258,6 +268,10 @@ impl Books {
     /// comes there.
     pub fn set_free_ordered(&mut self, span: &'static Span, now: u64) {
         span.uses.close();
+        if span.is_uncleared() {
+            self.leave_uncleared(span);
+            return;
+        }
         let lane = match (span.uses.settle(), self.ordered) {
             (Home::On(point), Some(ordered)) => ordered.lane(point.queue()),
             _ => None,
@@ -342,6 +356,7 @@ impl Books {
                 && same_range
                 && same_home
                 && !other.is_mixed()
+                && !other.is_uncleared()
                 && self.may_join(span, other)
         };
         [before, table::find(span.end())].into_iter().flatten().find(alike)

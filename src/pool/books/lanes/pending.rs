@@ -2,7 +2,7 @@
 //!
 //! Contract: that of `lanes`: the driver is asked by the caller, under no lock.
 
-use super::{LOOKS, Lane, POINTS, Points};
+use super::{LOOKS, Lane, Ordered, POINTS, Points};
 use crate::device::host::GRANULE;
 use crate::pool::books::{Books, Kit, Want};
 use crate::pool::span::{Kind, Span};
@@ -97,6 +97,39 @@ impl Books {
                 span
             }
         };
+        span.change(|| span.set_kind(Kind::None));
+        Some(span)
+    }
+
+    /// Puts a span aside that nobody may have before it was cleared.
+    pub(super) fn leave_uncleared(&mut self, span: &'static Span) {
+        let Some(Ordered { uncleared: left, .. }) = self.ordered else { return };
+        span.change(|| span.set_kind(Kind::Free));
+        span.next.set(None);
+        match left.last.get() {
+            Some(last) => last.next.set(Some(span)),
+            None => left.first.set(Some(span)),
+        }
+        left.last.set(Some(span));
+        left.count.add(1);
+        self.figures.pending_bytes += span.bytes.get() as u64;
+    }
+
+    /// How many there are.
+    pub fn uncleared(&self) -> usize {
+        self.ordered.map_or(0, |ordered| ordered.uncleared.count.get())
+    }
+
+    /// Takes out the one that was put aside first. It is the caller's until [`Books::set_free_ordered`].
+    pub fn take_uncleared(&mut self) -> Option<&'static Span> {
+        let left = &self.ordered?.uncleared;
+        let span = left.first.get()?;
+        left.first.set(span.next.get());
+        if span.next.get().is_none() {
+            left.last.set(None);
+        }
+        left.count.subtract(1);
+        self.figures.pending_bytes -= span.bytes.get() as u64;
         span.change(|| span.set_kind(Kind::None));
         Some(span)
     }

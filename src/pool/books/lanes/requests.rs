@@ -8,8 +8,9 @@ use crate::pool::books::{Books, Kit, Placed, Want};
 use crate::pool::cell::{Block, State};
 use crate::pool::fine::UNIT;
 use crate::pool::span::{Kind, Span};
-use crate::pool::uses::Home;
+use crate::pool::uses::{Home, Point};
 use crate::sys::os;
+use crate::types::TN_POOL_ZERO_ON_FREE;
 
 impl Books {
     /// A block from what the pool has and the want's queue may have without a wait. Without a kit only one for which nothing must be cut.
@@ -125,9 +126,16 @@ impl Books {
         bytes.checked_next_multiple_of(unit).is_some_and(|usable| usable <= span.bytes.get())
     }
 
-    /// Changes the size of a live raw block that fits in place; what it does not need any more is free after the block's own uses. False: it
-    /// is not live any more.
-    pub fn resize_ordered(&mut self, span: &'static Span, block: Block, bytes: usize, kit: &mut Kit) -> bool {
+    /// Changes the size of a live raw block that fits in place; what it does not need any more is free after the block's own uses, and after
+    /// `point`, up to which its holder used it. False: it is not live any more.
+    pub fn resize_ordered(
+        &mut self,
+        span: &'static Span,
+        block: Block,
+        bytes: usize,
+        point: Option<Point>,
+        kit: &mut Kit,
+    ) -> bool {
         if !span.exchange(0, State::Raw, State::Limbo) {
             return false;
         }
@@ -139,16 +147,21 @@ impl Books {
         self.resize(span, 0, block, bytes);
         if usable < old / 2 {
             self.set_usable(span, usable);
-            self.shrink_ordered(span, usable, fine, kit);
+            self.shrink_ordered(span, usable, fine, point, kit);
         }
         span.exchange(0, State::Limbo, State::Raw);
         self.account(block).tally.reallocated += 1;
         true
     }
 
-    fn shrink_ordered(&mut self, span: &'static Span, keep: usize, fine: bool, kit: &mut Kit) {
+    fn shrink_ordered(&mut self, span: &'static Span, keep: usize, fine: bool, point: Option<Point>, kit: &mut Kit) {
         let least = if fine { UNIT } else { LEAST_REST };
-        let home = span.uses.home();
+        let home = match (span.uses.home(), point) {
+            (home, None) => home,
+            (Home::Finished, Some(point)) => Home::On(point),
+            (Home::On(used), Some(point)) if point.queue().follows(used) => Home::On(point),
+            _ => Home::Mixed,
+        };
         // The uses of a block that several queues use cannot be noted twice.
         if matches!(home, Home::Mixed) || span.bytes.get() - keep < least {
             return;
@@ -159,6 +172,12 @@ impl Books {
             Home::On(point) => rest.uses.set(point),
             _ => rest.uses.clear(),
         }
+        rest.set_uncleared(self.devices_clear());
         self.set_free_ordered(rest, os::coarse_ms());
+    }
+
+    /// Whether what is free has been cleared, by the device.
+    fn devices_clear(&self) -> bool {
+        self.settings.flags & TN_POOL_ZERO_ON_FREE != 0 && !self.settings.terms.touch
     }
 }

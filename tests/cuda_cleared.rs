@@ -1,0 +1,301 @@
+//! TN_POOL_ZERO_ON_FREE on devices: nobody gets bytes that others wrote, also where clearing was not possible when they came back. Needs the
+//! simulator: a GPU's memory cannot be looked at behind the pool's back.
+
+mod lanes;
+mod tools;
+
+use lanes::*;
+use std::ptr::null_mut;
+use tenure::ffi::array::{tn_array_full, tn_array_release};
+use tenure::ffi::device::tn_device_synchronize;
+use tenure::ffi::stream::*;
+use tenure::types::*;
+use tools::cuda::{Sim, alone, device, with_context};
+
+/// Of a block that finds room once, in a pool of this size.
+const LARGE: usize = 2 * MIB;
+
+fn clearing(change: impl FnOnce(&mut tn_pool_options)) -> Pool {
+    pool_on(GPU, |o| {
+        (o.flags, o.max_size) = (TN_POOL_ZERO_ON_FREE, LARGE as u64);
+        change(o);
+    })
+    .unwrap()
+}
+
+fn fill(stream: &Stream, block: usize, bytes: usize, value: u8) {
+    let (block, native) = (block as u64, stream.native() as usize);
+    let status =
+        with_context(0, || driver_call!(cuMemsetD8Async(block => u64, value => u8, bytes => usize, native => usize)));
+    assert_eq!(status, 0);
+}
+
+/// Whether all bytes are 0 now, behind the driver's back; call when nothing runs on them.
+fn is_zero(sim: Sim, block: usize, bytes: usize) -> bool {
+    let at = sim.bytes(block as u64, bytes, 0);
+    // SAFETY: that is where they are.
+    unsafe { std::slice::from_raw_parts(at, bytes) }.iter().all(|&byte| byte == 0)
+}
+
+/// A capture of a stream, in thread-local mode: calls of this thread that could wait are refused, unless they are made in relaxed mode.
+struct Capture<'a>(&'a Stream);
+
+impl Capture<'_> {
+    fn begin(stream: &Stream) -> Capture<'_> {
+        let native = stream.native() as usize;
+        assert_eq!(with_context(0, || driver_call!(cuStreamBeginCapture_v2(native => usize, 1u32 => u32))), 0);
+        Capture(stream)
+    }
+
+    /// Its graph, which is whole.
+    fn end(self) -> usize {
+        let (native, mut graph) = (self.0.native() as usize, 0usize);
+        let ended = with_context(0, || driver_call!(cuStreamEndCapture(native => usize, &mut graph => *mut usize)));
+        assert!(ended == 0 && graph != 0, "the capture is sound: {ended}");
+        graph
+    }
+}
+
+/// Runs a graph once on a stream.
+fn launch(graph: usize, stream: &Stream) {
+    let (mut made, native) = (0usize, stream.native() as usize);
+    with_context(0, || {
+        assert_eq!(driver_call!(cuGraphInstantiateWithFlags(&mut made => *mut usize, graph => usize, 0u64 => u64)), 0);
+        assert_eq!(driver_call!(cuGraphLaunch(made => usize, native => usize)), 0);
+        assert_eq!(driver_call!(cuStreamSynchronize(native => usize)), 0);
+        assert_eq!(driver_call!(cuGraphExecDestroy(made => usize)), 0);
+        assert_eq!(driver_call!(cuGraphDestroy(graph => usize)), 0);
+    });
+}
+
+fn set_current(stream: *mut tn_stream) {
+    assert_eq!(tn_stream_set_current(GPU, stream), TN_OK);
+}
+
+/// PD-15: where the thread's current stream captures, a block is cleared elsewhere, and the graph has nothing of it.
+#[test]
+fn pd_15_a_capture_clears_nothing_later() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    let (pool, s, t) = (clearing(|_| ()), stream(), stream());
+    for idle in [false, true] {
+        let block = pool.take(LARGE, &t).unwrap();
+        fill(&t, block, LARGE, 0x77);
+        if idle {
+            t.finish();
+        }
+        set_current(s.0);
+        let capture = Capture::begin(&s);
+        pool.give(block, &t);
+        let graph = capture.end();
+        assert_eq!(tn_device_synchronize(GPU), TN_OK);
+        assert!(is_zero(sim, block, LARGE), "idle {idle}");
+        set_current(null_mut());
+        // Somebody else's by now.
+        assert_eq!(pool.take(LARGE, &t), Ok(block), "idle {idle}");
+        fill(&t, block, LARGE, 0x55);
+        t.finish();
+        launch(graph, &s);
+        assert!(!is_zero(sim, block, LARGE), "the graph is another's work: idle {idle}");
+        pool.give(block, &t);
+        assert_eq!(tn_device_synchronize(GPU), TN_OK);
+    }
+}
+
+/// PD-15: what is given back within the capture cannot be cleared before that has ended; until then nobody has it.
+#[test]
+fn pd_15_given_back_within_a_capture() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    for current in [false, true] {
+        let (pool, s, t) = (clearing(|_| ()), stream(), stream());
+        let block = pool.take(LARGE, &s).unwrap();
+        fill(&s, block, LARGE, 0x77);
+        s.finish();
+        set_current(if current { s.0 } else { null_mut() });
+        let capture = Capture::begin(&s);
+        pool.give(block, &s);
+        assert_eq!(pool.stats().pending_bytes, LARGE as u64);
+        assert_eq!(pool.take(LARGE, &s), Err(TN_ERR_UNSUPPORTED), "not even that stream, at once");
+        assert_eq!(pool.take(LARGE, &t), Err(TN_ERR_POOL_LIMIT));
+        assert_eq!(pool.trim(), 0, "it does not leave either");
+        assert!(!is_zero(sim, block, LARGE));
+        let graph = capture.end();
+        assert_eq!(pool.take(LARGE, &t), Ok(block));
+        t.finish();
+        assert!(is_zero(sim, block, LARGE), "cleared before t has it");
+        pool.give(block, &t);
+        launch(graph, &s);
+        set_current(null_mut());
+    }
+}
+
+/// PO-47: a call of the driver that fails leaves a block that nobody gets; it is cleared once that works again, whoever comes first.
+#[test]
+fn po_47_clearing_fails() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    let functions = ["cuMemsetD8Async", "cuStreamWaitEvent", "cuEventRecord", "cuStreamIsCapturing", "cuCtxGetCurrent"];
+    for (number, function) in functions.into_iter().enumerate() {
+        for next in 0..4 {
+            let (pool, s, t) = (clearing(|o| o.max_size = 4 * LARGE as u64), stream(), stream());
+            let (block, other) = (pool.take(LARGE, &s).unwrap(), pool.take(LARGE, &s).unwrap());
+            fill(&s, block, LARGE, 0x77);
+            sim.fail(function, 1, 0, 999);
+            pool.give(block, &s);
+            let stats = pool.stats();
+            assert_eq!((stats.pending_bytes, stats.live_blocks), (LARGE as u64, 1), "{function}");
+            // It would be the first choice.
+            let another = pool.take(LARGE, &s);
+            assert_ne!(another, Ok(block), "{function}");
+            assert_eq!(pool.trim(), 0, "{function}");
+            sim.clear_faults();
+            let allocations = sim.get("allocations");
+            match next {
+                // The next block that comes back.
+                0 => pool.give(other, &s),
+                // The next request that finds nothing.
+                1 => assert!(pool.take(3 * LARGE, &t).is_err()),
+                2 => drop(pool.trim()),
+                _ => assert_eq!(tn_device_synchronize(GPU), TN_OK),
+            }
+            assert_eq!(tn_device_synchronize(GPU), TN_OK);
+            if sim.get("allocations") == allocations {
+                assert!(is_zero(sim, block, LARGE), "{function}, {next}");
+            }
+            another.into_iter().for_each(|block| pool.give(block, &s));
+            if next != 0 {
+                pool.give(other, &t);
+            }
+            assert_eq!(tn_device_synchronize(GPU), TN_OK);
+            pool.trim();
+            assert_eq!(pool.stats().reserved_bytes, 0, "{function}, {number}, {next}");
+        }
+    }
+}
+
+/// PO-6: a pool that is released with such a block gives it back when it was cleared, and not before.
+#[test]
+fn po_6_released_before_it_was_cleared() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    let before = sim.get("allocations");
+    let (pool, s) = (clearing(|_| ()), stream());
+    let block = pool.take(LARGE, &s).unwrap();
+    fill(&s, block, LARGE, 0x77);
+    let capture = Capture::begin(&s);
+    pool.give(block, &s);
+    drop(pool);
+    assert_eq!(sim.get("allocations"), before + 1);
+    assert!(!is_zero(sim, block, LARGE), "it was not cleared yet");
+    let graph = capture.end();
+    let (cleared, ()) = sim.calls_of("cuMemsetD8Async", || {
+        // Cleared, and then done.
+        assert_eq!(tn_device_synchronize(GPU), TN_OK);
+        assert_eq!(tn_device_synchronize(GPU), TN_OK);
+    });
+    assert_eq!((cleared, sim.get("allocations")), (1, before));
+    launch(graph, &s);
+}
+
+/// PD-20: what a lost device had nobody reads any more; its pools end without the driver.
+#[test]
+fn pd_20_lost_before_it_was_cleared() {
+    alone("pd_20_lost_before_it_was_cleared", &[], || {
+        let Some(gpu) = device() else { return };
+        let Some(sim) = gpu.simulated() else { return };
+        let (pool, s) = (clearing(|_| ()), stream());
+        let block = pool.take(LARGE, &s).unwrap();
+        let capture = Capture::begin(&s);
+        pool.give(block, &s);
+        drop(capture);
+        sim.break_device(0, 700);
+        assert_eq!(tn_device_synchronize(GPU), TN_ERR_DRIVER);
+        let (calls, ()) = sim.calls_of("", || {
+            assert_eq!(pool.stats().pending_bytes, LARGE as u64);
+            assert_eq!(pool.trim(), LARGE);
+            drop(pool);
+        });
+        assert_eq!(calls, 0);
+    });
+}
+
+/// PO-20: what a block does not need any more when it becomes smaller is cleared too, and free behind what its holder did on the stream.
+#[test]
+fn po_20_the_rest_of_a_block_that_shrinks() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    // The driver's free waits for all work; with that this process would wait for itself.
+    sim.set("free_waits", 0);
+    for flags in [0, TN_POOL_ZERO_ON_FREE] {
+        let (pool, s, t) = (pool_on(GPU, |o| o.flags = flags).unwrap(), stream(), stream());
+        let work = lanes::pool();
+        let own = work.take(64, &s).unwrap();
+        for (large, small) in [(40 * MIB, 10 * MIB), (MIB, 512)] {
+            let block = pool.take(large, &s).unwrap();
+            sim.hold(s.native());
+            fill(&s, own, 64, 1);
+            fill(&s, block, large, 0x77);
+            assert_eq!(pool.resize(block, small, &s), Ok(block));
+            let taken: Vec<usize> = (0..4).map(|_| pool.take(large - small, &t).unwrap()).collect();
+            sim.release(s.native());
+            s.finish();
+            let apart = |&at: &usize| at + (large - small) <= block || at >= block + large;
+            assert!(taken.iter().all(apart), "{flags}: s still wrote there: {block:#x}, {taken:#x?}");
+            if flags != 0 {
+                assert_eq!(tn_device_synchronize(GPU), TN_OK);
+                assert!(is_zero(sim, block + small, large - small));
+            }
+            taken.into_iter().chain([block]).for_each(|block| pool.give(block, &t));
+            assert_eq!(tn_device_synchronize(GPU), TN_OK);
+            pool.stats();
+        }
+    }
+    sim.set("free_waits", 1);
+}
+
+/// Memory of the host that devices use: cleared when it is handed out, and when it leaves for the driver.
+#[test]
+fn page_locked_memory_leaves_cleared() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    let (s, work) = (stream(), lanes::pool());
+    let pool = pool_on(PINNED, |o| o.flags = TN_POOL_ZERO_ON_FREE).unwrap();
+    let block = pool.take(LARGE, &s).unwrap();
+    // SAFETY: the host's block.
+    unsafe { (block as *mut u8).write_bytes(0x77, LARGE) };
+    // Pending when it comes back, so that it cannot be cleared then.
+    fill(&s, work.take(64, &s).unwrap(), 64, 1);
+    sim.set("pace", 2);
+    pool.give(block, &s);
+    s.finish();
+    sim.set("pace", 0);
+    // The driver does not take it, so that one can look.
+    sim.fail("cuMemFreeHost", 1, 1, 999);
+    assert!(pool.trim() >= LARGE);
+    // SAFETY: it is there still.
+    assert!((0..LARGE).all(|at| unsafe { *(block as *const u8).add(at) } == 0));
+}
+
+/// Arrays give back as raw blocks do.
+#[test]
+fn arrays_leave_nothing_either() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    let (pool, s) = (clearing(|_| ()), stream());
+    let (mut array, shape, value) = (null_mut(), [LARGE as i64 / 8], 3.25f64);
+    let at = (&raw const value).cast();
+    set_current(s.0);
+    // SAFETY: all of it is ours.
+    let status = unsafe { tn_array_full(pool.0, TN_F64, 1, shape.as_ptr(), at, std::ptr::null(), &mut array) };
+    assert_eq!(status, TN_OK);
+    let capture = Capture::begin(&s);
+    assert_eq!(tn_array_release(array), TN_OK);
+    let graph = capture.end();
+    let block = pool.take(LARGE, &s).unwrap();
+    s.finish();
+    assert!(is_zero(sim, block, LARGE));
+    launch(graph, &s);
+    set_current(null_mut());
+    pool.give(block, &s);
+}
