@@ -262,13 +262,13 @@ fn pn_6_the_last_release_waits_for_the_copies() {
             (None, 2) => done(unsafe { tn_array_copy_from_host(there.0, pages.0.cast(), null(), 0, s.0) }).unwrap(),
             _ => registered.copy_into(&there, 0, s.0).unwrap(),
         }
+        assert!(sim.get("pending") > 0);
         let helper = std::thread::spawn(move || {
             std::thread::sleep(std::time::Duration::from_millis(30));
             sim.release_all();
         });
-        let pending = sim.get("pending");
         drop(registered);
-        assert!(pending > 0 && sim.get("pending") == 0, "the release came back when the copy was done");
+        assert_eq!(sim.get("pending"), 0, "the release came back when the copy was done");
         drop(older);
         drop(pages);
         helper.join().unwrap();
