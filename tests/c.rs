@@ -9,7 +9,7 @@ mod tools;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tools::{compiler, files, library, library_folder, output, root};
+use tools::{compiler, cuda, files, library, library_folder, output, root};
 
 /// How a file is run.
 #[derive(Clone, Copy, PartialEq)]
@@ -142,6 +142,10 @@ fn run(case: &Case) -> Outcome {
     };
     if case.way == Way::ByHand {
         command.env_remove("LD_LIBRARY_PATH");
+    }
+    // A driver that this machine has is for the runs that are for it.
+    if cuda::wanted().is_none() && case.way != Way::ByHand {
+        folders.extend(std::env::split_paths(&cuda::path_without_driver()));
     }
     if !folders.is_empty() {
         command.env("LD_LIBRARY_PATH", std::env::join_paths(folders).expect("no colon in a path of ours"));

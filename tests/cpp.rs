@@ -58,6 +58,10 @@ fn run(program: &Path, tool: &[&str], name: &str) {
     if !tool.is_empty() {
         command.arg(program);
     }
+    // A driver that this machine has is for the runs that are for it.
+    if tools::cuda::wanted().is_none() {
+        command.env("LD_LIBRARY_PATH", tools::cuda::path_without_driver());
+    }
     // Backtraces of provoked panics are slow under valgrind.
     output(command.current_dir(folder).env("RUST_BACKTRACE", "0")).unwrap_or_else(|text| panic!("{text}"));
 }

@@ -95,13 +95,13 @@ fn mutate(input: &mut Vec<u8>, others: &[Vec<u8>], dice: &mut Dice) {
     }
 }
 
-/// Seeds, and the inputs that the fuzzer found something with.
+/// Seeds, and the inputs that the fuzzer found something with, in the same order wherever they lie.
 fn corpus(target: &Target) -> Vec<Vec<u8>> {
     let mut inputs = (target.seeds)();
     let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/found").join(target.name);
-    for entry in fs::read_dir(found).into_iter().flatten() {
-        inputs.push(fs::read(entry.unwrap().path()).unwrap());
-    }
+    let mut paths: Vec<_> = fs::read_dir(found).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    inputs.extend(paths.into_iter().map(|path| fs::read(path).unwrap()));
     inputs
 }
 

@@ -8,7 +8,7 @@ use tenure::dtype::Dtype;
 use tenure::layout::Layout;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(100_000), ..ProptestConfig::default() })]
+    #![proptest_config(cases(100_000))]
 
     #[test]
     fn la_21_chains_of_views_reach_the_right_bytes(seed: u64, steps in prop::collection::vec(any::<u64>(), 1..7)) {
@@ -34,7 +34,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(20_000), ..ProptestConfig::default() })]
+    #![proptest_config(cases(20_000))]
 
     #[test]
     fn ar_19_any_strides_are_judged_as_their_bytes_say(

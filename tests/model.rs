@@ -5,8 +5,9 @@
 //! checked by `invariants`), written from the ownership document and sharing no code with the implementation but the
 //! plain C types; `library` and `invoke` make the same calls through the C functions; `driver` compares the two after
 //! every step, computed values as `seen` and `shadow` say. `rows` are hand-written traces, one for each row; `ops` and
-//! `draw` make random ones, which `reduce` makes small when they fail. TENURE_MODEL_STEPS sets how many steps the ordinary run takes;
-//! `soak` (ignored) runs without end and prints each seed, TENURE_MODEL_SEED replays one.
+//! `draw` make random ones, which `reduce` makes small when they fail. The ordinary run takes the same ones each time, TENURE_MODEL_STEPS
+//! sets how many steps, TENURE_MODEL_SEED which; `soak` (ignored) runs without end from a seed of the clock's and prints each,
+//! TENURE_MODEL_SEED replays one.
 
 // The functions are called by their C names: this keeps the crate linked.
 use tenure as _;
@@ -82,6 +83,13 @@ fn config(cases: u32) -> Config {
     config
 }
 
+/// Makes so many traces, which the seed alone decides.
+fn runner(cases: u32, seed: u64) -> TestRunner {
+    let mut bytes = [1; 16];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    TestRunner::new_with_rng(config(cases), TestRng::from_seed(RngAlgorithm::XorShift, &bytes))
+}
+
 /// Runs traces; the text of a small failing one if there is any.
 fn search(mut runner: TestRunner) -> Result<(), String> {
     let outcome = runner.run(&traces(), |(strict, ops)| run(strict, &ops));
@@ -107,7 +115,8 @@ fn replay() {
 fn random_traces_agree_with_the_library() {
     let steps = from_environment("TENURE_MODEL_STEPS").unwrap_or(u64::from(STEPS));
     let cases = (steps / u64::from(TRACE_STEPS)).max(1) as u32;
-    search(TestRunner::new(config(cases))).unwrap_or_else(|text| panic!("{text}"));
+    let seed = from_environment("TENURE_MODEL_SEED").unwrap_or(1);
+    search(runner(cases, seed)).unwrap_or_else(|text| panic!("seed {seed}: {text}"));
 }
 
 #[test]
@@ -120,11 +129,7 @@ fn soak() {
     let rounds = from_environment("TENURE_MODEL_ROUNDS").unwrap_or(u64::MAX);
     for _ in 0..rounds {
         println!("TENURE_MODEL_SEED={seed} TENURE_MODEL_ROUNDS=1");
-        let mut bytes = [1; 16];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        let rng = TestRng::from_seed(RngAlgorithm::XorShift, &bytes);
-        let found = search(TestRunner::new_with_rng(config(1000), rng));
-        found.unwrap_or_else(|text| panic!("seed {seed}: {text}"));
+        search(runner(1000, seed)).unwrap_or_else(|text| panic!("seed {seed}: {text}"));
         seed = seed.wrapping_add(1);
     }
 }

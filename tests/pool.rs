@@ -1,12 +1,14 @@
 //! Pools through their Rust interface: the rows PO- of the specification that the plain engine answers for.
 
 mod pools;
+mod tools;
 
-use pools::*;
+use pools::{GRANULE, HOST, Held, checked, code, is_painted, paint, text};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tenure::pool::{self, Pool, PoolOptions};
 use tenure::types::*;
+use tools::cuda::{NO_DRIVER, alone};
 
 #[test]
 fn po_1_a_new_pool_has_taken_nothing() {
@@ -19,21 +21,23 @@ fn po_1_a_new_pool_has_taken_nothing() {
 
 #[test]
 fn po_4_and_pn_13_devices_that_are_not_there() {
-    let create = |r#type, id, flags| {
-        let options = PoolOptions { host_flags: flags, ..PoolOptions::default() };
-        pool::create(tn_device { r#type, id }, &options)
-    };
-    assert_eq!(code(create(TN_CPU, 1, 0)), TN_ERR_DEVICE);
-    assert_eq!(code(create(TN_CPU, -1, 0)), TN_ERR_DEVICE);
-    assert_eq!(code(create(5, 0, 0)), TN_ERR_DEVICE);
-    for cuda in [TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED] {
-        assert_eq!(code(create(cuda, 0, 0)), TN_ERR_UNSUPPORTED);
-        assert!(text().contains("libcuda"));
-        assert_eq!(code(pool::default(tn_device { r#type: cuda, id: 0 })), TN_ERR_UNSUPPORTED);
-    }
-    let pinned = create(TN_CUDA_HOST, 0, TN_HOST_BEST_EFFORT).unwrap();
-    assert_eq!(pinned.device(), HOST, "nothing claims to be pinned");
-    pinned.drop_hold();
+    alone("po_4_and_pn_13_devices_that_are_not_there", &[NO_DRIVER], || {
+        let create = |r#type, id, flags| {
+            let options = PoolOptions { host_flags: flags, ..PoolOptions::default() };
+            pool::create(tn_device { r#type, id }, &options)
+        };
+        assert_eq!(code(create(TN_CPU, 1, 0)), TN_ERR_DEVICE);
+        assert_eq!(code(create(TN_CPU, -1, 0)), TN_ERR_DEVICE);
+        assert_eq!(code(create(5, 0, 0)), TN_ERR_DEVICE);
+        for cuda in [TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED] {
+            assert_eq!(code(create(cuda, 0, 0)), TN_ERR_UNSUPPORTED);
+            assert!(text().contains("libcuda"));
+            assert_eq!(code(pool::default(tn_device { r#type: cuda, id: 0 })), TN_ERR_UNSUPPORTED);
+        }
+        let pinned = create(TN_CUDA_HOST, 0, TN_HOST_BEST_EFFORT).unwrap();
+        assert_eq!(pinned.device(), HOST, "nothing claims to be pinned");
+        pinned.drop_hold();
+    });
 }
 
 #[test]

@@ -1,24 +1,24 @@
-//! Pages and addresses of pools: growth ahead of need, huge pages, memory that is known to read 0, blocks that move by their pages. One
-//! test at a time: what is resident, and which addresses are next, is of the whole process.
+//! Pages and addresses of pools: growth ahead of need, huge pages, memory that is known to read 0, blocks that move by their pages. Each
+//! test alone in a process: what is resident, and which addresses are next, is of the whole of it.
 
 mod pools;
 
 use pools::*;
 use std::sync::Mutex;
-use std::time::Instant;
 use tenure::pool::{self, LARGEST_ALIGNMENT, Pool};
 use tenure::sys::os;
 use tenure::types::*;
 
-static ALONE: Mutex<()> = Mutex::new(());
-
 const MIB: usize = 1 << 20;
 const UNIT: usize = 2 * MIB;
 
-/// Resident bytes of the process.
-fn resident() -> usize {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
-    text.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * os::page_bytes()
+/// Pages that this thread has waited for so far.
+fn page_faults() -> i64 {
+    // SAFETY: plain data, which the call writes.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) }, 0);
+    usage.ru_minflt + usage.ru_majflt
 }
 
 fn touch(at: usize, bytes: usize) {
@@ -48,14 +48,20 @@ fn has_flag(address: usize, flag: &str) -> bool {
     panic!("{address:#x} is in no mapping");
 }
 
-/// Whether the system takes wishes for huge pages.
+/// Whether the system takes wishes for huge pages. It is asked: what it shows of its settings may be hidden.
 fn takes_wishes() -> bool {
-    std::path::Path::new("/sys/kernel/mm/transparent_hugepage/enabled").exists()
+    let at = os::map(UNIT, UNIT).unwrap();
+    // SAFETY: mapped by this test, and nobody's.
+    unsafe {
+        let takes = libc::madvise(at as *mut _, UNIT, libc::MADV_HUGEPAGE) == 0;
+        os::unmap(at, UNIT);
+        takes
+    }
 }
 
 #[test]
 fn growth_reserves_addresses_in_steps_and_commits_what_is_used() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     // Each step doubles what is committed.
     let pool = Held::new(|o| o.huge_pages = TN_HUGE_NEVER);
     let mut blocks = Vec::new();
@@ -107,7 +113,7 @@ fn growth_reserves_addresses_in_steps_and_commits_what_is_used() {
 /// PO-12: alignments up to 4 MiB cost addresses, not memory.
 #[test]
 fn po_12_large_alignments_cost_addresses_only() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     let pool = Held::plain();
     let mut blocks = Vec::new();
     for (i, alignment) in [MIB, 2 * MIB, LARGEST_ALIGNMENT, LARGEST_ALIGNMENT, MIB].into_iter().enumerate() {
@@ -122,7 +128,7 @@ fn po_12_large_alignments_cost_addresses_only() {
 /// PH-11
 #[test]
 fn ph_11_huge_pages_are_asked_for_where_a_block_fills_them() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     let pool = Held::plain();
     let at = pool.get(9 * MIB + 5);
     assert!(at.is_multiple_of(UNIT), "large blocks begin where a huge page does");
@@ -154,8 +160,15 @@ fn ph_11_huge_pages_are_asked_for_where_a_block_fills_them() {
 
 #[test]
 fn ph_11_explicit_huge_pages_come_from_the_reserve_or_not_at_all() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     let reserve = "/proc/sys/vm/nr_hugepages";
+    // The reserve is the machine's: another process in this test waits.
+    let turn = std::fs::File::open(reserve);
+    let _turn = turn.as_ref().map(|file| file.lock());
+    let is_free = |pages: usize| {
+        let free = std::fs::read_to_string("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
+        free.is_ok_and(|free| free.trim().parse::<usize>().is_ok_and(|free| free >= pages))
+    };
     let before = std::fs::read_to_string(reserve).unwrap_or_default();
     for wanted in ["0", "16"] {
         // With the right to, where nobody has set one: else whatever there is must do.
@@ -164,12 +177,10 @@ fn ph_11_explicit_huge_pages_come_from_the_reserve_or_not_at_all() {
         }
         let pool = Held::new(|o| o.huge_pages = TN_HUGE_EXPLICIT);
         let n = 4 * UNIT + 300_000;
+        let there = is_free(16);
         let at = pool.get(n);
         touch(at, n);
-        let explicit = has_flag(at, "ht");
-        if wanted == "16" && std::fs::read_to_string(reserve).is_ok_and(|n| n.trim() == "16") {
-            assert!(explicit);
-        }
+        assert!(has_flag(at, "ht") || !there, "the reserve has them");
         pool.give(at);
         // Cut into blocks of all sizes, its pages go back whole or not at all.
         let blocks: Vec<_> = (0..60).map(|i| pool.get(1000 * i * i / 4)).collect();
@@ -201,14 +212,15 @@ fn ph_11_explicit_huge_pages_come_from_the_reserve_or_not_at_all() {
 /// PH-14, T10
 #[test]
 fn ph_14_zeros_of_fresh_memory_touch_nothing() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     let pool = Held::plain();
     let n = 256 * MIB;
-    let (before, start) = (resident(), Instant::now());
+    let (before, faults) = (resident(), page_faults());
     let mut at = zeroed(pool.0, n);
-    let took = start.elapsed();
+    // Those of the library's own code and books, of which there are some; 128 huge pages would be all of the block.
+    let faults = page_faults() - faults;
+    assert!(faults < 100, "{faults} pages were touched");
     assert!(resident() < before + MIB, "no page was touched");
-    assert!(took.as_millis() < 20, "{took:?}");
     assert_eq!(pool.stats().zero_bytes_skipped, n as u64);
     assert!(is_painted(at, 4096, 0) && is_painted(at + n - 4096, 4096, 0));
     // Given back untouched, or nearly so, it is not cleared the next time either: only what has pages is.
@@ -252,7 +264,7 @@ fn ph_14_zeros_of_fresh_memory_touch_nothing() {
 /// PO-23, PH-14: a free range of which a part was never handed out is cleared up to there.
 #[test]
 fn po_23_known_zeros_survive_cuts_and_merges() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (8 * MIB as u64, TN_POOL_NONE));
     let dirty = pool.get(MIB);
     paint(dirty, MIB, 0xff);
@@ -292,7 +304,7 @@ fn po_23_known_zeros_survive_cuts_and_merges() {
 /// is lost.
 #[test]
 fn po_20_21_blocks_with_huge_pages_move_whole_or_stay() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     let paint_all = |at: usize, n: usize| (0..n).step_by(4096).for_each(|p| paint(at + p, 8, (p >> 12) as u8));
     let is_there = |at: usize, n: usize| (0..n).step_by(4096).all(|p| is_painted(at + p, 8, (p >> 12) as u8));
     for refused in 0..6 {
@@ -321,25 +333,22 @@ fn po_20_21_blocks_with_huge_pages_move_whole_or_stay() {
     }
 }
 
-/// PO-20: 1 GiB -> 2 GiB costs next to nothing of a copy. Slack of 5 for a busy machine.
+/// PO-20: 1 GiB -> 2 GiB costs next to nothing of a copy, which would touch 512 pages where they are huge, and 262,144 elsewhere.
 #[test]
-fn po_20_a_gigabyte_moves_in_no_time() {
-    let _alone = ALONE.lock();
+fn po_20_a_gigabyte_moves_and_is_not_touched() {
+    let Some(_alone) = alone() else { return };
     let pool = Held::plain();
     let n = 1 << 30;
     let at = pool.get(n);
     // So that it cannot grow where it is.
     let behind = pool.get(n / 4);
     touch(at, n);
-    let start = Instant::now();
+    let (before, there) = (page_faults(), resident());
     let to = pool.reallocate(at, 2 * n, 0).unwrap().unwrap().as_ptr() as usize;
-    let moved = start.elapsed();
-    assert!(to != at && is_painted(to + n - 4096, 1, 1));
-    let start = Instant::now();
-    // SAFETY: both lie in the block, and do not overlap.
-    unsafe { std::ptr::copy_nonoverlapping(to as *const u8, (to + n) as *mut u8, n / 4) };
-    let copy = start.elapsed() * 4;
-    assert!(moved * 10 < copy, "moved in {moved:?}, a copy takes {copy:?}");
+    let faults = page_faults() - before;
+    assert!(faults < 200, "{faults} pages were touched");
+    assert!(resident().abs_diff(there) < MIB, "the same pages, and no others");
+    assert!(to != at && !is_mapped(at) && (to..to + n).step_by(4096).all(|page| is_painted(page, 1, 1)));
     pool.give(to);
     pool.give(behind);
     pool.trim(0);
@@ -348,7 +357,7 @@ fn po_20_a_gigabyte_moves_in_no_time() {
 /// PO-19, PO-20
 #[test]
 fn po_19_20_large_blocks_shrink_and_grow_where_they_are() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (32 * MIB as u64, TN_POOL_NONE));
     let at = pool.get(16 * MIB);
     paint(at, 16 * MIB, 5);
@@ -378,7 +387,7 @@ fn po_19_20_large_blocks_shrink_and_grow_where_they_are() {
 /// PREFAULT: what is committed at creation is there at once; without it nothing is (PH-12).
 #[test]
 fn ph_12_pages_come_at_first_touch_or_with_prefault_at_creation() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     for (flags, there) in [(0, false), (TN_POOL_PREFAULT, true)] {
         let before = resident();
         let pool = Held::new(|o| (o.initial_size, o.flags) = (64 * MIB as u64, flags));
@@ -395,7 +404,7 @@ fn ph_12_pages_come_at_first_touch_or_with_prefault_at_creation() {
 /// PO-41, PO-42, T6: spans of which a block is live stay, and the pages in them that none touches lose their memory.
 #[test]
 fn po_41_42_trim_gives_back_pages_between_live_blocks() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     for keeps in [0, TN_POOL_NONE] {
         let pool = Held::new(|o| o.thread_cache_size = keeps);
         let before = resident();
@@ -431,7 +440,7 @@ fn po_41_42_trim_gives_back_pages_between_live_blocks() {
 /// PO-32, PO-41: others allocate, pass on and give back while one trims.
 #[test]
 fn po_41_a_trim_among_busy_threads_takes_nothing_that_is_live() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     for keeps in [0, TN_POOL_NONE] {
         let pool = Held::new(|o| o.thread_cache_size = keeps);
         let passed: Mutex<Vec<(usize, usize)>> = Mutex::default();
@@ -483,7 +492,7 @@ fn po_41_a_trim_among_busy_threads_takes_nothing_that_is_live() {
 /// PH-13: one call for each free range without a gap, however many blocks it was.
 #[test]
 fn ph_13_a_free_range_goes_back_in_one_call() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     let pool = Held::new(|o| (o.release_threshold, o.thread_cache_size) = (TN_POOL_NONE, TN_POOL_NONE));
     let all = pool.get(64 * MIB);
     pool.give(all);
@@ -504,7 +513,7 @@ fn ph_13_a_free_range_goes_back_in_one_call() {
 /// PH-16: what is used again is as it was left, but in pools that say otherwise.
 #[test]
 fn ph_16_a_reused_block_is_not_touched() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     for (flags, keeps) in [(0, 0), (0, TN_POOL_NONE), (TN_POOL_ZERO_ON_FREE, 0)] {
         let pool = Held::new(|o| (o.flags, o.thread_cache_size) = (flags, keeps));
         for n in [64, 5000, MIB, 20 * MIB] {
@@ -521,7 +530,7 @@ fn ph_16_a_reused_block_is_not_touched() {
 /// PH-6: a loop at the edge of a span stays with the thread.
 #[test]
 fn ph_6_a_loop_at_the_edge_of_a_span_needs_nobody() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     let pool = Held::plain();
     for n in [64usize, 4096, 40_000] {
         let mut held = vec![pool.get(n)];
@@ -549,7 +558,7 @@ fn ph_6_a_loop_at_the_edge_of_a_span_needs_nobody() {
 /// PH-7: the large block that came back last is found as it was, and is part of its neighbourhood for whoever needs more.
 #[test]
 fn ph_7_the_last_large_block_waits_for_its_like() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (24 * MIB as u64, TN_POOL_NONE));
     let blocks: Vec<_> = (0..3).map(|_| pool.get(8 * MIB)).collect();
     // Between free neighbours, a loop gets the same block: nothing is cut and merged for it.
@@ -582,7 +591,7 @@ fn ph_7_the_last_large_block_waits_for_its_like() {
 /// PO-19 to PO-23, PO-41: blocks with huge pages, grown, shrunk and zeroed by several threads, while one trims.
 #[test]
 fn po_20_23_41_large_blocks_among_busy_threads() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     for limit in [0, 200 * MIB as u64] {
         let pool = Held::new(|o| (o.release_threshold, o.max_size) = (16 * MIB as u64, limit));
         let it = pool.0;

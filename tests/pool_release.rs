@@ -1,19 +1,16 @@
-//! What pools give back to the system, and what its addresses are afterwards. One test at a time: another thread that
+//! What pools give back to the system, and what its addresses are afterwards. Each test alone in a process: another thread that
 //! maps memory could get the very addresses that a test has just seen go.
 
 mod pools;
 
 use pools::*;
-use std::sync::Mutex;
 use tenure::pool::{self, Pool, PoolOptions};
 use tenure::sys::os;
 use tenure::types::*;
 
-static ALONE: Mutex<()> = Mutex::new(());
-
 #[test]
 fn po_2_initial_size_is_there_at_once_and_serves_without_device_calls() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     for bytes in [64usize, 1000, 70_000] {
         let pool = Held::new(|o| o.initial_size = 8 << 20);
         let before = pool.stats();
@@ -40,7 +37,7 @@ fn po_2_initial_size_is_there_at_once_and_serves_without_device_calls() {
 
 #[test]
 fn po_6_7_a_released_pool_lives_as_long_as_its_blocks() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     let pool = Held::plain();
     let (small, large, cached) = (pool.get(100), pool.get(1 << 20), pool.get(3 << 20));
     paint(large, 1 << 20, 7);
@@ -71,7 +68,7 @@ fn po_6_7_a_released_pool_lives_as_long_as_its_blocks() {
 
 #[test]
 fn po_20_a_large_block_moves_by_its_pages() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     let pool = Held::plain();
     let n = 64 << 20;
     let mut at = pool.get_at(n, 1 << 21);
@@ -94,7 +91,7 @@ fn po_20_a_large_block_moves_by_its_pages() {
 /// PO-24 to PO-27, PO-29. PO-30: the checks have no switch, and are the same code in every build.
 #[test]
 fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     let a = Held::new(|o| o.set_name(b"left").unwrap());
     let b = Held::new(|o| o.set_name(b"right").unwrap());
     for n in [100usize, 65_536, 1 << 20] {
@@ -147,7 +144,7 @@ fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
 /// PO-40, PO-41
 #[test]
 fn po_40_41_trim_gives_back_what_no_block_needs() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     let pool = Held::new(|o| o.release_threshold = TN_POOL_NONE);
     let blocks: Vec<_> = [100usize, 3000, 60_000, 100_000, 1 << 20, 8 << 20].iter().map(|&n| pool.get(n)).collect();
     let live = pool.get(50);
@@ -176,7 +173,7 @@ fn po_40_41_trim_gives_back_what_no_block_needs() {
 
 #[test]
 fn direct_pools_keep_nothing() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     let pool = Held::new(|o| o.flags = TN_POOL_DIRECT);
     for n in [16usize, 70_000] {
         let at = pool.get(n);
@@ -190,7 +187,7 @@ fn direct_pools_keep_nothing() {
 
 #[test]
 fn strict_pools_hold_blocks_back_and_see_who_wrote_into_them() {
-    let _alone = ALONE.lock();
+    let Some(_alone) = alone() else { return };
     let pool = Held::new(|o| o.flags = TN_POOL_STRICT);
     let first = pool.get(64);
     pool.give(first);

@@ -4,7 +4,6 @@
 mod pools;
 
 use pools::*;
-use tenure::sys::os;
 
 struct Workload {
     name: &'static str,
@@ -48,11 +47,6 @@ const WORKLOADS: [Workload; 3] = [
         most: [1.10, 1.30, 1.07, 0.001],
     },
 ];
-
-fn resident() -> usize {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
-    text.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * os::page_bytes()
-}
 
 struct Random(u64);
 

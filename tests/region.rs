@@ -285,7 +285,7 @@ fn chain() -> impl Strategy<Value = Vec<u64>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(30_000), ..ProptestConfig::default() })]
+    #![proptest_config(cases(30_000))]
 
     #[test]
     fn br_26_never_apart_where_a_byte_is_shared(seed: u64, a in chain(), b in chain()) {

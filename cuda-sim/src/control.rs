@@ -2,6 +2,7 @@
 
 use crate::config::{MOST_DEVICES, Pace};
 use crate::counters;
+use crate::engine;
 use crate::entry::{get, put, put_if};
 use crate::fault::Fault;
 use crate::module::{Kernel, Registered};
@@ -39,7 +40,10 @@ fn set(world: &mut World, name: &str, value: u64) -> Answer {
     match name {
         "seed" => world.reseed(value),
         "pace" => world.config.pace = Pace::of(value as u32).ok_or(INVALID_VALUE)?,
-        "idle_us" => world.config.idle = Duration::from_micros(value),
+        "idle_us" => {
+            world.config.idle = Duration::from_micros(value);
+            engine::stir();
+        }
         "trace" => crate::config::trace(value != 0),
         "junk" => world.config.junk = value != 0,
         "reuse" => world.space.reuses = value != 0,

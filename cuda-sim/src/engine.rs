@@ -261,6 +261,11 @@ impl World {
     }
 }
 
+/// The thread that works while nobody calls asks anew how long it waits.
+pub fn stir() {
+    MOVER.notify_one();
+}
+
 /// Starts the thread that works while nobody calls.
 pub fn start() {
     spawn(move_on);

@@ -188,6 +188,7 @@ impl World {
         fresh.space.follow(&mut self.space);
         fresh.jobs = self.jobs.keep_threads();
         *self = fresh;
+        crate::engine::stir();
         WAKE.notify_all();
     }
 

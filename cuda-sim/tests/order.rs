@@ -23,9 +23,15 @@ fn race(ordered: bool) -> u8 {
     host[7]
 }
 
+/// The device does nothing by itself: a busy machine keeps a test from calling for longer than it usually waits.
+fn stay_idle() {
+    set("idle_us", 3_600_000_000);
+}
+
 #[test]
 fn a_missing_event_is_found_by_some_seeds_and_an_event_helps_with_all() {
     let _driver = fresh(1, RANDOM);
+    stay_idle();
     let mut old = 0;
     for seed in 0..300 {
         set("seed", seed);
@@ -40,6 +46,7 @@ fn a_missing_event_is_found_by_some_seeds_and_an_event_helps_with_all() {
 fn the_same_seed_gives_the_same_order() {
     let run = |seed| {
         let _driver = fresh(1, RANDOM);
+        stay_idle();
         set("seed", seed);
         (0..40).map(|_| race(false)).collect::<Vec<_>>()
     };
@@ -131,7 +138,10 @@ fn a_slow_stream_takes_its_time() {
     assert_eq!(tenure_sim_slow(on, 10_000), 0);
     let since = std::time::Instant::now();
     assert_eq!((cuMemsetD8Async(memory, 7, 8, on), cuMemsetD8Async(memory, 8, 8, on)), (0, 0));
-    assert_eq!((cuStreamQuery(on), cuStreamSynchronize(on)), (NOT_READY, 0));
+    // If less than that time had passed when it answered, it cannot have been done.
+    let answer = cuStreamQuery(on);
+    assert!(answer == NOT_READY || answer == 0 && since.elapsed().as_millis() >= 20);
+    assert_eq!(cuStreamSynchronize(on), 0);
     assert!(since.elapsed().as_millis() >= 20);
 }
 

@@ -365,8 +365,12 @@ mod tests {
     fn dv_1_and_pn_13_counts() {
         assert_eq!(count(TN_CPU).unwrap(), 1);
         for cuda in [TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED] {
-            let device = tn_device { r#type: cuda, id: 0 };
-            assert_eq!(find(device).err().unwrap().code(), TN_ERR_UNSUPPORTED);
+            // Most machines have none.
+            let found = find(tn_device { r#type: cuda, id: 0 });
+            match count(cuda) {
+                Ok(0) => assert!([TN_ERR_UNSUPPORTED, TN_ERR_DEVICE].contains(&found.err().unwrap().code())),
+                counted => assert_eq!(found.is_ok(), counted.is_ok()),
+            }
         }
         assert_eq!(count(7).unwrap_err().code(), TN_ERR_DEVICE);
     }

@@ -3,6 +3,8 @@
 //! Operations are drawn as plain numbers, so that a failing chain shrinks to few and small ones.
 #![allow(dead_code)] // each test file uses its part
 
+use proptest::prelude::ProptestConfig;
+use proptest::test_runner::RngSeed;
 use tenure::dtype::Dtype;
 use tenure::error::Result;
 use tenure::layout::{Layout, NONE, Order, even_parts};
@@ -105,9 +107,14 @@ impl Naive {
     }
 }
 
-/// How many random cases: `usual`, or what PROPTEST_CASES says.
-pub fn cases(usual: u32) -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
+/// So many random cases, or what PROPTEST_CASES says; the same ones in each run, or those of the seed PROPTEST_RNG_SEED.
+pub fn cases(usual: u32) -> ProptestConfig {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
+    ProptestConfig {
+        cases: number("PROPTEST_CASES").map_or(usual, |cases| cases as u32),
+        rng_seed: RngSeed::Fixed(number("PROPTEST_RNG_SEED").unwrap_or(1)),
+        ..ProptestConfig::default()
+    }
 }
 
 /// Numbers drawn from one.

@@ -1,6 +1,7 @@
 //! What the tests of pools share.
 #![allow(dead_code)] // each file uses some of it
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tenure::error::Status;
 use tenure::pool::{self, Pool, PoolOptions};
 use tenure::types::*;
@@ -89,4 +90,50 @@ pub fn is_mapped(address: usize) -> bool {
     let mut out = 0u8;
     // SAFETY: asks the system about a page, reads nothing of it.
     unsafe { libc::mincore(address as *mut _, 1, &mut out) == 0 }
+}
+
+/// What the process has of memory that no file stands behind, resident or swapped out, bytes. From the page tables: the counters in
+/// `statm` are late by some pages for each processor, and say what of the program's own code was used.
+pub fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/smaps_rollup").expect("Linux 4.14 has it");
+    let kib = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
+        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap()
+    };
+    (kib("Anonymous:") + kib("Swap:")) << 10
+}
+
+/// The child that a test runs in, where there is no other thread.
+pub struct Alone(#[expect(dead_code, reason = "the parent's other tests wait for it")] MutexGuard<'static, ()>);
+
+/// Runs the rest of a test that begins with `let Some(_alone) = alone() else { return };` in a child of this process: what is resident and
+/// which addresses the system gives next is of the whole process, and the test program starts threads for other tests whenever it
+/// likes. One at a time, for they need much memory.
+pub fn alone() -> Option<Alone> {
+    static ONE: Mutex<()> = Mutex::new(());
+    let turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: the child has this thread only; the C library's allocator and ours can be used there, and it ends with the test.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0, "no child: {}", std::io::Error::last_os_error());
+    if child == 0 {
+        // What a test prints is kept for the test program, which here is gone.
+        std::panic::set_hook(Box::new(|panic| {
+            let text = format!("{panic}\n");
+            // SAFETY: a text of that length.
+            unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
+        }));
+        return Some(Alone(turn));
+    }
+    let mut status = 0;
+    // SAFETY: waits for our own child.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert_eq!(status, 0, "the test failed in a child of this process, which says above why");
+    None
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        // SAFETY: ends the child, and runs nothing of what is the parent's.
+        unsafe { libc::_exit(if std::thread::panicking() { 101 } else { 0 }) };
+    }
 }

@@ -185,12 +185,15 @@ fn read_all(guard: Guard) -> Vec<i64> {
     (0..length_of(guard)).map(|i| unsafe { (guard.data as *const i64).add(i).read_volatile() }).collect()
 }
 
-/// Everything at once, over handles that all threads share. TENURE_STRESS_STEPS is the number of steps of each of the six threads.
+/// Everything at once, over handles that all threads share. TENURE_STRESS_STEPS is the number of steps of each of the six threads,
+/// TENURE_STRESS_SEED what they draw them from.
 #[test]
 fn six_threads_mix_everything() {
     let _alone = QUEUE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let steps: usize = std::env::var("TENURE_STRESS_STEPS").ok().and_then(|text| text.parse().ok()).unwrap_or(40_000);
-    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
+    let steps = number("TENURE_STRESS_STEPS").unwrap_or(40_000);
+    // Not 0, whatever the thread's number makes of it.
+    let seed = number("TENURE_STRESS_SEED").unwrap_or(0x9e37_79b9_7f4a_7c15) | 1;
     println!("seed {seed}");
     let pool = Pool::new();
     let shared = Shared {

@@ -3,7 +3,8 @@
 //! A test begins with `let Some(gpu) = device() else { return };`. Tests of one process take turns, because the simulator counts and breaks
 //! for all of them. Without a driver they are skipped with a line, unless TENURE_TEST_DEVICE=sim|gpu is set: then they fail.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, CString, OsString, c_char, c_int, c_uint, c_void};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,7 +13,52 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 pub struct Device {
     /// The simulator's controls, if it is one.
     pub sim: Option<Sim>,
-    _turn: MutexGuard<'static, ()>,
+}
+
+/// A thread whose turn it is, and how often it was asked whether it is over.
+struct Turn {
+    _held: MutexGuard<'static, ()>,
+    asked: u32,
+}
+
+/// How often the C library asks the keys of a thread that ends, if they say that there is more to do.
+const ROUNDS: u32 = 4;
+
+/// Where a thread keeps its turn.
+fn turn_key() -> libc::pthread_key_t {
+    static KEY: OnceLock<libc::pthread_key_t> = OnceLock::new();
+    *KEY.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: the place is ours, and the function stays.
+        assert_eq!(unsafe { libc::pthread_key_create(&mut key, Some(thread_ends)) }, 0);
+        key
+    })
+}
+
+/// The library lets go of what a thread held when that ends, and calls the driver for it: the next test begins after that.
+unsafe extern "C" fn thread_ends(turn: *mut c_void) {
+    let turn = turn.cast::<Turn>();
+    // SAFETY: of `take_turn`, and given back once.
+    unsafe {
+        (*turn).asked += 1;
+        if (*turn).asked < ROUNDS {
+            libc::pthread_setspecific(turn_key(), turn.cast());
+        } else {
+            drop(Box::from_raw(turn));
+        }
+    }
+}
+
+/// Waits until no other thread has its turn; it is this one's until it ends. Several tests may run on one thread, one after the other.
+fn take_turn() {
+    static TURN: Mutex<()> = Mutex::new(());
+    // SAFETY: a key of ours, and what `thread_ends` takes back.
+    unsafe {
+        if libc::pthread_getspecific(turn_key()).is_null() {
+            let turn = Turn { _held: TURN.lock().unwrap_or_else(PoisonError::into_inner), asked: 0 };
+            assert_eq!(libc::pthread_setspecific(turn_key(), Box::into_raw(Box::new(turn)).cast()), 0);
+        }
+    }
 }
 
 /// The simulator's control functions, see cuda-sim/include/tenure_sim.h.
@@ -22,8 +68,22 @@ pub struct Sim(());
 /// Set in a process that [`alone`] started, to the name of its test.
 const CHILD: &str = "TENURE_TEST_ALONE";
 
-fn wanted() -> Option<String> {
+/// What kind of device this run is for, if it is for one.
+pub fn wanted() -> Option<String> {
     std::env::var("TENURE_TEST_DEVICE").ok().filter(|kind| !kind.is_empty())
+}
+
+/// An LD_LIBRARY_PATH for programs that find no driver, also where the machine has one: in its first folder what is called like that is no
+/// library, and the loader looks no further.
+pub fn path_without_driver() -> OsString {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-driver");
+    std::fs::create_dir_all(&folder).expect("the target folder is writable");
+    for name in ["libcuda.so.1", "libcuda.so"] {
+        std::fs::write(folder.join(name), "no library\n").expect("the target folder is writable");
+    }
+    let before = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    let folders = std::iter::once(folder).chain(std::env::split_paths(&before));
+    std::env::join_paths(folders).expect("no colon in a path of ours")
 }
 
 /// libcuda as any program finds it.
@@ -154,8 +214,7 @@ pub fn simulator() -> Option<Sim> {
 
 /// The device of this run, for one test at a time; None: there is none, and the test is skipped. A simulator has two GPUs.
 pub fn device() -> Option<Device> {
-    static TURN: Mutex<()> = Mutex::new(());
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    take_turn();
     let sim = simulator();
     if let Some(sim) = sim {
         static TWO: OnceLock<()> = OnceLock::new();
@@ -178,7 +237,7 @@ pub fn device() -> Option<Device> {
         println!("skipped: no GPU, and no simulator (cargo xtask sim; LD_LIBRARY_PATH=target/cuda-sim)");
         return None;
     }
-    Some(Device { sim, _turn: turn })
+    Some(Device { sim })
 }
 
 impl Drop for Device {
@@ -367,6 +426,9 @@ impl Sim {
     }
 }
 
+/// For [`alone`]: the process finds no driver.
+pub const NO_DRIVER: (&str, &str) = ("no driver", "");
+
 /// Runs a test in a process of its own, with these environment variables: `alone("name", &[..], || body)` calls itself there. The loader reads
 /// LD_LIBRARY_PATH when a process starts, and a lost device or a fork is lost for the whole process.
 pub fn alone(test: &str, environment: &[(&str, &str)], body: impl FnOnce()) {
@@ -387,7 +449,11 @@ fn child(test: &str, environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(std::env::current_exe().expect("a test knows its own path"));
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CHILD, test);
     for (name, value) in environment {
-        command.env(name, value);
+        if *name == NO_DRIVER.0 {
+            command.env("LD_LIBRARY_PATH", path_without_driver()).env_remove("TENURE_TEST_DEVICE");
+        } else {
+            command.env(name, value);
+        }
     }
     command.output().expect("a test can be started again")
 }

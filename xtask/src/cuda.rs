@@ -4,7 +4,7 @@
 //! tests with "cuda" in their names hold with the first; the first that fails is named with what repeats it.
 
 use crate::sim;
-use crate::tools::{Done, cargo, command, exists, named, root};
+use crate::tools::{Done, cargo, command, exists, named, plainly, root};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -95,7 +95,7 @@ fn build() -> Done<Vec<Program>> {
     let mut build = cargo();
     build.args(["test", "--locked", "--no-run"]).args(BESIDE.iter().flat_map(|name| ["--test", name]));
     build.args(names.iter().flat_map(|name| ["--test", name.trim_end_matches(".rs")]));
-    let output = build.output().map_err(|e| format!("cargo test --no-run: {e}"))?;
+    let output = plainly(&mut build).output().map_err(|e| format!("cargo test --no-run: {e}"))?;
     let text = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         return Err(format!("cargo test --no-run: {}\n{text}", output.status));

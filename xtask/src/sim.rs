@@ -12,6 +12,18 @@ pub fn folder() -> PathBuf {
     root().join("target/cuda-sim")
 }
 
+/// A folder that hides the driver which the machine may have from programs that have it first in `LD_LIBRARY_PATH`: what is called like
+/// that in it is no library, and the loader looks no further.
+pub fn none() -> Done<PathBuf> {
+    let folder = root().join("target/no-driver");
+    io(&folder, std::fs::create_dir_all(&folder))?;
+    for name in ["libcuda.so.1", "libcuda.so"] {
+        let file = folder.join(name);
+        io(&file, std::fs::write(&file, "no library\n"))?;
+    }
+    Ok(folder)
+}
+
 /// Builds the driver and puts it there.
 pub fn stage() -> Done<PathBuf> {
     run(cargo().args(["build", "--quiet", "--locked", "--package", "tenure-cuda-sim"]))?;

@@ -80,6 +80,11 @@ pub fn cargo() -> Command {
     command
 }
 
+/// Has cargo say what it says without a terminal, whatever the user's settings are: for those who read it.
+pub fn plainly(cargo: &mut Command) -> &mut Command {
+    cargo.env("CARGO_TERM_COLOR", "never").env_remove("CARGO_TERM_QUIET").env_remove("CARGO_TERM_VERBOSE")
+}
+
 /// Runs it in the foreground; fails with its command line.
 pub fn run(command: &mut Command) -> Done {
     let shown = shown(command);

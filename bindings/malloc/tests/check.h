@@ -50,12 +50,20 @@ static inline unsigned next_random(unsigned *state)
     return *state >> 8;
 }
 
-/* KiB of the process that are in memory. */
+/* KiB of the process that no file stands behind, in memory or swapped out. From the page tables: the counters in statm are late by some
+ * pages for each processor, and say what of the program's own code was used. */
 static inline long resident_kib(void)
 {
-    FILE *file = fopen("/proc/self/statm", "r");
-    long total = 0, resident = 0;
-    CHECK(file != NULL && fscanf(file, "%ld %ld", &total, &resident) == 2);
+    char line[256];
+    long resident = 0, part, found = 0;
+    FILE *file = fopen("/proc/self/smaps_rollup", "r");
+    CHECK(file != NULL);
+    while (fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "Anonymous: %ld", &part) == 1 || sscanf(line, "Swap: %ld", &part) == 1) {
+            resident += part;
+            found++;
+        }
     fclose(file);
-    return resident * (sysconf(_SC_PAGESIZE) / 1024);
+    CHECK(found == 2);
+    return resident;
 }

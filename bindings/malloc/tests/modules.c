@@ -47,7 +47,7 @@ int main(int argc, char **argv)
 {
     check_preloaded();
     CHECK(argc > 1);
-    alarm(60);
+    alarm(600); /* it hangs */
     char names[MODULES][32];
     for (int i = 0; i < MODULES; i++) {
         snprintf(names[i], sizeof names[i], "./module-%d.so", i);

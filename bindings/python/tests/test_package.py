@@ -87,7 +87,8 @@ def test_c_code_shares_the_handles(tmp_path):
         with pytest.raises(tenure.OwnershipError, match="made in C") as caught:
             tenure.check(status)
         assert caught.value.status == tenure.Status.BORROWED
-    mapped = {line.split()[-1] for line in open("/proc/self/maps") if "libtenure" in line}
+    paths = {line.rstrip().split(maxsplit=5)[-1] for line in open("/proc/self/maps")}
+    mapped = {path for path in paths if os.path.basename(path).startswith("libtenure.so")}
     assert len(mapped) == 1, mapped
 
 

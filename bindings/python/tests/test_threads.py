@@ -42,8 +42,7 @@ def test_threads_create_slice_fill_and_release():
         except BaseException as error:
             errors.append((seed, error))
 
-    seeds = [random.randrange(2**32) for _ in range(8)]
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in seeds]
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
