@@ -65,6 +65,8 @@ def environment():
     have.setdefault("TENURE_TEST_DEVICE", "gpu")
     paths = [str(HERE / "python"), str(HERE / "tools")]
     have["PYTHONPATH"] = os.pathsep.join(paths + [p for p in [have.get("PYTHONPATH")] if p])
+    # Else more than eight streams share the GPU's queues, and one that stands still stalls others.
+    have.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
     # TENURE_NO_PEERS: the tests of the package import no large library that none of these needs.
     have.update(PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1", RUST_BACKTRACE="0", TENURE_NO_PEERS="1")
     folders = [folder for folder in have.get("LD_LIBRARY_PATH", "").split(os.pathsep) if folder]
