@@ -56,13 +56,15 @@ class Figures:
 
     def __init__(self):
         self.cases = {}
+        self.failed = 0
 
     def measure(self, case, ways, *, size=None, rounds=ROUNDS):
         """Times each of `ways`, name to function, in turns; one that measures by itself
         returns its nanoseconds, a float. size: bytes of one call."""
+        ways = {who: way for who, way in ways.items() if self.works(case, who, way)}
+        if "tenure" not in ways:
+            return
         times = {who: [] for who in ways}
-        for way in ways.values():
-            way()
         for number in range(rounds):
             order = list(ways) if number % 2 == 0 else list(ways)[::-1]
             for who in order:
@@ -76,10 +78,24 @@ class Figures:
         for who, figures in entry.items():
             rate = f"{size / figures['ns']:8.2f} GB/s" if size else f"{figures['ns']:10.1f} ns"
             beside = "" if who == "tenure" else f"   tenure is {figures['ns'] / ours:5.2f} x as fast"
-            print(f"{case:34} {who:16} {rate}{beside}")
+            print(f"{case:34} {who:16} {rate}{beside}", flush=True)
+        # What is ended from outside leaves what it measured.
+        self.save()
+
+    def works(self, case, who, way):
+        """Whether somebody can do a case: of others it is said that they cannot, of us it is a failure."""
+        try:
+            way()
+            return True
+        except Exception as error:
+            print(f"{'FAILED' if who == 'tenure' else 'skipped'}: {case}: {who}: {error!r:.300}")
+            self.failed += who == "tenure"
+            return False
 
     def bar(self, name, case, against, least):
         """A target: tenure does the case at least so many times as fast as somebody else."""
+        if case not in self.cases:
+            return
         ways = self.cases[case]["ways"]
         if against not in ways:
             print(f"{name}: {case}: skipped, {against} is not there")
@@ -89,14 +105,19 @@ class Figures:
         self.cases[case].setdefault("bars", []).append({"bar": name, "against": against, "least": least, "ratio": ratio})
         print(f"{name}: {case}: {ratio:.2f} x {against}, wanted {least} {met}")
 
-    def write(self):
+    def save(self):
         """Into the file that the command line names."""
         versions = {name: getattr(sys.modules.get(name), "__version__", None) for name in ("tenure", "torch", "cupy", "numpy")}
         text = {"device": cuda.devices()[0].name, "simulated": SIMULATED, "versions": versions, "cases": self.cases}
         if len(sys.argv) > 1:
             with open(sys.argv[1], "w") as file:
                 json.dump(text, file, indent=1)
+
+    def write(self):
+        """Saves it, and ends the program."""
+        self.save()
         if not SIMULATED:
             # Some libraries end their own contexts late; what is measured is written.
             sys.stdout.flush()
-            os._exit(0)
+            os._exit(min(self.failed, 1))
+        sys.exit(min(self.failed, 1))

@@ -176,7 +176,8 @@ pub fn copy(call: &mut Call, mut to: Side, mut from: Side, shape: Shape, stream:
         // Before such a copy the driver waits for its stream.
         call.drain(stream)?;
     }
-    if pageable_source && !waits && !capturing && !(direct && when == When::Later) {
+    let staged = !waits && !capturing && (when == When::Now || !direct);
+    if pageable_source && staged {
         let span = from.span(&shape) as usize;
         let mut bytes: Vec<u8> = Vec::new();
         bytes.try_reserve_exact(span).map_err(|_| OUT_OF_MEMORY)?;

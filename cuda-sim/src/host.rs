@@ -179,7 +179,8 @@ driver! {
         call.pin(host as usize, size as u64, flags, true, context)
     }
 
-    fn cuMemHostUnregister(host: *mut c_void) in Context => |call| {
+    // Also in another context, and in none.
+    fn cuMemHostUnregister(host: *mut c_void) in Init => |call| {
         match call.pinned.covering(host as usize, 1) {
             Some((base, range)) if base == host as usize && range.registered => {}
             // Pinned by the driver, or not the start of what was registered.

@@ -33,7 +33,8 @@ pub unsafe extern "C" fn tn_stream_create(
 }
 
 /// Makes a handle on another library's stream. The library never destroys it. The release of the last handle on it records an event
-/// behind what is still open there, and from then on it is not touched, so that its owner may destroy it.
+/// behind what is still open there, and from then on it is not touched, so that its owner may destroy it; not before: drivers do not check
+/// whether a stream is still there, and may crash.
 ///
 /// @param device   {TN_CUDA, id}: the GPU that it is of.
 /// @param native   a CUstream, or cudaStream_t, of the GPU's primary context, which must exist; 0 and 1 mean the legacy stream, 2 the

@@ -6,7 +6,7 @@
 use std::ffi::{CStr, CString, OsString, c_char, c_int, c_uint, c_void};
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What a test has for as long as it lives.
@@ -64,6 +64,10 @@ fn take_turn() {
 /// The simulator's control functions, see cuda-sim/include/tenure_sim.h.
 #[derive(Clone, Copy)]
 pub struct Sim(());
+
+/// Stalls streams: the simulator's, or a GPU's by a wait for a word of the host's.
+#[derive(Clone, Copy)]
+pub struct Hands(Option<Sim>);
 
 /// Set in a process that [`alone`] started, to the name of its test.
 const CHILD: &str = "TENURE_TEST_ALONE";
@@ -242,22 +246,128 @@ pub fn device() -> Option<Device> {
 
 impl Drop for Device {
     fn drop(&mut self) {
+        self.hands().release_all();
         if let Some(sim) = self.sim {
-            sim.release_all();
             sim.clear_faults();
+        }
+    }
+}
+
+/// What a GPU's stream waits for.
+enum Gate {
+    /// Where a word becomes 1.
+    Word(usize),
+    /// What a function of the host looks at.
+    Flag(Arc<AtomicBool>),
+}
+
+impl Gate {
+    fn open(self) {
+        match self {
+            // SAFETY: a word of a page that stays.
+            Gate::Word(at) => unsafe { &*(at as *const AtomicU32) }.store(1, Ordering::Release),
+            Gate::Flag(go) => go.store(true, Ordering::Release),
+        }
+    }
+}
+
+/// Closed gates, by the streams that wait for them.
+static GATES: Mutex<Vec<(u64, Gate)>> = Mutex::new(Vec::new());
+
+/// A word that is 0, and that devices read.
+fn fresh_word() -> usize {
+    const PAGE: usize = 4096;
+    static WORDS: Mutex<(usize, usize)> = Mutex::new((0, PAGE));
+    let mut words = WORDS.lock().unwrap();
+    if words.1 == PAGE {
+        let mut page = std::ptr::null_mut::<c_void>();
+        let code =
+            with_context(0, || driver_call!(cuMemHostAlloc(&mut page => *mut *mut c_void, PAGE => usize, 3 => c_uint)));
+        assert_eq!(code, 0);
+        // SAFETY: just allocated.
+        unsafe { page.cast::<u8>().write_bytes(0, PAGE) };
+        *words = (page as usize, 0);
+    }
+    words.1 += 4;
+    words.0 + words.1 - 4
+}
+
+/// A GPU's stream waits from here on: for a word where the driver can do that, since functions of the host may run one after the other.
+fn close_gate(stream: u64) -> Gate {
+    let word = fresh_word();
+    type WaitValue = unsafe extern "C" fn(u64, u64, c_uint, c_uint) -> u32;
+    // SAFETY: the type in the driver's header.
+    let wait = unsafe { symbol::<WaitValue>("cuStreamWaitValue32_v2") };
+    // SAFETY: a stream of the driver, and a word that devices see at the same address; 0: until it is at least 1.
+    if wait.is_some_and(|wait| with_context(0, || unsafe { wait(stream, word as u64, 1, 0) }) == 0) {
+        return Gate::Word(word);
+    }
+    let go = Arc::new(AtomicBool::new(false));
+    let data = Arc::into_raw(go.clone()).cast_mut().cast::<c_void>();
+    let code = with_context(
+        0,
+        || driver_call!(cuLaunchHostFunc(stream => u64, wait_for_go => extern "C" fn(*mut c_void), data => *mut c_void)),
+    );
+    assert_eq!(code, 0);
+    Gate::Flag(go)
+}
+
+impl Hands {
+    /// The simulator, for what only it can tell.
+    pub fn sim(self) -> Option<Sim> {
+        self.0
+    }
+
+    /// What is put into a stream, by its native value, waits from now on.
+    pub fn hold(self, stream: u64) {
+        match self.0 {
+            Some(sim) => sim.hold(stream),
+            None => {
+                let gate = close_gate(stream);
+                GATES.lock().unwrap().push((stream, gate));
+            }
+        }
+    }
+
+    /// It goes on.
+    pub fn release(self, stream: u64) {
+        match self.0 {
+            Some(sim) => sim.release(stream),
+            None => Hands::open(|held| held == stream),
+        }
+    }
+
+    /// All go on.
+    pub fn release_all(self) {
+        match self.0 {
+            Some(sim) => sim.release_all(),
+            None => Hands::open(|_| true),
+        }
+    }
+
+    fn open(which: impl Fn(u64) -> bool) {
+        let mut gates = GATES.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.extract_if(.., |(held, _)| which(*held)).for_each(|(_, gate)| gate.open());
+    }
+
+    /// Lets some of the work run.
+    pub fn step(self, most: u64) {
+        match self.0 {
+            Some(sim) => drop(sim.step(most)),
+            None => std::thread::yield_now(),
         }
     }
 }
 
 /// A stalled stream.
 pub struct Stall {
-    held: Option<(Sim, u64)>,
-    go: Option<Arc<AtomicBool>>,
+    hands: Hands,
+    stream: u64,
 }
 
 /// Runs on a thread of the driver's, as a piece of the stream's work.
 extern "C" fn wait_for_go(data: *mut c_void) {
-    // SAFETY: from `Arc::into_raw` in `stall`, once.
+    // SAFETY: from `Arc::into_raw` in `close_gate`, once.
     let go = unsafe { Arc::from_raw(data.cast_const().cast::<AtomicBool>()) };
     while !go.load(Ordering::Acquire) {
         std::thread::yield_now();
@@ -266,34 +376,21 @@ extern "C" fn wait_for_go(data: *mut c_void) {
 
 impl Drop for Stall {
     fn drop(&mut self) {
-        if let Some((sim, stream)) = self.held {
-            sim.release(stream);
-        }
-        if let Some(go) = &self.go {
-            go.store(true, Ordering::Release);
-        }
+        self.hands.release(self.stream);
     }
 }
 
 impl Device {
     /// Stalls a stream by its native value: what is issued from now on waits until the value drops.
     pub fn stall(&self, stream: u64) -> Stall {
-        match self.sim {
-            Some(sim) => {
-                sim.hold(stream);
-                Stall { held: Some((sim, stream)), go: None }
-            }
-            None => {
-                let go = Arc::new(AtomicBool::new(false));
-                let data = Arc::into_raw(go.clone()).cast_mut().cast::<c_void>();
-                let code = with_context(
-                    0,
-                    || driver_call!(cuLaunchHostFunc(stream => u64, wait_for_go => extern "C" fn(*mut c_void), data => *mut c_void)),
-                );
-                assert_eq!(code, 0);
-                Stall { held: None, go: Some(go) }
-            }
-        }
+        let hands = self.hands();
+        hands.hold(stream);
+        Stall { hands, stream }
+    }
+
+    /// What stalls streams here.
+    pub fn hands(&self) -> Hands {
+        Hands(self.sim)
     }
 
     /// Whether there is a second GPU; otherwise says that a part of the test is skipped.

@@ -1,10 +1,13 @@
 """Runs every CUDA test and benchmark of this folder, and writes report.txt, report.json and log.txt.
 
-A program that hangs is ended by its own limit, one that crashes is seen to have crashed; the tests of such a program that told nothing are
-run once more, each in a process of its own. The benchmarks have time of their own at the end, whatever the tests took.
+First comes what the driver answers to questions on which it is not documented (probe.py), then the tests, then the benchmarks, which have
+time of their own at the end, whatever the tests took. A test that says nothing for a while is ended, and so is a program that goes beyond its
+limit; the tests behind one that hung or crashed run in a new process. What failed beside others is run once more, alone: a lost device fails
+all that comes after it.
 """
 
 import argparse
+import functools
 import gzip
 import importlib.metadata
 import json
@@ -12,6 +15,7 @@ import os
 import pathlib
 import platform
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,25 +24,69 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Seconds: for one program, for one test alone, and what is kept for the benchmarks.
-LIMITS = {"c": 40, "cpp": 40, "rust": 90, "python": 150, "bench": 100}
-ALONE, BENCHES = 20, 170
+LIMITS = {"probe": 100, "c": 40, "cpp": 40, "rust": 100, "python": 120, "bench": 100}
+ALONE, BENCHES = 20, 150
+# A program of many tests that says nothing for so long hangs in one of them.
+QUIET = 25
+# So many tests that failed beside others are tried alone.
+TRIED = 4
+# Where drivers lie that the loader does not find by itself.
+FOLDERS = (
+    "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib/wsl/lib",
+    "/usr/local/cuda/compat",
+)
+SIMULATED = b"Tenure simulated device"
 # Characters of a program's output that are kept, at its end.
 KEPT = 200_000
 
 
+def is_simulator(folder):
+    try:
+        return SIMULATED in (pathlib.Path(folder) / "libcuda.so.1").read_bytes()
+    except OSError:
+        return False
+
+
+def loads(have):
+    """Where the loader finds the driver with these variables; None: nowhere."""
+    script = (
+        "import ctypes; ctypes.CDLL('libcuda.so.1'); "
+        "print(next(line.split()[-1] for line in open('/proc/self/maps') if 'libcuda.so' in line))"
+    )
+    found = subprocess.run([sys.executable, "-c", script], env=have, capture_output=True, text=True)
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
+@functools.cache
 def environment():
-    have = dict(os.environ)
+    """What programs find around them: the package first, the driver, and no settings of ours that somebody left."""
+    kept = ("TENURE_TEST_", "TENURE_SIM_")
+    have = {name: value for name, value in os.environ.items() if not name.startswith("TENURE_") or name.startswith(kept)}
+    have.setdefault("TENURE_TEST_DEVICE", "gpu")
     paths = [str(HERE / "python"), str(HERE / "tools")]
     have["PYTHONPATH"] = os.pathsep.join(paths + [p for p in [have.get("PYTHONPATH")] if p])
-    have.setdefault("TENURE_TEST_DEVICE", "gpu")
-    have.update(PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1", RUST_BACKTRACE="0")
+    # Else more than eight streams share the GPU's queues, and one that stands still stalls others.
+    have.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
+    # TENURE_NO_PEERS: the tests of the package import no large library that none of these needs.
+    have.update(PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1", RUST_BACKTRACE="0", TENURE_NO_PEERS="1")
+    folders = [folder for folder in have.get("LD_LIBRARY_PATH", "").split(os.pathsep) if folder]
+    if have["TENURE_TEST_DEVICE"] == "gpu":
+        # A simulator that is still in the way would be tested in place of the GPU.
+        folders = [folder for folder in folders if not is_simulator(folder)]
+    have["LD_LIBRARY_PATH"] = os.pathsep.join(folders)
+    if loads(have) is None:
+        there = [folder for folder in FOLDERS if (pathlib.Path(folder) / "libcuda.so.1").exists()]
+        have["LD_LIBRARY_PATH"] = os.pathsep.join(folders + there[:1])
+    if not have["LD_LIBRARY_PATH"]:
+        # An empty one means the folder that a program is started in.
+        del have["LD_LIBRARY_PATH"]
     return have
 
 
 class Done:
-    """How a program ended: its output, its exit status, or None where its limit ended it."""
+    """How a program ended: its output, its exit status, or None where its limit ended it, or the silence that `quiet` allows."""
 
-    def __init__(self, command, seconds, folder):
+    def __init__(self, command, seconds, folder, quiet=None):
         start = time.monotonic()
         log = folder / "output"
         with open(log, "wb") as out:
@@ -51,18 +99,33 @@ class Done:
                 env=environment(),
                 start_new_session=True,
             )
+            self.status = self.wait(process, start + max(seconds, 1), log, quiet)
+            # Also what it left behind.
             try:
-                self.status = process.wait(max(seconds, 1))
-            except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                self.status = None
+            except ProcessLookupError:
+                pass
+            process.wait()
         self.seconds = time.monotonic() - start
         self.output = log.read_bytes()[-KEPT:].decode(errors="replace")
 
+    @staticmethod
+    def wait(process, end, log, quiet):
+        size, since = 0, time.monotonic()
+        while True:
+            try:
+                return process.wait(0.1)
+            except subprocess.TimeoutExpired:
+                pass
+            now = time.monotonic()
+            if log.stat().st_size != size:
+                size, since = log.stat().st_size, now
+            if now > end or quiet and now - since > quiet:
+                return None
+
     def how(self):
         if self.status is None:
-            return f"ended by its limit after {self.seconds:.0f} s"
+            return f"ended from outside after {self.seconds:.0f} s, as it hung or went beyond its limit"
         if self.status < 0:
             return f"killed by {signal.Signals(-self.status).name}"
         return f"exit status {self.status}"
@@ -104,30 +167,49 @@ class Bench(Program):
         return told
 
 
+class Probe(Program):
+    """What the driver answers where it is not documented: a table; what is not as on the simulator is no failure."""
+
+    def command(self, _folder):
+        return [sys.executable, self.file, HERE / "probe.json"]
+
+
 class Suite:
-    """A program with many tests, which it can list, and run one of."""
+    """A program with many tests, which runs them one after the other, says which one it begins, and can leave some out."""
 
     def run(self, seconds, folder):
         end = time.monotonic() + seconds
-        done = Done(self.command(), seconds, folder)
-        told = self.told(done.output)
-        output = done.output
-        # What ended by itself has told of every test.
-        cut_short = done.status is None or done.status < 0 or not told
-        for name in [name for name in (self.listed(folder) if cut_short else []) if name not in told]:
-            left = end + ALONE - time.monotonic()
+        told, output, done = {}, "", None
+        while True:
+            left = end - time.monotonic()
             if left < 2:
-                told[name] = ("failed", f"not run: the program was {done.how()}, and no time was left")
-                continue
-            alone = Done(self.command(name), min(ALONE, left), folder)
-            output += f"\n==== {name} alone: {alone.how()}\n{alone.output}"
-            found = self.told(alone.output).get(name, ("failed", f"alone: {alone.how()}\n{alone.output[-3000:]}"))
-            again = f"the program with all tests was {done.how()}; alone this test {found[0]}\n{found[1]}"
-            told[name] = ("failed", again)
+                break
+            done = Done(self.command(folder, without=list(told)), left, folder, QUIET)
+            output += done.output
+            found = self.told(done.output)
+            told.update((name, how) for name, how in found.items() if name not in told)
+            if done.status is not None and done.status >= 0:
+                break
+            # The others go on behind the one in which it hung or died.
+            culprit = self.begun(done.output)
+            if culprit is None or culprit in told:
+                break
+            told[culprit] = ("failed", f"{done.how()} in this test\n{done.output[-3000:]}")
         if not told:
-            told[self.name] = ("failed", f"has told of no test: {done.how()}\n{done.output[-3000:]}")
+            told[self.name] = ("failed", f"has told of no test: {done.how() if done else 'no time'}\n{done.output[-3000:] if done else ''}")
         elif done.status not in (0, None) and not any(how == "failed" for how, _ in told.values()):
             told[self.name] = ("failed", f"all tests passed, and then: {done.how()}\n{done.output[-3000:]}")
+        elif done.status is None or done.status < 0:
+            told[self.name] = ("failed", f"not all tests ran: {done.how()}")
+        failed = [name for name, (how, _) in told.items() if how == "failed" and name != self.name]
+        for name in failed[:TRIED] if len(failed) > 1 else []:
+            left = end + ALONE - time.monotonic()
+            if left < 2:
+                break
+            alone = Done(self.command(folder, only=name), min(ALONE, left), folder)
+            output += f"\n==== {name} alone: {alone.how()}\n{alone.output}"
+            outcome = self.told(alone.output).get(name, ("failed", ""))[0]
+            told[name] = ("failed", f"{told[name][1]}\n(alone in a process it {outcome}: {alone.how()})")
         return output, {f"{self.name}::{name}" if name != self.name else name: how for name, how in told.items()}
 
 
@@ -143,12 +225,20 @@ class Rust(Suite):
         self.file.chmod(0o755)
         return super().run(seconds, folder)
 
-    def command(self, only=None):
-        chosen = ["--exact", only] if only else []
-        return [self.file, "--test-threads", "4", "--show-output", *chosen]
+    def command(self, folder, only=None, without=()):
+        # One thread: its tests take turns anyway, and so it says which one it begins.
+        told = [self.file, "--test-threads", "1", "--show-output"]
+        if only:
+            return [*told, "--exact", only]
+        if not without:
+            return told
+        listed = re.findall(r"^(\S+): test$", Done([self.file, "--list"], 20, folder).output, re.M)
+        return [*told, "--exact", *(name for name in listed if name not in without)]
 
-    def listed(self, folder):
-        return re.findall(r"^(\S+): test$", Done([self.file, "--list"], 20, folder).output, re.M)
+    def begun(self, output):
+        """The test that was begun last and did not end."""
+        last = re.findall(r"^test (\S+)(?: - should panic)? \.\.\. (?!ok$|FAILED$|ignored)", output, re.M)
+        return last[-1] if last else None
 
     def told(self, output):
         texts = dict(re.findall(r"^---- (\S+) stdout ----\n(.*?)(?=^---- |^successes:|^failures:|\Z)", output, re.M | re.S))
@@ -171,21 +261,32 @@ class Python(Suite):
     def __init__(self, folder):
         self.folder = folder
 
-    def command(self, only=None, *more):
+    def command(self, folder, only=None, without=()):
         options = ["-p", "no:cacheprovider", "-rs", "--tb=short", "--color=no", "-o", "console_output_style=classic"]
-        target = self.folder / only if only else self.folder
-        return [sys.executable, "-m", "pytest", "-v", *options, "--rootdir", self.folder, *more, target]
+        told = [sys.executable, "-m", "pytest", *options, "--rootdir", self.folder]
+        if only:
+            return [*told, "-v", self.folder / only]
+        if not without:
+            return [*told, "-v", self.folder]
+        output = Done([*told, "--collect-only", "-q", self.folder], 60, folder).output
+        names = [self.short(line) for line in re.findall(r"^(\S+\.py::.+)$", output, re.M)]
+        return [*told, "-v", *(self.folder / name for name in names if name not in without)]
 
-    def listed(self, folder):
-        # One -q takes back the -v, two leave a line per test.
-        output = Done(self.command(None, "--collect-only", "-q", "-q"), 60, folder).output
-        return [pathlib.PurePath(line).name for line in re.findall(r"^(\S+\.py::.+)$", output, re.M)]
+    @staticmethod
+    def short(name):
+        """By the file's name, wherever it lies."""
+        return pathlib.PurePath(name.split("::")[0]).name + name[name.index("::") :]
+
+    def begun(self, output):
+        """The test that was begun last and did not end."""
+        last = re.findall(rf"^(\S+\.py::.+?) (?!(?:{'|'.join(self.words)})\b)", output + " ", re.M)
+        return self.short(last[-1]) if last else None
 
     def told(self, output):
         words = "|".join(self.words)
         found = {}
         for test, how, why in re.findall(rf"^(\S+\.py::.+?) ({words})\b *(.*)$", output, re.M):
-            name = pathlib.PurePath(test.split("::")[0]).name + test[test.index("::") :]
+            name = self.short(test)
             if found.get(name, ("",))[0] != "failed":
                 found[name] = (self.words[how], why.strip("() ") if how == "SKIPPED" else "")
         for title, text in re.findall(r"^_{3,} (?:ERROR at \w+ of )?(\S+) _{3,}\n(.*?)(?=^_{3,} \S|^={3,})", output, re.M | re.S):
@@ -199,7 +300,8 @@ def suites():
     def files(folder):
         return sorted(p for p in (HERE / folder).glob("*") if p.is_file()) if (HERE / folder).is_dir() else []
 
-    found = [Program("c", file) for file in files("tests/c")] + [Program("cpp", file) for file in files("tests/cpp")]
+    found = [Probe("probe", HERE / "probe.py")] if (HERE / "probe.py").is_file() else []
+    found += [Program("c", file) for file in files("tests/c")] + [Program("cpp", file) for file in files("tests/cpp")]
     found += [Rust(file) for file in files("tests/rust")]
     if (HERE / "tests/python").is_dir():
         found.append(Python(HERE / "tests/python"))
@@ -215,9 +317,10 @@ def version(package):
 
 def machine():
     """What the figures were taken on."""
-    query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total,pcie.link.gen.max,pcie.link.width.max"]
+    fields = "--query-gpu=name,driver_version,memory.total,memory.used,pcie.link.gen.max,pcie.link.width.max,compute_mode"
+    smi = shutil.which("nvidia-smi") or "/usr/local/nvidia/bin/nvidia-smi"
     try:
-        gpu = subprocess.run([*query, "--format=csv,noheader"], capture_output=True, text=True, timeout=30).stdout.strip()
+        gpu = subprocess.run([smi, fields, "--format=csv,noheader"], capture_output=True, text=True, timeout=30).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
         gpu = None
     cpu = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
@@ -232,7 +335,10 @@ def machine():
         "numpy": version("numpy"),
         "torch": version("torch"),
         "cupy": cupy,
+        "pytest": "of this folder" if (HERE / "tools/pytest").is_dir() else version("pytest"),
         "device": environment()["TENURE_TEST_DEVICE"],
+        "driver": loads(environment()),
+        "variables": {n: v for n, v in sorted(os.environ.items()) if n.startswith(("CUDA", "NVIDIA", "LD_", "PYTORCH", "CUPY"))},
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
     }
 
@@ -263,14 +369,16 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("folder", nargs="?", default="report", type=pathlib.Path)
     arguments.add_argument("--only", default="", help="what has this in its name")
-    arguments.add_argument("--seconds", type=float, default=570, help="for everything together")
+    arguments.add_argument("--without", default="\0", help="but not what has this in its name")
+    arguments.add_argument("--seconds", type=float, default=540, help="for everything together")
     chosen = arguments.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     bundle = json.loads((HERE / "bundle.json").read_text())
     report = {"schema": 1, "bundle": bundle, "machine": machine(), "jobs": [], "figures": {}}
     logs = []
-    tests, benches = (list(filter(lambda job: chosen.only in job.name, jobs)) for jobs in suites())
+    wanted = lambda job: chosen.only in job.name and chosen.without not in job.name  # noqa: E731
+    tests, benches = (list(filter(wanted, jobs)) for jobs in suites())
     kept = min(BENCHES, chosen.seconds / 3) if benches else 0
     for job in tests + benches:
         end = start + chosen.seconds - (0 if job in benches else kept)
@@ -283,8 +391,9 @@ def main():
                 output, told = job.run(min(LIMITS[job.kind], left), pathlib.Path(folder))
         entry = {"name": job.name, "seconds": round(time.monotonic() - before, 2)}
         entry["tests"] = [{"name": name, "how": how, "text": text} for name, (how, text) in sorted(told.items())]
-        if job in benches:
+        if job in benches or isinstance(job, Probe):
             entry["table"] = output
+        if job in benches:
             report["figures"][job.file.stem] = job.figures
         report["jobs"].append(entry)
         logs.append(f"######## {job.name}\n{output}\n")

@@ -2,7 +2,8 @@
 //!
 //! Promise: `target/gpu-bundle/tenure-gpu` and the tarball beside it need no Rust, no compiler, no network and no file of this repository:
 //! binaries use no symbol of a glibc newer than 2.34, Python finds the package and pytest in the folder. Before it counts as made it runs
-//! here, from another place, on the simulated driver.
+//! here, from another place and with an empty environment: on the simulated driver, and on the same in the disguise of a GPU, without its
+//! control functions and under another name, where every test has to pass or say why it is skipped.
 
 use crate::tools::{Done, command, copy, has, io, named, output, read, root, run};
 use crate::{dist, python, sim, tools};
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// What the folder may weigh, bytes: it travels by hand.
 const LIMIT: u64 = 40 << 20;
+/// What the simulated device has: more than any question or test needs.
+const MEMORY: &str = "16G";
 /// The newest glibc that binaries may ask for.
 const GLIBC: (u32, u32) = (2, 34);
 /// Test programs are named so: `tests/cuda_*.rs`, `c-tests/cuda*.c`, `bindings/cpp/tests/cuda*.cpp`, `bindings/python/tests/test_cuda*.py`.
@@ -33,13 +36,18 @@ pub fn bundle(check: bool) -> Done {
     let folder = root().join("target/gpu-bundle/tenure-gpu");
     let _ = std::fs::remove_dir_all(&folder);
     let python = package(&folder)?;
+    run(command(&python).arg("-B").arg(root().join("xtask/bundle/test_run.py")))?;
     rust_tests(&folder.join("tests/rust"))?;
     c_tests(&folder)?;
     python_tests(&folder.join("tests/python"))?;
     benches(&folder)?;
-    for name in ["run.sh", "run.py", "README.md"] {
+    for name in ["run.sh", "run.py", "probe.py", "README.md"] {
         copy(&root().join("xtask/bundle").join(name), &folder.join(name))?;
     }
+    // What the simulator answers, to see where a GPU's driver answers otherwise.
+    let mut probe = command(&python);
+    probe.arg("-B").arg(folder.join("probe.py")).arg("--record").arg(folder.join("probe.json"));
+    run(probe.env("LD_LIBRARY_PATH", sim::stage()?).env("TENURE_SIM_MEMORY", MEMORY))?;
     let commit = output(command("git").args(["describe", "--always", "--dirty"])).unwrap_or_default();
     let about = format!("{{\"version\": \"{}\", \"commit\": \"{}\"}}\n", version()?, commit.trim());
     write(&folder.join("bundle.json"), &about)?;
@@ -57,20 +65,51 @@ pub fn bundle(check: bool) -> Done {
     if check { tried(&tarball, &python) } else { Ok(()) }
 }
 
-/// Unpacks the tarball elsewhere and runs it on the simulated driver.
+/// Unpacks the tarball elsewhere and runs it on the simulated driver, as what it is and in disguise.
 fn tried(tarball: &Path, python: &Path) -> Done {
     let simulator = sim::stage()?;
     let place = std::env::temp_dir().join(format!("tenure-gpu-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&place);
     io(&place, std::fs::create_dir_all(&place))?;
     run(command("tar").arg("-xzf").arg(tarball).arg("-C").arg(&place))?;
-    let report = root().join("target/gpu-bundle/report");
-    let mut there = command(place.join("tenure-gpu/run.sh"));
-    there.arg(&report).current_dir(&place).env("PYTHON", python).env("TENURE_TEST_DEVICE", "sim");
-    let done = run(there.env("LD_LIBRARY_PATH", simulator));
+    let disguise = disguised(&simulator, &place.join("driver"))?;
+    // The benchmarks would measure the simulator; in disguise they do not know that.
+    let ways = [("report", "sim", &simulator, &[][..]), ("disguised", "gpu", &disguise, &["--without", "bench"][..])];
+    let mut done = Ok(());
+    for (name, device, driver, more) in ways {
+        let report = root().join("target/gpu-bundle").join(name);
+        let mut there = command(place.join("tenure-gpu/run.sh"));
+        there.env_clear().env("PATH", "/usr/bin:/bin").env("PYTHON", python).env("LD_LIBRARY_PATH", driver);
+        // No time that is taken here says anything about a GPU.
+        there.env("TENURE_TEST_DEVICE", device).env("TENURE_TEST_TIMES", "0");
+        there.env("TENURE_SIM_MEMORY", MEMORY).arg(&report).args(more);
+        let ran = run(there.current_dir(&place));
+        let text = report.join("report.txt");
+        done = done.and(ran.map_err(|why| format!("{why}; {} says what failed", text.display())));
+    }
     let _ = std::fs::remove_dir_all(&place);
-    let text = report.join("report.txt");
-    done.map_err(|why| format!("{why}; {} says what failed", text.display()))
+    done
+}
+
+/// The simulator without what tells it from a GPU's driver: other names, of the same length, for its control functions and its device.
+fn disguised(simulator: &Path, folder: &Path) -> Done<PathBuf> {
+    let path = simulator.join("libcuda.so.1");
+    let mut bytes = io(&path, std::fs::read(&path))?;
+    let names: [(&[u8], &[u8]); 2] =
+        [(b"tenure_sim_", b"nobody_has_"), (b"Tenure simulated device", b"NVIDIA disguised device")];
+    for (name, other) in names {
+        let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(name)).collect();
+        if places.is_empty() {
+            return Err(format!("{} has no {}", path.display(), String::from_utf8_lossy(name)));
+        }
+        for at in places {
+            bytes[at..at + name.len()].copy_from_slice(other);
+        }
+    }
+    io(folder, std::fs::create_dir_all(folder))?;
+    let to = folder.join("libcuda.so.1");
+    io(&to, std::fs::write(&to, bytes))?;
+    Ok(folder.to_owned())
 }
 
 /// The Python package as its wheel has it, and pytest; the Python that ran pip.

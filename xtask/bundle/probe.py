@@ -1,0 +1,481 @@
+"""What this driver answers to questions on which the reference is silent, beside what the simulated driver answers.
+
+    probe.py [EXPECTED]            a line per question; EXPECTED: the simulator's answers, by --record
+    probe.py --record EXPECTED     writes the answers of the driver that is there
+
+Each group of questions has a process of its own, since some of them may lose the device or never come back. Nothing here is a failure.
+"""
+
+import ctypes
+import json
+import mmap
+import os
+import subprocess
+import sys
+import threading
+import time
+from ctypes import byref, c_char, c_char_p, c_float, c_int, c_size_t, c_ubyte, c_uint, c_uint64, c_void_p
+
+# Seconds for one group, and how long a stream stands still where a call is tried meanwhile.
+LIMIT, STALL = 20, 0.3
+HOST_FUNCTION = ctypes.CFUNCTYPE(None, c_void_p)
+GROUPS = {}
+
+
+def group(function):
+    GROUPS[function.__name__] = function
+    return function
+
+
+class Driver:
+    """The driver with a primary context, and short words for what the questions need."""
+
+    def __init__(self):
+        self.library = ctypes.CDLL("libcuda.so.1")
+        self.keep, self.answers = [], []
+        device, self.context = c_int(), c_void_p()
+        self.must("cuInit", c_uint(0))
+        self.must("cuDeviceGet", byref(device), c_int(0))
+        self.must("cuDevicePrimaryCtxRetain", byref(self.context), device)
+        self.must("cuCtxSetCurrent", self.context)
+
+    def call(self, name, *arguments):
+        function = getattr(self.library, name, None)
+        return function(*arguments) if function else "missing"
+
+    def must(self, name, *arguments):
+        code = self.call(name, *arguments)
+        if code != 0:
+            raise RuntimeError(f"{name} gave {code}")
+
+    def tell(self, question, *answer):
+        self.answers.append((question, ", ".join(map(str, answer))))
+        print(json.dumps(self.answers[-1]), flush=True)
+
+    def made(self, name, *arguments):
+        handle = c_void_p()
+        self.must(name, byref(handle), *arguments)
+        return handle
+
+    def stream(self, flags=1):
+        return self.made("cuStreamCreate", c_uint(flags))
+
+    def event(self):
+        return self.made("cuEventCreate", c_uint(2))
+
+    def memory(self, size):
+        address = c_uint64()
+        self.must("cuMemAlloc_v2", byref(address), c_size_t(size))
+        self.must("cuMemsetD8_v2", address, c_ubyte(0), c_size_t(size))
+        self.must("cuCtxSynchronize")
+        return address.value
+
+    def read(self, address, size):
+        got = (c_ubyte * size)()
+        self.must("cuMemcpyDtoH_v2", got, c_uint64(address), c_size_t(size))
+        return bytes(got)
+
+    def write(self, address, data):
+        self.must("cuMemcpyHtoD_v2", c_uint64(address), c_char_p(data), c_size_t(len(data)))
+        self.must("cuCtxSynchronize")
+
+    def stall(self, stream, seconds=STALL):
+        """The stream stands still for a while; the event is set once it goes on."""
+        gone = threading.Event()
+        function = HOST_FUNCTION(lambda _: gone.wait())
+        self.keep.append(function)
+        self.must("cuLaunchHostFunc", stream, function, None)
+        threading.Timer(seconds, gone.set).start()
+        return gone
+
+
+def host(size):
+    """Plain memory of whole pages of its own: (object that keeps it, address)."""
+    place = mmap.mmap(-1, size)
+    return place, ctypes.addressof(c_char.from_buffer(place))
+
+
+@group
+def page_locking(d):
+    address, none = c_void_p(1), c_void_p()
+    code = d.call("cuMemHostAlloc", byref(address), c_size_t(0), c_uint(0))
+    d.tell("cuMemHostAlloc of no bytes", code)
+    d.tell("cuMemFreeHost of that", d.call("cuMemFreeHost", address) if code == 0 else "-")
+    d.tell("cuMemFreeHost of NULL", d.call("cuMemFreeHost", none))
+    keep, at = host(1 << 16)
+    d.keep.append(keep)
+
+    def lock(offset, size, flags=3):
+        return d.call("cuMemHostRegister_v2", c_void_p(at + offset), c_size_t(size), c_uint(flags))
+
+    def unlock(offset):
+        return d.call("cuMemHostUnregister", c_void_p(at + offset))
+
+    d.tell("two ranges of one page, side by side", lock(64, 100), lock(164, 100))
+    d.tell("a byte of the first again", lock(163, 1))
+    d.tell("unlocking from its middle", unlock(70))
+    d.tell("unlocking both, and once more", unlock(64), unlock(164), unlock(64))
+    d.tell("a page within a locked range", lock(8192, 16384), lock(12288, 4096), unlock(8192))
+    pinned = c_void_p()
+    d.must("cuMemHostAlloc", byref(pinned), c_size_t(8192), c_uint(0))
+    d.tell("unlocking what the driver allocated", d.call("cuMemHostUnregister", pinned))
+    flags = c_uint()
+    d.tell("flags of what was allocated with 0", d.call("cuMemHostGetFlags", byref(flags), pinned), flags.value)
+    d.tell("locking what the driver allocated", d.call("cuMemHostRegister_v2", pinned, c_size_t(4096), c_uint(0)))
+    seen = c_uint64()
+
+    def look(place):
+        code = d.call("cuMemHostGetDevicePointer_v2", byref(seen), c_void_p(place), c_uint(0))
+        return code, "the same" if code == 0 and seen.value == place else "another"
+
+    d.tell("device address of allocated memory, from its middle", *look(pinned.value + 100))
+    combined = c_void_p()
+    d.must("cuMemHostAlloc", byref(combined), c_size_t(8192), c_uint(6))
+    d.tell("device address of write-combined memory", *look(combined.value))
+    d.must("cuMemHostRegister_v2", c_void_p(at), c_size_t(8192), c_uint(2))
+    d.tell("device address of registered memory", *look(at))
+    first = seen.value
+    d.tell("device address from its middle", look(at + 5000)[0], "offset kept" if seen.value == first + 5000 else "another")
+    d.must("cuMemHostUnregister", c_void_p(at))
+    d.tell("registered without DEVICEMAP: its device address", lock(0, 4096, 0), look(at)[0], unlock(0))
+    d.tell("device address of plain memory", look(at)[0])
+    constant = mmap.mmap(-1, 8192, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+    place = ctypes.addressof(c_char.from_buffer(constant))
+    ctypes.CDLL(None).mprotect(c_void_p(place), c_size_t(8192), c_int(1))
+    d.keep.append(constant)
+    register = lambda flags: d.call("cuMemHostRegister_v2", c_void_p(place), c_size_t(8192), c_uint(flags))  # noqa: E731
+    d.tell("locking read-only memory, and with READ_ONLY", register(0), register(8))
+    d.call("cuMemHostUnregister", c_void_p(place))
+
+
+def captured(d, name, *arguments, mode=0, relaxed=False, then=None):
+    """The code of a call during a capture of this thread, and that of ending the capture."""
+    stream, graph, thread = d.stream(), c_void_p(), c_int(2)
+    d.must("cuStreamBeginCapture_v2", stream, c_int(mode))
+    if relaxed:
+        d.must("cuThreadExchangeStreamCaptureMode", byref(thread))
+    code = d.call(name, *(stream if argument == "stream" else argument for argument in arguments))
+    if relaxed:
+        d.must("cuThreadExchangeStreamCaptureMode", byref(thread))
+    return code, d.call("cuStreamEndCapture", stream, byref(graph))
+
+
+@group
+def captures(d):
+    at, done, place = d.memory(1 << 20), d.event(), host(1 << 16)
+    d.keep.append(place)
+    d.must("cuEventRecord", done, c_void_p(1))
+    d.must("cuCtxSynchronize")
+    out, numbers, pinned = c_uint64(), (c_size_t * 2)(), c_void_p()
+    memory = c_void_p(place[1])
+    calls = {
+        "cuEventQuery": (done,),
+        "cuEventSynchronize": (done,),
+        "cuMemAlloc_v2": (byref(out), c_size_t(512)),
+        "cuMemHostAlloc": (byref(pinned), c_size_t(4096), c_uint(0)),
+        "cuMemHostRegister_v2": (memory, c_size_t(4096), c_uint(0)),
+        "cuMemGetInfo_v2": (byref(numbers), byref(numbers, 8)),
+        "cuPointerGetAttribute": (byref(out), c_int(2), c_uint64(at)),
+        "cuStreamCreate": (byref(pinned), c_uint(1)),
+        "cuEventCreate": (byref(pinned), c_uint(2)),
+        "cuMemcpyHtoD_v2": (c_uint64(at), memory, c_size_t(64)),
+        "cuCtxSynchronize": (),
+        "cuStreamSynchronize": ("stream",),
+        "cuStreamQuery": ("stream",),
+        "cuStreamWaitEvent": ("stream", done, c_uint(0)),
+    }
+    for name, arguments in calls.items():
+        d.tell(f"captured globally: {name}, end", *captured(d, name, *arguments))
+        d.call("cuMemHostUnregister", memory)
+        d.tell(f"by a relaxed thread: {name}, end", *captured(d, name, *arguments, relaxed=True))
+        d.call("cuMemHostUnregister", memory)
+
+
+@group
+def captured_copies(d):
+    at, stream, graph, ready = d.memory(64), d.stream(), c_void_p(), c_void_p()
+    source, target = (c_ubyte * 64)(*[1] * 64), (c_ubyte * 64)()
+    d.must("cuStreamBeginCapture_v2", stream, c_int(0))
+    d.tell("captured: copy from pageable memory", d.call("cuMemcpyHtoDAsync_v2", c_uint64(at), source, c_size_t(64), stream))
+    d.tell("captured: copy to pageable memory", d.call("cuMemcpyDtoHAsync_v2", target, c_uint64(at), c_size_t(64), stream))
+    code = d.call("cuStreamEndCapture", stream, byref(graph))
+    d.tell("end of that capture", code)
+    if code == 0:
+        d.must("cuGraphInstantiateWithFlags", byref(ready), graph, c_uint64(0))
+        ctypes.memset(source, 2, 64)
+        d.tell("its launch", d.call("cuGraphLaunch", ready, stream), d.call("cuStreamSynchronize", stream))
+        d.tell("what was copied", {1: "what was there at the capture", 2: "what is there at the launch"}.get(target[9], target[9]))
+
+
+@group
+def legacy_and_captures(d):
+    at, blocking, other, inside, graph, status = d.memory(64), d.stream(0), d.stream(), d.event(), c_void_p(), c_int(9)
+    d.must("cuStreamBeginCapture_v2", blocking, c_int(0))
+    d.tell("does the legacy stream capture, while a blocking one does", d.call("cuStreamIsCapturing", c_void_p(1), byref(status)))
+    d.tell("and the blocking one after that", d.call("cuStreamIsCapturing", blocking, byref(status)), status.value)
+    d.must("cuEventRecord", inside, blocking)
+    d.tell("end of that capture", d.call("cuStreamEndCapture", blocking, byref(graph)))
+    d.tell("an event of a capture, asked after its end", d.call("cuEventQuery", inside))
+    d.tell("waited for by a stream after its end", d.call("cuStreamWaitEvent", other, inside, c_uint(0)))
+    d.must("cuStreamBeginCapture_v2", blocking, c_int(0))
+    code = d.call("cuMemsetD8Async", c_uint64(at), c_ubyte(1), c_size_t(64), c_void_p(1))
+    d.tell("legacy work meanwhile, end", code, d.call("cuStreamEndCapture", blocking, byref(graph)))
+
+
+class Copy2D(ctypes.Structure):
+    _fields_ = [
+        (f"{side}_{name}", kind)
+        for side in ("src", "dst")
+        for name, kind in (
+            ("x", c_size_t), ("y", c_size_t), ("type", c_int), ("host", c_void_p), ("device", c_uint64), ("array", c_void_p),
+            ("pitch", c_size_t),
+        )
+    ] + [("width", c_size_t), ("height", c_size_t)]
+
+
+@group
+def pitches(d):
+    data = bytes(range(1, 251)) * 4
+    source, target, stream = d.memory(4096), d.memory(4096), d.stream()
+    d.write(source, data)
+
+    def rows(name, width, height, from_pitch, to_pitch, at=1):
+        d.must("cuMemsetD8_v2", c_uint64(target), c_ubyte(0), c_size_t(4096))
+        d.must("cuCtxSynchronize")
+        it = Copy2D(src_type=2, src_device=source + at, src_pitch=from_pitch, dst_type=2, dst_device=target + 3)
+        it.dst_pitch, it.width, it.height = to_pitch, width, height
+        code = d.call("cuMemcpy2DAsync_v2", byref(it), stream)
+        finished = d.call("cuStreamSynchronize", stream)
+        if code or finished:
+            return d.tell(name, code, finished)
+        expected = bytearray(4096)
+        for row in range(height):
+            begin = 3 + row * to_pitch
+            expected[begin : begin + width] = data[at + row * from_pitch : at + row * from_pitch + width]
+        d.tell(name, "right" if d.read(target, 4096) == bytes(expected) else "WRONG BYTES")
+
+    rows("rows within the device: 5 bytes, 7 and 13 apart", 5, 9, 7, 13)
+    rows("rows within the device: 4 bytes, 12 and 4 apart", 4, 30, 12, 4, 3)
+    rows("rows within the device: 1 byte, 3 and 2 apart", 1, 60, 3, 2)
+    rows("rows that are longer than they are apart", 8, 3, 4, 16)
+    code = d.call("cuMemsetD2D8Async", c_uint64(target + 1), c_size_t(3), c_ubyte(5), c_size_t(2), c_size_t(20), stream)
+    d.must("cuStreamSynchronize", stream)
+    got = d.read(target + 1, 60)
+    d.tell("bytes set in rows 3 apart", code, "right" if all(got[3 * r : 3 * r + 2] == b"\5\5" for r in range(20)) else "WRONG")
+    codes = [
+        d.call("cuMemsetD2D32Async", c_uint64(target + at), c_size_t(pitch), c_uint(5), c_size_t(1), c_size_t(4), stream)
+        for at, pitch in ((0, 6), (2, 8))
+    ]
+    d.tell("words set in rows 6 apart, and from an address askew", *codes)
+    d.call("cuStreamSynchronize", stream)
+
+
+@group
+def largest_pitch(d):
+    out, limit = c_int(), 1 << 31
+    d.must("cuDeviceGetAttribute", byref(out), c_int(11), c_int(0))
+    at, small = c_uint64(), d.memory(512)
+    if d.call("cuMemAlloc_v2", byref(at), c_size_t(limit + 8192)) != 0:
+        return d.tell("rows that are very far apart", "no memory to try them")
+    for pitch in (out.value, limit + 512):
+        it = Copy2D(src_type=2, src_device=at.value, src_pitch=pitch, dst_type=2, dst_device=small)
+        it.dst_pitch, it.width, it.height = 16, 16, 2
+        d.tell(f"two rows {pitch} apart", d.call("cuMemcpy2DAsync_v2", byref(it), c_void_p(1)), d.call("cuCtxSynchronize"))
+
+
+@group
+def pageable_sources(d):
+    for size in (64, 1 << 16, (1 << 16) + 1, 1 << 20, 16 << 20):
+        at, stream = d.memory(size), d.stream()
+        source = (c_ubyte * size)()
+        ctypes.memset(source, 1, size)
+        gone = d.stall(stream)
+        code = d.call("cuMemcpyHtoDAsync_v2", c_uint64(at), source, c_size_t(size), stream)
+        waited = gone.is_set()
+        ctypes.memset(source, 2, size)
+        d.must("cuStreamSynchronize", stream)
+        got = set(d.read(at, size))
+        told = "read on return" if got == {1} else f"READ LATER: {sorted(got)}"
+        d.tell(f"asynchronous copy of {size} pageable bytes", code, told)
+        d.tell(f"and while its stream stands still, {size} bytes", "waits for it" if waited else "returns")
+
+
+@group
+def pageable_targets(d):
+    for size in (64, 1 << 16, 1 << 20, 16 << 20):
+        at, stream, target = d.memory(size), d.stream(), (c_ubyte * size)()
+        d.must("cuMemsetD8_v2", c_uint64(at), c_ubyte(7), c_size_t(size))
+        d.must("cuCtxSynchronize")
+        d.stall(stream)
+        code = d.call("cuMemcpyDtoHAsync_v2", target, c_uint64(at), c_size_t(size), stream)
+        d.tell(f"asynchronous copy to {size} pageable bytes", code, "written" if target[size - 1] == 7 else "NOT WRITTEN on return")
+
+
+@group
+def synchronous_copies(d):
+    late = 0
+    for _ in range(20):
+        size, stream = 4 << 20, d.stream()
+        at, source, target = d.memory(size), (c_ubyte * size)(), c_void_p()
+        ctypes.memset(source, 1, size)
+        d.must("cuMemHostAlloc", byref(target), c_size_t(size), c_uint(0))
+        d.must("cuMemcpyHtoD_v2", c_uint64(at), source, c_size_t(size))
+        d.must("cuMemcpyDtoHAsync_v2", target, c_uint64(at), c_size_t(size), stream)
+        d.must("cuStreamSynchronize", stream)
+        late += set(ctypes.string_at(target, size)) != {1}
+    d.tell("cuMemcpyHtoD of pageable bytes, seen too early by another stream", "sometimes" if late else "never")
+
+
+@group
+def who_waits(d):
+    stream, other, keep = d.stream(), d.stream(), host(1 << 16)
+    d.keep.append(keep)
+
+    def meanwhile(name, *arguments, of=""):
+        gone = d.stall(stream)
+        code = d.call(name, *arguments)
+        waited = gone.is_set()
+        gone.wait()
+        d.must("cuCtxSynchronize")
+        d.tell(f"while a stream stands still: {name}{of}", code, "waits" if waited else "returns")
+
+    out, pointer, numbers = c_uint64(), c_void_p(), (c_size_t * 2)()
+    for size, of in ((1 << 20, " of 1 MiB"), (256 << 20, " of 256 MiB")):
+        meanwhile("cuMemAlloc_v2", byref(out), c_size_t(size), of=of)
+        meanwhile("cuMemFree_v2", c_uint64(out.value), of=of)
+    d.must("cuMemAllocAsync", byref(out), c_size_t(4096), other)
+    d.must("cuCtxSynchronize")
+    meanwhile("cuMemFree_v2", c_uint64(out.value), of=" of a pool's")
+    meanwhile("cuMemHostAlloc", byref(pointer), c_size_t(1 << 20), c_uint(0))
+    meanwhile("cuMemFreeHost", c_void_p(pointer.value))
+    meanwhile("cuMemHostRegister_v2", c_void_p(keep[1]), c_size_t(1 << 16), c_uint(0))
+    meanwhile("cuMemHostUnregister", c_void_p(keep[1]))
+    meanwhile("cuMemAllocManaged", byref(out), c_size_t(1 << 20), c_uint(1))
+    meanwhile("cuMemFree_v2", c_uint64(out.value), of=" of managed memory")
+    meanwhile("cuMemGetInfo_v2", byref(numbers), byref(numbers, 8))
+    meanwhile("cuEventCreate", byref(pointer), c_uint(2))
+    meanwhile("cuEventDestroy_v2", c_void_p(pointer.value))
+    meanwhile("cuStreamCreate", byref(pointer), c_uint(1))
+    meanwhile("cuStreamDestroy_v2", c_void_p(pointer.value))
+    meanwhile("cuMemcpyHtoD_v2", c_uint64(d.memory(64)), (c_ubyte * 64)(), c_size_t(64))
+
+
+@group
+def host_functions(d):
+    first, second, met, codes = d.stream(), d.stream(), threading.Barrier(2), []
+
+    def meet(_):
+        try:
+            met.wait(2)
+            codes.append("at the same time")
+        except threading.BrokenBarrierError:
+            codes.append("one after the other")
+
+    function = HOST_FUNCTION(meet)
+    d.must("cuLaunchHostFunc", first, function, None)
+    d.must("cuLaunchHostFunc", second, function, None)
+    d.must("cuCtxSynchronize")
+    d.tell("functions of the host in two streams run", codes[0])
+    asked, out = [], c_uint64()
+    calls = HOST_FUNCTION(lambda _: asked.append(d.call("cuMemAlloc_v2", byref(out), c_size_t(512))))
+    d.must("cuLaunchHostFunc", first, calls, None)
+    d.must("cuStreamSynchronize", first)
+    d.tell("a function of the host calls cuMemAlloc", *asked)
+
+
+@group
+def other_things(d):
+    names = {
+        11: "largest pitch", 41: "unified addressing", 83: "managed memory", 88: "pageable memory access", 89: "concurrent managed access",
+        91: "host pointers of registered memory", 99: "registration", 100: "pageable access by host page tables",
+        102: "virtual memory management", 113: "read-only registration", 115: "memory pools", 125: "IPC",
+    }
+    for number, name in names.items():
+        value = c_int()
+        d.tell(f"attribute {number}, {name}", d.call("cuDeviceGetAttribute", byref(value), c_int(number), c_int(0)), value.value)
+    handle, again, at = (c_ubyte * 64)(), c_uint64(), d.memory(1 << 21)
+    open_ = d.library.cuIpcOpenMemHandle_v2
+
+    class Handle(ctypes.Structure):
+        _fields_ = [("bytes", c_ubyte * 64)]
+
+    code = d.call("cuIpcGetMemHandle", byref(handle), c_uint64(at))
+    d.tell("a memory handle opened where it was made", code, open_(byref(again), Handle.from_buffer(handle), c_uint(1)))
+    for size in (1, 4096, 1 << 20, 2 << 20, 3 << 20, 64 << 20):
+        out = c_uint64()
+        d.must("cuMemAlloc_v2", byref(out), c_size_t(size))
+        d.tell(f"an allocation of {size} bytes begins at 512, 2 MiB", out.value % 512 == 0, out.value % (2 << 20) == 0)
+    d.tell("cuMemAlloc of no bytes", d.call("cuMemAlloc_v2", byref(again), c_size_t(0)))
+    d.tell("cuMemFree of NULL", d.call("cuMemFree_v2", c_uint64(0)))
+    nothing = c_void_p(0)
+    d.tell("copies from NULL: 16 bytes, none", *(d.call("cuMemcpyHtoD_v2", c_uint64(at), nothing, c_size_t(n)) for n in (16, 0)))
+    number = c_uint64()
+    d.tell("memory type of plain memory", d.call("cuPointerGetAttribute", byref(number), c_int(2), c_uint64(host(4096)[1])))
+    d.must("cuMemAllocManaged", byref(again), c_size_t(1 << 20), c_uint(1))
+    d.tell("cuMemPrefetchAsync by its old signature", d.call("cuMemPrefetchAsync", again, c_size_t(1 << 20), c_int(0), c_void_p(1)))
+    d.tell("cuMemAdvise by its old signature", d.call("cuMemAdvise", again, c_size_t(1 << 20), c_int(3), c_int(0)))
+    passed, recorded, time_ = d.event(), d.event(), c_float()
+    d.tell("elapsed time of events without timing", d.call("cuEventElapsedTime", byref(time_), passed, recorded))
+    d.tell("an event that was never recorded", d.call("cuEventQuery", passed))
+
+
+@group
+def forks(d):
+    out, (receive, send) = c_uint64(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        codes = d.call("cuMemAlloc_v2", byref(out), c_size_t(512)), d.call("cuInit", c_uint(0))
+        os.write(send, repr(codes).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    d.tell("in a child of fork: cuMemAlloc, cuInit", os.read(receive, 100).decode())
+
+
+def asked(name):
+    """The answers of one group, from a process of its own."""
+    start = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, __file__, "--one", name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        out, why = process.communicate(timeout=LIMIT)
+        end = None if process.returncode == 0 else f"exit status {process.returncode}: {(why.strip().splitlines() or [''])[-1]}"
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        out, _ = process.communicate()
+        end = f"hung: ended after {time.monotonic() - start:.0f} s"
+    answers = [tuple(json.loads(line)) for line in out.splitlines() if line.startswith("[")]
+    return answers + ([(f"{name}: how it ended", end)] if end else [])
+
+
+def main():
+    if sys.argv[1:2] == ["--one"]:
+        GROUPS[sys.argv[2]](Driver())
+        sys.stdout.flush()
+        # No destructor runs: what was asked is all that counts.
+        os._exit(0)
+    if sys.argv[1:2] == ["--record"]:
+        answers = {question: answer for name in GROUPS for question, answer in asked(name)}
+        with open(sys.argv[2], "w") as file:
+            json.dump(answers, file, indent=1)
+        bad = [f"{question}: {answer}" for question, answer in answers.items() if question.endswith(": how it ended")]
+        print("\n".join(bad), end="")
+        return 1 if bad else 0
+    expected = {}
+    if len(sys.argv) > 1 and os.path.exists(sys.argv[1]):
+        with open(sys.argv[1]) as file:
+            expected = json.load(file)
+    differ = 0
+    for name in GROUPS:
+        print(f"-- {name.replace('_', ' ')}")
+        for question, answer in asked(name):
+            other = expected.get(question, "nothing") != answer
+            differ += other
+            beside = f"      DIFFERS: the simulator says {expected.get(question, 'nothing')}" if other else ""
+            print(f"{question:66} {answer}{beside}", flush=True)
+    print(f"{differ} answers differ from the simulator's")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
