@@ -554,7 +554,7 @@ impl Books {
             heap.own(span);
         }
         self.count_in(want.unit, want.block);
-        Some(Placed::new(span.start.get() + popped.offset, popped.first && span.fresh.get() == 1))
+        Some(Placed::new(span.address_of(popped.index, want.unit), popped.first && span.fresh.get() == 1))
     }
 
     fn count_in(&mut self, usable: usize, block: Block) {
@@ -639,7 +639,7 @@ impl Books {
         }
         let was_full = span.is_full();
         span.exchange(index, State::Limbo, State::Freed);
-        span.push(index * span.unit.get());
+        span.push(index);
         if was_full {
             self.enlist(span);
         }

@@ -43,7 +43,9 @@ pub fn advice(number: u32) -> &'static str {
     match number {
         OUT_OF_MEMORY => "; free some memory, or trim the pools",
         DEINITIALIZED => "; the process is ending, and the driver is gone",
-        HOST_MEMORY_ALREADY_REGISTERED => "; another library page-locked some of these bytes: end that first, or go without",
+        HOST_MEMORY_ALREADY_REGISTERED => {
+            "; another library page-locked some of these bytes: end that first, or go without"
+        }
         801 => "; this device or driver cannot do that",
         900..=907 => "; a stream is capturing a graph, which this cannot be part of",
         _ if is_fatal(number) => "; the device is lost to this process, which has to be started anew",
