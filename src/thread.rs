@@ -18,12 +18,13 @@ use crate::sys::lock::RawLock;
 use crate::sys::os;
 #[cfg(not(loom))]
 use crate::sys::tls;
+use crate::sys::tls::Home;
 use core::cell::{Cell, UnsafeCell};
 use core::marker::PhantomData;
 #[cfg(not(loom))]
 use core::mem::MaybeUninit;
 // Not those of `sys::sync`: forks are no part of what loom explores.
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Number of slot tables that have a cache here; the preload library has none of the last ones.
 pub const TABLES: usize = if cfg!(preload) { 12 } else { 17 };
@@ -92,21 +93,24 @@ impl Cache {
 }
 
 /// A thread's record.
-#[repr(align(64))]
+#[repr(C, align(64))]
 #[cfg_attr(loom, allow(dead_code))] // no thread is over before its model is
 pub struct Thread {
+    /// First: by this the thread finds it.
+    home: Home,
+    // What the short ways look at.
     inside: AtomicU32,
-    used: AtomicU32,
+    forbids: Cell<u32>,
+    stamp: Cell<u64>,
+    current_heap: Cell<usize>,
     site: Cell<u32>,
     number: Cell<u32>,
-    stamp: Cell<u64>,
-    forbids: Cell<u32>,
-    caches: [UnsafeCell<Cache>; TABLES],
-    pools: [Cell<usize>; POOLS],
     first_heap: Cell<usize>,
-    heaps: [Cell<usize>; HEAPS],
-    current_heap: Cell<usize>,
+    used: AtomicU32,
     doors: [Door; DOORS],
+    heaps: [Cell<usize>; HEAPS],
+    pools: [Cell<usize>; POOLS],
+    caches: [UnsafeCell<Cache>; TABLES],
     calling: Cell<usize>,
     rest: Rest,
     streams: [Streams; GPUS],
@@ -124,19 +128,15 @@ pub struct Streams {
 
 /// What `pool` knows of a handle, numbers as far as this module knows.
 pub struct Door {
-    /// Its bits; 0: none.
-    pub handle: Cell<u64>,
-    /// Where its slot's word is, and what that says as long as the handle is out.
-    pub word: Cell<usize>,
-    /// See `word`.
-    pub live: Cell<u64>,
+    /// Its bits; 0: none. Whoever closes the handle takes it away, in all threads ([`close_doors`]).
+    pub handle: AtomicU64,
     /// The thread's heap of its pool.
     pub heap: Cell<usize>,
 }
 
 impl Door {
     const fn unused() -> Door {
-        Door { handle: Cell::new(0), word: Cell::new(0), live: Cell::new(0), heap: Cell::new(0) }
+        Door { handle: AtomicU64::new(0), heap: Cell::new(0) }
     }
 }
 
@@ -176,6 +176,7 @@ impl Rest {
 impl Thread {
     fn new() -> Thread {
         Thread {
+            home: Home::new(),
             inside: AtomicU32::new(0),
             used: AtomicU32::new(1),
             number: Cell::new(0),
@@ -266,11 +267,11 @@ impl Thread {
             self.current_heap.set(0);
         }
         for door in self.doors.iter().filter(|door| door.heap.get() == heap) {
-            door.handle.set(0);
+            door.handle.store(0, Ordering::Relaxed);
         }
     }
     /// The door of a pool's handle.
-    #[inline]
+    #[inline(always)]
     pub fn door(&self, handle: u64) -> &Door {
         &self.doors[handle as usize % DOORS]
     }
@@ -345,6 +346,23 @@ pub fn known() -> Option<&'static Thread> {
     }
     // SAFETY: NULL, or what `try_register` stored: a record, and those are never freed.
     unsafe { record.as_ref() }
+}
+
+/// The same, where it is found at once; None also where it is not.
+#[cfg(not(loom))]
+#[inline(always)]
+pub fn at_hand() -> Option<&'static Thread> {
+    if cfg!(preload) {
+        return known();
+    }
+    // SAFETY: as in `known`.
+    unsafe { tls::at_hand().cast::<Thread>().as_ref() }
+}
+
+/// The same, in a model.
+#[cfg(loom)]
+pub fn at_hand() -> Option<&'static Thread> {
+    known()
 }
 
 /// The same, in a model.
@@ -443,7 +461,8 @@ fn try_register() -> Option<&'static Thread> {
     if !cfg!(preload) {
         // Fails only while the thread ends: then the record stays taken, once per such thread.
         if EXIT.try_with(|_| ()).is_ok() {
-            tls::keep();
+            // SAFETY: the record begins with its home, is never freed and this thread's.
+            unsafe { tls::keep() };
         }
     } else if !over {
         os::at_thread_end(core::ptr::from_ref(record) as usize);
@@ -515,6 +534,24 @@ fn records() -> impl Iterator<Item = &'static Thread> {
         Some(record)
     })
 }
+
+/// Closes the doors of a handle that is not out any more, in all threads: none goes through one that begins after this. Who opens one looks
+/// at the handle afterwards, behind a fence as here: one of the two sees the other.
+#[cfg(not(loom))]
+pub fn close_doors(handle: u64) {
+    core::sync::atomic::fence(Ordering::SeqCst);
+    for record in records() {
+        let place = &record.door(handle).handle;
+        if place.load(Ordering::Relaxed) == handle {
+            // It may be another handle's by now, which stays.
+            let _ = place.compare_exchange(handle, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+}
+
+/// No thread of a model has a heap, and so none has a door.
+#[cfg(loom)]
+pub fn close_doors(_handle: u64) {}
 
 #[cfg(not(loom))]
 fn reuse() -> Option<&'static Thread> {
@@ -632,6 +669,7 @@ pub fn outside<R>(work: impl FnOnce() -> R) -> R {
 
 /// The same for a call that is over at once, of a thread that is outside.
 // Constants are stored, so that one call does not wait for what the one before stored: a counter costs more than all the rest of a short call.
+#[repr(transparent)]
 pub struct Visit {
     thread: &'static Thread,
     own: PhantomData<*const ()>,
@@ -649,6 +687,12 @@ impl Visit {
         // As in `Critical::enter`.
         let visit = Visit { thread, own: PhantomData };
         (FORKING.load(Ordering::Acquire) == 0).then_some(visit)
+    }
+
+    /// The thread that is inside.
+    #[inline(always)]
+    pub fn thread(&self) -> &'static Thread {
+        self.thread
     }
 }
 

@@ -254,8 +254,7 @@ pub unsafe extern "C" fn tn_pool_allocate(
     {
         // SAFETY: not NULL, and writable by the function's documentation.
         unsafe { out.write(block.address() as *mut c_void) };
-        block.finish();
-        return TN_OK;
+        return block.finish(TN_OK);
     }
     // SAFETY: by the function's documentation.
     unsafe { allocate_slowly(pool, bytes, alignment, stream, out) }
@@ -410,10 +409,10 @@ unsafe extern "C" fn reallocate_slowly(
 /// @ingroup pool
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_stream) -> tn_status {
-    if convert::is_now(stream) && pool::deallocate_quickly(pool as u64, address(ptr)) {
-        return TN_OK;
+    if !convert::is_now(stream) {
+        return <Deallocate as pool::Deallocate>::slowly(pool as u64, address(ptr), stream as u64);
     }
-    deallocate_slowly(pool, ptr, stream)
+    pool::deallocate_quickly::<Deallocate>(pool as u64, address(ptr), stream as u64)
 }
 
 /// Notes that a raw block is used on a stream too, besides the one that it is given back on: nobody gets its bytes before what was queued
@@ -437,22 +436,29 @@ pub extern "C" fn tn_pool_record_use(pool: *mut tn_pool, ptr: *mut c_void, strea
     })
 }
 
-/// What the quick way does not do. Of C's kind, which never unwinds: so it can be jumped to.
-#[cold]
-#[inline(never)]
-extern "C" fn deallocate_slowly(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_stream) -> tn_status {
-    enter("tn_pool_deallocate", || {
-        if convert::is_now(stream) && pool::deallocate_otherwise(pool as u64, address(ptr)) {
-            return Ok(());
-        }
-        let through = convert::pool(pool)?;
-        let stream = convert::stream(stream)?;
-        pool::deallocate_on(through, address(ptr), |device| stream.on(device))?;
-        if let Some(through) = through {
-            pool::remember(Some(Id::from_bits(pool as u64)), through);
-        }
-        Ok(())
-    })
+/// `tn_pool_deallocate`.
+struct Deallocate;
+
+impl pool::Deallocate for Deallocate {
+    type Status = tn_status;
+    const DONE: tn_status = TN_OK;
+
+    #[cold]
+    #[inline(never)]
+    extern "C" fn slowly(pool: u64, address: usize, stream: u64) -> tn_status {
+        enter("tn_pool_deallocate", || {
+            if pool == 0 && convert::is_now(stream as *const tn_stream) && pool::deallocate_anywhere(address) {
+                return Ok(());
+            }
+            let through = convert::pool(pool as *const tn_pool)?;
+            let stream = convert::stream(stream as *mut tn_stream)?;
+            pool::deallocate_on(through, address, |device| stream.on(device))?;
+            if let Some(through) = through {
+                pool::remember(Some(Id::from_bits(pool)), through);
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Gives a new handle on the pool whose live block, raw or an array's, contains an address. Reads nothing there.

@@ -4,14 +4,15 @@
 //! |---|---|---|
 //! | 0 to 2 | its state | |
 //! | 3 to 7 | log2 of the alignment that was asked for | |
-//! | 8 to 21 | usable bytes that nobody asked for (of a block in a span of its own: 0) | its tag |
-//! | 22 to 63 | its tag: who asked for it | its tag |
+//! | 8 to 49 | its tag: who asked for it | its tag |
+//! | 50 to 63 | usable bytes that nobody asked for (of a block in a span of its own: 0) | its tag |
 //!
 //! Contract: whoever may change the block writes the word; a reader sees all of one moment. Where a block that is not live any more came
 //! from is not known: then the rest means what it means of a raw block, and only of a block that was raw.
 
 use super::atomic::{AtomicU64, Ordering};
 use crate::pool::client::{Client, PLACES, PLAIN};
+use core::num::NonZero;
 
 /// What a block is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,11 +35,11 @@ pub(super) enum State {
 const STATE: u64 = 7;
 const ALIGNMENT_SHIFT: u32 = 3;
 const ALIGNMENT: u64 = 31;
-const SLACK_SHIFT: u32 = 8;
-/// A class is at most an eighth larger than the size rounded up to an alignment of at most 4 KiB, and 64 KiB at most.
-const SLACK: u64 = (1 << 14) - 1;
-const RAW_SHIFT: u32 = 22;
-const STORE_SHIFT: u32 = 8;
+/// At the top, so that one shift gets it. 14 bits: a class is at most an eighth larger than the size rounded up to an alignment of at most
+/// 4 KiB, and 64 KiB at most.
+const SLACK_SHIFT: u32 = 50;
+const TAG_SHIFT: u32 = 8;
+const RAW_TAG: u64 = (1 << (SLACK_SHIFT - TAG_SHIFT)) - 1;
 
 /// What is known of a block.
 #[derive(Clone, Copy, Debug)]
@@ -72,10 +73,12 @@ impl Word {
     /// For a block that leaves so many usable bytes over.
     #[inline]
     pub fn of(block: Block, slack: usize) -> Word {
-        let low = block.state as u64 | u64::from(block.alignment.trailing_zeros()) << ALIGNMENT_SHIFT;
+        // SAFETY: a power of two.
+        let alignment = unsafe { NonZero::new_unchecked(block.alignment) };
+        let low = block.state as u64 | u64::from(alignment.trailing_zeros()) << ALIGNMENT_SHIFT;
         Word(match block.state {
-            State::Store => low | block.tag << STORE_SHIFT,
-            _ => low | (slack as u64) << SLACK_SHIFT | block.tag << RAW_SHIFT,
+            State::Store => low | block.tag << TAG_SHIFT,
+            _ => low | block.tag << TAG_SHIFT | (slack as u64) << SLACK_SHIFT,
         })
     }
     #[inline]
@@ -85,8 +88,8 @@ impl Word {
     /// Whether it is a raw block of those who ask through the functions of C.
     #[inline(always)]
     pub fn is_plain(self) -> bool {
-        const CLIENT: u64 = (PLACES as u64 - 1) << RAW_SHIFT;
-        self.0 & (CLIENT | STATE) == (PLAIN.index() as u64) << RAW_SHIFT | State::Raw as u64
+        const CLIENT: u64 = (PLACES as u64 - 1) << TAG_SHIFT;
+        self.0 & (CLIENT | STATE) == (PLAIN.index() as u64) << TAG_SHIFT | State::Raw as u64
     }
     #[inline]
     pub fn state(self) -> State {
@@ -107,14 +110,20 @@ impl Word {
     pub fn alignment(self) -> usize {
         1 << (self.0 >> ALIGNMENT_SHIFT & ALIGNMENT)
     }
+    /// Who asked for it; of a live block.
+    #[inline]
+    pub fn client(self) -> Client {
+        if self.is(State::Store) { Client::ARRAYS } else { Client::of_tag(self.tag()) }
+    }
     /// Usable bytes that nobody asked for; not of a store's block.
     #[inline]
     pub fn slack(self) -> usize {
-        (self.0 >> SLACK_SHIFT & SLACK) as usize
+        (self.0 >> SLACK_SHIFT) as usize
     }
     #[inline]
     pub fn tag(self) -> u64 {
-        if self.is(State::Store) { self.0 >> STORE_SHIFT } else { self.0 >> RAW_SHIFT }
+        let tag = self.0 >> TAG_SHIFT;
+        if self.is(State::Store) { tag } else { tag & RAW_TAG }
     }
 }
 
@@ -139,11 +148,15 @@ impl Cell {
     pub fn set_state(&self, was: Word, state: State) {
         self.0.store(was.with(state).0, Ordering::Release);
     }
+    /// Changes the state of what it said; false if it says something else by now.
+    #[inline]
+    pub fn change(&self, was: Word, to: State) -> bool {
+        self.0.compare_exchange(was.0, was.with(to).0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
     /// Changes the state from one to another; false if it is not the first, or somebody changes it now.
     pub fn exchange(&self, from: State, to: State) -> bool {
         let was = Word(self.0.load(Ordering::Relaxed));
-        let now = was.with(to);
-        was.is(from) && self.0.compare_exchange(was.0, now.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        was.is(from) && self.change(was, to)
     }
 }
 
@@ -152,6 +165,8 @@ mod tests {
     use super::*;
     use crate::pool::class;
     use crate::thread;
+
+    const SLACK: u64 = u64::MAX >> SLACK_SHIFT;
 
     #[test]
     fn a_word_keeps_all_of_a_block() {

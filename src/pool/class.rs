@@ -38,20 +38,13 @@ pub(super) fn fitting(bytes: usize, alignment: usize) -> Option<usize> {
 /// The same for at least one byte and any alignment; None also for no byte, and for an alignment that is none.
 #[inline(always)]
 pub(super) fn of_request(bytes: usize, alignment: usize) -> Option<usize> {
-    // What every class is aligned to, as bits.
-    const SMALL: usize = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 8 | 1 << 16;
-    let less = bytes.wrapping_sub(1);
-    if less >= LARGEST {
+    let (less, below) = (bytes.wrapping_sub(1), alignment.wrapping_sub(1));
+    if less >= LARGEST || below >= LARGEST_ALIGNMENT || alignment & below != 0 {
         return None;
     }
-    if alignment <= 16 {
-        return (SMALL >> alignment & 1 == 1).then(|| OF[less / 16].into());
-    }
-    if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
-        return None;
-    }
-    // A multiple of the alignment, as the largest class is: less than that.
-    Some((*OF.get((less | (alignment - 1)) / 16)?).into())
+    // What becomes a multiple of the alignment is at most the largest class, which is one.
+    const { assert!(LARGEST.is_multiple_of(LARGEST_ALIGNMENT) && LARGEST.is_power_of_two()) };
+    Some(OF[((less | below) / 16) & (OF.len() - 1)].into())
 }
 
 /// Bytes of a block of a class.
@@ -63,9 +56,10 @@ pub(super) const fn bytes(class: usize) -> usize {
     (1 << exponent) + (step << (exponent - 3))
 }
 
-/// 2^40 / the bytes of a block, rounded up: `offset * reciprocal >> 40` is `offset / bytes` for every offset in a span.
+/// 2^64 / the bytes of a block, rounded up: of its product with an offset in a span the high half is `offset / bytes`, and the low half is
+/// less than it exactly where nothing is left over ("Faster remainders when the divisor is a constant", Lemire, Kaser and Kurz).
 pub(super) fn reciprocal(class: usize) -> usize {
-    (1usize << 40).div_ceil(bytes(class))
+    (1u128 << 64).div_ceil(bytes(class) as u128) as usize
 }
 
 /// Bytes of a span of a class: whole granules in which at least eight blocks find room.
@@ -115,7 +109,9 @@ mod tests {
     fn reciprocals_divide_exactly() {
         for class in 0..COUNT {
             for offset in 0..span_bytes(class) {
-                assert_eq!((offset * reciprocal(class)) >> 40, offset / bytes(class), "{offset} by {}", bytes(class));
+                let (product, reciprocal) = (offset as u128 * reciprocal(class) as u128, reciprocal(class) as u64);
+                assert_eq!((product >> 64) as usize, offset / bytes(class), "{offset} by {}", bytes(class));
+                assert_eq!((product as u64) < reciprocal, offset % bytes(class) == 0, "{offset} by {}", bytes(class));
             }
         }
     }

@@ -4,37 +4,53 @@
 //! however often it is set: so no race can hand a block out twice. A second exchange is the last touch of the span. Whoever sets the first bit puts the span into its pool's list. The owner
 //! takes that list apart, the next time it runs out of blocks, and collects from its spans what still is in that state.
 
+use crate::pool::Pool;
 use crate::pool::books::Books;
 use crate::pool::cell::State;
 use crate::pool::heap::Heap;
 use crate::pool::returns::Pile;
 use crate::pool::span::{Kind, Span};
-use crate::pool::{Pool, table};
 use crate::thread::Thread;
+use core::sync::atomic::{Ordering, fence};
 
 /// Spans with blocks to be collected.
 pub(super) type Returned = Pile<Span>;
 
 /// Gives a block back to a span that another thread's heap owned a moment ago; the bytes that were asked for. None, and nothing is changed:
-/// it is not the start of a live block of that kind, or the thread has no memory for counting it.
-pub(super) fn give(thread: &'static Thread, span: &'static Span, address: usize, state: State) -> Option<usize> {
+/// it is not the start of a live block of that kind, or not of the pool that was passed, or the thread has no memory for counting it.
+#[inline]
+pub(super) fn give(
+    thread: &'static Thread,
+    through: Option<&'static Pool>,
+    span: &'static Span,
+    address: usize,
+    state: State,
+) -> Option<usize> {
     let version = span.version();
     let pool = span.pool()?;
-    if version & 1 != 0 || span.kind() != Kind::Small {
+    if version & 1 != 0 || span.kind() != Kind::Small || through.is_some_and(|through| !core::ptr::eq(through, pool)) {
         return None;
     }
-    let heap = Heap::of_or_new(thread, pool)?;
-    let (index, unit) = span.index_at(address.wrapping_sub(span.start.get()))?;
-    let block = span.block(index);
-    if block.state != state || span.version() != version || !table::get(address).is_some_and(|now| now.is(span)) {
+    let heap = Heap::at_hand(thread, pool).or_else(|| Heap::of_or_new(thread, pool))?;
+    // What is read here belongs together if the version is the same afterwards; then the block lies in the span.
+    let index = span.index_at(address.wrapping_sub(span.start.get()))?;
+    let (cell, unit) = (span.shared_cell(index)?, span.unit.get());
+    let word = cell.get();
+    let slack = match state {
+        State::Store => unit.wrapping_sub(span.block(index).requested),
+        _ => word.slack(),
+    };
+    // Orders what was read before the version, as in `Span::read`.
+    fence(Ordering::Acquire);
+    if !word.is(state) || span.version() != version {
         return None;
     }
-    if !span.claim(version, index, state, State::Limbo) {
+    if !span.claim(version, cell, word, State::Limbo) {
         return None;
     }
     announce(pool, span, index);
-    heap.count_elsewhere(unit, block);
-    Some(block.requested)
+    heap.count_elsewhere(unit, slack, word.client());
+    Some(unit.wrapping_sub(slack))
 }
 
 /// Lets the owner know of a block that is returned, and is in limbo so far: as long as it is, the span stays the owner's. With the last step

@@ -13,7 +13,7 @@ use crate::sys::os;
 use crate::thread::{self, Critical, Thread};
 use crate::types::*;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 
 /// The slot behind a `tn_pool`.
 struct PoolSlot {
@@ -22,6 +22,8 @@ struct PoolSlot {
     thread: AtomicU32,
     site: AtomicU32,
     time_ns: AtomicU64,
+    /// A thread may have a door for the handle.
+    doors: AtomicBool,
 }
 
 impl Slot for PoolSlot {
@@ -33,6 +35,7 @@ impl Slot for PoolSlot {
             thread: AtomicU32::new(0),
             site: AtomicU32::new(0),
             time_ns: AtomicU64::new(0),
+            doors: AtomicBool::new(false),
         }
     }
     fn head(&self) -> &Head {
@@ -106,13 +109,11 @@ pub(super) fn heap(thread: &'static Thread, handle: u64) -> Option<&'static Heap
         return unsafe { (thread.current_heap() as *const Heap).as_ref() };
     }
     let door = thread.door(handle);
-    if door.handle.get() != handle {
-        return None;
-    }
-    // SAFETY: `remember` stored where a slot is, and those are never unmapped.
-    let head = unsafe { &*(door.word.get() as *const Head) };
-    // SAFETY: `remember` stored a heap of this thread; as above: with the last hold on its pool all handles are stale.
-    (head.bits() == door.live.get()).then(|| unsafe { NonNull::new_unchecked(door.heap.get() as *mut Heap).as_ref() })
+    let heap = door.heap.get();
+    // The handle is out: `close` takes it from all doors.
+    // SAFETY: `remember` stored a heap of this thread; as above: with the last hold on its pool no door has a handle of it.
+    (door.handle.load(Ordering::Relaxed) == handle)
+        .then(|| unsafe { NonNull::new_unchecked(heap as *mut Heap).as_ref() })
 }
 
 /// Remembers the calling thread's heap, if it has one, for its next calls with that handle; none: for the host's current pool.
@@ -125,10 +126,15 @@ pub fn remember(id: Option<Id>, pool: &'static Pool) {
         && pool_of(slot).is_some_and(|now| core::ptr::eq(now, pool))
     {
         let door = thread.door(id.bits());
-        door.word.set(core::ptr::from_ref(&slot.head) as usize);
-        door.live.set(Head::live_bits(id));
         door.heap.set(heap);
-        door.handle.set(id.bits());
+        // So that whoever closes it knows that there are doors.
+        slot.doors.store(true, Ordering::Relaxed);
+        door.handle.store(id.bits(), Ordering::Relaxed);
+        // As in `close_doors`: whoever closes the handle at this moment finds the door, or we see that it did.
+        fence(Ordering::SeqCst);
+        if !slot.head.is_live(id) {
+            door.handle.store(0, Ordering::Relaxed);
+        }
     }
 }
 
@@ -138,6 +144,10 @@ pub fn close(id: Id) -> Result<()> {
     pool_of(slot).map_or(Ok(()), Pool::check_callable)?;
     if !slot.head.end(id) {
         return Err(released(id));
+    }
+    fence(Ordering::SeqCst);
+    if slot.doors.swap(false, Ordering::Relaxed) {
+        thread::close_doors(id.bits());
     }
     let pool = pool_of(slot);
     debug_assert!(slot.head.state() == State::Kept);

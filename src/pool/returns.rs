@@ -53,8 +53,11 @@ pub(super) fn collect<'a>(
         bits &= bits - 1;
         let cell = cell(bit);
         // One look: what is in limbo now may be returned at the next.
-        match cell.get().state() {
-            State::Returned if cell.exchange(State::Returned, State::Freed) => {
+        let was = cell.get();
+        match was.state() {
+            State::Returned => {
+                // The collector's alone: nobody else changes what is not live.
+                cell.set_state(was, State::Freed);
                 push(bit);
                 all.blocks += 1;
             }

@@ -131,7 +131,7 @@ pub(super) struct Span {
     pub start: Word,
     /// Usable bytes of a block.
     pub unit: Word,
-    /// Small: 2^40 / unit, rounded up: finds a block's number without a division.
+    /// Small: 2^64 / unit, rounded up: finds a block's number without a division.
     pub reciprocal: Word,
     /// Small: the owner.
     heap: AtomicPtr<Heap>,
@@ -146,6 +146,8 @@ pub(super) struct Span {
     /// Small: blocks that were given back, number of indices on the stack.
     top: Word,
     pub class: Word,
+    /// Small, the owner's: as many blocks on the stack make a free a rare one; 0: none does. Large: bytes that were asked for.
+    pub edge: Word,
     /// Small: in the list of those with room; free: in a bin.
     pub next: Link,
     pub previous: Link,
@@ -159,7 +161,6 @@ pub(super) struct Span {
     /// Free, large: bytes at the end that were never handed out since they came from the device, and so read 0.
     pub clean: Word,
     /// Large: the block's.
-    requested: Word,
     cell: Cell,
     /// What all of it came from: the number of a reservation of the device, for moving its pages (0: more than one), or the address of the
     /// record of a caller's piece.
@@ -318,19 +319,13 @@ impl Span {
     pub fn is_queued(&self) -> bool {
         self.queued.is()
     }
-    /// Small: the number of the block that starts so many bytes into the span, and its usable bytes; None if none does. At most `count`: behind
-    /// the last block may lie bytes that make none; what is known of those is that they never were one.
+    /// Small: the number of the block that starts so many bytes into the span; None if none does. At most `count`: behind the last block may
+    /// lie bytes that make none; what is known of those is that they never were one. Offsets that do not lie in the span may give any number.
     #[inline(always)]
-    pub fn index_at(&self, offset: usize) -> Option<(usize, usize)> {
-        let (index, unit) = (self.number_at(offset), self.unit.get());
-        (index.wrapping_mul(unit) == offset).then_some((index, unit))
-    }
-    /// Small: the number of the block that contains the byte with that offset.
-    #[inline(always)]
-    fn number_at(&self, offset: usize) -> usize {
-        // Exact for every offset in the span: they are below 2^19 and units at most 2^16, so the error of the reciprocal stays below one
-        // block. Another number gives some index, and is seen not to be its block's.
-        ((offset as u64).wrapping_mul(self.reciprocal.get() as u64) >> 40) as usize
+    pub fn index_at(&self, offset: usize) -> Option<usize> {
+        let reciprocal = self.reciprocal.get();
+        let product = offset as u128 * reciprocal as u128;
+        ((product as usize) < reciprocal).then_some((product >> 64) as usize)
     }
     pub fn end(&self) -> usize {
         self.start.get() + self.bytes.get()
@@ -360,7 +355,7 @@ impl Span {
     pub fn block(&self, index: usize) -> Block {
         let Some(notes) = self.notes() else {
             let word = self.cell.get();
-            let requested = self.requested.get();
+            let requested = self.edge.get();
             return Block { state: word.state(), alignment: word.alignment(), requested, tag: word.tag() };
         };
         let columns = notes.columns();
@@ -376,7 +371,7 @@ impl Span {
     /// Writes what is known of a block. The owner does, or who has the block.
     pub fn set_block(&self, index: usize, block: Block) {
         let Some(notes) = self.notes() else {
-            self.requested.set(block.requested);
+            self.edge.set(block.requested);
             self.cell.set(cell::Word::of(block, 0));
             return;
         };
@@ -385,7 +380,8 @@ impl Span {
         columns.cell(index).set(cell::Word::of(block, slack));
     }
 
-    fn cell_of(&self, index: usize) -> &Cell {
+    /// The word of a block.
+    pub fn cell_of(&self, index: usize) -> &Cell {
         self.notes().map_or(&self.cell, |notes| notes.columns().cell(index))
     }
 
@@ -394,16 +390,25 @@ impl Span {
         self.cell_of(index).exchange(from, to)
     }
 
-    /// Changes the state of a live block as `exchange` does, without the lock. `version`: of the span when the block was found in it.
-    pub fn claim(&self, version: u32, index: usize, from: State, to: State) -> bool {
-        if !self.exchange(index, from, to) {
+    /// The word of a block, for a thread that does not own the span; None: it has no such block.
+    #[inline]
+    pub fn shared_cell(&self, index: usize) -> Option<&'static Cell> {
+        let notes = self.notes()?;
+        // 0 blocks: they lost their pages meanwhile.
+        (index < notes.blocks.get()).then(|| notes.columns().cell(index))
+    }
+
+    /// Changes the state of a live block, of which `cell` said `word`, without the lock. `version`: of the span when the block was found in it.
+    #[inline]
+    pub fn claim(&self, version: u32, cell: &Cell, word: cell::Word, to: State) -> bool {
+        if !cell.change(word, to) {
             return false;
         }
         // A span with a live block stays what it is. It did not: then the address had been given back before, and that state was another
         // block's, which gets it back.
         let same = self.version() == version;
         if !same {
-            self.exchange(index, to, from);
+            cell.exchange(to, word.state());
         }
         same
     }
@@ -440,25 +445,31 @@ impl Span {
     #[inline(always)]
     pub fn pop(&self) -> Option<Popped> {
         let top = self.top.get();
-        if top == 0 {
+        let index = if top == 0 {
             let index = self.bump.get();
             if index == self.count.get() {
                 return None;
             }
             self.bump.set(index + 1);
-            return Some(Popped { index, offset: index.wrapping_mul(self.unit.get()), first: true });
-        }
-        self.top.set(top - 1);
-        // Where it begins, not which one it is: so the address waits for no multiplication.
-        let offset = usize::from(self.stack(top - 1).load(Ordering::Relaxed)) * STEP;
-        Some(Popped { index: self.number_at(offset), offset, first: false })
+            index
+        } else {
+            self.top.set(top - 1);
+            self.stack(top - 1).load(Ordering::Relaxed).into()
+        };
+        Some(Popped { index, first: top == 0 })
     }
 
-    /// Small: the owner puts the block so many bytes into the span on the stack of those that can be had. How many there are now.
+    /// Small: where a block begins.
     #[inline(always)]
-    pub fn push(&self, offset: usize) -> usize {
+    pub fn address_of(&self, index: usize, unit: usize) -> usize {
+        self.start.get().wrapping_add(index.wrapping_mul(unit))
+    }
+
+    /// Small: the owner puts a block on the stack of those that can be had. How many there are now.
+    #[inline(always)]
+    pub fn push(&self, index: usize) -> usize {
         let top = self.top.get();
-        self.stack(top).store((offset / STEP) as u16, Ordering::Relaxed);
+        self.stack(top).store(index as u16, Ordering::Relaxed);
         self.top.set(top + 1);
         top + 1
     }
@@ -473,9 +484,10 @@ impl Span {
         self.own_cell(index).set(cell::Word::of(block, slack));
     }
 
-    /// Small: the owner ends a live block of `unit` bytes, with a plain store; what it was. None: it is not so.
+    /// Small: the owner ends a live block, with a plain store; what it was, and how many of its usable bytes nobody had asked for. None: it
+    /// is not so.
     #[inline(always)]
-    pub fn end_block(&self, index: usize, unit: usize, is_right: impl FnOnce(cell::Word) -> bool) -> Option<Block> {
+    pub fn end_block(&self, index: usize, is_right: impl FnOnce(cell::Word) -> bool) -> Option<(cell::Word, usize)> {
         let cell = self.own_cell(index);
         let word = cell.get();
         if !is_right(word) {
@@ -486,8 +498,7 @@ impl Span {
             State::Store => self.own_slack(index).load(Ordering::Relaxed) as usize,
             _ => word.slack(),
         };
-        let requested = unit.wrapping_sub(slack);
-        Some(Block { state: word.state(), alignment: word.alignment(), requested, tag: word.tag() })
+        Some((word, slack))
     }
 
     #[inline(always)]
@@ -518,11 +529,11 @@ impl Span {
     pub fn collect(&self) -> Collected {
         let mut all = Collected::default();
         let Some(notes) = self.notes() else { return all };
-        let (columns, unit) = (notes.columns(), self.unit.get());
+        let columns = notes.columns();
         for word in 0..self.count.get().div_ceil(64) {
             let first = word * 64;
             let push = |bit| {
-                self.push((first + bit) * unit);
+                self.push(first + bit);
             };
             returns::collect(columns.returned(word), |bit| columns.cell(first + bit), push, &mut all);
         }
@@ -533,8 +544,6 @@ impl Span {
 /// A block that is about to be handed out.
 pub(super) struct Popped {
     pub index: usize,
-    /// Bytes from the start of the span.
-    pub offset: usize,
     /// It never was.
     pub first: bool,
 }
@@ -558,10 +567,7 @@ unsafe impl Recycled for Notes {
 
 static NOTES: [Recycler<Notes>; class::COUNT] = [const { Recycler::new() }; class::COUNT];
 
-/// Blocks begin at multiples of it, as do all classes; a span is shorter than 2^16 of them.
-const STEP: usize = 16;
-
-/// Bytes of a block's entries: cell, place on the stack, slack. In front of them a bit for each block.
+/// Bytes of a block's entries: cell, place on the stack, slack. Behind the cells a bit for each block.
 const ENTRY_BYTES: usize = 8 + 2 + 2;
 
 impl Notes {
@@ -585,10 +591,10 @@ impl Notes {
     }
     #[inline]
     fn columns(&'static self) -> Columns {
-        let (bits, blocks) = (core::ptr::from_ref(self).wrapping_add(1) as usize, self.blocks.get());
-        let cells = bits + blocks.div_ceil(64) * 8;
-        let stack = cells + blocks * size_of::<Cell>();
-        Columns { bits, cells, stack, slacks: stack + blocks * size_of::<u16>(), blocks }
+        let (cells, blocks) = (core::ptr::from_ref(self).wrapping_add(1) as usize, self.blocks.get());
+        let bits = cells + blocks * size_of::<Cell>();
+        let stack = bits + blocks.div_ceil(64) * size_of::<u64>();
+        Columns { cells, bits, stack, slacks: stack + blocks * size_of::<u16>(), blocks }
     }
     /// As if no block had ever been handed out.
     pub fn clear(&'static self) {
@@ -605,8 +611,8 @@ impl Notes {
 /// Where the columns of notes lie, one behind the other.
 #[derive(Clone, Copy, Default)]
 struct Columns {
-    bits: usize,
     cells: usize,
+    bits: usize,
     stack: usize,
     slacks: usize,
     blocks: usize,

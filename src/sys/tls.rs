@@ -1,17 +1,20 @@
 //! One word of each thread: where its record is.
 //!
 //! Contract: NULL until the thread sets it; works as long as the thread runs, also in its exit handlers; never allocates in [`get`] on
-//! a thread that has set it.
+//! a thread that has set it. What the word of a thread that is kept leads to begins with a [`Home`] and is never unmapped.
 //!
 //! A `thread_local` of a shared library costs a call of the loader's look-up for every access, and in one that was opened late the look-up
 //! is a long one. On x86-64 a thread is found by its thread pointer instead, one look into a table ([`keep`]); where two threads would have
 //! the same place in that, through a descriptor (TLSDESC, "Thread-Local Storage Descriptors for IA32 and AMD64/EM64T", Oliva and Araújo).
 //! The preload library is there when a program starts, so that its word always lies beside the thread pointer.
 
+use core::sync::atomic::AtomicUsize;
+
 #[cfg(all(target_arch = "x86_64", target_os = "linux", not(loom)))]
 mod word {
+    use super::Home;
     use core::arch::{asm, global_asm};
-    use core::sync::atomic::{AtomicUsize, Ordering};
+    use core::sync::atomic::{AtomicPtr, Ordering};
 
     // Hidden: each copy of the library has its own.
     global_asm!(
@@ -57,14 +60,12 @@ mod word {
         offset
     }
 
-    /// Threads that [`keep`] put here, by a part of the thread pointer: stacks of one size lie so far apart that neighbours differ in it.
-    static PLACES: [Place; 1024] = [const { Place { thread: AtomicUsize::new(0), word: AtomicUsize::new(0) } }; 1024];
+    /// Words of threads that [`keep`] put here, by a part of the thread pointer: stacks of one size lie so far apart that neighbours differ in
+    /// it. Each leads to a home, which says whose it is.
+    static PLACES: [AtomicPtr<Home>; 1024] = [const { AtomicPtr::new(NOBODY) }; 1024];
 
-    struct Place {
-        /// Its thread pointer; 0: nobody's.
-        thread: AtomicUsize,
-        word: AtomicUsize,
-    }
+    static NOBODYS: Home = Home::new();
+    const NOBODY: *mut Home = (&raw const NOBODYS).cast_mut();
 
     #[inline(always)]
     fn thread_pointer() -> usize {
@@ -75,26 +76,40 @@ mod word {
     }
 
     #[inline(always)]
-    fn place(thread: usize) -> &'static Place {
+    fn place(thread: usize) -> &'static AtomicPtr<Home> {
         &PLACES[(thread >> 12) % PLACES.len()]
+    }
+
+    /// The home that is in a place.
+    #[inline(always)]
+    fn home(place: &AtomicPtr<Home>) -> &'static Home {
+        // Acquire pairs with the Release in `keep`.
+        // SAFETY: `NOBODY`, or what `keep` put there: never unmapped.
+        unsafe { &*place.load(Ordering::Acquire) }
+    }
+
+    /// The calling thread's, if it is found at once; else NULL.
+    #[inline(always)]
+    pub fn at_hand() -> *const () {
+        if cfg!(preload) {
+            return word();
+        }
+        let thread = thread_pointer();
+        let home = home(place(thread));
+        if home.0.load(Ordering::Relaxed) == thread { core::ptr::from_ref(home).cast() } else { core::ptr::null() }
     }
 
     /// The calling thread's.
     #[inline(always)]
     pub fn get() -> *const () {
-        if cfg!(preload) {
-            return word();
-        }
-        let thread = thread_pointer();
-        let place = place(thread);
-        if place.thread.load(Ordering::Relaxed) == thread {
-            // Only this thread wrote it.
-            return place.word.load(Ordering::Relaxed) as *const ();
+        let word = at_hand();
+        if cfg!(preload) || !word.is_null() {
+            return word;
         }
         #[cold]
         #[inline(never)]
         fn look() -> *const () {
-            word()
+            self::word()
         }
         look()
     }
@@ -103,29 +118,37 @@ mod word {
     pub fn set(value: *const ()) {
         let thread = thread_pointer();
         let place = place(thread);
-        if place.thread.load(Ordering::Relaxed) == thread {
-            place.thread.store(0, Ordering::Release);
+        let home = home(place);
+        if home.0.load(Ordering::Relaxed) == thread {
+            // The home first: whoever has it next writes it anew.
+            home.0.store(0, Ordering::Relaxed);
+            place.store(NOBODY, Ordering::Release);
         }
         set_word(value);
     }
 
     /// The calling thread will be found at once from now on, until it sets another word. It must do so before it ends: whoever comes after it
     /// may have its thread pointer.
-    pub fn keep() {
-        let thread = thread_pointer();
-        let place = place(thread);
-        // One that is about to be somebody's is nobody's address. Acquire pairs with the Release in `set`: the former one looks no more.
-        if !cfg!(preload) && place.thread.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-            place.word.store(word() as usize, Ordering::Relaxed);
-            place.thread.store(thread, Ordering::Relaxed);
+    ///
+    /// # Safety
+    /// - The word leads to a [`Home`] that is never unmapped, and is no other thread's.
+    pub unsafe fn keep() {
+        let (thread, home) = (thread_pointer(), word().cast_mut().cast::<Home>());
+        // Release: what comes before in the home's record is seen; Acquire pairs with the Release in `set`: the former one looks no more.
+        let won =
+            |place: &AtomicPtr<Home>| place.compare_exchange(NOBODY, home, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if !cfg!(preload) && won(place(thread)) {
+            // SAFETY: the caller's promise. Until then it is nobody's, and so found by nobody.
+            unsafe { (*home).0.store(thread, Ordering::Relaxed) };
         }
     }
 
     /// In the child of a fork: the threads that are not there any more are forgotten.
     pub fn forget_others() {
         let own = thread_pointer();
-        for place in PLACES.iter().filter(|place| place.thread.load(Ordering::Relaxed) != own) {
-            place.thread.store(0, Ordering::Relaxed);
+        for place in PLACES.iter().filter(|place| home(place).0.load(Ordering::Relaxed) != own) {
+            home(place).0.store(0, Ordering::Relaxed);
+            place.store(NOBODY, Ordering::Relaxed);
         }
     }
 
@@ -160,42 +183,76 @@ mod word {
         WORD.get()
     }
 
+    /// The same.
+    #[inline]
+    pub fn at_hand() -> *const () {
+        WORD.get()
+    }
+
     /// Sets the calling thread's.
     pub fn set(value: *const ()) {
         WORD.set(value);
     }
 
     /// It is found at once anyway.
-    pub fn keep() {}
+    ///
+    /// # Safety
+    /// - As where it is not.
+    pub unsafe fn keep() {}
 
     /// There is nothing to forget.
     pub fn forget_others() {}
 }
 
-pub use word::{forget_others, get, keep, set};
+pub use word::{at_hand, forget_others, get, keep, set};
+
+/// What the word of a thread that is kept leads to begins with this: the thread pointer; 0: no such thread has it.
+#[derive(Debug)]
+#[repr(transparent)]
+#[cfg_attr(not(all(target_arch = "x86_64", target_os = "linux", not(loom))), allow(dead_code))]
+pub struct Home(AtomicUsize);
+
+impl Home {
+    /// Nobody's.
+    pub const fn new() -> Home {
+        Home(AtomicUsize::new(0))
+    }
+}
+
+impl Default for Home {
+    fn default() -> Home {
+        Home::new()
+    }
+}
 
 #[cfg(test)]
 mod tests {
+    use super::Home;
+
     #[test]
     fn each_thread_has_its_own() {
-        let one = 1u8;
-        super::set((&raw const one).cast());
-        super::keep();
+        static ONE: Home = Home::new();
+        super::set((&raw const ONE).cast());
+        // SAFETY: a home for ever.
+        unsafe { super::keep() };
         let other = std::thread::spawn(|| super::get().is_null()).join();
         assert!(matches!(other, Ok(true)));
-        assert!(core::ptr::eq(super::get().cast(), &raw const one));
+        assert!(core::ptr::eq(super::get().cast(), &raw const ONE));
         super::set(core::ptr::null());
         assert!(super::get().is_null());
     }
 
     #[test]
     fn threads_come_and_go_and_find_their_own() {
+        static HOMES: [Home; 64] = [const { Home::new() }; 64];
         let turn = |number: usize| {
             assert!(super::get().is_null());
-            super::set(number as *const ());
-            super::keep();
+            let home = &raw const HOMES[number % HOMES.len()];
+            super::set(home.cast());
+            // SAFETY: a home for ever, of one of the threads that run now.
+            unsafe { super::keep() };
             std::thread::yield_now();
-            assert_eq!(super::get() as usize, number);
+            assert!(core::ptr::eq(super::get().cast(), home));
             super::set(core::ptr::null());
         };
         for round in 1..100 {

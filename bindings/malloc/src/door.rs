@@ -54,8 +54,7 @@ fn allocate(bytes: usize, alignment: usize) -> *mut c_void {
         return allocate_slowly(bytes, alignment, false);
     };
     let address = block.address();
-    block.finish();
-    address as *mut c_void
+    block.finish(address as *mut c_void)
 }
 
 #[inline(never)]
@@ -64,7 +63,7 @@ fn allocate_slowly(bytes: usize, alignment: usize, zeroed: bool) -> *mut c_void 
         return block as *mut c_void;
     }
     let block = enter(|pool, thread| {
-        let block = pool.allocate_for(Client::RAW, bytes, alignment, zeroed, thread.stamp());
+        let block = pool.allocate_for(Client::MALLOC, bytes, alignment, zeroed, thread.stamp());
         pool::remember(None, pool);
         block.map_or(null_mut(), |block| block.as_ptr().cast::<c_void>())
     });
@@ -74,22 +73,46 @@ fn allocate_slowly(bytes: usize, alignment: usize, zeroed: bool) -> *mut c_void 
     }
 }
 
-#[inline(always)]
-fn give_back(function: &str, block: *mut c_void) {
-    check_outside();
-    if !pool::deallocate_quickly(0, block as usize) {
-        give_back_slowly(function, block, None);
+/// `free`, or what does the same.
+trait Free {
+    const NAME: &str;
+}
+
+/// A function that frees, as the engine asks for it.
+struct Door<F>(F);
+
+impl<F: Free> pool::Deallocate for Door<F> {
+    type Status = ();
+    const DONE: () = ();
+
+    #[inline(never)]
+    extern "C" fn slowly(_: u64, address: usize, _: u64) {
+        give_back_slowly(F::NAME, address as *mut c_void, None);
     }
 }
 
+#[inline(always)]
+fn give_back<F: Free>(block: *mut c_void) {
+    check_outside();
+    pool::deallocate_quickly::<Door<F>>(0, block as usize, 0);
+}
+
 /// `bytes`: the size that the caller says the block has, if it says one.
-#[inline(never)]
 fn give_back_slowly(function: &str, block: *mut c_void, bytes: Option<usize>) {
-    if block.is_null() || bytes.is_none() && pool::deallocate_otherwise(0, block as usize) {
+    if block.is_null() {
         return;
     }
     let before = errno();
-    let done = enter(|pool, _| pool::deallocate_for(Client::RAW, Some(pool), block as usize, bytes));
+    let done = enter(|pool, _| {
+        let done = if bytes.is_none() && pool::deallocate_anywhere(block as usize) {
+            Ok(())
+        } else {
+            pool::deallocate_for(Client::MALLOC, Some(pool), block as usize, bytes)
+        };
+        // A thread that only gives back has a heap too, where this is counted.
+        pool::remember(None, pool);
+        done
+    });
     if let Some(Err(_)) = done {
         report::misuse(function);
     }
@@ -112,24 +135,24 @@ fn aligned(alignment: usize, bytes: usize) -> *mut c_void {
     allocate(bytes, alignment.max(ALIGNMENT))
 }
 
-fn resize(function: &str, block: *mut c_void, bytes: usize) -> *mut c_void {
+fn resize<F: Free>(block: *mut c_void, bytes: usize) -> *mut c_void {
     if block.is_null() {
         return allocate(bytes, ALIGNMENT);
     }
     if bytes == 0 {
-        give_back(function, block);
+        give_back::<F>(block);
         return null_mut();
     }
     check_outside();
     match pool::reallocate_quickly(0, block as usize, bytes) {
         Some(moved) => moved as *mut c_void,
-        None => resize_slowly(function, block, bytes),
+        None => resize_slowly(F::NAME, block, bytes),
     }
 }
 
 #[inline(never)]
 fn resize_slowly(function: &str, block: *mut c_void, bytes: usize) -> *mut c_void {
-    match enter(|pool, _| pool.reallocate_for(Client::RAW, block as usize, bytes)) {
+    match enter(|pool, _| pool.reallocate_for(Client::MALLOC, block as usize, bytes)) {
         Some(Ok(moved)) => moved.as_ptr().cast(),
         Some(Err(status)) if ![TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT].contains(&status.code()) => {
             report::misuse(function);
@@ -139,6 +162,21 @@ fn resize_slowly(function: &str, block: *mut c_void, bytes: usize) -> *mut c_voi
         _ => no_memory(),
     }
 }
+
+/// Names of functions that free, for what is said of a wrong one.
+macro_rules! free {
+    ($($name:ident $text:literal)*) => {
+        $(
+            struct $name;
+
+            impl Free for $name {
+                const NAME: &str = $text;
+            }
+        )*
+    };
+}
+
+free! { Plain "free" Old "cfree" Realloc "realloc" ReallocArray "reallocarray" }
 
 #[unsafe(no_mangle)]
 extern "C" fn malloc(bytes: usize) -> *mut c_void {
@@ -164,7 +202,7 @@ extern "C" fn calloc(count: usize, item: usize) -> *mut c_void {
 
 #[unsafe(no_mangle)]
 extern "C" fn free(block: *mut c_void) {
-    give_back("free", block);
+    give_back::<Plain>(block);
 }
 
 /// C23: a size that is not the block's is counted, and the block given back all the same.
@@ -182,18 +220,18 @@ extern "C" fn free_aligned_sized(block: *mut c_void, _alignment: usize, bytes: u
 /// What `free` was called once; old programs ask for it.
 #[unsafe(no_mangle)]
 extern "C" fn cfree(block: *mut c_void) {
-    give_back("cfree", block);
+    give_back::<Old>(block);
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn realloc(block: *mut c_void, bytes: usize) -> *mut c_void {
-    resize("realloc", block, bytes)
+    resize::<Realloc>(block, bytes)
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn reallocarray(block: *mut c_void, count: usize, item: usize) -> *mut c_void {
     match count.checked_mul(item) {
-        Some(bytes) => resize("reallocarray", block, bytes),
+        Some(bytes) => resize::<ReallocArray>(block, bytes),
         None => no_memory(),
     }
 }

@@ -57,7 +57,7 @@ impl Books {
         }
         let was_full = span.is_full();
         span.exchange(index, State::Limbo, State::Freed);
-        span.push(index * span.unit.get());
+        span.push(index);
         if was_full {
             self.enlist(span);
         }

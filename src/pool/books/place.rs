@@ -146,6 +146,6 @@ impl Books {
             heap.own(span);
         }
         self.count_in(want.unit, want.block);
-        Some(Placed::new(span.start.get() + popped.offset, popped.first && span.fresh.get() == 1))
+        Some(Placed::new(span.address_of(popped.index, want.unit), popped.first && span.fresh.get() == 1))
     }
 }

@@ -3,15 +3,16 @@
 //! Contract: called by the heap's thread, inside the library. Nothing here takes a lock, calls the system or allocates, but for the cold
 //! functions; nothing panics.
 
-use super::{Heap, NONE};
+use super::Heap;
 use crate::device::host::GRANULE;
 use crate::pool::books::Placed;
 use crate::pool::cell::{Block, State, Word};
-use crate::pool::client::PLAIN;
+use crate::pool::client::{Client, PLAIN};
 use crate::pool::span::{Kind, List, Popped, Span};
 use crate::pool::{Pool, class, foreign, table};
 use crate::sys::os;
 use crate::thread::{self, Critical, Thread};
+use core::hint;
 use core::sync::atomic::Ordering;
 
 /// Large blocks given back between two looks at what the pool should give back to the device.
@@ -67,13 +68,13 @@ pub fn deallocate(through: Option<&'static Pool>, address: usize, state: State) 
         return None;
     }
     if !heap.is_of(thread) {
-        return foreign::give(thread, span, address, state);
+        return foreign::give(thread, through, span, address, state);
     }
     let given = heap.give(span, address.wrapping_sub(span.start.get()), |word| word.is(state))?;
     if given.rare {
-        heap.after_giving(span, inside);
+        heap.after_giving(span, inside, ());
     }
-    Some(given.block.requested)
+    Some(given.requested)
 }
 
 /// Gives a large block to the thread's heap, and the one that this kept before to the pool. As `deallocate`.
@@ -94,10 +95,11 @@ pub(super) fn give_large(
     let heap = Heap::of_or_new(thread, pool)?;
     let (unit, block) = (span.unit.get(), span.block(0));
     let fits = span.bytes.get() <= heap.keep.get() && span.version() == version;
-    if !fits || !span.claim(version, 0, state, State::Freed) {
+    let word = span.cell_of(0).get();
+    if !fits || !word.is(state) || !span.claim(version, span.cell_of(0), word, State::Freed) {
         return None;
     }
-    heap.count_elsewhere(unit, block);
+    heap.count_elsewhere(unit, unit - block.requested, block.client());
     let before = heap.keep_large(span);
     // Now and then also where the thread lives on what it keeps: what the pool does not need goes back in time.
     if before.is_some() || heap.kept.get() % UPKEEP == 0 {
@@ -119,8 +121,8 @@ pub(super) struct Taken {
 
 /// A block that just came back.
 pub(super) struct Given {
-    /// What it was.
-    pub block: Block,
+    /// Bytes that were asked for.
+    pub requested: usize,
     /// [`Heap::after_giving`] must follow before the thread leaves.
     pub rare: bool,
 }
@@ -130,22 +132,23 @@ impl Heap {
     #[inline]
     fn take_of(&self, class: usize, block: Block, zeroed: bool, inside: Critical) -> Option<Placed> {
         let span = self.roomy(class)?;
-        let taken = self.take(class, span, block)?;
+        let taken = self.take(class, span, || block)?;
         let zero = zeroed && taken.first && span.fresh.get() == 1;
         if zero {
             self.zero_skipped.add(block.requested);
         }
         if taken.rare {
-            self.after_taking(inside);
+            self.after_taking(inside, ());
         }
         Some(Placed::new(taken.address, zero))
     }
 
     /// A block of a span of this heap. None: it is full.
     #[inline(always)]
-    pub(super) fn take(&self, class: usize, span: &'static Span, block: Block) -> Option<Taken> {
+    pub(super) fn take(&self, class: usize, span: &'static Span, block: impl FnOnce() -> Block) -> Option<Taken> {
         let popped = span.pop()?;
-        self.count_allocation(class, block);
+        let block = block();
+        self.count_allocation(class, block.client());
         Some(self.place(span, popped, block))
     }
 
@@ -154,18 +157,19 @@ impl Heap {
     pub(super) fn place(&self, span: &'static Span, popped: Popped, block: Block) -> Taken {
         let unit = span.unit.get();
         span.begin_block(popped.index, unit, block);
-        let address = span.start.get().wrapping_add(popped.offset);
-        let rare = self.count_out(unit, block);
-        Taken { address, first: popped.first, rare }
+        let rare = self.count_out(unit, unit.wrapping_sub(block.requested), block.client());
+        Taken { address: span.address_of(popped.index, unit), first: popped.first, rare }
     }
 
     /// The peaks may be higher than ever.
-    // Of C's kind, which never unwinds: so the short way need not prepare for that.
+    // Of C's kind, which never unwinds: so the short way need not prepare for that, and with its result, which the compiler must not know
+    // before: so it can end with a jump.
     #[cold]
     #[inline(never)]
-    pub(super) extern "C" fn after_taking<Inside>(&self, inside: Inside) {
-        self.look_at_peaks();
+    pub(super) extern "C" fn after_taking<Inside, R>(&self, inside: Inside, result: R) -> R {
+        self.look_at_peaks(false);
         drop(inside);
+        hint::black_box(result)
     }
 
     /// The large block that it keeps, if that is what a request would get from the pool.
@@ -181,9 +185,9 @@ impl Heap {
         }
         self.large.set(None);
         span.set_block(0, block);
-        self.count_allocation(class::COUNT, block);
-        if self.count_out(unit, block) {
-            self.look_at_peaks();
+        self.count_allocation(class::COUNT, block.client());
+        if self.count_out(unit, unit - block.requested, block.client()) {
+            self.look_at_peaks(false);
         }
         Some(start)
     }
@@ -204,41 +208,37 @@ impl Heap {
         offset: usize,
         is_right: impl FnOnce(Word) -> bool,
     ) -> Option<Given> {
-        let given = self.displace(span, offset, is_right)?;
-        self.count_free(given.block);
+        let (given, client) = self.displace(span, offset, is_right)?;
+        self.count_free(client);
         Some(given)
     }
 
-    /// The same, which is no free.
+    /// The same, which is no free; and who had asked for the block.
     #[inline(always)]
     pub(super) fn displace(
         &self,
         span: &'static Span,
         offset: usize,
         is_right: impl FnOnce(Word) -> bool,
-    ) -> Option<Given> {
-        let (index, unit) = span.index_at(offset)?;
-        let block = span.end_block(index, unit, is_right)?;
-        let room = span.push(offset);
-        let moved = self.count_back(unit, block);
-        let bump = span.bump.get();
-        let edge = room == bump || room == 1 && bump == span.count.get();
-        // What comes first in its list was not full, and may stay there as it is.
-        let at_edge = edge && !self.is_first(span, span.class.get());
-        Some(Given { block, rare: at_edge | moved })
+    ) -> Option<(Given, Client)> {
+        let index = span.index_at(offset)?;
+        let (word, slack) = span.end_block(index, is_right)?;
+        let (room, unit) = (span.push(index), span.unit.get());
+        self.count_back(unit, slack, word.client());
+        let rare = room == span.edge.get();
+        debug_assert_eq!(rare, self.is_at_edge(span), "{room} of {} blocks", span.bump.get());
+        Some((Given { requested: unit.wrapping_sub(slack), rare }, word.client()))
     }
 
     /// The span may have been full, or be empty now.
     // As above.
     #[cold]
     #[inline(never)]
-    pub(super) extern "C" fn after_giving<Inside>(&self, span: &'static Span, inside: Inside) {
-        if self.has_moved() {
-            self.look_again();
-        }
-        // Last: callbacks of an upstream run outside, where a heap may end.
+    pub(super) extern "C" fn after_giving<Inside, R>(&self, span: &'static Span, inside: Inside, result: R) -> R {
+        // Callbacks of an upstream run outside, where a heap may end.
         self.at_edge(span);
         drop(inside);
+        hint::black_box(result)
     }
 
     /// Whether a span is the first of those with room.
@@ -249,92 +249,90 @@ impl Heap {
 
     /// Counts a block that is handed out, of a class or large.
     #[inline(always)]
-    fn count_allocation(&self, class: usize, block: Block) {
+    fn count_allocation(&self, class: usize, client: Client) {
         // SAFETY: a class, or their number; there is a count for each.
         unsafe { self.handed.get_unchecked(class) }.add(1);
-        if block.client() != PLAIN {
-            self.clients[block.client().index()].allocated.add(1);
+        if client != PLAIN {
+            self.clients[client.index()].allocated.add(1);
         }
     }
 
     /// Counts the bytes of a block that is out from now on. True: the peaks must be looked at.
     #[inline(always)]
-    fn count_out(&self, unit: usize, block: Block) -> bool {
-        self.slack.add(unit.wrapping_sub(block.requested));
-        if block.client() != PLAIN {
-            let part = &self.clients[block.client().index()];
-            part.requested.add(block.requested);
+    fn count_out(&self, unit: usize, slack: usize, client: Client) -> bool {
+        self.slack.add(slack);
+        if client != PLAIN {
+            let part = &self.clients[client.index()];
+            part.requested.add(unit.wrapping_sub(slack));
             part.in_use.add(unit);
         }
-        let in_use = self.in_use.get().wrapping_add(unit);
-        self.in_use.set(in_use);
-        in_use > self.high.get()
+        self.out.add(unit)
     }
 
     /// Counts a block that this thread gave back, also to a span of another heap.
     #[inline(always)]
-    fn count_free(&self, block: Block) {
+    fn count_free(&self, client: Client) {
         self.freed.add(1);
-        if block.client() != PLAIN {
-            self.clients[block.client().index()].freed.add(1);
+        if client != PLAIN {
+            self.clients[client.index()].freed.add(1);
         }
     }
 
-    /// Counts the bytes of a block that is not out any more; as `count_out`.
+    /// Counts the bytes of a block that is not out any more.
     #[inline(always)]
-    fn count_back(&self, unit: usize, block: Block) -> bool {
-        self.slack.subtract(unit.wrapping_sub(block.requested));
-        if block.client() != PLAIN {
-            let part = &self.clients[block.client().index()];
-            part.requested.subtract(block.requested);
+    fn count_back(&self, unit: usize, slack: usize, client: Client) {
+        self.slack.subtract(slack);
+        if client != PLAIN {
+            let part = &self.clients[client.index()];
+            part.requested.subtract(unit.wrapping_sub(slack));
             part.in_use.subtract(unit);
         }
-        let in_use = self.in_use.get().wrapping_sub(unit);
-        self.in_use.set(in_use);
-        in_use < self.low.get()
+        self.out.subtract(unit);
     }
 
     /// Counts that so many bytes more (modulo 2^64: less) are asked for of a block of [`PLAIN`] that stays where it is.
     pub(super) fn count_resized(&self, more: usize) {
         self.slack.subtract(more);
-        // What is asked for has a peak too, which moves without what is in use: the next look comes sooner by as much.
-        let bound = if (more as isize) < 0 { &self.low } else { &self.high };
-        bound.subtract(more);
-        if self.has_moved() {
-            self.seen.set(0);
-            self.look_at_peaks();
+        // What is asked for has a peak too, which moves without what is out.
+        if (more as isize) > 0 {
+            self.grown.add(more);
+            if self.grown.get() > 2 * self.step() {
+                self.look_at_peaks(true);
+            }
         }
     }
 
     /// Counts a block that went back elsewhere.
-    pub fn count_elsewhere(&self, unit: usize, block: Block) {
-        self.count_free(block);
-        if self.count_back(unit, block) {
-            self.look_again();
+    pub fn count_elsewhere(&self, unit: usize, slack: usize, client: Client) {
+        self.count_free(client);
+        self.count_back(unit, slack, client);
+    }
+
+    /// What goes out between two looks: an eighth of what a thread may keep.
+    pub(super) fn step(&self) -> usize {
+        self.keep.get() / 8
+    }
+
+    /// A step went out, and the peaks may be higher than ever. `grown`: blocks grew where they are.
+    fn look_at_peaks(&self, grown: bool) {
+        let gone = self.out.allow(self.step()) as isize;
+        let out = self.out.get() as isize;
+        // The least since the last look: as if all had come back first.
+        let low = (self.low.get() as isize).min(out - gone);
+        self.low.set(low as usize);
+        // So a peak is too low by four steps, by the next one and, of what was asked for, by what grew meanwhile, which is two.
+        if !grown && out - low <= 4 * self.step() as isize {
+            return;
         }
-    }
-
-    /// Whether what is in use moved so far that the peaks must be looked at.
-    fn has_moved(&self) -> bool {
-        !(self.low.get()..=self.high.get()).contains(&self.in_use.get())
-    }
-
-    /// More is in use than when the peaks were looked at, or as much as then and others may have more.
-    fn look_at_peaks(&self) {
+        self.low.set(out as usize);
+        self.grown.set(0);
         let Some(pool) = self.pool() else { return };
-        self.look_again();
-        let in_use = self.in_use.get();
-        if in_use > self.seen.get() || self.looks.get() != pool.looks.load(Ordering::Relaxed) {
+        // As much as then is no more, if nobody else looked: others may have had less.
+        let looks = pool.looks.load(Ordering::Relaxed);
+        if grown || out > self.seen.get() as isize || self.looks.get() != looks {
             pool.books.lock().peak();
-            self.seen.set(in_use);
+            self.seen.set(out as usize);
             self.looks.set(pool.looks.load(Ordering::Relaxed));
         }
-    }
-
-    /// The peaks have been looked at, or are higher than what is now.
-    pub fn look_again(&self) {
-        let (in_use, half) = (self.in_use.get(), (self.keep.get() / 2).min(NONE / 2));
-        self.low.set(in_use - half);
-        self.high.set(in_use + half);
     }
 }

@@ -18,7 +18,8 @@ impl Heap {
             handed.set(0);
         }
         self.clients.iter().for_each(super::Counter::clear);
-        [&self.in_use, &self.slack, &self.freed, &self.reallocated, &self.seen]
+        self.out.clear();
+        [&self.slack, &self.freed, &self.reallocated, &self.low, &self.grown, &self.seen]
             .into_iter()
             .for_each(|word| word.set(0));
         self.zero_skipped.set(0);

@@ -10,13 +10,15 @@
 //! Besides, a heap keeps the large block that its thread gave back last, for the next request of the same size.
 //!
 //! A block that another thread gives back is marked, in its state and as a bit of its span, and collected by the owner when it runs out of
-//! blocks: see `foreign`. What is counted here is summed up when somebody asks; peaks are looked at whenever the heap has moved by half of
-//! what a thread may keep. Ideas: pages owned by threads and upkeep when a list is dry from mimalloc, bookkeeping outside the memory from
+//! blocks: see `foreign`. What is counted here is summed up when somebody asks; peaks are looked at before more can be out than what a thread
+//! may keep. Ideas: pages owned by threads and upkeep when a list is dry from mimalloc, bookkeeping outside the memory from
 //! jemalloc and snmalloc.
 
 mod blocks;
 
 mod end;
+
+mod out;
 
 mod quick;
 
@@ -29,10 +31,11 @@ mod trials;
 
 pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
 pub(super) use end::{end_all, hide, recall, show};
-pub use quick::{allocate_otherwise, allocate_quickly, deallocate_otherwise, deallocate_quickly};
+pub use quick::{Deallocate, allocate_otherwise, allocate_quickly, deallocate_anywhere, deallocate_quickly};
 pub(super) use quick::{allocate_store_quickly, deallocate_store_quickly};
 pub use resize::reallocate_quickly;
 
+use self::out::Out;
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::client::{CLIENTS, Client, PLACES, PLAIN, Tally};
 use crate::pool::span::{Link, List, Word};
@@ -55,7 +58,7 @@ pub(super) struct Heap {
     /// Spans with blocks to be collected, that came by the pool.
     pub pending: Link,
     recycled: AtomicPtr<Heap>,
-    /// Bytes of empty spans that it keeps at most, and by how much it moves between two looks at the peaks.
+    /// Bytes of empty spans that it keeps at most, and by how much the peaks may be too low.
     keep: Word,
     /// The pool's.
     alignment: Word,
@@ -65,15 +68,16 @@ pub(super) struct Heap {
     apart: Line,
     // What the thread writes.
     recent: Recent,
-    /// Usable bytes that are out, what was handed out here less what was given back here, also of spans of other heaps; [`NONE`] is none.
-    in_use: Word,
-    /// Where `in_use` must not get without a look at the peaks.
-    low: Word,
-    high: Word,
+    /// Usable bytes that are out.
+    out: Out,
     /// Bytes among them that nobody asked for, modulo 2^64, and how many blocks were given back.
     slack: Word,
     freed: Word,
-    /// `in_use` when the peaks were looked at last, and the pool's count of such looks then.
+    /// The least that can have been out since the peaks were looked at.
+    low: Word,
+    /// By how much blocks grew where they are since then.
+    grown: Word,
+    /// What was out when the peaks were looked at last, and the pool's count of such looks then.
     seen: Word,
     looks: Word,
     /// The part of each client; that of [`PLAIN`] is the rest.
@@ -102,9 +106,6 @@ struct Recent {
     bytes: Word,
     span: Link,
 }
-
-/// So much that `in_use` is never below 0, whatever others handed out.
-const NONE: usize = 1 << 62;
 
 /// A [`Tally`] that others may read.
 #[derive(Debug, Default)]
@@ -225,8 +226,7 @@ impl Heap {
         heap.keep.set(books.settings.thread_cache);
         heap.alignment.set(books.settings.alignment);
         heap.page.set(pool.page.load(Ordering::Relaxed));
-        heap.in_use.set(NONE);
-        heap.look_again();
+        heap.out.allow(heap.step());
         heap.next.store(pointer(books.heaps.replace(heap)), Ordering::Relaxed);
         books.figures.metadata_bytes += size_of::<Heap>() as u64;
         drop(books);
@@ -311,7 +311,7 @@ impl Heap {
 
     /// Usable bytes that are out, modulo 2^64.
     pub fn in_use(&self) -> u64 {
-        self.in_use.get().wrapping_sub(NONE) as u64
+        self.out.get() as u64
     }
 
     /// Blocks that it handed out, of a class, or large ones.

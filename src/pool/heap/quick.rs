@@ -27,12 +27,10 @@ impl Quick {
     pub fn address(&self) -> usize {
         self.address
     }
-    /// The end of the call. Last, so that no register must be saved for what is rare.
+    /// The end of the call, with its result. Last, so that no register must be saved for what is rare.
     #[inline(always)]
-    pub fn finish(self) {
-        if self.rare {
-            self.heap.after_taking(self.inside);
-        }
+    pub fn finish<R>(self, result: R) -> R {
+        if self.rare { self.heap.after_taking(self.inside, result) } else { result }
     }
 }
 
@@ -46,14 +44,14 @@ fn plain(thread: &'static Thread, requested: usize, alignment: usize) -> Block {
 /// is. None, and nothing is changed: the heap has none, the thread does not know the handle, or would have to wait.
 #[inline(always)]
 pub fn allocate_quickly(pool: u64, bytes: usize, alignment: usize) -> Option<Quick> {
-    let thread = thread::known()?;
+    let thread = thread::at_hand()?;
     let inside = Visit::begin(thread)?;
     let heap = handle::heap(thread, pool)?;
     let alignment = heap.alignment_of(alignment);
     let class = class::of_request(bytes, alignment)?;
     // SAFETY: what a request has is a class, and there is a list for each.
     let span = unsafe { heap.room.get_unchecked(class) }.first()?;
-    let taken = heap.take(class, span, plain(thread, bytes, alignment))?;
+    let taken = heap.take(class, span, || plain(thread, bytes, alignment))?;
     Some(Quick { heap, inside, rare: taken.rare, address: taken.address })
 }
 
@@ -65,11 +63,8 @@ pub fn allocate_otherwise(pool: u64, bytes: usize, alignment: usize) -> Option<u
     let alignment = heap.alignment_of(alignment);
     let block = plain(thread, bytes, alignment);
     if let Some(class) = class::of_request(bytes, alignment) {
-        let taken = heap.take(class, heap.roomy(class)?, block)?;
-        if taken.rare {
-            heap.after_taking(inside);
-        }
-        return Some(taken.address);
+        let taken = heap.take(class, heap.roomy(class)?, || block)?;
+        return Some(if taken.rare { heap.after_taking(inside, taken.address) } else { taken.address });
     }
     if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
         return None;
@@ -91,47 +86,90 @@ pub fn allocate_store_quickly(
     let class = class::of_request(bytes, alignment)?;
     // SAFETY: as in `allocate_quickly`.
     let span = unsafe { heap.room.get_unchecked(class) }.first()?;
-    let taken = heap.take(class, span, Block { state: State::Store, alignment, requested: bytes, tag })?;
-    if taken.rare {
-        heap.after_taking(inside);
-    }
-    Some(taken.address)
+    let taken = heap.take(class, span, || Block { state: State::Store, alignment, requested: bytes, tag })?;
+    Some(if taken.rare { heap.after_taking(inside, taken.address) } else { taken.address })
 }
 
-/// Gives a small raw block back that the thread's heap of that pool owns (0: of any pool). False, and nothing is changed: it is not that.
+/// A function of C that gives blocks back: what it does where the quick way does not.
+pub trait Deallocate {
+    /// What it tells.
+    type Status: Copy;
+    /// What it tells when a block was given back.
+    const DONE: Self::Status;
+    /// The long way, with what the function got. Of C's kind, which never unwinds: so it can be jumped to.
+    extern "C" fn slowly(pool: u64, address: usize, stream: u64) -> Self::Status;
+}
+
+/// Gives a raw block back that is small, or a large one that the thread may keep, of that pool (0: of any). What is not that, `D` does.
 #[inline(always)]
-pub fn deallocate_quickly(pool: u64, address: usize) -> bool {
-    let Some(thread) = thread::known() else { return false };
-    let Some(inside) = Visit::begin(thread) else { return false };
-    let Some(heap) = handle::heap(thread, pool) else { return false };
-    heap.give_own(pool == 0, thread, inside, address, Word::is_plain)
+pub fn deallocate_quickly<D: Deallocate>(pool: u64, address: usize, stream: u64) -> D::Status {
+    let slowly = || D::slowly(pool, address, stream);
+    let Some(thread) = thread::at_hand() else { return slowly() };
+    let Some(inside) = Visit::begin(thread) else { return slowly() };
+    let Some(heap) = handle::heap(thread, pool) else {
+        drop(inside);
+        return slowly();
+    };
+    let Some((span, offset)) = heap.find_own(address) else {
+        return give_otherwise::<D>(pool, address, stream, heap, inside);
+    };
+    let Some(given) = heap.give(span, offset, Word::is_plain) else {
+        drop(inside);
+        return slowly();
+    };
+    if given.rare { heap.after_giving(span, inside, D::DONE) } else { D::DONE }
 }
 
-/// The same for a store's block, of a pool that is known.
+/// What the thread's heap does not own: the end of the call.
+#[inline(never)]
+extern "C" fn give_otherwise<D: Deallocate>(
+    pool: u64,
+    address: usize,
+    stream: u64,
+    heap: &'static Heap,
+    inside: Visit,
+) -> D::Status {
+    let through = if pool == 0 { None } else { heap.pool() };
+    let given = give_elsewhere(inside.thread(), through, address);
+    drop(inside);
+    if given.is_some() { D::DONE } else { D::slowly(pool, address, stream) }
+}
+
+/// Gives a raw block back, of any pool: what [`deallocate_quickly`] does, for a thread that has no heap of its current pool. False, and
+/// nothing is changed: it is not that.
+#[inline(never)]
+pub fn deallocate_anywhere(address: usize) -> bool {
+    let Some(thread) = thread::known() else { return false };
+    Visit::begin(thread).and_then(|_inside| give_elsewhere(thread, None, address)).is_some()
+}
+
+/// Gives a raw block back that another thread's heap owns, or a large one that the thread may keep, or where no pool was passed one of any
+/// heap of the thread's. The bytes that were asked for.
+#[inline(always)]
+fn give_elsewhere(thread: &'static Thread, through: Option<&'static Pool>, address: usize) -> Option<usize> {
+    let span = table::get(address)?;
+    match span.heap() {
+        None => give_large(thread, through, span, address, State::Raw),
+        Some(owner) if !owner.is_of(thread) => foreign::give(thread, through, span, address, State::Raw),
+        Some(_) if through.is_some() => None,
+        Some(owner) => {
+            let given = owner.give(span, address.wrapping_sub(span.start.get()), Word::is_plain)?;
+            if given.rare {
+                owner.after_giving(span, (), ());
+            }
+            Some(given.requested)
+        }
+    }
+}
+
+/// Gives a store's block back that the thread's heap of a pool owns. False, and nothing is changed: it is not that.
 #[inline(always)]
 pub fn deallocate_store_quickly(thread: &'static Thread, pool: &'static Pool, address: usize) -> bool {
     let Some(inside) = Visit::begin(thread) else { return false };
     let Some(heap) = Heap::at_hand(thread, pool) else { return false };
-    heap.give_own(false, thread, inside, address, |word| word.is(State::Store))
-}
-
-/// The same for a large block that the thread may keep, and for a small one that another thread's heap owns.
-pub fn deallocate_otherwise(pool: u64, address: usize) -> bool {
-    let (Some(thread), Some(span)) = (thread::known(), table::get(address)) else { return false };
-    let Some(_inside) = Visit::begin(thread) else { return false };
-    let through = match pool {
-        0 => None,
-        pool => match handle::heap(thread, pool).and_then(Heap::pool) {
-            None => return false,
-            pool => pool,
-        },
-    };
-    let given = match span.heap() {
-        None => give_large(thread, through, span, address, State::Raw),
-        Some(heap) if heap.is_of(thread) || through.is_some_and(|pool| !heap.is_in(pool)) => None,
-        Some(_) => foreign::give(thread, span, address, State::Raw),
-    };
-    given.is_some()
+    let Some((span, offset)) = heap.find_own(address) else { return false };
+    let Some(given) = heap.give(span, offset, |word| word.is(State::Store)) else { return false };
+    if given.rare { heap.after_giving(span, inside, true) } else { true }
 }
 
 impl Heap {
@@ -141,47 +179,20 @@ impl Heap {
         if asked == 0 { self.alignment.get() } else { asked }
     }
 
-    /// Takes a block back of a span of this heap, or with `any` of another one of the thread; the end of the call. False, and nothing is
-    /// changed: it is not that, or not the right block.
+    /// The span of this heap that has the address, and the offset in it.
     #[inline(always)]
-    fn give_own(
-        &'static self,
-        any: bool,
-        thread: &'static Thread,
-        inside: Visit,
-        address: usize,
-        is_right: impl FnOnce(Word) -> bool,
-    ) -> bool {
+    pub(super) fn find_own(&'static self, address: usize) -> Option<(&'static Span, usize)> {
         let offset = address.wrapping_sub(self.recent.start.get());
         // Nearly always right for what is given back in order, and then nothing waits for a look into the table.
-        let found = if offset < self.recent.bytes.get() {
+        if offset < self.recent.bytes.get() {
             // SAFETY: some bytes, and so a span (see `Recent`).
-            Some((self, unsafe { self.recent.span.get().unwrap_unchecked() }, offset))
-        } else {
-            self.find_owned(any, thread, address)
-        };
-        let Some((heap, span, offset)) = found else { return false };
-        let Some(given) = heap.give(span, offset, is_right) else { return false };
-        if given.rare {
-            heap.after_giving(span, inside);
+            return Some((unsafe { self.recent.span.get().unwrap_unchecked() }, offset));
         }
-        true
-    }
-
-    /// The span of this heap, or with `any` of another one of the thread, that has the address, and the offset in it.
-    #[inline(always)]
-    pub(super) fn find_owned(
-        &'static self,
-        any: bool,
-        thread: &'static Thread,
-        address: usize,
-    ) -> Option<(&'static Heap, &'static Span, usize)> {
-        let span = table::get(address)?;
-        let heap = if span.is_of(self) { self } else { span.heap().filter(|heap| any && heap.is_of(thread))? };
-        let offset = address.wrapping_sub(span.start.get());
-        heap.recent.start.set(span.start.get());
-        heap.recent.bytes.set(span.bytes.get());
-        heap.recent.span.set(Some(span));
-        Some((heap, span, offset))
+        let span = table::get(address).filter(|span| span.is_of(self))?;
+        let start = span.start.get();
+        self.recent.start.set(start);
+        self.recent.bytes.set(span.bytes.get());
+        self.recent.span.set(Some(span));
+        Some((span, address.wrapping_sub(start)))
     }
 }

@@ -15,8 +15,8 @@ pub fn reallocate_quickly(pool: u64, address: usize, bytes: usize) -> Option<usi
     let thread = thread::known()?;
     let inside = Visit::begin(thread)?;
     let heap = handle::heap(thread, pool)?;
-    let (_, span, offset) = heap.find_owned(false, thread, address)?;
-    let (index, unit) = span.index_at(offset)?;
+    let (span, offset) = heap.find_own(address)?;
+    let (index, unit) = (span.index_at(offset)?, span.unit.get());
     let old = span.block(index);
     if old.state != State::Raw || old.client() != PLAIN {
         return None;
@@ -31,17 +31,17 @@ pub fn reallocate_quickly(pool: u64, address: usize, bytes: usize) -> Option<usi
     }
     let to = heap.roomy(class)?;
     // First, so that the peak does not count both; there is room for the new one.
-    let given = heap.displace(span, offset, Word::is_plain)?;
+    let (given, _) = heap.displace(span, offset, Word::is_plain)?;
     let taken = heap.place(to, to.pop()?, block);
     // SAFETY: blocks of two spans that both have so many bytes. The new one is known to nobody; the old one was the caller's until now, and
     // is nobody else's before this thread hands it out, or does what is rare. All that can be used of it may be in use.
     unsafe { core::ptr::copy_nonoverlapping(address as *const u8, taken.address as *mut u8, bytes.min(unit)) };
     heap.reallocated.add(1);
     if taken.rare {
-        heap.after_taking(());
+        heap.after_taking((), ());
     }
     if given.rare {
-        heap.after_giving(span, inside);
+        heap.after_giving(span, inside, ());
     }
     Some(taken.address)
 }

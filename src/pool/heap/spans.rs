@@ -20,7 +20,9 @@ impl Heap {
         }
         self.owned.set(Some(span));
         debug_assert!(!span.is_empty(), "it is owned for the sake of a block");
-        if !span.is_full() {
+        if span.is_full() {
+            span.edge.set(FULL);
+        } else {
             self.enter_room(span, class);
         }
         span.set_heap(Some(self));
@@ -60,9 +62,13 @@ impl Heap {
 
     /// A span that is not in the list has room: the next block comes from it.
     fn enter_room(&self, span: &'static Span, class: usize) {
-        let before = self.roomy(class).filter(|first| first.is_empty());
+        let before = self.roomy(class);
         self.room[class].push(span);
-        if let Some(before) = before {
+        // What comes first may be full or empty and stays there as it is.
+        span.edge.set(0);
+        let Some(before) = before else { return };
+        before.edge.set(before.bump.get());
+        if before.is_empty() {
             self.count_idle(before, class);
         }
     }
@@ -72,6 +78,10 @@ impl Heap {
         let was_first = self.is_first(span, class);
         self.room[class].remove(span);
         let other = if was_first { self.room[class].first() } else { Some(span) };
+        span.edge.set(FULL);
+        if was_first && let Some(other) = other {
+            other.edge.set(0);
+        }
         if let Some(other) = other.filter(|other| other.is_empty()) {
             self.empty[class].set(self.empty[class].get() - 1);
             self.idle.set(self.idle.get() - used_bytes(other));
@@ -84,16 +94,20 @@ impl Heap {
         self.idle.set(self.idle.get() + used_bytes(span));
     }
 
-    /// A block of a span came back: it may have been full, or be empty now.
+    /// Whether the block of a span that came back last was the first one of a full span that left the list, or the last one of a span that
+    /// is not the first of it: what the span's `edge` says at once.
+    pub(super) fn is_at_edge(&self, span: &'static Span) -> bool {
+        let (room, bump) = (span.room(), span.bump.get());
+        (room == bump || room == 1 && bump == span.count.get()) && !self.is_first(span, span.class.get())
+    }
+
+    /// A block of a span came back, which was full, or is empty now.
     pub(super) fn at_edge(&self, span: &'static Span) {
         let class = span.class.get();
-        if self.is_first(span, class) {
-            return;
-        }
-        let (room, bump) = (span.room(), span.bump.get());
-        if room == 1 && bump == span.count.get() {
+        debug_assert!(self.is_at_edge(span));
+        if span.room() == 1 && span.bump.get() == span.count.get() {
             self.enter_room(span, class);
-        } else if room == bump {
+        } else {
             self.count_idle(span, class);
         }
         if self.empty[class].get() > 1 || self.idle.get() > self.keep.get() {
@@ -213,6 +227,9 @@ impl Heap {
         wrong
     }
 }
+
+/// The edge of a full span that is in no list.
+const FULL: usize = 1;
 
 /// Bytes of an empty span that were ever handed out: what keeping it may cost.
 fn used_bytes(span: &'static Span) -> usize {

@@ -3,7 +3,7 @@
 mod tests {
     use crate::ffi::array::{tn_array_empty, tn_array_release};
     use crate::ffi::pool::{tn_pool_allocate, tn_pool_create, tn_pool_deallocate, tn_pool_reallocate, tn_pool_release};
-    use crate::pool::heap::{allocate_quickly, deallocate_quickly};
+    use crate::pool::heap::{Deallocate, allocate_quickly, deallocate_quickly};
     use crate::pool::{self, Client, Pool};
     use crate::slots::Id;
     use crate::types::*;
@@ -147,6 +147,17 @@ mod tests {
         assert_eq!(tn_pool_release(handle as *mut tn_pool), TN_OK);
     }
 
+    /// Tells whether a block went the quick way.
+    struct Quickly;
+
+    impl Deallocate for Quickly {
+        type Status = bool;
+        const DONE: bool = true;
+        extern "C" fn slowly(_: u64, _: usize, _: u64) -> bool {
+            false
+        }
+    }
+
     /// PH-8, PH-9: a thread knows its heap by the handle, of each of 64 pools and of the current one.
     #[test]
     fn ph_8_ph_9_each_pool_has_the_short_way() {
@@ -157,10 +168,9 @@ mod tests {
                 let block = allocate_quickly(handle as u64, 64, 16);
                 let block = block.map(|block| {
                     let address = block.address();
-                    block.finish();
-                    address
+                    block.finish(address)
                 });
-                block.is_some_and(|block| deallocate_quickly(handle as u64, block))
+                block.is_some_and(|block| deallocate_quickly::<Quickly>(handle as u64, block, 0))
             });
             // Two may share a place, where other tests make pools in between.
             assert!(quick.count() >= handles.len() - 4);
