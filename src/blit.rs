@@ -37,8 +37,6 @@ use loops::{Loops, Order};
 
 /// Plain bytes are divided at multiples of that many, a page.
 const PART: usize = 4096;
-/// Fewer are never divided, and not worth a look.
-const DIVIDED: usize = 64 << 10;
 
 /// A layout whose offset is an absolute host address: where the bytes are, and that they may be touched.
 #[derive(Clone, Copy)]
@@ -70,12 +68,27 @@ impl<'a> Place<'a> {
 /// moves. Fails with TN_ERR_NO_HOST_MEMORY alone, and only where the two overlap so that a temporary is needed; `dst`
 /// is unchanged then.
 pub fn copy(dst: &Place, src: &Place) -> Result<()> {
-    assert!(dst.layout.shape() == src.layout.shape(), "copy between different shapes");
-    assert!(dst.layout.item() == src.layout.item(), "copy between different item sizes");
-    if dst.layout.is_c() && src.layout.is_c() {
-        copy_dense(dst.layout, src.layout);
-        return Ok(());
+    copy_alike(dst, src).expect("a copy between equal shapes and item sizes")
+}
+
+/// The same where shapes and item sizes are equal; None, and nothing is done, where they are not.
+#[inline]
+pub fn copy_alike(dst: &Place, src: &Place) -> Option<Result<()>> {
+    if !dst.layout.has_shape_of(src.layout) || dst.layout.item() != src.layout.item() {
+        return None;
     }
+    if let Some(bytes) = dst.layout.c_bytes()
+        && src.layout.is_c()
+    {
+        copy_dense(dst.layout, src.layout, bytes as usize);
+        return Some(Ok(()));
+    }
+    Some(copy_strided(dst, src))
+}
+
+/// Of equal shapes and item sizes.
+#[inline(never)]
+fn copy_strided(dst: &Place, src: &Place) -> Result<()> {
     let mut loops = Loops::new();
     if !loops.set_copy(dst.layout, src.layout) {
         return Ok(());
@@ -92,12 +105,13 @@ pub fn copy(dst: &Place, src: &Place) -> Result<()> {
 }
 
 /// Both are one run of bytes in the same order: the usual case, and for small arrays 8 times faster than making loops.
-fn copy_dense(dst: &Layout, src: &Layout) {
+#[inline]
+fn copy_dense(dst: &Layout, src: &Layout, bytes: usize) {
     let from = core::ptr::with_exposed_provenance(src.offset() as usize);
     let to = core::ptr::with_exposed_provenance_mut(dst.offset() as usize);
     if from != to {
         // SAFETY: the places vouch for all bytes of dense layouts.
-        unsafe { copy_bytes(to, from, dst.bytes() as usize) };
+        unsafe { copy_bytes(to, from, bytes) };
     }
 }
 
@@ -182,7 +196,7 @@ pub fn zero(dst: &Place) {
 /// # Safety
 /// - `src` may be read and `dst` written for `count` bytes; with 0 bytes neither is touched.
 pub unsafe fn copy_bytes(dst: *mut u8, src: *const u8, count: usize) {
-    if count < DIVIDED || (dst as usize).abs_diff(src as usize) < count {
+    if count < runner::LEAST || (dst as usize).abs_diff(src as usize) < count {
         // SAFETY: the caller's promise.
         return unsafe { bytes::copy(dst, src, count) };
     }
@@ -193,7 +207,7 @@ pub unsafe fn copy_bytes(dst: *mut u8, src: *const u8, count: usize) {
         let src = core::ptr::with_exposed_provenance(src + from);
         // SAFETY: the caller's promise, on bytes that no other part has, and that do not overlap.
         unsafe { bytes::copy_by(method, dst, src, count) };
-        bytes::fence();
+        bytes::end(method);
     });
 }
 

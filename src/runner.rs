@@ -16,6 +16,8 @@ const LEAST_BYTES: usize = 1 << 20;
 const PARTS: usize = 4;
 /// No part has fewer bytes.
 const LEAST_PART: usize = 128 << 10;
+/// Work on fewer bytes is never divided.
+pub const LEAST: usize = 2 * LEAST_PART;
 
 const NONE: tn_runner =
     tn_runner { size: size_of::<tn_runner>(), run: None, context: core::ptr::null_mut(), threads: 0, least_bytes: 0 };
@@ -39,7 +41,7 @@ pub fn set_current(runner: Option<tn_runner>) {
 #[inline]
 pub fn parts(bytes: usize) -> usize {
     // Smaller work does not look: that would cost it more than it could gain.
-    if bytes < LEAST_PART * 2 { 1 } else { parts_by(&CURRENT.get(), bytes) }
+    if bytes < LEAST { 1 } else { parts_by(&CURRENT.get(), bytes) }
 }
 
 fn parts_by(runner: &tn_runner, bytes: usize) -> usize {

@@ -88,10 +88,10 @@ pub fn open_free(id: Id, wanted: Use, outputs: &impl See) -> Option<Id> {
     Some(one.publish(guard))
 }
 
-/// The same for the library's own use.
-#[inline]
-pub fn hold_free(id: Id, wanted: Use) -> Option<Hold> {
-    let one = One::<Claim>::live(thread::current(), id)?;
+/// The same for the library's own use. Inlined, since its callers know what they want.
+#[inline(always)]
+pub fn hold_free(thread: &'static Thread, id: Id, wanted: Use) -> Option<Hold> {
+    let one = One::<Claim>::live(thread, id)?;
     if one.body().given > 0 || !rules::is_free(one.body(), one.books(), wanted) {
         return None;
     }

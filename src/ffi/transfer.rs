@@ -6,6 +6,7 @@ use crate::ferry::{Berth, registered};
 use crate::ffi::array::raw_layout;
 use crate::ffi::convert::{self, Out};
 use crate::layout::{Layout, Order};
+use crate::slots::Id;
 use crate::transfer::{self, Side};
 use crate::types::*;
 use core::ffi::c_void;
@@ -31,8 +32,20 @@ pub extern "C" fn tn_array_copy_into(
 ) -> tn_status {
     enter("tn_array_copy_into", || {
         let (from, to) = (convert::id(source, "source")?, convert::id(destination, "destination")?);
-        transfer::copy_into(c"tn_array_copy_into", from, to, mode, convert::stream(stream))
+        if convert::is_now(stream)
+            && let Some(outcome) = transfer::copy_free(from, to, mode)
+        {
+            return outcome;
+        }
+        copy_into_slowly(from, to, mode, stream)
     })
+}
+
+/// What the short way does not do.
+#[cold]
+#[inline(never)]
+fn copy_into_slowly(from: Id, to: Id, mode: u32, stream: *mut tn_stream) -> crate::error::Result<()> {
+    transfer::copy_into(c"tn_array_copy_into", from, to, mode, convert::stream(stream))
 }
 
 /// Makes a new array on a device with the elements of an array, also if that is there already.

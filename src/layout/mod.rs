@@ -250,6 +250,19 @@ impl Layout {
         }
     }
 
+    /// Whether both have the same lengths.
+    #[inline]
+    pub fn has_shape_of(&self, other: &Layout) -> bool {
+        if let (Dims::Inline(own), Dims::Inline(others)) = (&self.dims, &other.dims) {
+            // All places are compared, in one go: what no axis has is 0 in both.
+            let same = (0..INLINE).fold(self.ndim == other.ndim, |same, axis| same & (own[axis] == others[axis]));
+            if same {
+                return true;
+            }
+        }
+        self.shape() == other.shape()
+    }
+
     /// Stride per axis, in bytes.
     #[inline]
     pub fn strides(&self) -> &[i64] {
@@ -297,7 +310,28 @@ impl Layout {
     /// True if the elements lie dense in row-major order: axes of length 1 do not matter, an empty layout is (LA-2).
     #[inline]
     pub fn is_c(&self) -> bool {
+        if let Dims::Inline(numbers) = &self.dims
+            && self.ndim == 1
+        {
+            return numbers[0] <= 1 || numbers[INLINE] == self.item();
+        }
+        self.is_c_by_axes()
+    }
+
+    #[inline(never)]
+    fn is_c_by_axes(&self) -> bool {
         dense(self.axes().rev(), self.item())
+    }
+
+    /// Its bytes, if the elements lie dense in row-major order.
+    #[inline]
+    pub fn c_bytes(&self) -> Option<i64> {
+        if let Dims::Inline(numbers) = &self.dims
+            && self.ndim == 1
+        {
+            return self.is_c().then(|| numbers[0].wrapping_mul(self.item()));
+        }
+        self.is_c().then(|| self.bytes())
     }
 
     /// True if the elements lie dense in column-major order: axes of length 1 do not matter, an empty layout is (LA-2).

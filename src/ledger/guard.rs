@@ -11,6 +11,7 @@ use crate::layout::Layout;
 use crate::region::Region;
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::stream::{Point, Queue};
+use crate::sys::cpu;
 use crate::thread::Thread;
 use crate::types::*;
 
@@ -524,6 +525,13 @@ impl Hold {
         Ok(unsafe { Place::new(layout) })
     }
 
+    /// The same; None if the host cannot reach them, and nothing is said.
+    #[inline]
+    pub fn place_in_reach(&self) -> Option<Place<'_>> {
+        // SAFETY: as in `place`.
+        is_reachable(self.device()).then(|| unsafe { Place::new(self.layout()) })
+    }
+
     /// Its bytes for `ferry`, wherever they are.
     pub fn berth(&self) -> Result<Berth<'_>> {
         let memory = Memory::of(self.device(), self.layout())?;
@@ -532,6 +540,7 @@ impl Hold {
     }
 
     /// Where its bytes are.
+    #[inline]
     pub fn device(&self) -> tn_device {
         let ledger = self.guard.guarded.ledger().expect("not a head");
         // SAFETY: written before the store had a handle, and not again as long as this guard keeps it.
@@ -539,6 +548,7 @@ impl Hold {
     }
 
     /// The layout of its region.
+    #[inline]
     pub fn layout(&self) -> &Layout {
         // SAFETY: the open guard pins the claim, and the layout of a claim with an open guard does not change.
         unsafe { &(*(*self.guard.guarded.body.get()).region().guarded().body.get()).layout }
@@ -580,10 +590,24 @@ impl Hold {
         guard.lock().end_guard_at(guard, failed, Some(point));
     }
 
+    /// Asks for the lines that its end looks at.
+    #[inline(always)]
+    pub fn fetch(&self) {
+        // SAFETY: the guard is open and ours: its owner stays.
+        let owner = unsafe { (&raw const (*self.guard.guarded.body.get()).owner).read() };
+        owner.inspect(|owner| cpu::prefetch(core::ptr::from_ref(*owner)));
+        self.guard.guarded.ledger().inspect(|ledger| cpu::prefetch(core::ptr::from_ref(*ledger)));
+    }
+
     /// Ends it; `failed`: what was written is undefined.
     pub fn end(self, failed: bool) {
+        self.end_by(crate::thread::current(), failed);
+    }
+
+    /// The same by a thread that is known.
+    pub fn end_by(self, thread: &'static Thread, failed: bool) {
         let guard = self.into_guard();
-        if !One::held(crate::thread::current(), guard).end_guard(failed) {
+        if !One::held(thread, guard).end_guard(failed) {
             guard.lock().end_guard(guard, failed);
         }
     }
@@ -596,6 +620,7 @@ impl Drop for Hold {
 }
 
 /// Whether the host can touch memory of that device.
+#[inline]
 pub fn is_reachable(device: tn_device) -> bool {
     matches!(device.r#type, TN_CPU | TN_CUDA_HOST | TN_CUDA_MANAGED)
 }

@@ -125,14 +125,18 @@ pub fn method(bytes: usize) -> Method {
 /// As `copy`, of ranges that do not overlap.
 unsafe fn copy_apart(dst: *mut u8, src: *const u8, bytes: usize) {
     let method = method(bytes);
+    if method == Method::Library {
+        // SAFETY: the caller's promise.
+        return unsafe { core::ptr::copy_nonoverlapping(src, dst, bytes) };
+    }
     // SAFETY: the caller's promise.
     unsafe { copy_by(method, dst, src, bytes) };
     end(method);
 }
 
-/// Brings a method to its end: strings are streamed now and then.
+/// Orders what a method wrote before later stores, as [`fence`]: strings are streamed now and then.
 #[inline]
-fn end(method: Method) {
+pub fn end(method: Method) {
     if matches!(method, Method::Strings | Method::Streamed) {
         fence();
     }

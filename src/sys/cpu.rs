@@ -48,6 +48,17 @@ pub fn limit_vectors(most: Vectors) {
     LIMIT.store(most as u32, Ordering::Relaxed);
 }
 
+/// Asks for the line of an address, which need not be mapped.
+#[inline(always)]
+pub fn prefetch<T>(address: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: every x86-64 processor has it, and it touches nothing that could fail.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    let _ = address;
+}
+
 #[inline]
 fn found() -> u32 {
     match FOUND.load(Ordering::Relaxed) {

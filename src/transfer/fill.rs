@@ -2,10 +2,10 @@
 #![forbid(unsafe_code)]
 
 use super::route::Route;
-use super::{is_hosts, lies, one, writing, writing_free};
+use super::{WHOLE, is_free_mode, is_hosts, lies, one, writing};
 use crate::array::{self, Contents};
 use crate::blit;
-use crate::borrow::{self, Call, Mode, Use};
+use crate::borrow::{self, Call};
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::ledger::{self, Claim, Fresh, Hold};
@@ -30,7 +30,8 @@ pub fn fill(
 ) -> Result<()> {
     let value = |item: usize| value.map_or([0; ITEM], |value| value(item));
     if is_hosts(&stream)
-        && let Some(target) = writing_free(mode).and_then(|wanted| borrow::hold_free(id, wanted))
+        && is_free_mode(mode)
+        && let Some(target) = borrow::hold_free(thread::current(), id, WHOLE)
     {
         // Other memory than the host's own is filled on a stream that was given.
         if target.device().r#type == TN_CPU
@@ -88,8 +89,7 @@ pub fn open(pool: &'static Pool, layout: &mut Layout, name: &Name, route: &Route
     let mut fresh = Fresh::allocate_on(thread::current(), route.queue(), pool, layout, false)?;
     fresh.claim().set_name(*name);
     let id = fresh.finish();
-    let wanted = Use::Write { mode: Mode::Aliased, discard: true };
-    match one(Call::new(c"tn_array"), id, wanted, route.when(false)) {
+    match one(Call::new(c"tn_array"), id, WHOLE, route.when(false)) {
         Ok(hold) => Ok((id, hold)),
         Err(status) => keep(id, Err(status)).map(|_| unreachable!("an error stays one")),
     }

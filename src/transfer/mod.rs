@@ -185,13 +185,8 @@ fn check_match(from: &Layout, to: &Layout) -> Result<()> {
     Ok(())
 }
 
-/// Copies the elements of one array into another one.
+/// Copies the elements of one array into another one: the long way, where [`copy_free`] does not.
 pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, stream: Result<Stream>) -> Result<()> {
-    if is_hosts(&stream)
-        && let Some(outcome) = copy_free(source, target, mode)
-    {
-        return outcome;
-    }
     let ids = [source, target];
     drop(ledger::lock_all(2, &|i| {
         ledger::ledger_of::<Claim>(ids[i]).map_err(|status| about(status, ["source", "destination"][i]))
@@ -226,26 +221,31 @@ pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, str
 
 /// The same between two live arrays that fit and that nothing is in the way of: the short way, which nearly every copy goes. Two arrays
 /// of one store may be in each other's way, and go the long one.
-fn copy_free(source: Id, target: Id, mode: u32) -> Option<Result<()>> {
-    let wanted = writing_free(mode)?;
-    let from = borrow::hold_free(source, Use::Read { frozen: false })?;
-    let Some(to) = borrow::hold_free(target, wanted) else {
-        from.end(false);
+///
+/// Of its time four exchanges are half: two ledgers, each locked when its guard opens and when it ends. After a copy that went through the
+/// first cache, what the ends look at is not there any more, and is asked for at once.
+#[inline(always)]
+pub fn copy_free(source: Id, target: Id, mode: u32) -> Option<Result<()>> {
+    if !is_free_mode(mode) {
+        return None;
+    }
+    let thread = thread::current();
+    let from = borrow::hold_free(thread, source, Use::Read { frozen: false })?;
+    let Some(to) = borrow::hold_free(thread, target, WHOLE) else {
+        from.end_by(thread, false);
         return None;
     };
-    let reached = ledger::is_reachable(from.device()) && ledger::is_reachable(to.device());
-    if !reached || from.layout().dtype() != to.layout().dtype() || from.layout().shape() != to.layout().shape() {
-        borrow::abandon(to);
-        from.end(false);
-        return None;
-    }
-    let outcome = to.place().and_then(|to| blit::copy(&to, &from.place()?));
-    from.end(false);
+    let outcome = match (to.place_in_reach(), from.place_in_reach()) {
+        (Some(dst), Some(src)) if dst.layout().dtype() == src.layout().dtype() => blit::copy_alike(&dst, &src),
+        _ => None,
+    };
+    (from.fetch(), to.fetch());
+    from.end_by(thread, false);
     match outcome {
-        Ok(()) => to.end(false),
-        Err(_) => borrow::abandon(to),
+        Some(Ok(())) => to.end_by(thread, false),
+        _ => borrow::abandon(to),
     }
-    Some(outcome)
+    outcome
 }
 
 /// Whether a stream argument leaves host memory to the host: all but handles do.
@@ -253,7 +253,10 @@ fn is_hosts(stream: &Result<Stream>) -> bool {
     matches!(stream, Ok(Stream::Now | Stream::Legacy | Stream::PerThread | Stream::Current))
 }
 
-/// A mode that needs no look at others; a wrong one is said by the long way.
-fn writing_free(mode: u32) -> Option<Use> {
-    (mode & !TN_WAIT == 0).then_some(Use::Write { mode: Mode::Aliased, discard: true })
+/// Whether a mode needs no look at others; a wrong one is said by the long way.
+fn is_free_mode(mode: u32) -> bool {
+    mode & !TN_WAIT == 0
 }
+
+/// What the modes of that kind want: every element is overwritten, and others see it.
+const WHOLE: Use = Use::Write { mode: Mode::Aliased, discard: true };
