@@ -4,6 +4,7 @@
  * CHECK(cond)            cond must be true.
  * OK(call)               the call must return TN_OK.
  * FAILS(call, status)    the call must return exactly that status, with a text that begins with the function's name.
+ * gpus(), for_gpu(id)    how many GPUs there are; what a call for one of them comes to here.
  * finish()               the value of main: 0 if all held and nothing is left over (tn_leaks).
  *
  * A failed check prints where and why and the test goes on, so that one run shows everything that is wrong.
@@ -43,6 +44,23 @@ static inline void check_status(const char *file, int line, const char *call, tn
 #define CHECK(cond)         ((cond) ? (void)0 : check_failed(__FILE__, __LINE__, #cond))
 #define OK(call)            check_status(__FILE__, __LINE__, #call, (call), TN_OK)
 #define FAILS(call, status) check_status(__FILE__, __LINE__, #call, (call), (status))
+
+/* How many GPUs there are; none without a driver. */
+static inline int32_t gpus(void)
+{
+    int32_t count = -1;
+    OK(tn_device_count(TN_CUDA, &count));
+    CHECK(count >= 0);
+    return count;
+}
+
+/* What a call for the GPU with that number comes to on this machine, if nothing else is wrong with it. */
+static inline tn_status for_gpu(int32_t id)
+{
+    if (id < gpus())
+        return TN_OK;
+    return gpus() > 0 ? TN_ERR_DEVICE : TN_ERR_UNSUPPORTED;
+}
 
 static inline int finish(void)
 {
