@@ -90,11 +90,11 @@ fn queue(stream: *mut tn_stream, id: i32) -> Held {
     Stream::of(stream as u64).unwrap().on(gpu(id)).unwrap().unwrap().held()
 }
 
-/// Polls until a point has passed; one that does not in a minute never will.
+/// Polls until a point has passed; one that does not in ten minutes never will.
 fn passes(point: Point) {
     let start = std::time::Instant::now();
     while !point.poll() {
-        assert!(start.elapsed().as_secs() < 60, "{point:?} does not pass: {}", tenure::error::drafted().as_str());
+        assert!(start.elapsed().as_secs() < 600, "{point:?} does not pass: {}", tenure::error::drafted().as_str());
         std::thread::yield_now();
     }
     assert!(point.is_passed());

@@ -107,7 +107,7 @@ fn in_child(body: impl FnOnce() -> Result<(), i32>) -> i32 {
     let mut status = 0;
     // SAFETY: our own child, which nobody else waits for.
     while unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) } == 0 {
-        if start.elapsed() > Duration::from_secs(20) {
+        if start.elapsed() > Duration::from_secs(300) {
             // SAFETY: as above; the next round sees its end.
             unsafe { libc::kill(child, libc::SIGKILL) };
         }

@@ -691,7 +691,7 @@ fn release_delay_gives_back_what_was_long_unused() {
     // Slow-path calls go on; no sleeping thread of the library does it.
     while pool.stats().device_free_count == 0 {
         pool.give(pool.get(100_000));
-        assert!(start.elapsed().as_secs() < 20);
+        assert!(start.elapsed().as_secs() < 600);
     }
     assert!(pool.stats().reserved_bytes < 8 << 20);
 }

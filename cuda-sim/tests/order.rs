@@ -92,7 +92,7 @@ fn work_completes_while_nobody_calls() {
     let since = std::time::Instant::now();
     // SAFETY: pinned memory that the device writes; a byte is read whole.
     while unsafe { watched.read_volatile() } != 7 {
-        assert!(since.elapsed().as_secs() < 20, "nothing happens by itself");
+        assert!(since.elapsed().as_secs() < 600, "nothing happens by itself");
         std::thread::yield_now();
     }
 }

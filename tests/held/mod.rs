@@ -43,7 +43,7 @@ pub struct Memory {
 /// What still waits for a device is waited for, and every import ended once.
 impl Drop for Memory {
     fn drop(&mut self) {
-        let patience = Instant::now() + Duration::from_secs(10);
+        let patience = Instant::now() + Duration::from_secs(600);
         while self.released() < self.lent.get() && Instant::now() < patience && !std::thread::panicking() {
             run_releases();
         }

@@ -56,7 +56,7 @@ fn wait_for(number: &AtomicUsize, value: usize) {
         } else {
             std::hint::spin_loop();
         }
-        if turns.is_multiple_of(1 << 16) && start.elapsed() > Duration::from_secs(60) {
+        if turns.is_multiple_of(1 << 16) && start.elapsed() > Duration::from_secs(600) {
             eprintln!("the other thread hangs in its call");
             std::process::abort();
         }

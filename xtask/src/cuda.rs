@@ -16,7 +16,7 @@ const MANY: u64 = 1000;
 /// The test programs of C and C++, of whose tests those with "cuda" in their name are run.
 const BESIDE: [&str; 2] = ["c", "cpp"];
 /// A program that runs longer than this waits for something that never comes.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(3000);
 
 /// A test program.
 struct Program {

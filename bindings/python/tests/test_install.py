@@ -253,7 +253,7 @@ def test_al_6_al_24_the_report_names_numpy():
 
 def run(code):
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=120, env=os.environ
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=1200, env=os.environ
     )
     assert done.returncode == 0 and done.stderr == "", done.stdout + done.stderr
     return done.stdout

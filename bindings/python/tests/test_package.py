@@ -23,7 +23,7 @@ def run(code, **environment):
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
-        timeout=120,
+        timeout=1200,
     )
     assert done.returncode == 0 and done.stderr == "", done.stdout + done.stderr
     return done.stdout

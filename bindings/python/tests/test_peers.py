@@ -373,6 +373,6 @@ def test_the_end_of_the_interpreter_with_everybody():
         print("end")
         """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=300, env=dict(os.environ)
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=1200, env=dict(os.environ)
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")

@@ -77,7 +77,7 @@ mod tests {
         is_ready.recv().unwrap();
         let books = pool.books.lock();
         go.send(()).unwrap();
-        let ran = is_done.recv_timeout(Duration::from_secs(20)).is_ok();
+        let ran = is_done.recv_timeout(Duration::from_secs(300)).is_ok();
         drop(books);
         drop(end);
         (ran, worker.join().unwrap())
@@ -321,7 +321,7 @@ mod tests {
             let books = pool.books.lock();
             locked.wait();
             let start = Instant::now();
-            while done.load(Ordering::Acquire) < THREADS && start.elapsed() < Duration::from_secs(20) {
+            while done.load(Ordering::Acquire) < THREADS && start.elapsed() < Duration::from_secs(300) {
                 thread::sleep(Duration::from_millis(1));
             }
             let ran = done.load(Ordering::Acquire);
