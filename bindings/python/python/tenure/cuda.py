@@ -168,6 +168,8 @@ class device:
     """
 
     def __init__(self, number: int):
+        if isinstance(number, bool) or not hasattr(number, "__index__"):
+            raise TypeError(f"a device of this block is a number, not {number!r}")
         self.id = number.__index__()
         self._before = []
 
@@ -292,8 +294,13 @@ def to_device(obj, stream=None, copy=True, to=None, *, device=None, pool=None, n
 
 @_functools.lru_cache(maxsize=None)
 def _pool_with(device: str, flags: int):
-    """The pool behind `mapped_array` and the like: memory with other flags than the default pool's."""
-    return _tenure.Pool(device, name=f"{device}, flags {flags:#x}", host_flags=flags)
+    """The pool behind `mapped_array` and the like: memory with other flags than the default pool's.
+
+    As the default pools it stays, and is nobody's leak.
+    """
+    made = _tenure.Pool(device, name=f"{device}, flags {flags:#x}", host_flags=flags)
+    _tenure._stays(made.handle)
+    return made
 
 
 def pinned_array(shape, dtype=None, order="C", *, name=None):
