@@ -62,6 +62,15 @@ def test_device_array():
         cuda.device_array(-1)
 
 
+# What names the wrong memory is refused, and makes nothing elsewhere.
+def test_pools_and_targets_of_other_memory():
+    with pytest.raises(ValueError, match="memory is on cpu"):
+        cuda.device_array(3, pool=tenure.Pool(name="host"))
+    assert cuda.device_array(3, pool=tenure.Pool("cuda:0", name="there")).device == "cuda:0"
+    with pytest.raises(TypeError, match="to is a tenure.Array, not ndarray"):
+        cuda.to_device(np.zeros(3), to=np.zeros(3))
+
+
 def test_device_array_like():
     for n in (np.zeros((2, 3, 4), "f4", "F"), numbers(4, 6)[::2].T, np.zeros(3, "c16"), np.zeros((0, 2))):
         like, mine = np.empty_like(n), cuda.device_array_like(n)

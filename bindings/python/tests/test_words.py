@@ -71,6 +71,8 @@ def test_devices_have_their_names():
         ("on {cpu, 0}: 8 MiB", "on cpu: 8 MiB"),
         ("on {cuda_managed, 2}: x", "on cuda_managed:2: x"),
         ("on device (99, 0), which", "on device (99, 0), which"),
+        ("device {1, 0} has no streams", "cpu has no streams"),
+        ("shape (2, 0) does not go into shape (13, 1)", "shape (2, 0) does not go into shape (13, 1)"),
     ):
         assert _errors.reworded(told) == said
 

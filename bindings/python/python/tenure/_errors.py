@@ -169,6 +169,7 @@ _WORDS = (
     ("use tn_array_expand first", "use x.expand(0) first"),
     ("by tn_array_view_dtype", 'by x.view("uint16")'),
     ("pass NULL or a constant", "leave the stream out"),
+    ("they belong to {TN_CUDA, id}", 'they belong to "cuda:0" and the like'),
     ("page-lock it (tn_host_register)", "page-lock it (tenure.cuda.pinned)"),
     ("managed memory (TN_CUDA_MANAGED)", "managed memory (tenure.cuda.managed_array)"),
     ("what lies on TN_CPU works", "what lies on the host works"),
@@ -179,16 +180,16 @@ _WORDS = (
     ("(tn_copies_forbid)", "(tenure.no_copies)"),
 )
 
-# A device as texts of the library have it: its numbers, or in braces the name.
-_PLACE = re.compile(r"on (?:device )?[({](\w+), (\d+)[)}]")
+# A device as texts of the library have it: "on {cuda, 0}", "on device (2, 0)", "device {1, 0}".
+_PLACE = re.compile(r"(?<=on ){(\w+), (\d+)}|device [({](\d+), (\d+)[)}]")
 _DEVICES = {"1": "cpu", "2": "cuda", "3": "cuda_host", "13": "cuda_managed"}
 
 
 def _place(found: re.Match) -> str:
-    name = _DEVICES.get(found[1], found[1])
+    name, number = found[1] or _DEVICES.get(found[3]), found[2] or found[4]
     if name not in _DEVICES.values():
         return found[0]
-    return f"on {name}:{found[2]}" if name in ("cuda", "cuda_managed") else f"on {name}"
+    return f"{name}:{number}" if name in ("cuda", "cuda_managed") else name
 
 
 def reworded(text: str) -> str:

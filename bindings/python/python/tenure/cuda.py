@@ -263,6 +263,8 @@ def event_elapsed_time(start: Event, end: Event) -> float:
 
 def device_array(shape, dtype=None, order="C", stream=None, device=None, *, name=None, pool=None):
     """An array on a device whose contents are undefined; the type is float64 without one. pool: of that device."""
+    if pool is not None and not pool.device.startswith("cuda:"):
+        raise ValueError(f"the pool's memory is on {pool.device}; device_array needs one of a device, as tenure.Pool('cuda:0')")
     with _within(stream):
         if pool is not None:
             return _tenure.empty(shape, dtype, order, name=name, pool=pool)
@@ -284,6 +286,8 @@ def to_device(obj, stream=None, copy=True, to=None, *, device=None, pool=None, n
     if not copy:
         raise ValueError("to_device copies; device_array_like makes an array without copying into it")
     if to is not None:
+        if not isinstance(to, _tenure.Array):
+            raise TypeError(f"to is a tenure.Array, not {type(to).__name__}")
         to.copy_to_device(obj, stream)
         return to
     return _tenure._to_device(obj, _named(device), stream, pool, name)
