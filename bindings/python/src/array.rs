@@ -376,6 +376,14 @@ impl Array {
         self.copy(py, None, None, None)
     }
 
+    /// Another process has other memory: what crosses there is a copy, which the caller writes.
+    fn __reduce_ex__(&self, _protocol: i32) -> PyResult<()> {
+        Err(PyTypeError::new_err(
+            "a tenure.Array cannot be pickled, its memory is this process's; pickle numpy.asarray(x), which copies, or \
+             write a file with x.save_npy(path) and open it there with tenure.open_npy(path, \"r+\")",
+        ))
+    }
+
     /// A new array with the elements converted, as NumPy's `astype`.
     fn astype<'py>(slf: &Bound<'py, Self>, dtype: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
@@ -396,7 +404,7 @@ impl Array {
         wait: bool,
     ) -> PyResult<()> {
         let (id, mode, stream) = (self.id()?, device::mode_and_wait(mode, wait)?, Stream::id_of(stream)?);
-        let element = convert::encode(value, self.dtype())?;
+        let element = convert::encode_one(value, self.dtype())?;
         py.detach(|| api::fill(id, &element, mode, stream).map_err(PyErr::from))
     }
 

@@ -163,10 +163,13 @@ impl Lent {
 /// pointer: the address as the device has it, an integer. shape, strides (bytes), dtype, nbytes, readonly: as NumPy's.
 #[pyclass(frozen, module = "tenure", name = "DeviceView")]
 pub struct DeviceView {
+    /// Where the first element is, for work on the device.
     #[pyo3(get)]
     pointer: u64,
+    /// Bytes of all elements.
     #[pyo3(get)]
     nbytes: u64,
+    /// Whether the work may only read.
     #[pyo3(get)]
     readonly: bool,
     device: tn_device,
@@ -191,21 +194,25 @@ impl DeviceView {
 
 #[pymethods]
 impl DeviceView {
+    /// The lengths of the axes.
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.shape)
     }
 
+    /// The distances between neighbours on each axis, in bytes.
     #[getter]
     fn strides<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.strides)
     }
 
+    /// The element type.
     #[getter]
     fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         dtype_object(py, self.dtype)
     }
 
+    /// "cuda:0" and the like.
     #[getter]
     fn device(&self) -> String {
         device_text(self.device)
@@ -515,6 +522,10 @@ fn arrays_of<'py>(object: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<Bound<'py,
         Ok(what) => PyTypeError::new_err(format!("a tenure.Array or several are needed, not {what}")),
         Err(error) => error,
     };
+    // Of NumPy's array the elements would be what is wrong.
+    if object.hasattr("dtype")? {
+        return Err(wrong(object));
+    }
     let items = object.try_iter().map_err(|_| wrong(object))?;
     items.map(|item| item?.cast_into::<Array>().map_err(|error| wrong(&error.into_inner()))).collect()
 }

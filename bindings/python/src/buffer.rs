@@ -173,7 +173,8 @@ impl Lay {
                 len: self.count() as isize * entry.3 as isize,
                 itemsize: entry.3 as isize,
                 readonly: readonly.into(),
-                ndim: ndim as c_int,
+                // To a consumer that takes no shape it is a run of bytes, as memoryview and NumPy say; hashlib insists.
+                ndim: if asks(ffi::PyBUF_ND) { ndim } else { ndim.min(1) } as c_int,
                 format,
                 shape: if ndim > 0 && asks(ffi::PyBUF_ND) { shape.cast_mut().cast() } else { core::ptr::null_mut() },
                 strides: if ndim > 0 && asks(ffi::PyBUF_STRIDES) {

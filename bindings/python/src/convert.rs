@@ -180,7 +180,11 @@ pub fn dims_of(object: &Bound<'_, PyAny>) -> PyResult<Dims> {
     } else if let Ok(one) = int_of(object) {
         dims.push(one);
     } else {
-        for item in object.try_iter()? {
+        let wrong = |_| match object.get_type().name() {
+            Ok(what) => PyTypeError::new_err(format!("an integer or a sequence of integers is needed, not {what}")),
+            Err(error) => error,
+        };
+        for item in object.try_iter().map_err(wrong)? {
             dims.push(int_of(&item?)?);
         }
     }
@@ -323,6 +327,19 @@ pub fn encode(value: &Bound<'_, PyAny>, dtype: tn_dtype) -> PyResult<Element> {
         }
     }
     encode_slow(value, dtype)
+}
+
+/// The same of what a whole array is filled with; several elements are refused in words that say what there is instead.
+pub fn encode_one(value: &Bound<'_, PyAny>, dtype: tn_dtype) -> PyResult<Element> {
+    let several = || {
+        value.len().is_ok()
+            && !value.is_instance_of::<PyString>()
+            && !value.getattr("shape").is_ok_and(|s| s.len().is_ok_and(|n| n == 0))
+    };
+    encode(value, dtype).map_err(|error| match several() {
+        true => PyTypeError::new_err("one value fills all elements; x[...] = values stretches several over them"),
+        false => error,
+    })
 }
 
 fn encode_float(value: &Bound<'_, PyAny>, number: f64, dtype: tn_dtype) -> PyResult<Element> {

@@ -167,7 +167,7 @@ pub fn full<'py>(
         Some(dtype) => dtype_of(dtype)?,
         None => dtype_of(&tables(py)?.asarray.bind(py).call1((value,))?.getattr("dtype")?)?,
     };
-    let value = convert::encode(value, dtype)?;
+    let value = convert::encode_one(value, dtype)?;
     new(py, &dims_of(shape)?, dtype, Start::Full(value), order, name, &Place::of(pool, device)?)
 }
 
@@ -312,7 +312,10 @@ pub fn array<'py>(
 ///
 /// A file that others cut short while it is mapped ends the process at the next touch (SIGBUS), as with every mapping.
 #[pyfunction]
-#[pyo3(signature = (path, mode=Some("r"), *, pool=None, max_header_bytes=0, name=None))]
+#[pyo3(
+    signature = (path, mode=Some("r"), *, pool=None, max_header_bytes=0, name=None),
+    text_signature = "(path, mode='r', *, pool=None, max_header_bytes=0, name=None)"
+)]
 pub fn open_npy<'py>(
     py: Python<'py>,
     path: &Bound<'py, PyAny>,
@@ -353,6 +356,7 @@ pub fn open_npy<'py>(
 pub fn save(array: &Bound<'_, Array>, path: &Bound<'_, PyAny>, sync: bool, exclusive: bool) -> PyResult<()> {
     let py = array.py();
     let (id, path): (Id, _) = (array.get().id()?, path_of(path)?);
+    array.get().finish(py)?;
     let flags = if sync { TN_IO_SYNC } else { 0 } | if exclusive { TN_IO_EXCLUSIVE } else { 0 };
     let _site = site::here(py);
     py.detach(|| api::save_npy(id, &path, flags).map_err(PyErr::from))

@@ -111,7 +111,8 @@ impl Array {
     /// The elements on the host: a new array, or `ary`, an array or a NumPy array of the same shape and type, with any strides.
     ///
     /// stream: the copy is work of that stream, and the result is page-locked memory whose first use waits for it (`wait=False` where a call
-    /// has it: `PendingError` meanwhile). mode, wait: as `fill`.
+    /// has it: `PendingError` meanwhile). NumPy's own view of page-locked memory waits for nobody: before it is read there,
+    /// `stream.synchronize()`. mode, wait: as `fill`.
     #[pyo3(signature = (ary=None, stream=None, *, mode=None, wait=true, pool=None, name=None))]
     #[allow(clippy::too_many_arguments)]
     fn copy_to_host<'py>(

@@ -104,7 +104,19 @@ impl Memory {
                 }
             }
         }
-        Ok(Layout { dtype, shape: list(view.shape, "shape")?, strides: list(view.strides, "strides")? })
+        let shape = list(view.shape, "shape")?;
+        // Without strides, as ctypes' arrays are, the elements lie in C order.
+        let strides = if view.strides.is_null() {
+            let mut next = view.itemsize as i64;
+            let mut strides = shape.clone();
+            for length in strides.iter_mut().rev() {
+                next *= core::mem::replace(length, next);
+            }
+            strides
+        } else {
+            list(view.strides, "strides")?
+        };
+        Ok(Layout { dtype, shape, strides })
     }
 
     /// The element type of the format string.

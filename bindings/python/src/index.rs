@@ -329,7 +329,12 @@ fn assign<'py>(target: &Bound<'py, Array>, value: &Bound<'py, PyAny>) -> PyResul
         }
         source = source.get_item(0)?;
     }
-    let source = numpy.getattr("broadcast_to")?.call1((source, shape))?;
+    let from = source.getattr("shape")?;
+    let stretched = numpy.getattr("broadcast_to")?.call1((source, &shape));
+    let source = stretched.map_err(|error| match error.is_instance_of::<PyValueError>(py) {
+        true => PyValueError::new_err(format!("elements of shape {from} do not go into a part of shape {shape}")),
+        false => error,
+    })?;
     let memory = crate::import::Memory::read(&source)?;
     memory.copy_into(py, to.id()?)
 }

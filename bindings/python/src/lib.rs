@@ -79,7 +79,9 @@ mod _tenure {
     #[pymodule_export]
     use crate::promise::{Promise, Weak, clone_handle, from_handle, give, take};
     #[pymodule_export]
-    use crate::report::{_report_json, NoCopies, check, copies, holders_of, leaks, option, owner_of, run_releases};
+    use crate::report::{
+        _report_json, _stays, NoCopies, check, copies, holders_of, leaks, option, owner_of, run_releases,
+    };
 
     #[pymodule_export]
     use crate::runner::Runner;

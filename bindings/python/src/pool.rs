@@ -17,7 +17,7 @@ use std::thread::ThreadId;
 /// A pool of memory. Options are keywords; what is not given has its default.
 ///
 /// device: "cpu", "cuda:0", "cuda_host" (page-locked), "cuda_managed:0". name: stands in messages and reports. initial_size: bytes committed at once. max_size: upper bound
-/// of committed bytes. alignment: power of two. thread_cache_size, release_threshold, release_delay_ms: what is kept
+/// of committed bytes. alignment: power of two. numa_node: n + 1 for node n. thread_cache_size, release_threshold, release_delay_ms: what is kept
 /// for reuse (`tenure.NONE`: nothing, or never). growth_factor, max_growth: how far ahead addresses are reserved.
 /// huge_pages: 1 never, 2 from the system's reserve. flags: `tenure.PoolFlags`. host_flags: `tenure.cuda.HostFlags`, of page-locked and
 /// managed memory. peers: of CUDA memory, a bit for each other device that may use it.
@@ -65,6 +65,11 @@ impl Pool {
 
     fn live(&self) -> PyResult<Id> {
         if self.id() == Id::NULL { Err(Self::gone()) } else { Ok(self.id()) }
+    }
+
+    /// " on cuda:0" of what is not the host's own.
+    fn elsewhere(&self) -> String {
+        if self.device.r#type == TN_CPU { String::new() } else { format!(" on {}", device_text(self.device)) }
     }
 
     fn gone() -> PyErr {
@@ -125,6 +130,13 @@ impl Drop for Pool {
     }
 }
 
+/// Where a pool is that may be elsewhere than where it was asked for: the list of what is open knows.
+fn place_of(pool: Id) -> PyResult<tn_device> {
+    let open = api::leaks()?;
+    let entry = open.iter().find(|h| h.kind == TN_HOLDER_POOL && h.id == pool.0);
+    Ok(entry.map_or(tn_device { r#type: TN_CPU, id: 0 }, |h| h.device))
+}
+
 #[pymethods]
 impl Pool {
     #[new]
@@ -172,7 +184,7 @@ impl Pool {
         };
         // SAFETY: the name is NULL or terminated, and lives until the call returned.
         let id = unsafe { api::pool_create(device, &options)? };
-        Ok(Pool::of(id, name, device))
+        Ok(Pool::of(id, name, if host_flags & TN_HOST_BEST_EFFORT != 0 { place_of(id)? } else { device }))
     }
 
     /// Until the end of the block the thread's new arrays on the pool's device come from this pool.
@@ -322,8 +334,8 @@ impl Pool {
     fn __repr__(&self) -> String {
         match (self.id(), self.name()) {
             (Id::NULL, _) => "<released pool>".to_owned(),
-            (_, Ok(name)) => format!("<tenure.Pool {name:?}>"),
-            (id, Err(_)) => format!("<tenure.Pool {:#x}>", id.0),
+            (_, Ok(name)) => format!("<tenure.Pool {name:?}{}>", self.elsewhere()),
+            (id, Err(_)) => format!("<tenure.Pool {:#x}{}>", id.0, self.elsewhere()),
         }
     }
 }

@@ -150,7 +150,12 @@ impl Promise {
     }
 
     fn __repr__(&self) -> String {
-        self.help()
+        // Whether it can still be taken; only that is a duplicate.
+        let id = self.id();
+        if matches!(api::take(&[id, id]), Err(Failure(TN_ERR_DUPLICATE))) {
+            return self.help();
+        }
+        format!("<tenure promise of {}, taken or cancelled>", self.what)
     }
 
     /// What an array has and a promise has not is a TypeError that says why.
@@ -178,7 +183,13 @@ impl Promise {
 /// tenure.OwnershipError: ...
 #[pyfunction]
 #[pyo3(signature = (array, required=None))]
-pub fn give<'py>(py: Python<'py>, array: &Bound<'py, Array>, required: Option<i64>) -> PyResult<Bound<'py, Promise>> {
+pub fn give<'py>(py: Python<'py>, array: &Bound<'py, PyAny>, required: Option<i64>) -> PyResult<Bound<'py, Promise>> {
+    let Ok(array) = array.cast::<Array>() else {
+        let what = array.get_type().name()?;
+        return Err(PyTypeError::new_err(format!(
+            "give takes a tenure.Array, not {what}; tenure.asarray makes one of others"
+        )));
+    };
     let counted = takes::variables(array);
     let id = array.get().id()?;
     let needed = match required {
@@ -202,12 +213,19 @@ pub fn give<'py>(py: Python<'py>, array: &Bound<'py, Array>, required: Option<i6
 #[pyo3(signature = (promise, *more))]
 pub fn take<'py>(
     py: Python<'py>,
-    promise: &Bound<'py, Promise>,
+    promise: &Bound<'py, PyAny>,
     more: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let mut ids = vec![promise.get().id()];
+    let id_of = |object: &Bound<'_, PyAny>| match object.cast::<Promise>() {
+        Ok(promise) => Ok(promise.get().id()),
+        Err(_) => {
+            let what = object.get_type().name()?;
+            Err(PyTypeError::new_err(format!("take takes promises, which tenure.give(x) makes, not {what}")))
+        }
+    };
+    let mut ids = vec![id_of(promise)?];
     for promise in more.iter() {
-        ids.push(promise.cast::<Promise>()?.get().id());
+        ids.push(id_of(&promise)?);
     }
     let _site = site::here(py);
     let taken = api::take(&ids)?;

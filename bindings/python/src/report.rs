@@ -12,6 +12,7 @@ use crate::types::*;
 use core::ffi::CStr;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use std::sync::{Mutex, PoisonError};
 
 fn holder<'py>(py: Python<'py>, h: &tn_holder) -> PyResult<Bound<'py, PyAny>> {
     tables(py)?.plain.bind(py).getattr("Holder")?.call1((
@@ -58,10 +59,20 @@ pub fn why_not<'py>(py: Python<'py>, array: Id, target: Option<&Bound<'py, PyAny
     tables(py)?.plain.bind(py).getattr("why")?.call1((bits, holders(py, &list)?))
 }
 
+/// Handles that the package itself keeps until the process ends.
+static STAYING: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+/// From now on `leaks` leaves this handle out.
+#[pyfunction]
+pub fn _stays(handle: u64) {
+    STAYING.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
+}
+
 /// Everything that was not given back so far, as a list of `tenure.Holder`.
 #[pyfunction]
 pub fn leaks(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyAny>>> {
-    api::leaks()?.iter().map(|h| holder(py, h)).collect()
+    let staying = STAYING.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    api::leaks()?.iter().filter(|h| !staying.contains(&h.id)).map(|h| holder(py, h)).collect()
 }
 
 /// The copy book: every copy at a border since the start, by place, as a list of `tenure.CopySite`, most bytes first.

@@ -63,8 +63,9 @@ fn wanted(names: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
 
 /// Opens tensors of a safetensors file: a dict of arrays by name, or one array where `names` is one name.
 ///
-/// names: None for all, in the order of the file. copy: None maps the file read-only, all arrays on one mapping, and copies only a
-/// tensor that is not aligned for its elements; False raises for that one; True reads all into the pool, writable.
+/// Each array has its tensor's name. names: None for all, in the order of the file. copy: None maps the file read-only, all arrays on
+/// one mapping, and copies only a tensor that is not aligned for its elements; False raises for that one; True reads all into the pool,
+/// writable.
 ///
 /// A file that others cut short while it is mapped ends the process at the next touch (SIGBUS), as with every mapping.
 #[pyfunction]
@@ -98,8 +99,11 @@ pub fn open_safetensors<'py>(
     // All of them are objects before anything can fail, so that none is forgotten.
     let arrays: Vec<PyResult<Bound<'py, Array>>> = ids.into_iter().map(|id| Array::adopt(py, id)).collect();
     let opened = PyDict::new(py);
-    for (name, array) in listed.iter().zip(arrays) {
-        opened.set_item(name, array?)?;
+    for ((name, text), array) in listed.iter().zip(&texts).zip(arrays) {
+        let array = array?;
+        // What texts and reports call it by.
+        api::set_name(array.get().id()?, Some(text))?;
+        opened.set_item(name, array)?;
     }
     match names {
         Some(names) if names.is_instance_of::<PyString>() => opened.as_any().get_item(names),

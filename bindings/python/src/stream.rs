@@ -164,6 +164,21 @@ impl Stream {
         slf.py().import("tenure.cuda")?.getattr("_done")?.call1((slf,))
     }
 
+    /// Of the same CUstream on the same device, whichever object says so.
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        let Ok(other) = other.cast::<Stream>() else { return false };
+        let place = |stream: &Stream| {
+            let id = Id(stream.id.load(Ordering::Relaxed));
+            if id == Id::NULL { None } else { cuda::stream_native(id).ok().map(|native| (native, stream.device.id)) }
+        };
+        core::ptr::eq(self, other.get()) || (place(self).is_some() && place(self) == place(other.get()))
+    }
+
+    /// The same for all streams of a device: what a released stream was is not known any more.
+    fn __hash__(&self) -> i32 {
+        self.device.id
+    }
+
     fn __repr__(&self) -> String {
         match self.id().and_then(|id| Ok(cuda::stream_native(id)?)) {
             Ok(1) => format!("<legacy stream of {}>", self.device()),
@@ -226,6 +241,7 @@ pub fn _current_stream<'py>(py: Python<'py>, device: &str) -> PyResult<Bound<'py
 #[pyclass(frozen, weakref, module = "tenure.cuda", name = "Event")]
 pub struct Event {
     id: Id,
+    device: tn_device,
 }
 
 impl Drop for Event {
@@ -241,25 +257,28 @@ pub fn _event<'py>(py: Python<'py>, device: &str, timing: bool) -> PyResult<Boun
     let device = device_of(device)?;
     let flags = if timing { TN_EVENT_TIMING } else { 0 };
     let id = py.detach(|| cuda::event_create(device, flags).map_err(PyErr::from))?;
-    Bound::new(py, Event { id })
+    Bound::new(py, Event { id, device })
 }
 
-/// The stream of an argument; None is the current one here.
-fn or_current(stream: Option<&Bound<'_, Stream>>) -> PyResult<Id> {
-    stream.map_or(Ok(CURRENT), |stream| stream.get().id())
+/// The stream of an argument; None, and 0 as Numba's default, are the current one here.
+fn or_current(stream: Option<&Bound<'_, PyAny>>) -> PyResult<Id> {
+    Ok(match Stream::id_of(stream)? {
+        Id::NULL => CURRENT,
+        id => id,
+    })
 }
 
 #[pymethods]
 impl Event {
     /// Marks the end of what `stream` has to do now, of the current one without.
     #[pyo3(signature = (stream=None))]
-    fn record(&self, stream: Option<&Bound<'_, Stream>>) -> PyResult<()> {
+    fn record(&self, stream: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         Ok(cuda::event_record(self.id, or_current(stream)?)?)
     }
 
     /// Lets `stream`, or the current one, wait for the event; the host does not wait.
     #[pyo3(signature = (stream=None))]
-    fn wait(&self, stream: Option<&Bound<'_, Stream>>) -> PyResult<()> {
+    fn wait(&self, stream: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         Ok(cuda::event_wait(self.id, or_current(stream)?)?)
     }
 
@@ -271,6 +290,10 @@ impl Event {
     /// Whether it has passed; never waits.
     fn query(&self) -> PyResult<bool> {
         Ok(cuda::event_query(self.id)?)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<event of {}>", device_text(self.device))
     }
 
     /// Milliseconds from this event to another one; both passed, both made with timing.

@@ -7,7 +7,7 @@
 use crate::api;
 use crate::array::Array;
 use crate::borrow::read_view;
-use crate::convert::{fixed_text, kind, tables};
+use crate::convert::{device_text, fixed_text, kind, tables};
 use crate::device::{Shown, is_remote, patiently};
 use crate::types::*;
 use pyo3::prelude::*;
@@ -53,7 +53,7 @@ fn state(array: &Bound<'_, Array>) -> Option<String> {
             Err(failure) => failure,
         },
     };
-    let reason = reason();
+    let reason = reason(array.py());
     Some(match failure.0 {
         TN_ERR_DESTRUCTED => {
             // The library's sentence names the array, then says "given away" and where it was taken.
@@ -70,9 +70,11 @@ fn state(array: &Bound<'_, Array>) -> Option<String> {
     })
 }
 
-/// The text of the last failure without the function's name.
-fn reason() -> String {
+/// The text of the last failure in the words of Python, without the function's name.
+fn reason(py: Python<'_>) -> String {
     let text = api::last_error();
+    let reworded = || py.import("tenure._errors")?.getattr("reworded")?.call1((&text,))?.extract::<String>();
+    let text = reworded().unwrap_or(text);
     match text.split_once(": ") {
         Some((function, rest)) if function.starts_with("tn_") => rest.to_owned(),
         _ => text,
@@ -103,6 +105,18 @@ fn widened<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, PyAny>> {
         .call_method1("view", ("float32",))
 }
 
+/// The text with the device in front of its last bracket, on a line of its own where it would be too long, as NumPy does with types.
+fn with_device(text: &str, device: &str) -> String {
+    let elements = text.strip_suffix(')').unwrap_or(text);
+    let last = elements.rsplit('\n').next().unwrap_or(elements);
+    let gap = if last.len() + device.len() + ", device='')".len() > WIDTH {
+        format!("\n{}", " ".repeat(OURS.len()))
+    } else {
+        " ".to_owned()
+    };
+    format!("{elements},{gap}device='{device}')")
+}
+
 /// What `repr(x)` gives.
 pub fn repr(array: &Bound<'_, Array>) -> String {
     if let Some(state) = state(array) {
@@ -114,9 +128,13 @@ pub fn repr(array: &Bound<'_, Array>) -> String {
             // Lines between the blocks of more axes stay empty.
             let indent = format!("\n{}", " ".repeat(OURS.len() - THEIRS.len()));
             let text = text.replace('\n', &indent).replace(&format!("{indent}\n"), "\n\n");
-            match array.get().dtype() {
+            let text = match array.get().dtype() {
                 TN_BF16 => format!("{OURS}{}", text.replace("dtype=float32", "dtype=bfloat16")),
                 _ => format!("{OURS}{text}"),
+            };
+            match array.get().info().map(|info| info.device) {
+                Ok(device) if device.r#type != TN_CPU => with_device(&text, &device_text(device)),
+                _ => text,
             }
         }
         Err(error) => format!("<{} ({error})>", brief(array)),

@@ -37,6 +37,13 @@ KINDS = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
 KINDS += ["complex64", "complex128"]
 
 
+def placed(text, device="cuda:0"):
+    """The repr of an array on the host as that of one on a device: behind it, or on the next line where there is no room."""
+    last = text[text.rfind("\n") + 1 : -1]
+    gap = " " if len(f"{last}, device='{device}')") <= 75 else "\n" + " " * len("tenure.array(")
+    return f"{text[:-1]},{gap}device='{device}')"
+
+
 def numbers(*shape, dtype="float64"):
     return np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
 
@@ -53,6 +60,15 @@ def test_device_array():
         cuda.device_array(2.5)
     with pytest.raises(ValueError):
         cuda.device_array(-1)
+
+
+# What names the wrong memory is refused, and makes nothing elsewhere.
+def test_pools_and_targets_of_other_memory():
+    with pytest.raises(ValueError, match="memory is on cpu"):
+        cuda.device_array(3, pool=tenure.Pool(name="host"))
+    assert cuda.device_array(3, pool=tenure.Pool("cuda:0", name="there")).device == "cuda:0"
+    with pytest.raises(TypeError, match="to is a tenure.Array, not ndarray"):
+        cuda.to_device(np.zeros(3), to=np.zeros(3))
 
 
 def test_device_array_like():
@@ -262,7 +278,7 @@ def test_day_one_basics():
     n = numbers(3, 4)
     d = cuda.to_device(n)
     assert len(d) == 3 and [row.tolist() for row in d] == n.tolist() and list(cuda.to_device(numbers(3))) == [0, 1, 2]
-    assert str(d) == str(n) and repr(d) == repr(tenure.array(n))
+    assert str(d) == str(n) and repr(d) == placed(repr(tenure.array(n)))
     assert isinstance(d == n, np.ndarray) and (d == n).all() and (d == d.T.T).all() and (d < 5).sum() == 5
     assert bool(cuda.to_device(np.ones(1))) and float(cuda.to_device(np.array(2.5))) == 2.5
     assert 5.0 in d and 50.0 not in d
@@ -278,7 +294,7 @@ def test_abbreviated_arrays_copy_what_is_shown(shape, dtype):
     d = cuda.to_device(n)
     before = cuda.devices()[0].to_host_bytes
     assert str(d) == str(n)
-    assert repr(d) == repr(tenure.array(n))
+    assert repr(d) == placed(repr(tenure.array(n)))
     assert cuda.devices()[0].to_host_bytes - before <= 2 * 6 ** len(shape) * n.itemsize
 
 

@@ -380,3 +380,47 @@ def test_threads():
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+# One CUstream is one stream, whichever object says so.
+def test_streams_are_equal_by_what_they_are():
+    s, t = cuda.stream(), cuda.stream()
+    again = cuda.external_stream(s.native)
+    assert s == s == again and hash(s) == hash(again) and s != t and s != s.native
+    assert cuda.current_stream() == cuda.legacy_default_stream() != cuda.per_thread_default_stream()
+    with s:
+        assert cuda.current_stream() == s
+    again.release()
+    assert again != s and again == again and hash(again) == hash(s)
+
+
+def test_events_say_what_they_are_and_take_numbas_default():
+    s, e = cuda.stream(), cuda.event()
+    assert repr(e) == "<event of cuda:0>"
+    with s:
+        e.record(0)
+        e.wait(0)
+    e.synchronize()
+    with pytest.raises(TypeError, match="tenure.cuda.external_stream"):
+        e.record(5)
+    with pytest.raises(ValueError, match="without timing=True"):
+        cuda.event(timing=False).elapsed_time(e)
+
+
+# As reading does, saving waits for what a stream still writes there.
+def test_files_wait_for_streams(tmp_path):
+    s = cuda.stream()
+    d = cuda.device_array((64, 64))
+    for value in range(20):
+        d.fill(value, stream=s)
+        d.copy_to_host(stream=s).save_npy(tmp_path / "x.npy")
+        assert (np.load(tmp_path / "x.npy") == value).all()
+
+
+# Pools that the package keeps for itself are nobody's leak.
+def test_mapped_arrays_leave_no_pool():
+    flags = [dict(), dict(portable=True), dict(wc=True)]
+    before = tenure.leaks()
+    for options in flags:
+        cuda.mapped_array(3, **options).release()
+    assert tenure.leaks() == before

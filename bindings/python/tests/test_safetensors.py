@@ -35,6 +35,17 @@ def test_files_of_theirs(tmp_path):
             assert x.flags.readonly == (copy is None)
 
 
+# Messages and reports call a tensor by its name.
+def test_tensors_have_their_names(tmp_path):
+    path = tmp_path / "n.safetensors"
+    theirs.save_file({"layer.0": np.ones(3), "é" * 40: np.ones(2)}, path)
+    opened = tenure.open_safetensors(path)
+    assert opened["layer.0"].name == tenure.open_safetensors(path, "layer.0").name == "layer.0"
+    assert opened["é" * 40].name == "é" * 31
+    with pytest.raises(tenure.ReadOnlyError, match='"layer.0" is read-only'):
+        opened["layer.0"].fill(0)
+
+
 def test_bfloat16(tmp_path):
     path = tmp_path / "b.safetensors"
     write(path, {"w": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}, struct.pack("<HH", 0x3F80, 0xC000))

@@ -482,7 +482,7 @@ def test_what_a_promise_says():
     assert lines[0] == '<tenure promise of array float64 (2, 3) "K">' and len(lines) == 4
     assert "@tenure.takes" in lines[1] and "def" in lines[1] and "promise.cancel()" in lines[3]
     unique(promise)
-    assert repr(promise).split("\n") == lines, "never raises"
+    assert repr(promise) == '<tenure promise of array float64 (2, 3) "K", taken or cancelled>', "never raises"
 
 
 # TH-17 and the like: calls leave nothing behind

@@ -173,6 +173,8 @@ def why_not(x: Array, target=None) -> Why:
     """
     if isinstance(x, Expr):
         raise TypeError("of an expression, explain() says what is overwritten and why not; why_not takes an array")
+    if not isinstance(x, (Array, Promise)):  # A promise says itself what to do.
+        raise TypeError(f"why_not takes a tenure.Array, not {type(x).__name__}; tenure.asarray makes one of others")
     return x.why_not(target)
 
 

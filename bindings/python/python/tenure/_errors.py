@@ -5,6 +5,9 @@ that knows nothing of Tenure catches them as what they are. ``make`` is what the
 """
 
 import enum
+import errno
+import os
+import re
 
 
 class Status(enum.IntEnum):
@@ -83,7 +86,7 @@ class OutOfMemoryError(Error, MemoryError):
 
 
 class FileError(Error, OSError):
-    """A file could not be opened, read or written, or is damaged."""
+    """A file could not be opened, read or written, or is damaged. A missing one is a ``FileNotFoundError`` too, and so on, with ``errno``."""
 
 
 class UnsupportedError(Error, NotImplementedError):
@@ -153,18 +156,77 @@ def class_of(status: int, exporting: bool = False) -> type[Error]:
 
 # The library advises in the words of C; what a caller in Python writes instead.
 _WORDS = (
+    ("TN_WRITE_ALIASED", 'mode="aliased"'),
+    ("TN_WRITE_UNIQUE", 'mode="unique"'),
     ("TN_WRITE_COW", 'mode="cow"'),
     ("TN_WRITE_DISCARD", 'mode="aliased|discard"'),
     ("TN_NPY_COPY", "mode=None"),
+    ("wait with TN_WAIT or tn_array_wait", "call x.wait(), or leave wait=False out"),
+    ("wait for its array with tn_array_wait", "wait for its array with x.wait()"),
     ("use tn_array_copy first", "use x.copy() first"),
+    ("with tn_array_to_device first", 'with x.to_device("cpu") first'),
+    ("use tn_array_index", "use x[i]"),
+    ("use tn_array_expand first", "use x.expand(0) first"),
+    ("by tn_array_view_dtype", 'by x.view("uint16")'),
+    ("pass NULL or a constant", "leave the stream out"),
+    ("they belong to {TN_CUDA, id}", 'they belong to "cuda:0" and the like'),
+    ("page-lock it (tn_host_register)", "page-lock it (tenure.cuda.pinned)"),
+    ("managed memory (TN_CUDA_MANAGED)", "managed memory (tenure.cuda.managed_array)"),
+    ("what lies on TN_CPU works", "what lies on the host works"),
+    ("TN_HOST_BEST_EFFORT", "host_flags=tenure.cuda.HostFlags.BEST_EFFORT"),
+    ("without TN_EVENT_TIMING", "without timing=True"),
+    ("use TN_POOL_", "use tenure.PoolFlags"),
+    ("tn_safetensors_query lists them", "open_safetensors(path) has them all"),
     ("(tn_copies_forbid)", "(tenure.no_copies)"),
 )
+
+# A device as texts of the library have it: "on {cuda, 0}", "on device (2, 0)", "device {1, 0}".
+_PLACE = re.compile(r"(?<=on ){(\w+), (\d+)}|device [({](\d+), (\d+)[)}]")
+_DEVICES = {"1": "cpu", "2": "cuda", "3": "cuda_host", "13": "cuda_managed"}
+
+
+def _place(found: re.Match) -> str:
+    name, number = found[1] or _DEVICES.get(found[3]), found[2] or found[4]
+    if name not in _DEVICES.values():
+        return found[0]
+    return f"{name}:{number}" if name in ("cuda", "cuda_managed") else name
+
+
+def reworded(text: str) -> str:
+    """A text of the library in the words of Python."""
+    for c, python in _WORDS:
+        text = text.replace(c, python)
+    return _PLACE.sub(_place, text)
+
+
+def _of_system(base: type[OSError]) -> type[FileError]:
+    """The `FileError` that also is what Python raises for this error of the system."""
+    return type("FileError", (FileError, base), {"__module__": "tenure", "__doc__": FileError.__doc__})
+
+
+_FILES = {
+    os.strerror(number): (number, _of_system(base))
+    for number, base in (
+        (errno.ENOENT, FileNotFoundError),
+        (errno.EACCES, PermissionError),
+        (errno.EPERM, PermissionError),
+        (errno.EEXIST, FileExistsError),
+        (errno.EISDIR, IsADirectoryError),
+        (errno.ENOTDIR, NotADirectoryError),
+    )
+}
 
 
 def make(status: int, text: str, exporting: bool) -> Error:
     """The exception of a status, with its text."""
-    for c, python in _WORDS:
-        text = text.replace(c, python)
-    error = class_of(status, exporting)(text)
+    text = reworded(text)
+    kind, number = class_of(status, exporting), None
+    if kind is FileError:
+        # The library has the system's own words at the end.
+        said = os.strerror(errno.EISDIR) if '" is a folder;' in text else text.rpartition(": ")[2]
+        number, kind = _FILES.get(said, (None, kind))
+    error = kind(text)
+    if isinstance(error, FileError) and number is not None:
+        error.errno = number
     error.status = Status(status) if status in Status._value2member_map_ else status
     return error

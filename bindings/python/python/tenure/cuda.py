@@ -168,6 +168,8 @@ class device:
     """
 
     def __init__(self, number: int):
+        if isinstance(number, bool) or not hasattr(number, "__index__"):
+            raise TypeError(f"a device of this block is a number, not {number!r}")
         self.id = number.__index__()
         self._before = []
 
@@ -261,6 +263,8 @@ def event_elapsed_time(start: Event, end: Event) -> float:
 
 def device_array(shape, dtype=None, order="C", stream=None, device=None, *, name=None, pool=None):
     """An array on a device whose contents are undefined; the type is float64 without one. pool: of that device."""
+    if pool is not None and not pool.device.startswith("cuda:"):
+        raise ValueError(f"the pool's memory is on {pool.device}; device_array needs one of a device, as tenure.Pool('cuda:0')")
     with _within(stream):
         if pool is not None:
             return _tenure.empty(shape, dtype, order, name=name, pool=pool)
@@ -282,6 +286,8 @@ def to_device(obj, stream=None, copy=True, to=None, *, device=None, pool=None, n
     if not copy:
         raise ValueError("to_device copies; device_array_like makes an array without copying into it")
     if to is not None:
+        if not isinstance(to, _tenure.Array):
+            raise TypeError(f"to is a tenure.Array, not {type(to).__name__}")
         to.copy_to_device(obj, stream)
         return to
     return _tenure._to_device(obj, _named(device), stream, pool, name)
@@ -292,8 +298,13 @@ def to_device(obj, stream=None, copy=True, to=None, *, device=None, pool=None, n
 
 @_functools.lru_cache(maxsize=None)
 def _pool_with(device: str, flags: int):
-    """The pool behind `mapped_array` and the like: memory with other flags than the default pool's."""
-    return _tenure.Pool(device, name=f"{device}, flags {flags:#x}", host_flags=flags)
+    """The pool behind `mapped_array` and the like: memory with other flags than the default pool's.
+
+    As the default pools it stays, and is nobody's leak.
+    """
+    made = _tenure.Pool(device, name=f"{device}, flags {flags:#x}", host_flags=flags)
+    _tenure._stays(made.handle)
+    return made
 
 
 def pinned_array(shape, dtype=None, order="C", *, name=None):

@@ -1,0 +1,137 @@
+"""What a refusal looks like from Python: the built-in exception that fits, and a text in Python's words with what to do."""
+
+import copy
+import ctypes
+import errno
+import inspect
+import pickle
+
+import numpy as np
+import pytest
+
+import tenure
+from tenure import Status, _errors, cuda
+
+
+# What code that knows nothing of Tenure catches around `open`.
+@pytest.mark.parametrize(
+    "path, kind, number",
+    [
+        ("none.npy", FileNotFoundError, errno.ENOENT),
+        ("none/x.npy", FileNotFoundError, errno.ENOENT),
+        ("file/x.npy", NotADirectoryError, errno.ENOTDIR),
+        (".", IsADirectoryError, errno.EISDIR),
+        ("file", OSError, None),
+    ],
+)
+@pytest.mark.parametrize("call", [tenure.open_npy, tenure.open_safetensors])
+def test_files_that_cannot_be_opened(tmp_path, path, kind, number, call):
+    (tmp_path / "file").write_text("neither of the two formats")
+    with pytest.raises(Exception) as caught:
+        call(tmp_path / path)
+    if number is None:
+        assert not isinstance(caught.value, (FileNotFoundError, PermissionError))
+        return
+    assert isinstance(caught.value, tenure.FileError) and caught.value.status == Status.IO
+    assert isinstance(caught.value, kind) and caught.value.errno == number
+    assert str(tmp_path) in str(caught.value) and type(caught.value).__name__ == "FileError"
+
+
+def test_files_that_cannot_be_written(tmp_path):
+    x = tenure.zeros(3)
+    x.save_npy(tmp_path / "x.npy")
+    with pytest.raises(FileExistsError, match="x.npy") as caught:
+        x.save_npy(tmp_path / "x.npy", exclusive=True)
+    assert caught.value.errno == errno.EEXIST
+    with pytest.raises(FileNotFoundError):
+        x.save_npy(tmp_path / "none" / "x.npy")
+
+
+# The library's advice is C; the words of Python stand in exceptions and in what `repr` says of a state.
+def test_advice_is_in_the_words_of_python():
+    x = tenure.zeros((2, 3), name="w")
+    with pytest.raises(ValueError, match=r'mode="unique" and mode="cow" at once'):
+        x.write(3).__enter__()
+    with pytest.raises(ValueError, match=r"use x\[i\]"):
+        x.squeeze(0)
+    with pytest.raises(KeyError), x.write():
+        raise KeyError
+    assert "TN_" not in repr(x) and 'mode="aliased|discard"' in repr(x)
+    pool = tenure.Pool(name="small", max_size=1 << 16)
+    with pytest.raises(MemoryError, match='pool "small" on cpu: 8 MiB asked'):
+        tenure.zeros(1 << 20, pool=pool)
+    with pytest.raises(ValueError, match="use tenure.PoolFlags"):
+        tenure.Pool(flags=1 << 30)
+
+
+def test_devices_have_their_names():
+    for told, said in (
+        ("is on device (2, 1), which", "is on cuda:1, which"),
+        ("is on device (3, 0), and", "is on cuda_host, and"),
+        ("on {cpu, 0}: 8 MiB", "on cpu: 8 MiB"),
+        ("on {cuda_managed, 2}: x", "on cuda_managed:2: x"),
+        ("on device (99, 0), which", "on device (99, 0), which"),
+        ("device {1, 0} has no streams", "cpu has no streams"),
+        ("shape (2, 0) does not go into shape (13, 1)", "shape (2, 0) does not go into shape (13, 1)"),
+    ):
+        assert _errors.reworded(told) == said
+
+
+# NumPy's words for an argument of the wrong kind, or better ones.
+def test_arguments_of_the_wrong_kind():
+    x = tenure.zeros((2, 3))
+    for call, text in (
+        (lambda: tenure.zeros(3.0), "an integer or a sequence of integers is needed, not float"),
+        (lambda: x.reshape(None), "not NoneType"),
+        (lambda: tenure.full((2, 2), [1, 2]), r"x\[\.\.\.\] = values"),
+        (lambda: x.fill(np.arange(3)), "one value fills all elements"),
+        (lambda: tenure.give(np.zeros(2)), "give takes a tenure.Array, not ndarray; tenure.asarray"),
+        (lambda: tenure.take(x), "take takes promises, which tenure.give.x. makes, not Array"),
+        (lambda: tenure.access(read=np.zeros(2)), "a tenure.Array or several are needed, not ndarray"),
+        (lambda: tenure.why_not(3), "why_not takes a tenure.Array, not int"),
+        (lambda: cuda.device("cuda:0"), "is a number, not 'cuda:0'"),
+    ):
+        with pytest.raises(TypeError, match=text):
+            call()
+    with pytest.raises(ValueError, match=r"elements of shape \(2,\) do not go into a part of shape \(3,\)"):
+        x[0] = [1, 2]
+    # Elements without axes are one value.
+    x.fill(np.array(2.0))
+    x[0] = [[[1, 2, 3]]]
+    assert x.tolist() == [[1, 2, 3], [2, 2, 2]]
+
+
+def test_arrays_are_not_pickled():
+    x = tenure.zeros(3, name="x")
+    with pytest.raises(TypeError, match=r"pickle numpy.asarray\(x\)"):
+        pickle.dumps(x)
+    assert pickle.loads(pickle.dumps(np.asarray(x))).tolist() == [0, 0, 0]
+    assert copy.deepcopy([x])[0].tolist() == copy.copy(x).tolist() == [0, 0, 0]
+
+
+# Arrays of ctypes have a shape and no strides.
+def test_buffers_without_strides():
+    numbers = (ctypes.c_double * 4)(1, 2, 3, 4)
+    x = tenure.from_buffer(numbers)
+    assert x.tolist() == [1, 2, 3, 4]
+    x[1:3] = 7
+    assert list(numbers) == [1, 7, 7, 4]
+    table = ((ctypes.c_int * 3) * 2)((1, 2, 3), (4, 5, 6))
+    y = tenure.from_buffer(table)
+    assert y.dtype == "int32" and y.strides == (12, 4) and y.tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert tenure.from_buffer((ctypes.c_double * 0)()).shape == (0,)
+
+
+def test_a_pool_says_where_it_is():
+    pool = tenure.Pool("cuda_host", name="p", host_flags=cuda.HostFlags.BEST_EFFORT)
+    where = "cuda_host" if cuda.is_available() else "cpu"
+    assert pool.device == where and tenure.zeros(2, pool=pool).device == where
+    assert repr(pool) == ('<tenure.Pool "p">' if where == "cpu" else '<tenure.Pool "p" on cuda_host>')
+    with pool:
+        assert tenure.zeros(2, device=where).pool.name == "p"
+
+
+def test_signatures_say_the_defaults():
+    assert str(inspect.signature(tenure.open_npy)).startswith("(path, mode='r', *")
+    for name in ("pointer", "nbytes", "readonly", "shape", "strides", "dtype", "device"):
+        assert getattr(tenure.DeviceView, name).__doc__
