@@ -52,7 +52,7 @@
  *
  * **Fork, exit, unload.** Nothing runs when the library is loaded or unloaded. Host memory stays usable in a child
  * after fork. The library may be unloaded until foreign code holds one of its functions (an export, a callback); then
- * it stays.
+ * it stays. As long as a thread lives that called it, dlclose leaves it where it is, with all its handles.
  */
 
 #ifndef TENURE_H
@@ -2011,9 +2011,10 @@ tn_status tn_array_set_name(tn_array *array,
  * Gives a new handle on the pool that the array's bytes came from.
  *
  * @param array    an array, also a view or clone of one.
- * @param[out] out the pool. Released by `tn_pool_release`. On failure: untouched.
+ * @param[out] out the pool. Released by `tn_pool_release`. If the pool was released, it still answers and hands out nothing. On failure:
+ *                 untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_FOREIGN for imported bytes and arrays of
- *         no elements; TN_ERR_STALE also for a pool whose last handle was released; TN_ERR_LIMIT.
+ *         no elements; TN_ERR_LIMIT when no more handles can be made.
  * @note Threads: any. Blocks: never.
  * @since 0.1
  * @ingroup array
@@ -2157,7 +2158,11 @@ tn_status tn_array_save_npy(tn_array *array,
                             uint32_t flags);
 
 /* ====================================================== view ====================================================== */
-/** @defgroup view other layouts on the same bytes. Each call makes a new handle on the same store, which is released on its own; no element */
+/**
+ * @defgroup view other layouts on the same bytes
+ * Each call makes a new handle on the same store, without a name, which is released on its own; no element is copied or
+ * touched.
+ */
 
 /**
  * Makes a view with another shape and the same elements in the same order.
@@ -2388,7 +2393,10 @@ tn_status tn_array_overlap(tn_array *a,
                            int32_t *out);
 
 /* ===================================================== borrow ===================================================== */
-/** @defgroup borrow guards. The only way to a pointer; many readers or one writer per region, and a conflict is a status at once */
+/**
+ * @defgroup borrow guards
+ * The only way to a pointer; many readers or one writer per region, and a conflict is a status at once.
+ */
 
 /**
  * Opens a guard for reading: until it ends, nobody writes the bytes through this library.
@@ -2679,7 +2687,11 @@ tn_status tn_holders_of(const void *ptr,
                         size_t *n_holders);
 
 /* ==================================================== transfer ==================================================== */
-/** @defgroup transfer copies between arrays and raw memory. `mode` is the write mode on the destination, of which every element is overwritten; */
+/**
+ * @defgroup transfer copies between arrays and raw memory
+ * `mode` is the write mode on the destination, of which every element is overwritten; types are not converted, shapes
+ * not broadcast.
+ */
 
 /**
  * Copies the elements of one array into another one: as if the source had been read in full first, also where they overlap.

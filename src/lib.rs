@@ -16,6 +16,8 @@ pub mod options;
 
 pub mod names;
 
+pub mod bits;
+
 pub mod sys;
 
 pub mod thread;

@@ -11,7 +11,6 @@ use core::ffi::{CStr, c_char};
 use core::fmt;
 use parking_lot::{Mutex, MutexGuard};
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 /// Longest name in bytes; with its NUL it fills the 64 bytes of the C structs.
 pub const NAME_BYTES: usize = 63;
@@ -72,6 +71,12 @@ impl Name {
         core::str::from_utf8(&self.bytes[..self.length as usize]).unwrap_or("")
     }
 
+    /// FNV-1a of the text.
+    fn hashed(&self) -> u64 {
+        let text = &self.bytes[..self.length as usize];
+        text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+    }
+
     /// The text with its NUL, as the C structs hold it.
     pub fn to_c(&self) -> [c_char; 64] {
         let mut out = [0; 64];
@@ -96,12 +101,52 @@ pub struct Site(u32);
 /// A number fits 16 bits, also that of none.
 const SITES: usize = (1 << 16) - 1;
 
+/// Two vectors, because memory checkers take what is known by an address within it, as a hash map's is, for perhaps lost.
 struct Sites {
     names: Vec<Name>,
-    numbers: Option<HashMap<Name, u32>>,
+    /// By the name's hash, and on from there: the number of a site; 0: nobody's. A power of two, at most half of it in use.
+    places: Vec<u32>,
 }
 
-static TABLE: Mutex<Sites> = Mutex::new(Sites { names: Vec::new(), numbers: None });
+static TABLE: Mutex<Sites> = Mutex::new(Sites { names: Vec::new(), places: Vec::new() });
+
+impl Sites {
+    /// The number of a name; Err: the place where it would stand. There is a free place.
+    fn find(&self, name: &Name) -> std::result::Result<u32, usize> {
+        let last = self.places.len() - 1;
+        let mut at = name.hashed() as usize & last;
+        loop {
+            match self.places[at] {
+                0 => return Err(at),
+                number if self.names[number as usize - 1] == *name => return Ok(number),
+                _ => at = (at + 1) & last,
+            }
+        }
+    }
+
+    /// Room for one more name. False: there is no memory for it, and all is as before.
+    fn make_room(&mut self) -> bool {
+        if self.names.try_reserve(1).is_err() {
+            return false;
+        }
+        if (self.names.len() + 1) * 2 <= self.places.len() {
+            return true;
+        }
+        let length = (self.places.len() * 2).max(64);
+        let mut places = Vec::new();
+        if places.try_reserve_exact(length).is_err() {
+            return false;
+        }
+        places.resize(length, 0);
+        self.places = places;
+        for number in 1..=self.names.len() {
+            if let Err(at) = self.find(&self.names[number - 1]) {
+                self.places[at] = number as u32;
+            }
+        }
+        true
+    }
+}
 
 impl Site {
     /// Nowhere.
@@ -144,18 +189,20 @@ impl Site {
     fn of(name: Name) -> Site {
         let mut table = TABLE.lock();
         let table = &mut *table;
-        let numbers = table.numbers.get_or_insert_with(HashMap::new);
-        if let Some(number) = numbers.get(&name) {
-            return Site(*number);
+        if !table.places.is_empty()
+            && let Ok(number) = table.find(&name)
+        {
+            return Site(number);
         }
         if table.names.len() >= SITES {
             return Site(SITES as u32);
         }
-        if table.names.try_reserve(1).is_err() || numbers.try_reserve(1).is_err() {
+        if !table.make_room() {
             return Site::NONE;
         }
+        let Err(at) = table.find(&name) else { return Site::NONE };
         table.names.push(name);
-        numbers.insert(name, table.names.len() as u32);
+        table.places[at] = table.names.len() as u32;
         Site(table.names.len() as u32)
     }
 
@@ -226,5 +273,14 @@ mod tests {
         let long = format!("{}/step.c", "d".repeat(300));
         assert!(Site::at(&long, 7).name().as_str().ends_with("/step.c:7"));
         assert_eq!(Site::NONE.name().as_str(), "");
+    }
+
+    #[test]
+    fn each_of_many_sites_keeps_its_number() {
+        let numbers: Vec<Site> = (0..5000).map(|line| Site::at("many.c", line)).collect();
+        for (line, site) in numbers.iter().enumerate() {
+            assert_eq!(*site, Site::at("many.c", line as i32));
+            assert_eq!(site.name().as_str(), format!("many.c:{line}"));
+        }
     }
 }

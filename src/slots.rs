@@ -577,11 +577,19 @@ fn chunk_memory(bytes: usize) -> Option<core::ptr::NonNull<u8>> {
 #[inline(never)]
 fn refuse(id: Id, wanted: Kind) -> crate::error::Status {
     let Some(kind) = Kind::of(id.kind()) else {
-        return fail(TN_ERR_KIND, format_args!("{id} is no handle; a {} is needed", wanted.name()));
+        let hint = match id.bits() {
+            1..=3 if wanted == Kind::Stream => ", but a constant TN_STREAM_*, which this call does not take or which is never released",
+            _ => "",
+        };
+        return fail(TN_ERR_KIND, format_args!("{id} is no handle{hint}; a {} is needed", wanted.name()));
     };
     if kind != wanted && word_is_live(kind, id) {
-        let hint =
-            if kind == Kind::Promise { "; whoever receives a promise unwraps it with tn_take or tn_enter" } else { "" };
+        let hint = match (kind, wanted) {
+            (Kind::Promise, _) => "; whoever receives a promise unwraps it with tn_take or tn_enter",
+            (Kind::StreamScope, Kind::Scope) => " of tn_enter; leave this one with tn_stream_leave",
+            (Kind::Scope, Kind::StreamScope) => "; leave this one with tn_leave",
+            _ => "",
+        };
         return fail(TN_ERR_KIND, format_args!("{id} is a {}, and a {} is needed{hint}", kind.name(), wanted.name()));
     }
     fail(TN_ERR_STALE, format_args!("the {} {id} was released already", kind.name()))

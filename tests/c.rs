@@ -132,7 +132,7 @@ fn run(case: &Case) -> Outcome {
         Way::Valgrind => {
             let mut valgrind = Command::new("valgrind");
             valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
-            let kinds = "definite,indirect";
+            let kinds = "definite,indirect,possible";
             valgrind
                 .args([format!("--show-leak-kinds={kinds}"), format!("--errors-for-leak-kinds={kinds}")])
                 .arg(program);

@@ -14,6 +14,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("arith", 0, false),
     ("options", 0, false),
     ("names", 0, false),
+    ("bits", 0, false),
     ("sys", 1, true),
     ("thread", 1, true),
     ("dtype", 2, false),

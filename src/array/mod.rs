@@ -87,10 +87,9 @@ pub fn check_reach(locked: &Locked, claim: &'static Claim) -> Checked<()> {
     Err(fail(
         TN_ERR_DEVICE,
         format_args!(
-            "{} is on device ({}, {}), which the host cannot reach; copy it with tn_array_to_device first",
+            "{} is on device {}, which the host cannot reach; copy it with tn_array_to_device first",
             Quoted(&name),
-            device.r#type,
-            device.id
+            crate::device::Shown(device)
         ),
     )
     .into())

@@ -19,6 +19,7 @@ pub use why::{
 };
 
 use crate::array;
+use crate::bits;
 use crate::error::{Result, fail};
 use crate::layout::{Layout, even_parts};
 use crate::ledger::{self, Claim, Class, Entries, Guard, Hold, Locked, One, Order, Spare, SpareGuard, SpareRoot};
@@ -30,9 +31,7 @@ use crate::types::*;
 /// Write modes as C passes them, with TN_WAIT: INVALID names the bits.
 pub fn mode(bits: u32, also: u32) -> Result<Use> {
     let known = TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD | TN_WAIT | also;
-    if bits & !known != 0 {
-        return Err(fail(TN_ERR_INVALID, format_args!("mode {bits:#x} has the unknown bits {:#x}", bits & !known)));
-    }
+    bits::check("mode", bits, known, &bits::USE)?;
     let mode = match bits & (TN_WRITE_UNIQUE | TN_WRITE_COW) {
         0 => Mode::Aliased,
         TN_WRITE_UNIQUE => Mode::Unique,
@@ -50,9 +49,7 @@ pub fn mode(bits: u32, also: u32) -> Result<Use> {
 /// Flags of a reading borrow: INVALID names the bits.
 pub fn reading(flags: u32) -> Result<Use> {
     let known = TN_FROZEN | TN_WAIT;
-    if flags & !known != 0 {
-        return Err(fail(TN_ERR_INVALID, format_args!("flags {flags:#x} have the unknown bits {:#x}", flags & !known)));
-    }
+    bits::check("flags", flags, known, &bits::USE)?;
     Ok(Use::Read { frozen: flags & TN_FROZEN != 0 })
 }
 
@@ -291,12 +288,7 @@ pub fn end(id: Id, flags: u32) -> Result<()> {
 pub fn end_slowly(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
     let guard = ledger::find::<Guard>(id)?;
     let stream = stream?;
-    if flags & !TN_END_FAILED != 0 {
-        return Err(fail(
-            TN_ERR_INVALID,
-            format_args!("flags {flags:#x} have the unknown bits {:#x}", flags & !TN_END_FAILED),
-        ));
-    }
+    bits::check("flags", flags, TN_END_FAILED, &bits::END)?;
     let failed = flags & TN_END_FAILED != 0;
     let mut marks = Marks { stream: &stream, known: [None; Marks::ROOM] };
     if guard.is_head() {

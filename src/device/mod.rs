@@ -257,6 +257,18 @@ pub fn type_name(device_type: i32) -> &'static str {
     }
 }
 
+/// A device as texts write it: "{cuda, 0}", as C writes its struct.
+pub struct Shown(pub tn_device);
+
+impl core::fmt::Display for Shown {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match type_name(self.0.r#type) {
+            "unknown" => write!(f, "{{{}, {}}}", self.0.r#type, self.0.id),
+            name => write!(f, "{{{name}, {}}}", self.0.id),
+        }
+    }
+}
+
 fn known_type(device_type: i32) -> Result<()> {
     match device_type {
         TN_CPU | TN_CUDA | TN_CUDA_HOST | TN_CUDA_MANAGED => Ok(()),

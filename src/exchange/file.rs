@@ -5,6 +5,7 @@
 use super::npy::{self, Origin};
 use crate::array::HOST;
 use crate::atlas::{self, Found};
+use crate::bits;
 use crate::borrow::{Call, Use};
 use crate::error::{Result, fail};
 use crate::exchange::host;
@@ -84,12 +85,7 @@ pub fn open(
 /// Saves an array as a `.npy` file.
 pub fn save(function: &'static CStr, id: Id, path: &CStr, flags: u32) -> Result<()> {
     ledger::find::<ledger::Claim>(id)?;
-    if flags & !(TN_IO_SYNC | TN_IO_EXCLUSIVE) != 0 {
-        return Err(fail(
-            TN_ERR_INVALID,
-            format_args!("flags {flags:#x} have the unknown bits {:#x}", flags & !(TN_IO_SYNC | TN_IO_EXCLUSIVE)),
-        ));
-    }
+    bits::check("flags", flags, TN_IO_SYNC | TN_IO_EXCLUSIVE, &bits::SAVE)?;
     let fits = |locked: &ledger::Locked, claims: &[&'static ledger::Claim]| -> crate::array::Checked<()> {
         Ok(npy::Head::new(locked.get(claims[0]).layout.dtype(), crate::layout::Order::C, &[]).map(drop)?)
     };

@@ -4,6 +4,7 @@
 
 use crate::array::{self, HOST, Refusal};
 use crate::atlas::{self, Found};
+use crate::bits;
 use crate::blit::Place;
 use crate::borrow::{Use, would_copy};
 use crate::device::cuda::pin;
@@ -29,13 +30,7 @@ pub const IMPORT_FLAGS: u32 =
 
 /// INVALID names the bits that a call does not take.
 pub fn check_flags(flags: u32, known: u32) -> Result<()> {
-    if flags & !known != 0 {
-        return Err(fail(
-            TN_ERR_INVALID,
-            format_args!("flags {flags:#x} have bits that this call does not take: {:#x}", flags & !known),
-        ));
-    }
-    Ok(())
+    bits::check("flags", flags, known, &bits::CROSSING)
 }
 
 /// Foreign bytes that come in.

@@ -7,6 +7,7 @@
 
 use super::build::poisoned;
 use super::node::{self, Dead, Graph, NONE, Progress};
+use crate::bits;
 use crate::error::{Result, Status, fail};
 use crate::layout::Layout;
 use crate::ledger::{Operation, Spare};
@@ -70,10 +71,7 @@ impl Run {
     fn begin(thread: &'static Thread, id: Id, flags: u32) -> Result<Run> {
         let mut graph = node::graph();
         let root = graph.find(id)?;
-        if flags & !TN_KEEP_ON_FAIL != 0 {
-            let unknown = flags & !TN_KEEP_ON_FAIL;
-            return Err(fail(TN_ERR_INVALID, format_args!("flags {flags:#x} have the unknown bits {unknown:#x}")));
-        }
+        bits::check("flags", flags, TN_KEEP_ON_FAIL, &bits::COMPUTE)?;
         let number = graph.next_run();
         let first = match graph[root].progress {
             Progress::Done => NONE,

@@ -368,9 +368,10 @@ pub unsafe extern "C" fn tn_array_set_name(array: *mut tn_array, name: *const c_
 /// Gives a new handle on the pool that the array's bytes came from.
 ///
 /// @param array    an array, also a view or clone of one.
-/// @param[out] out the pool. Released by `tn_pool_release`. On failure: untouched.
+/// @param[out] out the pool. Released by `tn_pool_release`. If the pool was released, it still answers and hands out nothing. On failure:
+///                 untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_FOREIGN for imported bytes and arrays of
-///         no elements; TN_ERR_STALE also for a pool whose last handle was released; TN_ERR_LIMIT.
+///         no elements; TN_ERR_LIMIT when no more handles can be made.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup array

@@ -1,5 +1,5 @@
-//! Section "view": other layouts on the same bytes. Each call makes a new handle on the same store, which is released on its own; no element
-//! is copied or touched.
+//! Section "view": other layouts on the same bytes. Each call makes a new handle on the same store, without a name, which is released on its own; no
+//! element is copied or touched.
 
 use crate::array::{self, Axes, Cut};
 use crate::boundary::enter;

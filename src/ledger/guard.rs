@@ -636,8 +636,8 @@ fn out_of_reach(device: tn_device) -> Status {
     fail(
         TN_ERR_DEVICE,
         format_args!(
-            "the bytes are on device ({}, {}), which the host cannot reach; copy them with tn_array_to_device first",
-            device.r#type, device.id
+            "the bytes are on device {}, which the host cannot reach; copy them with tn_array_to_device first",
+            crate::device::Shown(device)
         ),
     )
 }

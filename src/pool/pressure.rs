@@ -134,7 +134,8 @@ impl Pool {
             } else {
                 let at = callback as usize;
                 let text =
-                    format_args!("callback {at:#x} with context {context:p} is registered at pool \"{name}\" already");
+                    format_args!("callback {at:#x} with context {context:p} is registered at pool \"{name}\" already; \
+                     end that with tn_pool_off_pressure, or pass another context");
                 fail(TN_ERR_DUPLICATE, text)
             });
         }

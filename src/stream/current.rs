@@ -30,7 +30,7 @@ pub(super) fn gpu_with_streams(device: tn_device) -> Result<&'static Gpu> {
         TN_CUDA => cuda::gpu(device.id),
         _ => Err(fail(
             TN_ERR_DEVICE,
-            format_args!("device {{{}, {}}} has no streams; they belong to {{TN_CUDA, id}}", device.r#type, device.id),
+            format_args!("device {} has no streams; they belong to {{TN_CUDA, id}}", crate::device::Shown(device)),
         )),
     }
 }

@@ -29,6 +29,7 @@ pub use register::{advise, prefetch, register};
 use crate::array::{self, Checked, HOST, Refusal};
 use crate::blit::{self, Place};
 use crate::borrow::{self, Call, Entry, Mode, Use};
+use crate::device::Shown;
 use crate::error::{Result, about, fail};
 use crate::layout::{Layout, Order, Tuple};
 use crate::ledger::{self, Claim, Fresh, Hold, Locked, Order as When};
@@ -55,12 +56,10 @@ fn pool_for(device: tn_device, pool: Option<&'static Pool>) -> Result<&'static P
     Err(fail(
         TN_ERR_DEVICE,
         format_args!(
-            "pool \"{}\" is of device ({}, {}), and the array of ({}, {})",
+            "pool \"{}\" is of device {}, and the array is to be on {}; pass a pool of that device, or NULL",
             name.as_str(),
-            at.r#type,
-            at.id,
-            device.r#type,
-            device.id
+            Shown(at),
+            Shown(device)
         ),
     ))
 }

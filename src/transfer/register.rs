@@ -7,6 +7,7 @@
 use super::lies;
 use crate::array;
 use crate::atlas::{self, Atlas, Found};
+use crate::bits;
 use crate::device::cuda::{self, Gpu, managed};
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
@@ -30,9 +31,7 @@ fn check(start: u64, bytes: usize, flags: u32) -> Result<(i64, i64)> {
             "TN_HOST_WRITE_COMBINED cannot be had for memory that is there; use a pool of TN_CUDA_HOST"
         ));
     }
-    if flags & !FLAGS != 0 {
-        return invalid(format_args!("flags {flags:#x} have the unknown bits {:#x}", flags & !FLAGS));
-    }
+    bits::check("flags", flags, FLAGS, &bits::HOST)?;
     if bytes == 0 {
         return invalid(format_args!("bytes is 0; there is nothing to register"));
     }
@@ -143,8 +142,8 @@ fn managed_range(id: Id) -> Result<Option<(u64, usize)>> {
         return Err(fail(
             TN_ERR_UNSUPPORTED,
             format_args!(
-                "the array is on device ({}, {}), and only managed memory (TN_CUDA_MANAGED) can be advised on or prefetched",
-                device.r#type, device.id
+                "the array is on device {}, and only managed memory (TN_CUDA_MANAGED) can be advised on or prefetched",
+                crate::device::Shown(device)
             ),
         ));
     }

@@ -64,7 +64,7 @@ fn generate() -> Done<Vec<(&'static str, String)>> {
 /// One file of `src/ffi` with exported functions.
 struct Section {
     name: String,
-    /// What its first line says behind `Section "name":`.
+    /// What its first paragraph says behind `Section "name":`.
     title: String,
     functions: Vec<syn::ItemFn>,
 }
@@ -77,9 +77,10 @@ fn sections() -> Done<Vec<Section>> {
         let name = module.ident.to_string();
         let path = format!("src/ffi/{name}.rs");
         let file = parse(&path)?;
-        let title = read(&path)?.lines().next().and_then(|line| {
-            line.strip_prefix(&format!("//! Section \"{name}\": ")).map(|t| t.trim_end_matches('.').to_owned())
-        });
+        let text = read(&path)?;
+        let about: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("//! ")).collect();
+        let about = about.join(" ");
+        let title = about.strip_prefix(&format!("Section \"{name}\": ")).map(str::to_owned);
         let functions: Vec<_> = file.items.into_iter().filter_map(exported).collect();
         if functions.is_empty() {
             continue;
@@ -192,13 +193,32 @@ fn divided(functions: &str, sections: &[Section]) -> Done<String> {
         if section.name != current {
             current = &section.name;
             let bar = "=".repeat((WIDTH - 8 - current.len()) / 2);
-            writeln!(text, "\n/* {bar} {current} {bar} */\n/** @defgroup {current} {} */", section.title)
-                .expect("a String takes any text");
+            write!(text, "\n/* {bar} {current} {bar} */\n{}", group(section)).expect("a String takes any text");
         }
         text.push('\n');
         text.extend(block.lines().flat_map(|line| [untagged(line), "\n".to_owned()]));
     }
     Ok(text)
+}
+
+/// The comment that opens a section: its first sentence is the title, the others are below it.
+fn group(section: &Section) -> String {
+    let (title, rest) = section.title.split_once(". ").unwrap_or((section.title.trim_end_matches('.'), ""));
+    if rest.is_empty() {
+        return format!("/** @defgroup {} {title} */\n", section.name);
+    }
+    let mut text = format!("/**\n * @defgroup {} {title}", section.name);
+    let mut room = 0;
+    for word in rest.split(' ') {
+        if room < word.len() + 1 {
+            text += "\n *";
+            room = WIDTH - 2;
+        }
+        text += " ";
+        text += word;
+        room -= word.len() + 1;
+    }
+    text + "\n */\n"
 }
 
 /// Words that could be names.

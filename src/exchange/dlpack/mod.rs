@@ -445,8 +445,8 @@ unsafe fn import(
             return Err(fail(
                 TN_ERR_DEVICE,
                 format_args!(
-                    "the tensor is on device ({}, {}), and no CUDA driver is in use",
-                    tensor.device_type, tensor.device_id
+                    "the tensor is on device {}, and no CUDA driver is in use; have its producer copy it to the host",
+                    crate::device::Shown(tn_device { r#type: tensor.device_type, id: tensor.device_id })
                 ),
             ));
         }

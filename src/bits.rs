@@ -1,0 +1,93 @@
+//! Flags that C passes: which bits a call takes, and what it says of others.
+//!
+//! Contract: a refusal names the bits that were wrong and, by name, all that could stand there, so that nobody has to look them up.
+//! Changes nothing. Any thread.
+#![forbid(unsafe_code)]
+
+use crate::error::{Result, fail};
+use crate::types::*;
+use core::fmt;
+
+/// A family of bits that share one numbering, by name.
+pub struct Family(&'static [(u32, &'static str)]);
+
+macro_rules! family {
+    ($(#[$about:meta])* $name:ident: $($bit:ident)*) => {
+        $(#[$about])*
+        pub static $name: Family = Family(&[$(($bit, stringify!($bit))),*]);
+    };
+}
+
+family! {
+    /// How bytes cross the border: imports and exports.
+    CROSSING: TN_BORROW TN_REQUIRE_BORROW TN_MAY_OVERWRITE TN_TAKE TN_RELEASE_QUEUED TN_IMPORT_READONLY TN_IMPORT_WRITABLE
+        TN_EXPORT_WRITABLE TN_EXPORT_EXCLUSIVE TN_EXPORT_CONSUMER_READS TN_EXPORT_NONNEGATIVE TN_UNORDERED TN_WAIT
+}
+family! {
+    /// How bytes are used: modes of writing, ways of reading.
+    USE: TN_WRITE_UNIQUE TN_WRITE_COW TN_WRITE_DISCARD TN_FROZEN TN_REQUIRE_ASYNC TN_WAIT
+}
+family! {
+    /// The end of a guard.
+    END: TN_END_FAILED
+}
+family! {
+    /// Saving files.
+    SAVE: TN_IO_SYNC TN_IO_EXCLUSIVE
+}
+family! {
+    /// Computing an expression.
+    COMPUTE: TN_KEEP_ON_FAIL
+}
+family! {
+    /// Page-locking.
+    HOST: TN_HOST_PORTABLE TN_HOST_MAPPED TN_HOST_READ_ONLY TN_HOST_BEST_EFFORT
+}
+
+/// Those of a family that a call takes, as a list of names.
+struct Taken<'a>(&'a Family, u32);
+
+impl fmt::Display for Taken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before = "it takes ";
+        for (_, name) in self.0.0.iter().filter(|(bit, _)| bit & self.1 != 0) {
+            write!(f, "{before}{name}")?;
+            before = ", ";
+        }
+        if self.1 == 0 { f.write_str("it takes 0 only") } else { Ok(()) }
+    }
+}
+
+/// INVALID for bits beyond `known`; `what` is the parameter's name.
+#[inline]
+pub fn check(what: &str, bits: u32, known: u32, family: &Family) -> Result<()> {
+    if bits & !known == 0 { Ok(()) } else { refuse(what, bits, known, family) }
+}
+
+#[cold]
+#[inline(never)]
+fn refuse(what: &str, bits: u32, known: u32, family: &Family) -> Result<()> {
+    let wrong = bits & !known;
+    Err(fail(
+        TN_ERR_INVALID,
+        format_args!("{what} {bits:#x} has bits that this call does not take: {wrong:#x}; {}", Taken(family, known)),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_what_could_stand_there() {
+        assert!(check("flags", TN_BORROW, TN_BORROW | TN_WAIT, &CROSSING).is_ok());
+        assert!(check("flags", TN_BORROW | 1 << 30, TN_BORROW | TN_WAIT, &CROSSING).is_err());
+        let wanted = "flags 0x40000001 has bits that this call does not take: 0x40000000; it takes TN_BORROW, TN_WAIT";
+        assert_eq!(crate::error::drafted().as_str(), wanted);
+        assert!(check("mode", TN_FROZEN, TN_WRITE_COW, &USE).is_err());
+        let wanted = "mode 0x8 has bits that this call does not take: 0x8; it takes TN_WRITE_COW";
+        assert_eq!(crate::error::drafted().as_str(), wanted);
+        assert!(check("flags", 1, 0, &CROSSING).is_err());
+        assert!(crate::error::drafted().as_str().ends_with(": 0x1; it takes 0 only"));
+    }
+}
