@@ -159,8 +159,6 @@ impl Door {
 /// Bits of a thread's number (Linux has at most 2^22) and of a site's.
 const NUMBER_BITS: u32 = 22;
 const SITE_BITS: u32 = 16;
-/// Bits of a stamp.
-pub const STAMP_BITS: u32 = NUMBER_BITS + SITE_BITS;
 
 /// A thread's number and a site's in one word.
 #[inline]
