@@ -17,26 +17,13 @@ use tenure::ffi::promise::*;
 use tenure::ffi::view::*;
 use tenure::types::*;
 use tools::cuda::{Sim, device};
+use tools::random::Random;
 
 const N: i64 = 24;
 const STEPS: usize = 120;
 
 /// Elements of a vector of N.
 type Set = u32;
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 33) as usize % n
-    }
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-}
 
 #[derive(Clone, Copy)]
 enum Item {

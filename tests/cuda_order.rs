@@ -8,23 +8,12 @@ use tenure::ffi::stream::*;
 use tenure::stream::{Point, Queue, Stream};
 use tenure::types::*;
 use tools::cuda::{Device, Memory, device, with_context};
+use tools::random::Random;
 
 const GPU: tn_device = tn_device { r#type: TN_CUDA, id: 0 };
 const BYTES: usize = 1 << 10;
 const BUFFERS: usize = 6;
 const STEPS: usize = 600;
-
-/// Numbers that a seed decides.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
-    }
-}
 
 /// Page-locked bytes of the driver's, which copies may reach late.
 struct Pinned(*mut u8);

@@ -12,20 +12,10 @@ use tenure::ffi::borrow::*;
 use tenure::ffi::stream::*;
 use tenure::types::*;
 use tools::cuda::device;
+use tools::random::Random;
 
 const THREADS: u64 = 4;
 const STEPS: usize = 6000;
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 33) as usize % n
-    }
-}
 
 /// Handles are shared by their bits.
 fn array(bits: usize) -> Array {

@@ -3,6 +3,7 @@
 mod pools;
 mod tools;
 
+use pools::random::Random;
 use pools::{GRANULE, HOST, Held, checked, code, is_painted, paint, text};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -427,15 +428,6 @@ impl Model {
     }
 }
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) as usize) % below
-    }
-}
-
 fn model_run(seed: u64, flags: u32, limit: u64, steps: usize) {
     for keeps in [TN_POOL_NONE, 1 << 16, 1 << 20] {
         model_run_with(seed, flags, limit, keeps, steps);
@@ -449,17 +441,17 @@ fn model_run_with(seed: u64, flags: u32, limit: u64, keeps: u64, steps: usize) {
     let (mut random, mut model) = (Random(seed), Model::default());
     let mut order: Vec<(usize, u8)> = Vec::new();
     for step in 0..steps {
-        let n = match random.next(4) {
-            0 => random.next(100),
-            1 => random.next(5000),
-            2 => random.next(100_000),
-            _ => random.next(1 << 20),
+        let n = match random.below(4) {
+            0 => random.below(100),
+            1 => random.below(5000),
+            2 => random.below(100_000),
+            _ => random.below(1 << 20),
         };
         let value = step as u8;
-        match random.next(10) {
+        match random.below(10) {
             0..4 => {
-                let alignment = if random.next(2) == 0 { 0 } else { 1 << random.next(15) };
-                let zeroed = random.next(2) == 0;
+                let alignment = if random.below(2) == 0 { 0 } else { 1 << random.below(15) };
+                let zeroed = random.below(2) == 0;
                 match pool.allocate(n, alignment, zeroed, 0) {
                     Ok(at) => {
                         let at = at.as_ptr() as usize;
@@ -477,14 +469,14 @@ fn model_run_with(seed: u64, flags: u32, limit: u64, keeps: u64, steps: usize) {
                 }
             }
             4..7 if !order.is_empty() => {
-                let (at, value) = order.swap_remove(random.next(order.len()));
+                let (at, value) = order.swap_remove(random.below(order.len()));
                 let (n, _) = model.take(at);
                 assert!(is_painted(at, n, value));
                 pool.give(at);
                 model.counts[1] += 1;
             }
             7 if !order.is_empty() => {
-                let i = random.next(order.len());
+                let i = random.below(order.len());
                 let (at, value) = order[i];
                 let n = n.max(1);
                 match pool.reallocate(at, n, 0) {
@@ -506,16 +498,16 @@ fn model_run_with(seed: u64, flags: u32, limit: u64, keeps: u64, steps: usize) {
                 }
             }
             8 if !order.is_empty() => {
-                let (at, _) = order[random.next(order.len())];
+                let (at, _) = order[random.below(order.len())];
                 if model.live[&at].0 > 1 {
                     assert_eq!(code(pool::deallocate(Some(pool.0), at + 1)), TN_ERR_INVALID);
                     model.counts[3] += 1;
                     model.counts[4] += 1;
                 }
             }
-            _ => match random.next(4) {
+            _ => match random.below(4) {
                 0 => {
-                    let (before, keep) = (pool.stats(), random.next(1 << 22));
+                    let (before, keep) = (pool.stats(), random.below(1 << 22));
                     let released = pool.trim(keep) as u64;
                     assert_eq!(before.reserved_bytes - pool.stats().reserved_bytes, released);
                 }
@@ -637,7 +629,7 @@ fn po_39_a_limit_holds_with_many_threads() {
                     let mut random = Random(seed);
                     let mut served = 0;
                     for _ in 0..3000 {
-                        let n = 1 + random.next(1 << 20);
+                        let n = 1 + random.below(1 << 20);
                         if let Ok(at) = it.allocate(n, 0, false, 0) {
                             paint(at.as_ptr() as usize, n.min(100), 1);
                             served += 1;
@@ -818,7 +810,7 @@ fn po_32_many_threads_share_a_pool_and_pass_blocks_on() {
             scope.spawn(move || {
                 let mut random = Random(seed);
                 for i in 0..3000 {
-                    let n = 1 + random.next(if i % 10 == 0 { 300_000 } else { 2000 });
+                    let n = 1 + random.below(if i % 10 == 0 { 300_000 } else { 2000 });
                     let at = it.allocate(n, 0, false, 0).unwrap().as_ptr() as usize;
                     paint(at, n, i as u8);
                     send.send((at, n, i as u8)).unwrap();

@@ -2,6 +2,7 @@
 
 mod pools;
 
+use pools::random::Random;
 use pools::{Held, checked, code, is_painted, paint};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
@@ -12,13 +13,7 @@ const THREADS: usize = 4;
 const ROUNDS: usize = 60;
 const STEPS: usize = 150;
 
-struct Random(u64);
-
 impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) as usize) % limit
-    }
     fn bytes(&mut self) -> usize {
         let most = [64, 3000, 60_000, 300_000][self.below(40).min(3)];
         1 + self.below(most)

@@ -2,21 +2,13 @@
 
 mod pools;
 
+use pools::random::Random;
 use pools::{Held, checked, code, is_painted, paint};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use tenure::pool;
 use tenure::types::*;
-
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) as usize) % below
-    }
-}
 
 /// A block, its size, and the byte that fills it.
 type Parcel = (usize, usize, u8);
@@ -34,21 +26,21 @@ fn blocks_that_travel_keep_their_bytes() {
                 scope.spawn(move || {
                     let (mut random, mut own) = (Random(seed), Vec::<Parcel>::new());
                     for step in 0..20_000usize {
-                        let bytes = match random.next(3) {
-                            0 => random.next(64),
-                            1 => random.next(2000),
-                            _ => random.next(70_000),
+                        let bytes = match random.below(3) {
+                            0 => random.below(64),
+                            1 => random.below(2000),
+                            _ => random.below(70_000),
                         };
                         if own.len() < 50 {
                             let parcel = (pool.get_at(bytes, 16), bytes, step as u8);
                             paint(parcel.0, parcel.1, parcel.2);
                             own.push(parcel);
                         }
-                        let parcel = own.swap_remove(random.next(own.len()));
+                        let parcel = own.swap_remove(random.below(own.len()));
                         let mut market = market.lock().unwrap();
                         market.push(parcel);
                         let got = if market.len() > 20 {
-                            let at = random.next(market.len());
+                            let at = random.below(market.len());
                             Some(market.swap_remove(at))
                         } else {
                             None

@@ -328,7 +328,7 @@ fn planes_are_copied_without_their_gaps() {
         src_host: host.as_ptr().cast(),
         src_device: 0,
         src_array: 0,
-        src_reserved: 0,
+        src_owner: 0,
         src_pitch: 8,
         src_height: 4,
         dst_x: 2,
@@ -339,7 +339,7 @@ fn planes_are_copied_without_their_gaps() {
         dst_host: std::ptr::null_mut(),
         dst_device: memory,
         dst_array: 0,
-        dst_reserved: 0,
+        dst_owner: 0,
         dst_pitch: 16,
         dst_height: 3,
         width: 3,
@@ -437,7 +437,10 @@ fn mapped_memory_is_usable_where_and_by_whom_it_was_made_so() {
     const GRANULE: usize = 2 << 20;
     let _driver = fresh(1, RANDOM);
     let (mut base, mut parts) = (0, [0; 2]);
-    let prop = AllocationProp { kind: 1, handle_types: 0, location: Location { kind: 1, id: 0 }, rest: [0; 2] };
+    let location = Location { kind: 1, id: 0 };
+    let (win32, reserved) = (std::ptr::null_mut(), [0; 4]);
+    let prop =
+        AllocationProp { kind: 1, handle_types: 0, location, win32, compression: 0, rdma: 0, usage: 0, reserved };
     let access = AccessDesc { location: Location { kind: 1, id: 0 }, flags: 3 };
     assert_eq!(cuMemAddressReserve(&mut base, 8 * GRANULE, 0, 0, 0), 0);
     assert_eq!(cuMemCreate(&mut parts[0], 100, &prop, 0), INVALID);

@@ -114,7 +114,7 @@ pub fn elementwise(number: u32) -> Result<Operation> {
 }
 
 /// Whether an operation has two operands.
-pub fn is_binary(operation: Operation) -> bool {
+fn is_binary(operation: Operation) -> bool {
     matches!(
         operation,
         Operation::Add

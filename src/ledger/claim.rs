@@ -438,12 +438,6 @@ impl Locked {
         }
     }
 
-    /// Whether a view of `claim` needs a root slot that is not there yet.
-    #[inline]
-    pub fn needs_root(&self, claim: &'static Claim) -> bool {
-        self.get(claim).root.is_none()
-    }
-
     /// Makes `claim` share its layout as a root, if it does not yet; false if the spare is missing or too small.
     pub fn make_root(&mut self, claim: &'static Claim, spare: &mut Option<SpareRoot>) -> bool {
         if self.get(claim).root.is_some() {

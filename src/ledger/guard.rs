@@ -10,7 +10,7 @@ use crate::ferry::{Berth, Memory};
 use crate::layout::Layout;
 use crate::region::Region;
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
-use crate::stream::{Point, Queue};
+use crate::stream::Point;
 use crate::sys::cpu;
 use crate::thread::Thread;
 use crate::types::*;
@@ -573,18 +573,7 @@ impl Hold {
         self.guard
     }
 
-    /// Ends it where work on the bytes was put into a queue: that goes on, and who comes next is ordered after it. If the queue cannot be
-    /// marked, what was to be written is undefined.
-    pub fn end_on(self, queue: &'static Queue, failed: bool) -> Result<()> {
-        let behind = super::point_behind(queue);
-        let guard = self.into_guard();
-        // Without an event behind it the work goes on all the same, and counts until an event is behind it.
-        let point = *behind.as_ref().unwrap_or(&queue.now());
-        guard.lock().end_guard_at(guard, failed || behind.is_err(), Some(point));
-        behind.map(drop)
-    }
-
-    /// The same with a point that the caller has: work on the bytes goes on until then.
+    /// Ends it where work on the bytes was put into a queue: that goes on until the point, and who comes next is ordered after it.
     pub fn end_at(self, failed: bool, point: Point) {
         let guard = self.into_guard();
         guard.lock().end_guard_at(guard, failed, Some(point));

@@ -139,6 +139,18 @@ impl Points {
 }
 
 impl Locked {
+    /// The records of a store.
+    fn records(&self, ledger: &'static Ledger) -> impl Iterator<Item = &'static Guard> {
+        core::iter::successors(self.books(ledger).record_list, |record| self.get(*record).next)
+    }
+
+    /// The same for a loop that takes records away: the one at `at`, which moves on to the next first.
+    fn take_next(&self, at: &mut Option<&'static Guard>) -> Option<&'static Guard> {
+        let record = (*at)?;
+        *at = self.get(record).next;
+        Some(record)
+    }
+
     /// A closed guard becomes a record; it keeps the region's pin.
     pub(super) fn record(&mut self, guard: &'static Guard, poisons: bool, point: Option<Point>) {
         let ledger = self.ledger_of(guard);
@@ -184,12 +196,11 @@ impl Locked {
     fn absorb(&mut self, ledger: &'static Ledger, new: &'static Guard, point: Point) {
         let (class, region) = (self.get(new).class, self.get(new).region());
         let mut at = self.books(ledger).record_list;
-        while let Some(record) = at {
-            let body = self.get(record);
-            at = body.next;
+        while let Some(record) = self.take_next(&mut at) {
             if core::ptr::eq(record, new) {
                 continue;
             }
+            let body = self.get(record);
             let (Some(earlier), old) = (body.point, body.region()) else { continue };
             // Ends come here in another order than their points: one that was taken earlier says nothing of a later one. And another GPU may be
             // lost before its work is done, which nothing on this one makes good.
@@ -243,9 +254,8 @@ impl Locked {
     #[cold]
     fn sweep_all(&mut self, ledger: &'static Ledger) {
         let mut at = self.books(ledger).record_list;
-        while let Some(record) = at {
+        while let Some(record) = self.take_next(&mut at) {
             let body = self.get(record);
-            at = body.next;
             let Some(point) = body.point.filter(|point| point.is_passed()) else { continue };
             let (class, region) = (body.class, body.region());
             let unknown = class == Class::WorkWrite && point.is_lost() && !is_of(self.books(ledger).device, point);
@@ -297,9 +307,8 @@ impl Locked {
     pub(super) fn heal(&mut self, writer: &'static Claim) {
         let ledger = self.ledger_of(writer);
         let mut at = self.books(ledger).record_list;
-        while let Some(record) = at {
+        while let Some(record) = self.take_next(&mut at) {
             let body = self.get(record);
-            at = body.next;
             let poisons = body.class == Class::Poison;
             if !poisons || !region::contains(self.region(writer), self.region(body.region())) {
                 continue;
@@ -316,11 +325,8 @@ impl Locked {
 
     /// Calls `visit` with the records of the store that overlap the claim's region.
     pub fn each_record_over(&self, claim: &'static Claim, mut visit: impl FnMut(&'static Guard)) {
-        let mut at = self.books(self.ledger_of(claim)).record_list;
-        while let Some(record) = at {
-            let body = self.get(record);
-            at = body.next;
-            if !region::disjoint(self.region(body.region()), self.region(claim)) {
+        for record in self.records(self.ledger_of(claim)) {
+            if !region::disjoint(self.region(self.get(record).region()), self.region(claim)) {
                 visit(record);
             }
         }
@@ -379,16 +385,12 @@ impl Locked {
 
     /// Whether unfinished work lies on the layout of this very claim.
     pub(super) fn has_work(&self, claim: &'static Claim) -> bool {
-        let books = self.books(self.ledger_of(claim));
-        let mut at = if books.works > 0 { books.record_list } else { None };
-        while let Some(record) = at {
+        let ledger = self.ledger_of(claim);
+        let is_work = |record: &'static Guard| {
             let body = self.get(record);
-            if body.point.is_some() && core::ptr::eq(body.region(), claim) {
-                return true;
-            }
-            at = body.next;
-        }
-        false
+            body.point.is_some() && core::ptr::eq(body.region(), claim)
+        };
+        self.books(ledger).works > 0 && self.records(ledger).any(is_work)
     }
 
     /// The unfinished work of a store: all, or what keeps an import.
@@ -397,10 +399,8 @@ impl Locked {
             import.is_none_or(|lease| self.lease(region).is_some_and(|of| core::ptr::eq(of, lease)))
         };
         let mut points = Points::default();
-        let mut at = self.books(ledger).record_list;
-        while let Some(record) = at {
+        for record in self.records(ledger) {
             let body = self.get(record);
-            at = body.next;
             if let Some(point) = body.point
                 && keeps(body.region())
             {

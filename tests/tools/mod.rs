@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test file uses its part
 
 pub mod cuda;
+pub mod random;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

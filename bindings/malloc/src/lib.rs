@@ -39,7 +39,7 @@ pub mod names;
 #[path = "../../../src/sys/mod.rs"]
 pub mod sys;
 
-#[path = "../../../src/thread.rs"]
+#[path = "../../../src/thread/mod.rs"]
 pub mod thread;
 
 #[path = "../../../src/slots.rs"]

@@ -7,7 +7,7 @@
 
 use crate::api::{self, Id};
 use crate::borrow::{Borrow, read_view};
-use crate::convert::{self, Dims, kind, mode_of, tables};
+use crate::convert::{self, Dims, kind, mode_of, parameter_of, tables};
 use crate::device;
 use crate::errors;
 use crate::exchange::Extra;
@@ -306,7 +306,7 @@ impl Array {
     /// The lent handle for ctypes: `lib.use(x)` passes it as a pointer.
     #[getter]
     fn _as_parameter_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        py.import("ctypes")?.getattr("c_void_p")?.call1((self.id()?.0,))
+        parameter_of(py, self.id()?)
     }
 
     /// Hands the handle out as an integer; whoever gets it releases it (`tn_array_release`). This object is empty

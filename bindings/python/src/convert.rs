@@ -4,6 +4,7 @@
 //! makes nothing. Where NumPy's rules are rich (an element from any object) NumPy itself is asked; the usual cases do
 //! not reach it.
 
+use crate::api::Id;
 use crate::types::*;
 use core::ffi::{CStr, c_int};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
@@ -249,6 +250,11 @@ pub fn mode_of(object: Option<&Bound<'_, PyAny>>) -> PyResult<u32> {
         };
     }
     Ok(mode)
+}
+
+/// A handle as ctypes passes it to C: a pointer.
+pub fn parameter_of(py: Python<'_>, id: Id) -> PyResult<Bound<'_, PyAny>> {
+    py.import("ctypes")?.getattr("c_void_p")?.call1((id.0,))
 }
 
 /// A text for the library; one with a NUL is a ValueError.

@@ -4,7 +4,7 @@
 //! thread and puts back what was current before, also when blocks nest, and on each thread for itself.
 
 use crate::api::{self, Id};
-use crate::convert::{device_of, device_text, fixed_text, tables, text_of};
+use crate::convert::{device_of, device_text, fixed_text, parameter_of, tables, text_of};
 use crate::pressure::Listeners;
 use crate::types::*;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -317,7 +317,7 @@ impl Pool {
     /// The lent handle for ctypes.
     #[getter]
     fn _as_parameter_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        py.import("ctypes")?.getattr("c_void_p")?.call1((self.live()?.0,))
+        parameter_of(py, self.live()?)
     }
 
     /// Ends this handle: cached memory goes back now, arrays stay valid. Twice is fine.

@@ -6,6 +6,7 @@
 
 use crate::api::{self, Failure, Id};
 use crate::array::Array;
+use crate::convert::parameter_of;
 use crate::errors;
 use crate::site;
 use crate::takes;
@@ -138,7 +139,7 @@ impl Promise {
     /// The lent handle for ctypes.
     #[getter]
     fn _as_parameter_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        py.import("ctypes")?.getattr("c_void_p")?.call1((self.id().0,))
+        parameter_of(py, self.id())
     }
 
     /// Hands the handle out as an integer; whoever gets it takes it and releases it (`tn_promise_release`).

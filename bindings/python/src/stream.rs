@@ -4,7 +4,7 @@
 //! may wait for a device does so with the interpreter released.
 
 use crate::api::{Id, cuda};
-use crate::convert::{device_of, device_text};
+use crate::convert::{device_of, device_text, parameter_of};
 use crate::errors;
 use crate::types::*;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -131,7 +131,7 @@ impl Stream {
     /// The lent handle for ctypes.
     #[getter]
     fn _as_parameter_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        py.import("ctypes")?.getattr("c_void_p")?.call1((self.id()?.0,))
+        parameter_of(py, self.id()?)
     }
 
     /// `with s.auto_synchronize():` makes the stream current, and at the end of the block waits for it and puts the former one back.

@@ -10,8 +10,11 @@ use std::ffi::{CString, c_char, c_int, c_uint, c_void};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
-pub type Handle = u64;
-pub type Address = u64;
+#[path = "../../src/types.rs"]
+mod types;
+
+// Compared with the driver's own header by `abi.rs`.
+pub use types::{AccessDesc, Address, AllocationProp, Copy2D, Copy3D, Handle, Location};
 
 /// The library that this build made, beside the test itself.
 pub fn library() -> PathBuf {
@@ -46,78 +49,6 @@ macro_rules! driver {
             }
         })*
     };
-}
-
-/// CUmemLocation, CUmemAllocationProp, CUmemAccessDesc.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Location {
-    pub kind: u32,
-    pub id: c_int,
-}
-
-#[repr(C)]
-pub struct AllocationProp {
-    pub kind: u32,
-    pub handle_types: u32,
-    pub location: Location,
-    pub rest: [u64; 2],
-}
-
-#[repr(C)]
-pub struct AccessDesc {
-    pub location: Location,
-    pub flags: u32,
-}
-
-#[repr(C)]
-pub struct Copy2D {
-    pub src_x: usize,
-    pub src_y: usize,
-    pub src_memory: u32,
-    pub src_host: *const c_void,
-    pub src_device: Address,
-    pub src_array: u64,
-    pub src_pitch: usize,
-    pub dst_x: usize,
-    pub dst_y: usize,
-    pub dst_memory: u32,
-    pub dst_host: *mut c_void,
-    pub dst_device: Address,
-    pub dst_array: u64,
-    pub dst_pitch: usize,
-    pub width: usize,
-    pub height: usize,
-}
-
-/// CUDA_MEMCPY3D.
-#[repr(C)]
-pub struct Copy3D {
-    pub src_x: usize,
-    pub src_y: usize,
-    pub src_z: usize,
-    pub src_lod: usize,
-    pub src_memory: u32,
-    pub src_host: *const c_void,
-    pub src_device: Address,
-    pub src_array: u64,
-    pub src_reserved: u64,
-    pub src_pitch: usize,
-    pub src_height: usize,
-    pub dst_x: usize,
-    pub dst_y: usize,
-    pub dst_z: usize,
-    pub dst_lod: usize,
-    pub dst_memory: u32,
-    pub dst_host: *mut c_void,
-    pub dst_device: Address,
-    pub dst_array: u64,
-    pub dst_reserved: u64,
-    pub dst_pitch: usize,
-    pub dst_height: usize,
-    pub width: usize,
-    pub height: usize,
-    pub depth: usize,
 }
 
 /// CUipcMemHandle, CUipcEventHandle.

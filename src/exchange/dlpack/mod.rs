@@ -23,15 +23,7 @@ pub use api::{exchange_api, register_python};
 
 use abi::{Export, IS_COPIED, Legacy, READ_ONLY, Tensor, Versioned};
 use core::ffi::{CStr, c_void};
-use core::sync::atomic::{AtomicU64, Ordering};
-
-/// Deleters called more than once.
-static TWICE: AtomicU64 = AtomicU64::new(0);
-
-/// How often a consumer called a deleter again.
-pub fn deleter_misuse() -> u64 {
-    TWICE.load(Ordering::Relaxed)
-}
+use core::sync::atomic::Ordering;
 
 /// What `tn_dlpack_options` says.
 pub struct Options {
@@ -238,7 +230,7 @@ fn delete(context: *mut c_void) {
         // SAFETY: our own structs carry their slot, which is never unmapped.
         let slot: &'static Export = unsafe { &*context.cast::<Export>() };
         if slot.live.swap(0, Ordering::AcqRel) == 0 {
-            TWICE.fetch_add(1, Ordering::Relaxed);
+            // A consumer's second call: there is nothing left to end, and nobody to tell.
             return;
         }
         let thread = thread::current();

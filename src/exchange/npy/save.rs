@@ -39,7 +39,7 @@ impl Sink<'_> {
     }
 
     /// Writes all elements of a place, in C or F order.
-    pub fn write_place(&mut self, place: &Place, order: Order) -> Result<()> {
+    fn write_place(&mut self, place: &Place, order: Order) -> Result<()> {
         let layout = if order == Order::F { place.layout().transpose()? } else { place.layout().try_clone()? };
         if layout.is_empty() {
             return Ok(());

@@ -11,9 +11,22 @@
 //! Fork: a child must not inherit a lock that a thread which no longer exists holds, or books that it was changing. So whoever
 //! takes a lock of the library is [`Critical`] meanwhile, and the handler before the fork waits until nobody is. The hot side
 //! is a store and a load of the thread's own; `membarrier` on the cold side makes the two agree.
+//!
+//! | file | what |
+//! |---|---|
+//! | `fork` | the process stands still; what a child finds |
+//! | `locks` | data behind locks whose holders are inside |
+
+mod fork;
+
+mod locks;
+
+pub use fork::{alone, are_devices_in_doubt, doubt_devices, forks, use_devices};
+pub use locks::{ColdGuard, ColdLock, QuickGuard, QuickLock};
 
 #[cfg(not(loom))]
 use crate::error::NoRecord;
+#[cfg(loom)]
 use crate::sys::lock::RawLock;
 use crate::sys::os;
 #[cfg(not(loom))]
@@ -25,6 +38,9 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 // Not those of `sys::sync`: forks are no part of what loom explores.
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use fork::FORKER;
+#[cfg(not(loom))]
+use fork::register_fork_handlers;
 
 /// Number of slot tables that have a cache here; the preload library has none of the last ones.
 pub const TABLES: usize = if cfg!(preload) { 12 } else { 17 };
@@ -143,8 +159,6 @@ impl Door {
 /// Bits of a thread's number (Linux has at most 2^22) and of a site's.
 const NUMBER_BITS: u32 = 22;
 const SITE_BITS: u32 = 16;
-/// Bits of a stamp.
-pub const STAMP_BITS: u32 = NUMBER_BITS + SITE_BITS;
 
 /// A thread's number and a site's in one word.
 #[inline]
@@ -618,7 +632,7 @@ pub struct Critical {
 }
 
 /// 0: nobody forks. Bit 0: a fork waits. Bit 1: the system has no membarrier, so that entering needs a fence.
-static FORKING: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
+static FORKING: AtomicU32 = AtomicU32::new(0);
 
 impl Critical {
     /// Enters.
@@ -719,316 +733,6 @@ fn wait_for_fork(thread: &'static Thread, depth: u32) {
         thread.inside.store(0, Ordering::Release);
         os::sleep_us(20);
         thread.inside.store(1, Ordering::Relaxed);
-    }
-}
-
-/// The thread that forks now.
-static FORKER: AtomicUsize = AtomicUsize::new(0);
-
-#[cfg(not(loom))]
-fn register_fork_handlers() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        if !os::register_membarrier() {
-            FORKING.fetch_or(2, Ordering::Relaxed);
-        }
-        if cfg!(preload) {
-            os::on_thread_end(end);
-        }
-        os::on_fork(before_fork, after_fork_parent, after_fork_child);
-    });
-}
-
-/// Forks at the same time queue up here.
-#[cfg(not(loom))]
-static TURN: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
-
-/// Runs `work` while no other thread is inside the library: they wait where they would enter. For a few microseconds, and from outside
-/// only: whoever waits for others must not be waited for.
-#[cfg(not(loom))]
-pub fn alone<R>(work: impl FnOnce() -> R) -> R {
-    debug_assert_eq!(current().inside.load(Ordering::Relaxed), 0, "alone is no place for somebody who is inside");
-    struct Turn;
-    impl Drop for Turn {
-        fn drop(&mut self) {
-            let_others_in();
-        }
-    }
-    keep_others_out();
-    let _turn = Turn;
-    work()
-}
-
-/// The threads of a model take turns.
-#[cfg(loom)]
-pub fn alone<R>(work: impl FnOnce() -> R) -> R {
-    work()
-}
-
-#[cfg(not(loom))]
-fn keep_others_out() {
-    while TURN.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
-        os::sleep_us(50);
-    }
-    // It may have none, and needs none for this.
-    let own = tls::get().cast::<Thread>();
-    FORKER.store(os::thread_number() as usize, Ordering::Relaxed);
-    FORKING.fetch_or(1, Ordering::SeqCst);
-    os::membarrier();
-    for record in records().filter(|r| !core::ptr::eq(*r, own)) {
-        // Acquire pairs with the Release at the end of `Critical`.
-        while record.inside.load(Ordering::Acquire) != 0 {
-            os::sleep_us(5);
-        }
-    }
-}
-
-#[cfg(not(loom))]
-fn let_others_in() {
-    FORKING.fetch_and(!1, Ordering::Release);
-    TURN.store(0, Ordering::Release);
-}
-
-#[cfg(not(loom))]
-extern "C" fn before_fork() {
-    keep_others_out();
-    // The preload library has no sites.
-    if !cfg!(preload) {
-        crate::names::before_fork();
-    }
-}
-
-#[cfg(not(loom))]
-extern "C" fn after_fork_parent() {
-    if !cfg!(preload) {
-        crate::names::after_fork();
-    }
-    let_others_in();
-}
-
-/// How many forks lie between this process and the one that loaded the library.
-pub fn forks() -> u32 {
-    FORKS.load(Ordering::Relaxed)
-}
-
-static FORKS: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
-
-/// Bit 0: a driver of devices is loaded. Bit 1: some memory of devices cannot be worked with any more.
-static DEVICES: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
-
-/// From now on a child of a fork has memory of devices that it cannot use.
-pub fn use_devices() {
-    DEVICES.fetch_or(1, Ordering::Relaxed);
-}
-
-/// A device was lost: see [`are_devices_in_doubt`].
-pub fn doubt_devices() {
-    DEVICES.fetch_or(2, Ordering::Relaxed);
-}
-
-/// Whether a device was lost, or this process was forked from one that uses devices: then short ways, which do not ask, are closed to
-/// what lies there. Never false again.
-#[inline(always)]
-pub fn are_devices_in_doubt() -> bool {
-    DEVICES.load(Ordering::Relaxed) & 2 != 0
-}
-
-#[cfg(not(loom))]
-extern "C" fn after_fork_child() {
-    FORKS.fetch_add(1, Ordering::Relaxed);
-    if DEVICES.load(Ordering::Relaxed) != 0 {
-        doubt_devices();
-    }
-    if !cfg!(preload) {
-        crate::names::after_fork();
-    }
-    tls::forget_others();
-    let own = tls::get().cast::<Thread>();
-    if let Some(own) = known() {
-        own.set_number(os::thread_number());
-    }
-    // There is no other thread. The hooks below enter for threads that are gone, and must not wait for the fork to end.
-    FORKING.fetch_and(!1, Ordering::Release);
-    for record in records().filter(|r| !core::ptr::eq(*r, own)) {
-        if record.used.load(Ordering::Relaxed) != 0 {
-            record.inside.store(0, Ordering::Relaxed);
-            leave(record);
-        }
-    }
-    TURN.store(0, Ordering::Release);
-}
-
-/// A cold lock (registries, reports) whose holder counts as inside the library. Never held across a callback or a free.
-#[cfg(not(loom))]
-pub struct ColdLock<T>(parking_lot::Mutex<T>);
-
-/// The open lock.
-#[cfg(not(loom))]
-pub struct ColdGuard<'a, T> {
-    // The order matters: fields drop in order, and the lock is given back before the thread leaves.
-    guard: parking_lot::MutexGuard<'a, T>,
-    _inside: Critical,
-}
-
-#[cfg(not(loom))]
-impl<T> ColdLock<T> {
-    /// A free lock around `value`.
-    pub const fn new(value: T) -> ColdLock<T> {
-        ColdLock(parking_lot::Mutex::new(value))
-    }
-    /// Takes it.
-    pub fn lock(&self) -> ColdGuard<'_, T> {
-        let inside = Critical::enter(current());
-        ColdGuard { guard: self.0.lock(), _inside: inside }
-    }
-}
-
-#[cfg(not(loom))]
-impl<T> core::ops::Deref for ColdGuard<'_, T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        &self.guard
-    }
-}
-
-#[cfg(not(loom))]
-impl<T> core::ops::DerefMut for ColdGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.guard
-    }
-}
-
-/// The same for what is guarded for nanoseconds: one exchange cheaper, see `sys::lock` for what may not happen under it.
-#[cfg(not(loom))]
-pub struct QuickLock<T> {
-    lock: RawLock,
-    value: UnsafeCell<T>,
-}
-
-// SAFETY: the value is reached through a `QuickGuard` only, and the lock lets one exist at a time.
-#[cfg(not(loom))]
-unsafe impl<T: Send> Sync for QuickLock<T> {}
-
-/// The open lock.
-#[cfg(not(loom))]
-pub struct QuickGuard<'a, T> {
-    of: &'a QuickLock<T>,
-    /// Dropped after the lock was given back.
-    _inside: Critical,
-}
-
-#[cfg(not(loom))]
-impl<T> QuickLock<T> {
-    /// A free lock around `value`.
-    pub const fn new(value: T) -> QuickLock<T> {
-        QuickLock { lock: RawLock::new(), value: UnsafeCell::new(value) }
-    }
-    /// Takes it.
-    #[inline]
-    pub fn lock(&self) -> QuickGuard<'_, T> {
-        self.lock_as(current())
-    }
-    /// Takes it, for the calling thread.
-    #[inline]
-    pub fn lock_as(&self, thread: &'static Thread) -> QuickGuard<'_, T> {
-        let inside = Critical::enter(thread);
-        self.lock.lock();
-        QuickGuard { of: self, _inside: inside }
-    }
-}
-
-#[cfg(not(loom))]
-impl<T> Drop for QuickGuard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        self.of.lock.unlock();
-    }
-}
-
-#[cfg(not(loom))]
-impl<T> core::ops::Deref for QuickGuard<'_, T> {
-    type Target = T;
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: this guard has the lock.
-        unsafe { &*self.of.value.get() }
-    }
-}
-
-#[cfg(not(loom))]
-impl<T> core::ops::DerefMut for QuickGuard<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: this guard has the lock, and `&mut self` lets no other reference be.
-        unsafe { &mut *self.of.value.get() }
-    }
-}
-
-/// In a model the one is as quick as the other.
-#[cfg(loom)]
-pub use self::{ColdGuard as QuickGuard, ColdLock as QuickLock};
-
-/// A cold lock as a model can explore it: the lock itself is made anew in each iteration, what it guards stays as in any static.
-#[cfg(loom)]
-pub struct ColdLock<T>(UnsafeCell<T>);
-
-// SAFETY: the value is reached through a `ColdGuard` only, and the lock lets one exist at a time.
-#[cfg(loom)]
-unsafe impl<T: Send> Sync for ColdLock<T> {}
-
-/// The open lock.
-#[cfg(loom)]
-pub struct ColdGuard<'a, T> {
-    cell: &'a UnsafeCell<T>,
-    lock: &'static RawLock,
-}
-
-#[cfg(loom)]
-impl<T> ColdLock<T> {
-    /// A free lock around `value`.
-    pub const fn new(value: T) -> ColdLock<T> {
-        ColdLock(UnsafeCell::new(value))
-    }
-    /// Takes it, for the calling thread.
-    pub fn lock_as(&self, _thread: &'static Thread) -> ColdGuard<'_, T> {
-        self.lock()
-    }
-    /// Takes it.
-    pub fn lock(&self) -> ColdGuard<'_, T> {
-        let at = {
-            let mut model = MODEL.lock().unwrap();
-            let lock =
-                model.locks.entry(core::ptr::from_ref(self) as usize).or_insert_with(|| Box::new(RawLock::new()));
-            core::ptr::from_ref(&**lock)
-        };
-        // SAFETY: lasts as long as the threads of this iteration.
-        let lock: &'static RawLock = unsafe { &*at };
-        lock.lock();
-        ColdGuard { cell: &self.0, lock }
-    }
-}
-
-#[cfg(loom)]
-impl<T> Drop for ColdGuard<'_, T> {
-    fn drop(&mut self) {
-        self.lock.unlock();
-    }
-}
-
-#[cfg(loom)]
-impl<T> core::ops::Deref for ColdGuard<'_, T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        // SAFETY: this guard has the lock.
-        unsafe { &*self.cell.get() }
-    }
-}
-
-#[cfg(loom)]
-impl<T> core::ops::DerefMut for ColdGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: this guard has the lock, and `&mut self` lets no other reference be.
-        unsafe { &mut *self.cell.get() }
     }
 }
 
