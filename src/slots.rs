@@ -578,7 +578,9 @@ fn chunk_memory(bytes: usize) -> Option<core::ptr::NonNull<u8>> {
 fn refuse(id: Id, wanted: Kind) -> crate::error::Status {
     let Some(kind) = Kind::of(id.kind()) else {
         let hint = match id.bits() {
-            1..=3 if wanted == Kind::Stream => ", but a constant TN_STREAM_*, which this call does not take or which is never released",
+            1..=3 if wanted == Kind::Stream => {
+                ", but a constant TN_STREAM_*, which this call does not take or which is never released"
+            }
             _ => "",
         };
         return fail(TN_ERR_KIND, format_args!("{id} is no handle{hint}; a {} is needed", wanted.name()));

@@ -79,7 +79,12 @@ pub fn check(device: tn_device, raw: &tn_upstream) -> Result<Terms> {
     let known = TN_UPSTREAM_ZEROED | TN_UPSTREAM_THREAD_SAFE | TN_UPSTREAM_PARTIAL_FREE;
     if raw.flags & !known != 0 {
         let wrong = raw.flags & !known;
-        return Err(fail(TN_ERR_INVALID, format_args!("upstream flags has bits {wrong:#x}, which are unknown; use the constants TN_UPSTREAM_ZEROED .. TN_UPSTREAM_PARTIAL_FREE")));
+        return Err(fail(
+            TN_ERR_INVALID,
+            format_args!(
+                "upstream flags has bits {wrong:#x}, which are unknown; use the constants TN_UPSTREAM_ZEROED .. TN_UPSTREAM_PARTIAL_FREE"
+            ),
+        ));
     }
     if raw.reserved != 0 {
         return Err(invalid("reserved", raw.reserved, "it must be 0"));

@@ -55,10 +55,16 @@ impl Order {
 #[inline]
 pub fn check_ndim(ndim: i32) -> Result<usize> {
     if ndim < 0 {
-        return Err(fail(TN_ERR_SHAPE, format_args!("number of axes {ndim} is negative; it goes from 0 to {TN_MAX_NDIM}")));
+        return Err(fail(
+            TN_ERR_SHAPE,
+            format_args!("number of axes {ndim} is negative; it goes from 0 to {TN_MAX_NDIM}"),
+        ));
     }
     if ndim as usize > TN_MAX_NDIM {
-        return Err(fail(TN_ERR_LIMIT, format_args!("{ndim} axes are more than {TN_MAX_NDIM}, the most that an array can have")));
+        return Err(fail(
+            TN_ERR_LIMIT,
+            format_args!("{ndim} axes are more than {TN_MAX_NDIM}, the most that an array can have"),
+        ));
     }
     Ok(ndim as usize)
 }

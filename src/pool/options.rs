@@ -230,7 +230,10 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
     if o.flags & !known != 0 {
         return Err(fail(
             TN_ERR_INVALID,
-            format_args!("option flags has bits {:#x}, which are unknown; use the constants TN_POOL_PREFAULT .. TN_POOL_IPC", o.flags & !known),
+            format_args!(
+                "option flags has bits {:#x}, which are unknown; use the constants TN_POOL_PREFAULT .. TN_POOL_IPC",
+                o.flags & !known
+            ),
         ));
     }
     if o.numa_node > 0 && !has_node(o.numa_node as u32 - 1) {

@@ -133,9 +133,10 @@ impl Pool {
                 fail(TN_ERR_STALE, format_args!("pool \"{name}\" was released already"))
             } else {
                 let at = callback as usize;
-                let text =
-                    format_args!("callback {at:#x} with context {context:p} is registered at pool \"{name}\" already; \
-                     end that with tn_pool_off_pressure, or pass another context");
+                let text = format_args!(
+                    "callback {at:#x} with context {context:p} is registered at pool \"{name}\" already; \
+                     end that with tn_pool_off_pressure, or pass another context"
+                );
                 fail(TN_ERR_DUPLICATE, text)
             });
         }

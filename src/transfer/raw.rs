@@ -64,7 +64,10 @@ pub fn copy_to_host(function: &'static CStr, id: Id, stream: Result<Stream>, tar
         if target.self_overlaps() {
             return Err(fail(
                 TN_ERR_LAYOUT,
-                format_args!("elements of the target share bytes (strides {}); give each of them a place of its own", Tuple(target.strides())),
+                format_args!(
+                    "elements of the target share bytes (strides {}); give each of them a place of its own",
+                    Tuple(target.strides())
+                ),
             )
             .into());
         }

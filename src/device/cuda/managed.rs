@@ -20,7 +20,10 @@ pub fn check_place(device: tn_device) -> Result<Option<&'static Gpu>> {
         TN_CUDA => super::gpu(device.id).map(Some),
         _ => Err(fail(
             TN_ERR_DEVICE,
-            format_args!("device {} is neither the host nor a GPU; use {{TN_CPU, 0}} or {{TN_CUDA, id}}", crate::device::Shown(device)),
+            format_args!(
+                "device {} is neither the host nor a GPU; use {{TN_CPU, 0}} or {{TN_CUDA, id}}",
+                crate::device::Shown(device)
+            ),
         )),
     }
 }
