@@ -31,7 +31,16 @@ const PATTERN: u8 = 0xdb;
 /// The want of a pool's `initial_size`, for texts.
 pub(super) fn creation(bytes: usize) -> Want {
     let block = Block { state: State::Raw, alignment: GRANULE, requested: bytes, tag: 0 };
-    Want { class: None, unit: bytes, span_bytes: bytes, span_alignment: GRANULE, block, heap: None, queue: None }
+    Want {
+        class: None,
+        unit: bytes,
+        span_bytes: bytes,
+        span_alignment: GRANULE,
+        block,
+        heap: None,
+        queue: None,
+        thorough: false,
+    }
 }
 
 /// How a request counts.
@@ -373,6 +382,7 @@ impl Pool {
                 block,
                 heap: None,
                 queue: None,
+                thorough: false,
             });
         }
         let unit = bytes.max(1).checked_next_multiple_of(self.page.load(Ordering::Relaxed));
@@ -380,7 +390,16 @@ impl Pool {
         match (unit, span_bytes) {
             (Some(unit), Some(span_bytes)) if bytes <= isize::MAX as usize && span_bytes <= isize::MAX as usize => {
                 let span_alignment = block.alignment.max(GRANULE);
-                Ok(Want { class: None, unit, span_bytes, span_alignment, block, heap: None, queue: None })
+                Ok(Want {
+                    class: None,
+                    unit,
+                    span_bytes,
+                    span_alignment,
+                    block,
+                    heap: None,
+                    queue: None,
+                    thorough: false,
+                })
             }
             _ => Err(self.out_of_memory(self.ops().terms().refusal, &Want { block, ..creation(bytes) })),
         }

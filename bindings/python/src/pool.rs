@@ -5,6 +5,7 @@
 
 use crate::api::{self, Id};
 use crate::convert::{device_of, device_text, fixed_text, tables, text_of};
+use crate::device::HOST;
 use crate::pressure::Listeners;
 use crate::types::*;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -125,6 +126,13 @@ impl Drop for Pool {
     }
 }
 
+/// Where a pool that was made for a device has its memory: page-locked memory that may be plain is the host's where nothing can be locked.
+fn place_of(device: tn_device, host_flags: u32) -> tn_device {
+    let may_be_plain = device.r#type == TN_CUDA_HOST && host_flags & TN_HOST_BEST_EFFORT != 0;
+    let locks = !may_be_plain || api::cuda::device_count(TN_CUDA_HOST).is_ok_and(|count| count > 0);
+    if locks { device } else { HOST }
+}
+
 #[pymethods]
 impl Pool {
     #[new]
@@ -172,7 +180,7 @@ impl Pool {
         };
         // SAFETY: the name is NULL or terminated, and lives until the call returned.
         let id = unsafe { api::pool_create(device, &options)? };
-        Ok(Pool::of(id, name, device))
+        Ok(Pool::of(id, name, place_of(device, host_flags)))
     }
 
     /// Until the end of the block the thread's new arrays on the pool's device come from this pool.
