@@ -81,6 +81,8 @@ pub(super) struct Want {
     pub heap: Option<&'static Heap>,
     /// Of a pool on whose blocks devices work: where the block will be used first; None: on the host, now.
     pub queue: Option<&'static Queue>,
+    /// Of the same: everything is looked at, because nothing else is left but to refuse it.
+    pub thorough: bool,
 }
 
 /// A range on its way from the device into the books, or back.

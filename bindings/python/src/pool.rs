@@ -5,6 +5,7 @@
 
 use crate::api::{self, Id};
 use crate::convert::{device_of, device_text, fixed_text, parameter_of, tables, text_of};
+use crate::device::HOST;
 use crate::pressure::Listeners;
 use crate::types::*;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -130,11 +131,11 @@ impl Drop for Pool {
     }
 }
 
-/// Where a pool is that may be elsewhere than where it was asked for: the list of what is open knows.
-fn place_of(pool: Id) -> PyResult<tn_device> {
-    let open = api::leaks()?;
-    let entry = open.iter().find(|h| h.kind == TN_HOLDER_POOL && h.id == pool.0);
-    Ok(entry.map_or(tn_device { r#type: TN_CPU, id: 0 }, |h| h.device))
+/// Where a pool that was made for a device has its memory: page-locked memory that may be plain is the host's where nothing can be locked.
+fn place_of(device: tn_device, host_flags: u32) -> tn_device {
+    let may_be_plain = device.r#type == TN_CUDA_HOST && host_flags & TN_HOST_BEST_EFFORT != 0;
+    let locks = !may_be_plain || api::cuda::device_count(TN_CUDA_HOST).is_ok_and(|count| count > 0);
+    if locks { device } else { HOST }
 }
 
 #[pymethods]
@@ -184,7 +185,7 @@ impl Pool {
         };
         // SAFETY: the name is NULL or terminated, and lives until the call returned.
         let id = unsafe { api::pool_create(device, &options)? };
-        Ok(Pool::of(id, name, if host_flags & TN_HOST_BEST_EFFORT != 0 { place_of(id)? } else { device }))
+        Ok(Pool::of(id, name, place_of(device, host_flags)))
     }
 
     /// Until the end of the block the thread's new arrays on the pool's device come from this pool.

@@ -79,6 +79,15 @@ def test_best_effort_pins_nothing():
     pool = tenure.Pool("cuda_host", host_flags=cuda.HostFlags.BEST_EFFORT)
     x = tenure.zeros(10, pool=pool)
     assert x.device == "cpu" and not x.flags.pinned
+    # Its device is the host's, and so are the arrays that it serves in a block.
+    assert pool.device == "cpu"
+    with pool, cuda.pinned(np.zeros(10), best_effort=True):
+        assert tenure.current_pool().stats().serial == pool.stats().serial
+        before = pool.stats().live_blocks
+        y = tenure.zeros(10)
+        assert pool.stats().live_blocks == before + 1 and y.device == "cpu"
+        assert tenure.zeros(10, device="cpu").device == "cpu" and pool.stats().live_blocks == before + 1
+    assert tenure.current_pool().stats().serial != pool.stats().serial
 
 
 def test_importing_the_package_looks_for_no_driver():

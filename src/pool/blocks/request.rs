@@ -20,7 +20,16 @@ use core::sync::atomic::Ordering;
 /// The want of a pool's `initial_size`, for texts.
 pub(in crate::pool) fn creation(bytes: usize) -> Want {
     let block = Block { state: State::Raw, alignment: GRANULE, requested: bytes, tag: 0 };
-    Want { class: None, unit: bytes, span_bytes: bytes, span_alignment: GRANULE, block, heap: None, queue: None }
+    Want {
+        class: None,
+        unit: bytes,
+        span_bytes: bytes,
+        span_alignment: GRANULE,
+        block,
+        heap: None,
+        queue: None,
+        thorough: false,
+    }
 }
 
 impl Pool {
@@ -185,6 +194,7 @@ impl Pool {
                 block,
                 heap: None,
                 queue: None,
+                thorough: false,
             });
         }
         let unit = bytes.max(1).checked_next_multiple_of(self.page.load(Ordering::Relaxed));
@@ -192,7 +202,16 @@ impl Pool {
         match (unit, span_bytes) {
             (Some(unit), Some(span_bytes)) if bytes <= isize::MAX as usize && span_bytes <= isize::MAX as usize => {
                 let span_alignment = block.alignment.max(GRANULE);
-                Ok(Want { class: None, unit, span_bytes, span_alignment, block, heap: None, queue: None })
+                Ok(Want {
+                    class: None,
+                    unit,
+                    span_bytes,
+                    span_alignment,
+                    block,
+                    heap: None,
+                    queue: None,
+                    thorough: false,
+                })
             }
             _ => Err(self.out_of_memory(self.ops().terms().refusal, &Want { block, ..creation(bytes) })),
         }

@@ -1,7 +1,7 @@
 //! Shelves: free spans that may be handed out alike, found by size and by age.
 //!
 //! Contract: only read and written under the pool's lock. Every operation takes a number of steps that does not depend on how many spans
-//! there are, but for the place by age of one that is older than the newest. A span lies on one shelf at most.
+//! there are, but for the place by age of one that is older than the newest, and a search that is told to find what there is. A span lies on one shelf at most.
 //!
 //! Bins are eight to a doubling, as size classes are: the smallest that fits of the request's own bin, else the first of the next bin that is
 //! not empty.
@@ -121,6 +121,11 @@ impl Shelf {
 
     /// A span with so many bytes at a multiple of the alignment.
     pub fn find(&self, bytes: usize, alignment: usize) -> Option<&'static Span> {
+        self.find_within(bytes, alignment, LOOKS)
+    }
+
+    /// The same, where so many spans of each bin are looked at: with all of them it finds one if there is one, however long that takes.
+    pub fn find_within(&self, bytes: usize, alignment: usize, looks: usize) -> Option<&'static Span> {
         let fits = |span: &Span| {
             let pad = span.start.get().next_multiple_of(alignment) - span.start.get();
             span.bytes.get() >= bytes + pad
@@ -130,7 +135,7 @@ impl Shelf {
             bin = self.next_full(bin)?;
             let mut best: Option<&'static Span> = None;
             let mut next = self.bins[bin].first();
-            for _ in 0..LOOKS {
+            for _ in 0..looks {
                 let Some(span) = next else { break };
                 if fits(span) && best.is_none_or(|best| span.bytes.get() < best.bytes.get()) {
                     best = Some(span);

@@ -1,12 +1,17 @@
 //! A request that finds nothing climbs: it asks about what may have passed; gets a piece from the device; and where there is none, or a limit
-//! is reached, asks about everything, lets its queue wait for what is pending (not in strict mode), gives back what is cached and asks
-//! others to, and calls who wants to be called (PO-44). Each step is followed by another look.
+//! is reached, asks about every queue, lets its queue wait for what is pending (not in strict mode), gives back what is cached and asks
+//! others to, looks at everything that there is, and calls who wants to be called (PO-44). Each step is followed by another look.
 //!
 //! Contract: the driver is asked and called under no lock; the host waits for nothing.
 
 use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
+<<<<<<< HEAD
 use crate::pool::blocks::{self, Ladder};
+=======
+use crate::pool::blocks::{self, Count, Ladder};
+use crate::pool::books::lanes::pending::Sweep;
+>>>>>>> gaps
 use crate::pool::books::lanes::{LARGEST_FINE, Points};
 use crate::pool::books::{Books, Count, Kit, Placed, Want};
 use crate::pool::fine::RANGE;
@@ -28,13 +33,13 @@ struct Climb {
     cleared: bool,
     /// It asked about what fits.
     asked: bool,
-    /// It asked about everything.
-    asked_all: bool,
+    /// It asked about all queues, as far as one step goes.
+    asked_many: bool,
     ladder: Ladder,
 }
 
 impl Pool {
-    pub(super) fn obtain_climbing(&'static self, want: Want, count: Count) -> Result<Placed> {
+    pub(super) fn obtain_climbing(&'static self, mut want: Want, count: Count) -> Result<Placed> {
         let mut climb = Climb::default();
         let mut hit = true;
         loop {
@@ -66,7 +71,7 @@ impl Pool {
             let step = if books.over_limit(step) { least } else { step };
             if books.over_limit(least) {
                 drop(books);
-                match self.relieve_ordered(&want, &mut climb, &mut kit, TN_PRESSURE_LIMIT) {
+                match self.relieve_ordered(&mut want, &mut climb, &mut kit, TN_PRESSURE_LIMIT) {
                     true => continue,
                     false => return Err(self.refuse_ordered(TN_ERR_POOL_LIMIT, &want)),
                 }
@@ -89,7 +94,7 @@ impl Pool {
                 Err(status) => return Err(self.failed(books, &want, status)),
             }
             drop(books);
-            if !self.relieve_ordered(&want, &mut climb, &mut kit, TN_PRESSURE_DEVICE) {
+            if !self.relieve_ordered(&mut want, &mut climb, &mut kit, TN_PRESSURE_DEVICE) {
                 return Err(self.refuse_ordered(refusal, &want));
             }
         }
@@ -104,8 +109,8 @@ impl Pool {
     }
 
     /// One step of those that make room (PO-44). False: nothing is left to be done.
-    fn relieve_ordered(&'static self, want: &Want, climb: &mut Climb, kit: &mut Kit, reason: i32) -> bool {
-        if !core::mem::replace(&mut climb.asked_all, true) && self.ask_all() {
+    fn relieve_ordered(&'static self, want: &mut Want, climb: &mut Climb, kit: &mut Kit, reason: i32) -> bool {
+        if !core::mem::replace(&mut climb.asked_many, true) && self.ask_many() {
             return true;
         }
         self.free_ring();
@@ -127,8 +132,12 @@ impl Pool {
                 return true;
             }
         }
+        if !want.thorough && self.look_thoroughly(want, kit) {
+            return true;
+        }
         let heard = self.relieve(want.span_bytes, reason, &mut climb.ladder.heard);
-        climb.asked_all &= !heard;
+        climb.asked_many &= !heard;
+        want.thorough &= !heard;
         heard
     }
 
@@ -176,11 +185,8 @@ impl Pool {
         )
     }
 
-    /// Asks about everything that is pending, and sorts out what has passed. False: nothing has.
-    pub(in crate::pool) fn ask_all(&'static self) -> bool {
-        if !self.is_ordered() {
-            return false;
-        }
+    /// Asks about what is pending, as far as one step goes, and sorts out what has passed. False: nothing has.
+    fn ask_many(&'static self) -> bool {
         let mut any = self.clear_left(usize::MAX);
         let mut books = self.books.lock();
         any |= books.harvest(os::coarse_ms());
@@ -192,6 +198,38 @@ impl Pool {
         any |= books.harvest(os::coarse_ms());
         books.busy -= 1;
         any
+    }
+
+    /// The same about everything, however much it is.
+    pub(in crate::pool) fn ask_all(&'static self) -> bool {
+        if !self.is_ordered() {
+            return false;
+        }
+        let mut any = self.clear_left(usize::MAX);
+        let mut sweep = Sweep::default();
+        let mut books = self.books.lock();
+        books.busy += 1;
+        loop {
+            any |= books.harvest(os::coarse_ms());
+            let points = books.more_points(&mut sweep);
+            if points[0].is_none() {
+                break;
+            }
+            drop(books);
+            ask(&points);
+            books = self.books.lock();
+        }
+        books.busy -= 1;
+        any
+    }
+
+    /// Asks about everything and looks at everything, before a want is refused. False: there is no more than before.
+    fn look_thoroughly(&'static self, want: &mut Want, kit: &mut Kit) -> bool {
+        want.thorough = true;
+        if self.ask_all() || self.books.lock().has_for(want) {
+            return true;
+        }
+        self.flags.load(Ordering::Relaxed) & TN_POOL_STRICT == 0 && self.wait_on_device(want, kit)
     }
 }
 

@@ -201,7 +201,16 @@ impl Pool {
         let span_bytes =
             bytes.max(1).checked_next_multiple_of(unit).filter(|&bytes| bytes <= isize::MAX as usize / 2)?;
         let span_alignment = block.alignment.max(unit);
-        Some(Want { class: None, unit: span_bytes, span_bytes, span_alignment, block, heap: None, queue: None })
+        Some(Want {
+            class: None,
+            unit: span_bytes,
+            span_bytes,
+            span_alignment,
+            block,
+            heap: None,
+            queue: None,
+            thorough: false,
+        })
     }
 
     /// Memory for a want.

@@ -30,7 +30,7 @@
 //!
 //! Contract: that of `books`, under the same lock. Nothing here asks a driver.
 
-mod pending;
+pub(in crate::pool) mod pending;
 
 mod ranges;
 
@@ -67,6 +67,8 @@ pub(in crate::pool) struct Ordered {
     lanes: AtomicPtr<Lane>,
     mixed: List,
     uncleared: Left,
+    /// How often somebody asked about everything.
+    sweeps: Word,
     recycled: AtomicPtr<Ordered>,
 }
 
@@ -191,6 +193,16 @@ impl Want {
     /// Whether it is cut from a range.
     fn is_fine(&self) -> bool {
         self.unit <= LARGEST_FINE && self.span_alignment < GRANULE
+    }
+
+    /// Spans of one bin, or with uses on several queues, that are looked at for it.
+    fn looks(&self) -> usize {
+        if self.thorough { usize::MAX } else { LOOKS }
+    }
+
+    /// What fits it on a shelf.
+    fn find_on(&self, shelf: &Shelf) -> Option<&'static Span> {
+        shelf.find_within(self.span_bytes, self.span_alignment, self.looks())
     }
 
     /// Bytes that are not worth being cut off.

@@ -8,6 +8,14 @@ use crate::pool::books::{Books, Kit, Want};
 use crate::pool::span::{Kind, Span};
 use crate::pool::uses::{Home, Point};
 
+/// How far somebody is who asks about everything that is pending.
+#[derive(Default)]
+pub(in crate::pool) struct Sweep {
+    /// Its number, at the spans that it asked about; 0: it has not begun.
+    number: usize,
+    lanes: usize,
+}
+
 impl Books {
     /// Moves what has passed to where anybody may have it. False: there was nothing.
     pub fn harvest(&mut self, now: u64) -> bool {
@@ -82,12 +90,57 @@ impl Books {
         points
     }
 
+    /// The next of all points that there are to ask about; none: those were all. A span that is used on more queues than fit is asked about in
+    /// part, and again by the next sweep, which finds less of it.
+    pub fn more_points(&mut self, sweep: &mut Sweep) -> Points {
+        let mut points = [None; POINTS];
+        let Some(ordered) = self.ordered else { return points };
+        if sweep.number == 0 {
+            ordered.sweeps.add(1);
+            // No time in ms, which is what else may stand there.
+            sweep.number = 1 << 62 | ordered.sweeps.get();
+        }
+        let mut places = points.iter_mut();
+        for lane in ordered.lanes().skip(sweep.lanes) {
+            if places.len() == 0 {
+                return points;
+            }
+            sweep.lanes += 1;
+            if let Some(point) = lane.watch()
+                && let Some(place) = places.next()
+            {
+                *place = Some(point);
+            }
+        }
+        let mut next = ordered.mixed.first();
+        while let Some(span) = next {
+            next = span.next.get();
+            if span.since.get() == sweep.number {
+                continue;
+            }
+            let mut open = 0;
+            span.uses.each(|point| open += usize::from(!point.is_passed()));
+            if open > places.len() && places.len() < POINTS {
+                break;
+            }
+            span.since.set(sweep.number);
+            span.uses.each(|point| {
+                if !point.is_passed()
+                    && let Some(place) = places.next()
+                {
+                    *place = Some(point);
+                }
+            });
+        }
+        points
+    }
+
     /// Takes a pending span out for a queue that will wait for its uses on the device. It is the caller's until [`Books::set_free_ordered`].
     pub fn take_pending(&mut self, want: &Want, kit: &mut Kit) -> Option<&'static Span> {
         let (ordered, queue) = (self.ordered?, want.queue?);
         let fine = want.is_fine();
         let lanes = ordered.lanes().filter(|lane| !lane.is_of(queue));
-        let find = |lane: &'static Lane| lane.shelf(fine).find(want.span_bytes, want.span_alignment);
+        let find = |lane: &'static Lane| want.find_on(lane.shelf(fine));
         let found = lanes.filter_map(find).next();
         let span = match found {
             Some(span) => self.cut_to(span, want, Some(kit))?,

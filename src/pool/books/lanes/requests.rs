@@ -2,7 +2,7 @@
 //!
 //! Contract: that of `lanes`. What is handed out was used by nobody else than the request's queue, or by what that comes after.
 
-use super::{LEAST_REST, LOOKS, range_of};
+use super::{LEAST_REST, range_of};
 use crate::device::host::GRANULE;
 use crate::pool::books::{Books, Kit, Placed, Want};
 use crate::pool::cell::{Block, State};
@@ -19,9 +19,9 @@ impl Books {
         let fine = want.is_fine();
         let own = want.queue.and_then(|queue| ordered.lane(queue));
         loop {
-            let found = own.and_then(|lane| lane.shelf(fine).find(want.span_bytes, want.span_alignment));
+            let found = own.and_then(|lane| want.find_on(lane.shelf(fine)));
             let finished = if fine { &ordered.fine } else { &self.shelf };
-            let found = found.or_else(|| finished.find(want.span_bytes, want.span_alignment));
+            let found = found.or_else(|| want.find_on(finished));
             if let Some(span) = found {
                 let span = self.cut_to(span, want, kit.as_deref_mut())?;
                 return Some(self.hand_out(span, want));
@@ -45,15 +45,26 @@ impl Books {
         let (ordered, queue) = (self.ordered?, want.queue?);
         let follows = |span: &&'static Span| span.uses.all(|point| queue.follows(point));
         let lanes = ordered.lanes().filter(|lane| !lane.is_of(queue));
-        let found = lanes.filter_map(|lane| lane.shelf(fine).find(want.span_bytes, want.span_alignment));
+        let found = lanes.filter_map(|lane| want.find_on(lane.shelf(fine)));
         found.chain(self.mixed_for(want, fine)).find(follows)
+    }
+
+    /// Whether something fits a want that its queue may have without a wait, as it is.
+    pub fn has_for(&self, want: &Want) -> bool {
+        let Some(ordered) = self.ordered else { return false };
+        let fine = want.is_fine();
+        let finished = if fine { &ordered.fine } else { &self.shelf };
+        let own = want.queue.and_then(|queue| ordered.lane(queue));
+        want.find_on(finished).is_some()
+            || own.is_some_and(|lane| want.find_on(lane.shelf(fine)).is_some())
+            || self.find_followed(want, fine).is_some()
     }
 
     /// The first few mixed spans that fit.
     pub(super) fn mixed_for(&self, want: &Want, fine: bool) -> impl Iterator<Item = &'static Span> {
         let first = self.ordered.and_then(|ordered| ordered.mixed.first());
         let (bytes, alignment) = (want.span_bytes, want.span_alignment);
-        core::iter::successors(first, |span| span.next.get()).take(LOOKS).filter(move |span| {
+        core::iter::successors(first, |span| span.next.get()).take(want.looks()).filter(move |span| {
             let pad = span.start.get().next_multiple_of(alignment) - span.start.get();
             span.bytes.get() >= bytes + pad && range_of(span).is_some() == fine
         })

@@ -1,0 +1,163 @@
+//! Pools with more than one step looks at: what is asked about and looked at first is a matter of speed, never of what a request gets. Needs the
+//! simulator.
+
+mod lanes;
+mod tools;
+
+use lanes::*;
+use tenure::ffi::device::tn_device_synchronize;
+use tenure::types::*;
+use tools::cuda::{Sim, device, with_context};
+
+/// More queues than a step asks about, and more spans of several queues than it looks at.
+const MANY: usize = 70;
+
+/// Work on each stream, on memory of its own, that does not end before the simulator lets it.
+fn stall(sim: Sim, streams: &[Stream], block: usize) {
+    for stream in streams {
+        sim.hold(stream.native());
+        let (block, native) = (block as u64, stream.native() as usize);
+        let status = with_context(
+            0,
+            || driver_call!(cuMemsetD8Async(block => u64, 1u8 => u8, 64usize => usize, native => usize)),
+        );
+        assert_eq!(status, 0);
+    }
+}
+
+/// Waits for a stream by the driver's own call, of which the library hears nothing.
+fn finish_unseen(stream: &Stream) {
+    let native = stream.native() as usize;
+    assert_eq!(with_context(0, || driver_call!(cuStreamSynchronize(native => usize))), 0);
+}
+
+/// All that a pool of that many blocks of 2 MiB has.
+fn all_of(device: tn_device, blocks: usize, flags: u32) -> (Pool, Vec<usize>) {
+    let bytes = (blocks * 2 * MIB) as u64;
+    let pool = pool_on(device, |o| (o.max_size, o.initial_size, o.flags) = (bytes, bytes, flags)).unwrap();
+    let own = if device.r#type == TN_CUDA { stream() } else { NOW };
+    let live = (0..blocks).map(|_| pool.take(2 * MIB, &own).unwrap()).collect();
+    (pool, live)
+}
+
+/// Blocks of all sizes, until none is left.
+fn all_that_is_left(pool: &Pool, stream: &Stream) -> Vec<usize> {
+    let next = || [1 << 20, 1 << 16, 4096, 512].iter().find_map(|&bytes| pool.take(bytes, stream).ok());
+    std::iter::from_fn(next).collect()
+}
+
+/// PD-3, PD-16: the one block that is finished is found behind many that are not, each of another stream.
+#[test]
+fn pd_3_the_finished_one_of_many_lanes() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    // What can run has run when a call returns: an event behind finished work is finished as soon as it is recorded.
+    sim.set("pace", 1);
+    sim.set("free_waits", 0);
+    for (device, flags) in [(PINNED, 0), (GPU, TN_POOL_STRICT)] {
+        for finished in [0, MANY / 2, MANY - 1] {
+            let ((pool, live), work) = (all_of(device, MANY, flags), lanes::pool());
+            let (streams, t): (Vec<Stream>, _) = ((0..MANY).map(|_| stream()).collect(), stream());
+            let own = work.take(64, &t).unwrap();
+            stall(sim, &streams, own);
+            sim.release(streams[finished].native());
+            live.iter().zip(&streams).for_each(|(block, stream)| pool.give(*block, stream));
+            finish_unseen(&streams[finished]);
+            // The host cannot wait for the others, nor does a pool in strict mode.
+            let asks = if device.r#type == TN_CUDA { &t } else { &NOW };
+            let got = pool.take(2 * MIB, asks);
+            sim.release_all();
+            assert_eq!(got, Ok(live[finished]), "{device:?}, {finished}");
+            assert_eq!(tn_device_synchronize(GPU), TN_OK);
+            pool.give(live[finished], asks);
+        }
+    }
+    sim.set("free_waits", 1);
+    sim.set("pace", 0);
+}
+
+/// PD-4, PD-6: the same behind many blocks that several streams used; and who may wait gets the one that fits.
+#[test]
+fn pd_6_the_finished_one_of_many_mixed() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    // What can run has run when a call returns: an event behind finished work is finished as soon as it is recorded.
+    sim.set("pace", 1);
+    sim.set("free_waits", 0);
+    for finished in [0, MANY - 1] {
+        let ((pool, live), work) = (all_of(PINNED, MANY, 0), lanes::pool());
+        let [s, t, u, v] = [(); 4].map(|()| stream());
+        let own = work.take(64, &u).unwrap();
+        stall(sim, std::slice::from_ref(&s), own);
+        for (at, block) in live.iter().enumerate() {
+            let (first, second) = if at == finished { (&u, &v) } else { (&s, &t) };
+            pool.record_use(*block, first);
+            pool.give(*block, second);
+        }
+        [&u, &v].into_iter().for_each(finish_unseen);
+        let got = pool.take(2 * MIB, &NOW);
+        assert_eq!(pool.take(2 * MIB, &NOW), Err(TN_ERR_POOL_LIMIT), "the others are not");
+        // A stream waits on the device.
+        let others: Vec<_> = (1..MANY).map(|_| pool.take(2 * MIB, &u)).collect();
+        sim.release_all();
+        assert_eq!(got, Ok(live[finished]), "{finished}");
+        assert!(others.iter().all(Result::is_ok), "{others:?}");
+        assert_eq!(tn_device_synchronize(GPU), TN_OK);
+        others.into_iter().chain([got]).flatten().for_each(|block| pool.give(block, &NOW));
+    }
+    sim.set("free_waits", 1);
+    sim.set("pace", 0);
+}
+
+/// PD-4: the only one that is large enough lies behind many mixed ones that are not.
+#[test]
+fn pd_4_the_mixed_one_that_fits() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    // What can run has run when a call returns: an event behind finished work is finished as soon as it is recorded.
+    sim.set("pace", 1);
+    sim.set("free_waits", 0);
+    let (pool, work) = (pool_on(GPU, |o| o.max_size = 2 * MIB as u64).unwrap(), lanes::pool());
+    let [s, t, u] = [(); 3].map(|()| stream());
+    let own = work.take(64, &u).unwrap();
+    let large = pool.take(8192, &s).unwrap();
+    let small: Vec<_> = (0..MANY).map(|_| (pool.take(512, &s).unwrap(), pool.take(512, &s).unwrap())).collect();
+    let rest = all_that_is_left(&pool, &s);
+    let stalled = [s, t];
+    stall(sim, &stalled, own);
+    let [s, t] = &stalled;
+    for block in [large].into_iter().chain(small.iter().map(|pair| pair.0)) {
+        pool.record_use(block, t);
+        pool.give(block, s);
+    }
+    let got = pool.take(8192, &u);
+    sim.release_all();
+    assert_eq!(got, Ok(large));
+    assert_eq!(tn_device_synchronize(GPU), TN_OK);
+    let live = rest.into_iter().chain(small.into_iter().map(|pair| pair.1)).chain([large]);
+    live.for_each(|block| pool.give(block, &u));
+    sim.set("free_waits", 1);
+    sim.set("pace", 0);
+}
+
+/// PD-16: of many finished spans of about the size that is wanted the one that has it is found, wherever it lies among them.
+#[test]
+fn pd_16_the_one_of_many_that_is_large_enough() {
+    let Some(_gpu) = device() else { return };
+    for last in [false, true] {
+        let (pool, s) = (pool_on(GPU, |o| o.max_size = 2 * MIB as u64).unwrap(), stream());
+        // Both sizes are of one bin.
+        let (less, more) = (20 * 512, 21 * 512);
+        let wanted = pool.take(more, &s).unwrap();
+        let pairs: Vec<_> = (0..MANY).map(|_| (pool.take(512, &s).unwrap(), pool.take(less, &s).unwrap())).collect();
+        let rest = all_that_is_left(&pool, &s);
+        let mut order: Vec<usize> = pairs.iter().map(|pair| pair.1).collect();
+        order.insert(if last { MANY } else { 0 }, wanted);
+        order.into_iter().for_each(|block| pool.give(block, &s));
+        s.finish();
+        pool.stats();
+        assert_eq!(pool.take(more, &s), Ok(wanted), "given last: {last}");
+        let live = rest.into_iter().chain(pairs.into_iter().map(|pair| pair.0)).chain([wanted]);
+        live.for_each(|block| pool.give(block, &s));
+    }
+}
