@@ -179,7 +179,7 @@ class Suite:
 
     def run(self, seconds, folder):
         end = time.monotonic() + seconds
-        told, output, done = {}, "", None
+        told, output, done, ended = {}, "", None, {self.name}
         while True:
             left = end - time.monotonic()
             if left < 2:
@@ -194,6 +194,7 @@ class Suite:
             culprit = self.begun(done.output)
             if culprit is None or culprit in told:
                 break
+            ended.add(culprit)
             told[culprit] = ("failed", f"{done.how()} in this test\n{done.output[-3000:]}")
         if not told:
             told[self.name] = ("failed", f"has told of no test: {done.how() if done else 'no time'}\n{done.output[-3000:] if done else ''}")
@@ -201,7 +202,7 @@ class Suite:
             told[self.name] = ("failed", f"all tests passed, and then: {done.how()}\n{done.output[-3000:]}")
         elif done.status is None or done.status < 0:
             told[self.name] = ("failed", f"not all tests ran: {done.how()}")
-        failed = [name for name, (how, _) in told.items() if how == "failed" and name != self.name]
+        failed = [name for name, (how, _) in told.items() if how == "failed" and name not in ended]
         for name in failed[:TRIED] if len(failed) > 1 else []:
             left = end + ALONE - time.monotonic()
             if left < 2:
