@@ -6,12 +6,8 @@
 
 use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
-<<<<<<< HEAD
 use crate::pool::blocks::{self, Ladder};
-=======
-use crate::pool::blocks::{self, Count, Ladder};
 use crate::pool::books::lanes::pending::Sweep;
->>>>>>> gaps
 use crate::pool::books::lanes::{LARGEST_FINE, Points};
 use crate::pool::books::{Books, Count, Kit, Placed, Want};
 use crate::pool::fine::RANGE;
