@@ -1,5 +1,5 @@
-//! The layers of ARCHITECTURE.md: dependencies point down only, unsafe stands only where the table says so, and every exported
-//! function runs in the boundary and stays short.
+//! The layers of ARCHITECTURE.md: dependencies point down only, unsafe stands only where the table says so, the table shows what is there,
+//! and every exported function runs in the boundary and stays short.
 
 mod tools;
 
@@ -38,8 +38,6 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("transfer", 7, false),
     ("exchange", 7, true),
     ("kernels", 7, true),
-    ("mirror", 8, false),
-    ("shared", 8, false),
     ("expr", 8, false),
     ("plugin", 8, true),
     ("report", 9, false),
@@ -165,6 +163,63 @@ fn unsafe_stands_only_where_the_table_says() {
             }
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A row of the layer table of ARCHITECTURE.md: layer, paths below `src`, may they have unsafe code.
+fn rows_of_the_map() -> Vec<(u32, Vec<String>, bool)> {
+    let row = |line: &str| {
+        let [layer, modules, _, has_unsafe] = line.trim_matches('|').split(" | ").collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let layer = layer.trim().parse().ok()?;
+        let named = modules.split('`').skip(1).step_by(2);
+        let paths = named.flat_map(|name| match name.split_once('{') {
+            None => vec![name.to_owned()],
+            Some((folder, parts)) => {
+                parts.trim_end_matches('}').split(',').map(|part| format!("{folder}{part}")).collect()
+            }
+        });
+        Some((layer, paths.collect(), has_unsafe.trim() == "yes"))
+    };
+    read("ARCHITECTURE.md").lines().filter_map(row).collect()
+}
+
+#[test]
+fn the_map_shows_every_module_where_it_is() {
+    let rows = rows_of_the_map();
+    let mut wrong = Vec::new();
+    let mut shown = Vec::new();
+    for (layer, paths, has_unsafe) in rows {
+        for path in paths {
+            let head = path.split('/').next().unwrap_or_default();
+            if layer_of(head) != Some((layer, has_unsafe)) {
+                wrong.push(format!("{path}: tests/layers.rs has {:?}, the map layer {layer}", layer_of(head)));
+            }
+            let place = tools::root().join("src").join(&path);
+            if !place.is_dir() && !place.with_extension("rs").is_file() {
+                wrong.push(format!("{path}: neither a file nor a folder of src"));
+            }
+            shown.push(path);
+        }
+    }
+    for (module, ..) in LAYERS {
+        let parts: Vec<&str> = shown.iter().filter_map(|path| path.strip_prefix(module)?.strip_prefix('/')).collect();
+        if parts.is_empty() && !shown.iter().any(|path| path == module) {
+            wrong.push(format!("{module}: not on the map"));
+        }
+        if shown.iter().any(|path| path == module) {
+            continue;
+        }
+        // What is shown by its parts alone is shown whole.
+        for entry in std::fs::read_dir(tools::root().join("src").join(module)).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().trim_end_matches(".rs").to_owned();
+            if name != "mod" && !parts.contains(&name.as_str()) {
+                wrong.push(format!("{module}/{name}: not on the map, which has the other parts"));
+            }
+        }
+    }
+    assert!(!shown.is_empty(), "the table of layers was not recognised");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

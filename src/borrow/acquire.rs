@@ -2,24 +2,19 @@
 //! another.
 //!
 //! In order: reserve slots, lock all ledgers ascending, check every entry, decide for each COW entry whether it copies, open the
-//! guards. Where device work is in the way: unlock, wait for it as far as the entries do, and begin again. Entries that copy are marked as moving, their old bytes read under a guard of the library's own, copied under no lock, and
-//! moved in a second locked section. If anything fails there, everything is as before.
+//! guards. Where device work is in the way: unlock, wait for it as far as the entries do, and begin again. Entries that copy go on in
+//! `moves`. If anything fails there, everything is as before.
 
+use super::moves::{self, Move, copy_there};
 use super::rules::{self, Mode, Use};
 use crate::array::{self, Checked, Holder, Refusal, Why};
-use crate::blit;
-use crate::error::{Result, Status, drafted, fail};
-use crate::ferry::{self, Left};
-use crate::journal;
+use crate::error::{Result, Status, fail};
 use crate::layout::Layout;
-use crate::layout::Order;
 use crate::ledger::{self, Claim, Class, Fresh, Hold, Locked, Order as When, Points, SpareGuard, Terms};
-use crate::names::Site;
-use crate::pool::{self, Pool};
 use crate::region;
 use crate::slots::Id;
-use crate::stream::{self, Point, Queue};
-use crate::thread::{self, Thread};
+use crate::stream::Queue;
+use crate::thread;
 use crate::types::*;
 use core::ffi::CStr;
 use smallvec::SmallVec;
@@ -44,26 +39,6 @@ impl Entry {
 
 /// How a COW entry's bytes get into its new store: done on return without a queue, else in the queue's order.
 pub type Copier = fn(to: &mut Fresh, from: &Hold, queue: Option<&'static Queue>) -> Result<()>;
-
-/// Copies by the host what it can reach; what it cannot, on the queue, or on the thread's current one, which is then waited for.
-fn copy_there(to: &mut Fresh, from: &Hold, queue: Option<&'static Queue>) -> Result<()> {
-    let on = match (ledger::is_reachable(to.device()), queue) {
-        (true, _) => return blit::copy(&to.place()?, &from.place()?),
-        (false, Some(queue)) => queue,
-        (false, None) => stream::current(to.device())?,
-    };
-    match ferry::copy(on, &to.berth()?, &from.berth()?, false) {
-        Ok(Left::Nothing) => Ok(()),
-        Ok(_) if queue.is_some() => Ok(()),
-        Ok(_) => on.synchronize(),
-        Err(failed) => {
-            // The new bytes go back, and no work may be left on them.
-            let text = drafted();
-            let _ = on.synchronize();
-            Err(fail(failed.status.code(), format_args!("{}", text.as_str())))
-        }
-    }
-}
 
 /// What a list of entries is opened for.
 #[derive(Clone, Copy)]
@@ -116,21 +91,8 @@ enum Plan {
     Copy { why: u32, discard: bool },
 }
 
-/// A COW entry under way.
-struct Move {
-    position: usize,
-    why: u32,
-    /// The old bytes, read until they are copied; none with DISCARD.
-    source: Option<Hold>,
-    /// When a queue has read them.
-    read_until: Option<Point>,
-    layout: Layout,
-    device: tn_device,
-    pool: Option<&'static Pool>,
-    fresh: Option<Fresh>,
-}
-
-fn list<T>(n: usize) -> Result<List<T>> {
+/// An empty list with room for `n`.
+pub(super) fn list<T>(n: usize) -> Result<List<T>> {
     let mut list = List::new();
     ledger::reserve(&mut list, n)?;
     Ok(list)
@@ -193,22 +155,16 @@ pub fn acquire(call: Call<'_>, entries: &[Entry]) -> Result<List<Hold>> {
                     holds.push(Some(locked.hold(spare(), terms(entries[position].wanted), claim)));
                 }
                 Plan::Copy { why, discard } => {
-                    locked.begin_move(claim);
-                    let source = (!discard).then(|| {
-                        let reading = terms(Use::Read { frozen: false });
-                        locked.hold(spare(), reading, claim)
-                    });
+                    let source = (!discard).then(&mut spare);
                     let layout = core::mem::replace(&mut rooms[position], Layout::EMPTY);
-                    let ledger = locked.ledger_of(claim);
-                    let (pool, device) = (locked.pool(ledger), locked.books(ledger).device);
-                    moves.push(Move { position, why, source, read_until: None, layout, device, pool, fresh: None });
+                    moves.push(Move::begin(&mut locked, claim, position, why, source, layout));
                     holds.push(None);
                 }
             }
         }
         drop(locked);
         if !moves.is_empty()
-            && let Err(status) = finish_moves(call, thread, entries, &claims, &mut moves, &mut holds)
+            && let Err(status) = moves::finish(call, thread, entries, &claims, &mut moves, &mut holds)
         {
             for hold in holds.into_iter().flatten() {
                 abandon(hold);
@@ -228,6 +184,7 @@ pub fn abandon(hold: Hold) {
     locked.abandon_guard(guard);
 }
 
+/// Checks every entry, in the order of the header, and decides for each COW entry whether it copies.
 fn check(
     call: Call<'_>,
     locked: &Locked,
@@ -330,119 +287,4 @@ fn clash(
         && touches(plan_b)
         && core::ptr::eq(locked.ledger_of(claim_a), locked.ledger_of(claim_b))
         && !region::disjoint(locked.region(claim_a), locked.region(claim_b))
-}
-
-fn finish_moves(
-    call: Call<'_>,
-    thread: &'static Thread,
-    entries: &[Entry],
-    claims: &[&'static Claim],
-    moves: &mut List<Move>,
-    holds: &mut List<Option<Hold>>,
-) -> Result<()> {
-    let outcome = copy_all(call, thread, entries, moves).and_then(|()| {
-        let mut spares: List<SpareGuard> = list(2 * moves.len())?;
-        for _ in 0..2 * moves.len() {
-            spares.push(SpareGuard::take(thread)?);
-        }
-        Ok(spares)
-    });
-    let mut spares = match outcome {
-        Ok(spares) => spares,
-        Err(status) => {
-            cancel(entries, claims, moves);
-            return Err(status);
-        }
-    };
-    // The new stores get handles that nobody knows; each claim then takes its store's place.
-    let mut targets: List<Id> = List::new();
-    let reserved = ledger::reserve(&mut targets, moves.len());
-    if let Err(status) = reserved {
-        cancel(entries, claims, moves);
-        return Err(status);
-    }
-    for moving in moves.iter_mut() {
-        let fresh = moving.fresh.take().expect("copied above");
-        targets.push(fresh.finish());
-    }
-    let ledger_of = |i: usize| {
-        let target = targets.get(i).copied();
-        ledger::ledger_of::<Claim>(target.unwrap_or_else(|| entries[moves[i - targets.len()].position].id))
-    };
-    let both = ledger::lock_all(2 * targets.len(), &ledger_of);
-    let mut locked = match both {
-        Ok(locked) => locked,
-        Err(status) => {
-            // One of the handles was released meanwhile: the borrow is stale, and the copies are nobody's.
-            cancel(entries, claims, moves);
-            for target in targets {
-                let _ = array::release_now(target);
-            }
-            return Err(status);
-        }
-    };
-    for (moving, target) in moves.iter_mut().zip(&targets) {
-        let claim = claims[moving.position];
-        let to = ledger::find::<Claim>(*target).expect("nobody else knows it");
-        if let Some(source) = moving.source.take() {
-            locked.end_hold_at(source, false, moving.read_until);
-        }
-        locked.finish_move(claim, to);
-        let mut spare = || spares.pop().expect("two per move");
-        if let Some(point) = moving.read_until {
-            // The copy is work on the new bytes, whatever its caller says of its own.
-            let copying = locked.hold(spare(), terms(entries[moving.position].wanted), claim);
-            locked.end_hold_at(copying, false, Some(point));
-        }
-        holds[moving.position] = Some(locked.hold(spare(), terms(entries[moving.position].wanted), claim));
-    }
-    drop(locked);
-    for moving in moves.iter() {
-        let bytes = match entries[moving.position].wanted {
-            Use::Write { discard: true, .. } => 0,
-            _ => moving.layout.bytes() as u64,
-        };
-        let key = journal::Key {
-            function: Some(call.function),
-            site: Site::from_number(thread.site()),
-            why: moving.why,
-            forced: true,
-        };
-        journal::note_copy(key, bytes);
-    }
-    Ok(())
-}
-
-fn copy_all(call: Call<'_>, thread: &'static Thread, entries: &[Entry], moves: &mut List<Move>) -> Result<()> {
-    for moving in moves.iter_mut() {
-        let pool = match moving.pool {
-            Some(pool) => pool,
-            None => pool::current(moving.device)?,
-        };
-        // The host needs bytes that nobody works on any more.
-        let by_host = moving.source.is_some() && ledger::is_reachable(moving.device);
-        let queue = entries[moving.position].when.queue.filter(|_| !by_host);
-        let mut fresh = Fresh::allocate_on(thread, queue, pool, &mut moving.layout.like(Order::A)?, false)?;
-        if let Some(source) = &moving.source {
-            (call.copier)(&mut fresh, source, queue)?;
-            moving.read_until = queue.map(|queue| ledger::point_behind(queue).unwrap_or_else(|_| queue.now()));
-        }
-        moving.fresh = Some(fresh);
-    }
-    Ok(())
-}
-
-/// Everything as before: the handles stay on their stores.
-fn cancel(entries: &[Entry], claims: &[&'static Claim], moves: &mut List<Move>) {
-    for moving in moves.iter_mut() {
-        debug_assert!(moving.position < entries.len());
-        // Its copy goes on, and the new bytes are nobody's from here on.
-        let _ = moving.read_until.map(Point::wait);
-        let claim = claims[moving.position];
-        let mut locked = claim.lock_moving();
-        if let Some(source) = moving.source.take() {
-            locked.end_hold(source, false);
-        }
-        locked.cancel_move(claim);
-    }
 }

@@ -2,10 +2,12 @@
 //!
 //! Contract: a pointer to bytes comes only from a guard or an export. Many readers or one writer per region; a conflict is a status at
 //! once, and nothing ever waits for another holder. A failing call changes nothing. `rules` has the table of who may be beside whom,
-//! `acquire` opens guards on several arrays at once, `why` answers questions about claims. Any thread.
+//! `acquire` opens guards on several arrays at once, `moves` has writers that copy, `why` answers questions about claims. Any thread.
 #![forbid(unsafe_code)]
 
 mod acquire;
+
+mod moves;
 
 mod rules;
 
