@@ -177,19 +177,24 @@ pub fn like(pool: Option<&'static Pool>, prototype: Id, options: Options) -> Res
 
 /// A copy of a live handle's layout, taken outside of locks.
 pub fn snapshot(id: Id) -> Result<Layout> {
-    let mut room = Layout::EMPTY;
+    let mut layout = Layout::EMPTY;
+    lock_with_layout(id, &mut layout)?;
+    Ok(layout)
+}
+
+/// Locks the store of a live handle, and copies its layout; room that this needs is made under no lock.
+fn lock_with_layout(id: Id, copy: &mut Layout) -> Result<(Locked, &'static Claim)> {
     loop {
         let (locked, claim) = ledger::lock::<Claim>(id)?;
         let state = check_live(&locked, claim);
         let layout = &locked.get(claim).layout;
         let ndim = layout.ndim();
-        let fits = room.set(layout);
+        if state.is_ok() && copy.set(layout) {
+            return Ok((locked, claim));
+        }
         drop(locked);
         state.map_err(Refusal::say)?;
-        if fits {
-            return Ok(room);
-        }
-        room = Layout::room(ndim)?;
+        *copy = Layout::room(ndim)?;
     }
 }
 
@@ -221,20 +226,9 @@ pub fn clone(id: Id) -> Result<Id> {
 #[cold]
 #[inline(never)]
 fn clone_slowly(id: Id) -> Result<Id> {
-    let thread = thread::current();
-    let mut spare = Spare::take(thread)?;
-    loop {
-        let (mut locked, claim) = ledger::lock::<Claim>(id)?;
-        let state = check_live(&locked, claim);
-        let layout = &locked.get(claim).layout;
-        let ndim = layout.ndim();
-        if state.is_ok() && spare.layout().set(layout) {
-            return Ok(locked.copy_claim(claim, spare));
-        }
-        drop(locked);
-        state.map_err(Refusal::say)?;
-        *spare.layout() = Layout::room(ndim)?;
-    }
+    let mut spare = Spare::take(thread::current())?;
+    let (mut locked, claim) = lock_with_layout(id, spare.layout())?;
+    Ok(locked.copy_claim(claim, spare))
 }
 
 /// Ends the claim of a handle; guards, exports and promises keep the bytes. In strict mode they are in the way instead.

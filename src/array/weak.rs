@@ -1,29 +1,18 @@
 //! Weak handles: they remember a layout, and claim nothing.
 
-use super::{Quoted, Refusal, check_live, check_process};
+use super::{Quoted, check_process, lock_with_layout};
 use crate::error::{Result, fail};
 use crate::layout::Layout;
-use crate::ledger::{self, Claim, Spare, SpareWeak, Weak};
+use crate::ledger::{self, Spare, SpareWeak, Weak};
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
 
 /// A weak handle: remembers the layout, and makes no claim.
 pub fn weaken(id: Id) -> Result<Id> {
-    let thread = thread::current();
-    let mut spare = SpareWeak::take(thread)?;
-    loop {
-        let (mut locked, claim) = ledger::lock::<Claim>(id)?;
-        let state = check_live(&locked, claim);
-        let layout = &locked.get(claim).layout;
-        let ndim = layout.ndim();
-        if state.is_ok() && spare.layout().set(layout) {
-            return Ok(locked.add_weak(claim, spare));
-        }
-        drop(locked);
-        state.map_err(Refusal::say)?;
-        *spare.layout() = Layout::room(ndim)?;
-    }
+    let mut spare = SpareWeak::take(thread::current())?;
+    let (mut locked, claim) = lock_with_layout(id, spare.layout())?;
+    Ok(locked.add_weak(claim, spare))
 }
 
 /// A new claim with the weak handle's layout, while some claim has been there all the time.

@@ -28,6 +28,16 @@ use core::ffi::CStr;
 pub const IMPORT_FLAGS: u32 =
     TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE | TN_RELEASE_QUEUED | TN_IMPORT_READONLY;
 
+/// Crossing flags of an export.
+pub const EXPORT_FLAGS: u32 = TN_BORROW
+    | TN_REQUIRE_BORROW
+    | TN_EXPORT_WRITABLE
+    | TN_EXPORT_EXCLUSIVE
+    | TN_EXPORT_CONSUMER_READS
+    | TN_EXPORT_NONNEGATIVE
+    | TN_UNORDERED
+    | TN_WAIT;
+
 /// INVALID names the bits that a call does not take.
 pub fn check_flags(flags: u32, known: u32) -> Result<()> {
     bits::check("flags", flags, known, &bits::CROSSING)

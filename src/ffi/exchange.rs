@@ -12,15 +12,6 @@ use crate::ledger::{self, Claim};
 use crate::types::*;
 use core::ffi::CStr;
 
-const EXPORT_FLAGS: u32 = TN_BORROW
-    | TN_REQUIRE_BORROW
-    | TN_EXPORT_WRITABLE
-    | TN_EXPORT_EXCLUSIVE
-    | TN_EXPORT_CONSUMER_READS
-    | TN_EXPORT_NONNEGATIVE
-    | TN_UNORDERED
-    | TN_WAIT;
-
 /// Exports raw host bytes with their layout, for consumers without a format of their own: the twin of `tn_array_import_host`.
 ///
 /// @param array        an array; may be released while the export lives.
@@ -53,7 +44,7 @@ pub unsafe extern "C" fn tn_array_export_host(
         let (view, guard) = (Out::new(view, "view")?, Out::new(guard, "guard")?);
         ledger::find::<Claim>(id)?;
         let stream = convert::stream(stream)?;
-        host::check_flags(flags, EXPORT_FLAGS)?;
+        host::check_flags(flags, host::EXPORT_FLAGS)?;
         let (class, unique) = host::class(flags, mode, true)?;
         let export = Export { function: c"tn_array_export_host", flags, class, unique };
         let exported = host::export(id, &export, Ok(stream), &|layout| host::nonnegative(flags, layout))?;

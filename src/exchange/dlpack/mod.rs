@@ -48,15 +48,6 @@ pub enum Form {
     Versioned,
 }
 
-const EXPORT_FLAGS: u32 = TN_BORROW
-    | TN_REQUIRE_BORROW
-    | TN_EXPORT_WRITABLE
-    | TN_EXPORT_EXCLUSIVE
-    | TN_EXPORT_CONSUMER_READS
-    | TN_EXPORT_NONNEGATIVE
-    | TN_UNORDERED
-    | TN_WAIT;
-
 /// Exports an array. Returns the address of the struct and TN_ALIASED or TN_COPIED.
 #[inline(always)]
 pub fn export(function: &'static CStr, id: Id, options: Result<Options>, form: Form) -> Result<(*mut c_void, i32)> {
@@ -64,7 +55,7 @@ pub fn export(function: &'static CStr, id: Id, options: Result<Options>, form: F
     let options = options?;
     let consumer = options.consumer?;
     let flags = options.flags;
-    host::check_flags(flags, EXPORT_FLAGS)?;
+    host::check_flags(flags, host::EXPORT_FLAGS)?;
     let (class, unique) = host::class(flags, options.mode, form == Form::Versioned)?;
     check_target(options.label, options.target)?;
     if flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0
