@@ -248,15 +248,49 @@ pub unsafe extern "C" fn tn_pool_allocate(
     stream: *mut tn_stream,
     out: *mut *mut c_void,
 ) -> tn_status {
+    if alignment == 0 {
+        // SAFETY: by the function's documentation.
+        return unsafe { allocate_as_aligned(pool, bytes, alignment, stream, out) };
+    }
+    // SAFETY: by the function's documentation.
+    unsafe { allocate(pool, bytes, alignment, stream, out) }
+}
+
+/// A block with the pool's alignment: the same once more, so that neither of the two looks which it is.
+///
+/// # Safety
+/// - NULL or writable, `out`.
+#[inline(never)]
+unsafe extern "C" fn allocate_as_aligned(
+    pool: *mut tn_pool,
+    bytes: usize,
+    _: usize,
+    stream: *mut tn_stream,
+    out: *mut *mut c_void,
+) -> tn_status {
+    // SAFETY: the caller's promise.
+    unsafe { allocate(pool, bytes, 0, stream, out) }
+}
+
+/// # Safety
+/// - NULL or writable, `out`.
+#[inline(always)]
+unsafe fn allocate(
+    pool: *mut tn_pool,
+    bytes: usize,
+    alignment: usize,
+    stream: *mut tn_stream,
+    out: *mut *mut c_void,
+) -> tn_status {
     if !out.is_null()
         && convert::is_now(stream)
         && let Some(block) = pool::allocate_quickly(pool as u64, bytes, alignment)
     {
-        // SAFETY: not NULL, and writable by the function's documentation.
+        // SAFETY: not NULL, and writable by the caller's promise.
         unsafe { out.write(block.address() as *mut c_void) };
         return block.finish(TN_OK);
     }
-    // SAFETY: by the function's documentation.
+    // SAFETY: the caller's promise.
     unsafe { allocate_slowly(pool, bytes, alignment, stream, out) }
 }
 

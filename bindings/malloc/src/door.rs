@@ -57,8 +57,9 @@ fn allocate(bytes: usize, alignment: usize) -> *mut c_void {
     block.finish(address as *mut c_void)
 }
 
+// Of C's kind, which never unwinds: so it can be jumped to.
 #[inline(never)]
-fn allocate_slowly(bytes: usize, alignment: usize, zeroed: bool) -> *mut c_void {
+extern "C" fn allocate_slowly(bytes: usize, alignment: usize, zeroed: bool) -> *mut c_void {
     if let (false, Some(block)) = (zeroed, pool::allocate_otherwise(0, bytes, alignment)) {
         return block as *mut c_void;
     }
