@@ -239,7 +239,8 @@ pub fn copy_free(source: Id, target: Id, mode: u32) -> Option<Result<()>> {
         (Some(dst), Some(src)) if dst.layout().dtype() == src.layout().dtype() => blit::copy_alike(&dst, &src),
         _ => None,
     };
-    (from.fetch(), to.fetch());
+    from.fetch();
+    to.fetch();
     from.end_by(thread, false);
     match outcome {
         Some(Ok(())) => to.end_by(thread, false),
