@@ -582,9 +582,9 @@ impl Hold {
     /// Asks for the lines that its end looks at.
     #[inline(always)]
     pub fn fetch(&self) {
-        // SAFETY: the guard is open and ours: its owner stays.
-        let owner = unsafe { (&raw const (*self.guard.guarded.body.get()).owner).read() };
-        owner.inspect(|owner| cpu::prefetch(core::ptr::from_ref(*owner)));
+        // SAFETY: as in `layout`; only the address of the claim is taken.
+        let claim = unsafe { (*self.guard.guarded.body.get()).region() };
+        cpu::prefetch(core::ptr::from_ref(claim));
         self.guard.guarded.ledger().inspect(|ledger| cpu::prefetch(core::ptr::from_ref(*ledger)));
     }
 

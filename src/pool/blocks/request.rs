@@ -78,7 +78,16 @@ impl Pool {
         zeroed: bool,
         stamp: u64,
     ) -> Result<NonNull<u8>> {
-        self.request(bytes, alignment, zeroed, State::Raw, client.tag(stamp))
+        let tag = client.tag(stamp);
+        // The large block that the thread keeps: it was cleared by nobody.
+        if bytes > class::LARGEST
+            && !zeroed
+            && let Some(address) = heap::allocate_kept_quickly(self, bytes, alignment, tag)
+        {
+            // SAFETY: addresses of blocks are never 0.
+            return Ok(unsafe { NonNull::new_unchecked(address as *mut u8) });
+        }
+        self.request(bytes, alignment, zeroed, State::Raw, tag)
     }
 
     fn request(

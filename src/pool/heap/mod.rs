@@ -32,7 +32,7 @@ mod trials;
 pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
 pub(super) use end::{end_all, hide, recall, show};
 pub use quick::{Deallocate, allocate_otherwise, allocate_quickly, deallocate_anywhere, deallocate_quickly};
-pub(super) use quick::{allocate_store_quickly, deallocate_store_quickly};
+pub(super) use quick::{allocate_kept_quickly, allocate_store_quickly, deallocate_store_quickly};
 pub use resize::reallocate_quickly;
 
 use self::out::Out;
