@@ -37,37 +37,6 @@ fn is_zero(sim: Sim, block: usize, bytes: usize) -> bool {
     unsafe { std::slice::from_raw_parts(at, bytes) }.iter().all(|&byte| byte == 0)
 }
 
-/// A capture of a stream, in thread-local mode: calls of this thread that could wait are refused, unless they are made in relaxed mode.
-struct Capture<'a>(&'a Stream);
-
-impl Capture<'_> {
-    fn begin(stream: &Stream) -> Capture<'_> {
-        let native = stream.native() as usize;
-        assert_eq!(with_context(0, || driver_call!(cuStreamBeginCapture_v2(native => usize, 1u32 => u32))), 0);
-        Capture(stream)
-    }
-
-    /// Its graph, which is whole.
-    fn end(self) -> usize {
-        let (native, mut graph) = (self.0.native() as usize, 0usize);
-        let ended = with_context(0, || driver_call!(cuStreamEndCapture(native => usize, &mut graph => *mut usize)));
-        assert!(ended == 0 && graph != 0, "the capture is sound: {ended}");
-        graph
-    }
-}
-
-/// Runs a graph once on a stream.
-fn launch(graph: usize, stream: &Stream) {
-    let (mut made, native) = (0usize, stream.native() as usize);
-    with_context(0, || {
-        assert_eq!(driver_call!(cuGraphInstantiateWithFlags(&mut made => *mut usize, graph => usize, 0u64 => u64)), 0);
-        assert_eq!(driver_call!(cuGraphLaunch(made => usize, native => usize)), 0);
-        assert_eq!(driver_call!(cuStreamSynchronize(native => usize)), 0);
-        assert_eq!(driver_call!(cuGraphExecDestroy(made => usize)), 0);
-        assert_eq!(driver_call!(cuGraphDestroy(graph => usize)), 0);
-    });
-}
-
 fn set_current(stream: *mut tn_stream) {
     assert_eq!(tn_stream_set_current(GPU, stream), TN_OK);
 }

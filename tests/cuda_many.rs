@@ -6,6 +6,7 @@ mod tools;
 
 use lanes::*;
 use tenure::ffi::device::tn_device_synchronize;
+use tenure::ffi::stream::*;
 use tenure::types::*;
 use tools::cuda::{Sim, device, with_context};
 
@@ -23,6 +24,14 @@ fn stall(sim: Sim, streams: &[Stream], block: usize) {
         );
         assert_eq!(status, 0);
     }
+}
+
+/// Fills a block of 2 MiB in a stream's order.
+fn fill(stream: &Stream, block: usize, value: u8) {
+    let (block, native) = (block as u64, stream.native() as usize);
+    let status =
+        with_context(0, || driver_call!(cuMemsetD8Async(block => u64, value => u8, 2 * MIB => usize, native => usize)));
+    assert_eq!(status, 0);
 }
 
 /// Waits for a stream by the driver's own call, of which the library hears nothing.
@@ -160,4 +169,49 @@ fn pd_16_the_one_of_many_that_is_large_enough() {
         let live = rest.into_iter().chain(pairs.into_iter().map(|pair| pair.0)).chain([wanted]);
         live.for_each(|block| pool.give(block, &s));
     }
+}
+
+/// PD-2, PD-4: an order that is forgotten, or was never seen because it goes by a third stream, costs a wait on the device that is there already,
+/// and nothing else.
+#[test]
+fn pd_2_orders_that_are_not_known() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    sim.set("free_waits", 0);
+    // More than a queue remembers.
+    const STREAMS: usize = 20;
+    for by_another in [false, true] {
+        let ((pool, live), work) = (all_of(GPU, STREAMS, 0), lanes::pool());
+        let (streams, t, u): (Vec<Stream>, _, _) = ((0..STREAMS).map(|_| stream()).collect(), stream(), stream());
+        let own = work.take(64, &t).unwrap();
+        stall(sim, &streams, own);
+        let after = |stream: &Stream, waits: &Stream| {
+            let mut event = std::ptr::null_mut();
+            // SAFETY: the pointer is ours.
+            assert_eq!(unsafe { tn_event_create(GPU, 0, &mut event) }, TN_OK);
+            assert_eq!((tn_event_record(event, stream.0), tn_event_wait(event, waits.0)), (TN_OK, TN_OK));
+            assert_eq!(tn_event_release(event), TN_OK);
+        };
+        for (block, stream) in live.iter().zip(&streams) {
+            fill(stream, *block, 0x11);
+            pool.give(*block, stream);
+            after(stream, if by_another { &u } else { &t });
+        }
+        if by_another {
+            after(&u, &t);
+        }
+        let taken: Vec<_> = (0..STREAMS).map(|_| pool.take(2 * MIB, &t)).collect();
+        assert_eq!(pool.take(2 * MIB, &t), Err(TN_ERR_POOL_LIMIT));
+        taken.iter().flatten().for_each(|block| fill(&t, *block, 0x22));
+        sim.release_all();
+        assert!(taken.iter().all(Result::is_ok), "{taken:?}");
+        t.finish();
+        for block in taken.into_iter().flatten() {
+            let at = sim.bytes(block as u64, 2 * MIB, 0);
+            // SAFETY: that is where its bytes are, and nothing runs on them.
+            assert!(unsafe { std::slice::from_raw_parts(at, 2 * MIB) }.iter().all(|&byte| byte == 0x22));
+            pool.give(block, &t);
+        }
+    }
+    sim.set("free_waits", 1);
 }

@@ -530,6 +530,43 @@ fn pd_15_during_a_capture() {
     pool.give(fresh, &s);
 }
 
+/// PD-1, PD-15: what the stream gave back before its capture it has within, at once and without asking. The graph comes behind that work where it
+/// is launched on that stream, or on one that waits for it.
+#[test]
+fn pd_15_a_block_of_before_the_capture() {
+    let Some(gpu) = device() else { return };
+    for waits in [false, true] {
+        let (pool, s, t) = (pool_on(GPU, |o| o.max_size = 2 * MIB as u64).unwrap(), stream(), stream());
+        let block = pool.take(2 * MIB, &s).unwrap();
+        fill(&s, block, 2 * MIB, 0x11);
+        pool.give(block, &s);
+        let capture = Capture::begin(&s);
+        let take = || pool.take(2 * MIB, &s);
+        let taken = match gpu.sim {
+            Some(sim) => {
+                let (calls, taken) = sim.calls_of("", take);
+                assert_eq!(calls, 0);
+                taken
+            }
+            None => take(),
+        };
+        assert_eq!(taken, Ok(block));
+        fill(&s, block, 2 * MIB, 0x22);
+        let graph = capture.end();
+        if waits {
+            let mut event = null_mut();
+            // SAFETY: the pointer is ours.
+            assert_eq!(unsafe { tn_event_create(GPU, 0, &mut event) }, TN_OK);
+            assert_eq!((tn_event_record(event, s.0), tn_event_wait(event, t.0)), (TN_OK, TN_OK));
+            assert_eq!(tn_event_release(event), TN_OK);
+        }
+        let runs = if waits { &t } else { &s };
+        launch(graph, runs);
+        assert!(read(runs, block, 2 * MIB).iter().all(|&byte| byte == 0x22), "behind the work of before");
+        pool.give(block, runs);
+    }
+}
+
 /// PN-1, PN-12, PD-18, ST-9: page-locked memory gets its flags, is counted, and waits for asynchronous work before the host has it again.
 #[test]
 fn pn_1_pd_18_pinned_pools() {

@@ -1,6 +1,8 @@
 //! What tests of pools on devices share: pools, blocks and streams by C's functions, as statuses.
 #![allow(dead_code)]
 
+use crate::driver_call;
+use crate::tools::cuda::with_context;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use tenure::ffi::pool::*;
@@ -149,4 +151,35 @@ impl Stream {
     pub fn finish(&self) {
         assert_eq!(tn_stream_synchronize(self.0), TN_OK);
     }
+}
+
+/// A capture of a stream, in thread-local mode: calls of this thread that could wait are refused, unless they are made in relaxed mode.
+pub struct Capture<'a>(&'a Stream);
+
+impl Capture<'_> {
+    pub fn begin(stream: &Stream) -> Capture<'_> {
+        let native = stream.native() as usize;
+        assert_eq!(with_context(0, || driver_call!(cuStreamBeginCapture_v2(native => usize, 1u32 => u32))), 0);
+        Capture(stream)
+    }
+
+    /// Its graph, which is whole.
+    pub fn end(self) -> usize {
+        let (native, mut graph) = (self.0.native() as usize, 0usize);
+        let ended = with_context(0, || driver_call!(cuStreamEndCapture(native => usize, &mut graph => *mut usize)));
+        assert!(ended == 0 && graph != 0, "the capture is sound: {ended}");
+        graph
+    }
+}
+
+/// Runs a graph once on a stream.
+pub fn launch(graph: usize, stream: &Stream) {
+    let (mut made, native) = (0usize, stream.native() as usize);
+    with_context(0, || {
+        assert_eq!(driver_call!(cuGraphInstantiateWithFlags(&mut made => *mut usize, graph => usize, 0u64 => u64)), 0);
+        assert_eq!(driver_call!(cuGraphLaunch(made => usize, native => usize)), 0);
+        assert_eq!(driver_call!(cuStreamSynchronize(native => usize)), 0);
+        assert_eq!(driver_call!(cuGraphExecDestroy(made => usize)), 0);
+        assert_eq!(driver_call!(cuGraphDestroy(graph => usize)), 0);
+    });
 }
