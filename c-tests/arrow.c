@@ -563,6 +563,28 @@ static void refused(void) /* CA-33, XC-7 */
     CHECK(released == 1);
 }
 
+/* A copy that comes back is read like any other array: Arrow's data do not change, so nobody has to keep off. */
+static void copies_come_back(void)
+{
+    tn_array *a = numbers(NULL, SHAPE(4)), *back = NULL;
+    struct ArrowSchema schema;
+    struct ArrowArray data;
+    struct ArrowDeviceArray there;
+    int32_t how = 0;
+    OK(tn_array_export_arrow(a, 0, &schema, &data, &how));
+    CHECK(how == TN_COPIED);
+    OK(tn_array_import_arrow(&schema, &data, TN_REQUIRE_BORROW, &back, &how));
+    CHECK(how == TN_ALIASED && try_read(back, 0) == TN_OK && try_write(back, 0) == TN_ERR_READONLY);
+    schema.release(&schema);
+    drop(back);
+    OK(tn_array_export_arrow_device(a, 0, &schema, &there, &how));
+    OK(tn_array_import_arrow_device(&schema, &there, TN_BORROW, &back, &how));
+    CHECK(how == TN_ALIASED && try_read(back, 0) == TN_OK);
+    schema.release(&schema);
+    drop(back);
+    drop(a);
+}
+
 int main(void)
 {
     for (int64_t i = 0; i < 64; i++)
@@ -575,5 +597,6 @@ int main(void)
     on_the_device();
     comes_in();
     refused();
+    copies_come_back();
     return finish();
 }

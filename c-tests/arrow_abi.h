@@ -4,6 +4,7 @@
 #ifndef TENURE_ARROW_ABI_H
 #define TENURE_ARROW_ABI_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,12 +41,12 @@ struct ArrowDeviceArray {
     int64_t reserved[3];
 };
 
-_Static_assert(sizeof(struct ArrowSchema) == 72, "ArrowSchema");
-_Static_assert(sizeof(struct ArrowArray) == 80, "ArrowArray");
-_Static_assert(sizeof(struct ArrowDeviceArray) == 128, "ArrowDeviceArray");
-_Static_assert(offsetof(struct ArrowDeviceArray, device_id) == 80, "device_id");
-_Static_assert(offsetof(struct ArrowDeviceArray, device_type) == 88, "device_type");
-_Static_assert(offsetof(struct ArrowDeviceArray, sync_event) == 96, "sync_event");
-_Static_assert(offsetof(struct ArrowDeviceArray, reserved) == 104, "reserved");
+static_assert(sizeof(struct ArrowSchema) == 72, "ArrowSchema");
+static_assert(sizeof(struct ArrowArray) == 80, "ArrowArray");
+static_assert(sizeof(struct ArrowDeviceArray) == 128, "ArrowDeviceArray");
+static_assert(offsetof(struct ArrowDeviceArray, device_id) == 80, "device_id");
+static_assert(offsetof(struct ArrowDeviceArray, device_type) == 88, "device_type");
+static_assert(offsetof(struct ArrowDeviceArray, sync_event) == 96, "sync_event");
+static_assert(offsetof(struct ArrowDeviceArray, reserved) == 104, "reserved");
 
 #endif

@@ -273,6 +273,20 @@ static void advice(void)
     CHECK(!says("TN_WRITE_COW"));
     end(reader);
     drop(b);
+
+    /* flags that a call does not take: which it does; a constant stream that is released; more than there is */
+    FAILS(tn_array_borrow_read(a, TN_WRITE_COW, NULL, NULL, NULL, &reader), TN_ERR_INVALID);
+    CHECK(says("does not take: 0x2; it takes TN_FROZEN, TN_WAIT"));
+    FAILS(tn_array_save_npy(a, "never", 1u << 9), TN_ERR_INVALID);
+    CHECK(says("it takes TN_IO_SYNC, TN_IO_EXCLUSIVE"));
+    FAILS(tn_stream_release(TN_STREAM_LEGACY), TN_ERR_KIND);
+    CHECK(says("a constant TN_STREAM_"));
+    const int64_t lengths[65] = {0};
+    FAILS(tn_array_broadcast(a, 65, lengths, &b), TN_ERR_LIMIT);
+    CHECK(says("65 axes are more than 64, the most"));
+    void *block = UNTOUCHED;
+    FAILS(tn_pool_allocate(NULL, SIZE_MAX / 4, 0, NULL, &block), TN_ERR_NO_HOST_MEMORY);
+    CHECK(says("ask for less than the device has") && block == UNTOUCHED);
     drop(a);
 }
 

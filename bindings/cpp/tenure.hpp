@@ -915,6 +915,13 @@ inline std::vector<copy_site> copies() {
     return sites;
 }
 
+/// Who holds what, of the whole process, as JSON: pools, stores, holders, copies; docs/report.schema.json describes it.
+inline std::string report() {
+    return detail::text_of([](std::size_t capacity, char *text, std::size_t *length) {
+        return tn_report_json(0, capacity, text, length);
+    });
+}
+
 /// Whose the bytes at an address are, which may be any but NULL; nothing is read there.
 inline std::vector<holder> holders_of(const void *address, std::size_t bytes = 1) {
     return detail::to_holders(
@@ -1000,6 +1007,16 @@ public:
     explicit pool(const pool_options &options, device where = {}) {
         tn_pool_options c = options.get();
         detail::check(tn_pool_create(where, &c, &handle_));
+    }
+    /// A pool whose memory comes from callbacks and goes back to them. They must not throw, and live, with their context, until
+    /// `upstream.release` is called.
+    static pool over(const tn_upstream &upstream, const pool_options &options = {}, device where = {}) {
+        pool out;
+        tn_upstream from = upstream;
+        from.size = sizeof from;
+        const tn_pool_options c = options.get();
+        detail::check(tn_pool_import(where, &from, &c, &out.handle_));
+        return out;
     }
     /// The process-wide pool of a device.
     static pool process_default(device where = {}) {
@@ -1093,6 +1110,13 @@ public:
         // Another thread may have used one more meanwhile.
         out.resize(std::min(count, out.size()));
         return out;
+    }
+
+    /// Who holds and did what in it: arrays, raw blocks, each library that allocates from it.
+    std::vector<tn_pool_client> clients() const {
+        return detail::listed<tn_pool_client>([&](std::size_t capacity, tn_pool_client *items, std::size_t *count) {
+            return tn_pool_query_clients(handle_, capacity, items, count);
+        });
     }
 
 private:
@@ -2397,6 +2421,114 @@ enum class npy : std::uint32_t {
     options.pool = from.handle();
     return detail::make([&](tn_array **out) { return tn_array_open_npy(path.c_str(), &options, out); });
 }
+
+/// The tensors of a safetensors file, in the order of their bytes.
+inline std::vector<tn_safetensors_info> safetensors(const std::string &path) {
+    return detail::listed<tn_safetensors_info>([&](std::size_t capacity, tn_safetensors_info *items, std::size_t *count) {
+        return tn_safetensors_query(path.c_str(), capacity, items, count);
+    });
+}
+
+/// Opens tensors of a safetensors file by their names, all or none. `flag::copy`: read into the pool; `borrow`: read-only arrays on one
+/// mapping of the file, but for those that are not aligned there; `require_borrow`: an exception for such.
+[[nodiscard]] inline std::vector<array> open_safetensors(const std::string &path, const std::vector<std::string> &names,
+                                                         flag flags = flag::copy, const pool &from = {}) {
+    std::vector<const char *> texts;
+    texts.reserve(names.size());
+    for (const std::string &name : names)
+        texts.push_back(name.c_str());
+    std::vector<tn_array *> made(names.size());
+    std::vector<array> out;
+    out.reserve(names.size());
+    detail::check(tn_array_open_safetensors(path.c_str(), from.handle(), texts.size(), texts.data(),
+                                            static_cast<std::uint32_t>(flags), made.data(), nullptr));
+    for (tn_array *one : made)
+        out.push_back(array::adopt(one));
+    return out;
+}
+
+/* ===================================================== arrow ====================================================== */
+
+/// Exports an array through Arrow's C data interface: `flag::copy`, `borrow` or `require_borrow`. The structs are the caller's from then on,
+/// who calls their releases; a program includes Arrow's own header for them.
+inline how export_arrow(const array &from, ArrowSchema *schema, ArrowArray *out, flag flags = flag::copy) {
+    std::int32_t what = 0;
+    detail::check(
+        tn_array_export_arrow(from.handle(), static_cast<std::uint32_t>(flags), schema, out, &what));
+    return static_cast<how>(what);
+}
+/// The same through Arrow's C device interface, for the host.
+inline how export_arrow(const array &from, ArrowSchema *schema, ArrowDeviceArray *out, flag flags = flag::copy) {
+    std::int32_t what = 0;
+    detail::check(
+        tn_array_export_arrow_device(from.handle(), static_cast<std::uint32_t>(flags), schema, out, &what));
+    return static_cast<how>(what);
+}
+/// Makes an array of an Arrow array, which is moved in: its release is NULL afterwards. If this throws, it is as before.
+[[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowArray *source, flag flags = flag::copy,
+                                        how *what = nullptr) {
+    std::int32_t did = 0;
+    array made = detail::make([&](tn_array **out) {
+        return tn_array_import_arrow(schema, source, static_cast<std::uint32_t>(flags), out, &did);
+    });
+    if (what != nullptr)
+        *what = static_cast<how>(did);
+    return made;
+}
+/// The same of Arrow's C device interface.
+[[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowDeviceArray *source, flag flags = flag::copy,
+                                        how *what = nullptr) {
+    std::int32_t did = 0;
+    array made = detail::make([&](tn_array **out) {
+        return tn_array_import_arrow_device(schema, source, static_cast<std::uint32_t>(flags), out, &did);
+    });
+    if (what != nullptr)
+        *what = static_cast<how>(did);
+    return made;
+}
+
+/* ==================================================== threads ===================================================== */
+
+/// One piece of work that a runner is handed: called with each index once, on any thread.
+struct task {
+    tn_task called;  ///< from C
+    void *argument;  ///< of all calls
+    /// Does one part of it.
+    void operator()(std::size_t index) const { called(argument, index); }
+};
+
+/// For as long as it lives, large copies of this thread are divided among the threads of a runner: `run(task, count)` calls `task(i)` for
+/// every i below count, in any order, on any threads, and returns when all have returned; it must not throw. What it leaves out is done
+/// by the calling thread. Then the runner before is current again. Destroyed on the same thread.
+template <class F>
+class [[nodiscard]] use_runner {
+    static_assert(std::is_invocable_v<F &, task, std::size_t>, "tenure::use_runner: call it as run(task, count)");
+
+public:
+    /// Copies of at least `least_bytes`, 0: the library's own limit, become at most `threads` tasks.
+    [[nodiscard]] use_runner(F run, std::size_t threads, std::size_t least_bytes = 0) : run_(std::move(run)) {
+        before_.size = sizeof before_;
+        detail::check(tn_runner_current(&before_));
+        tn_runner mine{};
+        mine.size = sizeof mine;
+        mine.run = &call;
+        mine.context = this;
+        mine.threads = threads;
+        mine.least_bytes = least_bytes;
+        detail::check(tn_runner_set_current(&mine));
+    }
+    ~use_runner() { static_cast<void>(tn_runner_set_current(&before_)); }
+    use_runner(const use_runner &) = delete;
+    use_runner &operator=(const use_runner &) = delete;
+
+private:
+    static void call(void *context, tn_task called, void *argument, std::size_t count) noexcept {
+        static_cast<use_runner *>(context)->run_(task{called, argument}, count);
+    }
+
+    F run_;
+    tn_runner before_{};
+};
 
 /* ================================================ several at once ================================================= */
 

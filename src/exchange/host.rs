@@ -13,7 +13,7 @@ use crate::journal::{self, Key};
 use crate::layout::{Layout, Order};
 use crate::ledger::{
     self, Backing, Claim, Class, Create, From, Guard, Hold, Order as When, Points, Release, Spare, SpareGuard,
-    SpareLease, SpareLedger, Terms,
+    SpareLease, SpareLedger,
 };
 use crate::names::Site;
 use crate::pool;
@@ -253,6 +253,9 @@ pub struct Export {
     pub flags: u32,
     /// XR, XS or XW.
     pub class: Class,
+    /// The same of a copy: XW, which its consumer alone uses, or XR of a format whose data never change. Such a copy can come back as an
+    /// array, which is read beside it.
+    pub copy: Class,
     /// Mode UNIQUE.
     pub unique: bool,
 }
@@ -372,7 +375,7 @@ pub fn export_ordered(
     }
 }
 
-/// An export of a copy, which belongs to its consumer alone.
+/// An export of a copy, which nobody else claims.
 fn copied(id: Id, how: &Export, why: u32, forced: bool, order: Order) -> Result<Exported> {
     let thread = thread::current();
     let call = crate::borrow::Call::by_host(how.function);
@@ -394,10 +397,7 @@ fn copied(id: Id, how: &Export, why: u32, forced: bool, order: Order) -> Result<
     debug_assert!(fits);
     let mut spare = spare;
     *spare.layout() = room;
-    let terms = Terms {
-        class: Class::ExportExclusive,
-        ..crate::borrow::terms(Use::Export { class: Class::ExportExclusive, unique: false })
-    };
+    let terms = crate::borrow::terms(Use::Export { class: how.copy, unique: false });
     let hold = locked.add_export(spare, guard, terms, claim);
     locked.release(claim);
     drop(locked);

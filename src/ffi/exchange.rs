@@ -8,7 +8,7 @@ use crate::error::{Result, fail};
 use crate::exchange::dlpack::{self, Form, Options};
 use crate::exchange::host::{self, Export};
 use crate::ffi::convert::{self, Noted, Out};
-use crate::ledger::{self, Claim};
+use crate::ledger::{self, Claim, Class};
 use crate::types::*;
 use core::ffi::CStr;
 
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn tn_array_export_host(
         let stream = convert::stream(stream)?;
         host::check_flags(flags, host::EXPORT_FLAGS)?;
         let (class, unique) = host::class(flags, mode, true)?;
-        let export = Export { function: c"tn_array_export_host", flags, class, unique };
+        let export = Export { function: c"tn_array_export_host", flags, class, copy: Class::ExportExclusive, unique };
         let exported = host::export(id, &export, Ok(stream), &|layout| host::nonnegative(flags, layout))?;
         // SAFETY: writable by this function's documentation.
         unsafe {

@@ -131,7 +131,7 @@ pub use ordered::{collect, deallocate_on, record_use_on};
 pub use pressure::{Callback, Release};
 pub use query::{Segment, describe};
 pub use shells::each_pool;
-pub use text::{HolderName, name_holders};
+pub use text::{HolderName, Witness, name_holders, tell_of_damage};
 
 use crate::device::upstream::Upstream;
 use crate::names::Name;

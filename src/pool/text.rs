@@ -43,6 +43,26 @@ pub fn name_holders(name: HolderName) {
     let _ = HOLDER_NAME.set(name);
 }
 
+/// Who is told of a block that was written to after it was given back, in words.
+pub type Witness = fn(what: fmt::Arguments<'_>);
+
+static WITNESS: OnceLock<Witness> = OnceLock::new();
+
+/// From now on `witness` is told, under no lock, what strict pools find. The first call counts.
+pub fn tell_of_damage(witness: Witness) {
+    let _ = WITNESS.set(witness);
+}
+
+/// A strict pool found that a block which nobody had was written to.
+#[cold]
+pub(super) fn damaged(pool: &'static Pool, address: usize, bytes: usize) {
+    if let Some(witness) = WITNESS.get() {
+        let (name, bytes) = (pool.name(), Bytes(bytes as u64));
+        let text = "was written to after it was given back";
+        witness(format_args!("the block of {bytes} at {address:#x} of pool \"{}\" {text}", name.as_str()));
+    }
+}
+
 /// A large block: its bytes, and what is known of who has it.
 #[derive(Clone, Copy)]
 struct Large {
@@ -102,16 +122,22 @@ impl fmt::Display for Holders {
 pub(super) fn out_of_memory(pool: &'static Pool, status: tn_status, want: &Want) -> Status {
     let (stats, device) = (pool.query(), pool.device());
     let memory = DeviceMemory { told: pool.device_memory(), refused: pool.upstream.refused() };
-    let advice = if status == TN_ERR_POOL_LIMIT { "raise max_size" } else { "trim other pools" };
+    let asked = want.block.requested as u64;
+    let advice = match memory.told {
+        _ if status == TN_ERR_POOL_LIMIT => "release arrays or raise max_size",
+        // Whatever were released, there would not be enough.
+        Some((total, _)) if asked > total => "ask for less than the device has",
+        _ => "release arrays or trim other pools",
+    };
     fail(
         status,
         format_args!(
             "pool \"{}\" on {{{}, {}}}: {} asked (alignment {}), {} in use, {} cached, {} pending, largest free {}, \
-             limit {}, {memory}{}; release arrays or {advice}",
+             limit {}, {memory}{}; {advice}",
             pool.name().as_str(),
             crate::device::type_name(device.r#type),
             device.id,
-            Bytes(want.block.requested as u64),
+            Bytes(asked),
             want.block.alignment,
             Bytes(stats.in_use_bytes),
             Bytes(stats.cached_bytes),
@@ -135,11 +161,8 @@ impl fmt::Display for DeviceMemory {
             (Some((total, free)), _) => write!(f, "device has {} free of {}", Bytes(free), Bytes(total)),
             (None, TN_OK) => f.write_str("the upstream never refused"),
             (None, status) => {
-                write!(
-                    f,
-                    "the upstream answered {} at last",
-                    crate::error::name(status).to_str().unwrap_or("no status")
-                )
+                let name = crate::error::name(status).to_str().unwrap_or("no status");
+                write!(f, "the upstream answered {name} ({status}) at last")
             }
         }
     }

@@ -68,6 +68,19 @@ pub fn misuse(function: &str) {
     }
 }
 
+/// A strict pool found that somebody wrote to what was freed.
+#[cold]
+pub fn damage(what: fmt::Arguments<'_>) {
+    let told = MISUSE.load(Ordering::Relaxed);
+    if told == Misuse::Abort as u8 {
+        say(what);
+        std::process::abort();
+    }
+    if told == Misuse::Report as u8 && !TOLD.swap(true, Ordering::Relaxed) {
+        say(format_args!("{what}; further misuses are counted only (TENURE_MALLOC_MISUSE=abort stops here)"));
+    }
+}
+
 /// Prints the pool's figures.
 pub fn figures(pool: &'static Pool) {
     let s: tn_pool_stats = pool.query();

@@ -76,7 +76,10 @@ fn read_environment() {
     let mut flags = 0;
     match variable(c"TENURE_MALLOC_STRICT") {
         None | Some("0") => {}
-        Some("1") => flags |= TN_POOL_STRICT,
+        Some("1") => {
+            flags |= TN_POOL_STRICT;
+            pool::tell_of_damage(report::damage);
+        }
         Some(value) => refuse("TENURE_MALLOC_STRICT", "0 or 1", value),
     }
     let mut text = Text::new();

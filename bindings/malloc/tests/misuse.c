@@ -101,8 +101,17 @@ static void wrong_frees(void)
     check_undamaged();
 }
 
-/* Runs this program again; what it printed, and its status. */
-static char *printed(char *program, const char *mode, int *status)
+/* A write after a free, and then all the frees that it takes until the block is looked at. */
+static void write_after_free(void)
+{
+    char *volatile block = malloc(4000);
+    free(block);
+    block[3] = 1;
+    for (int i = 0; i < 100000; i++) free(malloc(4000));
+}
+
+/* Runs this program again with that argument; what it printed, and its status. */
+static char *printed(char *program, const char *argument, const char *mode, int *status)
 {
     int ends[2];
     CHECK(pipe(ends) == 0);
@@ -111,7 +120,7 @@ static char *printed(char *program, const char *mode, int *status)
     if (child == 0) {
         dup2(ends[1], 2);
         setenv("TENURE_MALLOC_MISUSE", mode, 1);
-        execl(program, program, "again", (char *)NULL);
+        execl(program, program, argument, (char *)NULL);
         _exit(99);
     }
     close(ends[1]);
@@ -134,23 +143,36 @@ int main(int argc, char **argv)
 {
     check_preloaded();
     if (argc > 1) {
+        if (strcmp(argv[1], "written") == 0) {
+            write_after_free();
+            return 0;
+        }
         begin();
         wrong_frees();
         return 0;
     }
     int status = 0;
-    char *text = printed(argv[0], "report", &status);
+    char *text = printed(argv[0], "again", "report", &status);
     CHECK(status == 0 && lines(text) == 1 && strstr(text, "tenure_malloc: ") == text);
     CHECK(strstr(text, ": free: ") != NULL && strstr(text, " is inside ") != NULL);
     free(text);
-    text = printed(argv[0], "ignore", &status);
+    text = printed(argv[0], "again", "ignore", &status);
     CHECK(status == 0 && lines(text) == 0);
     free(text);
-    text = printed(argv[0], "abort", &status);
+    text = printed(argv[0], "again", "abort", &status);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && lines(text) == 1 && strstr(text, ": free: ") != NULL);
     free(text);
-    text = printed(argv[0], "sometimes", &status);
+    text = printed(argv[0], "again", "sometimes", &status);
     CHECK(status == 0 && lines(text) == 2 && strstr(text, "TENURE_MALLOC_MISUSE is report, abort or ignore, not \"sometimes\""));
+    free(text);
+    const char *found = "was written to after it was given back";
+    const char *strict = getenv("TENURE_MALLOC_STRICT");
+    const int sees = strict != NULL && strcmp(strict, "1") == 0;
+    text = printed(argv[0], "written", "report", &status);
+    CHECK(status == 0 && lines(text) == sees && (strstr(text, found) != NULL) == sees);
+    free(text);
+    text = printed(argv[0], "written", "abort", &status);
+    CHECK((WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) == sees && (strstr(text, found) != NULL) == sees);
     free(text);
     return 0;
 }

@@ -150,7 +150,7 @@ fn make(function: &'static CStr, id: Id, flags: u32) -> Result<(Schema, Array, i
         forks: thread::forks(),
     };
     let arrays = Fresh(place(arrays)?);
-    let how = host::Export { function, flags, class: Class::ExportRead, unique: false };
+    let how = host::Export { function, flags, class: Class::ExportRead, copy: Class::ExportRead, unique: false };
     let fits =
         |layout: &Layout| (!layout.is_c()).then_some("the elements are not C-contiguous, and Arrow has no strides");
     let exported = host::export_ordered(id, &how, Stream::of(0), &fits, Order::C)?;

@@ -180,6 +180,7 @@ fn alone(id: Id) -> Result<host::Exported> {
         function: c"managed_tensor_allocator",
         flags: TN_BORROW | TN_REQUIRE_BORROW,
         class: Class::ExportExclusive,
+        copy: Class::ExportExclusive,
         unique: true,
     };
     let exported = host::export(id, &how, Stream::of(0), &|_| None);

@@ -64,7 +64,7 @@ pub fn export(function: &'static CStr, id: Id, options: Result<Options>, form: F
     {
         return Ok((tensor, TN_ALIASED));
     }
-    export_slowly(id, host::Export { function, flags, class, unique }, consumer, form)
+    export_slowly(id, host::Export { function, flags, class, copy: Class::ExportExclusive, unique }, consumer, form)
 }
 
 /// What of a layout the format, or the caller's flags, cannot have.

@@ -9,7 +9,7 @@ use crate::pool::books::Found;
 use crate::pool::cell::State;
 use crate::pool::client::Client;
 use crate::pool::span::{Kind, Span};
-use crate::pool::{Pool, foreign, heap, ordered, table};
+use crate::pool::{Pool, foreign, heap, ordered, table, text};
 use crate::sys::{checker, os};
 use crate::thread::Thread;
 use crate::types::*;
@@ -196,6 +196,9 @@ impl Pool {
         }
         if watched {
             checker::shut(address, unit);
+        }
+        if damaged {
+            text::damaged(self, address, unit);
         }
         let mut books = self.books.lock();
         books.figures.misuse_count += damaged as u64;
