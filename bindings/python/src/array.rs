@@ -358,9 +358,8 @@ impl Array {
     ) -> PyResult<Bound<'py, Array>> {
         let _site = site::here(py);
         let (id, pool, stream) = (self.id()?, Pool::id_of(pool)?, Stream::id_of(stream)?);
-        self.finish(py)?;
         // Copying takes as long as the array is large: other threads may run.
-        let copied = py.detach(|| api::copy(id, pool, stream).map_err(PyErr::from))?;
+        let copied = py.detach(|| device::after_work(id, || api::copy(id, pool, stream)).map_err(PyErr::from))?;
         let copied = Self::wrap(py, copied, self.dtype(), self.ndim())?;
         if name.is_some() {
             copied.get().set_name(name)?;

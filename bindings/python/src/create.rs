@@ -7,6 +7,7 @@ use crate::api::{self, Content, Id};
 use crate::array::Array;
 use crate::borrow::read_view;
 use crate::convert::{self, Element, dims_of, dtype_object, dtype_of, order_of, path_of, tables, text_of, with_dims};
+use crate::device::after_work;
 use crate::import::Memory;
 use crate::pool::{Place, Pool};
 use crate::site;
@@ -356,10 +357,9 @@ pub fn open_npy<'py>(
 pub fn save(array: &Bound<'_, Array>, path: &Bound<'_, PyAny>, sync: bool, exclusive: bool) -> PyResult<()> {
     let py = array.py();
     let (id, path): (Id, _) = (array.get().id()?, path_of(path)?);
-    array.get().finish(py)?;
     let flags = if sync { TN_IO_SYNC } else { 0 } | if exclusive { TN_IO_EXCLUSIVE } else { 0 };
     let _site = site::here(py);
-    py.detach(|| api::save_npy(id, &path, flags).map_err(PyErr::from))
+    py.detach(|| after_work(id, || api::save_npy(id, &path, flags)).map_err(PyErr::from))
 }
 
 /// Writes an array as a `.npy` file, beside the target and then renamed. sync: returns when the disk has it.

@@ -36,6 +36,18 @@ pub fn patiently<T: Send>(
     }
 }
 
+/// Calls what reads an array and has no TN_WAIT: where device work that writes it is in the way, once more after waiting for that. With
+/// the interpreter released.
+pub fn after_work<T>(array: Id, call: impl Fn() -> api::Result<T>) -> api::Result<T> {
+    match call() {
+        Err(Failure(TN_ERR_PENDING)) => {
+            cuda::wait(array, TN_READ)?;
+            call()
+        }
+        done => done,
+    }
+}
+
 /// A copy on the host of what it cannot touch.
 pub fn on_host<'py>(py: Python<'py>, array: &Array) -> PyResult<Bound<'py, Array>> {
     let id = array.id()?;
@@ -248,12 +260,9 @@ impl Array {
         name: Option<&str>,
     ) -> PyResult<Bound<'py, Array>> {
         let id = self.id()?;
-        if device.r#type == TN_CPU {
-            self.finish(py)?;
-        }
         let name = name.map(convert::text_of).transpose()?;
         let _site = site::here(py);
-        let made = py.detach(|| cuda::to_device(id, device, pool, stream).map_err(PyErr::from))?;
+        let made = py.detach(|| after_work(id, || cuda::to_device(id, device, pool, stream)).map_err(PyErr::from))?;
         let made = Array::wrap(py, made, self.dtype(), self.ndim())?;
         if name.is_some() {
             api::set_name(made.get().id()?, name.as_deref())?;

@@ -9,6 +9,7 @@ use crate::api::expr::{self as api, Binary, Unary};
 use crate::api::{Failure, Id};
 use crate::array::{Array, as_numpy};
 use crate::convert::tables;
+use crate::device::{after_work, patiently};
 use crate::errors;
 use crate::import;
 use crate::promise::Promise;
@@ -154,8 +155,13 @@ fn leaf_of(object: &Bound<'_, PyAny>, form: u32) -> PyResult<Operand> {
         }
         Err(_) => import::asarray(py, object, None, None)?,
     };
+    let id = array.get().id()?;
     let _site = site::here(py);
-    Ok(Operand { id: api::leaf(array.get().id()?, form)?, temporary: true })
+    let leaf = patiently(py, TN_WAIT, |flags| match flags & TN_WAIT {
+        0 => api::leaf(id, form),
+        _ => after_work(id, || api::leaf(id, form)),
+    })?;
+    Ok(Operand { id: leaf, temporary: true })
 }
 
 fn leaf<'py>(object: &Bound<'py, PyAny>, form: u32) -> PyResult<Bound<'py, Expr>> {

@@ -265,8 +265,12 @@ impl Drop for Weak {
 impl Weak {
     /// A new array on the bytes, as long as somebody has a claim on them; else OwnershipError.
     fn upgrade<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Array>> {
+        let id = self.id.load(Ordering::Relaxed);
+        if id == 0 {
+            return Err(errors::with_text(py, TN_ERR_STALE, "this weak handle was released", false));
+        }
         let _site = site::here(py);
-        Array::adopt(py, api::upgrade(Id(self.id.load(Ordering::Relaxed)))?)
+        Array::adopt(py, api::upgrade(Id(id))?)
     }
 
     /// Gives the weak handle back. Twice is fine.

@@ -407,14 +407,31 @@ def test_events_say_what_they_are_and_take_numbas_default():
         cuda.event(timing=False).elapsed_time(e)
 
 
-# As reading does, saving waits for what a stream still writes there.
-def test_files_wait_for_streams(tmp_path):
+READERS = {
+    "copy": lambda x, path: x.copy()[0, 0],
+    "to_device": lambda x, path: x.to_device("cpu")[0, 0],
+    "save_npy": lambda x, path: (x.save_npy(path), np.load(path)[0, 0])[1],
+    "lazy": lambda x, path: (tenure.lazy(x) * 1.0).compute()[0, 0],
+    "operand": lambda x, path: (tenure.lazy(tenure.zeros((64, 64))) + x).compute()[0, 0],
+    "read": lambda x, path: x[0, 0],
+    "asarray": lambda x, path: np.asarray(x)[0, 0],
+}
+
+
+# What reads and has no `wait=` waits for what a stream still writes there, also where the memory was page-locked after the array was made.
+@pytest.mark.parametrize("reader", READERS)
+def test_readers_wait_for_streams(tmp_path, reader):
     s = cuda.stream()
     d = cuda.device_array((64, 64))
-    for value in range(20):
-        d.fill(value, stream=s)
-        d.copy_to_host(stream=s).save_npy(tmp_path / "x.npy")
-        assert (np.load(tmp_path / "x.npy") == value).all()
+    locked, mine, theirs = cuda.pinned_array((64, 64)), tenure.zeros((64, 64)), np.zeros((64, 64))
+    with cuda.pinned(mine), cuda.pinned(theirs):
+        for x in (locked, mine, tenure.asarray(theirs)):
+            for value in range(1, 15):
+                d.fill(value, stream=s)
+                d.copy_to_host(x, stream=s)
+                assert READERS[reader](x, tmp_path / "x.npy") == value
+        del x
+        s.synchronize()
 
 
 # Pools that the package keeps for itself are nobody's leak.

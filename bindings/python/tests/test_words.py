@@ -47,6 +47,23 @@ def test_files_that_cannot_be_written(tmp_path):
         x.save_npy(tmp_path / "none" / "x.npy")
 
 
+# What a worker process raises comes over pickled.
+def test_errors_cross_processes(tmp_path):
+    for call in (lambda: tenure.open_npy(tmp_path / "none"), lambda: tenure.zeros(2).reshape(3), lambda: tenure.zeros(-1)):
+        with pytest.raises(tenure.Error) as caught:
+            call()
+        for again in (pickle.loads(pickle.dumps(caught.value)), copy.copy(caught.value)):
+            assert type(again) is type(caught.value) and again.args == caught.value.args
+            assert again.status == caught.value.status and getattr(again, "errno", 0) == getattr(caught.value, "errno", 0)
+
+
+def test_a_released_weak_handle_says_so():
+    weak = tenure.zeros(2).weak()
+    weak.release()
+    with pytest.raises(tenure.OwnershipError, match="this weak handle was released"):
+        weak.upgrade()
+
+
 # The library's advice is C; the words of Python stand in exceptions and in what `repr` says of a state.
 def test_advice_is_in_the_words_of_python():
     x = tenure.zeros((2, 3), name="w")

@@ -88,6 +88,10 @@ class OutOfMemoryError(Error, MemoryError):
 class FileError(Error, OSError):
     """A file could not be opened, read or written, or is damaged. A missing one is a ``FileNotFoundError`` too, and so on, with ``errno``."""
 
+    def __reduce__(self):
+        # Its class may be one of those below, which have no names of their own.
+        return make, (int(self.status), *self.args, False)
+
 
 class UnsupportedError(Error, NotImplementedError):
     """Not possible here; the text says what is missing."""
