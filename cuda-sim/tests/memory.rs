@@ -386,7 +386,9 @@ fn advice_is_remembered_and_prefetches_keep_their_place() {
 fn a_new_run_has_memory_after_one_that_used_much() {
     for _ in 0..3 {
         let _driver = fresh(1, MANUAL);
-        for bytes in [8, 300 << 20, 300 << 20, 8] {
+        let mut managed = 0;
+        assert_eq!(cuMemAllocManaged(&mut managed, 8, 1), 0);
+        for bytes in [8, 300 << 20, 8] {
             assert_eq!(cuMemFree_v2(device_memory(bytes)), 0);
         }
     }
