@@ -662,6 +662,9 @@ fn po_6_a_pool_goes_with_work_under_way() {
     let Some(sim) = gpu.simulated() else { return };
     sim.set("free_waits", 0);
     let (pool, s) = (pool(), stream());
+    // What other tests left goes first.
+    assert_eq!(tn_device_synchronize(GPU), TN_OK);
+    drop(lanes::pool());
     let before = sim.get("allocations");
     let (block, live) = (pool.take(30 * MIB, &s).unwrap(), pool.take(3 * MIB, &s).unwrap());
     let stalled = Stalled::begin(sim, &s, block);

@@ -266,6 +266,10 @@ impl Space {
 
     /// The first free place of `size` bytes in [from, end).
     fn gap(&self, from: Address, end: Address, size: u64) -> Option<Address> {
+        if from > end {
+            // Where the last run was, which used more than this one has yet.
+            return None;
+        }
         let mut at = from;
         if let Some((_, before)) = self.regions.range(..from).next_back() {
             at = at.max((before.base + before.size).next_multiple_of(ALIGNMENT) + ALIGNMENT);

@@ -383,6 +383,18 @@ fn advice_is_remembered_and_prefetches_keep_their_place() {
 }
 
 #[test]
+fn a_new_run_has_memory_after_one_that_used_much() {
+    for _ in 0..3 {
+        let _driver = fresh(1, MANUAL);
+        let mut managed = 0;
+        assert_eq!(cuMemAllocManaged(&mut managed, 8, 1), 0);
+        for bytes in [8, 300 << 20, 8] {
+            assert_eq!(cuMemFree_v2(device_memory(bytes)), 0);
+        }
+    }
+}
+
+#[test]
 fn overlapping_copies_are_nothing_to_rely_on() {
     let _driver = fresh(1, RANDOM);
     let (memory, on) = (device_memory(1024), stream(1));
