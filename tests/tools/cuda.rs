@@ -4,7 +4,6 @@
 //! for all of them. Without a driver they are skipped with a line, unless TENURE_TEST_DEVICE=sim|gpu is set: then they fail.
 
 use std::ffi::{CStr, CString, OsString, c_char, c_int, c_uint, c_void};
-use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -80,7 +79,9 @@ pub fn wanted() -> Option<String> {
 /// An LD_LIBRARY_PATH for programs that find no driver, also where the machine has one: in its first folder what is called like that is no
 /// library, and the loader looks no further.
 pub fn path_without_driver() -> OsString {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-driver");
+    // Beside the test itself: its programs travel to machines that have no folder of the build (cargo xtask gpu-bundle).
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let folder = test.parent().expect("it lies in a folder").join("no-driver");
     std::fs::create_dir_all(&folder).expect("the target folder is writable");
     for name in ["libcuda.so.1", "libcuda.so"] {
         std::fs::write(folder.join(name), "no library\n").expect("the target folder is writable");
