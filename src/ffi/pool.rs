@@ -253,7 +253,11 @@ pub unsafe extern "C" fn tn_pool_allocate(
         return unsafe { allocate_as_aligned(pool, bytes, alignment, stream, out) };
     }
     // SAFETY: by the function's documentation.
-    unsafe { allocate(pool, bytes, alignment, stream, out) }
+    if let Some(done) = unsafe { allocate(pool, bytes, alignment, stream, out) } {
+        return done;
+    }
+    // SAFETY: by the function's documentation.
+    unsafe { allocate_slowly(pool, bytes, alignment, stream, out) }
 }
 
 /// A block with the pool's alignment: the same once more, so that neither of the two looks which it is.
@@ -269,9 +273,15 @@ unsafe extern "C" fn allocate_as_aligned(
     out: *mut *mut c_void,
 ) -> tn_status {
     // SAFETY: the caller's promise.
-    unsafe { allocate(pool, bytes, 0, stream, out) }
+    if let Some(done) = unsafe { allocate(pool, bytes, 0, stream, out) } {
+        return done;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { allocate_slowly(pool, bytes, 0, stream, out) }
 }
 
+/// A block the quick way; None, and nothing is changed: that does not do.
+///
 /// # Safety
 /// - NULL or writable, `out`.
 #[inline(always)]
@@ -281,17 +291,14 @@ unsafe fn allocate(
     alignment: usize,
     stream: *mut tn_stream,
     out: *mut *mut c_void,
-) -> tn_status {
-    if !out.is_null()
-        && convert::is_now(stream)
-        && let Some(block) = pool::allocate_quickly(pool as u64, bytes, alignment)
-    {
-        // SAFETY: not NULL, and writable by the caller's promise.
-        unsafe { out.write(block.address() as *mut c_void) };
-        return block.finish(TN_OK);
+) -> Option<tn_status> {
+    if out.is_null() || !convert::is_now(stream) {
+        return None;
     }
-    // SAFETY: the caller's promise.
-    unsafe { allocate_slowly(pool, bytes, alignment, stream, out) }
+    let block = pool::allocate_quickly(pool as u64, bytes, alignment)?;
+    // SAFETY: not NULL, and writable by the caller's promise.
+    unsafe { out.write(block.address() as *mut c_void) };
+    Some(block.finish(TN_OK))
 }
 
 /// What the quick way does not do. Of C's kind, which never unwinds: so it can be jumped to.
@@ -443,10 +450,10 @@ unsafe extern "C" fn reallocate_slowly(
 /// @ingroup pool
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_stream) -> tn_status {
-    if !convert::is_now(stream) {
-        return <Deallocate as pool::Deallocate>::slowly(pool as u64, address(ptr), stream as u64);
+    if convert::is_now(stream) {
+        return pool::deallocate_quickly::<Deallocate>(pool as u64, address(ptr), stream as u64);
     }
-    pool::deallocate_quickly::<Deallocate>(pool as u64, address(ptr), stream as u64)
+    deallocate_slowly(pool as u64, address(ptr), stream as u64)
 }
 
 /// Notes that a raw block is used on a stream too, besides the one that it is given back on: nobody gets its bytes before what was queued
@@ -477,22 +484,28 @@ impl pool::Deallocate for Deallocate {
     type Status = tn_status;
     const DONE: tn_status = TN_OK;
 
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     extern "C" fn slowly(pool: u64, address: usize, stream: u64) -> tn_status {
-        enter("tn_pool_deallocate", || {
-            if pool == 0 && convert::is_now(stream as *const tn_stream) && pool::deallocate_anywhere(address) {
-                return Ok(());
-            }
-            let through = convert::pool(pool as *const tn_pool)?;
-            let stream = convert::stream(stream as *mut tn_stream)?;
-            pool::deallocate_on(through, address, |device| stream.on(device))?;
-            if let Some(through) = through {
-                pool::remember(Some(Id::from_bits(pool)), through);
-            }
-            Ok(())
-        })
+        deallocate_slowly(pool, address, stream)
     }
+}
+
+/// What the quick way does not do. Of C's kind, which never unwinds: so it can be jumped to.
+#[cold]
+#[inline(never)]
+extern "C" fn deallocate_slowly(pool: u64, address: usize, stream: u64) -> tn_status {
+    enter("tn_pool_deallocate", || {
+        if pool == 0 && convert::is_now(stream as *const tn_stream) && pool::deallocate_anywhere(address) {
+            return Ok(());
+        }
+        let through = convert::pool(pool as *const tn_pool)?;
+        let stream = convert::stream(stream as *mut tn_stream)?;
+        pool::deallocate_on(through, address, |device| stream.on(device))?;
+        if let Some(through) = through {
+            pool::remember(Some(Id::from_bits(pool)), through);
+        }
+        Ok(())
+    })
 }
 
 /// Gives a new handle on the pool whose live block, raw or an array's, contains an address. Reads nothing there.

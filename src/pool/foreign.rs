@@ -1,8 +1,9 @@
 //! Blocks that come back from a thread that does not own their span.
 //!
 //! Giving one back is a compare-exchange of its state, by which of two threads exactly one wins, and a bit of its span, which stays set
-//! however often it is set: so no race can hand a block out twice. A second exchange is the last touch of the span. Whoever sets the first bit puts the span into its pool's list. The owner
-//! takes that list apart, the next time it runs out of blocks, and collects from its spans what still is in that state.
+//! however often it is set: so no race can hand a block out twice. A second exchange is the last touch of the span. Whoever sets the first
+//! bit puts the span into its pool's list. The owner takes that list apart, the next time it runs out of blocks, and collects from its spans
+//! what still is in that state, with plain stores: what is returned is nobody else's.
 
 use crate::pool::Pool;
 use crate::pool::books::Books;

@@ -187,6 +187,8 @@ impl Rest {
     }
 }
 
+const _: () = assert!(core::mem::offset_of!(Thread, home) == 0);
+
 impl Thread {
     fn new() -> Thread {
         Thread {

@@ -184,6 +184,36 @@ mod tests {
         }
     }
 
+    /// PH-8, PO-6: a handle that another thread releases is stale at once, also for one that knows it; the pool lives on by another handle.
+    #[test]
+    fn ph_8_a_released_handle_is_stale_in_every_thread() {
+        let handle = create();
+        let second = pool::new_handle(pool_of(handle)).unwrap().bits() as usize;
+        let (ready, is_ready) = mpsc::channel();
+        let (go, may_go) = mpsc::channel::<()>();
+        let quick = move || allocate_quickly(second as u64, 64, 16).map(|block| block.finish(()));
+        let other = thread::spawn(move || {
+            // The first ask the pool, and then the thread knows its heap by the handle.
+            let mut blocks = vec![take(second, 64), take(second, 64)];
+            let known = quick().is_some();
+            ready.send(known).unwrap();
+            may_go.recv().unwrap();
+            let mut block = null_mut();
+            // SAFETY: a place for the result.
+            let status = unsafe { tn_pool_allocate(second as *mut tn_pool, 64, 16, null_mut(), &mut block) };
+            let refused = tn_pool_deallocate(second as *mut tn_pool, blocks[0] as *mut _, null_mut());
+            let knows_no_more = quick().is_none();
+            blocks.drain(..).for_each(|block| give(handle, block));
+            (status, refused, knows_no_more)
+        });
+        assert!(is_ready.recv().unwrap(), "it knew the handle");
+        release(second);
+        go.send(()).unwrap();
+        assert_eq!(other.join().unwrap(), (TN_ERR_STALE, TN_ERR_STALE, true));
+        assert_eq!(pool_of(handle).query().live_blocks, 1, "the one that the quick way gave");
+        release(handle);
+    }
+
     /// PH-1: an array's block comes and goes as a raw one does, and counts for the arrays.
     #[test]
     fn ph_1_arrays_are_made_and_end_without_the_lock() {
