@@ -73,8 +73,7 @@ pub fn allocate_otherwise(pool: u64, bytes: usize, alignment: usize) -> Option<u
 }
 
 /// The same for a large block of a pool that is known and a client that says who asks: the one that the thread keeps.
-// A call of its own, so that small requests, which pass by, save no more registers than they need.
-#[inline(never)]
+#[inline]
 pub fn allocate_kept_quickly(pool: &'static Pool, bytes: usize, alignment: usize, tag: u64) -> Option<usize> {
     // A callback that is under way may be of the pool's own upstream, which gets a status.
     let thread = thread::known().filter(|thread| thread.calling() == 0)?;
