@@ -564,6 +564,7 @@ fn pd_15_a_block_of_before_the_capture() {
         launch(graph, runs);
         assert!(read(runs, block, 2 * MIB).iter().all(|&byte| byte == 0x22), "behind the work of before");
         pool.give(block, runs);
+        runs.finish();
     }
 }
 
