@@ -38,7 +38,7 @@ cargo xtask <command>
   dist                  stages the libraries and headers, as they are shipped, in target/dist, and packs them into a tarball there
   install --prefix DIR  puts headers, libraries, pkg-config files and a CMake package below DIR
   install --with-simulator --prefix DIR
-                        puts the simulated CUDA driver below DIR/cuda-sim, apart from all else
+                        puts the simulated CUDA driver, and it alone, below DIR/cuda-sim; the library comes by the line above
   install --check       builds and runs programs against the unpacked tarball, by pkg-config and by CMake
   gpu-bundle [--no-check]
                         one folder with all CUDA tests and benchmarks, for a machine with a GPU and no Rust, in target/gpu-bundle;

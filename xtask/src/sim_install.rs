@@ -33,6 +33,7 @@ pub fn install(prefix: &Path) -> Done {
     io(&starter, std::fs::set_permissions(&starter, mode))?;
     println!("the simulated driver is in {}; run a program on it with", own.display());
     println!("  {} PROGRAM", starter.display());
+    println!("Tenure itself is installed by `cargo xtask install --prefix {}`", prefix.display());
     Ok(())
 }
 
