@@ -295,7 +295,7 @@ fn br_66_tr_23_wait_is_the_last_thing_that_a_borrow_does() {
         // SAFETY: the pointer is ours.
         assert_eq!(unsafe { tn_array_give(a, 1, &mut promise) }, TN_OK, "a wait holds nothing");
         // Nobody need have waited: the other thread may begin after the handle was given away.
-        hands.release(native(s));
+        go(hands, s);
         assert_eq!(waiting.join().unwrap(), Err(TN_ERR_GIVEN));
         assert_eq!(tn_promise_cancel(promise), TN_OK);
         assert_eq!(tn_promise_release(promise), TN_OK);
