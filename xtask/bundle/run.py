@@ -264,6 +264,8 @@ class Python(Suite):
 
     def command(self, folder, only=None, without=()):
         options = ["-p", "no:cacheprovider", "-rs", "--tb=short", "--color=no", "-o", "console_output_style=classic"]
+        # A file that cannot be imported keeps no other from running.
+        options.append("--continue-on-collection-errors")
         told = [sys.executable, "-m", "pytest", *options, "--rootdir", self.folder]
         if only:
             return [*told, "-v", self.folder / only]
