@@ -199,7 +199,9 @@ class Suite:
         if not told:
             told[self.name] = ("failed", f"has told of no test: {done.how() if done else 'no time'}\n{done.output[-3000:] if done else ''}")
         elif done.status not in (0, None) and not any(how == "failed" for how, _ in told.values()):
-            told[self.name] = ("failed", f"all tests passed, and then: {done.how()}\n{done.output[-3000:]}")
+            # Where pytest could not import a file, it says so under that title.
+            said = done.output[done.output.find("== ERRORS ==") :] if "== ERRORS ==" in done.output else done.output[-3000:]
+            told[self.name] = ("failed", f"all tests passed, and then: {done.how()}\n{said[:3000]}")
         elif done.status is None or done.status < 0:
             told[self.name] = ("failed", f"not all tests ran: {done.how()}")
         failed = [name for name, (how, _) in told.items() if how == "failed" and name not in ended]
@@ -264,6 +266,8 @@ class Python(Suite):
 
     def command(self, folder, only=None, without=()):
         options = ["-p", "no:cacheprovider", "-rs", "--tb=short", "--color=no", "-o", "console_output_style=classic"]
+        # A file that cannot be imported keeps no other from running.
+        options.append("--continue-on-collection-errors")
         told = [sys.executable, "-m", "pytest", *options, "--rootdir", self.folder]
         if only:
             return [*told, "-v", self.folder / only]

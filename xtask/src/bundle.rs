@@ -190,8 +190,10 @@ fn c_tests(folder: &Path) -> Done {
 fn python_tests(folder: &Path) -> Done {
     io(folder, std::fs::create_dir_all(folder))?;
     let from = "bindings/python/tests";
-    for name in named(from, &format!("test_{OURS}"), ".py")?.iter().map(String::as_str).chain(["conftest.py"]) {
-        copy(&root().join(from).join(name), &folder.join(name))?;
+    // Whatever is no test is what tests import.
+    let shared = named(from, "", ".py")?.into_iter().filter(|name| !name.starts_with("test_"));
+    for name in named(from, &format!("test_{OURS}"), ".py")?.into_iter().chain(shared) {
+        copy(&root().join(from).join(&name), &folder.join(&name))?;
     }
     Ok(())
 }
