@@ -6,7 +6,7 @@ mod exprs;
 
 use exprs::*;
 use std::ptr::null_mut;
-use tenure::ffi::{array::*, expr::*, pool::*};
+use tenure::ffi::{array::*, expr::*, pool::*, view::*};
 use tenure::types::*;
 
 /// A vector of n and what n of them take.
@@ -259,7 +259,15 @@ fn transposes_are_views() {
     let (figures, value) = measure(pool, || compute(t));
     assert_eq!((figures.allocations, address(value)), (0, place));
     assert_same(&read(value), &naive::transpose(&values, 3, 4));
-    drop_array(value);
+    // They keep their root: a row of the matrix is a column of its transpose, and known to be none of its other rows.
+    let every_other = tn_slice_spec { start: i64::MIN, stop: i64::MIN, step: 2 };
+    let rows: Array = out!(tn_array_slice(a, 1, &every_other));
+    let between: Array = out!(tn_array_index(value, 1, 1));
+    let mut overlap = -1;
+    // SAFETY: the number is ours.
+    ok(unsafe { tn_array_overlap(rows, between, &mut overlap) });
+    assert_eq!(overlap, TN_OVERLAP_NONE);
+    [rows, between, value].into_iter().for_each(drop_array);
     // The product of a matrix with its own transpose, both held by the expression alone.
     let product: Expr = out!(tn_expr_multiply(x, t));
     [x, t].into_iter().for_each(drop_expr);

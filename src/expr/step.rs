@@ -14,7 +14,7 @@ use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::kernels::Workspace;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, Fresh, Hold, NodeTag, Operation, Points, Spare, SpareGuard};
+use crate::ledger::{self, Claim, Fresh, Hold, NodeTag, Operation, Points, Spare, SpareGuard, SpareRoot};
 use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::types::*;
@@ -153,9 +153,13 @@ impl Run {
     /// A transpose: the same bytes seen otherwise. The claim changes its owner if nobody else needs it, else there is one more.
     fn turn(&self, job: &Job) -> Result<()> {
         let mut spare = Spare::take(self.thread)?;
+        let mut root = Some(SpareRoot::take(self.thread, 2)?);
         let graph = node::graph();
         let Operand { number, claim, sole } = self.operands(&graph, job)?[0];
         let mut locked = claim.lock_own();
+        // As every transpose it keeps its root, which other views of the same bytes are compared by.
+        let kept = locked.make_root(claim, &mut root);
+        debug_assert!(kept, "two axes lie inline");
         // At most two axes, so no memory is needed.
         let turned = match job.form {
             Form::Diagonal => locked.get(claim).layout.try_clone()?,
