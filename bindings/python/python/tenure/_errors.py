@@ -179,7 +179,7 @@ _WORDS = (
     ("what lies on TN_CPU works", "what lies on the host works"),
     ("TN_HOST_BEST_EFFORT", "host_flags=tenure.cuda.HostFlags.BEST_EFFORT"),
     ("without TN_EVENT_TIMING", "without timing=True"),
-    ("use TN_POOL_", "use tenure.PoolFlags"),
+    ("use the constants TN_POOL_PREFAULT .. TN_POOL_IPC", "use tenure.PoolFlags"),
     ("tn_safetensors_query lists them", "open_safetensors(path) has them all"),
     ("(tn_copies_forbid)", "(tenure.no_copies)"),
 )
