@@ -124,7 +124,7 @@ fn po_47_clearing_fails() {
                 // The next block that comes back.
                 0 => pool.give(other, &s),
                 // The next request that finds nothing.
-                1 => assert!(pool.take(3 * LARGE, &t).is_err()),
+                1 => assert!(pool.take(4 * LARGE, &t).is_err()),
                 2 => drop(pool.trim()),
                 _ => assert_eq!(tn_device_synchronize(GPU), TN_OK),
             }
