@@ -5,6 +5,8 @@ mod lanes;
 mod tools;
 
 use lanes::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use tenure::ffi::device::tn_device_synchronize;
 use tenure::ffi::stream::*;
 use tenure::types::*;
@@ -213,5 +215,43 @@ fn pd_2_orders_that_are_not_known() {
             pool.give(block, &t);
         }
     }
+    sim.set("free_waits", 1);
+}
+
+/// PD-3: threads that ask about everything at once end, each after it asked about each block, while the work goes on.
+#[test]
+fn pd_3_several_ask_about_everything() {
+    const THREADS: usize = 8;
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    sim.set("free_waits", 0);
+    let ((pool, live), work) = (all_of(PINNED, 4 * MANY, 0), lanes::pool());
+    let (stalled, u) = ([stream(), stream()], stream());
+    let own = work.take(64, &u).unwrap();
+    stall(sim, &stalled, own);
+    let [s, t] = &stalled;
+    for block in &live {
+        pool.record_use(*block, s);
+        pool.give(*block, t);
+    }
+    let (ended, before) = (AtomicUsize::new(0), sim.calls("cuEventQuery"));
+    let asked = std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                pool.trim();
+                ended.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        let begun = Instant::now();
+        while ended.load(Ordering::Relaxed) < THREADS && begun.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let (all, asked) = (ended.load(Ordering::Relaxed) == THREADS, sim.calls("cuEventQuery") - before);
+        sim.release_all();
+        assert!(all, "they go on asking: {asked} times by now");
+        asked
+    });
+    assert!(asked <= (THREADS * (2 * live.len() + 16)) as u64, "{asked}");
+    assert_eq!(tn_device_synchronize(GPU), TN_OK);
     sim.set("free_waits", 1);
 }

@@ -7,13 +7,28 @@ use crate::device::host::GRANULE;
 use crate::pool::books::{Books, Kit, Want};
 use crate::pool::span::{Kind, Span};
 use crate::pool::uses::{Home, Point};
+use crate::sys::os;
 
 /// How far somebody is who asks about everything that is pending.
 #[derive(Default)]
 pub(in crate::pool) struct Sweep {
     /// Its number, at the spans that it asked about; 0: it has not begun.
     number: usize,
+    /// When it began, in ms.
+    begun: usize,
     lanes: usize,
+}
+
+/// Where the numbers of sweeps begin: no time in ms, which is what else may stand at a span.
+const NUMBERS: usize = 1 << 62;
+
+impl Sweep {
+    /// Whether a mixed span is not for it: it was asked about, by this one or by one that began later; or it came there since, and who asks
+    /// as long as others give back, or as long as others ask, asks for ever.
+    fn passes_over(&self, span: &Span) -> bool {
+        let since = span.since.get();
+        since >= self.number || (self.begun < since && since < NUMBERS)
+    }
 }
 
 impl Books {
@@ -97,8 +112,8 @@ impl Books {
         let Some(ordered) = self.ordered else { return points };
         if sweep.number == 0 {
             ordered.sweeps.add(1);
-            // No time in ms, which is what else may stand there.
-            sweep.number = 1 << 62 | ordered.sweeps.get();
+            sweep.number = NUMBERS | ordered.sweeps.get();
+            sweep.begun = os::coarse_ms() as usize;
         }
         let mut places = points.iter_mut();
         for lane in ordered.lanes().skip(sweep.lanes) {
@@ -115,7 +130,7 @@ impl Books {
         let mut next = ordered.mixed.first();
         while let Some(span) = next {
             next = span.next.get();
-            if span.since.get() == sweep.number {
+            if sweep.passes_over(span) {
                 continue;
             }
             let mut open = 0;
