@@ -968,6 +968,36 @@ fn dv_8_arrays_of_other_devices_than_the_lost_one() {
     });
 }
 
+/// DV-8: a GPU that turns out to be lost when its work on other memory is noted has not finished that either.
+#[test]
+fn dv_8_lost_before_its_work_was_noted() {
+    alone("dv_8_lost_before_its_work_was_noted", &[], || {
+        let Some(device) = device() else { return };
+        let Some(sim) = device.simulated() else { return };
+        let zeros = |place| {
+            let (mut pool, mut array) = (null_mut(), null_mut());
+            // SAFETY: the pointers are ours.
+            unsafe {
+                assert_eq!(tn_pool_default(place, &mut pool), TN_OK);
+                assert_eq!(tn_array_zeros(pool, TN_F32, 1, [9].as_ptr(), std::ptr::null(), &mut array), TN_OK);
+            }
+            assert_eq!((tn_array_wait(array, TN_READ_WRITE), tn_pool_release(pool)), (TN_OK, TN_OK));
+            array
+        };
+        let (source, target, idle) = (zeros(gpu(0)), zeros(PINNED), zeros(PINNED));
+        let s = stream(0);
+        sim.hold(native(s));
+        sim.fail("cuEventRecord", 1, 1, 700);
+        // What the copy is behind broke the GPU, which says so when it is asked for an event behind both.
+        let status = tn_array_copy_into(source, target, 0, s);
+        assert!([TN_OK, TN_ERR_DRIVER].contains(&status), "{status}");
+        assert_eq!(host(target), (TN_ERR_POISONED, TN_ERR_POISONED), "never stale bytes");
+        assert_eq!(host(idle), (TN_OK, TN_OK));
+        [source, target, idle].into_iter().for_each(release);
+        drop_stream(s);
+    });
+}
+
 /// ST-15: what the program had page-locked is its own memory, in the child of a fork too.
 #[test]
 fn st_15_registered_memory_after_a_fork() {

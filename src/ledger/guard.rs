@@ -3,7 +3,7 @@
 //! A guard's region is the layout of a claim slot, which it pins: the handle may be released meanwhile. Ending one allocates
 //! nothing: what a guard leaves behind, a poisoned region or device work, it becomes itself; see `record`.
 
-use super::{Claim, Guarded, GuardedSlot, Ledger, Locked, Made, One};
+use super::{Claim, Guarded, GuardedSlot, Ledger, Locked, Made, One, record};
 use crate::blit::Place;
 use crate::error::{Result, Status, fail};
 use crate::ferry::{Berth, Memory};
@@ -301,6 +301,10 @@ impl Locked {
         let body = self.get(guard);
         let (class, discard, abandoned) = (body.class, body.discard, body.abandoned);
         let (owner, region, group) = (body.owner(), body.region(), body.group);
+        // The device may be lost since the point was taken, or was when it was to be: then no record is left that would say so later.
+        let device = self.books(ledger).device;
+        let lost = point.is_some_and(|point| record::leaves_unknown(device, point));
+        let failed = failed || lost && !self.get(region).layout.is_empty();
         // SAFETY: `books_mut` says that the ledger is locked by us; it guards the guard, and with it the owner.
         unsafe { self.books_mut(ledger).unlink_guard(guard) };
         let (whole, counted) = (core::ptr::eq(owner, region), self.get(owner).counted);

@@ -50,6 +50,11 @@ fn is_of(device: tn_device, point: Point) -> bool {
     matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED) && device.id == point.queue().device().id
 }
 
+/// Whether a lost GPU left work unfinished in memory that does not go with it: nobody knows what the bytes are.
+pub(super) fn leaves_unknown(device: tn_device, point: Point) -> bool {
+    point.is_lost() && !is_of(device, point)
+}
+
 /// Unfinished work that is in the way of something, found under a lock: of each queue the last. What does not fit is found again.
 #[derive(Default)]
 pub struct Points {
@@ -258,7 +263,7 @@ impl Locked {
             let body = self.get(record);
             let Some(point) = body.point.filter(|point| point.is_passed()) else { continue };
             let (class, region) = (body.class, body.region());
-            let unknown = class == Class::WorkWrite && point.is_lost() && !is_of(self.books(ledger).device, point);
+            let unknown = class == Class::WorkWrite && leaves_unknown(self.books(ledger).device, point);
             if unknown {
                 // What a lost device did not finish there others would read, and nobody knows what it is.
                 self.get_mut(record).class = Class::Poison;
