@@ -256,7 +256,8 @@ fn pn_6_the_last_release_waits_for_the_copies() {
     let Some(device) = device() else { return };
     let Some(sim) = device.simulated() else { return };
     let s = Stream::new(GPU);
-    for through in 0..3 {
+    // Also where there is no memory for an event behind them.
+    for (through, events) in [0, 1, 2].into_iter().flat_map(|way| [(way, true), (way, false)]) {
         let mut pages = Pages::new(8 * PAGE);
         pages.bytes().fill(0x5A);
         let older = (through == 1).then(|| import(pages.0, 8 * PAGE));
@@ -264,6 +265,9 @@ fn pn_6_the_last_release_waits_for_the_copies() {
         let there = Array::empty(GPU, TN_U8, &[8 * PAGE as i64]);
         there.zero(0, NOW).unwrap();
         sim.hold(s.native());
+        if !events {
+            sim.fail("cuEventRecord", 1, 1000, 2);
+        }
         match (&older, through) {
             (Some(older), _) => older.copy_into(&there, 0, s.0).unwrap(),
             // SAFETY: raw memory in the range, which stays until the release.
@@ -277,6 +281,7 @@ fn pn_6_the_last_release_waits_for_the_copies() {
         });
         drop(registered);
         assert_eq!(sim.get("pending"), 0, "the release came back when the copy was done");
+        sim.clear_faults();
         drop(older);
         drop(pages);
         helper.join().unwrap();

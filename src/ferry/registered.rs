@@ -77,7 +77,7 @@ pub fn note_use(range: (i64, i64), point: Point) {
     });
     // More queues than are remembered: this one is waited for now.
     if let Some(oldest) = full.flatten() {
-        let _ = oldest.wait();
+        oldest.outlast();
     }
 }
 
@@ -117,7 +117,7 @@ pub fn unlock(start: i64) {
     let Some((gpu, uses)) = found else { return };
     for point in uses.into_iter().flatten() {
         // A device that is lost touches nothing any more.
-        let _ = point.wait();
+        point.outlast();
     }
     if let Some(gpu) = gpu {
         // SAFETY: locked by `lock`, whose registration ends here, once; its work is done.

@@ -790,19 +790,22 @@ impl After {
             let backing = core::mem::replace(&mut books.backing, Backing::None);
             let (start, mut due) = (books.start, books.due.take());
             drop(locked);
+            let mut noted = true;
             while let Some(record) = due {
                 // SAFETY: in the chain of a store that is gone.
                 let body = unsafe { record.guarded().own() };
                 due = body.next;
                 if let (Backing::Pool(pool, _), Some(point)) = (&backing, body.point) {
                     // A block that a device still uses is not handed out.
-                    pool.record_use(start as usize, point);
+                    noted &= pool.record_use(start as usize, point);
                 }
                 record.reset(thread);
             }
             match backing {
                 Backing::None => {}
-                Backing::Pool(pool, _) => pool.free_store(thread, start as usize),
+                Backing::Pool(pool, _) if noted => pool.free_store(thread, start as usize),
+                // A device may use the block until nobody knows when: it stays, and nobody has it.
+                Backing::Pool(..) => {}
                 Backing::Taken(lease) => {
                     crate::atlas::forget(thread, start, ledger);
                     // SAFETY: the store's alone, which is gone.

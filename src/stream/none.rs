@@ -41,6 +41,10 @@ impl Queue {
         match *self {}
     }
     /// There is none to ask.
+    pub fn can_be_captured(&self) -> bool {
+        match *self {}
+    }
+    /// There is none to ask.
     pub fn is_capturing(&'static self) -> Result<bool> {
         match *self {}
     }
@@ -86,7 +90,7 @@ impl Point {
         match self.0 {}
     }
     /// There is none to ask.
-    pub fn wait(self) -> Result<()> {
+    pub fn outlast(self) -> bool {
         match self.0 {}
     }
 }

@@ -5,7 +5,7 @@
 
 use super::mark::Pin;
 use super::queue::Queue;
-use crate::error::Result;
+use crate::error::{Result, quietly};
 use crate::sys::cuda::code;
 
 /// All work that was issued on a queue before some tick.
@@ -66,19 +66,28 @@ impl Point {
         self.is_passed()
     }
 
-    /// The host waits for its work; under no lock. TN_ERR_DRIVER: its device is lost.
+    /// The host waits for its work, where no event can be had for all of its queue's; under no lock. TN_ERR_DRIVER: its device is lost.
     pub fn wait(self) -> Result<()> {
         let gpu = self.queue.gpu();
         if self.queue.has_passed(self.tick) {
             return Ok(());
         }
-        let pin = self.pin()?;
+        let pin = match self.pin() {
+            Ok(pin) => pin,
+            // There is none, and no memory for one, perhaps.
+            Err(status) => return if quietly(|| self.queue.drain()).is_ok() { Ok(()) } else { Err(status) },
+        };
         let inside = gpu.enter()?;
         let _relaxed = inside.relaxed();
         // SAFETY: an event of ours, pinned.
         gpu.check(unsafe { inside.cuEventSynchronize(pin.event())? }, "cuEventSynchronize")?;
         self.queue.pass(pin.tick());
         Ok(())
+    }
+
+    /// The host waits until nothing of it goes on; under no lock. False: nobody can say when that is.
+    pub fn outlast(self) -> bool {
+        quietly(|| self.wait()).is_ok() || self.is_passed()
     }
 
     /// The first event behind it, recorded now if there is none.

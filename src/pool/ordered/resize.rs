@@ -95,7 +95,10 @@ impl Pool {
         if let Some(queue) = queue {
             self.record_use(placed.address, queue.now());
         }
-        self.deallocate_ordered(client, Some(self), address, None, queue)?;
+        if let Err(status) = self.deallocate_ordered(client, Some(self), address, None, queue) {
+            self.uncount_new(client, placed.address);
+            return Err(status);
+        }
         self.books.lock().count_moved(block);
         // SAFETY: addresses of blocks are never 0.
         Ok(unsafe { core::ptr::NonNull::new_unchecked(placed.address as *mut u8) })

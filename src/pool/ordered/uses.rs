@@ -15,23 +15,22 @@ use crate::types::*;
 use core::sync::atomic::Ordering;
 
 impl Pool {
-    /// Work up to a point uses the block, which is not free before (PD-6). For who has the block; cannot fail. Of a pool that knows nothing
-    /// of devices the host waits for it, because its blocks can be had at once.
-    pub fn record_use(&'static self, address: usize, point: Point) {
+    /// Work up to a point uses the block, which is not free before (PD-6). For who has the block. Of a pool that knows nothing of devices the
+    /// host waits for it, because its blocks can be had at once. False: there is no memory to note it, and nobody can wait for it, so that the
+    /// block may not be given back.
+    pub fn record_use(&'static self, address: usize, point: Point) -> bool {
         if point.is_passed() {
-            return;
+            return true;
         }
         if !self.is_ordered() {
-            // A device that is lost works no more.
-            let _ = point.wait();
-            return;
+            return point.outlast();
         }
         self.ensure_lane(point.queue());
         let mut node = None;
         let (books, span) = loop {
             let Some((_, books, span)) = blocks::owner(address) else {
                 debug_assert!(false, "{address:#x} is in no pool");
-                return;
+                return true;
             };
             if node.is_some() || span.uses.has_room_for(point.queue()) {
                 break (books, span);
@@ -39,7 +38,7 @@ impl Pool {
             drop(books);
             node = Use::create();
             if node.is_none() {
-                let Some((_, books, span)) = blocks::owner(address) else { return };
+                let Some((_, books, span)) = blocks::owner(address) else { return true };
                 break (books, span);
             }
         };
@@ -47,14 +46,16 @@ impl Pool {
             Ok(rest) => {
                 drop(books);
                 rest.into_iter().for_each(Use::release);
+                true
             }
             Err(()) => self.replace_uses(books, span, point),
         }
     }
 
-    /// There is no memory to note one more use of a block: one of its queues waits for it on the device, or else the host does.
+    /// There is no memory to note one more use of a block: one of its queues waits for it on the device, or else the host does. False: nobody
+    /// can.
     #[cold]
-    fn replace_uses(&'static self, books: Open, span: &'static Span, point: Point) {
+    fn replace_uses(&'static self, books: Open, span: &'static Span, point: Point) -> bool {
         let mut first = None;
         span.uses.each(|other| first = first.or(Some(other)));
         drop(books);
@@ -64,10 +65,9 @@ impl Pool {
                 let _books = self.books.lock();
                 let noted = span.uses.add(other.queue().now(), None);
                 debug_assert!(noted.is_ok(), "a queue that is noted needs no more memory");
+                true
             }
-            None => {
-                let _ = point.wait();
-            }
+            None => point.outlast(),
         }
     }
 
@@ -101,7 +101,14 @@ impl Pool {
                 match span.uses.add(queue.now(), node) {
                     Ok(rest) => node = rest,
                     Err(()) => {
-                        self.replace_uses(books, span, queue.now());
+                        if !self.replace_uses(books, span, queue.now()) {
+                            return Err(fail(
+                                TN_ERR_NO_HOST_MEMORY,
+                                format_args!(
+                                    "no memory to note what uses the block, which stays live; free some and give it back again"
+                                ),
+                            ));
+                        }
                         return self.deallocate_ordered(client, through, address, bytes, None);
                     }
                 }

@@ -5,6 +5,7 @@
 use super::{Origin, Queue, tick};
 use crate::device::cuda::{Gpu, Inside};
 use crate::error::{Result, Status, fail};
+use crate::stream::held::Held;
 use crate::stream::point::Point;
 use crate::sys::cuda::CUstream;
 use crate::types::*;
@@ -59,6 +60,21 @@ impl Queue {
         gpu.check(unsafe { inside.cuStreamSynchronize(self.raw())? }, "cuStreamSynchronize")?;
         self.pass(tick);
         Ok(())
+    }
+
+    /// The same for one that perhaps nobody holds, with no event, and no harm to captures of others. TN_ERR_DRIVER: it ended, or is another
+    /// thread's own.
+    pub(in crate::stream) fn drain(&'static self) -> Result<()> {
+        let reached = |_: &Held| self.is_nameable() && !self.gone.load(Ordering::Relaxed);
+        let Some(_held) = self.hold().filter(reached) else { return Err(self.out_of_reach()) };
+        let inside = self.gpu().enter()?;
+        let _relaxed = inside.relaxed();
+        self.synchronize()
+    }
+
+    /// Whether one ever can be: the legacy stream's work is in no graph.
+    pub fn can_be_captured(&self) -> bool {
+        self.origin() != Origin::Legacy
     }
 
     /// Whether a graph is being captured on it.
