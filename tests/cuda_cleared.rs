@@ -143,6 +143,43 @@ fn po_47_clearing_fails() {
     }
 }
 
+/// PD-15: a capture that another thread begins while a block is cleared may get that: nobody has the block from then on, and it stays where it is.
+#[test]
+fn pd_15_a_capture_begins_while_a_block_is_cleared() {
+    let Some(gpu) = device() else { return };
+    let Some(sim) = gpu.simulated() else { return };
+    let (pool, s, t) = (clearing(|o| o.max_size = 2 * LARGE as u64), stream(), stream());
+    set_current(s.0);
+    let block = pool.take(LARGE, &s).unwrap();
+    // The second question comes behind the memset: CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, which is the answer while another thread captures.
+    let give = |block: usize, stream: &Stream| {
+        sim.fail("cuStreamIsCapturing", 2, 1, 906);
+        pool.give(block, stream);
+        sim.clear_faults();
+    };
+    // No graph has work of the legacy stream.
+    const LEGACY: Stream = Stream(std::ptr::without_provenance_mut(1));
+    set_current(LEGACY.0);
+    let other = pool.take(LARGE, &LEGACY).unwrap();
+    give(other, &LEGACY);
+    assert_eq!(pool.take(LARGE, &LEGACY), Ok(other));
+    pool.give(other, &LEGACY);
+    set_current(s.0);
+    give(block, &s);
+    for _ in 0..2 {
+        assert_eq!(tn_device_synchronize(GPU), TN_OK);
+        pool.trim();
+        assert_eq!(pool.stats().pending_bytes, LARGE as u64);
+        for stream in [&s, &t] {
+            let other = pool.take(LARGE, stream).unwrap();
+            assert_ne!(other, block);
+            assert_eq!(pool.take(LARGE, stream), Err(TN_ERR_POOL_LIMIT));
+            pool.give(other, stream);
+        }
+    }
+    set_current(null_mut());
+}
+
 /// PO-6: a pool that is released with such a block gives it back when it was cleared, and not before.
 #[test]
 fn po_6_released_before_it_was_cleared() {

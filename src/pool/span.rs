@@ -290,10 +290,17 @@ impl Span {
     }
     /// Large or free, of a pool on whose blocks devices work: whether it still has to be cleared before anybody may have it.
     pub fn is_uncleared(&self) -> bool {
-        self.fresh.get() == 3
+        self.fresh.get() >= 3
     }
     pub fn set_uncleared(&self, uncleared: bool) {
         self.fresh.set(if uncleared { 3 } else { 0 });
+    }
+    /// The same of one that may never be cleared, nor had: a graph may clear it at any time.
+    pub fn is_caught(&self) -> bool {
+        self.fresh.get() == 4
+    }
+    pub fn set_caught(&self) {
+        self.fresh.set(4);
     }
     fn map(&self) -> Option<&'static Fine> {
         // SAFETY: NULL, or set from a reference to a map, and those are never unmapped.

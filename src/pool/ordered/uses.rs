@@ -2,7 +2,7 @@
 //!
 //! Contract: giving back asks no driver and waits for nothing.
 
-use crate::error::{Result, fail};
+use crate::error::{Result, fail, quietly};
 use crate::pool::blocks::{self, Open};
 use crate::pool::cell::State;
 use crate::pool::client::Client;
@@ -13,6 +13,27 @@ use crate::stream;
 use crate::sys::os;
 use crate::types::*;
 use core::sync::atomic::Ordering;
+
+/// What became of an attempt to clear a span.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cleared {
+    /// It is cleared behind what is noted as its use.
+    Yes,
+    /// It is as it was.
+    No,
+    /// A graph may have got that, and would clear whatever lies there each time it is launched.
+    Caught,
+}
+
+impl Cleared {
+    /// The span knows it.
+    fn note(self, span: &'static Span) {
+        match self {
+            Cleared::Caught => span.set_caught(),
+            _ => span.set_uncleared(self == Cleared::No),
+        }
+    }
+}
 
 impl Pool {
     /// Work up to a point uses the block, which is not free before (PD-6). For who has the block. Of a pool that knows nothing of devices the
@@ -174,29 +195,36 @@ impl Pool {
             return;
         }
         if flags & TN_POOL_ZERO_ON_FREE != 0 {
-            let cleared = self.clear_on(stream::current(self.device()), span)
-                || self.clear_on(stream::aside(self.device()), span);
-            span.set_uncleared(!cleared);
+            // Who gives back on the way out of a failure keeps its text.
+            quietly(|| match self.clear_on(stream::current(self.device()), span) {
+                Cleared::No => self.clear_on(stream::aside(self.device()), span),
+                cleared => cleared,
+            })
+            .note(span);
         }
     }
 
-    /// Clears a span that is the caller's alone, on a queue, behind all that uses it. False: it is as it was.
-    fn clear_on(&'static self, queue: Result<&'static Queue>, span: &'static Span) -> bool {
-        let Ok(queue) = queue else { return false };
+    /// Clears a span that is the caller's alone, on a queue, behind all that uses it.
+    fn clear_on(&'static self, queue: Result<&'static Queue>, span: &'static Span) -> Cleared {
+        let Ok(queue) = queue else { return Cleared::No };
         // What is captured would be done when the graph is launched, and each time.
         if !matches!(queue.is_capturing(), Ok(false)) {
-            return false;
+            return Cleared::No;
         }
         let mut waits = true;
         span.uses.each(|point| waits = waits && queue.wait_for(point).is_ok());
         // Also what its last block left beyond its own end, when it became smaller.
         // SAFETY: nobody else has the span, and the queue comes after all who use it.
         if !waits || unsafe { self.ops().fill_on(queue, span.start.get(), span.bytes.get(), 0) }.is_err() {
-            return false;
+            return Cleared::No;
+        }
+        // Another thread may have begun a capture since, and nothing could keep it from that.
+        if queue.can_be_captured() && matches!(queue.is_capturing(), Ok(true)) {
+            return Cleared::Caught;
         }
         self.ensure_lane(queue);
         span.uses.set(queue.now());
-        true
+        Cleared::Yes
     }
 
     /// Tries again to clear what could not be cleared when it came back, at most so many spans; those that were are pending from then on. False:
@@ -212,10 +240,10 @@ impl Pool {
             drop(books);
             // What is gone nobody can read.
             let gone = self.ops().is_gone();
-            if gone || self.clear_on(stream::aside(self.device()), span) {
-                span.set_uncleared(false);
-                any = true;
-            }
+            let cleared =
+                if gone { Cleared::Yes } else { quietly(|| self.clear_on(stream::aside(self.device()), span)) };
+            cleared.note(span);
+            any |= cleared == Cleared::Yes;
             let mut books = self.books.lock();
             if gone {
                 span.uses.clear();

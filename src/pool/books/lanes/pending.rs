@@ -169,10 +169,14 @@ impl Books {
         Some(span)
     }
 
-    /// Puts a span aside that nobody may have before it was cleared.
+    /// Puts a span aside that nobody may have before it was cleared; one that may not be cleared either lies nowhere from then on.
     pub(super) fn leave_uncleared(&mut self, span: &'static Span) {
         let Some(Ordered { uncleared: left, .. }) = self.ordered else { return };
         span.change(|| span.set_kind(Kind::Free));
+        self.figures.pending_bytes += span.bytes.get() as u64;
+        if span.is_caught() {
+            return;
+        }
         span.next.set(None);
         match left.last.get() {
             Some(last) => last.next.set(Some(span)),
@@ -180,7 +184,6 @@ impl Books {
         }
         left.last.set(Some(span));
         left.count.add(1);
-        self.figures.pending_bytes += span.bytes.get() as u64;
     }
 
     /// How many there are.
