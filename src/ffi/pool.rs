@@ -444,7 +444,8 @@ unsafe extern "C" fn reallocate_slowly(
 ///         is done. NULL and the constants: as for `tn_pool_allocate`. Asks no driver.
 /// @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address
 ///         inside a block, the text has its start; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a
-///         block of another pool, or an address in no block at all.
+///         block of another pool, or an address in no block at all; TN_ERR_NO_HOST_MEMORY where neither the stream's work can be
+///         noted nor waited for: then the block stays live.
 /// @note Threads: any; of two that give one block back, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup pool
