@@ -88,7 +88,8 @@ pub(super) fn unmark(start: usize, bytes: usize) -> usize {
     marked
 }
 
-fn is_marked(address: usize) -> bool {
+/// Whether the unit that has the address is marked.
+pub(super) fn is_marked(address: usize) -> bool {
     let (word, bit) = place(address);
     leaf(address).is_some_and(|leaf| leaf.huge[word].load(Ordering::Relaxed) & bit != 0)
 }

@@ -228,8 +228,13 @@ impl Pool {
             self.books.lock().coming -= more;
             return Ok(None);
         };
-        // The old addresses are the system's again the moment the pages have moved: they leave the table before.
-        self.books.lock().lift(span);
+        // The old addresses are the system's again the moment the pages have moved, and another pool's perhaps: they leave the table before,
+        // and their marks go.
+        let marked = parts.map(|(at, bytes)| bytes > 0 && huge::is_marked(at));
+        let mut books = self.books.lock();
+        books.lift(span);
+        books.figures.huge_bytes -= (huge::unmark(old, old_bytes) * UNIT) as u64;
+        drop(books);
         // SAFETY: the old range is this span's, in limbo; the new one was reserved for this and is unused. If the move
         // fails the new range is forgotten, as both ask for.
         let moved = unsafe {
@@ -241,13 +246,17 @@ impl Pool {
         let mut books = self.books.lock();
         books.coming -= more;
         if moved {
-            books.figures.huge_bytes -= (huge::unmark(old, old_bytes) * UNIT) as u64;
             books.put_down(span, to, want);
             drop(books);
             self.ask_huge(want, &Placed::new(to, true));
             return Ok(Some(to));
         }
         books.put_back(span);
+        for ((at, bytes), _) in parts.into_iter().zip(marked).filter(|(_, marked)| *marked) {
+            let start = at / UNIT * UNIT;
+            books.figures.huge_bytes += (huge::mark(start, at + bytes - start, false) * UNIT) as u64;
+        }
+        drop(books);
         self.lost.fetch_add(want.span_bytes as u64, Ordering::Relaxed);
         Ok(None)
     }
