@@ -27,6 +27,13 @@ mod tests {
         made as usize
     }
 
+    /// Options of a pool of which threads keep so much.
+    fn kept(bytes: usize) -> tn_pool_options {
+        tn_pool_options { size: size_of::<tn_pool_options>(), thread_cache_size: bytes as u64, ..Default::default() }
+    }
+
+    const KEPT: usize = 64 << 10;
+
     fn pool_of(handle: usize) -> &'static Pool {
         pool::of_handle(Id::from_bits(handle as u64)).unwrap()
     }
@@ -301,13 +308,7 @@ mod tests {
     /// PO-33: the peak of what is asked for also sees blocks that grow where they are.
     #[test]
     fn po_33_blocks_that_grow_in_place_have_a_peak() {
-        const KEPT: usize = 64 << 10;
-        let options = tn_pool_options {
-            size: size_of::<tn_pool_options>(),
-            thread_cache_size: KEPT as u64,
-            ..tn_pool_options::default()
-        };
-        let handle = create_with(&options);
+        let handle = create_with(&kept(KEPT));
         let blocks: Vec<usize> = (0..2000).map(|_| take(handle, 1025)).collect();
         for bytes in [1150, 1025] {
             blocks.iter().for_each(|&block| assert_eq!(resize(handle, block, bytes), block));
@@ -317,6 +318,61 @@ mod tests {
         let peak = stats.peak_requested_bytes as usize;
         assert!((2000 * 1150 - KEPT..=2000 * 1150).contains(&peak), "{peak}");
         blocks.into_iter().for_each(|block| give(handle, block));
+        release(handle);
+    }
+
+    /// PO-33: the peak of what is asked for also sees that as many usable bytes hold more.
+    #[test]
+    fn po_33_blocks_that_are_used_better_have_a_peak() {
+        let handle = create_with(&kept(KEPT));
+        let mut blocks: Vec<usize> = (0..2000).map(|_| take(handle, 1025)).collect();
+        blocks.iter_mut().for_each(|block| {
+            give(handle, *block);
+            *block = take(handle, 1152);
+        });
+        blocks.iter_mut().for_each(|block| {
+            give(handle, *block);
+            *block = take(handle, 1025);
+        });
+        let peak = pool_of(handle).query().peak_requested_bytes as usize;
+        assert!((2000 * 1152 - KEPT..=2000 * 1152).contains(&peak), "one for one: {peak}");
+        blocks.drain(..).for_each(|block| give(handle, block));
+        pool_of(handle).reset_peak();
+        for bytes in [1025, 1152] {
+            let blocks: Vec<usize> = (0..2000).map(|_| take(handle, bytes)).collect();
+            blocks.into_iter().for_each(|block| give(handle, block));
+        }
+        let peak = pool_of(handle).query().peak_requested_bytes as usize;
+        assert!((2000 * 1152 - KEPT..=2000 * 1152).contains(&peak), "one after the other: {peak}");
+        release(handle);
+    }
+
+    /// PO-33, PO-61: a client that takes another's place has a peak of its own.
+    #[test]
+    fn po_33_each_client_has_its_peak() {
+        let handle = create_with(&kept(KEPT));
+        let ask = |client| pool_of(handle).allocate_for(client, 1152, 16, false, 0).unwrap().as_ptr() as usize;
+        let peak_of = |client: Client| {
+            let mut peak = 0;
+            pool_of(handle).each_client(|told| {
+                if Client::of(&told) == client {
+                    peak = told.peak_bytes as usize;
+                }
+            });
+            peak
+        };
+        let mut blocks: Vec<usize> = (0..2000).map(|_| ask(Client::RUST)).collect();
+        for client in [Client::NUMPY, Client::RAW, Client::RUST] {
+            for block in &mut blocks {
+                pool::deallocate(None, *block).unwrap();
+                *block = ask(client);
+            }
+        }
+        blocks.into_iter().for_each(|block| pool::deallocate(None, block).unwrap());
+        for client in [Client::NUMPY, Client::RAW, Client::RUST] {
+            let peak = peak_of(client);
+            assert!((2000 * 1152 - KEPT..=2000 * 1152).contains(&peak), "{}: {peak}", client.name());
+        }
         release(handle);
     }
 
