@@ -2,11 +2,16 @@
 
 mod tests {
     use crate::ffi::array::{tn_array_empty, tn_array_release};
-    use crate::ffi::pool::{tn_pool_allocate, tn_pool_create, tn_pool_deallocate, tn_pool_reallocate, tn_pool_release};
+    use crate::ffi::pool::{
+        tn_pool_allocate, tn_pool_create, tn_pool_deallocate, tn_pool_import, tn_pool_reallocate, tn_pool_release,
+        tn_pool_set_current,
+    };
     use crate::pool::heap::{Deallocate, allocate_quickly, deallocate_quickly};
     use crate::pool::{self, Client, Pool};
     use crate::slots::Id;
+    use crate::sys::os;
     use crate::types::*;
+    use core::ffi::c_void;
     use core::ptr::{null, null_mut};
     use core::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Barrier, Mutex, mpsc};
@@ -33,6 +38,46 @@ mod tests {
     }
 
     const KEPT: usize = 64 << 10;
+
+    /// An upstream that has memory of a function, which gets bytes and alignment. What goes back is left alone.
+    fn upstream(get: fn(usize, usize) -> usize) -> tn_upstream {
+        unsafe extern "C" fn allocate(
+            context: *mut c_void,
+            bytes: usize,
+            alignment: usize,
+            _: u64,
+            out: *mut *mut c_void,
+        ) -> tn_status {
+            // SAFETY: the context is that function, and `out` the pool's own variable.
+            unsafe {
+                let get = core::mem::transmute::<*mut c_void, fn(usize, usize) -> usize>(context);
+                out.write(get(bytes, alignment) as *mut c_void);
+            }
+            TN_OK
+        }
+        unsafe extern "C" fn deallocate(_: *mut c_void, _: *mut c_void, _: usize, _: u64) -> tn_status {
+            TN_OK
+        }
+        tn_upstream {
+            size: size_of::<tn_upstream>(),
+            context: get as *mut c_void,
+            granularity: 0,
+            alignment: 0,
+            flags: 0,
+            reserved: 0,
+            allocate: Some(allocate),
+            deallocate: Some(deallocate),
+            purge: None,
+            release: None,
+        }
+    }
+
+    fn import(upstream: &tn_upstream) -> usize {
+        let mut made = null_mut();
+        // SAFETY: an upstream, and a place for the result.
+        assert_eq!(unsafe { tn_pool_import(HOST, upstream, null(), &mut made) }, TN_OK);
+        made as usize
+    }
 
     fn pool_of(handle: usize) -> &'static Pool {
         pool::of_handle(Id::from_bits(handle as u64)).unwrap()
@@ -374,6 +419,26 @@ mod tests {
             assert!((2000 * 1152 - KEPT..=2000 * 1152).contains(&peak), "{}: {peak}", client.name());
         }
         release(handle);
+    }
+
+    /// PO-62: a callback of the pool's own upstream sets another one as the thread's; what comes next comes from that.
+    #[test]
+    fn po_62_a_pool_that_a_callback_sets_is_the_current_one() {
+        static OTHER: AtomicUsize = AtomicUsize::new(0);
+        let upstream = upstream(|bytes, alignment| {
+            assert_eq!(tn_pool_set_current(OTHER.load(Ordering::Relaxed) as *mut tn_pool), TN_OK);
+            os::map(bytes, alignment).unwrap()
+        });
+        let (first, other) = (import(&upstream), create());
+        OTHER.store(other, Ordering::Relaxed);
+        assert_eq!(tn_pool_set_current(first as *mut tn_pool), TN_OK);
+        let blocks = [(); 3].map(|()| take(0, 64));
+        let pools = blocks.map(|block| core::ptr::eq(pool::locate(block).unwrap().pool, pool_of(other)));
+        assert_eq!(pools, [false, true, true]);
+        blocks.into_iter().for_each(|block| give(0, block));
+        assert_eq!(tn_pool_set_current(null_mut()), TN_OK);
+        release(first);
+        release(other);
     }
 
     /// PH-17: 16 threads with blocks of their own, and with each other's, need nothing of each other: no lock, and no line that another one
