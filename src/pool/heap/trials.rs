@@ -441,6 +441,46 @@ mod tests {
         release(other);
     }
 
+    /// PO-24: a pool over a small block of another one; what the thread gives back is the block that the table shows.
+    #[test]
+    fn po_24_a_block_in_anothers_small_block_is_its_own() {
+        static PIECE: AtomicUsize = AtomicUsize::new(0);
+        let below = create();
+        let blocks: Vec<usize> = (0..8)
+            .map(|_| {
+                let mut block = null_mut();
+                // SAFETY: a place for the result.
+                let status = unsafe { tn_pool_allocate(below as *mut tn_pool, 65536, 4096, null_mut(), &mut block) };
+                assert_eq!(status, TN_OK);
+                block as usize
+            })
+            .collect();
+        PIECE.store(blocks[1], Ordering::Relaxed);
+        let over = import(&upstream(|bytes, alignment| {
+            let piece = PIECE.load(Ordering::Relaxed);
+            assert!(bytes <= 65536 && piece.is_multiple_of(alignment));
+            piece
+        }));
+        assert_eq!(tn_pool_set_current(below as *mut tn_pool), TN_OK);
+        let mut block = null_mut();
+        // SAFETY: a place for the result.
+        let status = unsafe { tn_pool_allocate(over as *mut tn_pool, 64, 16, null_mut(), &mut block) };
+        if status == TN_OK {
+            // By the pool that is the current one, so that the thread guesses its span.
+            give(0, take(0, 65536));
+            give(0, blocks[0]);
+            give(0, block as usize);
+            assert_eq!((pool_of(over).query().live_blocks, pool_of(below).query().live_blocks), (0, 7));
+        } else {
+            assert_eq!(status, TN_ERR_FAILED, "blocks of a class are no memory for others");
+            give(0, blocks[0]);
+        }
+        assert_eq!(tn_pool_set_current(null_mut()), TN_OK);
+        release(over);
+        blocks[1..].iter().for_each(|&block| give(below, block));
+        release(below);
+    }
+
     /// PH-17: 16 threads with blocks of their own, and with each other's, need nothing of each other: no lock, and no line that another one
     /// writes but the bits of the blocks that it gives back.
     #[test]
