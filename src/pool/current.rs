@@ -92,6 +92,13 @@ pub fn current_of_host(thread: &'static Thread) -> Result<&'static Pool> {
     }
 }
 
+/// Whether that is what a thread means by no pool, for the host.
+pub(super) fn is_current_of_host(thread: &'static Thread, pool: &'static Pool) -> bool {
+    let set = thread.pool(HOST_PLACE) as *const Pool;
+    let now = if set.is_null() { DEFAULTS[HOST_PLACE].load(Ordering::Relaxed).cast_const() } else { set };
+    core::ptr::eq(now, pool)
+}
+
 /// Sets what this thread means by no pool, for the pool's device; None: the default pools again, of all devices. The
 /// thread has a hold on what it set until it sets another or ends (PO-64, PO-65). The caller has a hold on the pool.
 pub fn set_current(pool: Option<&'static Pool>) {

@@ -6,8 +6,8 @@
 
 use crate::error::{Result, fail};
 use crate::names::Site;
-use crate::pool::Pool;
 use crate::pool::heap::Heap;
+use crate::pool::{Pool, current};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::sys::os;
 use crate::thread::{self, Critical, Thread};
@@ -121,7 +121,13 @@ pub fn remember(id: Option<Id>, pool: &'static Pool) {
     let thread = thread::current();
     let _inside = Critical::enter(thread);
     let Some(heap) = Heap::of(thread, pool).map(|heap| core::ptr::from_ref(heap) as usize) else { return };
-    let Some(id) = id else { return thread.set_current_heap(heap) };
+    let Some(id) = id else {
+        // What was called meanwhile may have set another one.
+        if current::is_current_of_host(thread, pool) {
+            thread.set_current_heap(heap);
+        }
+        return;
+    };
     if let Ok(slot) = Table::<PoolSlot>::find(id)
         && pool_of(slot).is_some_and(|now| core::ptr::eq(now, pool))
     {

@@ -12,7 +12,7 @@ use crate::pool::books::{Books, Kit, Piece, Segment};
 use crate::pool::huge::UNIT;
 use crate::pool::lock::Guard;
 use crate::pool::options::Settings;
-use crate::pool::span::Span;
+use crate::pool::span::{Kind, Span};
 use crate::pool::{Pool, find, heap, table};
 use crate::sys::{checker, os};
 use crate::thread::{self, Thread};
@@ -184,10 +184,14 @@ impl Pool {
         Ok(Some(Piece { start, bytes, segment: Some(segment) }))
     }
 
-    /// What the table shows in a range that the upstream gave: nothing, or the span of another pool of which one live
-    /// block contains it. Err: memory that somebody else has.
+    /// What the table shows in a range that the upstream gave: nothing, or the span of another pool's large block, which
+    /// contains it. Err: memory that somebody else has.
     fn what_is_under(&'static self, start: usize, bytes: usize) -> core::result::Result<Option<&'static Span>, ()> {
         let Some(span) = table::uniform(start, bytes)? else { return Ok(None) };
+        // The owner of a span of small blocks takes for its own what lies there, and does not look into the table each time.
+        if span.kind() == Kind::Small {
+            return Err(());
+        }
         let block = find::locate(start).ok_or(())?;
         let inside = block.start <= start && start + bytes <= block.start + block.usable;
         let others = !core::ptr::eq(block.pool, self);

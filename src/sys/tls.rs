@@ -95,8 +95,10 @@ mod word {
             return word();
         }
         let thread = thread_pointer();
-        let home = home(place(thread));
-        if home.0.load(Ordering::Relaxed) == thread { core::ptr::from_ref(home).cast() } else { core::ptr::null() }
+        // Acquire pairs with the Release in `keep`. The pointer itself, for it leads to more than the home.
+        let at = place(thread).load(Ordering::Acquire).cast_const();
+        // SAFETY: as in `home`.
+        if unsafe { &*at }.0.load(Ordering::Relaxed) == thread { at.cast() } else { core::ptr::null() }
     }
 
     /// The calling thread's.

@@ -139,7 +139,7 @@ extern "C" fn after_fork_child() {
     for record in records().filter(|r| !core::ptr::eq(*r, own)) {
         if record.used.load(Ordering::Relaxed) != 0 {
             record.inside.store(0, Ordering::Relaxed);
-            leave(record);
+            leave(record, || ());
         }
     }
     TURN.store(0, Ordering::Release);

@@ -496,8 +496,7 @@ pub fn visit<R>(work: impl FnOnce() -> R) -> Option<R> {
     let record = try_register()?;
     let result = work();
     if over {
-        leave(record);
-        tls::set(OVER as *const ());
+        leave(record, || tls::set(OVER as *const ()));
     }
     Some(result)
 }
@@ -512,8 +511,7 @@ extern "C" fn end(value: *mut core::ffi::c_void) {
     if round < LAST_ROUND {
         os::at_thread_end(value as usize + 1);
     } else if let Some(record) = known() {
-        leave(record);
-        tls::set(OVER as *const ());
+        leave(record, || tls::set(OVER as *const ()));
     }
 }
 
@@ -597,8 +595,9 @@ pub fn on_exit(hook: ExitHook) {
     unreachable!("more exit hooks than places");
 }
 
+/// The end of a thread, or of what is left of one; `forget`: from here on it has the record no more.
 #[cfg(not(loom))]
-fn leave(record: &'static Thread) {
+fn leave(record: &'static Thread, forget: impl FnOnce()) {
     for place in &HOOKS {
         let value = place.load(Ordering::Acquire);
         if value != 0 {
@@ -610,6 +609,8 @@ fn leave(record: &'static Thread) {
     record.site.set(0);
     record.forbids.set(0);
     record.calling.set(0);
+    forget();
+    // Last: the next thread has it at once, with the home by which it was found.
     record.used.store(0, Ordering::Release);
 }
 
@@ -621,8 +622,7 @@ impl Drop for Exit {
     fn drop(&mut self) {
         if let Some(record) = known() {
             // Still ours while the hooks run: a lock that they take would otherwise register this thread anew, and for ever.
-            leave(record);
-            tls::set(core::ptr::null());
+            leave(record, || tls::set(core::ptr::null()));
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Contract: a record for each piece, from before it enters the books until it went back whole. Everything here runs
 //! under the pool's lock but making and releasing records.
 //!
-//! A piece may lie in a live block of another pool, whose spans the table shows there again when it goes.
+//! A piece may lie in a live block of another pool that has a span of its own, which the table shows there again when it goes.
 
 use super::{Books, Piece};
 use crate::device::host::GRANULE;

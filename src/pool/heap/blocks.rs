@@ -3,7 +3,7 @@
 //! Contract: called by the heap's thread, inside the library. Nothing here takes a lock, calls the system or allocates, but for the cold
 //! functions; nothing panics.
 
-use super::Heap;
+use super::{Heap, Mark};
 use crate::device::host::GRANULE;
 use crate::pool::books::Placed;
 use crate::pool::cell::{Block, State, Word};
@@ -265,6 +265,7 @@ impl Heap {
             let part = &self.clients[client.index()];
             part.requested.add(unit.wrapping_sub(slack));
             part.in_use.add(unit);
+            self.shared.set(1);
         }
         self.out.add(unit)
     }
@@ -286,6 +287,7 @@ impl Heap {
             let part = &self.clients[client.index()];
             part.requested.subtract(unit.wrapping_sub(slack));
             part.in_use.subtract(unit);
+            self.shared.set(1);
         }
         self.out.subtract(unit);
     }
@@ -316,23 +318,42 @@ impl Heap {
     /// A step went out, and the peaks may be higher than ever. `grown`: blocks grew where they are.
     fn look_at_peaks(&self, grown: bool) {
         let gone = self.out.allow(self.step()) as isize;
-        let out = self.out.get() as isize;
-        // The least since the last look: as if all had come back first.
-        let low = (self.low.get() as isize).min(out - gone);
-        self.low.set(low as usize);
+        let more = gone + self.grown.get() as isize;
+        let mut rise = 0;
+        // The least since the last look: as if all had come back first, and of what was asked for as if blocks had grown last.
+        self.each_mark(|mark, now, asked| rise = rise.max(mark.rise(now, if asked { more } else { gone })));
         // So a peak is too low by four steps, by the next one and, of what was asked for, by what grew meanwhile, which is two.
-        if !grown && out - low <= 4 * self.step() as isize {
+        if !grown && rise <= 4 * self.step() as isize {
             return;
         }
-        self.low.set(out as usize);
+        let mut higher = false;
+        self.each_mark(|mark, now, _| higher |= mark.pass(now));
         self.grown.set(0);
         let Some(pool) = self.pool() else { return };
         // As much as then is no more, if nobody else looked: others may have had less.
         let looks = pool.looks.load(Ordering::Relaxed);
-        if grown || out > self.seen.get() as isize || self.looks.get() != looks {
+        if grown || higher || self.looks.get() != looks {
             pool.books.lock().peak();
-            self.seen.set(out as usize);
+            self.each_mark(|mark, now, _| mark.seen.set(now as usize));
             self.looks.set(pool.looks.load(Ordering::Relaxed));
         }
+    }
+
+    /// Calls `visit` with all that has a peak, what it is now, and whether it is what was asked for.
+    fn each_mark(&self, mut visit: impl FnMut(&Mark, isize, bool)) {
+        let out = self.out.get() as isize;
+        let [all, requested, plain] = &self.marks;
+        visit(all, out, false);
+        visit(requested, out - self.slack.get() as isize, true);
+        if self.shared.get() == 0 {
+            return;
+        }
+        let mut rest = out;
+        for part in &self.clients {
+            let in_use = part.in_use.get() as isize;
+            visit(&part.mark, in_use, false);
+            rest -= in_use;
+        }
+        visit(plain, rest, false);
     }
 }

@@ -19,7 +19,8 @@ impl Heap {
         }
         self.clients.iter().for_each(super::Counter::clear);
         self.out.clear();
-        [&self.slack, &self.freed, &self.reallocated, &self.low, &self.grown, &self.seen]
+        self.marks.iter().for_each(super::Mark::clear);
+        [&self.slack, &self.freed, &self.reallocated, &self.grown, &self.shared]
             .into_iter()
             .for_each(|word| word.set(0));
         self.zero_skipped.set(0);

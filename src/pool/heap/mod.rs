@@ -73,13 +73,14 @@ pub(super) struct Heap {
     /// Bytes among them that nobody asked for, modulo 2^64, and how many blocks were given back.
     slack: Word,
     freed: Word,
-    /// The least that can have been out since the peaks were looked at.
-    low: Word,
-    /// By how much blocks grew where they are since then.
+    /// Of what is out, of what was asked for of it, and of the part of [`PLAIN`].
+    marks: [Mark; 3],
+    /// By how much blocks grew where they are since the peaks were looked at.
     grown: Word,
-    /// What was out when the peaks were looked at last, and the pool's count of such looks then.
-    seen: Word,
+    /// The pool's count of such looks then.
     looks: Word,
+    /// 1: others than [`PLAIN`] have a part.
+    shared: Word,
     /// The part of each client; that of [`PLAIN`] is the rest.
     clients: [Counter; PLACES],
     zero_skipped: Word,
@@ -114,6 +115,34 @@ struct Counter {
     requested: Word,
     allocated: Word,
     freed: Word,
+    mark: Mark,
+}
+
+/// Of bytes that have a peak; the heap's thread writes and reads it.
+#[derive(Debug, Default)]
+struct Mark {
+    /// The least that they can have been since they were looked at.
+    low: Word,
+    /// What they were when the peaks were looked at last.
+    seen: Word,
+}
+
+impl Mark {
+    /// They are so many now, and at least so many less since the last look. By how much they may have risen.
+    fn rise(&self, now: isize, less: isize) -> isize {
+        let low = (self.low.get() as isize).min(now - less);
+        self.low.set(low as usize);
+        now - low
+    }
+    /// They are looked at; whether they are more than the peaks know.
+    fn pass(&self, now: isize) -> bool {
+        self.low.set(now as usize);
+        now > self.seen.get() as isize
+    }
+    fn clear(&self) {
+        self.low.set(0);
+        self.seen.set(0);
+    }
 }
 
 impl Counter {
@@ -132,6 +161,7 @@ impl Counter {
         for word in [&self.in_use, &self.requested, &self.allocated, &self.freed] {
             word.set(0);
         }
+        self.mark.clear();
     }
 }
 

@@ -4,15 +4,15 @@
 //! gets what was out at some moment of the call. What goes out is counted down, from an allowance: where it ends, the peaks must be looked
 //! at. So they are low by the allowance at most, whatever came back meanwhile.
 
-use core::sync::atomic::{AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// All zero: nothing is out, and the first block is more than is allowed.
 #[derive(Debug, Default)]
 pub(super) struct Out {
-    /// What may still go out without a look.
+    /// What may still go out without a look; bit 0: of which of the two allowances it is left.
     left: AtomicUsize,
-    /// The allowances so far, and thus what went out and what is left; odd: both are being changed.
-    allowed: AtomicUsize,
+    /// The allowances so far, and thus what went out and what is left: now, and once it is the other's turn.
+    allowed: [AtomicUsize; 2],
     /// What came back.
     back: AtomicUsize,
 }
@@ -21,34 +21,36 @@ pub(super) struct Out {
 const TRIES: usize = 8;
 
 impl Out {
+    #[cfg(test)]
+    const fn new() -> Out {
+        Out { left: AtomicUsize::new(0), allowed: [const { AtomicUsize::new(0) }; 2], back: AtomicUsize::new(0) }
+    }
+
     /// Counts what goes out. True: it is more than was allowed, and `allow` must follow.
     #[inline(always)]
     pub fn add(&self, bytes: usize) -> bool {
+        // Blocks have an even number of bytes.
         let left = self.left.load(Ordering::Relaxed).wrapping_sub(bytes);
-        self.left.store(left, Ordering::Relaxed);
+        // Release, as below: `get` sees what was counted before.
+        self.left.store(left, Ordering::Release);
         (left as isize) < 0
     }
 
     /// Counts what came back.
     #[inline(always)]
     pub fn subtract(&self, bytes: usize) {
-        self.back.store(self.back.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed);
+        self.back.store(self.back.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Release);
     }
 
     /// So much may go out until the next look, an odd number rounded down; what went out since the last one, if that was as much. The counts
-    /// stay what they are.
+    /// stay what they are: one store says what is left, and of what.
     pub fn allow(&self, bytes: usize) -> usize {
-        let bytes = bytes & !1;
-        let more = bytes.wrapping_sub(self.left.load(Ordering::Relaxed));
-        // Blocks have an even number of bytes, and so has the sum.
-        let allowed = self.allowed.load(Ordering::Relaxed).wrapping_add(more);
-        debug_assert!(allowed.is_multiple_of(2));
-        self.allowed.store(allowed | 1, Ordering::Relaxed);
-        // Orders it before `left`, for the Acquire fence in `get`.
-        fence(Ordering::Release);
-        self.left.store(bytes, Ordering::Relaxed);
-        // Pairs with the Acquire in `get`.
-        self.allowed.store(allowed, Ordering::Release);
+        let (bytes, left) = (bytes & !1, self.left.load(Ordering::Relaxed));
+        let (more, turn) = (bytes.wrapping_sub(left & !1), left & 1);
+        let allowed = self.allowed[turn].load(Ordering::Relaxed).wrapping_add(more);
+        self.allowed[turn ^ 1].store(allowed, Ordering::Relaxed);
+        // Release pairs with the Acquire in `get`, here and wherever else it is written.
+        self.left.store(bytes | turn ^ 1, Ordering::Release);
         more
     }
 
@@ -56,13 +58,14 @@ impl Out {
     pub fn get(&self) -> usize {
         let mut out = 0;
         for _ in 0..TRIES {
-            let allowed = self.allowed.load(Ordering::Acquire);
             let left = self.left.load(Ordering::Acquire);
+            let allowed = self.allowed[left & 1].load(Ordering::Acquire);
             let back = self.back.load(Ordering::Acquire);
-            out = (allowed & !1).wrapping_sub(left).wrapping_sub(back);
-            // `left` only falls while `allowed` stays: between two equal ones nothing went out, and `back` is of such a moment.
-            let same = self.left.load(Ordering::Acquire) == left && self.allowed.load(Ordering::Relaxed) == allowed;
-            if same && allowed.is_multiple_of(2) {
+            out = allowed.wrapping_sub(left & !1).wrapping_sub(back);
+            // `left` only falls until it is the other's turn: between two equal ones nothing went out, and `back` is of such a moment. Whoever
+            // saw a turn of its own and the next one in between sees another allowance.
+            let same = self.left.load(Ordering::Acquire) == left;
+            if same && self.allowed[left & 1].load(Ordering::Relaxed) == allowed {
                 break;
             }
         }
@@ -71,7 +74,8 @@ impl Out {
 
     /// As if nothing had ever gone out.
     pub fn clear(&self) {
-        [&self.left, &self.allowed, &self.back].into_iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        let [first, second] = &self.allowed;
+        [&self.left, first, second, &self.back].into_iter().for_each(|word| word.store(0, Ordering::Relaxed));
     }
 }
 
@@ -98,9 +102,36 @@ mod tests {
     }
 
     #[test]
+    fn po_32_a_thread_that_is_stopped_in_the_middle_misleads_nobody() {
+        use core::sync::atomic::AtomicBool;
+        static OVER: AtomicBool = AtomicBool::new(false);
+        static OUTS: [Out; 64] = [const { Out::new() }; 64];
+        let turn = |out: &'static Out| {
+            while !OVER.load(Ordering::Relaxed) {
+                out.allow(1 << 20);
+                out.add(64);
+                out.allow(0);
+                out.subtract(64);
+            }
+        };
+        let writers: Vec<_> = OUTS.iter().map(|out| std::thread::spawn(move || turn(out))).collect();
+        let start = std::time::Instant::now();
+        let mut wrong = 0;
+        while start.elapsed().as_millis() < 500 {
+            for out in &OUTS {
+                // A reader that gives up may have missed some that came back.
+                wrong += usize::from((out.get() as isize).unsigned_abs() > 1 << 19);
+            }
+        }
+        OVER.store(true, Ordering::Relaxed);
+        assert!(writers.into_iter().all(|writer| writer.join().is_ok()));
+        assert_eq!(wrong, 0);
+    }
+
+    #[test]
     fn po_32_a_reader_never_sees_an_allowance() {
         use core::sync::atomic::AtomicBool;
-        static OUT: Out = Out { left: AtomicUsize::new(0), allowed: AtomicUsize::new(0), back: AtomicUsize::new(0) };
+        static OUT: Out = Out::new();
         static OVER: AtomicBool = AtomicBool::new(false);
         OUT.allow(1 << 20);
         OUT.add(1 << 10);

@@ -2,11 +2,16 @@
 
 mod tests {
     use crate::ffi::array::{tn_array_empty, tn_array_release};
-    use crate::ffi::pool::{tn_pool_allocate, tn_pool_create, tn_pool_deallocate, tn_pool_reallocate, tn_pool_release};
+    use crate::ffi::pool::{
+        tn_pool_allocate, tn_pool_create, tn_pool_deallocate, tn_pool_import, tn_pool_reallocate, tn_pool_release,
+        tn_pool_set_current,
+    };
     use crate::pool::heap::{Deallocate, allocate_quickly, deallocate_quickly};
     use crate::pool::{self, Client, Pool};
     use crate::slots::Id;
+    use crate::sys::os;
     use crate::types::*;
+    use core::ffi::c_void;
     use core::ptr::{null, null_mut};
     use core::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Barrier, Mutex, mpsc};
@@ -24,6 +29,53 @@ mod tests {
         let mut made = null_mut();
         // SAFETY: NULL or options, and a place for the result.
         assert_eq!(unsafe { tn_pool_create(HOST, options, &mut made) }, TN_OK);
+        made as usize
+    }
+
+    /// Options of a pool of which threads keep so much.
+    fn kept(bytes: usize) -> tn_pool_options {
+        tn_pool_options { size: size_of::<tn_pool_options>(), thread_cache_size: bytes as u64, ..Default::default() }
+    }
+
+    const KEPT: usize = 64 << 10;
+
+    /// An upstream that has memory of a function, which gets bytes and alignment. What goes back is left alone.
+    fn upstream(get: fn(usize, usize) -> usize) -> tn_upstream {
+        unsafe extern "C" fn allocate(
+            context: *mut c_void,
+            bytes: usize,
+            alignment: usize,
+            _: u64,
+            out: *mut *mut c_void,
+        ) -> tn_status {
+            // SAFETY: the context is that function, and `out` the pool's own variable.
+            unsafe {
+                let get = core::mem::transmute::<*mut c_void, fn(usize, usize) -> usize>(context);
+                out.write(get(bytes, alignment) as *mut c_void);
+            }
+            TN_OK
+        }
+        unsafe extern "C" fn deallocate(_: *mut c_void, _: *mut c_void, _: usize, _: u64) -> tn_status {
+            TN_OK
+        }
+        tn_upstream {
+            size: size_of::<tn_upstream>(),
+            context: get as *mut c_void,
+            granularity: 0,
+            alignment: 0,
+            flags: 0,
+            reserved: 0,
+            allocate: Some(allocate),
+            deallocate: Some(deallocate),
+            purge: None,
+            release: None,
+        }
+    }
+
+    fn import(upstream: &tn_upstream) -> usize {
+        let mut made = null_mut();
+        // SAFETY: an upstream, and a place for the result.
+        assert_eq!(unsafe { tn_pool_import(HOST, upstream, null(), &mut made) }, TN_OK);
         made as usize
     }
 
@@ -301,13 +353,7 @@ mod tests {
     /// PO-33: the peak of what is asked for also sees blocks that grow where they are.
     #[test]
     fn po_33_blocks_that_grow_in_place_have_a_peak() {
-        const KEPT: usize = 64 << 10;
-        let options = tn_pool_options {
-            size: size_of::<tn_pool_options>(),
-            thread_cache_size: KEPT as u64,
-            ..tn_pool_options::default()
-        };
-        let handle = create_with(&options);
+        let handle = create_with(&kept(KEPT));
         let blocks: Vec<usize> = (0..2000).map(|_| take(handle, 1025)).collect();
         for bytes in [1150, 1025] {
             blocks.iter().for_each(|&block| assert_eq!(resize(handle, block, bytes), block));
@@ -318,6 +364,121 @@ mod tests {
         assert!((2000 * 1150 - KEPT..=2000 * 1150).contains(&peak), "{peak}");
         blocks.into_iter().for_each(|block| give(handle, block));
         release(handle);
+    }
+
+    /// PO-33: the peak of what is asked for also sees that as many usable bytes hold more.
+    #[test]
+    fn po_33_blocks_that_are_used_better_have_a_peak() {
+        let handle = create_with(&kept(KEPT));
+        let mut blocks: Vec<usize> = (0..2000).map(|_| take(handle, 1025)).collect();
+        blocks.iter_mut().for_each(|block| {
+            give(handle, *block);
+            *block = take(handle, 1152);
+        });
+        blocks.iter_mut().for_each(|block| {
+            give(handle, *block);
+            *block = take(handle, 1025);
+        });
+        let peak = pool_of(handle).query().peak_requested_bytes as usize;
+        assert!((2000 * 1152 - KEPT..=2000 * 1152).contains(&peak), "one for one: {peak}");
+        blocks.drain(..).for_each(|block| give(handle, block));
+        pool_of(handle).reset_peak();
+        for bytes in [1025, 1152] {
+            let blocks: Vec<usize> = (0..2000).map(|_| take(handle, bytes)).collect();
+            blocks.into_iter().for_each(|block| give(handle, block));
+        }
+        let peak = pool_of(handle).query().peak_requested_bytes as usize;
+        assert!((2000 * 1152 - KEPT..=2000 * 1152).contains(&peak), "one after the other: {peak}");
+        release(handle);
+    }
+
+    /// PO-33, PO-61: a client that takes another's place has a peak of its own.
+    #[test]
+    fn po_33_each_client_has_its_peak() {
+        let handle = create_with(&kept(KEPT));
+        let ask = |client| pool_of(handle).allocate_for(client, 1152, 16, false, 0).unwrap().as_ptr() as usize;
+        let peak_of = |client: Client| {
+            let mut peak = 0;
+            pool_of(handle).each_client(|told| {
+                if Client::of(&told) == client {
+                    peak = told.peak_bytes as usize;
+                }
+            });
+            peak
+        };
+        let mut blocks: Vec<usize> = (0..2000).map(|_| ask(Client::RUST)).collect();
+        for client in [Client::NUMPY, Client::RAW, Client::RUST] {
+            for block in &mut blocks {
+                pool::deallocate(None, *block).unwrap();
+                *block = ask(client);
+            }
+        }
+        blocks.into_iter().for_each(|block| pool::deallocate(None, block).unwrap());
+        for client in [Client::NUMPY, Client::RAW, Client::RUST] {
+            let peak = peak_of(client);
+            assert!((2000 * 1152 - KEPT..=2000 * 1152).contains(&peak), "{}: {peak}", client.name());
+        }
+        release(handle);
+    }
+
+    /// PO-62: a callback of the pool's own upstream sets another one as the thread's; what comes next comes from that.
+    #[test]
+    fn po_62_a_pool_that_a_callback_sets_is_the_current_one() {
+        static OTHER: AtomicUsize = AtomicUsize::new(0);
+        let upstream = upstream(|bytes, alignment| {
+            assert_eq!(tn_pool_set_current(OTHER.load(Ordering::Relaxed) as *mut tn_pool), TN_OK);
+            os::map(bytes, alignment).unwrap()
+        });
+        let (first, other) = (import(&upstream), create());
+        OTHER.store(other, Ordering::Relaxed);
+        assert_eq!(tn_pool_set_current(first as *mut tn_pool), TN_OK);
+        let blocks = [(); 3].map(|()| take(0, 64));
+        let pools = blocks.map(|block| core::ptr::eq(pool::locate(block).unwrap().pool, pool_of(other)));
+        assert_eq!(pools, [false, true, true]);
+        blocks.into_iter().for_each(|block| give(0, block));
+        assert_eq!(tn_pool_set_current(null_mut()), TN_OK);
+        release(first);
+        release(other);
+    }
+
+    /// PO-24: a pool over a small block of another one; what the thread gives back is the block that the table shows.
+    #[test]
+    fn po_24_a_block_in_anothers_small_block_is_its_own() {
+        static PIECE: AtomicUsize = AtomicUsize::new(0);
+        let below = create();
+        let blocks: Vec<usize> = (0..8)
+            .map(|_| {
+                let mut block = null_mut();
+                // SAFETY: a place for the result.
+                let status = unsafe { tn_pool_allocate(below as *mut tn_pool, 65536, 4096, null_mut(), &mut block) };
+                assert_eq!(status, TN_OK);
+                block as usize
+            })
+            .collect();
+        PIECE.store(blocks[1], Ordering::Relaxed);
+        let over = import(&upstream(|bytes, alignment| {
+            let piece = PIECE.load(Ordering::Relaxed);
+            assert!(bytes <= 65536 && piece.is_multiple_of(alignment));
+            piece
+        }));
+        assert_eq!(tn_pool_set_current(below as *mut tn_pool), TN_OK);
+        let mut block = null_mut();
+        // SAFETY: a place for the result.
+        let status = unsafe { tn_pool_allocate(over as *mut tn_pool, 64, 16, null_mut(), &mut block) };
+        if status == TN_OK {
+            // By the pool that is the current one, so that the thread guesses its span.
+            give(0, take(0, 65536));
+            give(0, blocks[0]);
+            give(0, block as usize);
+            assert_eq!((pool_of(over).query().live_blocks, pool_of(below).query().live_blocks), (0, 7));
+        } else {
+            assert_eq!(status, TN_ERR_FAILED, "blocks of a class are no memory for others");
+            give(0, blocks[0]);
+        }
+        assert_eq!(tn_pool_set_current(null_mut()), TN_OK);
+        release(over);
+        blocks[1..].iter().for_each(|&block| give(below, block));
+        release(below);
     }
 
     /// PH-17: 16 threads with blocks of their own, and with each other's, need nothing of each other: no lock, and no line that another one
