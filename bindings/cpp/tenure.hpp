@@ -2464,27 +2464,29 @@ inline how export_arrow(const array &from, ArrowSchema *schema, ArrowDeviceArray
         tn_array_export_arrow_device(from.handle(), static_cast<std::uint32_t>(flags), schema, out, &what));
     return static_cast<how>(what);
 }
-/// Makes an array of an Arrow array, which is moved in: its release is NULL afterwards. If this throws, it is as before.
-[[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowArray *source, flag flags = flag::copy,
-                                        how *what = nullptr) {
+namespace detail {
+/// Makes an array by a call that also tells how its bytes came.
+template <class Import> [[nodiscard]] array imported(how *what, Import import) {
     std::int32_t did = 0;
-    array made = detail::make([&](tn_array **out) {
-        return tn_array_import_arrow(schema, source, static_cast<std::uint32_t>(flags), out, &did);
-    });
+    array made = make([&](tn_array **out) { return import(out, &did); });
     if (what != nullptr)
         *what = static_cast<how>(did);
     return made;
 }
+} // namespace detail
+/// Makes an array of an Arrow array, which is moved in: its release is NULL afterwards. If this throws, it is as before.
+[[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowArray *source, flag flags = flag::copy,
+                                        how *what = nullptr) {
+    return detail::imported(what, [&](tn_array **out, std::int32_t *did) {
+        return tn_array_import_arrow(schema, source, static_cast<std::uint32_t>(flags), out, did);
+    });
+}
 /// The same of Arrow's C device interface.
 [[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowDeviceArray *source, flag flags = flag::copy,
                                         how *what = nullptr) {
-    std::int32_t did = 0;
-    array made = detail::make([&](tn_array **out) {
-        return tn_array_import_arrow_device(schema, source, static_cast<std::uint32_t>(flags), out, &did);
+    return detail::imported(what, [&](tn_array **out, std::int32_t *did) {
+        return tn_array_import_arrow_device(schema, source, static_cast<std::uint32_t>(flags), out, did);
     });
-    if (what != nullptr)
-        *what = static_cast<how>(did);
-    return made;
 }
 
 /* ==================================================== threads ===================================================== */

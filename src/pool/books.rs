@@ -85,6 +85,13 @@ pub(super) struct Want {
     pub thorough: bool,
 }
 
+impl Want {
+    /// A block in a span of its own.
+    pub fn alone(unit: usize, span_bytes: usize, span_alignment: usize, block: Block) -> Want {
+        Want { class: None, unit, span_bytes, span_alignment, block, heap: None, queue: None, thorough: false }
+    }
+}
+
 /// A range on its way from the device into the books, or back.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece {

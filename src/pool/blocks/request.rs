@@ -20,16 +20,7 @@ use core::sync::atomic::Ordering;
 /// The want of a pool's `initial_size`, for texts.
 pub(in crate::pool) fn creation(bytes: usize) -> Want {
     let block = Block { state: State::Raw, alignment: GRANULE, requested: bytes, tag: 0 };
-    Want {
-        class: None,
-        unit: bytes,
-        span_bytes: bytes,
-        span_alignment: GRANULE,
-        block,
-        heap: None,
-        queue: None,
-        thorough: false,
-    }
+    Want::alone(bytes, bytes, GRANULE, block)
 }
 
 impl Pool {
@@ -195,32 +186,13 @@ impl Pool {
         let direct = self.flags.load(Ordering::Relaxed) & TN_POOL_DIRECT != 0;
         if !direct && let Some(class) = class::fitting(bytes, block.alignment) {
             let span_bytes = class::span_bytes(class);
-            return Ok(Want {
-                class: Some(class),
-                unit: class::bytes(class),
-                span_bytes,
-                span_alignment: GRANULE,
-                block,
-                heap: None,
-                queue: None,
-                thorough: false,
-            });
+            return Ok(Want { class: Some(class), ..Want::alone(class::bytes(class), span_bytes, GRANULE, block) });
         }
         let unit = bytes.max(1).checked_next_multiple_of(self.page.load(Ordering::Relaxed));
         let span_bytes = unit.and_then(|unit| unit.checked_next_multiple_of(GRANULE));
         match (unit, span_bytes) {
             (Some(unit), Some(span_bytes)) if bytes <= isize::MAX as usize && span_bytes <= isize::MAX as usize => {
-                let span_alignment = block.alignment.max(GRANULE);
-                Ok(Want {
-                    class: None,
-                    unit,
-                    span_bytes,
-                    span_alignment,
-                    block,
-                    heap: None,
-                    queue: None,
-                    thorough: false,
-                })
+                Ok(Want::alone(unit, span_bytes, block.alignment.max(GRANULE), block))
             }
             _ => Err(self.out_of_memory(self.ops().terms().refusal, &Want { block, ..creation(bytes) })),
         }

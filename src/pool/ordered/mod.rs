@@ -200,17 +200,7 @@ impl Pool {
         let unit = if fine { UNIT } else { GRANULE };
         let span_bytes =
             bytes.max(1).checked_next_multiple_of(unit).filter(|&bytes| bytes <= isize::MAX as usize / 2)?;
-        let span_alignment = block.alignment.max(unit);
-        Some(Want {
-            class: None,
-            unit: span_bytes,
-            span_bytes,
-            span_alignment,
-            block,
-            heap: None,
-            queue: None,
-            thorough: false,
-        })
+        Some(Want::alone(span_bytes, span_bytes, block.alignment.max(unit), block))
     }
 
     /// Memory for a want.
