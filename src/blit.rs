@@ -11,8 +11,6 @@
 
 mod items;
 
-mod loops;
-
 mod plane;
 
 mod row;
@@ -31,9 +29,9 @@ pub use scratch::Scratch;
 
 use crate::error::Result;
 use crate::layout::Layout;
+use crate::layout::loops::{Loops, OverlapDirection};
 use crate::runner;
 use crate::sys::bytes::{self, Pattern};
-use loops::{Loops, OverlapDirection};
 
 /// Plain bytes are divided at multiples of that many, a page.
 const PART: usize = 4096;
@@ -93,12 +91,12 @@ fn copy_strided(dst: &HostView, src: &HostView) -> Result<()> {
     if !loops.set_copy(dst.layout, src.layout) {
         return Ok(());
     }
-    match loops.order() {
+    match loops.direction() {
         OverlapDirection::Done => Ok(()),
         OverlapDirection::Through => copy_through(&loops),
-        order => {
-            // SAFETY: both places vouch for their elements, and `order` is safe for the way they overlap.
-            unsafe { copy_by(&mut loops, order) };
+        direction => {
+            // SAFETY: both views vouch for their elements, and `direction` is safe for the way they overlap.
+            unsafe { copy_by(&mut loops, direction) };
             Ok(())
         }
     }
@@ -126,34 +124,23 @@ unsafe fn copy_by(loops: &mut Loops, order: OverlapDirection) {
         // SAFETY: the caller's promise.
         return unsafe { items::copy(loops, order, whole) };
     };
-    let loops = Shared(loops);
+    let loops = &*loops;
     runner::each(parts, &|index| {
-        if let Some(mut part) = loops.get().part(axis, index * count, count) {
+        if let Some(mut part) = loops.part(axis, index * count, count) {
             // SAFETY: the caller's promise, on elements that no other part has; in any order, so also at the same time.
             unsafe { items::copy(&mut part, order, whole) };
         }
     });
 }
 
-/// Loops that several threads read.
-struct Shared<'a>(&'a Loops);
-
-// SAFETY: the pointers in it are only copied; who follows them has a part of its own.
-unsafe impl Sync for Shared<'_> {}
-
-impl Shared<'_> {
-    fn get(&self) -> &Loops {
-        self.0
-    }
-}
-
 /// Copies through a temporary that holds what the source has, each repeated element once.
 fn copy_through(loops: &Loops) -> Result<()> {
     let scratch = Scratch::new(loops.packed_bytes())?;
+    let at = scratch.address().expose_provenance() as isize;
     // SAFETY: the scratch is as long as the packed source, and shares no byte with it; the places vouch for the rest.
-    unsafe { copy_by(&mut loops.gather(scratch.address()), OverlapDirection::Any) };
+    unsafe { copy_by(&mut loops.gather(at), OverlapDirection::Any) };
     // SAFETY: as above, the other way round.
-    unsafe { copy_by(&mut loops.scatter(scratch.address()), OverlapDirection::Any) };
+    unsafe { copy_by(&mut loops.scatter(at), OverlapDirection::Any) };
     Ok(())
 }
 
@@ -177,9 +164,8 @@ pub fn fill(dst: &HostView, value: &[u8]) {
         // SAFETY: the place vouches for its elements.
         return unsafe { items::fill(&mut loops, value) };
     };
-    let loops = Shared(&loops);
     runner::each(parts, &|index| {
-        if let Some(mut part) = loops.get().part(axis, index * count, count) {
+        if let Some(mut part) = loops.part(axis, index * count, count) {
             // SAFETY: the place vouches for its elements, and no other part has these.
             unsafe { items::fill(&mut part, value) };
         }

@@ -3,10 +3,10 @@
 //! Contract: called by `blit` with loops whose elements may all be touched. Items are read and written unaligned: an
 //! element's address need not be a multiple of its size. Every item is read before anything is written in its place.
 
-use super::loops::{Axis, Loops, OverlapDirection};
 use super::plane::Plane;
 use super::row::{self, RowKernel};
 use super::run;
+use crate::layout::loops::{Axis, Loops, OverlapDirection};
 use crate::sys::bytes::{self, Pattern};
 use crate::sys::cpu;
 use crate::types::TN_MAX_NDIM;
@@ -30,7 +30,7 @@ pub(super) unsafe fn copy(loops: &mut Loops, order: OverlapDirection, whole: usi
     let far = any && whole >= cpu::cache_bytes() / FAR_PART;
     let run = loops.take_run();
     if order == OverlapDirection::Backward {
-        loops.turn_round();
+        loops.reverse();
     }
     // SAFETY: the caller's promise; a run is copied as memmove does, so it needs no order inside. A short one is an
     // item.
@@ -53,7 +53,7 @@ pub(super) unsafe fn copy(loops: &mut Loops, order: OverlapDirection, whole: usi
 /// # Safety
 /// As `copy`, for items of the size of T; `any`: in any order; `far`: past the caches where that can be.
 unsafe fn copy_items<T: Copy>(loops: &mut Loops, any: bool, far: bool) {
-    let (dst, src) = (loops.dst, loops.src);
+    let (dst, src) = addresses(loops);
     if any && loops.pair_transposed() {
         let (pair, outer) = loops.axes().split_at(2);
         let plane = Plane { inner: pair[0], outer: pair[1] };
@@ -87,15 +87,29 @@ pub(super) unsafe fn fill(loops: &mut Loops, value: &[u8]) {
     if let Some(run) = inner.map(|inner| inner.length * loops.item).filter(|run| *run >= LONG_FILL) {
         let pattern = Pattern::of(value);
         // SAFETY: the caller's promise; the innermost axis is one run of bytes.
-        walk(&loops.axes()[1..], loops.dst, loops.src, |dst, _| unsafe { bytes::set(dst, &pattern, run) });
+        let (dst, src) = addresses(loops);
+        walk(&loops.axes()[1..], dst, src, |dst, _| unsafe { bytes::set(dst, &pattern, run) });
         return;
     }
     let mut bytes = [0; 16];
     bytes[..value.len()].copy_from_slice(value);
     // A source of stride 0 on every axis: the loops of a copy are those of a fill.
-    loops.src = bytes.as_ptr();
+    loops.src = bytes.as_ptr().expose_provenance() as isize;
     // SAFETY: the caller's promise; the value is read by itself.
     unsafe { copy(loops, OverlapDirection::Forward, 0) };
+}
+
+/// Where the loops begin on both sides.
+pub(super) fn addresses(loops: &Loops) -> (*mut u8, *const u8) {
+    let dst = core::ptr::with_exposed_provenance_mut(loops.dst as usize);
+    (dst, core::ptr::with_exposed_provenance(loops.src as usize))
+}
+
+/// The addresses at an index of an axis, from those at index 0.
+#[inline]
+pub(super) fn step_to(axis: &Axis, index: usize, dst: *mut u8, src: *const u8) -> (*mut u8, *const u8) {
+    let (dst_offset, src_offset) = axis.offsets(index);
+    (dst.wrapping_offset(dst_offset), src.wrapping_offset(src_offset))
 }
 
 /// Calls `body` for every index of `axes`, the first one fastest, with the addresses there.

@@ -11,8 +11,8 @@
 //! lines: then no line is read only to be overwritten. Measured for 4096 x 4096 f64 on 4 KiB pages, relative to memcpy: 0.35 with tiles
 //! alone, 0.4 packed, 0.55 streamed too, 0.85 with the next block asked for.
 
-use super::loops::Axis;
-
+use super::items::step_to;
+use crate::layout::loops::Axis;
 /// The two axes of a plane.
 #[derive(Clone, Copy)]
 pub(super) struct Plane {
@@ -41,8 +41,8 @@ impl Plane {
         for across in (0..inner.length).step_by(edge) {
             let part = Axis { length: edge.min(inner.length - across), ..inner };
             for down in 0..outer.length {
-                let (dst, src) = outer.at(down, dst, src);
-                let (dst, src) = inner.at(across, dst, src);
+                let (dst, src) = step_to(&outer, down, dst, src);
+                let (dst, src) = step_to(&inner, across, dst, src);
                 row(part, dst, src);
             }
         }
@@ -55,6 +55,7 @@ pub(super) use vectors::Transposer;
 #[cfg(target_arch = "x86_64")]
 mod vectors {
     use super::Plane;
+    use crate::blit::items::step_to;
     use crate::blit::tile::{self, Kernel, Panel};
     use core::mem::MaybeUninit;
 
@@ -161,14 +162,14 @@ mod vectors {
                 let (row, column) = start(at);
                 let ahead = (self.far && at + 1 < down * across).then(|| {
                     let (row, column) = start(at + 1);
-                    let (dst, src) = self.plane.inner.at(row, dst, src);
-                    let src = self.plane.outer.at(column, dst, src).1;
+                    let (dst, src) = step_to(&self.plane.inner, row, dst, src);
+                    let src = step_to(&self.plane.outer, column, dst, src).1;
                     Ahead { src, rows: high.min(strip.to - row), bytes: (columns - column).min(wide) * item }
                 });
                 let (row, rows) = piece(row, high.min(strip.to - row), self.kernel.rows);
                 let (column, columns) = piece(column, wide.min(columns - column), self.kernel.columns);
-                let (dst, src) = self.plane.inner.at(row, dst, src);
-                let (dst, src) = self.plane.outer.at(column, dst, src);
+                let (dst, src) = step_to(&self.plane.inner, row, dst, src);
+                let (dst, src) = step_to(&self.plane.outer, column, dst, src);
                 let (dst_stride, src_stride) = (self.plane.outer.dst, self.plane.inner.src);
                 let block = Panel { dst, dst_stride, src, src_stride, rows, columns };
                 // SAFETY: a block of the strip, no smaller than a tile.

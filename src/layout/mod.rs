@@ -14,6 +14,7 @@
 mod args;
 mod nest;
 mod chunks;
+pub mod loops;
 mod reshape;
 mod view;
 
