@@ -260,7 +260,7 @@ fn goes_on_slow(source: &str, name: &str) -> bool {
     let slow = |text: &str| {
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         let inside =
-            |at: usize| lines[..at].iter().rfind(|line| line.contains("fn ")).is_some_and(|f| f.contains("slowly("));
+            |at: usize| lines[..at].iter().rfind(|line| line.contains("fn ")).is_some_and(|f| f.contains("_slow("));
         (1..lines.len()).any(|at| lines[at].starts_with(&enters) && lines[at - 1].ends_with('{') && inside(at))
     };
     QUICK.contains(&name) && items.iter().any(|(user, text)| reached.contains(user) && slow(text))
