@@ -1,7 +1,7 @@
-//! The loops of a copy or fill, run: runs of bytes, single items by size, transposed pairs of axes.
+//! Runs the loops of a copy or fill: as runs of bytes, as single items by size, or as transposed pairs of axes.
 //!
-//! Contract: called by `blit` with loops whose elements may all be touched. Items are read and written unaligned: an
-//! element's address need not be a multiple of its size. Every item is read before anything is written in its place.
+//! Contract: `blit` calls this with loops whose elements may all be touched. Items are read and written unaligned: an element's address
+//! need not be a multiple of its size. Every item is read before anything is written in its place.
 
 use super::plane::Plane;
 use super::row::{self, RowKernel};
@@ -11,20 +11,17 @@ use crate::sys::bytes::{self, Pattern};
 use crate::sys::cpu;
 use crate::types::TN_MAX_NDIM;
 
-/// The part of the last cache that a destination has to exceed to be written past it: what was cached before is worth more then
-/// than a part of the new.
+/// A copy bypasses the caches if its destination exceeds this part of the last-level cache: what was cached before is then worth more.
 const FAR_PART: usize = 4;
 
-/// Runs of a fill from so many bytes on are worth a call of their own.
+/// From this many bytes on, a run of a fill is worth a call of its own.
 const LONG_FILL: usize = 64;
 
-/// Runs the loops of a copy.
+/// Runs the loops of a copy. `whole` is the number of bytes of the whole copy, of which these loops may be a part.
 ///
 /// # Safety
 /// - Every source element of `loops` may be read, every destination element written.
-/// - `order` is one that the overlap allows: Any, Forward or Backward.
-///
-/// `whole`: the bytes of the whole copy, of which these loops are perhaps a part.
+/// - The overlap allows `order`: Any, Forward or Backward.
 pub(super) unsafe fn copy(loops: &mut Loops, order: OverlapDirection, whole: usize) {
     let any = order == OverlapDirection::Any;
     let far = any && whole >= cpu::cache_bytes() / FAR_PART;
@@ -32,8 +29,7 @@ pub(super) unsafe fn copy(loops: &mut Loops, order: OverlapDirection, whole: usi
     if order == OverlapDirection::Backward {
         loops.reverse();
     }
-    // SAFETY: the caller's promise; a run is copied as memmove does, so it needs no order inside. A short one is an
-    // item.
+    // SAFETY: the caller's promise. A run is copied as memmove does, so it needs no order inside. A short run is an item.
     unsafe {
         match run {
             1 => copy_items::<u8>(loops, any, far),
@@ -50,8 +46,10 @@ pub(super) unsafe fn copy(loops: &mut Loops, order: OverlapDirection, whole: usi
     }
 }
 
+/// Copies items of the size of T. `any`: every order is safe; `far`: bypass the caches where possible.
+///
 /// # Safety
-/// As `copy`, for items of the size of T; `any`: in any order; `far`: past the caches where that can be.
+/// As for [`copy`].
 unsafe fn copy_items<T: Copy>(loops: &mut Loops, any: bool, far: bool) {
     let (dst, src) = addresses(loops);
     if any && loops.pair_transposed() {
@@ -93,13 +91,13 @@ pub(super) unsafe fn fill(loops: &mut Loops, value: &[u8]) {
     }
     let mut bytes = [0; 16];
     bytes[..value.len()].copy_from_slice(value);
-    // A source of stride 0 on every axis: the loops of a copy are those of a fill.
+    // The loops of a fill are those of a copy whose source strides are all 0.
     loops.src = bytes.as_ptr().expose_provenance() as isize;
-    // SAFETY: the caller's promise; the value is read by itself.
+    // SAFETY: the caller's promise; the value does not overlap the destination.
     unsafe { copy(loops, OverlapDirection::Forward, 0) };
 }
 
-/// Where the loops begin on both sides.
+/// The addresses of both sides at index 0.
 pub(super) fn addresses(loops: &Loops) -> (*mut u8, *const u8) {
     let dst = core::ptr::with_exposed_provenance_mut(loops.dst as usize);
     (dst, core::ptr::with_exposed_provenance(loops.src as usize))
@@ -112,7 +110,7 @@ pub(super) fn step_to(axis: &Axis, index: usize, dst: *mut u8, src: *const u8) -
     (dst.wrapping_offset(dst_offset), src.wrapping_offset(src_offset))
 }
 
-/// Calls `body` for every index of `axes`, the first one fastest, with the addresses there.
+/// Calls `body` with both addresses at every index of `axes`, the first axis innermost.
 #[inline(always)]
 pub(super) fn walk(axes: &[Axis], mut dst: *mut u8, mut src: *const u8, mut body: impl FnMut(*mut u8, *const u8)) {
     let Some((first, slow)) = axes.split_first() else { return body(dst, src) };
