@@ -39,8 +39,8 @@ NEEDS = [
 KNOWN: list[tuple[str, str]] = []
 # Test files that race with the device, on a GPU too, where it is fast enough to win: (file, why). Work runs at once there.
 EAGER = {
-    "test_ipc": "the test reads in a second process what small copies from pageable memory wrote, and waits for none of them: "
-    "such a copy may return before its bytes are on the device, which the simulator makes so.",
+    "test_ipc": "a second process of the test reads what small copies from pageable memory wrote, without waiting for them. "
+    "CUDA allows such a copy to return before its bytes are on the device, and the simulator does so.",
 }
 SECONDS = 300  # one test file, and it is never near that
 
@@ -68,7 +68,7 @@ def suites(pycuda: str) -> list[Suite]:
             "cuda.bindings and cuda.core",
             "cuda-bindings",
             [str(HERE / "test_bindings.py"), str(HERE / "test_core.py")],
-            "NVIDIA's Python bindings come without their tests, so these are ours, in `cuda-sim/peers`.",
+            "NVIDIA's Python bindings are distributed without tests. These tests are our own, in `cuda-sim/peers`.",
         ),
         Suite(
             "numba-cuda",
@@ -76,25 +76,25 @@ def suites(pycuda: str) -> list[Suite]:
             [f"{numba}cudadrv.test_{name}" for name in drv.split()]
             + [str(HERE / "test_numba.py")]
             + [f"{numba}cudapy.test_{name}" for name in "cuda_array_interface ipc multigpu".split()],
-            "Its own tests, from its wheel: the driver layer whole but what is about linking and compilers, and of the "
-            "others what is about memory. The memory is its own manager's. There are two devices. "
-            "Its authors have disabled `test_streams`, and enabled it fails in numba-cuda itself (a `CUstream` has no `value`, says "
-            "`add_callback`): streams are tested by our `test_numba` instead. The kernel of `test_cuda_driver` is "
-            "registered with the simulator, implemented by a function of the host.",
+            "These are numba-cuda's own tests, from its wheel: those of the driver layer except for linking and compilers, and those "
+            "of other layers that concern memory. They use numba-cuda's own memory manager, on two devices. "
+            "Its authors have disabled `test_streams`; enabled, it fails in numba-cuda itself (`add_callback`: a `CUstream` has no "
+            "`value`). Our `test_numba` tests streams instead. The simulator runs the kernel of `test_cuda_driver` as a registered "
+            "host function.",
             devices=2,
         ),
         Suite(
             "PyCUDA",
             "pycuda",
             [f"{pycuda}/test/test_driver.py", f"{pycuda}/test/test_gpuarray.py"],
-            "Its own tests, from its source distribution. Most of them compile a kernel, for `gpuarray.zeros` fills "
-            "with one; the next table is of the same functions without.",
+            "These are PyCUDA's own tests, from its source distribution. Most of them compile a kernel, because `gpuarray.zeros` "
+            "fills with one. The next table covers these functions without kernels.",
         ),
         Suite(
             "PyCUDA's memory without kernels",
             "pycuda",
             [str(HERE / "test_pycuda.py")],
-            "Ours, in `cuda-sim/peers`: each way in which PyCUDA makes and moves memory, through its own allocators.",
+            "Our own tests, in `cuda-sim/peers`: each way in which PyCUDA allocates and moves memory, with its own allocators.",
         ),
     ]
 
@@ -229,13 +229,13 @@ def main() -> int:
     document = [
         "# What runs on the simulated driver",
         "",
-        "Written by `cargo xtask sim-peers` from what happened; `cargo xtask sim-peers --check` fails where it is out of date. The",
-        "packages are those of the package index, unchanged, and use their own allocators. PyCUDA is built with CUDA's headers",
-        "and linked with the simulator, whose every function it names must be there.",
+        "This page lists the results of other packages' tests on the simulated driver. `cargo xtask sim-peers` writes it, and",
+        "`cargo xtask sim-peers --check` fails if it is out of date. The packages come unchanged from the package index and use their",
+        "own allocators. PyCUDA is built with CUDA's headers and linked with the simulator, which must have every function that it uses.",
         "",
-        "*passed*, *failed*: as the tests say. *needs a compiler and a GPU*: the test compiles device code, and stops with the",
-        "exception that its package has where there is no compiler. *skipped by the test*: it says why. A number counts the",
-        "parameters of a test that has some.",
+        "*passed* and *failed* are the results of the tests. *needs a compiler and a GPU*: the test compiles device code and stops with",
+        "the exception that its package raises without a compiler. *skipped by the test*: the test gives the reason. A number counts",
+        "the parameter sets of a test.",
         "",
     ]
     document += [f"The device: {device()}.", ""]
