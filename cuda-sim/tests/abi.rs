@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "the types are looked at, not used")]
 
-#[path = "../src/types.rs"]
+#[path = "../src/base/types.rs"]
 mod types;
 
 use cudarc::driver::sys;

@@ -10,7 +10,7 @@ use std::ffi::{CString, c_char, c_int, c_uint, c_void};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
-#[path = "../../src/types.rs"]
+#[path = "../../src/base/types.rs"]
 mod types;
 
 // Compared with the driver's own header by `abi.rs`.
