@@ -52,9 +52,9 @@ impl World {
 
 impl Call<'_> {
     /// Waits for all work of the current context.
-    pub fn synchronize(&mut self) -> Answer {
+    fn synchronize(&mut self) -> Answer {
         let context = self.context;
-        self.wait(|world| world.is_idle(context))?;
+        self.wait(|world| world.context_is_idle(context))?;
         self.trim_pools();
         Ok(())
     }
@@ -76,7 +76,7 @@ pub fn destroy_context(call: &mut Call, context: Handle) -> Answer {
     if current_context() == context {
         pop_context()?;
     }
-    call.wait(|world| world.is_idle(context) || world.check_usable(context).is_err()).ok();
+    call.wait(|world| world.context_is_idle(context) || world.check_usable(context).is_err()).ok();
     call.remove_context(context);
     Ok(())
 }

@@ -145,7 +145,7 @@ impl World {
     }
 
     /// Whether a context has no unfinished work.
-    pub fn is_idle(&self, context: Handle) -> bool {
+    pub fn context_is_idle(&self, context: Handle) -> bool {
         !self.streams.values().any(|stream| stream.context == context && !stream.is_idle())
     }
 }

@@ -32,7 +32,7 @@ pub fn initialise(world: &mut World) -> Answer {
 /// threads stay; what they still run ends in a world that does not know it.
 pub fn reset(world: &mut World) {
     let mut fresh = World::new(Config::from_environment());
-    fresh.machine.take_over(&mut world.machine);
+    fresh.machine.inherit(&mut world.machine);
     fresh.jobs = world.jobs.without_jobs();
     fresh.started = world.started;
     *world = fresh;

@@ -90,7 +90,7 @@ impl Machine {
     }
 
     /// Takes over what must survive a reset: reserved addresses, and which handles were given out.
-    pub fn take_over(&mut self, former: &mut Machine) {
+    pub fn inherit(&mut self, former: &mut Machine) {
         self.next_handle = former.next_handle;
         self.space.take_over(&mut former.space);
     }
