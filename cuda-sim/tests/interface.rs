@@ -1,11 +1,11 @@
-//! The border: initialisation, contexts, faults, counters, missing symbols, captures, other processes, exit and fork.
+//! The driver's interface: initialisation, contexts, faults, counts, hidden symbols, captures, other processes, exit and fork.
 
 mod driver;
 use driver::*;
 use std::ffi::{CStr, c_int, c_void};
 
 #[test]
-fn it_says_who_it_is() {
+fn the_device_has_the_simulators_name() {
     let _driver = fresh(3, RANDOM);
     let (mut name, mut count, mut version) = ([0; 64], 0, 0);
     assert_eq!(cuDeviceGetName(name.as_mut_ptr(), 64, 2), 0);
@@ -18,7 +18,7 @@ fn it_says_who_it_is() {
 }
 
 #[test]
-fn nothing_works_before_cu_init_and_little_without_a_context() {
+fn calls_need_cu_init_and_most_need_a_context() {
     let _driver = fresh(1, RANDOM);
     let (mut count, mut address, mut context) = (0, 0, 0);
     assert_eq!((cuCtxSetCurrent(0), cuMemAlloc_v2(&mut address, 8)), (0, 201));
@@ -42,14 +42,14 @@ fn a_primary_context_lives_while_it_is_retained() {
 }
 
 #[test]
-fn faults_strike_at_the_call_that_was_asked_for() {
+fn a_fault_is_injected_at_the_nth_call() {
     let driver = fresh(1, RANDOM);
     let mut address = 0;
     fail("cuMemAlloc", 3, 2);
     let answers: Vec<u32> = (0..5).map(|_| cuMemAlloc_v2(&mut address, 8)).collect();
     assert_eq!(answers, [0, 0, 2, 0, 0]);
     assert_eq!(tenure_sim_fail(c"cuMemAlloc_v2".as_ptr(), 1, 0, 12345), 0);
-    assert!((0..5).all(|_| cuMemAlloc_v2(&mut address, 8) == 12345), "a code that nobody knows");
+    assert!((0..5).all(|_| cuMemAlloc_v2(&mut address, 8) == 12345), "a code that does not exist");
     let mut name = std::ptr::null();
     assert_eq!(cuGetErrorName(12345, &mut name), 1);
     drop(driver);
@@ -63,7 +63,7 @@ fn faults_strike_at_the_call_that_was_asked_for() {
 }
 
 #[test]
-fn a_sticky_fault_stays_and_a_fault_of_work_comes_out_later() {
+fn a_sticky_fault_stays_and_a_fault_of_queued_work_shows_later() {
     let driver = fresh(1, MANUAL);
     let (on, memory) = (stream(1), device_memory(8));
     fail("*work", 2, 999);
@@ -78,7 +78,7 @@ fn a_sticky_fault_stays_and_a_fault_of_work_comes_out_later() {
 }
 
 #[test]
-fn calls_are_counted_by_their_plain_name() {
+fn calls_are_counted_by_their_base_name() {
     let _driver = fresh(1, RANDOM);
     device_memory(8);
     device_memory(8);
@@ -88,7 +88,7 @@ fn calls_are_counted_by_their_plain_name() {
 }
 
 #[test]
-fn names_without_version_are_looked_up() {
+fn proc_address_finds_names_without_version() {
     let _driver = fresh(1, RANDOM);
     let find = |name: &CStr, version, flags| {
         let (mut function, mut status) = (std::ptr::null_mut(), 9);
@@ -103,19 +103,19 @@ fn names_without_version_are_looked_up() {
 }
 
 #[test]
-fn missing_symbols_are_missing_for_the_loader_too() {
+fn hidden_symbols_are_hidden_from_the_loader_too() {
     let ended = child("an_old_driver", &[("TENURE_SIM_MISSING", "cuMemCreate,cuMemAdvise_v2, cuStreamCreate")]);
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
 }
 
 #[test]
-#[ignore = "a child of missing_symbols_are_missing_for_the_loader_too"]
+#[ignore = "a child of hidden_symbols_are_hidden_from_the_loader_too"]
 fn an_old_driver() {
-    for gone in ["cuMemCreate", "cuMemAdvise_v2", "cuStreamCreate"] {
-        assert!(symbol(gone).is_null(), "{gone}");
+    for hidden in ["cuMemCreate", "cuMemAdvise_v2", "cuStreamCreate"] {
+        assert!(symbol(hidden).is_null(), "{hidden}");
     }
-    for there in ["cuMemAdvise", "cuStreamCreateWithPriority", "cuMemMap"] {
-        assert!(!symbol(there).is_null(), "{there}");
+    for present in ["cuMemAdvise", "cuStreamCreateWithPriority", "cuMemMap"] {
+        assert!(!symbol(present).is_null(), "{present}");
     }
     let (mut function, mut status) = (std::ptr::null_mut(), 9);
     assert_eq!(cuGetProcAddress_v2(c"cuMemCreate".as_ptr(), &mut function, 13000, 0, &mut status), 0);
@@ -123,7 +123,7 @@ fn an_old_driver() {
 }
 
 #[test]
-fn the_environment_configures_it() {
+fn the_environment_configures_the_driver() {
     let variables = [
         ("TENURE_SIM_DEVICES", "2"),
         ("TENURE_SIM_MEMORY", "3M"),
@@ -135,7 +135,7 @@ fn the_environment_configures_it() {
 }
 
 #[test]
-#[ignore = "a child of the_environment_configures_it"]
+#[ignore = "a child of the_environment_configures_the_driver"]
 fn a_configured_driver() {
     let (mut count, mut version, mut can, mut free, mut total) = (0, 0, 9, 0, 0);
     assert_eq!((cuInit(0), cuDeviceGetCount(&mut count), count), (0, 0, 2));
@@ -146,22 +146,22 @@ fn a_configured_driver() {
 }
 
 #[test]
-fn a_call_that_waits_for_long_says_what_for() {
+fn a_call_that_waits_long_prints_the_reason() {
     let ended = child("waits_for_a_held_stream", &[("TENURE_SIM_PATIENCE_MS", "0")]);
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.success() && said.contains("cuMemFree_v2 waits"), "{said}");
-    assert!(said.contains("1 queued, next is fill, a test holds it"), "{said}");
+    let printed = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success() && printed.contains("cuMemFree_v2 waits"), "{printed}");
+    assert!(printed.contains("1 queued, next is fill, a test holds it"), "{printed}");
 }
 
 #[test]
-#[ignore = "a child of a_call_that_waits_for_long_says_what_for"]
+#[ignore = "a child of a_call_that_waits_long_prints_the_reason"]
 fn waits_for_a_held_stream() {
     let _driver = fresh(1, RANDOM);
     let (memory, held) = (device_memory(8), stream(1));
     assert_eq!((tenure_sim_hold(held), cuMemsetD8Async(memory, 1, 8, held)), (0, 0));
     std::thread::scope(|threads| {
         threads.spawn(|| {
-            // Counted by the call that waits, before it says so and lets anybody else in.
+            // The waiting call counts this before it prints the reason and lets other threads in.
             while ask("implicit_synchronizes") == 0 {
                 std::thread::yield_now();
             }
@@ -172,14 +172,14 @@ fn waits_for_a_held_stream() {
 }
 
 #[test]
-fn some_devices_are_visible() {
+fn visible_devices_are_selected_by_the_environment() {
     let variables = [("TENURE_SIM_DEVICES", "4"), ("CUDA_VISIBLE_DEVICES", "3,1,7,0")];
     let ended = child("sees_two_devices", &variables);
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
 }
 
 #[test]
-#[ignore = "a child of some_devices_are_visible"]
+#[ignore = "a child of visible_devices_are_selected_by_the_environment"]
 fn sees_two_devices() {
     let (mut count, mut text) = (0, [0; 16]);
     assert_eq!((cuInit(0), cuDeviceGetCount(&mut count), count), (0, 0, 2));
@@ -189,7 +189,7 @@ fn sees_two_devices() {
 }
 
 #[test]
-fn a_broken_device_takes_its_contexts_along() {
+fn a_broken_device_loses_its_contexts() {
     let driver = fresh(2, RANDOM);
     let second = primary(1);
     let mut free = 0;
@@ -212,9 +212,9 @@ fn captured_work_runs_when_the_graph_is_launched() {
         (0, 0)
     );
     assert_eq!((cuEventRecord(join, second), cuStreamWaitEvent(first, join, 0)), (0, 0));
-    assert_eq!(cuEventQuery(join), 900, "asking may break a capture, and here it does");
+    assert_eq!(cuEventQuery(join), 900, "a query may break a capture, and this one does");
     assert_eq!(cuStreamEndCapture(first, &mut graph), 901);
-    // Again, with nothing in between.
+    // Again, without a query.
     assert_eq!(cuStreamBeginCapture_v2(first, 0), 0);
     assert_eq!((cuMemsetD8Async(memory, 3, 8, first), cuEventRecord(fork, first)), (0, 0));
     assert_eq!(
@@ -227,7 +227,7 @@ fn captured_work_runs_when_the_graph_is_launched() {
     device_memory(8);
     assert_eq!((cuThreadExchangeStreamCaptureMode(&mut relaxed), relaxed), (0, 2));
     assert_eq!(cuStreamEndCapture(first, &mut graph), 0);
-    assert_eq!((ask("pending"), host[0]), (0, 0), "nothing ran");
+    assert_eq!((ask("pending"), host[0]), (0, 0), "no work ran");
     assert_eq!(cuGraphInstantiateWithFlags(&mut exec, graph, 0), 0);
     for round in 0..20 {
         host.fill(0);
@@ -255,7 +255,7 @@ fn a_captured_copy_of_pageable_memory_reads_and_writes_it_at_each_launch() {
     assert_eq!((cuMemcpyDtoHAsync_v2(target.as_mut_ptr(), memory, 8, on), cuStreamEndCapture(on, &mut graph)), (0, 0));
     assert_eq!((target[0], cuGraphInstantiateWithFlags(&mut exec, graph, 0)), (0, 0));
     for round in 2..6 {
-        // What was there at the capture is forgotten.
+        // The launch reads the current bytes, not those of the capture.
         source.fill(round);
         assert_eq!((cuGraphLaunch(exec, on), cuStreamSynchronize(on), target[7]), (0, 0, round));
     }
@@ -270,24 +270,24 @@ fn a_capture_refuses_what_would_break_it() {
         (cuStreamBeginCapture_v2(on, 2), cuStreamSynchronize(on), cuStreamEndCapture(on, &mut graph)),
         (0, 900, 901)
     );
-    // The legacy stream cannot wait for a blocking stream that captures; asking breaks nothing.
+    // The legacy stream cannot wait for a blocking stream that captures; a query does not break the capture.
     let mut status = 9;
     assert_eq!((cuStreamBeginCapture_v2(blocking, 2), cuStreamIsCapturing(0, &mut status)), (0, 906));
     assert_eq!((cuStreamIsCapturing(blocking, &mut status), status, cuMemsetD8Async(memory, 1, 8, 0)), (0, 1, 906));
     assert_eq!(cuStreamEndCapture(blocking, &mut graph), 901);
-    // A stream that joined and never came back.
+    // A stream that joined the capture was never joined back.
     assert_eq!((cuStreamBeginCapture_v2(on, 2), cuEventRecord(fork, on), cuStreamWaitEvent(other, fork, 0)), (0, 0, 0));
     assert_eq!((cuMemsetD8Async(memory, 1, 8, other), cuStreamEndCapture(on, &mut graph)), (0, 904));
 }
 
 #[test]
-fn memory_and_events_cross_processes() {
+fn memory_and_events_are_shared_between_processes() {
     let _driver = fresh(1, RANDOM);
     let (memory, on, done) = (device_memory(1000), stream(1), event(6));
     let (mut memory_handle, mut event_handle) = (IpcHandle([0; 64]), IpcHandle([0; 64]));
     assert_eq!((cuIpcGetMemHandle(&mut memory_handle, memory), cuIpcGetEventHandle(&mut event_handle, done)), (0, 0));
     let mut own = 0;
-    assert_eq!(cuIpcOpenMemHandle_v2(&mut own, memory_handle, 1), 201, "not in the process that made it");
+    assert_eq!(cuIpcOpenMemHandle_v2(&mut own, memory_handle, 1), 201, "not in the process that exported it");
     assert_eq!((cuMemsetD8Async(memory, 6, 1000, on), cuEventRecord(done, on), cuStreamSynchronize(on)), (0, 0, 0));
     let text = |handle: &IpcHandle| handle.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let ended = child("another_process", &[("MEMORY", &text(&memory_handle)), ("EVENT", &text(&event_handle))]);
@@ -298,7 +298,7 @@ fn memory_and_events_cross_processes() {
 }
 
 #[test]
-#[ignore = "a child of memory_and_events_cross_processes"]
+#[ignore = "a child of memory_and_events_are_shared_between_processes"]
 fn another_process() {
     let handle = |name| {
         let text = std::env::var(name).expect("set by the parent");
@@ -323,7 +323,7 @@ fn another_process() {
 #[test]
 fn a_child_of_fork_has_no_driver() {
     let _driver = fresh(1, RANDOM);
-    // SAFETY: the child calls the driver, which must not lock anything there, and leaves at once.
+    // SAFETY: the child calls the driver, which must not lock anything there, and exits at once.
     let status = unsafe {
         let process = libc::fork();
         if process == 0 {
@@ -340,14 +340,14 @@ fn a_child_of_fork_has_no_driver() {
 }
 
 #[test]
-fn the_process_leaves_quietly() {
-    let ended = child("leaves_with_work_pending", &[]);
+fn a_process_exits_with_work_pending() {
+    let ended = child("exits_with_work_pending", &[]);
     assert_eq!((ended.status.code(), &ended.stderr[..]), (Some(7), &b"4\n"[..]), "{ended:?}");
 }
 
 #[test]
-#[ignore = "a child of the_process_leaves_quietly"]
-fn leaves_with_work_pending() {
+#[ignore = "a child of a_process_exits_with_work_pending"]
+fn exits_with_work_pending() {
     extern "C" fn late() {
         let mut address = 0;
         eprintln!("{}", cuMemAlloc_v2(&mut address, 8));
