@@ -1,13 +1,14 @@
-"""Runs the tests of other projects, written for NVIDIA's driver, on the simulated one, and writes or compares the table of results.
+"""Runs other projects' tests for NVIDIA's driver on the simulated one, and writes or compares the table of results.
 
     python run.py --write FILE --pycuda FOLDER [NAME ...]    writes FILE
     python run.py --check FILE --pycuda FOLDER [NAME ...]    fails if FILE differs
 
-FOLDER is PyCUDA's source distribution, which has its tests. A NAME is part of a test file's name: only such files run, and no table
-is written or compared. `cargo xtask sim-peers` calls this with the environment, the loader's path and the folder.
+FOLDER is PyCUDA's source distribution, which has its tests. A NAME is part of a test file's name: only such files run,
+and no table is written or compared. `cargo xtask sim-peers` calls this with the environment, the loader's path and the folder.
 
-The packages come unchanged from the package index and use their own allocators. A test that needs a compiler or a GPU is recognised by
-its exception (`NEEDS`) and has its own result in the table. Every other failure counts as one, also if `KNOWN` explains it.
+The packages come unchanged from the package index and use their own allocators. A test that needs a compiler or a GPU is
+recognised by its exception (`NEEDS`) and has its own result in the table. Every other failure counts as one, also if
+`KNOWN` explains it.
 """
 
 import argparse
