@@ -1,7 +1,7 @@
-//! The tests of GPUs on the simulated driver: `cargo xtask test --sim`, a stage of the gate, and `cargo xtask soak sim`.
+//! The CUDA tests on the simulated driver: `cargo xtask test --sim`, a stage of the gate, and `cargo xtask soak sim`.
 //!
-//! Promise: what `tests/cuda_*.rs` hold is run with several seeds, each of which makes another interleaving of device work, and what C and C++
-//! tests with "cuda" in their names hold with the first; the first that fails is named with what repeats it.
+//! Promise: the tests in `tests/cuda_*.rs` run with several seeds, each with its own interleaving of device work. C and C++ tests with "cuda"
+//! in their names run with the first seed. The first failure is reported with the command that repeats it.
 
 use crate::sim;
 use crate::tools::{Done, cargo, command, exists, named, plainly, root};
@@ -9,46 +9,43 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Seeds of the gate: few, and the same each time.
+/// The number of seeds in the gate.
 pub const SEEDS: u64 = 3;
-/// Seeds of the soak.
-const MANY: u64 = 1000;
-/// The test programs of C and C++, of whose tests those with "cuda" in their name are run.
-const BESIDE: [&str; 2] = ["c", "cpp"];
-/// A program that runs longer than this waits for something that never comes.
-const PATIENCE: Duration = Duration::from_secs(3000);
+/// The number of seeds in a soak.
+const SOAK_SEEDS: u64 = 1000;
+/// The programs that run the C and C++ tests. Of these, the tests with "cuda" in their names run.
+const C_AND_CPP: [&str; 2] = ["c", "cpp"];
+/// A program that runs longer than this is counted as hanging.
+const TIME_LIMIT: Duration = Duration::from_secs(3000);
 
-/// A test program.
 struct Program {
-    /// As cargo calls it.
+    /// The name of cargo's test target.
     name: String,
     path: PathBuf,
 }
 
-/// What was run.
 #[derive(Default)]
 pub struct Count {
     /// Tests that passed, over all seeds.
     pub passed: usize,
-    /// Those that failed.
     pub failed: usize,
-    /// What repeats the first failure.
+    /// The first failure, with the command that repeats it.
     pub failure: Option<String>,
 }
 
-/// Why there is nothing to run.
+/// Why there is nothing to run; None: there are tests.
 pub fn missing() -> Option<String> {
     (!exists("tests/cuda_device.rs")).then(|| "there is no tests/cuda_device.rs".to_owned())
 }
 
-/// Runs them with `count` seeds from `first` on, until one fails.
+/// Runs the tests with `count` seeds from `first` on, until one fails.
 pub fn run(first: u64, count: u64) -> Done<Count> {
     let driver = sim::stage()?;
     let programs = build()?;
     let mut sum = Count::default();
     for seed in first..first + count {
-        // The C programs are compiled each time, and run under valgrind: once is what they are for.
-        for program in programs.iter().filter(|program| seed == first || !BESIDE.contains(&program.name.as_str())) {
+        // The C tests compile their programs and run them under valgrind, so they run once.
+        for program in programs.iter().filter(|program| seed == first || !C_AND_CPP.contains(&program.name.as_str())) {
             program.run(&driver, seed, &mut sum)?;
             if sum.failure.is_some() {
                 return Ok(sum);
@@ -61,7 +58,7 @@ pub fn run(first: u64, count: u64) -> Done<Count> {
     Ok(sum)
 }
 
-/// The same as a command, with a last line.
+/// `cargo xtask test --sim`.
 pub fn main(arguments: &[&str]) -> Done {
     let number = |text: &str| text.parse().map_err(|_| format!("\"{text}\" is no number of seeds"));
     let (first, count) = match arguments {
@@ -73,10 +70,10 @@ pub fn main(arguments: &[&str]) -> Done {
     finish(run(first, count)?, count)
 }
 
-/// Many seeds, others each time.
+/// `cargo xtask soak sim`: many seeds, which differ from run to run.
 pub fn soak(count: Option<&str>) -> Done {
     let count = match count {
-        None => MANY,
+        None => SOAK_SEEDS,
         Some(text) => text.parse().map_err(|_| format!("\"{text}\" is no number of seeds"))?,
     };
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |time| time.as_secs());
@@ -89,11 +86,11 @@ fn finish(sum: Count, seeds: u64) -> Done {
     sum.failure.map_or(Ok(()), Err)
 }
 
-/// Builds them, and what runs the C and C++ tests.
+/// Builds the CUDA tests, and the programs that run the C and C++ tests.
 fn build() -> Done<Vec<Program>> {
     let names = named("tests", "cuda_", ".rs")?;
     let mut build = cargo();
-    build.args(["test", "--locked", "--no-run"]).args(BESIDE.iter().flat_map(|name| ["--test", name]));
+    build.args(["test", "--locked", "--no-run"]).args(C_AND_CPP.iter().flat_map(|name| ["--test", name]));
     build.args(names.iter().flat_map(|name| ["--test", name.trim_end_matches(".rs")]));
     let output = plainly(&mut build).output().map_err(|e| format!("cargo test --no-run: {e}"))?;
     let text = String::from_utf8_lossy(&output.stderr);
@@ -107,24 +104,23 @@ fn build() -> Done<Vec<Program>> {
         Some(Program { name, path: root().join(path.strip_suffix(')')?) })
     });
     let programs: Vec<Program> = programs.collect();
-    if programs.len() == names.len() + BESIDE.len() {
+    if programs.len() == names.len() + C_AND_CPP.len() {
         Ok(programs)
     } else {
-        Err(format!("cargo named other programs:\n{text}"))
+        Err(format!("cargo built other programs than expected:\n{text}"))
     }
 }
 
 impl Program {
-    /// Runs it with a seed.
     fn run(&self, driver: &Path, seed: u64, sum: &mut Count) -> Done {
-        let beside = BESIDE.contains(&self.name.as_str());
+        let runs_others = C_AND_CPP.contains(&self.name.as_str());
         let mut test = command(&self.path);
         test.env("LD_LIBRARY_PATH", driver).env("TENURE_TEST_DEVICE", "sim").env("TENURE_SIM_SEED", seed.to_string());
-        if beside {
-            // The C programs have been under valgrind then; of the C++ ones it shows no more, and takes minutes.
+        if runs_others {
+            // valgrind runs the C programs only: with the C++ ones it takes minutes and shows no more.
             test.args(if self.name == "cpp" { &["cuda", "--skip", "valgrind"][..] } else { &["cuda"] });
         }
-        let (ended_well, text) = watched(&mut test)?;
+        let (succeeded, text) = run_with_limit(&mut test)?;
         let before = (sum.passed, sum.failed);
         for line in text.lines() {
             match line.strip_prefix("test ").and_then(|line| line.rsplit_once(" ... ")) {
@@ -133,8 +129,8 @@ impl Program {
                 _ => {}
             }
         }
-        // None at all may be right for C and C++.
-        if !ended_well && sum.failed == before.1 || !beside && (sum.passed, sum.failed) == before {
+        // A program without tests is an error, except for C and C++.
+        if !succeeded && sum.failed == before.1 || !runs_others && (sum.passed, sum.failed) == before {
             sum.failed += 1;
         }
         if sum.failed > before.1 {
@@ -146,17 +142,17 @@ impl Program {
     }
 }
 
-/// Runs it, for as long as patience lasts; did it end well, and what did it print?
-fn watched(test: &mut Command) -> Done<(bool, String)> {
+/// Runs a program until its time limit; returns whether it succeeded, and its output.
+fn run_with_limit(test: &mut Command) -> Done<(bool, String)> {
     let file = root().join("target/cuda-test.txt");
     let out = std::fs::File::create(&file).map_err(|e| format!("{}: {e}", file.display()))?;
     let second = out.try_clone().map_err(|e| format!("{}: {e}", file.display()))?;
     let mut child = test.stdout(out).stderr(second).spawn().map_err(|e| format!("{test:?}: {e}"))?;
     let start = Instant::now();
-    let ended_well = loop {
+    let succeeded = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status.success(),
-            Ok(None) if start.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+            Ok(None) if start.elapsed() < TIME_LIMIT => std::thread::sleep(Duration::from_millis(5)),
             _ => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -165,5 +161,5 @@ fn watched(test: &mut Command) -> Done<(bool, String)> {
         }
     };
     let text = std::fs::read(&file).map_err(|e| format!("{}: {e}", file.display()))?;
-    Ok((ended_well, String::from_utf8_lossy(&text).into_owned()))
+    Ok((succeeded, String::from_utf8_lossy(&text).into_owned()))
 }
