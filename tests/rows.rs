@@ -338,8 +338,8 @@ fn rows_are_written_as_the_readme_says() {
             // A bold word that begins a list item, or a first cell, is meant as a row if it has a prefix and a number.
             let Some((word, rest)) = row_start(line) else { continue };
             let letters = word.find(|c: char| !c.is_ascii_uppercase()).unwrap_or(word.len());
-            let meant =
-                prefixes.contains_key(&word[..letters]) && word[letters..].contains(|c: char| c.is_ascii_digit());
+            let number = word[letters..].trim_start_matches('-');
+            let meant = prefixes.contains_key(&word[..letters]) && leading_number(number).is_some();
             let is_list = line.starts_with('-');
             let has_text = !rest.strip_prefix(NOT_THERE_YET).unwrap_or(rest).trim().is_empty();
             let well_formed = Id::parse(word).is_some() && (is_list == has_text);
