@@ -1,12 +1,14 @@
 //! The program of `cargo xtask bench pool` builds with the strict warnings and goes through each of its cases, on glibc and on the
 //! library of this build. What it measures is not looked at here.
 
-mod tools;
+mod support {
+    pub mod tools;
+}
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tools::{compiler, files, has, library, output, root};
+use support::tools::{compiler, files, has, library, output, root};
 
 /// Compiled for one shape of call.
 fn program(door: &str) -> PathBuf {

@@ -1,11 +1,13 @@
 //! The program of `cargo xtask bench copy` builds with the strict warnings, and refuses what it does not know. What it measures is not
 //! looked at here.
 
-mod tools;
+mod support {
+    pub mod tools;
+}
 
 use std::path::Path;
 use std::process::Command;
-use tools::{compiler, has, library, library_folder, output, root};
+use support::tools::{compiler, has, library, library_folder, output, root};
 
 #[test]
 fn the_program_of_copies_builds() {

@@ -4,12 +4,16 @@
 //! Has its own `main` so that every file is a test of its own name: `cargo test --test c array` runs `c_array` and its kin.
 //! What needs a missing tool is `skipped`, with the reason; with TENURE_REQUIRE_TOOLS set it fails.
 
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod tools;
+}
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tools::{compiler, cuda, files, library, library_folder, output, root};
+use support::cuda;
+use support::tools::{compiler, files, library, library_folder, output, root};
 
 /// How a file is run.
 #[derive(Clone, Copy, PartialEq)]

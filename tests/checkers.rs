@@ -1,11 +1,13 @@
 //! A use of a block that went back to its pool, raw or an array's, is reported by the memory checkers: valgrind and AddressSanitizer.
 //! `c-tests/use_after_free.c` makes each mistake by its name; that it has no report without one is tested in `c.rs`, as of every C test.
 
-mod tools;
+mod support {
+    pub mod tools;
+}
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tools::{compiler, has, library, library_folder, output, root};
+use support::tools::{compiler, has, library, library_folder, output, root};
 
 const MISTAKES: &[&str] = &["raw", "raw-again", "moved", "array", "strict"];
 

@@ -3,13 +3,16 @@
 //! reason that it should; and the
 //! examples of its README print what they show.
 
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod tools;
+}
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
-use tools::{compiler, files, has, library, library_folder, output, read, root};
+use support::tools::{compiler, files, has, library, library_folder, output, read, root};
 
 const FOLDER: &str = "bindings/cpp/tests";
 
@@ -59,8 +62,8 @@ fn run(program: &Path, tool: &[&str], name: &str) {
         command.arg(program);
     }
     // A driver that this machine has is for the runs that are for it.
-    if tools::cuda::wanted().is_none() {
-        command.env("LD_LIBRARY_PATH", tools::cuda::path_without_driver());
+    if support::cuda::wanted().is_none() {
+        command.env("LD_LIBRARY_PATH", support::cuda::path_without_driver());
     }
     // Backtraces of provoked panics are slow under valgrind.
     output(command.current_dir(folder).env("RUST_BACKTRACE", "0")).unwrap_or_else(|text| panic!("{text}"));

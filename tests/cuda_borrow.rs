@@ -1,12 +1,15 @@
 //! Unfinished work of devices on arrays: BR-60 to BR-67, BA-8, ER-8, TR-10 to TR-12, TR-22, TR-23, PN-6, PN-9, ST-8. On the simulator, whose
 //! streams stall on command; see tools/cuda.rs. The bytes are lent by the tests, so that what is looked at is the books alone.
 
-mod held;
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod device_arrays;
+}
 
-use held::*;
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};
+use support::cuda::{Device, Hands, Sim, alone, device, last_error, with_context};
+use support::device_arrays::*;
 use tenure::borrow::{Call, Use};
 use tenure::ffi::array::*;
 use tenure::ffi::borrow::*;
@@ -23,7 +26,6 @@ use tenure::ledger::Order;
 use tenure::slots::Id;
 use tenure::transfer;
 use tenure::types::*;
-use tools::cuda::{Device, Hands, Sim, alone, device, last_error, with_context};
 
 const SEEDS: u64 = 5;
 

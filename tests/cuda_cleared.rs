@@ -1,16 +1,18 @@
 //! TN_POOL_ZERO_ON_FREE on devices: nobody gets bytes that others wrote, also where clearing was not possible when they came back. Needs the
 //! simulator: a GPU's memory cannot be looked at behind the pool's back.
 
-mod lanes;
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod device_pools;
+}
 
-use lanes::*;
 use std::ptr::null_mut;
+use support::cuda::{Sim, alone, device, with_context};
+use support::device_pools::*;
 use tenure::ffi::array::{tn_array_full, tn_array_release};
 use tenure::ffi::device::tn_device_synchronize;
 use tenure::ffi::stream::*;
 use tenure::types::*;
-use tools::cuda::{Sim, alone, device, with_context};
 
 /// Of a block that finds room once, in a pool of this size.
 const LARGE: usize = 2 * MIB;
@@ -234,7 +236,7 @@ fn po_20_the_rest_of_a_block_that_shrinks() {
     sim.set("free_waits", 0);
     for flags in [0, TN_POOL_ZERO_ON_FREE] {
         let (pool, s, t) = (pool_on(GPU, |o| o.flags = flags).unwrap(), stream(), stream());
-        let work = lanes::pool();
+        let work = support::device_pools::pool();
         let own = work.take(64, &s).unwrap();
         for (large, small) in [(40 * MIB, 10 * MIB), (MIB, 512)] {
             let block = pool.take(large, &s).unwrap();
@@ -264,7 +266,7 @@ fn po_20_the_rest_of_a_block_that_shrinks() {
 fn page_locked_memory_leaves_cleared() {
     let Some(gpu) = device() else { return };
     let Some(sim) = gpu.simulated() else { return };
-    let (s, work) = (stream(), lanes::pool());
+    let (s, work) = (stream(), support::device_pools::pool());
     let pool = pool_on(PINNED, |o| o.flags = TN_POOL_ZERO_ON_FREE).unwrap();
     let block = pool.take(LARGE, &s).unwrap();
     // SAFETY: the host's block.

@@ -1,13 +1,15 @@
 //! Devices by the CUDA driver: DV rows, and what holds without one (PN-13). On the simulator or a GPU; see tools/cuda.rs.
 
-mod tools;
+mod support {
+    pub mod cuda;
+}
 
 use std::ffi::{CStr, c_void};
 use std::ptr::null_mut;
+use support::cuda::{NO_DRIVER, alone, device, last_error, simulator, with_context};
 use tenure::ffi::device::*;
 use tenure::ffi::stream::*;
 use tenure::types::*;
-use tools::cuda::{NO_DRIVER, alone, device, last_error, simulator, with_context};
 
 fn gpu(id: i32) -> tn_device {
     tn_device { r#type: TN_CUDA, id }

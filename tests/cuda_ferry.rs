@@ -1,19 +1,21 @@
 //! Raw copies and fills between host and device memory, against a model that goes element by element: TR-2 to TR-8, TR-14 to TR-16 below
 //! stores and guards. On the simulator or a GPU; see tools/cuda.rs. TENURE_TEST_ROUNDS: how many random pairs.
 
-mod places;
+mod support {
+    pub mod cuda;
+    pub mod random;
+    pub mod strided_cases;
+}
 
-mod tools;
-
-use places::*;
 use std::ffi::c_void;
+use support::cuda::{Device, alone, device, with_context};
+use support::strided_cases::*;
 use tenure::device::cuda::{self, Gpu, pin};
 use tenure::dtype::Dtype;
 use tenure::ferry::{self, Berth, Left, Memory};
 use tenure::layout::Layout;
 use tenure::stream::{self, Queue};
 use tenure::types::*;
-use tools::cuda::{Device, alone, device, with_context};
 
 fn rounds() -> u64 {
     std::env::var("TENURE_TEST_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1500)
@@ -136,7 +138,7 @@ struct Pair {
 
 impl Pair {
     fn new(random: &mut Random) -> Pair {
-        let raw = DTYPES[random.below(5) as usize];
+        let raw = DTYPES[random.below_i64(5) as usize];
         let item = Dtype::of(raw).unwrap().item();
         let shape = random_shape(random);
         let (to, from) = (random_target(random, &shape, item), random_source(random, &shape, item));
@@ -197,9 +199,9 @@ fn tr_2_tr_3_tr_6_tr_7_any_strides_between_any_memories() {
     let Some(_device) = start() else { return };
     let gpu = cuda::gpu(0).unwrap();
     for seed in 1..=rounds() {
-        let mut random = Random(seed * 0x9E37_79B9);
+        let mut random = Random::new(seed * 0x9E37_79B9);
         let pair = Pair::new(&mut random);
-        let (to, from) = kinds(gpu)[random.below(7) as usize];
+        let (to, from) = kinds(gpu)[random.below_i64(7) as usize];
         pair.check(seed, queue(0), to, from, random.one_in(4));
     }
 }
@@ -212,13 +214,13 @@ fn tr_7_two_devices_by_peer_copies_and_by_the_host() {
     }
     let (zero, one) = (Memory::Device(cuda::gpu(0).unwrap()), Memory::Device(cuda::gpu(1).unwrap()));
     for seed in 1..=rounds() / 3 {
-        let mut random = Random(seed * 0xC2B2_AE35);
+        let mut random = Random::new(seed * 0xC2B2_AE35);
         if let Some(sim) = device.sim {
             sim.set("peers", u64::from(!random.one_in(2)));
         }
         let pair = Pair::new(&mut random);
         let (to, from) = if random.one_in(2) { (zero, one) } else { (one, zero) };
-        pair.check(seed, queue(random.below(2) as i32), to, from, false);
+        pair.check(seed, queue(random.below_i64(2) as i32), to, from, false);
     }
     if let Some(sim) = device.sim {
         sim.set("peers", 1);
@@ -230,8 +232,8 @@ fn tr_4_tr_5_overlap_within_a_device() {
     let Some(_device) = start() else { return };
     let memory = Memory::Device(cuda::gpu(0).unwrap());
     for seed in 1..=rounds() {
-        let mut random = Random(seed * 0x51_7CC1);
-        let raw = DTYPES[random.below(5) as usize];
+        let mut random = Random::new(seed * 0x51_7CC1);
+        let raw = DTYPES[random.below_i64(5) as usize];
         let item = Dtype::of(raw).unwrap().item();
         let shape = random_shape(&mut random);
         let to = random_target(&mut random, &shape, item);
@@ -240,7 +242,7 @@ fn tr_4_tr_5_overlap_within_a_device() {
         } else {
             random_source(&mut random, &shape, item)
         };
-        let (dst_at, src_at) = (random.below(from.end + 1), random.below(to.end + 1));
+        let (dst_at, src_at) = (random.below_i64(from.end + 1), random.below_i64(to.end + 1));
         let bytes = noise(&mut random, (dst_at + to.end).max(src_at + from.end));
         let (dst_offset, src_offset) = (dst_at + to.offset, src_at + from.offset);
         let wanted = model(
@@ -264,17 +266,17 @@ fn tr_3_tr_16_every_element_and_no_other_byte_is_filled() {
     let Some(_device) = start() else { return };
     let gpu = cuda::gpu(0).unwrap();
     for seed in 1..=rounds() {
-        let mut random = Random(seed * 0x2545_F491);
-        let raw = DTYPES[random.below(5) as usize];
+        let mut random = Random::new(seed * 0x2545_F491);
+        let raw = DTYPES[random.below_i64(5) as usize];
         let item = Dtype::of(raw).unwrap().item();
         let mut shape = random_shape(&mut random);
         if random.one_in(8) {
-            shape = vec![70 + random.below(200), 3 + random.below(4)];
+            shape = vec![70 + random.below_i64(200), 3 + random.below_i64(4)];
         }
         let to = random_target(&mut random, &shape, item);
-        let period = [1, 2, 4, 8, 16][random.below(5) as usize];
+        let period = [1, 2, 4, 8, 16][random.below_i64(5) as usize];
         let value: Vec<u8> = noise(&mut random, period).into_iter().cycle().take(item as usize).collect();
-        let shift = if random.one_in(4) { random.below(item) } else { 0 };
+        let shift = if random.one_in(4) { random.below_i64(item) } else { 0 };
         let before = noise(&mut random, to.end + shift);
         let mut wanted = before.clone();
         for at in elements(&shape, &to.strides, to.offset + shift) {
@@ -316,7 +318,7 @@ fn tr_16_large_elements_are_doubled() {
 fn counted(device: &Device, to: Memory, from: Memory, count: usize, names: &[&str]) -> Option<Vec<u64>> {
     let sim = device.simulated()?;
     let (dst, src) = (Block::new(to, 8 * count), Block::new(from, 8 * count));
-    let bytes = noise(&mut Random(7), 8 * count as i64);
+    let bytes = noise(&mut Random::new(7), 8 * count as i64);
     src.write(&bytes);
     let target = dst.layout(TN_F64, &[count as i64], &[8], 0);
     let source = src.layout(TN_F64, &[count as i64], &[8], 0);
@@ -364,7 +366,7 @@ fn tr_15_without_page_locked_memory_the_driver_copies() {
     sim.fail("cuMemHostAlloc", 1, 0, 2);
     let memory = Memory::Device(gpu);
     for seed in 1..=200 {
-        let mut random = Random(seed * 0x9E37_79B9);
+        let mut random = Random::new(seed * 0x9E37_79B9);
         let (to, from) = if random.one_in(2) { (memory, Memory::Pageable) } else { (Memory::Pageable, memory) };
         Pair::new(&mut random).check(seed, queue(0), to, from, false);
     }
@@ -398,7 +400,7 @@ fn tr_9_a_pageable_source_was_read_on_return_whatever_the_device_reaches() {
         let gpu = cuda::gpu(0).unwrap();
         for bytes in [1, 64, 4096, 64 << 10, (64 << 10) + 1, 300_000] {
             let (dst, src) = (Block::new(Memory::Device(gpu), bytes), Block::new(Memory::Pageable, bytes));
-            let was = noise(&mut Random(bytes as u64), bytes as i64);
+            let was = noise(&mut Random::new(bytes as u64), bytes as i64);
             src.write(&was);
             let target = dst.layout(TN_U8, &[bytes as i64], &[1], 0);
             let source = src.layout(TN_U8, &[bytes as i64], &[1], 0);
@@ -422,7 +424,7 @@ fn tr_7_rows_that_the_2d_copy_refuses_go_by_the_3d_one() {
     for (width, from, to) in [(5, 7, 13), (4, 12, 4), (1, 3, 2), (64, 100, 128)] {
         let (rows, bytes) = (9_i64, 2000);
         let (dst, src) = (Block::new(memory, bytes), Block::new(memory, bytes));
-        let (before, data) = (noise(&mut Random(1), bytes as i64), noise(&mut Random(2), bytes as i64));
+        let (before, data) = (noise(&mut Random::new(1), bytes as i64), noise(&mut Random::new(2), bytes as i64));
         dst.write(&before);
         src.write(&data);
         let target = dst.layout(TN_U8, &[rows, width], &[to, 1], 3);

@@ -1,16 +1,18 @@
 //! Pools with more than one step looks at: what is asked about and looked at first is a matter of speed, never of what a request gets. Needs the
 //! simulator.
 
-mod lanes;
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod device_pools;
+}
 
-use lanes::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use support::cuda::{Sim, device, with_context};
+use support::device_pools::*;
 use tenure::ffi::device::tn_device_synchronize;
 use tenure::ffi::stream::*;
 use tenure::types::*;
-use tools::cuda::{Sim, device, with_context};
 
 /// More queues than a step asks about, and more spans of several queues than it looks at.
 const MANY: usize = 70;
@@ -67,7 +69,7 @@ fn pd_3_the_finished_one_of_many_lanes() {
     sim.set("free_waits", 0);
     for (device, flags) in [(PINNED, 0), (GPU, TN_POOL_STRICT)] {
         for finished in [0, MANY / 2, MANY - 1] {
-            let ((pool, live), work) = (all_of(device, MANY, flags), lanes::pool());
+            let ((pool, live), work) = (all_of(device, MANY, flags), support::device_pools::pool());
             let (streams, t): (Vec<Stream>, _) = ((0..MANY).map(|_| stream()).collect(), stream());
             let own = work.take(64, &t).unwrap();
             stall(sim, &streams, own);
@@ -96,7 +98,7 @@ fn pd_6_the_finished_one_of_many_mixed() {
     sim.set("pace", 1);
     sim.set("free_waits", 0);
     for finished in [0, MANY - 1] {
-        let ((pool, live), work) = (all_of(PINNED, MANY, 0), lanes::pool());
+        let ((pool, live), work) = (all_of(PINNED, MANY, 0), support::device_pools::pool());
         let [s, t, u, v] = [(); 4].map(|()| stream());
         let own = work.take(64, &u).unwrap();
         stall(sim, std::slice::from_ref(&s), own);
@@ -128,7 +130,7 @@ fn pd_4_the_mixed_one_that_fits() {
     // What can run has run when a call returns: an event behind finished work is finished as soon as it is recorded.
     sim.set("pace", 1);
     sim.set("free_waits", 0);
-    let (pool, work) = (pool_on(GPU, |o| o.max_size = 2 * MIB as u64).unwrap(), lanes::pool());
+    let (pool, work) = (pool_on(GPU, |o| o.max_size = 2 * MIB as u64).unwrap(), support::device_pools::pool());
     let [s, t, u] = [(); 3].map(|()| stream());
     let own = work.take(64, &u).unwrap();
     let large = pool.take(8192, &s).unwrap();
@@ -183,7 +185,7 @@ fn pd_2_orders_that_are_not_known() {
     // More than a queue remembers.
     const STREAMS: usize = 20;
     for by_another in [false, true] {
-        let ((pool, live), work) = (all_of(GPU, STREAMS, 0), lanes::pool());
+        let ((pool, live), work) = (all_of(GPU, STREAMS, 0), support::device_pools::pool());
         let (streams, t, u): (Vec<Stream>, _, _) = ((0..STREAMS).map(|_| stream()).collect(), stream(), stream());
         let own = work.take(64, &t).unwrap();
         stall(sim, &streams, own);
@@ -225,7 +227,7 @@ fn pd_3_several_ask_about_everything() {
     let Some(gpu) = device() else { return };
     let Some(sim) = gpu.simulated() else { return };
     sim.set("free_waits", 0);
-    let ((pool, live), work) = (all_of(PINNED, 4 * MANY, 0), lanes::pool());
+    let ((pool, live), work) = (all_of(PINNED, 4 * MANY, 0), support::device_pools::pool());
     let (stalled, u) = ([stream(), stream()], stream());
     let own = work.take(64, &u).unwrap();
     stall(sim, &stalled, own);

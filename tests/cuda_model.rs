@@ -4,20 +4,23 @@
 //! The model shares nothing with the library but the C functions: regions are sets of elements, a stream is a list of marks and waits that
 //! run in order, and work is done when its mark has run. TENURE_MODEL_SEED runs one program, TENURE_MODEL_PROGRAMS so many.
 
-mod held;
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod device_arrays;
+    pub mod random;
+}
 
-use held::*;
 use std::cell::RefCell;
 use std::ptr::null_mut;
 use std::rc::Rc;
+use support::cuda::{Sim, device};
+use support::device_arrays::*;
+use support::random::Random;
 use tenure::ffi::array::*;
 use tenure::ffi::borrow::*;
 use tenure::ffi::promise::*;
 use tenure::ffi::view::*;
 use tenure::types::*;
-use tools::cuda::{Sim, device};
-use tools::random::Random;
 
 const N: i64 = 24;
 const STEPS: usize = 120;
@@ -483,7 +486,7 @@ impl Drop for Told {
 }
 
 fn program(sim: Sim, seed: u64) {
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut random = Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let log = Rc::new(RefCell::new(Vec::new()));
     let _told = Told(seed, log.clone());
     let mut world = World::new(sim, log);

@@ -1,14 +1,17 @@
 //! Random work on streams of every kind, ordered by points alone: what follows a point sees what was written before it (PD-2, PD-9). On the
 //! simulator or a GPU; see tools/cuda.rs.
 
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod random;
+}
 
 use std::ptr::null_mut;
+use support::cuda::{Device, Memory, device, with_context};
+use support::random::Random;
 use tenure::ffi::stream::*;
 use tenure::stream::{Point, Queue, Stream};
 use tenure::types::*;
-use tools::cuda::{Device, Memory, device, with_context};
-use tools::random::Random;
 
 const GPU: tn_device = tn_device { r#type: TN_CUDA, id: 0 };
 const BYTES: usize = 1 << 10;
@@ -71,7 +74,7 @@ fn follow(queue: &'static Queue, point: Point) -> bool {
 }
 
 fn run(_gpu: &Device, seed: u64) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let (handles, queues) = streams();
     let results = Pinned::new(STEPS);
     let mut buffers: Vec<Buffer> = (0..BUFFERS)

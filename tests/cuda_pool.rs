@@ -1,18 +1,22 @@
 //! Pools on devices: PD rows and their neighbours, on the simulator or a GPU. Counts of driver calls and stalled streams need the simulator.
 
-mod lanes;
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod device_pools;
+    pub mod random;
+}
 
-use lanes::*;
 use std::ffi::c_void;
 use std::ptr::null_mut;
+use support::cuda::{NO_DRIVER, Sim, alone, device, last_error, with_context};
+use support::device_pools::*;
+use support::random::Random;
 use tenure::ffi::array::{tn_array_query, tn_array_release, tn_array_zeros};
 use tenure::ffi::device::tn_device_synchronize;
 use tenure::ffi::pool::*;
 use tenure::ffi::report::tn_report_json;
 use tenure::ffi::stream::*;
 use tenure::types::*;
-use tools::cuda::{NO_DRIVER, Sim, alone, device, last_error, with_context};
 
 /// Work on a stream that takes until the simulator lets it go on.
 struct Stalled<'a> {
@@ -225,7 +229,7 @@ fn pd_6_uses_on_other_streams_add_up() {
     assert_eq!(pool.take(12 * MIB, &s), Ok(block));
     // PO-24 to PO-27 for this function.
     let wrong = |pool: &Pool, block: usize| tn_pool_record_use(pool.0, block as *mut c_void, s.0);
-    assert_eq!(wrong(&lanes::pool(), block), TN_ERR_FOREIGN);
+    assert_eq!(wrong(&support::device_pools::pool(), block), TN_ERR_FOREIGN);
     assert_eq!(wrong(&pool, block + 512), TN_ERR_INVALID);
     assert_eq!(wrong(&pool, 0x1000), TN_ERR_FOREIGN);
 }
@@ -437,7 +441,7 @@ fn po_23_zeros_in_the_stream_s_order() {
 fn pd_16_out_of_memory() {
     let Some(gpu) = device() else { return };
     let Some(sim) = gpu.simulated() else { return };
-    let (pool, other, s) = (pool(), lanes::pool(), stream());
+    let (pool, other, s) = (pool(), support::device_pools::pool(), stream());
     let cached = other.take(30 * MIB, &s).unwrap();
     other.give(cached, &s);
     s.finish();
@@ -474,7 +478,7 @@ fn pd_16_out_of_memory() {
     // Another number is the driver's failure, with its name.
     sim.clear_faults();
     sim.fail("cuMemAlloc", 1, 1, 999);
-    assert_eq!(lanes::pool().take(MIB, &s), Err(TN_ERR_DRIVER));
+    assert_eq!(support::device_pools::pool().take(MIB, &s), Err(TN_ERR_DRIVER));
     assert!(last_error().contains("999"), "{}", last_error());
 }
 
@@ -591,7 +595,7 @@ fn pn_1_pd_18_pinned_pools() {
     assert_eq!(unsafe { *(block as *const u8).add(99_999) }, 0);
     assert_eq!(pool_on(PINNED, |o| o.host_flags = TN_MANAGED_HOST).map(drop), Err(TN_ERR_INVALID));
     let Some(sim) = gpu.simulated() else { return };
-    let (pool, work, s) = (pool_on(PINNED, |_| ()).unwrap(), lanes::pool(), stream());
+    let (pool, work, s) = (pool_on(PINNED, |_| ()).unwrap(), support::device_pools::pool(), stream());
     let on_device = work.take(64, &s).unwrap();
     let block = pool.take(100_000, &NOW).unwrap();
     let stalled = Stalled::begin(sim, &s, on_device);
@@ -665,7 +669,7 @@ fn po_6_a_pool_goes_with_work_under_way() {
     let (pool, s) = (pool(), stream());
     // What other tests left goes first.
     assert_eq!(tn_device_synchronize(GPU), TN_OK);
-    drop(lanes::pool());
+    drop(support::device_pools::pool());
     let before = sim.get("allocations");
     let (block, live) = (pool.take(30 * MIB, &s).unwrap(), pool.take(3 * MIB, &s).unwrap());
     let stalled = Stalled::begin(sim, &s, block);
@@ -673,11 +677,11 @@ fn po_6_a_pool_goes_with_work_under_way() {
     drop(pool);
     assert_eq!(sim.get("allocations"), before + 2, "one is used still, and one is live");
     drop(stalled);
-    drop(lanes::pool());
+    drop(support::device_pools::pool());
     assert_eq!(sim.get("allocations"), before + 1, "whoever comes by sees to it");
     assert_eq!(tn_pool_deallocate(null_mut(), live as *mut c_void, s.0), TN_OK);
     s.finish();
-    drop(lanes::pool());
+    drop(support::device_pools::pool());
     assert_eq!(sim.get("allocations"), before);
     sim.set("free_waits", 1);
 }
@@ -737,7 +741,7 @@ fn pd_14_addresses_are_only_numbers() {
             assert_eq!(pool.try_give(block + 1, s.0), TN_ERR_INVALID);
         }
     }
-    let other = lanes::pool();
+    let other = support::device_pools::pool();
     assert_eq!(other.try_give(blocks[0].0, s.0), TN_ERR_FOREIGN);
     for (block, _) in &blocks {
         pool.give(*block, &s);
@@ -987,10 +991,9 @@ fn po_32_threads_share_a_pool_of_a_device() {
     std::thread::scope(|scope| {
         let work = |thread: usize| {
             let mut live: Vec<usize> = Vec::new();
-            let mut number = thread + 1;
+            let mut random = Random::new(thread as u64 + 1);
             for _ in 0..1500 {
-                number = number.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                let pick = number >> 33;
+                let pick = random.below(1 << 31);
                 let stream = &streams[pick % 3];
                 if pick % 5 < 3 && live.len() < 40 {
                     let Ok(block) = pool.take(1 + pick % [3000, 200_000, 2 * MIB][pick % 7 % 3], stream) else {

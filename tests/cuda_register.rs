@@ -1,15 +1,17 @@
 //! Page-locking of the caller's memory, mapped memory, and advice for managed memory: PN rows. On the simulator or a GPU; see tools/cuda.rs.
 
-mod places;
+mod support {
+    pub mod cuda;
+    pub mod random;
+    pub mod shadowed_arrays;
+    pub mod strided_cases;
+}
 
-mod stores;
-
-mod tools;
-
-use places::Random;
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
-use stores::*;
+use support::cuda::{NO_DRIVER, alone, device, with_context};
+use support::random::Random;
+use support::shadowed_arrays::*;
 use tenure::ffi::array::{tn_array_import_host, tn_array_release, tn_array_set_name};
 use tenure::ffi::borrow::{tn_array_borrow_read, tn_borrow_end, tn_borrow_query};
 use tenure::ffi::library::tn_here;
@@ -17,7 +19,6 @@ use tenure::ffi::pool::{tn_pool_create, tn_pool_trim};
 use tenure::ffi::report::tn_report_json;
 use tenure::ffi::transfer::*;
 use tenure::types::*;
-use tools::cuda::{NO_DRIVER, alone, device, with_context};
 
 const NOW: *mut tn_stream = null_mut();
 const PAGE: usize = 4096;
@@ -176,7 +177,7 @@ fn pn_2_labels_and_stores() {
     let other = import(pages.0.wrapping_add(2 * PAGE), PAGE);
     assert_eq!(register_at(pages.0, 4 * PAGE, 0).unwrap_err(), TN_ERR_ALIASED, "{}", text());
     drop((half, other));
-    let pooled = Store::new(&mut Random(1), HOST, (TN_U8, 1), &[8 * PAGE as i64]);
+    let pooled = Store::new(&mut Random::new(1), HOST, (TN_U8, 1), &[8 * PAGE as i64]);
     let mut data = null();
     let mut guard = null_mut();
     // SAFETY: writable outputs.
@@ -206,16 +207,16 @@ fn pn_4_a_range_is_registered_once_and_again() {
         drop(held);
     }
     // What another library registered, the driver knows.
-    let number = tools::cuda::with_context(
+    let number = support::cuda::with_context(
         0,
         || driver_call!(cuMemHostRegister_v2(pages.0.cast() => *mut c_void, PAGE => usize, 0 => u32)),
     );
     if number == 0 {
         assert_eq!(register_at(pages.0, PAGE, 0).unwrap_err(), TN_ERR_DUPLICATE, "{}", text());
-        tools::cuda::with_context(0, || driver_call!(cuMemHostUnregister(pages.0.cast() => *mut c_void)));
+        support::cuda::with_context(0, || driver_call!(cuMemHostUnregister(pages.0.cast() => *mut c_void)));
     }
     // So it does what it allocated itself, though it finds other words for that.
-    tools::cuda::with_context(0, || {
+    support::cuda::with_context(0, || {
         let mut allocated = null_mut::<c_void>();
         let number = driver_call!(cuMemHostAlloc(&mut allocated => *mut *mut c_void, PAGE => usize, 0 => u32));
         assert_eq!(number, 0);
@@ -339,7 +340,7 @@ fn pn_1_pn_7_pn_8_mapped_and_write_combined() {
     drop(pooled);
     // SAFETY: ours.
     done(tenure::ffi::pool::tn_pool_release(pool)).unwrap();
-    let gpu = Store::new(&mut Random(1), GPU, (TN_F64, 8), &[4]);
+    let gpu = Store::new(&mut Random::new(1), GPU, (TN_F64, 8), &[4]);
     let (data, there) = seen(&gpu.array);
     assert_eq!(data as u64, there);
 }
@@ -348,7 +349,7 @@ fn pn_1_pn_7_pn_8_mapped_and_write_combined() {
 fn pn_9_pn_10_pn_11_managed_memory() {
     let Some(device) = device() else { return };
     let s = Stream::new(GPU);
-    let x = Store::new(&mut Random(1), MANAGED, (TN_F64, 8), &[3000]);
+    let x = Store::new(&mut Random::new(1), MANAGED, (TN_F64, 8), &[3000]);
     let array = x.array.0;
     for advice in TN_ADVISE_READ_MOSTLY..=TN_ADVISE_UNSET_ACCESSED_BY {
         for place in [GPU, HOST] {

@@ -1,17 +1,19 @@
 //! Streams and events (ST rows), and the order of points that pools and arrays rely on (PD-8, PD-9, PD-15). On the simulator or a GPU; see
 //! tools/cuda.rs.
 
-mod tools;
+mod support {
+    pub mod cuda;
+}
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
+use support::cuda::{Memory, alone, device, last_error, simulator, with_context};
 use tenure::ffi::device::*;
 use tenure::ffi::library::*;
 use tenure::ffi::promise::*;
 use tenure::ffi::stream::*;
 use tenure::stream::{Held, Point, Queue, Stream};
 use tenure::types::*;
-use tools::cuda::{Memory, alone, device, last_error, simulator, with_context};
 
 const LEGACY: *mut tn_stream = std::ptr::without_provenance_mut(1);
 const PER_THREAD: *mut tn_stream = std::ptr::without_provenance_mut(2);

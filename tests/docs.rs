@@ -1,14 +1,16 @@
 //! What people read: every module says what it is for, no link leads nowhere, every command and name in a document exists, the
 //! C programs in README and docs run as shown, dependencies are pinned with their reason, and nothing unexpected lies at the top level.
 
-mod tools;
+mod support {
+    pub mod tools;
+}
 
 #[path = "../xtask/src/diagram.rs"]
 mod diagram;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tools::{compiler, files, has, is_word, library, library_folder, output, read, root};
+use support::tools::{compiler, files, has, is_word, library, library_folder, output, read, root};
 
 /// The documents: those at the top level and below docs, examples, bindings and benches.
 fn documents() -> Vec<PathBuf> {

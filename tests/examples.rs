@@ -4,11 +4,13 @@
 //!
 //! `examples/handover` is run by `cargo xtask demo`, the Python programs by the package's tests.
 
-mod tools;
+mod support {
+    pub mod tools;
+}
 
 use std::path::Path;
 use std::process::Command;
-use tools::{compiler, files, has, library, library_folder, output, read, root};
+use support::tools::{compiler, files, has, library, library_folder, output, read, root};
 
 #[test]
 fn examples_print_what_they_say() {

@@ -2,12 +2,14 @@
 //!
 //! One test, because a fork takes the whole process along.
 
-mod calls;
+mod support {
+    pub mod capi;
+}
 
-use calls::*;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use support::capi::*;
 use tenure::types::*;
 
 /// Release callbacks that ran in this process.

@@ -1,10 +1,12 @@
 //! The header: fresh, compiles wherever it is included, and says everything about everything.
 
-mod tools;
+mod support {
+    pub mod tools;
+}
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tools::{compiler, declarations, has, output, read, root};
+use support::tools::{compiler, declarations, has, output, read, root};
 
 #[test]
 fn generated_files_are_fresh() {
@@ -119,7 +121,7 @@ fn every_function_says_everything() {
 fn every_name_in_a_comment_exists() {
     let header = read("include/tenure.h");
     let words = |text: &str| -> Vec<String> {
-        text.split(|c| !tools::is_word(c)).filter(|w| w.starts_with("TN_")).map(str::to_owned).collect()
+        text.split(|c| !support::tools::is_word(c)).filter(|w| w.starts_with("TN_")).map(str::to_owned).collect()
     };
     let defined: Vec<String> =
         header.lines().filter_map(|l| l.strip_prefix("#define ")).flat_map(|l| words(l).into_iter().take(1)).collect();

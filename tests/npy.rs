@@ -1,6 +1,10 @@
 //! `.npy` files: IO-1 to IO-11, NP-1. What headers may say is tested beside their parser, NumPy's own files in the
 //! Python package.
 
+mod support {
+    pub mod random;
+}
+
 use std::alloc::{GlobalAlloc, Layout as Request, System};
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int};
@@ -10,6 +14,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
+use support::random::Random;
 use tenure::blit::Place;
 use tenure::dtype::Dtype;
 use tenure::error;
@@ -406,18 +411,6 @@ fn io_13_a_lent_descriptor_is_the_callers() {
     assert_eq!(mapped(&opened), [1, 2]);
 }
 
-/// A small generator of our own, so that a seed names a case for good.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: i64) -> i64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        ((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16) % end as u64) as i64
-    }
-}
-
 /// Byte offsets of all elements, last axis fastest.
 fn elements(shape: &[i64], strides: &[i64]) -> Vec<i64> {
     let mut all = vec![0];
@@ -433,23 +426,23 @@ fn io_10_io_12_what_is_saved_is_opened() {
     let path = folder.c("a.npy");
     let types: Vec<Dtype> = Dtype::ALL.into_iter().filter(|dtype| dtype.raw() != TN_BF16).collect();
     for seed in 1..=1500 {
-        let mut random = Random(seed * 0x9E37_79B9);
-        let dtype = types[random.below(14) as usize];
+        let mut random = Random::new(seed * 0x9E37_79B9);
+        let dtype = types[random.below_i64(14) as usize];
         let item = dtype.item();
-        let ndim = random.below(7);
+        let ndim = random.below_i64(7);
         let lengths: Vec<i64> =
-            (0..ndim).map(|_| if random.below(15) == 0 { 0 } else { 1 + random.below(4) }).collect();
+            (0..ndim).map(|_| if random.below_i64(15) == 0 { 0 } else { 1 + random.below_i64(4) }).collect();
         // Views: some axes turned, some stepped, some repeated, in C or F order.
         let mut strides = vec![0; lengths.len()];
         let (mut end, mut offset) = (item, 0);
-        let forward = random.below(2) == 0;
-        let plain = random.below(2) == 0;
+        let forward = random.below_i64(2) == 0;
+        let plain = random.below_i64(2) == 0;
         for at in 0..lengths.len() {
             let axis = if forward { lengths.len() - 1 - at } else { at };
-            let gap = if plain { 0 } else { random.below(3) * item };
+            let gap = if plain { 0 } else { random.below_i64(3) * item };
             strides[axis] = end + gap;
             let reach = strides[axis] * (lengths[axis] - 1).max(0);
-            match if plain { 0 } else { random.below(6) } {
+            match if plain { 0 } else { random.below_i64(6) } {
                 1 => {
                     offset += reach;
                     strides[axis] = -strides[axis];
@@ -459,7 +452,8 @@ fn io_10_io_12_what_is_saved_is_opened() {
                 _ => end += reach,
             }
         }
-        let bytes: Vec<u8> = (0..end).map(|_| random.below(if dtype == Dtype::BOOL { 2 } else { 256 }) as u8).collect();
+        let bytes: Vec<u8> =
+            (0..end).map(|_| random.below_i64(if dtype == Dtype::BOOL { 2 } else { 256 }) as u8).collect();
         let base = bytes.as_ptr().expose_provenance() as i64;
         let layout = Layout::strided(dtype, &lengths, &strides, base + offset).unwrap();
         assert_eq!(save(&path, &place(&layout), 0), TN_OK);

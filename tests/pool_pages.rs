@@ -1,10 +1,14 @@
 //! Pages and addresses of pools: growth ahead of need, huge pages, memory that is known to read 0, blocks that move by their pages. Each
 //! test alone in a process: what is resident, and which addresses are next, is of the whole of it.
 
-mod pools;
+mod support {
+    pub mod pools;
+    pub mod random;
+}
 
-use pools::*;
 use std::sync::Mutex;
+use support::pools::*;
+use support::random::Random;
 use tenure::pool::{self, LARGEST_ALIGNMENT, Pool};
 use tenure::sys::os;
 use tenure::types::*;
@@ -446,12 +450,11 @@ fn po_41_a_trim_among_busy_threads_takes_nothing_that_is_live() {
         let passed: Mutex<Vec<(usize, usize)>> = Mutex::default();
         std::thread::scope(|scope| {
             let (pool, passed) = (pool.0, &passed);
-            for seed in 1..4usize {
+            for seed in 1..4u64 {
                 scope.spawn(move || {
-                    let (mut own, mut random) = (Vec::new(), seed);
+                    let (mut own, mut random) = (Vec::new(), Random::new(seed));
                     for step in 0..6000usize {
-                        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                        let (size, pick) = (1 + (random >> 33) % 9000, random >> 40);
+                        let (size, pick) = (1 + random.below(9000), random.below(1 << 24));
                         let at = pool.allocate(size, 0, false, 0).unwrap().as_ptr() as usize;
                         paint(at, size, size as u8);
                         own.push((at, size));
@@ -601,15 +604,13 @@ fn po_20_23_41_large_blocks_among_busy_threads() {
             |at: usize, n: usize, value: u8| (0..n).step_by(4096).all(|page| is_painted(at + page, 1, value));
         let stop = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (1..4usize)
+            let workers: Vec<_> = (1..4u64)
                 .map(|seed| {
                     scope.spawn(move || {
-                        let (mut own, mut random) = (Vec::<(usize, usize, u8)>::new(), seed);
+                        let (mut own, mut random) = (Vec::<(usize, usize, u8)>::new(), Random::new(seed));
                         for step in 0..400usize {
-                            random =
-                                random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                             let (size, pick, value) =
-                                (70_000 + (random >> 33) % (7 * MIB), random >> 40, 1 + (step % 250) as u8);
+                                (70_000 + random.below(7 * MIB), random.below(1 << 24), 1 + (step % 250) as u8);
                             match step % 4 {
                                 0 | 1 => {
                                     let Ok(at) = it.allocate(size, 0, step % 4 == 1, 0) else { continue };

@@ -1,9 +1,11 @@
 //! What pools give back to the system, and what its addresses are afterwards. Each test alone in a process: another thread that
 //! maps memory could get the very addresses that a test has just seen go.
 
-mod pools;
+mod support {
+    pub mod pools;
+}
 
-use pools::*;
+use support::pools::*;
 use tenure::pool::{self, Pool, PoolOptions};
 use tenure::sys::os;
 use tenure::types::*;

@@ -1,12 +1,15 @@
 //! Pools under many threads: blocks that travel, heaps that end, and those who take back what others keep.
 
-mod pools;
+mod support {
+    pub mod pools;
+    pub mod random;
+}
 
-use pools::random::Random;
-use pools::{Held, checked, code, is_painted, paint};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use support::pools::{Held, checked, code, is_painted, paint};
+use support::random::Random;
 use tenure::pool;
 use tenure::types::*;
 
@@ -24,7 +27,7 @@ fn blocks_that_travel_keep_their_bytes() {
             .map(|seed| {
                 let (pool, market) = (&pool, &market);
                 scope.spawn(move || {
-                    let (mut random, mut own) = (Random(seed), Vec::<Parcel>::new());
+                    let (mut random, mut own) = (Random::new(seed), Vec::<Parcel>::new());
                     for step in 0..20_000usize {
                         let bytes = match random.below(3) {
                             0 => random.below(64),

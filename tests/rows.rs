@@ -3,6 +3,7 @@
 //! `docs/rows.txt` lists every row. A test names a row in its own name (`br_6_second_writer_is_refused`) or in a comment (`BR-6`,
 //! `X12`, a range as `BR-20..26` or `X1-X40`). A row that is due (`core`) and that no test names is a failure.
 
+#[path = "support/tools.rs"]
 mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};

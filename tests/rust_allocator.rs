@@ -1,7 +1,9 @@
 //! `tenure::PoolAllocator` as a program's heap: this test program itself runs on it. No call into it makes another one: the pool's
 //! books need no heap, so it cannot meet itself. A file of its own, for its allocator.
 
-mod pools;
+mod support {
+    pub mod pools;
+}
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
@@ -155,7 +157,7 @@ fn threads_that_end_leave_nothing() {
     }
     let _turn = turn();
     // The test program's own threads have stacks, too.
-    let Some(_alone) = pools::alone() else { return };
+    let Some(_alone) = support::pools::alone() else { return };
     let run = |threads: usize| {
         for _ in 0..threads {
             let body = || LATE.set(Late(Some(Box::new([1; 333]))));

@@ -1,9 +1,11 @@
 //! What the shared library shows to the linker: its name, and the functions of the header and nothing else.
 
-mod tools;
+mod support {
+    pub mod tools;
+}
 
 use std::process::Command;
-use tools::{declarations, has, library, output, read};
+use support::tools::{declarations, has, library, output, read};
 
 #[test]
 fn exported_symbols_are_the_headers_functions() {
@@ -66,7 +68,7 @@ fn every_struct_is_pinned_in_the_c_test() {
         for field in body.lines().filter_map(|line| line.strip_suffix(';')) {
             // Of a callback the name stands in front: `tn_status (*allocate)(void *context)`.
             let field = field.split(['[', ')']).next().unwrap_or_default();
-            let field = field.rsplit(|c| !tools::is_word(c)).next().unwrap_or_default();
+            let field = field.rsplit(|c| !support::tools::is_word(c)).next().unwrap_or_default();
             if !pins.contains(&format!("AT({name}, {field}, ")) {
                 missing.push(format!("AT({name}, {field}, ..)"));
             }

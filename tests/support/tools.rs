@@ -1,9 +1,6 @@
 //! What the tests of the frame share: files, programs that may be missing, the header's declarations, Rust without its comments.
 #![allow(dead_code)] // each test file uses its part
 
-pub mod cuda;
-pub mod random;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};

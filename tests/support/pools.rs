@@ -9,8 +9,6 @@ use tenure::types::*;
 pub const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 pub const GRANULE: u64 = 65536;
 
-pub mod random;
-
 /// A pool that the test holds; at the end nothing of it may be left.
 pub struct Held(pub &'static Pool);
 

@@ -3,6 +3,8 @@
 //! A test begins with `let Some(gpu) = device() else { return };`. Tests of one process take turns, because the simulator counts and breaks
 //! for all of them. Without a driver they are skipped with a line, unless TENURE_TEST_DEVICE=sim|gpu is set: then they fail.
 
+#![allow(dead_code)] // each test program uses a part
+
 use std::ffi::{CStr, CString, OsString, c_char, c_int, c_uint, c_void};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -116,7 +118,7 @@ pub unsafe fn symbol<F: Copy>(name: &str) -> Option<F> {
 #[macro_export]
 macro_rules! driver_call {
     ($name:ident($($argument:expr => $type:ty),* $(,)?)) => {
-        $crate::tools::cuda::Arguments::pass(($({ let argument: $type = $argument; argument },)*), stringify!($name))
+        $crate::support::cuda::Arguments::pass(($({ let argument: $type = $argument; argument },)*), stringify!($name))
     };
 }
 
