@@ -1,5 +1,5 @@
 //! Raw copies and fills between host and device memory, against a model that goes element by element: TR-2 to TR-8, TR-14 to TR-16 below
-//! stores and guards. On the simulator or a GPU; see tools/cuda.rs. TENURE_TEST_ROUNDS: how many random pairs.
+//! stores and guards. On the simulator or a GPU; see support/cuda.rs. TENURE_TEST_ROUNDS: how many random pairs.
 
 mod support {
     pub mod cuda;
@@ -16,6 +16,11 @@ use tenure::ferry::{self, Berth, Left, Memory};
 use tenure::layout::Layout;
 use tenure::stream::{self, Queue};
 use tenure::types::*;
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 fn rounds() -> u64 {
     std::env::var("TENURE_TEST_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1500)
@@ -119,10 +124,10 @@ fn queue(gpu: i32) -> &'static Queue {
 }
 
 /// The device of this run, with the contexts that stay from the first use on.
-fn start() -> Option<Device> {
-    let device = device()?;
+fn start() -> Device {
+    let device = device();
     (0..cuda::count().unwrap()).for_each(|id| drop(cuda::gpu(id).unwrap().enter().unwrap()));
-    Some(device)
+    device
 }
 
 /// A pair of layouts in two blocks, with what has to come of it.
@@ -196,7 +201,7 @@ fn kinds(gpu: &'static Gpu) -> [(Memory, Memory); 7] {
 
 #[test]
 fn tr_2_tr_3_tr_6_tr_7_any_strides_between_any_memories() {
-    let Some(_device) = start() else { return };
+    let _device = start();
     let gpu = cuda::gpu(0).unwrap();
     for seed in 1..=rounds() {
         let mut random = Random::new(seed * 0x9E37_79B9);
@@ -208,10 +213,8 @@ fn tr_2_tr_3_tr_6_tr_7_any_strides_between_any_memories() {
 
 #[test]
 fn tr_7_two_devices_by_peer_copies_and_by_the_host() {
-    let Some(device) = start() else { return };
-    if !device.has_two() {
-        return;
-    }
+    let device = start();
+    device.require_two();
     let (zero, one) = (Memory::Device(cuda::gpu(0).unwrap()), Memory::Device(cuda::gpu(1).unwrap()));
     for seed in 1..=rounds() / 3 {
         let mut random = Random::new(seed * 0xC2B2_AE35);
@@ -229,7 +232,7 @@ fn tr_7_two_devices_by_peer_copies_and_by_the_host() {
 
 #[test]
 fn tr_4_tr_5_overlap_within_a_device() {
-    let Some(_device) = start() else { return };
+    let _device = start();
     let memory = Memory::Device(cuda::gpu(0).unwrap());
     for seed in 1..=rounds() {
         let mut random = Random::new(seed * 0x51_7CC1);
@@ -263,7 +266,7 @@ fn tr_4_tr_5_overlap_within_a_device() {
 
 #[test]
 fn tr_3_tr_16_every_element_and_no_other_byte_is_filled() {
-    let Some(_device) = start() else { return };
+    let _device = start();
     let gpu = cuda::gpu(0).unwrap();
     for seed in 1..=rounds() {
         let mut random = Random::new(seed * 0x2545_F491);
@@ -294,7 +297,7 @@ fn tr_3_tr_16_every_element_and_no_other_byte_is_filled() {
 
 #[test]
 fn tr_16_large_elements_are_doubled() {
-    let Some(device) = start() else { return };
+    let device = start();
     let block = Block::new(Memory::Device(cuda::gpu(0).unwrap()), 3 << 20);
     let value: Vec<u8> = (1..=16).collect();
     for (count, least, most) in [(1000i64, 4, 4), (100_000, 20, 21)] {
@@ -315,8 +318,8 @@ fn tr_16_large_elements_are_doubled() {
 }
 
 /// A copy of `count` f64 between two blocks; driver calls that it made, by name.
-fn counted(device: &Device, to: Memory, from: Memory, count: usize, names: &[&str]) -> Option<Vec<u64>> {
-    let sim = device.simulated()?;
+fn counted(device: &Device, to: Memory, from: Memory, count: usize, names: &[&str]) -> Vec<u64> {
+    let sim = device.simulated();
     let (dst, src) = (Block::new(to, 8 * count), Block::new(from, 8 * count));
     let bytes = noise(&mut Random::new(7), 8 * count as i64);
     src.write(&bytes);
@@ -328,12 +331,12 @@ fn counted(device: &Device, to: Memory, from: Memory, count: usize, names: &[&st
     let after = names.iter().zip(before).map(|(name, before)| sim.calls(name) - before).collect();
     queue(0).synchronize().unwrap();
     assert!(dst.read() == bytes);
-    Some(after)
+    after
 }
 
 #[test]
 fn tr_14_large_pageable_copies_go_by_two_chunks_that_are_kept_and_trimmed() {
-    let Some(device) = start() else { return };
+    let device = start();
     let gpu = cuda::gpu(0).unwrap();
     ferry::trim(gpu.device());
     tenure::options::set("transfer.chunk", "64KiB").unwrap();
@@ -359,8 +362,8 @@ fn tr_14_large_pageable_copies_go_by_two_chunks_that_are_kept_and_trimmed() {
 
 #[test]
 fn tr_15_without_page_locked_memory_the_driver_copies() {
-    let Some(device) = start() else { return };
-    let Some(sim) = device.simulated() else { return };
+    let device = start();
+    let sim = device.simulated();
     let gpu = cuda::gpu(0).unwrap();
     ferry::trim(gpu.device());
     sim.fail("cuMemHostAlloc", 1, 0, 2);
@@ -375,16 +378,16 @@ fn tr_15_without_page_locked_memory_the_driver_copies() {
 
 #[test]
 fn tr_6_counts_of_driver_calls() {
-    let Some(device) = start() else { return };
+    let device = start();
     let gpu = Memory::Device(cuda::gpu(0).unwrap());
     let names =
         ["cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuMemcpyDtoDAsync", "cuEventRecord", "cuStreamSynchronize", ""];
     for (to, from, at) in [(gpu, Memory::Pinned, 0), (Memory::Pinned, gpu, 1), (gpu, gpu, 2)] {
-        let Some(calls) = counted(&device, to, from, 1 << 20, &names) else { return };
+        let calls = counted(&device, to, from, 1 << 20, &names);
         assert_eq!((calls[at], calls[3], calls[4]), (1, 0, 0), "one copy, nothing recorded or waited for");
         assert!(calls[5] <= 4, "{calls:?}: one copy, and the context there and back");
     }
-    let Some(calls) = counted(&device, gpu, Memory::Pageable, 8 << 10, &names) else { return };
+    let calls = counted(&device, gpu, Memory::Pageable, 8 << 10, &names);
     assert_eq!((calls[0], calls[3], calls[4]), (1, 0, 0), "64 KiB are left to the driver");
 }
 
@@ -392,7 +395,7 @@ fn tr_6_counts_of_driver_calls() {
 #[test]
 fn tr_9_a_pageable_source_was_read_on_return_whatever_the_device_reaches() {
     alone("tr_9_a_pageable_source_was_read_on_return_whatever_the_device_reaches", &[], || {
-        let Some(device) = start() else { return };
+        let device = start();
         if let Some(sim) = device.sim {
             // CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS; asked for at the first copy.
             sim.set_attribute(0, 88, 1);
@@ -418,8 +421,8 @@ fn tr_9_a_pageable_source_was_read_on_return_whatever_the_device_reaches() {
 /// The reference lets the 2-D copy refuse pitches within a device.
 #[test]
 fn tr_7_rows_that_the_2d_copy_refuses_go_by_the_3d_one() {
-    let Some(device) = start() else { return };
-    let Some(sim) = device.simulated() else { return };
+    let device = start();
+    let sim = device.simulated();
     let memory = Memory::Device(cuda::gpu(0).unwrap());
     for (width, from, to) in [(5, 7, 13), (4, 12, 4), (1, 3, 2), (64, 100, 128)] {
         let (rows, bytes) = (9_i64, 2000);

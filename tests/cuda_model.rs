@@ -21,6 +21,11 @@ use tenure::ffi::borrow::*;
 use tenure::ffi::promise::*;
 use tenure::ffi::view::*;
 use tenure::types::*;
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 const N: i64 = 24;
 const STEPS: usize = 120;
@@ -514,8 +519,9 @@ fn number(name: &str) -> Option<u64> {
 /// BR-60 to BR-67, BA-8, TR-10 to TR-12, ST-8, in random order.
 #[test]
 fn random_borrows_on_streams_agree_with_the_model() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated().filter(|_| gpu.has_two()) else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
+    gpu.require_two();
     const RANDOM: u64 = 0;
     const MANUAL: u64 = 3;
     sim.set("pace", MANUAL);

@@ -1,5 +1,5 @@
 //! Movement between host, page-locked, managed and device arrays through the C functions: TR rows. On the simulator or a GPU; see
-//! tools/cuda.rs. TENURE_TEST_ROUNDS: how many random cases, each named by its seed.
+//! support/cuda.rs. TENURE_TEST_ROUNDS: how many random cases, each named by its seed.
 
 mod support {
     pub mod cuda;
@@ -18,6 +18,11 @@ use tenure::ffi::borrow::{tn_array_borrow_read, tn_borrow_end};
 use tenure::ffi::pool::{tn_pool_allocate, tn_pool_deallocate, tn_pool_trim};
 use tenure::ffi::transfer::tn_array_copy_from_host;
 use tenure::types::*;
+use tenure_harness::{skip, test};
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 const NOW: *mut tn_stream = null_mut();
 
@@ -39,7 +44,7 @@ fn shape(random: &mut Random) -> Vec<i64> {
 
 #[test]
 fn tr_2_tr_3_tr_6_tr_7_tr_13_any_layouts_between_any_memories() {
-    let Some(device) = device() else { return };
+    let device = device();
     let memories = memories(&device);
     let streams = [Stream::new(GPU), Stream::new(GPU)];
     for seed in 1..=rounds() {
@@ -72,7 +77,7 @@ fn tr_2_tr_3_tr_6_tr_7_tr_13_any_layouts_between_any_memories() {
 
 #[test]
 fn tr_9_raw_memory_of_any_layout() {
-    let Some(device) = device() else { return };
+    let device = device();
     let memories = memories(&device);
     for seed in 1..=rounds() {
         let random = &mut Random::new(seed * 0xC2B2_AE35);
@@ -91,7 +96,7 @@ fn tr_9_raw_memory_of_any_layout() {
 
 #[test]
 fn tr_4_tr_5_overlap_within_one_store() {
-    let Some(_device) = device() else { return };
+    let _device = device();
     let spec = |start, stop, step| [tn_slice_spec { start, stop, step }];
     let n = 257;
     for (to, from) in [
@@ -118,7 +123,7 @@ fn tr_4_tr_5_overlap_within_one_store() {
 
 #[test]
 fn tr_8_ar_22_new_arrays_and_their_labels() {
-    let Some(device) = device() else { return };
+    let device = device();
     let stream = Stream::new(GPU);
     let (store, view) = Store::with_view(&mut Random::new(3), HOST, (TN_F64, 8), &[4, 5]);
     let turned = view.array.permute(&[1, 0]);
@@ -159,7 +164,7 @@ fn tr_8_ar_22_new_arrays_and_their_labels() {
 
 #[test]
 fn ar_2_ar_4_ar_7_arrays_like_others_and_their_alignment() {
-    let Some(device) = device() else { return };
+    let device = device();
     for place in memories(&device) {
         for bytes in [1i64, 3, 500, 5000, 3 << 20] {
             let array = Array::empty(place, TN_U8, &[bytes]);
@@ -177,7 +182,7 @@ fn ar_2_ar_4_ar_7_arrays_like_others_and_their_alignment() {
 
 #[test]
 fn tr_10_the_source_of_an_asynchronous_copy_is_kept_and_left_alone() {
-    let Some(device) = device() else { return };
+    let device = device();
     let hands = device.hands();
     let (s, t) = (Stream::new(GPU), Stream::new(GPU));
     let x = Store::new(&mut Random::new(1), PINNED, (TN_F64, 8), &[5000]);
@@ -206,7 +211,7 @@ fn tr_10_the_source_of_an_asynchronous_copy_is_kept_and_left_alone() {
 
 #[test]
 fn tr_11_tr_22_tr_23_a_host_array_is_never_stale() {
-    let Some(device) = device() else { return };
+    let device = device();
     let s = Stream::new(GPU);
     let x = Store::new(&mut Random::new(1), GPU, (TN_I32, 4), &[3000]);
     let y = Array::try_full(PINNED, TN_I32, &[3000], &[7; 4]).unwrap();
@@ -244,7 +249,7 @@ fn tr_11_tr_22_tr_23_a_host_array_is_never_stale() {
 
 #[test]
 fn tr_12_random_orders_of_copies_and_fills_on_several_streams() {
-    let Some(device) = device() else { return };
+    let device = device();
     for seed in 1..=rounds() / 8 {
         if let Some(sim) = device.sim {
             sim.set("seed", seed);
@@ -302,7 +307,7 @@ fn tr_12_random_orders_of_copies_and_fills_on_several_streams() {
 
 #[test]
 fn tr_13_null_waits_for_its_own_work_only() {
-    let Some(device) = device() else { return };
+    let device = device();
     let hands = device.hands();
     let stalled = Stream::new(GPU);
     let (a, b) = (Array::empty(GPU, TN_F64, &[100]), Store::new(&mut Random::new(1), GPU, (TN_F64, 8), &[100]));
@@ -324,7 +329,7 @@ fn tr_13_null_waits_for_its_own_work_only() {
 
 #[test]
 fn tr_14_statistics() {
-    let Some(_device) = device() else { return };
+    let _device = device();
     let n = 1 << 20;
     let (plain, locked) =
         (Store::new(&mut Random::new(1), HOST, (TN_F64, 8), &[n]), Array::empty(PINNED, TN_F64, &[n]));
@@ -348,7 +353,7 @@ fn tr_14_statistics() {
 
 #[test]
 fn tr_16_tr_17_ar_5_ar_6_fills_of_device_arrays() {
-    let Some(device) = device() else { return };
+    let device = device();
     for place in memories(&device) {
         for (dtype, item) in DTYPES {
             let value: Vec<u8> = (1..=item as u8).collect();
@@ -368,7 +373,7 @@ fn tr_16_tr_17_ar_5_ar_6_fills_of_device_arrays() {
 
 #[test]
 fn tr_18_ar_3_no_elements_no_driver() {
-    let Some(device) = device() else { return };
+    let device = device();
     for place in memories(&device) {
         let (a, b) = (Array::empty(place, TN_F64, &[0, 3]), Array::empty(HOST, TN_F64, &[0, 3]));
         let move_all = || {
@@ -388,7 +393,7 @@ fn tr_18_ar_3_no_elements_no_driver() {
 
 #[test]
 fn tr_1_tr_21_arguments_that_do_not_fit() {
-    let Some(device) = device() else { return };
+    let device = device();
     let (a, b) = (Array::empty(GPU, TN_F64, &[3]), Array::empty(GPU, TN_F32, &[3]));
     let (c, host) = (Array::empty(GPU, TN_F64, &[3, 1]), Array::empty(HOST, TN_F64, &[3]));
     assert_eq!(a.copy_into(&b, 0, NOW), Err(TN_ERR_DTYPE));
@@ -418,7 +423,7 @@ fn tr_1_tr_21_arguments_that_do_not_fit() {
 fn tr_21_what_a_capture_can_be_part_of() {
     /// CU_STREAM_CAPTURE_MODE_THREAD_LOCAL.
     const THREAD_LOCAL: u32 = 1;
-    let Some(_device) = device() else { return };
+    let _device = device();
     let s = Stream::new(GPU);
     let n = 1 << 15;
     let (locked, plain) = (Array::empty(PINNED, TN_F64, &[n]), Array::empty(HOST, TN_F64, &[n]));
@@ -465,7 +470,7 @@ fn tr_21_what_a_capture_can_be_part_of() {
 
 #[test]
 fn tr_9_pd_18_raw_page_locked_memory_goes_back_after_the_copy() {
-    let Some(device) = device() else { return };
+    let device = device();
     let hands = device.hands();
     let s = Stream::new(GPU);
     let (pool, bytes) = (pool_of(PINNED), 1 << 20);
@@ -494,8 +499,8 @@ fn tr_9_pd_18_raw_page_locked_memory_goes_back_after_the_copy() {
 
 #[test]
 fn tr_14_trim_gives_the_chunks_back() {
-    let Some(device) = device() else { return };
-    let Some(sim) = device.simulated() else { return };
+    let device = device();
+    let sim = device.simulated();
     let there = Array::empty(GPU, TN_F64, &[1 << 18]);
     let plain = Array::empty(HOST, TN_F64, &[1 << 18]);
     plain.copy_into(&there, 0, NOW).unwrap();
@@ -510,7 +515,7 @@ fn tr_14_trim_gives_the_chunks_back() {
 
 #[test]
 fn ar_21_device_memory_is_no_host_memory() {
-    let Some(_device) = device() else { return };
+    let _device = device();
     let there = Array::empty(GPU, TN_F64, &[100]);
     let address = borrowed(&there, LEGACY);
     let shape = [100i64];
@@ -547,7 +552,7 @@ fn borrowed(array: &Array, stream: *mut tn_stream) -> *mut c_void {
 
 #[test]
 fn tr_14_threads_share_the_chunks() {
-    let Some(_device) = device() else { return };
+    let _device = device();
     tenure::options::set("transfer.chunk", "16KiB").unwrap();
     std::thread::scope(|scope| {
         for seed in 1..=8 {
@@ -572,8 +577,8 @@ fn tr_14_threads_share_the_chunks() {
 
 #[test]
 fn tr_12_tr_13_counts_of_driver_calls() {
-    let Some(device) = device() else { return };
-    let Some(sim) = device.simulated() else { return };
+    let device = device();
+    let sim = device.simulated();
     let s = Stream::new(GPU);
     let (a, b) = (Array::empty(GPU, TN_F64, &[1000]), Array::empty(GPU, TN_F64, &[1000]));
     let locked = Array::empty(PINNED, TN_F64, &[1000]);
@@ -605,10 +610,9 @@ fn tr_12_tr_13_counts_of_driver_calls() {
 
 #[test]
 fn tr_20_a_large_copy_goes_at_the_rate_of_the_bus() {
-    let Some(device) = device() else { return };
+    let device = device();
     if device.sim.is_some() || std::env::var_os("TENURE_TEST_TIMES").is_some_and(|value| value == "0") {
-        println!("skipped: times need a GPU");
-        return;
+        skip("times need a GPU");
     }
     let s = Stream::new(GPU);
     let bytes = 1usize << 30;
@@ -639,8 +643,8 @@ fn tr_20_a_large_copy_goes_at_the_rate_of_the_bus() {
 
 #[test]
 fn tr_19_a_failing_call_of_the_driver_poisons_what_it_may_have_written() {
-    let Some(device) = device() else { return };
-    let Some(sim) = device.simulated() else { return };
+    let device = device();
+    let sim = device.simulated();
     let n = 6000;
     tenure::options::set("transfer.chunk", "4KiB").unwrap();
     let calls = [

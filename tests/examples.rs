@@ -10,13 +10,16 @@ mod support {
 
 use std::path::Path;
 use std::process::Command;
-use support::tools::{compiler, files, has, library, library_folder, output, read, root};
+use support::tools::{compiler, files, library, library_folder, output, read, root};
+use tenure_harness::{require, test};
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 #[test]
 fn examples_print_what_they_say() {
-    if !has("gcc") {
-        return;
-    }
+    require(&["gcc"]);
     let programs: Vec<_> =
         files("examples", ".c").into_iter().filter(|path| path.parent() == Some(Path::new("examples"))).collect();
     assert!(!programs.is_empty(), "examples/ has no C program");

@@ -21,6 +21,11 @@ use tenure::error;
 use tenure::exchange::npy::{self, Head, Opened, Origin};
 use tenure::layout::{Layout, Order};
 use tenure::types::*;
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 thread_local! {
     /// Bytes that this thread may still ask for.

@@ -13,6 +13,11 @@ use support::pools::{GRANULE, HOST, Held, checked, code, is_painted, paint, text
 use support::random::Random;
 use tenure::pool::{self, Pool, PoolOptions};
 use tenure::types::*;
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 #[test]
 fn po_1_a_new_pool_has_taken_nothing() {

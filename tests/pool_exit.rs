@@ -10,6 +10,11 @@ use std::sync::{Barrier, Mutex};
 use support::pools::*;
 use tenure::pool::{self, Pool};
 use tenure::types::*;
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 static ALONE: Mutex<()> = Mutex::new(());
 

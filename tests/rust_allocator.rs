@@ -11,6 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tenure::PoolAllocator;
 use tenure::pool::{self, Client};
 use tenure::types::*;
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 /// The pool's allocator, watched: what is asked of the heap while a call is in it.
 struct Watched;
@@ -157,7 +162,7 @@ fn threads_that_end_leave_nothing() {
     }
     let _turn = turn();
     // The test program's own threads have stacks, too.
-    let Some(_alone) = support::pools::alone() else { return };
+    let _turn = support::pools::one_at_a_time();
     let run = |threads: usize| {
         for _ in 0..threads {
             let body = || LATE.set(Late(Some(Box::new([1; 333]))));

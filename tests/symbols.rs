@@ -5,13 +5,16 @@ mod support {
 }
 
 use std::process::Command;
-use support::tools::{declarations, has, library, output, read};
+use support::tools::{declarations, library, output, read};
+use tenure_harness::{require, test};
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 #[test]
 fn exported_symbols_are_the_headers_functions() {
-    if !has("nm") {
-        return;
-    }
+    require(&["nm"]);
     let listed = output(Command::new("nm").args(["-D", "--defined-only", "--format=posix"]).arg(library())).unwrap();
     let mut exported: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
     exported.sort();
@@ -30,9 +33,7 @@ fn exported_symbols_are_the_headers_functions() {
 
 #[test]
 fn soname_has_the_abi_number() {
-    if !has("readelf") {
-        return;
-    }
+    require(&["readelf"]);
     let dynamic = output(Command::new("readelf").arg("-d").arg(library())).unwrap();
     assert!(dynamic.contains("Library soname: [libtenure.so.0]"), "{dynamic}");
 }
@@ -40,9 +41,7 @@ fn soname_has_the_abi_number() {
 /// Nothing is linked hard but the C library: a driver, a BLAS or another runtime is found at run time or not at all.
 #[test]
 fn needs_only_the_c_library() {
-    if !has("readelf") {
-        return;
-    }
+    require(&["readelf"]);
     let dynamic = output(Command::new("readelf").arg("-d").arg(library())).unwrap();
     let needed: Vec<&str> =
         dynamic.lines().filter(|l| l.contains("(NEEDED)")).filter_map(|l| l.split(['[', ']']).nth(1)).collect();

@@ -74,19 +74,6 @@ pub fn output(command: &mut Command) -> Result<String, String> {
     if output.status.success() { Ok(text.into_owned()) } else { Err(format!("{shown}: {}\n{text}", output.status)) }
 }
 
-/// Is the program there? Without it the test is skipped, or fails if TENURE_REQUIRE_TOOLS is set.
-pub fn has(program: &str) -> bool {
-    let there = Command::new(program).arg("--version").output().is_ok_and(|o| o.status.success());
-    if !there {
-        assert!(
-            std::env::var_os("TENURE_REQUIRE_TOOLS").is_none(),
-            "{program} is not installed, and this run requires it"
-        );
-        println!("skipped: {program} is not installed");
-    }
-    there
-}
-
 /// A function of the header.
 pub struct Declaration {
     pub name: String,

@@ -47,7 +47,7 @@ cargo xtask <command>
   wheel                 builds the Python package into target/wheels
   demo                  runs examples/handover: one buffer in a C and a Python program
   examples              runs the other examples that are a C and a Python program each
-  diagram               draws docs/*.dot as SVG beside them
+  diagram               draws docs/*.dot as SVG beside them, by Graphviz's dot
   bench [objects|copy|python|linalg|strided] [--json]
                         measures against the peers of this machine, on the library as it is shipped
   bench pool [--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json]
@@ -145,12 +145,16 @@ fn interop(options: &[&str]) -> tools::Done {
 
 /// Draws every `docs/*.dot`.
 fn diagrams() -> tools::Done {
+    if !tools::has("dot") {
+        return Err("dot is not installed; on Debian: apt-get install graphviz".to_owned());
+    }
     for name in tools::named("docs", "", ".dot")? {
         let path = tools::root().join("docs").join(name);
-        let text = tools::io(&path, std::fs::read_to_string(&path))?;
-        let svg = diagram::svg(&text).map_err(|why| format!("{}: {why}", path.display()))?;
+        let source = tools::io(&path, std::fs::read_to_string(&path))?;
+        // On a white page: those who read in the dark see black arrows otherwise.
+        let svg = tools::output(tools::command("dot").args(["-Tsvg", "-Gbgcolor=white"]).arg(&path))?;
         let drawn = path.with_extension("svg");
-        tools::io(&drawn, std::fs::write(&drawn, svg))?;
+        tools::io(&drawn, std::fs::write(&drawn, diagram::stamped(&svg, &source)))?;
         println!("{}: written", drawn.display());
     }
     Ok(())
