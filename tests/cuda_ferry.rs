@@ -345,7 +345,7 @@ fn tr_14_large_pageable_copies_go_by_two_chunks_that_are_kept_and_trimmed() {
     for (to, from) in [(Memory::Device(gpu), Memory::Pageable), (Memory::Pageable, Memory::Device(gpu))] {
         for turn in 0..3 {
             let names = ["cuMemHostAlloc", "cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuCtxSynchronize"];
-            let Some(calls) = counted(&device, to, from, count, &names) else { continue };
+            let calls = counted(&device, to, from, count, &names);
             let pieces = (8 * count as u64).div_ceil(64 << 10);
             assert_eq!(calls[0], if turn == 0 { 2 } else { 0 }, "chunks are made once");
             assert_eq!((calls[1] + calls[2], calls[3]), (pieces, 0));

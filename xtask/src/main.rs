@@ -13,8 +13,10 @@ mod gate;
 mod header;
 mod install;
 mod malloc;
+mod programs;
 mod python;
 mod run;
+mod setup;
 mod sim;
 mod sim_install;
 mod sim_peers;
@@ -31,6 +33,7 @@ cargo xtask <command>
   test --peers          the Python tests beside the heavy libraries too (PyTorch: 3 GB to download the first time), and sim-peers
   test --sim [SEEDS | --seed SEED]
                         the tests of GPUs alone, on the simulated driver, with 3 seeds, with so many, or with that one
+  setup                 says which tools are missing here, what is skipped without them, and the command that installs them
   interop [--check] [--peers]
                         writes docs/interop.md from what happens with the libraries that are installed; --check only compares,
                         --peers takes the heavy ones in
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         ["wheel"] => python::wheel().map(|path| println!("{}", path.display())),
         ["gpu-bundle"] => bundle::bundle(true),
         ["gpu-bundle", "--no-check"] => bundle::bundle(false),
+        ["setup"] => setup::check(),
         ["umf"] => python::umf(),
         ["demo"] => run::demo(),
         ["diagram"] => diagrams(),

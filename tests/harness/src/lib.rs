@@ -8,7 +8,7 @@
 
 mod process;
 
-pub use process::{Ended, watch};
+pub use process::{Ended, Printed, output, wait, watch};
 pub use tenure_harness_attribute::test;
 
 use std::any::Any;

@@ -1,9 +1,10 @@
-//! Programs with a time limit: at the limit the whole process group is killed.
+//! Programs with a time limit: at the limit a program is killed with all that it started.
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How often a program is looked at that is silent.
@@ -90,4 +91,124 @@ fn has_ended(child: i32) -> bool {
     let asked = unsafe { libc::waitid(libc::P_PID, child as u32, &mut info, how) };
     // SAFETY: waitid filled it in.
     asked == 0 && unsafe { info.si_pid() } == child
+}
+
+/// Waits for a child that shares the caller's terminal; at the limit it is killed with all that it started, and the answer is None.
+pub fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if start.elapsed() > limit {
+            kill_tree(child.id());
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(POLL);
+    }
+}
+
+/// What a program printed, by its end or its limit.
+pub struct Printed {
+    /// None: it was killed at its limit.
+    pub status: Option<ExitStatus>,
+    /// To stdout.
+    pub stdout: String,
+    /// To stderr.
+    pub stderr: String,
+}
+
+/// Runs a program to its end or to `limit` and keeps what it prints.
+pub fn output(command: &mut Command, limit: Duration) -> io::Result<Printed> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (stdout, stderr) = (reader(child.stdout.take()), reader(child.stderr.take()));
+    let status = wait(&mut child, limit)?;
+    let text = |reader: JoinHandle<Vec<u8>>| String::from_utf8_lossy(&reader.join().unwrap_or_default()).into_owned();
+    Ok(Printed { status, stdout: text(stdout), stderr: text(stderr) })
+}
+
+/// Reads on a thread of its own: a full pipe would stop the program.
+fn reader(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
+        bytes
+    })
+}
+
+/// Kills a process and all that it started, as far as they are still its descendants.
+fn kill_tree(root: u32) {
+    let mut all = vec![root];
+    let processes: Vec<(u32, u32)> = std::fs::read_dir("/proc").into_iter().flatten().filter_map(parent).collect();
+    let mut at = 0;
+    while at < all.len() {
+        let parent = all[at];
+        all.extend(processes.iter().filter(|(_, of)| *of == parent).map(|(process, _)| *process));
+        at += 1;
+    }
+    for process in all {
+        // SAFETY: a signal to a descendant; the root is not reaped yet.
+        unsafe { libc::kill(process as i32, libc::SIGKILL) };
+    }
+}
+
+/// A process and its parent.
+fn parent(entry: io::Result<std::fs::DirEntry>) -> Option<(u32, u32)> {
+    let path = entry.ok()?.path();
+    let process = path.file_name()?.to_str()?.parse().ok()?;
+    let stat = std::fs::read_to_string(path.join("stat")).ok()?;
+    // "1234 (name) S 1230 ...", where the name may have anything in it.
+    let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+    Some((process, parent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(300);
+    const LATER: Duration = Duration::from_secs(60);
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_program_that_ends_is_told_with_its_lines() {
+        let mut lines = Vec::new();
+        let ended =
+            watch(&mut shell("echo one; echo two >&2; exit 3"), LATER, |line| lines.push(line.to_owned())).unwrap();
+        assert_eq!(ended.status.unwrap().code(), Some(3));
+        assert!(!ended.well() && lines == ["one", "two"], "{lines:?}");
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_killed_with_what_it_started() {
+        let mut started = String::new();
+        let script = "sleep 1000 & echo $!; wait";
+        let ended = watch(&mut shell(script), SOON, |line| started = line.to_owned()).unwrap();
+        assert!(ended.status.is_none() && ended.took < LATER);
+        assert!(is_gone(&started));
+        let printed = output(&mut shell(script), SOON).unwrap();
+        assert!(printed.status.is_none());
+        assert!(is_gone(printed.stdout.trim()));
+    }
+
+    /// Whether a process ended; its new parent may not have asked for its status yet.
+    fn is_gone(process: &str) -> bool {
+        std::fs::read_to_string(format!("/proc/{process}/stat")).map_or(true, |stat| stat.contains(") Z "))
+    }
+
+    #[test]
+    fn what_a_program_leaves_behind_is_killed() {
+        let mut left = String::new();
+        let ended = watch(&mut shell("sleep 1000 & echo $!"), LATER, |line| left = line.to_owned()).unwrap();
+        assert!(ended.well() && ended.took < LATER);
+        assert!(is_gone(&left));
+    }
 }
