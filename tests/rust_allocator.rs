@@ -161,7 +161,6 @@ fn threads_that_end_leave_nothing() {
         static LATE: Cell<Late> = const { Cell::new(Late(None)) };
     }
     let _turn = turn();
-    // The test program's own threads have stacks, too.
     let _turn = support::pools::one_at_a_time();
     let run = |threads: usize| {
         for _ in 0..threads {
@@ -170,6 +169,8 @@ fn threads_that_end_leave_nothing() {
         }
     };
     run(20);
+    // Looking needs memory as well: what the first look maps is there from then on.
+    mapped_bytes();
     let (mapped, live) = (mapped_bytes(), rust().live_blocks);
     run(500);
     let (more, left) = (mapped_bytes() - mapped, rust().live_blocks as i64 - live as i64);

@@ -497,7 +497,7 @@ pub fn alone(test: &str, environment: &[(&str, &str)], body: impl FnOnce()) {
     if environment.is_empty() || std::env::var(CHILD).is_ok_and(|name| name == test) {
         return body();
     }
-    let mut command = Command::new(std::env::current_exe().expect("a test knows its own path"));
+    let mut command = tenure_harness::again(test);
     command.env(CHILD, test);
     for (name, value) in environment {
         if *name == NO_DRIVER.0 {

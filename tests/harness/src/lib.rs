@@ -130,6 +130,9 @@ pub fn main_with(made: Vec<Trial>) -> ExitCode {
     if let Ok(name) = std::env::var(RUN)
         && let Some(test) = tests.iter().find(|test| test.name == name)
     {
+        // What the test starts is no test, not even this program: it would run itself without end.
+        // SAFETY: the process has this thread only.
+        unsafe { std::env::remove_var(RUN) };
         return here(test);
     }
     let arguments = Arguments::read();
@@ -156,6 +159,13 @@ fn here(test: &Trial) -> ExitCode {
             Err(_) => ExitCode::from(PANICKED),
         },
     }
+}
+
+/// This program, started again to run one of its tests and nothing else, in that very process.
+pub fn again(test: &str) -> Command {
+    let mut program = Command::new(std::env::current_exe().expect("a program knows its own path"));
+    program.env(RUN, test);
+    program
 }
 
 /// Runs one test of a program in a process of its own. The program may be one of libtest's.
