@@ -14,7 +14,7 @@ use tenure_harness::Outcome;
 /// How much is run.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Extent {
-    /// Plain `cargo test`, which has the header check: for the inner loop.
+    /// What `cargo test` runs, without valgrind and sanitizers: for the inner loop.
     Fast,
     /// Everything that the machine has tools for.
     Normal,
@@ -81,6 +81,12 @@ pub fn run(extent: Extent) -> Done {
     gate.simulated();
     if extent != Extent::Fast {
         gate.stage("layouts in C and Rust", None, layouts);
+        gate.stage("without linear algebra", None, || {
+            let mut test = cargo();
+            // In a folder of its own: C tests must not find this library.
+            test.args(["test", "--locked", "--no-default-features", "--target-dir", "target/no-linalg"]);
+            tests_of(test.args(["--test", "no_linalg"]), "")
+        });
         gate.loom();
         gate.stage("reference manual", doc::missing(), || Row::of(doc::build()));
         gate.python();
@@ -352,6 +358,17 @@ fn build_all() -> Done<Vec<programs::Program>> {
     let mut built = programs::build(cargo().args(["test", "--locked"]), "")?;
     built.extend(programs::build(cargo().args(["test", "--locked", "--package", "tenure-harness"]), "tests/harness")?);
     Ok(built)
+}
+
+/// Whether a test is one of those that run only without `--fast`: C and C++ programs once more under a checker, which takes minutes.
+fn is_slow(program: &str, test: &str) -> bool {
+    let checked = ["_valgrind", "_sanitizers"].iter().any(|end| test.ends_with(end));
+    match program {
+        "tests/c.rs" => checked,
+        "tests/cpp.rs" => checked || test.ends_with("::cpp20"),
+        "tests/checkers.rs" => true,
+        _ => false,
+    }
 }
 
 /// The row of a test.

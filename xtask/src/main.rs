@@ -29,7 +29,8 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask <command>
 
-  test [--fast|--all]   everything that must hold, with a summary; --fast: Rust, C and header only; --all: a missing tool fails
+  test [--fast|--all]   everything that must hold, with a summary; --fast: Rust, C and header, without valgrind
+                        and sanitizers; --all: a missing tool fails
   test --peers          the Python tests beside the heavy libraries too (PyTorch: 3 GB to download the first time), and sim-peers
   test --sim [SEEDS | --seed SEED]
                         the tests of GPUs alone, on the simulated driver, with 3 seeds, with so many, or with that one
