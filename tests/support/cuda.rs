@@ -5,7 +5,6 @@
 #![allow(dead_code)] // each test program uses a part
 
 use std::ffi::{CStr, CString, OsString, c_char, c_int, c_uint, c_void};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tenure_harness::{Outcome, skip};

@@ -13,12 +13,12 @@ use tenure_harness::{Outcome, in_parallel, run_one};
 
 /// A program full of tests.
 pub struct Program {
-    /// As cargo calls it: "tests/pool.rs", or "src/lib.rs" for the tests in the sources.
+    /// Its source, seen from the repository: "tests/pool.rs", or "src/lib.rs" for the tests in the sources.
     pub name: String,
     path: PathBuf,
     /// Where its tests are started: the package's folder.
     folder: PathBuf,
-    /// Reasons of tests that run only when asked for.
+    /// How many tests run only when asked for.
     on_request: usize,
     tests: Vec<String>,
 }
@@ -29,7 +29,7 @@ pub struct Ended {
     pub program: String,
     /// The test's.
     pub test: String,
-    /// Whether it passed.
+    /// Whether it passed, and if not, why.
     pub outcome: Outcome,
     /// How long it took.
     pub took: Duration,
@@ -41,8 +41,9 @@ pub fn build(test: &mut Command, package: &str) -> Done<Vec<Program>> {
     let built = tools::lines(plainly(test.arg("--no-run")), |line| {
         // "Executable tests/cuda_stream.rs (target/debug/deps/cuda_stream-0123456789abcdef)", "Executable unittests src/lib.rs (...)"
         if let Some((name, path)) = line.trim().strip_prefix("Executable ").and_then(|rest| rest.split_once(" (")) {
+            let name = name.trim_start_matches("unittests ");
             programs.push(Program {
-                name: name.trim_start_matches("unittests ").to_owned(),
+                name: if package.is_empty() { name.to_owned() } else { format!("{package}/{name}") },
                 path: root().join(path.trim_end_matches(')')),
                 folder: root().join(package),
                 on_request: 0,

@@ -199,9 +199,17 @@ mod tests {
         assert!(is_gone(printed.stdout.trim()));
     }
 
-    /// Whether a process ended; its new parent may not have asked for its status yet.
+    /// Whether a process that was killed ends; it may take its time, and its new parent may not have asked for its status yet.
     fn is_gone(process: &str) -> bool {
-        std::fs::read_to_string(format!("/proc/{process}/stat")).map_or(true, |stat| stat.contains(") Z "))
+        let file = format!("/proc/{process}/stat");
+        let start = Instant::now();
+        while std::fs::read_to_string(&file).is_ok_and(|stat| !stat.contains(") Z ")) {
+            if start.elapsed() > LATER {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        true
     }
 
     #[test]
