@@ -1,14 +1,14 @@
 //! Section "report": who holds what, what was copied at borders, and what was not given back.
 
 use crate::boundary::enter;
+use crate::copy_stats;
 use crate::ffi::convert::{self, Holders, Out};
-use crate::journal;
 use crate::report;
 use crate::types::*;
 use core::ffi::c_char;
 use core::fmt;
 
-fn copy_site(copies: &journal::Copies) -> tn_copy_site {
+fn copy_site(copies: &copy_stats::Copies) -> tn_copy_site {
     tn_copy_site {
         function: copies.key.function.unwrap_or(c"other").as_ptr(),
         site: copies.key.site.name().to_c(),
@@ -95,11 +95,11 @@ pub unsafe extern "C" fn tn_copies_query(capacity: usize, sites: *mut tn_copy_si
             Out::new(sites, "sites")?;
         }
         let count = Out::new(count, "count")?;
-        let mut write = |index: usize, copies: journal::Copies| {
+        let mut write = |index: usize, copies: copy_stats::Copies| {
             // SAFETY: `capacity` places, by this function's documentation.
             unsafe { sites.add(index).write(copy_site(&copies)) };
         };
-        let all = journal::copies(&mut write, capacity);
+        let all = copy_stats::copies(&mut write, capacity);
         // SAFETY: writable by this function's documentation.
         unsafe { count.write(all) };
         Ok(())

@@ -1,7 +1,7 @@
 //! Diagonals and triangles: what is added to a diagonal, scaled by one, or set to 0 beside one. Needs no other crate.
 
 use super::{Float, Pivot, address, step, with_float};
-use crate::blit::Place;
+use crate::blit::HostView;
 use crate::layout::Layout;
 
 /// Which part of a matrix counts; the rest is taken as 0 and not read.
@@ -36,7 +36,7 @@ pub(super) fn shape<T>(layout: &Layout) -> (usize, usize, isize, isize) {
 }
 
 /// Adds a diagonal to a matrix, or subtracts it, in place.
-pub fn add_diagonal(side: Side, dst: &Place, diagonal: &Place) {
+pub fn add_diagonal(side: Side, dst: &HostView, diagonal: &HostView) {
     with_float!(dst.layout().dtype(), T => {
         let (n, _, down, across) = shape::<T>(dst.layout());
         let (_, _, step, _) = shape::<T>(diagonal.layout());
@@ -52,7 +52,7 @@ pub fn add_diagonal(side: Side, dst: &Place, diagonal: &Place) {
 }
 
 /// Combines each row, or each column, of a matrix or vector with its number of a diagonal.
-fn by_diagonal<T: Float>(dst: &Place, diagonal: &Place, x: &Place, by_column: bool, f: impl Fn(T, T) -> T) {
+fn by_diagonal<T: Float>(dst: &HostView, diagonal: &HostView, x: &HostView, by_column: bool, f: impl Fn(T, T) -> T) {
     let (rows, columns, down, across) = shape::<T>(dst.layout());
     let (_, _, x_down, x_across) = shape::<T>(x.layout());
     let (_, _, d_step, _) = shape::<T>(diagonal.layout());
@@ -74,22 +74,22 @@ fn by_diagonal<T: Float>(dst: &Place, diagonal: &Place, x: &Place, by_column: bo
 }
 
 /// dst = diagonal * x: every row times its number. The result may lie on `x` where the layout is the same.
-pub fn scale_rows(dst: &Place, diagonal: &Place, x: &Place) {
+pub fn scale_rows(dst: &HostView, diagonal: &HostView, x: &HostView) {
     with_float!(dst.layout().dtype(), T => by_diagonal::<T>(dst, diagonal, x, false, |d, x| d.times(x)));
 }
 
 /// dst = x * diagonal: every column times its number. The result may lie on `x` where the layout is the same.
-pub fn scale_columns(dst: &Place, diagonal: &Place, x: &Place) {
+pub fn scale_columns(dst: &HostView, diagonal: &HostView, x: &HostView) {
     with_float!(dst.layout().dtype(), T => by_diagonal::<T>(dst, diagonal, x, true, |d, x| d.times(x)));
 }
 
 /// dst = inverse of the diagonal * x: every row divided by its number. The result may lie on `x` where the layout is the same.
-pub fn divide_rows(dst: &Place, diagonal: &Place, x: &Place) {
+pub fn divide_rows(dst: &HostView, diagonal: &HostView, x: &HostView) {
     with_float!(dst.layout().dtype(), T => by_diagonal::<T>(dst, diagonal, x, false, |d, x| x.over(d)));
 }
 
 /// Sets what is strictly above the diagonal (of an upper triangle: below it) to 0.
-pub fn zero_above(dst: &Place, triangle: Triangle) {
+pub fn zero_above(dst: &HostView, triangle: Triangle) {
     with_float!(dst.layout().dtype(), T => {
         let (n, _, down, across) = shape::<T>(dst.layout());
         let (down, across) = if triangle == Triangle::Upper { (across, down) } else { (down, across) };
@@ -106,7 +106,7 @@ pub fn zero_above(dst: &Place, triangle: Triangle) {
 }
 
 /// Whether all numbers of a vector are positive: the pivots of a diagonal matrix.
-pub fn all_positive(diagonal: &Place) -> Result<(), Pivot> {
+pub fn all_positive(diagonal: &HostView) -> Result<(), Pivot> {
     with_float!(diagonal.layout().dtype(), T => {
         let (n, _, step, _) = shape::<T>(diagonal.layout());
         let from = address::<T>(diagonal);

@@ -27,7 +27,7 @@ pub use diagonal::{Side, Triangle, add_diagonal, all_positive, divide_rows, scal
 pub use elementwise::{Binary, Unary, binary, scale, sum, unary};
 pub use linalg::{cholesky, lu_solve, matmul, solve_triangle, times_triangle};
 
-use crate::blit::{Place, Scratch};
+use crate::blit::{HostView, Scratch};
 use crate::dtype::Dtype;
 use crate::error::Result;
 use crate::types::*;
@@ -147,7 +147,7 @@ macro_rules! with_float {
 pub(crate) use with_float;
 
 /// Where element (0,..,0) lies.
-fn address<T>(place: &Place) -> *mut T {
+fn address<T>(place: &HostView) -> *mut T {
     match place.layout().is_empty() {
         true => core::ptr::NonNull::dangling().as_ptr(),
         false => core::ptr::with_exposed_provenance_mut(place.layout().offset() as usize),

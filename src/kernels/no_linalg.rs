@@ -4,31 +4,31 @@
 
 use super::diagonal::Triangle;
 use super::{Pivot, Workspace};
-use crate::blit::Place;
+use crate::blit::HostView;
 
 const REFUSED: &str = "refused when the expression is built";
 
 /// See `linalg`.
-pub fn cholesky(_: &Place, _: &mut Workspace) -> Result<(), Pivot> {
+pub fn cholesky(_: &HostView, _: &mut Workspace) -> Result<(), Pivot> {
     unreachable!("{REFUSED}")
 }
 
 /// See `linalg`.
-pub fn lu_solve(_: &Place, _: &Place, _: &mut Workspace) -> Result<(), Pivot> {
+pub fn lu_solve(_: &HostView, _: &HostView, _: &mut Workspace) -> Result<(), Pivot> {
     unreachable!("{REFUSED}")
 }
 
 /// See `linalg`.
-pub fn matmul(_: &Place, _: &Place, _: &Place) {
+pub fn matmul(_: &HostView, _: &HostView, _: &HostView) {
     unreachable!("{REFUSED}")
 }
 
 /// See `linalg`.
-pub fn solve_triangle(_: Triangle, _: &Place, _: &Place) {
+pub fn solve_triangle(_: Triangle, _: &HostView, _: &HostView) {
     unreachable!("{REFUSED}")
 }
 
 /// See `linalg`.
-pub fn times_triangle(_: Triangle, _: &Place, _: &Place) {
+pub fn times_triangle(_: Triangle, _: &HostView, _: &HostView) {
     unreachable!("{REFUSED}")
 }
