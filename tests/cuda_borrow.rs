@@ -1,12 +1,15 @@
 //! Unfinished work of devices on arrays: BR-60 to BR-67, BA-8, ER-8, TR-10 to TR-12, TR-22, TR-23, PN-6, PN-9, ST-8. On the simulator, whose
-//! streams stall on command; see tools/cuda.rs. The bytes are lent by the tests, so that what is looked at is the books alone.
+//! streams stall on command; see support/cuda.rs. The bytes are lent by the tests, so that what is looked at is the books alone.
 
-mod held;
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod device_arrays;
+}
 
-use held::*;
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};
+use support::cuda::{Device, Hands, Sim, alone, device, last_error, with_context};
+use support::device_arrays::*;
 use tenure::borrow::{BorrowContext, Use};
 use tenure::ffi::array::*;
 use tenure::ffi::borrow::*;
@@ -23,13 +26,17 @@ use tenure::ledger::Order;
 use tenure::slots::Id;
 use tenure::transfer;
 use tenure::types::*;
-use tools::cuda::{Device, Hands, Sim, alone, device, last_error, with_context};
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 const SEEDS: u64 = 5;
 
 /// Runs a test's body on the simulator from several seeds, or on a GPU once, with no stream stalled at first.
 fn with_seeds(body: impl Fn(&Device, Hands)) {
-    let Some(gpu) = device() else { return };
+    let gpu = device();
     for seed in 1..=if gpu.sim.is_some() { SEEDS } else { 1 } {
         if let Some(sim) = gpu.sim {
             sim.set("seed", seed);
@@ -41,7 +48,7 @@ fn with_seeds(body: impl Fn(&Device, Hands)) {
 
 /// The same on the simulator alone, whose calls can be counted, and which does not wait where a GPU would.
 fn counted(body: impl Fn(&Device, Hands, Sim)) {
-    let Some(sim) = device().and_then(|gpu| gpu.simulated()) else { return };
+    let sim = device().simulated();
     with_seeds(|gpu, hands| body(gpu, hands, sim));
 }
 
@@ -785,8 +792,8 @@ fn br_8_60_a_copy_on_write_comes_after_the_work_on_the_old_bytes() {
 #[test]
 fn tr_22_work_on_a_lost_device() {
     alone("tr_22_work_on_a_lost_device", &[], || {
-        let Some(device) = device() else { return };
-        let Some(sim) = device.simulated() else { return };
+        let device = device();
+        let sim = device.simulated();
         let memory = Memory::new(9);
         let a = memory.lend(gpu(0), true, false);
         let s = stalled(device.hands());
@@ -822,7 +829,7 @@ fn holds_in_a_child(body: impl FnOnce()) -> bool {
 #[test]
 fn st_15_arrays_after_a_fork() {
     alone("st_15_arrays_after_a_fork", &[], || {
-        let Some(device) = device() else { return };
+        let device = device();
         let calls = || device.sim.map(|sim| sim.calls(""));
         for place in [gpu(0), MANAGED, PINNED] {
             let (mut pool, mut a, mut host_array) = (null_mut(), null_mut(), null_mut());
@@ -918,11 +925,9 @@ fn st_15_arrays_after_a_fork() {
 #[test]
 fn dv_8_arrays_of_other_devices_than_the_lost_one() {
     alone("dv_8_arrays_of_other_devices_than_the_lost_one", &[], || {
-        let Some(device) = device() else { return };
-        let Some(sim) = device.simulated() else { return };
-        if !device.has_two() {
-            return;
-        }
+        let device = device();
+        let sim = device.simulated();
+        device.require_two();
         let second = |kind| tn_device { r#type: kind, id: 1 };
         let memories: Vec<Memory> = (0..5).map(|_| Memory::new(9)).collect();
         let [managed, again, finished, idle] = [0, 1, 2, 3].map(|n| memories[n].lend(MANAGED, true, false));
@@ -973,8 +978,8 @@ fn dv_8_arrays_of_other_devices_than_the_lost_one() {
 #[test]
 fn dv_8_lost_before_its_work_was_noted() {
     alone("dv_8_lost_before_its_work_was_noted", &[], || {
-        let Some(device) = device() else { return };
-        let Some(sim) = device.simulated() else { return };
+        let device = device();
+        let sim = device.simulated();
         let zeros = |place| {
             let (mut pool, mut array) = (null_mut(), null_mut());
             // SAFETY: the pointers are ours.
@@ -1003,7 +1008,7 @@ fn dv_8_lost_before_its_work_was_noted() {
 #[test]
 fn st_15_registered_memory_after_a_fork() {
     alone("st_15_registered_memory_after_a_fork", &[], || {
-        let Some(device) = device() else { return };
+        let device = device();
         let mut memory = vec![7u8; 8192];
         let mut a = null_mut();
         // SAFETY: the memory stays until the array is released.
@@ -1029,8 +1034,8 @@ fn st_15_registered_memory_after_a_fork() {
 #[test]
 fn dv_8_arrays_that_the_host_shares_with_a_lost_device() {
     alone("dv_8_arrays_that_the_host_shares_with_a_lost_device", &[], || {
-        let Some(device) = device() else { return };
-        let Some(sim) = device.simulated() else { return };
+        let device = device();
+        let sim = device.simulated();
         let memories: Vec<Memory> = (0..4).map(|_| Memory::new(9)).collect();
         let pending = memories[0].lend(MANAGED, true, false);
         let idle = memories[1].lend(MANAGED, true, false);

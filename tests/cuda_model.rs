@@ -4,20 +4,28 @@
 //! The model shares nothing with the library but the C functions: regions are sets of elements, a stream is a list of marks and waits that
 //! run in order, and work is done when its mark has run. TENURE_MODEL_SEED runs one program, TENURE_MODEL_PROGRAMS so many.
 
-mod held;
-mod tools;
+mod support {
+    pub mod cuda;
+    pub mod device_arrays;
+    pub mod random;
+}
 
-use held::*;
 use std::cell::RefCell;
 use std::ptr::null_mut;
 use std::rc::Rc;
+use support::cuda::{Sim, device};
+use support::device_arrays::*;
+use support::random::Random;
 use tenure::ffi::array::*;
 use tenure::ffi::borrow::*;
 use tenure::ffi::promise::*;
 use tenure::ffi::view::*;
 use tenure::types::*;
-use tools::cuda::{Sim, device};
-use tools::random::Random;
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 const N: i64 = 24;
 const STEPS: usize = 120;
@@ -483,7 +491,7 @@ impl Drop for Told {
 }
 
 fn program(sim: Sim, seed: u64) {
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut random = Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let log = Rc::new(RefCell::new(Vec::new()));
     let _told = Told(seed, log.clone());
     let mut world = World::new(sim, log);
@@ -511,8 +519,9 @@ fn number(name: &str) -> Option<u64> {
 /// BR-60 to BR-67, BA-8, TR-10 to TR-12, ST-8, in random order.
 #[test]
 fn random_borrows_on_streams_agree_with_the_model() {
-    let Some(gpu) = device() else { return };
-    let Some(sim) = gpu.simulated().filter(|_| gpu.has_two()) else { return };
+    let gpu = device();
+    let sim = gpu.simulated();
+    gpu.require_two();
     const RANDOM: u64 = 0;
     const MANUAL: u64 = 3;
     sim.set("pace", MANUAL);

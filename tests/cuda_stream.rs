@@ -1,17 +1,24 @@
 //! Streams and events (ST rows), and the order of points that pools and arrays rely on (PD-8, PD-9, PD-15). On the simulator or a GPU; see
-//! tools/cuda.rs.
+//! support/cuda.rs.
 
-mod tools;
+mod support {
+    pub mod cuda;
+}
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
+use support::cuda::{Memory, alone, device, last_error, require_simulator, simulator, with_context};
 use tenure::ffi::device::*;
 use tenure::ffi::library::*;
 use tenure::ffi::promise::*;
 use tenure::ffi::stream::*;
 use tenure::stream::{Point, Queue, QueueRef, Stream};
 use tenure::types::*;
-use tools::cuda::{Memory, alone, device, last_error, simulator, with_context};
+use tenure_harness::test;
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 const LEGACY: *mut tn_stream = std::ptr::without_provenance_mut(1);
 const PER_THREAD: *mut tn_stream = std::ptr::without_provenance_mut(2);
@@ -102,7 +109,7 @@ fn passes(point: Point) {
 
 #[test]
 fn st_1_streams_run_in_order_with_flags_and_priorities() {
-    let Some(_gpu) = device() else { return };
+    let _gpu = device();
     let (mut least, mut greatest) = (0, 0);
     with_context(0, || {
         let code = driver_call!(cuCtxGetStreamPriorityRange(&mut least => *mut i32, &mut greatest => *mut i32));
@@ -131,7 +138,7 @@ fn st_1_streams_run_in_order_with_flags_and_priorities() {
 
 #[test]
 fn st_2_st_3_each_thread_has_current_streams_of_its_own() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     assert_eq!(current(0), 1, "the legacy stream to begin with");
     let set_option = |value: &std::ffi::CStr| {
         // SAFETY: texts.
@@ -204,7 +211,7 @@ fn destroy(id: i32, stream: u64) {
 
 #[test]
 fn st_4_st_5_imported_streams_stay_their_owners() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     for (given, known) in [(0, 1), (1, 1), (2, 2)] {
         let handle = import(0, given).unwrap();
         assert_eq!(native(handle), known);
@@ -255,10 +262,8 @@ fn st_4_st_5_imported_streams_stay_their_owners() {
 
 #[test]
 fn pd_8_what_a_destroyed_stream_had_open_is_pending_until_the_device_was_waited_for() {
-    let Some(gpu_there) = device() else { return };
-    if gpu_there.simulated().is_none() {
-        return;
-    }
+    let gpu_there = device();
+    gpu_there.simulated();
     let own = foreign(0);
     let handle = import(0, own).unwrap();
     let point = queue(handle, 0).queue().now();
@@ -275,7 +280,7 @@ fn pd_8_what_a_destroyed_stream_had_open_is_pending_until_the_device_was_waited_
 
 #[test]
 fn st_6_synchronizing_waits_for_one_stream() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     let (a, b) = (create(0, 0), create(0, 0));
     let (x, y) = (Memory::new(0, 4096), Memory::new(0, 4096));
     let stall = gpu_there.stall(native(b));
@@ -300,10 +305,7 @@ fn st_6_synchronizing_waits_for_one_stream() {
 
 #[test]
 fn st_6_an_asynchronous_error_comes_out() {
-    if simulator().is_none() {
-        println!("skipped: this needs the simulator");
-        return;
-    }
+    require_simulator();
     alone("st_6_an_asynchronous_error_comes_out", &[], || {
         let sim = simulator().unwrap();
         let stream = create(0, 0);
@@ -320,7 +322,7 @@ fn st_6_an_asynchronous_error_comes_out() {
 
 #[test]
 fn st_7_scopes_nest_and_belong_to_their_thread() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     // SAFETY: the pointers are ours.
     let enter = |stream, flags| out(|out| unsafe { tn_stream_enter(gpu(0), stream, flags, out) });
     let (a, b) = (create(0, 0), create(0, 0));
@@ -385,7 +387,7 @@ fn st_7_scopes_nest_and_belong_to_their_thread() {
 
 #[test]
 fn st_8_a_stream_is_released_with_work_under_way() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     let memory = Memory::new(0, 1 << 16);
     let stream = create(0, 0);
     let name = native(stream);
@@ -408,7 +410,7 @@ fn st_8_a_stream_is_released_with_work_under_way() {
 
 #[test]
 fn st_11_events() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     let (s, t) = (create(0, 0), create(0, 0));
     let e = event(0, 0);
     assert!(is_done(e), "never recorded");
@@ -451,7 +453,7 @@ fn st_11_events() {
 
 #[test]
 fn st_12_elapsed_time() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     let s = create(0, 0);
     let memory = Memory::new(0, 1 << 20);
     let (plain, a, b) = (event(0, 0), event(0, TN_EVENT_TIMING), event(0, TN_EVENT_TIMING));
@@ -482,10 +484,8 @@ fn st_12_elapsed_time() {
 
 #[test]
 fn st_13_events_across_devices() {
-    let Some(gpu_there) = device() else { return };
-    if !gpu_there.has_two() {
-        return;
-    }
+    let gpu_there = device();
+    gpu_there.require_two();
     let (s, t) = (create(0, 0), create(1, 0));
     let e = event(0, 0);
     let (x, y) = (Memory::new(0, 4096), Memory::new(1, 4096));
@@ -507,7 +507,7 @@ fn st_13_events_across_devices() {
 
 #[test]
 fn st_14_waiting_for_a_device() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     let (a, b) = (create(0, 0), create(0, 0));
     let memory = Memory::new(0, 4096);
     let points: Vec<Point> = [a, b]
@@ -527,9 +527,7 @@ fn st_14_waiting_for_a_device() {
 
 #[test]
 fn st_15_after_a_fork() {
-    if device().is_none() {
-        return;
-    }
+    drop(device());
     alone("st_15_after_a_fork", &[], || {
         let (stream, e) = (create(0, 0), event(0, 0));
         let point = queue(stream, 0).queue().now();
@@ -582,7 +580,7 @@ fn st_15_after_a_fork() {
 /// The order that is certain without the driver: the same stream, what has passed, what was waited for, the legacy stream beside blocking ones.
 #[test]
 fn pd_2_pd_9_the_order_that_is_known() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     let handles = [create(0, 0), create(0, 0), create(0, TN_STREAM_BLOCKING), create(0, TN_STREAM_BLOCKING)];
     let [free, other, blocking, second] = handles.map(|handle| queue(handle, 0));
     let (free, other, blocking, second) = (free.queue(), other.queue(), blocking.queue(), second.queue());
@@ -614,7 +612,7 @@ fn pd_2_pd_9_the_order_that_is_known() {
 /// TR-21, BR-63: which device a stream argument is for.
 #[test]
 fn tr_21_a_stream_means_its_device() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     let stream = create(0, 0);
     let host = tn_device { r#type: TN_CPU, id: 0 };
     let on = |bits: u64, device| {
@@ -644,7 +642,7 @@ fn tr_21_a_stream_means_its_device() {
 /// PD-15: a capture goes on, whatever is asked of its stream here.
 #[test]
 fn pd_15_a_capture_is_not_disturbed() {
-    let Some(_gpu) = device() else { return };
+    let _gpu = device();
     let (s, t) = (create(0, 0), create(0, 0));
     let memory = Memory::new(0, 4096);
     let e = event(0, 0);
@@ -678,7 +676,7 @@ fn pd_15_a_capture_is_not_disturbed() {
 /// The per-thread stream of another thread has no name here; what was issued on it is seen all the same, also when the thread has ended.
 #[test]
 fn points_of_another_threads_own_stream() {
-    let Some(_gpu) = device() else { return };
+    let _gpu = device();
     let memory = Memory::new(0, 4096);
     let (tell, told) = std::sync::mpsc::channel();
     let (end, ended) = std::sync::mpsc::channel::<()>();
@@ -709,7 +707,7 @@ fn points_of_another_threads_own_stream() {
 /// Threads that mark, poll and wait for one queue at once; events are used again, and points of streams that are gone stay right.
 #[test]
 fn queues_and_events_are_used_again() {
-    let Some(gpu_there) = device() else { return };
+    let gpu_there = device();
     let shared = create(0, 0);
     let bits = shared as usize;
     let rounds = if gpu_there.sim.is_some() { 60 } else { 400 };
@@ -752,8 +750,8 @@ fn queues_and_events_are_used_again() {
 /// Calls of the driver in steady state, where the thread has no current context: entering and leaving a GPU are three of each.
 #[test]
 fn driver_calls_of_streams_and_events() {
-    let Some(gpu_there) = device() else { return };
-    let Some(sim) = gpu_there.simulated() else { return };
+    let gpu_there = device();
+    let sim = gpu_there.simulated();
     const ENTER: u64 = 3;
     let (s, t, e) = (create(0, 0), create(0, 0), event(0, 0));
     let memory = Memory::new(0, 256);

@@ -2,10 +2,14 @@
 #![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 #[macro_use]
-mod exprs;
+mod support {
+    #[macro_use]
+    pub mod expr;
+    pub mod random;
+}
 
-use exprs::*;
 use std::ptr::null_mut;
+use support::expr::*;
 use tenure::ffi::{array::*, expr::*, pool::*, view::*};
 use tenure::types::*;
 

@@ -1,10 +1,17 @@
 //! The header: fresh, compiles wherever it is included, and says everything about everything.
 
-mod tools;
+mod support {
+    pub mod tools;
+}
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tools::{compiler, declarations, has, output, read, root};
+use support::tools::{compiler, declarations, output, read, root};
+use tenure_harness::{require, test};
+
+fn main() -> std::process::ExitCode {
+    tenure_harness::main()
+}
 
 #[test]
 fn generated_files_are_fresh() {
@@ -23,9 +30,7 @@ fn source(name: &str, text: &str) -> PathBuf {
 fn compiles_as(standard: &str) {
     let end = if standard.starts_with("c++") { "cpp" } else { "c" };
     let program = if end == "cpp" { "g++" } else { "gcc" };
-    if !has(program) {
-        return;
-    }
+    require(&[program]);
     let tag = standard.replace("++", "pp");
     let alone = source(&format!("alone_{tag}.{end}"), "#include \"tenure.h\"\n");
     output(compiler(standard).arg("-fsyntax-only").arg(&alone)).unwrap();
@@ -69,9 +74,7 @@ fn compiles_as_cpp20() {
 /// The foreign structs are named by their tags, so that a program may include their own headers before or after ours.
 #[test]
 fn fits_dlpacks_own_header() {
-    if !has("gcc") || !has("g++") {
-        return;
-    }
+    require(&["gcc", "g++"]);
     let theirs = "typedef struct DLManagedTensor { void *a; } DLManagedTensor;\n\
                   typedef struct DLManagedTensorVersioned { void *a; } DLManagedTensorVersioned;\n\
                   typedef struct DLPackExchangeAPI { void *a; } DLPackExchangeAPI;\n\
@@ -119,7 +122,7 @@ fn every_function_says_everything() {
 fn every_name_in_a_comment_exists() {
     let header = read("include/tenure.h");
     let words = |text: &str| -> Vec<String> {
-        text.split(|c| !tools::is_word(c)).filter(|w| w.starts_with("TN_")).map(str::to_owned).collect()
+        text.split(|c| !support::tools::is_word(c)).filter(|w| w.starts_with("TN_")).map(str::to_owned).collect()
     };
     let defined: Vec<String> =
         header.lines().filter_map(|l| l.strip_prefix("#define ")).flat_map(|l| words(l).into_iter().take(1)).collect();

@@ -1,6 +1,7 @@
 //! The layers of ARCHITECTURE.md: dependencies point down only, unsafe stands only where the table says so, the table shows what is there,
 //! and every exported function runs in the boundary and stays short.
 
+#[path = "support/tools.rs"]
 mod tools;
 
 use std::path::Path;

@@ -5,9 +5,11 @@
 //! LOOM_MAX_PREEMPTIONS raises how often threads are stopped in the middle in one run; without it 4 times, 2 with three threads.
 #![cfg(loom)]
 
-mod interleave;
+mod support {
+    pub mod loom;
+}
 
-use interleave::{
+use support::loom::{
     Bytes, address_and_claims, both, code, end, end_view, enter, explore, explore_with, open_view, read, share, take,
     word, words, write,
 };
@@ -535,7 +537,7 @@ fn loom_cow_and_another_borrow() {
 fn write_all(ids: &[Id]) -> tenure::error::Result<Id> {
     let wanted = Use::Write { mode: Mode::Aliased, discard: false };
     let entries: Vec<Entry> = ids.iter().map(|id| Entry::now(*id, wanted)).collect();
-    borrow::all(interleave::call(), &entries, |_, _| ())
+    borrow::all(support::loom::call(), &entries, |_, _| ())
 }
 
 /// TH-22
@@ -647,9 +649,15 @@ fn loom_two_chunks_end() {
         let a = bytes.import(TN_TAKE);
         let mut parts = Vec::new();
         let wanted = borrow::mode(TN_WRITE_DISCARD, 0);
-        borrow::chunks(interleave::call(), a, (0, 2), interleave::host_stream(), wanted, false, |_, id, _, _, _| {
-            parts.push(id)
-        })
+        borrow::chunks(
+            support::loom::call(),
+            a,
+            (0, 2),
+            support::loom::host_stream(),
+            wanted,
+            false,
+            |_, id, _, _, _| parts.push(id),
+        )
         .unwrap();
         let (first, second) = (parts[0], parts[1]);
         let (x, y) = both(|| code(end(first)), move || code(end(second)));

@@ -1,16 +1,16 @@
 //! No memory: each allocation of each path fails in turn. The answer is a status, and everything is as before: every array, its bytes, who
 //! holds it, the pools, the slots, the copy book; no callback ran. Then the same call succeeds. And what ends something needs no memory.
 
-mod calls;
+mod support {
+    pub mod capi;
+    pub mod oom_inject;
+    pub mod oom_scenarios;
+}
 
-mod scarce;
-
-mod scenes;
-
-use calls::*;
-use scarce::{Kind, ROOTS, Scarce, TABLES, arm, disarm, tables, with_nothing};
-use scenes::{Path, World, paths};
 use std::sync::Mutex;
+use support::capi::*;
+use support::oom_inject::{Kind, ROOTS, Scarce, TABLES, arm, disarm, tables, with_nothing};
+use support::oom_scenarios::{Path, World, paths};
 use tenure::types::*;
 
 #[global_allocator]

@@ -1,11 +1,15 @@
 //! What a pool does before it says that there is no memory: PO-43, PO-44. Through the C functions, as programs use them.
 
-mod pools;
+mod support {
+    pub mod pools;
+    pub mod random;
+}
 
-use pools::*;
 use std::ffi::c_void;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use support::pools::*;
+use support::random::Random;
 use tenure::ffi::pool::*;
 use tenure::pool::{self, Pool, PoolOptions};
 use tenure::sys::os;
@@ -293,10 +297,9 @@ fn po_35_classes_add_up_to_the_pool() {
         };
         assert!(classes().is_empty(), "nothing was used");
         let mut blocks = Vec::new();
-        let mut seed = 7usize;
+        let mut numbers = Random::new(7);
         for step in 0..3000 {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let random = seed >> 33;
+            let random = numbers.below(1 << 31);
             if random % 3 < 2 || blocks.is_empty() {
                 blocks.push(pool.get([100, 1000, 70_000, 300_000][random % 4] + random % 500));
             } else {

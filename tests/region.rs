@@ -1,9 +1,11 @@
 //! Regions: the rows BR-20..26 and LA-22, what "contains" means in BR-42, and the properties against exact byte sets.
 
-mod naive;
+mod support {
+    pub mod layout_oracle;
+}
 
-use naive::{ALL_STEPS, KEEPING, Naive, cases, root, step};
 use proptest::prelude::*;
+use support::layout_oracle::{ALL_STEPS, KEEPING, Naive, cases, root, step};
 use tenure::dtype::Dtype;
 use tenure::layout::*;
 use tenure::region::*;

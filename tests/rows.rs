@@ -2,6 +2,7 @@
 //!
 //! Every id that the repository cites has a row, every row that is there has a test, and the pages are written as they say.
 
+#[path = "support/tools.rs"]
 mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,8 @@
 //! The library may be unloaded until foreign code holds one of its functions; from then on it stays.
 
-mod tools;
+mod support {
+    pub mod tools;
+}
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::path::Path;
@@ -14,7 +16,7 @@ struct Copy {
 impl Copy {
     fn load(name: &str) -> Copy {
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::copy(tools::library(), &file).unwrap();
+        std::fs::copy(support::tools::library(), &file).unwrap();
         let file = file.to_str().unwrap().to_owned();
         let path = CString::new(file.as_str()).unwrap();
         // SAFETY: a path; the object has no constructors.

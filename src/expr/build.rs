@@ -167,6 +167,7 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
         [x, node::NONE] => rules::unary(operation, kind(x), axis)?,
         [x, y] => rules::binary(operation, kind(x), kind(y))?,
     };
+    rules::check_linalg(operation, numbers.map(|node| if node == node::NONE { Form::Full } else { graph[node].form }))?;
     if let Some(failed) = numbers.into_iter().find(|n| *n != node::NONE && graph[*n].progress == Progress::Failed) {
         return Err(poisoned(graph[failed].operation));
     }

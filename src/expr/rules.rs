@@ -253,6 +253,26 @@ pub fn binary(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> Result<(Form, S
     }
 }
 
+/// Factors, triangular solves and products of whole matrices are there only with the Cargo feature `linalg`.
+pub fn check_linalg(operation: Operation, forms: [Form; 2]) -> Result<()> {
+    let needed = match operation {
+        Operation::Multiply => !forms.contains(&Form::Diagonal),
+        Operation::Cholesky | Operation::Solve => forms[0] != Form::Diagonal,
+        _ => false,
+    };
+    if cfg!(feature = "linalg") || !needed {
+        return Ok(());
+    }
+    Err(fail(
+        TN_ERR_UNSUPPORTED,
+        format_args!(
+            "{} of a {} is not in this build of the library; build it with the Cargo feature \"linalg\"",
+            operation.name(),
+            forms[0].name()
+        ),
+    ))
+}
+
 /// Whether element i of the result needs element i of each operand and no other.
 pub fn is_elementwise(operation: Operation, forms: [Form; 2]) -> bool {
     match operation {

@@ -30,7 +30,13 @@ static LIMIT: AtomicU32 = AtomicU32::new(Vectors::Avx512 as u32);
 /// The best vectors that may be used.
 #[inline]
 pub fn vectors() -> Vectors {
-    match (found() & LEVEL).min(LIMIT.load(Ordering::Relaxed)) {
+    level(found(), LIMIT.load(Ordering::Relaxed))
+}
+
+/// The best level that is both found and within the limit.
+#[inline(always)]
+fn level(found: u32, limit: u32) -> Vectors {
+    match (found & LEVEL).min(limit) {
         3 => Vectors::Avx512,
         2 => Vectors::Avx2,
         _ => Vectors::Portable,
@@ -109,12 +115,17 @@ static CACHE: AtomicUsize = AtomicUsize::new(0);
 pub fn cache_bytes() -> usize {
     match CACHE.load(Ordering::Relaxed) {
         0 => {
-            let bytes = Some(ask_cache()).filter(|bytes| *bytes >= 1 << 20).unwrap_or(USUAL_CACHE);
+            let bytes = cache_or_usual(ask_cache());
             CACHE.store(bytes, Ordering::Relaxed);
             bytes
         }
         bytes => bytes,
     }
+}
+
+/// What the processor answered, unless that cannot be the largest cache.
+fn cache_or_usual(asked: usize) -> usize {
+    if asked >= 1 << 20 { asked } else { USUAL_CACHE }
 }
 
 /// For tests: as if the largest cache had so many bytes, in the whole process; 0: the real number again.
@@ -160,6 +171,34 @@ mod tests {
             assert_eq!(vectors(), best.min(limit));
         }
         assert_eq!(vectors(), best);
-        assert!(cache_bytes() >= 1 << 20);
+    }
+
+    /// Of every processor, not only of this one.
+    #[test]
+    fn the_level_is_the_lower_of_what_is_found_and_the_limit() {
+        for found in VECTORS {
+            for limit in VECTORS {
+                let strings = if limit == Vectors::Avx2 { FAST_STRINGS } else { 0 };
+                assert_eq!(level(found as u32 | strings, limit as u32), found.min(limit));
+            }
+        }
+    }
+
+    #[test]
+    fn the_cache_is_the_processors_or_the_usual_one() {
+        assert_eq!([0, 4096, (1 << 20) - 1].map(cache_or_usual), [USUAL_CACHE; 3]);
+        assert_eq!([1 << 20, 48 << 20].map(cache_or_usual), [1 << 20, 48 << 20]);
+        assert_eq!(cache_bytes(), cache_or_usual(ask_cache()));
+    }
+
+    /// The system asks the same instruction; a virtual machine may hide the caches from both.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn the_cache_is_the_largest_that_the_system_lists() {
+        let listed = (0..8).filter_map(|index| {
+            let file = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/size");
+            std::fs::read_to_string(file).ok()?.trim().strip_suffix('K')?.parse::<usize>().ok()
+        });
+        assert_eq!(ask_cache() >> 10, listed.max().unwrap_or(0));
     }
 }

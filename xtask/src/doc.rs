@@ -3,7 +3,7 @@
 //! `tests/header.rs` demands more of the comments than Doxygen does; this finds what only a parser sees: a misspelt command, a
 //! reference to nothing.
 
-use crate::tools::{Done, command, has, io, root};
+use crate::tools::{self, Done, command, has, io, root};
 use std::io::Write;
 use std::process::Stdio;
 
@@ -32,6 +32,6 @@ pub fn build() -> Done {
     let mut input = child.stdin.take().expect("stdin is piped");
     input.write_all(settings.as_bytes()).map_err(|e| format!("doxygen: {e}"))?;
     drop(input);
-    let status = child.wait().map_err(|e| format!("doxygen: {e}"))?;
+    let status = tools::wait(&mut child).map_err(|e| format!("doxygen: {e}"))?;
     if status.success() { Ok(()) } else { Err(format!("doxygen: {status}; its warnings stand above")) }
 }

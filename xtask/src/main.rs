@@ -13,8 +13,10 @@ mod gate;
 mod header;
 mod install;
 mod malloc;
+mod programs;
 mod python;
 mod run;
+mod setup;
 mod sim;
 mod sim_install;
 mod sim_peers;
@@ -27,10 +29,12 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask <command>
 
-  test [--fast|--all]   everything that must hold, with a summary; --fast: Rust, C and header only; --all: a missing tool fails
+  test [--fast|--all]   everything that must hold, with a summary; --fast: Rust, C and header, without valgrind
+                        and sanitizers; --all: a missing tool fails
   test --peers          the Python tests beside the heavy libraries too (PyTorch: 3 GB to download the first time), and sim-peers
   test --sim [SEEDS | --seed SEED]
                         the tests of GPUs alone, on the simulated driver, with 3 seeds, with so many, or with that one
+  setup                 says which tools are missing here, what is skipped without them, and the command that installs them
   interop [--check] [--peers]
                         writes docs/interop.md from what happens with the libraries that are installed; --check only compares,
                         --peers takes the heavy ones in
@@ -47,7 +51,7 @@ cargo xtask <command>
   wheel                 builds the Python package into target/wheels
   demo                  runs examples/handover: one buffer in a C and a Python program
   examples              runs the other examples that are a C and a Python program each
-  diagram               draws docs/*.dot as SVG beside them
+  diagram               draws docs/*.dot as SVG beside them, by Graphviz's dot
   bench [objects|copy|python|linalg|strided] [--json]
                         measures against the peers of this machine, on the library as it is shipped
   bench pool [--quick] [--runs N] [--peers A,B] [--cases C,D] [--library FILE] [--instructions] [--json]
@@ -91,6 +95,7 @@ fn main() -> ExitCode {
         ["wheel"] => python::wheel().map(|path| println!("{}", path.display())),
         ["gpu-bundle"] => bundle::bundle(true),
         ["gpu-bundle", "--no-check"] => bundle::bundle(false),
+        ["setup"] => setup::check(),
         ["umf"] => python::umf(),
         ["demo"] => run::demo(),
         ["diagram"] => diagrams(),
@@ -145,12 +150,16 @@ fn interop(options: &[&str]) -> tools::Done {
 
 /// Draws every `docs/*.dot`.
 fn diagrams() -> tools::Done {
+    if !tools::has("dot") {
+        return Err("dot is not installed; on Debian: apt-get install graphviz".to_owned());
+    }
     for name in tools::named("docs", "", ".dot")? {
         let path = tools::root().join("docs").join(name);
-        let text = tools::io(&path, std::fs::read_to_string(&path))?;
-        let svg = diagram::svg(&text).map_err(|why| format!("{}: {why}", path.display()))?;
+        let source = tools::io(&path, std::fs::read_to_string(&path))?;
+        // On a white page: those who read in the dark see black arrows otherwise.
+        let svg = tools::output(tools::command("dot").args(["-Tsvg", "-Gbgcolor=white"]).arg(&path))?;
         let drawn = path.with_extension("svg");
-        tools::io(&drawn, std::fs::write(&drawn, svg))?;
+        tools::io(&drawn, std::fs::write(&drawn, diagram::stamped(&svg, &source)))?;
         println!("{}: written", drawn.display());
     }
     Ok(())

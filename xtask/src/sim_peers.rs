@@ -37,6 +37,7 @@ pub fn smoke(python: &Path) -> Done<std::process::Command> {
     let driver = sim::stage()?;
     let mut tests = on_the_simulator(python, &driver);
     tests.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]);
+    tests.args(["-o", "faulthandler_timeout=300", "-o", "faulthandler_exit_on_timeout=true"]);
     tests.arg(format!("{FOLDER}/test_bindings.py"));
     Ok(tests)
 }

@@ -1,15 +1,14 @@
 //! What the tests of pools share.
 #![allow(dead_code)] // each file uses some of it
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fs::File;
+use std::path::Path;
 use tenure::error::Status;
 use tenure::pool::{self, Pool, PoolOptions};
 use tenure::types::*;
 
 pub const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 pub const GRANULE: u64 = 65536;
-
-pub mod random;
 
 /// A pool that the test holds; at the end nothing of it may be left.
 pub struct Held(pub &'static Pool);
@@ -105,37 +104,13 @@ pub fn resident() -> usize {
     (kib("Anonymous:") + kib("Swap:")) << 10
 }
 
-/// The child that a test runs in, where there is no other thread.
-pub struct Alone(#[expect(dead_code, reason = "the parent's other tests wait for it")] MutexGuard<'static, ()>);
+/// The turn of a test that needs much memory.
+pub struct Turn(#[expect(dead_code, reason = "the lock goes with the file")] File);
 
-/// Runs the rest of a test that begins with `let Some(_alone) = alone() else { return };` in a child of this process: what is resident and
-/// which addresses the system gives next is of the whole process, and the test program starts threads for other tests whenever it
-/// likes. One at a time, for they need much memory.
-pub fn alone() -> Option<Alone> {
-    static ONE: Mutex<()> = Mutex::new(());
-    let turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    // SAFETY: the child has this thread only; the C library's allocator and ours can be used there, and it ends with the test.
-    let child = unsafe { libc::fork() };
-    assert!(child >= 0, "no child: {}", std::io::Error::last_os_error());
-    if child == 0 {
-        // What a test prints is kept for the test program, which here is gone.
-        std::panic::set_hook(Box::new(|panic| {
-            let text = format!("{panic}\n");
-            // SAFETY: a text of that length.
-            unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
-        }));
-        return Some(Alone(turn));
-    }
-    let mut status = 0;
-    // SAFETY: waits for our own child.
-    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
-    assert_eq!(status, 0, "the test failed in a child of this process, which says above why");
-    None
-}
-
-impl Drop for Alone {
-    fn drop(&mut self) {
-        // SAFETY: ends the child, and runs nothing of what is the parent's.
-        unsafe { libc::_exit(if std::thread::panicking() { 101 } else { 0 }) };
-    }
+/// Waits until no other test has its turn, also of other programs. The file's lock ends with the process, however that ends.
+pub fn one_at_a_time() -> Turn {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("one-at-a-time");
+    let file = File::create(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+    file.lock().unwrap();
+    Turn(file)
 }

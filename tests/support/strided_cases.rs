@@ -2,28 +2,11 @@
 
 #![allow(dead_code)] // each test program uses a part
 
+pub use crate::support::random::Random;
 use tenure::blit::HostView;
 use tenure::dtype::Dtype;
 use tenure::layout::Layout;
 use tenure::types::*;
-
-/// A small generator of our own, so that a seed names a case for good.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
-    }
-    pub fn below(&mut self, end: i64) -> i64 {
-        (self.next() % end as u64) as i64
-    }
-    pub fn one_in(&mut self, n: i64) -> bool {
-        self.below(n) == 0
-    }
-}
 
 pub const DTYPES: [u32; 5] = [TN_BOOL, TN_F16, TN_I32, TN_F64, TN_C128];
 
@@ -38,11 +21,11 @@ pub struct Shape {
 pub fn random_target(random: &mut Random, shape: &[i64], item: i64) -> Shape {
     let mut order: Vec<usize> = (0..shape.len()).collect();
     for at in (1..order.len()).rev() {
-        order.swap(at, random.below(at as i64 + 1) as usize);
+        order.swap(at, random.below_i64(at as i64 + 1) as usize);
     }
     let (mut strides, mut offset, mut end) = (vec![0; shape.len()], 0, item);
     for axis in order {
-        let gap = if random.one_in(3) { random.below(2 * item + 3) } else { 0 };
+        let gap = if random.one_in(3) { random.below_i64(2 * item + 3) } else { 0 };
         strides[axis] = end + gap;
         let reach = strides[axis] * (shape[axis] - 1).max(0);
         end += reach;
@@ -63,9 +46,9 @@ pub fn random_source(random: &mut Random, shape: &[i64], item: i64) -> Shape {
     let (mut offset, mut end) = (0, item);
     let mut strides = nested.strides;
     for (stride, length) in strides.iter_mut().zip(shape) {
-        match random.below(4) {
+        match random.below_i64(4) {
             0 => *stride = 0,
-            1 => *stride = random.below(6 * item) - 3 * item,
+            1 => *stride = random.below_i64(6 * item) - 3 * item,
             _ => {}
         }
         let reach = *stride * (length - 1).max(0);
@@ -76,10 +59,10 @@ pub fn random_source(random: &mut Random, shape: &[i64], item: i64) -> Shape {
 }
 
 pub fn random_shape(random: &mut Random) -> Vec<i64> {
-    let ndim = random.below(5);
+    let ndim = random.below_i64(5);
     // Now and then long enough for tiles and their ragged ends.
     let longest = if ndim == 2 { 40 } else { 7 };
-    (0..ndim).map(|_| if random.one_in(20) { 0 } else { 1 + random.below(longest) }).collect()
+    (0..ndim).map(|_| if random.one_in(20) { 0 } else { 1 + random.below_i64(longest) }).collect()
 }
 
 /// Byte offsets of all elements, last axis fastest.

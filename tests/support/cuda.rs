@@ -1,63 +1,18 @@
 //! What tests of GPUs share: which device there is, the simulator's control functions, the driver's own functions, processes of their own.
 //!
-//! A test begins with `let Some(gpu) = device() else { return };`. Tests of one process take turns, because the simulator counts and breaks
-//! for all of them. Without a driver they are skipped with a line, unless TENURE_TEST_DEVICE=sim|gpu is set: then they fail.
+//! A test begins with `let gpu = device();`. Without a driver it is ignored, unless TENURE_TEST_DEVICE=sim|gpu is set: then it fails.
+
+#![allow(dead_code)] // each test program uses a part
 
 use std::ffi::{CStr, CString, OsString, c_char, c_int, c_uint, c_void};
-use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tenure_harness::{Outcome, skip};
 
-/// What a test has for as long as it lives.
+/// What a test has of its device.
 pub struct Device {
     /// The simulator's controls, if it is one.
     pub sim: Option<Sim>,
-}
-
-/// A thread whose turn it is, and how often it was asked whether it is over.
-struct Turn {
-    _held: MutexGuard<'static, ()>,
-    asked: u32,
-}
-
-/// How often the C library asks the keys of a thread that ends, if they say that there is more to do.
-const ROUNDS: u32 = 4;
-
-/// Where a thread keeps its turn.
-fn turn_key() -> libc::pthread_key_t {
-    static KEY: OnceLock<libc::pthread_key_t> = OnceLock::new();
-    *KEY.get_or_init(|| {
-        let mut key = 0;
-        // SAFETY: the place is ours, and the function stays.
-        assert_eq!(unsafe { libc::pthread_key_create(&mut key, Some(thread_ends)) }, 0);
-        key
-    })
-}
-
-/// The library lets go of what a thread held when that ends, and calls the driver for it: the next test begins after that.
-unsafe extern "C" fn thread_ends(turn: *mut c_void) {
-    let turn = turn.cast::<Turn>();
-    // SAFETY: of `take_turn`, and given back once.
-    unsafe {
-        (*turn).asked += 1;
-        if (*turn).asked < ROUNDS {
-            libc::pthread_setspecific(turn_key(), turn.cast());
-        } else {
-            drop(Box::from_raw(turn));
-        }
-    }
-}
-
-/// Waits until no other thread has its turn; it is this one's until it ends. Several tests may run on one thread, one after the other.
-fn take_turn() {
-    static TURN: Mutex<()> = Mutex::new(());
-    // SAFETY: a key of ours, and what `thread_ends` takes back.
-    unsafe {
-        if libc::pthread_getspecific(turn_key()).is_null() {
-            let turn = Turn { _held: TURN.lock().unwrap_or_else(PoisonError::into_inner), asked: 0 };
-            assert_eq!(libc::pthread_setspecific(turn_key(), Box::into_raw(Box::new(turn)).cast()), 0);
-        }
-    }
 }
 
 /// The simulator's control functions, see cuda-sim/include/tenure_sim.h.
@@ -116,7 +71,7 @@ pub unsafe fn symbol<F: Copy>(name: &str) -> Option<F> {
 #[macro_export]
 macro_rules! driver_call {
     ($name:ident($($argument:expr => $type:ty),* $(,)?)) => {
-        $crate::tools::cuda::Arguments::pass(($({ let argument: $type = $argument; argument },)*), stringify!($name))
+        $crate::support::cuda::Arguments::pass(($({ let argument: $type = $argument; argument },)*), stringify!($name))
     };
 }
 
@@ -217,9 +172,13 @@ pub fn simulator() -> Option<Sim> {
     Some(Sim(()))
 }
 
-/// The device of this run, for one test at a time; None: there is none, and the test is skipped. A simulator has two GPUs.
-pub fn device() -> Option<Device> {
-    take_turn();
+/// The simulator, for a test that needs it: it is ignored elsewhere.
+pub fn require_simulator() -> Sim {
+    simulator().unwrap_or_else(|| skip("this needs the simulator; cargo xtask test --sim runs it there"))
+}
+
+/// The device of this run; without one the test is ignored. A simulator has two GPUs.
+pub fn device() -> Device {
     let sim = simulator();
     if let Some(sim) = sim {
         static TWO: OnceLock<()> = OnceLock::new();
@@ -239,10 +198,9 @@ pub fn device() -> Option<Device> {
         assert!(status == 0 && count > 0, "TENURE_TEST_DEVICE={wanted}, and there is no device: status {status}");
     }
     if status != 0 || count == 0 {
-        println!("skipped: no GPU, and no simulator (cargo xtask sim; LD_LIBRARY_PATH=target/cuda-sim)");
-        return None;
+        skip("no GPU here; cargo xtask test --sim runs it on the simulated driver");
     }
-    Some(Device { sim })
+    Device { sim }
 }
 
 impl Drop for Device {
@@ -394,23 +352,27 @@ impl Device {
         Hands(self.sim)
     }
 
-    /// Whether there is a second GPU; otherwise says that a part of the test is skipped.
+    /// For a test of two GPUs: it is ignored where there is one.
+    pub fn require_two(&self) {
+        if !self.has_two() {
+            skip("one GPU only");
+        }
+    }
+
+    /// Whether there is a second GPU; otherwise says that a part of the test is left out.
     pub fn has_two(&self) -> bool {
         let mut count = 0;
         // SAFETY: the number is ours.
         unsafe { tenure::ffi::device::tn_device_count(tenure::types::TN_CUDA, &mut count) };
         if count < 2 {
-            println!("skipped: one GPU only");
+            println!("left out: what needs a second GPU");
         }
         count >= 2
     }
 
-    /// The simulator, for a test that needs it; otherwise says that the test is skipped.
-    pub fn simulated(&self) -> Option<Sim> {
-        if self.sim.is_none() {
-            println!("skipped: this needs the simulator");
-        }
-        self.sim
+    /// The simulator, for a test that needs it: it is ignored elsewhere.
+    pub fn simulated(&self) -> Sim {
+        self.sim.unwrap_or_else(|| skip("this needs the simulator"))
     }
 }
 
@@ -527,25 +489,15 @@ impl Sim {
 /// For [`alone`]: the process finds no driver.
 pub const NO_DRIVER: (&str, &str) = ("no driver", "");
 
-/// Runs a test in a process of its own, with these environment variables: `alone("name", &[..], || body)` calls itself there. The loader reads
-/// LD_LIBRARY_PATH when a process starts, and a lost device or a fork is lost for the whole process.
+/// Runs a test in one more process, with these environment variables: `alone("name", &[..], || body)` calls itself there. The loader reads
+/// LD_LIBRARY_PATH when a process starts.
 pub fn alone(test: &str, environment: &[(&str, &str)], body: impl FnOnce()) {
-    if std::env::var(CHILD).is_ok_and(|name| name == test) {
+    // The test has a process of its own as it is.
+    if environment.is_empty() || std::env::var(CHILD).is_ok_and(|name| name == test) {
         return body();
     }
-    let output = child(test, environment);
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    for line in text.lines().filter(|line| line.starts_with("skipped")) {
-        println!("{line}");
-    }
-    assert!(output.status.success(), "{test} in a process of its own, with {environment:?}: {}\n{text}", output.status);
-    assert!(text.contains("1 passed"), "the test is called {test}, and did not run:\n{text}");
-}
-
-/// The same test in a process of its own.
-fn child(test: &str, environment: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(std::env::current_exe().expect("a test knows its own path"));
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CHILD, test);
+    let mut command = tenure_harness::again(test);
+    command.env(CHILD, test);
     for (name, value) in environment {
         if *name == NO_DRIVER.0 {
             command.env("LD_LIBRARY_PATH", path_without_driver()).env_remove("TENURE_TEST_DEVICE");
@@ -553,12 +505,11 @@ fn child(test: &str, environment: &[(&str, &str)]) -> Output {
             command.env(name, value);
         }
     }
-    command.output().expect("a test can be started again")
-}
-
-/// Whether this process is one of [`alone`]'s.
-pub fn is_alone() -> bool {
-    std::env::var_os(CHILD).is_some()
+    match tenure_harness::run_one(&mut command, test).0 {
+        Outcome::Passed => {}
+        Outcome::Ignored(why) => skip(why),
+        Outcome::Failed(text) => panic!("{test} in a process of its own, with {environment:?}: {text}"),
+    }
 }
 
 /// A status's text.

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 // each file uses some of it
 
+use crate::support::random::Random;
 use std::ffi::CStr;
 use std::ptr::{null, null_mut};
 use tenure::ffi::{
@@ -36,7 +37,7 @@ macro_rules! out {
         let mut out = std::ptr::null_mut();
         #[allow(unused_unsafe)]
         // SAFETY: the output is there, and the other pointers are what the function asks for.
-        $crate::exprs::ok(unsafe { $function($($argument,)* &mut out) });
+        $crate::support::expr::ok(unsafe { $function($($argument,)* &mut out) });
         out
     }};
 }
@@ -214,24 +215,21 @@ pub fn end(pool: *mut tn_pool) {
 }
 
 /// Numbers that look random, the same ones for the same seed.
-pub struct Numbers(u64);
+pub struct Numbers(Random);
 
 impl Numbers {
     pub fn new(seed: u64) -> Numbers {
-        Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+        Numbers(Random::new(seed))
     }
     pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
+        self.0.next()
     }
     pub fn below(&mut self, n: usize) -> usize {
-        (self.next() >> 11) as usize % n
+        self.0.below(n)
     }
     /// Between -1 and 1.
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+        2.0 * self.0.part() - 1.0
     }
     pub fn vector(&mut self, n: usize) -> Vec<f64> {
         (0..n).map(|_| self.unit()).collect()

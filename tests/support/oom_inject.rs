@@ -1,6 +1,6 @@
 //! Memory that runs out when a test says so: of the heap, of the system, and of the tables of slots.
 
-use crate::calls::INSIDE;
+use crate::support::capi::INSIDE;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use tenure::ledger::{Claim, Guard, Lease, Ledger, Promise, Root, Weak};

@@ -1,9 +1,6 @@
 //! What the tests of the frame share: files, programs that may be missing, the header's declarations, Rust without its comments.
 #![allow(dead_code)] // each test file uses its part
 
-pub mod cuda;
-pub mod random;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -75,19 +72,6 @@ pub fn output(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|e| format!("{shown}: {e}"))?;
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     if output.status.success() { Ok(text.into_owned()) } else { Err(format!("{shown}: {}\n{text}", output.status)) }
-}
-
-/// Is the program there? Without it the test is skipped, or fails if TENURE_REQUIRE_TOOLS is set.
-pub fn has(program: &str) -> bool {
-    let there = Command::new(program).arg("--version").output().is_ok_and(|o| o.status.success());
-    if !there {
-        assert!(
-            std::env::var_os("TENURE_REQUIRE_TOOLS").is_none(),
-            "{program} is not installed, and this run requires it"
-        );
-        println!("skipped: {program} is not installed");
-    }
-    there
 }
 
 /// A function of the header.

@@ -3,7 +3,7 @@
 mod cow;
 mod mix;
 
-use crate::calls::{Done, Guard, Handle, Made, name, new_pool, numbers, pool_release, stats};
+use crate::support::capi::{Done, Guard, Handle, Made, name, new_pool, numbers, pool_release, stats};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

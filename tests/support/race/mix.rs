@@ -1,7 +1,8 @@
 //! Six threads, and everything they can do to two dozen arrays, none of which any of them owns.
 
 use super::{Pool, QUEUE};
-use crate::calls::*;
+use crate::support::capi::*;
+use crate::support::random::Random;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use tenure::types::*;
@@ -20,19 +21,9 @@ struct Shared {
 
 const KINDS: usize = 17;
 
-/// xorshift64: enough to mix, and the same from the same seed.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 33) as usize % n
-    }
-    fn of<T: Copy, const N: usize>(&mut self, list: [T; N]) -> T {
-        list[self.below(N)]
-    }
+/// One of a list.
+fn one<T: Copy, const N: usize>(random: &mut Random, list: [T; N]) -> T {
+    list[random.below(N)]
 }
 
 static IMPORTED: AtomicUsize = AtomicUsize::new(0);
@@ -44,9 +35,9 @@ unsafe extern "C" fn give_back(context: *mut c_void) {
     drop(unsafe { Box::from_raw(context.cast::<[i64; 16]>()) });
 }
 
-fn import_one(draw: &mut Draw) -> Handle {
+fn import_one(random: &mut Random) -> Handle {
     let bytes: *mut [i64; 16] = Box::into_raw(Box::new([5; 16]));
-    let flags = draw.of([TN_BORROW, TN_TAKE, TN_TAKE | TN_RELEASE_QUEUED]);
+    let flags = one(random, [TN_BORROW, TN_TAKE, TN_TAKE | TN_RELEASE_QUEUED]);
     IMPORTED.fetch_add(1, Ordering::Relaxed);
     // SAFETY: the box lasts until the callback drops it.
     unsafe { import(bytes.cast(), &[2, 8], flags, Some(give_back), bytes.cast()) }.unwrap()
@@ -69,96 +60,97 @@ const IN_THE_WAY: [tn_status; 6] =
 
 impl Shared {
     /// Puts a handle where another one is, which goes.
-    fn put(&self, list: &[AtomicUsize], draw: &mut Draw, handle: Handle, give_back: fn(Handle) -> Done) {
-        let old = list[draw.below(list.len())].swap(handle, Ordering::AcqRel);
+    fn put(&self, list: &[AtomicUsize], random: &mut Random, handle: Handle, give_back: fn(Handle) -> Done) {
+        let old = list[random.below(list.len())].swap(handle, Ordering::AcqRel);
         if old != 0 {
             may(give_back(old), &[]);
         }
     }
 
-    fn put_array(&self, draw: &mut Draw, array: Handle) -> Option<()> {
-        self.put(&self.arrays, draw, array, release);
+    fn put_array(&self, random: &mut Random, array: Handle) -> Option<()> {
+        self.put(&self.arrays, random, array, release);
         Some(())
     }
 
-    fn some(&self, list: &[AtomicUsize], draw: &mut Draw) -> Option<Handle> {
-        Some(list[draw.below(list.len())].load(Ordering::Acquire)).filter(|handle| *handle != 0)
+    fn some(&self, list: &[AtomicUsize], random: &mut Random) -> Option<Handle> {
+        Some(list[random.below(list.len())].load(Ordering::Acquire)).filter(|handle| *handle != 0)
     }
 
     /// One call, or a few that belong together; None if there was nothing to do it with, or somebody stood in the way.
-    fn step(&self, kind: usize, draw: &mut Draw) -> Option<()> {
+    fn step(&self, kind: usize, random: &mut Random) -> Option<()> {
         if kind == 0 {
-            let array = if draw.below(3) == 0 { import_one(draw) } else { zeros(self.pool, &[2, 8]).unwrap() };
-            return self.put_array(draw, array);
+            let array = if random.below(3) == 0 { import_one(random) } else { zeros(self.pool, &[2, 8]).unwrap() };
+            return self.put_array(random, array);
         }
-        let a = self.some(&self.arrays, draw)?;
+        let a = self.some(&self.arrays, random)?;
         match kind {
-            1 => self.put_array(draw, may(clone(a), &[])?),
+            1 => self.put_array(random, may(clone(a), &[])?),
             // A row; of a row there is a view of no elements or none at all.
             2 => {
-                let row = may(index(a, 0, draw.below(2) as i64), &[TN_ERR_RANGE])?;
-                self.put_array(draw, row)
+                let row = may(index(a, 0, random.below(2) as i64), &[TN_ERR_RANGE])?;
+                self.put_array(random, row)
             }
             3 => may(release(a), &[]),
             4 => {
                 let weak = may(weaken(a), &[])?;
-                self.put(&self.weaks, draw, weak, weak_release);
+                self.put(&self.weaks, random, weak, weak_release);
                 Some(())
             }
             5 => {
-                let weak = self.some(&self.weaks, draw)?;
-                self.put_array(draw, may(upgrade(weak), &[])?)
+                let weak = self.some(&self.weaks, random)?;
+                self.put_array(random, may(upgrade(weak), &[])?)
             }
-            6 => self.read(a, draw),
-            7 | 8 => self.write(a, draw),
+            6 => self.read(a, random),
+            7 | 8 => self.write(a, random),
             9 => {
                 let promise = may(give(a, 1), &IN_THE_WAY)?;
-                self.put(&self.promises, draw, promise, promise_release);
+                self.put(&self.promises, random, promise, promise_release);
                 Some(())
             }
-            10 => may(cancel(self.some(&self.promises, draw)?), &[]),
+            10 => may(cancel(self.some(&self.promises, random)?), &[]),
             11 | 12 => {
-                let promises = [self.some(&self.promises, draw)?, self.some(&self.promises, draw)?];
+                let promises = [self.some(&self.promises, random)?, self.some(&self.promises, random)?];
                 let taken = may(take(&promises[kind - 11..]), &[TN_ERR_DUPLICATE])?;
-                taken.into_iter().try_for_each(|array| self.put_array(draw, array))
+                taken.into_iter().try_for_each(|array| self.put_array(random, array))
             }
             13 => {
-                let b = self.some(&self.arrays, draw)?;
+                let b = self.some(&self.arrays, random)?;
                 let access = [TN_READ, TN_READ_WRITE, TN_READ_WRITE | TN_WRITE_COW];
-                let wanted = [(a, draw.of(access)), (b, draw.of(access))];
+                let wanted = [(a, one(random, access)), (b, one(random, access))];
                 let guard = may(borrow_all(&wanted), &[&IN_THE_WAY[..], &[TN_ERR_ALIASED]].concat())?;
                 may(end(guard, 0), &[])
             }
             14 => {
-                let tensor = may(export_dlpack(a, draw.of([TN_BORROW, TN_BORROW | TN_EXPORT_WRITABLE])), &IN_THE_WAY)?;
-                if draw.below(2) == 0 {
+                let tensor =
+                    may(export_dlpack(a, one(random, [TN_BORROW, TN_BORROW | TN_EXPORT_WRITABLE])), &IN_THE_WAY)?;
+                if random.below(2) == 0 {
                     delete_dlpack(tensor);
                     Some(())
                 } else {
-                    self.put_array(draw, import_dlpack(tensor, TN_BORROW).unwrap())
+                    self.put_array(random, import_dlpack(tensor, TN_BORROW).unwrap())
                 }
             }
             15 => {
-                let b = self.some(&self.arrays, draw)?;
+                let b = self.some(&self.arrays, random)?;
                 may(copy_into(a, b, 0), &[&IN_THE_WAY[..], &[TN_ERR_SHAPE, TN_ERR_ALIASED]].concat())?;
                 may(try_unique(a), &[]).map(drop)
             }
-            _ => (draw.below(16) == 0 && run_releases() > 0).then_some(()),
+            _ => (random.below(16) == 0 && run_releases() > 0).then_some(()),
         }
     }
 
     /// Nobody writes what a reader sees.
-    fn read(&self, a: Handle, draw: &mut Draw) -> Option<()> {
+    fn read(&self, a: Handle, random: &mut Random) -> Option<()> {
         let guard = may(read(a, 0), &IN_THE_WAY)?;
         let before = read_all(guard);
-        (0..draw.below(100)).for_each(|_| std::hint::spin_loop());
+        (0..random.below(100)).for_each(|_| std::hint::spin_loop());
         assert_eq!(before, read_all(guard), "somebody wrote under a read guard");
         may(end(guard.id, 0), &[])
     }
 
     /// Nobody else writes what a writer does.
-    fn write(&self, a: Handle, draw: &mut Draw) -> Option<()> {
-        let mode = draw.of([0, TN_WRITE_UNIQUE, TN_WRITE_COW, TN_WRITE_COW | TN_WRITE_DISCARD]);
+    fn write(&self, a: Handle, random: &mut Random) -> Option<()> {
+        let mode = one(random, [0, TN_WRITE_UNIQUE, TN_WRITE_COW, TN_WRITE_COW | TN_WRITE_DISCARD]);
         let guard = may(write(a, mode), &IN_THE_WAY)?;
         let value = self.value.fetch_add(1, Ordering::Relaxed);
         for i in 0..length_of(guard) {
@@ -186,7 +178,7 @@ fn read_all(guard: Guard) -> Vec<i64> {
 }
 
 /// Everything at once, over handles that all threads share. TENURE_STRESS_STEPS is the number of steps of each of the six threads,
-/// TENURE_STRESS_SEED what they draw them from.
+/// TENURE_STRESS_SEED what they random them from.
 #[test]
 fn six_threads_mix_everything() {
     let _alone = QUEUE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -209,12 +201,12 @@ fn six_threads_mix_everything() {
             let shared = &shared;
             scope.spawn(move || {
                 here(c"mix.c", thread as i32);
-                let mut draw = Draw(seed ^ (thread << 20));
+                let mut random = Random::new(seed ^ (thread << 20));
                 // Copies of lent bytes go there.
                 set_current(shared.pool).unwrap();
                 for _ in 0..steps {
-                    let kind = draw.below(KINDS);
-                    if shared.step(kind, &mut draw).is_some() {
+                    let kind = random.below(KINDS);
+                    if shared.step(kind, &mut random).is_some() {
                         shared.worked[kind].fetch_add(1, Ordering::Relaxed);
                     }
                 }

@@ -1,7 +1,7 @@
 //! The scene on which memory runs out, and the paths that are walked on it.
 
-use crate::calls::*;
-use crate::scarce::{Drain, ROOTS};
+use crate::support::capi::*;
+use crate::support::oom_inject::{Drain, ROOTS};
 use std::ffi::{CStr, CString, c_void};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tenure::sys::os;

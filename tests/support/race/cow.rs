@@ -1,7 +1,7 @@
 //! Writes that copy beside another call: TH-13 and TH-21.
 
 use super::{INTACT, Pool, ROUNDS, each, guard, one_each, race};
-use crate::calls::*;
+use crate::support::capi::*;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use tenure::types::*;

@@ -2,7 +2,7 @@
 #![allow(dead_code)]
 
 use crate::driver_call;
-use crate::tools::cuda::with_context;
+use crate::support::cuda::with_context;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use tenure::ffi::pool::*;

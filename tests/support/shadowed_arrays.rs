@@ -2,7 +2,7 @@
 
 #![allow(dead_code)] // each test program uses a part
 
-use crate::places::Random;
+use crate::support::random::Random;
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 use tenure::ffi::{array, borrow, device, pool, stream, transfer, view};
@@ -27,7 +27,7 @@ pub fn done(status: tn_status) -> Done {
 }
 
 pub fn text() -> String {
-    crate::tools::cuda::last_error()
+    crate::support::cuda::last_error()
 }
 
 fn made<T>(call: impl FnOnce(*mut *mut T) -> tn_status) -> Result<*mut T, tn_status> {
@@ -237,7 +237,7 @@ impl Store {
     pub fn with_view(random: &mut Random, device: tn_device, kind: (u32, usize), shape: &[i64]) -> (Store, View) {
         let mut order: Vec<usize> = (0..shape.len()).collect();
         for at in (1..order.len()).rev() {
-            order.swap(at, random.below(at as i64 + 1) as usize);
+            order.swap(at, random.below_i64(at as i64 + 1) as usize);
         }
         if random.one_in(2) {
             order.sort_unstable();
@@ -245,8 +245,8 @@ impl Store {
         let (mut lengths, mut specs) = (Vec::new(), Vec::new());
         for &axis in &order {
             let n = shape[axis];
-            let step = if random.one_in(2) { 1 } else { 1 + random.below(3) };
-            let (before, after) = if random.one_in(2) { (0, 0) } else { (random.below(3), random.below(3)) };
+            let step = if random.one_in(2) { 1 } else { 1 + random.below_i64(3) };
+            let (before, after) = if random.one_in(2) { (0, 0) } else { (random.below_i64(3), random.below_i64(3)) };
             let last = before + (n - 1).max(0) * step;
             lengths.push(last + 1 + after);
             specs.push(match (n, random.one_in(4)) {
@@ -288,7 +288,10 @@ impl View {
         let info = array.info();
         let ndim = info.ndim as usize;
         let (shape, strides) = (info.shape[..ndim].to_vec(), &info.strides[..ndim]);
-        let at = crate::places::elements(&shape, strides, info.offset).into_iter().map(|at| at as usize).collect();
+        let at = crate::support::strided_cases::elements(&shape, strides, info.offset)
+            .into_iter()
+            .map(|at| at as usize)
+            .collect();
         let text = format!("{:?} {strides:?} on {:?}", shape, (info.device.r#type, info.device.id));
         View { array, at, shape, text }
     }
