@@ -11,18 +11,24 @@
  * released exactly once, by the function that its type's comment names, whatever happened to the array behind it. The
  * top byte has the kind and is never 0, so that a collector that scans for pointers takes no handle for an address.
  *
- * **Status.** Every function returns a `tn_status`, TN_OK or one of TN_ERR_*; only `tn_version`, `tn_status_name` and
- * `tn_last_error`, which cannot fail, return something else. A call that fails has changed nothing and has left its
+ * **Status.** Every function returns a `tn_status`, TN_OK or one of TN_ERR_*. The exceptions cannot fail: `tn_version`,
+ * `tn_status_name`, `tn_last_error` and the three functions for the TN_STREAM_* constants. A call that fails has changed nothing and has left its
  * outputs untouched: what the caller owned before, the caller owns still. `tn_last_error` then has a sentence with
  * the offending values, per thread.
  *
  * **Order of parameters.** Inputs first, a count before its array (raw memory: the pointer, then its bytes), a
  * callback before its context; outputs last. An output whose text says "may be NULL" may be; any other NULL is
- * TN_ERR_NULL. `capacity` counts the places in the output arrays that follow it.
+ * TN_ERR_NULL. A count is a `size_t` named n_ and what it counts; numbers of axes (`ndim`) and axes are `int32_t`.
+ *
+ * **Outputs of unknown length.** A query of a list takes `item_size`, the sizeof of the caller's struct, and `capacity`,
+ * the number of items that the caller has room for. It writes the first `capacity` items and the number of all, and
+ * returns TN_OK. Of each item it writes `item_size` bytes: fields that the library does not know are zeroed. A text is
+ * written as by snprintf: cut off at `capacity` bytes with its NUL, and the length of the whole text is an output. A
+ * call that makes handles makes all of them or, with too little room, none: TN_ERR_COUNT.
  *
  * **Order of checks.** The arguments alone: NULL, STALE, KIND, INVALID; the handle's state: DESTRUCTED, GIVEN; the
- * arguments against the array: COUNT, DUPLICATE, DTYPE, LIMIT, SHAPE, RANGE, LAYOUT, DEVICE, UNSUPPORTED; what others
- * do with it: POISONED, READONLY, BORROWED_WRITE, BORROWED, EXPORTED, SHARED, IN_EXPRESSION, PENDING, FOREIGN,
+ * arguments against the array: COUNT, DUPLICATE, DTYPE, OVERFLOW, SHAPE, RANGE, LAYOUT, DEVICE, UNSUPPORTED; what
+ * others do with it: POISONED, READONLY, BORROWED_WRITE, BORROWED, EXPORTED, SHARED, IN_EXPRESSION, PENDING, FOREIGN,
  * ALIASED, WOULD_COPY; the work: FAILED, NO_HOST_MEMORY, NO_DEVICE_MEMORY, POOL_LIMIT, DRIVER, IO, LIMIT, PANIC. The
  * first in this list wins, then the leftmost parameter. So a wrong argument gives the same answer whoever else holds
  * the array.
@@ -31,18 +37,27 @@
  * TN_COPIED. It may be NULL.
  *
  * **size.** A struct that begins with `size` can grow: the caller sets it to sizeof, and zero in any other field asks
- * for the default. A struct larger than the library knows is accepted while its unknown tail is zero. In an array of
- * such structs all have the size of the first. A struct without `size` never changes. Fields named `reserved` are
- * zero.
+ * for the default. A struct larger than the library knows is accepted while its unknown tail is zero. A struct in a
+ * list has no `size`: `item_size` says it. The structs tn_slice_spec, tn_borrow_spec, tn_chunk and tn_view_info keep
+ * their size and have reserved words instead. Fields named `reserved` are zero; in an input anything else is
+ * TN_ERR_INVALID.
  *
- * **flags.** A bit that is unknown, or that the function does not take, is TN_ERR_INVALID.
+ * **Constants.** Each family of constants has a type, an unsigned integer of 32 bits, and its constants stand below the
+ * type in one anonymous enum. A signature names the family whose constants it takes. Two families may give one value to
+ * two constants; a constant that belongs to several families (TN_WAIT) has one value in all of them. A bit that is
+ * unknown, or that the function does not take, is TN_ERR_INVALID.
+ *
+ * **Other languages.** rust-bindgen, cffi, SWIG, zig translate-c and cgo take this file as it is: every function, and
+ * every constant of a family. Constants of 64 bits are variables, and macros for C. Four things are macros only:
+ * TN_DTYPE, TN_SLICE, TN_HERE (call `tn_here` with a file and a line) and TN_STREAM_* (call `tn_stream_legacy`,
+ * `tn_stream_per_thread`, `tn_stream_of_thread`).
  *
  * **stream.** NULL means "the host, now" in a borrow and its end, "done on return" in movement, and the thread's
  * current stream in pools and options. On host memory the constants TN_STREAM_* mean the same as NULL; any other
  * stream is refused.
  *
  * **pool.** NULL means the thread's current pool of the device in question: the process-wide default, until
- * `tn_pool_set_current` names another.
+ * `tn_pool_set_current` names another. In a call that is given a block, NULL means the pool that has the block.
  *
  * **Strides** are in bytes and may be negative or 0; shapes and indices are in elements.
  *
@@ -80,95 +95,114 @@ struct ArrowDeviceArray;
 struct umf_memory_pool_ops_t;
 struct umf_memory_provider_ops_t;
 
+#ifdef __cplusplus
+/** Begins a family of constants: in C++ of unsigned type, so that flags joined by | are still flags. */
+#define TN_ENUM enum : uint32_t
+/** Makes a pointer constant. */
+#define TN_POINTER(type, bits) (reinterpret_cast<type *>(bits))
+#else
+/** Begins a family of constants. */
+#define TN_ENUM enum
+/** Makes a pointer constant. */
+#define TN_POINTER(type, bits) ((type *)(bits))
+#endif
+
 /** Makes a tn_dtype of a TN_CODE_ and the bits of one element: TN_DTYPE(TN_CODE_FLOAT, 64u) is TN_F64. */
 #define TN_DTYPE(code, bits) ((code) | ((bits) << 8) | 0x10000u)
 
-/** An absent bound of a tn_slice_spec. */
-#define TN_NONE INT64_MIN
+/** Initialises a tn_slice_spec. */
+#define TN_SLICE(start, stop, step) {(start), (stop), (step), {0, 0, 0, 0}}
 
 /** Records this line as the place of what the thread makes and copies from now on: "step.c:41" in texts and reports. */
 #define TN_HERE tn_here(__FILE__, __LINE__)
 
 /** The legacy default stream of the device that the call is about. Never released. */
-#define TN_STREAM_LEGACY ((tn_stream *)1)
+#define TN_STREAM_LEGACY TN_POINTER(tn_stream, 1)
 /** The per-thread default stream of that device. Never released. */
-#define TN_STREAM_PER_THREAD ((tn_stream *)2)
+#define TN_STREAM_PER_THREAD TN_POINTER(tn_stream, 2)
 /** The thread's current stream of that device. Never released. */
-#define TN_STREAM_CURRENT ((tn_stream *)3)
+#define TN_STREAM_CURRENT TN_POINTER(tn_stream, 3)
 
 /** Version of this header: major << 16 | minor << 8 | patch. */
-#define TN_VERSION 256
+static const uint32_t TN_VERSION = 0x100;
+#ifndef SWIG
+#define TN_VERSION 0x100
+#endif
 
 /** Result of every function: TN_OK or one of TN_ERR_*. There is no second success code. */
-typedef int32_t tn_status;
-/** The call did what it says. */
-#define TN_OK 0
-/** An argument that must not be NULL is NULL. */
-#define TN_ERR_NULL 1
-/** The id was released. */
-#define TN_ERR_STALE 2
-/** A handle of another kind, or no handle at all. */
-#define TN_ERR_KIND 3
-/** The handle's claim was taken; only its release works. */
-#define TN_ERR_DESTRUCTED 4
-/** The handle was given away and its promise is outstanding. */
-#define TN_ERR_GIVEN 5
-/** A failed writer left the bytes undefined. */
-#define TN_ERR_POISONED 6
-/** The handle or its memory must not be written. */
-#define TN_ERR_READONLY 7
-/** An open write guard overlaps. */
-#define TN_ERR_BORROWED_WRITE 8
-/** An open read guard overlaps. */
-#define TN_ERR_BORROWED 9
-/** An export is alive. */
-#define TN_ERR_EXPORTED 10
-/** Other handles claim the store. */
-#define TN_ERR_SHARED 11
-/** A lazy expression holds the store; the text names its operation. */
-#define TN_ERR_IN_EXPRESSION 12
-/** Device work is not finished. */
-#define TN_ERR_PENDING 13
-/** The bytes are lent, or not of this pool. */
-#define TN_ERR_FOREIGN 14
-/** A number of things that does not fit: too few, too many. */
-#define TN_ERR_COUNT 15
-/** The same thing twice where it may stand once. */
-#define TN_ERR_DUPLICATE 16
-/** An index, axis, address or id that is not there. */
-#define TN_ERR_RANGE 17
-/** What the arguments alone show: flags, modes, struct sizes, counts, step 0. */
-#define TN_ERR_INVALID 18
-/** An element type that is unknown or does not fit. */
-#define TN_ERR_DTYPE 19
-/** A shape that is wrong or does not fit. */
-#define TN_ERR_SHAPE 20
-/** A layout with which only a copy would do, or none. */
-#define TN_ERR_LAYOUT 21
-/** Another device, or one that does not exist. */
-#define TN_ERR_DEVICE 22
-/** An alias was demanded and only a copy would do. */
-#define TN_ERR_WOULD_COPY 23
-/** Bytes of two things overlap that must be apart. */
-#define TN_ERR_ALIASED 24
-/** The operation, or the caller's callback, failed. */
-#define TN_ERR_FAILED 25
-/** The host has no memory left. */
-#define TN_ERR_NO_HOST_MEMORY 26
-/** The device has no memory left. */
-#define TN_ERR_NO_DEVICE_MEMORY 27
-/** The pool's max_size is reached. */
-#define TN_ERR_POOL_LIMIT 28
-/** Not possible here; the text says what is missing. */
-#define TN_ERR_UNSUPPORTED 29
-/** The device's driver reported an error. */
-#define TN_ERR_DRIVER 30
-/** A file could not be opened, read or written, or is damaged. */
-#define TN_ERR_IO 31
-/** Sizes that overflow; tables that are full. */
-#define TN_ERR_LIMIT 32
-/** A bug of the library, stopped at the border. */
-#define TN_ERR_PANIC 33
+typedef uint32_t tn_status;
+TN_ENUM {
+    /** The call did what it says. */
+    TN_OK = 0,
+    /** An argument that must not be NULL is NULL. */
+    TN_ERR_NULL = 1,
+    /** The id was released. */
+    TN_ERR_STALE = 2,
+    /** A handle of another kind, or no handle at all. */
+    TN_ERR_KIND = 3,
+    /** The handle's claim was taken; only its release works. */
+    TN_ERR_DESTRUCTED = 4,
+    /** The handle was given away and its promise is outstanding. */
+    TN_ERR_GIVEN = 5,
+    /** A failed writer left the bytes undefined. */
+    TN_ERR_POISONED = 6,
+    /** The handle or its memory must not be written. */
+    TN_ERR_READONLY = 7,
+    /** An open write guard overlaps. */
+    TN_ERR_BORROWED_WRITE = 8,
+    /** An open read guard overlaps. */
+    TN_ERR_BORROWED = 9,
+    /** An export is alive. */
+    TN_ERR_EXPORTED = 10,
+    /** Other handles claim the store. */
+    TN_ERR_SHARED = 11,
+    /** A lazy expression holds the store; the text names its operation. */
+    TN_ERR_IN_EXPRESSION = 12,
+    /** Device work is not finished. */
+    TN_ERR_PENDING = 13,
+    /** The bytes are lent, or not of this pool. */
+    TN_ERR_FOREIGN = 14,
+    /** A number of things that does not fit: too few, too many. */
+    TN_ERR_COUNT = 15,
+    /** The same thing twice where it may stand once. */
+    TN_ERR_DUPLICATE = 16,
+    /** An index, axis, address or id that is not there. */
+    TN_ERR_RANGE = 17,
+    /** What the arguments alone show: flags, modes, struct sizes, counts, step 0. */
+    TN_ERR_INVALID = 18,
+    /** An element type that is unknown or does not fit. */
+    TN_ERR_DTYPE = 19,
+    /** A shape that is wrong or does not fit. */
+    TN_ERR_SHAPE = 20,
+    /** A layout with which only a copy would do, or none. */
+    TN_ERR_LAYOUT = 21,
+    /** Another device, or one that does not exist. */
+    TN_ERR_DEVICE = 22,
+    /** An alias was demanded and only a copy would do. */
+    TN_ERR_WOULD_COPY = 23,
+    /** Bytes of two things overlap that must be apart. */
+    TN_ERR_ALIASED = 24,
+    /** The operation, or the caller's callback, failed. */
+    TN_ERR_FAILED = 25,
+    /** The host has no memory left. */
+    TN_ERR_NO_HOST_MEMORY = 26,
+    /** The device has no memory left. */
+    TN_ERR_NO_DEVICE_MEMORY = 27,
+    /** The pool's max_size is reached. */
+    TN_ERR_POOL_LIMIT = 28,
+    /** Not possible here; the text says what is missing. */
+    TN_ERR_UNSUPPORTED = 29,
+    /** The device's driver reported an error. */
+    TN_ERR_DRIVER = 30,
+    /** A file could not be opened, read or written, or is damaged. */
+    TN_ERR_IO = 31,
+    /** A table of the library is full, or a limit is exceeded that the format or the caller sets. */
+    TN_ERR_LIMIT = 32,
+    /** A bug of the library, stopped at the border. */
+    TN_ERR_PANIC = 33,
+    /** A size that does not fit into 64 bits, or more than TN_MAX_NDIM axes. */
+    TN_ERR_OVERFLOW = 34,
+};
 
 /** Where memory comes from. Given back by `tn_pool_release`. */
 typedef struct tn_pool tn_pool;
@@ -184,199 +218,265 @@ typedef struct tn_weak tn_weak;
 typedef struct tn_borrow tn_borrow;
 /** A given array on its way. Given back by `tn_promise_release`. */
 typedef struct tn_promise tn_promise;
-
-/**
- * A callee's handles on its parameters, or a stream that is current for a while. Given back by `tn_leave` or
- * `tn_stream_leave`, by which of the two made it.
- */
+/** A callee's handles on its parameters. Given back by `tn_leave`. */
 typedef struct tn_scope tn_scope;
+/** A stream that is current until the scope is left. Given back by `tn_stream_leave`. */
+typedef struct tn_stream_scope tn_stream_scope;
 
 /** A node of a lazy expression. Given back by `tn_expr_release`. */
 typedef struct tn_expr tn_expr;
 
+/** Type of a device, as in DLPack's DLDeviceType: TN_CPU, TN_CUDA, TN_CUDA_HOST or TN_CUDA_MANAGED. */
+typedef uint32_t tn_device_type;
+TN_ENUM {
+    /** Ordinary host memory. */
+    TN_CPU = 1,
+    /** Memory of a CUDA device. */
+    TN_CUDA = 2,
+    /** Page-locked host memory. */
+    TN_CUDA_HOST = 3,
+    /** CUDA managed memory. */
+    TN_CUDA_MANAGED = 13,
+};
+
 /** A device, as in DLPack's DLDevice; passed by value. */
 typedef struct tn_device {
     /** TN_CPU, TN_CUDA, TN_CUDA_HOST or TN_CUDA_MANAGED. */
-    int32_t type;
+    tn_device_type type;
     /** Which one; 0 on the host. */
     int32_t id;
 } tn_device;
 
-/** Ordinary host memory. */
-#define TN_CPU 1
-/** Memory of a CUDA device. */
-#define TN_CUDA 2
-/** Page-locked host memory. */
-#define TN_CUDA_HOST 3
-/** CUDA managed memory. */
-#define TN_CUDA_MANAGED 13
+/** Kind of an element type: one of TN_CODE_*, as in DLPack's DLDataTypeCode. */
+typedef uint32_t tn_dtype_code;
+TN_ENUM {
+    /** Code of signed integers. */
+    TN_CODE_INT = 0,
+    /** Code of unsigned integers. */
+    TN_CODE_UINT = 1,
+    /** Code of IEEE floating point numbers. */
+    TN_CODE_FLOAT = 2,
+    /** Code of bfloat16. */
+    TN_CODE_BFLOAT = 4,
+    /** Code of complex numbers; bits count both components. */
+    TN_CODE_COMPLEX = 5,
+    /** Code of booleans, one byte each. */
+    TN_CODE_BOOL = 6,
+};
 
 /** Element type: code | bits << 8 | lanes << 16, lanes 1; in memory a DLDataType. */
 typedef uint32_t tn_dtype;
-/** Code of signed integers. */
-#define TN_CODE_INT 0
-/** Code of unsigned integers. */
-#define TN_CODE_UINT 1
-/** Code of IEEE floating point numbers. */
-#define TN_CODE_FLOAT 2
-/** Code of bfloat16. */
-#define TN_CODE_BFLOAT 4
-/** Code of complex numbers; bits count both components. */
-#define TN_CODE_COMPLEX 5
-/** Code of booleans, one byte each. */
-#define TN_CODE_BOOL 6
-/** One byte: 0 or 1. */
-#define TN_BOOL ((6u | (8u << 8)) | (1u << 16))
-/** Signed, 8 bits. */
-#define TN_I8 ((0u | (8u << 8)) | (1u << 16))
-/** Signed, 16 bits. */
-#define TN_I16 ((0u | (16u << 8)) | (1u << 16))
-/** Signed, 32 bits. */
-#define TN_I32 ((0u | (32u << 8)) | (1u << 16))
-/** Signed, 64 bits. */
-#define TN_I64 ((0u | (64u << 8)) | (1u << 16))
-/** Unsigned, 8 bits. */
-#define TN_U8 ((1u | (8u << 8)) | (1u << 16))
-/** Unsigned, 16 bits. */
-#define TN_U16 ((1u | (16u << 8)) | (1u << 16))
-/** Unsigned, 32 bits. */
-#define TN_U32 ((1u | (32u << 8)) | (1u << 16))
-/** Unsigned, 64 bits. */
-#define TN_U64 ((1u | (64u << 8)) | (1u << 16))
-/** IEEE half precision. */
-#define TN_F16 ((2u | (16u << 8)) | (1u << 16))
-/** IEEE single precision. */
-#define TN_F32 ((2u | (32u << 8)) | (1u << 16))
-/** IEEE double precision. */
-#define TN_F64 ((2u | (64u << 8)) | (1u << 16))
-/** bfloat16. */
-#define TN_BF16 ((4u | (16u << 8)) | (1u << 16))
-/** Complex of two f32. */
-#define TN_C64 ((5u | (64u << 8)) | (1u << 16))
-/** Complex of two f64. */
-#define TN_C128 ((5u | (128u << 8)) | (1u << 16))
-
-/** Largest number of axes. */
-#define TN_MAX_NDIM 64
-
-/** `how`: the bytes are the same on both sides. */
-#define TN_ALIASED 1
-/** `how`: the bytes were copied. */
-#define TN_COPIED 2
-
-/** Crossing flag: may alias. */
-#define TN_BORROW (1u << 0)
+TN_ENUM {
+    /** One byte: 0 or 1. */
+    TN_BOOL = 0x10806,
+    /** Signed, 8 bits. */
+    TN_I8 = 0x10800,
+    /** Signed, 16 bits. */
+    TN_I16 = 0x11000,
+    /** Signed, 32 bits. */
+    TN_I32 = 0x12000,
+    /** Signed, 64 bits. */
+    TN_I64 = 0x14000,
+    /** Unsigned, 8 bits. */
+    TN_U8 = 0x10801,
+    /** Unsigned, 16 bits. */
+    TN_U16 = 0x11001,
+    /** Unsigned, 32 bits. */
+    TN_U32 = 0x12001,
+    /** Unsigned, 64 bits. */
+    TN_U64 = 0x14001,
+    /** IEEE half precision. */
+    TN_F16 = 0x11002,
+    /** IEEE single precision. */
+    TN_F32 = 0x12002,
+    /** IEEE double precision. */
+    TN_F64 = 0x14002,
+    /** bfloat16. */
+    TN_BF16 = 0x11004,
+    /** Complex of two f32. */
+    TN_C64 = 0x14005,
+    /** Complex of two f64. */
+    TN_C128 = 0x18005,
+};
 
 /**
- * Crossing flag: must alias, else TN_ERR_WOULD_COPY (TN_ERR_ALIASED where it would touch two stores); implies TN_BORROW.
+ * An absent bound or step of a tn_slice_spec. It is smaller than every index, and so is INT64_MIN, which means the same.
  */
-#define TN_REQUIRE_BORROW (1u << 1)
+static const int64_t TN_NONE = -9223372036854775807;
+#ifndef SWIG
+#define TN_NONE (-9223372036854775807)
+#endif
 
-/** Crossing flag: keep the internal (device) form. */
-#define TN_RAW (1u << 2)
-/** Crossing flag: the callee may destroy the contents; implies TN_BORROW. */
-#define TN_MAY_OVERWRITE (1u << 3)
-/** Crossing flag: ownership moves in, with a release callback; copied only where aliasing is impossible. */
-#define TN_TAKE (1u << 4)
-/** Import: the release callback runs in `tn_run_releases` only. */
-#define TN_RELEASE_QUEUED (1u << 5)
-/** Crossing flag: no move between devices and no packing. */
-#define TN_STRICT (1u << 6)
-/** Outputs and updates: offer a spare buffer of an earlier call. */
-#define TN_REUSE (1u << 7)
-/** Import: the new handle is READONLY. */
-#define TN_IMPORT_READONLY (1u << 8)
-/** Import of a legacy DLPack struct: its producer lets us write. */
-#define TN_IMPORT_WRITABLE (1u << 9)
-/** Export: a shared view (XS), consumer and we may both read and write. */
-#define TN_EXPORT_WRITABLE (1u << 10)
-/** Export, beside TN_EXPORT_WRITABLE: exclusive (XW), nobody else reads or writes these bytes. */
-#define TN_EXPORT_EXCLUSIVE (1u << 11)
-/** Export: the caller's word that the consumer only reads, so that any format is XR. */
-#define TN_EXPORT_CONSUMER_READS (1u << 12)
-/** Export: negative strides are copied. */
-#define TN_EXPORT_NONNEGATIVE (1u << 13)
-/** Crossing flag: no ordering with streams; the caller has taken care. */
-#define TN_UNORDERED (1u << 14)
-/** Crossing flags and write modes: wait for the array's device work in place of TN_ERR_PENDING. */
-#define TN_WAIT (1u << 19)
+TN_ENUM {
+    /** Largest number of axes. */
+    TN_MAX_NDIM = 64,
+};
 
-/** Write mode, the default: other handles on the store see the change. */
-#define TN_WRITE_ALIASED 0
-/** Write mode: only if nobody else holds the store, that is if `tn_array_why_not` gives 0. */
-#define TN_WRITE_UNIQUE (1u << 0)
-/** Write mode: if somebody else holds the store, this handle moves to a copy. */
-#define TN_WRITE_COW (1u << 1)
-/** With any write mode: the old contents are not needed; heals poison. */
-#define TN_WRITE_DISCARD (1u << 2)
-/** Reading: the bytes must not change; excludes shared views. */
-#define TN_FROZEN (1u << 3)
-/** Movement: TN_ERR_WOULD_COPY where bytes would be staged. */
-#define TN_REQUIRE_ASYNC (1u << 4)
-/** Launching a kernel: this argument may overlap one that is written TN_WRITE_ALIASED. */
-#define TN_ALLOW_ALIAS (1u << 7)
-/** Access: reading. */
-#define TN_READ (1u << 5)
-/** Access: writing; alone it overwrites every element (implies TN_WRITE_DISCARD). */
-#define TN_WRITE (1u << 6)
-/** Access: reading and writing. */
-#define TN_READ_WRITE (TN_READ | TN_WRITE)
+/** What happened to bytes at the border: TN_ALIASED or TN_COPIED. */
+typedef uint32_t tn_how;
+TN_ENUM {
+    /** `how`: the bytes are the same on both sides. */
+    TN_ALIASED = 1,
+    /** `how`: the bytes were copied. */
+    TN_COPIED = 2,
+};
 
-/** Why not in place: the handle is given. */
-#define TN_WHY_GIVEN (1u << 0)
-/** Why not in place: another handle, or a promise whose handle was released, has a claim on the store. */
-#define TN_WHY_SHARED (1u << 1)
-/** Why not in place: a node of a lazy expression has a claim on the store. */
-#define TN_WHY_IN_EXPRESSION (1u << 2)
-/** Why not in place: the store has an export. */
-#define TN_WHY_EXPORTED (1u << 3)
-/** Why not in place: a guard overlaps the handle's region; its own guards count. */
-#define TN_WHY_BORROWED (1u << 4)
-/** Why not in place: the handle or the store is read-only. */
-#define TN_WHY_READONLY (1u << 5)
-/** Why not in place: the bytes are lent by an import without TN_MAY_OVERWRITE. */
-#define TN_WHY_FOREIGN (1u << 6)
-/** Why not in place: a poisoned region overlaps. */
-#define TN_WHY_POISONED (1u << 7)
-/** Why not in place, or why a copy: the layout does not fit. */
-#define TN_WHY_LAYOUT (1u << 8)
-/** Why not in place, or why a copy: another device. */
-#define TN_WHY_DEVICE (1u << 9)
-/** Why not in place: the store has more than twice the bytes that the target needs. */
-#define TN_WHY_WASTE (1u << 10)
-/** Why not in place, or why a copy: elements share bytes, or the range cannot be claimed as one store. */
-#define TN_WHY_NOT_ALIASABLE (1u << 11)
+/** Flags of imports and exports: how bytes may cross the border of the library. */
+typedef uint32_t tn_crossing_flags;
+TN_ENUM {
+    /** Crossing flag: may alias. */
+    TN_BORROW = 1 << 0,
+    /**
+     * Crossing flag: must alias, else TN_ERR_WOULD_COPY (TN_ERR_ALIASED where it would touch two stores); implies TN_BORROW.
+     */
+    TN_REQUIRE_BORROW = 1 << 1,
+    /** Crossing flag: the callee may destroy the contents; implies TN_BORROW. */
+    TN_MAY_OVERWRITE = 1 << 3,
+    /** Crossing flag: ownership moves in, with a release callback; copied only where aliasing is impossible. */
+    TN_TAKE = 1 << 4,
+    /** Import: the release callback runs in `tn_run_releases` only. */
+    TN_RELEASE_QUEUED = 1 << 5,
+    /** Import: the new handle is READONLY. */
+    TN_IMPORT_READONLY = 1 << 8,
+    /** Import of a legacy DLPack struct: its producer lets us write. */
+    TN_IMPORT_WRITABLE = 1 << 9,
+    /** Export: a shared view (XS), consumer and we may both read and write. */
+    TN_EXPORT_WRITABLE = 1 << 10,
+    /** Export, beside TN_EXPORT_WRITABLE: exclusive (XW), nobody else reads or writes these bytes. */
+    TN_EXPORT_EXCLUSIVE = 1 << 11,
+    /** Export: the caller's word that the consumer only reads, so that any format is XR. */
+    TN_EXPORT_CONSUMER_READS = 1 << 12,
+    /** Export: negative strides are copied. */
+    TN_EXPORT_NONNEGATIVE = 1 << 13,
+    /** Crossing flag: no ordering with streams; the caller has taken care. */
+    TN_UNORDERED = 1 << 14,
+    /**
+     * Wait for the array's device work in place of TN_ERR_PENDING. One bit in tn_crossing_flags, tn_write_mode, tn_borrow_flags and tn_access.
+     */
+    TN_WAIT = 1 << 19,
+};
+
+/**
+ * How a writer treats other handles on the store: one of TN_WRITE_ALIASED, TN_WRITE_UNIQUE and TN_WRITE_COW, with modifier bits.
+ *
+ * The bits of tn_write_mode, tn_borrow_flags and tn_access do not overlap, and TN_WAIT is one bit in all of them.
+ */
+typedef uint32_t tn_write_mode;
+TN_ENUM {
+    /** Write mode, the default: other handles on the store see the change. */
+    TN_WRITE_ALIASED = 0,
+    /** Write mode: only if nobody else holds the store, that is if `tn_array_why_not` gives 0. */
+    TN_WRITE_UNIQUE = 1 << 0,
+    /** Write mode: if somebody else holds the store, this handle moves to a copy. */
+    TN_WRITE_COW = 1 << 1,
+    /** Modifier of a write mode: the old contents are not needed; heals poison. */
+    TN_WRITE_DISCARD = 1 << 2,
+    /** Modifier of a write mode in copies: TN_ERR_WOULD_COPY where bytes would be staged. */
+    TN_REQUIRE_ASYNC = 1 << 4,
+};
+
+/** Flags of a read borrow: TN_FROZEN, TN_WAIT. */
+typedef uint32_t tn_borrow_flags;
+TN_ENUM {
+    /** Reading: the bytes must not change; excludes shared views. */
+    TN_FROZEN = 1 << 3,
+};
+
+/**
+ * What an access does: TN_READ, TN_WRITE or TN_READ_WRITE, with bits of tn_borrow_flags for reading and of tn_write_mode for writing.
+ */
+typedef uint32_t tn_access;
+TN_ENUM {
+    /** Access: reading. */
+    TN_READ = 1 << 5,
+    /** Access: writing; alone it overwrites every element (implies TN_WRITE_DISCARD). */
+    TN_WRITE = 1 << 6,
+    /** Access: reading and writing. */
+    TN_READ_WRITE = TN_READ | TN_WRITE,
+};
+
+/** Reasons why bytes cannot be overwritten in place, or why they were copied. */
+typedef uint32_t tn_why;
+TN_ENUM {
+    /** Why not in place: the handle is given. */
+    TN_WHY_GIVEN = 1 << 0,
+    /** Why not in place: another handle, or a promise whose handle was released, has a claim on the store. */
+    TN_WHY_SHARED = 1 << 1,
+    /** Why not in place: a node of a lazy expression has a claim on the store. */
+    TN_WHY_IN_EXPRESSION = 1 << 2,
+    /** Why not in place: the store has an export. */
+    TN_WHY_EXPORTED = 1 << 3,
+    /** Why not in place: a guard overlaps the handle's region; its own guards count. */
+    TN_WHY_BORROWED = 1 << 4,
+    /** Why not in place: the handle or the store is read-only. */
+    TN_WHY_READONLY = 1 << 5,
+    /** Why not in place: the bytes are lent by an import without TN_MAY_OVERWRITE. */
+    TN_WHY_FOREIGN = 1 << 6,
+    /** Why not in place: a poisoned region overlaps. */
+    TN_WHY_POISONED = 1 << 7,
+    /** Why not in place, or why a copy: the layout does not fit. */
+    TN_WHY_LAYOUT = 1 << 8,
+    /** Why not in place, or why a copy: another device. */
+    TN_WHY_DEVICE = 1 << 9,
+    /** Why not in place: the store has more than twice the bytes that the target needs. */
+    TN_WHY_WASTE = 1 << 10,
+    /** Why not in place, or why a copy: elements share bytes, or the range cannot be claimed as one store. */
+    TN_WHY_NOT_ALIASABLE = 1 << 11,
+};
 
 /** Runs exactly once, on any thread, under no lock; may call the library. */
 typedef void (*tn_release_callback)(void *context);
 
-/** `tn_device_query`: also fill the memory fields. */
-#define TN_QUERY_MEMORY (1u << 0)
-/** Device feature: the driver's memory pools. */
-#define TN_FEATURE_MEMORY_POOLS (1u << 0)
-/** Device feature: managed memory. */
-#define TN_FEATURE_MANAGED (1u << 1)
-/** Device feature: managed memory that host and device may touch at the same time. */
-#define TN_FEATURE_CONCURRENT_MANAGED (1u << 2)
-/** Device feature: page-locked memory can be mapped. */
-#define TN_FEATURE_MAP_HOST (1u << 3)
-/** Device feature: the caller's memory can be page-locked. */
-#define TN_FEATURE_HOST_REGISTER (1u << 4)
-/** Device feature: read-only memory can be page-locked. */
-#define TN_FEATURE_REGISTER_READ_ONLY (1u << 5)
-/** Device feature: one address space for host and device. */
-#define TN_FEATURE_UNIFIED_ADDRESSING (1u << 6)
-/** Device feature: the device uses the host's memory. */
-#define TN_FEATURE_INTEGRATED (1u << 7)
-/** Device feature: allocations can be shared with other processes. */
-#define TN_FEATURE_IPC (1u << 8)
+/** Flags of `tn_device_query`. */
+typedef uint32_t tn_query_flags;
+TN_ENUM {
+    /** `tn_device_query`: also fill the memory fields. */
+    TN_QUERY_MEMORY = 1 << 0,
+};
 
-/** `tn_stream_create`: the stream is ordered with the legacy one. */
-#define TN_STREAM_BLOCKING (1u << 0)
-/** `tn_stream_enter`: leaving waits for the stream. */
-#define TN_AUTO_SYNCHRONIZE (1u << 0)
-/** `tn_event_create`: the event has a time. */
-#define TN_EVENT_TIMING (1u << 0)
+/** What a device can do. */
+typedef uint32_t tn_device_features;
+TN_ENUM {
+    /** Device feature: the driver's memory pools. */
+    TN_FEATURE_MEMORY_POOLS = 1 << 0,
+    /** Device feature: managed memory. */
+    TN_FEATURE_MANAGED = 1 << 1,
+    /** Device feature: managed memory that host and device may touch at the same time. */
+    TN_FEATURE_CONCURRENT_MANAGED = 1 << 2,
+    /** Device feature: page-locked memory can be mapped. */
+    TN_FEATURE_MAP_HOST = 1 << 3,
+    /** Device feature: the caller's memory can be page-locked. */
+    TN_FEATURE_HOST_REGISTER = 1 << 4,
+    /** Device feature: read-only memory can be page-locked. */
+    TN_FEATURE_REGISTER_READ_ONLY = 1 << 5,
+    /** Device feature: one address space for host and device. */
+    TN_FEATURE_UNIFIED_ADDRESSING = 1 << 6,
+    /** Device feature: the device uses the host's memory. */
+    TN_FEATURE_INTEGRATED = 1 << 7,
+    /** Device feature: allocations can be shared with other processes. */
+    TN_FEATURE_IPC = 1 << 8,
+};
+
+/** Flags of `tn_stream_create`. */
+typedef uint32_t tn_stream_flags;
+TN_ENUM {
+    /** `tn_stream_create`: the stream is ordered with the legacy one. */
+    TN_STREAM_BLOCKING = 1 << 0,
+};
+
+/** Flags of `tn_stream_enter`. */
+typedef uint32_t tn_stream_scope_flags;
+TN_ENUM {
+    /** `tn_stream_enter`: leaving waits for the stream. */
+    TN_AUTO_SYNCHRONIZE = 1 << 0,
+};
+
+/** Flags of `tn_event_create`. */
+typedef uint32_t tn_event_flags;
+TN_ENUM {
+    /** `tn_event_create`: the event has a time. */
+    TN_EVENT_TIMING = 1 << 0,
+};
 
 /** What a device is; the counters are since the start of the process. */
 typedef struct tn_device_info {
@@ -399,7 +499,7 @@ typedef struct tn_device_info {
     /** Threads of a warp; 1 on the host. */
     int32_t warp_size;
     /** TN_FEATURE_ bits. */
-    uint32_t features;
+    tn_device_features features;
     /** Default limit of a thread block's shared memory, bytes. */
     uint64_t block_memory_bytes;
     /** The same after raising it. */
@@ -434,66 +534,99 @@ typedef struct tn_device_info {
     uint64_t queued_bytes;
 } tn_device_info;
 
-/** "none" or "never" in the fields of `tn_pool_options` marked (n). */
-#define TN_POOL_NONE UINT64_MAX
-/** Pool flag: touch initial_size at creation. */
-#define TN_POOL_PREFAULT (1u << 0)
-/** Pool flag: cache nothing. */
-#define TN_POOL_DIRECT (1u << 1)
-/** Pool flag, for tests: quarantine, patterns, exact peaks. */
-#define TN_POOL_STRICT (1u << 2)
-/** Pool flag: a block is cleared before anybody else can get it. */
-#define TN_POOL_ZERO_ON_FREE (1u << 3)
-/** Pool flag, host: segments from memfds. */
-#define TN_POOL_SHAREABLE (1u << 4)
-/** Pool flag, CUDA: whole driver allocations that can be exported. */
-#define TN_POOL_IPC (1u << 5)
-/** Page-locked memory usable from every CUDA context. */
-#define TN_HOST_PORTABLE (1u << 0)
-/** Page-locked memory mapped into the device's address space. */
-#define TN_HOST_MAPPED (1u << 1)
-/** Page-locked memory that is slow to read on the host. */
-#define TN_HOST_WRITE_COMBINED (1u << 2)
-/** Page-locking of memory that the host must not write. */
-#define TN_HOST_READ_ONLY (1u << 3)
-/** Without a driver: plain memory labelled TN_CPU in place of TN_ERR_UNSUPPORTED. */
-#define TN_HOST_BEST_EFFORT (1u << 4)
+/** "none" or "never" in the fields of `tn_pool_options` marked (n); every larger number means the same. */
+static const uint64_t TN_POOL_NONE = 9223372036854775807;
+#ifndef SWIG
+#define TN_POOL_NONE 9223372036854775807
+#endif
 
-/** Advice on managed memory: it is mostly read, so that each side may keep a copy. */
-#define TN_ADVISE_READ_MOSTLY 1
-/** It is not. */
-#define TN_ADVISE_UNSET_READ_MOSTLY 2
-/** It is best kept on the device. */
-#define TN_ADVISE_PREFERRED 3
-/** It is best kept nowhere. */
-#define TN_ADVISE_UNSET_PREFERRED 4
-/** The device will access it, and should have it mapped. */
-#define TN_ADVISE_ACCESSED_BY 5
-/** It will not. */
-#define TN_ADVISE_UNSET_ACCESSED_BY 6
-/** Managed memory attached to all streams, the default. */
-#define TN_MANAGED_GLOBAL 0
-/** Managed memory attached to the host. */
-#define TN_MANAGED_HOST (1u << 5)
-/** Huge pages where they cost no resident memory. */
-#define TN_HUGE_AUTO 0
-/** No huge pages. */
-#define TN_HUGE_NEVER 1
-/** Huge pages from the reserved ones; falls back to TN_HUGE_AUTO. */
-#define TN_HUGE_EXPLICIT 2
-/** CUDA: mapped granules, else plain. */
-#define TN_BACKEND_AUTO 0
-/** CUDA: plain driver allocations. */
-#define TN_BACKEND_PLAIN 1
-/** CUDA: the driver's own pool. */
-#define TN_BACKEND_DRIVER_POOL 2
+/** Flags of a pool. */
+typedef uint32_t tn_pool_flags;
+TN_ENUM {
+    /** Pool flag: touch initial_size at creation. */
+    TN_POOL_PREFAULT = 1 << 0,
+    /** Pool flag: cache nothing. */
+    TN_POOL_DIRECT = 1 << 1,
+    /** Pool flag, for tests: quarantine, patterns, exact peaks. */
+    TN_POOL_STRICT = 1 << 2,
+    /** Pool flag: a block is cleared before anybody else can get it. */
+    TN_POOL_ZERO_ON_FREE = 1 << 3,
+    /** Pool flag, host: segments from memfds. Reserved: not there yet, and TN_ERR_UNSUPPORTED. */
+    TN_POOL_SHAREABLE = 1 << 4,
+    /**
+     * Pool flag, CUDA: whole driver allocations that can be exported. Reserved: not there yet, and TN_ERR_UNSUPPORTED.
+     */
+    TN_POOL_IPC = 1 << 5,
+};
 
-/** Upstream flag: fresh memory reads 0. */
-#define TN_UPSTREAM_ZEROED (1u << 0)
-/** Upstream flag: its callbacks may run on several threads at once. */
-#define TN_UPSTREAM_THREAD_SAFE (1u << 1)
-/** Upstream flag: a part of what `allocate` gave may go back before the rest. */
-#define TN_UPSTREAM_PARTIAL_FREE (1u << 2)
+/** Flags of page-locked memory (TN_HOST_*) and of managed memory (TN_MANAGED_*). */
+typedef uint32_t tn_host_flags;
+TN_ENUM {
+    /** Page-locked memory usable from every CUDA context. */
+    TN_HOST_PORTABLE = 1 << 0,
+    /** Page-locked memory mapped into the device's address space. */
+    TN_HOST_MAPPED = 1 << 1,
+    /** Page-locked memory that is slow to read on the host. */
+    TN_HOST_WRITE_COMBINED = 1 << 2,
+    /** Page-locking of memory that the host must not write. */
+    TN_HOST_READ_ONLY = 1 << 3,
+    /** Without a driver: plain memory labelled TN_CPU in place of TN_ERR_UNSUPPORTED. */
+    TN_HOST_BEST_EFFORT = 1 << 4,
+    /** Managed memory attached to all streams, the default. */
+    TN_MANAGED_GLOBAL = 0,
+    /** Managed memory attached to the host. */
+    TN_MANAGED_HOST = 1 << 5,
+};
+
+/** Advice on where managed memory is used. */
+typedef uint32_t tn_advice;
+TN_ENUM {
+    /** Advice on managed memory: it is mostly read, so that each side may keep a copy. */
+    TN_ADVISE_READ_MOSTLY = 1,
+    /** It is not. */
+    TN_ADVISE_UNSET_READ_MOSTLY = 2,
+    /** It is best kept on the device. */
+    TN_ADVISE_PREFERRED = 3,
+    /** It is best kept nowhere. */
+    TN_ADVISE_UNSET_PREFERRED = 4,
+    /** The device will access it, and should have it mapped. */
+    TN_ADVISE_ACCESSED_BY = 5,
+    /** It will not. */
+    TN_ADVISE_UNSET_ACCESSED_BY = 6,
+};
+
+/** When a pool asks for huge pages. */
+typedef uint32_t tn_huge_pages;
+TN_ENUM {
+    /** Huge pages where they cost no resident memory. */
+    TN_HUGE_AUTO = 0,
+    /** No huge pages. */
+    TN_HUGE_NEVER = 1,
+    /** Huge pages from the reserved ones; falls back to TN_HUGE_AUTO. */
+    TN_HUGE_EXPLICIT = 2,
+};
+
+/** How a pool of CUDA memory obtains its memory. */
+typedef uint32_t tn_backend;
+TN_ENUM {
+    /** CUDA: mapped granules, else plain. */
+    TN_BACKEND_AUTO = 0,
+    /** CUDA: plain driver allocations. */
+    TN_BACKEND_PLAIN = 1,
+    /** CUDA: the driver's own pool. */
+    TN_BACKEND_DRIVER_POOL = 2,
+};
+
+/** Flags of a tn_upstream. */
+typedef uint32_t tn_upstream_flags;
+TN_ENUM {
+    /** Upstream flag: fresh memory reads 0. */
+    TN_UPSTREAM_ZEROED = 1 << 0,
+    /** Upstream flag: its callbacks may run on several threads at once. */
+    TN_UPSTREAM_THREAD_SAFE = 1 << 1,
+    /** Upstream flag: a part of what `allocate` gave may go back before the rest. */
+    TN_UPSTREAM_PARTIAL_FREE = 1 << 2,
+};
 
 /**
  * Where the memory of a pool comes from that was made by `tn_pool_import`. Callbacks run on any thread that uses the pool, also
@@ -509,7 +642,7 @@ typedef struct tn_upstream {
     /** Alignments asked for are powers of two, and at least this; 0: 4096. */
     size_t alignment;
     /** TN_UPSTREAM_. */
-    uint32_t flags;
+    tn_upstream_flags flags;
     /** Zero. */
     uint32_t reserved;
     /** Gives memory. What it answers but TN_OK means that there is none. native_stream: 0. */
@@ -549,15 +682,15 @@ typedef struct tn_pool_options {
     /** CUDA: bit mask of device ids that may also access the memory. */
     uint64_t peers;
     /** TN_HUGE_. */
-    int32_t huge_pages;
+    tn_huge_pages huge_pages;
     /** TN_BACKEND_. */
-    int32_t backend;
+    tn_backend backend;
     /** n prefers NUMA node n - 1; 0: no preference. */
     int32_t numa_node;
     /** TN_HOST_ or TN_MANAGED_. */
-    uint32_t host_flags;
+    tn_host_flags host_flags;
     /** TN_POOL_. */
-    uint32_t flags;
+    tn_pool_flags flags;
     /** Zero. */
     uint32_t reserved;
 } tn_pool_options;
@@ -656,49 +789,57 @@ typedef struct tn_pool_class_stats {
     uint64_t reserved;
 } tn_pool_class_stats;
 
-/** A pool's memory runs out because of its max_size. */
-#define TN_PRESSURE_LIMIT 1
-/** A pool's memory runs out because its device has no more. */
-#define TN_PRESSURE_DEVICE 2
+/** Why a pool runs out of memory. */
+typedef uint32_t tn_pressure;
+TN_ENUM {
+    /** A pool's memory runs out because of its max_size. */
+    TN_PRESSURE_LIMIT = 1,
+    /** A pool's memory runs out because its device has no more. */
+    TN_PRESSURE_DEVICE = 2,
+};
 
 /**
  * Called when a pool runs out of memory, on the thread that needs it and under no lock. Gives the bytes that it thinks it freed; 0: none.
  *
  * It may call anything, the pool too; what it allocates fails without calling anybody in turn. `reason` is TN_PRESSURE_.
  */
-typedef size_t (*tn_pressure_callback)(void *context, size_t needed_bytes, int32_t reason);
+typedef size_t (*tn_pressure_callback)(void *context, size_t needed_bytes, tn_pressure reason);
 
-/** Blocks of a pool that back arrays. */
-#define TN_CLIENT_ARRAYS 0
-/** Blocks that `tn_pool_allocate` and its kin handed out. */
-#define TN_CLIENT_RAW 1
-/** NumPy, through `tn_numpy_handler`. */
-#define TN_CLIENT_NUMPY 2
-/** PyTorch. */
-#define TN_CLIENT_TORCH 3
-/** CuPy. */
-#define TN_CLIENT_CUPY 4
-/** Numba. */
-#define TN_CLIENT_NUMBA 5
-/** RMM. */
-#define TN_CLIENT_RMM 6
-/** UMF. */
-#define TN_CLIENT_UMF 7
-/** C++ containers, through `tn_cpp_allocate`. */
-#define TN_CLIENT_CPP 8
-/** A Rust program's global allocator. */
-#define TN_CLIENT_RUST 9
-/** A program that was started with the malloc of the library. */
-#define TN_CLIENT_MALLOC 10
-/** Another one. */
-#define TN_CLIENT_OTHER 11
+/** Who a block of a pool was allocated for. */
+typedef uint32_t tn_client;
+TN_ENUM {
+    /** Blocks of a pool that back arrays. */
+    TN_CLIENT_ARRAYS = 0,
+    /** Blocks that `tn_pool_allocate` and its kin handed out. */
+    TN_CLIENT_RAW = 1,
+    /** NumPy, through `tn_numpy_handler`. */
+    TN_CLIENT_NUMPY = 2,
+    /** PyTorch. Reserved: not there yet. */
+    TN_CLIENT_TORCH = 3,
+    /** CuPy. Reserved: not there yet. */
+    TN_CLIENT_CUPY = 4,
+    /** Numba. Reserved: not there yet. */
+    TN_CLIENT_NUMBA = 5,
+    /** RMM. Reserved: not there yet. */
+    TN_CLIENT_RMM = 6,
+    /** UMF. */
+    TN_CLIENT_UMF = 7,
+    /** C++ containers, through `tn_cpp_allocate`. */
+    TN_CLIENT_CPP = 8,
+    /** A Rust program's global allocator. */
+    TN_CLIENT_RUST = 9,
+    /** A program that was started with the malloc of the library. */
+    TN_CLIENT_MALLOC = 10,
+    /** Another one. Reserved: not there yet. */
+    TN_CLIENT_OTHER = 11,
+};
 
 /** What one client of a pool holds and did. The sum of `live_bytes` over all clients is the pool's in_use_bytes. */
 typedef struct tn_pool_client {
     /** TN_CLIENT_. */
-    int32_t client;
+    tn_client client;
     /** Zero. */
-    int32_t reserved;
+    uint32_t reserved;
     /** "arrays", "raw", "numpy", ..; NUL-terminated. */
     char name[16];
     /** Blocks that it holds. */
@@ -719,23 +860,30 @@ typedef struct tn_pool_client {
     uint64_t mismatch_count;
 } tn_pool_client;
 
-/** Row-major element order. */
-#define TN_ORDER_C 0
-/** Column-major element order. */
-#define TN_ORDER_F 1
-/** F if F- and not C-contiguous, else C. */
-#define TN_ORDER_A 2
-/** `tn_array_like` only: the axes keep the order of the prototype's strides. */
-#define TN_ORDER_K 3
+/** Order of elements. */
+typedef uint32_t tn_order;
+TN_ENUM {
+    /** Row-major element order. */
+    TN_ORDER_C = 0,
+    /** Column-major element order. */
+    TN_ORDER_F = 1,
+    /** F if F- and not C-contiguous, else C. */
+    TN_ORDER_A = 2,
+    /** `tn_array_like` only: the axes keep the order of the prototype's strides. */
+    TN_ORDER_K = 3,
+};
+
+/** Flags of a new array: none is defined yet. */
+typedef uint32_t tn_create_flags;
 
 /** How a new array is made; NULL in its place means C order, no name. */
 typedef struct tn_array_options {
     /** sizeof this struct, set by the caller. */
     size_t size;
     /** TN_ORDER_. */
-    int32_t order;
+    tn_order order;
     /** No flag is defined yet: 0. */
-    uint32_t flags;
+    tn_create_flags flags;
     /** NULL: the current one. */
     tn_stream *stream;
     /** Copied, 63 bytes of UTF-8 are kept; NULL: no name. */
@@ -758,24 +906,28 @@ typedef struct tn_layout {
     int64_t offset;
 } tn_layout;
 
-/** Array flag: C-contiguous. */
-#define TN_C_CONTIGUOUS (1u << 0)
-/** Array flag: F-contiguous. */
-#define TN_F_CONTIGUOUS (1u << 1)
-/** Array flag: the handle or its store must not be written. */
-#define TN_READONLY (1u << 2)
-/** Array flag: address and strides are multiples of the element's alignment. */
-#define TN_ALIGNED (1u << 3)
-/** Array flag: two index tuples reach the same byte. */
-#define TN_SELF_OVERLAP (1u << 4)
-/** Array flag: the bytes are lent by somebody who may still use them. */
-#define TN_FOREIGN (1u << 5)
-/** Array flag: page-locked. */
-#define TN_PINNED (1u << 6)
-/** Array flag: page-locked and mapped into the device's address space. */
-#define TN_MAPPED (1u << 7)
-/** Array flag: page-locked and slow to read on the host. */
-#define TN_WRITE_COMBINED (1u << 8)
+/** Properties of an array and of its store. */
+typedef uint32_t tn_array_flags;
+TN_ENUM {
+    /** Array flag: C-contiguous. */
+    TN_C_CONTIGUOUS = 1 << 0,
+    /** Array flag: F-contiguous. */
+    TN_F_CONTIGUOUS = 1 << 1,
+    /** Array flag: the handle or its store must not be written. */
+    TN_READONLY = 1 << 2,
+    /** Array flag: address and strides are multiples of the element's alignment. */
+    TN_ALIGNED = 1 << 3,
+    /** Array flag: two index tuples reach the same byte. */
+    TN_SELF_OVERLAP = 1 << 4,
+    /** Array flag: the bytes are lent by somebody who may still use them. */
+    TN_FOREIGN = 1 << 5,
+    /** Array flag: page-locked. */
+    TN_PINNED = 1 << 6,
+    /** Array flag: page-locked and mapped into the device's address space. */
+    TN_MAPPED = 1 << 7,
+    /** Array flag: page-locked and slow to read on the host. */
+    TN_WRITE_COMBINED = 1 << 8,
+};
 
 /** What an array is. */
 typedef struct tn_array_info {
@@ -788,7 +940,7 @@ typedef struct tn_array_info {
     /** Where the bytes live. */
     tn_device device;
     /** TN_C_CONTIGUOUS .. TN_WRITE_COMBINED. */
-    uint32_t flags;
+    tn_array_flags flags;
     /** Zero. */
     uint32_t reserved;
     /** Bytes of the elements. */
@@ -807,25 +959,34 @@ typedef struct tn_array_info {
     int64_t strides[TN_MAX_NDIM];
 } tn_array_info;
 
-/** `tn_array_open_npy`: mapped, read-only; the default. */
-#define TN_NPY_READ 0
-/** `tn_array_open_npy`: mapped, writable, the file never changes. */
-#define TN_NPY_COW 1
-/** `tn_array_open_npy`: mapped, writes reach the file. */
-#define TN_NPY_WRITE 2
-/** `tn_array_open_npy`: read into the pool's memory. */
-#define TN_NPY_COPY 3
-/** `tn_array_save_npy`: sync file and directory before returning. */
-#define TN_IO_SYNC (1u << 0)
-/** `tn_array_save_npy`: an existing target is TN_ERR_IO. */
-#define TN_IO_EXCLUSIVE (1u << 1)
+/** How `tn_array_open_npy` opens a file. */
+typedef uint32_t tn_npy_mode;
+TN_ENUM {
+    /** `tn_array_open_npy`: mapped, read-only; the default. */
+    TN_NPY_READ = 0,
+    /** `tn_array_open_npy`: mapped, writable, the file never changes. */
+    TN_NPY_COW = 1,
+    /** `tn_array_open_npy`: mapped, writes reach the file. */
+    TN_NPY_WRITE = 2,
+    /** `tn_array_open_npy`: read into the pool's memory. */
+    TN_NPY_COPY = 3,
+};
+
+/** Flags of `tn_array_save_npy`. */
+typedef uint32_t tn_io_flags;
+TN_ENUM {
+    /** `tn_array_save_npy`: sync file and directory before returning. */
+    TN_IO_SYNC = 1 << 0,
+    /** `tn_array_save_npy`: an existing target is TN_ERR_IO. */
+    TN_IO_EXCLUSIVE = 1 << 1,
+};
 
 /** How a `.npy` file is opened. */
 typedef struct tn_npy_options {
     /** sizeof this struct, set by the caller. */
     size_t size;
     /** TN_NPY_. */
-    uint32_t mode;
+    tn_npy_mode mode;
     /** Used only where path is NULL; stays the caller's. */
     int32_t fd;
     /** TN_NPY_COPY: where the bytes go; NULL: the thread's current host pool. */
@@ -833,6 +994,20 @@ typedef struct tn_npy_options {
     /** A longer header is TN_ERR_LIMIT; 0: 64 KiB. */
     uint64_t max_header_bytes;
 } tn_npy_options;
+
+/**
+ * How tensors of a safetensors file are opened; NULL in its place: they are read into the thread's current host pool.
+ */
+typedef struct tn_safetensors_options {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** Where the bytes that are read go; NULL: the thread's current host pool. */
+    tn_pool *pool;
+    /** 0, TN_BORROW or TN_REQUIRE_BORROW. */
+    tn_crossing_flags flags;
+    /** Zero. */
+    uint32_t reserved;
+} tn_safetensors_options;
 
 /** A tensor of a safetensors file. */
 typedef struct tn_safetensors_info {
@@ -860,19 +1035,29 @@ typedef struct tn_slice_spec {
     int64_t stop;
     /** Not 0; TN_NONE: 1. */
     int64_t step;
+    /** Zero. */
+    uint64_t reserved[4];
 } tn_slice_spec;
 
-/** No byte in common. */
-#define TN_OVERLAP_NONE 0
-/** The same elements in the same order. */
-#define TN_OVERLAP_EXACT 1
-/** Bytes in common. */
-#define TN_OVERLAP_SOME 2
-/** Not decided; counts as overlap. */
-#define TN_OVERLAP_UNKNOWN 3
+/** How the bytes of two arrays relate. */
+typedef uint32_t tn_overlap;
+TN_ENUM {
+    /** No byte in common. */
+    TN_OVERLAP_NONE = 0,
+    /** The same elements in the same order. */
+    TN_OVERLAP_EXACT = 1,
+    /** Bytes in common. */
+    TN_OVERLAP_SOME = 2,
+    /** Not decided; counts as overlap. */
+    TN_OVERLAP_UNKNOWN = 3,
+};
 
-/** `tn_borrow_end`: the writer failed, its region is poisoned until it is rewritten. */
-#define TN_END_FAILED (1u << 0)
+/** Flags of `tn_borrow_end`. */
+typedef uint32_t tn_end_flags;
+TN_ENUM {
+    /** `tn_borrow_end`: the writer failed, its region is poisoned until it is rewritten. */
+    TN_END_FAILED = 1 << 0,
+};
 
 /** One part of `tn_array_chunks_write`. */
 typedef struct tn_chunk {
@@ -884,6 +1069,8 @@ typedef struct tn_chunk {
     int64_t start;
     /** Number of indices along the axis. */
     int64_t length;
+    /** Zero. */
+    uint64_t reserved[4];
 } tn_chunk;
 
 /** What a guard lets the caller touch; begins like DLTensor, but strides are bytes. */
@@ -904,6 +1091,8 @@ typedef struct tn_view_info {
     uint64_t device_data;
     /** Bytes of the elements. */
     uint64_t bytes;
+    /** Zero. */
+    uint64_t reserved[4];
 } tn_view_info;
 
 /** One entry of `tn_borrow_all`. */
@@ -913,9 +1102,9 @@ typedef struct tn_borrow_spec {
     /** Who touches the bytes; NULL: the host, now. */
     tn_stream *stream;
     /** TN_READ, TN_READ_WRITE or TN_WRITE, with TN_WRITE_ mode bits, TN_FROZEN, TN_WAIT. */
-    uint32_t access;
+    tn_access access;
     /** Zero. */
-    uint32_t reserved;
+    uint32_t reserved[9];
 } tn_borrow_spec;
 
 /** What an open guard gives access to. */
@@ -930,83 +1119,97 @@ typedef struct tn_borrow_info {
     uint64_t bytes;
 } tn_borrow_info;
 
-/** Form of an expression's leaf: all elements. */
-#define TN_FORM_FULL 0
-/** Form: a vector is the diagonal of a matrix that is 0 elsewhere. */
-#define TN_FORM_DIAGONAL 1
-/** Form: what is above the diagonal of a square matrix is taken as 0 and not read. */
-#define TN_FORM_LOWER 2
+/** Form of a leaf of an expression. */
+typedef uint32_t tn_form;
+TN_ENUM {
+    /** Form of an expression's leaf: all elements. */
+    TN_FORM_FULL = 0,
+    /** Form: a vector is the diagonal of a matrix that is 0 elsewhere. */
+    TN_FORM_DIAGONAL = 1,
+    /** Form: what is above the diagonal of a square matrix is taken as 0 and not read. */
+    TN_FORM_LOWER = 2,
+};
 
-/** Of `tn_expr_compute`: a failure leaves everything as it was; what was there before is not overwritten. */
-#define TN_KEEP_ON_FAIL (1u << 0)
+/** Flags of `tn_expr_compute`. */
+typedef uint32_t tn_compute_flags;
+TN_ENUM {
+    /** Of `tn_expr_compute`: a failure leaves everything as it was; what was there before is not overwritten. */
+    TN_KEEP_ON_FAIL = 1 << 0,
+};
 
-/** Element by element: x + y, the same as `tn_expr_add`. */
-#define TN_EXPR_ADD 1
-/** Element by element: x - y. */
-#define TN_EXPR_SUBTRACT 2
-/** Element by element: x * y. */
-#define TN_EXPR_MULTIPLY 3
-/** Element by element: x / y. */
-#define TN_EXPR_DIVIDE 4
-/** Element by element: -x. */
-#define TN_EXPR_NEGATE 5
-/** Element by element: the square root. */
-#define TN_EXPR_SQRT 6
-/** Element by element: e to the x. */
-#define TN_EXPR_EXP 7
-/** Element by element: the natural logarithm. */
-#define TN_EXPR_LOG 8
+/** Operation of `tn_expr_elementwise`. */
+typedef uint32_t tn_expr_op;
+TN_ENUM {
+    /** Element by element: x + y, the same as `tn_expr_add`. */
+    TN_EXPR_ADD = 1,
+    /** Element by element: x - y. */
+    TN_EXPR_SUBTRACT = 2,
+    /** Element by element: x * y. */
+    TN_EXPR_MULTIPLY = 3,
+    /** Element by element: x / y. */
+    TN_EXPR_DIVIDE = 4,
+    /** Element by element: -x. */
+    TN_EXPR_NEGATE = 5,
+    /** Element by element: the square root. */
+    TN_EXPR_SQRT = 6,
+    /** Element by element: e to the x. */
+    TN_EXPR_EXP = 7,
+    /** Element by element: the natural logarithm. */
+    TN_EXPR_LOG = 8,
+};
 
-/** Format of `tn_expr_explain`: lines of text. */
-#define TN_EXPLAIN_TEXT 0
-/** Format: a graph for Graphviz. */
-#define TN_EXPLAIN_DOT 1
+/** Format of `tn_expr_explain`. */
+typedef uint32_t tn_explain_format;
+TN_ENUM {
+    /** Format of `tn_expr_explain`: lines of text. */
+    TN_EXPLAIN_TEXT = 0,
+    /** Format: a graph for Graphviz. */
+    TN_EXPLAIN_DOT = 1,
+};
 
-/** Holder: an array handle. */
-#define TN_HOLDER_HANDLE 1
-/** Holder: a promise. */
-#define TN_HOLDER_PROMISE 2
-/** Holder: a node of a lazy expression. */
-#define TN_HOLDER_EXPRESSION 3
-/** Holder: a shared variable. */
-#define TN_HOLDER_SHARED_VARIABLE 4
-/** Holder: a read-only export (XR). */
-#define TN_HOLDER_EXPORT_READ 5
-/** Holder: a shared view (XS). */
-#define TN_HOLDER_EXPORT_SHARED 6
-/** Holder: an exclusive export (XW). */
-#define TN_HOLDER_EXPORT_EXCLUSIVE 7
-/** Holder: a read guard. */
-#define TN_HOLDER_GUARD_READ 8
-/** Holder: a write guard. */
-#define TN_HOLDER_GUARD_WRITE 9
-/** Not given back: raw memory of a pool. */
-#define TN_HOLDER_BLOCK 10
-/** Not given back: a pool. */
-#define TN_HOLDER_POOL 11
-/** Not given back: a stream. */
-#define TN_HOLDER_STREAM 12
-/** Not given back: an event. */
-#define TN_HOLDER_EVENT 13
-/** Not given back: a scope. */
-#define TN_HOLDER_SCOPE 14
-/** Not given back: a weak handle. */
-#define TN_HOLDER_WEAK 15
-/** Not given back: a function. */
-#define TN_HOLDER_FUNCTION 16
-/** Not given back: a mirror. */
-#define TN_HOLDER_MIRROR 17
-/** Not called yet: a release callback that waits for `tn_run_releases`. */
-#define TN_HOLDER_QUEUED_RELEASE 18
+/** What holds a store, or was not given back. */
+typedef uint32_t tn_holder_kind;
+TN_ENUM {
+    /** Holder: an array handle. */
+    TN_HOLDER_HANDLE = 1,
+    /** Holder: a promise. */
+    TN_HOLDER_PROMISE = 2,
+    /** Holder: a node of a lazy expression. */
+    TN_HOLDER_EXPRESSION = 3,
+    /** Holder: a read-only export (XR). */
+    TN_HOLDER_EXPORT_READ = 5,
+    /** Holder: a shared view (XS). */
+    TN_HOLDER_EXPORT_SHARED = 6,
+    /** Holder: an exclusive export (XW). */
+    TN_HOLDER_EXPORT_EXCLUSIVE = 7,
+    /** Holder: a read guard. */
+    TN_HOLDER_GUARD_READ = 8,
+    /** Holder: a write guard. */
+    TN_HOLDER_GUARD_WRITE = 9,
+    /** Not given back: raw memory of a pool. */
+    TN_HOLDER_BLOCK = 10,
+    /** Not given back: a pool. */
+    TN_HOLDER_POOL = 11,
+    /** Not given back: a stream. */
+    TN_HOLDER_STREAM = 12,
+    /** Not given back: an event. */
+    TN_HOLDER_EVENT = 13,
+    /** Not given back: a scope. */
+    TN_HOLDER_SCOPE = 14,
+    /** Not given back: a weak handle. */
+    TN_HOLDER_WEAK = 15,
+    /** Not called yet: a release callback that waits for `tn_run_releases`. */
+    TN_HOLDER_QUEUED_RELEASE = 18,
+};
 
 /** Who holds a store, or what was not given back. */
 typedef struct tn_holder {
     /** TN_HOLDER_. */
-    int32_t kind;
+    tn_holder_kind kind;
     /** Where the bytes live. */
     tn_device device;
     /** Zero. */
-    int32_t reserved;
+    uint32_t reserved;
     /** The handle's bits; TN_HOLDER_BLOCK: the address. */
     uint64_t id;
     /** Of its store or block. */
@@ -1032,7 +1235,7 @@ typedef struct tn_store_info {
     /** Where it lives. */
     tn_device device;
     /** TN_READONLY, TN_FOREIGN, TN_PINNED, TN_MAPPED, TN_WRITE_COMBINED. */
-    uint32_t flags;
+    tn_array_flags flags;
     /** Zero. */
     uint32_t reserved;
     /** Grows with each finished write. */
@@ -1060,18 +1263,21 @@ typedef struct tn_dlpack_options {
     /** sizeof this struct, set by the caller. */
     size_t size;
     /** TN_BORROW, TN_REQUIRE_BORROW, TN_EXPORT_*, TN_UNORDERED, TN_WAIT. */
-    uint32_t flags;
+    tn_crossing_flags flags;
     /** With TN_EXPORT_WRITABLE: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0. */
-    uint32_t mode;
+    tn_write_mode mode;
     /** Pinned and managed memory: 0 = as is, TN_CPU, TN_CUDA. */
-    int32_t label;
+    tn_device_type label;
     /** Zero. */
-    int32_t reserved;
+    uint32_t reserved;
     /** Where the consumer wants it; {0, 0}: where it is. */
     tn_device target;
     /** Made to wait for pending work; NULL: the legacy stream. */
     tn_stream *consumer;
 } tn_dlpack_options;
+
+/** Flags of `tn_report_json`: none is defined yet. */
+typedef uint32_t tn_report_flags;
 
 /** All copies at borders from one place. */
 typedef struct tn_copy_site {
@@ -1080,7 +1286,7 @@ typedef struct tn_copy_site {
     /** TN_HERE; "" if none. */
     char site[64];
     /** TN_WHY_ bits. */
-    uint32_t why;
+    tn_why why;
     /** 1: the caller would have taken an alias; 0: the call's contract is a copy. */
     int32_t forced;
     /** How many copies. */
@@ -1098,10 +1304,10 @@ typedef struct tn_copy_site {
 typedef void (*tn_task)(void *argument, size_t index);
 
 /**
- * Calls `task(argument, index)` for every index below `count`, in any order, on any threads, also several at once, and returns when the
+ * Calls `task(argument, index)` for every index below `n_tasks`, in any order, on any threads, also several at once, and returns when the
  * last has returned; none is called later. Those that it does not call are done by the calling thread afterwards.
  */
-typedef void (*tn_run_callback)(void *context, tn_task task, void *argument, size_t count);
+typedef void (*tn_run_callback)(void *context, tn_task task, void *argument, size_t n_tasks);
 
 /** Threads of the caller's, on which large copies may run. The library has none of its own. */
 typedef struct tn_runner {
@@ -1177,8 +1383,8 @@ tn_status tn_option_set(const char *name,
  *
  * @param name         as for tn_option_set.
  * @param capacity     bytes at text.
- * @param[out] text    UTF-8 with its NUL, written only if it fits. NULL only with capacity 0.
- * @param[out] length  bytes of the text without its NUL.
+ * @param[out] text    UTF-8 with its NUL; what does not fit is cut off. NULL only with capacity 0.
+ * @param[out] length  The bytes of the whole text without its NUL.
  * @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for an unknown name.
  * @note Threads: any. Blocks: never.
  * @since 0.1
@@ -1204,13 +1410,13 @@ tn_status tn_here(const char *file,
  * Runs the release callbacks that TN_RELEASE_QUEUED held back, in the order in which they were queued. What they queue in turn waits for
  * the next call. Imports that nobody holds any more, but whose bytes a device still used, end here once it is done with them.
  *
- * @param[out] count   how many ran; may be NULL.
+ * @param[out] n_run   The number of callbacks that ran; may be NULL.
  * @return TN_OK.
  * @note Threads: any; the callbacks run on the calling thread, each exactly once. Blocks: as long as they do.
  * @since 0.1
  * @ingroup library
  */
-tn_status tn_run_releases(size_t *count);
+tn_status tn_run_releases(size_t *n_run);
 
 /* ===================================================== device ===================================================== */
 /** @defgroup device how many there are, what they are, waiting for them */
@@ -1227,8 +1433,8 @@ tn_status tn_run_releases(size_t *count);
  * @since 0.1
  * @ingroup device
  */
-tn_status tn_device_count(int32_t type,
-                          int32_t *out);
+tn_status tn_device_count(tn_device_type type,
+                          size_t *out);
 
 /**
  * Tells what a device is, and with TN_QUERY_MEMORY what memory it has left and how much of it our pools hold.
@@ -1248,7 +1454,7 @@ tn_status tn_device_count(int32_t type,
  * @ingroup device
  */
 tn_status tn_device_query(tn_device device,
-                          uint32_t flags,
+                          tn_query_flags flags,
                           tn_device_info *info);
 
 /**
@@ -1280,7 +1486,7 @@ tn_status tn_device_synchronize(tn_device device);
  * @ingroup stream
  */
 tn_status tn_stream_create(tn_device device,
-                           uint32_t flags,
+                           tn_stream_flags flags,
                            int32_t priority,
                            tn_stream **out);
 
@@ -1374,8 +1580,8 @@ tn_status tn_stream_current(tn_device device,
  */
 tn_status tn_stream_enter(tn_device device,
                           tn_stream *stream,
-                          uint32_t flags,
-                          tn_scope **out);
+                          tn_stream_scope_flags flags,
+                          tn_stream_scope **out);
 
 /**
  * Leaves a scope: what was the thread's current stream before is so again, whatever was set meanwhile.
@@ -1388,7 +1594,52 @@ tn_status tn_stream_enter(tn_device device,
  * @since 0.1
  * @ingroup stream
  */
-tn_status tn_stream_leave(tn_scope *scope);
+tn_status tn_stream_leave(tn_stream_scope *scope);
+
+/**
+ * Makes what is issued on a stream from now on wait for an event; the host does not wait.
+ *
+ * @param stream   A stream of any device, or a constant: that stream of the event's device.
+ * @param event    The event. One that was never recorded counts as done.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_UNSUPPORTED while the stream captures
+ *         a graph, which goes on, unless the event is done; TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_status tn_stream_wait_event(tn_stream *stream,
+                               tn_event *event);
+
+/**
+ * The legacy default stream: TN_STREAM_LEGACY as a function, for languages that take no pointer constants from a C header.
+ *
+ * @return the constant; never released.
+ * @note Threads: any. Never fails.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_stream *tn_stream_legacy(void);
+
+/**
+ * The per-thread default stream: TN_STREAM_PER_THREAD as a function, for languages that take no pointer constants from a C header.
+ *
+ * @return the constant; never released.
+ * @note Threads: any. Never fails.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_stream *tn_stream_per_thread(void);
+
+/**
+ * The calling thread's current stream, whichever that is when it is used: TN_STREAM_CURRENT as a function, for languages that take no
+ * pointer constants from a C header. `tn_stream_current` makes a handle instead.
+ *
+ * @return the constant; never released.
+ * @note Threads: any. Never fails.
+ * @since 0.1
+ * @ingroup stream
+ */
+tn_stream *tn_stream_of_thread(void);
 
 /**
  * Releases a handle on a stream. Work that is under way goes on, and what it uses stays until it is done; a stream that is current or in a
@@ -1415,7 +1666,7 @@ tn_status tn_stream_release(tn_stream *stream);
  * @ingroup stream
  */
 tn_status tn_event_create(tn_device device,
-                          uint32_t flags,
+                          tn_event_flags flags,
                           tn_event **out);
 
 /**
@@ -1431,20 +1682,6 @@ tn_status tn_event_create(tn_device device,
  */
 tn_status tn_event_record(tn_event *event,
                           tn_stream *stream);
-
-/**
- * Makes what is issued on a stream from now on wait for an event; the host does not wait.
- *
- * @param event    the event; one that was never recorded is done.
- * @param stream   a stream of any device, or a constant, of the event's.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_UNSUPPORTED while the stream captures
- *         a graph, which goes on, unless the event is done; TN_ERR_DRIVER.
- * @note Threads: any. Blocks: never. Allocates: nothing.
- * @since 0.1
- * @ingroup stream
- */
-tn_status tn_event_wait(tn_event *event,
-                        tn_stream *stream);
 
 /**
  * Waits until all that is before an event is done.
@@ -1662,7 +1899,7 @@ tn_status tn_pool_allocate_zeroed(tn_pool *pool,
  * The first min(old, new) bytes and the alignment asked for at first are kept. Counts as a reallocation; with `ptr`
  * NULL as an allocation, with 0 bytes as a deallocation.
  *
- * @param pool     the block's pool. NULL: the thread's current pool of the host.
+ * @param pool     The block's pool. NULL: the pool that has the block; without a block the thread's current pool of the host.
  * @param ptr      a live raw block; its address is not valid any more if `*out` differs. NULL: a new block with the
  *         pool's alignment.
  * @param bytes    new size; 0: the block is given back and `*out` becomes NULL.
@@ -1796,37 +2033,41 @@ tn_status tn_pool_trim(tn_pool *pool,
  * `tn_pool_query`.
  *
  * @param pool         NULL: the thread's current pool of the host.
- * @param capacity     places at classes.
- * @param[out] classes what fits: large blocks first, with block_bytes 0, then the others by size; NULL only with capacity 0.
- * @param[out] count   how many there are.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND.
+ * @param item_size    sizeof(tn_pool_class_stats) as the caller knows it.
+ * @param capacity     The number of items at classes.
+ * @param[out] classes The first `capacity` of them: large blocks first, with block_bytes 0, then the others by size; NULL only with capacity 0.
+ * @param[out] n_classes The number of classes in all.
+ * @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
  * @note Threads: any; while others use the pool, each span is of some moment of the call. Blocks: never. Allocates: nothing. It looks at
  *       each block of the pool.
  * @since 0.1
  * @ingroup pool
  */
 tn_status tn_pool_query_classes(tn_pool *pool,
+                                size_t item_size,
                                 size_t capacity,
                                 tn_pool_class_stats *classes,
-                                size_t *count);
+                                size_t *n_classes);
 
 /**
  * Lists who holds and did what in a pool: arrays, raw blocks, and each library that allocates from it. The sum of live_bytes is the pool's
  * in_use_bytes.
  *
  * @param pool         NULL: the thread's current pool of the host.
- * @param capacity     places at clients.
- * @param[out] clients what fits, those that ever asked for something, by TN_CLIENT_; NULL only with capacity 0.
- * @param[out] count   how many there are.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND.
+ * @param item_size    sizeof(tn_pool_client) as the caller knows it.
+ * @param capacity     The number of items at clients.
+ * @param[out] clients The first `capacity` of them, those that ever asked for something, by TN_CLIENT_; NULL only with capacity 0.
+ * @param[out] n_clients The number of clients in all.
+ * @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
  * @note Threads: any; all of one moment. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup pool
  */
 tn_status tn_pool_query_clients(tn_pool *pool,
+                                size_t item_size,
                                 size_t capacity,
                                 tn_pool_client *clients,
-                                size_t *count);
+                                size_t *n_clients);
 
 /**
  * Registers a callback for when the pool runs out of memory: after what it and the device's other pools had cached was given back, and
@@ -1975,11 +2216,11 @@ tn_status tn_array_like(tn_pool *pool,
  */
 tn_status tn_array_import_host(void *ptr,
                                const tn_layout *layout,
-                               uint32_t flags,
+                               tn_crossing_flags flags,
                                tn_release_callback release,
                                void *context,
                                tn_array **out,
-                               int32_t *how);
+                               tn_how *how);
 
 /**
  * Says what an array is: type, shape, strides, device, contiguity, bytes, name.
@@ -2036,7 +2277,7 @@ tn_status tn_array_pool(tn_array *array,
  * @ingroup array
  */
 tn_status tn_array_wait(tn_array *array,
-                        uint32_t access);
+                        tn_access access);
 
 /**
  * Makes another claim on the same bytes, with the same layout and name.
@@ -2156,7 +2397,7 @@ tn_status tn_array_open_npy(const char *path,
  */
 tn_status tn_array_save_npy(tn_array *array,
                             const char *path,
-                            uint32_t flags);
+                            tn_io_flags flags);
 
 /* ====================================================== view ====================================================== */
 /**
@@ -2183,7 +2424,7 @@ tn_status tn_array_save_npy(tn_array *array,
 tn_status tn_array_reshape(tn_array *array,
                            int32_t ndim,
                            const int64_t *shape,
-                           int32_t order,
+                           tn_order order,
                            tn_array **out);
 
 /**
@@ -2197,7 +2438,7 @@ tn_status tn_array_reshape(tn_array *array,
  * @since 0.1
  * @ingroup view
  */
-tn_status tn_array_ravel(tn_array *array, int32_t order, tn_array **out);
+tn_status tn_array_ravel(tn_array *array, tn_order order, tn_array **out);
 
 /**
  * Makes a view with all axes reversed.
@@ -2233,18 +2474,18 @@ tn_status tn_array_permute(tn_array *array,
  * Makes a view of a part of an array.
  *
  * @param array    an array; stays usable and keeps its own release.
- * @param n        number of specs, at most that of the axes; axes from n on are kept whole.
- * @param specs    n elements {start, stop, step}, as in Python: negative counts from the end, what lies outside is clamped, TN_NONE is
- *                 absent. NULL only with n 0.
+ * @param n_specs  The number of specs, at most that of the axes; axes from n_specs on are kept whole.
+ * @param specs    n_specs specs {start, stop, step}, whose reserved words are 0, as in Python: negative counts from the end, what lies outside is clamped, TN_NONE is
+ *                 absent. NULL only with n_specs 0.
  * @param[out] out the view: same number of axes. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a step 0 or a negative n; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a step 0 or a reserved word that is not 0; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
  *         TN_ERR_COUNT for more specs than axes; TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
  */
 tn_status tn_array_slice(tn_array *array,
-                         int32_t n,
+                         size_t n_specs,
                          const tn_slice_spec *specs,
                          tn_array **out);
 
@@ -2270,17 +2511,17 @@ tn_status tn_array_index(tn_array *array,
  * Makes a view without axes of length 1.
  *
  * @param array    an array; stays usable and keeps its own release.
- * @param n        number of axes.
- * @param axes     n axes of length 1, each once; negative ones count from the end. NULL with n 0: all axes of length 1.
+ * @param n_axes   The number of axes to remove.
+ * @param axes     n_axes axes of length 1, each once; negative ones count from the end. NULL with n_axes 0: all axes of length 1.
  * @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a negative n; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
  *         TN_ERR_DUPLICATE; TN_ERR_LIMIT; TN_ERR_SHAPE for an axis of another length; TN_ERR_RANGE for an axis that is not there.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
  */
 tn_status tn_array_squeeze(tn_array *array,
-                           int32_t n,
+                           size_t n_axes,
                            const int32_t *axes,
                            tn_array **out);
 
@@ -2323,22 +2564,22 @@ tn_status tn_array_broadcast(tn_array *array,
  *
  * @param array        an array; stays usable and keeps its own release.
  * @param axis         which axis; negative counts from the last one.
- * @param parts        how many views, at least 1.
+ * @param n_parts      The number of views, at least 1.
  * @param capacity     places at outs.
- * @param[out] outs    the views, each released by `tn_array_release`. NULL: only count is written. On failure: untouched.
- * @param[out] count   how many views: parts. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for parts below 1; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT
- *         where capacity is less than count; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+ * @param[out] outs    the views, each released by `tn_array_release`. NULL: only n_outs is written. On failure: untouched.
+ * @param[out] n_outs  the number of views: n_parts. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_parts 0; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT
+ *         where capacity is less than n_outs; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
  */
 tn_status tn_array_split(tn_array *array,
                          int32_t axis,
-                         int64_t parts,
+                         size_t n_parts,
                          size_t capacity,
                          tn_array **outs,
-                         size_t *count);
+                         size_t *n_outs);
 
 /**
  * Makes views of a given length that follow one another on an axis; the last one may be shorter. All or none.
@@ -2347,8 +2588,8 @@ tn_status tn_array_split(tn_array *array,
  * @param axis         which axis; negative counts from the last one.
  * @param length       length of a view on the axis, in elements, at least 1.
  * @param capacity     places at outs.
- * @param[out] outs    the views, each released by `tn_array_release`. NULL: only count is written. On failure: untouched.
- * @param[out] count   how many views; none for an axis of length 0. On failure: untouched.
+ * @param[out] outs    the views, each released by `tn_array_release`. NULL: only n_outs is written. On failure: untouched.
+ * @param[out] n_outs  how many views; none for an axis of length 0. On failure: untouched.
  * @return as `tn_array_split`, TN_ERR_INVALID for a length below 1.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
@@ -2359,7 +2600,7 @@ tn_status tn_array_chunks(tn_array *array,
                           int64_t length,
                           size_t capacity,
                           tn_array **outs,
-                          size_t *count);
+                          size_t *n_outs);
 
 /**
  * Makes a view of the same bytes as another element type.
@@ -2391,7 +2632,7 @@ tn_status tn_array_view_dtype(tn_array *array,
  */
 tn_status tn_array_overlap(tn_array *a,
                            tn_array *b,
-                           int32_t *out);
+                           tn_overlap *out);
 
 /* ===================================================== borrow ===================================================== */
 /**
@@ -2418,7 +2659,7 @@ tn_status tn_array_overlap(tn_array *a,
  * @ingroup borrow
  */
 tn_status tn_array_borrow_read(tn_array *array,
-                               uint32_t flags,
+                               tn_borrow_flags flags,
                                tn_stream *stream,
                                const void **data,
                                tn_view_info *view,
@@ -2446,7 +2687,7 @@ tn_status tn_array_borrow_read(tn_array *array,
  * @ingroup borrow
  */
 tn_status tn_array_borrow_write(tn_array *array,
-                                uint32_t mode,
+                                tn_write_mode mode,
                                 tn_stream *stream,
                                 void **data,
                                 tn_view_info *view,
@@ -2455,10 +2696,10 @@ tn_status tn_array_borrow_write(tn_array *array,
 /**
  * Opens guards on several arrays, all or none, with one handle for all; never a deadlock, whatever the order.
  *
- * @param n            number of entries; 0 makes a guard of nothing.
- * @param specs        n entries: array, stream, and access TN_READ (with TN_FROZEN), TN_READ_WRITE, or TN_WRITE, which overwrites everything;
- *                     writing ones with a TN_WRITE_ mode. NULL only with n 0.
- * @param[out] views   n views, in the order of the specs; their pointers are valid until the guard ends. May be NULL. On failure: untouched.
+ * @param n_specs      The number of entries; 0 makes a guard of nothing.
+ * @param specs        n_specs entries: array, stream, and access TN_READ (with TN_FROZEN), TN_READ_WRITE, or TN_WRITE, which overwrites everything;
+ *                     writing ones with a TN_WRITE_ mode. NULL only with n_specs 0.
+ * @param[out] views   n_specs views, in the order of the specs; their pointers are valid until the guard ends. May be NULL. On failure: untouched.
  * @param[out] out     the guard. Ended by one `tn_borrow_end`. On failure: untouched.
  * @return what single borrows would get, the first in the order of checks over all entries; TN_ERR_ALIASED where an entry writes what another
  *         one uses, or moves to a copy beside another entry of the same handle; TN_ERR_NO_HOST_MEMORY.
@@ -2466,30 +2707,30 @@ tn_status tn_array_borrow_write(tn_array *array,
  * @since 0.1
  * @ingroup borrow
  */
-tn_status tn_borrow_all(size_t n,
+tn_status tn_borrow_all(size_t n_specs,
                         const tn_borrow_spec *specs,
                         tn_view_info *views,
                         tn_borrow **out);
 
 /**
- * Opens write guards on consecutive parts of an axis, for as many threads: the checks of one write of everything, then n guards, all or none.
+ * Opens write guards on consecutive parts of an axis, for as many threads: the checks of one write of everything, then a guard for each part, all or none.
  *
  * @param array        an array.
  * @param axis         which axis; negative counts from the last one.
- * @param n            number of parts, at least 1; the first (length mod n) of them are one longer. More parts than indices are empty.
+ * @param n_chunks     The number of parts, at least 1; the first (length mod n_chunks) of them are one longer. More parts than indices are empty.
  * @param mode         as for `tn_array_borrow_write`, decided once for the whole array.
  * @param stream       as for `tn_array_borrow_write`.
- * @param[out] chunks  n parts: guard, pointer (NULL if empty), first index and length on the axis. Each guard is ended by `tn_borrow_end`, on
+ * @param[out] chunks  n_chunks parts: guard, pointer (NULL if empty), first index and length on the axis. Each guard is ended by `tn_borrow_end`, on
  *                     any thread. On failure: untouched.
- * @return as `tn_array_borrow_write`; TN_ERR_INVALID for n 0; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY.
+ * @return as `tn_array_borrow_write`; TN_ERR_INVALID for n_chunks 0; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: with TN_WAIT for the device. Allocates: bookkeeping; COW that copies the copy.
  * @since 0.1
  * @ingroup borrow
  */
 tn_status tn_array_chunks_write(tn_array *array,
                                 int32_t axis,
-                                size_t n,
-                                uint32_t mode,
+                                size_t n_chunks,
+                                tn_write_mode mode,
                                 tn_stream *stream,
                                 tn_chunk *chunks);
 
@@ -2522,7 +2763,7 @@ tn_status tn_borrow_query(tn_borrow *borrow,
  * @ingroup borrow
  */
 tn_status tn_borrow_end(tn_borrow *borrow,
-                        uint32_t flags,
+                        tn_end_flags flags,
                         tn_stream *stream);
 
 /* ==================================================== promise ==================================================== */
@@ -2533,17 +2774,17 @@ tn_status tn_borrow_end(tn_borrow *borrow,
  * one call as were required, its claim moves and the handle is destructed; with fewer the taker gets a clone.
  *
  * @param array    an array without open guards of its own. While promises are outstanding it only answers queries and release.
- * @param required how many variables of the giver refer to the handle: 1 in C. Of several calls the largest counts.
+ * @param n_required The number of the giver's variables that refer to the handle: 1 in C. Of several calls the largest counts.
  * @param[out] out the promise. Released by `tn_promise_release`, also when it was taken. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for required 0; TN_ERR_DESTRUCTED; TN_ERR_GIVEN, or TN_ERR_COUNT
- *         where required is above 1, if it was given that often already; TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED for guards of its own;
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_required 0; TN_ERR_DESTRUCTED; TN_ERR_GIVEN, or TN_ERR_COUNT
+ *         where n_required is above 1, if it was given that often already; TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED for guards of its own;
  *         TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup promise
  */
 tn_status tn_array_give(tn_array *array,
-                        uint32_t required,
+                        size_t n_required,
                         tn_promise **out);
 
 /**
@@ -2571,9 +2812,9 @@ tn_status tn_promise_release(tn_promise *promise);
 /**
  * Opens promises: each gives a new handle, all or none. The promises are used up, and still released by their owner.
  *
- * @param n            number of promises.
- * @param promises     n outstanding promises, each once. NULL only with n 0.
- * @param[out] out     n arrays; out[i] belongs to promises[i], has the layout, name and READONLY flag of the handle that was given. Released
+ * @param n_promises   The number of promises.
+ * @param promises     n_promises outstanding promises, each once. NULL only with n_promises 0.
+ * @param[out] out     n_promises arrays; out[i] belongs to promises[i], has the layout, name and READONLY flag of the handle that was given. Released
  *                     by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already;
  *         TN_ERR_DUPLICATE; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
@@ -2581,7 +2822,7 @@ tn_status tn_promise_release(tn_promise *promise);
  * @since 0.1
  * @ingroup promise
  */
-tn_status tn_take(size_t n,
+tn_status tn_take(size_t n_promises,
                   tn_promise *const *promises,
                   tn_array **out);
 
@@ -2592,11 +2833,11 @@ tn_status tn_take(size_t n,
  * giver's handle is destructed, else the callee gets a clone. A plain array gives a clone, also beside a promise of the same handle. The
  * callee may release, give or write each handle as soon as it likes; `tn_leave` releases those that are left.
  *
- * @param n            number of parameters; 0 makes an empty scope.
- * @param params       n handles, tn_array * or tn_promise * mixed; an array may stand there several times, a promise once. NULL only with
- *                     n 0. The promises are used up, and still released by their owner.
- * @param[out] out     n arrays; out[i] belongs to params[i], has its layout, name and READONLY flag, and is owned by the scope. NULL only
- *                     with n 0. On failure: untouched.
+ * @param n_params     The number of parameters; 0 makes an empty scope.
+ * @param params       n_params handles, tn_array * or tn_promise * mixed; an array may stand there several times, a promise once. NULL only with
+ *                     n_params 0. The promises are used up, and still released by their owner.
+ * @param[out] out     n_params arrays; out[i] belongs to params[i], has its layout, name and READONLY flag, and is owned by the scope. NULL only
+ *                     with n_params 0. On failure: untouched.
  * @param[out] scope   the scope. Given back by `tn_leave`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already and for an
  *         array that was taken; TN_ERR_GIVEN for an array that was given, unless one of its promises is in this call; TN_ERR_DUPLICATE for
@@ -2605,7 +2846,7 @@ tn_status tn_take(size_t n,
  * @since 0.1
  * @ingroup promise
  */
-tn_status tn_enter(size_t n,
+tn_status tn_enter(size_t n_params,
                    void *const *params,
                    tn_array **out,
                    tn_scope **scope);
@@ -2645,12 +2886,13 @@ tn_status tn_array_is_unique(tn_array *array, int32_t *out);
  *
  * @param array            an array; a given one too.
  * @param target           what one would like to put there; NULL: only who holds the store.
- * @param capacity         places at holders.
+ * @param item_size        sizeof(tn_holder) as the caller knows it.
+ * @param capacity         The number of items at holders.
  * @param[out] bits        0: nothing is in the way; else TN_WHY_ bits.
  * @param[out] holders     everybody who holds the store but this handle: handles and promises, exports, and guards that overlap; what fits.
  *                         NULL only with capacity 0.
- * @param[out] n_holders   how many there are.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong target.size; TN_ERR_DESTRUCTED; TN_ERR_DTYPE,
+ * @param[out] n_holders   The number of holders in all.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong target.size or item_size; TN_ERR_DESTRUCTED; TN_ERR_DTYPE,
  *         TN_ERR_LIMIT, TN_ERR_SHAPE for the target. On failure the outputs are untouched.
  * @note Threads: any. Blocks: never. Allocates: nothing. Out of date as soon as other threads hold handles: the borrow decides again.
  * @since 0.1
@@ -2658,8 +2900,9 @@ tn_status tn_array_is_unique(tn_array *array, int32_t *out);
  */
 tn_status tn_array_why_not(tn_array *array,
                            const tn_target *target,
+                           size_t item_size,
                            size_t capacity,
-                           uint32_t *bits,
+                           tn_why *bits,
                            tn_holder *holders,
                            size_t *n_holders);
 
@@ -2668,13 +2911,14 @@ tn_status tn_array_why_not(tn_array *array,
  *
  * @param ptr              any address but NULL, also one that is not mapped.
  * @param bytes            how many bytes from there on, at least 1.
- * @param capacity         places at holders.
+ * @param item_size        sizeof(tn_holder) as the caller knows it.
+ * @param capacity         The number of items at holders.
  * @param[out] store       the store or raw block of a pool, with `size` set by the caller; may be NULL. An import of a raw block is a
  *                         store; the block is one of its holders.
  * @param[out] holders     everybody who holds it: handles and promises, and guards and exports that overlap the bytes; what fits. NULL only
  *                         with capacity 0.
- * @param[out] n_holders   how many there are.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for bytes 0 or a wrong store.size; TN_ERR_FOREIGN for memory that the library does not know;
+ * @param[out] n_holders   The number of holders in all.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for bytes 0, a wrong store.size or item_size; TN_ERR_FOREIGN for memory that the library does not know;
  *         TN_ERR_ALIASED for bytes of two stores. On failure the outputs are untouched.
  * @note Threads: any. Blocks: never.
  * @since 0.1
@@ -2682,6 +2926,7 @@ tn_status tn_array_why_not(tn_array *array,
  */
 tn_status tn_holders_of(const void *ptr,
                         size_t bytes,
+                        size_t item_size,
                         size_t capacity,
                         tn_store_info *store,
                         tn_holder *holders,
@@ -2710,7 +2955,7 @@ tn_status tn_holders_of(const void *ptr,
  */
 tn_status tn_array_copy_into(tn_array *source,
                              tn_array *destination,
-                             uint32_t mode,
+                             tn_write_mode mode,
                              tn_stream *stream);
 
 /**
@@ -2771,7 +3016,7 @@ tn_status tn_array_copy_to_host(tn_array *array,
 tn_status tn_array_copy_from_host(tn_array *array,
                                   const void *ptr,
                                   const tn_layout *layout,
-                                  uint32_t mode,
+                                  tn_write_mode mode,
                                   tn_stream *stream);
 
 /**
@@ -2789,7 +3034,7 @@ tn_status tn_array_copy_from_host(tn_array *array,
  */
 tn_status tn_array_fill(tn_array *array,
                         const void *value,
-                        uint32_t mode,
+                        tn_write_mode mode,
                         tn_stream *stream);
 
 /**
@@ -2803,7 +3048,7 @@ tn_status tn_array_fill(tn_array *array,
  * @since 0.1
  * @ingroup transfer
  */
-tn_status tn_array_zero(tn_array *array, uint32_t mode, tn_stream *stream);
+tn_status tn_array_zero(tn_array *array, tn_write_mode mode, tn_stream *stream);
 
 /**
  * Page-locks the caller's memory, so that devices copy it by themselves, and gives it as a 1-D array of u8 on TN_CUDA_HOST; views give it
@@ -2827,7 +3072,7 @@ tn_status tn_array_zero(tn_array *array, uint32_t mode, tn_stream *stream);
  */
 tn_status tn_host_register(void *ptr,
                            size_t bytes,
-                           uint32_t flags,
+                           tn_host_flags flags,
                            tn_array **out);
 
 /**
@@ -2843,7 +3088,7 @@ tn_status tn_host_register(void *ptr,
  * @ingroup transfer
  */
 tn_status tn_array_advise(tn_array *array,
-                          int32_t advice,
+                          tn_advice advice,
                           tn_device device);
 
 /**
@@ -2913,12 +3158,12 @@ tn_status tn_runner_current(tn_runner *out);
  * @ingroup exchange
  */
 tn_status tn_array_export_host(tn_array *array,
-                               uint32_t flags,
-                               uint32_t mode,
+                               tn_crossing_flags flags,
+                               tn_write_mode mode,
                                tn_stream *stream,
                                tn_view_info *view,
                                tn_borrow **guard,
-                               int32_t *how);
+                               tn_how *how);
 
 /**
  * Exports an array as a DLManagedTensor, which has no version and cannot say "read-only".
@@ -2937,7 +3182,7 @@ tn_status tn_array_export_host(tn_array *array,
 tn_status tn_array_export_dlpack(tn_array *array,
                                  const tn_dlpack_options *options,
                                  struct DLManagedTensor **out,
-                                 int32_t *how);
+                                 tn_how *how);
 
 /**
  * Exports an array as a DLManagedTensorVersioned of version 1.1, with the flags for read-only and copied.
@@ -2955,7 +3200,7 @@ tn_status tn_array_export_dlpack(tn_array *array,
 tn_status tn_array_export_dlpack_versioned(tn_array *array,
                                            const tn_dlpack_options *options,
                                            struct DLManagedTensorVersioned **out,
-                                           int32_t *how);
+                                           tn_how *how);
 
 /**
  * Makes an array of a DLManagedTensor. Bytes of a live store become one more claim on it; a struct of this library's becomes a clone.
@@ -2971,9 +3216,9 @@ tn_status tn_array_export_dlpack_versioned(tn_array *array,
  * @ingroup exchange
  */
 tn_status tn_array_import_dlpack(struct DLManagedTensor *tensor,
-                                 uint32_t flags,
+                                 tn_crossing_flags flags,
                                  tn_array **out,
-                                 int32_t *how);
+                                 tn_how *how);
 
 /**
  * Makes an array of a DLManagedTensorVersioned. Bytes of a live store become one more claim on it; a struct of this library's becomes a
@@ -2989,9 +3234,9 @@ tn_status tn_array_import_dlpack(struct DLManagedTensor *tensor,
  * @ingroup exchange
  */
 tn_status tn_array_import_dlpack_versioned(struct DLManagedTensorVersioned *tensor,
-                                           uint32_t flags,
+                                           tn_crossing_flags flags,
                                            tn_array **out,
-                                           int32_t *how);
+                                           tn_how *how);
 
 /**
  * DLPack's table of C functions, by which other libraries exchange arrays with the Python package without a call into the interpreter.
@@ -3003,17 +3248,6 @@ tn_status tn_array_import_dlpack_versioned(struct DLManagedTensorVersioned *tens
  * @ingroup exchange
  */
 tn_status tn_dlpack_exchange_api(const struct DLPackExchangeAPI **out);
-
-/**
- * For the Python package only: completes the table of `tn_dlpack_exchange_api` with its functions that take Python objects.
- *
- * @param slots        a table whose functions from, to and view of Python objects are set and stay callable; the rest is not read.
- * @return TN_OK, also for the same functions again; TN_ERR_NULL; TN_ERR_INVALID for others than those that are set.
- * @note Threads: any. Blocks: never. Allocates: nothing.
- * @since 0.1
- * @ingroup exchange
- */
-tn_status tn_dlpack_register_python(const struct DLPackExchangeAPI *slots);
 
 /* ===================================================== arrow ===================================================== */
 /** @defgroup arrow Arrow's C data interface, and its C device interface for host memory */
@@ -3038,10 +3272,10 @@ tn_status tn_dlpack_register_python(const struct DLPackExchangeAPI *slots);
  * @ingroup arrow
  */
 tn_status tn_array_export_arrow(tn_array *array,
-                                uint32_t flags,
+                                tn_crossing_flags flags,
                                 struct ArrowSchema *schema,
                                 struct ArrowArray *out,
-                                int32_t *how);
+                                tn_how *how);
 
 /**
  * Exports an array through Arrow's C device interface: as `tn_array_export_arrow`, and says that the bytes are on the host.
@@ -3057,10 +3291,10 @@ tn_status tn_array_export_arrow(tn_array *array,
  * @ingroup arrow
  */
 tn_status tn_array_export_arrow_device(tn_array *array,
-                                       uint32_t flags,
+                                       tn_crossing_flags flags,
                                        struct ArrowSchema *schema,
                                        struct ArrowDeviceArray *out,
-                                       int32_t *how);
+                                       tn_how *how);
 
 /**
  * Makes an array of an Arrow array of numbers, or of lists of a fixed size of them. Bytes of a live store become one more claim on it.
@@ -3082,9 +3316,9 @@ tn_status tn_array_export_arrow_device(tn_array *array,
  */
 tn_status tn_array_import_arrow(const struct ArrowSchema *schema,
                                 struct ArrowArray *source,
-                                uint32_t flags,
+                                tn_crossing_flags flags,
                                 tn_array **out,
-                                int32_t *how);
+                                tn_how *how);
 
 /**
  * The same for Arrow's C device interface: memory that the host can reach.
@@ -3101,9 +3335,9 @@ tn_status tn_array_import_arrow(const struct ArrowSchema *schema,
  */
 tn_status tn_array_import_arrow_device(const struct ArrowSchema *schema,
                                        struct ArrowDeviceArray *source,
-                                       uint32_t flags,
+                                       tn_crossing_flags flags,
                                        tn_array **out,
-                                       int32_t *how);
+                                       tn_how *how);
 
 /* ================================================== safetensors ================================================== */
 /** @defgroup safetensors files of many named tensors */
@@ -3111,33 +3345,35 @@ tn_status tn_array_import_arrow_device(const struct ArrowSchema *schema,
 /**
  * Lists the tensors of a safetensors file in the order of their bytes. Reads the header and nothing else.
  *
- * @param path       the file, NUL-terminated.
- * @param capacity   places in `infos`.
- * @param[out] infos as many tensors as fit; NULL only with capacity 0.
- * @param[out] count how many tensors the file has. On failure nothing is written.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_DTYPE for an element type that no array has (8-bit floats and smaller); TN_ERR_LIMIT for a header of more
- *         than 100 000 000 bytes, more than 64 axes, a size that overflows; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the file
+ * @param path       The file, NUL-terminated.
+ * @param item_size  sizeof(tn_safetensors_info) as the caller knows it.
+ * @param capacity   The number of items at infos.
+ * @param[out] infos The first `capacity` tensors; NULL only with capacity 0.
+ * @param[out] n_infos The number of tensors in the file. On failure nothing is written.
+ * @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small; TN_ERR_DTYPE for an element type that no array has (8-bit floats and smaller); TN_ERR_OVERFLOW for
+ *         more than 64 axes or a size that overflows; TN_ERR_LIMIT for a header of more than 100 000 000 bytes; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the file
  *         cannot be read or is damaged, which its whole header is checked for.
  * @note Threads: any. Blocks: for the file system. Allocates: the header, and a few times its length meanwhile.
  * @since 0.1
  * @ingroup safetensors
  */
 tn_status tn_safetensors_query(const char *path,
+                               size_t item_size,
                                size_t capacity,
                                tn_safetensors_info *infos,
-                               size_t *count);
+                               size_t *n_infos);
 
 /**
  * Opens tensors of a safetensors file by their names, all of them or none.
  *
- * @param path     the file, NUL-terminated. A file that is cut short while it is mapped ends the process at the next touch (SIGBUS).
- * @param pool     where what is read goes; NULL: the thread's current host pool.
- * @param n        number of names.
- * @param names    `n` NUL-terminated names; NULL only with n 0. The same name twice gives two arrays.
- * @param flags    none: all are read into the pool. TN_BORROW: all are READONLY arrays on one mapping of the file, which ends with the last of
- *                 them; one whose bytes are not aligned for its elements is read. TN_REQUIRE_BORROW: that one is a status.
- * @param[out] out `n` arrays in the order of the names, each released by `tn_array_release`.
- * @param[out] how `n` times TN_ALIASED or TN_COPIED; NULL: not wanted. On failure all are untouched.
+ * @param path     The file, NUL-terminated. A file that is cut short while it is mapped ends the process at the next touch (SIGBUS).
+ * @param n_names  The number of names.
+ * @param names    n_names NUL-terminated names; NULL only with n_names 0. The same name twice gives two arrays.
+ * @param options  The pool, and flags. No flag: all tensors are read into the pool. TN_BORROW: all are READONLY arrays on one mapping of the
+ *                 file, which ends with the last of them; one whose bytes are not aligned for its elements is read. TN_REQUIRE_BORROW: that
+ *                 one is a status. NULL: no flag, and the thread's current host pool.
+ * @param[out] out n_names arrays in the order of the names, each released by `tn_array_release`.
+ * @param[out] how n_names times TN_ALIASED or TN_COPIED; NULL: not wanted. On failure all are untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND of the pool; TN_ERR_INVALID, also for a name that is not there; TN_ERR_WOULD_COPY; and as
  *         `tn_safetensors_query`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and what is read.
@@ -3145,12 +3381,11 @@ tn_status tn_safetensors_query(const char *path,
  * @ingroup safetensors
  */
 tn_status tn_array_open_safetensors(const char *path,
-                                    tn_pool *pool,
-                                    size_t n,
+                                    size_t n_names,
                                     const char *const *names,
-                                    uint32_t flags,
+                                    const tn_safetensors_options *options,
                                     tn_array **out,
-                                    int32_t *how);
+                                    tn_how *how);
 
 /* ====================================================== expr ====================================================== */
 /** @defgroup expr lazy expressions, computed once, that overwrite what nobody else needs */
@@ -3171,7 +3406,7 @@ tn_status tn_array_open_safetensors(const char *path,
  * @ingroup expr
  */
 tn_status tn_expr_leaf(tn_array *array,
-                       uint32_t form,
+                       tn_form form,
                        tn_expr **out);
 
 /**
@@ -3318,7 +3553,7 @@ tn_status tn_expr_sum(tn_expr *x,
  * @since 0.1
  * @ingroup expr
  */
-tn_status tn_expr_elementwise(uint32_t op,
+tn_status tn_expr_elementwise(tn_expr_op op,
                               tn_expr *x,
                               tn_expr *y,
                               tn_expr **out);
@@ -3342,7 +3577,7 @@ tn_status tn_expr_elementwise(uint32_t op,
  * @ingroup expr
  */
 tn_status tn_expr_compute(tn_expr *expr,
-                          uint32_t flags,
+                          tn_compute_flags flags,
                           tn_array **out);
 
 /**
@@ -3362,9 +3597,9 @@ tn_status tn_expr_release(tn_expr *expr);
  *
  * @param expr     the expression.
  * @param format   TN_EXPLAIN_TEXT or TN_EXPLAIN_DOT.
- * @param capacity bytes at text.
- * @param[out] text the explanation with its NUL, if it fits, else untouched; NULL only with capacity 0.
- * @param[out] length its bytes without the NUL; capacity has to be larger.
+ * @param capacity The bytes at text.
+ * @param[out] text The explanation with its NUL; what does not fit is cut off. NULL only with capacity 0.
+ * @param[out] length The bytes of the whole explanation without the NUL; all of it fits into a larger capacity.
  * @return TN_OK, also where it does not fit; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another format; TN_ERR_IN_EXPRESSION while
  *         another thread computes a part of it; TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: memory of the call. Computes nothing.
@@ -3372,7 +3607,7 @@ tn_status tn_expr_release(tn_expr *expr);
  * @ingroup expr
  */
 tn_status tn_expr_explain(tn_expr *expr,
-                          uint32_t format,
+                          tn_explain_format format,
                           size_t capacity,
                           char *text,
                           size_t *length);
@@ -3386,7 +3621,7 @@ tn_status tn_expr_explain(tn_expr *expr,
  *
  * @param flags        0: no flag is defined yet.
  * @param capacity     bytes at text.
- * @param[out] text    UTF-8 with its NUL if it fits into capacity, else "". NULL only with capacity 0.
+ * @param[out] text    UTF-8 with its NUL; what does not fit is cut off. NULL only with capacity 0.
  * @param[out] length  bytes of the text without its NUL. As long as other threads work it differs from call to call: give more room than
  *                     the last call asked for, and repeat.
  * @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for unknown flags.
@@ -3395,7 +3630,7 @@ tn_status tn_expr_explain(tn_expr *expr,
  * @since 0.1
  * @ingroup report
  */
-tn_status tn_report_json(uint32_t flags,
+tn_status tn_report_json(tn_report_flags flags,
                          size_t capacity,
                          char *text,
                          size_t *length);
@@ -3404,17 +3639,19 @@ tn_status tn_report_json(uint32_t flags,
  * Lists all copies at borders (import, export, COW writes), added up by function, site and reason, most bytes first. Copies that are the whole
  * point of a call (tn_array_copy, tn_array_copy_into) are not among them.
  *
- * @param capacity     places at sites.
- * @param[out] sites   what fits; NULL only with capacity 0.
- * @param[out] count   how many there are.
- * @return TN_OK; TN_ERR_NULL.
+ * @param item_size    sizeof(tn_copy_site) as the caller knows it.
+ * @param capacity     The number of items at sites.
+ * @param[out] sites   The first `capacity` places; NULL only with capacity 0.
+ * @param[out] n_sites The number of places in all.
+ * @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small.
  * @note Threads: any; adds up all threads. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup report
  */
-tn_status tn_copies_query(size_t capacity,
+tn_status tn_copies_query(size_t item_size,
+                          size_t capacity,
                           tn_copy_site *sites,
-                          size_t *count);
+                          size_t *n_sites);
 
 /**
  * Forbids copies that the caller would have taken an alias for: on this thread they are TN_ERR_WOULD_COPY from now on, and change nothing.
@@ -3431,17 +3668,19 @@ tn_status tn_copies_forbid(int32_t on);
  * Lists everything that was not given back so far: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw
  * blocks of pools, release callbacks that wait. Empty at the end of a program that cleans up.
  *
- * @param capacity     places at leaks.
- * @param[out] leaks   what fits, with names, sites and threads; NULL only with capacity 0.
- * @param[out] count   how many there are.
- * @return TN_OK; TN_ERR_NULL.
+ * @param item_size    sizeof(tn_holder) as the caller knows it.
+ * @param capacity     The number of items at leaks.
+ * @param[out] leaks   The first `capacity` of them, with names, sites and threads; NULL only with capacity 0.
+ * @param[out] n_leaks The number of leaks in all.
+ * @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small.
  * @note Threads: any; what other threads make and release meanwhile may or may not be listed. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup report
  */
-tn_status tn_leaks(size_t capacity,
+tn_status tn_leaks(size_t item_size,
+                   size_t capacity,
                    tn_holder *leaks,
-                   size_t *count);
+                   size_t *n_leaks);
 
 /* ===================================================== plugin ===================================================== */
 /** @defgroup plugin what other libraries and languages allocate with */

@@ -72,11 +72,9 @@ unsafe fn create(
     let dtype = Dtype::of(dtype)?;
     let mut layout = Layout::EMPTY;
     layout.set_contiguous(dtype, shape?, order, 0)?;
-    let id = match pool.filter(|pool| pool.device().r#type == TN_CUDA) {
-        None => array::create(pool, &mut layout, contents(dtype), name)?,
-        // SAFETY: the caller's promise.
-        Some(pool) => transfer::create(pool, &mut layout, contents(dtype), name, unsafe { stream_of(options) })?,
-    };
+    // SAFETY: the caller's promise.
+    let stream = || unsafe { stream_of(options) };
+    let id = transfer::create(pool, &mut layout, contents(dtype), name, stream)?;
     // SAFETY: writable by the documentation of the functions that call this.
     unsafe { out.write(convert::handle(id)) };
     Ok(())
@@ -245,7 +243,7 @@ pub unsafe fn raw_layout(ptr: *const c_void, layout: *const tn_layout) -> Result
 }
 
 /// What runs when an import ends; TN_TAKE needs something.
-fn release(flags: u32, release: tn_release_callback, context: *mut c_void) -> Result<Release> {
+fn release(flags: tn_crossing_flags, release: tn_release_callback, context: *mut c_void) -> Result<Release> {
     match release {
         Some(release) => Ok(Release::Call(release, context as usize)),
         None if flags & TN_TAKE != 0 => Err(fail(TN_ERR_NULL, format_args!("release is NULL, and TN_TAKE needs one"))),
@@ -278,11 +276,11 @@ fn release(flags: u32, release: tn_release_callback, context: *mut c_void) -> Re
 pub unsafe extern "C" fn tn_array_import_host(
     ptr: *mut c_void,
     layout: *const tn_layout,
-    flags: u32,
+    flags: tn_crossing_flags,
     release: tn_release_callback,
     context: *mut c_void,
     out: *mut *mut tn_array,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_import_host", || {
         convert::id(layout, "layout")?;
@@ -325,20 +323,18 @@ pub unsafe extern "C" fn tn_array_query(array: *mut tn_array, info: *mut tn_arra
 }
 
 fn write_info(id: Id, info: &Fill<tn_array_info>) -> Result<()> {
-    array::query(id, |locked, claim, flags| {
-        let body = locked.get(claim);
-        let books = locked.books(locked.ledger_of(claim));
-        let layout = &body.layout;
+    array::query(id, |found| {
+        let layout = found.layout;
         let mut value = <tn_array_info as convert::Sized>::defaults();
         value.dtype = layout.dtype().raw();
         value.ndim = layout.ndim() as i32;
-        value.device = books.device;
-        value.flags = flags;
+        value.device = found.device;
+        value.flags = found.flags;
         value.bytes = if layout.is_empty() { 0 } else { layout.bytes() as u64 };
         value.count = layout.count() as u64;
-        value.store_bytes = books.bytes as u64;
-        value.offset = layout.offset() - books.start;
-        value.name = body.name.to_c();
+        value.store_bytes = found.store_bytes;
+        value.offset = found.offset;
+        value.name = found.name.to_c();
         // SAFETY: checked by `fill`, and writable by the documentation of `tn_array_query`.
         unsafe {
             info.write(&value, core::mem::offset_of!(tn_array_info, shape));
@@ -398,7 +394,7 @@ pub unsafe extern "C" fn tn_array_pool(array: *mut tn_array, out: *mut *mut tn_p
 /// @since 0.1
 /// @ingroup array
 #[unsafe(no_mangle)]
-pub extern "C" fn tn_array_wait(array: *mut tn_array, access: u32) -> tn_status {
+pub extern "C" fn tn_array_wait(array: *mut tn_array, access: tn_access) -> tn_status {
     enter("tn_array_wait", || array::wait(convert::id(array, "array")?, access))
 }
 
@@ -574,7 +570,7 @@ pub unsafe extern "C" fn tn_array_open_npy(
 /// @since 0.1
 /// @ingroup array
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_array_save_npy(array: *mut tn_array, path: *const c_char, flags: u32) -> tn_status {
+pub unsafe extern "C" fn tn_array_save_npy(array: *mut tn_array, path: *const c_char, flags: tn_io_flags) -> tn_status {
     enter("tn_array_save_npy", || {
         let id = convert::id(array, "array")?;
         // SAFETY: a text by this function's documentation.

@@ -30,10 +30,10 @@ use crate::types::*;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_export_arrow(
     array: *mut tn_array,
-    flags: u32,
+    flags: tn_crossing_flags,
     schema: *mut ArrowSchema,
     out: *mut ArrowArray,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_export_arrow", || {
         let id = convert::id(array, "array")?;
@@ -60,10 +60,10 @@ pub unsafe extern "C" fn tn_array_export_arrow(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_export_arrow_device(
     array: *mut tn_array,
-    flags: u32,
+    flags: tn_crossing_flags,
     schema: *mut ArrowSchema,
     out: *mut ArrowDeviceArray,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_export_arrow_device", || {
         let id = convert::id(array, "array")?;
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn tn_array_export_arrow_device(
 
 /// # Safety
 /// - `out` and `how` may be written, `how` may be NULL.
-unsafe fn give(imported: Imported, out: Out<*mut tn_array>, how: *mut i32) -> Result<()> {
+unsafe fn give(imported: Imported, out: Out<*mut tn_array>, how: *mut tn_how) -> Result<()> {
     // SAFETY: the caller's promise.
     unsafe {
         convert::write_opt(how, imported.how);
@@ -108,9 +108,9 @@ unsafe fn give(imported: Imported, out: Out<*mut tn_array>, how: *mut i32) -> Re
 pub unsafe extern "C" fn tn_array_import_arrow(
     schema: *const ArrowSchema,
     source: *mut ArrowArray,
-    flags: u32,
+    flags: tn_crossing_flags,
     out: *mut *mut tn_array,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_import_arrow", || {
         convert::id(schema, "schema")?;
@@ -139,9 +139,9 @@ pub unsafe extern "C" fn tn_array_import_arrow(
 pub unsafe extern "C" fn tn_array_import_arrow_device(
     schema: *const ArrowSchema,
     source: *mut ArrowDeviceArray,
-    flags: u32,
+    flags: tn_crossing_flags,
     out: *mut *mut tn_array,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_import_arrow_device", || {
         convert::id(schema, "schema")?;

@@ -1,14 +1,11 @@
 //! Section "borrow": guards. The only way to a pointer; many readers or one writer per region, and a conflict is a status at once.
 
-use crate::borrow::{self, Call, Entry, List, Mode, See, Use};
+use crate::borrow::{self, Call, Mode, See, Use};
 use crate::boundary::enter;
-use crate::error::{Result, fail};
 use crate::ferry;
 use crate::ffi::convert::{self, Out};
 use crate::layout::Layout;
-use crate::ledger::{self, Claim, Order};
-use crate::slots::Id;
-use crate::stream::Stream;
+use crate::ledger;
 use crate::types::*;
 use core::ffi::c_void;
 
@@ -31,7 +28,7 @@ use core::ffi::c_void;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_borrow_read(
     array: *mut tn_array,
-    flags: u32,
+    flags: tn_borrow_flags,
     stream: *mut tn_stream,
     data: *mut *const c_void,
     view: *mut tn_view_info,
@@ -98,7 +95,7 @@ impl See for Outputs {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_borrow_write(
     array: *mut tn_array,
-    mode: u32,
+    mode: tn_write_mode,
     stream: *mut tn_stream,
     data: *mut *mut c_void,
     view: *mut tn_view_info,
@@ -124,46 +121,12 @@ pub unsafe extern "C" fn tn_array_borrow_write(
     })
 }
 
-/// The entries of a borrow_all as the layer below takes them; what is wrong with an access is found once all handles are known to be right.
-///
-/// The streams hold the queues that the entries name.
-fn entries(specs: &[tn_borrow_spec]) -> Result<(List<Entry>, List<Stream>)> {
-    let mut list = List::new();
-    ledger::reserve(&mut list, specs.len())?;
-    for spec in specs {
-        convert::id(spec.array, "the array of an entry")?;
-    }
-    let ids = |i: usize| ledger::ledger_of::<Claim>(Id::from_bits(specs[i].array as u64));
-    drop(ledger::lock_all(specs.len(), &ids)?);
-    let mut streams: List<Stream> = List::new();
-    ledger::reserve(&mut streams, specs.len())?;
-    for spec in specs {
-        streams.push(convert::stream(spec.stream)?);
-    }
-    for spec in specs {
-        let wanted = borrow::access(spec.access)?;
-        if spec.reserved != 0 {
-            return Err(fail(TN_ERR_INVALID, format_args!("reserved is {}; set it to 0", spec.reserved)));
-        }
-        let when = Order::HOST.waiting(spec.access & TN_WAIT != 0);
-        list.push(Entry { id: Id::from_bits(spec.array as u64), wanted, when });
-    }
-    // Only now, because the states of all arrays come before what a stream has to do with one of them.
-    if streams.iter().any(|stream| !stream.is_null()) {
-        borrow::check_states(specs.len(), &|i| list[i].id)?;
-        for (entry, stream) in list.iter_mut().zip(&streams) {
-            entry.when = borrow::when(entry.id, stream, entry.when.wait)?;
-        }
-    }
-    Ok((list, streams))
-}
-
 /// Opens guards on several arrays, all or none, with one handle for all; never a deadlock, whatever the order.
 ///
-/// @param n            number of entries; 0 makes a guard of nothing.
-/// @param specs        n entries: array, stream, and access TN_READ (with TN_FROZEN), TN_READ_WRITE, or TN_WRITE, which overwrites everything;
-///                     writing ones with a TN_WRITE_ mode. NULL only with n 0.
-/// @param[out] views   n views, in the order of the specs; their pointers are valid until the guard ends. May be NULL. On failure: untouched.
+/// @param n_specs      The number of entries; 0 makes a guard of nothing.
+/// @param specs        n_specs entries: array, stream, and access TN_READ (with TN_FROZEN), TN_READ_WRITE, or TN_WRITE, which overwrites everything;
+///                     writing ones with a TN_WRITE_ mode. NULL only with n_specs 0.
+/// @param[out] views   n_specs views, in the order of the specs; their pointers are valid until the guard ends. May be NULL. On failure: untouched.
 /// @param[out] out     the guard. Ended by one `tn_borrow_end`. On failure: untouched.
 /// @return what single borrows would get, the first in the order of checks over all entries; TN_ERR_ALIASED where an entry writes what another
 ///         one uses, or moves to a copy beside another entry of the same handle; TN_ERR_NO_HOST_MEMORY.
@@ -172,19 +135,18 @@ fn entries(specs: &[tn_borrow_spec]) -> Result<(List<Entry>, List<Stream>)> {
 /// @ingroup borrow
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_borrow_all(
-    n: usize,
+    n_specs: usize,
     specs: *const tn_borrow_spec,
     views: *mut tn_view_info,
     out: *mut *mut tn_borrow,
 ) -> tn_status {
     enter("tn_borrow_all", || {
         // SAFETY: an array of that length, by this function's documentation.
-        let specs = unsafe { convert::slice(n, specs, "specs")? };
+        let specs = unsafe { convert::slice(n_specs, specs, "specs")? };
         let out = Out::new(out, "out")?;
-        let (entries, _streams) = entries(specs)?;
-        let guard = borrow::all(Call::new(c"tn_borrow_all"), &entries, |index, hold| {
+        let guard = borrow::all(Call::new(c"tn_borrow_all"), specs, |index, hold| {
             if !views.is_null() {
-                // SAFETY: n places, by this function's documentation.
+                // SAFETY: n_specs places, by this function's documentation.
                 unsafe { views.add(index).write(convert::view(hold.layout(), hold.device())) };
             }
         })?;
@@ -194,16 +156,16 @@ pub unsafe extern "C" fn tn_borrow_all(
     })
 }
 
-/// Opens write guards on consecutive parts of an axis, for as many threads: the checks of one write of everything, then n guards, all or none.
+/// Opens write guards on consecutive parts of an axis, for as many threads: the checks of one write of everything, then a guard for each part, all or none.
 ///
 /// @param array        an array.
 /// @param axis         which axis; negative counts from the last one.
-/// @param n            number of parts, at least 1; the first (length mod n) of them are one longer. More parts than indices are empty.
+/// @param n_chunks     The number of parts, at least 1; the first (length mod n_chunks) of them are one longer. More parts than indices are empty.
 /// @param mode         as for `tn_array_borrow_write`, decided once for the whole array.
 /// @param stream       as for `tn_array_borrow_write`.
-/// @param[out] chunks  n parts: guard, pointer (NULL if empty), first index and length on the axis. Each guard is ended by `tn_borrow_end`, on
+/// @param[out] chunks  n_chunks parts: guard, pointer (NULL if empty), first index and length on the axis. Each guard is ended by `tn_borrow_end`, on
 ///                     any thread. On failure: untouched.
-/// @return as `tn_array_borrow_write`; TN_ERR_INVALID for n 0; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY.
+/// @return as `tn_array_borrow_write`; TN_ERR_INVALID for n_chunks 0; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: with TN_WAIT for the device. Allocates: bookkeeping; COW that copies the copy.
 /// @since 0.1
 /// @ingroup borrow
@@ -211,8 +173,8 @@ pub unsafe extern "C" fn tn_borrow_all(
 pub unsafe extern "C" fn tn_array_chunks_write(
     array: *mut tn_array,
     axis: i32,
-    n: usize,
-    mode: u32,
+    n_chunks: usize,
+    mode: tn_write_mode,
     stream: *mut tn_stream,
     chunks: *mut tn_chunk,
 ) -> tn_status {
@@ -222,10 +184,13 @@ pub unsafe extern "C" fn tn_array_chunks_write(
         let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, 0));
         let call = Call::new(c"tn_array_chunks_write");
         let wait = mode & TN_WAIT != 0;
-        borrow::chunks(call, id, (axis, n), stream, wanted, wait, |index, guard, layout, start, length| {
+        borrow::chunks(call, id, (axis, n_chunks), stream, wanted, wait, |index, guard, layout, start, length| {
             let data = convert::data(layout);
-            // SAFETY: n places, by this function's documentation.
-            unsafe { chunks.write_at(index, tn_chunk { guard: convert::handle(guard), data, start, length }) };
+            // SAFETY: n_chunks places, by this function's documentation.
+            unsafe {
+                chunks
+                    .write_at(index, tn_chunk { guard: convert::handle(guard), data, start, length, reserved: [0; 4] })
+            };
         })
     })
 }
@@ -275,7 +240,7 @@ pub unsafe extern "C" fn tn_borrow_query(borrow: *mut tn_borrow, info: *mut tn_b
 /// @since 0.1
 /// @ingroup borrow
 #[unsafe(no_mangle)]
-pub extern "C" fn tn_borrow_end(borrow: *mut tn_borrow, flags: u32, stream: *mut tn_stream) -> tn_status {
+pub extern "C" fn tn_borrow_end(borrow: *mut tn_borrow, flags: tn_end_flags, stream: *mut tn_stream) -> tn_status {
     enter("tn_borrow_end", || {
         let id = convert::id(borrow, "borrow")?;
         if stream.is_null() { borrow::end(id, flags) } else { borrow::end_slowly(id, flags, convert::stream(stream)) }

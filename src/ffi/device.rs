@@ -24,12 +24,12 @@ impl convert::Sized for tn_device_info {
 /// @since 0.1
 /// @ingroup device
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_device_count(r#type: i32, out: *mut i32) -> tn_status {
+pub unsafe extern "C" fn tn_device_count(r#type: tn_device_type, out: *mut usize) -> tn_status {
     enter("tn_device_count", || {
         let out = Out::new(out, "out")?;
         let count = device::count(r#type)?;
         // SAFETY: writable by the function's documentation.
-        unsafe { out.write(count) };
+        unsafe { out.write(count as usize) };
         Ok(())
     })
 }
@@ -50,7 +50,11 @@ pub unsafe extern "C" fn tn_device_count(r#type: i32, out: *mut i32) -> tn_statu
 /// @since 0.1
 /// @ingroup device
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_device_query(device: tn_device, flags: u32, info: *mut tn_device_info) -> tn_status {
+pub unsafe extern "C" fn tn_device_query(
+    device: tn_device,
+    flags: tn_query_flags,
+    info: *mut tn_device_info,
+) -> tn_status {
     enter("tn_device_query", || {
         // SAFETY: a struct that starts with its size, by the function's documentation.
         let out = unsafe { convert::fill(info, "info")?? };

@@ -32,12 +32,12 @@ use core::ffi::CStr;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_export_host(
     array: *mut tn_array,
-    flags: u32,
-    mode: u32,
+    flags: tn_crossing_flags,
+    mode: tn_write_mode,
     stream: *mut tn_stream,
     view: *mut tn_view_info,
     guard: *mut *mut tn_borrow,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_export_host", || {
         let id = convert::id(array, "array")?;
@@ -86,7 +86,7 @@ unsafe fn export<T>(
     array: *mut tn_array,
     options: *const tn_dlpack_options,
     out: *mut *mut T,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> Result<()> {
     let id = convert::id(array, "array")?;
     let out = Out::new(out, "out")?;
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn tn_array_export_dlpack(
     array: *mut tn_array,
     options: *const tn_dlpack_options,
     out: *mut *mut DLManagedTensor,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_export_dlpack", || {
         // SAFETY: a struct of that size and writable outputs, by this function's documentation.
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn tn_array_export_dlpack_versioned(
     array: *mut tn_array,
     options: *const tn_dlpack_options,
     out: *mut *mut DLManagedTensorVersioned,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_export_dlpack_versioned", || {
         // SAFETY: a struct of that size and writable outputs, by this function's documentation.
@@ -164,9 +164,9 @@ pub unsafe extern "C" fn tn_array_export_dlpack_versioned(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_import_dlpack(
     tensor: *mut DLManagedTensor,
-    flags: u32,
+    flags: tn_crossing_flags,
     out: *mut *mut tn_array,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_import_dlpack", || {
         convert::id(tensor, "tensor")?;
@@ -196,9 +196,9 @@ pub unsafe extern "C" fn tn_array_import_dlpack(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_import_dlpack_versioned(
     tensor: *mut DLManagedTensorVersioned,
-    flags: u32,
+    flags: tn_crossing_flags,
     out: *mut *mut tn_array,
-    how: *mut i32,
+    how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_import_dlpack_versioned", || {
         convert::id(tensor, "tensor")?;
@@ -229,21 +229,5 @@ pub unsafe extern "C" fn tn_dlpack_exchange_api(out: *mut *const DLPackExchangeA
         // SAFETY: writable by this function's documentation.
         unsafe { out.write(table.cast()) };
         Ok(())
-    })
-}
-
-/// For the Python package only: completes the table of `tn_dlpack_exchange_api` with its functions that take Python objects.
-///
-/// @param slots        a table whose functions from, to and view of Python objects are set and stay callable; the rest is not read.
-/// @return TN_OK, also for the same functions again; TN_ERR_NULL; TN_ERR_INVALID for others than those that are set.
-/// @note Threads: any. Blocks: never. Allocates: nothing.
-/// @since 0.1
-/// @ingroup exchange
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_dlpack_register_python(slots: *const DLPackExchangeAPI) -> tn_status {
-    enter("tn_dlpack_register_python", || {
-        convert::id(slots, "slots")?;
-        // SAFETY: a table, by this function's documentation.
-        unsafe { dlpack::register_python(slots.cast()) }
     })
 }

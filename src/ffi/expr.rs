@@ -2,7 +2,7 @@
 
 use crate::boundary::enter;
 use crate::expr::{self, Arguments};
-use crate::ffi::convert::{self, Out};
+use crate::ffi::convert::{self, Out, TextOut};
 use crate::ledger::Operation;
 use crate::slots::Id;
 use crate::types::*;
@@ -22,7 +22,7 @@ use core::ffi::c_char;
 /// @since 0.1
 /// @ingroup expr
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_expr_leaf(array: *mut tn_array, form: u32, out: *mut *mut tn_expr) -> tn_status {
+pub unsafe extern "C" fn tn_expr_leaf(array: *mut tn_array, form: tn_form, out: *mut *mut tn_expr) -> tn_status {
     enter("tn_expr_leaf", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
@@ -227,7 +227,7 @@ pub unsafe extern "C" fn tn_expr_sum(x: *mut tn_expr, axis: i32, out: *mut *mut 
 /// @ingroup expr
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_expr_elementwise(
-    op: u32,
+    op: tn_expr_op,
     x: *mut tn_expr,
     y: *mut tn_expr,
     out: *mut *mut tn_expr,
@@ -260,7 +260,11 @@ pub unsafe extern "C" fn tn_expr_elementwise(
 /// @since 0.1
 /// @ingroup expr
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_expr_compute(expr: *mut tn_expr, flags: u32, out: *mut *mut tn_array) -> tn_status {
+pub unsafe extern "C" fn tn_expr_compute(
+    expr: *mut tn_expr,
+    flags: tn_compute_flags,
+    out: *mut *mut tn_array,
+) -> tn_status {
     enter("tn_expr_compute", || {
         let id = convert::id(expr, "expr")?;
         let out = Out::new(out, "out")?;
@@ -288,9 +292,9 @@ pub unsafe extern "C" fn tn_expr_release(expr: *mut tn_expr) -> tn_status {
 ///
 /// @param expr     the expression.
 /// @param format   TN_EXPLAIN_TEXT or TN_EXPLAIN_DOT.
-/// @param capacity bytes at text.
-/// @param[out] text the explanation with its NUL, if it fits, else untouched; NULL only with capacity 0.
-/// @param[out] length its bytes without the NUL; capacity has to be larger.
+/// @param capacity The bytes at text.
+/// @param[out] text The explanation with its NUL; what does not fit is cut off. NULL only with capacity 0.
+/// @param[out] length The bytes of the whole explanation without the NUL; all of it fits into a larger capacity.
 /// @return TN_OK, also where it does not fit; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another format; TN_ERR_IN_EXPRESSION while
 ///         another thread computes a part of it; TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: never. Allocates: memory of the call. Computes nothing.
@@ -299,22 +303,20 @@ pub unsafe extern "C" fn tn_expr_release(expr: *mut tn_expr) -> tn_status {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_expr_explain(
     expr: *mut tn_expr,
-    format: u32,
+    format: tn_explain_format,
     capacity: usize,
     text: *mut c_char,
     length: *mut usize,
 ) -> tn_status {
     enter("tn_expr_explain", || {
         let id = convert::id(expr, "expr")?;
-        if capacity > 0 {
-            Out::new(text, "text")?;
-        }
+        let mut text = TextOut::new(capacity, text, "text")?;
         let length = Out::new(length, "length")?;
         expr::explain(id, expr::Format::of(format), &mut |explained| {
             // SAFETY: writable by this function's documentation.
             unsafe {
-                convert::write_text(explained, capacity, text);
-                length.write(explained.len());
+                text.add(explained);
+                length.write(text.length());
             }
         })
     })

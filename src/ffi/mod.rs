@@ -28,6 +28,8 @@ pub mod runner;
 
 pub mod exchange;
 
+pub mod bindings;
+
 pub mod arrow;
 
 pub mod safetensors;

@@ -4,13 +4,10 @@ use crate::boundary::enter;
 use crate::device::upstream::NO_UPSTREAM;
 use crate::error::Result;
 use crate::ffi::convert::{self, Out};
-use crate::pool::{self, Pool, PoolOptions};
-use crate::slots::Id;
-use crate::thread;
+use crate::pool::{self, Pool, PoolOptions, raw};
+use crate::transfer;
 use crate::types::*;
 use core::ffi::{CStr, c_void};
-
-const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 
 impl convert::Sized for tn_pool_options {
     const FIRST: usize = size_of::<tn_pool_options>();
@@ -38,17 +35,7 @@ impl convert::Sized for tn_upstream {
 
 /// NULL: the thread's current pool of the host.
 fn find(pool: *mut tn_pool) -> Result<&'static Pool> {
-    match convert::pool(pool)? {
-        Some(pool) => Ok(pool),
-        None => pool::current(HOST),
-    }
-}
-
-/// The same, for what is no hot path: TN_ERR_INVALID in a callback of the pool's own upstream.
-fn find_outside(pool: *mut tn_pool) -> Result<&'static Pool> {
-    let pool = find(pool)?;
-    pool.check_callable()?;
-    Ok(pool)
+    raw::of_handle_outside(pool as u64)
 }
 
 /// # Safety
@@ -315,18 +302,8 @@ unsafe extern "C" fn allocate_slowly(
     out: *mut *mut c_void,
 ) -> tn_status {
     enter("tn_pool_allocate", || {
-        let otherwise = || pool::allocate_otherwise(pool as u64, bytes, alignment);
         let out = Out::new(out, "out")?;
-        if let Some(block) = convert::is_now(stream).then(otherwise).flatten() {
-            // SAFETY: writable by the caller's promise.
-            unsafe { out.write(block as *mut c_void) };
-            return Ok(());
-        }
-        let (handle, pool) = (pool, find(pool)?);
-        let stream = convert::stream(stream)?;
-        let queue = stream.on(pool.place())?;
-        let block = pool.allocate_raw_on(queue, bytes, alignment, false, thread::current().stamp())?;
-        pool::remember((!handle.is_null()).then(|| Id::from_bits(handle as u64)), pool);
+        let block = raw::allocate_slow(pool as u64, bytes, alignment, stream as u64)?;
         // SAFETY: writable by the caller's promise.
         unsafe { out.write(block.as_ptr().cast()) };
         Ok(())
@@ -360,10 +337,7 @@ pub unsafe extern "C" fn tn_pool_allocate_zeroed(
 ) -> tn_status {
     enter("tn_pool_allocate_zeroed", || {
         let out = Out::new(out, "out")?;
-        let pool = find(pool)?;
-        let stream = convert::stream(stream)?;
-        let queue = stream.on(pool.place())?;
-        let block = pool.allocate_raw_on(queue, bytes, alignment, true, thread::current().stamp())?;
+        let block = raw::allocate_zeroed(pool as u64, bytes, alignment, stream as u64)?;
         // SAFETY: writable by the function's documentation.
         unsafe { out.write(block.as_ptr().cast()) };
         Ok(())
@@ -375,7 +349,7 @@ pub unsafe extern "C" fn tn_pool_allocate_zeroed(
 /// The first min(old, new) bytes and the alignment asked for at first are kept. Counts as a reallocation; with `ptr`
 /// NULL as an allocation, with 0 bytes as a deallocation.
 ///
-/// @param pool     the block's pool. NULL: the thread's current pool of the host.
+/// @param pool     The block's pool. NULL: the pool that has the block; without a block the thread's current pool of the host.
 /// @param ptr      a live raw block; its address is not valid any more if `*out` differs. NULL: a new block with the
 ///         pool's alignment.
 /// @param bytes    new size; 0: the block is given back and `*out` becomes NULL.
@@ -425,11 +399,7 @@ unsafe extern "C" fn reallocate_slowly(
 ) -> tn_status {
     enter("tn_pool_reallocate", || {
         let out = Out::new(out, "out")?;
-        let (handle, pool) = (pool, find(pool)?);
-        let stream = convert::stream(stream)?;
-        let queue = stream.on(pool.place())?;
-        let block = pool.reallocate_on(queue, address(ptr), bytes, thread::current().stamp())?;
-        pool::remember((!handle.is_null()).then(|| Id::from_bits(handle as u64)), pool);
+        let block = raw::reallocate_slow(pool as u64, address(ptr), bytes, stream as u64)?;
         // SAFETY: writable by the caller's promise.
         unsafe { out.write(block.map_or(core::ptr::null_mut(), |block| block.as_ptr().cast())) };
         Ok(())
@@ -471,11 +441,7 @@ pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, strea
 /// @ingroup pool
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_pool_record_use(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_stream) -> tn_status {
-    enter("tn_pool_record_use", || {
-        let through = convert::pool(pool)?;
-        let stream = convert::stream(stream)?;
-        pool::record_use_on(through, address(ptr), |device| stream.on(device))
-    })
+    enter("tn_pool_record_use", || raw::record_use(pool as u64, address(ptr), stream as u64))
 }
 
 /// `tn_pool_deallocate`.
@@ -495,18 +461,7 @@ impl pool::Deallocate for Deallocate {
 #[cold]
 #[inline(never)]
 extern "C" fn deallocate_slowly(pool: u64, address: usize, stream: u64) -> tn_status {
-    enter("tn_pool_deallocate", || {
-        if pool == 0 && convert::is_now(stream as *const tn_stream) && pool::deallocate_anywhere(address) {
-            return Ok(());
-        }
-        let through = convert::pool(pool as *const tn_pool)?;
-        let stream = convert::stream(stream as *mut tn_stream)?;
-        pool::deallocate_on(through, address, |device| stream.on(device))?;
-        if let Some(through) = through {
-            pool::remember(Some(Id::from_bits(pool)), through);
-        }
-        Ok(())
-    })
+    enter("tn_pool_deallocate", || raw::deallocate_slow(pool, address, stream))
 }
 
 /// Gives a new handle on the pool whose live block, raw or an array's, contains an address. Reads nothing there.
@@ -565,7 +520,7 @@ pub unsafe extern "C" fn tn_pool_query(pool: *mut tn_pool, stats: *mut tn_pool_s
     enter("tn_pool_query", || {
         // SAFETY: a struct that starts with its size, by the function's documentation.
         let out = unsafe { convert::fill(stats, "stats")? };
-        let pool = find_outside(pool)?;
+        let pool = find(pool)?;
         // SAFETY: writable up to its size, by the function's documentation.
         unsafe { out?.write(&pool.query(), size_of::<tn_pool_stats>()) };
         Ok(())
@@ -582,7 +537,7 @@ pub unsafe extern "C" fn tn_pool_query(pool: *mut tn_pool, stats: *mut tn_pool_s
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_pool_reset_peak(pool: *mut tn_pool) -> tn_status {
     enter("tn_pool_reset_peak", || {
-        find_outside(pool)?.reset_peak();
+        find(pool)?.reset_peak();
         Ok(())
     })
 }
@@ -602,11 +557,7 @@ pub extern "C" fn tn_pool_reset_peak(pool: *mut tn_pool) -> tn_status {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, released_bytes: *mut usize) -> tn_status {
     enter("tn_pool_trim", || {
-        let pool = find_outside(pool)?;
-        pool.check_process()?;
-        let released = pool.trim(keep_bytes);
-        // What copies between host and device keep is no pool's, and goes with it.
-        crate::ferry::trim(pool.device());
+        let released = transfer::trim(find(pool)?, keep_bytes)?;
         // SAFETY: NULL or writable, by the function's documentation.
         unsafe { convert::write_opt(released_bytes, released) };
         Ok(())
@@ -617,10 +568,11 @@ pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, rel
 /// `tn_pool_query`.
 ///
 /// @param pool         NULL: the thread's current pool of the host.
-/// @param capacity     places at classes.
-/// @param[out] classes what fits: large blocks first, with block_bytes 0, then the others by size; NULL only with capacity 0.
-/// @param[out] count   how many there are.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND.
+/// @param item_size    sizeof(tn_pool_class_stats) as the caller knows it.
+/// @param capacity     The number of items at classes.
+/// @param[out] classes The first `capacity` of them: large blocks first, with block_bytes 0, then the others by size; NULL only with capacity 0.
+/// @param[out] n_classes The number of classes in all.
+/// @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
 /// @note Threads: any; while others use the pool, each span is of some moment of the call. Blocks: never. Allocates: nothing. It looks at
 ///       each block of the pool.
 /// @since 0.1
@@ -628,25 +580,20 @@ pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, rel
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_pool_query_classes(
     pool: *mut tn_pool,
+    item_size: usize,
     capacity: usize,
     classes: *mut tn_pool_class_stats,
-    count: *mut usize,
+    n_classes: *mut usize,
 ) -> tn_status {
     enter("tn_pool_query_classes", || {
-        if capacity > 0 {
-            Out::new(classes, "classes")?;
-        }
-        let count = Out::new(count, "count")?;
-        let mut all = 0;
-        find_outside(pool)?.each_class(|class| {
-            if all < capacity {
-                // SAFETY: `capacity` places, by this function's documentation.
-                unsafe { classes.add(all).write(*class) };
-            }
-            all += 1;
-        });
+        let list = convert::list(item_size, capacity, classes, "classes")?;
+        let n_classes = Out::new(n_classes, "n_classes")?;
+        let pool = find(pool)?;
+        let mut list = list?;
+        // SAFETY: `capacity` items, by this function's documentation.
+        pool.each_class(|class| unsafe { list.add(class) });
         // SAFETY: writable by this function's documentation.
-        unsafe { count.write(all) };
+        unsafe { n_classes.write(list.count()) };
         Ok(())
     })
 }
@@ -655,35 +602,31 @@ pub unsafe extern "C" fn tn_pool_query_classes(
 /// in_use_bytes.
 ///
 /// @param pool         NULL: the thread's current pool of the host.
-/// @param capacity     places at clients.
-/// @param[out] clients what fits, those that ever asked for something, by TN_CLIENT_; NULL only with capacity 0.
-/// @param[out] count   how many there are.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND.
+/// @param item_size    sizeof(tn_pool_client) as the caller knows it.
+/// @param capacity     The number of items at clients.
+/// @param[out] clients The first `capacity` of them, those that ever asked for something, by TN_CLIENT_; NULL only with capacity 0.
+/// @param[out] n_clients The number of clients in all.
+/// @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
 /// @note Threads: any; all of one moment. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_pool_query_clients(
     pool: *mut tn_pool,
+    item_size: usize,
     capacity: usize,
     clients: *mut tn_pool_client,
-    count: *mut usize,
+    n_clients: *mut usize,
 ) -> tn_status {
     enter("tn_pool_query_clients", || {
-        if capacity > 0 {
-            Out::new(clients, "clients")?;
-        }
-        let count = Out::new(count, "count")?;
-        let mut all = 0;
-        find_outside(pool)?.each_client(|client| {
-            if all < capacity {
-                // SAFETY: `capacity` places, by this function's documentation.
-                unsafe { clients.add(all).write(client) };
-            }
-            all += 1;
-        });
+        let list = convert::list(item_size, capacity, clients, "clients")?;
+        let n_clients = Out::new(n_clients, "n_clients")?;
+        let pool = find(pool)?;
+        let mut list = list?;
+        // SAFETY: `capacity` items, by this function's documentation.
+        pool.each_client(|client| unsafe { list.add(&client) });
         // SAFETY: writable by this function's documentation.
-        unsafe { count.write(all) };
+        unsafe { n_clients.write(list.count()) };
         Ok(())
     })
 }
@@ -710,7 +653,7 @@ pub unsafe extern "C" fn tn_pool_on_pressure(
 ) -> tn_status {
     enter("tn_pool_on_pressure", || {
         let callback = callback.ok_or_else(|| convert::null("callback"))?;
-        find_outside(pool)?.on_pressure(callback, context, release)
+        find(pool)?.on_pressure(callback, context, release)
     })
 }
 
@@ -731,6 +674,6 @@ pub unsafe extern "C" fn tn_pool_off_pressure(
 ) -> tn_status {
     enter("tn_pool_off_pressure", || {
         let callback = callback.ok_or_else(|| convert::null("callback"))?;
-        find_outside(pool)?.off_pressure(callback, context)
+        find(pool)?.off_pressure(callback, context)
     })
 }

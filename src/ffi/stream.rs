@@ -2,7 +2,7 @@
 
 use crate::boundary::enter;
 use crate::ffi::convert::{self, Out};
-use crate::stream::{self, event, scope};
+use crate::stream::{self, Stream, event, scope};
 use crate::types::*;
 
 /// Creates a stream: an order of work on a GPU, beside which the work of other streams goes on.
@@ -19,7 +19,7 @@ use crate::types::*;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_stream_create(
     device: tn_device,
-    flags: u32,
+    flags: tn_stream_flags,
     priority: i32,
     out: *mut *mut tn_stream,
 ) -> tn_status {
@@ -141,8 +141,8 @@ pub unsafe extern "C" fn tn_stream_current(device: tn_device, out: *mut *mut tn_
 pub unsafe extern "C" fn tn_stream_enter(
     device: tn_device,
     stream: *mut tn_stream,
-    flags: u32,
-    out: *mut *mut tn_scope,
+    flags: tn_stream_scope_flags,
+    out: *mut *mut tn_stream_scope,
 ) -> tn_status {
     enter("tn_stream_enter", || {
         let stream = convert::some_stream(stream)?;
@@ -164,8 +164,60 @@ pub unsafe extern "C" fn tn_stream_enter(
 /// @since 0.1
 /// @ingroup stream
 #[unsafe(no_mangle)]
-pub extern "C" fn tn_stream_leave(scope: *mut tn_scope) -> tn_status {
+pub extern "C" fn tn_stream_leave(scope: *mut tn_stream_scope) -> tn_status {
     enter("tn_stream_leave", || scope::leave(convert::id(scope, "scope")?))
+}
+
+/// Makes what is issued on a stream from now on wait for an event; the host does not wait.
+///
+/// @param stream   A stream of any device, or a constant: that stream of the event's device.
+/// @param event    The event. One that was never recorded counts as done.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_UNSUPPORTED while the stream captures
+///         a graph, which goes on, unless the event is done; TN_ERR_DRIVER.
+/// @note Threads: any. Blocks: never. Allocates: nothing.
+/// @since 0.1
+/// @ingroup stream
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_stream_wait_event(stream: *mut tn_stream, event: *mut tn_event) -> tn_status {
+    enter("tn_stream_wait_event", || {
+        let stream = convert::some_stream(stream)?;
+        let id = convert::id(event, "event")?;
+        event::wait(id, stream)
+    })
+}
+
+/// The legacy default stream: TN_STREAM_LEGACY as a function, for languages that take no pointer constants from a C header.
+///
+/// @return the constant; never released.
+/// @note Threads: any. Never fails.
+/// @since 0.1
+/// @ingroup stream
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_stream_legacy() -> *mut tn_stream {
+    Stream::LEGACY as *mut tn_stream
+}
+
+/// The per-thread default stream: TN_STREAM_PER_THREAD as a function, for languages that take no pointer constants from a C header.
+///
+/// @return the constant; never released.
+/// @note Threads: any. Never fails.
+/// @since 0.1
+/// @ingroup stream
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_stream_per_thread() -> *mut tn_stream {
+    Stream::PER_THREAD as *mut tn_stream
+}
+
+/// The calling thread's current stream, whichever that is when it is used: TN_STREAM_CURRENT as a function, for languages that take no
+/// pointer constants from a C header. `tn_stream_current` makes a handle instead.
+///
+/// @return the constant; never released.
+/// @note Threads: any. Never fails.
+/// @since 0.1
+/// @ingroup stream
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_stream_of_thread() -> *mut tn_stream {
+    Stream::CURRENT as *mut tn_stream
 }
 
 /// Releases a handle on a stream. Work that is under way goes on, and what it uses stays until it is done; a stream that is current or in a
@@ -192,7 +244,11 @@ pub extern "C" fn tn_stream_release(stream: *mut tn_stream) -> tn_status {
 /// @since 0.1
 /// @ingroup stream
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_event_create(device: tn_device, flags: u32, out: *mut *mut tn_event) -> tn_status {
+pub unsafe extern "C" fn tn_event_create(
+    device: tn_device,
+    flags: tn_event_flags,
+    out: *mut *mut tn_event,
+) -> tn_status {
     enter("tn_event_create", || {
         let out = Out::new(out, "out")?;
         let id = event::create(device, flags)?;
@@ -216,23 +272,6 @@ pub extern "C" fn tn_event_record(event: *mut tn_event, stream: *mut tn_stream) 
     enter("tn_event_record", || {
         let id = convert::id(event, "event")?;
         event::record(id, convert::some_stream(stream)?)
-    })
-}
-
-/// Makes what is issued on a stream from now on wait for an event; the host does not wait.
-///
-/// @param event    the event; one that was never recorded is done.
-/// @param stream   a stream of any device, or a constant, of the event's.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_UNSUPPORTED while the stream captures
-///         a graph, which goes on, unless the event is done; TN_ERR_DRIVER.
-/// @note Threads: any. Blocks: never. Allocates: nothing.
-/// @since 0.1
-/// @ingroup stream
-#[unsafe(no_mangle)]
-pub extern "C" fn tn_event_wait(event: *mut tn_event, stream: *mut tn_stream) -> tn_status {
-    enter("tn_event_wait", || {
-        let id = convert::id(event, "event")?;
-        event::wait(id, convert::some_stream(stream)?)
     })
 }
 

@@ -27,7 +27,7 @@ use core::ffi::c_void;
 pub extern "C" fn tn_array_copy_into(
     source: *mut tn_array,
     destination: *mut tn_array,
-    mode: u32,
+    mode: tn_write_mode,
     stream: *mut tn_stream,
 ) -> tn_status {
     enter("tn_array_copy_into", || {
@@ -44,7 +44,7 @@ pub extern "C" fn tn_array_copy_into(
 /// What the short way does not do.
 #[cold]
 #[inline(never)]
-fn copy_into_slowly(from: Id, to: Id, mode: u32, stream: *mut tn_stream) -> crate::error::Result<()> {
+fn copy_into_slowly(from: Id, to: Id, mode: tn_write_mode, stream: *mut tn_stream) -> crate::error::Result<()> {
     transfer::copy_into(c"tn_array_copy_into", from, to, mode, convert::stream(stream))
 }
 
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn tn_array_copy_from_host(
     array: *mut tn_array,
     ptr: *const c_void,
     layout: *const tn_layout,
-    mode: u32,
+    mode: tn_write_mode,
     stream: *mut tn_stream,
 ) -> tn_status {
     enter("tn_array_copy_from_host", || {
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn tn_array_copy_from_host(
 pub unsafe extern "C" fn tn_array_fill(
     array: *mut tn_array,
     value: *const c_void,
-    mode: u32,
+    mode: tn_write_mode,
     stream: *mut tn_stream,
 ) -> tn_status {
     enter("tn_array_fill", || {
@@ -202,7 +202,7 @@ pub unsafe extern "C" fn tn_array_fill(
 /// @since 0.1
 /// @ingroup transfer
 #[unsafe(no_mangle)]
-pub extern "C" fn tn_array_zero(array: *mut tn_array, mode: u32, stream: *mut tn_stream) -> tn_status {
+pub extern "C" fn tn_array_zero(array: *mut tn_array, mode: tn_write_mode, stream: *mut tn_stream) -> tn_status {
     enter("tn_array_zero", || {
         transfer::fill(c"tn_array_zero", convert::id(array, "array")?, None, mode, convert::stream(stream))
     })
@@ -230,7 +230,7 @@ pub extern "C" fn tn_array_zero(array: *mut tn_array, mode: u32, stream: *mut tn
 pub unsafe extern "C" fn tn_host_register(
     ptr: *mut c_void,
     bytes: usize,
-    flags: u32,
+    flags: tn_host_flags,
     out: *mut *mut tn_array,
 ) -> tn_status {
     enter("tn_host_register", || {
@@ -256,7 +256,7 @@ pub unsafe extern "C" fn tn_host_register(
 /// @since 0.1
 /// @ingroup transfer
 #[unsafe(no_mangle)]
-pub extern "C" fn tn_array_advise(array: *mut tn_array, advice: i32, device: tn_device) -> tn_status {
+pub extern "C" fn tn_array_advise(array: *mut tn_array, advice: tn_advice, device: tn_device) -> tn_status {
     enter("tn_array_advise", || transfer::advise(convert::id(array, "array")?, advice, device))
 }
 

@@ -53,7 +53,7 @@ pub unsafe extern "C" fn tn_array_reshape(
     array: *mut tn_array,
     ndim: i32,
     shape: *const i64,
-    order: i32,
+    order: tn_order,
     out: *mut *mut tn_array,
 ) -> tn_status {
     enter("tn_array_reshape", || {
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn tn_array_reshape(
 /// @since 0.1
 /// @ingroup view
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_array_ravel(array: *mut tn_array, order: i32, out: *mut *mut tn_array) -> tn_status {
+pub unsafe extern "C" fn tn_array_ravel(array: *mut tn_array, order: tn_order, out: *mut *mut tn_array) -> tn_status {
     enter("tn_array_ravel", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
@@ -134,11 +134,11 @@ pub unsafe extern "C" fn tn_array_permute(
 /// Makes a view of a part of an array.
 ///
 /// @param array    an array; stays usable and keeps its own release.
-/// @param n        number of specs, at most that of the axes; axes from n on are kept whole.
-/// @param specs    n elements {start, stop, step}, as in Python: negative counts from the end, what lies outside is clamped, TN_NONE is
-///                 absent. NULL only with n 0.
+/// @param n_specs  The number of specs, at most that of the axes; axes from n_specs on are kept whole.
+/// @param specs    n_specs specs {start, stop, step}, whose reserved words are 0, as in Python: negative counts from the end, what lies outside is clamped, TN_NONE is
+///                 absent. NULL only with n_specs 0.
 /// @param[out] out the view: same number of axes. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a step 0 or a negative n; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a step 0 or a reserved word that is not 0; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
 ///         TN_ERR_COUNT for more specs than axes; TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
@@ -146,16 +146,16 @@ pub unsafe extern "C" fn tn_array_permute(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_slice(
     array: *mut tn_array,
-    n: i32,
+    n_specs: usize,
     specs: *const tn_slice_spec,
     out: *mut *mut tn_array,
 ) -> tn_status {
     enter("tn_array_slice", || {
         let id = convert::id(array, "array")?;
         // SAFETY: an array of that length, by this function's documentation.
-        let specs = unsafe { convert::slice(n.max(0) as usize, specs, "specs")? };
+        let specs = unsafe { convert::slice(n_specs, specs, "specs")? };
         let out = Out::new(out, "out")?;
-        second(id, layout::check_count(n).and_then(|_| layout::check_slices(specs)))?;
+        second(id, layout::check_slices(specs))?;
         view(id, Axes::NoMore, Cut::Within, out, |from, to| from.slice_to(specs, to))
     })
 }
@@ -188,10 +188,10 @@ pub unsafe extern "C" fn tn_array_index(
 /// Makes a view without axes of length 1.
 ///
 /// @param array    an array; stays usable and keeps its own release.
-/// @param n        number of axes.
-/// @param axes     n axes of length 1, each once; negative ones count from the end. NULL with n 0: all axes of length 1.
+/// @param n_axes   The number of axes to remove.
+/// @param axes     n_axes axes of length 1, each once; negative ones count from the end. NULL with n_axes 0: all axes of length 1.
 /// @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a negative n; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
 ///         TN_ERR_DUPLICATE; TN_ERR_LIMIT; TN_ERR_SHAPE for an axis of another length; TN_ERR_RANGE for an axis that is not there.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
@@ -199,17 +199,16 @@ pub unsafe extern "C" fn tn_array_index(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_squeeze(
     array: *mut tn_array,
-    n: i32,
+    n_axes: usize,
     axes: *const i32,
     out: *mut *mut tn_array,
 ) -> tn_status {
     enter("tn_array_squeeze", || {
         let id = convert::id(array, "array")?;
         // SAFETY: an array of that length, by this function's documentation.
-        let given = unsafe { convert::slice(n.max(0) as usize, axes, "axes")? };
+        let given = unsafe { convert::slice(n_axes, axes, "axes")? };
         let out = Out::new(out, "out")?;
-        second(id, layout::check_count(n))?;
-        let axes = if n == 0 && axes.is_null() { None } else { Some(given) };
+        let axes = if n_axes == 0 && axes.is_null() { None } else { Some(given) };
         view(id, Axes::NoMore, Cut::Within, out, |from, to| from.squeeze_to(axes, to))
     })
 }
@@ -290,12 +289,12 @@ impl Outs {
 ///
 /// @param array        an array; stays usable and keeps its own release.
 /// @param axis         which axis; negative counts from the last one.
-/// @param parts        how many views, at least 1.
+/// @param n_parts      The number of views, at least 1.
 /// @param capacity     places at outs.
-/// @param[out] outs    the views, each released by `tn_array_release`. NULL: only count is written. On failure: untouched.
-/// @param[out] count   how many views: parts. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for parts below 1; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT
-///         where capacity is less than count; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+/// @param[out] outs    the views, each released by `tn_array_release`. NULL: only n_outs is written. On failure: untouched.
+/// @param[out] n_outs  the number of views: n_parts. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_parts 0; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT
+///         where capacity is less than n_outs; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -303,15 +302,15 @@ impl Outs {
 pub unsafe extern "C" fn tn_array_split(
     array: *mut tn_array,
     axis: i32,
-    parts: i64,
+    n_parts: usize,
     capacity: usize,
     outs: *mut *mut tn_array,
-    count: *mut usize,
+    n_outs: *mut usize,
 ) -> tn_status {
     enter("tn_array_split", || {
         let id = convert::id(array, "array")?;
-        let outs = Outs::new(capacity, outs, count)?;
-        second(id, layout::check_parts(parts))?;
+        let outs = Outs::new(capacity, outs, n_outs)?;
+        let parts = second(id, layout::check_parts(n_parts))?;
         outs.write(id, axis, |n| even_parts(n, parts))
     })
 }
@@ -322,8 +321,8 @@ pub unsafe extern "C" fn tn_array_split(
 /// @param axis         which axis; negative counts from the last one.
 /// @param length       length of a view on the axis, in elements, at least 1.
 /// @param capacity     places at outs.
-/// @param[out] outs    the views, each released by `tn_array_release`. NULL: only count is written. On failure: untouched.
-/// @param[out] count   how many views; none for an axis of length 0. On failure: untouched.
+/// @param[out] outs    the views, each released by `tn_array_release`. NULL: only n_outs is written. On failure: untouched.
+/// @param[out] n_outs  how many views; none for an axis of length 0. On failure: untouched.
 /// @return as `tn_array_split`, TN_ERR_INVALID for a length below 1.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
@@ -335,11 +334,11 @@ pub unsafe extern "C" fn tn_array_chunks(
     length: i64,
     capacity: usize,
     outs: *mut *mut tn_array,
-    count: *mut usize,
+    n_outs: *mut usize,
 ) -> tn_status {
     enter("tn_array_chunks", || {
         let id = convert::id(array, "array")?;
-        let outs = Outs::new(capacity, outs, count)?;
+        let outs = Outs::new(capacity, outs, n_outs)?;
         second(id, layout::check_length(length))?;
         outs.write(id, axis, |n| pieces(n, length))
     })
@@ -379,7 +378,7 @@ pub unsafe extern "C" fn tn_array_view_dtype(
 /// @since 0.1
 /// @ingroup view
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_array_overlap(a: *mut tn_array, b: *mut tn_array, out: *mut i32) -> tn_status {
+pub unsafe extern "C" fn tn_array_overlap(a: *mut tn_array, b: *mut tn_array, out: *mut tn_overlap) -> tn_status {
     enter("tn_array_overlap", || {
         let (a, b) = (convert::id(a, "a")?, convert::id(b, "b")?);
         let out = Out::new(out, "out")?;

@@ -46,7 +46,7 @@ impl Head {
             ));
         };
         if shape.len() > TN_MAX_NDIM {
-            return Err(fail(TN_ERR_LIMIT, format_args!("{} axes are more than {TN_MAX_NDIM}", shape.len())));
+            return Err(fail(TN_ERR_OVERFLOW, format_args!("{} axes are more than {TN_MAX_NDIM}", shape.len())));
         }
         let mut head = Head { bytes: [b' '; LONGEST], length: PREFIX };
         // Fits, as asserted above.
