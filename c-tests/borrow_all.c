@@ -242,7 +242,7 @@ static void wrong_access(void) /* BA-9 */
                                TN_READ | TN_WRITE_UNIQUE,
                                TN_READ | TN_WRITE_DISCARD,
                                TN_READ_WRITE | TN_FROZEN,
-                               TN_READ_WRITE | 1u << 7, /* TN_ALLOW_ALIAS, of launches only */
+                               TN_READ_WRITE | 1u << 7,
                                TN_READ_WRITE | TN_WRITE_UNIQUE | TN_WRITE_COW,
                                TN_READ | 1u << 30};
     for (int i = 0; i < 8; i++) {

@@ -187,17 +187,17 @@ static void owner_of_a_block(void)
     tn_store_info store = {.size = sizeof store};
     tn_holder holders[4];
     size_t n = 0;
-    OK(tn_holders_of((char *)block + 100, 8, 4, &store, holders, &n));
+    OK(tn_holders_of((char *)block + 100, 8, sizeof(tn_holder), 4, &store, holders, &n));
     CHECK(n == 1 && holders[0].kind == TN_HOLDER_BLOCK && strcmp(holders[0].site, "theirs.c:8") == 0);
     CHECK(store.address == (uint64_t)block && store.bytes == 4096 && strcmp(store.pool_name, "theirs") == 0);
 
     tn_layout layout = {.size = sizeof layout, .dtype = TN_F32, .ndim = 1, .shape = (int64_t[]){10}};
     tn_array *array = NULL;
-    int32_t how = 0;
+    tn_how how = 0;
     OK(tn_array_import_host(block, &layout, TN_BORROW, NULL, NULL, &array, &how));
     OK(tn_array_set_name(array, "on theirs"));
     CHECK(how == TN_ALIASED);
-    OK(tn_holders_of(block, 40, 4, &store, holders, &n));
+    OK(tn_holders_of(block, 40, sizeof(tn_holder), 4, &store, holders, &n));
     CHECK(n == 2 && holders[0].kind == TN_HOLDER_HANDLE && strcmp(holders[0].name, "on theirs") == 0);
     CHECK(holders[1].kind == TN_HOLDER_BLOCK && holders[1].id == (uint64_t)block);
     CHECK(store.bytes == 40 && (store.flags & TN_FOREIGN) != 0 && strcmp(store.pool_name, "theirs") == 0);
@@ -206,7 +206,7 @@ static void owner_of_a_block(void)
 
     OK(tn_here(NULL, 0));
     OK(tn_pool_deallocate(pool, block, NULL));
-    FAILS(tn_holders_of(block, 8, 4, &store, holders, &n), TN_ERR_FOREIGN);
+    FAILS(tn_holders_of(block, 8, sizeof(tn_holder), 4, &store, holders, &n), TN_ERR_FOREIGN);
     OK(tn_pool_release(pool));
 }
 

@@ -54,7 +54,7 @@ int main(void)
     must(tn_array_release(x)); /* every handle is released once, this one too */
     must(tn_array_release(y));
     size_t left = 0;
-    must(tn_leaks(0, NULL, &left));
+    must(tn_leaks(sizeof(tn_holder), 0, NULL, &left));
     printf("%zu left over\n", left);
     return left != 0;
 }

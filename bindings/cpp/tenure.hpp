@@ -742,7 +742,7 @@ public:
     /// Marks the end of what the stream has to do now.
     void record(const stream &on) { detail::check(tn_event_record(handle_, on.handle())); }
     /// Lets the stream wait for it; the host does not wait.
-    void wait(const stream &on) const { detail::check(tn_event_wait(handle_, on.handle())); }
+    void wait(const stream &on) const { detail::check(tn_stream_wait_event(on.handle(), handle_)); }
     /// The host waits for it.
     void synchronize() const { detail::check(tn_event_synchronize(handle_)); }
     /// Has it passed? Never waits.
@@ -900,13 +900,13 @@ inline std::vector<holder> to_holders(const std::vector<tn_holder> &from) {
 /// Everything that was not given back so far, of the whole process.
 inline std::vector<holder> leaks() {
     return detail::to_holders(detail::listed<tn_holder>(
-        [](std::size_t capacity, tn_holder *items, std::size_t *count) { return tn_leaks(capacity, items, count); }));
+        [](std::size_t capacity, tn_holder *items, std::size_t *count) { return tn_leaks(sizeof(tn_holder), capacity, items, count); }));
 }
 
 /// All copies at borders so far, by function, place and reason, most bytes first.
 inline std::vector<copy_site> copies() {
     auto found = detail::listed<tn_copy_site>([](std::size_t capacity, tn_copy_site *items, std::size_t *count) {
-        return tn_copies_query(capacity, items, count);
+        return tn_copies_query(sizeof(tn_copy_site), capacity, items, count);
     });
     std::vector<copy_site> sites;
     sites.reserve(found.size());
@@ -926,7 +926,7 @@ inline std::string report() {
 inline std::vector<holder> holders_of(const void *address, std::size_t bytes = 1) {
     return detail::to_holders(
         detail::listed<tn_holder>([&](std::size_t capacity, tn_holder *items, std::size_t *count) {
-            return tn_holders_of(address, bytes, capacity, nullptr, items, count);
+            return tn_holders_of(address, bytes, sizeof(tn_holder), capacity, nullptr, items, count);
         }));
 }
 
@@ -1104,9 +1104,9 @@ public:
     /// Its sizes of blocks that were ever used: large ones first, with block_bytes 0, then by size.
     std::vector<tn_pool_class_stats> classes() const {
         std::size_t count = 0;
-        detail::check(tn_pool_query_classes(handle_, 0, nullptr, &count));
+        detail::check(tn_pool_query_classes(handle_, sizeof(tn_pool_class_stats), 0, nullptr, &count));
         std::vector<tn_pool_class_stats> out(count);
-        detail::check(tn_pool_query_classes(handle_, out.size(), out.data(), &count));
+        detail::check(tn_pool_query_classes(handle_, sizeof(tn_pool_class_stats), out.size(), out.data(), &count));
         // Another thread may have used one more meanwhile.
         out.resize(std::min(count, out.size()));
         return out;
@@ -1115,7 +1115,7 @@ public:
     /// Who holds and did what in it: arrays, raw blocks, each library that allocates from it.
     std::vector<tn_pool_client> clients() const {
         return detail::listed<tn_pool_client>([&](std::size_t capacity, tn_pool_client *items, std::size_t *count) {
-            return tn_pool_query_clients(handle_, capacity, items, count);
+            return tn_pool_query_clients(handle_, sizeof(tn_pool_client), capacity, items, count);
         });
     }
 
@@ -2019,7 +2019,7 @@ private:
     reasons why_not(const tn_target *target) const {
         std::uint32_t bits = 0;
         auto holders = detail::listed<tn_holder>([&](std::size_t capacity, tn_holder *items, std::size_t *count) {
-            return tn_array_why_not(handle_, target, capacity, &bits, items, count);
+            return tn_array_why_not(handle_, target, sizeof(tn_holder), capacity, &bits, items, count);
         });
         return {static_cast<why>(bits), detail::to_holders(holders)};
     }
@@ -2425,7 +2425,7 @@ enum class npy : std::uint32_t {
 /// The tensors of a safetensors file, in the order of their bytes.
 inline std::vector<tn_safetensors_info> safetensors(const std::string &path) {
     return detail::listed<tn_safetensors_info>([&](std::size_t capacity, tn_safetensors_info *items, std::size_t *count) {
-        return tn_safetensors_query(path.c_str(), capacity, items, count);
+        return tn_safetensors_query(path.c_str(), sizeof(tn_safetensors_info), capacity, items, count);
     });
 }
 

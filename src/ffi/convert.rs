@@ -93,6 +93,18 @@ pub unsafe fn slice<'a, T>(n: usize, values: *const T, name: &str) -> Result<&'a
     }
 }
 
+/// An input array with a value for each of several axes. More than an array can have is noted as TN_ERR_COUNT, and none of them is read.
+///
+/// # Safety
+/// - `values` is NULL or points to `n` values.
+pub unsafe fn per_axis<'a, T>(n: usize, values: *const T, name: &str) -> Result<Noted<&'a [T]>> {
+    if n > TN_MAX_NDIM && !values.is_null() {
+        return Ok(Err(fail(TN_ERR_COUNT, format_args!("{n} {name} for an array of at most {TN_MAX_NDIM} axes"))));
+    }
+    // SAFETY: the caller's promise.
+    unsafe { slice(n, values, name) }.map(Ok)
+}
+
 /// An input array of `n` handles, none of them NULL; nothing is looked up.
 ///
 /// # Safety

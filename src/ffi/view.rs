@@ -153,10 +153,10 @@ pub unsafe extern "C" fn tn_array_slice(
     enter("tn_array_slice", || {
         let id = convert::id(array, "array")?;
         // SAFETY: an array of that length, by this function's documentation.
-        let specs = unsafe { convert::slice(n_specs, specs, "specs")? };
+        let specs = unsafe { convert::per_axis(n_specs, specs, "specs")? };
         let out = Out::new(out, "out")?;
-        second(id, layout::check_slices(specs))?;
-        view(id, Axes::NoMore, Cut::Within, out, |from, to| from.slice_to(specs, to))
+        second(id, specs.map_or(Ok(()), layout::check_slices))?;
+        view(id, Axes::NoMore, Cut::Within, out, |from, to| from.slice_to(specs?, to))
     })
 }
 
@@ -192,7 +192,7 @@ pub unsafe extern "C" fn tn_array_index(
 /// @param axes     n_axes axes of length 1, each once; negative ones count from the end. NULL with n_axes 0: all axes of length 1.
 /// @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
-///         TN_ERR_DUPLICATE; TN_ERR_LIMIT; TN_ERR_SHAPE for an axis of another length; TN_ERR_RANGE for an axis that is not there.
+///         TN_ERR_COUNT for more axes than an array can have; TN_ERR_DUPLICATE; TN_ERR_LIMIT; TN_ERR_SHAPE for an axis of another length; TN_ERR_RANGE for an axis that is not there.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -206,10 +206,10 @@ pub unsafe extern "C" fn tn_array_squeeze(
     enter("tn_array_squeeze", || {
         let id = convert::id(array, "array")?;
         // SAFETY: an array of that length, by this function's documentation.
-        let given = unsafe { convert::slice(n_axes, axes, "axes")? };
+        let given = unsafe { convert::per_axis(n_axes, axes, "axes")? };
         let out = Out::new(out, "out")?;
-        let axes = if n_axes == 0 && axes.is_null() { None } else { Some(given) };
-        view(id, Axes::NoMore, Cut::Within, out, |from, to| from.squeeze_to(axes, to))
+        let all = n_axes == 0 && axes.is_null();
+        view(id, Axes::NoMore, Cut::Within, out, |from, to| from.squeeze_to(if all { None } else { Some(given?) }, to))
     })
 }
 

@@ -396,7 +396,7 @@ mod tests {
         assert_eq!(status(|o| (o.initial_size, o.max_size) = (2 << 20, 1 << 20)), TN_ERR_INVALID);
         assert_eq!(status(|o| o.initial_size = u64::MAX), TN_ERR_INVALID);
         assert_eq!(status(|o| o.huge_pages = 3), TN_ERR_INVALID);
-        assert_eq!(status(|o| o.backend = -1), TN_ERR_INVALID);
+        assert_eq!(status(|o| o.backend = u32::MAX), TN_ERR_INVALID);
         assert_eq!(status(|o| o.flags = 1 << 6), TN_ERR_INVALID);
         assert_eq!(status(|o| o.host_flags = TN_HOST_MAPPED), TN_ERR_INVALID);
         assert_eq!(status(|o| o.numa_node = -1), TN_ERR_INVALID);

@@ -216,13 +216,17 @@ pub fn pool_clients(pool: Id) -> Result<Vec<tn_pool_client>> {
         mismatch_count: 0,
     };
     // SAFETY: room for n entries.
-    listed(blank, |n, at, count| unsafe { c::tn_pool_query_clients(pool.raw(), n, at, count) })
+    listed(blank, |n, at, count| unsafe {
+        c::tn_pool_query_clients(pool.raw(), size_of::<tn_pool_client>(), n, at, count)
+    })
 }
 
 /// The size classes of a pool.
 pub fn pool_classes(pool: Id) -> Result<Vec<tn_pool_class_stats>> {
     // SAFETY: room for n entries.
-    listed(tn_pool_class_stats::default(), |n, at, count| unsafe { c::tn_pool_query_classes(pool.raw(), n, at, count) })
+    listed(tn_pool_class_stats::default(), |n, at, count| unsafe {
+        c::tn_pool_query_classes(pool.raw(), size_of::<tn_pool_class_stats>(), n, at, count)
+    })
 }
 
 /// What a pool calls when it runs out of memory, and how it lets go of it.
@@ -530,7 +534,7 @@ pub fn borrow_all(specs: &[tn_borrow_spec]) -> Result<(Id, Vec<tn_view_info>)> {
 
 /// Write guards over n consecutive parts.
 pub fn chunks_write(array: Id, axis: i32, n: usize, mode: u32) -> Result<Vec<tn_chunk>> {
-    let mut chunks = vec![tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0 }; n];
+    let mut chunks = vec![tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] }; n];
     // SAFETY: `chunks` has as many entries as said.
     check(unsafe { c::tn_array_chunks_write(array.raw(), axis, n, mode, null_mut(), chunks.as_mut_ptr()) })?;
     Ok(chunks)
@@ -650,7 +654,8 @@ pub fn why_not(array: Id, target: Option<&tn_target>) -> Result<(u32, Vec<tn_hol
     let holders = listed(no_holder(), |n, at, count| {
         let mut now = 0;
         // SAFETY: a checked id, a whole target whose shape has ndim entries, room for n holders.
-        let status = unsafe { c::tn_array_why_not(array.raw(), target, n, &mut now, at, count) };
+        let status =
+            unsafe { c::tn_array_why_not(array.raw(), target, size_of::<tn_holder>(), n, &mut now, at, count) };
         bits.set(now);
         status
     })?;
@@ -671,7 +676,9 @@ pub fn holders_of(address: u64, bytes: usize) -> Result<(tn_store_info, Vec<tn_h
     });
     let holders = listed(no_holder(), |n, at, count| {
         // SAFETY: nothing is read at the address; `store` is whole, room for n holders.
-        unsafe { c::tn_holders_of(address as *const c_void, bytes, n, store.as_ptr(), at, count) }
+        unsafe {
+            c::tn_holders_of(address as *const c_void, bytes, size_of::<tn_holder>(), n, store.as_ptr(), at, count)
+        }
     })?;
     Ok((store.get(), holders))
 }
@@ -679,14 +686,14 @@ pub fn holders_of(address: u64, bytes: usize) -> Result<(tn_store_info, Vec<tn_h
 /// Everything not given back so far.
 pub fn leaks() -> Result<Vec<tn_holder>> {
     // SAFETY: room for n entries.
-    listed(no_holder(), |n, at, count| unsafe { c::tn_leaks(n, at, count) })
+    listed(no_holder(), |n, at, count| unsafe { c::tn_leaks(size_of::<tn_holder>(), n, at, count) })
 }
 
 /// The copy book.
 pub fn copies() -> Result<Vec<tn_copy_site>> {
     let blank = tn_copy_site { function: null(), site: [0; 64], why: 0, forced: 0, count: 0, bytes: 0, reserved: 0 };
     // SAFETY: room for n entries.
-    listed(blank, |n, at, count| unsafe { c::tn_copies_query(n, at, count) })
+    listed(blank, |n, at, count| unsafe { c::tn_copies_query(size_of::<tn_copy_site>(), n, at, count) })
 }
 
 /// Who holds what, as JSON.

@@ -385,7 +385,7 @@ impl Borrow {
                         array: array.get().id()?.0 as *mut tn_array,
                         stream: core::ptr::null_mut(),
                         access: *access,
-                        reserved: 0,
+                        reserved: [0; 9],
                     });
                 }
                 let (id, views) = api::borrow_all(&specs)?;

@@ -50,10 +50,10 @@ struct Index {
     slices: usize,
 }
 
-const WHOLE: tn_slice_spec = tn_slice_spec { start: 0, stop: i64::MAX, step: 1 };
+const WHOLE: tn_slice_spec = tn_slice_spec { start: 0, stop: i64::MAX, step: 1, reserved: [0; 4] };
 
 fn slice_of(slice: &Bound<'_, PyAny>) -> PyResult<tn_slice_spec> {
-    let mut spec = tn_slice_spec { start: 0, stop: 0, step: 0 };
+    let mut spec = tn_slice_spec { start: 0, stop: 0, step: 0, reserved: [0; 4] };
     // SAFETY: attached, a slice; Py_ssize_t has 64 bits here. Absent bounds come back as 0 and the largest or
     // smallest number.
     let status = unsafe {

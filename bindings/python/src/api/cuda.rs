@@ -101,7 +101,7 @@ pub fn event_record(event: Id, stream: Id) -> Result<()> {
 /// The stream waits for the event, the host does not.
 pub fn event_wait(event: Id, stream: Id) -> Result<()> {
     // SAFETY: checked ids.
-    check(unsafe { c::tn_event_wait(event.raw(), stream.raw()) })
+    check(unsafe { c::tn_stream_wait_event(stream.raw(), event.raw()) })
 }
 
 /// The host waits for the event.
