@@ -165,6 +165,7 @@ namespace detail {
     case TN_ERR_COUNT:
     case TN_ERR_DUPLICATE:
     case TN_ERR_DTYPE:
+    case TN_ERR_OVERFLOW:
     case TN_ERR_LIMIT:
     case TN_ERR_SHAPE:
     case TN_ERR_RANGE:
@@ -251,7 +252,7 @@ constexpr bool has(E flags, E wanted) noexcept {
 }
 
 /// What a write means for others who hold the bytes.
-enum class mode : std::uint32_t {
+enum class mode : tn_write_mode {
     aliased = TN_WRITE_ALIASED, ///< they see the change; the default
     unique = TN_WRITE_UNIQUE,   ///< there are none, else SHARED and the like
     cow = TN_WRITE_COW,         ///< if there are, this handle moves to a copy
@@ -262,7 +263,7 @@ template <>
 inline constexpr bool is_flags<mode> = true;
 
 /// How bytes are read.
-enum class reading : std::uint32_t {
+enum class reading : tn_borrow_flags {
     plain = 0,          ///< nobody writes the same bytes through the library meanwhile
     frozen = TN_FROZEN, ///< they must not change: beside no shared view
     wait = TN_WAIT,     ///< wait for the array's device work
@@ -271,7 +272,7 @@ template <>
 inline constexpr bool is_flags<reading> = true;
 
 /// How bytes cross the library's border.
-enum class flag : std::uint32_t {
+enum class flag : tn_crossing_flags {
     copy = 0,                                         ///< nothing aliases after the call
     borrow = TN_BORROW,                               ///< an alias where possible
     require_borrow = TN_REQUIRE_BORROW,               ///< an alias, or an exception
@@ -291,7 +292,7 @@ template <>
 inline constexpr bool is_flags<flag> = true;
 
 /// Why an array's bytes may not be overwritten in place, or were copied.
-enum class why : std::uint32_t {
+enum class why : tn_why {
     none = 0,                             ///< nothing is in the way
     given = TN_WHY_GIVEN,                 ///< the handle is given
     shared = TN_WHY_SHARED,               ///< other handles or promises claim the store
@@ -326,10 +327,10 @@ inline std::string to_string(why bits) {
 }
 
 /// What became of bytes at the border.
-enum class how : std::int32_t { aliased = TN_ALIASED, copied = TN_COPIED };
+enum class how : tn_how { aliased = TN_ALIASED, copied = TN_COPIED };
 
 /// The order of elements.
-enum class order : std::int32_t {
+enum class order : tn_order {
     c = TN_ORDER_C, ///< row-major
     f = TN_ORDER_F, ///< column-major
     a = TN_ORDER_A, ///< F if F- and not C-contiguous, else C
@@ -337,7 +338,7 @@ enum class order : std::int32_t {
 };
 
 /// How two arrays lie to one another.
-enum class overlap : std::int32_t {
+enum class overlap : tn_overlap {
     none = TN_OVERLAP_NONE,       ///< no byte in common
     exact = TN_OVERLAP_EXACT,     ///< the same elements in the same order
     some = TN_OVERLAP_SOME,       ///< bytes in common
@@ -566,7 +567,8 @@ public:
 private:
     static std::size_t check(std::size_t count) {
         if (count > TN_MAX_NDIM)
-            detail::refuse(TN_ERR_LIMIT, "tenure::dims: %zu axes; at most %d", count, TN_MAX_NDIM);
+            detail::refuse(TN_ERR_OVERFLOW, "tenure::dims: %zu axes; at most %d", count,
+                           static_cast<int>(TN_MAX_NDIM));
         return count;
     }
 
@@ -596,13 +598,13 @@ inline constexpr range all{};
 
 /// Where bytes live.
 struct device {
-    std::int32_t type = TN_CPU; ///< TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED
-    std::int32_t id = 0;        ///< which one
+    tn_device_type type = TN_CPU; ///< TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED
+    std::int32_t id = 0;          ///< which one
 
     /// The host.
     constexpr device() noexcept = default;
     /// Any.
-    constexpr device(std::int32_t kind, std::int32_t number) noexcept : type(kind), id(number) {}
+    constexpr device(tn_device_type kind, std::int32_t number) noexcept : type(kind), id(number) {}
     /// From C.
     constexpr device(tn_device other) noexcept : type(other.type), id(other.id) {}
     /// A GPU.
@@ -620,14 +622,14 @@ struct device {
 };
 
 /// How many devices of a type there are.
-inline std::int32_t device_count(std::int32_t type) {
-    std::int32_t count = 0;
+inline std::size_t device_count(tn_device_type type) {
+    std::size_t count = 0;
     detail::check(tn_device_count(type, &count));
     return count;
 }
 
 /// What a device is; with TN_QUERY_MEMORY also what memory is left.
-inline tn_device_info device_query(device which = {}, std::uint32_t flags = 0) {
+inline tn_device_info device_query(device which = {}, tn_query_flags flags = 0) {
     tn_device_info info;
     info.size = sizeof info;
     detail::check(tn_device_query(which, flags, &info));
@@ -663,11 +665,11 @@ public:
         return out;
     }
     /// The legacy stream of the device that a call is about.
-    static stream legacy() noexcept { return constant(1); }
+    static stream legacy() noexcept { return adopt(TN_STREAM_LEGACY); }
     /// The calling thread's default stream of the device that a call is about.
-    static stream per_thread() noexcept { return constant(2); }
+    static stream per_thread() noexcept { return adopt(TN_STREAM_PER_THREAD); }
     /// The thread's current stream of the device that a call is about.
-    static stream current() noexcept { return constant(3); }
+    static stream current() noexcept { return adopt(TN_STREAM_CURRENT); }
     /// Owns a handle of C from now on.
     static stream adopt(tn_stream *handle) noexcept {
         stream out;
@@ -702,8 +704,6 @@ public:
     void synchronize() const { detail::check(tn_stream_synchronize(handle_)); }
 
 private:
-    // TN_STREAM_*, whose casts in the style of C are refused under -Wold-style-cast.
-    static stream constant(std::uintptr_t number) noexcept { return adopt(reinterpret_cast<tn_stream *>(number)); }
     void drop() noexcept {
         // The constants are nobody's.
         if (reinterpret_cast<std::uintptr_t>(handle_) > 3)
@@ -785,7 +785,7 @@ public:
     void leave() { detail::check(tn_stream_leave(std::exchange(handle_, nullptr))); }
 
 private:
-    tn_scope *handle_ = nullptr;
+    tn_stream_scope *handle_ = nullptr;
 };
 
 /* ==================================================== library ===================================================== */
@@ -814,7 +814,7 @@ inline std::size_t run_releases() {
 
 /// Somebody who holds a store, or something that was not given back.
 struct holder {
-    std::int32_t kind;     ///< TN_HOLDER_*
+    tn_holder_kind kind;   ///< TN_HOLDER_*
     tenure::device device; ///< where the bytes live
     std::uint64_t id;      ///< the handle's bits; of a raw block the address
     std::uint64_t bytes;   ///< of its store or block
@@ -900,7 +900,9 @@ inline std::vector<holder> to_holders(const std::vector<tn_holder> &from) {
 /// Everything that was not given back so far, of the whole process.
 inline std::vector<holder> leaks() {
     return detail::to_holders(detail::listed<tn_holder>(
-        [](std::size_t capacity, tn_holder *items, std::size_t *count) { return tn_leaks(sizeof(tn_holder), capacity, items, count); }));
+        [](std::size_t capacity, tn_holder *items, std::size_t *count) { 
+            return tn_leaks(sizeof(tn_holder), capacity, items, count);
+        }));
 }
 
 /// All copies at borders so far, by function, place and reason, most bytes first.
@@ -970,15 +972,15 @@ public:
     /// Free memory unused for so long goes back; TN_POOL_NONE: never.
     pool_options &release_delay_ms(std::uint64_t ms) noexcept { return set(options_.release_delay_ms, ms); }
     /// TN_HUGE_*.
-    pool_options &huge_pages(std::int32_t how) noexcept { return set(options_.huge_pages, how); }
+    pool_options &huge_pages(tn_huge_pages how) noexcept { return set(options_.huge_pages, how); }
     /// Prefers a NUMA node, counted from 0.
     pool_options &numa_node(std::int32_t node) noexcept { return set(options_.numa_node, node + 1); }
     /// TN_HOST_* or TN_MANAGED_*.
-    pool_options &host_flags(std::uint32_t bits) noexcept { return set(options_.host_flags, bits); }
+    pool_options &host_flags(tn_host_flags bits) noexcept { return set(options_.host_flags, bits); }
     /// CUDA: a bit for each other device that may use the memory too.
     pool_options &peers(std::uint64_t bits) noexcept { return set(options_.peers, bits); }
     /// TN_POOL_*.
-    pool_options &flags(std::uint32_t bits) noexcept { return set(options_.flags, bits); }
+    pool_options &flags(tn_pool_flags bits) noexcept { return set(options_.flags, bits); }
 
     /// For C; valid as long as this object is not changed.
     tn_pool_options get() const noexcept {
@@ -1140,7 +1142,7 @@ inline std::size_t usable_size(const void *block) {
 class [[nodiscard]] pressure_callback {
 public:
     /// `called` is kept as long as this object, and as a call of it runs.
-    template <class F, class = std::enable_if_t<std::is_invocable_r_v<std::size_t, F &, std::size_t, std::int32_t>>>
+    template <class F, class = std::enable_if_t<std::is_invocable_r_v<std::size_t, F &, std::size_t, tn_pressure>>>
     [[nodiscard]] pressure_callback(const pool &of, F called) : pool_(of.handle()) {
         using call = holder<F>;
         auto *made = new call{std::move(called)};
@@ -1160,7 +1162,7 @@ private:
     template <class F>
     struct holder {
         F called;
-        static std::size_t run(void *context, std::size_t needed, std::int32_t reason) noexcept {
+        static std::size_t run(void *context, std::size_t needed, tn_pressure reason) noexcept {
 #if defined __cpp_exceptions
             try {
                 return static_cast<holder *>(context)->called(needed, reason);
@@ -1232,7 +1234,7 @@ public:
     tn_array_options get() const noexcept {
         tn_array_options out{};
         out.size = sizeof out;
-        out.order = static_cast<std::int32_t>(order_);
+        out.order = static_cast<tn_order>(order_);
         out.stream = stream_;
         out.name = name_.empty() ? nullptr : name_.c_str();
         return out;
@@ -1407,7 +1409,7 @@ public:
 
     tn_borrow *handle() const noexcept { return handle_; }
     tn_borrow *detach() noexcept { return std::exchange(handle_, nullptr); }
-    void end(std::uint32_t flags) {
+    void end(tn_end_flags flags) {
         check(tn_borrow_end(handle_, flags, on_));
         handle_ = nullptr;
     }
@@ -1580,7 +1582,7 @@ private:
         point();
         this->count();
     }
-    void end(std::uint32_t flags) {
+    void end(tn_end_flags flags) {
         borrow_.end(flags);
         static_cast<view<T> &>(*this) = view<T>();
     }
@@ -1742,7 +1744,7 @@ public:
     /// Where the bytes live.
     tenure::device device() const { return info().device; }
     /// Is a flag of `tn_array_info` set: TN_C_CONTIGUOUS, TN_READONLY, ..?
-    bool is(std::uint32_t flags) const { return (info().flags & flags) == flags; }
+    bool is(tn_array_flags flags) const { return (info().flags & flags) == flags; }
     /// "" without one.
     std::string name() const { return info().name; }
     /// What texts and reports call it from now on.
@@ -1757,7 +1759,7 @@ public:
         return tenure::pool::adopt(out);
     }
     /// Waits until device work on it is done: TN_READ, TN_WRITE.
-    void wait(std::uint32_t access = TN_READ) const { detail::check(tn_array_wait(handle_, access)); }
+    void wait(tn_access access = TN_READ) const { detail::check(tn_array_wait(handle_, access)); }
 
     /* ---- claims ---- */
 
@@ -1795,13 +1797,13 @@ public:
     /// Another shape; one length may be -1 and is computed.
     [[nodiscard]] array reshape(const dims &shape, order by = order::c) const {
         return detail::make([&](tn_array **out) {
-            return tn_array_reshape(handle_, shape.ndim(), shape.data(), static_cast<std::int32_t>(by), out);
+            return tn_array_reshape(handle_, shape.ndim(), shape.data(), static_cast<tn_order>(by), out);
         });
     }
     /// All elements on one axis.
     [[nodiscard]] array ravel(order by = order::c) const {
         return detail::make(
-            [&](tn_array **out) { return tn_array_ravel(handle_, static_cast<std::int32_t>(by), out); });
+            [&](tn_array **out) { return tn_array_ravel(handle_, static_cast<tn_order>(by), out); });
     }
     /// All axes reversed.
     [[nodiscard]] array transpose() const {
@@ -1818,10 +1820,10 @@ public:
         tn_slice_spec specs[TN_MAX_NDIM];
         if (ranges.size() > TN_MAX_NDIM)
             detail::refuse(TN_ERR_COUNT, "tenure::array::slice: %zu ranges; at most %d axes", ranges.size(),
-                           TN_MAX_NDIM);
-        std::int32_t count = 0;
+                           static_cast<int>(TN_MAX_NDIM));
+        std::size_t count = 0;
         for (const range &one : ranges)
-            specs[count++] = tn_slice_spec{one.start, one.stop, one.step};
+            specs[count++] = tn_slice_spec TN_SLICE(one.start, one.stop, one.step);
         return detail::make([&](tn_array **out) { return tn_array_slice(handle_, count, specs, out); });
     }
     /// The elements with one index on an axis, which is removed; negative ones count from the end.
@@ -1831,8 +1833,7 @@ public:
     /// Without these axes, all of length 1; without an argument: without all such.
     [[nodiscard]] array squeeze(std::initializer_list<std::int32_t> axes = {}) const {
         return detail::make([&](tn_array **out) {
-            return tn_array_squeeze(handle_, static_cast<std::int32_t>(axes.size()),
-                                    axes.size() == 0 ? nullptr : axes.begin(), out);
+            return tn_array_squeeze(handle_, axes.size(), axes.size() == 0 ? nullptr : axes.begin(), out);
         });
     }
     /// With a new axis of length 1.
@@ -1845,7 +1846,7 @@ public:
             [&](tn_array **out) { return tn_array_broadcast(handle_, shape.ndim(), shape.data(), out); });
     }
     /// So many parts of an axis, one after another.
-    [[nodiscard]] std::vector<array> split(std::int32_t axis, std::int64_t parts) const {
+    [[nodiscard]] std::vector<array> split(std::int32_t axis, std::size_t parts) const {
         return list([&](std::size_t capacity, tn_array **outs, std::size_t *count) {
             return tn_array_split(handle_, axis, parts, capacity, outs, count);
         });
@@ -1961,7 +1962,7 @@ public:
         detail::check(tn_array_copy_from_host(handle_, source, nullptr, static_cast<std::uint32_t>(how), on.handle()));
     }
     /// Managed memory: how it will be used, TN_ADVISE_*.
-    void advise(std::int32_t advice, tenure::device where) const {
+    void advise(tn_advice advice, tenure::device where) const {
         detail::check(tn_array_advise(handle_, advice, where));
     }
     /// Managed memory: moves its pages to a GPU or the host.
@@ -1990,7 +1991,7 @@ public:
             flags = flags | flag::export_writable;
         tn_view_info info;
         tn_borrow *borrow = nullptr;
-        std::int32_t what = 0;
+        tn_how what = 0;
         detail::check(tn_array_export_host(handle_, static_cast<std::uint32_t>(flags), static_cast<std::uint32_t>(how),
                                            nullptr, &info, &borrow, &what));
         return host_export<T>(info, detail::borrowed(borrow), static_cast<tenure::how>(what));
@@ -2005,7 +2006,7 @@ public:
     [[nodiscard]] dlpack_legacy export_dlpack_legacy(flag flags = flag::copy, mode how = mode::aliased,
                                                      tenure::how *what = nullptr) const;
     /// Saves a `.npy` file: TN_IO_SYNC, TN_IO_EXCLUSIVE.
-    void save_npy(const std::string &path, std::uint32_t flags = 0) const {
+    void save_npy(const std::string &path, tn_io_flags flags = 0) const {
         detail::check(tn_array_save_npy(handle_, path.c_str(), flags));
     }
 
@@ -2017,7 +2018,7 @@ private:
                            is.name, static_cast<unsigned long long>(is.count));
     }
     reasons why_not(const tn_target *target) const {
-        std::uint32_t bits = 0;
+        tn_why bits = 0;
         auto holders = detail::listed<tn_holder>([&](std::size_t capacity, tn_holder *items, std::size_t *count) {
             return tn_array_why_not(handle_, target, sizeof(tn_holder), capacity, &bits, items, count);
         });
@@ -2080,19 +2081,19 @@ void must_be([[maybe_unused]] const array &what, [[maybe_unused]] const char *fu
 
 /// How the bytes of two arrays lie to one another.
 inline overlap overlap_of(const array &a, const array &b) {
-    std::int32_t out = 0;
+    tn_overlap out = 0;
     detail::check(tn_array_overlap(a.handle(), b.handle(), &out));
     return static_cast<overlap>(out);
 }
 
 /// Page-locks memory of the caller's, TN_HOST_*, so that copies need no staging: an array of its bytes. Unlocked when that and what was made
 /// from it are gone, which waits for copies that still use it; until then the memory stays the caller's to keep.
-[[nodiscard]] inline array host_register(void *memory, std::size_t bytes, std::uint32_t flags = 0) {
+[[nodiscard]] inline array host_register(void *memory, std::size_t bytes, tn_host_flags flags = 0) {
     return detail::make([&](tn_array **out) { return tn_host_register(memory, bytes, flags, out); });
 }
 /// The elements of a span.
 template <class T, class = std::enable_if_t<!std::is_const_v<T>>>
-[[nodiscard]] array host_register(span<T> memory, std::uint32_t flags = 0) {
+[[nodiscard]] array host_register(span<T> memory, tn_host_flags flags = 0) {
     return host_register(memory.data(), memory.size() * sizeof(T), flags).view_dtype(dtype_of<T>());
 }
 
@@ -2212,7 +2213,7 @@ void released(void *context) noexcept {
 inline array imported(void *memory, const layout &lies, flag flags, tn_release_callback release, void *context,
                       how *what) {
     const tn_layout c = lies.get();
-    std::int32_t became = 0;
+    tn_how became = 0;
     array out = detail::make([&](tn_array **made) {
         return tn_array_import_host(memory, &c, static_cast<std::uint32_t>(flags), release, context, made, &became);
     });
@@ -2349,7 +2350,7 @@ private:
 
 inline dlpack array::export_dlpack(const tn_dlpack_options &options, tenure::how *what) const {
     DLManagedTensorVersioned *out = nullptr;
-    std::int32_t became = 0;
+    tn_how became = 0;
     detail::check(tn_array_export_dlpack_versioned(handle_, &options, &out, &became));
     if (what != nullptr)
         *what = static_cast<tenure::how>(became);
@@ -2375,7 +2376,7 @@ inline dlpack array::export_dlpack(flag flags, mode how, tenure::how *what) cons
 inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::how *what) const {
     const tn_dlpack_options options = detail::dlpack_options(flags, how);
     DLManagedTensor *out = nullptr;
-    std::int32_t became = 0;
+    tn_how became = 0;
     detail::check(tn_array_export_dlpack(handle_, &options, &out, &became));
     if (what != nullptr)
         *what = static_cast<tenure::how>(became);
@@ -2384,7 +2385,7 @@ inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::h
 
 /// Makes an array of a DLPack struct. If this throws, the struct is still the object's.
 [[nodiscard]] inline array import_dlpack(dlpack &&tensor, flag flags = flag::copy, how *what = nullptr) {
-    std::int32_t became = 0;
+    tn_how became = 0;
     array out = detail::make([&](tn_array **made) {
         return tn_array_import_dlpack_versioned(tensor.get(), static_cast<std::uint32_t>(flags), made, &became);
     });
@@ -2395,7 +2396,7 @@ inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::h
 }
 /// The same, of the form without a version.
 [[nodiscard]] inline array import_dlpack(dlpack_legacy &&tensor, flag flags = flag::copy, how *what = nullptr) {
-    std::int32_t became = 0;
+    tn_how became = 0;
     array out = detail::make([&](tn_array **made) {
         return tn_array_import_dlpack(tensor.get(), static_cast<std::uint32_t>(flags), made, &became);
     });
@@ -2406,7 +2407,7 @@ inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::h
 }
 
 /// How a `.npy` file is opened.
-enum class npy : std::uint32_t {
+enum class npy : tn_npy_mode {
     read = TN_NPY_READ,   ///< mapped, read-only
     cow = TN_NPY_COW,     ///< mapped, writable, the file never changes
     write = TN_NPY_WRITE, ///< mapped, writes reach the file
@@ -2440,8 +2441,12 @@ inline std::vector<tn_safetensors_info> safetensors(const std::string &path) {
     std::vector<tn_array *> made(names.size());
     std::vector<array> out;
     out.reserve(names.size());
-    detail::check(tn_array_open_safetensors(path.c_str(), from.handle(), texts.size(), texts.data(),
-                                            static_cast<std::uint32_t>(flags), made.data(), nullptr));
+    tn_safetensors_options options{};
+    options.size = sizeof options;
+    options.pool = from.handle();
+    options.flags = static_cast<tn_crossing_flags>(flags);
+    detail::check(
+        tn_array_open_safetensors(path.c_str(), texts.size(), texts.data(), &options, made.data(), nullptr));
     for (tn_array *one : made)
         out.push_back(array::adopt(one));
     return out;
@@ -2452,14 +2457,14 @@ inline std::vector<tn_safetensors_info> safetensors(const std::string &path) {
 /// Exports an array through Arrow's C data interface: `flag::copy`, `borrow` or `require_borrow`. The structs are the caller's from then on,
 /// who calls their releases; a program includes Arrow's own header for them.
 inline how export_arrow(const array &from, ArrowSchema *schema, ArrowArray *out, flag flags = flag::copy) {
-    std::int32_t what = 0;
+    tn_how what = 0;
     detail::check(
         tn_array_export_arrow(from.handle(), static_cast<std::uint32_t>(flags), schema, out, &what));
     return static_cast<how>(what);
 }
 /// The same through Arrow's C device interface, for the host.
 inline how export_arrow(const array &from, ArrowSchema *schema, ArrowDeviceArray *out, flag flags = flag::copy) {
-    std::int32_t what = 0;
+    tn_how what = 0;
     detail::check(
         tn_array_export_arrow_device(from.handle(), static_cast<std::uint32_t>(flags), schema, out, &what));
     return static_cast<how>(what);
@@ -2467,7 +2472,7 @@ inline how export_arrow(const array &from, ArrowSchema *schema, ArrowDeviceArray
 namespace detail {
 /// Makes an array by a call that also tells how its bytes came.
 template <class Import> [[nodiscard]] array imported(how *what, Import import) {
-    std::int32_t did = 0;
+    tn_how did = 0;
     array made = make([&](tn_array **out) { return import(out, &did); });
     if (what != nullptr)
         *what = static_cast<how>(did);
@@ -2477,14 +2482,14 @@ template <class Import> [[nodiscard]] array imported(how *what, Import import) {
 /// Makes an array of an Arrow array, which is moved in: its release is NULL afterwards. If this throws, it is as before.
 [[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowArray *source, flag flags = flag::copy,
                                         how *what = nullptr) {
-    return detail::imported(what, [&](tn_array **out, std::int32_t *did) {
+    return detail::imported(what, [&](tn_array **out, tn_how *did) {
         return tn_array_import_arrow(schema, source, static_cast<std::uint32_t>(flags), out, did);
     });
 }
 /// The same of Arrow's C device interface.
 [[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowDeviceArray *source, flag flags = flag::copy,
                                         how *what = nullptr) {
-    return detail::imported(what, [&](tn_array **out, std::int32_t *did) {
+    return detail::imported(what, [&](tn_array **out, tn_how *did) {
         return tn_array_import_arrow_device(schema, source, static_cast<std::uint32_t>(flags), out, did);
     });
 }
@@ -2538,7 +2543,7 @@ private:
 template <class T>
 struct access_spec {
     const array *what;    ///< the array
-    std::uint32_t access; ///< TN_READ, TN_READ_WRITE or TN_WRITE, with mode bits
+    tn_access access; ///< TN_READ, TN_READ_WRITE or TN_WRITE, with mode bits
 };
 
 /// It is read.
@@ -2603,7 +2608,7 @@ template <class... T>
 access<T...> access_all(access_spec<T>... specs) {
     static_assert(sizeof...(T) > 0, "tenure::access_all: at least one array");
     (detail::must_be<T>(*specs.what, "access_all"), ...);
-    const tn_borrow_spec entries[] = {tn_borrow_spec{specs.what->handle(), nullptr, specs.access, 0}...};
+    const tn_borrow_spec entries[] = {tn_borrow_spec{specs.what->handle(), nullptr, specs.access, {}}...};
     tn_view_info infos[sizeof...(T)];
     tn_borrow *borrow = nullptr;
     detail::check(tn_borrow_all(sizeof...(T), entries, infos, &borrow));
@@ -2857,20 +2862,20 @@ scope<sizeof...(P)> enter(P &&...params) {
 /* ================================================== expressions =================================================== */
 
 /// What a leaf of an expression stands for.
-enum class form : std::uint32_t {
+enum class form : tn_form {
     full = TN_FORM_FULL,         ///< all elements
     diagonal = TN_FORM_DIAGONAL, ///< a vector is the diagonal of a matrix that is 0 elsewhere
     lower = TN_FORM_LOWER,       ///< of a square matrix what is above the diagonal is taken as 0 and not read
 };
 
 /// What a failing `compute` leaves behind.
-enum class on_failure : std::uint32_t {
+enum class on_failure : tn_compute_flags {
     poison = 0,             ///< the expression cannot be computed any more, its operands are let go
     keep = TN_KEEP_ON_FAIL, ///< all is as before; at the cost of a copy, what was there before is not overwritten
 };
 
 /// How `lazy::explain` answers.
-enum class explanation : std::uint32_t {
+enum class explanation : tn_explain_format {
     text = TN_EXPLAIN_TEXT, ///< a line for each operation
     dot = TN_EXPLAIN_DOT,   ///< a graph for Graphviz
 };
@@ -3006,13 +3011,13 @@ lazy changed(X &&x, Call call) {
 }
 
 template <class X>
-lazy elementwise(std::uint32_t operation, X &&x) {
+lazy elementwise(tn_expr_op operation, X &&x) {
     return changed(std::forward<X>(x),
                    [&](tn_expr *of, tn_expr **out) { return tn_expr_elementwise(operation, of, nullptr, out); });
 }
 
 template <class X, class Y>
-lazy elementwise(std::uint32_t operation, X &&x, Y &&y) {
+lazy elementwise(tn_expr_op operation, X &&x, Y &&y) {
     return combined(std::forward<X>(x), std::forward<Y>(y), [&](tn_expr *left, tn_expr *right, tn_expr **out) {
         return tn_expr_elementwise(operation, left, right, out);
     });

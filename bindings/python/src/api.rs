@@ -18,7 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// `TN_NONE`: the absent bound of a slice.
-pub const NONE: i64 = i64::MIN;
+pub const NONE: i64 = TN_NONE;
 
 /// The bits of a handle of any kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -230,7 +230,7 @@ pub fn pool_classes(pool: Id) -> Result<Vec<tn_pool_class_stats>> {
 }
 
 /// What a pool calls when it runs out of memory, and how it lets go of it.
-pub type PressureCallback = unsafe extern "C" fn(*mut c_void, usize, i32) -> usize;
+pub type PressureCallback = unsafe extern "C" fn(*mut c_void, usize, tn_pressure) -> usize;
 /// The end of a registration.
 pub type ReleaseCallback = unsafe extern "C" fn(*mut c_void);
 
@@ -314,7 +314,7 @@ pub unsafe fn import_host(
     flags: u32,
     release: tn_release_callback,
     context: *mut c_void,
-) -> Result<(Id, i32)> {
+) -> Result<(Id, tn_how)> {
     let mut how = 0;
     // SAFETY: by this function's list.
     let id = made(|out| unsafe { c::tn_array_import_host(ptr, layout, flags, release, context, out, &mut how) })?;
@@ -398,13 +398,13 @@ pub fn save_npy(array: Id, path: &CStr, flags: u32) -> Result<()> {
 // ---- views
 
 /// The same elements in another shape.
-pub fn reshape(array: Id, shape: &[i64], order: i32) -> Result<Id> {
+pub fn reshape(array: Id, shape: &[i64], order: tn_order) -> Result<Id> {
     // SAFETY: `shape` has as many entries as said.
     made(|out| unsafe { c::tn_array_reshape(array.raw(), shape.len() as i32, shape.as_ptr(), order, out) })
 }
 
 /// The same elements on one axis.
-pub fn ravel(array: Id, order: i32) -> Result<Id> {
+pub fn ravel(array: Id, order: tn_order) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
     made(|out| unsafe { c::tn_array_ravel(array.raw(), order, out) })
 }
@@ -425,7 +425,7 @@ pub fn permute(array: Id, axes: &[i32]) -> Result<Id> {
 #[inline]
 pub fn slice(array: Id, specs: &[tn_slice_spec]) -> Result<Id> {
     // SAFETY: `specs` has as many entries as said.
-    made(|out| unsafe { c::tn_array_slice(array.raw(), specs.len() as i32, specs.as_ptr(), out) })
+    made(|out| unsafe { c::tn_array_slice(array.raw(), specs.len(), specs.as_ptr(), out) })
 }
 
 /// One index of an axis, which goes.
@@ -439,7 +439,7 @@ pub fn index(array: Id, axis: i32, index: i64) -> Result<Id> {
 pub fn squeeze(array: Id, axes: &[i32]) -> Result<Id> {
     let at = if axes.is_empty() { null() } else { axes.as_ptr() };
     // SAFETY: `axes` has as many entries as said, NULL with 0.
-    made(|out| unsafe { c::tn_array_squeeze(array.raw(), axes.len() as i32, at, out) })
+    made(|out| unsafe { c::tn_array_squeeze(array.raw(), axes.len(), at, out) })
 }
 
 /// A new axis of length 1.
@@ -471,7 +471,7 @@ fn several(call: impl Fn(usize, *mut *mut tn_array, *mut usize) -> tn_status) ->
 }
 
 /// Exactly `parts` views.
-pub fn split(array: Id, axis: i32, parts: i64) -> Result<Vec<Id>> {
+pub fn split(array: Id, axis: i32, parts: usize) -> Result<Vec<Id>> {
     // SAFETY: `several` passes as many places as it says.
     several(|n, outs, count| unsafe { c::tn_array_split(array.raw(), axis, parts, n, outs, count) })
 }
@@ -483,7 +483,7 @@ pub fn chunks(array: Id, axis: i32, length: i64) -> Result<Vec<Id>> {
 }
 
 /// TN_OVERLAP_ of two arrays.
-pub fn overlap(a: Id, b: Id) -> Result<i32> {
+pub fn overlap(a: Id, b: Id) -> Result<tn_overlap> {
     let mut out = 0;
     // SAFETY: checked ids, `out` is writable.
     check(unsafe { c::tn_array_overlap(a.raw(), b.raw(), &mut out) })?;
@@ -503,6 +503,7 @@ fn no_view() -> tn_view_info {
         strides: null(),
         device_data: 0,
         bytes: 0,
+        reserved: [0; 4],
     }
 }
 
@@ -574,7 +575,7 @@ pub unsafe fn exchange_table(slots: *const DLPackExchangeAPI) -> Result<*const D
 /// A promise not to use the handle again.
 pub fn give(array: Id, required: u32) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
-    made(|out| unsafe { c::tn_array_give(array.raw(), required, out) })
+    made(|out| unsafe { c::tn_array_give(array.raw(), required as usize, out) })
 }
 
 /// The giver has its array back.

@@ -415,6 +415,7 @@ impl Borrow {
                         strides: info.strides.as_ptr(),
                         device_data: 0,
                         bytes: info.bytes / (info.shape[axis].max(1) as u64) * chunk.length as u64,
+                        reserved: [0; 4],
                     };
                     open.views.push(shown(py, guard, &view, false)?);
                 }

@@ -97,7 +97,8 @@ pub fn open_safetensors<'py>(
         let names: Vec<*const c_char> = texts.iter().map(|text| text.as_ptr()).collect();
         let mut out: Vec<*mut tn_array> = vec![null_mut(); names.len()];
         let (n, pool, to) = (names.len(), pool.0 as *mut tn_pool, out.as_mut_ptr());
-        let flags = crossing(copy);
+        let size = size_of::<tn_safetensors_options>();
+        let options = tn_safetensors_options { size, pool, flags: crossing(copy), reserved: 0 };
         // SAFETY: terminated texts, as many places as names.
         let status =
             unsafe { c::tn_array_open_safetensors(path.as_ptr(), n, names.as_ptr(), &options, to, null_mut()) };
