@@ -4,7 +4,7 @@
 //! failing stage does not keep the others from running. The last line is `N passed, N failed, N skipped`.
 
 use crate::tools::{Done, cargo, command, exists, has, plainly, root};
-use crate::{cuda, doc, install, malloc, python, run, sim, sim_install, sim_peers};
+use crate::{cuda, doc, header_tools, install, malloc, python, run, sim, sim_install, sim_peers};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -74,6 +74,7 @@ pub fn run(extent: Extent) -> Done {
     if extent != Extent::Fast {
         gate.stage("layouts in C and Rust", None, layouts);
         gate.loom();
+        gate.stage("header in five languages", header_tools::missing(), header_tools);
         gate.stage("reference manual", doc::missing(), || Row::of(doc::build()));
         gate.python();
         gate.bindings();
@@ -405,6 +406,19 @@ fn layouts() -> Row {
     });
     row.failed = usize::from(!ended_well || row.passed == 0);
     row
+}
+
+/// The generators of bindings on the header.
+fn header_tools() -> Row {
+    match header_tools::check() {
+        Ok(done) => Row {
+            passed: done.passed,
+            failed: done.failed.len(),
+            skipped: done.skipped.len(),
+            note: if done.skipped.is_empty() { String::new() } else { format!("skipped: {}", done.skipped.join("; ")) },
+        },
+        Err(text) => Row::of(Err(text)),
+    }
 }
 
 /// A `cargo test` of one target.

@@ -211,6 +211,11 @@ fn c_value(value: &syn::Expr) -> Option<String> {
     }
 }
 
+/// The names of all constants.
+pub fn constant_names() -> Done<Vec<String>> {
+    Ok(constants()?.into_iter().map(|constant| constant.name).collect())
+}
+
 impl Constant {
     /// Its comment, indented so.
     fn comment(&self, indent: &str) -> String {
