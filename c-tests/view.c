@@ -492,9 +492,10 @@ static void slices_as_in_python(void) /* LA-7, LA-8 */
                 {2, TN_NONE, TN_NONE, 8, 2},
                 {9, 2, 1, 0, 0},
                 {INT64_MAX, INT64_MAX, 1, 0, 0},
-                {INT64_MIN + 1, INT64_MAX, INT64_MAX, 1, 0},
-                {INT64_MAX, INT64_MIN + 1, INT64_MIN + 1, 1, 9},
-                {INT64_MIN + 1, INT64_MIN + 2, 1, 0, 0}};
+                {INT64_MIN + 2, INT64_MAX, INT64_MAX, 1, 0},
+                {INT64_MAX, INT64_MIN + 2, INT64_MIN + 2, 1, 9},
+                {INT64_MIN + 2, INT64_MIN + 3, 1, 0, 0},
+                {INT64_MIN, INT64_MIN, INT64_MIN, 10, 0}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         v = part(n, rows[i].start, rows[i].stop, rows[i].step);
         tn_array_info info = info_of(v);
@@ -758,7 +759,7 @@ static tn_array *random_view(tn_array *v, model *m, int boxes)
     switch (random_below(boxes ? 6 : 8)) {
     case 0:
     case 1: { /* slice */
-        tn_slice_spec specs[MAX_AXES];
+        tn_slice_spec specs[MAX_AXES] = {{0}};
         int64_t chosen[MAX_AXES][8];
         for (int axis = 0; axis < old.ndim; axis++) {
             specs[axis].start = random_below(4) ? (int64_t)random_below(15) - 7 : TN_NONE;

@@ -67,6 +67,42 @@
 
 namespace tenure {
 
+/* ===================================================== places ===================================================== */
+
+/// A line of the program. What opens or makes something takes one as its last parameter, whose default is the line of the call: texts and
+/// reports then say "step.cpp:41" with no word of the caller's. It is this thread's place until the next such call, as by TENURE_HERE.
+///
+/// With TENURE_NO_SITES defined in all units of a program nothing is recorded by itself.
+class site {
+public:
+    /// The line of the call.
+    static constexpr site here(const char *file = __builtin_FILE(), int line = __builtin_LINE()) noexcept {
+        return site(file, line);
+    }
+    /// Any line; the text is not copied.
+    constexpr site(const char *file, int line) noexcept : file_(file), line_(line) {}
+
+    /// The path as the compiler has it.
+    constexpr const char *file() const noexcept { return file_; }
+    /// Counted from 1.
+    constexpr int line() const noexcept { return line_; }
+
+private:
+    const char *file_;
+    int line_;
+};
+
+namespace detail {
+
+/// What this thread makes from now on is made there.
+inline void record([[maybe_unused]] site place) noexcept {
+#if !defined TENURE_NO_SITES
+    static_cast<void>(tn_here(place.file(), static_cast<std::int32_t>(place.line())));
+#endif
+}
+
+} // namespace detail
+
 /* ==================================================== statuses ==================================================== */
 
 /// What every exception of this header is: a status and the library's text. `catch (const tenure::error &e)` gets them
@@ -649,17 +685,21 @@ public:
     /// No stream: the host, now.
     stream() noexcept = default;
     /// A stream of its own. Lower priorities run sooner; `blocking`: it and the legacy stream wait for one another.
-    explicit stream(device where, std::int32_t priority = 0, bool blocking = false) {
+    explicit stream(device where, std::int32_t priority = 0, bool blocking = false,
+                    site place = site::here()) {
+        detail::record(place);
         detail::check(tn_stream_create(where, blocking ? TN_STREAM_BLOCKING : 0u, priority, &handle_));
     }
     /// Another library's CUstream, which stays that library's to destroy; 0 and 1 are the legacy stream, 2 the per-thread one.
-    static stream of_native(device where, std::uint64_t native) {
+    static stream of_native(device where, std::uint64_t native, site place = site::here()) {
+        detail::record(place);
         stream out;
         detail::check(tn_stream_import(where, native, &out.handle_));
         return out;
     }
     /// The thread's current stream of a device.
-    static stream current(device where) {
+    static stream current(device where, site place = site::here()) {
+        detail::record(place);
         stream out;
         detail::check(tn_stream_current(where, &out.handle_));
         return out;
@@ -720,7 +760,8 @@ public:
     /// No event.
     event() noexcept = default;
     /// An event of a device; with `timing` it can be asked for times.
-    explicit event(device where, bool timing = false) {
+    explicit event(device where, bool timing = false, site place = site::here()) {
+        detail::record(place);
         detail::check(tn_event_create(where, timing ? TN_EVENT_TIMING : 0u, &handle_));
     }
     event(event &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
@@ -771,7 +812,9 @@ private:
 class [[nodiscard]] stream_scope {
 public:
     /// `synchronize`: the end of the scope waits for the stream.
-    [[nodiscard]] stream_scope(device where, const stream &wanted, bool synchronize = false) {
+    [[nodiscard]] stream_scope(device where, const stream &wanted, bool synchronize = false,
+                               site place = site::here()) {
+        detail::record(place);
         detail::check(tn_stream_enter(where, wanted.handle(), synchronize ? TN_AUTO_SYNCHRONIZE : 0u, &handle_));
     }
     ~stream_scope() {
@@ -900,7 +943,7 @@ inline std::vector<holder> to_holders(const std::vector<tn_holder> &from) {
 /// Everything that was not given back so far, of the whole process.
 inline std::vector<holder> leaks() {
     return detail::to_holders(detail::listed<tn_holder>(
-        [](std::size_t capacity, tn_holder *items, std::size_t *count) { 
+        [](std::size_t capacity, tn_holder *items, std::size_t *count) {
             return tn_leaks(sizeof(tn_holder), capacity, items, count);
         }));
 }
@@ -1006,13 +1049,16 @@ public:
     /// No pool: where one is an argument, the thread's current one.
     pool() noexcept = default;
     /// A pool of its own.
-    explicit pool(const pool_options &options, device where = {}) {
+    explicit pool(const pool_options &options, device where = {}, site place = site::here()) {
+        detail::record(place);
         tn_pool_options c = options.get();
         detail::check(tn_pool_create(where, &c, &handle_));
     }
     /// A pool whose memory comes from callbacks and goes back to them. They must not throw, and live, with their context, until
     /// `upstream.release` is called.
-    static pool over(const tn_upstream &upstream, const pool_options &options = {}, device where = {}) {
+    static pool over(const tn_upstream &upstream, const pool_options &options = {}, device where = {},
+                     site place = site::here()) {
+        detail::record(place);
         pool out;
         tn_upstream from = upstream;
         from.size = sizeof from;
@@ -1021,19 +1067,22 @@ public:
         return out;
     }
     /// The process-wide pool of a device.
-    static pool process_default(device where = {}) {
+    static pool process_default(device where = {}, site place = site::here()) {
+        detail::record(place);
         pool out;
         detail::check(tn_pool_default(where, &out.handle_));
         return out;
     }
     /// The thread's current pool of a device.
-    static pool current(device where = {}) {
+    static pool current(device where = {}, site place = site::here()) {
+        detail::record(place);
         pool out;
         detail::check(tn_pool_current(where, &out.handle_));
         return out;
     }
     /// The pool whose live block contains an address.
-    static pool of(const void *address) {
+    static pool of(const void *address, site place = site::here()) {
+        detail::record(place);
         pool out;
         detail::check(tn_pool_of(address, &out.handle_));
         return out;
@@ -1065,19 +1114,24 @@ public:
 
     /// A raw block; alignment 0 is the pool's. Given back by `deallocate`. `on`: device memory may be used by that stream at once; without
     /// one by the current stream, host memory by the host.
-    [[nodiscard]] void *allocate(std::size_t bytes, std::size_t alignment = 0, const stream &on = {}) {
+    [[nodiscard]] void *allocate(std::size_t bytes, std::size_t alignment = 0, const stream &on = {},
+                                 site place = site::here()) {
+        detail::record(place);
         void *out = nullptr;
         detail::check(tn_pool_allocate(handle_, bytes, alignment, on.handle(), &out));
         return out;
     }
     /// The same, of zeros.
-    [[nodiscard]] void *allocate_zeroed(std::size_t bytes, std::size_t alignment = 0, const stream &on = {}) {
+    [[nodiscard]] void *allocate_zeroed(std::size_t bytes, std::size_t alignment = 0, const stream &on = {},
+                                        site place = site::here()) {
+        detail::record(place);
         void *out = nullptr;
         detail::check(tn_pool_allocate_zeroed(handle_, bytes, alignment, on.handle(), &out));
         return out;
     }
     /// Another size for a raw block, which may move; its contents and alignment stay.
-    [[nodiscard]] void *reallocate(void *block, std::size_t bytes) {
+    [[nodiscard]] void *reallocate(void *block, std::size_t bytes, site place = site::here()) {
+        detail::record(place);
         void *out = nullptr;
         detail::check(tn_pool_reallocate(handle_, block, bytes, nullptr, &out));
         return out;
@@ -1187,7 +1241,8 @@ private:
 class [[nodiscard]] use_pool {
 public:
     /// `where`: the device of the pool.
-    [[nodiscard]] explicit use_pool(const pool &wanted, device where = {}) : before_(pool::current(where)) {
+    [[nodiscard]] explicit use_pool(const pool &wanted, device where = {}, site place = site::here())
+        : before_(pool::current(where, place)) {
         if (!wanted)
             detail::refuse(TN_ERR_NULL, "%s", "tenure::use_pool: the pool is empty; it was moved from or never made");
         detail::check(tn_pool_set_current(wanted.handle()));
@@ -1219,8 +1274,8 @@ public:
         return *this;
     }
     /// The bytes come from the thread's current pool of a device, and not of the host.
-    options &on(device where) {
-        owned_ = std::make_shared<tenure::pool>(tenure::pool::current(where));
+    options &on(device where, site place = site::here()) {
+        owned_ = std::make_shared<tenure::pool>(tenure::pool::current(where, place));
         pool_ = owned_->handle();
         return *this;
     }
@@ -1764,15 +1819,17 @@ public:
     /* ---- claims ---- */
 
     /// Another claim on the same bytes.
-    [[nodiscard]] array clone() const {
+    [[nodiscard]] array clone(site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) { return tn_array_clone(handle_, out); });
     }
     /// New bytes with the same elements.
-    [[nodiscard]] array copy(const tenure::pool &from = {}, const stream &on = {}) const {
+    [[nodiscard]] array copy(const tenure::pool &from = {}, const stream &on = {}, site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) { return tn_array_copy(handle_, from.handle(), on.handle(), out); });
     }
     /// A handle without a claim.
-    [[nodiscard]] weak weaken() const;
+    [[nodiscard]] weak weaken(site place = site::here()) const;
     /// Does nothing else claim, borrow or export the store?
     bool is_unique() const {
         std::int32_t out = 0;
@@ -1795,28 +1852,33 @@ public:
     /* ---- views: never a copy ---- */
 
     /// Another shape; one length may be -1 and is computed.
-    [[nodiscard]] array reshape(const dims &shape, order by = order::c) const {
+    [[nodiscard]] array reshape(const dims &shape, order by = order::c, site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) {
             return tn_array_reshape(handle_, shape.ndim(), shape.data(), static_cast<tn_order>(by), out);
         });
     }
     /// All elements on one axis.
-    [[nodiscard]] array ravel(order by = order::c) const {
+    [[nodiscard]] array ravel(order by = order::c, site place = site::here()) const {
+        detail::record(place);
         return detail::make(
             [&](tn_array **out) { return tn_array_ravel(handle_, static_cast<tn_order>(by), out); });
     }
     /// All axes reversed.
-    [[nodiscard]] array transpose() const {
+    [[nodiscard]] array transpose(site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) { return tn_array_transpose(handle_, out); });
     }
     /// Axis i of the view is axis axes[i] of the array.
-    [[nodiscard]] array permute(std::initializer_list<std::int32_t> axes) const {
+    [[nodiscard]] array permute(std::initializer_list<std::int32_t> axes, site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) {
             return tn_array_permute(handle_, static_cast<std::int32_t>(axes.size()), axes.begin(), out);
         });
     }
     /// A part: a range for each of the first axes, `all` for a whole one.
-    [[nodiscard]] array slice(std::initializer_list<range> ranges) const {
+    [[nodiscard]] array slice(std::initializer_list<range> ranges, site place = site::here()) const {
+        detail::record(place);
         tn_slice_spec specs[TN_MAX_NDIM];
         if (ranges.size() > TN_MAX_NDIM)
             detail::refuse(TN_ERR_COUNT, "tenure::array::slice: %zu ranges; at most %d axes", ranges.size(),
@@ -1827,38 +1889,45 @@ public:
         return detail::make([&](tn_array **out) { return tn_array_slice(handle_, count, specs, out); });
     }
     /// The elements with one index on an axis, which is removed; negative ones count from the end.
-    [[nodiscard]] array index(std::int32_t axis, std::int64_t at) const {
+    [[nodiscard]] array index(std::int32_t axis, std::int64_t at, site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) { return tn_array_index(handle_, axis, at, out); });
     }
     /// Without these axes, all of length 1; without an argument: without all such.
-    [[nodiscard]] array squeeze(std::initializer_list<std::int32_t> axes = {}) const {
+    [[nodiscard]] array squeeze(std::initializer_list<std::int32_t> axes = {}, site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) {
             return tn_array_squeeze(handle_, axes.size(), axes.size() == 0 ? nullptr : axes.begin(), out);
         });
     }
     /// With a new axis of length 1.
-    [[nodiscard]] array expand(std::int32_t axis) const {
+    [[nodiscard]] array expand(std::int32_t axis, site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) { return tn_array_expand(handle_, axis, out); });
     }
     /// With a larger shape in which elements repeat; cannot be written.
-    [[nodiscard]] array broadcast(const dims &shape) const {
+    [[nodiscard]] array broadcast(const dims &shape, site place = site::here()) const {
+        detail::record(place);
         return detail::make(
             [&](tn_array **out) { return tn_array_broadcast(handle_, shape.ndim(), shape.data(), out); });
     }
     /// So many parts of an axis, one after another.
-    [[nodiscard]] std::vector<array> split(std::int32_t axis, std::size_t parts) const {
+    [[nodiscard]] std::vector<array> split(std::int32_t axis, std::size_t parts, site place = site::here()) const {
+        detail::record(place);
         return list([&](std::size_t capacity, tn_array **outs, std::size_t *count) {
             return tn_array_split(handle_, axis, parts, capacity, outs, count);
         });
     }
     /// Parts of this length of an axis, one after another.
-    [[nodiscard]] std::vector<array> chunks(std::int32_t axis, std::int64_t length) const {
+    [[nodiscard]] std::vector<array> chunks(std::int32_t axis, std::int64_t length, site place = site::here()) const {
+        detail::record(place);
         return list([&](std::size_t capacity, tn_array **outs, std::size_t *count) {
             return tn_array_chunks(handle_, axis, length, capacity, outs, count);
         });
     }
     /// The same bytes as another element type.
-    [[nodiscard]] array view_dtype(tenure::dtype type) const {
+    [[nodiscard]] array view_dtype(tenure::dtype type, site place = site::here()) const {
+        detail::record(place);
         return detail::make(
             [&](tn_array **out) { return tn_array_view_dtype(handle_, static_cast<tn_dtype>(type), out); });
     }
@@ -1870,8 +1939,9 @@ public:
     /// `on`: work of that stream reads, which waits for what other streams write, and the end of the guard is behind what it was given until
     /// then. The stream outlives the guard. Without one the host reads, now: `pending_error` while a device writes.
     template <class T = void>
-    read_guard<T> read(reading how = reading::plain, const stream &on = {}) const {
+    read_guard<T> read(reading how = reading::plain, const stream &on = {}, site place = site::here()) const {
         detail::must_be<T>(*this, "read");
+        detail::record(place);
         tn_view_info info;
         tn_borrow *borrow = nullptr;
         detail::check(
@@ -1884,8 +1954,9 @@ public:
     /// Opens a guard for writing; throws DTYPE if the elements are no T. `write()` gives address and layout of any
     /// type. `on`: as `read`.
     template <class T = void>
-    write_guard<T> write(mode how = mode::aliased, const stream &on = {}) {
+    write_guard<T> write(mode how = mode::aliased, const stream &on = {}, site place = site::here()) {
         detail::must_be<T>(*this, "write");
+        detail::record(place);
         tn_view_info info;
         tn_borrow *borrow = nullptr;
         detail::check(
@@ -1899,8 +1970,9 @@ public:
     /// longer.
     template <class T>
     [[nodiscard]] std::vector<chunk<T>> chunks_write(std::size_t parts, std::int32_t axis = 0,
-                                                     mode how = mode::aliased) {
+                                                     mode how = mode::aliased, site place = site::here()) {
         detail::must_be<T>(*this, "chunks_write");
+        detail::record(place);
         // All memory first: an open guard must find its place. Never none, so that no parts are INVALID and not NULL.
         std::vector<tn_chunk> opened(parts == 0 ? 1 : parts);
         std::vector<chunk<T>> out;
@@ -1938,13 +2010,15 @@ public:
         detail::check(tn_array_copy_into(handle_, destination.handle_, static_cast<std::uint32_t>(how), on.handle()));
     }
     /// A new array on a device.
-    [[nodiscard]] array to_device(tenure::device where, const tenure::pool &from = {}, const stream &on = {}) const {
+    [[nodiscard]] array to_device(tenure::device where, const tenure::pool &from = {}, const stream &on = {},
+                                  site place = site::here()) const {
+        detail::record(place);
         return detail::make(
             [&](tn_array **out) { return tn_array_to_device(handle_, where, from.handle(), on.handle(), out); });
     }
     /// The same from the device's current pool.
-    [[nodiscard]] array to_device(tenure::device where, const stream &on) const {
-        return to_device(where, tenure::pool(), on);
+    [[nodiscard]] array to_device(tenure::device where, const stream &on, site place = site::here()) const {
+        return to_device(where, tenure::pool(), on, place);
     }
     /// Copies the elements, in C order, to `destination`, which has exactly `count` places. On a stream page-locked memory there stays the
     /// caller's to keep until the stream passed; other memory is written on return.
@@ -1985,8 +2059,9 @@ public:
     /// Exports raw memory: `flag::copy`, `borrow` or `require_borrow`. With `const T` for reading, with `T` both sides
     /// may write (beside `flag::export_exclusive`: only the export may).
     template <class T>
-    host_export<T> export_host(flag flags = flag::copy, mode how = mode::aliased) const {
+    host_export<T> export_host(flag flags = flag::copy, mode how = mode::aliased, site place = site::here()) const {
         detail::must_be<T>(*this, "export_host");
+        detail::record(place);
         if (!std::is_const_v<T>)
             flags = flags | flag::export_writable;
         tn_view_info info;
@@ -1999,12 +2074,14 @@ public:
     /// Exports a DLPack struct, which the object owns until `detach()` hands it to a consumer. `what`: in place, or
     /// copied?
     [[nodiscard]] dlpack export_dlpack(flag flags = flag::copy, mode how = mode::aliased,
-                                       tenure::how *what = nullptr) const;
+                                       tenure::how *what = nullptr, site place = site::here()) const;
     /// The same with all options.
-    [[nodiscard]] dlpack export_dlpack(const tn_dlpack_options &options, tenure::how *what = nullptr) const;
+    [[nodiscard]] dlpack export_dlpack(const tn_dlpack_options &options, tenure::how *what = nullptr,
+                                       site place = site::here()) const;
     /// Exports the form without a version, which cannot say "read-only".
     [[nodiscard]] dlpack_legacy export_dlpack_legacy(flag flags = flag::copy, mode how = mode::aliased,
-                                                     tenure::how *what = nullptr) const;
+                                                     tenure::how *what = nullptr,
+                                                     site place = site::here()) const;
     /// Saves a `.npy` file: TN_IO_SYNC, TN_IO_EXCLUSIVE.
     void save_npy(const std::string &path, tn_io_flags flags = 0) const {
         detail::check(tn_array_save_npy(handle_, path.c_str(), flags));
@@ -2088,13 +2165,15 @@ inline overlap overlap_of(const array &a, const array &b) {
 
 /// Page-locks memory of the caller's, TN_HOST_*, so that copies need no staging: an array of its bytes. Unlocked when that and what was made
 /// from it are gone, which waits for copies that still use it; until then the memory stays the caller's to keep.
-[[nodiscard]] inline array host_register(void *memory, std::size_t bytes, tn_host_flags flags = 0) {
+[[nodiscard]] inline array host_register(void *memory, std::size_t bytes, tn_host_flags flags = 0,
+                                          site place = site::here()) {
+    detail::record(place);
     return detail::make([&](tn_array **out) { return tn_host_register(memory, bytes, flags, out); });
 }
 /// The elements of a span.
 template <class T, class = std::enable_if_t<!std::is_const_v<T>>>
-[[nodiscard]] array host_register(span<T> memory, tn_host_flags flags = 0) {
-    return host_register(memory.data(), memory.size() * sizeof(T), flags).view_dtype(dtype_of<T>());
+[[nodiscard]] array host_register(span<T> memory, tn_host_flags flags = 0, site place = site::here()) {
+    return host_register(memory.data(), memory.size() * sizeof(T), flags, place).view_dtype(dtype_of<T>(), place);
 }
 
 /// A handle without a claim: it does not keep the bytes, and is in nobody's way.
@@ -2127,11 +2206,13 @@ public:
     /// Has it a handle?
     explicit operator bool() const noexcept { return handle_ != nullptr; }
     /// A claim again; throws DESTRUCTED if the store has been without one since.
-    [[nodiscard]] array upgrade() const {
+    [[nodiscard]] array upgrade(site place = site::here()) const {
+        detail::record(place);
         return detail::make([&](tn_array **out) { return tn_weak_upgrade(handle_, out); });
     }
     /// A claim again, or nothing if the store has been without one since.
-    [[nodiscard]] std::optional<array> try_upgrade() const {
+    [[nodiscard]] std::optional<array> try_upgrade(site place = site::here()) const {
+        detail::record(place);
         tn_array *out = nullptr;
         const tn_status status = tn_weak_upgrade(handle_, &out);
         if (status == TN_ERR_DESTRUCTED)
@@ -2149,7 +2230,8 @@ private:
     tn_weak *handle_ = nullptr;
 };
 
-inline weak array::weaken() const {
+inline weak array::weaken(site place) const {
+    detail::record(place);
     tn_weak *out = nullptr;
     detail::check(tn_array_weaken(handle_, &out));
     return weak::adopt(out);
@@ -2158,7 +2240,9 @@ inline weak array::weaken() const {
 /* ==================================================== creation ==================================================== */
 
 /// New bytes with undefined contents.
-[[nodiscard]] inline array empty(dtype type, const dims &shape, const options &how = {}) {
+[[nodiscard]] inline array empty(dtype type, const dims &shape, const options &how = {},
+                                  site place = site::here()) {
+    detail::record(place);
     const tn_array_options c = how.get();
     return detail::make([&](tn_array **out) {
         return tn_array_empty(how.from(), static_cast<tn_dtype>(type), shape.ndim(), shape.data(), &c, out);
@@ -2166,12 +2250,14 @@ inline weak array::weaken() const {
 }
 /// New bytes with undefined contents, of a C++ type.
 template <class T>
-[[nodiscard]] array empty(const dims &shape, const options &how = {}) {
-    return empty(dtype_of<T>(), shape, how);
+[[nodiscard]] array empty(const dims &shape, const options &how = {}, site place = site::here()) {
+    return empty(dtype_of<T>(), shape, how, place);
 }
 
 /// New bytes, all 0.
-[[nodiscard]] inline array zeros(dtype type, const dims &shape, const options &how = {}) {
+[[nodiscard]] inline array zeros(dtype type, const dims &shape, const options &how = {},
+                                  site place = site::here()) {
+    detail::record(place);
     const tn_array_options c = how.get();
     return detail::make([&](tn_array **out) {
         return tn_array_zeros(how.from(), static_cast<tn_dtype>(type), shape.ndim(), shape.data(), &c, out);
@@ -2179,13 +2265,14 @@ template <class T>
 }
 /// New bytes, all 0, of a C++ type.
 template <class T>
-[[nodiscard]] array zeros(const dims &shape, const options &how = {}) {
-    return zeros(dtype_of<T>(), shape, how);
+[[nodiscard]] array zeros(const dims &shape, const options &how = {}, site place = site::here()) {
+    return zeros(dtype_of<T>(), shape, how, place);
 }
 
 /// New bytes, every element one value.
 template <class T>
-[[nodiscard]] array full(const dims &shape, const T &value, const options &how = {}) {
+[[nodiscard]] array full(const dims &shape, const T &value, const options &how = {}, site place = site::here()) {
+    detail::record(place);
     const tn_array_options c = how.get();
     return detail::make([&](tn_array **out) {
         return tn_array_full(how.from(), static_cast<tn_dtype>(dtype_of<T>()), shape.ndim(), shape.data(), &value, &c,
@@ -2194,7 +2281,8 @@ template <class T>
 }
 
 /// New bytes with undefined contents, of the type and shape of another array.
-[[nodiscard]] inline array like(const array &prototype, const options &how = {}) {
+[[nodiscard]] inline array like(const array &prototype, const options &how = {}, site place = site::here()) {
+    detail::record(place);
     const tn_array_options c = how.get();
     return detail::make([&](tn_array **out) { return tn_array_like(how.from(), prototype.handle(), &c, out); });
 }
@@ -2229,14 +2317,18 @@ using element_of = std::remove_pointer_t<decltype(std::data(std::declval<C &>())
 
 /// Makes an array of the caller's memory, which must stay until the last claim, guard and export on it ended, unless it
 /// is copied.
-[[nodiscard]] inline array import_host(void *memory, const layout &lies, flag flags, how *what = nullptr) {
+[[nodiscard]] inline array import_host(void *memory, const layout &lies, flag flags, how *what = nullptr,
+                                        site place = site::here()) {
+    detail::record(place);
     return detail::imported(memory, lies, flags, nullptr, nullptr, what);
 }
 
 /// The same; `release`, a callable without arguments that must not throw, is called once when the memory is not needed
 /// any more: at once if it was copied. If this throws, it is not called. With `flag::take` the memory is the library's.
 template <class F, class = std::enable_if_t<std::is_invocable_v<std::decay_t<F> &>>>
-[[nodiscard]] array import_host(void *memory, const layout &lies, flag flags, F &&release, how *what = nullptr) {
+[[nodiscard]] array import_host(void *memory, const layout &lies, flag flags, F &&release, how *what = nullptr,
+                                site place = site::here()) {
+    detail::record(place);
     using callable = std::decay_t<F>;
     auto call = std::make_unique<callable>(std::forward<F>(release));
     array out = detail::imported(memory, lies, flags, detail::released<callable>, call.get(), what);
@@ -2249,7 +2341,8 @@ template <class F, class = std::enable_if_t<std::is_invocable_v<std::decay_t<F> 
 /// The container (a vector, std::array, ..: anything with `data()` and `size()`) is moved in, and destroyed when the
 /// last claim, guard and export ended. If this throws, the container has its elements still.
 template <class C>
-[[nodiscard]] array from(C &&container, const dims &shape) {
+[[nodiscard]] array from(C &&container, const dims &shape, site place = site::here()) {
+    detail::record(place);
     static_assert(!std::is_lvalue_reference_v<C>,
                   "tenure::from takes the container's memory: write from(std::move(v)), or copy_of(v) for a copy");
     static_assert(!std::is_const_v<C>, "tenure::from takes the container's memory: a const one cannot be moved");
@@ -2280,27 +2373,28 @@ template <class C>
 }
 /// The same, of one axis.
 template <class C>
-[[nodiscard]] array from(C &&container) {
+[[nodiscard]] array from(C &&container, site place = site::here()) {
     const dims shape = dims::of(std::size(container));
-    return from(std::forward<C>(container), shape);
+    return from(std::forward<C>(container), shape, place);
 }
 
 /// Makes an array with a copy of a container's elements: of one axis, or of `shape`.
 template <class C>
-[[nodiscard]] array copy_of(const C &container, const dims &shape, const options &how = {}) {
+[[nodiscard]] array copy_of(const C &container, const dims &shape, const options &how = {},
+                            site place = site::here()) {
     using element = std::remove_const_t<detail::element_of<const C>>;
     static_assert(is_element<element>,
                   "tenure::copy_of: the container's elements are no element type; see tenure::dtype_of");
     if (how.get().order != TN_ORDER_C)
         detail::refuse(TN_ERR_INVALID, "%s", "tenure::copy_of: the elements of a container are in C order");
-    array out = empty<element>(shape, how);
+    array out = empty<element>(shape, how, place);
     out.copy_from_host(std::data(container), static_cast<std::size_t>(std::size(container)));
     return out;
 }
 /// The same, of one axis.
 template <class C>
-[[nodiscard]] array copy_of(const C &container, const options &how = {}) {
-    return copy_of(container, dims::of(std::size(container)), how);
+[[nodiscard]] array copy_of(const C &container, const options &how = {}, site place = site::here()) {
+    return copy_of(container, dims::of(std::size(container)), how, place);
 }
 
 /// A DLPack struct with its release: `dlpack`, or `dlpack_legacy` for the form without a version.
@@ -2348,7 +2442,8 @@ private:
     Tensor *tensor_ = nullptr;
 };
 
-inline dlpack array::export_dlpack(const tn_dlpack_options &options, tenure::how *what) const {
+inline dlpack array::export_dlpack(const tn_dlpack_options &options, tenure::how *what, site place) const {
+    detail::record(place);
     DLManagedTensorVersioned *out = nullptr;
     tn_how became = 0;
     detail::check(tn_array_export_dlpack_versioned(handle_, &options, &out, &became));
@@ -2369,11 +2464,12 @@ inline tn_dlpack_options dlpack_options(flag flags, mode how) noexcept {
 
 } // namespace detail
 
-inline dlpack array::export_dlpack(flag flags, mode how, tenure::how *what) const {
-    return export_dlpack(detail::dlpack_options(flags, how), what);
+inline dlpack array::export_dlpack(flag flags, mode how, tenure::how *what, site place) const {
+    return export_dlpack(detail::dlpack_options(flags, how), what, place);
 }
 
-inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::how *what) const {
+inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::how *what, site place) const {
+    detail::record(place);
     const tn_dlpack_options options = detail::dlpack_options(flags, how);
     DLManagedTensor *out = nullptr;
     tn_how became = 0;
@@ -2384,7 +2480,9 @@ inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::h
 }
 
 /// Makes an array of a DLPack struct. If this throws, the struct is still the object's.
-[[nodiscard]] inline array import_dlpack(dlpack &&tensor, flag flags = flag::copy, how *what = nullptr) {
+[[nodiscard]] inline array import_dlpack(dlpack &&tensor, flag flags = flag::copy, how *what = nullptr,
+                                          site place = site::here()) {
+    detail::record(place);
     tn_how became = 0;
     array out = detail::make([&](tn_array **made) {
         return tn_array_import_dlpack_versioned(tensor.get(), static_cast<std::uint32_t>(flags), made, &became);
@@ -2395,7 +2493,9 @@ inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::h
     return out;
 }
 /// The same, of the form without a version.
-[[nodiscard]] inline array import_dlpack(dlpack_legacy &&tensor, flag flags = flag::copy, how *what = nullptr) {
+[[nodiscard]] inline array import_dlpack(dlpack_legacy &&tensor, flag flags = flag::copy, how *what = nullptr,
+                                          site place = site::here()) {
+    detail::record(place);
     tn_how became = 0;
     array out = detail::make([&](tn_array **made) {
         return tn_array_import_dlpack(tensor.get(), static_cast<std::uint32_t>(flags), made, &became);
@@ -2415,7 +2515,9 @@ enum class npy : tn_npy_mode {
 };
 
 /// Opens a `.npy` file as an array.
-[[nodiscard]] inline array open_npy(const std::string &path, npy how = npy::read, const pool &from = {}) {
+[[nodiscard]] inline array open_npy(const std::string &path, npy how = npy::read, const pool &from = {},
+                                     site place = site::here()) {
+    detail::record(place);
     tn_npy_options options{};
     options.size = sizeof options;
     options.mode = static_cast<std::uint32_t>(how);
@@ -2425,7 +2527,8 @@ enum class npy : tn_npy_mode {
 
 /// The tensors of a safetensors file, in the order of their bytes.
 inline std::vector<tn_safetensors_info> safetensors(const std::string &path) {
-    return detail::listed<tn_safetensors_info>([&](std::size_t capacity, tn_safetensors_info *items, std::size_t *count) {
+    using info = tn_safetensors_info;
+    return detail::listed<info>([&](std::size_t capacity, info *items, std::size_t *count) {
         return tn_safetensors_query(path.c_str(), sizeof(tn_safetensors_info), capacity, items, count);
     });
 }
@@ -2433,7 +2536,9 @@ inline std::vector<tn_safetensors_info> safetensors(const std::string &path) {
 /// Opens tensors of a safetensors file by their names, all or none. `flag::copy`: read into the pool; `borrow`: read-only arrays on one
 /// mapping of the file, but for those that are not aligned there; `require_borrow`: an exception for such.
 [[nodiscard]] inline std::vector<array> open_safetensors(const std::string &path, const std::vector<std::string> &names,
-                                                         flag flags = flag::copy, const pool &from = {}) {
+                                                         flag flags = flag::copy, const pool &from = {},
+                                                         site place = site::here()) {
+    detail::record(place);
     std::vector<const char *> texts;
     texts.reserve(names.size());
     for (const std::string &name : names)
@@ -2456,14 +2561,18 @@ inline std::vector<tn_safetensors_info> safetensors(const std::string &path) {
 
 /// Exports an array through Arrow's C data interface: `flag::copy`, `borrow` or `require_borrow`. The structs are the caller's from then on,
 /// who calls their releases; a program includes Arrow's own header for them.
-inline how export_arrow(const array &from, ArrowSchema *schema, ArrowArray *out, flag flags = flag::copy) {
+inline how export_arrow(const array &from, ArrowSchema *schema, ArrowArray *out, flag flags = flag::copy,
+                        site place = site::here()) {
+    detail::record(place);
     tn_how what = 0;
     detail::check(
         tn_array_export_arrow(from.handle(), static_cast<std::uint32_t>(flags), schema, out, &what));
     return static_cast<how>(what);
 }
 /// The same through Arrow's C device interface, for the host.
-inline how export_arrow(const array &from, ArrowSchema *schema, ArrowDeviceArray *out, flag flags = flag::copy) {
+inline how export_arrow(const array &from, ArrowSchema *schema, ArrowDeviceArray *out, flag flags = flag::copy,
+                        site place = site::here()) {
+    detail::record(place);
     tn_how what = 0;
     detail::check(
         tn_array_export_arrow_device(from.handle(), static_cast<std::uint32_t>(flags), schema, out, &what));
@@ -2481,14 +2590,16 @@ template <class Import> [[nodiscard]] array imported(how *what, Import import) {
 } // namespace detail
 /// Makes an array of an Arrow array, which is moved in: its release is NULL afterwards. If this throws, it is as before.
 [[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowArray *source, flag flags = flag::copy,
-                                        how *what = nullptr) {
+                                        how *what = nullptr, site place = site::here()) {
+    detail::record(place);
     return detail::imported(what, [&](tn_array **out, tn_how *did) {
         return tn_array_import_arrow(schema, source, static_cast<std::uint32_t>(flags), out, did);
     });
 }
 /// The same of Arrow's C device interface.
 [[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowDeviceArray *source, flag flags = flag::copy,
-                                        how *what = nullptr) {
+                                        how *what = nullptr, site place = site::here()) {
+    detail::record(place);
     return detail::imported(what, [&](tn_array **out, tn_how *did) {
         return tn_array_import_arrow_device(schema, source, static_cast<std::uint32_t>(flags), out, did);
     });
@@ -2619,6 +2730,9 @@ access<T...> access_all(access_spec<T>... specs) {
 
 template <std::size_t N>
 class scope;
+class promise;
+template <class A>
+promise give(A &&what, site place = site::here());
 
 /// A given array on its way: it can be passed on, opened once by `take` or a parameter `taken`, or cancelled.
 ///
@@ -2659,7 +2773,7 @@ public:
 
 private:
     template <class A>
-    friend promise give(A &&what);
+    friend promise give(A &&what, site place);
     template <class... P>
     friend std::array<array, sizeof...(P)> take_all(P &&...promises);
     friend std::vector<array> take_all(std::vector<promise> &&promises);
@@ -2685,12 +2799,13 @@ private:
 /// Gives an array away: `f(tenure::give(std::move(a)))`. The object is empty from then on; if this throws (it has open
 /// guards of its own), it is as before.
 template <class A>
-promise give(A &&what) {
+promise give(A &&what, site place) {
     static_assert(std::is_base_of_v<array, std::decay_t<A>>, "tenure::give gives an array");
     static_assert(!std::is_lvalue_reference_v<A>,
                   "tenure::give consumes the array: write give(std::move(a)), or pass a.clone() to keep a");
     static_assert(!std::is_const_v<std::remove_reference_t<A>>,
                   "tenure::give consumes the array: a const one cannot be given");
+    detail::record(place);
     promise out;
     detail::check(tn_array_give(what.handle(), 1, &out.handle_));
     out.giver_ = array(std::move(what));
@@ -2730,7 +2845,10 @@ template <class... P>
 }
 
 /// Opens one promise.
-[[nodiscard]] inline array take(promise &&one) { return std::move(take_all(std::move(one))[0]); }
+[[nodiscard]] inline array take(promise &&one, site place = site::here()) {
+    detail::record(place);
+    return std::move(take_all(std::move(one))[0]);
+}
 
 /// A parameter that a function may use up: `void f(tenure::taken x)`.
 ///
@@ -2740,7 +2858,7 @@ template <class... P>
 class taken : public array {
 public:
     /// Opens the promise.
-    taken(promise &&given) : array(take(std::move(given))) {}
+    taken(promise &&given, site place = site::here()) : array(take(std::move(given), place)) {}
     /// A clone, or an array that is not needed any more.
     taken(array &&passed) noexcept : array(std::move(passed)) {}
     taken(const array &) = delete; // give(std::move(a)) moves ownership, a.clone() lends
@@ -2890,13 +3008,18 @@ public:
     /// None.
     lazy() noexcept = default;
     /// A leaf. The array stays the caller's, so that it is not overwritten.
-    explicit lazy(const array &what, form as = form::full) {
+    explicit lazy(const array &what, form as = form::full, site place = site::here()) {
+        detail::record(place);
         detail::check(tn_expr_leaf(what.handle(), static_cast<std::uint32_t>(as), &handle_));
     }
     /// A leaf that has the array's claim. If this throws, the array is as before.
-    explicit lazy(array &&what, form as = form::full) : lazy(static_cast<const array &>(what), as) { what = array(); }
+    explicit lazy(array &&what, form as = form::full, site place = site::here())
+        : lazy(static_cast<const array &>(what), as, place) {
+        what = array();
+    }
     /// A leaf of what was given.
-    explicit lazy(promise &&given, form as = form::full) : lazy(take(std::move(given)), as) {}
+    explicit lazy(promise &&given, form as = form::full, site place = site::here())
+        : lazy(take(std::move(given), place), as, place) {}
     /// Owns a handle of C from now on.
     static lazy adopt(tn_expr *handle) noexcept {
         lazy out;
@@ -2924,13 +3047,14 @@ public:
     explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     /// The value, computed now if it was not before. The expression keeps the value too.
-    [[nodiscard]] array compute(on_failure then = on_failure::poison) const & {
+    [[nodiscard]] array compute(on_failure then = on_failure::poison, site place = site::here()) const & {
+        detail::record(place);
         return detail::make(
             [&](tn_array **out) { return tn_expr_compute(handle_, static_cast<std::uint32_t>(then), out); });
     }
     /// The same of an expression that is not needed any more: the value is the array's alone.
-    [[nodiscard]] array compute(on_failure then = on_failure::poison) && {
-        array out = static_cast<const lazy &>(*this).compute(then);
+    [[nodiscard]] array compute(on_failure then = on_failure::poison, site place = site::here()) && {
+        array out = static_cast<const lazy &>(*this).compute(then, place);
         drop();
         return out;
     }
@@ -3030,13 +3154,13 @@ using if_lazy = std::enable_if_t<(is_lazy<X> && ...)>;
 
 /// A vector as the diagonal of a matrix that is 0 elsewhere.
 template <class A>
-lazy diagonal(A &&vector) {
-    return lazy(std::forward<A>(vector), form::diagonal);
+lazy diagonal(A &&vector, site place = site::here()) {
+    return lazy(std::forward<A>(vector), form::diagonal, place);
 }
 /// A square matrix without what is above its diagonal, which is taken as 0.
 template <class A>
-lazy lower(A &&matrix) {
-    return lazy(std::forward<A>(matrix), form::lower);
+lazy lower(A &&matrix, site place = site::here()) {
+    return lazy(std::forward<A>(matrix), form::lower, place);
 }
 
 /// The sum.

@@ -159,7 +159,7 @@ impl Reader<'_> {
     }
 
     pub fn bound(&mut self) -> i64 {
-        self.one(&[NONE, 1, 2, -1, 0, 3, -2, 100, -100, i64::MAX, i64::MIN + 1])
+        self.one(&[NONE, 1, 2, -1, 0, 3, -2, 100, -100, i64::MAX, i64::MIN + 2])
     }
 
     pub fn view(&mut self, array: Ref) -> View {

@@ -9,7 +9,7 @@ use super::rules::{Faults, Status};
 use tenure::types::*;
 
 /// TN_NONE, an absent bound or step.
-pub const NONE: i64 = i64::MIN;
+pub const NONE: i64 = tenure::types::TN_NONE;
 
 /// A slice's bounds as in Python.
 pub type Spec = tn_slice_spec;

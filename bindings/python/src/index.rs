@@ -67,9 +67,12 @@ fn slice_of(slice: &Bound<'_, PyAny>) -> PyResult<tn_slice_spec> {
     if status < 0 {
         return Err(PyErr::fetch(slice.py()));
     }
-    // The smallest number means "absent" to the library; as a bound that somebody wrote, one more is as far out.
-    if spec.start == api::NONE {
-        spec.start += 1;
+    // So small a number means "absent" to the library; as one that the caller wrote, the next larger one means what it does. An absent
+    // stop of a negative step is left.
+    spec.start = spec.start.max(api::NONE + 1);
+    spec.step = spec.step.max(api::NONE + 1);
+    if spec.step > 0 {
+        spec.stop = spec.stop.max(api::NONE + 1);
     }
     Ok(spec)
 }
