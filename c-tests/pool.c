@@ -346,6 +346,32 @@ static void limits(void)
     OK(tn_pool_release(pool));
 }
 
+/* A call that is given a block and no pool finds the pool that has the block. */
+static void reallocate_finds_the_owner(void)
+{
+    tn_pool_options options = {.size = sizeof options, .name = "owner"};
+    tn_pool *owner = NULL, *found = NULL;
+    tn_pool_stats stats = {.size = sizeof stats};
+    void *block = NULL;
+    OK(tn_pool_create(HOST, &options, &owner));
+    OK(tn_pool_allocate(owner, 100, 0, NULL, &block));
+    memset(block, 7, 100);
+    for (size_t bytes = 200; bytes <= 20000000; bytes *= 10) {
+        OK(tn_pool_reallocate(NULL, block, bytes, NULL, &block));
+        CHECK(((unsigned char *)block)[99] == 7);
+        OK(tn_pool_query(owner, &stats));
+        CHECK(stats.live_blocks == 1 && stats.requested_bytes == bytes);
+    }
+    OK(tn_pool_of(block, &found));
+    OK(tn_pool_release(found));
+    OK(tn_pool_reallocate(NULL, block, 0, NULL, &block));
+    CHECK(block == NULL);
+    OK(tn_pool_query(owner, &stats));
+    CHECK(stats.live_blocks == 0);
+    FAILS(tn_pool_reallocate(NULL, &stats, 10, NULL, &block), TN_ERR_FOREIGN);
+    OK(tn_pool_release(owner));
+}
+
 int main(void)
 {
     devices();
@@ -358,5 +384,6 @@ int main(void)
     current_pool();
     limits();
     blocks_of_others();
+    reallocate_finds_the_owner();
     return finish();
 }

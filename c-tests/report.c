@@ -69,6 +69,34 @@ static void calls(void)
     CHECK(strlen(small) == sizeof small - 1 && small[0] == '{' && length > 100);
 }
 
+/* A program of a later header has larger items: what the library does not know of them is zeroed. */
+static void items_of_other_sizes(void)
+{
+    tn_array *a = numbers(NULL, SHAPE(3));
+    struct later {
+        tn_holder known;
+        uint64_t unknown[2];
+    } leaks[2];
+    size_t n = 77;
+    memset(leaks, 0xee, sizeof leaks);
+    OK(tn_leaks(sizeof leaks[0], 2, (tn_holder *)leaks, &n));
+    CHECK(n == 1 && leaks[0].known.kind == TN_HOLDER_HANDLE && leaks[0].known.id == (uint64_t)(uintptr_t)a);
+    CHECK(leaks[0].unknown[0] == 0 && leaks[0].unknown[1] == 0);
+    CHECK(leaks[1].unknown[0] == UINT64_C(0xeeeeeeeeeeeeeeee)); /* nothing behind the last item */
+    n = 77;
+    FAILS(tn_leaks(sizeof(tn_holder) - 1, 2, (tn_holder *)leaks, &n), TN_ERR_INVALID);
+    FAILS(tn_leaks(0, 1, (tn_holder *)leaks, &n), TN_ERR_INVALID);
+    CHECK(n == 77);
+    OK(tn_leaks(0, 0, NULL, &n)); /* no items, no size */
+    CHECK(n == 1);
+    tn_array *b = numbers(NULL, SHAPE(3));
+    memset(leaks, 0xee, sizeof leaks);
+    OK(tn_leaks(sizeof(tn_holder), 1, (tn_holder *)leaks, &n)); /* the first ones, and how many there are */
+    CHECK(n == 2 && leaks[0].known.kind == TN_HOLDER_HANDLE && leaks[0].unknown[0] == UINT64_C(0xeeeeeeeeeeeeeeee));
+    drop(b);
+    drop(a);
+}
+
 static void stores_and_holders(void) /* PO-38: for arrays who holds each live block */
 {
     tn_pool *pool = own_pool("report \"me\"");
@@ -241,6 +269,7 @@ static void out_of_memory(void)
 
 int main(void)
 {
+    items_of_other_sizes();
     calls();
     stores_and_holders();
     many_holders();

@@ -1343,7 +1343,7 @@ uint32_t tn_version(void);
 /**
  * The symbolic name of a status.
  *
- * @param status   any number.
+ * @param status   Any number.
  * @return "TN_ERR_STALE" and the like, "TN_ERR_?" for an unknown one. Static text, never NULL.
  * @note Threads: any. Never fails.
  * @since 0.1
@@ -1369,7 +1369,7 @@ const char *tn_last_error(void);
  *                 stops the process), "stream.default" (which stream is a thread's current one until it sets another: legacy or
  *                 per-thread), "pool.<device>.<field>" with device cpu, cuda, cuda_host or cuda_managed and a field of
  *                 tn_pool_options, for the default pool of that device before its first use. NUL-terminated.
- * @param value    as text: 0 or 1; legacy or per-thread; a number, with KiB, MiB or GiB behind it; none. NUL-terminated.
+ * @param value    The value as text: 0 or 1; legacy or per-thread; a number, with KiB, MiB or GiB behind it; none. NUL-terminated.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, a value that is none, or a pool that exists already.
  * @note Threads: any. Blocks: never.
  * @since 0.1
@@ -1381,10 +1381,10 @@ tn_status tn_option_set(const char *name,
 /**
  * The value of an option, as text that tn_option_set takes.
  *
- * @param name         as for tn_option_set.
- * @param capacity     bytes at text.
+ * @param name         As for tn_option_set.
+ * @param capacity     The number of bytes at text.
  * @param[out] text    UTF-8 with its NUL; what does not fit is cut off. NULL only with capacity 0.
- * @param[out] length  The bytes of the whole text without its NUL.
+ * @param[out] length  The number of bytes of the whole text without its NUL.
  * @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for an unknown name.
  * @note Threads: any. Blocks: never.
  * @since 0.1
@@ -1396,8 +1396,8 @@ tn_status tn_option_get(const char *name, size_t capacity, char *text, size_t *l
  * Tells where this thread is; what it makes and copies from now on bears the place, until its next tn_here. Usually called by the
  * macro TN_HERE: as a statement, or as (TN_HERE, tn_array_borrow_read(..)).
  *
- * @param file     file name, copied; of a long one the end is kept. NULL: nowhere.
- * @param line     line number.
+ * @param file     The file name; it is copied, of a long one the end. NULL: nowhere.
+ * @param line     The line number.
  * @return TN_OK. A file name that is not UTF-8 is kept as far as it can be read.
  * @note Threads: any; the place is the calling thread's own. Blocks: never.
  * @since 0.1
@@ -1425,8 +1425,8 @@ tn_status tn_run_releases(size_t *n_run);
  * Counts the devices of a type.
  *
  * @param type     TN_CPU, TN_CUDA, TN_CUDA_HOST or TN_CUDA_MANAGED.
- * @param[out] out the number: 1 for TN_CPU; the GPUs that the driver shows to this process; 1 for page-locked and for managed
- *                 memory if it can be had. 0 where there is no driver or no GPU. On failure: untouched.
+ * @param[out] out The number: 1 for TN_CPU; the GPUs that the driver shows to this process; 1 for page-locked and for managed memory if it
+ *                 can be had. 0 where there is no driver or no GPU. On failure: untouched.
  * @return TN_OK, also for 0; TN_ERR_NULL; TN_ERR_DEVICE for an unknown type, and in a process that was forked from one which uses
  *         CUDA; TN_ERR_DRIVER where the driver is broken, which is not the same as none.
  * @note Threads: any. Blocks: the first call loads the driver. Allocates: nothing.
@@ -1439,14 +1439,14 @@ tn_status tn_device_count(tn_device_type type,
 /**
  * Tells what a device is, and with TN_QUERY_MEMORY what memory it has left and how much of it our pools hold.
  *
- * @param device   which one.
+ * @param device   The device.
  * @param flags    0 or TN_QUERY_MEMORY: also free_bytes, used_bytes, pool_bytes and pool_free_bytes, as they are now.
  *                 On the host total and free are those of the machine, cut to the limits of the process's control
  *                 groups.
  *                 Of a GPU they retain its primary context, which nothing else here does.
- * @param[out] info its `size` is set by the caller; as much as fits is filled in. Of page-locked and of managed memory, of
- *                 which there is one device each, {type, 0}, it tells the host's memory and what GPU 0 can do with it.
- *                 On failure: untouched.
+ * @param[out] info The struct to fill; its `size` is set by the caller; as much as fits is filled in. Of page-locked and of managed
+ *                  memory, of which there is one device each, {type, 0}, it tells the host's memory and what GPU 0 can do with it. On
+ *                  failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag or a size of 0; TN_ERR_DEVICE for a device that does not
  *         exist; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER where it fails, or the device is lost.
  * @note Threads: any. Blocks: reads some small files of the system, or asks the driver. Allocates: nothing.
@@ -1460,7 +1460,7 @@ tn_status tn_device_query(tn_device device,
 /**
  * Waits for everything that runs on a device, by whomever it was issued; on the host nothing does, so it returns at once.
  *
- * @param device   which one; of TN_CUDA_HOST and TN_CUDA_MANAGED all GPUs that this process uses.
+ * @param device   The device; of TN_CUDA_HOST and TN_CUDA_MANAGED all GPUs that this process uses.
  * @return TN_OK; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER where
  *         work on it failed earlier: the device is lost to this process then.
  * @note Threads: any. Blocks: until the device's work is done; TN_CPU: never. Allocates: nothing.
@@ -1477,8 +1477,8 @@ tn_status tn_device_synchronize(tn_device device);
  *
  * @param device   {TN_CUDA, id}; its primary context, which other libraries share, is retained.
  * @param flags    0: not ordered with the legacy stream; TN_STREAM_BLOCKING: ordered with it, as a plain cudaStreamCreate.
- * @param priority as CUDA's: lower is sooner, 0 the default; cut to what the device has.
- * @param[out] out the stream. Released by `tn_stream_release`. On failure: untouched.
+ * @param priority As CUDA's: lower is sooner, 0 the default; cut to what the device has.
+ * @param[out] out The stream. Released by `tn_stream_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag; TN_ERR_DEVICE for a device that does not exist or has no streams;
  *         TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: the first use of a GPU makes its context. Allocates: bookkeeping, and what the driver needs.
@@ -1496,9 +1496,9 @@ tn_status tn_stream_create(tn_device device,
  * whether a stream is still there, and may crash.
  *
  * @param device   {TN_CUDA, id}: the GPU that it is of.
- * @param native   a CUstream, or cudaStream_t, of the GPU's primary context, which must exist; 0 and 1 mean the legacy stream, 2 the
+ * @param native   A CUstream, or cudaStream_t, of the GPU's primary context, which must exist; 0 and 1 mean the legacy stream, 2 the
  *                 per-thread stream of whichever thread uses the handle.
- * @param[out] out the stream. Released by `tn_stream_release`. On failure: untouched.
+ * @param[out] out The stream. Released by `tn_stream_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_DEVICE for a device that does not exist or has no streams, or a stream of another context;
  *         TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: the first use of a GPU makes its context. Allocates: bookkeeping only.
@@ -1512,8 +1512,8 @@ tn_status tn_stream_import(tn_device device,
 /**
  * Tells the stream as other libraries name it.
  *
- * @param stream   a stream, TN_STREAM_LEGACY or TN_STREAM_PER_THREAD.
- * @param[out] out the CUstream value: 1 of the legacy, 2 of the per-thread stream, never 0. On failure: untouched.
+ * @param stream   A stream, TN_STREAM_LEGACY or TN_STREAM_PER_THREAD.
+ * @param[out] out The CUstream value: 1 of the legacy, 2 of the per-thread stream, never 0. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for TN_STREAM_CURRENT, which is another one on each device;
  *         TN_ERR_DEVICE in the child of a fork.
  * @note Threads: any. Blocks: never. Allocates: nothing.
@@ -1526,7 +1526,7 @@ tn_status tn_stream_native(tn_stream *stream,
 /**
  * Waits until all that was issued on a stream so far is done.
  *
- * @param stream   a stream, or a constant: that stream of every GPU that this process uses.
+ * @param stream   A stream, or a constant: that stream of every GPU that this process uses.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_UNSUPPORTED without a driver, and
  *         while the stream captures a graph, which goes on; TN_ERR_DRIVER with the driver's number, also for work that failed earlier.
  * @note Threads: any. Blocks: until the stream's work is done; holds no lock meanwhile. Allocates: nothing.
@@ -1539,7 +1539,7 @@ tn_status tn_stream_synchronize(tn_stream *stream);
  * Makes a stream the calling thread's current one of a device: what TN_STREAM_CURRENT means there, and NULL in pools.
  *
  * @param device   {TN_CUDA, id}.
- * @param stream   a stream of that device or a constant; the thread holds it until it sets another or ends. NULL: back to the default,
+ * @param stream   A stream of that device or a constant; the thread holds it until it sets another or ends. NULL: back to the default,
  *                 which is TN_STREAM_LEGACY or what the option "stream.default" says.
  * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for a device that does not exist or has no streams, or a stream of another
  *         one; TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER.
@@ -1554,7 +1554,7 @@ tn_status tn_stream_set_current(tn_device device,
  * Makes a handle on the calling thread's current stream of a device.
  *
  * @param device   {TN_CUDA, id}.
- * @param[out] out a new handle, to be released by `tn_stream_release` whatever stream it is on. On failure: untouched.
+ * @param[out] out A new handle, to be released by `tn_stream_release` whatever stream it is on. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_DEVICE for a device that does not exist or has no streams; TN_ERR_UNSUPPORTED without a driver;
  *         TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -1568,9 +1568,9 @@ tn_status tn_stream_current(tn_device device,
  * Makes a stream current until `tn_stream_leave`. Scopes belong to the thread that entered them and nest there.
  *
  * @param device   {TN_CUDA, id}.
- * @param stream   a stream of that device, or a constant; the scope holds it.
+ * @param stream   A stream of that device, or a constant; the scope holds it.
  * @param flags    0, or TN_AUTO_SYNCHRONIZE: leaving waits for the stream.
- * @param[out] out the scope. Given back by `tn_stream_leave` on this thread; a thread that ends leaves its scopes. On failure: untouched.
+ * @param[out] out The scope. Given back by `tn_stream_leave` on this thread; a thread that ends leaves its scopes. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another flag; TN_ERR_DEVICE for a device that does not exist
  *         or has no streams, or a stream of another one; TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER,
  *         TN_ERR_LIMIT.
@@ -1586,7 +1586,7 @@ tn_status tn_stream_enter(tn_device device,
 /**
  * Leaves a scope: what was the thread's current stream before is so again, whatever was set meanwhile.
  *
- * @param scope    the innermost of this thread's scopes; exactly once.
+ * @param scope    The innermost of this thread's scopes; exactly once.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for a scope of `tn_enter`; TN_ERR_INVALID, and nothing changes, for one that
  *         was entered on another thread or is not the innermost. With TN_AUTO_SYNCHRONIZE what `tn_stream_synchronize` gives; the scope is
  *         left all the same.
@@ -1601,8 +1601,8 @@ tn_status tn_stream_leave(tn_stream_scope *scope);
  *
  * @param stream   A stream of any device, or a constant: that stream of the event's device.
  * @param event    The event. One that was never recorded counts as done.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_UNSUPPORTED while the stream captures
- *         a graph, which goes on, unless the event is done; TN_ERR_DRIVER.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_UNSUPPORTED while the stream
+ *         captures a graph, which goes on, unless the event is done; TN_ERR_DRIVER.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup stream
@@ -1645,7 +1645,7 @@ tn_stream *tn_stream_of_thread(void);
  * Releases a handle on a stream. Work that is under way goes on, and what it uses stays until it is done; a stream that is current or in a
  * scope lives until it is replaced there.
  *
- * @param stream   a handle; exactly once. Not a constant.
+ * @param stream   A handle; exactly once. Not a constant.
  * @return TN_OK, also where the device is lost and in the child of a fork; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for a constant.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -1658,7 +1658,7 @@ tn_status tn_stream_release(tn_stream *stream);
  *
  * @param device   {TN_CUDA, id}.
  * @param flags    0, or TN_EVENT_TIMING: it has a time, for `tn_event_elapsed`.
- * @param[out] out the event; until it is recorded it counts as done. Released by `tn_event_release`. On failure: untouched.
+ * @param[out] out The event; until it is recorded it counts as done. Released by `tn_event_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for another flag; TN_ERR_DEVICE for a device that does not exist or has no streams;
  *         TN_ERR_UNSUPPORTED without a driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_DRIVER, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -1672,8 +1672,8 @@ tn_status tn_event_create(tn_device device,
 /**
  * Moves an event behind all that was issued on a stream so far. Who waits for where it was before goes on waiting for that.
  *
- * @param event    the event.
- * @param stream   a stream of the event's device, or a constant, of that device.
+ * @param event    The event.
+ * @param stream   A stream of the event's device, or a constant, of that device.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for a stream of another device; TN_ERR_UNSUPPORTED while the stream
  *         captures a graph, which goes on; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER.
  * @note Threads: any. Blocks: never. Allocates: what the driver needs for more events than ever before.
@@ -1686,7 +1686,7 @@ tn_status tn_event_record(tn_event *event,
 /**
  * Waits until all that is before an event is done.
  *
- * @param event    the event; one that was never recorded is done.
+ * @param event    The event; one that was never recorded is done.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_DRIVER.
  * @note Threads: any. Blocks: until that work is done; holds no lock meanwhile. Allocates: nothing.
  * @since 0.1
@@ -1697,7 +1697,7 @@ tn_status tn_event_synchronize(tn_event *event);
 /**
  * Tells whether all that is before an event is done.
  *
- * @param event    the event; one that was never recorded is done.
+ * @param event    The event; one that was never recorded is done.
  * @param[out] out 1 or 0. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE in the child of a fork; TN_ERR_DRIVER.
  * @note Threads: any. Blocks: never. Allocates: nothing.
@@ -1709,9 +1709,10 @@ tn_status tn_event_query(tn_event *event, int32_t *out);
 /**
  * Tells the time from one event to another, by the device's clock.
  *
- * @param start            an event with TN_EVENT_TIMING, recorded.
- * @param end              another, of the same device.
- * @param[out] elapsed_ns  nanoseconds, at a resolution of about half a microsecond; negative if `end` was before `start`. On failure: untouched.
+ * @param start            An event with TN_EVENT_TIMING, recorded.
+ * @param end              Another event of the same device.
+ * @param[out] elapsed_ns  The time in nanoseconds, at a resolution of about half a microsecond; negative if `end` was before `start`. On
+ *                         failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an event without timing or that was never recorded;
  *         TN_ERR_DEVICE for events of two devices, and in the child of a fork; TN_ERR_PENDING while one of them is not done;
  *         TN_ERR_DRIVER.
@@ -1726,7 +1727,7 @@ tn_status tn_event_elapsed(tn_event *start,
 /**
  * Releases an event. What waits for it goes on waiting.
  *
- * @param event    the event; exactly once.
+ * @param event    The event; exactly once.
  * @return TN_OK, also where the device is lost and in the child of a fork; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -1741,10 +1742,10 @@ tn_status tn_event_release(tn_event *event);
  * Makes a pool of its own on a device. It takes nothing from the device before its first use, unless `initial_size`
  * says so.
  *
- * @param device   where its memory lives. TN_CUDA_HOST with the host flag TN_HOST_BEST_EFFORT is plain host memory,
- *                 labelled TN_CPU, where there is no driver.
+ * @param device   The device that its memory is on. TN_CUDA_HOST with the host flag TN_HOST_BEST_EFFORT is plain host memory, labelled
+ *                 TN_CPU, where there is no driver.
  * @param options  NULL: all defaults. Copied.
- * @param[out] out the pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched.
+ * @param[out] out The pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID with the field's name for an option out of range, an unknown flag, a size
  *         of 0; TN_ERR_RANGE for a NUMA node that is not there; TN_ERR_DEVICE for a device that does not exist;
  *         TN_ERR_UNSUPPORTED for a device or option that this build has no code for; TN_ERR_NO_HOST_MEMORY or
@@ -1753,7 +1754,9 @@ tn_status tn_event_release(tn_event *event);
  * @since 0.1
  * @ingroup pool
  */
-tn_status tn_pool_create(tn_device device, const tn_pool_options *options, tn_pool **out);
+tn_status tn_pool_create(tn_device device,
+                         const tn_pool_options *options,
+                         tn_pool **out);
 
 /**
  * Makes a pool whose memory comes from the caller's callbacks, and goes back to them. Its bookkeeping lies elsewhere, so the memory may
@@ -1770,10 +1773,10 @@ tn_status tn_pool_create(tn_device device, const tn_pool_options *options, tn_po
  * On memory of TN_CUDA the host clears and copies nothing: there tn_pool_allocate_zeroed works where memory is known to be 0, and
  * tn_pool_reallocate in place, and arrays are TN_ERR_UNSUPPORTED.
  *
- * @param device   what the memory is called: {TN_CPU, 0}, or any device of another type, with or without a driver.
- * @param upstream copied; its callbacks and context are used until `release`.
+ * @param device   The device that the memory is said to be on: {TN_CPU, 0}, or any device of another type, with or without a driver.
+ * @param upstream The upstream; it is copied, and its callbacks and context are used until `release`.
  * @param options  NULL: all defaults. Copied. `initial_size` is asked from the upstream at once.
- * @param[out] out the pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched, `release` is not called, and
+ * @param[out] out The pool. Released by `tn_pool_release`; its blocks outlive that. On failure: untouched, `release` is not called, and
  *                 what came for `initial_size` went back.
  * @return TN_OK; TN_ERR_NULL, also for `allocate` and `deallocate`; TN_ERR_INVALID with the field's name for what is out of range, an
  *         unknown flag, a size of 0; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED for options that only the
@@ -1793,8 +1796,8 @@ tn_status tn_pool_import(tn_device device,
  *
  * Its options come from `tn_option_set` before the first use.
  *
- * @param device   whose pool.
- * @param[out] out the handle. Released by `tn_pool_release`. On failure: untouched.
+ * @param device   The device whose pool is meant.
+ * @param[out] out The handle. Released by `tn_pool_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option that was set is out of range; TN_ERR_DEVICE for a device
  *         that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY;
  *         TN_ERR_LIMIT when no more handles can be made.
@@ -1809,7 +1812,7 @@ tn_status tn_pool_default(tn_device device, tn_pool **out);
  *
  * The thread holds the pool until it sets another or ends, also when the caller releases every handle on it.
  *
- * @param pool     the pool; NULL: the default pools again, of all devices.
+ * @param pool     The pool; NULL: the default pools again, of all devices.
  * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND, and then the current pool stays.
  * @note Threads: any; other threads keep theirs. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -1820,8 +1823,8 @@ tn_status tn_pool_set_current(tn_pool *pool);
 /**
  * Gives a new handle on what pool NULL means on this thread; at first the default pool.
  *
- * @param device   of which device.
- * @param[out] out the handle. Released by `tn_pool_release`. On failure: untouched.
+ * @param device   The device whose current pool is meant.
+ * @param[out] out The handle. Released by `tn_pool_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option of the default pool is out of range; TN_ERR_DEVICE for a
  *         device that does not exist; TN_ERR_UNSUPPORTED for a type that this build has no code for;
  *         TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT when no more handles can be made.
@@ -1835,7 +1838,7 @@ tn_status tn_pool_current(tn_device device, tn_pool **out);
  * Gives a handle back; it is stale at once. With the last one (and no thread whose current pool it is) cached memory
  * goes back to the device now, live blocks and arrays stay valid, and the rest goes back with the last of them.
  *
- * @param pool     the handle.
+ * @param pool     The handle.
  * @return TN_OK, also while blocks are live; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
  * @note Threads: any; of two that release one handle, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -1847,12 +1850,12 @@ tn_status tn_pool_release(tn_pool *pool);
  * Allocates a raw block. Its contents are unspecified.
  *
  * @param pool      NULL: the thread's current pool of the host.
- * @param bytes     how many at least; 0 gives a block of its own too. `tn_pool_usable_size` tells how many may be
- *         used.
- * @param alignment of the address, bytes: a power of two up to 4 MiB; 0: the pool's.
- * @param stream    where the block will be used first: on a device it may be handed out while other work on that stream still uses it.
- *         NULL on TN_CUDA: the thread's current stream; on memory that the host can touch: the host, now, as a stream constant on TN_CPU.
- * @param[out] out  the block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
+ * @param bytes     The least number of bytes; 0 gives a block of its own too. `tn_pool_usable_size` tells how many may be used.
+ * @param alignment The alignment of the address in bytes: a power of two up to 4 MiB; 0: the pool's.
+ * @param stream    The stream that uses the block first: on a device it may be handed out while other work on that stream still uses it.
+ *                  NULL on TN_CUDA: the thread's current stream; on memory that the host can touch: the host, now, as a stream constant on
+ *                  TN_CPU.
+ * @param[out] out  The block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be; TN_ERR_DEVICE for a stream of
  *         another device, or in the child of a process that made a pool of a device;
  *         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
@@ -1873,11 +1876,12 @@ tn_status tn_pool_allocate(tn_pool *pool,
  * is what was handed out before and never written.
  *
  * @param pool      NULL: the thread's current pool of the host.
- * @param bytes     how many at least; 0 gives a block of its own too.
- * @param alignment of the address, bytes: a power of two up to 4 MiB; 0: the pool's.
- * @param stream    where the block will be used first: on a device it may be handed out while other work on that stream still uses it.
- *         NULL on TN_CUDA: the thread's current stream; on memory that the host can touch: the host, now, as a stream constant on TN_CPU.
- * @param[out] out  the block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
+ * @param bytes     The least number of bytes; 0 gives a block of its own too.
+ * @param alignment The alignment of the address in bytes: a power of two up to 4 MiB; 0: the pool's.
+ * @param stream    The stream that uses the block first: on a device it may be handed out while other work on that stream still uses it.
+ *                  NULL on TN_CUDA: the thread's current stream; on memory that the host can touch: the host, now, as a stream constant on
+ *                  TN_CPU.
+ * @param[out] out  The block. Given back by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an alignment that cannot be; TN_ERR_DEVICE for a stream of
  *         another device, or in the child of a process that made a pool of a device;
  *         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY when the device has no more, TN_ERR_POOL_LIMIT when
@@ -1900,13 +1904,10 @@ tn_status tn_pool_allocate_zeroed(tn_pool *pool,
  * NULL as an allocation, with 0 bytes as a deallocation.
  *
  * @param pool     The block's pool. NULL: the pool that has the block; without a block the thread's current pool of the host.
- * @param ptr      a live raw block; its address is not valid any more if `*out` differs. NULL: a new block with the
- *         pool's alignment.
- * @param bytes    new size; 0: the block is given back and `*out` becomes NULL.
- * @param stream   the stream on which a device copies and the old block is given back. NULL and the constants: as for
- *         `tn_pool_allocate`.
- * @param[out] out the block. Given back by `tn_pool_deallocate`. On failure: untouched, and the old block is live and
- *         unchanged.
+ * @param ptr      A live raw block; its address is not valid any more if `*out` differs. NULL: a new block with the pool's alignment.
+ * @param bytes    The new size; 0: the block is given back and `*out` becomes NULL.
+ * @param stream   The stream on which a device copies and the old block is given back. NULL and the constants: as for `tn_pool_allocate`.
+ * @param[out] out The block. Given back by `tn_pool_deallocate`. On failure: untouched, and the old block is live and unchanged.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID
  *         for an address inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of
  *         another pool or of none; TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
@@ -1924,10 +1925,10 @@ tn_status tn_pool_reallocate(tn_pool *pool,
 /**
  * Gives a raw block back. A wrong address is a status and changes nothing; it is never read.
  *
- * @param pool     the block's pool; NULL: whichever pool has the address.
- * @param ptr      the block. NULL: nothing happens.
- * @param stream   the stream whose work so far may still use the block: it can be handed out there at once, and elsewhere when that work
- *         is done. NULL and the constants: as for `tn_pool_allocate`. Asks no driver.
+ * @param pool     The block's pool; NULL: whichever pool has the address.
+ * @param ptr      The block. NULL: nothing happens.
+ * @param stream   The stream whose work so far may still use the block: it can be handed out there at once, and elsewhere when that work
+ *                 is done. NULL and the constants: as for `tn_pool_allocate`. Asks no driver.
  * @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address
  *         inside a block, the text has its start; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a
  *         block of another pool, or an address in no block at all; TN_ERR_NO_HOST_MEMORY where neither the stream's work can be
@@ -1944,9 +1945,9 @@ tn_status tn_pool_deallocate(tn_pool *pool,
  * Notes that a raw block is used on a stream too, besides the one that it is given back on: nobody gets its bytes before what was queued
  * there up to the moment when it is given back is done. Uses on any number of streams add up.
  *
- * @param pool     the block's pool; NULL: whichever pool has the address.
- * @param ptr      the block.
- * @param stream   the stream. NULL and the constants: as for `tn_pool_allocate`, so NULL on memory that the host can touch notes nothing.
+ * @param pool     The block's pool; NULL: whichever pool has the address.
+ * @param ptr      The block.
+ * @param stream   The stream. NULL and the constants: as for `tn_pool_allocate`, so NULL on memory that the host can touch notes nothing.
  * @return TN_OK; TN_ERR_STALE for a handle or a block that was given back, TN_ERR_KIND; TN_ERR_INVALID for an address inside a block;
  *         TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no block at all;
  *         TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY.
@@ -1961,22 +1962,23 @@ tn_status tn_pool_record_use(tn_pool *pool,
 /**
  * Gives a new handle on the pool whose live block, raw or an array's, contains an address. Reads nothing there.
  *
- * @param ptr      any address.
- * @param[out] out the handle. Released by `tn_pool_release`. If the pool was released, it still answers and hands out
- *                 nothing. On failure: untouched.
+ * @param ptr      Any address.
+ * @param[out] out The handle. Released by `tn_pool_release`. If the pool was released, it still answers and hands out nothing. On failure:
+ *                 untouched.
  * @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_FOREIGN for an address in no live block; TN_ERR_NO_HOST_MEMORY,
  *         TN_ERR_LIMIT when no more handles can be made.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup pool
  */
-tn_status tn_pool_of(const void *ptr, tn_pool **out);
+tn_status tn_pool_of(const void *ptr,
+                     tn_pool **out);
 
 /**
  * Tells how many bytes of a live block may be used: at least as many as were asked for.
  *
- * @param ptr      start of a live block, raw or an array's.
- * @param[out] out the number. On failure: untouched.
+ * @param ptr      The start of a live block, raw or an array's.
+ * @param[out] out The number. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_STALE for a block that was given back; TN_ERR_INVALID for an address
  *         inside a block; TN_ERR_FOREIGN for an address in no block, NULL too.
  * @note Threads: any. Blocks: never. Allocates: nothing.
@@ -1991,13 +1993,14 @@ tn_status tn_pool_usable_size(const void *ptr, size_t *out);
  * reserved_bytes = in_use_bytes + cached_bytes + pending_bytes + overhead_bytes, in every answer.
  *
  * @param pool     NULL: the thread's current pool of the host.
- * @param[out] stats its `size` is set by the caller; as much as fits is filled in. On failure: untouched.
+ * @param[out] stats The struct to fill; its `size` is set by the caller; as much as fits is filled in. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL for `stats`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a size of 0.
  * @note Threads: any. Blocks: never. Allocates: nothing; no device call.
  * @since 0.1
  * @ingroup pool
  */
-tn_status tn_pool_query(tn_pool *pool, tn_pool_stats *stats);
+tn_status tn_pool_query(tn_pool *pool,
+                        tn_pool_stats *stats);
 
 /**
  * Lets the peaks start again at the current values; counts stay.
@@ -2016,8 +2019,8 @@ tn_status tn_pool_reset_peak(tn_pool *pool);
  * pages go back all the same; they count as committed and cached still.
  *
  * @param pool     NULL: the thread's current pool of the host.
- * @param keep_bytes cached bytes that may stay.
- * @param[out] released_bytes optional: bytes by which reserved_bytes fell. On failure: untouched.
+ * @param keep_bytes The number of cached bytes that may stay.
+ * @param[out] released_bytes Optional: the number of bytes by which reserved_bytes fell. On failure: untouched.
  * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
  * @note Threads: any; others go on using the pool meanwhile. Blocks: while the system takes the memory. Allocates:
  *         nothing.
@@ -2033,9 +2036,10 @@ tn_status tn_pool_trim(tn_pool *pool,
  * `tn_pool_query`.
  *
  * @param pool         NULL: the thread's current pool of the host.
- * @param item_size    sizeof(tn_pool_class_stats) as the caller knows it.
+ * @param item_size    The size of an item in the caller's program: sizeof(tn_pool_class_stats).
  * @param capacity     The number of items at classes.
- * @param[out] classes The first `capacity` of them: large blocks first, with block_bytes 0, then the others by size; NULL only with capacity 0.
+ * @param[out] classes The first `capacity` of them: large blocks first, with block_bytes 0, then the others by size; NULL only with
+ *                     capacity 0.
  * @param[out] n_classes The number of classes in all.
  * @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
  * @note Threads: any; while others use the pool, each span is of some moment of the call. Blocks: never. Allocates: nothing. It looks at
@@ -2054,7 +2058,7 @@ tn_status tn_pool_query_classes(tn_pool *pool,
  * in_use_bytes.
  *
  * @param pool         NULL: the thread's current pool of the host.
- * @param item_size    sizeof(tn_pool_client) as the caller knows it.
+ * @param item_size    The size of an item in the caller's program: sizeof(tn_pool_client).
  * @param capacity     The number of items at clients.
  * @param[out] clients The first `capacity` of them, those that ever asked for something, by TN_CLIENT_; NULL only with capacity 0.
  * @param[out] n_clients The number of clients in all.
@@ -2074,10 +2078,10 @@ tn_status tn_pool_query_clients(tn_pool *pool,
  * before the request fails. All that are registered are called in order until the request succeeds, each at most once for a request.
  *
  * @param pool     NULL: the thread's current pool of the host.
- * @param callback gives the bytes that it thinks it freed; 0: the next one is called without another try.
- * @param context  passed to both.
- * @param release  optional: called once when the registration ended: by `tn_pool_off_pressure` or with the pool, and nobody is in the
- *                 callback any more. On failure: not called.
+ * @param callback The callback; it gives the number of bytes that it thinks it freed; 0: the next one is called without another try.
+ * @param context  The argument of callback and release.
+ * @param release  Optional: it is called once when the registration ended: by `tn_pool_off_pressure` or with the pool, and nobody is in
+ *                 the callback any more. On failure: not called.
  * @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DUPLICATE for the same callback and context;
  *         TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any; the callback runs on the thread that is short of memory, under no lock. Blocks: never. Allocates: bookkeeping only.
@@ -2093,8 +2097,8 @@ tn_status tn_pool_on_pressure(tn_pool *pool,
  * Ends a registration. A callback that is running goes on; it is not called again.
  *
  * @param pool     NULL: the thread's current pool of the host.
- * @param callback of the registration.
- * @param context  of the registration.
+ * @param callback The callback of the registration.
+ * @param context  The context of the registration.
  * @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE if the two are not registered.
  * @note Threads: any, the callback itself too. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -2108,15 +2112,15 @@ tn_status tn_pool_off_pressure(tn_pool *pool, tn_pressure_callback callback, voi
 /**
  * Makes an array on new bytes, whose contents are undefined.
  *
- * @param pool     where the bytes come from; NULL: the thread's current pool of the host.
- * @param dtype    element type, one of the constants TN_BOOL .. TN_C128.
- * @param ndim     number of axes, 0 to TN_MAX_NDIM.
- * @param shape    ndim lengths in elements, none negative. NULL only with ndim 0. With a length 0 the array has no bytes, and no pool is
- *                 called.
- * @param options  order and name; NULL: C order, no name.
- * @param[out] out the array: dense, its address a multiple of 256. Released by `tn_array_release`. On failure: untouched.
+ * @param pool     The pool that the bytes come from; NULL: the thread's current pool of the host.
+ * @param dtype    The element type, one of the constants TN_BOOL .. TN_C128.
+ * @param ndim     The number of axes, 0 to TN_MAX_NDIM.
+ * @param shape    The ndim lengths in elements, none negative. NULL only with ndim 0. With a length 0 the array has no bytes, and no pool
+ *                 is called.
+ * @param options  The order and name; NULL: C order, no name.
+ * @param[out] out The array: dense, its address a multiple of 256. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for options, order or a name that is not UTF-8; TN_ERR_DTYPE;
- *         TN_ERR_LIMIT for more than 64 axes or a size that overflows; TN_ERR_SHAPE for a negative ndim or length;
+ *         TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_SHAPE for a negative ndim or length;
  *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT when no more handles can be made.
  * @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
  * @since 0.1
@@ -2132,12 +2136,12 @@ tn_status tn_array_empty(tn_pool *pool,
 /**
  * Makes an array on new bytes, all of which are 0.
  *
- * @param pool     as for `tn_array_empty`.
- * @param dtype    element type.
- * @param ndim     number of axes, 0 to TN_MAX_NDIM.
- * @param shape    ndim lengths in elements. NULL only with ndim 0.
- * @param options  order and name; NULL: C order, no name.
- * @param[out] out the array. Released by `tn_array_release`. On failure: untouched.
+ * @param pool     As for `tn_array_empty`.
+ * @param dtype    The element type.
+ * @param ndim     The number of axes, 0 to TN_MAX_NDIM.
+ * @param shape    The ndim lengths in elements. NULL only with ndim 0.
+ * @param options  The order and name; NULL: C order, no name.
+ * @param[out] out The array. Released by `tn_array_release`. On failure: untouched.
  * @return as `tn_array_empty`.
  * @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
  * @since 0.1
@@ -2153,13 +2157,13 @@ tn_status tn_array_zeros(tn_pool *pool,
 /**
  * Makes an array on new bytes, every element of which is one value.
  *
- * @param pool     as for `tn_array_empty`.
- * @param dtype    element type.
- * @param ndim     number of axes, 0 to TN_MAX_NDIM.
- * @param shape    ndim lengths in elements. NULL only with ndim 0.
- * @param value    one element, copied bit by bit before the call returns; any alignment.
- * @param options  order and name; NULL: C order, no name.
- * @param[out] out the array. Released by `tn_array_release`. On failure: untouched.
+ * @param pool     As for `tn_array_empty`.
+ * @param dtype    The element type.
+ * @param ndim     The number of axes, 0 to TN_MAX_NDIM.
+ * @param shape    The ndim lengths in elements. NULL only with ndim 0.
+ * @param value    One element, copied bit by bit before the call returns; any alignment.
+ * @param options  The order and name; NULL: C order, no name.
+ * @param[out] out The array. Released by `tn_array_release`. On failure: untouched.
  * @return as `tn_array_empty`; TN_ERR_NULL also for value.
  * @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
  * @since 0.1
@@ -2176,12 +2180,12 @@ tn_status tn_array_full(tn_pool *pool,
 /**
  * Makes an array with type and shape of another one, on new bytes whose contents are undefined.
  *
- * @param pool         where the bytes come from; NULL: the thread's current pool of the prototype's device.
- * @param prototype    an array; neither read nor changed.
- * @param options      order and name; TN_ORDER_K keeps the order of the prototype's strides. NULL: C order, no name.
- * @param[out] out     the array. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT;
- *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
+ * @param pool         The pool that the bytes come from; NULL: the thread's current pool of the prototype's device.
+ * @param prototype    An array; neither read nor changed.
+ * @param options      The order and name; TN_ORDER_K keeps the order of the prototype's strides. NULL: C order, no name.
+ * @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW;
+ *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
  * @since 0.1
  * @ingroup array
@@ -2194,19 +2198,19 @@ tn_status tn_array_like(tn_pool *pool,
 /**
  * Makes an array of the caller's host memory: an alias or a copy, as the flags say. Bytes of a live store become one more claim on it.
  *
- * @param ptr          where `layout.offset` counts from. NULL only for a layout of no elements.
- * @param layout       type, shape, strides in bytes (NULL: C order), offset in bytes.
- * @param flags        none: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias or a status. TN_MAY_OVERWRITE: an
+ * @param ptr          The address that `layout.offset` counts from. NULL only for a layout of no elements.
+ * @param layout       The type, shape, strides in bytes (NULL: C order), offset in bytes.
+ * @param flags        No flag: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias or a status. TN_MAY_OVERWRITE: an
  *                     alias whose contents may be destroyed. TN_TAKE: an alias that the library owns from now on. TN_RELEASE_QUEUED: the
  *                     callback runs in `tn_run_releases`. TN_IMPORT_READONLY: the handle is READONLY.
- * @param release      called exactly once if the call succeeds: at once if the bytes were copied, else when the last of this
- *                     handle and the claims, guards and exports that descend from it ended (TN_TAKE: when the store did). Until then the
- *                     memory must stay. May be NULL, but not with TN_TAKE. If the call fails it is never called, and the memory is still
- *                     the caller's.
- * @param context      passed to release.
- * @param[out] out     the array. Released by `tn_array_release`. On failure: untouched.
+ * @param release      The callback, which is called exactly once if the call succeeds: at once if the bytes were copied, else when the
+ *                     last of this handle and the claims, guards and exports that descend from it ended (TN_TAKE: when the store did).
+ *                     Until then the memory must stay. May be NULL, but not with TN_TAKE. If the call fails it is never called, and the
+ *                     memory is still the caller's.
+ * @param context      The argument of release.
+ * @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
  * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID; TN_ERR_DTYPE, TN_ERR_LIMIT, TN_ERR_SHAPE; TN_ERR_RANGE for addresses that wrap around;
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID; TN_ERR_DTYPE, TN_ERR_OVERFLOW, TN_ERR_SHAPE; TN_ERR_RANGE for addresses that wrap around;
  *         TN_ERR_ALIASED where TN_REQUIRE_BORROW, TN_TAKE or TN_MAY_OVERWRITE meet bytes of live stores that they cannot have;
  *         TN_ERR_WOULD_COPY for memory that is not aligned for the type, or under `tn_copies_forbid`; TN_ERR_NO_HOST_MEMORY,
  *         TN_ERR_POOL_LIMIT.
@@ -2225,9 +2229,9 @@ tn_status tn_array_import_host(void *ptr,
 /**
  * Says what an array is: type, shape, strides, device, contiguity, bytes, name.
  *
- * @param array        an array; a given one too. Neither read nor changed.
- * @param[out] info    with `size` set by the caller; as much of it is filled as that says, and of shape and strides the first ndim entries
- *                     only. On failure: untouched.
+ * @param array        An array; a given one too. Neither read nor changed.
+ * @param[out] info    The struct to fill, with `size` set by the caller; as much of it is filled as that says, and of shape and strides
+ *                     the first ndim entries only. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size; TN_ERR_DESTRUCTED.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -2239,8 +2243,8 @@ tn_status tn_array_query(tn_array *array,
 /**
  * Changes the name that texts and reports call the array by.
  *
- * @param array    an array; a given one too.
- * @param name     copied, the first 63 bytes of UTF-8 are kept; NULL removes the name.
+ * @param array    An array; a given one too.
+ * @param name     The name, of which the first 63 bytes of UTF-8 are copied; NULL removes the name.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a name that is not UTF-8; TN_ERR_DESTRUCTED.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -2252,8 +2256,8 @@ tn_status tn_array_set_name(tn_array *array,
 /**
  * Gives a new handle on the pool that the array's bytes came from.
  *
- * @param array    an array, also a view or clone of one.
- * @param[out] out the pool. Released by `tn_pool_release`. If the pool was released, it still answers and hands out nothing. On failure:
+ * @param array    An array, also a view or clone of one.
+ * @param[out] out The pool. Released by `tn_pool_release`. If the pool was released, it still answers and hands out nothing. On failure:
  *                 untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_FOREIGN for imported bytes and arrays of
  *         no elements; TN_ERR_LIMIT when no more handles can be made.
@@ -2268,7 +2272,7 @@ tn_status tn_array_pool(tn_array *array,
  * Waits until the device work on an array is done, so that the host may touch it. Looks at no guard and takes none; without unfinished work
  * it asks no driver.
  *
- * @param array    an array.
+ * @param array    An array.
  * @param access   TN_READ: waits for unfinished writers; TN_WRITE: for readers too.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for access 0 or another bit; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
  *         TN_ERR_DRIVER, also for a device that is lost.
@@ -2282,8 +2286,8 @@ tn_status tn_array_wait(tn_array *array,
 /**
  * Makes another claim on the same bytes, with the same layout and name.
  *
- * @param array    an array; it may be borrowed, exported or poisoned.
- * @param[out] out the clone. Released by `tn_array_release`. On failure: untouched.
+ * @param array    An array; it may be borrowed, exported or poisoned.
+ * @param[out] out The clone. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT when no more handles can be made.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
@@ -2295,10 +2299,10 @@ tn_status tn_array_clone(tn_array *array,
 /**
  * Makes an array with the same elements on new bytes: dense, in F order if the source is F- and not C-contiguous, else in C order.
  *
- * @param array    read for the length of the call; may be READONLY, the copy never is.
- * @param pool     where the bytes come from; NULL: the thread's current pool of the array's device.
- * @param stream   as in movement: NULL is done on return; on host memory the constants mean the same.
- * @param[out] out the copy. Released by `tn_array_release`. On failure: untouched.
+ * @param array    The array that is read, during the call only; it may be READONLY, the copy never is.
+ * @param pool     The pool that the bytes come from; NULL: the thread's current pool of the array's device.
+ * @param stream   As in movement: NULL is done on return; on host memory the constants mean the same.
+ * @param[out] out The copy. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a pool of another device;
  *         TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: the copy, from the pool.
@@ -2313,7 +2317,7 @@ tn_status tn_array_copy(tn_array *array,
 /**
  * Ends a claim. Guards, exports and promises keep the bytes; they go back when the last of all these ended.
  *
- * @param array    an array, in whatever state it is; exactly once per handle, also when its claim was taken.
+ * @param array    An array, in whatever state it is; exactly once per handle, also when its claim was taken.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND. With option "strict": TN_ERR_GIVEN, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED,
  *         TN_ERR_EXPORTED where this handle is given or has guards or exports of its own, and nothing changes.
  * @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
@@ -2325,8 +2329,8 @@ tn_status tn_array_release(tn_array *array);
 /**
  * Makes a weak handle: it remembers the layout, and makes no claim.
  *
- * @param array    an array.
- * @param[out] out the weak handle. Released by `tn_weak_release`. On failure: untouched.
+ * @param array    An array.
+ * @param[out] out The weak handle. Released by `tn_weak_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
@@ -2337,8 +2341,8 @@ tn_status tn_array_weaken(tn_array *array, tn_weak **out);
 /**
  * Makes an array handle of a weak one: a claim again.
  *
- * @param weak     a weak handle; it stays.
- * @param[out] out the array, with the layout that was weakened. Released by `tn_array_release`. On failure: untouched.
+ * @param weak     A weak handle; it stays.
+ * @param[out] out The array, with the layout that was weakened. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED if the store has been without a claim since, or the import that
  *         the handle descended from has ended; TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -2351,7 +2355,7 @@ tn_status tn_weak_upgrade(tn_weak *weak,
 /**
  * Gives a weak handle back.
  *
- * @param weak     a weak handle; exactly once.
+ * @param weak     A weak handle; exactly once.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -2366,13 +2370,13 @@ tn_status tn_weak_release(tn_weak *weak);
  * a mapped file short, whoever reads past its end is killed by SIGBUS; TN_NPY_COPY reports TN_ERR_IO instead. Mapped booleans are the
  * bytes of the file as they are; TN_NPY_COPY makes any byte but 0 a 1.
  *
- * @param path     the file, NUL-terminated. NULL: `options.fd`, which stays the caller's.
- * @param options  mode, descriptor, pool; NULL: TN_NPY_READ.
- * @param[out] out the array; READONLY with TN_NPY_READ, FOREIGN also with TN_NPY_WRITE. Released by `tn_array_release`. On failure:
+ * @param path     The file, NUL-terminated. NULL: `options.fd`, which stays the caller's.
+ * @param options  The mode, descriptor and pool; NULL: TN_NPY_READ.
+ * @param[out] out The array; READONLY with TN_NPY_READ, FOREIGN also with TN_NPY_WRITE. Released by `tn_array_release`. On failure:
  *                 untouched, nothing is mapped and no descriptor is left open.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DTYPE for types that Tenure lacks; TN_ERR_LIMIT for a
- *         header longer than allowed, more than 64 axes or a size that overflows; TN_ERR_WOULD_COPY for data that is not aligned or
- *         big-endian, in the mapped modes; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_IO with the reason.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DTYPE for types that Tenure lacks; TN_ERR_OVERFLOW for
+ *         more than 64 axes or a size that overflows; TN_ERR_LIMIT for a header longer than allowed; TN_ERR_WOULD_COPY for data that is
+ *         not aligned or big-endian, in the mapped modes; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_IO with the reason.
  * @note Threads: any. Blocks: for the file system.
  * @since 0.1
  * @ingroup array
@@ -2385,8 +2389,8 @@ tn_status tn_array_open_npy(const char *path,
  * Saves an array as a `.npy` file, which NumPy reads: C order, F order if it is only F-contiguous. Written beside the target and then
  * renamed, so that a file of that name is either the old one or whole; saving over the file that the array is mapped from works.
  *
- * @param array    read for the length of the call; any layout.
- * @param path     the file, NUL-terminated.
+ * @param array    The array that is read, during the call only; any layout.
+ * @param path     The file, NUL-terminated.
  * @param flags    TN_IO_SYNC: file and directory are on the disk before the call returns. TN_IO_EXCLUSIVE: an existing file is TN_ERR_IO.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE for bfloat16, which
  *         the format lacks; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason, and
@@ -2403,20 +2407,20 @@ tn_status tn_array_save_npy(tn_array *array,
 /**
  * @defgroup view other layouts on the same bytes
  * Each call makes a new handle on the same store, without a name, which is released on its own; no element is copied or
- * touched.
+ * touched. Each is TN_ERR_LIMIT when no more handles can be made.
  */
 
 /**
  * Makes a view with another shape and the same elements in the same order.
  *
- * @param array    an array; stays usable and keeps its own release.
- * @param ndim     number of axes of the view, 0 to TN_MAX_NDIM.
- * @param shape    ndim lengths in elements; one may be -1 and is computed. NULL only with ndim 0.
+ * @param array    An array; stays usable and keeps its own release.
+ * @param ndim     The number of axes of the view, 0 to TN_MAX_NDIM.
+ * @param shape    The ndim lengths in elements; one may be -1 and is computed. NULL only with ndim 0.
  * @param order    TN_ORDER_C, F or A: the order in which elements are read from the array and laid out in the view.
- * @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
+ * @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown order; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
- *         TN_ERR_LIMIT; TN_ERR_SHAPE for another number of elements, two -1, or one that cannot be computed; TN_ERR_LAYOUT where only a copy
- *         would do.
+ *         TN_ERR_OVERFLOW; TN_ERR_SHAPE for another number of elements, two -1, or one that cannot be computed; TN_ERR_LAYOUT where only a
+ *         copy would do.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2430,9 +2434,9 @@ tn_status tn_array_reshape(tn_array *array,
 /**
  * Makes a one-dimensional view of all elements.
  *
- * @param array    an array; stays usable and keeps its own release.
+ * @param array    An array; stays usable and keeps its own release.
  * @param order    TN_ORDER_C, F or A: the order of the elements.
- * @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
+ * @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
  * @return as `tn_array_reshape`.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
@@ -2443,9 +2447,9 @@ tn_status tn_array_ravel(tn_array *array, tn_order order, tn_array **out);
 /**
  * Makes a view with all axes reversed.
  *
- * @param array    an array; stays usable and keeps its own release.
- * @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT.
+ * @param array    An array; stays usable and keeps its own release.
+ * @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2455,12 +2459,12 @@ tn_status tn_array_transpose(tn_array *array, tn_array **out);
 /**
  * Makes a view with the axes in another order.
  *
- * @param array    an array; stays usable and keeps its own release.
- * @param ndim     number of axes: that of the array.
- * @param axes     ndim axes of the array, each once; negative ones count from the end. NULL only with ndim 0.
- * @param[out] out the view: its axis i is axis axes[i] of the array. Released by `tn_array_release`. On failure: untouched.
+ * @param array    An array; stays usable and keeps its own release.
+ * @param ndim     The number of axes: that of the array.
+ * @param axes     The ndim axes of the array, each once; negative ones count from the end. NULL only with ndim 0.
+ * @param[out] out The view: its axis i is axis axes[i] of the array. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a negative ndim; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
- *         TN_ERR_COUNT for a wrong number of axes; TN_ERR_DUPLICATE; TN_ERR_LIMIT; TN_ERR_RANGE for an axis that is not there.
+ *         TN_ERR_COUNT for a wrong number of axes; TN_ERR_DUPLICATE; TN_ERR_OVERFLOW; TN_ERR_RANGE for an axis that is not there.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2473,13 +2477,13 @@ tn_status tn_array_permute(tn_array *array,
 /**
  * Makes a view of a part of an array.
  *
- * @param array    an array; stays usable and keeps its own release.
+ * @param array    An array; stays usable and keeps its own release.
  * @param n_specs  The number of specs, at most that of the axes; axes from n_specs on are kept whole.
- * @param specs    n_specs specs {start, stop, step}, whose reserved words are 0, as in Python: negative counts from the end, what lies outside is clamped, TN_NONE is
- *                 absent. NULL only with n_specs 0.
- * @param[out] out the view: same number of axes. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a step 0 or a reserved word that is not 0; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
- *         TN_ERR_COUNT for more specs than axes; TN_ERR_LIMIT.
+ * @param specs    The n_specs specs {start, stop, step}, whose reserved words are 0, as in Python: negative counts from the end, what lies
+ *                 outside is clamped, TN_NONE is absent. NULL only with n_specs 0.
+ * @param[out] out The view: same number of axes. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a step 0 or a reserved word that is not 0; TN_ERR_DESTRUCTED,
+ *         TN_ERR_GIVEN; TN_ERR_COUNT for more specs than axes; TN_ERR_OVERFLOW.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2492,12 +2496,12 @@ tn_status tn_array_slice(tn_array *array,
 /**
  * Makes a view of the elements with one index on an axis, which is removed.
  *
- * @param array    an array; stays usable and keeps its own release.
- * @param axis     which axis; negative counts from the last one.
- * @param index    which index; negative counts from the end.
- * @param[out] out the view: one axis less. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT; TN_ERR_RANGE for an axis or index
- *         that is not there.
+ * @param array    An array; stays usable and keeps its own release.
+ * @param axis     The axis; a negative one counts from the last one.
+ * @param index    The index; a negative one counts from the end.
+ * @param[out] out The view: one axis less. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW; TN_ERR_RANGE for an axis or
+ *         index that is not there.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2510,12 +2514,12 @@ tn_status tn_array_index(tn_array *array,
 /**
  * Makes a view without axes of length 1.
  *
- * @param array    an array; stays usable and keeps its own release.
+ * @param array    An array; stays usable and keeps its own release.
  * @param n_axes   The number of axes to remove.
- * @param axes     n_axes axes of length 1, each once; negative ones count from the end. NULL with n_axes 0: all axes of length 1.
- * @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
- *         TN_ERR_DUPLICATE; TN_ERR_LIMIT; TN_ERR_SHAPE for an axis of another length; TN_ERR_RANGE for an axis that is not there.
+ * @param axes     The n_axes axes of length 1, each once; negative ones count from the end. NULL with n_axes 0: all axes of length 1.
+ * @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT for more axes than an array can
+ *         have; TN_ERR_DUPLICATE; TN_ERR_OVERFLOW; TN_ERR_SHAPE for an axis of another length; TN_ERR_RANGE for an axis that is not there.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2528,10 +2532,10 @@ tn_status tn_array_squeeze(tn_array *array,
 /**
  * Makes a view with a new axis of length 1.
  *
- * @param array    an array; stays usable and keeps its own release.
- * @param axis     where the new axis stands, 0 to the number of axes; negative counts from behind the last one.
- * @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT past 64 axes; TN_ERR_RANGE.
+ * @param array    An array; stays usable and keeps its own release.
+ * @param axis     The place of the new axis, 0 to the number of axes; negative counts from behind the last one.
+ * @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW past 64 axes; TN_ERR_RANGE.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup view
@@ -2543,11 +2547,11 @@ tn_status tn_array_expand(tn_array *array,
 /**
  * Makes a view with a larger shape, in which elements repeat: right-aligned, lengths of 1 stretch.
  *
- * @param array    an array; stays usable and keeps its own release.
- * @param ndim     number of axes of the view, 0 to TN_MAX_NDIM.
- * @param shape    ndim lengths in elements. NULL only with ndim 0.
- * @param[out] out the view: READONLY where an axis of length above 1 is stretched. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT; TN_ERR_SHAPE for fewer axes or
+ * @param array    An array; stays usable and keeps its own release.
+ * @param ndim     The number of axes of the view, 0 to TN_MAX_NDIM.
+ * @param shape    The ndim lengths in elements. NULL only with ndim 0.
+ * @param[out] out The view: READONLY where an axis of length above 1 is stretched. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW; TN_ERR_SHAPE for fewer axes or
  *         lengths that do not fit.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
@@ -2562,12 +2566,12 @@ tn_status tn_array_broadcast(tn_array *array,
  * Makes a given number of views that follow one another on an axis, with lengths that differ by 1 at most, the longer ones first. All or
  * none.
  *
- * @param array        an array; stays usable and keeps its own release.
- * @param axis         which axis; negative counts from the last one.
+ * @param array        An array; stays usable and keeps its own release.
+ * @param axis         The axis; a negative one counts from the last one.
  * @param n_parts      The number of views, at least 1.
- * @param capacity     places at outs.
- * @param[out] outs    the views, each released by `tn_array_release`. NULL: only n_outs is written. On failure: untouched.
- * @param[out] n_outs  the number of views: n_parts. On failure: untouched.
+ * @param capacity     The number of places at outs.
+ * @param[out] outs    The views, each released by `tn_array_release`. NULL: only n_outs is written. On failure: untouched.
+ * @param[out] n_outs  The number of views: n_parts. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_parts 0; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT
  *         where capacity is less than n_outs; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -2584,12 +2588,12 @@ tn_status tn_array_split(tn_array *array,
 /**
  * Makes views of a given length that follow one another on an axis; the last one may be shorter. All or none.
  *
- * @param array        an array; stays usable and keeps its own release.
- * @param axis         which axis; negative counts from the last one.
- * @param length       length of a view on the axis, in elements, at least 1.
- * @param capacity     places at outs.
- * @param[out] outs    the views, each released by `tn_array_release`. NULL: only n_outs is written. On failure: untouched.
- * @param[out] n_outs  how many views; none for an axis of length 0. On failure: untouched.
+ * @param array        An array; stays usable and keeps its own release.
+ * @param axis         The axis; a negative one counts from the last one.
+ * @param length       The length of a view on the axis, in elements, at least 1.
+ * @param capacity     The number of places at outs.
+ * @param[out] outs    The views, each released by `tn_array_release`. NULL: only n_outs is written. On failure: untouched.
+ * @param[out] n_outs  The number of views; none for an axis of length 0. On failure: untouched.
  * @return as `tn_array_split`, TN_ERR_INVALID for a length below 1.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
@@ -2605,11 +2609,11 @@ tn_status tn_array_chunks(tn_array *array,
 /**
  * Makes a view of the same bytes as another element type.
  *
- * @param array    an array; stays usable and keeps its own release.
- * @param dtype    the other type. Of another size only where the last axis is dense; its length changes then.
- * @param[out] out the view. Released by `tn_array_release`. On failure: untouched.
+ * @param array    An array; stays usable and keeps its own release.
+ * @param dtype    The other type. Of another size only where the last axis is dense; its length changes then.
+ * @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE for an unknown type and for a view
- *         of other bytes as bool; TN_ERR_LIMIT; TN_ERR_SHAPE where the last axis' bytes do not divide; TN_ERR_LAYOUT where it is not
+ *         of other bytes as bool; TN_ERR_OVERFLOW; TN_ERR_SHAPE where the last axis' bytes do not divide; TN_ERR_LAYOUT where it is not
  *         dense, or addresses would not be aligned.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
@@ -2622,8 +2626,8 @@ tn_status tn_array_view_dtype(tn_array *array,
 /**
  * Says how the bytes of two arrays lie to one another.
  *
- * @param a        an array.
- * @param b        an array.
+ * @param a        An array.
+ * @param b        An array.
  * @param[out] out TN_OVERLAP_NONE, EXACT, SOME or UNKNOWN; unknown counts as overlap wherever a rule depends on it. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN.
  * @note Threads: any. Blocks: never. Allocates: nothing.
@@ -2643,13 +2647,13 @@ tn_status tn_array_overlap(tn_array *a,
 /**
  * Opens a guard for reading: until it ends, nobody writes the bytes through this library.
  *
- * @param array        an array.
+ * @param array        An array.
  * @param flags        TN_FROZEN: beside no shared view, and none may begin meanwhile. TN_WAIT: waits for unfinished device work.
- * @param stream       who reads: NULL is the host, now; on host memory the stream constants mean the same. A stream is made to wait for the
- *                     unfinished writers of the bytes, the host does not wait for them.
- * @param[out] data    element (0,..,0), NULL if there is none; not to be written. Valid until the guard ends. May be NULL.
- * @param[out] view    the layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
- * @param[out] out     the guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
+ * @param stream       The stream that reads: NULL is the host, now; on host memory the stream constants mean the same. A stream is made to
+ *                     wait for the unfinished writers of the bytes, the host does not wait for them.
+ * @param[out] data    The address of element (0,..,0), NULL if there is none; not to be written. Valid until the guard ends. May be NULL.
+ * @param[out] view    The layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
+ * @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE
  *         for a stream of another device; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_PENDING for the host while a
  *         device writes the bytes; TN_ERR_DRIVER; TN_ERR_LIMIT when no more guards can be made.
@@ -2668,15 +2672,15 @@ tn_status tn_array_borrow_read(tn_array *array,
 /**
  * Opens a guard for writing: until it ends, nobody else reads or writes the bytes through this library.
  *
- * @param array        an array.
- * @param mode         TN_WRITE_ALIASED (0): other handles on the store see the change. TN_WRITE_UNIQUE: only if nobody else holds the store,
- *                     that is if `tn_array_why_not` gives 0. TN_WRITE_COW: if somebody else does, this handle moves to a copy. With
+ * @param array        An array.
+ * @param mode         TN_WRITE_ALIASED (0): other handles on the store see the change. TN_WRITE_UNIQUE: only if nobody else holds the
+ *                     store, that is if `tn_array_why_not` gives 0. TN_WRITE_COW: if somebody else does, this handle moves to a copy. With
  *                     TN_WRITE_DISCARD the old contents are not needed: they are not copied, and poison heals. TN_WAIT.
- * @param stream       who writes: NULL is the host, now; on host memory the stream constants mean the same. A stream is made to wait for the
- *                     unfinished readers and writers of the bytes, the host does not wait for them.
- * @param[out] data    element (0,..,0), NULL if there is none. Valid until the guard ends. May be NULL.
- * @param[out] view    the layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
- * @param[out] out     the guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
+ * @param stream       The stream that writes: NULL is the host, now; on host memory the stream constants mean the same. A stream is made
+ *                     to wait for the unfinished readers and writers of the bytes, the host does not wait for them.
+ * @param[out] data    The address of element (0,..,0), NULL if there is none. Valid until the guard ends. May be NULL.
+ * @param[out] view    The layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
+ * @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE
  *         for a stream of another device; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED,
  *         TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING for the host while a device uses the bytes; TN_ERR_FOREIGN; TN_ERR_DRIVER;
@@ -2697,12 +2701,13 @@ tn_status tn_array_borrow_write(tn_array *array,
  * Opens guards on several arrays, all or none, with one handle for all; never a deadlock, whatever the order.
  *
  * @param n_specs      The number of entries; 0 makes a guard of nothing.
- * @param specs        n_specs entries: array, stream, and access TN_READ (with TN_FROZEN), TN_READ_WRITE, or TN_WRITE, which overwrites everything;
- *                     writing ones with a TN_WRITE_ mode. NULL only with n_specs 0.
- * @param[out] views   n_specs views, in the order of the specs; their pointers are valid until the guard ends. May be NULL. On failure: untouched.
- * @param[out] out     the guard. Ended by one `tn_borrow_end`. On failure: untouched.
- * @return what single borrows would get, the first in the order of checks over all entries; TN_ERR_ALIASED where an entry writes what another
- *         one uses, or moves to a copy beside another entry of the same handle; TN_ERR_NO_HOST_MEMORY.
+ * @param specs        The n_specs entries: array, stream, and access TN_READ (with TN_FROZEN), TN_READ_WRITE, or TN_WRITE, which
+ *                     overwrites everything; writing ones with a TN_WRITE_ mode. NULL only with n_specs 0.
+ * @param[out] views   The n_specs views, in the order of the specs; their pointers are valid until the guard ends. May be NULL. On
+ *                     failure: untouched.
+ * @param[out] out     The guard. Ended by one `tn_borrow_end`. On failure: untouched.
+ * @return what single borrows would get, the first in the order of checks over all entries; TN_ERR_ALIASED where an entry writes what
+ *         another one uses, or moves to a copy beside another entry of the same handle; TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: for the device, where an entry has TN_WAIT. Allocates: bookkeeping; the copies of COW entries.
  * @since 0.1
  * @ingroup borrow
@@ -2715,13 +2720,14 @@ tn_status tn_borrow_all(size_t n_specs,
 /**
  * Opens write guards on consecutive parts of an axis, for as many threads: the checks of one write of everything, then a guard for each part, all or none.
  *
- * @param array        an array.
- * @param axis         which axis; negative counts from the last one.
- * @param n_chunks     The number of parts, at least 1; the first (length mod n_chunks) of them are one longer. More parts than indices are empty.
- * @param mode         as for `tn_array_borrow_write`, decided once for the whole array.
- * @param stream       as for `tn_array_borrow_write`.
- * @param[out] chunks  n_chunks parts: guard, pointer (NULL if empty), first index and length on the axis. Each guard is ended by `tn_borrow_end`, on
- *                     any thread. On failure: untouched.
+ * @param array        An array.
+ * @param axis         The axis; a negative one counts from the last one.
+ * @param n_chunks     The number of parts, at least 1; the first (length mod n_chunks) of them are one longer. More parts than indices are
+ *                     empty.
+ * @param mode         As for `tn_array_borrow_write`, decided once for the whole array.
+ * @param stream       As for `tn_array_borrow_write`.
+ * @param[out] chunks  The n_chunks parts: guard, pointer (NULL if empty), first index and length on the axis. Each guard is ended by
+ *                     `tn_borrow_end`, on any thread. On failure: untouched.
  * @return as `tn_array_borrow_write`; TN_ERR_INVALID for n_chunks 0; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: with TN_WAIT for the device. Allocates: bookkeeping; COW that copies the copy.
  * @since 0.1
@@ -2737,8 +2743,8 @@ tn_status tn_array_chunks_write(tn_array *array,
 /**
  * Says what an open guard gives access to.
  *
- * @param borrow       a guard of one array.
- * @param[out] info    with `size` set by the caller. On failure: untouched.
+ * @param borrow       A guard of one array.
+ * @param[out] info    The struct to fill, with `size` set by the caller. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size, and for a guard of `tn_borrow_all`, whose views
  *         have it all.
  * @note Threads: any. Blocks: never. Allocates: nothing.
@@ -2751,10 +2757,12 @@ tn_status tn_borrow_query(tn_borrow *borrow,
 /**
  * Ends a guard of any kind, once. The bytes go back if it was the last that held them.
  *
- * @param borrow   a guard; its pointers are not to be used any more.
- * @param flags    TN_END_FAILED: what a writer wrote is undefined; reading its region is refused until it is rewritten. Ignored for readers.
- * @param stream   the last work on the bytes is on it, and may go on: who uses them next comes after it. NULL: it is done. On host memory the
- *                 stream constants mean the same. Of a `tn_borrow_all` it is meant for the entries that were taken with a stream.
+ * @param borrow   A guard; its pointers are not to be used any more.
+ * @param flags    TN_END_FAILED: what a writer wrote is undefined; reading its region is refused until it is rewritten. Ignored for
+ *                 readers.
+ * @param stream   The stream that the last work on the bytes is on, which may go on: who uses them next comes after it. NULL: it is done.
+ *                 On host memory the stream constants mean the same. Of a `tn_borrow_all` it is meant for the entries that were taken with
+ *                 a stream.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, TN_ERR_DEVICE for a stream of another device, TN_ERR_DRIVER, and
  *         then the guard stays open.
  * @note Threads: any, also another one than the borrow's. Blocks: never. Allocates: nothing. May run the release callback of an import, under
@@ -2773,9 +2781,9 @@ tn_status tn_borrow_end(tn_borrow *borrow,
  * Wraps an array handle in a promise not to use it again. The promise travels; `tn_take` opens it. If as many promises of a handle arrive in
  * one call as were required, its claim moves and the handle is destructed; with fewer the taker gets a clone.
  *
- * @param array    an array without open guards of its own. While promises are outstanding it only answers queries and release.
+ * @param array    An array without open guards of its own. While promises are outstanding it only answers queries and release.
  * @param n_required The number of the giver's variables that refer to the handle: 1 in C. Of several calls the largest counts.
- * @param[out] out the promise. Released by `tn_promise_release`, also when it was taken. On failure: untouched.
+ * @param[out] out The promise. Released by `tn_promise_release`, also when it was taken. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_required 0; TN_ERR_DESTRUCTED; TN_ERR_GIVEN, or TN_ERR_COUNT
  *         where n_required is above 1, if it was given that often already; TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED for guards of its own;
  *         TN_ERR_LIMIT.
@@ -2790,7 +2798,7 @@ tn_status tn_array_give(tn_array *array,
 /**
  * Takes a promise back: the giver has its array again. The promise still has to be released.
  *
- * @param promise  an outstanding promise.
+ * @param promise  An outstanding promise.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED if it was taken or cancelled already.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -2801,7 +2809,7 @@ tn_status tn_promise_cancel(tn_promise *promise);
 /**
  * Gives a promise back; one that nobody took is cancelled first.
  *
- * @param promise  a promise, in whatever state it is; exactly once.
+ * @param promise  A promise, in whatever state it is; exactly once.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
  * @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
  * @since 0.1
@@ -2813,9 +2821,9 @@ tn_status tn_promise_release(tn_promise *promise);
  * Opens promises: each gives a new handle, all or none. The promises are used up, and still released by their owner.
  *
  * @param n_promises   The number of promises.
- * @param promises     n_promises outstanding promises, each once. NULL only with n_promises 0.
- * @param[out] out     n_promises arrays; out[i] belongs to promises[i], has the layout, name and READONLY flag of the handle that was given. Released
- *                     by `tn_array_release`. On failure: untouched.
+ * @param promises     The n_promises outstanding promises, each once. NULL only with n_promises 0.
+ * @param[out] out     The n_promises arrays; out[i] belongs to promises[i], has the layout, name and READONLY flag of the handle that was
+ *                     given. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already;
  *         TN_ERR_DUPLICATE; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -2834,11 +2842,11 @@ tn_status tn_take(size_t n_promises,
  * callee may release, give or write each handle as soon as it likes; `tn_leave` releases those that are left.
  *
  * @param n_params     The number of parameters; 0 makes an empty scope.
- * @param params       n_params handles, tn_array * or tn_promise * mixed; an array may stand there several times, a promise once. NULL only with
- *                     n_params 0. The promises are used up, and still released by their owner.
- * @param[out] out     n_params arrays; out[i] belongs to params[i], has its layout, name and READONLY flag, and is owned by the scope. NULL only
- *                     with n_params 0. On failure: untouched.
- * @param[out] scope   the scope. Given back by `tn_leave`. On failure: untouched.
+ * @param params       The n_params handles, tn_array * or tn_promise * mixed; an array may stand there several times, a promise once. NULL
+ *                     only with n_params 0. The promises are used up, and still released by their owner.
+ * @param[out] out     The n_params arrays; out[i] belongs to params[i], has its layout, name and READONLY flag, and is owned by the scope.
+ *                     NULL only with n_params 0. On failure: untouched.
+ * @param[out] scope   The scope. Given back by `tn_leave`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already and for an
  *         array that was taken; TN_ERR_GIVEN for an array that was given, unless one of its promises is in this call; TN_ERR_DUPLICATE for
  *         a promise that stands there twice; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT. The leftmost parameter with the first of these is named.
@@ -2854,12 +2862,12 @@ tn_status tn_enter(size_t n_params,
 /**
  * Leaves a scope: releases what is left of its handles, in the order of its parameters. Scopes may be left in any order, by any thread.
  *
- * @param scope    an entered scope; exactly once.
- * @param n_keep   number of handles to keep.
- * @param keep     handles of this scope that stay as they are, in whatever state, and belong to the caller from now on: what the callee
+ * @param scope    An entered scope; exactly once.
+ * @param n_keep   The number of handles to keep.
+ * @param keep     Handles of this scope that stay as they are, in whatever state, and belong to the caller from now on: what the callee
  *                 returns. NULL only with n_keep 0.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND, for the scope and for each of keep; TN_ERR_INVALID for an array that is not of this
- *         scope; TN_ERR_DUPLICATE for one that stands there twice. With option "strict", for what would be released: TN_ERR_GIVEN,
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND, for the scope and for each of keep; TN_ERR_INVALID for an array that is not of
+ *         this scope; TN_ERR_DUPLICATE for one that stands there twice. With option "strict", for what would be released: TN_ERR_GIVEN,
  *         TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED. On failure the scope stays entered and nothing is released.
  * @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
  * @since 0.1
@@ -2872,7 +2880,7 @@ tn_status tn_leave(tn_scope *scope,
 /**
  * Says whether nothing else claims, borrows or exports the store.
  *
- * @param array    an array; a given one too (0).
+ * @param array    An array; a given one too (0).
  * @param[out] out 1 or 0; out of date as soon as other threads hold handles. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED.
  * @note Threads: any. Blocks: never. Allocates: nothing.
@@ -2884,16 +2892,16 @@ tn_status tn_array_is_unique(tn_array *array, int32_t *out);
 /**
  * Says what stands in the way of overwriting the array's bytes in place, and who.
  *
- * @param array            an array; a given one too.
- * @param target           what one would like to put there; NULL: only who holds the store.
- * @param item_size        sizeof(tn_holder) as the caller knows it.
+ * @param array            An array; a given one too.
+ * @param target           What is to be put there; NULL: only who holds the store.
+ * @param item_size        The size of an item in the caller's program: sizeof(tn_holder).
  * @param capacity         The number of items at holders.
  * @param[out] bits        0: nothing is in the way; else TN_WHY_ bits.
- * @param[out] holders     everybody who holds the store but this handle: handles and promises, exports, and guards that overlap; what fits.
- *                         NULL only with capacity 0.
+ * @param[out] holders     Everything that holds the store but this handle: handles and promises, exports, and guards that overlap; what
+ *                         fits. NULL only with capacity 0.
  * @param[out] n_holders   The number of holders in all.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong target.size or item_size; TN_ERR_DESTRUCTED; TN_ERR_DTYPE,
- *         TN_ERR_LIMIT, TN_ERR_SHAPE for the target. On failure the outputs are untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong target.size or item_size; TN_ERR_DESTRUCTED;
+ *         TN_ERR_DTYPE, TN_ERR_OVERFLOW, TN_ERR_SHAPE for the target. On failure the outputs are untouched.
  * @note Threads: any. Blocks: never. Allocates: nothing. Out of date as soon as other threads hold handles: the borrow decides again.
  * @since 0.1
  * @ingroup promise
@@ -2909,17 +2917,17 @@ tn_status tn_array_why_not(tn_array *array,
 /**
  * Says whose the bytes at an address are. Nothing is read there.
  *
- * @param ptr              any address but NULL, also one that is not mapped.
- * @param bytes            how many bytes from there on, at least 1.
- * @param item_size        sizeof(tn_holder) as the caller knows it.
+ * @param ptr              Any address but NULL, also one that is not mapped.
+ * @param bytes            The number of bytes from there on, at least 1.
+ * @param item_size        The size of an item in the caller's program: sizeof(tn_holder).
  * @param capacity         The number of items at holders.
- * @param[out] store       the store or raw block of a pool, with `size` set by the caller; may be NULL. An import of a raw block is a
+ * @param[out] store       The store or raw block of a pool, with `size` set by the caller; may be NULL. An import of a raw block is a
  *                         store; the block is one of its holders.
- * @param[out] holders     everybody who holds it: handles and promises, and guards and exports that overlap the bytes; what fits. NULL only
- *                         with capacity 0.
+ * @param[out] holders     Everything that holds it: handles and promises, and guards and exports that overlap the bytes; what fits. NULL
+ *                         only with capacity 0.
  * @param[out] n_holders   The number of holders in all.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for bytes 0, a wrong store.size or item_size; TN_ERR_FOREIGN for memory that the library does not know;
- *         TN_ERR_ALIASED for bytes of two stores. On failure the outputs are untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for bytes 0, a wrong store.size or item_size; TN_ERR_FOREIGN for memory that the library does
+ *         not know; TN_ERR_ALIASED for bytes of two stores. On failure the outputs are untouched.
  * @note Threads: any. Blocks: never.
  * @since 0.1
  * @ingroup promise
@@ -2942,9 +2950,9 @@ tn_status tn_holders_of(const void *ptr,
 /**
  * Copies the elements of one array into another one: as if the source had been read in full first, also where they overlap.
  *
- * @param source       read for the length of the call; any layout.
- * @param destination  written; any layout. Bytes that belong to none of its elements stay as they are.
- * @param mode         write mode on the destination, TN_WAIT, TN_REQUIRE_ASYNC.
+ * @param source       The array that is read, during the call only; any layout.
+ * @param destination  The array that is written; any layout. Bytes that belong to none of its elements stay as they are.
+ * @param mode         The write mode on the destination, TN_WAIT, TN_REQUIRE_ASYNC.
  * @param stream       NULL: done on return; between host arrays the constants mean the same.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE where
  *         they differ; then what a read borrow of the source and a write borrow of the destination would get; TN_ERR_NO_HOST_MEMORY.
@@ -2961,14 +2969,14 @@ tn_status tn_array_copy_into(tn_array *source,
 /**
  * Makes a new array on a device with the elements of an array, also if that is there already.
  *
- * @param array    read for the length of the call; any layout.
- * @param device   where to; the host is {TN_CPU, 0}.
- * @param pool     of that device; NULL: the thread's current one.
+ * @param array    The array that is read, during the call only; any layout.
+ * @param device   The device to copy to; the host is {TN_CPU, 0}.
+ * @param pool     A pool of that device; NULL: the thread's current one.
  * @param stream   NULL: done on return.
- * @param[out] out the new array: in F order if the source is F- and not C-contiguous, else in C order. Released by `tn_array_release`.
- *                 On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a device that does not exist or
- *         a pool of another one; TN_ERR_UNSUPPORTED without a driver for it; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED;
+ * @param[out] out The new array: in F order if the source is F- and not C-contiguous, else in C order. Released by `tn_array_release`. On
+ *                 failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a device that does not exist
+ *         or a pool of another one; TN_ERR_UNSUPPORTED without a driver for it; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED;
  *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: the new array, from the pool.
  * @since 0.1
@@ -2983,12 +2991,12 @@ tn_status tn_array_to_device(tn_array *array,
 /**
  * Copies an array's elements into raw host memory.
  *
- * @param array    read for the length of the call; any layout.
- * @param ptr      memory for the layout; done with on return. NULL only for an array of no elements.
- * @param layout   how the elements lie there, of the array's type and shape; NULL: C order.
+ * @param array    The array that is read, during the call only; any layout.
+ * @param ptr      Memory for the elements; the call is done with it on return. NULL only for an array of no elements.
+ * @param layout   The layout of the elements there, of the array's type and shape; NULL: C order.
  * @param stream   NULL: done on return; for a host array the constants mean the same.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE,
- *         TN_ERR_RANGE, TN_ERR_LIMIT for the layout, TN_ERR_LAYOUT if its elements share bytes; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
+ *         TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout, TN_ERR_LAYOUT if its elements share bytes; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
  *         TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never.
  * @since 0.1
@@ -3002,13 +3010,13 @@ tn_status tn_array_copy_to_host(tn_array *array,
 /**
  * Copies elements from raw host memory into an array.
  *
- * @param array    written; any layout.
- * @param ptr      the elements; read before the call returns. NULL only for an array of no elements.
- * @param layout   how they lie there, of the array's type and shape; NULL: C order.
- * @param mode     write mode on the array, TN_WAIT, TN_REQUIRE_ASYNC.
+ * @param array    The array that is written; any layout.
+ * @param ptr      The elements; read before the call returns. NULL only for an array of no elements.
+ * @param layout   Their layout there, of the array's type and shape; NULL: C order.
+ * @param mode     The write mode on the array, TN_WAIT, TN_REQUIRE_ASYNC.
  * @param stream   NULL: done on return; for a host array the constants mean the same.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE,
- *         TN_ERR_RANGE, TN_ERR_LIMIT for the layout; then what a write borrow would get; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
+ *         TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout; then what a write borrow would get; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
  * @note Threads: any. Blocks: never.
  * @since 0.1
  * @ingroup transfer
@@ -3022,9 +3030,9 @@ tn_status tn_array_copy_from_host(tn_array *array,
 /**
  * Overwrites every element of an array with one value.
  *
- * @param array    written; any layout. Bytes that belong to none of its elements stay as they are.
- * @param value    one element, copied bit by bit before the call returns; any alignment.
- * @param mode     write mode, TN_WAIT.
+ * @param array    The array that is written; any layout. Bytes that belong to none of its elements stay as they are.
+ * @param value    One element, copied bit by bit before the call returns; any alignment.
+ * @param mode     The write mode, TN_WAIT.
  * @param stream   NULL: done on return; for a host array the constants mean the same.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; then what a write borrow with
  *         TN_WRITE_DISCARD would get; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT for TN_WRITE_COW.
@@ -3040,8 +3048,8 @@ tn_status tn_array_fill(tn_array *array,
 /**
  * Overwrites every byte of an array's elements with 0.
  *
- * @param array    written; any layout. Bytes that belong to none of its elements stay as they are.
- * @param mode     write mode, TN_WAIT.
+ * @param array    The array that is written; any layout. Bytes that belong to none of its elements stay as they are.
+ * @param mode     The write mode, TN_WAIT.
  * @param stream   NULL: done on return; for a host array the constants mean the same.
  * @return as `tn_array_fill`.
  * @note Threads: any. Blocks: never.
@@ -3057,12 +3065,12 @@ tn_status tn_array_zero(tn_array *array, tn_write_mode mode, tn_stream *stream);
  * There is no verb for the way back: when the last array that descends from the result was released, the memory is unlocked. That release
  * waits for the copies on the range, because the caller may free the memory afterwards.
  *
- * @param ptr      host memory, any alignment; it stays until the release. Memory of a live array gives one more array on its store, with that
- *                 store's device; past the end of an imported one it widens that.
- * @param bytes    how many, at least 1.
- * @param flags    TN_HOST_PORTABLE, TN_HOST_MAPPED, TN_HOST_READ_ONLY: devices only read it, and the array is READONLY; TN_HOST_BEST_EFFORT:
- *                 without a GPU the array is there, labelled TN_CPU, and nothing is locked.
- * @param[out] out the array. Released by `tn_array_release`. On failure: untouched.
+ * @param ptr      Host memory, any alignment; it stays until the release. Memory of a live array gives one more array on its store, with
+ *                 that store's device; past the end of an imported one it widens that.
+ * @param bytes    The number of bytes, at least 1.
+ * @param flags    TN_HOST_PORTABLE, TN_HOST_MAPPED, TN_HOST_READ_ONLY: devices only read it, and the array is READONLY;
+ *                 TN_HOST_BEST_EFFORT: without a GPU the array is there, labelled TN_CPU, and nothing is locked.
+ * @param[out] out The array. Released by `tn_array_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for other flags, TN_HOST_WRITE_COMBINED or no bytes; TN_ERR_DUPLICATE where some of it is
  *         registered already, by this library or another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED without a GPU; TN_ERR_ALIASED for bytes of
  *         two arrays' stores, or beyond a pool's; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER for memory that the driver refuses.
@@ -3078,9 +3086,9 @@ tn_status tn_host_register(void *ptr,
 /**
  * Tells the driver where managed memory is best kept. Changes no element.
  *
- * @param array    an array of managed memory. Neither read nor written, so nobody is in the way.
+ * @param array    An array of managed memory. Neither read nor written, so nobody is in the way.
  * @param advice   TN_ADVISE_, on the whole pages of the array's range.
- * @param device   a GPU or the host; TN_ADVISE_READ_MOSTLY and what takes advice back do not look which.
+ * @param device   A GPU or the host; TN_ADVISE_READ_MOSTLY and what takes advice back do not look which.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE;
  *         TN_ERR_UNSUPPORTED for other memory, without a driver, or where the device does not share managed memory; TN_ERR_DRIVER.
  * @note Threads: any. Blocks: never.
@@ -3094,9 +3102,9 @@ tn_status tn_array_advise(tn_array *array,
 /**
  * Brings managed memory to where it will be used next. Changes no element, and needs no claim.
  *
- * @param array    an array of managed memory.
- * @param device   a GPU or the host.
- * @param stream   orders it; NULL: the thread's current one, which is waited for.
+ * @param array    An array of managed memory.
+ * @param device   A GPU or the host.
+ * @param stream   The stream that orders the move; NULL: the thread's current one, which is waited for.
  * @return as `tn_array_advise`; TN_ERR_DEVICE also for a stream of another device.
  * @note Threads: any. Blocks: with stream NULL.
  * @since 0.1
@@ -3114,8 +3122,8 @@ tn_status tn_array_prefetch(tn_array *array, tn_device device, tn_stream *stream
  * takes the calling thread does itself. Copies whose source and destination overlap, and small ones, stay on their thread. The result is
  * the same.
  *
- * @param runner   read during this call; what `context` points to must live until another runner is set. NULL, or one whose `run` is NULL:
- *                 none, as at first.
+ * @param runner   The runner; it is read during this call. What `context` points to must live until another runner is set. NULL, or one
+ *                 whose `run` is NULL: none, as at first.
  * @return TN_OK; TN_ERR_INVALID for a wrong size, and then the current runner stays.
  * @note Threads: any; other threads keep theirs. `run` is called by this thread, under no lock; it may call the library, and must return
  *       normally. Blocks: never. Allocates: nothing.
@@ -3127,7 +3135,7 @@ tn_status tn_runner_set_current(const tn_runner *runner);
 /**
  * Gives the runner that this thread set: what `tn_runner_set_current` puts back.
  *
- * @param[out] out filled; `size` is set by the caller. `run` is NULL where there is none. On failure: untouched.
+ * @param[out] out The struct to fill; `size` is set by the caller. `run` is NULL where there is none. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for a wrong size.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -3141,18 +3149,19 @@ tn_status tn_runner_current(tn_runner *out);
 /**
  * Exports raw host bytes with their layout, for consumers without a format of their own: the twin of `tn_array_import_host`.
  *
- * @param array        an array; may be released while the export lives.
- * @param flags        none: a copy, which is the guard's alone. TN_BORROW: an alias where possible, TN_REQUIRE_BORROW: an alias or a status;
- *                     with TN_EXPORT_WRITABLE a shared view, with TN_EXPORT_EXCLUSIVE beside it an exclusive one, else read-only.
+ * @param array        An array; may be released while the export lives.
+ * @param flags        No flag: a copy, which is the guard's alone. TN_BORROW: an alias where possible, TN_REQUIRE_BORROW: an alias or a
+ *                     status; with TN_EXPORT_WRITABLE a shared view, with TN_EXPORT_EXCLUSIVE beside it an exclusive one, else read-only.
  *                     TN_EXPORT_NONNEGATIVE, TN_UNORDERED, TN_WAIT.
- * @param mode         of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
+ * @param mode         The write mode of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
  * @param stream       NULL: the host, now; on host memory the constants mean the same.
- * @param[out] view    address and layout, valid until the guard ends.
- * @param[out] guard   ended by `tn_borrow_end`, which is the release of this export.
+ * @param[out] view    The address and layout, valid until the guard ends.
+ * @param[out] guard   The guard; it is ended by `tn_borrow_end`, which is the release of this export.
  * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all are untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LAYOUT where only a copy
  *         would do; TN_ERR_DEVICE for bytes that the host cannot reach; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE,
- *         TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING while a device uses them; TN_ERR_FOREIGN; TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ *         TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING while a device uses them; TN_ERR_FOREIGN;
+ *         TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: with TN_WAIT for the device. Allocates: bookkeeping, or the copy.
  * @since 0.1
  * @ingroup exchange
@@ -3168,10 +3177,10 @@ tn_status tn_array_export_host(tn_array *array,
 /**
  * Exports an array as a DLManagedTensor, which has no version and cannot say "read-only".
  *
- * @param array        an array; may be released while the export lives.
- * @param options      flags, mode, device label and target; NULL: a copy, labelled as is.
- * @param[out] out     the struct: strides in elements and always there, byte_offset 0. The consumer calls its deleter, once, on any thread; it
- *                     ends the export. On failure: untouched.
+ * @param array        An array; may be released while the export lives.
+ * @param options      The flags, mode, device label and target; NULL: a copy, labelled as is.
+ * @param[out] out     The struct: strides in elements and always there, byte_offset 0. The consumer calls its deleter, once, on any
+ *                     thread; it ends the export. On failure: untouched.
  * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
  * @return as `tn_array_export_host`; a read-only export is a shared view in this format unless TN_EXPORT_CONSUMER_READS is given, so that
  *         a READONLY array is TN_ERR_READONLY; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that the memory cannot honour.
@@ -3187,10 +3196,10 @@ tn_status tn_array_export_dlpack(tn_array *array,
 /**
  * Exports an array as a DLManagedTensorVersioned of version 1.1, with the flags for read-only and copied.
  *
- * @param array        an array; may be released while the export lives.
- * @param options      flags, mode, device label and target; NULL: a copy, labelled as is.
- * @param[out] out     the struct: strides in elements and always there, byte_offset 0. The consumer calls its deleter, once, on any thread; it
- *                     ends the export. On failure: untouched.
+ * @param array        An array; may be released while the export lives.
+ * @param options      The flags, mode, device label and target; NULL: a copy, labelled as is.
+ * @param[out] out     The struct: strides in elements and always there, byte_offset 0. The consumer calls its deleter, once, on any
+ *                     thread; it ends the export. On failure: untouched.
  * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
  * @return as `tn_array_export_host`; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that the memory cannot honour.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
@@ -3205,10 +3214,10 @@ tn_status tn_array_export_dlpack_versioned(tn_array *array,
 /**
  * Makes an array of a DLManagedTensor. Bytes of a live store become one more claim on it; a struct of this library's becomes a clone.
  *
- * @param tensor       on success the library's, which calls the deleter once: at once if the bytes were copied, else when the last that
- *                     descends from the import ended. On failure it is still the caller's.
- * @param flags        as for `tn_array_import_host`; TN_IMPORT_WRITABLE: the producer lets us write, else the handle is READONLY.
- * @param[out] out     the array. Released by `tn_array_release`. On failure: untouched.
+ * @param tensor       The struct; on success it is the library's, which calls the deleter once: at once if the bytes were copied, else
+ *                     when the last that descends from the import ended. On failure it is still the caller's.
+ * @param flags        As for `tn_array_import_host`; TN_IMPORT_WRITABLE: the producer lets us write, else the handle is READONLY.
+ * @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
  * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
  * @return as `tn_array_import_host`; TN_ERR_DEVICE for memory that the host cannot reach.
  * @note Threads: any. Blocks: never.
@@ -3224,9 +3233,10 @@ tn_status tn_array_import_dlpack(struct DLManagedTensor *tensor,
  * Makes an array of a DLManagedTensorVersioned. Bytes of a live store become one more claim on it; a struct of this library's becomes a
  * clone.
  *
- * @param tensor       as for `tn_array_import_dlpack`; one of another major version is given back through its deleter, as the format demands.
- * @param flags        as for `tn_array_import_host`. The struct's read-only flag makes the handle READONLY.
- * @param[out] out     the array. Released by `tn_array_release`. On failure: untouched.
+ * @param tensor       As for `tn_array_import_dlpack`; one of another major version is given back through its deleter, as the format
+ *                     demands.
+ * @param flags        As for `tn_array_import_host`. The struct's read-only flag makes the handle READONLY.
+ * @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
  * @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
  * @return as `tn_array_import_dlpack`; TN_ERR_UNSUPPORTED for another major version.
  * @note Threads: any. Blocks: never.
@@ -3241,7 +3251,8 @@ tn_status tn_array_import_dlpack_versioned(struct DLManagedTensorVersioned *tens
 /**
  * DLPack's table of C functions, by which other libraries exchange arrays with the Python package without a call into the interpreter.
  *
- * @param[out] out     the table: version 1.3, no older one behind it, no function NULL; valid until the process ends. On failure: untouched.
+ * @param[out] out     The table: version 1.3, no older one behind it, no function NULL; valid until the process ends. On failure:
+ *                     untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED until the Python package is imported, which has three of the functions.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -3256,16 +3267,16 @@ tn_status tn_dlpack_exchange_api(const struct DLPackExchangeAPI **out);
  * Exports an array through Arrow's C data interface: an array of one axis as a primitive array, of more as lists of a fixed size, of none
  * as an array of one element.
  *
- * @param array       an array; may be released while the export lives.
- * @param flags       none: a copy. TN_BORROW: an alias if the array is C-contiguous, else a copy; TN_REQUIRE_BORROW: an alias or a status.
- *                    TN_UNORDERED, TN_WAIT.
- * @param[out] schema the type, not nullable, with an empty name. Released by its own release; may be moved.
- * @param[out] out    the elements: no nulls, offset 0. Released by its own release on any thread, which ends the export; may be moved, and
+ * @param array       An array; may be released while the export lives.
+ * @param flags       No flag: a copy. TN_BORROW: an alias if the array is C-contiguous, else a copy; TN_REQUIRE_BORROW: an alias or a
+ *                    status. TN_UNORDERED, TN_WAIT.
+ * @param[out] schema The type, not nullable, with an empty name. Released by its own release; may be moved.
+ * @param[out] out    The elements: no nulls, offset 0. Released by its own release on any thread, which ends the export; may be moved, and
  *                    so may its children, each of which holds the bytes until it is released. On failure all are untouched.
  * @param[out] how    TN_ALIASED or TN_COPIED; may be NULL.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, also for TN_EXPORT_WRITABLE; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
- *         TN_ERR_DTYPE for bool, bfloat16 and complex elements, which Arrow lacks; TN_ERR_LIMIT for an inner axis of 2^31 elements or more;
- *         TN_ERR_LAYOUT where only a copy would do; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_WOULD_COPY;
+ *         TN_ERR_DTYPE for bool, bfloat16 and complex elements, which Arrow lacks; TN_ERR_OVERFLOW for an inner axis of 2^31 elements or
+ *         more; TN_ERR_LAYOUT where only a copy would do; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_WOULD_COPY;
  *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
  * @since 0.1
@@ -3280,10 +3291,10 @@ tn_status tn_array_export_arrow(tn_array *array,
 /**
  * Exports an array through Arrow's C device interface: as `tn_array_export_arrow`, and says that the bytes are on the host.
  *
- * @param array       an array; may be released while the export lives.
- * @param flags       as for `tn_array_export_arrow`.
- * @param[out] schema the type; as for `tn_array_export_arrow`.
- * @param[out] out    the elements, with device_type 1 (the host), device_id -1 and no sync_event. On failure all are untouched.
+ * @param array       An array; may be released while the export lives.
+ * @param flags       As for `tn_array_export_arrow`.
+ * @param[out] schema The type; as for `tn_array_export_arrow`.
+ * @param[out] out    The elements, with device_type 1 (the host), device_id -1 and no sync_event. On failure all are untouched.
  * @param[out] how    TN_ALIASED or TN_COPIED; may be NULL.
  * @return as `tn_array_export_arrow`.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
@@ -3299,15 +3310,16 @@ tn_status tn_array_export_arrow_device(tn_array *array,
 /**
  * Makes an array of an Arrow array of numbers, or of lists of a fixed size of them. Bytes of a live store become one more claim on it.
  *
- * @param schema   its type; stays the caller's.
- * @param source   on success moved into the library, which means that its release becomes NULL here; the library calls it once, when the
- *                 last that descends from the import ended, or at once if the bytes were copied. On failure it is still the caller's.
- * @param flags    as for `tn_array_import_host`.
- * @param[out] out the array: READONLY, as Arrow's data are; a copy that was asked for (no flag) is writable. Released by
+ * @param schema   The type of the array; it stays the caller's.
+ * @param source   The array; on success it is moved into the library, which means that its release becomes NULL here; the library calls it
+ *                 once, when the last that descends from the import ended, or at once if the bytes were copied. On failure it is still the
+ *                 caller's.
+ * @param flags    As for `tn_array_import_host`.
+ * @param[out] out The array: READONLY, as Arrow's data are; a copy that was asked for (no flag) is writable. Released by
  *                 `tn_array_release`. On failure: untouched.
  * @param[out] how TN_ALIASED or TN_COPIED; may be NULL.
- * @return TN_OK; TN_ERR_NULL, also for pointers in the structs; TN_ERR_STALE for a struct that was released; TN_ERR_INVALID; TN_ERR_DTYPE for
- *         what has no elements of a fixed size (bools, which are packed bits; texts, dictionaries, unions, structs); TN_ERR_LIMIT;
+ * @return TN_OK; TN_ERR_NULL, also for pointers in the structs; TN_ERR_STALE for a struct that was released; TN_ERR_INVALID; TN_ERR_DTYPE
+ *         for what has no elements of a fixed size (bools, which are packed bits; texts, dictionaries, unions, structs); TN_ERR_OVERFLOW;
  *         TN_ERR_SHAPE for lengths that contradict one another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED for nulls, also where there may be some
  *         (null_count -1 beside a validity bitmap); and as `tn_array_import_host`.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
@@ -3323,10 +3335,10 @@ tn_status tn_array_import_arrow(const struct ArrowSchema *schema,
 /**
  * The same for Arrow's C device interface: memory that the host can reach.
  *
- * @param schema   its type; stays the caller's.
- * @param source   as for `tn_array_import_arrow`; any device_id.
- * @param flags    as for `tn_array_import_host`.
- * @param[out] out the array; as for `tn_array_import_arrow`.
+ * @param schema   The type of the array; it stays the caller's.
+ * @param source   As for `tn_array_import_arrow`; any device_id.
+ * @param flags    As for `tn_array_import_host`.
+ * @param[out] out The array; as for `tn_array_import_arrow`.
  * @param[out] how TN_ALIASED or TN_COPIED; may be NULL.
  * @return as `tn_array_import_arrow`; TN_ERR_DEVICE for another device than the host, or a sync_event.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
@@ -3346,13 +3358,14 @@ tn_status tn_array_import_arrow_device(const struct ArrowSchema *schema,
  * Lists the tensors of a safetensors file in the order of their bytes. Reads the header and nothing else.
  *
  * @param path       The file, NUL-terminated.
- * @param item_size  sizeof(tn_safetensors_info) as the caller knows it.
+ * @param item_size  The size of an item in the caller's program: sizeof(tn_safetensors_info).
  * @param capacity   The number of items at infos.
  * @param[out] infos The first `capacity` tensors; NULL only with capacity 0.
  * @param[out] n_infos The number of tensors in the file. On failure nothing is written.
- * @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small; TN_ERR_DTYPE for an element type that no array has (8-bit floats and smaller); TN_ERR_OVERFLOW for
- *         more than 64 axes or a size that overflows; TN_ERR_LIMIT for a header of more than 100 000 000 bytes; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the file
- *         cannot be read or is damaged, which its whole header is checked for.
+ * @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small; TN_ERR_DTYPE for an element type
+ *         that no array has (8-bit floats and smaller); TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_LIMIT for a
+ *         header of more than 100 000 000 bytes; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the file cannot be read or is damaged,
+ *         which its whole header is checked for.
  * @note Threads: any. Blocks: for the file system. Allocates: the header, and a few times its length meanwhile.
  * @since 0.1
  * @ingroup safetensors
@@ -3368,14 +3381,14 @@ tn_status tn_safetensors_query(const char *path,
  *
  * @param path     The file, NUL-terminated. A file that is cut short while it is mapped ends the process at the next touch (SIGBUS).
  * @param n_names  The number of names.
- * @param names    n_names NUL-terminated names; NULL only with n_names 0. The same name twice gives two arrays.
- * @param options  The pool, and flags. No flag: all tensors are read into the pool. TN_BORROW: all are READONLY arrays on one mapping of the
- *                 file, which ends with the last of them; one whose bytes are not aligned for its elements is read. TN_REQUIRE_BORROW: that
- *                 one is a status. NULL: no flag, and the thread's current host pool.
- * @param[out] out n_names arrays in the order of the names, each released by `tn_array_release`.
- * @param[out] how n_names times TN_ALIASED or TN_COPIED; NULL: not wanted. On failure all are untouched.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND of the pool; TN_ERR_INVALID, also for a name that is not there; TN_ERR_WOULD_COPY; and as
- *         `tn_safetensors_query`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @param names    The n_names NUL-terminated names; NULL only with n_names 0. The same name twice gives two arrays.
+ * @param options  The pool, and flags. No flag: all tensors are read into the pool. TN_BORROW: all are READONLY arrays on one mapping of
+ *                 the file, which ends with the last of them; one whose bytes are not aligned for its elements is read. TN_REQUIRE_BORROW:
+ *                 that one is a status. NULL: no flag, and the thread's current host pool.
+ * @param[out] out The n_names arrays in the order of the names, each released by `tn_array_release`.
+ * @param[out] how For each name TN_ALIASED or TN_COPIED; NULL: not wanted. On failure all are untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND of the pool; TN_ERR_INVALID, also for a name that is not there; TN_ERR_WOULD_COPY;
+ *         and as `tn_safetensors_query`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
  * @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and what is read.
  * @since 0.1
  * @ingroup safetensors
@@ -3394,13 +3407,14 @@ tn_status tn_array_open_safetensors(const char *path,
  * A leaf of an expression: the array as an operand. It is one more claim on the store and a read of it until the expression ends or needs it no
  * more; the array may be released at once. Meanwhile overlapping writers that others would see are TN_ERR_IN_EXPRESSION.
  *
- * @param array    float32 or float64, at multiples of the element's size.
- * @param form     TN_FORM_FULL: all elements. TN_FORM_DIAGONAL: a vector is the diagonal of a matrix that is 0 elsewhere. TN_FORM_LOWER: of
- *                 a square matrix the diagonal and what is below it; the rest is taken as 0 and not read.
- * @param[out] out the expression. Released by `tn_expr_release`, at any time.
+ * @param array    An array of float32 or float64, at multiples of the element's size.
+ * @param form     TN_FORM_FULL: all elements. TN_FORM_DIAGONAL: a vector is the diagonal of a matrix that is 0 elsewhere. TN_FORM_LOWER:
+ *                 of a square matrix the diagonal and what is below it; the rest is taken as 0 and not read.
+ * @param[out] out The expression. Released by `tn_expr_release`, at any time.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another form; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE;
  *         TN_ERR_SHAPE; TN_ERR_LAYOUT; TN_ERR_DEVICE for bytes that the host cannot reach; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
- *         TN_ERR_EXPORTED (an exclusive one), TN_ERR_PENDING (a device writes them) as any read of the host; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ *         TN_ERR_EXPORTED (an exclusive one), TN_ERR_PENDING (a device writes them) as any read of the host; TN_ERR_LIMIT,
+ *         TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3413,11 +3427,11 @@ tn_status tn_expr_leaf(tn_array *array,
  * The sum. Full and full, diagonal and diagonal, lower and lower keep their form; with one of them diagonal the other is full, and so is the
  * sum. Overwritten may be: of full and diagonal the full one, else the left one, else the right one.
  *
- * @param x        left.
- * @param y        right, of the same matrix shape and element type.
- * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
- *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @param x        The left operand.
+ * @param y        The right operand, of the same matrix shape and element type.
+ * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such
+ *         operation; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3429,11 +3443,11 @@ tn_status tn_expr_add(tn_expr *x,
 /**
  * The difference x - y, with the forms of `tn_expr_add`.
  *
- * @param x        left.
- * @param y        right, of the same matrix shape and element type.
- * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
- *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @param x        The left operand.
+ * @param y        The right operand, of the same matrix shape and element type.
+ * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such
+ *         operation; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3446,11 +3460,11 @@ tn_status tn_expr_subtract(tn_expr *x,
  * The product of a matrix and a matrix or vector. Overwritten may be: with a diagonal or lower m the right-hand side, of a full one and a diagonal
  * the full one, of two diagonals the left or the right one; of two full ones nothing.
  *
- * @param m        the matrix: full, diagonal or lower (or its transpose).
- * @param x        a full matrix or vector, or a diagonal to a full or diagonal m.
- * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
- *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @param m        The matrix: full, diagonal or lower (or its transpose).
+ * @param x        A full matrix or vector, or a diagonal to a full or diagonal m.
+ * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such
+ *         operation; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3463,8 +3477,8 @@ tn_status tn_expr_multiply(tn_expr *m,
  * The lower Cholesky factor of a symmetric positive definite matrix, of which the lower triangle is read; what is above the diagonal is 0. Of a
  * diagonal matrix the square roots, a diagonal. The operand may be overwritten.
  *
- * @param x        a full square matrix, or a diagonal one.
- * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @param x        A full square matrix, or a diagonal one.
+ * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
  *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
@@ -3478,11 +3492,11 @@ tn_status tn_expr_cholesky(tn_expr *x,
  * The solution of m * x = b: forward substitution for a lower m (backward for its transpose), division for a diagonal one, LU with partial pivoting
  * for a full one. Overwritten may be b, and for LU m too.
  *
- * @param m        a square matrix: full, diagonal or lower (or its transpose).
- * @param b        a full vector or matrix.
- * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
- *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @param m        A square matrix: full, diagonal or lower (or its transpose).
+ * @param b        A full vector or matrix.
+ * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such
+ *         operation; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3494,9 +3508,9 @@ tn_status tn_expr_solve(tn_expr *m,
 /**
  * A number times x, in the form of x. The operand may be overwritten.
  *
- * @param x        any expression.
- * @param factor   the number; rounded to the element type.
- * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @param x        Any expression.
+ * @param factor   The number; rounded to the element type.
+ * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
  *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
@@ -3510,8 +3524,8 @@ tn_status tn_expr_scale(tn_expr *x,
 /**
  * The transpose: the same bytes seen otherwise, nothing is moved.
  *
- * @param x        a matrix.
- * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @param x        A matrix.
+ * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
  *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
@@ -3526,11 +3540,11 @@ tn_status tn_expr_transpose(tn_expr *x,
  *
  * Along elements that lie side by side it is added in eight lanes, else one slice after the other.
  *
- * @param x        a full expression.
- * @param axis     the axis that goes; from the end if negative.
- * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such operation;
- *         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @param x        A full expression.
+ * @param axis     The axis that goes; from the end if negative.
+ * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for forms that have no such
+ *         operation; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3544,11 +3558,11 @@ tn_status tn_expr_sum(tn_expr *x,
  * TN_EXPR_NEGATE, which keep other forms as `tn_expr_add` does. Overwritten may be x, then y.
  *
  * @param op       TN_EXPR_ADD, _SUBTRACT, _MULTIPLY, _DIVIDE with two operands; TN_EXPR_NEGATE, _SQRT, _EXP, _LOG with one.
- * @param x        left, or the only operand.
- * @param y        right; NULL with an operation that takes one.
- * @param[out] out the expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another op, a missing y or one too many; TN_ERR_DTYPE; TN_ERR_SHAPE;
- *         TN_ERR_UNSUPPORTED; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @param x        The left or only operand.
+ * @param y        The right operand; NULL with an operation that takes one.
+ * @param[out] out The expression. Released by `tn_expr_release`; the operands stay the caller's and may be released at any time.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another op, a missing y or one too many; TN_ERR_DTYPE;
+ *         TN_ERR_SHAPE; TN_ERR_UNSUPPORTED; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3563,14 +3577,14 @@ tn_status tn_expr_elementwise(tn_expr_op op,
  * thread. An operand takes the result of its operation, and no new array is made, where nobody else claims its bytes: `tn_expr_explain` says
  * which and why. Values are let go right after their last use; the value of an expression whose handle is out is kept.
  *
- * @param expr     the expression.
+ * @param expr     The expression.
  * @param flags    TN_KEEP_ON_FAIL: a failure leaves everything as it was; then nothing that was there before is overwritten.
- * @param[out] out the array, another claim on the expression's value.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_POISONED if the expression failed before; TN_ERR_IN_EXPRESSION if
- *         another thread computes a part of it; TN_ERR_PENDING while a device is at work on bytes that are read or would be overwritten, after
- *         which it can be tried again; TN_ERR_FAILED where a pivot is not positive (cholesky), or 0 (solve with a full matrix): without
- *         TN_KEEP_ON_FAIL the expression and what is built on it is TN_ERR_POISONED from then on; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT,
- *         TN_ERR_LIMIT, after which it can be tried again.
+ * @param[out] out The array, another claim on the expression's value.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_POISONED if the expression failed before;
+ *         TN_ERR_IN_EXPRESSION if another thread computes a part of it; TN_ERR_PENDING while a device is at work on bytes that are read or
+ *         would be overwritten, after which it can be tried again; TN_ERR_FAILED where a pivot is not positive (cholesky), or 0 (solve
+ *         with a full matrix): without TN_KEEP_ON_FAIL the expression and what is built on it is TN_ERR_POISONED from then on;
+ *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT, after which it can be tried again.
  * @note Threads: any; an expression is evaluated once. Blocks: while it computes. Allocates: from the pool of the left operand, or the thread's
  *       current one; work space of a few numbers a row.
  * @since 0.1
@@ -3583,7 +3597,7 @@ tn_status tn_expr_compute(tn_expr *expr,
 /**
  * Gives an expression back. Expressions that are built on it, and arrays computed from it, live on.
  *
- * @param expr     the expression, also one that failed.
+ * @param expr     The expression, also one that failed.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -3595,13 +3609,13 @@ tn_status tn_expr_release(tn_expr *expr);
  * Says what computing an expression would do now: for each operation whether its result takes the place of an operand, or why not. A line a
  * node, or a graph for Graphviz. What other threads do, and what is released until then, may change it.
  *
- * @param expr     the expression.
+ * @param expr     The expression.
  * @param format   TN_EXPLAIN_TEXT or TN_EXPLAIN_DOT.
- * @param capacity The bytes at text.
+ * @param capacity The number of bytes at text.
  * @param[out] text The explanation with its NUL; what does not fit is cut off. NULL only with capacity 0.
- * @param[out] length The bytes of the whole explanation without the NUL; all of it fits into a larger capacity.
- * @return TN_OK, also where it does not fit; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another format; TN_ERR_IN_EXPRESSION while
- *         another thread computes a part of it; TN_ERR_NO_HOST_MEMORY.
+ * @param[out] length The number of bytes of the whole explanation without the NUL; all of it fits into a larger capacity.
+ * @return TN_OK, also where it does not fit; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another format;
+ *         TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: never. Allocates: memory of the call. Computes nothing.
  * @since 0.1
  * @ingroup expr
@@ -3620,10 +3634,10 @@ tn_status tn_expr_explain(tn_expr *expr,
  * raw blocks by place, what is open beside, and the copy book. docs/report.schema.json describes the text.
  *
  * @param flags        0: no flag is defined yet.
- * @param capacity     bytes at text.
+ * @param capacity     The number of bytes at text.
  * @param[out] text    UTF-8 with its NUL; what does not fit is cut off. NULL only with capacity 0.
- * @param[out] length  bytes of the text without its NUL. As long as other threads work it differs from call to call: give more room than
- *                     the last call asked for, and repeat.
+ * @param[out] length  The number of bytes of the text without its NUL. As long as other threads work it differs from call to call: give
+ *                     more room than the last call asked for, and repeat.
  * @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for unknown flags.
  * @note Threads: any; each store and each pool is of one moment, all of them together are not. Blocks: never for long. Allocates: what it
  *       gets to be quicker; it works without.
@@ -3639,7 +3653,7 @@ tn_status tn_report_json(tn_report_flags flags,
  * Lists all copies at borders (import, export, COW writes), added up by function, site and reason, most bytes first. Copies that are the whole
  * point of a call (tn_array_copy, tn_array_copy_into) are not among them.
  *
- * @param item_size    sizeof(tn_copy_site) as the caller knows it.
+ * @param item_size    The size of an item in the caller's program: sizeof(tn_copy_site).
  * @param capacity     The number of items at sites.
  * @param[out] sites   The first `capacity` places; NULL only with capacity 0.
  * @param[out] n_sites The number of places in all.
@@ -3668,7 +3682,7 @@ tn_status tn_copies_forbid(int32_t on);
  * Lists everything that was not given back so far: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw
  * blocks of pools, release callbacks that wait. Empty at the end of a program that cleans up.
  *
- * @param item_size    sizeof(tn_holder) as the caller knows it.
+ * @param item_size    The size of an item in the caller's program: sizeof(tn_holder).
  * @param capacity     The number of items at leaks.
  * @param[out] leaks   The first `capacity` of them, with names, sites and threads; NULL only with capacity 0.
  * @param[out] n_leaks The number of leaks in all.
@@ -3691,8 +3705,8 @@ tn_status tn_leaks(size_t item_size,
  *
  * After the pool's last handle was released the handler hands out nothing and takes back what it handed out.
  *
- * @param pool     a pool on the host; NULL: the host's default pool.
- * @param[out] out the handler: the same for the same pool, valid until the process ends. On failure: untouched.
+ * @param pool     A pool on the host; NULL: the host's default pool.
+ * @param[out] out The handler: the same for the same pool, valid until the process ends. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for a pool that is not on the host; TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any, and so for the handler's functions, with or without the interpreter. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
@@ -3706,9 +3720,9 @@ tn_status tn_numpy_handler(tn_pool *pool,
  * the provider that it was made over, and gives all of it back when it is destroyed, also with live blocks. `params` of umfPoolCreate is
  * NULL or a tn_pool_options of this library's size. Blocks count for the client "umf". libumf must be loaded in the process.
  *
- * @param version  of the table: UMF_POOL_OPS_VERSION_CURRENT of the caller's headers, 0x10000 or 0x10001; a higher minor version gets the
- *                 newest that there is.
- * @param[out] out the table: static. On failure: untouched.
+ * @param version  The version of the table: UMF_POOL_OPS_VERSION_CURRENT of the caller's headers, 0x10000 or 0x10001; a higher minor
+ *                 version gets the newest that there is.
+ * @param[out] out The table: static. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -3722,9 +3736,9 @@ tn_status tn_umf_pool_ops(uint32_t version,
  * itself, or NULL for the host's default pool. Memory counts for the client "umf", and comes in units of 64 KiB, at which it can be split
  * and merged. After the pool's last handle was released such a provider hands out nothing and takes everything back.
  *
- * @param version  of the table: UMF_PROVIDER_OPS_VERSION_CURRENT of the caller's headers, 0x10000 to 0x10002; a higher minor version gets
- *                 the newest that there is.
- * @param[out] out the table: static. On failure: untouched.
+ * @param version  The version of the table: UMF_PROVIDER_OPS_VERSION_CURRENT of the caller's headers, 0x10000 to 0x10002; a higher minor
+ *                 version gets the newest that there is.
+ * @param[out] out The table: static. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
@@ -3737,9 +3751,9 @@ tn_status tn_umf_provider_ops(uint32_t version,
  * Allocates for a C++ container; what tenure_memory.hpp is made of. The block counts for the client "cpp".
  *
  * @param pool      NULL: the host's default pool, whichever is the thread's current one.
- * @param bytes     how many at least; 0 gives a block of its own too.
- * @param alignment of the address, bytes: a power of two up to 4 MiB; below 16: 16.
- * @param[out] out  the block. Given back by `tn_cpp_deallocate`. On failure: untouched.
+ * @param bytes     The least number of bytes; 0 gives a block of its own too.
+ * @param alignment The alignment of the address in bytes: a power of two up to 4 MiB; below 16: 16.
+ * @param[out] out  The block. Given back by `tn_cpp_deallocate`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID
  *         for an alignment that cannot be; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT.
  * @note Threads: any. Blocks: never. Allocates: the block.
@@ -3751,10 +3765,11 @@ tn_status tn_cpp_allocate(tn_pool *pool, size_t bytes, size_t alignment, void **
 /**
  * Gives back what `tn_cpp_allocate` handed out. A wrong address is left alone and counted; it is never read.
  *
- * @param pool     the pool that handed it out, also after its handle was released; NULL: whichever pool has the address.
- * @param ptr      the block. NULL: nothing happens.
- * @return TN_OK; TN_ERR_STALE for a block that was given back; TN_ERR_KIND for a handle of another kind; TN_ERR_INVALID for an address inside a
- *         block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no block at all.
+ * @param pool     The pool that handed it out, also after its handle was released; NULL: whichever pool has the address.
+ * @param ptr      The block. NULL: nothing happens.
+ * @return TN_OK; TN_ERR_STALE for a block that was given back; TN_ERR_KIND for a handle of another kind; TN_ERR_INVALID for an address
+ *         inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no
+ *         block at all.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup plugin

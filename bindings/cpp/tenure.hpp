@@ -2731,6 +2731,7 @@ access<T...> access_all(access_spec<T>... specs) {
 template <std::size_t N>
 class scope;
 class promise;
+/// Gives an array away; see below.
 template <class A>
 promise give(A &&what, site place = site::here());
 

@@ -11,13 +11,13 @@ use core::ffi::c_void;
 
 /// Opens a guard for reading: until it ends, nobody writes the bytes through this library.
 ///
-/// @param array        an array.
+/// @param array        An array.
 /// @param flags        TN_FROZEN: beside no shared view, and none may begin meanwhile. TN_WAIT: waits for unfinished device work.
-/// @param stream       who reads: NULL is the host, now; on host memory the stream constants mean the same. A stream is made to wait for the
-///                     unfinished writers of the bytes, the host does not wait for them.
-/// @param[out] data    element (0,..,0), NULL if there is none; not to be written. Valid until the guard ends. May be NULL.
-/// @param[out] view    the layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
-/// @param[out] out     the guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
+/// @param stream       The stream that reads: NULL is the host, now; on host memory the stream constants mean the same. A stream is made to
+///                     wait for the unfinished writers of the bytes, the host does not wait for them.
+/// @param[out] data    The address of element (0,..,0), NULL if there is none; not to be written. Valid until the guard ends. May be NULL.
+/// @param[out] view    The layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
+/// @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE
 ///         for a stream of another device; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_PENDING for the host while a
 ///         device writes the bytes; TN_ERR_DRIVER; TN_ERR_LIMIT when no more guards can be made.
@@ -75,15 +75,15 @@ impl See for Outputs {
 
 /// Opens a guard for writing: until it ends, nobody else reads or writes the bytes through this library.
 ///
-/// @param array        an array.
-/// @param mode         TN_WRITE_ALIASED (0): other handles on the store see the change. TN_WRITE_UNIQUE: only if nobody else holds the store,
-///                     that is if `tn_array_why_not` gives 0. TN_WRITE_COW: if somebody else does, this handle moves to a copy. With
+/// @param array        An array.
+/// @param mode         TN_WRITE_ALIASED (0): other handles on the store see the change. TN_WRITE_UNIQUE: only if nobody else holds the
+///                     store, that is if `tn_array_why_not` gives 0. TN_WRITE_COW: if somebody else does, this handle moves to a copy. With
 ///                     TN_WRITE_DISCARD the old contents are not needed: they are not copied, and poison heals. TN_WAIT.
-/// @param stream       who writes: NULL is the host, now; on host memory the stream constants mean the same. A stream is made to wait for the
-///                     unfinished readers and writers of the bytes, the host does not wait for them.
-/// @param[out] data    element (0,..,0), NULL if there is none. Valid until the guard ends. May be NULL.
-/// @param[out] view    the layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
-/// @param[out] out     the guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
+/// @param stream       The stream that writes: NULL is the host, now; on host memory the stream constants mean the same. A stream is made
+///                     to wait for the unfinished readers and writers of the bytes, the host does not wait for them.
+/// @param[out] data    The address of element (0,..,0), NULL if there is none. Valid until the guard ends. May be NULL.
+/// @param[out] view    The layout at this moment; its pointers are the guard's, valid until it ends. May be NULL.
+/// @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: untouched, as are the others.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE
 ///         for a stream of another device; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED,
 ///         TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING for the host while a device uses the bytes; TN_ERR_FOREIGN; TN_ERR_DRIVER;
@@ -124,12 +124,13 @@ pub unsafe extern "C" fn tn_array_borrow_write(
 /// Opens guards on several arrays, all or none, with one handle for all; never a deadlock, whatever the order.
 ///
 /// @param n_specs      The number of entries; 0 makes a guard of nothing.
-/// @param specs        n_specs entries: array, stream, and access TN_READ (with TN_FROZEN), TN_READ_WRITE, or TN_WRITE, which overwrites everything;
-///                     writing ones with a TN_WRITE_ mode. NULL only with n_specs 0.
-/// @param[out] views   n_specs views, in the order of the specs; their pointers are valid until the guard ends. May be NULL. On failure: untouched.
-/// @param[out] out     the guard. Ended by one `tn_borrow_end`. On failure: untouched.
-/// @return what single borrows would get, the first in the order of checks over all entries; TN_ERR_ALIASED where an entry writes what another
-///         one uses, or moves to a copy beside another entry of the same handle; TN_ERR_NO_HOST_MEMORY.
+/// @param specs        The n_specs entries: array, stream, and access TN_READ (with TN_FROZEN), TN_READ_WRITE, or TN_WRITE, which
+///                     overwrites everything; writing ones with a TN_WRITE_ mode. NULL only with n_specs 0.
+/// @param[out] views   The n_specs views, in the order of the specs; their pointers are valid until the guard ends. May be NULL. On
+///                     failure: untouched.
+/// @param[out] out     The guard. Ended by one `tn_borrow_end`. On failure: untouched.
+/// @return what single borrows would get, the first in the order of checks over all entries; TN_ERR_ALIASED where an entry writes what
+///         another one uses, or moves to a copy beside another entry of the same handle; TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: for the device, where an entry has TN_WAIT. Allocates: bookkeeping; the copies of COW entries.
 /// @since 0.1
 /// @ingroup borrow
@@ -158,13 +159,14 @@ pub unsafe extern "C" fn tn_borrow_all(
 
 /// Opens write guards on consecutive parts of an axis, for as many threads: the checks of one write of everything, then a guard for each part, all or none.
 ///
-/// @param array        an array.
-/// @param axis         which axis; negative counts from the last one.
-/// @param n_chunks     The number of parts, at least 1; the first (length mod n_chunks) of them are one longer. More parts than indices are empty.
-/// @param mode         as for `tn_array_borrow_write`, decided once for the whole array.
-/// @param stream       as for `tn_array_borrow_write`.
-/// @param[out] chunks  n_chunks parts: guard, pointer (NULL if empty), first index and length on the axis. Each guard is ended by `tn_borrow_end`, on
-///                     any thread. On failure: untouched.
+/// @param array        An array.
+/// @param axis         The axis; a negative one counts from the last one.
+/// @param n_chunks     The number of parts, at least 1; the first (length mod n_chunks) of them are one longer. More parts than indices are
+///                     empty.
+/// @param mode         As for `tn_array_borrow_write`, decided once for the whole array.
+/// @param stream       As for `tn_array_borrow_write`.
+/// @param[out] chunks  The n_chunks parts: guard, pointer (NULL if empty), first index and length on the axis. Each guard is ended by
+///                     `tn_borrow_end`, on any thread. On failure: untouched.
 /// @return as `tn_array_borrow_write`; TN_ERR_INVALID for n_chunks 0; TN_ERR_RANGE for an axis that is not there; TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: with TN_WAIT for the device. Allocates: bookkeeping; COW that copies the copy.
 /// @since 0.1
@@ -197,8 +199,8 @@ pub unsafe extern "C" fn tn_array_chunks_write(
 
 /// Says what an open guard gives access to.
 ///
-/// @param borrow       a guard of one array.
-/// @param[out] info    with `size` set by the caller. On failure: untouched.
+/// @param borrow       A guard of one array.
+/// @param[out] info    The struct to fill, with `size` set by the caller. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size, and for a guard of `tn_borrow_all`, whose views
 ///         have it all.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
@@ -229,10 +231,12 @@ pub unsafe extern "C" fn tn_borrow_query(borrow: *mut tn_borrow, info: *mut tn_b
 
 /// Ends a guard of any kind, once. The bytes go back if it was the last that held them.
 ///
-/// @param borrow   a guard; its pointers are not to be used any more.
-/// @param flags    TN_END_FAILED: what a writer wrote is undefined; reading its region is refused until it is rewritten. Ignored for readers.
-/// @param stream   the last work on the bytes is on it, and may go on: who uses them next comes after it. NULL: it is done. On host memory the
-///                 stream constants mean the same. Of a `tn_borrow_all` it is meant for the entries that were taken with a stream.
+/// @param borrow   A guard; its pointers are not to be used any more.
+/// @param flags    TN_END_FAILED: what a writer wrote is undefined; reading its region is refused until it is rewritten. Ignored for
+///                 readers.
+/// @param stream   The stream that the last work on the bytes is on, which may go on: who uses them next comes after it. NULL: it is done.
+///                 On host memory the stream constants mean the same. Of a `tn_borrow_all` it is meant for the entries that were taken with
+///                 a stream.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, TN_ERR_DEVICE for a stream of another device, TN_ERR_DRIVER, and
 ///         then the guard stays open.
 /// @note Threads: any, also another one than the borrow's. Blocks: never. Allocates: nothing. May run the release callback of an import, under

@@ -22,7 +22,7 @@ pub extern "C" fn tn_version() -> u32 {
 
 /// The symbolic name of a status.
 ///
-/// @param status   any number.
+/// @param status   Any number.
 /// @return "TN_ERR_STALE" and the like, "TN_ERR_?" for an unknown one. Static text, never NULL.
 /// @note Threads: any. Never fails.
 /// @since 0.1
@@ -50,7 +50,7 @@ pub extern "C" fn tn_last_error() -> *const c_char {
 ///                 stops the process), "stream.default" (which stream is a thread's current one until it sets another: legacy or
 ///                 per-thread), "pool.<device>.<field>" with device cpu, cuda, cuda_host or cuda_managed and a field of
 ///                 tn_pool_options, for the default pool of that device before its first use. NUL-terminated.
-/// @param value    as text: 0 or 1; legacy or per-thread; a number, with KiB, MiB or GiB behind it; none. NUL-terminated.
+/// @param value    The value as text: 0 or 1; legacy or per-thread; a number, with KiB, MiB or GiB behind it; none. NUL-terminated.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, a value that is none, or a pool that exists already.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
@@ -66,10 +66,10 @@ pub unsafe extern "C" fn tn_option_set(name: *const c_char, value: *const c_char
 
 /// The value of an option, as text that tn_option_set takes.
 ///
-/// @param name         as for tn_option_set.
-/// @param capacity     bytes at text.
+/// @param name         As for tn_option_set.
+/// @param capacity     The number of bytes at text.
 /// @param[out] text    UTF-8 with its NUL; what does not fit is cut off. NULL only with capacity 0.
-/// @param[out] length  The bytes of the whole text without its NUL.
+/// @param[out] length  The number of bytes of the whole text without its NUL.
 /// @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for an unknown name.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
@@ -99,8 +99,8 @@ pub unsafe extern "C" fn tn_option_get(
 /// Tells where this thread is; what it makes and copies from now on bears the place, until its next tn_here. Usually called by the
 /// macro TN_HERE: as a statement, or as (TN_HERE, tn_array_borrow_read(..)).
 ///
-/// @param file     file name, copied; of a long one the end is kept. NULL: nowhere.
-/// @param line     line number.
+/// @param file     The file name; it is copied, of a long one the end. NULL: nowhere.
+/// @param line     The line number.
 /// @return TN_OK. A file name that is not UTF-8 is kept as far as it can be read.
 /// @note Threads: any; the place is the calling thread's own. Blocks: never.
 /// @since 0.1

@@ -32,10 +32,10 @@ impl fmt::Write for TextOut {
 /// raw blocks by place, what is open beside, and the copy book. docs/report.schema.json describes the text.
 ///
 /// @param flags        0: no flag is defined yet.
-/// @param capacity     bytes at text.
+/// @param capacity     The number of bytes at text.
 /// @param[out] text    UTF-8 with its NUL; what does not fit is cut off. NULL only with capacity 0.
-/// @param[out] length  bytes of the text without its NUL. As long as other threads work it differs from call to call: give more room than
-///                     the last call asked for, and repeat.
+/// @param[out] length  The number of bytes of the text without its NUL. As long as other threads work it differs from call to call: give
+///                     more room than the last call asked for, and repeat.
 /// @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for unknown flags.
 /// @note Threads: any; each store and each pool is of one moment, all of them together are not. Blocks: never for long. Allocates: what it
 ///       gets to be quicker; it works without.
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn tn_report_json(
 /// Lists all copies at borders (import, export, COW writes), added up by function, site and reason, most bytes first. Copies that are the whole
 /// point of a call (tn_array_copy, tn_array_copy_into) are not among them.
 ///
-/// @param item_size    sizeof(tn_copy_site) as the caller knows it.
+/// @param item_size    The size of an item in the caller's program: sizeof(tn_copy_site).
 /// @param capacity     The number of items at sites.
 /// @param[out] sites   The first `capacity` places; NULL only with capacity 0.
 /// @param[out] n_sites The number of places in all.
@@ -105,7 +105,7 @@ pub extern "C" fn tn_copies_forbid(on: i32) -> tn_status {
 /// Lists everything that was not given back so far: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw
 /// blocks of pools, release callbacks that wait. Empty at the end of a program that cleans up.
 ///
-/// @param item_size    sizeof(tn_holder) as the caller knows it.
+/// @param item_size    The size of an item in the caller's program: sizeof(tn_holder).
 /// @param capacity     The number of items at leaks.
 /// @param[out] leaks   The first `capacity` of them, with names, sites and threads; NULL only with capacity 0.
 /// @param[out] n_leaks The number of leaks in all.

@@ -10,13 +10,14 @@ use core::ffi::{CStr, c_char};
 /// Lists the tensors of a safetensors file in the order of their bytes. Reads the header and nothing else.
 ///
 /// @param path       The file, NUL-terminated.
-/// @param item_size  sizeof(tn_safetensors_info) as the caller knows it.
+/// @param item_size  The size of an item in the caller's program: sizeof(tn_safetensors_info).
 /// @param capacity   The number of items at infos.
 /// @param[out] infos The first `capacity` tensors; NULL only with capacity 0.
 /// @param[out] n_infos The number of tensors in the file. On failure nothing is written.
-/// @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small; TN_ERR_DTYPE for an element type that no array has (8-bit floats and smaller); TN_ERR_OVERFLOW for
-///         more than 64 axes or a size that overflows; TN_ERR_LIMIT for a header of more than 100 000 000 bytes; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the file
-///         cannot be read or is damaged, which its whole header is checked for.
+/// @return TN_OK, also where not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small; TN_ERR_DTYPE for an element type
+///         that no array has (8-bit floats and smaller); TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_LIMIT for a
+///         header of more than 100 000 000 bytes; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the file cannot be read or is damaged,
+///         which its whole header is checked for.
 /// @note Threads: any. Blocks: for the file system. Allocates: the header, and a few times its length meanwhile.
 /// @since 0.1
 /// @ingroup safetensors
@@ -68,14 +69,14 @@ fn info(file: &File, tensor: &Tensor) -> tn_safetensors_info {
 ///
 /// @param path     The file, NUL-terminated. A file that is cut short while it is mapped ends the process at the next touch (SIGBUS).
 /// @param n_names  The number of names.
-/// @param names    n_names NUL-terminated names; NULL only with n_names 0. The same name twice gives two arrays.
-/// @param options  The pool, and flags. No flag: all tensors are read into the pool. TN_BORROW: all are READONLY arrays on one mapping of the
-///                 file, which ends with the last of them; one whose bytes are not aligned for its elements is read. TN_REQUIRE_BORROW: that
-///                 one is a status. NULL: no flag, and the thread's current host pool.
-/// @param[out] out n_names arrays in the order of the names, each released by `tn_array_release`.
-/// @param[out] how n_names times TN_ALIASED or TN_COPIED; NULL: not wanted. On failure all are untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND of the pool; TN_ERR_INVALID, also for a name that is not there; TN_ERR_WOULD_COPY; and as
-///         `tn_safetensors_query`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+/// @param names    The n_names NUL-terminated names; NULL only with n_names 0. The same name twice gives two arrays.
+/// @param options  The pool, and flags. No flag: all tensors are read into the pool. TN_BORROW: all are READONLY arrays on one mapping of
+///                 the file, which ends with the last of them; one whose bytes are not aligned for its elements is read. TN_REQUIRE_BORROW:
+///                 that one is a status. NULL: no flag, and the thread's current host pool.
+/// @param[out] out The n_names arrays in the order of the names, each released by `tn_array_release`.
+/// @param[out] how For each name TN_ALIASED or TN_COPIED; NULL: not wanted. On failure all are untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND of the pool; TN_ERR_INVALID, also for a name that is not there; TN_ERR_WOULD_COPY;
+///         and as `tn_safetensors_query`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and what is read.
 /// @since 0.1
 /// @ingroup safetensors
