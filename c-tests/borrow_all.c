@@ -249,6 +249,11 @@ static void wrong_access(void) /* BA-9 */
         CHECK(try_two(a, TN_READ, b, wrong[i]) == TN_ERR_INVALID);
         CHECK(try_two(a, wrong[i], b, TN_READ) == TN_ERR_INVALID);
     }
+    tn_borrow_spec later = spec(a, TN_READ);
+    tn_borrow *guard = UNTOUCHED;
+    later.reserved[8] = 1;
+    FAILS(tn_borrow_all(1, &later, NULL, &guard), TN_ERR_INVALID);
+    CHECK(guard == UNTOUCHED);
     CHECK(why(a) == 0 && why(b) == 0);
     CHECK(try_two(a, TN_READ | TN_FROZEN, b, TN_READ_WRITE | TN_WRITE_DISCARD) == TN_OK);
     tn_borrow *view = exporting(a, XS);

@@ -12,9 +12,9 @@
  * top byte has the kind and is never 0, so that a collector that scans for pointers takes no handle for an address.
  *
  * **Status.** Every function returns a `tn_status`, TN_OK or one of TN_ERR_*. The exceptions cannot fail: `tn_version`,
- * `tn_status_name`, `tn_last_error` and the three functions for the TN_STREAM_* constants. A call that fails has changed nothing and has left its
- * outputs untouched: what the caller owned before, the caller owns still. `tn_last_error` then has a sentence with
- * the offending values, per thread.
+ * `tn_status_name`, `tn_last_error` and the three functions for the TN_STREAM_* constants. A call that fails has changed
+ * nothing and has left its outputs untouched: what the caller owned before, the caller owns still. `tn_last_error` then
+ * has a sentence with the offending values, per thread.
  *
  * **Order of parameters.** Inputs first, a count before its array (raw memory: the pointer, then its bytes), a
  * callback before its context; outputs last. An output whose text says "may be NULL" may be; any other NULL is
@@ -48,9 +48,10 @@
  * unknown, or that the function does not take, is TN_ERR_INVALID.
  *
  * **Other languages.** rust-bindgen, cffi, SWIG, zig translate-c and cgo take this file as it is: every function, and
- * every constant of a family. Constants of 64 bits are variables, and macros for C. Four things are macros only:
- * TN_DTYPE, TN_SLICE, TN_HERE (call `tn_here` with a file and a line) and TN_STREAM_* (call `tn_stream_legacy`,
- * `tn_stream_per_thread`, `tn_stream_of_thread`).
+ * every constant of a family. TN_VERSION, TN_NONE and TN_POOL_NONE are variables, and macros for C. What cannot cross
+ * is a macro with arguments, the caller's `__FILE__` or a cast: for TN_DTYPE and TN_SLICE write the values; for TN_HERE
+ * call `tn_here` with a file and a line; for TN_STREAM_* call `tn_stream_legacy`, `tn_stream_per_thread` or
+ * `tn_stream_of_thread`.
  *
  * **stream.** NULL means "the host, now" in a borrow and its end, "done on return" in movement, and the thread's
  * current stream in pools and options. On host memory the constants TN_STREAM_* mean the same as NULL; any other
@@ -351,13 +352,15 @@ TN_ENUM {
     /** Crossing flag: no ordering with streams; the caller has taken care. */
     TN_UNORDERED = 1 << 14,
     /**
-     * Wait for the array's device work in place of TN_ERR_PENDING. One bit in tn_crossing_flags, tn_write_mode, tn_borrow_flags and tn_access.
+     * Waits for the array's device work in place of TN_ERR_PENDING. It is one bit in tn_crossing_flags, tn_write_mode,
+     * tn_borrow_flags and tn_access.
      */
     TN_WAIT = 1 << 19,
 };
 
 /**
- * How a writer treats other handles on the store: one of TN_WRITE_ALIASED, TN_WRITE_UNIQUE and TN_WRITE_COW, with modifier bits.
+ * How a writer treats other handles on the store: one of TN_WRITE_ALIASED, TN_WRITE_UNIQUE and TN_WRITE_COW, with
+ * modifier bits.
  *
  * The bits of tn_write_mode, tn_borrow_flags and tn_access do not overlap, and TN_WAIT is one bit in all of them.
  */
@@ -383,7 +386,8 @@ TN_ENUM {
 };
 
 /**
- * What an access does: TN_READ, TN_WRITE or TN_READ_WRITE, with bits of tn_borrow_flags for reading and of tn_write_mode for writing.
+ * What an access does: TN_READ, TN_WRITE or TN_READ_WRITE, with bits of tn_borrow_flags for reading and of
+ * tn_write_mode for writing.
  */
 typedef uint32_t tn_access;
 TN_ENUM {

@@ -233,10 +233,12 @@ pub const TN_EXPORT_CONSUMER_READS: tn_crossing_flags = 1 << 12;
 pub const TN_EXPORT_NONNEGATIVE: tn_crossing_flags = 1 << 13;
 /// Crossing flag: no ordering with streams; the caller has taken care.
 pub const TN_UNORDERED: tn_crossing_flags = 1 << 14;
-/// Wait for the array's device work in place of TN_ERR_PENDING. One bit in tn_crossing_flags, tn_write_mode, tn_borrow_flags and tn_access.
+/// Waits for the array's device work in place of TN_ERR_PENDING. It is one bit in tn_crossing_flags, tn_write_mode,
+/// tn_borrow_flags and tn_access.
 pub const TN_WAIT: tn_crossing_flags = 1 << 19;
 
-/// How a writer treats other handles on the store: one of TN_WRITE_ALIASED, TN_WRITE_UNIQUE and TN_WRITE_COW, with modifier bits.
+/// How a writer treats other handles on the store: one of TN_WRITE_ALIASED, TN_WRITE_UNIQUE and TN_WRITE_COW, with
+/// modifier bits.
 ///
 /// The bits of tn_write_mode, tn_borrow_flags and tn_access do not overlap, and TN_WAIT is one bit in all of them.
 pub type tn_write_mode = u32;
@@ -256,7 +258,8 @@ pub type tn_borrow_flags = u32;
 /// Reading: the bytes must not change; excludes shared views.
 pub const TN_FROZEN: tn_borrow_flags = 1 << 3;
 
-/// What an access does: TN_READ, TN_WRITE or TN_READ_WRITE, with bits of tn_borrow_flags for reading and of tn_write_mode for writing.
+/// What an access does: TN_READ, TN_WRITE or TN_READ_WRITE, with bits of tn_borrow_flags for reading and of
+/// tn_write_mode for writing.
 pub type tn_access = u32;
 /// Access: reading.
 pub const TN_READ: tn_access = 1 << 5;
