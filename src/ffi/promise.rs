@@ -205,8 +205,7 @@ pub unsafe extern "C" fn tn_array_why_not(
         let bits = Out::new(bits, "bits")?;
         let list = Holders::new(item_size, capacity, holders, "holders")?;
         let n_holders = Out::new(n_holders, "n_holders")?;
-        ledger::find::<Claim>(id)?;
-        let mut list = list?;
+        let mut list = ledger::find::<Claim>(id).and(list)?;
         // SAFETY: a struct of that size, whose shape has ndim lengths, by this function's documentation.
         let raw = unsafe { convert::sized(target)? };
         // SAFETY: as above.

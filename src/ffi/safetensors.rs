@@ -4,6 +4,7 @@ use crate::boundary::enter;
 use crate::error::{Result, fail};
 use crate::exchange::safetensors::{self, File, Tensor};
 use crate::ffi::convert::{self, Out};
+use crate::pool::Pool;
 use crate::types::*;
 use core::ffi::{CStr, c_char};
 
@@ -94,16 +95,10 @@ pub unsafe extern "C" fn tn_array_open_safetensors(
         let (path, names) = unsafe { (convert::text(path, "path")?, texts(n_names, names)?) };
         let outs = if n_names == 0 { None } else { Some(Out::new(out, "out")?) };
         // SAFETY: a struct of that size, by this function's documentation.
-        let options = unsafe { convert::sized(options) };
-        let options = options.map(|given| given.unwrap_or(<tn_safetensors_options as convert::Sized>::defaults()));
-        let pool = options.map_or(Ok(None), |options| convert::pool(options.pool))?;
-        let options = options?;
-        if options.reserved != 0 {
-            return Err(fail(TN_ERR_INVALID, format_args!("options.reserved is {}; set it to 0", options.reserved)));
-        }
+        let (pool, flags) = unsafe { self::options(options)? };
         // SAFETY: checked for NULL by `texts`; they stay during the call.
         let names = names.iter().map(|name| unsafe { CStr::from_ptr(*name) });
-        safetensors::open(c"tn_array_open_safetensors", path, pool, names, options.flags, |at, id, was| {
+        safetensors::open(c"tn_array_open_safetensors", path, pool, names, flags, |at, id, was| {
             // SAFETY: n_names places are writable, by this function's documentation.
             unsafe {
                 outs.into_iter().for_each(|out| out.write_at(at, convert::handle(id)));
@@ -111,6 +106,22 @@ pub unsafe extern "C" fn tn_array_open_safetensors(
             }
         })
     })
+}
+
+/// The pool and the flags: a wrong pool comes before other wrong options.
+///
+/// # Safety
+/// - `options` is NULL or points to a struct of the size it says.
+unsafe fn options(options: *const tn_safetensors_options) -> Result<(Option<&'static Pool>, tn_crossing_flags)> {
+    // SAFETY: the caller's promise.
+    let options = unsafe { convert::sized(options) };
+    let options = options.map(|given| given.unwrap_or(<tn_safetensors_options as convert::Sized>::defaults()));
+    let pool = options.map_or(Ok(None), |options| convert::pool(options.pool))?;
+    let options = options?;
+    if options.reserved != 0 {
+        return Err(fail(TN_ERR_INVALID, format_args!("options.reserved is {}; set it to 0", options.reserved)));
+    }
+    Ok((pool, options.flags))
 }
 
 /// # Safety
