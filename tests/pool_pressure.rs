@@ -278,6 +278,7 @@ fn po_35_classes_add_up_to_the_pool() {
             let mut count = 0;
             // SAFETY: no places.
             assert_eq!(
+                // SAFETY: as many places as said, and a writable number.
                 unsafe {
                     tn_pool_query_classes(handle, size_of::<tn_pool_class_stats>(), 0, std::ptr::null_mut(), &mut count)
                 },
@@ -286,6 +287,7 @@ fn po_35_classes_add_up_to_the_pool() {
             let mut all = vec![tn_pool_class_stats::default(); count];
             // SAFETY: as many places.
             assert_eq!(
+                // SAFETY: as many places as said, and a writable number.
                 unsafe {
                     tn_pool_query_classes(handle, size_of::<tn_pool_class_stats>(), count, all.as_mut_ptr(), &mut count)
                 },

@@ -617,11 +617,9 @@ pub fn leaks() -> Vec<(u32, String)> {
     // SAFETY: plain data.
     let mut places = vec![unsafe { std::mem::zeroed::<tn_holder>() }; 1 << 12];
     let mut count = 0;
+    let (size, room) = (size_of::<tn_holder>(), places.len());
     // SAFETY: as many places as said.
-    assert_eq!(
-        inside(|| unsafe { report::tn_leaks(size_of::<tn_holder>(), places.len(), places.as_mut_ptr(), &mut count) }),
-        TN_OK
-    );
+    assert_eq!(inside(|| unsafe { report::tn_leaks(size, room, places.as_mut_ptr(), &mut count) }), TN_OK);
     // SAFETY: NUL-terminated.
     let site = |holder: &tn_holder| unsafe { CStr::from_ptr(holder.site.as_ptr()) }.to_str().unwrap().to_owned();
     places.iter().take(count).map(|holder| (holder.kind, site(holder))).collect()
