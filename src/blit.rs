@@ -4,7 +4,7 @@
 //! negative ones and, on the source, zero ones too (TR-2). A copy gives what it would give if the source had been read
 //! in full first (TR-4); it takes a temporary only where neither order of the destination's addresses is safe (TR-5),
 //! and if there is no memory for that, nothing was written yet. Knows no store, no ledger and no handle: who may touch
-//! which bytes, and when, was settled by the caller, who vouches for it with [`Place::new`].
+//! which bytes, and when, was settled by the caller, who vouches for it with [`HostView::new`].
 //!
 //! Bytes are reached through raw pointers only, never through a slice: foreign code may hold pointers into the same
 //! memory. The slow, obvious twin and the properties are in tests/blit.rs.
@@ -33,18 +33,18 @@ use crate::error::Result;
 use crate::layout::Layout;
 use crate::runner;
 use crate::sys::bytes::{self, Pattern};
-use loops::{Loops, Order};
+use loops::{Loops, OverlapDirection};
 
 /// Plain bytes are divided at multiples of that many, a page.
 const PART: usize = 4096;
 
 /// A layout whose offset is an absolute host address: where the bytes are, and that they may be touched.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub struct HostView<'a> {
     layout: &'a Layout,
 }
 
-impl<'a> Place<'a> {
+impl<'a> HostView<'a> {
     /// Vouches for the bytes of a layout.
     ///
     /// # Safety
@@ -52,8 +52,8 @@ impl<'a> Place<'a> {
     /// - Every element lies in memory that stays mapped and readable as long as this place is used.
     /// - As the destination of a copy or fill: the bytes may be written, and no two elements share a byte.
     /// - Nobody whom the library can stop touches the bytes in a conflicting way meanwhile.
-    pub unsafe fn new(layout: &'a Layout) -> Place<'a> {
-        Place { layout }
+    pub unsafe fn new(layout: &'a Layout) -> HostView<'a> {
+        HostView { layout }
     }
 
     /// The layout, with its absolute address as offset.
@@ -67,13 +67,13 @@ impl<'a> Place<'a> {
 /// Shapes and item sizes are equal: the caller has checked them, and a call that breaks this panics before a byte
 /// moves. Fails with TN_ERR_NO_HOST_MEMORY alone, and only where the two overlap so that a temporary is needed; `dst`
 /// is unchanged then.
-pub fn copy(dst: &Place, src: &Place) -> Result<()> {
+pub fn copy(dst: &HostView, src: &HostView) -> Result<()> {
     copy_alike(dst, src).expect("a copy between equal shapes and item sizes")
 }
 
 /// The same where shapes and item sizes are equal; None, and nothing is done, where they are not.
 #[inline]
-pub fn copy_alike(dst: &Place, src: &Place) -> Option<Result<()>> {
+pub fn copy_alike(dst: &HostView, src: &HostView) -> Option<Result<()>> {
     if !dst.layout.has_shape_of(src.layout) || dst.layout.item() != src.layout.item() {
         return None;
     }
@@ -88,14 +88,14 @@ pub fn copy_alike(dst: &Place, src: &Place) -> Option<Result<()>> {
 
 /// Of equal shapes and item sizes.
 #[inline(never)]
-fn copy_strided(dst: &Place, src: &Place) -> Result<()> {
+fn copy_strided(dst: &HostView, src: &HostView) -> Result<()> {
     let mut loops = Loops::new();
     if !loops.set_copy(dst.layout, src.layout) {
         return Ok(());
     }
     match loops.order() {
-        Order::Done => Ok(()),
-        Order::Through => copy_through(&loops),
+        OverlapDirection::Done => Ok(()),
+        OverlapDirection::Through => copy_through(&loops),
         order => {
             // SAFETY: both places vouch for their elements, and `order` is safe for the way they overlap.
             unsafe { copy_by(&mut loops, order) };
@@ -119,9 +119,9 @@ fn copy_dense(dst: &Layout, src: &Layout, bytes: usize) {
 ///
 /// # Safety
 /// - The bytes of the loops may be touched, and `order` is one that their overlap allows: Any, Forward or Backward.
-unsafe fn copy_by(loops: &mut Loops, order: Order) {
+unsafe fn copy_by(loops: &mut Loops, order: OverlapDirection) {
     let whole = loops.bytes();
-    let parts = if order == Order::Any { runner::parts(whole) } else { 1 };
+    let parts = if order == OverlapDirection::Any { runner::parts(whole) } else { 1 };
     let Some((axis, count)) = Some(parts).filter(|parts| *parts > 1).and_then(|parts| loops.divided(parts)) else {
         // SAFETY: the caller's promise.
         return unsafe { items::copy(loops, order, whole) };
@@ -151,14 +151,14 @@ impl Shared<'_> {
 fn copy_through(loops: &Loops) -> Result<()> {
     let scratch = Scratch::new(loops.packed_bytes())?;
     // SAFETY: the scratch is as long as the packed source, and shares no byte with it; the places vouch for the rest.
-    unsafe { copy_by(&mut loops.gather(scratch.address()), Order::Any) };
+    unsafe { copy_by(&mut loops.gather(scratch.address()), OverlapDirection::Any) };
     // SAFETY: as above, the other way round.
-    unsafe { copy_by(&mut loops.scatter(scratch.address()), Order::Any) };
+    unsafe { copy_by(&mut loops.scatter(scratch.address()), OverlapDirection::Any) };
     Ok(())
 }
 
 /// Sets every element of `dst` to `value`, the bytes of one element: as many as its item size, else it panics.
-pub fn fill(dst: &Place, value: &[u8]) {
+pub fn fill(dst: &HostView, value: &[u8]) {
     assert!(value.len() as i64 == dst.layout.item(), "a fill value of another item size");
     if dst.layout.is_c() {
         // One run of bytes: as with a copy, the usual case.
@@ -187,7 +187,7 @@ pub fn fill(dst: &Place, value: &[u8]) {
 }
 
 /// Sets every byte of every element of `dst` to 0.
-pub fn zero(dst: &Place) {
+pub fn zero(dst: &HostView) {
     fill(dst, &[0; 16][..dst.layout.item() as usize]);
 }
 

@@ -17,7 +17,7 @@ pub mod options;
 
 pub mod names;
 
-pub mod bits;
+pub mod flags;
 
 pub mod sys;
 
@@ -31,11 +31,11 @@ pub mod region;
 
 pub mod slots;
 
-pub mod journal;
+pub mod copy_stats;
 
 pub mod reclaim;
 
-pub mod room;
+pub mod grow_unlocked;
 
 pub mod stream;
 
@@ -47,11 +47,11 @@ pub mod runner;
 
 pub mod blit;
 
-pub mod ferry;
+pub mod device_copy;
 
 pub mod ledger;
 
-pub mod atlas;
+pub mod address_index;
 
 pub mod array;
 

@@ -4,7 +4,7 @@
 //! must not ask for memory of that device themselves. What a hook gives back goes to the device, not to who asks.
 #![forbid(unsafe_code)]
 
-use crate::thread::{self, Critical};
+use crate::thread::{self, CriticalSection};
 use crate::types::tn_device;
 use std::sync::OnceLock;
 
@@ -16,7 +16,7 @@ static HOOKS: [OnceLock<Hook>; 8] = [const { OnceLock::new() }; 8];
 /// Registers a hook, once however often it is called.
 pub fn register(hook: Hook) {
     // No fork finds a place that is being filled.
-    let _inside = Critical::enter(thread::current());
+    let _inside = CriticalSection::enter(thread::current());
     for place in &HOOKS {
         match place.get() {
             Some(&there) if core::ptr::fn_addr_eq(there, hook) => return,

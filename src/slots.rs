@@ -13,7 +13,7 @@ use crate::error::{Result, fail};
 use crate::sys::lock::RawLock;
 use crate::sys::sync::Watch;
 use crate::sys::sync::atomic::{AtomicU64, Ordering};
-use crate::thread::{self, Critical};
+use crate::thread::{self, CriticalSection};
 use crate::types::*;
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -376,7 +376,7 @@ impl<T: Slot> Table<T> {
     pub fn take(thread: &'static thread::Thread) -> Result<&'static T> {
         match Self::take_cached(thread) {
             Some(slot) => Ok(slot),
-            None => Self::take_slowly(thread),
+            None => Self::take_slow(thread),
         }
     }
 
@@ -398,10 +398,10 @@ impl<T: Slot> Table<T> {
 
     #[cold]
     #[inline(never)]
-    fn take_slowly(thread: &'static thread::Thread) -> Result<&'static T> {
+    fn take_slow(thread: &'static thread::Thread) -> Result<&'static T> {
         thread::on_exit(flush::<T>);
         loop {
-            let inside = Critical::enter(thread);
+            let inside = CriticalSection::enter(thread);
             let table = Self::chunks();
             table.lock.lock();
             table.watch.write();
@@ -512,7 +512,7 @@ impl<T: Slot> Table<T> {
     /// Moves the `count` slots unused longest from the thread's cache to the table's list.
     #[cold]
     fn give_back(thread: &'static thread::Thread, count: usize) {
-        let _inside = Critical::enter(thread);
+        let _inside = CriticalSection::enter(thread);
         let table = Self::chunks();
         table.lock.lock();
         table.watch.write();

@@ -5,7 +5,7 @@ mod places;
 use places::*;
 use std::alloc::{GlobalAlloc, Layout as Request, System};
 use std::cell::Cell;
-use tenure::blit::{self, Place};
+use tenure::blit::{self, HostView};
 use tenure::dtype::Dtype;
 use tenure::types::*;
 
@@ -35,7 +35,7 @@ unsafe impl GlobalAlloc for Starved {
 static ALLOCATOR: Starved = Starved;
 
 /// Gives the copy's status, taken while this thread gets no memory.
-fn copy_starved(dst: &Place, src: &Place) -> tn_status {
+fn copy_starved(dst: &HostView, src: &HostView) -> tn_status {
     NO_MEMORY.set(true);
     let status = blit::copy(dst, src).map_or_else(|status| status.code(), |()| TN_OK);
     NO_MEMORY.set(false);

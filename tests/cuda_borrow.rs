@@ -7,7 +7,7 @@ mod tools;
 use held::*;
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};
-use tenure::borrow::{Call, Use};
+use tenure::borrow::{BorrowContext, Use};
 use tenure::ffi::array::*;
 use tenure::ffi::borrow::*;
 use tenure::ffi::device::*;
@@ -128,7 +128,8 @@ fn br_62_the_ends_of_two_readers_change_places() {
         let queue = taken.on(gpu(0)).unwrap().unwrap();
         let open = || {
             let wanted = Use::Read { frozen: false };
-            transfer::one(Call::new(c"reader"), Id::from_bits(a.addr() as u64), wanted, Order::on(queue)).unwrap()
+            transfer::one(BorrowContext::new(c"reader"), Id::from_bits(a.addr() as u64), wanted, Order::on(queue))
+                .unwrap()
         };
         let (first, second) = (open(), open());
         let early = queue.mark().unwrap();

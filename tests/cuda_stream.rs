@@ -9,7 +9,7 @@ use tenure::ffi::device::*;
 use tenure::ffi::library::*;
 use tenure::ffi::promise::*;
 use tenure::ffi::stream::*;
-use tenure::stream::{Held, Point, Queue, Stream};
+use tenure::stream::{Point, Queue, QueueRef, Stream};
 use tenure::types::*;
 use tools::cuda::{Memory, alone, device, last_error, simulator, with_context};
 
@@ -86,7 +86,7 @@ fn elapsed(start: *mut tn_event, end: *mut tn_event) -> Result<i64, tn_status> {
 }
 
 /// The queue of a stream, held.
-fn queue(stream: *mut tn_stream, id: i32) -> Held {
+fn queue(stream: *mut tn_stream, id: i32) -> QueueRef {
     Stream::of(stream as u64).unwrap().on(gpu(id)).unwrap().unwrap().held()
 }
 

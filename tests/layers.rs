@@ -14,24 +14,24 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("arith", 0, false),
     ("options", 0, false),
     ("names", 0, false),
-    ("bits", 0, false),
+    ("flags", 0, false),
     ("sys", 1, true),
     ("thread", 1, true),
     ("dtype", 2, false),
     ("layout", 2, false),
     ("region", 2, false),
     ("slots", 2, true),
-    ("journal", 2, false),
+    ("copy_stats", 2, false),
     ("reclaim", 2, false),
-    ("room", 2, false),
+    ("grow_unlocked", 2, false),
     ("device", 3, true),
     ("stream", 3, true),
     ("pool", 4, true),
     ("runner", 3, true),
     ("blit", 4, true),
-    ("ferry", 4, true),
+    ("device_copy", 4, true),
     ("ledger", 5, true),
-    ("atlas", 5, false),
+    ("address_index", 5, false),
     ("array", 6, false),
     ("borrow", 6, false),
     ("promise", 6, false),
@@ -250,7 +250,7 @@ fn items(source: &str) -> Vec<(&str, &str)> {
 
 /// Whether a function tries a quick way, which cannot panic, and leaves the rest to another one that runs in the boundary: it, or what it
 /// uses of its file.
-fn goes_on_slowly(source: &str, name: &str) -> bool {
+fn goes_on_slow(source: &str, name: &str) -> bool {
     let items = items(source);
     let mut reached = vec![name];
     let mut next = 0;
@@ -301,7 +301,7 @@ fn every_exported_function_runs_in_the_boundary_and_is_short() {
                 wrong.push(format!("{name}: {} lines, at most {SHIM_LINES}", close - open - 1));
             }
             let first = lines.get(open + 1).map_or("", |line| line.trim());
-            let slow = goes_on_slowly(source, &name);
+            let slow = goes_on_slow(source, &name);
             let entered = slow || first.starts_with(&format!("enter(\"{name}\", "));
             let ends = [")", "})"].contains(&lines[close - 1].trim());
             if !UNFAILING.contains(&name.as_str()) && !(entered && (slow || ends || close == open + 2)) {

@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tenure::blit::Place;
+use tenure::blit::HostView;
 use tenure::dtype::Dtype;
 use tenure::error;
 use tenure::exchange::npy::{self, Head, Opened, Origin};
@@ -136,13 +136,13 @@ fn framed(text: &str, data: &[u8]) -> Vec<u8> {
     [&b"\x93NUMPY\x01\x00"[..], &(text.len() as u16).to_le_bytes(), text.as_bytes(), data].concat()
 }
 
-fn save(path: &CStr, place: &Place, flags: u32) -> tn_status {
+fn save(path: &CStr, place: &HostView, flags: u32) -> tn_status {
     npy::save_place(path, place, flags).map_or_else(|status| status.code(), |()| TN_OK)
 }
 
-fn place(layout: &Layout) -> Place<'_> {
+fn place(layout: &Layout) -> HostView<'_> {
     // SAFETY: every layout in this file lies inside a live vector or mapping of its test.
-    unsafe { Place::new(layout) }
+    unsafe { HostView::new(layout) }
 }
 
 fn dense(raw: u32, shape: &[i64], bytes: &[u8]) -> Layout {

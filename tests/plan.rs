@@ -4,9 +4,9 @@ mod places;
 
 use places::*;
 use tenure::device::cuda::copy::Block;
+use tenure::device_copy::plan::{self, BroadcastSplit, OverlapPlan, Plan};
 use tenure::dtype::Dtype;
 use tenure::error::Result;
-use tenure::ferry::plan::{self, Course, Plan, Stretch};
 use tenure::layout::Layout;
 use tenure::types::*;
 
@@ -121,13 +121,13 @@ fn tr_2_tr_3_tr_6_boxes_make_every_element_and_touch_no_gap() {
 
 /// What `ferry` does on a device where the two may overlap.
 fn run_in_order(dst: &Layout, src: &Layout) -> Result<&'static str> {
-    match Course::of(dst, src) {
-        Course::Done => Ok("done"),
-        Course::Any => {
+    match OverlapPlan::of(dst, src) {
+        OverlapPlan::Done => Ok("done"),
+        OverlapPlan::Any => {
             run(dst, src);
             Ok("any")
         }
-        Course::Pieces { axis, length, upwards } => {
+        OverlapPlan::Pieces { axis, length, upwards } => {
             let mut parts: Vec<_> = tenure::layout::pieces(dst.shape()[axis], length).collect();
             if !upwards {
                 parts.reverse();
@@ -137,10 +137,10 @@ fn run_in_order(dst: &Layout, src: &Layout) -> Result<&'static str> {
             }
             Ok("pieces")
         }
-        Course::Through => {
+        OverlapPlan::Through => {
             let temporary = vec![0u8; plan::packed_bytes(src) as usize];
             let packed = plan::packed(src, temporary.as_ptr().expose_provenance() as i64)?;
-            let first = Stretch::of(&packed, src)?;
+            let first = BroadcastSplit::of(&packed, src)?;
             let (to, from) = first.as_ref().map_or((&packed, src), |first| (&first.dst, &first.src));
             run(to, from);
             run(dst, &packed);
@@ -170,11 +170,11 @@ fn tr_8_a_repeated_source_is_sent_once_and_doubled() {
     for seed in 1..=10_000 {
         let case = Case::new(&mut Random(seed * 0x51_7CC1), false);
         let (dst, src, wanted) = (case.dst(), case.src(), case.wanted());
-        let Some(first) = Stretch::of(&dst, &src).unwrap() else { continue };
+        let Some(first) = BroadcastSplit::of(&dst, &src).unwrap() else { continue };
         stretched += 1;
         assert_eq!(first.src.bytes(), plan::packed_bytes(&src));
         run(&first.dst, &first.src);
-        Stretch::doublings(&dst, &src, |to, from| {
+        BroadcastSplit::doublings(&dst, &src, |to, from| {
             run(to, from);
             Ok(())
         })

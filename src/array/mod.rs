@@ -17,10 +17,10 @@ pub use weak::{release_weak, upgrade, weaken};
 
 use crate::blit;
 use crate::device::cuda;
+use crate::device_copy::registered;
 use crate::error::{Result, fail};
-use crate::ferry::registered;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Books, Claim, Fresh, GuardedSlot, Locked, Made, One, Spare};
+use crate::ledger::{self, Claim, GuardedSlot, LedgerState, Locked, NewStore, One, Origin, Spare};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
@@ -55,7 +55,7 @@ pub fn check_process<S: GuardedSlot>(locked: &Locked, slot: &'static S) -> Check
 }
 
 #[cold]
-fn check_origin(books: &Books) -> Checked<()> {
+fn check_origin(books: &LedgerState) -> Checked<()> {
     let ours = match books.device.r#type {
         TN_CPU => true,
         TN_CUDA_HOST => registered::flags((books.start, books.start + books.bytes.max(1))).is_some(),
@@ -103,7 +103,7 @@ fn destructed(locked: &Locked, claim: &'static Claim) -> Refusal {
 
 #[cold]
 fn given(locked: &Locked, claim: &'static Claim) -> Refusal {
-    let mut made = Made::default();
+    let mut made = Origin::default();
     locked.each_promise(claim, |promise| made = locked.get(promise).made);
     let name = locked.get(claim).name;
     Refusal::By(Holder { status: TN_ERR_GIVEN, subject: name, name, made, count: 1, why: 0, cow: false })
@@ -152,7 +152,7 @@ pub fn create(pool: Option<&'static Pool>, layout: &mut Layout, contents: Conten
         Some(pool) => pool,
         None => pool::current_of_host(thread)?,
     };
-    let mut fresh = Fresh::allocate(thread, pool, layout, matches!(contents, Contents::Zero))?;
+    let mut fresh = NewStore::allocate(thread, pool, layout, matches!(contents, Contents::Zero))?;
     if let Contents::Full(value) = contents {
         blit::fill(&fresh.place()?, value);
     }
@@ -219,13 +219,13 @@ pub fn clone(id: Id) -> Result<Id> {
     {
         return Ok(clone);
     }
-    clone_slowly(id)
+    clone_slow(id)
 }
 
 /// The same where something is wrong, or more is needed than a slot.
 #[cold]
 #[inline(never)]
-fn clone_slowly(id: Id) -> Result<Id> {
+fn clone_slow(id: Id) -> Result<Id> {
     let mut spare = Spare::take(thread::current())?;
     let (mut locked, claim) = lock_with_layout(id, spare.layout())?;
     Ok(locked.copy_claim(claim, spare))
@@ -240,13 +240,13 @@ pub fn release(id: Id) -> Result<()> {
     {
         return Ok(());
     }
-    release_slowly(id)
+    release_slow(id)
 }
 
 /// The same where something is wrong, or more ends than the handle.
 #[cold]
 #[inline(never)]
-fn release_slowly(id: Id) -> Result<()> {
+fn release_slow(id: Id) -> Result<()> {
     with(id, |locked, claim| {
         if crate::options::strict() {
             check_unused(locked, claim)?;
@@ -272,7 +272,7 @@ pub fn check_unused(locked: &Locked, claim: &'static Claim) -> Checked<()> {
         (0, readers, _) => (TN_ERR_BORROWED, readers),
         (writers, _, _) => (TN_ERR_BORROWED_WRITE, writers),
     };
-    let mut made = Made::default();
+    let mut made = Origin::default();
     locked.each_guard(locked.ledger_of(claim), |guard| {
         if core::ptr::eq(locked.get(guard).owner(), claim) {
             made = locked.get(guard).made;

@@ -3,7 +3,7 @@
 //! A text names sites, and resolving a site takes another lock; so what is found is kept as values, and costs no memory.
 
 use crate::error::{self, Status, fail};
-use crate::ledger::{Made, Operation};
+use crate::ledger::{Operation, Origin};
 use crate::names::Name;
 use crate::types::*;
 use core::fmt;
@@ -19,7 +19,7 @@ pub enum Refusal {
         /// Name of the array.
         subject: Name,
         /// Where it was taken.
-        made: Made,
+        made: Origin,
         /// By `enter`, not `take`.
         entered: bool,
     },
@@ -36,7 +36,7 @@ pub struct Holder {
     /// Name of the holder's array.
     pub name: Name,
     /// Where the holder was made.
-    pub made: Made,
+    pub made: Origin,
     /// How many of its kind there are.
     pub count: u32,
     /// TN_WHY_ bits, of a copy that is refused; number of the operation that an expression is for.
@@ -95,7 +95,7 @@ impl fmt::Display for Quoted<'_> {
 }
 
 /// `at step.c:41`, or `by thread 123`.
-pub struct Where(pub Made);
+pub struct Where(pub Origin);
 
 impl fmt::Display for Where {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

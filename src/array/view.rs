@@ -65,7 +65,7 @@ pub fn view(id: Id, axes: Axes, cut: Cut, derive: impl Fn(&Layout, &mut Layout) 
     {
         return Ok(view);
     }
-    view_slowly(id, axes, cut, &derive)
+    view_slow(id, axes, cut, &derive)
 }
 
 /// Makes `to` a view of `from`, unless there is none, or it would share a root that is not known yet; whether it keeps the root.
@@ -88,7 +88,7 @@ fn fill(
 /// The same where something is wrong, or more is needed than a slot.
 #[cold]
 #[inline(never)]
-fn view_slowly(id: Id, axes: Axes, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout) -> Result<()>) -> Result<Id> {
+fn view_slow(id: Id, axes: Axes, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout) -> Result<()>) -> Result<Id> {
     let thread = thread::current();
     let mut spare = Spare::take(thread)?;
     let mut root: Option<SpareRoot> = None;

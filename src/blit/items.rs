@@ -3,9 +3,9 @@
 //! Contract: called by `blit` with loops whose elements may all be touched. Items are read and written unaligned: an
 //! element's address need not be a multiple of its size. Every item is read before anything is written in its place.
 
-use super::loops::{Axis, Loops, Order};
+use super::loops::{Axis, Loops, OverlapDirection};
 use super::plane::Plane;
-use super::row::{self, Way};
+use super::row::{self, RowKernel};
 use super::run;
 use crate::sys::bytes::{self, Pattern};
 use crate::sys::cpu;
@@ -25,11 +25,11 @@ const LONG_FILL: usize = 64;
 /// - `order` is one that the overlap allows: Any, Forward or Backward.
 ///
 /// `whole`: the bytes of the whole copy, of which these loops are perhaps a part.
-pub(super) unsafe fn copy(loops: &mut Loops, order: Order, whole: usize) {
-    let any = order == Order::Any;
+pub(super) unsafe fn copy(loops: &mut Loops, order: OverlapDirection, whole: usize) {
+    let any = order == OverlapDirection::Any;
     let far = any && whole >= cpu::cache_bytes() / FAR_PART;
     let run = loops.take_run();
-    if order == Order::Backward {
+    if order == OverlapDirection::Backward {
         loops.turn_round();
     }
     // SAFETY: the caller's promise; a run is copied as memmove does, so it needs no order inside. A short one is an
@@ -64,15 +64,17 @@ unsafe fn copy_items<T: Copy>(loops: &mut Loops, any: bool, far: bool) {
         }
         walk(outer, dst, src, |dst, src| {
             // SAFETY: the caller's promise, on parts of two of the axes.
-            plane.copy_by_rows(dst, src, |axis, dst, src| unsafe { row::copy::<T>(Way::Items, axis, dst, src, false) });
+            plane.copy_by_rows(dst, src, |axis, dst, src| unsafe {
+                row::copy::<T>(RowKernel::Items, axis, dst, src, false)
+            });
         });
     } else if let [inner, outer @ ..] = loops.axes() {
-        let way = Way::of(inner, size_of::<T>(), far);
+        let way = RowKernel::of(inner, size_of::<T>(), far);
         // SAFETY: as above.
         walk(outer, dst, src, |dst, src| unsafe { row::copy::<T>(way, *inner, dst, src, far) });
     } else {
         // SAFETY: as above; one element.
-        unsafe { row::copy::<T>(Way::Items, Axis { length: 1, dst: 0, src: 0 }, dst, src, false) };
+        unsafe { row::copy::<T>(RowKernel::Items, Axis { length: 1, dst: 0, src: 0 }, dst, src, false) };
     }
 }
 
@@ -93,7 +95,7 @@ pub(super) unsafe fn fill(loops: &mut Loops, value: &[u8]) {
     // A source of stride 0 on every axis: the loops of a copy are those of a fill.
     loops.src = bytes.as_ptr();
     // SAFETY: the caller's promise; the value is read by itself.
-    unsafe { copy(loops, Order::Forward, 0) };
+    unsafe { copy(loops, OverlapDirection::Forward, 0) };
 }
 
 /// Calls `body` for every index of `axes`, the first one fastest, with the addresses there.

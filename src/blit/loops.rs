@@ -37,7 +37,7 @@ impl Axis {
 
 /// In which order the elements may be copied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Order {
+pub(super) enum OverlapDirection {
     /// Source and destination are the same elements: nothing to do.
     Done,
     /// They share no byte.
@@ -222,7 +222,7 @@ impl Loops {
     /// steps before end at or below it. So if no source lies below its destination, forward is safe; if none lies
     /// above, backward is. Both are linear in the index, so their extremes are at corners. Equal strides with a
     /// constant shift are one of the two.
-    pub fn order(&self) -> Order {
+    pub fn order(&self) -> OverlapDirection {
         let (dst, src, item) = (self.dst as isize, self.src as isize, self.item as isize);
         let (mut dst_end, mut low, mut high) = (dst + item, src, src + item);
         // Extremes of source address minus destination address.
@@ -239,15 +239,15 @@ impl Loops {
             step = gcd(step, gcd(axis.dst.unsigned_abs() as u64, axis.src.unsigned_abs() as u64));
         }
         if dst_end <= low || high <= dst || interleaved(src - dst, step as usize, self.item) {
-            Order::Any
+            OverlapDirection::Any
         } else if least == 0 && most == 0 {
-            Order::Done
+            OverlapDirection::Done
         } else if ascending && least >= 0 {
-            Order::Forward
+            OverlapDirection::Forward
         } else if ascending && most <= 0 {
-            Order::Backward
+            OverlapDirection::Backward
         } else {
-            Order::Through
+            OverlapDirection::Through
         }
     }
 

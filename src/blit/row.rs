@@ -8,7 +8,7 @@ use super::loops::Axis;
 
 /// How the rows of a copy are done: chosen once, for all of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Way {
+pub(super) enum RowKernel {
     /// Item by item.
     Items,
     /// The destination side by side, the source backwards, by vectors.
@@ -22,20 +22,20 @@ pub(super) enum Way {
 /// Items from which on vectors are worth a call.
 const LEAST: usize = 32;
 
-impl Way {
+impl RowKernel {
     /// The best way for rows like this one. `far`: past the caches, where that can be.
-    pub fn of(axis: &Axis, item: usize, far: bool) -> Way {
+    pub fn of(axis: &Axis, item: usize, far: bool) -> RowKernel {
         let step = item as isize;
         if !has_vectors() || axis.dst != step || axis.length < LEAST {
-            Way::Items
+            RowKernel::Items
         } else if axis.src == -step && item <= 16 {
-            Way::Reversed
+            RowKernel::Reversed
         } else if axis.src == 2 * step && item < 16 {
-            Way::EverySecond
+            RowKernel::EverySecond
         } else if far && (item == 16 || item == 32) {
-            Way::Lanes
+            RowKernel::Lanes
         } else {
-            Way::Items
+            RowKernel::Items
         }
     }
 }
@@ -46,10 +46,10 @@ impl Way {
 /// - `axis.length` items may be read from `src` and written to `dst`, a stride apart each; `way` is the axis's;
 /// - `far`: they share no byte.
 #[inline]
-pub(super) unsafe fn copy<T: Copy>(way: Way, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
+pub(super) unsafe fn copy<T: Copy>(way: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
     #[cfg(target_arch = "x86_64")]
-    if way != Way::Items {
-        // SAFETY: the caller's promise; `Way::of` has asked for the vectors.
+    if way != RowKernel::Items {
+        // SAFETY: the caller's promise; `RowKernel::of` has asked for the vectors.
         return unsafe { vectors::copy(way, size_of::<T>(), axis, dst, src, far) };
     }
     let _ = (way, far);
@@ -101,14 +101,14 @@ fn has_vectors() -> bool {
 
 #[cfg(target_arch = "x86_64")]
 mod vectors {
-    use super::{Axis, Way, copy_items};
+    use super::{Axis, RowKernel, copy_items};
     use crate::blit::vector::Wide;
     use crate::sys::cpu::{self, Vectors};
     use core::arch::x86_64::{__m256i, __m512i};
 
     /// # Safety
     /// As `super::copy`, for a way with vectors.
-    pub unsafe fn copy(way: Way, item: usize, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
+    pub unsafe fn copy(way: RowKernel, item: usize, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
         let wide = cpu::vectors() == Vectors::Avx512;
         // SAFETY: the caller's promise.
         unsafe {
@@ -132,7 +132,7 @@ mod vectors {
     /// # Safety
     /// As `copy`; the processor has AVX-512.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    unsafe fn avx512<const ITEM: usize>(way: Way, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
+    unsafe fn avx512<const ITEM: usize>(way: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
         // SAFETY: the caller's promise.
         unsafe { row::<__m512i, ITEM>(way, axis, dst, src, far) }
     }
@@ -140,7 +140,7 @@ mod vectors {
     /// # Safety
     /// As `copy`; the processor has AVX2.
     #[target_feature(enable = "avx2")]
-    unsafe fn avx2<const ITEM: usize>(way: Way, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
+    unsafe fn avx2<const ITEM: usize>(way: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
         // SAFETY: the caller's promise.
         unsafe { row::<__m256i, ITEM>(way, axis, dst, src, far) }
     }
@@ -150,7 +150,7 @@ mod vectors {
     /// # Safety
     /// As `copy`; the processor has the vector.
     #[inline(always)]
-    unsafe fn row<V: Wide, const ITEM: usize>(way: Way, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
+    unsafe fn row<V: Wide, const ITEM: usize>(way: RowKernel, axis: Axis, dst: *mut u8, src: *const u8, far: bool) {
         let length = axis.length;
         let items = V::BYTES / ITEM;
         let head = (dst as usize).wrapping_neg() % V::BYTES;
@@ -165,9 +165,9 @@ mod vectors {
             // SAFETY: as above.
             unsafe {
                 let vector = match way {
-                    Way::Reversed => V::load(from.wrapping_sub(V::BYTES - ITEM)).reversed::<ITEM>(),
-                    Way::Lanes if ITEM == 16 => V::gather(from, axis.src),
-                    Way::Lanes => V::gather_pairs(from, axis.src),
+                    RowKernel::Reversed => V::load(from.wrapping_sub(V::BYTES - ITEM)).reversed::<ITEM>(),
+                    RowKernel::Lanes if ITEM == 16 => V::gather(from, axis.src),
+                    RowKernel::Lanes => V::gather_pairs(from, axis.src),
                     _ => V::every_second::<ITEM>(V::load(from), V::load(from.wrapping_add(V::BYTES))),
                 };
                 if far { vector.stream(to) } else { vector.store(to) }

@@ -10,7 +10,9 @@ use super::rules::{self, Mode, Use};
 use crate::array::{self, Checked, Holder, Refusal, Why};
 use crate::error::{Result, Status, fail};
 use crate::layout::Layout;
-use crate::ledger::{self, Claim, Class, Fresh, Hold, Locked, Order as When, Points, SpareGuard, Terms};
+use crate::ledger::{
+    self, Claim, Class, GuardParams, InternalGuard, Locked, NewStore, Order as When, Points, SpareGuard,
+};
 use crate::region;
 use crate::slots::Id;
 use crate::stream::Queue;
@@ -38,48 +40,48 @@ impl Entry {
 }
 
 /// How a COW entry's bytes get into its new store: done on return without a queue, else in the queue's order.
-pub type Copier = fn(to: &mut Fresh, from: &Hold, queue: Option<&'static Queue>) -> Result<()>;
+pub type Copier = fn(to: &mut NewStore, from: &InternalGuard, queue: Option<&'static Queue>) -> Result<()>;
 
 /// What a list of entries is opened for.
 #[derive(Clone, Copy)]
-pub struct Call<'a> {
+pub struct BorrowContext<'a> {
     /// The tn_ function, for the copy book.
     pub function: &'static CStr,
     /// Entries may overlap one another: a copy within one store orders itself.
     pub may_overlap: bool,
     /// Checks the arguments against the arrays: after their states, before what others do with them.
-    pub fits: Option<&'a Fits<'a>>,
+    pub fits: Option<&'a ShapeCheck<'a>>,
     /// Who copies for COW.
     pub copier: Copier,
     /// The host touches the bytes: arrays on a device that it cannot reach are refused.
     pub by_host: bool,
 }
 
-impl<'a> Call<'a> {
+impl<'a> BorrowContext<'a> {
     /// Entries that may not overlap, with nothing to check but what others do with them.
-    pub fn new(function: &'static CStr) -> Call<'a> {
-        Call { function, may_overlap: false, fits: None, copier: copy_there, by_host: false }
+    pub fn new(function: &'static CStr) -> BorrowContext<'a> {
+        BorrowContext { function, may_overlap: false, fits: None, copier: copy_there, by_host: false }
     }
 
     /// The same for work of the host on the bytes.
-    pub fn by_host(function: &'static CStr) -> Call<'a> {
-        Call { by_host: true, ..Call::new(function) }
+    pub fn by_host(function: &'static CStr) -> BorrowContext<'a> {
+        BorrowContext { by_host: true, ..BorrowContext::new(function) }
     }
 }
 
-/// See [`Call::fits`].
-pub type Fits<'a> = dyn Fn(&Locked, &[&'static Claim]) -> Checked<()> + 'a;
+/// See [`BorrowContext::fits`].
+pub type ShapeCheck<'a> = dyn Fn(&Locked, &[&'static Claim]) -> Checked<()> + 'a;
 
 /// Lists of up to so many entries need no memory of their own.
 pub type List<T> = SmallVec<[T; 4]>;
 
 /// The terms of a guard for a use.
-pub fn terms(wanted: Use) -> Terms {
+pub fn terms(wanted: Use) -> GuardParams {
     match wanted {
-        Use::Read { frozen } => Terms { class: Class::Read, frozen, discard: false, time_ns: 0 },
-        Use::Write { discard, .. } => Terms { class: Class::Write, frozen: false, discard, time_ns: 0 },
+        Use::Read { frozen } => GuardParams { class: Class::Read, frozen, discard: false, time_ns: 0 },
+        Use::Write { discard, .. } => GuardParams { class: Class::Write, frozen: false, discard, time_ns: 0 },
         Use::Export { class, .. } => {
-            Terms { class, frozen: false, discard: false, time_ns: crate::sys::os::coarse_time_ns() }
+            GuardParams { class, frozen: false, discard: false, time_ns: crate::sys::os::coarse_time_ns() }
         }
     }
 }
@@ -99,7 +101,7 @@ pub(super) fn list<T>(n: usize) -> Result<List<T>> {
 }
 
 /// Opens a guard for every entry, all or none, in the order of the entries.
-pub fn acquire(call: Call<'_>, entries: &[Entry]) -> Result<List<Hold>> {
+pub fn acquire(call: BorrowContext<'_>, entries: &[Entry]) -> Result<List<InternalGuard>> {
     let thread = thread::current();
     let n = entries.len();
     let mut rooms: List<Layout> = list(n)?;
@@ -114,9 +116,9 @@ pub fn acquire(call: Call<'_>, entries: &[Entry]) -> Result<List<Hold>> {
         }
         let mut plans: List<Plan> = list(n)?;
         let mut claims: List<&'static Claim> = list(n)?;
-        let mut holds: List<Option<Hold>> = list(n)?;
+        let mut holds: List<Option<InternalGuard>> = list(n)?;
         let mut moves: List<Move> = list(n)?;
-        let mut out: List<Hold> = list(n)?;
+        let mut out: List<InternalGuard> = list(n)?;
 
         let mut locked = ledger::lock_all(n, &|i| ledger::ledger_of::<Claim>(entries[i].id))?;
         for entry in entries {
@@ -177,7 +179,7 @@ pub fn acquire(call: Call<'_>, entries: &[Entry]) -> Result<List<Hold>> {
 }
 
 /// Ends a guard whose bytes were not touched.
-pub fn abandon(hold: Hold) {
+pub fn abandon(hold: InternalGuard) {
     let guard = hold.into_guard();
     let mut locked = guard.lock();
     // As a reader would: nothing was written, so no version moves and no poison heals.
@@ -186,7 +188,7 @@ pub fn abandon(hold: Hold) {
 
 /// Checks every entry, in the order of the header, and decides for each COW entry whether it copies.
 fn check(
-    call: Call<'_>,
+    call: BorrowContext<'_>,
     locked: &Locked,
     entries: &[Entry],
     claims: &[&'static Claim],

@@ -15,18 +15,20 @@ mod rules;
 
 mod why;
 
-pub use acquire::{Call, Copier, Entry, Fits, List, abandon, acquire, terms, would_copy};
+pub use acquire::{BorrowContext, Copier, Entry, List, ShapeCheck, abandon, acquire, terms, would_copy};
 pub use rules::{Mode, Use, check, settle};
 pub use why::{
-    Held, Store, Target, all_holders, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise, holders_of,
-    is_unique, store_of, why_not,
+    HolderInfo, Store, Target, all_holders, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise,
+    holders_of, is_unique, store_of, why_not,
 };
 
 use crate::array;
-use crate::bits;
 use crate::error::{Result, fail};
+use crate::flags;
 use crate::layout::{Layout, even_parts};
-use crate::ledger::{self, Claim, Class, Entries, Guard, Hold, Locked, One, Order, Spare, SpareGuard, SpareRoot};
+use crate::ledger::{
+    self, Claim, Class, Entries, Guard, InternalGuard, Locked, One, Order, Spare, SpareGuard, SpareRoot,
+};
 use crate::slots::Id;
 use crate::stream::{Point, Stream};
 use crate::thread::{self, Thread};
@@ -35,7 +37,7 @@ use crate::types::*;
 /// Write modes as C passes them, with TN_WAIT: INVALID names the bits.
 pub fn mode(bits: u32, also: u32) -> Result<Use> {
     let known = TN_WRITE_UNIQUE | TN_WRITE_COW | TN_WRITE_DISCARD | TN_WAIT | also;
-    bits::check("mode", bits, known, &bits::USE)?;
+    flags::check("mode", bits, known, &flags::USE)?;
     let mode = match bits & (TN_WRITE_UNIQUE | TN_WRITE_COW) {
         0 => Mode::Aliased,
         TN_WRITE_UNIQUE => Mode::Unique,
@@ -53,7 +55,7 @@ pub fn mode(bits: u32, also: u32) -> Result<Use> {
 /// Flags of a reading borrow: INVALID names the bits.
 pub fn reading(flags: u32) -> Result<Use> {
     let known = TN_FROZEN | TN_WAIT;
-    bits::check("flags", flags, known, &bits::USE)?;
+    flags::check("flags", flags, known, &flags::USE)?;
     Ok(Use::Read { frozen: flags & TN_FROZEN != 0 })
 }
 
@@ -72,14 +74,14 @@ pub fn access(bits: u32) -> Result<Use> {
 }
 
 /// Who is shown the layout of a guard that has just been opened.
-pub trait See {
+pub trait LayoutSink {
     /// Called once, perhaps under the ledger's lock: it writes the caller's outputs and does nothing else. `device`: where the bytes are.
     fn see(&self, layout: &Layout, device: &tn_device);
 }
 
 /// Opens a guard on one array, if it is live and nothing is in the way: the short way, which nearly every borrow goes.
 #[inline(always)]
-pub fn open_free(id: Id, wanted: Use, outputs: &impl See) -> Option<Id> {
+pub fn open_free(id: Id, wanted: Use, outputs: &impl LayoutSink) -> Option<Id> {
     let mut one = One::<Claim>::live(thread::current(), id)?;
     if one.body().given > 0 || !rules::is_free(one.body(), one.books(), wanted) {
         return None;
@@ -91,7 +93,7 @@ pub fn open_free(id: Id, wanted: Use, outputs: &impl See) -> Option<Id> {
 
 /// The same for the library's own use. Inlined, since its callers know what they want.
 #[inline(always)]
-pub fn hold_free(thread: &'static Thread, id: Id, wanted: Use) -> Option<Hold> {
+pub fn hold_free(thread: &'static Thread, id: Id, wanted: Use) -> Option<InternalGuard> {
     let one = One::<Claim>::live(thread, id)?;
     if one.body().given > 0 || !rules::is_free(one.body(), one.books(), wanted) {
         return None;
@@ -122,12 +124,12 @@ pub fn export_free<T>(
 #[cold]
 #[inline(never)]
 pub fn open(
-    call: Call<'_>,
+    call: BorrowContext<'_>,
     id: Id,
     stream: Result<Stream>,
     wanted: Result<Use>,
     wait: bool,
-    outputs: &dyn See,
+    outputs: &dyn LayoutSink,
 ) -> Result<Id> {
     ledger::find::<Claim>(id)?;
     // The stream is a handle and the mode an argument: both come before what the array's state says.
@@ -162,7 +164,11 @@ pub fn check_states(n: usize, id: &dyn Fn(usize) -> Id) -> Result<()> {
 }
 
 /// Opens guards on several arrays, all or none, with one handle for all; `visit(i, guard)` sees each.
-pub fn all(call: Call<'_>, specs: &[tn_borrow_spec], mut visit: impl FnMut(usize, &Hold)) -> Result<Id> {
+pub fn all(
+    call: BorrowContext<'_>,
+    specs: &[tn_borrow_spec],
+    mut visit: impl FnMut(usize, &InternalGuard),
+) -> Result<Id> {
     let (entries, _streams) = entries::entries(specs)?;
     let thread = thread::current();
     let mut head = Entries::take(thread)?;
@@ -172,12 +178,12 @@ pub fn all(call: Call<'_>, specs: &[tn_borrow_spec], mut visit: impl FnMut(usize
         let guard = hold.into_guard();
         head.push(&mut guard.lock(), guard, entries[position].when.queue.is_some());
     }
-    Ok(head.publish(ledger::Made::by(thread)))
+    Ok(head.publish(ledger::Origin::by(thread)))
 }
 
 /// Opens write guards on consecutive parts of an axis, all or none; `visit(i, guard, layout, start, length)` sees each.
 pub fn chunks(
-    call: Call<'_>,
+    call: BorrowContext<'_>,
     id: Id,
     (axis, n): (i32, usize),
     stream: Result<Stream>,
@@ -241,7 +247,7 @@ impl Parts {
     }
 
     /// Opens them beside the guard on the whole; they have no handles yet.
-    fn open(mut self, writer: &Hold, axis: usize, wanted: Use) -> Result<Vec<&'static Guard>> {
+    fn open(mut self, writer: &InternalGuard, axis: usize, wanted: Use) -> Result<Vec<&'static Guard>> {
         let layout = writer.layout();
         let parts = even_parts(layout.shape()[axis], self.spares.len() as i64);
         for ((spare, _), (start, length)) in self.spares.iter_mut().zip(parts) {
@@ -284,16 +290,16 @@ pub fn end(id: Id, flags: u32) -> Result<()> {
     {
         return Ok(());
     }
-    end_slowly(id, flags, Ok(Stream::Now))
+    end_slow(id, flags, Ok(Stream::Now))
 }
 
 /// The same with a stream, whose work on the bytes may go on, and where something is wrong, or more ends than the guard.
 #[cold]
 #[inline(never)]
-pub fn end_slowly(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
+pub fn end_slow(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
     let guard = ledger::find::<Guard>(id)?;
     let stream = stream?;
-    bits::check("flags", flags, TN_END_FAILED, &bits::END)?;
+    flags::check("flags", flags, TN_END_FAILED, &flags::END)?;
     let failed = flags & TN_END_FAILED != 0;
     let mut marks = Marks { stream: &stream, known: [None; Marks::ROOM] };
     if guard.is_head() {

@@ -3,15 +3,15 @@
 //! Contract: the claim is marked as moving, its old bytes are read under a guard of the library's own, copied under no lock, and the claim
 //! takes its new store's place in a second locked section. If anything fails, the handles stay on their stores and the copies are nobody's.
 
-use super::acquire::{Call, Entry, List, list, terms};
+use super::acquire::{BorrowContext, Entry, List, list, terms};
 use super::rules::Use;
 use crate::array;
 use crate::blit;
+use crate::copy_stats;
+use crate::device_copy::{self, Outstanding};
 use crate::error::{Result, drafted, fail};
-use crate::ferry::{self, Left};
-use crate::journal;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, Fresh, Hold, Locked, SpareGuard};
+use crate::ledger::{self, Claim, InternalGuard, Locked, NewStore, SpareGuard};
 use crate::names::Site;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
@@ -24,13 +24,13 @@ pub(super) struct Move {
     position: usize,
     why: u32,
     /// The old bytes, read until they are copied; none with DISCARD.
-    source: Option<Hold>,
+    source: Option<InternalGuard>,
     /// When a queue has read them.
     read_until: Option<Point>,
     layout: Layout,
     device: tn_device,
     pool: Option<&'static Pool>,
-    fresh: Option<Fresh>,
+    fresh: Option<NewStore>,
 }
 
 impl Move {
@@ -51,25 +51,25 @@ impl Move {
     }
 
     /// Writes the copy into the copy book.
-    fn note(&self, call: Call<'_>, thread: &'static Thread, wanted: Use) {
+    fn note(&self, call: BorrowContext<'_>, thread: &'static Thread, wanted: Use) {
         let bytes = match wanted {
             Use::Write { discard: true, .. } => 0,
             _ => self.layout.bytes() as u64,
         };
         let site = Site::from_number(thread.site());
-        let key = journal::Key { function: Some(call.function), site, why: self.why, forced: true };
-        journal::note_copy(key, bytes);
+        let key = copy_stats::Key { function: Some(call.function), site, why: self.why, forced: true };
+        copy_stats::note_copy(key, bytes);
     }
 }
 
 /// Copies the bytes of all moves, and puts each claim on its new store with the guard that was asked for. On failure everything is as before.
 pub(super) fn finish(
-    call: Call<'_>,
+    call: BorrowContext<'_>,
     thread: &'static Thread,
     entries: &[Entry],
     claims: &[&'static Claim],
     moves: &mut List<Move>,
-    holds: &mut List<Option<Hold>>,
+    holds: &mut List<Option<InternalGuard>>,
 ) -> Result<()> {
     // The new stores get handles that nobody knows; each claim then takes its store's place.
     let mut targets: List<Id> = List::new();
@@ -128,7 +128,7 @@ pub(super) fn finish(
     Ok(())
 }
 
-fn copy_all(call: Call<'_>, thread: &'static Thread, entries: &[Entry], moves: &mut List<Move>) -> Result<()> {
+fn copy_all(call: BorrowContext<'_>, thread: &'static Thread, entries: &[Entry], moves: &mut List<Move>) -> Result<()> {
     for moving in moves.iter_mut() {
         let pool = match moving.pool {
             Some(pool) => pool,
@@ -137,7 +137,7 @@ fn copy_all(call: Call<'_>, thread: &'static Thread, entries: &[Entry], moves: &
         // The host needs bytes that nobody works on any more.
         let by_host = moving.source.is_some() && ledger::is_reachable(moving.device);
         let queue = entries[moving.position].when.queue.filter(|_| !by_host);
-        let mut fresh = Fresh::allocate_on(thread, queue, pool, &mut moving.layout.like(Order::A)?, false)?;
+        let mut fresh = NewStore::allocate_on(thread, queue, pool, &mut moving.layout.like(Order::A)?, false)?;
         if let Some(source) = &moving.source {
             (call.copier)(&mut fresh, source, queue)?;
             moving.read_until = queue.map(|queue| ledger::point_behind(queue).unwrap_or_else(|_| queue.now()));
@@ -163,14 +163,14 @@ fn cancel(entries: &[Entry], claims: &[&'static Claim], moves: &mut List<Move>) 
 }
 
 /// Copies by the host what it can reach; what it cannot, on the queue, or on the thread's current one, which is then waited for.
-pub(super) fn copy_there(to: &mut Fresh, from: &Hold, queue: Option<&'static Queue>) -> Result<()> {
+pub(super) fn copy_there(to: &mut NewStore, from: &InternalGuard, queue: Option<&'static Queue>) -> Result<()> {
     let on = match (ledger::is_reachable(to.device()), queue) {
         (true, _) => return blit::copy(&to.place()?, &from.place()?),
         (false, Some(queue)) => queue,
         (false, None) => stream::current(to.device())?,
     };
-    match ferry::copy(on, &to.berth()?, &from.berth()?, false) {
-        Ok(Left::Nothing) => Ok(()),
+    match device_copy::copy(on, &to.memory_view()?, &from.memory_view()?, false) {
+        Ok(Outstanding::Nothing) => Ok(()),
         Ok(_) if queue.is_some() => Ok(()),
         Ok(_) => on.synchronize(),
         Err(failed) => {

@@ -3,7 +3,7 @@
 
 use crate::array::{self, Checked, Holder, Refusal};
 use crate::error::Result;
-use crate::ledger::{Books, Claim, ClaimBody, Class, Guard, Locked, Made, Order, Points};
+use crate::ledger::{Claim, ClaimBody, Class, Guard, LedgerState, Locked, Order, Origin, Points};
 use crate::names::Name;
 use crate::region;
 use crate::thread;
@@ -160,7 +160,7 @@ fn by_guard(locked: &Locked, claim: &'static Claim, status: tn_status, open: Ope
     let subject = locked.get(claim).name;
     let (name, made) = match open.first {
         Some(guard) => (locked.get(locked.get(guard).owner()).name, locked.get(guard).made),
-        None => (Name::NONE, Made::default()),
+        None => (Name::NONE, Origin::default()),
     };
     Refusal::By(Holder { status, subject, name, made, count: open.count, why: 0, cow: false })
 }
@@ -170,7 +170,7 @@ fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u
         status,
         subject: locked.get(claim).name,
         name: Name::NONE,
-        made: Made::default(),
+        made: Origin::default(),
         count,
         why: 0,
         cow: false,
@@ -232,7 +232,7 @@ pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {
 /// What nearly always holds: nobody else touches the store, or beside a reader other readers alone, beside a view that shares others that
 /// do. Then a use may begin; if not, ask [`check`].
 #[inline(always)]
-pub fn is_free(body: &ClaimBody, books: &Books, wanted: Use) -> bool {
+pub fn is_free(body: &ClaimBody, books: &LedgerState, wanted: Use) -> bool {
     let quiet = books.writers | books.exports_read | books.exports_shared | books.exports_exclusive | books.records
         == 0
         && !body.moving;
@@ -268,7 +268,7 @@ pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use, order: Order, 
 
 /// DRIVER: the host would touch managed bytes, whose device is lost and does not give them any more (DV-8).
 #[inline]
-fn check_host(books: &Books, order: Order) -> Checked<()> {
+fn check_host(books: &LedgerState, order: Order) -> Checked<()> {
     let asks = thread::are_devices_in_doubt() && order.queue.is_none() && books.device.r#type == TN_CUDA_MANAGED;
     if asks { array::check_alive(books.device) } else { Ok(()) }
 }

@@ -1,12 +1,12 @@
 //! Questions: who holds a store, and why its bytes may not be overwritten in place.
 
 use super::rules;
+use crate::address_index;
 use crate::array::{self, Checked};
-use crate::atlas;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::layout::Layout;
-use crate::ledger::{self, Claim, Class, Guard, Ledger, Locked, Made, Promise};
+use crate::ledger::{self, Claim, Class, Guard, Ledger, Locked, Origin, Promise};
 use crate::names::Name;
 use crate::pool;
 use crate::region::{self, Region};
@@ -27,7 +27,7 @@ pub struct Target<'a> {
 
 /// A holder as it is found under the lock; its site is resolved later.
 #[derive(Clone, Copy)]
-pub struct Held {
+pub struct HolderInfo {
     /// TN_HOLDER_.
     pub kind: tn_holder_kind,
     /// Where the bytes live.
@@ -37,7 +37,7 @@ pub struct Held {
     /// Of the store or block.
     pub bytes: u64,
     /// Where it was made.
-    pub made: Made,
+    pub made: Origin,
     /// When; 0: not kept.
     pub time_ns: u64,
     /// Name of its array or pool.
@@ -58,10 +58,10 @@ fn kind_of(class: Class) -> tn_holder_kind {
 }
 
 /// How a guard is shown.
-pub fn holder_of_guard(locked: &Locked, guard: &'static Guard) -> Held {
+pub fn holder_of_guard(locked: &Locked, guard: &'static Guard) -> HolderInfo {
     let body = locked.get(guard);
     let books = locked.books(locked.ledger_of(guard));
-    Held {
+    HolderInfo {
         kind: kind_of(body.class),
         device: books.device,
         id: body.shown_as(guard).id().bits(),
@@ -74,12 +74,12 @@ pub fn holder_of_guard(locked: &Locked, guard: &'static Guard) -> Held {
 }
 
 /// How a claim's handle is shown.
-pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> Held {
+pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> HolderInfo {
     let body = locked.get(claim);
     let books = locked.books(locked.ledger_of(claim));
     if let Some(node) = body.node {
         let (device, bytes) = (books.device, books.bytes as u64);
-        return Held {
+        return HolderInfo {
             kind: TN_HOLDER_EXPRESSION,
             device,
             id: node.id.bits(),
@@ -94,13 +94,13 @@ pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> Held {
     let (device, bytes) = if ledger::is_spent(claim) { (array::HOST, 0) } else { (books.device, books.bytes as u64) };
     let registered = locked.registered_bytes(claim);
     let (kind, id, made, name) = (TN_HOLDER_HANDLE, claim.id().bits(), body.made, body.name);
-    Held { kind, device, id, bytes, made, time_ns: 0, name, registered }
+    HolderInfo { kind, device, id, bytes, made, time_ns: 0, name, registered }
 }
 
 /// How a promise is shown: with the name of its array; of one that was taken nothing is known any more.
-pub fn holder_of_promise(locked: &Locked, promise: &'static Promise) -> Held {
+pub fn holder_of_promise(locked: &Locked, promise: &'static Promise) -> HolderInfo {
     let made = locked.get(promise).made;
-    let shown = Held {
+    let shown = HolderInfo {
         kind: TN_HOLDER_PROMISE,
         device: array::HOST,
         id: promise.id().bits(),
@@ -115,17 +115,17 @@ pub fn holder_of_promise(locked: &Locked, promise: &'static Promise) -> Held {
     }
     let claim = locked.promised(promise);
     let books = locked.books(locked.ledger_of(claim));
-    Held { device: books.device, bytes: books.bytes as u64, name: locked.get(claim).name, ..shown }
+    HolderInfo { device: books.device, bytes: books.bytes as u64, name: locked.get(claim).name, ..shown }
 }
 
 /// How a raw block of a pool is shown.
-pub fn holder_of_block(block: &pool::Located) -> Held {
-    Held {
+pub fn holder_of_block(block: &pool::Located) -> HolderInfo {
+    HolderInfo {
         kind: TN_HOLDER_BLOCK,
         device: block.pool.device(),
         id: block.start as u64,
         bytes: block.usable as u64,
-        made: Made { site: block.site, thread: block.thread },
+        made: Origin { site: block.site, thread: block.thread },
         time_ns: 0,
         // Of what a library allocated its name says most.
         name: if block.client == pool::Client::RAW { block.pool.name() } else { Name::head(block.client.name()) },
@@ -141,7 +141,7 @@ fn each_holder(
     asking: Option<&'static Claim>,
     over: Option<Region<'_>>,
     exports_over: bool,
-    visit: &mut dyn FnMut(Held),
+    visit: &mut dyn FnMut(HolderInfo),
 ) {
     locked.each_claim(ledger, |claim| {
         let shown = locked.has_handle(claim) || locked.get(claim).node.is_some();
@@ -162,7 +162,7 @@ fn each_holder(
 }
 
 /// Every holder of the store, whatever region it holds.
-pub fn all_holders(locked: &Locked, ledger: &'static Ledger, visit: &mut dyn FnMut(Held)) {
+pub fn all_holders(locked: &Locked, ledger: &'static Ledger, visit: &mut dyn FnMut(HolderInfo)) {
     each_holder(locked, ledger, None, None, false, visit);
 }
 
@@ -177,7 +177,7 @@ pub fn is_unique(id: Id) -> Result<bool> {
 }
 
 /// The bits that say why the bytes may not be overwritten in place, and everybody who holds them; `visit` runs under the lock.
-pub fn why_not(id: Id, target: Option<&Target<'_>>, visit: &mut dyn FnMut(Held)) -> Result<u32> {
+pub fn why_not(id: Id, target: Option<&Target<'_>>, visit: &mut dyn FnMut(HolderInfo)) -> Result<u32> {
     array::with(id, |locked, claim| {
         array::check_there(locked, claim)?;
         array::check_process(locked, claim)?;
@@ -262,7 +262,7 @@ pub fn store_of(locked: &Locked, ledger: &'static Ledger) -> Store {
 }
 
 /// Whose is [start, start + bytes)? Nothing is read there. `visit` runs under the store's lock.
-pub fn holders_of(start: u64, bytes: u64, visit: &mut dyn FnMut(Held)) -> Result<Store> {
+pub fn holders_of(start: u64, bytes: u64, visit: &mut dyn FnMut(HolderInfo)) -> Result<Store> {
     if bytes == 0 {
         return Err(fail(TN_ERR_INVALID, format_args!("bytes is 0; ask for at least one byte")));
     }
@@ -274,13 +274,13 @@ pub fn holders_of(start: u64, bytes: u64, visit: &mut dyn FnMut(Held)) -> Result
     let (start_at, end_at) = (start as i64, end as i64);
     // The raw block of a pool: of another library that allocates here, or of a caller of the pool.
     let raw = || pool::first_in(start as usize, end as usize).filter(|block| block.owner == 0);
-    let found = atlas::lock()?.find(start_at, end_at);
+    let found = address_index::lock()?.find(start_at, end_at);
     match found {
-        atlas::Found::Several => Err(fail(
+        address_index::Found::Several => Err(fail(
             TN_ERR_ALIASED,
             format_args!("[{start:#x}, +{bytes}) has bytes of more than one store; ask for each alone"),
         )),
-        atlas::Found::One(locked, ledger) => {
+        address_index::Found::One(locked, ledger) => {
             let span = Layout::contiguous(Dtype::U8, &[bytes as i64], crate::layout::Order::C, start_at)?;
             let over = Region { layout: &span, root: &span };
             each_holder(&locked, ledger, None, Some(over), true, visit);
@@ -295,7 +295,7 @@ pub fn holders_of(start: u64, bytes: u64, visit: &mut dyn FnMut(Held)) -> Result
             }
             Ok(store)
         }
-        atlas::Found::Nothing => {
+        address_index::Found::Nothing => {
             let Some(block) = raw() else { return Err(unknown()) };
             visit(holder_of_block(&block));
             Ok(Store {

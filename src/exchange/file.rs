@@ -3,13 +3,13 @@
 //! A mapped file is a store of its own, which ends its mapping with the last claim, guard and export.
 
 use super::npy::{self, Origin};
+use crate::address_index::{self, Found};
 use crate::array::HOST;
-use crate::atlas::{self, Found};
-use crate::bits;
-use crate::borrow::{Call, Use};
+use crate::borrow::{BorrowContext, Use};
 use crate::error::{Result, fail};
 use crate::exchange::host;
-use crate::ledger::{self, Create, Fresh, From, Made, Order, Release, Spare, SpareLease, SpareLedger};
+use crate::flags;
+use crate::ledger::{self, Create, From, NewStore, Order, Release, Spare, SpareLease, SpareLedger};
 use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::thread;
@@ -33,7 +33,7 @@ pub fn open(
             Some(pool) => pool,
             None => pool::current(HOST)?,
         };
-        let mut fresh = Fresh::allocate(thread, pool, &mut header.layout(0)?, false)?;
+        let mut fresh = NewStore::allocate(thread, pool, &mut header.layout(0)?, false)?;
         let to = fresh.place()?.layout().offset() as *mut u8;
         // SAFETY: fresh memory for a dense layout of the header's shape; nothing is written for no elements.
         unsafe { opened.read_into(to)? };
@@ -50,9 +50,9 @@ pub fn open(
     let end = start + header.data_bytes as i64;
     let mut claim = Spare::take(thread)?;
     *claim.layout() = layout;
-    claim.set_made(Made::by(thread));
+    claim.set_made(ledger::Origin::by(thread));
     let store = SpareLedger::take(thread)?;
-    let mut atlas = atlas::lock()?;
+    let mut atlas = address_index::lock()?;
     // Fresh addresses; what is still entered there belongs to nobody any more, and is forgotten by the look.
     if !matches!(atlas.find(start, end), Found::Nothing) {
         return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));
@@ -85,11 +85,11 @@ pub fn open(
 /// Saves an array as a `.npy` file.
 pub fn save(function: &'static CStr, id: Id, path: &CStr, flags: u32) -> Result<()> {
     ledger::find::<ledger::Claim>(id)?;
-    bits::check("flags", flags, TN_IO_SYNC | TN_IO_EXCLUSIVE, &bits::SAVE)?;
+    flags::check("flags", flags, TN_IO_SYNC | TN_IO_EXCLUSIVE, &flags::SAVE)?;
     let fits = |locked: &ledger::Locked, claims: &[&'static ledger::Claim]| -> crate::array::Checked<()> {
         Ok(npy::Head::new(locked.get(claims[0]).layout.dtype(), crate::layout::Order::C, &[]).map(drop)?)
     };
-    let call = Call { fits: Some(&fits), ..Call::by_host(function) };
+    let call = BorrowContext { fits: Some(&fits), ..BorrowContext::by_host(function) };
     let source = transfer::one(call, id, Use::Read { frozen: false }, Order::HOST)?;
     let outcome = source.place().and_then(|place| npy::save_place(path, &place, flags));
     source.end(false);

@@ -2,17 +2,17 @@
 //!
 //! Bytes that are known already join their store as one more claim, because two stores on one range would make every count a lie.
 
+use crate::address_index::{self, Found};
 use crate::array::{self, HOST, Refusal};
-use crate::atlas::{self, Found};
-use crate::bits;
-use crate::blit::Place;
+use crate::blit::HostView;
 use crate::borrow::{Use, would_copy};
-use crate::device::cuda::pin;
+use crate::copy_stats::{self, Key};
+use crate::device::cuda::page_lock;
 use crate::error::{Result, Status, fail};
-use crate::journal::{self, Key};
+use crate::flags;
 use crate::layout::{Layout, Order};
 use crate::ledger::{
-    self, Backing, Claim, Class, Create, From, Guard, Hold, Order as When, Points, Release, Spare, SpareGuard,
+    self, Backing, Claim, Class, Create, From, Guard, InternalGuard, Order as When, Points, Release, Spare, SpareGuard,
     SpareLease, SpareLedger,
 };
 use crate::names::Site;
@@ -40,7 +40,7 @@ pub const EXPORT_FLAGS: u32 = TN_BORROW
 
 /// INVALID names the bits that a call does not take.
 pub fn check_flags(flags: u32, known: u32) -> Result<()> {
-    bits::check("flags", flags, known, &bits::CROSSING)
+    flags::check("flags", flags, known, &flags::CROSSING)
 }
 
 /// Foreign bytes that come in.
@@ -63,7 +63,7 @@ pub struct Imported {
     pub how: tn_how,
 }
 
-enum Way {
+enum ImportPlan {
     Alias(Id),
     /// Aliasing is impossible for these reasons.
     Copy(u32),
@@ -79,7 +79,7 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
     let Import { function, layout, flags, release } = import;
     let wants_alias = flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0;
     let range = layout.extent().unwrap_or((0, 0));
-    if range.1 > 0 && pin::is_device(range.0 as usize) {
+    if range.1 > 0 && page_lock::is_device(range.0 as usize) {
         return Err(fail(
             TN_ERR_DEVICE,
             format_args!(
@@ -92,12 +92,12 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
     let lease = SpareLease::take(thread, release, queued, flags & TN_MAY_OVERWRITE != 0, range)?;
     if !wants_alias || flags & TN_TAKE != 0 {
         // SAFETY: the caller's promise.
-        return unsafe { import_slowly(thread, function, layout, flags, range, lease) };
+        return unsafe { import_slow(thread, function, layout, flags, range, lease) };
     }
     match lend(thread, layout, flags, range, lease)? {
         Ok(id) => Ok(Imported { id, how: TN_ALIASED }),
         // SAFETY: the caller's promise.
-        Err(lease) => unsafe { import_slowly(thread, function, layout, flags, range, lease) },
+        Err(lease) => unsafe { import_slow(thread, function, layout, flags, range, lease) },
     }
 }
 
@@ -115,11 +115,11 @@ fn lend(
     if end == start || !layout.is_aligned() || !claim.layout().set(layout) {
         return Ok(Err(lease));
     }
-    let Some(mut atlas) = atlas::lock_with_room(thread).filter(|atlas| atlas.is_free(start, end)) else {
+    let Some(mut atlas) = address_index::lock_with_room(thread).filter(|atlas| atlas.is_free(start, end)) else {
         return Ok(Err(lease));
     };
     claim.set_readonly(flags & TN_IMPORT_READONLY != 0 || layout.self_overlaps());
-    claim.set_made(ledger::Made::by(thread));
+    claim.set_made(ledger::Origin::by(thread));
     let (ledger, id) = ledger::lend(store, HOST, (start, end), lease, claim);
     atlas.insert(start, end, ledger);
     Ok(Ok(id))
@@ -130,7 +130,7 @@ fn lend(
 /// # Safety
 /// - As for [`import`].
 #[inline(never)]
-unsafe fn import_slowly(
+unsafe fn import_slow(
     thread: &'static Thread,
     function: &'static CStr,
     layout: &Layout,
@@ -142,8 +142,8 @@ unsafe fn import_slowly(
     let mut why = 0;
     let lease = if wants_alias {
         match alias(thread, layout, flags, range, lease)? {
-            (Way::Alias(id), _) => return Ok(Imported { id, how: TN_ALIASED }),
-            (Way::Copy(reasons), lease) => {
+            (ImportPlan::Alias(id), _) => return Ok(Imported { id, how: TN_ALIASED }),
+            (ImportPlan::Copy(reasons), lease) => {
                 why = reasons;
                 lease.expect("kept for a copy")
             }
@@ -155,7 +155,7 @@ unsafe fn import_slowly(
         return Err(would_copy(why));
     }
     // SAFETY: the caller's promise; without an alias the bytes are read now.
-    let source = unsafe { Place::new(layout) };
+    let source = unsafe { HostView::new(layout) };
     let id = transfer::duplicate_raw(&source, pool::current(HOST)?, flags & TN_IMPORT_READONLY != 0)?;
     note(function, why, wants_alias, layout.bytes() as u64);
     lease.end_now();
@@ -165,7 +165,7 @@ unsafe fn import_slowly(
 /// A copy at a border, for the copy book.
 pub fn note(function: &'static CStr, why: u32, forced: bool, bytes: u64) {
     let site = Site::from_number(thread::current().site());
-    journal::note_copy(Key { function: Some(function), site, why, forced }, bytes);
+    copy_stats::note_copy(Key { function: Some(function), site, why, forced }, bytes);
 }
 
 #[cold]
@@ -179,15 +179,15 @@ fn alias(
     flags: u32,
     (start, end): (i64, i64),
     lease: SpareLease,
-) -> Result<(Way, Option<SpareLease>)> {
+) -> Result<(ImportPlan, Option<SpareLease>)> {
     let requires = flags & TN_REQUIRE_BORROW != 0;
     let owns = flags & (TN_TAKE | TN_MAY_OVERWRITE) != 0;
     let mut claim = Spare::take(thread)?;
     *claim.layout() = layout.try_clone()?;
     claim.set_readonly(flags & TN_IMPORT_READONLY != 0 || layout.self_overlaps());
-    claim.set_made(ledger::Made::by(thread));
+    claim.set_made(ledger::Origin::by(thread));
     let store = SpareLedger::take(thread)?;
-    let mut atlas = atlas::lock()?;
+    let mut atlas = address_index::lock()?;
     let mut joins = None;
     match atlas.find(start, end) {
         Found::Nothing => {}
@@ -201,7 +201,7 @@ fn alias(
                 if requires {
                     return Err(overlaps_others("they reach beyond the store that has some of them; use TN_BORROW"));
                 }
-                return Ok((Way::Copy(TN_WHY_NOT_ALIASABLE), Some(lease)));
+                return Ok((ImportPlan::Copy(TN_WHY_NOT_ALIASABLE), Some(lease)));
             }
             joins = Some((locked, ledger));
         }
@@ -209,7 +209,7 @@ fn alias(
             if owns || requires {
                 return Err(overlaps_others("more than one store has some of them; use TN_BORROW"));
             }
-            return Ok((Way::Copy(TN_WHY_NOT_ALIASABLE), Some(lease)));
+            return Ok((ImportPlan::Copy(TN_WHY_NOT_ALIASABLE), Some(lease)));
         }
     }
     if !layout.is_aligned() {
@@ -225,7 +225,7 @@ fn alias(
                 ),
             ));
         }
-        return Ok((Way::Copy(TN_WHY_LAYOUT), Some(lease)));
+        return Ok((ImportPlan::Copy(TN_WHY_LAYOUT), Some(lease)));
     }
     if let Some((mut locked, ledger)) = joins {
         let id = locked.join(ledger, lease, claim);
@@ -233,7 +233,7 @@ fn alias(
         if matches!(books.backing, Backing::Lent) {
             atlas.resize(books.start, books.start + books.bytes, ledger);
         }
-        return Ok((Way::Alias(id), None));
+        return Ok((ImportPlan::Alias(id), None));
     }
     let from = if flags & TN_TAKE != 0 { From::Taken(lease) } else { From::Lent(lease) };
     let what = Create { device: HOST, start, bytes: end - start, readonly: false, mapped: false, from };
@@ -242,7 +242,7 @@ fn alias(
         atlas.insert(start, end, ledger);
     }
     drop(locked);
-    Ok((Way::Alias(id), None))
+    Ok((ImportPlan::Alias(id), None))
 }
 
 /// How an array leaves.
@@ -296,7 +296,7 @@ pub fn nonnegative(flags: u32, layout: &Layout) -> Option<&'static str> {
 /// An export that is open, and whether its bytes were copied for it.
 pub struct Exported {
     /// Holds the bytes until it ends.
-    pub hold: Hold,
+    pub hold: InternalGuard,
     /// TN_ALIASED or TN_COPIED.
     pub how: tn_how,
 }
@@ -378,7 +378,7 @@ pub fn export_ordered(
 /// An export of a copy, which nobody else claims.
 fn copied(id: Id, how: &Export, why: u32, forced: bool, order: Order) -> Result<Exported> {
     let thread = thread::current();
-    let call = crate::borrow::Call::by_host(how.function);
+    let call = crate::borrow::BorrowContext::by_host(how.function);
     let when = When::HOST.waiting(how.flags & TN_WAIT != 0);
     let source = transfer::one(call, id, Use::Read { frozen: false }, when)?;
     if forced && thread.forbids() > 0 {

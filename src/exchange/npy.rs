@@ -16,7 +16,7 @@
 
 mod dict;
 
-mod fault;
+mod error;
 
 mod header;
 
@@ -26,7 +26,7 @@ mod save;
 
 mod write;
 
-pub(super) use fault::Path;
+pub(super) use error::Path;
 pub use header::{Header, parse};
 pub use open::{Opened, Origin, open};
 pub use save::{Sink, save, save_place};

@@ -7,7 +7,7 @@ use crate::borrow::{self, Use};
 use crate::error::{Result, Status, about, fail, rank};
 use crate::kernels;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, Locked, Made, NodeTag, Operation, Order as When, Points, Spare};
+use crate::ledger::{self, Claim, Locked, NodeTag, Operation, Order as When, Origin, Points, Spare};
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
@@ -27,7 +27,7 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
     let spare_node = SpareNode::take(thread)?;
     let tag = NodeTag { id: spare_node.id(), waits: Operation::Leaf };
     let mut spare = Spare::take(thread)?;
-    let mut node = Node { made: Made { site: thread.site(), thread: thread.number() }, ..Node::free() };
+    let mut node = Node { made: Origin { site: thread.site(), thread: thread.number() }, ..Node::free() };
     let claim = loop {
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
         let ledger = locked.ledger_of(claim);
@@ -178,7 +178,7 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
         operands: numbers,
         factor: arguments.factor,
         axis,
-        made: Made { site: thread.site(), thread: thread.number() },
+        made: Origin { site: thread.site(), thread: thread.number() },
         ..Node::free()
     };
     Ok(graph.insert(spare, node))

@@ -7,8 +7,8 @@
 
 use super::build::poisoned;
 use super::node::{self, Dead, Graph, NONE, Progress};
-use crate::bits;
 use crate::error::{Result, Status, fail};
+use crate::flags;
 use crate::layout::Layout;
 use crate::ledger::{Operation, Spare};
 use crate::slots::Id;
@@ -71,7 +71,7 @@ impl Run {
     fn begin(thread: &'static Thread, id: Id, flags: u32) -> Result<Run> {
         let mut graph = node::graph();
         let root = graph.find(id)?;
-        bits::check("flags", flags, TN_KEEP_ON_FAIL, &bits::COMPUTE)?;
+        flags::check("flags", flags, TN_KEEP_ON_FAIL, &flags::COMPUTE)?;
         let number = graph.next_run();
         let first = match graph[root].progress {
             Progress::Done => NONE,

@@ -4,10 +4,10 @@
 //! released before `compute`, may change the outcome. Nothing is computed and nothing changes.
 
 use super::compute::order;
-use super::foresee::{Bytes, Home, base_of, foresee};
-use super::job::Job;
+use super::format::{Buffer, write_known, write_operation};
 use super::node::{self, Graph, NONE, Progress};
-use super::words::{Buffer, write_known, write_operation};
+use super::op::Job;
+use super::predict::{Bytes, Location, base_of, foresee};
 use crate::error::{Result, fail};
 use crate::slots::Id;
 use crate::types::*;
@@ -107,7 +107,7 @@ fn write_all(
         count += 3;
         at = graph[at].next;
     }
-    let mut homes: Vec<Home> = Vec::new();
+    let mut homes: Vec<Location> = Vec::new();
     homes.try_reserve_exact(count).map_err(|_| Short)?;
     if first == NONE {
         graph[root].up = 0;
@@ -147,7 +147,7 @@ fn count_uses(graph: &mut Graph, at: u32, up: bool) {
 fn write_step(
     graph: &mut Graph,
     at: u32,
-    homes: &mut Vec<Home>,
+    homes: &mut Vec<Location>,
     format: Format,
     text: &mut Buffer,
 ) -> core::result::Result<(), Short> {
@@ -156,7 +156,7 @@ fn write_step(
             let claim = graph[operand].value.ok_or(Short)?;
             graph[operand].up = homes.len() as u32;
             let base = base_of(graph, claim, homes);
-            homes.push(Home { bytes: Bytes::Claim(claim), turned: false, base, alive: 0 });
+            homes.push(Location { bytes: Bytes::Claim(claim), turned: false, base, alive: 0 });
             homes[base as usize].alive += 1;
             write_known(&graph[operand], format, text)?;
         }

@@ -20,7 +20,7 @@
 //! | `words` | how that is written |
 #![forbid(unsafe_code)]
 
-mod apply;
+mod execute;
 
 mod build;
 
@@ -28,9 +28,9 @@ mod compute;
 
 mod explain;
 
-mod foresee;
+mod predict;
 
-mod job;
+mod op;
 
 mod node;
 
@@ -38,7 +38,7 @@ mod rules;
 
 mod step;
 
-mod words;
+mod format;
 
 pub use build::{Arguments, elementwise, leaf, operation};
 pub use compute::compute;

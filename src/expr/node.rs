@@ -6,11 +6,11 @@
 //! and nothing recurses. Claims end and slots go back after the lock is gone ([`Dead::sweep`]), because that may run callbacks.
 
 use super::rules::Form;
-use crate::borrow::Held;
+use crate::borrow::HolderInfo;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::layout::Order;
-use crate::ledger::{Claim, Made, NodeTag, Operation};
+use crate::ledger::{Claim, NodeTag, Operation, Origin};
 use crate::names::Name;
 use crate::slots::{Head, Id, Kind, Slot, State as SlotState, Table};
 use crate::thread::{ColdGuard, ColdLock, Thread};
@@ -68,7 +68,7 @@ pub struct Node {
     pub value: Option<&'static Claim>,
     /// Order of the value's elements.
     pub order: Order,
-    pub made: Made,
+    pub made: Origin,
     /// Its bits.
     pub id: Id,
     pub(super) handle: bool,
@@ -112,7 +112,7 @@ impl Node {
             progress: Progress::Waiting,
             value: None,
             order: Order::C,
-            made: Made { site: 0, thread: 0 },
+            made: Origin { site: 0, thread: 0 },
             id: Id::NONE,
             handle: false,
             holds: 0,
@@ -412,12 +412,12 @@ pub fn release(id: Id) -> Result<()> {
 }
 
 /// Every expression whose handle is out.
-pub fn each_open(visit: &mut dyn FnMut(Held)) {
+pub fn each_open(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Expr>::each(|slot| {
         let graph = graph();
         if slot.head().state() == SlotState::Live {
             let node = &graph[slot.head().number()];
-            visit(Held {
+            visit(HolderInfo {
                 kind: TN_HOLDER_EXPRESSION,
                 device: crate::array::HOST,
                 id: node.id.bits(),

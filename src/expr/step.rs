@@ -5,8 +5,8 @@
 //! result changes its owner: the claim becomes the operation's, and weak handles of what was there end.
 
 use super::compute::{Failure, Run, busy};
-use super::job::{Job, Plan, decide};
 use super::node::{self, Dead, Graph};
+use super::op::{Job, Plan, decide};
 use super::rules::{Form, Operand};
 use crate::array;
 use crate::borrow::{self, Mode, Use};
@@ -14,7 +14,7 @@ use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::kernels::Workspace;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, Fresh, Hold, NodeTag, Operation, Points, Spare, SpareGuard, SpareRoot};
+use crate::ledger::{self, Claim, InternalGuard, NewStore, NodeTag, Operation, Points, Spare, SpareGuard, SpareRoot};
 use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::types::*;
@@ -25,9 +25,9 @@ pub(super) struct Work {
     pub plan: Plan,
     claims: [&'static Claim; 2],
     /// By operand; of two operands with one claim the first has it.
-    pub holds: [Option<Hold>; 2],
-    pub result: Option<Fresh>,
-    pub copy: Option<Fresh>,
+    pub holds: [Option<InternalGuard>; 2],
+    pub result: Option<NewStore>,
+    pub copy: Option<NewStore>,
     pub workspace: Option<Workspace>,
 }
 
@@ -74,7 +74,7 @@ impl Run {
     fn prepare(&self, job: Job) -> Result<Work> {
         let workspace = job.workspace()?;
         let mut guards = [Some(SpareGuard::take(self.thread)?), Some(SpareGuard::take(self.thread)?)];
-        let (mut result, mut copy): (Option<Fresh>, Option<Fresh>) = (None, None);
+        let (mut result, mut copy): (Option<NewStore>, Option<NewStore>) = (None, None);
         loop {
             let graph = node::graph();
             let both = self.operands(&graph, &job)?;
@@ -146,8 +146,8 @@ impl Run {
         }
     }
 
-    fn fresh(&self, pool: &'static Pool, dtype: Dtype, shape: &[i64], order: Order) -> Result<Fresh> {
-        Fresh::allocate(self.thread, pool, &mut Layout::contiguous(dtype, shape, order, 0)?, false)
+    fn fresh(&self, pool: &'static Pool, dtype: Dtype, shape: &[i64], order: Order) -> Result<NewStore> {
+        NewStore::allocate(self.thread, pool, &mut Layout::contiguous(dtype, shape, order, 0)?, false)
     }
 
     /// A transpose: the same bytes seen otherwise. The claim changes its owner if nobody else needs it, else there is one more.

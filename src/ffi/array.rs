@@ -325,7 +325,7 @@ pub unsafe extern "C" fn tn_array_query(array: *mut tn_array, info: *mut tn_arra
 fn write_info(id: Id, info: &Fill<tn_array_info>) -> Result<()> {
     array::query(id, |found| {
         let layout = found.layout;
-        let mut value = <tn_array_info as convert::Sized>::defaults();
+        let mut value = <tn_array_info as convert::VersionedStruct>::defaults();
         value.dtype = layout.dtype().raw();
         value.ndim = layout.ndim() as i32;
         value.device = found.device;
@@ -539,7 +539,7 @@ pub unsafe extern "C" fn tn_array_open_npy(
         let out = Out::new(out, "out")?;
         // SAFETY: a struct of that size, by this function's documentation.
         let options = unsafe { convert::sized(options) };
-        let options = options.map(|o| o.unwrap_or(<tn_npy_options as convert::Sized>::defaults()));
+        let options = options.map(|o| o.unwrap_or(<tn_npy_options as convert::VersionedStruct>::defaults()));
         let pool = options.map_or(Ok(None), |options| convert::pool(options.pool));
         if path.is_null() && options.is_ok_and(|options| options.fd < 0) {
             return Err(fail(TN_ERR_NULL, format_args!("path is NULL, and options.fd is no descriptor")));

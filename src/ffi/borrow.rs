@@ -1,8 +1,8 @@
 //! Section "borrow": guards. The only way to a pointer; many readers or one writer per region, and a conflict is a status at once.
 
-use crate::borrow::{self, Call, Mode, See, Use};
+use crate::borrow::{self, BorrowContext, LayoutSink, Mode, Use};
 use crate::boundary::enter;
-use crate::ferry;
+use crate::device_copy;
 use crate::ffi::convert::{self, Out};
 use crate::layout::Layout;
 use crate::ledger;
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn tn_array_borrow_read(
             Some(guard) => guard,
             None => {
                 let (stream, wanted) = (convert::stream(stream), borrow::reading(flags));
-                let call = Call::new(c"tn_array_borrow_read");
+                let call = BorrowContext::new(c"tn_array_borrow_read");
                 borrow::open(call, id, stream, wanted, flags & TN_WAIT != 0, &outputs)?
             }
         };
@@ -61,7 +61,7 @@ struct Outputs {
     view: *mut tn_view_info,
 }
 
-impl See for Outputs {
+impl LayoutSink for Outputs {
     #[inline(always)] // measured: as a call of its own it costs a borrow 2 ns
     fn see(&self, layout: &Layout, device: &tn_device) {
         // SAFETY: see `Outputs`.
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn tn_array_borrow_write(
             Some(guard) => guard,
             None => {
                 let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, 0));
-                let call = Call::new(c"tn_array_borrow_write");
+                let call = BorrowContext::new(c"tn_array_borrow_write");
                 borrow::open(call, id, stream, wanted, mode & TN_WAIT != 0, &outputs)?
             }
         };
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn tn_borrow_all(
         // SAFETY: an array of that length, by this function's documentation.
         let specs = unsafe { convert::slice(n_specs, specs, "specs")? };
         let out = Out::new(out, "out")?;
-        let guard = borrow::all(Call::new(c"tn_borrow_all"), specs, |index, hold| {
+        let guard = borrow::all(BorrowContext::new(c"tn_borrow_all"), specs, |index, hold| {
             if !views.is_null() {
                 // SAFETY: n_specs places, by this function's documentation.
                 unsafe { views.add(index).write(convert::view(hold.layout(), hold.device())) };
@@ -184,7 +184,7 @@ pub unsafe extern "C" fn tn_array_chunks_write(
         let id = convert::id(array, "array")?;
         let chunks = Out::new(chunks, "chunks")?;
         let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, 0));
-        let call = Call::new(c"tn_array_chunks_write");
+        let call = BorrowContext::new(c"tn_array_chunks_write");
         let wait = mode & TN_WAIT != 0;
         borrow::chunks(call, id, (axis, n_chunks), stream, wanted, wait, |index, guard, layout, start, length| {
             let data = convert::data(layout);
@@ -214,14 +214,14 @@ pub unsafe extern "C" fn tn_borrow_query(borrow: *mut tn_borrow, info: *mut tn_b
         let info = unsafe { convert::fill(info, "info")? };
         ledger::find::<ledger::Guard>(id)?;
         let info = info?;
-        let mut value = <tn_borrow_info as convert::Sized>::defaults();
+        let mut value = <tn_borrow_info as convert::VersionedStruct>::defaults();
         borrow::query(id, |layout, device| {
             let view = convert::view(layout, device);
             value = tn_borrow_info { size: 0, data: view.data, device_data: view.device_data, bytes: view.bytes };
         })?;
         if value.device_data == 0 {
             // Of page-locked memory the driver may know another address.
-            value.device_data = ferry::seen_at(value.data as usize);
+            value.device_data = device_copy::seen_at(value.data as usize);
         }
         // SAFETY: writable by this function's documentation.
         unsafe { info.write(&value, size_of::<tn_borrow_info>()) };
@@ -247,6 +247,6 @@ pub unsafe extern "C" fn tn_borrow_query(borrow: *mut tn_borrow, info: *mut tn_b
 pub extern "C" fn tn_borrow_end(borrow: *mut tn_borrow, flags: tn_end_flags, stream: *mut tn_stream) -> tn_status {
     enter("tn_borrow_end", || {
         let id = convert::id(borrow, "borrow")?;
-        if stream.is_null() { borrow::end(id, flags) } else { borrow::end_slowly(id, flags, convert::stream(stream)) }
+        if stream.is_null() { borrow::end(id, flags) } else { borrow::end_slow(id, flags, convert::stream(stream)) }
     })
 }

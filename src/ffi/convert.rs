@@ -4,7 +4,7 @@
 //! and KIND come first.
 
 use crate::array;
-use crate::borrow::Held;
+use crate::borrow::HolderInfo;
 use crate::error::{Result, fail, rank};
 use crate::names::Name;
 use crate::pool::{self, Pool};
@@ -138,7 +138,7 @@ pub unsafe fn shape<'a>(ndim: i32, shape: *const i64, name: &str) -> Result<Note
 pub type Noted<T> = Result<T>;
 
 /// A struct that starts with its size. `first`: what its first version had.
-pub trait Sized: Copy {
+pub trait VersionedStruct: Copy {
     /// Bytes of the first version.
     const FIRST: usize;
     /// Its name.
@@ -152,7 +152,7 @@ pub trait Sized: Copy {
 /// # Safety
 /// - `given` is NULL or points to a struct of as many bytes as it says.
 #[inline]
-pub unsafe fn sized<T: Sized>(given: *const T) -> Noted<Option<T>> {
+pub unsafe fn sized<T: VersionedStruct>(given: *const T) -> Noted<Option<T>> {
     if given.is_null() {
         return Ok(None);
     }
@@ -182,7 +182,7 @@ pub unsafe fn sized<T: Sized>(given: *const T) -> Noted<Option<T>> {
     Ok(Some(value))
 }
 
-fn check_size<T: Sized>(size: usize) -> Result<()> {
+fn check_size<T: VersionedStruct>(size: usize) -> Result<()> {
     if size < T::FIRST {
         return Err(fail(
             TN_ERR_INVALID,
@@ -210,7 +210,7 @@ pub fn callback<T>(given: &Noted<T>, is_there: impl FnOnce(&T) -> bool, name: &s
 ///
 /// # Safety
 /// - `out` is NULL or points to a struct whose size is set and which may be written for so many bytes.
-pub unsafe fn fill<T: Sized>(out: *mut T, name: &str) -> Result<Noted<Fill<T>>> {
+pub unsafe fn fill<T: VersionedStruct>(out: *mut T, name: &str) -> Result<Noted<Fill<T>>> {
     if out.is_null() {
         return Err(null(name));
     }
@@ -223,7 +223,7 @@ pub unsafe fn fill<T: Sized>(out: *mut T, name: &str) -> Result<Noted<Fill<T>>> 
 ///
 /// # Safety
 /// - As for [`fill`].
-pub unsafe fn fill_opt<T: Sized>(out: *mut T) -> Result<Option<Fill<T>>> {
+pub unsafe fn fill_opt<T: VersionedStruct>(out: *mut T) -> Result<Option<Fill<T>>> {
     // SAFETY: the caller's promise.
     if out.is_null() { Ok(None) } else { unsafe { fill(out, "")? }.map(Some) }
 }
@@ -233,7 +233,7 @@ pub fn not_null_unless_empty(ptr: *const core::ffi::c_void, id: Id) -> Result<()
     if ptr.is_null() && !array::is_empty(id) { Err(null("ptr")) } else { Ok(()) }
 }
 
-impl<T: Sized> Fill<T> {
+impl<T: VersionedStruct> Fill<T> {
     /// Writes the first `bytes` bytes of the struct, or as many as the caller knows; `size` stays as it is.
     ///
     /// # Safety
@@ -263,7 +263,7 @@ impl<T: Sized> Fill<T> {
 
 macro_rules! sized {
     ($($type:ident: $defaults:expr),* $(,)?) => {
-        $(impl Sized for $type {
+        $(impl VersionedStruct for $type {
             const FIRST: usize = size_of::<$type>();
             const NAME: &'static str = stringify!($type);
             fn defaults() -> $type {
@@ -498,7 +498,7 @@ impl Holders {
     }
 
     /// Adds one. May run under a ledger's lock: the number of its site stands in `reserved` until [`Holders::finish`].
-    pub fn add(&mut self, held: Held) {
+    pub fn add(&mut self, held: HolderInfo) {
         let holder = tn_holder {
             kind: held.kind,
             device: held.device,

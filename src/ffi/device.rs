@@ -5,7 +5,7 @@ use crate::ffi::convert::{self, Out};
 use crate::types::*;
 use crate::{device, pool, stream};
 
-impl convert::Sized for tn_device_info {
+impl convert::VersionedStruct for tn_device_info {
     const FIRST: usize = size_of::<tn_device_info>();
     const NAME: &'static str = "tn_device_info";
     fn defaults() -> tn_device_info {

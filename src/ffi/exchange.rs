@@ -65,7 +65,7 @@ pub unsafe extern "C" fn tn_array_export_host(
 unsafe fn dlpack_options(options: *const tn_dlpack_options) -> Noted<Options> {
     // SAFETY: the caller's promise.
     let raw = unsafe { convert::sized(options)? };
-    let raw = raw.unwrap_or(<tn_dlpack_options as convert::Sized>::defaults());
+    let raw = raw.unwrap_or(<tn_dlpack_options as convert::VersionedStruct>::defaults());
     if raw.reserved != 0 {
         return Err(fail(TN_ERR_INVALID, format_args!("tn_dlpack_options.reserved is {}; set it to 0", raw.reserved)));
     }

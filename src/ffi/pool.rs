@@ -9,7 +9,7 @@ use crate::transfer;
 use crate::types::*;
 use core::ffi::{CStr, c_void};
 
-impl convert::Sized for tn_pool_options {
+impl convert::VersionedStruct for tn_pool_options {
     const FIRST: usize = size_of::<tn_pool_options>();
     const NAME: &'static str = "tn_pool_options";
     fn defaults() -> tn_pool_options {
@@ -17,7 +17,7 @@ impl convert::Sized for tn_pool_options {
     }
 }
 
-impl convert::Sized for tn_pool_stats {
+impl convert::VersionedStruct for tn_pool_stats {
     const FIRST: usize = size_of::<tn_pool_stats>();
     const NAME: &'static str = "tn_pool_stats";
     fn defaults() -> tn_pool_stats {
@@ -25,7 +25,7 @@ impl convert::Sized for tn_pool_stats {
     }
 }
 
-impl convert::Sized for tn_upstream {
+impl convert::VersionedStruct for tn_upstream {
     const FIRST: usize = size_of::<tn_upstream>();
     const NAME: &'static str = "tn_upstream";
     fn defaults() -> tn_upstream {
@@ -244,7 +244,7 @@ pub unsafe extern "C" fn tn_pool_allocate(
         return done;
     }
     // SAFETY: by the function's documentation.
-    unsafe { allocate_slowly(pool, bytes, alignment, stream, out) }
+    unsafe { allocate_slow(pool, bytes, alignment, stream, out) }
 }
 
 /// A block with the pool's alignment: the same once more, so that neither of the two looks which it is.
@@ -264,7 +264,7 @@ unsafe extern "C" fn allocate_as_aligned(
         return done;
     }
     // SAFETY: the caller's promise.
-    unsafe { allocate_slowly(pool, bytes, 0, stream, out) }
+    unsafe { allocate_slow(pool, bytes, 0, stream, out) }
 }
 
 /// A block the quick way; None, and nothing is changed: that does not do.
@@ -282,7 +282,7 @@ unsafe fn allocate(
     if out.is_null() || !convert::is_now(stream) {
         return None;
     }
-    let block = pool::allocate_quickly(pool as u64, bytes, alignment)?;
+    let block = pool::allocate_fast(pool as u64, bytes, alignment)?;
     // SAFETY: not NULL, and writable by the caller's promise.
     unsafe { out.write(block.address() as *mut c_void) };
     Some(block.finish(TN_OK))
@@ -294,7 +294,7 @@ unsafe fn allocate(
 /// - NULL or writable, `out`.
 #[cold]
 #[inline(never)]
-unsafe extern "C" fn allocate_slowly(
+unsafe extern "C" fn allocate_slow(
     pool: *mut tn_pool,
     bytes: usize,
     alignment: usize,
@@ -372,23 +372,23 @@ pub unsafe extern "C" fn tn_pool_reallocate(
 ) -> tn_status {
     if !out.is_null()
         && convert::is_now(stream)
-        && let Some(block) = pool::reallocate_quickly(pool as u64, address(ptr), bytes)
+        && let Some(block) = pool::reallocate_fast(pool as u64, address(ptr), bytes)
     {
         // SAFETY: not NULL, and writable by the function's documentation.
         unsafe { out.write(block as *mut c_void) };
         return TN_OK;
     }
     // SAFETY: by the function's documentation.
-    unsafe { reallocate_slowly(pool, ptr, bytes, stream, out) }
+    unsafe { reallocate_slow(pool, ptr, bytes, stream, out) }
 }
 
-/// As `allocate_slowly`.
+/// As `allocate_slow`.
 ///
 /// # Safety
 /// - NULL or writable, `out`.
 #[cold]
 #[inline(never)]
-unsafe extern "C" fn reallocate_slowly(
+unsafe extern "C" fn reallocate_slow(
     pool: *mut tn_pool,
     ptr: *mut c_void,
     bytes: usize,
@@ -420,9 +420,9 @@ unsafe extern "C" fn reallocate_slowly(
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_stream) -> tn_status {
     if convert::is_now(stream) {
-        return pool::deallocate_quickly::<Deallocate>(pool as u64, address(ptr), stream as u64);
+        return pool::deallocate_fast::<Deallocate>(pool as u64, address(ptr), stream as u64);
     }
-    deallocate_slowly(pool as u64, address(ptr), stream as u64)
+    deallocate_slow(pool as u64, address(ptr), stream as u64)
 }
 
 /// Notes that a raw block is used on a stream too, besides the one that it is given back on: nobody gets its bytes before what was queued
@@ -451,14 +451,14 @@ impl pool::Deallocate for Deallocate {
 
     #[inline(always)]
     extern "C" fn slowly(pool: u64, address: usize, stream: u64) -> tn_status {
-        deallocate_slowly(pool, address, stream)
+        deallocate_slow(pool, address, stream)
     }
 }
 
 /// What the quick way does not do. Of C's kind, which never unwinds: so it can be jumped to.
 #[cold]
 #[inline(never)]
-extern "C" fn deallocate_slowly(pool: u64, address: usize, stream: u64) -> tn_status {
+extern "C" fn deallocate_slow(pool: u64, address: usize, stream: u64) -> tn_status {
     enter("tn_pool_deallocate", || raw::deallocate_slow(pool, address, stream))
 }
 

@@ -1,14 +1,14 @@
 //! Section "report": who holds what, what was copied at borders, and what was not given back.
 
 use crate::boundary::enter;
+use crate::copy_stats;
 use crate::ffi::convert::{self, Holders, Out, TextOut};
-use crate::journal;
 use crate::report;
 use crate::types::*;
 use core::ffi::c_char;
 use core::fmt;
 
-fn copy_site(copies: &journal::Copies) -> tn_copy_site {
+fn copy_site(copies: &copy_stats::Copies) -> tn_copy_site {
     tn_copy_site {
         function: copies.key.function.unwrap_or(c"other").as_ptr(),
         site: copies.key.site.name().to_c(),
@@ -82,8 +82,8 @@ pub unsafe extern "C" fn tn_copies_query(
         let n_sites = Out::new(n_sites, "n_sites")?;
         let mut sites = sites?;
         // SAFETY: `capacity` items, by this function's documentation.
-        let mut write = |_, copies: journal::Copies| unsafe { sites.add(&copy_site(&copies)) };
-        let all = journal::copies(&mut write, capacity);
+        let mut write = |_, copies: copy_stats::Copies| unsafe { sites.add(&copy_site(&copies)) };
+        let all = copy_stats::copies(&mut write, capacity);
         // SAFETY: writable by this function's documentation.
         unsafe { n_sites.write(all) };
         Ok(())

@@ -5,7 +5,7 @@ use crate::ffi::convert;
 use crate::runner;
 use crate::types::*;
 
-impl convert::Sized for tn_runner {
+impl convert::VersionedStruct for tn_runner {
     const FIRST: usize = size_of::<tn_runner>();
     const NAME: &'static str = "tn_runner";
     fn defaults() -> tn_runner {

@@ -115,7 +115,8 @@ pub unsafe extern "C" fn tn_array_open_safetensors(
 unsafe fn options(options: *const tn_safetensors_options) -> Result<(Option<&'static Pool>, tn_crossing_flags)> {
     // SAFETY: the caller's promise.
     let options = unsafe { convert::sized(options) };
-    let options = options.map(|given| given.unwrap_or(<tn_safetensors_options as convert::Sized>::defaults()));
+    let options =
+        options.map(|given| given.unwrap_or(<tn_safetensors_options as convert::VersionedStruct>::defaults()));
     let pool = options.map_or(Ok(None), |options| convert::pool(options.pool))?;
     let options = options?;
     if options.reserved != 0 {

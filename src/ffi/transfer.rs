@@ -2,7 +2,7 @@
 //! types are not converted, shapes not broadcast.
 
 use crate::boundary::enter;
-use crate::ferry::{Berth, registered};
+use crate::device_copy::{MemoryView, registered};
 use crate::ffi::array::raw_layout;
 use crate::ffi::convert::{self, Out};
 use crate::layout::{Layout, Order};
@@ -37,14 +37,14 @@ pub extern "C" fn tn_array_copy_into(
         {
             return outcome;
         }
-        copy_into_slowly(from, to, mode, stream)
+        copy_into_slow(from, to, mode, stream)
     })
 }
 
 /// What the short way does not do.
 #[cold]
 #[inline(never)]
-fn copy_into_slowly(from: Id, to: Id, mode: tn_write_mode, stream: *mut tn_stream) -> crate::error::Result<()> {
+fn copy_into_slow(from: Id, to: Id, mode: tn_write_mode, stream: *mut tn_stream) -> crate::error::Result<()> {
     transfer::copy_into(c"tn_array_copy_into", from, to, mode, convert::stream(stream))
 }
 
@@ -101,7 +101,7 @@ unsafe fn raw_side(ptr: *const c_void, layout: *const tn_layout, array: &Layout)
 /// returns, or, where it is page-locked and a stream was given, until that has passed; elements of a target share no byte.
 fn side<'a>(layout: &'a dyn Fn(&Layout) -> crate::error::Result<Layout>) -> Side<'a> {
     // SAFETY: the caller's promise, see above.
-    Side { layout, vouch: &|layout, memory| unsafe { Berth::new(layout, memory) } }
+    Side { layout, vouch: &|layout, memory| unsafe { MemoryView::new(layout, memory) } }
 }
 
 /// Copies an array's elements into raw host memory.

@@ -4,7 +4,7 @@
 //! they are written, so the loops vectorise without asking whether the two are one.
 
 use super::{Float, address, step, with_float};
-use crate::blit::{self, Place};
+use crate::blit::{self, HostView};
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::types::TN_MAX_NDIM;
@@ -124,7 +124,7 @@ impl Walk {
 }
 
 /// dst = f(x, y). `dst` is dense, and shares no byte with an operand of another layout.
-fn map<T: Float>(dst: &Place, x: &Place, y: &Place, f: impl Fn(T, T) -> T + Copy) {
+fn map<T: Float>(dst: &HostView, x: &HostView, y: &HostView, f: impl Fn(T, T) -> T + Copy) {
     let Some(walk) = Walk::new::<T>(dst.layout(), x.layout(), y.layout()) else {
         return;
     };
@@ -160,7 +160,7 @@ unsafe fn run<T: Float>(axis: Axis, to: *mut T, x: *const T, y: *const T, f: imp
 }
 
 /// dst = x op y. The result may lie on `x` or `y`, or both, where the layout is the same.
-pub fn binary(op: Binary, dst: &Place, x: &Place, y: &Place) {
+pub fn binary(op: Binary, dst: &HostView, x: &HostView, y: &HostView) {
     with_float!(dst.layout().dtype(), T => match op {
         Binary::Add => map::<T>(dst, x, y, Float::plus),
         Binary::Subtract => map::<T>(dst, x, y, Float::minus),
@@ -170,7 +170,7 @@ pub fn binary(op: Binary, dst: &Place, x: &Place, y: &Place) {
 }
 
 /// dst = op x. The result may lie on `x` where the layout is the same.
-pub fn unary(op: Unary, dst: &Place, x: &Place) {
+pub fn unary(op: Unary, dst: &HostView, x: &HostView) {
     with_float!(dst.layout().dtype(), T => match op {
         Unary::Negate => map::<T>(dst, x, x, |x, _| x.negative()),
         Unary::Sqrt => map::<T>(dst, x, x, |x, _| x.root()),
@@ -180,7 +180,7 @@ pub fn unary(op: Unary, dst: &Place, x: &Place) {
 }
 
 /// dst = factor * x, the factor rounded to the element type. The result may lie on `x` where the layout is the same.
-pub fn scale(factor: f64, dst: &Place, x: &Place) {
+pub fn scale(factor: f64, dst: &HostView, x: &HostView) {
     with_float!(dst.layout().dtype(), T => {
         let factor = T::of(factor);
         map::<T>(dst, x, x, |x, _| factor.times(x));
@@ -189,7 +189,7 @@ pub fn scale(factor: f64, dst: &Place, x: &Place) {
 
 /// dst = sum of x over an axis; the sum of nothing is 0. Along an axis whose elements lie side by side it is added in eight lanes, else
 /// one slice after the other. The two share no byte.
-pub fn sum(dst: &Place, x: &Place, axis: usize) -> Result<()> {
+pub fn sum(dst: &HostView, x: &HostView, axis: usize) -> Result<()> {
     let length = x.layout().shape()[axis];
     if length == 0 || dst.layout().is_empty() {
         blit::zero(dst);
@@ -200,7 +200,7 @@ pub fn sum(dst: &Place, x: &Place, axis: usize) -> Result<()> {
     with_float!(dst.layout().dtype(), T => {
         let lies_side_by_side = stride == size_of::<T>() as i64;
         // SAFETY: elements of `x`, for which its place vouches; so below.
-        let slice = unsafe { Place::new(&first) };
+        let slice = unsafe { HostView::new(&first) };
         if lies_side_by_side {
             let Some(walk) = Walk::new::<T>(dst.layout(), &first, &first) else { return Ok(()) };
             let (to, from) = (address::<T>(dst), address::<T>(&slice));
@@ -219,7 +219,7 @@ pub fn sum(dst: &Place, x: &Place, axis: usize) -> Result<()> {
         for index in 1..length {
             let layout = x.layout().index(axis as i32, index)?;
             // SAFETY: as above.
-            let slice = unsafe { Place::new(&layout) };
+            let slice = unsafe { HostView::new(&layout) };
             map::<T>(dst, dst, &slice, Float::plus);
         }
     });

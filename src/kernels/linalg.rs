@@ -6,7 +6,7 @@
 //! second matrix.
 
 use super::{Float, Pivot, Workspace, address, step, with_float};
-use crate::blit::Place;
+use crate::blit::HostView;
 use crate::layout::Layout;
 use faer::dyn_stack::MemStack;
 use faer::linalg::{cholesky::llt, lu::partial_pivoting, matmul as product, triangular_solve};
@@ -54,7 +54,7 @@ fn shape<T>(layout: &Layout) -> (usize, usize, isize, isize) {
 ///
 /// # Safety
 /// - The place vouches for its elements as long as the view is used.
-unsafe fn reading<'a, T: Float>(place: &Place<'a>) -> MatRef<'a, T> {
+unsafe fn reading<'a, T: Float>(place: &HostView<'a>) -> MatRef<'a, T> {
     let (rows, columns, down, across) = shape::<T>(place.layout());
     // SAFETY: the place vouches for the elements of its layout.
     unsafe { MatRef::from_raw_parts(address::<T>(place).cast_const(), rows, columns, down, across) }
@@ -64,7 +64,7 @@ unsafe fn reading<'a, T: Float>(place: &Place<'a>) -> MatRef<'a, T> {
 ///
 /// # Safety
 /// - As for `reading`, also for writing; no other view of the elements is used meanwhile.
-unsafe fn writing<'a, T: Float>(place: &Place<'a>) -> MatMut<'a, T> {
+unsafe fn writing<'a, T: Float>(place: &HostView<'a>) -> MatMut<'a, T> {
     let (rows, columns, down, across) = shape::<T>(place.layout());
     // SAFETY: the place vouches for the elements of its layout.
     unsafe { MatMut::from_raw_parts_mut(address::<T>(place), rows, columns, down, across) }
@@ -76,7 +76,7 @@ fn is_row_major(layout: &Layout) -> bool {
 }
 
 /// Adds a diagonal to a matrix, or subtracts it, in place.
-pub fn add_diagonal(side: Side, dst: &Place, diagonal: &Place) {
+pub fn add_diagonal(side: Side, dst: &HostView, diagonal: &HostView) {
     with_float!(dst.layout().dtype(), T => {
         let (n, _, down, across) = shape::<T>(dst.layout());
         let (_, _, step, _) = shape::<T>(diagonal.layout());
@@ -92,7 +92,7 @@ pub fn add_diagonal(side: Side, dst: &Place, diagonal: &Place) {
 }
 
 /// Combines each row, or each column, of a matrix or vector with its number of a diagonal.
-fn by_diagonal<T: Float>(dst: &Place, diagonal: &Place, x: &Place, by_column: bool, f: impl Fn(T, T) -> T) {
+fn by_diagonal<T: Float>(dst: &HostView, diagonal: &HostView, x: &HostView, by_column: bool, f: impl Fn(T, T) -> T) {
     let (rows, columns, down, across) = shape::<T>(dst.layout());
     let (_, _, x_down, x_across) = shape::<T>(x.layout());
     let (_, _, d_step, _) = shape::<T>(diagonal.layout());
@@ -114,22 +114,22 @@ fn by_diagonal<T: Float>(dst: &Place, diagonal: &Place, x: &Place, by_column: bo
 }
 
 /// dst = diagonal * x: every row times its number. The result may lie on `x` where the layout is the same.
-pub fn scale_rows(dst: &Place, diagonal: &Place, x: &Place) {
+pub fn scale_rows(dst: &HostView, diagonal: &HostView, x: &HostView) {
     with_float!(dst.layout().dtype(), T => by_diagonal::<T>(dst, diagonal, x, false, |d, x| d.times(x)));
 }
 
 /// dst = x * diagonal: every column times its number. The result may lie on `x` where the layout is the same.
-pub fn scale_columns(dst: &Place, diagonal: &Place, x: &Place) {
+pub fn scale_columns(dst: &HostView, diagonal: &HostView, x: &HostView) {
     with_float!(dst.layout().dtype(), T => by_diagonal::<T>(dst, diagonal, x, true, |d, x| d.times(x)));
 }
 
 /// dst = inverse of the diagonal * x: every row divided by its number. The result may lie on `x` where the layout is the same.
-pub fn divide_rows(dst: &Place, diagonal: &Place, x: &Place) {
+pub fn divide_rows(dst: &HostView, diagonal: &HostView, x: &HostView) {
     with_float!(dst.layout().dtype(), T => by_diagonal::<T>(dst, diagonal, x, false, |d, x| x.over(d)));
 }
 
 /// Sets what is strictly above the diagonal (of an upper triangle: below it) to 0.
-pub fn zero_above(dst: &Place, triangle: Triangle) {
+pub fn zero_above(dst: &HostView, triangle: Triangle) {
     with_float!(dst.layout().dtype(), T => {
         // SAFETY: the place vouches for its elements.
         let matrix = unsafe { writing::<T>(dst) };
@@ -153,7 +153,7 @@ pub fn zero_above(dst: &Place, triangle: Triangle) {
 }
 
 /// Whether all numbers of a vector are positive: the pivots of a diagonal matrix.
-pub fn all_positive(diagonal: &Place) -> Result<(), Pivot> {
+pub fn all_positive(diagonal: &HostView) -> Result<(), Pivot> {
     with_float!(diagonal.layout().dtype(), T => {
         let (n, _, step, _) = shape::<T>(diagonal.layout());
         let from = address::<T>(diagonal);
@@ -165,11 +165,11 @@ pub fn all_positive(diagonal: &Place) -> Result<(), Pivot> {
 
 /// The lower Cholesky factor of the matrix whose lower triangle is in `matrix`, in place; what is above the diagonal is 0 afterwards.
 /// What is above it before is not looked at. With a pivot that is not positive the contents are undefined.
-pub fn cholesky(matrix: &Place, workspace: &mut Workspace) -> Result<(), Pivot> {
+pub fn cholesky(matrix: &HostView, workspace: &mut Workspace) -> Result<(), Pivot> {
     with_float!(matrix.layout().dtype(), T => cholesky_of::<T>(matrix, workspace))
 }
 
-fn cholesky_of<T: Float>(place: &Place, workspace: &mut Workspace) -> Result<(), Pivot> {
+fn cholesky_of<T: Float>(place: &HostView, workspace: &mut Workspace) -> Result<(), Pivot> {
     let row_major = is_row_major(place.layout());
     // SAFETY: the place vouches for its elements; one view at a time is used.
     let view = || unsafe { writing::<T>(place) };
@@ -249,7 +249,7 @@ fn mirror<T: Float>(matrix: MatMut<'_, T>, back: bool) {
 }
 
 /// dst = m * x. `dst` shares no byte with either.
-pub fn matmul(dst: &Place, m: &Place, x: &Place) {
+pub fn matmul(dst: &HostView, m: &HostView, x: &HostView) {
     with_float!(dst.layout().dtype(), T => {
         // SAFETY: the places vouch for their elements, and the destination is apart.
         let (to, m, x) = unsafe { (writing::<T>(dst), reading::<T>(m), reading::<T>(x)) };
@@ -258,7 +258,7 @@ pub fn matmul(dst: &Place, m: &Place, x: &Place) {
 }
 
 /// x = m * x with the triangle of `m`, in place. The two share no byte.
-pub fn times_triangle(triangle: Triangle, m: &Place, x: &Place) {
+pub fn times_triangle(triangle: Triangle, m: &HostView, x: &HostView) {
     with_float!(x.layout().dtype(), T => {
         // SAFETY: the places vouch for their elements, and are apart.
         let (m, x) = unsafe { (reading::<T>(m), writing::<T>(x)) };
@@ -295,7 +295,7 @@ fn times_lower<T: Float>(m: MatRef<'_, T>, mut x: MatMut<'_, T>) {
 }
 
 /// Solves m * x = b with the triangle of `m`; `x` is b before and x afterwards. The two share no byte. Division by zero gives inf.
-pub fn solve_triangle(triangle: Triangle, m: &Place, x: &Place) {
+pub fn solve_triangle(triangle: Triangle, m: &HostView, x: &HostView) {
     with_float!(x.layout().dtype(), T => {
         // SAFETY: the places vouch for their elements, and are apart.
         let (m, x) = unsafe { (reading::<T>(m), writing::<T>(x)) };
@@ -308,11 +308,11 @@ pub fn solve_triangle(triangle: Triangle, m: &Place, x: &Place) {
 
 /// Solves m * x = b by LU with partial pivoting; `m` is destroyed, `x` is b before and x afterwards. The two share no byte. With a pivot
 /// that is 0 or NaN `x` is as it was. The pivots of a row-major matrix are those of its transpose.
-pub fn lu_solve(m: &Place, x: &Place, workspace: &mut Workspace) -> Result<(), Pivot> {
+pub fn lu_solve(m: &HostView, x: &HostView, workspace: &mut Workspace) -> Result<(), Pivot> {
     with_float!(x.layout().dtype(), T => lu_solve_of::<T>(m, x, workspace))
 }
 
-fn lu_solve_of<T: Float>(m: &Place, x: &Place, workspace: &mut Workspace) -> Result<(), Pivot> {
+fn lu_solve_of<T: Float>(m: &HostView, x: &HostView, workspace: &mut Workspace) -> Result<(), Pivot> {
     let transposed = is_row_major(m.layout());
     // SAFETY: the places vouch for their elements, and are apart.
     let (matrix, mut x) = unsafe { (writing::<T>(m), writing::<T>(x)) };

@@ -21,7 +21,7 @@ pub use linalg::{
     solve_triangle, times_triangle, zero_above,
 };
 
-use crate::blit::{Place, Scratch};
+use crate::blit::{HostView, Scratch};
 use crate::dtype::Dtype;
 use crate::error::Result;
 use crate::types::*;
@@ -127,7 +127,7 @@ macro_rules! with_float {
 pub(crate) use with_float;
 
 /// Where element (0,..,0) lies.
-fn address<T>(place: &Place) -> *mut T {
+fn address<T>(place: &HostView) -> *mut T {
     match place.layout().is_empty() {
         true => core::ptr::NonNull::dangling().as_ptr(),
         false => core::ptr::with_exposed_provenance_mut(place.layout().offset() as usize),

@@ -11,15 +11,15 @@
 //! nest, `call` checks what a call's arguments show alone, `parts` cuts an axis. Tests: tests/layout.rs.
 #![forbid(unsafe_code)]
 
-mod call;
+mod args;
 mod nest;
-mod parts;
+mod chunks;
 mod reshape;
 mod view;
 
-pub use call::{NONE, Order, check_count, check_length, check_ndim, check_parts, check_slices};
+pub use args::{NONE, Order, check_count, check_length, check_ndim, check_parts, check_slices};
+pub use chunks::{Parts, even_parts, pieces};
 pub use nest::Nest;
-pub use parts::{Parts, even_parts, pieces};
 
 use crate::arith;
 use crate::dtype::Dtype;

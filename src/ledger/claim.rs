@@ -15,18 +15,18 @@ use crate::thread::Thread;
 
 /// Where something was made.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Made {
+pub struct Origin {
     /// Number of the TN_HERE site; 0: none.
     pub site: u32,
     /// The system's number of the thread.
     pub thread: u32,
 }
 
-impl Made {
+impl Origin {
     /// Here: the thread, and the site that it set.
     #[inline]
-    pub fn by(thread: &Thread) -> Made {
-        Made { site: thread.site(), thread: thread.number() }
+    pub fn by(thread: &Thread) -> Origin {
+        Origin { site: thread.site(), thread: thread.number() }
     }
 
     /// The site, to be resolved once no lock is held.
@@ -70,7 +70,7 @@ pub struct ClaimBody {
     /// Nothing but unfinished device work keeps it from letting go of its import.
     pub(super) lingers: bool,
     /// Where it was made; of a destructed handle: where it was taken.
-    pub made: Made,
+    pub made: Origin,
     /// Next of the ledger's claims, or of a chain of dead ones.
     pub(super) next: Option<&'static Claim>,
     pub(super) previous: Option<&'static Claim>,
@@ -128,7 +128,7 @@ impl Slot for Claim {
             entered: false,
             counted: false,
             lingers: false,
-            made: Made::default(),
+            made: Origin::default(),
             next: None,
             previous: None,
             promises: None,
@@ -224,7 +224,7 @@ impl Spare {
         if bytes > 0 {
             place.begin_at(start);
         }
-        self.set_made(Made::by(thread));
+        self.set_made(Origin::by(thread));
     }
     /// Sets whether writing through it is refused.
     pub fn set_readonly(&mut self, readonly: bool) {
@@ -235,7 +235,7 @@ impl Spare {
         self.body().name = name;
     }
     /// Sets where it is made.
-    pub fn set_made(&mut self, made: Made) {
+    pub fn set_made(&mut self, made: Origin) {
         self.body().made = made;
     }
 }

@@ -3,10 +3,10 @@
 //! A guard's region is the layout of a claim slot, which it pins: the handle may be released meanwhile. Ending one allocates
 //! nothing: what a guard leaves behind, a poisoned region or device work, it becomes itself; see `record`.
 
-use super::{Claim, Guarded, GuardedSlot, Ledger, Locked, Made, One, record};
-use crate::blit::Place;
+use super::{Claim, Guarded, GuardedSlot, Ledger, Locked, One, Origin, record};
+use crate::blit::HostView;
+use crate::device_copy::{Memory, MemoryView};
 use crate::error::{Result, Status, fail};
-use crate::ferry::{Berth, Memory};
 use crate::layout::Layout;
 use crate::region::Region;
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
@@ -83,7 +83,7 @@ pub struct GuardBody {
     pub(super) open: u32,
     pub(super) failed: bool,
     /// Where it was made.
-    pub made: Made,
+    pub made: Origin,
     /// When, ns since the epoch; 0: not kept.
     pub time_ns: u64,
     /// Of a record: after this its device work is done.
@@ -112,7 +112,7 @@ impl GuardBody {
         head: None,
         open: 0,
         failed: false,
-        made: Made { site: 0, thread: 0 },
+        made: Origin { site: 0, thread: 0 },
         time_ns: 0,
         point: None,
     };
@@ -235,7 +235,7 @@ impl Drop for Ready {
 
 /// What a new guard is like.
 #[derive(Clone, Copy)]
-pub struct Terms {
+pub struct GuardParams {
     /// Its class.
     pub class: Class,
     /// See [`GuardBody::frozen`].
@@ -252,7 +252,7 @@ impl Locked {
     pub fn add_guard(
         &mut self,
         spare: SpareGuard,
-        terms: Terms,
+        terms: GuardParams,
         owner: &'static Claim,
         region: &'static Claim,
         group: Option<Group>,
@@ -372,7 +372,7 @@ impl Locked {
         &mut self,
         mut spare: super::Spare,
         guard: SpareGuard,
-        terms: Terms,
+        terms: GuardParams,
         owner: &'static Claim,
         group: Group,
     ) -> &'static Guard {
@@ -421,13 +421,13 @@ impl Locked {
         &mut self,
         mut spare: super::Spare,
         guard: SpareGuard,
-        terms: Terms,
+        terms: GuardParams,
         owner: &'static Claim,
-    ) -> Hold {
+    ) -> InternalGuard {
         self.share_root(owner, &mut spare);
         let (ledger, lease) = (self.ledger_of(owner), self.lease(owner));
         let region = self.add_hidden(ledger, spare, lease);
-        Hold { guard: self.add_guard(guard, terms, owner, region, None) }
+        InternalGuard { guard: self.add_guard(guard, terms, owner, region, None) }
     }
 
     /// The export comes back into this library: it ends, and `spare`, whose layout is a copy of its region's, becomes a claim with
@@ -482,7 +482,7 @@ impl Entries {
     }
 
     /// Gives the handle out.
-    pub fn publish(self, made: Made) -> Id {
+    pub fn publish(self, made: Origin) -> Id {
         let head = self.head.into_guard();
         head.guarded.ledger.store(core::ptr::null_mut(), crate::sys::sync::atomic::Ordering::Release);
         // SAFETY: not published yet: ours alone.
@@ -491,56 +491,56 @@ impl Entries {
     }
 }
 
-/// An open guard that the library itself uses: ended by [`Hold::end`], or by its drop as one that failed.
-pub struct Hold {
+/// An open guard that the library itself uses: ended by [`InternalGuard::end`], or by its drop as one that failed.
+pub struct InternalGuard {
     guard: &'static Guard,
 }
 
 impl Locked {
     /// Opens a guard on a claim for the library's own use.
-    pub fn hold(&mut self, spare: SpareGuard, terms: Terms, claim: &'static Claim) -> Hold {
-        Hold { guard: self.add_guard(spare, terms, claim, claim, None) }
+    pub fn hold(&mut self, spare: SpareGuard, terms: GuardParams, claim: &'static Claim) -> InternalGuard {
+        InternalGuard { guard: self.add_guard(spare, terms, claim, claim, None) }
     }
 
     /// Ends it while its ledger is locked already.
-    pub fn end_hold(&mut self, hold: Hold, failed: bool) {
+    pub fn end_hold(&mut self, hold: InternalGuard, failed: bool) {
         self.end_hold_at(hold, failed, None);
     }
 
     /// The same; `point`: work of a device goes on until then.
-    pub fn end_hold_at(&mut self, hold: Hold, failed: bool, point: Option<Point>) {
+    pub fn end_hold_at(&mut self, hold: InternalGuard, failed: bool, point: Option<Point>) {
         self.end_guard_at(hold.guard, failed, point);
         core::mem::forget(hold);
     }
 }
 
-impl Hold {
+impl InternalGuard {
     /// Of a guard that is open and has no handle.
-    pub(super) fn of(guard: &'static Guard) -> Hold {
-        Hold { guard }
+    pub(super) fn of(guard: &'static Guard) -> InternalGuard {
+        InternalGuard { guard }
     }
 
     /// Its bytes for the host, which stay as long as it is open; DEVICE if the host cannot reach them.
-    pub fn place(&self) -> Result<Place<'_>> {
+    pub fn place(&self) -> Result<HostView<'_>> {
         let layout = self.layout();
         reach(self.device())?;
         // SAFETY: the guard is open and ours: the claim that it pins keeps its layout, the store its bytes, and whoever would touch
         // them in a conflicting way is refused. Its offset is an absolute address, of memory that the host can reach.
-        Ok(unsafe { Place::new(layout) })
+        Ok(unsafe { HostView::new(layout) })
     }
 
     /// The same; None if the host cannot reach them, and nothing is said.
     #[inline]
-    pub fn place_in_reach(&self) -> Option<Place<'_>> {
+    pub fn place_in_reach(&self) -> Option<HostView<'_>> {
         // SAFETY: as in `place`.
-        is_reachable(self.device()).then(|| unsafe { Place::new(self.layout()) })
+        is_reachable(self.device()).then(|| unsafe { HostView::new(self.layout()) })
     }
 
     /// Its bytes for `ferry`, wherever they are.
-    pub fn berth(&self) -> Result<Berth<'_>> {
+    pub fn memory_view(&self) -> Result<MemoryView<'_>> {
         let memory = Memory::of(self.device(), self.layout())?;
         // SAFETY: as for `place`; work of a queue keeps the store's bytes by the point that the guard's end records.
-        Ok(unsafe { Berth::new(self.layout(), memory) })
+        Ok(unsafe { MemoryView::new(self.layout(), memory) })
     }
 
     /// Where its bytes are.
@@ -606,7 +606,7 @@ impl Hold {
     }
 }
 
-impl Drop for Hold {
+impl Drop for InternalGuard {
     fn drop(&mut self) {
         self.guard.lock().end_guard(self.guard, true);
     }
@@ -680,7 +680,7 @@ pub fn end_entries(
 }
 
 /// Calls `visit` with the layout of every entry of an open borrow_all, in the order they were given.
-pub fn made_of_head(head: &'static Guard) -> Made {
+pub fn made_of_head(head: &'static Guard) -> Origin {
     // SAFETY: written before the handle was published, and not changed until it is freed; for reports only.
     unsafe { &*head.guarded.body.get() }.made
 }

@@ -2,11 +2,11 @@
 //!
 //! For those who hold the ledger's lock: [`super::Locked`] and [`super::One`].
 
-use super::{Books, Claim, Class, Guard, GuardedSlot, Made, Terms};
+use super::{Claim, Class, Guard, GuardParams, GuardedSlot, LedgerState, Origin};
 
 /// What every function here asks of its caller: the ledger of these books is locked by it and guards the slot, and no reference is out to
 /// what the lock guards but the one to these books.
-impl Books {
+impl LedgerState {
     /// Puts a claim into the list: H + 1.
     ///
     /// # Safety
@@ -54,7 +54,13 @@ impl Books {
     /// # Safety
     /// - As above; the guard is new: taken, and not published yet. Its owner is guarded by the same ledger.
     #[inline(always)]
-    pub(super) unsafe fn link_guard(&mut self, guard: &'static Guard, owner: &'static Claim, terms: Terms, made: Made) {
+    pub(super) unsafe fn link_guard(
+        &mut self,
+        guard: &'static Guard,
+        owner: &'static Claim,
+        terms: GuardParams,
+        made: Origin,
+    ) {
         let next = self.guard_list.replace(guard);
         *self.count(terms.class) += 1;
         // On a line of its own, which readers need not touch.

@@ -7,7 +7,7 @@
 //! one that was recycled meanwhile is harmless: the lookup checks again under the lock and retries.
 //!
 //! It knows the counts and lists and keeps them whole. What they allow is the business of `array`, `borrow` and `promise`; it
-//! hands them no pointer to bytes but [`crate::blit::Place`]. Any thread.
+//! hands them no pointer to bytes but [`crate::blit::HostView`]. Any thread.
 //!
 //! | file | what |
 //! |---|---|
@@ -26,7 +26,7 @@
 
 mod claim;
 
-mod few;
+mod fast_enter;
 
 mod guard;
 
@@ -34,7 +34,7 @@ mod lists;
 
 mod node;
 
-mod one;
+mod fast_path;
 
 mod promise;
 
@@ -44,30 +44,31 @@ mod scope;
 
 mod store;
 
-mod waiting;
+mod deferred_release;
 
-pub use claim::{Claim, ClaimBody, Made, Root, Spare, SpareRoot};
-pub use few::enter_few;
+pub use claim::{Claim, ClaimBody, Origin, Root, Spare, SpareRoot};
+pub use deferred_release::{FEW, look_again};
+pub use fast_enter::enter_few;
+pub use fast_path::One;
 pub use guard::{
-    Class, Entries, Group, Guard, GuardBody, Hold, SpareGuard, Terms, end_entries, is_reachable, made_of_head,
+    Class, Entries, Group, Guard, GuardBody, GuardParams, InternalGuard, SpareGuard, end_entries, is_reachable,
+    made_of_head,
 };
 pub use node::{NodeTag, Operation, ledger_of_claim, lock_claims};
-pub use one::One;
 pub use promise::{Promise, PromiseBody, SparePromise, SpareWeak, Weak, WeakBody};
 pub use record::{Order, Points, point_behind};
 pub use scope::{LockedScope, Scope, SpareScope, each_scope, lock_scope};
 pub use store::{
-    Backing, Create, Fresh, From, Lease, Release, SpareLease, SpareLedger, create, each_lingering, each_queued,
+    Backing, Create, From, Lease, NewStore, Release, SpareLease, SpareLedger, create, each_lingering, each_queued,
     each_store, lend, queued, run_releases,
 };
-pub use waiting::{FEW, look_again};
 
 use crate::error::{Result, fail, rank};
 use crate::slots::{self, Head, Id, Kind, Slot, State, Table};
 use crate::sys::lock::RawLock;
 use crate::sys::sync::Watch;
 use crate::sys::sync::atomic::{AtomicPtr, Ordering};
-use crate::thread::{self, Critical, Thread};
+use crate::thread::{self, CriticalSection, Thread};
 use crate::types::*;
 use core::cell::UnsafeCell;
 use smallvec::SmallVec;
@@ -78,9 +79,9 @@ use smallvec::SmallVec;
 pub struct Ledger {
     head: Head,
     lock: RawLock,
-    books: UnsafeCell<Books>,
+    books: UnsafeCell<LedgerState>,
     watch: Watch,
-    waiting: waiting::Link,
+    waiting: deferred_release::Link,
 }
 
 // SAFETY: `books` is reached through `Locked` only.
@@ -92,9 +93,9 @@ impl Slot for Ledger {
         Ledger {
             head,
             lock: RawLock::new(),
-            books: UnsafeCell::new(Books::EMPTY),
+            books: UnsafeCell::new(LedgerState::EMPTY),
             watch: Watch::new(),
-            waiting: waiting::Link::new(),
+            waiting: deferred_release::Link::new(),
         }
     }
     fn head(&self) -> &Head {
@@ -118,7 +119,7 @@ impl Ledger {
 
 /// What a ledger's lock guards. What every borrow touches comes first, see [`Ledger`].
 #[repr(C)]
-pub struct Books {
+pub struct LedgerState {
     guard_list: Option<&'static Guard>,
     claim_list: Option<&'static Claim>,
     /// R: open read guards.
@@ -179,8 +180,8 @@ pub struct Books {
     held: i64,
 }
 
-impl Books {
-    const EMPTY: Books = Books {
+impl LedgerState {
+    const EMPTY: LedgerState = LedgerState {
         guard_list: None,
         claim_list: None,
         readers: 0,
@@ -324,22 +325,22 @@ pub trait GuardedSlot: Slot {
 /// One or several ledgers, locked. Its drop unlocks them and then does what must not be done under a lock.
 pub struct Locked {
     // They drop in this order.
-    held: Held,
-    inside: Critical,
-    after: store::After,
+    held: LockedSet,
+    inside: CriticalSection,
+    after: store::DeferredWork,
 }
 
 /// Which ledgers are locked. Nearly always it is one, and then no list is looked at.
-struct Held {
+struct LockedSet {
     first: Option<&'static Ledger>,
     /// The others, through `next_locked` of their books.
     more: Option<&'static Ledger>,
 }
 
-impl Held {
+impl LockedSet {
     /// Locks ledgers that are sorted and all different.
-    fn several(set: &[&'static Ledger]) -> Held {
-        let mut held = Held { first: None, more: None };
+    fn several(set: &[&'static Ledger]) -> LockedSet {
+        let mut held = LockedSet { first: None, more: None };
         for ledger in set {
             ledger.lock.lock();
         }
@@ -357,7 +358,7 @@ impl Held {
     #[inline(always)]
     fn has(&self, ledger: *const Ledger) -> bool {
         self.first.is_some_and(|first| core::ptr::eq(first, ledger))
-            || self.more.is_some_and(|more| Held::has_more(more, ledger))
+            || self.more.is_some_and(|more| LockedSet::has_more(more, ledger))
     }
 
     // Takes what it needs by value, as the cold parts of the drops do: then a `Locked` can live in registers.
@@ -386,11 +387,11 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for LockedSet {
     #[inline(always)]
     fn drop(&mut self) {
         if let Some(more) = self.more {
-            Held::unlock_more(more);
+            LockedSet::unlock_more(more);
         }
         if let Some(first) = self.first {
             first.lock.unlock();
@@ -401,16 +402,16 @@ impl Drop for Held {
 impl Locked {
     #[inline(always)]
     fn one(thread: &'static Thread, ledger: &'static Ledger) -> Locked {
-        let inside = Critical::enter(thread);
+        let inside = CriticalSection::enter(thread);
         ledger.lock.lock();
         Locked::of(inside, ledger)
     }
 
     /// The ledger was locked by the caller.
     #[inline(always)]
-    fn of(inside: Critical, ledger: &'static Ledger) -> Locked {
-        let after = store::After::new(inside.thread());
-        Locked { held: Held { first: Some(ledger), more: None }, inside, after }
+    fn of(inside: CriticalSection, ledger: &'static Ledger) -> Locked {
+        let after = store::DeferredWork::new(inside.thread());
+        Locked { held: LockedSet { first: Some(ledger), more: None }, inside, after }
     }
 
     /// Unlocks, and says how many imports ended for good with that.
@@ -464,7 +465,7 @@ impl Locked {
 
     /// The books of a ledger that is locked here.
     #[inline]
-    pub fn books(&self, ledger: &'static Ledger) -> &Books {
+    pub fn books(&self, ledger: &'static Ledger) -> &LedgerState {
         assert!(self.has(ledger), "a ledger that is not locked");
         ledger.watch.read();
         // SAFETY: locked by us, and `&self` lets no `books_mut` happen meanwhile.
@@ -473,7 +474,7 @@ impl Locked {
 
     /// The same, to be changed.
     #[inline]
-    pub fn books_mut(&mut self, ledger: &'static Ledger) -> &mut Books {
+    pub fn books_mut(&mut self, ledger: &'static Ledger) -> &mut LedgerState {
         assert!(self.has(ledger), "a ledger that is not locked");
         ledger.watch.write();
         // SAFETY: locked by us, and `&mut self` lets no other reference be.
@@ -482,8 +483,8 @@ impl Locked {
 
     /// Where a thing made now is made: the thread and its TN_HERE.
     #[inline]
-    pub fn made(&self) -> Made {
-        Made::by(self.thread())
+    pub fn made(&self) -> Origin {
+        Origin::by(self.thread())
     }
 
     /// Marks the store as on its way back if nothing holds it.
@@ -494,9 +495,9 @@ impl Locked {
         // A spent handle may outlive its store, and then names a ledger that is free or another's by now.
         if books.is_held_by_nobody() && ledger.is_alive() {
             if books.is_free() {
-                self.bury(ledger);
+                self.mark_dead(ledger);
             } else {
-                waiting::add(ledger);
+                deferred_release::add(ledger);
             }
         }
     }
@@ -510,7 +511,7 @@ pub fn lock<S: GuardedSlot>(id: Id) -> Result<(Locked, &'static S)> {
         let slot = Table::<S>::find(id)?;
         // Published slots name a ledger; a slot that is recycled at this moment may name any, and is refused below.
         let Some(ledger) = slot.guarded().ledger() else { continue };
-        let inside = Critical::enter(thread);
+        let inside = CriticalSection::enter(thread);
         ledger.lock.lock();
         if slot.head().is(id) && slot.guarded().ledger().is_some_and(|now| core::ptr::eq(now, ledger)) {
             return Ok((Locked::of(inside, ledger), slot));
@@ -554,8 +555,8 @@ pub fn lock_all(n: usize, ledger_of: &dyn Fn(usize) -> Result<&'static Ledger>) 
         set.sort_unstable_by_key(|ledger| core::ptr::from_ref(*ledger) as usize);
         set.dedup_by_key(|ledger| core::ptr::from_ref(*ledger));
         let thread = thread::current();
-        let inside = Critical::enter(thread);
-        let locked = Locked { held: Held::several(&set), inside, after: store::After::new(thread) };
+        let inside = CriticalSection::enter(thread);
+        let locked = Locked { held: LockedSet::several(&set), inside, after: store::DeferredWork::new(thread) };
         if (0..n).all(|position| ledger_of(position).is_ok_and(|ledger| locked.has(ledger))) {
             return Ok(locked);
         }

@@ -1,7 +1,7 @@
 //! Claims of expression nodes: one of H and of P, without a handle. Bytes under such a claim are not written by anybody else until it ends.
 
 use super::claim::{Claim, Spare};
-use super::{Fresh, GuardedSlot, Ledger, Locked};
+use super::{GuardedSlot, Ledger, Locked, NewStore};
 use crate::error::Result;
 use crate::names::Name;
 use crate::slots::{Id, Slot, State};
@@ -154,7 +154,7 @@ impl Locked {
     }
 }
 
-impl Fresh {
+impl NewStore {
     /// Makes it a store with one claim, a node's.
     pub fn finish_node(self, tag: NodeTag) -> &'static Claim {
         let (mut locked, id) = self.finish_locked();

@@ -1,7 +1,7 @@
 //! Promises, which pass a claim on, and weak handles, which have none.
 
 use super::claim::Root;
-use super::{Claim, Guarded, GuardedSlot, Lease, Ledger, Locked, Made};
+use super::{Claim, Guarded, GuardedSlot, Lease, Ledger, Locked, Origin};
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::names::Name;
@@ -20,13 +20,13 @@ pub struct PromiseBody {
     /// None once it is used up.
     pub(super) claim: Option<&'static Claim>,
     /// Where it was made.
-    pub made: Made,
+    pub made: Origin,
 }
 
 impl PromiseBody {
     /// The first promise of a claim.
     #[inline(always)]
-    pub(super) fn of(claim: &'static Claim, made: Made) -> PromiseBody {
+    pub(super) fn of(claim: &'static Claim, made: Origin) -> PromiseBody {
         PromiseBody { next: None, claim: Some(claim), made }
     }
 }
@@ -34,7 +34,7 @@ impl PromiseBody {
 impl Slot for Promise {
     const KIND: Kind = Kind::Promise;
     fn new(head: Head) -> Promise {
-        Promise { head, guarded: Guarded::new(PromiseBody { next: None, claim: None, made: Made::default() }) }
+        Promise { head, guarded: Guarded::new(PromiseBody { next: None, claim: None, made: Origin::default() }) }
     }
     fn head(&self) -> &Head {
         &self.head
@@ -204,7 +204,7 @@ pub struct WeakBody {
     /// Name of the array.
     pub name: Name,
     /// Where it was made.
-    pub made: Made,
+    pub made: Origin,
 }
 
 impl Slot for Weak {
@@ -218,7 +218,7 @@ impl Slot for Weak {
             lease: None,
             epoch: 0,
             name: Name::NONE,
-            made: Made::default(),
+            made: Origin::default(),
         };
         Weak { head, guarded: Guarded::new(body) }
     }

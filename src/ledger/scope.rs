@@ -4,12 +4,12 @@
 //! comes before the ledgers' locks; it ends under that lock, so that exactly one caller has the list then.
 //! Memory for the list is reserved before the handles are made: ending a scope allocates nothing.
 
-use super::{Made, reserve};
+use super::{Origin, reserve};
 use crate::error::{Result, fail};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::sys::lock::RawLock;
 use crate::sys::sync::Watch;
-use crate::thread::{self, Critical, Thread};
+use crate::thread::{self, CriticalSection, Thread};
 use crate::types::*;
 use core::cell::UnsafeCell;
 use smallvec::SmallVec;
@@ -27,7 +27,7 @@ pub struct Scope {
 
 struct ScopeBody {
     handles: Handles,
-    made: Made,
+    made: Origin,
 }
 
 // SAFETY: the body is reached under the lock, or by the only one who knows the slot.
@@ -36,7 +36,7 @@ unsafe impl Sync for Scope {}
 impl Slot for Scope {
     const KIND: Kind = Kind::Scope;
     fn new(head: Head) -> Scope {
-        let body = ScopeBody { handles: Handles::new(), made: Made::default() };
+        let body = ScopeBody { handles: Handles::new(), made: Origin::default() };
         Scope { head, lock: RawLock::new(), body: UnsafeCell::new(body), watch: Watch::new() }
     }
     fn head(&self) -> &Head {
@@ -78,7 +78,7 @@ impl SpareScope {
 
     /// Gives the handle of the scope out.
     pub fn publish(mut self) -> Id {
-        let made = Made { site: self.thread.site(), thread: self.thread.number() };
+        let made = Origin { site: self.thread.site(), thread: self.thread.number() };
         let body = self.body();
         body.made = made;
         self.used = true;
@@ -99,13 +99,13 @@ impl Drop for SpareScope {
 pub struct LockedScope {
     scope: &'static Scope,
     id: Id,
-    inside: Critical,
+    inside: CriticalSection,
 }
 
 /// Locks a scope that is entered, or STALE or KIND.
 pub fn lock_scope(id: Id) -> Result<LockedScope> {
     let scope = Table::<Scope>::find(id)?;
-    let inside = Critical::enter(thread::current());
+    let inside = CriticalSection::enter(thread::current());
     scope.lock.lock();
     let locked = LockedScope { scope, id, inside };
     if scope.head.is(id) {
@@ -145,7 +145,7 @@ impl Drop for LockedScope {
 }
 
 /// Calls `visit` with every scope that is entered: its handle, and where it was made.
-pub fn each_scope(mut visit: impl FnMut(Id, Made)) {
+pub fn each_scope(mut visit: impl FnMut(Id, Origin)) {
     Table::<Scope>::each(|scope| {
         if scope.head.state() == State::Live
             && let Ok(locked) = lock_scope(scope.id())

@@ -1,16 +1,16 @@
 //! Where a store's bytes come from, how they go back, and the release callbacks of imports.
 //!
-//! Nothing here calls back or frees under a lock: what ends is chained through its own slots into [`After`], which `Locked` works
+//! Nothing here calls back or frees under a lock: what ends is chained through its own slots into [`DeferredWork`], which `Locked` works
 //! off when it has unlocked. So no end of anything needs memory.
 
 use super::claim::{Claim, Root};
-use super::guard::{Class, Ready, SpareGuard, Terms};
-use super::one::{Bytes, found};
+use super::fast_path::{Bytes, found};
+use super::guard::{Class, GuardParams, Ready, SpareGuard};
 use super::promise::Weak;
-use super::{Books, Guarded, GuardedSlot, Ledger, Locked, Made, Spare};
-use crate::blit::Place;
+use super::{Guarded, GuardedSlot, Ledger, LedgerState, Locked, Origin, Spare};
+use crate::blit::HostView;
+use crate::device_copy::{Memory, MemoryView, registered};
 use crate::error::Result;
-use crate::ferry::{Berth, Memory, registered};
 use crate::layout::Layout;
 use crate::names::{Name, Site};
 use crate::pool::{self, Pool};
@@ -77,7 +77,7 @@ pub struct LeaseBody {
     /// The range of the import.
     start: i64,
     end: i64,
-    made: Made,
+    made: Origin,
     /// Forks before it was made: a child does not call what its parent registered.
     forks: u32,
 }
@@ -98,7 +98,7 @@ impl Slot for Lease {
             next_urgent: None,
             start: 0,
             end: 0,
-            made: Made::default(),
+            made: Origin::default(),
             forks: 0,
         };
         Lease { head, guarded: Guarded::new(body) }
@@ -214,7 +214,7 @@ impl SpareLease {
             next_urgent: None,
             start: range.0,
             end: range.1,
-            made: Made::by(thread),
+            made: Origin::by(thread),
             forks: thread::forks(),
         };
         Ok(SpareLease { lease, thread })
@@ -317,7 +317,7 @@ static NAMES_KNOWN: AtomicBool = AtomicBool::new(false);
 /// The name that a user gave to an array on the store with that tag, and where the oldest of its arrays was made; none if the store
 /// is gone.
 fn name_of(tag: u64) -> (Name, Site) {
-    let (mut name, mut made) = (Name::NONE, Made::default());
+    let (mut name, mut made) = (Name::NONE, Origin::default());
     if let Some((locked, ledger)) = super::lock_tag(tag) {
         locked.each_claim(ledger, |claim| {
             let body = locked.get(claim);
@@ -338,7 +338,7 @@ impl Drop for SpareLedger {
 }
 
 /// A block of a pool that is about to become a store: its bytes are written before anybody can see them.
-pub struct Fresh {
+pub struct NewStore {
     ledger: SpareLedger,
     claim: Spare,
     pool: &'static Pool,
@@ -348,15 +348,20 @@ pub struct Fresh {
     ready: Option<Ready>,
 }
 
-impl Fresh {
+impl NewStore {
     /// Takes memory for an array of that layout, which is dense and whose offset is 0; no call of the pool for no bytes.
     ///
     /// Whatever fails, nothing is left behind.
     /// What `layout` is afterwards, nobody may ask.
     #[inline(always)]
-    pub fn allocate(thread: &'static Thread, pool: &'static Pool, layout: &mut Layout, zeroed: bool) -> Result<Fresh> {
+    pub fn allocate(
+        thread: &'static Thread,
+        pool: &'static Pool,
+        layout: &mut Layout,
+        zeroed: bool,
+    ) -> Result<NewStore> {
         if pool.is_ordered() {
-            return Fresh::allocate_on(thread, None, pool, layout, zeroed);
+            return NewStore::allocate_on(thread, None, pool, layout, zeroed);
         }
         let ledger = SpareLedger::take(thread)?;
         let mut claim = Spare::take(thread)?;
@@ -367,7 +372,7 @@ impl Fresh {
         }
         // Not before: what was just written number by number is slow to read in larger pieces, measured 5 ns each time it is moved.
         claim.lay_out(thread, layout, bytes, start);
-        Ok(Fresh { ledger, claim, pool, start, bytes, ready: None })
+        Ok(NewStore { ledger, claim, pool, start, bytes, ready: None })
     }
 
     /// The same from any pool, for use in the order of a queue; None: by the host, now, or where the host cannot, on the thread's current one.
@@ -379,7 +384,7 @@ impl Fresh {
         pool: &'static Pool,
         layout: &mut Layout,
         zeroed: bool,
-    ) -> Result<Fresh> {
+    ) -> Result<NewStore> {
         let ledger = SpareLedger::take(thread)?;
         let mut claim = Spare::take(thread)?;
         let guard = SpareGuard::take(thread)?;
@@ -391,23 +396,23 @@ impl Fresh {
             ready = point.map(|point| Ready::at(guard, point));
         }
         claim.lay_out(thread, layout, bytes, start);
-        Ok(Fresh { ledger, claim, pool, start, bytes, ready })
+        Ok(NewStore { ledger, claim, pool, start, bytes, ready })
     }
 
     /// The bytes for the host; DEVICE if it cannot reach them.
-    pub fn place(&mut self) -> Result<Place<'_>> {
+    pub fn place(&mut self) -> Result<HostView<'_>> {
         let layout = self.claim.layout();
         super::guard::reach(self.pool.device())?;
         // SAFETY: a block of our own of that many bytes, which nobody else knows; the layout is dense in it, and the host reaches it.
-        Ok(unsafe { Place::new(layout) })
+        Ok(unsafe { HostView::new(layout) })
     }
 
     /// The bytes for `ferry`, wherever they are.
-    pub fn berth(&mut self) -> Result<Berth<'_>> {
+    pub fn memory_view(&mut self) -> Result<MemoryView<'_>> {
         let device = self.pool.device();
         let layout: &Layout = self.claim.layout();
         // SAFETY: as for `place`; who copies on a queue waits for that, or makes it a store whose work is recorded.
-        Ok(unsafe { Berth::new(layout, Memory::of(device, layout)?) })
+        Ok(unsafe { MemoryView::new(layout, Memory::of(device, layout)?) })
     }
 
     /// The layout, with the address of the bytes.
@@ -486,14 +491,14 @@ impl Locked {
 
     fn begin_after(&mut self, claim: &'static Claim, ready: Ready) {
         let (spare, point) = ready.take(self.thread());
-        let terms = Terms { class: Class::Write, frozen: false, discard: true, time_ns: 0 };
+        let terms = GuardParams { class: Class::Write, frozen: false, discard: true, time_ns: 0 };
         let guard = self.add_guard(spare, terms, claim, claim, None);
         self.get_mut(guard).abandoned = true;
         self.end_guard_at(guard, false, point);
     }
 }
 
-impl Drop for Fresh {
+impl Drop for NewStore {
     fn drop(&mut self) {
         if self.bytes > 0 {
             self.pool.free_store(thread::current(), self.start as usize);
@@ -518,7 +523,7 @@ pub fn create(spare: SpareLedger, what: Create, claim: Spare) -> (Locked, &'stat
         From::Lent(lease) => (Backing::Lent, Some(lease.into_lease())),
     };
     let epoch = locked.books(ledger).epoch;
-    *locked.books_mut(ledger) = Books {
+    *locked.books_mut(ledger) = LedgerState {
         device: what.device,
         start: what.start,
         bytes: what.bytes,
@@ -526,7 +531,7 @@ pub fn create(spare: SpareLedger, what: Create, claim: Spare) -> (Locked, &'stat
         mapped: what.mapped,
         backing,
         epoch,
-        ..Books::EMPTY
+        ..LedgerState::EMPTY
     };
     if let Some(lease) = lease {
         locked.open_lease(ledger, lease);
@@ -597,7 +602,7 @@ impl Locked {
         if !core::mem::replace(&mut self.get_mut(claim).lingers, true) {
             self.get_mut(lease).lingering += 1;
         }
-        super::waiting::add(self.ledger_of(claim));
+        super::deferred_release::add(self.ledger_of(claim));
         self.hurry(lease);
     }
 
@@ -683,7 +688,7 @@ impl Locked {
     }
 
     /// The store is free: notes that its bytes go back once nothing is locked.
-    pub(super) fn bury(&mut self, ledger: &'static Ledger) {
+    pub(super) fn mark_dead(&mut self, ledger: &'static Ledger) {
         self.note_held(ledger, false);
         self.bury_records(ledger);
         ledger.head.set_state(State::Spent);
@@ -712,7 +717,7 @@ impl Locked {
 }
 
 /// What a locked section leaves to be done after unlocking, chained through the slots that it is about. Its drop does it.
-pub(super) struct After {
+pub(super) struct DeferredWork {
     thread: &'static Thread,
     pub(super) claims: Option<&'static Claim>,
     pub(super) roots: Option<&'static Root>,
@@ -724,10 +729,10 @@ pub(super) struct After {
     last_lease: Option<&'static Lease>,
 }
 
-impl After {
+impl DeferredWork {
     #[inline(always)]
-    pub(super) fn new(thread: &'static Thread) -> After {
-        After {
+    pub(super) fn new(thread: &'static Thread) -> DeferredWork {
+        DeferredWork {
             thread,
             claims: None,
             roots: None,
@@ -807,11 +812,11 @@ impl After {
                 // A device may use the block until nobody knows when: it stays, and nobody has it.
                 Backing::Pool(..) => {}
                 Backing::Taken(lease) => {
-                    crate::atlas::forget(thread, start, ledger);
+                    crate::address_index::forget(thread, start, ledger);
                     // SAFETY: the store's alone, which is gone.
                     unsafe { lease.guarded.own() }.next = taken.replace(lease);
                 }
-                Backing::Lent => crate::atlas::forget(thread, start, ledger),
+                Backing::Lent => crate::address_index::forget(thread, start, ledger),
             }
             Table::free(thread, ledger);
         }
@@ -829,7 +834,7 @@ impl After {
         }
         let mut at = this.urgent;
         while let Some(lease) = at {
-            let (next, ended) = super::waiting::finish(thread, lease);
+            let (next, ended) = super::deferred_release::finish(thread, lease);
             at = next;
             ran += ended;
         }
@@ -837,19 +842,19 @@ impl After {
     }
 }
 
-impl After {
+impl DeferredWork {
     /// Does all of it now; how many imports ended for good.
     pub(super) fn finish(mut self) -> usize {
         let thread = self.thread;
-        if self.is_due() { core::mem::replace(&mut self, After::new(thread)).run() } else { 0 }
+        if self.is_due() { core::mem::replace(&mut self, DeferredWork::new(thread)).run() } else { 0 }
     }
 }
 
-impl Drop for After {
+impl Drop for DeferredWork {
     #[inline(always)]
     fn drop(&mut self) {
         if self.is_due() {
-            core::mem::replace(self, After::new(self.thread)).run();
+            core::mem::replace(self, DeferredWork::new(self.thread)).run();
         }
     }
 }
@@ -880,7 +885,7 @@ pub fn queued() -> (u64, u64) {
         (queue.count, queue.bytes)
     };
     // All stores are looked at only where one of them may have such an import.
-    if !super::waiting::is_empty() {
+    if !super::deferred_release::is_empty() {
         each_lingering(|lingering, _| {
             count += 1;
             bytes += lingering;
@@ -890,7 +895,7 @@ pub fn queued() -> (u64, u64) {
 }
 
 /// Calls `visit` with bytes and origin of each queued release, under the queue's lock.
-pub fn each_queued(mut visit: impl FnMut(u64, Made)) {
+pub fn each_queued(mut visit: impl FnMut(u64, Origin)) {
     let queue = QUEUE.lock();
     let mut at = queue.first;
     while let Some(lease) = at {
@@ -902,7 +907,7 @@ pub fn each_queued(mut visit: impl FnMut(u64, Made)) {
 }
 
 /// Calls `visit` with bytes and origin of each import that nothing holds but unfinished device work, under its store's lock.
-pub fn each_lingering(mut visit: impl FnMut(u64, Made)) {
+pub fn each_lingering(mut visit: impl FnMut(u64, Origin)) {
     each_store(|tag| {
         let Some((locked, ledger)) = super::lock_tag(tag) else { return };
         let books = locked.books(ledger);
@@ -933,7 +938,7 @@ pub fn each_lingering(mut visit: impl FnMut(u64, Made)) {
 /// device work that has passed ends here too.
 pub fn run_releases() -> usize {
     let thread = thread::current();
-    let mut ran = super::waiting::look_again(usize::MAX);
+    let mut ran = super::deferred_release::look_again(usize::MAX);
     let mut at = {
         let mut queue = QUEUE.lock();
         queue.count = 0;

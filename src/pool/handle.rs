@@ -10,7 +10,7 @@ use crate::pool::heap::Heap;
 use crate::pool::{Pool, current};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::sys::os;
-use crate::thread::{self, Critical, Thread};
+use crate::thread::{self, CriticalSection, Thread};
 use crate::types::*;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
@@ -108,7 +108,7 @@ pub(super) fn heap(thread: &'static Thread, handle: u64) -> Option<&'static Heap
         // current one.
         return unsafe { (thread.current_heap() as *const Heap).as_ref() };
     }
-    let door = thread.door(handle);
+    let door = thread.pool_cache_entry(handle);
     let heap = door.heap.get();
     // The handle is out: `close` takes it from all doors.
     // SAFETY: `remember` stored a heap of this thread; as above: with the last hold on its pool no door has a handle of it.
@@ -119,7 +119,7 @@ pub(super) fn heap(thread: &'static Thread, handle: u64) -> Option<&'static Heap
 /// Remembers the calling thread's heap, if it has one, for its next calls with that handle; none: for the host's current pool.
 pub fn remember(id: Option<Id>, pool: &'static Pool) {
     let thread = thread::current();
-    let _inside = Critical::enter(thread);
+    let _inside = CriticalSection::enter(thread);
     let Some(heap) = Heap::of(thread, pool).map(|heap| core::ptr::from_ref(heap) as usize) else { return };
     let Some(id) = id else {
         // What was called meanwhile may have set another one.
@@ -131,7 +131,7 @@ pub fn remember(id: Option<Id>, pool: &'static Pool) {
     if let Ok(slot) = Table::<PoolSlot>::find(id)
         && pool_of(slot).is_some_and(|now| core::ptr::eq(now, pool))
     {
-        let door = thread.door(id.bits());
+        let door = thread.pool_cache_entry(id.bits());
         door.heap.set(heap);
         // So that whoever closes it knows that there are doors.
         slot.doors.store(true, Ordering::Relaxed);

@@ -12,7 +12,7 @@ pub(super) use crate::thread::{QuickGuard as Guard, QuickLock as Lock};
 /// them gives its turn away while it has this lock: nobody ever finds it closed.
 #[cfg(loom)]
 mod model {
-    use crate::thread::{self, Critical};
+    use crate::thread::{self, CriticalSection};
     use core::cell::UnsafeCell;
     use core::ops::{Deref, DerefMut};
 
@@ -49,7 +49,7 @@ mod model {
         /// Waits until the lock is open and closes it until the guard goes.
         #[inline]
         pub fn lock(&self) -> Guard<'_, T> {
-            let inside = Critical::enter(thread::current());
+            let inside = CriticalSection::enter(thread::current());
             self.raw.lock();
             Guard { lock: self, _inside: inside }
         }
@@ -59,7 +59,7 @@ mod model {
     pub struct Guard<'a, T> {
         lock: &'a Lock<T>,
         // Dropped after `drop` below opened the lock.
-        _inside: Critical,
+        _inside: CriticalSection,
     }
 
     impl<T> Deref for Guard<'_, T> {

@@ -126,9 +126,7 @@ pub use create::{create, import};
 pub use current::{current, current_of_host, default, default_exists, set_current};
 pub use find::{Located, Section, each_block, first_in, locate};
 pub use handle::{Opened, close, each_open, new_handle, of_handle, open, remember};
-pub use heap::{
-    Deallocate, allocate_otherwise, allocate_quickly, deallocate_anywhere, deallocate_quickly, reallocate_quickly,
-};
+pub use heap::{Deallocate, allocate_fast, allocate_otherwise, deallocate_anywhere, deallocate_fast, reallocate_fast};
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
 pub use ordered::{collect, deallocate_on, record_use_on};
 pub use pressure::{Callback, Release};

@@ -9,7 +9,7 @@ use crate::pool::cell::State;
 use crate::pool::span::Span;
 use crate::pool::{Pool, class};
 use crate::sys::os;
-use crate::thread::{self, Critical};
+use crate::thread::{self, CriticalSection};
 use crate::types::*;
 
 /// Parts of a span's blocks by which spans are sorted.
@@ -61,7 +61,7 @@ impl Pool {
         }
         for class in 0..class::COUNT {
             // No fork finds spans in no list.
-            let _inside = Critical::enter(thread::current());
+            let _inside = CriticalSection::enter(thread::current());
             let first = self.books.lock().take_partial(class);
             if first.is_none() {
                 continue;

@@ -37,13 +37,13 @@ pub fn give(id: Id, required: u32) -> Result<Id> {
     {
         return Ok(promise);
     }
-    give_slowly(id, required)
+    give_slow(id, required)
 }
 
 /// The same where something is wrong or in the way, or the handle was given before.
 #[cold]
 #[inline(never)]
-fn give_slowly(id: Id, required: u32) -> Result<Id> {
+fn give_slow(id: Id, required: u32) -> Result<Id> {
     let spare = SparePromise::take(thread::current())?;
     array::with(id, |locked, claim| {
         if required == 0 {
@@ -137,13 +137,13 @@ pub fn release(id: Id) -> Result<()> {
     {
         return Ok(());
     }
-    release_slowly(id)
+    release_slow(id)
 }
 
 /// The same where something is wrong, or the promise is still outstanding.
 #[cold]
 #[inline(never)]
-fn release_slowly(id: Id) -> Result<()> {
+fn release_slow(id: Id) -> Result<()> {
     let (mut locked, promise) = ledger::lock::<Promise>(id)?;
     if !ledger::is_spent(promise) {
         withdraw(&mut locked, promise);

@@ -14,7 +14,7 @@ mod snapshot;
 pub use snapshot::write;
 
 use crate::array::HOST;
-use crate::borrow::{Held, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise};
+use crate::borrow::{HolderInfo, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise};
 use crate::error::{Result, fail};
 #[cfg(not(loom))]
 use crate::expr;
@@ -25,7 +25,7 @@ use crate::thread;
 use crate::types::*;
 
 /// Everything that is out: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw blocks, queued releases.
-pub fn leaks(visit: &mut dyn FnMut(Held)) {
+pub fn leaks(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Claim>::each(|claim| each_claim(claim, false, visit));
     Table::<Guard>::each(|guard| {
         if let Some(held) = ledger::look(guard, |locked| holder_of_guard(locked, guard)) {
@@ -46,7 +46,7 @@ pub fn leaks(visit: &mut dyn FnMut(Held)) {
 
 /// What is out and holds no bytes: spent handles and promises, the heads of guards over several arrays, and what else is no holder
 /// of a store.
-fn loose(visit: &mut dyn FnMut(Held)) {
+fn loose(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Claim>::each(|claim| each_claim(claim, true, visit));
     Table::<Guard>::each(|guard| {
         if ledger::look(guard, |_| ()).is_none() {
@@ -63,11 +63,11 @@ fn out(state: State) -> bool {
 }
 
 /// Something without bytes and without a name.
-fn bare(kind: tn_holder_kind, id: u64, made: ledger::Made) -> Held {
-    Held { kind, device: HOST, id, bytes: 0, made, time_ns: 0, name: crate::names::Name::NONE, registered: 0 }
+fn bare(kind: tn_holder_kind, id: u64, made: ledger::Origin) -> HolderInfo {
+    HolderInfo { kind, device: HOST, id, bytes: 0, made, time_ns: 0, name: crate::names::Name::NONE, registered: 0 }
 }
 
-fn each_claim(claim: &'static Claim, only_spent: bool, visit: &mut dyn FnMut(Held)) {
+fn each_claim(claim: &'static Claim, only_spent: bool, visit: &mut dyn FnMut(HolderInfo)) {
     if out(claim.head().state())
         && let Ok((locked, claim)) = ledger::lock::<Claim>(claim.id())
         && (!only_spent || ledger::is_spent(claim))
@@ -76,7 +76,7 @@ fn each_claim(claim: &'static Claim, only_spent: bool, visit: &mut dyn FnMut(Hel
     }
 }
 
-fn each_promise(promise: &'static Promise, only_spent: bool, visit: &mut dyn FnMut(Held)) {
+fn each_promise(promise: &'static Promise, only_spent: bool, visit: &mut dyn FnMut(HolderInfo)) {
     if out(promise.head().state())
         && let Ok((locked, promise)) = ledger::lock::<Promise>(promise.id())
         && (!only_spent || ledger::is_spent(promise))
@@ -85,28 +85,28 @@ fn each_promise(promise: &'static Promise, only_spent: bool, visit: &mut dyn FnM
     }
 }
 
-fn each_group(guard: &'static Guard, visit: &mut dyn FnMut(Held)) {
+fn each_group(guard: &'static Guard, visit: &mut dyn FnMut(HolderInfo)) {
     if out(guard.head().state()) && guard.is_head() {
         visit(bare(TN_HOLDER_GUARD_WRITE, guard.id().bits(), ledger::made_of_head(guard)));
     }
 }
 
 /// Weak handles, scopes, expressions, pools.
-fn beside_stores(visit: &mut dyn FnMut(Held)) {
+fn beside_stores(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Weak>::each(|weak| {
         if out(weak.head().state())
             && let Ok((locked, weak)) = ledger::lock::<Weak>(Slot::id(weak))
         {
             let body = locked.get(weak);
-            visit(Held { name: body.name, ..bare(TN_HOLDER_WEAK, Slot::id(weak).bits(), body.made) });
+            visit(HolderInfo { name: body.name, ..bare(TN_HOLDER_WEAK, Slot::id(weak).bits(), body.made) });
         }
     });
     ledger::each_scope(|id, made| visit(bare(TN_HOLDER_SCOPE, id.bits(), made)));
     #[cfg(not(loom))]
     expr::each_open(visit);
     pool::each_open(|opened| {
-        let made = ledger::Made { site: opened.site.number(), thread: opened.thread };
-        visit(Held {
+        let made = ledger::Origin { site: opened.site.number(), thread: opened.thread };
+        visit(HolderInfo {
             device: opened.pool.device(),
             time_ns: opened.time_ns,
             name: opened.pool.name(),
@@ -115,8 +115,8 @@ fn beside_stores(visit: &mut dyn FnMut(Held)) {
     });
 }
 
-fn queued(visit: &mut dyn FnMut(Held)) {
-    let mut waiting = |bytes, made| visit(Held { bytes, ..bare(TN_HOLDER_QUEUED_RELEASE, 0, made) });
+fn queued(visit: &mut dyn FnMut(HolderInfo)) {
+    let mut waiting = |bytes, made| visit(HolderInfo { bytes, ..bare(TN_HOLDER_QUEUED_RELEASE, 0, made) });
     ledger::each_queued(&mut waiting);
     // For the device, and then for a later call.
     ledger::each_lingering(&mut waiting);

@@ -5,9 +5,9 @@
 //! threads make and release meanwhile may or may not be in it.
 
 use super::json::Json;
-use crate::borrow::{self, Held, Store};
+use crate::borrow::{self, HolderInfo, Store};
+use crate::copy_stats;
 use crate::device;
-use crate::journal;
 use crate::ledger;
 use crate::names::Site;
 use crate::pool::{self, Client, Located, Pool};
@@ -46,17 +46,17 @@ pub fn write(sink: &mut dyn Write) {
     in_parts(&mut |visit| super::loose(visit), &mut |held| write_holder(&mut json, held));
     json.close(']');
     json.open_field("copies", '[');
-    journal::copies(&mut |_, copies| write_copies(&mut json, &copies), usize::MAX);
+    copy_stats::copies(&mut |_, copies| write_copies(&mut json, &copies), usize::MAX);
     json.close(']');
     json.close('}');
 }
 
 /// Where holders are handed to as they are found.
-type Visit<'a> = &'a mut dyn FnMut(Held);
+type Visit<'a> = &'a mut dyn FnMut(HolderInfo);
 
 /// Runs `each`, which may visit under a lock, until all it finds was written, under no lock: once where there is memory for all.
-fn in_parts(each: &mut dyn FnMut(Visit<'_>), write: &mut dyn FnMut(&Held)) {
-    let mut part: SmallVec<[Held; PART]> = SmallVec::new();
+fn in_parts(each: &mut dyn FnMut(Visit<'_>), write: &mut dyn FnMut(&HolderInfo)) {
+    let mut part: SmallVec<[HolderInfo; PART]> = SmallVec::new();
     let mut done = 0;
     loop {
         let mut seen = 0;
@@ -203,7 +203,7 @@ fn begin_store(json: &mut Json<'_>, store: &Store) {
     json.open_field("holders", '[');
 }
 
-fn write_holder(json: &mut Json<'_>, held: &Held) {
+fn write_holder(json: &mut Json<'_>, held: &HolderInfo) {
     json.open('{');
     json.text("kind", kind(held.kind));
     json.bits("id", held.id);
@@ -337,7 +337,7 @@ const WHY: [&str; 12] = [
     "not_aliasable",
 ];
 
-fn write_copies(json: &mut Json<'_>, copies: &journal::Copies) {
+fn write_copies(json: &mut Json<'_>, copies: &copy_stats::Copies) {
     json.open('{');
     let function = copies.key.function.unwrap_or(c"other");
     json.text("function", function.to_str().unwrap_or(""));
@@ -372,12 +372,12 @@ mod tests {
 
     #[test]
     fn parts_are_written_once_each_and_in_order() {
-        let held = |id| Held {
+        let held = |id| HolderInfo {
             kind: TN_HOLDER_WEAK,
             device: crate::array::HOST,
             id,
             bytes: 0,
-            made: ledger::Made::default(),
+            made: ledger::Origin::default(),
             time_ns: 0,
             name: crate::names::Name::NONE,
             registered: 0,

@@ -5,8 +5,8 @@
 
 use super::current::{current_of, gpu_of, legacy, own};
 use super::handle;
-use super::held::Held;
 use super::queue::Queue;
+use super::queue_ref::QueueRef;
 use crate::device::cuda::Gpu;
 use crate::error::{Result, fail};
 use crate::slots::Id;
@@ -27,7 +27,7 @@ pub enum Stream {
     /// TN_STREAM_CURRENT, likewise.
     Current,
     /// A handle.
-    Held(Held),
+    QueueRef(QueueRef),
 }
 
 impl Stream {
@@ -68,7 +68,7 @@ impl Stream {
             Stream::Legacy => legacy(gpu),
             Stream::PerThread => own(gpu),
             Stream::Current => current_of(gpu),
-            Stream::Held(held) => Ok(held.queue()),
+            Stream::QueueRef(held) => Ok(held.queue()),
         }
     }
 
@@ -89,7 +89,7 @@ impl Stream {
     pub fn on(&self, device: tn_device) -> Result<Option<&'static Queue>> {
         match (device.r#type, self) {
             (_, Stream::Now) => Ok(None),
-            (TN_CPU, Stream::Held(held)) => Err(fail(
+            (TN_CPU, Stream::QueueRef(held)) => Err(fail(
                 TN_ERR_DEVICE,
                 format_args!(
                     "a stream of GPU {} orders nothing on host memory; pass NULL or a constant",
@@ -97,7 +97,7 @@ impl Stream {
                 ),
             )),
             (TN_CPU, _) => Ok(None),
-            (TN_CUDA, Stream::Held(held)) if held.queue().gpu().id() != device.id => Err(fail(
+            (TN_CUDA, Stream::QueueRef(held)) if held.queue().gpu().id() != device.id => Err(fail(
                 TN_ERR_DEVICE,
                 format_args!(
                     "the stream is one of GPU {}, and the memory is on GPU {}; pass a stream of that one",
@@ -105,7 +105,7 @@ impl Stream {
                     device.id
                 ),
             )),
-            (_, Stream::Held(held)) => Ok(Some(held.queue())),
+            (_, Stream::QueueRef(held)) => Ok(Some(held.queue())),
             _ => self.queue_on(gpu_of(device)?).map(Some),
         }
     }

@@ -3,8 +3,8 @@
 //! Contract: what a thread set stays until it sets another or ends. Its own (per-thread) queue ends with the thread. The legacy queues
 //! belong to nobody and stay.
 
-use super::held::Held;
 use super::queue::{LEGACY, Origin, PER_THREAD, Queue};
+use super::queue_ref::QueueRef;
 use super::scope;
 use crate::device::cuda::{self, GPUS, Gpu};
 use crate::error::{Result, fail};
@@ -82,12 +82,12 @@ pub(super) fn own(gpu: &'static Gpu) -> Result<&'static Queue> {
 }
 
 /// Makes a queue the thread's current one of its GPU, or with None the default again; what was set before.
-pub(super) fn replace_current(gpu: &'static Gpu, queue: Option<Held>) -> Option<Held> {
+pub(super) fn replace_current(gpu: &'static Gpu, queue: Option<QueueRef>) -> Option<QueueRef> {
     thread::on_exit(forget);
     let place = &thread::current().streams(gpu.id() as usize).current;
-    let before = place.replace(queue.map_or(0, Held::into_bits));
+    let before = place.replace(queue.map_or(0, QueueRef::into_bits));
     // SAFETY: only this function and `forget` touch the place.
-    unsafe { Held::from_bits(before) }
+    unsafe { QueueRef::from_bits(before) }
 }
 
 /// A thread ends: what it held goes.
@@ -97,7 +97,7 @@ fn forget(record: &'static Thread) {
     let quietly = !core::ptr::eq(record, thread::current()) || crate::sys::os::is_main_thread();
     let let_go = |place: &Cell<usize>| {
         // SAFETY: only this module touches the place, and now nobody does.
-        let held = unsafe { Held::from_bits(place.replace(0)) };
+        let held = unsafe { QueueRef::from_bits(place.replace(0)) };
         if quietly {
             core::mem::forget(held);
         }

@@ -5,7 +5,7 @@
 
 use super::argument::Stream;
 use super::current::gpu_with_streams;
-use super::mark::Pin;
+use super::event_pool::EventRef;
 use super::point::Point;
 use super::slot;
 use crate::device::cuda::Gpu;
@@ -19,7 +19,7 @@ struct Event {
     gpu: &'static Gpu,
     timing: bool,
     /// None: never recorded.
-    recorded: Option<(Point, Option<Pin>)>,
+    recorded: Option<(Point, Option<EventRef>)>,
 }
 
 impl slot::Body for Event {

@@ -5,8 +5,8 @@
 
 use super::argument::Stream;
 use super::current::own;
-use super::held::Held;
 use super::queue::Origin;
+use super::queue_ref::QueueRef;
 use super::slot;
 use crate::device::cuda::Gpu;
 use crate::error::Result;
@@ -18,7 +18,7 @@ pub(super) enum Meaning {
     /// The per-thread stream of that GPU.
     PerThread(&'static Gpu),
     /// A queue.
-    Held(Held),
+    QueueRef(QueueRef),
 }
 
 impl slot::Body for Meaning {
@@ -27,10 +27,10 @@ impl slot::Body for Meaning {
 
 impl Meaning {
     /// What a handle on a stream that the calling thread uses is on.
-    pub fn of(held: Held) -> Meaning {
+    pub fn of(held: QueueRef) -> Meaning {
         match held.queue().origin() {
             Origin::PerThread => Meaning::PerThread(held.queue().gpu()),
-            _ => Meaning::Held(held),
+            _ => Meaning::QueueRef(held),
         }
     }
 }
@@ -49,8 +49,8 @@ pub(super) fn meaning(id: Id) -> Result<Meaning> {
 #[inline(never)]
 pub(super) fn find(id: Id) -> Result<Stream> {
     Ok(match meaning(id)? {
-        Meaning::PerThread(gpu) => Stream::Held(own(gpu)?.held()),
-        Meaning::Held(held) => Stream::Held(held),
+        Meaning::PerThread(gpu) => Stream::QueueRef(own(gpu)?.held()),
+        Meaning::QueueRef(held) => Stream::QueueRef(held),
     })
 }
 

@@ -17,7 +17,7 @@
 //! | `order` | which queues are known to come after what |
 //! | `end` | what becomes of a queue that nobody holds any more |
 //! | `current` | the streams of a thread: its own, and its current ones |
-//! | `aside` | the library's own one |
+//! | `internal_stream` | the library's own one |
 //! | `argument` | what a stream argument of C means |
 //! | `handle`, `event`, `scope` | tn_stream, tn_event, tn_scope of tn_stream_enter |
 //! | `slot` | what handles and events lie in |
@@ -28,10 +28,10 @@
 mod argument;
 
 #[cfg(not(preload))]
-mod aside;
+mod internal_stream;
 
 #[cfg(not(preload))]
-mod calls;
+mod api;
 
 #[cfg(not(preload))]
 mod current;
@@ -46,13 +46,13 @@ pub mod event;
 mod handle;
 
 #[cfg(not(preload))]
-mod held;
+mod queue_ref;
 
 #[cfg(not(preload))]
-mod mark;
+mod event_pool;
 
 #[cfg(not(preload))]
-mod order;
+mod known_waits;
 
 #[cfg(not(preload))]
 mod point;
@@ -67,19 +67,19 @@ pub mod scope;
 mod slot;
 
 #[cfg(preload)]
-mod none;
+mod no_device;
 
 #[cfg(not(preload))]
 pub use self::{
+    api::{create, handle_on_current, import, native, set_current, synchronize, synchronize_device},
     argument::Stream,
-    aside::aside,
-    calls::{create, handle_on_current, import, native, set_current, synchronize, synchronize_device},
     current::current,
     handle::release,
-    held::Held,
+    internal_stream::internal_stream,
     point::Point,
     queue::Queue,
+    queue_ref::QueueRef,
 };
 
 #[cfg(preload)]
-pub use none::{Point, Queue, aside, current};
+pub use no_device::{Point, Queue, current, internal_stream};

@@ -3,7 +3,7 @@
 //! A point is a queue and a tick of the clock (see `queue`), so it can be kept as two numbers for as long as one likes. It has passed when all
 //! work that was issued there before that tick is done, or when its device is lost.
 
-use super::mark::Pin;
+use super::event_pool::EventRef;
 use super::queue::Queue;
 use crate::error::{Result, quietly};
 use crate::sys::cuda::code;
@@ -17,7 +17,7 @@ pub struct Point {
 
 impl Point {
     /// What an event is behind.
-    pub(super) fn of(queue: &'static Queue, pin: &Pin) -> Point {
+    pub(super) fn of(queue: &'static Queue, pin: &EventRef) -> Point {
         Point { queue, tick: pin.tick() }
     }
 
@@ -91,7 +91,7 @@ impl Point {
     }
 
     /// The first event behind it, recorded now if there is none.
-    pub(super) fn pin(self) -> Result<Pin> {
+    pub(super) fn pin(self) -> Result<EventRef> {
         let there = self.queue.behind(self.tick);
         match there {
             Some(pin) => Ok(pin),

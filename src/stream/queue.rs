@@ -20,9 +20,9 @@ mod uses;
 
 mod waits;
 
-use super::held::Held;
-use super::mark::Marks;
-use super::order::Order;
+use super::event_pool::PointCache;
+use super::known_waits::KnownWaits;
+use super::queue_ref::QueueRef;
 use crate::device::cuda::Gpu;
 use crate::error::Result;
 use crate::slots::{Head, Kind, Slot, State, Table};
@@ -85,8 +85,8 @@ pub struct Queue {
     marked: AtomicU64,
     /// Everything up to that tick is done.
     passed: AtomicU64,
-    marks: QuickLock<Marks>,
-    order: QuickLock<Order>,
+    marks: QuickLock<PointCache>,
+    order: QuickLock<KnownWaits>,
     /// The next of the queues that ended with work under way; guarded by `end`.
     pub(super) next: AtomicPtr<Queue>,
 }
@@ -110,8 +110,8 @@ impl Slot for Queue {
             asked: AtomicU64::new(0),
             marked: AtomicU64::new(0),
             passed: AtomicU64::new(0),
-            marks: QuickLock::new(Marks::new()),
-            order: QuickLock::new(Order::NONE),
+            marks: QuickLock::new(PointCache::new()),
+            order: QuickLock::new(KnownWaits::NONE),
             next: AtomicPtr::new(core::ptr::null_mut()),
         }
     }
@@ -134,7 +134,7 @@ impl core::fmt::Debug for Queue {
 
 impl Queue {
     /// A queue for a CUstream, with one hold.
-    pub(super) fn begin(gpu: &'static Gpu, native: u64, origin: Origin, blocking: bool) -> Result<Held> {
+    pub(super) fn begin(gpu: &'static Gpu, native: u64, origin: Origin, blocking: bool) -> Result<QueueRef> {
         let thread = thread::current();
         let queue = Table::<Queue>::take(thread)?;
         queue.gpu.store(core::ptr::from_ref(gpu).cast_mut(), Ordering::Relaxed);
@@ -148,11 +148,11 @@ impl Queue {
         queue.born.store(tick(), Ordering::Relaxed);
         queue.opened.store(false, Ordering::Relaxed);
         queue.ended.store(0, Ordering::Relaxed);
-        *queue.order.lock() = Order::NONE;
+        *queue.order.lock() = KnownWaits::NONE;
         queue.head.set_state(State::Kept);
         // Release pairs with the Acquire in `hold`: who finds it finds all of it.
         queue.holds.store(1, Ordering::Release);
-        Ok(Held(queue))
+        Ok(QueueRef(queue))
     }
 
     /// Gives the slot of one that ended back; what an old point asks for has passed.
@@ -161,16 +161,16 @@ impl Queue {
     }
 
     /// One more hold, of a queue that the caller knows to be held.
-    pub fn held(&'static self) -> Held {
+    pub fn held(&'static self) -> QueueRef {
         let before = self.holds.fetch_add(1, Ordering::Relaxed);
         debug_assert!(before > 0, "held, as the caller knows");
-        Held(self)
+        QueueRef(self)
     }
 
     /// A hold, if somebody else has one.
-    pub fn hold(&'static self) -> Option<Held> {
+    pub fn hold(&'static self) -> Option<QueueRef> {
         let more = |holds: u32| (holds > 0).then_some(holds + 1);
-        self.holds.fetch_update(Ordering::Acquire, Ordering::Relaxed, more).ok().map(|_| Held(self))
+        self.holds.fetch_update(Ordering::Acquire, Ordering::Relaxed, more).ok().map(|_| QueueRef(self))
     }
 
     /// Its GPU.
@@ -241,7 +241,7 @@ pub(super) fn each(mut visit: impl FnMut(&'static Queue)) {
 }
 
 /// The queue of a CUstream that has a name of its own, if it is known.
-pub(super) fn find(gpu: &'static Gpu, native: u64) -> Option<Held> {
+pub(super) fn find(gpu: &'static Gpu, native: u64) -> Option<QueueRef> {
     let mut found = None;
     each(|queue| {
         if found.is_none() && queue.is_of(gpu, native) {

@@ -5,7 +5,7 @@
 
 use super::argument::Stream;
 use super::current::{gpu_with_streams, replace_current};
-use super::held::Held;
+use super::queue_ref::QueueRef;
 use crate::device::cuda::Gpu;
 use crate::error::{Result, fail};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
@@ -25,9 +25,9 @@ pub struct Scope {
 struct Body {
     gpu: &'static Gpu,
     /// What was current; None: the default.
-    before: Option<Held>,
+    before: Option<QueueRef>,
     /// What is waited for at the end.
-    wait: Option<Held>,
+    wait: Option<QueueRef>,
     /// The scope around it; 0: none.
     outer: usize,
 }

@@ -44,14 +44,14 @@ impl RawLock {
     pub fn lock(&self) {
         // Acquire pairs with the Release in `unlock`.
         if self.word.swap(1, Ordering::Acquire) != 0 {
-            self.lock_slowly();
+            self.lock_slow();
         }
     }
 
     /// Gives the lock back. Only its holder may call this.
     #[inline]
     pub fn unlock(&self) {
-        // Release pairs with the Acquire in `lock` and `lock_slowly`.
+        // Release pairs with the Acquire in `lock` and `lock_slow`.
         self.word.store(0, Ordering::Release);
         if self.asleep.load(Ordering::Relaxed) != 0 {
             self.wake();
@@ -60,7 +60,7 @@ impl RawLock {
 
     #[cold]
     #[inline(never)]
-    fn lock_slowly(&self) {
+    fn lock_slow(&self) {
         let mut timeout_us = 20;
         while !self.spin() {
             self.asleep.store(1, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! One word of each thread: where its record is.
 //!
 //! Contract: NULL until the thread sets it; works as long as the thread runs, also in its exit handlers; never allocates in [`get`] on
-//! a thread that has set it. What the word of a thread that is kept leads to begins with a [`Home`] and is never unmapped.
+//! a thread that has set it. What the word of a thread that is kept leads to begins with a [`TlsSlot`] and is never unmapped.
 //!
 //! A `thread_local` of a shared library costs a call of the loader's look-up for every access, and in one that was opened late the look-up
 //! is a long one. On x86-64 a thread is found by its thread pointer instead, one look into a table ([`keep`]); where two threads would have
@@ -12,7 +12,7 @@ use core::sync::atomic::AtomicUsize;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux", not(loom)))]
 mod word {
-    use super::Home;
+    use super::TlsSlot;
     use core::arch::{asm, global_asm};
     use core::sync::atomic::{AtomicPtr, Ordering};
 
@@ -62,10 +62,10 @@ mod word {
 
     /// Words of threads that [`keep`] put here, by a part of the thread pointer: stacks of one size lie so far apart that neighbours differ in
     /// it. Each leads to a home, which says whose it is.
-    static PLACES: [AtomicPtr<Home>; 1024] = [const { AtomicPtr::new(NOBODY) }; 1024];
+    static PLACES: [AtomicPtr<TlsSlot>; 1024] = [const { AtomicPtr::new(NOBODY) }; 1024];
 
-    static NOBODYS: Home = Home::new();
-    const NOBODY: *mut Home = (&raw const NOBODYS).cast_mut();
+    static NOBODYS: TlsSlot = TlsSlot::new();
+    const NOBODY: *mut TlsSlot = (&raw const NOBODYS).cast_mut();
 
     #[inline(always)]
     fn thread_pointer() -> usize {
@@ -76,13 +76,13 @@ mod word {
     }
 
     #[inline(always)]
-    fn place(thread: usize) -> &'static AtomicPtr<Home> {
+    fn place(thread: usize) -> &'static AtomicPtr<TlsSlot> {
         &PLACES[(thread >> 12) % PLACES.len()]
     }
 
     /// The home that is in a place.
     #[inline(always)]
-    fn home(place: &AtomicPtr<Home>) -> &'static Home {
+    fn home(place: &AtomicPtr<TlsSlot>) -> &'static TlsSlot {
         // Acquire pairs with the Release in `keep`.
         // SAFETY: `NOBODY`, or what `keep` put there: never unmapped.
         unsafe { &*place.load(Ordering::Acquire) }
@@ -90,7 +90,7 @@ mod word {
 
     /// The calling thread's, if it is found at once; else NULL.
     #[inline(always)]
-    pub fn at_hand() -> *const () {
+    pub fn current_fast() -> *const () {
         if cfg!(preload) {
             return word();
         }
@@ -104,7 +104,7 @@ mod word {
     /// The calling thread's.
     #[inline(always)]
     pub fn get() -> *const () {
-        let word = at_hand();
+        let word = current_fast();
         if cfg!(preload) || !word.is_null() {
             return word;
         }
@@ -133,12 +133,13 @@ mod word {
     /// may have its thread pointer.
     ///
     /// # Safety
-    /// - The word leads to a [`Home`] that is never unmapped, and is no other thread's.
+    /// - The word leads to a [`TlsSlot`] that is never unmapped, and is no other thread's.
     pub unsafe fn keep() {
-        let (thread, home) = (thread_pointer(), word().cast_mut().cast::<Home>());
+        let (thread, home) = (thread_pointer(), word().cast_mut().cast::<TlsSlot>());
         // Release: what comes before in the home's record is seen; Acquire pairs with the Release in `set`: the former one looks no more.
-        let won =
-            |place: &AtomicPtr<Home>| place.compare_exchange(NOBODY, home, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let won = |place: &AtomicPtr<TlsSlot>| {
+            place.compare_exchange(NOBODY, home, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        };
         if !cfg!(preload) && won(place(thread)) {
             // SAFETY: the caller's promise. Until then it is nobody's, and so found by nobody.
             unsafe { (*home).0.store(thread, Ordering::Relaxed) };
@@ -187,7 +188,7 @@ mod word {
 
     /// The same.
     #[inline]
-    pub fn at_hand() -> *const () {
+    pub fn current_fast() -> *const () {
         WORD.get()
     }
 
@@ -206,34 +207,34 @@ mod word {
     pub fn forget_others() {}
 }
 
-pub use word::{at_hand, forget_others, get, keep, set};
+pub use word::{current_fast, forget_others, get, keep, set};
 
 /// What the word of a thread that is kept leads to begins with this: the thread pointer; 0: no such thread has it.
 #[derive(Debug)]
 #[repr(transparent)]
 #[cfg_attr(not(all(target_arch = "x86_64", target_os = "linux", not(loom))), allow(dead_code))]
-pub struct Home(AtomicUsize);
+pub struct TlsSlot(AtomicUsize);
 
-impl Home {
+impl TlsSlot {
     /// Nobody's.
-    pub const fn new() -> Home {
-        Home(AtomicUsize::new(0))
+    pub const fn new() -> TlsSlot {
+        TlsSlot(AtomicUsize::new(0))
     }
 }
 
-impl Default for Home {
-    fn default() -> Home {
-        Home::new()
+impl Default for TlsSlot {
+    fn default() -> TlsSlot {
+        TlsSlot::new()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Home;
+    use super::TlsSlot;
 
     #[test]
     fn each_thread_has_its_own() {
-        static ONE: Home = Home::new();
+        static ONE: TlsSlot = TlsSlot::new();
         super::set((&raw const ONE).cast());
         // SAFETY: a home for ever.
         unsafe { super::keep() };
@@ -246,7 +247,7 @@ mod tests {
 
     #[test]
     fn threads_come_and_go_and_find_their_own() {
-        static HOMES: [Home; 64] = [const { Home::new() }; 64];
+        static HOMES: [TlsSlot; 64] = [const { TlsSlot::new() }; 64];
         let turn = |number: usize| {
             assert!(super::get().is_null());
             let home = &raw const HOMES[number % HOMES.len()];

@@ -1,10 +1,10 @@
 //! Forks: the process stands still for one, and what the child finds.
 //!
 //! Contract: a child finds no lock of the library held, no books half changed, and nothing of the threads that it does not have: their exit
-//! hooks run in it. [`alone`] is the same standstill without a fork.
+//! hooks run in it. [`stop_the_world`] is the same standstill without a fork.
 
 #[cfg(not(loom))]
-use super::{FORKING, Thread, current, end, known, leave, records};
+use super::{FORKING, Thread, current, current_if_registered, end, leave, records};
 #[cfg(not(loom))]
 use crate::sys::{os, tls};
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -33,8 +33,12 @@ static TURN: AtomicU32 = AtomicU32::new(0);
 /// Runs `work` while no other thread is inside the library: they wait where they would enter. For a few microseconds, and from outside
 /// only: whoever waits for others must not be waited for.
 #[cfg(not(loom))]
-pub fn alone<R>(work: impl FnOnce() -> R) -> R {
-    debug_assert_eq!(current().inside.load(Ordering::Relaxed), 0, "alone is no place for somebody who is inside");
+pub fn stop_the_world<R>(work: impl FnOnce() -> R) -> R {
+    debug_assert_eq!(
+        current().inside.load(Ordering::Relaxed),
+        0,
+        "stop_the_world is no place for somebody who is inside"
+    );
     struct Turn;
     impl Drop for Turn {
         fn drop(&mut self) {
@@ -48,7 +52,7 @@ pub fn alone<R>(work: impl FnOnce() -> R) -> R {
 
 /// The threads of a model take turns.
 #[cfg(loom)]
-pub fn alone<R>(work: impl FnOnce() -> R) -> R {
+pub fn stop_the_world<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
@@ -63,7 +67,7 @@ fn keep_others_out() {
     FORKING.fetch_or(1, Ordering::SeqCst);
     os::membarrier();
     for record in records().filter(|r| !core::ptr::eq(*r, own)) {
-        // Acquire pairs with the Release at the end of `Critical`.
+        // Acquire pairs with the Release at the end of `CriticalSection`.
         while record.inside.load(Ordering::Acquire) != 0 {
             os::sleep_us(5);
         }
@@ -131,7 +135,7 @@ extern "C" fn after_fork_child() {
     }
     tls::forget_others();
     let own = tls::get().cast::<Thread>();
-    if let Some(own) = known() {
+    if let Some(own) = current_if_registered() {
         own.set_number(os::thread_number());
     }
     // There is no other thread. The hooks below enter for threads that are gone, and must not wait for the fork to end.

@@ -7,7 +7,7 @@
 use super::MODEL;
 use super::Thread;
 #[cfg(not(loom))]
-use super::{Critical, current};
+use super::{CriticalSection, current};
 use crate::sys::lock::RawLock;
 use core::cell::UnsafeCell;
 
@@ -20,7 +20,7 @@ pub struct ColdLock<T>(parking_lot::Mutex<T>);
 pub struct ColdGuard<'a, T> {
     // The order matters: fields drop in order, and the lock is given back before the thread leaves.
     guard: parking_lot::MutexGuard<'a, T>,
-    _inside: Critical,
+    _inside: CriticalSection,
 }
 
 #[cfg(not(loom))]
@@ -31,7 +31,7 @@ impl<T> ColdLock<T> {
     }
     /// Takes it.
     pub fn lock(&self) -> ColdGuard<'_, T> {
-        let inside = Critical::enter(current());
+        let inside = CriticalSection::enter(current());
         ColdGuard { guard: self.0.lock(), _inside: inside }
     }
 }
@@ -67,7 +67,7 @@ unsafe impl<T: Send> Sync for QuickLock<T> {}
 pub struct QuickGuard<'a, T> {
     of: &'a QuickLock<T>,
     /// Dropped after the lock was given back.
-    _inside: Critical,
+    _inside: CriticalSection,
 }
 
 #[cfg(not(loom))]
@@ -84,7 +84,7 @@ impl<T> QuickLock<T> {
     /// Takes it, for the calling thread.
     #[inline]
     pub fn lock_as(&self, thread: &'static Thread) -> QuickGuard<'_, T> {
-        let inside = Critical::enter(thread);
+        let inside = CriticalSection::enter(thread);
         self.lock.lock();
         QuickGuard { of: self, _inside: inside }
     }

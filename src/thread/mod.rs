@@ -3,13 +3,13 @@
 //! Contract: [`current`] gives the calling thread's record, made at its first call and never unmapped. Fields in `Cell`s belong to
 //! that thread; another thread touches them only when the owner is gone (its end, or the child of a fork). Nothing runs at load.
 //!
-//! A thread can be [`alone`]: then no other one is inside, and it may touch what belongs to them.
+//! A thread can be [`stop_the_world`]: then no other one is inside, and it may touch what belongs to them.
 //!
 //! In the preload library (`cfg(preload)`, bindings/malloc) every thread comes here, also after all that it had is gone: it asks
-//! [`known`], and [`visit`] gives it a record for one call. Nothing there may allocate from the C library, which is us.
+//! [`current_if_registered`], and [`visit`] gives it a record for one call. Nothing there may allocate from the C library, which is us.
 //!
 //! Fork: a child must not inherit a lock that a thread which no longer exists holds, or books that it was changing. So whoever
-//! takes a lock of the library is [`Critical`] meanwhile, and the handler before the fork waits until nobody is. The hot side
+//! takes a lock of the library is [`CriticalSection`] meanwhile, and the handler before the fork waits until nobody is. The hot side
 //! is a store and a load of the thread's own; `membarrier` on the cold side makes the two agree.
 //!
 //! | file | what |
@@ -21,7 +21,7 @@ mod fork;
 
 mod locks;
 
-pub use fork::{alone, are_devices_in_doubt, doubt_devices, forks, use_devices};
+pub use fork::{are_devices_in_doubt, doubt_devices, forks, stop_the_world, use_devices};
 pub use locks::{ColdGuard, ColdLock, QuickGuard, QuickLock};
 
 #[cfg(not(loom))]
@@ -31,7 +31,7 @@ use crate::sys::lock::RawLock;
 use crate::sys::os;
 #[cfg(not(loom))]
 use crate::sys::tls;
-use crate::sys::tls::Home;
+use crate::sys::tls::TlsSlot;
 use core::cell::{Cell, UnsafeCell};
 use core::marker::PhantomData;
 #[cfg(not(loom))]
@@ -55,7 +55,7 @@ pub const GPUS: usize = if cfg!(preload) { 0 } else { 32 };
 /// Devices that have a current pool: host, pinned, managed, and the GPUs.
 pub const POOLS: usize = 3 + GPUS;
 /// Handles of pools of which a thread finds the heap at once: where two share a place, one of them.
-pub const DOORS: usize = 128;
+pub const POOL_CACHE_ENTRIES: usize = 128;
 /// Heaps of pools that a thread finds at once.
 pub const HEAPS: usize = 64;
 
@@ -113,7 +113,7 @@ impl Cache {
 #[cfg_attr(loom, allow(dead_code))] // no thread is over before its model is
 pub struct Thread {
     /// First: by this the thread finds it.
-    home: Home,
+    home: TlsSlot,
     // What the short ways look at.
     inside: AtomicU32,
     forbids: Cell<u32>,
@@ -123,12 +123,12 @@ pub struct Thread {
     number: Cell<u32>,
     first_heap: Cell<usize>,
     used: AtomicU32,
-    doors: [Door; DOORS],
+    pool_cache: [PoolCacheEntry; POOL_CACHE_ENTRIES],
     heaps: [Cell<usize>; HEAPS],
     pools: [Cell<usize>; POOLS],
     caches: [UnsafeCell<Cache>; TABLES],
     calling: Cell<usize>,
-    rest: Rest,
+    rest: ExportQuarantine,
     streams: [Streams; GPUS],
     stream_scope: Cell<usize>,
     next: AtomicPtr<Thread>,
@@ -143,16 +143,16 @@ pub struct Streams {
 }
 
 /// What `pool` knows of a handle, numbers as far as this module knows.
-pub struct Door {
+pub struct PoolCacheEntry {
     /// Its bits; 0: none. Whoever closes the handle takes it away, in all threads ([`close_doors`]).
     pub handle: AtomicU64,
     /// The thread's heap of its pool.
     pub heap: Cell<usize>,
 }
 
-impl Door {
-    const fn unused() -> Door {
-        Door { handle: AtomicU64::new(0), heap: Cell::new(0) }
+impl PoolCacheEntry {
+    const fn unused() -> PoolCacheEntry {
+        PoolCacheEntry { handle: AtomicU64::new(0), heap: Cell::new(0) }
     }
 }
 
@@ -172,7 +172,7 @@ pub fn of_stamp(stamp: u64) -> (u32, u32) {
 }
 
 /// A queue that `exchange` keeps here, of which this module knows numbers only.
-pub struct Rest {
+pub struct ExportQuarantine {
     /// Its first; 0: it is empty.
     pub first: Cell<usize>,
     /// Its last.
@@ -181,9 +181,9 @@ pub struct Rest {
     pub count: Cell<usize>,
 }
 
-impl Rest {
-    fn new() -> Rest {
-        Rest { first: Cell::new(0), last: Cell::new(0), count: Cell::new(0) }
+impl ExportQuarantine {
+    fn new() -> ExportQuarantine {
+        ExportQuarantine { first: Cell::new(0), last: Cell::new(0), count: Cell::new(0) }
     }
 }
 
@@ -192,7 +192,7 @@ const _: () = assert!(core::mem::offset_of!(Thread, home) == 0);
 impl Thread {
     fn new() -> Thread {
         Thread {
-            home: Home::new(),
+            home: TlsSlot::new(),
             inside: AtomicU32::new(0),
             used: AtomicU32::new(1),
             number: Cell::new(0),
@@ -204,9 +204,9 @@ impl Thread {
             first_heap: Cell::new(0),
             heaps: [const { Cell::new(0) }; HEAPS],
             current_heap: Cell::new(0),
-            doors: [const { Door::unused() }; DOORS],
+            pool_cache: [const { PoolCacheEntry::unused() }; POOL_CACHE_ENTRIES],
             calling: Cell::new(0),
-            rest: Rest::new(),
+            rest: ExportQuarantine::new(),
             streams: [const { Streams { current: Cell::new(0), own: Cell::new(0) } }; GPUS],
             stream_scope: Cell::new(0),
             next: AtomicPtr::new(core::ptr::null_mut()),
@@ -282,14 +282,14 @@ impl Thread {
         if self.current_heap.get() == heap {
             self.current_heap.set(0);
         }
-        for door in self.doors.iter().filter(|door| door.heap.get() == heap) {
-            door.handle.store(0, Ordering::Relaxed);
+        for pool_cache_entry in self.pool_cache.iter().filter(|pool_cache_entry| pool_cache_entry.heap.get() == heap) {
+            pool_cache_entry.handle.store(0, Ordering::Relaxed);
         }
     }
     /// The door of a pool's handle.
     #[inline(always)]
-    pub fn door(&self, handle: u64) -> &Door {
-        &self.doors[handle as usize % DOORS]
+    pub fn pool_cache_entry(&self, handle: u64) -> &PoolCacheEntry {
+        &self.pool_cache[handle as usize % POOL_CACHE_ENTRIES]
     }
     /// What `pool` stored of the callbacks that are under way on this thread; 0: none is.
     pub fn calling(&self) -> usize {
@@ -301,7 +301,7 @@ impl Thread {
     }
     /// The queue of `exchange`.
     #[inline]
-    pub fn rest(&self) -> &Rest {
+    pub fn rest(&self) -> &ExportQuarantine {
         &self.rest
     }
     /// What `stream` keeps for a GPU.
@@ -355,7 +355,7 @@ loom::thread_local! {
 /// The calling thread's record, if it has one.
 #[cfg(not(loom))]
 #[inline(always)]
-pub fn known() -> Option<&'static Thread> {
+pub fn current_if_registered() -> Option<&'static Thread> {
     let record = tls::get().cast::<Thread>();
     if cfg!(preload) && record as usize == OVER {
         return None;
@@ -367,23 +367,23 @@ pub fn known() -> Option<&'static Thread> {
 /// The same, where it is found at once; None also where it is not.
 #[cfg(not(loom))]
 #[inline(always)]
-pub fn at_hand() -> Option<&'static Thread> {
+pub fn current_fast() -> Option<&'static Thread> {
     if cfg!(preload) {
-        return known();
+        return current_if_registered();
     }
-    // SAFETY: as in `known`.
-    unsafe { tls::at_hand().cast::<Thread>().as_ref() }
+    // SAFETY: as in `current_if_registered`.
+    unsafe { tls::current_fast().cast::<Thread>().as_ref() }
 }
 
 /// The same, in a model.
 #[cfg(loom)]
-pub fn at_hand() -> Option<&'static Thread> {
-    known()
+pub fn current_fast() -> Option<&'static Thread> {
+    current_if_registered()
 }
 
 /// The same, in a model.
 #[cfg(loom)]
-pub fn known() -> Option<&'static Thread> {
+pub fn current_if_registered() -> Option<&'static Thread> {
     // SAFETY: NULL, or a record that lasts as long as the threads of this iteration.
     unsafe { RECORD.with(Cell::get).as_ref() }
 }
@@ -391,14 +391,14 @@ pub fn known() -> Option<&'static Thread> {
 /// The calling thread's record.
 #[inline]
 pub fn current() -> &'static Thread {
-    known().unwrap_or_else(register)
+    current_if_registered().unwrap_or_else(register)
 }
 
 /// The same; None where a thread's first call finds no memory for its record.
 #[cfg(not(loom))]
 #[inline]
 pub fn try_current() -> Option<&'static Thread> {
-    known().or_else(try_register)
+    current_if_registered().or_else(try_register)
 }
 
 /// The same, in a model, where there is always memory.
@@ -486,7 +486,7 @@ fn try_register() -> Option<&'static Thread> {
     Some(record)
 }
 
-/// For the preload library: runs `work` in a thread that is not [`known`], which has a record meanwhile. A thread keeps it after its first
+/// For the preload library: runs `work` in a thread that is not [`current_if_registered`], which has a record meanwhile. A thread keeps it after its first
 /// call; one that is over gives it back. None: there is no memory for a record.
 #[cfg(not(loom))]
 #[cold]
@@ -510,7 +510,7 @@ extern "C" fn end(value: *mut core::ffi::c_void) {
     let round = value as usize & LAST_ROUND;
     if round < LAST_ROUND {
         os::at_thread_end(value as usize + 1);
-    } else if let Some(record) = known() {
+    } else if let Some(record) = current_if_registered() {
         leave(record, || tls::set(OVER as *const ()));
     }
 }
@@ -555,7 +555,7 @@ fn records() -> impl Iterator<Item = &'static Thread> {
 pub fn close_doors(handle: u64) {
     core::sync::atomic::fence(Ordering::SeqCst);
     for record in records() {
-        let place = &record.door(handle).handle;
+        let place = &record.pool_cache_entry(handle).handle;
         if place.load(Ordering::Relaxed) == handle {
             // It may be another handle's by now, which stays.
             let _ = place.compare_exchange(handle, 0, Ordering::Relaxed, Ordering::Relaxed);
@@ -620,7 +620,7 @@ struct Exit;
 #[cfg(not(loom))]
 impl Drop for Exit {
     fn drop(&mut self) {
-        if let Some(record) = known() {
+        if let Some(record) = current_if_registered() {
             // Still ours while the hooks run: a lock that they take would otherwise register this thread anew, and for ever.
             leave(record, || tls::set(core::ptr::null()));
         }
@@ -628,7 +628,7 @@ impl Drop for Exit {
 }
 
 /// Held while a lock of the library is: keeps a fork from happening meanwhile. Nests.
-pub struct Critical {
+pub struct CriticalSection {
     thread: &'static Thread,
     own: PhantomData<*const ()>,
 }
@@ -636,10 +636,10 @@ pub struct Critical {
 /// 0: nobody forks. Bit 0: a fork waits. Bit 1: the system has no membarrier, so that entering needs a fence.
 static FORKING: AtomicU32 = AtomicU32::new(0);
 
-impl Critical {
+impl CriticalSection {
     /// Enters.
     #[inline]
-    pub fn enter(thread: &'static Thread) -> Critical {
+    pub fn enter(thread: &'static Thread) -> CriticalSection {
         let depth = thread.inside.load(Ordering::Relaxed);
         thread.inside.store(depth + 1, Ordering::Relaxed);
         core::sync::atomic::compiler_fence(Ordering::SeqCst);
@@ -648,7 +648,7 @@ impl Critical {
         if FORKING.load(Ordering::Acquire) != 0 {
             wait_for_fork(thread, depth);
         }
-        Critical { thread, own: PhantomData }
+        CriticalSection { thread, own: PhantomData }
     }
 
     /// The thread that is inside.
@@ -657,7 +657,7 @@ impl Critical {
     }
 }
 
-impl Drop for Critical {
+impl Drop for CriticalSection {
     #[inline]
     fn drop(&mut self) {
         let depth = self.thread.inside.load(Ordering::Relaxed);
@@ -674,10 +674,10 @@ pub fn outside<R>(work: impl FnOnce() -> R) -> R {
     if depth == 0 {
         return work();
     }
-    // As at the end of `Critical`.
+    // As at the end of `CriticalSection`.
     thread.inside.store(0, Ordering::Release);
     let result = work();
-    let back = Critical::enter(thread);
+    let back = CriticalSection::enter(thread);
     thread.inside.store(depth, Ordering::Relaxed);
     core::mem::forget(back);
     result
@@ -686,22 +686,22 @@ pub fn outside<R>(work: impl FnOnce() -> R) -> R {
 /// The same for a call that is over at once, of a thread that is outside.
 // Constants are stored, so that one call does not wait for what the one before stored: a counter costs more than all the rest of a short call.
 #[repr(transparent)]
-pub struct Visit {
+pub struct FastEntry {
     thread: &'static Thread,
     own: PhantomData<*const ()>,
 }
 
-impl Visit {
+impl FastEntry {
     /// Enters. None: the thread is inside, or would have to wait.
     #[inline(always)]
-    pub fn begin(thread: &'static Thread) -> Option<Visit> {
+    pub fn begin(thread: &'static Thread) -> Option<FastEntry> {
         if thread.is_inside() {
             return None;
         }
         thread.inside.store(1, Ordering::Relaxed);
         core::sync::atomic::compiler_fence(Ordering::SeqCst);
-        // As in `Critical::enter`.
-        let visit = Visit { thread, own: PhantomData };
+        // As in `CriticalSection::enter`.
+        let visit = FastEntry { thread, own: PhantomData };
         (FORKING.load(Ordering::Acquire) == 0).then_some(visit)
     }
 
@@ -712,10 +712,10 @@ impl Visit {
     }
 }
 
-impl Drop for Visit {
+impl Drop for FastEntry {
     #[inline(always)]
     fn drop(&mut self) {
-        // As in `Critical`.
+        // As in `CriticalSection`.
         self.thread.inside.store(0, Ordering::Release);
     }
 }

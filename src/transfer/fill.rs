@@ -5,10 +5,10 @@ use super::route::Route;
 use super::{WHOLE, is_free_mode, is_hosts, lies, one, writing};
 use crate::array::{self, Contents};
 use crate::blit;
-use crate::borrow::{self, Call};
+use crate::borrow::{self, BorrowContext};
 use crate::error::Result;
 use crate::layout::Layout;
-use crate::ledger::{self, Claim, Fresh, Hold};
+use crate::ledger::{self, Claim, InternalGuard, NewStore};
 use crate::names::Name;
 use crate::pool::Pool;
 use crate::slots::Id;
@@ -49,9 +49,9 @@ pub fn fill(
     let wanted = writing(mode)?;
     let (device, is_empty) = lies(id)?;
     let route = if is_empty { Route::HOST } else { Route::of_fill(&stream, device)? };
-    let target = one(Call::new(function), id, wanted, route.when(mode & TN_WAIT != 0))?;
+    let target = one(BorrowContext::new(function), id, wanted, route.when(mode & TN_WAIT != 0))?;
     let item = target.layout().item() as usize;
-    let outcome = route.fill(target.berth(), &value(item)[..item]);
+    let outcome = route.fill(target.memory_view(), &value(item)[..item]);
     route.end(Some(target), None, outcome)
 }
 
@@ -89,22 +89,22 @@ fn create_on_gpu(
     let route = Route::of(&stream, &[pool.device()], false)?;
     let Contents::Full(value) = contents else {
         let zeroed = matches!(contents, Contents::Zero);
-        let mut fresh = Fresh::allocate_on(thread::current(), route.queue(), pool, layout, zeroed)?;
+        let mut fresh = NewStore::allocate_on(thread::current(), route.queue(), pool, layout, zeroed)?;
         fresh.claim().set_name(*name);
         return Ok(fresh.finish());
     };
     let (id, target) = open(pool, layout, name, &route)?;
-    let outcome = route.fill(target.berth(), value);
+    let outcome = route.fill(target.memory_view(), value);
     let ended = route.end(Some(target), None, outcome);
     keep(id, ended)
 }
 
 /// A new array that nobody knows yet, with a guard for writing it.
-pub fn open(pool: &'static Pool, layout: &mut Layout, name: &Name, route: &Route) -> Result<(Id, Hold)> {
-    let mut fresh = Fresh::allocate_on(thread::current(), route.queue(), pool, layout, false)?;
+pub fn open(pool: &'static Pool, layout: &mut Layout, name: &Name, route: &Route) -> Result<(Id, InternalGuard)> {
+    let mut fresh = NewStore::allocate_on(thread::current(), route.queue(), pool, layout, false)?;
     fresh.claim().set_name(*name);
     let id = fresh.finish();
-    match one(Call::new(c"tn_array"), id, WHOLE, route.when(false)) {
+    match one(BorrowContext::new(c"tn_array"), id, WHOLE, route.when(false)) {
         Ok(hold) => Ok((id, hold)),
         Err(status) => keep(id, Err(status)).map(|_| unreachable!("an error stays one")),
     }

@@ -27,13 +27,13 @@ pub use raw::{Side, copy_from_host, copy_to_host};
 pub use register::{advise, prefetch, register};
 
 use crate::array::{self, Checked, HOST, Refusal};
-use crate::blit::{self, Place};
-use crate::borrow::{self, Call, Entry, Mode, Use};
+use crate::blit::{self, HostView};
+use crate::borrow::{self, BorrowContext, Entry, Mode, Use};
 use crate::device::Shown;
+use crate::device_copy;
 use crate::error::{Result, about, fail};
-use crate::ferry;
 use crate::layout::{Layout, Order, Tuple};
-use crate::ledger::{self, Claim, Fresh, Hold, Locked, Order as When};
+use crate::ledger::{self, Claim, InternalGuard, Locked, NewStore, Order as When};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::region;
@@ -79,7 +79,7 @@ fn lies(id: Id) -> Result<(tn_device, bool)> {
 pub fn trim(pool: &'static Pool, keep_bytes: usize) -> Result<usize> {
     pool.check_process()?;
     let released = pool.trim(keep_bytes);
-    ferry::trim(pool.device());
+    device_copy::trim(pool.device());
     Ok(released)
 }
 
@@ -118,7 +118,7 @@ fn new(
 ) -> Result<Id> {
     let pool = pool_for(device, pool)?;
     let route = if is_empty { Route::HOST } else { Route::of(stream, &[pool.device(), from], false)? };
-    let source = one(Call::new(function), id, Use::Read { frozen: false }, route.when(false))?;
+    let source = one(BorrowContext::new(function), id, Use::Read { frozen: false }, route.when(false))?;
     if route.is_host() {
         let copied = duplicate(&source, pool, Order::A, Name::NONE);
         source.end(false);
@@ -132,14 +132,14 @@ fn new(
             return Err(status);
         }
     };
-    let outcome = route.copy(target.berth(), source.berth());
+    let outcome = route.copy(target.memory_view(), source.memory_view());
     let ended = route.end(Some(target), Some(source), outcome);
     fill::keep(id, ended)
 }
 
 /// The elements of an open guard as a new array of memory that the host reaches.
-pub fn duplicate(source: &Hold, pool: &'static Pool, order: Order, name: Name) -> Result<Id> {
-    let mut fresh = Fresh::allocate(thread::current(), pool, &mut source.layout().like(order)?, false)?;
+pub fn duplicate(source: &InternalGuard, pool: &'static Pool, order: Order, name: Name) -> Result<Id> {
+    let mut fresh = NewStore::allocate(thread::current(), pool, &mut source.layout().like(order)?, false)?;
     if !source.layout().is_empty() {
         blit::copy(&fresh.place()?, &source.place()?)?;
     }
@@ -148,15 +148,15 @@ pub fn duplicate(source: &Hold, pool: &'static Pool, order: Order, name: Name) -
 }
 
 /// A new array with the elements of raw memory.
-pub fn duplicate_raw(source: &Place<'_>, pool: &'static Pool, readonly: bool) -> Result<Id> {
-    let mut fresh = Fresh::allocate(thread::current(), pool, &mut source.layout().like(Order::A)?, false)?;
+pub fn duplicate_raw(source: &HostView<'_>, pool: &'static Pool, readonly: bool) -> Result<Id> {
+    let mut fresh = NewStore::allocate(thread::current(), pool, &mut source.layout().like(Order::A)?, false)?;
     blit::copy(&fresh.place()?, source)?;
     fresh.claim().set_readonly(readonly);
     Ok(fresh.finish())
 }
 
 /// One guard for the library's own use.
-pub fn one(call: Call<'_>, id: Id, wanted: Use, when: When) -> Result<Hold> {
+pub fn one(call: BorrowContext<'_>, id: Id, wanted: Use, when: When) -> Result<InternalGuard> {
     Ok(borrow::acquire(call, &[Entry { id, wanted, when }])?.pop().expect("one entry, one guard"))
 }
 
@@ -217,13 +217,16 @@ pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, str
     };
     let when = route.as_ref().map_or(When::HOST, |route| route.when(mode & TN_WAIT != 0));
     let entries = [Entry { id: source, wanted: Use::Read { frozen: false }, when }, Entry { id: target, wanted, when }];
-    let opened = borrow::acquire(Call { may_overlap: true, fits: Some(&fits), ..Call::new(function) }, &entries);
+    let opened = borrow::acquire(
+        BorrowContext { may_overlap: true, fits: Some(&fits), ..BorrowContext::new(function) },
+        &entries,
+    );
     if same.get() {
         return Ok(());
     }
     let (mut holds, route) = (opened?.into_iter(), route.map_err(|none| none.say())?);
     let (from, to) = (holds.next().expect("two entries"), holds.next().expect("two entries"));
-    let outcome = route.copy(to.berth(), from.berth());
+    let outcome = route.copy(to.memory_view(), from.memory_view());
     route.end(Some(to), Some(from), outcome)
 }
 

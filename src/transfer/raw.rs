@@ -7,9 +7,9 @@
 use super::route::Route;
 use super::{check_match, lies, one, writing};
 use crate::array::{Checked, HOST};
-use crate::borrow::{Call, Use};
+use crate::borrow::{BorrowContext, Use};
+use crate::device_copy::{Failed, Memory, MemoryView, Outstanding};
 use crate::error::{Result, fail};
-use crate::ferry::{Berth, Failed, Left, Memory};
 use crate::layout::{Layout, Tuple};
 use crate::ledger::{self, Claim, Locked};
 use crate::pool::{self, Located};
@@ -23,7 +23,7 @@ pub struct Side<'a> {
     /// How the elements lie there, beside an array's layout.
     pub layout: &'a dyn Fn(&Layout) -> Result<Layout>,
     /// Vouches for them.
-    pub vouch: &'a dyn for<'x> Fn(&'x Layout, Memory) -> Berth<'x>,
+    pub vouch: &'a dyn for<'x> Fn(&'x Layout, Memory) -> MemoryView<'x>,
 }
 
 /// Raw host memory beside what this library knows of it.
@@ -44,8 +44,8 @@ impl Known {
     }
 
     /// A block that the caller gives back meanwhile is nobody's before the copy is done (PD-18).
-    fn note_use(&self, route: &Route, outcome: &core::result::Result<Left, Failed>) {
-        if let (Some(block), Some(queue), Ok(Left::Both)) = (&self.block, route.queue(), outcome) {
+    fn note_use(&self, route: &Route, outcome: &core::result::Result<Outstanding, Failed>) {
+        if let (Some(block), Some(queue), Ok(Outstanding::Both)) = (&self.block, route.queue(), outcome) {
             block.pool.record_use(block.start, queue.now());
         }
     }
@@ -74,11 +74,12 @@ pub fn copy_to_host(function: &'static CStr, id: Id, stream: Result<Stream>, tar
         route.as_ref().map(drop).map_err(|none| none.say().into())
     };
     let when = route.as_ref().map_or(ledger::Order::HOST, |route| route.when(false));
-    let opened = one(Call { fits: Some(&fits), ..Call::new(function) }, id, Use::Read { frozen: false }, when);
+    let opened =
+        one(BorrowContext { fits: Some(&fits), ..BorrowContext::new(function) }, id, Use::Read { frozen: false }, when);
     let (source, route) = (opened?, route.map_err(|none| none.say())?);
     let outcome = (target.layout)(source.layout()).and_then(|to| {
         let known = Known::of(&to)?;
-        let outcome = route.copy(Ok((target.vouch)(&to, known.memory)), source.berth());
+        let outcome = route.copy(Ok((target.vouch)(&to, known.memory)), source.memory_view());
         known.note_use(&route, &outcome);
         Ok(outcome)
     });
@@ -111,11 +112,11 @@ pub fn copy_from_host(
         route.as_ref().map(drop).map_err(|none| none.say().into())
     };
     let when = route.as_ref().map_or(ledger::Order::HOST, |route| route.when(mode & TN_WAIT != 0));
-    let opened = one(Call { fits: Some(&fits), ..Call::new(function) }, id, wanted, when);
+    let opened = one(BorrowContext { fits: Some(&fits), ..BorrowContext::new(function) }, id, wanted, when);
     let (target, route) = (opened?, route.map_err(|none| none.say())?);
     let outcome = (source.layout)(target.layout()).and_then(|from| {
         let known = Known::of(&from)?;
-        let outcome = route.copy(target.berth(), Ok((source.vouch)(&from, known.memory)));
+        let outcome = route.copy(target.memory_view(), Ok((source.vouch)(&from, known.memory)));
         known.note_use(&route, &outcome);
         Ok(outcome)
     });

@@ -5,15 +5,15 @@
 #![forbid(unsafe_code)]
 
 use super::lies;
+use crate::address_index::{self, Atlas, Found};
 use crate::array;
-use crate::atlas::{self, Atlas, Found};
-use crate::bits;
 use crate::device::cuda::{self, Gpu, managed};
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
+use crate::flags;
 use crate::layout::{Layout, Order};
 use crate::ledger::{
-    self, Backing, Claim, Create, From, Ledger, Locked, Made, Release, Spare, SpareLease, SpareLedger,
+    self, Backing, Claim, Create, From, Ledger, Locked, Origin, Release, Spare, SpareLease, SpareLedger,
 };
 use crate::slots::Id;
 use crate::stream::{self, Stream};
@@ -31,7 +31,7 @@ fn check(start: u64, bytes: usize, flags: u32) -> Result<(i64, i64)> {
             "TN_HOST_WRITE_COMBINED cannot be had for memory that is there; use a pool of TN_CUDA_HOST"
         ));
     }
-    bits::check("flags", flags, FLAGS, &bits::HOST)?;
+    flags::check("flags", flags, FLAGS, &flags::HOST)?;
     if bytes == 0 {
         return invalid(format_args!("bytes is 0; there is nothing to register"));
     }
@@ -85,7 +85,7 @@ pub fn register(
         Err(status) => return Err(status),
     };
     // What others have is said before the driver is asked.
-    owner(&mut atlas::lock()?, range)?;
+    owner(&mut address_index::lock()?, range)?;
     let thread = thread::current();
     let release = if gpu.is_some() { Release::Unlock(range.0) } else { Release::None };
     let mut lease = SpareLease::take(thread, release, false, false, range)?;
@@ -93,12 +93,12 @@ pub fn register(
     let mut claim = Spare::take(thread)?;
     *claim.layout() = Layout::contiguous(Dtype::U8, &[bytes as i64], Order::C, range.0)?;
     claim.set_readonly(flags & TN_HOST_READ_ONLY != 0 && gpu.is_some());
-    claim.set_made(Made::by(thread));
+    claim.set_made(Origin::by(thread));
     let store = SpareLedger::take(thread)?;
     let mut atlas = match gpu {
         Some(gpu) => {
             lock(gpu, range, flags)?;
-            match atlas::lock() {
+            match address_index::lock() {
                 Ok(atlas) => atlas,
                 Err(status) => {
                     lease.end_now();
@@ -106,7 +106,7 @@ pub fn register(
                 }
             }
         }
-        None => atlas::lock()?,
+        None => address_index::lock()?,
     };
     match owner(&mut atlas, range) {
         Ok(Some((mut locked, ledger))) => {

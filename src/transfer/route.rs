@@ -7,9 +7,9 @@
 
 use crate::blit;
 use crate::borrow;
+use crate::device_copy::{self, Failed, MemoryView, Outstanding};
 use crate::error::{Result, Status, Text, drafted, fail};
-use crate::ferry::{self, Berth, Failed, Left};
-use crate::ledger::{Hold, Order};
+use crate::ledger::{InternalGuard, Order};
 use crate::stream::{self, Queue, Stream};
 use crate::types::*;
 
@@ -107,40 +107,40 @@ impl Route {
     }
 
     /// Copies, as far as the route does before its call returns.
-    pub fn copy(&self, dst: Result<Berth>, src: Result<Berth>) -> core::result::Result<Left, Failed> {
+    pub fn copy(&self, dst: Result<MemoryView>, src: Result<MemoryView>) -> core::result::Result<Outstanding, Failed> {
         let nothing = |status| Failed { status, wrote: false };
         let (dst, src) = (dst.map_err(nothing)?, src.map_err(nothing)?);
         if dst.layout().is_empty() {
-            return Ok(Left::Nothing);
+            return Ok(Outstanding::Nothing);
         }
         match (self.queue, dst.place(), src.place()) {
-            (Some(queue), ..) => self.landed(ferry::copy(queue, &dst, &src, self.strict)),
-            (None, Some(to), Some(from)) => blit::copy(&to, &from).map(|()| Left::Nothing).map_err(nothing),
+            (Some(queue), ..) => self.landed(device_copy::copy(queue, &dst, &src, self.strict)),
+            (None, Some(to), Some(from)) => blit::copy(&to, &from).map(|()| Outstanding::Nothing).map_err(nothing),
             _ => unreachable!("a route of the host has host memory"),
         }
     }
 
     /// Sets every element.
-    pub fn fill(&self, dst: Result<Berth>, value: &[u8]) -> core::result::Result<Left, Failed> {
+    pub fn fill(&self, dst: Result<MemoryView>, value: &[u8]) -> core::result::Result<Outstanding, Failed> {
         let dst = dst.map_err(|status| Failed { status, wrote: false })?;
         if dst.layout().is_empty() {
-            return Ok(Left::Nothing);
+            return Ok(Outstanding::Nothing);
         }
         match (self.queue, dst.place()) {
-            (Some(queue), _) => self.landed(ferry::fill(queue, &dst, value)),
+            (Some(queue), _) => self.landed(device_copy::fill(queue, &dst, value)),
             (None, Some(to)) => {
                 blit::fill(&to, value);
-                Ok(Left::Nothing)
+                Ok(Outstanding::Nothing)
             }
             _ => unreachable!("a route of the host has host memory"),
         }
     }
 
     /// With stream NULL: waits for what is left.
-    fn landed(&self, outcome: core::result::Result<Left, Failed>) -> core::result::Result<Left, Failed> {
+    fn landed(&self, outcome: core::result::Result<Outstanding, Failed>) -> core::result::Result<Outstanding, Failed> {
         match (outcome, self.queue) {
-            (Ok(Left::Writing | Left::Both), Some(queue)) if self.now => match queue.synchronize() {
-                Ok(()) => Ok(Left::Nothing),
+            (Ok(Outstanding::Writing | Outstanding::Both), Some(queue)) if self.now => match queue.synchronize() {
+                Ok(()) => Ok(Outstanding::Nothing),
                 Err(status) => Err(Failed { status, wrote: true }),
             },
             (outcome, _) => outcome,
@@ -148,7 +148,12 @@ impl Route {
     }
 
     /// Ends the guards of a copy or fill: what is left is recorded, and what failed in the middle is undefined.
-    pub fn end(&self, dst: Option<Hold>, src: Option<Hold>, outcome: core::result::Result<Left, Failed>) -> Result<()> {
+    pub fn end(
+        &self,
+        dst: Option<InternalGuard>,
+        src: Option<InternalGuard>,
+        outcome: core::result::Result<Outstanding, Failed>,
+    ) -> Result<()> {
         let Some(queue) = self.queue else {
             src.into_iter().for_each(|src| src.end(false));
             return match outcome {
@@ -160,12 +165,12 @@ impl Route {
             };
         };
         match outcome {
-            Ok(Left::Nothing) => [src, dst].into_iter().flatten().for_each(|hold| hold.end(false)),
+            Ok(Outstanding::Nothing) => [src, dst].into_iter().flatten().for_each(|hold| hold.end(false)),
             Ok(left) => {
                 // A capture has no events: then what comes next on this queue says when it is done.
                 let point = queue.mark().unwrap_or_else(|_| queue.now());
                 if let Some(src) = src {
-                    if left == Left::Both { src.end_at(false, point) } else { src.end(false) }
+                    if left == Outstanding::Both { src.end_at(false, point) } else { src.end(false) }
                 }
                 dst.into_iter().for_each(|dst| dst.end_at(false, point));
             }
@@ -180,7 +185,7 @@ impl Route {
 }
 
 /// Ends the guard on a destination that did not get what it should; the first error's text stays.
-fn undone(dst: Option<Hold>, failed: Failed, queue: Option<&'static Queue>) -> Status {
+fn undone(dst: Option<InternalGuard>, failed: Failed, queue: Option<&'static Queue>) -> Status {
     let text = drafted();
     match (dst, queue) {
         (Some(dst), Some(queue)) if failed.wrote => dst.end_at(true, queue.now()),

@@ -13,9 +13,9 @@ use tenure::ffi::library::*;
 use tenure::ffi::stream::*;
 use tenure::ffi::view::*;
 use tenure::layout::{Layout, Order};
-use tenure::ledger::{self, Made, Release, Spare, SpareLease, SpareLedger};
+use tenure::ledger::{self, Origin, Release, Spare, SpareLease, SpareLedger};
 use tenure::types::*;
-use tenure::{atlas, thread};
+use tenure::{address_index, thread};
 
 pub type Array = *mut tn_array;
 pub type Guard = *mut tn_borrow;
@@ -89,10 +89,10 @@ impl Memory {
         }
         let mut claim = Spare::take(thread).unwrap();
         *claim.layout() = Layout::contiguous(dtype(), &[self.bytes.len() as i64], Order::C, start).unwrap();
-        claim.set_made(Made::by(thread));
+        claim.set_made(Origin::by(thread));
         let store = SpareLedger::take(thread).unwrap();
-        let mut atlas = atlas::lock().unwrap();
-        assert!(matches!(atlas.find(start, end), atlas::Found::Nothing));
+        let mut atlas = address_index::lock().unwrap();
+        assert!(matches!(atlas.find(start, end), address_index::Found::Nothing));
         let (ledger, id) = ledger::lend(store, device, (start, end), lease, claim);
         atlas.insert(start, end, ledger);
         id.bits() as Array

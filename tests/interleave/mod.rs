@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use tenure::borrow::{self, Call, Mode, Use};
+use tenure::borrow::{self, BorrowContext, Mode, Use};
 use tenure::dtype::Dtype;
 use tenure::error::{Result, Status};
 use tenure::exchange::host::{self, Import};
@@ -136,8 +136,8 @@ pub fn words(first: tn_status, second: tn_status) -> String {
     format!("{} {}", word(first), word(second))
 }
 
-pub fn call() -> Call<'static> {
-    Call::new(c"model")
+pub fn call() -> BorrowContext<'static> {
+    BorrowContext::new(c"model")
 }
 
 pub fn host_stream() -> Result<Stream> {
@@ -147,7 +147,7 @@ pub fn host_stream() -> Result<Stream> {
 /// Outputs that nobody asked for.
 struct Unseen;
 
-impl borrow::See for Unseen {
+impl borrow::LayoutSink for Unseen {
     fn see(&self, _: &Layout, _: &tn_device) {}
 }
 

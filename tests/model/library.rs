@@ -72,7 +72,7 @@ pub struct Library {
 }
 
 /// A holder: its kind and the bits of its handle.
-pub type Held = (u32, u64);
+pub type HolderInfo = (u32, u64);
 /// A store: address, bytes and flags.
 pub type Range = (u64, u64, u32);
 
@@ -277,7 +277,7 @@ impl Library {
     }
 
     /// is_unique, why_not and its holders of a handle that can be asked.
-    pub fn ask(&self, array: Ref) -> (bool, u32, Vec<Held>) {
+    pub fn ask(&self, array: Ref) -> (bool, u32, Vec<HolderInfo>) {
         let (mut unique, mut bits, mut n) = (UNTOUCHED as i32, UNTOUCHED as u32, UNTOUCHED);
         let mut holders = self.places();
         let array = self.array(array);
@@ -302,7 +302,7 @@ impl Library {
     }
 
     /// Address, bytes and flags of a store, with its holders; by real address.
-    pub fn holders_of(&self, ptr: usize, bytes: usize, no_out: bool) -> Result<(Range, Vec<Held>), Status> {
+    pub fn holders_of(&self, ptr: usize, bytes: usize, no_out: bool) -> Result<(Range, Vec<HolderInfo>), Status> {
         // SAFETY: plain data, all zero is a value of it.
         let mut store: tn_store_info = unsafe { core::mem::zeroed() };
         store.size = size_of::<tn_store_info>();
@@ -413,9 +413,9 @@ impl Library {
     }
 }
 
-pub fn sorted(holders: &[tn_holder], n: usize) -> Vec<Held> {
+pub fn sorted(holders: &[tn_holder], n: usize) -> Vec<HolderInfo> {
     assert!(n <= holders.len(), "{n} holders");
-    let mut all: Vec<Held> = holders[..n].iter().map(|holder| (holder.kind, holder.id)).collect();
+    let mut all: Vec<HolderInfo> = holders[..n].iter().map(|holder| (holder.kind, holder.id)).collect();
     all.sort_unstable();
     all
 }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code)] // each test program uses a part
 
-use tenure::blit::Place;
+use tenure::blit::HostView;
 use tenure::dtype::Dtype;
 use tenure::layout::Layout;
 use tenure::types::*;
@@ -99,9 +99,9 @@ pub fn layout(raw: u32, shape: &[i64], strides: &[i64], base: *const u8, offset:
     Layout::strided(Dtype::of(raw).unwrap(), shape, strides, base.expose_provenance() as i64 + offset).unwrap()
 }
 
-pub fn place(layout: &Layout) -> Place<'_> {
+pub fn place(layout: &Layout) -> HostView<'_> {
     // SAFETY: every layout in this file lies inside a live vector of its test.
-    unsafe { Place::new(layout) }
+    unsafe { HostView::new(layout) }
 }
 
 /// What `copy` must make of `bytes`, in which both lie: the source read in full first.

@@ -33,14 +33,17 @@ fn no_memory() -> *mut c_void {
 /// Nothing that the engine calls asks for memory in turn.
 #[inline]
 fn check_outside() {
-    debug_assert!(thread::known().is_none_or(|thread| !thread.is_inside()), "the engine asked for memory from itself");
+    debug_assert!(
+        thread::current_if_registered().is_none_or(|thread| !thread.is_inside()),
+        "the engine asked for memory from itself"
+    );
 }
 
 /// Runs `work` with the pool and the thread's record; None: there is no memory for one of the two.
 fn enter<R>(work: impl FnOnce(&'static Pool, &'static Thread) -> R) -> Option<R> {
     check_outside();
     let inside = || Some(work(start::pool()?, thread::current()));
-    match thread::known() {
+    match thread::current_if_registered() {
         Some(_) => inside(),
         None => thread::visit(inside)?,
     }
@@ -50,8 +53,8 @@ fn enter<R>(work: impl FnOnce(&'static Pool, &'static Thread) -> R) -> Option<R>
 #[inline(always)]
 fn allocate(bytes: usize, alignment: usize) -> *mut c_void {
     check_outside();
-    let Some(block) = pool::allocate_quickly(0, bytes, alignment) else {
-        return allocate_slowly(bytes, alignment, false);
+    let Some(block) = pool::allocate_fast(0, bytes, alignment) else {
+        return allocate_slow(bytes, alignment, false);
     };
     let address = block.address();
     block.finish(address as *mut c_void)
@@ -59,7 +62,7 @@ fn allocate(bytes: usize, alignment: usize) -> *mut c_void {
 
 // Of C's kind, which never unwinds: so it can be jumped to.
 #[inline(never)]
-extern "C" fn allocate_slowly(bytes: usize, alignment: usize, zeroed: bool) -> *mut c_void {
+extern "C" fn allocate_slow(bytes: usize, alignment: usize, zeroed: bool) -> *mut c_void {
     if let (false, Some(block)) = (zeroed, pool::allocate_otherwise(0, bytes, alignment)) {
         return block as *mut c_void;
     }
@@ -88,18 +91,18 @@ impl<F: Free> pool::Deallocate for Door<F> {
 
     #[inline(never)]
     extern "C" fn slowly(_: u64, address: usize, _: u64) {
-        give_back_slowly(F::NAME, address as *mut c_void, None);
+        give_back_slow(F::NAME, address as *mut c_void, None);
     }
 }
 
 #[inline(always)]
 fn give_back<F: Free>(block: *mut c_void) {
     check_outside();
-    pool::deallocate_quickly::<Door<F>>(0, block as usize, 0);
+    pool::deallocate_fast::<Door<F>>(0, block as usize, 0);
 }
 
 /// `bytes`: the size that the caller says the block has, if it says one.
-fn give_back_slowly(function: &str, block: *mut c_void, bytes: Option<usize>) {
+fn give_back_slow(function: &str, block: *mut c_void, bytes: Option<usize>) {
     if block.is_null() {
         return;
     }
@@ -145,14 +148,14 @@ fn resize<F: Free>(block: *mut c_void, bytes: usize) -> *mut c_void {
         return null_mut();
     }
     check_outside();
-    match pool::reallocate_quickly(0, block as usize, bytes) {
+    match pool::reallocate_fast(0, block as usize, bytes) {
         Some(moved) => moved as *mut c_void,
-        None => resize_slowly(F::NAME, block, bytes),
+        None => resize_slow(F::NAME, block, bytes),
     }
 }
 
 #[inline(never)]
-fn resize_slowly(function: &str, block: *mut c_void, bytes: usize) -> *mut c_void {
+fn resize_slow(function: &str, block: *mut c_void, bytes: usize) -> *mut c_void {
     match enter(|pool, _| pool.reallocate_for(Client::MALLOC, block as usize, bytes)) {
         Some(Ok(moved)) => moved.as_ptr().cast(),
         Some(Err(status)) if ![TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT].contains(&status.code()) => {
@@ -191,7 +194,7 @@ const LITTLE: usize = 1024;
 extern "C" fn calloc(count: usize, item: usize) -> *mut c_void {
     let Some(bytes) = count.checked_mul(item) else { return no_memory() };
     if bytes > LITTLE {
-        return allocate_slowly(bytes, ALIGNMENT, true);
+        return allocate_slow(bytes, ALIGNMENT, true);
     }
     let block = allocate(bytes, ALIGNMENT);
     if !block.is_null() {
@@ -209,13 +212,13 @@ extern "C" fn free(block: *mut c_void) {
 /// C23: a size that is not the block's is counted, and the block given back all the same.
 #[unsafe(no_mangle)]
 extern "C" fn free_sized(block: *mut c_void, bytes: usize) {
-    give_back_slowly("free_sized", block, Some(bytes));
+    give_back_slow("free_sized", block, Some(bytes));
 }
 
 /// C23, likewise.
 #[unsafe(no_mangle)]
 extern "C" fn free_aligned_sized(block: *mut c_void, _alignment: usize, bytes: usize) {
-    give_back_slowly("free_aligned_sized", block, Some(bytes));
+    give_back_slow("free_aligned_sized", block, Some(bytes));
 }
 
 /// What `free` was called once; old programs ask for it.

@@ -104,7 +104,7 @@ pub fn figures(pool: &'static Pool) {
 /// Runs when the process ends by `exit`, after the program's own handlers.
 extern "C" fn at_end() {
     if FIGURES.load(Ordering::Relaxed)
-        && thread::known().is_some()
+        && thread::current_if_registered().is_some()
         && let Some(pool) = start::pool()
     {
         figures(pool);

@@ -51,7 +51,7 @@ impl Block {
 
 /// From where to where.
 #[derive(Clone, Copy)]
-pub enum Way {
+pub enum CopyKind {
     /// From host memory to a device's, or to managed memory.
     ToDevice,
     /// From a device's memory, or managed memory, to the host's.
@@ -67,11 +67,11 @@ pub enum Way {
     },
 }
 
-impl Way {
+impl CopyKind {
     /// Within the memory that this way leads to.
-    pub fn onwards(self) -> Way {
+    pub fn onwards(self) -> CopyKind {
         match self {
-            Way::Peer { dst, .. } => Way::Peer { dst, src: dst },
+            CopyKind::Peer { dst, .. } => CopyKind::Peer { dst, src: dst },
             way => way,
         }
     }
@@ -80,9 +80,9 @@ impl Way {
     fn kinds(self) -> (CUmemorytype, CUmemorytype) {
         use CUmemorytype::{CU_MEMORYTYPE_DEVICE as DEVICE, CU_MEMORYTYPE_HOST as HOST};
         match self {
-            Way::ToDevice => (DEVICE, HOST),
-            Way::ToHost => (HOST, DEVICE),
-            Way::Within | Way::Peer { .. } => (DEVICE, DEVICE),
+            CopyKind::ToDevice => (DEVICE, HOST),
+            CopyKind::ToHost => (HOST, DEVICE),
+            CopyKind::Within | CopyKind::Peer { .. } => (DEVICE, DEVICE),
         }
     }
 }
@@ -93,7 +93,7 @@ impl Way {
 /// - `inside` is the context of the queue's device.
 /// - Both sides are memory of the kinds that `way` says, which stays until the queue has passed the copy; nobody whom the library can stop
 ///   touches it in a conflicting way meanwhile, and the two sides share no byte.
-pub unsafe fn copy(inside: &Inside, queue: &Queue, way: Way, block: &Block) -> Result<()> {
+pub unsafe fn copy(inside: &Inside, queue: &Queue, way: CopyKind, block: &Block) -> Result<()> {
     let stream = queue.raw();
     let (to, from) = (block.dst.at as CUdeviceptr, block.src.at as CUdeviceptr);
     let bytes = block.width as usize;
@@ -101,14 +101,14 @@ pub unsafe fn copy(inside: &Inside, queue: &Queue, way: Way, block: &Block) -> R
         // SAFETY: the caller's promise.
         let (number, call) = unsafe {
             match way {
-                Way::ToDevice => {
+                CopyKind::ToDevice => {
                     (inside.cuMemcpyHtoDAsync_v2(to, from as *const c_void, bytes, stream), "cuMemcpyHtoDAsync")
                 }
-                Way::ToHost => {
+                CopyKind::ToHost => {
                     (inside.cuMemcpyDtoHAsync_v2(to as *mut c_void, from, bytes, stream), "cuMemcpyDtoHAsync")
                 }
-                Way::Within => (inside.cuMemcpyDtoDAsync_v2(to, from, bytes, stream), "cuMemcpyDtoDAsync"),
-                Way::Peer { dst, src } => {
+                CopyKind::Within => (inside.cuMemcpyDtoDAsync_v2(to, from, bytes, stream), "cuMemcpyDtoDAsync"),
+                CopyKind::Peer { dst, src } => {
                     (inside.cuMemcpyPeerAsync(to, dst, from, src, bytes, stream), "cuMemcpyPeerAsync")
                 }
             }
@@ -118,13 +118,13 @@ pub unsafe fn copy(inside: &Inside, queue: &Queue, way: Way, block: &Block) -> R
     // SAFETY: the caller's promise; the structs live during the calls.
     let (number, call) = unsafe {
         match way {
-            Way::Peer { dst, src } => {
+            CopyKind::Peer { dst, src } => {
                 let mut peer = peer_of(block);
                 (peer.dstContext, peer.srcContext) = (dst, src);
                 (inside.cuMemcpy3DPeerAsync(&peer, stream), "cuMemcpy3DPeerAsync")
             }
             _ if block.planes == 1 => match (inside.cuMemcpy2DAsync_v2(&rows_of(way, block), stream), way) {
-                (Ok(code::INVALID_VALUE), Way::Within) => {
+                (Ok(code::INVALID_VALUE), CopyKind::Within) => {
                     (inside.cuMemcpy3DAsync_v2(&planes_of(way, block), stream), "cuMemcpy3DAsync")
                 }
                 (number, _) => (number, "cuMemcpy2DAsync"),
@@ -182,7 +182,7 @@ fn height(side: Side) -> usize {
     if side.plane == 0 { 0 } else { (side.plane / side.pitch) as usize }
 }
 
-fn rows_of(way: Way, block: &Block) -> CUDA_MEMCPY2D {
+fn rows_of(way: CopyKind, block: &Block) -> CUDA_MEMCPY2D {
     let (dst_kind, src_kind) = way.kinds();
     // Which of the two addresses counts, the kind says.
     CUDA_MEMCPY2D {
@@ -205,7 +205,7 @@ fn rows_of(way: Way, block: &Block) -> CUDA_MEMCPY2D {
     }
 }
 
-fn planes_of(way: Way, block: &Block) -> CUDA_MEMCPY3D {
+fn planes_of(way: CopyKind, block: &Block) -> CUDA_MEMCPY3D {
     let (dst_kind, src_kind) = way.kinds();
     CUDA_MEMCPY3D {
         srcXInBytes: 0,

@@ -13,7 +13,7 @@ use super::{Gpu, gpu};
 use crate::device::host::{GRANULE, HOST};
 use crate::device::{Device, Terms};
 use crate::error::{Result, fail};
-use crate::room;
+use crate::grow_unlocked;
 use crate::stream::Queue;
 use crate::sys::bytes;
 use crate::sys::cuda::{CUdeviceptr, Driver, code};
@@ -124,7 +124,7 @@ fn note_askew(askew: Askew) -> bool {
             return true;
         }
         drop(all);
-        if room::make(&ASKEW, 64).is_err() {
+        if grow_unlocked::make(&ASKEW, 64).is_err() {
             return false;
         }
     }

@@ -33,7 +33,7 @@ pub mod managed;
 
 mod peer;
 
-pub mod pin;
+pub mod page_lock;
 
 pub use context::{Inside, Relaxed};
 pub use info::{count_of, query};

@@ -60,7 +60,7 @@ const _: () = {
 /// What a slot holds while its struct is out. The consumer sees one of the two structs and the numbers behind it. In this order: of most
 /// exports only the beginning is touched.
 #[repr(C)]
-pub struct Out {
+pub struct ExportedTensor {
     /// The export that holds the bytes; None where there are none.
     pub guard: Option<&'static Guard>,
     /// Next in the queue of free slots.
@@ -79,7 +79,7 @@ pub struct Export {
     head: Head,
     /// 1 while the struct is out: exactly one call of the deleter turns it to 0.
     pub live: AtomicU32,
-    pub out: UnsafeCell<Out>,
+    pub out: UnsafeCell<ExportedTensor>,
 }
 
 // SAFETY: `out` belongs to whoever took the slot off the queue or turned `live` to 0; the consumer's side of it is the consumer's.
@@ -100,7 +100,7 @@ impl Slot for Export {
             strides: core::ptr::null_mut(),
             byte_offset: 0,
         };
-        let out = Out {
+        let out = ExportedTensor {
             legacy: Legacy { tensor: tensor(), manager_ctx: core::ptr::null_mut(), deleter: None },
             versioned: Versioned {
                 major: 0,

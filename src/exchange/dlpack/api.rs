@@ -4,7 +4,7 @@
 //! Contract: one static table, whole or not to be had: the three functions that take Python objects are the Python package's and are
 //! registered once. Ours allocate an array for a consumer, which then owns it alone, and name the stream of a device.
 
-use super::{Form, hold_by, rest};
+use super::{Form, hold_by, quarantine};
 use crate::array::{self, Contents, HOST, Options};
 use crate::boundary;
 use crate::dtype::Dtype;
@@ -162,13 +162,13 @@ unsafe fn fresh(prototype: *const Tensor) -> Result<*mut c_void> {
     }
     let mut layout = Layout::contiguous(dtype, &shape[..ndim], Order::C, 0)?;
     let thread = thread::current();
-    let slot = rest::take(thread)?;
+    let slot = quarantine::take(thread)?;
     let exported = array::create(None, &mut layout, Contents::Undefined, &Options::DEFAULT.name).and_then(alone);
     match exported {
         // The consumer's alone, as a copy is, but nobody copied.
         Ok(exported) => Ok(hold_by(slot, exported, Class::ExportExclusive, Form::Versioned).0),
         Err(status) => {
-            rest::put(thread, slot);
+            quarantine::put(thread, slot);
             Err(status)
         }
     }

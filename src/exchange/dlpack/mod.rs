@@ -7,7 +7,7 @@
 mod abi;
 mod api;
 
-mod rest;
+mod quarantine;
 
 use crate::array::HOST;
 use crate::dtype::Dtype;
@@ -60,11 +60,11 @@ pub fn export(function: &'static CStr, id: Id, options: Result<Options>, form: F
     check_target(options.label, options.target)?;
     if flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0
         && !unique
-        && let Some(tensor) = export_usual(id, flags, class, form)
+        && let Some(tensor) = export_fast(id, flags, class, form)
     {
         return Ok((tensor, TN_ALIASED));
     }
-    export_slowly(id, host::Export { function, flags, class, copy: Class::ExportExclusive, unique }, consumer, form)
+    export_slow(id, host::Export { function, flags, class, copy: Class::ExportExclusive, unique }, consumer, form)
 }
 
 /// What of a layout the format, or the caller's flags, cannot have.
@@ -81,13 +81,13 @@ fn unfit(flags: u32, layout: &Layout) -> Option<&'static str> {
 /// An alias that nothing is in the way of, in the short way: what the consumer looks at is all in the slot, so that the export needs no
 /// layout of its own.
 #[inline(always)]
-fn export_usual(id: Id, flags: u32, class: Class, form: Form) -> Option<*mut c_void> {
+fn export_fast(id: Id, flags: u32, class: Class, form: Form) -> Option<*mut c_void> {
     let thread = thread::current();
     let (guard, (slot, tensor)) = crate::borrow::export_free(thread, id, class, |layout| {
         if layout.is_empty() || unfit(flags, layout).is_some() {
             return None;
         }
-        let slot = rest::take_rested(thread)?;
+        let slot = quarantine::take_rested(thread)?;
         Some((slot, fill(slot, layout, class == Class::ExportRead, false, form)))
     })?;
     hand_out(slot, Some(guard));
@@ -96,13 +96,13 @@ fn export_usual(id: Id, flags: u32, class: Class, form: Form) -> Option<*mut c_v
 
 /// The same for all cases and with every status.
 #[inline(never)]
-fn export_slowly(id: Id, how: host::Export, consumer: Stream, form: Form) -> Result<(*mut c_void, tn_how)> {
+fn export_slow(id: Id, how: host::Export, consumer: Stream, form: Form) -> Result<(*mut c_void, tn_how)> {
     let thread = thread::current();
-    let slot = rest::take(thread)?;
+    let slot = quarantine::take(thread)?;
     match host::export(id, &how, Ok(consumer), &|layout| unfit(how.flags, layout)) {
         Ok(exported) => Ok(hold_by(slot, exported, how.class, form)),
         Err(status) => {
-            rest::put(thread, slot);
+            quarantine::put(thread, slot);
             Err(status)
         }
     }
@@ -230,7 +230,7 @@ fn delete(context: *mut c_void) {
         {
             guard.lock().end_guard(guard, false);
         }
-        rest::put(thread, slot);
+        quarantine::put(thread, slot);
     });
     // Nothing can be told to a consumer; a panic here is a bug, and must not leave the library.
     debug_assert!(outcome.is_ok());
@@ -333,7 +333,7 @@ fn reclaim(context: *mut c_void, flags: u32) -> Option<Result<Imported>> {
     if outcome.is_ok() {
         slot.live.store(0, Ordering::Release);
         close(slot);
-        rest::put(thread::current(), slot);
+        quarantine::put(thread::current(), slot);
     }
     Some(outcome)
 }

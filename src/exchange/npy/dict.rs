@@ -5,7 +5,7 @@
 //! literals: a comment, a joined string or `0x10` is a syntax fault. Values of a structured type are only skipped.
 #![forbid(unsafe_code)]
 
-use super::fault::Fault;
+use super::error::Fault;
 use crate::types::TN_MAX_NDIM;
 
 /// Most brackets in one another: structured types of structured types go three or four deep.

@@ -5,7 +5,7 @@
 
 use super::MAGIC;
 use super::dict::{self, Dict};
-use super::fault::Fault;
+use super::error::Fault;
 use crate::arith;
 use crate::dtype::Dtype;
 use crate::error::{self, fail};

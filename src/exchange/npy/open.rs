@@ -5,7 +5,7 @@
 //! one that is read is TN_ERR_IO (IO-9).
 
 use super::DEFAULT_MAX_HEADER_BYTES;
-use super::fault::{Fault, Path};
+use super::error::{Fault, Path};
 use super::header::{self, Header, PREAMBLE_BYTES};
 use crate::blit::Scratch;
 use crate::error::{Result, Status, fail};

@@ -5,9 +5,9 @@
 //! A link as target is followed; a folder, device or pipe is refused, so is a file that may not be written. The old
 //! file's permissions are kept. Needs one staging chunk of memory, and only for data that are not dense (IO-10).
 
-use super::fault::Path;
+use super::error::Path;
 use super::write::Head;
-use crate::blit::{self, Place, Scratch};
+use crate::blit::{self, HostView, Scratch};
 use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
 use crate::layout::{Layout, Order};
@@ -39,7 +39,7 @@ impl Sink<'_> {
     }
 
     /// Writes all elements of a place, in C or F order.
-    fn write_place(&mut self, place: &Place, order: Order) -> Result<()> {
+    fn write_place(&mut self, place: &HostView, order: Order) -> Result<()> {
         let layout = if order == Order::F { place.layout().transpose()? } else { place.layout().try_clone()? };
         if layout.is_empty() {
             return Ok(());
@@ -77,7 +77,7 @@ impl Sink<'_> {
         let packed = Layout::contiguous(part.dtype(), part.shape(), Order::C, address.expose_provenance() as i64)?;
         // SAFETY: the scratch is at least as long as any part, and ours alone; the part is one of the place, which
         // vouches for it.
-        unsafe { blit::copy(&Place::new(&packed), &Place::new(part))? };
+        unsafe { blit::copy(&HostView::new(&packed), &HostView::new(part))? };
         // SAFETY: as above, and just filled.
         unsafe { self.write(address, packed.bytes() as usize) }
     }
@@ -85,7 +85,7 @@ impl Sink<'_> {
 
 /// Saves a place: in C order, in F order if it is dense only so. TN_ERR_INVALID, TN_ERR_DTYPE, TN_ERR_NO_HOST_MEMORY,
 /// TN_ERR_IO as [`save`] says.
-pub fn save_place(path: &CStr, place: &Place, flags: u32) -> Result<()> {
+pub fn save_place(path: &CStr, place: &HostView, flags: u32) -> Result<()> {
     let layout = place.layout();
     let order = if layout.is_f() && !layout.is_c() { Order::F } else { Order::C };
     save(path, layout.dtype(), order, layout.shape(), flags, |sink| sink.write_place(place, order))

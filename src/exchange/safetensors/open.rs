@@ -2,13 +2,13 @@
 
 use super::file::File;
 use super::header::Tensor;
+use crate::address_index::{self, Found};
 use crate::array::{self, HOST};
-use crate::atlas::{self, Found};
 use crate::borrow::would_copy;
 use crate::error::{Result, fail};
 use crate::exchange::host;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Create, Fresh, From, Made, Release, Spare, SpareLease, SpareLedger};
+use crate::ledger::{self, Create, From, NewStore, Origin, Release, Spare, SpareLease, SpareLedger};
 use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::sys::file::Mapping;
@@ -128,7 +128,7 @@ fn read(
     tensor: &Tensor,
     flags: u32,
 ) -> Result<(Id, tn_how)> {
-    let mut fresh = Fresh::allocate(thread, pool, &mut layout(file, tensor, 0)?, false)?;
+    let mut fresh = NewStore::allocate(thread, pool, &mut layout(file, tensor, 0)?, false)?;
     let empty = tensor.begin == tensor.end;
     if !empty {
         let to = fresh.place()?.layout().offset() as *mut u8;
@@ -151,7 +151,7 @@ fn map<'a>(
     let mut claims = list::<Spare>(count)?;
     let mapped = Mapped(file.map()?);
     let base = mapped.0.address as i64;
-    let made = Made::by(thread);
+    let made = Origin::by(thread);
     for tensor in tensors {
         let mut claim = Spare::take(thread)?;
         *claim.layout() = layout(file, tensor, base + file.place(tensor) as i64)?;
@@ -161,7 +161,7 @@ fn map<'a>(
     let store = SpareLedger::take(thread)?;
     let (from, to) = file.data();
     let (start, end) = (base + from as i64, base + to as i64);
-    let mut atlas = atlas::lock()?;
+    let mut atlas = address_index::lock()?;
     // Fresh addresses; what is still entered there belongs to nobody any more, and is forgotten by the look.
     if !matches!(atlas.find(start, end), Found::Nothing) {
         return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));

@@ -9,7 +9,7 @@ mod pool;
 
 mod provider;
 
-mod source;
+mod provider_upstream;
 
 mod tables;
 
@@ -19,7 +19,7 @@ use crate::sys::os;
 use crate::thread::ColdLock;
 use crate::types::*;
 use core::ptr::{NonNull, null_mut};
-use source::Source;
+use provider_upstream::Source;
 pub use tables::{PoolOps, ProviderOps};
 
 /// UMF's results that we use.

@@ -6,8 +6,8 @@
 
 use super::tables::{self, PoolOps};
 use super::{
-    DEPENDENCY_UNAVAILABLE, INVALID_ALIGNMENT, INVALID_ARGUMENT, NAME, Record, SUCCESS, Source, control, result_of,
-    source, target, write,
+    DEPENDENCY_UNAVAILABLE, INVALID_ALIGNMENT, INVALID_ARGUMENT, NAME, Record, SUCCESS, Source, control,
+    provider_upstream, result_of, target, write,
 };
 use crate::array::HOST;
 use crate::boundary;
@@ -114,14 +114,14 @@ extern "C" fn finalize(pool: *mut c_void) -> tables::Result {
 
 /// Runs a request and keeps why it failed.
 fn request(body: impl FnOnce() -> Result<*mut c_void>) -> *mut c_void {
-    source::forget();
+    provider_upstream::forget();
     let mut block = null_mut();
     let status = boundary::enter(DOOR, || {
         block = body()?;
         Ok(())
     });
     if status != TN_OK {
-        let refused = source::refused();
+        let refused = provider_upstream::refused();
         WHY.set(if refused == SUCCESS { result_of(status) } else { refused });
     }
     block

@@ -44,19 +44,14 @@ pub fn deallocate_for(
             }
             Ok(())
         }
-        None => deallocate_slowly(client, through, address, bytes),
+        None => deallocate_slow(client, through, address, bytes),
     }
 }
 
 /// The same for blocks of spans that no heap owns, and for what is no block.
 #[cold]
 #[inline(never)]
-fn deallocate_slowly(
-    client: Client,
-    through: Option<&'static Pool>,
-    address: usize,
-    bytes: Option<usize>,
-) -> Result<()> {
+fn deallocate_slow(client: Client, through: Option<&'static Pool>, address: usize, bytes: Option<usize>) -> Result<()> {
     if let Some(pool) = ordered::owner_of(through, address) {
         return pool.deallocate_now(client, through, address, bytes);
     }
@@ -77,13 +72,13 @@ impl Pool {
     /// Gives back the block of a store, for the calling thread; called by its ledger, once. Cannot fail.
     #[inline(always)]
     pub fn free_store(&'static self, thread: &'static Thread, address: usize) {
-        if !heap::deallocate_store_quickly(thread, self, address) {
-            self.free_store_slowly(address);
+        if !heap::deallocate_store_fast(thread, self, address) {
+            self.free_store_slow(address);
         }
     }
 
     #[inline(never)]
-    fn free_store_slowly(&'static self, address: usize) {
+    fn free_store_slow(&'static self, address: usize) {
         if heap::deallocate(Some(self), address, State::Store).is_some() {
             return;
         }

@@ -62,12 +62,12 @@ impl Pool {
                 return Ok(placed);
             }
         }
-        self.obtain_slowly(want, count)
+        self.obtain_slow(want, count)
     }
 
     #[cold]
     #[inline(never)]
-    fn obtain_slowly(&'static self, mut want: Want, count: Count) -> Result<Placed> {
+    fn obtain_slow(&'static self, mut want: Want, count: Count) -> Result<Placed> {
         let mut ladder = Ladder::default();
         let mut hit = true;
         loop {

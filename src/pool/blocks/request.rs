@@ -43,7 +43,7 @@ impl Pool {
         owner: u64,
     ) -> Result<usize> {
         // Whether its bytes read 0 is not known on the short way.
-        if !zeroed && let Some(address) = heap::allocate_store_quickly(thread, self, bytes, alignment, owner) {
+        if !zeroed && let Some(address) = heap::allocate_store_fast(thread, self, bytes, alignment, owner) {
             return Ok(address);
         }
         Ok(self.allocate(bytes, alignment, zeroed, owner)?.as_ptr() as usize)
@@ -73,7 +73,7 @@ impl Pool {
         // The large block that the thread keeps: it was cleared by nobody.
         if bytes > class::LARGEST
             && !zeroed
-            && let Some(address) = heap::allocate_kept_quickly(self, bytes, alignment, tag)
+            && let Some(address) = heap::allocate_kept_fast(self, bytes, alignment, tag)
         {
             // SAFETY: addresses of blocks are never 0.
             return Ok(unsafe { NonNull::new_unchecked(address as *mut u8) });

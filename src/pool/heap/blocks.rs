@@ -11,7 +11,7 @@ use crate::pool::client::{Client, PLAIN};
 use crate::pool::span::{Kind, List, Popped, Span};
 use crate::pool::{Pool, class, foreign, table};
 use crate::sys::os;
-use crate::thread::{self, Critical, Thread};
+use crate::thread::{self, CriticalSection, Thread};
 use core::hint;
 use core::sync::atomic::Ordering;
 
@@ -22,14 +22,14 @@ const UPKEEP: usize = 64;
 #[inline]
 pub fn allocate(pool: &'static Pool, class: usize, block: Block, zeroed: bool) -> Option<Placed> {
     let thread = thread::current();
-    let inside = Critical::enter(thread);
+    let inside = CriticalSection::enter(thread);
     Heap::of(thread, pool)?.take_of(class, block, zeroed, inside)
 }
 
 /// A large block from the calling thread's heap. None: it keeps none of that size.
 pub fn allocate_large(pool: &'static Pool, block: Block) -> Option<Placed> {
     let thread = thread::current();
-    let _inside = Critical::enter(thread);
+    let _inside = CriticalSection::enter(thread);
     let address = Heap::of(thread, pool)?.take_large(block)?;
     Some(Placed::new(address, false))
 }
@@ -44,7 +44,7 @@ pub fn allocate_collected(
     zeroed: bool,
 ) -> (Option<Placed>, Option<&'static Heap>) {
     let thread = thread::current();
-    let inside = Critical::enter(thread);
+    let inside = CriticalSection::enter(thread);
     let Some(heap) = Heap::of_or_new(thread, pool) else { return (None, None) };
     heap.collect(pool);
     if heap.roomy(class).is_none() {
@@ -61,7 +61,7 @@ pub fn allocate_collected(
 #[inline]
 pub fn deallocate(through: Option<&'static Pool>, address: usize, state: State) -> Option<usize> {
     let thread = thread::current();
-    let inside = Critical::enter(thread);
+    let inside = CriticalSection::enter(thread);
     let span = table::get(address)?;
     let Some(heap) = span.heap() else { return give_large(thread, through, span, address, state) };
     if through.is_some_and(|pool| !heap.is_in(pool)) {
@@ -130,7 +130,7 @@ pub(super) struct Given {
 impl Heap {
     /// A block of a class, if there is room; with it whether its bytes are known to read 0.
     #[inline]
-    fn take_of(&self, class: usize, block: Block, zeroed: bool, inside: Critical) -> Option<Placed> {
+    fn take_of(&self, class: usize, block: Block, zeroed: bool, inside: CriticalSection) -> Option<Placed> {
         let span = self.roomy(class)?;
         let taken = self.take(class, span, || block)?;
         let zero = zeroed && taken.first && span.fresh.get() == 1;

@@ -3,7 +3,7 @@
 use super::{Counts, HEAPS, Heap, pointer};
 use crate::pool::Pool;
 use crate::pool::books::Books;
-use crate::thread::{self, Critical, Thread};
+use crate::thread::{self, CriticalSection, Thread};
 use core::sync::atomic::Ordering;
 
 impl Heap {
@@ -71,7 +71,7 @@ impl Heap {
 /// asking. Under no lock.
 #[cold]
 pub fn hide(thread: &'static Thread, pool: &'static Pool) {
-    let _inside = Critical::enter(thread);
+    let _inside = CriticalSection::enter(thread);
     if let Some(heap) = home(thread, pool) {
         heap.thread.store(core::ptr::null_mut(), Ordering::Relaxed);
         thread.forget_heap(core::ptr::from_ref(heap) as usize);
@@ -81,7 +81,7 @@ pub fn hide(thread: &'static Thread, pool: &'static Pool) {
 /// Shows it again, if it is still there.
 #[cold]
 pub fn show(thread: &'static Thread, pool: &'static Pool) {
-    let _inside = Critical::enter(thread);
+    let _inside = CriticalSection::enter(thread);
     if let Some(heap) = home(thread, pool) {
         heap.thread.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
     }
@@ -104,7 +104,7 @@ fn home(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
 pub(super) fn end_of_thread(thread: &'static Thread) {
     loop {
         // Whoever ends all heaps of a pool at this moment waits until this one is whole again.
-        let inside = Critical::enter(thread::current());
+        let inside = CriticalSection::enter(thread::current());
         // SAFETY: as in `Heap::of`.
         let Some(heap) = (unsafe { (thread.first_heap() as *const Heap).as_ref() }) else { return };
         let pool = heap.pool();
@@ -161,5 +161,5 @@ fn with_all<R>(pool: &'static Pool, work: impl FnOnce(&mut Books) -> R) -> Optio
         }
     }
     // Where the library itself allocates from us, as a program's global allocator, it may be inside, and must not wait for others.
-    (!thread.is_inside()).then(|| thread::alone(|| work(&mut pool.books.lock())))
+    (!thread.is_inside()).then(|| thread::stop_the_world(|| work(&mut pool.books.lock())))
 }

@@ -4,7 +4,7 @@
 //! | who | may change |
 //! |---|---|
 //! | the heap's thread, inside the library | the heap, and what its spans know of their blocks |
-//! | a thread that is alone (`thread::alone`), or the child of a fork | the same, of any heap |
+//! | a thread that is alone (`thread::stop_the_world`), or the child of a fork | the same, of any heap |
 //! | who has the pool's lock | `next`, `pending`, `pool`, and spans without an owner |
 //!
 //! Besides, a heap keeps the large block that its thread gave back last, for the next request of the same size.
@@ -31,9 +31,9 @@ mod trials;
 
 pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
 pub(super) use end::{end_all, hide, recall, show};
-pub use quick::{Deallocate, allocate_otherwise, allocate_quickly, deallocate_anywhere, deallocate_quickly};
-pub(super) use quick::{allocate_kept_quickly, allocate_store_quickly, deallocate_store_quickly};
-pub use resize::reallocate_quickly;
+pub use quick::{Deallocate, allocate_fast, allocate_otherwise, deallocate_anywhere, deallocate_fast};
+pub(super) use quick::{allocate_kept_fast, allocate_store_fast, deallocate_store_fast};
+pub use resize::reallocate_fast;
 
 use self::out::Out;
 use crate::pool::arena::{Recycled, Recycler};

@@ -11,12 +11,12 @@ use crate::pool::client::PLAIN;
 use crate::pool::options::LARGEST_ALIGNMENT;
 use crate::pool::span::Span;
 use crate::pool::{Pool, class, foreign, handle, table};
-use crate::thread::{self, Thread, Visit};
+use crate::thread::{self, FastEntry, Thread};
 
 /// A block that was handed out the quick way; what is rare is left to be done.
 pub struct Quick {
     heap: &'static Heap,
-    inside: Visit,
+    inside: FastEntry,
     rare: bool,
     address: usize,
 }
@@ -43,9 +43,9 @@ fn plain(thread: &'static Thread, requested: usize, alignment: usize) -> Block {
 /// Hands out a small raw block that the thread's heap of a pool has, by the handle (0: of the host's current pool): what nearly every request
 /// is. None, and nothing is changed: the heap has none, the thread does not know the handle, or would have to wait.
 #[inline(always)]
-pub fn allocate_quickly(pool: u64, bytes: usize, alignment: usize) -> Option<Quick> {
-    let thread = thread::at_hand()?;
-    let inside = Visit::begin(thread)?;
+pub fn allocate_fast(pool: u64, bytes: usize, alignment: usize) -> Option<Quick> {
+    let thread = thread::current_fast()?;
+    let inside = FastEntry::begin(thread)?;
     let heap = handle::heap(thread, pool)?;
     let alignment = heap.alignment_of(alignment);
     let class = class::of_request(bytes, alignment)?;
@@ -57,8 +57,8 @@ pub fn allocate_quickly(pool: u64, bytes: usize, alignment: usize) -> Option<Qui
 
 /// The same for a small block where the span to take from is full and another one has room, and for a large one: where it is.
 pub fn allocate_otherwise(pool: u64, bytes: usize, alignment: usize) -> Option<usize> {
-    let thread = thread::known()?;
-    let inside = Visit::begin(thread)?;
+    let thread = thread::current_if_registered()?;
+    let inside = FastEntry::begin(thread)?;
     let heap = handle::heap(thread, pool)?;
     let alignment = heap.alignment_of(alignment);
     let block = plain(thread, bytes, alignment);
@@ -74,10 +74,10 @@ pub fn allocate_otherwise(pool: u64, bytes: usize, alignment: usize) -> Option<u
 
 /// The same for a large block of a pool that is known and a client that says who asks: the one that the thread keeps.
 #[inline]
-pub fn allocate_kept_quickly(pool: &'static Pool, bytes: usize, alignment: usize, tag: u64) -> Option<usize> {
+pub fn allocate_kept_fast(pool: &'static Pool, bytes: usize, alignment: usize, tag: u64) -> Option<usize> {
     // A callback that is under way may be of the pool's own upstream, which gets a status.
-    let thread = thread::known().filter(|thread| thread.calling() == 0)?;
-    let _inside = Visit::begin(thread)?;
+    let thread = thread::current_if_registered().filter(|thread| thread.calling() == 0)?;
+    let _inside = FastEntry::begin(thread)?;
     let heap = Heap::at_hand(thread, pool)?;
     let alignment = heap.alignment_of(alignment);
     if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
@@ -88,17 +88,17 @@ pub fn allocate_kept_quickly(pool: &'static Pool, bytes: usize, alignment: usize
 
 /// The same for a store's block, of a pool that is known: where it is. `bytes`: at least 1.
 #[inline(always)]
-pub fn allocate_store_quickly(
+pub fn allocate_store_fast(
     thread: &'static Thread,
     pool: &'static Pool,
     bytes: usize,
     alignment: usize,
     tag: u64,
 ) -> Option<usize> {
-    let inside = Visit::begin(thread)?;
+    let inside = FastEntry::begin(thread)?;
     let heap = Heap::at_hand(thread, pool)?;
     let class = class::of_request(bytes, alignment)?;
-    // SAFETY: as in `allocate_quickly`.
+    // SAFETY: as in `allocate_fast`.
     let span = unsafe { heap.room.get_unchecked(class) }.first()?;
     let taken = heap.take(class, span, || Block { state: State::Store, alignment, requested: bytes, tag })?;
     Some(if taken.rare { heap.after_taking(inside, taken.address) } else { taken.address })
@@ -116,10 +116,10 @@ pub trait Deallocate {
 
 /// Gives a raw block back that is small, or a large one that the thread may keep, of that pool (0: of any). What is not that, `D` does.
 #[inline(always)]
-pub fn deallocate_quickly<D: Deallocate>(pool: u64, address: usize, stream: u64) -> D::Status {
+pub fn deallocate_fast<D: Deallocate>(pool: u64, address: usize, stream: u64) -> D::Status {
     let slowly = || D::slowly(pool, address, stream);
-    let Some(thread) = thread::at_hand() else { return slowly() };
-    let Some(inside) = Visit::begin(thread) else { return slowly() };
+    let Some(thread) = thread::current_fast() else { return slowly() };
+    let Some(inside) = FastEntry::begin(thread) else { return slowly() };
     let Some(heap) = handle::heap(thread, pool) else {
         drop(inside);
         return slowly();
@@ -141,7 +141,7 @@ extern "C" fn give_otherwise<D: Deallocate>(
     address: usize,
     stream: u64,
     heap: &'static Heap,
-    inside: Visit,
+    inside: FastEntry,
 ) -> D::Status {
     let through = if pool == 0 { None } else { heap.pool() };
     let given = give_elsewhere(inside.thread(), through, address);
@@ -149,12 +149,12 @@ extern "C" fn give_otherwise<D: Deallocate>(
     if given.is_some() { D::DONE } else { D::slowly(pool, address, stream) }
 }
 
-/// Gives a raw block back, of any pool: what [`deallocate_quickly`] does, for a thread that has no heap of its current pool. False, and
+/// Gives a raw block back, of any pool: what [`deallocate_fast`] does, for a thread that has no heap of its current pool. False, and
 /// nothing is changed: it is not that.
 #[inline(never)]
 pub fn deallocate_anywhere(address: usize) -> bool {
-    let Some(thread) = thread::known() else { return false };
-    Visit::begin(thread).and_then(|_inside| give_elsewhere(thread, None, address)).is_some()
+    let Some(thread) = thread::current_if_registered() else { return false };
+    FastEntry::begin(thread).and_then(|_inside| give_elsewhere(thread, None, address)).is_some()
 }
 
 /// Gives a raw block back that another thread's heap owns, or a large one that the thread may keep, or where no pool was passed one of any
@@ -178,8 +178,8 @@ fn give_elsewhere(thread: &'static Thread, through: Option<&'static Pool>, addre
 
 /// Gives a store's block back that the thread's heap of a pool owns. False, and nothing is changed: it is not that.
 #[inline(always)]
-pub fn deallocate_store_quickly(thread: &'static Thread, pool: &'static Pool, address: usize) -> bool {
-    let Some(inside) = Visit::begin(thread) else { return false };
+pub fn deallocate_store_fast(thread: &'static Thread, pool: &'static Pool, address: usize) -> bool {
+    let Some(inside) = FastEntry::begin(thread) else { return false };
     let Some(heap) = Heap::at_hand(thread, pool) else { return false };
     let Some((span, offset)) = heap.find_own(address) else { return false };
     let Some(given) = heap.give(span, offset, |word| word.is(State::Store)) else { return false };

@@ -6,14 +6,14 @@
 use crate::pool::cell::{Block, State, Word};
 use crate::pool::client::PLAIN;
 use crate::pool::{class, handle};
-use crate::thread::{self, Visit};
+use crate::thread::{self, FastEntry};
 
 /// Changes the size of a small raw block that the thread's heap of a pool owns, by the handle (0: of the host's current pool): where it is
 /// then. None, and nothing is changed: it is not that, or the heap has no room for it at its new size.
 #[inline]
-pub fn reallocate_quickly(pool: u64, address: usize, bytes: usize) -> Option<usize> {
-    let thread = thread::known()?;
-    let inside = Visit::begin(thread)?;
+pub fn reallocate_fast(pool: u64, address: usize, bytes: usize) -> Option<usize> {
+    let thread = thread::current_if_registered()?;
+    let inside = FastEntry::begin(thread)?;
     let heap = handle::heap(thread, pool)?;
     let (span, offset) = heap.find_own(address)?;
     let (index, unit) = (span.index_at(offset)?, span.unit.get());

@@ -6,7 +6,7 @@ mod tests {
         tn_pool_allocate, tn_pool_create, tn_pool_deallocate, tn_pool_import, tn_pool_reallocate, tn_pool_release,
         tn_pool_set_current,
     };
-    use crate::pool::heap::{Deallocate, allocate_quickly, deallocate_quickly};
+    use crate::pool::heap::{Deallocate, allocate_fast, deallocate_fast};
     use crate::pool::{self, Client, Pool};
     use crate::slots::Id;
     use crate::sys::os;
@@ -217,12 +217,12 @@ mod tests {
         let kept: Vec<usize> = handles.iter().map(|&handle| take(handle, 64)).collect();
         for _ in 0..2 {
             let quick = handles.iter().filter(|&&handle| {
-                let block = allocate_quickly(handle as u64, 64, 16);
+                let block = allocate_fast(handle as u64, 64, 16);
                 let block = block.map(|block| {
                     let address = block.address();
                     block.finish(address)
                 });
-                block.is_some_and(|block| deallocate_quickly::<Quickly>(handle as u64, block, 0))
+                block.is_some_and(|block| deallocate_fast::<Quickly>(handle as u64, block, 0))
             });
             // Two may share a place, where other tests make pools in between.
             assert!(quick.count() >= handles.len() - 4);
@@ -232,7 +232,7 @@ mod tests {
         }
         for &handle in &handles[..64] {
             assert_eq!(tn_pool_release(handle as *mut tn_pool), TN_OK);
-            assert!(allocate_quickly(handle as u64, 64, 16).is_none(), "a released handle is stale at once");
+            assert!(allocate_fast(handle as u64, 64, 16).is_none(), "a released handle is stale at once");
         }
     }
 
@@ -243,7 +243,7 @@ mod tests {
         let second = pool::new_handle(pool_of(handle)).unwrap().bits() as usize;
         let (ready, is_ready) = mpsc::channel();
         let (go, may_go) = mpsc::channel::<()>();
-        let quick = move || allocate_quickly(second as u64, 64, 16).map(|block| block.finish(()));
+        let quick = move || allocate_fast(second as u64, 64, 16).map(|block| block.finish(()));
         let other = thread::spawn(move || {
             // The first ask the pool, and then the thread knows its heap by the handle.
             let mut blocks = vec![take(second, 64), take(second, 64)];

@@ -197,7 +197,7 @@ impl Pool {
         if flags & TN_POOL_ZERO_ON_FREE != 0 {
             // Who gives back on the way out of a failure keeps its text.
             quietly(|| match self.clear_on(stream::current(self.device()), span) {
-                Cleared::No => self.clear_on(stream::aside(self.device()), span),
+                Cleared::No => self.clear_on(stream::internal_stream(self.device()), span),
                 cleared => cleared,
             })
             .note(span);
@@ -240,8 +240,11 @@ impl Pool {
             drop(books);
             // What is gone nobody can read.
             let gone = self.ops().is_gone();
-            let cleared =
-                if gone { Cleared::Yes } else { quietly(|| self.clear_on(stream::aside(self.device()), span)) };
+            let cleared = if gone {
+                Cleared::Yes
+            } else {
+                quietly(|| self.clear_on(stream::internal_stream(self.device()), span))
+            };
             cleared.note(span);
             any |= cleared == Cleared::Yes;
             let mut books = self.books.lock();

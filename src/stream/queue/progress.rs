@@ -6,7 +6,7 @@ use super::waits::{capturing, is_capturing};
 use super::{CLOCK, LEGACY, Queue, tick};
 use crate::device::cuda::Inside;
 use crate::error::{Result, Status, fail};
-use crate::stream::mark::Pin;
+use crate::stream::event_pool::EventRef;
 use crate::stream::point::Point;
 use crate::sys::cuda::{CUstream, code};
 use crate::types::*;
@@ -29,7 +29,7 @@ impl Queue {
     }
 
     /// The same, and its event, with timing or without.
-    pub(in crate::stream) fn record(&'static self, timing: bool) -> Result<Pin> {
+    pub(in crate::stream) fn record(&'static self, timing: bool) -> Result<EventRef> {
         match self.hold() {
             Some(_held) => self.record_held(timing),
             None => Err(self.refusal()),
@@ -37,7 +37,7 @@ impl Queue {
     }
 
     /// The same for one whose CUstream is there for certain.
-    pub(in crate::stream) fn record_held(&'static self, timing: bool) -> Result<Pin> {
+    pub(in crate::stream) fn record_held(&'static self, timing: bool) -> Result<EventRef> {
         let gpu = self.gpu();
         if self.gone.load(Ordering::Relaxed) {
             return Err(self.refusal());
@@ -47,7 +47,7 @@ impl Queue {
         if is_capturing(gpu, &inside, stream)? {
             return Err(capturing(gpu));
         }
-        let pin = Pin::take(gpu, &inside, timing)?;
+        let pin = EventRef::take(gpu, &inside, timing)?;
         pin.set_tick(tick());
         // SAFETY: an event of this context that nobody else uses, and a stream that is held.
         gpu.check(unsafe { inside.cuEventRecord(pin.event(), stream)? }, "cuEventRecord")?;
@@ -90,7 +90,7 @@ impl Queue {
     }
 
     /// The first event that has a tick behind it.
-    pub(in crate::stream) fn behind(&self, tick: u64) -> Option<Pin> {
+    pub(in crate::stream) fn behind(&self, tick: u64) -> Option<EventRef> {
         self.marks.lock().behind(tick)
     }
 

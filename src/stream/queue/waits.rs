@@ -5,8 +5,8 @@
 use super::{Origin, Queue, tick};
 use crate::device::cuda::{Gpu, Inside};
 use crate::error::{Result, Status, fail};
-use crate::stream::held::Held;
 use crate::stream::point::Point;
+use crate::stream::queue_ref::QueueRef;
 use crate::sys::cuda::CUstream;
 use crate::types::*;
 use core::sync::atomic::Ordering;
@@ -65,7 +65,7 @@ impl Queue {
     /// The same for one that perhaps nobody holds, with no event, and no harm to captures of others. TN_ERR_DRIVER: it ended, or is another
     /// thread's own.
     pub(in crate::stream) fn drain(&'static self) -> Result<()> {
-        let reached = |_: &Held| self.is_nameable() && !self.gone.load(Ordering::Relaxed);
+        let reached = |_: &QueueRef| self.is_nameable() && !self.gone.load(Ordering::Relaxed);
         let Some(_held) = self.hold().filter(reached) else { return Err(self.out_of_reach()) };
         let inside = self.gpu().enter()?;
         let _relaxed = inside.relaxed();

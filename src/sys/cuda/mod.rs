@@ -7,7 +7,7 @@
 
 use crate::error::{Result, Text, fail};
 use crate::sys::os::Library;
-use crate::thread::{self, Critical};
+use crate::thread::{self, CriticalSection};
 use crate::types::*;
 use core::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
 use core::fmt::Write;
@@ -192,7 +192,7 @@ fn outcome() -> &'static Outcome {
         return outcome;
     }
     // No fork finds it half loaded.
-    let _inside = Critical::enter(thread::current());
+    let _inside = CriticalSection::enter(thread::current());
     OUTCOME.get_or_init(load)
 }
 

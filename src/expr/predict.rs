@@ -1,10 +1,10 @@
 //! What one operation would do, decided by the rule of overwriting on values that are not there yet.
 //!
-//! Contract: changes nothing. Each value is known by the bytes it would have, an operand's or new ones (`Home`); which of them are needed
+//! Contract: changes nothing. Each value is known by the bytes it would have, an operand's or new ones (`Location`); which of them are needed
 //! still is counted as an evaluation would find it.
 
-use super::job::Job;
 use super::node::Graph;
+use super::op::Job;
 use super::rules::{self, Form, Operand};
 use crate::error::Result;
 use crate::ledger::{self, Claim, Operation, ledger_of_claim};
@@ -12,7 +12,7 @@ use crate::types::*;
 
 /// Where a value would be.
 #[derive(Clone, Copy)]
-pub(super) struct Home {
+pub(super) struct Location {
     pub bytes: Bytes,
     /// Seen as the transpose of what lies there.
     pub turned: bool,
@@ -31,7 +31,7 @@ pub(super) enum Bytes {
 }
 
 /// The home that stands for the store of a claim: that of the first node on it, or the next one.
-pub(super) fn base_of(graph: &Graph, claim: &'static Claim, homes: &[Home]) -> u32 {
+pub(super) fn base_of(graph: &Graph, claim: &'static Claim, homes: &[Location]) -> u32 {
     let mut base = homes.len() as u32;
     let locked = claim.lock_own();
     locked.each_claim(ledger_of_claim(claim), |other| {
@@ -54,10 +54,10 @@ pub(super) struct Step {
     pub passes: bool,
     pub asked: [bool; 2],
     pub why: [u32; 2],
-    pub home: Home,
+    pub home: Location,
 }
 
-pub(super) fn foresee(graph: &Graph, job: &Job, homes: &[Home]) -> Result<Step> {
+pub(super) fn foresee(graph: &Graph, job: &Job, homes: &[Location]) -> Result<Step> {
     let numbers = &job.numbers[..job.count];
     let bytes = job.dtype.item().saturating_mul(job.shape.iter().product());
     let mut step = Step {
@@ -66,12 +66,12 @@ pub(super) fn foresee(graph: &Graph, job: &Job, homes: &[Home]) -> Result<Step> 
         passes: false,
         asked: [false; 2],
         why: [0; 2],
-        home: Home { bytes: Bytes::Own(bytes), turned: false, base: homes.len() as u32, alive: 1 },
+        home: Location { bytes: Bytes::Own(bytes), turned: false, base: homes.len() as u32, alive: 1 },
     };
     if job.operation == Operation::Transpose {
         let from = homes[graph[numbers[0]].up as usize];
         step.passes = is_sole(graph, job.number, numbers[0]);
-        step.home = Home { turned: from.turned != (job.form != Form::Diagonal), alive: 0, ..from };
+        step.home = Location { turned: from.turned != (job.form != Form::Diagonal), alive: 0, ..from };
         return Ok(step);
     }
     for &k in rules::candidates(job.operation, job.forms) {
@@ -93,7 +93,7 @@ pub(super) fn foresee(graph: &Graph, job: &Job, homes: &[Home]) -> Result<Step> 
             Bytes::Own(bytes) => bytes,
             Bytes::Claim(claim) => claim.lock_own().books(ledger_of_claim(claim)).bytes,
         };
-        step.home = Home { bytes: Bytes::Own(bytes), alive: 0, ..from };
+        step.home = Location { bytes: Bytes::Own(bytes), alive: 0, ..from };
         step.passes = true;
     }
     Ok(step)
@@ -103,7 +103,7 @@ fn is_sole(graph: &Graph, user: u32, operand: u32) -> bool {
     graph[operand].references() == graph[user].edges_to(operand)
 }
 
-fn why_not(graph: &Graph, job: &Job, k: usize, shape: &[i64], homes: &[Home]) -> Result<u32> {
+fn why_not(graph: &Graph, job: &Job, k: usize, shape: &[i64], homes: &[Location]) -> Result<u32> {
     let numbers = &job.numbers[..job.count];
     let home = |number: u32| homes[graph[number].up as usize];
     let sole = |number: u32| is_sole(graph, job.number, number);

@@ -3,10 +3,10 @@
 //! The usual case of `enter`: at most eight parameters, arrays that are lent and promises that are the only ones of their arrays.
 //! Either all of it is done, or nothing is changed and the caller takes the general way, which knows every case and every status.
 
-use super::one::At;
+use super::fast_path::At;
 use super::{Claim, Id, Ledger, Promise};
 use crate::slots::{Kind, Slot, Table};
-use crate::thread::{Critical, Thread, are_devices_in_doubt};
+use crate::thread::{CriticalSection, Thread, are_devices_in_doubt};
 
 /// So many parameters at most.
 const FEW: usize = 8;
@@ -57,7 +57,7 @@ impl Param {
 struct Locks {
     ledgers: [Option<&'static Ledger>; FEW],
     /// Keeps a fork away while they are locked: dropped after that.
-    inside: Critical,
+    inside: CriticalSection,
 }
 
 impl Locks {
@@ -81,7 +81,7 @@ impl Locks {
             ledgers[at] = Some(ledger);
             n += 1;
         }
-        let inside = Critical::enter(thread);
+        let inside = CriticalSection::enter(thread);
         for ledger in ledgers.iter().map_while(|ledger| *ledger) {
             ledger.lock.lock();
         }

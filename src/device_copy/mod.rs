@@ -2,8 +2,8 @@
 //!
 //! Contract: as `blit`, but for memory of any kind, on a queue: a copy moves every element of the source to the destination as if the
 //! source had been read in full first, a fill sets every element, and no other byte is touched. Knows no store, no ledger and no handle: who
-//! may touch which bytes was settled by the caller, who vouches for it with [`Berth::new`], and whose queue is after all that it must be after.
-//! What is not done on return is done when the queue has passed it; [`Left`] says what that is. Under no lock.
+//! may touch which bytes was settled by the caller, who vouches for it with [`MemoryView::new`], and whose queue is after all that it must be after.
+//! What is not done on return is done when the queue has passed it; [`Outstanding`] says what that is. Under no lock.
 //!
 //! | file | what |
 //! |---|---|
@@ -14,7 +14,7 @@
 //! | `fill` | every element set, without kernels |
 //! | `registered` | which host memory is page-locked by `tn_host_register` |
 
-mod bus;
+mod host_device;
 
 mod device;
 
@@ -29,15 +29,15 @@ mod staging;
 pub use fill::fill;
 pub use staging::trim;
 
-use crate::blit::Place;
-use crate::device::cuda::copy::{self, Way};
-use crate::device::cuda::{self, Gpu, pin};
+use crate::blit::HostView;
+use crate::device::cuda::copy::{self, CopyKind};
+use crate::device::cuda::{self, Gpu, page_lock};
 use crate::error::{Result, Status, fail};
 use crate::layout::Layout;
 use crate::pool;
 use crate::stream::Queue;
 use crate::types::*;
-use plan::{Plan, Stretch};
+use plan::{BroadcastSplit, Plan};
 
 /// What kind of memory bytes lie in.
 #[derive(Clone, Copy)]
@@ -70,20 +70,20 @@ impl Memory {
     }
 }
 
-/// Where bytes are, and that they may be touched: what [`crate::blit::Place`] is for memory of any kind.
+/// Where bytes are, and that they may be touched: what [`crate::blit::HostView`] is for memory of any kind.
 #[derive(Clone, Copy)]
-pub struct Berth<'a> {
+pub struct MemoryView<'a> {
     layout: &'a Layout,
     memory: Memory,
 }
 
-impl<'a> Berth<'a> {
+impl<'a> MemoryView<'a> {
     /// Vouches for the bytes of a layout.
     ///
     /// # Safety
-    /// - As for [`crate::blit::Place::new`], for memory of that kind: until the queue of the call that it is given to has passed that call.
-    pub unsafe fn new(layout: &'a Layout, memory: Memory) -> Berth<'a> {
-        Berth { layout, memory }
+    /// - As for [`crate::blit::HostView::new`], for memory of that kind: until the queue of the call that it is given to has passed that call.
+    pub unsafe fn new(layout: &'a Layout, memory: Memory) -> MemoryView<'a> {
+        MemoryView { layout, memory }
     }
 
     /// The layout, with its absolute address as offset.
@@ -97,14 +97,14 @@ impl<'a> Berth<'a> {
     }
 
     /// For the host, if it can touch it.
-    pub fn place(&self) -> Option<Place<'a>> {
+    pub fn place(&self) -> Option<HostView<'a>> {
         // SAFETY: whoever made this berth vouches for its bytes, and the host reaches them.
-        self.memory.is_host().then(|| unsafe { Place::new(self.layout) })
+        self.memory.is_host().then(|| unsafe { HostView::new(self.layout) })
     }
 
     /// The same kind of memory in another layout: of elements that this one has.
-    fn part<'b>(&self, layout: &'b Layout) -> Berth<'b> {
-        Berth { layout, memory: self.memory }
+    fn part<'b>(&self, layout: &'b Layout) -> MemoryView<'b> {
+        MemoryView { layout, memory: self.memory }
     }
 }
 
@@ -116,14 +116,14 @@ pub fn seen_at(address: usize) -> u64 {
     let seen = registered::seen((address as i64, address as i64 + 1));
     let mapped = || {
         let pool = pool::locate(address)?.pool;
-        if pool.memory_flags() & TN_MAPPED != 0 { pin::seen_at(cuda::gpu(0).ok()?, address).ok() } else { None }
+        if pool.memory_flags() & TN_MAPPED != 0 { page_lock::seen_at(cuda::gpu(0).ok()?, address).ok() } else { None }
     };
     if seen == 0 { mapped().unwrap_or(0) } else { seen }
 }
 
 /// What a copy leaves to its queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Left {
+pub enum Outstanding {
     /// Nothing: all is done.
     Nothing,
     /// The source was read, the destination will be written.
@@ -142,7 +142,7 @@ pub struct Failed {
 }
 
 /// One copy on its way.
-struct Trip {
+struct CopyContext {
     queue: &'static Queue,
     /// Nothing may be staged.
     strict: bool,
@@ -150,9 +150,9 @@ struct Trip {
     wrote: bool,
 }
 
-impl Trip {
+impl CopyContext {
     /// Enqueues the boxes of a copy into the destination.
-    fn send(&mut self, way: Way, dst: &Layout, src: &Layout) -> Result<()> {
+    fn send(&mut self, way: CopyKind, dst: &Layout, src: &Layout) -> Result<()> {
         match Plan::copy(dst, src) {
             Some(plan) => self.send_plan(way, &plan),
             None => Ok(()),
@@ -160,14 +160,14 @@ impl Trip {
     }
 
     /// Enqueues the boxes of a plan into the destination.
-    fn send_plan(&mut self, way: Way, plan: &Plan) -> Result<()> {
+    fn send_plan(&mut self, way: CopyKind, plan: &Plan) -> Result<()> {
         let wrote = &mut self.wrote;
         enqueue(self.queue, way, plan, || *wrote = true)
     }
 
     /// Enqueues the boxes of a copy into packed memory that is not the destination's: each repeated element once, as it lies packed.
-    fn fetch(&self, way: Way, packed: &Layout, src: &Layout) -> Result<()> {
-        let plan = match Stretch::of(packed, src)? {
+    fn fetch(&self, way: CopyKind, packed: &Layout, src: &Layout) -> Result<()> {
+        let plan = match BroadcastSplit::of(packed, src)? {
             Some(first) => Plan::copy(&first.dst, &first.src),
             None => Plan::copy(packed, src),
         };
@@ -198,7 +198,7 @@ impl Trip {
 }
 
 /// Enqueues the boxes of a plan; `after` runs behind each.
-fn enqueue(queue: &'static Queue, way: Way, plan: &Plan, mut after: impl FnMut()) -> Result<()> {
+fn enqueue(queue: &'static Queue, way: CopyKind, plan: &Plan, mut after: impl FnMut()) -> Result<()> {
     let inside = queue.gpu().enter()?;
     plan.each(|block| {
         // SAFETY: the berths that the plan was made of vouch for its bytes until the queue has passed the copy, or they are staging memory
@@ -212,12 +212,17 @@ fn enqueue(queue: &'static Queue, way: Way, plan: &Plan, mut after: impl FnMut()
 /// Copies every element of `src` to the element of `dst` at the same index, on a queue; at least one of the two is a GPU's memory.
 ///
 /// Shapes and item sizes are equal. The queue is one of a GPU that has one of the two. `strict`: TN_ERR_WOULD_COPY in place of staging.
-pub fn copy(queue: &'static Queue, dst: &Berth, src: &Berth, strict: bool) -> core::result::Result<Left, Failed> {
+pub fn copy(
+    queue: &'static Queue,
+    dst: &MemoryView,
+    src: &MemoryView,
+    strict: bool,
+) -> core::result::Result<Outstanding, Failed> {
     debug_assert!(dst.layout.shape() == src.layout.shape() && dst.layout.item() == src.layout.item());
     if dst.layout.is_empty() {
-        return Ok(Left::Nothing);
+        return Ok(Outstanding::Nothing);
     }
-    let mut trip = Trip { queue, strict, wrote: false };
+    let mut trip = CopyContext { queue, strict, wrote: false };
     let outcome = match (dst.memory, src.memory) {
         (Memory::Device(to), Memory::Device(from)) if to.id() != from.id() => {
             device::between(&mut trip, (to, dst), (from, src))
@@ -225,8 +230,8 @@ pub fn copy(queue: &'static Queue, dst: &Berth, src: &Berth, strict: bool) -> co
         (Memory::Device(_), Memory::Device(_) | Memory::Managed) | (Memory::Managed, Memory::Device(_)) => {
             device::within(&mut trip, dst, src)
         }
-        (Memory::Device(_), _) => bus::to_device(&mut trip, dst, src),
-        (_, Memory::Device(_)) => bus::to_host(&mut trip, dst, src),
+        (Memory::Device(_), _) => host_device::to_device(&mut trip, dst, src),
+        (_, Memory::Device(_)) => host_device::to_host(&mut trip, dst, src),
         _ => unreachable!("copies between host memories are the host's"),
     };
     outcome.map_err(|status| Failed { status, wrote: trip.wrote })

@@ -8,9 +8,9 @@ use core::sync::atomic::Ordering;
 
 /// A hold on a queue: its CUstream stays while this lives.
 #[derive(Debug, PartialEq)]
-pub struct Held(pub(super) &'static Queue);
+pub struct QueueRef(pub(super) &'static Queue);
 
-impl Held {
+impl QueueRef {
     /// The queue.
     pub fn queue(&self) -> &'static Queue {
         self.0
@@ -23,23 +23,23 @@ impl Held {
         bits
     }
 
-    /// Back from [`Held::into_bits`], which is then nobody's any more; None for 0.
+    /// Back from [`QueueRef::into_bits`], which is then nobody's any more; None for 0.
     ///
     /// # Safety
     /// - `bits` is 0, or came from `into_bits` and was not turned back yet.
-    pub unsafe fn from_bits(bits: usize) -> Option<Held> {
+    pub unsafe fn from_bits(bits: usize) -> Option<QueueRef> {
         // SAFETY: queues are never unmapped; the caller's promise.
-        unsafe { (bits as *const Queue).as_ref().map(Held) }
+        unsafe { (bits as *const Queue).as_ref().map(QueueRef) }
     }
 }
 
-impl Clone for Held {
-    fn clone(&self) -> Held {
+impl Clone for QueueRef {
+    fn clone(&self) -> QueueRef {
         self.0.held()
     }
 }
 
-impl Drop for Held {
+impl Drop for QueueRef {
     fn drop(&mut self) {
         // AcqRel: who ends it comes after all who used it.
         if self.0.holds.fetch_sub(1, Ordering::AcqRel) == 1 {

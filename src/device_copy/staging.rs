@@ -5,10 +5,10 @@
 //! waits for that alone. Where no chunk can be had (no page-locked memory left, or others have both), plain memory does the same work
 //! through the driver's own path, slower and as right.
 //!
-//! Contract: a [`Relay`] is one copy's; nothing is allocated, waited for or asked of a driver under the lock here.
+//! Contract: a [`ChunkRing`] is one copy's; nothing is allocated, waited for or asked of a driver under the lock here.
 
 use crate::blit::Scratch;
-use crate::device::cuda::{self, GPUS, Gpu, pin};
+use crate::device::cuda::{self, GPUS, Gpu, page_lock};
 use crate::error::Result;
 use crate::options;
 use crate::reclaim;
@@ -45,7 +45,7 @@ const NO_SLOT: Slot = Slot { address: 0, bytes: 0, taken: false, after: None };
 static SLOTS: [[ColdLock<[Slot; CHUNKS]>; 2]; GPUS] = [const { [const { ColdLock::new([NO_SLOT; CHUNKS]) }; 2] }; GPUS];
 
 /// The chunks of a device and direction, in turns, as far as this copy gets them.
-pub struct Relay {
+pub struct ChunkRing {
     gpu: &'static Gpu,
     direction: Direction,
     bytes: usize,
@@ -57,20 +57,20 @@ pub struct Relay {
 struct Chunk {
     address: usize,
     after: Option<Point>,
-    home: Home,
+    home: Location,
 }
 
 /// Page-locked chunks stand in a slot of the ring; plain ones are the copy's own.
-enum Home {
+enum Location {
     Slot(usize),
     Own(Scratch),
 }
 
-impl Relay {
+impl ChunkRing {
     /// For one copy.
-    pub fn new(gpu: &'static Gpu, direction: Direction) -> Relay {
+    pub fn new(gpu: &'static Gpu, direction: Direction) -> ChunkRing {
         let bytes = options::transfer_chunk() as usize;
-        Relay { gpu, direction, bytes, chunks: [const { None }; CHUNKS], next: 0 }
+        ChunkRing { gpu, direction, bytes, chunks: [const { None }; CHUNKS], next: 0 }
     }
 
     /// Bytes of a chunk.
@@ -111,13 +111,13 @@ impl Relay {
     fn take(&self, optional: bool) -> Result<Option<Chunk>> {
         match self.claim() {
             Some((place, slot)) => {
-                let home = Home::Slot(place);
+                let home = Location::Slot(place);
                 if slot.bytes == self.bytes {
                     return Ok(Some(Chunk { address: slot.address, after: slot.after, home }));
                 }
                 // Not made, or made when the option said otherwise.
                 let gone = slot.address == 0 || self.discard(&slot);
-                match if gone { pin::allocate(self.gpu, self.bytes).ok() } else { None } {
+                match if gone { page_lock::allocate(self.gpu, self.bytes).ok() } else { None } {
                     Some(address) => return Ok(Some(Chunk { address, after: None, home })),
                     None => self.give(place, if gone { NO_SLOT } else { slot }),
                 }
@@ -126,7 +126,7 @@ impl Relay {
             None => {}
         }
         let own = Scratch::new(self.bytes)?;
-        Ok(Some(Chunk { address: own.address() as usize, after: None, home: Home::Own(own) }))
+        Ok(Some(Chunk { address: own.address() as usize, after: None, home: Location::Own(own) }))
     }
 
     fn slots(&self) -> &'static ColdLock<[Slot; CHUNKS]> {
@@ -153,22 +153,22 @@ impl Relay {
             return false;
         }
         // SAFETY: the chunk is ours alone, and the device has done with it.
-        unsafe { pin::free(self.gpu, slot.address) }.is_ok()
+        unsafe { page_lock::free(self.gpu, slot.address) }.is_ok()
     }
 }
 
-impl Drop for Relay {
+impl Drop for ChunkRing {
     fn drop(&mut self) {
         for turn in 0..CHUNKS {
             let Some(chunk) = self.chunks[turn].take() else { continue };
             match chunk.home {
-                Home::Slot(place) => {
+                Location::Slot(place) => {
                     self.give(
                         place,
                         Slot { address: chunk.address, bytes: self.bytes, taken: false, after: chunk.after },
                     );
                 }
-                Home::Own(own) => {
+                Location::Own(own) => {
                     // A driver that fails has stopped reading too.
                     let _ = chunk.after.map(|point| point.wait());
                     drop(own);
@@ -183,13 +183,13 @@ pub fn trim(device: tn_device) {
     for gpu in cuda::used() {
         if device.r#type == TN_CUDA_HOST || device.r#type == TN_CUDA && device.id == gpu.id() {
             for direction in [Direction::ToDevice, Direction::ToHost] {
-                trim_ring(&Relay::new(gpu, direction));
+                trim_ring(&ChunkRing::new(gpu, direction));
             }
         }
     }
 }
 
-fn trim_ring(relay: &Relay) {
+fn trim_ring(relay: &ChunkRing) {
     for place in 0..CHUNKS {
         let slot = {
             let mut slots = relay.slots().lock();

@@ -4,12 +4,12 @@
 //! the device's own and is waited for by nobody. Between two devices the driver copies where one reaches the other; else, and where a
 //! copy within a device would be too many boxes, the bytes go by the host's staging memory, where the processor arranges them.
 
-use super::bus::{stage_to_device, stage_to_host};
-use super::plan::{self, Course, Plan, Stretch};
-use super::{Berth, Left, Trip};
+use super::host_device::{stage_to_device, stage_to_host};
+use super::plan::{self, BroadcastSplit, OverlapPlan, Plan};
+use super::{CopyContext, MemoryView, Outstanding};
 use crate::blit::Scratch;
 use crate::device::cuda::Gpu;
-use crate::device::cuda::copy::Way;
+use crate::device::cuda::copy::CopyKind;
 use crate::error::Result;
 use crate::layout::{self, Layout};
 use crate::pool::{self, Pool};
@@ -19,16 +19,16 @@ use crate::stream::{self, Queue};
 const ALIGNMENT: usize = 256;
 
 /// Within one device, or between it and managed memory.
-pub fn within(trip: &mut Trip, dst: &Berth, src: &Berth) -> Result<Left> {
+pub fn within(trip: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> Result<Outstanding> {
     let (dst, src) = (dst.layout, src.layout);
-    match Course::of(dst, src) {
-        Course::Done => Ok(Left::Nothing),
-        Course::Any => apart(trip, Way::Within, dst, src),
-        Course::Pieces { axis, length, upwards } => {
+    match OverlapPlan::of(dst, src) {
+        OverlapPlan::Done => Ok(Outstanding::Nothing),
+        OverlapPlan::Any => apart(trip, CopyKind::Within, dst, src),
+        OverlapPlan::Pieces { axis, length, upwards } => {
             let count = dst.shape()[axis];
             let parts = layout::pieces(count, length);
             let mut send = |(start, length): (i64, i64)| {
-                trip.send(Way::Within, &dst.part(axis, start, length)?, &src.part(axis, start, length)?)
+                trip.send(CopyKind::Within, &dst.part(axis, start, length)?, &src.part(axis, start, length)?)
             };
             if upwards {
                 parts.clone().try_for_each(&mut send)?;
@@ -38,41 +38,41 @@ pub fn within(trip: &mut Trip, dst: &Berth, src: &Berth) -> Result<Left> {
                     .map(|i| (i * length, length.min(count - i * length)))
                     .try_for_each(send)?;
             }
-            Ok(Left::Both)
+            Ok(Outstanding::Both)
         }
-        Course::Through => {
+        OverlapPlan::Through => {
             let temporary = Temporary::new(trip.queue, plan::packed_bytes(src))?;
             let packed = plan::packed(src, temporary.address)?;
-            trip.fetch(Way::Within, &packed, src)?;
-            apart(trip, Way::Within, dst, &packed)
+            trip.fetch(CopyKind::Within, &packed, src)?;
+            apart(trip, CopyKind::Within, dst, &packed)
         }
     }
 }
 
 /// Sides that share no byte.
-fn apart(trip: &mut Trip, way: Way, dst: &Layout, src: &Layout) -> Result<Left> {
-    if let Some(first) = Stretch::of(dst, src)? {
+fn apart(trip: &mut CopyContext, way: CopyKind, dst: &Layout, src: &Layout) -> Result<Outstanding> {
+    if let Some(first) = BroadcastSplit::of(dst, src)? {
         let left = apart(trip, way, &first.dst, &first.src)?;
-        Stretch::doublings(dst, src, |to, from| trip.send(way.onwards(), to, from))?;
+        BroadcastSplit::doublings(dst, src, |to, from| trip.send(way.onwards(), to, from))?;
         return Ok(left);
     }
-    let Some(plan) = Plan::copy(dst, src) else { return Ok(Left::Nothing) };
+    let Some(plan) = Plan::copy(dst, src) else { return Ok(Outstanding::Nothing) };
     // The way by the host is no crossing that the caller asked for: where it is not allowed, many boxes do it as well.
     if plan.is_slower_than_staging() && !trip.strict && !trip.queue.is_capturing()? {
         return by_host(trip, trip.queue, dst, src);
     }
     trip.send_plan(way, &plan)?;
-    Ok(Left::Both)
+    Ok(Outstanding::Both)
 }
 
 /// Between two devices. The queue is of one of them.
 pub fn between(
-    trip: &mut Trip,
-    (to, dst): (&'static Gpu, &Berth),
-    (from, src): (&'static Gpu, &Berth),
-) -> Result<Left> {
+    trip: &mut CopyContext,
+    (to, dst): (&'static Gpu, &MemoryView),
+    (from, src): (&'static Gpu, &MemoryView),
+) -> Result<Outstanding> {
     if to.reaches(from)? {
-        let way = Way::Peer { dst: to.enter()?.context(), src: from.enter()?.context() };
+        let way = CopyKind::Peer { dst: to.enter()?.context(), src: from.enter()?.context() };
         return apart(trip, way, dst.layout, src.layout);
     }
     trip.check_staging("the two devices do not reach each other")?;
@@ -92,15 +92,15 @@ pub fn between(
 }
 
 /// By the host's memory, in pieces of the destination: the source has been read on return.
-fn by_host(trip: &mut Trip, sender: &'static Queue, dst: &Layout, src: &Layout) -> Result<Left> {
+fn by_host(trip: &mut CopyContext, sender: &'static Queue, dst: &Layout, src: &Layout) -> Result<Outstanding> {
     let scratch = Scratch::new(plan::packed_bytes(dst).min(PASSING) as usize)?;
     plan::pieces(dst, src, PASSING, &mut |to, from| {
         let passing = plan::packed(to, scratch.address().expose_provenance() as i64)?;
-        let mut fetching = Trip { queue: sender, strict: false, wrote: false };
+        let mut fetching = CopyContext { queue: sender, strict: false, wrote: false };
         stage_to_host(&mut fetching, &passing, from)?;
         stage_to_device(trip, to, &passing)
     })?;
-    Ok(Left::Writing)
+    Ok(Outstanding::Writing)
 }
 
 /// Bytes that pass by the host at a time.

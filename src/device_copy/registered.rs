@@ -4,9 +4,9 @@
 //! nothing is registered. A registration knows the last work of each queue that was put there, by whatever name the bytes went: [`unlock`]
 //! waits for it. Growing needs memory, which is asked for under no lock; removing needs none. The driver is called under no lock.
 
-use crate::device::cuda::{Gpu, REGISTERED_BYTES, pin};
+use crate::device::cuda::{Gpu, REGISTERED_BYTES, page_lock};
 use crate::error::{Result, fail, quietly};
-use crate::room;
+use crate::grow_unlocked;
 use crate::stream::Point;
 use crate::thread::QuickLock;
 use crate::types::*;
@@ -88,18 +88,18 @@ pub fn note_use(range: (i64, i64), point: Point) {
 pub unsafe fn lock(gpu: &'static Gpu, start: i64, end: i64, flags: u32) -> Result<()> {
     insert(start, end, Some(gpu), flags)?;
     // SAFETY: the caller's promise.
-    let locked = unsafe { pin::lock(gpu, start as usize, (end - start) as usize, flags) }.and_then(|()| {
+    let locked = unsafe { page_lock::lock(gpu, start as usize, (end - start) as usize, flags) }.and_then(|()| {
         if flags & TN_HOST_MAPPED == 0 {
             return Ok(());
         }
-        match pin::seen_at(gpu, start as usize) {
+        match page_lock::seen_at(gpu, start as usize) {
             Ok(seen) => {
                 within((start, end), |there| there.seen = seen);
                 Ok(())
             }
             Err(status) => {
                 // SAFETY: locked just now, and nobody was told.
-                let _ = quietly(|| unsafe { pin::unlock(gpu, start as usize) });
+                let _ = quietly(|| unsafe { page_lock::unlock(gpu, start as usize) });
                 Err(status)
             }
         }
@@ -121,7 +121,7 @@ pub fn unlock(start: i64) {
     }
     if let Some(gpu) = gpu {
         // SAFETY: locked by `lock`, whose registration ends here, once; its work is done.
-        let _ = unsafe { pin::unlock(gpu, start as usize) };
+        let _ = unsafe { page_lock::unlock(gpu, start as usize) };
     }
     remove(start);
 }
@@ -147,7 +147,7 @@ fn insert(start: i64, end: i64, gpu: Option<&'static Gpu>, flags: u32) -> Result
             return Ok(());
         }
         drop(ranges);
-        room::make(&RANGES, 16).map_err(|wanted| {
+        grow_unlocked::make(&RANGES, 16).map_err(|wanted| {
             fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the addresses of {wanted} registrations"))
         })?;
     }

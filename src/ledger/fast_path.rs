@@ -8,12 +8,12 @@
 //! Measured, borrow + end through C: 30 ns in the general way, 19 ns in this one, of which 9 are the locks' two exchanges.
 
 use super::{
-    Backing, Books, Claim, ClaimBody, Class, Guard, GuardedSlot, Hold, Id, Lease, Ledger, Made, Promise, PromiseBody,
-    Spare, SpareLedger, Terms,
+    Backing, Claim, ClaimBody, Class, Guard, GuardParams, GuardedSlot, Id, InternalGuard, Lease, Ledger, LedgerState,
+    Origin, Promise, PromiseBody, Spare, SpareLedger,
 };
 use crate::layout::Layout;
 use crate::slots::{Slot, State, Table};
-use crate::thread::{Critical, Thread, are_devices_in_doubt};
+use crate::thread::{CriticalSection, Thread, are_devices_in_doubt};
 use crate::types::{TN_CPU, tn_device};
 
 /// A slot, and the ledger that guards it. All that is done with it is for those who have locked that ledger: [`One`] and
@@ -66,7 +66,7 @@ impl<S: GuardedSlot> At<S> {
     /// # Safety
     /// - As above; no other reference is made while this one is out.
     #[inline(always)]
-    unsafe fn books_mut<'a>(self) -> &'a mut Books {
+    unsafe fn books_mut<'a>(self) -> &'a mut LedgerState {
         self.ledger.watch.write();
         // SAFETY: the caller's promise.
         unsafe { &mut *self.ledger.books.get() }
@@ -97,7 +97,7 @@ impl At<Claim> {
             Table::free(thread, claim);
             return None;
         };
-        to.made = Made::by(thread);
+        to.made = Origin::by(thread);
         if keeps_root && let Some(root) = from.root {
             // SAFETY: guarded by the locked ledger, as the claims that use it; no other reference is out.
             unsafe { root.guarded().own() }.users += 1;
@@ -137,7 +137,7 @@ impl At<Promise> {
         // SAFETY: taken, and not published yet: ours alone.
         let to = unsafe { new.guarded().own() };
         assert!(to.copy(from), "looked at in `usual`");
-        to.made = Made::by(thread);
+        to.made = Origin::by(thread);
         to.root = from.root.take();
         from.made = to.made;
         from.entered = entered;
@@ -163,7 +163,7 @@ impl At<Promise> {
 /// The slot of a handle that is out, and its ledger, locked. Its drop unlocks.
 pub struct One<S: GuardedSlot> {
     at: At<S>,
-    inside: Critical,
+    inside: CriticalSection,
 }
 
 impl<S: GuardedSlot> Drop for One<S> {
@@ -191,7 +191,7 @@ impl<S: GuardedSlot> One<S> {
     #[inline(always)]
     fn lock(thread: &'static Thread, id: Id, is: impl FnOnce(&S) -> bool) -> Option<One<S>> {
         let at = At::guess(id)?;
-        let inside = Critical::enter(thread);
+        let inside = CriticalSection::enter(thread);
         at.ledger.lock.lock();
         let one = One { at, inside };
         (is(at.slot) && at.guards()).then_some(one)
@@ -206,7 +206,7 @@ impl<S: GuardedSlot> One<S> {
 
     /// The books of its ledger.
     #[inline(always)]
-    pub fn books(&self) -> &Books {
+    pub fn books(&self) -> &LedgerState {
         self.at.ledger.watch.read();
         // SAFETY: the ledger is locked by us, and `&self` lets no mutable reference be.
         unsafe { &*self.at.ledger.books.get() }
@@ -214,7 +214,7 @@ impl<S: GuardedSlot> One<S> {
 
     /// The same, to be changed.
     #[inline(always)]
-    fn books_mut(&mut self) -> &mut Books {
+    fn books_mut(&mut self) -> &mut LedgerState {
         // SAFETY: the ledger is locked by us, and `&mut self` lets no other reference be.
         unsafe { self.at.books_mut() }
     }
@@ -242,12 +242,12 @@ pub(super) fn found(
     let ledger = spare.into_ledger();
     claim.guarded().set_ledger(ledger);
     // Locked although nobody knows it: a weak handle that outlived the ledger's last store may be looking at the books.
-    let inside = Critical::enter(thread);
+    let inside = CriticalSection::enter(thread);
     ledger.lock.lock();
     let mut one = One { at: At { slot: claim, ledger }, inside };
     let place = one.books_mut();
     // Built here, of constants: books that pass through memory on their way cost 5 ns.
-    *place = Books { device, start, bytes, backing, epoch: place.epoch, ..Books::EMPTY };
+    *place = LedgerState { device, start, bytes, backing, epoch: place.epoch, ..LedgerState::EMPTY };
     // SAFETY: the ledger is locked by us; the claim is new.
     unsafe { place.link_claim(claim) };
     if let Some(lease) = lease {
@@ -267,13 +267,13 @@ pub(super) fn found(
 impl One<Claim> {
     /// Opens a guard on the claim, for a use that nothing is in the way of. It has no handle yet.
     #[inline(always)]
-    pub fn add_guard(&mut self, terms: Terms) -> Option<&'static Guard> {
+    pub fn add_guard(&mut self, terms: GuardParams) -> Option<&'static Guard> {
         let thread = self.inside.thread();
         let guard: &'static Guard = Table::take_cached(thread)?;
         guard.guarded().set_ledger(self.at.ledger);
         let claim = self.at.slot;
         // SAFETY: the ledger is locked by us and guards the claim; the guard is new.
-        unsafe { self.books_mut().link_guard(guard, claim, terms, Made::by(thread)) };
+        unsafe { self.books_mut().link_guard(guard, claim, terms, Origin::by(thread)) };
         Some(guard)
     }
 
@@ -284,7 +284,7 @@ impl One<Claim> {
     #[inline(always)]
     pub fn add_export<T>(
         &mut self,
-        terms: Terms,
+        terms: GuardParams,
         see: impl FnOnce(&Layout) -> Option<T>,
     ) -> Option<(&'static Guard, T)> {
         if self.body().lease.is_some() || Table::<Guard>::cached(self.inside.thread()) == 0 {
@@ -298,8 +298,8 @@ impl One<Claim> {
 
     /// Opens a guard on the claim for the library's own use, and unlocks.
     #[inline(always)]
-    pub fn hold(mut self, terms: Terms) -> Option<Hold> {
-        self.add_guard(terms).map(Hold::of)
+    pub fn hold(mut self, terms: GuardParams) -> Option<InternalGuard> {
+        self.add_guard(terms).map(InternalGuard::of)
     }
 
     /// Gives the guard its handle, and unlocks.
@@ -395,7 +395,7 @@ impl One<Claim> {
         lease.head().make_stale(State::Kept);
         ledger.head().set_state(State::Spent);
         drop(self);
-        crate::atlas::forget(thread, start, ledger);
+        crate::address_index::forget(thread, start, ledger);
         Table::free(thread, ledger);
         lease.run(thread);
         true
@@ -413,7 +413,7 @@ impl One<Claim> {
         let promise: &'static Promise = Table::take_cached(thread)?;
         promise.guarded().set_ledger(self.at.ledger);
         // SAFETY: taken, and not published yet: ours alone.
-        *unsafe { promise.guarded().own() } = PromiseBody::of(claim, Made::by(thread));
+        *unsafe { promise.guarded().own() } = PromiseBody::of(claim, Origin::by(thread));
         body.promises = Some(promise);
         body.given = 1;
         body.required = body.required.max(required);
@@ -448,7 +448,7 @@ impl One<Guard> {
     #[inline(always)]
     pub fn held(thread: &'static Thread, guard: &'static Guard) -> One<Guard> {
         let ledger = guard.guarded().ledger().expect("not a head");
-        let inside = Critical::enter(thread);
+        let inside = CriticalSection::enter(thread);
         ledger.lock.lock();
         One { at: At { slot: guard, ledger }, inside }
     }

@@ -4,8 +4,8 @@ use super::argument::Stream;
 use super::current::{current_of, gpu_with_streams, legacy, replace_current};
 use super::end;
 use super::handle::{self, Meaning};
-use super::held::Held;
 use super::queue::{self, LEGACY, Origin, PER_THREAD, Queue};
+use super::queue_ref::QueueRef;
 use crate::device::cuda::{self, Gpu, Inside};
 use crate::error::{Result, fail};
 use crate::slots::Id;
@@ -33,11 +33,11 @@ pub fn create(device: tn_device, flags: u32, priority: i32) -> Result<Id> {
     let number = unsafe { inside.cuCtxGetStreamPriorityRange(&mut least, &mut greatest)? };
     gpu.check(number, "cuCtxGetStreamPriorityRange")?;
     let priority = priority.clamp(greatest.min(least), least.max(greatest));
-    handle::make(Meaning::Held(create_native(&inside, flags & TN_STREAM_BLOCKING != 0, priority)?))
+    handle::make(Meaning::QueueRef(create_native(&inside, flags & TN_STREAM_BLOCKING != 0, priority)?))
 }
 
 /// A new CUstream, and its queue with one hold.
-pub(super) fn create_native(inside: &Inside, blocking: bool, priority: i32) -> Result<Held> {
+pub(super) fn create_native(inside: &Inside, blocking: bool, priority: i32) -> Result<QueueRef> {
     let gpu = inside.gpu();
     let mut stream = core::ptr::null_mut();
     // SAFETY: the pointer is ours.
@@ -55,14 +55,14 @@ pub fn import(device: tn_device, native: u64) -> Result<Id> {
     let gpu = gpu_with_streams(device)?;
     gpu.alive()?;
     handle::make(match native {
-        0 | LEGACY => Meaning::Held(legacy(gpu)?.held()),
+        0 | LEGACY => Meaning::QueueRef(legacy(gpu)?.held()),
         PER_THREAD => Meaning::PerThread(gpu),
-        _ => Meaning::Held(known(gpu, native)?.map_or_else(|| adopt(gpu, native), Ok)?),
+        _ => Meaning::QueueRef(known(gpu, native)?.map_or_else(|| adopt(gpu, native), Ok)?),
     })
 }
 
 /// The queue of a CUstream that was seen before, and is the same one: an address may have another stream later.
-fn known(gpu: &'static Gpu, native: u64) -> Result<Option<Held>> {
+fn known(gpu: &'static Gpu, native: u64) -> Result<Option<QueueRef>> {
     let Some(held) = queue::find(gpu, native) else { return Ok(None) };
     let queue = held.queue();
     if queue.origin() == Origin::Created || queue.serial() == serial(gpu, native)? {
@@ -84,7 +84,7 @@ fn serial(gpu: &'static Gpu, native: u64) -> Result<u64> {
 }
 
 /// A queue for a CUstream that is seen for the first time.
-fn adopt(gpu: &'static Gpu, native: u64) -> Result<Held> {
+fn adopt(gpu: &'static Gpu, native: u64) -> Result<QueueRef> {
     let inside = gpu.enter()?;
     let stream = native as CUstream;
     let (mut context, mut flags) = (core::ptr::null_mut(), 0);
@@ -117,7 +117,7 @@ pub fn native(stream: &Stream) -> Result<u64> {
             TN_ERR_KIND,
             format_args!("TN_STREAM_CURRENT is another stream on each device; ask tn_stream_current for one"),
         )),
-        Stream::Held(held) => {
+        Stream::QueueRef(held) => {
             driver()?;
             Ok(held.queue().native())
         }
@@ -128,7 +128,7 @@ pub fn native(stream: &Stream) -> Result<u64> {
 pub fn synchronize(stream: &Stream) -> Result<()> {
     match stream {
         Stream::Now => Err(fail(TN_ERR_NULL, format_args!("stream is NULL"))),
-        Stream::Held(held) => held.queue().synchronize(),
+        Stream::QueueRef(held) => held.queue().synchronize(),
         constant => {
             driver()?;
             cuda::used().try_for_each(|gpu| constant.queue_on(gpu)?.synchronize())

@@ -4,14 +4,14 @@
 const PLACES: usize = 8;
 
 /// Guarded by the queue.
-pub struct Order {
+pub struct KnownWaits {
     /// Number of the other queue plus one, 0: none; and its tick.
     known: [(u32, u64); PLACES],
 }
 
-impl Order {
+impl KnownWaits {
     /// Nothing is known.
-    pub const NONE: Order = Order { known: [(0, 0); PLACES] };
+    pub const NONE: KnownWaits = KnownWaits { known: [(0, 0); PLACES] };
 
     /// Whether what comes next is ordered after that tick of that queue.
     pub fn has(&self, queue: u32, tick: u64) -> bool {
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn the_latest_waits_are_remembered() {
-        let mut order = Order::NONE;
+        let mut order = KnownWaits::NONE;
         assert!(!order.has(0, 0));
         order.learn(3, 10);
         order.learn(3, 7);

@@ -10,8 +10,8 @@
 //!    not reach into each other, and a plane must be a whole number of rows: that is how drivers count.
 //! 4. What remains is looped over: axes that go backwards on one side only, repeated ones (stride 0), and those that nest on neither side.
 //!
-//! Where the two sides may share bytes, [`Course::of`] says in which order pieces of them can go. Where the source repeats elements,
-//! [`Stretch`] sends each of them once and doubles what has arrived.
+//! Where the two sides may share bytes, [`OverlapPlan::of`] says in which order pieces of them can go. Where the source repeats elements,
+//! [`BroadcastSplit`] sends each of them once and doubles what has arrived.
 //!
 //! Contract: pure arithmetic on addresses; touches no byte, knows no device, allocates nothing. Bytes between the elements of the
 //! destination are in no box. Properties: tests/plan.rs executes plans with memcpy beside a model that goes element by element.
@@ -226,7 +226,7 @@ impl Plan {
 
 /// In which order a copy may go, so that no element is overwritten before it was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Course {
+pub enum OverlapPlan {
     /// Source and destination are the same elements in the same order: there is nothing to do.
     Done,
     /// They share no byte: boxes in any order, or at once.
@@ -248,28 +248,28 @@ pub enum Course {
 /// More pieces than that cost more than a temporary.
 const MOST_PIECES: i64 = 32;
 
-impl Course {
+impl OverlapPlan {
     /// The course of a copy within one memory.
-    pub fn of(dst: &Layout, src: &Layout) -> Course {
-        let (Some(to), Some(from)) = (dst.extent(), src.extent()) else { return Course::Done };
+    pub fn of(dst: &Layout, src: &Layout) -> OverlapPlan {
+        let (Some(to), Some(from)) = (dst.extent(), src.extent()) else { return OverlapPlan::Done };
         if to.1 <= from.0 || from.1 <= to.0 || is_interleaved(dst, src) {
-            return Course::Any;
+            return OverlapPlan::Any;
         }
         let shift = src.offset() - dst.offset();
         // Strides of axes of length 1 say nothing.
         let alike = dst.axes().zip(src.axes()).all(|((length, to), (_, from))| length == 1 || to == from);
         match shift {
-            0 if alike => Course::Done,
-            _ if alike => Course::shifted(dst, shift),
-            _ => Course::Through,
+            0 if alike => OverlapPlan::Done,
+            _ if alike => OverlapPlan::shifted(dst, shift),
+            _ => OverlapPlan::Through,
         }
     }
 
     /// Equal strides and a constant distance: each piece is as long as the distance allows.
-    fn shifted(dst: &Layout, shift: i64) -> Course {
+    fn shifted(dst: &Layout, shift: i64) -> OverlapPlan {
         let outermost = dst.axes().enumerate().filter(|(_, (length, _))| *length > 1);
         let Some((axis, (count, stride))) = outermost.max_by_key(|(_, (_, stride))| stride.unsigned_abs()) else {
-            return Course::Through;
+            return OverlapPlan::Through;
         };
         let (low, end) = dst.extent().expect("it has elements");
         let step = stride.abs();
@@ -278,10 +278,10 @@ impl Course {
         // `length` indices reach (length - 1) * step + reach, which must not be more than the shift.
         let length = (shift.abs() - reach).div_euclid(step) + 1;
         if length < 1 || count.div_euclid(length) >= MOST_PIECES {
-            return Course::Through;
+            return OverlapPlan::Through;
         }
         // What lies in the direction of the source is read by later pieces, so the pieces go there.
-        Course::Pieces { axis, length, upwards: (shift > 0) == (stride > 0) }
+        OverlapPlan::Pieces { axis, length, upwards: (shift > 0) == (stride > 0) }
     }
 }
 
@@ -298,20 +298,20 @@ fn is_interleaved(dst: &Layout, src: &Layout) -> bool {
 
 /// A source that repeats elements, told in two steps: its distinct elements are copied to where they stand first in the destination, and
 /// then what has arrived is doubled along each repeated axis.
-pub struct Stretch {
+pub struct BroadcastSplit {
     /// Where the distinct elements go.
     pub dst: Layout,
     /// The distinct elements.
     pub src: Layout,
 }
 
-impl Stretch {
+impl BroadcastSplit {
     /// None: nothing is repeated.
-    pub fn of(dst: &Layout, src: &Layout) -> Result<Option<Stretch>> {
+    pub fn of(dst: &Layout, src: &Layout) -> Result<Option<BroadcastSplit>> {
         if dst.is_empty() || !src.stretched() {
             return Ok(None);
         }
-        let mut first = Stretch { dst: dst.try_clone()?, src: src.try_clone()? };
+        let mut first = BroadcastSplit { dst: dst.try_clone()?, src: src.try_clone()? };
         for axis in repeated(src) {
             first.dst.narrow(axis, 0, 1)?;
             first.src.narrow(axis, 0, 1)?;

@@ -3,9 +3,9 @@
 //! Contract: pure but for the names of arrays, which are read under their ledger's lock; grows its text fallibly.
 
 use super::explain::Format;
-use super::foresee::Step;
-use super::job::Job;
 use super::node::{Graph, Node, Progress};
+use super::op::Job;
+use super::predict::Step;
 use super::rules::Form;
 use crate::array::Why;
 use crate::ledger::Operation;

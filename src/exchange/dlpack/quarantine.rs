@@ -7,7 +7,7 @@
 use super::abi::Export;
 use crate::error::Result;
 use crate::slots::Table;
-use crate::thread::{self, ColdLock, Critical, Thread};
+use crate::thread::{self, ColdLock, CriticalSection, Thread};
 
 /// So many slots rest before the oldest is used again.
 const RESTING: usize = 64;
@@ -46,7 +46,7 @@ pub fn take_rested(thread: &'static Thread) -> Option<&'static Export> {
     if rest.count.get() <= RESTING {
         return None;
     }
-    let _inside = Critical::enter(thread);
+    let _inside = CriticalSection::enter(thread);
     let slot = of_address(rest.first.get())?;
     // SAFETY: in our own thread's queue.
     rest.first.set(address(unsafe { (*next(slot)).take() }));
@@ -77,7 +77,7 @@ pub fn take(thread: &'static Thread) -> Result<&'static Export> {
 #[inline(always)]
 pub fn put(thread: &'static Thread, slot: &'static Export) {
     let rest = thread.rest();
-    let inside = Critical::enter(thread);
+    let inside = CriticalSection::enter(thread);
     // SAFETY: ours alone.
     unsafe { *next(slot) = None };
     match of_address(rest.last.replace(address(Some(slot)))) {

@@ -3,10 +3,10 @@
 //! Contract: what is read and written is guarded by the caller; no lock is held. The same bits come out in place and not.
 
 use super::compute::Failure;
-use super::job::Job;
+use super::op::Job;
 use super::rules::Form;
 use super::step::Work;
-use crate::blit::{self, Place};
+use crate::blit::{self, HostView};
 use crate::error::Result;
 use crate::kernels::{self, Binary, Pivot, Side, Triangle, Unary};
 use crate::ledger::Operation;
@@ -27,7 +27,7 @@ impl Work {
         };
         let broken = |operation| move |Pivot(pivot)| Failure::Pivot(operation, pivot);
         // The contents of an operand where the result will be.
-        let bring = |side: usize, from: &Place| {
+        let bring = |side: usize, from: &HostView| {
             if target == Some(side) { Ok(()) } else { blit::copy(&dst, from) }
         };
         match job.operation {
@@ -98,10 +98,10 @@ fn triangle_of(form: Form) -> Triangle {
 fn add(
     job: &Job,
     (op, side): (Binary, Side),
-    dst: &Place,
-    left: &Place,
-    right: &Place,
-    bring: &dyn Fn(usize, &Place) -> Result<()>,
+    dst: &HostView,
+    left: &HostView,
+    right: &HostView,
+    bring: &dyn Fn(usize, &HostView) -> Result<()>,
 ) -> Result<()> {
     match job.forms {
         [Form::Full, Form::Diagonal] => {

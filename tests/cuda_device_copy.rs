@@ -7,9 +7,9 @@ mod tools;
 
 use places::*;
 use std::ffi::c_void;
-use tenure::device::cuda::{self, Gpu, pin};
+use tenure::device::cuda::{self, Gpu, page_lock};
+use tenure::device_copy::{self, Memory, MemoryView, Outstanding};
 use tenure::dtype::Dtype;
-use tenure::ferry::{self, Berth, Left, Memory};
 use tenure::layout::Layout;
 use tenure::stream::{self, Queue};
 use tenure::types::*;
@@ -35,7 +35,7 @@ impl Block {
                 plain = vec![0u8; bytes.max(1)];
                 plain.as_mut_ptr().expose_provenance() as i64
             }
-            Memory::Pinned => pin::allocate(cuda::gpu(0).unwrap(), bytes.max(1)).unwrap() as i64,
+            Memory::Pinned => page_lock::allocate(cuda::gpu(0).unwrap(), bytes.max(1)).unwrap() as i64,
             Memory::Managed => with_context(0, || {
                 let mut at = 0u64;
                 let number = driver_call!(cuMemAllocManaged(&mut at => *mut u64, bytes.max(1) => usize, 1 => u32));
@@ -85,9 +85,9 @@ impl Block {
         bytes
     }
 
-    fn berth<'a>(&self, layout: &'a Layout) -> Berth<'a> {
+    fn memory_view<'a>(&self, layout: &'a Layout) -> MemoryView<'a> {
         // SAFETY: every layout lies inside its block, which outlives the queue's work.
-        unsafe { Berth::new(layout, self.memory) }
+        unsafe { MemoryView::new(layout, self.memory) }
     }
 
     fn layout(&self, raw: u32, shape: &[i64], strides: &[i64], offset: i64) -> Layout {
@@ -101,7 +101,7 @@ impl Drop for Block {
         match self.memory {
             Memory::Pageable => {}
             // SAFETY: allocated above, and all work was waited for.
-            Memory::Pinned => unsafe { pin::free(cuda::gpu(0).unwrap(), self.address as usize) }.unwrap(),
+            Memory::Pinned => unsafe { page_lock::free(cuda::gpu(0).unwrap(), self.address as usize) }.unwrap(),
             Memory::Managed => {
                 with_context(0, || assert_eq!(driver_call!(cuMemFree_v2(self.address as u64 => u64)), 0))
             }
@@ -150,13 +150,13 @@ impl Pair {
     }
 
     /// Copies on `queue` and checks; what was left on return.
-    fn check(&self, seed: u64, queue: &'static Queue, to: Memory, from: Memory, strict: bool) -> Option<Left> {
+    fn check(&self, seed: u64, queue: &'static Queue, to: Memory, from: Memory, strict: bool) -> Option<Outstanding> {
         let (dst, src) = (Block::new(to, self.before.len()), Block::new(from, self.source.len()));
         dst.write(&self.before);
         src.write(&self.source);
         let target = dst.layout(self.raw, &self.shape, &self.to.strides, self.to.offset);
         let source = src.layout(self.raw, &self.shape, &self.from.strides, self.from.offset);
-        let left = match ferry::copy(queue, &dst.berth(&target), &src.berth(&source), strict) {
+        let left = match device_copy::copy(queue, &dst.memory_view(&target), &src.memory_view(&source), strict) {
             Ok(left) => left,
             Err(failed) if strict && failed.status.code() == TN_ERR_WOULD_COPY => {
                 assert!(!failed.wrote);
@@ -165,9 +165,11 @@ impl Pair {
             Err(failed) => panic!("seed {seed}: {:?}: {}", failed.status, tenure::error::drafted().as_str()),
         };
         match left {
-            Left::Nothing => assert!(dst.read() == self.wanted || !matches!(to, Memory::Pageable), "seed {seed}"),
+            Outstanding::Nothing => {
+                assert!(dst.read() == self.wanted || !matches!(to, Memory::Pageable), "seed {seed}")
+            }
             // What was read may change.
-            Left::Writing if !matches!(from, Memory::Device(_)) => src.write(&vec![0xEE; self.source.len()]),
+            Outstanding::Writing if !matches!(from, Memory::Device(_)) => src.write(&vec![0xEE; self.source.len()]),
             _ => {}
         }
         queue.synchronize().unwrap();
@@ -253,7 +255,7 @@ fn tr_4_tr_5_overlap_within_a_device() {
         block.write(&bytes);
         let target = block.layout(raw, &shape, &to.strides, dst_offset);
         let source = block.layout(raw, &shape, &from.strides, src_offset);
-        ferry::copy(queue(0), &block.berth(&target), &block.berth(&source), false).unwrap();
+        device_copy::copy(queue(0), &block.memory_view(&target), &block.memory_view(&source), false).unwrap();
         queue(0).synchronize().unwrap();
         assert!(block.read() == wanted, "seed {seed}: {shape:?} {:?} <- {:?}", to.strides, from.strides);
     }
@@ -284,7 +286,7 @@ fn tr_3_tr_16_every_element_and_no_other_byte_is_filled() {
         let block = Block::new(memory, before.len());
         block.write(&before);
         let target = block.layout(raw, &shape, &to.strides, to.offset + shift);
-        ferry::fill(queue(0), &block.berth(&target), &value).unwrap();
+        device_copy::fill(queue(0), &block.memory_view(&target), &value).unwrap();
         queue(0).synchronize().unwrap();
         assert!(block.read() == wanted, "seed {seed}: {shape:?} {:?}, {value:?}, shifted by {shift}", to.strides);
     }
@@ -302,7 +304,7 @@ fn tr_16_large_elements_are_doubled() {
         let names = ["cuMemsetD32Async", "cuMemsetD2D32Async", "cuMemcpyDtoDAsync"];
         let calls = || device.sim.map_or(0, |sim| names.iter().map(|name| sim.calls(name)).sum::<u64>());
         let there = calls();
-        ferry::fill(queue(0), &block.berth(&target), &value).unwrap();
+        device_copy::fill(queue(0), &block.memory_view(&target), &value).unwrap();
         if device.sim.is_some() {
             assert!((least..=most).contains(&(calls() - there)), "{count}: {} calls", calls() - there);
         }
@@ -321,7 +323,7 @@ fn counted(device: &Device, to: Memory, from: Memory, count: usize, names: &[&st
     let target = dst.layout(TN_F64, &[count as i64], &[8], 0);
     let source = src.layout(TN_F64, &[count as i64], &[8], 0);
     let before: Vec<u64> = names.iter().map(|name| sim.calls(name)).collect();
-    ferry::copy(queue(0), &dst.berth(&target), &src.berth(&source), false)
+    device_copy::copy(queue(0), &dst.memory_view(&target), &src.memory_view(&source), false)
         .unwrap_or_else(|failed| panic!("{:?}: {}", failed.status, tenure::error::drafted().as_str()));
     let after = names.iter().zip(before).map(|(name, before)| sim.calls(name) - before).collect();
     queue(0).synchronize().unwrap();
@@ -333,7 +335,7 @@ fn counted(device: &Device, to: Memory, from: Memory, count: usize, names: &[&st
 fn tr_14_large_pageable_copies_go_by_two_chunks_that_are_kept_and_trimmed() {
     let Some(device) = start() else { return };
     let gpu = cuda::gpu(0).unwrap();
-    ferry::trim(gpu.device());
+    device_copy::trim(gpu.device());
     tenure::options::set("transfer.chunk", "64KiB").unwrap();
     let staged = || gpu.traffic.staged_bytes.load(std::sync::atomic::Ordering::Relaxed);
     let (there, count) = (staged(), 100_000);
@@ -349,7 +351,7 @@ fn tr_14_large_pageable_copies_go_by_two_chunks_that_are_kept_and_trimmed() {
     if let Some(sim) = device.sim {
         assert_eq!(staged() - there, 6 * 8 * count as u64);
         let pinned = sim.get("pinned");
-        ferry::trim(gpu.device());
+        device_copy::trim(gpu.device());
         assert_eq!(pinned - sim.get("pinned"), 4, "two per direction");
     }
     tenure::options::set("transfer.chunk", "4MiB").unwrap();
@@ -360,7 +362,7 @@ fn tr_15_without_page_locked_memory_the_driver_copies() {
     let Some(device) = start() else { return };
     let Some(sim) = device.simulated() else { return };
     let gpu = cuda::gpu(0).unwrap();
-    ferry::trim(gpu.device());
+    device_copy::trim(gpu.device());
     sim.fail("cuMemHostAlloc", 1, 0, 2);
     let memory = Memory::Device(gpu);
     for seed in 1..=200 {
@@ -403,8 +405,9 @@ fn tr_9_a_pageable_source_was_read_on_return_whatever_the_device_reaches() {
             let target = dst.layout(TN_U8, &[bytes as i64], &[1], 0);
             let source = src.layout(TN_U8, &[bytes as i64], &[1], 0);
             let stall = device.sim.map(|_| device.stall(queue(0).native()));
-            let left = ferry::copy(queue(0), &dst.berth(&target), &src.berth(&source), false).unwrap();
-            assert_eq!(left, Left::Writing, "{bytes}");
+            let left =
+                device_copy::copy(queue(0), &dst.memory_view(&target), &src.memory_view(&source), false).unwrap();
+            assert_eq!(left, Outstanding::Writing, "{bytes}");
             src.write(&vec![0xEE; bytes]);
             drop(stall);
             queue(0).synchronize().unwrap();
@@ -429,7 +432,10 @@ fn tr_7_rows_that_the_2d_copy_refuses_go_by_the_3d_one() {
         let source = src.layout(TN_U8, &[rows, width], &[from, 1], 1);
         let there = [sim.calls("cuMemcpy2DAsync"), sim.calls("cuMemcpy3DAsync")];
         sim.fail("cuMemcpy2DAsync", 1, 1, 1);
-        assert_eq!(ferry::copy(queue(0), &dst.berth(&target), &src.berth(&source), false).unwrap(), Left::Both);
+        assert_eq!(
+            device_copy::copy(queue(0), &dst.memory_view(&target), &src.memory_view(&source), false).unwrap(),
+            Outstanding::Both
+        );
         assert_eq!([sim.calls("cuMemcpy2DAsync"), sim.calls("cuMemcpy3DAsync")], there.map(|calls| calls + 1));
         queue(0).synchronize().unwrap();
         let mut wanted = before;

@@ -6,10 +6,10 @@
 //!
 //! Contract: every element and no other byte, on the queue; nothing waits.
 
-use super::plan::{Plan, Stretch};
-use super::{Berth, Failed, Left, Trip};
+use super::plan::{BroadcastSplit, Plan};
+use super::{CopyContext, Failed, MemoryView, Outstanding};
 use crate::device::cuda::Inside;
-use crate::device::cuda::copy::{self, Block, Strip, Way};
+use crate::device::cuda::copy::{self, Block, CopyKind, Strip};
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::stream::Queue;
@@ -21,19 +21,19 @@ const MOST_CALLS: u64 = 64;
 const MOST_COLUMN_BYTES: u64 = 1 << 20;
 
 /// Sets every element to `value`, the bytes of one.
-pub fn fill(queue: &'static Queue, dst: &Berth, value: &[u8]) -> core::result::Result<Left, Failed> {
+pub fn fill(queue: &'static Queue, dst: &MemoryView, value: &[u8]) -> core::result::Result<Outstanding, Failed> {
     debug_assert!(value.len() as i64 == dst.layout.item());
-    let mut trip = Trip { queue, strict: true, wrote: false };
+    let mut trip = CopyContext { queue, strict: true, wrote: false };
     fill_on(&mut trip, dst.layout, value).map_err(|status| Failed { status, wrote: trip.wrote })
 }
 
-fn fill_on(trip: &mut Trip, dst: &Layout, value: &[u8]) -> Result<Left> {
-    let Some(plan) = Plan::copy(dst, dst) else { return Ok(Left::Nothing) };
+fn fill_on(trip: &mut CopyContext, dst: &Layout, value: &[u8]) -> Result<Outstanding> {
+    let Some(plan) = Plan::copy(dst, dst) else { return Ok(Outstanding::Nothing) };
     let columns = Columns::of(dst, value);
     let large = columns.period > columns.unit && plan.bytes() > MOST_COLUMN_BYTES;
     if !large && plan.calls().saturating_mul(columns.calls(plan.block())) <= MOST_CALLS {
         set(trip, &plan, &columns)?;
-        return Ok(Left::Writing);
+        return Ok(Outstanding::Writing);
     }
     let mut one = dst.try_clone()?;
     for axis in 0..one.ndim() {
@@ -44,11 +44,11 @@ fn fill_on(trip: &mut Trip, dst: &Layout, value: &[u8]) -> Result<Left> {
     }
     // The same element again and again: what a stretched source would be.
     let repeated = Layout::strided(dst.dtype(), dst.shape(), &[0; TN_MAX_NDIM][..dst.ndim()], dst.offset())?;
-    Stretch::doublings(dst, &repeated, |to, from| trip.send(Way::Within, to, from))?;
-    Ok(Left::Writing)
+    BroadcastSplit::doublings(dst, &repeated, |to, from| trip.send(CopyKind::Within, to, from))?;
+    Ok(Outstanding::Writing)
 }
 
-fn set(trip: &mut Trip, plan: &Plan, columns: &Columns) -> Result<()> {
+fn set(trip: &mut CopyContext, plan: &Plan, columns: &Columns) -> Result<()> {
     let inside = trip.queue.gpu().enter()?;
     let (queue, wrote) = (trip.queue, &mut trip.wrote);
     plan.each(|block| {

@@ -3,7 +3,7 @@
 //! Contract: nobody else knows the stream, so nobody captures it, and it comes after nothing but what it was made to wait for. Made when it is
 //! first asked for, with no harm to captures of others; it stays.
 
-use super::calls::create_native;
+use super::api::create_native;
 use super::current::gpu_of;
 use super::queue::Queue;
 use crate::device::cuda::GPUS;
@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 static QUEUES: [AtomicUsize; GPUS] = [const { AtomicUsize::new(0) }; GPUS];
 
 /// The library's own queue of the GPU whose streams order work on a device's memory.
-pub fn aside(device: tn_device) -> Result<&'static Queue> {
+pub fn internal_stream(device: tn_device) -> Result<&'static Queue> {
     let gpu = gpu_of(device)?;
     let place = &QUEUES[gpu.id() as usize];
     // SAFETY: 0 or a queue that is held for ever.
@@ -33,5 +33,5 @@ pub fn aside(device: tn_device) -> Result<&'static Queue> {
     }
     // Another thread was faster; ours ends unused.
     drop(held);
-    aside(device)
+    internal_stream(device)
 }

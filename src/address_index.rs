@@ -9,9 +9,9 @@
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};
+use crate::grow_unlocked;
 use crate::ledger::{self, Ledger, Locked};
 use crate::pool;
-use crate::room;
 use crate::thread::{self, QuickGuard, QuickLock, Thread};
 use crate::types::*;
 
@@ -50,7 +50,7 @@ pub fn lock() -> Result<Atlas> {
         if let Some(atlas) = lock_with_room(thread::current()) {
             return Ok(atlas);
         }
-        room::make(&RANGES, 64).map_err(|wanted| {
+        grow_unlocked::make(&RANGES, 64).map_err(|wanted| {
             fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the addresses of {wanted} imports"))
         })?;
     }

@@ -4,11 +4,11 @@
 //! the host packs a piece into a chunk in the order of the *device's* memory, so that the device has few boxes to copy, whatever the host's
 //! side looks like. Page-locked memory is staged too where its boxes would be too many.
 
-use super::plan::{self, Plan, Stretch};
-use super::staging::{Direction, Relay};
-use super::{Berth, Left, Memory, Trip, registered};
-use crate::blit::{self, Place};
-use crate::device::cuda::copy::Way;
+use super::plan::{self, BroadcastSplit, Plan};
+use super::staging::{ChunkRing, Direction};
+use super::{CopyContext, Memory, MemoryView, Outstanding, registered};
+use crate::blit::{self, HostView};
+use crate::device::cuda::copy::CopyKind;
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::types::TN_HOST_READ_ONLY;
@@ -22,7 +22,7 @@ const SMALL: i64 = 64 << 10;
 const MOST_CALLS: u64 = 4096;
 
 /// How the host's side is reached.
-enum Reach {
+enum HostAccess {
     /// By the device, which may take its time.
     Device,
     /// By the driver, before its call returns.
@@ -31,59 +31,59 @@ enum Reach {
     Staging,
 }
 
-fn reach(trip: &Trip, host: &Berth, plan: &Plan, to_device: bool) -> Result<Reach> {
+fn reach(trip: &CopyContext, host: &MemoryView, plan: &Plan, to_device: bool) -> Result<HostAccess> {
     match host.memory {
         Memory::Pageable => {
             trip.check_staging("the host's memory is not page-locked")?;
             let small = plan.is_run() && plan.bytes() as i64 <= SMALL;
             let driver = small && !(to_device && trip.queue.gpu().reaches_pageable());
-            return Ok(if driver { Reach::Driver } else { Reach::Staging });
+            return Ok(if driver { HostAccess::Driver } else { HostAccess::Staging });
         }
         // What devices only read, they cannot write.
         _ if !to_device && is_read_only(host) => trip.check_staging("the memory is registered as TN_HOST_READ_ONLY")?,
-        _ if !plan.is_slower_than_staging() => return Ok(Reach::Device),
-        _ if trip.strict && plan.calls() <= MOST_CALLS => return Ok(Reach::Device),
-        _ if !trip.strict && trip.queue.is_capturing()? => return Ok(Reach::Device),
+        _ if !plan.is_slower_than_staging() => return Ok(HostAccess::Device),
+        _ if trip.strict && plan.calls() <= MOST_CALLS => return Ok(HostAccess::Device),
+        _ if !trip.strict && trip.queue.is_capturing()? => return Ok(HostAccess::Device),
         _ => trip.check_staging("the two layouts share no boxes that a device copies")?,
     }
-    Ok(Reach::Staging)
+    Ok(HostAccess::Staging)
 }
 
-fn is_read_only(host: &Berth) -> bool {
+fn is_read_only(host: &MemoryView) -> bool {
     let flags = host.layout.extent().and_then(registered::flags);
     flags.is_some_and(|flags| flags & TN_HOST_READ_ONLY != 0)
 }
 
 /// A registration lasts at least until the device has done with it.
-fn note_use(trip: &Trip, host: &Berth) {
+fn note_use(trip: &CopyContext, host: &MemoryView) {
     if let Some(range) = host.layout.extent() {
         registered::note_use(range, trip.queue.now());
     }
 }
 
 /// From the host to a device: repeated elements cross once, and are doubled there.
-pub fn to_device(trip: &mut Trip, dst: &Berth, src: &Berth) -> Result<Left> {
-    if let Some(first) = Stretch::of(dst.layout, src.layout)? {
+pub fn to_device(trip: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> Result<Outstanding> {
+    if let Some(first) = BroadcastSplit::of(dst.layout, src.layout)? {
         let left = to_device(trip, &dst.part(&first.dst), &src.part(&first.src))?;
-        Stretch::doublings(dst.layout, src.layout, |to, from| trip.send(Way::Within, to, from))?;
+        BroadcastSplit::doublings(dst.layout, src.layout, |to, from| trip.send(CopyKind::Within, to, from))?;
         return Ok(left);
     }
-    let Some(plan) = Plan::copy(dst.layout, src.layout) else { return Ok(Left::Nothing) };
+    let Some(plan) = Plan::copy(dst.layout, src.layout) else { return Ok(Outstanding::Nothing) };
     let bytes = plan.bytes();
     let left = match reach(trip, src, &plan, true)? {
-        Reach::Device => {
-            let sent = trip.send_plan(Way::ToDevice, &plan);
+        HostAccess::Device => {
+            let sent = trip.send_plan(CopyKind::ToDevice, &plan);
             note_use(trip, src);
             sent?;
-            Left::Both
+            Outstanding::Both
         }
-        Reach::Driver => {
-            trip.send_plan(Way::ToDevice, &plan)?;
-            Left::Writing
+        HostAccess::Driver => {
+            trip.send_plan(CopyKind::ToDevice, &plan)?;
+            Outstanding::Writing
         }
-        Reach::Staging => {
+        HostAccess::Staging => {
             stage_to_device(trip, dst.layout, src.layout)?;
-            Left::Writing
+            Outstanding::Writing
         }
     };
     let traffic = &trip.queue.gpu().traffic;
@@ -93,16 +93,16 @@ pub fn to_device(trip: &mut Trip, dst: &Berth, src: &Berth) -> Result<Left> {
 }
 
 /// Piece by piece through the chunks; the source has been read on return.
-pub fn stage_to_device(trip: &mut Trip, dst: &Layout, src: &Layout) -> Result<()> {
+pub fn stage_to_device(trip: &mut CopyContext, dst: &Layout, src: &Layout) -> Result<()> {
     let gpu = trip.queue.gpu();
-    let mut relay = Relay::new(gpu, Direction::ToDevice);
+    let mut relay = ChunkRing::new(gpu, Direction::ToDevice);
     plan::pieces(dst, src, relay.chunk_bytes(), &mut |to, from| {
         let (turn, at) = relay.next()?;
         let staged = plan::packed(to, at)?;
         // SAFETY: the chunk is ours and the device has done with it; whoever gave the source vouches for it.
-        let (chunk, from) = unsafe { (Place::new(&staged), Place::new(from)) };
+        let (chunk, from) = unsafe { (HostView::new(&staged), HostView::new(from)) };
         blit::copy(&chunk, &from)?;
-        let sent = trip.send(Way::ToDevice, to, &staged);
+        let sent = trip.send(CopyKind::ToDevice, to, &staged);
         // Also if that failed in the middle: nobody takes the chunk too early.
         relay.busy_until(turn, trip.queue.mark().unwrap_or_else(|_| trip.queue.now()));
         gpu.traffic.staged_bytes.fetch_add(to.bytes() as u64, Ordering::Relaxed);
@@ -111,24 +111,24 @@ pub fn stage_to_device(trip: &mut Trip, dst: &Layout, src: &Layout) -> Result<()
 }
 
 /// From a device to the host.
-pub fn to_host(trip: &mut Trip, dst: &Berth, src: &Berth) -> Result<Left> {
-    let Some(plan) = Plan::copy(dst.layout, src.layout) else { return Ok(Left::Nothing) };
+pub fn to_host(trip: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> Result<Outstanding> {
+    let Some(plan) = Plan::copy(dst.layout, src.layout) else { return Ok(Outstanding::Nothing) };
     let (left, bytes) = match reach(trip, dst, &plan, false)? {
-        Reach::Device => {
-            let sent = trip.send_plan(Way::ToHost, &plan);
+        HostAccess::Device => {
+            let sent = trip.send_plan(CopyKind::ToHost, &plan);
             note_use(trip, dst);
             sent?;
-            (Left::Both, plan.bytes())
+            (Outstanding::Both, plan.bytes())
         }
-        Reach::Driver => {
-            trip.send_plan(Way::ToHost, &plan)?;
+        HostAccess::Driver => {
+            trip.send_plan(CopyKind::ToHost, &plan)?;
             // Most drivers have waited by themselves; the reference says that they might.
             trip.queue.synchronize()?;
-            (Left::Nothing, plan.bytes())
+            (Outstanding::Nothing, plan.bytes())
         }
-        Reach::Staging => {
+        HostAccess::Staging => {
             stage_to_host(trip, dst.layout, src.layout)?;
-            (Left::Nothing, plan::packed_bytes(src.layout) as u64)
+            (Outstanding::Nothing, plan::packed_bytes(src.layout) as u64)
         }
     };
     let traffic = &trip.queue.gpu().traffic;
@@ -145,19 +145,19 @@ struct Arriving {
 }
 
 /// Piece by piece through the chunks: while one arrives, the host copies the one before. All is done on return.
-pub fn stage_to_host(trip: &mut Trip, dst: &Layout, src: &Layout) -> Result<()> {
+pub fn stage_to_host(trip: &mut CopyContext, dst: &Layout, src: &Layout) -> Result<()> {
     let gpu = trip.queue.gpu();
-    let mut relay = Relay::new(gpu, Direction::ToHost);
+    let mut relay = ChunkRing::new(gpu, Direction::ToHost);
     let mut arriving: Option<Arriving> = None;
     let wrote = &mut trip.wrote;
-    let mut unpack = |relay: &mut Relay, piece: Arriving| {
+    let mut unpack = |relay: &mut ChunkRing, piece: Arriving| {
         relay.wait(piece.turn)?;
         *wrote = true;
         // SAFETY: the chunk is ours and has arrived; whoever gave the destination vouches for it.
-        let (chunk, to) = unsafe { (Place::new(&piece.staged), Place::new(&piece.to)) };
+        let (chunk, to) = unsafe { (HostView::new(&piece.staged), HostView::new(&piece.to)) };
         blit::copy(&to, &chunk)
     };
-    let trip = Trip { wrote: false, ..*trip };
+    let trip = CopyContext { wrote: false, ..*trip };
     plan::pieces(src, dst, relay.chunk_bytes(), &mut |from, to| {
         let bytes = plan::packed_bytes(from);
         let (turn, at) = relay.next()?;
@@ -166,7 +166,7 @@ pub fn stage_to_host(trip: &mut Trip, dst: &Layout, src: &Layout) -> Result<()> 
             unpack(&mut relay, before)?;
         }
         let piece = Arriving { turn, staged: plan::packed(from, at)?, to: to.try_clone()? };
-        let fetched = trip.fetch(Way::ToHost, &piece.staged, from);
+        let fetched = trip.fetch(CopyKind::ToHost, &piece.staged, from);
         // Also if that failed in the middle: nobody takes the chunk too early.
         relay.busy_until(turn, trip.queue.mark().unwrap_or_else(|_| trip.queue.now()));
         gpu.traffic.staged_bytes.fetch_add(bytes as u64, Ordering::Relaxed);

@@ -64,7 +64,7 @@ pub fn current(_device: tn_device) -> Result<&'static Queue> {
 }
 
 /// Nor has the library one.
-pub fn aside(device: tn_device) -> Result<&'static Queue> {
+pub fn internal_stream(device: tn_device) -> Result<&'static Queue> {
     current(device)
 }
 
