@@ -49,7 +49,7 @@ int main(void)
     must(tn_array_release(row));
     must(tn_array_release(weights));
     size_t left = 0;
-    must(tn_leaks(0, NULL, &left));
+    must(tn_leaks(sizeof(tn_holder), 0, NULL, &left));
     printf("%zu leaks\n", left);
     return left != 0;
 }

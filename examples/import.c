@@ -32,7 +32,7 @@ int main(void)
 
     /* TN_TAKE: the library owns the buffer until it calls give_back. TN_REQUIRE_BORROW: fail instead of copying. */
     tn_array *x = NULL, *transposed = NULL;
-    int32_t how = 0;
+    tn_how how = 0;
     must(tn_array_import_host(buffer, &layout, TN_TAKE | TN_REQUIRE_BORROW, give_back, buffer, &x, &how));
     printf("%s\n", how == TN_ALIASED ? "aliased" : "copied");
 
@@ -46,7 +46,7 @@ int main(void)
     must(tn_array_release(transposed));
 
     size_t left = 0;
-    must(tn_leaks(0, NULL, &left));
+    must(tn_leaks(sizeof(tn_holder), 0, NULL, &left));
     printf("%zu leaks\n", left);
     return left != 0;
 }

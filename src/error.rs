@@ -148,7 +148,7 @@ pub fn published() -> *const core::ffi::c_char {
 /// Place of a status in the order of checks: of several that apply the one with the lowest is returned. First the call alone,
 /// then the handles' state, the arguments against the array, what others do with it, and the work itself.
 pub fn rank(status: tn_status) -> u8 {
-    const ORDER: [tn_status; 34] = [
+    const ORDER: [tn_status; 35] = [
         TN_OK,
         TN_ERR_NULL,
         TN_ERR_STALE,
@@ -159,7 +159,7 @@ pub fn rank(status: tn_status) -> u8 {
         TN_ERR_COUNT,
         TN_ERR_DUPLICATE,
         TN_ERR_DTYPE,
-        TN_ERR_LIMIT,
+        TN_ERR_OVERFLOW,
         TN_ERR_SHAPE,
         TN_ERR_RANGE,
         TN_ERR_LAYOUT,
@@ -182,6 +182,7 @@ pub fn rank(status: tn_status) -> u8 {
         TN_ERR_POOL_LIMIT,
         TN_ERR_DRIVER,
         TN_ERR_IO,
+        TN_ERR_LIMIT,
         TN_ERR_PANIC,
     ];
     ORDER.iter().position(|s| *s == status).unwrap_or(ORDER.len()) as u8
@@ -224,6 +225,7 @@ pub fn name(status: tn_status) -> &'static core::ffi::CStr {
         TN_ERR_IO => c"TN_ERR_IO",
         TN_ERR_LIMIT => c"TN_ERR_LIMIT",
         TN_ERR_PANIC => c"TN_ERR_PANIC",
+        TN_ERR_OVERFLOW => c"TN_ERR_OVERFLOW",
         _ => c"TN_ERR_?",
     }
 }

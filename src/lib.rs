@@ -1,7 +1,8 @@
 //! Tenure: who holds each buffer, and for how long.
 //!
-//! The public interface is the C header `include/tenure.h`, generated from [`types`] and [`ffi`]. The modules below stand in
-//! the order of the layers of ARCHITECTURE.md: each uses only those above it in this list.
+//! The public interface is C: the headers in `include`, generated from [`types`] and [`ffi`]. Rust programs have
+//! [`PoolAllocator`] besides. The modules below stand in the order of the layers of ARCHITECTURE.md: lower layers first. A
+//! module uses its own layer and lower ones; `tests/layers.rs` checks it.
 #![deny(missing_docs)]
 
 pub mod types;

@@ -157,7 +157,8 @@ impl Site {
         let site = Site::interned(file, line);
         let bytes = file.as_bytes();
         if let Ok(length) = u8::try_from(bytes.len()) {
-            LAST.with_borrow_mut(|last| {
+            LAST.with_borrow_mut(|places| {
+                let last = &mut places[line as usize % PLACES];
                 last.file[..bytes.len()].copy_from_slice(bytes);
                 (last.line, last.length, last.site) = (line, length, site);
             });
@@ -165,11 +166,12 @@ impl Site {
         site
     }
 
-    /// The site if this thread passed that place last: a loop passes one place again and again, and this is a comparison in place of the
-    /// table's lock.
+    /// The site if this thread passed that place lately: a loop passes a few places again and again, and this is a comparison in place of
+    /// the table's lock.
     #[inline]
     pub fn same(file: &CStr, line: i32) -> Option<Site> {
-        LAST.with_borrow(|last| {
+        LAST.with_borrow(|places| {
+            let last = &places[line as usize % PLACES];
             let same = last.line == line && last.file[..usize::from(last.length)] == *file.to_bytes();
             (same && last.site != Site::NONE).then_some(last.site)
         })
@@ -225,7 +227,10 @@ impl Site {
     }
 }
 
-/// The place that a thread passed last.
+/// How many places a thread remembers: one for each remainder of the line.
+const PLACES: usize = 8;
+
+/// A place that a thread passed lately.
 struct Last {
     line: i32,
     site: Site,
@@ -235,8 +240,9 @@ struct Last {
 }
 
 thread_local! {
-    static LAST: RefCell<Last> =
-        const { RefCell::new(Last { line: 0, site: Site::NONE, length: 0, file: [0; u8::MAX as usize] }) };
+    static LAST: RefCell<[Last; PLACES]> = const {
+        RefCell::new([const { Last { line: 0, site: Site::NONE, length: 0, file: [0; u8::MAX as usize] } }; PLACES])
+    };
     /// Keeps the table whole across a fork: the forking thread holds its lock meanwhile.
     static FORKING: RefCell<Option<MutexGuard<'static, Sites>>> = const { RefCell::new(None) };
 }

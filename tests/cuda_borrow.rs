@@ -387,21 +387,21 @@ fn er_8_er_5_where_streams_and_work_stand_among_the_errors() {
 }
 
 /// How many of a kind tn_leaks knows.
-fn leaks(kind: i32) -> usize {
+fn leaks(kind: tn_holder_kind) -> usize {
     let mut n = 0;
     // SAFETY: the number is ours.
-    assert_eq!(unsafe { tn_leaks(0, null_mut(), &mut n) }, TN_OK);
+    assert_eq!(unsafe { tn_leaks(size_of::<tn_holder>(), 0, null_mut(), &mut n) }, TN_OK);
     let mut holders: Vec<tn_holder> = Vec::with_capacity(n);
     // SAFETY: as many places as holders, which are filled.
     unsafe {
-        assert_eq!(tn_leaks(n, holders.as_mut_ptr(), &mut n), TN_OK);
+        assert_eq!(tn_leaks(size_of::<tn_holder>(), n, holders.as_mut_ptr(), &mut n), TN_OK);
         holders.set_len(n.min(holders.capacity()));
     }
     holders.iter().filter(|holder| holder.kind == kind).count()
 }
 
 fn spec(array: Array, stream: Stream, access: u32) -> tn_borrow_spec {
-    tn_borrow_spec { array, stream, access, reserved: 0 }
+    tn_borrow_spec { array, stream, access, reserved: [0; 9] }
 }
 
 fn all(specs: &[tn_borrow_spec]) -> Result<Guard, tn_status> {
@@ -464,7 +464,7 @@ fn br_62_chunks_end_on_streams_of_their_own() {
         let memory = Memory::new(40);
         let a = memory.lend(gpu(0), true, false);
         let (s, t) = (stalled(hands), stream(0));
-        let none = tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0 };
+        let none = tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] };
         let mut chunks = [none; 4];
         // SAFETY: as many places as chunks.
         assert_eq!(unsafe { tn_array_chunks_write(a, 0, 4, 0, s, chunks.as_mut_ptr()) }, TN_OK);
@@ -864,7 +864,7 @@ fn st_15_arrays_after_a_fork() {
                 let mut tensor = null_mut();
                 let mut seen = [0_f32; 16];
                 let bytes: *mut f32 = seen.as_mut_ptr();
-                let whole = tn_slice_spec { start: 0, stop: 2, step: 1 };
+                let whole = tn_slice_spec { start: 0, stop: 2, step: 1, reserved: [0; 4] };
                 // SAFETY: the places are ours, and long enough.
                 let refused = unsafe {
                     [
@@ -884,7 +884,7 @@ fn st_15_arrays_after_a_fork() {
                         tn_promise_cancel(given),
                         tn_weak_upgrade(remembered, &mut view),
                         tn_array_is_unique(b, &mut unique),
-                        tn_array_why_not(b, std::ptr::null(), 0, &mut bits, null_mut(), &mut n),
+                        tn_array_why_not(b, std::ptr::null(), size_of::<tn_holder>(), 0, &mut bits, null_mut(), &mut n),
                         tn_array_export_dlpack_versioned(b, std::ptr::null(), &mut tensor, &mut how),
                         tn_array_fill(b, element, 0, null_mut()),
                         tn_array_copy(b, null_mut(), null_mut(), &mut view),

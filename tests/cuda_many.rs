@@ -198,7 +198,7 @@ fn pd_2_orders_that_are_not_known() {
             let mut event = std::ptr::null_mut();
             // SAFETY: the pointer is ours.
             assert_eq!(unsafe { tn_event_create(GPU, 0, &mut event) }, TN_OK);
-            assert_eq!((tn_event_record(event, stream.0), tn_event_wait(event, waits.0)), (TN_OK, TN_OK));
+            assert_eq!((tn_event_record(event, stream.0), tn_stream_wait_event(waits.0, event)), (TN_OK, TN_OK));
             assert_eq!(tn_event_release(event), TN_OK);
         };
         for (block, stream) in live.iter().zip(&streams) {

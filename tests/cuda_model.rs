@@ -289,7 +289,7 @@ impl World {
                 array: self.handles[ask.handle].array,
                 stream: self.stream(ask.queue),
                 access,
-                reserved: 0,
+                reserved: [0; 9],
             }
         });
         let mut guard = null_mut();
@@ -311,7 +311,7 @@ impl World {
         let n = 1 + random.below(3);
         let expected = self.verdict(&ask);
         self.log.borrow_mut().push(format!("chunks of {} in {n} on {:?}: {expected}", ask.handle, ask.queue));
-        let none = tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0 };
+        let none = tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] };
         let mut chunks = [none; 3];
         let mode = if ask.wait { TN_WAIT } else { 0 };
         // SAFETY: as many places as chunks.
@@ -376,7 +376,7 @@ impl World {
         let members: Vec<u32> = (0..N as u32).filter(|i| handle.set & (1 << i) != 0).collect();
         let (start, step) = (random.below(members.len() + 1), 1 + random.below(3));
         let stop = start + random.below(members.len() + 1 - start);
-        let spec = tn_slice_spec { start: start as i64, stop: stop as i64, step: step as i64 };
+        let spec = tn_slice_spec { start: start as i64, stop: stop as i64, step: step as i64, reserved: [0; 4] };
         let mut array = null_mut();
         // SAFETY: one axis, one spec; the pointer is ours.
         assert_eq!(unsafe { tn_array_slice(handle.array, 1, &spec, &mut array) }, TN_OK);

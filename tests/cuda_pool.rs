@@ -135,7 +135,7 @@ fn pd_2_a_known_order_is_enough() {
     // SAFETY: the pointer is ours.
     assert_eq!(unsafe { tn_event_create(GPU, 0, &mut event) }, TN_OK);
     assert_eq!(tn_event_record(event, s.0), TN_OK);
-    assert_eq!(tn_event_wait(event, t.0), TN_OK);
+    assert_eq!(tn_stream_wait_event(t.0, event), TN_OK);
     let (calls, again) = sim.calls_of("", || pool.take(12 * MIB, &t).unwrap());
     assert_eq!((calls, again), (0, block));
     assert_eq!(tn_event_release(event), TN_OK);
@@ -491,7 +491,7 @@ fn pd_16_out_of_memory() {
 #[test]
 fn po_44_pressure_callbacks() {
     let _gpu = device();
-    unsafe extern "C" fn give_back(context: *mut c_void, needed: usize, reason: i32) -> usize {
+    unsafe extern "C" fn give_back(context: *mut c_void, needed: usize, reason: tn_pressure) -> usize {
         assert_eq!((needed, reason), (3 * MIB, TN_PRESSURE_LIMIT));
         assert_eq!(tn_pool_deallocate(null_mut(), context, null_mut()), TN_OK);
         needed
@@ -566,7 +566,7 @@ fn pd_15_a_block_of_before_the_capture() {
             let mut event = null_mut();
             // SAFETY: the pointer is ours.
             assert_eq!(unsafe { tn_event_create(GPU, 0, &mut event) }, TN_OK);
-            assert_eq!((tn_event_record(event, s.0), tn_event_wait(event, t.0)), (TN_OK, TN_OK));
+            assert_eq!((tn_event_record(event, s.0), tn_stream_wait_event(t.0, event)), (TN_OK, TN_OK));
             assert_eq!(tn_event_release(event), TN_OK);
         }
         let runs = if waits { &t } else { &s };

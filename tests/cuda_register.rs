@@ -110,7 +110,9 @@ fn pn_2_pn_3_pn_12_registered_memory_needs_no_staging() {
     assert_eq!(describe(PINNED).registered_bytes, n as u64);
     let begin = staged();
     registered.copy_into(&there, 0, NOW).unwrap();
-    let part = |array: &Array, start: i64| array.slice(&[tn_slice_spec { start, stop: start + n as i64, step: 1 }]);
+    let part = |array: &Array, start: i64| {
+        array.slice(&[tn_slice_spec { start, stop: start + n as i64, step: 1, reserved: [0; 4] }])
+    };
     part(&older, 100).copy_into(&there, 0, NOW).unwrap();
     // SAFETY: raw memory in the range.
     done(unsafe { tn_array_copy_from_host(there.0, at.cast(), null(), 0, NOW) }).unwrap();
@@ -170,7 +172,7 @@ fn pn_2_labels_and_stores() {
     let pages = Pages::new(16 * PAGE);
     let fresh = register_at(pages.0, 4 * PAGE, TN_HOST_PORTABLE).unwrap();
     assert_eq!((fresh.info().device.r#type, fresh.info().device.id), (TN_CUDA_HOST, 0));
-    let view = fresh.slice(&[tn_slice_spec { start: 8, stop: 16, step: 1 }]);
+    let view = fresh.slice(&[tn_slice_spec { start: 8, stop: 16, step: 1, reserved: [0; 4] }]);
     drop(fresh);
     assert_eq!(register_at(pages.0, PAGE, 0).unwrap_err(), TN_ERR_DUPLICATE, "a view keeps it registered: {}", text());
     drop(view);
@@ -328,7 +330,7 @@ fn pn_1_pn_7_pn_8_mapped_and_write_combined() {
     let mapped = register_at(pages.0.wrapping_add(PAGE), PAGE, TN_HOST_MAPPED).unwrap();
     let (data, there) = seen(&mapped);
     assert!(there != 0 && mapped.info().flags & TN_MAPPED != 0);
-    let (part, part_there) = seen(&mapped.slice(&[tn_slice_spec { start: 100, stop: 200, step: 1 }]));
+    let (part, part_there) = seen(&mapped.slice(&[tn_slice_spec { start: 100, stop: 200, step: 1, reserved: [0; 4] }]));
     assert_eq!((part - data, part_there - there), (100, 100));
     let pool = mapped_pool(TN_HOST_MAPPED | TN_HOST_WRITE_COMBINED);
     let mut out = null_mut();
@@ -368,7 +370,7 @@ fn pn_9_pn_10_pn_11_managed_memory() {
     }
     s.synchronize().unwrap();
     x.check("neither changes the contents");
-    for wrong in [0, 7, -1] {
+    for wrong in [0, 7, u32::MAX] {
         assert_eq!(tn_array_advise(array, wrong, GPU), TN_ERR_INVALID);
     }
     let nowhere = tn_device { r#type: TN_CUDA, id: 40 };

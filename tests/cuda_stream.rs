@@ -332,7 +332,7 @@ fn st_7_scopes_nest_and_belong_to_their_thread() {
     assert_eq!(current(0), native(b));
     assert_eq!(tn_stream_leave(outer), TN_ERR_INVALID);
     let (inner_bits, last) = (inner as usize, inner);
-    let elsewhere = std::thread::spawn(move || tn_stream_leave(inner_bits as *mut tn_scope)).join().unwrap();
+    let elsewhere = std::thread::spawn(move || tn_stream_leave(inner_bits as *mut tn_stream_scope)).join().unwrap();
     assert_eq!((elsewhere, current(0)), (TN_ERR_INVALID, native(b)));
     // Whatever was set meanwhile; and the scope's stream is waited for, not that one.
     assert_eq!(tn_stream_set_current(gpu(0), LEGACY), TN_OK);
@@ -353,10 +353,10 @@ fn st_7_scopes_nest_and_belong_to_their_thread() {
     // Kinds.
     // SAFETY: the pointers are ours; no parameters.
     let callee = out(|scope| unsafe { tn_enter(0, std::ptr::null(), null_mut(), scope) }).unwrap();
-    assert_eq!(tn_stream_leave(callee), TN_ERR_KIND);
+    assert_eq!(tn_stream_leave(callee.cast()), TN_ERR_KIND);
     let scope = enter(b, 0).unwrap();
     // SAFETY: nothing is kept.
-    assert_eq!(unsafe { tn_leave(scope, 0, std::ptr::null()) }, TN_ERR_KIND);
+    assert_eq!(unsafe { tn_leave(scope.cast(), 0, std::ptr::null()) }, TN_ERR_KIND);
     // SAFETY: as above.
     assert_eq!((unsafe { tn_leave(callee, 0, std::ptr::null()) }, tn_stream_leave(scope)), (TN_OK, TN_OK));
     assert_eq!(enter(b, 2).unwrap_err(), TN_ERR_INVALID);
@@ -381,7 +381,7 @@ fn st_7_scopes_nest_and_belong_to_their_thread() {
         enter(b_bits as *mut tn_stream).unwrap();
         enter(PER_THREAD).unwrap() as usize
     });
-    assert_eq!(tn_stream_leave(left.join().unwrap() as *mut tn_scope), TN_ERR_STALE);
+    assert_eq!(tn_stream_leave(left.join().unwrap() as *mut tn_stream_scope), TN_ERR_STALE);
     release(b);
 }
 
@@ -414,13 +414,13 @@ fn st_11_events() {
     let (s, t) = (create(0, 0), create(0, 0));
     let e = event(0, 0);
     assert!(is_done(e), "never recorded");
-    assert_eq!((tn_event_synchronize(e), tn_event_wait(e, t)), (TN_OK, TN_OK));
+    assert_eq!((tn_event_synchronize(e), tn_stream_wait_event(t, e)), (TN_OK, TN_OK));
     let (x, y) = (Memory::new(0, 4096), Memory::new(0, 4096));
     let stall = gpu_there.stall(native(s));
     x.fill(1, native(s));
     assert_eq!(tn_event_record(e, s), TN_OK);
     assert!(!is_done(e));
-    assert_eq!(tn_event_wait(e, t), TN_OK, "returns at once");
+    assert_eq!(tn_stream_wait_event(t, e), TN_OK, "returns at once");
     y.fill(2, native(t));
     let after = queue(t, 0).queue().mark().unwrap();
     assert!(!after.poll(), "t waits for s");
@@ -436,7 +436,7 @@ fn st_11_events() {
     assert_eq!(tn_event_synchronize(e), TN_OK);
     let stall = gpu_there.stall(native(s));
     x.fill(3, native(s));
-    assert_eq!(tn_event_wait(e, t), TN_OK);
+    assert_eq!(tn_stream_wait_event(t, e), TN_OK);
     y.fill(4, native(t));
     assert_eq!(tn_stream_synchronize(t), TN_OK);
     drop(stall);
@@ -493,7 +493,7 @@ fn st_13_events_across_devices() {
     let stall = gpu_there.stall(native(s));
     x.fill(1, native(s));
     assert_eq!(tn_event_record(e, s), TN_OK);
-    assert_eq!(tn_event_wait(e, t), TN_OK);
+    assert_eq!(tn_stream_wait_event(t, e), TN_OK);
     y.fill(2, native(t));
     let after = queue(t, 1).queue().mark().unwrap();
     assert!(!after.poll());
@@ -543,7 +543,7 @@ fn st_15_after_a_fork() {
                     tn_stream_synchronize(LEGACY),
                     tn_stream_set_current(gpu(0), stream),
                     tn_event_record(e, stream),
-                    tn_event_wait(e, stream),
+                    tn_stream_wait_event(stream, e),
                     tn_event_synchronize(e),
                     tn_device_synchronize(gpu(0)),
                 ];
@@ -764,16 +764,16 @@ fn driver_calls_of_streams_and_events() {
     let stall = gpu_there.stall(native(s));
     memory.fill(1, native(s));
     assert_eq!(calls(&|| assert_eq!(tn_event_record(e, s), TN_OK)), ENTER + 2, "is it capturing, record");
-    assert_eq!(calls(&|| assert_eq!(tn_event_wait(e, t), TN_OK)), ENTER + 2, "is it capturing, wait");
-    assert_eq!(calls(&|| assert_eq!(tn_event_wait(e, t), TN_OK)), 0, "known");
-    assert_eq!(calls(&|| assert_eq!(tn_event_wait(e, s), TN_OK)), 0, "the same stream");
+    assert_eq!(calls(&|| assert_eq!(tn_stream_wait_event(t, e), TN_OK)), ENTER + 2, "is it capturing, wait");
+    assert_eq!(calls(&|| assert_eq!(tn_stream_wait_event(t, e), TN_OK)), 0, "known");
+    assert_eq!(calls(&|| assert_eq!(tn_stream_wait_event(s, e), TN_OK)), 0, "the same stream");
     assert_eq!(calls(&|| assert!(!is_done(e))), ENTER + 3, "query, without disturbing captures");
     drop(stall);
     assert_eq!(tn_event_synchronize(e), TN_OK);
     let held = queue(s, 0);
     let nothing = || {
         assert!(is_done(e));
-        assert_eq!((tn_event_synchronize(e), tn_event_wait(e, t)), (TN_OK, TN_OK));
+        assert_eq!((tn_event_synchronize(e), tn_stream_wait_event(t, e)), (TN_OK, TN_OK));
         assert!(held.queue().follows(held.queue().now()));
         assert_eq!(tn_stream_set_current(gpu(0), s), TN_OK);
         assert_eq!((current(0), tn_stream_set_current(gpu(0), null_mut())), (native(s), TN_OK));

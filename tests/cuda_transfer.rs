@@ -57,7 +57,7 @@ fn tr_2_tr_3_tr_6_tr_7_tr_13_any_layouts_between_any_memories() {
         let (source, mut src) = Store::with_view(random, from, kind, &shape);
         if !shape.is_empty() && random.one_in(5) {
             // The first axis repeats.
-            let first = src.array.slice(&[tn_slice_spec { start: 0, stop: 1, step: 1 }]);
+            let first = src.array.slice(&[tn_slice_spec { start: 0, stop: 1, step: 1, reserved: [0; 4] }]);
             if shape[0] > 0 {
                 src = View::of(first.broadcast(&shape));
             }
@@ -97,7 +97,7 @@ fn tr_9_raw_memory_of_any_layout() {
 #[test]
 fn tr_4_tr_5_overlap_within_one_store() {
     let _device = device();
-    let spec = |start, stop, step| [tn_slice_spec { start, stop, step }];
+    let spec = |start, stop, step| [tn_slice_spec { start, stop, step, reserved: [0; 4] }];
     let n = 257;
     for (to, from) in [
         (spec(1, n, 1), spec(0, n - 1, 1)),
@@ -265,7 +265,12 @@ fn tr_12_random_orders_of_copies_and_fills_on_several_streams() {
             let (start, step_by) = (random.below_i64(3), 1 + random.below_i64(2));
             let length = 1 + random.below_i64((n - 3) / 2);
             let part = |store: &Store, start: i64, step: i64| {
-                View::of(store.array.slice(&[tn_slice_spec { start, stop: start + length * step, step }]))
+                View::of(store.array.slice(&[tn_slice_spec {
+                    start,
+                    stop: start + length * step,
+                    step,
+                    reserved: [0; 4],
+                }]))
             };
             let why = format!("seed {seed}, step {step}: {a} -> {b}");
             let count = |view: &View| view.at.len();
@@ -438,7 +443,7 @@ fn tr_21_what_a_capture_can_be_part_of() {
     assert_eq!(plain.copy_into(&a, 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
     assert_eq!(b.copy_into(&plain, 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
     // Also what the driver would copy by itself.
-    let few = [tn_slice_spec { start: 0, stop: 9, step: 1 }];
+    let few = [tn_slice_spec { start: 0, stop: 9, step: 1, reserved: [0; 4] }];
     assert_eq!(plain.slice(&few).copy_into(&a.slice(&few), 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
     assert_eq!(b.slice(&few).copy_into(&plain.slice(&few), 0, s.0), Err(TN_ERR_UNSUPPORTED), "{}", text());
     let mut graph = null_mut::<c_void>();
@@ -666,7 +671,7 @@ fn tr_19_a_failing_call_of_the_driver_poisons_what_it_may_have_written() {
             for nth in 1..=6 {
                 let source = Store::new(&mut Random::new(nth), from, (TN_I32, 4), &[n]);
                 let target = Store::new(&mut Random::new(nth + 1), to, (TN_I32, 4), &[n]);
-                let step = [tn_slice_spec { start: 0, stop: n, step: 1 + (nth as i64 & 1) }];
+                let step = [tn_slice_spec { start: 0, stop: n, step: 1 + (nth as i64 & 1), reserved: [0; 4] }];
                 let (dst, src) = (View::of(target.array.slice(&step)), View::of(source.array.slice(&step)));
                 let stream = if nth > 3 { s.0 } else { NOW };
                 sim.fail(name, nth, 1, 1);

@@ -167,7 +167,7 @@ fn whole(block: &str) -> String {
     format!(
         "#include \"tenure.h\"\n#include <assert.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n\
          #define OK(call) do {{ if ((call) != TN_OK) {{ fprintf(stderr, \"%s\\n\", tn_last_error()); exit(1); }} }} while (0)\n\
-         {functions}int main(void)\n{{\n{body}size_t left = 0;\nOK(tn_leaks(0, NULL, &left));\nassert(left == 0);\nreturn 0;\n}}\n"
+         {functions}int main(void)\n{{\n{body}size_t left = 0;\nOK(tn_leaks(sizeof(tn_holder), 0, NULL, &left));\nassert(left == 0);\nreturn 0;\n}}\n"
     )
 }
 

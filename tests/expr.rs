@@ -76,7 +76,7 @@ impl Problem {
         Problem::of(TN_ORDER_C)
     }
 
-    fn of(order: i32) -> Problem {
+    fn of(order: u32) -> Problem {
         let n = N as usize;
         let mut numbers = Numbers::new(7);
         let a = numbers.positive(n);

@@ -52,7 +52,14 @@ const SHIM_LINES: usize = 20;
 const QUICK: &[&str] = &["tn_pool_allocate", "tn_pool_deallocate", "tn_pool_reallocate"];
 
 /// These cannot fail, so they need no boundary.
-const UNFAILING: &[&str] = &["tn_version", "tn_status_name", "tn_last_error"];
+const UNFAILING: &[&str] = &[
+    "tn_version",
+    "tn_status_name",
+    "tn_last_error",
+    "tn_stream_legacy",
+    "tn_stream_per_thread",
+    "tn_stream_of_thread",
+];
 
 fn layer_of(module: &str) -> Option<(u32, bool)> {
     LAYERS.iter().find(|(name, ..)| *name == module).map(|(_, layer, has_unsafe)| (*layer, *has_unsafe))

@@ -50,14 +50,14 @@ struct Plan {
     /// Blocks that it gives back, one a call.
     blocks: Mutex<Vec<usize>>,
     /// The order of calls, over several plans.
-    log: &'static Mutex<Vec<(u32, usize, i32)>>,
+    log: &'static Mutex<Vec<(u32, usize, tn_pressure)>>,
     number: u32,
     released: AtomicUsize,
     during: fn(&Plan),
 }
 
 impl Plan {
-    fn new(pool: *mut tn_pool, number: u32, log: &'static Mutex<Vec<(u32, usize, i32)>>) -> Plan {
+    fn new(pool: *mut tn_pool, number: u32, log: &'static Mutex<Vec<(u32, usize, tn_pressure)>>) -> Plan {
         Plan { pool, blocks: Mutex::default(), log, number, released: AtomicUsize::new(0), during: |_| () }
     }
     fn context(&self) -> *mut c_void {
@@ -76,7 +76,7 @@ impl Plan {
     }
 }
 
-unsafe extern "C" fn called(context: *mut c_void, needed: usize, reason: i32) -> usize {
+unsafe extern "C" fn called(context: *mut c_void, needed: usize, reason: tn_pressure) -> usize {
     // SAFETY: a plan that is alive.
     let plan = unsafe { &*context.cast::<Plan>() };
     plan.log.lock().unwrap().push((plan.number, needed, reason));
@@ -97,7 +97,7 @@ unsafe extern "C" fn ended(context: *mut c_void) {
     unsafe { &*context.cast::<Plan>() }.released.fetch_add(1, Ordering::Relaxed);
 }
 
-fn log() -> &'static Mutex<Vec<(u32, usize, i32)>> {
+fn log() -> &'static Mutex<Vec<(u32, usize, tn_pressure)>> {
     Box::leak(Box::default())
 }
 
@@ -281,16 +281,36 @@ fn po_35_classes_add_up_to_the_pool() {
         let classes = || {
             let mut count = 0;
             // SAFETY: no places.
-            assert_eq!(unsafe { tn_pool_query_classes(handle, 0, std::ptr::null_mut(), &mut count) }, TN_OK);
+            assert_eq!(
+                // SAFETY: as many places as said, and a writable number.
+                unsafe {
+                    tn_pool_query_classes(handle, size_of::<tn_pool_class_stats>(), 0, std::ptr::null_mut(), &mut count)
+                },
+                TN_OK
+            );
             let mut all = vec![tn_pool_class_stats::default(); count];
             // SAFETY: as many places.
-            assert_eq!(unsafe { tn_pool_query_classes(handle, count, all.as_mut_ptr(), &mut count) }, TN_OK);
+            assert_eq!(
+                // SAFETY: as many places as said, and a writable number.
+                unsafe {
+                    tn_pool_query_classes(handle, size_of::<tn_pool_class_stats>(), count, all.as_mut_ptr(), &mut count)
+                },
+                TN_OK
+            );
             assert_eq!(count, all.len());
             // A place too few: what fits, and the number all the same.
             if count > 1 {
                 let mut fewer = vec![tn_pool_class_stats { reserved: 7, ..Default::default() }; count];
                 // SAFETY: one place less.
-                unsafe { tn_pool_query_classes(handle, count - 1, fewer.as_mut_ptr(), &mut count) };
+                unsafe {
+                    tn_pool_query_classes(
+                        handle,
+                        size_of::<tn_pool_class_stats>(),
+                        count - 1,
+                        fewer.as_mut_ptr(),
+                        &mut count,
+                    )
+                };
                 assert_eq!((count, &fewer[..count - 1], fewer[count - 1].reserved), (all.len(), &all[..count - 1], 7));
             }
             all
@@ -339,8 +359,20 @@ fn po_35_classes_add_up_to_the_pool() {
         assert!(all.iter().all(|c| c.live_blocks + c.cached_blocks + c.span_count == 0 && c.allocation_count > 0));
         // SAFETY: NULL is refused.
         unsafe {
-            assert_eq!(tn_pool_query_classes(handle, 1, std::ptr::null_mut(), &mut 0), TN_ERR_NULL);
-            assert_eq!(tn_pool_query_classes(handle, 0, std::ptr::null_mut(), std::ptr::null_mut()), TN_ERR_NULL);
+            assert_eq!(
+                tn_pool_query_classes(handle, size_of::<tn_pool_class_stats>(), 1, std::ptr::null_mut(), &mut 0),
+                TN_ERR_NULL
+            );
+            assert_eq!(
+                tn_pool_query_classes(
+                    handle,
+                    size_of::<tn_pool_class_stats>(),
+                    0,
+                    std::ptr::null_mut(),
+                    std::ptr::null_mut()
+                ),
+                TN_ERR_NULL
+            );
         }
         release(handle);
     }

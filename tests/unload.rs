@@ -122,7 +122,7 @@ fn an_export_that_outlives_dlclose_still_ends() {
     let exported = std::sync::Mutex::new(0usize);
     copy.with_array(|copy, array| {
         // SAFETY: the function's own type.
-        let export: extern "C" fn(*mut c_void, *const Options, *mut *mut Head, *mut i32) -> c_int =
+        let export: extern "C" fn(*mut c_void, *const Options, *mut *mut Head, *mut u32) -> c_int =
             unsafe { std::mem::transmute(copy.function("tn_array_export_dlpack_versioned")) };
         let options = Options { size: size_of::<Options>(), flags: 1, rest: [0; 5], consumer: std::ptr::null() };
         let mut tensor = std::ptr::null_mut();

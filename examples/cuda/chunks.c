@@ -51,7 +51,7 @@ int main(void)
     must(tn_array_release(numbers));                              /* its bytes live until the transfer has read them */
     must(tn_array_chunks(device, 0, CHUNK, PARTS, chunks, &parts));
     for (size_t at = 0; at < parts; at++) {
-        const tn_slice_spec backwards = {TN_NONE, TN_NONE, -1};
+        const tn_slice_spec backwards = TN_SLICE(TN_NONE, TN_NONE, -1);
         tn_stream *stream = streams[at % 2];
         tn_array *turned = NULL;
         must(tn_array_slice(chunks[at], 1, &backwards, &turned)); /* the work: reverse it, as a view */
@@ -76,7 +76,7 @@ int main(void)
         must(tn_stream_release(all[at]));
     must(tn_pool_release(host));
     size_t left = 0;
-    must(tn_leaks(0, NULL, &left));
+    must(tn_leaks(sizeof(tn_holder), 0, NULL, &left));
     printf("%zu leaks\n", left);
     return left != 0;
 }

@@ -78,7 +78,7 @@ int main(void)
     must(tn_pool_release(device));
     must(tn_pool_release(host));
     size_t left = 0;
-    must(tn_leaks(0, NULL, &left));
+    must(tn_leaks(sizeof(tn_holder), 0, NULL, &left));
     printf("%zu leaks\n", left);
     return left != 0 || right != BATCHES;
 }

@@ -281,13 +281,33 @@ pub fn check_unused(locked: &Locked, claim: &'static Claim) -> Checked<()> {
     Err(Refusal::By(Holder { status, subject: body.name, name: body.name, made, count, why: 0, cow: false }))
 }
 
-/// What an array is; works on live and given handles, and allocates nothing.
-pub fn query(id: Id, visit: impl FnOnce(&Locked, &'static Claim, u32)) -> Result<()> {
+/// What an array is.
+pub struct Info<'a> {
+    /// Type, shape and strides.
+    pub layout: &'a Layout,
+    /// Where the bytes are.
+    pub device: tn_device,
+    /// TN_C_CONTIGUOUS and the like.
+    pub flags: tn_array_flags,
+    /// Bytes of the whole store.
+    pub store_bytes: u64,
+    /// Bytes from the store's start to element (0,..,0).
+    pub offset: i64,
+    /// The array's name.
+    pub name: &'a Name,
+}
+
+/// What an array is; works on live and given handles, and allocates nothing. `visit` runs under the ledger's lock.
+pub fn query(id: Id, visit: impl FnOnce(&Info<'_>)) -> Result<()> {
     with(id, |locked, claim| {
         check_there(locked, claim)?;
         check_process(locked, claim)?;
         let flags = flags(locked, claim);
-        visit(locked, claim, flags);
+        let body = locked.get(claim);
+        let books = locked.books(locked.ledger_of(claim));
+        let (layout, store_bytes) = (&body.layout, books.bytes as u64);
+        let offset = layout.offset() - books.start;
+        visit(&Info { layout, device: books.device, flags, store_bytes, offset, name: &body.name });
         Ok(())
     })
 }

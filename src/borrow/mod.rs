@@ -7,6 +7,8 @@
 
 mod acquire;
 
+mod entries;
+
 mod moves;
 
 mod rules;
@@ -162,10 +164,15 @@ pub fn check_states(n: usize, id: &dyn Fn(usize) -> Id) -> Result<()> {
 }
 
 /// Opens guards on several arrays, all or none, with one handle for all; `visit(i, guard)` sees each.
-pub fn all(call: BorrowContext<'_>, entries: &[Entry], mut visit: impl FnMut(usize, &InternalGuard)) -> Result<Id> {
+pub fn all(
+    call: BorrowContext<'_>,
+    specs: &[tn_borrow_spec],
+    mut visit: impl FnMut(usize, &InternalGuard),
+) -> Result<Id> {
+    let (entries, _streams) = entries::entries(specs)?;
     let thread = thread::current();
     let mut head = Entries::take(thread)?;
-    let holds = if entries.is_empty() { List::new() } else { acquire(call, entries)? };
+    let holds = if entries.is_empty() { List::new() } else { acquire(call, &entries)? };
     for (position, hold) in holds.into_iter().enumerate() {
         visit(position, &hold);
         let guard = hold.into_guard();

@@ -29,7 +29,7 @@ pub struct Target<'a> {
 #[derive(Clone, Copy)]
 pub struct HolderInfo {
     /// TN_HOLDER_.
-    pub kind: i32,
+    pub kind: tn_holder_kind,
     /// Where the bytes live.
     pub device: tn_device,
     /// The handle's bits, or the address of a block.
@@ -46,7 +46,7 @@ pub struct HolderInfo {
     pub registered: u64,
 }
 
-fn kind_of(class: Class) -> i32 {
+fn kind_of(class: Class) -> tn_holder_kind {
     match class {
         Class::Read => TN_HOLDER_GUARD_READ,
         Class::Write => TN_HOLDER_GUARD_WRITE,
@@ -194,7 +194,7 @@ fn why_target(locked: &Locked, claim: &'static Claim, target: &Target<'_>) -> Ch
     let dtype = Dtype::of(target.dtype)?;
     if target.shape.len() > TN_MAX_NDIM {
         let ndim = target.shape.len();
-        return Err(fail(TN_ERR_LIMIT, format_args!("{ndim} axes, at most {TN_MAX_NDIM} are possible")).into());
+        return Err(fail(TN_ERR_OVERFLOW, format_args!("{ndim} axes, at most {TN_MAX_NDIM} are possible")).into());
     }
     if let Some(length) = target.shape.iter().find(|length| **length < 0) {
         return Err(fail(TN_ERR_SHAPE, format_args!("a length of the target's shape is {length}")).into());
@@ -202,7 +202,7 @@ fn why_target(locked: &Locked, claim: &'static Claim, target: &Target<'_>) -> Ch
     let layout = &locked.get(claim).layout;
     let books = locked.books(locked.ledger_of(claim));
     let Some(bytes) = crate::arith::dense_bytes(dtype.item(), target.shape) else {
-        return Err(fail(TN_ERR_LIMIT, format_args!("the target's size overflows")).into());
+        return Err(fail(TN_ERR_OVERFLOW, format_args!("the target's size overflows")).into());
     };
     let bytes = if target.shape.contains(&0) { 0 } else { bytes };
     let dense = layout.is_c() || layout.is_f();

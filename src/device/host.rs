@@ -54,7 +54,7 @@ impl Device for Host {
         os::reserves_freely()
     }
 
-    unsafe fn set_huge(&self, start: usize, bytes: usize, how: i32) -> bool {
+    unsafe fn set_huge(&self, start: usize, bytes: usize, how: tn_huge_pages) -> bool {
         // SAFETY: the caller's promise.
         unsafe {
             match how {

@@ -78,7 +78,7 @@ pub trait Device: Sync {
     ///
     /// # Safety
     /// - the range came from `reserve` of this device, and nobody uses it meanwhile.
-    unsafe fn set_huge(&self, _start: usize, _bytes: usize, _how: i32) -> bool {
+    unsafe fn set_huge(&self, _start: usize, _bytes: usize, _how: tn_huge_pages) -> bool {
         false
     }
 
@@ -247,7 +247,7 @@ impl Source {
 }
 
 /// The name of a device type in texts.
-pub fn type_name(device_type: i32) -> &'static str {
+pub fn type_name(device_type: tn_device_type) -> &'static str {
     match device_type {
         TN_CPU => "cpu",
         TN_CUDA => "cuda",
@@ -269,7 +269,7 @@ impl core::fmt::Display for Shown {
     }
 }
 
-fn known_type(device_type: i32) -> Result<()> {
+fn known_type(device_type: tn_device_type) -> Result<()> {
     match device_type {
         TN_CPU | TN_CUDA | TN_CUDA_HOST | TN_CUDA_MANAGED => Ok(()),
         _ => Err(fail(
@@ -309,7 +309,7 @@ pub fn find(device: tn_device) -> Result<&'static host::Host> {
 }
 
 /// How many devices of a type there are.
-pub fn count(device_type: i32) -> Result<i32> {
+pub fn count(device_type: tn_device_type) -> Result<i32> {
     known_type(device_type)?;
     match device_type {
         TN_CPU => Ok(1),

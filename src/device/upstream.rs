@@ -14,7 +14,7 @@ use crate::types::*;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// What a 0 in `granularity` and `alignment` means, bytes.
 const USUAL: usize = 4096;
@@ -45,7 +45,7 @@ pub struct Upstream {
     given: UnsafeCell<Given>,
     gate: Gate,
     /// What `allocate` answered when it refused last.
-    refused: AtomicI32,
+    refused: AtomicU32,
 }
 
 #[derive(Clone, Copy)]
@@ -121,7 +121,7 @@ impl Upstream {
             owed: AtomicBool::new(false),
             given: UnsafeCell::new(Given { raw: NO_UPSTREAM, terms: Terms::NONE }),
             gate: Gate::new(),
-            refused: AtomicI32::new(TN_OK),
+            refused: AtomicU32::new(TN_OK),
         }
     }
 

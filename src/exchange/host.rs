@@ -60,7 +60,7 @@ pub struct Imported {
     /// The new handle.
     pub id: Id,
     /// TN_ALIASED or TN_COPIED.
-    pub how: i32,
+    pub how: tn_how,
 }
 
 enum ImportPlan {
@@ -298,7 +298,7 @@ pub struct Exported {
     /// Holds the bytes until it ends.
     pub hold: InternalGuard,
     /// TN_ALIASED or TN_COPIED.
-    pub how: i32,
+    pub how: tn_how,
 }
 
 /// Opens an export of an array. `fits` says what of the layout the format cannot express: None, or TN_WHY_LAYOUT with its reason, which

@@ -134,7 +134,7 @@ extern "C" fn calloc(context: *mut c_void, count: usize, item: usize) -> *mut c_
     boundary::answer(DOOR, null_mut(), || match count.checked_mul(item) {
         Some(bytes) => allocate(context, bytes, true),
         None => {
-            Err(fail(TN_ERR_LIMIT, format_args!("{count} elements of {item} bytes are more than can be addressed")))
+            Err(fail(TN_ERR_OVERFLOW, format_args!("{count} elements of {item} bytes are more than can be addressed")))
         }
     })
 }

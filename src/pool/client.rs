@@ -163,7 +163,7 @@ impl Account {
             *to = from as core::ffi::c_char;
         }
         tn_pool_client {
-            client: client.index() as i32,
+            client: client.index() as tn_client,
             reserved: 0,
             name,
             live_blocks: all.blocks(),

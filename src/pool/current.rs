@@ -48,12 +48,12 @@ pub fn default(device: tn_device) -> Result<&'static Pool> {
 }
 
 /// Device types, as options of the library number them.
-const KINDS: [i32; 4] = [TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED];
+const KINDS: [tn_device_type; 4] = [TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED];
 /// The host's place among those of devices; pinned and managed memory follow, then the GPUs.
 const HOST_PLACE: usize = 0;
 const FIRST_GPU: usize = 3;
 
-fn kind_of(device_type: i32) -> Option<usize> {
+fn kind_of(device_type: tn_device_type) -> Option<usize> {
     KINDS.iter().position(|&known| known == device_type)
 }
 
@@ -130,13 +130,13 @@ fn forget_current(thread: &'static Thread) {
 }
 
 /// Whether the default pool of a device type was made, so that its options cannot change any more.
-pub fn default_exists(device_type: i32) -> bool {
+pub fn default_exists(device_type: tn_device_type) -> bool {
     let made = |id| place_of(tn_device { r#type: device_type, id });
     (0..thread::POOLS as i32).filter_map(made).any(|place| !DEFAULTS[place].load(Ordering::Acquire).is_null())
 }
 
 /// The options of the default pool of a device type, as `tn_option_set` left them.
-fn default_options(device_type: i32) -> PoolOptions {
+fn default_options(device_type: tn_device_type) -> PoolOptions {
     let mut options = PoolOptions { name: Name::head("default"), ..PoolOptions::default() };
     let Some(kind) = kind_of(device_type) else { return options };
     let values = crate::options::pool_options(kind);
@@ -151,8 +151,8 @@ fn default_options(device_type: i32) -> PoolOptions {
             "release_threshold" => options.release_threshold = value,
             "release_delay_ms" => options.release_delay_ms = value,
             // What no field can hold is out of range, and is told so by the checks of `create`.
-            "huge_pages" => options.huge_pages = i32::try_from(value).unwrap_or(-1),
-            "backend" => options.backend = i32::try_from(value).unwrap_or(-1),
+            "huge_pages" => options.huge_pages = u32::try_from(value).unwrap_or(u32::MAX),
+            "backend" => options.backend = u32::try_from(value).unwrap_or(u32::MAX),
             "numa_node" => options.numa_node = i32::try_from(value).unwrap_or(-1),
             "host_flags" => options.host_flags = u32::try_from(value).unwrap_or(u32::MAX),
             "flags" => options.flags = u32::try_from(value).unwrap_or(u32::MAX),

@@ -94,6 +94,9 @@ mod pressure;
 
 mod query;
 
+#[cfg(not(preload))]
+pub mod raw;
+
 #[cfg(loom)]
 pub mod rehearsal;
 
@@ -145,7 +148,7 @@ const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 pub struct Pool {
     books: Lock<Books>,
     /// What does not change while the pool lives, for reading without the lock.
-    device_type: AtomicI32,
+    device_type: AtomicU32,
     device_id: AtomicI32,
     alignment: AtomicUsize,
     page: AtomicUsize,

@@ -15,7 +15,7 @@ use core::ffi::c_void;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// A callback: what it is given, and the bytes that it thinks it freed.
-pub type Callback = unsafe extern "C" fn(context: *mut c_void, needed: usize, reason: i32) -> usize;
+pub type Callback = unsafe extern "C" fn(context: *mut c_void, needed: usize, reason: tn_pressure) -> usize;
 /// The end of a registration.
 pub type Release = unsafe extern "C" fn(context: *mut c_void);
 
@@ -185,7 +185,7 @@ impl Pool {
 
     /// Calls those that come after `heard`, which a request begins with 0, until one says that it freed something. False: none did. Under
     /// no lock.
-    pub(super) fn relieve(&'static self, needed: usize, reason: i32, heard: &mut usize) -> bool {
+    pub(super) fn relieve(&'static self, needed: usize, reason: tn_pressure, heard: &mut usize) -> bool {
         if CALLED.get() {
             return false;
         }

@@ -83,7 +83,7 @@ fn blank() -> Pool {
     (books.holds, books.retired, books.parked) = (0, true, true);
     Pool {
         books: Lock::new(books),
-        device_type: AtomicI32::new(0),
+        device_type: AtomicU32::new(0),
         device_id: AtomicI32::new(0),
         alignment: AtomicUsize::new(0),
         page: AtomicUsize::new(0),

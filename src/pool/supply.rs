@@ -29,7 +29,7 @@ pub(super) struct Asked {
     /// 0, or 1 + the NUMA node to prefer.
     pub node: u32,
     /// TN_HUGE_.
-    pub huge: i32,
+    pub huge: tn_huge_pages,
 }
 
 /// A callback under way. Lies on the stack of the thread that makes it.

@@ -63,7 +63,7 @@ fn out(state: State) -> bool {
 }
 
 /// Something without bytes and without a name.
-fn bare(kind: i32, id: u64, made: ledger::Origin) -> HolderInfo {
+fn bare(kind: tn_holder_kind, id: u64, made: ledger::Origin) -> HolderInfo {
     HolderInfo { kind, device: HOST, id, bytes: 0, made, time_ns: 0, name: crate::names::Name::NONE, registered: 0 }
 }
 

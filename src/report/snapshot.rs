@@ -219,12 +219,11 @@ fn write_holder(json: &mut Json<'_>, held: &HolderInfo) {
 }
 
 /// The name of a TN_HOLDER_ constant, in small letters.
-fn kind(kind: i32) -> &'static str {
+fn kind(kind: tn_holder_kind) -> &'static str {
     match kind {
         TN_HOLDER_HANDLE => "handle",
         TN_HOLDER_PROMISE => "promise",
         TN_HOLDER_EXPRESSION => "expression",
-        TN_HOLDER_SHARED_VARIABLE => "shared_variable",
         TN_HOLDER_EXPORT_READ => "export_read",
         TN_HOLDER_EXPORT_SHARED => "export_shared",
         TN_HOLDER_EXPORT_EXCLUSIVE => "export_exclusive",
@@ -236,8 +235,6 @@ fn kind(kind: i32) -> &'static str {
         TN_HOLDER_EVENT => "event",
         TN_HOLDER_SCOPE => "scope",
         TN_HOLDER_WEAK => "weak",
-        TN_HOLDER_FUNCTION => "function",
-        TN_HOLDER_MIRROR => "mirror",
         TN_HOLDER_QUEUED_RELEASE => "queued_release",
         _ => "unknown",
     }

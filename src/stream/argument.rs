@@ -13,7 +13,7 @@ use crate::slots::Id;
 use crate::types::*;
 
 /// The constants' bits.
-pub(super) const CONSTANTS: core::ops::RangeInclusive<u64> = 1..=3;
+pub(super) const CONSTANTS: core::ops::RangeInclusive<u64> = Stream::LEGACY..=Stream::CURRENT;
 
 /// A stream argument.
 #[derive(Debug)]
@@ -31,6 +31,13 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// The bits of TN_STREAM_LEGACY.
+    pub const LEGACY: u64 = 1;
+    /// The bits of TN_STREAM_PER_THREAD.
+    pub const PER_THREAD: u64 = 2;
+    /// The bits of TN_STREAM_CURRENT.
+    pub const CURRENT: u64 = 3;
+
     /// NULL or one of the three constants: on host memory all of them are "the host, now".
     #[inline(always)]
     pub fn is_now(bits: u64) -> bool {
@@ -47,9 +54,9 @@ impl Stream {
     pub fn of(bits: u64) -> Result<Stream> {
         match bits {
             0 => Ok(Stream::Now),
-            1 => Ok(Stream::Legacy),
-            2 => Ok(Stream::PerThread),
-            3 => Ok(Stream::Current),
+            Stream::LEGACY => Ok(Stream::Legacy),
+            Stream::PER_THREAD => Ok(Stream::PerThread),
+            Stream::CURRENT => Ok(Stream::Current),
             _ => handle::find(Id::from_bits(bits)),
         }
     }

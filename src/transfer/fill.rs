@@ -55,8 +55,23 @@ pub fn fill(
     route.end(Some(target), None, outcome)
 }
 
-/// A new array on a GPU's pool, whose contents are made in the order of a stream.
+/// A new array on new bytes. `stream`: in whose order a GPU makes the contents; not looked at for memory that the host makes them in.
+#[inline(always)]
 pub fn create(
+    pool: Option<&'static Pool>,
+    layout: &mut Layout,
+    contents: Contents<'_>,
+    name: &Name,
+    stream: impl FnOnce() -> Result<Stream>,
+) -> Result<Id> {
+    match pool.filter(|pool| pool.device().r#type == TN_CUDA) {
+        None => array::create(pool, layout, contents, name),
+        Some(pool) => create_on_gpu(pool, layout, contents, name, stream()),
+    }
+}
+
+/// A new array on a GPU's pool, whose contents are made in the order of a stream.
+fn create_on_gpu(
     pool: &'static Pool,
     layout: &mut Layout,
     contents: Contents<'_>,

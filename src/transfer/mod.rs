@@ -30,6 +30,7 @@ use crate::array::{self, Checked, HOST, Refusal};
 use crate::blit::{self, HostView};
 use crate::borrow::{self, BorrowContext, Entry, Mode, Use};
 use crate::device::Shown;
+use crate::device_copy;
 use crate::error::{Result, about, fail};
 use crate::layout::{Layout, Order, Tuple};
 use crate::ledger::{self, Claim, InternalGuard, Locked, NewStore, Order as When};
@@ -72,6 +73,14 @@ fn lies(id: Id) -> Result<(tn_device, bool)> {
             Err(_) => (HOST, true),
         })
     })
+}
+
+/// Gives what a pool has cached back to its device, and what copies to and from that device keep. Returns the bytes of the former.
+pub fn trim(pool: &'static Pool, keep_bytes: usize) -> Result<usize> {
+    pool.check_process()?;
+    let released = pool.trim(keep_bytes);
+    device_copy::trim(pool.device());
+    Ok(released)
 }
 
 /// A new array with the same elements on the same device, dense: F if the source is F- and not C-contiguous, else C.

@@ -152,7 +152,7 @@ fn managed_range(id: Id) -> Result<Option<(u64, usize)>> {
 }
 
 /// Says where managed memory is best, on the whole pages of the array's range.
-pub fn advise(id: Id, advice: i32, device: tn_device) -> Result<()> {
+pub fn advise(id: Id, advice: tn_advice, device: tn_device) -> Result<()> {
     ledger::find::<Claim>(id)?;
     if !(TN_ADVISE_READ_MOSTLY..=TN_ADVISE_UNSET_ACCESSED_BY).contains(&advice) {
         return Err(fail(TN_ERR_INVALID, format_args!("advice {advice} is none of the TN_ADVISE_ constants")));

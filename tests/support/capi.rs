@@ -251,7 +251,7 @@ pub unsafe fn import(
 // ---- views ----
 
 pub fn slice(a: Handle, start: i64, stop: i64, step: i64) -> Made {
-    let spec = tn_slice_spec { start, stop, step };
+    let spec = tn_slice_spec { start, stop, step, reserved: [0; 4] };
     // SAFETY: one spec, and a writable output.
     made(|out| unsafe { view::tn_array_slice(a as *mut _, 1, &spec, out) })
 }
@@ -290,9 +290,8 @@ pub fn split(a: Handle, axis: i32, parts: usize) -> Result<Vec<Handle>, tn_statu
     let mut outs = vec![UNTOUCHED as *mut tn_array; parts];
     let mut count = UNTOUCHED;
     // SAFETY: as many places as parts, and a writable count.
-    let status = inside(|| unsafe {
-        view::tn_array_split(a as *mut _, axis, parts as i64, parts, outs.as_mut_ptr(), &mut count)
-    });
+    let status =
+        inside(|| unsafe { view::tn_array_split(a as *mut _, axis, parts, parts, outs.as_mut_ptr(), &mut count) });
     let untouched = count == UNTOUCHED && outs.iter().all(|out| *out as usize == UNTOUCHED);
     assert!(status == TN_OK || untouched, "{} wrote its outputs", name(status));
     result(status).map(|()| outs.into_iter().map(|out| out as usize).collect())
@@ -334,7 +333,12 @@ pub fn end(guard: Handle, flags: u32) -> Done {
 pub fn borrow_all(wanted: &[(Handle, u32)]) -> Made {
     let specs: Vec<tn_borrow_spec> = wanted
         .iter()
-        .map(|(a, access)| tn_borrow_spec { array: *a as *mut _, stream: null_mut(), access: *access, reserved: 0 })
+        .map(|(a, access)| tn_borrow_spec {
+            array: *a as *mut _,
+            stream: null_mut(),
+            access: *access,
+            reserved: [0; 9],
+        })
         .collect();
     // SAFETY: a list of that length, no views, and a writable output.
     made(|out| unsafe { borrow::tn_borrow_all(specs.len(), specs.as_ptr(), null_mut(), out) })
@@ -342,7 +346,7 @@ pub fn borrow_all(wanted: &[(Handle, u32)]) -> Made {
 
 /// Parts of axis 0: guard, first byte, length.
 pub fn chunks_write(a: Handle, n: usize, mode: u32) -> Result<Vec<(Guard, i64)>, tn_status> {
-    let untouched = tn_chunk { guard: UNTOUCHED as *mut _, data: null_mut(), start: -1, length: -1 };
+    let untouched = tn_chunk { guard: UNTOUCHED as *mut _, data: null_mut(), start: -1, length: -1, reserved: [0; 4] };
     let mut chunks = vec![untouched; n];
     // SAFETY: as many places as chunks.
     let status =
@@ -365,7 +369,7 @@ pub fn export(a: Handle, flags: u32, mode: u32) -> Made {
 
 pub fn give(a: Handle, required: u32) -> Made {
     // SAFETY: a writable output.
-    made(|out| unsafe { promise::tn_array_give(a as *mut _, required, out) })
+    made(|out| unsafe { promise::tn_array_give(a as *mut _, required as usize, out) })
 }
 
 pub fn take(promises: &[Handle]) -> Result<Vec<Handle>, tn_status> {
@@ -416,7 +420,9 @@ pub fn unique(a: Handle) -> bool {
 pub fn why_not(a: Handle) -> (u32, usize) {
     let (mut bits, mut n) = (u32::MAX, UNTOUCHED);
     // SAFETY: no target, no places, writable outputs.
-    let status = inside(|| unsafe { promise::tn_array_why_not(a as *mut _, null(), 0, &mut bits, null_mut(), &mut n) });
+    let status = inside(|| unsafe {
+        promise::tn_array_why_not(a as *mut _, null(), size_of::<tn_holder>(), 0, &mut bits, null_mut(), &mut n)
+    });
     assert_eq!(status, TN_OK, "{}", text());
     (bits, n)
 }
@@ -562,7 +568,13 @@ pub fn open_safetensors(path: &CStr, names: &[&CStr], pool: Handle, flags: u32) 
     let (n, names, to) = (names.len(), names.as_ptr(), out.as_mut_ptr());
     // SAFETY: texts, and as many outputs as names.
     done(|| unsafe {
-        safetensors::tn_array_open_safetensors(path.as_ptr(), pool as *mut _, n, names, flags, to, null_mut())
+        let options = tn_safetensors_options {
+            size: size_of::<tn_safetensors_options>(),
+            pool: pool as *mut _,
+            flags,
+            reserved: 0,
+        };
+        safetensors::tn_array_open_safetensors(path.as_ptr(), n, names, &options, to, null_mut())
     })?;
     out.into_iter().for_each(|array| release(array as Handle).unwrap());
     Ok(())
@@ -601,12 +613,13 @@ pub fn run_releases() -> usize {
 }
 
 /// Everything that has not been given back: kind, site.
-pub fn leaks() -> Vec<(i32, String)> {
+pub fn leaks() -> Vec<(u32, String)> {
     // SAFETY: plain data.
     let mut places = vec![unsafe { std::mem::zeroed::<tn_holder>() }; 1 << 12];
     let mut count = 0;
+    let (size, room) = (size_of::<tn_holder>(), places.len());
     // SAFETY: as many places as said.
-    assert_eq!(inside(|| unsafe { report::tn_leaks(places.len(), places.as_mut_ptr(), &mut count) }), TN_OK);
+    assert_eq!(inside(|| unsafe { report::tn_leaks(size, room, places.as_mut_ptr(), &mut count) }), TN_OK);
     // SAFETY: NUL-terminated.
     let site = |holder: &tn_holder| unsafe { CStr::from_ptr(holder.site.as_ptr()) }.to_str().unwrap().to_owned();
     places.iter().take(count).map(|holder| (holder.kind, site(holder))).collect()
@@ -616,7 +629,7 @@ pub fn leaks() -> Vec<(i32, String)> {
 pub fn leak_count() -> usize {
     let mut count = 0;
     // SAFETY: no places, and a writable output.
-    assert_eq!(inside(|| unsafe { report::tn_leaks(0, null_mut(), &mut count) }), TN_OK);
+    assert_eq!(inside(|| unsafe { report::tn_leaks(size_of::<tn_holder>(), 0, null_mut(), &mut count) }), TN_OK);
     count
 }
 

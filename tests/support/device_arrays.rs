@@ -165,7 +165,7 @@ pub fn host(array: Array) -> (tn_status, tn_status) {
 
 /// Elements [start, stop) of a vector.
 pub fn part(array: Array, start: i64, stop: i64) -> Array {
-    let spec = tn_slice_spec { start, stop, step: 1 };
+    let spec = tn_slice_spec { start, stop, step: 1, reserved: [0; 4] };
     let mut view = null_mut();
     // SAFETY: one axis, one spec; the pointer is ours.
     assert_eq!(unsafe { tn_array_slice(array, 1, &spec, &mut view) }, TN_OK);

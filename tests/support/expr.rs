@@ -95,7 +95,7 @@ pub fn measure<T>(pool: *mut tn_pool, work: impl FnOnce() -> T) -> (Figures, T) 
 }
 
 /// An array of the test's pool, in C or F order.
-pub fn array(pool: *mut tn_pool, shape: &[i64], order: i32, values: &[f64]) -> Array {
+pub fn array(pool: *mut tn_pool, shape: &[i64], order: u32, values: &[f64]) -> Array {
     let options =
         tn_array_options { size: size_of::<tn_array_options>(), order, flags: 0, stream: null_mut(), name: null() };
     let array: Array = out!(tn_array_empty(pool, TN_F64, shape.len() as i32, shape.as_ptr(), &options));
@@ -155,7 +155,7 @@ pub fn address(array: Array) -> usize {
 pub fn why(array: Array) -> u32 {
     let (mut bits, mut n) = (u32::MAX, 0);
     // SAFETY: both outputs are there.
-    ok(unsafe { tn_array_why_not(array, null(), 0, &mut bits, null_mut(), &mut n) });
+    ok(unsafe { tn_array_why_not(array, null(), size_of::<tn_holder>(), 0, &mut bits, null_mut(), &mut n) });
     bits
 }
 
@@ -335,20 +335,22 @@ pub fn holders(array: Array) -> Vec<tn_holder> {
     // SAFETY: plain data.
     let mut list: Vec<tn_holder> = (0..16).map(|_| unsafe { std::mem::zeroed() }).collect();
     // SAFETY: as many places as it says.
-    ok(unsafe { tn_array_why_not(array, null(), list.len(), &mut bits, list.as_mut_ptr(), &mut n) });
+    ok(unsafe {
+        tn_array_why_not(array, null(), size_of::<tn_holder>(), list.len(), &mut bits, list.as_mut_ptr(), &mut n)
+    });
     list.truncate(n);
     list
 }
 
 /// The size of a slice of an axis.
 pub fn part(array: Array, start: i64, stop: i64) -> Array {
-    let spec = tn_slice_spec { start, stop, step: 1 };
+    let spec = tn_slice_spec { start, stop, step: 1, reserved: [0; 4] };
     out!(tn_array_slice(array, 1, &spec))
 }
 
 pub fn leaks() -> usize {
     let mut count = 0;
     // SAFETY: no places, one output.
-    ok(unsafe { tn_leaks(0, null_mut(), &mut count) });
+    ok(unsafe { tn_leaks(size_of::<tn_holder>(), 0, null_mut(), &mut count) });
     count
 }

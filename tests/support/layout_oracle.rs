@@ -174,7 +174,7 @@ pub fn step(layout: &Layout, naive: &Naive, seed: u64, kinds: u64) -> Step {
                 let step = if step == 0 || step == 4 { NONE } else { step };
                 let bound = |drawn: i64| if drawn == 8 { NONE } else { drawn };
                 let (start, stop) = (bound(draw.range(-7, 8)), bound(draw.range(-7, 8)));
-                specs.push(tn_slice_spec { start, stop, step });
+                specs.push(tn_slice_spec { start, stop, step, reserved: [0; 4] });
                 walks.push(walk(start, stop, step, length));
             }
             let shape = walks.iter().map(|walk| walk.len() as i64).collect();

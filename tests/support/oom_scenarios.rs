@@ -296,7 +296,10 @@ fn copies() -> u64 {
     let mut sites = [const { unsafe { std::mem::zeroed::<tn_copy_site>() } }; 64];
     let mut count = 0;
     // SAFETY: as many places as said.
-    done(|| unsafe { tenure::ffi::report::tn_copies_query(sites.len(), sites.as_mut_ptr(), &mut count) }).unwrap();
+    done(|| unsafe {
+        tenure::ffi::report::tn_copies_query(size_of::<tn_copy_site>(), sites.len(), sites.as_mut_ptr(), &mut count)
+    })
+    .unwrap();
     sites[..count].iter().map(|site| site.count).sum()
 }
 

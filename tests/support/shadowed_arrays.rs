@@ -17,8 +17,6 @@ pub const GPU1: tn_device = tn_device { r#type: TN_CUDA, id: 1 };
 /// TN_STREAM_LEGACY.
 pub const LEGACY: *mut tn_stream = std::ptr::without_provenance_mut(1);
 
-pub use tenure::layout::NONE as TN_NONE;
-
 /// A status as a result; the text of a failure is the test's to look at.
 pub type Done = Result<(), tn_status>;
 
@@ -93,7 +91,7 @@ impl Array {
         made(|out| unsafe { array::tn_array_copy(self.0, null_mut(), stream, out) }).map(Array)
     }
 
-    pub fn like(&self, order: i32) -> Array {
+    pub fn like(&self, order: u32) -> Array {
         let size = size_of::<tn_array_options>();
         let options = tn_array_options { size, order, flags: 0, stream: null_mut(), name: null() };
         // SAFETY: a struct of its size, a writable output.
@@ -107,7 +105,7 @@ impl Array {
 
     pub fn slice(&self, specs: &[tn_slice_spec]) -> Array {
         // SAFETY: as many specs, a writable output.
-        Array(made(|out| unsafe { view::tn_array_slice(self.0, specs.len() as i32, specs.as_ptr(), out) }).unwrap())
+        Array(made(|out| unsafe { view::tn_array_slice(self.0, specs.len(), specs.as_ptr(), out) }).unwrap())
     }
 
     pub fn permute(&self, axes: &[i32]) -> Array {
@@ -250,11 +248,14 @@ impl Store {
             let last = before + (n - 1).max(0) * step;
             lengths.push(last + 1 + after);
             specs.push(match (n, random.one_in(4)) {
-                (0, _) => tn_slice_spec { start: 0, stop: 0, step: 1 },
-                (_, false) => tn_slice_spec { start: before, stop: last + 1, step },
-                (_, true) => {
-                    tn_slice_spec { start: last, stop: if before == 0 { TN_NONE } else { before - 1 }, step: -step }
-                }
+                (0, _) => tn_slice_spec { start: 0, stop: 0, step: 1, reserved: [0; 4] },
+                (_, false) => tn_slice_spec { start: before, stop: last + 1, step, reserved: [0; 4] },
+                (_, true) => tn_slice_spec {
+                    start: last,
+                    stop: if before == 0 { TN_NONE } else { before - 1 },
+                    step: -step,
+                    reserved: [0; 4],
+                },
             });
         }
         let store = Store::new(random, device, kind, &lengths);

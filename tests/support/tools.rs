@@ -83,10 +83,15 @@ pub struct Declaration {
     pub comment: String,
 }
 
-/// The functions of the header.
+/// The functions of the headers.
 pub fn declarations() -> Vec<Declaration> {
-    let header = read("include/tenure.h");
-    let (_, functions) = header.split_once("extern \"C\" {").expect("the header has an extern \"C\" block");
+    let functions: String = ["include/tenure.h", "include/tenure_bindings.h"]
+        .map(|header| {
+            let header = read(header);
+            let (_, functions) = header.split_once("extern \"C\" {").expect("a header has an extern \"C\" block");
+            functions.to_owned()
+        })
+        .concat();
     let mut found = Vec::new();
     for block in functions.split("\n\n").filter(|block| block.trim_start().starts_with("/**")) {
         let Some((comment, code)) = block.rsplit_once("*/") else {

@@ -93,7 +93,7 @@ pub fn main(arguments: &[&str]) -> Done {
 /// `cargo xtask soak sim`: many seeds, which differ from run to run.
 pub fn soak(count: Option<&str>) -> Done {
     let count = match count {
-        None => SOAK_SEEDS,
+        None => MANY,
         Some(text) => text.parse().map_err(|_| format!("\"{text}\" is no number of seeds"))?,
     };
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |time| time.as_secs());

@@ -5,7 +5,7 @@
 //! The last line is `N passed, N failed, N skipped`.
 
 use crate::tools::{self, Done, cargo, command, exists, plainly};
-use crate::{cuda, doc, install, malloc, programs, python, run, setup, sim, sim_install, sim_peers};
+use crate::{cuda, doc, header_tools, install, malloc, programs, python, run, setup, sim, sim_install, sim_peers};
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -88,6 +88,7 @@ pub fn run(extent: Extent) -> Done {
             tests_of(test.args(["--test", "no_linalg"]), "")
         });
         gate.loom();
+        gate.stage("header in five languages", header_tools::missing(), header_tools);
         gate.stage("reference manual", doc::missing(), || Row::of(doc::build()));
         gate.python();
         gate.bindings();
@@ -472,6 +473,21 @@ fn layouts() -> Row {
     });
     row.failed = usize::from(!ended_well || row.passed == 0);
     row
+}
+
+/// The generators of bindings on the header.
+fn header_tools() -> Row {
+    match header_tools::check() {
+        Ok(done) => Row {
+            passed: done.passed,
+            failed: done.failed.len(),
+            skipped: done.skipped.len(),
+            missing: done.skipped.len(),
+            took: Duration::ZERO,
+            note: if done.skipped.is_empty() { String::new() } else { format!("skipped: {}", done.skipped.join("; ")) },
+        },
+        Err(text) => Row::of(Err(text)),
+    }
 }
 
 /// A `cargo test` that runs by itself.

@@ -11,6 +11,7 @@ mod doc;
 mod fuzz;
 mod gate;
 mod header;
+mod header_tools;
 mod install;
 mod malloc;
 mod programs;
@@ -38,7 +39,9 @@ cargo xtask <command>
   interop [--check] [--peers]
                         writes docs/interop.md from what happens with the libraries that are installed; --check only compares,
                         --peers takes the heavy ones in
-  header [--check]      writes include/tenure.h, abi/symbols.txt and the Python crate's extern block; --check only compares
+  header [--check]      writes include/tenure.h, include/tenure_bindings.h, abi/symbols.txt and the Python crate's extern block; --check only compares
+  header-tools          rust-bindgen, cffi, SWIG, zig translate-c and cgo on the header: builds and runs a program each (120 MB to
+                        download the first time)
   dist                  stages the libraries and headers, as they are shipped, in target/dist, and packs them into a tarball there
   install --prefix DIR  puts headers, libraries, pkg-config files and a CMake package below DIR
   install --with-simulator --prefix DIR
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         ["interop", rest @ ..] => interop(rest),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
+        ["header-tools"] => header_tools::main(),
         ["dist"] => dist::stage().and_then(|()| install::pack()).map(|path| println!("{}", path.display())),
         ["install", "--check"] => python::environment()
             .and_then(|python| Ok(install::check(Some(&python))? + sim_install::check()?))

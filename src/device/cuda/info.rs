@@ -24,7 +24,7 @@ const FEATURES: [(u32, Attribute); 9] = [
 ];
 
 /// How many devices there are of TN_CUDA, TN_CUDA_HOST or TN_CUDA_MANAGED (DV-1).
-pub fn count_of(device_type: i32) -> Result<i32> {
+pub fn count_of(device_type: tn_device_type) -> Result<i32> {
     let gpus = count()?;
     match device_type {
         TN_CUDA => Ok(gpus),

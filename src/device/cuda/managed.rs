@@ -47,7 +47,7 @@ fn refused(gpu: &Gpu) -> crate::error::Status {
 }
 
 /// Advises on a range of managed memory; `advice`: TN_ADVISE_, whose values are the driver's.
-pub fn advise(inside: &Inside, start: u64, bytes: usize, advice: i32, device: tn_device) -> Result<()> {
+pub fn advise(inside: &Inside, start: u64, bytes: usize, advice: tn_advice, device: tn_device) -> Result<()> {
     let known = match advice {
         TN_ADVISE_READ_MOSTLY => CUmem_advise::CU_MEM_ADVISE_SET_READ_MOSTLY,
         TN_ADVISE_UNSET_READ_MOSTLY => CUmem_advise::CU_MEM_ADVISE_UNSET_READ_MOSTLY,

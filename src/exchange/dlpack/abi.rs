@@ -11,7 +11,7 @@ use core::sync::atomic::AtomicU32;
 #[repr(C)]
 pub struct Tensor {
     pub data: *mut c_void,
-    pub device_type: i32,
+    pub device_type: crate::types::tn_device_type,
     pub device_id: i32,
     pub ndim: i32,
     pub code: u8,

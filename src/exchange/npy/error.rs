@@ -52,7 +52,8 @@ impl Fault<'_> {
     pub fn status(&self) -> tn_status {
         match self {
             Fault::Type { .. } | Fault::Structured => TN_ERR_DTYPE,
-            Fault::Long { .. } | Fault::Deep { .. } | Fault::Axes { .. } | Fault::Size => TN_ERR_LIMIT,
+            Fault::Long { .. } | Fault::Deep { .. } => TN_ERR_LIMIT,
+            Fault::Axes { .. } | Fault::Size => TN_ERR_OVERFLOW,
             _ => TN_ERR_IO,
         }
     }

@@ -213,17 +213,17 @@ fn io_7_limits() {
         status(format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}").as_bytes())
     };
     assert_eq!(shape(&"1, ".repeat(64), "<f8"), TN_OK);
-    assert_eq!(shape(&"1, ".repeat(65), "<f8"), TN_ERR_LIMIT);
-    assert_eq!(shape(&"1, ".repeat(20_000), "<f8"), TN_ERR_LIMIT);
+    assert_eq!(shape(&"1, ".repeat(65), "<f8"), TN_ERR_OVERFLOW);
+    assert_eq!(shape(&"1, ".repeat(20_000), "<f8"), TN_ERR_OVERFLOW);
     // 2^63 - 1 bytes fit, 2^63 do not; a length of 10^30 does not even fit itself.
     assert_eq!(shape("9223372036854775807,", "|u1"), TN_OK);
-    assert_eq!(shape("9223372036854775808,", "|u1"), TN_ERR_LIMIT);
-    assert_eq!(shape("1152921504606846976,", "<f8"), TN_ERR_LIMIT);
-    assert_eq!(shape("4294967296, 4294967296", "|u1"), TN_ERR_LIMIT);
-    assert_eq!(shape("0, 4294967296, 4294967296", "|u1"), TN_ERR_LIMIT);
+    assert_eq!(shape("9223372036854775808,", "|u1"), TN_ERR_OVERFLOW);
+    assert_eq!(shape("1152921504606846976,", "<f8"), TN_ERR_OVERFLOW);
+    assert_eq!(shape("4294967296, 4294967296", "|u1"), TN_ERR_OVERFLOW);
+    assert_eq!(shape("0, 4294967296, 4294967296", "|u1"), TN_ERR_OVERFLOW);
     assert_eq!(shape(&"9".repeat(60_000), "|u1"), TN_ERR_IO);
-    assert_eq!(shape(&("9".repeat(60_000) + ","), "|u1"), TN_ERR_LIMIT);
-    // naming.md's order: DTYPE comes before LIMIT.
+    assert_eq!(shape(&("9".repeat(60_000) + ","), "|u1"), TN_ERR_OVERFLOW);
+    // In the order of checks DTYPE comes before OVERFLOW.
     assert_eq!(shape(&"1, ".repeat(65), "|O"), TN_ERR_DTYPE);
 }
 
@@ -342,6 +342,6 @@ fn io_7_np_13_mutated_headers_are_statuses() {
         }
     }
     // Every kind of answer was reached, and there is no other.
-    assert_eq!(counts.keys().copied().collect::<Vec<_>>(), [TN_OK, TN_ERR_DTYPE, TN_ERR_IO, TN_ERR_LIMIT]);
+    assert_eq!(counts.keys().copied().collect::<Vec<_>>(), [TN_OK, TN_ERR_DTYPE, TN_ERR_IO, TN_ERR_OVERFLOW]);
     assert!(counts.values().all(|&count| count > 100), "{counts:?}");
 }

@@ -18,7 +18,7 @@ use core::ffi::CStr;
 
 /// Arrays that are not handed out yet: released again by its drop.
 struct Unseen {
-    ids: Vec<(Id, i32)>,
+    ids: Vec<(Id, tn_how)>,
     /// How many of them go; the rest is released.
     out: bool,
 }
@@ -49,7 +49,7 @@ pub fn open<'a>(
     pool: Option<&'static Pool>,
     names: impl ExactSizeIterator<Item = &'a CStr>,
     flags: u32,
-    mut give: impl FnMut(usize, Id, i32),
+    mut give: impl FnMut(usize, Id, tn_how),
 ) -> Result<()> {
     host::check_flags(flags, TN_BORROW | TN_REQUIRE_BORROW)?;
     let thread = thread::current();
@@ -121,7 +121,13 @@ fn layout(file: &File, tensor: &Tensor, address: i64) -> Result<Layout> {
 }
 
 /// A tensor of its own memory; one without elements is read-only where its neighbours are.
-fn read(thread: &'static Thread, file: &File, pool: &'static Pool, tensor: &Tensor, flags: u32) -> Result<(Id, i32)> {
+fn read(
+    thread: &'static Thread,
+    file: &File,
+    pool: &'static Pool,
+    tensor: &Tensor,
+    flags: u32,
+) -> Result<(Id, tn_how)> {
     let mut fresh = NewStore::allocate(thread, pool, &mut layout(file, tensor, 0)?, false)?;
     let empty = tensor.begin == tensor.end;
     if !empty {
@@ -140,7 +146,7 @@ fn map<'a>(
     file: &File,
     tensors: impl Iterator<Item = &'a Tensor>,
     count: usize,
-) -> Result<Vec<(Id, i32)>> {
+) -> Result<Vec<(Id, tn_how)>> {
     let mut ids = list(count)?;
     let mut claims = list::<Spare>(count)?;
     let mapped = Mapped(file.map()?);

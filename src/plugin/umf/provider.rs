@@ -141,7 +141,7 @@ extern "C" fn get_last_native_error(
     // SAFETY: both are UMF's own variables.
     unsafe {
         text.write(error::published());
-        code.write(STATUS.get());
+        code.write(STATUS.get() as i32);
     }
     super::SUCCESS
 }

@@ -105,7 +105,7 @@ impl Pool {
     }
 
     /// One step of those that make room (PO-44). False: nothing is left to be done.
-    fn relieve_ordered(&'static self, want: &mut Want, climb: &mut Climb, kit: &mut Kit, reason: i32) -> bool {
+    fn relieve_ordered(&'static self, want: &mut Want, climb: &mut Climb, kit: &mut Kit, reason: tn_pressure) -> bool {
         if !core::mem::replace(&mut climb.asked_many, true) && self.ask_many() {
             return true;
         }
