@@ -3,185 +3,14 @@
 //! A claim has a layout on its store. While a handle is out it is Live, after a take Spent; released with promises or guards open
 //! it is Kept: for promises it still is a claim and counts in H, for guards it only lends them its layout.
 
-use super::guard::Guard;
-use super::node::NodeTag;
-use super::promise::Promise;
-use super::{Guarded, GuardedSlot, Lease, Ledger, Locked};
+use super::locked::Locked;
+use super::origin::Origin;
+use super::state::{Claim, ClaimBody, Guard, GuardedSlot, Lease, Ledger, Root};
 use crate::error::Result;
 use crate::layout::Layout;
-use crate::names::{Name, Site};
-use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::names::Name;
+use crate::slots::{Id, Slot, State, Table};
 use crate::thread::Thread;
-
-/// Where something was made.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Origin {
-    /// Number of the TN_HERE site; 0: none.
-    pub site: u32,
-    /// The system's number of the thread.
-    pub thread: u32,
-}
-
-impl Origin {
-    /// Here: the thread, and the site that it set.
-    #[inline]
-    pub fn by(thread: &Thread) -> Origin {
-        Origin { site: thread.site(), thread: thread.number() }
-    }
-
-    /// The site, to be resolved once no lock is held.
-    pub fn site(self) -> Site {
-        Site::from_number(self.site)
-    }
-}
-
-/// A claim on a store, in a slot of five cache lines: what borrows write, links, layout, name, and one that only nodes of expressions
-/// touch.
-#[repr(C, align(64))]
-pub struct Claim {
-    head: Head,
-    guarded: Guarded<ClaimBody>,
-}
-
-/// What a claim's ledger guards. In this order: what borrows write lies on the line of the slot's head, and the layout, which they
-/// only read, on lines that several threads can have at the same time.
-#[repr(C)]
-pub struct ClaimBody {
-    /// Open read guards of this handle.
-    pub readers: u32,
-    /// Open write guards of this handle.
-    pub writers: u32,
-    /// Exports made through this handle.
-    pub exports: u32,
-    /// Guards, exports and records that need this slot's layout.
-    pub(super) pins: u32,
-    /// g: promises outstanding.
-    pub given: u32,
-    /// r: the largest number required since it was last live.
-    pub required: u32,
-    /// Writing through this handle is refused.
-    pub readonly: bool,
-    /// A COW write copies the bytes at this moment.
-    pub moving: bool,
-    /// Of a destructed handle: `enter` took it, not `take`.
-    pub entered: bool,
-    /// In the ledger's list, and so one of its H.
-    pub(super) counted: bool,
-    /// Nothing but unfinished device work keeps it from letting go of its import.
-    pub(super) lingers: bool,
-    /// Where it was made; of a destructed handle: where it was taken.
-    pub made: Origin,
-    /// Next of the ledger's claims, or of a chain of dead ones.
-    pub(super) next: Option<&'static Claim>,
-    pub(super) previous: Option<&'static Claim>,
-    pub(super) promises: Option<&'static Promise>,
-    /// The layout that this one was cut from; None: it is its own root.
-    pub(super) root: Option<&'static Root>,
-    /// The import it descends from, and so keeps from being released.
-    pub(super) lease: Option<&'static Lease>,
-    /// Addresses are absolute; 0 for arrays of no elements.
-    pub layout: Layout,
-    /// The name that the user gave.
-    pub name: Name,
-    /// Of an expression node, which has no handle on it.
-    pub node: Option<NodeTag>,
-}
-
-const _: () = assert!(size_of::<Claim>() == 320 || cfg!(loom));
-
-impl ClaimBody {
-    /// Whether nothing but its handle needs the slot, which has all of its layout.
-    #[inline(always)]
-    pub(super) fn is_unused(&self) -> bool {
-        self.given | self.pins == 0 && !self.moving && self.layout.is_inline()
-    }
-
-    /// Whether views of it know already what they are cut from.
-    #[inline(always)]
-    pub fn has_root(&self) -> bool {
-        self.root.is_some()
-    }
-
-    /// Gets layout, READONLY and name of another one, in a slot that has no name yet; false if the layout needs room outside.
-    #[inline(always)]
-    pub fn copy(&mut self, from: &ClaimBody) -> bool {
-        self.readonly = from.readonly;
-        if !from.name.is_none() {
-            self.name = from.name;
-        }
-        self.layout.set(&from.layout)
-    }
-}
-
-impl Slot for Claim {
-    const KIND: Kind = Kind::Array;
-    fn new(head: Head) -> Claim {
-        let body = ClaimBody {
-            readers: 0,
-            writers: 0,
-            exports: 0,
-            pins: 0,
-            given: 0,
-            required: 0,
-            readonly: false,
-            moving: false,
-            entered: false,
-            counted: false,
-            lingers: false,
-            made: Origin::default(),
-            next: None,
-            previous: None,
-            promises: None,
-            root: None,
-            lease: None,
-            layout: Layout::EMPTY,
-            name: Name::NONE,
-            node: None,
-        };
-        Claim { head, guarded: Guarded::new(body) }
-    }
-    fn head(&self) -> &Head {
-        &self.head
-    }
-}
-
-impl GuardedSlot for Claim {
-    type Body = ClaimBody;
-    fn guarded(&self) -> &Guarded<ClaimBody> {
-        &self.guarded
-    }
-}
-
-/// The layout of an array that views were cut from: shared by them, counted under the ledger's lock.
-pub struct Root {
-    head: Head,
-    guarded: Guarded<RootBody>,
-}
-
-/// What the lock guards of a root.
-pub struct RootBody {
-    pub(super) users: u32,
-    /// Next of a chain of dead ones.
-    pub(super) next: Option<&'static Root>,
-    pub(super) layout: Layout,
-}
-
-impl Slot for Root {
-    const KIND: Kind = Kind::Root;
-    fn new(head: Head) -> Root {
-        Root { head, guarded: Guarded::new(RootBody { users: 0, next: None, layout: Layout::EMPTY }) }
-    }
-    fn head(&self) -> &Head {
-        &self.head
-    }
-}
-
-impl GuardedSlot for Root {
-    type Body = RootBody;
-    fn guarded(&self) -> &Guarded<RootBody> {
-        &self.guarded
-    }
-}
 
 /// A taken claim slot that is nobody's yet: filled, then added to a ledger, or given back by its drop.
 pub struct Spare {
@@ -354,7 +183,7 @@ impl Locked {
         // SAFETY: `books_mut` says that the ledger is locked by us; it guards the claim.
         unsafe { books.link_claim(claim) };
         if books.claims == 1 {
-            self.note_held(ledger, false);
+            self.count_held_bytes(ledger, false);
         }
     }
 
@@ -367,8 +196,8 @@ impl Locked {
         unsafe { books.unlink_claim(claim) };
         if books.claims == 0 {
             books.epoch += 1;
-            if !books.is_free() {
-                self.note_held(ledger, true);
+            if !books.can_end() {
+                self.count_held_bytes(ledger, true);
             }
         }
     }
@@ -384,7 +213,7 @@ impl Locked {
         }
         self.relax(claim);
         self.collect(claim);
-        self.settle(ledger);
+        self.mark_dead_if_unused(ledger);
     }
 
     /// A claim that ended, and through which no guard or export is open any more, does not descend from its import: a poisoned region may
@@ -520,7 +349,7 @@ impl Locked {
         self.books_mut(ledger).moves -= 1;
         self.relax(claim);
         self.collect(claim);
-        self.settle(ledger);
+        self.mark_dead_if_unused(ledger);
     }
 
     /// The claim leaves its store for the new one of `to`, whose only claim it becomes, with that one's layout; writing through it
@@ -556,7 +385,7 @@ impl Locked {
         self.link(new, claim);
         self.relax(to);
         self.collect(to);
-        self.settle(old);
+        self.mark_dead_if_unused(old);
     }
 
     /// Guards of the store, in no order.

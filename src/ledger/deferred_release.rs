@@ -1,28 +1,9 @@
 //! Stores and imports that nothing holds any more but unfinished device work. Their bytes are foreign, so no pool can wait in their
 //! place, and no thread of this library does: they stand in one list, and whoever asks again ends what has passed.
 
-use super::{GuardedSlot, Lease, Ledger, Locked};
-use crate::sys::sync::Watch;
+use super::locked::Locked;
+use super::state::{GuardedSlot, Lease, Ledger, Place};
 use crate::thread::{self, QuickLock, Thread};
-use core::cell::UnsafeCell;
-
-/// A ledger's place in the list, guarded by the list's lock.
-pub(super) struct Link {
-    place: UnsafeCell<Place>,
-    watch: Watch,
-}
-
-#[derive(Clone, Copy)]
-struct Place {
-    next: Option<&'static Ledger>,
-    queued: bool,
-}
-
-impl Link {
-    pub(super) fn new() -> Link {
-        Link { place: UnsafeCell::new(Place { next: None, queued: false }), watch: Watch::new() }
-    }
-}
 
 struct List {
     first: Option<&'static Ledger>,

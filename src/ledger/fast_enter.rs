@@ -4,8 +4,8 @@
 //! Either all of it is done, or nothing is changed and the caller takes the general way, which knows every case and every status.
 
 use super::fast_path::At;
-use super::{Claim, Id, Ledger, Promise};
-use crate::slots::{Kind, Slot, Table};
+use super::state::{Claim, Ledger, Promise};
+use crate::slots::{Id, Kind, Slot, Table};
 use crate::thread::{CriticalSection, Thread, are_devices_in_doubt};
 
 /// So many parameters at most.

@@ -2,7 +2,9 @@
 //!
 //! For those who hold the ledger's lock: [`super::Locked`] and [`super::One`].
 
-use super::{Claim, Class, Guard, GuardParams, GuardedSlot, LedgerState, Origin};
+use super::class::{Class, GuardParams};
+use super::origin::Origin;
+use super::state::{Claim, ClaimBody, Guard, GuardedSlot, LedgerState};
 
 /// What every function here asks of its caller: the ledger of these books is locked by it and guards the slot, and no reference is out to
 /// what the lock guards but the one to these books.
@@ -141,7 +143,7 @@ impl LedgerState {
     }
 }
 
-impl super::ClaimBody {
+impl ClaimBody {
     /// How many guards or exports of a class are open through this handle.
     #[inline(always)]
     fn count(&mut self, class: Class) -> &mut u32 {

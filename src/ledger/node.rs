@@ -1,97 +1,13 @@
 //! Claims of expression nodes: one of H and of P, without a handle. Bytes under such a claim are not written by anybody else until it ends.
 
-use super::claim::{Claim, Spare};
-use super::{GuardedSlot, Ledger, Locked, NewStore};
+use super::claim::Spare;
+use super::locked::{self, Locked};
+use super::new_store::NewStore;
+use super::operation::NodeTag;
+use super::state::{Claim, GuardedSlot, Ledger};
 use crate::error::Result;
 use crate::names::Name;
 use crate::slots::{Id, Slot, State};
-
-/// What a node of an expression is, or waits to become part of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Operation {
-    /// An array.
-    Leaf,
-    /// x + y
-    Add,
-    /// x - y
-    Subtract,
-    /// A product of matrices, or of a matrix and a vector.
-    Multiply,
-    /// The lower factor.
-    Cholesky,
-    /// x with m x = b.
-    Solve,
-    /// A number times x.
-    Scale,
-    /// Rows become columns.
-    Transpose,
-    /// x * y, element by element.
-    Times,
-    /// x / y, element by element.
-    Divide,
-    /// -x
-    Negate,
-    /// Square roots, element by element.
-    Sqrt,
-    /// e to the x, element by element.
-    Exp,
-    /// Natural logarithms, element by element.
-    Log,
-    /// The sum over an axis.
-    Sum,
-}
-
-impl Operation {
-    /// All of them.
-    pub const ALL: [Operation; 15] = [
-        Operation::Leaf,
-        Operation::Add,
-        Operation::Subtract,
-        Operation::Multiply,
-        Operation::Cholesky,
-        Operation::Solve,
-        Operation::Scale,
-        Operation::Transpose,
-        Operation::Times,
-        Operation::Divide,
-        Operation::Negate,
-        Operation::Sqrt,
-        Operation::Exp,
-        Operation::Log,
-        Operation::Sum,
-    ];
-
-    /// As texts call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Operation::Leaf => "leaf",
-            Operation::Add => "add",
-            Operation::Subtract => "subtract",
-            Operation::Multiply => "multiply",
-            Operation::Cholesky => "cholesky",
-            Operation::Solve => "solve",
-            Operation::Scale => "scale",
-            Operation::Transpose => "transpose",
-            Operation::Times => "elementwise multiply",
-            Operation::Divide => "divide",
-            Operation::Negate => "negate",
-            Operation::Sqrt => "sqrt",
-            Operation::Exp => "exp",
-            Operation::Log => "log",
-            Operation::Sum => "sum",
-        }
-    }
-}
-
-/// Which node has a claim.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NodeTag {
-    /// The bits of its handle, if one is or was out.
-    pub id: Id,
-    /// What waits for it; Leaf: nothing yet.
-    pub waits: Operation,
-}
 
 /// The ledger of a claim that the caller owns, and which therefore stays where it is.
 pub fn ledger_of_claim(claim: &'static Claim) -> &'static Ledger {
@@ -100,7 +16,7 @@ pub fn ledger_of_claim(claim: &'static Claim) -> &'static Ledger {
 
 /// Locks the ledgers of claims that the caller owns.
 pub fn lock_claims(claims: &[&'static Claim]) -> Result<Locked> {
-    super::lock_all(claims.len(), &|i| Ok(ledger_of_claim(claims[i])))
+    locked::lock_all(claims.len(), &|i| Ok(ledger_of_claim(claims[i])))
 }
 
 impl Claim {
@@ -119,7 +35,7 @@ impl Locked {
 
     /// A claim whose handle nobody knows becomes a node's.
     fn make_node(&mut self, id: Id, tag: NodeTag) -> &'static Claim {
-        let claim = super::find::<Claim>(id).expect("nobody else knows it");
+        let claim = locked::find::<Claim>(id).expect("nobody else knows it");
         claim.head().make_stale(State::Kept);
         self.get_mut(claim).node = Some(tag);
         let ledger = self.ledger_of(claim);
@@ -150,7 +66,7 @@ impl Locked {
         self.unlink(claim);
         self.relax(claim);
         self.collect(claim);
-        self.settle(ledger);
+        self.mark_dead_if_unused(ledger);
     }
 }
 

@@ -1,52 +1,11 @@
-//! Promises, which pass a claim on, and weak handles, which have none.
+//! Promises, which pass a claim on.
 
-use super::claim::Root;
-use super::{Claim, Guarded, GuardedSlot, Lease, Ledger, Locked, Origin};
+use super::claim::Spare;
+use super::locked::Locked;
+use super::state::{Claim, Promise, PromiseBody};
 use crate::error::Result;
-use crate::layout::Layout;
-use crate::names::Name;
-use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::slots::{Id, Slot, State, Table};
 use crate::thread::Thread;
-
-/// A promise, in a slot: Live while outstanding, Spent once used up or cancelled.
-pub struct Promise {
-    head: Head,
-    guarded: Guarded<PromiseBody>,
-}
-
-/// What a promise's ledger guards: the ledger of its claim, which cannot move while the promise is outstanding.
-pub struct PromiseBody {
-    next: Option<&'static Promise>,
-    /// None once it is used up.
-    pub(super) claim: Option<&'static Claim>,
-    /// Where it was made.
-    pub made: Origin,
-}
-
-impl PromiseBody {
-    /// The first promise of a claim.
-    #[inline(always)]
-    pub(super) fn of(claim: &'static Claim, made: Origin) -> PromiseBody {
-        PromiseBody { next: None, claim: Some(claim), made }
-    }
-}
-
-impl Slot for Promise {
-    const KIND: Kind = Kind::Promise;
-    fn new(head: Head) -> Promise {
-        Promise { head, guarded: Guarded::new(PromiseBody { next: None, claim: None, made: Origin::default() }) }
-    }
-    fn head(&self) -> &Head {
-        &self.head
-    }
-}
-
-impl GuardedSlot for Promise {
-    type Body = PromiseBody;
-    fn guarded(&self) -> &Guarded<PromiseBody> {
-        &self.guarded
-    }
-}
 
 impl Promise {
     /// The bits of its handle.
@@ -132,13 +91,13 @@ impl Locked {
             self.unlink(claim);
             self.relax(claim);
             self.collect(claim);
-            self.settle(ledger);
+            self.mark_dead_if_unused(ledger);
         }
     }
 
     /// The claim passes to `spare`, with layout, root, lease, name and READONLY; H is unchanged. The old handle, if it is still out,
     /// is destructed and remembers who took it, and whether by entering a scope. `spare`'s layout has room for it.
-    pub fn pass_claim(&mut self, claim: &'static Claim, spare: super::claim::Spare, entered: bool) -> Id {
+    pub fn pass_claim(&mut self, claim: &'static Claim, spare: Spare, entered: bool) -> Id {
         let ledger = self.ledger_of(claim);
         let made = self.made();
         let id = self.copy_claim(claim, spare);
@@ -158,12 +117,12 @@ impl Locked {
                 self.drop_root(claim);
             }
         }
-        self.settle(ledger);
+        self.mark_dead_if_unused(ledger);
         id
     }
 
     /// `spare` becomes a clone of the claim: H + 1. Its layout has room for it.
-    pub fn copy_claim(&mut self, claim: &'static Claim, mut spare: super::claim::Spare) -> Id {
+    pub fn copy_claim(&mut self, claim: &'static Claim, mut spare: Spare) -> Id {
         let ledger = self.ledger_of(claim);
         let made = self.made();
         self.share_root(claim, &mut spare);
@@ -183,168 +142,5 @@ impl Locked {
             visit(promise);
             at = self.get(promise).next;
         }
-    }
-}
-
-/// A weak handle, in a slot.
-pub struct Weak {
-    head: Head,
-    guarded: Guarded<WeakBody>,
-}
-
-/// What a weak handle's ledger guards. The ledger may have been recycled meanwhile; `epoch` tells.
-pub struct WeakBody {
-    /// Next of a chain of dead ones.
-    pub(super) next: Option<&'static Weak>,
-    layout: Layout,
-    root: Option<&'static Root>,
-    readonly: bool,
-    lease: Option<(&'static Lease, u32)>,
-    epoch: u64,
-    /// Name of the array.
-    pub name: Name,
-    /// Where it was made.
-    pub made: Origin,
-}
-
-impl Slot for Weak {
-    const KIND: Kind = Kind::Weak;
-    fn new(head: Head) -> Weak {
-        let body = WeakBody {
-            next: None,
-            layout: Layout::EMPTY,
-            root: None,
-            readonly: false,
-            lease: None,
-            epoch: 0,
-            name: Name::NONE,
-            made: Origin::default(),
-        };
-        Weak { head, guarded: Guarded::new(body) }
-    }
-    fn head(&self) -> &Head {
-        &self.head
-    }
-}
-
-impl GuardedSlot for Weak {
-    type Body = WeakBody;
-    fn guarded(&self) -> &Guarded<WeakBody> {
-        &self.guarded
-    }
-}
-
-/// A taken weak slot that is nobody's yet.
-pub struct SpareWeak {
-    weak: &'static Weak,
-    thread: &'static Thread,
-    used: bool,
-}
-
-impl SpareWeak {
-    /// Takes a slot; outside of locks.
-    pub fn take(thread: &'static Thread) -> Result<SpareWeak> {
-        Ok(SpareWeak { weak: Table::take(thread)?, thread, used: false })
-    }
-    /// The layout of the weak handle to be.
-    pub fn layout(&mut self) -> &mut Layout {
-        // SAFETY: not published, in no list: the slot is ours alone.
-        &mut unsafe { self.weak.guarded.own() }.layout
-    }
-}
-
-impl Drop for SpareWeak {
-    fn drop(&mut self) {
-        if !self.used {
-            *self.layout() = Layout::EMPTY;
-            Table::free(self.thread, self.weak);
-        }
-    }
-}
-
-impl Locked {
-    /// A weak handle of the claim, whose layout has been copied into `spare` before.
-    pub fn add_weak(&mut self, claim: &'static Claim, mut spare: SpareWeak) -> Id {
-        spare.used = true;
-        let weak = spare.weak;
-        let ledger = self.ledger_of(claim);
-        let made = self.made();
-        let epoch = self.books(ledger).epoch;
-        let root = self.get(claim).root;
-        if let Some(root) = root {
-            self.use_root(root);
-        }
-        let (readonly, name, lease) = {
-            let body = self.get(claim);
-            (body.readonly, body.name, body.lease.map(|lease| (lease, lease.epoch())))
-        };
-        weak.guarded.set_ledger(ledger);
-        let body = self.get_mut(weak);
-        body.root = root;
-        body.readonly = readonly;
-        body.lease = lease;
-        body.epoch = epoch;
-        body.name = name;
-        body.made = made;
-        Table::publish(weak)
-    }
-
-    /// The layout that a weak handle remembers.
-    pub fn weak_layout(&self, weak: &'static Weak) -> &Layout {
-        &self.get(weak).layout
-    }
-
-    /// A new claim with what the weak handle remembers; `spare`'s layout has been set. None if the store has had no claim since, or
-    /// the import that the handle descended from has ended.
-    pub fn upgrade(&mut self, weak: &'static Weak, mut spare: super::claim::Spare) -> Option<Id> {
-        let ledger = self.ledger_of(weak);
-        let body = self.get(weak);
-        let (root, readonly, lease, epoch, name) = (body.root, body.readonly, body.lease, body.epoch, body.name);
-        let books = self.books(ledger);
-        let there = books.claims > 0 && books.epoch == epoch && ledger.is_alive();
-        if !there || lease.is_some_and(|(lease, epoch)| lease.epoch() != epoch || self.is_over(lease)) {
-            return None;
-        }
-        if let Some(root) = root {
-            self.use_root(root);
-        }
-        let made = self.made();
-        let to = spare.body();
-        to.root = root;
-        to.readonly = readonly;
-        to.name = name;
-        to.made = made;
-        Some(self.add_claim(ledger, spare, lease.map(|(lease, _)| lease)))
-    }
-
-    /// Gives a weak handle back.
-    pub fn release_weak(&mut self, weak: &'static Weak) {
-        if let Some(root) = self.get_mut(weak).root.take() {
-            self.drop_root_use(root);
-        }
-        self.get_mut(weak).lease = None;
-        weak.head.make_stale(State::Kept);
-        let chain = self.after.weaks;
-        self.get_mut(weak).next = chain;
-        self.after.weaks = Some(weak);
-    }
-}
-
-impl Weak {
-    /// Gives the slot back; nobody knows it any more. Returns the next of the chain.
-    pub(super) fn reset(&'static self, thread: &'static Thread) -> Option<&'static Weak> {
-        // SAFETY: its handle is stale and it is in no list: ours alone.
-        let body = unsafe { self.guarded.own() };
-        body.layout = Layout::EMPTY;
-        let next = body.next.take();
-        Table::free(thread, self);
-        next
-    }
-}
-
-impl Ledger {
-    /// Whether the store is there: a ledger that is dead or recycled to nothing has none.
-    pub fn is_alive(&self) -> bool {
-        self.head.state() == State::Kept
     }
 }

@@ -4,7 +4,8 @@
 //! comes before the ledgers' locks; it ends under that lock, so that exactly one caller has the list then.
 //! Memory for the list is reserved before the handles are made: ending a scope allocates nothing.
 
-use super::{Origin, reserve};
+use super::locked::reserve;
+use super::origin::Origin;
 use crate::error::{Result, fail};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::sys::lock::RawLock;

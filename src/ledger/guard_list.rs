@@ -1,0 +1,95 @@
+//! The guard of a borrow_all: one handle over a list of guards.
+
+use super::class::Class;
+use super::guard::SpareGuard;
+use super::locked::Locked;
+use super::origin::Origin;
+use super::state::{Guard, GuardBody};
+use crate::error::Result;
+use crate::slots::{Id, Table};
+use crate::stream::Point;
+use crate::sys::sync::atomic::Ordering;
+use crate::thread::Thread;
+use crate::types::tn_device;
+
+/// The head of a borrow_all: a handle over several guards, which no ledger guards.
+pub struct Entries {
+    head: SpareGuard,
+    first: Option<&'static Guard>,
+}
+
+impl Entries {
+    /// Takes the head's slot; outside of locks.
+    pub fn take(thread: &'static Thread) -> Result<Entries> {
+        Ok(Entries { head: SpareGuard::take(thread)?, first: None })
+    }
+
+    /// Adds an entry. The end walks them one by one, each under its own lock.
+    /// `streamed`: it was taken with a queue.
+    pub fn push(&mut self, locked: &mut Locked, guard: &'static Guard, streamed: bool) {
+        let body = locked.get_mut(guard);
+        body.streamed = streamed;
+        body.entry = self.first;
+        body.head = Some(self.head.guard);
+        self.first = Some(guard);
+    }
+
+    /// Gives the handle out.
+    pub fn publish(self, made: Origin) -> Id {
+        let head = self.head.into_guard();
+        head.guarded.ledger.store(core::ptr::null_mut(), Ordering::Release);
+        // SAFETY: not published yet: ours alone.
+        *unsafe { head.guarded.own() } = GuardBody { class: Class::Group, entry: self.first, made, ..GuardBody::NEW };
+        Table::publish(head)
+    }
+}
+
+/// Ends the borrow_all with that handle, if this caller is the one who does. `point_of` says until when work on the bytes of a device goes on
+/// that were taken with a queue: it is asked for all entries before the first one ends, and if it fails, everything stays open.
+pub fn end_entries(
+    id: Id,
+    head: &'static Guard,
+    failed: bool,
+    point_of: &mut dyn FnMut(tn_device) -> Result<Option<Point>>,
+) -> Result<bool> {
+    if !head.head.end(id) {
+        return Ok(false);
+    }
+    // SAFETY: the compare-exchange made it ours alone until it is ended or resumed.
+    let first = unsafe { head.guarded.own() }.entry;
+    let mut at = first;
+    while let Some(guard) = at {
+        let (next, taken_on) = {
+            let locked = guard.lock();
+            let body = locked.get(guard);
+            (body.entry, body.streamed.then(|| locked.books(locked.ledger_of(guard)).device))
+        };
+        at = next;
+        // Once more below: what it answers is the same then.
+        if let Some(device) = taken_on
+            && let Err(status) = point_of(device)
+        {
+            head.head.resume(id);
+            return Err(status);
+        }
+    }
+    // SAFETY: as above.
+    *unsafe { head.guarded.own() } = GuardBody::NEW;
+    let mut at = first;
+    while let Some(guard) = at {
+        let mut locked = guard.lock();
+        let body = locked.get(guard);
+        at = body.entry;
+        let taken_on = body.streamed.then(|| locked.books(locked.ledger_of(guard)).device);
+        let point = taken_on.and_then(|device| point_of(device).ok().flatten());
+        locked.end_guard_at(guard, failed, point);
+    }
+    Table::free(crate::thread::current(), head);
+    Ok(true)
+}
+
+/// Calls `visit` with the layout of every entry of an open borrow_all, in the order they were given.
+pub fn made_of_head(head: &'static Guard) -> Origin {
+    // SAFETY: written before the handle was published, and not changed until it is freed; for reports only.
+    unsafe { &*head.guarded.body.get() }.made
+}

@@ -1,0 +1,265 @@
+//! Leases: imports of foreign bytes, and when their releases run.
+
+use super::claim::Spare;
+use super::deferred_release;
+use super::locked::Locked;
+use super::origin::Origin;
+use super::release::Release;
+use super::release_queue;
+use super::state::{Backing, Claim, Lease, LeaseBody, Ledger};
+use crate::device_copy::registered;
+use crate::error::Result;
+use crate::slots::{Id, State, Table};
+use crate::thread::{self, Thread};
+use core::ffi::c_void;
+
+impl Lease {
+    /// Names this use of the slot: a weak handle compares it.
+    pub fn epoch(&self) -> u32 {
+        self.head.epoch()
+    }
+
+    /// Runs the release, or queues it and says false; the lease is in no list any more. Under no lock.
+    pub(super) fn end(&'static self, thread: &'static Thread) -> bool {
+        // SAFETY: ended and in no list: ours alone.
+        let body = unsafe { self.guarded.own() };
+        if body.queued {
+            release_queue::add(self);
+            return false;
+        }
+        self.run(thread);
+        true
+    }
+
+    /// Runs the release and gives the slot back.
+    pub(super) fn run(&'static self, thread: &'static Thread) {
+        // SAFETY: ended and in no list: ours alone.
+        let body = unsafe { self.guarded.own() };
+        let (release, forks) = (body.release, body.forks);
+        body.release = Release::None;
+        Table::free(thread, self);
+        match release {
+            Release::None => {}
+            Release::Call(callback, context) => {
+                if forks == thread::forks() {
+                    // SAFETY: the caller of the import promised that the callback may run once, on any thread.
+                    unsafe { callback(context as *mut c_void) };
+                }
+            }
+            // SAFETY: the mapping was made for this store, and nothing holds its bytes any more.
+            Release::Unmap(mapping) => unsafe { mapping.unmap() },
+            Release::Unlock(start) => {
+                if forks == thread::forks() {
+                    registered::unlock(start);
+                }
+            }
+        }
+    }
+}
+
+/// A taken lease slot that is nobody's yet.
+pub struct SpareLease {
+    lease: &'static Lease,
+    thread: &'static Thread,
+}
+
+impl SpareLease {
+    /// Takes a slot and sets what its release will be; outside of locks.
+    pub fn take(
+        thread: &'static Thread,
+        release: Release,
+        queued: bool,
+        may_overwrite: bool,
+        range: (i64, i64),
+    ) -> Result<SpareLease> {
+        // Without a callback there is nothing to wait for.
+        let queued = queued && !matches!(release, Release::None);
+        let lease: &'static Lease = Table::take(thread)?;
+        // SAFETY: taken, in no list: ours alone.
+        *unsafe { lease.guarded.own() } = LeaseBody {
+            next: None,
+            previous: None,
+            release,
+            queued,
+            may_overwrite,
+            users: 0,
+            lingering: 0,
+            waits: false,
+            hurried: false,
+            next_urgent: None,
+            start: range.0,
+            end: range.1,
+            made: Origin::by(thread),
+            forks: thread::forks(),
+        };
+        Ok(SpareLease { lease, thread })
+    }
+
+    /// The end of the import waits for the device work on its bytes, in place of leaving that to a later call: its owner takes the end for the
+    /// end of all use.
+    pub fn set_waits(&mut self) {
+        // SAFETY: taken, in no list: ours alone.
+        unsafe { self.lease.guarded.own() }.waits = true;
+    }
+
+    /// The bytes were copied: the release runs, or is queued, now. Under no lock.
+    pub fn end_now(self) {
+        let thread = self.thread;
+        let _ = self.into_lease().end(thread);
+    }
+
+    pub(super) fn into_lease(self) -> &'static Lease {
+        let lease = self.lease;
+        core::mem::forget(self);
+        lease.head.set_state(State::Kept);
+        lease
+    }
+}
+
+impl Drop for SpareLease {
+    /// An import that failed: nothing is called.
+    fn drop(&mut self) {
+        Table::free(self.thread, self.lease);
+    }
+}
+
+impl Locked {
+    /// The bytes that a registration of host memory page-locked, from which the claim descends; 0: it does not.
+    pub fn registered_bytes(&self, claim: &'static Claim) -> u64 {
+        let Some(lease) = self.get(claim).lease else { return 0 };
+        let body = self.get(lease);
+        if matches!(body.release, Release::Unlock(_)) { (body.end - body.start) as u64 } else { 0 }
+    }
+
+    pub(super) fn open_lease(&mut self, ledger: &'static Ledger, lease: &'static Lease) {
+        lease.guarded.set_ledger(ledger);
+        let first = self.books(ledger).lease_list;
+        let body = self.get_mut(lease);
+        body.next = first;
+        body.previous = None;
+        let lent = !body.may_overwrite;
+        if let Some(first) = first {
+            self.get_mut(first).previous = Some(lease);
+        }
+        let books = self.books_mut(ledger);
+        books.lease_list = Some(lease);
+        books.leases += 1;
+        books.lent += u32::from(lent);
+    }
+
+    /// An import of bytes of this store: one more claim on it, which holds the lease. A lent store grows to the lease's range.
+    pub fn join(&mut self, ledger: &'static Ledger, lease: SpareLease, claim: Spare) -> Id {
+        let lease = lease.into_lease();
+        self.open_lease(ledger, lease);
+        let (start, end) = {
+            let body = self.get(lease);
+            (body.start, body.end)
+        };
+        let books = self.books_mut(ledger);
+        if matches!(books.backing, Backing::Lent) {
+            let last = end.max(books.start + books.bytes);
+            books.start = books.start.min(start);
+            books.bytes = last - books.start;
+        }
+        self.add_claim(ledger, claim, Some(lease))
+    }
+
+    #[inline]
+    pub(super) fn hold_lease(&mut self, lease: &'static Lease) {
+        self.get_mut(lease).users += 1;
+    }
+
+    /// A claim that nothing holds any more lets go of its import, or lingers until the device work on it has passed.
+    pub(super) fn let_go(&mut self, claim: &'static Claim) {
+        let Some(lease) = self.get(claim).lease else { return };
+        if !self.has_work(claim) {
+            return self.drop_lease(claim);
+        }
+        if !core::mem::replace(&mut self.get_mut(claim).lingers, true) {
+            self.get_mut(lease).lingering += 1;
+        }
+        deferred_release::add(self.ledger_of(claim));
+        self.hurry(lease);
+    }
+
+    /// Whether nothing but unfinished work keeps an import: nobody may descend from it any more.
+    pub(super) fn is_over(&self, lease: &'static Lease) -> bool {
+        let body = self.get(lease);
+        body.users == body.lingering + u32::from(body.hurried)
+    }
+
+    /// If only unfinished work keeps an import whose end waits for that, this section is who waits: nobody else ends it then.
+    fn hurry(&mut self, lease: &'static Lease) {
+        let urgent = self.after.urgent;
+        let body = self.get_mut(lease);
+        if body.waits && body.lingering == body.users {
+            body.waits = false;
+            body.hurried = true;
+            body.users += 1;
+            body.next_urgent = urgent;
+            self.after.urgent = Some(lease);
+        }
+    }
+
+    /// Who waited for the work on an import lets go of it, and says which one is next.
+    pub(super) fn end_hurry(&mut self, lease: &'static Lease) -> Option<&'static Lease> {
+        let body = self.get_mut(lease);
+        body.hurried = false;
+        let next = body.next_urgent.take();
+        let ledger = self.ledger_of(lease);
+        self.drop_lease_use(lease);
+        self.mark_dead_if_unused(ledger);
+        next
+    }
+
+    /// The claim does not descend from its import any more; the last one ends the lease.
+    pub(super) fn drop_lease(&mut self, claim: &'static Claim) {
+        let Some(lease) = self.get_mut(claim).lease.take() else { return };
+        let lingered = core::mem::take(&mut self.get_mut(claim).lingers);
+        self.get_mut(lease).lingering -= u32::from(lingered);
+        self.drop_lease_use(lease);
+    }
+
+    fn drop_lease_use(&mut self, lease: &'static Lease) {
+        let body = self.get_mut(lease);
+        body.users -= 1;
+        if body.users > 0 {
+            self.hurry(lease);
+            return;
+        }
+        let (previous, next, lent) = (body.previous, body.next, !body.may_overwrite);
+        let ledger = self.ledger_of(lease);
+        match previous {
+            Some(previous) => self.get_mut(previous).next = next,
+            None => self.books_mut(ledger).lease_list = next,
+        }
+        if let Some(next) = next {
+            self.get_mut(next).previous = previous;
+        }
+        let books = self.books_mut(ledger);
+        books.leases -= 1;
+        books.lent -= u32::from(lent);
+        if matches!(books.backing, Backing::Lent) {
+            self.shrink(ledger);
+        }
+        lease.head.make_stale(State::Kept);
+        self.after.add_lease(lease);
+    }
+
+    /// A lent store is the span of its open leases.
+    fn shrink(&mut self, ledger: &'static Ledger) {
+        let mut at = self.books(ledger).lease_list;
+        let mut span: Option<(i64, i64)> = None;
+        while let Some(lease) = at {
+            let body = self.get(lease);
+            let (start, end) = span.unwrap_or((body.start, body.end));
+            span = Some((start.min(body.start), end.max(body.end)));
+            at = body.next;
+        }
+        if let Some((start, end)) = span {
+            let books = self.books_mut(ledger);
+            books.start = start;
+            books.bytes = end - start;
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Weak handles of claims, and new claims from weak handles.
+
+use super::claim::Spare;
+use super::locked::Locked;
+use super::state::Claim;
+use super::weak::{SpareWeak, Weak};
+use crate::layout::Layout;
+use crate::slots::{Id, State, Table};
+
+impl Locked {
+    /// A weak handle of the claim, whose layout has been copied into `spare` before.
+    pub fn add_weak(&mut self, claim: &'static Claim, mut spare: SpareWeak) -> Id {
+        spare.used = true;
+        let weak = spare.weak;
+        let ledger = self.ledger_of(claim);
+        let made = self.made();
+        let epoch = self.books(ledger).epoch;
+        let root = self.get(claim).root;
+        if let Some(root) = root {
+            self.use_root(root);
+        }
+        let (readonly, name, lease) = {
+            let body = self.get(claim);
+            (body.readonly, body.name, body.lease.map(|lease| (lease, lease.epoch())))
+        };
+        weak.guarded.set_ledger(ledger);
+        let body = self.get_mut(weak);
+        body.root = root;
+        body.readonly = readonly;
+        body.lease = lease;
+        body.epoch = epoch;
+        body.name = name;
+        body.made = made;
+        Table::publish(weak)
+    }
+
+    /// The layout that a weak handle remembers.
+    pub fn weak_layout(&self, weak: &'static Weak) -> &Layout {
+        &self.get(weak).layout
+    }
+
+    /// A new claim with what the weak handle remembers; `spare`'s layout has been set. None if the store has had no claim since, or
+    /// the import that the handle descended from has ended.
+    pub fn upgrade(&mut self, weak: &'static Weak, mut spare: Spare) -> Option<Id> {
+        let ledger = self.ledger_of(weak);
+        let body = self.get(weak);
+        let (root, readonly, lease, epoch, name) = (body.root, body.readonly, body.lease, body.epoch, body.name);
+        let books = self.books(ledger);
+        let there = books.claims > 0 && books.epoch == epoch && ledger.is_alive();
+        if !there || lease.is_some_and(|(lease, epoch)| lease.epoch() != epoch || self.is_over(lease)) {
+            return None;
+        }
+        if let Some(root) = root {
+            self.use_root(root);
+        }
+        let made = self.made();
+        let to = spare.body();
+        to.root = root;
+        to.readonly = readonly;
+        to.name = name;
+        to.made = made;
+        Some(self.add_claim(ledger, spare, lease.map(|(lease, _)| lease)))
+    }
+
+    /// Gives a weak handle back.
+    pub fn release_weak(&mut self, weak: &'static Weak) {
+        if let Some(root) = self.get_mut(weak).root.take() {
+            self.drop_root_use(root);
+        }
+        self.get_mut(weak).lease = None;
+        weak.head.make_stale(State::Kept);
+        let chain = self.after.weaks;
+        self.get_mut(weak).next = chain;
+        self.after.weaks = Some(weak);
+    }
+}
