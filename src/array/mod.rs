@@ -20,7 +20,7 @@ use crate::device::cuda;
 use crate::device_copy::registered;
 use crate::error::{Result, fail};
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, GuardedSlot, LedgerState, Locked, NewStore, One, Origin, Spare};
+use crate::ledger::{self, Claim, GuardedSlot, LedgerState, Locked, LockedSlot, NewStore, Origin, SpareClaim};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
@@ -51,14 +51,14 @@ pub fn check_live(locked: &Locked, claim: &'static Claim) -> Checked<()> {
 /// what they are here: the parent's still, a copy, or no memory at all (ST-15). What the program had locked is its own here too.
 #[inline]
 pub fn check_process<S: GuardedSlot>(locked: &Locked, slot: &'static S) -> Checked<()> {
-    if thread::are_devices_in_doubt() { check_origin(locked.books(locked.ledger_of(slot))) } else { Ok(()) }
+    if thread::are_devices_in_doubt() { check_origin(locked.state(locked.ledger_of(slot))) } else { Ok(()) }
 }
 
 #[cold]
-fn check_origin(books: &LedgerState) -> Checked<()> {
-    let ours = match books.device.r#type {
+fn check_origin(state: &LedgerState) -> Checked<()> {
+    let ours = match state.device.r#type {
         TN_CPU => true,
-        TN_CUDA_HOST => registered::flags((books.start, books.start + books.bytes.max(1))).is_some(),
+        TN_CUDA_HOST => registered::flags((state.start, state.start + state.bytes.max(1))).is_some(),
         _ => false,
     };
     if !ours {
@@ -79,7 +79,7 @@ pub fn check_alive(device: tn_device) -> Checked<()> {
 
 /// DEVICE: the host cannot touch the bytes.
 pub fn check_reach(locked: &Locked, claim: &'static Claim) -> Checked<()> {
-    let device = locked.books(locked.ledger_of(claim)).device;
+    let device = locked.state(locked.ledger_of(claim)).device;
     if ledger::is_reachable(device) {
         return Ok(());
     }
@@ -154,7 +154,7 @@ pub fn create(pool: Option<&'static Pool>, layout: &mut Layout, contents: Conten
     };
     let mut fresh = NewStore::allocate(thread, pool, layout, matches!(contents, Contents::Zero))?;
     if let Contents::Full(value) = contents {
-        blit::fill(&fresh.place()?, value);
+        blit::fill(&fresh.host_view()?, value);
     }
     if !name.is_none() {
         fresh.claim().set_name(*name);
@@ -170,7 +170,7 @@ pub fn like(pool: Option<&'static Pool>, prototype: Id, options: Options) -> Res
     let mut layout = snapshot(prototype)?.like(options.order)?;
     let pool = match pool {
         Some(pool) => pool,
-        None => pool::current(with(prototype, |locked, claim| Ok(locked.books(locked.ledger_of(claim)).device))?)?,
+        None => pool::current(with(prototype, |locked, claim| Ok(locked.state(locked.ledger_of(claim)).device))?)?,
     };
     create(Some(pool), &mut layout, Contents::Undefined, &options.name)
 }
@@ -200,7 +200,7 @@ fn lock_with_layout(id: Id, copy: &mut Layout) -> Result<(Locked, &'static Claim
 
 /// Releases a handle of the library's own, also in strict mode.
 pub fn release_now(id: Id) -> Result<()> {
-    if let Some(one) = One::<Claim>::of(thread::current(), id)
+    if let Some(one) = LockedSlot::<Claim>::of(thread::current(), id)
         && one.release()
     {
         return Ok(());
@@ -213,7 +213,7 @@ pub fn release_now(id: Id) -> Result<()> {
 /// Another claim with the same layout and name.
 #[inline(always)]
 pub fn clone(id: Id) -> Result<Id> {
-    if let Some(mut one) = One::<Claim>::live(thread::current(), id)
+    if let Some(mut one) = LockedSlot::<Claim>::live(thread::current(), id)
         && one.body().given == 0
         && let Some(clone) = one.add_claim(|from, to| to.copy(from).then_some(true))
     {
@@ -226,7 +226,7 @@ pub fn clone(id: Id) -> Result<Id> {
 #[cold]
 #[inline(never)]
 fn clone_slow(id: Id) -> Result<Id> {
-    let mut spare = Spare::take(thread::current())?;
+    let mut spare = SpareClaim::take(thread::current())?;
     let (mut locked, claim) = lock_with_layout(id, spare.layout())?;
     Ok(locked.copy_claim(claim, spare))
 }
@@ -235,7 +235,7 @@ fn clone_slow(id: Id) -> Result<Id> {
 #[inline(always)]
 pub fn release(id: Id) -> Result<()> {
     if !crate::options::strict()
-        && let Some(one) = One::<Claim>::of(thread::current(), id)
+        && let Some(one) = LockedSlot::<Claim>::of(thread::current(), id)
         && one.release()
     {
         return Ok(());
@@ -294,19 +294,19 @@ pub fn query(id: Id, visit: impl FnOnce(&Locked, &'static Claim, u32)) -> Result
 
 fn flags(locked: &Locked, claim: &'static Claim) -> u32 {
     let body = locked.get(claim);
-    let books = locked.books(locked.ledger_of(claim));
+    let state = locked.state(locked.ledger_of(claim));
     let layout = &body.layout;
     // Nearly always one look at a number: nothing is registered.
     let registered = layout.extent().and_then(registered::flags);
     [
-        (TN_PINNED, books.device.r#type == TN_CUDA_HOST || registered.is_some()),
+        (TN_PINNED, state.device.r#type == TN_CUDA_HOST || registered.is_some()),
         (TN_MAPPED, registered.is_some_and(|flags| flags & TN_HOST_MAPPED != 0)),
         (TN_C_CONTIGUOUS, layout.is_c()),
         (TN_F_CONTIGUOUS, layout.is_f()),
-        (TN_READONLY, body.readonly || books.readonly),
+        (TN_READONLY, body.readonly || state.readonly),
         (TN_ALIGNED, layout.is_aligned()),
         (TN_SELF_OVERLAP, layout.self_overlaps()),
-        (TN_FOREIGN, books.foreign()),
+        (TN_FOREIGN, state.foreign()),
     ]
     .into_iter()
     .fold(locked.pool(locked.ledger_of(claim)).map_or(0, Pool::memory_flags), |flags, (flag, on)| {
@@ -357,13 +357,13 @@ pub fn wait(id: Id, access: u32) -> Result<()> {
                 if let Some(point) = locked.lost_over(claim, access & TN_WRITE != 0) {
                     point.queue().gpu().alive()?;
                 }
-                check_alive(locked.books(ledger).device)?;
+                check_alive(locked.state(ledger).device)?;
             }
-            locked.sweep(ledger);
+            locked.drop_passed_work(ledger);
             Ok(locked.work_over(claim, access & TN_WRITE != 0))
         })?;
         if points.is_empty() {
-            ledger::look_again(ledger::FEW);
+            ledger::poll_deferred(ledger::POLLED_PER_CALL);
             return Ok(());
         }
         points.wait()?;

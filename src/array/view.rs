@@ -3,7 +3,7 @@
 use super::{Refusal, check_live, first_refusal, release_now, snapshot};
 use crate::error::{Result, about, fail};
 use crate::layout::{self, Layout};
-use crate::ledger::{self, Claim, ClaimBody, Locked, One, Spare, SpareRoot};
+use crate::ledger::{self, Claim, ClaimBody, Locked, LockedSlot, SpareClaim, SpareRoot};
 use crate::region;
 use crate::slots::Id;
 use crate::thread;
@@ -58,7 +58,7 @@ impl Axes {
 /// outside of the lock, since it needs memory.
 #[inline]
 pub fn view(id: Id, axes: Axes, cut: Cut, derive: impl Fn(&Layout, &mut Layout) -> Result<()>) -> Result<Id> {
-    if let Some(mut one) = One::<Claim>::live(thread::current(), id)
+    if let Some(mut one) = LockedSlot::<Claim>::live(thread::current(), id)
         && one.body().given == 0
         && axes.most(one.body().layout.ndim()) <= Layout::INLINE_NDIM
         && let Some(view) = one.add_claim(|from, to| fill(from, to, cut, &derive))
@@ -90,7 +90,7 @@ fn fill(
 #[inline(never)]
 fn view_slow(id: Id, axes: Axes, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout) -> Result<()>) -> Result<Id> {
     let thread = thread::current();
-    let mut spare = Spare::take(thread)?;
+    let mut spare = SpareClaim::take(thread)?;
     let mut root: Option<SpareRoot> = None;
     loop {
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
@@ -124,7 +124,7 @@ fn view_outside(id: Id, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout) -> Resul
     let thread = thread::current();
     loop {
         let from = snapshot(id)?;
-        let mut spare = Spare::take(thread)?;
+        let mut spare = SpareClaim::take(thread)?;
         derive(&from, spare.layout())?;
         let keeps = cut.keeps(spare.layout(), &from);
         let mut root = Some(SpareRoot::take(thread, from.ndim())?);
@@ -141,7 +141,7 @@ fn view_outside(id: Id, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout) -> Resul
 }
 
 #[inline]
-fn add_view(locked: &mut Locked, claim: &'static Claim, keeps_root: bool, mut spare: Spare) -> Id {
+fn add_view(locked: &mut Locked, claim: &'static Claim, keeps_root: bool, mut spare: SpareClaim) -> Id {
     if keeps_root {
         locked.share_root(claim, &mut spare);
     }

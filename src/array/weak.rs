@@ -3,7 +3,7 @@
 use super::{Quoted, check_process, lock_with_layout};
 use crate::error::{Result, fail};
 use crate::layout::Layout;
-use crate::ledger::{self, Spare, SpareWeak, Weak};
+use crate::ledger::{self, SpareClaim, SpareWeak, Weak};
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
@@ -18,7 +18,7 @@ pub fn weaken(id: Id) -> Result<Id> {
 /// A new claim with the weak handle's layout, while some claim has been there all the time.
 pub fn upgrade(id: Id) -> Result<Id> {
     let thread = thread::current();
-    let mut spare = Spare::take(thread)?;
+    let mut spare = SpareClaim::take(thread)?;
     loop {
         let (mut locked, weak) = ledger::lock::<Weak>(id)?;
         if let Err(refusal) = check_process(&locked, weak) {

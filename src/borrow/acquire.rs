@@ -2,7 +2,7 @@
 //! another.
 //!
 //! In order: reserve slots, lock all ledgers ascending, check every entry, decide for each COW entry whether it copies, open the
-//! guards. Where device work is in the way: unlock, wait for it as far as the entries do, and begin again. Entries that copy go on in
+//! guards. Where device work is in the way: unlock, wait for it as far as the entries do, and begin again. GuardList that copy go on in
 //! `moves`. If anything fails there, everything is as before.
 
 use super::moves::{self, Move, copy_there};
@@ -10,9 +10,7 @@ use super::rules::{self, Mode, Use};
 use crate::array::{self, Checked, Holder, Refusal, Why};
 use crate::error::{Result, Status, fail};
 use crate::layout::Layout;
-use crate::ledger::{
-    self, Claim, Class, GuardParams, InternalGuard, Locked, NewStore, Order as When, Points, SpareGuard,
-};
+use crate::ledger::{self, Claim, Class, GuardParams, InternalGuard, Locked, NewStore, Points, SpareGuard, UseTime};
 use crate::region;
 use crate::slots::Id;
 use crate::stream::Queue;
@@ -28,14 +26,14 @@ pub struct Entry {
     pub id: Id,
     /// What for.
     pub wanted: Use,
-    /// When its bytes will be touched.
-    pub when: When,
+    /// UseTime its bytes will be touched.
+    pub when: UseTime,
 }
 
 impl Entry {
     /// For the host, now.
     pub fn now(id: Id, wanted: Use) -> Entry {
-        Entry { id, wanted, when: When::HOST }
+        Entry { id, wanted, when: UseTime::HOST }
     }
 }
 
@@ -47,7 +45,7 @@ pub type Copier = fn(to: &mut NewStore, from: &InternalGuard, queue: Option<&'st
 pub struct BorrowContext<'a> {
     /// The tn_ function, for the copy book.
     pub function: &'static CStr,
-    /// Entries may overlap one another: a copy within one store orders itself.
+    /// GuardList may overlap one another: a copy within one store orders itself.
     pub may_overlap: bool,
     /// Checks the arguments against the arrays: after their states, before what others do with them.
     pub fits: Option<&'a ShapeCheck<'a>>,
@@ -58,7 +56,7 @@ pub struct BorrowContext<'a> {
 }
 
 impl<'a> BorrowContext<'a> {
-    /// Entries that may not overlap, with nothing to check but what others do with them.
+    /// GuardList that may not overlap, with nothing to check but what others do with them.
     pub fn new(function: &'static CStr) -> BorrowContext<'a> {
         BorrowContext { function, may_overlap: false, fits: None, copier: copy_there, by_host: false }
     }
@@ -133,7 +131,7 @@ pub fn acquire(call: BorrowContext<'_>, entries: &[Entry]) -> Result<List<Intern
         }
         for claim in &claims {
             let ledger = locked.ledger_of(*claim);
-            locked.sweep(ledger);
+            locked.drop_passed_work(ledger);
         }
         let outcome = check(call, &locked, entries, &claims, &mut plans, &mut points);
         if outcome.is_err() || !points.is_empty() {
@@ -154,7 +152,7 @@ pub fn acquire(call: BorrowContext<'_>, entries: &[Entry]) -> Result<List<Intern
             let mut spare = || spares.pop().expect("two spares per entry");
             match plans[position] {
                 Plan::InPlace => {
-                    holds.push(Some(locked.hold(spare(), terms(entries[position].wanted), claim)));
+                    holds.push(Some(locked.open_internal(spare(), terms(entries[position].wanted), claim)));
                 }
                 Plan::Copy { why, discard } => {
                     let source = (!discard).then(&mut spare);
@@ -220,8 +218,8 @@ fn check(
             // More than unfinished work is in the way of writing in place.
             plan = Plan::Copy { why: rules::why(locked, claim), discard };
             // What the host reaches it copies itself, now.
-            let reached = ledger::is_reachable(locked.books(locked.ledger_of(*claim)).device);
-            let when = if reached { When::HOST.waiting(entry.when.wait) } else { entry.when };
+            let reached = ledger::is_reachable(locked.state(locked.ledger_of(*claim)).device);
+            let when = if reached { UseTime::HOST.waiting(entry.when.wait) } else { entry.when };
             if let Err(refusal) = rules::check_copy(locked, claim, discard, when, points) {
                 add(refusal);
             }

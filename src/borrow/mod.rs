@@ -25,7 +25,7 @@ use crate::error::{Result, fail};
 use crate::flags;
 use crate::layout::{Layout, even_parts};
 use crate::ledger::{
-    self, Claim, Class, Entries, Guard, InternalGuard, Locked, One, Order, Spare, SpareGuard, SpareRoot,
+    self, Claim, Class, Guard, GuardList, InternalGuard, Locked, LockedSlot, SpareClaim, SpareGuard, SpareRoot, UseTime,
 };
 use crate::slots::Id;
 use crate::stream::{Point, Stream};
@@ -80,23 +80,23 @@ pub trait LayoutSink {
 /// Opens a guard on one array, if it is live and nothing is in the way: the short way, which nearly every borrow goes.
 #[inline(always)]
 pub fn open_free(id: Id, wanted: Use, outputs: &impl LayoutSink) -> Option<Id> {
-    let mut one = One::<Claim>::live(thread::current(), id)?;
-    if one.body().given > 0 || !rules::is_free(one.body(), one.books(), wanted) {
+    let mut one = LockedSlot::<Claim>::live(thread::current(), id)?;
+    if one.body().given > 0 || !rules::is_free(one.body(), one.state(), wanted) {
         return None;
     }
     let guard = one.add_guard(acquire::terms(wanted))?;
-    outputs.see(&one.body().layout, &one.books().device);
+    outputs.see(&one.body().layout, &one.state().device);
     Some(one.publish(guard))
 }
 
 /// The same for the library's own use. Inlined, since its callers know what they want.
 #[inline(always)]
 pub fn hold_free(thread: &'static Thread, id: Id, wanted: Use) -> Option<InternalGuard> {
-    let one = One::<Claim>::live(thread, id)?;
-    if one.body().given > 0 || !rules::is_free(one.body(), one.books(), wanted) {
+    let one = LockedSlot::<Claim>::live(thread, id)?;
+    if one.body().given > 0 || !rules::is_free(one.body(), one.state(), wanted) {
         return None;
     }
-    one.hold(acquire::terms(wanted))
+    one.open_internal(acquire::terms(wanted))
 }
 
 /// Opens an export of one array, if it is live and nothing is in the way, whose layout `see` keeps: the short way of exports. It is called
@@ -110,9 +110,9 @@ pub fn export_free<T>(
 ) -> Option<(&'static Guard, T)> {
     let wanted = Use::Export { class, unique: false };
     let terms = acquire::terms(wanted);
-    let mut one = One::<Claim>::live(thread, id)?;
-    let reached = ledger::is_reachable(one.books().device);
-    if one.body().given > 0 || !reached || !rules::is_free(one.body(), one.books(), wanted) {
+    let mut one = LockedSlot::<Claim>::live(thread, id)?;
+    let reached = ledger::is_reachable(one.state().device);
+    if one.body().given > 0 || !reached || !rules::is_free(one.body(), one.state(), wanted) {
         return None;
     }
     one.add_export(terms, see)
@@ -138,17 +138,17 @@ pub fn open(
     Ok(hold.publish())
 }
 
-/// When bytes of an array are touched that are taken with a stream: that depends on the device they are on. `wait`: TN_WAIT.
-pub fn when(id: Id, stream: &Stream, wait: bool) -> Result<Order> {
+/// UseTime bytes of an array are touched that are taken with a stream: that depends on the device they are on. `wait`: TN_WAIT.
+pub fn when(id: Id, stream: &Stream, wait: bool) -> Result<UseTime> {
     if stream.is_null() {
-        return Ok(Order::HOST.waiting(wait));
+        return Ok(UseTime::HOST.waiting(wait));
     }
     // A handle keeps its device, also when it moves to a copy.
     let device = array::with(id, |locked, claim| {
         array::check_live(locked, claim)?;
-        Ok(locked.books(locked.ledger_of(claim)).device)
+        Ok(locked.state(locked.ledger_of(claim)).device)
     })?;
-    Ok(Order { queue: stream.on(device)?, wait })
+    Ok(UseTime { queue: stream.on(device)?, wait })
 }
 
 /// DESTRUCTED or GIVEN, if one of several handles is: the first in the order of checks.
@@ -164,7 +164,7 @@ pub fn check_states(n: usize, id: &dyn Fn(usize) -> Id) -> Result<()> {
 /// Opens guards on several arrays, all or none, with one handle for all; `visit(i, guard)` sees each.
 pub fn all(call: BorrowContext<'_>, entries: &[Entry], mut visit: impl FnMut(usize, &InternalGuard)) -> Result<Id> {
     let thread = thread::current();
-    let mut head = Entries::take(thread)?;
+    let mut head = GuardList::take(thread)?;
     let holds = if entries.is_empty() { List::new() } else { acquire(call, entries)? };
     for (position, hold) in holds.into_iter().enumerate() {
         visit(position, &hold);
@@ -218,7 +218,7 @@ pub fn chunks(
 
 /// What the guards on the parts of an array need.
 struct Parts {
-    spares: Vec<(Spare, SpareGuard)>,
+    spares: Vec<(SpareClaim, SpareGuard)>,
     guards: Vec<&'static Guard>,
     group: SpareGuard,
     root: SpareRoot,
@@ -227,12 +227,12 @@ struct Parts {
 impl Parts {
     fn reserve(thread: &'static thread::Thread, ndim: usize, n: usize) -> Result<Parts> {
         let no_memory = |_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {n} chunks"));
-        let mut spares: Vec<(Spare, SpareGuard)> = Vec::new();
+        let mut spares: Vec<(SpareClaim, SpareGuard)> = Vec::new();
         spares.try_reserve_exact(n).map_err(no_memory)?;
         let mut guards: Vec<&'static Guard> = Vec::new();
         guards.try_reserve_exact(n).map_err(no_memory)?;
         for _ in 0..n {
-            let mut spare = Spare::take(thread)?;
+            let mut spare = SpareClaim::take(thread)?;
             *spare.layout() = Layout::room(ndim)?;
             spares.push((spare, SpareGuard::take(thread)?));
         }
@@ -270,7 +270,7 @@ pub fn query(id: Id, visit: impl FnOnce(&Layout, tn_device)) -> Result<()> {
         ));
     }
     let (locked, guard) = ledger::lock::<Guard>(id)?;
-    visit(locked.layout_of(guard), locked.books(locked.ledger_of(guard)).device);
+    visit(locked.layout_of(guard), locked.state(locked.ledger_of(guard)).device);
     Ok(())
 }
 
@@ -278,7 +278,7 @@ pub fn query(id: Id, visit: impl FnOnce(&Layout, tn_device)) -> Result<()> {
 #[inline(always)]
 pub fn end(id: Id, flags: u32) -> Result<()> {
     if flags & !TN_END_FAILED == 0
-        && let Some(one) = One::<Guard>::of(thread::current(), id)
+        && let Some(one) = LockedSlot::<Guard>::of(thread::current(), id)
         && one.end_guard(flags != 0)
     {
         return Ok(());
@@ -296,7 +296,7 @@ pub fn end_slow(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
     let failed = flags & TN_END_FAILED != 0;
     let mut marks = Marks { stream: &stream, known: [None; Marks::ROOM] };
     if guard.is_head() {
-        if ledger::end_entries(id, guard, failed, &mut |device| marks.point(device))? {
+        if ledger::end_guard_list(id, guard, failed, &mut |device| marks.point(device))? {
             return Ok(());
         }
         return ledger::find::<Guard>(id).map(drop);
@@ -304,7 +304,7 @@ pub fn end_slow(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
     let mut point = None;
     if !stream.is_null() {
         let (locked, guard) = ledger::lock::<Guard>(id)?;
-        let device = locked.books(locked.ledger_of(guard)).device;
+        let device = locked.state(locked.ledger_of(guard)).device;
         drop(locked);
         point = marks.point(device)?;
     }
@@ -313,7 +313,7 @@ pub fn end_slow(id: Id, flags: u32, stream: Result<Stream>) -> Result<()> {
     drop(locked);
     if point.is_some() {
         // What waits for earlier work is looked at when more is recorded.
-        ledger::look_again(ledger::FEW);
+        ledger::poll_deferred(ledger::POLLED_PER_CALL);
     }
     Ok(())
 }

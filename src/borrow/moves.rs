@@ -25,7 +25,7 @@ pub(super) struct Move {
     why: u32,
     /// The old bytes, read until they are copied; none with DISCARD.
     source: Option<InternalGuard>,
-    /// When a queue has read them.
+    /// UseTime a queue has read them.
     read_until: Option<Point>,
     layout: Layout,
     device: tn_device,
@@ -44,9 +44,9 @@ impl Move {
         layout: Layout,
     ) -> Move {
         locked.begin_move(claim);
-        let source = spare.map(|spare| locked.hold(spare, terms(Use::Read { frozen: false }), claim));
+        let source = spare.map(|spare| locked.open_internal(spare, terms(Use::Read { frozen: false }), claim));
         let ledger = locked.ledger_of(claim);
-        let (pool, device) = (locked.pool(ledger), locked.books(ledger).device);
+        let (pool, device) = (locked.pool(ledger), locked.state(ledger).device);
         Move { position, why, source, read_until: None, layout, device, pool, fresh: None }
     }
 
@@ -112,16 +112,16 @@ pub(super) fn finish(
         let claim = claims[moving.position];
         let to = ledger::find::<Claim>(*target).expect("nobody else knows it");
         if let Some(source) = moving.source.take() {
-            locked.end_hold_at(source, false, moving.read_until);
+            locked.end_internal_at(source, false, moving.read_until);
         }
         locked.finish_move(claim, to);
         let mut spare = || spares.pop().expect("two per move");
         if let Some(point) = moving.read_until {
             // The copy is work on the new bytes, whatever its caller says of its own.
-            let copying = locked.hold(spare(), terms(entries[moving.position].wanted), claim);
-            locked.end_hold_at(copying, false, Some(point));
+            let copying = locked.open_internal(spare(), terms(entries[moving.position].wanted), claim);
+            locked.end_internal_at(copying, false, Some(point));
         }
-        holds[moving.position] = Some(locked.hold(spare(), terms(entries[moving.position].wanted), claim));
+        holds[moving.position] = Some(locked.open_internal(spare(), terms(entries[moving.position].wanted), claim));
     }
     drop(locked);
     moves.iter().for_each(|moving| moving.note(call, thread, entries[moving.position].wanted));
@@ -156,7 +156,7 @@ fn cancel(entries: &[Entry], claims: &[&'static Claim], moves: &mut List<Move>) 
         let claim = claims[moving.position];
         let mut locked = claim.lock_moving();
         if let Some(source) = moving.source.take() {
-            locked.end_hold(source, false);
+            locked.end_internal(source, false);
         }
         locked.cancel_move(claim);
     }
@@ -165,7 +165,7 @@ fn cancel(entries: &[Entry], claims: &[&'static Claim], moves: &mut List<Move>) 
 /// Copies by the host what it can reach; what it cannot, on the queue, or on the thread's current one, which is then waited for.
 pub(super) fn copy_there(to: &mut NewStore, from: &InternalGuard, queue: Option<&'static Queue>) -> Result<()> {
     let on = match (ledger::is_reachable(to.device()), queue) {
-        (true, _) => return blit::copy(&to.place()?, &from.place()?),
+        (true, _) => return blit::copy(&to.host_view()?, &from.host_view()?),
         (false, Some(queue)) => queue,
         (false, None) => stream::current(to.device())?,
     };

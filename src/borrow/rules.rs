@@ -3,7 +3,7 @@
 
 use crate::array::{self, Checked, Holder, Refusal};
 use crate::error::Result;
-use crate::ledger::{Claim, ClaimBody, Class, Guard, LedgerState, Locked, Order, Origin, Points};
+use crate::ledger::{Claim, ClaimBody, Class, Guard, LedgerState, Locked, Origin, Points, UseTime};
 use crate::names::Name;
 use crate::region;
 use crate::thread;
@@ -84,11 +84,11 @@ impl Facts {
     #[inline]
     fn of(locked: &Locked, claim: &'static Claim) -> Facts {
         let ledger = locked.ledger_of(claim);
-        let books = locked.books(ledger);
+        let state = locked.state(ledger);
         let body = locked.get(claim);
         let mut facts = Facts {
             poison: None,
-            readonly: body.readonly || books.readonly,
+            readonly: body.readonly || state.readonly,
             write: Open::default(),
             read: Open::default(),
             frozen: Open::default(),
@@ -96,16 +96,16 @@ impl Facts {
             export_shared: Open::default(),
             export_exclusive: Open::default(),
             any_export: Open::default(),
-            shared: books.claims - books.nodes - 1,
-            nodes: books.nodes,
+            shared: state.claims - state.nodes - 1,
+            nodes: state.nodes,
             nodes_over: 0,
-            managed: books.managed,
-            foreign: books.foreign(),
+            managed: state.managed,
+            foreign: state.foreign(),
         };
-        if books.readers + books.writers + books.exports() + books.records > 0 {
+        if state.readers + state.writers + state.exports() + state.records > 0 {
             facts.look(locked, claim);
         }
-        if books.nodes > 0 {
+        if state.nodes > 0 {
             facts.look_at_nodes(locked, claim);
         }
         facts
@@ -115,7 +115,7 @@ impl Facts {
     fn look(&mut self, locked: &Locked, claim: &'static Claim) {
         let ledger = locked.ledger_of(claim);
         let region = locked.region(claim);
-        if locked.books(ledger).poisoned > 0 {
+        if locked.state(ledger).poisoned > 0 {
             self.poison = locked.poison_over(claim);
         }
         locked.each_guard(ledger, |guard| {
@@ -232,18 +232,18 @@ pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {
 /// What nearly always holds: nobody else touches the store, or beside a reader other readers alone, beside a view that shares others that
 /// do. Then a use may begin; if not, ask [`check`].
 #[inline(always)]
-pub fn is_free(body: &ClaimBody, books: &LedgerState, wanted: Use) -> bool {
-    let quiet = books.writers | books.exports_read | books.exports_shared | books.exports_exclusive | books.records
+pub fn is_free(body: &ClaimBody, state: &LedgerState, wanted: Use) -> bool {
+    let quiet = state.writers | state.exports_read | state.exports_shared | state.exports_exclusive | state.records
         == 0
         && !body.moving;
-    let writable = || books.nodes == 0 && !body.readonly && !books.readonly && !books.managed;
+    let writable = || state.nodes == 0 && !body.readonly && !state.readonly && !state.managed;
     // A view that shares its bytes stands beside others that do.
-    let shareable = || books.writers | books.exports_exclusive | books.records == 0 && !body.moving;
+    let shareable = || state.writers | state.exports_exclusive | state.records == 0 && !body.moving;
     match wanted {
         Use::Read { .. } => quiet,
-        Use::Write { mode: Mode::Aliased, .. } => quiet && books.readers == 0 && writable(),
+        Use::Write { mode: Mode::Aliased, .. } => quiet && state.readers == 0 && writable(),
         Use::Export { class: Class::ExportRead, .. } => shareable(),
-        Use::Export { class: Class::ExportShared, unique: false } => shareable() && books.frozen == 0 && writable(),
+        Use::Export { class: Class::ExportShared, unique: false } => shareable() && state.frozen == 0 && writable(),
         _ => false,
     }
 }
@@ -252,10 +252,10 @@ pub fn is_free(body: &ClaimBody, books: &LedgerState, wanted: Use) -> bool {
 ///
 /// Unfinished device work in its way goes into `points`. If there is any, nothing may begin yet, whatever is returned: [`settle`] says what
 /// to do.
-pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use, order: Order, points: &mut Points) -> Checked<()> {
-    let (body, books) = (locked.get(claim), locked.books(locked.ledger_of(claim)));
-    if is_free(body, books, wanted) {
-        return check_host(books, order);
+pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime, points: &mut Points) -> Checked<()> {
+    let (body, state) = (locked.get(claim), locked.state(locked.ledger_of(claim)));
+    if is_free(body, state, wanted) {
+        return check_host(state, order);
     }
     // A copy would do only for who writes, and a handle that is read through does not move.
     let cow = matches!(wanted, Use::Write { .. }) && body.readers == 0;
@@ -263,18 +263,18 @@ pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use, order: Order, 
         Refusal::By(holder) => Refusal::By(Holder { cow, ..holder }),
         other => other,
     })?;
-    check_host(books, order)
+    check_host(state, order)
 }
 
 /// DRIVER: the host would touch managed bytes, whose device is lost and does not give them any more (DV-8).
 #[inline]
-fn check_host(books: &LedgerState, order: Order) -> Checked<()> {
-    let asks = thread::are_devices_in_doubt() && order.queue.is_none() && books.device.r#type == TN_CUDA_MANAGED;
-    if asks { array::check_alive(books.device) } else { Ok(()) }
+fn check_host(state: &LedgerState, order: UseTime) -> Checked<()> {
+    let asks = thread::are_devices_in_doubt() && order.queue.is_none() && state.device.r#type == TN_CUDA_MANAGED;
+    if asks { array::check_alive(state.device) } else { Ok(()) }
 }
 
 #[inline(never)]
-fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: Order, points: &mut Points) -> Checked<()> {
+fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime, points: &mut Points) -> Checked<()> {
     let facts = Facts::of(locked, claim);
     let refuse = |status, open| Err(by_guard(locked, claim, status, open));
     let discards = matches!(wanted, Use::Write { discard: true, .. });
@@ -333,13 +333,19 @@ fn check_all(locked: &Locked, claim: &'static Claim, wanted: Use, order: Order, 
 }
 
 /// PENDING, unless who asks waits or has an order of its own; what has to be waited for is noted in any case.
-fn check_work(locked: &Locked, claim: &'static Claim, writing: bool, order: Order, points: &mut Points) -> Checked<()> {
-    if locked.books(locked.ledger_of(claim)).works == 0 {
+fn check_work(
+    locked: &Locked,
+    claim: &'static Claim,
+    writing: bool,
+    order: UseTime,
+    points: &mut Points,
+) -> Checked<()> {
+    if locked.state(locked.ledger_of(claim)).works == 0 {
         return Ok(());
     }
     let mut open = Open::default();
     locked.each_record_over(claim, |record| {
-        if let Some(point) = locked.in_the_way(record, writing, order) {
+        if let Some(point) = locked.blocking_work(record, writing, order) {
             points.add(point, order.queue);
             open.add(record);
         }
@@ -368,7 +374,7 @@ pub fn check_copy(
     locked: &Locked,
     claim: &'static Claim,
     discard: bool,
-    order: Order,
+    order: UseTime,
     points: &mut Points,
 ) -> Checked<()> {
     if !discard {

@@ -38,7 +38,7 @@ pub struct HolderInfo {
     pub bytes: u64,
     /// Where it was made.
     pub made: Origin,
-    /// When; 0: not kept.
+    /// UseTime; 0: not kept.
     pub time_ns: u64,
     /// Name of its array or pool.
     pub name: Name,
@@ -60,12 +60,12 @@ fn kind_of(class: Class) -> i32 {
 /// How a guard is shown.
 pub fn holder_of_guard(locked: &Locked, guard: &'static Guard) -> HolderInfo {
     let body = locked.get(guard);
-    let books = locked.books(locked.ledger_of(guard));
+    let state = locked.state(locked.ledger_of(guard));
     HolderInfo {
         kind: kind_of(body.class),
-        device: books.device,
+        device: state.device,
         id: body.shown_as(guard).id().bits(),
-        bytes: books.bytes as u64,
+        bytes: state.bytes as u64,
         made: body.made,
         time_ns: body.time_ns,
         name: locked.get(body.owner()).name,
@@ -76,9 +76,9 @@ pub fn holder_of_guard(locked: &Locked, guard: &'static Guard) -> HolderInfo {
 /// How a claim's handle is shown.
 pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> HolderInfo {
     let body = locked.get(claim);
-    let books = locked.books(locked.ledger_of(claim));
+    let state = locked.state(locked.ledger_of(claim));
     if let Some(node) = body.node {
-        let (device, bytes) = (books.device, books.bytes as u64);
+        let (device, bytes) = (state.device, state.bytes as u64);
         return HolderInfo {
             kind: TN_HOLDER_EXPRESSION,
             device,
@@ -91,7 +91,7 @@ pub fn holder_of_claim(locked: &Locked, claim: &'static Claim) -> HolderInfo {
         };
     }
     // A destructed handle's store is not its own any more.
-    let (device, bytes) = if ledger::is_spent(claim) { (array::HOST, 0) } else { (books.device, books.bytes as u64) };
+    let (device, bytes) = if ledger::is_spent(claim) { (array::HOST, 0) } else { (state.device, state.bytes as u64) };
     let registered = locked.registered_bytes(claim);
     let (kind, id, made, name) = (TN_HOLDER_HANDLE, claim.id().bits(), body.made, body.name);
     HolderInfo { kind, device, id, bytes, made, time_ns: 0, name, registered }
@@ -114,8 +114,8 @@ pub fn holder_of_promise(locked: &Locked, promise: &'static Promise) -> HolderIn
         return shown;
     }
     let claim = locked.promised(promise);
-    let books = locked.books(locked.ledger_of(claim));
-    HolderInfo { device: books.device, bytes: books.bytes as u64, name: locked.get(claim).name, ..shown }
+    let state = locked.state(locked.ledger_of(claim));
+    HolderInfo { device: state.device, bytes: state.bytes as u64, name: locked.get(claim).name, ..shown }
 }
 
 /// How a raw block of a pool is shown.
@@ -200,7 +200,7 @@ fn why_target(locked: &Locked, claim: &'static Claim, target: &Target<'_>) -> Ch
         return Err(fail(TN_ERR_SHAPE, format_args!("a length of the target's shape is {length}")).into());
     }
     let layout = &locked.get(claim).layout;
-    let books = locked.books(locked.ledger_of(claim));
+    let state = locked.state(locked.ledger_of(claim));
     let Some(bytes) = crate::arith::dense_bytes(dtype.item(), target.shape) else {
         return Err(fail(TN_ERR_LIMIT, format_args!("the target's size overflows")).into());
     };
@@ -211,10 +211,10 @@ fn why_target(locked: &Locked, claim: &'static Claim, target: &Target<'_>) -> Ch
     if layout.item() != dtype.item() || !fits {
         bits |= TN_WHY_LAYOUT;
     }
-    if books.device != target.device {
+    if state.device != target.device {
         bits |= TN_WHY_DEVICE;
     }
-    if books.bytes > bytes.saturating_mul(2) {
+    if state.bytes > bytes.saturating_mul(2) {
         bits |= TN_WHY_WASTE;
     }
     Ok(bits)
@@ -245,18 +245,18 @@ pub struct Store {
 
 /// What there is to say of a store.
 pub fn store_of(locked: &Locked, ledger: &'static Ledger) -> Store {
-    let books = locked.books(ledger);
-    let flags = [(TN_READONLY, books.readonly), (TN_FOREIGN, books.foreign())];
+    let state = locked.state(ledger);
+    let flags = [(TN_READONLY, state.readonly), (TN_FOREIGN, state.foreign())];
     let memory = locked.pool(ledger).map_or(0, pool::Pool::memory_flags);
     Store {
-        address: books.start as u64,
-        bytes: books.bytes as u64,
-        device: books.device,
+        address: state.start as u64,
+        bytes: state.bytes as u64,
+        device: state.device,
         flags: flags.into_iter().fold(memory, |all, (flag, on)| if on { all | flag } else { all }),
-        file: books.mapped,
-        poisoned: books.poisoned > 0,
-        imports: books.leases,
-        version: books.version,
+        file: state.mapped,
+        poisoned: state.poisoned > 0,
+        imports: state.leases,
+        version: state.version,
         pool: locked.pool(ledger),
     }
 }

@@ -7,7 +7,7 @@ use crate::borrow::{self, Use};
 use crate::error::{Result, Status, about, fail, rank};
 use crate::kernels;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, Locked, NodeTag, Operation, Order as When, Origin, Points, Spare};
+use crate::ledger::{self, Claim, Locked, NodeTag, Operation, Origin, Points, SpareClaim, UseTime};
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
@@ -26,12 +26,12 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
     let thread = thread::current();
     let spare_node = SpareNode::take(thread)?;
     let tag = NodeTag { id: spare_node.id(), waits: Operation::Leaf };
-    let mut spare = Spare::take(thread)?;
+    let mut spare = SpareClaim::take(thread)?;
     let mut node = Node { made: Origin { site: thread.site(), thread: thread.number() }, ..Node::free() };
     let claim = loop {
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
         let ledger = locked.ledger_of(claim);
-        locked.sweep(ledger);
+        locked.drop_passed_work(ledger);
         let mut points = Points::default();
         let checked = check_leaf(&locked, claim, form, &mut points);
         let layout = &locked.get(claim).layout;
@@ -89,7 +89,7 @@ fn check_leaf(locked: &Locked, claim: &'static Claim, form: u32, points: &mut Po
         )));
     }
     array::check_reach(locked, claim)?;
-    borrow::check(locked, claim, Use::Read { frozen: false }, When::HOST, points)?;
+    borrow::check(locked, claim, Use::Read { frozen: false }, UseTime::HOST, points)?;
     Ok(form)
 }
 

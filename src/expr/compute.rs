@@ -10,7 +10,7 @@ use super::node::{self, Dead, Graph, NONE, Progress};
 use crate::error::{Result, Status, fail};
 use crate::flags;
 use crate::layout::Layout;
-use crate::ledger::{Operation, Spare};
+use crate::ledger::{Operation, SpareClaim};
 use crate::slots::Id;
 use crate::thread::{self, Thread};
 use crate::types::*;
@@ -18,7 +18,7 @@ use crate::types::*;
 /// The value of an expression as an array; evaluates what has no value yet.
 pub fn compute(id: Id, flags: u32) -> Result<Id> {
     let thread = thread::current();
-    let mut spare = Spare::take(thread)?;
+    let mut spare = SpareClaim::take(thread)?;
     let mut run = Run::begin(thread, id, flags)?;
     let ndim = node::graph()[run.root].shape.len();
     *spare.layout() = Layout::room(ndim)?;

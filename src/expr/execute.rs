@@ -16,13 +16,13 @@ impl Work {
     pub fn run(&mut self) -> core::result::Result<(), Failure> {
         let Work { job, plan, holds, result, copy, workspace, .. } = self;
         let [left, right] = holds;
-        let left = left.as_ref().expect("an operation has an operand").place()?;
-        let right = right.as_ref().map_or(Ok(left), |hold| hold.place())?;
+        let left = left.as_ref().expect("an operation has an operand").host_view()?;
+        let right = right.as_ref().map_or(Ok(left), |hold| hold.host_view())?;
         let target = plan.target;
         let dst = match (target, result) {
             (Some(0), _) => left,
             (Some(_), _) => right,
-            (None, Some(fresh)) => fresh.place()?,
+            (None, Some(fresh)) => fresh.host_view()?,
             (None, None) => unreachable!("a result is new, or takes an operand's place"),
         };
         let broken = |operation| move |Pivot(pivot)| Failure::Pivot(operation, pivot);
@@ -65,7 +65,7 @@ impl Work {
                 Form::Full => {
                     let matrix = match copy {
                         Some(copy) if !plan.destroys => {
-                            let place = copy.place()?;
+                            let place = copy.host_view()?;
                             blit::copy(&place, &left)?;
                             place
                         }

@@ -91,7 +91,7 @@ pub(super) fn foresee(graph: &Graph, job: &Job, homes: &[Location]) -> Result<St
         let from = homes[graph[numbers[k]].up as usize];
         let bytes = match from.bytes {
             Bytes::Own(bytes) => bytes,
-            Bytes::Claim(claim) => claim.lock_own().books(ledger_of_claim(claim)).bytes,
+            Bytes::Claim(claim) => claim.lock_own().state(ledger_of_claim(claim)).bytes,
         };
         step.home = Location { bytes: Bytes::Own(bytes), alive: 0, ..from };
         step.passes = true;

@@ -297,7 +297,7 @@ pub struct Operand {
 pub fn why_not(locked: &Locked, operands: &[Operand], k: usize, shape: &[i64], elementwise: bool) -> u32 {
     let Operand { number, claim, sole } = operands[k];
     let ledger = ledger_of_claim(claim);
-    let books = locked.books(ledger);
+    let state = locked.state(ledger);
     let body = locked.get(claim);
     let layout = &body.layout;
     let on_store = |other: &Operand| core::ptr::eq(ledger_of_claim(other.claim), ledger);
@@ -315,15 +315,15 @@ pub fn why_not(locked: &Locked, operands: &[Operand], k: usize, shape: &[i64], e
     debug_assert!(number == operands[k].number);
     let result = layout.item().saturating_mul(shape.iter().product());
     [
-        (TN_WHY_SHARED, books.claims > books.nodes || books.managed),
-        (TN_WHY_IN_EXPRESSION, !sole || books.nodes > ours),
-        (TN_WHY_EXPORTED, books.exports() > 0),
-        (TN_WHY_BORROWED, books.readers + books.writers > 0),
-        (TN_WHY_READONLY, body.readonly || books.readonly),
-        (TN_WHY_FOREIGN, books.foreign()),
-        (TN_WHY_POISONED, books.poisoned > 0 && locked.poison_over(claim).is_some()),
+        (TN_WHY_SHARED, state.claims > state.nodes || state.managed),
+        (TN_WHY_IN_EXPRESSION, !sole || state.nodes > ours),
+        (TN_WHY_EXPORTED, state.exports() > 0),
+        (TN_WHY_BORROWED, state.readers + state.writers > 0),
+        (TN_WHY_READONLY, body.readonly || state.readonly),
+        (TN_WHY_FOREIGN, state.foreign()),
+        (TN_WHY_POISONED, state.poisoned > 0 && locked.poison_over(claim).is_some()),
         (TN_WHY_LAYOUT, layout.shape() != shape || !(layout.is_c() || layout.is_f())),
-        (TN_WHY_WASTE, books.bytes > result.saturating_mul(2)),
+        (TN_WHY_WASTE, state.bytes > result.saturating_mul(2)),
         (TN_WHY_NOT_ALIASABLE, clash),
     ]
     .into_iter()

@@ -14,7 +14,9 @@ use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::kernels::Workspace;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, InternalGuard, NewStore, NodeTag, Operation, Points, Spare, SpareGuard, SpareRoot};
+use crate::ledger::{
+    self, Claim, InternalGuard, NewStore, NodeTag, Operation, Points, SpareClaim, SpareGuard, SpareRoot,
+};
 use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::types::*;
@@ -138,7 +140,7 @@ impl Run {
                     locked.overwrite_node(operand.claim);
                 }
                 let spare = guards[side].take().expect("one per operand");
-                holds[side] = Some(locked.hold(spare, borrow::terms(wanted), operand.claim));
+                holds[side] = Some(locked.open_internal(spare, borrow::terms(wanted), operand.claim));
             }
             drop(locked);
             drop(graph);
@@ -152,7 +154,7 @@ impl Run {
 
     /// A transpose: the same bytes seen otherwise. The claim changes its owner if nobody else needs it, else there is one more.
     fn turn(&self, job: &Job) -> Result<()> {
-        let mut spare = Spare::take(self.thread)?;
+        let mut spare = SpareClaim::take(self.thread)?;
         let mut root = Some(SpareRoot::take(self.thread, 2)?);
         let graph = node::graph();
         let Operand { number, claim, sole } = self.operands(&graph, job)?[0];

@@ -327,17 +327,17 @@ pub unsafe extern "C" fn tn_array_query(array: *mut tn_array, info: *mut tn_arra
 fn write_info(id: Id, info: &Fill<tn_array_info>) -> Result<()> {
     array::query(id, |locked, claim, flags| {
         let body = locked.get(claim);
-        let books = locked.books(locked.ledger_of(claim));
+        let state = locked.state(locked.ledger_of(claim));
         let layout = &body.layout;
         let mut value = <tn_array_info as convert::VersionedStruct>::defaults();
         value.dtype = layout.dtype().raw();
         value.ndim = layout.ndim() as i32;
-        value.device = books.device;
+        value.device = state.device;
         value.flags = flags;
         value.bytes = if layout.is_empty() { 0 } else { layout.bytes() as u64 };
         value.count = layout.count() as u64;
-        value.store_bytes = books.bytes as u64;
-        value.offset = layout.offset() - books.start;
+        value.store_bytes = state.bytes as u64;
+        value.offset = layout.offset() - state.start;
         value.name = body.name.to_c();
         // SAFETY: checked by `fill`, and writable by the documentation of `tn_array_query`.
         unsafe {

@@ -6,7 +6,7 @@ use crate::device_copy;
 use crate::error::{Result, fail};
 use crate::ffi::convert::{self, Out};
 use crate::layout::Layout;
-use crate::ledger::{self, Claim, Order};
+use crate::ledger::{self, Claim, UseTime};
 use crate::slots::Id;
 use crate::stream::Stream;
 use crate::types::*;
@@ -145,7 +145,7 @@ fn entries(specs: &[tn_borrow_spec]) -> Result<(List<Entry>, List<Stream>)> {
         if spec.reserved != 0 {
             return Err(fail(TN_ERR_INVALID, format_args!("reserved is {}; set it to 0", spec.reserved)));
         }
-        let when = Order::HOST.waiting(spec.access & TN_WAIT != 0);
+        let when = UseTime::HOST.waiting(spec.access & TN_WAIT != 0);
         list.push(Entry { id: Id::from_bits(spec.array as u64), wanted, when });
     }
     // Only now, because the states of all arrays come before what a stream has to do with one of them.

@@ -13,16 +13,16 @@ use crate::slots::{Id, Slot, State, Table};
 use crate::thread::Thread;
 
 /// A taken claim slot that is nobody's yet: filled, then added to a ledger, or given back by its drop.
-pub struct Spare {
+pub struct SpareClaim {
     claim: &'static Claim,
     thread: &'static Thread,
 }
 
-impl Spare {
+impl SpareClaim {
     /// Takes a slot; outside of locks.
     #[inline]
-    pub fn take(thread: &'static Thread) -> Result<Spare> {
-        Ok(Spare { claim: Table::take(thread)?, thread })
+    pub fn take(thread: &'static Thread) -> Result<SpareClaim> {
+        Ok(SpareClaim { claim: Table::take(thread)?, thread })
     }
 
     #[inline]
@@ -69,7 +69,7 @@ impl Spare {
     }
 }
 
-impl Drop for Spare {
+impl Drop for SpareClaim {
     #[inline]
     fn drop(&mut self) {
         self.claim.reset(self.thread);
@@ -128,7 +128,7 @@ impl Claim {
         debug_assert!(
             body.root.is_none() && body.lease.is_none() && !body.counted && !body.moving && body.node.is_none()
         );
-        debug_assert!(body.given + body.readers + body.writers + body.exports + body.pins == 0);
+        debug_assert!(body.given + body.readers + body.writers + body.exports + body.layout_refs == 0);
         Table::free(thread, self);
     }
 
@@ -146,7 +146,7 @@ impl Claim {
 impl Locked {
     /// Makes `spare` a claim on the store: H + 1, and a handle on it.
     #[inline]
-    pub fn add_claim(&mut self, ledger: &'static Ledger, mut spare: Spare, lease: Option<&'static Lease>) -> Id {
+    pub fn add_claim(&mut self, ledger: &'static Ledger, mut spare: SpareClaim, lease: Option<&'static Lease>) -> Id {
         spare.body().lease = lease;
         let claim = spare.into_claim();
         claim.guarded.set_ledger(ledger);
@@ -158,10 +158,10 @@ impl Locked {
     }
 
     /// Makes `spare` a layout that guards need, without a claim and without a handle.
-    pub(super) fn add_hidden(
+    pub(super) fn add_layout_slot(
         &mut self,
         ledger: &'static Ledger,
-        mut spare: Spare,
+        mut spare: SpareClaim,
         lease: Option<&'static Lease>,
     ) -> &'static Claim {
         spare.body().lease = lease;
@@ -179,10 +179,10 @@ impl Locked {
     #[inline]
     pub(super) fn link(&mut self, ledger: &'static Ledger, claim: &'static Claim) {
         self.check(claim.guarded());
-        let books = self.books_mut(ledger);
-        // SAFETY: `books_mut` says that the ledger is locked by us; it guards the claim.
-        unsafe { books.link_claim(claim) };
-        if books.claims == 1 {
+        let state = self.state_mut(ledger);
+        // SAFETY: `state_mut` says that the ledger is locked by us; it guards the claim.
+        unsafe { state.link_claim(claim) };
+        if state.claims == 1 {
             self.count_held_bytes(ledger, false);
         }
     }
@@ -191,12 +191,12 @@ impl Locked {
     #[inline]
     pub(super) fn unlink(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
-        let books = self.books_mut(ledger);
-        // SAFETY: `books_mut` says that the ledger is locked by us; it guards the claim, which is in the list.
-        unsafe { books.unlink_claim(claim) };
-        if books.claims == 0 {
-            books.epoch += 1;
-            if !books.can_end() {
+        let state = self.state_mut(ledger);
+        // SAFETY: `state_mut` says that the ledger is locked by us; it guards the claim, which is in the list.
+        unsafe { state.unlink_claim(claim) };
+        if state.claims == 0 {
+            state.epoch += 1;
+            if !state.can_end() {
                 self.count_held_bytes(ledger, true);
             }
         }
@@ -211,27 +211,27 @@ impl Locked {
         if body.counted && body.given == 0 {
             self.unlink(claim);
         }
-        self.relax(claim);
-        self.collect(claim);
+        self.drop_lease_if_unused(claim);
+        self.free_if_unused(claim);
         self.mark_dead_if_unused(ledger);
     }
 
     /// A claim that ended, and through which no guard or export is open any more, does not descend from its import: a poisoned region may
     /// still need its layout, but keeps no lease. Unfinished device work on it does.
     #[inline]
-    pub(super) fn relax(&mut self, claim: &'static Claim) {
+    pub(super) fn drop_lease_if_unused(&mut self, claim: &'static Claim) {
         let body = self.get(claim);
         let used = body.counted || body.given > 0 || body.moving || body.readers + body.writers + body.exports > 0;
         if !used && body.lease.is_some() {
-            self.let_go(claim);
+            self.drop_lease_after_work(claim);
         }
     }
 
     /// Gives back the slot of a released claim that neither promises nor guards nor a moving write need any more.
     #[inline]
-    pub(super) fn collect(&mut self, claim: &'static Claim) {
+    pub(super) fn free_if_unused(&mut self, claim: &'static Claim) {
         let body = self.get(claim);
-        if claim.head.state() != State::Kept || body.counted || body.given > 0 || body.pins > 0 || body.moving {
+        if claim.head.state() != State::Kept || body.counted || body.given > 0 || body.layout_refs > 0 || body.moving {
             return;
         }
         self.drop_root(claim);
@@ -244,11 +244,11 @@ impl Locked {
     /// The layout lets go of its root.
     pub(super) fn drop_root(&mut self, claim: &'static Claim) {
         if let Some(root) = self.get_mut(claim).root.take() {
-            self.drop_root_use(root);
+            self.release_root(root);
         }
     }
 
-    pub(super) fn drop_root_use(&mut self, root: &'static Root) {
+    pub(super) fn release_root(&mut self, root: &'static Root) {
         let body = self.get_mut(root);
         body.users -= 1;
         if body.users == 0 {
@@ -289,7 +289,7 @@ impl Locked {
 
     /// `spare` will be cut from what `claim` was cut from.
     #[inline]
-    pub fn share_root(&mut self, claim: &'static Claim, spare: &mut Spare) {
+    pub fn share_root(&mut self, claim: &'static Claim, spare: &mut SpareClaim) {
         if let Some(root) = self.get(claim).root {
             self.use_root(root);
             spare.body().root = Some(root);
@@ -304,7 +304,7 @@ impl Locked {
 
     /// All claims of the store.
     pub fn each_claim(&self, ledger: &'static Ledger, mut visit: impl FnMut(&'static Claim)) {
-        let mut at = self.books(ledger).claim_list;
+        let mut at = self.state(ledger).claim_list;
         while let Some(claim) = at {
             visit(claim);
             at = self.get(claim).next;
@@ -318,8 +318,8 @@ impl Locked {
 
     /// One more guard, export or record needs the layout.
     #[inline]
-    pub(super) fn pin(&mut self, claim: &'static Claim) {
-        self.get_mut(claim).pins += 1;
+    pub(super) fn add_layout_ref(&mut self, claim: &'static Claim) {
+        self.get_mut(claim).layout_refs += 1;
     }
 
     /// One more user of a root.
@@ -329,9 +329,9 @@ impl Locked {
 
     /// One less.
     #[inline]
-    pub(super) fn unpin(&mut self, claim: &'static Claim) {
-        self.get_mut(claim).pins -= 1;
-        self.collect(claim);
+    pub(super) fn drop_layout_ref(&mut self, claim: &'static Claim) {
+        self.get_mut(claim).layout_refs -= 1;
+        self.free_if_unused(claim);
     }
 
     /// A COW write begins to copy: the handle stays on its store meanwhile, also when it is released, and so does the store; it is
@@ -339,16 +339,16 @@ impl Locked {
     pub fn begin_move(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.get_mut(claim).moving = true;
-        self.books_mut(ledger).moves += 1;
+        self.state_mut(ledger).moves += 1;
     }
 
     /// The copy failed: everything is as before.
     pub fn cancel_move(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.get_mut(claim).moving = false;
-        self.books_mut(ledger).moves -= 1;
-        self.relax(claim);
-        self.collect(claim);
+        self.state_mut(ledger).moves -= 1;
+        self.drop_lease_if_unused(claim);
+        self.free_if_unused(claim);
         self.mark_dead_if_unused(ledger);
     }
 
@@ -357,7 +357,7 @@ impl Locked {
     /// slot stays behind for the exports and records that need the old layout.
     pub fn finish_move(&mut self, claim: &'static Claim, to: &'static Claim) {
         let (old, new) = (self.ledger_of(claim), self.ledger_of(to));
-        self.books_mut(old).moves -= 1;
+        self.state_mut(old).moves -= 1;
         self.unlink(claim);
         self.unlink(to);
         to.head.make_stale(State::Kept);
@@ -367,7 +367,7 @@ impl Locked {
         left.readonly = false;
         let layout = core::mem::replace(&mut left.layout, layout);
         let (root, lease) = (left.root.take(), left.lease.take());
-        let (pins, exports) = (core::mem::take(&mut left.pins), core::mem::take(&mut left.exports));
+        let (layout_refs, exports) = (core::mem::take(&mut left.layout_refs), core::mem::take(&mut left.exports));
         let (made, name) = (left.made, left.name);
         claim.guarded.set_ledger(new);
         to.guarded.set_ledger(old);
@@ -375,22 +375,22 @@ impl Locked {
         stays.layout = layout;
         stays.root = root;
         stays.lease = lease;
-        stays.pins = pins;
+        stays.layout_refs = layout_refs;
         stays.exports = exports;
         stays.made = made;
         stays.name = name;
-        if pins > 0 {
+        if layout_refs > 0 {
             self.rename_claim(old, claim, to);
         }
         self.link(new, claim);
-        self.relax(to);
-        self.collect(to);
+        self.drop_lease_if_unused(to);
+        self.free_if_unused(to);
         self.mark_dead_if_unused(old);
     }
 
     /// Guards of the store, in no order.
     pub fn each_guard(&self, ledger: &'static Ledger, mut visit: impl FnMut(&'static Guard)) {
-        let mut at = self.books(ledger).guard_list;
+        let mut at = self.state(ledger).guard_list;
         while let Some(guard) = at {
             visit(guard);
             at = self.get(guard).next;

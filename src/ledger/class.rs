@@ -44,6 +44,6 @@ pub struct GuardParams {
     pub frozen: bool,
     /// See [`GuardBody::discard`].
     pub discard: bool,
-    /// When it was made; 0: not kept.
+    /// UseTime it was made; 0: not kept.
     pub time_ns: u64,
 }

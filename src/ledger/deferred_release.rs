@@ -65,11 +65,11 @@ fn take() -> Option<&'static Ledger> {
 }
 
 /// Stores that a call looks at in passing.
-pub const FEW: usize = 4;
+pub const POLLED_PER_CALL: usize = 4;
 
 /// Looks at stores that wait for device work, and ends what waited for work that has passed by now. Asks the driver, never waits;
-/// under no lock. At most so many stores, those that waited longest first. Returns how many imports ended for good: their releases ran here.
-pub fn look_again(most: usize) -> usize {
+/// under no lock. SlotInLedger most so many stores, those that waited longest first. Returns how many imports ended for good: their releases ran here.
+pub fn poll_deferred(most: usize) -> usize {
     let length = LIST.lock().length;
     let mut ran = 0;
     for _ in 0..length.min(most) {
@@ -86,7 +86,7 @@ fn visit(ledger: &'static Ledger) -> usize {
     let mut ran = 0;
     loop {
         let locked = Locked::one(thread, ledger);
-        let mut points = locked.work_of(ledger, None);
+        let mut points = locked.unfinished_work(ledger, None);
         ran += locked.finish();
         if points.is_empty() {
             return ran;
@@ -94,8 +94,8 @@ fn visit(ledger: &'static Ledger) -> usize {
         let passed = points.have_passed();
         points.clear();
         let mut locked = Locked::one(thread, ledger);
-        locked.sweep(ledger);
-        let left = locked.books(ledger).works;
+        locked.drop_passed_work(ledger);
+        let left = locked.state(ledger).works;
         ran += locked.finish();
         if left > 0 && !passed {
             add(ledger);
@@ -110,19 +110,19 @@ pub(super) fn finish(thread: &'static Thread, lease: &'static Lease) -> (Option<
     loop {
         let ledger = lease.guarded().ledger().expect("open leases have a ledger");
         let mut locked = Locked::one(thread, ledger);
-        let mut points = locked.work_of(ledger, Some(lease));
+        let mut points = locked.unfinished_work(ledger, Some(lease));
         let done = points.is_empty();
         if !done {
             drop(locked);
             // A device that is lost does not touch the bytes any more: its work has passed. What cannot be waited for is left to later calls.
             let waited = points.wait().is_ok();
             locked = Locked::one(thread, ledger);
-            locked.sweep(ledger);
+            locked.drop_passed_work(ledger);
             if waited {
                 continue;
             }
         }
-        let next = locked.end_hurry(lease);
+        let next = locked.end_urgent_wait(lease);
         return (next, locked.finish());
     }
 }

@@ -33,10 +33,10 @@ impl DeferredWork {
         while let Some(ledger) = at {
             // The lock, not ownership: a stale weak handle may be looking at the books at this moment.
             let mut locked = Locked::one(thread, ledger);
-            let books = locked.books_mut(ledger);
-            at = books.next_dead.take();
-            let backing = core::mem::replace(&mut books.backing, Backing::None);
-            let (start, mut due) = (books.start, books.due.take());
+            let state = locked.state_mut(ledger);
+            at = state.next_dead.take();
+            let backing = core::mem::replace(&mut state.backing, Backing::None);
+            let (start, mut due) = (state.start, state.due.take());
             drop(locked);
             let mut noted = true;
             while let Some(record) = due {

@@ -1,6 +1,6 @@
 //! Exports: guards whose region has a layout of its own, because a consumer outside of the library looks at it.
 
-use super::claim::Spare;
+use super::claim::SpareClaim;
 use super::class::{Class, GuardParams};
 use super::guard::SpareGuard;
 use super::internal_guard::InternalGuard;
@@ -13,20 +13,20 @@ impl Locked {
     /// handle may move to a copy. `spare`'s layout is a copy of the owner's.
     pub fn add_export(
         &mut self,
-        mut spare: Spare,
+        mut spare: SpareClaim,
         guard: SpareGuard,
-        terms: GuardParams,
+        params: GuardParams,
         owner: &'static Claim,
     ) -> InternalGuard {
         self.share_root(owner, &mut spare);
         let (ledger, lease) = (self.ledger_of(owner), self.lease(owner));
-        let region = self.add_hidden(ledger, spare, lease);
-        InternalGuard::of(self.add_guard(guard, terms, owner, region, None))
+        let region = self.add_layout_slot(ledger, spare, lease);
+        InternalGuard::of(self.add_guard(guard, params, owner, region, None))
     }
 
     /// The export comes back into this library: it ends, and `spare`, whose layout is a copy of its region's, becomes a claim with
     /// what the exporting handle had, or with less where it shall be read-only.
-    pub fn end_export_as_claim(&mut self, guard: &'static Guard, mut spare: Spare, readonly: bool) -> Id {
+    pub fn end_export_as_claim(&mut self, guard: &'static Guard, mut spare: SpareClaim, readonly: bool) -> Id {
         let region = self.get(guard).region();
         let reads = self.get(guard).class == Class::ExportRead;
         let ledger = self.ledger_of(guard);

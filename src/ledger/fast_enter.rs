@@ -3,25 +3,29 @@
 //! The usual case of `enter`: at most eight parameters, arrays that are lent and promises that are the only ones of their arrays.
 //! Either all of it is done, or nothing is changed and the caller takes the general way, which knows every case and every status.
 
-use super::fast_path::At;
+use super::fast_path::SlotInLedger;
 use super::state::{Claim, Ledger, Promise};
 use crate::slots::{Id, Kind, Slot, Table};
 use crate::thread::{CriticalSection, Thread, are_devices_in_doubt};
 
 /// So many parameters at most.
-const FEW: usize = 8;
+const MAX_PARAMS: usize = 8;
 
 /// A parameter: a handle that its giver keeps, or one that passes.
 #[derive(Clone, Copy)]
 enum Param {
-    Lent(At<Claim>),
-    Given(At<Promise>),
+    Lent(SlotInLedger<Claim>),
+    Given(SlotInLedger<Promise>),
 }
 
 impl Param {
     #[inline(always)]
     fn guess(id: Id) -> Option<Param> {
-        if id.is_of(Kind::Promise) { At::guess(id).map(Param::Given) } else { At::guess(id).map(Param::Lent) }
+        if id.is_of(Kind::Promise) {
+            SlotInLedger::guess(id).map(Param::Given)
+        } else {
+            SlotInLedger::guess(id).map(Param::Lent)
+        }
     }
 
     #[inline(always)]
@@ -48,23 +52,23 @@ impl Param {
                 body.given == 0 && body.lease.is_none() && body.layout.is_inline()
             }
             // SAFETY: as above.
-            Param::Given(at) => at.slot.head().is_live(id) && at.guards() && unsafe { at.usual() }.is_some(),
+            Param::Given(at) => at.slot.head().is_live(id) && at.guards() && unsafe { at.passing_claim() }.is_some(),
         }
     }
 }
 
 /// The different ledgers of a list, ascending, locked. Its drop unlocks them.
 struct Locks {
-    ledgers: [Option<&'static Ledger>; FEW],
+    ledgers: [Option<&'static Ledger>; MAX_PARAMS],
     /// Keeps a fork away while they are locked: dropped after that.
     inside: CriticalSection,
 }
 
 impl Locks {
     #[inline(always)]
-    fn take(thread: &'static Thread, params: &[Option<Param>; FEW]) -> Locks {
+    fn take(thread: &'static Thread, params: &[Option<Param>; MAX_PARAMS]) -> Locks {
         let address = |ledger: &'static Ledger| core::ptr::from_ref(ledger) as usize;
-        let mut ledgers: [Option<&'static Ledger>; FEW] = [None; FEW];
+        let mut ledgers: [Option<&'static Ledger>; MAX_PARAMS] = [None; MAX_PARAMS];
         let mut n = 0_usize;
         for ledger in params.iter().map_while(|param| param.map(Param::ledger)) {
             let mut at = n;
@@ -101,9 +105,9 @@ impl Drop for Locks {
 /// Enters with arrays and promises: `out(i, id)` receives the new handle for the i-th, under the locks. False if anything is unusual, and
 /// then nothing was changed.
 #[inline(always)]
-pub fn enter_few(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usize, Id)) -> bool {
-    let mut params: [Option<Param>; FEW] = [None; FEW];
-    if ids.len() > FEW || are_devices_in_doubt() {
+pub fn enter_fast(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usize, Id)) -> bool {
+    let mut params: [Option<Param>; MAX_PARAMS] = [None; MAX_PARAMS];
+    if ids.len() > MAX_PARAMS || are_devices_in_doubt() {
         return false;
     }
     for (place, id) in params.iter_mut().zip(ids) {
@@ -131,7 +135,7 @@ pub fn enter_few(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usize
             Param::Lent(lent) => unsafe { lent.add_claim(thread, |from, to| to.copy(from).then_some(true)) },
             Param::Given(given) => {
                 // SAFETY: as above.
-                unsafe { given.usual().and_then(|claim| given.take(thread, claim, true)) }
+                unsafe { given.passing_claim().and_then(|claim| given.take(thread, claim, true)) }
             }
         };
         out(at, id.expect("looked at before, under the same locks, with slots enough in the cache"));

@@ -20,27 +20,27 @@ use crate::types::TN_CPU;
 ///
 /// What each function here asks of its caller: the ledger is locked by it and guards the slot, and no reference is out to what the
 /// lock guards.
-pub(super) struct At<S: GuardedSlot> {
+pub(super) struct SlotInLedger<S: GuardedSlot> {
     pub(super) slot: &'static S,
     pub(super) ledger: &'static Ledger,
 }
 
-impl<S: GuardedSlot> Clone for At<S> {
+impl<S: GuardedSlot> Clone for SlotInLedger<S> {
     #[inline(always)]
-    fn clone(&self) -> At<S> {
+    fn clone(&self) -> SlotInLedger<S> {
         *self
     }
 }
 
-impl<S: GuardedSlot> Copy for At<S> {}
+impl<S: GuardedSlot> Copy for SlotInLedger<S> {}
 
-impl<S: GuardedSlot> At<S> {
+impl<S: GuardedSlot> SlotInLedger<S> {
     /// What a handle leads to. A slot without its handle may name any ledger, which is harmless to lock: what counts is what is seen
     /// under the lock.
     #[inline(always)]
-    pub(super) fn guess(id: Id) -> Option<At<S>> {
+    pub(super) fn guess(id: Id) -> Option<SlotInLedger<S>> {
         let slot: &'static S = Table::guess(id)?;
-        Some(At { slot, ledger: slot.guarded().ledger()? })
+        Some(SlotInLedger { slot, ledger: slot.guarded().ledger()? })
     }
 
     /// Whether the ledger guards the slot, now that it is locked.
@@ -65,15 +65,15 @@ impl<S: GuardedSlot> At<S> {
     /// # Safety
     /// - As above; no other reference is made while this one is out.
     #[inline(always)]
-    unsafe fn books_mut<'a>(self) -> &'a mut LedgerState {
+    unsafe fn state_mut<'a>(self) -> &'a mut LedgerState {
         self.ledger.watch.write();
         // SAFETY: the caller's promise.
-        unsafe { &mut *self.ledger.books.get() }
+        unsafe { &mut *self.ledger.state.get() }
     }
 }
 
-impl At<Claim> {
-    /// One more claim that derives from this one, see [`One::add_claim`].
+impl SlotInLedger<Claim> {
+    /// One more claim that derives from this one, see [`LockedSlot::add_claim`].
     ///
     /// # Safety
     /// - As above.
@@ -103,31 +103,31 @@ impl At<Claim> {
             to.root = Some(root);
         }
         // SAFETY: the caller's promise; the claim is new.
-        unsafe { self.books_mut().link_claim(claim) };
+        unsafe { self.state_mut().link_claim(claim) };
         Some(Table::publish(claim))
     }
 }
 
-impl At<Promise> {
+impl SlotInLedger<Promise> {
     /// The claim that passes in the usual case: of a handle that is still out, with this promise only, and no more to it than a slot.
     ///
     /// # Safety
     /// - As above.
     #[inline(always)]
-    pub(super) unsafe fn usual(self) -> Option<&'static Claim> {
+    pub(super) unsafe fn passing_claim(self) -> Option<&'static Claim> {
         // SAFETY: the caller's promise.
         let claim = unsafe { self.body() }.claim?; // None: it was used up
         // SAFETY: the claim of an outstanding promise is guarded by its ledger.
         let from = unsafe { claim.guarded().own() };
         let only = from.given == 1 && from.required == 1 && claim.head().state() == State::Live;
-        (only && from.pins == 0 && from.lease.is_none() && from.layout.is_inline()).then_some(claim)
+        (only && from.layout_refs == 0 && from.lease.is_none() && from.layout.is_inline()).then_some(claim)
     }
 
     /// The claim passes to a new handle: the old one is destructed, and remembers who took it, and whether by entering a scope. None if the
     /// thread's cache is empty.
     ///
     /// # Safety
-    /// - As above; `claim` is the [`At::usual`] one.
+    /// - As above; `claim` is the [`SlotInLedger::usual`] one.
     #[inline(always)]
     pub(super) unsafe fn take(self, thread: &'static Thread, claim: &'static Claim, entered: bool) -> Option<Id> {
         let new: &'static Claim = Table::take_cached(thread)?;
@@ -149,50 +149,50 @@ impl At<Promise> {
         self.slot.head().set_state(State::Spent);
         new.guarded().set_ledger(self.ledger);
         // SAFETY: the caller's promise.
-        let books = unsafe { self.books_mut() };
+        let state = unsafe { self.state_mut() };
         // SAFETY: the ledger is locked; the new claim is in no list, the old one is.
         unsafe {
-            books.link_claim(new);
-            books.unlink_claim(claim);
+            state.link_claim(new);
+            state.unlink_claim(claim);
         }
         Some(Table::publish(new))
     }
 }
 
 /// The slot of a handle that is out, and its ledger, locked. Its drop unlocks.
-pub struct One<S: GuardedSlot> {
-    pub(super) at: At<S>,
+pub struct LockedSlot<S: GuardedSlot> {
+    pub(super) at: SlotInLedger<S>,
     pub(super) inside: CriticalSection,
 }
 
-impl<S: GuardedSlot> Drop for One<S> {
+impl<S: GuardedSlot> Drop for LockedSlot<S> {
     #[inline(always)]
     fn drop(&mut self) {
         self.at.ledger.lock.unlock();
     }
 }
 
-impl<S: GuardedSlot> One<S> {
+impl<S: GuardedSlot> LockedSlot<S> {
     /// Locks the ledger of a handle, live or spent; None if anything is wrong with it.
     #[inline(always)]
-    pub fn of(thread: &'static Thread, id: Id) -> Option<One<S>> {
-        One::lock(thread, id, |slot: &S| slot.head().is(id))
+    pub fn of(thread: &'static Thread, id: Id) -> Option<LockedSlot<S>> {
+        LockedSlot::lock(thread, id, |slot: &S| slot.head().is(id))
     }
 
     /// Locks the ledger of a live handle; None if anything is wrong with it, or may be with its device.
     #[inline(always)]
-    pub fn live(thread: &'static Thread, id: Id) -> Option<One<S>> {
-        let one = One::lock(thread, id, |slot: &S| slot.head().is_live(id))?;
+    pub fn live(thread: &'static Thread, id: Id) -> Option<LockedSlot<S>> {
+        let one = LockedSlot::lock(thread, id, |slot: &S| slot.head().is_live(id))?;
         // What lies on a device that may be out of reach is for those who ask.
-        (!are_devices_in_doubt() || one.books().device.r#type == TN_CPU).then_some(one)
+        (!are_devices_in_doubt() || one.state().device.r#type == TN_CPU).then_some(one)
     }
 
     #[inline(always)]
-    fn lock(thread: &'static Thread, id: Id, is: impl FnOnce(&S) -> bool) -> Option<One<S>> {
-        let at = At::guess(id)?;
+    fn lock(thread: &'static Thread, id: Id, is: impl FnOnce(&S) -> bool) -> Option<LockedSlot<S>> {
+        let at = SlotInLedger::guess(id)?;
         let inside = CriticalSection::enter(thread);
         at.ledger.lock.lock();
-        let one = One { at, inside };
+        let one = LockedSlot { at, inside };
         (is(at.slot) && at.guards()).then_some(one)
     }
 
@@ -205,30 +205,30 @@ impl<S: GuardedSlot> One<S> {
 
     /// The books of its ledger.
     #[inline(always)]
-    pub fn books(&self) -> &LedgerState {
+    pub fn state(&self) -> &LedgerState {
         self.at.ledger.watch.read();
         // SAFETY: the ledger is locked by us, and `&self` lets no mutable reference be.
-        unsafe { &*self.at.ledger.books.get() }
+        unsafe { &*self.at.ledger.state.get() }
     }
 
     /// The same, to be changed.
     #[inline(always)]
-    pub(super) fn books_mut(&mut self) -> &mut LedgerState {
+    pub(super) fn state_mut(&mut self) -> &mut LedgerState {
         // SAFETY: the ledger is locked by us, and `&mut self` lets no other reference be.
-        unsafe { self.at.books_mut() }
+        unsafe { self.at.state_mut() }
     }
 }
 
-impl One<Claim> {
+impl LockedSlot<Claim> {
     /// Opens a guard on the claim, for a use that nothing is in the way of. It has no handle yet.
     #[inline(always)]
-    pub fn add_guard(&mut self, terms: GuardParams) -> Option<&'static Guard> {
+    pub fn add_guard(&mut self, params: GuardParams) -> Option<&'static Guard> {
         let thread = self.inside.thread();
         let guard: &'static Guard = Table::take_cached(thread)?;
         guard.guarded().set_ledger(self.at.ledger);
         let claim = self.at.slot;
         // SAFETY: the ledger is locked by us and guards the claim; the guard is new.
-        unsafe { self.books_mut().link_guard(guard, claim, terms, Origin::by(thread)) };
+        unsafe { self.state_mut().link_guard(guard, claim, params, Origin::by(thread)) };
         Some(guard)
     }
 
@@ -239,14 +239,14 @@ impl One<Claim> {
     #[inline(always)]
     pub fn add_export<T>(
         &mut self,
-        terms: GuardParams,
+        params: GuardParams,
         see: impl FnOnce(&Layout) -> Option<T>,
     ) -> Option<(&'static Guard, T)> {
         if self.body().lease.is_some() || Table::<Guard>::cached(self.inside.thread()) == 0 {
             return None;
         }
         let seen = see(&self.body().layout)?;
-        let guard = self.add_guard(terms).expect("there is one in the cache");
+        let guard = self.add_guard(params).expect("there is one in the cache");
         guard.head().set_state(State::Kept);
         Some((guard, seen))
     }
@@ -258,7 +258,7 @@ impl One<Claim> {
     }
 }
 
-impl One<Claim> {
+impl LockedSlot<Claim> {
     /// One more claim, which derives from this one and has a handle. `fill` gives it layout, READONLY and name, and says whether its layout is
     /// cut from what this one's was cut from. None if it does not, or if there is more to the claim than a slot: an import that it would
     /// descend from, or a root that is not known yet.
@@ -276,20 +276,20 @@ impl One<Claim> {
             return self.release_lent();
         }
         let (claim, ledger, thread) = (self.at.slot, self.at.ledger, self.inside.thread());
-        let (body, books) = (self.body(), self.books());
+        let (body, state) = (self.body(), self.state());
         let unused = body.is_unused();
-        let last = body.counted && books.claims == 1;
+        let last = body.counted && state.claims == 1;
         let plain_root = body.root.is_none_or(|root| {
             // SAFETY: guarded by the locked ledger; no mutable reference is out.
             let root = unsafe { &*root.guarded().body.get() };
             root.users > 1 || root.layout.is_inline()
         });
-        if !unused || !plain_root || (last && !books.ends_with_last_claim()) {
+        if !unused || !plain_root || (last && !state.ends_with_last_claim()) {
             return false;
         }
         if body.counted {
             // SAFETY: the ledger is locked by us; a counted claim is in the list.
-            unsafe { self.books_mut().unlink_claim(claim) };
+            unsafe { self.state_mut().unlink_claim(claim) };
         }
         // SAFETY: no other reference is out.
         if let Some(root) = unsafe { claim.guarded().own() }.root.take() {
@@ -302,10 +302,10 @@ impl One<Claim> {
         }
         claim.reset(thread);
         if last {
-            let books = self.books_mut();
-            books.epoch += 1;
-            let start = books.start;
-            let backing = core::mem::replace(&mut books.backing, Backing::None);
+            let state = self.state_mut();
+            state.epoch += 1;
+            let start = state.start;
+            let backing = core::mem::replace(&mut state.backing, Backing::None);
             ledger.head().set_state(State::Spent);
             drop(self);
             // Under no lock.
@@ -321,23 +321,23 @@ impl One<Claim> {
     #[inline(never)]
     fn release_lent(mut self) -> bool {
         let (claim, ledger, thread) = (self.at.slot, self.at.ledger, self.inside.thread());
-        let (body, books) = (self.body(), self.books());
+        let (body, state) = (self.body(), self.state());
         let Some(lease) = body.lease else { return false };
-        let alone = body.is_unused() && body.counted && body.root.is_none() && books.claims == 1 && books.leases == 1;
+        let alone = body.is_unused() && body.counted && body.root.is_none() && state.claims == 1 && state.leases == 1;
         // SAFETY: guarded by the locked ledger; no mutable reference is out.
         let plain = unsafe { &*lease.guarded().body.get() }.ends_at_once();
-        if !alone || !plain || !books.has_only_claims() || !matches!(books.backing, Backing::Lent) {
+        if !alone || !plain || !state.has_only_claims() || !matches!(state.backing, Backing::Lent) {
             return false;
         }
-        let books = self.books_mut();
+        let state = self.state_mut();
         // SAFETY: the ledger is locked by us; a counted claim is in the list.
-        unsafe { books.unlink_claim(claim) };
-        books.lease_list = None;
-        books.leases = 0;
-        books.lent = 0;
-        books.epoch += 1;
-        books.backing = Backing::None;
-        let start = books.start;
+        unsafe { state.unlink_claim(claim) };
+        state.lease_list = None;
+        state.leases = 0;
+        state.lent = 0;
+        state.epoch += 1;
+        state.backing = Backing::None;
+        let start = state.start;
         // SAFETY: no other reference is out.
         unsafe { claim.guarded().own() }.lease = None;
         claim.reset(thread);
@@ -370,13 +370,13 @@ impl One<Claim> {
     }
 }
 
-impl One<Promise> {
+impl LockedSlot<Promise> {
     /// The claim passes to a new handle, if this is the only promise of a handle that is still out: that one is destructed, and remembers who
     /// took it.
     #[inline(always)]
     pub fn take(self) -> Option<Id> {
         // SAFETY: the ledger is locked by us, and no reference is out.
-        let claim = unsafe { self.at.usual() }?;
+        let claim = unsafe { self.at.passing_claim() }?;
         // SAFETY: as above.
         unsafe { self.at.take(self.inside.thread(), claim, false) }
     }
@@ -392,14 +392,14 @@ impl One<Promise> {
     }
 }
 
-impl One<Guard> {
+impl LockedSlot<Guard> {
     /// Locks the ledger of a guard that the caller owns, and so cannot end meanwhile.
     #[inline(always)]
-    pub fn held(thread: &'static Thread, guard: &'static Guard) -> One<Guard> {
+    pub fn held(thread: &'static Thread, guard: &'static Guard) -> LockedSlot<Guard> {
         let ledger = guard.guarded().ledger().expect("not a head");
         let inside = CriticalSection::enter(thread);
         ledger.lock.lock();
-        One { at: At { slot: guard, ledger }, inside }
+        LockedSlot { at: SlotInLedger { slot: guard, ledger }, inside }
     }
 
     /// Closes a guard with which nothing else ends: that of a reader, of an export with no layout of its own, or of a writer that leaves no
@@ -407,28 +407,28 @@ impl One<Guard> {
     #[inline(always)]
     pub fn end_guard(mut self, failed: bool) -> bool {
         let (guard, thread) = (self.at.slot, self.inside.thread());
-        let (body, books) = (self.body(), self.books());
+        let (body, state) = (self.body(), self.state());
         let owner = body.owner();
         // SAFETY: the claims of a guard are guarded by its ledger, which is locked; no mutable reference is out.
         let claim = unsafe { &*owner.guarded().body.get() };
         let class = body.class;
         let writes = class == Class::Write;
         let exports = class.is_export();
-        let heals = body.discard && books.records > 0;
+        let heals = body.discard && state.records > 0;
         let plain = !writes || !(failed || heals);
         let whole = body.region.is_some_and(|region| core::ptr::eq(region, owner)) && body.group.is_none();
         if !plain || !claim.counted || !whole {
             return false;
         }
-        let books = self.books_mut();
+        let state = self.state_mut();
         // On a line of its own, which readers need not touch.
         if writes {
-            books.version += 1;
+            state.version += 1;
         }
         // SAFETY: the ledger is locked by us and guards the guard, which is in the list, and its owner.
-        unsafe { books.unlink_guard(guard) };
+        unsafe { state.unlink_guard(guard) };
         // SAFETY: as above; no other reference is out.
-        unsafe { owner.guarded().own() }.pins -= 1;
+        unsafe { owner.guarded().own() }.layout_refs -= 1;
         if exports {
             // SAFETY: as above. The next user of the slot sets only what it has.
             unsafe { guard.guarded().own() }.time_ns = 0;

@@ -1,9 +1,9 @@
 //! Guards and exports: who may touch which bytes of a store.
 //!
-//! A guard's region is the layout of a claim slot, which it pins: the handle may be released meanwhile. Ending one allocates
+//! A guard's region is the layout of a claim slot, which it layout_refs: the handle may be released meanwhile. Ending one allocates
 //! nothing: what a guard leaves behind, a poisoned region or device work, it becomes itself; see `record`.
 
-use super::claim::Spare;
+use super::claim::SpareClaim;
 use super::class::{Class, GuardParams};
 use super::locked::Locked;
 use super::points::leaves_unknown;
@@ -69,15 +69,15 @@ impl Drop for SpareGuard {
 }
 
 /// A taken slot that remembers a point: what a new store begins after. As small as it can be, because what is made moves about.
-pub(super) struct Ready(&'static Guard);
+pub(super) struct StartPoint(&'static Guard);
 
-impl Ready {
+impl StartPoint {
     /// Puts a point into a slot.
-    pub(super) fn at(spare: SpareGuard, point: Point) -> Ready {
+    pub(super) fn at(spare: SpareGuard, point: Point) -> StartPoint {
         let guard = spare.into_guard();
         // SAFETY: taken, in no list: ours alone.
         unsafe { guard.guarded.own() }.point = Some(point);
-        Ready(guard)
+        StartPoint(guard)
     }
 
     /// Both again.
@@ -90,7 +90,7 @@ impl Ready {
     }
 }
 
-impl Drop for Ready {
+impl Drop for StartPoint {
     fn drop(&mut self) {
         // SAFETY: as above.
         unsafe { self.0.guarded.own() }.point = None;
@@ -104,7 +104,7 @@ impl Locked {
     pub fn add_guard(
         &mut self,
         spare: SpareGuard,
-        terms: GuardParams,
+        params: GuardParams,
         owner: &'static Claim,
         region: &'static Claim,
         group: Option<Group>,
@@ -114,13 +114,13 @@ impl Locked {
         self.check(owner.guarded());
         guard.guarded.set_ledger(ledger);
         let made = self.made();
-        // SAFETY: `books_mut` says that the ledger is locked by us; it guards the region and, with it, the owner; the guard is new.
-        unsafe { self.books_mut(ledger).link_guard(guard, owner, terms, made) };
+        // SAFETY: `state_mut` says that the ledger is locked by us; it guards the region and, with it, the owner; the guard is new.
+        unsafe { self.state_mut(ledger).link_guard(guard, owner, params, made) };
         let body = self.get_mut(guard);
         body.region = Some(region);
         body.group = group;
         if !core::ptr::eq(owner, region) {
-            self.get_mut(region).pins += 1;
+            self.get_mut(region).layout_refs += 1;
         }
         if let Some(Group(group)) = group {
             self.get_mut(group).open += 1;
@@ -154,50 +154,50 @@ impl Locked {
         let (class, discard, abandoned) = (body.class, body.discard, body.abandoned);
         let (owner, region, group) = (body.owner(), body.region(), body.group);
         // The device may be lost since the point was taken, or was when it was to be: then no record is left that would say so later.
-        let device = self.books(ledger).device;
+        let device = self.state(ledger).device;
         let lost = point.is_some_and(|point| leaves_unknown(device, point));
         let failed = failed || lost && !self.get(region).layout.is_empty();
-        // SAFETY: `books_mut` says that the ledger is locked by us; it guards the guard, and with it the owner.
-        unsafe { self.books_mut(ledger).unlink_guard(guard) };
+        // SAFETY: `state_mut` says that the ledger is locked by us; it guards the guard, and with it the owner.
+        unsafe { self.state_mut(ledger).unlink_guard(guard) };
         let (whole, counted) = (core::ptr::eq(owner, region), self.get(owner).counted);
         let (mut poisons, mut heals) = (false, false);
         if class == Class::Write {
-            let books = self.books_mut(ledger);
+            let state = self.state_mut(ledger);
             let written = !failed && !abandoned;
-            books.version += u64::from(written);
+            state.version += u64::from(written);
             poisons = failed;
-            heals = written && discard && books.poisoned > 0;
+            heals = written && discard && state.poisoned > 0;
         }
         let point = point.filter(|point| !point.is_passed() && !self.get(region).layout.is_empty());
         if whole && counted && group.is_none() && !poisons && !heals && point.is_none() {
             // The usual end: the owner is still a claim, so nothing else ends with the guard.
-            self.get_mut(owner).pins -= 1;
+            self.get_mut(owner).layout_refs -= 1;
             self.free_guard(guard);
             return;
         }
         if heals {
-            self.heal(region);
+            self.clear_poison(region);
         }
         let records = poisons || point.is_some();
         if records {
-            self.record(guard, poisons, point);
+            self.leave_record(guard, poisons, point);
         } else {
             self.free_guard(guard);
         }
         // A record keeps the pin of its region.
-        self.relax(owner);
+        self.drop_lease_if_unused(owner);
         if !whole {
             if records {
-                self.relax(region);
+                self.drop_lease_if_unused(region);
             } else {
-                self.unpin(region);
+                self.drop_layout_ref(region);
             }
         }
         if let Some(group) = group {
             self.end_member(group, failed);
         }
         if !(whole && records) {
-            self.unpin(owner);
+            self.drop_layout_ref(owner);
         }
         self.mark_dead_if_unused(ledger);
     }
@@ -215,23 +215,23 @@ impl Locked {
         *self.get_mut(guard) =
             GuardBody { class: Class::Group, discard, region: Some(owner), owner: Some(owner), ..GuardBody::NEW };
         guard.head.set_state(State::Kept);
-        self.pin(owner);
+        self.add_layout_ref(owner);
         Group(guard)
     }
 
     /// A write guard over a part of `owner`, whose layout is `spare`'s; of one root with it.
     pub fn add_part(
         &mut self,
-        mut spare: Spare,
+        mut spare: SpareClaim,
         guard: SpareGuard,
-        terms: GuardParams,
+        params: GuardParams,
         owner: &'static Claim,
         group: Group,
     ) -> &'static Guard {
         self.share_root(owner, &mut spare);
         let (ledger, lease) = (self.ledger_of(owner), self.lease(owner));
-        let part = self.add_hidden(ledger, spare, lease);
-        self.add_guard(guard, terms, owner, part, Some(group))
+        let part = self.add_layout_slot(ledger, spare, lease);
+        self.add_guard(guard, params, owner, part, Some(group))
     }
 
     fn end_member(&mut self, Group(group): Group, failed: bool) {
@@ -243,16 +243,16 @@ impl Locked {
         }
         let (whole, heals) = (body.region(), body.discard && !body.failed);
         if heals {
-            self.heal(whole);
+            self.clear_poison(whole);
         }
         self.free_guard(group);
-        self.unpin(whole);
+        self.drop_layout_ref(whole);
     }
 
     /// Guards and records of the store that refer to a claim which left it refer to the one that stays behind.
     pub(super) fn rename_claim(&mut self, ledger: &'static Ledger, from: &'static Claim, to: &'static Claim) {
-        let books = self.books(ledger);
-        for list in [books.guard_list, books.record_list] {
+        let state = self.state(ledger);
+        for list in [state.guard_list, state.record_list] {
             let mut at = list;
             while let Some(guard) = at {
                 let body = self.get_mut(guard);

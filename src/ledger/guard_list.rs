@@ -13,15 +13,15 @@ use crate::thread::Thread;
 use crate::types::tn_device;
 
 /// The head of a borrow_all: a handle over several guards, which no ledger guards.
-pub struct Entries {
+pub struct GuardList {
     head: SpareGuard,
     first: Option<&'static Guard>,
 }
 
-impl Entries {
+impl GuardList {
     /// Takes the head's slot; outside of locks.
-    pub fn take(thread: &'static Thread) -> Result<Entries> {
-        Ok(Entries { head: SpareGuard::take(thread)?, first: None })
+    pub fn take(thread: &'static Thread) -> Result<GuardList> {
+        Ok(GuardList { head: SpareGuard::take(thread)?, first: None })
     }
 
     /// Adds an entry. The end walks them one by one, each under its own lock.
@@ -46,7 +46,7 @@ impl Entries {
 
 /// Ends the borrow_all with that handle, if this caller is the one who does. `point_of` says until when work on the bytes of a device goes on
 /// that were taken with a queue: it is asked for all entries before the first one ends, and if it fails, everything stays open.
-pub fn end_entries(
+pub fn end_guard_list(
     id: Id,
     head: &'static Guard,
     failed: bool,
@@ -62,7 +62,7 @@ pub fn end_entries(
         let (next, taken_on) = {
             let locked = guard.lock();
             let body = locked.get(guard);
-            (body.entry, body.streamed.then(|| locked.books(locked.ledger_of(guard)).device))
+            (body.entry, body.streamed.then(|| locked.state(locked.ledger_of(guard)).device))
         };
         at = next;
         // Once more below: what it answers is the same then.
@@ -80,7 +80,7 @@ pub fn end_entries(
         let mut locked = guard.lock();
         let body = locked.get(guard);
         at = body.entry;
-        let taken_on = body.streamed.then(|| locked.books(locked.ledger_of(guard)).device);
+        let taken_on = body.streamed.then(|| locked.state(locked.ledger_of(guard)).device);
         let point = taken_on.and_then(|device| point_of(device).ok().flatten());
         locked.end_guard_at(guard, failed, point);
     }
@@ -89,7 +89,7 @@ pub fn end_entries(
 }
 
 /// Calls `visit` with the layout of every entry of an open borrow_all, in the order they were given.
-pub fn made_of_head(head: &'static Guard) -> Origin {
+pub fn origin_of_head(head: &'static Guard) -> Origin {
     // SAFETY: written before the handle was published, and not changed until it is freed; for reports only.
     unsafe { &*head.guarded.body.get() }.made
 }

@@ -1,7 +1,7 @@
 //! Guards that the library itself holds while it works on an array's bytes.
 
 use super::class::GuardParams;
-use super::fast_path::One;
+use super::fast_path::LockedSlot;
 use super::guard::SpareGuard;
 use super::locked::Locked;
 use super::reach::{is_reachable, reach};
@@ -23,27 +23,27 @@ pub struct InternalGuard {
 
 impl Locked {
     /// Opens a guard on a claim for the library's own use.
-    pub fn hold(&mut self, spare: SpareGuard, terms: GuardParams, claim: &'static Claim) -> InternalGuard {
-        InternalGuard { guard: self.add_guard(spare, terms, claim, claim, None) }
+    pub fn open_internal(&mut self, spare: SpareGuard, params: GuardParams, claim: &'static Claim) -> InternalGuard {
+        InternalGuard { guard: self.add_guard(spare, params, claim, claim, None) }
     }
 
     /// Ends it while its ledger is locked already.
-    pub fn end_hold(&mut self, hold: InternalGuard, failed: bool) {
-        self.end_hold_at(hold, failed, None);
+    pub fn end_internal(&mut self, hold: InternalGuard, failed: bool) {
+        self.end_internal_at(hold, failed, None);
     }
 
     /// The same; `point`: work of a device goes on until then.
-    pub fn end_hold_at(&mut self, hold: InternalGuard, failed: bool, point: Option<Point>) {
+    pub fn end_internal_at(&mut self, hold: InternalGuard, failed: bool, point: Option<Point>) {
         self.end_guard_at(hold.guard, failed, point);
         core::mem::forget(hold);
     }
 }
 
-impl One<Claim> {
+impl LockedSlot<Claim> {
     /// Opens a guard on the claim for the library's own use, and unlocks.
     #[inline(always)]
-    pub fn hold(mut self, terms: GuardParams) -> Option<InternalGuard> {
-        self.add_guard(terms).map(InternalGuard::of)
+    pub fn open_internal(mut self, params: GuardParams) -> Option<InternalGuard> {
+        self.add_guard(params).map(InternalGuard::of)
     }
 }
 
@@ -54,17 +54,17 @@ impl InternalGuard {
     }
 
     /// Its bytes for the host, which stay as long as it is open; DEVICE if the host cannot reach them.
-    pub fn place(&self) -> Result<HostView<'_>> {
+    pub fn host_view(&self) -> Result<HostView<'_>> {
         let layout = self.layout();
         reach(self.device())?;
-        // SAFETY: the guard is open and ours: the claim that it pins keeps its layout, the store its bytes, and whoever would touch
+        // SAFETY: the guard is open and ours: the claim that it layout_refs keeps its layout, the store its bytes, and whoever would touch
         // them in a conflicting way is refused. Its offset is an absolute address, of memory that the host can reach.
         Ok(unsafe { HostView::new(layout) })
     }
 
     /// The same; None if the host cannot reach them, and nothing is said.
     #[inline]
-    pub fn place_in_reach(&self) -> Option<HostView<'_>> {
+    pub fn host_view_if_reachable(&self) -> Option<HostView<'_>> {
         // SAFETY: as in `place`.
         is_reachable(self.device()).then(|| unsafe { HostView::new(self.layout()) })
     }
@@ -81,13 +81,13 @@ impl InternalGuard {
     pub fn device(&self) -> tn_device {
         let ledger = self.guard.guarded.ledger().expect("not a head");
         // SAFETY: written before the store had a handle, and not again as long as this guard keeps it.
-        unsafe { (&raw const (*ledger.books.get()).device).read() }
+        unsafe { (&raw const (*ledger.state.get()).device).read() }
     }
 
     /// The layout of its region.
     #[inline]
     pub fn layout(&self) -> &Layout {
-        // SAFETY: the open guard pins the claim, and the layout of a claim with an open guard does not change.
+        // SAFETY: the open guard layout_refs the claim, and the layout of a claim with an open guard does not change.
         unsafe { &(*(*self.guard.guarded.body.get()).region().guarded().body.get()).layout }
     }
 
@@ -133,7 +133,7 @@ impl InternalGuard {
     /// The same by a thread that is known.
     pub fn end_by(self, thread: &'static Thread, failed: bool) {
         let guard = self.into_guard();
-        if !One::held(thread, guard).end_guard(failed) {
+        if !LockedSlot::held(thread, guard).end_guard(failed) {
             guard.lock().end_guard(guard, failed);
         }
     }

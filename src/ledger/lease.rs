@@ -1,6 +1,6 @@
 //! Leases: imports of foreign bytes, and when their releases run.
 
-use super::claim::Spare;
+use super::claim::SpareClaim;
 use super::deferred_release;
 use super::locked::Locked;
 use super::origin::Origin;
@@ -85,7 +85,7 @@ impl SpareLease {
             users: 0,
             lingering: 0,
             waits: false,
-            hurried: false,
+            has_urgent_wait: false,
             next_urgent: None,
             start: range.0,
             end: range.1,
@@ -133,7 +133,7 @@ impl Locked {
 
     pub(super) fn open_lease(&mut self, ledger: &'static Ledger, lease: &'static Lease) {
         lease.guarded.set_ledger(ledger);
-        let first = self.books(ledger).lease_list;
+        let first = self.state(ledger).lease_list;
         let body = self.get_mut(lease);
         body.next = first;
         body.previous = None;
@@ -141,25 +141,25 @@ impl Locked {
         if let Some(first) = first {
             self.get_mut(first).previous = Some(lease);
         }
-        let books = self.books_mut(ledger);
-        books.lease_list = Some(lease);
-        books.leases += 1;
-        books.lent += u32::from(lent);
+        let state = self.state_mut(ledger);
+        state.lease_list = Some(lease);
+        state.leases += 1;
+        state.lent += u32::from(lent);
     }
 
     /// An import of bytes of this store: one more claim on it, which holds the lease. A lent store grows to the lease's range.
-    pub fn join(&mut self, ledger: &'static Ledger, lease: SpareLease, claim: Spare) -> Id {
+    pub fn join(&mut self, ledger: &'static Ledger, lease: SpareLease, claim: SpareClaim) -> Id {
         let lease = lease.into_lease();
         self.open_lease(ledger, lease);
         let (start, end) = {
             let body = self.get(lease);
             (body.start, body.end)
         };
-        let books = self.books_mut(ledger);
-        if matches!(books.backing, Backing::Lent) {
-            let last = end.max(books.start + books.bytes);
-            books.start = books.start.min(start);
-            books.bytes = last - books.start;
+        let state = self.state_mut(ledger);
+        if matches!(state.backing, Backing::Lent) {
+            let last = end.max(state.start + state.bytes);
+            state.start = state.start.min(start);
+            state.bytes = last - state.start;
         }
         self.add_claim(ledger, claim, Some(lease))
     }
@@ -170,7 +170,7 @@ impl Locked {
     }
 
     /// A claim that nothing holds any more lets go of its import, or lingers until the device work on it has passed.
-    pub(super) fn let_go(&mut self, claim: &'static Claim) {
+    pub(super) fn drop_lease_after_work(&mut self, claim: &'static Claim) {
         let Some(lease) = self.get(claim).lease else { return };
         if !self.has_work(claim) {
             return self.drop_lease(claim);
@@ -179,22 +179,22 @@ impl Locked {
             self.get_mut(lease).lingering += 1;
         }
         deferred_release::add(self.ledger_of(claim));
-        self.hurry(lease);
+        self.make_urgent(lease);
     }
 
     /// Whether nothing but unfinished work keeps an import: nobody may descend from it any more.
     pub(super) fn is_over(&self, lease: &'static Lease) -> bool {
         let body = self.get(lease);
-        body.users == body.lingering + u32::from(body.hurried)
+        body.users == body.lingering + u32::from(body.has_urgent_wait)
     }
 
     /// If only unfinished work keeps an import whose end waits for that, this section is who waits: nobody else ends it then.
-    fn hurry(&mut self, lease: &'static Lease) {
+    fn make_urgent(&mut self, lease: &'static Lease) {
         let urgent = self.after.urgent;
         let body = self.get_mut(lease);
         if body.waits && body.lingering == body.users {
             body.waits = false;
-            body.hurried = true;
+            body.has_urgent_wait = true;
             body.users += 1;
             body.next_urgent = urgent;
             self.after.urgent = Some(lease);
@@ -202,9 +202,9 @@ impl Locked {
     }
 
     /// Who waited for the work on an import lets go of it, and says which one is next.
-    pub(super) fn end_hurry(&mut self, lease: &'static Lease) -> Option<&'static Lease> {
+    pub(super) fn end_urgent_wait(&mut self, lease: &'static Lease) -> Option<&'static Lease> {
         let body = self.get_mut(lease);
-        body.hurried = false;
+        body.has_urgent_wait = false;
         let next = body.next_urgent.take();
         let ledger = self.ledger_of(lease);
         self.drop_lease_use(lease);
@@ -224,22 +224,22 @@ impl Locked {
         let body = self.get_mut(lease);
         body.users -= 1;
         if body.users > 0 {
-            self.hurry(lease);
+            self.make_urgent(lease);
             return;
         }
         let (previous, next, lent) = (body.previous, body.next, !body.may_overwrite);
         let ledger = self.ledger_of(lease);
         match previous {
             Some(previous) => self.get_mut(previous).next = next,
-            None => self.books_mut(ledger).lease_list = next,
+            None => self.state_mut(ledger).lease_list = next,
         }
         if let Some(next) = next {
             self.get_mut(next).previous = previous;
         }
-        let books = self.books_mut(ledger);
-        books.leases -= 1;
-        books.lent -= u32::from(lent);
-        if matches!(books.backing, Backing::Lent) {
+        let state = self.state_mut(ledger);
+        state.leases -= 1;
+        state.lent -= u32::from(lent);
+        if matches!(state.backing, Backing::Lent) {
             self.shrink(ledger);
         }
         lease.head.make_stale(State::Kept);
@@ -248,7 +248,7 @@ impl Locked {
 
     /// A lent store is the span of its open leases.
     fn shrink(&mut self, ledger: &'static Ledger) {
-        let mut at = self.books(ledger).lease_list;
+        let mut at = self.state(ledger).lease_list;
         let mut span: Option<(i64, i64)> = None;
         while let Some(lease) = at {
             let body = self.get(lease);
@@ -257,9 +257,9 @@ impl Locked {
             at = body.next;
         }
         if let Some((start, end)) = span {
-            let books = self.books_mut(ledger);
-            books.start = start;
-            books.bytes = end - start;
+            let state = self.state_mut(ledger);
+            state.start = start;
+            state.bytes = end - start;
         }
     }
 }

@@ -51,7 +51,7 @@ impl LedgerState {
         }
     }
 
-    /// Puts a guard on all of `owner` into the list, and counts it, here and with its owner, which it pins.
+    /// Puts a guard on all of `owner` into the list, and counts it, here and with its owner, which it layout_refs.
     ///
     /// # Safety
     /// - As above; the guard is new: taken, and not published yet. Its owner is guarded by the same ledger.
@@ -60,31 +60,31 @@ impl LedgerState {
         &mut self,
         guard: &'static Guard,
         owner: &'static Claim,
-        terms: GuardParams,
+        params: GuardParams,
         made: Origin,
     ) {
         let next = self.guard_list.replace(guard);
-        *self.count(terms.class) += 1;
+        *self.count(params.class) += 1;
         // On a line of its own, which readers need not touch.
-        if terms.frozen {
+        if params.frozen {
             self.frozen += 1;
         }
         // SAFETY: guarded by the locked ledger, and no other reference is out.
         let claim = unsafe { owner.guarded().own() };
-        *claim.count(terms.class) += 1;
-        claim.pins += 1;
+        *claim.count(params.class) += 1;
+        claim.layout_refs += 1;
         // SAFETY: as above. What is not set here is as in `GuardBody::NEW`: that is how slots are given back.
         let body = unsafe { guard.guarded().own() };
         body.next = next;
         body.previous = None;
         body.owner = Some(owner);
         body.region = Some(owner);
-        body.class = terms.class;
-        body.frozen = terms.frozen;
-        body.discard = terms.discard;
+        body.class = params.class;
+        body.frozen = params.frozen;
+        body.discard = params.discard;
         body.made = made;
-        if terms.time_ns != 0 {
-            body.time_ns = terms.time_ns;
+        if params.time_ns != 0 {
+            body.time_ns = params.time_ns;
         }
         debug_assert!(
             body.group.is_none()

@@ -38,7 +38,7 @@ impl LockedSet {
             held.first = Some(first);
             for ledger in others {
                 // SAFETY: locked just now, and no reference into the books is out.
-                unsafe { (*ledger.books.get()).next_locked = held.more };
+                unsafe { (*ledger.state.get()).next_locked = held.more };
                 held.more = Some(ledger);
             }
         }
@@ -60,7 +60,7 @@ impl LockedSet {
                 return true;
             }
             // SAFETY: locked by us; the link is written before and after only.
-            at = unsafe { (&raw const (*other.books.get()).next_locked).read() };
+            at = unsafe { (&raw const (*other.state.get()).next_locked).read() };
         }
         false
     }
@@ -71,7 +71,7 @@ impl LockedSet {
         let mut at = Some(more);
         while let Some(other) = at {
             // SAFETY: locked by us until the next line, and no reference into the books is out any more.
-            at = unsafe { (*other.books.get()).next_locked.take() };
+            at = unsafe { (*other.state.get()).next_locked.take() };
             other.lock.unlock();
         }
     }
@@ -155,20 +155,20 @@ impl Locked {
 
     /// The books of a ledger that is locked here.
     #[inline]
-    pub fn books(&self, ledger: &'static Ledger) -> &LedgerState {
+    pub fn state(&self, ledger: &'static Ledger) -> &LedgerState {
         assert!(self.has(ledger), "a ledger that is not locked");
         ledger.watch.read();
-        // SAFETY: locked by us, and `&self` lets no `books_mut` happen meanwhile.
-        unsafe { &*ledger.books.get() }
+        // SAFETY: locked by us, and `&self` lets no `state_mut` happen meanwhile.
+        unsafe { &*ledger.state.get() }
     }
 
     /// The same, to be changed.
     #[inline]
-    pub fn books_mut(&mut self, ledger: &'static Ledger) -> &mut LedgerState {
+    pub fn state_mut(&mut self, ledger: &'static Ledger) -> &mut LedgerState {
         assert!(self.has(ledger), "a ledger that is not locked");
         ledger.watch.write();
         // SAFETY: locked by us, and `&mut self` lets no other reference be.
-        unsafe { &mut *ledger.books.get() }
+        unsafe { &mut *ledger.state.get() }
     }
 
     /// Where a thing made now is made: the thread and its TN_HERE.
@@ -179,7 +179,7 @@ impl Locked {
 
     /// The pool whose block the store is, if it is one.
     pub fn pool(&self, ledger: &'static Ledger) -> Option<&'static Pool> {
-        match self.books(ledger).backing {
+        match self.state(ledger).backing {
             Backing::Pool(pool, _) => Some(pool),
             _ => None,
         }
@@ -267,7 +267,7 @@ pub fn find<S: Slot>(id: Id) -> Result<&'static S> {
 }
 
 /// Shows a guard or export that is open now, with or without a handle; None for one that is not, and for the library's own.
-pub fn look<T>(guard: &'static Guard, visit: impl FnOnce(&Locked) -> T) -> Option<T> {
+pub fn visit_open_guard<T>(guard: &'static Guard, visit: impl FnOnce(&Locked) -> T) -> Option<T> {
     let open = |guard: &'static Guard| matches!(guard.head().state(), State::Live | State::Kept);
     if !open(guard) {
         return None;

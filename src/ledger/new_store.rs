@@ -1,9 +1,9 @@
 //! New stores: slots and bytes are reserved first, then they become a store with one claim.
 
-use super::claim::Spare;
+use super::claim::SpareClaim;
 use super::class::{Class, GuardParams};
-use super::fast_path::{At, One};
-use super::guard::{Ready, SpareGuard};
+use super::fast_path::{LockedSlot, SlotInLedger};
+use super::guard::{SpareGuard, StartPoint};
 use super::lease::SpareLease;
 use super::locked::{self, Locked};
 use super::origin::Origin;
@@ -22,7 +22,7 @@ use crate::types::tn_device;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// What a new store is like.
-pub struct Create {
+pub struct StoreParams {
     /// Where the bytes live.
     pub device: tn_device,
     /// First byte, 0 for none.
@@ -34,11 +34,11 @@ pub struct Create {
     /// A mapped file.
     pub mapped: bool,
     /// Where they come from.
-    pub from: From,
+    pub from: StoreSource,
 }
 
 /// Where a new store's bytes come from.
-pub enum From {
+pub enum StoreSource {
     /// A store of no bytes.
     Nothing,
     /// A pool's block, with the bytes asked for.
@@ -113,12 +113,12 @@ impl Drop for SpareLedger {
 /// A block of a pool that is about to become a store: its bytes are written before anybody can see them.
 pub struct NewStore {
     ledger: SpareLedger,
-    claim: Spare,
+    claim: SpareClaim,
     pool: &'static Pool,
     start: i64,
     bytes: i64,
     /// What others than the queue that it was made for have to wait for before they touch the bytes.
-    ready: Option<Ready>,
+    ready: Option<StartPoint>,
 }
 
 impl NewStore {
@@ -137,7 +137,7 @@ impl NewStore {
             return NewStore::allocate_on(thread, None, pool, layout, zeroed);
         }
         let ledger = SpareLedger::take(thread)?;
-        let mut claim = Spare::take(thread)?;
+        let mut claim = SpareClaim::take(thread)?;
         let bytes = layout.bytes();
         let mut start = 0;
         if bytes > 0 {
@@ -159,21 +159,21 @@ impl NewStore {
         zeroed: bool,
     ) -> Result<NewStore> {
         let ledger = SpareLedger::take(thread)?;
-        let mut claim = Spare::take(thread)?;
+        let mut claim = SpareClaim::take(thread)?;
         let guard = SpareGuard::take(thread)?;
         let (bytes, mut start, mut ready) = (layout.bytes(), 0, None);
         if bytes > 0 {
             let tag = ledger.tag();
             let (block, point) = pool.allocate_store_on(queue, bytes as usize, ARRAY_ALIGNMENT, zeroed, tag)?;
             start = block.as_ptr() as i64;
-            ready = point.map(|point| Ready::at(guard, point));
+            ready = point.map(|point| StartPoint::at(guard, point));
         }
         claim.lay_out(thread, layout, bytes, start);
         Ok(NewStore { ledger, claim, pool, start, bytes, ready })
     }
 
     /// The bytes for the host; DEVICE if it cannot reach them.
-    pub fn place(&mut self) -> Result<HostView<'_>> {
+    pub fn host_view(&mut self) -> Result<HostView<'_>> {
         let layout = self.claim.layout();
         reach(self.pool.device())?;
         // SAFETY: a block of our own of that many bytes, which nobody else knows; the layout is dense in it, and the host reaches it.
@@ -199,7 +199,7 @@ impl NewStore {
     }
 
     /// The claim to be.
-    pub fn claim(&mut self) -> &mut Spare {
+    pub fn claim(&mut self) -> &mut SpareClaim {
         &mut self.claim
     }
 
@@ -213,7 +213,7 @@ impl NewStore {
         let bytes = Bytes { device: this.pool.device(), start: this.start, bytes: this.bytes };
         // SAFETY: as above.
         let ready = unsafe { core::ptr::read(&this.ready) };
-        let id = found(ledger, claim, bytes, backing, None).1;
+        let id = create_fast(ledger, claim, bytes, backing, None).1;
         if let Some(ready) = ready {
             begin_after(id, ready);
         }
@@ -225,8 +225,8 @@ impl NewStore {
         let this = core::mem::ManuallyDrop::new(self);
         // SAFETY: each field is moved out once, and `this` is not dropped.
         let (ledger, claim) = unsafe { (core::ptr::read(&this.ledger), core::ptr::read(&this.claim)) };
-        let from = if this.bytes > 0 { From::Pool(this.pool, this.bytes) } else { From::Nothing };
-        let what = Create {
+        let from = if this.bytes > 0 { StoreSource::Pool(this.pool, this.bytes) } else { StoreSource::Nothing };
+        let what = StoreParams {
             device: this.pool.device(),
             start: this.start,
             bytes: this.bytes,
@@ -248,17 +248,17 @@ impl NewStore {
 
 /// Who touches a new store is after the work that its memory still has.
 #[cold]
-fn begin_after(id: Id, ready: Ready) {
+fn begin_after(id: Id, ready: StartPoint) {
     if let Ok((mut locked, claim)) = locked::lock::<Claim>(id) {
         locked.begin_after(claim, ready);
     }
 }
 
 impl Locked {
-    fn begin_after(&mut self, claim: &'static Claim, ready: Ready) {
+    fn begin_after(&mut self, claim: &'static Claim, ready: StartPoint) {
         let (spare, point) = ready.take(self.thread());
-        let terms = GuardParams { class: Class::Write, frozen: false, discard: true, time_ns: 0 };
-        let guard = self.add_guard(spare, terms, claim, claim, None);
+        let params = GuardParams { class: Class::Write, frozen: false, discard: true, time_ns: 0 };
+        let guard = self.add_guard(spare, params, claim, claim, None);
         self.get_mut(guard).abandoned = true;
         self.end_guard_at(guard, false, point);
     }
@@ -278,18 +278,18 @@ const ARRAY_ALIGNMENT: usize = 256;
 /// Makes a store with one claim. Its layout's addresses are set already. Returns it still locked, so that whoever needs more than the
 /// handle can go on; the handle is out.
 #[inline]
-pub fn create(spare: SpareLedger, what: Create, claim: Spare) -> (Locked, &'static Ledger, Id) {
+pub fn create(spare: SpareLedger, what: StoreParams, claim: SpareClaim) -> (Locked, &'static Ledger, Id) {
     let thread = spare.thread;
     let ledger = spare.into_ledger();
     let mut locked = Locked::one(thread, ledger);
     let (backing, lease) = match what.from {
-        From::Nothing => (Backing::None, None),
-        From::Pool(pool, requested) => (Backing::Pool(pool, requested), None),
-        From::Taken(lease) => (Backing::Taken(lease.into_lease()), None),
-        From::Lent(lease) => (Backing::Lent, Some(lease.into_lease())),
+        StoreSource::Nothing => (Backing::None, None),
+        StoreSource::Pool(pool, requested) => (Backing::Pool(pool, requested), None),
+        StoreSource::Taken(lease) => (Backing::Taken(lease.into_lease()), None),
+        StoreSource::Lent(lease) => (Backing::Lent, Some(lease.into_lease())),
     };
-    let epoch = locked.books(ledger).epoch;
-    *locked.books_mut(ledger) = LedgerState {
+    let epoch = locked.state(ledger).epoch;
+    *locked.state_mut(ledger) = LedgerState {
         device: what.device,
         start: what.start,
         bytes: what.bytes,
@@ -315,9 +315,9 @@ pub fn lend(
     device: tn_device,
     (start, end): (i64, i64),
     lease: SpareLease,
-    claim: Spare,
+    claim: SpareClaim,
 ) -> (&'static Ledger, Id) {
-    found(spare, claim, Bytes { device, start, bytes: end - start }, Backing::Lent, Some(lease.into_lease()))
+    create_fast(spare, claim, Bytes { device, start, bytes: end - start }, Backing::Lent, Some(lease.into_lease()))
 }
 
 /// Where a store's bytes are.
@@ -330,9 +330,9 @@ pub(super) struct Bytes {
 /// Makes a store of nobody's bytes, of a pool's, or of lent ones with their lease, with one claim that has a handle. Its ledger is there
 /// to be entered in the atlas.
 #[inline(always)]
-pub(super) fn found(
+pub(super) fn create_fast(
     spare: SpareLedger,
-    claim: Spare,
+    claim: SpareClaim,
     Bytes { device, start, bytes }: Bytes,
     backing: Backing,
     lease: Option<&'static Lease>,
@@ -344,8 +344,8 @@ pub(super) fn found(
     // Locked although nobody knows it: a weak handle that outlived the ledger's last store may be looking at the books.
     let inside = CriticalSection::enter(thread);
     ledger.lock.lock();
-    let mut one = One { at: At { slot: claim, ledger }, inside };
-    let place = one.books_mut();
+    let mut one = LockedSlot { at: SlotInLedger { slot: claim, ledger }, inside };
+    let place = one.state_mut();
     // Built here, of constants: books that pass through memory on their way cost 5 ns.
     *place = LedgerState { device, start, bytes, backing, epoch: place.epoch, ..LedgerState::EMPTY };
     // SAFETY: the ledger is locked by us; the claim is new.

@@ -1,6 +1,6 @@
 //! Claims of expression nodes: one of H and of P, without a handle. Bytes under such a claim are not written by anybody else until it ends.
 
-use super::claim::Spare;
+use super::claim::SpareClaim;
 use super::locked::{self, Locked};
 use super::new_store::NewStore;
 use super::operation::NodeTag;
@@ -28,7 +28,7 @@ impl Claim {
 
 impl Locked {
     /// `spare` becomes a node's claim with all that `claim` has: H + 1, P + 1. Its layout has room for it.
-    pub fn copy_to_node(&mut self, claim: &'static Claim, spare: Spare, tag: NodeTag) -> &'static Claim {
+    pub fn copy_to_node(&mut self, claim: &'static Claim, spare: SpareClaim, tag: NodeTag) -> &'static Claim {
         let id = self.copy_claim(claim, spare);
         self.make_node(id, tag)
     }
@@ -39,7 +39,7 @@ impl Locked {
         claim.head().make_stale(State::Kept);
         self.get_mut(claim).node = Some(tag);
         let ledger = self.ledger_of(claim);
-        self.books_mut(ledger).nodes += 1;
+        self.state_mut(ledger).nodes += 1;
         claim
     }
 
@@ -53,7 +53,7 @@ impl Locked {
     /// the array remain.
     pub fn overwrite_node(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
-        self.books_mut(ledger).epoch += 1;
+        self.state_mut(ledger).epoch += 1;
         self.get_mut(claim).name = Name::NONE;
         self.drop_root(claim);
     }
@@ -62,10 +62,10 @@ impl Locked {
     pub fn end_node(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.get_mut(claim).node = None;
-        self.books_mut(ledger).nodes -= 1;
+        self.state_mut(ledger).nodes -= 1;
         self.unlink(claim);
-        self.relax(claim);
-        self.collect(claim);
+        self.drop_lease_if_unused(claim);
+        self.free_if_unused(claim);
         self.mark_dead_if_unused(ledger);
     }
 }

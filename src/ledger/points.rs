@@ -6,27 +6,27 @@ use crate::stream::{Point, Queue};
 use crate::types::{TN_CUDA, TN_CUDA_MANAGED, TN_ERR_UNSUPPORTED, tn_device};
 use smallvec::SmallVec;
 
-/// When bytes are going to be touched.
+/// UseTime bytes are going to be touched.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Order {
+pub struct UseTime {
     /// In the order of this queue; None: by the host, now.
     pub queue: Option<&'static Queue>,
     /// The host waits for unfinished device work, in place of TN_ERR_PENDING.
     pub wait: bool,
 }
 
-impl Order {
+impl UseTime {
     /// The host, now.
-    pub const HOST: Order = Order { queue: None, wait: false };
+    pub const HOST: UseTime = UseTime { queue: None, wait: false };
 
     /// In the order of a queue.
-    pub fn on(queue: &'static Queue) -> Order {
-        Order { queue: Some(queue), wait: false }
+    pub fn on(queue: &'static Queue) -> UseTime {
+        UseTime { queue: Some(queue), wait: false }
     }
 
     /// The same, where the host waits for work that is in the way.
-    pub fn waiting(self, wait: bool) -> Order {
-        Order { wait, ..self }
+    pub fn waiting(self, wait: bool) -> UseTime {
+        UseTime { wait, ..self }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Promises, which pass a claim on.
 
-use super::claim::Spare;
+use super::claim::SpareClaim;
 use super::locked::Locked;
 use super::state::{Claim, Promise, PromiseBody};
 use crate::error::Result;
@@ -89,15 +89,15 @@ impl Locked {
         self.get_mut(claim).required = 0;
         if claim.head().state() == State::Kept {
             self.unlink(claim);
-            self.relax(claim);
-            self.collect(claim);
+            self.drop_lease_if_unused(claim);
+            self.free_if_unused(claim);
             self.mark_dead_if_unused(ledger);
         }
     }
 
     /// The claim passes to `spare`, with layout, root, lease, name and READONLY; H is unchanged. The old handle, if it is still out,
     /// is destructed and remembers who took it, and whether by entering a scope. `spare`'s layout has room for it.
-    pub fn pass_claim(&mut self, claim: &'static Claim, spare: Spare, entered: bool) -> Id {
+    pub fn pass_claim(&mut self, claim: &'static Claim, spare: SpareClaim, entered: bool) -> Id {
         let ledger = self.ledger_of(claim);
         let made = self.made();
         let id = self.copy_claim(claim, spare);
@@ -107,13 +107,13 @@ impl Locked {
         body.made = made;
         body.entered = entered;
         if claim.head().state() == State::Kept {
-            self.relax(claim);
-            self.collect(claim);
+            self.drop_lease_if_unused(claim);
+            self.free_if_unused(claim);
         } else {
             claim.head().set_state(State::Spent);
             // What an export needs of a lease it has itself; exports and records may still need layout and root.
-            self.let_go(claim);
-            if self.get(claim).pins == 0 {
+            self.drop_lease_after_work(claim);
+            if self.get(claim).layout_refs == 0 {
                 self.drop_root(claim);
             }
         }
@@ -122,7 +122,7 @@ impl Locked {
     }
 
     /// `spare` becomes a clone of the claim: H + 1. Its layout has room for it.
-    pub fn copy_claim(&mut self, claim: &'static Claim, mut spare: Spare) -> Id {
+    pub fn copy_claim(&mut self, claim: &'static Claim, mut spare: SpareClaim) -> Id {
         let ledger = self.ledger_of(claim);
         let made = self.made();
         self.share_root(claim, &mut spare);

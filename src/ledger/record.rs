@@ -7,7 +7,7 @@
 
 use super::class::Class;
 use super::locked::Locked;
-use super::points::{Order, Points, leaves_unknown};
+use super::points::{Points, UseTime, leaves_unknown};
 use super::state::{Claim, Guard, Lease, Ledger};
 use crate::region;
 use crate::slots::{Slot, State};
@@ -16,7 +16,7 @@ use crate::stream::Point;
 impl Locked {
     /// The records of a store.
     fn records(&self, ledger: &'static Ledger) -> impl Iterator<Item = &'static Guard> {
-        core::iter::successors(self.books(ledger).record_list, |record| self.get(*record).next)
+        core::iter::successors(self.state(ledger).record_list, |record| self.get(*record).next)
     }
 
     /// The same for a loop that takes records away: the one at `at`, which moves on to the next first.
@@ -27,7 +27,7 @@ impl Locked {
     }
 
     /// A closed guard becomes a record; it keeps the region's pin.
-    pub(super) fn record(&mut self, guard: &'static Guard, poisons: bool, point: Option<Point>) {
+    pub(super) fn leave_record(&mut self, guard: &'static Guard, poisons: bool, point: Option<Point>) {
         let ledger = self.ledger_of(guard);
         guard.head().make_stale(State::Kept);
         let body = self.get(guard);
@@ -42,7 +42,7 @@ impl Locked {
             let name = self.get(owner).name;
             self.get_mut(region).name = name;
         }
-        let first = self.books(ledger).record_list;
+        let first = self.state(ledger).record_list;
         let body = self.get_mut(guard);
         body.class = class;
         body.owner = Some(region);
@@ -54,23 +54,23 @@ impl Locked {
         if let Some(first) = first {
             self.get_mut(first).previous = Some(guard);
         }
-        let books = self.books_mut(ledger);
-        books.record_list = Some(guard);
-        books.records += 1;
-        books.poisoned += u32::from(poisons);
-        books.works += u32::from(point.is_some());
+        let state = self.state_mut(ledger);
+        state.record_list = Some(guard);
+        state.records += 1;
+        state.poisoned += u32::from(poisons);
+        state.works += u32::from(point.is_some());
         if let Some(point) = point
-            && books.works > 1
+            && state.works > 1
         {
-            self.absorb(ledger, guard, point);
+            self.drop_superseded(ledger, guard, point);
         }
     }
 
     /// Forgets the work that a new record says all about: whoever has to be after the old one has to be after the new one too, and that is
     /// after the old one.
-    fn absorb(&mut self, ledger: &'static Ledger, new: &'static Guard, point: Point) {
+    fn drop_superseded(&mut self, ledger: &'static Ledger, new: &'static Guard, point: Point) {
         let (class, region) = (self.get(new).class, self.get(new).region());
-        let mut at = self.books(ledger).record_list;
+        let mut at = self.state(ledger).record_list;
         while let Some(record) = self.take_next(&mut at) {
             if core::ptr::eq(record, new) {
                 continue;
@@ -90,61 +90,61 @@ impl Locked {
             };
             let within = || core::ptr::eq(old, region) || region::contains(self.region(region), self.region(old));
             if says && within() {
-                self.forget(record);
+                self.remove_record(record);
             }
         }
     }
 
     /// Takes a record away: its region is not poisoned any more, or its work has passed.
-    fn forget(&mut self, record: &'static Guard) {
+    fn remove_record(&mut self, record: &'static Guard) {
         let ledger = self.ledger_of(record);
         let body = self.get(record);
         let (previous, next, region) = (body.previous, body.next, body.region());
         let (poisons, works) = (body.class == Class::Poison, body.point.is_some());
         match previous {
             Some(previous) => self.get_mut(previous).next = next,
-            None => self.books_mut(ledger).record_list = next,
+            None => self.state_mut(ledger).record_list = next,
         }
         if let Some(next) = next {
             self.get_mut(next).previous = previous;
         }
-        let books = self.books_mut(ledger);
-        books.records -= 1;
-        books.poisoned -= u32::from(poisons);
-        books.works -= u32::from(works);
+        let state = self.state_mut(ledger);
+        state.records -= 1;
+        state.poisoned -= u32::from(poisons);
+        state.works -= u32::from(works);
         self.free_guard(record);
         if works {
-            self.relax(region);
+            self.drop_lease_if_unused(region);
         }
-        self.unpin(region);
+        self.drop_layout_ref(region);
     }
 
     /// Forgets the work that is known to have passed. What waited for nothing else ends with it.
-    pub fn sweep(&mut self, ledger: &'static Ledger) {
-        if self.books(ledger).works > 0 {
-            self.sweep_all(ledger);
+    pub fn drop_passed_work(&mut self, ledger: &'static Ledger) {
+        if self.state(ledger).works > 0 {
+            self.drop_passed_work_slow(ledger);
         }
     }
 
     #[cold]
-    fn sweep_all(&mut self, ledger: &'static Ledger) {
-        let mut at = self.books(ledger).record_list;
+    fn drop_passed_work_slow(&mut self, ledger: &'static Ledger) {
+        let mut at = self.state(ledger).record_list;
         while let Some(record) = self.take_next(&mut at) {
             let body = self.get(record);
             let Some(point) = body.point.filter(|point| point.is_passed()) else { continue };
             let (class, region) = (body.class, body.region());
-            let unknown = class == Class::WorkWrite && leaves_unknown(self.books(ledger).device, point);
+            let unknown = class == Class::WorkWrite && leaves_unknown(self.state(ledger).device, point);
             if unknown {
                 // What a lost device did not finish there others would read, and nobody knows what it is.
                 self.get_mut(record).class = Class::Poison;
-                self.books_mut(ledger).poisoned += 1;
+                self.state_mut(ledger).poisoned += 1;
             }
             if unknown || class == Class::Poison {
                 self.get_mut(record).point = None;
-                self.books_mut(ledger).works -= 1;
-                self.relax(region);
+                self.state_mut(ledger).works -= 1;
+                self.drop_lease_if_unused(region);
             } else {
-                self.forget(record);
+                self.remove_record(record);
             }
         }
         self.mark_dead_if_unused(ledger);
@@ -152,9 +152,9 @@ impl Locked {
 
     /// All records of a store that ends: poison goes, and unfinished work is noted for whoever gets the bytes.
     pub(super) fn drop_records(&mut self, ledger: &'static Ledger) {
-        while let Some(record) = self.books(ledger).record_list {
+        while let Some(record) = self.state(ledger).record_list {
             let Some(point) = self.get(record).point.filter(|point| !point.is_passed()) else {
-                self.forget(record);
+                self.remove_record(record);
                 continue;
             };
             // The slot stays for the point, as long as the chain is.
@@ -166,22 +166,22 @@ impl Locked {
             if let Some(next) = next {
                 self.get_mut(next).previous = None;
             }
-            let books = self.books_mut(ledger);
-            books.record_list = next;
-            books.records -= 1;
-            books.poisoned -= u32::from(poisons);
-            books.works -= 1;
-            let chain = books.due.replace(record);
+            let state = self.state_mut(ledger);
+            state.record_list = next;
+            state.records -= 1;
+            state.poisoned -= u32::from(poisons);
+            state.works -= 1;
+            let chain = state.due.replace(record);
             self.get_mut(record).next = chain;
-            self.relax(region);
-            self.unpin(region);
+            self.drop_lease_if_unused(region);
+            self.drop_layout_ref(region);
         }
     }
 
     /// Removes the poisoned regions that the region of `writer` contains.
-    pub(super) fn heal(&mut self, writer: &'static Claim) {
+    pub(super) fn clear_poison(&mut self, writer: &'static Claim) {
         let ledger = self.ledger_of(writer);
-        let mut at = self.books(ledger).record_list;
+        let mut at = self.state(ledger).record_list;
         while let Some(record) = self.take_next(&mut at) {
             let body = self.get(record);
             let poisons = body.class == Class::Poison;
@@ -191,9 +191,9 @@ impl Locked {
             if body.point.is_some() {
                 // What the failed writer put into its queue goes on all the same.
                 self.get_mut(record).class = Class::WorkWrite;
-                self.books_mut(ledger).poisoned -= 1;
+                self.state_mut(ledger).poisoned -= 1;
             } else {
-                self.forget(record);
+                self.remove_record(record);
             }
         }
     }
@@ -225,7 +225,7 @@ impl Locked {
     }
 
     /// The device work of a record that is in the way of a reader or writer in this order: not passed, as far as is known, nor before it anyhow.
-    pub fn in_the_way(&self, record: &'static Guard, writing: bool, order: Order) -> Option<Point> {
+    pub fn blocking_work(&self, record: &'static Guard, writing: bool, order: UseTime) -> Option<Point> {
         let point = self.work_before(record, writing)?;
         let ordered = match order.queue {
             Some(queue) => queue.follows(point),
@@ -237,9 +237,9 @@ impl Locked {
     /// The unfinished work on a claim's region that a reader or writer has to be after, as the host.
     pub fn work_over(&self, claim: &'static Claim, writing: bool) -> Points {
         let mut points = Points::default();
-        if self.books(self.ledger_of(claim)).works > 0 {
+        if self.state(self.ledger_of(claim)).works > 0 {
             self.each_record_over(claim, |record| {
-                if let Some(point) = self.in_the_way(record, writing, Order::HOST) {
+                if let Some(point) = self.blocking_work(record, writing, UseTime::HOST) {
                     points.add(point, None);
                 }
             });
@@ -250,7 +250,7 @@ impl Locked {
     /// Of the work that a reader or writer would wait for: some that its device, which is lost, did not finish.
     pub fn lost_over(&self, claim: &'static Claim, writing: bool) -> Option<Point> {
         let mut lost = None;
-        if self.books(self.ledger_of(claim)).works > 0 {
+        if self.state(self.ledger_of(claim)).works > 0 {
             self.each_record_over(claim, |record| {
                 lost = lost.or(self.work_before(record, writing).filter(|point| point.is_lost()));
             });
@@ -265,11 +265,11 @@ impl Locked {
             let body = self.get(record);
             body.point.is_some() && core::ptr::eq(body.region(), claim)
         };
-        self.books(ledger).works > 0 && self.records(ledger).any(is_work)
+        self.state(ledger).works > 0 && self.records(ledger).any(is_work)
     }
 
     /// The unfinished work of a store: all, or what keeps an import.
-    pub(super) fn work_of(&self, ledger: &'static Ledger, import: Option<&'static Lease>) -> Points {
+    pub(super) fn unfinished_work(&self, ledger: &'static Ledger, import: Option<&'static Lease>) -> Points {
         let keeps = |region: &'static Claim| {
             import.is_none_or(|lease| self.lease(region).is_some_and(|of| core::ptr::eq(of, lease)))
         };

@@ -63,8 +63,8 @@ pub fn each_queued(mut visit: impl FnMut(u64, Origin)) {
 pub fn each_lingering(mut visit: impl FnMut(u64, Origin)) {
     each_store(|tag| {
         let Some((locked, ledger)) = lock_tag(tag) else { return };
-        let books = locked.books(ledger);
-        if books.works == 0 {
+        let state = locked.state(ledger);
+        if state.works == 0 {
             return;
         }
         let mut show = |lease: &'static Lease| {
@@ -72,12 +72,12 @@ pub fn each_lingering(mut visit: impl FnMut(u64, Origin)) {
             let body = unsafe { &*lease.guarded.body.get() };
             visit((body.end - body.start) as u64, body.made);
         };
-        if let Backing::Taken(lease) = books.backing
-            && books.is_unused()
+        if let Backing::Taken(lease) = state.backing
+            && state.is_unused()
         {
             show(lease);
         }
-        let mut at = books.lease_list;
+        let mut at = state.lease_list;
         while let Some(lease) = at {
             if locked.is_over(lease) {
                 show(lease);
@@ -91,7 +91,7 @@ pub fn each_lingering(mut visit: impl FnMut(u64, Origin)) {
 /// device work that has passed ends here too.
 pub fn run_releases() -> usize {
     let thread = thread::current();
-    let mut ran = deferred_release::look_again(usize::MAX);
+    let mut ran = deferred_release::poll_deferred(usize::MAX);
     let mut at = {
         let mut queue = QUEUE.lock();
         queue.count = 0;

@@ -23,7 +23,7 @@ use core::cell::UnsafeCell;
 pub struct Ledger {
     pub(super) head: Head,
     pub(super) lock: RawLock,
-    pub(super) books: UnsafeCell<LedgerState>,
+    pub(super) state: UnsafeCell<LedgerState>,
     pub(super) watch: Watch,
     pub(super) waiting: DeferredLink,
 }
@@ -37,7 +37,7 @@ impl Slot for Ledger {
         Ledger {
             head,
             lock: RawLock::new(),
-            books: UnsafeCell::new(LedgerState::EMPTY),
+            state: UnsafeCell::new(LedgerState::EMPTY),
             watch: Watch::new(),
             waiting: DeferredLink::new(),
         }
@@ -278,7 +278,7 @@ pub struct ClaimBody {
     /// Exports made through this handle.
     pub exports: u32,
     /// Guards, exports and records that need this slot's layout.
-    pub(super) pins: u32,
+    pub(super) layout_refs: u32,
     /// g: promises outstanding.
     pub given: u32,
     /// r: the largest number required since it was last live.
@@ -317,7 +317,7 @@ impl ClaimBody {
     /// Whether nothing but its handle needs the slot, which has all of its layout.
     #[inline(always)]
     pub(super) fn is_unused(&self) -> bool {
-        self.given | self.pins == 0 && !self.moving && self.layout.is_inline()
+        self.given | self.layout_refs == 0 && !self.moving && self.layout.is_inline()
     }
 
     /// Whether views of it know already what they are cut from.
@@ -344,7 +344,7 @@ impl Slot for Claim {
             readers: 0,
             writers: 0,
             exports: 0,
-            pins: 0,
+            layout_refs: 0,
             given: 0,
             required: 0,
             readonly: false,
@@ -441,7 +441,7 @@ pub struct GuardBody {
     pub(super) failed: bool,
     /// Where it was made.
     pub made: Origin,
-    /// When, ns since the epoch; 0: not kept.
+    /// UseTime, ns since the epoch; 0: not kept.
     pub time_ns: u64,
     /// Of a record: after this its device work is done.
     pub(super) point: Option<Point>,
@@ -583,7 +583,7 @@ pub struct LeaseBody {
     /// The last of them waits for that work: the owner of the memory is about to use it.
     pub(super) waits: bool,
     /// One of them is a section of some thread that waits for that work.
-    pub(super) hurried: bool,
+    pub(super) has_urgent_wait: bool,
     /// The next of those that a locked section leaves to be waited for.
     pub(super) next_urgent: Option<&'static Lease>,
     /// The range of the import.
@@ -606,7 +606,7 @@ impl Slot for Lease {
             users: 0,
             lingering: 0,
             waits: false,
-            hurried: false,
+            has_urgent_wait: false,
             next_urgent: None,
             start: 0,
             end: 0,

@@ -46,11 +46,11 @@ impl Locked {
     /// Marks the store as dead if nothing uses it, or defers its end until its device work has passed.
     #[inline]
     pub(super) fn mark_dead_if_unused(&mut self, ledger: &'static Ledger) {
-        let books = self.books(ledger);
-        debug_assert!(books.is_valid());
+        let state = self.state(ledger);
+        debug_assert!(state.is_valid());
         // A spent handle may outlive its store. The ledger that it names is then free, or belongs to another store.
-        if books.is_unused() && ledger.is_alive() {
-            if books.can_end() {
+        if state.is_unused() && ledger.is_alive() {
+            if state.can_end() {
                 self.mark_dead(ledger);
             } else {
                 deferred_release::add(ledger);
@@ -63,18 +63,18 @@ impl Locked {
         self.count_held_bytes(ledger, false);
         self.drop_records(ledger);
         ledger.head.set_state(State::Spent);
-        self.books_mut(ledger).next_dead = self.after.dead;
+        self.state_mut(ledger).next_dead = self.after.dead;
         self.after.dead = Some(ledger);
     }
 
     /// Sets whether the pool's statistics count the bytes as held without a claim.
     pub(super) fn count_held_bytes(&mut self, ledger: &'static Ledger, held: bool) {
-        let books = self.books_mut(ledger);
-        let Backing::Pool(pool, requested) = books.backing else { return };
+        let state = self.state_mut(ledger);
+        let Backing::Pool(pool, requested) = state.backing else { return };
         let now = if held { requested } else { 0 };
-        if books.held != now {
-            pool.add_held(now - books.held);
-            books.held = now;
+        if state.held != now {
+            pool.add_held(now - state.held);
+            state.held = now;
         }
     }
 }

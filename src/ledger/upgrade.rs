@@ -1,6 +1,6 @@
 //! Weak handles of claims, and new claims from weak handles.
 
-use super::claim::Spare;
+use super::claim::SpareClaim;
 use super::locked::Locked;
 use super::state::Claim;
 use super::weak::{SpareWeak, Weak};
@@ -14,7 +14,7 @@ impl Locked {
         let weak = spare.weak;
         let ledger = self.ledger_of(claim);
         let made = self.made();
-        let epoch = self.books(ledger).epoch;
+        let epoch = self.state(ledger).epoch;
         let root = self.get(claim).root;
         if let Some(root) = root {
             self.use_root(root);
@@ -41,12 +41,12 @@ impl Locked {
 
     /// A new claim with what the weak handle remembers; `spare`'s layout has been set. None if the store has had no claim since, or
     /// the import that the handle descended from has ended.
-    pub fn upgrade(&mut self, weak: &'static Weak, mut spare: Spare) -> Option<Id> {
+    pub fn upgrade(&mut self, weak: &'static Weak, mut spare: SpareClaim) -> Option<Id> {
         let ledger = self.ledger_of(weak);
         let body = self.get(weak);
         let (root, readonly, lease, epoch, name) = (body.root, body.readonly, body.lease, body.epoch, body.name);
-        let books = self.books(ledger);
-        let there = books.claims > 0 && books.epoch == epoch && ledger.is_alive();
+        let state = self.state(ledger);
+        let there = state.claims > 0 && state.epoch == epoch && ledger.is_alive();
         if !there || lease.is_some_and(|(lease, epoch)| lease.epoch() != epoch || self.is_over(lease)) {
             return None;
         }
@@ -65,7 +65,7 @@ impl Locked {
     /// Gives a weak handle back.
     pub fn release_weak(&mut self, weak: &'static Weak) {
         if let Some(root) = self.get_mut(weak).root.take() {
-            self.drop_root_use(root);
+            self.release_root(root);
         }
         self.get_mut(weak).lease = None;
         weak.head.make_stale(State::Kept);

@@ -21,7 +21,7 @@ pub use scope::{enter, leave};
 use self::take::By;
 use crate::array::{self, Checked, Holder, Refusal};
 use crate::error::{Result, Status, fail};
-use crate::ledger::{self, Claim, Locked, One, Promise, SparePromise};
+use crate::ledger::{self, Claim, Locked, LockedSlot, Promise, SparePromise};
 use crate::names::Name;
 use crate::slots::Id;
 use crate::thread;
@@ -31,7 +31,7 @@ use crate::types::*;
 #[inline(always)]
 pub fn give(id: Id, required: u32) -> Result<Id> {
     if required > 0
-        && let Some(one) = One::<Claim>::live(thread::current(), id)
+        && let Some(one) = LockedSlot::<Claim>::live(thread::current(), id)
         && one.body().given == 0
         && let Some(promise) = one.give(required)
     {
@@ -132,7 +132,7 @@ fn withdraw(locked: &mut Locked, promise: &'static Promise) {
 /// Gives a promise back, and cancels it first if nobody took it.
 #[inline(always)]
 pub fn release(id: Id) -> Result<()> {
-    if let Some(one) = One::<Promise>::of(thread::current(), id)
+    if let Some(one) = LockedSlot::<Promise>::of(thread::current(), id)
         && one.release()
     {
         return Ok(());
@@ -156,7 +156,7 @@ fn release_slow(id: Id) -> Result<()> {
 #[inline(always)]
 pub fn take(promises: &[Id], mut out: impl FnMut(usize, Id)) -> Result<()> {
     if let [id] = promises
-        && let Some(one) = One::<Promise>::live(thread::current(), *id)
+        && let Some(one) = LockedSlot::<Promise>::live(thread::current(), *id)
         && let Some(taken) = one.take()
     {
         out(0, taken);

@@ -23,7 +23,7 @@ pub fn enter(params: &[Id], out: &mut dyn FnMut(usize, Id)) -> Result<Id> {
         handles[position] = id;
         out(position, id);
     };
-    if !ledger::enter_few(thread, params, &mut out) {
+    if !ledger::enter_fast(thread, params, &mut out) {
         take::open(thread, params, By::Enter, &mut out)?;
     }
     Ok(scope.publish())

@@ -7,7 +7,7 @@ use super::used_up;
 use crate::array::{self, Checked};
 use crate::error::{Result, fail};
 use crate::layout::Layout;
-use crate::ledger::{self, Claim, Ledger, Locked, Promise, Spare};
+use crate::ledger::{self, Claim, Ledger, Locked, Promise, SpareClaim};
 use crate::slots::{Id, Kind};
 use crate::thread::Thread;
 use crate::types::*;
@@ -71,10 +71,10 @@ fn same<T>(a: &'static T, b: &'static T) -> bool {
 /// A new handle for each parameter, all or none: `out(i, id)` receives the i-th, under the ledgers' locks.
 pub fn open(thread: &'static Thread, ids: &[Id], by: By, out: &mut dyn FnMut(usize, Id)) -> Result<()> {
     let n = ids.len();
-    let mut spares: List<Option<Spare>> = List::new();
+    let mut spares: List<Option<SpareClaim>> = List::new();
     ledger::reserve(&mut spares, n)?;
     for _ in 0..n {
-        spares.push(Some(Spare::take(thread)?));
+        spares.push(Some(SpareClaim::take(thread)?));
     }
     let mut params: List<Param> = List::new();
     ledger::reserve(&mut params, n)?;
@@ -111,7 +111,7 @@ pub fn open(thread: &'static Thread, ids: &[Id], by: By, out: &mut dyn FnMut(usi
     }
 }
 
-fn spare(spares: &mut [Option<Spare>], position: usize) -> &mut Spare {
+fn spare(spares: &mut [Option<SpareClaim>], position: usize) -> &mut SpareClaim {
     spares[position].as_mut().expect("a spare for each parameter")
 }
 
@@ -157,7 +157,7 @@ fn pass(
     locked: &mut Locked,
     params: &[Param],
     by: By,
-    spares: &mut [Option<Spare>],
+    spares: &mut [Option<SpareClaim>],
     waiting: &mut List<Waiting>,
     out: &mut dyn FnMut(usize, Id),
 ) {

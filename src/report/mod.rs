@@ -28,7 +28,7 @@ use crate::types::*;
 pub fn leaks(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Claim>::each(|claim| each_claim(claim, false, visit));
     Table::<Guard>::each(|guard| {
-        if let Some(held) = ledger::look(guard, |locked| holder_of_guard(locked, guard)) {
+        if let Some(held) = ledger::visit_open_guard(guard, |locked| holder_of_guard(locked, guard)) {
             visit(held);
         } else {
             each_group(guard, visit);
@@ -49,7 +49,7 @@ pub fn leaks(visit: &mut dyn FnMut(HolderInfo)) {
 fn loose(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Claim>::each(|claim| each_claim(claim, true, visit));
     Table::<Guard>::each(|guard| {
-        if ledger::look(guard, |_| ()).is_none() {
+        if ledger::visit_open_guard(guard, |_| ()).is_none() {
             each_group(guard, visit);
         }
     });
@@ -87,7 +87,7 @@ fn each_promise(promise: &'static Promise, only_spent: bool, visit: &mut dyn FnM
 
 fn each_group(guard: &'static Guard, visit: &mut dyn FnMut(HolderInfo)) {
     if out(guard.head().state()) && guard.is_head() {
-        visit(bare(TN_HOLDER_GUARD_WRITE, guard.id().bits(), ledger::made_of_head(guard)));
+        visit(bare(TN_HOLDER_GUARD_WRITE, guard.id().bits(), ledger::origin_of_head(guard)));
     }
 }
 

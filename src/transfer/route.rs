@@ -1,6 +1,6 @@
 //! Routes: who moves the bytes of a call, in which order, and what is left when it returns.
 //!
-//! Contract: the table "When a call returns" of docs/copies.md, once. Host memory of any kind is the host's, at once: no queue has part in
+//! Contract: the table "UseTime a call returns" of docs/copies.md, once. Host memory of any kind is the host's, at once: no queue has part in
 //! it. Where a GPU's memory takes part, its queue does the work, after all that is pending on the operands; with stream NULL that is the
 //! thread's current one, which the call then waits for, and for no other.
 #![forbid(unsafe_code)]
@@ -9,7 +9,7 @@ use crate::blit;
 use crate::borrow;
 use crate::device_copy::{self, Failed, MemoryView, Outstanding};
 use crate::error::{Result, Status, Text, drafted, fail};
-use crate::ledger::{InternalGuard, Order};
+use crate::ledger::{InternalGuard, UseTime};
 use crate::stream::{self, Queue, Stream};
 use crate::types::*;
 
@@ -101,9 +101,9 @@ impl Route {
         self.queue
     }
 
-    /// When the bytes are touched; `wait`: the host waits for device work that is in its way.
-    pub fn when(&self, wait: bool) -> Order {
-        Order { queue: self.queue, wait }
+    /// UseTime the bytes are touched; `wait`: the host waits for device work that is in its way.
+    pub fn when(&self, wait: bool) -> UseTime {
+        UseTime { queue: self.queue, wait }
     }
 
     /// Copies, as far as the route does before its call returns.
