@@ -192,13 +192,11 @@ impl Locked {
     pub(super) fn unlink(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         let state = self.state_mut(ledger);
-        // SAFETY: `state_mut` says that the ledger is locked by us; it guards the claim, which is in the list.
-        unsafe { state.unlink_claim(claim) };
-        if state.claims == 0 {
-            state.epoch += 1;
-            if !state.can_end() {
-                self.count_held_bytes(ledger, true);
-            }
+        let last = state.claims == 1;
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim, which is in the list.
+        unsafe { state.end_claim(claim, last) };
+        if last && !state.can_end() {
+            self.count_held_bytes(ledger, true);
         }
     }
 
@@ -243,8 +241,11 @@ impl Locked {
 
     /// The layout lets go of its root.
     pub(super) fn drop_root(&mut self, claim: &'static Claim) {
-        if let Some(root) = self.get_mut(claim).root.take() {
-            self.release_root(root);
+        self.check(claim.guarded());
+        let ledger = self.ledger_of(claim);
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim and its root.
+        if let Some(root) = unsafe { self.state_mut(ledger).drop_root(claim) } {
+            self.free_root_later(root);
         }
     }
 
@@ -252,10 +253,14 @@ impl Locked {
         let body = self.get_mut(root);
         body.users -= 1;
         if body.users == 0 {
-            let chain = self.after.roots;
-            self.get_mut(root).next = chain;
-            self.after.roots = Some(root);
+            self.free_root_later(root);
         }
+    }
+
+    fn free_root_later(&mut self, root: &'static Root) {
+        let chain = self.after.roots;
+        self.get_mut(root).next = chain;
+        self.after.roots = Some(root);
     }
 
     /// The layout that `claim` was cut from, itself if it is a root.
@@ -290,10 +295,10 @@ impl Locked {
     /// `spare` will be cut from what `claim` was cut from.
     #[inline]
     pub fn share_root(&mut self, claim: &'static Claim, spare: &mut SpareClaim) {
-        if let Some(root) = self.get(claim).root {
-            self.use_root(root);
-            spare.body().root = Some(root);
-        }
+        self.check(claim.guarded());
+        let ledger = self.ledger_of(claim);
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim and its root, and the spare one is new.
+        unsafe { self.state_mut(ledger).share_root(claim, spare.claim) };
     }
 
     /// The import that `claim` descends from.

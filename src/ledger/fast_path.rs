@@ -9,7 +9,7 @@
 
 use super::class::{Class, GuardParams};
 use super::origin::Origin;
-use super::state::{Backing, Claim, ClaimBody, Guard, GuardedSlot, Ledger, LedgerState, Promise, PromiseBody};
+use super::state::{Backing, Claim, ClaimBody, Guard, GuardedSlot, Ledger, LedgerState, Promise};
 use crate::layout::Layout;
 use crate::slots::{Id, Slot, State, Table};
 use crate::thread::{CriticalSection, Thread, are_devices_in_doubt};
@@ -97,13 +97,14 @@ impl SlotInLedger<Claim> {
             return None;
         };
         to.made = Origin::by(thread);
-        if keeps_root && let Some(root) = from.root {
-            // SAFETY: guarded by the locked ledger, as the claims that use it; no other reference is out.
-            unsafe { root.guarded().own() }.users += 1;
-            to.root = Some(root);
+        // SAFETY: the caller's promise; the claim is new, and the references above are not used any more.
+        unsafe {
+            let state = self.state_mut();
+            if keeps_root {
+                state.share_root(self.slot, claim);
+            }
+            state.link_claim(claim);
         }
-        // SAFETY: the caller's promise; the claim is new.
-        unsafe { self.state_mut().link_claim(claim) };
         Some(Table::publish(claim))
     }
 }
@@ -131,30 +132,15 @@ impl SlotInLedger<Promise> {
     #[inline(always)]
     pub(super) unsafe fn take(self, thread: &'static Thread, claim: &'static Claim, entered: bool) -> Option<Id> {
         let new: &'static Claim = Table::take_cached(thread)?;
-        // SAFETY: guarded by the locked ledger; no other reference is out.
-        let from = unsafe { claim.guarded().own() };
-        // SAFETY: taken, and not published yet: ours alone.
-        let to = unsafe { new.guarded().own() };
-        assert!(to.copy(from), "looked at in `usual`");
-        to.made = Origin::by(thread);
-        to.root = from.root.take();
-        from.made = to.made;
-        from.entered = entered;
-        from.given = 0;
-        from.required = 0;
-        from.promises = None;
-        claim.head().set_state(State::Spent);
-        // SAFETY: as above.
-        unsafe { self.slot.guarded().own() }.claim = None;
-        self.slot.head().set_state(State::Spent);
-        new.guarded().set_ledger(self.ledger);
-        // SAFETY: the caller's promise.
-        let state = unsafe { self.state_mut() };
-        // SAFETY: the ledger is locked; the new claim is in no list, the old one is.
+        let made = Origin::by(thread);
+        // SAFETY: the caller's promise; the new claim is in no list, the old one is.
         unsafe {
-            state.link_claim(new);
-            state.unlink_claim(claim);
+            let state = self.state_mut();
+            state.pass_claim(claim, new, made, entered, false);
+            state.spend_promise(self.slot, claim, true);
         }
+        claim.head().set_state(State::Spent);
+        new.guarded().set_ledger(self.ledger);
         Some(Table::publish(new))
     }
 }
@@ -289,21 +275,15 @@ impl LockedSlot<Claim> {
         }
         if body.counted {
             // SAFETY: the ledger is locked by us; a counted claim is in the list.
-            unsafe { self.state_mut().unlink_claim(claim) };
+            unsafe { self.state_mut().end_claim(claim, last) };
         }
-        // SAFETY: no other reference is out.
-        if let Some(root) = unsafe { claim.guarded().own() }.root.take() {
-            // SAFETY: as above.
-            let body = unsafe { root.guarded().own() };
-            body.users -= 1;
-            if body.users == 0 {
-                Table::free(thread, root);
-            }
+        // SAFETY: the ledger is locked by us and guards the claim and its root.
+        if let Some(root) = unsafe { self.state_mut().drop_root(claim) } {
+            Table::free(thread, root);
         }
         claim.reset(thread);
         if last {
             let state = self.state_mut();
-            state.epoch += 1;
             let start = state.start;
             let backing = core::mem::replace(&mut state.backing, Backing::None);
             ledger.head().set_state(State::Spent);
@@ -330,12 +310,11 @@ impl LockedSlot<Claim> {
             return false;
         }
         let state = self.state_mut();
-        // SAFETY: the ledger is locked by us; a counted claim is in the list.
-        unsafe { state.unlink_claim(claim) };
-        state.lease_list = None;
-        state.leases = 0;
-        state.lent = 0;
-        state.epoch += 1;
+        // SAFETY: the ledger is locked by us; a counted claim is in the list, and so is its lease.
+        unsafe {
+            state.end_claim(claim, true);
+            state.unlink_lease(lease);
+        }
         state.backing = Backing::None;
         let start = state.start;
         // SAFETY: no other reference is out.
@@ -352,7 +331,7 @@ impl LockedSlot<Claim> {
 
     /// Promises a claim that is live and has no guards of its own.
     #[inline(always)]
-    pub fn give(self, required: u32) -> Option<Id> {
+    pub fn give(mut self, required: u32) -> Option<Id> {
         let (claim, thread) = (self.at.slot, self.inside.thread());
         // SAFETY: its ledger is locked by us, and no other reference is out.
         let body = unsafe { claim.guarded().own() };
@@ -361,11 +340,8 @@ impl LockedSlot<Claim> {
         }
         let promise: &'static Promise = Table::take_cached(thread)?;
         promise.guarded().set_ledger(self.at.ledger);
-        // SAFETY: taken, and not published yet: ours alone.
-        *unsafe { promise.guarded().own() } = PromiseBody::of(claim, Origin::by(thread));
-        body.promises = Some(promise);
-        body.given = 1;
-        body.required = body.required.max(required);
+        // SAFETY: the ledger is locked by us and guards the claim; the promise is new.
+        unsafe { self.state_mut().add_promise(claim, promise, required, Origin::by(thread)) };
         Some(Table::publish(promise))
     }
 }
@@ -421,12 +397,8 @@ impl LockedSlot<Guard> {
             return false;
         }
         let state = self.state_mut();
-        // On a line of its own, which readers need not touch.
-        if writes {
-            state.version += 1;
-        }
         // SAFETY: the ledger is locked by us and guards the guard, which is in the list, and its owner.
-        unsafe { state.unlink_guard(guard) };
+        unsafe { state.unlink_guard(guard, writes) };
         // SAFETY: as above; no other reference is out.
         unsafe { owner.guarded().own() }.layout_refs -= 1;
         if exports {

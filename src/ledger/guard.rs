@@ -157,16 +157,14 @@ impl Locked {
         let device = self.state(ledger).device;
         let lost = point.is_some_and(|point| leaves_unknown(device, point));
         let failed = failed || lost && !self.get(region).layout.is_empty();
-        // SAFETY: `state_mut` says that the ledger is locked by us; it guards the guard, and with it the owner.
-        unsafe { self.state_mut(ledger).unlink_guard(guard) };
+        let written = class == Class::Write && !failed && !abandoned;
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the guard, and with it the owner.
+        unsafe { self.state_mut(ledger).unlink_guard(guard, written) };
         let (whole, counted) = (core::ptr::eq(owner, region), self.get(owner).counted);
         let (mut poisons, mut heals) = (false, false);
         if class == Class::Write {
-            let state = self.state_mut(ledger);
-            let written = !failed && !abandoned;
-            state.version += u64::from(written);
             poisons = failed;
-            heals = written && discard && state.poisoned > 0;
+            heals = written && discard && self.state(ledger).poisoned > 0;
         }
         let point = point.filter(|point| !point.is_passed() && !self.get(region).layout.is_empty());
         if whole && counted && group.is_none() && !poisons && !heals && point.is_none() {

@@ -133,18 +133,8 @@ impl Locked {
 
     pub(super) fn open_lease(&mut self, ledger: &'static Ledger, lease: &'static Lease) {
         lease.guarded.set_ledger(ledger);
-        let first = self.state(ledger).lease_list;
-        let body = self.get_mut(lease);
-        body.next = first;
-        body.previous = None;
-        let lent = !body.may_overwrite;
-        if let Some(first) = first {
-            self.get_mut(first).previous = Some(lease);
-        }
-        let state = self.state_mut(ledger);
-        state.lease_list = Some(lease);
-        state.leases += 1;
-        state.lent += u32::from(lent);
+        // SAFETY: `state_mut` checks that the ledger is locked by us; the lease is new.
+        unsafe { self.state_mut(ledger).link_lease(lease) };
     }
 
     /// An import of bytes of this store: one more claim on it, which holds the lease. A lent store grows to the lease's range.
@@ -227,18 +217,10 @@ impl Locked {
             self.make_urgent(lease);
             return;
         }
-        let (previous, next, lent) = (body.previous, body.next, !body.may_overwrite);
         let ledger = self.ledger_of(lease);
-        match previous {
-            Some(previous) => self.get_mut(previous).next = next,
-            None => self.state_mut(ledger).lease_list = next,
-        }
-        if let Some(next) = next {
-            self.get_mut(next).previous = previous;
-        }
         let state = self.state_mut(ledger);
-        state.leases -= 1;
-        state.lent -= u32::from(lent);
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the lease, which is in the list.
+        unsafe { state.unlink_lease(lease) };
         if matches!(state.backing, Backing::Lent) {
             self.shrink(ledger);
         }

@@ -15,7 +15,7 @@
 //! |---|---|
 //! | `state` | the state of a store, and the slots that its lock guards |
 //! | `class`, `operation`, `origin`, `release` | plain data in these slots |
-//! | `lists` | the lists of claims and guards, with their counts |
+//! | `transitions` | the changes of claims, guards, promises and leases that the fast and the general path share |
 //! | `locked` | the lock, and the lookup of handles |
 //! | `deferred_work` | what a locked section leaves for the time after unlocking |
 //! | `claim` | claims and the roots of views |
@@ -53,8 +53,6 @@ mod internal_guard;
 
 mod lease;
 
-mod lists;
-
 mod locked;
 
 mod new_store;
@@ -82,6 +80,8 @@ mod scope;
 mod state;
 
 mod store_end;
+
+mod transitions;
 
 mod upgrade;
 

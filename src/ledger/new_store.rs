@@ -8,7 +8,7 @@ use super::lease::SpareLease;
 use super::locked::{self, Locked};
 use super::origin::Origin;
 use super::reach::reach;
-use super::state::{Backing, Claim, GuardedSlot, Lease, Ledger, LedgerState};
+use super::state::{Backing, Claim, GuardedSlot, Lease, Ledger};
 use crate::blit::HostView;
 use crate::device_copy::{Memory, MemoryView};
 use crate::error::Result;
@@ -288,17 +288,10 @@ pub fn create(spare: SpareLedger, what: StoreParams, claim: SpareClaim) -> (Lock
         StoreSource::Taken(lease) => (Backing::Taken(lease.into_lease()), None),
         StoreSource::Lent(lease) => (Backing::Lent, Some(lease.into_lease())),
     };
-    let epoch = locked.state(ledger).epoch;
-    *locked.state_mut(ledger) = LedgerState {
-        device: what.device,
-        start: what.start,
-        bytes: what.bytes,
-        readonly: what.readonly,
-        mapped: what.mapped,
-        backing,
-        epoch,
-        ..LedgerState::EMPTY
-    };
+    let state = locked.state_mut(ledger);
+    state.begin(what.device, what.start, what.bytes, backing);
+    state.readonly = what.readonly;
+    state.mapped = what.mapped;
     if let Some(lease) = lease {
         locked.open_lease(ledger, lease);
     }
@@ -345,19 +338,17 @@ pub(super) fn create_fast(
     let inside = CriticalSection::enter(thread);
     ledger.lock.lock();
     let mut one = LockedSlot { at: SlotInLedger { slot: claim, ledger }, inside };
-    let place = one.state_mut();
-    // Built here, of constants: books that pass through memory on their way cost 5 ns.
-    *place = LedgerState { device, start, bytes, backing, epoch: place.epoch, ..LedgerState::EMPTY };
+    let state = one.state_mut();
+    state.begin(device, start, bytes, backing);
     // SAFETY: the ledger is locked by us; the claim is new.
-    unsafe { place.link_claim(claim) };
+    unsafe { state.link_claim(claim) };
     if let Some(lease) = lease {
         lease.guarded().set_ledger(ledger);
-        place.lease_list = Some(lease);
-        place.leases = 1;
-        // SAFETY: both are guarded by the ledger, which is locked by us, and not published yet.
+        // SAFETY: the ledger is locked by us and guards both, which are new.
         unsafe {
+            lease.guarded().own().users = 1;
             claim.guarded().own().lease = Some(lease);
-            place.lent = lease.guarded().own().hold_first();
+            state.link_lease(lease);
         }
     }
     ledger.head().set_state(State::Kept);

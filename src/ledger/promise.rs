@@ -2,7 +2,7 @@
 
 use super::claim::SpareClaim;
 use super::locked::Locked;
-use super::state::{Claim, Promise, PromiseBody};
+use super::state::{Claim, GuardedSlot, Promise};
 use crate::error::Result;
 use crate::slots::{Id, Slot, State, Table};
 use crate::thread::Thread;
@@ -41,16 +41,14 @@ impl Drop for SparePromise {
 }
 
 impl Locked {
-    /// One more promise of the claim is outstanding.
-    pub fn add_promise(&mut self, claim: &'static Claim, mut spare: SparePromise) -> Id {
+    /// Adds an outstanding promise of the claim; `required` is how many of them its giver requires.
+    pub fn add_promise(&mut self, claim: &'static Claim, required: u32, mut spare: SparePromise) -> Id {
         spare.used = true;
-        let promise = spare.promise;
-        let made = self.made();
-        let body = self.get_mut(claim);
-        body.given += 1;
-        let next = body.promises.replace(promise);
-        promise.guarded.set_ledger(self.ledger_of(claim));
-        *self.get_mut(promise) = PromiseBody { next, claim: Some(claim), made };
+        let (promise, made) = (spare.promise, self.made());
+        let ledger = self.ledger_of(claim);
+        promise.guarded.set_ledger(ledger);
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim, and the promise is new.
+        unsafe { self.state_mut(ledger).add_promise(claim, promise, required, made) };
         Table::publish(promise)
     }
 
@@ -59,27 +57,13 @@ impl Locked {
         self.get(promise).claim.expect("outstanding promises have a claim")
     }
 
-    /// The promise is used up: no longer outstanding, its handle still to be released. The claim is not looked at further.
+    /// Marks an outstanding promise as used up. Its handle still has to be released, and its claim is left as it is.
     pub fn spend_promise(&mut self, promise: &'static Promise) {
+        let ledger = self.ledger_of(promise);
         let claim = self.promised(promise);
-        let after = self.get(promise).next;
-        let mut at = self.get(claim).promises;
-        if at.is_some_and(|first| core::ptr::eq(first, promise)) {
-            self.get_mut(claim).promises = after;
-        } else {
-            while let Some(other) = at {
-                at = self.get(other).next;
-                if at.is_some_and(|next| core::ptr::eq(next, promise)) {
-                    self.get_mut(other).next = after;
-                    break;
-                }
-            }
-        }
-        let body = self.get_mut(promise);
-        body.next = None;
-        body.claim = None;
-        self.get_mut(claim).given -= 1;
-        promise.head.set_state(State::Spent);
+        let only = self.get(claim).given == 1;
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the promise and, while that is outstanding, its claim.
+        unsafe { self.state_mut(ledger).spend_promise(promise, claim, only) };
     }
 
     /// No promise of the claim is outstanding any more: its handle is live again, or, if that was released, the claim ends.
@@ -100,25 +84,25 @@ impl Locked {
     pub fn pass_claim(&mut self, claim: &'static Claim, spare: SpareClaim, entered: bool) -> Id {
         let ledger = self.ledger_of(claim);
         let made = self.made();
-        let id = self.copy_claim(claim, spare);
-        self.unlink(claim);
-        let body = self.get_mut(claim);
-        body.required = 0;
-        body.made = made;
-        body.entered = entered;
+        let to = spare.into_claim();
+        to.guarded().set_ledger(ledger);
+        let (lease, stays) = (self.get(claim).lease, self.get(claim).layout_refs > 0);
+        self.get_mut(to).lease = lease;
+        if let Some(lease) = lease {
+            self.hold_lease(lease);
+        }
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim, and `to` is new.
+        unsafe { self.state_mut(ledger).pass_claim(claim, to, made, entered, stays) };
         if claim.head().state() == State::Kept {
             self.drop_lease_if_unused(claim);
             self.free_if_unused(claim);
         } else {
             claim.head().set_state(State::Spent);
-            // What an export needs of a lease it has itself; exports and records may still need layout and root.
+            // An export has its own reference on the lease. Exports and records may still need layout and root of the old slot.
             self.drop_lease_after_work(claim);
-            if self.get(claim).layout_refs == 0 {
-                self.drop_root(claim);
-            }
         }
         self.mark_dead_if_unused(ledger);
-        id
+        Table::publish(to)
     }
 
     /// `spare` becomes a clone of the claim: H + 1. Its layout has room for it.

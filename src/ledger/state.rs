@@ -522,14 +522,6 @@ pub struct PromiseBody {
     pub made: Origin,
 }
 
-impl PromiseBody {
-    /// The first promise of a claim.
-    #[inline(always)]
-    pub(super) fn of(claim: &'static Claim, made: Origin) -> PromiseBody {
-        PromiseBody { next: None, claim: Some(claim), made }
-    }
-}
-
 impl Slot for Promise {
     const KIND: Kind = Kind::Promise;
     fn new(head: Head) -> Promise {
@@ -628,13 +620,6 @@ impl GuardedSlot for Lease {
 }
 
 impl LeaseBody {
-    /// The first claim that descends from it; what it adds to the store's count of leases that lend.
-    #[inline(always)]
-    pub(super) fn hold_first(&mut self) -> u32 {
-        self.users = 1;
-        u32::from(!self.may_overwrite)
-    }
-
     /// Whether its release runs when the only claim that descends from it ends.
     #[inline(always)]
     pub(super) fn ends_at_once(&self) -> bool {

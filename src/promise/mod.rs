@@ -63,8 +63,7 @@ fn give_slow(id: Id, required: u32) -> Result<Id> {
         if body.given == 0 {
             check_guards(locked, claim)?;
         }
-        locked.get_mut(claim).required = needed;
-        Ok(locked.add_promise(claim, spare))
+        Ok(locked.add_promise(claim, required, spare))
     })
 }
 
