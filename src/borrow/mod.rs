@@ -7,13 +7,16 @@
 
 mod acquire;
 
+mod context;
+
 mod moves;
 
 mod rules;
 
 mod why;
 
-pub use acquire::{BorrowContext, Copier, Entry, List, ShapeCheck, abandon, acquire, terms, would_copy};
+pub use acquire::{abandon, acquire, would_copy};
+pub use context::{BorrowContext, Copier, Entry, List, ShapeCheck, guard_params};
 pub use rules::{Mode, Use, check, settle};
 pub use why::{
     HolderInfo, Store, Target, all_holders, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise,
@@ -84,7 +87,7 @@ pub fn open_free(id: Id, wanted: Use, outputs: &impl LayoutSink) -> Option<Id> {
     if one.body().given > 0 || !rules::is_free(one.body(), one.state(), wanted) {
         return None;
     }
-    let guard = one.add_guard(acquire::terms(wanted))?;
+    let guard = one.add_guard(guard_params(wanted))?;
     outputs.see(&one.body().layout, &one.state().device);
     Some(one.publish(guard))
 }
@@ -96,7 +99,7 @@ pub fn hold_free(thread: &'static Thread, id: Id, wanted: Use) -> Option<Interna
     if one.body().given > 0 || !rules::is_free(one.body(), one.state(), wanted) {
         return None;
     }
-    one.open_internal(acquire::terms(wanted))
+    one.open_internal(guard_params(wanted))
 }
 
 /// Opens an export of one array, if it is live and nothing is in the way, whose layout `see` keeps: the short way of exports. It is called
@@ -109,7 +112,7 @@ pub fn export_free<T>(
     see: impl FnOnce(&Layout) -> Option<T>,
 ) -> Option<(&'static Guard, T)> {
     let wanted = Use::Export { class, unique: false };
-    let terms = acquire::terms(wanted);
+    let terms = guard_params(wanted);
     let mut one = LockedSlot::<Claim>::live(thread, id)?;
     let reached = ledger::is_reachable(one.state().device);
     if one.body().given > 0 || !reached || !rules::is_free(one.body(), one.state(), wanted) {
@@ -138,7 +141,7 @@ pub fn open(
     Ok(hold.publish())
 }
 
-/// UseTime bytes of an array are touched that are taken with a stream: that depends on the device they are on. `wait`: TN_WAIT.
+/// When bytes of an array are touched that are taken with a stream: that depends on the device they are on. `wait`: TN_WAIT.
 pub fn when(id: Id, stream: &Stream, wait: bool) -> Result<UseTime> {
     if stream.is_null() {
         return Ok(UseTime::HOST.waiting(wait));
@@ -254,7 +257,7 @@ impl Parts {
         let discard = matches!(wanted, Use::Write { discard: true, .. });
         let group = locked.add_group(self.group, owner, discard);
         for (spare, guard) in self.spares {
-            let guard = locked.add_part(spare, guard, acquire::terms(wanted), owner, group);
+            let guard = locked.add_part(spare, guard, guard_params(wanted), owner, group);
             self.guards.push(guard);
         }
         Ok(self.guards)

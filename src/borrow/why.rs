@@ -16,34 +16,32 @@ use crate::types::*;
 /// What one would like to put into an array's bytes.
 pub struct Target<'a> {
     /// Where.
-    pub device: tn_device,
+    pub(crate) device: tn_device,
     /// Element type as C passes it.
-    pub dtype: tn_dtype,
-    /// Number of axes as C passes it.
-    pub ndim: i32,
+    pub(crate) dtype: tn_dtype,
     /// Its lengths.
-    pub shape: &'a [i64],
+    pub(crate) shape: &'a [i64],
 }
 
 /// A holder as it is found under the lock; its site is resolved later.
 #[derive(Clone, Copy)]
 pub struct HolderInfo {
     /// TN_HOLDER_.
-    pub kind: i32,
+    pub(crate) kind: i32,
     /// Where the bytes live.
-    pub device: tn_device,
+    pub(crate) device: tn_device,
     /// The handle's bits, or the address of a block.
-    pub id: u64,
+    pub(crate) id: u64,
     /// Of the store or block.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Where it was made.
-    pub made: Origin,
+    pub(crate) made: Origin,
     /// UseTime; 0: not kept.
-    pub time_ns: u64,
+    pub(crate) time_ns: u64,
     /// Name of its array or pool.
-    pub name: Name,
+    pub(crate) name: Name,
     /// Of a handle that comes from `tn_host_register`: the bytes that this page-locked.
-    pub registered: u64,
+    pub(crate) registered: u64,
 }
 
 fn kind_of(class: Class) -> i32 {
@@ -224,23 +222,23 @@ fn why_target(locked: &Locked, claim: &'static Claim, target: &Target<'_>) -> Ch
 #[derive(Clone, Copy)]
 pub struct Store {
     /// First byte.
-    pub address: u64,
+    pub(crate) address: u64,
     /// How many.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Where.
-    pub device: tn_device,
+    pub(crate) device: tn_device,
     /// TN_READONLY, TN_FOREIGN, TN_PINNED, TN_MAPPED, TN_WRITE_COMBINED.
-    pub flags: u32,
+    pub(crate) flags: u32,
     /// A file is mapped here.
-    pub file: bool,
+    pub(crate) file: bool,
     /// A failed write left a region that nobody may read.
-    pub poisoned: bool,
+    pub(crate) poisoned: bool,
     /// Imports whose release did not run yet.
-    pub imports: u32,
+    pub(crate) imports: u32,
     /// Grows with each finished write.
-    pub version: u64,
+    pub(crate) version: u64,
     /// Whose block it is; None: no pool's.
-    pub pool: Option<&'static pool::Pool>,
+    pub(crate) pool: Option<&'static pool::Pool>,
 }
 
 /// What there is to say of a store.

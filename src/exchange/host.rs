@@ -362,7 +362,7 @@ pub fn export_ordered(
                 return copied(id, how, TN_WHY_LAYOUT, true, order);
             }
             Ok(true) if spare.layout().set(&locked.get(claim).layout) => {
-                let terms = crate::borrow::terms(wanted);
+                let terms = crate::borrow::guard_params(wanted);
                 spare.set_readonly(locked.get(claim).readonly);
                 let hold = locked.add_export(spare, guard, terms, claim);
                 return Ok(Exported { hold, how: TN_ALIASED });
@@ -397,7 +397,7 @@ fn copied(id: Id, how: &Export, why: u32, forced: bool, order: Order) -> Result<
     debug_assert!(fits);
     let mut spare = spare;
     *spare.layout() = room;
-    let terms = crate::borrow::terms(Use::Export { class: how.copy, unique: false });
+    let terms = crate::borrow::guard_params(Use::Export { class: how.copy, unique: false });
     let hold = locked.add_export(spare, guard, terms, claim);
     locked.release(claim);
     drop(locked);

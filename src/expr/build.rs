@@ -1,7 +1,8 @@
 //! Building: leaves and operations. Everything is checked here, nothing is computed and no bytes are asked for.
 
+use super::form::Form;
 use super::node::{self, Node, Progress, SpareNode};
-use super::rules::{self, Form, Kind};
+use super::rules::{self, Kind};
 use crate::array::{self, Checked, Quoted, Refusal};
 use crate::borrow::{self, Use};
 use crate::error::{Result, Status, about, fail, rank};
@@ -16,9 +17,9 @@ use crate::types::*;
 #[derive(Clone, Copy, Default)]
 pub struct Arguments {
     /// Of scale.
-    pub factor: f64,
+    pub(crate) factor: f64,
     /// Of sum; from the end if negative.
-    pub axis: i32,
+    pub(crate) axis: i32,
 }
 
 /// A node over an array: one more claim on its store. It is a read of the array, and stays one until it ends.

@@ -47,14 +47,14 @@ impl From<Status> for Failure {
 
 /// One evaluation. Its drop lets go of the root, and of all nodes if it did not end.
 pub(super) struct Run {
-    pub thread: &'static Thread,
+    pub(crate) thread: &'static Thread,
     root: u32,
-    pub number: u32,
+    pub(crate) number: u32,
     /// First node in order.
     first: u32,
     /// The node that is worked on; NONE once all is over.
     current: u32,
-    pub keep: bool,
+    pub(crate) keep: bool,
 }
 
 #[cold]

@@ -3,8 +3,8 @@
 //! Contract: what is read and written is guarded by the caller; no lock is held. The same bits come out in place and not.
 
 use super::compute::Failure;
+use super::form::Form;
 use super::op::Job;
-use super::rules::Form;
 use super::step::Work;
 use crate::blit::{self, HostView};
 use crate::error::Result;
@@ -13,7 +13,7 @@ use crate::ledger::Operation;
 
 impl Work {
     /// The numbers.
-    pub fn run(&mut self) -> core::result::Result<(), Failure> {
+    pub(crate) fn run(&mut self) -> core::result::Result<(), Failure> {
         let Work { job, plan, holds, result, copy, workspace, .. } = self;
         let [left, right] = holds;
         let left = left.as_ref().expect("an operation has an operand").host_view()?;

@@ -5,7 +5,7 @@
 //! lock guards it. Lists of nodes (what ends, what is to be computed) are chained through the nodes themselves, so they need no memory
 //! and nothing recurses. Claims end and slots go back after the lock is gone ([`Dead::sweep`]), because that may run callbacks.
 
-use super::rules::Form;
+use super::form::{Form, Shape};
 use crate::borrow::HolderInfo;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
@@ -35,9 +35,6 @@ impl Slot for Expr {
 /// No node.
 pub const NONE: u32 = u32::MAX;
 
-/// Lengths; of a diagonal matrix one.
-pub type Shape = SmallVec<[i64; 4]>;
-
 /// How far a node is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
@@ -53,44 +50,44 @@ pub enum Progress {
 
 /// One node.
 pub struct Node {
-    pub operation: Operation,
-    pub form: Form,
-    pub dtype: Dtype,
-    pub shape: Shape,
+    pub(crate) operation: Operation,
+    pub(crate) form: Form,
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Shape,
     /// Left and right, or NONE. One that was let go is NONE too.
-    pub operands: [u32; 2],
+    pub(crate) operands: [u32; 2],
     /// Of scale.
-    pub factor: f64,
+    pub(crate) factor: f64,
     /// Of sum.
-    pub axis: usize,
-    pub progress: Progress,
+    pub(crate) axis: usize,
+    pub(crate) progress: Progress,
     /// A leaf's array, or what was computed.
-    pub value: Option<&'static Claim>,
+    pub(crate) value: Option<&'static Claim>,
     /// Order of the value's elements.
-    pub order: Order,
-    pub made: Origin,
+    pub(crate) order: Order,
+    pub(crate) made: Origin,
     /// Its bits.
-    pub id: Id,
+    pub(crate) id: Id,
     pub(super) handle: bool,
     /// Evaluations that have it as their root.
-    pub holds: u32,
+    pub(crate) holds: u32,
     /// From operations that use it.
     pub(super) edges: u32,
     /// Those of the edges whose operations have been computed, of an evaluation that keeps everything until it succeeds.
-    pub consumed: u32,
+    pub(crate) consumed: u32,
     /// The evaluation that computed it, or does now.
-    pub run: u32,
+    pub(crate) run: u32,
     /// First of the edges to it: number of the user and side.
     pub(super) users: Edge,
     /// Per side: the other edges to the same operand.
     pub(super) next_user: [Edge; 2],
     pub(super) previous_user: [Edge; 2],
     /// Next of the nodes of an evaluation, in order.
-    pub next: u32,
+    pub(crate) next: u32,
     /// Way back to the root while that is found out; next of the nodes that fail.
-    pub up: u32,
+    pub(crate) up: u32,
     /// Which operand comes next while the order is found out.
-    pub side: u8,
+    pub(crate) side: u8,
     /// Next of the nodes that end.
     pub(super) chain: u32,
 }
@@ -100,7 +97,7 @@ type Edge = Option<(u32, u8)>;
 
 impl Node {
     /// A place without a node.
-    pub fn free() -> Node {
+    pub(crate) fn free() -> Node {
         Node {
             operation: Operation::Leaf,
             form: Form::Full,
@@ -130,12 +127,12 @@ impl Node {
     }
 
     /// Everything that refers to it and still needs its value.
-    pub fn references(&self) -> u32 {
+    pub(crate) fn references(&self) -> u32 {
         u32::from(self.handle) + self.holds + self.edges - self.consumed
     }
 
     /// How many of its references are edges from the node `user`.
-    pub fn edges_to(&self, operand: u32) -> u32 {
+    pub(crate) fn edges_to(&self, operand: u32) -> u32 {
         self.operands.iter().filter(|other| **other == operand).count() as u32
     }
 
@@ -179,7 +176,7 @@ pub struct SpareNode {
 
 impl SpareNode {
     /// Takes a slot, and sees to it that the graph has a place for it; outside of locks.
-    pub fn take(thread: &'static Thread) -> Result<SpareNode> {
+    pub(crate) fn take(thread: &'static Thread) -> Result<SpareNode> {
         let spare = SpareNode { slot: Table::take(thread)?, thread, used: false };
         let mut graph = graph();
         let needed = spare.slot.head().number() as usize + 1;
@@ -196,7 +193,7 @@ impl SpareNode {
     }
 
     /// The bits that its handle will have.
-    pub fn id(&self) -> Id {
+    pub(crate) fn id(&self) -> Id {
         self.slot.id()
     }
 }
@@ -220,7 +217,7 @@ pub struct Dead {
 
 impl Dead {
     /// None yet.
-    pub fn new() -> Dead {
+    pub(crate) fn new() -> Dead {
         Dead { first: NONE, last: NONE, open: NONE }
     }
 
@@ -237,7 +234,7 @@ impl Dead {
     }
 
     /// Ends their claims and gives their slots back. Under no lock.
-    pub fn sweep(self, thread: &'static Thread) {
+    pub(crate) fn sweep(self, thread: &'static Thread) {
         let mut at = self.first;
         while at != NONE {
             let mut graph = graph();
@@ -256,24 +253,24 @@ impl Dead {
 
 impl Graph {
     /// A number for an evaluation.
-    pub fn next_run(&mut self) -> u32 {
+    pub(crate) fn next_run(&mut self) -> u32 {
         self.runs = self.runs.wrapping_add(1).max(1);
         self.runs
     }
 
     /// The node of a handle.
-    pub fn find(&self, id: Id) -> Result<u32> {
+    pub(crate) fn find(&self, id: Id) -> Result<u32> {
         Ok(Table::<Expr>::find(id)?.head().number())
     }
 
     /// The node with those bits, also where its handle was released.
-    pub fn number_of(&self, id: Id) -> Option<u32> {
+    pub(crate) fn number_of(&self, id: Id) -> Option<u32> {
         let number = id.number();
         self.nodes.get(number as usize).filter(|node| node.id == id).map(|_| number)
     }
 
     /// `node` with its operands' edges; `spare` becomes its handle.
-    pub fn insert(&mut self, mut spare: SpareNode, node: Node) -> Id {
+    pub(crate) fn insert(&mut self, mut spare: SpareNode, node: Node) -> Id {
         spare.used = true;
         let number = spare.slot.head().number();
         let operands = node.operands;
@@ -326,7 +323,7 @@ impl Graph {
     }
 
     /// The node needs its operands no more: what nothing refers to any more ends, and so on down.
-    pub fn let_go(&mut self, number: u32, dead: &mut Dead) {
+    pub(crate) fn let_go(&mut self, number: u32, dead: &mut Dead) {
         self.unlink_all(number, dead);
         while dead.open != NONE {
             let at = dead.open;
@@ -347,7 +344,7 @@ impl Graph {
     }
 
     /// The node is computed.
-    pub fn set_value(&mut self, number: u32, claim: &'static Claim, order: Order) {
+    pub(crate) fn set_value(&mut self, number: u32, claim: &'static Claim, order: Order) {
         let node = &mut self[number];
         node.value = Some(claim);
         node.order = order;
@@ -357,7 +354,7 @@ impl Graph {
     }
 
     /// An evaluation does not have it as its root any more.
-    pub fn drop_hold(&mut self, number: u32, dead: &mut Dead) {
+    pub(crate) fn drop_hold(&mut self, number: u32, dead: &mut Dead) {
         self[number].holds -= 1;
         self.settle(number, dead);
     }
@@ -370,7 +367,7 @@ impl Graph {
     }
 
     /// The node and all that depends on it cannot be computed, now or ever; they let their operands go.
-    pub fn fail(&mut self, number: u32, dead: &mut Dead) {
+    pub(crate) fn fail(&mut self, number: u32, dead: &mut Dead) {
         let mut last = number;
         self[number].progress = Progress::Failed;
         self[number].up = NONE;

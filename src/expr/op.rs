@@ -3,8 +3,9 @@
 //! Contract: reads the graph and the operands' ledgers, changes neither; `explain` asks the same questions of values that are not there
 //! yet.
 
-use super::node::{Graph, NONE, Shape};
-use super::rules::{self, Form, Operand};
+use super::form::{Form, Shape};
+use super::node::{Graph, NONE};
+use super::rules::{self, Operand};
 use crate::dtype::Dtype;
 use crate::error::Result;
 use crate::kernels::Workspace;
@@ -13,21 +14,21 @@ use crate::ledger::{self, Locked, Operation};
 
 /// What one operation is, copied from the graph.
 pub(super) struct Job {
-    pub number: u32,
-    pub operation: Operation,
-    pub dtype: Dtype,
-    pub form: Form,
-    pub shape: Shape,
-    pub factor: f64,
-    pub axis: usize,
+    pub(crate) number: u32,
+    pub(crate) operation: Operation,
+    pub(crate) dtype: Dtype,
+    pub(crate) form: Form,
+    pub(crate) shape: Shape,
+    pub(crate) factor: f64,
+    pub(crate) axis: usize,
     /// 1 or 2.
-    pub count: usize,
-    pub numbers: [u32; 2],
-    pub forms: [Form; 2],
+    pub(crate) count: usize,
+    pub(crate) numbers: [u32; 2],
+    pub(crate) forms: [Form; 2],
     /// Order of a new result.
-    pub order: Order,
+    pub(crate) order: Order,
     /// Shape and order of the left operand.
-    pub left: (Shape, Order),
+    pub(crate) left: (Shape, Order),
 }
 
 fn try_clone(shape: &Shape) -> Result<Shape> {
@@ -38,7 +39,7 @@ fn try_clone(shape: &Shape) -> Result<Shape> {
 }
 
 impl Job {
-    pub fn read(graph: &Graph, number: u32) -> Result<Job> {
+    pub(crate) fn read(graph: &Graph, number: u32) -> Result<Job> {
         let node = &graph[number];
         let numbers = node.operands;
         let count = 2 - usize::from(numbers[1] == NONE);
@@ -68,15 +69,15 @@ impl Job {
     }
 
     /// LU, which destroys a copy of the matrix, or the matrix itself.
-    pub fn factors(&self) -> bool {
+    pub(crate) fn factors(&self) -> bool {
         self.operation == Operation::Solve && self.forms[0] == Form::Full
     }
 
-    pub fn elementwise(&self) -> bool {
+    pub(crate) fn elementwise(&self) -> bool {
         rules::is_elementwise(self.operation, self.forms)
     }
 
-    pub fn workspace(&self) -> Result<Option<Workspace>> {
+    pub(crate) fn workspace(&self) -> Result<Option<Workspace>> {
         let needs = self.factors() || (self.operation == Operation::Cholesky && self.forms[0] == Form::Full);
         if needs { Workspace::take(self.left.0[0] as usize, self.dtype).map(Some) } else { Ok(None) }
     }
@@ -85,11 +86,11 @@ impl Job {
 /// What an operation may overwrite.
 pub(super) struct Plan {
     /// Operand that takes the result; none: a new array.
-    pub target: Option<usize>,
+    pub(crate) target: Option<usize>,
     /// The matrix of an LU is destroyed in place.
-    pub destroys: bool,
+    pub(crate) destroys: bool,
     /// Why not, of each operand that was asked.
-    pub why: [u32; 2],
+    pub(crate) why: [u32; 2],
 }
 
 pub(super) fn decide(locked: &Locked, job: &Job, operands: &[Operand]) -> Plan {

@@ -3,9 +3,10 @@
 //! Contract: changes nothing. Each value is known by the bytes it would have, an operand's or new ones (`Location`); which of them are needed
 //! still is counted as an evaluation would find it.
 
+use super::form::Form;
 use super::node::Graph;
 use super::op::Job;
-use super::rules::{self, Form, Operand};
+use super::rules::{self, Operand};
 use crate::error::Result;
 use crate::ledger::{self, Claim, Operation, ledger_of_claim};
 use crate::types::*;
@@ -13,13 +14,13 @@ use crate::types::*;
 /// Where a value would be.
 #[derive(Clone, Copy)]
 pub(super) struct Location {
-    pub bytes: Bytes,
+    pub(crate) bytes: Bytes,
     /// Seen as the transpose of what lies there.
-    pub turned: bool,
+    pub(crate) turned: bool,
     /// The home that had these bytes first.
-    pub base: u32,
+    pub(crate) base: u32,
     /// Of a base: how many values lie there that something still needs.
-    pub alive: u32,
+    pub(crate) alive: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -48,13 +49,13 @@ pub(super) fn base_of(graph: &Graph, claim: &'static Claim, homes: &[Location]) 
 
 /// What would happen to one operation.
 pub(super) struct Step {
-    pub target: Option<usize>,
-    pub destroys: bool,
+    pub(crate) target: Option<usize>,
+    pub(crate) destroys: bool,
     /// An operand's claim becomes the result's.
-    pub passes: bool,
-    pub asked: [bool; 2],
-    pub why: [u32; 2],
-    pub home: Location,
+    pub(crate) passes: bool,
+    pub(crate) asked: [bool; 2],
+    pub(crate) why: [u32; 2],
+    pub(crate) home: Location,
 }
 
 pub(super) fn foresee(graph: &Graph, job: &Job, homes: &[Location]) -> Result<Step> {

@@ -1,64 +1,21 @@
 //! The rules of expressions: what operands give which result, and when an operand may take it.
 
-use super::node::Shape;
+use super::form::{Form, Shape};
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::layout::Tuple;
 use crate::ledger::{Claim, Locked, Operation, ledger_of_claim};
 use crate::types::*;
 
-/// What a value says about its matrix.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
-    /// All elements, any number of axes.
-    Full,
-    /// n numbers, of an n x n matrix.
-    Diagonal,
-    /// n x n, what is above the diagonal is 0, whatever the bytes there are.
-    Lower,
-    /// n x n, what is below the diagonal is 0: the transpose of a Lower.
-    Upper,
-}
-
-impl Form {
-    /// As C passes it.
-    pub fn of(raw: u32) -> Result<Form> {
-        match raw {
-            TN_FORM_FULL => Ok(Form::Full),
-            TN_FORM_DIAGONAL => Ok(Form::Diagonal),
-            TN_FORM_LOWER => Ok(Form::Lower),
-            _ => Err(fail(
-                TN_ERR_INVALID,
-                format_args!("form {raw} is none of TN_FORM_FULL (0), TN_FORM_DIAGONAL (1) and TN_FORM_LOWER (2)"),
-            )),
-        }
-    }
-
-    /// In words.
-    pub fn name(self) -> &'static str {
-        match self {
-            Form::Full => "full",
-            Form::Diagonal => "diagonal",
-            Form::Lower => "lower",
-            Form::Upper => "upper",
-        }
-    }
-
-    /// Whether half of the matrix is 0.
-    pub fn is_triangle(self) -> bool {
-        matches!(self, Form::Lower | Form::Upper)
-    }
-}
-
 /// What one node is, as the rules look at it.
 #[derive(Clone, Copy)]
 pub struct Kind<'a> {
     /// What it says about its matrix.
-    pub form: Form,
+    pub(crate) form: Form,
     /// Element type.
-    pub dtype: Dtype,
+    pub(crate) dtype: Dtype,
     /// Lengths; of a diagonal matrix one.
-    pub shape: &'a [i64],
+    pub(crate) shape: &'a [i64],
 }
 
 impl Kind<'_> {
@@ -286,11 +243,11 @@ pub fn candidates(operation: Operation, forms: [Form; 2]) -> &'static [usize] {
 #[derive(Clone, Copy)]
 pub struct Operand {
     /// The node.
-    pub number: u32,
+    pub(crate) number: u32,
     /// Its value.
-    pub claim: &'static Claim,
+    pub(crate) claim: &'static Claim,
     /// Every reference to the node is an edge from the operation, and it may be overwritten in this evaluation.
-    pub sole: bool,
+    pub(crate) sole: bool,
 }
 
 /// Why operand `k` may not take a result of that shape: TN_WHY_ bits, 0 if it may. The ledgers of all operands are locked.

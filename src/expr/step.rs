@@ -5,9 +5,10 @@
 //! result changes its owner: the claim becomes the operation's, and weak handles of what was there end.
 
 use super::compute::{Failure, Run, busy};
+use super::form::Form;
 use super::node::{self, Dead, Graph};
 use super::op::{Job, Plan, decide};
-use super::rules::{Form, Operand};
+use super::rules::Operand;
 use crate::array;
 use crate::borrow::{self, Mode, Use};
 use crate::dtype::Dtype;
@@ -23,18 +24,18 @@ use crate::types::*;
 
 /// An operation with all that it works on.
 pub(super) struct Work {
-    pub job: Job,
-    pub plan: Plan,
+    pub(crate) job: Job,
+    pub(crate) plan: Plan,
     claims: [&'static Claim; 2],
     /// By operand; of two operands with one claim the first has it.
-    pub holds: [Option<InternalGuard>; 2],
-    pub result: Option<NewStore>,
-    pub copy: Option<NewStore>,
-    pub workspace: Option<Workspace>,
+    pub(crate) holds: [Option<InternalGuard>; 2],
+    pub(crate) result: Option<NewStore>,
+    pub(crate) copy: Option<NewStore>,
+    pub(crate) workspace: Option<Workspace>,
 }
 
 impl Run {
-    pub fn step(&self, at: u32) -> core::result::Result<(), Failure> {
+    pub(crate) fn step(&self, at: u32) -> core::result::Result<(), Failure> {
         let job = Job::read(&node::graph(), at)?;
         if job.operation == Operation::Transpose {
             return Ok(self.turn(&job)?);
@@ -140,7 +141,7 @@ impl Run {
                     locked.overwrite_node(operand.claim);
                 }
                 let spare = guards[side].take().expect("one per operand");
-                holds[side] = Some(locked.open_internal(spare, borrow::terms(wanted), operand.claim));
+                holds[side] = Some(locked.open_internal(spare, borrow::guard_params(wanted), operand.claim));
             }
             drop(locked);
             drop(graph);

@@ -56,11 +56,11 @@ impl SpareClaim {
         self.set_made(Origin::by(thread));
     }
     /// Sets whether writing through it is refused.
-    pub fn set_readonly(&mut self, readonly: bool) {
+    pub(crate) fn set_readonly(&mut self, readonly: bool) {
         self.body().readonly = readonly;
     }
     /// Sets its name.
-    pub fn set_name(&mut self, name: Name) {
+    pub(crate) fn set_name(&mut self, name: Name) {
         self.body().name = name;
     }
     /// Sets where it is made.
@@ -85,7 +85,7 @@ pub struct SpareRoot {
 
 impl SpareRoot {
     /// Takes a slot whose layout has room for `ndim` axes; outside of locks.
-    pub fn take(thread: &'static Thread, ndim: usize) -> Result<SpareRoot> {
+    pub(crate) fn take(thread: &'static Thread, ndim: usize) -> Result<SpareRoot> {
         let room = Layout::room(ndim)?;
         let root: &'static Root = Table::take(thread)?;
         // SAFETY: taken, in no list: ours alone.
@@ -133,12 +133,12 @@ impl Claim {
     }
 
     /// The bits of its handle while one is out.
-    pub fn id(&'static self) -> Id {
+    pub(crate) fn id(&'static self) -> Id {
         Slot::id(self)
     }
 
     /// Locks the ledger of a claim that is marked as moving, and so stays on it also when its handle is released.
-    pub fn lock_moving(&'static self) -> Locked {
+    pub(crate) fn lock_moving(&'static self) -> Locked {
         Locked::one(crate::thread::current(), self.guarded.ledger().expect("moving claims have a ledger"))
     }
 }
@@ -146,7 +146,12 @@ impl Claim {
 impl Locked {
     /// Makes `spare` a claim on the store: H + 1, and a handle on it.
     #[inline]
-    pub fn add_claim(&mut self, ledger: &'static Ledger, mut spare: SpareClaim, lease: Option<&'static Lease>) -> Id {
+    pub(crate) fn add_claim(
+        &mut self,
+        ledger: &'static Ledger,
+        mut spare: SpareClaim,
+        lease: Option<&'static Lease>,
+    ) -> Id {
         spare.body().lease = lease;
         let claim = spare.into_claim();
         claim.guarded.set_ledger(ledger);
@@ -202,7 +207,7 @@ impl Locked {
 
     /// Releases a handle, in whatever state it is: the id is stale from now on, and the claim ends unless promises keep it.
     #[inline]
-    pub fn release(&mut self, claim: &'static Claim) {
+    pub(crate) fn release(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         claim.head.make_stale(State::Kept);
         let body = self.get(claim);
@@ -265,7 +270,7 @@ impl Locked {
 
     /// The layout that `claim` was cut from, itself if it is a root.
     #[inline]
-    pub fn root<'a>(&'a self, claim: &'static Claim) -> &'a Layout {
+    pub(crate) fn root<'a>(&'a self, claim: &'static Claim) -> &'a Layout {
         match self.get(claim).root {
             Some(root) => &self.get(root).layout,
             None => &self.get(claim).layout,
@@ -273,7 +278,7 @@ impl Locked {
     }
 
     /// Makes `claim` share its layout as a root, if it does not yet; false if the spare is missing or too small.
-    pub fn make_root(&mut self, claim: &'static Claim, spare: &mut Option<SpareRoot>) -> bool {
+    pub(crate) fn make_root(&mut self, claim: &'static Claim, spare: &mut Option<SpareRoot>) -> bool {
         if self.get(claim).root.is_some() {
             return true;
         }
@@ -294,7 +299,7 @@ impl Locked {
 
     /// `spare` will be cut from what `claim` was cut from.
     #[inline]
-    pub fn share_root(&mut self, claim: &'static Claim, spare: &mut SpareClaim) {
+    pub(crate) fn share_root(&mut self, claim: &'static Claim, spare: &mut SpareClaim) {
         self.check(claim.guarded());
         let ledger = self.ledger_of(claim);
         // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim and its root, and the spare one is new.
@@ -303,12 +308,12 @@ impl Locked {
 
     /// The import that `claim` descends from.
     #[inline]
-    pub fn lease(&self, claim: &'static Claim) -> Option<&'static Lease> {
+    pub(crate) fn lease(&self, claim: &'static Claim) -> Option<&'static Lease> {
         self.get(claim).lease
     }
 
     /// All claims of the store.
-    pub fn each_claim(&self, ledger: &'static Ledger, mut visit: impl FnMut(&'static Claim)) {
+    pub(crate) fn each_claim(&self, ledger: &'static Ledger, mut visit: impl FnMut(&'static Claim)) {
         let mut at = self.state(ledger).claim_list;
         while let Some(claim) = at {
             visit(claim);
@@ -317,7 +322,7 @@ impl Locked {
     }
 
     /// Whether a handle is out for the claim.
-    pub fn has_handle(&self, claim: &'static Claim) -> bool {
+    pub(crate) fn has_handle(&self, claim: &'static Claim) -> bool {
         claim.head.state() == State::Live
     }
 
@@ -341,14 +346,14 @@ impl Locked {
 
     /// A COW write begins to copy: the handle stays on its store meanwhile, also when it is released, and so does the store; it is
     /// refused for what conflicts with the write.
-    pub fn begin_move(&mut self, claim: &'static Claim) {
+    pub(crate) fn begin_move(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.get_mut(claim).moving = true;
         self.state_mut(ledger).moves += 1;
     }
 
     /// The copy failed: everything is as before.
-    pub fn cancel_move(&mut self, claim: &'static Claim) {
+    pub(crate) fn cancel_move(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.get_mut(claim).moving = false;
         self.state_mut(ledger).moves -= 1;
@@ -360,7 +365,7 @@ impl Locked {
     /// The claim leaves its store for the new one of `to`, whose only claim it becomes, with that one's layout; writing through it
     /// is possible from then on. Both stores are locked, the handle of `claim` is still out, and nobody knows that of `to`, whose
     /// slot stays behind for the exports and records that need the old layout.
-    pub fn finish_move(&mut self, claim: &'static Claim, to: &'static Claim) {
+    pub(crate) fn finish_move(&mut self, claim: &'static Claim, to: &'static Claim) {
         let (old, new) = (self.ledger_of(claim), self.ledger_of(to));
         self.state_mut(old).moves -= 1;
         self.unlink(claim);
@@ -394,7 +399,7 @@ impl Locked {
     }
 
     /// Guards of the store, in no order.
-    pub fn each_guard(&self, ledger: &'static Ledger, mut visit: impl FnMut(&'static Guard)) {
+    pub(crate) fn each_guard(&self, ledger: &'static Ledger, mut visit: impl FnMut(&'static Guard)) {
         let mut at = self.state(ledger).guard_list;
         while let Some(guard) = at {
             visit(guard);

@@ -25,12 +25,12 @@ pub enum Class {
 
 impl Class {
     /// Whether it is an export.
-    pub fn is_export(self) -> bool {
+    pub(crate) fn is_export(self) -> bool {
         matches!(self, Class::ExportRead | Class::ExportShared | Class::ExportExclusive)
     }
 
     /// Whether it is what an ended guard left.
-    pub fn is_record(self) -> bool {
+    pub(crate) fn is_record(self) -> bool {
         matches!(self, Class::Poison | Class::WorkRead | Class::WorkWrite)
     }
 }
@@ -39,11 +39,11 @@ impl Class {
 #[derive(Clone, Copy)]
 pub struct GuardParams {
     /// Its class.
-    pub class: Class,
+    pub(crate) class: Class,
     /// See [`GuardBody::frozen`].
-    pub frozen: bool,
+    pub(crate) frozen: bool,
     /// See [`GuardBody::discard`].
-    pub discard: bool,
-    /// UseTime it was made; 0: not kept.
-    pub time_ns: u64,
+    pub(crate) discard: bool,
+    /// When it was made; 0: not kept.
+    pub(crate) time_ns: u64,
 }

@@ -11,7 +11,7 @@ use crate::slots::Id;
 impl Locked {
     /// An export through `owner`. Its region is a layout of its own: the consumer may look at it until the export ends, while the
     /// handle may move to a copy. `spare`'s layout is a copy of the owner's.
-    pub fn add_export(
+    pub(crate) fn add_export(
         &mut self,
         mut spare: SpareClaim,
         guard: SpareGuard,
@@ -26,7 +26,7 @@ impl Locked {
 
     /// The export comes back into this library: it ends, and `spare`, whose layout is a copy of its region's, becomes a claim with
     /// what the exporting handle had, or with less where it shall be read-only.
-    pub fn end_export_as_claim(&mut self, guard: &'static Guard, mut spare: SpareClaim, readonly: bool) -> Id {
+    pub(crate) fn end_export_as_claim(&mut self, guard: &'static Guard, mut spare: SpareClaim, readonly: bool) -> Id {
         let region = self.get(guard).region();
         let reads = self.get(guard).class == Class::ExportRead;
         let ledger = self.ledger_of(guard);

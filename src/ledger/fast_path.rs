@@ -161,13 +161,13 @@ impl<S: GuardedSlot> Drop for LockedSlot<S> {
 impl<S: GuardedSlot> LockedSlot<S> {
     /// Locks the ledger of a handle, live or spent; None if anything is wrong with it.
     #[inline(always)]
-    pub fn of(thread: &'static Thread, id: Id) -> Option<LockedSlot<S>> {
+    pub(crate) fn of(thread: &'static Thread, id: Id) -> Option<LockedSlot<S>> {
         LockedSlot::lock(thread, id, |slot: &S| slot.head().is(id))
     }
 
     /// Locks the ledger of a live handle; None if anything is wrong with it, or may be with its device.
     #[inline(always)]
-    pub fn live(thread: &'static Thread, id: Id) -> Option<LockedSlot<S>> {
+    pub(crate) fn live(thread: &'static Thread, id: Id) -> Option<LockedSlot<S>> {
         let one = LockedSlot::lock(thread, id, |slot: &S| slot.head().is_live(id))?;
         // What lies on a device that may be out of reach is for those who ask.
         (!are_devices_in_doubt() || one.state().device.r#type == TN_CPU).then_some(one)
@@ -184,14 +184,14 @@ impl<S: GuardedSlot> LockedSlot<S> {
 
     /// What the slot holds.
     #[inline(always)]
-    pub fn body(&self) -> &S::Body {
+    pub(crate) fn body(&self) -> &S::Body {
         // SAFETY: its ledger is locked by us, and `&self` lets no mutable reference be.
         unsafe { self.at.body() }
     }
 
     /// The books of its ledger.
     #[inline(always)]
-    pub fn state(&self) -> &LedgerState {
+    pub(crate) fn state(&self) -> &LedgerState {
         self.at.ledger.watch.read();
         // SAFETY: the ledger is locked by us, and `&self` lets no mutable reference be.
         unsafe { &*self.at.ledger.state.get() }
@@ -208,7 +208,7 @@ impl<S: GuardedSlot> LockedSlot<S> {
 impl LockedSlot<Claim> {
     /// Opens a guard on the claim, for a use that nothing is in the way of. It has no handle yet.
     #[inline(always)]
-    pub fn add_guard(&mut self, params: GuardParams) -> Option<&'static Guard> {
+    pub(crate) fn add_guard(&mut self, params: GuardParams) -> Option<&'static Guard> {
         let thread = self.inside.thread();
         let guard: &'static Guard = Table::take_cached(thread)?;
         guard.guarded().set_ledger(self.at.ledger);
@@ -223,7 +223,7 @@ impl LockedSlot<Claim> {
     ///
     /// None also where the claim descends from an import: such an export has the lease with its layout, since the handle may pass on.
     #[inline(always)]
-    pub fn add_export<T>(
+    pub(crate) fn add_export<T>(
         &mut self,
         params: GuardParams,
         see: impl FnOnce(&Layout) -> Option<T>,
@@ -239,7 +239,7 @@ impl LockedSlot<Claim> {
 
     /// Gives the guard its handle, and unlocks.
     #[inline(always)]
-    pub fn publish(self, guard: &'static Guard) -> Id {
+    pub(crate) fn publish(self, guard: &'static Guard) -> Id {
         Table::publish(guard)
     }
 }
@@ -249,7 +249,7 @@ impl LockedSlot<Claim> {
     /// cut from what this one's was cut from. None if it does not, or if there is more to the claim than a slot: an import that it would
     /// descend from, or a root that is not known yet.
     #[inline(always)]
-    pub fn add_claim(&mut self, fill: impl FnOnce(&ClaimBody, &mut ClaimBody) -> Option<bool>) -> Option<Id> {
+    pub(crate) fn add_claim(&mut self, fill: impl FnOnce(&ClaimBody, &mut ClaimBody) -> Option<bool>) -> Option<Id> {
         // SAFETY: its ledger is locked by us, and `&mut self` lets no other reference be.
         unsafe { self.at.add_claim(self.inside.thread(), fill) }
     }
@@ -257,7 +257,7 @@ impl LockedSlot<Claim> {
     /// Releases a handle of which no promise, guard or moving write needs the slot, and which descends from no import. With the last one the
     /// store ends, if it is nobody's or a pool's.
     #[inline(always)]
-    pub fn release(mut self) -> bool {
+    pub(crate) fn release(mut self) -> bool {
         if self.body().lease.is_some() {
             return self.release_lent();
         }
@@ -331,7 +331,7 @@ impl LockedSlot<Claim> {
 
     /// Promises a claim that is live and has no guards of its own.
     #[inline(always)]
-    pub fn give(mut self, required: u32) -> Option<Id> {
+    pub(crate) fn give(mut self, required: u32) -> Option<Id> {
         let (claim, thread) = (self.at.slot, self.inside.thread());
         // SAFETY: its ledger is locked by us, and no other reference is out.
         let body = unsafe { claim.guarded().own() };
@@ -350,7 +350,7 @@ impl LockedSlot<Promise> {
     /// The claim passes to a new handle, if this is the only promise of a handle that is still out: that one is destructed, and remembers who
     /// took it.
     #[inline(always)]
-    pub fn take(self) -> Option<Id> {
+    pub(crate) fn take(self) -> Option<Id> {
         // SAFETY: the ledger is locked by us, and no reference is out.
         let claim = unsafe { self.at.passing_claim() }?;
         // SAFETY: as above.
@@ -359,7 +359,7 @@ impl LockedSlot<Promise> {
 
     /// Gives a promise back that was used up.
     #[inline(always)]
-    pub fn release(self) -> bool {
+    pub(crate) fn release(self) -> bool {
         let spent = self.at.slot.head().state() == State::Spent;
         if spent {
             Table::free(self.inside.thread(), self.at.slot);

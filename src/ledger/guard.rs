@@ -17,12 +17,12 @@ use crate::thread::Thread;
 
 impl Guard {
     /// Whether it is the head of a borrow_all, which no ledger guards.
-    pub fn is_head(&'static self) -> bool {
+    pub(crate) fn is_head(&'static self) -> bool {
         self.guarded.ledger().is_none()
     }
 
     /// The bits of its handle while one is out.
-    pub fn id(&'static self) -> Id {
+    pub(crate) fn id(&'static self) -> Id {
         Slot::id(self)
     }
 
@@ -49,7 +49,7 @@ pub struct SpareGuard {
 impl SpareGuard {
     /// Takes a slot; outside of locks.
     #[inline]
-    pub fn take(thread: &'static Thread) -> Result<SpareGuard> {
+    pub(crate) fn take(thread: &'static Thread) -> Result<SpareGuard> {
         Ok(SpareGuard { guard: Table::take(thread)?, thread })
     }
 
@@ -101,7 +101,7 @@ impl Drop for StartPoint {
 impl Locked {
     /// Opens a guard on the layout of `region`, made through the handle `owner` (the same one but for chunks). It has no handle yet.
     #[inline]
-    pub fn add_guard(
+    pub(crate) fn add_guard(
         &mut self,
         spare: SpareGuard,
         params: GuardParams,
@@ -131,12 +131,12 @@ impl Locked {
 
     /// Gives an open guard its handle.
     #[inline]
-    pub fn publish_guard(&mut self, guard: &'static Guard) -> Id {
+    pub(crate) fn publish_guard(&mut self, guard: &'static Guard) -> Id {
         Table::publish(guard)
     }
 
     /// Closes a guard under which nothing was touched: no version moves and no poison heals.
-    pub fn abandon_guard(&mut self, guard: &'static Guard) {
+    pub(crate) fn abandon_guard(&mut self, guard: &'static Guard) {
         self.get_mut(guard).abandoned = true;
         self.end_guard(guard, false);
     }
@@ -148,7 +148,7 @@ impl Locked {
     }
 
     /// The same; `point`: work of a device goes on until then.
-    pub fn end_guard_at(&mut self, guard: &'static Guard, failed: bool, point: Option<Point>) {
+    pub(crate) fn end_guard_at(&mut self, guard: &'static Guard, failed: bool, point: Option<Point>) {
         let ledger = self.ledger_of(guard);
         let body = self.get(guard);
         let (class, discard, abandoned) = (body.class, body.discard, body.abandoned);
@@ -207,7 +207,7 @@ impl Locked {
     }
 
     /// The record for the chunks of one write over `owner`.
-    pub fn add_group(&mut self, spare: SpareGuard, owner: &'static Claim, discard: bool) -> Group {
+    pub(crate) fn add_group(&mut self, spare: SpareGuard, owner: &'static Claim, discard: bool) -> Group {
         let guard = spare.into_guard();
         guard.guarded.set_ledger(self.ledger_of(owner));
         *self.get_mut(guard) =
@@ -218,7 +218,7 @@ impl Locked {
     }
 
     /// A write guard over a part of `owner`, whose layout is `spare`'s; of one root with it.
-    pub fn add_part(
+    pub(crate) fn add_part(
         &mut self,
         mut spare: SpareClaim,
         guard: SpareGuard,
@@ -267,12 +267,12 @@ impl Locked {
 
     /// The region of a claim's layout.
     #[inline]
-    pub fn region<'a>(&'a self, claim: &'static Claim) -> Region<'a> {
+    pub(crate) fn region<'a>(&'a self, claim: &'static Claim) -> Region<'a> {
         Region { layout: &self.get(claim).layout, root: self.root(claim) }
     }
 
     /// The layout of the guard's region: at this address as long as the guard is open.
-    pub fn layout_of<'a>(&'a self, guard: &'static Guard) -> &'a Layout {
+    pub(crate) fn layout_of<'a>(&'a self, guard: &'static Guard) -> &'a Layout {
         &self.get(self.get(guard).region()).layout
     }
 }

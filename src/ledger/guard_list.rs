@@ -20,13 +20,13 @@ pub struct GuardList {
 
 impl GuardList {
     /// Takes the head's slot; outside of locks.
-    pub fn take(thread: &'static Thread) -> Result<GuardList> {
+    pub(crate) fn take(thread: &'static Thread) -> Result<GuardList> {
         Ok(GuardList { head: SpareGuard::take(thread)?, first: None })
     }
 
     /// Adds an entry. The end walks them one by one, each under its own lock.
     /// `streamed`: it was taken with a queue.
-    pub fn push(&mut self, locked: &mut Locked, guard: &'static Guard, streamed: bool) {
+    pub(crate) fn push(&mut self, locked: &mut Locked, guard: &'static Guard, streamed: bool) {
         let body = locked.get_mut(guard);
         body.streamed = streamed;
         body.entry = self.first;
@@ -35,7 +35,7 @@ impl GuardList {
     }
 
     /// Gives the handle out.
-    pub fn publish(self, made: Origin) -> Id {
+    pub(crate) fn publish(self, made: Origin) -> Id {
         let head = self.head.into_guard();
         head.guarded.ledger.store(core::ptr::null_mut(), Ordering::Release);
         // SAFETY: not published yet: ours alone.

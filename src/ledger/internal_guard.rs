@@ -23,17 +23,22 @@ pub struct InternalGuard {
 
 impl Locked {
     /// Opens a guard on a claim for the library's own use.
-    pub fn open_internal(&mut self, spare: SpareGuard, params: GuardParams, claim: &'static Claim) -> InternalGuard {
+    pub(crate) fn open_internal(
+        &mut self,
+        spare: SpareGuard,
+        params: GuardParams,
+        claim: &'static Claim,
+    ) -> InternalGuard {
         InternalGuard { guard: self.add_guard(spare, params, claim, claim, None) }
     }
 
     /// Ends it while its ledger is locked already.
-    pub fn end_internal(&mut self, hold: InternalGuard, failed: bool) {
+    pub(crate) fn end_internal(&mut self, hold: InternalGuard, failed: bool) {
         self.end_internal_at(hold, failed, None);
     }
 
     /// The same; `point`: work of a device goes on until then.
-    pub fn end_internal_at(&mut self, hold: InternalGuard, failed: bool, point: Option<Point>) {
+    pub(crate) fn end_internal_at(&mut self, hold: InternalGuard, failed: bool, point: Option<Point>) {
         self.end_guard_at(hold.guard, failed, point);
         core::mem::forget(hold);
     }
@@ -42,7 +47,7 @@ impl Locked {
 impl LockedSlot<Claim> {
     /// Opens a guard on the claim for the library's own use, and unlocks.
     #[inline(always)]
-    pub fn open_internal(mut self, params: GuardParams) -> Option<InternalGuard> {
+    pub(crate) fn open_internal(mut self, params: GuardParams) -> Option<InternalGuard> {
         self.add_guard(params).map(InternalGuard::of)
     }
 }
@@ -54,7 +59,7 @@ impl InternalGuard {
     }
 
     /// Its bytes for the host, which stay as long as it is open; DEVICE if the host cannot reach them.
-    pub fn host_view(&self) -> Result<HostView<'_>> {
+    pub(crate) fn host_view(&self) -> Result<HostView<'_>> {
         let layout = self.layout();
         reach(self.device())?;
         // SAFETY: the guard is open and ours: the claim that it layout_refs keeps its layout, the store its bytes, and whoever would touch
@@ -64,13 +69,13 @@ impl InternalGuard {
 
     /// The same; None if the host cannot reach them, and nothing is said.
     #[inline]
-    pub fn host_view_if_reachable(&self) -> Option<HostView<'_>> {
+    pub(crate) fn host_view_if_reachable(&self) -> Option<HostView<'_>> {
         // SAFETY: as in `place`.
         is_reachable(self.device()).then(|| unsafe { HostView::new(self.layout()) })
     }
 
     /// Its bytes for `ferry`, wherever they are.
-    pub fn memory_view(&self) -> Result<MemoryView<'_>> {
+    pub(crate) fn memory_view(&self) -> Result<MemoryView<'_>> {
         let memory = Memory::of(self.device(), self.layout())?;
         // SAFETY: as for `place`; work of a queue keeps the store's bytes by the point that the guard's end records.
         Ok(unsafe { MemoryView::new(self.layout(), memory) })
@@ -78,7 +83,7 @@ impl InternalGuard {
 
     /// Where its bytes are.
     #[inline]
-    pub fn device(&self) -> tn_device {
+    pub(crate) fn device(&self) -> tn_device {
         let ledger = self.guard.guarded.ledger().expect("not a head");
         // SAFETY: written before the store had a handle, and not again as long as this guard keeps it.
         unsafe { (&raw const (*ledger.state.get()).device).read() }
@@ -86,13 +91,13 @@ impl InternalGuard {
 
     /// The layout of its region.
     #[inline]
-    pub fn layout(&self) -> &Layout {
+    pub(crate) fn layout(&self) -> &Layout {
         // SAFETY: the open guard layout_refs the claim, and the layout of a claim with an open guard does not change.
         unsafe { &(*(*self.guard.guarded.body.get()).region().guarded().body.get()).layout }
     }
 
     /// Makes it the caller's: a handle that `end_guard` will end.
-    pub fn publish(self) -> Id {
+    pub(crate) fn publish(self) -> Id {
         let id = Table::publish(self.guard);
         core::mem::forget(self);
         id
@@ -106,7 +111,7 @@ impl InternalGuard {
     }
 
     /// The guard.
-    pub fn guard(&self) -> &'static Guard {
+    pub(crate) fn guard(&self) -> &'static Guard {
         self.guard
     }
 
@@ -118,7 +123,7 @@ impl InternalGuard {
 
     /// Asks for the lines that its end looks at.
     #[inline(always)]
-    pub fn fetch(&self) {
+    pub(crate) fn fetch(&self) {
         // SAFETY: as in `layout`; only the address of the claim is taken.
         let claim = unsafe { (*self.guard.guarded.body.get()).region() };
         cpu::prefetch(core::ptr::from_ref(claim));
@@ -126,12 +131,12 @@ impl InternalGuard {
     }
 
     /// Ends it; `failed`: what was written is undefined.
-    pub fn end(self, failed: bool) {
+    pub(crate) fn end(self, failed: bool) {
         self.end_by(crate::thread::current(), failed);
     }
 
     /// The same by a thread that is known.
-    pub fn end_by(self, thread: &'static Thread, failed: bool) {
+    pub(crate) fn end_by(self, thread: &'static Thread, failed: bool) {
         let guard = self.into_guard();
         if !LockedSlot::held(thread, guard).end_guard(failed) {
             guard.lock().end_guard(guard, failed);

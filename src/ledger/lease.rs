@@ -15,7 +15,7 @@ use core::ffi::c_void;
 
 impl Lease {
     /// Names this use of the slot: a weak handle compares it.
-    pub fn epoch(&self) -> u32 {
+    pub(crate) fn epoch(&self) -> u32 {
         self.head.epoch()
     }
 
@@ -103,7 +103,7 @@ impl SpareLease {
     }
 
     /// The bytes were copied: the release runs, or is queued, now. Under no lock.
-    pub fn end_now(self) {
+    pub(crate) fn end_now(self) {
         let thread = self.thread;
         let _ = self.into_lease().end(thread);
     }
@@ -125,7 +125,7 @@ impl Drop for SpareLease {
 
 impl Locked {
     /// The bytes that a registration of host memory page-locked, from which the claim descends; 0: it does not.
-    pub fn registered_bytes(&self, claim: &'static Claim) -> u64 {
+    pub(crate) fn registered_bytes(&self, claim: &'static Claim) -> u64 {
         let Some(lease) = self.get(claim).lease else { return 0 };
         let body = self.get(lease);
         if matches!(body.release, Release::Unlock(_)) { (body.end - body.start) as u64 } else { 0 }
@@ -138,7 +138,7 @@ impl Locked {
     }
 
     /// An import of bytes of this store: one more claim on it, which holds the lease. A lent store grows to the lease's range.
-    pub fn join(&mut self, ledger: &'static Ledger, lease: SpareLease, claim: SpareClaim) -> Id {
+    pub(crate) fn join(&mut self, ledger: &'static Ledger, lease: SpareLease, claim: SpareClaim) -> Id {
         let lease = lease.into_lease();
         self.open_lease(ledger, lease);
         let (start, end) = {

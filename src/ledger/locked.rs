@@ -114,7 +114,7 @@ impl Locked {
 
     /// The calling thread.
     #[inline]
-    pub fn thread(&self) -> &'static Thread {
+    pub(crate) fn thread(&self) -> &'static Thread {
         self.inside.thread()
     }
 
@@ -140,7 +140,7 @@ impl Locked {
 
     /// The same, to be changed.
     #[inline]
-    pub fn get_mut<S: GuardedSlot>(&mut self, slot: &'static S) -> &mut S::Body {
+    pub(crate) fn get_mut<S: GuardedSlot>(&mut self, slot: &'static S) -> &mut S::Body {
         self.check(slot.guarded());
         slot.guarded().watch.write();
         // SAFETY: its ledger is locked by us, and `&mut self` lets no other reference be.
@@ -164,7 +164,7 @@ impl Locked {
 
     /// The same, to be changed.
     #[inline]
-    pub fn state_mut(&mut self, ledger: &'static Ledger) -> &mut LedgerState {
+    pub(crate) fn state_mut(&mut self, ledger: &'static Ledger) -> &mut LedgerState {
         assert!(self.has(ledger), "a ledger that is not locked");
         ledger.watch.write();
         // SAFETY: locked by us, and `&mut self` lets no other reference be.
@@ -173,12 +173,12 @@ impl Locked {
 
     /// Where a thing made now is made: the thread and its TN_HERE.
     #[inline]
-    pub fn made(&self) -> Origin {
+    pub(crate) fn made(&self) -> Origin {
         Origin::by(self.thread())
     }
 
     /// The pool whose block the store is, if it is one.
-    pub fn pool(&self, ledger: &'static Ledger) -> Option<&'static Pool> {
+    pub(crate) fn pool(&self, ledger: &'static Ledger) -> Option<&'static Pool> {
         match self.state(ledger).backing {
             Backing::Pool(pool, _) => Some(pool),
             _ => None,

@@ -24,17 +24,17 @@ use core::sync::atomic::{AtomicBool, Ordering};
 /// What a new store is like.
 pub struct StoreParams {
     /// Where the bytes live.
-    pub device: tn_device,
+    pub(crate) device: tn_device,
     /// First byte, 0 for none.
-    pub start: i64,
+    pub(crate) start: i64,
     /// How many.
-    pub bytes: i64,
+    pub(crate) bytes: i64,
     /// The memory must not be written.
-    pub readonly: bool,
+    pub(crate) readonly: bool,
     /// A mapped file.
-    pub mapped: bool,
+    pub(crate) mapped: bool,
     /// Where they come from.
-    pub from: StoreSource,
+    pub(crate) from: StoreSource,
 }
 
 /// Where a new store's bytes come from.
@@ -80,7 +80,7 @@ impl SpareLedger {
 
     /// What the pool's block will carry as its owner.
     #[inline]
-    pub fn tag(&self) -> u64 {
+    pub(crate) fn tag(&self) -> u64 {
         self.ledger.tag()
     }
 }
@@ -127,7 +127,7 @@ impl NewStore {
     /// Whatever fails, nothing is left behind.
     /// What `layout` is afterwards, nobody may ask.
     #[inline(always)]
-    pub fn allocate(
+    pub(crate) fn allocate(
         thread: &'static Thread,
         pool: &'static Pool,
         layout: &mut Layout,
@@ -151,7 +151,7 @@ impl NewStore {
     /// The same from any pool, for use in the order of a queue; None: by the host, now, or where the host cannot, on the thread's current one.
     #[cold]
     #[inline(never)]
-    pub fn allocate_on(
+    pub(crate) fn allocate_on(
         thread: &'static Thread,
         queue: Option<&'static stream::Queue>,
         pool: &'static Pool,
@@ -173,7 +173,7 @@ impl NewStore {
     }
 
     /// The bytes for the host; DEVICE if it cannot reach them.
-    pub fn host_view(&mut self) -> Result<HostView<'_>> {
+    pub(crate) fn host_view(&mut self) -> Result<HostView<'_>> {
         let layout = self.claim.layout();
         reach(self.pool.device())?;
         // SAFETY: a block of our own of that many bytes, which nobody else knows; the layout is dense in it, and the host reaches it.
@@ -181,31 +181,26 @@ impl NewStore {
     }
 
     /// The bytes for `ferry`, wherever they are.
-    pub fn memory_view(&mut self) -> Result<MemoryView<'_>> {
+    pub(crate) fn memory_view(&mut self) -> Result<MemoryView<'_>> {
         let device = self.pool.device();
         let layout: &Layout = self.claim.layout();
         // SAFETY: as for `place`; who copies on a queue waits for that, or makes it a store whose work is recorded.
         Ok(unsafe { MemoryView::new(layout, Memory::of(device, layout)?) })
     }
 
-    /// The layout, with the address of the bytes.
-    pub fn layout(&mut self) -> &Layout {
-        self.claim.layout()
-    }
-
     /// Where the bytes are.
-    pub fn device(&self) -> tn_device {
+    pub(crate) fn device(&self) -> tn_device {
         self.pool.device()
     }
 
     /// The claim to be.
-    pub fn claim(&mut self) -> &mut SpareClaim {
+    pub(crate) fn claim(&mut self) -> &mut SpareClaim {
         &mut self.claim
     }
 
     /// Makes it a store with one claim, and returns its handle.
     #[inline(always)]
-    pub fn finish(self) -> Id {
+    pub(crate) fn finish(self) -> Id {
         let this = core::mem::ManuallyDrop::new(self);
         // SAFETY: each field is moved out once, and `this` is not dropped.
         let (ledger, claim) = unsafe { (core::ptr::read(&this.ledger), core::ptr::read(&this.claim)) };

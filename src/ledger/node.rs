@@ -21,14 +21,14 @@ pub fn lock_claims(claims: &[&'static Claim]) -> Result<Locked> {
 
 impl Claim {
     /// Locks the ledger of a claim that the caller owns: that of an expression node.
-    pub fn lock_own(&'static self) -> Locked {
+    pub(crate) fn lock_own(&'static self) -> Locked {
         Locked::one(crate::thread::current(), ledger_of_claim(self))
     }
 }
 
 impl Locked {
     /// `spare` becomes a node's claim with all that `claim` has: H + 1, P + 1. Its layout has room for it.
-    pub fn copy_to_node(&mut self, claim: &'static Claim, spare: SpareClaim, tag: NodeTag) -> &'static Claim {
+    pub(crate) fn copy_to_node(&mut self, claim: &'static Claim, spare: SpareClaim, tag: NodeTag) -> &'static Claim {
         let id = self.copy_claim(claim, spare);
         self.make_node(id, tag)
     }
@@ -44,14 +44,14 @@ impl Locked {
     }
 
     /// Another node has the claim from now on, or another operation waits for it.
-    pub fn tag_node(&mut self, claim: &'static Claim, tag: NodeTag) {
+    pub(crate) fn tag_node(&mut self, claim: &'static Claim, tag: NodeTag) {
         debug_assert!(self.get(claim).node.is_some());
         self.get_mut(claim).node = Some(tag);
     }
 
     /// The bytes under a node's claim are about to be overwritten: weak handles of what was there find nothing, and neither name nor root of
     /// the array remain.
-    pub fn overwrite_node(&mut self, claim: &'static Claim) {
+    pub(crate) fn overwrite_node(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.state_mut(ledger).epoch += 1;
         self.get_mut(claim).name = Name::NONE;
@@ -59,7 +59,7 @@ impl Locked {
     }
 
     /// The claim of a node ends: H - 1, P - 1.
-    pub fn end_node(&mut self, claim: &'static Claim) {
+    pub(crate) fn end_node(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.get_mut(claim).node = None;
         self.state_mut(ledger).nodes -= 1;
@@ -72,7 +72,7 @@ impl Locked {
 
 impl NewStore {
     /// Makes it a store with one claim, a node's.
-    pub fn finish_node(self, tag: NodeTag) -> &'static Claim {
+    pub(crate) fn finish_node(self, tag: NodeTag) -> &'static Claim {
         let (mut locked, id) = self.finish_locked();
         locked.make_node(id, tag)
     }

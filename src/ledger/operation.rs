@@ -40,7 +40,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Operation; 15] = [
+    pub(crate) const ALL: [Operation; 15] = [
         Operation::Leaf,
         Operation::Add,
         Operation::Subtract,
@@ -59,7 +59,7 @@ impl Operation {
     ];
 
     /// As texts call it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Operation::Leaf => "leaf",
             Operation::Add => "add",
@@ -84,7 +84,7 @@ impl Operation {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NodeTag {
     /// The bits of its handle, if one is or was out.
-    pub id: Id,
+    pub(crate) id: Id,
     /// What waits for it; Leaf: nothing yet.
-    pub waits: Operation,
+    pub(crate) waits: Operation,
 }

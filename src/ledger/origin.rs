@@ -7,9 +7,9 @@ use crate::thread::Thread;
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Origin {
     /// Number of the TN_HERE site; 0: none.
-    pub site: u32,
+    pub(crate) site: u32,
     /// The system's number of the thread.
-    pub thread: u32,
+    pub(crate) thread: u32,
 }
 
 impl Origin {
@@ -20,7 +20,7 @@ impl Origin {
     }
 
     /// The site, to be resolved once no lock is held.
-    pub fn site(self) -> Site {
+    pub(crate) fn site(self) -> Site {
         Site::from_number(self.site)
     }
 }

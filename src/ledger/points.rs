@@ -6,18 +6,18 @@ use crate::stream::{Point, Queue};
 use crate::types::{TN_CUDA, TN_CUDA_MANAGED, TN_ERR_UNSUPPORTED, tn_device};
 use smallvec::SmallVec;
 
-/// UseTime bytes are going to be touched.
+/// When bytes are going to be touched.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct UseTime {
     /// In the order of this queue; None: by the host, now.
-    pub queue: Option<&'static Queue>,
+    pub(crate) queue: Option<&'static Queue>,
     /// The host waits for unfinished device work, in place of TN_ERR_PENDING.
-    pub wait: bool,
+    pub(crate) wait: bool,
 }
 
 impl UseTime {
     /// The host, now.
-    pub const HOST: UseTime = UseTime { queue: None, wait: false };
+    pub(crate) const HOST: UseTime = UseTime { queue: None, wait: false };
 
     /// In the order of a queue.
     pub fn on(queue: &'static Queue) -> UseTime {
@@ -25,7 +25,7 @@ impl UseTime {
     }
 
     /// The same, where the host waits for work that is in the way.
-    pub fn waiting(self, wait: bool) -> UseTime {
+    pub(crate) fn waiting(self, wait: bool) -> UseTime {
         UseTime { wait, ..self }
     }
 }
@@ -68,12 +68,12 @@ impl Points {
     const ROOM: usize = 8;
 
     /// Whether nothing is in the way.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.length == 0
     }
 
     /// The work before `point` is in the way of a queue, or of the host.
-    pub fn add(&mut self, point: Point, by: Option<&'static Queue>) {
+    pub(crate) fn add(&mut self, point: Point, by: Option<&'static Queue>) {
         let alike = |wanted: &Wanted| wanted.by == by && wanted.point.queue() == point.queue();
         if self.done.iter().any(|done| alike(done) && done.point.tick() >= point.tick()) {
             return;
@@ -95,7 +95,7 @@ impl Points {
     }
 
     /// Adds all of another list.
-    pub fn join(&mut self, other: &Points) {
+    pub(crate) fn join(&mut self, other: &Points) {
         for wanted in other.wanted() {
             self.add(wanted.point, wanted.by);
         }
@@ -106,7 +106,7 @@ impl Points {
     }
 
     /// Whether all that the host would wait for has passed, by now. Asks the driver, never waits; under no lock.
-    pub fn have_passed(&self) -> bool {
+    pub(crate) fn have_passed(&self) -> bool {
         // All are asked, so that what has passed is known when the records are looked at again.
         let mut all = true;
         for wanted in self.wanted().filter(|wanted| wanted.by.is_none()) {
@@ -116,7 +116,7 @@ impl Points {
     }
 
     /// Lets queues wait on their device, and the host here; the list is empty then. Under no lock.
-    pub fn wait(&mut self) -> Result<()> {
+    pub(crate) fn wait(&mut self) -> Result<()> {
         reserve(&mut self.done, self.length)?;
         self.length = 0;
         for wanted in core::mem::take(&mut self.list).into_iter().flatten() {
@@ -130,7 +130,7 @@ impl Points {
     }
 
     /// Forgets what was found, to look again.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.list = Default::default();
         self.length = 0;
     }

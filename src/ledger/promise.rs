@@ -9,11 +9,11 @@ use crate::thread::Thread;
 
 impl Promise {
     /// The bits of its handle.
-    pub fn id(&'static self) -> Id {
+    pub(crate) fn id(&'static self) -> Id {
         Slot::id(self)
     }
     /// Gives the slot of a promise that is not outstanding back.
-    pub fn free(&'static self, locked: &Locked) {
+    pub(crate) fn free(&'static self, locked: &Locked) {
         Table::free(locked.thread(), self);
     }
 }
@@ -27,7 +27,7 @@ pub struct SparePromise {
 
 impl SparePromise {
     /// Takes a slot; outside of locks.
-    pub fn take(thread: &'static Thread) -> Result<SparePromise> {
+    pub(crate) fn take(thread: &'static Thread) -> Result<SparePromise> {
         Ok(SparePromise { promise: Table::take(thread)?, thread, used: false })
     }
 }
@@ -42,7 +42,7 @@ impl Drop for SparePromise {
 
 impl Locked {
     /// Adds an outstanding promise of the claim; `required` is how many of them its giver requires.
-    pub fn add_promise(&mut self, claim: &'static Claim, required: u32, mut spare: SparePromise) -> Id {
+    pub(crate) fn add_promise(&mut self, claim: &'static Claim, required: u32, mut spare: SparePromise) -> Id {
         spare.used = true;
         let (promise, made) = (spare.promise, self.made());
         let ledger = self.ledger_of(claim);
@@ -53,12 +53,12 @@ impl Locked {
     }
 
     /// The claim that an outstanding promise passes on.
-    pub fn promised(&self, promise: &'static Promise) -> &'static Claim {
+    pub(crate) fn promised(&self, promise: &'static Promise) -> &'static Claim {
         self.get(promise).claim.expect("outstanding promises have a claim")
     }
 
     /// Marks an outstanding promise as used up. Its handle still has to be released, and its claim is left as it is.
-    pub fn spend_promise(&mut self, promise: &'static Promise) {
+    pub(crate) fn spend_promise(&mut self, promise: &'static Promise) {
         let ledger = self.ledger_of(promise);
         let claim = self.promised(promise);
         let only = self.get(claim).given == 1;
@@ -67,7 +67,7 @@ impl Locked {
     }
 
     /// No promise of the claim is outstanding any more: its handle is live again, or, if that was released, the claim ends.
-    pub fn ungive(&mut self, claim: &'static Claim) {
+    pub(crate) fn ungive(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         debug_assert_eq!(self.get(claim).given, 0);
         self.get_mut(claim).required = 0;
@@ -81,7 +81,7 @@ impl Locked {
 
     /// The claim passes to `spare`, with layout, root, lease, name and READONLY; H is unchanged. The old handle, if it is still out,
     /// is destructed and remembers who took it, and whether by entering a scope. `spare`'s layout has room for it.
-    pub fn pass_claim(&mut self, claim: &'static Claim, spare: SpareClaim, entered: bool) -> Id {
+    pub(crate) fn pass_claim(&mut self, claim: &'static Claim, spare: SpareClaim, entered: bool) -> Id {
         let ledger = self.ledger_of(claim);
         let made = self.made();
         let to = spare.into_claim();
@@ -106,7 +106,7 @@ impl Locked {
     }
 
     /// `spare` becomes a clone of the claim: H + 1. Its layout has room for it.
-    pub fn copy_claim(&mut self, claim: &'static Claim, mut spare: SpareClaim) -> Id {
+    pub(crate) fn copy_claim(&mut self, claim: &'static Claim, mut spare: SpareClaim) -> Id {
         let ledger = self.ledger_of(claim);
         let made = self.made();
         self.share_root(claim, &mut spare);
@@ -120,7 +120,7 @@ impl Locked {
     }
 
     /// The outstanding promises of a claim.
-    pub fn each_promise(&self, claim: &'static Claim, mut visit: impl FnMut(&'static Promise)) {
+    pub(crate) fn each_promise(&self, claim: &'static Claim, mut visit: impl FnMut(&'static Promise)) {
         let mut at = self.get(claim).promises;
         while let Some(promise) = at {
             visit(promise);

@@ -120,7 +120,7 @@ impl Locked {
     }
 
     /// Forgets the work that is known to have passed. What waited for nothing else ends with it.
-    pub fn drop_passed_work(&mut self, ledger: &'static Ledger) {
+    pub(crate) fn drop_passed_work(&mut self, ledger: &'static Ledger) {
         if self.state(ledger).works > 0 {
             self.drop_passed_work_slow(ledger);
         }
@@ -199,7 +199,7 @@ impl Locked {
     }
 
     /// Calls `visit` with the records of the store that overlap the claim's region.
-    pub fn each_record_over(&self, claim: &'static Claim, mut visit: impl FnMut(&'static Guard)) {
+    pub(crate) fn each_record_over(&self, claim: &'static Claim, mut visit: impl FnMut(&'static Guard)) {
         for record in self.records(self.ledger_of(claim)) {
             if !region::disjoint(self.region(self.get(record).region()), self.region(claim)) {
                 visit(record);
@@ -208,7 +208,7 @@ impl Locked {
     }
 
     /// Whether a poisoned region overlaps the claim's; who left it.
-    pub fn poison_over(&self, claim: &'static Claim) -> Option<&'static Guard> {
+    pub(crate) fn poison_over(&self, claim: &'static Claim) -> Option<&'static Guard> {
         let mut found = None;
         self.each_record_over(claim, |record| {
             if found.is_none() && self.get(record).class == Class::Poison {
@@ -225,7 +225,7 @@ impl Locked {
     }
 
     /// The device work of a record that is in the way of a reader or writer in this order: not passed, as far as is known, nor before it anyhow.
-    pub fn blocking_work(&self, record: &'static Guard, writing: bool, order: UseTime) -> Option<Point> {
+    pub(crate) fn blocking_work(&self, record: &'static Guard, writing: bool, order: UseTime) -> Option<Point> {
         let point = self.work_before(record, writing)?;
         let ordered = match order.queue {
             Some(queue) => queue.follows(point),
@@ -235,7 +235,7 @@ impl Locked {
     }
 
     /// The unfinished work on a claim's region that a reader or writer has to be after, as the host.
-    pub fn work_over(&self, claim: &'static Claim, writing: bool) -> Points {
+    pub(crate) fn work_over(&self, claim: &'static Claim, writing: bool) -> Points {
         let mut points = Points::default();
         if self.state(self.ledger_of(claim)).works > 0 {
             self.each_record_over(claim, |record| {
@@ -248,7 +248,7 @@ impl Locked {
     }
 
     /// Of the work that a reader or writer would wait for: some that its device, which is lost, did not finish.
-    pub fn lost_over(&self, claim: &'static Claim, writing: bool) -> Option<Point> {
+    pub(crate) fn lost_over(&self, claim: &'static Claim, writing: bool) -> Option<Point> {
         let mut lost = None;
         if self.state(self.ledger_of(claim)).works > 0 {
             self.each_record_over(claim, |record| {

@@ -54,7 +54,7 @@ pub struct SpareScope {
 
 impl SpareScope {
     /// Takes a slot with room for `n` handles; outside of locks.
-    pub fn take(thread: &'static Thread, n: usize) -> Result<SpareScope> {
+    pub(crate) fn take(thread: &'static Thread, n: usize) -> Result<SpareScope> {
         let mut spare = SpareScope { scope: Table::take(thread)?, thread, used: false };
         reserve(&mut spare.body().handles, n)?;
         Ok(spare)
@@ -67,18 +67,18 @@ impl SpareScope {
     }
 
     /// Adds a handle; of at most as many as there is room for.
-    pub fn push(&mut self, id: Id) {
+    pub(crate) fn push(&mut self, id: Id) {
         debug_assert!(self.body().handles.len() < self.body().handles.capacity(), "room was reserved");
         self.body().handles.push(id);
     }
 
     /// What was pushed, to be replaced place by place.
-    pub fn handles(&mut self) -> &mut [Id] {
+    pub(crate) fn handles(&mut self) -> &mut [Id] {
         &mut self.body().handles
     }
 
     /// Gives the handle of the scope out.
-    pub fn publish(mut self) -> Id {
+    pub(crate) fn publish(mut self) -> Id {
         let made = Origin { site: self.thread.site(), thread: self.thread.number() };
         let body = self.body();
         body.made = made;
@@ -118,14 +118,14 @@ pub fn lock_scope(id: Id) -> Result<LockedScope> {
 
 impl LockedScope {
     /// Its handles, whatever became of them.
-    pub fn handles(&self) -> &[Id] {
+    pub(crate) fn handles(&self) -> &[Id] {
         self.scope.watch.read();
         // SAFETY: we have the lock, and the only `&mut` is made by `end`, which consumes us.
         unsafe { &(*self.scope.body.get()).handles }
     }
 
     /// Ends it: its handle is stale from now on, and its list the caller's.
-    pub fn end(self) -> Handles {
+    pub(crate) fn end(self) -> Handles {
         let (scope, thread) = (self.scope, self.inside.thread());
         debug_assert!(scope.head.is(self.id), "entered, as we saw under its lock");
         scope.head.make_stale(State::Kept);

@@ -49,12 +49,12 @@ impl Slot for Ledger {
 
 impl Ledger {
     /// A number below 2^56 that names this store for ever; never 0. Blocks of pools carry it as their owner.
-    pub fn tag(&self) -> u64 {
+    pub(crate) fn tag(&self) -> u64 {
         ((u64::from(self.head.epoch()) << slots::NUMBER_BITS) | u64::from(self.head.number())) + 1
     }
 
     /// The ledger with that tag, if the store may still be there; to be checked under its lock.
-    pub fn of_tag(tag: u64) -> Option<&'static Ledger> {
+    pub(crate) fn of_tag(tag: u64) -> Option<&'static Ledger> {
         let number = tag.checked_sub(1)? & ((1 << slots::NUMBER_BITS) - 1);
         let ledger = Table::<Ledger>::slot(number as u32)?;
         (ledger.tag() == tag).then_some(ledger)
@@ -63,7 +63,7 @@ impl Ledger {
 
 impl Ledger {
     /// Whether the store exists. A dead store has none, nor has a ledger that is free.
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         self.head.state() == State::Kept
     }
 }
@@ -74,51 +74,51 @@ pub struct LedgerState {
     pub(super) guard_list: Option<&'static Guard>,
     pub(super) claim_list: Option<&'static Claim>,
     /// R: open read guards.
-    pub readers: u32,
+    pub(crate) readers: u32,
     /// W: open write guards.
-    pub writers: u32,
+    pub(crate) writers: u32,
     /// XR: read-only exports.
-    pub exports_read: u32,
+    pub(crate) exports_read: u32,
     /// XS: shared views.
-    pub exports_shared: u32,
+    pub(crate) exports_shared: u32,
     /// XW: exclusive exports.
-    pub exports_exclusive: u32,
+    pub(crate) exports_exclusive: u32,
     /// What ended guards left: poisoned regions and unfinished device work. One number, so that most calls look at one.
-    pub records: u32,
+    pub(crate) records: u32,
     /// H: handles that are live or given, claims that promises keep, expression nodes.
     pub claims: u32,
     /// P: those of H that are expression nodes.
-    pub nodes: u32,
+    pub(crate) nodes: u32,
     /// Those of R that are frozen.
-    pub frozen: u32,
+    pub(crate) frozen: u32,
     /// COW writes that copy the bytes now, each from a claim whose handle may be released meanwhile.
     pub(super) moves: u32,
     /// Open leases.
-    pub leases: u32,
+    pub(crate) leases: u32,
     /// Those of them without TN_MAY_OVERWRITE: the store is FOREIGN.
-    pub lent: u32,
+    pub(crate) lent: u32,
     /// The memory must not be written.
-    pub readonly: bool,
+    pub(crate) readonly: bool,
     /// A file is mapped here: foreign, but nobody's to lend.
-    pub mapped: bool,
+    pub(crate) mapped: bool,
     /// The buffer of a shared variable: no other handle may write.
-    pub managed: bool,
+    pub(crate) managed: bool,
     /// Where the bytes live.
-    pub device: tn_device,
+    pub(crate) device: tn_device,
     /// First byte; 0 for a store of no bytes.
     pub start: i64,
     /// All of it.
-    pub bytes: i64,
+    pub(crate) bytes: i64,
     /// Grows with each finished write.
     pub version: u64,
     /// Grows when the last claim ends: what weak handles compare.
-    pub epoch: u64,
+    pub(crate) epoch: u64,
     /// Records of device work that was unfinished when last looked at.
-    pub works: u32,
+    pub(crate) works: u32,
     /// Records of poisoned regions; such a one may have its device work too.
-    pub poisoned: u32,
+    pub(crate) poisoned: u32,
     /// Where the bytes come from.
-    pub backing: Backing,
+    pub(crate) backing: Backing,
     pub(super) record_list: Option<&'static Guard>,
     pub(super) lease_list: Option<&'static Lease>,
     /// Next of a chain of dead ones.
@@ -168,18 +168,18 @@ impl LedgerState {
 
     /// Open exports of any class.
     #[inline]
-    pub fn exports(&self) -> u32 {
+    pub(crate) fn exports(&self) -> u32 {
         self.exports_read + self.exports_shared + self.exports_exclusive
     }
 
     /// Whether the bytes belong to somebody who may still use them.
     #[inline]
-    pub fn foreign(&self) -> bool {
+    pub(crate) fn foreign(&self) -> bool {
         self.lent > 0 || self.mapped
     }
 
     /// What must hold between any two calls.
-    pub fn is_valid(&self) -> bool {
+    pub(crate) fn is_valid(&self) -> bool {
         self.nodes <= self.claims
             && self.frozen <= self.readers
             && self.lent <= self.leases
@@ -272,29 +272,29 @@ pub struct Claim {
 #[repr(C)]
 pub struct ClaimBody {
     /// Open read guards of this handle.
-    pub readers: u32,
+    pub(crate) readers: u32,
     /// Open write guards of this handle.
-    pub writers: u32,
+    pub(crate) writers: u32,
     /// Exports made through this handle.
-    pub exports: u32,
+    pub(crate) exports: u32,
     /// Guards, exports and records that need this slot's layout.
     pub(super) layout_refs: u32,
     /// g: promises outstanding.
-    pub given: u32,
+    pub(crate) given: u32,
     /// r: the largest number required since it was last live.
-    pub required: u32,
+    pub(crate) required: u32,
     /// Writing through this handle is refused.
-    pub readonly: bool,
+    pub(crate) readonly: bool,
     /// A COW write copies the bytes at this moment.
-    pub moving: bool,
+    pub(crate) moving: bool,
     /// Of a destructed handle: `enter` took it, not `take`.
-    pub entered: bool,
+    pub(crate) entered: bool,
     /// In the ledger's list, and so one of its H.
     pub(super) counted: bool,
     /// Nothing but unfinished device work keeps it from letting go of its import.
     pub(super) lingers: bool,
     /// Where it was made; of a destructed handle: where it was taken.
-    pub made: Origin,
+    pub(crate) made: Origin,
     /// Next of the ledger's claims, or of a chain of dead ones.
     pub(super) next: Option<&'static Claim>,
     pub(super) previous: Option<&'static Claim>,
@@ -306,9 +306,9 @@ pub struct ClaimBody {
     /// Addresses are absolute; 0 for arrays of no elements.
     pub layout: Layout,
     /// The name that the user gave.
-    pub name: Name,
+    pub(crate) name: Name,
     /// Of an expression node, which has no handle on it.
-    pub node: Option<NodeTag>,
+    pub(crate) node: Option<NodeTag>,
 }
 
 const _: () = assert!(size_of::<Claim>() == 320 || cfg!(loom));
@@ -322,13 +322,13 @@ impl ClaimBody {
 
     /// Whether views of it know already what they are cut from.
     #[inline(always)]
-    pub fn has_root(&self) -> bool {
+    pub(crate) fn has_root(&self) -> bool {
         self.root.is_some()
     }
 
     /// Gets layout, READONLY and name of another one, in a slot that has no name yet; false if the layout needs room outside.
     #[inline(always)]
-    pub fn copy(&mut self, from: &ClaimBody) -> bool {
+    pub(crate) fn copy(&mut self, from: &ClaimBody) -> bool {
         self.readonly = from.readonly;
         if !from.name.is_none() {
             self.name = from.name;
@@ -422,11 +422,11 @@ pub struct GuardBody {
     pub(super) owner: Option<&'static Claim>,
     pub(super) region: Option<&'static Claim>,
     /// What it is.
-    pub class: Class,
+    pub(crate) class: Class,
     /// A reader whose bytes must not change.
-    pub frozen: bool,
+    pub(crate) frozen: bool,
     /// A writer that does not need the old contents.
-    pub discard: bool,
+    pub(crate) discard: bool,
     /// Ended without having been used.
     pub(super) abandoned: bool,
     /// An entry of a borrow_all that was taken with a queue.
@@ -440,9 +440,9 @@ pub struct GuardBody {
     pub(super) open: u32,
     pub(super) failed: bool,
     /// Where it was made.
-    pub made: Origin,
+    pub(crate) made: Origin,
     /// UseTime, ns since the epoch; 0: not kept.
-    pub time_ns: u64,
+    pub(crate) time_ns: u64,
     /// Of a record: after this its device work is done.
     pub(super) point: Option<Point>,
 }
@@ -475,17 +475,17 @@ impl GuardBody {
     };
 
     /// The claim whose layout is the region.
-    pub fn region(&self) -> &'static Claim {
+    pub(crate) fn region(&self) -> &'static Claim {
         self.region.expect("guards in a list have a region")
     }
 
     /// The guard whose handle the caller has: itself, or the head of its borrow_all.
-    pub fn shown_as(&self, this: &'static Guard) -> &'static Guard {
+    pub(crate) fn shown_as(&self, this: &'static Guard) -> &'static Guard {
         self.head.unwrap_or(this)
     }
 
     /// The handle through which it was made.
-    pub fn owner(&self) -> &'static Claim {
+    pub(crate) fn owner(&self) -> &'static Claim {
         self.owner.expect("guards in a list have an owner")
     }
 }
@@ -519,7 +519,7 @@ pub struct PromiseBody {
     /// None once it is used up.
     pub(super) claim: Option<&'static Claim>,
     /// Where it was made.
-    pub made: Origin,
+    pub(crate) made: Origin,
 }
 
 impl Slot for Promise {

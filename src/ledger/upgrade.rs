@@ -9,7 +9,7 @@ use crate::slots::{Id, State, Table};
 
 impl Locked {
     /// A weak handle of the claim, whose layout has been copied into `spare` before.
-    pub fn add_weak(&mut self, claim: &'static Claim, mut spare: SpareWeak) -> Id {
+    pub(crate) fn add_weak(&mut self, claim: &'static Claim, mut spare: SpareWeak) -> Id {
         spare.used = true;
         let weak = spare.weak;
         let ledger = self.ledger_of(claim);
@@ -35,13 +35,13 @@ impl Locked {
     }
 
     /// The layout that a weak handle remembers.
-    pub fn weak_layout(&self, weak: &'static Weak) -> &Layout {
+    pub(crate) fn weak_layout(&self, weak: &'static Weak) -> &Layout {
         &self.get(weak).layout
     }
 
     /// A new claim with what the weak handle remembers; `spare`'s layout has been set. None if the store has had no claim since, or
     /// the import that the handle descended from has ended.
-    pub fn upgrade(&mut self, weak: &'static Weak, mut spare: SpareClaim) -> Option<Id> {
+    pub(crate) fn upgrade(&mut self, weak: &'static Weak, mut spare: SpareClaim) -> Option<Id> {
         let ledger = self.ledger_of(weak);
         let body = self.get(weak);
         let (root, readonly, lease, epoch, name) = (body.root, body.readonly, body.lease, body.epoch, body.name);
@@ -63,7 +63,7 @@ impl Locked {
     }
 
     /// Gives a weak handle back.
-    pub fn release_weak(&mut self, weak: &'static Weak) {
+    pub(crate) fn release_weak(&mut self, weak: &'static Weak) {
         if let Some(root) = self.get_mut(weak).root.take() {
             self.release_root(root);
         }

@@ -24,9 +24,9 @@ pub struct WeakBody {
     pub(super) lease: Option<(&'static Lease, u32)>,
     pub(super) epoch: u64,
     /// Name of the array.
-    pub name: Name,
+    pub(crate) name: Name,
     /// Where it was made.
-    pub made: Origin,
+    pub(crate) made: Origin,
 }
 
 impl Slot for Weak {
@@ -65,11 +65,11 @@ pub struct SpareWeak {
 
 impl SpareWeak {
     /// Takes a slot; outside of locks.
-    pub fn take(thread: &'static Thread) -> Result<SpareWeak> {
+    pub(crate) fn take(thread: &'static Thread) -> Result<SpareWeak> {
         Ok(SpareWeak { weak: Table::take(thread)?, thread, used: false })
     }
     /// The layout of the weak handle to be.
-    pub fn layout(&mut self) -> &mut Layout {
+    pub(crate) fn layout(&mut self) -> &mut Layout {
         // SAFETY: not published, in no list: the slot is ours alone.
         &mut unsafe { self.weak.guarded.own() }.layout
     }

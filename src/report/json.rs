@@ -32,7 +32,7 @@ impl fmt::Display for Escaped<'_> {
 
 impl<'a> Json<'a> {
     /// An empty text.
-    pub fn new(sink: &'a mut dyn Write) -> Json<'a> {
+    pub(crate) fn new(sink: &'a mut dyn Write) -> Json<'a> {
         Json { sink, follows: false }
     }
 
@@ -53,63 +53,63 @@ impl<'a> Json<'a> {
     }
 
     /// Begins an object or a list with its bracket; `close` ends it.
-    pub fn open(&mut self, bracket: char) {
+    pub(crate) fn open(&mut self, bracket: char) {
         self.separate();
         self.put(format_args!("{bracket}"));
         self.follows = false;
     }
 
     /// The same as a field of an object.
-    pub fn open_field(&mut self, name: &str, bracket: char) {
+    pub(crate) fn open_field(&mut self, name: &str, bracket: char) {
         self.name(name);
         self.put(format_args!("{bracket}"));
         self.follows = false;
     }
 
     /// Ends what `open` began.
-    pub fn close(&mut self, bracket: char) {
+    pub(crate) fn close(&mut self, bracket: char) {
         self.put(format_args!("{bracket}"));
         self.follows = true;
     }
 
     /// A field that is a number.
-    pub fn number(&mut self, name: &str, value: impl Into<i128>) {
+    pub(crate) fn number(&mut self, name: &str, value: impl Into<i128>) {
         self.name(name);
         self.put(format_args!("{}", value.into()));
     }
 
     /// A field that is an id or an address: hexadecimal, because 64 bits do not fit the numbers of every reader.
-    pub fn bits(&mut self, name: &str, value: u64) {
+    pub(crate) fn bits(&mut self, name: &str, value: u64) {
         self.name(name);
         self.put(format_args!("\"{value:#x}\""));
     }
 
     /// A field that is true or false.
-    pub fn flag(&mut self, name: &str, value: bool) {
+    pub(crate) fn flag(&mut self, name: &str, value: bool) {
         self.name(name);
         self.put(format_args!("{value}"));
     }
 
     /// A field that is a text.
-    pub fn text(&mut self, name: &str, value: &str) {
+    pub(crate) fn text(&mut self, name: &str, value: &str) {
         self.name(name);
         self.put(format_args!("\"{}\"", Escaped(value)));
     }
 
     /// A field that has no value.
-    pub fn null(&mut self, name: &str) {
+    pub(crate) fn null(&mut self, name: &str) {
         self.name(name);
         self.put(format_args!("null"));
     }
 
     /// A number in a list.
-    pub fn value(&mut self, value: impl Into<i128>) {
+    pub(crate) fn value(&mut self, value: impl Into<i128>) {
         self.separate();
         self.put(format_args!("{}", value.into()));
     }
 
     /// A text in a list.
-    pub fn item(&mut self, value: &str) {
+    pub(crate) fn item(&mut self, value: &str) {
         self.separate();
         self.put(format_args!("\"{}\"", Escaped(value)));
     }

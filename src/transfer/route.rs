@@ -1,6 +1,6 @@
 //! Routes: who moves the bytes of a call, in which order, and what is left when it returns.
 //!
-//! Contract: the table "UseTime a call returns" of docs/copies.md, once. Host memory of any kind is the host's, at once: no queue has part in
+//! Contract: the table "When a call returns" of docs/copies.md, once. Host memory of any kind is the host's, at once: no queue has part in
 //! it. Where a GPU's memory takes part, its queue does the work, after all that is pending on the operands; with stream NULL that is the
 //! thread's current one, which the call then waits for, and for no other.
 #![forbid(unsafe_code)]
@@ -101,7 +101,7 @@ impl Route {
         self.queue
     }
 
-    /// UseTime the bytes are touched; `wait`: the host waits for device work that is in its way.
+    /// When the bytes are touched; `wait`: the host waits for device work that is in its way.
     pub fn when(&self, wait: bool) -> UseTime {
         UseTime { queue: self.queue, wait }
     }
