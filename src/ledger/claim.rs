@@ -1,7 +1,7 @@
-//! Claims: array handles, and what is left of them once released while promises or guards still need it.
+//! Claims: array handles, and the slots of released handles that promises or guards still need.
 //!
-//! A claim has a layout on its store. While a handle is out it is Live, after a take Spent; released with promises or guards open
-//! it is Kept: for promises it still is a claim and counts in H, for guards it only lends them its layout.
+//! A claim has a layout on its store. Its slot is Live while its handle is usable, and Spent after a take. A released handle that
+//! promises or guards still need is Kept. Kept for promises, it is a claim and counts in H; kept for guards, it is only a layout.
 
 use super::locked::Locked;
 use super::origin::Origin;
@@ -12,7 +12,7 @@ use crate::names::Name;
 use crate::slots::{Id, Slot, State, Table};
 use crate::thread::Thread;
 
-/// A taken claim slot that is nobody's yet: filled, then added to a ledger, or given back by its drop.
+/// A claim slot that is taken and in no ledger yet. Its drop frees the slot.
 pub struct SpareClaim {
     claim: &'static Claim,
     thread: &'static Thread,
@@ -43,7 +43,7 @@ impl SpareClaim {
     pub fn layout(&mut self) -> &mut Layout {
         &mut self.body().layout
     }
-    /// A new array of that layout at an address, if it has bytes. What `layout` is afterwards, nobody may ask.
+    /// Sets the layout of a new array whose bytes begin at `start`. `layout` is left unspecified.
     #[inline(always)]
     pub(super) fn lay_out(&mut self, thread: &'static Thread, layout: &mut Layout, bytes: i64, start: i64) {
         let place = self.layout();
@@ -55,15 +55,13 @@ impl SpareClaim {
         }
         self.set_made(Origin::by(thread));
     }
-    /// Sets whether writing through it is refused.
     pub(crate) fn set_readonly(&mut self, readonly: bool) {
         self.body().readonly = readonly;
     }
-    /// Sets its name.
     pub(crate) fn set_name(&mut self, name: Name) {
         self.body().name = name;
     }
-    /// Sets where it is made.
+    /// Sets where the handle is made.
     pub fn set_made(&mut self, made: Origin) {
         self.body().made = made;
     }
@@ -76,7 +74,7 @@ impl Drop for SpareClaim {
     }
 }
 
-/// A taken root slot that is nobody's yet.
+/// A root slot that is taken and not in use yet. Its drop frees the slot.
 pub struct SpareRoot {
     root: &'static Root,
     thread: &'static Thread,
@@ -84,7 +82,7 @@ pub struct SpareRoot {
 }
 
 impl SpareRoot {
-    /// Takes a slot whose layout has room for `ndim` axes; outside of locks.
+    /// Takes a slot whose layout has a capacity of `ndim` axes; outside of locks.
     pub(crate) fn take(thread: &'static Thread, ndim: usize) -> Result<SpareRoot> {
         let room = Layout::room(ndim)?;
         let root: &'static Root = Table::take(thread)?;
@@ -111,7 +109,7 @@ impl Root {
 }
 
 impl Claim {
-    /// Gives the slot back; nobody knows it any more, or, under its ledger's lock, nobody else.
+    /// Frees the slot. Only the caller refers to it, or its ledger is locked by the caller.
     #[inline]
     pub(super) fn reset(&'static self, thread: &'static Thread) {
         // SAFETY: unpublished or dead, and in no list of a ledger: ours alone.
@@ -132,19 +130,19 @@ impl Claim {
         Table::free(thread, self);
     }
 
-    /// The bits of its handle while one is out.
+    /// The bits of its handle, while there is one.
     pub(crate) fn id(&'static self) -> Id {
         Slot::id(self)
     }
 
-    /// Locks the ledger of a claim that is marked as moving, and so stays on it also when its handle is released.
+    /// Locks the ledger of a claim that is marked as moving. Such a claim stays on its ledger even if its handle is released.
     pub(crate) fn lock_moving(&'static self) -> Locked {
         Locked::one(crate::thread::current(), self.guarded.ledger().expect("moving claims have a ledger"))
     }
 }
 
 impl Locked {
-    /// Makes `spare` a claim on the store: H + 1, and a handle on it.
+    /// Makes `spare` a claim on the store, H + 1, and publishes its handle.
     #[inline]
     pub(crate) fn add_claim(
         &mut self,
@@ -162,7 +160,7 @@ impl Locked {
         Table::publish(claim)
     }
 
-    /// Makes `spare` a layout that guards need, without a claim and without a handle.
+    /// Makes `spare` a layout for guards, without a claim and without a handle.
     pub(super) fn add_layout_slot(
         &mut self,
         ledger: &'static Ledger,
@@ -180,7 +178,7 @@ impl Locked {
         claim
     }
 
-    /// Puts the claim into the ledger's list and count.
+    /// Adds the claim to the ledger's list and count.
     #[inline]
     pub(super) fn link(&mut self, ledger: &'static Ledger, claim: &'static Claim) {
         self.check(claim.guarded());
@@ -205,7 +203,7 @@ impl Locked {
         }
     }
 
-    /// Releases a handle, in whatever state it is: the id is stale from now on, and the claim ends unless promises keep it.
+    /// Releases a handle in any state. Its id is stale from now on, and its claim ends unless promises keep it.
     #[inline]
     pub(crate) fn release(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
@@ -219,8 +217,8 @@ impl Locked {
         self.mark_dead_if_unused(ledger);
     }
 
-    /// A claim that ended, and through which no guard or export is open any more, does not descend from its import: a poisoned region may
-    /// still need its layout, but keeps no lease. Unfinished device work on it does.
+    /// Drops the lease of a claim that has ended and has no open guard or export. A poisoned region may still need the layout, but needs no
+    /// lease. Unfinished device work keeps the lease.
     #[inline]
     pub(super) fn drop_lease_if_unused(&mut self, claim: &'static Claim) {
         let body = self.get(claim);
@@ -230,7 +228,7 @@ impl Locked {
         }
     }
 
-    /// Gives back the slot of a released claim that neither promises nor guards nor a moving write need any more.
+    /// Frees the slot of a released claim, after unlocking, if neither promises nor guards nor a moving write need it.
     #[inline]
     pub(super) fn free_if_unused(&mut self, claim: &'static Claim) {
         let body = self.get(claim);
@@ -244,7 +242,7 @@ impl Locked {
         self.after.claims = Some(claim);
     }
 
-    /// The layout lets go of its root.
+    /// Drops the claim's reference on its root.
     pub(super) fn drop_root(&mut self, claim: &'static Claim) {
         self.check(claim.guarded());
         let ledger = self.ledger_of(claim);
@@ -268,7 +266,7 @@ impl Locked {
         self.after.roots = Some(root);
     }
 
-    /// The layout that `claim` was cut from, itself if it is a root.
+    /// The layout of the array that the view `claim` was made from, or its own.
     #[inline]
     pub(crate) fn root<'a>(&'a self, claim: &'static Claim) -> &'a Layout {
         match self.get(claim).root {
@@ -277,7 +275,7 @@ impl Locked {
         }
     }
 
-    /// Makes `claim` share its layout as a root, if it does not yet; false if the spare is missing or too small.
+    /// Makes the layout of `claim` a root that views can share, unless it has one. False if the spare is missing or too small.
     pub(crate) fn make_root(&mut self, claim: &'static Claim, spare: &mut Option<SpareRoot>) -> bool {
         if self.get(claim).root.is_some() {
             return true;
@@ -297,7 +295,7 @@ impl Locked {
         true
     }
 
-    /// `spare` will be cut from what `claim` was cut from.
+    /// Lets `spare` share the root of `claim`.
     #[inline]
     pub(crate) fn share_root(&mut self, claim: &'static Claim, spare: &mut SpareClaim) {
         self.check(claim.guarded());
@@ -306,13 +304,13 @@ impl Locked {
         unsafe { self.state_mut(ledger).share_root(claim, spare.claim) };
     }
 
-    /// The import that `claim` descends from.
+    /// The lease that keeps the import from which `claim` descends.
     #[inline]
     pub(crate) fn lease(&self, claim: &'static Claim) -> Option<&'static Lease> {
         self.get(claim).lease
     }
 
-    /// All claims of the store.
+    /// Calls `visit` with each claim of the store.
     pub(crate) fn each_claim(&self, ledger: &'static Ledger, mut visit: impl FnMut(&'static Claim)) {
         let mut at = self.state(ledger).claim_list;
         while let Some(claim) = at {
@@ -321,38 +319,38 @@ impl Locked {
         }
     }
 
-    /// Whether a handle is out for the claim.
+    /// Whether the claim has a live handle.
     pub(crate) fn has_handle(&self, claim: &'static Claim) -> bool {
         claim.head.state() == State::Live
     }
 
-    /// One more guard, export or record needs the layout.
+    /// Adds a reference of a guard, export or record on the layout.
     #[inline]
     pub(super) fn add_layout_ref(&mut self, claim: &'static Claim) {
         self.get_mut(claim).layout_refs += 1;
     }
 
-    /// One more user of a root.
+    /// Adds a reference on a root.
     pub(super) fn use_root(&mut self, root: &'static Root) {
         self.get_mut(root).users += 1;
     }
 
-    /// One less.
+    /// Drops a reference on the layout, and frees the slot with the last one.
     #[inline]
     pub(super) fn drop_layout_ref(&mut self, claim: &'static Claim) {
         self.get_mut(claim).layout_refs -= 1;
         self.free_if_unused(claim);
     }
 
-    /// A COW write begins to copy: the handle stays on its store meanwhile, also when it is released, and so does the store; it is
-    /// refused for what conflicts with the write.
+    /// Marks a claim whose bytes a COW write copies. Until the copy is done, the claim and its store stay, even if the handle is released,
+    /// and uses that conflict with the write are refused.
     pub(crate) fn begin_move(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.get_mut(claim).moving = true;
         self.state_mut(ledger).moves += 1;
     }
 
-    /// The copy failed: everything is as before.
+    /// Restores the claim after a failed copy.
     pub(crate) fn cancel_move(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.get_mut(claim).moving = false;
@@ -362,9 +360,9 @@ impl Locked {
         self.mark_dead_if_unused(ledger);
     }
 
-    /// The claim leaves its store for the new one of `to`, whose only claim it becomes, with that one's layout; writing through it
-    /// is possible from then on. Both stores are locked, the handle of `claim` is still out, and nobody knows that of `to`, whose
-    /// slot stays behind for the exports and records that need the old layout.
+    /// Moves a claim to the new store of `to`: it takes that layout, becomes the store's only claim and is writable. The slot of `to` takes
+    /// the old layout and stays on the old store for the exports and records that need it. Both stores are locked, `claim` has a handle,
+    /// and no one else knows the handle of `to`.
     pub(crate) fn finish_move(&mut self, claim: &'static Claim, to: &'static Claim) {
         let (old, new) = (self.ledger_of(claim), self.ledger_of(to));
         self.state_mut(old).moves -= 1;
@@ -398,7 +396,7 @@ impl Locked {
         self.mark_dead_if_unused(old);
     }
 
-    /// Guards of the store, in no order.
+    /// Calls `visit` with each open guard of the store, newest first.
     pub(crate) fn each_guard(&self, ledger: &'static Ledger, mut visit: impl FnMut(&'static Guard)) {
         let mut at = self.state(ledger).guard_list;
         while let Some(guard) = at {

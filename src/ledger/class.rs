@@ -1,6 +1,6 @@
 //! The classes of guards and exports, and the parameters of a new one.
 
-/// What a guard is.
+/// The class of a guard or record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Class {
     /// R
@@ -13,37 +13,35 @@ pub enum Class {
     ExportShared,
     /// XW
     ExportExclusive,
-    /// What a failed writer left.
+    /// Record of a region that a failed writer left undefined.
     Poison,
-    /// Device work that reads.
+    /// Record of unfinished device work that reads.
     WorkRead,
-    /// Device work that writes.
+    /// Record of unfinished device work that writes.
     WorkWrite,
-    /// No region: ties the guards of one borrow_all, or the chunks of one chunks_write, together.
+    /// Without a region: the head of a borrow_all, or the group of the chunks of one chunks_write.
     Group,
 }
 
 impl Class {
-    /// Whether it is an export.
     pub(crate) fn is_export(self) -> bool {
         matches!(self, Class::ExportRead | Class::ExportShared | Class::ExportExclusive)
     }
 
-    /// Whether it is what an ended guard left.
+    /// Whether an ended guard left it.
     pub(crate) fn is_record(self) -> bool {
         matches!(self, Class::Poison | Class::WorkRead | Class::WorkWrite)
     }
 }
 
-/// What a new guard is like.
+/// The parameters of a new guard.
 #[derive(Clone, Copy)]
 pub struct GuardParams {
-    /// Its class.
     pub(crate) class: Class,
     /// See [`GuardBody::frozen`].
     pub(crate) frozen: bool,
     /// See [`GuardBody::discard`].
     pub(crate) discard: bool,
-    /// When it was made; 0: not kept.
+    /// Time since the epoch; 0: not recorded.
     pub(crate) time_ns: u64,
 }

@@ -1,4 +1,4 @@
-//! Running the deferred work of a locked section: slots and bytes go back, then releases run.
+//! The deferred work of a locked section: slots and bytes are freed, then releases run.
 
 use super::deferred_release;
 use super::locked::{DeferredWork, Locked};
@@ -7,7 +7,7 @@ use crate::address_index;
 use crate::slots::Table;
 
 impl DeferredWork {
-    /// Callbacks come last, so that what they see is whole. Returns how many imports ended for good.
+    /// Callbacks run last, so that they see a consistent state. Returns how many imports were released.
     #[inline(never)]
     pub(super) fn run(self) -> usize {
         let this = core::mem::ManuallyDrop::new(self);
@@ -31,7 +31,7 @@ impl DeferredWork {
         let mut taken: Option<&'static Lease> = None;
         let mut at = this.dead;
         while let Some(ledger) = at {
-            // The lock, not ownership: a stale weak handle may be looking at the books at this moment.
+            // Locked, because a stale weak handle may be reading the state.
             let mut locked = Locked::one(thread, ledger);
             let state = locked.state_mut(ledger);
             at = state.next_dead.take();
@@ -44,7 +44,7 @@ impl DeferredWork {
                 let body = unsafe { record.guarded().own() };
                 due = body.next;
                 if let (Backing::Pool(pool, _), Some(point)) = (&backing, body.point) {
-                    // A block that a device still uses is not handed out.
+                    // The pool does not reuse a block that a device still uses.
                     noted &= pool.record_use(start as usize, point);
                 }
                 record.reset(thread);
@@ -52,7 +52,7 @@ impl DeferredWork {
             match backing {
                 Backing::None => {}
                 Backing::Pool(pool, _) if noted => pool.free_store(thread, start as usize),
-                // A device may use the block until nobody knows when: it stays, and nobody has it.
+                // The end of the device's use is unknown, so the block is never reused.
                 Backing::Pool(..) => {}
                 Backing::Taken(lease) => {
                     address_index::forget(thread, start, ledger);

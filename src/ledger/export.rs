@@ -1,4 +1,4 @@
-//! Exports: guards whose region has a layout of its own, because a consumer outside of the library looks at it.
+//! Exports: guards whose region has a layout of its own, which a consumer outside of the library reads.
 
 use super::claim::SpareClaim;
 use super::class::{Class, GuardParams};
@@ -9,8 +9,8 @@ use super::state::{Claim, Guard};
 use crate::slots::Id;
 
 impl Locked {
-    /// An export through `owner`. Its region is a layout of its own: the consumer may look at it until the export ends, while the
-    /// handle may move to a copy. `spare`'s layout is a copy of the owner's.
+    /// Opens an export through `owner`. `spare` has a copy of the owner's layout, which the consumer may read until the export ends. The
+    /// owner itself may move to a copy meanwhile.
     pub(crate) fn add_export(
         &mut self,
         mut spare: SpareClaim,
@@ -24,8 +24,8 @@ impl Locked {
         InternalGuard::of(self.add_guard(guard, params, owner, region, None))
     }
 
-    /// The export comes back into this library: it ends, and `spare`, whose layout is a copy of its region's, becomes a claim with
-    /// what the exporting handle had, or with less where it shall be read-only.
+    /// Ends an export that is imported back into this library. `spare` has a copy of the export's layout, and becomes a claim with the
+    /// rights of the exporting handle, or a read-only one.
     pub(crate) fn end_export_as_claim(&mut self, guard: &'static Guard, mut spare: SpareClaim, readonly: bool) -> Id {
         let region = self.get(guard).region();
         let reads = self.get(guard).class == Class::ExportRead;

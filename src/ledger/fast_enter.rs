@@ -1,17 +1,16 @@
-//! A few handles and their ledgers, locked together: the short way of entering a scope, as [`super::one`] is that of one handle.
+//! The fast path of entering a scope with a few handles, whose ledgers it locks together. [`super::fast_path`] is that of one handle.
 //!
-//! The usual case of `enter`: at most eight parameters, arrays that are lent and promises that are the only ones of their arrays.
-//! Either all of it is done, or nothing is changed and the caller takes the general way, which knows every case and every status.
+//! It serves at most eight parameters: arrays that are lent, and promises that are the only ones of their arrays. It either does all of
+//! the work, or changes nothing; the caller then takes the general path, which knows every case and every status.
 
 use super::fast_path::SlotInLedger;
 use super::state::{Claim, Ledger, Promise};
 use crate::slots::{Id, Kind, Slot, Table};
 use crate::thread::{CriticalSection, Thread, are_devices_in_doubt};
 
-/// So many parameters at most.
 const MAX_PARAMS: usize = 8;
 
-/// A parameter: a handle that its giver keeps, or one that passes.
+/// A parameter: an array that its owner keeps, or a promise.
 #[derive(Clone, Copy)]
 enum Param {
     Lent(SlotInLedger<Claim>),
@@ -36,10 +35,10 @@ impl Param {
         }
     }
 
-    /// Whether this is the usual case, seen under the lock.
+    /// Whether the fast path can serve the parameter.
     ///
     /// # Safety
-    /// - Its ledger is locked by the caller, and no reference is out to what that guards.
+    /// - Its ledger is locked by the caller, and no reference exists to anything that this ledger guards.
     #[inline(always)]
     unsafe fn is_usual(self, id: Id) -> bool {
         match self {
@@ -57,10 +56,10 @@ impl Param {
     }
 }
 
-/// The different ledgers of a list, ascending, locked. Its drop unlocks them.
+/// The ledgers of the parameters, each once, ascending, locked. Its drop unlocks them.
 struct Locks {
     ledgers: [Option<&'static Ledger>; MAX_PARAMS],
-    /// Keeps a fork away while they are locked: dropped after that.
+    /// Delays a fork until the ledgers are unlocked.
     inside: CriticalSection,
 }
 
@@ -102,8 +101,8 @@ impl Drop for Locks {
     }
 }
 
-/// Enters with arrays and promises: `out(i, id)` receives the new handle for the i-th, under the locks. False if anything is unusual, and
-/// then nothing was changed.
+/// Enters with arrays and promises: `out(i, id)` receives the new handle for the i-th, under the locks. False if the fast path does not
+/// serve the call, and then nothing has changed.
 #[inline(always)]
 pub fn enter_fast(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usize, Id)) -> bool {
     let mut params: [Option<Param>; MAX_PARAMS] = [None; MAX_PARAMS];
@@ -118,7 +117,7 @@ pub fn enter_fast(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usiz
     }
     let locks = Locks::take(thread, &params);
     let thread = locks.inside.thread();
-    // With one promise to an array, two that pass the same array are the same.
+    // Each array has one promise here, so two promises of one array are the same promise.
     let twice = |at: usize| ids[at].is_of(Kind::Promise) && ids[..at].contains(&ids[at]);
     for (at, param) in params.iter().map_while(|param| *param).enumerate() {
         // SAFETY: `locks` has its ledger, and no reference is out.

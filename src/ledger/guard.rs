@@ -1,7 +1,7 @@
-//! Guards and exports: who may touch which bytes of a store.
+//! Guards: open uses of regions of a store.
 //!
-//! A guard's region is the layout of a claim slot, which it layout_refs: the handle may be released meanwhile. Ending one allocates
-//! nothing: what a guard leaves behind, a poisoned region or device work, it becomes itself; see `record`.
+//! A guard's region is the layout of a claim slot, on which the guard has a reference, so that the handle can be released first. The end
+//! of a guard allocates nothing: the slot of a guard that leaves poison or device work becomes the record of it, see `record`.
 
 use super::claim::SpareClaim;
 use super::class::{Class, GuardParams};
@@ -16,31 +16,31 @@ use crate::stream::Point;
 use crate::thread::Thread;
 
 impl Guard {
-    /// Whether it is the head of a borrow_all, which no ledger guards.
+    /// Whether it is the head of a borrow_all, which belongs to no ledger.
     pub(crate) fn is_head(&'static self) -> bool {
         self.guarded.ledger().is_none()
     }
 
-    /// The bits of its handle while one is out.
+    /// The bits of its handle, while there is one.
     pub(crate) fn id(&'static self) -> Id {
         Slot::id(self)
     }
 
-    /// Gives the slot back; nobody knows it any more.
+    /// Frees the slot, to which only the caller refers.
     pub(super) fn reset(&'static self, thread: &'static Thread) {
         // SAFETY: in no list of a ledger: ours alone.
         *unsafe { self.guarded.own() } = GuardBody::NEW;
         Table::free(thread, self);
     }
 
-    /// Locks the ledger of a guard that the caller owns, and so cannot end meanwhile.
+    /// Locks the ledger of a guard that the caller owns, and that therefore stays open.
     pub fn lock(&'static self) -> Locked {
         let ledger = self.guarded.ledger().expect("not a head");
         Locked::one(crate::thread::current(), ledger)
     }
 }
 
-/// A taken guard slot that is nobody's yet.
+/// A guard slot that is taken and in no ledger yet. Its drop frees the slot.
 pub struct SpareGuard {
     pub(super) guard: &'static Guard,
     thread: &'static Thread,
@@ -68,11 +68,10 @@ impl Drop for SpareGuard {
     }
 }
 
-/// A taken slot that remembers a point: what a new store begins after. As small as it can be, because what is made moves about.
+/// A taken slot that stores the point after which the bytes of a new store may be used. Small, because it is moved often.
 pub(super) struct StartPoint(&'static Guard);
 
 impl StartPoint {
-    /// Puts a point into a slot.
     pub(super) fn at(spare: SpareGuard, point: Point) -> StartPoint {
         let guard = spare.into_guard();
         // SAFETY: taken, in no list: ours alone.
@@ -80,7 +79,7 @@ impl StartPoint {
         StartPoint(guard)
     }
 
-    /// Both again.
+    /// The empty slot and the point.
     pub(super) fn take(self, thread: &'static Thread) -> (SpareGuard, Option<Point>) {
         let guard = self.0;
         core::mem::forget(self);
@@ -99,7 +98,7 @@ impl Drop for StartPoint {
 }
 
 impl Locked {
-    /// Opens a guard on the layout of `region`, made through the handle `owner` (the same one but for chunks). It has no handle yet.
+    /// Opens a guard on the layout of `region` through the claim `owner`; they differ only for chunks and exports. It has no handle yet.
     #[inline]
     pub(crate) fn add_guard(
         &mut self,
@@ -129,31 +128,31 @@ impl Locked {
         guard
     }
 
-    /// Gives an open guard its handle.
+    /// Publishes the handle of an open guard.
     #[inline]
     pub(crate) fn publish_guard(&mut self, guard: &'static Guard) -> Id {
         Table::publish(guard)
     }
 
-    /// Closes a guard under which nothing was touched: no version moves and no poison heals.
+    /// Ends a guard whose bytes were not used: the version stays, and no poison is cleared.
     pub(crate) fn abandon_guard(&mut self, guard: &'static Guard) {
         self.get_mut(guard).abandoned = true;
         self.end_guard(guard, false);
     }
 
-    /// Closes a guard or export; `failed`: what a writer wrote is undefined. The id, if any, is stale from now on.
+    /// Ends a guard or export, whose id is stale from now on. `failed`: what a writer wrote is undefined.
     #[inline]
     pub fn end_guard(&mut self, guard: &'static Guard, failed: bool) {
         self.end_guard_at(guard, failed, None);
     }
 
-    /// The same; `point`: work of a device goes on until then.
+    /// As [`Locked::end_guard`]; device work on the bytes goes on until `point`.
     pub(crate) fn end_guard_at(&mut self, guard: &'static Guard, failed: bool, point: Option<Point>) {
         let ledger = self.ledger_of(guard);
         let body = self.get(guard);
         let (class, discard, abandoned) = (body.class, body.discard, body.abandoned);
         let (owner, region, group) = (body.owner(), body.region(), body.group);
-        // The device may be lost since the point was taken, or was when it was to be: then no record is left that would say so later.
+        // If the device is lost, the point counts as passed and leaves no record, so the failure must be noted now.
         let device = self.state(ledger).device;
         let lost = point.is_some_and(|point| leaves_unknown(device, point));
         let failed = failed || lost && !self.get(region).layout.is_empty();
@@ -168,7 +167,7 @@ impl Locked {
         }
         let point = point.filter(|point| !point.is_passed() && !self.get(region).layout.is_empty());
         if whole && counted && group.is_none() && !poisons && !heals && point.is_none() {
-            // The usual end: the owner is still a claim, so nothing else ends with the guard.
+            // The common case: the owner is still a claim, so nothing else ends with the guard.
             self.get_mut(owner).layout_refs -= 1;
             self.free_guard(guard);
             return;
@@ -182,7 +181,7 @@ impl Locked {
         } else {
             self.free_guard(guard);
         }
-        // A record keeps the pin of its region.
+        // A record keeps the guard's reference on its region.
         self.drop_lease_if_unused(owner);
         if !whole {
             if records {
@@ -200,13 +199,13 @@ impl Locked {
         self.mark_dead_if_unused(ledger);
     }
 
-    /// Gives a guard's slot back, as [`GuardBody::NEW`]: a new guard sets only what it has.
+    /// Frees a guard's slot in the state [`GuardBody::NEW`], on which new guards rely.
     pub(super) fn free_guard(&mut self, guard: &'static Guard) {
         *self.get_mut(guard) = GuardBody::NEW;
         Table::free(self.thread(), guard);
     }
 
-    /// The record for the chunks of one write over `owner`.
+    /// Makes the group for the chunks of one write over `owner`.
     pub(crate) fn add_group(&mut self, spare: SpareGuard, owner: &'static Claim, discard: bool) -> Group {
         let guard = spare.into_guard();
         guard.guarded.set_ledger(self.ledger_of(owner));
@@ -217,7 +216,7 @@ impl Locked {
         Group(guard)
     }
 
-    /// A write guard over a part of `owner`, whose layout is `spare`'s; of one root with it.
+    /// Opens a write guard over a part of `owner`, whose layout is in `spare` and whose root is that of `owner`.
     pub(crate) fn add_part(
         &mut self,
         mut spare: SpareClaim,
@@ -247,7 +246,7 @@ impl Locked {
         self.drop_layout_ref(whole);
     }
 
-    /// Guards and records of the store that refer to a claim which left it refer to the one that stays behind.
+    /// Lets the guards and records of a claim that left the store refer to the claim that stays.
     pub(super) fn rename_claim(&mut self, ledger: &'static Ledger, from: &'static Claim, to: &'static Claim) {
         let state = self.state(ledger);
         for list in [state.guard_list, state.record_list] {
@@ -271,7 +270,7 @@ impl Locked {
         Region { layout: &self.get(claim).layout, root: self.root(claim) }
     }
 
-    /// The layout of the guard's region: at this address as long as the guard is open.
+    /// The layout of the guard's region. Its address is stable while the guard is open.
     pub(crate) fn layout_of<'a>(&'a self, guard: &'static Guard) -> &'a Layout {
         &self.get(self.get(guard).region()).layout
     }

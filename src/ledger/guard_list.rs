@@ -12,7 +12,7 @@ use crate::sys::sync::atomic::Ordering;
 use crate::thread::Thread;
 use crate::types::tn_device;
 
-/// The head of a borrow_all: a handle over several guards, which no ledger guards.
+/// The head of a borrow_all: a handle over several guards, which belongs to no ledger.
 pub struct GuardList {
     head: SpareGuard,
     first: Option<&'static Guard>,
@@ -24,8 +24,7 @@ impl GuardList {
         Ok(GuardList { head: SpareGuard::take(thread)?, first: None })
     }
 
-    /// Adds an entry. The end walks them one by one, each under its own lock.
-    /// `streamed`: it was taken with a queue.
+    /// Adds an entry. `streamed`: it was opened with a queue.
     pub(crate) fn push(&mut self, locked: &mut Locked, guard: &'static Guard, streamed: bool) {
         let body = locked.get_mut(guard);
         body.streamed = streamed;
@@ -34,7 +33,7 @@ impl GuardList {
         self.first = Some(guard);
     }
 
-    /// Gives the handle out.
+    /// Publishes the handle.
     pub(crate) fn publish(self, made: Origin) -> Id {
         let head = self.head.into_guard();
         head.guarded.ledger.store(core::ptr::null_mut(), Ordering::Release);
@@ -44,8 +43,8 @@ impl GuardList {
     }
 }
 
-/// Ends the borrow_all with that handle, if this caller is the one who does. `point_of` says until when work on the bytes of a device goes on
-/// that were taken with a queue: it is asked for all entries before the first one ends, and if it fails, everything stays open.
+/// Ends the borrow_all with this handle; false if another thread has ended it. For entries that were opened with a queue, `point_of` gives
+/// the point until which work on a device goes on. It is called for all entries first, and if it fails, all stay open.
 pub fn end_guard_list(
     id: Id,
     head: &'static Guard,
@@ -65,7 +64,7 @@ pub fn end_guard_list(
             (body.entry, body.streamed.then(|| locked.state(locked.ledger_of(guard)).device))
         };
         at = next;
-        // Once more below: what it answers is the same then.
+        // Called again below, with the same result.
         if let Some(device) = taken_on
             && let Err(status) = point_of(device)
         {
@@ -88,7 +87,7 @@ pub fn end_guard_list(
     Ok(true)
 }
 
-/// Calls `visit` with the layout of every entry of an open borrow_all, in the order they were given.
+/// Where a borrow_all was opened.
 pub fn origin_of_head(head: &'static Guard) -> Origin {
     // SAFETY: written before the handle was published, and not changed until it is freed; for reports only.
     unsafe { &*head.guarded.body.get() }.made

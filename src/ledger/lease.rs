@@ -14,12 +14,12 @@ use crate::thread::{self, Thread};
 use core::ffi::c_void;
 
 impl Lease {
-    /// Names this use of the slot: a weak handle compares it.
+    /// Identifies this use of the slot; weak handles compare it.
     pub(crate) fn epoch(&self) -> u32 {
         self.head.epoch()
     }
 
-    /// Runs the release, or queues it and says false; the lease is in no list any more. Under no lock.
+    /// Runs the release of a lease that ended, or queues it and returns false. Under no lock.
     pub(super) fn end(&'static self, thread: &'static Thread) -> bool {
         // SAFETY: ended and in no list: ours alone.
         let body = unsafe { self.guarded.own() };
@@ -31,7 +31,7 @@ impl Lease {
         true
     }
 
-    /// Runs the release and gives the slot back.
+    /// Runs the release and frees the slot.
     pub(super) fn run(&'static self, thread: &'static Thread) {
         // SAFETY: ended and in no list: ours alone.
         let body = unsafe { self.guarded.own() };
@@ -57,14 +57,14 @@ impl Lease {
     }
 }
 
-/// A taken lease slot that is nobody's yet.
+/// A lease slot that is taken and in no ledger yet. Its drop frees the slot.
 pub struct SpareLease {
     lease: &'static Lease,
     thread: &'static Thread,
 }
 
 impl SpareLease {
-    /// Takes a slot and sets what its release will be; outside of locks.
+    /// Takes a slot and stores the release; outside of locks.
     pub fn take(
         thread: &'static Thread,
         release: Release,
@@ -72,7 +72,7 @@ impl SpareLease {
         may_overwrite: bool,
         range: (i64, i64),
     ) -> Result<SpareLease> {
-        // Without a callback there is nothing to wait for.
+        // Without a callback there is nothing to queue.
         let queued = queued && !matches!(release, Release::None);
         let lease: &'static Lease = Table::take(thread)?;
         // SAFETY: taken, in no list: ours alone.
@@ -95,14 +95,13 @@ impl SpareLease {
         Ok(SpareLease { lease, thread })
     }
 
-    /// The end of the import waits for the device work on its bytes, in place of leaving that to a later call: its owner takes the end for the
-    /// end of all use.
+    /// Makes the end of the import wait for the device work on its bytes. Otherwise a later call releases it after that work.
     pub fn set_waits(&mut self) {
         // SAFETY: taken, in no list: ours alone.
         unsafe { self.lease.guarded.own() }.waits = true;
     }
 
-    /// The bytes were copied: the release runs, or is queued, now. Under no lock.
+    /// Runs or queues the release of bytes that were copied. Under no lock.
     pub(crate) fn end_now(self) {
         let thread = self.thread;
         let _ = self.into_lease().end(thread);
@@ -117,14 +116,14 @@ impl SpareLease {
 }
 
 impl Drop for SpareLease {
-    /// An import that failed: nothing is called.
+    /// After a failed import the release is not run.
     fn drop(&mut self) {
         Table::free(self.thread, self.lease);
     }
 }
 
 impl Locked {
-    /// The bytes that a registration of host memory page-locked, from which the claim descends; 0: it does not.
+    /// Bytes that were page-locked by the registration from which the claim descends; 0 for any other claim.
     pub(crate) fn registered_bytes(&self, claim: &'static Claim) -> u64 {
         let Some(lease) = self.get(claim).lease else { return 0 };
         let body = self.get(lease);
@@ -137,7 +136,7 @@ impl Locked {
         unsafe { self.state_mut(ledger).link_lease(lease) };
     }
 
-    /// An import of bytes of this store: one more claim on it, which holds the lease. A lent store grows to the lease's range.
+    /// Adds an import of bytes of this store: a claim with a lease. A lent store grows to the lease's range.
     pub(crate) fn join(&mut self, ledger: &'static Ledger, lease: SpareLease, claim: SpareClaim) -> Id {
         let lease = lease.into_lease();
         self.open_lease(ledger, lease);
@@ -159,7 +158,7 @@ impl Locked {
         self.get_mut(lease).users += 1;
     }
 
-    /// A claim that nothing holds any more lets go of its import, or lingers until the device work on it has passed.
+    /// Drops the lease of an unused claim, now or once the device work on it has passed.
     pub(super) fn drop_lease_after_work(&mut self, claim: &'static Claim) {
         let Some(lease) = self.get(claim).lease else { return };
         if !self.has_work(claim) {
@@ -172,13 +171,13 @@ impl Locked {
         self.make_urgent(lease);
     }
 
-    /// Whether nothing but unfinished work keeps an import: nobody may descend from it any more.
+    /// Whether only unfinished device work keeps an import, so that no further claim may descend from it.
     pub(super) fn is_over(&self, lease: &'static Lease) -> bool {
         let body = self.get(lease);
         body.users == body.lingering + u32::from(body.has_urgent_wait)
     }
 
-    /// If only unfinished work keeps an import whose end waits for that, this section is who waits: nobody else ends it then.
+    /// If only unfinished work keeps an import whose end waits for that, this section will wait for it after unlocking.
     fn make_urgent(&mut self, lease: &'static Lease) {
         let urgent = self.after.urgent;
         let body = self.get_mut(lease);
@@ -191,7 +190,7 @@ impl Locked {
         }
     }
 
-    /// Who waited for the work on an import lets go of it, and says which one is next.
+    /// Ends the use that a wait for device work added, and returns the next import to wait for.
     pub(super) fn end_urgent_wait(&mut self, lease: &'static Lease) -> Option<&'static Lease> {
         let body = self.get_mut(lease);
         body.has_urgent_wait = false;
@@ -202,7 +201,7 @@ impl Locked {
         next
     }
 
-    /// The claim does not descend from its import any more; the last one ends the lease.
+    /// Drops the lease of a claim. The last claim ends the lease.
     pub(super) fn drop_lease(&mut self, claim: &'static Claim) {
         let Some(lease) = self.get_mut(claim).lease.take() else { return };
         let lingered = core::mem::take(&mut self.get_mut(claim).lingers);
@@ -228,7 +227,7 @@ impl Locked {
         self.after.add_lease(lease);
     }
 
-    /// A lent store is the span of its open leases.
+    /// Shrinks a lent store to the span of its open leases.
     fn shrink(&mut self, ledger: &'static Ledger) {
         let mut at = self.state(ledger).lease_list;
         let mut span: Option<(i64, i64)> = None;

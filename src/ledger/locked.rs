@@ -1,4 +1,4 @@
-//! Ledgers, locked: the lock over one store or several, the lookup of handles under it, and the work deferred until it is released.
+//! Locked ledgers: the lock over one store or several, the lookup of handles under it, and the work deferred until it is released.
 
 use super::class::Class;
 use super::origin::Origin;
@@ -12,18 +12,18 @@ use crate::thread::{self, CriticalSection, Thread};
 use crate::types::TN_ERR_NO_HOST_MEMORY;
 use smallvec::SmallVec;
 
-/// One or several ledgers, locked. Its drop unlocks them and then does what must not be done under a lock.
+/// One or several locked ledgers. Its drop unlocks them and then runs the deferred work, which must not run under a lock.
 pub struct Locked {
-    // They drop in this order.
+    // The fields are dropped in this order.
     held: LockedSet,
     inside: CriticalSection,
     pub(super) after: DeferredWork,
 }
 
-/// Which ledgers are locked. Nearly always it is one, and then no list is looked at.
+/// The ledgers that are locked: usually one, for which no list is read.
 struct LockedSet {
     first: Option<&'static Ledger>,
-    /// The others, through `next_locked` of their books.
+    /// The first of the others, which are chained through `next_locked` of their states.
     more: Option<&'static Ledger>,
 }
 
@@ -37,7 +37,7 @@ impl LockedSet {
         if let [first, others @ ..] = set {
             held.first = Some(first);
             for ledger in others {
-                // SAFETY: locked just now, and no reference into the books is out.
+                // SAFETY: locked just now, and no reference to the state exists.
                 unsafe { (*ledger.state.get()).next_locked = held.more };
                 held.more = Some(ledger);
             }
@@ -51,7 +51,7 @@ impl LockedSet {
             || self.more.is_some_and(|more| LockedSet::has_more(more, ledger))
     }
 
-    // Takes what it needs by value, as the cold parts of the drops do: then a `Locked` can live in registers.
+    // Its arguments are values, as in the cold parts of the drops, so that a `Locked` can live in registers.
     #[inline(never)]
     fn has_more(more: &'static Ledger, ledger: *const Ledger) -> bool {
         let mut at = Some(more);
@@ -70,7 +70,7 @@ impl LockedSet {
     fn unlock_more(more: &'static Ledger) {
         let mut at = Some(more);
         while let Some(other) = at {
-            // SAFETY: locked by us until the next line, and no reference into the books is out any more.
+            // SAFETY: locked by us until the next line, and no reference to the state exists any more.
             at = unsafe { (*other.state.get()).next_locked.take() };
             other.lock.unlock();
         }
@@ -97,14 +97,14 @@ impl Locked {
         Locked::of(inside, ledger)
     }
 
-    /// The ledger was locked by the caller.
+    /// For a ledger that the caller has locked.
     #[inline(always)]
     fn of(inside: CriticalSection, ledger: &'static Ledger) -> Locked {
         let after = DeferredWork::new(inside.thread());
         Locked { held: LockedSet { first: Some(ledger), more: None }, inside, after }
     }
 
-    /// Unlocks, and says how many imports ended for good with that.
+    /// Unlocks, runs the deferred work and returns how many imports were released by it.
     pub(super) fn finish(self) -> usize {
         let Locked { held, inside, after } = self;
         drop(held);
@@ -112,7 +112,6 @@ impl Locked {
         after.finish()
     }
 
-    /// The calling thread.
     #[inline]
     pub(crate) fn thread(&self) -> &'static Thread {
         self.inside.thread()
@@ -123,13 +122,13 @@ impl Locked {
         self.held.has(ledger)
     }
 
-    /// Asserts that `slot` is guarded by what is locked here: the one check on which the safety of the upper layers rests.
+    /// Asserts that a ledger locked here guards the slot. The safety of the upper layers rests on this check.
     #[inline(always)]
     pub(super) fn check<T>(&self, place: &Guarded<T>) {
         assert!(self.held.has(place.ledger.load(Ordering::Relaxed)), "a slot of another ledger");
     }
 
-    /// What the slot holds.
+    /// The contents of the slot.
     #[inline]
     pub fn get<S: GuardedSlot>(&self, slot: &'static S) -> &S::Body {
         self.check(slot.guarded());
@@ -153,7 +152,7 @@ impl Locked {
         slot.guarded().ledger().expect("published slots name a ledger")
     }
 
-    /// The books of a ledger that is locked here.
+    /// The state of a ledger that is locked here.
     #[inline]
     pub fn state(&self, ledger: &'static Ledger) -> &LedgerState {
         assert!(self.has(ledger), "a ledger that is not locked");
@@ -171,7 +170,7 @@ impl Locked {
         unsafe { &mut *ledger.state.get() }
     }
 
-    /// Where a thing made now is made: the thread and its TN_HERE.
+    /// The origin of anything made now: the thread and its call site.
     #[inline]
     pub(crate) fn made(&self) -> Origin {
         Origin::by(self.thread())
@@ -186,13 +185,13 @@ impl Locked {
     }
 }
 
-/// Locks the ledger of the handle `id` and gives its slot: of an array handle, a guard, a promise, a weak handle.
+/// Locks the ledger of a handle, and returns the handle's slot: that of an array, a guard, a promise or a weak handle.
 #[inline]
 pub fn lock<S: GuardedSlot>(id: Id) -> Result<(Locked, &'static S)> {
     let thread = thread::current();
     loop {
         let slot = Table::<S>::find(id)?;
-        // Published slots name a ledger; a slot that is recycled at this moment may name any, and is refused below.
+        // A published slot names a ledger. One that is recycled at this moment may name any ledger, and is refused below.
         let Some(ledger) = slot.guarded().ledger() else { continue };
         let inside = CriticalSection::enter(thread);
         ledger.lock.lock();
@@ -203,7 +202,7 @@ pub fn lock<S: GuardedSlot>(id: Id) -> Result<(Locked, &'static S)> {
     }
 }
 
-/// The ledger that guards the handle `id` of type `S` now, or STALE or KIND.
+/// The ledger that guards the handle now, or STALE or KIND.
 pub fn ledger_of<S: GuardedSlot>(id: Id) -> Result<&'static Ledger> {
     loop {
         if let Some(ledger) = Table::<S>::find(id)?.guarded().ledger() {
@@ -212,8 +211,8 @@ pub fn ledger_of<S: GuardedSlot>(id: Id) -> Result<&'static Ledger> {
     }
 }
 
-/// Locks the ledgers of `n` handles; `ledger_of(i)` names that of the i-th. All, or the status that comes first in the order of
-/// checks, then by position.
+/// Locks the ledgers of `n` handles, where `ledger_of(i)` is that of the i-th, all or none. Of several errors it returns the first in the
+/// order of checks, then by position.
 pub fn lock_all(n: usize, ledger_of: &dyn Fn(usize) -> Result<&'static Ledger>) -> Result<Locked> {
     loop {
         let mut set: SmallVec<[&'static Ledger; 4]> = SmallVec::new();
@@ -231,7 +230,7 @@ pub fn lock_all(n: usize, ledger_of: &dyn Fn(usize) -> Result<&'static Ledger>) 
             }
         }
         if let Some((_, position)) = worst {
-            // Asked once more for its text; only another thread could make it differ.
+            // The second call writes the error message. Only another thread can change its outcome.
             ledger_of(position)?;
             continue;
         }
@@ -246,7 +245,7 @@ pub fn lock_all(n: usize, ledger_of: &dyn Fn(usize) -> Result<&'static Ledger>) 
     }
 }
 
-/// Locks a ledger found by an address; None if its store is gone.
+/// Locks the ledger with a tag that was found by an address; None if its store has ended.
 pub fn lock_tag(tag: u64) -> Option<(Locked, &'static Ledger)> {
     let ledger = Ledger::of_tag(tag)?;
     let locked = Locked::one(thread::current(), ledger);
@@ -254,19 +253,19 @@ pub fn lock_tag(tag: u64) -> Option<(Locked, &'static Ledger)> {
     there.then_some((locked, ledger))
 }
 
-/// Room for `more` elements, or TN_ERR_NO_HOST_MEMORY.
+/// Reserves a capacity of `more` further elements, or returns TN_ERR_NO_HOST_MEMORY.
 pub fn reserve<A: smallvec::Array>(vector: &mut SmallVec<A>, more: usize) -> Result<()> {
     vector
         .try_reserve(more)
         .map_err(|_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {more} entries of bookkeeping")))
 }
 
-/// The slot of a handle, without a lock: for checks that come before those of its state.
+/// The slot of a handle, without a lock, for the checks before that of its state.
 pub fn find<S: Slot>(id: Id) -> Result<&'static S> {
     Table::<S>::find(id)
 }
 
-/// Shows a guard or export that is open now, with or without a handle; None for one that is not, and for the library's own.
+/// Calls `visit` with an open guard that has a handle, or an open export. None for any other slot, such as an internal guard.
 pub fn visit_open_guard<T>(guard: &'static Guard, visit: impl FnOnce(&Locked) -> T) -> Option<T> {
     let open = |guard: &'static Guard| matches!(guard.head().state(), State::Live | State::Kept);
     if !open(guard) {
@@ -286,12 +285,12 @@ pub fn visit_open_guard<T>(guard: &'static Guard, visit: impl FnOnce(&Locked) ->
     shown.then(|| visit(&locked))
 }
 
-/// Whether the handle is out but spent: a destructed array, a used-up promise.
+/// Whether the handle is unreleased but spent: a destructed array, or a promise that was taken or cancelled.
 pub fn is_spent<S: Slot>(slot: &'static S) -> bool {
     slot.head().state() == State::Spent
 }
 
-/// Calls `visit` with the tag of each store that is there, under no lock.
+/// Calls `visit` with the tag of each store, under no lock.
 pub fn each_store(mut visit: impl FnMut(u64)) {
     Table::<Ledger>::each(|ledger| {
         if ledger.is_alive() {
@@ -300,14 +299,14 @@ pub fn each_store(mut visit: impl FnMut(u64)) {
     });
 }
 
-/// What a locked section leaves to be done after unlocking, chained through the slots that it is about. Its drop does it.
+/// Work that a locked section defers until it has unlocked, chained through the slots concerned. Its drop runs it.
 pub(super) struct DeferredWork {
     pub(super) thread: &'static Thread,
     pub(super) claims: Option<&'static Claim>,
     pub(super) roots: Option<&'static Root>,
     pub(super) weaks: Option<&'static Weak>,
     pub(super) dead: Option<&'static Ledger>,
-    /// Imports whose end waits for device work, and that nothing else keeps.
+    /// Imports whose end waits for device work on this thread.
     pub(super) urgent: Option<&'static Lease>,
     pub(super) first_lease: Option<&'static Lease>,
     pub(super) last_lease: Option<&'static Lease>,
@@ -350,7 +349,7 @@ impl DeferredWork {
 }
 
 impl DeferredWork {
-    /// Does all of it now; how many imports ended for good.
+    /// Runs all of it, and returns how many imports were released.
     pub(super) fn finish(mut self) -> usize {
         let thread = self.thread;
         if self.is_due() { core::mem::replace(&mut self, DeferredWork::new(thread)).run() } else { 0 }

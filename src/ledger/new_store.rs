@@ -21,35 +21,30 @@ use crate::thread::{self, CriticalSection, Thread};
 use crate::types::tn_device;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-/// What a new store is like.
+/// The parameters of a new store.
 pub struct StoreParams {
-    /// Where the bytes live.
     pub(crate) device: tn_device,
-    /// First byte, 0 for none.
+    /// Address of the first byte; 0 for an empty store.
     pub(crate) start: i64,
-    /// How many.
     pub(crate) bytes: i64,
-    /// The memory must not be written.
     pub(crate) readonly: bool,
-    /// A mapped file.
     pub(crate) mapped: bool,
-    /// Where they come from.
     pub(crate) from: StoreSource,
 }
 
-/// Where a new store's bytes come from.
+/// The source of a new store's bytes.
 pub enum StoreSource {
     /// A store of no bytes.
     Nothing,
-    /// A pool's block, with the bytes asked for.
+    /// A pool's block, and its requested bytes.
     Pool(&'static Pool, i64),
-    /// Foreign memory that is the store's own.
+    /// Foreign memory that the store takes over.
     Taken(SpareLease),
     /// Foreign memory that is lent.
     Lent(SpareLease),
 }
 
-/// A taken ledger slot that is nobody's yet.
+/// A ledger slot that is taken and has no store yet. Its drop frees the slot.
 pub struct SpareLedger {
     ledger: &'static Ledger,
     thread: &'static Thread,
@@ -60,7 +55,7 @@ impl SpareLedger {
     #[inline]
     pub fn take(thread: &'static Thread) -> Result<SpareLedger> {
         if !NAMES_KNOWN.load(Ordering::Relaxed) {
-            // Pools name the largest holders when memory runs out, and know stores by their tags only.
+            // Pools name the largest holders when memory runs out. They know stores only by their tags.
             pool::name_holders(name_of);
             NAMES_KNOWN.store(true, Ordering::Relaxed);
         }
@@ -78,7 +73,7 @@ impl SpareLedger {
         ledger
     }
 
-    /// What the pool's block will carry as its owner.
+    /// The tag that a pool stores with the block as its owner.
     #[inline]
     pub(crate) fn tag(&self) -> u64 {
         self.ledger.tag()
@@ -87,14 +82,13 @@ impl SpareLedger {
 
 static NAMES_KNOWN: AtomicBool = AtomicBool::new(false);
 
-/// The name that a user gave to an array on the store with that tag, and where the oldest of its arrays was made; none if the store
-/// is gone.
+/// The name that the program gave to an array on a store, and where the store's oldest array was made; none if the store has ended.
 fn name_of(tag: u64) -> (Name, Site) {
     let (mut name, mut made) = (Name::NONE, Origin::default());
     if let Some((locked, ledger)) = locked::lock_tag(tag) {
         locked.each_claim(ledger, |claim| {
             let body = locked.get(claim);
-            // The newest claim comes first.
+            // The list has the newest claim first.
             made = body.made;
             if !body.name.is_none() {
                 name = body.name;
@@ -110,22 +104,20 @@ impl Drop for SpareLedger {
     }
 }
 
-/// A block of a pool that is about to become a store: its bytes are written before anybody can see them.
+/// A block of a pool that will become a store. Its bytes can be written first, before any handle exists.
 pub struct NewStore {
     ledger: SpareLedger,
     claim: SpareClaim,
     pool: &'static Pool,
     start: i64,
     bytes: i64,
-    /// What others than the queue that it was made for have to wait for before they touch the bytes.
+    /// The point that other streams and the host have to wait for before they use the bytes.
     ready: Option<StartPoint>,
 }
 
 impl NewStore {
-    /// Takes memory for an array of that layout, which is dense and whose offset is 0; no call of the pool for no bytes.
-    ///
-    /// Whatever fails, nothing is left behind.
-    /// What `layout` is afterwards, nobody may ask.
+    /// Allocates memory for an array of that layout, which is dense and whose offset is 0. An empty array needs no call of the pool. A
+    /// failing call frees all it took. `layout` is left unspecified.
     #[inline(always)]
     pub(crate) fn allocate(
         thread: &'static Thread,
@@ -143,12 +135,13 @@ impl NewStore {
         if bytes > 0 {
             start = pool.allocate_store(thread, bytes as usize, ARRAY_ALIGNMENT, zeroed, ledger.tag())? as i64;
         }
-        // Not before: what was just written number by number is slow to read in larger pieces, measured 5 ns each time it is moved.
+        // After the allocation: vector loads of fields that were just stored one by one are slow, measured 5 ns for each move.
         claim.lay_out(thread, layout, bytes, start);
         Ok(NewStore { ledger, claim, pool, start, bytes, ready: None })
     }
 
-    /// The same from any pool, for use in the order of a queue; None: by the host, now, or where the host cannot, on the thread's current one.
+    /// Allocates from any pool, for a use in the order of a queue. None: for the host, now, or on the thread's current stream of a device
+    /// that the host cannot reach.
     #[cold]
     #[inline(never)]
     pub(crate) fn allocate_on(
@@ -180,7 +173,7 @@ impl NewStore {
         Ok(unsafe { HostView::new(layout) })
     }
 
-    /// The bytes for `ferry`, wherever they are.
+    /// The bytes for `device_copy`, on any device.
     pub(crate) fn memory_view(&mut self) -> Result<MemoryView<'_>> {
         let device = self.pool.device();
         let layout: &Layout = self.claim.layout();
@@ -188,7 +181,6 @@ impl NewStore {
         Ok(unsafe { MemoryView::new(layout, Memory::of(device, layout)?) })
     }
 
-    /// Where the bytes are.
     pub(crate) fn device(&self) -> tn_device {
         self.pool.device()
     }
@@ -198,7 +190,7 @@ impl NewStore {
         &mut self.claim
     }
 
-    /// Makes it a store with one claim, and returns its handle.
+    /// Makes the store with one claim, and returns its handle.
     #[inline(always)]
     pub(crate) fn finish(self) -> Id {
         let this = core::mem::ManuallyDrop::new(self);
@@ -215,7 +207,7 @@ impl NewStore {
         id
     }
 
-    /// The same, in the general way: the store is still locked.
+    /// As [`NewStore::finish`], but the store stays locked.
     pub(super) fn finish_locked(self) -> (Locked, Id) {
         let this = core::mem::ManuallyDrop::new(self);
         // SAFETY: each field is moved out once, and `this` is not dropped.
@@ -241,7 +233,7 @@ impl NewStore {
     }
 }
 
-/// Who touches a new store is after the work that its memory still has.
+/// Orders all uses of a new store after the device work that its memory still has.
 #[cold]
 fn begin_after(id: Id, ready: StartPoint) {
     if let Ok((mut locked, claim)) = locked::lock::<Claim>(id) {
@@ -267,11 +259,11 @@ impl Drop for NewStore {
     }
 }
 
-/// Alignment of array stores in bytes: what vector kernels and JAX's imports need.
+/// Alignment of array stores: vector kernels and JAX's imports need it.
 const ARRAY_ALIGNMENT: usize = 256;
 
-/// Makes a store with one claim. Its layout's addresses are set already. Returns it still locked, so that whoever needs more than the
-/// handle can go on; the handle is out.
+/// Makes a store with one claim, whose layout has its addresses already. The handle is published, and the store is still locked for
+/// callers that need more than the handle.
 #[inline]
 pub fn create(spare: SpareLedger, what: StoreParams, claim: SpareClaim) -> (Locked, &'static Ledger, Id) {
     let thread = spare.thread;
@@ -295,8 +287,8 @@ pub fn create(spare: SpareLedger, what: StoreParams, claim: SpareClaim) -> (Lock
     (locked, ledger, id)
 }
 
-/// Makes a store of lent bytes that nobody has, with one claim, whose layout lies in [start, end) and is set: the short way of
-/// [`create`], for whoever has locked the atlas and enters the ledger there.
+/// Makes a store of lent bytes with one claim, whose layout lies in [start, end). The fast path of [`create`]: the caller has locked the
+/// address index, found no store in this range and inserts the returned ledger.
 #[inline(always)]
 pub fn lend(
     spare: SpareLedger,
@@ -308,15 +300,14 @@ pub fn lend(
     create_fast(spare, claim, Bytes { device, start, bytes: end - start }, Backing::Lent, Some(lease.into_lease()))
 }
 
-/// Where a store's bytes are.
+/// A store's device and addresses.
 pub(super) struct Bytes {
     pub(super) device: tn_device,
     pub(super) start: i64,
     pub(super) bytes: i64,
 }
 
-/// Makes a store of nobody's bytes, of a pool's, or of lent ones with their lease, with one claim that has a handle. Its ledger is there
-/// to be entered in the atlas.
+/// Makes a store that is empty, of a pool's bytes, or of lent bytes with their lease. It has one claim with a handle.
 #[inline(always)]
 pub(super) fn create_fast(
     spare: SpareLedger,
@@ -329,7 +320,7 @@ pub(super) fn create_fast(
     let thread = spare.thread();
     let ledger = spare.into_ledger();
     claim.guarded().set_ledger(ledger);
-    // Locked although nobody knows it: a weak handle that outlived the ledger's last store may be looking at the books.
+    // Locked, because a weak handle that outlived the ledger's last store may be reading the state.
     let inside = CriticalSection::enter(thread);
     ledger.lock.lock();
     let mut one = LockedSlot { at: SlotInLedger { slot: claim, ledger }, inside };

@@ -1,4 +1,4 @@
-//! Claims of expression nodes: one of H and of P, without a handle. Bytes under such a claim are not written by anybody else until it ends.
+//! Claims of expression nodes. They have no handle and count in H and P. Until such a claim ends, no other holder can write its bytes.
 
 use super::claim::SpareClaim;
 use super::locked::{self, Locked};
@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::names::Name;
 use crate::slots::{Id, Slot, State};
 
-/// The ledger of a claim that the caller owns, and which therefore stays where it is.
+/// The ledger of a claim that the caller owns, and that therefore does not move.
 pub fn ledger_of_claim(claim: &'static Claim) -> &'static Ledger {
     claim.guarded().ledger().expect("claims of nodes have a ledger")
 }
@@ -27,13 +27,13 @@ impl Claim {
 }
 
 impl Locked {
-    /// `spare` becomes a node's claim with all that `claim` has: H + 1, P + 1. Its layout has room for it.
+    /// Makes `spare` a node's claim, copied from `claim`: H + 1, P + 1. The layout of `spare` has room for that of `claim`.
     pub(crate) fn copy_to_node(&mut self, claim: &'static Claim, spare: SpareClaim, tag: NodeTag) -> &'static Claim {
         let id = self.copy_claim(claim, spare);
         self.make_node(id, tag)
     }
 
-    /// A claim whose handle nobody knows becomes a node's.
+    /// Turns a claim, whose handle only the caller knows, into a node's.
     fn make_node(&mut self, id: Id, tag: NodeTag) -> &'static Claim {
         let claim = locked::find::<Claim>(id).expect("nobody else knows it");
         claim.head().make_stale(State::Kept);
@@ -43,14 +43,13 @@ impl Locked {
         claim
     }
 
-    /// Another node has the claim from now on, or another operation waits for it.
+    /// Notes which node owns the claim, and which operation waits for it.
     pub(crate) fn tag_node(&mut self, claim: &'static Claim, tag: NodeTag) {
         debug_assert!(self.get(claim).node.is_some());
         self.get_mut(claim).node = Some(tag);
     }
 
-    /// The bytes under a node's claim are about to be overwritten: weak handles of what was there find nothing, and neither name nor root of
-    /// the array remain.
+    /// Prepares a node's claim whose bytes will be overwritten: weak handles of the old contents end, and so do its name and its root.
     pub(crate) fn overwrite_node(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.state_mut(ledger).epoch += 1;
@@ -58,7 +57,7 @@ impl Locked {
         self.drop_root(claim);
     }
 
-    /// The claim of a node ends: H - 1, P - 1.
+    /// Ends the claim of a node: H - 1, P - 1.
     pub(crate) fn end_node(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.get_mut(claim).node = None;
@@ -71,7 +70,7 @@ impl Locked {
 }
 
 impl NewStore {
-    /// Makes it a store with one claim, a node's.
+    /// Makes the store with one claim, which a node owns.
     pub(crate) fn finish_node(self, tag: NodeTag) -> &'static Claim {
         let (mut locked, id) = self.finish_locked();
         locked.make_node(id, tag)

@@ -2,7 +2,7 @@
 
 use crate::slots::Id;
 
-/// What a node of an expression is, or waits to become part of.
+/// The operation of an expression node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Operation {
@@ -14,13 +14,13 @@ pub enum Operation {
     Subtract,
     /// A product of matrices, or of a matrix and a vector.
     Multiply,
-    /// The lower factor.
+    /// The lower Cholesky factor.
     Cholesky,
-    /// x with m x = b.
+    /// The solution x of m x = b.
     Solve,
     /// A number times x.
     Scale,
-    /// Rows become columns.
+    /// The transpose.
     Transpose,
     /// x * y, element by element.
     Times,
@@ -39,7 +39,6 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// All of them.
     pub(crate) const ALL: [Operation; 15] = [
         Operation::Leaf,
         Operation::Add,
@@ -58,7 +57,7 @@ impl Operation {
         Operation::Sum,
     ];
 
-    /// As texts call it.
+    /// Its name in messages.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Operation::Leaf => "leaf",
@@ -80,11 +79,11 @@ impl Operation {
     }
 }
 
-/// Which node has a claim.
+/// The node that owns a claim.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NodeTag {
-    /// The bits of its handle, if one is or was out.
+    /// The bits of its handle, also after its release.
     pub(crate) id: Id,
-    /// What waits for it; Leaf: nothing yet.
+    /// The operation that waits for the node; Leaf: none yet.
     pub(crate) waits: Operation,
 }

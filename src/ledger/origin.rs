@@ -3,23 +3,23 @@
 use crate::names::Site;
 use crate::thread::Thread;
 
-/// Where something was made.
+/// A call site and a thread.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Origin {
-    /// Number of the TN_HERE site; 0: none.
+    /// Number of the call site (TN_HERE); 0: none.
     pub(crate) site: u32,
-    /// The system's number of the thread.
+    /// The operating system's number of the thread.
     pub(crate) thread: u32,
 }
 
 impl Origin {
-    /// Here: the thread, and the site that it set.
+    /// The current site of a thread.
     #[inline]
     pub fn by(thread: &Thread) -> Origin {
         Origin { site: thread.site(), thread: thread.number() }
     }
 
-    /// The site, to be resolved once no lock is held.
+    /// The site, to be resolved under no lock.
     pub(crate) fn site(self) -> Site {
         Site::from_number(self.site)
     }

@@ -1,4 +1,4 @@
-//! Points of device work that an access has to come after, and the time at which bytes are used.
+//! When bytes are used, and the points of device work that come first.
 
 use super::locked::reserve;
 use crate::error::Result;
@@ -6,12 +6,12 @@ use crate::stream::{Point, Queue};
 use crate::types::{TN_CUDA, TN_CUDA_MANAGED, TN_ERR_UNSUPPORTED, tn_device};
 use smallvec::SmallVec;
 
-/// When bytes are going to be touched.
+/// When bytes are used.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct UseTime {
     /// In the order of this queue; None: by the host, now.
     pub(crate) queue: Option<&'static Queue>,
-    /// The host waits for unfinished device work, in place of TN_ERR_PENDING.
+    /// The host waits for unfinished device work, instead of TN_ERR_PENDING.
     pub(crate) wait: bool,
 }
 
@@ -24,13 +24,14 @@ impl UseTime {
         UseTime { queue: Some(queue), wait: false }
     }
 
-    /// The same, where the host waits for work that is in the way.
+    /// The time with another choice of waiting.
     pub(crate) fn waiting(self, wait: bool) -> UseTime {
         UseTime { wait, ..self }
     }
 }
 
-/// A point behind all that was issued on a queue so far. Has an event, unless the queue is capturing a graph: then whoever asks later records one.
+/// A point after all work that was issued on a queue so far. It has an event, unless the queue is capturing a graph: then a later poll
+/// records one.
 pub fn point_behind(queue: &'static Queue) -> Result<Point> {
     match queue.mark() {
         Err(status) if status.code() == TN_ERR_UNSUPPORTED => Ok(queue.now()),
@@ -38,41 +39,41 @@ pub fn point_behind(queue: &'static Queue) -> Result<Point> {
     }
 }
 
-/// Whether memory of a device goes with the GPU of a point, when that is lost: then nobody is told what the bytes are anyhow.
+/// Whether the memory of a device is lost together with the GPU of a point.
 fn is_of(device: tn_device, point: Point) -> bool {
     matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED) && device.id == point.queue().device().id
 }
 
-/// Whether a lost GPU left work unfinished in memory that does not go with it: nobody knows what the bytes are.
+/// Whether a lost GPU left work unfinished in memory that still exists, so that the bytes there are undefined.
 pub(super) fn leaves_unknown(device: tn_device, point: Point) -> bool {
     point.is_lost() && !is_of(device, point)
 }
 
-/// Unfinished work that is in the way of something, found under a lock: of each queue the last. What does not fit is found again.
+/// Unfinished device work to wait for, found under a lock: the last point of each queue. Points that do not fit are found again by the
+/// next check.
 #[derive(Default)]
 pub struct Points {
     list: [Option<Wanted>; Points::ROOM],
     length: usize,
-    /// What queues were made to wait for already: nothing else remembers all of it.
+    /// The waits that were already made, so that they are not repeated.
     done: SmallVec<[Wanted; 4]>,
 }
 
 #[derive(Clone, Copy)]
 struct Wanted {
     point: Point,
-    /// Who has to be after it; None: the host.
+    /// The queue that waits; None: the host.
     by: Option<&'static Queue>,
 }
 
 impl Points {
     const ROOM: usize = 8;
 
-    /// Whether nothing is in the way.
     pub(crate) fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// The work before `point` is in the way of a queue, or of the host.
+    /// Adds a point that a queue, or the host, has to wait for.
     pub(crate) fn add(&mut self, point: Point, by: Option<&'static Queue>) {
         let alike = |wanted: &Wanted| wanted.by == by && wanted.point.queue() == point.queue();
         if self.done.iter().any(|done| alike(done) && done.point.tick() >= point.tick()) {
@@ -89,12 +90,11 @@ impl Points {
             *place = wanted;
             self.length += 1;
         } else if by.is_none() && self.wanted().all(|wanted| wanted.by.is_some()) {
-            // Who has to be refused for it must be able to ask for it.
+            // A refusal for the host needs a point that it can poll.
             self.list[0] = wanted;
         }
     }
 
-    /// Adds all of another list.
     pub(crate) fn join(&mut self, other: &Points) {
         for wanted in other.wanted() {
             self.add(wanted.point, wanted.by);
@@ -105,9 +105,9 @@ impl Points {
         self.list.into_iter().flatten()
     }
 
-    /// Whether all that the host would wait for has passed, by now. Asks the driver, never waits; under no lock.
+    /// Whether all points of the host have passed. Asks the driver, but never waits; under no lock.
     pub(crate) fn have_passed(&self) -> bool {
-        // All are asked, so that what has passed is known when the records are looked at again.
+        // All are polled, so that the records know which of them have passed.
         let mut all = true;
         for wanted in self.wanted().filter(|wanted| wanted.by.is_none()) {
             all &= wanted.point.poll();
@@ -115,7 +115,7 @@ impl Points {
         all
     }
 
-    /// Lets queues wait on their device, and the host here; the list is empty then. Under no lock.
+    /// Makes queues wait on their device, and the host here, and empties the list. Under no lock.
     pub(crate) fn wait(&mut self) -> Result<()> {
         reserve(&mut self.done, self.length)?;
         self.length = 0;
@@ -129,7 +129,7 @@ impl Points {
         Ok(())
     }
 
-    /// Forgets what was found, to look again.
+    /// Empties the list for another check.
     pub(crate) fn clear(&mut self) {
         self.list = Default::default();
         self.length = 0;

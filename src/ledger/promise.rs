@@ -8,17 +8,16 @@ use crate::slots::{Id, Slot, State, Table};
 use crate::thread::Thread;
 
 impl Promise {
-    /// The bits of its handle.
     pub(crate) fn id(&'static self) -> Id {
         Slot::id(self)
     }
-    /// Gives the slot of a promise that is not outstanding back.
+    /// Frees the slot of a spent promise.
     pub(crate) fn free(&'static self, locked: &Locked) {
         Table::free(locked.thread(), self);
     }
 }
 
-/// A taken promise slot that is nobody's yet.
+/// A promise slot that is taken and in no ledger yet. Its drop frees the slot.
 pub struct SparePromise {
     promise: &'static Promise,
     thread: &'static Thread,
@@ -57,7 +56,7 @@ impl Locked {
         self.get(promise).claim.expect("outstanding promises have a claim")
     }
 
-    /// Marks an outstanding promise as used up. Its handle still has to be released, and its claim is left as it is.
+    /// Marks an outstanding promise as spent. Its handle still has to be released; its claim is not changed.
     pub(crate) fn spend_promise(&mut self, promise: &'static Promise) {
         let ledger = self.ledger_of(promise);
         let claim = self.promised(promise);
@@ -66,7 +65,7 @@ impl Locked {
         unsafe { self.state_mut(ledger).spend_promise(promise, claim, only) };
     }
 
-    /// No promise of the claim is outstanding any more: its handle is live again, or, if that was released, the claim ends.
+    /// Ends the state of a given claim without outstanding promises: its handle is live again, or, if that was released, the claim ends.
     pub(crate) fn ungive(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         debug_assert_eq!(self.get(claim).given, 0);
@@ -79,8 +78,8 @@ impl Locked {
         }
     }
 
-    /// The claim passes to `spare`, with layout, root, lease, name and READONLY; H is unchanged. The old handle, if it is still out,
-    /// is destructed and remembers who took it, and whether by entering a scope. `spare`'s layout has room for it.
+    /// Passes the claim to `spare`, with layout, root, lease, name and READONLY; H is unchanged. The old handle, if it is unreleased, is
+    /// destructed, and stores where it was taken, and whether by entering a scope. The layout of `spare` has room for that of `claim`.
     pub(crate) fn pass_claim(&mut self, claim: &'static Claim, spare: SpareClaim, entered: bool) -> Id {
         let ledger = self.ledger_of(claim);
         let made = self.made();
@@ -105,7 +104,7 @@ impl Locked {
         Table::publish(to)
     }
 
-    /// `spare` becomes a clone of the claim: H + 1. Its layout has room for it.
+    /// Makes `spare` a clone of the claim: H + 1. The layout of `spare` has room for that of `claim`.
     pub(crate) fn copy_claim(&mut self, claim: &'static Claim, mut spare: SpareClaim) -> Id {
         let ledger = self.ledger_of(claim);
         let made = self.made();
@@ -119,7 +118,7 @@ impl Locked {
         self.add_claim(ledger, spare, lease)
     }
 
-    /// The outstanding promises of a claim.
+    /// Calls `visit` with each outstanding promise of a claim.
     pub(crate) fn each_promise(&self, claim: &'static Claim, mut visit: impl FnMut(&'static Promise)) {
         let mut at = self.get(claim).promises;
         while let Some(promise) = at {

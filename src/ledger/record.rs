@@ -1,9 +1,9 @@
-//! Records: what ended guards leave on a store. The region that a failed writer left undefined, and work of a device that goes on.
+//! Records that ended guards leave on a store: regions that a failed writer left undefined, and unfinished device work.
 //!
-//! A record is the slot of the guard that it was, with the region that it pinned, so that leaving one needs no memory. One of device work
-//! has a point, after which it counts no more and is swept when its ledger is next looked at; a poisoned region may have one too. Nothing
-//! here asks a driver: under the lock a point has passed if that is known already, and what is not known goes out in [`Points`], to be
-//! asked or waited for under no lock.
+//! A record is the slot of the ended guard with its region, so leaving one allocates nothing. A record of device work has a point; once
+//! that has passed, the next check of the ledger removes the record. A poisoned region may have a point too. No function here calls a
+//! driver: under the lock, only points that are known to have passed count as passed. The others are returned in [`Points`], to be polled
+//! or waited for under no lock.
 
 use super::class::Class;
 use super::locked::Locked;
@@ -14,19 +14,18 @@ use crate::slots::{Slot, State};
 use crate::stream::Point;
 
 impl Locked {
-    /// The records of a store.
     fn records(&self, ledger: &'static Ledger) -> impl Iterator<Item = &'static Guard> {
         core::iter::successors(self.state(ledger).record_list, |record| self.get(*record).next)
     }
 
-    /// The same for a loop that takes records away: the one at `at`, which moves on to the next first.
+    /// The record at `at`, which then moves on to the next: for loops that remove records.
     fn take_next(&self, at: &mut Option<&'static Guard>) -> Option<&'static Guard> {
         let record = (*at)?;
         *at = self.get(record).next;
         Some(record)
     }
 
-    /// A closed guard becomes a record; it keeps the region's pin.
+    /// Makes an ended guard a record, which keeps the guard's reference on its region.
     pub(super) fn leave_record(&mut self, guard: &'static Guard, poisons: bool, point: Option<Point>) {
         let ledger = self.ledger_of(guard);
         guard.head().make_stale(State::Kept);
@@ -38,7 +37,7 @@ impl Locked {
             _ => Class::WorkWrite,
         };
         if !core::ptr::eq(owner, region) {
-            // The handle may be released or move to a copy; what stays is the part's own slot, by the handle's name.
+            // The handle may be released or move to a copy. The part's own slot stays, and takes the handle's name for messages.
             let name = self.get(owner).name;
             self.get_mut(region).name = name;
         }
@@ -66,8 +65,8 @@ impl Locked {
         }
     }
 
-    /// Forgets the work that a new record says all about: whoever has to be after the old one has to be after the new one too, and that is
-    /// after the old one.
+    /// Removes records that a new one supersedes: whatever must come after the old work must come after the new work too, and the new work
+    /// comes after the old.
     fn drop_superseded(&mut self, ledger: &'static Ledger, new: &'static Guard, point: Point) {
         let (class, region) = (self.get(new).class, self.get(new).region());
         let mut at = self.state(ledger).record_list;
@@ -77,12 +76,12 @@ impl Locked {
             }
             let body = self.get(record);
             let (Some(earlier), old) = (body.point, body.region()) else { continue };
-            // Ends come here in another order than their points: one that was taken earlier says nothing of a later one. And another GPU may be
-            // lost before its work is done, which nothing on this one makes good.
+            // Guards can end in another order than that of their points, so an earlier point supersedes no later one. Work of another GPU is
+            // not superseded, because that GPU can be lost before its work is done.
             if earlier.tick() > point.tick() || point.queue().device() != earlier.queue().device() {
                 continue;
             }
-            // A reader is in the way of writers only, and so says nothing about a writer.
+            // Only writers wait for a reader, so a reader supersedes no writer.
             let says = match (class, body.class) {
                 (Class::WorkWrite, Class::WorkRead | Class::WorkWrite) => point.queue().follows(earlier),
                 (Class::WorkRead, Class::WorkRead) => core::ptr::eq(point.queue(), earlier.queue()),
@@ -95,7 +94,7 @@ impl Locked {
         }
     }
 
-    /// Takes a record away: its region is not poisoned any more, or its work has passed.
+    /// Removes a record whose region is no longer poisoned and whose work has passed.
     fn remove_record(&mut self, record: &'static Guard) {
         let ledger = self.ledger_of(record);
         let body = self.get(record);
@@ -119,7 +118,7 @@ impl Locked {
         self.drop_layout_ref(region);
     }
 
-    /// Forgets the work that is known to have passed. What waited for nothing else ends with it.
+    /// Removes the work that is known to have passed, and ends what waited only for it.
     pub(crate) fn drop_passed_work(&mut self, ledger: &'static Ledger) {
         if self.state(ledger).works > 0 {
             self.drop_passed_work_slow(ledger);
@@ -135,7 +134,7 @@ impl Locked {
             let (class, region) = (body.class, body.region());
             let unknown = class == Class::WorkWrite && leaves_unknown(self.state(ledger).device, point);
             if unknown {
-                // What a lost device did not finish there others would read, and nobody knows what it is.
+                // The lost device left these bytes undefined.
                 self.get_mut(record).class = Class::Poison;
                 self.state_mut(ledger).poisoned += 1;
             }
@@ -150,14 +149,14 @@ impl Locked {
         self.mark_dead_if_unused(ledger);
     }
 
-    /// All records of a store that ends: poison goes, and unfinished work is noted for whoever gets the bytes.
+    /// Removes all records of a store that ends. Unfinished work is kept in `due` for the pool that gets the bytes.
     pub(super) fn drop_records(&mut self, ledger: &'static Ledger) {
         while let Some(record) = self.state(ledger).record_list {
             let Some(point) = self.get(record).point.filter(|point| !point.is_passed()) else {
                 self.remove_record(record);
                 continue;
             };
-            // The slot stays for the point, as long as the chain is.
+            // The slot keeps the point until the chain is worked off.
             let body = self.get_mut(record);
             let (next, poisons, region) = (body.next, body.class == Class::Poison, body.region());
             body.region = None;
@@ -189,7 +188,7 @@ impl Locked {
                 continue;
             }
             if body.point.is_some() {
-                // What the failed writer put into its queue goes on all the same.
+                // Device work of the failed writer goes on.
                 self.get_mut(record).class = Class::WorkWrite;
                 self.state_mut(ledger).poisoned -= 1;
             } else {
@@ -207,7 +206,7 @@ impl Locked {
         }
     }
 
-    /// Whether a poisoned region overlaps the claim's; who left it.
+    /// The record of a poisoned region that overlaps the claim's region.
     pub(crate) fn poison_over(&self, claim: &'static Claim) -> Option<&'static Guard> {
         let mut found = None;
         self.each_record_over(claim, |record| {
@@ -218,13 +217,14 @@ impl Locked {
         found
     }
 
-    /// The device work of a record that matters to a reader or writer: readers do not mind one another.
+    /// The device work of a record that a reader or writer has to come after; readers do not wait for readers.
     fn work_before(&self, record: &'static Guard, writing: bool) -> Option<Point> {
         let body = self.get(record);
         body.point.filter(|_| writing || body.class != Class::WorkRead)
     }
 
-    /// The device work of a record that is in the way of a reader or writer in this order: not passed, as far as is known, nor before it anyhow.
+    /// The device work of a record for which a reader or writer has to wait: it is not known to have passed, and the queue of the use is
+    /// not ordered after it anyway.
     pub(crate) fn blocking_work(&self, record: &'static Guard, writing: bool, order: UseTime) -> Option<Point> {
         let point = self.work_before(record, writing)?;
         let ordered = match order.queue {
@@ -234,7 +234,7 @@ impl Locked {
         (!ordered).then_some(point)
     }
 
-    /// The unfinished work on a claim's region that a reader or writer has to be after, as the host.
+    /// The unfinished work on a claim's region for which the host has to wait as a reader or writer.
     pub(crate) fn work_over(&self, claim: &'static Claim, writing: bool) -> Points {
         let mut points = Points::default();
         if self.state(self.ledger_of(claim)).works > 0 {
@@ -247,7 +247,7 @@ impl Locked {
         points
     }
 
-    /// Of the work that a reader or writer would wait for: some that its device, which is lost, did not finish.
+    /// A point of work that a lost device did not finish, and for which a reader or writer would wait.
     pub(crate) fn lost_over(&self, claim: &'static Claim, writing: bool) -> Option<Point> {
         let mut lost = None;
         if self.state(self.ledger_of(claim)).works > 0 {
@@ -258,7 +258,7 @@ impl Locked {
         lost
     }
 
-    /// Whether unfinished work lies on the layout of this very claim.
+    /// Whether unfinished work is recorded for the layout of this claim.
     pub(super) fn has_work(&self, claim: &'static Claim) -> bool {
         let ledger = self.ledger_of(claim);
         let is_work = |record: &'static Guard| {
@@ -268,7 +268,7 @@ impl Locked {
         self.state(ledger).works > 0 && self.records(ledger).any(is_work)
     }
 
-    /// The unfinished work of a store: all, or what keeps an import.
+    /// The unfinished work of a store: all of it, or that which keeps an import.
     pub(super) fn unfinished_work(&self, ledger: &'static Ledger, import: Option<&'static Lease>) -> Points {
         let keeps = |region: &'static Claim| {
             import.is_none_or(|lease| self.lease(region).is_some_and(|of| core::ptr::eq(of, lease)))

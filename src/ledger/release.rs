@@ -3,15 +3,15 @@
 use crate::sys::file::Mapping;
 use core::ffi::c_void;
 
-/// How foreign bytes go back.
+/// How foreign bytes are released.
 #[derive(Clone, Copy)]
 pub enum Release {
     /// Nothing to do.
     None,
-    /// The caller's callback.
+    /// A callback of the program, and its context.
     Call(unsafe extern "C" fn(*mut c_void), usize),
-    /// A mapping of this library's.
+    /// A file mapping, to be unmapped.
     Unmap(Mapping),
-    /// A registration of host memory: where it begins.
+    /// A registration of page-locked host memory, which begins at this address.
     Unlock(i64),
 }

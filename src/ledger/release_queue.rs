@@ -1,4 +1,4 @@
-//! Releases that wait until the caller runs them.
+//! Releases that wait until the program runs them.
 
 use super::deferred_release;
 use super::locked::{each_store, lock_tag};
@@ -6,7 +6,7 @@ use super::origin::Origin;
 use super::state::{Backing, Lease};
 use crate::thread::{self, ColdLock};
 
-/// Releases that wait for [`run_releases`], in the order of their ends.
+/// Releases that wait for [`run_releases`], in the order in which their leases ended.
 struct Queue {
     first: Option<&'static Lease>,
     last: Option<&'static Lease>,
@@ -31,13 +31,13 @@ pub(super) fn add(lease: &'static Lease) {
     }
 }
 
-/// Number and bytes of the imports whose release waits: in the queue, or for device work that nothing else holds.
+/// Number and bytes of the imports whose release waits, in the queue or for device work.
 pub fn queued() -> (u64, u64) {
     let (mut count, mut bytes) = {
         let queue = QUEUE.lock();
         (queue.count, queue.bytes)
     };
-    // All stores are looked at only where one of them may have such an import.
+    // Stores are searched only if one of them may have such an import.
     if !deferred_release::is_empty() {
         each_lingering(|lingering, _| {
             count += 1;
@@ -59,7 +59,7 @@ pub fn each_queued(mut visit: impl FnMut(u64, Origin)) {
     }
 }
 
-/// Calls `visit` with bytes and origin of each import that nothing holds but unfinished device work, under its store's lock.
+/// Calls `visit` with bytes and origin of each import that only unfinished device work keeps, under its store's lock.
 pub fn each_lingering(mut visit: impl FnMut(u64, Origin)) {
     each_store(|tag| {
         let Some((locked, ledger)) = lock_tag(tag) else { return };
@@ -87,8 +87,8 @@ pub fn each_lingering(mut visit: impl FnMut(u64, Origin)) {
     });
 }
 
-/// Runs the releases that are queued now, on this thread, in their order; what they queue in turn waits for the next call. What waited for
-/// device work that has passed ends here too.
+/// Runs the queued releases in their order, on this thread; releases that these queue wait for the next call. Imports whose device work has
+/// passed are released too.
 pub fn run_releases() -> usize {
     let thread = thread::current();
     let mut ran = deferred_release::poll_deferred(usize::MAX);

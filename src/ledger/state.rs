@@ -17,8 +17,8 @@ use crate::sys::sync::atomic::{AtomicPtr, Ordering};
 use crate::types::{TN_CPU, tn_device};
 use core::cell::UnsafeCell;
 
-/// The books of one store. In this order, and on cache lines of its own: what a reader's borrow and its end touch is the first line,
-/// which two threads that share a store pass to and fro.
+/// The ledger of one store. It has cache lines of its own. A reader's borrow and its end use only the first one, which moves between
+/// the processors of threads that share a store.
 #[repr(C, align(64))]
 pub struct Ledger {
     pub(super) head: Head,
@@ -28,7 +28,7 @@ pub struct Ledger {
     pub(super) waiting: DeferredLink,
 }
 
-// SAFETY: `books` is reached through `Locked` only.
+// SAFETY: `state` is reached under the lock only.
 unsafe impl Sync for Ledger {}
 
 impl Slot for Ledger {
@@ -48,12 +48,12 @@ impl Slot for Ledger {
 }
 
 impl Ledger {
-    /// A number below 2^56 that names this store for ever; never 0. Blocks of pools carry it as their owner.
+    /// A number below 2^56 that is never reused and never 0. Pools store it with a block as the block's owner.
     pub(crate) fn tag(&self) -> u64 {
         ((u64::from(self.head.epoch()) << slots::NUMBER_BITS) | u64::from(self.head.number())) + 1
     }
 
-    /// The ledger with that tag, if the store may still be there; to be checked under its lock.
+    /// The ledger with that tag. Whether its store still exists must be checked under its lock.
     pub(crate) fn of_tag(tag: u64) -> Option<&'static Ledger> {
         let number = tag.checked_sub(1)? & ((1 << slots::NUMBER_BITS) - 1);
         let ledger = Table::<Ledger>::slot(number as u32)?;
@@ -62,13 +62,13 @@ impl Ledger {
 }
 
 impl Ledger {
-    /// Whether the store exists. A dead store has none, nor has a ledger that is free.
+    /// Whether the store exists: it is not dead, and the ledger is in use.
     pub(crate) fn is_alive(&self) -> bool {
         self.head.state() == State::Kept
     }
 }
 
-/// What a ledger's lock guards. What every borrow touches comes first, see [`Ledger`].
+/// The state that a ledger's lock guards. The fields that every borrow uses come first, see [`Ledger`].
 #[repr(C)]
 pub struct LedgerState {
     pub(super) guard_list: Option<&'static Guard>,
@@ -83,51 +83,47 @@ pub struct LedgerState {
     pub(crate) exports_shared: u32,
     /// XW: exclusive exports.
     pub(crate) exports_exclusive: u32,
-    /// What ended guards left: poisoned regions and unfinished device work. One number, so that most calls look at one.
+    /// Records of ended guards: poisoned regions and unfinished device work. One count, so that most calls check one number.
     pub(crate) records: u32,
-    /// H: handles that are live or given, claims that promises keep, expression nodes.
+    /// H: live and given handles, claims that promises keep, expression nodes.
     pub claims: u32,
-    /// P: those of H that are expression nodes.
+    /// P: the expression nodes among H.
     pub(crate) nodes: u32,
-    /// Those of R that are frozen.
+    /// The frozen guards among R.
     pub(crate) frozen: u32,
-    /// COW writes that copy the bytes now, each from a claim whose handle may be released meanwhile.
+    /// COW writes that are copying the bytes. The handle of each may be released meanwhile.
     pub(super) moves: u32,
-    /// Open leases.
     pub(crate) leases: u32,
-    /// Those of them without TN_MAY_OVERWRITE: the store is FOREIGN.
+    /// Open leases without TN_MAY_OVERWRITE, which make the store FOREIGN.
     pub(crate) lent: u32,
     /// The memory must not be written.
     pub(crate) readonly: bool,
-    /// A file is mapped here: foreign, but nobody's to lend.
+    /// A mapped file: the store is FOREIGN without a lease.
     pub(crate) mapped: bool,
-    /// The buffer of a shared variable: no other handle may write.
+    /// The buffer of a shared variable, which no other handle may write.
     pub(crate) managed: bool,
-    /// Where the bytes live.
     pub(crate) device: tn_device,
-    /// First byte; 0 for a store of no bytes.
+    /// Address of the first byte; 0 for an empty store.
     pub start: i64,
-    /// All of it.
     pub(crate) bytes: i64,
-    /// Grows with each finished write.
+    /// Number of finished writes.
     pub version: u64,
-    /// Grows when the last claim ends: what weak handles compare.
+    /// Incremented when the last claim ends. Weak handles compare it.
     pub(crate) epoch: u64,
-    /// Records of device work that was unfinished when last looked at.
+    /// Records of device work that was unfinished at the last check.
     pub(crate) works: u32,
-    /// Records of poisoned regions; such a one may have its device work too.
+    /// Records of poisoned regions. One record can count in both.
     pub(crate) poisoned: u32,
-    /// Where the bytes come from.
     pub(crate) backing: Backing,
     pub(super) record_list: Option<&'static Guard>,
     pub(super) lease_list: Option<&'static Lease>,
-    /// Next of a chain of dead ones.
+    /// Next in a chain of dead slots.
     pub(super) next_dead: Option<&'static Ledger>,
-    /// Work that was unfinished when the store ended, for the pool to wait for.
+    /// Device work that was unfinished when the store ended. The pool waits for it.
     pub(super) due: Option<&'static Guard>,
-    /// The next of several that are locked together.
+    /// Next of the ledgers that one section has locked.
     pub(super) next_locked: Option<&'static Ledger>,
-    /// What the statistics of the pool count as held without a claim.
+    /// Bytes that the pool's statistics count as held without a claim.
     pub(super) held: i64,
 }
 
@@ -166,19 +162,18 @@ impl LedgerState {
         held: 0,
     };
 
-    /// Open exports of any class.
     #[inline]
     pub(crate) fn exports(&self) -> u32 {
         self.exports_read + self.exports_shared + self.exports_exclusive
     }
 
-    /// Whether the bytes belong to somebody who may still use them.
+    /// Whether the bytes have an owner outside of this library, who may still use them.
     #[inline]
     pub(crate) fn foreign(&self) -> bool {
         self.lent > 0 || self.mapped
     }
 
-    /// What must hold between any two calls.
+    /// The invariants that hold between any two calls.
     pub(crate) fn is_valid(&self) -> bool {
         self.nodes <= self.claims
             && self.frozen <= self.readers
@@ -209,8 +204,8 @@ impl DeferredLink {
     }
 }
 
-/// Something in a slot that a ledger's lock guards. Which ledger may change while the slot lives (a COW write moves its handle), and
-/// stays set when the slot is given back.
+/// A slot's contents, guarded by a ledger's lock. The ledger can change while the slot is in use, because a COW write moves its handle.
+/// A freed slot still names its last ledger.
 #[repr(C)]
 pub struct Guarded<T> {
     pub(super) ledger: AtomicPtr<Ledger>,
@@ -226,7 +221,7 @@ impl<T> Guarded<T> {
         Guarded { ledger: AtomicPtr::new(core::ptr::null_mut()), body: UnsafeCell::new(body), watch: Watch::new() }
     }
 
-    /// The ledger whose lock guards it. Never NULL once the slot was published.
+    /// The ledger whose lock guards the contents. Never NULL once the slot was published.
     #[inline]
     pub(super) fn ledger(&self) -> Option<&'static Ledger> {
         // SAFETY: ledgers are type-stable; Acquire pairs with the Release in `set_ledger`.
@@ -238,10 +233,11 @@ impl<T> Guarded<T> {
         self.ledger.store(core::ptr::from_ref(ledger).cast_mut(), Ordering::Release);
     }
 
-    /// The body, without a check: of a slot that nobody else knows yet, or any more, or of one whose ledger is locked.
+    /// The contents, without a check.
     ///
     /// # Safety
-    /// - The slot is not published and in no list, or its ledger is locked by the caller; no other reference to the body is out.
+    /// - The slot is unpublished and in no list, or its ledger is locked by the caller.
+    /// - No other reference to the contents exists.
     #[allow(clippy::mut_from_ref)]
     #[inline]
     pub(super) unsafe fn own(&self) -> &mut T {
@@ -251,24 +247,23 @@ impl<T> Guarded<T> {
     }
 }
 
-/// A slot with a [`Guarded`].
+/// A slot whose contents a ledger guards.
 pub trait GuardedSlot: Slot {
-    /// What the lock guards.
+    /// The guarded contents.
     type Body;
-    /// The place.
+    /// The cell with the contents.
     fn guarded(&self) -> &Guarded<Self::Body>;
 }
 
-/// A claim on a store, in a slot of five cache lines: what borrows write, links, layout, name, and one that only nodes of expressions
-/// touch.
+/// A claim on a store, in a slot of five cache lines: counts that borrows write, links, layout, name, and the tag of expression nodes.
 #[repr(C, align(64))]
 pub struct Claim {
     pub(super) head: Head,
     pub(super) guarded: Guarded<ClaimBody>,
 }
 
-/// What a claim's ledger guards. In this order: what borrows write lies on the line of the slot's head, and the layout, which they
-/// only read, on lines that several threads can have at the same time.
+/// The contents of a claim. Borrows write only the cache line of the slot's head. The layout, which they read, is on other lines, which
+/// several processors can share.
 #[repr(C)]
 pub struct ClaimBody {
     /// Open read guards of this handle.
@@ -277,56 +272,56 @@ pub struct ClaimBody {
     pub(crate) writers: u32,
     /// Exports made through this handle.
     pub(crate) exports: u32,
-    /// Guards, exports and records that need this slot's layout.
+    /// References of guards, exports and records on this slot's layout.
     pub(super) layout_refs: u32,
-    /// g: promises outstanding.
+    /// g: number of outstanding promises.
     pub(crate) given: u32,
-    /// r: the largest number required since it was last live.
+    /// r: the largest number of promises that a giver required since the handle was last live.
     pub(crate) required: u32,
-    /// Writing through this handle is refused.
+    /// Writes through this handle are refused.
     pub(crate) readonly: bool,
-    /// A COW write copies the bytes at this moment.
+    /// A COW write is copying the bytes.
     pub(crate) moving: bool,
-    /// Of a destructed handle: `enter` took it, not `take`.
+    /// Of a destructed handle: it was taken by `enter`, not by `take`.
     pub(crate) entered: bool,
-    /// In the ledger's list, and so one of its H.
+    /// In the ledger's list of claims, counted in H.
     pub(super) counted: bool,
-    /// Nothing but unfinished device work keeps it from letting go of its import.
+    /// Only unfinished device work still needs the lease.
     pub(super) lingers: bool,
-    /// Where it was made; of a destructed handle: where it was taken.
+    /// Where the handle was made; of a destructed handle: where it was taken.
     pub(crate) made: Origin,
-    /// Next of the ledger's claims, or of a chain of dead ones.
+    /// Next of the ledger's claims, or in a chain of dead slots.
     pub(super) next: Option<&'static Claim>,
     pub(super) previous: Option<&'static Claim>,
     pub(super) promises: Option<&'static Promise>,
-    /// The layout that this one was cut from; None: it is its own root.
+    /// The layout of the array that this view was made from; None: the claim's own layout.
     pub(super) root: Option<&'static Root>,
-    /// The import it descends from, and so keeps from being released.
+    /// The lease of the import from which the claim descends, and which it keeps open.
     pub(super) lease: Option<&'static Lease>,
     /// Addresses are absolute; 0 for arrays of no elements.
     pub layout: Layout,
-    /// The name that the user gave.
+    /// The name that the program gave.
     pub(crate) name: Name,
-    /// Of an expression node, which has no handle on it.
+    /// The expression node that owns the claim; such a claim has no handle.
     pub(crate) node: Option<NodeTag>,
 }
 
 const _: () = assert!(size_of::<Claim>() == 320 || cfg!(loom));
 
 impl ClaimBody {
-    /// Whether nothing but its handle needs the slot, which has all of its layout.
+    /// Whether only its handle needs the slot, and the layout is inline.
     #[inline(always)]
     pub(super) fn is_unused(&self) -> bool {
         self.given | self.layout_refs == 0 && !self.moving && self.layout.is_inline()
     }
 
-    /// Whether views of it know already what they are cut from.
+    /// Whether a root exists that views can share.
     #[inline(always)]
     pub(crate) fn has_root(&self) -> bool {
         self.root.is_some()
     }
 
-    /// Gets layout, READONLY and name of another one, in a slot that has no name yet; false if the layout needs room outside.
+    /// Copies layout, READONLY and name into a slot that has no name yet. False if the layout needs memory outside of the slot.
     #[inline(always)]
     pub(crate) fn copy(&mut self, from: &ClaimBody) -> bool {
         self.readonly = from.readonly;
@@ -376,16 +371,16 @@ impl GuardedSlot for Claim {
     }
 }
 
-/// The layout of an array that views were cut from: shared by them, counted under the ledger's lock.
+/// The layout of an array from which views were made. The views share it by a reference count.
 pub struct Root {
     pub(super) head: Head,
     pub(super) guarded: Guarded<RootBody>,
 }
 
-/// What the lock guards of a root.
+/// The contents of a root.
 pub struct RootBody {
     pub(super) users: u32,
-    /// Next of a chain of dead ones.
+    /// Next in a chain of dead slots.
     pub(super) next: Option<&'static Root>,
     pub(super) layout: Layout,
 }
@@ -407,49 +402,47 @@ impl GuardedSlot for Root {
     }
 }
 
-/// A guard, in a slot of two cache lines: a neighbour in the ledger's list writes the first.
+/// A guard, in a slot of two cache lines. Neighbours in the ledger's list write only the first.
 #[repr(C, align(64))]
 pub struct Guard {
     pub(super) head: Head,
     pub(super) guarded: Guarded<GuardBody>,
 }
 
-/// What a guard's ledger guards.
+/// The contents of a guard.
 #[repr(C)]
 pub struct GuardBody {
     pub(super) next: Option<&'static Guard>,
     pub(super) previous: Option<&'static Guard>,
     pub(super) owner: Option<&'static Claim>,
     pub(super) region: Option<&'static Claim>,
-    /// What it is.
     pub(crate) class: Class,
     /// A reader whose bytes must not change.
     pub(crate) frozen: bool,
     /// A writer that does not need the old contents.
     pub(crate) discard: bool,
-    /// Ended without having been used.
+    /// Ended without a use of the bytes.
     pub(super) abandoned: bool,
-    /// An entry of a borrow_all that was taken with a queue.
+    /// An entry of a borrow_all, opened with a queue.
     pub(super) streamed: bool,
     pub(super) group: Option<Group>,
-    /// Next entry of the same borrow_all; of a chunk group's record: unused.
+    /// Next entry of the borrow_all.
     pub(super) entry: Option<&'static Guard>,
-    /// The head of that borrow_all, whose handle the caller has.
+    /// The head of the borrow_all, whose handle the caller has.
     pub(super) head: Option<&'static Guard>,
-    /// Chunks still open, and whether one failed: of a chunk group's record.
+    /// Of a chunk group: the number of open chunks.
     pub(super) open: u32,
     pub(super) failed: bool,
-    /// Where it was made.
     pub(crate) made: Origin,
-    /// UseTime, ns since the epoch; 0: not kept.
+    /// Time since the epoch; 0: not recorded.
     pub(crate) time_ns: u64,
-    /// Of a record: after this its device work is done.
+    /// Of a record: the point at which its device work is done.
     pub(super) point: Option<Point>,
 }
 
 const _: () = assert!(size_of::<Guard>() == 128 || cfg!(loom));
 
-/// The record that the chunks of one chunks_write share.
+/// The group of the chunks of one chunks_write.
 #[derive(Clone, Copy)]
 pub struct Group(pub(super) &'static Guard);
 
@@ -474,17 +467,17 @@ impl GuardBody {
         point: None,
     };
 
-    /// The claim whose layout is the region.
+    /// The claim whose layout is the guard's region.
     pub(crate) fn region(&self) -> &'static Claim {
         self.region.expect("guards in a list have a region")
     }
 
-    /// The guard whose handle the caller has: itself, or the head of its borrow_all.
+    /// The guard whose handle the caller has: this one, or the head of its borrow_all.
     pub(crate) fn shown_as(&self, this: &'static Guard) -> &'static Guard {
         self.head.unwrap_or(this)
     }
 
-    /// The handle through which it was made.
+    /// The claim through which the guard was opened.
     pub(crate) fn owner(&self) -> &'static Claim {
         self.owner.expect("guards in a list have an owner")
     }
@@ -507,18 +500,17 @@ impl GuardedSlot for Guard {
     }
 }
 
-/// A promise, in a slot: Live while outstanding, Spent once used up or cancelled.
+/// A promise. Its slot is Live while it is outstanding, and Spent once it was taken or cancelled.
 pub struct Promise {
     pub(super) head: Head,
     pub(super) guarded: Guarded<PromiseBody>,
 }
 
-/// What a promise's ledger guards: the ledger of its claim, which cannot move while the promise is outstanding.
+/// The contents of a promise. Its ledger is that of its claim, which cannot move while the promise is outstanding.
 pub struct PromiseBody {
     pub(super) next: Option<&'static Promise>,
-    /// None once it is used up.
+    /// None once the promise is spent.
     pub(super) claim: Option<&'static Claim>,
-    /// Where it was made.
     pub(crate) made: Origin,
 }
 
@@ -543,46 +535,45 @@ impl GuardedSlot for Promise {
 pub enum Backing {
     /// A store of no bytes.
     None,
-    /// A block of a pool, with the bytes that were asked for.
+    /// A block of a pool, and its requested bytes.
     Pool(&'static Pool, i64),
-    /// Foreign memory that was taken, or a mapped file: goes back when the store ends.
+    /// Foreign memory that was taken over, or a mapped file. It is released when the store ends.
     Taken(&'static Lease),
-    /// Foreign memory that is lent: its leases have the callbacks.
+    /// Foreign memory that is lent. Its leases have the releases.
     Lent,
 }
 
-/// A release with what keeps it from running, in a slot: of a TN_BORROW import the claims that descend from it, of a taken store the
-/// store.
+/// A release that has not run yet. The claims that descend from a TN_BORROW import keep it open; of a taken store, the store does.
 pub struct Lease {
     pub(super) head: Head,
     pub(super) guarded: Guarded<LeaseBody>,
 }
 
-/// What a lease's ledger guards.
+/// The contents of a lease.
 pub struct LeaseBody {
-    /// Next of the ledger's leases, of a chain of ended ones, or of the queue.
+    /// Next of the ledger's leases, in a chain of ended ones, or in the queue of releases.
     pub(super) next: Option<&'static Lease>,
     pub(super) previous: Option<&'static Lease>,
     pub(super) release: Release,
-    /// Waits for `run_releases` in place of running where it ends.
+    /// The release is queued for `run_releases` instead of run at the end of the lease.
     pub(super) queued: bool,
-    /// The bytes may be destroyed: the store is not FOREIGN for it.
+    /// TN_MAY_OVERWRITE: the lease does not make the store FOREIGN.
     pub(super) may_overwrite: bool,
-    /// Slots that descend from it.
+    /// Number of claims that descend from the import.
     pub(super) users: u32,
-    /// Those of them that only unfinished device work keeps.
+    /// Number of those that only unfinished device work keeps.
     pub(super) lingering: u32,
-    /// The last of them waits for that work: the owner of the memory is about to use it.
+    /// The end of the import waits for device work, because the owner of the memory is about to use it.
     pub(super) waits: bool,
-    /// One of them is a section of some thread that waits for that work.
+    /// One of `users` is a section of a thread that waits for that work.
     pub(super) has_urgent_wait: bool,
-    /// The next of those that a locked section leaves to be waited for.
+    /// Next of the leases for which a section waits after unlocking.
     pub(super) next_urgent: Option<&'static Lease>,
-    /// The range of the import.
+    /// Address of the first byte of the import.
     pub(super) start: i64,
     pub(super) end: i64,
     pub(super) made: Origin,
-    /// Forks before it was made: a child does not call what its parent registered.
+    /// Number of forks before the import. A child does not run releases of its parent.
     pub(super) forks: u32,
 }
 
@@ -620,7 +611,7 @@ impl GuardedSlot for Lease {
 }
 
 impl LeaseBody {
-    /// Whether its release runs when the only claim that descends from it ends.
+    /// Whether the release runs as soon as the only claim that descends from the import ends.
     #[inline(always)]
     pub(super) fn ends_at_once(&self) -> bool {
         self.users == 1 && !self.queued

@@ -126,7 +126,7 @@ impl LedgerState {
         *unsafe { promise.guarded().own() } = PromiseBody { next, claim: Some(claim), made };
     }
 
-    /// Marks an outstanding promise of a claim as used up, and takes it off the claim's list. Its handle stays until it is released.
+    /// Marks an outstanding promise of a claim as spent, and takes it off the claim's list. Its handle stays until it is released.
     /// `only`: the claim has no other one.
     ///
     /// # Safety
@@ -244,7 +244,7 @@ impl LedgerState {
         }
     }
 
-    /// Puts a guard on all of `owner` into the list, and counts it, here and with its owner, which it layout_refs.
+    /// Adds a guard on all of `owner`, and counts it for the store and for the owner, on whose layout it gets a reference.
     ///
     /// # Safety
     /// - As above; the guard is new: taken, and not published yet. Its owner is guarded by the same ledger.
@@ -258,7 +258,7 @@ impl LedgerState {
     ) {
         let next = self.guard_list.replace(guard);
         *self.count(params.class) += 1;
-        // On a line of its own, which readers need not touch.
+        // On a cache line of its own, which readers do not write.
         if params.frozen {
             self.frozen += 1;
         }
@@ -300,7 +300,7 @@ impl LedgerState {
     /// - As above; the guard is in the list, and its owner is guarded by the same ledger.
     #[inline(always)]
     pub(super) unsafe fn unlink_guard(&mut self, guard: &'static Guard, written: bool) {
-        // On a line of its own, which readers need not touch.
+        // On a cache line of its own, which readers do not write.
         if written {
             self.version += 1;
         }
@@ -324,7 +324,7 @@ impl LedgerState {
         }
     }
 
-    /// How many of a class are open. What an ended guard left is not open, and the record of a group is no guard.
+    /// The count of open guards or exports of a class. Records and groups are not in the list.
     #[inline(always)]
     fn count(&mut self, class: Class) -> &mut u32 {
         match class {
@@ -341,7 +341,7 @@ impl LedgerState {
 }
 
 impl ClaimBody {
-    /// How many guards or exports of a class are open through this handle.
+    /// The count of guards or exports of a class that are open through this handle.
     #[inline(always)]
     fn count(&mut self, class: Class) -> &mut u32 {
         match class {

@@ -8,7 +8,7 @@ use crate::layout::Layout;
 use crate::slots::{Id, State, Table};
 
 impl Locked {
-    /// A weak handle of the claim, whose layout has been copied into `spare` before.
+    /// Makes a weak handle of the claim, whose layout is copied into `spare` already.
     pub(crate) fn add_weak(&mut self, claim: &'static Claim, mut spare: SpareWeak) -> Id {
         spare.used = true;
         let weak = spare.weak;
@@ -34,13 +34,12 @@ impl Locked {
         Table::publish(weak)
     }
 
-    /// The layout that a weak handle remembers.
     pub(crate) fn weak_layout(&self, weak: &'static Weak) -> &Layout {
         &self.get(weak).layout
     }
 
-    /// A new claim with what the weak handle remembers; `spare`'s layout has been set. None if the store has had no claim since, or
-    /// the import that the handle descended from has ended.
+    /// Makes a claim from a weak handle, whose layout is copied into `spare` already. None if the store has been without a claim since, or
+    /// if the import from which the handle descends has ended.
     pub(crate) fn upgrade(&mut self, weak: &'static Weak, mut spare: SpareClaim) -> Option<Id> {
         let ledger = self.ledger_of(weak);
         let body = self.get(weak);
@@ -62,7 +61,6 @@ impl Locked {
         Some(self.add_claim(ledger, spare, lease.map(|(lease, _)| lease)))
     }
 
-    /// Gives a weak handle back.
     pub(crate) fn release_weak(&mut self, weak: &'static Weak) {
         if let Some(root) = self.get_mut(weak).root.take() {
             self.release_root(root);

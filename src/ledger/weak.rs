@@ -1,4 +1,4 @@
-//! Weak handles, which remember a layout and claim nothing.
+//! Weak handles: slots with a layout and without a claim.
 
 use super::origin::Origin;
 use super::state::{Guarded, GuardedSlot, Lease, Root};
@@ -14,18 +14,16 @@ pub struct Weak {
     pub(super) guarded: Guarded<WeakBody>,
 }
 
-/// What a weak handle's ledger guards. The ledger may have been recycled meanwhile; `epoch` tells.
+/// The contents of a weak handle. If its ledger has been recycled, `epoch` differs.
 pub struct WeakBody {
-    /// Next of a chain of dead ones.
+    /// Next in a chain of dead slots.
     pub(super) next: Option<&'static Weak>,
     pub(super) layout: Layout,
     pub(super) root: Option<&'static Root>,
     pub(super) readonly: bool,
     pub(super) lease: Option<(&'static Lease, u32)>,
     pub(super) epoch: u64,
-    /// Name of the array.
     pub(crate) name: Name,
-    /// Where it was made.
     pub(crate) made: Origin,
 }
 
@@ -56,7 +54,7 @@ impl GuardedSlot for Weak {
     }
 }
 
-/// A taken weak slot that is nobody's yet.
+/// A weak slot that is taken and not published yet. Its drop frees the slot.
 pub struct SpareWeak {
     pub(super) weak: &'static Weak,
     thread: &'static Thread,
@@ -85,7 +83,7 @@ impl Drop for SpareWeak {
 }
 
 impl Weak {
-    /// Gives the slot back; nobody knows it any more. Returns the next of the chain.
+    /// Frees the slot, to which only the caller refers, and returns the next of the chain.
     pub(super) fn reset(&'static self, thread: &'static Thread) -> Option<&'static Weak> {
         // SAFETY: its handle is stale and it is in no list: ours alone.
         let body = unsafe { self.guarded.own() };
