@@ -349,7 +349,7 @@ pub fn export_ordered(
         });
         if outcome.is_err() || !points.is_empty() {
             drop(locked);
-            crate::borrow::settle(outcome.map(drop), &mut points)?;
+            crate::borrow::resolve(outcome.map(drop), &mut points)?;
             continue;
         }
         match outcome {

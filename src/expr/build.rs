@@ -40,7 +40,7 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
         match checked {
             Err(refusal) => {
                 drop(locked);
-                borrow::settle(Err(refusal), &mut points)?;
+                borrow::resolve(Err(refusal), &mut points)?;
             }
             Ok(form) if spare.layout().set(layout) && node.shape.capacity() >= ndim => {
                 node.form = form;

@@ -76,7 +76,7 @@ impl Locked {
             }
             let body = self.get(record);
             let (Some(earlier), old) = (body.point, body.region()) else { continue };
-            // Guards can end in another order than that of their points, so an earlier point supersedes no later one. Work of another GPU is
+            // Guards can end in another order than their points, so an earlier point supersedes no later one. Work of another GPU is
             // not superseded, because that GPU can be lost before its work is done.
             if earlier.tick() > point.tick() || point.queue().device() != earlier.queue().device() {
                 continue;
