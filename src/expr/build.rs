@@ -1,4 +1,4 @@
-//! Building: leaves and operations. Everything is checked here, nothing is computed and no bytes are asked for.
+//! Building of leaves and operations: all checks are made here. Nothing is computed, and no bytes are allocated.
 
 use super::form::Form;
 use super::node::{self, Node, Progress, SpareNode};
@@ -13,16 +13,16 @@ use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
 
-/// What an operation takes beside its operands.
+/// The arguments of an operation beside its operands.
 #[derive(Clone, Copy, Default)]
 pub struct Arguments {
-    /// Of scale.
+    /// The factor of scale.
     pub(crate) factor: f64,
-    /// Of sum; from the end if negative.
+    /// The axis of sum; a negative one counts from the end.
     pub(crate) axis: i32,
 }
 
-/// A node over an array: one more claim on its store. It is a read of the array, and stays one until it ends.
+/// Makes a leaf: a claim on the array's store, which reads the array until the leaf ends.
 pub fn leaf(id: Id, form: u32) -> Result<Id> {
     let thread = thread::current();
     let spare_node = SpareNode::take(thread)?;
@@ -61,7 +61,7 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
     Ok(node::graph().insert(spare_node, node))
 }
 
-/// The order of a new array like this one.
+/// The element order of a new array with this layout.
 pub fn order_of(layout: &Layout) -> Order {
     if layout.is_f() && !layout.is_c() { Order::F } else { Order::C }
 }
@@ -127,7 +127,7 @@ fn is_binary(operation: Operation) -> bool {
     )
 }
 
-/// A node for an operation. Each operand comes with the name of its parameter.
+/// Makes a node for an operation. Each operand comes with the name of its parameter.
 pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], arguments: Arguments) -> Result<Id> {
     let thread = thread::current();
     let spare = SpareNode::take(thread)?;
@@ -144,7 +144,7 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
         }
     }
     if let Some(status) = worst {
-        // The text of the first in the order of checks; a later operand may have written over it.
+        // Writes the message of the first error in the order of checks; a later operand may have replaced it.
         let (id, name) = operands
             .iter()
             .find(|(id, _)| graph.find(*id).is_err_and(|s| s.code() == status.code()))
@@ -185,7 +185,7 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
     Ok(graph.insert(spare, node))
 }
 
-/// The status of what a failed operation left.
+/// The status of a node that failed.
 pub fn poisoned(operation: Operation) -> Status {
     fail(
         TN_ERR_POISONED,

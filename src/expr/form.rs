@@ -7,16 +7,16 @@ use smallvec::SmallVec;
 /// The lengths of the axes; of a diagonal matrix its one length.
 pub type Shape = SmallVec<[i64; 4]>;
 
-/// What a value says about its matrix.
+/// How a value stores its matrix.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form {
-    /// All elements, any number of axes.
+    /// All elements, with any number of axes.
     Full,
-    /// n numbers, of an n x n matrix.
+    /// The n diagonal elements of an n x n matrix.
     Diagonal,
-    /// n x n, what is above the diagonal is 0, whatever the bytes there are.
+    /// An n x n matrix with zeros above the diagonal, whatever bytes are stored there.
     Lower,
-    /// n x n, what is below the diagonal is 0: the transpose of a Lower.
+    /// An n x n matrix with zeros below the diagonal: the transpose of a Lower.
     Upper,
 }
 
@@ -34,7 +34,7 @@ impl Form {
         }
     }
 
-    /// In words.
+    /// Its name in messages.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Form::Full => "full",
@@ -44,7 +44,6 @@ impl Form {
         }
     }
 
-    /// Whether half of the matrix is 0.
     pub(crate) fn is_triangle(self) -> bool {
         matches!(self, Form::Lower | Form::Upper)
     }

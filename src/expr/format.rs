@@ -1,6 +1,6 @@
-//! An explanation as text or as a graph for Graphviz: how nodes and decisions are written.
+//! The formats of an explanation: text, or a graph for Graphviz.
 //!
-//! Contract: pure but for the names of arrays, which are read under their ledger's lock; grows its text fallibly.
+//! Contract: pure, except that it reads the names of arrays under their ledgers' locks. Growing the text can fail.
 
 use super::form::Form;
 use super::node::{Graph, Node, Progress};
@@ -13,10 +13,10 @@ use crate::names::Name;
 use crate::types::*;
 use core::fmt::{self, Write};
 
-/// How the explanation is written.
+/// The format of an explanation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
-    /// A line a node.
+    /// One line for each node.
     Text,
     /// A graph for Graphviz.
     Dot,
@@ -36,7 +36,7 @@ impl Format {
     }
 }
 
-/// A text that grows fallibly.
+/// A text whose growth can fail.
 pub(super) struct Buffer(pub Vec<u8>);
 
 impl Write for Buffer {
@@ -60,7 +60,7 @@ impl fmt::Display for What<'_> {
     }
 }
 
-/// A name between quotes, as both formats take it.
+/// A name between quotes, escaped for both formats.
 struct Escaped<'a>(&'a Name, &'static str);
 
 impl fmt::Display for Escaped<'_> {
@@ -79,7 +79,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// A leaf, or what was computed before.
+/// Writes a leaf, or a node that is computed or has failed.
 pub(super) fn write_known(node: &Node, format: Format, text: &mut Buffer) -> fmt::Result {
     let label = node.up;
     let what = What(node.form, node.dtype.name(), &node.shape);

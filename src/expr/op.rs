@@ -1,7 +1,6 @@
 //! One operation, copied from the graph, and what it may overwrite.
 //!
-//! Contract: reads the graph and the operands' ledgers, changes neither; `explain` asks the same questions of values that are not there
-//! yet.
+//! Contract: reads the graph and the operands' ledgers, and changes neither.
 
 use super::form::{Form, Shape};
 use super::node::{Graph, NONE};
@@ -12,7 +11,7 @@ use crate::kernels::Workspace;
 use crate::layout::Order;
 use crate::ledger::{self, Locked, Operation};
 
-/// What one operation is, copied from the graph.
+/// One operation, copied from the graph.
 pub(super) struct Job {
     pub(crate) number: u32,
     pub(crate) operation: Operation,
@@ -45,7 +44,7 @@ impl Job {
         let count = 2 - usize::from(numbers[1] == NONE);
         let of = |side: usize| &graph[numbers[side.min(count - 1)]];
         let forms = [of(0).form, of(1).form];
-        // As the operand that the result resembles: the full one, the right-hand side, else the left one.
+        // The order of the operand that the result resembles: the full one, the right-hand side, or else the left one.
         let like = match (node.operation, forms) {
             (Operation::Add | Operation::Subtract, [Form::Diagonal, Form::Full]) | (Operation::Solve, _) => of(1),
             (Operation::Multiply, [Form::Diagonal | Form::Lower | Form::Upper, Form::Full]) => of(1),
@@ -68,7 +67,7 @@ impl Job {
         })
     }
 
-    /// LU, which destroys a copy of the matrix, or the matrix itself.
+    /// Whether it is an LU factorisation, which overwrites the matrix or a copy of it.
     pub(crate) fn factors(&self) -> bool {
         self.operation == Operation::Solve && self.forms[0] == Form::Full
     }
@@ -85,11 +84,11 @@ impl Job {
 
 /// What an operation may overwrite.
 pub(super) struct Plan {
-    /// Operand that takes the result; none: a new array.
+    /// The operand that takes the result; None: a new array.
     pub(crate) target: Option<usize>,
-    /// The matrix of an LU is destroyed in place.
+    /// The LU factorisation overwrites the matrix itself.
     pub(crate) destroys: bool,
-    /// Why not, of each operand that was asked.
+    /// For each candidate: why it may not be overwritten, as TN_WHY_ bits.
     pub(crate) why: [u32; 2],
 }
 

@@ -1,4 +1,4 @@
-//! The rules of expressions: what operands give which result, and when an operand may take it.
+//! The rules of expressions: the result of each operation, and when an operand may be overwritten by it.
 
 use super::form::{Form, Shape};
 use crate::dtype::Dtype;
@@ -7,19 +7,16 @@ use crate::layout::Tuple;
 use crate::ledger::{Claim, Locked, Operation, ledger_of_claim};
 use crate::types::*;
 
-/// What one node is, as the rules look at it.
+/// The properties of a node that the rules use.
 #[derive(Clone, Copy)]
 pub struct Kind<'a> {
-    /// What it says about its matrix.
     pub(crate) form: Form,
-    /// Element type.
     pub(crate) dtype: Dtype,
-    /// Lengths; of a diagonal matrix one.
     pub(crate) shape: &'a [i64],
 }
 
 impl Kind<'_> {
-    /// Rows and columns of the matrix, if it is one; a vector is none.
+    /// Rows and columns of a matrix; None for other shapes.
     fn matrix(&self) -> Option<(i64, i64)> {
         match (self.form, self.shape) {
             (Form::Diagonal, &[n]) => Some((n, n)),
@@ -36,7 +33,7 @@ impl Kind<'_> {
     }
 }
 
-/// Whether a leaf of that form can be over such a shape.
+/// SHAPE: a leaf of this form cannot have this shape.
 pub fn check_form(form: Form, shape: &[i64]) -> Result<()> {
     let needed = match (form, shape) {
         (Form::Full, _) | (Form::Diagonal, [_]) => return Ok(()),
@@ -80,7 +77,7 @@ fn shape_of(lengths: &[i64]) -> Result<Shape> {
     Ok(shape)
 }
 
-/// Form and shape of what an operation with one operand gives; `axis`: of sum.
+/// Form and shape of the result of an operation with one operand. `axis`: of sum.
 pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Shape)> {
     let need = |what: &str| {
         fail(
@@ -111,12 +108,12 @@ pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Sh
         Operation::Transpose => match (x.form, x.matrix()) {
             (Form::Diagonal, _) => Ok((Form::Diagonal, shape_of(x.shape)?)),
             (form, Some((rows, columns))) => {
-                let turned = match form {
+                let transposed = match form {
                     Form::Lower => Form::Upper,
                     Form::Upper => Form::Lower,
                     same => same,
                 };
-                Ok((turned, shape_of(&[columns, rows])?))
+                Ok((transposed, shape_of(&[columns, rows])?))
             }
             _ => Err(need("a matrix")),
         },
@@ -137,7 +134,7 @@ pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Sh
     }
 }
 
-/// Form and shape of what an operation with two operands gives.
+/// Form and shape of the result of an operation with two operands.
 pub fn binary(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> Result<(Form, Shape)> {
     if x.dtype != y.dtype {
         return Err(fail(
@@ -151,7 +148,7 @@ pub fn binary(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> Result<(Form, S
         ));
     }
     let wrong = || mismatch(operation, x, y);
-    // Element on element: both full, or matrices of one size.
+    // Elementwise operations need two full operands of one shape, or two matrices of one size.
     let same_shape = match (x.form == Form::Full, y.form == Form::Full) {
         (true, true) => x.shape == y.shape,
         _ => x.matrix().is_some() && x.matrix() == y.matrix(),
@@ -220,7 +217,7 @@ pub fn is_elementwise(operation: Operation, forms: [Form; 2]) -> bool {
     }
 }
 
-/// The operands that may take the result, in the order in which they are asked.
+/// The operands that may take the result, in the order in which they are tried.
 pub fn candidates(operation: Operation, forms: [Form; 2]) -> &'static [usize] {
     const NEITHER: &[usize] = &[];
     const LEFT: &[usize] = &[0];
@@ -239,18 +236,16 @@ pub fn candidates(operation: Operation, forms: [Form; 2]) -> &'static [usize] {
     }
 }
 
-/// What the rule of overwriting looks at in an operand.
+/// The properties of an operand that the rule of overwriting uses.
 #[derive(Clone, Copy)]
 pub struct Operand {
-    /// The node.
     pub(crate) number: u32,
-    /// Its value.
     pub(crate) claim: &'static Claim,
-    /// Every reference to the node is an edge from the operation, and it may be overwritten in this evaluation.
+    /// The operation has the only references to the node, and this evaluation may overwrite it.
     pub(crate) sole: bool,
 }
 
-/// Why operand `k` may not take a result of that shape: TN_WHY_ bits, 0 if it may. The ledgers of all operands are locked.
+/// Why operand `k` may not take a result of this shape, as TN_WHY_ bits; 0 if it may. The ledgers of all operands are locked.
 pub fn why_not(locked: &Locked, operands: &[Operand], k: usize, shape: &[i64], elementwise: bool) -> u32 {
     let Operand { number, claim, sole } = operands[k];
     let ledger = ledger_of_claim(claim);
@@ -258,7 +253,7 @@ pub fn why_not(locked: &Locked, operands: &[Operand], k: usize, shape: &[i64], e
     let body = locked.get(claim);
     let layout = &body.layout;
     let on_store = |other: &Operand| core::ptr::eq(ledger_of_claim(other.claim), ledger);
-    // Operands on this store whose claims end with the operation; one node may stand on both sides.
+    // Operands on this store whose claims end with the operation. One node can be both operands.
     let mut ours = 0;
     let mut clash = false;
     for (at, other) in operands.iter().enumerate() {

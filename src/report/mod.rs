@@ -1,10 +1,11 @@
-//! Reports: who holds what, what was not given back, and what was copied at borders. Reads the tables; changes nothing.
+//! Reports: holders of memory, leaks, and copies made by imports and exports. They read the tables and change nothing.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
-//! | `mod` | what was not given back |
-//! | `snapshot` | everything at this moment, as JSON |
-//! | `json` | commas, quotes and escapes |
+//! | `mod` | forbidding copies on a thread |
+//! | `open_handles` | handles and blocks that are not released |
+//! | `snapshot` | the state of everything at one moment, as JSON |
+//! | `json` | a JSON writer |
 #![forbid(unsafe_code)]
 
 mod json;
@@ -20,7 +21,7 @@ use crate::error::{Result, fail};
 use crate::thread;
 use crate::types::*;
 
-/// Forced copies are refused on this thread until as many calls with `false` have come.
+/// Forbids forced copies on this thread (`true`), or takes back one earlier call (`false`).
 pub fn forbid_copies(on: bool) -> Result<()> {
     let thread = thread::current();
     let count = thread.forbids();

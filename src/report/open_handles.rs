@@ -1,4 +1,4 @@
-//! Handles, blocks and releases that are not returned yet: for reports and for leak checks.
+//! Handles, blocks and releases that are still open, for reports and leak checks.
 
 use crate::array::HOST;
 use crate::borrow::{HolderInfo, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise};
@@ -9,7 +9,8 @@ use crate::pool;
 use crate::slots::{Slot, State, Table};
 use crate::types::*;
 
-/// Everything that is out: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw blocks, queued releases.
+/// Calls `visit` with everything that is open: handles, guards, exports, promises, weak handles, scopes, expressions, pools, raw blocks
+/// and queued releases.
 pub fn leaks(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Claim>::each(|claim| each_claim(claim, false, visit));
     Table::<Guard>::each(|guard| {
@@ -29,8 +30,8 @@ pub fn leaks(visit: &mut dyn FnMut(HolderInfo)) {
     queued(visit);
 }
 
-/// What is out and holds no bytes: spent handles and promises, the heads of guards over several arrays, and what else is no holder
-/// of a store.
+/// Calls `visit` with everything that is open and holds no store: spent handles and promises, heads of a borrow_all, weak handles, scopes,
+/// expressions, pools and queued releases.
 pub(super) fn without_bytes(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Claim>::each(|claim| each_claim(claim, true, visit));
     Table::<Guard>::each(|guard| {
@@ -47,7 +48,7 @@ fn out(state: State) -> bool {
     matches!(state, State::Live | State::Spent)
 }
 
-/// Something without bytes and without a name.
+/// A holder without bytes and name.
 fn bare(kind: i32, id: u64, made: ledger::Origin) -> HolderInfo {
     HolderInfo { kind, device: HOST, id, bytes: 0, made, time_ns: 0, name: crate::names::Name::NONE, registered: 0 }
 }
@@ -103,6 +104,6 @@ fn beside_stores(visit: &mut dyn FnMut(HolderInfo)) {
 fn queued(visit: &mut dyn FnMut(HolderInfo)) {
     let mut waiting = |bytes, made| visit(HolderInfo { bytes, ..bare(TN_HOLDER_QUEUED_RELEASE, 0, made) });
     ledger::each_queued(&mut waiting);
-    // For the device, and then for a later call.
+    // These wait for device work, and then for a later call.
     ledger::each_lingering(&mut waiting);
 }
