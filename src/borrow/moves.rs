@@ -108,7 +108,7 @@ pub(super) fn finish(
     };
     for (moving, target) in moves.iter_mut().zip(&targets) {
         let claim = claims[moving.position];
-        let to = ledger::find::<Claim>(*target).expect("nobody else knows it");
+        let to = ledger::find::<Claim>(*target).expect("only this function knows it");
         if let Some(source) = moving.source.take() {
             locked.end_internal_at(source, false, moving.read_until);
         }

@@ -137,7 +137,7 @@ pub fn enter_fast(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usiz
                 unsafe { given.passing_claim().and_then(|claim| given.take(thread, claim, true)) }
             }
         };
-        out(at, id.expect("looked at before, under the same locks, with slots enough in the cache"));
+        out(at, id.expect("checked above, under the same locks, with enough slots in the cache"));
     }
     true
 }

@@ -60,8 +60,8 @@ impl InternalGuard {
     pub(crate) fn host_view(&self) -> Result<HostView<'_>> {
         let layout = self.layout();
         reach(self.device())?;
-        // SAFETY: the guard is open and ours: the claim that it layout_refs keeps its layout, the store its bytes, and whoever would touch
-        // them in a conflicting way is refused. Its offset is an absolute address, of memory that the host can reach.
+        // SAFETY: the guard is open and ours: the claim keeps its layout and the store its bytes, and a use
+        // in conflict with it is refused. Its offset is an absolute address, of memory that the host can reach.
         Ok(unsafe { HostView::new(layout) })
     }
 

@@ -137,7 +137,7 @@ impl Locked {
         unsafe { &*slot.guarded().body.get() }
     }
 
-    /// The same, to be changed.
+    /// The mutable form.
     #[inline]
     pub(crate) fn get_mut<S: GuardedSlot>(&mut self, slot: &'static S) -> &mut S::Body {
         self.check(slot.guarded());
@@ -161,7 +161,7 @@ impl Locked {
         unsafe { &*ledger.state.get() }
     }
 
-    /// The same, to be changed.
+    /// The mutable form.
     #[inline]
     pub(crate) fn state_mut(&mut self, ledger: &'static Ledger) -> &mut LedgerState {
         assert!(self.has(ledger), "a ledger that is not locked");

@@ -169,7 +169,7 @@ impl NewStore {
     pub(crate) fn host_view(&mut self) -> Result<HostView<'_>> {
         let layout = self.claim.layout();
         reach(self.pool.device())?;
-        // SAFETY: a block of our own of that many bytes, which nobody else knows; the layout is dense in it, and the host reaches it.
+        // SAFETY: a block of our own of that many bytes, to which nothing else refers; the layout is dense in it, and the host reaches it.
         Ok(unsafe { HostView::new(layout) })
     }
 

@@ -35,7 +35,7 @@ impl Locked {
 
     /// Turns a claim, whose handle only the caller knows, into a node's.
     fn make_node(&mut self, id: Id, tag: NodeTag) -> &'static Claim {
-        let claim = locked::find::<Claim>(id).expect("nobody else knows it");
+        let claim = locked::find::<Claim>(id).expect("only this function knows it");
         claim.head().make_stale(State::Kept);
         self.get_mut(claim).node = Some(tag);
         let ledger = self.ledger_of(claim);

@@ -130,7 +130,7 @@ impl LockedScope {
         debug_assert!(scope.head.is(self.id), "entered, as we saw under its lock");
         scope.head.make_stale(State::Kept);
         scope.watch.write();
-        // SAFETY: we have the lock, and nobody will find the slot by a handle any more.
+        // SAFETY: we have the lock, and no handle leads to the slot any more.
         let body = unsafe { &mut *scope.body.get() };
         let handles = core::mem::take(&mut body.handles);
         drop(self);

@@ -1,15 +1,14 @@
-//! JSON as it is written: a value after the other, straight into the sink.
+//! A JSON writer: values are written one after another into a sink.
 //!
-//! Contract: allocates nothing and cannot fail. What the sink does not take is its own business; commas, quotes and escapes are
-//! ours. Texts are UTF-8.
+//! Contract: allocates nothing and cannot fail; it ignores errors of the sink. It writes commas, quotes and escapes. Texts are UTF-8.
 #![forbid(unsafe_code)]
 
 use core::fmt::{self, Write};
 
-/// Writes one JSON text. Values inside of an object are written by `field`, `open_field` and their like, those of a list without a name.
+/// Writes one JSON text. Values of an object are written as named fields, those of a list by `value`, `item` and `open`.
 pub struct Json<'a> {
     sink: &'a mut dyn Write,
-    /// A value stands in front of the next one in the same object or list.
+    /// The next value follows another one in its object or list, so it needs a comma.
     follows: bool,
 }
 
@@ -37,7 +36,7 @@ impl<'a> Json<'a> {
     }
 
     fn put(&mut self, text: fmt::Arguments<'_>) {
-        // A sink that is full goes on counting; there is nobody to tell.
+        // A full sink only counts the rest, and no error can be returned here.
         let _ = self.sink.write_fmt(text);
     }
 
@@ -59,7 +58,7 @@ impl<'a> Json<'a> {
         self.follows = false;
     }
 
-    /// The same as a field of an object.
+    /// Begins an object or a list as a field of an object.
     pub(crate) fn open_field(&mut self, name: &str, bracket: char) {
         self.name(name);
         self.put(format_args!("{bracket}"));
