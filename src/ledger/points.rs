@@ -95,6 +95,7 @@ impl Points {
         }
     }
 
+    #[cfg_attr(loom, allow(dead_code))]
     pub(crate) fn join(&mut self, other: &Points) {
         for wanted in other.wanted() {
             self.add(wanted.point, wanted.by);
