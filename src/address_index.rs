@@ -85,8 +85,8 @@ impl Atlas {
                 self.0.remove(index);
                 continue;
             };
-            let books = locked.books(ledger);
-            let (first, last) = (books.start, books.start + books.bytes);
+            let state = locked.state(ledger);
+            let (first, last) = (state.start, state.start + state.bytes);
             self.0[index] = Range { start: first, end: last, tag: range.tag };
             if first < end && start < last {
                 if found.is_some() {

@@ -22,7 +22,7 @@ use tenure::ffi::report::*;
 use tenure::ffi::stream::*;
 use tenure::ffi::transfer::*;
 use tenure::ffi::view::*;
-use tenure::ledger::Order;
+use tenure::ledger::UseTime;
 use tenure::slots::Id;
 use tenure::transfer;
 use tenure::types::*;
@@ -135,7 +135,7 @@ fn br_62_the_ends_of_two_readers_change_places() {
         let queue = taken.on(gpu(0)).unwrap().unwrap();
         let open = || {
             let wanted = Use::Read { frozen: false };
-            transfer::one(BorrowContext::new(c"reader"), Id::from_bits(a.addr() as u64), wanted, Order::on(queue))
+            transfer::one(BorrowContext::new(c"reader"), Id::from_bits(a.addr() as u64), wanted, UseTime::on(queue))
                 .unwrap()
         };
         let (first, second) = (open(), open());

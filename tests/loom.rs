@@ -830,8 +830,8 @@ fn loom_an_import_joins_a_store_that_ends() {
         assert_eq!(bytes.released(), 1, "the first lease ended with its handle");
         let (mut start, mut version) = (0, 0);
         array::query(b, |locked, claim, _| {
-            let books = locked.books(locked.ledger_of(claim));
-            (start, version) = (books.start, books.version);
+            let state = locked.state(locked.ledger_of(claim));
+            (start, version) = (state.start, state.version);
         })
         .unwrap();
         assert_eq!(start, bytes.address() + 8, "a lent store is the span of its open leases");

@@ -1,20 +1,40 @@
-//! The entries of `tn_borrow_all`: what C passes, checked in the order of checks.
+//! Borrows of several arrays at once: checks the entries of `tn_borrow_all` in the order of checks, then opens all guards or none.
 
-use super::acquire::{Entry, List};
+use super::acquire::acquire;
+use super::context::{BorrowContext, Entry, List};
 use crate::borrow::{access, check_states, when};
 use crate::error::{Result, fail};
-use crate::ledger::{self, Claim, Order};
+use crate::ledger::{self, Claim, GuardList, InternalGuard, UseTime};
 use crate::slots::Id;
 use crate::stream::Stream;
+use crate::thread;
 use crate::types::*;
+
+/// Opens guards on several arrays, all or none, with one handle for all. `visit(i, guard)` is called for each.
+pub fn all(
+    call: BorrowContext<'_>,
+    specs: &[tn_borrow_spec],
+    mut visit: impl FnMut(usize, &InternalGuard),
+) -> Result<Id> {
+    let (entries, _streams) = entries(specs)?;
+    let thread = thread::current();
+    let mut head = GuardList::take(thread)?;
+    let guards = if entries.is_empty() { List::new() } else { acquire(call, &entries)? };
+    for (position, guard) in guards.into_iter().enumerate() {
+        visit(position, &guard);
+        let guard = guard.into_guard();
+        head.push(&mut guard.lock(), guard, entries[position].when.queue.is_some());
+    }
+    Ok(head.publish(ledger::Origin::by(thread)))
+}
 
 fn id(spec: &tn_borrow_spec) -> Id {
     Id::from_bits(spec.array as u64)
 }
 
-/// The entries, and the streams that hold the queues which the entries name. What is wrong with an access is reported once all handles
-/// are known to be right.
-pub(super) fn entries(specs: &[tn_borrow_spec]) -> Result<(List<Entry>, List<Stream>)> {
+/// The checked entries, and the streams that keep the queues of the entries alive. An invalid access is reported only after all handles
+/// were found valid.
+fn entries(specs: &[tn_borrow_spec]) -> Result<(List<Entry>, List<Stream>)> {
     let mut list = List::new();
     ledger::reserve(&mut list, specs.len())?;
     if specs.iter().any(|spec| spec.array.is_null()) {
@@ -32,7 +52,7 @@ pub(super) fn entries(specs: &[tn_borrow_spec]) -> Result<(List<Entry>, List<Str
         if spec.reserved != [0; 9] {
             return Err(fail(TN_ERR_INVALID, format_args!("reserved of an entry is not 0; set all its words to 0")));
         }
-        let when = Order::HOST.waiting(spec.access & TN_WAIT != 0);
+        let when = UseTime::HOST.waiting(spec.access & TN_WAIT != 0);
         list.push(Entry { id: id(spec), wanted, when });
     }
     // Only now, because the states of all arrays come before what a stream has to do with one of them.

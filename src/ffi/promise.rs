@@ -210,8 +210,7 @@ pub unsafe extern "C" fn tn_array_why_not(
         let raw = unsafe { convert::sized(target)? };
         // SAFETY: as above.
         let shape = raw.map(|t| unsafe { convert::shape(t.ndim, t.shape, "target.shape") }).transpose()?.transpose()?;
-        let target =
-            raw.map(|t| Target { device: t.device, dtype: t.dtype, ndim: t.ndim, shape: shape.unwrap_or(&[]) });
+        let target = raw.map(|t| Target { device: t.device, dtype: t.dtype, shape: shape.unwrap_or(&[]) });
         let why = borrow::why_not(id, target.as_ref(), &mut |held| list.add(held))?;
         // SAFETY: writable by this function's documentation.
         unsafe {

@@ -364,7 +364,7 @@ pub unsafe extern "C" fn tn_array_view_dtype(
     enter("tn_array_view_dtype", || {
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
-        view(id, Axes::NoMore, Cut::Anew, out, |from, to| from.view_dtype_to(Dtype::of(dtype)?, to))
+        view(id, Axes::NoMore, Cut::OwnRoot, out, |from, to| from.view_dtype_to(Dtype::of(dtype)?, to))
     })
 }
 

@@ -38,7 +38,7 @@ pub fn fill(
             || matches!(stream, Ok(Stream::Now)) && ledger::is_reachable(target.device())
         {
             let item = target.layout().item() as usize;
-            let outcome = target.place().map(|place| blit::fill(&place, &value(item)[..item]));
+            let outcome = target.host_view().map(|place| blit::fill(&place, &value(item)[..item]));
             target.end(false);
             return outcome;
         }

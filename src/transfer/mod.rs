@@ -33,7 +33,7 @@ use crate::device::Shown;
 use crate::device_copy;
 use crate::error::{Result, about, fail};
 use crate::layout::{Layout, Order, Tuple};
-use crate::ledger::{self, Claim, InternalGuard, Locked, NewStore, Order as When};
+use crate::ledger::{self, Claim, InternalGuard, Locked, NewStore, UseTime};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::region;
@@ -69,7 +69,7 @@ fn pool_for(device: tn_device, pool: Option<&'static Pool>) -> Result<&'static P
 fn lies(id: Id) -> Result<(tn_device, bool)> {
     array::with(id, |locked, claim| {
         Ok(match array::check_live(locked, claim) {
-            Ok(()) => (locked.books(locked.ledger_of(claim)).device, locked.get(claim).layout.is_empty()),
+            Ok(()) => (locked.state(locked.ledger_of(claim)).device, locked.get(claim).layout.is_empty()),
             Err(_) => (HOST, true),
         })
     })
@@ -141,7 +141,7 @@ fn new(
 pub fn duplicate(source: &InternalGuard, pool: &'static Pool, order: Order, name: Name) -> Result<Id> {
     let mut fresh = NewStore::allocate(thread::current(), pool, &mut source.layout().like(order)?, false)?;
     if !source.layout().is_empty() {
-        blit::copy(&fresh.place()?, &source.place()?)?;
+        blit::copy(&fresh.host_view()?, &source.host_view()?)?;
     }
     fresh.claim().set_name(name);
     Ok(fresh.finish())
@@ -150,13 +150,13 @@ pub fn duplicate(source: &InternalGuard, pool: &'static Pool, order: Order, name
 /// A new array with the elements of raw memory.
 pub fn duplicate_raw(source: &HostView<'_>, pool: &'static Pool, readonly: bool) -> Result<Id> {
     let mut fresh = NewStore::allocate(thread::current(), pool, &mut source.layout().like(Order::A)?, false)?;
-    blit::copy(&fresh.place()?, source)?;
+    blit::copy(&fresh.host_view()?, source)?;
     fresh.claim().set_readonly(readonly);
     Ok(fresh.finish())
 }
 
 /// One guard for the library's own use.
-pub fn one(call: BorrowContext<'_>, id: Id, wanted: Use, when: When) -> Result<InternalGuard> {
+pub fn one(call: BorrowContext<'_>, id: Id, wanted: Use, when: UseTime) -> Result<InternalGuard> {
     Ok(borrow::acquire(call, &[Entry { id, wanted, when }])?.pop().expect("one entry, one guard"))
 }
 
@@ -215,7 +215,7 @@ pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, str
         same.set(core::ptr::eq(from, to) || (core::ptr::eq(locked.ledger_of(from), locked.ledger_of(to)) && exact()));
         if same.get() { Err(Refusal::Nothing) } else { Ok(()) }
     };
-    let when = route.as_ref().map_or(When::HOST, |route| route.when(mode & TN_WAIT != 0));
+    let when = route.as_ref().map_or(UseTime::HOST, |route| route.when(mode & TN_WAIT != 0));
     let entries = [Entry { id: source, wanted: Use::Read { frozen: false }, when }, Entry { id: target, wanted, when }];
     let opened = borrow::acquire(
         BorrowContext { may_overlap: true, fits: Some(&fits), ..BorrowContext::new(function) },
@@ -246,7 +246,7 @@ pub fn copy_free(source: Id, target: Id, mode: u32) -> Option<Result<()>> {
         from.end_by(thread, false);
         return None;
     };
-    let outcome = match (to.place_in_reach(), from.place_in_reach()) {
+    let outcome = match (to.host_view_if_reachable(), from.host_view_if_reachable()) {
         (Some(dst), Some(src)) if dst.layout().dtype() == src.layout().dtype() => blit::copy_alike(&dst, &src),
         _ => None,
     };

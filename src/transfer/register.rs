@@ -13,7 +13,8 @@ use crate::error::{Result, fail};
 use crate::flags;
 use crate::layout::{Layout, Order};
 use crate::ledger::{
-    self, Backing, Claim, Create, From, Ledger, Locked, Origin, Release, Spare, SpareLease, SpareLedger,
+    self, Backing, Claim, Ledger, Locked, Origin, Release, SpareClaim, SpareLease, SpareLedger, StoreParams,
+    StoreSource,
 };
 use crate::slots::Id;
 use crate::stream::{self, Stream};
@@ -53,9 +54,9 @@ fn owner(atlas: &mut Atlas, (start, end): (i64, i64)) -> Result<Option<(Locked, 
         Found::Nothing => Ok(None),
         Found::Several => Err(aliased("more than one store has some of the bytes")),
         Found::One(locked, ledger) => {
-            let books = locked.books(ledger);
-            let inside = books.start <= start && end <= books.start + books.bytes;
-            if inside || matches!(books.backing, Backing::Lent) {
+            let state = locked.state(ledger);
+            let inside = state.start <= start && end <= state.start + state.bytes;
+            if inside || matches!(state.backing, Backing::Lent) {
                 return Ok(Some((locked, ledger)));
             }
             Err(aliased("the bytes reach beyond the store that has some of them"))
@@ -90,7 +91,7 @@ pub fn register(
     let release = if gpu.is_some() { Release::Unlock(range.0) } else { Release::None };
     let mut lease = SpareLease::take(thread, release, false, false, range)?;
     lease.set_waits();
-    let mut claim = Spare::take(thread)?;
+    let mut claim = SpareClaim::take(thread)?;
     *claim.layout() = Layout::contiguous(Dtype::U8, &[bytes as i64], Order::C, range.0)?;
     claim.set_readonly(flags & TN_HOST_READ_ONLY != 0 && gpu.is_some());
     claim.set_made(Origin::by(thread));
@@ -111,16 +112,17 @@ pub fn register(
     match owner(&mut atlas, range) {
         Ok(Some((mut locked, ledger))) => {
             let id = locked.join(ledger, lease, claim);
-            let books = locked.books(ledger);
-            if matches!(books.backing, Backing::Lent) {
-                atlas.resize(books.start, books.start + books.bytes, ledger);
+            let state = locked.state(ledger);
+            if matches!(state.backing, Backing::Lent) {
+                atlas.resize(state.start, state.start + state.bytes, ledger);
             }
             Ok(id)
         }
         Ok(None) => {
             let device = if gpu.is_some() { tn_device { r#type: TN_CUDA_HOST, id: 0 } } else { array::HOST };
-            let from = From::Lent(lease);
-            let what = Create { device, start: range.0, bytes: bytes as i64, readonly: false, mapped: false, from };
+            let from = StoreSource::Lent(lease);
+            let what =
+                StoreParams { device, start: range.0, bytes: bytes as i64, readonly: false, mapped: false, from };
             let (locked, ledger, id) = ledger::create(store, what, claim);
             atlas.insert(range.0, range.1, ledger);
             drop(locked);

@@ -9,7 +9,7 @@ use crate::blit;
 use crate::borrow;
 use crate::device_copy::{self, Failed, MemoryView, Outstanding};
 use crate::error::{Result, Status, Text, drafted, fail};
-use crate::ledger::{InternalGuard, Order};
+use crate::ledger::{InternalGuard, UseTime};
 use crate::stream::{self, Queue, Stream};
 use crate::types::*;
 
@@ -102,8 +102,8 @@ impl Route {
     }
 
     /// When the bytes are touched; `wait`: the host waits for device work that is in its way.
-    pub fn when(&self, wait: bool) -> Order {
-        Order { queue: self.queue, wait }
+    pub fn when(&self, wait: bool) -> UseTime {
+        UseTime { queue: self.queue, wait }
     }
 
     /// Copies, as far as the route does before its call returns.

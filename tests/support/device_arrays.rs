@@ -13,7 +13,7 @@ use tenure::ffi::library::*;
 use tenure::ffi::stream::*;
 use tenure::ffi::view::*;
 use tenure::layout::{Layout, Order};
-use tenure::ledger::{self, Origin, Release, Spare, SpareLease, SpareLedger};
+use tenure::ledger::{self, Origin, Release, SpareClaim, SpareLease, SpareLedger};
 use tenure::types::*;
 use tenure::{address_index, thread};
 
@@ -87,7 +87,7 @@ impl Memory {
         if waits {
             lease.set_waits();
         }
-        let mut claim = Spare::take(thread).unwrap();
+        let mut claim = SpareClaim::take(thread).unwrap();
         *claim.layout() = Layout::contiguous(dtype(), &[self.bytes.len() as i64], Order::C, start).unwrap();
         claim.set_made(Origin::by(thread));
         let store = SpareLedger::take(thread).unwrap();

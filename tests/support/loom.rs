@@ -9,7 +9,7 @@ use tenure::dtype::Dtype;
 use tenure::error::{Result, Status};
 use tenure::exchange::host::{self, Import};
 use tenure::layout::{Layout, Order};
-use tenure::ledger::{Claim, Class, Guard, Lease, Ledger, One, Promise, Release, Scope, Weak};
+use tenure::ledger::{Claim, Class, Guard, Lease, Ledger, LockedSlot, Promise, Release, Scope, Weak};
 use tenure::slots::{Id, Slot, State, Table};
 use tenure::stream::Stream;
 use tenure::thread;
@@ -191,7 +191,7 @@ pub fn open_view(id: Id) -> Result<&'static Guard> {
 
 /// The same.
 pub fn end_view(guard: &'static Guard) {
-    if !One::held(thread::current(), guard).end_guard(false) {
+    if !LockedSlot::held(thread::current(), guard).end_guard(false) {
         guard.lock().end_guard(guard, false);
     }
 }
@@ -213,7 +213,7 @@ pub fn enter(params: &[Id]) -> Result<(Vec<Id>, Id)> {
 pub fn address_and_claims(id: Id) -> (i64, u32) {
     let mut found = (0, 0);
     tenure::array::query(id, |locked, claim, _| {
-        found = (locked.get(claim).layout.offset(), locked.books(locked.ledger_of(claim)).claims);
+        found = (locked.get(claim).layout.offset(), locked.state(locked.ledger_of(claim)).claims);
     })
     .unwrap();
     found

@@ -14,7 +14,7 @@ use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
 use crate::exchange::host::{self, Exported, Import, Imported};
 use crate::layout::{Layout, Order};
-use crate::ledger::{Class, Guard, One, Release};
+use crate::ledger::{Class, Guard, LockedSlot, Release};
 use crate::slots::Id;
 use crate::stream::Stream;
 use crate::thread;
@@ -226,7 +226,7 @@ fn delete(context: *mut c_void) {
         }
         let thread = thread::current();
         if let Some(guard) = close(slot)
-            && !One::held(thread, guard).end_guard(false)
+            && !LockedSlot::held(thread, guard).end_guard(false)
         {
             guard.lock().end_guard(guard, false);
         }

@@ -8,7 +8,7 @@ use crate::borrow::would_copy;
 use crate::error::{Result, fail};
 use crate::exchange::host;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Create, From, NewStore, Origin, Release, Spare, SpareLease, SpareLedger};
+use crate::ledger::{self, NewStore, Origin, Release, SpareClaim, SpareLease, SpareLedger, StoreParams, StoreSource};
 use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::sys::file::Mapping;
@@ -131,7 +131,7 @@ fn read(
     let mut fresh = NewStore::allocate(thread, pool, &mut layout(file, tensor, 0)?, false)?;
     let empty = tensor.begin == tensor.end;
     if !empty {
-        let to = fresh.place()?.layout().offset() as *mut u8;
+        let to = fresh.host_view()?.layout().offset() as *mut u8;
         // SAFETY: fresh memory for a dense layout of the tensor's size.
         unsafe { file.read(tensor, to)? };
     }
@@ -148,12 +148,12 @@ fn map<'a>(
     count: usize,
 ) -> Result<Vec<(Id, tn_how)>> {
     let mut ids = list(count)?;
-    let mut claims = list::<Spare>(count)?;
+    let mut claims = list::<SpareClaim>(count)?;
     let mapped = Mapped(file.map()?);
     let base = mapped.0.address as i64;
     let made = Origin::by(thread);
     for tensor in tensors {
-        let mut claim = Spare::take(thread)?;
+        let mut claim = SpareClaim::take(thread)?;
         *claim.layout() = layout(file, tensor, base + file.place(tensor) as i64)?;
         claim.set_made(made);
         claims.push(claim);
@@ -168,8 +168,14 @@ fn map<'a>(
     }
     let lease = SpareLease::take(thread, Release::Unmap(mapped.0), false, false, (start, end))?;
     core::mem::forget(mapped);
-    let what =
-        Create { device: HOST, start, bytes: end - start, readonly: true, mapped: true, from: From::Taken(lease) };
+    let what = StoreParams {
+        device: HOST,
+        start,
+        bytes: end - start,
+        readonly: true,
+        mapped: true,
+        from: StoreSource::Taken(lease),
+    };
     let mut claims = claims.into_iter();
     let first = claims.next().expect("at least one tensor");
     let (mut locked, ledger, id) = ledger::create(store, what, first);
