@@ -22,6 +22,8 @@ pub mod sys;
 
 pub mod thread;
 
+pub mod cuda_driver;
+
 pub mod dtype;
 
 pub mod layout;
@@ -36,21 +38,23 @@ pub mod reclaim;
 
 pub mod grow_unlocked;
 
+pub mod gpu;
+
 pub mod stream;
 
 pub mod device;
 
-pub mod pool;
-
 pub mod runner;
+
+pub mod pool;
 
 pub mod blit;
 
 pub mod device_copy;
 
-pub mod ledger;
-
 pub mod address_index;
+
+pub mod ledger;
 
 pub mod array;
 

@@ -93,6 +93,29 @@ impl fmt::Debug for Name {
     }
 }
 
+/// The name of a device type in messages.
+pub fn device_type_name(device_type: i32) -> &'static str {
+    match device_type {
+        TN_CPU => "cpu",
+        TN_CUDA => "cuda",
+        TN_CUDA_HOST => "cuda_host",
+        TN_CUDA_MANAGED => "cuda_managed",
+        _ => "unknown",
+    }
+}
+
+/// A device as messages show it, in the form of C's struct: "{cuda, 0}".
+pub struct DeviceName(pub tn_device);
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match device_type_name(self.0.r#type) {
+            "unknown" => write!(f, "{{{}, {}}}", self.0.r#type, self.0.id),
+            name => write!(f, "{{{name}, {}}}", self.0.id),
+        }
+    }
+}
+
 /// A call site: "" (no site) or the number of an interned "file:line".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
 pub struct Site(u32);

@@ -1,6 +1,8 @@
 //! The layers of ARCHITECTURE.md: dependencies point down only, unsafe stands only where the table says so, the table shows what is there,
 //! and every exported function runs in the boundary and stays short.
 
+#[path = "support/module_graph.rs"]
+mod module_graph;
 mod tools;
 
 use std::path::Path;
@@ -304,4 +306,29 @@ fn every_exported_function_runs_in_the_boundary_and_is_short() {
     }
     assert!(seen >= UNFAILING.len(), "the exported functions were not recognised");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn probe() {
+    let files: Vec<(String, String)> = files("src", ".rs").iter().map(|p| (p.display().to_string(), read(p))).collect();
+    let graph = module_graph::module_graph("src", &files);
+    let g =
+        graph.grouped(|f| f.trim_start_matches("src/").split('/').next().unwrap().trim_end_matches(".rs").to_owned());
+    println!("MODULES\n{}", g.describe_cycles());
+    for c in g.cycles() {
+        for e in &g.edges {
+            if c.contains(&e.from) && c.contains(&e.to) {
+                println!("  {} -> {} {} {}", e.from, e.to, e.place, e.path);
+            }
+        }
+    }
+    println!("FILES\n{}", graph.describe_cycles());
+    for c in graph.cycles() {
+        println!("== {}", c.join(" "));
+        for e in &graph.edges {
+            if c.contains(&e.from) && c.contains(&e.to) {
+                println!("  {} -> {} {} {}", e.from, e.to, e.place, e.path);
+            }
+        }
+    }
 }

@@ -16,15 +16,15 @@ pub use view::{Axes, Cut, overlap, parts, view};
 pub use weak::{release_weak, upgrade, weaken};
 
 use crate::blit;
-use crate::device::cuda;
+use crate::cuda_driver::driver;
 use crate::device_copy::registered;
 use crate::error::{Result, fail};
+use crate::gpu;
 use crate::layout::{Layout, Order};
 use crate::ledger::{self, Claim, GuardedSlot, LedgerState, Locked, NewStore, One, Origin, Spare};
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
-use crate::sys::cuda::driver;
 use crate::thread;
 use crate::types::*;
 
@@ -72,7 +72,7 @@ fn check_origin(books: &LedgerState) -> Checked<()> {
 #[cold]
 pub fn check_alive(device: tn_device) -> Checked<()> {
     if matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED) {
-        cuda::gpu(device.id)?.alive()?;
+        gpu::gpu(device.id)?.alive()?;
     }
     Ok(())
 }
@@ -89,7 +89,7 @@ pub fn check_reach(locked: &Locked, claim: &'static Claim) -> Checked<()> {
         format_args!(
             "{} is on device {}, which the host cannot reach; copy it with tn_array_to_device first",
             Quoted(&name),
-            crate::device::Shown(device)
+            crate::names::DeviceName(device)
         ),
     )
     .into())

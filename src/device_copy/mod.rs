@@ -30,9 +30,9 @@ pub use fill::fill;
 pub use staging::trim;
 
 use crate::blit::HostView;
-use crate::device::cuda::copy::{self, CopyKind};
-use crate::device::cuda::{self, Gpu, page_lock};
 use crate::error::{Result, Status, fail};
+use crate::gpu::copy::{self, CopyKind};
+use crate::gpu::{self, Gpu, page_lock};
 use crate::layout::Layout;
 use crate::pool;
 use crate::stream::Queue;
@@ -56,7 +56,7 @@ impl Memory {
     /// Of a store on `device`; `layout` is what will be touched.
     pub fn of(device: tn_device, layout: &Layout) -> Result<Memory> {
         Ok(match device.r#type {
-            TN_CUDA => Memory::Device(cuda::gpu(device.id)?),
+            TN_CUDA => Memory::Device(gpu::gpu(device.id)?),
             TN_CUDA_HOST => Memory::Pinned,
             TN_CUDA_MANAGED => Memory::Managed,
             _ if layout.extent().is_some_and(registered::covers) => Memory::Pinned,
@@ -116,7 +116,7 @@ pub fn seen_at(address: usize) -> u64 {
     let seen = registered::seen((address as i64, address as i64 + 1));
     let mapped = || {
         let pool = pool::locate(address)?.pool;
-        if pool.memory_flags() & TN_MAPPED != 0 { page_lock::seen_at(cuda::gpu(0).ok()?, address).ok() } else { None }
+        if pool.memory_flags() & TN_MAPPED != 0 { page_lock::seen_at(gpu::gpu(0).ok()?, address).ok() } else { None }
     };
     if seen == 0 { mapped().unwrap_or(0) } else { seen }
 }
@@ -203,7 +203,7 @@ fn enqueue(queue: &'static Queue, way: CopyKind, plan: &Plan, mut after: impl Fn
     plan.each(|block| {
         // SAFETY: the berths that the plan was made of vouch for its bytes until the queue has passed the copy, or they are staging memory
         // that is not used again before; their kinds are those of `way`, and a plan is made of sides that share no byte.
-        unsafe { copy::copy(&inside, queue, way, block) }?;
+        unsafe { copy::copy(&inside, queue.raw(), way, block) }?;
         after();
         Ok(())
     })

@@ -18,8 +18,8 @@
 #![forbid(unsafe_code)]
 
 use crate::arith::gcd;
-use crate::device::cuda::copy::{Block, Side};
 use crate::error::Result;
+use crate::gpu::copy::{Block, Side};
 use crate::layout::{Layout, Order};
 use crate::types::TN_MAX_NDIM;
 

@@ -228,7 +228,7 @@ pub(super) struct Bytes {
 }
 
 /// Makes a store of nobody's bytes, of a pool's, or of lent ones with their lease, with one claim that has a handle. Its ledger is there
-/// to be entered in the atlas.
+/// to be entered in the address index.
 #[inline(always)]
 pub(super) fn found(
     spare: SpareLedger,
@@ -395,7 +395,7 @@ impl One<Claim> {
         lease.head().make_stale(State::Kept);
         ledger.head().set_state(State::Spent);
         drop(self);
-        crate::address_index::forget(thread, start, ledger);
+        crate::address_index::remove(thread, start, ledger.tag());
         Table::free(thread, ledger);
         lease.run(thread);
         true

@@ -630,7 +630,7 @@ fn out_of_reach(device: tn_device) -> Status {
         TN_ERR_DEVICE,
         format_args!(
             "the bytes are on device {}, which the host cannot reach; copy them with tn_array_to_device first",
-            crate::device::Shown(device)
+            crate::names::DeviceName(device)
         ),
     )
 }

@@ -12,6 +12,7 @@
 //! | file | what |
 //! |---|---|
 //! | `mod` | the ledger, its lock, the lookup of handles |
+//! | `by_address` | the store that has given addresses |
 //! | `claim` | claims: array handles and what promises and guards keep of them; roots of views |
 //! | `few` | the short way of entering a scope with a few handles |
 //! | `guard` | guards and exports: who may touch which region |
@@ -23,6 +24,8 @@
 //! | `scope` | lists of handles that end together |
 //! | `store` | where bytes come from and how they go back; leases and release callbacks |
 //! | `waiting` | stores whose bytes go back only when device work has passed |
+
+mod by_address;
 
 mod claim;
 
@@ -46,6 +49,7 @@ mod store;
 
 mod deferred_release;
 
+pub use by_address::{Found, find_by_address};
 pub use claim::{Claim, ClaimBody, Origin, Root, Spare, SpareRoot};
 pub use deferred_release::{FEW, look_again};
 pub use fast_enter::enter_few;

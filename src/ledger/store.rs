@@ -542,7 +542,7 @@ pub fn create(spare: SpareLedger, what: Create, claim: Spare) -> (Locked, &'stat
 }
 
 /// Makes a store of lent bytes that nobody has, with one claim, whose layout lies in [start, end) and is set: the short way of
-/// [`create`], for whoever has locked the atlas and enters the ledger there.
+/// [`create`], for a caller that has locked the address index and enters the ledger there.
 #[inline(always)]
 pub fn lend(
     spare: SpareLedger,
@@ -812,11 +812,11 @@ impl DeferredWork {
                 // A device may use the block until nobody knows when: it stays, and nobody has it.
                 Backing::Pool(..) => {}
                 Backing::Taken(lease) => {
-                    crate::address_index::forget(thread, start, ledger);
+                    crate::address_index::remove(thread, start, ledger.tag());
                     // SAFETY: the store's alone, which is gone.
                     unsafe { lease.guarded.own() }.next = taken.replace(lease);
                 }
-                Backing::Lent => crate::address_index::forget(thread, start, ledger),
+                Backing::Lent => crate::address_index::remove(thread, start, ledger.tag()),
             }
             Table::free(thread, ledger);
         }

@@ -72,7 +72,7 @@ pub fn handler(pool: Option<&'static Pool>) -> Result<*const Handler> {
         None => super::host()?,
     };
     if pool.device().r#type != TN_CPU {
-        let name = crate::device::type_name(pool.device().r#type);
+        let name = crate::names::device_type_name(pool.device().r#type);
         return Err(fail(TN_ERR_DEVICE, format_args!("NumPy's arrays lie on the host, and this pool on {name}")));
     }
     // Nobody may make another pool of it while it gets its handler.

@@ -6,10 +6,10 @@ use super::end;
 use super::handle::{self, Meaning};
 use super::queue::{self, LEGACY, Origin, PER_THREAD, Queue};
 use super::queue_ref::QueueRef;
-use crate::device::cuda::{self, Gpu, Inside};
+use crate::cuda_driver::{CUstream, driver};
 use crate::error::{Result, fail};
+use crate::gpu::{self, Gpu, Inside};
 use crate::slots::Id;
-use crate::sys::cuda::{CUstream, driver};
 use crate::types::*;
 use core::ffi::c_uint;
 
@@ -131,7 +131,7 @@ pub fn synchronize(stream: &Stream) -> Result<()> {
         Stream::QueueRef(held) => held.queue().synchronize(),
         constant => {
             driver()?;
-            cuda::used().try_for_each(|gpu| constant.queue_on(gpu)?.synchronize())
+            gpu::used().try_for_each(|gpu| constant.queue_on(gpu)?.synchronize())
         }
     }
 }
@@ -155,20 +155,8 @@ pub fn handle_on_current(device: tn_device) -> Result<Id> {
     handle::make(Meaning::of(current_of(gpu)?.held()))
 }
 
-/// Waits for everything on a device, also for what others issued; afterwards all points of its queues have passed (ST-14, PD-8). On the
-/// host nothing is ever under way; pinned and managed memory may be in use by every GPU.
-pub fn synchronize_device(device: tn_device) -> Result<()> {
-    match device.r#type {
-        TN_CUDA => synchronize_gpu(gpu_with_streams(device)?),
-        _ => {
-            // What it is not is its description's business.
-            crate::device::query(device, 0)?;
-            if device.r#type == TN_CPU { Ok(()) } else { cuda::used().try_for_each(synchronize_gpu) }
-        }
-    }
-}
-
-fn synchronize_gpu(gpu: &'static Gpu) -> Result<()> {
+/// Waits for all work on a GPU, also of other libraries. Afterwards every point of its queues has passed (ST-14, PD-8).
+pub fn synchronize_gpu(gpu: &'static Gpu) -> Result<()> {
     let inside = gpu.enter()?;
     let tick = queue::tick();
     // SAFETY: inside.

@@ -7,8 +7,8 @@ use super::current::{current_of, gpu_of, legacy, own};
 use super::handle;
 use super::queue::Queue;
 use super::queue_ref::QueueRef;
-use crate::device::cuda::Gpu;
 use crate::error::{Result, fail};
+use crate::gpu::Gpu;
 use crate::slots::Id;
 use crate::types::*;
 

@@ -6,8 +6,8 @@
 use super::queue::{LEGACY, Origin, PER_THREAD, Queue};
 use super::queue_ref::QueueRef;
 use super::scope;
-use crate::device::cuda::{self, GPUS, Gpu};
 use crate::error::{Result, fail};
+use crate::gpu::{self, GPUS, Gpu};
 use crate::options;
 use crate::thread::{self, Thread};
 use crate::types::*;
@@ -19,7 +19,7 @@ static LEGACIES: [AtomicUsize; GPUS] = [const { AtomicUsize::new(0) }; GPUS];
 /// The GPU whose streams order work on a device's memory. TN_ERR_DEVICE: that is the host's.
 pub(super) fn gpu_of(device: tn_device) -> Result<&'static Gpu> {
     match device.r#type {
-        TN_CUDA_HOST | TN_CUDA_MANAGED => cuda::gpu(device.id),
+        TN_CUDA_HOST | TN_CUDA_MANAGED => gpu::gpu(device.id),
         _ => gpu_with_streams(device),
     }
 }
@@ -27,10 +27,10 @@ pub(super) fn gpu_of(device: tn_device) -> Result<&'static Gpu> {
 /// The GPU that a stream or an event is to be of.
 pub(super) fn gpu_with_streams(device: tn_device) -> Result<&'static Gpu> {
     match device.r#type {
-        TN_CUDA => cuda::gpu(device.id),
+        TN_CUDA => gpu::gpu(device.id),
         _ => Err(fail(
             TN_ERR_DEVICE,
-            format_args!("device {} has no streams; they belong to {{TN_CUDA, id}}", crate::device::Shown(device)),
+            format_args!("device {} has no streams; they belong to {{TN_CUDA, id}}", crate::names::DeviceName(device)),
         )),
     }
 }

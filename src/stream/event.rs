@@ -8,8 +8,8 @@ use super::current::gpu_with_streams;
 use super::event_pool::EventRef;
 use super::point::Point;
 use super::slot;
-use crate::device::cuda::Gpu;
 use crate::error::{Result, fail, rank};
+use crate::gpu::Gpu;
 use crate::slots::{Id, Kind};
 use crate::types::*;
 

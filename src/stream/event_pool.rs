@@ -4,10 +4,10 @@
 //! [`EventRef`] on it lives, its event stands for the same tick. Marks lie in slots, so looking at one that was recycled is harmless.
 //! None is recorded in a capture: such an event can be asked neither then nor, as far as is known, afterwards (907).
 
-use crate::device::cuda::{GPUS, Gpu, Inside};
+use crate::cuda_driver::CUevent;
 use crate::error::Result;
+use crate::gpu::{GPUS, Gpu, Inside};
 use crate::slots::{Head, Kind, Slot, State, Table};
-use crate::sys::cuda::CUevent;
 use crate::thread::{self, QuickLock};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};

@@ -8,8 +8,8 @@ use super::current::own;
 use super::queue::Origin;
 use super::queue_ref::QueueRef;
 use super::slot;
-use crate::device::cuda::Gpu;
 use crate::error::Result;
+use crate::gpu::Gpu;
 use crate::slots::{Id, Kind};
 
 /// What a handle is on.

@@ -6,8 +6,8 @@
 use super::api::create_native;
 use super::current::gpu_of;
 use super::queue::Queue;
-use crate::device::cuda::GPUS;
 use crate::error::Result;
+use crate::gpu::GPUS;
 use crate::types::*;
 use core::sync::atomic::{AtomicUsize, Ordering};
 

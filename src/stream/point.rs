@@ -5,8 +5,8 @@
 
 use super::event_pool::EventRef;
 use super::queue::Queue;
+use crate::cuda_driver::code;
 use crate::error::{Result, quietly};
-use crate::sys::cuda::code;
 
 /// All work that was issued on a queue before some tick.
 #[derive(Clone, Copy, PartialEq, Debug)]

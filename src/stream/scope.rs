@@ -6,8 +6,8 @@
 use super::argument::Stream;
 use super::current::{gpu_with_streams, replace_current};
 use super::queue_ref::QueueRef;
-use crate::device::cuda::Gpu;
 use crate::error::{Result, fail};
+use crate::gpu::Gpu;
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::thread::{self, Thread};
 use crate::types::*;

@@ -16,7 +16,3 @@ pub mod cpu;
 pub mod bytes;
 
 pub mod checker;
-
-// Programs' malloc has no device.
-#[cfg(not(preload))]
-pub mod cuda;

@@ -29,10 +29,10 @@ pub use register::{advise, prefetch, register};
 use crate::array::{self, Checked, HOST, Refusal};
 use crate::blit::{self, HostView};
 use crate::borrow::{self, BorrowContext, Entry, Mode, Use};
-use crate::device::Shown;
 use crate::error::{Result, about, fail};
 use crate::layout::{Layout, Order, Tuple};
 use crate::ledger::{self, Claim, InternalGuard, Locked, NewStore, Order as When};
+use crate::names::DeviceName;
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::region;
@@ -58,8 +58,8 @@ fn pool_for(device: tn_device, pool: Option<&'static Pool>) -> Result<&'static P
         format_args!(
             "pool \"{}\" is of device {}, and the array is to be on {}; pass a pool of that device, or NULL",
             name.as_str(),
-            Shown(at),
-            Shown(device)
+            DeviceName(at),
+            DeviceName(device)
         ),
     ))
 }

@@ -429,7 +429,7 @@ unsafe fn import(
                 TN_ERR_DEVICE,
                 format_args!(
                     "the tensor is on device {}, and no CUDA driver is in use; have its producer copy it to the host",
-                    crate::device::Shown(tn_device { r#type: tensor.device_type, id: tensor.device_id })
+                    crate::names::DeviceName(tn_device { r#type: tensor.device_type, id: tensor.device_id })
                 ),
             ));
         }

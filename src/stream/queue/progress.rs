@@ -4,11 +4,11 @@
 
 use super::waits::{capturing, is_capturing};
 use super::{CLOCK, LEGACY, Queue, tick};
-use crate::device::cuda::Inside;
+use crate::cuda_driver::{CUstream, code};
 use crate::error::{Result, Status, fail};
+use crate::gpu::Inside;
 use crate::stream::event_pool::EventRef;
 use crate::stream::point::Point;
-use crate::sys::cuda::{CUstream, code};
 use crate::types::*;
 use core::sync::atomic::Ordering;
 

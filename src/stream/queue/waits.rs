@@ -3,11 +3,11 @@
 //! Contract: no lock is held while the driver is called.
 
 use super::{Origin, Queue, tick};
-use crate::device::cuda::{Gpu, Inside};
+use crate::cuda_driver::CUstream;
 use crate::error::{Result, Status, fail};
+use crate::gpu::{Gpu, Inside};
 use crate::stream::point::Point;
 use crate::stream::queue_ref::QueueRef;
-use crate::sys::cuda::CUstream;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 

@@ -3,11 +3,11 @@
 //! Contract: neither ever changes what the memory holds, so no guard is needed. An address that is no managed memory is a status.
 //! The functions are called as they were before CUDA 12.2: by their plain names drivers keep that signature (headers of CUDA 13 mean `_v2`).
 
-use super::{Gpu, Inside};
+use super::context::Inside;
+use super::table::{self, Gpu};
+use crate::cuda_driver::sys::CUmem_advise;
+use crate::cuda_driver::{Attribute, CUdevice, CUstream};
 use crate::error::{Result, fail};
-use crate::stream::Queue;
-use crate::sys::cuda::sys::CUmem_advise;
-use crate::sys::cuda::{Attribute, CUdevice};
 use crate::types::*;
 
 /// What the driver calls the host where it wants a device.
@@ -17,12 +17,12 @@ const HOST: CUdevice = -1;
 pub fn check_place(device: tn_device) -> Result<Option<&'static Gpu>> {
     match device.r#type {
         TN_CPU if device.id == 0 => Ok(None),
-        TN_CUDA => super::gpu(device.id).map(Some),
+        TN_CUDA => table::gpu(device.id).map(Some),
         _ => Err(fail(
             TN_ERR_DEVICE,
             format_args!(
                 "device {} is neither the host nor a GPU; use {{TN_CPU, 0}} or {{TN_CUDA, id}}",
-                crate::device::Shown(device)
+                crate::names::DeviceName(device)
             ),
         )),
     }
@@ -63,9 +63,9 @@ pub fn advise(inside: &Inside, start: u64, bytes: usize, advice: i32, device: tn
 }
 
 /// Brings a range of managed memory to a device, in the order of a queue.
-pub fn prefetch(inside: &Inside, queue: &Queue, start: u64, bytes: usize, device: tn_device) -> Result<()> {
+pub fn prefetch(inside: &Inside, stream: CUstream, start: u64, bytes: usize, device: tn_device) -> Result<()> {
     let place = place(device)?;
     // SAFETY: a prefetch changes no byte, and a range that is not managed is refused; the caller holds the stream.
-    let number = unsafe { inside.cuMemPrefetchAsync(start, bytes, place, queue.raw()) }?;
+    let number = unsafe { inside.cuMemPrefetchAsync(start, bytes, place, stream) }?;
     inside.gpu().check(number, "cuMemPrefetchAsync")
 }

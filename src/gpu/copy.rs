@@ -8,11 +8,10 @@
 //! The reference lets the 2-D call refuse pitches within a device that `cuMemAllocPitch` did not choose, though none is known to do so; of
 //! the 3-D call it says no such thing. So rows that are refused there are tried once more as one plane.
 
-use super::Inside;
+use super::context::Inside;
+use crate::cuda_driver::sys::{CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUmemorytype};
+use crate::cuda_driver::{CUcontext, CUdeviceptr, CUstream, code};
 use crate::error::Result;
-use crate::stream::Queue;
-use crate::sys::cuda::sys::{CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUmemorytype};
-use crate::sys::cuda::{CUcontext, CUdeviceptr, code};
 use core::ffi::c_void;
 use core::ptr::{null, null_mut};
 
@@ -93,8 +92,7 @@ impl CopyKind {
 /// - `inside` is the context of the queue's device.
 /// - Both sides are memory of the kinds that `way` says, which stays until the queue has passed the copy; nobody whom the library can stop
 ///   touches it in a conflicting way meanwhile, and the two sides share no byte.
-pub unsafe fn copy(inside: &Inside, queue: &Queue, way: CopyKind, block: &Block) -> Result<()> {
-    let stream = queue.raw();
+pub unsafe fn copy(inside: &Inside, stream: CUstream, way: CopyKind, block: &Block) -> Result<()> {
     let (to, from) = (block.dst.at as CUdeviceptr, block.src.at as CUdeviceptr);
     let bytes = block.width as usize;
     if block.rows == 1 {
@@ -141,9 +139,8 @@ pub unsafe fn copy(inside: &Inside, queue: &Queue, way: CopyKind, block: &Block)
 /// - `inside` is the context of the queue's device.
 /// - The runs are device or managed memory, which stays until the queue has passed the call, and which nobody whom the library can stop
 ///   touches meanwhile. Address and pitch are multiples of the unit.
-pub unsafe fn set(inside: &Inside, queue: &Queue, strip: Strip) -> Result<()> {
+pub unsafe fn set(inside: &Inside, stream: CUstream, strip: Strip) -> Result<()> {
     let Strip { at, pitch, unit, value, count, rows } = strip;
-    let stream = queue.raw();
     let (at, pitch, count, rows) = (at as CUdeviceptr, pitch as usize, count as usize, rows as usize);
     let (byte, half) = (value as u8, value as u16);
     // SAFETY: the caller's promise.

@@ -3,10 +3,11 @@
 //! Contract: thin; each function is one call of the driver, but for entering and leaving the context. None disturbs a capture that another
 //! thread makes. What is allocated is seen by all devices (portable), what is locked where the caller wants that. Keeps no list.
 
-use super::{Gpu, Inside};
+use super::context::Inside;
+use super::table::{self, Gpu};
+use crate::cuda_driver::sys::CUpointer_attribute as Attribute;
+use crate::cuda_driver::{SUCCESS, code};
 use crate::error::Result;
-use crate::sys::cuda::sys::CUpointer_attribute as Attribute;
-use crate::sys::cuda::{SUCCESS, code};
 use crate::types::*;
 use core::ffi::c_void;
 use core::ptr::null_mut;
@@ -81,7 +82,7 @@ pub fn seen_at(gpu: &'static Gpu, address: usize) -> Result<u64> {
 /// Whether an address is a GPU's memory, which the host cannot touch, as far as the driver knows. Nothing is asked before a GPU was used.
 #[inline]
 pub fn is_device(address: usize) -> bool {
-    super::any_used() && is_known_as_device(address)
+    table::any_used() && is_known_as_device(address)
 }
 
 /// CU_MEMORYTYPE_HOST: page-locked.
@@ -103,7 +104,7 @@ fn kind_of(inside: &Inside, address: usize) -> Option<u32> {
 }
 
 fn is_known_as_device(address: usize) -> bool {
-    let Some(inside) = super::used().next().and_then(|gpu| gpu.enter().ok()) else { return false };
+    let Some(inside) = table::used().next().and_then(|gpu| gpu.enter().ok()) else { return false };
     // A byte of the number is the answer.
     let managed = || ask(&inside, address, Attribute::CU_POINTER_ATTRIBUTE_IS_MANAGED).unwrap_or(0) & 0xff != 0;
     kind_of(&inside, address) == Some(MEMORY_DEVICE) && !managed()
