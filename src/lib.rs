@@ -20,6 +20,8 @@ pub mod flags;
 
 pub mod sys;
 
+pub mod arena;
+
 pub mod thread;
 
 pub mod cuda_driver;

@@ -13,7 +13,7 @@ use crate::error::{Result, fail};
 use crate::sys::lock::RawLock;
 use crate::sys::sync::Watch;
 use crate::sys::sync::atomic::{AtomicU64, Ordering};
-use crate::thread::{self, CriticalSection};
+use crate::thread::{self, Area, CriticalSection, PerThread, Thread, area};
 use crate::types::*;
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -52,13 +52,14 @@ pub enum Kind {
     Event = 13,
     /// tn_scope of tn_stream_enter
     StreamScope = 14,
-    /// Internal: an order of device work.
+    /// Internal: the queue of a CUstream.
     Queue = 15,
     /// Internal: an event of the driver.
-    Mark = 16,
+    EventSlot = 16,
 }
 
-const KINDS: usize = thread::TABLES;
+/// Number of kinds, with the unused 0. The preload library has none of the last ones.
+const KINDS: usize = if cfg!(preload) { 12 } else { 17 };
 
 impl Kind {
     fn of(number: u8) -> Option<Kind> {
@@ -272,7 +273,53 @@ const CHUNKS: usize = 1 << 12;
 #[cfg(loom)]
 const CHUNKS: usize = 4;
 /// How many slots move between a thread's cache and the table at once.
-const BATCH: usize = thread::CACHE / 2;
+const BATCH: usize = CACHE_SLOTS / 2;
+
+/// Most slots of one kind that a thread caches.
+#[cfg(not(loom))]
+const CACHE_SLOTS: usize = 32;
+/// Few, so that slots move between the threads of a model.
+#[cfg(loom)]
+const CACHE_SLOTS: usize = 2;
+
+/// A thread's stack of free slots of one type.
+#[repr(C)]
+struct Cache<T: 'static> {
+    length: usize,
+    /// The slot that was freed last is on top.
+    slots: [*const T; CACHE_SLOTS],
+}
+
+impl<T> Cache<T> {
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.length >= CACHE_SLOTS
+    }
+    #[inline]
+    fn pop(&mut self) -> Option<&'static T> {
+        // Wraps to an index out of range if the cache is empty, which saves a branch.
+        let top = self.length.wrapping_sub(1);
+        let slot = *self.slots.get(top)?;
+        self.length = top;
+        // SAFETY: pushed as a static reference.
+        Some(unsafe { &*slot })
+    }
+    /// Adds a slot to a cache that is not full.
+    #[inline]
+    fn push(&mut self, slot: &'static T) {
+        self.slots[self.length] = slot;
+        self.length += 1;
+    }
+}
+
+/// A thread's caches, by kind: each is a [`Cache`] of the type that has the kind.
+#[repr(C)]
+struct Caches([UnsafeCell<Cache<()>>; KINDS]);
+
+// SAFETY: zeros are empty caches; only the thread, or its exit hook, touches them; the area is for this type.
+unsafe impl PerThread for Caches {
+    const AREA: Area = area::SLOTS;
+}
 
 /// All slots of one kind; what lies in the chunks is known to `Table<T>` only.
 struct Chunks {
@@ -370,10 +417,22 @@ impl<T: Slot> Table<T> {
         id.kind() == T::KIND as u8 && Self::slot(id.slot()).is_some_and(|slot| slot.head().is(id))
     }
 
+    /// The thread's cache of these slots.
+    ///
+    /// # Safety
+    /// - The thread is the calling one, or is gone.
+    /// - The reference ends before the next call.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn cache(thread: &'static Thread) -> &'static mut Cache<T> {
+        // SAFETY: the caller's promises; the cache of this kind holds only slots of this type, and pointers to all sized types have one representation.
+        unsafe { &mut *Caches::of(thread).0[T::KIND as usize].get().cast::<Cache<T>>() }
+    }
+
     /// A free slot for the caller alone, in state Free. Given a handle by [`Table::publish`], or used without one after
     /// [`Head::set_state`] to Kept; given back by [`Table::free`].
     #[inline]
-    pub fn take(thread: &'static thread::Thread) -> Result<&'static T> {
+    pub fn take(thread: &'static Thread) -> Result<&'static T> {
         match Self::take_cached(thread) {
             Some(slot) => Ok(slot),
             None => Self::take_slow(thread),
@@ -382,23 +441,21 @@ impl<T: Slot> Table<T> {
 
     /// The same, if the thread has one in its cache.
     #[inline(always)]
-    pub fn take_cached(thread: &'static thread::Thread) -> Option<&'static T> {
+    pub fn take_cached(thread: &'static Thread) -> Option<&'static T> {
         // SAFETY: our own thread's record; the reference ends at once.
-        let slot = unsafe { thread.cache(T::KIND as usize) }.pop()?;
-        // SAFETY: only slots of this table are put into this cache, and they are never freed or moved.
-        Some(unsafe { &*slot.cast::<T>() })
+        unsafe { Self::cache(thread) }.pop()
     }
 
     /// How many slots the thread has in its cache.
     #[inline(always)]
-    pub fn cached(thread: &'static thread::Thread) -> usize {
+    pub fn cached(thread: &'static Thread) -> usize {
         // SAFETY: our own thread's record; the reference ends at once.
-        unsafe { thread.cache(T::KIND as usize) }.len()
+        unsafe { Self::cache(thread) }.length
     }
 
     #[cold]
     #[inline(never)]
-    fn take_slow(thread: &'static thread::Thread) -> Result<&'static T> {
+    fn take_slow(thread: &'static Thread) -> Result<&'static T> {
         thread::on_exit(flush::<T>);
         loop {
             let inside = CriticalSection::enter(thread);
@@ -416,11 +473,11 @@ impl<T: Slot> Table<T> {
                     taken = Some(slot);
                 } else {
                     // SAFETY: our own thread's record; the reference ends at once.
-                    let cache = unsafe { thread.cache(T::KIND as usize) };
-                    if cache.len() == BATCH {
+                    let cache = unsafe { Self::cache(thread) };
+                    if cache.length == BATCH {
                         break;
                     }
-                    cache.push(core::ptr::from_ref(slot).cast());
+                    cache.push(slot);
                 }
                 *free = next;
             }
@@ -492,7 +549,7 @@ impl<T: Slot> Table<T> {
 
     /// Gives a slot back. Its handle, if one is out, is stale from now on.
     #[inline(always)] // measured: a call of its own costs a borrow 2 ns
-    pub fn free(thread: &'static thread::Thread, slot: &'static T) {
+    pub fn free(thread: &'static Thread, slot: &'static T) {
         let head = slot.head();
         let word = head.word.load(Ordering::Relaxed);
         let kept = word as u32 == State::Kept as u32;
@@ -502,32 +559,33 @@ impl<T: Slot> Table<T> {
             return; // Retired: no id of it will ever match again.
         }
         // SAFETY: our own thread's record; the reference ends at once.
-        if unsafe { thread.cache(T::KIND as usize) }.is_full() {
+        if unsafe { Self::cache(thread) }.is_full() {
             Self::give_back(thread, BATCH);
         }
         // SAFETY: as above.
-        unsafe { thread.cache(T::KIND as usize) }.push(core::ptr::from_ref(slot).cast());
+        unsafe { Self::cache(thread) }.push(slot);
     }
 
     /// Moves the `count` slots unused longest from the thread's cache to the table's list.
     #[cold]
-    fn give_back(thread: &'static thread::Thread, count: usize) {
+    fn give_back(thread: &'static Thread, count: usize) {
         let _inside = CriticalSection::enter(thread);
         let table = Self::chunks();
         table.lock.lock();
         table.watch.write();
         // SAFETY: our own thread's record, or that of one that is gone; the reference ends with this function.
-        let cache = unsafe { thread.cache(T::KIND as usize) };
-        for &slot in cache.oldest(count) {
-            // SAFETY: only slots of this table are put into this cache, and they are never freed or moved.
-            let head = unsafe { &*slot.cast::<T>() }.head();
+        let cache = unsafe { Self::cache(thread) };
+        for &slot in &cache.slots[..count] {
+            // SAFETY: pushed as a static reference.
+            let head = unsafe { &*slot }.head();
             // SAFETY: under the table's lock.
             unsafe {
                 *head.next_free.get() = *table.free.get();
                 *table.free.get() = head.number + 1;
             }
         }
-        cache.forget_oldest(count);
+        cache.slots.copy_within(count..cache.length, 0);
+        cache.length -= count;
         table.lock.unlock();
     }
 
@@ -540,15 +598,16 @@ impl<T: Slot> Table<T> {
     }
 }
 
-fn flush<T: Slot>(thread: &'static thread::Thread) {
+fn flush<T: Slot>(thread: &'static Thread) {
     // SAFETY: the thread is ending, or gone; the reference ends at once.
-    let length = unsafe { thread.cache(T::KIND as usize) }.len();
+    let length = unsafe { Table::<T>::cache(thread) }.length;
     Table::<T>::give_back(thread, length);
 }
 
 #[cfg(not(loom))]
 fn chunk_memory(bytes: usize) -> Option<core::ptr::NonNull<u8>> {
-    crate::sys::os::arena(bytes)
+    // A chunk begins on a cache line, as slots may ask for.
+    crate::arena::take(bytes, 128)
 }
 
 #[cfg(loom)]

@@ -80,13 +80,13 @@ pub fn between(
     let own = trip.queue;
     let receives = own.gpu().id() == to.id();
     let other = stream::current(if receives { from } else { to }.device())?;
-    other.wait_for(own.mark()?)?;
+    other.wait_for(own.record_point()?)?;
     let (sender, receiver) = if receives { (other, own) } else { (own, other) };
     trip.queue = receiver;
     let left = by_host(trip, sender, dst.layout, src.layout);
     trip.queue = own;
     if !receives {
-        own.wait_for(other.mark()?)?;
+        own.wait_for(other.record_point()?)?;
     }
     left
 }

@@ -104,7 +104,7 @@ pub fn stage_to_device(trip: &mut CopyContext, dst: &Layout, src: &Layout) -> Re
         blit::copy(&chunk, &from)?;
         let sent = trip.send(CopyKind::ToDevice, to, &staged);
         // Also if that failed in the middle: nobody takes the chunk too early.
-        relay.busy_until(turn, trip.queue.mark().unwrap_or_else(|_| trip.queue.now()));
+        relay.busy_until(turn, trip.queue.record_point().unwrap_or_else(|_| trip.queue.now()));
         gpu.traffic.staged_bytes.fetch_add(to.bytes() as u64, Ordering::Relaxed);
         sent
     })
@@ -168,7 +168,7 @@ pub fn stage_to_host(trip: &mut CopyContext, dst: &Layout, src: &Layout) -> Resu
         let piece = Arriving { turn, staged: plan::packed(from, at)?, to: to.try_clone()? };
         let fetched = trip.fetch(CopyKind::ToHost, &piece.staged, from);
         // Also if that failed in the middle: nobody takes the chunk too early.
-        relay.busy_until(turn, trip.queue.mark().unwrap_or_else(|_| trip.queue.now()));
+        relay.busy_until(turn, trip.queue.record_point().unwrap_or_else(|_| trip.queue.now()));
         gpu.traffic.staged_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         fetched?;
         match arriving.replace(piece) {

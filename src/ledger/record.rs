@@ -39,7 +39,7 @@ impl Order {
 
 /// A point behind all that was issued on a queue so far. Has an event, unless the queue is capturing a graph: then whoever asks later records one.
 pub fn point_behind(queue: &'static Queue) -> Result<Point> {
-    match queue.mark() {
+    match queue.record_point() {
         Err(status) if status.code() == TN_ERR_UNSUPPORTED => Ok(queue.now()),
         outcome => outcome,
     }

@@ -9,8 +9,8 @@ use core::ffi::CStr;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-/// Fresh zeroed pages, never given back by this module; None when the system has none.
-pub fn arena(bytes: usize) -> Option<NonNull<u8>> {
+/// Maps zeroed pages that are never unmapped. None: the system has no memory.
+pub fn map_forever(bytes: usize) -> Option<NonNull<u8>> {
     if ordered_to_fail() {
         return None;
     }

@@ -87,7 +87,7 @@ fn export_fast(id: Id, flags: u32, class: Class, form: Form) -> Option<*mut c_vo
         if layout.is_empty() || unfit(flags, layout).is_some() {
             return None;
         }
-        let slot = quarantine::take_rested(thread)?;
+        let slot = quarantine::take_own(thread)?;
         Some((slot, fill(slot, layout, class == Class::ExportRead, false, form)))
     })?;
     hand_out(slot, Some(guard));
