@@ -68,7 +68,7 @@ pub mod transfer;
 
 pub mod exchange;
 
-// What expressions compute is none of the model checker's business, and long to build.
+// The model checker does not explore what expressions compute, which takes long to build.
 #[cfg(not(loom))]
 pub mod kernels;
 

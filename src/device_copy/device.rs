@@ -4,9 +4,9 @@
 //! the device's own and is waited for by nobody. Between two devices the driver copies where one reaches the other; else, and where a
 //! copy within a device would be too many boxes, the bytes go by the host's staging memory, where the processor arranges them.
 
+use super::context::{CopyContext, MemoryView, Outstanding};
 use super::host_device::{stage_to_device, stage_to_host};
 use super::plan::{self, BroadcastSplit, OverlapPlan, Plan};
-use super::{CopyContext, MemoryView, Outstanding};
 use crate::blit::Scratch;
 use crate::error::Result;
 use crate::gpu::Gpu;

@@ -6,8 +6,8 @@
 //!
 //! Contract: every element and no other byte, on the queue; nothing waits.
 
+use super::context::{CopyContext, Failed, MemoryView, Outstanding};
 use super::plan::{BroadcastSplit, Plan};
-use super::{CopyContext, Failed, MemoryView, Outstanding};
 use crate::error::Result;
 use crate::gpu::Inside;
 use crate::gpu::copy::{self, Block, CopyKind, Strip};

@@ -4,9 +4,10 @@
 //! the host packs a piece into a chunk in the order of the *device's* memory, so that the device has few boxes to copy, whatever the host's
 //! side looks like. Page-locked memory is staged too where its boxes would be too many.
 
+use super::context::{CopyContext, Memory, MemoryView, Outstanding};
 use super::plan::{self, BroadcastSplit, Plan};
+use super::registered;
 use super::staging::{ChunkRing, Direction};
-use super::{CopyContext, Memory, MemoryView, Outstanding, registered};
 use crate::blit::{self, HostView};
 use crate::error::Result;
 use crate::gpu::copy::CopyKind;

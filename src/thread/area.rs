@@ -1,15 +1,12 @@
-//! What the layers above keep in each thread's record, by type.
+//! The bytes of each thread's record that the layers above use.
 //!
-//! Contract: the record reserves an [`Area`] of bytes for each user below, and knows none of their types. The user implements [`PerThread`]
-//! for its type, once per area. Reaching the value costs an addition to the record's address.
-
-use super::record::Thread;
+//! Contract: the record reserves an [`Area`] for each use below, and knows none of their types; see `per_thread`.
 
 /// Bytes of the record that one type of a layer above has.
 #[derive(Clone, Copy, Debug)]
 pub struct Area {
-    start: usize,
-    bytes: usize,
+    pub(super) start: usize,
+    pub(super) bytes: usize,
 }
 
 impl Area {
@@ -47,22 +44,3 @@ pub const EXPORTS: Area = Area::after(STREAM_SCOPE, 3);
 /// The preload library has no arrays, streams and expressions.
 const SLOT_KINDS: usize = if cfg!(preload) { 12 } else { 17 };
 pub(super) const WORDS: usize = (EXPORTS.start + EXPORTS.bytes) / 8;
-
-/// A type whose value is kept in each thread's record.
-///
-/// # Safety
-/// - All-zero bytes are a valid value, which a new thread begins with. A value is never dropped, and outlives the thread.
-/// - A value is touched by its thread only, or by one that knows the owner to be gone; other threads may use its atomics.
-/// - No other type has the same area.
-pub unsafe trait PerThread: Sized + 'static {
-    /// The area of this type: exactly its size.
-    const AREA: Area;
-
-    /// The value of a thread.
-    #[inline(always)]
-    fn of(thread: &Thread) -> &Self {
-        const { assert!(size_of::<Self>() == Self::AREA.bytes && align_of::<Self>() <= 8) };
-        // SAFETY: the area lies in the record, has the size and alignment of the type, and holds zeros or what its users left: a valid value.
-        unsafe { &*thread.areas().byte_add(Self::AREA.start).cast::<Self>() }
-    }
-}

@@ -13,7 +13,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `area` | what the layers above keep in each record, by type |
+//! | `area` | the bytes of each record that the layers above use |
+//! | `per_thread` | what they keep there, by type |
 //! | `record` | the record |
 //! | `records` | the list of all records, how a thread finds its own, and exit hooks |
 //! | `critical` | critical sections, which forks wait for |
@@ -33,16 +34,19 @@ mod locks;
 #[cfg(loom)]
 mod model;
 
+mod per_thread;
+
 mod record;
 
 mod records;
 
 mod register;
 
-pub use area::{Area, GPUS, PerThread};
+pub use area::{Area, GPUS};
 pub use critical::{CriticalSection, FastEntry, outside};
 pub use fork::{are_devices_in_doubt, doubt_devices, forks, stop_the_world, use_devices};
 pub use locks::{ColdGuard, ColdLock, QuickGuard, QuickLock};
+pub use per_thread::PerThread;
 pub use record::{Thread, stamp, stamp_parts};
 pub use records::{ExitHook, current_fast, current_if_registered, each_record, on_exit};
 #[cfg(not(loom))]

@@ -4,7 +4,7 @@
 //! the copies on it (PN-6).
 #![forbid(unsafe_code)]
 
-use super::lies;
+use super::operand::lies;
 use crate::address_index::{self, AddressIndex};
 use crate::array;
 use crate::dtype::Dtype;
