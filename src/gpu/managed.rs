@@ -1,7 +1,7 @@
-//! Managed memory: advice on where it should be, and prefetches that bring it there.
+//! Managed memory: advice on its location, and prefetches.
 //!
-//! Contract: neither ever changes what the memory holds, so no guard is needed. An address that is no managed memory is a status.
-//! The functions are called as they were before CUDA 12.2: by their plain names drivers keep that signature (headers of CUDA 13 mean `_v2`).
+//! Contract: neither changes the contents, so no guard is needed. An address that is not managed memory is a status. The functions are called with
+//! their signatures from before CUDA 12.2, which drivers keep for the plain names (headers of CUDA 13 map these to `_v2`).
 
 use super::context::Inside;
 use super::table::{self, Gpu};
@@ -10,11 +10,11 @@ use crate::cuda_driver::{Attribute, CUdevice, CUstream};
 use crate::error::{Result, fail};
 use crate::types::*;
 
-/// What the driver calls the host where it wants a device.
+/// CU_DEVICE_CPU: the host, where the driver expects a device.
 const HOST: CUdevice = -1;
 
-/// A place where managed memory can be: a GPU; None: the host. TN_ERR_DEVICE: there is none such.
-pub fn check_place(device: tn_device) -> Result<Option<&'static Gpu>> {
+/// The location of managed memory: a GPU, or None for the host. TN_ERR_DEVICE: no such device.
+pub fn check_location(device: tn_device) -> Result<Option<&'static Gpu>> {
     match device.r#type {
         TN_CPU if device.id == 0 => Ok(None),
         TN_CUDA => table::gpu(device.id).map(Some),
@@ -28,15 +28,15 @@ pub fn check_place(device: tn_device) -> Result<Option<&'static Gpu>> {
     }
 }
 
-/// The driver's name for a place. TN_ERR_UNSUPPORTED: that GPU does not share managed memory while it works.
-fn place(device: tn_device) -> Result<CUdevice> {
-    let Some(gpu) = check_place(device)? else { return Ok(HOST) };
+/// The driver's number of a location. TN_ERR_UNSUPPORTED: the GPU has no concurrent access to managed memory.
+fn location(device: tn_device) -> Result<CUdevice> {
+    let Some(gpu) = check_location(device)? else { return Ok(HOST) };
     let shares = gpu.attribute(Attribute::CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS)? != 0;
-    if shares { Ok(gpu.id()) } else { Err(refused(gpu)) }
+    if shares { Ok(gpu.id()) } else { Err(not_concurrent(gpu)) }
 }
 
 #[cold]
-fn refused(gpu: &Gpu) -> crate::error::Status {
+fn not_concurrent(gpu: &Gpu) -> crate::error::Status {
     fail(
         TN_ERR_UNSUPPORTED,
         format_args!(
@@ -46,7 +46,7 @@ fn refused(gpu: &Gpu) -> crate::error::Status {
     )
 }
 
-/// Advises on a range of managed memory; `advice`: TN_ADVISE_, whose values are the driver's.
+/// Advises the driver on a range of managed memory; `advice`: TN_ADVISE_.
 pub fn advise(inside: &Inside, start: u64, bytes: usize, advice: i32, device: tn_device) -> Result<()> {
     let known = match advice {
         TN_ADVISE_READ_MOSTLY => CUmem_advise::CU_MEM_ADVISE_SET_READ_MOSTLY,
@@ -56,16 +56,16 @@ pub fn advise(inside: &Inside, start: u64, bytes: usize, advice: i32, device: tn
         TN_ADVISE_ACCESSED_BY => CUmem_advise::CU_MEM_ADVISE_SET_ACCESSED_BY,
         _ => CUmem_advise::CU_MEM_ADVISE_UNSET_ACCESSED_BY,
     };
-    let place = place(device)?;
+    let location = location(device)?;
     // SAFETY: advice changes no byte, and a range that is not managed is refused.
-    let number = unsafe { inside.cuMemAdvise(start, bytes, known, place) }?;
+    let number = unsafe { inside.cuMemAdvise(start, bytes, known, location) }?;
     inside.gpu().check(number, "cuMemAdvise")
 }
 
-/// Brings a range of managed memory to a device, in the order of a queue.
+/// Prefetches a range of managed memory to a device, on a stream that the caller has a reference on.
 pub fn prefetch(inside: &Inside, stream: CUstream, start: u64, bytes: usize, device: tn_device) -> Result<()> {
-    let place = place(device)?;
-    // SAFETY: a prefetch changes no byte, and a range that is not managed is refused; the caller holds the stream.
-    let number = unsafe { inside.cuMemPrefetchAsync(start, bytes, place, stream) }?;
+    let location = location(device)?;
+    // SAFETY: a prefetch changes no byte, and a range that is not managed is refused; the stream exists.
+    let number = unsafe { inside.cuMemPrefetchAsync(start, bytes, location, stream) }?;
     inside.gpu().check(number, "cuMemPrefetchAsync")
 }

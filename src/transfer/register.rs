@@ -158,7 +158,7 @@ pub fn advise(id: Id, advice: i32, device: tn_device) -> Result<()> {
         return Err(fail(TN_ERR_INVALID, format_args!("advice {advice} is none of the TN_ADVISE_ constants")));
     }
     gpu::gpu(0)?;
-    managed::check_place(device)?;
+    managed::check_location(device)?;
     let Some((start, bytes)) = managed_range(id)? else { return Ok(()) };
     managed::advise(&gpu::gpu(0)?.enter()?, start, bytes, advice, device)
 }
@@ -169,7 +169,7 @@ pub fn prefetch(id: Id, device: tn_device, stream: Result<Stream>) -> Result<()>
     let stream = stream?;
     let (from, _) = lies(id)?;
     gpu::gpu(0)?;
-    managed::check_place(device)?;
+    managed::check_location(device)?;
     let Some((start, bytes)) = managed_range(id)? else { return Ok(()) };
     let gpu = if device.r#type == TN_CUDA { device } else { from };
     let given = stream.on(gpu)?;
