@@ -413,7 +413,7 @@ impl<T: Slot> Table<T> {
     }
 
     /// Whether the id is that of a handle of this kind that was not released.
-    pub fn holds(id: Id) -> bool {
+    pub fn has(id: Id) -> bool {
         id.kind() == T::KIND as u8 && Self::slot(id.slot()).is_some_and(|slot| slot.head().is(id))
     }
 
@@ -674,7 +674,7 @@ static LIVENESS: [AtomicPtr<()>; KINDS] = [const { AtomicPtr::new(core::ptr::nul
 
 /// Registers the table of `T`, so that the error for a handle of another kind can tell whether it is stale.
 fn register_kind<T: Slot>() {
-    LIVENESS[T::KIND as usize].store(Table::<T>::holds as *mut (), Ordering::Release);
+    LIVENESS[T::KIND as usize].store(Table::<T>::has as *mut (), Ordering::Release);
 }
 
 #[cfg(all(test, not(loom)))]

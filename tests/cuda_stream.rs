@@ -87,7 +87,7 @@ fn elapsed(start: *mut tn_event, end: *mut tn_event) -> Result<i64, tn_status> {
 
 /// The queue of a stream, held.
 fn queue(stream: *mut tn_stream, id: i32) -> QueueRef {
-    Stream::of(stream as u64).unwrap().on(gpu(id)).unwrap().unwrap().held()
+    Stream::of(stream as u64).unwrap().on(gpu(id)).unwrap().unwrap().new_ref()
 }
 
 /// Polls until a point has passed; one that does not in ten minutes never will.

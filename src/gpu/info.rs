@@ -23,7 +23,7 @@ const FEATURES: [(u32, Attribute); 9] = [
 ];
 
 impl Gpu {
-    /// Whether the GPU has a TN_FEATURE_; false where the driver does not answer.
+    /// Whether the GPU has a TN_FEATURE_; false where the driver fails.
     pub fn has(&self, feature: u32) -> bool {
         self.alive().and_then(|driver| self.features(driver)).is_ok_and(|features| features & feature != 0)
     }
@@ -78,13 +78,13 @@ impl Gpu {
         let driver = self.alive()?;
         let device = self.ordinal(driver)?;
         let attribute = |attribute| self.attribute_of(driver, device, attribute);
-        let (name, room) = (info.name.as_mut_ptr(), info.name.len() as i32);
-        // SAFETY: the buffer has `room` bytes.
-        self.check(unsafe { driver.cuDeviceGetName(name, room, device)? }, "cuDeviceGetName")?;
+        let (name, capacity) = (info.name.as_mut_ptr(), info.name.len() as i32);
+        // SAFETY: the buffer has `capacity` bytes.
+        self.check(unsafe { driver.cuDeviceGetName(name, capacity, device)? }, "cuDeviceGetName")?;
         info.uuid = self.uuid(driver, device)?;
-        let (id, room) = (info.pci_bus_id.as_mut_ptr(), info.pci_bus_id.len() as i32);
-        // SAFETY: the buffer has `room` bytes.
-        self.check(unsafe { driver.cuDeviceGetPCIBusId(id, room, device)? }, "cuDeviceGetPCIBusId")?;
+        let (id, capacity) = (info.pci_bus_id.as_mut_ptr(), info.pci_bus_id.len() as i32);
+        // SAFETY: the buffer has `capacity` bytes.
+        self.check(unsafe { driver.cuDeviceGetPCIBusId(id, capacity, device)? }, "cuDeviceGetPCIBusId")?;
         info.pci_bus_id.iter_mut().for_each(|letter| *letter = (*letter as u8).to_ascii_lowercase() as c_char);
         info.compute_major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
         info.compute_minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;

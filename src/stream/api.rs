@@ -55,7 +55,7 @@ pub fn import(device: tn_device, native: u64) -> Result<Id> {
     let gpu = gpu_with_streams(device)?;
     gpu.alive()?;
     handle::make(match native {
-        0 | LEGACY => Meaning::QueueRef(legacy(gpu)?.held()),
+        0 | LEGACY => Meaning::QueueRef(legacy(gpu)?.new_ref()),
         PER_THREAD => Meaning::PerThread(gpu),
         _ => Meaning::QueueRef(known(gpu, native)?.map_or_else(|| adopt(gpu, native), Ok)?),
     })
@@ -63,10 +63,10 @@ pub fn import(device: tn_device, native: u64) -> Result<Id> {
 
 /// The queue of a CUstream that is known already. The value may belong to a new stream by now, which its number shows.
 fn known(gpu: &'static Gpu, native: u64) -> Result<Option<QueueRef>> {
-    let Some(held) = queue_ref::find(gpu, native) else { return Ok(None) };
-    let queue = held.queue();
+    let Some(found) = queue_ref::find(gpu, native) else { return Ok(None) };
+    let queue = found.queue();
     if queue.origin() == Origin::Created || queue.serial() == serial(gpu, native)? {
-        return Ok(Some(held));
+        return Ok(Some(found));
     }
     queue.lose_stream();
     Ok(None)
@@ -102,9 +102,9 @@ fn adopt(gpu: &'static Gpu, native: u64) -> Result<QueueRef> {
     // SAFETY: as above.
     gpu.check(unsafe { inside.cuStreamGetFlags(stream, &mut flags)? }, "cuStreamGetFlags")?;
     let serial = serial(gpu, native)?;
-    let held = Queue::begin(gpu, native, Origin::Imported, flags & NON_BLOCKING == 0)?;
-    held.queue().set_serial(serial);
-    Ok(held)
+    let adopted = Queue::begin(gpu, native, Origin::Imported, flags & NON_BLOCKING == 0)?;
+    adopted.queue().set_serial(serial);
+    Ok(adopted)
 }
 
 /// The CUstream value; never 0.
@@ -119,9 +119,9 @@ pub fn native(stream: &Stream) -> Result<u64> {
                 "TN_STREAM_CURRENT means a different stream for each device; get one of them with tn_stream_current"
             ),
         )),
-        Stream::QueueRef(held) => {
+        Stream::QueueRef(queue) => {
             driver()?;
-            Ok(held.queue().native())
+            Ok(queue.queue().native())
         }
     }
 }
@@ -130,7 +130,7 @@ pub fn native(stream: &Stream) -> Result<u64> {
 pub fn synchronize(stream: &Stream) -> Result<()> {
     match stream {
         Stream::Now => Err(fail(TN_ERR_NULL, format_args!("stream is NULL"))),
-        Stream::QueueRef(held) => held.queue().synchronize(),
+        Stream::QueueRef(queue) => queue.queue().synchronize(),
         constant => {
             driver()?;
             gpu::used().try_for_each(|gpu| constant.queue_on(gpu)?.synchronize())
@@ -144,7 +144,7 @@ pub fn set_current(device: tn_device, stream: &Stream) -> Result<()> {
     gpu.alive()?;
     let queue = match stream {
         Stream::Now => None,
-        stream => Some(stream.queue_of(gpu)?.held()),
+        stream => Some(stream.queue_of(gpu)?.new_ref()),
     };
     drop(replace_current(gpu, queue));
     Ok(())
@@ -154,7 +154,7 @@ pub fn set_current(device: tn_device, stream: &Stream) -> Result<()> {
 pub fn handle_on_current(device: tn_device) -> Result<Id> {
     let gpu = gpu_with_streams(device)?;
     gpu.alive()?;
-    handle::make(Meaning::of(current_of(gpu)?.held()))
+    handle::make(Meaning::of(current_of(gpu)?.new_ref()))
 }
 
 /// Waits for all work on a GPU, also of other libraries. Afterwards every point of its queues has passed (ST-14, PD-8).

@@ -57,7 +57,7 @@ impl Stream {
     #[inline(never)]
     fn of_handle(id: Id) -> Result<Stream> {
         Ok(Stream::QueueRef(match handle::meaning(id)? {
-            Meaning::PerThread(gpu) => own(gpu)?.held(),
+            Meaning::PerThread(gpu) => own(gpu)?.new_ref(),
             Meaning::QueueRef(queue) => queue,
         }))
     }
@@ -69,7 +69,7 @@ impl Stream {
             Stream::Legacy => legacy(gpu),
             Stream::PerThread => own(gpu),
             Stream::Current => current_of(gpu),
-            Stream::QueueRef(held) => Ok(held.queue()),
+            Stream::QueueRef(queue_ref) => Ok(queue_ref.queue()),
         }
     }
 
@@ -89,23 +89,23 @@ impl Stream {
     pub fn on(&self, device: tn_device) -> Result<Option<&'static Queue>> {
         match (device.r#type, self) {
             (_, Stream::Now) => Ok(None),
-            (TN_CPU, Stream::QueueRef(held)) => Err(fail(
+            (TN_CPU, Stream::QueueRef(queue_ref)) => Err(fail(
                 TN_ERR_DEVICE,
                 format_args!(
                     "a stream of GPU {} cannot order work on host memory; pass NULL or a constant",
-                    held.queue().gpu().id()
+                    queue_ref.queue().gpu().id()
                 ),
             )),
             (TN_CPU, _) => Ok(None),
-            (TN_CUDA, Stream::QueueRef(held)) if held.queue().gpu().id() != device.id => Err(fail(
+            (TN_CUDA, Stream::QueueRef(queue_ref)) if queue_ref.queue().gpu().id() != device.id => Err(fail(
                 TN_ERR_DEVICE,
                 format_args!(
                     "the stream belongs to GPU {}, and the memory is on GPU {}; pass a stream of that GPU",
-                    held.queue().gpu().id(),
+                    queue_ref.queue().gpu().id(),
                     device.id
                 ),
             )),
-            (_, Stream::QueueRef(held)) => Ok(Some(held.queue())),
+            (_, Stream::QueueRef(queue_ref)) => Ok(Some(queue_ref.queue())),
             _ => self.queue_on(gpu_of(device)?).map(Some),
         }
     }

@@ -24,15 +24,15 @@ pub fn internal_stream(device: tn_device) -> Result<&'static Queue> {
     }
     let inside = gpu.enter()?;
     let _relaxed = inside.relaxed();
-    let held = create_native(&inside, false, 0)?;
-    let queue = held.queue();
+    let queue_ref = create_native(&inside, false, 0)?;
+    let queue = queue_ref.queue();
     let pointer = core::ptr::from_ref(queue).cast_mut();
     // AcqRel: a thread that finds the queue sees its fields.
     if entry.compare_exchange(core::ptr::null_mut(), pointer, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-        core::mem::forget(held);
+        core::mem::forget(queue_ref);
         return Ok(queue);
     }
     // Another thread was first; this queue ends unused.
-    drop(held);
+    drop(queue_ref);
     internal_stream(device)
 }

@@ -149,7 +149,7 @@ impl Queue {
         queue.ended.store(0, Ordering::Relaxed);
         *queue.known_waits.lock() = KnownWaits::NONE;
         queue.head.set_state(State::Kept);
-        // Release pairs with the Acquire in `hold`: a thread that finds the queue sees its fields.
+        // Release pairs with the Acquire in `try_ref`: a thread that finds the queue sees its fields.
         queue.refs.store(1, Ordering::Release);
         Ok(queue)
     }

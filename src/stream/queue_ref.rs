@@ -26,15 +26,15 @@ impl Queue {
         Queue::start(gpu, native, origin, blocking).map(QueueRef)
     }
 
-    /// A reference on a queue that the caller knows to have one.
-    pub fn held(&'static self) -> QueueRef {
+    /// One more reference on a queue that the caller knows to have one.
+    pub fn new_ref(&'static self) -> QueueRef {
         let before = self.refs.fetch_add(1, Ordering::Relaxed);
         debug_assert!(before > 0, "the caller knows that the queue has a reference");
         QueueRef(self)
     }
 
     /// A reference, if the queue has one already.
-    pub fn hold(&'static self) -> Option<QueueRef> {
+    pub fn try_ref(&'static self) -> Option<QueueRef> {
         let more = |refs: u32| (refs > 0).then_some(refs + 1);
         self.refs.fetch_update(Ordering::Acquire, Ordering::Relaxed, more).ok().map(|_| QueueRef(self))
     }
@@ -42,7 +42,7 @@ impl Queue {
 
 impl Clone for QueueRef {
     fn clone(&self) -> QueueRef {
-        self.0.held()
+        self.0.new_ref()
     }
 }
 
@@ -61,7 +61,7 @@ pub(super) fn find(gpu: &'static Gpu, native: u64) -> Option<QueueRef> {
     each(|queue| {
         if found.is_none() && queue.is_of(gpu, native) {
             // The queue may have ended a moment ago, and stand for another CUstream now.
-            found = queue.hold().filter(|held| held.queue().is_of(gpu, native));
+            found = queue.try_ref().filter(|found| found.queue().is_of(gpu, native));
         }
     });
     found

@@ -68,8 +68,8 @@ pub fn enter(device: tn_device, stream: Result<Stream>, flags: u32) -> Result<Id
     let thread = thread::current();
     thread::on_exit(forget);
     let scope = Table::<Scope>::take(thread)?;
-    let wait = (flags & TN_AUTO_SYNCHRONIZE != 0).then(|| queue.held());
-    let before = replace_current(gpu, Some(queue.held()));
+    let wait = (flags & TN_AUTO_SYNCHRONIZE != 0).then(|| queue.new_ref());
+    let before = replace_current(gpu, Some(queue.new_ref()));
     scope.owner.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
     let outer = Innermost::of(thread).0.replace(Some(scope));
     // SAFETY: not published: the slot is ours alone.

@@ -258,7 +258,7 @@ mod x86 {
     /// - `bytes` is at least a line; `src` may be read and `dst` written for that many, and they do not overlap.
     pub unsafe fn copy_string(dst: *mut u8, src: *const u8, bytes: usize) {
         let head = to_line(dst);
-        // SAFETY: the caller's promise; the direction flag is clear by the platform's convention. What is copied twice is the same.
+        // SAFETY: the caller's promise; the direction flag is clear by the platform's convention. Bytes that are copied twice get equal values.
         unsafe {
             core::ptr::copy_nonoverlapping(src, dst, LINE_BYTES);
             asm!(
@@ -321,7 +321,7 @@ mod x86 {
             store(at, load(at));
             at += LINE_BYTES;
         }
-        // SAFETY: the first and the last line of the destination; what is written twice is the same.
+        // SAFETY: the first and the last line of the destination; bytes that are written twice get equal values.
         unsafe {
             _mm512_storeu_si512(dst.cast(), first);
             _mm512_storeu_si512(dst.add(bytes - LINE_BYTES).cast(), last);

@@ -353,8 +353,8 @@ impl Default for Name {
 
 impl fmt::Write for Name {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = self.bytes.len() - 1 - self.length;
-        let taken = text.len().min(room);
+        let capacity = self.bytes.len() - 1 - self.length;
+        let taken = text.len().min(capacity);
         self.bytes[self.length..self.length + taken].copy_from_slice(&text.as_bytes()[..taken]);
         self.length += taken;
         if taken == text.len() { Ok(()) } else { Err(fmt::Error) }

@@ -400,8 +400,8 @@ struct Scan {
     start: u64,
     end: u64,
     walk_end: u64,
-    answer: u64,
-    answer_length: u64,
+    result: u64,
+    result_length: u64,
     max_pages: u64,
     category_inverted: u64,
     category_mask: u64,
@@ -443,15 +443,15 @@ impl Pages {
             start: (start / page * page) as u64,
             end: end.next_multiple_of(page) as u64,
             walk_end: 0,
-            answer: found.as_mut_ptr() as u64,
-            answer_length: found.len() as u64,
+            result: found.as_mut_ptr() as u64,
+            result_length: found.len() as u64,
             max_pages: (enough / page).max(1) as u64,
             category_inverted: 0,
             category_mask: 0,
             category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
             return_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
         };
-        // SAFETY: the struct and the answer live during the call, and are as long as it says.
+        // SAFETY: the struct and the result live during the call, and have the lengths that it states.
         let count = unsafe { libc::ioctl(self.file, PAGEMAP_SCAN, &mut scan) };
         // Systems before Linux 6.7 do not support this call.
         let Ok(count) = usize::try_from(count) else { return (0, start) };

@@ -30,7 +30,7 @@ impl Queue {
 
     /// Records an event behind all work issued so far, with timing or without.
     pub(in crate::stream) fn record(&'static self, timing: bool) -> Result<EventRef> {
-        match self.hold() {
+        match self.try_ref() {
             Some(_held) => self.record_held(timing),
             None => Err(self.ended_error()),
         }

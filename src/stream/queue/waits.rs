@@ -19,7 +19,7 @@ impl Queue {
         if self.follows(point) {
             return Ok(());
         }
-        let Some(_held) = self.hold().filter(|_| self.is_nameable()) else { return Err(self.unreachable()) };
+        let Some(_queue_ref) = self.try_ref().filter(|_| self.is_nameable()) else { return Err(self.unreachable()) };
         let event = point.event()?;
         let gpu = self.gpu();
         let inside = gpu.enter()?;
@@ -66,7 +66,7 @@ impl Queue {
     /// ended, or is another thread's per-thread stream.
     pub(in crate::stream) fn drain(&'static self) -> Result<()> {
         let reachable = |_: &QueueRef| self.is_nameable() && !self.gone.load(Ordering::Relaxed);
-        let Some(_held) = self.hold().filter(reachable) else { return Err(self.unreachable()) };
+        let Some(_queue_ref) = self.try_ref().filter(reachable) else { return Err(self.unreachable()) };
         let inside = self.gpu().enter()?;
         let _relaxed = inside.relaxed();
         self.synchronize()
