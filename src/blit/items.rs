@@ -3,12 +3,13 @@
 //! Contract: called by `blit` with loops whose elements may all be touched. Items are read and written unaligned: an
 //! element's address need not be a multiple of its size. Every item is read before anything is written in its place.
 
-use super::loops::{Axis, Loops, OverlapDirection, walk};
+use super::loops::{Axis, Loops, OverlapDirection};
 use super::plane::Plane;
 use super::row::{self, RowKernel};
 use super::run;
 use crate::sys::bytes::{self, Pattern};
 use crate::sys::cpu;
+use crate::types::TN_MAX_NDIM;
 
 /// The part of the last cache that a destination has to exceed to be written past it: what was cached before is worth more then
 /// than a part of the new.
@@ -95,4 +96,33 @@ pub(super) unsafe fn fill(loops: &mut Loops, value: &[u8]) {
     loops.src = bytes.as_ptr();
     // SAFETY: the caller's promise; the value is read by itself.
     unsafe { copy(loops, OverlapDirection::Forward, 0) };
+}
+
+/// Calls `body` for every index of `axes`, the first one fastest, with the addresses there.
+#[inline(always)]
+pub(super) fn walk(axes: &[Axis], mut dst: *mut u8, mut src: *const u8, mut body: impl FnMut(*mut u8, *const u8)) {
+    let Some((first, slow)) = axes.split_first() else { return body(dst, src) };
+    let mut index = [0usize; TN_MAX_NDIM];
+    loop {
+        let (mut to, mut from) = (dst, src);
+        for _ in 0..first.length {
+            body(to, from);
+            to = to.wrapping_offset(first.dst);
+            from = from.wrapping_offset(first.src);
+        }
+        let mut carry = 0;
+        loop {
+            let Some(axis) = slow.get(carry) else { return };
+            dst = dst.wrapping_offset(axis.dst);
+            src = src.wrapping_offset(axis.src);
+            index[carry] += 1;
+            if index[carry] < axis.length {
+                break;
+            }
+            index[carry] = 0;
+            dst = dst.wrapping_offset((axis.length as isize).wrapping_mul(axis.dst).wrapping_neg());
+            src = src.wrapping_offset((axis.length as isize).wrapping_mul(axis.src).wrapping_neg());
+            carry += 1;
+        }
+    }
 }

@@ -291,32 +291,3 @@ fn interleaved(shift: isize, step: usize, item: usize) -> bool {
     let gap = shift.rem_euclid(step as isize) as usize;
     gap >= item && step - gap >= item
 }
-
-/// Calls `body` for every index of `axes`, the first one fastest, with the addresses there.
-#[inline(always)]
-pub(super) fn walk(axes: &[Axis], mut dst: *mut u8, mut src: *const u8, mut body: impl FnMut(*mut u8, *const u8)) {
-    let Some((first, slow)) = axes.split_first() else { return body(dst, src) };
-    let mut index = [0usize; TN_MAX_NDIM];
-    loop {
-        let (mut to, mut from) = (dst, src);
-        for _ in 0..first.length {
-            body(to, from);
-            to = to.wrapping_offset(first.dst);
-            from = from.wrapping_offset(first.src);
-        }
-        let mut carry = 0;
-        loop {
-            let Some(axis) = slow.get(carry) else { return };
-            dst = dst.wrapping_offset(axis.dst);
-            src = src.wrapping_offset(axis.src);
-            index[carry] += 1;
-            if index[carry] < axis.length {
-                break;
-            }
-            index[carry] = 0;
-            dst = dst.wrapping_offset((axis.length as isize).wrapping_mul(axis.dst).wrapping_neg());
-            src = src.wrapping_offset((axis.length as isize).wrapping_mul(axis.src).wrapping_neg());
-            carry += 1;
-        }
-    }
-}

@@ -3,7 +3,8 @@
 //! Contract: a run is copied as memmove does: all of it is read before a byte of it is written, or in an order that comes to the
 //! same. Runs go in the loops' order.
 
-use super::loops::{Loops, walk};
+use super::items::walk;
+use super::loops::Loops;
 use crate::sys::bytes::{self, Method};
 
 /// Runs so long are worth a call of their own; shorter ones are loaded at both ends and stored.

@@ -5,22 +5,99 @@
 //! guards. Where device work is in the way: unlock, wait for it as far as the entries do, and begin again. Entries that copy go on in
 //! `moves`. If anything fails there, everything is as before.
 
-use super::context::{BorrowContext, Entry, List, list, terms};
-use super::moves::{self, Move};
+use super::moves::{self, Move, copy_there};
 use super::rules::{self, Mode, Use};
 use crate::array::{self, Checked, Holder, Refusal, Why};
 use crate::error::{Result, Status, fail};
 use crate::layout::Layout;
-use crate::ledger::{self, Claim, InternalGuard, Locked, Order as When, Points, SpareGuard};
+use crate::ledger::{
+    self, Claim, Class, GuardParams, InternalGuard, Locked, NewStore, Order as When, Points, SpareGuard,
+};
 use crate::region;
+use crate::slots::Id;
+use crate::stream::Queue;
 use crate::thread;
 use crate::types::*;
+use core::ffi::CStr;
+use smallvec::SmallVec;
+
+/// One array and what is wanted of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The handle.
+    pub id: Id,
+    /// What for.
+    pub wanted: Use,
+    /// When its bytes will be touched.
+    pub when: When,
+}
+
+impl Entry {
+    /// For the host, now.
+    pub fn now(id: Id, wanted: Use) -> Entry {
+        Entry { id, wanted, when: When::HOST }
+    }
+}
+
+/// How a COW entry's bytes get into its new store: done on return without a queue, else in the queue's order.
+pub type Copier = fn(to: &mut NewStore, from: &InternalGuard, queue: Option<&'static Queue>) -> Result<()>;
+
+/// What a list of entries is opened for.
+#[derive(Clone, Copy)]
+pub struct BorrowContext<'a> {
+    /// The tn_ function, for the copy book.
+    pub function: &'static CStr,
+    /// Entries may overlap one another: a copy within one store orders itself.
+    pub may_overlap: bool,
+    /// Checks the arguments against the arrays: after their states, before what others do with them.
+    pub fits: Option<&'a ShapeCheck<'a>>,
+    /// Who copies for COW.
+    pub copier: Copier,
+    /// The host touches the bytes: arrays on a device that it cannot reach are refused.
+    pub by_host: bool,
+}
+
+impl<'a> BorrowContext<'a> {
+    /// Entries that may not overlap, with nothing to check but what others do with them.
+    pub fn new(function: &'static CStr) -> BorrowContext<'a> {
+        BorrowContext { function, may_overlap: false, fits: None, copier: copy_there, by_host: false }
+    }
+
+    /// The same for work of the host on the bytes.
+    pub fn by_host(function: &'static CStr) -> BorrowContext<'a> {
+        BorrowContext { by_host: true, ..BorrowContext::new(function) }
+    }
+}
+
+/// See [`BorrowContext::fits`].
+pub type ShapeCheck<'a> = dyn Fn(&Locked, &[&'static Claim]) -> Checked<()> + 'a;
+
+/// Lists of up to so many entries need no memory of their own.
+pub type List<T> = SmallVec<[T; 4]>;
+
+/// The terms of a guard for a use.
+pub fn terms(wanted: Use) -> GuardParams {
+    match wanted {
+        Use::Read { frozen } => GuardParams { class: Class::Read, frozen, discard: false, time_ns: 0 },
+        Use::Write { discard, .. } => GuardParams { class: Class::Write, frozen: false, discard, time_ns: 0 },
+        Use::Export { class, .. } => {
+            GuardParams { class, frozen: false, discard: false, time_ns: crate::sys::os::coarse_time_ns() }
+        }
+    }
+}
 
 /// How an entry is served.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Plan {
     InPlace,
     Copy { why: u32, discard: bool },
+}
+
+/// An empty list with room for `n`.
+pub(super) fn list<T>(n: usize) -> Result<List<T>> {
+    let mut list = List::new();
+    ledger::reserve(&mut list, n)?;
+    Ok(list)
 }
 
 /// Opens a guard for every entry, all or none, in the order of the entries.

@@ -7,16 +7,13 @@
 
 mod acquire;
 
-mod context;
-
 mod moves;
 
 mod rules;
 
 mod why;
 
-pub use acquire::{abandon, acquire, would_copy};
-pub use context::{BorrowContext, Copier, Entry, List, ShapeCheck, terms};
+pub use acquire::{BorrowContext, Copier, Entry, List, ShapeCheck, abandon, acquire, terms, would_copy};
 pub use rules::{Mode, Use, check, settle};
 pub use why::{
     HolderInfo, Store, Target, all_holders, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise,
@@ -87,7 +84,7 @@ pub fn open_free(id: Id, wanted: Use, outputs: &impl LayoutSink) -> Option<Id> {
     if one.body().given > 0 || !rules::is_free(one.body(), one.books(), wanted) {
         return None;
     }
-    let guard = one.add_guard(context::terms(wanted))?;
+    let guard = one.add_guard(acquire::terms(wanted))?;
     outputs.see(&one.body().layout, &one.books().device);
     Some(one.publish(guard))
 }
@@ -99,7 +96,7 @@ pub fn hold_free(thread: &'static Thread, id: Id, wanted: Use) -> Option<Interna
     if one.body().given > 0 || !rules::is_free(one.body(), one.books(), wanted) {
         return None;
     }
-    one.hold(context::terms(wanted))
+    one.hold(acquire::terms(wanted))
 }
 
 /// Opens an export of one array, if it is live and nothing is in the way, whose layout `see` keeps: the short way of exports. It is called
@@ -112,7 +109,7 @@ pub fn export_free<T>(
     see: impl FnOnce(&Layout) -> Option<T>,
 ) -> Option<(&'static Guard, T)> {
     let wanted = Use::Export { class, unique: false };
-    let terms = context::terms(wanted);
+    let terms = acquire::terms(wanted);
     let mut one = One::<Claim>::live(thread, id)?;
     let reached = ledger::is_reachable(one.books().device);
     if one.body().given > 0 || !reached || !rules::is_free(one.body(), one.books(), wanted) {
@@ -257,7 +254,7 @@ impl Parts {
         let discard = matches!(wanted, Use::Write { discard: true, .. });
         let group = locked.add_group(self.group, owner, discard);
         for (spare, guard) in self.spares {
-            let guard = locked.add_part(spare, guard, context::terms(wanted), owner, group);
+            let guard = locked.add_part(spare, guard, acquire::terms(wanted), owner, group);
             self.guards.push(guard);
         }
         Ok(self.guards)

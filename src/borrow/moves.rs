@@ -3,17 +3,19 @@
 //! Contract: the claim is marked as moving, its old bytes are read under a guard of the library's own, copied under no lock, and the claim
 //! takes its new store's place in a second locked section. If anything fails, the handles stay on their stores and the copies are nobody's.
 
-use super::context::{BorrowContext, Entry, List, list, terms};
+use super::acquire::{BorrowContext, Entry, List, list, terms};
 use super::rules::Use;
 use crate::array;
+use crate::blit;
 use crate::copy_stats;
-use crate::error::Result;
+use crate::device_copy::{self, Outstanding};
+use crate::error::{Result, drafted, fail};
 use crate::layout::{Layout, Order};
 use crate::ledger::{self, Claim, InternalGuard, Locked, NewStore, SpareGuard};
 use crate::names::Site;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
-use crate::stream::Point;
+use crate::stream::{self, Point, Queue};
 use crate::thread::Thread;
 use crate::types::*;
 
@@ -157,5 +159,25 @@ fn cancel(entries: &[Entry], claims: &[&'static Claim], moves: &mut List<Move>) 
             locked.end_hold(source, false);
         }
         locked.cancel_move(claim);
+    }
+}
+
+/// Copies by the host what it can reach; what it cannot, on the queue, or on the thread's current one, which is then waited for.
+pub(super) fn copy_there(to: &mut NewStore, from: &InternalGuard, queue: Option<&'static Queue>) -> Result<()> {
+    let on = match (ledger::is_reachable(to.device()), queue) {
+        (true, _) => return blit::copy(&to.place()?, &from.place()?),
+        (false, Some(queue)) => queue,
+        (false, None) => stream::current(to.device())?,
+    };
+    match device_copy::copy(on, &to.memory_view()?, &from.memory_view()?, false) {
+        Ok(Outstanding::Nothing) => Ok(()),
+        Ok(_) if queue.is_some() => Ok(()),
+        Ok(_) => on.synchronize(),
+        Err(failed) => {
+            // The new bytes go back, and no work may be left on them.
+            let text = drafted();
+            let _ = on.synchronize();
+            Err(fail(failed.status.code(), format_args!("{}", text.as_str())))
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! released before `compute`, may change the outcome. Nothing is computed and nothing changes.
 
 use super::compute::order;
-use super::format::{Buffer, Format, write_known, write_operation};
+use super::format::{Buffer, write_known, write_operation};
 use super::node::{self, Graph, NONE, Progress};
 use super::op::Job;
 use super::predict::{Bytes, Location, base_of, foresee};
@@ -12,6 +12,29 @@ use crate::error::{Result, fail};
 use crate::slots::Id;
 use crate::types::*;
 use core::fmt::{self, Write};
+
+/// How the explanation is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// A line a node.
+    Text,
+    /// A graph for Graphviz.
+    Dot,
+}
+
+impl Format {
+    /// As C passes it.
+    pub fn of(raw: u32) -> Result<Format> {
+        match raw {
+            TN_EXPLAIN_TEXT => Ok(Format::Text),
+            TN_EXPLAIN_DOT => Ok(Format::Dot),
+            _ => Err(fail(
+                TN_ERR_INVALID,
+                format_args!("format {raw} is neither TN_EXPLAIN_TEXT (0) nor TN_EXPLAIN_DOT (1)"),
+            )),
+        }
+    }
+}
 
 /// The explanation as UTF-8; `visit` sees it once.
 pub fn explain(id: Id, format: Result<Format>, visit: &mut dyn FnMut(&str)) -> Result<()> {

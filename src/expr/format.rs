@@ -2,39 +2,15 @@
 //!
 //! Contract: pure but for the names of arrays, which are read under their ledger's lock; grows its text fallibly.
 
+use super::explain::Format;
 use super::node::{Graph, Node, Progress};
 use super::op::Job;
 use super::predict::Step;
 use super::rules::Form;
 use crate::array::Why;
-use crate::error::{Result, fail};
 use crate::ledger::Operation;
 use crate::names::Name;
-use crate::types::*;
 use core::fmt::{self, Write};
-
-/// How the explanation is written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
-    /// A line a node.
-    Text,
-    /// A graph for Graphviz.
-    Dot,
-}
-
-impl Format {
-    /// As C passes it.
-    pub fn of(raw: u32) -> Result<Format> {
-        match raw {
-            TN_EXPLAIN_TEXT => Ok(Format::Text),
-            TN_EXPLAIN_DOT => Ok(Format::Dot),
-            _ => Err(fail(
-                TN_ERR_INVALID,
-                format_args!("format {raw} is neither TN_EXPLAIN_TEXT (0) nor TN_EXPLAIN_DOT (1)"),
-            )),
-        }
-    }
-}
 
 /// A text that grows fallibly.
 pub(super) struct Buffer(pub Vec<u8>);

@@ -42,6 +42,5 @@ mod format;
 
 pub use build::{Arguments, elementwise, leaf, operation};
 pub use compute::compute;
-pub use explain::explain;
-pub use format::Format;
+pub use explain::{Format, explain};
 pub use node::{Expr, each_open, release};

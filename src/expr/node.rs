@@ -5,7 +5,7 @@
 //! lock guards it. Lists of nodes (what ends, what is to be computed) are chained through the nodes themselves, so they need no memory
 //! and nothing recurses. Claims end and slots go back after the lock is gone ([`Dead::sweep`]), because that may run callbacks.
 
-use super::rules::{Form, Shape};
+use super::rules::Form;
 use crate::borrow::HolderInfo;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
@@ -34,6 +34,9 @@ impl Slot for Expr {
 
 /// No node.
 pub const NONE: u32 = u32::MAX;
+
+/// Lengths; of a diagonal matrix one.
+pub type Shape = SmallVec<[i64; 4]>;
 
 /// How far a node is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

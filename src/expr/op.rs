@@ -3,8 +3,7 @@
 //! Contract: reads the graph and the operands' ledgers, changes neither; `explain` asks the same questions of values that are not there
 //! yet.
 
-use super::node::{Graph, NONE};
-use super::rules::Shape;
+use super::node::{Graph, NONE, Shape};
 use super::rules::{self, Form, Operand};
 use crate::dtype::Dtype;
 use crate::error::Result;

@@ -1,14 +1,11 @@
 //! The rules of expressions: what operands give which result, and when an operand may take it.
 
+use super::node::Shape;
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::layout::Tuple;
 use crate::ledger::{Claim, Locked, Operation, ledger_of_claim};
 use crate::types::*;
-use smallvec::SmallVec;
-
-/// Lengths; of a diagonal matrix one.
-pub type Shape = SmallVec<[i64; 4]>;
 
 /// What a value says about its matrix.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

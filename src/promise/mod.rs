@@ -18,9 +18,9 @@ mod take;
 
 pub use scope::{enter, leave};
 
-use self::take::{By, used_up};
+use self::take::By;
 use crate::array::{self, Checked, Holder, Refusal};
-use crate::error::{Result, fail};
+use crate::error::{Result, Status, fail};
 use crate::ledger::{self, Claim, Locked, One, Promise, SparePromise};
 use crate::names::Name;
 use crate::slots::Id;
@@ -96,6 +96,14 @@ fn check_guards(locked: &Locked, claim: &'static Claim) -> Checked<()> {
         }
     });
     Err(Refusal::By(Holder { status, subject: body.name, name: Name::NONE, made, count, why: 0, cow: false }))
+}
+
+#[cold]
+fn used_up(promise: Id) -> Status {
+    fail(
+        TN_ERR_DESTRUCTED,
+        format_args!("the promise {promise} was taken or cancelled already; it can only be released"),
+    )
 }
 
 /// The giver has its share of the array back; the promise still has to be released.

@@ -3,8 +3,9 @@
 //! In order: slots and room are reserved, all ledgers locked ascending, everything checked, and only then are claims copied and
 //! passed, so that nothing can fail half way. Clones come before claims move, while every promise still names its claim.
 
+use super::used_up;
 use crate::array::{self, Checked};
-use crate::error::{Result, Status, fail};
+use crate::error::{Result, fail};
 use crate::layout::Layout;
 use crate::ledger::{self, Claim, Ledger, Locked, Promise, Spare};
 use crate::slots::{Id, Kind};
@@ -188,12 +189,4 @@ fn moves(locked: &Locked, params: &[Param], position: usize, claim: &'static Cla
     let promised = |param: &Param| param.is_promise() && same(param.claim(locked), claim);
     let together = params.iter().filter(|param| promised(param)).count();
     together as u32 == locked.get(claim).required && !params[..position].iter().any(promised)
-}
-
-#[cold]
-pub(super) fn used_up(promise: Id) -> Status {
-    fail(
-        TN_ERR_DESTRUCTED,
-        format_args!("the promise {promise} was taken or cancelled already; it can only be released"),
-    )
 }

@@ -5,7 +5,6 @@
 //! threads make and release meanwhile may or may not be in it.
 
 use super::json::Json;
-use super::leaks::loose;
 use crate::borrow::{self, HolderInfo, Store};
 use crate::copy_stats;
 use crate::ledger;
@@ -44,7 +43,7 @@ pub fn write(sink: &mut dyn Write) {
     write_blocks(&mut json);
     json.close(']');
     json.open_field("open", '[');
-    in_parts(&mut |visit| loose(visit), &mut |held| write_holder(&mut json, held));
+    in_parts(&mut |visit| super::loose(visit), &mut |held| write_holder(&mut json, held));
     json.close(']');
     json.open_field("copies", '[');
     copy_stats::copies(&mut |_, copies| write_copies(&mut json, &copies), usize::MAX);
