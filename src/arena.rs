@@ -57,6 +57,12 @@ pub struct Arena<T, const SPARES: usize = 0> {
 // SAFETY: each spare has one owner, the call that raised `spares_used` to its number.
 unsafe impl<T: Sync, const SPARES: usize> Sync for Arena<T, SPARES> {}
 
+impl<T: Sync + 'static, const SPARES: usize> Default for Arena<T, SPARES> {
+    fn default() -> Arena<T, SPARES> {
+        Arena::new()
+    }
+}
+
 impl<T: Sync + 'static, const SPARES: usize> Arena<T, SPARES> {
     /// An arena without records.
     pub const fn new() -> Arena<T, SPARES> {

@@ -62,10 +62,13 @@ pub fn advise(inside: &Inside, start: u64, bytes: usize, advice: i32, device: tn
     inside.gpu().check(number, "cuMemAdvise")
 }
 
-/// Prefetches a range of managed memory to a device, on a stream that the caller has a reference on.
-pub fn prefetch(inside: &Inside, stream: CUstream, start: u64, bytes: usize, device: tn_device) -> Result<()> {
+/// Prefetches a range of managed memory to a device, on a stream.
+///
+/// # Safety
+/// - `stream` is one of the device of `inside`, and exists.
+pub unsafe fn prefetch(inside: &Inside, stream: CUstream, start: u64, bytes: usize, device: tn_device) -> Result<()> {
     let location = location(device)?;
-    // SAFETY: a prefetch changes no byte, and a range that is not managed is refused; the stream exists.
+    // SAFETY: a prefetch changes no byte, and a range that is not managed is refused; the stream exists, as the caller promises.
     let number = unsafe { inside.cuMemPrefetchAsync(start, bytes, location, stream) }?;
     inside.gpu().check(number, "cuMemPrefetchAsync")
 }

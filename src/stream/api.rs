@@ -8,7 +8,7 @@ use super::queue::{self, LEGACY, Origin, PER_THREAD, Queue};
 use super::queue_ref::{self, QueueRef};
 use crate::cuda_driver::{CUstream, driver};
 use crate::error::{Result, fail};
-use crate::gpu::{self, Gpu, Inside};
+use crate::gpu::{self, Gpu, Inside, managed};
 use crate::slots::Id;
 use crate::types::*;
 use core::ffi::c_uint;
@@ -155,6 +155,13 @@ pub fn handle_on_current(device: tn_device) -> Result<Id> {
     let gpu = gpu_with_streams(device)?;
     gpu.alive()?;
     handle::make(Meaning::of(current_of(gpu)?.new_ref()))
+}
+
+/// Prefetches a range of managed memory to a device, in the order of a queue that the caller has a reference on.
+pub fn prefetch(queue: &'static Queue, start: u64, bytes: usize, device: tn_device) -> Result<()> {
+    let inside = queue.gpu().enter()?;
+    // SAFETY: a queue's stream belongs to its GPU, and exists while the queue has a reference.
+    unsafe { managed::prefetch(&inside, queue.raw(), start, bytes, device) }
 }
 
 /// Waits for all work on a GPU, also of other libraries. Afterwards every point of its queues has passed (ST-14, PD-8).

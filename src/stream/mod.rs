@@ -71,7 +71,7 @@ mod no_device;
 
 #[cfg(not(preload))]
 pub use self::{
-    api::{create, handle_on_current, import, native, set_current, synchronize, synchronize_gpu},
+    api::{create, handle_on_current, import, native, prefetch, set_current, synchronize, synchronize_gpu},
     argument::Stream,
     current::current,
     handle::release,

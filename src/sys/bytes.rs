@@ -1,7 +1,7 @@
 //! Copies and sets plain bytes by the fastest method for their number on this processor (PH-15).
 //!
 //! Contract: [`copy`] is memmove, and [`set`] is memset with a pattern. Neither touches a byte outside its ranges, nor forms a reference to one.
-//! [`Limits`] has the method for each size and kind of processor, from measurements in one process (`cargo xtask bench copy`). Processors that were
+//! `Limits` has the method for each size and kind of processor, from measurements in one process (`cargo xtask bench copy`). Processors that were
 //! not measured use the C library's functions. Any thread.
 //!
 //! Measured on an x86-64 server with AVX-512 and fast strings, in GB/s, with glibc 2.36:

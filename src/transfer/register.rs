@@ -177,6 +177,6 @@ pub fn prefetch(id: Id, device: tn_device, stream: Result<Stream>) -> Result<()>
         Some(queue) => queue,
         None => stream::current(gpu)?,
     };
-    managed::prefetch(&queue.gpu().enter()?, queue.raw(), start, bytes, device)?;
+    stream::prefetch(queue, start, bytes, device)?;
     if given.is_none() { queue.synchronize() } else { Ok(()) }
 }
