@@ -1,11 +1,11 @@
 //! The address index: from an address to the store that has it.
 //!
-//! Pool memory knows its owner, because a block carries the tag of its store. Foreign ranges are entered here, sorted and disjoint. An entry
-//! may be larger than its store, which shrinks under its own lock when a lease ends. It may also outlast its store for a moment. So a search
-//! asks for each store's current range, and corrects the entry.
+//! Pool memory knows its owner, because a block carries the tag of its store. Foreign ranges are entered here, sorted and disjoint. An
+//! entry may be larger than its store, which shrinks under its own lock when a lease ends. It may also outlast its store for a moment. So a
+//! search asks for each store's current range, and corrects the entry.
 //!
-//! Contract: knows stores by their tags only. Its lock is taken before those of ledgers, and never under one. It allocates nothing under its
-//! lock: [`lock`] makes room for one more entry first. No memory is read at any address.
+//! Contract: knows stores by their tags only. Its lock is taken before those of ledgers, and never under one. It allocates nothing under
+//! its lock: [`lock`] makes room for one more entry first. No memory is read at any address.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};

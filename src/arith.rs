@@ -3,8 +3,8 @@
 //! Contract: pure. An overflow is `None`, never a wrapped number.
 #![forbid(unsafe_code)]
 
-/// The product of `item` and all lengths, where a length below 1 counts as 1: the strides of a dense array must not overflow, even if one of
-/// its lengths is 0. `None` above `i64::MAX`.
+/// The product of `item` and all lengths, where a length below 1 counts as 1: the strides of a dense array must not overflow, even if one
+/// of its lengths is 0. `None` above `i64::MAX`.
 #[inline]
 pub fn dense_bytes(item: i64, lengths: &[i64]) -> Option<i64> {
     let mut bytes = item;

@@ -19,8 +19,8 @@ pub fn enter(function: &'static str, body: impl FnOnce() -> Result<()>) -> tn_st
     }
 }
 
-/// Runs `body` for a function whose signature another library defines. Returns the result, or `failure` after publishing the error message for
-/// `function`.
+/// Runs `body` for a function whose signature another library defines. Returns the result, or `failure` after publishing the error message
+/// for `function`.
 #[inline]
 pub fn answer<R>(function: &'static str, failure: R, body: impl FnOnce() -> Result<R>) -> R {
     match catch_unwind(AssertUnwindSafe(body)) {
@@ -38,8 +38,8 @@ fn failed(function: &'static str, status: error::Status) -> tn_status {
     status.code()
 }
 
-/// Turns a panic into a status with the panic's message. The payload is dropped under a second catch, because its drop may panic; the payload of
-/// that panic is leaked.
+/// Turns a panic into a status with the panic's message. The payload is dropped under a second catch, because its drop may panic; the
+/// payload of that panic is leaked.
 #[cold]
 fn panicked(payload: Box<dyn Any + Send>) -> error::Status {
     if payload.is::<NoRecord>() {

@@ -1,7 +1,7 @@
 //! The copy book: counts every copy at a border of the library, by call site.
 //!
-//! Contract: counting allocates nothing and never fails. The table has a fixed size; copies that no longer fit are counted in one entry without
-//! function and site. Any thread. The lock is held for a table access only.
+//! Contract: counting allocates nothing and never fails. The table has a fixed size; copies that no longer fit are counted in one entry
+//! without function and site. Any thread. The lock is held for a table access only.
 #![forbid(unsafe_code)]
 
 use crate::names::Site;

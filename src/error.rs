@@ -1,8 +1,8 @@
 //! Status codes and error messages.
 //!
-//! Contract: the layer that finds an error writes a draft of the message with [`fail`], and returns the [`Status`]. Only `boundary` publishes
-//! the draft, which `tn_last_error` then returns. So a caller never sees an error that an inner layer has handled. Draft and message are fixed
-//! buffers of the thread: failing needs no memory.
+//! Contract: the layer that finds an error writes a draft of the message with [`fail`], and returns the [`Status`]. Only `boundary`
+//! publishes the draft, which `tn_last_error` then returns. So a caller never sees an error that an inner layer has handled. Draft and
+//! message are fixed buffers of the thread: failing needs no memory.
 #![forbid(unsafe_code)]
 
 use crate::types::*;
@@ -23,8 +23,8 @@ impl Status {
 /// The result of a fallible function.
 pub type Result<T> = core::result::Result<T, Status>;
 
-/// The panic payload where a thread's first call finds no memory for the thread's record, and cannot return a status. `boundary` turns it into
-/// one.
+/// The panic payload where a thread's first call finds no memory for the thread's record, and cannot return a status. `boundary` turns it
+/// into one.
 pub struct NoRecord;
 
 /// Longest message, without the NUL.
@@ -145,8 +145,8 @@ pub fn published() -> *const core::ffi::c_char {
     PUBLISHED_AT.get()
 }
 
-/// The position of a status in the order of checks: of several that apply, a call returns the one with the lowest. The order is: the arguments
-/// alone, the states of the handles, the arguments against the array, conflicts with other users, and the work itself.
+/// The position of a status in the order of checks: of several that apply, a call returns the one with the lowest. The order is: the
+/// arguments alone, the states of the handles, the arguments against the array, conflicts with other users, and the work itself.
 pub fn rank(status: tn_status) -> u8 {
     const ORDER: [tn_status; 34] = [
         TN_OK,

@@ -1,7 +1,7 @@
 //! Tenure: who holds each buffer, and for how long.
 //!
-//! The public interface is the C header `include/tenure.h`, generated from [`types`] and [`ffi`]. The modules below are in the order of the layers
-//! of ARCHITECTURE.md: each uses only modules above it in this list (`tests/layers.rs`).
+//! The public interface is the C header `include/tenure.h`, generated from [`types`] and [`ffi`]. The modules below are in the order of the
+//! layers of ARCHITECTURE.md: each uses only modules above it in this list (`tests/layers.rs`).
 #![deny(missing_docs)]
 
 pub mod types;

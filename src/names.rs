@@ -1,8 +1,8 @@
 //! Names, devices and call sites in messages and reports.
 //!
-//! Contract: a [`Name`] is at most 63 bytes of UTF-8, stored in place. It has neither a table nor a reference count, so that cloning a handle
-//! touches no shared memory. A [`Site`] is the number of an interned "file:line". Sites are few and never freed, so that a number can be kept
-//! anywhere, and is resolved under no lock. Any thread.
+//! Contract: a [`Name`] is at most 63 bytes of UTF-8, stored in place. It has neither a table nor a reference count, so that cloning a
+//! handle touches no shared memory. A [`Site`] is the number of an interned "file:line". Sites are few and never freed, so that a number
+//! can be kept anywhere, and is resolved under no lock. Any thread.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};

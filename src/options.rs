@@ -1,7 +1,7 @@
 //! Process-wide options, set and read as text by name.
 //!
-//! Contract: a closed list of names. Setting checks the value, and an invalid one changes nothing. An option of a hot path costs one load to
-//! read. The options of a default pool are fixed when the pool is created; setting them later is refused. Any thread.
+//! Contract: a closed list of names. Setting checks the value, and an invalid one changes nothing. An option of a hot path costs one load
+//! to read. The options of a default pool are fixed when the pool is created; setting them later is refused. Any thread.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, Text, fail};

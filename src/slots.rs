@@ -1,13 +1,13 @@
 //! Slots: the type-stable memory behind every handle, and the lookup of a handle's slot.
 //!
 //! A handle is an opaque pointer in C, whose 64 bits are an [`Id`]: kind (8 bits, never 0), generation (32 bits), slot number (24 bits). A
-//! slot's **word** has its generation and state. The generation advances when the handle is released, so a released id never matches again. A
-//! slot whose generation would wrap is retired: after 2^32 uses, which takes at least a minute and a half.
+//! slot's **word** has its generation and state. The generation advances when the handle is released, so a released id never matches again.
+//! A slot whose generation would wrap is retired: after 2^32 uses, which takes at least a minute and a half.
 //!
-//! Contract: slot memory is never unmapped and never changes its type. So the word of any id can be read, also of a stale one, and while another
-//! thread reuses the slot: there are neither hazard pointers nor epochs. The rest of a slot is guarded by its owner's lock (`ledger`), or belongs
-//! to the thread that wins the compare-exchange of the word (pools, groups of borrows). Free slots are in a cache of the thread, and in a list of
-//! the table. Any thread.
+//! Contract: slot memory is never unmapped and never changes its type. So the word of any id can be read, also of a stale one, and while
+//! another thread reuses the slot: there are neither hazard pointers nor epochs. The rest of a slot is guarded by its owner's lock
+//! (`ledger`), or belongs to the thread that wins the compare-exchange of the word (pools, groups of borrows). Free slots are in a cache of
+//! the thread, and in a list of the table. Any thread.
 
 use crate::error::{Result, fail};
 use crate::sys::lock::RawLock;
@@ -379,7 +379,8 @@ impl<T: Slot> Table<T> {
     #[inline]
     fn at(number: u32) -> &'static T {
         let chunk = Self::chunks().chunks[(number / CHUNK_SLOTS) as usize].load(Ordering::Acquire).cast::<T>();
-        // SAFETY: the chunks of every number below `grown` are mapped (see `grow`). Stated so that an Option of a slot needs no second check.
+        // SAFETY: the chunks of every number below `grown` are mapped (see `grow`). Stated so that an Option of a slot needs no second
+        // check.
         unsafe { core::hint::assert_unchecked(!chunk.is_null()) };
         // SAFETY: every number below `grown` has been written (see `grow`), and slots are never freed or moved.
         unsafe { &*chunk.add((number % CHUNK_SLOTS) as usize) }
@@ -425,7 +426,8 @@ impl<T: Slot> Table<T> {
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
     unsafe fn cache(thread: &'static Thread) -> &'static mut Cache<T> {
-        // SAFETY: the caller's promises; the cache of this kind holds only slots of this type, and pointers to all sized types have one representation.
+        // SAFETY: the caller's promises; the cache of this kind holds only slots of this type, and pointers to all sized types have one
+        // representation.
         unsafe { &mut *Caches::of(thread).0[T::KIND as usize].get().cast::<Cache<T>>() }
     }
 

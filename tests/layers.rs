@@ -1,5 +1,5 @@
-//! The layers of ARCHITECTURE.md: dependencies point down only, within a layer too, and `unsafe` stands only where the table says so. The table
-//! shows what there is. Every exported function runs in the boundary and is short.
+//! The layers of ARCHITECTURE.md: dependencies point down only, within a layer too, and `unsafe` stands only where the table says so. The
+//! table shows what there is. Every exported function runs in the boundary and is short.
 
 #[path = "support/module_graph.rs"]
 mod module_graph;
@@ -220,8 +220,8 @@ fn the_map_shows_every_module_where_it_is() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The items of a file that have a body: the name by which the rest of the file uses an item (of a function, or of the type of an `impl`), and
-/// its text.
+/// The items of a file that have a body: the name by which the rest of the file uses an item (of a function, or of the type of an `impl`),
+/// and its text.
 fn items(source: &str) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -238,8 +238,8 @@ fn items(source: &str) -> Vec<(&str, &str)> {
     found
 }
 
-/// Whether a function tries a fast path, which cannot panic, and leaves the rest to a slow path that runs in the boundary: the function itself,
-/// or what it uses of its file.
+/// Whether a function tries a fast path, which cannot panic, and leaves the rest to a slow path that runs in the boundary: the function
+/// itself, or what it uses of its file.
 fn goes_on_slow(source: &str, name: &str) -> bool {
     let items = items(source);
     let mut reached = vec![name];

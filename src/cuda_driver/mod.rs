@@ -1,9 +1,9 @@
 //! The CUDA driver, loaded when it is first needed.
 //!
-//! Contract: thin, without policy. [`driver`] loads `libcuda.so.1` once for the process, and remembers the result, also that there is no driver.
-//! [`Driver`] has a method for each function of the driver. The method returns the driver's result as a number, which [`code`] interprets: an enum
-//! would be undefined for a newer driver's codes. A function that the driver lacks is TN_ERR_UNSUPPORTED with its name. The types are those of
-//! `cudarc`; functions are called through a table of this module. Nothing here makes a context current.
+//! Contract: thin, without policy. [`driver`] loads `libcuda.so.1` once for the process, and remembers the result, also that there is no
+//! driver. [`Driver`] has a method for each function of the driver. The method returns the driver's result as a number, which [`code`]
+//! interprets: an enum would be undefined for a newer driver's codes. A function that the driver lacks is TN_ERR_UNSUPPORTED with its name.
+//! The types are those of `cudarc`; functions are called through a table of this module. Nothing here makes a context current.
 
 use crate::error::{Result, Text, fail};
 use crate::sys::os::Library;
@@ -74,8 +74,8 @@ macro_rules! functions {
     };
 }
 
-// A driver keeps the first signature of each name, although newer headers may map the name to a later one. For example, cuMemAdvise takes a device
-// in a driver of CUDA 13, too, whose header maps that name to cuMemAdvise_v2.
+// A driver keeps the first signature of each name, although newer headers may map the name to a later one. For example, cuMemAdvise takes a
+// device in a driver of CUDA 13, too, whose header maps that name to cuMemAdvise_v2.
 functions! {
     cuInit(flags: c_uint);
     cuDriverGetVersion(version: *mut c_int);
@@ -169,8 +169,8 @@ pub fn starts() -> u32 {
     STARTS.load(Ordering::Relaxed)
 }
 
-/// The driver. The first call loads and initialises it, and other threads wait. TN_ERR_UNSUPPORTED: no driver; TN_ERR_DRIVER: its initialisation
-/// failed; TN_ERR_DEVICE: it was loaded by a parent of this process.
+/// The driver. The first call loads and initialises it, and other threads wait. TN_ERR_UNSUPPORTED: no driver; TN_ERR_DRIVER: its
+/// initialisation failed; TN_ERR_DEVICE: it was loaded by a parent of this process.
 pub fn driver() -> Result<&'static Driver> {
     match outcome() {
         Ok(driver) => driver.of_this_process(),

@@ -1,13 +1,13 @@
 //! Memory of the CUDA driver: of a GPU, page-locked host memory, and managed memory.
 //!
-//! Contract: that of every [`Device`]. Each range is one allocation of the driver and is freed whole. On a lost device, in the child of a fork
-//! and at the end of the process, a free makes no driver call: the memory is gone already.
+//! Contract: that of every [`Device`]. Each range is one allocation of the driver and is freed whole. On a lost device, in the child of a
+//! fork and at the end of the process, a free makes no driver call: the memory is gone already.
 //!
 //! The driver aligns large allocations as pools need it, but does not promise to. A misaligned allocation is repeated with padding, and the
 //! address that the driver knows is kept for its free.
 //!
-//! A free may or may not wait for the device's work (the driver's reference says "may"; Kokkos issue 9307). So nothing relies on it, and the
-//! caller frees only memory whose work is done. During exit the driver returns 4 (DEINITIALIZED), also to thread-local destructors.
+//! A free may or may not wait for the device's work (the driver's reference says "may"; Kokkos issue 9307). So nothing relies on it, and
+//! the caller frees only memory whose work is done. During exit the driver returns 4 (DEINITIALIZED), also to thread-local destructors.
 
 use super::host::HOST;
 use super::interface::{Device, GRANULE, Terms};

@@ -106,8 +106,8 @@ pub trait Device: Sync {
     /// - the new one came from `reserve` of this device, is committed, and was never used.
     unsafe fn move_pages(&self, old: usize, old_bytes: usize, to: usize, new_bytes: usize) -> bool;
 
-    /// As `move_pages`, for a range that consists of adjacent parts, each a mapping of its own: (address, bytes), in ascending order. The new
-    /// range keeps what it has beyond the parts.
+    /// As `move_pages`, for a range that consists of adjacent parts, each a mapping of its own: (address, bytes), in ascending order. The
+    /// new range keeps what it has beyond the parts.
     ///
     /// # Safety
     /// - as for `move_pages`.

@@ -5,8 +5,8 @@ use crate::error::Result;
 use crate::types::*;
 use crate::{gpu, stream};
 
-/// Waits for all work on a device, also of other libraries (ST-14, PD-8). Host memory is never in use asynchronously; page-locked and managed
-/// memory may be in use by every GPU.
+/// Waits for all work on a device, also of other libraries (ST-14, PD-8). Host memory is never in use asynchronously; page-locked and
+/// managed memory may be in use by every GPU.
 pub fn synchronize(device: tn_device) -> Result<()> {
     if device.r#type == TN_CUDA {
         return stream::synchronize_gpu(gpu::gpu(device.id)?);

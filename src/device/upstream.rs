@@ -1,7 +1,7 @@
 //! An upstream: a device made of the program's callbacks, for one pool.
 //!
-//! Contract: callbacks run under no lock and outside of critical sections. Without TN_UPSTREAM_THREAD_SAFE they are serialised by a gate. The
-//! ranges that they return are checked. `release` is called once, as the last callback, but never for an upstream whose import failed.
+//! Contract: callbacks run under no lock and outside of critical sections. Without TN_UPSTREAM_THREAD_SAFE they are serialised by a gate.
+//! The ranges that they return are checked. `release` is called once, as the last callback, but never for an upstream whose import failed.
 
 use super::interface::{Device, GRANULE, Terms};
 use super::query::check_label;

@@ -53,7 +53,8 @@ impl<'a> MemoryView<'a> {
     /// Vouches for the bytes of a layout.
     ///
     /// # Safety
-    /// - As for [`crate::blit::HostView::new`], for memory of that kind: until the queue of the call that it is given to has passed that call.
+    /// - As for [`crate::blit::HostView::new`], for memory of that kind: until the queue of the call that it is given to has passed that
+    ///   call.
     pub unsafe fn new(layout: &'a Layout, memory: Memory) -> MemoryView<'a> {
         MemoryView { layout, memory }
     }
@@ -146,8 +147,9 @@ impl CopyContext {
         plan.map_or(Ok(()), |plan| enqueue(self.queue, way, &plan, || ()))
     }
 
-    /// Nothing may be staged where the caller said so, nor while the queue captures a graph, which must find its bytes when it runs. The driver
-    /// itself takes pageable memory into a graph, and at each launch reads or writes what is at that address then: nobody would know.
+    /// Nothing may be staged where the caller said so, nor while the queue captures a graph, which must find its bytes when it runs. The
+    /// driver itself takes pageable memory into a graph, and at each launch reads or writes what is at that address then: nobody would
+    /// know.
     pub fn check_staging(&self, why: &str) -> Result<()> {
         if self.strict {
             return Err(fail(

@@ -1,12 +1,12 @@
 //! Raw copies and memsets of the driver, on a stream.
 //!
-//! Contract: each function makes one call of the driver, and does not wait. A call copies a [`Block`], the most general shape that the driver
-//! supports: runs of bytes, rows of runs at a pitch, planes of rows. The simplest call is used: `cuMemcpy*Async` for a run, the 2-D call for rows,
-//! the 3-D call for planes. Addresses are not checked: the caller ensures that they are valid and not used in a conflicting way, and is [`Inside`]
-//! the context of the stream's device.
+//! Contract: each function makes one call of the driver, and does not wait. A call copies a [`Block`], the most general shape that the
+//! driver supports: runs of bytes, rows of runs at a pitch, planes of rows. The simplest call is used: `cuMemcpy*Async` for a run, the 2-D
+//! call for rows, the 3-D call for planes. Addresses are not checked: the caller ensures that they are valid and not used in a conflicting
+//! way, and is [`Inside`] the context of the stream's device.
 //!
-//! By the driver's reference, the 2-D call may refuse pitches within a device that `cuMemAllocPitch` did not choose, although no driver is known to.
-//! The 3-D call has no such restriction. So refused rows are copied as one plane.
+//! By the driver's reference, the 2-D call may refuse pitches within a device that `cuMemAllocPitch` did not choose, although no driver is
+//! known to. The 3-D call has no such restriction. So refused rows are copied as one plane.
 
 use super::context::Inside;
 use crate::cuda_driver::sys::{CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUmemorytype};

@@ -1,7 +1,7 @@
 //! Managed memory: advice on its location, and prefetches.
 //!
-//! Contract: neither changes the contents, so no guard is needed. An address that is not managed memory is a status. The functions are called with
-//! their signatures from before CUDA 12.2, which drivers keep for the plain names (headers of CUDA 13 map these to `_v2`).
+//! Contract: neither changes the contents, so no guard is needed. An address that is not managed memory is a status. The functions are
+//! called with their signatures from before CUDA 12.2, which drivers keep for the plain names (headers of CUDA 13 map these to `_v2`).
 
 use super::context::Inside;
 use super::table::{self, Gpu};

@@ -1,7 +1,7 @@
 //! Page-locked host memory: allocated for staging, or the caller's memory, locked in place.
 //!
-//! Contract: thin; each function makes one call of the driver, besides those that enter and leave the context. None disturbs a graph capture of
-//! another thread. Allocated memory is portable: all devices can access it. Keeps no list.
+//! Contract: thin; each function makes one call of the driver, besides those that enter and leave the context. None disturbs a graph
+//! capture of another thread. Allocated memory is portable: all devices can access it. Keeps no list.
 
 use super::context::Inside;
 use super::table::{self, Gpu};
@@ -39,8 +39,8 @@ pub unsafe fn free(gpu: &'static Gpu, address: usize) -> Result<()> {
     gpu.check(number, "cuMemFreeHost")
 }
 
-/// Page-locks a range of host memory; `flags`: TN_HOST_PORTABLE, TN_HOST_MAPPED, TN_HOST_READ_ONLY. Ranges that share a page but no byte can be
-/// locked separately (observed with driver 590). TN_ERR_DUPLICATE: some byte is locked already.
+/// Page-locks a range of host memory; `flags`: TN_HOST_PORTABLE, TN_HOST_MAPPED, TN_HOST_READ_ONLY. Ranges that share a page but no byte
+/// can be locked separately (observed with driver 590). TN_ERR_DUPLICATE: some byte is locked already.
 ///
 /// # Safety
 /// - The range belongs to the library's caller, and stays mapped until it is unlocked.
@@ -68,8 +68,8 @@ pub unsafe fn unlock(gpu: &'static Gpu, address: usize) -> Result<()> {
     gpu.check(number, "cuMemHostUnregister")
 }
 
-/// The device's address of page-locked and mapped memory, for any host address in it. The two addresses are equal only on some systems, so the
-/// driver is always queried.
+/// The device's address of page-locked and mapped memory, for any host address in it. The two addresses are equal only on some systems, so
+/// the driver is always queried.
 pub fn seen_at(gpu: &'static Gpu, address: usize) -> Result<u64> {
     let inside = gpu.enter()?;
     let mut seen = 0;

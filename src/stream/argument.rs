@@ -1,7 +1,7 @@
 //! Stream arguments of C.
 //!
-//! Contract: [`Stream::of`] looks at the handle alone, and keeps a reference on its queue. [`Stream::on`] resolves the argument for a device.
-//! NULL and the constants need no driver until a GPU is meant.
+//! Contract: [`Stream::of`] looks at the handle alone, and keeps a reference on its queue. [`Stream::on`] resolves the argument for a
+//! device. NULL and the constants need no driver until a GPU is meant.
 
 use super::current::{current_of, gpu_of, legacy, own};
 use super::handle::{self, Meaning};

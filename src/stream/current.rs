@@ -110,8 +110,8 @@ pub(super) fn replace_current(gpu: &'static Gpu, queue: Option<QueueRef>) -> Opt
     ThreadStreams::of(thread::current()).current[gpu.id() as usize].replace(queue)
 }
 
-/// Whether a thread ends where its references must not call the driver: in the child of a fork, for a thread that is gone, and at the end of
-/// the process, which is that of the main thread.
+/// Whether a thread ends where its references must not call the driver: in the child of a fork, for a thread that is gone, and at the end
+/// of the process, which is that of the main thread.
 pub(super) fn ends_silently(record: &'static Thread) -> bool {
     !core::ptr::eq(record, thread::current()) || os::is_main_thread()
 }

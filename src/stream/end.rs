@@ -1,8 +1,8 @@
 //! The end of a queue: its last reference is gone, its CUstream ends, and its work goes on.
 //!
-//! Contract: never waits. An event is recorded behind points that have none, as long as the driver knows the stream. A stream that this library
-//! created is destroyed, which does not affect its work; another library's stream is not used again. The queue itself stays until all of its
-//! points have passed. Where no event could be recorded, that is after the next wait for the whole device.
+//! Contract: never waits. An event is recorded behind points that have none, as long as the driver knows the stream. A stream that this
+//! library created is destroyed, which does not affect its work; another library's stream is not used again. The queue itself stays until
+//! all of its points have passed. Where no event could be recorded, that is after the next wait for the whole device.
 
 use super::queue::{Origin, Queue};
 use crate::error::quietly;

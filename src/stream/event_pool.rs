@@ -1,8 +1,8 @@
 //! Events of the driver, each recorded behind what a queue had at some tick.
 //!
-//! Contract: an event is created once and never destroyed; an unused one is recorded again later, on the same GPU. While an [`EventRef`] lives,
-//! its event stands for the same tick. Events lie in slots, so that a stale reference is harmless. None is recorded in a graph capture: such
-//! an event can be queried neither then nor, as far as is known, afterwards (result 907).
+//! Contract: an event is created once and never destroyed; an unused one is recorded again later, on the same GPU. While an [`EventRef`]
+//! lives, its event stands for the same tick. Events lie in slots, so that a stale reference is harmless. None is recorded in a graph
+//! capture: such an event can be queried neither then nor, as far as is known, afterwards (result 907).
 
 use crate::arena::{Link, Linked, Quarantine};
 use crate::cuda_driver::CUevent;

@@ -1,7 +1,8 @@
-//! The library's own stream of each GPU, for work that none of the program's streams can take: it captures a graph, or must not be waited for.
+//! The library's own stream of each GPU, for work that none of the program's streams can take: it captures a graph, or must not be waited
+//! for.
 //!
-//! Contract: the stream is not shared, so it is never captured, and it is ordered only after what it was made to wait for. It is created at its
-//! first use, without harm to captures of other threads, and never destroyed.
+//! Contract: the stream is not shared, so it is never captured, and it is ordered only after what it was made to wait for. It is created at
+//! its first use, without harm to captures of other threads, and never destroyed.
 
 use super::api::create_native;
 use super::current::gpu_of;

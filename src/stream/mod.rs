@@ -1,12 +1,12 @@
 //! Streams: the order of device work, and which of it is done.
 //!
-//! Each known CUstream has a [`Queue`]. A [`Point`] of a queue stands for all work that was issued there before. Making a point needs no call of
-//! the driver. An event is recorded only where another stream or the host has to see the point, and is reused once it has passed.
+//! Each known CUstream has a [`Queue`]. A [`Point`] of a queue stands for all work that was issued there before. Making a point needs no
+//! call of the driver. An event is recorded only where another stream or the host has to see the point, and is reused once it has passed.
 //!
 //! Contract: queues and points can be kept without limit. A point of a queue that ended has passed or not; the answer is never wrong.
-//! [`Point::is_passed`], [`Queue::now`] and [`Queue::follows`] call no driver, and may be called under any lock. Functions that call the driver
-//! ([`Point::poll`], [`Queue::record_point`], [`Queue::wait_for`]) or wait ([`Point::wait`]) are called under none. No event is recorded on a
-//! stream that captures a graph.
+//! [`Point::is_passed`], [`Queue::now`] and [`Queue::follows`] call no driver, and may be called under any lock. Functions that call the
+//! driver ([`Point::poll`], [`Queue::record_point`], [`Queue::wait_for`]) or wait ([`Point::wait`]) are called under none. No event is
+//! recorded on a stream that captures a graph.
 //!
 //! | file | what |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! Points: positions in a queue.
 //!
-//! A point is a queue and a tick of the clock (see `queue`), and so can be kept without limit. It has passed when all work that was issued on
-//! the queue before that tick is done, or when the device is lost.
+//! A point is a queue and a tick of the clock (see `queue`), and so can be kept without limit. It has passed when all work that was issued
+//! on the queue before that tick is done, or when the device is lost.
 
 use super::event_pool::EventRef;
 use super::queue::Queue;
@@ -47,8 +47,8 @@ impl Point {
         self.queue.gpu().is_lost() && !self.queue.has_passed(self.tick)
     }
 
-    /// Whether the work is done: queries the driver, and records an event if there is none. Never waits; called under no lock. False where the
-    /// driver cannot tell.
+    /// Whether the work is done: queries the driver, and records an event if there is none. Never waits; called under no lock. False where
+    /// the driver cannot tell.
     pub fn poll(self) -> bool {
         if self.is_passed() {
             return true;
@@ -66,8 +66,8 @@ impl Point {
         self.is_passed()
     }
 
-    /// Waits for the work on the host; if no event can be recorded, for all work of the queue. Called under no lock. TN_ERR_DRIVER: the device
-    /// is lost.
+    /// Waits for the work on the host; if no event can be recorded, for all work of the queue. Called under no lock. TN_ERR_DRIVER: the
+    /// device is lost.
     pub fn wait(self) -> Result<()> {
         let gpu = self.queue.gpu();
         if self.queue.has_passed(self.tick) {
@@ -86,7 +86,8 @@ impl Point {
         Ok(())
     }
 
-    /// Waits on the host until the work no longer runs; called under no lock. False: it may still run, and the driver cannot tell when it ends.
+    /// Waits on the host until the work no longer runs; called under no lock. False: it may still run, and the driver cannot tell when it
+    /// ends.
     pub fn outlast(self) -> bool {
         quietly(|| self.wait()).is_ok() || self.is_passed()
     }

@@ -1,9 +1,9 @@
 //! Queues: a CUstream's order of work, and points in it.
 //!
 //! All ticks come from one clock of the process. It advances before an event is recorded, and before a wait for a whole stream or device.
-//! [`Queue::now`] reads the clock: work that was issued before the read comes before any event with that tick or a later one. A queue knows the
-//! tick up to which it has **passed**; an event of tick t that is done raises it to t. So a queue that ended can serve another CUstream later:
-//! its old points have passed.
+//! [`Queue::now`] reads the clock: work that was issued before the read comes before any event with that tick or a later one. A queue knows
+//! the tick up to which it has **passed**; an event of tick t that is done raises it to t. So a queue that ended can serve another CUstream
+//! later: its old points have passed.
 //!
 //! The driver gives a thread no name for another thread's per-thread stream. The legacy stream is ordered after it, so an event is recorded
 //! there, possibly later than necessary.

@@ -1,8 +1,8 @@
 //! Copies and sets plain bytes by the fastest method for their number on this processor (PH-15).
 //!
-//! Contract: [`copy`] is memmove, and [`set`] is memset with a pattern. Neither touches a byte outside its ranges, nor forms a reference to one.
-//! `Limits` has the method for each size and kind of processor, from measurements in one process (`cargo xtask bench copy`). Processors that were
-//! not measured use the C library's functions. Any thread.
+//! Contract: [`copy`] is memmove, and [`set`] is memset with a pattern. Neither touches a byte outside its ranges, nor forms a reference to
+//! one. `Limits` has the method for each size and kind of processor, from measurements in one process (`cargo xtask bench copy`).
+//! Processors that were not measured use the C library's functions. Any thread.
 //!
 //! Measured on an x86-64 server with AVX-512 and fast strings, in GB/s, with glibc 2.36:
 //!
@@ -17,8 +17,8 @@
 //! | 16 MiB | 37 | **50** | 37 | 40 | 117 | **129** | 58 | 71 |
 //! | 256 MiB | 20 | **28** | 20 | 25 | 69 | **96** | 37 | **97** |
 //!
-//! `rep movsb` is slow (18 GB/s at 256 MiB) if the destination is less than a cache line above the source modulo a page, because the loads then
-//! wait for the stores. Such copies are streamed.
+//! `rep movsb` is slow (18 GB/s at 256 MiB) if the destination is less than a cache line above the source modulo a page, because the loads
+//! then wait for the stores. Such copies are streamed.
 
 use crate::sys::cpu;
 
@@ -152,8 +152,8 @@ pub fn fence() {
     }
 }
 
-/// Copies by a method. Uses the C library if the processor lacks the instructions, and for small sizes. Streamed stores are not ordered with later
-/// stores before [`fence`].
+/// Copies by a method. Uses the C library if the processor lacks the instructions, and for small sizes. Streamed stores are not ordered
+/// with later stores before [`fence`].
 ///
 /// # Safety
 /// As [`copy`], of ranges that do not overlap.
@@ -204,8 +204,8 @@ pub unsafe fn set(dst: *mut u8, pattern: &Pattern, bytes: usize) {
     end(method);
 }
 
-/// Sets by a method. Uses the C library if the processor lacks the instructions, and for small sizes. Streamed stores are not ordered with later
-/// stores before [`fence`].
+/// Sets by a method. Uses the C library if the processor lacks the instructions, and for small sizes. Streamed stores are not ordered with
+/// later stores before [`fence`].
 ///
 /// # Safety
 /// As [`set`].
@@ -258,7 +258,8 @@ mod x86 {
     /// - `bytes` is at least a line; `src` may be read and `dst` written for that many, and they do not overlap.
     pub unsafe fn copy_string(dst: *mut u8, src: *const u8, bytes: usize) {
         let head = to_line(dst);
-        // SAFETY: the caller's promise; the direction flag is clear by the platform's convention. Bytes that are copied twice get equal values.
+        // SAFETY: the caller's promise; the direction flag is clear by the platform's convention. Bytes that are copied twice get equal
+        // values.
         unsafe {
             core::ptr::copy_nonoverlapping(src, dst, LINE_BYTES);
             asm!(

@@ -1,8 +1,8 @@
 //! Memory checkers: tells valgrind's memcheck and AddressSanitizer about blocks, so that they report a use after free with both stacks.
 //!
-//! Contract: nothing is linked or loaded for this. Memcheck is detected by an instruction sequence that has no effect elsewhere, AddressSanitizer
-//! by its functions, which are bound weakly. A process is checked from its start or not at all. Without a checker every function here costs one
-//! relaxed load. The fastest paths do not call them; a checked process takes the slow path.
+//! Contract: nothing is linked or loaded for this. Memcheck is detected by an instruction sequence that has no effect elsewhere,
+//! AddressSanitizer by its functions, which are bound weakly. A process is checked from its start or not at all. Without a checker every
+//! function here costs one relaxed load. The fastest paths do not call them; a checked process takes the slow path.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 

@@ -1,7 +1,8 @@
 //! The operating system: memory, futexes, threads, forks, libraries, and facts about the machine.
 //!
-//! Contract: thin, without policy. Nothing here formats text or allocates on the heap. Mappings are anonymous, private, readable and writable, and
-//! read 0 until they are written. Tests can make calls for memory fail ([`fail_calls`]), so that each step of each path fails in turn.
+//! Contract: thin, without policy. Nothing here formats text or allocates on the heap. Mappings are anonymous, private, readable and
+//! writable, and read 0 until they are written. Tests can make calls for memory fail ([`fail_calls`]), so that each step of each path fails
+//! in turn.
 
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -114,8 +115,9 @@ pub fn on_thread_end(end: extern "C" fn(*mut libc::c_void)) {
     }
 }
 
-/// Calls the function of [`on_thread_end`] once with `value`, which is not 0, when the calling thread ends. If the function calls this again, it
-/// is called in the C library's next round of destructors, of which there are 4. A thread-local with a destructor would need memory.
+/// Calls the function of [`on_thread_end`] once with `value`, which is not 0, when the calling thread ends. If the function calls this
+/// again, it is called in the C library's next round of destructors, of which there are 4. A thread-local with a destructor would need
+/// memory.
 pub fn at_thread_end(value: usize) {
     if let Some(key) = KEY.load(Ordering::Relaxed).checked_sub(1) {
         // SAFETY: the key was created; the C library does not dereference the value.
@@ -227,8 +229,8 @@ thread_local! {
     static INJECTED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
 }
 
-/// For tests: lets the next `succeed` calls of this thread for memory (map, remap) succeed, and makes the `fail` calls after them fail. (0, 0) ends
-/// this. Returns the number of failures that had not happened yet.
+/// For tests: lets the next `succeed` calls of this thread for memory (map, remap) succeed, and makes the `fail` calls after them fail. (0,
+/// 0) ends this. Returns the number of failures that had not happened yet.
 pub fn fail_calls(succeed: u64, fail: u64) -> u64 {
     INJECTED.replace((succeed, fail)).1
 }
@@ -303,9 +305,9 @@ pub unsafe fn discard(start: usize, bytes: usize) -> bool {
     keep_errno(|| unsafe { libc::madvise(start as *mut _, bytes, libc::MADV_DONTNEED) == 0 })
 }
 
-/// Remaps the pages of `old_bytes` at `old` to `to`, and replaces the mapping of `new_bytes` there; nothing is copied. True: the old range is
-/// unmapped. False: refused, and the old range is unchanged. The mapping at `to` may be gone then, because some systems unmap it before they
-/// check the rest, so it must not be used again.
+/// Remaps the pages of `old_bytes` at `old` to `to`, and replaces the mapping of `new_bytes` there; nothing is copied. True: the old range
+/// is unmapped. False: refused, and the old range is unchanged. The mapping at `to` may be gone then, because some systems unmap it before
+/// they check the rest, so it must not be used again.
 ///
 /// # Safety
 /// - both ranges were made by [`map`] or [`remap`], are whole pages and do not overlap, and `old_bytes <= new_bytes`;
@@ -327,8 +329,8 @@ pub unsafe fn remap(old: usize, old_bytes: usize, to: usize, new_bytes: usize) -
     at != libc::MAP_FAILED
 }
 
-/// Remaps the pages of a range to another one and keeps the old addresses mapped, which then read 0. False: refused; the old range is unchanged,
-/// and the mapping at `to` may be gone.
+/// Remaps the pages of a range to another one and keeps the old addresses mapped, which then read 0. False: refused; the old range is
+/// unchanged, and the mapping at `to` may be gone.
 ///
 /// # Safety
 /// - both ranges were made by [`map`] or [`remap`], are whole pages and do not overlap;
@@ -432,8 +434,8 @@ impl Pages {
         (file >= 0).then_some(Pages { file })
     }
 
-    /// Finds the parts of a range of anonymous memory that have pages, resident or swapped; the memory between them reads 0. Returns their number,
-    /// and the end of the scanned part: the scan ends when the parts have `enough` bytes, or when `out` is full.
+    /// Finds the parts of a range of anonymous memory that have pages, resident or swapped; the memory between them reads 0. Returns their
+    /// number, and the end of the scanned part: the scan ends when the parts have `enough` bytes, or when `out` is full.
     pub fn present(&self, start: usize, end: usize, enough: usize, out: &mut [(usize, usize); 16]) -> (usize, usize) {
         let page = page_bytes();
         let mut found = [Scanned { start: 0, end: 0, categories: 0 }; 16];

@@ -6,8 +6,8 @@ pub use core::sync::atomic;
 #[cfg(loom)]
 pub use loom::sync::atomic;
 
-/// Accompanies memory that a lock guards. Under loom, the model fails if two threads access the memory in no defined order. In other builds it
-/// has no effect.
+/// Accompanies memory that a lock guards. Under loom, the model fails if two threads access the memory in no defined order. In other builds
+/// it has no effect.
 #[cfg(not(loom))]
 #[derive(Default)]
 pub struct Watch;

@@ -1,12 +1,12 @@
 //! A thread-local pointer to each thread's record.
 //!
-//! Contract: NULL until the thread sets it. It works as long as the thread runs, also in exit handlers. [`get`] never allocates on a thread that
-//! has set it. A record that is registered by [`keep`] begins with a [`TlsSlot`] and is never unmapped.
+//! Contract: NULL until the thread sets it. It works as long as the thread runs, also in exit handlers. [`get`] never allocates on a thread
+//! that has set it. A record that is registered by [`keep`] begins with a [`TlsSlot`] and is never unmapped.
 //!
-//! In a shared library every access to a `thread_local` costs a call of the loader's lookup function, which is slow if the library was loaded by
-//! dlopen. On x86-64 the record is found in a table by the thread pointer instead ([`keep`]). Where two threads share an entry of the table, it is
-//! found through a TLS descriptor ("Thread-Local Storage Descriptors for IA32 and AMD64/EM64T", Oliva and Araújo). The preload library is loaded
-//! at program start, so its thread-locals are always at a fixed offset from the thread pointer.
+//! In a shared library every access to a `thread_local` costs a call of the loader's lookup function, which is slow if the library was
+//! loaded by dlopen. On x86-64 the record is found in a table by the thread pointer instead ([`keep`]). Where two threads share an entry of
+//! the table, it is found through a TLS descriptor ("Thread-Local Storage Descriptors for IA32 and AMD64/EM64T", Oliva and Araújo). The
+//! preload library is loaded at program start, so its thread-locals are always at a fixed offset from the thread pointer.
 
 use core::sync::atomic::AtomicUsize;
 
@@ -60,8 +60,8 @@ mod word {
         offset
     }
 
-    /// Records that [`keep`] has registered, by some bits of the thread pointer, in which the stacks of neighbouring threads differ. The slot at
-    /// the start of a record says whose it is.
+    /// Records that [`keep`] has registered, by some bits of the thread pointer, in which the stacks of neighbouring threads differ. The
+    /// slot at the start of a record says whose it is.
     static TABLE: [AtomicPtr<TlsSlot>; 1024] = [const { AtomicPtr::new(EMPTY) }; 1024];
 
     static EMPTY_SLOT: TlsSlot = TlsSlot::new();
@@ -129,14 +129,15 @@ mod word {
         set_word(value);
     }
 
-    /// Enters the calling thread's pointer into the table, until the thread sets another one. It must do so before it ends, because a later thread
-    /// may have its thread pointer.
+    /// Enters the calling thread's pointer into the table, until the thread sets another one. It must do so before it ends, because a later
+    /// thread may have its thread pointer.
     ///
     /// # Safety
     /// - The pointer is that of a [`TlsSlot`] that is never unmapped, and is no other thread's.
     pub unsafe fn keep() {
         let (thread, slot) = (thread_pointer(), word().cast_mut().cast::<TlsSlot>());
-        // Release: a thread that reads the entry sees the record. Acquire pairs with the Release in `set`: the former thread reads it no more.
+        // Release: a thread that reads the entry sees the record. Acquire pairs with the Release in `set`: the former thread reads it no
+        // more.
         let won = |entry: &AtomicPtr<TlsSlot>| {
             entry.compare_exchange(EMPTY, slot, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         };

@@ -25,8 +25,8 @@ impl CriticalSection {
         let depth = thread.inside.load(Ordering::Relaxed);
         thread.inside.store(depth + 1, Ordering::Relaxed);
         core::sync::atomic::compiler_fence(Ordering::SeqCst);
-        // The forking thread sets the bit, makes every thread pass a barrier, and then reads `inside`. Either it sees the store above, or this
-        // thread sees its bit.
+        // The forking thread sets the bit, makes every thread pass a barrier, and then reads `inside`. Either it sees the store above, or
+        // this thread sees its bit.
         if FORKING.load(Ordering::Acquire) != 0 {
             wait_for_fork(thread, depth);
         }
@@ -48,8 +48,8 @@ impl Drop for CriticalSection {
     }
 }
 
-/// Runs foreign code outside of the thread's critical section, if it is in one, so that forks do not wait for that code. The caller holds no
-/// lock, and has left what the section protects in a complete state.
+/// Runs foreign code outside of the thread's critical section, if it is in one, so that forks do not wait for that code. The caller holds
+/// no lock, and has left what the section protects in a complete state.
 pub fn outside<R>(work: impl FnOnce() -> R) -> R {
     let Some(thread) = current_if_registered().filter(|thread| thread.is_inside()) else { return work() };
     let depth = thread.inside.load(Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! Forks: the process stands still, and what the child finds.
 //!
-//! Contract: a child finds no lock of the library held and no state half changed. The exit hooks of the threads that it does not have run in
-//! it. [`stop_the_world`] is the same standstill without a fork.
+//! Contract: a child finds no lock of the library held and no state half changed. The exit hooks of the threads that it does not have run
+//! in it. [`stop_the_world`] is the same standstill without a fork.
 
 #[cfg(not(loom))]
 use super::critical::{FORKER, FORKING};
@@ -32,8 +32,8 @@ pub(super) fn register_handlers(end: extern "C" fn(*mut core::ffi::c_void)) {
 #[cfg(not(loom))]
 static TURN: AtomicU32 = AtomicU32::new(0);
 
-/// Runs `work`, for a few microseconds, while no other thread is in a critical section: they wait where they would enter. The caller must be
-/// in none: a thread that waits for others must not be waited for.
+/// Runs `work`, for a few microseconds, while no other thread is in a critical section: they wait where they would enter. The caller must
+/// be in none: a thread that waits for others must not be waited for.
 #[cfg(not(loom))]
 pub fn stop_the_world<R>(work: impl FnOnce() -> R) -> R {
     debug_assert!(

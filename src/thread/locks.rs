@@ -1,7 +1,7 @@
 //! Locks of the library: data behind a lock whose holder is in a critical section, so that no child of a fork inherits the lock held.
 //!
-//! Contract: [`ColdLock`] for registries and reports, [`QuickLock`] for data that is locked for nanoseconds. Neither is held across a callback
-//! or a free. In the model checker both are the same lock.
+//! Contract: [`ColdLock`] for registries and reports, [`QuickLock`] for data that is locked for nanoseconds. Neither is held across a
+//! callback or a free. In the model checker both are the same lock.
 
 #[cfg(not(loom))]
 use super::critical::CriticalSection;
@@ -53,8 +53,8 @@ impl<T> core::ops::DerefMut for ColdGuard<'_, T> {
     }
 }
 
-/// A lock for data that is locked for nanoseconds. It costs one atomic exchange less than [`ColdLock`]; `sys::lock` says what may not happen
-/// under it.
+/// A lock for data that is locked for nanoseconds. It costs one atomic exchange less than [`ColdLock`]; `sys::lock` says what may not
+/// happen under it.
 #[cfg(not(loom))]
 pub struct QuickLock<T> {
     lock: RawLock,

@@ -19,7 +19,8 @@ pub unsafe trait PerThread: Sized + 'static {
     #[inline(always)]
     fn of(thread: &Thread) -> &Self {
         const { assert!(size_of::<Self>() == Self::AREA.bytes && align_of::<Self>() <= 8) };
-        // SAFETY: the area lies in the record, has the size and alignment of the type, and holds zeros or what its users left: a valid value.
+        // SAFETY: the area lies in the record, has the size and alignment of the type, and holds zeros or what its users left: a valid
+        // value.
         unsafe { &*thread.areas().byte_add(Self::AREA.start).cast::<Self>() }
     }
 }

@@ -80,8 +80,8 @@ fn try_register() -> Option<&'static Thread> {
 #[cfg(not(loom))]
 static RECORDS: Arena<Thread, 32> = Arena::new();
 
-/// Runs `work` in a thread of the preload library that is not [`current_if_registered`], and has a record meanwhile. A thread keeps the record
-/// after its first call, unless it has ended. None: there is no memory for a record.
+/// Runs `work` in a thread of the preload library that is not [`current_if_registered`], and has a record meanwhile. A thread keeps the
+/// record after its first call, unless it has ended. None: there is no memory for a record.
 #[cfg(not(loom))]
 #[cold]
 #[inline(never)]

@@ -1,8 +1,8 @@
 //! The slots of exported structs that came back.
 //!
-//! Contract: a slot is reused only after [`KEPT`] others came back on the same thread, or went to the shared quarantine. Until then a second
-//! call of its deleter is detected. A thread passes on what it has too many of, and everything when it ends. Its own quarantine changes only
-//! in a critical section, so that a fork finds it complete. Allocates only in [`take`]; any thread.
+//! Contract: a slot is reused only after [`KEPT`] others came back on the same thread, or went to the shared quarantine. Until then a
+//! second call of its deleter is detected. A thread passes on what it has too many of, and everything when it ends. Its own quarantine
+//! changes only in a critical section, so that a fork finds it complete. Allocates only in [`take`]; any thread.
 
 use super::abi::Export;
 use crate::arena::Quarantine;

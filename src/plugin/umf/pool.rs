@@ -1,8 +1,9 @@
 //! The table of a UMF pool: one of our pools over the provider that UMF passes.
 //!
 //! Contract: memory comes from that provider alone and goes back to it as it came; with `finalize` all of it, also with blocks that are
-//! live. Until then, unless the options say otherwise, memory goes back when UMF trims the pool or the provider has no more. Blocks count for the client "umf", are aligned to 16 at least, and are checked as all of ours when they come back. After a NULL
-//! the thread can ask why.
+//! live. Until then, unless the options say otherwise, memory goes back when UMF trims the pool or the provider has no more. Blocks count
+//! for the client "umf", are aligned to 16 at least, and are checked as all of ours when they come back. After a NULL the thread can ask
+//! why.
 
 use super::common::{
     DEPENDENCY_UNAVAILABLE, INVALID_ALIGNMENT, INVALID_ARGUMENT, NAME, SUCCESS, control, result_of, write,

@@ -12,9 +12,9 @@ use crate::types::*;
 use core::sync::atomic::Ordering;
 
 impl Queue {
-    /// Makes new work on this queue wait for a point, without waiting on the host. TN_ERR_UNSUPPORTED: one of the two streams captures a graph.
-    /// TN_ERR_DRIVER: the point's stream ended with no event behind the point; or this one ended, or is another thread's per-thread stream,
-    /// whose value would mean the calling thread's.
+    /// Makes new work on this queue wait for a point, without waiting on the host. TN_ERR_UNSUPPORTED: one of the two streams captures a
+    /// graph. TN_ERR_DRIVER: the point's stream ended with no event behind the point; or this one ended, or is another thread's per-thread
+    /// stream, whose value would mean the calling thread's.
     pub fn wait_for(&'static self, point: Point) -> Result<()> {
         if self.follows(point) {
             return Ok(());
@@ -95,8 +95,8 @@ impl Queue {
     }
 }
 
-/// Whether a stream captures a graph. Queried before calls that would break a capture; the driver's reference promises that the query breaks
-/// none, also where its result is IMPLICIT.
+/// Whether a stream captures a graph. Queried before calls that would break a capture; the driver's reference promises that the query
+/// breaks none, also where its result is IMPLICIT.
 pub(super) fn is_capturing(gpu: &'static Gpu, inside: &Inside, stream: CUstream) -> Result<bool> {
     const NONE: u32 = 0;
     /// CUDA_ERROR_STREAM_CAPTURE_IMPLICIT: another thread captures a graph, and the legacy stream would become part of it.
