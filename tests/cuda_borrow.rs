@@ -139,12 +139,12 @@ fn br_62_the_ends_of_two_readers_change_places() {
                 .unwrap()
         };
         let (first, second) = (open(), open());
-        let early = queue.mark().unwrap();
+        let early = queue.record_point().unwrap();
         // It is done, and the library does not know that yet.
         let name = native(s);
         assert_eq!(with_context(0, || driver_call!(cuStreamSynchronize(name => u64))), 0);
         hands.hold(name);
-        let late = queue.mark().unwrap();
+        let late = queue.record_point().unwrap();
         second.end_at(false, late);
         first.end_at(false, early);
         assert_eq!(host(a), (TN_OK, TN_ERR_PENDING), "the second reader is at work");

@@ -91,7 +91,7 @@ fn pn_13_dv_1_without_a_driver() {
         assert_eq!(tn_stream_synchronize(legacy), TN_ERR_UNSUPPORTED);
         assert_eq!(tn_stream_release(legacy), TN_ERR_KIND);
         assert!(stream.is_null() && event.is_null() && scope.is_null());
-        assert_eq!(tenure::sys::cuda::starts(), 0);
+        assert_eq!(tenure::cuda_driver::starts(), 0);
     });
 }
 
@@ -203,7 +203,7 @@ fn dv_5_racing_threads_start_the_driver_once() {
                 });
             }
         });
-        assert_eq!(tenure::sys::cuda::starts(), 1);
+        assert_eq!(tenure::cuda_driver::starts(), 1);
         if let Some(sim) = simulator() {
             assert_eq!((sim.calls("cuInit"), sim.get("contexts")), (1, 1));
         }

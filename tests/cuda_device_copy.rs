@@ -10,9 +10,9 @@ mod support {
 use std::ffi::c_void;
 use support::cuda::{Device, alone, device, with_context};
 use support::strided_cases::*;
-use tenure::device::cuda::{self, Gpu, page_lock};
 use tenure::device_copy::{self, Memory, MemoryView, Outstanding};
 use tenure::dtype::Dtype;
+use tenure::gpu::{self, Gpu, page_lock};
 use tenure::layout::Layout;
 use tenure::stream::{self, Queue};
 use tenure::types::*;
@@ -42,7 +42,7 @@ impl Block {
                 plain = vec![0u8; bytes.max(1)];
                 plain.as_mut_ptr().expose_provenance() as i64
             }
-            Memory::Pinned => page_lock::allocate(cuda::gpu(0).unwrap(), bytes.max(1)).unwrap() as i64,
+            Memory::Pinned => page_lock::allocate(gpu::gpu(0).unwrap(), bytes.max(1)).unwrap() as i64,
             Memory::Managed => with_context(0, || {
                 let mut at = 0u64;
                 let number = driver_call!(cuMemAllocManaged(&mut at => *mut u64, bytes.max(1) => usize, 1 => u32));
@@ -108,7 +108,7 @@ impl Drop for Block {
         match self.memory {
             Memory::Pageable => {}
             // SAFETY: allocated above, and all work was waited for.
-            Memory::Pinned => unsafe { page_lock::free(cuda::gpu(0).unwrap(), self.address as usize) }.unwrap(),
+            Memory::Pinned => unsafe { page_lock::free(gpu::gpu(0).unwrap(), self.address as usize) }.unwrap(),
             Memory::Managed => {
                 with_context(0, || assert_eq!(driver_call!(cuMemFree_v2(self.address as u64 => u64)), 0))
             }
@@ -120,13 +120,13 @@ impl Drop for Block {
 }
 
 fn queue(gpu: i32) -> &'static Queue {
-    stream::current(cuda::gpu(gpu).unwrap().device()).unwrap()
+    stream::current(gpu::gpu(gpu).unwrap().device()).unwrap()
 }
 
 /// The device of this run, with the contexts that stay from the first use on.
 fn start() -> Device {
     let device = device();
-    (0..cuda::count().unwrap()).for_each(|id| drop(cuda::gpu(id).unwrap().enter().unwrap()));
+    (0..gpu::count().unwrap()).for_each(|id| drop(gpu::gpu(id).unwrap().enter().unwrap()));
     device
 }
 
@@ -204,7 +204,7 @@ fn kinds(gpu: &'static Gpu) -> [(Memory, Memory); 7] {
 #[test]
 fn tr_2_tr_3_tr_6_tr_7_any_strides_between_any_memories() {
     let _device = start();
-    let gpu = cuda::gpu(0).unwrap();
+    let gpu = gpu::gpu(0).unwrap();
     for seed in 1..=rounds() {
         let mut random = Random::new(seed * 0x9E37_79B9);
         let pair = Pair::new(&mut random);
@@ -217,7 +217,7 @@ fn tr_2_tr_3_tr_6_tr_7_any_strides_between_any_memories() {
 fn tr_7_two_devices_by_peer_copies_and_by_the_host() {
     let device = start();
     device.require_two();
-    let (zero, one) = (Memory::Device(cuda::gpu(0).unwrap()), Memory::Device(cuda::gpu(1).unwrap()));
+    let (zero, one) = (Memory::Device(gpu::gpu(0).unwrap()), Memory::Device(gpu::gpu(1).unwrap()));
     for seed in 1..=rounds() / 3 {
         let mut random = Random::new(seed * 0xC2B2_AE35);
         if let Some(sim) = device.sim {
@@ -235,7 +235,7 @@ fn tr_7_two_devices_by_peer_copies_and_by_the_host() {
 #[test]
 fn tr_4_tr_5_overlap_within_a_device() {
     let _device = start();
-    let memory = Memory::Device(cuda::gpu(0).unwrap());
+    let memory = Memory::Device(gpu::gpu(0).unwrap());
     for seed in 1..=rounds() {
         let mut random = Random::new(seed * 0x51_7CC1);
         let raw = DTYPES[random.below_i64(5) as usize];
@@ -269,7 +269,7 @@ fn tr_4_tr_5_overlap_within_a_device() {
 #[test]
 fn tr_3_tr_16_every_element_and_no_other_byte_is_filled() {
     let _device = start();
-    let gpu = cuda::gpu(0).unwrap();
+    let gpu = gpu::gpu(0).unwrap();
     for seed in 1..=rounds() {
         let mut random = Random::new(seed * 0x2545_F491);
         let raw = DTYPES[random.below_i64(5) as usize];
@@ -300,7 +300,7 @@ fn tr_3_tr_16_every_element_and_no_other_byte_is_filled() {
 #[test]
 fn tr_16_large_elements_are_doubled() {
     let device = start();
-    let block = Block::new(Memory::Device(cuda::gpu(0).unwrap()), 3 << 20);
+    let block = Block::new(Memory::Device(gpu::gpu(0).unwrap()), 3 << 20);
     let value: Vec<u8> = (1..=16).collect();
     for (count, least, most) in [(1000i64, 4, 4), (100_000, 20, 21)] {
         let before: Vec<u8> = (0..3 << 20).map(|at: i32| (at % 251) as u8).collect();
@@ -339,7 +339,7 @@ fn counted(device: &Device, to: Memory, from: Memory, count: usize, names: &[&st
 #[test]
 fn tr_14_large_pageable_copies_go_by_two_chunks_that_are_kept_and_trimmed() {
     let device = start();
-    let gpu = cuda::gpu(0).unwrap();
+    let gpu = gpu::gpu(0).unwrap();
     device_copy::trim(gpu.device());
     tenure::options::set("transfer.chunk", "64KiB").unwrap();
     let staged = || gpu.traffic.staged_bytes.load(std::sync::atomic::Ordering::Relaxed);
@@ -366,7 +366,7 @@ fn tr_14_large_pageable_copies_go_by_two_chunks_that_are_kept_and_trimmed() {
 fn tr_15_without_page_locked_memory_the_driver_copies() {
     let device = start();
     let sim = device.simulated();
-    let gpu = cuda::gpu(0).unwrap();
+    let gpu = gpu::gpu(0).unwrap();
     device_copy::trim(gpu.device());
     sim.fail("cuMemHostAlloc", 1, 0, 2);
     let memory = Memory::Device(gpu);
@@ -381,7 +381,7 @@ fn tr_15_without_page_locked_memory_the_driver_copies() {
 #[test]
 fn tr_6_counts_of_driver_calls() {
     let device = start();
-    let gpu = Memory::Device(cuda::gpu(0).unwrap());
+    let gpu = Memory::Device(gpu::gpu(0).unwrap());
     let names =
         ["cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuMemcpyDtoDAsync", "cuEventRecord", "cuStreamSynchronize", ""];
     for (to, from, at) in [(gpu, Memory::Pinned, 0), (Memory::Pinned, gpu, 1), (gpu, gpu, 2)] {
@@ -402,7 +402,7 @@ fn tr_9_a_pageable_source_was_read_on_return_whatever_the_device_reaches() {
             // CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS; asked for at the first copy.
             sim.set_attribute(0, 88, 1);
         }
-        let gpu = cuda::gpu(0).unwrap();
+        let gpu = gpu::gpu(0).unwrap();
         for bytes in [1, 64, 4096, 64 << 10, (64 << 10) + 1, 300_000] {
             let (dst, src) = (Block::new(Memory::Device(gpu), bytes), Block::new(Memory::Pageable, bytes));
             let was = noise(&mut Random::new(bytes as u64), bytes as i64);
@@ -426,7 +426,7 @@ fn tr_9_a_pageable_source_was_read_on_return_whatever_the_device_reaches() {
 fn tr_7_rows_that_the_2d_copy_refuses_go_by_the_3d_one() {
     let device = start();
     let sim = device.simulated();
-    let memory = Memory::Device(cuda::gpu(0).unwrap());
+    let memory = Memory::Device(gpu::gpu(0).unwrap());
     for (width, from, to) in [(5, 7, 13), (4, 12, 4), (1, 3, 2), (64, 100, 128)] {
         let (rows, bytes) = (9_i64, 2000);
         let (dst, src) = (Block::new(memory, bytes), Block::new(memory, bytes));

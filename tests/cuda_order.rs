@@ -97,7 +97,7 @@ fn run(_gpu: &Device, seed: u64) {
             buffer.value = 1 + random.below(250) as u8;
             buffer.memory.fill(buffer.value, queue.native());
             // With an event at once, or only when somebody wants to see it.
-            buffer.written = Some(if random.below(2) == 0 { queue.now() } else { queue.mark().unwrap() });
+            buffer.written = Some(if random.below(2) == 0 { queue.now() } else { queue.record_point().unwrap() });
         }
         let reader = queues[random.below(queues.len())];
         known += usize::from(follow(reader, buffer.written.expect("written above or before")));

@@ -94,7 +94,7 @@ fn elapsed(start: *mut tn_event, end: *mut tn_event) -> Result<i64, tn_status> {
 
 /// The queue of a stream, held.
 fn queue(stream: *mut tn_stream, id: i32) -> QueueRef {
-    Stream::of(stream as u64).unwrap().on(gpu(id)).unwrap().unwrap().held()
+    Stream::of(stream as u64).unwrap().on(gpu(id)).unwrap().unwrap().new_ref()
 }
 
 /// Polls until a point has passed; one that does not in ten minutes never will.
@@ -285,7 +285,7 @@ fn st_6_synchronizing_waits_for_one_stream() {
     let (x, y) = (Memory::new(0, 4096), Memory::new(0, 4096));
     let stall = gpu_there.stall(native(b));
     y.fill(2, native(b));
-    let open = queue(b, 0).queue().mark().unwrap();
+    let open = queue(b, 0).queue().record_point().unwrap();
     x.fill(1, native(a));
     let own = queue(a, 0).queue().now();
     assert_eq!(tn_stream_synchronize(a), TN_OK);
@@ -422,7 +422,7 @@ fn st_11_events() {
     assert!(!is_done(e));
     assert_eq!(tn_stream_wait_event(t, e), TN_OK, "returns at once");
     y.fill(2, native(t));
-    let after = queue(t, 0).queue().mark().unwrap();
+    let after = queue(t, 0).queue().record_point().unwrap();
     assert!(!after.poll(), "t waits for s");
     // Recorded again elsewhere: what waits keeps the old point.
     assert_eq!(tn_event_record(e, LEGACY), TN_OK);
@@ -495,7 +495,7 @@ fn st_13_events_across_devices() {
     assert_eq!(tn_event_record(e, s), TN_OK);
     assert_eq!(tn_stream_wait_event(t, e), TN_OK);
     y.fill(2, native(t));
-    let after = queue(t, 1).queue().mark().unwrap();
+    let after = queue(t, 1).queue().record_point().unwrap();
     assert!(!after.poll());
     drop(stall);
     assert_eq!(tn_stream_synchronize(t), TN_OK);
@@ -659,7 +659,9 @@ fn pd_15_a_capture_is_not_disturbed() {
     assert_eq!(queue(t, 0).queue().wait_for(point).unwrap_err().code(), TN_ERR_UNSUPPORTED);
     // Another stream, and from another thread, which would otherwise break a capture in global mode.
     let t_bits = t as usize;
-    std::thread::spawn(move || passes(queue(t_bits as *mut tn_stream, 0).queue().mark().unwrap())).join().unwrap();
+    std::thread::spawn(move || passes(queue(t_bits as *mut tn_stream, 0).queue().record_point().unwrap()))
+        .join()
+        .unwrap();
     let mut graph = null_mut::<c_void>();
     let ended = with_context(0, || driver_call!(cuStreamEndCapture(captured => u64, &mut graph => *mut *mut c_void)));
     assert!(ended == 0 && !graph.is_null(), "the capture is whole: {ended}");
@@ -715,7 +717,7 @@ fn queues_and_events_are_used_again() {
         let shared = queue(bits as *mut tn_stream, 0);
         let mut old = Vec::new();
         for round in 0..rounds {
-            let point = shared.queue().mark().unwrap();
+            let point = shared.queue().record_point().unwrap();
             let stream = create(0, 0);
             let own = queue(stream, 0);
             own.queue().wait_for(point).unwrap();

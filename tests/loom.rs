@@ -835,7 +835,7 @@ fn loom_an_import_joins_a_store_that_ends() {
         })
         .unwrap();
         assert_eq!(start, bytes.address() + 8, "a lent store is the span of its open leases");
-        // The atlas knows it: a third import finds the store of the second.
+        // The address index knows it: a third import finds the store of the second.
         let c = bytes.try_import(1, 1, TN_REQUIRE_BORROW).unwrap();
         assert_eq!(address_and_claims(c).1, 2);
         drop_all([b, c]);

@@ -151,9 +151,9 @@ fn every_path_in_a_full_pool_changes_nothing() {
     })
 }
 
-/// The atlas has a list of foreign ranges that grows.
+/// The address index has a list of foreign ranges that grows.
 #[test]
-fn an_import_into_a_full_atlas_changes_nothing() {
+fn an_import_into_a_full_address_index_changes_nothing() {
     alone(|| {
         let world = World::new();
         let tables = tables();

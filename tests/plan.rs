@@ -6,10 +6,10 @@ mod support {
 }
 
 use support::strided_cases::*;
-use tenure::device::cuda::copy::Block;
 use tenure::device_copy::plan::{self, BroadcastSplit, OverlapPlan, Plan};
 use tenure::dtype::Dtype;
 use tenure::error::Result;
+use tenure::gpu::copy::Block;
 use tenure::layout::Layout;
 use tenure::types::*;
 
@@ -29,8 +29,7 @@ fn execute(block: &Block) {
     check(block);
     for plane in (0..block.planes).rev() {
         for row in (0..block.rows).rev() {
-            let at =
-                |side: tenure::device::cuda::copy::Side| (side.at + plane * side.plane + row * side.pitch) as usize;
+            let at = |side: tenure::gpu::copy::Side| (side.at + plane * side.plane + row * side.pitch) as usize;
             let from: *const u8 = core::ptr::with_exposed_provenance(at(block.src));
             let to: *mut u8 = core::ptr::with_exposed_provenance_mut(at(block.dst));
             assert!(at(block.dst).abs_diff(at(block.src)) >= block.width as usize, "a run overlaps itself: {block:?}");

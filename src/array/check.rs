@@ -3,13 +3,13 @@
 //! Each check runs under the lock of the array's ledger and returns a [`Refusal`], which the caller turns into a status after unlocking.
 
 use super::refusal::{Checked, Holder, Quoted, Refusal};
-use crate::device;
-use crate::device::cuda;
+use crate::cuda_driver::driver;
 use crate::device_copy::registered;
 use crate::error::{Result, fail};
+use crate::gpu;
 use crate::ledger::{self, Claim, GuardedSlot, LedgerState, Locked, Origin};
+use crate::names::DeviceName;
 use crate::slots::Id;
-use crate::sys::cuda::driver;
 use crate::thread;
 use crate::types::*;
 
@@ -57,7 +57,7 @@ fn check_origin(state: &LedgerState) -> Checked<()> {
 #[cold]
 pub fn check_alive(device: tn_device) -> Checked<()> {
     if matches!(device.r#type, TN_CUDA | TN_CUDA_MANAGED) {
-        cuda::gpu(device.id)?.alive()?;
+        gpu::gpu(device.id)?.alive()?;
     }
     Ok(())
 }
@@ -74,7 +74,7 @@ pub fn check_reach(locked: &Locked, claim: &'static Claim) -> Checked<()> {
         format_args!(
             "{} is on device {}, which the host cannot reach; copy it with tn_array_to_device first",
             Quoted(&name),
-            device::Shown(device)
+            DeviceName(device)
         ),
     )
     .into())

@@ -6,7 +6,7 @@ use crate::array::{self, Checked};
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::layout::Layout;
-use crate::ledger::{self, Claim, Class, Guard, Ledger, Locked, Origin, Promise};
+use crate::ledger::{self, Claim, Class, Found, Guard, Ledger, Locked, Origin, Promise};
 use crate::names::Name;
 use crate::pool;
 use crate::region::{self, Region};
@@ -264,13 +264,13 @@ pub fn holders_of(start: u64, bytes: u64, visit: &mut dyn FnMut(HolderInfo)) -> 
     let (start_at, end_at) = (start as i64, end as i64);
     // A block that another library or the program allocated from a pool.
     let raw = || pool::first_in(start as usize, end as usize).filter(|block| block.owner == 0);
-    let found = address_index::lock()?.find(start_at, end_at);
+    let found = ledger::find_by_address(&mut address_index::lock()?, start_at, end_at);
     match found {
-        address_index::Found::Several => Err(fail(
+        Found::Several => Err(fail(
             TN_ERR_ALIASED,
             format_args!("[{start:#x}, +{bytes}) has bytes of more than one store; ask for each alone"),
         )),
-        address_index::Found::One(locked, ledger) => {
+        Found::One(locked, ledger) => {
             let span = Layout::contiguous(Dtype::U8, &[bytes as i64], crate::layout::Order::C, start_at)?;
             let over = Region { layout: &span, root: &span };
             each_holder(&locked, ledger, None, Some(over), true, visit);
@@ -285,7 +285,7 @@ pub fn holders_of(start: u64, bytes: u64, visit: &mut dyn FnMut(HolderInfo)) -> 
             }
             Ok(store)
         }
-        address_index::Found::Nothing => {
+        Found::Nothing => {
             let Some(block) = raw() else { return Err(unknown()) };
             visit(holder_of_block(&block));
             Ok(Store {

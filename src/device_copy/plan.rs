@@ -17,8 +17,8 @@
 #![forbid(unsafe_code)]
 
 use crate::arith::gcd;
-use crate::device::cuda::copy::{Block, Side};
 use crate::error::Result;
+use crate::gpu::copy::{Block, Side};
 use crate::layout::loops::{Axis, Loops, are_interleaved};
 use crate::layout::{Layout, Order};
 use crate::types::TN_MAX_NDIM;

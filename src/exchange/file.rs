@@ -3,13 +3,15 @@
 //! A mapped file is a store of its own, which ends its mapping with the last claim, guard and export.
 
 use super::npy::{self, Origin};
-use crate::address_index::{self, Found};
+use crate::address_index;
 use crate::array::HOST;
 use crate::borrow::{BorrowContext, Use};
 use crate::error::{Result, fail};
 use crate::exchange::host;
 use crate::flags;
-use crate::ledger::{self, NewStore, Release, SpareClaim, SpareLease, SpareLedger, StoreParams, StoreSource, UseTime};
+use crate::ledger::{
+    self, Found, NewStore, Release, SpareClaim, SpareLease, SpareLedger, StoreParams, StoreSource, UseTime,
+};
 use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::thread;
@@ -52,9 +54,9 @@ pub fn open(
     *claim.layout() = layout;
     claim.set_made(ledger::Origin::by(thread));
     let store = SpareLedger::take(thread)?;
-    let mut atlas = address_index::lock()?;
+    let mut index = address_index::lock()?;
     // Fresh addresses; what is still entered there belongs to nobody any more, and is forgotten by the look.
-    if !matches!(atlas.find(start, end), Found::Nothing) {
+    if !matches!(ledger::find_by_address(&mut index, start, end), Found::Nothing) {
         return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));
     }
     let mapping = opened.keep().expect("mapped data have a mapping");
@@ -77,7 +79,7 @@ pub fn open(
         from: StoreSource::Taken(lease),
     };
     let (locked, ledger, id) = ledger::create(store, what, claim);
-    atlas.insert(start, end, ledger);
+    index.insert(start, end, ledger.tag());
     drop(locked);
     Ok(id)
 }

@@ -2,17 +2,17 @@
 //!
 //! Bytes that are known already join their store as one more claim, because two stores on one range would make every count a lie.
 
-use crate::address_index::{self, Found};
+use crate::address_index;
 use crate::array::{self, HOST, Refusal};
 use crate::blit::HostView;
 use crate::borrow::{Use, would_copy};
 use crate::copy_stats::{self, Key};
-use crate::device::cuda::page_lock;
 use crate::error::{Result, Status, fail};
 use crate::flags;
+use crate::gpu::page_lock;
 use crate::layout::{Layout, Order};
 use crate::ledger::{
-    self, Backing, Claim, Class, Guard, InternalGuard, Points, Release, SpareClaim, SpareGuard, SpareLease,
+    self, Backing, Claim, Class, Found, Guard, InternalGuard, Points, Release, SpareClaim, SpareGuard, SpareLease,
     SpareLedger, StoreParams, StoreSource, UseTime,
 };
 use crate::names::Site;
@@ -115,13 +115,13 @@ fn lend(
     if end == start || !layout.is_aligned() || !claim.layout().set(layout) {
         return Ok(Err(lease));
     }
-    let Some(mut atlas) = address_index::lock_with_room(thread).filter(|atlas| atlas.is_free(start, end)) else {
+    let Some(mut index) = address_index::lock_with_room(thread).filter(|index| index.is_free(start, end)) else {
         return Ok(Err(lease));
     };
     claim.set_readonly(flags & TN_IMPORT_READONLY != 0 || layout.self_overlaps());
     claim.set_made(ledger::Origin::by(thread));
     let (ledger, id) = ledger::lend(store, HOST, (start, end), lease, claim);
-    atlas.insert(start, end, ledger);
+    index.insert(start, end, ledger.tag());
     Ok(Ok(id))
 }
 
@@ -187,9 +187,9 @@ fn alias(
     claim.set_readonly(flags & TN_IMPORT_READONLY != 0 || layout.self_overlaps());
     claim.set_made(ledger::Origin::by(thread));
     let store = SpareLedger::take(thread)?;
-    let mut atlas = address_index::lock()?;
+    let mut index = address_index::lock()?;
     let mut joins = None;
-    match atlas.find(start, end) {
+    match ledger::find_by_address(&mut index, start, end) {
         Found::Nothing => {}
         Found::One(locked, ledger) => {
             let state = locked.state(ledger);
@@ -231,7 +231,7 @@ fn alias(
         let id = locked.join(ledger, lease, claim);
         let state = locked.state(ledger);
         if matches!(state.backing, Backing::Lent) {
-            atlas.resize(state.start, state.start + state.bytes, ledger);
+            index.resize(state.start, state.start + state.bytes, ledger.tag());
         }
         return Ok((ImportPlan::Alias(id), None));
     }
@@ -239,7 +239,7 @@ fn alias(
     let what = StoreParams { device: HOST, start, bytes: end - start, readonly: false, mapped: false, from };
     let (locked, ledger, id) = ledger::create(store, what, claim);
     if end > start {
-        atlas.insert(start, end, ledger);
+        index.insert(start, end, ledger.tag());
     }
     drop(locked);
     Ok((ImportPlan::Alias(id), None))

@@ -3,7 +3,7 @@
 use crate::boundary::enter;
 use crate::ffi::convert::{self, Out};
 use crate::types::*;
-use crate::{device, pool, stream};
+use crate::{device, pool};
 
 impl convert::VersionedStruct for tn_device_info {
     const FIRST: usize = size_of::<tn_device_info>();
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn tn_device_query(
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_device_synchronize(device: tn_device) -> tn_status {
     enter("tn_device_synchronize", || {
-        stream::synchronize_device(device)?;
+        device::synchronize(device)?;
         // What was given back to pools that are gone is finished now.
         if device.r#type != TN_CPU {
             pool::collect();

@@ -55,11 +55,11 @@ impl DeferredWork {
                 // The end of the device's use is unknown, so the block is never reused.
                 Backing::Pool(..) => {}
                 Backing::Taken(lease) => {
-                    address_index::forget(thread, start, ledger);
+                    address_index::remove(thread, start, ledger.tag());
                     // SAFETY: the store's alone, which is gone.
                     unsafe { lease.guarded.own() }.next = taken.replace(lease);
                 }
-                Backing::Lent => address_index::forget(thread, start, ledger),
+                Backing::Lent => address_index::remove(thread, start, ledger.tag()),
             }
             Table::free(thread, ledger);
         }

@@ -318,7 +318,7 @@ impl LockedSlot<Claim> {
         lease.head().make_stale(State::Kept);
         ledger.head().set_state(State::Spent);
         drop(self);
-        crate::address_index::forget(thread, start, ledger);
+        crate::address_index::remove(thread, start, ledger.tag());
         Table::free(thread, ledger);
         lease.run(thread);
         true

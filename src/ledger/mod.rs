@@ -18,6 +18,7 @@
 //! | `transitions` | the changes of claims, guards, promises and leases that the fast and the general path share |
 //! | `locked` | the lock, and the lookup of handles |
 //! | `deferred_work` | what a locked section leaves for the time after unlocking |
+//! | `by_address` | the store that has given addresses |
 //! | `claim` | claims and the roots of views |
 //! | `node` | claims of expression nodes |
 //! | `guard`, `guard_list` | guards; the guard of a borrow_all |
@@ -30,6 +31,8 @@
 //! | `scope` | lists of handles that end together |
 //! | `reach` | memory that the host can touch |
 //! | `fast_path`, `fast_enter` | the fast path for one handle, and for entering a scope with a few |
+
+mod by_address;
 
 mod claim;
 
@@ -89,6 +92,7 @@ mod upgrade;
 
 mod weak;
 
+pub use by_address::{Found, find_by_address};
 pub use claim::{SpareClaim, SpareRoot};
 pub use class::{Class, GuardParams};
 pub use deferred_release::{POLLED_PER_CALL, poll_deferred};

@@ -33,7 +33,7 @@ impl UseTime {
 /// A point after all work that was issued on a queue so far. It has an event, unless the queue is capturing a graph: then a later poll
 /// records one.
 pub fn point_behind(queue: &'static Queue) -> Result<Point> {
-    match queue.mark() {
+    match queue.record_point() {
         Err(status) if status.code() == TN_ERR_UNSUPPORTED => Ok(queue.now()),
         outcome => outcome,
     }

@@ -1,7 +1,7 @@
 //! Which memory the host can reach.
 
-use crate::device;
 use crate::error::{Result, Status, fail};
+use crate::names::DeviceName;
 use crate::types::{TN_CPU, TN_CUDA_HOST, TN_CUDA_MANAGED, TN_ERR_DEVICE, tn_device};
 
 /// Whether the host can touch memory of that device.
@@ -22,7 +22,7 @@ fn out_of_reach(device: tn_device) -> Status {
         TN_ERR_DEVICE,
         format_args!(
             "the bytes are on device {}, which the host cannot reach; copy them with tn_array_to_device first",
-            device::Shown(device)
+            DeviceName(device)
         ),
     )
 }

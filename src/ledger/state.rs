@@ -49,7 +49,7 @@ impl Slot for Ledger {
 
 impl Ledger {
     /// A number below 2^56 that is never reused and never 0. Pools store it with a block as the block's owner.
-    pub(crate) fn tag(&self) -> u64 {
+    pub fn tag(&self) -> u64 {
         ((u64::from(self.head.epoch()) << slots::NUMBER_BITS) | u64::from(self.head.number())) + 1
     }
 

@@ -83,7 +83,7 @@ impl Client {
 
     /// Thread and site of a raw block's tag.
     pub(super) fn asker(tag: u64) -> (u32, u32) {
-        thread::of_stamp(tag >> CLIENT_BITS)
+        thread::stamp_parts(tag >> CLIENT_BITS)
     }
 }
 

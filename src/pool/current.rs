@@ -5,14 +5,27 @@
 
 use crate::error::Result;
 use crate::names::Name;
+use crate::pool::heap;
 use crate::pool::options::{self, PoolOptions};
 use crate::pool::{Pool, create};
-use crate::thread::{self, Thread};
+use crate::thread::{self, Area, GPUS, PerThread, Thread, area};
 use crate::types::*;
+use core::cell::Cell;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// The default pools, once they were asked for.
-static DEFAULTS: [AtomicPtr<Pool>; thread::POOLS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; thread::POOLS];
+/// Devices that have a current pool: host, pinned, managed, and the GPUs.
+const PLACES: usize = FIRST_GPU + GPUS;
+
+/// A thread's current pools, by the place of their device; None: the default pool.
+struct CurrentPools([Cell<Option<&'static Pool>>; PLACES]);
+
+// SAFETY: zeros are no pools; only the thread, or its exit hook, touches them; the area is for this type.
+unsafe impl PerThread for CurrentPools {
+    const AREA: Area = area::POOL_CURRENT;
+}
+
+static DEFAULTS: [AtomicPtr<Pool>; PLACES] = [const { AtomicPtr::new(core::ptr::null_mut()) }; PLACES];
 
 /// The default pool of a device, made at first use and never gone; no hold is taken (PO-5).
 pub fn default(device: tn_device) -> Result<&'static Pool> {
@@ -64,7 +77,7 @@ fn place_of(device: tn_device) -> Option<usize> {
         TN_CPU if id == 0 => Some(HOST_PLACE),
         TN_CUDA_HOST if id == 0 => Some(1),
         TN_CUDA_MANAGED if id == 0 => Some(2),
-        TN_CUDA => (FIRST_GPU..thread::POOLS).nth(id),
+        TN_CUDA => (FIRST_GPU..PLACES).nth(id),
         _ => None,
     }
 }
@@ -72,9 +85,7 @@ fn place_of(device: tn_device) -> Option<usize> {
 /// What this thread means by no pool, for a device: the pool that it set, else the default one. No hold is taken; the
 /// thread's own, or the library's, lasts at least until the thread sets another (PO-62).
 pub fn current(device: tn_device) -> Result<&'static Pool> {
-    let set = place_of(device).map_or(0, |place| thread::current().pool(place)) as *const Pool;
-    // SAFETY: 0, or what `set_current` stored: a pool, and those are never unmapped.
-    match unsafe { set.as_ref() } {
+    match place_of(device).and_then(|place| CurrentPools::of(thread::current()).0[place].get()) {
         Some(pool) if pool.device() == device => Ok(pool),
         _ => default(device),
     }
@@ -83,10 +94,11 @@ pub fn current(device: tn_device) -> Result<&'static Pool> {
 /// The same for the host, and the calling thread.
 #[inline(always)]
 pub fn current_of_host(thread: &'static Thread) -> Result<&'static Pool> {
-    let set = thread.pool(HOST_PLACE) as *const Pool;
-    let pool = if set.is_null() { DEFAULTS[HOST_PLACE].load(Ordering::Acquire).cast_const() } else { set };
-    // SAFETY: as in `current` and `default`; the host is one device.
-    match unsafe { pool.as_ref() } {
+    if let Some(pool) = CurrentPools::of(thread).0[HOST_PLACE].get() {
+        return Ok(pool);
+    }
+    // SAFETY: as in `default`; the host is one device.
+    match unsafe { DEFAULTS[HOST_PLACE].load(Ordering::Acquire).as_ref() } {
         Some(pool) => Ok(pool),
         None => default(tn_device { r#type: TN_CPU, id: 0 }),
     }
@@ -94,9 +106,10 @@ pub fn current_of_host(thread: &'static Thread) -> Result<&'static Pool> {
 
 /// Whether that is what a thread means by no pool, for the host.
 pub(super) fn is_current_of_host(thread: &'static Thread, pool: &'static Pool) -> bool {
-    let set = thread.pool(HOST_PLACE) as *const Pool;
-    let now = if set.is_null() { DEFAULTS[HOST_PLACE].load(Ordering::Relaxed).cast_const() } else { set };
-    core::ptr::eq(now, pool)
+    match CurrentPools::of(thread).0[HOST_PLACE].get() {
+        Some(set) => core::ptr::eq(set, pool),
+        None => core::ptr::eq(DEFAULTS[HOST_PLACE].load(Ordering::Relaxed), pool),
+    }
 }
 
 /// Sets what this thread means by no pool, for the pool's device; None: the default pools again, of all devices. The
@@ -107,23 +120,19 @@ pub fn set_current(pool: Option<&'static Pool>) {
     let Some(place) = place_of(pool.device()) else { return };
     thread::on_exit(forget_current);
     pool.hold();
-    let old = thread.pool(place) as *const Pool;
-    thread.set_pool(place, core::ptr::from_ref(pool) as usize);
-    thread.set_current_heap(0);
-    // SAFETY: as in `current`.
-    if let Some(old) = unsafe { old.as_ref() } {
+    let old = CurrentPools::of(thread).0[place].replace(Some(pool));
+    heap::set_current(thread, None);
+    if let Some(old) = old {
         old.drop_hold();
     }
 }
 
 /// Ends a thread's holds; also when the thread ends.
 fn forget_current(thread: &'static Thread) {
-    for place in 0..thread::POOLS {
-        let old = thread.pool(place) as *const Pool;
-        thread.set_pool(place, 0);
-        thread.set_current_heap(0);
-        // SAFETY: as in `current`.
-        if let Some(old) = unsafe { old.as_ref() } {
+    for place in &CurrentPools::of(thread).0 {
+        let old = place.take();
+        heap::set_current(thread, None);
+        if let Some(old) = old {
             old.drop_hold();
         }
     }
@@ -132,7 +141,7 @@ fn forget_current(thread: &'static Thread) {
 /// Whether the default pool of a device type was made, so that its options cannot change any more.
 pub fn default_exists(device_type: tn_device_type) -> bool {
     let made = |id| place_of(tn_device { r#type: device_type, id });
-    (0..thread::POOLS as i32).filter_map(made).any(|place| !DEFAULTS[place].load(Ordering::Acquire).is_null())
+    (0..PLACES as i32).filter_map(made).any(|place| !DEFAULTS[place].load(Ordering::Acquire).is_null())
 }
 
 /// The options of the default pool of a device type, as `tn_option_set` left them.

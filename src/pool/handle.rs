@@ -7,13 +7,56 @@
 use crate::error::{Result, fail};
 use crate::names::Site;
 use crate::pool::heap::Heap;
-use crate::pool::{Pool, current};
+use crate::pool::{Pool, current, heap};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::sys::os;
-use crate::thread::{self, CriticalSection, Thread};
+use crate::thread::{self, Area, CriticalSection, PerThread, Thread, area};
 use crate::types::*;
-use core::ptr::NonNull;
+use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+
+/// A handle of a pool, and the thread's heap of that pool.
+struct KnownHandle {
+    /// The handle's bits; 0: none. Other threads clear it when they close the handle.
+    handle: AtomicU64,
+    heap: Cell<Option<&'static Heap>>,
+}
+
+/// The handles that a thread has used. Where two have the same remainder, one of them.
+struct KnownHandles([KnownHandle; 128]);
+
+// SAFETY: zeros are no handles; other threads touch `handle` only, which is atomic, or know the owner to be gone; the area is for this type.
+unsafe impl PerThread for KnownHandles {
+    const AREA: Area = area::POOL_HANDLES;
+}
+
+impl KnownHandles {
+    #[inline(always)]
+    fn entry(&self, handle: u64) -> &KnownHandle {
+        &self.0[handle as usize % self.0.len()]
+    }
+}
+
+/// Removes a handle that was closed from the entries of all threads. A thread that adds one looks at the handle afterwards, behind a fence as
+/// here: one of the two sees the other.
+fn forget_handle(handle: u64) {
+    fence(Ordering::SeqCst);
+    thread::each_record(|thread| {
+        let known = &KnownHandles::of(thread).entry(handle).handle;
+        if known.load(Ordering::Relaxed) == handle {
+            // The entry may have another handle by now, which stays.
+            let _ = known.compare_exchange(handle, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    });
+}
+
+/// Removes a heap that its thread loses from the thread's entries.
+pub(super) fn forget(thread: &'static Thread, heap: &'static Heap) {
+    let has_heap = |known: &&KnownHandle| known.heap.get().is_some_and(|known| core::ptr::eq(known, heap));
+    for known in KnownHandles::of(thread).0.iter().filter(has_heap) {
+        known.handle.store(0, Ordering::Relaxed);
+    }
+}
 
 /// The slot behind a `tn_pool`.
 struct PoolSlot {
@@ -22,8 +65,8 @@ struct PoolSlot {
     thread: AtomicU32,
     site: AtomicU32,
     time_ns: AtomicU64,
-    /// A thread may have a door for the handle.
-    doors: AtomicBool,
+    /// A thread may have an entry for the handle.
+    is_known: AtomicBool,
 }
 
 impl Slot for PoolSlot {
@@ -35,7 +78,7 @@ impl Slot for PoolSlot {
             thread: AtomicU32::new(0),
             site: AtomicU32::new(0),
             time_ns: AtomicU64::new(0),
-            doors: AtomicBool::new(false),
+            is_known: AtomicBool::new(false),
         }
     }
     fn head(&self) -> &Head {
@@ -104,42 +147,40 @@ pub fn of_handle(id: Id) -> Result<&'static Pool> {
 #[inline(always)]
 pub(super) fn heap(thread: &'static Thread, handle: u64) -> Option<&'static Heap> {
     if handle == 0 {
-        // SAFETY: 0, or a heap of this thread: it ends with the thread, or with the last hold on its pool, and then no thread has it as its
-        // current one.
-        return unsafe { (thread.current_heap() as *const Heap).as_ref() };
+        // It ends with the thread, or with the last hold on its pool, and then no thread has it as its current one.
+        return heap::current(thread);
     }
-    let door = thread.pool_cache_entry(handle);
-    let heap = door.heap.get();
-    // The handle is out: `close` takes it from all doors.
-    // SAFETY: `remember` stored a heap of this thread; as above: with the last hold on its pool no door has a handle of it.
-    (door.handle.load(Ordering::Relaxed) == handle)
-        .then(|| unsafe { NonNull::new_unchecked(heap as *mut Heap).as_ref() })
+    let entry = KnownHandles::of(thread).entry(handle);
+    let heap = entry.heap.get();
+    // The handle is out: `close` takes it from all entries.
+    // SAFETY: `remember` stored a heap of this thread; with the last hold on its pool no entry has a handle of it.
+    (entry.handle.load(Ordering::Relaxed) == handle).then(|| unsafe { heap.unwrap_unchecked() })
 }
 
 /// Remembers the calling thread's heap, if it has one, for its next calls with that handle; none: for the host's current pool.
 pub fn remember(id: Option<Id>, pool: &'static Pool) {
     let thread = thread::current();
     let _inside = CriticalSection::enter(thread);
-    let Some(heap) = Heap::of(thread, pool).map(|heap| core::ptr::from_ref(heap) as usize) else { return };
+    let Some(heap) = Heap::of(thread, pool) else { return };
     let Some(id) = id else {
         // What was called meanwhile may have set another one.
         if current::is_current_of_host(thread, pool) {
-            thread.set_current_heap(heap);
+            heap::set_current(thread, Some(heap));
         }
         return;
     };
     if let Ok(slot) = Table::<PoolSlot>::find(id)
         && pool_of(slot).is_some_and(|now| core::ptr::eq(now, pool))
     {
-        let door = thread.pool_cache_entry(id.bits());
-        door.heap.set(heap);
-        // So that whoever closes it knows that there are doors.
-        slot.doors.store(true, Ordering::Relaxed);
-        door.handle.store(id.bits(), Ordering::Relaxed);
-        // As in `close_doors`: whoever closes the handle at this moment finds the door, or we see that it did.
+        let entry = KnownHandles::of(thread).entry(id.bits());
+        entry.heap.set(Some(heap));
+        // So that `close` knows that there are entries.
+        slot.is_known.store(true, Ordering::Relaxed);
+        entry.handle.store(id.bits(), Ordering::Relaxed);
+        // As in `forget_handle`: a thread that closes the handle now finds the entry, or this one sees that it did.
         fence(Ordering::SeqCst);
         if !slot.head.is_live(id) {
-            door.handle.store(0, Ordering::Relaxed);
+            entry.handle.store(0, Ordering::Relaxed);
         }
     }
 }
@@ -152,8 +193,8 @@ pub fn close(id: Id) -> Result<()> {
         return Err(released(id));
     }
     fence(Ordering::SeqCst);
-    if slot.doors.swap(false, Ordering::Relaxed) {
-        thread::close_doors(id.bits());
+    if slot.is_known.swap(false, Ordering::Relaxed) {
+        forget_handle(id.bits());
     }
     let pool = pool_of(slot);
     debug_assert!(slot.head.state() == State::Kept);

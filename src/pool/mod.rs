@@ -60,6 +60,8 @@ mod blocks;
 
 mod books;
 
+mod calls;
+
 mod cell;
 
 mod class;

@@ -13,7 +13,7 @@ use crate::pool::huge::UNIT;
 use crate::pool::lock::Guard;
 use crate::pool::options::Settings;
 use crate::pool::span::{Kind, Span};
-use crate::pool::{Pool, find, heap, table};
+use crate::pool::{Pool, calls, find, heap, table};
 use crate::sys::{checker, os};
 use crate::thread::{self, Thread};
 use crate::types::*;
@@ -30,13 +30,6 @@ pub(super) struct Asked {
     pub node: u32,
     /// TN_HUGE_.
     pub huge: tn_huge_pages,
-}
-
-/// A callback under way. Lies on the stack of the thread that makes it.
-struct Frame {
-    pool: &'static Pool,
-    /// The one in which it was made.
-    below: usize,
 }
 
 impl Pool {
@@ -69,33 +62,19 @@ impl Pool {
         }
         thread::outside(|| {
             let thread = thread::current();
-            let frame = Frame { pool: self, below: thread.calling() };
-            thread.set_calling(&raw const frame as usize);
-            heap::hide(thread, self);
-            let result = work(&self.upstream);
-            heap::show(thread, self);
-            thread.set_calling(frame.below);
-            result
+            calls::run(thread, self, || {
+                heap::hide(thread, self);
+                let result = work(&self.upstream);
+                heap::show(thread, self);
+                result
+            })
         })
     }
 
     /// Whether a callback of its upstream is under way on this thread.
     #[inline]
     pub(super) fn is_calling(&self, thread: &'static Thread) -> bool {
-        thread.calling() != 0 && self.calls(thread)
-    }
-
-    #[cold]
-    fn calls(&self, thread: &'static Thread) -> bool {
-        let mut at = thread.calling() as *const Frame;
-        // SAFETY: 0, or a frame of this thread's stack, which is there until `call` has taken it off.
-        while let Some(frame) = unsafe { at.as_ref() } {
-            if core::ptr::eq(frame.pool, self) {
-                return true;
-            }
-            at = frame.below as *const Frame;
-        }
-        false
+        calls::is_of(thread, self)
     }
 
     /// TN_ERR_INVALID in a callback of the pool's own upstream.

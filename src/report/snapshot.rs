@@ -8,8 +8,8 @@ use super::json::Json;
 use super::open_handles;
 use crate::borrow::{self, HolderInfo, Store};
 use crate::copy_stats;
-use crate::device;
 use crate::ledger;
+use crate::names;
 use crate::names::Site;
 use crate::pool::{self, Client, Located, Pool};
 use crate::types::*;
@@ -81,7 +81,7 @@ fn in_parts(each: &mut dyn FnMut(Visit<'_>), write: &mut dyn FnMut(&HolderInfo))
 
 /// "cpu", "cuda:1".
 fn write_device(json: &mut Json<'_>, device: tn_device) {
-    let name = device::type_name(device.r#type);
+    let name = names::device_type_name(device.r#type);
     if device.r#type == TN_CPU {
         return json.text("device", name);
     }

@@ -1,8 +1,8 @@
 //! Fills, and new arrays of memory that the host does not reach.
 #![forbid(unsafe_code)]
 
+use super::operand::{WHOLE, is_free_mode, is_hosts, lies, one, writing};
 use super::route::Route;
-use super::{WHOLE, is_free_mode, is_hosts, lies, one, writing};
 use crate::array::{self, Contents};
 use crate::blit;
 use crate::borrow::{self, BorrowContext};

@@ -4,8 +4,8 @@
 //! itself, and the caller keeps it until the stream has passed.
 #![forbid(unsafe_code)]
 
+use super::operand::{check_match, lies, one, writing};
 use super::route::Route;
-use super::{check_match, lies, one, writing};
 use crate::array::{Checked, HOST};
 use crate::borrow::{BorrowContext, Use};
 use crate::device_copy::{Failed, Memory, MemoryView, Outstanding};

@@ -168,7 +168,7 @@ impl Route {
             Ok(Outstanding::Nothing) => [src, dst].into_iter().flatten().for_each(|hold| hold.end(false)),
             Ok(left) => {
                 // A capture has no events: then what comes next on this queue says when it is done.
-                let point = queue.mark().unwrap_or_else(|_| queue.now());
+                let point = queue.record_point().unwrap_or_else(|_| queue.now());
                 if let Some(src) = src {
                     if left == Outstanding::Both { src.end_at(false, point) } else { src.end(false) }
                 }

@@ -91,10 +91,10 @@ impl Memory {
         *claim.layout() = Layout::contiguous(dtype(), &[self.bytes.len() as i64], Order::C, start).unwrap();
         claim.set_made(Origin::by(thread));
         let store = SpareLedger::take(thread).unwrap();
-        let mut atlas = address_index::lock().unwrap();
-        assert!(matches!(atlas.find(start, end), address_index::Found::Nothing));
+        let mut index = address_index::lock().unwrap();
+        assert!(matches!(ledger::find_by_address(&mut index, start, end), ledger::Found::Nothing));
         let (ledger, id) = ledger::lend(store, device, (start, end), lease, claim);
-        atlas.insert(start, end, ledger);
+        index.insert(start, end, ledger.tag());
         id.bits() as Array
     }
 }

@@ -15,7 +15,7 @@ use tenure::stream::Stream;
 use tenure::thread;
 use tenure::types::*;
 
-/// What the library keeps for all threads (the atlas, pools, the copy book) is that of the process: one model at a time.
+/// What the library keeps for all threads (the address index, pools, the copy book) is that of the process: one model at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// Runs `race` in every order of steps that the bound on preemptions allows. It gives its outcome; the outcomes seen over all
@@ -32,7 +32,7 @@ pub fn explore_with(preemptions: usize, expected: Option<&[&str]>, race: impl Fn
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.max(Some(preemptions));
     builder.max_branches = 50_000;
-    // What grows at its first use and stays (the atlas' list, the default pool) must be the same in every order.
+    // What grows at its first use and stays (the list of the address index, the default pool) must be the same in every order.
     builder.check(warm_up);
     let seen = Arc::new(Mutex::new(BTreeMap::<String, u32>::new()));
     let noted = Arc::clone(&seen);

@@ -87,7 +87,7 @@ fn export_fast(id: Id, flags: u32, class: Class, form: Form) -> Option<*mut c_vo
         if layout.is_empty() || unfit(flags, layout).is_some() {
             return None;
         }
-        let slot = quarantine::take_rested(thread)?;
+        let slot = quarantine::take_own(thread)?;
         Some((slot, fill(slot, layout, class == Class::ExportRead, false, form)))
     })?;
     hand_out(slot, Some(guard));
@@ -429,7 +429,7 @@ unsafe fn import(
                 TN_ERR_DEVICE,
                 format_args!(
                     "the tensor is on device {}, and no CUDA driver is in use; have its producer copy it to the host",
-                    crate::device::Shown(tn_device { r#type: tensor.device_type, id: tensor.device_id })
+                    crate::names::DeviceName(tn_device { r#type: tensor.device_type, id: tensor.device_id })
                 ),
             ));
         }

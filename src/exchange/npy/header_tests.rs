@@ -234,7 +234,7 @@ fn io_7_brackets_are_bounded_and_need_no_stack() {
         for n in [1, 15, 33, 1000, 64 << 10] {
             let open = bracket.repeat(n);
             // Never closed is no header; from the 33rd on it is too deep.
-            let wanted = if n * each > dict::DEPTH { TN_ERR_LIMIT } else { TN_ERR_IO };
+            let wanted = if n * each > crate::exchange::npy::error::MAX_DEPTH { TN_ERR_LIMIT } else { TN_ERR_IO };
             assert_eq!(status(format!("{{'descr': {open}").as_bytes()), wanted, "{n} x {bracket}");
             assert_eq!(status(format!("{{'shape': {open}").as_bytes()), TN_ERR_IO);
             assert_eq!(status(open.as_bytes()), TN_ERR_IO);

@@ -2,13 +2,15 @@
 
 use super::file::File;
 use super::header::Tensor;
-use crate::address_index::{self, Found};
+use crate::address_index;
 use crate::array::{self, HOST};
 use crate::borrow::would_copy;
 use crate::error::{Result, fail};
 use crate::exchange::host;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, NewStore, Origin, Release, SpareClaim, SpareLease, SpareLedger, StoreParams, StoreSource};
+use crate::ledger::{
+    self, Found, NewStore, Origin, Release, SpareClaim, SpareLease, SpareLedger, StoreParams, StoreSource,
+};
 use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::sys::file::Mapping;
@@ -161,9 +163,9 @@ fn map<'a>(
     let store = SpareLedger::take(thread)?;
     let (from, to) = file.data();
     let (start, end) = (base + from as i64, base + to as i64);
-    let mut atlas = address_index::lock()?;
+    let mut index = address_index::lock()?;
     // Fresh addresses; what is still entered there belongs to nobody any more, and is forgotten by the look.
-    if !matches!(atlas.find(start, end), Found::Nothing) {
+    if !matches!(ledger::find_by_address(&mut index, start, end), Found::Nothing) {
         return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));
     }
     let lease = SpareLease::take(thread, Release::Unmap(mapped.0), false, false, (start, end))?;
@@ -184,7 +186,7 @@ fn map<'a>(
     for claim in claims {
         ids.push((locked.add_claim(ledger, claim, None), TN_ALIASED));
     }
-    atlas.insert(start, end, ledger);
+    index.insert(start, end, ledger.tag());
     drop(locked);
     Ok(ids)
 }

@@ -40,7 +40,8 @@ use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::client::{CLIENTS, Client, PLACES, PLAIN, Tally};
 use crate::pool::span::{Link, List, Word};
 use crate::pool::{Pool, class};
-use crate::thread::{self, Thread};
+use crate::thread::{self, Area, PerThread, Thread, area};
+use core::cell::Cell;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// What a thread has of a pool. All zero is one of no thread.
@@ -179,6 +180,40 @@ unsafe impl Recycled for Heap {
 
 static HEAPS: Recycler<Heap> = Recycler::new();
 
+/// A thread's heaps.
+#[repr(C)]
+struct ThreadHeaps {
+    /// Of the host's current pool; None also where another pool has become the current one since.
+    current: Cell<Option<&'static Heap>>,
+    /// The first of the list by `Heap::sibling`.
+    first: Cell<Option<&'static Heap>>,
+    /// The last one used for a pool with a number of the same remainder. It may have ended since.
+    by_number: [Cell<Option<&'static Heap>>; 64],
+}
+
+// SAFETY: zeros are no heaps; only the thread, its exit hook, or a thread that has stopped the world touches them; the area is for this type.
+unsafe impl PerThread for ThreadHeaps {
+    const AREA: Area = area::POOL_HEAPS;
+}
+
+impl ThreadHeaps {
+    #[inline(always)]
+    fn by_pool(&self, pool: &Pool) -> &Cell<Option<&'static Heap>> {
+        &self.by_number[pool.number() % self.by_number.len()]
+    }
+}
+
+/// The heap of the host's current pool, if the thread has noted it.
+#[inline(always)]
+pub fn current(thread: &Thread) -> Option<&'static Heap> {
+    ThreadHeaps::of(thread).current.get()
+}
+
+/// Notes the heap of the host's current pool.
+pub fn set_current(thread: &Thread, heap: Option<&'static Heap>) {
+    ThreadHeaps::of(thread).current.set(heap);
+}
+
 /// What a pool and its heaps counted.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Counts {
@@ -212,9 +247,7 @@ impl Heap {
     /// The same, if it is where it is looked for first.
     #[inline(always)]
     pub fn at_hand(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
-        let at = thread.heap(pool.number());
-        // SAFETY: 0, or what `set_heap` was given: a heap, and those are never unmapped.
-        let heap = unsafe { (at as *const Heap).as_ref() };
+        let heap = ThreadHeaps::of(thread).by_pool(pool).get();
         // It may be another thread's by now, or of another pool with the same remainder.
         heap.filter(|heap| heap.is_of(thread) && heap.is_in(pool))
     }
@@ -222,14 +255,14 @@ impl Heap {
     #[cold]
     #[inline(never)]
     fn find(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
-        let mut at = thread.first_heap() as *const Heap;
-        // SAFETY: as in `of`; the links lead to heaps of this thread.
-        while let Some(heap) = unsafe { at.as_ref() } {
+        let heaps = ThreadHeaps::of(thread);
+        let mut at = heaps.first.get();
+        while let Some(heap) = at {
             if heap.is_of(thread) && core::ptr::eq(heap.pool.load(Ordering::Relaxed), pool) {
-                thread.set_heap(pool.number(), at as usize);
+                heaps.by_pool(pool).set(Some(heap));
                 return Some(heap);
             }
-            at = heap.sibling.load(Ordering::Relaxed);
+            at = heap.sibling();
         }
         None
     }
@@ -260,11 +293,11 @@ impl Heap {
         heap.next.store(pointer(books.heaps.replace(heap)), Ordering::Relaxed);
         books.figures.metadata_bytes += size_of::<Heap>() as u64;
         drop(books);
-        heap.sibling.store(thread.first_heap() as *mut Heap, Ordering::Relaxed);
+        let heaps = ThreadHeaps::of(thread);
+        heap.sibling.store(pointer(heaps.first.replace(Some(heap))), Ordering::Relaxed);
         heap.home.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
         heap.thread.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Release);
-        thread.set_first_heap(core::ptr::from_ref(heap) as usize);
-        thread.set_heap(pool.number(), core::ptr::from_ref(heap) as usize);
+        heaps.by_pool(pool).set(Some(heap));
         Some(heap)
     }
 
@@ -283,6 +316,12 @@ impl Heap {
     fn pool(&self) -> Option<&'static Pool> {
         // SAFETY: NULL or a pool, and those are never unmapped.
         unsafe { self.pool.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// The next heap of its thread.
+    fn sibling(&self) -> Option<&'static Heap> {
+        // SAFETY: NULL or a heap, and those are never unmapped.
+        unsafe { self.sibling.load(Ordering::Relaxed).as_ref() }
     }
 
     /// The next heap of its pool. Under the pool's lock.

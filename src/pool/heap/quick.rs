@@ -10,7 +10,7 @@ use crate::pool::cell::{Block, State, Word};
 use crate::pool::client::PLAIN;
 use crate::pool::options::LARGEST_ALIGNMENT;
 use crate::pool::span::Span;
-use crate::pool::{Pool, class, foreign, handle, table};
+use crate::pool::{Pool, calls, class, foreign, handle, table};
 use crate::thread::{self, FastEntry, Thread};
 
 /// A block that was handed out the quick way; what is rare is left to be done.
@@ -76,7 +76,7 @@ pub fn allocate_otherwise(pool: u64, bytes: usize, alignment: usize) -> Option<u
 #[inline]
 pub fn allocate_kept_fast(pool: &'static Pool, bytes: usize, alignment: usize, tag: u64) -> Option<usize> {
     // A callback that is under way may be of the pool's own upstream, which gets a status.
-    let thread = thread::current_if_registered().filter(|thread| thread.calling() == 0)?;
+    let thread = thread::current_if_registered().filter(|thread| !calls::is_any(thread))?;
     let _inside = FastEntry::begin(thread)?;
     let heap = Heap::at_hand(thread, pool)?;
     let alignment = heap.alignment_of(alignment);

@@ -1,31 +1,32 @@
-//! Memory that the driver gives: of a GPU, page-locked of the host, and managed.
+//! Memory of the CUDA driver: of a GPU, page-locked host memory, and managed memory.
 //!
-//! Contract: as every [`Device`]'s. Each range is one allocation of the driver and goes back whole. A lost device, the child of a fork and the
-//! end of the process need no driver call to take memory back: it is gone already.
+//! Contract: that of every [`Device`]. Each range is one allocation of the driver and is freed whole. On a lost device, in the child of a
+//! fork and at the end of the process, a free makes no driver call: the memory is gone already.
 //!
-//! The driver aligns large allocations as pools need it, but does not promise so. What comes askew is asked for again with room to spare, and
-//! the address that the driver knows is kept for the way back.
+//! The driver aligns large allocations as pools need it, but does not promise to. A misaligned allocation is repeated with padding, and the
+//! address that the driver knows is kept for its free.
 //!
-//! Giving back may wait for all that the device does, or may not (the reference says "may"; Kokkos' issue 9307): so nothing relies on it, and
-//! what comes here is finished. After exit began the driver says 4 (DEINITIALIZED), also to destructors of thread-local objects.
+//! A free may or may not wait for the device's work (the driver's reference says "may"; Kokkos issue 9307). So nothing relies on it, and
+//! the caller frees only memory whose work is done. During exit the driver returns 4 (DEINITIALIZED), also to thread-local destructors.
 
-use super::{Gpu, gpu};
-use crate::device::host::{GRANULE, HOST};
-use crate::device::{Device, Terms};
+use super::host::HOST;
+use super::interface::{Device, GRANULE, Terms};
+use crate::cuda_driver::{CUdeviceptr, Driver, code};
 use crate::error::{Result, fail};
+use crate::gpu::{GPUS, Gpu, gpu};
 use crate::grow_unlocked;
+use crate::names::device_type_name;
 use crate::stream::Queue;
 use crate::sys::bytes;
-use crate::sys::cuda::{CUdeviceptr, Driver, code};
 use crate::thread::QuickLock;
 use crate::types::*;
 use core::ffi::c_void;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// Units of blocks up to 1 MiB (PO-16).
-const PAGE: usize = 512;
+/// Blocks up to 1 MiB are rounded up to this (PO-16).
+const PAGE_BYTES: usize = 512;
 
-/// What kind of memory, with the flags that the driver is told.
+/// The kind of memory, with the driver's flags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
     Device,
@@ -33,24 +34,24 @@ enum Kind {
     Managed(u32),
 }
 
-/// A kind of memory of a GPU; host memory belongs to the first one's context.
+/// A kind of memory of a GPU. Page-locked and managed memory belong to the context of GPU 0.
 #[derive(Debug)]
 pub struct Memory {
     gpu: i32,
     kind: Kind,
 }
 
-static DEVICES: [Memory; super::GPUS] = {
-    let mut all = [const { Memory { gpu: 0, kind: Kind::Device } }; super::GPUS];
+static DEVICES: [Memory; GPUS] = {
+    let mut all = [const { Memory { gpu: 0, kind: Kind::Device } }; GPUS];
     let mut id = 0;
-    while id < super::GPUS {
+    while id < GPUS {
         all[id].gpu = id as i32;
         id += 1;
     }
     all
 };
 
-/// The flags of cuMemHostAlloc have the numbers of ours.
+/// These have the values of cuMemHostAlloc's flags.
 const HOST_FLAGS: u32 = TN_HOST_PORTABLE | TN_HOST_MAPPED | TN_HOST_WRITE_COMBINED;
 const _: () = assert!(HOST_FLAGS == 7, "CU_MEMHOSTALLOC_PORTABLE, _DEVICEMAP and _WRITECOMBINED are 1, 2 and 4");
 
@@ -64,30 +65,21 @@ static PINNED: [Memory; 8] = {
     all
 };
 
-/// Flags of cuMemAllocManaged, as the driver numbers them.
+/// CU_MEM_ATTACH_GLOBAL and CU_MEM_ATTACH_HOST of cuMemAllocManaged.
 const ATTACH_GLOBAL: u32 = 1;
 const ATTACH_HOST: u32 = 2;
 
 static MANAGED: [Memory; 2] =
     [Memory { gpu: 0, kind: Kind::Managed(ATTACH_GLOBAL) }, Memory { gpu: 0, kind: Kind::Managed(ATTACH_HOST) }];
 
-/// Bytes that are page-locked by allocations of ours (PN-12).
-static LOCKED_BYTES: AtomicU64 = AtomicU64::new(0);
-
-/// Bytes that are page-locked by allocations of ours.
-pub fn locked_bytes() -> u64 {
-    LOCKED_BYTES.load(Ordering::Relaxed)
-}
-
-/// The memory of a device of a type of CUDA's, as `host_flags` ask for it. TN_ERR_DEVICE: there is none such; TN_ERR_UNSUPPORTED: there is no
-/// driver.
+/// The memory of a CUDA device with the TN_HOST_ or TN_MANAGED_ flags given. TN_ERR_DEVICE: no such device; TN_ERR_UNSUPPORTED: no driver.
 pub fn memory(device: tn_device, host_flags: u32) -> Result<&'static Memory> {
     gpu(device.id)?;
     if device.r#type == TN_CUDA {
         return Ok(&DEVICES[device.id as usize]);
     }
     if device.id != 0 {
-        let name = crate::device::type_name(device.r#type);
+        let name = device_type_name(device.r#type);
         return Err(fail(
             TN_ERR_DEVICE,
             format_args!("device {{{name}, {}}} does not exist; there is {{{name}, 0}}", device.id),
@@ -99,52 +91,52 @@ pub fn memory(device: tn_device, host_flags: u32) -> Result<&'static Memory> {
     Ok(&PINNED[(host_flags & HOST_FLAGS) as usize])
 }
 
-/// An allocation of the driver in which a range begins elsewhere.
+/// The allocation of the driver behind a range.
 #[derive(Clone, Copy)]
-struct Askew {
-    /// Where the range begins.
+struct Allocation {
+    /// The aligned start of the range.
     start: usize,
+    /// The address that the driver knows.
     at: usize,
-    bytes: usize,
 }
 
-/// By where the ranges begin.
-static ASKEW: QuickLock<Vec<Askew>> = QuickLock::new(Vec::new());
-/// How many there are: mostly none, and then nobody looks.
-static ASKEW_COUNT: AtomicUsize = AtomicUsize::new(0);
+/// The allocations whose address is not the start of their range, sorted by `start`.
+static PADDED: QuickLock<Vec<Allocation>> = QuickLock::new(Vec::new());
+/// Their number, usually 0, which is read without the lock.
+static PADDED_COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Remembers one. False: there is no memory for that.
-fn note_askew(askew: Askew) -> bool {
+/// Records a padded allocation. False: no memory for the record.
+fn note_padded(allocation: Allocation) -> bool {
     loop {
-        let mut all = ASKEW.lock();
+        let mut all = PADDED.lock();
         if all.len() < all.capacity() {
-            let place = all.partition_point(|other| other.start < askew.start);
-            all.insert(place, askew);
-            ASKEW_COUNT.store(all.len(), Ordering::Relaxed);
+            let index = all.partition_point(|other| other.start < allocation.start);
+            all.insert(index, allocation);
+            PADDED_COUNT.store(all.len(), Ordering::Relaxed);
             return true;
         }
         drop(all);
-        if grow_unlocked::make(&ASKEW, 64).is_err() {
+        if grow_unlocked::make(&PADDED, 64).is_err() {
             return false;
         }
     }
 }
 
-/// What the driver gave for a range.
-fn given_for(start: usize, bytes: usize) -> Askew {
-    let as_asked = Askew { start, at: start, bytes };
-    // Who gives a range back knows of it, and so of what was noted with it.
-    if ASKEW_COUNT.load(Ordering::Relaxed) == 0 {
-        return as_asked;
+/// The driver's allocation behind a range that is being freed.
+fn allocation_of(start: usize) -> Allocation {
+    let unpadded = Allocation { start, at: start };
+    // Relaxed: the caller got the range after the allocation was recorded.
+    if PADDED_COUNT.load(Ordering::Relaxed) == 0 {
+        return unpadded;
     }
-    let mut all = ASKEW.lock();
-    match all.binary_search_by_key(&start, |askew| askew.start) {
-        Ok(place) => {
-            let askew = all.remove(place);
-            ASKEW_COUNT.store(all.len(), Ordering::Relaxed);
-            askew
+    let mut all = PADDED.lock();
+    match all.binary_search_by_key(&start, |allocation| allocation.start) {
+        Ok(index) => {
+            let allocation = all.remove(index);
+            PADDED_COUNT.store(all.len(), Ordering::Relaxed);
+            allocation
         }
-        Err(_) => as_asked,
+        Err(_) => unpadded,
     }
 }
 
@@ -153,11 +145,12 @@ impl Memory {
         gpu(self.gpu)
     }
 
-    fn short(&self) -> tn_status {
+    /// The status where the driver has no memory left.
+    fn no_memory(&self) -> tn_status {
         if matches!(self.kind, Kind::Pinned(_)) { TN_ERR_NO_HOST_MEMORY } else { TN_ERR_NO_DEVICE_MEMORY }
     }
 
-    /// One allocation of the driver. None: it has no memory left.
+    /// Makes one allocation of the driver. None: the driver has no memory left.
     fn allocate(&self, bytes: usize) -> Result<Option<usize>> {
         let gpu = self.gpu()?;
         let inside = gpu.enter()?;
@@ -179,22 +172,16 @@ impl Memory {
         if number == code::OUT_OF_MEMORY {
             return Ok(None);
         }
-        gpu.check_as(number, call, self.short())?;
-        if at != 0 && matches!(self.kind, Kind::Pinned(_)) {
-            LOCKED_BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
-        }
+        gpu.check_as(number, call, self.no_memory())?;
         Ok((at != 0).then_some(at as usize))
     }
 
-    /// Gives one back. False: the driver does not want it.
-    fn give_back(&self, at: usize, bytes: usize) -> bool {
-        if matches!(self.kind, Kind::Pinned(_)) {
-            LOCKED_BYTES.fetch_sub(bytes as u64, Ordering::Relaxed);
-        }
+    /// Frees an allocation. False: the driver refuses it.
+    fn free_allocation(&self, at: usize) -> bool {
         let Ok(gpu) = self.gpu() else { return true };
         let Ok(inside) = gpu.enter() else { return true };
         let _relaxed = inside.relaxed();
-        // SAFETY: what `allocate` got, and nobody uses any more.
+        // SAFETY: from `allocate`, and not used again.
         let (number, call) = unsafe {
             match self.kind {
                 Kind::Pinned(_) => (inside.cuMemFreeHost(at as *mut c_void), "cuMemFreeHost"),
@@ -208,8 +195,13 @@ impl Memory {
         }
     }
 
-    /// Calls the driver for work on a queue, inside of the queue's GPU.
-    fn on(&self, queue: &'static Queue, call: &'static str, work: impl FnOnce(&Driver) -> Result<u32>) -> Result<()> {
+    /// Makes the driver call `call` in the context of the queue's GPU.
+    fn call_on(
+        &self,
+        queue: &'static Queue,
+        call: &'static str,
+        work: impl FnOnce(&Driver) -> Result<u32>,
+    ) -> Result<()> {
         let gpu = queue.gpu();
         let inside = gpu.enter()?;
         gpu.check(work(&inside)?, call)
@@ -227,8 +219,8 @@ impl Device for Memory {
     fn terms(&self) -> Terms {
         Terms {
             granule: GRANULE,
-            page: PAGE,
-            refusal: self.short(),
+            page: PAGE_BYTES,
+            refusal: self.no_memory(),
             joins: false,
             splits: false,
             moves: false,
@@ -244,14 +236,14 @@ impl Device for Memory {
         if at.is_multiple_of(alignment) {
             return Ok(Some(at));
         }
-        self.give_back(at, bytes);
+        self.free_allocation(at);
         let Some(more) = bytes.checked_add(alignment) else { return Ok(None) };
         let Some(given) = self.allocate(more)? else { return Ok(None) };
         let start = given.next_multiple_of(alignment);
-        if start == given && more == bytes || note_askew(Askew { start, at: given, bytes: more }) {
+        if start == given && more == bytes || note_padded(Allocation { start, at: given }) {
             return Ok(Some(start));
         }
-        self.give_back(given, more);
+        self.free_allocation(given);
         Ok(None)
     }
 
@@ -259,9 +251,8 @@ impl Device for Memory {
         true
     }
 
-    unsafe fn free(&self, start: usize, bytes: usize) -> bool {
-        let given = given_for(start, bytes);
-        self.give_back(given.at, given.bytes)
+    unsafe fn free(&self, start: usize, _bytes: usize) -> bool {
+        self.free_allocation(allocation_of(start).at)
     }
 
     unsafe fn discard(&self, _start: usize, _bytes: usize, _zero: bool) -> bool {
@@ -288,14 +279,14 @@ impl Device for Memory {
 
     unsafe fn fill_on(&self, queue: &'static Queue, start: usize, bytes: usize, value: u8) -> Result<()> {
         // SAFETY: the caller's promise.
-        self.on(queue, "cuMemsetD8Async", |driver| unsafe {
+        self.call_on(queue, "cuMemsetD8Async", |driver| unsafe {
             driver.cuMemsetD8Async(start as CUdeviceptr, value, bytes, queue.raw())
         })
     }
 
     unsafe fn copy_on(&self, queue: &'static Queue, to: usize, from: usize, bytes: usize) -> Result<()> {
-        // SAFETY: the caller's promise; both are addresses of the one space that the driver and the host share.
-        self.on(queue, "cuMemcpyAsync", |driver| unsafe {
+        // SAFETY: the caller's promise; host and devices share one address space.
+        self.call_on(queue, "cuMemcpyAsync", |driver| unsafe {
             driver.cuMemcpyAsync(to as CUdeviceptr, from as CUdeviceptr, bytes, queue.raw())
         })
     }

@@ -1,9 +1,9 @@
 //! The CUDA driver, loaded when it is first needed.
 //!
-//! Contract: thin; no policy. [`driver`] loads `libcuda.so.1` once for the process and remembers the outcome, also that there is none.
-//! [`Driver`] has a method for each function of the driver: its result is the driver's own number, of which [`code`] says what it means,
-//! never an enum that a newer driver's number would break; a function that the driver does not have is TN_ERR_UNSUPPORTED with its name.
-//! Types are cudarc's, functions are called through our own table. Nothing here makes a context or a current device.
+//! Contract: thin, without policy. [`driver`] loads `libcuda.so.1` once for the process, and remembers the result, also that there is no
+//! driver. [`Driver`] has a method for each function of the driver. The method returns the driver's result as a number, which [`code`]
+//! interprets: an enum would be undefined for a newer driver's codes. A function that the driver lacks is TN_ERR_UNSUPPORTED with its name.
+//! The types are those of `cudarc`; functions are called through a table of this module. Nothing here makes a context current.
 
 use crate::error::{Result, Text, fail};
 use crate::sys::os::Library;
@@ -25,10 +25,10 @@ pub mod code;
 
 pub use code::SUCCESS;
 
-/// Where the driver is looked for, in this order: a program that links it asks for the first.
+/// The driver's library, in the order of the search. A program that links the driver refers to the first name.
 const NAMES: [&CStr; 2] = [c"libcuda.so.1", c"libcuda.so"];
 
-/// Makes the table: a field and a method for each function.
+/// Declares the table, with a field and a method for each function.
 macro_rules! functions {
     ($($name:ident($($argument:ident: $type:ty),* $(,)?);)*) => {
         #[allow(non_snake_case)]
@@ -42,10 +42,10 @@ macro_rules! functions {
                     $($name: {
                         const NAME: &CStr = match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
                             Ok(name) => name,
-                            Err(_) => panic!("a name with a NUL"),
+                            Err(_) => panic!("a name contains a NUL"),
                         };
                         library.symbol(NAME).map(|function| {
-                            // SAFETY: the driver's function of that name has these parameters, by its header, and returns a CUresult.
+                            // SAFETY: by the driver's header, the function of this name has these parameters and returns a CUresult.
                             unsafe {
                                 core::mem::transmute::<*mut c_void, unsafe extern "C" fn($($type),*) -> u32>(
                                     function.as_ptr(),
@@ -57,7 +57,7 @@ macro_rules! functions {
             }
         }
 
-        /// The driver's functions under their own names. Each gives the driver's number; Err: the driver does not have it.
+        /// The driver's functions by their own names. Each returns the driver's result; Err: the driver lacks the function.
         #[allow(non_snake_case, clippy::missing_safety_doc, clippy::too_many_arguments)]
         impl Driver {
             $(
@@ -74,8 +74,8 @@ macro_rules! functions {
     };
 }
 
-// A driver keeps each name with the parameters that it had at first, whatever newer headers make of it: cuMemAdvise, say, takes a device
-// also in a driver of CUDA 13, whose header means cuMemAdvise_v2 by that name.
+// A driver keeps the first signature of each name, although newer headers may map the name to a later one. For example, cuMemAdvise takes a
+// device in a driver of CUDA 13, too, whose header maps that name to cuMemAdvise_v2.
 functions! {
     cuInit(flags: c_uint);
     cuDriverGetVersion(version: *mut c_int);
@@ -149,29 +149,28 @@ functions! {
 /// The loaded driver.
 pub struct Driver {
     table: Table,
-    /// How many GPUs it shows this process; they do not change any more.
+    /// The number of GPUs that the driver shows to this process; constant.
     count: i32,
-    /// As it says: 1000 major + 10 minor.
+    /// 1000 major + 10 minor.
     version: i32,
-    /// How often the process that loaded it had been forked: a child cannot use it.
+    /// `thread::forks()` in the process that loaded it; its children cannot use it.
     forks: u32,
 }
 
-/// What came of loading it: TN_ERR_UNSUPPORTED or TN_ERR_DRIVER with the text to say each time.
+/// The loaded driver, or TN_ERR_UNSUPPORTED or TN_ERR_DRIVER with the message of every later call.
 type Outcome = core::result::Result<Driver, (tn_status, Text)>;
 
 static OUTCOME: OnceLock<Outcome> = OnceLock::new();
 
-/// Times that a driver was initialised, for tests: 0 or 1.
 static STARTS: AtomicU32 = AtomicU32::new(0);
 
-/// How often the driver was initialised.
+/// For tests: how often the driver was initialised, 0 or 1.
 pub fn starts() -> u32 {
     STARTS.load(Ordering::Relaxed)
 }
 
-/// The driver. Loaded and initialised by the first call; others wait for it meanwhile. TN_ERR_UNSUPPORTED: there is none; TN_ERR_DRIVER: it
-/// refused; TN_ERR_DEVICE: a parent of this process uses it.
+/// The driver. The first call loads and initialises it, and other threads wait. TN_ERR_UNSUPPORTED: no driver; TN_ERR_DRIVER: its
+/// initialisation failed; TN_ERR_DEVICE: it was loaded by a parent of this process.
 pub fn driver() -> Result<&'static Driver> {
     match outcome() {
         Ok(driver) => driver.of_this_process(),
@@ -179,7 +178,7 @@ pub fn driver() -> Result<&'static Driver> {
     }
 }
 
-/// The same without a text where there is none: whoever counts devices does not fail.
+/// As [`driver`], but None without a driver: counting devices is no error then.
 pub fn if_there() -> Result<Option<&'static Driver>> {
     match outcome() {
         Err((TN_ERR_UNSUPPORTED, _)) => Ok(None),
@@ -191,7 +190,7 @@ fn outcome() -> &'static Outcome {
     if let Some(outcome) = OUTCOME.get() {
         return outcome;
     }
-    // No fork finds it half loaded.
+    // A fork waits until the driver is loaded.
     let _inside = CriticalSection::enter(thread::current());
     OUTCOME.get_or_init(load)
 }
@@ -201,13 +200,13 @@ fn load() -> Outcome {
     let mut why = Text::new();
     let _ = write!(
         why,
-        "this needs the CUDA driver, and {} could not be loaded; what lies on TN_CPU works without it (",
+        "this call needs the CUDA driver, and {} could not be loaded; arrays on TN_CPU work without it (",
         NAMES[0].to_str().unwrap_or_default()
     );
     let mut names = NAMES.into_iter();
     let found = names.find_map(|name| Library::open(name, &mut why).or_else(|| why.write_str("; ").err().and(None)));
     let Some(library) = found else {
-        let _ = why.write_str("nothing else to try)");
+        let _ = why.write_str("no other name to try)");
         return Err((TN_ERR_UNSUPPORTED, why));
     };
     let mut driver = Driver { table: Table::of(&library), count: 0, version: 0, forks: thread::forks() };
@@ -218,7 +217,7 @@ fn load() -> Outcome {
 }
 
 impl Driver {
-    /// Initialises it. No device at all is no failure: then there are 0.
+    /// Initialises the driver. A driver without devices is no error.
     fn start(&mut self) -> core::result::Result<(), (tn_status, Text)> {
         let refused = |status: Result<u32>, call: &str, driver: &Driver| match status {
             Ok(SUCCESS) => Ok(()),
@@ -233,7 +232,7 @@ impl Driver {
             }
             Err(status) => Err((status.code(), crate::error::drafted())),
         };
-        // SAFETY: the first call, as the driver wants it.
+        // SAFETY: the driver's first call.
         match unsafe { self.cuInit(0) } {
             Ok(code::NO_DEVICE) => return Ok(()),
             status => refused(status, "cuInit", self)?,
@@ -246,13 +245,13 @@ impl Driver {
         }
         self.count = count;
         let mut version = 0;
-        // SAFETY: the number is ours. One that does not say is as good.
+        // SAFETY: the number is ours. A failure leaves the version 0.
         let _ = unsafe { self.cuDriverGetVersion(&mut version) };
         self.version = version;
         Ok(())
     }
 
-    /// Itself, but in the child of a fork.
+    /// The driver, if this process has loaded it. TN_ERR_DEVICE in the child of a fork.
     pub fn of_this_process(&'static self) -> Result<&'static Driver> {
         if thread::forks() == self.forks {
             return Ok(self);
@@ -261,27 +260,27 @@ impl Driver {
             TN_ERR_DEVICE,
             format_args!(
                 "this process was forked from one that uses CUDA, which the driver does not allow; \
-                 use the GPU in a process that was started anew (host arrays work here)"
+                 use the GPU in a process that was started by exec (host arrays work here)"
             ),
         ))
     }
 
-    /// How many GPUs there are.
+    /// The number of GPUs.
     pub fn count(&self) -> i32 {
         self.count
     }
 
-    /// Its version: 1000 major + 10 minor; 0: it does not say.
+    /// The version: 1000 major + 10 minor; 0: unknown.
     pub fn version(&self) -> i32 {
         self.version
     }
 
-    /// A number as the driver names it, for texts.
+    /// A result code with the driver's name for it.
     pub fn name(&self, number: u32) -> code::Name {
         let mut name = MaybeUninit::<*const c_char>::new(core::ptr::null());
-        // SAFETY: the pointer is ours; the driver refuses numbers that it does not know.
+        // SAFETY: the pointer is ours; the driver refuses unknown codes.
         let known = unsafe { self.cuGetErrorName(number, name.as_mut_ptr()) };
-        // SAFETY: initialised to NULL; what the driver wrote is a text that lasts as long as it.
+        // SAFETY: initialised to NULL; the driver writes a static string.
         let text = unsafe { name.assume_init().as_ref().map(|text| CStr::from_ptr(text)) };
         let text = text.filter(|_| matches!(known, Ok(SUCCESS))).and_then(|text| text.to_str().ok());
         code::Name { number, text: text.unwrap_or("unknown to this driver") }
@@ -292,6 +291,6 @@ impl Driver {
 fn missing(function: &str) -> crate::error::Status {
     fail(
         TN_ERR_UNSUPPORTED,
-        format_args!("the CUDA driver of this machine has no {function}; a newer one is needed for this"),
+        format_args!("the CUDA driver of this machine has no {function}; this call needs a newer driver"),
     )
 }

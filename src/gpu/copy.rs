@@ -1,18 +1,17 @@
-//! Raw copies and memsets of the driver, on a queue.
+//! Raw copies and memsets of the driver, on a stream.
 //!
-//! Contract: one function call here is one call of the driver, and it does not wait. What a call copies is a [`Block`], the most that a
-//! driver understands: runs of bytes, rows of runs at a pitch, planes of rows. The plainest call that does it is taken: a run goes by
-//! `cuMemcpy*Async`, rows by the 2-D call, planes by the 3-D one. Addresses are not checked; whose they are and who else touches them was
-//! settled by the caller, who is [`Inside`] the context of the queue's device.
+//! Contract: each function makes one call of the driver, and does not wait. A call copies a [`Block`], the most general shape that the
+//! driver supports: runs of bytes, rows of runs at a pitch, planes of rows. The simplest call is used: `cuMemcpy*Async` for a run, the 2-D
+//! call for rows, the 3-D call for planes. Addresses are not checked: the caller ensures that they are valid and not used in a conflicting
+//! way, and is [`Inside`] the context of the stream's device.
 //!
-//! The reference lets the 2-D call refuse pitches within a device that `cuMemAllocPitch` did not choose, though none is known to do so; of
-//! the 3-D call it says no such thing. So rows that are refused there are tried once more as one plane.
+//! By the driver's reference, the 2-D call may refuse pitches within a device that `cuMemAllocPitch` did not choose, although no driver is
+//! known to. The 3-D call has no such restriction. So refused rows are copied as one plane.
 
-use super::Inside;
+use super::context::Inside;
+use crate::cuda_driver::sys::{CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUmemorytype};
+use crate::cuda_driver::{CUcontext, CUdeviceptr, CUstream, code};
 use crate::error::Result;
-use crate::stream::Queue;
-use crate::sys::cuda::sys::{CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUmemorytype};
-use crate::sys::cuda::{CUcontext, CUdeviceptr, code};
 use core::ffi::c_void;
 use core::ptr::{null, null_mut};
 
@@ -27,18 +26,18 @@ pub struct Side {
     pub plane: i64,
 }
 
-/// What one call of the driver copies: `planes` times `rows` runs of `width` bytes.
+/// The bytes that one call of the driver copies: `planes` times `rows` runs of `width` bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Block {
-    /// Where to.
+    /// The destination.
     pub dst: Side,
-    /// Where from.
+    /// The source.
     pub src: Side,
-    /// Bytes of a run.
+    /// Bytes per run.
     pub width: i64,
-    /// Runs of a plane.
+    /// Runs per plane.
     pub rows: i64,
-    /// Planes.
+    /// Number of planes.
     pub planes: i64,
 }
 
@@ -49,7 +48,7 @@ impl Block {
     }
 }
 
-/// From where to where.
+/// The kinds of memory of a copy.
 #[derive(Clone, Copy)]
 pub enum CopyKind {
     /// From host memory to a device's, or to managed memory.
@@ -60,23 +59,23 @@ pub enum CopyKind {
     Within,
     /// Between two devices, by their contexts.
     Peer {
-        /// Where to.
+        /// The context of the destination.
         dst: CUcontext,
-        /// Where from.
+        /// The context of the source.
         src: CUcontext,
     },
 }
 
 impl CopyKind {
-    /// Within the memory that this way leads to.
+    /// A copy within the destination's memory.
     pub fn onwards(self) -> CopyKind {
         match self {
             CopyKind::Peer { dst, .. } => CopyKind::Peer { dst, src: dst },
-            way => way,
+            kind => kind,
         }
     }
 
-    /// The kinds of the two memories: destination, source.
+    /// The memory types of destination and source.
     fn kinds(self) -> (CUmemorytype, CUmemorytype) {
         use CUmemorytype::{CU_MEMORYTYPE_DEVICE as DEVICE, CU_MEMORYTYPE_HOST as HOST};
         match self {
@@ -90,17 +89,16 @@ impl CopyKind {
 /// Copies a block.
 ///
 /// # Safety
-/// - `inside` is the context of the queue's device.
-/// - Both sides are memory of the kinds that `way` says, which stays until the queue has passed the copy; nobody whom the library can stop
-///   touches it in a conflicting way meanwhile, and the two sides share no byte.
-pub unsafe fn copy(inside: &Inside, queue: &Queue, way: CopyKind, block: &Block) -> Result<()> {
-    let stream = queue.raw();
+/// - `stream` is one of the device of `inside`, and exists.
+/// - Both sides are memory of the kinds that `kind` states, which stays valid until the copy is done, and share no byte.
+/// - Until then no other access conflicts with the copy.
+pub unsafe fn copy(inside: &Inside, stream: CUstream, kind: CopyKind, block: &Block) -> Result<()> {
     let (to, from) = (block.dst.at as CUdeviceptr, block.src.at as CUdeviceptr);
     let bytes = block.width as usize;
     if block.rows == 1 {
         // SAFETY: the caller's promise.
         let (number, call) = unsafe {
-            match way {
+            match kind {
                 CopyKind::ToDevice => {
                     (inside.cuMemcpyHtoDAsync_v2(to, from as *const c_void, bytes, stream), "cuMemcpyHtoDAsync")
                 }
@@ -117,19 +115,19 @@ pub unsafe fn copy(inside: &Inside, queue: &Queue, way: CopyKind, block: &Block)
     }
     // SAFETY: the caller's promise; the structs live during the calls.
     let (number, call) = unsafe {
-        match way {
+        match kind {
             CopyKind::Peer { dst, src } => {
                 let mut peer = peer_of(block);
                 (peer.dstContext, peer.srcContext) = (dst, src);
                 (inside.cuMemcpy3DPeerAsync(&peer, stream), "cuMemcpy3DPeerAsync")
             }
-            _ if block.planes == 1 => match (inside.cuMemcpy2DAsync_v2(&rows_of(way, block), stream), way) {
+            _ if block.planes == 1 => match (inside.cuMemcpy2DAsync_v2(&rows_of(kind, block), stream), kind) {
                 (Ok(code::INVALID_VALUE), CopyKind::Within) => {
-                    (inside.cuMemcpy3DAsync_v2(&planes_of(way, block), stream), "cuMemcpy3DAsync")
+                    (inside.cuMemcpy3DAsync_v2(&planes_of(kind, block), stream), "cuMemcpy3DAsync")
                 }
                 (number, _) => (number, "cuMemcpy2DAsync"),
             },
-            _ => (inside.cuMemcpy3DAsync_v2(&planes_of(way, block), stream), "cuMemcpy3DAsync"),
+            _ => (inside.cuMemcpy3DAsync_v2(&planes_of(kind, block), stream), "cuMemcpy3DAsync"),
         }
     };
     inside.gpu().check(number?, call)
@@ -138,12 +136,11 @@ pub unsafe fn copy(inside: &Inside, queue: &Queue, way: CopyKind, block: &Block)
 /// Sets `rows` runs of `count` units of 1, 2 or 4 bytes, `pitch` bytes apart, to the low bytes of `value`.
 ///
 /// # Safety
-/// - `inside` is the context of the queue's device.
-/// - The runs are device or managed memory, which stays until the queue has passed the call, and which nobody whom the library can stop
-///   touches meanwhile. Address and pitch are multiples of the unit.
-pub unsafe fn set(inside: &Inside, queue: &Queue, strip: Strip) -> Result<()> {
+/// - `stream` is one of the device of `inside`, and exists.
+/// - The runs are device or managed memory, which stays valid until the call is done, and is not used by others until then.
+/// - Address and pitch are multiples of the unit.
+pub unsafe fn set(inside: &Inside, stream: CUstream, strip: Strip) -> Result<()> {
     let Strip { at, pitch, unit, value, count, rows } = strip;
-    let stream = queue.raw();
     let (at, pitch, count, rows) = (at as CUdeviceptr, pitch as usize, count as usize, rows as usize);
     let (byte, half) = (value as u8, value as u16);
     // SAFETY: the caller's promise.
@@ -160,31 +157,31 @@ pub unsafe fn set(inside: &Inside, queue: &Queue, strip: Strip) -> Result<()> {
     inside.gpu().check(number?, call)
 }
 
-/// What one memset sets.
+/// The bytes that one memset sets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Strip {
     /// Address of the first byte.
     pub at: i64,
     /// Bytes from one row to the next.
     pub pitch: i64,
-    /// Bytes of a unit: 1, 2 or 4.
+    /// Bytes per unit: 1, 2 or 4.
     pub unit: i64,
     /// The unit's bytes, the lowest first.
     pub value: u32,
-    /// Units of a row.
+    /// Units per row.
     pub count: i64,
-    /// Rows.
+    /// Number of rows.
     pub rows: i64,
 }
 
-/// Rows from the start of one plane to that of the next; without planes nobody looks at it.
+/// Rows from the start of one plane to that of the next; 0 with a single plane, where the driver ignores it.
 fn height(side: Side) -> usize {
     if side.plane == 0 { 0 } else { (side.plane / side.pitch) as usize }
 }
 
-fn rows_of(way: CopyKind, block: &Block) -> CUDA_MEMCPY2D {
-    let (dst_kind, src_kind) = way.kinds();
-    // Which of the two addresses counts, the kind says.
+fn rows_of(kind: CopyKind, block: &Block) -> CUDA_MEMCPY2D {
+    let (dst_kind, src_kind) = kind.kinds();
+    // The memory type decides which of the two addresses is used.
     CUDA_MEMCPY2D {
         srcXInBytes: 0,
         srcY: 0,
@@ -205,8 +202,8 @@ fn rows_of(way: CopyKind, block: &Block) -> CUDA_MEMCPY2D {
     }
 }
 
-fn planes_of(way: CopyKind, block: &Block) -> CUDA_MEMCPY3D {
-    let (dst_kind, src_kind) = way.kinds();
+fn planes_of(kind: CopyKind, block: &Block) -> CUDA_MEMCPY3D {
+    let (dst_kind, src_kind) = kind.kinds();
     CUDA_MEMCPY3D {
         srcXInBytes: 0,
         srcY: 0,

@@ -1,12 +1,11 @@
-//! What `tn_device_query` tells of GPUs, of pinned and of managed memory; and how many of each there are.
+//! A GPU's attributes, features and description.
 //!
-//! Contract: makes no context unless the memory fields are asked for, which only the context knows. An attribute that the driver does not
-//! know is 0: the feature is not there.
+//! Contract: retains no context unless memory figures are requested, which need one. An attribute that the driver does not know is 0, so
+//! the feature counts as absent.
 
-use super::{Gpu, REGISTERED_BYTES, count, gpu};
-use crate::device::{NO_INFO, host};
-use crate::error::{Result, fail};
-use crate::sys::cuda::{self, Attribute, CUdevice, Driver, code};
+use super::table::Gpu;
+use crate::cuda_driver::{self, Attribute, CUdevice, Driver, code};
+use crate::error::Result;
 use crate::types::*;
 use core::ffi::c_char;
 use core::sync::atomic::Ordering;
@@ -23,65 +22,20 @@ const FEATURES: [(u32, Attribute); 9] = [
     (TN_FEATURE_IPC, Attribute::CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED),
 ];
 
-/// How many devices there are of TN_CUDA, TN_CUDA_HOST or TN_CUDA_MANAGED (DV-1).
-pub fn count_of(device_type: tn_device_type) -> Result<i32> {
-    let gpus = count()?;
-    match device_type {
-        TN_CUDA => Ok(gpus),
-        TN_CUDA_HOST => Ok((gpus > 0) as i32),
-        _ => Ok((0..gpus).any(|id| gpu(id).is_ok_and(|gpu| gpu.has(TN_FEATURE_MANAGED))) as i32),
-    }
-}
-
-/// Describes one of them (DV-2, DV-3).
-pub fn query(device: tn_device, with_memory: bool) -> Result<tn_device_info> {
-    let mut info = NO_INFO;
-    match device.r#type {
-        TN_CUDA => gpu(device.id)?.describe(with_memory, &mut info)?,
-        _ => describe_shared(device, with_memory, &mut info)?,
-    }
-    Ok(info)
-}
-
-/// Memory of the host that GPUs reach: there is one such device of each type.
-fn describe_shared(device: tn_device, with_memory: bool, info: &mut tn_device_info) -> Result<()> {
-    let driver = cuda::driver()?;
-    let (name, there) = match device.r#type {
-        TN_CUDA_HOST => ("page-locked host memory", count_of(TN_CUDA_HOST)?),
-        _ => ("CUDA managed memory", count_of(TN_CUDA_MANAGED)?),
-    };
-    if device.id != 0 || there == 0 {
-        return Err(fail(
-            TN_ERR_DEVICE,
-            format_args!("there is no device {} of {name}; {there} can be had, with id 0", device.id),
-        ));
-    }
-    host::HOST.describe(with_memory, info);
-    info.name = [0; 128];
-    write(&mut info.name, name.as_bytes());
-    (info.multiprocessors, info.warp_size) = (0, 0);
-    info.driver_version = driver.version();
-    info.features = gpu(0)?.features(driver)?;
-    if device.r#type == TN_CUDA_HOST {
-        info.registered_bytes = REGISTERED_BYTES.load(Ordering::Relaxed);
-    }
-    Ok(())
-}
-
 impl Gpu {
-    /// Whether it has a feature; a driver that does not answer knows of none.
+    /// Whether the GPU has a TN_FEATURE_; false where the driver fails.
     pub fn has(&self, feature: u32) -> bool {
         self.alive().and_then(|driver| self.features(driver)).is_ok_and(|features| features & feature != 0)
     }
 
-    /// One of the driver's attributes; 0 where it knows no such attribute.
+    /// The value of an attribute; 0 where the driver does not know the attribute.
     pub fn attribute(&self, attribute: Attribute) -> Result<i32> {
         let driver = self.alive()?;
         let device = self.ordinal(driver)?;
         self.attribute_of(driver, device, attribute)
     }
 
-    /// Whether it can read and write the host's pageable memory by itself, as far as the driver says; asked once.
+    /// Whether the GPU accesses pageable host memory directly, by the driver's answer, which is cached.
     pub fn reaches_pageable(&self) -> bool {
         let known = self.pageable.load(Ordering::Relaxed);
         if known != 0 {
@@ -110,7 +64,8 @@ impl Gpu {
         }
     }
 
-    fn features(&self, driver: &Driver) -> Result<u32> {
+    /// The TN_FEATURE_ bits.
+    pub fn features(&self, driver: &Driver) -> Result<u32> {
         let device = self.ordinal(driver)?;
         FEATURES.iter().try_fold(0, |features, &(feature, attribute)| {
             let there = self.attribute_of(driver, device, attribute)? != 0;
@@ -118,17 +73,18 @@ impl Gpu {
         })
     }
 
-    fn describe(&'static self, with_memory: bool, info: &mut tn_device_info) -> Result<()> {
+    /// Fills what describes the GPU; the memory figures too if `with_memory`, which retains the context.
+    pub fn describe(&'static self, with_memory: bool, info: &mut tn_device_info) -> Result<()> {
         let driver = self.alive()?;
         let device = self.ordinal(driver)?;
         let attribute = |attribute| self.attribute_of(driver, device, attribute);
-        let (name, room) = (info.name.as_mut_ptr(), info.name.len() as i32);
-        // SAFETY: so many bytes are there.
-        self.check(unsafe { driver.cuDeviceGetName(name, room, device)? }, "cuDeviceGetName")?;
+        let (name, capacity) = (info.name.as_mut_ptr(), info.name.len() as i32);
+        // SAFETY: the buffer has `capacity` bytes.
+        self.check(unsafe { driver.cuDeviceGetName(name, capacity, device)? }, "cuDeviceGetName")?;
         info.uuid = self.uuid(driver, device)?;
-        let (id, room) = (info.pci_bus_id.as_mut_ptr(), info.pci_bus_id.len() as i32);
-        // SAFETY: so many bytes are there.
-        self.check(unsafe { driver.cuDeviceGetPCIBusId(id, room, device)? }, "cuDeviceGetPCIBusId")?;
+        let (id, capacity) = (info.pci_bus_id.as_mut_ptr(), info.pci_bus_id.len() as i32);
+        // SAFETY: the buffer has `capacity` bytes.
+        self.check(unsafe { driver.cuDeviceGetPCIBusId(id, capacity, device)? }, "cuDeviceGetPCIBusId")?;
         info.pci_bus_id.iter_mut().for_each(|letter| *letter = (*letter as u8).to_ascii_lowercase() as c_char);
         info.compute_major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
         info.compute_minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
@@ -153,8 +109,8 @@ impl Gpu {
     }
 
     fn uuid(&self, driver: &Driver, device: CUdevice) -> Result<[u8; 16]> {
-        let mut uuid = cuda::sys::CUuuid { bytes: [0; 16] };
-        // SAFETY: the struct is ours. The second version tells parts of a divided GPU from one another; old drivers have the first only.
+        let mut uuid = cuda_driver::sys::CUuuid { bytes: [0; 16] };
+        // SAFETY: the struct is ours. The second version distinguishes the instances of a MIG GPU; old drivers have only the first.
         let number = unsafe {
             match driver.cuDeviceGetUuid_v2(&mut uuid, device) {
                 Ok(number) => number,
@@ -165,18 +121,12 @@ impl Gpu {
         Ok(uuid.bytes.map(|byte| byte as u8))
     }
 
-    /// Memory that is free now, and all of it; retains the context.
+    /// Bytes of memory: free now, and in all. Retains the context.
     pub fn memory(&'static self) -> Result<(u64, u64)> {
         let inside = self.enter()?;
         let (mut free, mut total) = (0, 0);
         // SAFETY: the numbers are ours.
         self.check(unsafe { inside.cuMemGetInfo_v2(&mut free, &mut total)? }, "cuMemGetInfo")?;
         Ok((free.min(total) as u64, total as u64))
-    }
-}
-
-fn write(to: &mut [c_char], text: &[u8]) {
-    for (to, &from) in to.iter_mut().zip(text) {
-        *to = from as c_char;
     }
 }

@@ -1,10 +1,10 @@
-//! Which GPU reaches the memory of which other one.
+//! Which GPU can access the memory of which other one.
 
-use super::Gpu;
+use super::table::Gpu;
 use crate::error::Result;
 
 impl Gpu {
-    /// Whether it can copy from and to the memory of another GPU with no way by the host.
+    /// Whether the GPU can copy from and to the memory of another one without going through the host.
     pub fn reaches(&'static self, other: &'static Gpu) -> Result<bool> {
         let driver = self.alive()?;
         let mut can = 0;

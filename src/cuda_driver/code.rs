@@ -1,19 +1,19 @@
-//! What the driver's numbers mean: its result codes as statuses of ours (DV-7).
+//! The driver's result codes, as status codes of this library (DV-7).
 //!
-//! Contract: any number has a meaning, also one that is newer than this library: then it is a failure of the driver.
+//! Contract: every code has a status, also one that is newer than this library: TN_ERR_DRIVER.
 
 use crate::types::*;
 use core::fmt;
 
-/// All went well.
+/// CUDA_SUCCESS.
 pub const SUCCESS: u32 = 0;
-/// An argument that the driver does not take.
+/// An invalid argument.
 pub const INVALID_VALUE: u32 = 1;
-/// No memory left, of whatever kind was asked for.
+/// No memory left, of the requested kind.
 pub const OUT_OF_MEMORY: u32 = 2;
-/// The process ends, and the driver is gone already.
+/// The process ends, and the driver has shut down.
 pub const DEINITIALIZED: u32 = 4;
-/// No device at all.
+/// There is no device.
 pub const NO_DEVICE: u32 = 100;
 /// The work is not finished.
 pub const NOT_READY: u32 = 600;
@@ -22,7 +22,7 @@ pub const HOST_MEMORY_ALREADY_REGISTERED: u32 = 712;
 /// The range is not page-locked.
 pub const HOST_MEMORY_NOT_REGISTERED: u32 = 713;
 
-/// The status of a number that is not [`SUCCESS`]. `short`: the status where memory is short.
+/// The status of a code other than [`SUCCESS`]. `short`: the status where no memory is left.
 pub fn status(number: u32, short: tn_status) -> tn_status {
     match number {
         OUT_OF_MEMORY => short,
@@ -35,32 +35,32 @@ pub fn status(number: u32, short: tn_status) -> tn_status {
     }
 }
 
-/// Whether the context is lost: nothing works on that device any more.
+/// Whether the code means that the context is lost, and the device is unusable for this process.
 pub fn is_fatal(number: u32) -> bool {
     matches!(number, 214 | 220 | 226 | 700 | 702 | 709 | 710 | 714..=719 | 721)
 }
 
-/// What to do about a number, for the end of a text.
+/// Advice on an error, for the end of a message.
 pub fn advice(number: u32) -> &'static str {
     match number {
-        OUT_OF_MEMORY => "; free some memory, or trim the pools",
+        OUT_OF_MEMORY => "; free memory, or trim the pools",
         DEINITIALIZED => "; the process is ending, and the driver is gone",
         HOST_MEMORY_ALREADY_REGISTERED => {
-            "; another library page-locked some of these bytes: end that first, or go without"
+            "; another library page-locked some of these bytes: unlock them there first, or do not register them"
         }
-        801 => "; this device or driver cannot do that",
-        900..=907 => "; a stream is capturing a graph, which this cannot be part of",
-        _ if is_fatal(number) => "; the device is lost to this process, which has to be started anew",
+        801 => "; this device or driver does not support it",
+        900..=907 => "; a stream captures a graph, which this call cannot be part of",
+        _ if is_fatal(number) => "; this process cannot use the device any more, and must be restarted",
         _ => "",
     }
 }
 
-/// A number with its name.
+/// A result code with its name.
 #[derive(Clone, Copy)]
 pub struct Name {
-    /// As the driver gave it.
+    /// The code.
     pub number: u32,
-    /// As the driver calls it.
+    /// The driver's name for it.
     pub text: &'static str,
 }
 
