@@ -24,6 +24,8 @@ mod tile;
 #[cfg(target_arch = "x86_64")]
 mod vector;
 
+mod walk;
+
 pub use scratch::Scratch;
 
 use crate::error::Result;

@@ -102,8 +102,8 @@ fn has_vectors() -> bool {
 #[cfg(target_arch = "x86_64")]
 mod vectors {
     use super::{RowKernel, copy_items};
-    use crate::blit::items::step_to;
     use crate::blit::vector::Wide;
+    use crate::blit::walk::step_to;
     use crate::layout::loops::Axis;
     use crate::sys::cpu::{self, Vectors};
     use core::arch::x86_64::{__m256i, __m512i};

@@ -3,7 +3,7 @@
 //! Contract: a run is copied as memmove does: all of it is read before a byte of it is written, or in an order that comes to the
 //! same. Runs go in the loops' order.
 
-use super::items::{addresses, walk};
+use super::walk::{addresses, walk};
 use crate::layout::loops::Loops;
 use crate::sys::bytes::{self, Method};
 
