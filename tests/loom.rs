@@ -14,7 +14,7 @@ use support::loom::{
     word, words, write,
 };
 use tenure::array::Cut;
-use tenure::borrow::{self, Entry, Mode, Use};
+use tenure::borrow;
 use tenure::pool::rehearsal::{BLOCKS, Stage};
 use tenure::promise;
 use tenure::slots::Id;
@@ -535,9 +535,14 @@ fn loom_cow_and_another_borrow() {
 }
 
 fn write_all(ids: &[Id]) -> tenure::error::Result<Id> {
-    let wanted = Use::Write { mode: Mode::Aliased, discard: false };
-    let entries: Vec<Entry> = ids.iter().map(|id| Entry::now(*id, wanted)).collect();
-    borrow::all(support::loom::call(), &entries, |_, _| ())
+    let spec = |id: &Id| tn_borrow_spec {
+        array: id.bits() as *mut tn_array,
+        stream: core::ptr::null_mut(),
+        access: TN_READ_WRITE,
+        reserved: [0; 9],
+    };
+    let specs: Vec<tn_borrow_spec> = ids.iter().map(spec).collect();
+    borrow::all(support::loom::call(), &specs, |_, _| ())
 }
 
 /// TH-22
@@ -829,9 +834,10 @@ fn loom_an_import_joins_a_store_that_ends() {
         let (b, ()) = both(|| bytes.try_import(1, 2, TN_REQUIRE_BORROW).unwrap(), move || array::release(a).unwrap());
         assert_eq!(bytes.released(), 1, "the first lease ended with its handle");
         let (mut start, mut version) = (0, 0);
-        array::query(b, |locked, claim, _| {
+        array::with(b, |locked, claim| {
             let state = locked.state(locked.ledger_of(claim));
             (start, version) = (state.start, state.version);
+            Ok(())
         })
         .unwrap();
         assert_eq!(start, bytes.address() + 8, "a lent store is the span of its open leases");

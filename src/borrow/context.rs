@@ -23,13 +23,6 @@ pub struct Entry {
     pub(crate) when: UseTime,
 }
 
-impl Entry {
-    /// A use by the host, now.
-    pub fn now(id: Id, wanted: Use) -> Entry {
-        Entry { id, wanted, when: UseTime::HOST }
-    }
-}
-
 /// Copies a COW entry's bytes into its new store. Without a queue the copy is done on return, otherwise in the queue's order.
 pub type Copier = fn(to: &mut NewStore, from: &InternalGuard, queue: Option<&'static Queue>) -> Result<()>;
 

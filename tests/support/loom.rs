@@ -212,8 +212,9 @@ pub fn enter(params: &[Id]) -> Result<(Vec<Id>, Id)> {
 /// The address of the first element, and the number of claims on the store.
 pub fn address_and_claims(id: Id) -> (i64, u32) {
     let mut found = (0, 0);
-    tenure::array::query(id, |locked, claim, _| {
+    tenure::array::with(id, |locked, claim| {
         found = (locked.get(claim).layout.offset(), locked.state(locked.ledger_of(claim)).claims);
+        Ok(())
     })
     .unwrap();
     found
