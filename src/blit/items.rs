@@ -84,8 +84,8 @@ pub(super) unsafe fn fill(loops: &mut Loops, value: &[u8]) {
     let inner = loops.axes().first().copied().filter(|axis| axis.dst == loops.item as isize);
     if let Some(run) = inner.map(|inner| inner.length * loops.item).filter(|run| *run >= LONG_FILL) {
         let pattern = Pattern::of(value);
-        // SAFETY: the caller's promise; the innermost axis is one run of bytes.
         let (dst, src) = addresses(loops);
+        // SAFETY: the caller's promise; the innermost axis is one run of bytes.
         walk(&loops.axes()[1..], dst, src, |dst, _| unsafe { bytes::set(dst, &pattern, run) });
         return;
     }
