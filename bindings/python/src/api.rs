@@ -729,37 +729,6 @@ pub fn copy_into(source: Id, destination: Id, mode: u32, stream: Id) -> Result<(
     check(unsafe { c::tn_array_copy_into(source.raw(), destination.raw(), mode, stream.raw()) })
 }
 
-/// The bytes of the only element that a read guard lends, `bytes` long; None: there is another number of elements. Ends the guard.
-///
-/// # Safety
-/// - `guard` lends `view`, in memory that the host can touch.
-#[inline]
-pub unsafe fn read_one(guard: Id, view: &tn_view_info, bytes: usize) -> Result<Option<[u8; 16]>> {
-    let mut element = [0u8; 16];
-    let one = view.bytes == bytes as u64 && bytes <= element.len();
-    if one {
-        // SAFETY: the guard lends as many bytes at `data`; the element has room for 16.
-        unsafe { core::ptr::copy_nonoverlapping(view.data.cast::<u8>(), element.as_mut_ptr(), bytes) };
-    }
-    borrow_end(guard, 0)?;
-    Ok(one.then_some(element))
-}
-
-/// Overwrites the only element that a write guard lends; false: there is another number of elements. Ends the guard.
-///
-/// # Safety
-/// - `guard` lends `view`, in memory that the host can touch.
-#[inline]
-pub unsafe fn write_one(guard: Id, view: &tn_view_info, element: &[u8; 16], bytes: usize) -> Result<bool> {
-    let one = view.bytes == bytes as u64 && bytes <= element.len();
-    if one {
-        // SAFETY: the guard lends as many bytes at `data`, and nobody else touches them; the element has 16.
-        unsafe { core::ptr::copy_nonoverlapping(element.as_ptr(), view.data.cast::<u8>(), bytes) };
-    }
-    borrow_end(guard, 0)?;
-    Ok(one)
-}
-
 /// All elements from raw memory.
 ///
 /// # Safety

@@ -1,0 +1,151 @@
+//! `__array_interface__` of the host, which is offered only where `tenure.set_array_interface(True)` was called (CA-29).
+//!
+//! Contract: the interface has no release. Whoever read it may keep the address for ever, so the first look marks the
+//! array: a shared view stays open until the handle is released or `end_exports` says that nobody uses the address any
+//! more. Off, the attribute is not there at all, for a debugger's look would cost the reuse in place.
+
+use crate::api::{self, Id};
+use crate::base::{errors, site};
+use crate::exchange::buffer::Proxy;
+use crate::exchange::export_class::{self, Class};
+use crate::handles::array::Array;
+use crate::types::*;
+use crate::values::convert::kind;
+use core::sync::atomic::{AtomicBool, Ordering};
+use pyo3::exceptions::PyAttributeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use std::sync::PoisonError;
+
+static OFFERED: AtomicBool = AtomicBool::new(false);
+
+/// Offers `__array_interface__` on arrays, or no longer does; off at first.
+///
+/// It is for consumers that know neither buffers nor DLPack. It has no release: an array whose attribute was read stays
+/// exported until it is released or `x.end_exports()` is called, and is not overwritten in place meanwhile.
+///
+/// >>> tenure.set_array_interface(True)
+/// >>> x.__array_interface__["typestr"]
+/// '<f8'
+/// >>> x.end_exports()
+/// >>> tenure.set_array_interface(False)
+#[pyfunction]
+pub fn set_array_interface(on: bool) {
+    OFFERED.store(on, Ordering::Relaxed);
+}
+
+/// The typestr of an element type; None where NumPy has none.
+fn typestr(dtype: tn_dtype) -> Option<String> {
+    let entry = kind(dtype);
+    entry.2?;
+    let letter = match dtype & 0xff {
+        TN_CODE_BOOL => 'b',
+        TN_CODE_INT => 'i',
+        TN_CODE_UINT => 'u',
+        TN_CODE_COMPLEX => 'c',
+        _ => 'f',
+    };
+    let order = if entry.3 == 1 { '|' } else { '<' };
+    Some(format!("{order}{letter}{}", entry.3))
+}
+
+fn absent(why: &str) -> PyErr {
+    PyAttributeError::new_err(format!("'__array_interface__' is not offered: {why}"))
+}
+
+/// Whether the interface may be shown of an array of this type.
+fn check(array: &Array) -> PyResult<String> {
+    if !OFFERED.load(Ordering::Relaxed) {
+        return Err(absent("tenure.set_array_interface(True) switches it on; buffers and DLPack serve without"));
+    }
+    typestr(array.dtype()).ok_or_else(|| absent("NumPy has no such element type; use x.view(\"uint16\")"))
+}
+
+/// Opens an export of a class; read-only where only that is possible.
+fn open(array: &Array, class: Class) -> PyResult<(Id, tn_view_info, bool)> {
+    let id = array.id()?;
+    Python::attach(|py| export_class::open(py, id, class, true)).map_err(errors::exporting)
+}
+
+fn dict<'py>(py: Python<'py>, typestr: &str, view: &tn_view_info, readonly: bool) -> PyResult<Bound<'py, PyDict>> {
+    let (ndim, item) = (view.ndim as usize, kind(view.dtype).3 as i64);
+    // SAFETY: both have ndim entries while the guard of the view is open.
+    let axes: Vec<(i64, i64)> = (0..ndim).map(|i| unsafe { (*view.shape.add(i), *view.strides.add(i)) }).collect();
+    let empty = axes.iter().any(|(length, _)| *length == 0);
+    let mut dense = item;
+    let c_order = axes.iter().rev().all(|&(length, stride)| {
+        let fits = length == 1 || stride == dense;
+        dense = dense.saturating_mul(length);
+        fits
+    });
+    let interface = PyDict::new(py);
+    interface.set_item("shape", PyTuple::new(py, axes.iter().map(|a| a.0))?)?;
+    interface.set_item("typestr", typestr)?;
+    interface.set_item("data", (if empty { 0 } else { view.data as usize }, readonly))?;
+    if empty || c_order {
+        interface.set_item("strides", py.None())?;
+    } else {
+        interface.set_item("strides", PyTuple::new(py, axes.iter().map(|a| a.1))?)?;
+    }
+    interface.set_item("version", 3)?;
+    Ok(interface)
+}
+
+/// The interface of an array, which is marked by it.
+fn marking<'py>(py: Python<'py>, array: &Array, reads: bool) -> PyResult<Bound<'py, PyDict>> {
+    let typestr = check(array)?;
+    let _site = site::here(py);
+    let (guard, view, readonly) = open(array, Class::Default)?;
+    let interface = dict(py, &typestr, &view, reads || readonly);
+    let mut marks = array.extra().marks.lock().unwrap_or_else(PoisonError::into_inner);
+    // Of no elements there is nothing to keep. Bytes that are marked stay where they are, so one address has one mark, also
+    // after the array moved and came to others.
+    let empty = view.data.is_null();
+    if empty || interface.is_err() || marks.iter().any(|(address, _)| *address == view.data as u64) {
+        drop(marks);
+        let _ = api::borrow_end(guard, 0);
+    } else {
+        marks.push((view.data as u64, guard));
+    }
+    interface
+}
+
+#[pymethods]
+impl Array {
+    #[getter(__array_interface__)]
+    fn array_interface<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        marking(py, self, false)
+    }
+
+    /// Says that nobody uses an address from `__array_interface__` any more: the shared view that its first look opened
+    /// ends. Buffers and DLPack exports end by themselves.
+    fn end_exports(&self) {
+        self.end_marks();
+    }
+}
+
+#[pymethods]
+impl Proxy {
+    #[getter(__array_interface__)]
+    fn array_interface<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let array = self.array();
+        if self.class() == Class::ReadOnly {
+            return marking(py, array, true);
+        }
+        let typestr = check(array)?;
+        let _site = site::here(py);
+        // Alone as long as this object lives: a second look would find the first one's export in its way.
+        self.end_mark();
+        let (guard, view, _) = open(array, Class::Exclusive)?;
+        self.mark(guard);
+        dict(py, &typestr, &view, false)
+    }
+
+    /// Ends what a look at `__array_interface__` of this object opened.
+    fn end_exports(&self) {
+        self.end_mark();
+        if self.class() == Class::ReadOnly {
+            self.array().end_marks();
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Streams, events and the scopes that make a stream current: the native half of `tenure.cuda`.
+//!
+//! Contract: one object owns one handle of the library, never a constant; the end of the object releases it, with work pending too. Whatever
+//! may wait for a device does so with the interpreter released.
+
+use crate::api::{Id, cuda};
+use crate::base::errors;
+use crate::types::*;
+use crate::values::convert::{device_of, device_text, parameter_of};
+use core::sync::atomic::{AtomicU64, Ordering};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyInt, PyTuple};
+use std::sync::{Mutex, PoisonError};
+use std::thread::ThreadId;
+
+/// The thread's current stream of the device that a call is about.
+const CURRENT: Id = Id(3);
+/// Nanoseconds of the milliseconds in which CUDA tells times.
+const MILLISECOND: f64 = 1e6;
+
+/// The scopes that an object has open, each left by the thread that entered it.
+#[derive(Default)]
+struct Scopes(Mutex<Vec<(ThreadId, Id)>>);
+
+impl Scopes {
+    fn enter(&self, py: Python<'_>, device: tn_device, stream: Id, flags: u32) -> PyResult<()> {
+        let scope = py.detach(|| cuda::stream_enter(device, stream, flags).map_err(PyErr::from))?;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((std::thread::current().id(), scope));
+        Ok(())
+    }
+
+    fn leave(&self, py: Python<'_>) -> PyResult<()> {
+        let thread = std::thread::current().id();
+        let scope = {
+            let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            list.iter().rposition(|(of, _)| *of == thread).map(|at| list.remove(at).1)
+        };
+        let Some(scope) = scope else {
+            return Err(PyRuntimeError::new_err("this thread is in no `with` block of this stream"));
+        };
+        py.detach(|| cuda::stream_leave(scope).map_err(PyErr::from))
+    }
+}
+
+/// An order of work on a device. Made by `tenure.cuda.stream()`; released with the object, also while work is pending.
+///
+/// `with s:` makes it the thread's current stream, `with s.auto_synchronize():` also waits for it at the end of the block.
+///
+/// >>> s = cuda.stream()
+/// >>> with s.auto_synchronize():
+/// ...     d = cuda.to_device(n, stream=s)
+#[pyclass(frozen, weakref, module = "tenure.cuda", name = "Stream")]
+pub struct Stream {
+    /// 0: released.
+    id: AtomicU64,
+    device: tn_device,
+    scopes: Scopes,
+}
+
+impl Stream {
+    fn wrap(py: Python<'_>, id: Id, device: tn_device) -> PyResult<Bound<'_, Stream>> {
+        Bound::new(py, Stream { id: AtomicU64::new(id.0), device, scopes: Scopes::default() })
+    }
+
+    /// The handle, if the object still has one.
+    pub fn id(&self) -> PyResult<Id> {
+        match self.id.load(Ordering::Relaxed) {
+            0 => Err(Python::attach(|py| errors::with_text(py, TN_ERR_STALE, "this stream was released", false))),
+            id => Ok(Id(id)),
+        }
+    }
+
+    /// Another handle on the same stream.
+    pub fn another(&self) -> PyResult<Id> {
+        Ok(cuda::stream_import(self.device, cuda::stream_native(self.id()?)?)?)
+    }
+
+    /// What a `stream=` argument means: None and 0, as Numba's default, are "done when the call returns".
+    pub fn id_of(stream: Option<&Bound<'_, PyAny>>) -> PyResult<Id> {
+        let Some(stream) = stream else { return Ok(Id::NULL) };
+        if let Ok(stream) = stream.cast::<Stream>() {
+            return stream.get().id();
+        }
+        if stream.is_exact_instance_of::<PyInt>() && stream.eq(0)? {
+            return Ok(Id::NULL);
+        }
+        Err(PyTypeError::new_err(format!(
+            "stream must be a tenure.cuda.Stream or None, not {}; tenure.cuda.external_stream(number) makes one of a CUstream",
+            stream.get_type().name()?
+        )))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let id = *self.id.get_mut();
+        if id != 0 {
+            // A finaliser can do nothing about a failure, and releasing an open handle has none.
+            let _ = cuda::stream_release(Id(id));
+        }
+    }
+}
+
+#[pymethods]
+impl Stream {
+    /// Waits until all work of the stream is done; an error of that work comes out here.
+    fn synchronize(&self, py: Python<'_>) -> PyResult<()> {
+        let id = self.id()?;
+        py.detach(|| cuda::stream_synchronize(id).map_err(PyErr::from))
+    }
+
+    /// The CUstream as an integer, for other libraries: 1 is the legacy stream, 2 the per-thread one, never 0.
+    #[getter]
+    fn native(&self) -> PyResult<u64> {
+        Ok(cuda::stream_native(self.id()?)?)
+    }
+
+    /// "cuda:0" and the like.
+    #[getter]
+    fn device(&self) -> String {
+        device_text(self.device)
+    }
+
+    /// The handle as an integer, lent: valid while this object lives.
+    #[getter]
+    fn handle(&self) -> PyResult<u64> {
+        Ok(self.id()?.0)
+    }
+
+    /// The lent handle for ctypes.
+    #[getter]
+    fn _as_parameter_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        parameter_of(py, self.id()?)
+    }
+
+    /// `with s.auto_synchronize():` makes the stream current, and at the end of the block waits for it and puts the former one back.
+    fn auto_synchronize(slf: Bound<'_, Self>) -> StreamScope {
+        StreamScope { stream: slf.unbind(), scopes: Scopes::default() }
+    }
+
+    /// Until the end of the block it is the thread's current stream of its device.
+    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        let this = slf.get();
+        this.scopes.enter(slf.py(), this.device, this.id()?, 0)?;
+        Ok(slf)
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.scopes.leave(py)
+    }
+
+    /// Gives the handle back now: the work that is pending goes on. Twice is fine.
+    fn release(&self) -> PyResult<()> {
+        match self.id.swap(0, Ordering::Relaxed) {
+            0 => Ok(()),
+            id => Ok(cuda::stream_release(Id(id))?),
+        }
+    }
+
+    /// `await s.done()` lets other tasks run until all work that the stream has now is done.
+    fn done<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("tenure.cuda")?.getattr("_done")?.call1((slf,))
+    }
+
+    /// Of the same CUstream on the same device, whichever object says so.
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        let Ok(other) = other.cast::<Stream>() else { return false };
+        let place = |stream: &Stream| {
+            let id = Id(stream.id.load(Ordering::Relaxed));
+            if id == Id::NULL { None } else { cuda::stream_native(id).ok().map(|native| (native, stream.device.id)) }
+        };
+        core::ptr::eq(self, other.get()) || (place(self).is_some() && place(self) == place(other.get()))
+    }
+
+    /// The same for all streams of a device: what a released stream was is not known any more.
+    fn __hash__(&self) -> i32 {
+        self.device.id
+    }
+
+    fn __repr__(&self) -> String {
+        match self.id().and_then(|id| Ok(cuda::stream_native(id)?)) {
+            Ok(1) => format!("<legacy stream of {}>", self.device()),
+            Ok(2) => format!("<per-thread stream of {}>", self.device()),
+            Ok(native) => format!("<stream {native:#x} of {}>", self.device()),
+            Err(_) => "<released stream>".to_owned(),
+        }
+    }
+}
+
+/// What `Stream.auto_synchronize()` gives.
+#[pyclass(frozen, module = "tenure.cuda", name = "StreamScope")]
+pub struct StreamScope {
+    stream: Py<Stream>,
+    scopes: Scopes,
+}
+
+#[pymethods]
+impl StreamScope {
+    fn __enter__(&self, py: Python<'_>) -> PyResult<Py<Stream>> {
+        let stream = self.stream.get();
+        self.scopes.enter(py, stream.device, stream.id()?, TN_AUTO_SYNCHRONIZE)?;
+        Ok(self.stream.clone_ref(py))
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.scopes.leave(py)
+    }
+}
+
+/// A stream of its own on a device.
+#[pyfunction]
+pub fn _stream<'py>(py: Python<'py>, device: &str, priority: i32, blocking: bool) -> PyResult<Bound<'py, Stream>> {
+    let device = device_of(device)?;
+    let flags = if blocking { TN_STREAM_BLOCKING } else { 0 };
+    let id = py.detach(|| cuda::stream_create(device, flags, priority).map_err(PyErr::from))?;
+    Stream::wrap(py, id, device)
+}
+
+/// A stream of another library, which stays its own.
+#[pyfunction]
+pub fn _external_stream<'py>(py: Python<'py>, device: &str, native: u64) -> PyResult<Bound<'py, Stream>> {
+    let device = device_of(device)?;
+    let id = py.detach(|| cuda::stream_import(device, native).map_err(PyErr::from))?;
+    Stream::wrap(py, id, device)
+}
+
+/// The thread's current stream.
+#[pyfunction]
+pub fn _current_stream<'py>(py: Python<'py>, device: &str) -> PyResult<Bound<'py, Stream>> {
+    let device = device_of(device)?;
+    let id = py.detach(|| cuda::stream_current(device).map_err(PyErr::from))?;
+    Stream::wrap(py, id, device)
+}
+
+/// A point in a stream. Made by `tenure.cuda.event()`.
+///
+/// Until it is recorded it counts as passed. Recording it again moves it; who waits already waits for the old point.
+#[pyclass(frozen, weakref, module = "tenure.cuda", name = "Event")]
+pub struct Event {
+    id: Id,
+    device: tn_device,
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // As for streams.
+        let _ = cuda::event_release(self.id);
+    }
+}
+
+/// An event of a device; timing: `elapsed_time` works with it.
+#[pyfunction]
+pub fn _event<'py>(py: Python<'py>, device: &str, timing: bool) -> PyResult<Bound<'py, Event>> {
+    let device = device_of(device)?;
+    let flags = if timing { TN_EVENT_TIMING } else { 0 };
+    let id = py.detach(|| cuda::event_create(device, flags).map_err(PyErr::from))?;
+    Bound::new(py, Event { id, device })
+}
+
+/// The stream of an argument; None, and 0 as Numba's default, are the current one here.
+fn or_current(stream: Option<&Bound<'_, PyAny>>) -> PyResult<Id> {
+    Ok(match Stream::id_of(stream)? {
+        Id::NULL => CURRENT,
+        id => id,
+    })
+}
+
+#[pymethods]
+impl Event {
+    /// Marks the end of what `stream` has to do now, of the current one without.
+    #[pyo3(signature = (stream=None))]
+    fn record(&self, stream: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        Ok(cuda::event_record(self.id, or_current(stream)?)?)
+    }
+
+    /// Lets `stream`, or the current one, wait for the event; the host does not wait.
+    #[pyo3(signature = (stream=None))]
+    fn wait(&self, stream: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        Ok(cuda::event_wait(self.id, or_current(stream)?)?)
+    }
+
+    /// The host waits for the event.
+    fn synchronize(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| cuda::event_synchronize(self.id).map_err(PyErr::from))
+    }
+
+    /// Whether it has passed; never waits.
+    fn query(&self) -> PyResult<bool> {
+        Ok(cuda::event_query(self.id)?)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<event of {}>", device_text(self.device))
+    }
+
+    /// Milliseconds from this event to another one; both passed, both made with timing.
+    fn elapsed_time(&self, end: &Bound<'_, Event>) -> PyResult<f64> {
+        Ok(cuda::event_elapsed(self.id, end.get().id)? as f64 / MILLISECOND)
+    }
+}

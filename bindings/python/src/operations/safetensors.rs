@@ -1,0 +1,111 @@
+//! Safetensors files: some or all of their tensors as arrays on one mapping (NP-10, NP-11).
+
+use crate::api::{self, Id};
+use crate::base::site;
+use crate::ffi_generated as c;
+use crate::handles::array::Array;
+use crate::handles::pool::Pool;
+use crate::types::*;
+use crate::values::convert::{crossing, fixed_text, path_of};
+use core::ffi::{CStr, c_char};
+use core::ptr::null_mut;
+use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use std::ffi::CString;
+
+/// The names of all tensors, in the order of their bytes.
+fn all(path: &CStr) -> PyResult<Vec<String>> {
+    let query = |infos: &mut Vec<tn_safetensors_info>| {
+        let mut count = 0;
+        let room = infos.capacity();
+        // SAFETY: a terminated path, as many places as said, a writable count.
+        let status = unsafe { c::tn_safetensors_query(path.as_ptr(), room, infos.as_mut_ptr(), &mut count) };
+        if status != TN_OK {
+            return Err(PyErr::from(api::Failure(status)));
+        }
+        // SAFETY: so many were filled.
+        unsafe { infos.set_len(count.min(room)) };
+        Ok(count)
+    };
+    let mut infos = Vec::new();
+    // The file may be another one the second time.
+    loop {
+        let count = query(&mut infos)?;
+        if count <= infos.len() {
+            break;
+        }
+        infos.clear();
+        infos.reserve_exact(count);
+    }
+    let mut names = Vec::with_capacity(infos.len());
+    for info in &infos {
+        let name = fixed_text(&info.name);
+        if name.len() as u64 != info.name_bytes {
+            return Err(PyValueError::new_err(format!(
+                "a tensor has a name of {} bytes, too long to be listed ({name}...); name the tensors that you want",
+                info.name_bytes
+            )));
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// The names that were asked for: one, or several.
+fn wanted(names: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    if let Ok(name) = names.cast::<PyString>() {
+        return Ok(vec![name.to_string()]);
+    }
+    names.try_iter()?.map(|name| name?.extract()).collect()
+}
+
+/// Opens tensors of a safetensors file: a dict of arrays by name, or one array where `names` is one name.
+///
+/// Each array has its tensor's name. names: None for all, in the order of the file. copy: None maps the file read-only, all arrays on
+/// one mapping, and copies only a tensor that is not aligned for its elements; False raises for that one; True reads all into the pool,
+/// writable.
+///
+/// A file that others cut short while it is mapped ends the process at the next touch (SIGBUS), as with every mapping.
+#[pyfunction]
+#[pyo3(signature = (path, names=None, *, copy=None, pool=None))]
+pub fn open_safetensors<'py>(
+    py: Python<'py>,
+    path: &Bound<'py, PyAny>,
+    names: Option<&Bound<'py, PyAny>>,
+    copy: Option<bool>,
+    pool: Option<&Bound<'py, Pool>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (path, pool) = (path_of(path)?, Pool::id_of(pool)?);
+    let listed = match names {
+        Some(names) => wanted(names)?,
+        None => py.detach(|| all(&path))?,
+    };
+    let texts = listed.iter().map(|name| CString::new(name.as_str())).collect::<Result<Vec<_>, _>>();
+    let texts = texts.map_err(|_| PyKeyError::new_err("a name with an embedded null byte"))?;
+    let _site = site::here(py);
+    let ids = py.detach(|| {
+        let names: Vec<*const c_char> = texts.iter().map(|text| text.as_ptr()).collect();
+        let mut out: Vec<*mut tn_array> = vec![null_mut(); names.len()];
+        let (n, pool, to) = (names.len(), pool.0 as *mut tn_pool, out.as_mut_ptr());
+        let flags = crossing(copy);
+        // SAFETY: terminated texts, as many places as names.
+        let status =
+            unsafe { c::tn_array_open_safetensors(path.as_ptr(), pool, n, names.as_ptr(), flags, to, null_mut()) };
+        if status == TN_OK { Ok(out.into_iter().map(|id| Id(id as u64)).collect()) } else { Err(api::Failure(status)) }
+    });
+    let ids: Vec<Id> = ids.map_err(PyErr::from)?;
+    // All of them are objects before anything can fail, so that none is forgotten.
+    let arrays: Vec<PyResult<Bound<'py, Array>>> = ids.into_iter().map(|id| Array::adopt(py, id)).collect();
+    let opened = PyDict::new(py);
+    for ((name, text), array) in listed.iter().zip(&texts).zip(arrays) {
+        let array = array?;
+        // What texts and reports call it by.
+        api::set_name(array.get().id()?, Some(text))?;
+        opened.set_item(name, array)?;
+    }
+    match names {
+        Some(names) if names.is_instance_of::<PyString>() => opened.as_any().get_item(names),
+        _ => Ok(opened.into_any()),
+    }
+}
