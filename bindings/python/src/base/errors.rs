@@ -1,8 +1,7 @@
-//! From a status to a Python exception that carries it.
+//! Converts a status into a Python exception that carries it.
 //!
-//! Contract: the text is read from the library's buffer of this thread at once, so a `Failure` is converted on the
-//! thread and before the next call that made it. Which class a status becomes is a table in `tenure/_errors.py`; here
-//! is only the way there.
+//! Contract: the message is read from the library's buffer for this thread. So a `Failure` is converted on the thread
+//! of the call that failed, before the next call. The table in `tenure/_errors.py` chooses the exception class.
 
 use crate::api::{self, Failure};
 use crate::base::guard;
@@ -12,7 +11,7 @@ use pyo3::sync::PyOnceLock;
 
 static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// The exception of a status with a text of our own.
+/// The exception for a status, with a message of this crate. exporting: the caller expects a BufferError.
 pub fn with_text(py: Python<'_>, status: tn_status, text: &str, exporting: bool) -> PyErr {
     let made = MAKE
         .get_or_try_init(py, || Ok::<_, PyErr>(py.import("tenure._errors")?.getattr("make")?.unbind()))
@@ -41,12 +40,12 @@ impl From<Failure> for PyErr {
     }
 }
 
-/// The exception of a refused export: what NumPy and memoryview expect is a BufferError (DL-42, CA-22).
+/// The exception of a refused export. NumPy and memoryview expect a BufferError (DL-42, CA-22).
 pub fn exporting(failure: Failure) -> PyErr {
     raised(failure, true)
 }
 
-/// A BufferError with a status and a text of our own.
+/// A BufferError with a status and a message of this crate.
 pub fn buffer_error(py: Python<'_>, status: tn_status, text: &str) -> PyErr {
     with_text(py, status, text, true)
 }

@@ -1,32 +1,37 @@
-//! HEAD
+//! One guard of the library that a `with` block and the views from it share.
+//!
+//! Contract: the guard ends exactly once, when its block is over and no view is left. Ending needs no interpreter.
 
 use crate::api::{self, Id};
 use crate::types::*;
 use core::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 
-/// Guards whose block ended while a view of theirs is still alive.
+/// Number of guards that outlive their block, because code still refers to a view.
 static LINGERING: AtomicUsize = AtomicUsize::new(0);
 
-/// What to add to the text of a conflict: the reason that is hardest to see.
+/// The addition to the message of a conflict, where views outlive their block: that cause is hard to see.
 pub fn hint() -> &'static str {
     match LINGERING.load(Ordering::Relaxed) {
         0 => "",
-        _ => " (a view that a `with` block of a borrow handed out is still referred to; the borrow ends when it goes)",
+        _ => {
+            " (some code still refers to a view from an ended `with` block; that borrow ends when the view is deleted)"
+        }
     }
 }
 
-/// One guard of the library, ended once: when its block is over and no view is left.
+/// A guard with the count of views that keep it open.
 pub struct Guard {
     id: AtomicU64,
     views: AtomicIsize,
-    /// The block is over, or there never was one.
+    /// The block has ended, or there never was one.
     over: AtomicBool,
     failed: AtomicBool,
     lingers: AtomicBool,
 }
 
 impl Guard {
+    /// `over`: there is no block; the guard ends with its last view.
     pub fn new(id: Id, over: bool) -> Arc<Guard> {
         Arc::new(Guard {
             id: AtomicU64::new(id.0),
@@ -46,32 +51,33 @@ impl Guard {
             LINGERING.fetch_sub(1, Ordering::Relaxed);
         }
         let failed = if self.failed.load(Ordering::Relaxed) { TN_END_FAILED } else { 0 };
-        // An open guard ends; a status here would mean that C code ended it, and then it is ended.
+        // An open guard always ends. A failure means that C code ended it before.
         let _ = api::borrow_end(Id(id), failed);
     }
 
-    /// Whether the library's guard has not ended.
+    /// Whether the guard has not ended yet.
     pub fn is_open(&self) -> bool {
         self.id.load(Ordering::Acquire) != 0
     }
 
-    /// One more view keeps the guard open.
+    /// Counts a view, which keeps the guard open.
     pub fn view_made(&self) {
         self.views.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Whether an exception left the block.
+    /// Notes whether an exception left the block.
     pub fn mark_failed(&self, failed: bool) {
         self.failed.store(failed, Ordering::Relaxed);
     }
 
+    /// Counts a view less; the last one after the block ends the guard.
     pub fn view_gone(&self) {
         if self.views.fetch_sub(1, Ordering::AcqRel) == 1 && self.over.load(Ordering::Acquire) {
             self.end();
         }
     }
 
-    /// The block is over. True: a view keeps the guard.
+    /// Ends the block. True: a view keeps the guard open.
     pub fn close(&self, failed: bool) -> bool {
         self.failed.store(failed, Ordering::Relaxed);
         self.over.store(true, Ordering::Release);

@@ -1,4 +1,7 @@
-//! HEAD
+//! The interpreter's lock: waiting without it, attaching where the interpreter may be ending, and callbacks from C.
+//!
+//! Contract: a call that may wait for a device first tries without waiting, and then waits with the interpreter
+//! released. No thread attaches after the interpreter began to end, except the one that ends it.
 
 use crate::api::{self, Failure, Id, cuda};
 use crate::types::*;
@@ -9,7 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::thread::ThreadId;
 
-/// Calls with TN_WAIT in its flags such that nobody else waits too: asks first, and waits with the interpreter released.
+/// Makes a call whose flags may have TN_WAIT, so that other threads run meanwhile: first without waiting, then again
+/// with the interpreter released.
 pub fn wait_without_gil<T: Send>(
     py: Python<'_>,
     flags: u32,
@@ -21,8 +25,8 @@ pub fn wait_without_gil<T: Send>(
     }
 }
 
-/// Calls what reads an array and has no TN_WAIT: where device work that writes it is in the way, once more after waiting for that. With
-/// the interpreter released.
+/// Makes a call that reads `array` and has no TN_WAIT. Where pending device work writes the array, waits for it and
+/// calls once more. The caller has released the interpreter.
 pub fn retry_after_wait<T>(array: Id, call: impl Fn() -> api::Result<T>) -> api::Result<T> {
     match call() {
         Err(Failure(TN_ERR_PENDING)) => {
@@ -33,24 +37,24 @@ pub fn retry_after_wait<T>(array: Id, call: impl Fn() -> api::Result<T>) -> api:
     }
 }
 
-/// What passes from the thread that waits to itself.
+/// A value that crosses `Python::detach`, which stays on the same thread.
 pub struct SameThread<T>(pub T);
 
 impl<T: Copy> SameThread<T> {
-    /// All of it, so that a closure takes the whole and not a field.
+    /// The whole value: a closure that calls this captures the wrapper, not the field in it.
     pub fn all(&self) -> T {
         self.0
     }
 }
 
-// SAFETY: `detach` runs the closure on the same thread; the pointers in it are to memory that a guard or a local keeps.
+// SAFETY: `detach` runs the closure on the same thread. A guard or a local variable keeps the memory behind the
+// pointers.
 unsafe impl<T> Send for SameThread<T> {}
 
-// SAFETY: the same.
+// SAFETY: as above.
 unsafe impl<T> Sync for SameThread<T> {}
 
-/// The thread on which the interpreter ends, from the moment that it begins to: no other thread may ask to be
-/// attached then.
+/// The thread on which the interpreter ends, once it began to. No other thread may attach from then on.
 static ENDING: OnceLock<ThreadId> = OnceLock::new();
 
 /// Called by `atexit`.
@@ -59,7 +63,7 @@ pub fn _ending() {
     let _ = ENDING.set(std::thread::current().id());
 }
 
-/// Runs `body` attached. None: the interpreter is gone, or is ending on another thread.
+/// Runs `body` attached. None: the interpreter has ended, or is ending on another thread.
 pub fn while_alive<R>(body: impl FnOnce(Python<'_>) -> R) -> Option<R> {
     if ENDING.get().is_some_and(|thread| *thread != std::thread::current().id()) {
         return None;
@@ -67,7 +71,7 @@ pub fn while_alive<R>(body: impl FnOnce(Python<'_>) -> R) -> Option<R> {
     Python::try_attach(body)
 }
 
-/// Runs what C called; an exception is set and -1 returned if it fails.
+/// Runs the body of a function that C called. On failure sets a Python exception and returns -1.
 pub fn guarded(body: impl FnOnce(Python<'_>) -> PyResult<()>) -> c_int {
     let outcome = catch_unwind(AssertUnwindSafe(|| Python::attach(body)));
     match outcome.unwrap_or_else(|_| Err(PySystemError::new_err("a bug in tenure, please report it"))) {

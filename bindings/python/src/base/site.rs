@@ -1,9 +1,9 @@
-//! Where the Python code is that makes guards, promises, exports and arrays (PY-21): its file and line become the
-//! site that the library keeps beside them.
+//! Records where Python code makes guards, promises, exports and arrays (PY-21). The library keeps its file and line as
+//! the call site.
 //!
-//! Contract: `here` tells the library the line of the innermost Python frame outside this package, and the value it
-//! returns takes that back when it is dropped, so that C code that runs later on the thread is not blamed. Nothing
-//! raises. The file's name is looked up once per code object: a small table keeps the last ones.
+//! Contract: `here` sets the site to the line of the innermost Python frame outside this package. Dropping its value
+//! removes the site, so that C code that runs later on the thread does not get it. Nothing raises. A small table caches
+//! the file names of code objects.
 
 use crate::api;
 use core::cell::UnsafeCell;
@@ -12,16 +12,17 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use std::sync::OnceLock;
 
-/// The site of this thread while it lives.
+/// The site of this thread is set while this value lives.
 pub struct Site(());
 
-/// Code objects whose file names are at hand; a power of two.
+/// Number of cached code objects; a power of two.
 const SLOTS: usize = 256;
 
-/// A code object and the UTF-8 text of its file, which the code object keeps alive; None: it belongs to this package. With the line of the
-/// instruction that was looked up last, since finding it means reading the code's table of lines from its start.
+/// A code object and the UTF-8 text of its file, which the code object keeps alive. None: the file belongs to this
+/// package. `line` is the line of the last instruction that was looked up: finding a line reads the code's line table
+/// from its start.
 #[derive(Clone, Copy)]
-struct Known {
+struct CodeEntry {
     code: *mut ffi::PyObject,
     file: Option<*const c_char>,
     instruction: c_int,
@@ -37,40 +38,42 @@ unsafe extern "C" {
     fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
 }
 
-/// `PyFrame_GetLasti`, which every CPython from 3.11 on has, though it is no part of the stable ABI; None where it is gone.
+/// `PyFrame_GetLasti`. Every CPython from 3.11 on has it, though it is not in the stable ABI. None where it is missing.
 fn get_lasti() -> Option<GetLasti> {
     static FOUND: OnceLock<Option<GetLasti>> = OnceLock::new();
     *FOUND.get_or_init(|| {
-        // SAFETY: NULL searches what the process has loaded; a terminated name.
+        // SAFETY: NULL searches all loaded libraries; a terminated name.
         let found = unsafe { dlsym(core::ptr::null_mut(), c"PyFrame_GetLasti".as_ptr()) };
         // SAFETY: NULL or the function of that name, whose type is public.
         unsafe { core::mem::transmute::<*mut c_void, Option<GetLasti>>(found) }
     })
 }
 
-/// The table. What is built for the stable ABI of 3.11 runs only where one thread at a time is attached, which is the
-/// lock: entries are read and replaced whole, with no call into the interpreter in between.
-struct Table(UnsafeCell<[Known; SLOTS]>);
+/// The cache. An extension for the stable ABI of 3.11 loads only into interpreters where one thread at a time is
+/// attached, and that serves as the lock. Entries are read and replaced whole, without a call into the interpreter in
+/// between.
+struct Table(UnsafeCell<[CodeEntry; SLOTS]>);
 
 // SAFETY: only `get` and `put` touch it, both attached, neither across a call into the interpreter.
 unsafe impl Sync for Table {}
 
-static TABLE: Table =
-    Table(UnsafeCell::new([Known { code: core::ptr::null_mut(), file: None, instruction: UNKNOWN, line: 0 }; SLOTS]));
+static TABLE: Table = Table(UnsafeCell::new(
+    [CodeEntry { code: core::ptr::null_mut(), file: None, instruction: UNKNOWN, line: 0 }; SLOTS],
+));
 
 impl Table {
-    fn get(&self, _py: Python<'_>, slot: usize) -> Known {
+    fn get(&self, _py: Python<'_>, slot: usize) -> CodeEntry {
         // SAFETY: attached, by `_py`; a copy is taken.
         unsafe { (*self.0.get())[slot] }
     }
 
-    fn put(&self, _py: Python<'_>, slot: usize, known: Known) -> Known {
-        // SAFETY: attached, by `_py`; nobody holds a reference into the table.
+    fn put(&self, _py: Python<'_>, slot: usize, known: CodeEntry) -> CodeEntry {
+        // SAFETY: attached, by `_py`; no reference into the table exists.
         unsafe { core::mem::replace(&mut (*self.0.get())[slot], known) }
     }
 }
 
-/// Tells the library where the running Python code is.
+/// Sets the site to the running Python code.
 #[inline]
 pub fn here(py: Python<'_>) -> Site {
     // SAFETY: attached, by `py`; a borrowed reference or NULL.
@@ -81,7 +84,7 @@ pub fn here(py: Python<'_>) -> Site {
     Site(())
 }
 
-/// Tells the library a place of the caller's choice; "" is where the running Python code is.
+/// Sets the site to a given place; "" is the running Python code.
 pub fn at_place(py: Python<'_>, file: &CStr, line: i32) -> Site {
     if file.is_empty() {
         return here(py);
@@ -107,8 +110,7 @@ fn at(py: Python<'_>, frame: *mut ffi::PyFrameObject) {
         api::here(Some(unsafe { CStr::from_ptr(file) }), line);
         return;
     }
-    // One of our own helpers: whoever called it.
-    // SAFETY: a live frame, borrowed.
+    // The frame belongs to this package: its caller is the site.
     let frame: Bound<'_, PyAny> = unsafe { Bound::from_borrowed_ptr(py, frame.cast()) };
     if let Ok(back) = frame.getattr(pyo3::intern!(py, "f_back"))
         && !back.is_none()
@@ -121,7 +123,7 @@ fn slot_of(code: *mut ffi::PyObject) -> usize {
     (code as usize >> 6) % SLOTS
 }
 
-/// The line that a frame with this code, whose file is in the table, is at.
+/// The line of a frame. `code` is the frame's code, and its file is in the table.
 fn line_of(py: Python<'_>, code: *mut ffi::PyObject, frame: *mut ffi::PyFrameObject) -> c_int {
     // SAFETY: a live frame.
     let instruction = get_lasti().map_or(UNKNOWN, |get| unsafe { get(frame) });
@@ -132,7 +134,7 @@ fn line_of(py: Python<'_>, code: *mut ffi::PyObject, frame: *mut ffi::PyFrameObj
     // SAFETY: a live frame.
     let line = unsafe { ffi::PyFrame_GetLineNumber(frame) };
     if known.code == code {
-        TABLE.put(py, slot_of(code), Known { instruction, line, ..known });
+        TABLE.put(py, slot_of(code), CodeEntry { instruction, line, ..known });
     }
     line
 }
@@ -147,7 +149,7 @@ fn file_of(py: Python<'_>, code: &Bound<'_, PyAny>) -> Option<*const c_char> {
     }
     let name = code.getattr(pyo3::intern!(py, "co_filename")).ok()?;
     let mut length = 0;
-    // SAFETY: attached; NULL for what is no text or not UTF-8, then the error is cleared.
+    // SAFETY: attached; NULL for an object that is not text or not UTF-8, then the error is cleared.
     let text = unsafe { ffi::PyUnicode_AsUTF8AndSize(name.as_ptr(), &mut length) };
     if text.is_null() {
         // SAFETY: attached.
@@ -156,7 +158,7 @@ fn file_of(py: Python<'_>, code: &Bound<'_, PyAny>) -> Option<*const c_char> {
     }
     // SAFETY: terminated by AsUTF8AndSize, valid while `name` lives, which the code object holds.
     let ours = unsafe { CStr::from_ptr(text) }.to_bytes().starts_with(package(py).as_bytes());
-    let known = Known { code: key, file: (!ours).then_some(text), instruction: UNKNOWN, line: 0 };
+    let known = CodeEntry { code: key, file: (!ours).then_some(text), instruction: UNKNOWN, line: 0 };
     // The table owns a reference, so that no other code object gets this address.
     core::mem::forget(code.clone());
     let old = TABLE.put(py, slot, known);
