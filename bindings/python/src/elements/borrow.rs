@@ -1,12 +1,13 @@
 //! Borrows as context managers: `x.read()`, `x.write()`, `x.chunks_write(n)`, `tenure.access(...)` (PY-7, PY-16).
 //!
-//! Contract: `with` takes the guards and gives NumPy arrays over the bytes; each such array keeps its guard, through
-//! a buffer that it holds open. At the end of the block a view to which nothing but the block's own variable refers
-//! is cut off from the bytes (it becomes a dead value that raises when it is used) and the guard ends there. A view
-//! that somebody kept is left as it is, and the guard ends when the view does: the bytes never go while Python can
-//! still reach them. An exception that passes ends the guards of writers with TN_END_FAILED, now or then.
+//! Contract: `with` opens the guards and gives NumPy arrays over the bytes. Each array keeps its guard open, through
+//! a buffer. At the end of the block a view to which only the block's own variable refers is invalidated: it becomes
+//! an object that raises when it is used, and its guard ends. Any other view stays usable, and its guard ends when
+//! the view does: bytes stay valid while Python can reach them. After an exception the guards of writers end with
+//! TN_END_FAILED.
 //!
-//! Of memory that the host cannot touch the views are `DeviceView`s: they say where the bytes are, and hold nothing.
+//! For memory that the host cannot touch the views are `DeviceView`s: they tell where the bytes are, and hold
+//! nothing.
 
 use crate::api::{self, Id, cuda};
 use crate::base::guard::Guard;
@@ -24,7 +25,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The bytes of one array under a guard, as a buffer: what a NumPy view has as its base.
+/// The bytes of one array under a guard, as a buffer. It is the base of a NumPy view.
 #[pyclass(frozen, module = "tenure", name = "BorrowedBuffer")]
 pub struct BorrowedBuffer {
     guard: Arc<Guard>,
@@ -47,7 +48,7 @@ impl BorrowedBuffer {
         }
     }
 
-    /// A NumPy array over it.
+    /// A NumPy array over the bytes.
     fn numpy(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         tables(py)?.asarray.bind(py).call1((Bound::new(py, self)?,))
     }
@@ -59,7 +60,7 @@ impl BorrowedBuffer {
         let lent = slf.clone();
         let lent = lent.get();
         if !lent.guard.is_open() {
-            // SAFETY: Python passes a buffer to fill; without an owner it counts as not filled.
+            // SAFETY: Python passes a buffer to fill; one without an owner counts as not filled.
             unsafe { (*view).obj = core::ptr::null_mut() };
             return Err(errors::buffer_error(slf.py(), TN_ERR_STALE, "this borrow ended"));
         }
@@ -71,8 +72,8 @@ impl BorrowedBuffer {
             strides: lent.strides.as_ptr(),
             readonly: lent.readonly,
         };
-        // SAFETY: Python passes a buffer to fill; the lists live in the owner, the bytes as long as the guard, which
-        // the count below keeps open.
+        // SAFETY: Python passes a buffer to fill. The lists live in the owner, and the bytes as long as the guard,
+        // which the view that is counted below keeps open.
         unsafe {
             (*view).obj = core::ptr::null_mut();
             lay.fill(slf.into_any(), view, flags, core::ptr::null_mut())?;
@@ -86,7 +87,7 @@ impl BorrowedBuffer {
     }
 }
 
-/// What a block gets to see of the bytes.
+/// The view that a block gets.
 fn shown<'py>(py: Python<'py>, guard: &Arc<Guard>, view: &tn_view_info, readonly: bool) -> PyResult<Py<PyAny>> {
     if is_remote(view.device) {
         return Ok(Bound::new(py, DeviceView::of(view, readonly))?.into_any().unbind());
@@ -94,14 +95,15 @@ fn shown<'py>(py: Python<'py>, guard: &Arc<Guard>, view: &tn_view_info, readonly
     Ok(BorrowedBuffer::of(guard, view, readonly).numpy(py)?.unbind())
 }
 
-/// A copy on the host of what it cannot touch.
+/// A copy on the host of an array that it cannot touch.
 pub fn on_host<'py>(py: Python<'py>, array: &Array) -> PyResult<Bound<'py, Array>> {
     let id = array.id()?;
     let copied = py.detach(|| cuda::to_device(id, HOST, Id::NULL, Id::NULL).map_err(PyErr::from))?;
     Array::wrap(py, copied, array.dtype(), array.ndim())
 }
 
-/// A NumPy array to read, whose guard ends with it; of device memory, of a copy. For what the package itself does with NumPy.
+/// A NumPy array for reading, whose guard ends with it. Device memory is copied first. For this package's own use of
+/// NumPy.
 pub fn read_view<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, PyAny>> {
     let py = array.py();
     let id = array.get().id()?;
@@ -114,24 +116,24 @@ pub fn read_view<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, PyAny>> 
     BorrowedBuffer::of(&guard, &view, true).numpy(py)
 }
 
-/// What a `with` block asks for.
+/// The borrow that a `with` block makes.
 enum Request {
     /// One array: TN_READ or TN_READ_WRITE, with modes and flags.
     One(Py<Array>, u32),
-    /// Several, by one borrow_all.
+    /// Several arrays, by one call of `borrow_all`.
     All(Vec<(Py<Array>, u32)>),
     /// Parts of one array: number, axis, mode.
     Chunks(Py<Array>, usize, i32, u32),
 }
 
-/// The guards of a block and the views that it gave out.
+/// The guards and views of an open block.
 struct Open {
     guards: Vec<Arc<Guard>>,
     views: Vec<Py<PyAny>>,
 }
 
-/// A borrow for a `with` block: what `x.read()`, `x.write()`, `x.chunks_write()` and `tenure.access()` give. The
-/// guard is taken when the block begins.
+/// A borrow for a `with` block: the result of `x.read()`, `x.write()`, `x.chunks_write()` and `tenure.access()`. The
+/// beginning of the block opens the guard.
 #[pyclass(frozen, module = "tenure", name = "Borrow")]
 pub struct Borrow {
     request: Request,
@@ -143,13 +145,13 @@ impl Borrow {
         Bound::new(py, Borrow { request, open: Mutex::new(None) })
     }
 
-    /// Of one array.
+    /// A borrow of one array.
     pub fn one(array: Bound<'_, Array>, access: u32) -> PyResult<Bound<'_, Borrow>> {
         let py = array.py();
         Self::new(py, Request::One(array.unbind(), access))
     }
 
-    /// Of consecutive parts of one array.
+    /// A borrow of consecutive parts of one array.
     pub fn chunks(array: Bound<'_, Array>, n: usize, axis: i32, mode: u32) -> PyResult<Bound<'_, Borrow>> {
         let py = array.py();
         Self::new(py, Request::Chunks(array.unbind(), n, axis, mode))
@@ -187,7 +189,7 @@ impl Borrow {
                 let (id, dtype) = (array.get().id()?, array.get().dtype());
                 let take = |mode| api::chunks_write(id, *axis, *n, mode).map(SameThread);
                 let chunks = wait_without_gil(py, *mode, take)?.0;
-                // Guards first: should anything below fail, they end with `open`.
+                // Guards first: if anything below fails, they end with `open`.
                 open.guards.extend(chunks.iter().map(|c| Guard::new(Id(c.guard as u64), false)));
                 let info = api::query(id)?;
                 let ndim = info.ndim as usize;
@@ -218,7 +220,7 @@ impl Borrow {
     fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let _site = site::here(py);
         if self.open.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-            return Err(PyRuntimeError::new_err("this borrow is open already; make another one for another block"));
+            return Err(PyRuntimeError::new_err("this borrow is already open; make another one for another block"));
         }
         let open = self.take_guards(py)?;
         let given = match &self.request {
@@ -251,8 +253,8 @@ impl Borrow {
         }
         if lingering > 0 && !failed && strict() {
             let text = format!(
-                "{lingering} borrow(s) cannot end with the block: a view is still referred to (strict mode); the array \
-                 stays borrowed until it goes"
+                "{lingering} borrow(s) cannot end with the block (strict mode): some code still refers to a view; delete it \
+                 to end the borrow"
             );
             return Err(errors::buffer_error(py, TN_ERR_BORROWED, &text));
         }
@@ -278,30 +280,32 @@ impl Borrow {
 
 #[pymethods]
 impl Array {
-    /// `with x.read() as view:` a NumPy array to read; nobody can write these bytes meanwhile.
+    /// `with x.read() as view:` a NumPy array for reading. Nothing can write these bytes meanwhile.
     ///
-    /// The view holds the borrow: when nothing but the block's own variable refers to it at the end of the block, the
-    /// borrow ends there and the view is dead; a view kept elsewhere keeps the array borrowed until it is gone.
+    /// The view holds the borrow. If only the block's own variable refers to it at the end of the block, the borrow
+    /// ends there and the view is invalid. A view that is kept elsewhere keeps the array borrowed until it is
+    /// deleted.
     ///
-    /// frozen: refuse also where a shared view could change the bytes. wait: wait for work of a device.
+    /// frozen: refuse also where a shared view could change the bytes. wait: wait for device work on the array.
     #[pyo3(signature = (frozen=false, *, wait=true))]
     fn read(slf: Bound<'_, Self>, frozen: bool, wait: bool) -> PyResult<Bound<'_, Borrow>> {
         let frozen = if frozen { TN_FROZEN } else { 0 };
         Borrow::one(slf, TN_READ | frozen | if wait { TN_WAIT } else { 0 })
     }
 
-    /// `with x.write() as view:` a NumPy array to read and write; nobody else reads or writes these bytes meanwhile.
+    /// `with x.write() as view:` a NumPy array for reading and writing. Nothing else reads or writes these bytes
+    /// meanwhile.
     ///
-    /// mode: "aliased" (other handles on the bytes see the change), "unique" (refused while there are others), "cow"
-    /// (this array moves to a copy if there are others); with "|discard" the old contents are not needed. An
-    /// exception that passes the block poisons the array: reading it raises until it is rewritten. The view is as in
-    /// `read`.
+    /// mode: "aliased" (other handles to the bytes see the change), "unique" (refused while others exist), "cow"
+    /// (this array moves to a copy if others exist). Add "|discard" where the old contents are not needed. An
+    /// exception that leaves the block poisons the array: reading it raises until it is rewritten. The view behaves
+    /// as in `read`.
     #[pyo3(signature = (mode=None, *, wait=true))]
     fn write<'py>(slf: Bound<'py, Self>, mode: Option<&Bound<'py, PyAny>>, wait: bool) -> PyResult<Bound<'py, Borrow>> {
         Borrow::one(slf, TN_READ_WRITE | mode_of(mode)? | if wait { TN_WAIT } else { 0 })
     }
 
-    /// `with x.chunks_write(4) as parts:` n NumPy views of consecutive parts of an axis, each to be written by its
+    /// `with x.chunks_write(4) as parts:` n NumPy views of consecutive parts of an axis; each may be written by its
     /// own thread.
     #[pyo3(signature = (n, axis=0, mode=None))]
     fn chunks_write<'py>(
@@ -318,15 +322,16 @@ fn strict() -> bool {
     api::option_get(c"strict").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "off" | "false"))
 }
 
-/// Takes the bytes away from a view to which only the block's variable refers besides us.
+/// Invalidates a view to which only the block's variable and this reference refer.
 fn invalidate_view(view: Bound<'_, PyAny>) {
-    // SAFETY: attached. Ours is one reference, the variable's the other; nobody can add one while we are attached here.
+    // SAFETY: attached. One reference is `view`, the other the variable's; no other code can add one while this
+    // thread is attached.
     if unsafe { ffi::Py_REFCNT(view.as_ptr()) } > 2 {
         return;
     }
     let py = view.py();
-    // NumPy's own way to give an array other contents: it drops the base, and with it the buffer. What stays is one
-    // object that says what happened to whoever uses it.
+    // `__setstate__` is NumPy's own way to replace the contents of an array: it drops the base, and with it the
+    // buffer. The new content is one object that raises when it is used.
     let dead = || -> PyResult<()> {
         let plain = tables(py)?.plain.bind(py);
         let object = tables(py)?.dtype.bind(py).call1(("O",))?;
@@ -335,11 +340,11 @@ fn invalidate_view(view: Bound<'_, PyAny>) {
         view.call_method1(pyo3::intern!(py, "__setstate__"), (state,))?;
         Ok(())
     };
-    // A view that could not be cut off keeps its guard, as one that somebody else refers to.
+    // A view that cannot be invalidated keeps its guard, as a view with other references does.
     let _ = dead();
 }
 
-/// One array, or any sequence of them.
+/// The arrays of an argument: one array, or a sequence of them.
 fn arrays_of<'py>(object: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<Bound<'py, Array>>> {
     let Some(object) = object else { return Ok(Vec::new()) };
     if let Ok(array) = object.cast::<Array>() {
@@ -349,7 +354,7 @@ fn arrays_of<'py>(object: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<Bound<'py,
         Ok(what) => PyTypeError::new_err(format!("a tenure.Array or several are needed, not {what}")),
         Err(error) => error,
     };
-    // Of NumPy's array the elements would be what is wrong.
+    // For a NumPy array the message would be about its elements.
     if object.hasattr("dtype")? {
         return Err(wrong(object));
     }
@@ -357,11 +362,11 @@ fn arrays_of<'py>(object: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<Bound<'py,
     items.map(|item| item?.cast_into::<Array>().map_err(|error| wrong(&error.into_inner()))).collect()
 }
 
-/// `with tenure.access(read=(a, b), write=c) as (va, vb, vc):` borrows several arrays at once, all or none, with no
+/// `with tenure.access(read=(a, b), write=c) as (va, vb, vc):` borrows several arrays at once, all or none, without
 /// deadlock.
 ///
-/// read, write: an array or several. The views come in the order read, write. mode: as `Array.write`. An exception
-/// that passes the block poisons what was written.
+/// read, write: one array or several. The views come in the order read, write. mode: as in `Array.write`. An
+/// exception that leaves the block poisons the written arrays.
 #[pyfunction]
 #[pyo3(signature = (read=None, write=None, *, mode=None, frozen=false, wait=true))]
 pub fn access<'py>(

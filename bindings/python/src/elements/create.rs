@@ -1,13 +1,14 @@
-//! New arrays: empty, zeros, ones, full, the `_like` ones, from any object that NumPy takes; and files.
+//! New arrays: `empty`, `zeros`, `ones`, `full`, the `_like` functions, and `array`, which copies any object that NumPy
+//! takes.
 //!
-//! Contract: each gives an array of its own in the current host pool of the thread, or in `pool`. What comes from an
-//! object is copied, once; `asarray` (in `import`) is what aliases.
+//! Contract: each function makes an array with its own bytes, in the thread's current host pool or in `pool`. An
+//! object's elements are copied once; `exchange::asarray` shares them instead.
 
 use crate::api::{self, Content, Id};
 use crate::base::site;
 use crate::elements::borrow::read_view;
 use crate::handles::array::Array;
-use crate::handles::pool::{Place, Pool};
+use crate::handles::pool::{Pool, PoolChoice};
 use crate::types::*;
 use crate::values::convert::{self, Element, dims_of, dtype_object, dtype_of, order_of, tables, text_of, with_dims};
 use crate::values::foreign_buffer::ForeignBuffer;
@@ -16,12 +17,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::ffi::CString;
 
-/// From here on filling takes long enough that other threads may run meanwhile, elements.
-const LONG: i64 = 1 << 12;
-/// From here on a new array records the line that made it, elements: what a report of what is still held is read for.
-const LOOKED_FOR: i64 = 1 << 9;
+/// From this number of elements on, filling takes long enough to let other threads run.
+const RELEASE_GIL_FROM_ELEMENTS: i64 = 1 << 12;
+/// From this number of elements on, a new array records its call site, for reports of what is still held.
+const RECORD_SITE_FROM_ELEMENTS: i64 = 1 << 9;
 
-/// Order and name as the C API takes them; None where both are the default. `name` must outlive the options.
+/// Order and name for the C API. None: both are the default. `name` must outlive the options.
 fn options(order: i32, name: Option<&CString>) -> Option<tn_array_options> {
     (order != TN_ORDER_C || name.is_some()).then(|| tn_array_options {
         size: size_of::<tn_array_options>(),
@@ -32,8 +33,8 @@ fn options(order: i32, name: Option<&CString>) -> Option<tn_array_options> {
     })
 }
 
-/// How the elements of a new array begin.
-enum Start {
+/// The initial elements of a new array.
+enum Initial {
     Empty,
     Zeros,
     Full(Element),
@@ -44,32 +45,33 @@ fn new<'py>(
     py: Python<'py>,
     shape: &[i64],
     dtype: tn_dtype,
-    start: Start,
+    start: Initial,
     order: Option<&str>,
     name: Option<&str>,
-    place: &Place,
+    pool: &PoolChoice,
 ) -> PyResult<Bound<'py, Array>> {
     let order = order_of(order)?;
     if order != TN_ORDER_C && order != TN_ORDER_F {
         return Err(PyValueError::new_err("order must be \"C\" or \"F\""));
     }
     let name = name.map(text_of).transpose()?;
-    let pool = place.id();
+    let pool_id = pool.id();
     let count = elements(shape);
-    // Finding the line costs as much as making an array: small ones without a name, which nobody looks for, have none.
-    let _site = (name.is_some() || count >= LOOKED_FOR).then(|| site::here(py));
+    // Finding the call site costs as much as making an array. Small arrays without a name record none: reports seldom
+    // need it.
+    let _site = (name.is_some() || count >= RECORD_SITE_FROM_ELEMENTS).then(|| site::here(py));
     let make = |content| {
         let options = options(order, name.as_ref());
-        api::array_new(pool, dtype, shape, content, options.as_ref()).map_err(PyErr::from)
+        api::array_new(pool_id, dtype, shape, content, options.as_ref()).map_err(PyErr::from)
     };
     let id = match &start {
-        Start::Empty => make(Content::Empty)?,
-        _ if count < LONG && !place.slow => match &start {
-            Start::Full(value) => make(Content::Full(value))?,
+        Initial::Empty => make(Content::Empty)?,
+        _ if count < RELEASE_GIL_FROM_ELEMENTS && !pool.slow => match &start {
+            Initial::Full(value) => make(Content::Full(value))?,
             _ => make(Content::Zeros)?,
         },
-        Start::Full(value) => py.detach(|| make(Content::Full(value)))?,
-        Start::Zeros => py.detach(|| make(Content::Zeros))?,
+        Initial::Full(value) => py.detach(|| make(Content::Full(value)))?,
+        Initial::Zeros => py.detach(|| make(Content::Zeros))?,
     };
     Array::wrap(py, id, dtype, shape.len() as i32)
 }
@@ -86,8 +88,8 @@ fn type_of(dtype: Option<&Bound<'_, PyAny>>) -> PyResult<tn_dtype> {
 
 /// A new array whose contents are undefined.
 ///
-/// shape: an integer or a tuple. dtype: what `numpy.dtype` takes, or `tenure.bfloat16`. order: "C" or "F". name:
-/// stands in messages and reports. pool: where the bytes come from, else the thread's current pool (`with pool:`) of
+/// shape: an integer or a tuple. dtype: whatever `numpy.dtype` takes, or `tenure.bfloat16`. order: "C" or "F". name:
+/// for messages and reports. pool: where the bytes come from; otherwise the thread's current pool (`with pool:`) of
 /// device: "cpu", "cuda:0", "cuda_host" (page-locked), "cuda_managed:0".
 ///
 /// >>> tenure.empty((2, 3)).strides
@@ -105,12 +107,17 @@ pub fn empty<'py>(
 ) -> PyResult<Bound<'py, Array>> {
     with_dims(shape, |shape| {
         let dtype = type_of(dtype)?;
-        // What nearly every caller asks for, with nothing to look at on the way.
-        if order.is_none() && name.is_none() && pool.is_none() && device.is_none() && elements(shape) < LOOKED_FOR {
+        // The usual call, without further checks on the way.
+        if order.is_none()
+            && name.is_none()
+            && pool.is_none()
+            && device.is_none()
+            && elements(shape) < RECORD_SITE_FROM_ELEMENTS
+        {
             let id = api::array_new(Id::NULL, dtype, shape, Content::Empty, None)?;
             return Array::wrap(py, id, dtype, shape.len() as i32);
         }
-        new(py, shape, dtype, Start::Empty, order, name, &Place::of(pool, device)?)
+        new(py, shape, dtype, Initial::Empty, order, name, &PoolChoice::of(pool, device)?)
     })
 }
 
@@ -126,7 +133,9 @@ pub fn zeros<'py>(
     pool: Option<&Bound<'py, Pool>>,
     device: Option<&str>,
 ) -> PyResult<Bound<'py, Array>> {
-    with_dims(shape, |shape| new(py, shape, type_of(dtype)?, Start::Zeros, order, name, &Place::of(pool, device)?))
+    with_dims(shape, |shape| {
+        new(py, shape, type_of(dtype)?, Initial::Zeros, order, name, &PoolChoice::of(pool, device)?)
+    })
 }
 
 /// A new array of ones; the arguments are those of `empty`.
@@ -143,10 +152,10 @@ pub fn ones<'py>(
 ) -> PyResult<Bound<'py, Array>> {
     let dtype = type_of(dtype)?;
     let one = convert::encode(&1i32.into_pyobject(py)?.into_any(), dtype)?;
-    new(py, &dims_of(shape)?, dtype, Start::Full(one), order, name, &Place::of(pool, device)?)
+    new(py, &dims_of(shape)?, dtype, Initial::Full(one), order, name, &PoolChoice::of(pool, device)?)
 }
 
-/// A new array with every element `value`; without a dtype the one that NumPy gives the value.
+/// A new array with every element `value`. Without a dtype it has the type that NumPy gives the value.
 ///
 /// >>> tenure.full(3, 7)
 /// tenure.array([7, 7, 7])
@@ -168,16 +177,16 @@ pub fn full<'py>(
         None => dtype_of(&tables(py)?.asarray.bind(py).call1((value,))?.getattr("dtype")?)?,
     };
     let value = convert::encode_one(value, dtype)?;
-    new(py, &dims_of(shape)?, dtype, Start::Full(value), order, name, &Place::of(pool, device)?)
+    new(py, &dims_of(shape)?, dtype, Initial::Full(value), order, name, &PoolChoice::of(pool, device)?)
 }
 
-/// Whether an object lies in F order and not in C order, as far as it says.
+/// Whether an object's flags say that it is F-contiguous and not C-contiguous.
 fn is_fortran(object: &Bound<'_, PyAny>) -> bool {
     let says = |flag: &str| object.getattr("flags").and_then(|flags| flags.getattr(flag)?.is_truthy()).unwrap_or(false);
     says("f_contiguous") && !says("c_contiguous")
 }
 
-/// A new array like another one; `start` None: undefined.
+/// A new array with the shape and type of another. `start`: the value of every element; None: undefined.
 fn like<'py>(
     prototype: &Bound<'py, PyAny>,
     start: Option<i32>,
@@ -190,14 +199,14 @@ fn like<'py>(
     let py = prototype.py();
     // NumPy's default.
     let order = order.or(Some("K"));
-    let mut place = Place::of(pool, device)?;
+    let mut choice = PoolChoice::of(pool, device)?;
     let made = match (prototype.cast::<Array>(), dtype) {
         (Ok(array), None) => {
             let prototype = array.get();
             let (order, text) = (order_of(order)?, name.map(text_of).transpose()?);
             let options = options(order, text.as_ref());
             let _site = site::here(py);
-            let id = api::array_like(place.id(), prototype.id()?, options.as_ref())?;
+            let id = api::array_like(choice.id(), prototype.id()?, options.as_ref())?;
             Array::wrap(py, id, prototype.dtype(), prototype.ndim())?
         }
         _ => {
@@ -212,9 +221,9 @@ fn like<'py>(
                 && pool.is_none()
                 && device.is_none()
             {
-                place = Place::beside(array.get().info()?.device)?;
+                choice = PoolChoice::current_of(array.get().info()?.device)?;
             }
-            new(py, &shape, dtype, Start::Empty, order, name, &place)?
+            new(py, &shape, dtype, Initial::Empty, order, name, &choice)?
         }
     };
     if let Some(start) = start {
@@ -225,8 +234,8 @@ fn like<'py>(
     Ok(made)
 }
 
-/// A new array with the shape and type of another; its contents are undefined. order: "K", as with
-/// NumPy the default, keeps the order of its axes.
+/// A new array with the shape and type of another; its contents are undefined. order: "K", NumPy's default, keeps the
+/// order of the axes.
 #[pyfunction]
 #[pyo3(signature = (prototype, dtype=None, order=None, *, name=None, pool=None, device=None))]
 pub fn empty_like<'py>(
@@ -268,8 +277,8 @@ pub fn ones_like<'py>(
     like(prototype, Some(1), dtype, order, name, pool, device)
 }
 
-/// A new array with the elements of any object that NumPy takes: nested lists, numbers, arrays. Always a copy, in C
-/// order.
+/// A new array with the elements of any object that NumPy takes: nested lists, numbers, arrays. It is always a copy, in
+/// C order.
 ///
 /// >>> tenure.array([[1, 2], [3, 4]])
 /// tenure.array([[1, 2],
@@ -285,7 +294,7 @@ pub fn array<'py>(
     device: Option<&str>,
 ) -> PyResult<Bound<'py, Array>> {
     let wanted = dtype.map(dtype_of).transpose()?;
-    // One of ours is read under a guard, which looks at nobody but writers.
+    // A Tenure array is read under a guard, which only conflicts with writers.
     let source = match object.cast::<Array>() {
         Ok(array) => read_view(array)?,
         Err(_) => object.clone(),
@@ -301,7 +310,7 @@ pub fn array<'py>(
     }
     let raw = dtype_of(&source.getattr("dtype")?)?;
     let shape = dims_of(&source.getattr("shape")?)?;
-    let made = new(py, &shape, raw, Start::Empty, None, name, &Place::of(pool, device)?)?;
+    let made = new(py, &shape, raw, Initial::Empty, None, name, &PoolChoice::of(pool, device)?)?;
     let memory = ForeignBuffer::read(&source)?;
     memory.copy_into(py, made.get().id()?)?;
     Ok(made)

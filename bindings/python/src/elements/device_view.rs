@@ -1,16 +1,16 @@
-//! HEAD
+//! `tenure.DeviceView`: the address and layout of an array's bytes, for work on a device.
 
 use crate::types::*;
 use crate::values::convert::{Dims, device_text, dtype_object};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-/// Where the bytes of an array are, for work of a device that a block issues: what a `with` block of a borrow gives of device memory.
+/// The place of an array's bytes, for device work that a block issues: what a `with` block gives for device memory.
 ///
-/// pointer: the address as the device has it, an integer. shape, strides (bytes), dtype, nbytes, readonly: as NumPy's.
+/// pointer: the address on the device, an integer. shape, strides (bytes), dtype, nbytes, readonly: as in NumPy.
 #[pyclass(frozen, module = "tenure", name = "DeviceView")]
 pub struct DeviceView {
-    /// Where the first element is, for work on the device.
+    /// The address of the first element on the device.
     #[pyo3(get)]
     pointer: u64,
     /// Bytes of all elements.
@@ -26,6 +26,7 @@ pub struct DeviceView {
 }
 
 impl DeviceView {
+    /// The view of an open guard.
     pub fn of(view: &tn_view_info, readonly: bool) -> DeviceView {
         DeviceView {
             pointer: if view.device_data == 0 { view.data as u64 } else { view.device_data },
@@ -47,7 +48,7 @@ impl DeviceView {
         PyTuple::new(py, &self.shape)
     }
 
-    /// The distances between neighbours on each axis, in bytes.
+    /// The distance between neighbours on each axis, in bytes.
     #[getter]
     fn strides<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.strides)
@@ -59,7 +60,7 @@ impl DeviceView {
         dtype_object(py, self.dtype)
     }
 
-    /// "cuda:0" and the like.
+    /// The device, such as "cuda:0".
     #[getter]
     fn device(&self) -> String {
         device_text(self.device)
@@ -73,6 +74,6 @@ impl DeviceView {
 /// The entries of a view's shape or strides.
 pub fn entries(view: &tn_view_info, at: *const i64) -> Dims {
     let n = if at.is_null() { 0 } else { view.ndim as usize };
-    // SAFETY: ndim entries, valid while the guard is open, which it is.
+    // SAFETY: ndim entries, valid while the guard is open; the caller keeps it open.
     (0..n).map(|i| unsafe { *at.add(i) }).collect()
 }

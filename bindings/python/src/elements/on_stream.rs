@@ -1,4 +1,4 @@
-//! HEAD
+//! Borrows for work on a stream: `x.on(stream)` (PY-16).
 
 use crate::api::{self, Id, cuda};
 use crate::base::site;
@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::sync::{Mutex, PoisonError};
 
-/// A borrow for work on a stream: what `x.on(stream)` gives.
+/// A borrow for work on a stream: the result of `x.on(stream)`.
 #[pyclass(frozen, module = "tenure", name = "OnStream")]
 pub struct OnStream {
     array: Py<Array>,
@@ -21,7 +21,8 @@ pub struct OnStream {
     open: Mutex<Option<Lease>>,
 }
 
-/// A guard for work of a stream, with a handle of its own on that stream: whoever releases his in the block does not leave the guard open.
+/// A guard for work of a stream, with its own handle to that stream: a caller that releases its stream in the block
+/// does not leave the guard open.
 struct Lease {
     guard: Id,
     stream: Id,
@@ -30,7 +31,7 @@ struct Lease {
 impl Lease {
     fn end(self, flags: u32) -> api::Result<()> {
         let ended = cuda::borrow_end_on(self.guard, flags, self.stream);
-        // Never refused for an open handle; the text of a failure above stays.
+        // Never fails for an open handle, so the message of a failure above stays.
         let _ = cuda::stream_release(self.stream);
         ended
     }
@@ -55,7 +56,7 @@ impl OnStream {
         let _site = site::here(py);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.is_some() {
-            return Err(PyRuntimeError::new_err("this borrow is open already; make another one for another block"));
+            return Err(PyRuntimeError::new_err("this borrow is already open; make another one for another block"));
         }
         let (id, stream) = (self.array.get().id()?, self.stream.get().another()?);
         let (guard, view) = match cuda::borrow_on(id, self.access, stream) {
@@ -80,7 +81,7 @@ impl OnStream {
 impl Drop for OnStream {
     fn drop(&mut self) {
         if let Some(lease) = self.open.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
-            // A block that never ended; there is nobody to tell.
+            // The block never ended, and there is no caller to report to.
             let _ = lease.end(0);
         }
     }
@@ -88,10 +89,11 @@ impl Drop for OnStream {
 
 #[pymethods]
 impl Array {
-    /// `with x.on(stream) as view:` lends the array to work on a stream: the block says where the bytes are and issues the work, and until
-    /// that is done nobody who asks the library touches them. The stream waits for what other streams do with them.
+    /// `with x.on(stream) as view:` lends the array to work on a stream. The block issues the work on the address in
+    /// `view`. Until that work is done, the library lets no other code touch the bytes. The stream waits for other
+    /// streams' work on them.
     ///
-    /// view: a `DeviceView` with `pointer`, `shape`, `strides`, `dtype`. write: the work writes; mode: as `fill`.
+    /// view: a `DeviceView` with `pointer`, `shape`, `strides`, `dtype`. write: the work writes; mode: as in `fill`.
     #[pyo3(signature = (stream, *, write=false, mode=None))]
     fn on<'py>(
         slf: Bound<'py, Self>,

@@ -1,4 +1,4 @@
-//! HEAD
+//! Array values as Python and NumPy objects: single elements, lists, comparisons, `numpy.asarray`.
 
 use crate::elements::borrow::read_view;
 use crate::elements::create;
@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 impl Array {
-    /// Its only element.
+    /// The only element, as a Python scalar. what: the method, for the message.
     fn only(&self, py: Python<'_>, what: &str) -> PyResult<Py<PyAny>> {
         match read_one(py, self.id()?, kind(self.dtype()).3)? {
             Some(element) => convert::decode(py, &element, self.dtype()),
@@ -78,7 +78,7 @@ impl Array {
         read_view(slf)?.contains(value)
     }
 
-    /// Element by element, as NumPy: a NumPy array of bool.
+    /// Compares element by element, as NumPy does. The result is a NumPy array of bool.
     fn __richcmp__<'py>(
         slf: &Bound<'py, Self>,
         other: &Bound<'py, PyAny>,
@@ -91,7 +91,7 @@ impl Array {
         }
     }
 
-    /// For NumPy where the buffer was refused: the refusal's reason as an exception.
+    /// For NumPy where the buffer was refused: raises the reason.
     #[pyo3(signature = (dtype=None, copy=None))]
     fn __array__<'py>(
         slf: Bound<'py, Self>,
@@ -101,8 +101,8 @@ impl Array {
         as_numpy(slf.into_any(), dtype, copy)
     }
 
-    /// The same bytes as a NumPy array, as `numpy.asarray`: what plotting libraries and data frames ask for before they
-    /// go through elements one by one.
+    /// A NumPy array on the same bytes, as `numpy.asarray`. Plotting libraries and data frames call this before they
+    /// read element by element.
     ///
     /// >>> x = tenure.zeros(3)
     /// >>> x.to_numpy()

@@ -92,20 +92,20 @@ fn dict<'py>(py: Python<'py>, typestr: &str, view: &tn_view_info, readonly: bool
 }
 
 /// The interface of an array, which is marked by it.
-fn marking<'py>(py: Python<'py>, array: &Array, reads: bool) -> PyResult<Bound<'py, PyDict>> {
+fn exported<'py>(py: Python<'py>, array: &Array, reads: bool) -> PyResult<Bound<'py, PyDict>> {
     let typestr = check(array)?;
     let _site = site::here(py);
     let (guard, view, readonly) = open(array, Class::Default)?;
     let interface = dict(py, &typestr, &view, reads || readonly);
-    let mut marks = array.extra().marks.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut exports = array.extra().interface_exports.lock().unwrap_or_else(PoisonError::into_inner);
     // Of no elements there is nothing to keep. Bytes that are marked stay where they are, so one address has one mark, also
     // after the array moved and came to others.
     let empty = view.data.is_null();
-    if empty || interface.is_err() || marks.iter().any(|(address, _)| *address == view.data as u64) {
-        drop(marks);
+    if empty || interface.is_err() || exports.iter().any(|(address, _)| *address == view.data as u64) {
+        drop(exports);
         let _ = api::borrow_end(guard, 0);
     } else {
-        marks.push((view.data as u64, guard));
+        exports.push((view.data as u64, guard));
     }
     interface
 }
@@ -114,13 +114,13 @@ fn marking<'py>(py: Python<'py>, array: &Array, reads: bool) -> PyResult<Bound<'
 impl Array {
     #[getter(__array_interface__)]
     fn array_interface<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        marking(py, self, false)
+        exported(py, self, false)
     }
 
     /// Says that nobody uses an address from `__array_interface__` any more: the shared view that its first look opened
     /// ends. Buffers and DLPack exports end by themselves.
     fn end_exports(&self) {
-        self.end_marks();
+        self.end_interface_exports();
     }
 }
 
@@ -130,22 +130,22 @@ impl Proxy {
     fn array_interface<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let array = self.array();
         if self.class() == Class::ReadOnly {
-            return marking(py, array, true);
+            return exported(py, array, true);
         }
         let typestr = check(array)?;
         let _site = site::here(py);
         // Alone as long as this object lives: a second look would find the first one's export in its way.
-        self.end_mark();
+        self.end_interface_export();
         let (guard, view, _) = open(array, Class::Exclusive)?;
-        self.mark(guard);
+        self.set_interface_export(guard);
         dict(py, &typestr, &view, false)
     }
 
     /// Ends what a look at `__array_interface__` of this object opened.
     fn end_exports(&self) {
-        self.end_mark();
+        self.end_interface_export();
         if self.class() == Class::ReadOnly {
-            self.array().end_marks();
+            self.array().end_interface_exports();
         }
     }
 }

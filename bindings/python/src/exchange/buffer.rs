@@ -93,13 +93,13 @@ pub struct Proxy {
     array: Py<Array>,
     class: Class,
     /// The export that a look at `__array_interface__` opened; 0: none.
-    mark: AtomicU64,
+    interface_export: AtomicU64,
 }
 
 impl Proxy {
     fn of(array: Bound<'_, Array>, class: Class) -> Proxy {
         array.get().referred(1);
-        Proxy { array: array.unbind(), class, mark: AtomicU64::new(0) }
+        Proxy { array: array.unbind(), class, interface_export: AtomicU64::new(0) }
     }
 
     /// Whose proxy it is.
@@ -113,13 +113,13 @@ impl Proxy {
     }
 
     /// Keeps an export open until `end_mark`.
-    pub fn mark(&self, guard: Id) {
-        self.mark.store(guard.0, Ordering::Relaxed);
+    pub fn set_interface_export(&self, guard: Id) {
+        self.interface_export.store(guard.0, Ordering::Relaxed);
     }
 
     /// Ends the export that is kept.
-    pub fn end_mark(&self) {
-        let guard = self.mark.swap(0, Ordering::Relaxed);
+    pub fn end_interface_export(&self) {
+        let guard = self.interface_export.swap(0, Ordering::Relaxed);
         if guard != 0 {
             // An export that is open can always be ended; there would be nobody to tell.
             let _ = api::borrow_end(Id(guard), 0);
@@ -129,7 +129,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.end_mark();
+        self.end_interface_export();
         self.array.get().referred(-1);
     }
 }

@@ -1,9 +1,9 @@
-//! `tenure.Array`: the object around one array handle, what it is, and what it does as a whole.
+//! `tenure.Array`: the object that owns one array handle, its properties, and what it does as a whole.
 //!
-//! Contract: one object owns one handle; `release` and `detach` take it out, the end of the object releases what is
-//! left, never raises and needs nothing but the library. Element type and number of axes of a handle never change, so
-//! they are kept here; everything else is asked of the library. Indexing is in `index`, other views in `views`,
-//! borrows in `borrow`, the protocols in `buffer` and `dlpack`.
+//! Contract: `release` and `detach` take the handle out. The end of the object releases a handle that is left; it
+//! never raises and needs nothing but the library. Element type and number of axes of a handle never change, so they
+//! are kept here; the library has everything else. The other layers add methods: single elements and borrows in
+//! `elements`, protocols in `exchange`, indexing and views in `operations`.
 
 use crate::api::{self, Id, cuda};
 use crate::base::interpreter::retry_after_wait;
@@ -21,8 +21,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-/// An array: one claim on some bytes, with a shape. Views (`x[1:3]`, `x.T`) are arrays on the same bytes; nothing
-/// copies unless it says so.
+/// An array: one claim on some bytes, with a shape. Views (`x[1:3]`, `x.T`) are arrays on the same bytes. A method
+/// copies elements only where its description says so.
 ///
 /// Made by `tenure.empty`, `zeros`, `array`, `asarray` and the like:
 ///
@@ -34,48 +34,49 @@ use pyo3::types::PyTuple;
 /// 5.0
 #[pyclass(frozen, weakref, module = "tenure", name = "Array")]
 pub struct Array {
-    /// The handle's bits, or one of the two below.
+    /// The handle's bits, or `RELEASED`, or `DETACHED`.
     id: AtomicU64,
-    /// Element type of the handle; set once, before anybody else has the object.
+    /// Element type of the handle; set once, before other code sees the object.
     dtype: AtomicU32,
-    /// Number of axes of the handle; the same.
+    /// Number of axes of the handle; set with the type.
     ndim: AtomicI32,
-    /// References to the object that are no variables: those of buffers that are out and of proxies.
+    /// References to the object from open buffers and proxies, which are not variables.
     referred: AtomicI32,
-    /// What few arrays have; NULL, or a box of this object.
+    /// Data that few arrays have; NULL, or a box that this object owns.
     extra: AtomicPtr<ArrayExtra>,
 }
 
-/// In place of the handle: the object was released.
+/// In place of a handle: the object was released.
 const RELEASED: u64 = 0;
-/// In place of the handle: it was handed out by `detach`.
+/// In place of a handle: `detach` handed it out.
 const DETACHED: u64 = 1;
 
 impl Drop for Array {
     fn drop(&mut self) {
-        // First what is held through the handle: strict mode refuses to release it otherwise.
-        self.end_marks();
+        // The interface exports end first: strict mode refuses to release a handle with open exports.
+        self.end_interface_exports();
         let id = *self.id.get_mut();
         if id > DETACHED {
-            // A finaliser can do nothing about a failure (PY-9); strict mode refuses here what it refuses everywhere.
+            // A finalizer cannot report a failure (PY-9). In strict mode the library refuses open guards here as
+            // everywhere.
             let _ = api::release(Id(id));
         }
         let extra = *self.extra.get_mut();
         if !extra.is_null() {
-            // SAFETY: made by `Box::into_raw` in `extra`, and nobody refers to this object any more.
+            // SAFETY: made by `Box::into_raw` in `extra`; no other reference to this object exists.
             drop(unsafe { Box::from_raw(extra) });
         }
     }
 }
 
 impl Array {
-    /// An object that owns the handle; where none can be made the handle is released.
+    /// Makes the object that owns a handle. Where that fails the handle is released.
     #[inline]
     pub fn wrap(py: Python<'_>, id: Id, dtype: tn_dtype, ndim: i32) -> PyResult<Bound<'_, Array>> {
-        // Views are made by the million: `Bound::new` would look up and call `object.__new__` with an empty tuple. What
-        // it does in the end is this call, and zeros are an `Array` that was released.
-        // SAFETY: attached, the type of this class, no items; the memory comes zeroed, which is a value of every field
-        // (here, and of what pyo3 keeps beside a frozen class that may cross threads: no list of weak references).
+        // Views are made in hot loops, and `Bound::new` would look up and call `object.__new__` with an empty tuple.
+        // That ends in this call. All-zero fields are an `Array` that was released.
+        // SAFETY: attached, the type of this class, no items. The memory comes zeroed, which is a valid value of every field,
+        // and of what pyo3 keeps beside them for a frozen class that may cross threads.
         let object = unsafe { ffi::PyType_GenericAlloc(Self::type_object_raw(py), 0) };
         if object.is_null() {
             let error = PyErr::fetch(py);
@@ -91,26 +92,27 @@ impl Array {
         Ok(array)
     }
 
-    /// So many more buffers and proxies refer to the object.
+    /// Counts `more` buffers and proxies that refer to the object.
     pub fn referred(&self, more: i32) {
         self.referred.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// How many buffers and proxies refer to the object.
+    /// Number of buffers and proxies that refer to the object.
     pub fn views(&self) -> u32 {
         self.referred.load(Ordering::Relaxed).max(0) as u32
     }
 
-    /// What few arrays have, made at the first use.
+    /// The data that few arrays have, made at the first use.
     pub fn extra(&self) -> &ArrayExtra {
         let mut extra = self.extra.load(Ordering::Acquire);
         if extra.is_null() {
             let fresh = Box::into_raw(Box::<ArrayExtra>::default());
-            // Release: whoever finds it finds it made. The loser of a race takes the winner's.
+            // Release: a thread that loads the pointer sees the finished box. The loser of a race uses the winner's
+            // box.
             match self.extra.compare_exchange(null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => extra = fresh,
                 Err(other) => {
-                    // SAFETY: made above and seen by nobody.
+                    // SAFETY: made above; no other thread has seen it.
                     drop(unsafe { Box::from_raw(fresh) });
                     extra = other;
                 }
@@ -121,9 +123,9 @@ impl Array {
     }
 
     /// Ends the exports that `__array_interface__` opened.
-    pub fn end_marks(&self) {
+    pub fn end_interface_exports(&self) {
         if !self.extra.load(Ordering::Acquire).is_null() {
-            self.extra().end_marks();
+            self.extra().end_interface_exports();
         }
     }
 
@@ -139,7 +141,7 @@ impl Array {
         self.ndim.load(Ordering::Relaxed)
     }
 
-    /// The same for a handle of which only the bits are known.
+    /// Makes the object for a handle whose type is not known yet.
     pub fn adopt(py: Python<'_>, id: Id) -> PyResult<Bound<'_, Array>> {
         match api::query(id) {
             Ok(info) => Self::wrap(py, id, info.dtype, info.ndim),
@@ -156,18 +158,18 @@ impl Array {
     pub fn id(&self) -> PyResult<Id> {
         match self.id.load(Ordering::Relaxed) {
             id if id > DETACHED => Ok(Id(id)),
-            _ => Err(self.gone()),
+            _ => Err(self.released_error()),
         }
     }
 
     #[cold]
-    fn gone(&self) -> PyErr {
+    fn released_error(&self) -> PyErr {
         let how = self.fate().unwrap_or("released");
         let text = format!("this array was {how}; only its repr works");
         Python::attach(|py| errors::with_text(py, TN_ERR_STALE, &text, false))
     }
 
-    /// Whether the object gave its handle back or out.
+    /// How the object lost its handle, if it did.
     pub fn fate(&self) -> Option<&'static str> {
         match self.id.load(Ordering::Relaxed) {
             RELEASED => Some("released"),
@@ -176,18 +178,18 @@ impl Array {
         }
     }
 
-    /// What the library says about it.
+    /// The library's description of the array.
     pub fn info(&self) -> PyResult<tn_array_info> {
         Ok(api::query(self.id()?)?)
     }
 
-    /// Its lengths.
+    /// The lengths of the axes.
     pub fn dims(&self) -> PyResult<Dims> {
         let info = self.info()?;
         Ok(info.shape[..info.ndim as usize].into())
     }
 
-    /// The length of its first axis.
+    /// The length of the first axis.
     pub fn length(&self) -> PyResult<i64> {
         if self.ndim() == 0 {
             return Err(PyTypeError::new_err("len() of unsized object: the array has no axes"));
@@ -195,8 +197,8 @@ impl Array {
         Ok(self.info()?.shape[0])
     }
 
-    /// Waits for the device work that writes memory which the host can touch: before a call that has no TN_WAIT, or would wait with the
-    /// interpreter held.
+    /// Waits for device work that writes the array, where the host can touch its memory. For calls that have no
+    /// TN_WAIT, or would wait with the interpreter held.
     pub fn finish(&self, py: Python<'_>) -> PyResult<()> {
         let id = self.id()?;
         match self.info()?.device.r#type {
@@ -224,7 +226,7 @@ impl Array {
         PyTuple::new(py, &info.shape[..info.ndim as usize])
     }
 
-    /// The distances between neighbours on each axis, in bytes, as NumPy's.
+    /// The distance between neighbours on each axis, in bytes, as in NumPy.
     #[getter]
     fn strides<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let info = self.info()?;
@@ -261,13 +263,13 @@ impl Array {
         Ok(self.info()?.bytes)
     }
 
-    /// Where the bytes are: "cpu", "cuda:0", "cuda_host", "cuda_managed:0".
+    /// The device of the bytes: "cpu", "cuda:0", "cuda_host", "cuda_managed:0".
     #[getter]
     fn device(&self) -> PyResult<String> {
         Ok(convert::device_text(self.info()?.device))
     }
 
-    /// The name in messages and reports, "" without one; None or "" removes it.
+    /// The name in messages and reports; "" where the array has none. Assign None or "" to remove it.
     #[getter]
     fn name(&self) -> PyResult<String> {
         Ok(convert::fixed_text(&self.info()?.name))
@@ -279,52 +281,53 @@ impl Array {
         Ok(api::set_name(self.id()?, name.as_deref())?)
     }
 
-    /// How the elements lie and what may be done with them: `x.flags.c_contiguous`, `x.flags.writeable`,
+    /// The layout of the elements and the permitted uses: `x.flags.c_contiguous`, `x.flags.writeable`,
     /// `x.flags["F"]`.
     #[getter]
     fn flags<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         tables(py)?.plain.bind(py).getattr("Flags")?.call1((self.info()?.flags,))
     }
 
-    /// The pool that the bytes came from; imported bytes have none and raise.
+    /// The pool of the bytes. Imported bytes have none and raise.
     #[getter]
     fn pool<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Pool>> {
         Pool::wrap(py, api::array_pool(self.id()?)?, self.info()?.device)
     }
 
-    /// The handle as an integer, lent: for C code that uses it while this object lives.
+    /// The handle as an integer, for C code that uses it while this object exists.
     #[getter]
     fn handle(&self) -> PyResult<u64> {
         Ok(self.id()?.0)
     }
 
-    /// The lent handle for ctypes: `lib.use(x)` passes it as a pointer.
+    /// The handle for ctypes: `lib.use(x)` passes it as a pointer.
     #[getter]
     fn _as_parameter_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         parameter_of(py, self.id()?)
     }
 
-    /// Hands the handle out as an integer; whoever gets it releases it (`tn_array_release`). This object is empty
-    /// afterwards.
+    /// Returns the handle as an integer and empties this object. The receiver owns the handle and must call
+    /// `tn_array_release`.
     fn detach(&self) -> PyResult<u64> {
-        self.take_id(DETACHED).map(|id| id.0).ok_or_else(|| self.gone())
+        self.take_id(DETACHED).map(|id| id.0).ok_or_else(|| self.released_error())
     }
 
-    /// Ends this claim. Guards and exports that are open keep the bytes; the object is empty afterwards. Twice is fine.
+    /// Releases this claim and empties the object. Open guards and exports keep the bytes. Calling it twice is
+    /// allowed.
     fn release(&self) -> PyResult<()> {
-        // Also of a handle that was handed out: the views are the object's.
-        self.end_marks();
+        // Also for a handle that was handed out: the exports belong to the object.
+        self.end_interface_exports();
         let Some(id) = self.take_id(RELEASED) else { return Ok(()) };
         api::release(id).map_err(|failure| {
-            // Strict mode refuses a release with guards open (RL-4): the object keeps its handle.
+            // Strict mode refuses a release while guards are open (RL-4). The object keeps its handle.
             self.id.store(id.0, Ordering::Relaxed);
             PyErr::from(failure)
         })?;
-        self.end_marks();
+        self.end_interface_exports();
         Ok(())
     }
 
-    /// `with x:` releases it at the end.
+    /// `with x:` releases the array at the end of the block.
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
         slf.get().id()?;
         Ok(slf)
@@ -335,14 +338,14 @@ impl Array {
         self.release()
     }
 
-    /// Another claim on the same bytes: an array of its own, released on its own.
+    /// A new array with its own claim on the same bytes, released separately.
     fn clone<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Array>> {
         let _site = site::here(py);
         Self::wrap(py, api::clone(self.id()?)?, self.dtype(), self.ndim())
     }
 
-    /// New bytes with the same elements on the same device, from `pool` or the current one: C order, or F where this is only F-contiguous.
-    /// stream: the copy is work of that stream; without one it is done on return.
+    /// A copy on the same device, from `pool` or the current one: in C order, or in F order if this array is only
+    /// F-contiguous. stream: the copy becomes work of that stream; without one it is complete on return.
     #[pyo3(signature = (*, pool=None, name=None, stream=None))]
     fn copy<'py>(
         &self,
@@ -353,7 +356,7 @@ impl Array {
     ) -> PyResult<Bound<'py, Array>> {
         let _site = site::here(py);
         let (id, pool, stream) = (self.id()?, Pool::id_of(pool)?, Stream::id_of(stream)?);
-        // Copying takes as long as the array is large: other threads may run.
+        // Other threads may run while a large array is copied.
         let copied = py.detach(|| retry_after_wait(id, || api::copy(id, pool, stream)).map_err(PyErr::from))?;
         let copied = Self::wrap(py, copied, self.dtype(), self.ndim())?;
         if name.is_some() {
@@ -370,16 +373,18 @@ impl Array {
         self.copy(py, None, None, None)
     }
 
-    /// Another process has other memory: what crosses there is a copy, which the caller writes.
+    /// Refused: another process has other memory, so the caller must copy explicitly.
     fn __reduce_ex__(&self, _protocol: i32) -> PyResult<()> {
         Err(PyTypeError::new_err(
-            "a tenure.Array cannot be pickled, its memory is this process's; pickle numpy.asarray(x), which copies, or \
-             write a file with x.save_npy(path) and open it there with tenure.open_npy(path, \"r+\")",
+            "a tenure.Array cannot be pickled: its memory belongs to this process; pickle numpy.asarray(x), which copies, \
+             or write a file with x.save_npy(path) and open it with tenure.open_npy(path, \"r+\")",
         ))
     }
 
-    /// Every element becomes `value`. mode: "aliased" (other handles see it), "unique", "cow". stream: as work of that stream, without one it
-    /// is done on return. wait: where the host writes, for unfinished device work; False: `PendingError`.
+    /// Sets every element to `value`. mode: "aliased" (other handles see the change), "unique" (refused while others
+    /// exist) or "cow" (copies if others exist). stream: the fill becomes work of that stream; without one it is
+    /// complete on return. wait: whether a write by the host waits for unfinished device work; False raises
+    /// `PendingError`.
     #[pyo3(signature = (value, mode=None, *, stream=None, wait=true))]
     fn fill(
         &self,
@@ -394,7 +399,7 @@ impl Array {
         py.detach(|| api::fill(id, &element, mode, stream).map_err(PyErr::from))
     }
 
-    /// Every element becomes 0. mode, stream, wait: as `fill`.
+    /// Sets every element to 0. mode, stream, wait: as in `fill`.
     #[pyo3(signature = (mode=None, *, stream=None, wait=true))]
     fn zero(
         &self,
@@ -407,7 +412,7 @@ impl Array {
         py.detach(|| api::zero(id, mode, stream).map_err(PyErr::from))
     }
 
-    /// Nothing else claims, borrows or exports the bytes.
+    /// Whether this array has the only claim on its bytes, without a borrow or export.
     #[getter]
     fn is_unique(&self) -> PyResult<bool> {
         Ok(api::is_unique(self.id()?)?)
@@ -418,7 +423,7 @@ impl Array {
     }
 }
 
-/// "array float64 (2, 3) "K"": what the array is, without its elements.
+/// Type, shape and name of an array, without its elements: `array float64 (2, 3) "K"`.
 pub fn brief(array: &Bound<'_, Array>) -> String {
     let array = array.get();
     let name = kind(array.dtype()).1;

@@ -1,9 +1,8 @@
-//! Lazy expressions (PY-10): operators on `tenure.lazy(a)` build, `compute` and conversions give the value.
+//! `tenure.Expr`: the object that owns one expression, and its value (PY-10). `operations::lazy` has the operators.
 //!
-//! Contract: an object owns one handle of an expression and releases it with its end, so that a temporary of a larger
-//! expression holds nothing once the operation that uses it is built. Operands that are no expressions become leaves
-//! on the spot, whose handles go as soon as the operation is there. Nothing is decided here: what is overwritten, and
-//! whether operands fit, is the library's.
+//! Contract: the end of the object releases its handle, so a temporary part of a larger expression holds nothing once
+//! the next operation is built. Nothing is decided here: the library chooses what is overwritten, and whether
+//! operands fit.
 
 use crate::api::expr as api;
 use crate::api::{Failure, Id};
@@ -15,17 +14,18 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// A lazy expression: what `tenure.lazy(a)` begins. Operators and methods build a larger one; nothing is computed until
-/// `compute()` or a conversion (`numpy.asarray(e)`, `tenure.asarray(e)`, `e.tolist()`, `float(e)`) asks for the value.
+/// A lazy expression, which begins with `tenure.lazy(a)`. Operators and methods build a larger one. Nothing is
+/// computed until `compute()` or a conversion (`numpy.asarray(e)`, `tenure.asarray(e)`, `e.tolist()`, `float(e)`)
+/// needs the value.
 ///
-/// `+`, `-`: of one shape; a diagonal fits a square matrix. `*`, `@`: the product of matrices, or of a matrix and a
-/// vector; `*` with a number scales, `/` by its reciprocal. `/`, `times`: element by element. Operands are expressions,
-/// arrays (ours, NumPy's, any that shares its bytes) and promises, which are taken.
+/// `+`, `-`: operands of one shape; a diagonal fits a square matrix. `*`, `@`: the product of matrices, or of a
+/// matrix and a vector. `*` with a number scales, `/` by its reciprocal. `/`, `times`: element by element. Operands
+/// are expressions, arrays (of Tenure, NumPy, or any library that shares its bytes) and promises, which are taken.
 ///
 /// >>> A, u = tenure.array([[4.0, 2.0], [2.0, 5.0]]), tenure.ones(2)
 /// >>> D = tenure.diagonal(tenure.zeros(2))
 /// >>> v = (tenure.lazy(A) + D).cholesky() * u
-/// >>> del A, D                        # nobody else needs these bytes: they become the result's
+/// >>> del A, D                        # nothing else needs these bytes: the result takes them
 /// >>> v.tolist()
 /// [2.0, 3.0]
 #[pyclass(frozen, weakref, module = "tenure", name = "Expr")]
@@ -38,7 +38,7 @@ impl Drop for Expr {
     fn drop(&mut self) {
         let id = *self.id.get_mut();
         if id != 0 {
-            // A finaliser can do nothing about a failure.
+            // A finalizer cannot report a failure.
             let _ = api::release(Id(id));
         }
     }
@@ -46,7 +46,7 @@ impl Drop for Expr {
 
 impl Expr {
     pub fn wrap(py: Python<'_>, id: Id) -> PyResult<Bound<'_, Expr>> {
-        // Where no object can be made the value is dropped, and with it the handle.
+        // Where no object can be made the value is dropped, which releases the handle.
         Bound::new(py, Expr { id: AtomicU64::new(id.0) })
     }
 
@@ -63,31 +63,31 @@ impl Expr {
     fn computed<'py>(&self, py: Python<'py>, flags: u32) -> PyResult<Bound<'py, Array>> {
         let id = self.id()?;
         let _site = site::here(py);
-        // Other threads may run; callbacks of foreign memory that ends attach for themselves.
+        // Other threads may run. The release callbacks of foreign memory attach by themselves.
         let array = py.detach(|| api::compute(id, flags).map_err(PyErr::from))?;
         Array::adopt(py, array)
     }
 }
 
-/// The expression as an array, computed if it was not.
+/// The value of an expression, computed if necessary. None: the object is no expression.
 pub fn value<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Array>>> {
     object.cast::<Expr>().ok().map(|expr| expr.get().computed(object.py(), 0)).transpose()
 }
 
 #[pymethods]
 impl Expr {
-    /// The value, as an array. Computed once: the same bytes when asked again, for as long as this object lives.
+    /// The value, as an array. It is computed once and kept as long as this object exists.
     ///
-    /// An operand's bytes take the result of its operation where nobody else needs them; `explain` says where. A
-    /// failure (a matrix that is not positive definite) poisons the expression and lets its operands go;
-    /// keep_on_fail=True leaves all as it was, at the cost of a copy.
+    /// An operation overwrites an operand whose bytes nothing else needs; `explain` says where. A failure (a matrix
+    /// that is not positive definite) poisons the expression and releases its operands. keep_on_fail=True leaves
+    /// everything unchanged, at the cost of a copy.
     #[pyo3(signature = (*, keep_on_fail=false))]
     fn compute<'py>(&self, py: Python<'py>, keep_on_fail: bool) -> PyResult<Bound<'py, Array>> {
         self.computed(py, if keep_on_fail { TN_KEEP_ON_FAIL } else { 0 })
     }
 
-    /// What `compute()` would do now: a line for each operation, whether it overwrites an operand, or why not. format:
-    /// "text", or "dot" for Graphviz.
+    /// Explains what `compute()` would do now: one line for each operation, whether it overwrites an operand, and if
+    /// not, why. format: "text", or "dot" for Graphviz.
     #[pyo3(signature = (format="text"))]
     fn explain(&self, format: &str) -> PyResult<String> {
         let format = match format {
@@ -98,7 +98,7 @@ impl Expr {
         Ok(api::explain(self.id()?, format)?)
     }
 
-    /// Gives the expression back before its object goes; what was built on it lives on. Twice is fine.
+    /// Releases the expression; expressions built on it stay valid. Calling it twice is allowed.
     fn release(&self) -> PyResult<()> {
         match self.id.swap(0, Ordering::Relaxed) {
             0 => Ok(()),
@@ -106,7 +106,7 @@ impl Expr {
         }
     }
 
-    /// The handle as an integer, lent: valid while this object lives.
+    /// The handle as an integer, valid while this object exists.
     #[getter]
     fn handle(&self) -> PyResult<u64> {
         Ok(self.id()?.0)
@@ -126,7 +126,7 @@ impl Expr {
         self.computed(py, 0)?.call_method0("__float__")
     }
 
-    /// For NumPy: the value, on its own bytes.
+    /// For NumPy: the value, without a copy.
     #[pyo3(signature = (dtype=None, copy=None))]
     fn __array__<'py>(
         &self,
@@ -134,11 +134,11 @@ impl Expr {
         dtype: Option<&Bound<'py, PyAny>>,
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        // An expression that is kept may be needed again: what shares bytes with it cannot be written.
+        // The kept expression may be needed again, so an array that shares its bytes is read-only.
         as_numpy(self.computed(py, 0)?.into_any(), dtype, copy)
     }
 
-    /// Never raises, computes nothing.
+    /// Never raises and computes nothing.
     fn __repr__(&self) -> String {
         let Ok(id) = self.id() else { return "<released expression>".to_owned() };
         match api::explain(id, TN_EXPLAIN_TEXT) {

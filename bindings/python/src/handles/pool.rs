@@ -1,7 +1,7 @@
-//! `tenure.Pool`: where arrays get their bytes from, and `with pool:`.
+//! `tenure.Pool`: the memory of arrays, and `with pool:`.
 //!
-//! Contract: one object owns one pool handle; arrays outlive it. `with pool:` makes it the current pool of this
-//! thread and puts back what was current before, also when blocks nest, and on each thread for itself.
+//! Contract: one object owns one pool handle; arrays outlive it. `with pool:` makes it the current pool of this thread
+//! and restores the previous one, also where blocks nest. Each thread has its own current pool.
 
 use crate::api::{self, Id};
 use crate::base::errors;
@@ -15,13 +15,14 @@ use pyo3::types::{PyDict, PyTuple};
 use std::sync::{Mutex, PoisonError};
 use std::thread::ThreadId;
 
-/// A pool of memory. Options are keywords; what is not given has its default.
+/// A pool of memory. Options are keywords; an option that is not given has its default.
 ///
-/// device: "cpu", "cuda:0", "cuda_host" (page-locked), "cuda_managed:0". name: stands in messages and reports. initial_size: bytes committed at once. max_size: upper bound
-/// of committed bytes. alignment: power of two. numa_node: n + 1 for node n. thread_cache_size, release_threshold, release_delay_ms: what is kept
-/// for reuse (`tenure.NONE`: nothing, or never). growth_factor, max_growth: how far ahead addresses are reserved.
-/// huge_pages: 1 never, 2 from the system's reserve. flags: `tenure.PoolFlags`. host_flags: `tenure.cuda.HostFlags`, of page-locked and
-/// managed memory. peers: of CUDA memory, a bit for each other device that may use it.
+/// device: "cpu", "cuda:0", "cuda_host" (page-locked) or "cuda_managed:0". name: for messages and reports.
+/// initial_size: bytes committed at once. max_size: upper bound of committed bytes. alignment: a power of two.
+/// numa_node: n + 1 for node n. thread_cache_size, release_threshold, release_delay_ms: how much is kept for reuse, and
+/// how long (`tenure.NONE`: nothing, or for ever). growth_factor, max_growth: how far ahead address space is reserved.
+/// huge_pages: 1 never, 2 from the system's reserve. flags: `tenure.PoolFlags`. host_flags: `tenure.cuda.HostFlags`,
+/// for page-locked and managed memory. peers: for CUDA memory, one bit for each other device that may use it.
 ///
 /// >>> pool = tenure.Pool(name="staging", max_size=1 << 30)
 /// >>> with pool:
@@ -34,13 +35,13 @@ pub struct Pool {
     id: AtomicU64,
     name: Option<String>,
     device: tn_device,
-    /// What each thread's blocks found current, to be put back: (thread, handle).
+    /// The previous current pool of each open block, to be restored: (thread, handle).
     before: Mutex<Vec<(ThreadId, Id)>>,
     listeners: Listeners,
 }
 
 impl Pool {
-    /// An object that owns the handle.
+    /// Makes the object that owns a handle.
     pub fn wrap(py: Python<'_>, id: Id, device: tn_device) -> PyResult<Bound<'_, Pool>> {
         Bound::new(py, Pool::of(id, None, device))
     }
@@ -54,68 +55,68 @@ impl Pool {
         Id(self.id.load(Ordering::Relaxed))
     }
 
-    /// The handle for a call; without a pool the current one.
+    /// The handle for a call. NULL, where there is no pool, means the current one.
     #[inline]
     pub fn id_of(pool: Option<&Bound<'_, Pool>>) -> PyResult<Id> {
         match pool.map(|pool| pool.get().id()) {
             None => Ok(Id::NULL),
-            Some(Id::NULL) => Err(Self::gone()),
+            Some(Id::NULL) => Err(Self::released_error()),
             Some(id) => Ok(id),
         }
     }
 
     fn live(&self) -> PyResult<Id> {
-        if self.id() == Id::NULL { Err(Self::gone()) } else { Ok(self.id()) }
+        if self.id() == Id::NULL { Err(Self::released_error()) } else { Ok(self.id()) }
     }
 
-    /// " on cuda:0" of what is not the host's own.
+    /// " on cuda:0" for memory that is not plain host memory.
     fn elsewhere(&self) -> String {
         if self.device.r#type == TN_CPU { String::new() } else { format!(" on {}", device_text(self.device)) }
     }
 
-    fn gone() -> PyErr {
-        Python::attach(|py| errors::with_text(py, TN_ERR_STALE, "this pool was released", false))
+    fn released_error() -> PyErr {
+        Python::attach(|py| errors::with_text(py, TN_ERR_STALE, "this pool was released; only its repr works", false))
     }
 }
 
-/// Where a new array's bytes come from: what `pool=` and `device=` say.
-pub struct Place {
+/// The pool of a new array, from the arguments `pool=` and `device=`.
+pub struct PoolChoice {
     id: Id,
-    /// The handle is ours, for this call.
+    /// This value owns the handle.
     owned: bool,
-    /// Filling such memory may wait for a device.
+    /// Filling the memory may wait for a device.
     pub slow: bool,
 }
 
-impl Place {
-    /// At most one of the two; neither: the thread's current host pool.
+impl PoolChoice {
+    /// At most one argument may be given. Without both: the thread's current host pool.
     #[inline]
-    pub fn of(pool: Option<&Bound<'_, Pool>>, device: Option<&str>) -> PyResult<Place> {
+    pub fn of(pool: Option<&Bound<'_, Pool>>, device: Option<&str>) -> PyResult<PoolChoice> {
         let Some(device) = device else {
             let slow = pool.is_some_and(|pool| pool.get().device.r#type != TN_CPU);
-            return Ok(Place { id: Pool::id_of(pool)?, owned: false, slow });
+            return Ok(PoolChoice { id: Pool::id_of(pool)?, owned: false, slow });
         };
         if pool.is_some() {
-            return Err(PyValueError::new_err("pool= has a device of its own; give it or device=, not both"));
+            return Err(PyValueError::new_err("pass pool= or device=, not both: a pool has a device of its own"));
         }
-        Self::beside(device_of(device)?)
+        Self::current_of(device_of(device)?)
     }
 
     /// The current pool of a device.
-    pub fn beside(device: tn_device) -> PyResult<Place> {
-        Ok(Place { id: api::pool_current(device)?, owned: true, slow: device.r#type != TN_CPU })
+    pub fn current_of(device: tn_device) -> PyResult<PoolChoice> {
+        Ok(PoolChoice { id: api::pool_current(device)?, owned: true, slow: device.r#type != TN_CPU })
     }
 
-    /// The pool's handle for a call; NULL: the current one.
+    /// The pool's handle for a call. NULL means the current pool.
     pub fn id(&self) -> Id {
         self.id
     }
 }
 
-impl Drop for Place {
+impl Drop for PoolChoice {
     fn drop(&mut self) {
         if self.owned {
-            // Arrays outlive it; an open handle can always be released.
+            // Arrays outlive the handle, and an open handle can always be released.
             let _ = api::pool_release(self.id);
         }
     }
@@ -131,8 +132,9 @@ impl Drop for Pool {
     }
 }
 
-/// Where a pool that was made for a device has its memory: page-locked memory that may be plain is the host's where nothing can be locked.
-fn place_of(device: tn_device, host_flags: u32) -> tn_device {
+/// The device of a new pool's memory. Page-locked memory with TN_HOST_BEST_EFFORT is plain host memory where no driver
+/// can lock pages.
+fn memory_device(device: tn_device, host_flags: u32) -> tn_device {
     let may_be_plain = device.r#type == TN_CUDA_HOST && host_flags & TN_HOST_BEST_EFFORT != 0;
     let locks = !may_be_plain || api::cuda::device_count(TN_CUDA_HOST).is_ok_and(|count| count > 0);
     if locks { device } else { HOST }
@@ -185,10 +187,10 @@ impl Pool {
         };
         // SAFETY: the name is NULL or terminated, and lives until the call returned.
         let id = unsafe { api::pool_create(device, &options)? };
-        Ok(Pool::of(id, name, place_of(device, host_flags)))
+        Ok(Pool::of(id, name, memory_device(device, host_flags)))
     }
 
-    /// Until the end of the block the thread's new arrays on the pool's device come from this pool.
+    /// Until the end of the block, the thread's new arrays on the pool's device come from this pool.
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
         let pool = slf.get();
         let id = pool.live()?;
@@ -210,14 +212,14 @@ impl Pool {
             list.iter().rposition(|(of, _)| *of == thread).map(|at| list.remove(at).1)
         };
         let Some(before) = before else {
-            return Err(PyRuntimeError::new_err("this thread is in no `with` block of this pool"));
+            return Err(PyRuntimeError::new_err("this thread has no open `with` block of this pool"));
         };
         let restored = api::pool_set_current(before).map_err(PyErr::from);
         let _ = api::pool_release(before);
         restored
     }
 
-    /// What the pool holds and did: a `tenure.PoolStats`.
+    /// The pool's statistics: a `tenure.PoolStats`.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let s = api::pool_query(self.live()?)?;
         let fields = PyDict::new(py);
@@ -233,8 +235,8 @@ impl Pool {
         tables(py)?.plain.bind(py).getattr("PoolStats")?.call((), Some(&fields))
     }
 
-    /// Who holds and did what in the pool: a `tenure.PoolClient` for arrays, raw blocks and each library that allocates
-    /// from it.
+    /// The pool's statistics by client: a `tenure.PoolClient` for arrays, for raw blocks and for each library that
+    /// allocates from the pool.
     fn clients<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let class = tables(py)?.plain.bind(py).getattr("PoolClient")?;
         let entry = |c: &tn_pool_client| {
@@ -253,7 +255,8 @@ impl Pool {
         api::pool_clients(self.live()?)?.iter().map(entry).collect()
     }
 
-    /// The sizes of blocks that were ever used: a `tenure.PoolClass` for large ones (`block_bytes` 0), then by size.
+    /// The pool's statistics by block size: a `tenure.PoolClass` for large blocks (`block_bytes` 0), then one for each
+    /// size that was used.
     fn classes<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let class = tables(py)?.plain.bind(py).getattr("PoolClass")?;
         let entry = |c: &tn_pool_class_stats| {
@@ -263,9 +266,9 @@ impl Pool {
         api::pool_classes(self.live()?)?.iter().map(entry).collect()
     }
 
-    /// Calls `callback(needed, reason)` when the pool runs out of memory, before the request fails: `reason` is "limit" or "device". It
-    /// gives the bytes that it thinks it freed; with None or 0 the next one is called without another try. Until `off_pressure`, or the
-    /// pool's end.
+    /// Calls `callback(needed, reason)` when the pool runs out of memory, before the request fails. `reason` is "limit"
+    /// or "device". The callback returns the number of bytes that it freed. After None or 0 the next callback runs
+    /// without another attempt. The registration ends at `off_pressure`, or with the pool.
     fn on_pressure(&self, callback: &Bound<'_, PyAny>) -> PyResult<()> {
         if !callback.is_callable() {
             return Err(PyTypeError::new_err("callback must be callable"));
@@ -273,19 +276,20 @@ impl Pool {
         self.listeners.on(self.live()?, callback)
     }
 
-    /// Ends what `on_pressure` of this object began.
+    /// Ends a registration that `on_pressure` of this object made.
     fn off_pressure(&self, callback: &Bound<'_, PyAny>) -> PyResult<()> {
         self.listeners.off(self.live()?, callback)
     }
 
-    /// Gives cached memory back to the system until at most `keep` bytes are cached; how many bytes went.
+    /// Releases cached memory to the system until at most `keep` bytes are cached. Returns the number of bytes
+    /// released.
     #[pyo3(signature = (keep=0))]
     fn trim(&self, py: Python<'_>, keep: usize) -> PyResult<usize> {
         let id = self.live()?;
         py.detach(|| api::pool_trim(id, keep).map_err(PyErr::from))
     }
 
-    /// The peaks of `stats` start anew from what is held now.
+    /// Sets the peaks in `stats` to the current values.
     fn reset_peak(&self) -> PyResult<()> {
         Ok(api::pool_reset_peak(self.live()?)?)
     }
@@ -296,32 +300,32 @@ impl Pool {
         if let Some(name) = &self.name {
             return Ok(name.clone());
         }
-        // A pool that somebody else made: the list of what is open knows it.
+        // Another object or language made this pool. The list of open handles has its name.
         let id = self.live()?;
         let open = api::leaks()?;
         let entry = open.iter().find(|h| h.kind == TN_HOLDER_POOL && h.id == id.0);
         Ok(entry.map(|h| fixed_text(&h.name)).unwrap_or_default())
     }
 
-    /// Where its memory is: "cpu", "cuda:0", "cuda_host", "cuda_managed:0".
+    /// The device of the memory: "cpu", "cuda:0", "cuda_host", "cuda_managed:0".
     #[getter]
     fn device(&self) -> String {
         device_text(self.device)
     }
 
-    /// The handle as an integer, lent: valid while this object lives.
+    /// The handle as an integer, valid while this object exists.
     #[getter]
     fn handle(&self) -> PyResult<u64> {
         Ok(self.live()?.0)
     }
 
-    /// The lent handle for ctypes.
+    /// The handle for ctypes.
     #[getter]
     fn _as_parameter_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         parameter_of(py, self.live()?)
     }
 
-    /// Ends this handle: cached memory goes back now, arrays stay valid. Twice is fine.
+    /// Releases this handle. Cached memory goes back to the system now; arrays stay valid. Calling it twice is allowed.
     fn release(&self) -> PyResult<()> {
         match self.id.swap(0, Ordering::Relaxed) {
             0 => Ok(()),

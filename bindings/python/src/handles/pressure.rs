@@ -1,7 +1,8 @@
-//! Python callables that a pool calls when its memory runs out.
+//! Python callables that a pool calls when it runs out of memory.
 //!
-//! Contract: the library owns a reference to the callable from the registration until it lets go of it. What the callable raises goes where
-//! such errors go (`sys.unraisablehook`) and counts as nothing freed. Called on any thread; once the interpreter ends nobody is.
+//! Contract: the library owns a reference to the callable from its registration until the registration ends. An
+//! exception of the callable goes to `sys.unraisablehook` and counts as no bytes freed. A pool may call on any thread;
+//! no callable runs once the interpreter is ending.
 
 use crate::api::{self, Id};
 use crate::base::interpreter::while_alive;
@@ -10,17 +11,17 @@ use core::ffi::c_void;
 use pyo3::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
-/// The registrations that one `Pool` object made: the addresses of their boxes.
+/// The registrations of one `Pool` object: the addresses of their boxes.
 #[derive(Default)]
 pub struct Listeners(Mutex<Vec<usize>>);
 
-/// What the library has: a callable.
+/// The context of a registration: a callable.
 struct Listener(Py<PyAny>);
 
 /// # Safety
-/// - Called by the library, with a box of ours that it did not let go of.
+/// - Called by the library, with a box whose registration has not ended.
 unsafe extern "C" fn called(context: *mut c_void, needed: usize, reason: i32) -> usize {
-    // SAFETY: a box of ours, alive until `let_go`.
+    // SAFETY: a `Listener` that lives until `release`.
     let listener = unsafe { &*context.cast::<Listener>() };
     while_alive(|py| {
         let pending = PyErr::take(py);
@@ -43,22 +44,22 @@ unsafe extern "C" fn called(context: *mut c_void, needed: usize, reason: i32) ->
 }
 
 /// # Safety
-/// - Called by the library, once for a box of ours.
-unsafe extern "C" fn let_go(context: *mut c_void) {
+/// - Called by the library, once for each box.
+unsafe extern "C" fn release(context: *mut c_void) {
     // SAFETY: made by `Box::into_raw`.
     let listener = unsafe { Box::from_raw(context.cast::<Listener>()) };
-    // A reference is given back attached, or stays with an interpreter that is ending.
+    // The reference is dropped with the interpreter attached, or leaked where the interpreter is ending.
     let mut listener = Some(listener);
     while_alive(|_| drop(listener.take()));
     std::mem::forget(listener);
 }
 
 impl Listeners {
-    /// The box of a callable that is registered.
+    /// The box of a registered callable.
     fn find(&self, callback: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for at in known {
-            // SAFETY: a box that is in the list is registered; it leaves the list first.
+            // SAFETY: a box in the list is registered; it leaves the list before it is freed.
             let listener = unsafe { &*(at as *const Listener) };
             if listener.0.bind(callback.py()).eq(callback)? {
                 return Ok(Some(at));
@@ -70,14 +71,13 @@ impl Listeners {
     /// Registers a callable.
     pub fn on(&self, pool: Id, callback: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Some(at) = self.find(callback)? {
-            // The library says that it is a duplicate, unless the pool let go of it.
-            // SAFETY: a box of ours.
-            return Ok(unsafe { api::pool_on_pressure(pool, called, at as *mut c_void, let_go) }?);
+            // The library refuses it as a duplicate, unless the pool ended the registration.
+            return Ok(unsafe { api::pool_on_pressure(pool, called, at as *mut c_void, release) }?);
         }
         let at = Box::into_raw(Box::new(Listener(callback.clone().unbind())));
-        // SAFETY: a box of ours, which the library has until it lets go of it.
-        if let Err(failure) = unsafe { api::pool_on_pressure(pool, called, at.cast(), let_go) } {
-            // SAFETY: refused, so it is ours still.
+        // SAFETY: a live box, which the library owns until the registration ends.
+        if let Err(failure) = unsafe { api::pool_on_pressure(pool, called, at.cast(), release) } {
+            // SAFETY: the registration was refused, so the box is still ours.
             drop(unsafe { Box::from_raw(at) });
             return Err(failure.into());
         }
@@ -94,7 +94,7 @@ impl Listeners {
         Ok(api::pool_off_pressure(pool, called, at.unwrap_or(0) as *mut c_void)?)
     }
 
-    /// The pool's handle goes, and the pool perhaps: it lets go of them itself.
+    /// Forgets all registrations, because the pool's handle is released. The library ends them with the pool.
     pub fn forget(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -1,8 +1,8 @@
-//! give and take, weak handles, and handles that cross to and from other languages (PY-1, PY-5, PY-6, PY-20). What
-//! `@tenure.takes` does is in `takes`.
+//! `give` and `take`, and handles that other languages pass in (PY-1, PY-5, PY-20). `operations::takes` has
+//! `@tenure.takes`.
 //!
-//! Contract: a promise object owns its promise; when it is collected unused, the giver has its array back and a
-//! ResourceWarning says so. Handles are integers outside; a wrong one is the exception of its status.
+//! Contract: a promise object owns its promise. When an unused one is collected, the giver can use its array again and
+//! a ResourceWarning reports it. Outside, handles are integers; a wrong one raises the exception of its status.
 
 use crate::api::{self, Failure, Id};
 use crate::base::{errors, site};
@@ -15,17 +15,18 @@ use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-/// An array on its way: what `tenure.give(x)` gives. It has no data; `tenure.take(promise)` makes an array of it.
+/// An array on its way to a new owner: the result of `tenure.give(x)`. It has no data; `tenure.take(promise)` makes an
+/// array of it.
 #[pyclass(frozen, weakref, module = "tenure", name = "Promise")]
 pub struct Promise {
     id: AtomicU64,
-    /// The promise was handed out by `detach`: it is not ours to release.
+    /// `detach` handed the promise out: the receiver releases it.
     detached: AtomicBool,
-    /// What was given: "array float64 (2, 3) \"K\"".
+    /// A description of the array: `array float64 (2, 3) "K"`.
     what: String,
-    /// The handle that was given, and for how many variables; None: not known.
+    /// The given handle, and the number of variables that it has; None: not known.
     giver: Option<(Id, u32)>,
-    /// The variables were counted, not told.
+    /// The variables were counted; the caller did not pass the number.
     counted: bool,
 }
 
@@ -49,17 +50,17 @@ impl Promise {
         Id(self.id.load(Ordering::Relaxed))
     }
 
-    /// The handle that was given, if the variables that refer to it were counted.
+    /// The given handle, if its variables were counted.
     pub fn counted(&self) -> Option<Id> {
         self.giver.filter(|_| self.counted).map(|(giver, _)| giver)
     }
 
-    /// For how many variables.
+    /// Number of variables, each of which needs a promise.
     pub fn required(&self) -> u32 {
         self.giver.map_or(1, |(_, required)| required)
     }
 
-    /// Another promise of the same handle in place of one that was cancelled.
+    /// Replaces a cancelled promise by another one for its handle.
     pub fn renew(&self, id: Id) {
         let old = self.id.swap(id.0, Ordering::Relaxed);
         let _ = api::promise_release(Id(old));
@@ -70,13 +71,13 @@ impl Promise {
             "<tenure promise of {}>\n  \
              The function that received it lacks `@tenure.takes`: put that line above its `def`,\n  \
              or unwrap the promise at its top: `array = tenure.take(promise)`.\n  \
-             promise.cancel() gives the array back to who gave it.{}",
+             promise.cancel() returns the array to its giver.{}",
             self.what,
             self.condition()
         )
     }
 
-    /// Where one promise is not enough: what it takes.
+    /// The condition to move the array, where one promise is not enough.
     fn condition(&self) -> String {
         match self.giver {
             Some((_, required @ 2..)) => {
@@ -96,7 +97,7 @@ impl Drop for Promise {
         if *self.detached.get_mut() {
             return;
         }
-        // Cancelling works exactly where nobody took or cancelled it.
+        // Cancelling succeeds exactly where the promise was neither taken nor cancelled.
         if api::promise_cancel(self.id()).is_ok() {
             warn(&self.what);
         }
@@ -104,11 +105,11 @@ impl Drop for Promise {
     }
 }
 
-/// Says that a promise was never used; what a warning that is turned into an error raises goes where such errors go.
+/// Warns that a promise was never used. Where warnings are errors, the exception goes to `sys.unraisablehook`.
 fn warn(what: &str) {
     Python::try_attach(|py| {
         let pending = PyErr::take(py);
-        let text = format!("a promise of {what} was never taken; the giver has its array back");
+        let text = format!("a promise of {what} was never taken; the giver can use its array again");
         if let Ok(text) = std::ffi::CString::new(text) {
             let category = py.get_type::<pyo3::exceptions::PyResourceWarning>();
             if let Err(error) = PyErr::warn(py, category.as_any(), &text, 1) {
@@ -123,24 +124,24 @@ fn warn(what: &str) {
 
 #[pymethods]
 impl Promise {
-    /// The giver has its array back. A promise that was taken or cancelled already raises.
+    /// Cancels the promise: the giver can use its array again. Raises if it was taken or cancelled before.
     fn cancel(&self) -> PyResult<()> {
         Ok(api::promise_cancel(self.id())?)
     }
 
-    /// The promise's handle as an integer, lent: valid while this object lives.
+    /// The promise's handle as an integer, valid while this object exists.
     #[getter]
     fn handle(&self) -> u64 {
         self.id().0
     }
 
-    /// The lent handle for ctypes.
+    /// The handle for ctypes.
     #[getter]
     fn _as_parameter_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         parameter_of(py, self.id())
     }
 
-    /// Hands the handle out as an integer; whoever gets it takes it and releases it (`tn_promise_release`).
+    /// Returns the handle as an integer. The receiver takes the promise and must call `tn_promise_release`.
     fn detach(&self) -> PyResult<u64> {
         if self.detached.swap(true, Ordering::Relaxed) {
             return Err(PyValueError::new_err("this promise was detached already"));
@@ -149,7 +150,7 @@ impl Promise {
     }
 
     fn __repr__(&self) -> String {
-        // Whether it can still be taken; only that is a duplicate.
+        // A promise that can still be taken is refused as a duplicate; any other has another status.
         let id = self.id();
         if matches!(api::take(&[id, id]), Err(Failure(TN_ERR_DUPLICATE))) {
             return self.help();
@@ -157,7 +158,7 @@ impl Promise {
         format!("<tenure promise of {}, taken or cancelled>", self.what)
     }
 
-    /// What an array has and a promise has not is a TypeError that says why.
+    /// An attribute of arrays raises a TypeError that explains promises.
     fn __getattr__(slf: &Bound<'_, Self>, name: &str) -> PyResult<Py<PyAny>> {
         let array = slf.py().get_type::<Array>();
         if array.hasattr(name)? {
@@ -167,13 +168,13 @@ impl Promise {
     }
 }
 
-/// Wraps the array's handle in a promise not to use it again: `f(tenure.give(x))`, where f has `@tenure.takes`.
+/// Makes a promise to hand the array over: `f(tenure.give(x))`, where f has `@tenure.takes`.
 ///
-/// The array is refused (GIVEN) until the promise is taken or cancelled. If a promise came for each variable that refers
-/// to the array it is destructed for good, whatever the taker does with it; else the taker shares the bytes and x is as
-/// before. The variables are counted: names, attributes, containers, but not the call itself. `required=n` says how many
-/// instead: with `required=1` this promise is enough, with the true number it does not depend on how an interpreter
-/// counts (from CPython 3.14 on one local variable too many may go unnoticed; using it then raises).
+/// The array is refused (GIVEN) until the promise is taken or cancelled. If a promise came for each variable that
+/// refers to the array, the array is destructed for good. Otherwise the taker shares the bytes, and x stays usable.
+/// Variables are names, attributes and containers; the call itself does not count. `required=n` sets their number: with
+/// `required=1` this promise is enough. With the true number the result does not depend on how an interpreter counts:
+/// from CPython 3.14 on, one local variable too many may go unnoticed, and using it then raises.
 ///
 /// >>> p = tenure.give(x)
 /// >>> y = tenure.take(p)
@@ -204,7 +205,7 @@ pub fn give<'py>(py: Python<'py>, array: &Bound<'py, PyAny>, required: Option<i6
     Promise::of(py, promise, what, Some((id, needed)), required.is_none())
 }
 
-/// The array of a promise. Several promises give a tuple, all or nothing.
+/// The array of a promise. Several promises give a tuple, all or none.
 ///
 /// >>> def f(promise):
 /// ...     x = tenure.take(promise)
@@ -228,7 +229,7 @@ pub fn take<'py>(
     }
     let _site = site::here(py);
     let taken = api::take(&ids)?;
-    // Each handle gets its object before an error of one of them is reported, so that none is lost.
+    // Every handle gets an object before an error is reported, so that none is lost.
     let mut arrays: Vec<PyResult<Bound<'_, Array>>> = taken.into_iter().map(|id| Array::adopt(py, id)).collect();
     if more.is_empty() {
         return arrays.remove(0).map(Bound::into_any);
@@ -237,8 +238,7 @@ pub fn take<'py>(
     Ok(PyTuple::new(py, arrays)?.into_any())
 }
 
-/// The object for a handle that other code handed over: an array or a promise. It is this object's to release from
-/// now on.
+/// The object for a handle of other code: an array or a promise. The object owns the handle from now on.
 #[pyfunction]
 pub fn from_handle(py: Python<'_>, handle: u64) -> PyResult<Bound<'_, PyAny>> {
     let id = Id(handle);
@@ -249,7 +249,8 @@ pub fn from_handle(py: Python<'_>, handle: u64) -> PyResult<Bound<'_, PyAny>> {
     }
 }
 
-/// A promise that can be taken: naming it twice is refused as a duplicate, after everything else was found right.
+/// Whether the handle is a promise that can be taken. Passing it twice is refused as a duplicate, after all other
+/// checks.
 fn is_promise(id: Id) -> PyResult<bool> {
     match api::take(&[id, id]) {
         Err(Failure(TN_ERR_DUPLICATE)) => Ok(true),
@@ -262,7 +263,7 @@ fn is_promise(id: Id) -> PyResult<bool> {
     }
 }
 
-/// A new array on the bytes of a handle that was lent: the handle stays who lent it.
+/// A new array on the bytes of a borrowed handle, which stays with its owner.
 #[pyfunction]
 pub fn clone_handle(py: Python<'_>, handle: u64) -> PyResult<Bound<'_, Array>> {
     let _site = site::here(py);

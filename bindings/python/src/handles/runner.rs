@@ -1,8 +1,9 @@
 //! `tenure.Runner`: large copies on the threads of an executor.
 //!
-//! Contract: what the library asks for is a [`Task`] given to `executor.submit`, as often as it wants tasks, but for one that the calling
-//! thread does itself. When the callback returns no task runs, and none that starts later does anything: so nothing depends on what the
-//! executor does with them, nor on what its futures are. Failures of the executor are written to `sys.unraisablehook`; the copy is whole.
+//! Contract: for each task but one the library's request becomes a [`Task`] given to `executor.submit`; the calling
+//! thread does the last one. When the callback returns no task runs, and a task that starts later does nothing. So the
+//! result does not depend on how the executor schedules tasks, nor on its futures. Errors of the executor go to
+//! `sys.unraisablehook`; the copy is complete all the same.
 
 use crate::api;
 use crate::types::*;
@@ -13,17 +14,19 @@ use pyo3::types::PyTuple;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
-/// Copies of fewer bytes stay on their thread: handing over through Python costs some 50 us, a copy of so many bytes ten times that.
+/// Copies of fewer bytes stay on their thread. Submitting a task through Python costs some 50 us; a copy of this many
+/// bytes takes ten times as long.
 const LEAST_BYTES: usize = 8 << 20;
 
-/// What was current before a block.
+/// The previous runner of a block.
 struct Before(tn_runner);
 
-// SAFETY: its pointers are handed back to the library on the thread that they came from, and not followed here.
+// SAFETY: its pointers go back to the library on the thread that they came from, and are not followed here.
 unsafe impl Send for Before {}
 
-/// Threads for large copies. Until the end of a `with` block, copies and fills of this thread that have at least `least_bytes` bytes are
-/// divided among at most `threads` threads: the calling one, and those of `executor`, a `concurrent.futures.Executor` that runs threads.
+/// Threads for large copies. Until the end of a `with` block, copies and fills of this thread with at least
+/// `least_bytes` bytes are divided among at most `threads` threads: the calling one, and those of `executor`, a
+/// `concurrent.futures.Executor` that runs threads.
 ///
 /// >>> from concurrent.futures import ThreadPoolExecutor
 /// >>> with ThreadPoolExecutor(3) as executor, tenure.Runner(executor, 4):
@@ -50,16 +53,16 @@ impl Runner {
     #[pyo3(signature = (executor, threads, *, least_bytes=LEAST_BYTES))]
     fn new(executor: Py<PyAny>, threads: usize, least_bytes: usize) -> PyResult<Runner> {
         if threads == 0 {
-            return Err(PyValueError::new_err("threads is 0; 1 is the calling thread alone"));
+            return Err(PyValueError::new_err("threads is 0; pass at least 1, the calling thread alone"));
         }
         Ok(Runner { executor, threads, least_bytes: least_bytes.max(1), before: Mutex::new(Vec::new()) })
     }
 
-    /// Until the end of the block this thread's large copies are divided.
+    /// Until the end of the block, this thread's large copies are divided.
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
         let runner = slf.get();
         let before = api::runner_current()?;
-        // While it is current the library has a pointer to it, and so a reference of its own.
+        // While the runner is current the library has a pointer to it, so it holds a reference.
         let context = slf.clone().into_ptr();
         let new = tn_runner {
             size: size_of::<tn_runner>(),
@@ -68,7 +71,7 @@ impl Runner {
             threads: runner.threads,
             least_bytes: runner.least_bytes,
         };
-        // SAFETY: `run` does what it must, and its context lives until the block ends.
+        // SAFETY: `run` follows the contract of `tn_run_callback`; the context lives until the block ends.
         unsafe { api::runner_set_current(&new)? };
         runner.before().push((std::thread::current().id(), Before(before)));
         Ok(slf)
@@ -82,22 +85,22 @@ impl Runner {
             list.iter().rposition(|(of, _)| *of == thread).map(|at| list.remove(at).1)
         };
         let Some(Before(before)) = before else {
-            return Err(PyRuntimeError::new_err("this thread is in no `with` block of this runner"));
+            return Err(PyRuntimeError::new_err("this thread has no open `with` block of this runner"));
         };
-        // SAFETY: it was current when the block began, and whoever made it current has not ended that yet.
+        // SAFETY: it was current when the block began, and the block that made it current is still open.
         unsafe { api::runner_set_current(&before)? };
         // SAFETY: the reference that `__enter__` took.
         drop(unsafe { Bound::from_owned_ptr(slf.py(), slf.as_ptr()) });
         Ok(())
     }
 
-    /// At most so many threads, the calling one among them.
+    /// The largest number of threads, including the calling one.
     #[getter]
     fn threads(&self) -> usize {
         self.threads
     }
 
-    /// Copies of fewer bytes stay on their thread.
+    /// Copies of fewer bytes are not divided.
     #[getter]
     fn least_bytes(&self) -> usize {
         self.least_bytes
@@ -108,7 +111,7 @@ impl Runner {
     }
 }
 
-/// A call of the library's: its task, and who is at it.
+/// One call of the library: its task, and how many threads run it.
 struct Call {
     task: unsafe extern "C" fn(*mut c_void, usize),
     argument: usize,
@@ -117,7 +120,7 @@ struct Call {
 }
 
 struct State {
-    /// The library has its answer: the argument is gone.
+    /// The callback has returned, so the argument is invalid.
     over: bool,
     running: usize,
 }
@@ -135,13 +138,13 @@ impl Call {
             }
             state.running += 1;
         }
-        // SAFETY: the library's own function with its own argument, before its callback has returned.
+        // SAFETY: the library's function with its argument, before the callback returned.
         unsafe { (self.task)(self.argument as *mut c_void, index) };
         self.state().running -= 1;
         self.idle.notify_all();
     }
 
-    /// Lets no more begin, and waits for those that have.
+    /// Lets no more tasks begin, and waits for those that run.
     fn end(&self) {
         let mut state = self.state();
         state.over = true;
@@ -151,7 +154,7 @@ impl Call {
     }
 }
 
-/// What an executor gets.
+/// The callable that an executor gets.
 #[pyclass(frozen, module = "tenure", name = "_Task")]
 struct Task {
     call: Arc<Call>,
@@ -165,17 +168,17 @@ impl Task {
     }
 }
 
-/// The callback.
+/// The callback of the library.
 ///
 /// # Safety
-/// - as `tn_run_callback`; `context` is a live `Runner`.
+/// - As for `tn_run_callback`; `context` is a live `Runner`.
 unsafe extern "C" fn run(context: *mut c_void, task: tn_task, argument: *mut c_void, count: usize) {
     let Some(task) = task else { return };
     let state = Mutex::new(State { over: false, running: 0 });
     let call = Arc::new(Call { task, argument: argument as usize, state, idle: Condvar::new() });
-    // None: the interpreter is ending, and this thread does it all.
+    // Where the interpreter is ending this does nothing, and the library does all tasks on this thread.
     Python::try_attach(|py| {
-        // SAFETY: the object, which `__enter__` keeps alive; the interpreter is held.
+        // SAFETY: the object, which `__enter__` keeps alive; the interpreter is attached.
         let runner = unsafe { Bound::from_borrowed_ptr(py, context.cast()) };
         if let Err(error) = submit(&runner, &call, count) {
             error.write_unraisable(py, Some(&runner));
@@ -187,7 +190,7 @@ unsafe extern "C" fn run(context: *mut c_void, task: tn_task, argument: *mut c_v
     });
 }
 
-/// Gives all tasks but the first to the executor.
+/// Submits all tasks but the first to the executor.
 fn submit(runner: &Bound<'_, PyAny>, call: &Arc<Call>, count: usize) -> PyResult<()> {
     let executor = runner.cast::<Runner>()?.get().executor.bind(runner.py());
     for index in 1..count {

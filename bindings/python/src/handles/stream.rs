@@ -1,7 +1,7 @@
 //! Streams, events and the scopes that make a stream current: the native half of `tenure.cuda`.
 //!
-//! Contract: one object owns one handle of the library, never a constant; the end of the object releases it, with work pending too. Whatever
-//! may wait for a device does so with the interpreter released.
+//! Contract: one object owns one handle of the library, never a constant. The end of the object releases it, also while
+//! work is pending. A call that may wait for a device runs with the interpreter released.
 
 use crate::api::{Id, cuda};
 use crate::base::errors;
@@ -14,12 +14,12 @@ use pyo3::types::{PyInt, PyTuple};
 use std::sync::{Mutex, PoisonError};
 use std::thread::ThreadId;
 
-/// The thread's current stream of the device that a call is about.
+/// The thread's current stream of a call's device.
 const CURRENT: Id = Id(3);
-/// Nanoseconds of the milliseconds in which CUDA tells times.
+/// Nanoseconds in a millisecond, CUDA's unit of time.
 const MILLISECOND: f64 = 1e6;
 
-/// The scopes that an object has open, each left by the thread that entered it.
+/// The open scopes of an object. The thread that entered a scope leaves it.
 #[derive(Default)]
 struct Scopes(Mutex<Vec<(ThreadId, Id)>>);
 
@@ -37,15 +37,17 @@ impl Scopes {
             list.iter().rposition(|(of, _)| *of == thread).map(|at| list.remove(at).1)
         };
         let Some(scope) = scope else {
-            return Err(PyRuntimeError::new_err("this thread is in no `with` block of this stream"));
+            return Err(PyRuntimeError::new_err("this thread has no open `with` block of this stream"));
         };
         py.detach(|| cuda::stream_leave(scope).map_err(PyErr::from))
     }
 }
 
-/// An order of work on a device. Made by `tenure.cuda.stream()`; released with the object, also while work is pending.
+/// A queue of work on a device, made by `tenure.cuda.stream()`. The end of the object releases it, also while work is
+/// pending.
 ///
-/// `with s:` makes it the thread's current stream, `with s.auto_synchronize():` also waits for it at the end of the block.
+/// `with s:` makes it the thread's current stream. `with s.auto_synchronize():` also waits for it at the end of the
+/// block.
 ///
 /// >>> s = cuda.stream()
 /// >>> with s.auto_synchronize():
@@ -66,7 +68,9 @@ impl Stream {
     /// The handle, if the object still has one.
     pub fn id(&self) -> PyResult<Id> {
         match self.id.load(Ordering::Relaxed) {
-            0 => Err(Python::attach(|py| errors::with_text(py, TN_ERR_STALE, "this stream was released", false))),
+            0 => Err(Python::attach(|py| {
+                errors::with_text(py, TN_ERR_STALE, "this stream was released; only its repr works", false)
+            })),
             id => Ok(Id(id)),
         }
     }
@@ -76,7 +80,8 @@ impl Stream {
         Ok(cuda::stream_import(self.device, cuda::stream_native(self.id()?)?)?)
     }
 
-    /// What a `stream=` argument means: None and 0, as Numba's default, are "done when the call returns".
+    /// The handle of a `stream=` argument. None and 0, Numba's default, are NULL: the work is complete when the call
+    /// returns.
     pub fn id_of(stream: Option<&Bound<'_, PyAny>>) -> PyResult<Id> {
         let Some(stream) = stream else { return Ok(Id::NULL) };
         if let Ok(stream) = stream.cast::<Stream>() {
@@ -96,7 +101,7 @@ impl Drop for Stream {
     fn drop(&mut self) {
         let id = *self.id.get_mut();
         if id != 0 {
-            // A finaliser can do nothing about a failure, and releasing an open handle has none.
+            // A finalizer cannot report a failure, and releasing an open handle never fails.
             let _ = cuda::stream_release(Id(id));
         }
     }
@@ -104,7 +109,7 @@ impl Drop for Stream {
 
 #[pymethods]
 impl Stream {
-    /// Waits until all work of the stream is done; an error of that work comes out here.
+    /// Waits until all work of the stream is done. Raises an error of that work.
     fn synchronize(&self, py: Python<'_>) -> PyResult<()> {
         let id = self.id()?;
         py.detach(|| cuda::stream_synchronize(id).map_err(PyErr::from))
@@ -116,30 +121,31 @@ impl Stream {
         Ok(cuda::stream_native(self.id()?)?)
     }
 
-    /// "cuda:0" and the like.
+    /// The device, such as "cuda:0".
     #[getter]
     fn device(&self) -> String {
         device_text(self.device)
     }
 
-    /// The handle as an integer, lent: valid while this object lives.
+    /// The handle as an integer, valid while this object exists.
     #[getter]
     fn handle(&self) -> PyResult<u64> {
         Ok(self.id()?.0)
     }
 
-    /// The lent handle for ctypes.
+    /// The handle for ctypes.
     #[getter]
     fn _as_parameter_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         parameter_of(py, self.id()?)
     }
 
-    /// `with s.auto_synchronize():` makes the stream current, and at the end of the block waits for it and puts the former one back.
+    /// `with s.auto_synchronize():` makes the stream current. The end of the block waits for it and restores the
+    /// previous one.
     fn auto_synchronize(slf: Bound<'_, Self>) -> StreamScope {
         StreamScope { stream: slf.unbind(), scopes: Scopes::default() }
     }
 
-    /// Until the end of the block it is the thread's current stream of its device.
+    /// Until the end of the block, this is the thread's current stream of its device.
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
         let this = slf.get();
         this.scopes.enter(slf.py(), this.device, this.id()?, 0)?;
@@ -151,7 +157,7 @@ impl Stream {
         self.scopes.leave(py)
     }
 
-    /// Gives the handle back now: the work that is pending goes on. Twice is fine.
+    /// Releases the handle now; pending work goes on. Calling it twice is allowed.
     fn release(&self) -> PyResult<()> {
         match self.id.swap(0, Ordering::Relaxed) {
             0 => Ok(()),
@@ -164,7 +170,7 @@ impl Stream {
         slf.py().import("tenure.cuda")?.getattr("_done")?.call1((slf,))
     }
 
-    /// Of the same CUstream on the same device, whichever object says so.
+    /// Whether both objects mean one CUstream on one device.
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
         let Ok(other) = other.cast::<Stream>() else { return false };
         let place = |stream: &Stream| {
@@ -174,7 +180,7 @@ impl Stream {
         core::ptr::eq(self, other.get()) || (place(self).is_some() && place(self) == place(other.get()))
     }
 
-    /// The same for all streams of a device: what a released stream was is not known any more.
+    /// One value for all streams of a device, because a released stream's CUstream is not known any more.
     fn __hash__(&self) -> i32 {
         self.device.id
     }
@@ -189,7 +195,7 @@ impl Stream {
     }
 }
 
-/// What `Stream.auto_synchronize()` gives.
+/// The context manager of `Stream.auto_synchronize()`.
 #[pyclass(frozen, module = "tenure.cuda", name = "StreamScope")]
 pub struct StreamScope {
     stream: Py<Stream>,
@@ -210,7 +216,7 @@ impl StreamScope {
     }
 }
 
-/// A stream of its own on a device.
+/// Creates a stream on a device.
 #[pyfunction]
 pub fn _stream<'py>(py: Python<'py>, device: &str, priority: i32, blocking: bool) -> PyResult<Bound<'py, Stream>> {
     let device = device_of(device)?;
@@ -219,7 +225,7 @@ pub fn _stream<'py>(py: Python<'py>, device: &str, priority: i32, blocking: bool
     Stream::wrap(py, id, device)
 }
 
-/// A stream of another library, which stays its own.
+/// Makes the object for a stream of another library, which keeps the stream.
 #[pyfunction]
 pub fn _external_stream<'py>(py: Python<'py>, device: &str, native: u64) -> PyResult<Bound<'py, Stream>> {
     let device = device_of(device)?;
@@ -235,9 +241,10 @@ pub fn _current_stream<'py>(py: Python<'py>, device: &str) -> PyResult<Bound<'py
     Stream::wrap(py, id, device)
 }
 
-/// A point in a stream. Made by `tenure.cuda.event()`.
+/// A point in a stream, made by `tenure.cuda.event()`.
 ///
-/// Until it is recorded it counts as passed. Recording it again moves it; who waits already waits for the old point.
+/// An event that was not recorded counts as passed. Recording it again moves it; a stream that waits already keeps
+/// waiting for the old point.
 #[pyclass(frozen, weakref, module = "tenure.cuda", name = "Event")]
 pub struct Event {
     id: Id,
@@ -246,12 +253,12 @@ pub struct Event {
 
 impl Drop for Event {
     fn drop(&mut self) {
-        // As for streams.
+        // As for streams: releasing an open handle never fails.
         let _ = cuda::event_release(self.id);
     }
 }
 
-/// An event of a device; timing: `elapsed_time` works with it.
+/// Creates an event of a device. timing: for `elapsed_time`.
 #[pyfunction]
 pub fn _event<'py>(py: Python<'py>, device: &str, timing: bool) -> PyResult<Bound<'py, Event>> {
     let device = device_of(device)?;
@@ -260,7 +267,7 @@ pub fn _event<'py>(py: Python<'py>, device: &str, timing: bool) -> PyResult<Boun
     Bound::new(py, Event { id, device })
 }
 
-/// The stream of an argument; None, and 0 as Numba's default, are the current one here.
+/// The stream of an argument. None and 0, Numba's default, are the current one here.
 fn or_current(stream: Option<&Bound<'_, PyAny>>) -> PyResult<Id> {
     Ok(match Stream::id_of(stream)? {
         Id::NULL => CURRENT,
@@ -270,24 +277,24 @@ fn or_current(stream: Option<&Bound<'_, PyAny>>) -> PyResult<Id> {
 
 #[pymethods]
 impl Event {
-    /// Marks the end of what `stream` has to do now, of the current one without.
+    /// Records the event behind the work that `stream` has now, or the current stream.
     #[pyo3(signature = (stream=None))]
     fn record(&self, stream: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         Ok(cuda::event_record(self.id, or_current(stream)?)?)
     }
 
-    /// Lets `stream`, or the current one, wait for the event; the host does not wait.
+    /// Makes `stream`, or the current one, wait for the event. The host does not wait.
     #[pyo3(signature = (stream=None))]
     fn wait(&self, stream: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         Ok(cuda::event_wait(self.id, or_current(stream)?)?)
     }
 
-    /// The host waits for the event.
+    /// Makes the host wait for the event.
     fn synchronize(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| cuda::event_synchronize(self.id).map_err(PyErr::from))
     }
 
-    /// Whether it has passed; never waits.
+    /// Whether the event has passed. Never waits.
     fn query(&self) -> PyResult<bool> {
         Ok(cuda::event_query(self.id)?)
     }
@@ -296,7 +303,7 @@ impl Event {
         format!("<event of {}>", device_text(self.device))
     }
 
-    /// Milliseconds from this event to another one; both passed, both made with timing.
+    /// Milliseconds from this event to another. Both have passed, and both were made with timing.
     fn elapsed_time(&self, end: &Bound<'_, Event>) -> PyResult<f64> {
         Ok(cuda::event_elapsed(self.id, end.get().id)? as f64 / MILLISECOND)
     }

@@ -1,4 +1,4 @@
-//! HEAD
+//! `tenure.Weak`: a handle without a claim, and `Array.weak` (PY-6).
 
 use crate::api::{self, Id};
 use crate::base::{errors, site};
@@ -7,14 +7,14 @@ use crate::types::*;
 use core::sync::atomic::{AtomicU64, Ordering};
 use pyo3::prelude::*;
 
-/// A handle without a claim: what `x.weak()` gives.
+/// A handle without a claim: the result of `x.weak()`.
 #[pyclass(frozen, weakref, module = "tenure", name = "Weak")]
 pub struct Weak {
     id: AtomicU64,
 }
 
 impl Weak {
-    /// An object that owns the weak handle.
+    /// Makes the object that owns a weak handle.
     pub fn wrap(py: Python<'_>, id: Id) -> PyResult<Bound<'_, Weak>> {
         Bound::new(py, Weak { id: AtomicU64::new(id.0) })
     }
@@ -31,7 +31,7 @@ impl Drop for Weak {
 
 #[pymethods]
 impl Weak {
-    /// A new array on the bytes, as long as somebody has a claim on them; else OwnershipError.
+    /// A new array on the bytes, while any claim on them exists; otherwise OwnershipError.
     fn upgrade<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Array>> {
         let id = self.id.load(Ordering::Relaxed);
         if id == 0 {
@@ -41,7 +41,7 @@ impl Weak {
         Array::adopt(py, api::upgrade(Id(id))?)
     }
 
-    /// Gives the weak handle back. Twice is fine.
+    /// Releases the weak handle. Calling it twice is allowed.
     fn release(&self) -> PyResult<()> {
         match self.id.swap(0, Ordering::Relaxed) {
             0 => Ok(()),
@@ -49,7 +49,7 @@ impl Weak {
         }
     }
 
-    /// The handle as an integer, lent: valid while this object lives.
+    /// The handle as an integer, valid while this object exists.
     #[getter]
     fn handle(&self) -> u64 {
         self.id.load(Ordering::Relaxed)
@@ -62,7 +62,7 @@ impl Weak {
 
 #[pymethods]
 impl Array {
-    /// A handle that keeps nothing alive: `x.weak().upgrade()` works while some claim on the bytes exists.
+    /// A handle that keeps nothing alive. `x.weak().upgrade()` works while some claim on the bytes exists.
     fn weak<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Weak>> {
         Weak::wrap(py, api::weaken(self.id()?)?)
     }

@@ -1,4 +1,7 @@
-//! HEAD
+//! The fields of a Python buffer, from memory with a layout.
+//!
+//! Contract: fills a `Py_buffer`, or refuses a request that the layout does not meet with a BufferError. Nothing is
+//! copied. The caller keeps data, shape and strides valid until the buffer is released.
 
 use crate::base::errors;
 use crate::types::*;
@@ -7,18 +10,19 @@ use core::ffi::{c_int, c_void};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-/// Where a buffer without elements points: a consumer may not get NULL (CA-23). Aligned as the strictest element.
+/// The target of a buffer without elements, because a consumer may not get NULL (CA-23). Aligned for every element
+/// type.
 #[repr(align(64))]
 pub struct Nowhere(#[allow(dead_code)] [u8; 64]);
 
 pub static NOWHERE: Nowhere = Nowhere([0; 64]);
 
-/// The address of it.
+/// The address of `NOWHERE`.
 pub fn nowhere() -> *mut c_void {
     (&raw const NOWHERE).cast_mut().cast()
 }
 
-/// Memory with a layout, as a buffer hands it out; the pointers outlive the buffer.
+/// Memory with a layout. The pointers outlive the buffer.
 pub struct BufferFields {
     pub data: *mut c_void,
     pub dtype: tn_dtype,
@@ -29,7 +33,7 @@ pub struct BufferFields {
 }
 
 impl BufferFields {
-    /// What a guard lets one touch.
+    /// The fields for the view of a guard.
     pub fn of(view: &tn_view_info, readonly: bool) -> BufferFields {
         let (ndim, dtype) = (view.ndim as usize, view.dtype);
         BufferFields { data: view.data, dtype, ndim, shape: view.shape, strides: view.strides, readonly }
@@ -57,7 +61,7 @@ impl BufferFields {
         true
     }
 
-    /// C- and F-contiguous.
+    /// Whether the elements are C-contiguous, and whether they are F-contiguous.
     fn contiguous(&self) -> (bool, bool) {
         if self.count() == 0 {
             return (true, true);
@@ -65,7 +69,7 @@ impl BufferFields {
         (self.packed((0..self.ndim).rev()), self.packed(0..self.ndim))
     }
 
-    /// Why the request cannot be met.
+    /// The reason to refuse a request: a status and a message. None: it can be met.
     fn refuses(&self, flags: c_int) -> Option<(tn_status, String)> {
         let asks = |bits: c_int| flags & bits == bits;
         let name = kind(self.dtype).1;
@@ -76,7 +80,7 @@ impl BufferFields {
         if self.readonly && asks(ffi::PyBUF_WRITABLE) {
             return Some((
                 TN_ERR_READONLY,
-                "the array is read-only and the consumer asks for a writable buffer".into(),
+                "the array is read-only and the consumer requests a writable buffer".into(),
             ));
         }
         let (c, f) = self.contiguous();
@@ -87,7 +91,10 @@ impl BufferFields {
             (!asks(ffi::PyBUF_STRIDES), c, "C-contiguous (it takes no strides)"),
         ];
         let missed = wanted.into_iter().find(|(asked, is, _)| *asked && !is)?;
-        Some((TN_ERR_LAYOUT, format!("the consumer wants the elements {}, which they are not", missed.2)))
+        Some((
+            TN_ERR_LAYOUT,
+            format!("the consumer requests {} elements, which these are not; pass x.copy()", missed.2),
+        ))
     }
 
     /// Fills a buffer that belongs to `owner`.
@@ -118,7 +125,8 @@ impl BufferFields {
                 len: self.count() as isize * entry.3 as isize,
                 itemsize: entry.3 as isize,
                 readonly: readonly.into(),
-                // To a consumer that takes no shape it is a run of bytes, as memoryview and NumPy say; hashlib insists.
+                // A consumer that takes no shape sees one axis of bytes, as with memoryview and NumPy; hashlib depends
+                // on that.
                 ndim: if asks(ffi::PyBUF_ND) { ndim } else { ndim.min(1) } as c_int,
                 format,
                 shape: if ndim > 0 && asks(ffi::PyBUF_ND) { shape.cast_mut().cast() } else { core::ptr::null_mut() },

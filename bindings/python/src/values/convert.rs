@@ -1,8 +1,9 @@
-//! Python's values and ours: element types, shapes, single elements, orders, write modes, texts.
+//! Converts Python's values to C's and back: element types, shapes, single elements, orders, write modes, devices,
+//! texts.
 //!
-//! Contract: pure conversions; what does not fit raises what NumPy raises (TypeError, ValueError, OverflowError) and
-//! makes nothing. Where NumPy's rules are rich (an element from any object) NumPy itself is asked; the usual cases do
-//! not reach it.
+//! Contract: pure conversions. A value that does not fit raises the exception that NumPy raises (TypeError, ValueError,
+//! OverflowError). NumPy itself converts where its rules are rich (an element from any object); the usual cases do not
+//! reach it.
 
 use crate::api::Id;
 use crate::types::*;
@@ -17,14 +18,14 @@ use std::ffi::CString;
 
 /// Lengths, strides or axes.
 pub type Dims = SmallVec<[i64; 8]>;
-/// One element, of at most 16 bytes; the first ones count.
+/// One element, at most 16 bytes; the first ones count.
 pub type Element = [u8; 16];
 
 /// Element type, NumPy's name, code of PEP 3118, bytes.
 pub struct Kind(pub tn_dtype, pub &'static str, pub Option<&'static CStr>, pub usize);
 
-/// The fifteen element types; bfloat16 last, which NumPy and PEP 3118 do not know. Of the two codes with 64 bits here
-/// NumPy calls `l` int64; `q` would give arrays of another type number, which compiled code does not expect.
+/// The fifteen element types. NumPy and PEP 3118 do not know the last one, bfloat16. NumPy calls the 64-bit code `l`
+/// int64; with `q` arrays would get another type number, which compiled code does not expect.
 pub static KINDS: [Kind; 15] = [
     Kind(TN_F64, "float64", Some(c"d"), 8),
     Kind(TN_F32, "float32", Some(c"f"), 4),
@@ -48,28 +49,28 @@ pub fn kind(dtype: tn_dtype) -> &'static Kind {
     KINDS.iter().find(|k| k.0 == dtype).unwrap_or(&KINDS[14])
 }
 
-/// What is looked up in NumPy and in our own Python modules once.
+/// Objects of NumPy and of this package that are looked up once.
 pub struct Tables {
     /// NumPy's dtype of each entry of `KINDS`; `tenure.bfloat16` for the last.
     dtypes: Vec<Py<PyAny>>,
-    /// Objects that mean an element type, by identity; `keep` holds them.
+    /// Objects that mean an element type, by identity; `_keep` holds them.
     known: Vec<(usize, tn_dtype)>,
     _keep: Vec<Py<PyAny>>,
-    /// numpy.dtype
+    /// `numpy.dtype`
     pub dtype: Py<PyAny>,
-    /// numpy.asarray
+    /// `numpy.asarray`
     pub asarray: Py<PyAny>,
-    /// numpy.empty
+    /// `numpy.empty`
     pub empty: Py<PyAny>,
     /// numpy
     pub numpy: Py<PyAny>,
-    /// tenure._types, where the plain result types are.
+    /// `tenure._types`, which has the plain result types.
     pub plain: Py<PyAny>,
 }
 
 static TABLES: PyOnceLock<Tables> = PyOnceLock::new();
 
-/// The tables; made at the first use.
+/// The tables, made at the first use.
 pub fn tables(py: Python<'_>) -> PyResult<&'static Tables> {
     TABLES.get_or_try_init(py, || {
         let numpy = py.import("numpy")?;
@@ -112,7 +113,7 @@ pub fn dtype_object(py: Python<'_>, raw: tn_dtype) -> PyResult<Bound<'_, PyAny>>
     Ok(tables(py)?.dtypes[at].bind(py).clone())
 }
 
-/// The element type that an object means: what `numpy.dtype` takes, and `tenure.bfloat16`.
+/// The element type that an object means: whatever `numpy.dtype` takes, and `tenure.bfloat16`.
 #[inline]
 pub fn dtype_of(object: &Bound<'_, PyAny>) -> PyResult<tn_dtype> {
     let address = object.as_ptr() as usize;
@@ -144,14 +145,14 @@ fn dtype_slow(object: &Bound<'_, PyAny>) -> PyResult<tn_dtype> {
     if code == u32::MAX || !native || !KINDS.iter().any(|k| k.0 == raw) {
         let text = dtype.str()?;
         return Err(PyTypeError::new_err(format!(
-            "element type {text} is none of those that cross borders: bool, int8 to int64, uint8 to uint64, float16, \
-             float32, float64, bfloat16, complex64, complex128, in native byte order"
+            "element type {text} is not supported; use bool, int8 to int64, uint8 to uint64, float16, float32, \
+             float64, bfloat16, complex64 or complex128, in native byte order"
         )));
     }
     Ok(raw)
 }
 
-/// An integer, or what has `__index__`; a float is a TypeError.
+/// An integer, from an object with `__index__`; a float is a TypeError.
 #[inline]
 pub fn int_of(object: &Bound<'_, PyAny>) -> PyResult<i64> {
     // SAFETY: attached; -1 may be a value or an error.
@@ -192,7 +193,7 @@ pub fn dims_of(object: &Bound<'_, PyAny>) -> PyResult<Dims> {
     Ok(dims)
 }
 
-/// Calls `body` with the integers of [`dims_of`]; those of a short tuple are not moved once they are written.
+/// Calls `body` with the integers of [`dims_of`]. Those of a short tuple stay where they are written.
 #[inline(always)]
 pub fn with_dims<R>(object: &Bound<'_, PyAny>, body: impl FnOnce(&[i64]) -> PyResult<R>) -> PyResult<R> {
     let mut few = [0; 4];
@@ -208,17 +209,17 @@ pub fn with_dims<R>(object: &Bound<'_, PyAny>, body: impl FnOnce(&[i64]) -> PyRe
     body(&dims_of(object)?)
 }
 
-/// `f(2, 3)` and `f((2, 3))` mean the same.
+/// The integers of `f(2, 3)` or `f((2, 3))`.
 pub fn dims_of_args(args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
     if args.len() == 1 { dims_of(&args.get_item(0)?) } else { dims_of(args.as_any()) }
 }
 
-/// Axes as the C API takes them; too large ones stay out of range.
+/// Axes for the C API. Axes that are too large stay out of range.
 pub fn axes_of(dims: &[i64]) -> SmallVec<[i32; 8]> {
     dims.iter().map(|&d| d.clamp(i32::MIN.into(), i32::MAX.into()) as i32).collect()
 }
 
-/// "C", "F", "A", "K".
+/// The constant of "C", "F", "A" or "K".
 pub fn order_of(text: Option<&str>) -> PyResult<i32> {
     match text {
         None | Some("C" | "c") => Ok(TN_ORDER_C),
@@ -229,7 +230,7 @@ pub fn order_of(text: Option<&str>) -> PyResult<i32> {
     }
 }
 
-/// A write mode: the constants, or "aliased", "unique", "cow", "discard" and such words joined by "|".
+/// A write mode from its constants, or from "aliased", "unique", "cow", "discard" joined by "|".
 pub fn mode_of(object: Option<&Bound<'_, PyAny>>) -> PyResult<u32> {
     let Some(object) = object else { return Ok(TN_WRITE_ALIASED) };
     let Ok(text) = object.cast::<PyString>() else {
@@ -252,29 +253,29 @@ pub fn mode_of(object: Option<&Bound<'_, PyAny>>) -> PyResult<u32> {
     Ok(mode)
 }
 
-/// A handle as ctypes passes it to C: a pointer.
+/// A handle as a ctypes pointer.
 pub fn parameter_of(py: Python<'_>, id: Id) -> PyResult<Bound<'_, PyAny>> {
     py.import("ctypes")?.getattr("c_void_p")?.call1((id.0,))
 }
 
-/// A text for the library; one with a NUL is a ValueError.
+/// A text for the library. One with a NUL is a ValueError.
 pub fn text_of(text: &str) -> PyResult<CString> {
-    CString::new(text).map_err(|_| PyValueError::new_err(format!("{text:?} has a NUL character")))
+    CString::new(text).map_err(|_| PyValueError::new_err(format!("{text:?} contains a NUL character")))
 }
 
-/// A path: text, bytes or what has `__fspath__`.
+/// A path from text, bytes or an object with `__fspath__`.
 pub fn path_of(object: &Bound<'_, PyAny>) -> PyResult<CString> {
     let bytes: Vec<u8> = object.py().import("os")?.getattr("fsencode")?.call1((object,))?.extract()?;
     CString::new(bytes).map_err(|_| PyValueError::new_err("embedded null byte in the path"))
 }
 
-/// What the C side wrote into a fixed text.
+/// The text in a fixed array of the C API.
 pub fn fixed_text(text: &[core::ffi::c_char]) -> String {
     let bytes: Vec<u8> = text.iter().map(|&c| c as u8).take_while(|&b| b != 0).collect();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// "cpu", "cuda:0", "cuda_host", "cuda_managed:0".
+/// The name of a device: "cpu", "cuda:0", "cuda_host", "cuda_managed:0".
 pub fn device_text(device: tn_device) -> String {
     match device.r#type {
         TN_CPU => "cpu".to_owned(),
@@ -285,7 +286,7 @@ pub fn device_text(device: tn_device) -> String {
     }
 }
 
-/// The other way; a device that is not there is the library's answer.
+/// The device of such a name. The library reports a device that does not exist.
 pub fn device_of(text: &str) -> PyResult<tn_device> {
     let (name, id) = text.split_once(':').unwrap_or((text, "0"));
     let r#type = match name {
@@ -298,7 +299,7 @@ pub fn device_of(text: &str) -> PyResult<tn_device> {
     match (r#type, id.parse()) {
         (1.., Ok(id)) => Ok(tn_device { r#type, id }),
         _ => Err(PyValueError::new_err(format!(
-            "{text:?} is no device; there are \"cpu\", \"cuda:0\", \"cuda_host\", \"cuda_managed:0\""
+            "{text:?} is not a device; use \"cpu\", \"cuda:0\", \"cuda_host\" or \"cuda_managed:0\""
         ))),
     }
 }
@@ -314,7 +315,7 @@ fn bytes_of(bytes: &[u8]) -> Element {
     element
 }
 
-/// The bytes of one element of that type; what does not fit is an OverflowError (PA-5), the rest follows NumPy.
+/// The bytes of one element of a type. A value out of range is an OverflowError (PA-5); otherwise NumPy's rules hold.
 pub fn encode(value: &Bound<'_, PyAny>, dtype: tn_dtype) -> PyResult<Element> {
     let float = value.is_exact_instance_of::<PyFloat>();
     let int = value.is_instance_of::<PyInt>();
@@ -335,7 +336,7 @@ pub fn encode(value: &Bound<'_, PyAny>, dtype: tn_dtype) -> PyResult<Element> {
     encode_slow(value, dtype)
 }
 
-/// The same of what a whole array is filled with; several elements are refused in words that say what there is instead.
+/// The bytes of the element that fills a whole array. Several elements are refused with advice.
 pub fn encode_one(value: &Bound<'_, PyAny>, dtype: tn_dtype) -> PyResult<Element> {
     let several = || {
         value.len().is_ok()
@@ -343,7 +344,7 @@ pub fn encode_one(value: &Bound<'_, PyAny>, dtype: tn_dtype) -> PyResult<Element
             && !value.getattr("shape").is_ok_and(|s| s.len().is_ok_and(|n| n == 0))
     };
     encode(value, dtype).map_err(|error| match several() {
-        true => PyTypeError::new_err("one value fills all elements; x[...] = values stretches several over them"),
+        true => PyTypeError::new_err("one value fills all elements; x[...] = values assigns several"),
         false => error,
     })
 }
@@ -356,20 +357,20 @@ fn encode_float(value: &Bound<'_, PyAny>, number: f64, dtype: tn_dtype) -> PyRes
         TN_BF16 => {
             let single = number as f32;
             let bits = single.to_bits();
-            // To nearest, ties to even; a NaN stays one.
+            // Round to nearest, ties to even; a NaN stays a NaN.
             let bits = if single.is_nan() { bits >> 16 | 0x40 } else { (bits + 0x7fff + (bits >> 16 & 1)) >> 16 };
             if number.is_finite() && bits & 0x7fff == 0x7f80 {
                 return Err(out_of_bounds(value, dtype));
             }
             Ok(bytes_of(&(bits as u16).to_ne_bytes()))
         }
-        // 65520 is halfway between the largest half and what would follow it.
+        // 65520 is halfway between the largest half-precision number and the next larger one.
         _ if number.is_finite() && number.abs() >= 65520.0 => Err(out_of_bounds(value, dtype)),
         _ => encode_slow(value, dtype),
     }
 }
 
-/// None: no integer type.
+/// The bytes of an integer. None: `dtype` is no integer type.
 fn encode_int(number: i64, overflow: c_int, value: &Bound<'_, PyAny>, dtype: tn_dtype) -> PyResult<Option<Element>> {
     macro_rules! fits {
         ($type:ty) => {
@@ -394,7 +395,7 @@ fn encode_int(number: i64, overflow: c_int, value: &Bound<'_, PyAny>, dtype: tn_
     }))
 }
 
-/// As NumPy stores it into an element.
+/// Lets NumPy store the value into an element.
 fn encode_slow(value: &Bound<'_, PyAny>, dtype: tn_dtype) -> PyResult<Element> {
     let py = value.py();
     if dtype == TN_BF16 {
@@ -439,7 +440,7 @@ pub fn decode(py: Python<'_>, element: &Element, dtype: tn_dtype) -> PyResult<Py
     .unbind())
 }
 
-/// IEEE half precision, exactly.
+/// The exact value of an IEEE half-precision number.
 fn half(bits: u16) -> f64 {
     let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
@@ -454,17 +455,17 @@ fn half(bits: u16) -> f64 {
 /// The host.
 pub const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 
-/// Whether the host cannot touch memory of that device.
+/// Whether the host cannot touch memory of a device.
 pub fn is_remote(device: tn_device) -> bool {
     device.r#type == TN_CUDA
 }
 
-/// A mode with what `wait=` says.
+/// A write mode with the flag of `wait=`.
 pub fn mode_and_wait(mode: Option<&Bound<'_, PyAny>>, wait: bool) -> PyResult<u32> {
     Ok(mode_of(mode)? | if wait { TN_WAIT } else { 0 })
 }
 
-/// Python's `copy=` as crossing flags (XC-1).
+/// The flags of an import or export for Python's `copy=` (XC-1).
 pub fn crossing(copy: Option<bool>) -> u32 {
     match copy {
         None => TN_BORROW,
@@ -473,7 +474,7 @@ pub fn crossing(copy: Option<bool>) -> u32 {
     }
 }
 
-/// What `__array__` gives: NumPy's array over the object's buffer, or the exception of its refusal.
+/// The result of `__array__`: a NumPy array over the object's buffer, or the exception of its refusal.
 pub fn as_numpy<'py>(
     object: Bound<'py, PyAny>,
     dtype: Option<&Bound<'py, PyAny>>,

@@ -1,4 +1,9 @@
-//! HEAD
+//! Buffers of other Python objects (PEP 3118): their layout, and arrays on their bytes.
+//!
+//! Contract: an import keeps the buffer open until the library reports that nothing uses the bytes any more, on any
+//! thread. The buffer is then released with the interpreter attached, or left alone where the interpreter is gone
+//! (CA-27, XC-8). A format is one element code in native byte order (CA-28); any other is refused before a byte is
+//! touched.
 
 use crate::api;
 use crate::base::interpreter::while_alive;
@@ -9,7 +14,7 @@ use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-/// An open buffer of some object. It lies on the heap, because its shape may point into itself.
+/// An open buffer of another object. It is on the heap, because its shape may point into itself.
 pub struct ForeignBuffer(Box<ffi::Py_buffer>);
 
 // SAFETY: a `Py_buffer` may be used and released from any thread that is attached, and `Drop` attaches.
@@ -20,7 +25,7 @@ unsafe impl Sync for ForeignBuffer {}
 
 impl Drop for ForeignBuffer {
     fn drop(&mut self) {
-        // Else the buffer's owner is gone, too.
+        // Without an interpreter the buffer's owner is gone as well.
         while_alive(|_| {
             // SAFETY: attached; filled by PyObject_GetBuffer and released once.
             unsafe { ffi::PyBuffer_Release(&mut *self.0) }
@@ -31,24 +36,24 @@ impl Drop for ForeignBuffer {
 impl ForeignBuffer {
     fn open(object: &Bound<'_, PyAny>, flags: c_int) -> PyResult<ForeignBuffer> {
         let mut buffer = Box::new(ffi::Py_buffer::new());
-        // SAFETY: attached; on failure nothing was filled, and the box is dropped as it was made.
+        // SAFETY: attached; a failing call fills nothing, and the box is dropped as it was made.
         if unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &mut *buffer, flags) } != 0 {
             return Err(PyErr::fetch(object.py()));
         }
         Ok(ForeignBuffer(buffer))
     }
 
-    /// The object's buffer with its layout, to read.
+    /// Opens the object's buffer for reading, with its layout.
     pub fn read(object: &Bound<'_, PyAny>) -> PyResult<ForeignBuffer> {
         Self::open(object, ffi::PyBUF_FULL_RO)
     }
 
-    /// The object's buffer; writable None: if it can be.
+    /// Opens the object's buffer. writable None: whichever the object offers.
     pub fn of(object: &Bound<'_, PyAny>, writable: Option<bool>) -> PyResult<ForeignBuffer> {
         match writable {
             Some(true) => Self::open(object, ffi::PyBUF_FULL),
             Some(false) => Self::read(object),
-            // Exporters of both kinds answer this one, and say which they are.
+            // Read-only and writable exporters both accept this request, and the buffer tells which it is.
             None => Self::read(object),
         }
     }
@@ -57,7 +62,7 @@ impl ForeignBuffer {
         self.0.readonly != 0
     }
 
-    /// Element type, shape and strides, checked as far as they are not the library's to check.
+    /// Element type, shape and strides. Checks what the library cannot check.
     pub fn layout(&self) -> PyResult<Layout> {
         let view = &self.0;
         let dtype = self.dtype()?;
@@ -73,12 +78,14 @@ impl ForeignBuffer {
             for i in 0..ndim {
                 // SAFETY: ndim entries by the buffer protocol.
                 if unsafe { *view.suboffsets.add(i) } >= 0 {
-                    return Err(PyBufferError::new_err("buffers with suboffsets are refused"));
+                    return Err(PyBufferError::new_err(
+                        "buffers with suboffsets are not supported; copy the object to one without",
+                    ));
                 }
             }
         }
         let shape = list(view.shape, "shape")?;
-        // Without strides, as ctypes' arrays are, the elements lie in C order.
+        // A buffer without strides, as those of ctypes, is in C order.
         let strides = if view.strides.is_null() {
             let mut next = view.itemsize as i64;
             let mut strides = shape.clone();
@@ -92,7 +99,7 @@ impl ForeignBuffer {
         Ok(Layout { dtype, shape, strides })
     }
 
-    /// The element type of the format string.
+    /// The element type that the format string means.
     fn dtype(&self) -> PyResult<tn_dtype> {
         let format = if self.0.format.is_null() {
             c"B"
@@ -119,15 +126,15 @@ impl ForeignBuffer {
         let known = KINDS.iter().any(|k| k.0 == dtype && k.3 as isize == size);
         if !known || swapped {
             return Err(PyTypeError::new_err(format!(
-                "a buffer of format {:?} with {size} bytes each is none of the element types that cross borders, in \
-                 native byte order",
+                "a buffer of format {:?} with {size} bytes each is none of the supported element types in native \
+                 byte order",
                 format.to_string_lossy()
             )));
         }
         Ok(dtype)
     }
 
-    /// The lowest address of an element, and how many bytes there are from it to the end of the last one.
+    /// The lowest address of an element, and the number of bytes from it to the end of the last element.
     pub fn address_range(&self) -> (u64, usize) {
         let (mut low, mut high) = (0i64, self.0.itemsize as i64);
         if let Ok(layout) = self.layout() {
@@ -162,7 +169,7 @@ impl ForeignBuffer {
     /// Copies the elements into an array of the same shape and type.
     pub fn copy_into(&self, py: Python<'_>, array: api::Id) -> PyResult<()> {
         let layout = self.layout()?;
-        // The whole buffer crosses, which may; its pointer alone may not.
+        // The closure captures the whole buffer, which may cross threads; its pointer alone may not.
         py.detach(|| {
             let this = self;
             let raw = layout.raw();
@@ -180,7 +187,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// As the C API takes it; valid as long as `self`.
+    /// The struct of the C API; valid as long as `self`.
     pub fn raw(&self) -> tn_layout {
         tn_layout {
             size: size_of::<tn_layout>(),
@@ -193,12 +200,12 @@ impl Layout {
     }
 }
 
-/// What the library calls when nobody here uses the bytes any more.
+/// Called by the library when nothing uses the bytes any more.
 ///
 /// # Safety
 /// - `context` comes from `Box::into_raw` of a `Memory` and is passed once.
 unsafe extern "C" fn release_buffer(context: *mut c_void) {
-    // Nothing may unwind into the library; a buffer that cannot be released is left alone.
+    // Nothing may unwind into the library. A buffer whose release panics is left alone.
     let _ = std::panic::catch_unwind(|| {
         // SAFETY: by this function's list.
         drop(unsafe { Box::from_raw(context.cast::<ForeignBuffer>()) });
