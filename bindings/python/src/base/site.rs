@@ -111,6 +111,7 @@ fn at(py: Python<'_>, frame: *mut ffi::PyFrameObject) {
         return;
     }
     // The frame belongs to this package: its caller is the site.
+    // SAFETY: a live frame, borrowed.
     let frame: Bound<'_, PyAny> = unsafe { Bound::from_borrowed_ptr(py, frame.cast()) };
     if let Ok(back) = frame.getattr(pyo3::intern!(py, "f_back"))
         && !back.is_none()

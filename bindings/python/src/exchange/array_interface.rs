@@ -1,8 +1,8 @@
-//! `__array_interface__` of the host, which is offered only where `tenure.set_array_interface(True)` was called (CA-29).
+//! `__array_interface__` of host arrays, offered only after `tenure.set_array_interface(True)` (CA-29).
 //!
-//! Contract: the interface has no release. Whoever read it may keep the address for ever, so the first look marks the
-//! array: a shared view stays open until the handle is released or `end_exports` says that nobody uses the address any
-//! more. Off, the attribute is not there at all, for a debugger's look would cost the reuse in place.
+//! Contract: the interface has no release, so a reader may keep the address for ever. The first read opens a shared
+//! view, which ends when the handle is released or at `end_exports`. While it is off the attribute does not exist: a
+//! debugger that reads all attributes would prevent reuse in place.
 
 use crate::api::{self, Id};
 use crate::base::{errors, site};
@@ -19,10 +19,10 @@ use std::sync::PoisonError;
 
 static OFFERED: AtomicBool = AtomicBool::new(false);
 
-/// Offers `__array_interface__` on arrays, or no longer does; off at first.
+/// Turns `__array_interface__` of arrays on or off; it is off at first.
 ///
-/// It is for consumers that know neither buffers nor DLPack. It has no release: an array whose attribute was read stays
-/// exported until it is released or `x.end_exports()` is called, and is not overwritten in place meanwhile.
+/// It is for consumers that know neither buffers nor DLPack. It has no release: once it was read, the array stays
+/// exported until it is released or `x.end_exports()` is called. Until then it is not overwritten in place.
 ///
 /// >>> tenure.set_array_interface(True)
 /// >>> x.__array_interface__["typestr"]
@@ -34,7 +34,7 @@ pub fn set_array_interface(on: bool) {
     OFFERED.store(on, Ordering::Relaxed);
 }
 
-/// The typestr of an element type; None where NumPy has none.
+/// The typestr of an element type. None: NumPy has none.
 fn typestr(dtype: tn_dtype) -> Option<String> {
     let entry = kind(dtype);
     entry.2?;
@@ -53,15 +53,15 @@ fn absent(why: &str) -> PyErr {
     PyAttributeError::new_err(format!("'__array_interface__' is not offered: {why}"))
 }
 
-/// Whether the interface may be shown of an array of this type.
+/// The typestr of an array, if the interface is on.
 fn check(array: &Array) -> PyResult<String> {
     if !OFFERED.load(Ordering::Relaxed) {
-        return Err(absent("tenure.set_array_interface(True) switches it on; buffers and DLPack serve without"));
+        return Err(absent("tenure.set_array_interface(True) turns it on; buffers and DLPack work without it"));
     }
-    typestr(array.dtype()).ok_or_else(|| absent("NumPy has no such element type; use x.view(\"uint16\")"))
+    typestr(array.dtype()).ok_or_else(|| absent("NumPy does not have this element type; use x.view(\"uint16\")"))
 }
 
-/// Opens an export of a class; read-only where only that is possible.
+/// Opens an export of a class; a read-only one where a shared view is refused.
 fn open(array: &Array, class: Class) -> PyResult<(Id, tn_view_info, bool)> {
     let id = array.id()?;
     Python::attach(|py| export_class::open(py, id, class, true)).map_err(errors::exporting)
@@ -91,15 +91,15 @@ fn dict<'py>(py: Python<'py>, typestr: &str, view: &tn_view_info, readonly: bool
     Ok(interface)
 }
 
-/// The interface of an array, which is marked by it.
+/// The interface of an array, which stays exported.
 fn exported<'py>(py: Python<'py>, array: &Array, reads: bool) -> PyResult<Bound<'py, PyDict>> {
     let typestr = check(array)?;
     let _site = site::here(py);
     let (guard, view, readonly) = open(array, Class::Default)?;
     let interface = dict(py, &typestr, &view, reads || readonly);
     let mut exports = array.extra().interface_exports.lock().unwrap_or_else(PoisonError::into_inner);
-    // Of no elements there is nothing to keep. Bytes that are marked stay where they are, so one address has one mark, also
-    // after the array moved and came to others.
+    // An array without elements has nothing to keep. Exported bytes do not move, so one export for each address
+    // suffices, also after the array moved to others.
     let empty = view.data.is_null();
     if empty || interface.is_err() || exports.iter().any(|(address, _)| *address == view.data as u64) {
         drop(exports);
@@ -117,8 +117,8 @@ impl Array {
         exported(py, self, false)
     }
 
-    /// Says that nobody uses an address from `__array_interface__` any more: the shared view that its first look opened
-    /// ends. Buffers and DLPack exports end by themselves.
+    /// Ends the shared view that reading `__array_interface__` opened. Call it when no code uses the address any more.
+    /// Exports by buffers and DLPack end by themselves.
     fn end_exports(&self) {
         self.end_interface_exports();
     }
@@ -134,14 +134,15 @@ impl Proxy {
         }
         let typestr = check(array)?;
         let _site = site::here(py);
-        // Alone as long as this object lives: a second look would find the first one's export in its way.
+        // The export is exclusive as long as this object exists, so a second read would conflict with the first one's
+        // export.
         self.end_interface_export();
         let (guard, view, _) = open(array, Class::Exclusive)?;
         self.set_interface_export(guard);
         dict(py, &typestr, &view, false)
     }
 
-    /// Ends what a look at `__array_interface__` of this object opened.
+    /// Ends the export that reading `__array_interface__` of this object opened.
     fn end_exports(&self) {
         self.end_interface_export();
         if self.class() == Class::ReadOnly {

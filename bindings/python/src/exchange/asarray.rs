@@ -1,4 +1,7 @@
-//! HEAD
+//! `tenure.asarray` and `tenure.from_buffer`: arrays on the memory of other objects, or on a copy where their memory
+//! cannot be shared.
+//!
+//! Contract: `asarray` tries buffers, Arrow, DLPack and the array interface in this order, and copies last.
 
 use crate::api;
 use crate::base::{errors, site};
@@ -17,9 +20,9 @@ use pyo3::types::PyDict;
 
 /// An array on the memory of an object with the buffer protocol (bytes, bytearray, NumPy arrays, mmap, array.array).
 ///
-/// copy: None aliases where it can, False aliases or raises, True copies. writable: None takes what the object gives,
-/// True asks for a writable buffer, False makes a read-only array. The object stays alive as long as the array or
-/// what was made from it needs its memory.
+/// copy: None aliases where possible, False aliases or raises, True copies. writable: None takes what the object
+/// offers, True requires a writable buffer, False makes a read-only array. The object stays alive as long as the array,
+/// or an array made from it, needs its memory.
 ///
 /// >>> b = bytearray(8)
 /// >>> x = tenure.from_buffer(b)
@@ -45,10 +48,10 @@ pub fn from_buffer<'py>(
     Array::wrap(py, id, layout.dtype, layout.shape.len() as i32)
 }
 
-/// The object as an array, with no copy where that is possible: an array as it is, a NumPy array or another buffer
-/// aliased, an object with DLPack (a PyTorch tensor) or an Arrow array aliased; anything else is copied as by `tenure.array`.
+/// The object as an array, without a copy where possible. An array is returned unchanged. NumPy arrays, other buffers,
+/// objects with DLPack (a PyTorch tensor) and Arrow arrays are aliased. Anything else is copied as by `tenure.array`.
 ///
-/// dtype: a conversion copies. copy: None copies where it must, False raises instead, True copies.
+/// dtype: a conversion copies. copy: None copies where necessary, False raises instead, True always copies.
 ///
 /// >>> n = numpy.zeros(3)
 /// >>> x = tenure.asarray(n)
@@ -71,12 +74,12 @@ pub fn asarray<'py>(
         return Ok(array);
     }
     if copy == Some(false) {
-        return Err(PyValueError::new_err("only a copy would do, and copy=False forbids one"));
+        return Err(PyValueError::new_err("this object's memory cannot be shared, and copy=False forbids a copy"));
     }
     if copy.is_none() && wanted.is_none() && has_memory(object)? && api::copies_forbidden()? {
         let text = format!(
             "this would copy ({} has elements or an order that cannot be shared), and the thread forbids copies; convert it \
-             before, or ask for the copy: copy=True",
+             first, or pass copy=True",
             object.get_type().name()?
         );
         return Err(errors::with_text(py, TN_ERR_WOULD_COPY, &text, false));
@@ -89,14 +92,15 @@ pub fn asarray<'py>(
     create::array(py, &source, dtype.as_ref(), None, None, None)
 }
 
-/// Whether the object has elements in memory, as a list of numbers has not: then a copy is one that could have been an alias.
+/// Whether the object has its elements in memory, unlike a list of numbers. Then a copy is one that an alias could have
+/// avoided.
 fn has_memory(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     // SAFETY: attached, a live object.
     let buffer = unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0;
     Ok(buffer || object.hasattr("__array_interface__")? || object.hasattr("__dlpack__")?)
 }
 
-/// An array on the object's own bytes, or None where it has none that can be shared.
+/// An array on the object's own bytes. None: they cannot be shared.
 fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Array>>> {
     if let Ok(array) = object.cast::<Array>() {
         return Ok(Some(array.clone()));
@@ -108,11 +112,11 @@ fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>) -> PyResult<Option<Bo
     if unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0 {
         return match from_buffer(py, object, None, None) {
             Ok(array) => Ok(Some(array)),
-            // Formats that have no element type here: NumPy may know how to convert them.
+            // A format without an element type here, which NumPy may convert.
             Err(error) if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py) => {
                 Ok(None)
             }
-            // What a buffer cannot say DLPack may: JAX has bfloat16 there only.
+            // DLPack has types that buffers lack: JAX exports bfloat16 by DLPack only.
             Err(error) if error.is_instance_of::<PyBufferError>(py) && object.hasattr("__dlpack__")? => {
                 drop(error);
                 from_dlpack(py, object, None, None).map(Some)
@@ -120,11 +124,11 @@ fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>) -> PyResult<Option<Bo
             Err(error) => Err(error),
         };
     }
-    // Before DLPack, which Arrow's arrays have too, but for one axis only.
+    // Before DLPack: Arrow's arrays have that as well, but for one axis only.
     if object.hasattr("__arrow_c_array__")? {
         return match from_arrow(py, object, None) {
             Ok(array) => Ok(Some(array)),
-            // Nulls, packed bits, texts: NumPy may know how to convert them.
+            // Nulls, packed bits, texts: NumPy may convert them.
             Err(error)
                 if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyNotImplementedError>(py) =>
             {

@@ -1,9 +1,9 @@
-//! The buffer protocol (PEP 3118): every buffer that is open is one export, which ends with it (CA-20 to CA-26).
+//! The buffer protocol (PEP 3118): every open buffer is one export, which ends with it (CA-20 to CA-26).
 //!
-//! Contract: a writable array gives a shared view, a read-only one a read-only view; `x.readonly` and `x.exclusive`
-//! are proxies that give those classes. A request that the layout does not meet, or that somebody's guard forbids, is
-//! a BufferError; nothing is copied. Shape and strides of a buffer are the guard's, the guard's bits lie in the
-//! buffer's `internal`.
+//! Contract: a writable array gives a shared view, a read-only one a read-only view; the proxies `x.readonly` and
+//! `x.exclusive` give those classes. A request that the layout does not meet, or that a guard forbids, is a
+//! BufferError; nothing is copied. Shape and strides of a buffer belong to its guard, whose handle is in the buffer's
+//! `internal`.
 
 use crate::api::{self, Id};
 use crate::base::{errors, site};
@@ -29,14 +29,14 @@ unsafe fn export(
     view: *mut ffi::Py_buffer,
     flags: c_int,
 ) -> PyResult<()> {
-    // SAFETY: writable by this function's word; without an owner the buffer counts as not filled.
+    // SAFETY: writable by this function's contract; a buffer without an owner counts as not filled.
     unsafe { (*view).obj = core::ptr::null_mut() };
     let py = owner.py();
     let id = array.id()?;
     let _site = site::here(py);
-    let reading_will_do = flags & ffi::PyBUF_WRITABLE != ffi::PyBUF_WRITABLE;
-    let (guard, info, readonly) = open(py, id, class, reading_will_do).map_err(errors::exporting)?;
-    // SAFETY: shape and strides are the guard's, which `release` ends; the array's bytes live as long.
+    let reading_suffices = flags & ffi::PyBUF_WRITABLE != ffi::PyBUF_WRITABLE;
+    let (guard, info, readonly) = open(py, id, class, reading_suffices).map_err(errors::exporting)?;
+    // SAFETY: shape and strides belong to the guard, which `release` ends; the array's bytes live as long.
     let filled = unsafe { BufferFields::of(&info, readonly).fill(owner, view, flags, guard.0 as *mut c_void) };
     if filled.is_err() {
         let _ = api::borrow_end(guard, 0);
@@ -51,7 +51,7 @@ unsafe fn export(
 unsafe fn release(view: *mut ffi::Py_buffer) {
     // SAFETY: by this function's list.
     let guard = unsafe { (*view).internal } as u64;
-    // Ending never fails for a guard that is open; there would be nobody to tell.
+    // Ending an open guard never fails, and there is no caller to report to.
     let _ = api::borrow_end(Id(guard), 0);
 }
 
@@ -71,7 +71,8 @@ impl Array {
         unsafe { release(view) }
     }
 
-    /// A proxy whose views are read-only: while one lives the array is not written. The proxy itself holds nothing.
+    /// A proxy whose views are read-only: while a view exists the array cannot be written. The proxy itself holds
+    /// nothing.
     ///
     /// >>> n = numpy.asarray(x.readonly)
     #[getter]
@@ -79,20 +80,20 @@ impl Array {
         Proxy::of(slf, Class::ReadOnly)
     }
 
-    /// A proxy whose view is alone: while it lives the array is neither read nor written by anybody else.
+    /// A proxy whose view is exclusive: while the view exists no other code reads or writes the array.
     #[getter]
     fn exclusive(slf: Bound<'_, Self>) -> Proxy {
         Proxy::of(slf, Class::Exclusive)
     }
 }
 
-/// What `x.readonly` and `x.exclusive` are: the array, for consumers of another class. Give it to `numpy.asarray`,
+/// The array for consumers of another class: what `x.readonly` and `x.exclusive` return. Pass it to `numpy.asarray`,
 /// `memoryview`, `numpy.from_dlpack` and the like.
 #[pyclass(frozen, module = "tenure", name = "Proxy")]
 pub struct Proxy {
     array: Py<Array>,
     class: Class,
-    /// The export that a look at `__array_interface__` opened; 0: none.
+    /// The export that reading `__array_interface__` opened; 0: none.
     interface_export: AtomicU64,
 }
 
@@ -102,26 +103,26 @@ impl Proxy {
         Proxy { array: array.unbind(), class, interface_export: AtomicU64::new(0) }
     }
 
-    /// Whose proxy it is.
+    /// The array.
     pub fn array(&self) -> &Array {
         self.array.get()
     }
 
-    /// What it gives.
+    /// The class of its exports.
     pub fn class(&self) -> Class {
         self.class
     }
 
-    /// Keeps an export open until `end_mark`.
+    /// Keeps an export open until `end_interface_export`.
     pub fn set_interface_export(&self, guard: Id) {
         self.interface_export.store(guard.0, Ordering::Relaxed);
     }
 
-    /// Ends the export that is kept.
+    /// Ends the kept export.
     pub fn end_interface_export(&self) {
         let guard = self.interface_export.swap(0, Ordering::Relaxed);
         if guard != 0 {
-            // An export that is open can always be ended; there would be nobody to tell.
+            // An open export can always be ended, and there is no caller to report to.
             let _ = api::borrow_end(Id(guard), 0);
         }
     }

@@ -1,9 +1,8 @@
-//! DLPack, both ways: `x.__dlpack__()` for `numpy.from_dlpack(x)` and the like, `tenure.from_dlpack(obj)` (DL-40 to
+//! DLPack's capsules: `x.__dlpack__()` for `numpy.from_dlpack(x)` and the like, and `tenure.from_dlpack(obj)` (DL-40 to
 //! DL-43).
 //!
-//! Contract: the library makes and reads the structs; here are the capsules around them and the conversation between
-//! the two sides. A capsule that dies unused calls its struct's deleter; one that was used is renamed and does
-//! nothing. The deleter needs no interpreter.
+//! Contract: `dlpack_tensor` has the structs; here are the capsules around them and the negotiation between the two
+//! sides. A capsule that was not used calls its struct's deleter. One that was used is renamed and does nothing.
 
 use crate::api;
 use crate::base::{errors, site};
@@ -32,9 +31,9 @@ const VERSIONED_USED: &CStr = c"used_dltensor_versioned";
 ///
 /// # Safety
 /// - Called by Python, for a capsule that `export` made.
-unsafe extern "C" fn unused(capsule: *mut ffi::PyObject) {
-    // SAFETY: a capsule; its name says which struct it holds and whether it still does. It is NULL or a text, and "used_..." is by far
-    // the most frequent one.
+unsafe extern "C" fn destroy_capsule(capsule: *mut ffi::PyObject) {
+    // SAFETY: a capsule. Its name, NULL or a text, tells which struct it holds and whether it still does. "used_..." is
+    // by far the most frequent name.
     unsafe {
         let name = ffi::PyCapsule_GetName(capsule);
         if !name.is_null() && *name == LEGACY_USED.as_ptr().read() {
@@ -49,7 +48,7 @@ unsafe extern "C" fn unused(capsule: *mut ffi::PyObject) {
     }
 }
 
-/// What `__dlpack_device__` says: the label under which the array leaves.
+/// The result of `__dlpack_device__`: the device under which the array is exported.
 pub fn device(array: &Array) -> PyResult<(i32, i32)> {
     let device = api::query(array.id()?).map_err(errors::exporting)?.device;
     Ok(match device.r#type {
@@ -58,22 +57,22 @@ pub fn device(array: &Array) -> PyResult<(i32, i32)> {
     })
 }
 
-/// A tuple of two integers, as a version and a device are.
+/// A tuple of two integers, such as a version or a device.
 pub struct Pair(i32, i32);
 
 impl<'a, 'py> FromPyObject<'a, 'py> for Pair {
     type Error = PyErr;
 
-    /// As `(i32, i32)`, in fewer calls where it is what it should be.
+    /// As `(i32, i32)`, with fewer calls for an exact tuple of exact integers.
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Pair> {
         let fast = |tuple: &Borrowed<'a, 'py, PyTuple>| {
             let int = |at: isize| {
-                // SAFETY: attached, a tuple; NULL, or a reference that it keeps.
+                // SAFETY: attached, a tuple. The result is NULL or a reference that the tuple keeps.
                 let item = unsafe { ffi::PyTuple_GetItem(tuple.as_ptr(), at) };
                 let mut overflow = 0;
                 // SAFETY: attached, an int.
                 let exact = !item.is_null() && unsafe { ffi::PyLong_CheckExact(item) } != 0;
-                // SAFETY: the same.
+                // SAFETY: as above.
                 let value = exact.then(|| unsafe { ffi::PyLong_AsLongLongAndOverflow(item, &mut overflow) })?;
                 i32::try_from(value).ok().filter(|_| overflow == 0)
             };
@@ -88,7 +87,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Pair {
     }
 }
 
-/// What `__dlpack__` does.
+/// Exports an array as a capsule, with every argument of `__dlpack__`.
 pub fn export<'py>(
     py: Python<'py>,
     array: &Array,
@@ -101,13 +100,13 @@ pub fn export<'py>(
     let unordered = match stream {
         None => false,
         Some(stream) if stream.extract::<i64>().is_ok_and(|s| s == -1) => true,
-        Some(_) => return Err(PyBufferError::new_err("stream must be None or -1: the array is on the host")),
+        Some(_) => return Err(PyBufferError::new_err("stream must be None or -1, because the array is on the host")),
     };
     let versioned = max_version.is_some_and(|Pair(major, _)| major >= 1);
     if class == Class::ReadOnly && !versioned && copy != Some(true) {
-        // Without a flag it would leave as a shared view, which is not what was asked for (DL-11).
+        // Without a flag the consumer would get a shared view, which was not requested (DL-11).
         array.id()?;
-        let text = format!("a read-only view was asked for{ASK_FOR_VERSION}");
+        let text = format!("a read-only view was requested{ASK_FOR_VERSION}");
         return Err(errors::buffer_error(py, TN_ERR_READONLY, &text));
     }
     let how = ExportRequest {
@@ -118,15 +117,16 @@ pub fn export<'py>(
     capsule(py, tensor, versioned)
 }
 
-/// The same in the usual case: an alias, a shared view, in no particular place. None, with nothing changed and no exception, if it fails.
+/// Exports an array in the usual case: an alias, a shared view, on its own device. None if that fails; nothing has
+/// changed then, and no exception is set.
 #[inline]
-pub fn export_usual(py: Python<'_>, array: &Array, versioned: bool) -> Option<*mut ffi::PyObject> {
+pub fn export_fast(py: Python<'_>, array: &Array, versioned: bool) -> Option<*mut ffi::PyObject> {
     if array.fate().is_some() {
         return None;
     }
     let options = tn_dlpack_options {
         size: size_of::<tn_dlpack_options>(),
-        // Whoever has to wait for a device goes the long way.
+        // Without TN_WAIT: an export that must wait for a device takes the slow path.
         flags: TN_BORROW | Class::Default.flags(),
         mode: 0,
         label: 0,
@@ -142,14 +142,14 @@ pub fn export_usual(py: Python<'_>, array: &Array, versioned: bool) -> Option<*m
     capsule(py, tensor, versioned).ok().map(Bound::into_ptr)
 }
 
-/// A struct in its capsule, or deleted.
+/// Puts a struct into a capsule. Where that fails the struct is deleted.
 #[inline]
 fn capsule(py: Python<'_>, tensor: *mut c_void, versioned: bool) -> PyResult<Bound<'_, PyAny>> {
     let name = if versioned { VERSIONED } else { LEGACY };
     // SAFETY: attached; a non-NULL pointer, a static name, a destructor for this kind of capsule.
-    let capsule = unsafe { ffi::PyCapsule_New(tensor, name.as_ptr(), Some(unused)) };
+    let capsule = unsafe { ffi::PyCapsule_New(tensor, name.as_ptr(), Some(destroy_capsule)) };
     if capsule.is_null() {
-        // SAFETY: the struct is ours as long as no capsule has it.
+        // SAFETY: no capsule owns the struct, so it is ours.
         unsafe { delete(tensor, versioned) };
         return Err(PyErr::fetch(py));
     }
@@ -164,7 +164,7 @@ impl Array {
     }
 }
 
-/// `__dlpack__` for a consumer of which it is known that it only reads, whichever struct it asks for.
+/// `__dlpack__` for a consumer that is known to read only, whichever struct it requests.
 #[pyfunction]
 #[pyo3(signature = (array, *, stream=None, max_version=None, dl_device=None, copy=None))]
 pub fn _reads<'py>(
@@ -178,7 +178,7 @@ pub fn _reads<'py>(
     export(py, array.get(), Class::Reads, stream, max_version, dl_device, copy)
 }
 
-/// Asks the object for a capsule; who does not know the newer arguments is asked once more without them.
+/// Calls the object's `__dlpack__`; once more without the newer arguments where it does not know them.
 fn capsule_of<'py>(
     object: &Bound<'py, PyAny>,
     device: Option<(i32, i32)>,
@@ -196,7 +196,7 @@ fn capsule_of<'py>(
     }
     let name = pyo3::intern!(py, "__dlpack__");
     match object.call_method(name, (), Some(&options)) {
-        // Exactly this class: what a producer derives from it (pyarrow does) is no complaint about an argument.
+        // Exactly this class: a subclass, as pyarrow raises one, is no complaint about an argument.
         Err(error) if error.get_type(py).is(py.get_type::<PyTypeError>()) => object.call_method0(name),
         answer => answer,
     }
@@ -204,7 +204,7 @@ fn capsule_of<'py>(
 
 /// An array on the memory of an object with DLPack (`__dlpack__`), or of a DLPack capsule.
 ///
-/// copy: None aliases where it can, False aliases or raises, True copies. device: a pair of DLPack's numbers, (1, 0)
+/// copy: None aliases where possible, False aliases or raises, True copies. device: a pair of DLPack's numbers; (1, 0)
 /// is the host.
 ///
 /// >>> n = numpy.arange(3.0)
@@ -240,21 +240,21 @@ pub fn from_dlpack<'py>(
     let versioned = is(VERSIONED);
     if !versioned && !is(LEGACY) {
         let text = if is(LEGACY_USED) || is(VERSIONED_USED) {
-            "this DLPack capsule was used already; ask its producer for another one"
+            "this DLPack capsule was already used; request another one from its producer"
         } else {
-            "this capsule holds no DLPack tensor"
+            "this capsule holds no DLPack tensor; pass one named dltensor or dltensor_versioned"
         };
         return Err(PyValueError::new_err(text));
     }
     let (fresh, used) = if versioned { (VERSIONED, VERSIONED_USED) } else { (LEGACY, LEGACY_USED) };
-    // SAFETY: attached, a capsule of that name, whose struct is ours once it has the other; the names are static.
+    // SAFETY: attached, a capsule of that name. The struct is ours once the capsule is renamed; the names are static.
     let tensor = unsafe {
         let tensor = ffi::PyCapsule_GetPointer(raw, fresh.as_ptr());
         ffi::PyCapsule_SetName(raw, used.as_ptr());
         OwnedTensor::own(tensor, versioned)
     };
     tensor.import_or(py, copy, |tensor| {
-        // SAFETY: attached, the capsule that was renamed above, which has its struct again; the name is static.
+        // SAFETY: attached, the capsule that was renamed above and owns its struct again; the name is static.
         unsafe { ffi::PyCapsule_SetName(raw, fresh.as_ptr()) };
         core::mem::forget(tensor);
     })

@@ -1,8 +1,9 @@
-//! `Array.__dlpack__`, which consumers call by the million: a method that CPython calls with its arguments as they lie.
+//! `Array.__dlpack__` by CPython's fast calling convention, because consumers call it in hot loops.
 //!
-//! Contract: in the usual case (an alias, everything but the version left out or None) no argument is looked at by its name. Which keywords
-//! a caller's tuple of names has, and that its version is 1, is remembered by the identity of these tuples, which are constants of the
-//! calling code. Whatever is unusual or fails changes nothing and goes through `dlpack::export`, which knows every case and complaint.
+//! Contract: the fast path compares no argument names. It serves calls for an alias, where all arguments but the
+//! version are left out or None. A caller's tuple of names, and its version, are constants of the calling code, so they
+//! are recognised by identity. Any other or failing call changes nothing on the fast path and goes to `dlpack::export`,
+//! which handles every case.
 
 use crate::base::interpreter::guarded;
 use crate::exchange::dlpack;
@@ -20,44 +21,45 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const NAME: &CStr = c"__dlpack__";
 
-/// Where a caller's arguments stand.
+/// The positions of a caller's arguments.
 #[derive(Clone, Copy)]
-struct Shape {
-    /// The names; the table owns a reference, so that no other tuple gets this address.
+struct ArgumentPositions {
+    /// The tuple of names. The cache owns a reference, so that no other tuple gets this address.
     names: *mut ffi::PyObject,
-    /// Places of `max_version`, and of the others, which must be None.
+    /// Positions of `max_version`, and of the others, which must be None.
     version: usize,
     others: [usize; 3],
     count: usize,
 }
 
-/// What the callers seen last pass.
-struct Memo {
-    shape: Shape,
+/// The arguments of the last caller.
+struct LastCall {
+    positions: ArgumentPositions,
     /// A tuple that means major version 1 or above; owned.
     version: *mut ffi::PyObject,
 }
 
-/// What is built for the stable ABI of 3.11 runs only where one thread at a time is attached, which is the lock: read and replaced with no
-/// call into the interpreter in between.
-struct Place(UnsafeCell<Memo>);
+/// The cache of one caller. An extension for the stable ABI of 3.11 loads only into interpreters where one thread at a
+/// time is attached, and that serves as the lock: the cache is read and replaced without a call into the interpreter in
+/// between.
+struct CallCache(UnsafeCell<LastCall>);
 
 // SAFETY: only code that is attached touches it, and never across a call into the interpreter.
-unsafe impl Sync for Place {}
+unsafe impl Sync for CallCache {}
 
-const NO_SHAPE: Shape = Shape { names: null_mut(), version: 0, others: [0; 3], count: 0 };
+const NO_POSITIONS: ArgumentPositions = ArgumentPositions { names: null_mut(), version: 0, others: [0; 3], count: 0 };
 
-static MEMO: Place = Place(UnsafeCell::new(Memo { shape: NO_SHAPE, version: null_mut() }));
+static CACHE: CallCache = CallCache(UnsafeCell::new(LastCall { positions: NO_POSITIONS, version: null_mut() }));
 
 /// A definition that CPython keeps; it never changes.
 struct Definition(UnsafeCell<ffi::PyMethodDef>);
 
-// SAFETY: nobody writes it.
+// SAFETY: it is never written.
 unsafe impl Sync for Definition {}
 
 static DEFINITION: Definition = Definition(UnsafeCell::new(ffi::PyMethodDef {
     ml_name: NAME.as_ptr(),
-    ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: enter },
+    ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: dlpack_method },
     ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
     ml_doc: DOC.as_ptr(),
 }));
@@ -65,9 +67,9 @@ static DEFINITION: Definition = Definition(UnsafeCell::new(ffi::PyMethodDef {
 const DOC: &CStr = c"__dlpack__($self, /, *, stream=None, max_version=None, dl_device=None, copy=None)\n--\n\n\
 DLPack's export, for `numpy.from_dlpack(x)`, `torch.from_dlpack(x)` and the like.";
 
-/// Gives the class the method.
+/// Adds the method to the class.
 pub fn install(py: Python<'_>) -> PyResult<()> {
-    // SAFETY: attached, a type of ours, a definition that lasts for ever; a new reference or NULL.
+    // SAFETY: attached, a type of this crate, a static definition; a new reference or NULL.
     let method = unsafe {
         let method = ffi::PyDescr_NewMethod(Array::type_object_raw(py), DEFINITION.0.get());
         Bound::from_owned_ptr_or_err(py, method)?
@@ -75,21 +77,21 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
     py.get_type::<Array>().setattr(pyo3::intern!(py, "__dlpack__"), method)
 }
 
-unsafe extern "C" fn enter(
+unsafe extern "C" fn dlpack_method(
     this: *mut ffi::PyObject,
     arguments: *const *mut ffi::PyObject,
     positional: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: by the calling convention: attached, an object of our type, as many arguments as said.
-    let short = catch_unwind(AssertUnwindSafe(|| unsafe { short(this, arguments, positional, names) }));
-    if let Ok(Some(capsule)) = short {
+    // SAFETY: by the calling convention: attached, an object of this class, as many arguments as said.
+    let fast = catch_unwind(AssertUnwindSafe(|| unsafe { call_fast(this, arguments, positional, names) }));
+    if let Ok(Some(capsule)) = fast {
         return capsule;
     }
     let mut out = null_mut();
     guarded(|py| {
         // SAFETY: as above.
-        out = unsafe { whole(py, this, arguments, positional, names)? }.into_ptr();
+        out = unsafe { call_slow(py, this, arguments, positional, names)? }.into_ptr();
         Ok(())
     });
     out
@@ -97,7 +99,7 @@ unsafe extern "C" fn enter(
 
 /// # Safety
 /// - As for a function of this calling convention.
-unsafe fn short(
+unsafe fn call_fast(
     this: *mut ffi::PyObject,
     arguments: *const *mut ffi::PyObject,
     positional: ffi::Py_ssize_t,
@@ -110,16 +112,16 @@ unsafe fn short(
     }
     let mut versioned = false;
     if !names.is_null() {
-        // SAFETY: attached; see `Place`.
-        let (shape, version) = unsafe { ((*MEMO.0.get()).shape, (*MEMO.0.get()).version) };
-        if shape.names != names || version.is_null() {
+        // SAFETY: attached; see `CallCache`.
+        let (positions, version) = unsafe { ((*CACHE.0.get()).positions, (*CACHE.0.get()).version) };
+        if positions.names != names || version.is_null() {
             return None;
         }
         // SAFETY: attached; a value has a place for each name.
         unsafe {
             let none = ffi::Py_None();
-            if *arguments.add(shape.version) != version
-                || shape.others[..shape.count].iter().any(|place| *arguments.add(*place) != none)
+            if *arguments.add(positions.version) != version
+                || positions.others[..positions.count].iter().any(|place| *arguments.add(*place) != none)
             {
                 return None;
             }
@@ -128,11 +130,11 @@ unsafe fn short(
     }
     // SAFETY: CPython checked that it is of our type.
     let array = unsafe { Borrowed::from_ptr(py, this).cast_unchecked::<Array>() };
-    dlpack::export_usual(py, array.get(), versioned)
+    dlpack::export_fast(py, array.get(), versioned)
 }
 
-/// An argument that is not None.
-fn given<'py, T>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Option<T>>
+/// An argument; None is none.
+fn not_none<'py, T>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Option<T>>
 where
     T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
 {
@@ -146,12 +148,12 @@ where
     })
 }
 
-/// Every case. What it was called with is remembered if the short way can do it next time.
+/// Handles every case. A call that the fast path could serve is cached.
 ///
 /// # Safety
 /// - As for a function of this calling convention.
 #[inline(never)]
-unsafe fn whole<'py>(
+unsafe fn call_slow<'py>(
     py: Python<'py>,
     this: *mut ffi::PyObject,
     arguments: *const *mut ffi::PyObject,
@@ -171,9 +173,9 @@ unsafe fn whole<'py>(
         for (at, name) in names.cast::<PyTuple>()?.iter_borrowed().enumerate() {
             match name.cast::<PyString>()?.to_str()? {
                 "stream" => stream = Some(value(at)).filter(|stream| !stream.is_none()),
-                "max_version" => version = given("max_version", &value(at))?,
-                "dl_device" => device = given("dl_device", &value(at))?,
-                "copy" => copy = given("copy", &value(at))?,
+                "max_version" => version = not_none("max_version", &value(at))?,
+                "dl_device" => device = not_none("dl_device", &value(at))?,
+                "copy" => copy = not_none("copy", &value(at))?,
                 other => {
                     let text = format!("Array.__dlpack__() got an unexpected keyword argument '{other}'");
                     return Err(PyTypeError::new_err(text));
@@ -185,26 +187,26 @@ unsafe fn whole<'py>(
     let array = unsafe { Borrowed::from_ptr(py, this).cast_unchecked::<Array>() };
     let made = dlpack::export(py, array.get(), Class::Default, stream.as_ref(), version, device, copy)?;
     if let Some(names) = &names {
-        remember(names, &value);
+        cache(names, &value);
     }
     Ok(made)
 }
 
-/// Remembers the names of a call that was right, and its version, if the others are not asked for more than None.
-fn remember<'py>(names: &Bound<'py, PyAny>, value: &dyn Fn(usize) -> Bound<'py, PyAny>) {
+/// Caches the names and version of a successful call, if its other arguments are None.
+fn cache<'py>(names: &Bound<'py, PyAny>, value: &dyn Fn(usize) -> Bound<'py, PyAny>) {
     let Ok(names) = names.cast_exact::<PyTuple>() else { return };
-    let mut shape = Shape { names: names.as_ptr(), ..NO_SHAPE };
+    let mut positions = ArgumentPositions { names: names.as_ptr(), ..NO_POSITIONS };
     let mut version = None;
     for (place, name) in names.iter_borrowed().enumerate() {
         if name.eq("max_version").unwrap_or(false) {
-            shape.version = place;
+            positions.version = place;
             version = Some(value(place));
-        } else if shape.count < shape.others.len() {
-            shape.others[shape.count] = place;
-            shape.count += 1;
+        } else if positions.count < positions.others.len() {
+            positions.others[positions.count] = place;
+            positions.count += 1;
         }
     }
-    // Exactly a tuple of exactly two integers: nothing that could mean something else at the next call.
+    // Exactly a tuple of exactly two integers: no object that could mean something else at the next call.
     let Some(version) = version.filter(|version| {
         version
             .cast_exact::<PyTuple>()
@@ -216,15 +218,15 @@ fn remember<'py>(names: &Bound<'py, PyAny>, value: &dyn Fn(usize) -> Bound<'py, 
         return;
     }
     let py = names.py();
-    shape.names = names.clone().into_any().into_ptr();
-    let memo = MEMO.0.get();
-    // SAFETY: attached; see `Place`.
+    positions.names = names.clone().into_any().into_ptr();
+    let last = CACHE.0.get();
+    // SAFETY: attached; see `CallCache`.
     let (old, before) = unsafe {
-        let old = core::mem::replace(&mut (*memo).shape, shape);
-        (old.names, core::mem::replace(&mut (*memo).version, version.into_ptr()))
+        let old = core::mem::replace(&mut (*last).positions, positions);
+        (old.names, core::mem::replace(&mut (*last).version, version.into_ptr()))
     };
     for reference in [old, before] {
-        // SAFETY: NULL, or the reference that the table owned.
+        // SAFETY: NULL, or the reference that the cache owned.
         drop(unsafe { Bound::<PyAny>::from_owned_ptr_or_opt(py, reference) });
     }
 }

@@ -1,9 +1,9 @@
-//! DLPack's C exchange table, both ways (DL-50 to DL-52): consumers that know it get our arrays with no call into the
-//! interpreter, and where a producer's type has one it is used in place of `__dlpack__`.
+//! DLPack's C exchange table, in both directions (DL-50 to DL-52). Consumers that know it get arrays without a call
+//! into the interpreter. Where a producer's type has a table it is used in place of `__dlpack__`.
 //!
-//! Contract: the table itself is the library's; here are its functions that take Python objects. They are called with
-//! the interpreter attached, set a Python exception exactly when they return non-zero, and never copy. What a type
-//! offers is looked up on the type, once; the answers for the types seen last are kept.
+//! Contract: the library owns the table; here are its functions that take Python objects. They are called with the
+//! interpreter attached, set a Python exception exactly when they return non-zero, and never copy. A type's table is
+//! looked up once; the results for the last types are cached.
 
 use crate::api;
 use crate::base::errors;
@@ -80,13 +80,13 @@ unsafe extern "C" fn from_object(object: *mut ffi::PyObject, out: *mut *mut c_vo
     })
 }
 
-/// The struct is ours from the call on, whether that works or not.
+/// Takes ownership of the struct, also if the call fails.
 unsafe extern "C" fn to_object(tensor: *mut c_void, out: *mut *mut ffi::PyObject) -> c_int {
     guarded(|py| {
         if tensor.is_null() {
             return Err(PyTypeError::new_err("tenure's exchange table takes a DLManagedTensorVersioned, not NULL"));
         }
-        // SAFETY: a struct that the caller gave away.
+        // SAFETY: the caller gave the struct away.
         let array = unsafe { OwnedTensor::own(tensor, true) }.import(py, None)?;
         // SAFETY: writable by DLPack's documentation.
         unsafe { out.write(array.into_ptr()) };
@@ -94,14 +94,14 @@ unsafe extern "C" fn to_object(tensor: *mut c_void, out: *mut *mut ffi::PyObject
     })
 }
 
-/// Describes an array that the caller keeps alive; nothing is held. The format cannot say "read-only".
+/// Describes an array that the caller keeps alive; nothing is held. The struct has no read-only flag.
 unsafe extern "C" fn tensor_of_object(object: *mut ffi::PyObject, out: *mut Tensor) -> c_int {
     guarded(|py| {
         // SAFETY: what the caller passes by DLPack's documentation.
         let array = unsafe { array_of(py, object)? };
         let array = array.get();
         const LOOK: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_EXPORT_WRITABLE | TN_UNORDERED;
-        // Opened and ended at once: whether a consumer may write there now is the library's to say.
+        // Opened and ended at once: the library decides whether a consumer may write there now.
         let (guard, view) = api::export_host(array.id()?, LOOK, 0).map_err(errors::exporting)?;
         let outcome = described(py, array, &view);
         let _ = api::borrow_end(guard, 0);
@@ -111,7 +111,7 @@ unsafe extern "C" fn tensor_of_object(object: *mut ffi::PyObject, out: *mut Tens
     })
 }
 
-/// The struct of a view; shape and strides live as long as the array object.
+/// Describes a view; shape and strides live as long as the array object.
 fn described(py: Python<'_>, array: &Array, view: &tn_view_info) -> PyResult<Tensor> {
     let ndim = view.ndim as usize;
     let item = kind(view.dtype).3 as i64;
@@ -126,7 +126,7 @@ fn described(py: Python<'_>, array: &Array, view: &tn_view_info) -> PyResult<Ten
             return Err(errors::buffer_error(py, TN_ERR_LAYOUT, &text));
         }
         numbers[axis] = length;
-        // As an export has it: a length of 1 gets the stride that contiguity would give it (DL-9).
+        // As in an export, a length of 1 gets the stride of a contiguous array (DL-9).
         numbers[ndim + axis] = if length == 1 { dense } else { stride / item };
         dense = numbers[ndim + axis].saturating_mul(length.max(1));
         count = count.saturating_mul(length);
@@ -143,7 +143,7 @@ fn described(py: Python<'_>, array: &Array, view: &tn_view_info) -> PyResult<Ten
     })
 }
 
-/// The capsule around the library's table, which our functions complete.
+/// The capsule around the library's table, completed by the functions above.
 fn capsule(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     let slots = Table {
         major: 0,
@@ -155,7 +155,7 @@ fn capsule(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         tensor_of_object: Some(tensor_of_object),
         stream: null_mut(),
     };
-    // SAFETY: a whole table whose functions are this module's, which Python never unloads.
+    // SAFETY: a whole table with functions of this module, which Python never unloads.
     let table = unsafe { api::exchange_table((&raw const slots).cast())? };
     // SAFETY: attached, a static name, memory that lives until the process ends; a new reference or NULL.
     unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyCapsule_New(table.cast_mut().cast(), NAME.as_ptr(), None)) }
@@ -169,34 +169,34 @@ impl Array {
     }
 }
 
-/// What is known of a type.
-struct Known {
-    /// The type's address, and whether it is still that type.
+/// The cached result for a type.
+struct TypeEntry {
+    /// The type's address, and a weak reference that tells whether it is still that type.
     address: usize,
     class: Py<PyWeakrefReference>,
-    /// By which its objects become structs; None: `__dlpack__` is all it has.
+    /// Makes structs of its objects. None: the type only has `__dlpack__`.
     from_object: Option<FromObject>,
-    /// Its objects have states that only `__dlpack__` refuses.
+    /// Some objects of the type are in states that only `__dlpack__` refuses.
     asks_first: bool,
 }
 
-/// So many types are remembered; more are looked up again.
-const REMEMBERED: usize = 16;
+/// Number of cached types.
+const CACHED_TYPES: usize = 16;
 
-/// What is known, and whom to forget next.
-struct Memo {
-    known: Vec<Known>,
+/// The cache, and the entry to replace next.
+struct TypeCache {
+    known: Vec<TypeEntry>,
     oldest: usize,
 }
 
-static MEMO: Mutex<Memo> = Mutex::new(Memo { known: Vec::new(), oldest: 0 });
+static CACHE: Mutex<TypeCache> = Mutex::new(TypeCache { known: Vec::new(), oldest: 0 });
 
-/// What the table of the type's own says, of the newest major version that we know.
+/// The function of the type's table with the newest known major version.
 fn look_up(class: &Bound<'_, PyType>) -> Option<FromObject> {
     let capsule = class.getattr(pyo3::intern!(class.py(), "__dlpack_c_exchange_api__")).ok()?;
     let capsule = capsule.cast_into::<PyCapsule>().ok()?.as_ptr();
-    // SAFETY: attached, a capsule; by its name it holds a table, whose first fields are the same in every version and
-    // which lives until the process ends.
+    // SAFETY: attached, a capsule. By its name it holds a table that lives until the process ends, and whose first
+    // fields are equal in every version.
     unsafe {
         if ffi::PyCapsule_IsValid(capsule, NAME.as_ptr()) == 0 {
             return None;
@@ -212,60 +212,60 @@ fn look_up(class: &Bound<'_, PyType>) -> Option<FromObject> {
     None
 }
 
-/// By which an object of this type becomes a struct, and whether its state must be asked first.
+/// The function that makes structs of a type's objects, and whether their state must be checked first.
 fn of_type(class: &Bound<'_, PyType>) -> (Option<FromObject>, bool) {
-    let find = |memo: &Memo| {
+    let find = |cache: &TypeCache| {
         let address = class.as_ptr() as usize;
-        let known = memo.known.iter().find(|known| known.address == address)?;
-        // Another type may have come to the address of one that ended.
+        let known = cache.known.iter().find(|known| known.address == address)?;
+        // Another type may have the address of one that ended.
         known.class.bind(class.py()).upgrade()?;
         Some((known.from_object, known.asks_first))
     };
-    // Poison would be a panic of a comparison: what is in there stays true.
-    if let Some(found) = find(&MEMO.lock().unwrap_or_else(PoisonError::into_inner)) {
+    // Only a panic in a comparison could poison the lock; the entries stay valid.
+    if let Some(found) = find(&CACHE.lock().unwrap_or_else(PoisonError::into_inner)) {
         return found;
     }
-    // Outside the lock: looking up may run Python code.
+    // Outside the lock: the lookup may run Python code.
     let from_object = look_up(class);
     let asks_first = from_object.is_some()
         && ["requires_grad", "is_conj", "is_neg"].iter().all(|name| class.hasattr(*name).unwrap_or(false));
     if let Ok(weak) = PyWeakrefReference::new(class) {
-        let fresh = Known { address: class.as_ptr() as usize, class: weak.unbind(), from_object, asks_first };
-        let mut memo = MEMO.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = memo.known.iter().position(|known| known.address == fresh.address);
-        if ended.is_none() && memo.known.len() < REMEMBERED {
-            memo.known.push(fresh);
+        let fresh = TypeEntry { address: class.as_ptr() as usize, class: weak.unbind(), from_object, asks_first };
+        let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = cache.known.iter().position(|known| known.address == fresh.address);
+        if ended.is_none() && cache.known.len() < CACHED_TYPES {
+            cache.known.push(fresh);
         } else {
-            let at = ended.unwrap_or(memo.oldest);
-            memo.oldest = (memo.oldest + 1) % REMEMBERED;
-            memo.known[at] = fresh;
+            let at = ended.unwrap_or(cache.oldest);
+            cache.oldest = (cache.oldest + 1) % CACHED_TYPES;
+            cache.known[at] = fresh;
         }
     }
     (from_object, asks_first)
 }
 
-/// PyTorch's table hands tensors out as their memory is, also where that is not what they mean (a conjugate or negative
-/// that was not computed yet) and where gradients would not notice our writes. Its `__dlpack__` refuses these, but for
-/// the negative, which only we can.
+/// Whether a PyTorch tensor's memory holds its values, and gradients need not notice writes. PyTorch's table exports
+/// tensors without these checks (a conjugate or negative may not be computed yet). Its `__dlpack__` refuses them,
+/// except negatives, which are refused here.
 fn is_plain(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = object.py();
     if object.call_method0(pyo3::intern!(py, "is_neg"))?.is_truthy()? {
         return Err(PyBufferError::new_err(
-            "the tensor's memory holds the negative of its values (is_neg()); import tensor.resolve_neg()",
+            "the tensor's memory holds the negatives of its values (is_neg()); import tensor.resolve_neg() instead",
         ));
     }
     Ok(!object.getattr(pyo3::intern!(py, "requires_grad"))?.is_truthy()?
         && !object.call_method0(pyo3::intern!(py, "is_conj"))?.is_truthy()?)
 }
 
-/// The object's struct by its type's table; None where `__dlpack__` has to be asked, which then also says why not.
+/// The object's struct, by its type's table. None: call `__dlpack__`, which also reports why not.
 pub fn struct_of(object: &Bound<'_, PyAny>) -> PyResult<Option<OwnedTensor>> {
     let (Some(from_object), asks_first) = of_type(&object.get_type()) else { return Ok(None) };
     if asks_first {
         match is_plain(object) {
             Ok(true) => {}
             Err(error) if error.is_instance_of::<PyBufferError>(object.py()) => return Err(error),
-            // Or it does not even say (PyTorch's read-only wrapper).
+            // Some wrappers have no such methods (PyTorch's read-only one).
             Ok(false) | Err(_) => return Ok(None),
         }
     }

@@ -1,4 +1,7 @@
-//! HEAD
+//! DLPack's structs: exports of an array as a struct, and arrays on a struct (DL-40 to DL-43).
+//!
+//! Contract: the library makes and reads the structs. A struct that this crate owns is imported or deleted. The deleter
+//! needs no interpreter.
 
 use crate::api::{self, Id};
 use crate::base::errors;
@@ -16,7 +19,7 @@ use pyo3::prelude::*;
 /// DLPack's flag: the producer copied the bytes for this export.
 const IS_COPIED: u64 = 1 << 1;
 
-/// The start of a DLManagedTensorVersioned, by DLPack's layout.
+/// The beginning of a DLManagedTensorVersioned, by DLPack's layout.
 #[repr(C)]
 struct VersionedHead {
     major: u32,
@@ -26,7 +29,7 @@ struct VersionedHead {
     flags: u64,
 }
 
-/// The end of a DLManagedTensor, behind the tensor of 48 bytes.
+/// A DLManagedTensor, by DLPack's layout; the tensor has 48 bytes.
 #[repr(C)]
 struct LegacyTensor {
     tensor: [u64; 6],
@@ -34,20 +37,21 @@ struct LegacyTensor {
     deleter: Option<unsafe extern "C" fn(*mut c_void)>,
 }
 
-/// What of an export its consumer chose.
+/// The consumer's choices for an export.
 pub struct ExportRequest {
     pub flags: u32,
     pub target: tn_device,
 }
 
+/// No target: the bytes' own device.
 pub const ANYWHERE: tn_device = tn_device { r#type: 0, id: 0 };
 
-/// An alias where the bytes are, in no order with anybody's work.
+/// A request for an alias on the bytes' own device, without waiting for work on them.
 pub fn alias() -> ExportRequest {
     ExportRequest { flags: TN_BORROW | TN_REQUIRE_BORROW | TN_UNORDERED, target: ANYWHERE }
 }
 
-/// The struct of an array, by class: a shared view gives way to a read-only one where the format can say so.
+/// Exports an array as a struct. A refused shared view becomes a read-only one where the struct has a flag for that.
 pub fn tensor(
     py: Python<'_>,
     array: &Array,
@@ -85,6 +89,7 @@ pub fn tensor(
     tensor.map_err(|failure| refusal(py, failure, versioned))
 }
 
+/// Calls the library's export.
 pub fn tensor_of(id: Id, options: &tn_dlpack_options, versioned: bool) -> api::Result<*mut c_void> {
     let array = id.0 as *mut tn_array;
     let mut how = 0;
@@ -105,10 +110,10 @@ pub fn tensor_of(id: Id, options: &tn_dlpack_options, versioned: bool) -> api::R
     }
 }
 
-/// Calls the deleter.
+/// Calls a struct's deleter.
 ///
 /// # Safety
-/// - `tensor` is a struct of that kind that nobody else will delete.
+/// - `tensor` is a struct of that kind that no other code will delete.
 pub unsafe fn delete(tensor: *mut c_void, versioned: bool) {
     // SAFETY: by this function's list.
     unsafe {
@@ -122,23 +127,24 @@ pub unsafe fn delete(tensor: *mut c_void, versioned: bool) {
     }
 }
 
+/// The advice where a struct without flags cannot be read-only.
 pub const ASK_FOR_VERSION: &str =
-    "; ask for version 1 (max_version=(1, 0)), which can say read-only, or for a copy (copy=True)";
+    "; request version 1 (max_version=(1, 0)), which has a read-only flag, or a copy (copy=True)";
 
-/// The exception of a refused export; where another request would work, it says which.
+/// The exception of a refused export. It names a request that would succeed, if there is one.
 fn refusal(py: Python<'_>, failure: api::Failure, versioned: bool) -> PyErr {
     let mut text = api::last_error();
     match failure.0 {
         TN_ERR_READONLY if !versioned => {
             text += ASK_FOR_VERSION;
         }
-        TN_ERR_BORROWED | TN_ERR_EXPORTED => text += "; x.readonly asks for a view that only reads",
+        TN_ERR_BORROWED | TN_ERR_EXPORTED => text += "; x.readonly requests a view that only reads",
         _ => {}
     }
     errors::with_text(py, failure.0, &text, true)
 }
 
-/// A struct that is ours: its deleter is called unless it is imported.
+/// A struct that this value owns: it is deleted unless it is imported.
 pub struct OwnedTensor {
     tensor: *mut c_void,
     versioned: bool,
@@ -146,17 +152,17 @@ pub struct OwnedTensor {
 
 impl OwnedTensor {
     /// # Safety
-    /// - `tensor` is a struct of that kind that nobody else will delete.
+    /// - `tensor` is a struct of that kind that no other code will delete.
     pub unsafe fn own(tensor: *mut c_void, versioned: bool) -> OwnedTensor {
         OwnedTensor { tensor, versioned }
     }
 
-    /// An array on its bytes, or a copy of them (XC-1).
+    /// Makes an array on the struct's bytes, or on a copy of them (XC-1).
     pub fn import(self, py: Python<'_>, copy: Option<bool>) -> PyResult<Bound<'_, Array>> {
         self.import_or(py, copy, drop)
     }
 
-    /// The same; `refused` gets the struct back if it was not consumed.
+    /// Imports the struct. `refused` gets it back if the library did not consume it.
     pub fn import_or(
         self,
         py: Python<'_>,
@@ -165,10 +171,10 @@ impl OwnedTensor {
     ) -> PyResult<Bound<'_, Array>> {
         let OwnedTensor { tensor, versioned } = self;
         let head = tensor.cast::<VersionedHead>();
-        // SAFETY: a versioned struct starts so, whatever its major version is.
+        // SAFETY: a versioned struct of any major version begins so.
         let known = !versioned || unsafe { (*head).major } == 1;
-        // A copy that the producer made for us is ours: copying it again would be one too many.
-        // SAFETY: in major version 1 the flags stand here.
+        // A copy that the producer made for this import is not copied again.
+        // SAFETY: major version 1 has the flags here.
         let copied = versioned && known && unsafe { (*head).flags } & IS_COPIED != 0;
         let flags = if copied && copy == Some(true) { TN_BORROW } else { crossing(copy) };
         let _site = site::here(py);
@@ -178,8 +184,8 @@ impl OwnedTensor {
             refused(self);
             return Err(error);
         }
-        // The library has it, or gave it back to its producer: a struct of another major version is consumed by the
-        // import that fails (DL-23).
+        // The library owns the struct, or has deleted it: an import refuses and consumes a struct of another major
+        // version (DL-23).
         core::mem::forget(self);
         Array::adopt(py, imported.map_err(errors::exporting)?)
     }
@@ -187,14 +193,15 @@ impl OwnedTensor {
 
 impl Drop for OwnedTensor {
     fn drop(&mut self) {
-        // SAFETY: by the list of `own`.
+        // SAFETY: by the contract of `own`.
         unsafe { delete(self.tensor, self.versioned) }
     }
 }
 
+/// Calls the library's import.
 fn import(tensor: *mut c_void, versioned: bool, flags: u32) -> api::Result<Id> {
     let (mut out, mut how) = (null_mut::<tn_array>(), 0);
-    // SAFETY: a struct of that kind by the capsule's name, which is ours now; writable outputs.
+    // SAFETY: a struct of that kind, which the caller owns; writable outputs.
     let status = unsafe {
         match versioned {
             true => c::tn_array_import_dlpack_versioned(tensor.cast(), flags, &mut out, &mut how),

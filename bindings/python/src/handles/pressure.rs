@@ -72,6 +72,7 @@ impl Listeners {
     pub fn on(&self, pool: Id, callback: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Some(at) = self.find(callback)? {
             // The library refuses it as a duplicate, unless the pool ended the registration.
+            // SAFETY: a live box.
             return Ok(unsafe { api::pool_on_pressure(pool, called, at as *mut c_void, release) }?);
         }
         let at = Box::into_raw(Box::new(Listener(callback.clone().unbind())));

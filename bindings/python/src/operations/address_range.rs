@@ -1,8 +1,9 @@
-//! Where the bytes of any object lie: of a NumPy array, a PyTorch tensor, a memoryview, what has DLPack or an array
-//! interface, an address.
+//! The address range of any object's bytes: a NumPy array, a PyTorch tensor, a memoryview, an object with DLPack or an
+//! array interface, or an address.
 //!
-//! Contract: asks the object and no library; nothing is read at the address, no copy is made, and what was opened to ask is
-//! closed again. Addresses of other devices come out as they are: the library does not know them either.
+//! Contract: queries the object, not the library. Nothing is read at the address, nothing is copied, and buffers opened
+//! for the query are closed. Addresses of other devices are returned as they are: the library does not know them
+//! either.
 
 use crate::handles::expr::Expr;
 use crate::values::convert::tables;
@@ -14,7 +15,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt};
 
-/// The lowest address of an object's bytes, and how many there are up to the end of the last one.
+/// The lowest address of an object's bytes, and their number up to the end of the last element.
 pub fn of(object: &Bound<'_, PyAny>) -> PyResult<(u64, usize)> {
     let py = object.py();
     if object.is_instance_of::<PyInt>() {
@@ -30,14 +31,15 @@ pub fn of(object: &Bound<'_, PyAny>) -> PyResult<(u64, usize)> {
     if let Ok(interface) = object.getattr(intern!(py, "__array_interface__")) {
         return of_interface(&interface);
     }
-    // Expressions would be computed.
+    // An expression would be computed.
     if !object.is_instance_of::<Expr>() {
         if object.hasattr(intern!(py, "__dlpack__"))? {
             return of_dlpack(object);
         }
         let options = PyDict::new(py);
         options.set_item("copy", false)?;
-        // What NumPy can see without a copy: a column of a table, for example. None of a list, which it would have to copy.
+        // An object that NumPy can see without a copy, such as a column of a table. A list is not, because NumPy would
+        // have to copy it.
         if let Ok(seen) = tables(py)?.asarray.bind(py).call((object,), Some(&options))
             && let Ok(interface) = seen.getattr(intern!(py, "__array_interface__"))
         {
@@ -45,12 +47,12 @@ pub fn of(object: &Bound<'_, PyAny>) -> PyResult<(u64, usize)> {
         }
     }
     Err(PyTypeError::new_err(format!(
-        "owner_of takes an array, a buffer, what has DLPack or an array interface, or an address, not {}",
+        "owner_of takes an array, a buffer, an object with DLPack or an array interface, or an address, not {}",
         object.get_type().name()?
     )))
 }
 
-/// From the first element to the end of the last one, by shape and strides in bytes.
+/// The range from the first element to the end of the last one, by shape and strides in bytes.
 fn span(first: u64, item: i64, shape: &[i64], strides: &[i64]) -> (u64, usize) {
     if shape.contains(&0) {
         return (first, 0);
@@ -70,7 +72,7 @@ fn dense(item: i64, shape: &[i64]) -> Vec<i64> {
     strides
 }
 
-/// A PyTorch tensor, by the names of its methods; None for anything else.
+/// The range of a PyTorch tensor, which is recognised by its methods. None: any other object.
 fn of_tensor(object: &Bound<'_, PyAny>) -> PyResult<Option<(u64, usize)>> {
     let py = object.py();
     if !object.hasattr(intern!(py, "data_ptr"))? || !object.hasattr(intern!(py, "element_size"))? {
@@ -116,7 +118,7 @@ struct Tensor {
 /// DLPack's flag: the producer copied the bytes for this export.
 const IS_COPIED: u64 = 1 << 1;
 
-/// An object with DLPack: its own tensor, asked for and given back unused.
+/// The range of an object with DLPack: its tensor is requested and released unused.
 fn of_dlpack(object: &Bound<'_, PyAny>) -> PyResult<(u64, usize)> {
     let py = object.py();
     let options = PyDict::new(py);
@@ -135,7 +137,8 @@ fn of_dlpack(object: &Bound<'_, PyAny>) -> PyResult<(u64, usize)> {
     };
     let tensor = match (pointer(c"dltensor_versioned"), pointer(c"dltensor")) {
         (Some(versioned), _) => {
-            // SAFETY: the struct of that name: major and minor version, context, deleter, flags, tensor; of version 1, or it is left.
+            // SAFETY: the struct of that name: major and minor version, context, deleter, flags, tensor. Other major
+            // versions are left.
             let (major, flags) = unsafe { (versioned.cast::<u32>().read(), versioned.cast::<u64>().add(3).read()) };
             if major != 1 || flags & IS_COPIED != 0 {
                 return Ok((0, 0));
@@ -146,7 +149,7 @@ fn of_dlpack(object: &Bound<'_, PyAny>) -> PyResult<(u64, usize)> {
         (None, Some(legacy)) => legacy,
         (None, None) => return Err(PyTypeError::new_err("__dlpack__ gave no capsule of DLPack")),
     };
-    // SAFETY: a DLTensor, which stays as it is as long as the capsule.
+    // SAFETY: a DLTensor, unchanged as long as the capsule exists.
     let tensor = unsafe { &*tensor.cast::<Tensor>() };
     let (item, ndim) = (i64::from(tensor.bits) * i64::from(tensor.lanes) / 8, tensor.ndim.max(0) as usize);
     let list = |at: *const i64| -> Vec<i64> {

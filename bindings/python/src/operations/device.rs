@@ -1,7 +1,8 @@
-//! Arrays and devices: crossing from one to another, page-locked and managed memory, waiting for device work.
+//! Arrays and devices: copies between devices, page-locked and managed memory, descriptions of devices.
 //!
-//! Contract: what other objects bring (NumPy arrays, buffers) becomes an array of the library first, with no copy, so that the library knows
-//! whose bytes an asynchronous copy uses and keeps them. Everything that may wait runs with the interpreter released.
+//! Contract: a source that is another object (a NumPy array, a buffer) first becomes an array without a copy. So the
+//! library knows whose bytes an asynchronous copy uses, and keeps them. Every call that may wait runs with the
+//! interpreter released.
 
 use crate::api::{self, Id, cuda};
 use crate::base::interpreter::retry_after_wait;
@@ -17,7 +18,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-/// All elements of one array into another of the same shape and type, on a stream where one is given.
+/// Copies all elements of an array into another of the same shape and type, on a stream if one is given.
 fn copy_into(py: Python<'_>, from: &Array, to: &Array, mode: u32, stream: Id) -> PyResult<()> {
     let (from, to) = (from.id()?, to.id()?);
     let _site = site::here(py);
@@ -26,11 +27,12 @@ fn copy_into(py: Python<'_>, from: &Array, to: &Array, mode: u32, stream: Id) ->
 
 #[pymethods]
 impl Array {
-    /// The elements on the host: a new array, or `ary`, an array or a NumPy array of the same shape and type, with any strides.
+    /// Copies the elements to the host: to a new array, or to `ary`, an array or a NumPy array of the same shape and
+    /// type, with any strides.
     ///
-    /// stream: the copy is work of that stream, and the result is page-locked memory whose first use waits for it (`wait=False` where a call
-    /// has it: `PendingError` meanwhile). NumPy's own view of page-locked memory waits for nobody: before it is read there,
-    /// `stream.synchronize()`. mode, wait: as `fill`.
+    /// stream: the copy becomes work of that stream, and the result is page-locked memory. Its first use waits for
+    /// the copy, or raises `PendingError` where a call has `wait=False`. NumPy's own view of page-locked memory does
+    /// not wait: call `stream.synchronize()` before reading it. mode, wait: as in `fill`.
     #[pyo3(signature = (ary=None, stream=None, *, mode=None, wait=true, pool=None, name=None))]
     #[allow(clippy::too_many_arguments)]
     fn copy_to_host<'py>(
@@ -45,7 +47,7 @@ impl Array {
     ) -> PyResult<Bound<'py, PyAny>> {
         let stream = Stream::id_of(stream)?;
         let Some(ary) = ary else {
-            return Ok(self.crossed(py, HOST, Pool::id_of(pool)?, stream, name)?.into_any());
+            return Ok(self.copied_to(py, HOST, Pool::id_of(pool)?, stream, name)?.into_any());
         };
         let to = match ary.cast::<Array>() {
             Ok(to) => to.clone(),
@@ -55,8 +57,9 @@ impl Array {
         Ok(ary.clone())
     }
 
-    /// All elements become those of `ary`: an array on any device or whatever NumPy takes, of the same shape and type. stream, mode, wait: as
-    /// `copy_to_host`; what is read is kept until the stream has read it.
+    /// Copies all elements of `ary` into this array. `ary` is an array on any device or any object that NumPy takes,
+    /// of the same shape and type. stream, mode, wait: as in `copy_to_host`. The source is kept until the stream has
+    /// read it.
     #[pyo3(signature = (ary, stream=None, *, mode=None, wait=true))]
     fn copy_to_device(
         &self,
@@ -71,7 +74,7 @@ impl Array {
         copy_into(py, from.get(), self, mode_and_wait(mode, wait)?, stream)
     }
 
-    /// A new array on another device with the same elements, also if this is there already: "cuda:0", "cpu".
+    /// A copy on a device, also where this array is there already: "cuda:0", "cpu".
     #[pyo3(signature = (device, stream=None, *, pool=None, name=None))]
     fn to_device<'py>(
         &self,
@@ -81,10 +84,10 @@ impl Array {
         pool: Option<&Bound<'py, Pool>>,
         name: Option<&str>,
     ) -> PyResult<Bound<'py, Array>> {
-        self.crossed(py, device_of(device)?, Pool::id_of(pool)?, Stream::id_of(stream)?, name)
+        self.copied_to(py, device_of(device)?, Pool::id_of(pool)?, Stream::id_of(stream)?, name)
     }
 
-    /// Waits for unfinished device work: with "read" for what writes the array, with "write" for what reads it too.
+    /// Waits for unfinished device work: "read" for work that writes the array, "write" also for work that reads it.
     #[pyo3(signature = (access="read"))]
     fn wait(&self, py: Python<'_>, access: &str) -> PyResult<()> {
         let access = match access {
@@ -96,7 +99,8 @@ impl Array {
         py.detach(|| cuda::wait(id, access).map_err(PyErr::from))
     }
 
-    /// For managed memory: how it will be used. advice: "read_mostly", "preferred" or "accessed_by", with "unset_" in front to take it back.
+    /// Tells the driver how managed memory will be used. advice: "read_mostly", "preferred" or "accessed_by"; with
+    /// "unset_" in front to withdraw it.
     #[pyo3(signature = (advice, device="cuda:0"))]
     fn advise(&self, py: Python<'_>, advice: &str, device: &str) -> PyResult<()> {
         let number = match advice {
@@ -108,7 +112,7 @@ impl Array {
             "unset_accessed_by" => TN_ADVISE_UNSET_ACCESSED_BY,
             _ => {
                 return Err(PyValueError::new_err(format!(
-                    "advice must be \"read_mostly\", \"preferred\" or \"accessed_by\", or that with \"unset_\" in front, not \
+                    "advice must be \"read_mostly\", \"preferred\" or \"accessed_by\", or one of these with \"unset_\" in front, not \
                      {advice:?}"
                 )));
             }
@@ -117,7 +121,7 @@ impl Array {
         py.detach(|| cuda::advise(id, number, device).map_err(PyErr::from))
     }
 
-    /// For managed memory: moves its pages to a device, or "cpu", as work of `stream`, or at once.
+    /// Moves the pages of managed memory to a device, or to "cpu", as work of `stream`, or at once.
     #[pyo3(signature = (device="cuda:0", stream=None))]
     fn prefetch(&self, py: Python<'_>, device: &str, stream: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let (id, device, stream) = (self.id()?, device_of(device)?, Stream::id_of(stream)?);
@@ -126,8 +130,8 @@ impl Array {
 }
 
 impl Array {
-    /// A new array on that device.
-    fn crossed<'py>(
+    /// Copies the array to a device.
+    fn copied_to<'py>(
         &self,
         py: Python<'py>,
         device: tn_device,
@@ -148,7 +152,7 @@ impl Array {
     }
 }
 
-/// The object's elements in a new array on a device.
+/// Copies an object's elements to a new array on a device.
 #[pyfunction]
 #[pyo3(signature = (object, device, stream=None, pool=None, name=None))]
 pub fn _to_device<'py>(
@@ -160,10 +164,11 @@ pub fn _to_device<'py>(
     name: Option<&str>,
 ) -> PyResult<Bound<'py, Array>> {
     let (device, stream) = (device_of(device)?, Stream::id_of(stream)?);
-    asarray(py, object, None, None)?.get().crossed(py, device, Pool::id_of(pool)?, stream, name)
+    asarray(py, object, None, None)?.get().copied_to(py, device, Pool::id_of(pool)?, stream, name)
 }
 
-/// Page-locks the memory of an object; an array of its bytes that keeps it locked. The object must outlive it.
+/// Page-locks the memory of an object. The result is an array of its bytes, which keeps it locked. The object must
+/// outlive it.
 #[pyfunction]
 pub fn _register<'py>(py: Python<'py>, object: &Bound<'py, PyAny>, flags: u32) -> PyResult<Bound<'py, Array>> {
     let (address, bytes) = ForeignBuffer::read(object)?.address_range();
@@ -172,21 +177,21 @@ pub fn _register<'py>(py: Python<'py>, object: &Bound<'py, PyAny>, flags: u32) -
     Array::adopt(py, id)
 }
 
-/// Waits for everything on a device.
+/// Waits for all work on a device.
 #[pyfunction]
 pub fn _synchronize(py: Python<'_>, device: &str) -> PyResult<()> {
     let device = device_of(device)?;
     py.detach(|| cuda::device_synchronize(device).map_err(PyErr::from))
 }
 
-/// How many devices of a kind there are: "cuda", "cuda_host".
+/// The number of devices of a kind: "cuda", "cuda_host".
 #[pyfunction]
 pub fn _device_count(py: Python<'_>, kind: &str) -> PyResult<i32> {
     let device = device_of(kind)?;
     py.detach(|| cuda::device_count(device.r#type).map_err(PyErr::from))
 }
 
-/// What a device is; memory: with what it has left, which may need a context.
+/// The description of a device. memory: also its free memory, which may need a context.
 #[pyfunction]
 pub fn _device_info<'py>(py: Python<'py>, device: &str, memory: bool) -> PyResult<Bound<'py, PyDict>> {
     let device = device_of(device)?;

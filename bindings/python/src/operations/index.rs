@@ -1,9 +1,9 @@
-//! `x[...]` and `x[...] = v`: views by integers, slices, ellipsis and None; one element by a full index; assignment.
+//! `x[...]` and `x[...] = v`: views by integers, slices, ellipsis and None; single elements by a full index;
+//! assignment.
 //!
-//! Contract: indexing never copies elements except a single one. The library does the arithmetic; what is here is the
-//! order of its calls: first the integers, from the last axis to the first, then one slice for what is left, then the
-//! new axes. Handles in between are released on every path. Lists, masks and other fancy indices would copy and are
-//! refused.
+//! Contract: indexing copies only single elements. The library computes the views; here is the order of its calls: the
+//! integers from the last axis to the first, one slice for the remaining axes, then the new axes. Intermediate handles
+//! are released on every path. Lists, masks and other fancy indices would copy and are refused.
 
 use crate::api::{self, Id};
 use crate::elements::borrow::read_view;
@@ -20,15 +20,15 @@ use pyo3::types::{PyDict, PyEllipsis, PyInt, PySlice, PyTuple};
 use smallvec::SmallVec;
 
 /// A handle that is released unless it is kept.
-struct Held(Id);
+struct OwnedHandle(Id);
 
-impl Drop for Held {
+impl Drop for OwnedHandle {
     fn drop(&mut self) {
         let _ = api::release(self.0);
     }
 }
 
-impl Held {
+impl OwnedHandle {
     fn keep(self) -> Id {
         let id = self.0;
         core::mem::forget(self);
@@ -44,7 +44,7 @@ enum Part {
     New,
 }
 
-/// An index, and how many of the array's axes it names.
+/// An index, and how many integers and slices it has.
 struct Index {
     parts: SmallVec<[Part; 4]>,
     ints: usize,
@@ -55,8 +55,8 @@ const WHOLE: tn_slice_spec = tn_slice_spec { start: 0, stop: i64::MAX, step: 1 }
 
 fn slice_of(slice: &Bound<'_, PyAny>) -> PyResult<tn_slice_spec> {
     let mut spec = tn_slice_spec { start: 0, stop: 0, step: 0 };
-    // SAFETY: attached, a slice; Py_ssize_t has 64 bits here. Absent bounds come back as 0 and the largest or
-    // smallest number.
+    // SAFETY: attached, a slice; Py_ssize_t has 64 bits here. Absent bounds become 0 and the largest or smallest
+    // number.
     let status = unsafe {
         ffi::PySlice_Unpack(
             slice.as_ptr(),
@@ -94,7 +94,7 @@ fn part_of(item: &Bound<'_, PyAny>) -> PyResult<Part> {
         return Ok(Part::Int(index));
     }
     Err(PyTypeError::new_err(format!(
-        "an index is an integer, a slice, ... or None, not {}; lists and masks copy: numpy.asarray(x)[...] does that",
+        "an index is an integer, a slice, ... or None, not {}; lists and masks copy: use numpy.asarray(x)[...]",
         item.get_type().name()?
     )))
 }
@@ -113,7 +113,7 @@ impl Index {
         let ints = count(|p| matches!(p, Part::Int(_)));
         let slices = count(|p| matches!(p, Part::Slice(_)));
         if count(|p| matches!(p, Part::Rest)) > 1 {
-            return Err(PyIndexError::new_err("an index has at most one ellipsis (...)"));
+            return Err(PyIndexError::new_err("an index can have only one ellipsis (...)"));
         }
         if ints + slices > ndim as usize {
             return Err(PyIndexError::new_err(format!(
@@ -124,16 +124,16 @@ impl Index {
         Ok(Index { parts, ints, slices })
     }
 
-    /// One element, without a view of it.
+    /// Whether the index selects one element.
     fn is_full(&self, ndim: i32) -> bool {
         self.ints == ndim as usize && self.parts.len() == self.ints
     }
 
-    /// The view, and its number of axes. At least one call is made, so the handle is a new one.
+    /// The view and its number of axes. At least one call is made, so the handle is new.
     fn view(&self, array: Id, ndim: i32) -> PyResult<(Id, i32)> {
-        let mut held: Option<Held> = None;
+        let mut held: Option<OwnedHandle> = None;
         let mut step = |call: &dyn Fn(Id) -> api::Result<Id>| -> PyResult<()> {
-            held = Some(Held(call(held.as_ref().map_or(array, |h| h.0))?));
+            held = Some(OwnedHandle(call(held.as_ref().map_or(array, |h| h.0))?));
             Ok(())
         };
         let named = self.ints + self.slices;
@@ -184,21 +184,21 @@ impl Index {
     }
 }
 
-/// The view of one element, which has no axes.
-fn element(array: Id, index: &Index, ndim: i32) -> PyResult<Held> {
-    Ok(Held(index.view(array, ndim)?.0))
+/// The view of one element, without axes.
+fn element(array: Id, index: &Index, ndim: i32) -> PyResult<OwnedHandle> {
+    Ok(OwnedHandle(index.view(array, ndim)?.0))
 }
 
-fn read_element(py: Python<'_>, array: &Array, view: &Held) -> PyResult<Py<PyAny>> {
+fn read_element(py: Python<'_>, array: &Array, view: &OwnedHandle) -> PyResult<Py<PyAny>> {
     let element = element::read_one(py, view.0, convert::kind(array.dtype()).3)?.unwrap_or_default();
     convert::decode(py, &element, array.dtype())
 }
 
-/// `x[i]` of the first axis: an element of a vector, else a view.
+/// `x[i]`: an element of a vector, otherwise a view.
 pub fn at<'py>(py: Python<'py>, array: &Array, i: i64) -> PyResult<Py<PyAny>> {
     let view = api::index(array.id()?, 0, i)?;
     if array.ndim() == 1 {
-        return read_element(py, array, &Held(view));
+        return read_element(py, array, &OwnedHandle(view));
     }
     Ok(Array::wrap(py, view, array.dtype(), array.ndim() - 1)?.into_any().unbind())
 }
@@ -228,7 +228,7 @@ impl Array {
         let id = self.id()?;
         let index = Index::read(key, self.ndim())?;
         let (view, ndim) = index.view(id, self.ndim())?;
-        let view = Held(view);
+        let view = OwnedHandle(view);
         if index.is_full(self.ndim()) {
             let element = convert::encode(value, self.dtype())?;
             element::write_one(py, view.0, &element, convert::kind(self.dtype()).3)?;
@@ -246,7 +246,7 @@ impl Array {
         Err(PyValueError::new_err("elements of an array cannot be deleted"))
     }
 
-    /// Views along the first axis; of a vector its elements.
+    /// Iterates over views along the first axis, or over the elements of a vector.
     fn __iter__(slf: Bound<'_, Self>) -> PyResult<Items> {
         let length = slf.get().length()?;
         Ok(Items { array: slf.unbind(), done: 0.into(), length, backwards: false })
@@ -287,7 +287,7 @@ impl Items {
     }
 }
 
-/// A number, or an array without axes of somebody else.
+/// Whether the value is a number of Python or NumPy.
 fn is_scalar(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     use pyo3::types::{PyComplex, PyFloat};
     if value.is_instance_of::<PyFloat>() || value.is_instance_of::<PyInt>() || value.is_instance_of::<PyComplex>() {
@@ -297,7 +297,7 @@ fn is_scalar(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     tables(value.py())?.numpy.bind(value.py()).getattr("generic").and_then(|g| value.is_instance(&g))
 }
 
-/// All elements of `target` from `value`, which is broadcast and converted as NumPy does.
+/// Sets all elements of `target` from `value`, broadcast and converted as NumPy does.
 fn assign<'py>(target: &Bound<'py, Array>, value: &Bound<'py, PyAny>) -> PyResult<()> {
     let py = target.py();
     let (to, dims) = (target.get(), target.get().dims()?);
@@ -308,7 +308,7 @@ fn assign<'py>(target: &Bound<'py, Array>, value: &Bound<'py, PyAny>) -> PyResul
             if from.dims()? == dims {
                 return py.detach(|| api::copy_into(source, destination, TN_WAIT, Id::NULL).map_err(PyErr::from));
             }
-            let stretched = Held(api::broadcast(source, &dims)?);
+            let stretched = OwnedHandle(api::broadcast(source, &dims)?);
             return py.detach(|| api::copy_into(stretched.0, destination, TN_WAIT, Id::NULL).map_err(PyErr::from));
         }
     }
@@ -316,12 +316,12 @@ fn assign<'py>(target: &Bound<'py, Array>, value: &Bound<'py, PyAny>) -> PyResul
     let options = PyDict::new(py);
     options.set_item("dtype", convert::dtype_object(py, to.dtype())?)?;
     let source = match value.cast::<Array>() {
-        // Another type: read under a guard, converted by NumPy.
+        // Another element type: read under a guard, converted by NumPy.
         Ok(from) => read_view(from)?.call_method1("astype", (convert::dtype_object(py, to.dtype())?,))?,
         Err(_) => tables(py)?.asarray.bind(py).call((value,), Some(&options))?,
     };
     let shape = PyTuple::new(py, &dims)?;
-    // NumPy lets axes of length 1 in front go.
+    // NumPy drops leading axes of length 1.
     let extra = source.getattr("ndim")?.extract::<usize>()?.saturating_sub(dims.len());
     let mut source = source;
     for _ in 0..extra {

@@ -1,7 +1,10 @@
-//! HEAD
+//! Lazy operators (PY-10): `tenure.lazy` and its like begin an expression, operators and methods build a larger one.
+//!
+//! Contract: an operand that is no expression becomes a leaf, whose handle is released as soon as the operation is
+//! built. So the operation alone holds the operand.
 
 use crate::api::expr::{self as api, Binary, Unary};
-use crate::api::{self as c_api, Id};
+use crate::api::{Id, take};
 use crate::base::interpreter::{retry_after_wait, wait_without_gil};
 use crate::base::site;
 use crate::exchange::asarray::asarray;
@@ -15,7 +18,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt};
 
-/// An operand: an expression's own handle, or a leaf that goes when the operation is built.
+/// An operand: the handle of an expression, or a leaf that is released once the operation is built.
 struct Operand {
     id: Id,
     temporary: bool,
@@ -36,7 +39,7 @@ impl Expr {
         Self::wrap(py, api::unary(operation, id)?)
     }
 
-    /// `self op other`, or `other op self` if turned; NotImplemented for what is no operand.
+    /// `self op other`, or `other op self` if turned. NotImplemented: `other` is no operand.
     fn binary<'py>(&self, other: &Bound<'py, PyAny>, operation: Binary, turned: bool) -> PyResult<Bound<'py, PyAny>> {
         let py = other.py();
         let id = self.id()?;
@@ -46,7 +49,7 @@ impl Expr {
         Ok(Self::wrap(py, api::binary(operation, x, y)?)?.into_any())
     }
 
-    /// The same by name, where there is no other side to ask.
+    /// A method with an operand, which has no reflected method to try.
     fn method<'py>(&self, other: &Bound<'py, PyAny>, operation: Binary) -> PyResult<Bound<'py, PyAny>> {
         let built = self.binary(other, operation, false)?;
         if built.is(other.py().NotImplemented()) { Err(no_operand(other)) } else { Ok(built) }
@@ -58,15 +61,15 @@ fn no_operand(object: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!("operands of expressions are arrays, promises of arrays and expressions, not {kind}"))
 }
 
-/// A real number, Python's or NumPy's.
+/// A real number of Python or NumPy.
 fn number(object: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
     let plain = object.is_instance_of::<PyFloat>() || object.is_instance_of::<PyInt>();
     let of_numpy = |kind: &str| object.is_instance(&tables(object.py())?.numpy.bind(object.py()).getattr(kind)?);
-    // Complex numbers are no factors: as operands their type is refused.
+    // Complex numbers are no factors; as operands they are refused by type.
     Ok(if plain || of_numpy("floating")? || of_numpy("integer")? { Some(object.extract()?) } else { None })
 }
 
-/// The operand that an object is; None: it is none.
+/// The operand that an object is. None: it is none.
 fn operand(object: &Bound<'_, PyAny>) -> PyResult<Option<Operand>> {
     if let Ok(expr) = object.cast::<Expr>() {
         return Ok(Some(Operand { id: expr.get().id()?, temporary: false }));
@@ -83,11 +86,11 @@ fn operand(object: &Bound<'_, PyAny>) -> PyResult<Option<Operand>> {
 
 fn leaf_of(object: &Bound<'_, PyAny>, form: u32) -> PyResult<Operand> {
     let py = object.py();
-    // Where this makes an array it goes with its object, here: the leaf alone has the claim.
+    // An array that is made here ends here: the leaf has the only claim.
     let array = match object.cast::<Promise>() {
         Ok(promise) => {
             let _site = site::here(py);
-            let taken = c_api::take(&[promise.get().id()])?;
+            let taken = take(&[promise.get().id()])?;
             Array::adopt(py, taken[0])?
         }
         Err(_) => asarray(py, object, None, None)?,
@@ -104,7 +107,7 @@ fn leaf_of(object: &Bound<'_, PyAny>, form: u32) -> PyResult<Operand> {
 fn leaf<'py>(object: &Bound<'py, PyAny>, form: u32) -> PyResult<Bound<'py, Expr>> {
     let py = object.py();
     if object.is_instance_of::<Expr>() {
-        return Err(PyTypeError::new_err("this is an expression already; its form is what made it"));
+        return Err(PyTypeError::new_err("this is already an expression; the form of an expression cannot be changed"));
     }
     let leaf = leaf_of(object, form)?;
     let id = leaf.id;
@@ -114,9 +117,9 @@ fn leaf<'py>(object: &Bound<'py, PyAny>, form: u32) -> PyResult<Bound<'py, Expr>
 
 /// An array as an expression: the beginning of `(tenure.lazy(A) + D).cholesky() * u`.
 ///
-/// x: float32 or float64; a promise is taken. form: "full"; "diagonal": a vector is the diagonal of a matrix that is 0
-/// elsewhere; "lower": of a square matrix the diagonal and what is below it. The expression has a claim of its own:
-/// `del x` as soon as x is not needed any more, and its bytes may take a result.
+/// x: float32 or float64; a promise is taken. form: "full"; "diagonal": a vector is the diagonal of a matrix that is
+/// 0 elsewhere; "lower": the diagonal of a square matrix and the elements below it. The expression has its own claim:
+/// `del x` once x is not needed any more, and a result may take its bytes.
 ///
 /// >>> e = tenure.lazy(x) + numpy.ones((2, 3))
 /// >>> e.sum(0).tolist()
@@ -151,7 +154,7 @@ pub fn lower<'py>(x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Expr>> {
 
 #[pymethods]
 impl Expr {
-    /// NumPy leaves operators to us: `n + e` is an expression.
+    /// Makes NumPy leave operators to expressions: `n + e` is an expression.
     #[classattr]
     fn __array_ufunc__(py: Python<'_>) -> Py<PyAny> {
         py.None()
@@ -215,24 +218,24 @@ impl Expr {
         self.unary(py, Unary::Cholesky)
     }
 
-    /// x with self * x = b: substitution for a lower factor or its transpose, division for a diagonal matrix, LU with
-    /// pivoting for a full one.
+    /// The solution x of self * x = b: by substitution for a lower factor or its transpose, by division for a
+    /// diagonal matrix, by LU with pivoting for a full one.
     fn solve<'py>(&self, b: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.method(b, Binary::Solve)
     }
 
-    /// The product element by element; `*` is that of matrices.
+    /// The product element by element; `*` is the matrix product.
     fn times<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.method(other, Binary::Elementwise(TN_EXPR_MULTIPLY))
     }
 
-    /// The transpose; moves nothing.
+    /// The transpose, which moves no elements.
     #[getter(T)]
     fn t<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Expr>> {
         self.unary(py, Unary::Transpose)
     }
 
-    /// The sum over one axis, which goes; from the end if negative.
+    /// The sum over one axis, which is removed. A negative axis counts from the last.
     fn sum<'py>(&self, py: Python<'py>, axis: i32) -> PyResult<Bound<'py, Expr>> {
         self.unary(py, Unary::Sum(axis))
     }

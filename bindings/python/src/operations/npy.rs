@@ -1,4 +1,4 @@
-//! HEAD
+//! `.npy` files: opening one as an array, and writing an array as one.
 
 use crate::api::{self, Id};
 use crate::base::interpreter::retry_after_wait;
@@ -10,10 +10,10 @@ use crate::values::convert::{path_of, text_of};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// Opens a `.npy` file. mode: "r" maps it read-only; "c" maps it so that writes stay in this process; "r+" so that
-/// writes reach the file; None reads it into the pool.
+/// Opens a `.npy` file. mode: "r" maps it read-only; with "c" writes stay in this process; with "r+" writes reach the
+/// file; None reads it into the pool.
 ///
-/// A file that others cut short while it is mapped ends the process at the next touch (SIGBUS), as with every mapping.
+/// If a mapped file is truncated, the next access ends the process (SIGBUS), as with every mapping.
 #[pyfunction]
 #[pyo3(
     signature = (path, mode=Some("r"), *, pool=None, max_header_bytes=0, name=None),
@@ -55,7 +55,7 @@ pub fn open_npy<'py>(
     Ok(made)
 }
 
-/// What `save_npy` and `Array.save_npy` do.
+/// Writes an array as a `.npy` file.
 pub fn save(array: &Bound<'_, Array>, path: &Bound<'_, PyAny>, sync: bool, exclusive: bool) -> PyResult<()> {
     let py = array.py();
     let (id, path): (Id, _) = (array.get().id()?, path_of(path)?);
@@ -64,7 +64,7 @@ pub fn save(array: &Bound<'_, Array>, path: &Bound<'_, PyAny>, sync: bool, exclu
     py.detach(|| retry_after_wait(id, || api::save_npy(id, &path, flags)).map_err(PyErr::from))
 }
 
-/// Writes an array as a `.npy` file, beside the target and then renamed. sync: returns when the disk has it.
+/// Writes an array as a `.npy` file, beside the target, and then renames it. sync: returns when the data is on disk.
 /// exclusive: an existing file is an error.
 #[pyfunction]
 #[pyo3(signature = (path, array, *, sync=false, exclusive=false))]

@@ -1,7 +1,7 @@
-//! NumPy's allocator: handlers as NumPy wants them, and which one the running context has (NEP 49).
+//! NumPy's allocator: a pool's handler for NumPy, and the current handler of the running context (NEP 49).
 //!
-//! Contract: a capsule stands for the handler of one pool and never ends it: the struct is the library's and lives to
-//! the end of the process. Which handler is current is NumPy's own variable, of the running thread and task.
+//! Contract: a capsule refers to the handler of one pool and never ends it: the library owns the struct, which lives
+//! until the end of the process. The current handler is NumPy's own variable of the running thread and task.
 
 use crate::api;
 use crate::handles::pool::Pool;
@@ -12,11 +12,11 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
-/// What NumPy looks for in a handler's capsule.
+/// The name of a handler's capsule.
 const HANDLER: &CStr = c"mem_handler";
-/// The place of `PyDataMem_SetHandler` in NumPy's table of functions, since 1.22.
+/// The index of `PyDataMem_SetHandler` in NumPy's table of functions, since 1.22.
 const SET_HANDLER: usize = 304;
-/// That of `PyDataMem_GetHandler`.
+/// The index of `PyDataMem_GetHandler`.
 const GET_HANDLER: usize = 305;
 
 type SetHandler = unsafe extern "C" fn(*mut ffi::PyObject) -> *mut ffi::PyObject;
@@ -25,8 +25,9 @@ type GetHandler = unsafe extern "C" fn() -> *mut ffi::PyObject;
 /// A function of NumPy's table.
 fn function(py: Python<'_>, place: usize) -> PyResult<*const c_void> {
     let table = py.import("numpy._core._multiarray_umath")?.getattr("_ARRAY_API")?;
-    let table =
-        table.cast_into::<PyCapsule>().map_err(|_| PyImportError::new_err("numpy shows no table of functions"))?;
+    let table = table
+        .cast_into::<PyCapsule>()
+        .map_err(|_| PyImportError::new_err("this numpy has no table of C functions; use NumPy 2.0 or newer"))?;
     // SAFETY: a capsule without a name; NumPy's table has more entries than these and lives as long as NumPy.
     let entry = unsafe {
         let functions = ffi::PyCapsule_GetPointer(table.as_ptr(), null()).cast::<*const c_void>();
@@ -35,23 +36,27 @@ fn function(py: Python<'_>, place: usize) -> PyResult<*const c_void> {
         }
         *functions.add(place)
     };
-    if entry.is_null() { Err(PyImportError::new_err("this numpy has no allocators to set")) } else { Ok(entry) }
+    if entry.is_null() {
+        Err(PyImportError::new_err("this numpy cannot change its allocator; use NumPy 2.0 or newer"))
+    } else {
+        Ok(entry)
+    }
 }
 
-/// A capsule around the pool's handler; None: of the process-wide pool.
+/// A capsule around the pool's handler. None: that of the process-wide pool.
 #[pyfunction]
 pub fn _numpy_handler<'py>(py: Python<'py>, pool: Option<&Bound<'py, Pool>>) -> PyResult<Bound<'py, PyAny>> {
     let handler = api::numpy_handler(Pool::id_of(pool)?)?;
-    // SAFETY: the struct and its name live to the end of the process, and nothing ends them.
+    // SAFETY: the struct and its name live until the end of the process.
     unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyCapsule_New(handler, HANDLER.as_ptr(), None)) }
 }
 
-/// Makes a capsule's handler the current one; the capsule of the one before.
+/// Makes a capsule's handler the current one. Returns the capsule of the previous one.
 #[pyfunction]
 pub fn _numpy_set<'py>(py: Python<'py>, handler: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: any object may be asked.
+    // SAFETY: PyCapsule_IsValid accepts any object.
     if unsafe { ffi::PyCapsule_IsValid(handler.as_ptr(), HANDLER.as_ptr()) } == 0 {
-        return Err(PyRuntimeError::new_err("this is no capsule of a handler of numpy's"));
+        return Err(PyRuntimeError::new_err("this capsule holds no allocation handler of numpy"));
     }
     // SAFETY: NumPy's function of this place, with the interpreter held.
     unsafe {

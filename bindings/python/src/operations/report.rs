@@ -1,7 +1,6 @@
-//! Questions: who holds what, what was not given back, what was copied; and the process-wide options.
+//! Queries: who holds what, which handles are open, what was copied; and the process-wide options.
 //!
-//! Contract: asks the library and puts the answers into the plain types of `tenure/_types.py`; changes nothing but
-//! options.
+//! Contract: converts the library's answers to the plain types of `tenure/_types.py`; changes nothing but options.
 
 use crate::api::{self, Id};
 use crate::base::errors;
@@ -31,7 +30,7 @@ fn holders<'py>(py: Python<'py>, list: &[tn_holder]) -> PyResult<Bound<'py, PyTu
     PyTuple::new(py, list.iter().map(|h| holder(py, h)).collect::<PyResult<Vec<_>>>()?)
 }
 
-/// What `Array.why_not` gives.
+/// The result of `Array.why_not`.
 pub fn why_not<'py>(py: Python<'py>, array: Id, target: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
     let (bits, list) = match target {
         None => api::why_not(array, None)?,
@@ -61,9 +60,9 @@ pub fn why_not<'py>(py: Python<'py>, array: Id, target: Option<&Bound<'py, PyAny
 
 #[pymethods]
 impl Array {
-    /// Why the bytes may not be overwritten in place: a `tenure.Why` flag, 0 if they may, with `.holders`.
+    /// Why the bytes cannot be overwritten in place: a `tenure.Why` flag with `.holders`; 0 if they can.
     ///
-    /// target: an array, or (shape, dtype), that one would like to put there.
+    /// target: an array, or (shape, dtype), to be stored there.
     #[pyo3(signature = (target=None))]
     fn why_not<'py>(&self, py: Python<'py>, target: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         why_not(py, self.id()?, target)
@@ -73,20 +72,21 @@ impl Array {
 /// Handles that the package itself keeps until the process ends.
 static STAYING: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 
-/// From now on `leaks` leaves this handle out.
+/// Makes `leaks` leave this handle out.
 #[pyfunction]
 pub fn _stays(handle: u64) {
     STAYING.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
 }
 
-/// Everything that was not given back so far, as a list of `tenure.Holder`.
+/// All open handles, as a list of `tenure.Holder`.
 #[pyfunction]
 pub fn leaks(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyAny>>> {
     let staying = STAYING.lock().unwrap_or_else(PoisonError::into_inner).clone();
     api::leaks()?.iter().filter(|h| !staying.contains(&h.id)).map(|h| holder(py, h)).collect()
 }
 
-/// The copy book: every copy at a border since the start, by place, as a list of `tenure.CopySite`, most bytes first.
+/// The copy book: all copies between libraries and devices since the start, by call site, as a list of
+/// `tenure.CopySite`, most bytes first.
 #[pyfunction]
 pub fn copies(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyAny>>> {
     let class = tables(py)?.plain.bind(py).getattr("CopySite")?;
@@ -98,7 +98,7 @@ pub fn copies(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyAny>>> {
     api::copies()?.iter().map(entry).collect()
 }
 
-/// Whose the bytes at an address are: a `tenure.Store` with `.holders`. Unknown addresses raise.
+/// The owner of the bytes at an address: a `tenure.Store` with `.holders`. Unknown addresses raise.
 #[pyfunction]
 #[pyo3(signature = (address, nbytes=1))]
 pub fn holders_of(py: Python<'_>, address: u64, nbytes: usize) -> PyResult<Bound<'_, PyAny>> {
@@ -118,9 +118,9 @@ fn store<'py>(py: Python<'py>, s: &tn_store_info, list: &[tn_holder]) -> PyResul
     ))
 }
 
-/// Who holds the bytes of an object: an array, a NumPy array, a PyTorch tensor, a memoryview or another buffer, what has
-/// DLPack or an array interface, or an address. A `tenure.Store` with `.holders`; None for memory that this library does
-/// not know. Nothing is read and nothing is copied.
+/// Who holds the bytes of an object: an array, a NumPy array, a PyTorch tensor, a memoryview or another buffer, an
+/// object with DLPack or an array interface, or an address. The result is a `tenure.Store` with `.holders`, or None for
+/// memory that this library does not know. Nothing is read and nothing is copied.
 ///
 /// >>> n = numpy.asarray(x)
 /// >>> [h.kind.name for h in tenure.owner_of(n[1:]).holders]
@@ -135,14 +135,13 @@ pub fn owner_of<'py>(py: Python<'py>, object: &Bound<'py, PyAny>) -> PyResult<Op
     let (address, bytes) = address_range::of(object)?;
     match api::holders_of(address, bytes.max(1)) {
         Ok((s, list)) => store(py, &s, &list).map(Some),
-        // No array of this library lies at NULL.
+        // No array of this library is at NULL.
         Err(api::Failure(TN_ERR_FOREIGN | TN_ERR_NULL)) => Ok(None),
         Err(failure) => Err(failure.into()),
     }
 }
 
-/// The store of an array: its address is asked under a guard where one can be had, else the list of its holders must
-/// do.
+/// The store of an array. Its address is read under a guard; where none can be had only the holders are known.
 fn of_array<'py>(py: Python<'py>, array: &Array) -> PyResult<Option<Bound<'py, PyAny>>> {
     let id = array.id()?;
     let info = api::query(id)?;
@@ -163,7 +162,7 @@ fn of_array<'py>(py: Python<'py>, array: &Array) -> PyResult<Option<Bound<'py, P
     store(py, &s, &list).map(Some)
 }
 
-/// Runs the release callbacks that wait for it (imports of C code with TN_RELEASE_QUEUED); how many ran.
+/// Runs the queued release callbacks (imports of C code with TN_RELEASE_QUEUED). Returns how many ran.
 #[pyfunction]
 pub fn run_releases(py: Python<'_>) -> PyResult<usize> {
     py.detach(|| api::run_releases().map_err(PyErr::from))
@@ -185,19 +184,19 @@ pub fn option(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<String> 
     Ok(api::option_get(&name)?)
 }
 
-/// What `tn_report_json` writes: see `tenure.snapshot()`.
+/// The output of `tn_report_json`: see `tenure.snapshot()`.
 #[pyfunction]
 pub fn _report_json() -> PyResult<String> {
     Ok(api::report_json()?)
 }
 
-/// `with tenure.no_copies():` on this thread a copy that nobody asked for raises OwnershipError (WOULD_COPY). Blocks
-/// nest. In a test it proves that a path copies nothing; `tenure.copies()` says where copies were made.
+/// `with tenure.no_copies():` a copy on this thread that was not requested raises OwnershipError (WOULD_COPY). Blocks
+/// nest. In a test it proves that a path copies nothing; `tenure.copies()` tells where copies were made.
 ///
 /// >>> with tenure.no_copies():
-/// ...     n = numpy.asarray(x)                 # an alias, and nothing else would do
+/// ...     n = numpy.asarray(x)                 # an alias, so no copy is needed
 /// >>> with tenure.no_copies():
-/// ...     y = tenure.from_buffer(b"odd" * 8, copy=True)   # asked for, so it may
+/// ...     y = tenure.from_buffer(b"odd" * 8, copy=True)   # requested, so it is allowed
 #[pyclass(frozen, module = "tenure", name = "no_copies")]
 pub struct NoCopies;
 
@@ -218,7 +217,8 @@ impl NoCopies {
     }
 }
 
-/// The exception of a status with this thread's last text: for bindings of C libraries that return Tenure's statuses.
+/// Raises the exception of a status with this thread's last message: for bindings of C libraries that return Tenure's
+/// statuses.
 ///
 /// >>> tenure.check(tenure.Status.OK)
 #[pyfunction]

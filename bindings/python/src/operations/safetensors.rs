@@ -15,7 +15,7 @@ use pyo3::types::{PyDict, PyString};
 use std::ffi::CString;
 
 /// The names of all tensors, in the order of their bytes.
-fn all(path: &CStr) -> PyResult<Vec<String>> {
+fn all_names(path: &CStr) -> PyResult<Vec<String>> {
     let query = |infos: &mut Vec<tn_safetensors_info>| {
         let mut count = 0;
         let room = infos.capacity();
@@ -24,12 +24,12 @@ fn all(path: &CStr) -> PyResult<Vec<String>> {
         if status != TN_OK {
             return Err(PyErr::from(api::Failure(status)));
         }
-        // SAFETY: so many were filled.
+        // SAFETY: the call filled this number of entries.
         unsafe { infos.set_len(count.min(room)) };
         Ok(count)
     };
     let mut infos = Vec::new();
-    // The file may be another one the second time.
+    // The file may change between the calls.
     loop {
         let count = query(&mut infos)?;
         if count <= infos.len() {
@@ -43,7 +43,7 @@ fn all(path: &CStr) -> PyResult<Vec<String>> {
         let name = fixed_text(&info.name);
         if name.len() as u64 != info.name_bytes {
             return Err(PyValueError::new_err(format!(
-                "a tensor has a name of {} bytes, too long to be listed ({name}...); name the tensors that you want",
+                "a tensor has a name of {} bytes, too long to be listed ({name}...); pass the names of the tensors to open",
                 info.name_bytes
             )));
         }
@@ -52,8 +52,8 @@ fn all(path: &CStr) -> PyResult<Vec<String>> {
     Ok(names)
 }
 
-/// The names that were asked for: one, or several.
-fn wanted(names: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+/// The requested names: one, or several.
+fn requested_names(names: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     if let Ok(name) = names.cast::<PyString>() {
         return Ok(vec![name.to_string()]);
     }
@@ -62,11 +62,11 @@ fn wanted(names: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
 
 /// Opens tensors of a safetensors file: a dict of arrays by name, or one array where `names` is one name.
 ///
-/// Each array has its tensor's name. names: None for all, in the order of the file. copy: None maps the file read-only, all arrays on
-/// one mapping, and copies only a tensor that is not aligned for its elements; False raises for that one; True reads all into the pool,
-/// writable.
+/// Each array has its tensor's name. names: None for all, in the order of the file. copy: None maps the file read-only,
+/// all arrays on one mapping, and copies only a tensor that is not aligned for its elements; False raises for such a
+/// tensor; True reads all into the pool, writable.
 ///
-/// A file that others cut short while it is mapped ends the process at the next touch (SIGBUS), as with every mapping.
+/// If a mapped file is truncated, the next access ends the process (SIGBUS), as with every mapping.
 #[pyfunction]
 #[pyo3(signature = (path, names=None, *, copy=None, pool=None))]
 pub fn open_safetensors<'py>(
@@ -78,8 +78,8 @@ pub fn open_safetensors<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let (path, pool) = (path_of(path)?, Pool::id_of(pool)?);
     let listed = match names {
-        Some(names) => wanted(names)?,
-        None => py.detach(|| all(&path))?,
+        Some(names) => requested_names(names)?,
+        None => py.detach(|| all_names(&path))?,
     };
     let texts = listed.iter().map(|name| CString::new(name.as_str())).collect::<Result<Vec<_>, _>>();
     let texts = texts.map_err(|_| PyKeyError::new_err("a name with an embedded null byte"))?;
@@ -95,12 +95,12 @@ pub fn open_safetensors<'py>(
         if status == TN_OK { Ok(out.into_iter().map(|id| Id(id as u64)).collect()) } else { Err(api::Failure(status)) }
     });
     let ids: Vec<Id> = ids.map_err(PyErr::from)?;
-    // All of them are objects before anything can fail, so that none is forgotten.
+    // All handles become objects before anything can fail, so that none is lost.
     let arrays: Vec<PyResult<Bound<'py, Array>>> = ids.into_iter().map(|id| Array::adopt(py, id)).collect();
     let opened = PyDict::new(py);
     for ((name, text), array) in listed.iter().zip(&texts).zip(arrays) {
         let array = array?;
-        // What texts and reports call it by.
+        // The name in messages and reports.
         api::set_name(array.get().id()?, Some(text))?;
         opened.set_item(name, array)?;
     }

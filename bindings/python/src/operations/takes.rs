@@ -1,9 +1,9 @@
-//! The native half of `@tenure.takes` (PY-1 to PY-4): a call's arguments become the callee's own arrays.
+//! The native half of `@tenure.takes` (PY-1 to PY-4): the arguments of a call become the callee's own arrays.
 //!
-//! Contract: `_enter` replaces every array and promise among the arguments by a new array, all or none, and closes its
-//! scope at once, keeping every handle: from then on the Python objects own them, so that `del`, a return and an
-//! exception end each claim exactly when its object goes. The values come as a list in reverse, whose `pop` hands each
-//! of them over without keeping a reference: what the callee drops is gone.
+//! Contract: `_enter` replaces every array and promise among the arguments by a new array, all or none. It leaves its
+//! scope at once and keeps every handle, so the Python objects own them: `del`, a return and an exception release each
+//! claim exactly when its object ends. The values come as a reversed list. Its `pop` hands over each value without
+//! keeping a reference, so a value that the callee drops is gone.
 
 use crate::api::{self, Id};
 use crate::base::site;
@@ -13,15 +13,15 @@ use crate::values::convert;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-/// An argument that the callee gets a handle of its own for.
+/// An argument for which the callee gets its own handle.
 enum Param<'a, 'py> {
     Array(&'a Bound<'py, Array>),
     Promise(&'a Bound<'py, Promise>),
 }
 
-/// The arguments of a call, positional ones first, as the callee gets them: a list, last one first.
+/// The arguments of a call as the callee gets them, positional ones first: a reversed list.
 ///
-/// place: the file and name of the function that takes them, its site in texts; "" for the caller's.
+/// place: the file and name of the function, as its call site; "" for the caller's.
 #[pyfunction]
 pub fn _enter<'py>(
     py: Python<'py>,
@@ -53,7 +53,7 @@ pub fn _enter<'py>(
         let positions: Vec<usize> = params.iter().map(|(position, _)| *position).collect();
         drop(params);
         let entered = api::enter_and_keep(&ids)?;
-        // Each handle gets its object before an error of one of them is reported, so that none is lost.
+        // Every handle gets an object before an error is reported, so that none is lost.
         let arrays: Vec<PyResult<Bound<'_, Array>>> = entered.into_iter().map(|id| Array::adopt(py, id)).collect();
         for (position, array) in positions.into_iter().zip(arrays) {
             values[position] = array?.into_any();
@@ -63,8 +63,8 @@ pub fn _enter<'py>(
     PyList::new(py, values)
 }
 
-/// `f(A, give(A))`: when `give` counted, A lay among the arguments already, which is no variable. Such promises are
-/// given anew with what they require without it, if that is how many of them came.
+/// `f(A, give(A))`: when `give` counted, A was already among the arguments, which is no variable. Such promises are
+/// made again without it, if as many came as are required then.
 fn leave_out_arguments(params: &[(usize, Param<'_, '_>)]) -> PyResult<()> {
     let mut seen: Vec<Id> = Vec::new();
     for (at, (_, param)) in params.iter().enumerate() {
@@ -89,7 +89,7 @@ fn leave_out_arguments(params: &[(usize, Param<'_, '_>)]) -> PyResult<()> {
         let before = promises.iter().map(|promise| promise.required()).max();
         if promises.len() as u32 == needed && before.is_some_and(|before| before > needed) {
             for promise in &promises {
-                // One that was taken or cancelled already is reported by the call that comes.
+                // The call that follows reports a promise that was taken or cancelled before.
                 let _ = api::promise_cancel(promise.id());
             }
             for promise in promises {

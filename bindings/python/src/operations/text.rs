@@ -1,8 +1,8 @@
-//! How arrays print (PA-5, PY-6): as NumPy prints them, with `tenure.array(...)` around it; what cannot be read
-//! prints its type and state.
+//! How arrays print (PA-5, PY-6): as NumPy prints them, within `tenure.array(...)`. An array that cannot be read prints
+//! its type and state.
 //!
-//! Contract: never raises, whatever state the array is in and whatever another thread does to it meanwhile; bytes are
-//! read under a read guard only.
+//! Contract: never raises, whatever the array's state and whatever other threads do meanwhile. Bytes are read under a
+//! read guard only.
 
 use crate::api;
 use crate::base::interpreter::{SameThread, wait_without_gil};
@@ -13,13 +13,13 @@ use crate::values::convert::{device_text, is_remote, tables};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-/// What NumPy puts around the elements, and we.
-const THEIRS: &str = "array(";
-const OURS: &str = "tenure.array(";
-/// Columns of a line, as NumPy's default.
-const WIDTH: usize = 75;
+/// The text around the elements, NumPy's and Tenure's.
+const NUMPY_PREFIX: &str = "array(";
+const TENURE_PREFIX: &str = "tenure.array(";
+/// Columns of a line, NumPy's default.
+const WIDTH_COLUMNS: usize = 75;
 
-/// Why the elements cannot be shown, as `<state array ...>`; None if they can.
+/// Why the elements cannot be shown, as `<state array ...>`. None: they can.
 fn state(array: &Bound<'_, Array>) -> Option<String> {
     let this = array.get();
     if let Some(fate) = this.fate() {
@@ -28,7 +28,7 @@ fn state(array: &Bound<'_, Array>) -> Option<String> {
     let id = this.id().ok()?;
     let failure = match api::query(id) {
         Err(failure) => failure,
-        // Exactly what reading would run into.
+        // The refusal that reading would get.
         Ok(_) => match wait_without_gil(array.py(), TN_WAIT, |flags| api::borrow_read(id, flags).map(SameThread)) {
             Ok(SameThread((guard, _))) => {
                 let _ = api::borrow_end(guard, 0);
@@ -40,7 +40,7 @@ fn state(array: &Bound<'_, Array>) -> Option<String> {
     let reason = reason(array.py());
     Some(match failure.0 {
         TN_ERR_DESTRUCTED => {
-            // The library's sentence names the array, then says "given away" and where it was taken.
+            // The library's sentence names the array, then has "given away" and where it was taken.
             let told = reason.find("given away").map_or(reason.as_str(), |at| &reason[at..]);
             let told = told.split("; ").next().unwrap_or(told);
             format!("<destructed array ({told})>")
@@ -54,7 +54,7 @@ fn state(array: &Bound<'_, Array>) -> Option<String> {
     })
 }
 
-/// The text of the last failure in the words of Python, without the function's name.
+/// The message of the last failure with Python's names, without the function's name.
 fn reason(py: Python<'_>) -> String {
     let text = api::last_error();
     let reworded = || py.import("tenure._errors")?.getattr("reworded")?.call1((&text,))?.extract::<String>();
@@ -65,7 +65,7 @@ fn reason(py: Python<'_>) -> String {
     }
 }
 
-/// NumPy's text of the elements by one of its functions.
+/// NumPy's text of the elements, by `array_repr` or `array_str`.
 fn by_numpy(array: &Bound<'_, Array>, function: &str, width: usize) -> PyResult<String> {
     let py = array.py();
     if is_remote(array.get().info()?.device) && array.get().dtype() != TN_BF16 {
@@ -77,7 +77,7 @@ fn by_numpy(array: &Bound<'_, Array>, function: &str, width: usize) -> PyResult<
     tables(py)?.numpy.bind(py).getattr(function)?.call((readable,), Some(&options))?.extract()
 }
 
-/// bfloat16 is the upper half of float32.
+/// A bfloat16 array as float32, whose upper half it is.
 fn widened<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, PyAny>> {
     let py = array.py();
     let this = array.get();
@@ -89,32 +89,33 @@ fn widened<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, PyAny>> {
         .call_method1("view", ("float32",))
 }
 
-/// The text with the device in front of its last bracket, on a line of its own where it would be too long, as NumPy does with types.
+/// The text with the device before its last bracket. Where the line would be too long it is on its own line, as NumPy
+/// does with types.
 fn with_device(text: &str, device: &str) -> String {
     let elements = text.strip_suffix(')').unwrap_or(text);
     let last = elements.rsplit('\n').next().unwrap_or(elements);
-    let gap = if last.len() + device.len() + ", device='')".len() > WIDTH {
-        format!("\n{}", " ".repeat(OURS.len()))
+    let gap = if last.len() + device.len() + ", device='')".len() > WIDTH_COLUMNS {
+        format!("\n{}", " ".repeat(TENURE_PREFIX.len()))
     } else {
         " ".to_owned()
     };
     format!("{elements},{gap}device='{device}')")
 }
 
-/// What `repr(x)` gives.
+/// The result of `repr(x)`.
 pub fn repr(array: &Bound<'_, Array>) -> String {
     if let Some(state) = state(array) {
         return state;
     }
-    match by_numpy(array, "array_repr", WIDTH - OURS.len() + THEIRS.len()) {
+    match by_numpy(array, "array_repr", WIDTH_COLUMNS - TENURE_PREFIX.len() + NUMPY_PREFIX.len()) {
         Ok(text) => {
-            let text = text.strip_prefix(THEIRS).unwrap_or(&text);
-            // Lines between the blocks of more axes stay empty.
-            let indent = format!("\n{}", " ".repeat(OURS.len() - THEIRS.len()));
+            let text = text.strip_prefix(NUMPY_PREFIX).unwrap_or(&text);
+            // Lines between the blocks of further axes stay empty.
+            let indent = format!("\n{}", " ".repeat(TENURE_PREFIX.len() - NUMPY_PREFIX.len()));
             let text = text.replace('\n', &indent).replace(&format!("{indent}\n"), "\n\n");
             let text = match array.get().dtype() {
-                TN_BF16 => format!("{OURS}{}", text.replace("dtype=float32", "dtype=bfloat16")),
-                _ => format!("{OURS}{text}"),
+                TN_BF16 => format!("{TENURE_PREFIX}{}", text.replace("dtype=float32", "dtype=bfloat16")),
+                _ => format!("{TENURE_PREFIX}{text}"),
             };
             match array.get().info().map(|info| info.device) {
                 Ok(device) if device.r#type != TN_CPU => with_device(&text, &device_text(device)),
@@ -125,12 +126,12 @@ pub fn repr(array: &Bound<'_, Array>) -> String {
     }
 }
 
-/// What `str(x)` gives.
+/// The result of `str(x)`.
 pub fn str(array: &Bound<'_, Array>) -> String {
     if let Some(state) = state(array) {
         return state;
     }
-    by_numpy(array, "array_str", WIDTH).unwrap_or_else(|error| format!("<{} ({error})>", brief(array)))
+    by_numpy(array, "array_str", WIDTH_COLUMNS).unwrap_or_else(|error| format!("<{} ({error})>", brief(array)))
 }
 
 #[pymethods]

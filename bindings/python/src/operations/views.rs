@@ -1,5 +1,5 @@
-//! Views that are not made by indexing: other shapes, orders of axes, types, parts. None copies; where only a copy
-//! would do the library says TN_ERR_LAYOUT, which is a ValueError here.
+//! Views other than by indexing: shapes, orders of axes, element types, parts. None copies. Where only a copy would
+//! work the library reports TN_ERR_LAYOUT, a ValueError here.
 
 use crate::api;
 use crate::base::site;
@@ -12,18 +12,18 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
 impl Array {
-    /// A view with the same element type.
+    /// Makes the object for a view with this element type.
     fn viewed<'py>(&self, py: Python<'py>, id: api::Id, ndim: usize) -> PyResult<Bound<'py, Array>> {
         Array::wrap(py, id, self.dtype(), ndim as i32)
     }
 }
 
-/// `f()`, `f(None)`: all axes reversed.
+/// `f()` and `f(None)` reverse all axes.
 fn no_axes(axes: &Bound<'_, PyTuple>) -> PyResult<bool> {
     Ok(axes.is_empty() || (axes.len() == 1 && axes.get_item(0)?.is_none()))
 }
 
-/// One array object per view, the rest released if one cannot be made.
+/// Makes an array object for each view. If one fails all views are released.
 fn listed<'py>(py: Python<'py>, array: &Array, ids: Vec<api::Id>) -> PyResult<Bound<'py, PyList>> {
     let mut views = Vec::with_capacity(ids.len());
     let mut failed = None;
@@ -62,7 +62,7 @@ impl Array {
         self.viewed(py, api::permute(self.id()?, &axes)?, self.ndim() as usize)
     }
 
-    /// The same elements in another shape; one length may be -1. A copy is never made: where one would be needed,
+    /// A view with another shape; one length may be -1. It is never a copy: where one would be needed it raises
     /// ValueError.
     #[pyo3(signature = (*shape, order=None))]
     fn reshape<'py>(
@@ -75,36 +75,36 @@ impl Array {
         self.viewed(py, api::reshape(self.id()?, &dims, order_of(order)?)?, dims.len())
     }
 
-    /// The elements on one axis, as `reshape(-1)`.
+    /// A view with one axis, as `reshape(-1)`.
     #[pyo3(signature = (order=None))]
     fn ravel<'py>(&self, py: Python<'py>, order: Option<&str>) -> PyResult<Bound<'py, Array>> {
         self.viewed(py, api::ravel(self.id()?, order_of(order)?)?, 1)
     }
 
-    /// Without the axes of length 1, or without those that are named.
+    /// A view without the axes of length 1, or without the named ones.
     #[pyo3(signature = (axis=None))]
     fn squeeze<'py>(&self, py: Python<'py>, axis: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, Array>> {
         let id = self.id()?;
         let Some(axis) = axis else { return Array::adopt(py, api::squeeze(id, &[])?) };
         let axes = axes_of(&dims_of(axis)?);
-        // No axis named is not the same as none given: nothing goes.
+        // An empty list of axes removes none, unlike no list.
         let view = if axes.is_empty() { api::clone(id)? } else { api::squeeze(id, &axes)? };
         self.viewed(py, view, self.ndim() as usize - axes.len())
     }
 
-    /// With a new axis of length 1 before `axis`; -1: after the last.
+    /// A view with a new axis of length 1 before `axis`; -1: after the last.
     fn expand<'py>(&self, py: Python<'py>, axis: i32) -> PyResult<Bound<'py, Array>> {
         self.viewed(py, api::expand(self.id()?, axis)?, self.ndim() as usize + 1)
     }
 
-    /// Stretched to a shape by NumPy's rules; read-only where something is repeated.
+    /// A view broadcast to a shape by NumPy's rules; read-only where elements repeat.
     #[pyo3(signature = (*shape))]
     fn broadcast_to<'py>(&self, py: Python<'py>, shape: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, Array>> {
         let dims = dims_of_args(shape)?;
         self.viewed(py, api::broadcast(self.id()?, &dims)?, dims.len())
     }
 
-    /// Another array on the same bytes: with another element type, if one is given, else as `clone`.
+    /// Another array on these bytes: with another element type if one is given, otherwise as `clone`.
     #[pyo3(signature = (dtype=None))]
     fn view<'py>(&self, py: Python<'py>, dtype: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, Array>> {
         let _site = site::here(py);
@@ -120,18 +120,19 @@ impl Array {
         chunks(py, self, axis, int_of(length)?)
     }
 
-    /// Views of `section` elements each along the first axis, the last one shorter, as Numba's `split`: `chunks(section)`.
+    /// Views of `section` elements each along the first axis, the last one may be shorter, as Numba's `split`:
+    /// `chunks(section)`.
     fn split<'py>(&self, py: Python<'py>, section: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         chunks(py, self, 0, int_of(section)?)
     }
 
-    /// That many views along an axis, their lengths differ by at most 1, as `numpy.array_split`.
+    /// `parts` views along an axis whose lengths differ by at most 1, as `numpy.array_split`.
     #[pyo3(signature = (parts, axis=0))]
     fn array_split<'py>(&self, py: Python<'py>, parts: &Bound<'py, PyAny>, axis: i32) -> PyResult<Bound<'py, PyList>> {
         listed(py, self, api::split(self.id()?, axis, int_of(parts)?)?)
     }
 
-    /// How the elements of two arrays lie to one another: "none", "exact", "some" or "unknown" in common.
+    /// The elements that two arrays have in common: "none", "exact", "some" or "unknown".
     fn overlap(&self, other: &Bound<'_, Array>) -> PyResult<&'static str> {
         Ok(match api::overlap(self.id()?, other.get().id()?)? {
             TN_OVERLAP_NONE => "none",
@@ -141,7 +142,8 @@ impl Array {
         })
     }
 
-    /// Copies all elements of `source` (the same shape and type, on any device) into this array. mode, stream, wait: as `fill`.
+    /// Copies all elements of `source` into this array. Shape and type must be equal; the device may differ. mode,
+    /// stream, wait: as in `fill`.
     #[pyo3(signature = (source, mode=None, *, stream=None, wait=true))]
     fn copy_from(
         &self,
