@@ -57,20 +57,20 @@ impl BorrowedBuffer {
 #[pymethods]
 impl BorrowedBuffer {
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
-        let lent = slf.clone();
-        let lent = lent.get();
-        if !lent.guard.is_open() {
+        let bytes = slf.clone();
+        let bytes = bytes.get();
+        if !bytes.guard.is_open() {
             // SAFETY: Python passes a buffer to fill; one without an owner counts as not filled.
             unsafe { (*view).obj = core::ptr::null_mut() };
             return Err(errors::buffer_error(slf.py(), TN_ERR_STALE, "this borrow ended"));
         }
         let lay = BufferFields {
-            data: lent.data as *mut c_void,
-            dtype: lent.dtype,
-            ndim: lent.shape.len(),
-            shape: lent.shape.as_ptr(),
-            strides: lent.strides.as_ptr(),
-            readonly: lent.readonly,
+            data: bytes.data as *mut c_void,
+            dtype: bytes.dtype,
+            ndim: bytes.shape.len(),
+            shape: bytes.shape.as_ptr(),
+            strides: bytes.strides.as_ptr(),
+            readonly: bytes.readonly,
         };
         // SAFETY: Python passes a buffer to fill. The lists live in the owner, and the bytes as long as the guard,
         // which the view that is counted below keeps open.
@@ -78,7 +78,7 @@ impl BorrowedBuffer {
             (*view).obj = core::ptr::null_mut();
             lay.fill(slf.into_any(), view, flags, core::ptr::null_mut())?;
         }
-        lent.guard.view_made();
+        bytes.guard.view_made();
         Ok(())
     }
 

@@ -203,7 +203,7 @@ impl Layout {
 /// Called by the library when nothing uses the bytes any more.
 ///
 /// # Safety
-/// - `context` comes from `Box::into_raw` of a `Memory` and is passed once.
+/// - `context` comes from `Box::into_raw` of a `ForeignBuffer` and is passed once.
 unsafe extern "C" fn release_buffer(context: *mut c_void) {
     // Nothing may unwind into the library. A buffer whose release panics is left alone.
     let _ = std::panic::catch_unwind(|| {
