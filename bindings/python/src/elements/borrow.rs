@@ -64,7 +64,7 @@ impl BorrowedBuffer {
             unsafe { (*view).obj = core::ptr::null_mut() };
             return Err(errors::buffer_error(slf.py(), TN_ERR_STALE, "this borrow ended"));
         }
-        let lay = BufferFields {
+        let fields = BufferFields {
             data: bytes.data as *mut c_void,
             dtype: bytes.dtype,
             ndim: bytes.shape.len(),
@@ -76,7 +76,7 @@ impl BorrowedBuffer {
         // which the view that is counted below keeps open.
         unsafe {
             (*view).obj = core::ptr::null_mut();
-            lay.fill(slf.into_any(), view, flags, core::ptr::null_mut())?;
+            fields.fill(slf.into_any(), view, flags, core::ptr::null_mut())?;
         }
         bytes.guard.view_made();
         Ok(())
