@@ -67,7 +67,7 @@ def test_pools_and_targets_of_other_memory():
     with pytest.raises(ValueError, match="memory is on cpu"):
         cuda.device_array(3, pool=tenure.Pool(name="host"))
     assert cuda.device_array(3, pool=tenure.Pool("cuda:0", name="there")).device == "cuda:0"
-    with pytest.raises(TypeError, match="to is a tenure.Array, not ndarray"):
+    with pytest.raises(TypeError, match="to must be a tenure.Array, not ndarray"):
         cuda.to_device(np.zeros(3), to=np.zeros(3))
 
 
