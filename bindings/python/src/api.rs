@@ -1,9 +1,9 @@
-//! The C functions that the package calls, as safe Rust: one line each, nothing decided here.
+//! The C functions that the package calls, as safe Rust: one call each, and no decisions.
 //!
-//! Contract: a handle is a checked id that the library never dereferences, so any `Id` may be passed and a wrong one
-//! is a status; what needs a pointer to real bytes stays `unsafe fn`. A failure is a `Failure` that must become a
-//! Python exception on the same thread before the next call, because the text lies in the library's buffer of this
-//! thread (`errors`).
+//! Contract: a handle is a checked id that the library never dereferences. Any `Id` may be passed; a wrong one returns
+//! a status. A function that needs a pointer to real bytes stays `unsafe`. A `Failure` must become a Python exception
+//! on the same thread before the next call, because its message is in a buffer of the library for this thread
+//! (`base::errors`).
 
 pub mod cuda;
 pub mod expr;
@@ -24,11 +24,11 @@ pub const NONE: i64 = TN_NONE;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Id(pub u64);
 
-/// A status that is not TN_OK; its text is in `tn_last_error`.
+/// A status other than TN_OK. `tn_last_error` has its message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Failure(pub tn_status);
 
-/// What a call of the library returns.
+/// The result of a call of the library.
 pub type Result<T> = core::result::Result<T, Failure>;
 
 impl Id {
@@ -45,7 +45,7 @@ fn check(status: tn_status) -> Result<()> {
     if status == TN_OK { Ok(()) } else { Err(Failure(status)) }
 }
 
-/// Calls with a place for one handle.
+/// Calls with an output for one handle.
 #[inline(always)]
 fn made<T>(call: impl FnOnce(*mut *mut T) -> tn_status) -> Result<Id> {
     let mut out: *mut T = null_mut();
@@ -53,7 +53,7 @@ fn made<T>(call: impl FnOnce(*mut *mut T) -> tn_status) -> Result<Id> {
     Ok(Id(out as u64))
 }
 
-/// The text of this thread's last failure.
+/// The message of this thread's last failure.
 pub fn last_error() -> String {
     // SAFETY: never NULL, NUL-terminated, valid until this thread's next failure.
     unsafe { CStr::from_ptr(c::tn_last_error()) }.to_string_lossy().into_owned()
@@ -65,13 +65,13 @@ pub fn status_name(status: tn_status) -> String {
     unsafe { CStr::from_ptr(c::tn_status_name(status)) }.to_string_lossy().into_owned()
 }
 
-/// The running library's version, as TN_VERSION.
+/// The version of the running library, encoded as TN_VERSION.
 pub fn version() -> u32 {
     // SAFETY: no arguments, cannot fail.
     unsafe { c::tn_version() }
 }
 
-/// What the loader says about an address (`Dl_info`).
+/// The loader's description of an address (`Dl_info`).
 #[repr(C)]
 struct Origin {
     file: *const c_char,
@@ -87,9 +87,9 @@ unsafe extern "C" {
 /// The file that the library was loaded from.
 pub fn library() -> Option<PathBuf> {
     let mut origin = Origin { file: null(), base: null_mut(), symbol: null(), address: null_mut() };
-    // SAFETY: any address may be asked about; `origin` is writable.
+    // SAFETY: dladdr accepts any address; `origin` is writable.
     let found = unsafe { dladdr(c::tn_version as *const c_void, &mut origin) } != 0 && !origin.file.is_null();
-    // SAFETY: terminated, the loader's, valid while the library is loaded.
+    // SAFETY: NUL-terminated; the loader owns it while the library is loaded.
     found.then(|| PathBuf::from(OsStr::from_bytes(unsafe { CStr::from_ptr(origin.file) }.to_bytes())))
 }
 
@@ -111,13 +111,13 @@ pub fn option_get(name: &CStr) -> Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// Where this thread is from now on; None: nowhere.
+/// Sets the call site that the library records for this thread. None removes it.
 pub fn here(file: Option<&CStr>, line: i32) {
-    // SAFETY: NULL or a terminated text that is copied. A failure (text that is not UTF-8) leaves the site as it was.
+    // SAFETY: NULL or a terminated text that is copied. A failure (text that is not UTF-8) leaves the site unchanged.
     unsafe { c::tn_here(file.map_or(null(), CStr::as_ptr), line) };
 }
 
-/// Runs the queued release callbacks; how many ran.
+/// Runs the queued release callbacks. Returns how many ran.
 pub fn run_releases() -> Result<usize> {
     let mut count = 0;
     // SAFETY: `count` is writable.
@@ -127,7 +127,7 @@ pub fn run_releases() -> Result<usize> {
 
 // ---- pools
 
-/// A pool of its own.
+/// Creates a pool.
 ///
 /// # Safety
 /// - `options.name` is NULL or a terminated text.
@@ -136,31 +136,31 @@ pub unsafe fn pool_create(device: tn_device, options: &tn_pool_options) -> Resul
     made(|out| unsafe { c::tn_pool_create(device, options, out) })
 }
 
-/// A new handle on the device's default pool.
+/// A new handle to the device's default pool.
 pub fn pool_default(device: tn_device) -> Result<Id> {
     // SAFETY: `out` is writable.
     made(|out| unsafe { c::tn_pool_default(device, out) })
 }
 
-/// A new handle on the thread's current pool of the device.
+/// A new handle to the thread's current pool of the device.
 pub fn pool_current(device: tn_device) -> Result<Id> {
     // SAFETY: `out` is writable.
     made(|out| unsafe { c::tn_pool_current(device, out) })
 }
 
-/// Makes the pool the thread's current one.
+/// Makes a pool the thread's current one.
 pub fn pool_set_current(pool: Id) -> Result<()> {
     // SAFETY: a checked id.
     check(unsafe { c::tn_pool_set_current(pool.raw()) })
 }
 
-/// Gives the handle back.
+/// Releases a pool handle.
 pub fn pool_release(pool: Id) -> Result<()> {
     // SAFETY: a checked id.
     check(unsafe { c::tn_pool_release(pool.raw()) })
 }
 
-/// What the pool holds and did.
+/// The statistics of a pool.
 pub fn pool_query(pool: Id) -> Result<tn_pool_stats> {
     let mut stats = tn_pool_stats { size: size_of::<tn_pool_stats>(), ..Default::default() };
     // SAFETY: writable, and `size` says how long it is.
@@ -168,13 +168,13 @@ pub fn pool_query(pool: Id) -> Result<tn_pool_stats> {
     Ok(stats)
 }
 
-/// Starts the peaks anew.
+/// Sets the peaks to the current values.
 pub fn pool_reset_peak(pool: Id) -> Result<()> {
     // SAFETY: a checked id.
     check(unsafe { c::tn_pool_reset_peak(pool.raw()) })
 }
 
-/// Gives cached memory back; how many bytes.
+/// Releases cached memory to the system. Returns the number of bytes.
 pub fn pool_trim(pool: Id, keep_bytes: usize) -> Result<usize> {
     let mut released = 0;
     // SAFETY: a checked id, `released` is writable.
@@ -194,13 +194,13 @@ pub fn runner_current() -> Result<tn_runner> {
 /// Sets the thread's runner.
 ///
 /// # Safety
-/// - its callback does what `tn_run_callback` says, with a context that lives until another runner is set.
+/// - The callback follows the contract of `tn_run_callback`. Its context lives until another runner is set.
 pub unsafe fn runner_set_current(runner: &tn_runner) -> Result<()> {
     // SAFETY: by this function's list.
     check(unsafe { c::tn_runner_set_current(runner) })
 }
 
-/// What the clients of a pool hold and did.
+/// The statistics of a pool by client.
 pub fn pool_clients(pool: Id) -> Result<Vec<tn_pool_client>> {
     let blank = tn_pool_client {
         client: 0,
@@ -221,7 +221,7 @@ pub fn pool_clients(pool: Id) -> Result<Vec<tn_pool_client>> {
     })
 }
 
-/// The size classes of a pool.
+/// The statistics of a pool by size class.
 pub fn pool_classes(pool: Id) -> Result<Vec<tn_pool_class_stats>> {
     // SAFETY: room for n entries.
     listed(tn_pool_class_stats::default(), |n, at, count| unsafe {
@@ -229,15 +229,15 @@ pub fn pool_classes(pool: Id) -> Result<Vec<tn_pool_class_stats>> {
     })
 }
 
-/// What a pool calls when it runs out of memory, and how it lets go of it.
+/// Called by a pool that runs out of memory.
 pub type PressureCallback = unsafe extern "C" fn(*mut c_void, usize, tn_pressure) -> usize;
-/// The end of a registration.
+/// Called once when a registration ends.
 pub type ReleaseCallback = unsafe extern "C" fn(*mut c_void);
 
-/// Registers a callback for when the pool runs out of memory.
+/// Registers a callback for when a pool runs out of memory.
 ///
 /// # Safety
-/// - `context` is what both expect, until `release` was called.
+/// - Both functions accept `context` until `release` was called.
 pub unsafe fn pool_on_pressure(
     pool: Id,
     callback: PressureCallback,
@@ -254,7 +254,7 @@ pub fn pool_off_pressure(pool: Id, callback: PressureCallback, context: *mut c_v
     check(unsafe { c::tn_pool_off_pressure(pool.raw(), Some(callback), context) })
 }
 
-/// NumPy's handler of a pool.
+/// The allocation handler that NumPy uses for a pool.
 pub fn numpy_handler(pool: Id) -> Result<*mut c_void> {
     let mut out = null_mut();
     // SAFETY: a checked id, `out` is writable.
@@ -264,17 +264,15 @@ pub fn numpy_handler(pool: Id) -> Result<*mut c_void> {
 
 // ---- arrays
 
-/// How a new array's elements begin.
+/// The initial contents of a new array.
 pub enum Content<'a> {
-    /// Undefined.
     Empty,
-    /// All bytes 0.
     Zeros,
-    /// The bytes of one element, at least as many as its type has.
+    /// The bytes of one element; the first ones count.
     Full(&'a [u8; 16]),
 }
 
-/// A new array. `pool` NULL: the current host pool.
+/// Creates an array. `pool` NULL: in the current host pool.
 #[inline]
 pub fn array_new(
     pool: Id,
@@ -296,18 +294,18 @@ pub fn array_new(
     })
 }
 
-/// A new array like another.
+/// Creates an array with the shape and type of another.
 pub fn array_like(pool: Id, prototype: Id, options: Option<&tn_array_options>) -> Result<Id> {
     let options = options.map_or(null(), |o| o as *const _);
     // SAFETY: checked ids; options are whole and their name terminated.
     made(|out| unsafe { c::tn_array_like(pool.raw(), prototype.raw(), options, out) })
 }
 
-/// Host memory as an array.
+/// Makes an array on host memory.
 ///
 /// # Safety
-/// - `ptr` and `layout` describe memory that stays valid until `release` ran (with no alias: until the return).
-/// - `release` may be called once with `context` from any thread.
+/// - `ptr` and `layout` describe memory that stays valid until `release` ran; without an alias, until the return.
+/// - `release` may be called once with `context`, on any thread.
 pub unsafe fn import_host(
     ptr: *mut c_void,
     layout: &tn_layout,
@@ -321,12 +319,12 @@ pub unsafe fn import_host(
     Ok((id, how))
 }
 
-/// What the array is.
+/// The description of an array.
 #[inline]
 pub fn query(array: Id) -> Result<tn_array_info> {
     let mut info = MaybeUninit::<tn_array_info>::zeroed();
-    // SAFETY: `info` is writable and `size` says how long it is; zeros are a value of this plain struct, so it may be
-    // read whole.
+    // SAFETY: `info` is writable and `size` is its length. All-zero bytes are a valid value of this plain struct, so it
+    // may be read whole.
     unsafe {
         (*info.as_mut_ptr()).size = size_of::<tn_array_info>();
         check(c::tn_array_query(array.raw(), info.as_mut_ptr()))?;
@@ -334,62 +332,62 @@ pub fn query(array: Id) -> Result<tn_array_info> {
     }
 }
 
-/// Names the array; None removes the name.
+/// Names an array. None removes the name.
 pub fn set_name(array: Id, name: Option<&CStr>) -> Result<()> {
     // SAFETY: NULL or a terminated text that is copied.
     check(unsafe { c::tn_array_set_name(array.raw(), name.map_or(null(), CStr::as_ptr)) })
 }
 
-/// A new handle on the pool that the bytes came from.
+/// A new handle to the pool of an array's bytes.
 pub fn array_pool(array: Id) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
     made(|out| unsafe { c::tn_array_pool(array.raw(), out) })
 }
 
-/// Another claim on the same bytes.
+/// A new handle with a claim of its own on the same bytes.
 pub fn clone(array: Id) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
     made(|out| unsafe { c::tn_array_clone(array.raw(), out) })
 }
 
-/// New bytes with the same elements. `stream` NULL, here and below: done on return.
+/// Copies an array. `stream` NULL, here and below: the work is complete on return.
 pub fn copy(array: Id, pool: Id, stream: Id) -> Result<Id> {
     // SAFETY: checked ids, `out` is writable.
     made(|out| unsafe { c::tn_array_copy(array.raw(), pool.raw(), stream.raw(), out) })
 }
 
-/// Ends the claim.
+/// Releases an array handle and its claim.
 #[inline]
 pub fn release(array: Id) -> Result<()> {
     // SAFETY: a checked id.
     check(unsafe { c::tn_array_release(array.raw()) })
 }
 
-/// A handle without a claim.
+/// Makes a weak handle.
 pub fn weaken(array: Id) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
     made(|out| unsafe { c::tn_array_weaken(array.raw(), out) })
 }
 
-/// A claim again, while there is one.
+/// Makes an array handle from a weak one, while any claim exists.
 pub fn upgrade(weak: Id) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
     made(|out| unsafe { c::tn_weak_upgrade(weak.raw(), out) })
 }
 
-/// Gives a weak handle back.
+/// Releases a weak handle.
 pub fn weak_release(weak: Id) -> Result<()> {
     // SAFETY: a checked id.
     check(unsafe { c::tn_weak_release(weak.raw()) })
 }
 
-/// An array on a file.
+/// Opens a `.npy` file as an array.
 pub fn open_npy(path: &CStr, options: &tn_npy_options) -> Result<Id> {
     // SAFETY: a terminated path, whole options.
     made(|out| unsafe { c::tn_array_open_npy(path.as_ptr(), options, out) })
 }
 
-/// A file of an array.
+/// Writes an array as a `.npy` file.
 pub fn save_npy(array: Id, path: &CStr, flags: u32) -> Result<()> {
     // SAFETY: a checked id, a terminated path.
     check(unsafe { c::tn_array_save_npy(array.raw(), path.as_ptr(), flags) })
@@ -397,70 +395,70 @@ pub fn save_npy(array: Id, path: &CStr, flags: u32) -> Result<()> {
 
 // ---- views
 
-/// The same elements in another shape.
+/// A view with another shape.
 pub fn reshape(array: Id, shape: &[i64], order: tn_order) -> Result<Id> {
     // SAFETY: `shape` has as many entries as said.
     made(|out| unsafe { c::tn_array_reshape(array.raw(), shape.len() as i32, shape.as_ptr(), order, out) })
 }
 
-/// The same elements on one axis.
+/// A view with one axis.
 pub fn ravel(array: Id, order: tn_order) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
     made(|out| unsafe { c::tn_array_ravel(array.raw(), order, out) })
 }
 
-/// All axes reversed.
+/// A view with the axes reversed.
 pub fn transpose(array: Id) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
     made(|out| unsafe { c::tn_array_transpose(array.raw(), out) })
 }
 
-/// The axes in another order.
+/// A view with the axes in another order.
 pub fn permute(array: Id, axes: &[i32]) -> Result<Id> {
     // SAFETY: `axes` has as many entries as said.
     made(|out| unsafe { c::tn_array_permute(array.raw(), axes.len() as i32, axes.as_ptr(), out) })
 }
 
-/// Part of the array, axis by axis.
+/// A view of a part, one slice for each axis.
 #[inline]
 pub fn slice(array: Id, specs: &[tn_slice_spec]) -> Result<Id> {
     // SAFETY: `specs` has as many entries as said.
     made(|out| unsafe { c::tn_array_slice(array.raw(), specs.len(), specs.as_ptr(), out) })
 }
 
-/// One index of an axis, which goes.
+/// A view at one index of an axis, without that axis.
 #[inline]
 pub fn index(array: Id, axis: i32, index: i64) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
     made(|out| unsafe { c::tn_array_index(array.raw(), axis, index, out) })
 }
 
-/// Without axes of length 1; none named: all of them.
+/// A view without axes of length 1. No axis named: without all of them.
 pub fn squeeze(array: Id, axes: &[i32]) -> Result<Id> {
     let at = if axes.is_empty() { null() } else { axes.as_ptr() };
     // SAFETY: `axes` has as many entries as said, NULL with 0.
     made(|out| unsafe { c::tn_array_squeeze(array.raw(), axes.len(), at, out) })
 }
 
-/// A new axis of length 1.
+/// A view with a new axis of length 1.
 pub fn expand(array: Id, axis: i32) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
     made(|out| unsafe { c::tn_array_expand(array.raw(), axis, out) })
 }
 
-/// Stretched to a shape.
+/// A view broadcast to a shape.
 pub fn broadcast(array: Id, shape: &[i64]) -> Result<Id> {
     // SAFETY: `shape` has as many entries as said.
     made(|out| unsafe { c::tn_array_broadcast(array.raw(), shape.len() as i32, shape.as_ptr(), out) })
 }
 
-/// The same bytes as another element type.
+/// A view with another element type.
 pub fn view_dtype(array: Id, dtype: tn_dtype) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
     made(|out| unsafe { c::tn_array_view_dtype(array.raw(), dtype, out) })
 }
 
-/// Asks for the number, makes room, fills it.
+/// Queries the number of handles, then fills a list of that length.
 fn several(call: impl Fn(usize, *mut *mut tn_array, *mut usize) -> tn_status) -> Result<Vec<Id>> {
     let mut count = 0;
     check(call(0, null_mut(), &mut count))?;
@@ -470,19 +468,19 @@ fn several(call: impl Fn(usize, *mut *mut tn_array, *mut usize) -> tn_status) ->
     Ok(outs.into_iter().map(|out| Id(out as u64)).collect())
 }
 
-/// Exactly `parts` views.
+/// Exactly `parts` views along an axis.
 pub fn split(array: Id, axis: i32, parts: usize) -> Result<Vec<Id>> {
     // SAFETY: `several` passes as many places as it says.
     several(|n, outs, count| unsafe { c::tn_array_split(array.raw(), axis, parts, n, outs, count) })
 }
 
-/// Views of `length`, the last one shorter.
+/// Views of `length` along an axis; the last one may be shorter.
 pub fn chunks(array: Id, axis: i32, length: i64) -> Result<Vec<Id>> {
     // SAFETY: `several` passes as many places as it says.
     several(|n, outs, count| unsafe { c::tn_array_chunks(array.raw(), axis, length, n, outs, count) })
 }
 
-/// TN_OVERLAP_ of two arrays.
+/// How two arrays overlap: a constant TN_OVERLAP_.
 pub fn overlap(a: Id, b: Id) -> Result<tn_overlap> {
     let mut out = 0;
     // SAFETY: checked ids, `out` is writable.
@@ -492,7 +490,7 @@ pub fn overlap(a: Id, b: Id) -> Result<tn_overlap> {
 
 // ---- borrows and ownership
 
-/// A `tn_view_info` to be filled.
+/// A blank `tn_view_info`.
 fn no_view() -> tn_view_info {
     tn_view_info {
         data: null_mut(),
@@ -507,7 +505,7 @@ fn no_view() -> tn_view_info {
     }
 }
 
-/// A read guard and what it lets one touch.
+/// Opens a read guard; the view describes the bytes.
 pub fn borrow_read(array: Id, flags: u32) -> Result<(Id, tn_view_info)> {
     let mut view = no_view();
     // SAFETY: a checked id, `view` and `out` are writable.
@@ -516,7 +514,7 @@ pub fn borrow_read(array: Id, flags: u32) -> Result<(Id, tn_view_info)> {
     Ok((id, view))
 }
 
-/// A write guard and what it lets one touch.
+/// Opens a write guard; the view describes the bytes.
 pub fn borrow_write(array: Id, mode: u32) -> Result<(Id, tn_view_info)> {
     let mut view = no_view();
     // SAFETY: a checked id, `view` and `out` are writable.
@@ -525,7 +523,7 @@ pub fn borrow_write(array: Id, mode: u32) -> Result<(Id, tn_view_info)> {
     Ok((id, view))
 }
 
-/// One guard for several arrays, all or nothing.
+/// Opens one guard for several arrays, all or none.
 pub fn borrow_all(specs: &[tn_borrow_spec]) -> Result<(Id, Vec<tn_view_info>)> {
     let mut views = vec![no_view(); specs.len()];
     // SAFETY: `specs` and `views` have as many entries as said.
@@ -533,7 +531,7 @@ pub fn borrow_all(specs: &[tn_borrow_spec]) -> Result<(Id, Vec<tn_view_info>)> {
     Ok((id, views))
 }
 
-/// Write guards over n consecutive parts.
+/// Opens write guards on `n` consecutive parts of an axis.
 pub fn chunks_write(array: Id, axis: i32, n: usize, mode: u32) -> Result<Vec<tn_chunk>> {
     let mut chunks = vec![tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] }; n];
     // SAFETY: `chunks` has as many entries as said.
@@ -548,7 +546,7 @@ pub fn borrow_end(guard: Id, flags: u32) -> Result<()> {
     check(unsafe { c::tn_borrow_end(guard.raw(), flags, null_mut()) })
 }
 
-/// Bytes with their layout, valid until the guard ends.
+/// Opens an export; the view is valid until the guard ends.
 #[inline]
 pub fn export_host(array: Id, flags: u32, mode: u32) -> Result<(Id, tn_view_info)> {
     let mut view = no_view();
@@ -559,7 +557,7 @@ pub fn export_host(array: Id, flags: u32, mode: u32) -> Result<(Id, tn_view_info
     Ok((id, view))
 }
 
-/// Completes DLPack's exchange table with the functions of `slots`, and where the table is.
+/// Completes DLPack's exchange table with the functions in `slots`, and returns it.
 ///
 /// # Safety
 /// - `slots` is a DLPackExchangeAPI whose functions for Python objects stay callable until the process ends.
@@ -572,25 +570,25 @@ pub unsafe fn exchange_table(slots: *const DLPackExchangeAPI) -> Result<*const D
     Ok(table)
 }
 
-/// A promise not to use the handle again.
+/// Makes a promise to hand an array over.
 pub fn give(array: Id, required: u32) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
     made(|out| unsafe { c::tn_array_give(array.raw(), required as usize, out) })
 }
 
-/// The giver has its array back.
+/// Cancels a promise: the giver can use its array again.
 pub fn promise_cancel(promise: Id) -> Result<()> {
     // SAFETY: a checked id.
     check(unsafe { c::tn_promise_cancel(promise.raw()) })
 }
 
-/// Gives a promise back; cancels it if nobody took it.
+/// Releases a promise. One that was not taken is cancelled.
 pub fn promise_release(promise: Id) -> Result<()> {
     // SAFETY: a checked id.
     check(unsafe { c::tn_promise_release(promise.raw()) })
 }
 
-/// A new handle for each promise, all or none.
+/// Takes promises: a new array handle for each, all or none.
 pub fn take(promises: &[Id]) -> Result<Vec<Id>> {
     let mut outs = vec![null_mut::<tn_array>(); promises.len()];
     // SAFETY: both have as many entries as said; an `Id` of 64 bits is read as the pointer whose bits it has.
@@ -598,20 +596,20 @@ pub fn take(promises: &[Id]) -> Result<Vec<Id>> {
     Ok(outs.into_iter().map(|out| Id(out as u64)).collect())
 }
 
-/// A new handle for each array and promise, all or none. The scope is left at once and keeps them all: they are the
-/// caller's.
+/// A new handle for each array and promise, all or none. The scope is left at once and keeps every handle: the caller
+/// owns them.
 pub fn enter_and_keep(params: &[Id]) -> Result<Vec<Id>> {
     let mut outs = vec![null_mut::<tn_array>(); params.len()];
     // SAFETY: both have as many entries as said; an `Id` of 64 bits is read as the pointer whose bits it has.
     let scope = made(|out| unsafe { c::tn_enter(params.len(), params.as_ptr().cast(), outs.as_mut_ptr(), out) })?;
-    // SAFETY: `outs` has as many entries as said. Nobody else knows the scope or its handles: this cannot fail.
+    // SAFETY: `outs` has as many entries as said. No other code knows the scope or its handles, so this cannot fail.
     check(unsafe { c::tn_leave(scope.raw(), outs.len(), outs.as_ptr()) })?;
     Ok(outs.into_iter().map(|out| Id(out as u64)).collect())
 }
 
 const _: () = assert!(size_of::<Id>() == size_of::<*mut tn_promise>());
 
-/// Nobody else claims, borrows or exports the bytes.
+/// Whether the array has the only claim on its bytes, without a borrow or export.
 pub fn is_unique(array: Id) -> Result<bool> {
     let mut out = 0;
     // SAFETY: a checked id, `out` is writable.
@@ -619,7 +617,7 @@ pub fn is_unique(array: Id) -> Result<bool> {
     Ok(out != 0)
 }
 
-/// A holder to be filled.
+/// A blank `tn_holder`.
 fn no_holder() -> tn_holder {
     tn_holder {
         kind: 0,
@@ -634,7 +632,7 @@ fn no_holder() -> tn_holder {
     }
 }
 
-/// Asks until the list fits: other threads may add to it in between.
+/// Queries a list until it fits: other threads may add entries in between.
 fn listed<T: Clone>(blank: T, call: impl Fn(usize, *mut T, &mut usize) -> tn_status) -> Result<Vec<T>> {
     let mut list = vec![blank.clone(); 16];
     loop {
@@ -648,7 +646,7 @@ fn listed<T: Clone>(blank: T, call: impl Fn(usize, *mut T, &mut usize) -> tn_sta
     }
 }
 
-/// What stands in the way of overwriting in place, and who.
+/// The reasons why an array cannot be overwritten in place, and the holders of its bytes.
 pub fn why_not(array: Id, target: Option<&tn_target>) -> Result<(u32, Vec<tn_holder>)> {
     let bits = core::cell::Cell::new(0);
     let target = target.map_or(null(), |t| t as *const _);
@@ -663,7 +661,7 @@ pub fn why_not(array: Id, target: Option<&tn_target>) -> Result<(u32, Vec<tn_hol
     Ok((bits.get(), holders))
 }
 
-/// Whose an address is.
+/// The store behind an address, and its holders.
 pub fn holders_of(address: u64, bytes: usize) -> Result<(tn_store_info, Vec<tn_holder>)> {
     let store = core::cell::Cell::new(tn_store_info {
         size: size_of::<tn_store_info>(),
@@ -684,20 +682,20 @@ pub fn holders_of(address: u64, bytes: usize) -> Result<(tn_store_info, Vec<tn_h
     Ok((store.get(), holders))
 }
 
-/// Everything not given back so far.
+/// The handles that are still open.
 pub fn leaks() -> Result<Vec<tn_holder>> {
     // SAFETY: room for n entries.
     listed(no_holder(), |n, at, count| unsafe { c::tn_leaks(size_of::<tn_holder>(), n, at, count) })
 }
 
-/// The copy book.
+/// The statistics of copies, by call site.
 pub fn copies() -> Result<Vec<tn_copy_site>> {
     let blank = tn_copy_site { function: null(), site: [0; 64], why: 0, forced: 0, count: 0, bytes: 0, reserved: 0 };
     // SAFETY: room for n entries.
     listed(blank, |n, at, count| unsafe { c::tn_copies_query(size_of::<tn_copy_site>(), n, at, count) })
 }
 
-/// Who holds what, as JSON.
+/// The report of all holders, as JSON.
 pub fn report_json() -> Result<String> {
     let mut text = vec![0u8; 1 << 16];
     loop {
@@ -708,20 +706,20 @@ pub fn report_json() -> Result<String> {
             text.truncate(length);
             return Ok(String::from_utf8_lossy(&text).into_owned());
         }
-        // Other threads may add to it in between.
+        // Other threads may add entries in between.
         text.resize(length + length / 4 + 1, 0);
     }
 }
 
-/// Forced copies of this thread are a status from now on, or not any more.
+/// Turns the refusal of forced copies on this thread on or off. Calls nest.
 pub fn copies_forbid(on: bool) -> Result<()> {
     // SAFETY: a number.
     check(unsafe { c::tn_copies_forbid(on.into()) })
 }
 
-/// Whether forced copies of this thread are a status now.
+/// Whether forced copies are refused on this thread.
 pub fn copies_forbidden() -> Result<bool> {
-    // Taking one back works only where they are; it is put back at once.
+    // Turning the refusal off succeeds only where it is on. It is turned on again at once.
     match copies_forbid(false) {
         Ok(()) => copies_forbid(true).map(|()| true),
         Err(Failure(TN_ERR_INVALID)) => Ok(false),
@@ -731,44 +729,13 @@ pub fn copies_forbidden() -> Result<bool> {
 
 // ---- movement
 
-/// All elements from another array of the same shape and type.
+/// Copies all elements of an array into another of the same shape and type.
 pub fn copy_into(source: Id, destination: Id, mode: u32, stream: Id) -> Result<()> {
     // SAFETY: checked ids.
     check(unsafe { c::tn_array_copy_into(source.raw(), destination.raw(), mode, stream.raw()) })
 }
 
-/// The bytes of the only element that a read guard lends, `bytes` long; None: there is another number of elements. Ends the guard.
-///
-/// # Safety
-/// - `guard` lends `view`, in memory that the host can touch.
-#[inline]
-pub unsafe fn read_one(guard: Id, view: &tn_view_info, bytes: usize) -> Result<Option<[u8; 16]>> {
-    let mut element = [0u8; 16];
-    let one = view.bytes == bytes as u64 && bytes <= element.len();
-    if one {
-        // SAFETY: the guard lends as many bytes at `data`; the element has room for 16.
-        unsafe { core::ptr::copy_nonoverlapping(view.data.cast::<u8>(), element.as_mut_ptr(), bytes) };
-    }
-    borrow_end(guard, 0)?;
-    Ok(one.then_some(element))
-}
-
-/// Overwrites the only element that a write guard lends; false: there is another number of elements. Ends the guard.
-///
-/// # Safety
-/// - `guard` lends `view`, in memory that the host can touch.
-#[inline]
-pub unsafe fn write_one(guard: Id, view: &tn_view_info, element: &[u8; 16], bytes: usize) -> Result<bool> {
-    let one = view.bytes == bytes as u64 && bytes <= element.len();
-    if one {
-        // SAFETY: the guard lends as many bytes at `data`, and nobody else touches them; the element has 16.
-        unsafe { core::ptr::copy_nonoverlapping(element.as_ptr(), view.data.cast::<u8>(), bytes) };
-    }
-    borrow_end(guard, 0)?;
-    Ok(one)
-}
-
-/// All elements from raw memory.
+/// Copies all elements of an array from raw memory.
 ///
 /// # Safety
 /// - `ptr` and `layout` describe memory that may be read during the call.
@@ -777,13 +744,13 @@ pub unsafe fn copy_from_host(array: Id, ptr: *const c_void, layout: &tn_layout, 
     check(unsafe { c::tn_array_copy_from_host(array.raw(), ptr, layout, mode, null_mut()) })
 }
 
-/// Every element becomes the given one.
+/// Sets every element to a value.
 pub fn fill(array: Id, value: &[u8; 16], mode: u32, stream: Id) -> Result<()> {
-    // SAFETY: 16 bytes are the longest element.
+    // SAFETY: the longest element has 16 bytes.
     check(unsafe { c::tn_array_fill(array.raw(), value.as_ptr().cast(), mode, stream.raw()) })
 }
 
-/// Every byte of every element becomes 0.
+/// Sets every byte of every element to 0.
 pub fn zero(array: Id, mode: u32, stream: Id) -> Result<()> {
     // SAFETY: checked ids.
     check(unsafe { c::tn_array_zero(array.raw(), mode, stream.raw()) })

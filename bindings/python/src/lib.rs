@@ -1,10 +1,21 @@
-//! The Python package's native half: `tenure._tenure`, a module over the C API of the `libtenure.so.0` that lies
-//! beside it.
+//! The Python package's native half: `tenure._tenure`, a module over the C API of the `libtenure.so.0` beside it.
 //!
-//! Contract: nothing of the library is linked in; every call goes through the shared object, so that a handle made
-//! here is the same handle in C code of the same process. What is hot is here, what is plain data or a class of
-//! exceptions is Python (`python/tenure/`). Layers, down only: `types`, `ffi_generated` < `api` < `errors`, `site`,
-//! `convert` < `array` and the rest.
+//! Contract: nothing of the library is linked in. Every call goes through the shared object, so a handle made here is the same handle in C
+//! code of the same process. Hot code is here; plain result types and exception classes are Python (`python/tenure/`).
+//!
+//! Layers, each uses only the ones below it, and no files depend on each other in a cycle (`tests/python_layers.rs`):
+//!
+//! | layer | what |
+//! |---|---|
+//! | `lib.rs` | the table of what Python sees |
+//! | `operations` | indexing, views, files, devices, printing, lazy operators, reports |
+//! | `exchange` | buffers, DLPack, Arrow, `__array_interface__`: exports and imports |
+//! | `elements` | borrows, single elements, new arrays |
+//! | `handles` | classes that own one handle of the library: arrays, pools, streams, promises, expressions |
+//! | `values` | Python's values to C's and back; buffers of other objects |
+//! | `base` | guards, exceptions, call sites, the interpreter's lock |
+//! | `api` | each C function as a safe Rust function |
+//! | `ffi_generated`, `types` | the declarations of the C header |
 
 #[path = "../../../src/types.rs"]
 #[allow(missing_docs, dead_code)]
@@ -15,34 +26,67 @@ mod types;
 mod ffi_generated;
 
 mod api;
-mod array;
-mod arrow;
-mod borrow;
-mod buffer;
-mod convert;
-mod create;
-mod device;
-mod dlpack;
-mod door;
-mod errors;
-mod exchange;
-mod expr;
-mod extent;
-mod import;
-mod index;
-mod interface;
-mod numpy;
-mod pool;
-mod pressure;
-mod promise;
-mod report;
-mod runner;
-mod safetensors;
-mod site;
-mod stream;
-mod takes;
-mod text;
-mod views;
+
+mod base {
+    pub mod errors;
+    pub mod guard;
+    pub mod interpreter;
+    pub mod site;
+}
+
+mod values {
+    pub mod buffer_fields;
+    pub mod convert;
+    pub mod foreign_buffer;
+}
+
+mod handles {
+    pub mod array;
+    pub mod array_extra;
+    pub mod expr;
+    pub mod pool;
+    pub mod pressure;
+    pub mod promise;
+    pub mod references;
+    pub mod runner;
+    pub mod stream;
+    pub mod weak;
+}
+
+mod elements {
+    pub mod borrow;
+    pub mod create;
+    pub mod device_view;
+    pub mod element;
+    pub mod on_stream;
+    pub mod scalars;
+}
+
+mod exchange {
+    pub mod array_interface;
+    pub mod arrow;
+    pub mod asarray;
+    pub mod buffer;
+    pub mod dlpack;
+    pub mod dlpack_fastcall;
+    pub mod dlpack_table;
+    pub mod dlpack_tensor;
+    pub mod export_class;
+}
+
+mod operations {
+    pub mod address_range;
+    pub mod device;
+    pub mod index;
+    pub mod lazy;
+    pub mod npy;
+    pub mod numpy_allocator;
+    pub mod report;
+    pub mod safetensors;
+    pub mod takes;
+    pub mod text;
+    pub mod views;
+}
 
 /// The native half of the package.
 #[pyo3::pymodule]
@@ -51,56 +95,68 @@ mod _tenure {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::array::Array;
+    use crate::base::interpreter::_ending;
+
     #[pymodule_export]
-    use crate::arrow::from_arrow;
+    use crate::handles::array::Array;
     #[pymodule_export]
-    use crate::borrow::{Borrow, DeviceView, access};
+    use crate::handles::expr::Expr;
     #[pymodule_export]
-    use crate::buffer::Proxy;
+    use crate::handles::pool::{Pool, current_pool, default_pool};
     #[pymodule_export]
-    use crate::create::{array, empty, empty_like, full, ones, ones_like, open_npy, save_npy, zeros, zeros_like};
+    use crate::handles::promise::{Promise, clone_handle, from_handle, give, take};
     #[pymodule_export]
-    use crate::device::{_device_count, _device_info, _register, _synchronize, _to_device};
+    use crate::handles::references::_calibrate;
     #[pymodule_export]
-    use crate::dlpack::{_reads, from_dlpack};
+    use crate::handles::runner::Runner;
     #[pymodule_export]
-    use crate::expr::{Expr, diagonal, lazy, lower};
+    use crate::handles::stream::{_current_stream, _event, _external_stream, _stream, Event, Stream};
     #[pymodule_export]
-    use crate::import::{_ending, asarray, from_buffer};
+    use crate::handles::weak::Weak;
+
     #[pymodule_export]
-    use crate::index::Items;
+    use crate::elements::borrow::{Borrow, access};
     #[pymodule_export]
-    use crate::interface::set_array_interface;
+    use crate::elements::create::{array, empty, empty_like, full, ones, ones_like, zeros, zeros_like};
     #[pymodule_export]
-    use crate::numpy::{_numpy_get, _numpy_handler, _numpy_set};
+    use crate::elements::device_view::DeviceView;
+
     #[pymodule_export]
-    use crate::pool::{Pool, current_pool, default_pool};
+    use crate::exchange::array_interface::set_array_interface;
     #[pymodule_export]
-    use crate::promise::{Promise, Weak, clone_handle, from_handle, give, take};
+    use crate::exchange::arrow::from_arrow;
     #[pymodule_export]
-    use crate::report::{
+    use crate::exchange::asarray::{asarray, from_buffer};
+    #[pymodule_export]
+    use crate::exchange::buffer::Proxy;
+    #[pymodule_export]
+    use crate::exchange::dlpack::{_reads, from_dlpack};
+
+    #[pymodule_export]
+    use crate::operations::device::{_device_count, _device_info, _register, _synchronize, _to_device};
+    #[pymodule_export]
+    use crate::operations::index::Items;
+    #[pymodule_export]
+    use crate::operations::lazy::{diagonal, lazy, lower};
+    #[pymodule_export]
+    use crate::operations::npy::{open_npy, save_npy};
+    #[pymodule_export]
+    use crate::operations::numpy_allocator::{_numpy_get, _numpy_handler, _numpy_set};
+    #[pymodule_export]
+    use crate::operations::report::{
         _report_json, _stays, NoCopies, check, copies, holders_of, leaks, option, owner_of, run_releases,
     };
-
     #[pymodule_export]
-    use crate::runner::Runner;
-
+    use crate::operations::safetensors::open_safetensors;
     #[pymodule_export]
-    use crate::safetensors::open_safetensors;
-
-    #[pymodule_export]
-    use crate::stream::{_current_stream, _event, _external_stream, _stream, Event, Stream};
-
-    #[pymodule_export]
-    use crate::takes::{_calibrate, _enter};
+    use crate::operations::takes::_enter;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        crate::door::install(module.py())
+        crate::exchange::dlpack_fastcall::install(module.py())
     }
 
-    /// The versions (major << 16 | minor << 8 | patch) of the library that runs and of the header we were built with.
+    /// The versions (major << 16 | minor << 8 | patch) of the library that runs and of the header that this module was built with.
     #[pyfunction]
     fn _versions() -> (u32, u32) {
         (api::version(), types::TN_VERSION)

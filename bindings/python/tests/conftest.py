@@ -1,4 +1,4 @@
-"""Every test gives back what it made: the library's own list says so."""
+"""Every test releases what it made, which the library's list of open handles proves."""
 
 import collections
 import gc
@@ -13,11 +13,11 @@ os.environ.setdefault("JAX_ENABLE_X64", "1")
 
 import tenure  # noqa: E402
 
-# The libraries that are a tier of their own: 3 GB to download. `cargo xtask test --peers` installs them and sets
-# TENURE_PEERS; without them, tests that need them are left out, not skipped.
+# The libraries of a separate tier, 3 GB to download. `cargo xtask test --peers` installs them and sets TENURE_PEERS.
+# Without them, tests that need them are deselected, not skipped.
 PEERS = {"torch", "pandas", "PIL", "matplotlib"}
 missing = {library for library in PEERS - {"torch"} if importlib.util.find_spec(library) is None}
-# TENURE_NO_PEERS: the tests that run need none of them, and importing them takes half a minute where they come with CUDA.
+# TENURE_NO_PEERS: the selected tests need none of them. Importing them takes half a minute where they come with CUDA.
 for _library in ("torch", "jax", "pyarrow"):
     try:
         if os.environ.get("TENURE_NO_PEERS"):
@@ -27,7 +27,7 @@ for _library in ("torch", "jax", "pyarrow"):
         missing.add(_library)
 if os.environ.get("TENURE_PEERS") and missing & PEERS:
     raise ImportError(f"TENURE_PEERS is set, and these are not installed: {missing & PEERS}")
-# What was imported stays: looking at all of it again after each test would take longer than the tests.
+# Frozen, because collecting everything imported after each test would take longer than the tests.
 gc.collect()
 gc.freeze()
 
@@ -71,7 +71,7 @@ def refused():
         with pytest.raises(tenure.Error) as caught:
             function(*args, **options)
         seen, kind, text = caught.value.status, type(caught.value), str(caught.value)
-        # The exception holds this frame and its arguments: nothing of it may stay.
+        # The exception holds this frame and its arguments, so it is cleared.
         del caught
         assert seen == status, text
         assert text

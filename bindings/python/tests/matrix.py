@@ -1,11 +1,11 @@
-"""The matrix: every library, both ways, by element type, layout and access; what happens is compared with what is said here.
+"""The matrix of exchange: every library, in both directions, by element type, layout and access. Results must follow the rules here.
 
     python matrix.py --write FILE    writes the tables of the libraries that are installed into docs/interop.md
-    python matrix.py --check FILE    fails where the file says something else of them
+    python matrix.py --check FILE    fails if the file differs from the results
 
-A `Door` is one way for an array to cross. Its rule says what has to come out of each case: an alias (addresses are
-compared), a copy, or an exception. `test_matrix.py` runs all cases; the document is written from what was observed,
-after it agreed with the rules. A library that is not installed keeps its part of the document.
+A `Crossing` is one way to pass an array between Tenure and a library. Its rule gives the result for each case: an alias
+(addresses are compared), a copy, or an exception. `test_matrix.py` runs all cases. The document is written from observed
+results that agree with the rules. A library that is not installed keeps its part of the document.
 """
 
 import argparse
@@ -88,14 +88,14 @@ MEANING = {
 
 
 def of_ours(case: Case) -> tenure.Array:
-    """An array of ours."""
+    """A Tenure array."""
     x = tenure.zeros(64, case.dtype)
     x = x.broadcast_to(8, 64) if case.layout == "broadcast" else LAYOUTS[case.layout](x)
     return tenure.from_dlpack(x.readonly) if case.readonly else x
 
 
 def aligned(size: int, past: int = 0) -> np.ndarray:
-    """Bytes of NumPy's own that begin so far past a multiple of 64."""
+    """NumPy memory that begins at this distance from a multiple of 64."""
     memory = np.zeros(size + 128, "uint8")
     start = -memory.ctypes.data % 64 + past
     return memory[start : start + size]
@@ -145,7 +145,7 @@ def of_arrow_buffer(case: Case):
 
 
 def address(x) -> int:
-    """Where the first element is."""
+    """The address of the first element."""
     if isinstance(x, tenure.Array):
         if x.dtype is tenure.bfloat16:
             x = x.view("uint16")
@@ -166,7 +166,7 @@ def address(x) -> int:
 
 
 def layout_of(x):
-    """Shape, and strides in bytes where there are any to ask for."""
+    """The shape, and the strides in bytes if the object has them."""
     if torch is not None and isinstance(x, torch.Tensor):
         return tuple(x.shape), tuple(stride * x.element_size() for stride in x.stride())
     if jax is not None and isinstance(x, jax.Array):
@@ -182,7 +182,7 @@ def layout_of(x):
 
 
 def readonly(x) -> bool | None:
-    """Whether the object says that it must not be written; None: it has no word for it."""
+    """Whether the object is marked as read-only; None: it has no such flag."""
     if isinstance(x, np.ndarray):
         return not x.flags.writeable
     if isinstance(x, memoryview):
@@ -202,7 +202,7 @@ ALIAS, READS, COPY, EMPTY = "alias", "alias, read-only", "copy", "nothing to sha
 
 
 class Refused:
-    """These exceptions, whatever they say."""
+    """These exceptions, with any message."""
 
     def __init__(self, *classes: type[BaseException]):
         self.classes = classes
@@ -212,8 +212,8 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Door:
-    """One way across; `rule` says what has to come out of a case, None: there is no such case."""
+class Crossing:
+    """One way to pass an array; `rule` gives the result for a case. None: there is no such case."""
 
     library: str
     name: str
@@ -226,31 +226,31 @@ class Door:
         return self.name
 
 
-def observe(door: Door, case: Case):
-    """What came out, as text, and the exception if there was one; None where the library has no such array."""
-    start = door.make(case)
+def observe(crossing: Crossing, case: Case):
+    """The result as text, and the exception if there was one; None where the library has no such array."""
+    start = crossing.make(case)
     if start is None:
         return None
     try:
-        end = door.cross(start)
+        end = crossing.cross(start)
     except Exception as error:
         return f"{type(error).__name__}: {said(error)}", type(error)
     shape, strides = layout_of(start)
     if pyarrow is None or not isinstance(end, pyarrow.Buffer):  # which has bytes, and no shape
         ends = layout_of(end)[0]
-        assert ends == shape or (door.name == "pyarrow.array(x)" and (ends, shape) == ((1,), ())), (door, case)
+        assert ends == shape or (crossing.name == "pyarrow.array(x)" and (ends, shape) == ((1,), ())), (crossing, case)
     if 0 in shape:
         return EMPTY, None
     if address(end) != address(start):
         return COPY, None
     ends = layout_of(end)[1]
     if strides is not None and ends is not None and len(ends) == len(strides):
-        assert [s for s, n in zip(ends, shape) if n > 1] == [s for s, n in zip(strides, shape) if n > 1], (door, case)
+        assert [s for s, n in zip(ends, shape) if n > 1] == [s for s, n in zip(strides, shape) if n > 1], (crossing, case)
     return (READS if readonly(end) else ALIAS), None
 
 
 def said(error: BaseException) -> str:
-    """The first line of its text, without what differs from run to run."""
+    """The first line of its message, without parts that differ from run to run."""
     text = str(error).strip().split("\n")[0]
     return re.sub(r"\[[-\d, ]+\]", "[...]", re.sub(r"0x[0-9a-f]+", "0x...", text))
 
@@ -302,7 +302,7 @@ def to_jax(strict):
 
 
 def past(case):
-    """How many bytes behind a multiple of 64 the first element is."""
+    """The distance of the first element from a multiple of 64, in bytes."""
     return case.item * {"offset": 1, "one element": 5}[case.layout]
 
 
@@ -347,16 +347,16 @@ def from_arrow_buffer(case):
     return READS if case.layout == "offset" else from_others(case)  # a slice of a buffer is read-only there
 
 
-def doors() -> list[Door]:
-    """Those of the libraries that are here."""
+def crossings() -> list[Crossing]:
+    """The crossings of the installed libraries."""
     found = []
 
     def out(library, name, cross, rule):
         made = lambda case: None if case.layout == "unaligned" else of_ours(case)  # noqa: E731
-        found.append(Door(library, name, made, cross, rule, True))
+        found.append(Crossing(library, name, made, cross, rule, True))
 
     def back(library, name, make, cross, rule):
-        found.append(Door(library, name, make, cross, rule, False))
+        found.append(Crossing(library, name, make, cross, rule, False))
 
     out("NumPy", "numpy.asarray(x)", np.asarray, to_numpy(BUFFER))
     out("NumPy", "numpy.from_dlpack(x)", np.from_dlpack, to_numpy(Refused(RuntimeError, BufferError)))
@@ -396,7 +396,7 @@ PRODUCERS = {"NumPy": of_numpy, "pyarrow": of_arrow, "JAX": of_jax, "PyTorch": o
 
 
 def through(consumer: str, x: tenure.Array):
-    """The consumer's object on the bytes of an array of ours that is another library's."""
+    """The consumer's object on a Tenure array that is an alias of another library's."""
     if consumer == "NumPy":
         return np.from_dlpack(x)
     if consumer == "pyarrow":
@@ -407,7 +407,7 @@ def through(consumer: str, x: tenure.Array):
 
 
 def pair_rule(consumer: str, case: Case):
-    """As if the array were ours: where a library's array comes from is not seen by the next one."""
+    """The result as for a Tenure array: the next library does not see where the bytes come from."""
     ours = Case(case.dtype, case.layout, case.readonly)
     rules = {
         "NumPy": to_numpy(Refused(RuntimeError, BufferError)),
@@ -419,7 +419,7 @@ def pair_rule(consumer: str, case: Case):
 
 
 def pair(producer: str, consumer: str, case: Case):
-    """What came out, as `observe`."""
+    """The result, as of `observe`."""
     if case.layout == "unaligned":
         return None
     start = PRODUCERS[producer](case)
@@ -438,7 +438,7 @@ def pair(producer: str, consumer: str, case: Case):
 
 
 def agrees(seen, expected) -> bool:
-    """Whether what came out is what the rule says."""
+    """Whether the result follows the rule."""
     outcome, error = seen
     if isinstance(expected, Refused):
         return error is not None and issubclass(error, expected.classes)
@@ -451,7 +451,7 @@ ORDER = {name: at for at, name in enumerate(DTYPES)}
 
 
 def names(dtypes, there) -> str:
-    """A set of element types, short, of those that the library has."""
+    """A short name for a set of the library's element types."""
     left = [name for name in there if name not in dtypes]
     if not left:
         return "all" if len(there) == len(DTYPES) else "all that it has"
@@ -460,16 +460,16 @@ def names(dtypes, there) -> str:
     return ", ".join(sorted(dtypes, key=ORDER.get))
 
 
-def table(door: Door, notes: dict[str, int]) -> list[str]:
-    """A row for each layout, a column for each set of element types that fare alike."""
+def table(crossing: Crossing, notes: dict[str, int]) -> list[str]:
+    """A row for each layout, a column for each set of element types with equal results."""
     columns = collections.defaultdict(list)
     for dtype in DTYPES:
         outcomes = []
         for layout in LAYOUTS:
             for access in (False, True):
-                seen = observe(door, Case(dtype, layout, access))
-                expected = door.rule(Case(dtype, layout, access))
-                assert seen is None or agrees(seen, expected), (door.name, dtype, layout, access, seen, expected)
+                seen = observe(crossing, Case(dtype, layout, access))
+                expected = crossing.rule(Case(dtype, layout, access))
+                assert seen is None or agrees(seen, expected), (crossing.name, dtype, layout, access, seen, expected)
                 outcomes.append(None if seen is None else seen[0])
         columns[tuple(outcomes)].append(dtype)
     columns = {column: dtypes for column, dtypes in columns.items() if any(column)}
@@ -502,16 +502,16 @@ def cell(outcome, notes) -> str:
 
 
 def section(library: str) -> str:
-    """The part of one library, from what was observed."""
+    """The section of one library, from the observed results."""
     module = LIBRARIES[library]
     notes: dict[str, int] = {}
     lines = [f"## {library} {module.__version__}", ""]
     for outward, title in ((True, "From Tenure to"), (False, "To Tenure from")):
         lines += [f"### {title} {library}", ""]
         alike = collections.defaultdict(list)
-        for door in doors():
-            if door.library == library and door.outward == outward:
-                alike["\n".join(table(door, notes))].append(f"`{door.name}`")
+        for crossing in crossings():
+            if crossing.library == library and crossing.outward == outward:
+                alike["\n".join(table(crossing, notes))].append(f"`{crossing.name}`")
         for rows, same in alike.items():
             lines += [", ".join(same) + ":", "", rows, ""]
     earlier = list(LIBRARIES)[: list(LIBRARIES).index(library) + 1]
@@ -565,7 +565,7 @@ JAX narrows 64-bit elements in a copy, which `tenure.to_jax` refuses.
 
 
 def document(old: str) -> str:
-    """The whole; what is not installed stays as it stands."""
+    """The document; sections of libraries that are not installed stay unchanged."""
     parts = dict(split(old))
     text = HEAD + "".join(f"| {layout} | {MEANING[layout]} |\n" for layout in LAYOUTS) + "\n"
     for library, module in LIBRARIES.items():
@@ -574,7 +574,7 @@ def document(old: str) -> str:
 
 
 def split(old: str) -> list[tuple[str, str]]:
-    """The parts of the document by library."""
+    """The sections of the document by library."""
     found = []
     for part in re.split(r"(?m)^(?=## )", old)[1:]:
         found.append((part.split()[1], part.rstrip("\n") + "\n\n"))

@@ -1,4 +1,4 @@
-"""Arrays as wholes: making, asking, printing, comparing."""
+"""Whole arrays: creation, properties, printing, comparison."""
 
 import copy
 import gc
@@ -14,7 +14,7 @@ TYPES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_every_type_is_numpys(name):
+def test_element_types_equal_numpys(name):
     x = tenure.zeros((2, 3), name)
     n = np.zeros((2, 3), name)
     assert x.dtype is n.dtype or x.dtype == n.dtype
@@ -128,7 +128,7 @@ def test_array_takes_what_numpy_takes(object):
 
 
 # PA-4
-def test_array_refuses_what_has_no_type():
+def test_array_refuses_objects_without_an_element_type():
     with pytest.raises(ValueError):
         tenure.array([[1, 2], [3]])
     with pytest.raises(TypeError):
@@ -215,14 +215,14 @@ def test_printing_is_numpys(n):
     assert str(x) == str(n)
     theirs, ours = repr(n), repr(x)
     assert ours.startswith("tenure.array(")
-    # The same tokens; the lines may break elsewhere, because ours begin seven columns later.
+    # The tokens are equal; lines may break elsewhere, because Tenure's begin seven columns later.
     assert ours.replace("tenure.", "").split() == theirs.split()
     lines = ours.split("\n")
     assert all(len(line) <= 75 for line in lines)
     assert all(line.startswith(" " * len("tenure.array(")) for line in lines[1:] if line)
 
 
-# PA-5, PY-6, PY-9: what cannot be read prints its type and state and never raises
+# PA-5, PY-6, PY-9: an array that cannot be read prints its type and state, and never raises
 def test_printing_of_arrays_that_cannot_be_read():
     x = tenure.zeros((2, 3), name="K")
     with x.write():
@@ -316,8 +316,8 @@ def test_copy_from_refuses(refused):
         x.copy_from(np.zeros((2, 3)))
 
 
-def test_texts_advise_in_python():
-    """What the library says in C's words, a Python program reads in its own."""
+def test_messages_advise_with_pythons_names():
+    """Advice about C functions is given with Python's names."""
     x = tenure.zeros((2, 3))
     y = x.clone()
     with x.read(), pytest.raises(tenure.OwnershipError, match='or use mode="cow"$'):

@@ -1,4 +1,4 @@
-"""Arrow both ways, against pyarrow (CA-30 to CA-35)."""
+"""Arrow in both directions, against pyarrow (CA-30 to CA-35)."""
 
 import gc
 import itertools
@@ -28,7 +28,7 @@ def values_at(a):
 
 # CA-30, CA-35
 @pytest.mark.parametrize("name", NUMBERS)
-def test_out_and_back_with_no_copy(name):
+def test_a_round_trip_copies_nothing(name):
     x = tenure.array(np.arange(6), dtype=name)
     a = pa.array(x)
     assert a.type == pa.from_numpy_dtype(np.dtype(name)) and len(a) == 6 and a.null_count == 0
@@ -52,7 +52,7 @@ def test_axes_are_lists_of_a_fixed_size(shape):
         assert address(back) == address(x.readonly)
 
 
-def test_no_axis_is_an_array_of_one():
+def test_no_axes_become_one_of_length_1():
     assert pa.array(tenure.array(7)).to_pylist() == [7]
 
 
@@ -75,8 +75,8 @@ def test_proxies():
         pa.array(x.exclusive)
 
 
-# CA-31: what Arrow has is immutable
-def test_nobody_writes_while_arrow_has_it(refused):
+# CA-31: Arrow data are immutable
+def test_writes_are_refused_while_arrow_has_the_bytes(refused):
     x = tenure.array([1.0, 2.0])
     a = pa.array(x)
     refused(Status.EXPORTED, x.fill, 0)
@@ -99,13 +99,13 @@ def test_types_that_arrow_lacks():
 
 
 # CA-33
-def test_what_comes_in(refused):
+def test_imports(refused):
     a = pa.array(range(10), pa.int32())
     x = tenure.from_arrow(a.slice(3, 4), copy=False)
     assert x.tolist() == [3, 4, 5, 6] and address(x) == values_at(a) + 12
     lists = pa.FixedSizeListArray.from_arrays(pa.array(range(12)), 3).slice(1, 2)
     assert np.asarray(tenure.from_arrow(lists, copy=False)).tolist() == [[3, 4, 5], [6, 7, 8]]
-    # A slice of an array with nulls, where there are none: pyarrow counts when it is asked.
+    # A slice without nulls of an array with some: pyarrow counts them on demand.
     assert tenure.from_arrow(pa.array([None, 1, 2]).slice(1)).tolist() == [1, 2]
     kind, text = refused(Status.UNSUPPORTED, tenure.from_arrow, pa.array([1, None]))
     assert issubclass(kind, NotImplementedError) and "1 nulls" in text
@@ -165,7 +165,7 @@ def test_capsules():
     assert pa.array(x).to_pylist() == [3, 3, 3]
 
 
-# CA-32, CA-35, XC-4: the bytes live until the last one is done, in every order, on any thread
+# CA-32, CA-35, XC-4: the bytes live until the last holder ends, in every order, on any thread
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_every_order_of_release(order):
     pool = tenure.Pool(name="arrow")

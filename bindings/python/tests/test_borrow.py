@@ -1,4 +1,4 @@
-"""Guards as context managers (PY-7, PY-16), and what they keep others from doing."""
+"""Guards as context managers (PY-7, PY-16), and the uses that they refuse."""
 
 import threading
 
@@ -10,7 +10,7 @@ from tenure import Status, Why
 
 
 # PY-7, BR-2, BR-3
-def test_a_block_borrows_and_gives_back(refused):
+def test_a_block_borrows_until_its_end(refused):
     x = tenure.zeros((2, 3), name="x")
     with x.write() as view:
         assert type(view) is np.ndarray and view.flags.writeable and view.shape == (2, 3)
@@ -29,8 +29,8 @@ def test_a_block_borrows_and_gives_back(refused):
     x.fill(0)
 
 
-# PY-7: a view to which only the block's variable refers is dead after the block
-def test_the_view_of_a_finished_block_is_dead():
+# PY-7: a view to which only the block's variable refers is invalid after the block
+def test_the_view_of_an_ended_block_is_invalid():
     x = tenure.zeros(3)
     with x.write() as view:
         view[0] = 5
@@ -49,7 +49,7 @@ def test_the_view_of_a_finished_block_is_dead():
     assert x[0] == 5 and x.is_unique
 
 
-# PY-7: a view that is referred to elsewhere keeps the array borrowed until it dies
+# PY-7: a view with other references keeps the array borrowed until it ends
 def test_a_kept_view_keeps_the_array_borrowed(refused):
     x = tenure.zeros(3, name="kept")
     with x.write() as view:
@@ -79,8 +79,8 @@ def test_a_kept_view_keeps_the_array_borrowed(refused):
     x.zero()
 
 
-# PY-7: strict mode makes an error of it
-def test_strict_mode_tells_of_a_kept_view():
+# PY-7: strict mode makes that an error
+def test_strict_mode_reports_a_kept_view():
     x = tenure.zeros(3)
     tenure.option("strict", "1")
     try:
@@ -94,7 +94,7 @@ def test_strict_mode_tells_of_a_kept_view():
         tenure.option("strict", "0")
 
 
-# PY-7, BR-40..43: an exception poisons, a rewrite heals
+# PY-7, BR-40..43: an exception poisons the array, a rewrite heals it
 def test_an_exception_poisons(refused):
     x = tenure.zeros(4)
     with pytest.raises(ZeroDivisionError):
@@ -235,7 +235,7 @@ def test_chunks_are_written_by_threads(refused):
         assert [len(p) for p in parts] == [1, 1, 0]
 
 
-# PY-21, WN-9: the holder's line is the caller's
+# PY-21, WN-9: the holder's call site is the caller's line
 def test_sites_name_the_callers_line():
     x = tenure.zeros(3, name="K")
     with x.read():  # the site

@@ -1,4 +1,4 @@
-"""Arrays on devices, by what the mapping table of names promises (PA-1): the same body with NumPy and with tenure.cuda.
+"""Arrays on devices, by the mapping table of names (PA-1): one test body runs with NumPy and with tenure.cuda.
 
 A driver is needed, the simulated one or a real one: TENURE_TEST_DEVICE=sim|gpu makes its absence a failure.
 """
@@ -20,7 +20,7 @@ if not cuda.is_available():
 
 @pytest.fixture(scope="module", autouse=True)
 def pools():
-    """What is made at the first use and stays is there before a test looks for what was left."""
+    """Makes objects that stay after their first use, before a test checks for leaks."""
     cuda.to_device(np.zeros(300000)).copy_to_host()
     for made in (
         cuda.pinned_array(3),
@@ -38,7 +38,7 @@ KINDS += ["complex64", "complex128"]
 
 
 def placed(text, device="cuda:0"):
-    """The repr of an array on the host as that of one on a device: behind it, or on the next line where there is no room."""
+    """The repr of a host array turned into that of a device array: the device follows, on the next line where there is no room."""
     last = text[text.rfind("\n") + 1 : -1]
     gap = " " if len(f"{last}, device='{device}')") <= 75 else "\n" + " " * len("tenure.array(")
     return f"{text[:-1]},{gap}device='{device}')"
@@ -62,12 +62,12 @@ def test_device_array():
         cuda.device_array(-1)
 
 
-# What names the wrong memory is refused, and makes nothing elsewhere.
+# A pool or target in the wrong memory is refused, and nothing is made elsewhere.
 def test_pools_and_targets_of_other_memory():
     with pytest.raises(ValueError, match="memory is on cpu"):
         cuda.device_array(3, pool=tenure.Pool(name="host"))
     assert cuda.device_array(3, pool=tenure.Pool("cuda:0", name="there")).device == "cuda:0"
-    with pytest.raises(TypeError, match="to is a tenure.Array, not ndarray"):
+    with pytest.raises(TypeError, match="to must be a tenure.Array, not ndarray"):
         cuda.to_device(np.zeros(3), to=np.zeros(3))
 
 
@@ -81,7 +81,7 @@ def test_device_array_like():
 
 # to_device(a, stream, copy, to) and d.copy_to_host(ary, stream): strided and negative strides, on both sides
 @pytest.mark.parametrize("dtype", KINDS)
-def test_there_and_back(dtype):
+def test_round_trip_to_the_device(dtype):
     n = numbers(6, 8, dtype=dtype)
     for view in (n, n.T, n[::2], n[:, ::-3], n[::-1, 1:5], n[2], n[3, 4], n[:0]):
         d = cuda.to_device(view)
@@ -109,7 +109,7 @@ def test_to_device_into():
         assert np.array_equal(cuda.to_device(object).copy_to_host(), np.asarray(object))
 
 
-def test_copy_to_host_wants_what_fits(refused):
+def test_copy_to_host_refuses_a_target_that_does_not_fit(refused):
     d = cuda.to_device(numbers(3, 4))
     refused(Status.SHAPE, d.copy_to_host, np.empty((4, 3)))
     refused(Status.DTYPE, d.copy_to_host, np.empty((3, 4), "f4"))
@@ -224,7 +224,7 @@ def test_parts():
         assert all(np.array_equal(a.copy_to_host(), b) for a, b in zip(mine, theirs))
 
 
-# a.view(), clone, copy, zero, fill: views and clones see them
+# a.view(), clone, copy, zero, fill: views and clones see changes
 def test_fill_and_zero():
     for dtype in KINDS:
         n = numbers(6, 8, dtype=dtype)
@@ -336,7 +336,7 @@ def test_labels_and_flags():
     assert cuda.managed_array(3).device == "cuda_managed:0"
 
 
-# with cuda.pinned(*arrays), with cuda.mapped(*arrays): again at once, also after an exception
+# with cuda.pinned(*arrays), with cuda.mapped(*arrays): repeatable, also after an exception
 def test_pinned_and_mapped_blocks():
     n, m = numbers(100, 3), numbers(50)
     for _ in range(20):

@@ -1,4 +1,4 @@
-"""Random programs with arrays on a GPU and work on streams against NumPy (walk.py), some seeds of them.
+"""Random programs with arrays on a GPU and work on streams against NumPy (walk.py), for some seeds.
 
 A driver is needed, the simulated one or a real one: TENURE_TEST_DEVICE=sim|gpu makes its absence a failure.
 """
@@ -21,7 +21,7 @@ SEEDS = int(os.environ.get("TENURE_RANDOM_SEEDS", "8"))
 
 @pytest.fixture(scope="module", autouse=True)
 def pools():
-    """What is made at the first use and stays is there before a test looks for what was left."""
+    """Makes objects that stay after their first use, before a test checks for leaks."""
     cuda.to_device(np.zeros(300000)).copy_to_host()
     for made in (cuda.pinned_array(3), cuda.managed_array(3), cuda.mapped_array(3)):
         made.release()
@@ -29,7 +29,7 @@ def pools():
     cuda.to_device(np.zeros(3), s).copy_to_host(stream=s).wait()
 
 
-# Whatever the streams are in the middle of, a program sees what it would see one step after the other.
+# Whatever work is pending, a program sees the results of running its steps one by one.
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_a_program_with_streams_does_as_numpy(seed):
     Walk(seed, device=True).run(200)

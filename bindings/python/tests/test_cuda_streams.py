@@ -1,4 +1,4 @@
-"""Streams and events from Python: what waits, what does not, and who is told (PY-12, ST, TR-10, TR-11).
+"""Streams and events from Python: which calls wait, and what they report (PY-12, ST, TR-10, TR-11).
 
 A driver is needed, the simulated one or a real one: TENURE_TEST_DEVICE=sim|gpu makes its absence a failure. What needs a stream that stands
 still runs on the simulated one only, whose streams stop on demand.
@@ -29,7 +29,7 @@ driver = ctypes.CDLL("libcuda.so.1")
 
 @pytest.fixture(scope="module", autouse=True)
 def pools():
-    """What is made at the first use and stays is there before a test looks for what was left."""
+    """Makes objects that stay after their first use, before a test checks for leaks."""
     cuda.to_device(np.zeros(300000)).copy_to_host()
     cuda.pinned_array(3).release()
     s = cuda.stream()
@@ -37,7 +37,7 @@ def pools():
 
 
 def by_hand(function, *arguments):
-    """Calls the driver with the primary context current, as its own functions want it."""
+    """Calls the driver with the primary context current, as its functions require."""
     device, context, before = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_void_p()
     assert driver.cuDeviceGet(ctypes.byref(device), 0) == 0
     assert driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device) == 0
@@ -59,14 +59,14 @@ def let_go(stream):
 
 
 def set_bytes(view, value, count, stream):
-    """Work of somebody else's on a stream."""
+    """Work of another library on a stream."""
     where = ctypes.c_uint64(view.pointer)
     by_hand("cuMemsetD8Async", where, value, ctypes.c_size_t(count), ctypes.c_void_p(stream.native))
 
 
 @contextlib.contextmanager
 def standing(*streams):
-    """The streams stand still in the block."""
+    """Blocks the streams until the end of the block."""
     for stream in streams:
         hold(stream)
     try:
@@ -78,7 +78,7 @@ def standing(*streams):
 
 @contextlib.contextmanager
 def released_later(stream):
-    """The stream stands still and goes on a moment after the block was entered; tells which thread waited meanwhile."""
+    """Blocks the stream until a moment after the block began; reports which thread waited meanwhile."""
     turns = []
     hold(stream)
 
@@ -172,7 +172,7 @@ def test_events():
 
 
 @only_simulated
-def test_events_tell_when():
+def test_events_measure_time():
     s, t = cuda.stream(), cuda.stream()
     event, behind = cuda.event(), cuda.event()
     with standing(s):
@@ -198,7 +198,7 @@ def test_done():
 
 
 @only_simulated
-def test_done_lets_others_run():
+def test_done_lets_other_tasks_run():
     async def main():
         s, steps = cuda.stream(), []
 
@@ -229,7 +229,7 @@ def test_asynchronous_copies_are_right():
 
 
 @only_simulated
-def test_who_uses_what_is_pending():
+def test_uses_of_pending_arrays():
     s = cuda.stream()
     d = cuda.to_device(numbers(100))
     with standing(s):
@@ -268,7 +268,7 @@ def test_who_uses_what_is_pending():
         lambda x: x.copy_to_host()[99],
     ],
 )
-def test_first_use_waits_and_others_run(use):
+def test_first_use_waits_and_other_threads_run(use):
     s = cuda.stream()
     d = cuda.to_device(numbers(100))
     with released_later(s) as turns:
@@ -292,7 +292,7 @@ def test_sources_are_kept():
 
 @only_simulated
 def test_views_of_numpy_are_known():
-    """What NumPy has of a pinned array is that array's memory: a copy from it is asynchronous, and kept track of."""
+    """NumPy's view of a pinned array is that array's memory: a copy from it is asynchronous and tracked."""
     s = cuda.stream()
     x = cuda.pinned_array((4, 4))
     x.fill(1)
@@ -303,7 +303,7 @@ def test_views_of_numpy_are_known():
     assert d.tolist() == [[1.0] * 4] * 2
 
 
-# work of others: with x.on(stream)
+# work of other libraries: with x.on(stream)
 def test_on_a_stream():
     s, t = cuda.stream(), cuda.stream()
     d = cuda.to_device(np.zeros(100, "u1"))
@@ -335,7 +335,7 @@ def test_on_a_stream_is_pending():
     assert d[99] == 7
 
 
-# device(i): calls in the block mean it; nobody else's device changes
+# device(i): calls in the block use it; no other library's device changes
 def test_device_blocks(refused):
     with cuda.device(0) as block:
         assert repr(block) == "tenure.cuda.device(0)" and cuda.device_array(3).device == "cuda:0"
@@ -382,8 +382,8 @@ def test_threads():
     assert failures == []
 
 
-# One CUstream is one stream, whichever object says so.
-def test_streams_are_equal_by_what_they_are():
+# Objects for one CUstream are equal.
+def test_streams_are_equal_by_their_custream():
     s, t = cuda.stream(), cuda.stream()
     again = cuda.external_stream(s.native)
     assert s == s == again and hash(s) == hash(again) and s != t and s != s.native
@@ -394,7 +394,7 @@ def test_streams_are_equal_by_what_they_are():
     assert again != s and again == again and hash(again) == hash(s)
 
 
-def test_events_say_what_they_are_and_take_numbas_default():
+def test_events_print_and_accept_numbas_default():
     s, e = cuda.stream(), cuda.event()
     assert repr(e) == "<event of cuda:0>"
     with s:
@@ -418,7 +418,7 @@ READERS = {
 }
 
 
-# What reads and has no `wait=` waits for what a stream still writes there, also where the memory was page-locked after the array was made.
+# A reader without `wait=` waits for pending writes, also where the memory was page-locked after the array was made.
 @pytest.mark.parametrize("reader", READERS)
 def test_readers_wait_for_streams(tmp_path, reader):
     s = cuda.stream()
@@ -434,7 +434,7 @@ def test_readers_wait_for_streams(tmp_path, reader):
         s.synchronize()
 
 
-# Pools that the package keeps for itself are nobody's leak.
+# Pools that the package keeps are no leaks.
 def test_mapped_arrays_leave_no_pool():
     flags = [dict(), dict(portable=True), dict(wc=True)]
     before = tenure.leaks()

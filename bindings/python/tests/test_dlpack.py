@@ -1,4 +1,4 @@
-"""DLPack both ways (DL-40..43)."""
+"""DLPack in both directions (DL-40..43)."""
 
 import ctypes
 import gc
@@ -49,7 +49,7 @@ def test_readonly_arrays_leave_readonly(refused):
     n = np.from_dlpack(b)
     assert not n.flags.writeable and n.strides == (0, 8)
     del n
-    # DL-11: the legacy struct cannot say it
+    # DL-11: the legacy struct has no read-only flag
     kind, text = refused(Status.READONLY, b.__dlpack__)
     assert issubclass(kind, BufferError) and "max_version" in text
     kind, text = refused(Status.READONLY, x.readonly.__dlpack__)
@@ -167,8 +167,8 @@ def test_capsules(refused):
         tenure.from_dlpack(__import__("datetime").datetime_CAPI)
 
 
-# XI-22, PY-17: our own capsule comes back as a clone
-def test_our_own_capsule_is_a_clone():
+# XI-22, PY-17: an own capsule is imported as a clone
+def test_an_own_capsule_becomes_a_clone():
     x = tenure.zeros(3)
     y = tenure.from_dlpack(x.__dlpack__(max_version=(1, 0)))
     assert x.why_not() == y.why_not() == Why.SHARED and not y.flags.foreign
@@ -199,7 +199,7 @@ def test_the_deleter_needs_no_interpreter():
     ctypes.pythonapi.PyCapsule_SetName.argtypes = [ctypes.py_object, ctypes.c_char_p]
     used = ctypes.c_char_p(b"used_dltensor")
     ctypes.pythonapi.PyCapsule_SetName(capsule, used)
-    # A CDLL call lets the interpreter go: the deleter runs without it.
+    # A CDLL call releases the interpreter, so the deleter runs without it.
     deleter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(ctypes.c_void_p.from_address(tensor + 56).value)
     thread = threading.Thread(target=deleter, args=(tensor,))
     thread.start()
@@ -208,8 +208,8 @@ def test_the_deleter_needs_no_interpreter():
     del capsule
 
 
-def test_the_short_way_means_what_the_long_one_means():
-    """DL-40: what callers pass is remembered by the identity of its tuples, never in place of looking at it."""
+def test_the_fast_path_equals_the_slow_path():
+    """DL-40: the fast path recognises arguments by the identity of their tuples, and gives the results of the slow path."""
     x = tenure.zeros(4)
 
     def ask(version, device, copy):

@@ -1,4 +1,4 @@
-"""The examples in the documentation run as they stand."""
+"""The examples in the documentation run unchanged."""
 
 import doctest
 import importlib.util
@@ -18,7 +18,7 @@ def documented():
         yield f"Array.{name}", member.__doc__
 
 
-# Examples of one library's own are run where that is installed.
+# Examples that need a library run where it is installed.
 NEEDS = {"to_torch": "torch", "to_jax": "jax"}
 ABSENT = {name for name, library in NEEDS.items() if importlib.util.find_spec(library) is None}
 
@@ -32,14 +32,14 @@ def test_there_are_examples():
 
 
 def counted(pool, work):
-    """How many arrays were made, and the result."""
+    """The number of arrays made, and the result."""
     before = pool.stats().allocation_count
     result = work()
     return pool.stats().allocation_count - before, result
 
 
 def marked(name):
-    """The example of `to_torch` is about torch, and the like."""
+    """The library that an example needs, such as torch for `to_torch`."""
     library = name.removeprefix("to_")
     return pytest.param(name, marks=pytest.mark.needs(library)) if library != name else name
 
@@ -47,7 +47,7 @@ def marked(name):
 @pytest.mark.parametrize("name", [marked(name) for name in EXAMPLES])
 def test_example(name):
     parser = doctest.DocTestParser()
-    # One variable refers to x: the examples give it away.
+    # Only one variable refers to x, because examples give it away.
     names = {"numpy": numpy, "tenure": tenure, "x": tenure.zeros((2, 3), name="x")}
     if name.startswith("oomatrix"):
         pool = tenure.Pool(thread_cache_size=tenure.NONE)  # its peaks are exact

@@ -1,4 +1,4 @@
-"""The Python programs of examples/ print what the comment at their end says."""
+"""The Python programs in examples/ print the output in their last comment."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.py"))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_examples_print_what_they_say(path, tmp_path):
+def test_examples_print_their_last_comment(path, tmp_path):
     text = path.read_text()
     said = [line[2:] for line in text.partition("# It prints:\n")[2].splitlines()]
     assert said

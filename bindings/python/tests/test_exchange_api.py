@@ -81,7 +81,7 @@ def export(table, x):
 
 
 def taken(out):
-    """The object whose reference C gave us: ctypes would leak it."""
+    """The object of a reference that C returned; ctypes would leak it."""
     value = out.value
     ctypes.pythonapi.Py_DecRef(ctypes.py_object(value))
     return value
@@ -99,7 +99,7 @@ def test_one_static_table(table):
     library, again = ctypes.CDLL(tenure.get_library()), ctypes.c_void_p()
     assert library.tn_dlpack_exchange_api(ctypes.byref(again)) == 0
     assert again.value == ctypes.addressof(table)
-    # on the type, and the same for whoever looks
+    # on the type, one object for every reader
     x = tenure.zeros(3)
     assert pointer_of(type(x).__dlpack_c_exchange_api__, NAME) == again.value
 
@@ -117,7 +117,7 @@ def test_objects_become_structs(table, refused):
     assert ctypes.c_double.from_address(tensor.data).value == 9
     delete(struct)
     assert x.why_not() == 0
-    # of what is read-only a read-only view
+    # a read-only view of a read-only array
     struct = export(table, x.broadcast_to(2, 2, 3))
     assert struct.contents.flags == 1 and struct.contents.tensor.strides[0] == 0
     delete(struct)
@@ -148,7 +148,7 @@ def test_structs_become_objects(table, refused):
     y = taken(out)
     y[1, 2] = 4
     assert type(y) is tenure.Array and x[1, 2] == 4 and x.why_not() == Why.SHARED  # our own: a clone
-    # another library's
+    # of another library
     freed = []
 
     @Deleter
@@ -178,7 +178,7 @@ def test_structs_become_objects(table, refused):
     assert table.to_object(ctypes.byref(struct), ctypes.byref(out)) == 0
     assert taken(out).flags.readonly
     gc.collect()
-    # what cannot be imported is ours all the same: its deleter is called
+    # a struct that cannot be imported is consumed as well: its deleter is called
     freed.clear()
     out = ctypes.py_object()
     struct = foreign()
@@ -205,7 +205,7 @@ def test_views_that_own_nothing(table, refused):
     again = Tensor()
     table.tensor_of(view, ctypes.byref(again))
     assert ctypes.addressof(again.shape.contents) == ctypes.addressof(a.shape.contents)
-    # after a move the old numbers stay where they are
+    # after a move the old numbers stay valid
     twin = x.clone()
     with x.T.write("cow") as w:
         w[0, 0] = 1
@@ -213,7 +213,7 @@ def test_views_that_own_nothing(table, refused):
     empty, scalar = tenure.zeros((0, 3)), tenure.zeros(())
     assert table.tensor_of(empty, ctypes.byref(a)) == 0 and a.data is None and a.shape[:2] == [0, 3]
     assert table.tensor_of(scalar, ctypes.byref(a)) == 0 and a.ndim == 0 and a.data and a.shape
-    # it cannot say "read-only"
+    # the struct has no read-only flag
     kind, _ = refused(Status.READONLY, table.tensor_of, x.broadcast_to(2, 3, 4), ctypes.byref(a))
     assert issubclass(kind, BufferError)
     with x.write():
@@ -284,7 +284,7 @@ def test_a_producers_table_is_used(table):
     assert x[0] == 3 and z.why_not() == 0 and x.why_not() == 0
     calls.clear()
 
-    # looked up on the type, not on the object; what holds no table, or none that we know, is not used
+    # looked up on the type, not on the object; a capsule without a table of a known version is not used
     class Plain:
         def __dlpack__(self, **options):
             return x.__dlpack__(**options)
@@ -301,7 +301,7 @@ def test_a_producers_table_is_used(table):
         kind = type("Strange", (Plain,), {"__dlpack_c_exchange_api__": strange})
         assert tenure.from_dlpack(kind()).shape == (3,) and calls == []
 
-    # where the table refuses, `__dlpack__` is asked, which has the producer's own words
+    # where the table refuses, `__dlpack__` is called, for the producer's own message
     @FromObject
     def refuses(obj, out):
         return -1
@@ -309,13 +309,13 @@ def test_a_producers_table_is_used(table):
     refusing = Table(major=1, minor=3, from_object=refuses)
     kind = type("Refusing", (Plain,), {"__dlpack_c_exchange_api__": capsule_of(ctypes.addressof(refusing), NAME, None)})
     assert tenure.from_dlpack(kind()).shape == (3,)
-    # a device is asked for in the protocol only
+    # a device can only be requested by the protocol
     Producer.__dlpack_device__ = lambda self: (1, 0)
     with pytest.raises(AssertionError):
         tenure.from_dlpack(p, device=(1, 0))
 
 
-# DL-52: more types than are remembered, from several threads
+# DL-52: more types than the cache has, from several threads
 def test_many_types(table):
     from_object = FromObject(lambda obj, out: table.from_object(obj.array, out))
     theirs = Table(major=1, minor=3, from_object=from_object)
@@ -335,7 +335,7 @@ def test_many_types(table):
     for thread in threads:
         thread.join()
     assert wrong == [] and x.why_not() == 0
-    # forget them: their table ends with this test
+    # removes them from the cache: their table ends with this test
     for i in range(20):
         with pytest.raises(AttributeError):
             tenure.from_dlpack(type(f"Other{i}", (), {})())

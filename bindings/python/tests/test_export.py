@@ -108,7 +108,7 @@ def test_shapes(shape):
     assert bytes(m) == b"\0" * x.nbytes
 
 
-# CA-22: no consumer gets what it did not ask for, and nothing is copied
+# CA-22: no consumer gets another layout than it requested, and nothing is copied
 def test_requests_that_the_layout_does_not_meet(refused):
     x = tenure.array(np.arange(12, dtype="uint8").reshape(3, 4))
     assert bytes(memoryview(x[::-1])) == bytes(np.arange(12, dtype="uint8").reshape(3, 4)[::-1])
@@ -143,7 +143,7 @@ def test_requests_that_the_layout_does_not_meet(refused):
         release(ctypes.byref(buffer))
         return seen
 
-    # Without a shape it is a run of bytes, as memoryview says of itself: consumers like hashlib want one axis.
+    # Without a shape the buffer is one axis of bytes, as memoryview's is; hashlib requires that.
     assert ask(x, simple) == ask(memoryview(x), simple) == (False, False, None, 0, 1)
     assert hashlib.sha1(x).digest() == hashlib.sha1(bytes(range(12))).digest()
     assert ask(x, nd | writable) == (True, False, None, 0, 2)
@@ -159,7 +159,7 @@ def test_requests_that_the_layout_does_not_meet(refused):
     assert x.why_not() == 0
 
 
-# XI-5: NumPy, which forgets why a buffer was refused, still says it
+# XI-5: NumPy reports the reason, although it drops the buffer's exception
 def test_refusals_reach_the_user_of_numpy(refused):
     x = tenure.zeros(3, name="K")
     with x.write():
@@ -191,8 +191,8 @@ def interface():
     tenure.set_array_interface(False)
 
 
-# PY-15, CA-29: off, because a look would be enough
-def test_no_array_interface_unless_asked_for():
+# PY-15, CA-29: off, because reading it exports the array
+def test_no_array_interface_unless_turned_on():
     x = tenure.zeros(3)
     assert not hasattr(x, "__array_interface__") and not hasattr(x, "__cuda_array_interface__")
     assert x.is_unique and np.asarray(x).base is not None
@@ -208,7 +208,7 @@ class Consumer:
         self.__array_interface__ = x.__array_interface__
 
 
-# PY-15, CA-29: one shared view, from the first look to end_exports
+# PY-15, CA-29: one shared view, from the first read to end_exports
 def test_array_interface(interface, refused):
     x = tenure.array(np.arange(6, dtype="int32").reshape(2, 3))[:, ::2]
     seen = x.__array_interface__
@@ -233,8 +233,8 @@ def test_array_interface(interface, refused):
     refused(Status.STALE, lambda: x.__array_interface__)
 
 
-# PY-15: the object holds the view, whatever becomes of its handle
-def test_the_object_holds_what_a_look_opened(interface):
+# PY-15: the object holds the view, whatever happens to its handle
+def test_the_object_holds_the_export_of_a_read(interface):
     pool = tenure.Pool()
 
     def live():
@@ -267,7 +267,7 @@ def test_the_object_holds_what_a_look_opened(interface):
 
 
 # PY-15: classes and refusals as those of buffers
-def test_array_interface_of_what_cannot_be_shared(interface, refused):
+def test_array_interface_of_arrays_that_cannot_be_shared(interface, refused):
     x = tenure.zeros(3)
     row = x.broadcast_to(2, 3)
     assert row.__array_interface__["data"][1] is True and exports(x) == [HolderKind.EXPORT_READ]

@@ -75,7 +75,7 @@ def test_any_layout_is_saved(tmp_path):
     assert np.load(tmp_path / "t.npy").flags.f_contiguous
 
 
-# NP-3: what NumPy saved opens here, and what we save opens there
+# NP-3: files cross between NumPy and Tenure in both directions
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_every_version_type_and_number_of_axes(tmp_path, version, order):
@@ -105,7 +105,7 @@ def test_a_unicode_field_name_is_structured(tmp_path, refused):
     assert not (tmp_path / "b.npy").exists()
 
 
-# NP-2: the file stays mapped until the last consumer is done
+# NP-2: the file stays mapped until the last consumer ends
 def test_consumers_of_a_mapped_file(tmp_path):
     path = tmp_path / "mapped.npy"
     np.save(path, np.arange(4.0))

@@ -74,7 +74,7 @@ def test_other_formats_are_refused(dtype):
 
 
 # AR-17, XC-1
-def test_what_cannot_be_aliased(refused):
+def test_objects_that_cannot_be_aliased(refused):
     raw = bytearray(33)
     n = np.frombuffer(raw, "float64", 4, 1)
     x = tenure.from_buffer(n)
@@ -138,7 +138,7 @@ def test_asarray():
 
 
 # PY-17, XI-16, XI-18
-def test_our_own_bytes_join_their_store(refused):
+def test_own_bytes_join_their_store(refused):
     x = tenure.zeros(6)
     n = np.asarray(x)
     y = tenure.asarray(n[2:4])

@@ -224,7 +224,7 @@ def test_parts():
 
 
 # LA-23, BR-5
-def test_views_see_what_others_write():
+def test_views_see_writes_through_other_arrays():
     x = tenure.zeros((3, 4))
     row = x[1]
     row.fill(2)
@@ -284,7 +284,7 @@ def random_step(rng, x, n):
     return x[key], n[key]
 
 
-# LA-21: chains of views, the same with NumPy
+# LA-21: chains of views equal NumPy's
 def test_random_chains_of_views():
     seed = random.randrange(2**32)
     rng = random.Random(seed)

@@ -1,4 +1,4 @@
-"""NumPy allocates from our pools: for a block, or for a program (AL-1, AL-2, AL-6, AL-11, AL-20..23)."""
+"""NumPy allocates from Tenure's pools: for a block, or for a program (AL-1, AL-2, AL-6, AL-11, AL-20..23)."""
 
 import asyncio
 import contextvars
@@ -26,7 +26,7 @@ def pool():
 
 
 def numpy_of(pool):
-    """What numpy holds and did in the pool."""
+    """The statistics of NumPy in the pool."""
     return next((c for c in pool.clients() if c.name == "numpy"), None)
 
 
@@ -35,7 +35,7 @@ def pool_of(array):
     return store and store.pool_name
 
 
-def test_al_20_a_block_sets_the_handler_and_puts_the_one_before_back(pool):
+def test_al_20_a_block_sets_the_handler_and_restores_the_previous_one(pool):
     before = get_handler_name()
     with tenure.numpy_allocator(pool) as entered:
         assert entered is pool
@@ -65,7 +65,7 @@ def test_al_20_the_same_object_nests_and_other_ends_are_errors(pool):
     with block, block:
         assert get_handler_name() == "tenure arrays of numpy"
     assert get_handler_name() == before
-    with pytest.raises(RuntimeError, match="no `with` block"):
+    with pytest.raises(RuntimeError, match="no open `with` block"):
         block.__exit__(None, None, None)
 
 
@@ -93,7 +93,7 @@ def test_al_20_each_thread_and_each_task_has_its_own(pool):
     assert get_handler_name() == "default_allocator"
 
 
-def test_al_21_arrays_go_back_whenever_they_go_on_any_thread(pool):
+def test_al_21_arrays_are_freed_to_the_pool_at_any_time_on_any_thread(pool):
     outside = np.zeros(5000)
     with tenure.numpy_allocator(pool):
         inside = [np.full(1000, i) for i in range(20)]
@@ -118,7 +118,7 @@ def test_al_21_arrays_go_back_whenever_they_go_on_any_thread(pool):
     assert pool.stats().misuse_count == 0
 
 
-def test_al_22_sizes_that_cannot_be_are_memory_errors_and_the_old_block_stays():
+def test_al_22_impossible_sizes_are_memory_errors_and_the_old_block_stays():
     small = tenure.Pool(name="small", max_size=4 << 20)
     with tenure.numpy_allocator(small):
         x = np.arange(10_000)
@@ -132,7 +132,7 @@ def test_al_22_sizes_that_cannot_be_are_memory_errors_and_the_old_block_stays():
         empty = np.empty(0)
         assert empty.size == 0 and pool_of(x) == "small"
     assert numpy_of(small).failure_count == 3
-    # AL-2: the pool's last handle goes, arrays stay.
+    # AL-2: the pool's last handle is released, arrays stay.
     small.release()
     y = x.copy()
     with pytest.raises(MemoryError):
@@ -160,7 +160,7 @@ def test_al_11_the_same_handler_for_one_pool(pool):
     assert len(capsules) == 1
 
 
-def test_al_23_an_array_of_ours_is_found_and_imported_in_place(pool):
+def test_al_23_an_array_from_a_pool_is_found_and_imported_in_place(pool):
     with tenure.numpy_allocator(pool):
         x = np.arange(1000.0)
     store = tenure.owner_of(x[10:20])
@@ -175,7 +175,7 @@ def test_al_23_an_array_of_ours_is_found_and_imported_in_place(pool):
     assert pool_of(x) == "arrays of numpy"
 
 
-# Every one of a program's libraries at once, and back.
+# All libraries of a program at once, and back.
 def test_al_11_install_turns_on_and_off(pool):
     before = get_handler_name()
     here = tenure.install(pool)
@@ -190,7 +190,7 @@ def test_al_11_install_turns_on_and_off(pool):
             assert pool_of(np.zeros(100)) == "default"
         assert get_handler_name() == "tenure arrays of numpy"
 
-        # Threads that begin now, whatever they are made of.
+        # Threads that begin now, however they are made.
         found = []
 
         class Own(threading.Thread):
@@ -230,7 +230,7 @@ def test_a_block_that_began_outside_of_install_ends_as_it_began(pool):
     assert get_handler_name() == "default_allocator"
 
 
-# Two lines in a program, and its report says what it holds.
+# Two lines in a program make its report list NumPy's memory.
 def test_al_6_al_24_the_report_names_numpy():
     printed = run(
         """

@@ -1,4 +1,4 @@
-"""`__array_interface__`, which is there only where it was asked for (CA-29)."""
+"""`__array_interface__`, which exists only where it was turned on (CA-29)."""
 
 import gc
 
@@ -17,13 +17,13 @@ def offered():
 
 
 class Old:
-    """A consumer's view of an object that has nothing but the interface."""
+    """An object that has only the interface, for a consumer."""
 
     def __init__(self, interface):
         self.__array_interface__ = interface
 
 
-# CA-29: a look at an array must not cost anything
+# CA-29: reading all attributes of an array must not export it
 def test_it_is_not_offered():
     x = tenure.zeros(3)
     for object in (x, x.readonly, x.exclusive):
@@ -64,8 +64,8 @@ def test_the_values(offered):
     assert not n.flags.writeable
 
 
-# CA-5, CA-29: whoever looked may have the address
-def test_the_first_look_marks_the_array(offered, refused):
+# CA-5, CA-29: a reader may keep the address
+def test_the_first_read_exports_the_array(offered, refused):
     x = tenure.zeros(3)
     assert hasattr(x, "__array_interface__")
     for _ in range(5):
@@ -79,7 +79,7 @@ def test_the_first_look_marks_the_array(offered, refused):
     x.end_exports()
     assert x.why_not() == 0
     x.end_exports()
-    # the bytes stay while the handle does; a copy-on-write moves the handle, and both places are marked
+    # the bytes stay as long as the handle; a copy-on-write moves the handle, and both places stay exported
     y = x.clone()
     first = x.__array_interface__["data"][0]
     with x.write("cow") as view:
@@ -91,7 +91,7 @@ def test_the_first_look_marks_the_array(offered, refused):
     assert y.why_not() == 0
 
 
-def test_marks_end_with_the_object(offered):
+def test_interface_exports_end_with_the_object(offered):
     x = tenure.zeros(3)
     twin = x.clone()
     x.__array_interface__
@@ -131,7 +131,7 @@ def test_exclusive(offered, refused):
     assert x.why_not() == 0
 
 
-def test_a_refused_look(offered, refused):
+def test_a_refused_read(offered, refused):
     x = tenure.zeros(3)
     with x.write():
         refused(Status.BORROWED_WRITE, lambda: x.__array_interface__)

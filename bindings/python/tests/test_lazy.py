@@ -1,4 +1,4 @@
-"""Lazy expressions from Python: operators, what temporaries hold, and the figures of copies and bytes."""
+"""Lazy expressions from Python: operators, the holders of temporaries, and counts of copies and bytes."""
 
 import threading
 
@@ -38,7 +38,7 @@ def compute_both_v(X, Y1, Y2, u1, u2):
 
 
 class Problem:
-    """A dense, D diagonal, vectors u, in a pool of their own; the values that are to come."""
+    """A dense, D diagonal, vectors u, in a pool of their own; the expected values."""
 
     def __init__(self):
         self.pool = tenure.Pool(thread_cache_size=tenure.NONE)  # its peaks are exact
@@ -58,7 +58,7 @@ class Problem:
         return np.linalg.cholesky(self.a + np.diag(self.d[k])) @ self.u[k]
 
     def measure(self, work):
-        """Allocations, peak over what was live before, change of what is live; and the result."""
+        """Allocations, growth of the peak, change of live bytes; and the result."""
         before = self.pool.stats()
         self.pool.reset_peak()
         result = work()
@@ -98,7 +98,7 @@ def test_temporaries_hold_nothing(p):
     assert p.A.why_not() == Why.IN_EXPRESSION, "one leaf, whose handle is gone"
     del p.A, p.D1
     figures, result = p.measure(lambda: v.compute())
-    # The matrix and the diagonal are gone; the sum, and the factor, lay in A.
+    # A and the diagonal are released; the sum, and then the factor, overwrote A.
     assert figures == (1, 0, -BLOCK)
     assert bits(result) == bits(reference) and tenure.owner_of(address) is None
     assert result.why_not() == Why.IN_EXPRESSION
@@ -221,10 +221,10 @@ def test_conversions():
     assert y.is_unique
 
 
-def test_what_is_refused(refused):
+def test_refusals(refused):
     x = tenure.ones((2, 3))
     e = tenure.lazy(x)
-    # EX-1: when building
+    # EX-1: refused when the operation is built
     refused(Status.SHAPE, e.cholesky)
     refused(Status.SHAPE, lambda: e + tenure.ones((3, 2)))
     refused(Status.SHAPE, tenure.diagonal, x)

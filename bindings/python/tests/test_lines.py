@@ -1,4 +1,4 @@
-"""PA-1: one body, run with NumPy and with tenure, for each line of the comparison table that the host has.
+"""PA-1: one test body, run with NumPy and with tenure, for each line of the comparison table that needs no device.
 
 Where the names differ, `xp` below has NumPy's answer under tenure's name.
 """
@@ -196,17 +196,17 @@ def files(xp, tmp_path):
 
 
 def outcome(body, xp, tmp_path):
-    """What a body yields, as NumPy's own values, and the exception that ends it."""
+    """The values that a body yields, as NumPy's, and the exception that ends it."""
     tmp_path.mkdir()
     seen = []
     try:
         for value in body(xp, tmp_path):
             values = value if isinstance(value, tuple) and not any(isinstance(v, int) for v in value) else (value,)
             for v in values:
-                # A full index gives a scalar: NumPy's own there, Python's here (PA-5).
+                # A full index gives a scalar: NumPy's there, Python's here (PA-5).
                 if isinstance(v, np.generic):
                     v = v.item()
-                # At once: it may change later.
+                # Copied at once: it may change later.
                 if isinstance(v, (np.ndarray, tenure.Array)):
                     n = np.array(v)
                     v = (n.dtype, n.shape, n.tolist())
@@ -218,7 +218,7 @@ def outcome(body, xp, tmp_path):
 
 # PA-1
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
-def test_the_same_body(body, tmp_path):
+def test_bodies_agree_with_numpy(body, tmp_path):
     theirs, mine = outcome(body, numpy, tmp_path / "numpy"), outcome(body, ours, tmp_path / "tenure")
     assert len(theirs) == len(mine)
     for at, (wanted, got) in enumerate(zip(theirs, mine)):

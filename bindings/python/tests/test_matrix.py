@@ -14,12 +14,12 @@ import matrix
 import tenure
 from matrix import ALIAS, COPY, EMPTY, READS, Case
 
-DOORS = matrix.doors()
+CROSSINGS = matrix.crossings()
 HERE = [library for library, module in matrix.LIBRARIES.items() if module is not None]
 
 
-def settle(door_or_library):
-    if "JAX" in str(door_or_library):
+def settle(crossing_or_library):
+    if "JAX" in str(crossing_or_library):
         gc.collect(0)  # with which JAX gives back what it put off
 
 
@@ -28,34 +28,34 @@ def cases(layout):
 
 
 @pytest.mark.parametrize("layout", matrix.LAYOUTS)
-@pytest.mark.parametrize("door", DOORS, ids=[f"{door.library}: {door.name}" for door in DOORS])
-def test_a_door_does_what_its_rule_says(door, layout):
+@pytest.mark.parametrize("crossing", CROSSINGS, ids=[f"{crossing.library}: {crossing.name}" for crossing in CROSSINGS])
+def test_every_crossing_follows_its_rule(crossing, layout):
     for case in cases(layout):
-        seen = matrix.observe(door, case)
+        seen = matrix.observe(crossing, case)
         if seen is not None:
-            expected = door.rule(case)
+            expected = crossing.rule(case)
             assert matrix.agrees(seen, expected), (case, seen, expected)
 
 
-# XC-6: a refusal leaves nothing behind, and what did cross ends with its consumer
-@pytest.mark.parametrize("door", [door for door in DOORS if door.outward], ids=str)
-def test_no_claim_is_left(door):
+# XC-6: a refusal leaves nothing behind, and a crossing array ends with its consumer.
+@pytest.mark.parametrize("crossing", [crossing for crossing in CROSSINGS if crossing.outward], ids=str)
+def test_no_claim_is_left(crossing):
     for layout in matrix.LAYOUTS:
         for case in cases(layout):
-            start = door.make(case)
+            start = crossing.make(case)
             if start is None:
                 continue
             try:
-                end = door.cross(start)
+                end = crossing.cross(start)
             except Exception:
                 end = None
             del end
-            settle(door.library)
+            settle(crossing.library)
             assert start.why_not().holders == (), (case, start.why_not())
 
 
 def put(x):
-    """Writes 3 into the first element, if the object has a way to."""
+    """Writes 3 into the first element, if the object can be written."""
     if not hasattr(x, "__setitem__") or matrix.readonly(x) or type(x).__module__.startswith("pyarrow"):
         return False
     x[(0,) * x.ndim] = 3
@@ -69,16 +69,16 @@ def has(x):
     return complex(x[(0,) * x.ndim]) == 3
 
 
-# The bytes are the same ones: what one side writes the other reads. (JAX arrays never change: see test_peers.py.)
+# Both sides share the bytes: each sees the other's writes. (JAX arrays never change: see test_peers.py.)
 @pytest.mark.parametrize("swapped", [False, True], ids=["", "backwards"])
-@pytest.mark.parametrize("door", [door for door in DOORS if door.library != "JAX"], ids=str)
-def test_writes_are_seen(door, swapped, refused):
+@pytest.mark.parametrize("crossing", [crossing for crossing in CROSSINGS if crossing.library != "JAX"], ids=str)
+def test_writes_are_seen(crossing, swapped, refused):
     for case in matrix.cases():
-        start = None if case.dtype in ("bool", "bfloat16") else door.make(case)
-        if start is None or door.rule(case) != ALIAS:
+        start = None if case.dtype in ("bool", "bfloat16") else crossing.make(case)
+        if start is None or crossing.rule(case) != ALIAS:
             continue
-        end = door.cross(start)
-        if "reads=True" in door.name:
+        end = crossing.cross(start)
+        if "reads=True" in crossing.name:
             if start.flags.readonly:
                 continue
             refused(tenure.Status.EXPORTED, start.fill, 3)  # it said that it reads: nobody writes
@@ -89,15 +89,15 @@ def test_writes_are_seen(door, swapped, refused):
             assert has(reader), case
 
 
-# The reading side stays what it is.
-@pytest.mark.parametrize("door", [door for door in DOORS if door.outward], ids=str)
-def test_our_writes_beside_a_reader(door, refused):
-    """DL-10, CA-21, XC-2: a consumer that was told "read-only" has our word that nobody writes."""
+# A reader's contents do not change.
+@pytest.mark.parametrize("crossing", [crossing for crossing in CROSSINGS if crossing.outward], ids=str)
+def test_writes_are_refused_while_a_reader_exists(crossing, refused):
+    """DL-10, CA-21, XC-2: while a read-only export is open, writes are refused."""
     case = Case("float32", "dense", True)
-    if door.rule(case) != READS:
+    if crossing.rule(case) != READS:
         return
     base = tenure.zeros((8, 8), "float32")
-    end = door.cross(base.readonly)
+    end = crossing.cross(base.readonly)
     refused(tenure.Status.EXPORTED, base.fill, 1)
     del end
     base.fill(1)
@@ -105,8 +105,8 @@ def test_our_writes_beside_a_reader(door, refused):
 
 @pytest.mark.parametrize("consumer", HERE)
 @pytest.mark.parametrize("producer", HERE)
-def test_through_us(producer, consumer):
-    """DL-61 across libraries: what comes out is what would come out of an array of our own."""
+def test_through_tenure(producer, consumer):
+    """DL-61 across libraries: the result equals that of a Tenure array."""
     for case in matrix.cases():
         seen = matrix.pair(producer, consumer, case)
         if seen is not None:
@@ -116,15 +116,15 @@ def test_through_us(producer, consumer):
 
 
 def test_the_cases_are_there():
-    """A matrix that says "alias" nowhere, or makes no array, would agree with anything."""
-    for door in DOORS:
-        outcomes = {matrix.observe(door, case)[0] for case in matrix.cases() if door.make(case) is not None}
-        assert outcomes & {ALIAS, READS, COPY} and EMPTY in outcomes, door.name
-        settle(door.library)
+    """A matrix without an alias, or without an array, would agree with anything."""
+    for crossing in CROSSINGS:
+        outcomes = {matrix.observe(crossing, case)[0] for case in matrix.cases() if crossing.make(case) is not None}
+        assert outcomes & {ALIAS, READS, COPY} and EMPTY in outcomes, crossing.name
+        settle(crossing.library)
 
 
 def repository():
-    """The repository that these tests lie in; None where somebody took them elsewhere."""
+    """The repository of these tests; None where they were copied elsewhere."""
     root = pathlib.Path(__file__).resolve().parents[3]
     return root if (root / "docs" / "spec").exists() else None
 
@@ -139,7 +139,7 @@ def test_the_document_is_fresh():
     settle("JAX")
 
 
-def test_what_is_not_installed_stays_as_it_stands(monkeypatch):
+def test_sections_of_missing_libraries_stay(monkeypatch):
     root = repository()
     if root is None:
         pytest.skip("docs/interop.md is not here")
@@ -148,4 +148,4 @@ def test_what_is_not_installed_stays_as_it_stands(monkeypatch):
         monkeypatch.setitem(matrix.LIBRARIES, library, None)
     assert matrix.document(old) == old
     broken = old.replace("alias", "copy")
-    assert matrix.document(broken) != old  # nothing is made up
+    assert matrix.document(broken) != old  # nothing is invented

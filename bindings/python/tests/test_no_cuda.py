@@ -1,4 +1,4 @@
-"""Without a driver every call of `tenure.cuda` says so, and arrays on the host work on (PN-13)."""
+"""Without a driver every call of `tenure.cuda` reports that, and host arrays keep working (PN-13)."""
 
 import subprocess
 import sys
@@ -45,12 +45,12 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_every_call_says_so(refused, name):
+def test_every_call_reports_the_missing_driver(refused, name):
     kind, text = refused(Status.UNSUPPORTED, CALLS[name])
     assert issubclass(kind, NotImplementedError) and "libcuda" in text
 
 
-def test_managed_calls_want_managed_memory(refused):
+def test_managed_calls_need_managed_memory(refused):
     x = tenure.zeros(3)
     refused(Status.UNSUPPORTED, cuda.advise, x, "preferred")
     refused(Status.UNSUPPORTED, cuda.prefetch, x)
@@ -79,7 +79,7 @@ def test_best_effort_pins_nothing():
     pool = tenure.Pool("cuda_host", host_flags=cuda.HostFlags.BEST_EFFORT)
     x = tenure.zeros(10, pool=pool)
     assert x.device == "cpu" and not x.flags.pinned
-    # Its device is the host's, and so are the arrays that it serves in a block.
+    # Its device is the host, and so is that of its arrays in a block.
     assert pool.device == "cpu"
     with pool, cuda.pinned(np.zeros(10), best_effort=True):
         assert tenure.current_pool().stats().serial == pool.stats().serial

@@ -1,4 +1,4 @@
-"""AL-24: NumPy's own tests pass while NumPy allocates from our pool, with no misuse, and what is left is named.
+"""AL-24: NumPy's own tests pass while NumPy allocates from a Tenure pool, without misuse; remaining blocks are listed.
 
 NumPy ships its tests in the wheel. Here runs a part of them that allocates in many ways; the whole is `TENURE_NUMPY_TESTS=all`.
 A test that fails is run again without us, and only what passes there counts against us.
@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("hypothesis") is None, reason="numpy's tests need hypothesis"
 )
 
-# Needs no compiler: reallocation, views of what others own, files, object arrays, sorting, records, matrices, random numbers.
+# Tests that need no compiler: reallocation, views of foreign memory, files, object arrays, sorting, records, matrices,
+# random numbers.
 PART = [
     "_core/tests/test_multiarray.py",
     "_core/tests/test_mem_overlap.py",
@@ -77,13 +78,13 @@ RUN = """
 def suite(allocator, folder, tests):
     out = folder / f"{allocator}.json"
     command = [sys.executable, "-c", textwrap.dedent(RUN), allocator, str(out), f"--rootdir={ROOT}", *tests]
-    # From a folder of its own, where tests may leave files.
+    # In a folder of its own, where tests may leave files.
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ, timeout=3000)
     assert out.exists(), done.stdout[-4000:] + done.stderr[-4000:]
     return json.loads(out.read_text()), done.stdout
 
 
-def test_al_24_numpys_tests_pass_on_our_pool(tmp_path):
+def test_al_24_numpys_tests_pass_on_a_tenure_pool(tmp_path):
     if os.environ.get("TENURE_NUMPY_TESTS") == "all":
         # f2py's tests compile Fortran, and allocate nothing.
         tests = [ROOT, f"--ignore={ROOT}/f2py"]
@@ -96,7 +97,7 @@ def test_al_24_numpys_tests_pass_on_our_pool(tmp_path):
         print("failed on our pool:", *ours["failed"], sep="\n")
         theirs, _ = suite("theirs", tmp_path, [os.path.join(ROOT, name) for name in ours["failed"][:200]])
         assert set(ours["failed"]) <= set(theirs["failed"]), text[-8000:]
-    # No wrong free, and all of what is left stands in the report under numpy's name.
+    # No wrong free, and the report lists all remaining blocks under numpy's name.
     assert ours["misuse"] == ours["numpy"]["misuse_count"] == 0
     assert ours["names"] in ([], ["numpy"])
     assert ours["left"] == [ours["numpy"]["live_blocks"], ours["numpy"]["live_bytes"]]

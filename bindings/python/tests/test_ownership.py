@@ -44,7 +44,7 @@ def test_cancel_and_release(refused):
 
 
 # OO-20, PY-11
-def test_a_promise_that_nobody_takes_cancels_itself():
+def test_a_promise_that_is_never_taken_cancels_itself():
     x = tenure.ones(3, name="unused")
     promise = tenure.give(x)
     with pytest.warns(ResourceWarning, match="unused"):
@@ -94,7 +94,7 @@ def test_take_is_all_or_nothing(refused):
 
 
 # OO-26
-def test_own_guards_are_in_the_way_of_giving(refused):
+def test_own_guards_refuse_giving(refused):
     x = tenure.zeros(3)
     with x.read():
         refused(Status.BORROWED, tenure.give, x)
@@ -146,7 +146,7 @@ def test_a_destructed_array_names_its_taker():
 
 
 # PY-8, WN-3, WN-5
-def test_why_not_lists_who():
+def test_why_not_lists_holders():
     x = tenure.zeros((4, 3), name="K")
     assert not x.why_not() and x.why_not().holders == () and x.is_unique and str(x.why_not()) == "nothing"
     clone, n = x.clone(), np.asarray(x.readonly)
@@ -171,7 +171,7 @@ def test_why_not_lists_who():
     assert x[:1].broadcast_to(2, 3).why_not() & (Why.READONLY | Why.NOT_ALIASABLE)
 
 
-# PY-8: in words, each reason with who it is
+# PY-8: each reason in words, with its holders
 def test_why_not_in_words():
     x = tenure.zeros((4, 3), name="K")
     assert tenure.why_not(x) == 0 and tenure.why_not(x).explain() == "in place"
@@ -206,8 +206,8 @@ def test_why_not_in_words():
         tenure.why_not(tenure.give(x))
 
 
-# PY-6: a promise that is not enough by itself says so
-def test_a_promise_says_what_it_takes():
+# PY-6: a promise that does not suffice by itself states that
+def test_a_promise_states_its_condition():
     x = tenure.zeros(3)
     y = x
     p = tenure.give(x)
@@ -233,7 +233,7 @@ def test_weak_handles(refused):
     refused(Status.DESTRUCTED, weak.upgrade)
     weak.release()
     weak.release()
-    # As of every other object that was released.
+    # As for every other released object.
     assert "this weak handle was released" in refused(Status.STALE, weak.upgrade)[1]
     assert "released" in repr(weak)
 
@@ -267,7 +267,7 @@ def test_handles_are_integers(refused):
 
 
 # PY-20
-def test_ctypes_gets_the_lent_handle():
+def test_ctypes_gets_the_handle():
     library = ctypes.CDLL(tenure.get_library())
     x = tenure.zeros(3, name="before")
     assert library.tn_array_set_name(x, b"after") == 0 and x.name == "after"
@@ -285,7 +285,7 @@ def test_ctypes_gets_the_lent_handle():
 
 
 # PY-9: on any thread
-def test_the_last_reference_may_go_on_another_thread():
+def test_the_last_reference_may_end_on_another_thread():
     box = [tenure.zeros(1000) for _ in range(8)]
     views = [np.asarray(x) for x in box]
     thread = threading.Thread(target=lambda: (box.clear(), views.clear()))

@@ -34,7 +34,7 @@ def test_version_and_files():
     assert os.path.exists(tenure.get_library()) and tenure.get_library().endswith("libtenure.so.0")
 
 
-def test_the_module_has_no_library_of_its_own():
+def test_the_module_contains_no_copy_of_the_library():
     nm = shutil.which("nm")
     if nm is None:
         pytest.skip("nm is not installed")
@@ -43,7 +43,7 @@ def test_the_module_has_no_library_of_its_own():
     assert ours and all(parts[0] == "U" for parts in ours)
 
 
-# A C library that needs libtenure.so.0, loaded after the import, works on the same handles.
+# A C library linked with libtenure.so.0 and loaded after the import works on the same handles.
 def test_c_code_shares_the_handles(tmp_path):
     gcc = shutil.which("gcc") or shutil.which("cc")
     if gcc is None:
@@ -92,7 +92,7 @@ def test_c_code_shares_the_handles(tmp_path):
     assert len(mapped) == 1, mapped
 
 
-# A module of Python's own C API, built against the installed package and nothing else: the pattern of docs/quickstart-c.md.
+# A module with Python's C API, built against the installed package only: the pattern of docs/quickstart-c.md.
 def test_a_c_extension_shares_handles(tmp_path):
     gcc = shutil.which("gcc") or shutil.which("cc")
     include = sysconfig.get_path("include")
@@ -192,7 +192,7 @@ def test_the_wheel_carries_the_headers():
             assert part in header.read(), name
 
 
-def test_the_stubs_have_what_the_package_has():
+def test_the_stubs_match_the_package():
     tree = ast.parse(open(os.path.join(FOLDER, "__init__.pyi")).read())
     top = {n.name: n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
     names = set(top) | {n.target.id for n in tree.body if isinstance(n, ast.AnnAssign)}
@@ -211,7 +211,7 @@ def test_the_stubs_have_what_the_package_has():
             assert stub == list(inspect.signature(getattr(tenure, name)).parameters), name
 
 
-def test_the_stubs_of_cuda_have_what_it_has():
+def test_the_stubs_of_cuda_match_it():
     tree = ast.parse(open(os.path.join(FOLDER, "cuda.pyi")).read())
     top = {n.name: n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
     assert set(tenure.cuda.__all__) <= set(top)
@@ -238,7 +238,7 @@ def test_everything_is_documented():
             assert inspect.getdoc(member), name
 
 
-# PY-9: nothing raises or crashes when the interpreter ends with things alive
+# PY-9: nothing raises or crashes when the interpreter ends with live objects
 def test_the_end_of_the_interpreter():
     out = run(
         """
@@ -313,7 +313,7 @@ def test_c_code_may_release_after_the_interpreter_ended(tmp_path):
     assert out == "released: 0\n"
 
 
-# DL-12, XC-4: a consumer's C code calls our deleter when there is no interpreter any more
+# DL-12, XC-4: a consumer's C code calls the deleter after the interpreter ended
 def test_a_deleter_runs_after_the_interpreter_ended(tmp_path):
     gcc = shutil.which("gcc") or shutil.which("cc")
     if gcc is None:
@@ -361,7 +361,7 @@ def test_a_deleter_runs_after_the_interpreter_ended(tmp_path):
     assert out == "2.5 deleted\n"
 
 
-# DL-12, XC-8: what the parent exported and imported is dropped by the child, which works on
+# DL-12, XC-8: a forked child drops the parent's exports and imports, and keeps working
 def test_fork_works_in_the_child():
     out = run(
         """

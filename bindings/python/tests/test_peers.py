@@ -1,4 +1,4 @@
-"""What each library says and does where its arrays meet ours (DL-60, DL-61); a library that is missing is skipped."""
+"""The behaviour of each library that exchanges arrays with Tenure (DL-60, DL-61); a missing library is skipped."""
 
 import gc
 import itertools
@@ -33,7 +33,7 @@ def pyarrow():
 
 
 class Spy:
-    """Passes a consumer's calls on, and remembers them."""
+    """Forwards a consumer's calls, and records them."""
 
     def __init__(self, array):
         self.array = array
@@ -48,8 +48,8 @@ class Spy:
         return self.array.__dlpack__(**options)
 
 
-# DL-60: how our `__dlpack__` is called
-def test_how_numpy_asks():
+# DL-60: how the libraries call `__dlpack__`
+def test_how_numpy_calls():
     spy = Spy(tenure.zeros(3))
     np.from_dlpack(spy)
     assert spy.calls == [{"dl_device": None, "copy": None, "max_version": (1, 0)}]
@@ -58,7 +58,7 @@ def test_how_numpy_asks():
     assert spy.calls == [{"dl_device": (1, 0), "copy": False, "max_version": (1, 0)}]
 
 
-def test_how_torch_asks(torch):
+def test_how_torch_calls(torch):
     spy = Spy(tenure.zeros(3))
     torch.from_dlpack(spy)
     assert spy.calls == [{"max_version": (1, 0)}]
@@ -69,14 +69,14 @@ def test_how_torch_asks(torch):
     assert spy.array[0] == 0
 
 
-def test_how_jax_asks(jax):
+def test_how_jax_calls(jax):
     spy = Spy(tenure.zeros(3))
     jax.dlpack.from_dlpack(spy)
     assert spy.calls == [{"stream": None}]
 
 
-# DL-60: what the libraries give
-def test_what_numpy_gives():
+# DL-60: arrays from the libraries
+def test_imports_from_numpy():
     n = np.arange(3.0)
     n.flags.writeable = False
     assert tenure.from_dlpack(n).flags.readonly
@@ -89,7 +89,7 @@ def test_what_numpy_gives():
             tenure.from_dlpack(wrong)
 
 
-def test_what_torch_gives(torch):
+def test_imports_from_torch(torch):
     assert hasattr(torch.Tensor, "__dlpack_c_exchange_api__")
     t = torch.zeros((2, 3))
     x = tenure.from_dlpack(t)
@@ -98,7 +98,7 @@ def test_what_torch_gives(torch):
     t[0, 0] = 7
     assert x[0, 0] == 7
     assert tenure.from_dlpack(t.T).strides == (4, 12) and tenure.from_dlpack(t.expand(4, 2, 3)).flags.readonly
-    # what its memory alone does not say it refuses, also where its exchange table would not
+    # tensors whose memory does not hold their values are refused, also where the exchange table would not refuse
     for state in (
         torch.zeros(3, requires_grad=True),
         torch.zeros(3, dtype=torch.complex64).conj(),
@@ -118,7 +118,7 @@ def test_what_torch_gives(torch):
         assert y.flags.readonly and y[1, 2] == 5
 
 
-def test_what_jax_gives(jax):
+def test_imports_from_jax(jax):
     j = jax.numpy.arange(6.0).reshape(2, 3)
     x = tenure.from_dlpack(j)
     assert x.flags.readonly and x.flags.foreign and x.tolist() == [[0, 1, 2], [3, 4, 5]]
@@ -127,7 +127,7 @@ def test_what_jax_gives(jax):
         tenure.from_dlpack(jax.numpy.ones(3, "float8_e4m3fn"))
 
 
-def test_what_pyarrow_gives(pyarrow):
+def test_imports_from_pyarrow(pyarrow):
     x = tenure.from_dlpack(pyarrow.array([1.5, 2.5, 3.5]))
     assert x.flags.readonly and x.tolist() == [1.5, 2.5, 3.5]
     for wrong in (pyarrow.array([1, None]), pyarrow.array([True]), pyarrow.array(["a"]), pyarrow.array([[1]])):
@@ -135,7 +135,7 @@ def test_what_pyarrow_gives(pyarrow):
             tenure.from_dlpack(wrong)
 
 
-# DL-11: jax arrays never change, so ours must not
+# DL-11: JAX arrays never change, so writes are refused
 def test_to_jax(jax, refused):
     x = tenure.zeros((4, 6), name="held")
     j = tenure.to_jax(x)
@@ -153,7 +153,7 @@ def test_to_jax(jax, refused):
     assert x.why_not() == 0
     j = tenure.to_jax(x, copy=True)
     assert j.unsafe_buffer_pointer() != tenure.owner_of(x).address and x.why_not() == 0 and j.shape == (4, 6)
-    # a shared view is what it gets by itself: it cannot know
+    # by itself it gets a shared view: it cannot request another class
     j = jax.dlpack.from_dlpack(x)
     assert [h.kind for h in x.why_not().holders] == [HolderKind.EXPORT_SHARED]
     x.fill(2)
@@ -169,7 +169,7 @@ def test_to_jax(jax, refused):
         tenure.to_jax(np.zeros(3))
 
 
-def test_jax_does_not_narrow_in_silence(jax):
+def test_jax_never_narrows_silently(jax):
     jax.config.update("jax_enable_x64", False)
     try:
         for name in ("int64", "uint64", "float64", "complex128"):
@@ -180,7 +180,7 @@ def test_jax_does_not_narrow_in_silence(jax):
         jax.config.update("jax_enable_x64", True)
 
 
-# DL-11, XC-3: torch does not look at the flag
+# DL-11, XC-3: torch ignores the flag
 def test_to_torch(torch, refused):
     x = tenure.zeros((2, 3))
     t = tenure.to_torch(x)
@@ -214,7 +214,7 @@ def test_to_torch(torch, refused):
 
 
 class Elsewhere:
-    """A thread that drops what it is given."""
+    """A thread that drops the objects it gets."""
 
     def __init__(self):
         self.work, self.done = queue.SimpleQueue(), queue.SimpleQueue()
@@ -259,7 +259,7 @@ CHAINS = [pytest.param(through_torch, marks=pytest.mark.needs("torch")), through
 
 
 def chain(start, out, back):
-    """Five objects on the same bytes: NumPy, ours, another library's, ours, NumPy; or beginning with ours."""
+    """Five objects on the same bytes: NumPy, Tenure, another library, Tenure, NumPy; or beginning with Tenure."""
     if start == "numpy":
         first = np.zeros(256 + 8)
         first = first[-first.ctypes.data % 64 // 8 :][:256]  # where JAX does not copy
@@ -280,7 +280,7 @@ def address(x):
 @pytest.mark.parametrize("start", ["numpy", "tenure"])
 @pytest.mark.parametrize("through", CHAINS)
 def test_round_trips_keep_everything(start, through):
-    """DL-27, DL-28, DL-61: the same pointer, and one store that counts both."""
+    """DL-27, DL-28, DL-61: one pointer, and one store that counts both."""
     objects = chain(start, *through())
     ours = [x for x in objects if isinstance(x, tenure.Array)]
     assert address(objects[0]) == address(ours[0]) == address(ours[1]) == address(objects[3])
@@ -316,7 +316,7 @@ def test_every_order_of_dropping(start, through, elsewhere):
         boxes = [[x] for x in objects]
         del objects
         for turn, i in enumerate(order):
-            # Whoever is left still has the bytes.
+            # The remaining objects still have the bytes.
             if elsewhere and turn % 2 == 0:
                 other.drop(boxes[i])
             else:
@@ -329,8 +329,8 @@ def test_every_order_of_dropping(start, through, elsewhere):
     other.work.put(None)
 
 
-# XC-4, DL-12, PY-9: things of every library are alive when the interpreter ends
-def test_the_end_of_the_interpreter_with_everybody():
+# XC-4, DL-12, PY-9: objects of every library are alive when the interpreter ends
+def test_the_end_of_the_interpreter_with_every_library():
     code = """
         import os
         os.environ["JAX_PLATFORMS"] = "cpu"

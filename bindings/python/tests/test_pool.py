@@ -86,7 +86,7 @@ def test_arrays_outlive_their_pool():
     assert np.asarray(x).sum() == 1000
 
 
-# PO-43, PO-44: a cache that lets go of its arrays when the pool has no room
+# PO-43, PO-44: a cache that drops its arrays when the pool has no room
 def test_pressure_callbacks(refused):
     pool = tenure.Pool(name="tight", max_size=4 << 20)
     cache, calls = [], []
@@ -106,7 +106,7 @@ def test_pressure_callbacks(refused):
     assert calls == [(2 << 20, "limit")] and len(cache) == 2
     stats = pool.stats()
     assert stats.pressure_count == 1 and stats.oom_count == 0
-    # Called with nothing left it says so, and the request fails as it would have.
+    # With nothing left it returns 0, and the request fails.
     cache.clear()
     seen = []
     hook, sys.unraisablehook = sys.unraisablehook, seen.append
@@ -123,7 +123,7 @@ def test_pressure_callbacks(refused):
     assert len(calls) == 2
     with pytest.raises(TypeError):
         pool.on_pressure(3)
-    # The pool lets go of what is registered when it ends.
+    # The pool drops its registrations when it ends.
     count = sys.getrefcount(drop_one)
     pool.on_pressure(drop_one)
     assert sys.getrefcount(drop_one) == count + 1

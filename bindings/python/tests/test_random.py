@@ -1,4 +1,4 @@
-"""Random programs against NumPy (walk.py), some seeds of them; TENURE_RANDOM_SEEDS says how many."""
+"""Random programs against NumPy (walk.py), for some seeds; TENURE_RANDOM_SEEDS sets their number."""
 
 import os
 
@@ -8,7 +8,7 @@ from walk import Walk
 SEEDS = int(os.environ.get("TENURE_RANDOM_SEEDS", "12"))
 
 
-# PA-5, BR-25 and whatever else stands between an array and NumPy's.
+# PA-5, BR-25 and all other differences between an array and NumPy's.
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_a_program_does_as_numpy(seed):
     Walk(seed).run(250)

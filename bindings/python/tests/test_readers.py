@@ -1,5 +1,4 @@
-"""Other libraries read our arrays as a whole: none goes through them element by element. Each is tried where it is
-installed."""
+"""Other libraries read arrays as a whole: none reads element by element. Each is tested where it is installed."""
 
 import collections
 import contextlib
@@ -15,7 +14,7 @@ COUNT = 20_000
 
 @contextlib.contextmanager
 def elements_asked():
-    """How often elements were asked of arrays one by one: `__getitem__`, and what `__iter__` gave."""
+    """Counts single elements that were read: by `__getitem__`, and by `__iter__`."""
     asked = collections.Counter()
     getitem, iterate = tenure.Array.__getitem__, tenure.Array.__iter__
 
@@ -43,7 +42,7 @@ def x():
 
 
 def few(asked):
-    """Looking at the first element is fine, and so is slicing."""
+    """Reading the first element is allowed, and so is slicing."""
     assert sum(asked.values()) <= 30, dict(asked)
 
 

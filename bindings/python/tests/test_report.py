@@ -34,7 +34,7 @@ def test_owner_of():
         assert any(h.kind == HolderKind.GUARD_WRITE for h in tenure.owner_of(x).holders)
 
 
-# PY-18: whatever has bytes can be asked about, and asking changes nothing
+# PY-18: any object with bytes can be queried, and a query changes nothing
 def test_owner_of_anything():
     x = tenure.zeros((4, 6), "float32", name="K")
     n = np.asarray(x)
@@ -81,7 +81,7 @@ def test_owner_of_anything():
         assert "K" in [h.name for h in store.holders]
     assert tenure.leaks() == before
     assert "held by <HANDLE 'K'" in str(tenure.owner_of(n)) and hex(first) in str(tenure.owner_of(n))
-    # Not ours: a clear answer
+    # Foreign memory: None
     with mmap.mmap(-1, 4096) as mapped:
         unknown = [b"bytes", bytearray(3), array.array("d", [1.0]), np.zeros(3), mapped, OnlyDLPack(np.ones(2)), 0, 8, 2**63]
         for object in unknown:
@@ -91,7 +91,7 @@ def test_owner_of_anything():
             tenure.owner_of(object)
 
 
-# AL-23: memory that another library has from our pool, and an array on it
+# AL-23: another library's memory from a pool, and an array on it
 def test_owner_of_raw_memory():
     library = ctypes.CDLL(tenure.get_library())
     library.tn_pool_allocate.argtypes = [ctypes.c_uint64, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p]
@@ -129,11 +129,11 @@ def test_copies_are_counted_and_can_be_forbidden(refused):
     n = np.frombuffer(raw, "float64", 4, 1)
 
     def book():
-        # All that an entry is known by: other tests' lines have copies for several reasons.
+        # The full key of an entry: lines of other tests have copies for several reasons.
         return {(c.function, c.site, c.why, c.forced): (c.count, c.bytes) for c in tenure.copies()}
 
     before = book()
-    tenure.from_buffer(n)  # a copy that nobody asked for
+    tenure.from_buffer(n)  # a copy that was not requested
     new = {k: v for k, v in book().items() if before.get(k) != v}
     ((function, site, _, forced), (count, size)) = new.popitem()
     assert not new and function == "tn_array_import_host" and forced and count == 1 and size == 32
@@ -150,14 +150,14 @@ def test_copies_are_counted_and_can_be_forbidden(refused):
     tenure.from_buffer(n)
 
 
-# PY-19, CP-4: what asarray would have to convert
-def test_conversions_that_nobody_asked_for(refused):
+# PY-19, CP-4: objects that asarray would have to convert
+def test_conversions_that_were_not_requested(refused):
     swapped, numbers = np.arange(3, dtype=">f8"), np.arange(3)
     with tenure.no_copies():
         kind, text = refused(Status.WOULD_COPY, tenure.asarray, swapped)
         assert issubclass(kind, tenure.OwnershipError) and "ndarray" in text and "copy=True" in text
         assert tenure.asarray(swapped, copy=True).tolist() == [0, 1, 2]
-        assert tenure.asarray(numbers, dtype="float32").tolist() == [0, 1, 2]  # the conversion was asked for
+        assert tenure.asarray(numbers, dtype="float32").tolist() == [0, 1, 2]  # the conversion was requested
         assert tenure.asarray([1, 2]).tolist() == [1, 2]  # a list has no memory to share
         refused(Status.WOULD_COPY, tenure.asarray, swapped)  # asking changed nothing
     assert tenure.asarray(swapped).tolist() == [0, 1, 2]
@@ -217,7 +217,7 @@ def valid():
     return check
 
 
-# PO-38: every pool's figures, and who holds each live block
+# PO-38: the statistics of every pool, and the holders of each live block
 def test_the_report_fits_its_schema(valid, tmp_path):
     valid(tenure.snapshot())
     pool = tenure.Pool(name='sch\u00e4"ma\\', max_size=1 << 20)
@@ -278,7 +278,7 @@ def printed(**options):
     return out.getvalue()
 
 
-def test_the_report_for_people(capsys):
+def test_the_readable_report(capsys):
     before = printed(limit=1000)
     pool = tenure.Pool(name="scratch", max_size=8 << 20)
     x = tenure.zeros((1024, 640), name="weights", pool=pool)  # here
@@ -313,7 +313,7 @@ def test_the_report_lists_numpy_by_line():
         tracemalloc.stop()
 
 
-# AL-6, AL-23: a program of NumPy's that adds two lines
+# AL-6, AL-23: a NumPy program with two additional lines
 def test_the_report_shows_what_numpy_holds(valid, refused):
     pool = tenure.Pool(name="numpy's", max_size=64 << 20)
     with tenure.numpy_allocator(pool):
@@ -328,7 +328,7 @@ def test_the_report_shows_what_numpy_holds(valid, refused):
     assert any("of numpy in pool" in line and line.split()[0] == "3" for line in lines)
     store = tenure.owner_of(m[3])
     assert store.pool_name == pool.name and [(h.kind, h.name) for h in store.holders] == [(HolderKind.BLOCK, "numpy")]
-    # An array on it: the block holds the bytes, and so does the array.
+    # An array on it: both the block and the array hold the bytes.
     x = tenure.asarray(m, copy=False)
     x.name = "of m"
     assert [h.name for h in tenure.owner_of(m).holders] == ["of m", "numpy"]
@@ -343,12 +343,12 @@ def test_the_report_shows_what_numpy_holds(valid, refused):
     pool.release()
 
 
-def test_sizes_for_people():
+def test_readable_sizes():
     sizes = {0: "0 bytes", 1: "1 byte", 1023: "1023 bytes", 1024: "1 KiB", 1536: "1.5 KiB", 1 << 20: "1 MiB", 3 << 40: "3 TiB"}
     assert {number: tenure._report.size(number) for number in sizes} == sizes
 
 
-def test_holders_for_people():
+def test_readable_holders():
     def holder(kind, name="", site=""):
         return {"kind": kind, "name": name, "site": site}
 

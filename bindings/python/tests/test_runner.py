@@ -12,7 +12,7 @@ import tenure
 
 
 class Watched:
-    """An executor that notes what it got, and does with it what it is told."""
+    """An executor that records its tasks and runs them as configured."""
 
     def __init__(self, then):
         self.then, self.tasks = then, []
@@ -59,7 +59,7 @@ def test_an_executor_that_does_nothing_or_is_late_or_fails(monkeypatch):
     executor = Watched(lambda task: None)
     with tenure.Runner(executor, 3):
         turned()
-    # Late: what they would have worked on is gone, and they know it.
+    # Late tasks: their memory is invalid, so they do nothing.
     for task in executor.tasks:
         task()
     told = []

@@ -21,7 +21,7 @@ def write(path, header, data=b"", pad=0):
 
 
 # NP-10
-def test_files_of_theirs(tmp_path):
+def test_files_of_the_package(tmp_path):
     path = tmp_path / "f.safetensors"
     n = {f"{name}/{i}": np.asarray(np.arange(np.prod(shape)).reshape(shape) % 2).astype(name)
          for name in NAMES for i, shape in enumerate([(), (3,), (2, 3, 4), (0, 5)])}
@@ -35,7 +35,7 @@ def test_files_of_theirs(tmp_path):
             assert x.flags.readonly == (copy is None)
 
 
-# Messages and reports call a tensor by its name.
+# Messages and reports name a tensor.
 def test_tensors_have_their_names(tmp_path):
     path = tmp_path / "n.safetensors"
     theirs.save_file({"layer.0": np.ones(3), "é" * 40: np.ones(2)}, path)

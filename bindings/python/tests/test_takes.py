@@ -1,4 +1,4 @@
-"""@takes and give: what becomes of arguments, references, exceptions, coroutines, generators, threads, garbage."""
+"""@takes and give: arguments, references, exceptions, coroutines, generators, threads, garbage."""
 
 import asyncio
 import functools
@@ -37,7 +37,7 @@ def is_destructed(x):
 
 
 # PY-3, OO-1, OO-36
-def test_given_and_lent():
+def test_given_and_shared():
     x = tenure.zeros(3, name="K")
     assert not unique(x) and x.is_unique
     taken = unique(tenure.give(x))
@@ -48,7 +48,7 @@ def test_given_and_lent():
     y = same(tenure.give(y))
     del z
     assert y.is_unique and y.tolist() == [1, 2]
-    # Outside of an assert, whose rewriting by pytest would keep the temporary arrays.
+    # Outside of an assert: pytest's rewriting would keep the temporary arrays.
     by_position, by_name = unique(tenure.zeros(3)), unique(m=tenure.zeros(3))
     assert by_position and by_name, "nobody else has a temporary array"
 
@@ -183,7 +183,7 @@ def test_views_are_not_counted():
     del n
 
 
-# PY-1, PY-22: told instead of counted
+# PY-1, PY-22: the number passed instead of counted
 def test_required_is_not_counted():
     x = tenure.zeros(3)
     y = x
@@ -197,12 +197,12 @@ def test_required_is_not_counted():
 
 
 # PY-4, OO-13, OO-4, OO-5, OO-14
-def test_lent_and_given_in_one_call():
+def test_shared_and_given_in_one_call():
     @tenure.takes
     def f(*arrays):
         return [one.tolist() for one in arrays]
 
-    # Each call stands outside of the assert: pytest's rewriting would evaluate the arguments one by one.
+    # Each call is outside of the assert: pytest's rewriting would evaluate the arguments one by one.
     A = tenure.array([1])
     values = f(A, tenure.give(A))
     assert values == [[1], [1]] and is_destructed(A)
@@ -228,7 +228,7 @@ def test_lent_and_given_in_one_call():
     assert not is_destructed(A), "told, so not changed"
 
 
-# OO-13: a refused call leaves promises as they were, also those that are given anew
+# OO-13: a refused call leaves promises unchanged, also those that are made again
 def test_a_refused_call_takes_nothing(refused):
     @tenure.takes
     def f(*arrays):
@@ -252,7 +252,7 @@ def test_a_refused_call_takes_nothing(refused):
     arguments.clear()
 
 
-# PY-2: inside, the parameter is one variable; passed in by a function that does not take, it is more
+# PY-2: inside, the parameter is one variable; an argument that a caller without @takes passes on has more
 def test_give_inside_of_takes():
     @tenure.takes
     def outer(m):
@@ -272,7 +272,7 @@ def test_give_inside_of_takes():
     assert outer(A) == (False, True) and A.is_unique, "OO-37: a chain of gives is needed from top to bottom"
 
 
-# PY-3: del in the callee ends the claim there and then
+# PY-3: del in the callee ends the claim at once
 def test_del_is_at_once():
     pool = tenure.Pool()
 
@@ -463,7 +463,7 @@ def test_garbage():
 
 
 # PY-6
-def test_who_took_it():
+def test_the_taker_is_named():
     x = tenure.zeros(3, name="K")
     unique(tenure.give(x))
     line = next(i for i, text in enumerate(open(__file__), 1) if text.startswith("def unique")) - 1
@@ -475,7 +475,7 @@ def test_who_took_it():
 
 
 # PY-6
-def test_what_a_promise_says():
+def test_the_repr_of_a_promise():
     x = tenure.zeros((2, 3), name="K")
     promise = tenure.give(x)
     lines = repr(promise).split("\n")
@@ -485,7 +485,7 @@ def test_what_a_promise_says():
     assert repr(promise) == '<tenure promise of array float64 (2, 3) "K", taken or cancelled>', "never raises"
 
 
-# TH-17 and the like: calls leave nothing behind
+# TH-17: calls leave nothing behind
 def test_no_scope_stays():
     def scopes():
         return [h for h in tenure.leaks() if h.kind == tenure.HolderKind.SCOPE]

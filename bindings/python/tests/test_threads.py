@@ -12,7 +12,7 @@ import tenure
 SECONDS = float(os.environ.get("TENURE_SOAK_SECONDS", "1"))
 
 
-# PA-3: no crash, byte counts return to the start
+# PA-3: no crash, and byte counts return to their start
 def test_threads_create_slice_fill_and_release():
     pool = tenure.Pool(name="threads")
     shared = tenure.zeros(64, pool=pool)

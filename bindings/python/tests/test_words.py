@@ -1,4 +1,4 @@
-"""What a refusal looks like from Python: the built-in exception that fits, and a text in Python's words with what to do."""
+"""Refusals in Python: the built-in exception that fits, and a message with Python's names and advice."""
 
 import copy
 import ctypes
@@ -13,7 +13,7 @@ import tenure
 from tenure import Status, _errors, cuda
 
 
-# What code that knows nothing of Tenure catches around `open`.
+# Exceptions that code without knowledge of Tenure catches around `open`.
 @pytest.mark.parametrize(
     "path, kind, number",
     [
@@ -47,7 +47,7 @@ def test_files_that_cannot_be_written(tmp_path):
         x.save_npy(tmp_path / "none" / "x.npy")
 
 
-# What a worker process raises comes over pickled.
+# An exception of a worker process arrives pickled.
 def test_errors_cross_processes(tmp_path):
     for call in (lambda: tenure.open_npy(tmp_path / "none"), lambda: tenure.zeros(2).reshape(3), lambda: tenure.zeros(-1)):
         with pytest.raises(tenure.Error) as caught:
@@ -57,15 +57,15 @@ def test_errors_cross_processes(tmp_path):
             assert again.status == caught.value.status and getattr(again, "errno", 0) == getattr(caught.value, "errno", 0)
 
 
-def test_a_released_weak_handle_says_so():
+def test_a_released_weak_handle_is_reported():
     weak = tenure.zeros(2).weak()
     weak.release()
     with pytest.raises(tenure.OwnershipError, match="this weak handle was released"):
         weak.upgrade()
 
 
-# The library's advice is C; the words of Python stand in exceptions and in what `repr` says of a state.
-def test_advice_is_in_the_words_of_python():
+# The library's advice names C functions. Exceptions and reprs have Python's names.
+def test_advice_has_pythons_names():
     x = tenure.zeros((2, 3), name="w")
     with pytest.raises(ValueError, match=r'mode="unique" and mode="cow" at once'):
         x.write(3).__enter__()
@@ -94,7 +94,7 @@ def test_devices_have_their_names():
         assert _errors.reworded(told) == said
 
 
-# NumPy's words for an argument of the wrong kind, or better ones.
+# Messages for an argument of the wrong kind are NumPy's, or better.
 def test_arguments_of_the_wrong_kind():
     x = tenure.zeros((2, 3))
     for call, text in (
@@ -112,7 +112,7 @@ def test_arguments_of_the_wrong_kind():
             call()
     with pytest.raises(ValueError, match=r"elements of shape \(2,\) do not go into a part of shape \(3,\)"):
         x[0] = [1, 2]
-    # Elements without axes are one value.
+    # An array without axes is one value.
     x.fill(np.array(2.0))
     x[0] = [[[1, 2, 3]]]
     assert x.tolist() == [[1, 2, 3], [2, 2, 2]]
@@ -126,7 +126,7 @@ def test_arrays_are_not_pickled():
     assert copy.deepcopy([x])[0].tolist() == copy.copy(x).tolist() == [0, 0, 0]
 
 
-# Arrays of ctypes have a shape and no strides.
+# Arrays of ctypes have a shape but no strides.
 def test_buffers_without_strides():
     numbers = (ctypes.c_double * 4)(1, 2, 3, 4)
     x = tenure.from_buffer(numbers)
@@ -139,7 +139,7 @@ def test_buffers_without_strides():
     assert tenure.from_buffer((ctypes.c_double * 0)()).shape == (0,)
 
 
-def test_a_pool_says_where_it_is():
+def test_pools_have_their_device():
     pool = tenure.Pool("cuda_host", name="p", host_flags=cuda.HostFlags.BEST_EFFORT)
     where = "cuda_host" if cuda.is_available() else "cpu"
     assert pool.device == where and tenure.zeros(2, pool=pool).device == where
@@ -148,7 +148,7 @@ def test_a_pool_says_where_it_is():
         assert tenure.zeros(2, device=where).pool.name == "p"
 
 
-def test_signatures_say_the_defaults():
+def test_signatures_show_the_defaults():
     assert str(inspect.signature(tenure.open_npy)).startswith("(path, mode='r', *")
     for name in ("pointer", "nbytes", "readonly", "shape", "strides", "dtype", "device"):
         assert getattr(tenure.DeviceView, name).__doc__

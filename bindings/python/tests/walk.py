@@ -1,4 +1,4 @@
-"""Random programs against NumPy: ``python walk.py --minutes 5`` goes on until something differs.
+"""Random programs against NumPy: ``python walk.py --minutes 5`` runs until a result differs.
 
 Contract: each `do_` method is one step of a program, which does the same to an array and to its model (walk_model.py). ``--device`` also puts
 arrays on a GPU and work on streams; ``--threads 4`` walks that often at once. What fails says its seed, which runs it again: ``--seed``.
@@ -32,7 +32,7 @@ class Walk(Model):
         elif how == 2:
             self.add(tenure.array(values), values)
         elif how == 3:
-            # The other library's memory: what one side writes the other sees.
+            # The other library's memory: each side sees the other's writes.
             theirs = values.copy(order)
             self.add(tenure.asarray(theirs), values.copy(order), source=theirs)
         elif how == 4:
@@ -41,7 +41,7 @@ class Walk(Model):
         elif self.device:
             self.add(cuda.to_device(values, self.stream()), values)
         else:
-            # Bytes of their own: of a length up to 1 Python has one object for all.
+            # Separate bytes: up to length 1, Python shares one object.
             theirs = bytes([*values.tobytes(), 97, 98])
             self.add(tenure.from_buffer(theirs), np.frombuffer(bytearray(theirs), "u1"), source=theirs)
 
@@ -239,7 +239,7 @@ class Walk(Model):
             held.array.fill(1, "unique")
         except tenure.OwnershipError:
             busy = self.writes(held.model) or held.array.flags.foreign or held.array.flags.readonly
-            # Exports count for all of the memory, and they and guards keep the arrays that they were made through.
+            # Exports apply to the whole memory. They and guards keep the arrays through which they were made.
             self.say(shared or self.exports or self.guards or busy, held.array.why_not())
         else:
             self.say(not shared and not self.writes(held.model), held.array.why_not())
@@ -322,7 +322,7 @@ class Walk(Model):
         for _ in range(self.random.randrange(1, 6)):
             (x, a), (y, b) = self.random.choice(pairs), self.random.choice(pairs)
             how = self.random.randrange(7)
-            # What is a factor is there below the diagonal only, and not everything is done with that.
+            # A factor is defined below the diagonal only, and not every operation accepts it.
             try:
                 self.combine(how, pairs, x, a, y, b)
             except tenure.UnsupportedError:

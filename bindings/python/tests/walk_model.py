@@ -1,4 +1,4 @@
-"""The model behind random programs (walk.py): NumPy arrays on memory of their own, laid out and shared as ours are.
+"""The model behind random programs (walk.py): NumPy arrays on separate memory, laid out and shared as Tenure's are.
 
 Contract: a `Held` pairs an array with its model. After every step one of them, and in the end all, must hold the same bytes in the same layout;
 what is refused must be what the model expects to be: reading what is borrowed for writing, writing what is borrowed or exported read-only. A
@@ -22,7 +22,7 @@ BUSY = {Status.BORROWED, Status.BORROWED_WRITE, Status.EXPORTED}
 
 
 class Held:
-    """An array, its model, and what stands for the memory of both."""
+    """An array, its model, and the objects that represent their memory."""
 
     def __init__(self, array, model, root, source=None):
         self.array, self.model, self.root, self.source = array, model, root, source

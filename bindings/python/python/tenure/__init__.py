@@ -1,20 +1,20 @@
 """Tenure: who holds each buffer, and for how long.
 
-Arrays whose bytes Python, C, C++, Rust and every language that can call C share with no copy, with checked handles:
+Arrays whose bytes Python, C, C++, Rust and every other language that can call C share without a copy, by checked handles:
 
 >>> import numpy, tenure
 >>> x = tenure.zeros((2, 3), name="x")
 >>> n = numpy.asarray(x)              # the same bytes
->>> with x.write() as view:           # alone, for as long as the block lasts
+>>> with x.write() as view:           # nothing else reads or writes it in this block
 ...     view += 1.0
 >>> @tenure.takes                     # a function that may be given its arguments
 ... def total(a):
 ...     return float(numpy.asarray(a).sum())
->>> total(tenure.give(x))             # hand it over: x is not ours any more
+>>> total(tenure.give(x))             # hand it over: x cannot be used any more
 6.0
 
-The package ships the very ``libtenure.so.0`` that C programs link: ``get_include()`` and ``get_library()`` say where
-header and library are; a C library that needs it, loaded after ``import tenure``, works on the same arrays
+The package contains the ``libtenure.so.0`` that C programs link. ``get_include()`` and ``get_library()`` return the paths of
+header and library. A C library that is linked with it and loaded after ``import tenure`` works on the same arrays
 (``x.handle``).
 """
 
@@ -110,12 +110,12 @@ from ._types import (
     bfloat16,
 )
 
-# What users see is `tenure.OwnershipError`, wherever its class is written.
+# Users see `tenure.OwnershipError`, whichever module defines the class.
 for _class in (*vars(_errors).values(), *vars(_types).values(), *vars(_install).values()):
     if isinstance(_class, type) and _class.__module__.startswith("tenure."):
         _class.__module__ = "tenure"
 
-# Releases that reach the interpreter while it ends are left alone on every thread but the one that ends it.
+# While the interpreter ends, releases attach to it only on the thread that ends it.
 _atexit.register(_tenure._ending)
 
 
@@ -128,7 +128,7 @@ version: str = _text_of_version(_tenure._versions()[0])
 __version__: str = version
 
 
-# A library that some C code loaded before is the one that this process uses: it must not be older than what we know.
+# The process uses a library that C code loaded before. It must not be older than the header of this package.
 if _tenure._versions()[0] < _tenure._versions()[1]:
     raise ImportError(
         f"this process has libtenure {version} loaded from {_tenure._library()}; "
@@ -142,24 +142,24 @@ def get_include() -> str:
 
 
 def get_library() -> str:
-    """The file ``libtenure.so.0`` that this process uses, for linking C code: its handles are those that work here."""
+    """The file ``libtenure.so.0`` that this process uses. C code linked with it shares handles with this package."""
     loaded = _tenure._library()
     own = _os.path.join(_os.path.dirname(_os.path.abspath(__file__)), "libtenure.so.0")
     return own if loaded is None else _os.path.realpath(loaded)
 
 
 def full_like(prototype, value, dtype=None, order=None, *, name=None, pool=None, device=None) -> Array:
-    """An array with the shape and type of another, every element ``value``."""
+    """A new array with the shape and type of another and every element ``value``."""
     made = empty_like(prototype, dtype, order, name=name, pool=pool, device=device)
     made.fill(value)
     return made
 
 
 def why_not(x: Array, target=None) -> Why:
-    """Why the bytes of an array may not be overwritten in place: a :class:`Why`, 0 if they may.
+    """Why the bytes of an array cannot be overwritten in place: a :class:`Why`; 0 if they can.
 
-    ``print(tenure.why_not(x).explain())`` says it in words: each reason, what to do about it, and who holds the bytes.
-    ``target``: an array, or (shape, dtype), that one would like to put there.
+    ``print(tenure.why_not(x).explain())`` prints each reason, what to do about it, and who holds the bytes.
+    ``target``: an array, or (shape, dtype), to be stored there.
 
     >>> y = x.clone()
     >>> y.name = "y"
@@ -172,24 +172,24 @@ def why_not(x: Array, target=None) -> Why:
     in place
     """
     if isinstance(x, Expr):
-        raise TypeError("of an expression, explain() says what is overwritten and why not; why_not takes an array")
-    if not isinstance(x, (Array, Promise)):  # A promise says itself what to do.
+        raise TypeError("why_not takes a tenure.Array, not an Expr; call explain() of the expression")
+    if not isinstance(x, (Array, Promise)):  # A promise raises with its own advice.
         raise TypeError(f"why_not takes a tenure.Array, not {type(x).__name__}; tenure.asarray makes one of others")
     return x.why_not(target)
 
 
 def array_equal(a, b) -> bool:
-    """Same shape and equal elements, as ``numpy.array_equal``."""
+    """Whether shapes and elements are equal, as ``numpy.array_equal``."""
     return bool(_numpy.array_equal(_readable(a), _readable(b)))
 
 
 def allclose(a, b, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    """Elements equal within tolerances, as ``numpy.allclose``."""
+    """Whether elements are equal within tolerances, as ``numpy.allclose``."""
     return bool(_numpy.allclose(_readable(a), _readable(b), rtol=rtol, atol=atol, equal_nan=equal_nan))
 
 
 def _readable(x):
-    """One of ours for NumPy to read; anything else as it is."""
+    """A Tenure array as a NumPy array for reading; any other object unchanged."""
     if isinstance(x, Array):
         x = x.copy_to_host() if x.device.startswith("cuda:") else x
         return _numpy.asarray(x.readonly)

@@ -659,7 +659,7 @@ def take(promise: Promise) -> Array: ...
 def take(promise: Promise, second: Promise, /, *more: Promise) -> tuple[Array, ...]: ...
 
 class _Taking(Protocol[_P, _R]):
-    # As it was written, and with promises in place of arrays, for which there is no type.
+    # Called as written, or with promises in place of arrays, which no type expresses.
     __name__: str
     __qualname__: str
     @overload

@@ -1,7 +1,7 @@
-"""The exceptions: every one carries the status of the library and its text.
+"""The exceptions, each with the status and the message of the library.
 
-Contract: one table says which class a status becomes; the classes also derive from the built-in that fits, so that code
-that knows nothing of Tenure catches them as what they are. ``make`` is what the native half calls.
+Contract: one table maps statuses to classes. The classes also derive from the built-in exception that fits, so that code
+that does not know Tenure can catch them. The native half calls ``make``.
 """
 
 import enum
@@ -53,61 +53,62 @@ class Status(enum.IntEnum):
 
 
 class Error(Exception):
-    """What the library refused or could not do. ``status`` is a :class:`Status`; the text says what to do."""
+    """A call that the library refused or could not complete. ``status`` is a :class:`Status`; the message has advice."""
 
     status: Status | int = Status.OK
 
 
 class OwnershipError(Error):
-    """Somebody else holds, borrows or was given what the call needs, or the handle is not (any more) what it was."""
+    """Other code holds, borrows or was given what the call needs, or the handle is stale or of another kind."""
 
 
 class PendingError(OwnershipError):
-    """Work of a device is not finished, and the call was told not to wait."""
+    """Device work is unfinished, and the call was told not to wait."""
 
 
 class ReadOnlyError(OwnershipError, ValueError):
-    """The array or its memory must not be written."""
+    """The array or its memory is read-only."""
 
 
 class ArgumentError(Error, ValueError):
-    """An argument that is wrong whoever holds the array: shapes, layouts, flags, counts."""
+    """An argument is wrong regardless of who holds the array: a shape, layout, flag or count."""
 
 
 class RangeError(Error, IndexError, ValueError):
-    """An index, axis or address that is not there."""
+    """An index, axis or address does not exist."""
 
 
 class DtypeError(Error, TypeError):
-    """An element type that is unknown or does not fit."""
+    """An element type is unknown or does not fit."""
 
 
 class OutOfMemoryError(Error, MemoryError):
-    """No memory left, or the pool's limit is reached."""
+    """No memory is left, or the pool's limit is reached."""
 
 
 class FileError(Error, OSError):
-    """A file could not be opened, read or written, or is damaged. A missing one is a ``FileNotFoundError`` too, and so on, with ``errno``."""
+    """A file could not be opened, read or written, or is damaged. It has ``errno`` and is also the built-in exception for it,
+    such as ``FileNotFoundError``."""
 
     def __reduce__(self):
-        # Its class may be one of those below, which have no names of their own.
+        # Its class may be one of those in `_FILES`, which cannot be imported by name.
         return make, (int(self.status), *self.args, False)
 
 
 class UnsupportedError(Error, NotImplementedError):
-    """Not possible here; the text says what is missing."""
+    """Not possible on this machine or with this object; the message tells what is missing."""
 
 
 class FailedError(Error, RuntimeError):
-    """The operation itself failed: a callback, a driver, a bug of the library."""
+    """The operation itself failed: a callback, a driver, or a bug in the library."""
 
 
 class ExportError(Error, BufferError):
-    """A buffer or DLPack export was refused for what the array is."""
+    """A buffer or DLPack export was refused because of the array's type, layout or device."""
 
 
 class ExportConflictError(OwnershipError, BufferError):
-    """A buffer or DLPack export was refused for what somebody else does with the array."""
+    """A buffer or DLPack export was refused because other code uses the array."""
 
 
 _CLASSES = {
@@ -134,7 +135,7 @@ _CLASSES = {
     Status.PANIC: FailedError,
 }
 
-# What consumers of the protocols expect to be a BufferError (DL-42).
+# Consumers of the protocols expect these as a BufferError (DL-42).
 _EXPORTS = {
     status: ExportConflictError
     for status in (
@@ -153,14 +154,14 @@ _EXPORTS = {
 
 
 def class_of(status: int, exporting: bool = False) -> type[Error]:
-    """The class that a status becomes."""
+    """The class for a status."""
     if exporting and status in _EXPORTS:
         return _EXPORTS[Status(status)]
-    # A status of a newer library is an Error; everything about claims is an OwnershipError.
+    # A status of a newer library is an Error; every other status is about claims.
     return _CLASSES.get(status, OwnershipError if status in Status._value2member_map_ else Error)
 
 
-# The library advises in the words of C; what a caller in Python writes instead.
+# The library's advice names C constants and functions; these are Python's names for them.
 _WORDS = (
     ("TN_WRITE_ALIASED", 'mode="aliased"'),
     ("TN_WRITE_UNIQUE", 'mode="unique"'),
@@ -186,7 +187,7 @@ _WORDS = (
     ("(tn_copies_forbid)", "(tenure.no_copies)"),
 )
 
-# A device as texts of the library have it: "on {cuda, 0}", "on device (2, 0)", "device {1, 0}".
+# A device in messages of the library: "on {cuda, 0}", "on device (2, 0)", "device {1, 0}".
 _PLACE = re.compile(r"(?<=on ){(\w+), (\d+)}|device [({](\d+), (\d+)[)}]")
 _DEVICES = {"1": "cpu", "2": "cuda", "3": "cuda_host", "13": "cuda_managed"}
 
@@ -199,14 +200,14 @@ def _place(found: re.Match) -> str:
 
 
 def reworded(text: str) -> str:
-    """A text of the library in the words of Python."""
+    """A message of the library with Python's names."""
     for c, python in _WORDS:
         text = text.replace(c, python)
     return _PLACE.sub(_place, text)
 
 
 def _of_system(base: type[OSError]) -> type[FileError]:
-    """The `FileError` that also is what Python raises for this error of the system."""
+    """A `FileError` that is also the built-in exception for this system error."""
     return type("FileError", (FileError, base), {"__module__": "tenure", "__doc__": FileError.__doc__})
 
 
@@ -224,11 +225,11 @@ _FILES = {
 
 
 def make(status: int, text: str, exporting: bool) -> Error:
-    """The exception of a status, with its text."""
+    """Makes the exception for a status and its message."""
     text = reworded(text)
     kind, number = class_of(status, exporting), None
     if kind is FileError:
-        # The library has the system's own words at the end.
+        # The library's message ends with the system's text.
         said = os.strerror(errno.EISDIR) if '" is a folder;' in text else text.rpartition(": ")[2]
         number, kind = _FILES.get(said, (None, kind))
     error = kind(text)

@@ -1,8 +1,8 @@
-"""Other libraries allocate from our pools: ``with numpy_allocator(pool):`` for a part of a program, ``install()`` for
+"""Makes other libraries allocate from pools: ``with numpy_allocator(pool):`` for a part of a program, ``install()`` for
 all of it.
 
-Contract: which allocator is current is the other library's own state and is put back as it was found, also after an
-exception. What was allocated meanwhile is given back to its pool whenever it goes, on any thread.
+Contract: the current allocator is the other library's own state, and is restored, also after an exception. Memory that
+was allocated meanwhile is freed to its pool at any time, on any thread.
 """
 
 import contextvars as _contextvars
@@ -12,17 +12,17 @@ import numpy as _numpy
 
 from . import _tenure
 
-# The capsule of each handler, by its pool: numpy's arrays refer to capsules, and two of one pool would be two handlers to
-# them. Handlers live as long as the process, and so do these.
+# The capsule of each handler, by its pool. NumPy's arrays refer to capsules, so a pool has only one. Handlers live as long
+# as the process, and so do these.
 _capsules: dict = {}
 _lock = _threading.Lock()
 
-# What the blocks of this thread and task found current: (block, capsule). It goes with numpy's own variable.
+# The previous handlers of this thread and task: (block, capsule). A context variable, as NumPy's own is.
 _found: _contextvars.ContextVar = _contextvars.ContextVar("tenure.numpy_allocator", default=())
 
 
 def _capsule(pool):
-    """The one capsule of the pool's handler."""
+    """The only capsule of the pool's handler."""
     if not isinstance(pool, _tenure.Pool | None):
         raise TypeError(f"a tenure.Pool or None is needed, not {type(pool).__name__}")
     serial = (_tenure.default_pool() if pool is None else pool).stats().serial
@@ -34,7 +34,7 @@ def _capsule(pool):
 
 
 class numpy_allocator:
-    """Until the end of the block NumPy's new arrays get their bytes from the pool; without one, from the process-wide one.
+    """Until the end of the block, NumPy's new arrays come from the pool; without one, from the process-wide pool.
 
     >>> import numpy, tenure
     >>> with tenure.numpy_allocator(tenure.Pool(name="step", max_size=1 << 30)) as pool:
@@ -42,9 +42,9 @@ class numpy_allocator:
     >>> tenure.owner_of(x).pool_name
     'step'
 
-    It holds for the running thread and task, as NumPy's own setting does: other threads keep theirs, tasks that are
-    started in the block inherit it. Arrays made in the block give their bytes back to the pool whenever they go; arrays
-    made outside never come to it. A pool that runs out of memory is numpy's MemoryError.
+    It applies to the running thread and task, as NumPy's own setting does. Other threads keep theirs; tasks started in the
+    block inherit it. Arrays made in the block are freed to the pool, whenever that is; arrays made outside never are. Where
+    the pool runs out of memory NumPy raises MemoryError.
     """
 
     def __init__(self, pool=None):
@@ -59,20 +59,20 @@ class numpy_allocator:
         found = _found.get()
         at = next((at for at in reversed(range(len(found))) if found[at][0] is self), None)
         if at is None:
-            raise RuntimeError("this thread is in no `with` block of this numpy_allocator")
+            raise RuntimeError("this thread has no open `with` block of this numpy_allocator")
         _found.set(found[:at] + found[at + 1 :])
         _tenure._numpy_set(found[at][1])
 
 
 class Installed:
-    """What ``tenure.install()`` turned on: ``for`` which libraries, and the way back. Also a context manager."""
+    """The result of ``tenure.install()``: ``what`` lists the libraries, and ``uninstall()`` ends it. Also a context manager."""
 
     def __init__(self, pool, what):
         self.pool = pool
         self.what = what
 
     def uninstall(self) -> None:
-        """Puts back what was there before, for what is allocated from now on. Twice is fine."""
+        """Restores the previous allocator for new memory. Calling it twice is allowed."""
         _uninstall(self)
 
     def __enter__(self):
@@ -93,8 +93,8 @@ _start = _threading.Thread.start
 
 
 def install(pool=None) -> Installed:
-    """Every library that is importable and lets itself be told allocates from the pool from now on; without one, from the
-    process-wide pool. The answer says which libraries, and its ``uninstall()`` is the way back.
+    """Makes every importable library with an exchangeable allocator allocate from the pool; without one, from the
+    process-wide pool. The result lists the libraries, and its ``uninstall()`` ends it.
 
     >>> import numpy, tenure
     >>> here = tenure.install()
@@ -105,8 +105,8 @@ def install(pool=None) -> Installed:
     'default'
     >>> here.uninstall()
 
-    NumPy: the running thread, the tasks that it starts, and the threads that ``threading`` starts from now on. Threads
-    that run already, and those that C code starts, keep NumPy's own allocator. Installing twice gives the same answer.
+    For NumPy it applies to the running thread, to tasks that it starts, and to threads that ``threading`` starts from now on.
+    Threads that run already, and those that C code starts, keep NumPy's own allocator. Installing twice returns one result.
     """
     global _installed, _before
     own = _tenure.default_pool() if pool is None else pool
@@ -115,7 +115,7 @@ def install(pool=None) -> Installed:
     with _lock:
         if _installed is not None:
             if _installed.pool.stats().serial != serial:
-                raise ValueError(f"{_installed!r} stands; call its uninstall() before another pool is installed")
+                raise ValueError(f"{_installed!r} is active; call its uninstall() before installing another pool")
             return _installed
         _before = _tenure._numpy_set(capsule)
         _threading.Thread.start = _start_with_handler
@@ -129,7 +129,7 @@ def _uninstall(installed) -> None:
     with _lock:
         if _installed is not installed:
             return
-        # Somebody may have set another handler, or be in a block of ours: that is put back by its own end.
+        # Other code may have set another handler, or a `numpy_allocator` block may be open: its end restores the handler.
         if _tenure._numpy_get() is capsule:
             _tenure._numpy_set(_before)
         if _threading.Thread.start is _start_with_handler:
@@ -138,11 +138,11 @@ def _uninstall(installed) -> None:
 
 
 def _start_with_handler(thread):
-    """``Thread.start`` while we are installed: a new thread begins in an empty context, so with NumPy's own handler."""
+    """``Thread.start`` while installed. A new thread begins in an empty context, and so with NumPy's own handler."""
     run = thread.run
 
     def run_with_handler():
-        # The class's own method is found again.
+        # Removes this wrapper, so that lookups find the class's method.
         thread.__dict__.pop("run", None)
         installed = _installed
         if installed is not None:

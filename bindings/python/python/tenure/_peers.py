@@ -1,19 +1,19 @@
-"""Arrays for libraries that do not look at the read-only flag, or have no other door than DLPack's oldest one.
+"""Arrays for libraries that ignore the read-only flag, or know only DLPack's oldest struct.
 
-``torch.from_dlpack(x)`` and ``jax.dlpack.from_dlpack(x)`` work by themselves; these two say what the libraries cannot:
-whether they will write. Nothing of them is imported before it is asked for.
+``torch.from_dlpack(x)`` and ``jax.dlpack.from_dlpack(x)`` work without this module. The two functions add what these
+libraries cannot express: whether they will write. The libraries are imported at the first call.
 """
 
 import numpy as _numpy
 
 from . import _tenure
 
-# What JAX narrows while its option jax_enable_x64 is off.
+# The types that JAX narrows while its option jax_enable_x64 is off.
 _WIDE = tuple(_numpy.dtype(name) for name in ("int64", "uint64", "float64", "complex128"))
 
 
 class _Reads:
-    """An array as a consumer sees it of which it is known that it only reads."""
+    """An array for a consumer that is known to read only."""
 
     __slots__ = ("_array", "_copy")
 
@@ -31,10 +31,10 @@ class _Reads:
 def to_jax(x, *, copy=None):
     """A JAX array on the bytes of ``x``.
 
-    JAX arrays never change, and so nobody may write these bytes while it lives: our writes raise until it is gone. JAX
-    refuses layouts that are not dense, and copies where an address is not a multiple of 64: copy=False makes that an
-    error, copy=True copies always. Elements of 64 bits (of 128: complex) raise unless JAX was told to keep them
-    (``jax_enable_x64``): it would make new ones of 32 bits.
+    JAX arrays are immutable, so writes by Tenure raise as long as the JAX array exists. JAX refuses layouts that are not
+    dense, and copies where an address is not a multiple of 64. copy=False makes such a copy an error; copy=True always
+    copies. Elements of 64 bits (complex: 128) raise unless JAX is set to keep them (``jax_enable_x64``): otherwise it would
+    convert them to half the size.
 
     >>> j = tenure.to_jax(tenure.ones(1000, "float32"))
     """
@@ -45,15 +45,15 @@ def to_jax(x, *, copy=None):
             f"JAX would turn {x.dtype} into elements of half the size, in a copy; "
             'jax.config.update("jax_enable_x64", True) lets it keep them'
         )
-    # A copy is ours to make: JAX aliases also where it was told to copy.
+    # Tenure makes the copy, because JAX aliases also where it was told to copy.
     return jax.dlpack.from_dlpack(_Reads(x, copy), copy=None if copy else copy)
 
 
 def to_torch(x, reads=False):
     """A PyTorch tensor on the bytes of ``x``, which both sides may write.
 
-    PyTorch has no read-only tensors: a read-only array raises. reads=True is your word that the tensor is only read: it
-    is made of any array, and our writes raise until it is gone. PyTorch refuses negative strides.
+    PyTorch has no read-only tensors, so a read-only array raises. With reads=True the caller guarantees that the tensor is
+    only read: any array works then, and writes by Tenure raise as long as the tensor exists. PyTorch refuses negative strides.
 
     >>> t = tenure.to_torch(tenure.ones(1000, "float32"))
     """

@@ -1,4 +1,4 @@
-"""The report for people: who holds what, by library, name and call site. Reads what ``tn_report_json`` writes; changes nothing."""
+"""The readable report: who holds what, by library, name and call site. Formats the output of ``tn_report_json``; changes nothing."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from . import _tenure
 
 _KINDS = {
     "handle": "array",
-    "export_read": "lent, read-only",
+    "export_read": "exported read-only",
     "export_shared": "shared with another library",
-    "export_exclusive": "lent alone",
+    "export_exclusive": "exported exclusively",
     "guard_read": "being read",
     "guard_write": "being written",
     "block": "block",
     "weak": "weak handle",
-    "queued_release": "release that waits for run_releases",
+    "queued_release": "release queued for run_releases",
 }
-"""What the kinds of holders are called where their own name does not say it."""
+"""Texts for the kinds of holders whose own name is not clear enough."""
 
 
 def snapshot() -> dict[str, Any]:
-    """Who holds what at this moment: what ``tn_report_json`` writes, read into a dictionary.
+    """Who holds what now: the output of ``tn_report_json`` as a dictionary.
 
-    ``pools``, ``stores`` with their holders, raw ``blocks`` by place, what is ``open`` beside, ``copies``. The project's
-    ``docs/report.schema.json`` describes each field.
+    It has ``pools``, ``stores`` with their holders, raw ``blocks`` by call site, other handles that are ``open``, and
+    ``copies``. The project's ``docs/report.schema.json`` describes each field.
 
     >>> store, = [s for s in tenure.snapshot()["stores"] if any(h["name"] == "x" for h in s["holders"])]
     >>> store["bytes"]
@@ -38,11 +38,11 @@ def snapshot() -> dict[str, Any]:
 
 
 def report(file: TextIO | None = None, *, limit: int = 10) -> None:
-    """Prints who holds what: pools with the libraries that allocate from them, the largest arrays with everybody who holds
-    them and the lines where they were made, raw memory by line, and the copies at borders.
+    """Prints who holds what: pools with the libraries that allocate from them, the largest arrays with all holders and the
+    lines that made them, raw memory by line, and copies.
 
-    file: where to; None is ``sys.stdout``. limit: lines of each list. Where ``tracemalloc`` runs (``tracemalloc.start(8)``), NumPy's
-    memory is listed by line too, whoever allocates it.
+    file: the output; None is ``sys.stdout``. limit: lines of each list. If ``tracemalloc`` runs (``tracemalloc.start(8)``),
+    all of NumPy's memory is also listed by line.
 
     >>> tenure.report()                           # doctest: +ELLIPSIS
     tenure ...
@@ -51,7 +51,7 @@ def report(file: TextIO | None = None, *, limit: int = 10) -> None:
 
 
 def size(number: int) -> str:
-    """A number of bytes for people: "1.5 GiB"."""
+    """A readable number of bytes: "1.5 GiB"."""
     if number < 1024:
         return f"{number} bytes" if number != 1 else "1 byte"
     amount = float(number)
@@ -88,17 +88,17 @@ def _lines(data: dict[str, Any], limit: int) -> Iterable[str]:
     yield from _numpy(limit)
     if copies:
         yield ""
-        yield f"copies at borders: {size(sum(c['bytes'] for c in copies))}"
+        yield f"copies: {size(sum(c['bytes'] for c in copies))}"
         yield from _listed([_copy(c) for c in copies], limit)
     if beside := [h for h in data["open"] if h["kind"] != "pool"]:
         yield ""
-        yield f"open beside: {_holders(beside)}"
+        yield f"also open: {_holders(beside)}"
 
 
 def _pool(pool: dict[str, Any]) -> Iterable[str]:
     s = pool["stats"]
     limit = f", limit {size(s['limit_bytes'])}" if s["limit_bytes"] else ""
-    failed = f", {_number(s['oom_count'], 'request')} found no room" if s["oom_count"] else ""
+    failed = f", {_number(s['oom_count'], 'request')} ran out of memory" if s["oom_count"] else ""
     released = ", released" if pool["released"] else ""
     yield (
         f"pool \"{pool['name']}\" on {pool['device']}{released}: {size(s['in_use_bytes'])} in use, "
@@ -123,7 +123,7 @@ def _store(store: dict[str, Any], pools: dict[int, Any]) -> str:
 
 
 def _holders(holders: list[dict[str, Any]]) -> str:
-    """Holders of the same kind, name and place as one; what says most comes first."""
+    """Lists holders; those of equal kind, name and site count as one. The most informative ones come first."""
     same = collections.Counter((h["kind"], h["name"], h["site"]) for h in holders)
     texts: list[str] = []
     known: set[str] = set()
@@ -131,10 +131,10 @@ def _holders(holders: list[dict[str, Any]]) -> str:
         text = _KINDS.get(kind, kind.replace("_", " "))
         if n > 1:
             text = f"{n} {text}s" if kind in ("handle", "weak", "promise") else f"{n} times {text}"
-        # Guards and exports bear the name of their array, which stands there already.
+        # Guards and exports have the name of their array, which is printed already.
         text += f' "{name}"' if name and name not in known else ""
         known.add(name)
-        # A library whose own Python code made it says so by the file; else it is the line that called.
+        # The site is a file of the library whose Python code made the export, or otherwise the line that called.
         if (library := _library(site)) and kind.startswith("export"):
             text = text.replace("another library", library)
         texts.append(text + (f" at {site}" if site else ""))
@@ -144,7 +144,7 @@ def _holders(holders: list[dict[str, Any]]) -> str:
 
 
 def _library(site: str) -> str | None:
-    """The package that a file belongs to, where it is an installed one."""
+    """The installed package that a file belongs to, if any."""
     _, found, rest = site.rpartition("-packages/")
     return rest.split("/")[0] if found and "/" in rest else None
 
@@ -158,13 +158,13 @@ def _raw(blocks: dict[str, Any], pools: dict[int, Any]) -> str:
 
 
 def _copy(copy: dict[str, Any]) -> str:
-    why = "asked for" if not copy["forced"] else f"because of {', '.join(copy['why']).replace('_', ' ') or 'the caller'}"
+    why = "requested" if not copy["forced"] else f"because of {', '.join(copy['why']).replace('_', ' ') or 'the caller'}"
     site = f" at {copy['site']}" if copy["site"] else ""
     return f"{size(copy['bytes']):>10} in {_number(copy['count'], 'copy').replace('copys', 'copies')}{site}: {copy['function']}, {why}"
 
 
 def _numpy(limit: int) -> Iterable[str]:
-    """NumPy's memory by line: only Python knows it, and only where tracemalloc runs."""
+    """NumPy's memory by line, which only Python knows, and only while tracemalloc runs."""
     if not tracemalloc.is_tracing():
         return
     import numpy
@@ -173,7 +173,7 @@ def _numpy(limit: int) -> Iterable[str]:
     domain = tracemalloc.DomainFilter(True, numpy.lib.tracemalloc_domain)
     lines: dict[str, list[int]] = collections.defaultdict(lambda: [0, 0])
     for trace in tracemalloc.take_snapshot().filter_traces([domain]).traces:
-        # The line that called NumPy, where so many frames are kept: tracemalloc.start(8).
+        # The line that called NumPy, if enough frames are kept: tracemalloc.start(8).
         frames = [frame for frame in reversed(trace.traceback) if not frame.filename.startswith(inside)]
         frame = (frames or list(trace.traceback))[0]
         line = lines[f"{frame.filename}:{frame.lineno}"[-63:]]
@@ -181,6 +181,6 @@ def _numpy(limit: int) -> Iterable[str]:
         line[1] += 1
     if lines:
         yield ""
-        yield f"NumPy by line: {size(sum(line[0] for line in lines.values()))}, as tracemalloc saw it"
+        yield f"NumPy by line: {size(sum(line[0] for line in lines.values()))}, from tracemalloc"
         largest = sorted(lines.items(), key=lambda item: -item[1][0])
         yield from _listed([f"{size(b):>10} in {_number(n, 'block')} at {site}" for site, (b, n) in largest], limit)

@@ -1,4 +1,4 @@
-"""``@takes``: functions that accept arrays given away, without knowing which of their arguments were."""
+"""``@takes``: functions that accept arrays and promises alike."""
 
 import functools as _functools
 import inspect as _inspect
@@ -8,28 +8,28 @@ from ._tenure import _calibrate, _enter
 
 
 def takes(function=None):
-    """A function that takes: each argument that is an array or a promise becomes an array of its own.
+    """Makes a function take its arrays: each argument that is an array or a promise becomes the callee's own array.
 
-    ``f(tenure.give(A))`` hands A over: inside, the parameter has A's claim, and may be overwritten in place once
-    nobody else needs the bytes. ``f(A)`` lends it: the parameter shares A's bytes. The function need not know which.
+    ``f(tenure.give(A))`` hands A over: the parameter gets A's claim, and may be overwritten in place once nothing else
+    needs the bytes. ``f(A)`` shares it: the parameter has its own claim on A's bytes. The function treats both alike.
 
     >>> @tenure.takes
     ... def doubled(a):
-    ...     with a.write(mode="cow") as view:     # in place if a is the only one, else in a copy
+    ...     with a.write(mode="cow") as view:     # in place if a has the only claim, else in a copy
     ...         view *= 2
     ...     return a
     >>> a = tenure.ones(3)
-    >>> b = doubled(a)                            # a copy: we still have a
-    >>> c = doubled(tenure.give(a))               # in place: a is gone
+    >>> b = doubled(a)                            # a copy: the caller still has a
+    >>> c = doubled(tenure.give(a))               # in place: the caller gave a away
     >>> a.tolist()
     Traceback (most recent call last):
     tenure.OwnershipError: ...
 
     A parameter's claim ends with its last reference: at ``del``, at the end of the function, or later if it is
-    returned or kept. ``del`` as soon as it is not needed any more is what lets the next operation work in place.
-    Only direct arguments, positional and by keyword, are looked at: what lies in lists, tuples and dicts stays as it
-    is. For functions, methods, generators (arguments are taken by the call) and coroutines (taken when they begin to
-    run); with or without parentheses. If an argument is refused, nothing was taken and the function is not called.
+    returned or kept. Call ``del`` as soon as it is not needed any more, so that the next operation can work in place.
+    Only direct arguments, positional and by keyword, are replaced; arrays in lists, tuples and dicts are not. It works
+    for functions, methods, generators (the call takes the arguments) and coroutines (the start takes them), with or
+    without parentheses. If an argument is refused, nothing is taken and the function is not called.
     """
     if function is None:
         return takes
@@ -59,7 +59,7 @@ def takes(function=None):
 
 
 def _place(function):
-    """What destructed arrays say about who took them: file and name of the function, and its line."""
+    """File, name and line of the function, for messages about arrays that it took."""
     code = getattr(_inspect.unwrap(function), "__code__", None)
     if code is None:
         return "", 0
@@ -68,11 +68,11 @@ def _place(function):
 
 @_functools.lru_cache(maxsize=1024)
 def _call(positional, *names):
-    """What calls with so many arguments and these keywords, each popped from a list that then has it no more.
+    """A function that calls with this number of arguments and these keywords, each popped from a list.
 
-    The interpreter moves such values from the caller's stack into the callee's variables: nobody else refers to them,
-    and what the callee deletes is gone. A call with ``*`` or of anything but a function written in Python keeps
-    references until it returns: then ``del`` has no effect before, which costs copies and nothing else.
+    The interpreter moves a popped value from the caller's stack into the callee's variable, so no other reference to it
+    exists, and ``del`` in the callee ends it. A call with ``*``, or of a function not written in Python, keeps references
+    until it returns. ``del`` has no effect before then, which only costs copies.
     """
     if not all(name.isidentifier() and not _keyword.iskeyword(name) for name in names):
 
@@ -86,7 +86,7 @@ def _call(positional, *names):
 
 
 def _measure():
-    """How many references a call of `give` makes to its argument, of a local variable and of a global one."""
+    """Measures the references that a call of `give` makes to its argument, for a local and for a global variable."""
     global _probe
     probe = object()
     _calibrate(probe)

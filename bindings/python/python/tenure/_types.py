@@ -1,4 +1,4 @@
-"""Plain results and constants: what the native half fills and users read. No behaviour but printing."""
+"""Plain result types and constants. The native half fills them; their only behaviour is printing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NamedTuple
 from ._errors import OwnershipError, Status, make
 
 NONE = 2**64 - 1
-"""\"none\" or \"never\" in the pool options that take it."""
+"""\"None\" or \"never\", for pool options that accept it."""
 
 
 class WriteMode(enum.IntFlag):
-    """What a write means for others that hold the bytes."""
+    """The effect of a write on other holders of the bytes."""
 
     ALIASED = 0
     UNIQUE = 1
@@ -37,7 +37,7 @@ class PoolFlags(enum.IntFlag):
 
 
 class Why(enum.IntFlag):
-    """Why bytes may not be overwritten in place. What ``Array.why_not`` gives also has ``.holders``."""
+    """Why bytes cannot be overwritten in place. A result of ``Array.why_not`` also has ``.holders``."""
 
     GIVEN = 0x001
     SHARED = 0x002
@@ -55,7 +55,7 @@ class Why(enum.IntFlag):
     holders: tuple[Holder, ...]
 
     def explain(self) -> str:
-        """In words: each reason, what to do about it, and who holds the bytes."""
+        """A text with each reason, what to do about it, and who holds the bytes."""
         if not self:
             return "in place"
         lines = ["not in place, because of"]
@@ -67,7 +67,7 @@ class Why(enum.IntFlag):
                 holders = [h for h in holders if h not in mine]
                 lines += [f"    {h.text()}" for h in mine]
         if holders:
-            lines += ["  beside them hold the bytes", *(f"    {h.text()}" for h in holders)]
+            lines += ["  other holders of the bytes", *(f"    {h.text()}" for h in holders)]
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -82,16 +82,16 @@ class Why(enum.IntFlag):
 _REASONS = {
     "GIVEN": "it is given and its promise not taken yet; take or cancel the promise",
     "SHARED": "other arrays or promises claim the same bytes; del or release them, or give them all",
-    "IN_EXPRESSION": "an expression needs these values or keeps them; del the expression",
+    "IN_EXPRESSION": "an expression needs or keeps these values; del the expression",
     "EXPORTED": "a view of another library (numpy, torch, a buffer) is alive; del the view",
-    "BORROWED": "a borrow overlaps: a `with` block is open, or a view that it handed out is still referred to",
-    "READONLY": "it cannot be written: a broadcast, a read-only file or import; mode=\"cow\" copies",
-    "FOREIGN": "the bytes belong to another library, which lent them; mode=\"cow\" copies",
+    "BORROWED": "a borrow overlaps: end its `with` block, and del views of it that are kept elsewhere",
+    "READONLY": "it is read-only: a broadcast, a read-only file or import; mode=\"cow\" copies",
+    "FOREIGN": "the bytes belong to another library; mode=\"cow\" copies",
     "POISONED": "a writer failed half way; rewrite all of it (fill, zero, or a write with \"|discard\")",
-    "LAYOUT": "the target has other elements, or another shape than these bytes can take",
+    "LAYOUT": "the target has another element type, or a shape that does not fit these bytes",
     "DEVICE": "the target is on another device",
     "WASTE": "the bytes are more than twice what the target needs",
-    "NOT_ALIASABLE": "elements of it share bytes with one another",
+    "NOT_ALIASABLE": "its elements share bytes with one another; x.copy() separates them",
 }
 
 _HOLDERS = {
@@ -104,7 +104,7 @@ _HOLDERS = {
 
 
 def why(bits: int, holders: tuple[Holder, ...]) -> Why:
-    """A flag of its own with its holders: enum keeps one object per value, which cannot have two lists."""
+    """A `Why` with its own holders. A flag has one shared object for each value, which cannot have several lists."""
     shared = Why(bits)
     flag = int.__new__(Why, bits)
     flag._name_ = shared._name_
@@ -114,7 +114,7 @@ def why(bits: int, holders: tuple[Holder, ...]) -> Why:
 
 
 class HolderKind(enum.IntEnum):
-    """What holds bytes, or was not given back."""
+    """What holds bytes, or is still open."""
 
     HANDLE = 1
     PROMISE = 2
@@ -150,7 +150,7 @@ class _Holder(NamedTuple):
 
 
 class Holder(_Holder):
-    """Who holds bytes: ``kind``, ``name`` of its array, ``site`` ("step.py:41") where it was made, ``thread``."""
+    """A holder of bytes: ``kind``, ``name`` of its array, ``site`` ("step.py:41") where it was made, ``thread``."""
 
     __slots__ = ()
 
@@ -159,7 +159,7 @@ class Holder(_Holder):
         return super().__new__(cls, known.get(kind, kind), *rest)
 
     def text(self) -> str:
-        """What it is, the name of its array and where it was made."""
+        """The kind, the name of its array, and where it was made."""
         kind = self.kind.name if isinstance(self.kind, HolderKind) else str(self.kind)
         name = f" {self.name!r}" if self.name else ""
         site = f" at {self.site}" if self.site else ""
@@ -170,7 +170,8 @@ class Holder(_Holder):
 
 
 class CopySite(NamedTuple):
-    """All copies at borders from one place. ``forced``: an alias would have done; ``why``: what forbade it."""
+    """All copies that one call site made between libraries or devices. ``forced``: no copy was requested; ``why``: what prevented
+    an alias."""
 
     function: str
     site: str
@@ -181,7 +182,7 @@ class CopySite(NamedTuple):
 
 
 class Store(NamedTuple):
-    """The block of memory behind an address, and who holds it."""
+    """The block of memory at an address, and its holders."""
 
     address: int
     nbytes: int
@@ -193,12 +194,12 @@ class Store(NamedTuple):
 
     def __str__(self) -> str:
         pool = f'in pool "{self.pool_name}"' if self.pool_name else "of no pool"
-        holders = ", ".join(map(repr, self.holders)) or "nobody"
-        return f"{self.nbytes} bytes at {self.address:#x} {pool} on {self.device}, held by {holders}"
+        holders = f"held by {', '.join(map(repr, self.holders))}" if self.holders else "without holders"
+        return f"{self.nbytes} bytes at {self.address:#x} {pool} on {self.device}, {holders}"
 
 
 class PoolStats(NamedTuple):
-    """What a pool holds and did: bytes unless the name says count."""
+    """The statistics of a pool, in bytes unless the name says count."""
 
     requested_bytes: int
     in_use_bytes: int
@@ -236,7 +237,7 @@ class PoolStats(NamedTuple):
 
 
 class PoolClass(NamedTuple):
-    """Blocks of one size in a pool; ``block_bytes`` 0: large ones, with free ranges as ``cached_blocks``."""
+    """The statistics of one block size in a pool. ``block_bytes`` 0: large blocks; ``cached_blocks`` are their free ranges."""
 
     block_bytes: int
     span_bytes: int
@@ -248,8 +249,8 @@ class PoolClass(NamedTuple):
 
 
 class PoolClient(NamedTuple):
-    """What one client of a pool holds and did. ``name``: "arrays", "raw", or a library such as "numpy"; ``live_bytes`` add up
-    to the pool's ``in_use_bytes``."""
+    """The statistics of one client of a pool. ``name``: "arrays", "raw", or a library such as "numpy". The ``live_bytes`` of all
+    clients add up to the pool's ``in_use_bytes``."""
 
     name: str
     live_blocks: int
@@ -263,7 +264,7 @@ class PoolClient(NamedTuple):
 
 
 class Flags:
-    """How the elements of an array lie and what may be done with them."""
+    """The layout of an array's elements and the permitted uses."""
 
     __slots__ = ("bits",)
 
@@ -288,7 +289,7 @@ class Flags:
             return not self.readonly
         if name in self._NAMES:
             return bool(self.bits >> self._NAMES.index(name) & 1)
-        raise AttributeError(f"flags have no {name!r}; there are {', '.join(self._NAMES)} and writeable")
+        raise AttributeError(f"flags have no {name!r}; use {', '.join(self._NAMES)} or writeable")
 
     def __getitem__(self, name: str) -> bool:
         try:
@@ -331,7 +332,7 @@ bfloat16 = _BFloat16()
 
 
 class _Ended:
-    """What a view of a borrow holds when its block is over: every use says so."""
+    """The content of a view whose block has ended. Every use raises."""
 
     _TEXT = (
         "this view belonged to a borrow that ended with its `with` block; use it inside the block, copy what is needed "

@@ -1,7 +1,7 @@
 """Arrays, memory, streams and events of CUDA devices: ``tenure.cuda``.
 
-The names are those of Numba's CUDA interface where it has one for the thing, so that code that moves arrays about reads the same; what comes
-back is always a :class:`tenure.Array`, with all that arrays on the host can:
+Names are those of Numba's CUDA interface where it has one, so code that moves arrays needs few changes. Arrays are always
+:class:`tenure.Array`, with every method of arrays on the host:
 
 >>> import numpy, tenure
 >>> from tenure import cuda
@@ -10,11 +10,13 @@ back is always a :class:`tenure.Array`, with all that arrays on the host can:
 tenure.array([[1., 4.],
               [2., 5.]])
 
-Without a stream a call is done when it returns. With one it is work of that stream, and whoever uses the array next waits for it as needed:
-work on other streams on the device, the host when it reads (``wait=False``, where a call has it, raises :class:`tenure.PendingError` instead).
-Nothing here changes the CUDA context or the device that other libraries have made current.
+Without a stream a call is complete when it returns. With one it becomes work of that stream, and the next use of the array
+waits as needed: work on other streams waits on the device, and the host waits when it reads. Where a call has ``wait=False``
+it raises :class:`tenure.PendingError` instead. Nothing here changes the CUDA context or the current device of other
+libraries.
 
-Without a driver ``devices()`` is empty and everything else raises :class:`tenure.UnsupportedError`, a ``NotImplementedError``.
+Without a driver ``devices()`` is empty. Every call that needs a device raises :class:`tenure.UnsupportedError`, a
+``NotImplementedError``.
 """
 
 from __future__ import annotations
@@ -69,7 +71,7 @@ __all__ = [
 
 
 class HostFlags(_enum.IntFlag):
-    """How page-locked or managed memory is made: ``tenure.Pool("cuda_host", host_flags=...)``."""
+    """Flags of page-locked or managed memory: ``tenure.Pool("cuda_host", host_flags=...)``."""
 
     PORTABLE = 1
     MAPPED = 2
@@ -80,7 +82,7 @@ class HostFlags(_enum.IntFlag):
 
 
 class Features(_enum.IntFlag):
-    """What a device can."""
+    """The features of a device."""
 
     MEMORY_POOLS = 1
     MANAGED = 2
@@ -94,7 +96,7 @@ class Features(_enum.IntFlag):
 
 
 class Device(_NamedTuple):
-    """What a device is. The counters are of this process, since its start."""
+    """The description of a device. The counters are those of this process, since its start."""
 
     id: int
     name: str
@@ -116,7 +118,7 @@ class Device(_NamedTuple):
 
 
 class MemoryInfo(_NamedTuple):
-    """Bytes of a device: free and used as the driver says, and how many of the used ones our pools hold."""
+    """Bytes of a device: free and used by the driver's count. ``held`` is the part of the used ones that Tenure's pools hold."""
 
     free: int
     total: int
@@ -128,17 +130,17 @@ _current = _contextvars.ContextVar("tenure.cuda.device", default=0)
 
 
 def _named(which=None, kind="cuda") -> str:
-    """The device's name in texts; None is the one of ``with device(i):``, at first 0."""
+    """The name of a device. None is the device of ``with device(i):``, at first 0."""
     if isinstance(which, str):
         return which
     number = _current.get() if which is None else which
     if isinstance(number, bool) or not hasattr(number, "__index__"):
-        raise TypeError(f"a device is a number or a text like 'cuda:0', not {which!r}")
+        raise TypeError(f"a device is a number or a text such as 'cuda:0', not {which!r}")
     return f"{kind}:{number.__index__()}"
 
 
 def _within(stream):
-    """The block in which memory is made for a stream."""
+    """The ``with`` block that makes memory for a stream."""
     return _contextlib.nullcontext() if stream is None or stream == 0 else stream
 
 
@@ -146,12 +148,12 @@ def _within(stream):
 
 
 def is_available() -> bool:
-    """Whether there is a driver with a device."""
+    """Whether a driver and a device are present."""
     return _tenure._device_count("cuda") > 0
 
 
 def devices() -> list[Device]:
-    """What devices there are; none without a driver. Makes no context."""
+    """The devices; none without a driver. Makes no context."""
     return [_device_of(number) for number in range(_tenure._device_count("cuda"))]
 
 
@@ -162,9 +164,9 @@ def _device_of(number: int) -> Device:
 
 
 class device:
-    """``with cuda.device(1):`` calls of this module in the block that name no device mean that one.
+    """``with cuda.device(1):`` makes calls of this module in the block use that device, unless they name another.
 
-    Only they do: no context and no other library's current device changes.
+    No CUDA context and no other library's current device changes.
     """
 
     def __init__(self, number: int):
@@ -175,7 +177,7 @@ class device:
 
     def __enter__(self) -> device:
         if not 0 <= self.id < max(_tenure._device_count("cuda"), 1):
-            # The library's own words for a device that is not there.
+            # Raises the library's message for a device that does not exist.
             _tenure._device_info(f"cuda:{self.id}", False)
         self._before.append(_current.set(self.id))
         return self
@@ -188,13 +190,13 @@ class device:
 
 
 def memory_info(device=None) -> MemoryInfo:
-    """Free, total and used bytes of a device as the driver says now, and those that our pools hold."""
+    """Free, total and used bytes of a device by the driver's count, and those that Tenure's pools hold."""
     info = _tenure._device_info(_named(device), True)
     return MemoryInfo(info["free_bytes"], info["total_bytes"], info["used_bytes"], info["pool_bytes"])
 
 
 def synchronize(device=None) -> None:
-    """Waits for everything on a device."""
+    """Waits for all work on a device."""
     _tenure._synchronize(_named(device))
 
 
@@ -208,17 +210,17 @@ def defer_cleanup():
 
 
 def stream(priority: int = 0, *, blocking: bool = False, device=None) -> Stream:
-    """A new stream. priority: lower is sooner. blocking: it waits for the legacy stream and that waits for it."""
+    """A new stream. priority: a lower number runs sooner. blocking: it and the legacy stream wait for each other."""
     return _tenure._stream(_named(device), priority, blocking)
 
 
 def external_stream(native: int, *, device=None) -> Stream:
-    """Another library's stream by its ``CUstream``, which stays that library's to end."""
+    """Another library's stream, by its ``CUstream``. The other library keeps owning it."""
     return _tenure._external_stream(_named(device), native)
 
 
 def legacy_default_stream(*, device=None) -> Stream:
-    """The stream that other libraries use where nobody chose one."""
+    """The stream that other libraries use by default."""
     return _tenure._external_stream(_named(device), 1)
 
 
@@ -228,17 +230,17 @@ def per_thread_default_stream(*, device=None) -> Stream:
 
 
 def default_stream(*, device=None) -> Stream:
-    """What threads have as current stream at first: the legacy one, unless the option ``stream.default`` says otherwise."""
+    """The initial current stream of threads: the legacy one, unless the option ``stream.default`` is "per-thread"."""
     return _tenure._external_stream(_named(device), 2 if _tenure.option("stream.default") == "per-thread" else 1)
 
 
 def current_stream(*, device=None) -> Stream:
-    """The thread's current stream: that of the innermost ``with stream:``."""
+    """The thread's current stream, that of the innermost ``with stream:``."""
     return _tenure._current_stream(_named(device))
 
 
 async def _done(stream):
-    """Waits in an event loop: asks the driver now and then, and lets others run."""
+    """Waits in an event loop: queries the driver at intervals, and lets other tasks run."""
     marked = _tenure._event(stream.device, False)
     marked.record(stream)
     pause = 0.0
@@ -249,7 +251,7 @@ async def _done(stream):
 
 
 def event(timing: bool = True, *, device=None) -> Event:
-    """A new event: a point in a stream, once it is recorded."""
+    """A new event. It is a point in a stream once it is recorded."""
     return _tenure._event(_named(device), timing)
 
 
@@ -262,9 +264,9 @@ def event_elapsed_time(start: Event, end: Event) -> float:
 
 
 def device_array(shape, dtype=None, order="C", stream=None, device=None, *, name=None, pool=None):
-    """An array on a device whose contents are undefined; the type is float64 without one. pool: of that device."""
+    """An array on a device with undefined contents; the default type is float64. pool: a pool of that device."""
     if pool is not None and not pool.device.startswith("cuda:"):
-        raise ValueError(f"the pool's memory is on {pool.device}; device_array needs one of a device, as tenure.Pool('cuda:0')")
+        raise ValueError(f"the pool's memory is on {pool.device}; pass a pool of a device, such as tenure.Pool('cuda:0')")
     with _within(stream):
         if pool is not None:
             return _tenure.empty(shape, dtype, order, name=name, pool=pool)
@@ -272,22 +274,22 @@ def device_array(shape, dtype=None, order="C", stream=None, device=None, *, name
 
 
 def device_array_like(prototype, stream=None, device=None, *, name=None):
-    """An array on a device with the shape, the type and the order of axes of another array, on whatever device."""
+    """An array on a device with the shape, type and order of axes of another array on any device."""
     with _within(stream):
         return _tenure.empty_like(prototype, name=name, device=_named(device))
 
 
 def to_device(obj, stream=None, copy=True, to=None, *, device=None, pool=None, name=None):
-    """The elements of an array, or of whatever NumPy takes, in a new array on a device, or in ``to``; any strides.
+    """Copies an array, or any object that NumPy takes, to a new array on a device, or to ``to``. Any strides work.
 
-    stream: the copy is work of that stream; what it reads is kept until it has read it. A copy from usual host memory has read it when this
-    returns, one from page-locked memory reads it later.
+    stream: the copy becomes work of that stream, and its source is kept until it was read. Pageable host memory has been
+    read when the call returns; page-locked memory is read later.
     """
     if not copy:
-        raise ValueError("to_device copies; device_array_like makes an array without copying into it")
+        raise ValueError("to_device always copies; device_array_like makes an array without a copy")
     if to is not None:
         if not isinstance(to, _tenure.Array):
-            raise TypeError(f"to is a tenure.Array, not {type(to).__name__}")
+            raise TypeError(f"to must be a tenure.Array, not {type(to).__name__}")
         to.copy_to_device(obj, stream)
         return to
     return _tenure._to_device(obj, _named(device), stream, pool, name)
@@ -298,9 +300,9 @@ def to_device(obj, stream=None, copy=True, to=None, *, device=None, pool=None, n
 
 @_functools.lru_cache(maxsize=None)
 def _pool_with(device: str, flags: int):
-    """The pool behind `mapped_array` and the like: memory with other flags than the default pool's.
+    """The pool of `mapped_array` and the like, for memory with other flags than the default pool's.
 
-    As the default pools it stays, and is nobody's leak.
+    It stays until the process ends, as the default pools do, so `leaks` leaves it out.
     """
     made = _tenure.Pool(device, name=f"{device}, flags {flags:#x}", host_flags=flags)
     _tenure._stays(made.handle)
@@ -308,12 +310,12 @@ def _pool_with(device: str, flags: int):
 
 
 def pinned_array(shape, dtype=None, order="C", *, name=None):
-    """An array in page-locked host memory: NumPy reads and writes it, devices copy from and to it by themselves."""
+    """An array in page-locked host memory. NumPy reads and writes it; devices copy from and to it directly."""
     return _tenure.empty(shape, dtype, order, name=name, device="cuda_host")
 
 
 def pinned_array_like(prototype, *, name=None):
-    """A page-locked array with the shape, the type and the order of axes of another array."""
+    """A page-locked array with the shape, type and order of axes of another array."""
     return _tenure.empty_like(prototype, name=name, device="cuda_host")
 
 
@@ -328,21 +330,21 @@ def _mapped_flags(portable: bool, wc: bool) -> HostFlags:
 
 
 def mapped_array(shape, dtype=None, order="C", stream=None, portable=False, wc=False, *, name=None):
-    """A page-locked array that kernels reach, too. wc: written fast by the host, read slowly."""
+    """A page-locked array that kernels can access. wc: write-combined, which the host writes fast and reads slowly."""
     with _within(stream):
         pool = _pool_with("cuda_host", int(_mapped_flags(portable, wc)))
         return _tenure.empty(shape, dtype, order, name=name, pool=pool)
 
 
 def mapped_array_like(prototype, stream=None, portable=False, wc=False, *, name=None):
-    """A mapped array with the shape, the type and the order of axes of another array."""
+    """A mapped array with the shape, type and order of axes of another array."""
     with _within(stream):
         pool = _pool_with("cuda_host", int(_mapped_flags(portable, wc)))
         return _tenure.empty_like(prototype, name=name, pool=pool)
 
 
 def managed_array(shape, dtype=None, order="C", stream=None, attach_global=True, *, device=None, name=None):
-    """An array in memory that moves between host and device by itself, one address for both."""
+    """An array in managed memory, which moves between host and device on demand, at one address for both."""
     where = _named(device, "cuda_managed")
     with _within(stream):
         if attach_global:
@@ -352,14 +354,14 @@ def managed_array(shape, dtype=None, order="C", stream=None, attach_global=True,
 
 
 class _Registered:
-    """Memory of others, page-locked for the length of a block."""
+    """Memory of other objects, page-locked for the length of a block."""
 
     def __init__(self, arrays, flags):
         self._arrays, self._flags, self._held = arrays, int(flags), []
 
     def _begin(self):
         if self._held:
-            raise RuntimeError("this block is open already; make another one for another block")
+            raise RuntimeError("this block is already open; make another one for another block")
         try:
             for array in self._arrays:
                 self._held.append(_tenure._register(array, self._flags))
@@ -397,11 +399,11 @@ class _Mapped(_Registered):
 
     @staticmethod
     def _shaped(array, registered):
-        """The bytes with the type and shape of what they are."""
+        """The registered bytes with the type and shape of their array."""
         array = array if hasattr(array, "shape") else _numpy.asarray(array)
         flags = array.flags
         if not (flags.c_contiguous or flags.f_contiguous):
-            raise ValueError("mapped needs arrays without gaps; pinned takes any")
+            raise ValueError("mapped needs arrays without gaps; pinned takes any array")
         typed = registered.view(array.dtype)
         shaped = typed.reshape(array.shape, order="C" if flags.c_contiguous else "F")
         typed.release()
@@ -409,20 +411,21 @@ class _Mapped(_Registered):
 
 
 def pinned(*arrays, best_effort: bool = False) -> _Pinned:
-    """``with cuda.pinned(n):`` copies from and to the memory of ``n`` need no staging in the block.
+    """``with cuda.pinned(n):`` page-locks the memory of ``n`` for the block, so that copies from and to it need no staging.
 
-    arrays: NumPy arrays and whatever else has a buffer. best_effort: without a driver the block does nothing.
+    arrays: NumPy arrays and other objects with a buffer. best_effort: without a driver the block does nothing.
     """
     return _Pinned(arrays, HostFlags.BEST_EFFORT if best_effort else 0)
 
 
 def mapped(*arrays) -> _Mapped:
-    """``with cuda.mapped(n) as d:`` the memory of ``n`` as an array that kernels reach; of several arrays a tuple."""
+    """``with cuda.mapped(n) as d:`` makes an array on the memory of ``n`` that kernels can access; a tuple for several."""
     return _Mapped(arrays, HostFlags.MAPPED)
 
 
 def advise(array, advice: str, device=None) -> None:
-    """Says how managed memory will be used: "read_mostly", "preferred", "accessed_by", with "unset_" in front to take it back."""
+    """Tells the driver how managed memory will be used: "read_mostly", "preferred" or "accessed_by"; with "unset_" in front to
+    withdraw it."""
     array.advise(advice, _named(device))
 
 

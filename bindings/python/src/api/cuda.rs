@@ -1,4 +1,4 @@
-//! The calls of the sections "device" and "stream", and those of "transfer" that are about devices only.
+//! The C functions for devices, streams and events, and the transfers that concern devices only.
 
 use super::{Id, Result, check, made, no_view};
 use crate::ffi_generated as c;
@@ -7,7 +7,7 @@ use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 
-/// How many devices of a type there are.
+/// The number of devices of a type.
 pub fn device_count(r#type: tn_device_type) -> Result<usize> {
     let mut count = 0;
     // SAFETY: `count` is writable.
@@ -15,7 +15,7 @@ pub fn device_count(r#type: tn_device_type) -> Result<usize> {
     Ok(count)
 }
 
-/// What a device is; with TN_QUERY_MEMORY also what memory it has left.
+/// The description of a device; with TN_QUERY_MEMORY also its free memory.
 pub fn device_query(device: tn_device, flags: u32) -> Result<tn_device_info> {
     let mut info = MaybeUninit::<tn_device_info>::zeroed();
     // SAFETY: `info` is writable and `size` says how long it is; zeros are a value of this plain struct.
@@ -26,7 +26,7 @@ pub fn device_query(device: tn_device, flags: u32) -> Result<tn_device_info> {
     }
 }
 
-/// Waits for everything on a device.
+/// Waits for all work on a device.
 pub fn device_synchronize(device: tn_device) -> Result<()> {
     // SAFETY: a plain value.
     check(unsafe { c::tn_device_synchronize(device) })
@@ -34,15 +34,15 @@ pub fn device_synchronize(device: tn_device) -> Result<()> {
 
 // ---- streams
 
-/// A stream of our own.
+/// Creates a stream.
 pub fn stream_create(device: tn_device, flags: u32, priority: i32) -> Result<Id> {
     // SAFETY: `out` is writable.
     made(|out| unsafe { c::tn_stream_create(device, flags, priority, out) })
 }
 
-/// A handle on a stream of somebody else's; 0 and 1 are the legacy stream, 2 the per-thread one.
+/// A handle to a stream of another library. 0 and 1 are the legacy stream, 2 the per-thread one.
 pub fn stream_import(device: tn_device, native: u64) -> Result<Id> {
-    // SAFETY: `out` is writable; the number is the driver's to check.
+    // SAFETY: `out` is writable; the driver checks the number.
     made(|out| unsafe { c::tn_stream_import(device, native, out) })
 }
 
@@ -54,31 +54,31 @@ pub fn stream_native(stream: Id) -> Result<u64> {
     Ok(native)
 }
 
-/// Waits for the stream's work.
+/// Waits for the work of a stream.
 pub fn stream_synchronize(stream: Id) -> Result<()> {
     // SAFETY: a checked id.
     check(unsafe { c::tn_stream_synchronize(stream.raw()) })
 }
 
-/// A new handle on the thread's current stream.
+/// A new handle to the thread's current stream.
 pub fn stream_current(device: tn_device) -> Result<Id> {
     // SAFETY: `out` is writable.
     made(|out| unsafe { c::tn_stream_current(device, out) })
 }
 
-/// Makes it current until `stream_leave`.
+/// Makes a stream current until `stream_leave`.
 pub fn stream_enter(device: tn_device, stream: Id, flags: u32) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
     made(|out| unsafe { c::tn_stream_enter(device, stream.raw(), flags, out) })
 }
 
-/// Makes the stream of before current again.
+/// Makes the previous stream current again.
 pub fn stream_leave(scope: Id) -> Result<()> {
     // SAFETY: a checked id.
     check(unsafe { c::tn_stream_leave(scope.raw()) })
 }
 
-/// Gives the handle back.
+/// Releases a stream handle; pending work goes on.
 pub fn stream_release(stream: Id) -> Result<()> {
     // SAFETY: a checked id.
     check(unsafe { c::tn_stream_release(stream.raw()) })
@@ -86,31 +86,31 @@ pub fn stream_release(stream: Id) -> Result<()> {
 
 // ---- events
 
-/// An event, not recorded yet.
+/// Creates an event, not recorded yet.
 pub fn event_create(device: tn_device, flags: u32) -> Result<Id> {
     // SAFETY: `out` is writable.
     made(|out| unsafe { c::tn_event_create(device, flags, out) })
 }
 
-/// Marks the end of what the stream has to do now.
+/// Records an event behind the work that the stream has now.
 pub fn event_record(event: Id, stream: Id) -> Result<()> {
     // SAFETY: checked ids.
     check(unsafe { c::tn_event_record(event.raw(), stream.raw()) })
 }
 
-/// The stream waits for the event, the host does not.
+/// Makes the stream wait for an event. The host does not wait.
 pub fn event_wait(event: Id, stream: Id) -> Result<()> {
     // SAFETY: checked ids.
     check(unsafe { c::tn_stream_wait_event(stream.raw(), event.raw()) })
 }
 
-/// The host waits for the event.
+/// Makes the host wait for an event.
 pub fn event_synchronize(event: Id) -> Result<()> {
     // SAFETY: a checked id.
     check(unsafe { c::tn_event_synchronize(event.raw()) })
 }
 
-/// Whether it has passed.
+/// Whether an event has passed.
 pub fn event_query(event: Id) -> Result<bool> {
     let mut done = 0;
     // SAFETY: a checked id, `done` is writable.
@@ -118,7 +118,7 @@ pub fn event_query(event: Id) -> Result<bool> {
     Ok(done != 0)
 }
 
-/// The time from one to another, nanoseconds.
+/// The time between two events, in nanoseconds.
 pub fn event_elapsed(start: Id, end: Id) -> Result<i64> {
     let mut elapsed = 0;
     // SAFETY: checked ids, `elapsed` is writable.
@@ -126,7 +126,7 @@ pub fn event_elapsed(start: Id, end: Id) -> Result<i64> {
     Ok(elapsed)
 }
 
-/// Gives the handle back.
+/// Releases an event.
 pub fn event_release(event: Id) -> Result<()> {
     // SAFETY: a checked id.
     check(unsafe { c::tn_event_release(event.raw()) })
@@ -134,19 +134,19 @@ pub fn event_release(event: Id) -> Result<()> {
 
 // ---- arrays and devices
 
-/// The host waits for the array's device work.
+/// Makes the host wait for device work on an array.
 pub fn wait(array: Id, access: u32) -> Result<()> {
     // SAFETY: a checked id.
     check(unsafe { c::tn_array_wait(array.raw(), access) })
 }
 
-/// A new array with the same elements on another device. `pool` NULL: the current one there.
+/// Copies an array to a device. `pool` NULL: the current pool there.
 pub fn to_device(array: Id, device: tn_device, pool: Id, stream: Id) -> Result<Id> {
     // SAFETY: checked ids, `out` is writable.
     made(|out| unsafe { c::tn_array_to_device(array.raw(), device, pool.raw(), stream.raw(), out) })
 }
 
-/// Reads the elements of an array into `to`, one behind the other; as many bytes as they have.
+/// Copies the elements of an array to `to`, contiguous in C order.
 ///
 /// # Safety
 /// - `to` has room for all elements.
@@ -155,10 +155,11 @@ pub unsafe fn copy_to_host(array: Id, to: *mut c_void) -> Result<()> {
     check(unsafe { c::tn_array_copy_to_host(array.raw(), to, core::ptr::null(), null_mut()) })
 }
 
-/// Page-locks memory of the caller's: an array of its bytes, unlocked when that and what was made from it are gone.
+/// Page-locks memory of the caller and makes an array of its bytes. The memory is unlocked when that array and all
+/// views of it are released.
 ///
 /// # Safety
-/// - The bytes stay valid until then.
+/// - The bytes stay valid until they are unlocked.
 pub unsafe fn host_register(ptr: *mut c_void, bytes: usize, flags: u32) -> Result<Id> {
     // SAFETY: by this function's list.
     made(|out| unsafe { c::tn_host_register(ptr, bytes, flags, out) })
@@ -176,20 +177,20 @@ pub fn prefetch(array: Id, device: tn_device, stream: Id) -> Result<()> {
     check(unsafe { c::tn_array_prefetch(array.raw(), device, stream.raw()) })
 }
 
-/// A guard for work on a stream: TN_READ, or TN_READ_WRITE or TN_WRITE with a mode.
+/// Opens a guard for work on a stream: TN_READ, or TN_READ_WRITE or TN_WRITE with a mode.
 pub fn borrow_on(array: Id, access: u32, stream: Id) -> Result<(Id, tn_view_info)> {
     let (mut view, flags) = (no_view(), access & !TN_READ_WRITE);
     let id = if access & TN_WRITE != 0 {
         // SAFETY: checked ids, `view` and `out` are writable.
         made(|out| unsafe { c::tn_array_borrow_write(array.raw(), flags, stream.raw(), null_mut(), &mut view, out) })?
     } else {
-        // SAFETY: the same.
+        // SAFETY: as above.
         made(|out| unsafe { c::tn_array_borrow_read(array.raw(), flags, stream.raw(), null_mut(), &mut view, out) })?
     };
     Ok((id, view))
 }
 
-/// Ends a guard; `stream` has the last work on the bytes.
+/// Ends a guard. `stream` has the last work on the bytes.
 pub fn borrow_end_on(guard: Id, flags: u32, stream: Id) -> Result<()> {
     // SAFETY: checked ids.
     check(unsafe { c::tn_borrow_end(guard.raw(), flags, stream.raw()) })

@@ -1,4 +1,4 @@
-//! The calls of section "expr".
+//! The C functions for lazy expressions.
 
 use super::{Id, Result, check, made};
 use crate::ffi_generated as c;
@@ -9,9 +9,9 @@ use core::ptr::null_mut;
 pub enum Unary {
     Cholesky,
     Transpose,
-    /// A number times the operand.
+    /// Multiplies by a number.
     Scale(f64),
-    /// Over that axis.
+    /// Sums over this axis.
     Sum(i32),
     /// A member of TN_EXPR_ with one operand.
     Elementwise(u32),
@@ -22,22 +22,22 @@ pub enum Unary {
 pub enum Binary {
     Add,
     Subtract,
-    /// The product of matrices.
+    /// The matrix product.
     Multiply,
     Solve,
     /// A member of TN_EXPR_ with two operands.
     Elementwise(u32),
 }
 
-/// An array as an operand.
+/// Makes an array an operand.
 pub fn leaf(array: Id, form: u32) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
     made(|out| unsafe { c::tn_expr_leaf(array.raw(), form, out) })
 }
 
-/// What the operation makes of x.
+/// Applies an operation to x.
 pub fn unary(operation: Unary, x: Id) -> Result<Id> {
-    // SAFETY: a checked id, `out` is writable; NULL stands for the operand that is not there.
+    // SAFETY: a checked id, `out` is writable; NULL stands for the missing second operand.
     made(|out| unsafe {
         match operation {
             Unary::Cholesky => c::tn_expr_cholesky(x.raw(), out),
@@ -49,7 +49,7 @@ pub fn unary(operation: Unary, x: Id) -> Result<Id> {
     })
 }
 
-/// What the operation makes of x and y.
+/// Applies an operation to x and y.
 pub fn binary(operation: Binary, x: Id, y: Id) -> Result<Id> {
     // SAFETY: checked ids, `out` is writable.
     made(|out| unsafe {
@@ -63,19 +63,19 @@ pub fn binary(operation: Binary, x: Id, y: Id) -> Result<Id> {
     })
 }
 
-/// The value as an array.
+/// Computes an expression; the result is an array.
 pub fn compute(expr: Id, flags: u32) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable.
     made(|out| unsafe { c::tn_expr_compute(expr.raw(), flags, out) })
 }
 
-/// Gives the handle back.
+/// Releases an expression.
 pub fn release(expr: Id) -> Result<()> {
     // SAFETY: a checked id.
     check(unsafe { c::tn_expr_release(expr.raw()) })
 }
 
-/// What computing would do now.
+/// Explains what computing the expression would do now.
 pub fn explain(expr: Id, format: u32) -> Result<String> {
     let mut text = Vec::<u8>::new();
     loop {
@@ -83,7 +83,7 @@ pub fn explain(expr: Id, format: u32) -> Result<String> {
         let at = if text.is_empty() { null_mut() } else { text.as_mut_ptr().cast() };
         // SAFETY: `text` has room for as many bytes as it says; NULL only with none.
         check(unsafe { c::tn_expr_explain(expr.raw(), format, text.len(), at, &mut length) })?;
-        // What other threads do may have made it longer since it was asked for.
+        // Other threads may have made the text longer in between.
         if length < text.len() {
             text.truncate(length);
             return Ok(String::from_utf8_lossy(&text).into_owned());

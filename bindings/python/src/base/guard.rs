@@ -1,0 +1,98 @@
+//! One guard of the library that a `with` block and the views from it share.
+//!
+//! Contract: the guard ends exactly once, when its block is over and no view is left. Ending needs no interpreter.
+
+use crate::api::{self, Id};
+use crate::types::*;
+use core::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+
+/// Number of guards that outlive their block, because code still refers to a view.
+static LINGERING: AtomicUsize = AtomicUsize::new(0);
+
+/// The addition to the message of a conflict, where views outlive their block: that cause is hard to see.
+pub fn hint() -> &'static str {
+    match LINGERING.load(Ordering::Relaxed) {
+        0 => "",
+        _ => {
+            " (some code still refers to a view from an ended `with` block; that borrow ends when the view is deleted)"
+        }
+    }
+}
+
+/// A guard with the count of views that keep it open.
+pub struct Guard {
+    id: AtomicU64,
+    views: AtomicIsize,
+    /// The block has ended, or there never was one.
+    over: AtomicBool,
+    failed: AtomicBool,
+    lingers: AtomicBool,
+}
+
+impl Guard {
+    /// `over`: there is no block; the guard ends with its last view.
+    pub fn new(id: Id, over: bool) -> Arc<Guard> {
+        Arc::new(Guard {
+            id: AtomicU64::new(id.0),
+            views: AtomicIsize::new(0),
+            over: AtomicBool::new(over),
+            failed: AtomicBool::new(false),
+            lingers: AtomicBool::new(false),
+        })
+    }
+
+    fn end(&self) {
+        let id = self.id.swap(0, Ordering::AcqRel);
+        if id == 0 {
+            return;
+        }
+        if self.lingers.load(Ordering::Relaxed) {
+            LINGERING.fetch_sub(1, Ordering::Relaxed);
+        }
+        let failed = if self.failed.load(Ordering::Relaxed) { TN_END_FAILED } else { 0 };
+        // An open guard always ends. A failure means that C code ended it before.
+        let _ = api::borrow_end(Id(id), failed);
+    }
+
+    /// Whether the guard has not ended yet.
+    pub fn is_open(&self) -> bool {
+        self.id.load(Ordering::Acquire) != 0
+    }
+
+    /// Counts a view, which keeps the guard open.
+    pub fn view_made(&self) {
+        self.views.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Notes whether an exception left the block.
+    pub fn mark_failed(&self, failed: bool) {
+        self.failed.store(failed, Ordering::Relaxed);
+    }
+
+    /// Counts a view less; the last one after the block ends the guard.
+    pub fn view_gone(&self) {
+        if self.views.fetch_sub(1, Ordering::AcqRel) == 1 && self.over.load(Ordering::Acquire) {
+            self.end();
+        }
+    }
+
+    /// Ends the block. True: a view keeps the guard open.
+    pub fn close(&self, failed: bool) -> bool {
+        self.failed.store(failed, Ordering::Relaxed);
+        self.over.store(true, Ordering::Release);
+        if self.views.load(Ordering::Acquire) == 0 {
+            self.end();
+            return false;
+        }
+        self.lingers.store(true, Ordering::Relaxed);
+        LINGERING.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

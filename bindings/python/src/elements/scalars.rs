@@ -1,0 +1,114 @@
+//! Array values as Python and NumPy objects: single elements, lists, comparisons, `numpy.asarray`.
+
+use crate::elements::borrow::read_view;
+use crate::elements::create;
+use crate::elements::element::read_one;
+use crate::handles::array::Array;
+use crate::types::*;
+use crate::values::convert::{self, as_numpy, kind, tables};
+use pyo3::basic::CompareOp;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+impl Array {
+    /// The only element, as a Python scalar. what: the method, for the message.
+    fn only(&self, py: Python<'_>, what: &str) -> PyResult<Py<PyAny>> {
+        match read_one(py, self.id()?, kind(self.dtype()).3)? {
+            Some(element) => convert::decode(py, &element, self.dtype()),
+            None => {
+                let shape = PyTuple::new(py, self.dims()?)?;
+                Err(PyValueError::new_err(format!("{what} needs one element; this array has the shape {shape}")))
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Array {
+    /// A new array with the elements converted, as NumPy's `astype`.
+    fn astype<'py>(slf: &Bound<'py, Self>, dtype: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let converted =
+            read_view(slf)?.call_method1("astype", (convert::dtype_object(py, convert::dtype_of(dtype)?)?,))?;
+        Ok(create::array(py, &converted, None, None, None, None)?.into_any())
+    }
+
+    /// The only element, as a Python scalar.
+    fn item(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.only(py, "item()")
+    }
+
+    /// The elements as nested lists.
+    fn tolist<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        if slf.get().ndim() == 0 {
+            return Ok(slf.get().item(slf.py())?.into_bound(slf.py()));
+        }
+        read_view(slf)?.call_method0("tolist")
+    }
+
+    fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
+        self.only(py, "the truth value of an array is ambiguous; use numpy.any or numpy.all: bool()")?.is_truthy(py)
+    }
+
+    fn __float__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let only = self.only(py, "float()")?;
+        py.import("builtins")?.getattr("float")?.call1((only,))
+    }
+
+    fn __int__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let only = self.only(py, "int()")?;
+        py.import("builtins")?.getattr("int")?.call1((only,))
+    }
+
+    fn __complex__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let only = self.only(py, "complex()")?;
+        py.import("builtins")?.getattr("complex")?.call1((only,))
+    }
+
+    fn __index__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let code = self.dtype() & 0xff;
+        if self.ndim() != 0 || (code != TN_CODE_INT && code != TN_CODE_UINT) {
+            return Err(PyTypeError::new_err("only an integer array without axes can be used as an index"));
+        }
+        self.only(py, "index()")
+    }
+
+    fn __contains__(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        read_view(slf)?.contains(value)
+    }
+
+    /// Compares element by element, as NumPy does. The result is a NumPy array of bool.
+    fn __richcmp__<'py>(
+        slf: &Bound<'py, Self>,
+        other: &Bound<'py, PyAny>,
+        op: CompareOp,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let left = read_view(slf)?;
+        match other.cast::<Array>() {
+            Ok(other) => left.rich_compare(read_view(other)?, op),
+            Err(_) => left.rich_compare(other, op),
+        }
+    }
+
+    /// For NumPy where the buffer was refused: raises the reason.
+    #[pyo3(signature = (dtype=None, copy=None))]
+    fn __array__<'py>(
+        slf: Bound<'py, Self>,
+        dtype: Option<&Bound<'py, PyAny>>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        as_numpy(slf.into_any(), dtype, copy)
+    }
+
+    /// A NumPy array on the same bytes, as `numpy.asarray`. Plotting libraries and data frames call this before they
+    /// read element by element.
+    ///
+    /// >>> x = tenure.zeros(3)
+    /// >>> x.to_numpy()
+    /// array([0., 0., 0.])
+    fn to_numpy<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        tables(py)?.asarray.bind(py).call1((slf,))
+    }
+}

@@ -1,0 +1,150 @@
+//! `tenure.asarray` and `tenure.from_buffer`: arrays on the memory of other objects, or on a copy where their memory
+//! cannot be shared.
+//!
+//! Contract: `asarray` tries buffers, Arrow, DLPack and the array interface in this order, and copies last.
+
+use crate::api;
+use crate::base::{errors, site};
+use crate::elements::create;
+use crate::exchange::arrow::from_arrow;
+use crate::exchange::dlpack::from_dlpack;
+use crate::handles::array::Array;
+use crate::handles::expr::value;
+use crate::types::*;
+use crate::values::convert::{crossing, dtype_object, dtype_of, tables};
+use crate::values::foreign_buffer::ForeignBuffer;
+use pyo3::exceptions::{PyBufferError, PyNotImplementedError, PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// An array on the memory of an object with the buffer protocol (bytes, bytearray, NumPy arrays, mmap, array.array).
+///
+/// copy: None aliases where possible, False aliases or raises, True copies. writable: None takes what the object
+/// offers, True requires a writable buffer, False makes a read-only array. The object stays alive as long as the array,
+/// or an array made from it, needs its memory.
+///
+/// >>> b = bytearray(8)
+/// >>> x = tenure.from_buffer(b)
+/// >>> x[0] = 7
+/// >>> b[0]
+/// 7
+#[pyfunction]
+#[pyo3(signature = (object, *, writable=None, copy=None))]
+pub fn from_buffer<'py>(
+    py: Python<'py>,
+    object: &Bound<'py, PyAny>,
+    writable: Option<bool>,
+    copy: Option<bool>,
+) -> PyResult<Bound<'py, Array>> {
+    let memory = ForeignBuffer::of(object, writable)?;
+    let layout = memory.layout()?;
+    let mut flags = crossing(copy);
+    if writable == Some(false) || (memory.readonly() && copy != Some(true)) {
+        flags |= TN_IMPORT_READONLY;
+    }
+    let _site = site::here(py);
+    let id = memory.import(&layout, flags)?;
+    Array::wrap(py, id, layout.dtype, layout.shape.len() as i32)
+}
+
+/// The object as an array, without a copy where possible. An array is returned unchanged. NumPy arrays, other buffers,
+/// objects with DLPack (a PyTorch tensor) and Arrow arrays are aliased. Anything else is copied as by `tenure.array`.
+///
+/// dtype: a conversion copies. copy: None copies where necessary, False raises instead, True always copies.
+///
+/// >>> n = numpy.zeros(3)
+/// >>> x = tenure.asarray(n)
+/// >>> x[0] = 1.0
+/// >>> n[0]
+/// np.float64(1.0)
+#[pyfunction]
+#[pyo3(signature = (object, dtype=None, *, copy=None))]
+pub fn asarray<'py>(
+    py: Python<'py>,
+    object: &Bound<'py, PyAny>,
+    dtype: Option<&Bound<'py, PyAny>>,
+    copy: Option<bool>,
+) -> PyResult<Bound<'py, Array>> {
+    let wanted = dtype.map(dtype_of).transpose()?;
+    let aliased = if copy == Some(true) { None } else { alias(py, object)? };
+    if let Some(array) = aliased
+        && wanted.is_none_or(|w| w == array.get().dtype())
+    {
+        return Ok(array);
+    }
+    if copy == Some(false) {
+        return Err(PyValueError::new_err("this object's memory cannot be shared, and copy=False forbids a copy"));
+    }
+    if copy.is_none() && wanted.is_none() && has_memory(object)? && api::copies_forbidden()? {
+        let text = format!(
+            "this would copy ({} has elements or an order that cannot be shared), and the thread forbids copies; convert it \
+             first, or pass copy=True",
+            object.get_type().name()?
+        );
+        return Err(errors::with_text(py, TN_ERR_WOULD_COPY, &text, false));
+    }
+    let mut source = object.clone();
+    if !object.hasattr("__array__")? && !object.is_instance_of::<Array>() && object.hasattr("__dlpack__")? {
+        source = from_dlpack(py, object, None, None)?.into_any();
+    }
+    let dtype = wanted.map(|w| dtype_object(py, w)).transpose()?;
+    create::array(py, &source, dtype.as_ref(), None, None, None)
+}
+
+/// Whether the object has its elements in memory, unlike a list of numbers. Then a copy is one that an alias could have
+/// avoided.
+fn has_memory(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    // SAFETY: attached, a live object.
+    let buffer = unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0;
+    Ok(buffer || object.hasattr("__array_interface__")? || object.hasattr("__dlpack__")?)
+}
+
+/// An array on the object's own bytes. None: they cannot be shared.
+fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Array>>> {
+    if let Ok(array) = object.cast::<Array>() {
+        return Ok(Some(array.clone()));
+    }
+    if let Some(value) = value(object)? {
+        return Ok(Some(value));
+    }
+    // SAFETY: attached, a live object.
+    if unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0 {
+        return match from_buffer(py, object, None, None) {
+            Ok(array) => Ok(Some(array)),
+            // A format without an element type here, which NumPy may convert.
+            Err(error) if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py) => {
+                Ok(None)
+            }
+            // DLPack has types that buffers lack: JAX exports bfloat16 by DLPack only.
+            Err(error) if error.is_instance_of::<PyBufferError>(py) && object.hasattr("__dlpack__")? => {
+                drop(error);
+                from_dlpack(py, object, None, None).map(Some)
+            }
+            Err(error) => Err(error),
+        };
+    }
+    // Before DLPack: Arrow's arrays have that as well, but for one axis only.
+    if object.hasattr("__arrow_c_array__")? {
+        return match from_arrow(py, object, None) {
+            Ok(array) => Ok(Some(array)),
+            // Nulls, packed bits, texts: NumPy may convert them.
+            Err(error)
+                if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyNotImplementedError>(py) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        };
+    }
+    if object.hasattr("__dlpack__")? {
+        return from_dlpack(py, object, None, None).map(Some);
+    }
+    if object.hasattr("__array_interface__")? {
+        let options = PyDict::new(py);
+        options.set_item("copy", false)?;
+        let array = tables(py)?.asarray.bind(py).call((object,), Some(&options));
+        return array.ok().map(|array| from_buffer(py, &array, None, None)).transpose();
+    }
+    Ok(None)
+}

@@ -1,0 +1,55 @@
+//! Classes of exports: how a consumer may use the bytes of an array.
+//!
+//! Contract: an export of the default class is a shared view. Where that is refused and reading suffices, it becomes a
+//! read-only view.
+
+use crate::api::{self, Failure, Id};
+use crate::base::interpreter::{SameThread, wait_without_gil};
+use crate::types::*;
+use pyo3::prelude::*;
+
+/// How a consumer may use the bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// A shared view of a writable array, a read-only view of a read-only one.
+    Default,
+    /// A read-only view (XR).
+    ReadOnly,
+    /// A read-only view, also in a struct that has no read-only flag: the consumer is known to read only.
+    Reads,
+    /// An exclusive view (XW).
+    Exclusive,
+}
+
+impl Class {
+    /// The flags of an export of this class.
+    pub fn flags(self) -> u32 {
+        match self {
+            Class::Default => TN_EXPORT_WRITABLE,
+            Class::ReadOnly => 0,
+            Class::Reads => TN_EXPORT_CONSUMER_READS,
+            Class::Exclusive => TN_EXPORT_WRITABLE | TN_EXPORT_EXCLUSIVE,
+        }
+    }
+}
+
+/// Whether a read-only view may still succeed after a shared one was refused (XC-2).
+pub fn may_read(failure: Failure) -> bool {
+    matches!(failure.0, TN_ERR_READONLY | TN_ERR_IN_EXPRESSION | TN_ERR_SHARED)
+}
+
+/// Opens an export on the array's own bytes. True: it is read-only. If a shared view is refused and reading suffices,
+/// opens a read-only one.
+pub fn open(py: Python<'_>, id: Id, class: Class, reading_suffices: bool) -> api::Result<(Id, tn_view_info, bool)> {
+    const ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_WAIT;
+    let opened = |flags| {
+        wait_without_gil(py, flags, |flags| api::export_host(id, flags, 0).map(SameThread)).map(|shown| shown.0)
+    };
+    match opened(ALIAS | class.flags()) {
+        Ok((guard, info)) => Ok((guard, info, class == Class::ReadOnly)),
+        Err(failure) if class == Class::Default && reading_suffices && may_read(failure) => {
+            opened(ALIAS).map(|(guard, info)| (guard, info, true))
+        }
+        Err(failure) => Err(failure),
+    }
+}

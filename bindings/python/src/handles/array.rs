@@ -1,0 +1,440 @@
+//! `tenure.Array`: the object that owns one array handle, its properties, and what it does as a whole.
+//!
+//! Contract: `release` and `detach` take the handle out. The end of the object releases a handle that is left; it
+//! never raises and needs nothing but the library. Element type and number of axes of a handle never change, so they
+//! are kept here; the library has everything else. The other layers add methods: single elements and borrows in
+//! `elements`, protocols in `exchange`, indexing and views in `operations`.
+
+use crate::api::{self, Id, cuda};
+use crate::base::interpreter::retry_after_wait;
+use crate::base::{errors, site};
+use crate::handles::array_extra::ArrayExtra;
+use crate::handles::pool::Pool;
+use crate::handles::stream::Stream;
+use crate::types::*;
+use crate::values::convert::{self, Dims, fixed_text, kind, mode_and_wait, parameter_of, tables};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use pyo3::PyTypeInfo;
+use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+/// An array: one claim on some bytes, with a shape. Views (`x[1:3]`, `x.T`) are arrays on the same bytes. A method
+/// copies elements only where its description says so.
+///
+/// Made by `tenure.empty`, `zeros`, `array`, `asarray` and the like:
+///
+/// >>> import numpy, tenure
+/// >>> x = tenure.array([[1.0, 2.0], [3.0, 4.0]], name="x")
+/// >>> n = numpy.asarray(x)            # the same bytes
+/// >>> n[0, 0] = 5.0
+/// >>> x[0, 0]
+/// 5.0
+#[pyclass(frozen, weakref, module = "tenure", name = "Array")]
+pub struct Array {
+    /// The handle's bits, or `RELEASED`, or `DETACHED`.
+    id: AtomicU64,
+    /// Element type of the handle; set once, before other code sees the object.
+    dtype: AtomicU32,
+    /// Number of axes of the handle; set with the type.
+    ndim: AtomicI32,
+    /// References to the object from open buffers and proxies, which are not variables.
+    referred: AtomicI32,
+    /// Data that few arrays have; NULL, or a box that this object owns.
+    extra: AtomicPtr<ArrayExtra>,
+}
+
+/// In place of a handle: the object was released.
+const RELEASED: u64 = 0;
+/// In place of a handle: `detach` handed it out.
+const DETACHED: u64 = 1;
+
+impl Drop for Array {
+    fn drop(&mut self) {
+        // The interface exports end first: strict mode refuses to release a handle with open exports.
+        self.end_interface_exports();
+        let id = *self.id.get_mut();
+        if id > DETACHED {
+            // A finalizer cannot report a failure (PY-9). In strict mode the library refuses open guards here as
+            // everywhere.
+            let _ = api::release(Id(id));
+        }
+        let extra = *self.extra.get_mut();
+        if !extra.is_null() {
+            // SAFETY: made by `Box::into_raw` in `extra`; no other reference to this object exists.
+            drop(unsafe { Box::from_raw(extra) });
+        }
+    }
+}
+
+impl Array {
+    /// Makes the object that owns a handle. Where that fails the handle is released.
+    #[inline]
+    pub fn wrap(py: Python<'_>, id: Id, dtype: tn_dtype, ndim: i32) -> PyResult<Bound<'_, Array>> {
+        // Views are made in hot loops, and `Bound::new` would look up and call `object.__new__` with an empty tuple.
+        // That ends in this call. All-zero fields are an `Array` that was released.
+        // SAFETY: attached, the type of this class, no items. The memory comes zeroed, which is a valid value of every field,
+        // and of what pyo3 keeps beside them for a frozen class that may cross threads.
+        let object = unsafe { ffi::PyType_GenericAlloc(Self::type_object_raw(py), 0) };
+        if object.is_null() {
+            let error = PyErr::fetch(py);
+            let _ = api::release(id);
+            return Err(error);
+        }
+        // SAFETY: a new reference to an object of this class.
+        let array = unsafe { Bound::from_owned_ptr(py, object).cast_into_unchecked::<Array>() };
+        let this = array.get();
+        this.dtype.store(dtype, Ordering::Relaxed);
+        this.ndim.store(ndim, Ordering::Relaxed);
+        this.id.store(id.0, Ordering::Relaxed);
+        Ok(array)
+    }
+
+    /// Counts `more` buffers and proxies that refer to the object.
+    pub fn referred(&self, more: i32) {
+        self.referred.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Number of buffers and proxies that refer to the object.
+    pub fn views(&self) -> u32 {
+        self.referred.load(Ordering::Relaxed).max(0) as u32
+    }
+
+    /// The data that few arrays have, made at the first use.
+    pub fn extra(&self) -> &ArrayExtra {
+        let mut extra = self.extra.load(Ordering::Acquire);
+        if extra.is_null() {
+            let fresh = Box::into_raw(Box::<ArrayExtra>::default());
+            // Release: a thread that loads the pointer sees the finished box. The loser of a race uses the winner's
+            // box.
+            match self.extra.compare_exchange(null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => extra = fresh,
+                Err(other) => {
+                    // SAFETY: made above; no other thread has seen it.
+                    drop(unsafe { Box::from_raw(fresh) });
+                    extra = other;
+                }
+            }
+        }
+        // SAFETY: made by `Box::into_raw`, and freed with this object.
+        unsafe { &*extra }
+    }
+
+    /// Ends the exports that `__array_interface__` opened.
+    pub fn end_interface_exports(&self) {
+        if !self.extra.load(Ordering::Acquire).is_null() {
+            self.extra().end_interface_exports();
+        }
+    }
+
+    /// Element type of the handle.
+    #[inline]
+    pub fn dtype(&self) -> tn_dtype {
+        self.dtype.load(Ordering::Relaxed)
+    }
+
+    /// Number of axes of the handle.
+    #[inline]
+    pub fn ndim(&self) -> i32 {
+        self.ndim.load(Ordering::Relaxed)
+    }
+
+    /// Makes the object for a handle whose type is not known yet.
+    pub fn adopt(py: Python<'_>, id: Id) -> PyResult<Bound<'_, Array>> {
+        match api::query(id) {
+            Ok(info) => Self::wrap(py, id, info.dtype, info.ndim),
+            Err(failure) => {
+                let error = failure.into();
+                let _ = api::release(id);
+                Err(error)
+            }
+        }
+    }
+
+    /// The handle, if the object still has one.
+    #[inline]
+    pub fn id(&self) -> PyResult<Id> {
+        match self.id.load(Ordering::Relaxed) {
+            id if id > DETACHED => Ok(Id(id)),
+            _ => Err(self.released_error()),
+        }
+    }
+
+    #[cold]
+    fn released_error(&self) -> PyErr {
+        let how = self.fate().unwrap_or("released");
+        let text = format!("this array was {how}; only its repr works");
+        Python::attach(|py| errors::with_text(py, TN_ERR_STALE, &text, false))
+    }
+
+    /// How the object lost its handle, if it did.
+    pub fn fate(&self) -> Option<&'static str> {
+        match self.id.load(Ordering::Relaxed) {
+            RELEASED => Some("released"),
+            DETACHED => Some("detached"),
+            _ => None,
+        }
+    }
+
+    /// The library's description of the array.
+    pub fn info(&self) -> PyResult<tn_array_info> {
+        Ok(api::query(self.id()?)?)
+    }
+
+    /// The lengths of the axes.
+    pub fn dims(&self) -> PyResult<Dims> {
+        let info = self.info()?;
+        Ok(info.shape[..info.ndim as usize].into())
+    }
+
+    /// The length of the first axis.
+    pub fn length(&self) -> PyResult<i64> {
+        if self.ndim() == 0 {
+            return Err(PyTypeError::new_err("len() of unsized object: the array has no axes"));
+        }
+        Ok(self.info()?.shape[0])
+    }
+
+    /// Waits for device work that writes the array, where the host can touch its memory. For calls that have no
+    /// TN_WAIT, or would wait with the interpreter held.
+    pub fn finish(&self, py: Python<'_>) -> PyResult<()> {
+        let id = self.id()?;
+        match self.info()?.device.r#type {
+            TN_CPU | TN_CUDA => Ok(()),
+            _ => py.detach(|| cuda::wait(id, TN_READ).map_err(PyErr::from)),
+        }
+    }
+
+    fn take_id(&self, instead: u64) -> Option<Id> {
+        let id = self.id.swap(instead, Ordering::Relaxed);
+        if id > DETACHED {
+            return Some(Id(id));
+        }
+        self.id.store(id, Ordering::Relaxed);
+        None
+    }
+}
+
+#[pymethods]
+impl Array {
+    /// The lengths of the axes.
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let info = self.info()?;
+        PyTuple::new(py, &info.shape[..info.ndim as usize])
+    }
+
+    /// The distance between neighbours on each axis, in bytes, as in NumPy.
+    #[getter]
+    fn strides<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let info = self.info()?;
+        PyTuple::new(py, &info.strides[..info.ndim as usize])
+    }
+
+    /// The element type, as a NumPy dtype (`tenure.bfloat16` for what NumPy does not have).
+    #[getter(dtype)]
+    fn py_dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        convert::dtype_object(py, self.dtype())
+    }
+
+    /// The number of axes.
+    #[getter(ndim)]
+    fn py_ndim(&self) -> i32 {
+        self.ndim()
+    }
+
+    /// The number of elements.
+    #[getter]
+    fn size(&self) -> PyResult<u64> {
+        Ok(self.info()?.count)
+    }
+
+    /// Bytes of one element.
+    #[getter]
+    fn itemsize(&self) -> usize {
+        kind(self.dtype()).3
+    }
+
+    /// Bytes of all elements.
+    #[getter]
+    fn nbytes(&self) -> PyResult<u64> {
+        Ok(self.info()?.bytes)
+    }
+
+    /// The device of the bytes: "cpu", "cuda:0", "cuda_host", "cuda_managed:0".
+    #[getter]
+    fn device(&self) -> PyResult<String> {
+        Ok(convert::device_text(self.info()?.device))
+    }
+
+    /// The name in messages and reports; "" where the array has none. Assign None or "" to remove it.
+    #[getter]
+    fn name(&self) -> PyResult<String> {
+        Ok(convert::fixed_text(&self.info()?.name))
+    }
+
+    #[setter]
+    fn set_name(&self, name: Option<&str>) -> PyResult<()> {
+        let name = name.filter(|n| !n.is_empty()).map(convert::text_of).transpose()?;
+        Ok(api::set_name(self.id()?, name.as_deref())?)
+    }
+
+    /// The layout of the elements and the permitted uses: `x.flags.c_contiguous`, `x.flags.writeable`,
+    /// `x.flags["F"]`.
+    #[getter]
+    fn flags<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        tables(py)?.plain.bind(py).getattr("Flags")?.call1((self.info()?.flags,))
+    }
+
+    /// The pool of the bytes. Imported bytes have none and raise.
+    #[getter]
+    fn pool<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Pool>> {
+        Pool::wrap(py, api::array_pool(self.id()?)?, self.info()?.device)
+    }
+
+    /// The handle as an integer, for C code that uses it while this object exists.
+    #[getter]
+    fn handle(&self) -> PyResult<u64> {
+        Ok(self.id()?.0)
+    }
+
+    /// The handle for ctypes: `lib.use(x)` passes it as a pointer.
+    #[getter]
+    fn _as_parameter_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        parameter_of(py, self.id()?)
+    }
+
+    /// Returns the handle as an integer and empties this object. The receiver owns the handle and must call
+    /// `tn_array_release`.
+    fn detach(&self) -> PyResult<u64> {
+        self.take_id(DETACHED).map(|id| id.0).ok_or_else(|| self.released_error())
+    }
+
+    /// Releases this claim and empties the object. Open guards and exports keep the bytes. Calling it twice is
+    /// allowed.
+    fn release(&self) -> PyResult<()> {
+        // Also for a handle that was handed out: the exports belong to the object.
+        self.end_interface_exports();
+        let Some(id) = self.take_id(RELEASED) else { return Ok(()) };
+        api::release(id).map_err(|failure| {
+            // Strict mode refuses a release while guards are open (RL-4). The object keeps its handle.
+            self.id.store(id.0, Ordering::Relaxed);
+            PyErr::from(failure)
+        })?;
+        self.end_interface_exports();
+        Ok(())
+    }
+
+    /// `with x:` releases the array at the end of the block.
+    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        slf.get().id()?;
+        Ok(slf)
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.release()
+    }
+
+    /// A new array with its own claim on the same bytes, released separately.
+    fn clone<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Array>> {
+        let _site = site::here(py);
+        Self::wrap(py, api::clone(self.id()?)?, self.dtype(), self.ndim())
+    }
+
+    /// A copy on the same device, from `pool` or the current one: in C order, or in F order if this array is only
+    /// F-contiguous. stream: the copy becomes work of that stream; without one it is complete on return.
+    #[pyo3(signature = (*, pool=None, name=None, stream=None))]
+    fn copy<'py>(
+        &self,
+        py: Python<'py>,
+        pool: Option<&Bound<'py, Pool>>,
+        name: Option<&str>,
+        stream: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Array>> {
+        let _site = site::here(py);
+        let (id, pool, stream) = (self.id()?, Pool::id_of(pool)?, Stream::id_of(stream)?);
+        // Other threads may run while a large array is copied.
+        let copied = py.detach(|| retry_after_wait(id, || api::copy(id, pool, stream)).map_err(PyErr::from))?;
+        let copied = Self::wrap(py, copied, self.dtype(), self.ndim())?;
+        if name.is_some() {
+            copied.get().set_name(name)?;
+        }
+        Ok(copied)
+    }
+
+    fn __copy__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Array>> {
+        self.clone(py)
+    }
+
+    fn __deepcopy__<'py>(&self, py: Python<'py>, _memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Array>> {
+        self.copy(py, None, None, None)
+    }
+
+    /// Refused: another process has other memory, so the caller must copy explicitly.
+    fn __reduce_ex__(&self, _protocol: i32) -> PyResult<()> {
+        Err(PyTypeError::new_err(
+            "a tenure.Array cannot be pickled: its memory belongs to this process; pickle numpy.asarray(x), which copies, \
+             or write a file with x.save_npy(path) and open it with tenure.open_npy(path, \"r+\")",
+        ))
+    }
+
+    /// Sets every element to `value`. mode: "aliased" (other handles see the change), "unique" (refused while others
+    /// exist) or "cow" (copies if others exist). stream: the fill becomes work of that stream; without one it is
+    /// complete on return. wait: whether a write by the host waits for unfinished device work; False raises
+    /// `PendingError`.
+    #[pyo3(signature = (value, mode=None, *, stream=None, wait=true))]
+    fn fill(
+        &self,
+        py: Python<'_>,
+        value: &Bound<'_, PyAny>,
+        mode: Option<&Bound<'_, PyAny>>,
+        stream: Option<&Bound<'_, PyAny>>,
+        wait: bool,
+    ) -> PyResult<()> {
+        let (id, mode, stream) = (self.id()?, mode_and_wait(mode, wait)?, Stream::id_of(stream)?);
+        let element = convert::encode_one(value, self.dtype())?;
+        py.detach(|| api::fill(id, &element, mode, stream).map_err(PyErr::from))
+    }
+
+    /// Sets every element to 0. mode, stream, wait: as in `fill`.
+    #[pyo3(signature = (mode=None, *, stream=None, wait=true))]
+    fn zero(
+        &self,
+        py: Python<'_>,
+        mode: Option<&Bound<'_, PyAny>>,
+        stream: Option<&Bound<'_, PyAny>>,
+        wait: bool,
+    ) -> PyResult<()> {
+        let (id, mode, stream) = (self.id()?, mode_and_wait(mode, wait)?, Stream::id_of(stream)?);
+        py.detach(|| api::zero(id, mode, stream).map_err(PyErr::from))
+    }
+
+    /// Whether this array has the only claim on its bytes, without a borrow or export.
+    #[getter]
+    fn is_unique(&self) -> PyResult<bool> {
+        Ok(api::is_unique(self.id()?)?)
+    }
+
+    fn __len__(&self) -> PyResult<usize> {
+        Ok(self.length()? as usize)
+    }
+}
+
+/// Type, shape and name of an array, without its elements: `array float64 (2, 3) "K"`.
+pub fn brief(array: &Bound<'_, Array>) -> String {
+    let array = array.get();
+    let name = kind(array.dtype()).1;
+    let info = array.id().ok().and_then(|id| api::query(id).ok());
+    let Some(info) = info else { return format!("array {name}") };
+    let lengths: Vec<_> = info.shape[..info.ndim as usize].iter().map(i64::to_string).collect();
+    let comma = if lengths.len() == 1 { "," } else { "" };
+    let mut text = format!("array {name} ({}{comma})", lengths.join(", "));
+    let label = fixed_text(&info.name);
+    if !label.is_empty() {
+        text += &format!(" {label:?}");
+    }
+    text
+}

@@ -1,0 +1,41 @@
+//! Data that only few array objects have, on the heap.
+
+use crate::api::{self, Id};
+use std::sync::{Mutex, PoisonError};
+
+/// Data of an array object that DLPack's exchange table or `__array_interface__` needed.
+#[derive(Default)]
+pub struct ArrayExtra {
+    /// Shapes and strides that consumers point to; they live as long as the object.
+    numbers: Mutex<Vec<Box<[i64]>>>,
+    /// Addresses that readers of `__array_interface__` know, and the exports that keep their bytes.
+    pub interface_exports: Mutex<Vec<(u64, Id)>>,
+}
+
+impl ArrayExtra {
+    /// The address of a copy of these numbers, which lives as long as the object. There are as many lists as the array
+    /// had layouts.
+    pub fn numbers(&self, wanted: &[i64]) -> *const i64 {
+        let mut lists = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(list) = lists.iter().find(|list| ***list == *wanted) {
+            return list.as_ptr();
+        }
+        lists.push(wanted.into());
+        lists[lists.len() - 1].as_ptr()
+    }
+
+    /// Ends the exports that `__array_interface__` opened.
+    pub fn end_interface_exports(&self) {
+        let exports = core::mem::take(&mut *self.interface_exports.lock().unwrap_or_else(PoisonError::into_inner));
+        for (_, guard) in exports {
+            // An open export can always be ended, and there is no caller to report to.
+            let _ = api::borrow_end(guard, 0);
+        }
+    }
+}
+
+impl Drop for ArrayExtra {
+    fn drop(&mut self) {
+        self.end_interface_exports();
+    }
+}

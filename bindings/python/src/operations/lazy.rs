@@ -1,0 +1,257 @@
+//! Lazy operators (PY-10): `tenure.lazy` and its like begin an expression, operators and methods build a larger one.
+//!
+//! Contract: an operand that is no expression becomes a leaf, whose handle is released as soon as the operation is
+//! built. So the operation alone holds the operand.
+
+use crate::api::expr::{self as api, Binary, Unary};
+use crate::api::{Id, take};
+use crate::base::interpreter::{retry_after_wait, wait_without_gil};
+use crate::base::site;
+use crate::exchange::asarray::asarray;
+use crate::handles::array::Array;
+use crate::handles::expr::Expr;
+use crate::handles::promise::Promise;
+use crate::types::*;
+use crate::values::convert::tables;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyFloat, PyInt};
+
+/// An operand: the handle of an expression, or a leaf that is released once the operation is built.
+struct Operand {
+    id: Id,
+    temporary: bool,
+}
+
+impl Drop for Operand {
+    fn drop(&mut self) {
+        if self.temporary {
+            let _ = api::release(self.id);
+        }
+    }
+}
+
+impl Expr {
+    fn unary<'py>(&self, py: Python<'py>, operation: Unary) -> PyResult<Bound<'py, Expr>> {
+        let id = self.id()?;
+        let _site = site::here(py);
+        Self::wrap(py, api::unary(operation, id)?)
+    }
+
+    /// `self op other`, or `other op self` if turned. NotImplemented: `other` is no operand.
+    fn binary<'py>(&self, other: &Bound<'py, PyAny>, operation: Binary, turned: bool) -> PyResult<Bound<'py, PyAny>> {
+        let py = other.py();
+        let id = self.id()?;
+        let Some(operand) = operand(other)? else { return Ok(py.NotImplemented().into_bound(py)) };
+        let _site = site::here(py);
+        let (x, y) = if turned { (operand.id, id) } else { (id, operand.id) };
+        Ok(Self::wrap(py, api::binary(operation, x, y)?)?.into_any())
+    }
+
+    /// A method with an operand, which has no reflected method to try.
+    fn method<'py>(&self, other: &Bound<'py, PyAny>, operation: Binary) -> PyResult<Bound<'py, PyAny>> {
+        let built = self.binary(other, operation, false)?;
+        if built.is(other.py().NotImplemented()) { Err(no_operand(other)) } else { Ok(built) }
+    }
+}
+
+fn no_operand(object: &Bound<'_, PyAny>) -> PyErr {
+    let kind = object.get_type().name().map_or_else(|_| "this".to_owned(), |name| name.to_string());
+    PyTypeError::new_err(format!("operands of expressions are arrays, promises of arrays and expressions, not {kind}"))
+}
+
+/// A real number of Python or NumPy.
+fn number(object: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
+    let plain = object.is_instance_of::<PyFloat>() || object.is_instance_of::<PyInt>();
+    let of_numpy = |kind: &str| object.is_instance(&tables(object.py())?.numpy.bind(object.py()).getattr(kind)?);
+    // Complex numbers are no factors; as operands they are refused by type.
+    Ok(if plain || of_numpy("floating")? || of_numpy("integer")? { Some(object.extract()?) } else { None })
+}
+
+/// The operand that an object is. None: it is none.
+fn operand(object: &Bound<'_, PyAny>) -> PyResult<Option<Operand>> {
+    if let Ok(expr) = object.cast::<Expr>() {
+        return Ok(Some(Operand { id: expr.get().id()?, temporary: false }));
+    }
+    // SAFETY: attached, a live object.
+    let buffer = unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0;
+    let known = object.is_instance_of::<Array>()
+        || object.is_instance_of::<Promise>()
+        || buffer
+        || object.hasattr("__array__")?
+        || object.hasattr("__dlpack__")?;
+    if known { leaf_of(object, TN_FORM_FULL).map(Some) } else { Ok(None) }
+}
+
+fn leaf_of(object: &Bound<'_, PyAny>, form: u32) -> PyResult<Operand> {
+    let py = object.py();
+    // An array that is made here ends here: the leaf has the only claim.
+    let array = match object.cast::<Promise>() {
+        Ok(promise) => {
+            let _site = site::here(py);
+            let taken = take(&[promise.get().id()])?;
+            Array::adopt(py, taken[0])?
+        }
+        Err(_) => asarray(py, object, None, None)?,
+    };
+    let id = array.get().id()?;
+    let _site = site::here(py);
+    let leaf = wait_without_gil(py, TN_WAIT, |flags| match flags & TN_WAIT {
+        0 => api::leaf(id, form),
+        _ => retry_after_wait(id, || api::leaf(id, form)),
+    })?;
+    Ok(Operand { id: leaf, temporary: true })
+}
+
+fn leaf<'py>(object: &Bound<'py, PyAny>, form: u32) -> PyResult<Bound<'py, Expr>> {
+    let py = object.py();
+    if object.is_instance_of::<Expr>() {
+        return Err(PyTypeError::new_err("this is already an expression; the form of an expression cannot be changed"));
+    }
+    let leaf = leaf_of(object, form)?;
+    let id = leaf.id;
+    core::mem::forget(leaf);
+    Expr::wrap(py, id)
+}
+
+/// An array as an expression: the beginning of `(tenure.lazy(A) + D).cholesky() * u`.
+///
+/// x: float32 or float64; a promise is taken. form: "full"; "diagonal": a vector is the diagonal of a matrix that is
+/// 0 elsewhere; "lower": the diagonal of a square matrix and the elements below it. The expression has its own claim:
+/// `del x` once x is not needed any more, and a result may take its bytes.
+///
+/// >>> e = tenure.lazy(x) + numpy.ones((2, 3))
+/// >>> e.sum(0).tolist()
+/// [2.0, 2.0, 2.0]
+#[pyfunction]
+#[pyo3(signature = (x, form="full"))]
+pub fn lazy<'py>(x: &Bound<'py, PyAny>, form: &str) -> PyResult<Bound<'py, Expr>> {
+    let form = match form {
+        "full" => TN_FORM_FULL,
+        "diagonal" => TN_FORM_DIAGONAL,
+        "lower" => TN_FORM_LOWER,
+        other => {
+            return Err(PyValueError::new_err(format!(
+                "form must be \"full\", \"diagonal\" or \"lower\", not {other:?}"
+            )));
+        }
+    };
+    leaf(x, form)
+}
+
+/// A diagonal matrix as an expression, stored as its n values: `tenure.lazy(v, "diagonal")`.
+#[pyfunction]
+pub fn diagonal<'py>(v: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Expr>> {
+    leaf(v, TN_FORM_DIAGONAL)
+}
+
+/// The lower triangle of a square matrix as an expression, with zeros above: `tenure.lazy(x, "lower")`.
+#[pyfunction]
+pub fn lower<'py>(x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Expr>> {
+    leaf(x, TN_FORM_LOWER)
+}
+
+#[pymethods]
+impl Expr {
+    /// Makes NumPy leave operators to expressions: `n + e` is an expression.
+    #[classattr]
+    fn __array_ufunc__(py: Python<'_>) -> Py<PyAny> {
+        py.None()
+    }
+
+    fn __add__<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.binary(other, Binary::Add, false)
+    }
+
+    fn __radd__<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.binary(other, Binary::Add, true)
+    }
+
+    fn __sub__<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.binary(other, Binary::Subtract, false)
+    }
+
+    fn __rsub__<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.binary(other, Binary::Subtract, true)
+    }
+
+    fn __mul__<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        match number(other)? {
+            Some(factor) => Ok(self.unary(other.py(), Unary::Scale(factor))?.into_any()),
+            None => self.binary(other, Binary::Multiply, false),
+        }
+    }
+
+    fn __rmul__<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        match number(other)? {
+            Some(factor) => Ok(self.unary(other.py(), Unary::Scale(factor))?.into_any()),
+            None => self.binary(other, Binary::Multiply, true),
+        }
+    }
+
+    fn __matmul__<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.binary(other, Binary::Multiply, false)
+    }
+
+    fn __rmatmul__<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.binary(other, Binary::Multiply, true)
+    }
+
+    fn __truediv__<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        match number(other)? {
+            Some(divisor) => Ok(self.unary(other.py(), Unary::Scale(divisor.recip()))?.into_any()),
+            None => self.binary(other, Binary::Elementwise(TN_EXPR_DIVIDE), false),
+        }
+    }
+
+    fn __rtruediv__<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.binary(other, Binary::Elementwise(TN_EXPR_DIVIDE), true)
+    }
+
+    fn __neg__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Expr>> {
+        self.unary(py, Unary::Elementwise(TN_EXPR_NEGATE))
+    }
+
+    /// The lower Cholesky factor of a symmetric positive definite matrix, whose lower triangle is read.
+    fn cholesky<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Expr>> {
+        self.unary(py, Unary::Cholesky)
+    }
+
+    /// The solution x of self * x = b: by substitution for a lower factor or its transpose, by division for a
+    /// diagonal matrix, by LU with pivoting for a full one.
+    fn solve<'py>(&self, b: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.method(b, Binary::Solve)
+    }
+
+    /// The product element by element; `*` is the matrix product.
+    fn times<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.method(other, Binary::Elementwise(TN_EXPR_MULTIPLY))
+    }
+
+    /// The transpose, which moves no elements.
+    #[getter(T)]
+    fn t<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Expr>> {
+        self.unary(py, Unary::Transpose)
+    }
+
+    /// The sum over one axis, which is removed. A negative axis counts from the last.
+    fn sum<'py>(&self, py: Python<'py>, axis: i32) -> PyResult<Bound<'py, Expr>> {
+        self.unary(py, Unary::Sum(axis))
+    }
+
+    /// The square root of each element.
+    fn sqrt<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Expr>> {
+        self.unary(py, Unary::Elementwise(TN_EXPR_SQRT))
+    }
+
+    /// e to the power of each element.
+    fn exp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Expr>> {
+        self.unary(py, Unary::Elementwise(TN_EXPR_EXP))
+    }
+
+    /// The natural logarithm of each element.
+    fn log<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Expr>> {
+        self.unary(py, Unary::Elementwise(TN_EXPR_LOG))
+    }
+}

@@ -1,0 +1,120 @@
+//! Safetensors files: some or all of their tensors as arrays on one mapping (NP-10, NP-11).
+
+use crate::api::{self, Id};
+use crate::base::site;
+use crate::ffi_generated as c;
+use crate::handles::array::Array;
+use crate::handles::pool::Pool;
+use crate::types::*;
+use crate::values::convert::{crossing, fixed_text, path_of};
+use core::ffi::{CStr, c_char};
+use core::ptr::null_mut;
+use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use std::ffi::CString;
+
+/// The names of all tensors, in the order of their bytes.
+fn all_names(path: &CStr) -> PyResult<Vec<String>> {
+    let query = |infos: &mut Vec<tn_safetensors_info>| {
+        let mut count = 0;
+        let room = infos.capacity();
+        // SAFETY: a terminated path, as many places as said, a writable count.
+        let status = unsafe {
+            c::tn_safetensors_query(
+                path.as_ptr(),
+                size_of::<tn_safetensors_info>(),
+                room,
+                infos.as_mut_ptr(),
+                &mut count,
+            )
+        };
+        if status != TN_OK {
+            return Err(PyErr::from(api::Failure(status)));
+        }
+        // SAFETY: the call filled this number of entries.
+        unsafe { infos.set_len(count.min(room)) };
+        Ok(count)
+    };
+    let mut infos = Vec::new();
+    // The file may change between the calls.
+    loop {
+        let count = query(&mut infos)?;
+        if count <= infos.len() {
+            break;
+        }
+        infos.clear();
+        infos.reserve_exact(count);
+    }
+    let mut names = Vec::with_capacity(infos.len());
+    for info in &infos {
+        let name = fixed_text(&info.name);
+        if name.len() as u64 != info.name_bytes {
+            return Err(PyValueError::new_err(format!(
+                "a tensor has a name of {} bytes, too long to be listed ({name}...); pass the names of the tensors to open",
+                info.name_bytes
+            )));
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// The requested names: one, or several.
+fn requested_names(names: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    if let Ok(name) = names.cast::<PyString>() {
+        return Ok(vec![name.to_string()]);
+    }
+    names.try_iter()?.map(|name| name?.extract()).collect()
+}
+
+/// Opens tensors of a safetensors file: a dict of arrays by name, or one array where `names` is one name.
+///
+/// Each array has its tensor's name. names: None for all, in the order of the file. copy: None maps the file read-only,
+/// all arrays on one mapping, and copies only a tensor that is not aligned for its elements; False raises for such a
+/// tensor; True reads all into the pool, writable.
+///
+/// If a mapped file is truncated, the next access ends the process (SIGBUS), as with every mapping.
+#[pyfunction]
+#[pyo3(signature = (path, names=None, *, copy=None, pool=None))]
+pub fn open_safetensors<'py>(
+    py: Python<'py>,
+    path: &Bound<'py, PyAny>,
+    names: Option<&Bound<'py, PyAny>>,
+    copy: Option<bool>,
+    pool: Option<&Bound<'py, Pool>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (path, pool) = (path_of(path)?, Pool::id_of(pool)?);
+    let listed = match names {
+        Some(names) => requested_names(names)?,
+        None => py.detach(|| all_names(&path))?,
+    };
+    let texts = listed.iter().map(|name| CString::new(name.as_str())).collect::<Result<Vec<_>, _>>();
+    let texts = texts.map_err(|_| PyKeyError::new_err("a name with an embedded null byte"))?;
+    let _site = site::here(py);
+    let ids = py.detach(|| {
+        let names: Vec<*const c_char> = texts.iter().map(|text| text.as_ptr()).collect();
+        let mut out: Vec<*mut tn_array> = vec![null_mut(); names.len()];
+        let (n, pool, to) = (names.len(), pool.0 as *mut tn_pool, out.as_mut_ptr());
+        let size = size_of::<tn_safetensors_options>();
+        let options = tn_safetensors_options { size, pool, flags: crossing(copy), reserved: 0 };
+        // SAFETY: terminated texts, as many places as names.
+        let status =
+            unsafe { c::tn_array_open_safetensors(path.as_ptr(), n, names.as_ptr(), &options, to, null_mut()) };
+        if status == TN_OK { Ok(out.into_iter().map(|id| Id(id as u64)).collect()) } else { Err(api::Failure(status)) }
+    });
+    let ids: Vec<Id> = ids.map_err(PyErr::from)?;
+    // All handles become objects before anything can fail, so that none is lost.
+    let arrays: Vec<PyResult<Bound<'py, Array>>> = ids.into_iter().map(|id| Array::adopt(py, id)).collect();
+    let opened = PyDict::new(py);
+    for ((name, text), array) in listed.iter().zip(&texts).zip(arrays) {
+        let array = array?;
+        // The name in messages and reports.
+        api::set_name(array.get().id()?, Some(text))?;
+        opened.set_item(name, array)?;
+    }
+    match names {
+        Some(names) if names.is_instance_of::<PyString>() => opened.as_any().get_item(names),
+        _ => Ok(opened.into_any()),
+    }
+}
