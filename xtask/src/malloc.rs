@@ -5,10 +5,13 @@
 //! line of the library on the standard error (a wrong free, a request to Rust's heap) is a failure too. What this machine lacks, or what
 //! fails here without the preload as well, is skipped by name. The library is built with assertions on.
 
+use crate::programs::threads;
 use crate::tools::{Done, cargo, command, has, io, output, read, root, run};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Instant;
+use tenure_harness::in_parallel;
 
 /// The file's name.
 pub const LIBRARY: &str = "libtenure_malloc.so";
@@ -248,20 +251,28 @@ impl Trial {
             sources.truncate(6);
         }
         self.step(&format!("gcc -O2 on {} C tests", sources.len()), |trial| {
-            for source in &sources {
-                let object = |name: &str, mut gcc: Command| {
-                    let object = trial.folder.join(name);
+            let failed = Mutex::new(String::new());
+            in_parallel(sources.len(), threads(), |at| {
+                let source = &sources[at];
+                let object = |kind: &str, mut gcc: Command| {
+                    let object = trial.folder.join(format!("{kind}{at}.o"));
                     gcc.args(["-std=c11", "-O2", "-g", "-pthread", "-c", "-I"]).arg(root().join("include")).arg(source);
                     trial.quiet(gcc.arg("-o").arg(&object))?;
                     io(&object, std::fs::read(&object))
                 };
                 let mut gcc = plain("gcc");
                 gcc.current_dir(&trial.folder);
-                if object("plain.o", gcc)? != object("preloaded.o", trial.preloaded("gcc"))? {
-                    return Err(format!("{}: another object", source.display()));
-                }
-            }
-            Ok(())
+                let equal =
+                    object("plain", gcc).and_then(|plain| Ok(plain == object("preloaded", trial.preloaded("gcc"))?));
+                let text = match equal {
+                    Ok(true) => return,
+                    Ok(false) => format!("{}: the objects differ\n", source.display()),
+                    Err(text) => text,
+                };
+                failed.lock().expect("no panic while it is held").push_str(&text);
+            });
+            let failed = failed.into_inner().expect("no panic while it is held");
+            if failed.is_empty() { Ok(()) } else { Err(failed) }
         });
     }
 
@@ -310,24 +321,27 @@ impl Trial {
             trial.quiet(all(command).args(tests)).map(drop)
         };
         // Some fail by themselves: for want of a module, of rights, of a network.
-        let mut left_out = Vec::new();
+        let left_out = Mutex::new(Vec::new());
         self.step(&format!("python3 -m test, {} parts", tests.len()), |trial| {
             if !trial.long && run(trial, trial.preloaded(&python), &tests).is_ok() {
                 return Ok(());
             }
-            let mut failed = String::new();
-            for name in tests {
+            let failed = Mutex::new(String::new());
+            in_parallel(tests.len(), threads(), |at| {
+                let name = tests[at];
                 if let Err(text) = run(trial, trial.preloaded(&python), &[name]) {
                     let mut alone = plain("env");
                     alone.arg(INTERRUPTS).arg(&python);
                     match run(trial, alone, &[name]) {
-                        Ok(()) => failed.push_str(&text),
-                        Err(_) => left_out.push(name),
+                        Ok(()) => failed.lock().expect("no panic while it is held").push_str(&text),
+                        Err(_) => left_out.lock().expect("no panic while it is held").push(name),
                     }
                 }
-            }
+            });
+            let failed = failed.into_inner().expect("no panic while it is held");
             if failed.is_empty() { Ok(()) } else { Err(failed) }
         });
+        let left_out = left_out.into_inner().expect("no panic while it is held");
         if !left_out.is_empty() {
             self.skip(format!(
                 "python3 -m test {}: fail on this machine without the preload as well",
