@@ -736,6 +736,61 @@ fn br_64_a_pool_gets_the_bytes_with_what_is_unfinished() {
     });
 }
 
+/// The block of the copy comes from an array that was released while a device still wrote it.
+#[test]
+fn br_8_60_a_copy_on_write_into_memory_with_unfinished_work() {
+    counted(|_, hands, _| {
+        for (device, discard) in
+            [MANAGED, PINNED, gpu(0)].into_iter().flat_map(|device| [(device, 0), (device, TN_WRITE_DISCARD)])
+        {
+            let (mut pool, mut leaks) = (null_mut(), [0; 2]);
+            // SAFETY: the pointers are ours.
+            unsafe {
+                assert_eq!(tn_leaks(size_of::<tn_holder>(), 0, null_mut(), &mut leaks[0]), TN_OK);
+                assert_eq!(tn_pool_create(device, std::ptr::null(), &mut pool), TN_OK);
+            }
+            let full = |value: f32, stream: Stream| {
+                let mut array = null_mut();
+                // SAFETY: the pointers are ours, and the value has the array's type.
+                unsafe {
+                    assert_eq!(tn_array_empty(pool, TN_F32, 1, [16].as_ptr(), std::ptr::null(), &mut array), TN_OK);
+                    assert_eq!(tn_array_fill(array, std::ptr::from_ref(&value).cast(), 0, stream), TN_OK);
+                }
+                array
+            };
+            let a = full(5.0, null_mut());
+            assert_eq!(tn_array_wait(a, TN_READ_WRITE), TN_OK);
+            let (s, t) = (stalled(hands), stream(0));
+            let former = full(3.0, null_mut());
+            assert_eq!(tn_array_wait(former, TN_READ_WRITE), TN_OK);
+            writes_on(former, s);
+            release(former);
+            let b = clone(a);
+            let guard = write(b, TN_WRITE_COW | discard, t).unwrap();
+            end(guard, t);
+            // The next uses of the moved handle find its own records.
+            end(read(b, 0, t).unwrap(), t);
+            end(write(b, 0, t).unwrap(), t);
+            assert_eq!(host(b).0, TN_ERR_PENDING, "the former work is in the way of the host");
+            go(hands, s);
+            assert_eq!(tn_array_wait(b, TN_READ_WRITE), TN_OK);
+            if discard == 0 {
+                let mut seen = [0_f32; 16];
+                let bytes = std::ptr::from_mut(&mut seen).cast();
+                // SAFETY: as many elements as the array has.
+                assert_eq!(unsafe { tn_array_copy_to_host(b, bytes, std::ptr::null(), null_mut()) }, TN_OK);
+                assert_eq!(seen, [5.0; 16]);
+            }
+            [a, b].into_iter().for_each(release);
+            [s, t].into_iter().for_each(drop_stream);
+            assert_eq!(tn_pool_release(pool), TN_OK);
+            // SAFETY: the pointer is ours.
+            assert_eq!(unsafe { tn_leaks(size_of::<tn_holder>(), 0, null_mut(), &mut leaks[1]) }, TN_OK);
+            assert_eq!(leaks[1], leaks[0]);
+        }
+    });
+}
+
 #[test]
 fn br_8_60_a_copy_on_write_comes_after_the_work_on_the_old_bytes() {
     // Not on a GPU: a pool that grows may have to give memory back, and the driver may wait for all work before it does.
@@ -758,17 +813,20 @@ fn br_8_60_a_copy_on_write_comes_after_the_work_on_the_old_bytes() {
             assert_eq!(fill(a, &five, 0, s), TN_OK);
             writes_on(a, s);
             let b = clone(a);
-            // Where the host would copy it is the host that comes too early; a device's copy is ordered.
-            let opened = write(b, TN_WRITE_COW, t);
-            let guard = if device.r#type == TN_CUDA {
-                opened.unwrap()
+            // The host would come too early where it is the one to copy: without a stream, and page-locked bytes in any case.
+            let by_device = device.r#type != TN_CUDA_HOST;
+            if device.r#type != TN_CUDA {
+                assert_eq!(write(b, TN_WRITE_COW, null_mut()), Err(TN_ERR_PENDING));
+            }
+            let guard = if by_device {
+                write(b, TN_WRITE_COW, t).unwrap()
             } else {
-                assert_eq!(opened, Err(TN_ERR_PENDING));
+                assert_eq!(write(b, TN_WRITE_COW, t), Err(TN_ERR_PENDING));
                 while_stalled(hands, s, || write(b, TN_WRITE_COW | TN_WAIT, t).unwrap())
             };
             // The copy counts as work on the new bytes, and reads the old ones, whatever its caller says.
             end(guard, null_mut());
-            if device.r#type == TN_CUDA {
+            if by_device {
                 assert_eq!((host(b).0, host(a).0), (TN_ERR_PENDING, TN_ERR_PENDING));
                 go(hands, s);
             }

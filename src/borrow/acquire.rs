@@ -4,7 +4,7 @@
 //! the guards. If device work has to come first, the function unlocks, waits if the entries allow it, and starts again. Entries that copy
 //! continue in `moves`; a failure there restores everything.
 
-use super::context::{BorrowContext, Entry, List, guard_params, list};
+use super::context::{BorrowContext, Entry, List, guard_params, is_copied_by_host, list};
 use super::moves::{self, Move};
 use super::rules::{self, Mode, Use};
 use crate::array::{self, Checked, Holder, Refusal, Why};
@@ -141,9 +141,9 @@ fn check(
         {
             // More than unfinished device work prevents writing in place.
             plan = Plan::Copy { why: rules::why(locked, claim), discard };
-            // The host itself copies bytes that it can reach, at once.
-            let reached = ledger::is_reachable(locked.state(locked.ledger_of(*claim)).device);
-            let when = if reached { UseTime::HOST.waiting(entry.when.wait) } else { entry.when };
+            let device = locked.state(locked.ledger_of(*claim)).device;
+            let by_host = is_copied_by_host(device, entry.when);
+            let when = if by_host { UseTime::HOST.waiting(entry.when.wait) } else { entry.when };
             if let Err(refusal) = rules::check_copy(locked, claim, discard, when, points) {
                 add(refusal);
             }

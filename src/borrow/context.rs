@@ -9,6 +9,7 @@ use crate::ledger::{self, Claim, Class, GuardParams, InternalGuard, Locked, NewS
 use crate::slots::Id;
 use crate::stream::{self, Queue};
 use crate::sys::os;
+use crate::types::{TN_CUDA_MANAGED, tn_device};
 use core::ffi::CStr;
 use smallvec::SmallVec;
 
@@ -77,13 +78,18 @@ pub(super) fn list<T>(n: usize) -> Result<List<T>> {
     Ok(list)
 }
 
-/// Copies the bytes by the host if it can reach them. Otherwise a device copies them, on `queue`, or on the thread's current stream, for
-/// which this call then waits.
+/// Whether the host itself copies the bytes of a COW entry, on return. Otherwise a device copies them, in the order of the entry's stream.
+pub(super) fn is_copied_by_host(device: tn_device, when: UseTime) -> bool {
+    ledger::is_reachable(device) && (when.queue.is_none() || device.r#type != TN_CUDA_MANAGED)
+}
+
+/// Copies the bytes on `queue`. Without one the copy is done on return: the host copies what it can reach, and the thread's current stream
+/// the rest.
 fn copy_bytes(to: &mut NewStore, from: &InternalGuard, queue: Option<&'static Queue>) -> Result<()> {
-    let on = match (ledger::is_reachable(to.device()), queue) {
-        (true, _) => return blit::copy(&to.host_view()?, &from.host_view()?),
-        (false, Some(queue)) => queue,
-        (false, None) => stream::current(to.device())?,
+    let on = match queue {
+        Some(queue) => queue,
+        None if ledger::is_reachable(to.device()) => return blit::copy(&to.host_view()?, &from.host_view()?),
+        None => stream::current(to.device())?,
     };
     match device_copy::copy(on, &to.memory_view()?, &from.memory_view()?, false) {
         Ok(Outstanding::Nothing) => Ok(()),

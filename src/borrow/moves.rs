@@ -3,7 +3,7 @@
 //! Contract: the claim is marked as moving. Its old bytes are copied under an internal read guard and no lock. In a second locked section
 //! the claim moves to the new store. After a failure the handles are still on their stores, and the copies are freed.
 
-use super::context::{BorrowContext, Entry, List, guard_params, list};
+use super::context::{BorrowContext, Entry, List, guard_params, is_copied_by_host, list};
 use super::rules::Use;
 use crate::array;
 use crate::copy_stats;
@@ -133,9 +133,9 @@ fn copy_all(call: BorrowContext<'_>, thread: &'static Thread, entries: &[Entry],
             Some(pool) => pool,
             None => pool::current(moving.device)?,
         };
-        // The host can use the new bytes only if no device work on them goes on.
-        let by_host = moving.source.is_some() && ledger::is_reachable(moving.device);
-        let queue = entries[moving.position].when.queue.filter(|_| !by_host);
+        let when = entries[moving.position].when;
+        let by_host = moving.source.is_some() && is_copied_by_host(moving.device, when);
+        let queue = when.queue.filter(|_| !by_host);
         let mut fresh = NewStore::allocate_on(thread, queue, pool, &mut moving.layout.like(Order::A)?, false)?;
         if let Some(source) = &moving.source {
             (call.copier)(&mut fresh, source, queue)?;

@@ -36,9 +36,10 @@ pub use staging::trim;
 use crate::stream::Queue;
 use context::CopyContext;
 
-/// Copies every element of `src` to the element of `dst` at the same index, on a queue; at least one of the two is a GPU's memory.
+/// Copies every element of `src` to the element of `dst` at the same index, on a queue; at least one of the two is a GPU's memory,
+/// or both are managed.
 ///
-/// Shapes and item sizes are equal. The queue is one of a GPU that has one of the two. `strict`: TN_ERR_WOULD_COPY in place of staging.
+/// Shapes and item sizes are equal. The queue is one of a GPU that has one of the two, or of any GPU for managed memory. `strict`: TN_ERR_WOULD_COPY in place of staging.
 pub fn copy(
     queue: &'static Queue,
     dst: &MemoryView,
@@ -54,7 +55,7 @@ pub fn copy(
         (Memory::Device(to), Memory::Device(from)) if to.id() != from.id() => {
             device::between(&mut copy, (to, dst), (from, src))
         }
-        (Memory::Device(_), Memory::Device(_) | Memory::Managed) | (Memory::Managed, Memory::Device(_)) => {
+        (Memory::Device(_) | Memory::Managed, Memory::Device(_) | Memory::Managed) => {
             device::within(&mut copy, dst, src)
         }
         (Memory::Device(_), _) => host_device::to_device(&mut copy, dst, src),

@@ -361,21 +361,24 @@ impl Locked {
     }
 
     /// Moves a claim to the new store of `to`: it takes that layout, becomes the store's only claim and is writable. The slot of `to` takes
-    /// the old layout and stays on the old store for the exports and records that need it. Both stores are locked, `claim` has a handle,
-    /// and no one else knows the handle of `to`.
+    /// the old layout and stays on the old store for the exports and records that need it. Records of the new store, of work that its memory
+    /// still has, refer to `claim` afterwards. Both stores are locked, `claim` has a handle, and no other thread knows the handle of `to`.
     pub(crate) fn finish_move(&mut self, claim: &'static Claim, to: &'static Claim) {
         let (old, new) = (self.ledger_of(claim), self.ledger_of(to));
         self.state_mut(old).moves -= 1;
         self.unlink(claim);
         self.unlink(to);
         to.head.make_stale(State::Kept);
-        let layout = core::mem::replace(&mut self.get_mut(to).layout, Layout::EMPTY);
+        let right = self.get_mut(to);
+        let layout = core::mem::replace(&mut right.layout, Layout::EMPTY);
+        let new_layout_refs = core::mem::take(&mut right.layout_refs);
         let left = self.get_mut(claim);
         left.moving = false;
         left.readonly = false;
         let layout = core::mem::replace(&mut left.layout, layout);
         let (root, lease) = (left.root.take(), left.lease.take());
-        let (layout_refs, exports) = (core::mem::take(&mut left.layout_refs), core::mem::take(&mut left.exports));
+        let layout_refs = core::mem::replace(&mut left.layout_refs, new_layout_refs);
+        let exports = core::mem::take(&mut left.exports);
         let (made, name) = (left.made, left.name);
         claim.guarded.set_ledger(new);
         to.guarded.set_ledger(old);
@@ -389,6 +392,9 @@ impl Locked {
         stays.name = name;
         if layout_refs > 0 {
             self.rename_claim(old, claim, to);
+        }
+        if new_layout_refs > 0 {
+            self.rename_claim(new, to, claim);
         }
         self.link(new, claim);
         self.drop_lease_if_unused(to);
