@@ -113,7 +113,7 @@ impl Route {
         if dst.layout().is_empty() {
             return Ok(Outstanding::Nothing);
         }
-        match (self.queue, dst.place(), src.place()) {
+        match (self.queue, dst.host_view(), src.host_view()) {
             (Some(queue), ..) => self.landed(device_copy::copy(queue, &dst, &src, self.strict)),
             (None, Some(to), Some(from)) => blit::copy(&to, &from).map(|()| Outstanding::Nothing).map_err(nothing),
             _ => unreachable!("a route of the host has host memory"),
@@ -126,7 +126,7 @@ impl Route {
         if dst.layout().is_empty() {
             return Ok(Outstanding::Nothing);
         }
-        match (self.queue, dst.place()) {
+        match (self.queue, dst.host_view()) {
             (Some(queue), _) => self.landed(device_copy::fill(queue, &dst, value)),
             (None, Some(to)) => {
                 blit::fill(&to, value);
