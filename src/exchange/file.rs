@@ -92,7 +92,7 @@ pub fn save(function: &'static CStr, id: Id, path: &CStr, flags: u32) -> Result<
         Ok(npy::Head::new(locked.get(claims[0]).layout.dtype(), crate::layout::Order::C, &[]).map(drop)?)
     };
     let call = BorrowContext { fits: Some(&fits), ..BorrowContext::by_host(function) };
-    let source = transfer::one(call, id, Use::Read { frozen: false }, UseTime::HOST)?;
+    let source = transfer::acquire_one(call, id, Use::Read { frozen: false }, UseTime::HOST)?;
     let outcome = source.host_view().and_then(|place| npy::save_place(path, &place, flags));
     source.end(false);
     outcome

@@ -380,7 +380,7 @@ fn copied(id: Id, how: &Export, why: u32, forced: bool, order: Order) -> Result<
     let thread = thread::current();
     let call = crate::borrow::BorrowContext::by_host(how.function);
     let when = UseTime::HOST.waiting(how.flags & TN_WAIT != 0);
-    let source = transfer::one(call, id, Use::Read { frozen: false }, when)?;
+    let source = transfer::acquire_one(call, id, Use::Read { frozen: false }, when)?;
     if forced && thread.forbids() > 0 {
         source.end(false);
         return Err(would_copy(why));
