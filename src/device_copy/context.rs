@@ -175,8 +175,8 @@ impl CopyContext {
 fn enqueue_boxes(queue: &'static Queue, kind: CopyKind, plan: &Plan, mut after: impl FnMut()) -> Result<()> {
     let inside = queue.gpu().enter()?;
     plan.each(|block| {
-        // SAFETY: the plan's bytes are those of memory views, whose makers vouch for them until the queue has completed the copy, or staging
-        // memory, which is not reused before. Their memory is of `kind`, and the two sides of a plan share no byte.
+        // SAFETY: the plan's bytes are those of memory views, whose makers vouch for them until the queue has completed the copy, or of
+        // staging memory, which is not reused before. Their memory is of `kind`, and the two sides of a plan share no byte.
         unsafe { copy::copy(&inside, queue.raw(), kind, block) }?;
         after();
         Ok(())

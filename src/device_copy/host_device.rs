@@ -1,7 +1,7 @@
 //! Copies between host and device.
 //!
-//! Page-locked memory is copied by the device, box by box, and the call returns once the boxes are enqueued. All other memory is staged. The
-//! host packs each piece into a chunk, in the order of the *device's* memory. So the device copies few boxes, whatever the layout of the
+//! Page-locked memory is copied by the device, box by box, and the call returns once the boxes are enqueued. All other memory is staged.
+//! The host packs each piece into a chunk, in the order of the *device's* memory. So the device copies few boxes, whatever the layout of the
 //! host's side. Page-locked memory is staged too if the copy would need too many boxes.
 
 use super::context::{CopyContext, Memory, MemoryView, Outstanding};
@@ -148,7 +148,7 @@ struct Arriving {
     to: Layout,
 }
 
-/// Copies to the host, piece by piece through the chunks. While one arrives, the host copies the one before. The copy is complete on return.
+/// Copies to the host, piece by piece through the chunks. While one arrives, the host copies the one before. Complete on return.
 pub fn stage_to_host(context: &mut CopyContext, dst: &Layout, src: &Layout) -> Result<()> {
     let gpu = context.queue.gpu();
     let mut ring = ChunkRing::new(gpu, Direction::ToHost);

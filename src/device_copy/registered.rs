@@ -1,7 +1,7 @@
 //! The host memory that `tn_host_register` page-locked.
 //!
-//! Contract: the registered ranges share no byte and are sorted by address. Every copy between host and device calls [`covers`], which costs
-//! one load while no range is registered.
+//! Contract: the registered ranges share no byte and are sorted by address. Every copy between host and device calls [`covers`], which
+//! costs one load while no range is registered.
 //!
 //! A registration records the last work of each queue that uses its bytes, whichever array the work was enqueued for. [`unlock`] waits for
 //! that work. Only [`lock`] allocates. No allocation and no driver call happens under the lock of this module.

@@ -5,7 +5,7 @@
 //! next user waits for that point only. If no chunk is available, pageable memory takes its place. The driver then copies more slowly, with
 //! the same result.
 //!
-//! Contract: a [`ChunkRing`] belongs to one copy. Under the lock of this module nothing is allocated or waited for, and no driver is called.
+//! Contract: a [`ChunkRing`] belongs to one copy. No allocation, wait or driver call happens under the lock of this module.
 
 use crate::blit::Scratch;
 use crate::error::Result;

@@ -79,7 +79,7 @@ pub fn trim(pool: &'static Pool, keep_bytes: usize) -> Result<usize> {
     Ok(released)
 }
 
-/// Copies an array to a new, dense one on the same device. The copy is in F order if the source is F- and not C-contiguous, else in C order.
+/// Copies an array to a new, dense one on the same device. The copy is in F order if the source is F- but not C-contiguous, else in C.
 pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream: Result<Stream>) -> Result<Id> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;

@@ -61,9 +61,9 @@ struct Nowhere(#[allow(dead_code)] [u8; 64]);
 static NOWHERE: Nowhere = Nowhere([0; 64]);
 
 /// A record that is nobody's yet, freed by its drop.
-struct Fresh<T>(*mut T);
+struct NewRecord<T>(*mut T);
 
-impl<T> Fresh<T> {
+impl<T> NewRecord<T> {
     fn keep(self) -> *mut T {
         let at = self.0;
         core::mem::forget(self);
@@ -71,7 +71,7 @@ impl<T> Fresh<T> {
     }
 }
 
-impl<T> Drop for Fresh<T> {
+impl<T> Drop for NewRecord<T> {
     fn drop(&mut self) {
         // SAFETY: made by `place`, and not kept.
         drop(unsafe { take(self.0) });
@@ -142,14 +142,14 @@ fn make(function: &'static CStr, id: Id, flags: u32) -> Result<(Schema, Array, t
         users: AtomicU32::new(count as u32),
         levels: levels(count, || SchemaLevel { schema: Schema::NONE, child: null_mut(), format: [0; FORMAT_BYTES] })?,
     };
-    let schemas = Fresh(place(schemas)?);
+    let schemas = NewRecord(place(schemas)?);
     let arrays = ArrayRecord {
         users: AtomicU32::new(count as u32),
         levels: levels(count, || ArrayLevel { array: Array::NONE, child: null_mut(), buffers: [null(); 2] })?,
         guard: None,
         forks: thread::forks(),
     };
-    let arrays = Fresh(place(arrays)?);
+    let arrays = NewRecord(place(arrays)?);
     let how = host::Export { function, flags, class: Class::ExportRead, copy: Class::ExportRead, unique: false };
     let fits =
         |layout: &Layout| (!layout.is_c()).then_some("the elements are not C-contiguous, and Arrow has no strides");
