@@ -148,7 +148,7 @@ fn framed(text: &str, data: &[u8]) -> Vec<u8> {
 }
 
 fn save(path: &CStr, place: &HostView, flags: u32) -> tn_status {
-    npy::save_place(path, place, flags).map_or_else(|status| status.code(), |()| TN_OK)
+    npy::save_view(path, place, flags).map_or_else(|status| status.code(), |()| TN_OK)
 }
 
 fn place(layout: &Layout) -> HostView<'_> {
@@ -525,7 +525,7 @@ fn io_11_flags_targets_and_permissions() {
     let (first, second) = (dense(TN_U8, &[3], &first), dense(TN_U8, &[3], &second));
     let read = |name: &str| mapped(&open(&folder.c(name), TN_NPY_READ).unwrap());
     assert_eq!(save(&path, &place(&first), TN_IO_EXCLUSIVE | TN_IO_SYNC), TN_OK);
-    let (status, text) = refusal(npy::save_place(&path, &place(&second), TN_IO_EXCLUSIVE));
+    let (status, text) = refusal(npy::save_view(&path, &place(&second), TN_IO_EXCLUSIVE));
     assert!(status == TN_ERR_IO && text.contains("a.npy\" cannot be saved to: File exists"), "{text}");
     assert_eq!(read("a.npy"), [1, 2, 3]);
     assert_eq!(save(&path, &place(&second), 8), TN_ERR_INVALID);
@@ -554,7 +554,7 @@ fn io_11_flags_targets_and_permissions() {
         (CString::new("x".repeat(300)).unwrap(), "File name too long"),
         (CString::new("x/".repeat(4000) + "x").unwrap(), "File name too long"),
     ] {
-        let (status, text) = refusal(npy::save_place(&target, &place(&first), 0));
+        let (status, text) = refusal(npy::save_view(&target, &place(&first), 0));
         assert!(status == TN_ERR_IO && text.contains(reason), "{target:?}: {text}");
     }
     assert_eq!(folder.names(), ["a.npy", "dangling.npy", "folder.npy", "link.npy"]);
@@ -621,7 +621,7 @@ fn child_writes_more_than_it_may() {
         assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
     }
     let bytes = vec![7; 1 << 20];
-    let (status, text) = refusal(npy::save_place(&path, &place(&dense(TN_U8, &[1 << 20], &bytes)), 0));
+    let (status, text) = refusal(npy::save_view(&path, &place(&dense(TN_U8, &[1 << 20], &bytes)), 0));
     assert!(status == TN_ERR_IO && text.contains("File too large"), "{text}");
 }
 

@@ -29,7 +29,7 @@ mod write;
 pub(super) use error::Path;
 pub use header::{Header, parse};
 pub use open::{Opened, Origin, open};
-pub use save::{Sink, save, save_place};
+pub use save::{Sink, save, save_view};
 pub use write::Head;
 
 /// The first bytes of every file.

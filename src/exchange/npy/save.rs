@@ -85,7 +85,7 @@ impl Sink<'_> {
 
 /// Saves a place: in C order, in F order if it is dense only so. TN_ERR_INVALID, TN_ERR_DTYPE, TN_ERR_NO_HOST_MEMORY,
 /// TN_ERR_IO as [`save`] says.
-pub fn save_place(path: &CStr, place: &HostView, flags: u32) -> Result<()> {
+pub fn save_view(path: &CStr, place: &HostView, flags: u32) -> Result<()> {
     let layout = place.layout();
     let order = if layout.is_f() && !layout.is_c() { Order::F } else { Order::C };
     save(path, layout.dtype(), order, layout.shape(), flags, |sink| sink.write_place(place, order))
