@@ -171,7 +171,7 @@ fn io_1_a_mapping_outlives_descriptor_and_name() {
     fs::rename(folder.path("a.npy"), folder.path("b.npy")).unwrap();
     fs::remove_file(folder.path("b.npy")).unwrap();
     let data_at = opened.data().unwrap();
-    let mapping = opened.keep().unwrap();
+    let mapping = opened.into_mapping().unwrap();
     // SAFETY: still mapped.
     assert_eq!(unsafe { data_at.add(47).read() }, 47);
     // SAFETY: ended once, and not used after.
@@ -227,7 +227,7 @@ fn io_2_cow_keeps_the_file_and_write_changes_it() {
     let copy = open(&path, TN_NPY_COPY).unwrap();
     assert!(copy.data().is_none());
     assert_eq!(contents(&copy), [1, 2, 3, 7]);
-    assert!(copy.keep().is_none());
+    assert!(copy.into_mapping().is_none());
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn io_3_empty_scalar_and_trailing_bytes() {
         assert_eq!(mapped(&open(&scalar, mode).unwrap()), [5; 8]);
         let opened = open(&empty, mode).unwrap();
         assert_eq!((opened.header().shape(), opened.header().order), (&[3, 0][..], Order::F));
-        assert!(opened.data().is_none() && opened.keep().is_none());
+        assert!(opened.data().is_none() && opened.into_mapping().is_none());
         assert_eq!(mapped(&open(&more, mode).unwrap()), [1, 2]);
     }
     assert_eq!(contents(&open(&scalar, TN_NPY_COPY).unwrap()), [5; 8]);

@@ -59,7 +59,7 @@ pub fn open(
     if !matches!(ledger::find_by_address(&mut index, start, end), Found::Nothing) {
         return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));
     }
-    let mapping = opened.keep().expect("mapped data have a mapping");
+    let mapping = opened.into_mapping().expect("mapped data have a mapping");
     let release = Release::Unmap(mapping);
     let lease = match SpareLease::take(thread, release, false, false, (start, end)) {
         Ok(lease) => lease,
