@@ -148,8 +148,8 @@ impl CopyContext {
     }
 
     /// Fails if the copy must not be staged: because the caller forbids it, or because the queue captures a graph. Staged bytes would be
-    /// gone when the graph runs. The driver accepts pageable memory in a graph, but each launch then uses the bytes that are at the address
-    /// at that time, without an error.
+    /// gone when the graph runs. The driver itself accepts pageable memory in a graph. But each launch then silently uses whatever bytes
+    /// are at the address at that time.
     pub fn check_staging(&self, why: &str) -> Result<()> {
         if self.strict {
             return Err(fail(
@@ -175,8 +175,8 @@ impl CopyContext {
 fn enqueue_boxes(queue: &'static Queue, kind: CopyKind, plan: &Plan, mut after: impl FnMut()) -> Result<()> {
     let inside = queue.gpu().enter()?;
     plan.each(|block| {
-        // SAFETY: the plan's bytes are those of memory views, whose makers vouch for them until the queue has completed the copy, or of
-        // staging memory, which is not reused before. Their memory is of `kind`, and the two sides of a plan share no byte.
+        // SAFETY: the makers of memory views vouch for their bytes until the queue has completed the copy. Staging memory is not reused
+        // before that. Their memory is of `kind`, and the two sides of a plan share no byte.
         unsafe { copy::copy(&inside, queue.raw(), kind, block) }?;
         after();
         Ok(())

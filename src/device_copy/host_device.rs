@@ -1,8 +1,8 @@
 //! Copies between host and device.
 //!
 //! Page-locked memory is copied by the device, box by box, and the call returns once the boxes are enqueued. All other memory is staged.
-//! The host packs each piece into a chunk, in the order of the *device's* memory. So the device copies few boxes, whatever the layout of the
-//! host's side. Page-locked memory is staged too if the copy would need too many boxes.
+//! The host packs each piece into a chunk, in the order of the *device's* memory. So the device copies few boxes, whatever the layout of
+//! the host's side. Page-locked memory is staged too if the copy would need too many boxes.
 
 use super::context::{CopyContext, Memory, MemoryView, Outstanding};
 use super::plan::{self, BroadcastSplit, Plan};

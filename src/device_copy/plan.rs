@@ -1,7 +1,7 @@
 //! Plans: a copy between two layouts as driver calls.
 //!
-//! A driver copies boxes: runs of bytes, rows of runs at a pitch, planes of rows. A plan is one box and the loops around it, so every call
-//! of a copy has the same shape, and only its two addresses move:
+//! A driver copies boxes: runs of bytes, rows of runs at a pitch, planes of rows. A plan is one box and the loops around it. So all calls
+//! of a copy differ in their two addresses only. A plan is made in four steps:
 //!
 //! 1. The axes are normalised as for a copy on the host (`layout::loops`).
 //! 2. The innermost axis is a *run* if it is dense on both sides; else a run is one element.

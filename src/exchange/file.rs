@@ -35,17 +35,17 @@ pub fn open(
             Some(pool) => pool,
             None => pool::current(HOST)?,
         };
-        let mut fresh = NewStore::allocate(thread, pool, &mut header.layout(0)?, false)?;
-        let to = fresh.host_view()?.layout().offset() as *mut u8;
+        let mut new_store = NewStore::allocate(thread, pool, &mut header.layout(0)?, false)?;
+        let to = new_store.host_view()?.layout().offset() as *mut u8;
         // SAFETY: new memory for a dense layout of the header's shape. An empty array writes nothing.
         unsafe { opened.read_into(to)? };
         if mode == TN_NPY_READ {
-            fresh.claim().set_readonly(true);
+            new_store.claim().set_readonly(true);
         }
         if mode == TN_NPY_COPY {
             host::record_copy(function, 0, false, header.data_bytes);
         }
-        return Ok(fresh.finish());
+        return Ok(new_store.finish());
     };
     let start = data as i64;
     let layout = header.layout(start)?;

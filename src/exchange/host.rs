@@ -256,8 +256,8 @@ pub struct Export {
     pub flags: u32,
     /// The class of an aliasing export: XR, XS or XW.
     pub class: Class,
-    /// The class of an export of a copy. XW: the consumer alone uses the copy. XR: the format's data never change, so the copy can be imported
-    /// again and read beside the consumer.
+    /// The class of an export of a copy. XW: the consumer alone uses the copy. XR: the format's data never change, so the copy can be
+    /// imported again and read beside the consumer.
     pub copy: Class,
     /// Mode UNIQUE.
     pub unique: bool,
@@ -305,8 +305,8 @@ pub struct Exported {
     pub how: tn_how,
 }
 
-/// Opens an export of an array. `why_not` returns the reason why the format cannot express a layout, or None. With TN_BORROW such a layout is
-/// copied, for TN_WHY_LAYOUT. With TN_REQUIRE_BORROW the export fails with TN_ERR_LAYOUT.
+/// Opens an export of an array. `why_not` returns the reason why the format cannot express a layout, or None. With TN_BORROW such a layout
+/// is copied, for TN_WHY_LAYOUT. With TN_REQUIRE_BORROW the export fails with TN_ERR_LAYOUT.
 pub fn export(
     id: Id,
     request: &Export,

@@ -7,10 +7,10 @@
 //! | UMF | [`umf`]: tables of operations of a pool over UMF's providers, and of a provider over a pool | the handle that UMF passes |
 //! | Rust programs | [`rust`]: a global allocator over the host's default pool | the allocator |
 //!
-//! Contract: any thread may call a plug-in at any time: as the first and the last call of a process, in exit handlers, and in the child of
-//! a fork. A plug-in calls no foreign code, holds no lock when it returns, and does not use Rust's heap. A failed call returns the failure
-//! value of its signature, with the text in `tn_last_error`. An invalid free is counted for its client and changes nothing (AL-4). Once a
-//! plug-in is used, the library stays loaded (AL-10).
+//! Contract: any thread may call a plug-in at any time. This includes the first and the last call of a process, exit handlers, and the
+//! child of a fork. A plug-in calls no foreign code, holds no lock when it returns, and does not use Rust's heap. A failed call returns the
+//! failure value of its signature, with the text in `tn_last_error`. An invalid free is counted for its client and changes nothing (AL-4).
+//! Once a plug-in is used, the library stays loaded (AL-10).
 
 pub mod cpp;
 

@@ -89,9 +89,9 @@ fn create_on_gpu(
     let route = Route::of(&stream, &[pool.device()], false)?;
     let Contents::Full(value) = contents else {
         let zeroed = matches!(contents, Contents::Zero);
-        let mut fresh = NewStore::allocate_on(thread::current(), route.queue(), pool, layout, zeroed)?;
-        fresh.claim().set_name(*name);
-        return Ok(fresh.finish());
+        let mut new_store = NewStore::allocate_on(thread::current(), route.queue(), pool, layout, zeroed)?;
+        new_store.claim().set_name(*name);
+        return Ok(new_store.finish());
     };
     let (id, target) = open(pool, layout, name, &route)?;
     let outcome = route.fill(target.memory_view(), value);
@@ -101,9 +101,9 @@ fn create_on_gpu(
 
 /// Creates an array with undefined contents, and opens a guard for writing it.
 pub fn open(pool: &'static Pool, layout: &mut Layout, name: &Name, route: &Route) -> Result<(Id, InternalGuard)> {
-    let mut fresh = NewStore::allocate_on(thread::current(), route.queue(), pool, layout, false)?;
-    fresh.claim().set_name(*name);
-    let id = fresh.finish();
+    let mut new_store = NewStore::allocate_on(thread::current(), route.queue(), pool, layout, false)?;
+    new_store.claim().set_name(*name);
+    let id = new_store.finish();
     match acquire_one(BorrowContext::new(c"tn_array"), id, OVERWRITE, route.when(false)) {
         Ok(guard) => Ok((id, guard)),
         Err(status) => release_if_failed(id, Err(status)).map(|_| unreachable!("an error stays an error")),

@@ -135,20 +135,20 @@ fn new(
 
 /// Copies the elements of an open guard to a new array. The host can access both.
 pub fn duplicate(source: &InternalGuard, pool: &'static Pool, order: Order, name: Name) -> Result<Id> {
-    let mut fresh = NewStore::allocate(thread::current(), pool, &mut source.layout().like(order)?, false)?;
+    let mut new_store = NewStore::allocate(thread::current(), pool, &mut source.layout().like(order)?, false)?;
     if !source.layout().is_empty() {
-        blit::copy(&fresh.host_view()?, &source.host_view()?)?;
+        blit::copy(&new_store.host_view()?, &source.host_view()?)?;
     }
-    fresh.claim().set_name(name);
-    Ok(fresh.finish())
+    new_store.claim().set_name(name);
+    Ok(new_store.finish())
 }
 
 /// Copies the elements of raw memory to a new array.
 pub fn duplicate_raw(source: &HostView<'_>, pool: &'static Pool, readonly: bool) -> Result<Id> {
-    let mut fresh = NewStore::allocate(thread::current(), pool, &mut source.layout().like(Order::A)?, false)?;
-    blit::copy(&fresh.host_view()?, source)?;
-    fresh.claim().set_readonly(readonly);
-    Ok(fresh.finish())
+    let mut new_store = NewStore::allocate(thread::current(), pool, &mut source.layout().like(Order::A)?, false)?;
+    blit::copy(&new_store.host_view()?, source)?;
+    new_store.claim().set_readonly(readonly);
+    Ok(new_store.finish())
 }
 
 /// Copies the elements of one array into another one: the slow path of [`copy_free`], for all cases and with every status.

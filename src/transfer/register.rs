@@ -118,9 +118,9 @@ pub fn register(
         Ok(None) => {
             let device = if gpu.is_some() { tn_device { r#type: TN_CUDA_HOST, id: 0 } } else { array::HOST };
             let from = StoreSource::Lent(lease);
-            let what =
+            let params =
                 StoreParams { device, start: range.0, bytes: bytes as i64, readonly: false, mapped: false, from };
-            let (locked, ledger, id) = ledger::create(store, what, claim);
+            let (locked, ledger, id) = ledger::create(store, params, claim);
             index.insert(range.0, range.1, ledger.tag());
             drop(locked);
             Ok(id)

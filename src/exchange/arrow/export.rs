@@ -1,7 +1,7 @@
 //! Exports of arrays: the caller passes two structs, and each gets a record of the library as its private data.
 //!
-//! A record has the inner structs of all levels, their buffers and their format strings. Each level holds a reference on the record, because
-//! a consumer may move a child out and release its parent first. The last release frees the record. That of the array also ends the
+//! A record has the inner structs of all levels, their buffers and their format strings. Each level holds a reference on the record,
+//! because a consumer may move a child out and release its parent first. The last release frees the record. That of the array also ends the
 //! export.
 
 use super::abi::{Array, DeviceArray, MAX_LIST, Schema, letter};

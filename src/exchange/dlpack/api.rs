@@ -117,7 +117,7 @@ unsafe extern "C" fn allocate(
             return Err(fail(TN_ERR_NULL, format_args!("the prototype or the output is NULL")));
         }
         // SAFETY: not NULL; the caller's promise.
-        let tensor = unsafe { fresh(prototype)? };
+        let tensor = unsafe { allocate_like(prototype)? };
         // SAFETY: the caller's promise.
         unsafe { out.write(tensor.cast()) };
         Ok(())
@@ -138,7 +138,7 @@ unsafe extern "C" fn allocate(
 
 /// # Safety
 /// - `prototype` is a DLTensor whose shape has as many lengths as it says.
-unsafe fn fresh(prototype: *const Tensor) -> Result<*mut c_void> {
+unsafe fn allocate_like(prototype: *const Tensor) -> Result<*mut c_void> {
     // SAFETY: the caller's promise; a copy of the struct's own fields.
     let tensor = unsafe { core::ptr::read(prototype) };
     if (tensor.device_type, tensor.device_id) != (HOST.r#type, HOST.id) {

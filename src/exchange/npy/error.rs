@@ -156,7 +156,8 @@ impl Display for Shown<'_> {
     }
 }
 
-/// A path in quotes. A long path is cut at its beginning, because the end says more. Bytes that are not UTF-8 become replacement characters.
+/// A path in quotes. A long path is cut at its beginning, because the end says more. Bytes that are not UTF-8 become replacement
+/// characters.
 pub(in crate::exchange) struct Path<'a>(pub &'a CStr);
 
 impl Display for Path<'_> {

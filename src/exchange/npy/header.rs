@@ -46,8 +46,8 @@ impl Header {
 
 /// Parses the header in a file's first bytes. They must reach at least to its end.
 ///
-/// TN_ERR_DTYPE: an element type that Tenure lacks. TN_ERR_LIMIT: more than 32 nested brackets. TN_ERR_OVERFLOW: more than 64 axes, or a size
-/// beyond 63 bits. TN_ERR_IO: any other fault.
+/// TN_ERR_DTYPE: an element type that Tenure lacks. TN_ERR_LIMIT: more than 32 nested brackets. TN_ERR_OVERFLOW: more than 64 axes, or a
+/// size beyond 63 bits. TN_ERR_IO: any other fault.
 pub fn parse(bytes: &[u8]) -> error::Result<Header> {
     read(bytes).map_err(|fault| fail(fault.status(), format_args!("the file {fault}")))
 }

@@ -1,8 +1,8 @@
 //! Opens files: maps their data, or reads them into the caller's memory.
 //!
-//! Contract: opening reads the header only, so a file of 1 TiB opens as fast as a small one (IO-1). If another process truncates a file while
-//! it is read, the call fails with TN_ERR_IO. If it truncates a mapped file, an access to the lost part raises SIGBUS, which no library can
-//! prevent (IO-9).
+//! Contract: opening reads the header only, so a file of 1 TiB opens as fast as a small one (IO-1). If another process truncates a file
+//! while it is read, the call fails with TN_ERR_IO. If it truncates a mapped file, an access to the lost part raises SIGBUS, which no
+//! library can prevent (IO-9).
 
 use super::DEFAULT_MAX_HEADER_BYTES;
 use super::error::{Fault, Path};
@@ -19,7 +19,8 @@ use core::fmt::{self, Display, Formatter};
 pub enum Origin<'a> {
     /// The file at this path.
     Path(&'a CStr),
-    /// The file of the caller's descriptor, from its first byte on. The descriptor stays open, and its position is neither used nor changed.
+    /// The file of the caller's descriptor, from its first byte on. The descriptor stays open, and its position is neither used nor
+    /// changed.
     Descriptor(c_int),
 }
 
@@ -80,8 +81,8 @@ fn read_header(file: &File, origin: &Origin, max_header_bytes: u64) -> Result<(H
     let unread = |errno| io_error(origin, "cannot be read", errno);
     let stat = file.stat().map_err(unread)?;
     if !stat.is_regular() {
-        let what = if stat.is_folder() { "a folder" } else { "a pipe, socket or device" };
-        return Err(fail(TN_ERR_IO, format_args!("{origin} is {what}; only a regular file can be opened")));
+        let kind = if stat.is_folder() { "a folder" } else { "a pipe, socket or device" };
+        return Err(fail(TN_ERR_IO, format_args!("{origin} is {kind}; only a regular file can be opened")));
     }
     let mut start = [0u8; PREAMBLE_BYTES];
     // SAFETY: `start` has that many bytes.

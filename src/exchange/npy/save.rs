@@ -1,7 +1,7 @@
 //! Saves files. A new file is written in the target's folder, and then replaces the target in one step.
 //!
-//! Contract: the old file stays unchanged until that step. A failure leaves no other file behind (IO-11). If the file system supports it, the
-//! new file has no name while it is written, so that even a killed process leaves none behind. A link as target is followed. A folder,
+//! Contract: the old file stays unchanged until that step. A failure leaves no other file behind (IO-11). If the file system supports it,
+//! the new file has no name while it is written, so that even a killed process leaves none behind. A link as target is followed. A folder,
 //! device or pipe is refused, as is a file without write permission. The old file's permissions are kept. Only data that are not dense need
 //! memory: one staging buffer (IO-10).
 
@@ -91,8 +91,8 @@ pub fn save_view(path: &CStr, view: &HostView, flags: u32) -> Result<()> {
 
 /// Saves the data that `produce` writes: all elements of an array of that type and shape, in that order.
 ///
-/// TN_ERR_INVALID: flags other than TN_IO_SYNC and TN_IO_EXCLUSIVE. TN_ERR_DTYPE: bfloat16. TN_ERR_IO: the file cannot be written, or exists
-/// already and the flags have TN_IO_EXCLUSIVE. A failure of `produce` is returned.
+/// TN_ERR_INVALID: flags other than TN_IO_SYNC and TN_IO_EXCLUSIVE. TN_ERR_DTYPE: bfloat16. TN_ERR_IO: the file cannot be written, or
+/// exists already and the flags have TN_IO_EXCLUSIVE. A failure of `produce` is returned.
 pub fn save(
     path: &CStr,
     dtype: Dtype,
@@ -150,8 +150,8 @@ impl<'a> Target<'a> {
             (folder, name, found)
         };
         if !found.is_regular() {
-            let what = if found.is_folder() { "a folder" } else { "a pipe, socket or device" };
-            return Err(fail(TN_ERR_IO, format_args!("{} is {what}; only a regular file is replaced", Path(path))));
+            let kind = if found.is_folder() { "a folder" } else { "a pipe, socket or device" };
+            return Err(fail(TN_ERR_IO, format_args!("{} is {kind}; only a regular file is replaced", Path(path))));
         }
         file::check_writable(&folder, name.as_cstr()).map_err(unusable)?;
         Ok(Target { path, flags, folder, name, permissions: Some(found.permissions()) })

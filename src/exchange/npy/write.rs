@@ -32,8 +32,8 @@ pub struct Head {
 }
 
 impl Head {
-    /// The header of data in `order`, C or F. TN_ERR_DTYPE: the type is bfloat16, for which the format has no name. TN_ERR_OVERFLOW: more than
-    /// 64 axes.
+    /// The header of data in `order`, C or F. TN_ERR_DTYPE: the type is bfloat16, for which the format has no name. TN_ERR_OVERFLOW: more
+    /// than 64 axes.
     pub fn new(dtype: Dtype, order: Order, shape: &[i64]) -> Result<Head> {
         let Some(name) = name(dtype) else {
             return Err(fail(

@@ -32,8 +32,8 @@ impl<'a> File<'a> {
             .map_err(|errno| fail(TN_ERR_IO, format_args!("{shown} cannot be opened: {errno}")))?;
         let stat = file.stat().map_err(unread)?;
         if !stat.is_regular() {
-            let what = if stat.is_folder() { "a folder" } else { "a pipe, socket or device" };
-            return Err(fail(TN_ERR_IO, format_args!("{shown} is {what}; only a regular file can be opened")));
+            let kind = if stat.is_folder() { "a folder" } else { "a pipe, socket or device" };
+            return Err(fail(TN_ERR_IO, format_args!("{shown} is {kind}; only a regular file can be opened")));
         }
         let mut prefix = [0u8; PREFIX_BYTES as usize];
         // SAFETY: `prefix` has that many bytes.

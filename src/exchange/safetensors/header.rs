@@ -313,12 +313,12 @@ fn check_coverage(header: &Header, data_bytes: u64, file: &dyn fmt::Display) -> 
     let mut end = 0;
     for tensor in &header.tensors {
         if tensor.begin != end {
-            let what = if tensor.begin > end { "a hole" } else { "an overlap" };
+            let fault = if tensor.begin > end { "a hole" } else { "an overlap" };
             let (name, begin) = (Quoted(header.name(tensor)), tensor.begin);
             return Err(fail(
                 TN_ERR_IO,
                 format_args!(
-                    "{file}: {what} before tensor {name}: it begins at byte {begin} of the data, not at {end}"
+                    "{file}: {fault} before tensor {name}: it begins at byte {begin} of the data, not at {end}"
                 ),
             ));
         }

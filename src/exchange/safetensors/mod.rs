@@ -5,7 +5,7 @@
 //! with the last of them. Errors name the file, and the tensor if it is known.
 //!
 //! The header is JSON. `picojson` parses it event by event, without recursion or heap memory. The `safetensors` crate is not used for two
-//! reasons: of two tensors with one name it silently takes the last, and its maps and strings panic when memory is short.
+//! reasons. Of two tensors with one name it silently takes the last. Its maps and strings abort the process when memory is short.
 //!
 //! | file | contents |
 //! |---|---|

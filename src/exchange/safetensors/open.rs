@@ -130,16 +130,16 @@ fn read(
     tensor: &Tensor,
     flags: u32,
 ) -> Result<(Id, tn_how)> {
-    let mut fresh = NewStore::allocate(thread, pool, &mut layout(file, tensor, 0)?, false)?;
+    let mut new_store = NewStore::allocate(thread, pool, &mut layout(file, tensor, 0)?, false)?;
     let empty = tensor.begin == tensor.end;
     if !empty {
-        let to = fresh.host_view()?.layout().offset() as *mut u8;
+        let to = new_store.host_view()?.layout().offset() as *mut u8;
         // SAFETY: new memory for a dense layout of the tensor's size.
         unsafe { file.read(tensor, to)? };
     }
     let aliased = empty && flags != 0;
-    fresh.claim().set_readonly(aliased);
-    Ok((fresh.finish(), if aliased { TN_ALIASED } else { TN_COPIED }))
+    new_store.claim().set_readonly(aliased);
+    Ok((new_store.finish(), if aliased { TN_ALIASED } else { TN_COPIED }))
 }
 
 /// Makes arrays of at least one tensor on a new mapping, which becomes one store.

@@ -1,8 +1,8 @@
 //! The operations of a UMF provider, which allocates coarse blocks from a pool.
 //!
 //! Contract: blocks begin and end at multiples of [`PAGE_BYTES`], the resolution of the pool's address table. So each block can be split,
-//! and two neighbours can be merged. UMF must pass a block's exact size. The pool's handle may be released while a provider uses the pool. The
-//! provider then allocates nothing, but still frees all blocks.
+//! and two neighbours can be merged. UMF must pass a block's exact size. The pool's handle may be released while a provider uses the pool.
+//! The provider then allocates nothing, but still frees all blocks.
 
 use super::common::{INVALID_ALIGNMENT, INVALID_ARGUMENT, NAME, SUCCESS, control, result_of, write};
 use super::record::{Record, target};
