@@ -29,16 +29,16 @@ pub fn within(context: &mut CopyContext, dst: &MemoryView, src: &MemoryView) -> 
         OverlapPlan::Pieces { axis, length, upwards } => {
             let count = dst.shape()[axis];
             let parts = layout::pieces(count, length);
-            let mut send = |(start, length): (i64, i64)| {
+            let mut enqueue = |(start, length): (i64, i64)| {
                 context.enqueue(CopyKind::Within, &dst.part(axis, start, length)?, &src.part(axis, start, length)?)
             };
             if upwards {
-                parts.clone().try_for_each(&mut send)?;
+                parts.clone().try_for_each(&mut enqueue)?;
             } else {
                 (0..parts.len() as i64)
                     .rev()
                     .map(|i| (i * length, length.min(count - i * length)))
-                    .try_for_each(send)?;
+                    .try_for_each(enqueue)?;
             }
             Ok(Outstanding::Both)
         }
@@ -77,7 +77,7 @@ pub fn between(
         let kind = CopyKind::Peer { dst: to.enter()?.context(), src: from.enter()?.context() };
         return copy_disjoint(context, kind, dst.layout, src.layout);
     }
-    context.check_staging("the two devices do not reach each other")?;
+    context.check_staging("the two devices cannot access each other's memory")?;
     // The other device works on a queue of its own. It starts after the caller's queue, which in turn waits for it at the end.
     let own = context.queue;
     let receives = own.gpu().id() == to.id();
@@ -98,8 +98,8 @@ fn through_host(context: &mut CopyContext, sender: &'static Queue, dst: &Layout,
     let scratch = Scratch::new(plan::packed_bytes(dst).min(HOST_PIECE_BYTES) as usize)?;
     plan::pieces(dst, src, HOST_PIECE_BYTES, &mut |to, from| {
         let packed = plan::packed(to, scratch.address().expose_provenance() as i64)?;
-        let mut fetching = CopyContext { queue: sender, strict: false, wrote: false };
-        stage_to_host(&mut fetching, &packed, from)?;
+        let mut to_scratch = CopyContext { queue: sender, strict: false, wrote: false };
+        stage_to_host(&mut to_scratch, &packed, from)?;
         stage_to_device(context, to, &packed)
     })?;
     Ok(Outstanding::Writing)

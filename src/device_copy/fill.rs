@@ -1,8 +1,8 @@
 //! Fills of device and managed memory, without kernels.
 //!
 //! A driver's memset sets units of 1, 2 or 4 bytes. A value whose bytes repeat after one unit is set by rows. Any other value is cut into
-//! units, as is one whose addresses are not multiples of its size. Each unit is set in all elements by one memset: a column of units as far
-//! apart as the elements. If that takes too many calls, or the fill is large, one element is set, and the filled part is doubled.
+//! units, and so is a value at addresses that are not multiples of its size. One memset sets one unit of all elements: a column of units as
+//! far apart as the elements. If that takes too many calls, or the fill is large, one element is set, and the filled part is doubled.
 //!
 //! Contract: a fill sets every element and no other byte, in the order of the queue. No call waits.
 

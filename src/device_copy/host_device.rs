@@ -48,7 +48,7 @@ fn host_access(context: &CopyContext, host: &MemoryView, plan: &Plan, to_device:
         _ if !plan.is_slower_than_staging() => return Ok(HostAccess::Device),
         _ if context.strict && plan.calls() <= MAX_CALLS => return Ok(HostAccess::Device),
         _ if !context.strict && context.queue.is_capturing()? => return Ok(HostAccess::Device),
-        _ => context.check_staging("the two layouts share no boxes that a device copies")?,
+        _ => context.check_staging("the two layouts need too many driver calls")?,
     }
     Ok(HostAccess::Staging)
 }

@@ -25,11 +25,11 @@ use crate::transfer;
 use crate::types::*;
 use core::ffi::CStr;
 
-/// Flags of [`import`].
+/// The flags that [`import`] accepts.
 pub const IMPORT_FLAGS: u32 =
     TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE | TN_RELEASE_QUEUED | TN_IMPORT_READONLY;
 
-/// Crossing flags of an export.
+/// The flags that an export accepts. A format may accept fewer.
 pub const EXPORT_FLAGS: u32 = TN_BORROW
     | TN_REQUIRE_BORROW
     | TN_EXPORT_WRITABLE
@@ -102,7 +102,7 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
     }
 }
 
-/// The fast path of an aliasing import: bytes that no store has become a new store. In all other cases the lease is returned.
+/// The fast path of an aliasing import: it makes a new store if no store has any of the bytes. In all other cases it returns the lease.
 #[inline(always)]
 fn alias_fast(
     thread: &'static Thread,
@@ -254,12 +254,12 @@ pub struct Export {
     pub function: &'static CStr,
     /// Crossing flags, checked by [`check_flags`] and [`class`].
     pub flags: u32,
-    /// The class of an aliasing export: XR, XS or XW.
+    /// The class of an aliasing export: read, shared or exclusive.
     pub class: Class,
-    /// The class of an export of a copy. XW: the consumer alone uses the copy. XR: the format's data never change, so the copy can be
-    /// imported again and read beside the consumer.
+    /// The class of an export of a copy. Exclusive: only the consumer uses the copy. Read: the format's data never change, so the copy can
+    /// be imported again, and both sides may read it.
     pub copy: Class,
-    /// Mode UNIQUE.
+    /// Whether the mode is TN_WRITE_UNIQUE.
     pub unique: bool,
 }
 

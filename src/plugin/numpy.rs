@@ -2,7 +2,7 @@
 //!
 //! Contract: [`handler`] always returns the same struct for a pool. The struct lives until the end of the process, because NumPy's arrays
 //! refer to it. After the pool was released, the handler allocates nothing, but still frees all blocks. Blocks are aligned to 64 bytes at
-//! least. The size that NumPy passes to `free` is only checked, never relied on.
+//! least. The size that NumPy passes to `free` is not relied on.
 
 use super::Target;
 use crate::arena::Arena;

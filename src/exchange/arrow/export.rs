@@ -150,10 +150,10 @@ fn make(function: &'static CStr, id: Id, flags: u32) -> Result<(Schema, Array, t
         forks: thread::forks(),
     };
     let arrays = NewRecord(to_heap(arrays)?);
-    let how = host::Export { function, flags, class: Class::ExportRead, copy: Class::ExportRead, unique: false };
+    let request = host::Export { function, flags, class: Class::ExportRead, copy: Class::ExportRead, unique: false };
     let fits =
         |layout: &Layout| (!layout.is_c()).then_some("the elements are not C-contiguous, and Arrow has no strides");
-    let exported = host::export_ordered(id, &how, Stream::of(0), &fits, Order::C)?;
+    let exported = host::export_ordered(id, &request, Stream::of(0), &fits, Order::C)?;
     // From now on the consumer has pointers to the release functions.
     crate::sys::os::pin_library();
     let layout = exported.guard.layout();

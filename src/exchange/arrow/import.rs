@@ -10,7 +10,7 @@ use crate::ledger::Release;
 use crate::types::*;
 use core::ffi::{CStr, c_char, c_void};
 
-/// Flags of an import.
+/// The flags that an import accepts.
 const FLAGS: u32 = host::IMPORT_FLAGS | TN_UNORDERED | TN_WAIT;
 
 /// The longest part of a format string that is read. All supported ones are shorter.

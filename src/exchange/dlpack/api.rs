@@ -177,14 +177,14 @@ unsafe fn allocate_like(prototype: *const Tensor) -> Result<*mut c_void> {
 
 /// Exports a new array, and releases its handle. Then the export alone holds the bytes.
 fn export_exclusively(id: Id) -> Result<host::Exported> {
-    let how = Export {
+    let request = Export {
         function: c"managed_tensor_allocator",
         flags: TN_BORROW | TN_REQUIRE_BORROW,
         class: Class::ExportExclusive,
         copy: Class::ExportExclusive,
         unique: true,
     };
-    let exported = host::export(id, &how, Stream::of(0), &|_| None);
+    let exported = host::export(id, &request, Stream::of(0), &|_| None);
     array::release_now(id)?;
     exported
 }

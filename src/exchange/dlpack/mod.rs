@@ -3,7 +3,7 @@
 //! Contract of exports: the struct lives in a slot that is never unmapped. The oldest free slot is reused first, so a second call of a
 //! deleter is detected and ignored. `data` points to element (0,..,0), `byte_offset` is 0, and strides are always present.
 //!
-//! Contract of imports: every field is checked, except that pointers point to what their fields say. A struct of this library's own is
+//! Contract of imports: every field is checked; only the pointers themselves are trusted. A struct that this library exported is
 //! recognised, and its import is a clone of the exported array.
 
 mod abi;
@@ -74,7 +74,7 @@ pub fn export(function: &'static CStr, id: Id, options: Result<Options>, form: F
 #[inline(always)]
 fn why_not_expressible(flags: u32, layout: &Layout) -> Option<&'static str> {
     let item = layout.item();
-    // Sizes are powers of two.
+    // Item sizes are powers of two, so the mask has the remainder.
     if layout.axes().any(|(length, stride)| length > 1 && stride & (item - 1) != 0) {
         return Some("a stride is not a multiple of the element size, which DLPack counts in");
     }
@@ -99,11 +99,11 @@ fn export_fast(id: Id, flags: u32, class: Class, form: Form) -> Option<*mut c_vo
 
 /// The slow path of an export, for all cases and with every status.
 #[inline(never)]
-fn export_slow(id: Id, how: host::Export, consumer: Stream, form: Form) -> Result<(*mut c_void, tn_how)> {
+fn export_slow(id: Id, request: host::Export, consumer: Stream, form: Form) -> Result<(*mut c_void, tn_how)> {
     let thread = thread::current();
     let slot = quarantine::take(thread)?;
-    match host::export(id, &how, Ok(consumer), &|layout| why_not_expressible(how.flags, layout)) {
-        Ok(exported) => Ok(write_and_publish(slot, exported, how.class, form)),
+    match host::export(id, &request, Ok(consumer), &|layout| why_not_expressible(request.flags, layout)) {
+        Ok(exported) => Ok(write_and_publish(slot, exported, request.class, form)),
         Err(status) => {
             quarantine::put(thread, slot);
             Err(status)
@@ -248,7 +248,7 @@ fn take_guard(slot: &'static Export) -> Option<&'static Guard> {
     if out.forks == thread::forks() { guard } else { None }
 }
 
-/// Flags of an import.
+/// The flags that an import accepts.
 pub const IMPORT_FLAGS: u32 = TN_BORROW
     | TN_REQUIRE_BORROW
     | TN_MAY_OVERWRITE
@@ -322,8 +322,8 @@ pub unsafe fn import_versioned(function: &'static CStr, tensor: *mut c_void, fla
     unsafe { import(function, head, flags, readonly, bits & IS_COPIED != 0, release) }
 }
 
-/// Imports a struct of this library's own: the export ends, and a clone of the exported array takes its place. None: the caller wants a
-/// copy, or the struct has no guard.
+/// Imports a struct that this library exported: the export ends, and a clone of the exported array takes its place. None: the caller wants
+/// a copy, or the array is empty.
 fn reclaim(context: *mut c_void, flags: u32) -> Option<Result<Imported>> {
     if flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) == 0 {
         return None;

@@ -18,7 +18,6 @@ const MAX_PER_THREAD: usize = 2 * KEPT;
 
 static SHARED: ColdLock<Quarantine<Export>> = ColdLock::new(Quarantine::new());
 
-/// A thread's quarantine.
 #[repr(transparent)]
 struct OwnQuarantine(Quarantine<Export>);
 
