@@ -11,10 +11,10 @@ use crate::layout::loops::{Axis, Loops, OverlapDirection};
 use crate::sys::bytes::{self, Pattern};
 use crate::sys::cpu;
 
-/// A copy bypasses the caches if its destination exceeds this part of the last-level cache: what was cached before is then worth more.
+/// A copy bypasses the caches if its destination exceeds one of this many parts of the last-level cache. It would evict more useful lines.
 const FAR_PART: usize = 4;
 
-/// From this many bytes on, a run of a fill is worth a call of its own.
+/// A run of a fill of at least this size is worth a call of its own.
 const LONG_FILL_BYTES: usize = 64;
 
 /// Runs the loops of a copy. `whole` is the number of bytes of the whole copy, of which these loops may be a part.

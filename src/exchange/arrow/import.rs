@@ -103,7 +103,7 @@ unsafe fn import_checked(
     // SAFETY: the caller's promise.
     let layout = unsafe { layout_of(schema, source)? };
     let mut flags = flags & host::IMPORT_FLAGS;
-    // An alias is read-only, because other users of the bytes rely on them. A copy belongs to the caller.
+    // Arrow's data are immutable, so an alias is read-only. A copy belongs to the caller alone.
     if flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0 {
         flags |= TN_IMPORT_READONLY;
     }
@@ -154,7 +154,7 @@ unsafe fn layout_of(schema: *const Schema, array: *const Array) -> Result<Layout
         let overflow = || {
             fail(
                 TN_ERR_OVERFLOW,
-                format_args!("offset {} at level {level} overflows as an offset in elements", part.offset),
+                format_args!("offset {} at level {level} overflows when it is counted in elements", part.offset),
             )
         };
         // SAFETY: a text that ends with a NUL, by the caller's promise.
