@@ -135,8 +135,13 @@ fn br_62_the_ends_of_two_readers_change_places() {
         let queue = taken.on(gpu(0)).unwrap().unwrap();
         let open = || {
             let wanted = Use::Read { frozen: false };
-            transfer::one(BorrowContext::new(c"reader"), Id::from_bits(a.addr() as u64), wanted, UseTime::on(queue))
-                .unwrap()
+            transfer::acquire_one(
+                BorrowContext::new(c"reader"),
+                Id::from_bits(a.addr() as u64),
+                wanted,
+                UseTime::on(queue),
+            )
+            .unwrap()
         };
         let (first, second) = (open(), open());
         let early = queue.record_point().unwrap();

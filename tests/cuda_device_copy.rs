@@ -42,7 +42,7 @@ impl Block {
                 plain = vec![0u8; bytes.max(1)];
                 plain.as_mut_ptr().expose_provenance() as i64
             }
-            Memory::Pinned => page_lock::allocate(gpu::gpu(0).unwrap(), bytes.max(1)).unwrap() as i64,
+            Memory::PageLocked => page_lock::allocate(gpu::gpu(0).unwrap(), bytes.max(1)).unwrap() as i64,
             Memory::Managed => with_context(0, || {
                 let mut at = 0u64;
                 let number = driver_call!(cuMemAllocManaged(&mut at => *mut u64, bytes.max(1) => usize, 1 => u32));
@@ -108,7 +108,7 @@ impl Drop for Block {
         match self.memory {
             Memory::Pageable => {}
             // SAFETY: allocated above, and all work was waited for.
-            Memory::Pinned => unsafe { page_lock::free(gpu::gpu(0).unwrap(), self.address as usize) }.unwrap(),
+            Memory::PageLocked => unsafe { page_lock::free(gpu::gpu(0).unwrap(), self.address as usize) }.unwrap(),
             Memory::Managed => {
                 with_context(0, || assert_eq!(driver_call!(cuMemFree_v2(self.address as u64 => u64)), 0))
             }
@@ -193,8 +193,8 @@ fn kinds(gpu: &'static Gpu) -> [(Memory, Memory); 7] {
     [
         (device, Memory::Pageable),
         (Memory::Pageable, device),
-        (device, Memory::Pinned),
-        (Memory::Pinned, device),
+        (device, Memory::PageLocked),
+        (Memory::PageLocked, device),
         (device, device),
         (device, Memory::Managed),
         (Memory::Managed, device),
@@ -384,7 +384,7 @@ fn tr_6_counts_of_driver_calls() {
     let gpu = Memory::Device(gpu::gpu(0).unwrap());
     let names =
         ["cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuMemcpyDtoDAsync", "cuEventRecord", "cuStreamSynchronize", ""];
-    for (to, from, at) in [(gpu, Memory::Pinned, 0), (Memory::Pinned, gpu, 1), (gpu, gpu, 2)] {
+    for (to, from, at) in [(gpu, Memory::PageLocked, 0), (Memory::PageLocked, gpu, 1), (gpu, gpu, 2)] {
         let calls = counted(&device, to, from, 1 << 20, &names);
         assert_eq!((calls[at], calls[3], calls[4]), (1, 0, 0), "one copy, nothing recorded or waited for");
         assert!(calls[5] <= 4, "{calls:?}: one copy, and the context there and back");

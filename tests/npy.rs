@@ -148,7 +148,7 @@ fn framed(text: &str, data: &[u8]) -> Vec<u8> {
 }
 
 fn save(path: &CStr, place: &HostView, flags: u32) -> tn_status {
-    npy::save_place(path, place, flags).map_or_else(|status| status.code(), |()| TN_OK)
+    npy::save_view(path, place, flags).map_or_else(|status| status.code(), |()| TN_OK)
 }
 
 fn place(layout: &Layout) -> HostView<'_> {
@@ -171,7 +171,7 @@ fn io_1_a_mapping_outlives_descriptor_and_name() {
     fs::rename(folder.path("a.npy"), folder.path("b.npy")).unwrap();
     fs::remove_file(folder.path("b.npy")).unwrap();
     let data_at = opened.data().unwrap();
-    let mapping = opened.keep().unwrap();
+    let mapping = opened.into_mapping().unwrap();
     // SAFETY: still mapped.
     assert_eq!(unsafe { data_at.add(47).read() }, 47);
     // SAFETY: ended once, and not used after.
@@ -227,7 +227,7 @@ fn io_2_cow_keeps_the_file_and_write_changes_it() {
     let copy = open(&path, TN_NPY_COPY).unwrap();
     assert!(copy.data().is_none());
     assert_eq!(contents(&copy), [1, 2, 3, 7]);
-    assert!(copy.keep().is_none());
+    assert!(copy.into_mapping().is_none());
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn io_3_empty_scalar_and_trailing_bytes() {
         assert_eq!(mapped(&open(&scalar, mode).unwrap()), [5; 8]);
         let opened = open(&empty, mode).unwrap();
         assert_eq!((opened.header().shape(), opened.header().order), (&[3, 0][..], Order::F));
-        assert!(opened.data().is_none() && opened.keep().is_none());
+        assert!(opened.data().is_none() && opened.into_mapping().is_none());
         assert_eq!(mapped(&open(&more, mode).unwrap()), [1, 2]);
     }
     assert_eq!(contents(&open(&scalar, TN_NPY_COPY).unwrap()), [5; 8]);
@@ -525,7 +525,7 @@ fn io_11_flags_targets_and_permissions() {
     let (first, second) = (dense(TN_U8, &[3], &first), dense(TN_U8, &[3], &second));
     let read = |name: &str| mapped(&open(&folder.c(name), TN_NPY_READ).unwrap());
     assert_eq!(save(&path, &place(&first), TN_IO_EXCLUSIVE | TN_IO_SYNC), TN_OK);
-    let (status, text) = refusal(npy::save_place(&path, &place(&second), TN_IO_EXCLUSIVE));
+    let (status, text) = refusal(npy::save_view(&path, &place(&second), TN_IO_EXCLUSIVE));
     assert!(status == TN_ERR_IO && text.contains("a.npy\" cannot be saved to: File exists"), "{text}");
     assert_eq!(read("a.npy"), [1, 2, 3]);
     assert_eq!(save(&path, &place(&second), 8), TN_ERR_INVALID);
@@ -554,7 +554,7 @@ fn io_11_flags_targets_and_permissions() {
         (CString::new("x".repeat(300)).unwrap(), "File name too long"),
         (CString::new("x/".repeat(4000) + "x").unwrap(), "File name too long"),
     ] {
-        let (status, text) = refusal(npy::save_place(&target, &place(&first), 0));
+        let (status, text) = refusal(npy::save_view(&target, &place(&first), 0));
         assert!(status == TN_ERR_IO && text.contains(reason), "{target:?}: {text}");
     }
     assert_eq!(folder.names(), ["a.npy", "dangling.npy", "folder.npy", "link.npy"]);
@@ -621,7 +621,7 @@ fn child_writes_more_than_it_may() {
         assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
     }
     let bytes = vec![7; 1 << 20];
-    let (status, text) = refusal(npy::save_place(&path, &place(&dense(TN_U8, &[1 << 20], &bytes)), 0));
+    let (status, text) = refusal(npy::save_view(&path, &place(&dense(TN_U8, &[1 << 20], &bytes)), 0));
     assert!(status == TN_ERR_IO && text.contains("File too large"), "{text}");
 }
 

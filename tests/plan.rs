@@ -121,7 +121,7 @@ fn tr_2_tr_3_tr_6_boxes_make_every_element_and_touch_no_gap() {
     }
 }
 
-/// What `ferry` does on a device where the two may overlap.
+/// What `device_copy` does on a device if the two sides may overlap.
 fn run_in_order(dst: &Layout, src: &Layout) -> Result<&'static str> {
     match OverlapPlan::of(dst, src) {
         OverlapPlan::Done => Ok("done"),
