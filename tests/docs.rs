@@ -8,6 +8,9 @@ mod support {
 #[path = "../xtask/src/diagram.rs"]
 mod diagram;
 
+#[path = "../xtask/src/documents.rs"]
+mod documents;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::tools::{compiler, files, is_word, library, library_folder, output, read, root};
@@ -43,18 +46,51 @@ fn every_module_opens_with_its_contract() {
 fn links_lead_somewhere() {
     let mut broken = Vec::new();
     for document in documents() {
-        let text = read(&document);
-        let folder = root().join(&document).parent().expect("a file lies in a folder").to_owned();
-        for (at, _) in text.match_indices("](") {
-            let target = text[at + 2..].split([')', ' ', '\n']).next().unwrap_or_default();
-            let path = target.split('#').next().unwrap_or_default();
-            if !path.is_empty() && !path.contains("://") && !path.starts_with("mailto:") && !folder.join(path).exists()
-            {
-                broken.push(format!("{}: {target}", document.display()));
+        let page = document.to_string_lossy();
+        let links = documents::relative_links(&page, &read(&document));
+        let missing = links.into_iter().filter(|target| !root().join(target).exists());
+        broken.extend(missing.map(|target| format!("{page}: {target}")));
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// `cargo xtask install` copies documents; each of their links leads to an installed file, or is known to need the source tree.
+#[test]
+fn installed_documents_link_installed_files() {
+    let is_installed = |target: &str| documents::INSTALLED.iter().any(|path| Path::new(target).starts_with(path));
+    let mut seen = std::collections::BTreeSet::new();
+    let mut broken = Vec::new();
+    for page in documents().into_iter().chain([PathBuf::from("cuda-sim/README.md")]) {
+        let page = page.to_string_lossy();
+        if !is_installed(&page) {
+            continue;
+        }
+        for target in documents::relative_links(&page, &read(Path::new(&*page))) {
+            if documents::SOURCE_ONLY.contains(&target.as_str()) {
+                seen.insert(target);
+            } else if !is_installed(&target) {
+                broken.push(format!("{page} links {target}, which is not installed: xtask/src/documents.rs"));
             }
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+    assert_eq!(seen.len(), documents::SOURCE_ONLY.len(), "linked by no installed page: not all of {seen:?}");
+}
+
+#[test]
+fn a_dangling_link_of_an_installed_page_is_found() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dangling");
+    std::fs::create_dir_all(folder.join("docs")).expect("the target folder is writable");
+    let page =
+        "[read\nme](../README.md#top), [there](https://example.org), [source](../CONTRIBUTING.md), [gone](gone.md)";
+    let kept = documents::keep_links("docs/page.md", page, |target| !documents::SOURCE_ONLY.contains(&target));
+    assert_eq!(kept, page.replace("[source](../CONTRIBUTING.md)", "source"));
+    std::fs::write(folder.join("docs/page.md"), kept).expect("the target folder is writable");
+    std::fs::write(folder.join("README.md"), "[outside](../outside.md)").expect("the target folder is writable");
+    let found = documents::dangling_links(&folder).expect("the folder can be listed");
+    let expected =
+        ["README.md links ../outside.md, which is not there", "docs/page.md links docs/gone.md, which is not there"];
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod cuda;
 mod diagram;
 mod dist;
 mod doc;
+mod documents;
 mod fuzz;
 mod gate;
 mod header;
