@@ -60,7 +60,7 @@ def cycles():
 
 
 def growth():
-    # What grows by realloc: lists, bytearrays, dicts that are emptied again.
+    # Containers that grow by realloc: lists, bytearrays, dicts that are emptied again.
     text, numbers, table = bytearray(), [], {}
     for i in range(300000 * SCALE):
         text += b"%d," % i
@@ -102,7 +102,7 @@ def part(seed):
 
 
 def processes():
-    # Forks of a process with threads, and programs of their own.
+    # Forks of a process with threads, and child programs.
     stop = threading.Event()
 
     def busy():
