@@ -22,7 +22,7 @@ const LIBRARY: &str = "python/tenure/libtenure.so.0";
 /// pytest and its dependencies, all pure Python; pinned in the package's requirements.
 const TOOLS: [&str; 5] = ["pytest", "iniconfig", "packaging", "pluggy", "Pygments"];
 
-/// Why the bundle cannot be made, for the summary; None: it can.
+/// Why the bundle cannot be made, or None.
 pub fn missing() -> Option<String> {
     let tool = ["gcc", "g++", "readelf", "strip", "gzip", "tar"].into_iter().find(|tool| !has(tool));
     tool.map(|tool| format!("{tool} is not installed")).or_else(python::missing)

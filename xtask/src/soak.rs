@@ -1,18 +1,18 @@
-//! `cargo xtask soak pool`: a long random load on a pool, whose resident memory must not grow, as a picture.
+//! `cargo xtask soak pool`: a long random load on a pool, whose resident memory must not grow, with a plot.
 //!
-//! The load is `tests/pool_soak.rs`; the picture, `docs/soak.svg`, has what it took each second.
+//! The load is `tests/pool_soak.rs`. The plot, `docs/soak.svg`, shows the memory at each second.
 
 use crate::tools::{Done, cargo, io, root, run_unlimited};
 use plotters::prelude::*;
 use std::path::PathBuf;
 
 const PICTURE: &str = "docs/soak.svg";
-/// The load takes as long to grow to its size; what comes before is in no third.
+/// The load needs this long to reach its full size; earlier samples count in no third.
 const WARM_UP: usize = 10;
-/// By how much the highest resident memory of the last third may be above that of the first.
+/// The highest resident memory of the last third may exceed that of the first by this factor.
 const GROWTH: f64 = 1.15;
 
-/// What one second showed; bytes.
+/// A sample, taken each second; bytes.
 struct Sample {
     second: usize,
     resident: f64,
@@ -33,7 +33,7 @@ fn samples(text: &str) -> Done<Vec<Sample>> {
         .collect()
 }
 
-/// Runs it, with the assertions of a debug build.
+/// Runs the load with a debug build's assertions.
 pub fn pool(minutes: &str) -> Done {
     let wrong = || format!("soak pool takes a number of minutes, not {minutes}");
     let seconds = minutes.parse::<f64>().ok().filter(|minutes| *minutes > 0.0).ok_or_else(wrong)? * 60.0;
@@ -44,7 +44,7 @@ pub fn pool(minutes: &str) -> Done {
     draw()
 }
 
-/// Draws the samples of the last run, and looks at them.
+/// Plots the samples of the last run and checks them.
 pub fn draw() -> Done {
     let file = samples_file();
     look(&io(&file, std::fs::read_to_string(&file))?)
@@ -54,7 +54,7 @@ fn samples_file() -> PathBuf {
     root().join("target/soak-samples.txt")
 }
 
-/// Draws the samples, and fails if they say that memory grows.
+/// Plots the samples and fails if they show that memory grows.
 fn look(text: &str) -> Done {
     let samples = samples(text)?;
     let settled: Vec<&Sample> = samples.iter().filter(|sample| sample.second > WARM_UP).collect();
