@@ -65,7 +65,7 @@ fn all_that_is_left(pool: &Pool, stream: &Stream) -> Vec<usize> {
 
 /// PD-3, PD-16: the one finished block is found behind many unfinished ones, each of another stream.
 #[test]
-fn pd_3_the_finished_one_of_many_lanes() {
+fn pd_3_the_finished_one_of_many_streams() {
     let gpu = device();
     let sim = gpu.simulated();
     // What can run has run when a call returns: an event behind finished work is finished as soon as it is recorded.

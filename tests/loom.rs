@@ -2,7 +2,7 @@
 //! loom also fails if two threads access data under a lock without holding it.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --profile loom --target-dir target/loom --test loom`; other builds have no test here.
-//! LOOM_MAX_PREEMPTIONS limits how often a run preempts a thread: 4 by default, 2 with three threads.
+//! LOOM_MAX_PREEMPTIONS raises the bound on preemptions in a run: 4 by default, 2 with three threads.
 #![cfg(loom)]
 
 mod support {

@@ -1,4 +1,4 @@
-//! Pools through their Rust interface: the rows PO- of the specification that the plain engine answers for.
+//! Pools through their Rust interface: PO rows of the specification for pools without special options.
 
 mod support {
     pub mod cuda;
@@ -65,7 +65,7 @@ fn po_5_the_default_pool_is_one_also_when_threads_race() {
 fn what_is_cut_off_the_block_that_came_back_last_merges_again() {
     let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (8 << 20, TN_POOL_NONE));
     let blocks = [pool.get(1 << 20), pool.get(1 << 20), pool.get(1 << 20)];
-    // It is kept as it is beside what is free behind it, and then a smaller block is cut from it.
+    // It stays in place before a free range, and then a smaller block is cut from that range.
     pool.give(blocks[2]);
     let part = pool.get(1 << 19);
     pool.give(part);
@@ -82,7 +82,7 @@ fn the_block_that_came_back_last_does_not_keep_its_neighbours_apart() {
     let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (8 << 20, TN_POOL_NONE));
     let blocks = [pool.get(1 << 20), pool.get(1 << 20), pool.get(1 << 20)];
     pool.give(blocks[2]);
-    // What the second one gives up merges with the third, and that with what is free behind it.
+    // The tail that the second one gives up merges with the third, and the result with the free range after it.
     let same = pool.reallocate(blocks[1], 1 << 18, 0).unwrap().unwrap().as_ptr() as usize;
     assert_eq!(same, blocks[1]);
     assert_eq!(pool.stats().largest_free_bytes, (7 << 20) - (1 << 18));
@@ -93,7 +93,7 @@ fn the_block_that_came_back_last_does_not_keep_its_neighbours_apart() {
 
 #[test]
 fn pools_that_are_over_are_used_again() {
-    // More than are kept apart; each takes, gives and ends. Nothing grows without bound.
+    // More than the table keeps; each allocates, frees and ends. Memory does not grow without bound.
     let serials: Vec<u64> = (0..300)
         .map(|_| {
             let pool = Held::plain();
@@ -165,7 +165,7 @@ fn first_in_finds_the_lowest_block_of_a_range() {
     ranges.sort();
     let mine = |start: usize, end: usize| {
         let mut from = start;
-        // Blocks of other tests lie around ours.
+        // Blocks of other tests are between ours.
         while let Some(found) = pool::first_in(from, end) {
             if std::ptr::eq(found.pool, pool.0) {
                 return Some(found.start);
@@ -288,12 +288,12 @@ fn po_18_reallocate_of_null_and_to_zero() {
 fn po_19_20_reallocate_in_place_where_it_can() {
     let pool = Held::plain();
     let resize = |at: usize, n: usize| pool.reallocate(at, n, 0).unwrap().unwrap().as_ptr() as usize;
-    // Within a class.
+    // Within a size class.
     let at = pool.get(1000);
     let usable = pool::usable_size(at).unwrap();
     assert_eq!(resize(at, usable), at);
     assert_eq!(pool.stats().requested_bytes, usable as u64);
-    // Small to another class: contents, alignment and the figures follow.
+    // To another size class: contents and alignment are kept, and the statistics follow.
     paint(at, usable, 5);
     let moved = resize(at, 5000);
     assert!(moved != at && is_painted(moved, usable, 5) && moved.is_multiple_of(64));
@@ -304,7 +304,7 @@ fn po_19_20_reallocate_in_place_where_it_can() {
     let large = resize(moved, 300_000);
     assert!(is_painted(large, 5000, 6));
     paint(large, 300_000, 9);
-    // A little shorter: the same span. Less than half: split, and the tail is cached.
+    // A little shorter: the span stays. Less than half: it is split, and the tail is cached.
     let before = pool.stats();
     assert_eq!(resize(large, 200_000), large);
     assert_eq!(pool.stats().reserved_bytes, before.reserved_bytes);
@@ -314,7 +314,7 @@ fn po_19_20_reallocate_in_place_where_it_can() {
     assert!(after.cached_bytes >= before.cached_bytes + 2 * GRANULE, "the tail is cached");
     assert_eq!(after.in_use_bytes, 73_728);
     assert!(is_painted(large, 70_000, 9));
-    // The tail is free behind it: it grows in place.
+    // The tail after it is free: it grows in place.
     assert_eq!(resize(large, 300_000), large);
     assert!(is_painted(large, 70_000, 9));
     assert_eq!(pool.stats().device_allocate_count, after.device_allocate_count);
@@ -395,7 +395,7 @@ fn po_28_two_threads_free_one_block_once() {
     }
 }
 
-/// A plain book of what a pool should say.
+/// A model of a pool's statistics.
 #[derive(Default)]
 struct Model {
     live: HashMap<usize, (usize, usize)>,
@@ -421,7 +421,7 @@ impl Model {
         self.in_use -= usable as u64;
         (n, usable)
     }
-    /// `keeps`: bytes that a thread may keep, and by which peaks may be low (PO-33).
+    /// `keeps`: bytes that a thread may keep, by which peaks may be too low (PO-33).
     fn check(&self, s: &tn_pool_stats, keeps: u64) {
         assert_eq!([self.requested, self.in_use], [s.requested_bytes, s.in_use_bytes]);
         assert_eq!(self.live.len() as u64, s.live_blocks);
@@ -610,13 +610,13 @@ fn po_39_a_limit_holds_and_never_starves_while_memory_lies_idle() {
     let all = pool.get(4 << 20);
     assert_eq!(code(pool.allocate(1, 0, false, 0)), TN_ERR_POOL_LIMIT);
     pool.give(all);
-    // Now 4 MiB lie cached as one piece; smaller and odd ones get it all the same.
+    // Now 4 MiB are cached as one piece, from which smaller and odd sizes are served.
     let many: Vec<_> = (0..64).map(|_| pool.get(60_000)).collect();
     many.iter().for_each(|&b| pool.give(b));
     let again = pool.get(4 << 20);
     pool.give(again);
     assert!(pool.stats().peak_reserved_bytes <= 4 << 20);
-    // A limit with no room for a usual span of small blocks still serves one.
+    // A limit below the usual span of small blocks still serves one block.
     let tiny = Held::new(|o| o.max_size = 65536);
     let at = tiny.get(60_000);
     assert_eq!(code(tiny.allocate(60_000, 0, false, 0)), TN_ERR_POOL_LIMIT);
@@ -654,8 +654,7 @@ fn po_39_a_limit_holds_with_many_threads() {
             }
         });
         for worker in workers {
-            // Four threads of at most 1 MiB each: granules and one kept span a class apart there is room for nearly
-            // all.
+            // Four threads of at most 1 MiB each: apart from granules and one kept span per class, nearly all requests fit.
             assert!(worker.join().unwrap() > 1000);
         }
         stop.store(true, Ordering::Relaxed);
@@ -667,7 +666,7 @@ fn po_39_a_limit_holds_with_many_threads() {
 #[test]
 fn the_release_threshold_keeps_a_loop_and_drops_the_rest() {
     let pool = Held::new(|o| o.release_threshold = 1 << 20);
-    // One block far above the threshold, in a loop: kept.
+    // One block far above the threshold, allocated in a loop: kept.
     let at = pool.get(32 << 20);
     pool.give(at);
     for _ in 0..10 {
@@ -675,7 +674,7 @@ fn the_release_threshold_keeps_a_loop_and_drops_the_rest() {
         pool.give(at);
     }
     assert_eq!(pool.stats().device_free_count, 0);
-    // Another one: what was unused longest goes until the threshold holds.
+    // Another one: the least recently used memory goes until the threshold holds.
     let blocks: Vec<_> = (0..8).map(|_| pool.get(4 << 20)).collect();
     blocks.iter().for_each(|&b| pool.give(b));
     assert!(pool.stats().cached_bytes <= (32 << 20) + (1 << 20));
@@ -688,7 +687,7 @@ fn release_delay_gives_back_what_was_long_unused() {
     let pool = Held::new(|o| o.release_delay_ms = 20);
     pool.give(pool.get(8 << 20));
     let start = std::time::Instant::now();
-    // Slow-path calls go on; no sleeping thread of the library does it.
+    // Slow-path calls continue; the library has no background thread.
     while pool.stats().device_free_count == 0 {
         pool.give(pool.get(100_000));
         assert!(start.elapsed().as_secs() < 600);
@@ -752,11 +751,11 @@ fn zero_on_free_leaves_no_contents() {
     }
 }
 
-/// PO-20: nor does what a block gave up when it became smaller where it is.
+/// PO-20: nor do the bytes that a block gave up when it shrank in place.
 #[test]
 fn zero_on_free_of_a_block_that_shrinks() {
     let pool = Held::new(|o| o.flags = TN_POOL_ZERO_ON_FREE);
-    // What is left ends within a granule, and at one.
+    // The rest ends within a granule, and at the end of one.
     for small in [100_000, GRANULE as usize] {
         let large = 40 * GRANULE as usize;
         let at = pool.get(large);
@@ -768,7 +767,7 @@ fn zero_on_free_of_a_block_that_shrinks() {
         assert!(is_painted(rest, large - 4 * GRANULE as usize, 0));
         pool.give(rest);
         pool.give(at);
-        // And what lay behind its end goes with it.
+        // The bytes behind its end go with it.
         let again = pool.get(large);
         assert_eq!(again, at);
         assert!(is_painted(again, large, 0));
@@ -788,7 +787,7 @@ fn po_62_63_64_65_the_current_pool_of_a_thread() {
     std::thread::spawn(|| assert!(std::ptr::eq(pool::current(HOST).unwrap(), pool::default(HOST).unwrap())))
         .join()
         .unwrap();
-    // The thread's hold keeps a pool that was released otherwise; PO-6 begins when the thread ends.
+    // The thread's reference keeps a released pool; PO-6 applies when the thread ends.
     let b = pool::create(HOST, &PoolOptions::default()).unwrap();
     std::thread::spawn(move || {
         pool::set_current(Some(b));
@@ -866,7 +865,7 @@ fn po_58_a_child_of_fork_allocates_and_frees() {
             }
         });
         for _ in 0..20 {
-            // SAFETY: the child uses the pool only, and leaves by _exit.
+            // SAFETY: the child only uses the pool, and leaves by _exit.
             let child = unsafe { libc::fork() };
             if child == 0 {
                 let ok = is_painted(kept, 1000, 0x5a)
@@ -876,7 +875,7 @@ fn po_58_a_child_of_fork_allocates_and_frees() {
                     })
                     && pool::deallocate(Some(it), kept).is_ok()
                     && it.trim(0) > 0;
-                // SAFETY: ends the child without running anything of the parent.
+                // SAFETY: ends the child without the parent's exit handlers.
                 unsafe { libc::_exit(!ok as i32) };
             }
             let mut status = 0;

@@ -1,5 +1,5 @@
-//! What pools give back to the system, and what its addresses are afterwards. Each test alone in a process: another thread that
-//! maps memory could get the very addresses that a test has just seen go.
+//! Memory that pools return to the system, and its addresses afterwards. Each test runs alone in a process, because another thread could
+//! map addresses that a test has just seen go.
 
 mod support {
     pub mod pools;
@@ -25,7 +25,7 @@ fn po_2_initial_size_is_there_at_once_and_serves_without_device_calls() {
         assert_eq!(before.largest_free_bytes, 8 << 20);
         let blocks: Vec<_> = (0..(6 << 20) / bytes.next_multiple_of(64)).map(|_| pool.get(bytes)).collect();
         let s = pool.stats();
-        // 70000 bytes take two granules; what does not fit in the 8 MiB then is asked from the device.
+        // 70000 bytes take two granules; requests beyond the first 8 MiB go to the device.
         if bytes < 65536 {
             assert_eq!((s.device_allocate_count, s.hit_count), (1, blocks.len() as u64));
         }
@@ -58,7 +58,7 @@ fn po_6_7_a_released_pool_lives_as_long_as_its_blocks() {
     assert!(is_painted(large, 1 << 20, 7));
     assert_eq!(code(it.allocate(8, 0, false, 0)), TN_ERR_STALE, "new allocations are impossible");
     assert!(it.is_retired());
-    // Found by address, it can be asked, and still hands out nothing.
+    // Found by its address it can be queried, but allocates nothing any more.
     let again = pool::of(large + 5).unwrap();
     assert!(std::ptr::eq(again, it) && code(again.allocate(8, 0, false, 0)) == TN_ERR_STALE);
     again.drop_hold();
@@ -95,7 +95,7 @@ fn po_20_a_large_block_moves_by_its_pages() {
     pool.give(at);
 }
 
-/// PO-24 to PO-27, PO-29. PO-30: the checks have no switch, and are the same code in every build.
+/// PO-24 to PO-27, PO-29. PO-30: the checks have no switch, and are equal in every build.
 #[test]
 fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
     let _turn = one_at_a_time();
