@@ -68,7 +68,7 @@ thread_local! {
 fn po_57_frees_at_thread_exit_work_when_our_thread_data_is_gone() {
     let _alone = ALONE.lock();
     static FREED: AtomicUsize = AtomicUsize::new(0);
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     for first in [true, false] {
         FREED.store(0, Ordering::Relaxed);
         let it = pool.0;
@@ -135,7 +135,7 @@ fn po_57_frees_at_process_exit_work() {
 #[test]
 fn po_58_64_a_child_adopts_the_caches_of_threads_that_are_gone() {
     let _alone = ALONE.lock();
-    let pool = Held::new(|o| o.set_name(b"parent").unwrap());
+    let pool = TestPool::new(|o| o.set_name(b"parent").unwrap());
     let it = pool.0;
     pool::set_current(Some(it));
     let (ready, done) = (Barrier::new(2), Barrier::new(2));
@@ -180,7 +180,7 @@ fn po_58_64_a_child_adopts_the_caches_of_threads_that_are_gone() {
 #[test]
 fn po_56_short_threads_leave_reserved_as_it_is() {
     let _alone = ALONE.lock();
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let it = pool.0;
     let run = |n: usize| {
         for i in 0..n {

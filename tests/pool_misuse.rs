@@ -7,7 +7,7 @@ mod support {
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
-use support::pools::{Held, checked, code, is_painted, paint};
+use support::pools::{TestPool, checked, code, is_painted, paint};
 use support::random::Random;
 use tenure::pool;
 use tenure::types::*;
@@ -39,9 +39,9 @@ impl Drop for Ends {
 
 /// The shared state of the threads.
 struct Scene {
-    pool: Held,
+    pool: TestPool,
     /// A second pool, which owns none of the first one's blocks.
-    other: Held,
+    other: TestPool,
     meet: Barrier,
     /// A live block of each thread that others are about to free at the same moment.
     victims: [AtomicUsize; THREADS],
@@ -57,8 +57,8 @@ struct Scene {
 impl Scene {
     fn new() -> Scene {
         Scene {
-            pool: Held::plain(),
-            other: Held::plain(),
+            pool: TestPool::plain(),
+            other: TestPool::plain(),
             meet: Barrier::new(THREADS),
             victims: Default::default(),
             wins: Default::default(),

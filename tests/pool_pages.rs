@@ -73,7 +73,7 @@ fn takes_wishes() -> bool {
 fn growth_reserves_addresses_in_steps_and_commits_what_is_used() {
     let _turn = one_at_a_time();
     // Each step doubles what is committed.
-    let pool = Held::new(|o| o.huge_pages = TN_HUGE_NEVER);
+    let pool = TestPool::new(|o| o.huge_pages = TN_HUGE_NEVER);
     let mut blocks = Vec::new();
     let mut most = 0;
     for i in 1..=64 {
@@ -91,8 +91,8 @@ fn growth_reserves_addresses_in_steps_and_commits_what_is_used() {
     let s = pool.stats();
     assert_eq!((s.reserved_bytes, s.address_bytes), (0, 0), "trim gives addresses back too");
 
-    let exact = Held::new(|o| (o.growth_factor, o.huge_pages) = (1.0, TN_HUGE_NEVER));
-    let small = Held::new(|o| (o.max_growth, o.huge_pages) = (4 * MIB as u64, TN_HUGE_NEVER));
+    let exact = TestPool::new(|o| (o.growth_factor, o.huge_pages) = (1.0, TN_HUGE_NEVER));
+    let small = TestPool::new(|o| (o.max_growth, o.huge_pages) = (4 * MIB as u64, TN_HUGE_NEVER));
     let mut blocks = Vec::new();
     for _ in 0..20 {
         blocks.push((exact.get(MIB), small.get(MIB)));
@@ -109,7 +109,7 @@ fn growth_reserves_addresses_in_steps_and_commits_what_is_used() {
     }
 
     // Addresses do not count against the limit, and a refused growth step is no failure.
-    let pool = Held::new(|o| o.max_size = 3 * MIB as u64);
+    let pool = TestPool::new(|o| o.max_size = 3 * MIB as u64);
     let a = pool.get(MIB);
     os::fail_calls(0, 1);
     let b = pool.get(MIB);
@@ -124,7 +124,7 @@ fn growth_reserves_addresses_in_steps_and_commits_what_is_used() {
 #[test]
 fn po_12_large_alignments_cost_addresses_only() {
     let _turn = one_at_a_time();
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let mut blocks = Vec::new();
     for (i, alignment) in [MIB, 2 * MIB, LARGEST_ALIGNMENT, LARGEST_ALIGNMENT, MIB].into_iter().enumerate() {
         let at = pool.get_at(100_000, alignment);
@@ -139,7 +139,7 @@ fn po_12_large_alignments_cost_addresses_only() {
 #[test]
 fn ph_11_huge_pages_are_asked_for_where_a_block_fills_them() {
     let _turn = one_at_a_time();
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let at = pool.get(9 * MIB + 5);
     assert!(at.is_multiple_of(UNIT), "large blocks begin where a huge page does");
     let huge = if takes_wishes() { 4 * UNIT as u64 } else { 0 };
@@ -161,7 +161,7 @@ fn ph_11_huge_pages_are_asked_for_where_a_block_fills_them() {
     pool.trim(0);
     assert_eq!(pool.stats().huge_bytes, 0);
 
-    let never = Held::new(|o| o.huge_pages = TN_HUGE_NEVER);
+    let never = TestPool::new(|o| o.huge_pages = TN_HUGE_NEVER);
     let at = never.get(9 * MIB);
     assert!(never.stats().huge_bytes == 0 && !has_flag(at, "hg"));
     assert!(!takes_wishes() || has_flag(at, "nh"), "also where the system gives them unasked");
@@ -185,7 +185,7 @@ fn ph_11_explicit_huge_pages_come_from_the_reserve_or_not_at_all() {
         if before.trim() == "0" {
             let _ = std::fs::write(reserve, wanted);
         }
-        let pool = Held::new(|o| o.huge_pages = TN_HUGE_EXPLICIT);
+        let pool = TestPool::new(|o| o.huge_pages = TN_HUGE_EXPLICIT);
         let n = 4 * UNIT + 300_000;
         let there = is_free(16);
         let at = pool.get(n);
@@ -223,7 +223,7 @@ fn ph_11_explicit_huge_pages_come_from_the_reserve_or_not_at_all() {
 #[test]
 fn ph_14_zeros_of_fresh_memory_touch_nothing() {
     let _turn = one_at_a_time();
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let n = 256 * MIB;
     let (before, faults) = (resident(), page_faults());
     let mut at = zeroed(pool.0, n);
@@ -275,7 +275,7 @@ fn ph_14_zeros_of_fresh_memory_touch_nothing() {
 #[test]
 fn po_23_known_zeros_survive_cuts_and_merges() {
     let _turn = one_at_a_time();
-    let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (8 * MIB as u64, TN_POOL_NONE));
+    let pool = TestPool::new(|o| (o.initial_size, o.thread_cache_size) = (8 * MIB as u64, TN_POOL_NONE));
     let dirty = pool.get(MIB);
     paint(dirty, MIB, 0xff);
     let mut small = Vec::new();
@@ -318,7 +318,7 @@ fn po_20_21_blocks_with_huge_pages_move_whole_or_stay() {
     let paint_all = |at: usize, n: usize| (0..n).step_by(4096).for_each(|p| paint(at + p, 8, (p >> 12) as u8));
     let is_there = |at: usize, n: usize| (0..n).step_by(4096).all(|p| is_painted(at + p, 8, (p >> 12) as u8));
     for refused in 0..6 {
-        let pool = Held::plain();
+        let pool = TestPool::plain();
         // Not at a multiple of 2 MiB: three parts.
         let n = 9 * MIB + 100_000;
         let (first, at) = (pool.get(3 * MIB), pool.get_at(n, 65536));
@@ -347,7 +347,7 @@ fn po_20_21_blocks_with_huge_pages_move_whole_or_stay() {
 #[test]
 fn po_20_a_gigabyte_moves_and_is_not_touched() {
     let _turn = one_at_a_time();
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let n = 1 << 30;
     let at = pool.get(n);
     // Prevents growth in place.
@@ -368,7 +368,7 @@ fn po_20_a_gigabyte_moves_and_is_not_touched() {
 #[test]
 fn po_19_20_large_blocks_shrink_and_grow_where_they_are() {
     let _turn = one_at_a_time();
-    let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (32 * MIB as u64, TN_POOL_NONE));
+    let pool = TestPool::new(|o| (o.initial_size, o.thread_cache_size) = (32 * MIB as u64, TN_POOL_NONE));
     let at = pool.get(16 * MIB);
     paint(at, 16 * MIB, 5);
     let resize = |at: usize, n: usize| pool.reallocate(at, n, 0).unwrap().unwrap().as_ptr() as usize;
@@ -400,7 +400,7 @@ fn ph_12_pages_come_at_first_touch_or_with_prefault_at_creation() {
     let _turn = one_at_a_time();
     for (flags, there) in [(0, false), (TN_POOL_PREFAULT, true)] {
         let before = resident();
-        let pool = Held::new(|o| (o.initial_size, o.flags) = (64 * MIB as u64, flags));
+        let pool = TestPool::new(|o| (o.initial_size, o.flags) = (64 * MIB as u64, flags));
         let more = resident().saturating_sub(before);
         assert_eq!(more >= 60 * MIB, there, "{more} bytes are resident");
         assert!(there || more < MIB);
@@ -416,7 +416,7 @@ fn ph_12_pages_come_at_first_touch_or_with_prefault_at_creation() {
 fn po_41_42_trim_gives_back_pages_between_live_blocks() {
     let _turn = one_at_a_time();
     for keeps in [0, TN_POOL_NONE] {
-        let pool = Held::new(|o| o.thread_cache_size = keeps);
+        let pool = TestPool::new(|o| o.thread_cache_size = keeps);
         let before = resident();
         let blocks: Vec<_> = (0..20_000usize).map(|i| (pool.get(1500 + i % 1000), i)).collect();
         blocks.iter().for_each(|&(at, i)| paint(at, 1500 + i % 1000, i as u8));
@@ -452,7 +452,7 @@ fn po_41_42_trim_gives_back_pages_between_live_blocks() {
 fn po_41_a_trim_among_busy_threads_takes_nothing_that_is_live() {
     let _turn = one_at_a_time();
     for keeps in [0, TN_POOL_NONE] {
-        let pool = Held::new(|o| o.thread_cache_size = keeps);
+        let pool = TestPool::new(|o| o.thread_cache_size = keeps);
         let passed: Mutex<Vec<(usize, usize)>> = Mutex::default();
         std::thread::scope(|scope| {
             let (pool, passed) = (pool.0, &passed);
@@ -502,7 +502,7 @@ fn po_41_a_trim_among_busy_threads_takes_nothing_that_is_live() {
 #[test]
 fn ph_13_a_free_range_goes_back_in_one_call() {
     let _turn = one_at_a_time();
-    let pool = Held::new(|o| (o.release_threshold, o.thread_cache_size) = (TN_POOL_NONE, TN_POOL_NONE));
+    let pool = TestPool::new(|o| (o.release_threshold, o.thread_cache_size) = (TN_POOL_NONE, TN_POOL_NONE));
     let all = pool.get(64 * MIB);
     pool.give(all);
     let blocks: Vec<_> = (0..64).map(|_| pool.get(MIB)).collect();
@@ -524,7 +524,7 @@ fn ph_13_a_free_range_goes_back_in_one_call() {
 fn ph_16_a_reused_block_is_not_touched() {
     let _turn = one_at_a_time();
     for (flags, keeps) in [(0, 0), (0, TN_POOL_NONE), (TN_POOL_ZERO_ON_FREE, 0)] {
-        let pool = Held::new(|o| (o.flags, o.thread_cache_size) = (flags, keeps));
+        let pool = TestPool::new(|o| (o.flags, o.thread_cache_size) = (flags, keeps));
         for n in [64, 5000, MIB, 20 * MIB] {
             let at = pool.get(n);
             paint(at, n, 0xa7);
@@ -540,7 +540,7 @@ fn ph_16_a_reused_block_is_not_touched() {
 #[test]
 fn ph_6_a_loop_at_the_edge_of_a_span_needs_nobody() {
     let _turn = one_at_a_time();
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     for n in [64usize, 4096, 40_000] {
         let mut held = vec![pool.get(n)];
         // Up to where one more block needs another span.
@@ -568,13 +568,13 @@ fn ph_6_a_loop_at_the_edge_of_a_span_needs_nobody() {
 #[test]
 fn ph_7_the_last_large_block_waits_for_its_like() {
     let _turn = one_at_a_time();
-    let pool = Held::new(|o| (o.initial_size, o.thread_cache_size) = (24 * MIB as u64, TN_POOL_NONE));
+    let pool = TestPool::new(|o| (o.initial_size, o.thread_cache_size) = (24 * MIB as u64, TN_POOL_NONE));
     let blocks: Vec<_> = (0..3).map(|_| pool.get(8 * MIB)).collect();
     // Between free neighbours, a loop gets the same block: nothing is split or merged.
     pool.give(blocks[0]);
     pool.give(blocks[2]);
     pool.give(blocks[1]);
-    let spans = |pool: &Held| {
+    let spans = |pool: &TestPool| {
         let mut spans = 0;
         pool.each_segment(|segment| spans += segment.spans);
         spans
@@ -602,7 +602,7 @@ fn ph_7_the_last_large_block_waits_for_its_like() {
 fn po_20_23_41_large_blocks_among_busy_threads() {
     let _turn = one_at_a_time();
     for limit in [0, 200 * MIB as u64] {
-        let pool = Held::new(|o| (o.release_threshold, o.max_size) = (16 * MIB as u64, limit));
+        let pool = TestPool::new(|o| (o.release_threshold, o.max_size) = (16 * MIB as u64, limit));
         let it = pool.0;
         // The first and last bytes of each page carry the mark, so that debug builds are not slow.
         let mark = |at: usize, n: usize, value: u8| (0..n).step_by(4096).for_each(|page| paint(at + page, 1, value));

@@ -218,7 +218,7 @@ fn po_43_ending_never_waits_and_lets_go_once() {
 fn po_44_the_steps_come_in_order() {
     let _alone = ALONE.lock();
     let (pool, handle) = limited(100);
-    let rich = Held::plain();
+    let rich = TestPool::plain();
     let seen = log();
     let plan = Plan::new(handle, 1, seen);
     assert_eq!(plan.on(), TN_OK);
@@ -276,7 +276,7 @@ fn po_43_wrong_arguments_are_statuses() {
 fn po_35_classes_add_up_to_the_pool() {
     let _alone = ALONE.lock();
     for keeps in [0, TN_POOL_NONE] {
-        let pool = Held::new(|o| o.thread_cache_size = keeps);
+        let pool = TestPool::new(|o| o.thread_cache_size = keeps);
         let handle = pool::new_handle(pool.0).unwrap().bits() as *mut tn_pool;
         let classes = || {
             let mut count = 0;

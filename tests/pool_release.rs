@@ -19,7 +19,7 @@ fn main() -> std::process::ExitCode {
 fn po_2_initial_size_is_there_at_once_and_serves_without_device_calls() {
     let _turn = one_at_a_time();
     for bytes in [64usize, 1000, 70_000] {
-        let pool = Held::new(|o| o.initial_size = 8 << 20);
+        let pool = TestPool::new(|o| o.initial_size = 8 << 20);
         let before = pool.stats();
         assert_eq!((before.reserved_bytes, before.device_allocate_count), (8 << 20, 1));
         assert_eq!(before.largest_free_bytes, 8 << 20);
@@ -36,7 +36,7 @@ fn po_2_initial_size_is_there_at_once_and_serves_without_device_calls() {
     let mut options = PoolOptions { initial_size: 1 << 60, ..PoolOptions::default() };
     assert_eq!(code(pool::create(HOST, &options)), TN_ERR_NO_HOST_MEMORY);
     (options.initial_size, options.flags) = (1 << 20, TN_POOL_PREFAULT);
-    let pool = Held(pool::create(HOST, &options).unwrap());
+    let pool = TestPool(pool::create(HOST, &options).unwrap());
     let at = pool.get(1 << 20);
     assert!(is_mapped(at) && is_painted(at, 1 << 20, 0));
     pool.give(at);
@@ -45,7 +45,7 @@ fn po_2_initial_size_is_there_at_once_and_serves_without_device_calls() {
 #[test]
 fn po_6_7_a_released_pool_lives_as_long_as_its_blocks() {
     let _turn = one_at_a_time();
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let (small, large, cached) = (pool.get(100), pool.get(1 << 20), pool.get(3 << 20));
     paint(large, 1 << 20, 7);
     pool.give(cached);
@@ -76,7 +76,7 @@ fn po_6_7_a_released_pool_lives_as_long_as_its_blocks() {
 #[test]
 fn po_20_a_large_block_moves_by_its_pages() {
     let _turn = one_at_a_time();
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let n = 64 << 20;
     let mut at = pool.get_at(n, 1 << 21);
     for page in (0..n).step_by(4096) {
@@ -99,8 +99,8 @@ fn po_20_a_large_block_moves_by_its_pages() {
 #[test]
 fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
     let _turn = one_at_a_time();
-    let a = Held::new(|o| o.set_name(b"left").unwrap());
-    let b = Held::new(|o| o.set_name(b"right").unwrap());
+    let a = TestPool::new(|o| o.set_name(b"left").unwrap());
+    let b = TestPool::new(|o| o.set_name(b"right").unwrap());
     for n in [100usize, 65_536, 1 << 20] {
         let at = a.get(n);
         let store = a.allocate(n, 256, false, 9).unwrap().as_ptr() as usize;
@@ -152,7 +152,7 @@ fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
 #[test]
 fn po_40_41_trim_gives_back_what_no_block_needs() {
     let _turn = one_at_a_time();
-    let pool = Held::new(|o| o.release_threshold = TN_POOL_NONE);
+    let pool = TestPool::new(|o| o.release_threshold = TN_POOL_NONE);
     let blocks: Vec<_> = [100usize, 3000, 60_000, 100_000, 1 << 20, 8 << 20].iter().map(|&n| pool.get(n)).collect();
     let live = pool.get(50);
     for &b in &blocks {
@@ -181,7 +181,7 @@ fn po_40_41_trim_gives_back_what_no_block_needs() {
 #[test]
 fn direct_pools_keep_nothing() {
     let _turn = one_at_a_time();
-    let pool = Held::new(|o| o.flags = TN_POOL_DIRECT);
+    let pool = TestPool::new(|o| o.flags = TN_POOL_DIRECT);
     for n in [16usize, 70_000] {
         let at = pool.get(n);
         assert_eq!(pool.stats().hit_count, 0);
@@ -195,7 +195,7 @@ fn direct_pools_keep_nothing() {
 #[test]
 fn strict_pools_hold_blocks_back_and_see_who_wrote_into_them() {
     let _turn = one_at_a_time();
-    let pool = Held::new(|o| o.flags = TN_POOL_STRICT);
+    let pool = TestPool::new(|o| o.flags = TN_POOL_STRICT);
     let first = pool.get(64);
     pool.give(first);
     assert_eq!(code(pool::deallocate(None, first)), TN_ERR_STALE);

@@ -59,7 +59,7 @@ fn size(random: &mut Random, of: &Workload) -> usize {
     (if of.evenly { low + part * (high - low) } else { low * (high / low).powf(part) }) as usize
 }
 
-fn phase(pool: &Held, of: &Workload, random: &mut Random, held: &mut Vec<(usize, usize)>, limit: usize) -> usize {
+fn phase(pool: &TestPool, of: &Workload, random: &mut Random, held: &mut Vec<(usize, usize)>, limit: usize) -> usize {
     let mut live: usize = held.iter().map(|block| block.1).sum();
     let mut made = 0;
     while made < of.live || live < limit - of.high {
@@ -82,7 +82,7 @@ fn phase(pool: &Held, of: &Workload, random: &mut Random, held: &mut Vec<(usize,
 fn resident_memory_follows_what_is_live() {
     let mut wrong = Vec::new();
     for of in &WORKLOADS {
-        let pool = Held::plain();
+        let pool = TestPool::plain();
         let (mut random, mut held) = (Random::new(7), Vec::with_capacity(400_000));
         // The table's own pages do not count.
         held.resize(400_000, (0, 0));

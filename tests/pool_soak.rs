@@ -10,7 +10,7 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use support::pools::{Held, checked, is_painted, paint};
+use support::pools::{TestPool, checked, is_painted, paint};
 use support::random::Random;
 
 const THREADS: usize = 4;
@@ -39,7 +39,7 @@ fn fill((at, bytes, value): Parcel) {
     (at..at + bytes).step_by(4096).for_each(|page| paint(page, 1, value));
 }
 
-fn end(pool: &Held, parcel: Parcel) {
+fn end(pool: &TestPool, parcel: Parcel) {
     let (at, bytes, value) = parcel;
     let part = bytes.min(PAINTED);
     assert!(is_painted(at, part, value) && is_painted(at + bytes - part, part, value), "{bytes} bytes at {at:#x}");
@@ -47,7 +47,7 @@ fn end(pool: &Held, parcel: Parcel) {
 }
 
 /// The life of one thread: its load swings up and down, and it leaves its blocks to the others.
-fn live(pool: &Held, market: &Mutex<Vec<Parcel>>, count: &AtomicUsize, mut random: Random, over: &AtomicBool) {
+fn live(pool: &TestPool, market: &Mutex<Vec<Parcel>>, count: &AtomicUsize, mut random: Random, over: &AtomicBool) {
     let (mut own, mut held) = (Vec::<Parcel>::new(), 0usize);
     for _ in 0..4 {
         for goal in [MOST - random.below(MOST / 2), LEAST] {
@@ -95,7 +95,7 @@ fn resident_bytes() -> usize {
 fn soak() {
     let seconds = std::env::var("TENURE_SOAK_SECONDS").map_or(10, |text| text.parse().expect("a number of seconds"));
     let mut file = std::env::var("TENURE_SOAK_FILE").ok().map(|path| std::fs::File::create(path).expect("writable"));
-    let (pool, market) = (Held::plain(), Mutex::new(Vec::<Parcel>::new()));
+    let (pool, market) = (TestPool::plain(), Mutex::new(Vec::<Parcel>::new()));
     let (over, count) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for thread in 0..THREADS as u64 {

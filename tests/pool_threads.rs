@@ -8,7 +8,7 @@ mod support {
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::thread;
-use support::pools::{Held, checked, code, is_painted, paint};
+use support::pools::{TestPool, checked, code, is_painted, paint};
 use support::random::Random;
 use tenure::pool;
 use tenure::types::*;
@@ -19,7 +19,7 @@ type Parcel = (usize, usize, u8);
 /// PO-32, PO-55, PO-42: threads fill blocks, pass them on and check received ones, while another one trims and queries.
 #[test]
 fn blocks_that_travel_keep_their_bytes() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let market: Mutex<Vec<Parcel>> = Mutex::new(Vec::new());
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -86,7 +86,7 @@ fn blocks_that_travel_keep_their_bytes() {
 /// PO-55: the memory of a producer and a consumer does not grow with time.
 #[test]
 fn po_55_a_producer_and_a_consumer_need_bounded_memory() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let (sender, receiver) = std::sync::mpsc::sync_channel::<usize>(100);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -107,7 +107,7 @@ fn po_55_a_producer_and_a_consumer_need_bounded_memory() {
 /// PO-56: thousands of short threads leave reserved_bytes unchanged; their blocks stay valid, and any thread may free them.
 #[test]
 fn po_56_threads_that_end_leave_their_spans_to_others() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let mut left = Vec::new();
     let mut reserved = 0;
     for turn in 0..2000usize {
@@ -148,7 +148,7 @@ const MOST_RACES: usize = 1_000_000;
 /// PO-28: of several threads that free one block, exactly one succeeds, unless the owner was among them and detects it late.
 #[test]
 fn po_28_foreign_threads_race_for_one_block() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let mut owner_learned_late = 0;
     let mut turn = 0;
     // At least 300 races, and on until the owner was late in one of them: otherwise half of the rule is not tested.
@@ -191,7 +191,7 @@ fn po_28_foreign_threads_race_for_one_block() {
 /// PO-39: other threads' caches must not starve a pool below its limit.
 #[test]
 fn po_39_what_idle_threads_keep_is_taken_back() {
-    let pool = Held::new(|o| o.max_size = 2 << 20);
+    let pool = TestPool::new(|o| o.max_size = 2 << 20);
     let (filled, go) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -213,7 +213,7 @@ fn po_39_what_idle_threads_keep_is_taken_back() {
 #[test]
 fn po_6_a_release_ends_the_heaps_of_all_threads() {
     for _ in 0..50 {
-        let pool = Held::plain();
+        let pool = TestPool::plain();
         let (made, go) = (std::sync::Barrier::new(3), std::sync::Barrier::new(3));
         thread::scope(|scope| {
             let threads: Vec<_> = (0..2u8)
@@ -245,7 +245,7 @@ fn po_6_a_release_ends_the_heaps_of_all_threads() {
 /// A thread that uses more pools than its cache has entries.
 #[test]
 fn many_pools_on_one_thread() {
-    let pools: Vec<Held> = (0..200).map(|_| Held::plain()).collect();
+    let pools: Vec<TestPool> = (0..200).map(|_| TestPool::plain()).collect();
     let mut blocks = Vec::new();
     for turn in 0..20usize {
         for (n, pool) in pools.iter().enumerate() {
@@ -271,7 +271,7 @@ fn many_pools_on_one_thread() {
 /// the other; the pool stays consistent.
 #[test]
 fn po_28_a_large_block_given_back_and_resized_at_once() {
-    let pool = Held::new(|o| o.thread_cache_size = 4 << 20);
+    let pool = TestPool::new(|o| o.thread_cache_size = 4 << 20);
     let (both, block) = (std::sync::Barrier::new(2), AtomicUsize::new(0));
     const ROUNDS: usize = 20_000;
     thread::scope(|scope| {
@@ -302,7 +302,7 @@ fn po_28_a_large_block_given_back_and_resized_at_once() {
 /// block.
 #[test]
 fn po_55_an_owner_collects_while_others_return() {
-    let pool = Held::plain();
+    let pool = TestPool::plain();
     let boxes: [AtomicUsize; 4] = Default::default();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {

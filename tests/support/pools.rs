@@ -11,16 +11,16 @@ pub const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 pub const GRANULE: u64 = 65536;
 
 /// A pool of a test, in which nothing may be left at the end.
-pub struct Held(pub &'static Pool);
+pub struct TestPool(pub &'static Pool);
 
-impl Held {
-    pub fn new(change: impl FnOnce(&mut PoolOptions)) -> Held {
+impl TestPool {
+    pub fn new(change: impl FnOnce(&mut PoolOptions)) -> TestPool {
         let mut options = PoolOptions::default();
         change(&mut options);
-        Held(pool::create(HOST, &options).unwrap())
+        TestPool(pool::create(HOST, &options).unwrap())
     }
-    pub fn plain() -> Held {
-        Held::new(|_| ())
+    pub fn plain() -> TestPool {
+        TestPool::new(|_| ())
     }
     pub fn get(&self, bytes: usize) -> usize {
         self.0.allocate(bytes, 0, false, 0).unwrap().as_ptr() as usize
@@ -36,14 +36,14 @@ impl Held {
     }
 }
 
-impl std::ops::Deref for Held {
+impl std::ops::Deref for TestPool {
     type Target = &'static Pool;
     fn deref(&self) -> &&'static Pool {
         &self.0
     }
 }
 
-impl Drop for Held {
+impl Drop for TestPool {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             assert_eq!(checked(self.0).live_blocks, 0, "a test left blocks");

@@ -57,13 +57,13 @@ fn samples_file() -> PathBuf {
 /// Plots the samples and fails if they show that memory grows.
 fn look(text: &str) -> Done {
     let samples = samples(text)?;
-    let settled: Vec<&Sample> = samples.iter().filter(|sample| sample.second > WARM_UP).collect();
-    let third = settled.len() / 3;
+    let steady: Vec<&Sample> = samples.iter().filter(|sample| sample.second > WARM_UP).collect();
+    let third = steady.len() / 3;
     let highest = |part: &[&Sample]| part.iter().map(|sample| sample.resident).fold(0.0, f64::max);
     if third == 0 {
         return Err(format!("{} samples are too few; give more minutes", samples.len()));
     }
-    let (first, last) = (highest(&settled[..third]), highest(&settled[settled.len() - third..]));
+    let (first, last) = (highest(&steady[..third]), highest(&steady[steady.len() - third..]));
     let svg = picture(&samples).map_err(|why| format!("{PICTURE}: {why}"))?;
     let path = root().join(PICTURE);
     io(&path, std::fs::write(&path, svg))?;

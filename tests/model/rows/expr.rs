@@ -1,4 +1,4 @@
-//! Rows EX: what expressions take, overwrite, keep and leave, with the figures of section 8.2.
+//! Rows EX: the operands, overwriting, kept nodes and releases of expressions, with the figures of section 8.2.
 
 use super::super::calls::{Build, Call, Contents};
 use super::super::graph::Progress;
@@ -22,7 +22,7 @@ impl Scene {
         self.array(Call::Make { pool, dtype, shape, order: TN_ORDER_C, contents: Contents::Empty })
     }
 
-    /// A vector of one positive number.
+    /// A vector of equal positive numbers.
     pub fn positive(&mut self, n: i64) -> Ref {
         loop {
             let (pool, shape, contents) = (Ref::Null, vec![n], Contents::Full);
@@ -72,7 +72,7 @@ impl Scene {
     }
 }
 
-/// cholesky(m1 + m2) * u; vectors are diagonals. Only its own handle is out.
+/// cholesky(m1 + m2) * u; vectors are diagonals. Only its own handle is not released.
 pub fn factor_times(s: &mut Scene, m1: Ref, m2: Ref, u: Ref) -> Ref {
     let form = |s: &Scene, array: Ref| {
         let Ref::Array(k) = array else { panic!("{array:?} is no array") };
@@ -85,7 +85,7 @@ pub fn factor_times(s: &mut Scene, m1: Ref, m2: Ref, u: Ref) -> Ref {
     s.over(Build::Multiply, factor, z)
 }
 
-/// What holds A beside the caller, who does not.
+/// The holder of A other than the caller, who has released it.
 type Holder = fn(&mut Scene, Ref);
 
 #[test]
@@ -97,7 +97,7 @@ fn ex_10_to_17_what_holds_an_operand() {
     let reader: Holder = |s, a| _ = s.read(a);
     let weak: Holder = |s, array| _ = s.ok(Call::Weaken { array });
     let nobody: Holder = |_, _| {};
-    // Row, whether A and D are released, and who else holds A; blocks, peak, live bytes afterwards.
+    // Row, whether A and D are released, and A's other holder; blocks, peak, live bytes afterwards.
     for (number, a_goes, d_goes, holds, blocks, peak, after) in [
         (10, false, false, nobody, 2, LARGE + SMALL, SMALL),
         (11, true, true, nobody, 1, 0, -LARGE),

@@ -1,4 +1,4 @@
-//! Traces that random runs once found, as small as they became, so that each stays found without luck.
+//! Shrunk traces that random runs once found, so that each is tested in every run.
 
 use super::super::calls::{Call, Parts};
 use super::super::handle::Ref;

@@ -1,4 +1,4 @@
-//! Rows OO of enter and leave: what parameters become, what outlives a scope, and in which order errors win.
+//! Rows OO of enter and leave: the handles of parameters, handles that outlive a scope, and the order of errors.
 
 use super::super::calls::Call;
 use super::super::handle::{Ref, State};
