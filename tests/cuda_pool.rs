@@ -683,7 +683,7 @@ fn po_6_a_pool_goes_with_work_under_way() {
     assert_eq!(sim.get("allocations"), before + 2, "one is used still, and one is live");
     drop(stalled);
     drop(support::device_pools::pool());
-    assert_eq!(sim.get("allocations"), before + 1, "whoever comes by sees to it");
+    assert_eq!(sim.get("allocations"), before + 1, "the next call frees it");
     assert_eq!(tn_pool_deallocate(null_mut(), live as *mut c_void, s.0), TN_OK);
     s.finish();
     drop(support::device_pools::pool());

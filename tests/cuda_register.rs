@@ -461,7 +461,7 @@ fn pd_15_a_capture_on_another_thread_goes_on() {
         // Through staging, whose chunks are allocated, waited for and freed.
         here.copy_into(&there, 0, t.0).unwrap();
         there.copy_into(&here, TN_WAIT, NOW).unwrap();
-        // SAFETY: nobody wants the number.
+        // SAFETY: the number is not requested.
         done(unsafe { tn_pool_trim(pool_of(PINNED), 0, null_mut()) }).unwrap();
         there.fill(&[7], 0, t.0).unwrap();
         there.wait(TN_WRITE).unwrap();

@@ -737,7 +737,7 @@ fn queues_and_events_are_used_again() {
     });
     old.iter().for_each(|point| passes(*point));
     assert_eq!(tn_device_synchronize(gpu(0)), TN_OK);
-    assert!(old.iter().all(|point| point.is_passed()), "for ever");
+    assert!(old.iter().all(|point| point.is_passed()), "passed points stay passed");
     if let Some(sim) = gpu_there.sim {
         let before = sim.get("events");
         work(0);

@@ -604,7 +604,7 @@ fn tr_12_tr_13_counts_of_driver_calls() {
         let now = count(&|| a.copy_into(&b, 0, NOW).unwrap());
         if turn > 0 {
             for (counts, what) in [(&enqueued, "from the host"), (&again, "on the device"), (&filled, "fill")] {
-                assert_eq!(counts[..5], [1, 0, 0, 0, 0], "{what}: one event, and nobody waits");
+                assert_eq!(counts[..5], [1, 0, 0, 0, 0], "{what}: one event, and the host does not wait");
                 assert!(counts[5] <= 9, "{what}: {counts:?}");
             }
             assert_eq!(now[..5], [0, 0, 1, 0, 0], "NULL waits for its stream, and records nothing");

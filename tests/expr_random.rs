@@ -1,4 +1,4 @@
-//! Random expressions: values against scalar loops, equal bits whoever holds the operands, the prediction of explain against compute, and
+//! Random expressions: values against scalar loops, equal bits for all holders of the operands, the prediction of explain against compute, and
 //! no leak at the end. `TENURE_ROUNDS` sets the number.
 #![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 

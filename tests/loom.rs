@@ -1049,7 +1049,7 @@ fn loom_the_owners_free_and_a_foreign_one_of_one_block() {
             (true, true) => "both",
             (true, false) => "owner",
             (false, true) => "other",
-            (false, false) => panic!("nobody gave it back"),
+            (false, false) => panic!("no free succeeded"),
         }
         .to_owned()
     });

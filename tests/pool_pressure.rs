@@ -111,7 +111,7 @@ fn po_43_callbacks_run_in_order_until_a_retry_succeeds() {
     assert!(plans.iter().all(|plan| plan.on() == TN_OK));
     assert_eq!(plans[1].on(), TN_ERR_DUPLICATE);
     let held: Vec<_> = (0..4).map(|_| get(handle, MIB).unwrap()).collect();
-    assert!(seen.lock().unwrap().is_empty(), "nobody is called while there is room");
+    assert!(seen.lock().unwrap().is_empty(), "no callback while there is memory");
     // The first frees nothing: no retry. The second does: the third is not called.
     plans[1].blocks.lock().unwrap().push(held[0] as usize);
     let at = get(handle, MIB).unwrap();
@@ -268,7 +268,7 @@ fn po_43_wrong_arguments_are_statuses() {
     release(handle);
     assert_eq!(plan.on(), TN_ERR_STALE);
     pool.drop_hold();
-    assert_eq!(plan.ends(), 0, "a failure calls nobody");
+    assert_eq!(plan.ends(), 0, "a failure calls no callback");
 }
 
 /// PO-35

@@ -215,7 +215,7 @@ class Walk(Model):
         if source is None or self.reads(source.model, np.may_share_memory) or source is to:
             return
         if same_elements(to.model, source.model):
-            return  # Nothing is done, and nobody is asked.
+            return  # Nothing to do.
         options = {"stream": self.stream()} if to.remote or source.remote else {}
         values = source.model.copy()
         self.change(to, lambda: to.array.copy_from(source.array, **options), lambda: to.model.__setitem__(..., values))

@@ -96,19 +96,19 @@ fn ex_10_to_17_what_holds_an_operand() {
     let xs: Holder = |s, a| _ = s.export(a, XS);
     let reader: Holder = |s, a| _ = s.read(a);
     let weak: Holder = |s, array| _ = s.ok(Call::Weaken { array });
-    let nobody: Holder = |_, _| {};
+    let no_other: Holder = |_, _| {};
     // Row, whether A and D are released, and A's other holder; blocks, peak, live bytes afterwards.
     for (number, a_goes, d_goes, holds, blocks, peak, after) in [
-        (10, false, false, nobody, 2, LARGE + SMALL, SMALL),
-        (11, true, true, nobody, 1, 0, -LARGE),
-        (12, false, true, nobody, 2, LARGE, 0),
+        (10, false, false, no_other, 2, LARGE + SMALL, SMALL),
+        (11, true, true, no_other, 1, 0, -LARGE),
+        (12, false, true, no_other, 2, LARGE, 0),
         (13, true, true, clone, 2, LARGE, 0),
         (14, true, true, row, 2, LARGE, 0),
         (15, true, true, xr, 2, LARGE, 0),
         (15, true, true, xs, 2, LARGE, 0),
         (16, true, true, reader, 2, LARGE, 0),
         (17, true, true, weak, 1, 0, -LARGE),
-        (26, true, false, nobody, 1, SMALL, -LARGE + SMALL),
+        (26, true, false, no_other, 1, SMALL, -LARGE + SMALL),
     ] {
         let mut s = Scene::new();
         let (a, d, u) = (s.filled(&[N, N]), s.zeros(&[N]), s.filled(&[N]));
