@@ -33,8 +33,8 @@ static void write_file(const char *name, const void *bytes, size_t n)
 
 static unsigned char buffer[200000];
 
-/* A file in memory: magic, version, the header as it stands, padded with spaces so that the data begins at `align`, the
-   data. */
+/* Builds a file in `buffer`: magic, version, the header, padded with spaces so that the data begin at a multiple of
+   `align`, and the data. */
 static size_t build(int major, int minor, const char *header, size_t align, const void *data, size_t bytes)
 {
     size_t prefix = major == 1 ? 10 : 12, length = strlen(header) + 1, n = prefix;

@@ -68,7 +68,7 @@ fn all_that_is_left(pool: &Pool, stream: &Stream) -> Vec<usize> {
 fn pd_3_the_finished_one_of_many_streams() {
     let gpu = device();
     let sim = gpu.simulated();
-    // What can run has run when a call returns: an event behind finished work is finished as soon as it is recorded.
+    // Runnable work has run when a call returns: an event after finished work passes as soon as it is recorded.
     sim.set("pace", 1);
     sim.set("free_waits", 0);
     for (device, flags) in [(PINNED, 0), (GPU, TN_POOL_STRICT)] {
@@ -98,7 +98,7 @@ fn pd_3_the_finished_one_of_many_streams() {
 fn pd_6_the_finished_one_of_many_mixed() {
     let gpu = device();
     let sim = gpu.simulated();
-    // What can run has run when a call returns: an event behind finished work is finished as soon as it is recorded.
+    // Runnable work has run when a call returns: an event after finished work passes as soon as it is recorded.
     sim.set("pace", 1);
     sim.set("free_waits", 0);
     for finished in [0, MANY - 1] {
@@ -131,7 +131,7 @@ fn pd_6_the_finished_one_of_many_mixed() {
 fn pd_4_the_mixed_one_that_fits() {
     let gpu = device();
     let sim = gpu.simulated();
-    // What can run has run when a call returns: an event behind finished work is finished as soon as it is recorded.
+    // Runnable work has run when a call returns: an event after finished work passes as soon as it is recorded.
     sim.set("pace", 1);
     sim.set("free_waits", 0);
     let (pool, work) = (pool_on(GPU, |o| o.max_size = 2 * MIB as u64).unwrap(), support::device_pools::pool());

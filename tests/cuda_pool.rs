@@ -850,7 +850,7 @@ fn pn_8_pn_12_page_locked_memory_says_so() {
     // SAFETY: no text is wanted yet.
     assert_eq!(unsafe { tn_report_json(0, 0, null_mut(), &mut length) }, TN_OK);
     let mut text = vec![0u8; length + 4096];
-    // SAFETY: so many bytes.
+    // SAFETY: the memory has this many bytes.
     assert_eq!(unsafe { tn_report_json(0, text.len(), text.as_mut_ptr().cast(), &mut length) }, TN_OK);
     let text = String::from_utf8_lossy(&text).into_owned();
     let own = text.split("\"name\":\"crossing\"").nth(1).expect("the pool stands there");
@@ -1023,7 +1023,7 @@ fn po_32_threads_share_a_pool_of_a_device() {
                 if unsafe { tn_pool_of(at as *const c_void, &mut owner) } == TN_OK {
                     assert_eq!(tn_pool_release(owner), TN_OK);
                 }
-                // SAFETY: so many bytes.
+                // SAFETY: the memory has this many bytes.
                 let status = unsafe { tn_report_json(0, text.len(), text.as_mut_ptr().cast(), &mut length) };
                 assert_eq!(status, TN_OK);
                 pool.stats();

@@ -151,7 +151,7 @@ fn pn_12_the_report_names_who_registered_memory() {
     }
     let mut report = vec![0_u8; 1 << 20];
     let mut length = 0;
-    // SAFETY: so many bytes, and the number is ours.
+    // SAFETY: the buffer has this many bytes, and the number is writable.
     done(unsafe { tn_report_json(0, report.len(), report.as_mut_ptr().cast(), &mut length) }).unwrap();
     let report = String::from_utf8_lossy(&report[..length]).into_owned();
     let line = |name: &str| {

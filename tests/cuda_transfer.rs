@@ -488,7 +488,7 @@ fn tr_9_pd_18_raw_page_locked_memory_goes_back_after_the_copy() {
         block
     };
     let block = take();
-    // SAFETY: a block of so many bytes.
+    // SAFETY: the block has this many bytes.
     unsafe { block.cast::<u8>().write_bytes(0x77, bytes) };
     hands.hold(s.native());
     // SAFETY: the block stays until the pool gets it back; the pool knows of the copy.

@@ -251,7 +251,7 @@ fn nothing_unexpected_at_the_top_level() {
         "c-tests",
         "bindings",
         "README.md",
-        // What belongs beside it.
+        // Tests, tools and documents.
         "tests",
         "benches",
         "examples",

@@ -1,31 +1,30 @@
 /**
  * @file tenure.hpp
- * Tenure for C++17 and later: the handles of tenure.h as objects that own what they stand for. Header-only.
+ * Tenure for C++17 and later: the handles of tenure.h as objects that own their handle. Header-only.
  *
- * **Handles** (`array`, `weak`, `pool`, `promise`, guards, exports) can be moved and not copied: a copy of a handle
- * would be a hidden claim, and claims decide what may be overwritten. `array::clone()` makes a claim, `array::copy()`
- * makes new bytes; both are written out. A handle that was moved from is empty; calls on it throw `usage_error`
+ * **Handles** (`array`, `weak`, `pool`, `promise`, guards, exports) can be moved, but not copied. A copy would be a
+ * hidden claim, and the number of claims decides whether bytes may be overwritten in place. `array::clone()` makes a
+ * further claim, `array::copy()` makes new bytes. A moved-from handle is empty; calls on it throw `usage_error`
  * (TN_ERR_NULL).
  *
- * **Pointers** come from guards only. `read_guard<T>` has no way to write, and what would outlive its guard
- * (`a.read<double>().data()`) does not compile. A write guard that an exception leaves by poisons its region.
+ * **Pointers** come from guards only. `read_guard<T>` gives only const access. A pointer that would outlive its guard
+ * (`a.read<double>().data()`) does not compile. A write guard that an exception ends poisons its region.
  *
- * **Statuses** are exceptions: all are `tenure::error`, with the status and the library's text; those about memory are
+ * **Errors** are exceptions: all are `tenure::error`, with the status and the library's message; those about memory are
  * `std::bad_alloc` too. A function that throws has changed nothing. Destructors never throw. Without exceptions
- * (-fno-exceptions) the text is printed and `std::terminate` called.
+ * (-fno-exceptions) the message is printed and `std::terminate` is called.
  *
- * **Ownership** travels by value: `void f(tenure::taken x)` is called as `f(tenure::give(std::move(a)))`, or as
- * `f(a.clone())` by who wants to keep `a`. A function that takes arrays and promises as they come opens them together,
- * with `tenure::enter`.
+ * **Ownership** is passed by value: `void f(tenure::taken x)` is called as `f(tenure::give(std::move(a)))`, or as
+ * `f(a.clone())` to keep `a`. A function that accepts arrays and promises alike enters a scope with `tenure::enter`.
  *
- * **const.** A `const array` can be read, and give views and clones; it cannot be written. As with a shared pointer
- * this holds for the handle and not for the bytes: a clone of it can write them.
+ * **const.** A `const array` can be read, viewed and cloned, but not written. As with a shared pointer, const applies
+ * to the handle and not to the bytes: a clone can write them.
  *
  * **Threads.** As in C: any thread may call with any handle. An object of this header must not be moved, assigned or
  * destroyed by one thread while another uses it.
  *
- * One program may mix translation units of C++17 and C++20: nothing here has another layout in one of them, which is
- * why `tenure::span` is used in both. In C++20 it converts to `std::span`.
+ * One program may mix translation units of C++17 and C++20, because every class has one layout in both. So both use
+ * `tenure::span`, which converts to `std::span` in C++20.
  */
 #ifndef TENURE_HPP
 #define TENURE_HPP
@@ -61,8 +60,8 @@
 #include <span>
 #endif
 
-/** Records this line as the place of what the thread makes and copies from now on: as a statement, or with a comma
- *  as in `auto b = (TENURE_HERE, a.clone())`. */
+/** Records this line as the site of the thread's next calls: as a statement, or with a comma as in
+ *  `auto b = (TENURE_HERE, a.clone())`. */
 #define TENURE_HERE (static_cast<void>(tn_here(__FILE__, static_cast<std::int32_t>(__LINE__))))
 
 namespace tenure {

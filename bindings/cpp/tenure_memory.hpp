@@ -1,20 +1,20 @@
 /**
  * @file tenure_memory.hpp
- * Containers of the standard library on a pool of Tenure, C++17 and later. Header-only; included by nothing else.
+ * Containers of the standard library on a Tenure pool, C++17 and later. Header-only; tenure.hpp does not include it.
  *
- * `tenure::memory_resource` is for `std::pmr`, `tenure::allocator<T>` for the rest:
+ * `tenure::memory_resource` is for `std::pmr`, `tenure::allocator<T>` for other containers:
  *
  *     tenure::pool pool(tenure::pool_options().name("step").max_size(1 << 30));
  *     tenure::memory_resource resource(pool);
  *     std::pmr::vector<double> x(1000, &resource);
  *     std::map<int, float, std::less<>, tenure::allocator<std::pair<const int, float>>> m(pool);
  *
- * What they hold stands in the pool's figures under the client "cpp". Both refer to a pool by its handle, which must not
- * be released as long as anything is to be allocated; giving back works always, and the pool's memory goes with its last
- * block. Without a pool they use the host's default one, whichever is the thread's current one.
+ * The pool's statistics count their memory for the client "cpp". Both refer to a pool by its handle. After the handle
+ * is released they cannot allocate any more, but they can free; the pool's memory goes with its last block. Without a
+ * pool they use the host's default one, whatever the thread's current pool is.
  *
- * A failure is `tenure::out_of_memory`, which is a `std::bad_alloc`, with the status and the library's text; without
- * exceptions (-fno-exceptions) the text is printed and `std::terminate` called.
+ * A failure is `tenure::out_of_memory`, which is a `std::bad_alloc`, with the status and the library's message. Without
+ * exceptions (-fno-exceptions) the message is printed and `std::terminate` is called.
  */
 #ifndef TENURE_MEMORY_HPP
 #define TENURE_MEMORY_HPP

@@ -14,7 +14,7 @@ use tenure::types::*;
 const IMPORT_FLAGS: u32 =
     TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE | TN_RELEASE_QUEUED | TN_IMPORT_READONLY;
 
-/// What to do with the bytes of an import.
+/// The treatment of an import's bytes.
 enum Way {
     Copy {
         why: u32,

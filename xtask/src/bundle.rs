@@ -250,7 +250,7 @@ fn check_size(folder: &Path, files: &[(PathBuf, u64)]) -> Done {
     Err(format!("{whole} bytes are more than {MAX_BYTES}; the largest file is {} with {bytes}", largest.display()))
 }
 
-/// Checks that a binary needs no glibc newer than [`MAX_GLIBC`], and that a binary of ours contains no path of this repository.
+/// Checks that a binary needs no glibc newer than [`MAX_GLIBC`], and that the project's own binaries contain no path of this repository.
 fn check_portable(path: &Path, ours: bool) -> Done {
     let symbols = output(command("readelf").args(["-W", "--dyn-syms"]).arg(path))?;
     for line in symbols.lines() {

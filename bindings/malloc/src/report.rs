@@ -12,7 +12,7 @@ use core::ffi::{CStr, c_char};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-/// What an invalid free does, beside being counted.
+/// The effect of an invalid free; every one is counted too.
 #[derive(Clone, Copy, PartialEq)]
 #[repr(u8)]
 pub enum Misuse {

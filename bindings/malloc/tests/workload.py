@@ -1,5 +1,5 @@
-"""What Python programs do, with results that do not depend on the allocator: prints a line per part, to be compared with those of a run
-without the preload. The argument is how much: 1 takes a few seconds."""
+"""A Python workload whose results do not depend on the allocator. Prints a line per part, which must equal those of a run without the
+preload. The argument is the amount: 1 takes a few seconds."""
 
 import collections
 import gc

@@ -1,7 +1,7 @@
 """Random programs against NumPy: ``python walk.py --minutes 5`` runs until a result differs.
 
 Contract: each `do_` method is one step of a program, which does the same to an array and to its model (walk_model.py). ``--device`` also puts
-arrays on a GPU and work on streams; ``--threads 4`` walks that often at once. What fails says its seed, which runs it again: ``--seed``.
+arrays on a GPU and work on streams; ``--threads 4`` walks that often at once. A failure prints its seed, which ``--seed`` repeats.
 """
 
 import gc

@@ -33,7 +33,7 @@ pub fn count(peer: &Peer, figures: &mut Figures) -> Done {
     Ok(())
 }
 
-/// All instructions of a process that runs so many turns.
+/// All instructions of a process that runs this many turns.
 fn total(peer: &Peer, case: &str, turns: f64) -> Done<f64> {
     let mut valgrind = command("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program(peer.api));
