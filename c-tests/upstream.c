@@ -118,7 +118,7 @@ static tn_status source_deallocate(void *context, void *ptr, size_t bytes, uint6
                            start + bytes <= s->pieces[i].start + s->pieces[i].bytes))
         i++;
     if (s->overlap) {
-        /* Not the previous piece, which stays. */
+        /* The pool returns the overlapping memory; the first piece stays in use. */
         leaves(s);
         return TN_OK;
     }

@@ -70,7 +70,7 @@ fn tr_2_tr_3_any_strides_and_untouched_gaps() {
         let dst = layout(raw, &shape, &to.strides, base, dst_offset);
         let src = layout(raw, &shape, &from.strides, base, src_offset);
         // TR-5: they do not overlap, so no memory is needed.
-        assert_eq!(copy_starved(&place(&dst), &place(&src)), TN_OK, "seed {seed}");
+        assert_eq!(copy_starved(&host_view(&dst), &host_view(&src)), TN_OK, "seed {seed}");
         assert!(bytes == wanted, "seed {seed}: {shape:?} {:?} <- {:?}, item {item}", to.strides, from.strides);
     }
 }
@@ -103,13 +103,13 @@ fn tr_4_overlap_is_as_if_the_source_had_been_read_first() {
         let base = bytes.as_mut_ptr();
         let dst = layout(raw, &shape, &to.strides, base, dst_offset);
         let src = layout(raw, &shape, &from.strides, base, src_offset);
-        let status = copy_starved(&place(&dst), &place(&src));
+        let status = copy_starved(&host_view(&dst), &host_view(&src));
         if status == TN_ERR_NO_HOST_MEMORY {
             // TR-5: a temporary was needed; without one nothing changed. Equal strides never need one.
             refused += 1;
             assert!(bytes == before, "seed {seed}");
-            assert!(to.strides != from.strides, "seed {seed}: equal strides asked for a temporary");
-            blit::copy(&place(&dst), &place(&src)).unwrap();
+            assert!(to.strides != from.strides, "seed {seed}: equal strides needed a temporary");
+            blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
         } else {
             assert_eq!(status, TN_OK);
         }
@@ -126,9 +126,9 @@ fn shifted(n: usize, shape: &[i64], dst: (&[i64], i64), src: (&[i64], i64)) -> (
     let bytes = |strides: &[i64]| strides.iter().map(|stride| stride * 8).collect::<Vec<_>>();
     let dst = layout(TN_F64, shape, &bytes(dst.0), base, dst.1 * 8);
     let src = layout(TN_F64, shape, &bytes(src.0), base, src.1 * 8);
-    let status = copy_starved(&place(&dst), &place(&src));
+    let status = copy_starved(&host_view(&dst), &host_view(&src));
     if status != TN_OK {
-        blit::copy(&place(&dst), &place(&src)).unwrap();
+        blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
     }
     (status, values)
 }
@@ -166,9 +166,9 @@ fn tr_4_exact_overlap_writes_nothing() {
     static VALUES: [f64; 6] = [0., 1., 2., 3., 4., 5.];
     let base = VALUES.as_ptr().cast::<u8>();
     let x = layout(TN_F64, &[2, 3], &[24, 8], base, 0);
-    blit::copy(&place(&x), &place(&x)).unwrap();
+    blit::copy(&host_view(&x), &host_view(&x)).unwrap();
     let reversed = layout(TN_F64, &[6], &[-8], base, 40);
-    blit::copy(&place(&reversed), &place(&reversed)).unwrap();
+    blit::copy(&host_view(&reversed), &host_view(&reversed)).unwrap();
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn tr_4_a_repeated_source_is_packed_once() {
     let base = values.as_mut_ptr().cast::<u8>();
     let dst = layout(TN_F64, &[ROWS as i64, 8], &[64, 8], base, 0);
     let src = layout(TN_F64, &[ROWS as i64, 8], &[0, -8], base, 8 * (8 * ROWS as i64 - 1));
-    blit::copy(&place(&dst), &place(&src)).unwrap();
+    blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
     let last: Vec<f64> = (0..8).map(|at| (8 * ROWS - 1 - at) as f64).collect();
     assert!(values.chunks(8).all(|row| row == last));
 }
@@ -207,8 +207,8 @@ fn tr_16_fill_and_zero_any_layout_and_item() {
         }
         let dst = layout(raw, &shape, &to.strides, bytes.as_mut_ptr(), at + to.offset);
         match zero {
-            true => blit::zero(&place(&dst)),
-            false => blit::fill(&place(&dst), &value),
+            true => blit::zero(&host_view(&dst)),
+            false => blit::fill(&host_view(&dst), &value),
         }
         assert!(bytes == wanted, "seed {seed}: {shape:?} {:?}, item {item}", to.strides);
     }
@@ -218,8 +218,8 @@ fn tr_16_fill_and_zero_any_layout_and_item() {
 fn tr_18_no_element_at_all() {
     let nowhere = layout(TN_F64, &[0, 3], &[24, 8], core::ptr::null(), 0);
     let elsewhere = layout(TN_F64, &[0, 3], &[8, 8], core::ptr::null(), 8);
-    blit::copy(&place(&nowhere), &place(&elsewhere)).unwrap();
-    blit::fill(&place(&nowhere), &[1; 8]);
+    blit::copy(&host_view(&nowhere), &host_view(&elsewhere)).unwrap();
+    blit::fill(&host_view(&nowhere), &[1; 8]);
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn many_axes_are_walked() {
     };
     let dst = layout(TN_U8, &shape, &strides, bytes.as_mut_ptr(), 0);
     let src = layout(TN_U8, &shape, &reversed, source.as_ptr(), 0);
-    blit::copy(&place(&dst), &place(&src)).unwrap();
+    blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
     assert_eq!(bytes, wanted);
 }
 

@@ -66,7 +66,7 @@ fn tr_2_tr_4_up_to_64_axes_apart_and_overlapping() {
         let (to, from) = (wild(&mut random, &shape, to.strides), wild(&mut random, &shape, from.strides));
         let dst = layout(raw, &shape, &to, base, dst_offset);
         let src = layout(raw, &shape, &from, base, src_offset);
-        blit::copy(&place(&dst), &place(&src)).unwrap();
+        blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
         assert!(bytes == wanted, "seed {seed}: {shape:?} {to:?} <- {from:?}, item {item}, {dst_at} {src_at}");
         done += dst.count();
     }
@@ -124,8 +124,8 @@ fn tr_2_elements_far_apart_with_nothing_between_them() {
             let (first, step) = if backwards { (2 * FAR as i64, -(FAR as i64)) } else { (0, FAR as i64) };
             let far = layout(raw, &shape, &[item, step], there.base.as_ptr(), first);
             let near = layout(raw, &shape, &[3 * item, item], packed, 0);
-            // there,
-            blit::copy(&place(&far), &place(&near)).unwrap();
+            // Spread the packed values over the planes.
+            blit::copy(&host_view(&far), &host_view(&near)).unwrap();
             for (at, page) in pages.iter().enumerate() {
                 let plane = if backwards { 2 - at } else { at };
                 for row in 0..per_page as usize {
@@ -136,10 +136,10 @@ fn tr_2_elements_far_apart_with_nothing_between_them() {
                     assert_eq!(found, wanted, "item {item}, row {row}, page {at}, {backwards}");
                 }
             }
-            // and back
+            // Collect them again.
             let mut back = vec![0_u8; values.len()];
             let again = layout(raw, &shape, &[3 * item, item], back.as_mut_ptr(), 0);
-            blit::copy(&place(&again), &place(&far)).unwrap();
+            blit::copy(&host_view(&again), &host_view(&far)).unwrap();
             assert!(back == values, "item {item}, {backwards}");
         }
     }
@@ -175,13 +175,13 @@ fn tr_2_every_way_stays_inside_of_memory_that_ends() {
         let inner = layout(raw, &shape, &strides, page, offset);
         let mut values = noise(&mut random, rows * columns * item);
         let dense = layout(raw, &shape, &[columns * item, item], values.as_mut_ptr(), 0);
-        blit::copy(&place(&inner), &place(&dense)).unwrap();
+        blit::copy(&host_view(&inner), &host_view(&dense)).unwrap();
         let mut back = vec![0_u8; values.len()];
         let again = layout(raw, &shape, &[columns * item, item], back.as_mut_ptr(), 0);
-        blit::copy(&place(&again), &place(&inner)).unwrap();
+        blit::copy(&host_view(&again), &host_view(&inner)).unwrap();
         assert!(back == values, "seed {seed}: {shape:?} {strides:?} at {offset}, item {item}");
-        blit::zero(&place(&inner));
-        blit::copy(&place(&again), &place(&inner)).unwrap();
+        blit::zero(&host_view(&inner));
+        blit::copy(&host_view(&again), &host_view(&inner)).unwrap();
         assert!(back.iter().all(|byte| *byte == 0), "seed {seed}: {shape:?} {strides:?} at {offset}, item {item}");
     }
 }
@@ -195,7 +195,7 @@ unsafe extern "C" fn on_threads(_: *mut c_void, task: tn_task, argument: *mut c_
     std::thread::scope(|scope| {
         for index in 0..count {
             let argument = &argument;
-            // SAFETY: before the runner returns.
+            // SAFETY: all tasks end before the runner returns, so `argument` is valid.
             scope.spawn(move || unsafe { task.unwrap()(argument.0, index) });
         }
     });
@@ -237,7 +237,7 @@ fn tr_16_divided_among_threads_it_is_the_same() {
         };
         runner::set_current(Some(three));
         divided += usize::from(runner::parts(dst.bytes() as usize) > 1);
-        blit::copy(&place(&dst), &place(&src)).unwrap();
+        blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
         runner::set_current(None);
         assert!(bytes == wanted, "seed {seed}: {shape:?} {:?} <- {:?}, item {item}", to.strides, from.strides);
     }

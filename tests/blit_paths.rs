@@ -74,7 +74,7 @@ fn copies_as_the_model(seed: u64, way: &str) {
     }
     let dst = layout(raw, &shape, &to.strides, bytes.as_mut_ptr(), dst_offset);
     let src = layout(raw, &shape, &from.strides, source.as_ptr(), src_offset);
-    blit::copy(&place(&dst), &place(&src)).unwrap();
+    blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
     assert!(bytes == wanted, "seed {seed}, {way}: {shape:?} {:?} <- {:?}, item {item}", to.strides, from.strides);
 }
 
@@ -92,7 +92,7 @@ fn overlaps_as_the_model(seed: u64, way: &str) {
     let base = bytes.as_mut_ptr();
     let dst = layout(raw, &shape, &to.strides, base, dst_offset);
     let src = layout(raw, &shape, &from.strides, base, src_offset);
-    blit::copy(&place(&dst), &place(&src)).unwrap();
+    blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
     assert!(bytes == wanted, "seed {seed}, {way}: {shape:?} {:?} <- {:?}, item {item}", to.strides, from.strides);
 }
 
@@ -109,7 +109,7 @@ fn fills_as_the_model(seed: u64, way: &str) {
         wanted[start as usize..(start + item) as usize].copy_from_slice(&value);
     }
     let dst = layout(raw, &shape, &to.strides, bytes.as_mut_ptr(), at + to.offset);
-    blit::fill(&place(&dst), &value);
+    blit::fill(&host_view(&dst), &value);
     assert!(bytes == wanted, "seed {seed}, {way}: {shape:?} {:?}, item {item}", to.strides);
 }
 
@@ -126,7 +126,7 @@ fn large_planes_as_the_model(way: &str) {
             let shape = [columns, rows];
             let dst = layout(raw, &shape, &[rows * item, item], bytes.as_mut_ptr(), at);
             let src = layout(raw, &shape, &[item, columns * item], source.as_ptr(), 0);
-            blit::copy(&place(&dst), &place(&src)).unwrap();
+            blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
             let mut wanted = vec![0xA5u8; bytes.len()];
             for column in 0..columns {
                 for row in 0..rows {
@@ -149,11 +149,11 @@ fn long_runs_as_the_model(way: &str) {
         let mut bytes = vec![0xA5u8; (count * item + 24) as usize];
         let dst = layout(raw, &[count], &[item], bytes.as_mut_ptr(), 17);
         let src = layout(raw, &[count], &[item], source.as_ptr(), 0);
-        blit::copy(&place(&dst), &place(&src)).unwrap();
+        blit::copy(&host_view(&dst), &host_view(&src)).unwrap();
         let end = bytes.len() - 7;
         assert!(bytes[17..end] == source, "{way}: {count} of {item}");
         let value = noise(&mut random, item);
-        blit::fill(&place(&dst), &value);
+        blit::fill(&host_view(&dst), &value);
         assert!(bytes[17..end].chunks(item as usize).all(|element| element == value), "{way}: {count} of {item}");
         assert!(bytes[..17].iter().chain(&bytes[end..]).all(|byte| *byte == 0xA5), "{way}: {count} of {item}");
     }
@@ -171,7 +171,7 @@ unsafe extern "C" fn on_threads(_: *mut c_void, task: tn_task, argument: *mut c_
 }
 
 #[test]
-fn every_way_gives_what_the_model_gives() {
+fn every_code_path_agrees_with_the_model() {
     // Fewer rounds under a checker that slows everything down.
     let seeds = std::env::var("TENURE_TEST_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
     let real = cpu::cache_bytes();

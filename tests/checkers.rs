@@ -1,5 +1,5 @@
-//! Memory checkers (valgrind and AddressSanitizer) report a use of a freed block, raw or of an array. `c-tests/use_after_free.c` makes each
-//! mistake by its name; `c.rs` tests that it has no report without one.
+//! Valgrind and AddressSanitizer report a use of a freed block of a pool, raw or of an array. `c-tests/use_after_free.c` makes the mistake
+//! that its argument names. Without an argument there must be no report, which `c.rs` tests too.
 
 mod support {
     pub mod tools;
@@ -24,7 +24,7 @@ fn compiled(name: &str, options: &[&str]) -> PathBuf {
     program
 }
 
-/// The checker's message for each mistake, which must end the program.
+/// Runs the program without a mistake, which must succeed, then with each mistake, which must end it with the expected report.
 fn reports(mut run: impl FnMut() -> Command, expected: &[&str]) {
     output(&mut run()).unwrap();
     for mistake in MISTAKES {

@@ -206,7 +206,7 @@ fn br_60_65_tr_12_streams_wait_for_one_another_and_the_host_for_none() {
 }
 
 #[test]
-fn br_60_more_streams_than_anybody_remembers() {
+fn br_60_more_streams_than_a_region_remembers() {
     counted(|_, hands, sim| {
         let memory = Memory::new(10);
         let a = memory.lend(gpu(0), true, false);
@@ -500,7 +500,7 @@ fn queued() -> (u64, u64) {
 }
 
 #[test]
-fn tr_10_st_8_what_ends_before_its_work_lives_on() {
+fn tr_10_st_8_stores_and_streams_outlive_their_handles_until_the_work_is_done() {
     with_seeds(|_, hands| {
         let memory = Memory::new(10);
         let a = memory.lend(gpu(0), true, false);
@@ -630,7 +630,7 @@ fn tr_11_everything_that_the_host_reads_is_pending() {
 
 /// The host may read an operand that a device still reads, but must not overwrite it yet. The result is right in both cases.
 #[test]
-fn br_61_an_expression_overwrites_what_a_device_has_read() {
+fn br_61_an_expression_overwrites_operands_that_a_device_has_read() {
     with_seeds(|_, hands| {
         let memory = Memory::new(9);
         let a = memory.lend(MANAGED, true, false);
@@ -665,7 +665,7 @@ fn br_61_an_expression_overwrites_what_a_device_has_read() {
 }
 
 #[test]
-fn what_the_host_cannot_reach_it_does_not_touch() {
+fn the_host_does_not_touch_unreachable_memory() {
     with_seeds(|_, _| {
         let memory = Memory::new(9);
         let a = memory.lend(gpu(0), true, false);
@@ -693,7 +693,7 @@ fn what_the_host_cannot_reach_it_does_not_touch() {
 }
 
 #[test]
-fn br_64_a_pool_gets_the_bytes_with_what_is_unfinished() {
+fn br_64_a_pool_gets_the_bytes_with_their_pending_work() {
     counted(|_, hands, sim| {
         let mut pool = null_mut();
         let options = std::ptr::null();
@@ -907,7 +907,7 @@ fn st_15_arrays_after_a_fork() {
                 [copies[0], copies[1], host_array, a, b, c].into_iter().for_each(release);
                 run_releases();
                 drop_stream(s);
-                assert_eq!(calls(), before, "the driver is not asked");
+                assert_eq!(calls(), before, "the driver is not called");
             };
             assert!(holds_in_a_child(in_child), "the child's assertions hold on {}", place.r#type);
             end(guard, s);
@@ -1022,7 +1022,7 @@ fn st_15_registered_memory_after_a_fork() {
             assert_eq!(unsafe { tn_array_fill(a, (&raw const value).cast(), 0, null_mut()) }, TN_OK);
             assert!(memory.iter().all(|&byte| byte == 9));
             release(a);
-            assert_eq!(device.sim.map(|sim| sim.calls("")), before, "the driver is not asked");
+            assert_eq!(device.sim.map(|sim| sim.calls("")), before, "the driver is not called");
         };
         assert!(holds_in_a_child(in_child));
         assert!(memory.iter().all(|&byte| byte == 7), "the parent's are as they were");

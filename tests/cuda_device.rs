@@ -123,9 +123,9 @@ fn dv_1_a_broken_installation() {
 
 /// DV-2: all of it, without making a context.
 #[test]
-fn dv_2_what_a_gpu_is() {
+fn dv_2_properties_of_a_gpu() {
     drop(device());
-    alone("dv_2_what_a_gpu_is", &[], || {
+    alone("dv_2_properties_of_a_gpu", &[], || {
         let gpu_there = device();
         let info = query(gpu(0), 0).unwrap();
         println!("{} {} {}", text(&info.name), text(&info.pci_bus_id), info.driver_version);
@@ -139,7 +139,7 @@ fn dv_2_what_a_gpu_is() {
         assert!(info.multiprocessors > 0 && info.total_bytes > 1 << 20);
         assert!(info.block_memory_bytes >= 48 << 10 && info.block_memory_optin_bytes >= info.block_memory_bytes);
         assert!(info.features & TN_FEATURE_UNIFIED_ADDRESSING != 0 && info.features & TN_FEATURE_MAP_HOST != 0);
-        assert_eq!((info.free_bytes, info.used_bytes, info.pool_bytes), (0, 0, 0), "not asked for");
+        assert_eq!((info.free_bytes, info.used_bytes, info.pool_bytes), (0, 0, 0), "not requested");
         let pinned = query(PINNED, 0).unwrap();
         assert!(text(&pinned.name).contains("page-locked") && pinned.total_bytes > 0 && pinned.registered_bytes == 0);
         assert_eq!(count(TN_CUDA_HOST), Ok(1));

@@ -253,7 +253,7 @@ fn pd_3_several_ask_about_everything() {
         }
         let (all, asked) = (ended.load(Ordering::Relaxed) == THREADS, sim.calls("cuEventQuery") - before);
         sim.release_all();
-        assert!(all, "they go on asking: {asked} times by now");
+        assert!(all, "they poll without end: {asked} times by now");
         asked
     });
     assert!(asked <= (THREADS * (2 * live.len() + 16)) as u64, "{asked}");

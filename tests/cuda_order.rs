@@ -126,7 +126,7 @@ fn run(_gpu: &Device, seed: u64) {
 }
 
 #[test]
-fn pd_2_pd_9_what_follows_a_point_sees_what_was_before() {
+fn pd_2_pd_9_work_after_a_point_sees_earlier_writes() {
     let gpu = device();
     let first = gpu.sim.map_or(1, |sim| sim.get("seed"));
     for seed in first * 1000 + 1..first * 1000 + 6 {

@@ -335,7 +335,7 @@ fn pd_9_legacy_blocking_and_current_streams() {
 
 /// PD-12, DV-10: trim waits for nothing; finished memory goes back whole, pending memory stays.
 #[test]
-fn pd_12_trim_leaves_what_is_pending() {
+fn pd_12_trim_leaves_pending_memory() {
     let gpu = device();
     let (pool, s, t) = (pool(), stream(), stream());
     let free_before = free_bytes();
@@ -417,7 +417,7 @@ fn po_21_reallocate_copies_on_the_stream() {
     let moved = pool.resize(block, 5 * MIB, &s).unwrap();
     assert_ne!(moved, block);
     assert!(read(&s, moved, 1000).iter().all(|&byte| byte == 0x5a));
-    assert_eq!(pool.take(1000, &s), Ok(block), "given back in that order");
+    assert_eq!(pool.take(1000, &s), Ok(block), "freed in that order");
     let stats = pool.stats();
     assert_eq!((stats.reallocation_count, stats.live_blocks), (2, 2));
     assert_eq!(pool.resize(moved, 2 * MIB, &s), Ok(moved), "the tail becomes free where it is");
@@ -693,7 +693,7 @@ fn po_6_a_pool_goes_with_work_under_way() {
 
 /// ST-10: a stalled stream and a slow driver call delay no other call. DV-10: nothing synchronises.
 #[test]
-fn st_10_a_stalled_stream_stalls_nobody() {
+fn st_10_a_stalled_stream_delays_no_other() {
     let gpu = device();
     let sim = gpu.simulated();
     let (pool, s, t) = (pool(), stream(), stream());

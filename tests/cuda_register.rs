@@ -133,7 +133,7 @@ fn pn_2_pn_3_pn_12_registered_memory_needs_no_staging() {
 
 /// PN-12: the report shows a registration under its owner's name and site, apart from arrays, also those of the same store.
 #[test]
-fn pn_12_the_report_names_who_registered_memory() {
+fn pn_12_the_report_names_the_owner_of_registered_memory() {
     let _device = device();
     let pages = Pages::new(16 * PAGE);
     let older = import(pages.0.wrapping_add(8 * PAGE), 4 * PAGE);

@@ -261,7 +261,7 @@ fn st_4_st_5_imported_streams_stay_their_owners() {
 }
 
 #[test]
-fn pd_8_what_a_destroyed_stream_had_open_is_pending_until_the_device_was_waited_for() {
+fn pd_8_open_work_of_a_destroyed_stream_is_pending_until_a_device_wait() {
     let gpu_there = device();
     gpu_there.simulated();
     let own = foreign(0);
@@ -558,7 +558,7 @@ fn st_15_after_a_fork() {
                 assert!(last_error().contains("fork"), "{}", last_error());
                 assert!(!point.poll());
                 assert_eq!((tn_stream_release(stream), tn_event_release(e)), (TN_OK, TN_OK));
-                assert_eq!(simulator().map(|sim| sim.calls("")), calls, "the driver is not asked");
+                assert_eq!(simulator().map(|sim| sim.calls("")), calls, "the driver is not called");
                 // SAFETY: the place is ours.
                 assert_eq!(unsafe { tn_device_count(TN_CPU, &mut count) }, TN_OK);
             };
@@ -595,7 +595,7 @@ fn pd_2_pd_9_the_order_that_is_known() {
     assert!(legacy.follows(points[2]) && legacy.follows(points[3]) && !legacy.follows(points[0]));
     assert!(blocking.follows(legacy.now()) && own.follows(legacy.now()) && legacy.follows(own.now()));
     assert!(!free.follows(legacy.now()) && !own.follows(points[2]));
-    assert_eq!(gpu_there.sim.map(|sim| sim.calls("")), no_calls, "the driver was not asked");
+    assert_eq!(gpu_there.sim.map(|sim| sim.calls("")), no_calls, "the driver was not called");
     // Waited for on the device.
     free.wait_for(points[1]).unwrap();
     assert!(free.follows(points[1]) && !other.follows(points[0]));

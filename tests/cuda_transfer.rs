@@ -425,7 +425,7 @@ fn tr_1_tr_21_arguments_that_do_not_fit() {
 }
 
 #[test]
-fn tr_21_what_a_capture_can_be_part_of() {
+fn tr_21_calls_that_a_capture_allows() {
     /// CU_STREAM_CAPTURE_MODE_THREAD_LOCAL.
     const THREAD_LOCAL: u32 = 1;
     let _device = device();
@@ -647,7 +647,7 @@ fn tr_20_a_large_copy_goes_at_the_rate_of_the_bus() {
 }
 
 #[test]
-fn tr_19_a_failing_call_of_the_driver_poisons_what_it_may_have_written() {
+fn tr_19_a_failing_driver_call_poisons_the_target() {
     let device = device();
     let sim = device.simulated();
     let n = 6000;

@@ -282,7 +282,7 @@ fn ex_23_expressions_returned() {
 }
 
 #[test]
-fn ex_24_a_clone_of_what_is_given() {
+fn ex_24_a_clone_of_a_given_array() {
     let p = Problem::new();
     let same = p.reference(0);
     let b = clone(p.a);

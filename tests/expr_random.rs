@@ -16,9 +16,9 @@ use tenure::types::*;
 
 const SIDE: usize = 6;
 
-/// What happens to the arrays before the expression is computed.
+/// The arrays that the test still holds when the expression is computed.
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Held {
+enum StillHeld {
     All,
     Some,
     None,
@@ -93,14 +93,14 @@ fn text_of(e: Expr) -> String {
 }
 
 /// Computes the last node, or several; returns the bits of the last one.
-fn evaluate(pool: *mut tn_pool, seed: u64, products: bool, held: Held, flags: u32) -> Vec<f64> {
+fn evaluate(pool: *mut tn_pool, seed: u64, products: bool, held: StillHeld, flags: u32) -> Vec<f64> {
     let graph = build(pool, seed, products);
     let mut random = Numbers::new(seed ^ 0x5555);
     let mut kept = Vec::new();
     for array in graph.arrays {
         match held {
-            Held::All => kept.push(array),
-            Held::Some if random.below(2) == 0 => kept.push(array),
+            StillHeld::All => kept.push(array),
+            StillHeld::Some if random.below(2) == 0 => kept.push(array),
             _ => drop_array(array),
         }
     }
@@ -109,7 +109,7 @@ fn evaluate(pool: *mut tn_pool, seed: u64, products: bool, held: Held, flags: u3
     let mut named = Vec::new();
     for (at, node) in graph.nodes.iter().enumerate() {
         if at < last {
-            if held == Held::None || random.below(3) > 0 {
+            if held == StillHeld::None || random.below(3) > 0 {
                 drop_expr(node.expr);
             } else {
                 named.push(at);
@@ -125,12 +125,12 @@ fn evaluate(pool: *mut tn_pool, seed: u64, products: bool, held: Held, flags: u3
     let explained = text_of(graph.nodes[last].expr);
     let (figures, value) = measure(pool, || -> Array { out!(tn_expr_compute(graph.nodes[last].expr, flags)) });
     if flags == 0 {
-        let foreseen = explained.matches("a new array").count() as i64;
-        assert_eq!(figures.allocations, foreseen, "seed {seed}, {held:?}:\n{explained}");
+        let predicted = explained.matches("a new array").count() as i64;
+        assert_eq!(figures.allocations, predicted, "seed {seed}, {held:?}:\n{explained}");
     }
     let values = read(value);
     assert_near(&values, &graph.nodes[last].value);
-    // Held arrays and other expressions are unchanged.
+    // StillHeld arrays and other expressions are unchanged.
     for (array, before) in kept.iter().zip(&before) {
         assert_same(&read(*array), before);
     }
@@ -149,16 +149,19 @@ fn evaluate(pool: *mut tn_pool, seed: u64, products: bool, held: Held, flags: u3
 }
 
 #[test]
-fn random_expressions_have_the_same_bits_whoever_holds_them() {
+fn random_expressions_have_equal_bits_for_all_holders() {
     let pool = pool();
     let rounds = std::env::var("TENURE_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(3000);
     for seed in 1..=rounds {
         // Products choose their loops by the order of their operands, which differs if another operand was overwritten.
         let products = seed % 3 == 0;
-        let all = evaluate(pool, seed, products, Held::All, 0);
-        for (held, flags) in
-            [(Held::None, 0), (Held::Some, 0), (Held::None, TN_KEEP_ON_FAIL), (Held::Some, TN_KEEP_ON_FAIL)]
-        {
+        let all = evaluate(pool, seed, products, StillHeld::All, 0);
+        for (held, flags) in [
+            (StillHeld::None, 0),
+            (StillHeld::Some, 0),
+            (StillHeld::None, TN_KEEP_ON_FAIL),
+            (StillHeld::Some, TN_KEEP_ON_FAIL),
+        ] {
             let other = evaluate(pool, seed, products, held, flags);
             if products { assert_near(&other, &all) } else { assert_same(&other, &all) }
         }

@@ -179,7 +179,7 @@ fn ex_8_waste() {
 }
 
 #[test]
-fn what_is_held_otherwise_is_not_overwritten_and_explain_says_so() {
+fn operands_with_other_holders_are_not_overwritten_and_explain_agrees() {
     let pool = pool();
     let negate = |x: Expr| -> Expr { out!(tn_expr_elementwise(TN_EXPR_NEGATE, x, null_mut())) };
     let a = vector(pool, 10, 16);
@@ -211,7 +211,7 @@ fn explain(e: Expr, format: u32) -> String {
 }
 
 #[test]
-fn explain_foresees_what_compute_does() {
+fn explain_predicts_compute() {
     let pool = pool();
     let n = 16i64;
     let a = array(pool, &[n, n], TN_ORDER_C, &Numbers::new(11).positive(n as usize));

@@ -153,7 +153,7 @@ fn every_name_in_a_comment_exists() {
 }
 
 #[test]
-fn every_type_field_and_constant_says_what_it_is() {
+fn every_type_field_and_constant_has_a_comment() {
     let header = read("include/tenure.h");
     let (types, _) = header.split_once("extern \"C\" {").expect("the header has an extern \"C\" block");
     let mut missing = Vec::new();

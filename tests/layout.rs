@@ -179,7 +179,7 @@ fn x38_to_x40_parts() {
 }
 
 #[test]
-fn x41_what_only_a_copy_could_do() {
+fn x41_reshapes_that_need_a_copy() {
     for shape in [&[12][..], &[2, 6], &[4, 3]] {
         refused(c().reshape(shape, Order::F), TN_ERR_LAYOUT);
         refused(f().reshape(shape, Order::C), TN_ERR_LAYOUT);
@@ -468,7 +468,7 @@ fn la_7_slice_bounds() {
 }
 
 #[test]
-fn la_8_empty_and_single_slices_keep_what_they_can() {
+fn la_8_empty_and_single_slices_keep_offset_and_stride() {
     expect(d().slice(&[spec(4, NONE, NONE), spec(2, NONE, 2)]), &[0, 2], &[48, 16], 16, true, true);
     expect(d().slice(&[spec(NONE, NONE, -7), spec(-1, NONE, i64::MAX)]), &[1, 1], &[48, 8], 184, true, true);
     expect(d().part(0, 4, 0), &[0, 6], &[48, 8], 0, true, true);
@@ -616,7 +616,7 @@ fn la_19_alignment_and_bool() {
 }
 
 #[test]
-fn la_20_what_overflows_is_refused() {
+fn la_20_overflowing_views_are_refused() {
     let empty = Layout::strided(U8, &[9, 0], &[i64::MAX / 2, 1], 0).unwrap();
     refused(empty.index(0, 3), TN_ERR_OVERFLOW);
     refused(empty.slice(&[every(4)]), TN_ERR_OVERFLOW);

@@ -940,7 +940,7 @@ fn loom_two_enters_in_opposite_orders_in_the_short_way() {
 
 /// OO-13, TH-2: a lent parameter during the release of its handle.
 #[test]
-fn loom_enter_beside_the_release_of_what_is_lent() {
+fn loom_enter_during_the_release_of_a_lent_array() {
     explore(&["ok ok", "stale ok"], || {
         let bytes = Bytes::new();
         let a = bytes.import(TN_TAKE);
@@ -986,7 +986,7 @@ fn all_is_there(stage: &Stage, heap: usize, wrong: usize) {
         late += stage.collect(heap).wrong;
     }
     assert_eq!((stage.room(), late), (BLOCKS, wrong), "{}", stage.told());
-    assert!(stage.dissolve(), "the span waits for somebody");
+    assert!(stage.dissolve(), "the span is still in use");
 }
 
 /// PH-3, PO-55: two threads free the blocks of one span while its owner collects them, and frees the span if it has them all. After that no

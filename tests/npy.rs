@@ -150,7 +150,7 @@ fn save(path: &CStr, place: &HostView, flags: u32) -> tn_status {
     npy::save_place(path, place, flags).map_or_else(|status| status.code(), |()| TN_OK)
 }
 
-fn place(layout: &Layout) -> HostView<'_> {
+fn host_view(layout: &Layout) -> HostView<'_> {
     // SAFETY: every layout in this file lies inside a live vector or mapping of its test.
     unsafe { HostView::new(layout) }
 }
@@ -426,7 +426,7 @@ fn elements(shape: &[i64], strides: &[i64]) -> Vec<i64> {
 }
 
 #[test]
-fn io_10_io_12_what_is_saved_is_opened() {
+fn io_10_io_12_saved_files_can_be_opened() {
     let folder = Folder::new();
     let path = folder.c("a.npy");
     let types: Vec<Dtype> = Dtype::ALL.into_iter().filter(|dtype| dtype.raw() != TN_BF16).collect();
@@ -461,7 +461,7 @@ fn io_10_io_12_what_is_saved_is_opened() {
             (0..end).map(|_| random.below_i64(if dtype == Dtype::BOOL { 2 } else { 256 }) as u8).collect();
         let base = bytes.as_ptr().expose_provenance() as i64;
         let layout = Layout::strided(dtype, &lengths, &strides, base + offset).unwrap();
-        assert_eq!(save(&path, &place(&layout), 0), TN_OK);
+        assert_eq!(save(&path, &host_view(&layout), 0), TN_OK);
         let element = |at: &i64| bytes[(offset + at) as usize..(offset + at + item) as usize].to_vec();
         let wanted: Vec<Vec<u8>> = elements(&lengths, &strides).iter().map(element).collect();
         for mode in [TN_NPY_READ, TN_NPY_COW, TN_NPY_WRITE, TN_NPY_COPY] {
@@ -497,7 +497,7 @@ fn io_10_memory_beyond_the_array_is_one_staging_chunk() {
     ];
     for (shape, strides) in cases {
         let layout = Layout::strided(f64s, shape, strides, base).unwrap();
-        assert_eq!(rationed((1 << 20) + 4096, || save(&path, &place(&layout), 0)), TN_OK);
+        assert_eq!(rationed((1 << 20) + 4096, || save(&path, &host_view(&layout), 0)), TN_OK);
         let opened = open(&path, TN_NPY_READ).unwrap();
         let data = mapped(&opened);
         let wanted = elements(shape, strides);
@@ -505,12 +505,12 @@ fn io_10_memory_beyond_the_array_is_one_staging_chunk() {
         let same = wanted.iter().zip(data.chunks(8)).all(|(&at, found)| bytes[at as usize..at as usize + 8] == *found);
         assert!(same, "{shape:?} {strides:?}");
         // Out of memory is a status, and the old file stays.
-        assert_eq!(rationed(1000, || save(&path, &place(&layout), 0)), TN_ERR_NO_HOST_MEMORY);
+        assert_eq!(rationed(1000, || save(&path, &host_view(&layout), 0)), TN_ERR_NO_HOST_MEMORY);
         assert!(mapped(&open(&path, TN_NPY_READ).unwrap()) == data);
     }
     // Contiguous ones need none.
     let layout = dense(TN_F64, &[1 << 20], &bytes);
-    assert_eq!(rationed(0, || save(&path, &place(&layout), 0)), TN_OK);
+    assert_eq!(rationed(0, || save(&path, &host_view(&layout), 0)), TN_OK);
     assert!(mapped(&open(&path, TN_NPY_READ).unwrap()) == bytes);
     assert_eq!(folder.names(), ["a.npy"]);
 }
@@ -523,22 +523,22 @@ fn io_11_flags_targets_and_permissions() {
     let second = [4u8, 5, 6];
     let (first, second) = (dense(TN_U8, &[3], &first), dense(TN_U8, &[3], &second));
     let read = |name: &str| mapped(&open(&folder.c(name), TN_NPY_READ).unwrap());
-    assert_eq!(save(&path, &place(&first), TN_IO_EXCLUSIVE | TN_IO_SYNC), TN_OK);
-    let (status, text) = refusal(npy::save_place(&path, &place(&second), TN_IO_EXCLUSIVE));
+    assert_eq!(save(&path, &host_view(&first), TN_IO_EXCLUSIVE | TN_IO_SYNC), TN_OK);
+    let (status, text) = refusal(npy::save_place(&path, &host_view(&second), TN_IO_EXCLUSIVE));
     assert!(status == TN_ERR_IO && text.contains("a.npy\" cannot be saved to: File exists"), "{text}");
     assert_eq!(read("a.npy"), [1, 2, 3]);
-    assert_eq!(save(&path, &place(&second), 8), TN_ERR_INVALID);
+    assert_eq!(save(&path, &host_view(&second), 8), TN_ERR_INVALID);
     let bf16 = dense(TN_BF16, &[1], &[0, 0]);
-    assert_eq!(save(&path, &place(&bf16), 0), TN_ERR_DTYPE);
+    assert_eq!(save(&path, &host_view(&bf16), 0), TN_ERR_DTYPE);
     assert_eq!(read("a.npy"), [1, 2, 3]);
     // The permissions are those of the replaced file; a link still leads to it.
     fs::set_permissions(folder.path("a.npy"), fs::Permissions::from_mode(0o640)).unwrap();
     symlink("a.npy", folder.path("link.npy")).unwrap();
-    assert_eq!(save(&folder.c("link.npy"), &place(&second), TN_IO_SYNC), TN_OK);
+    assert_eq!(save(&folder.c("link.npy"), &host_view(&second), TN_IO_SYNC), TN_OK);
     assert_eq!(read("a.npy"), [4, 5, 6]);
     assert!(fs::symlink_metadata(folder.path("link.npy")).unwrap().is_symlink());
     assert_eq!(fs::metadata(folder.path("a.npy")).unwrap().permissions().mode() & 0o777, 0o640);
-    assert_eq!(save(&folder.c("link.npy"), &place(&first), TN_IO_EXCLUSIVE), TN_ERR_IO);
+    assert_eq!(save(&folder.c("link.npy"), &host_view(&first), TN_IO_EXCLUSIVE), TN_ERR_IO);
     // A path that is no regular file is left alone.
     symlink("nowhere", folder.path("dangling.npy")).unwrap();
     fs::create_dir(folder.path("folder.npy")).unwrap();
@@ -553,7 +553,7 @@ fn io_11_flags_targets_and_permissions() {
         (CString::new("x".repeat(300)).unwrap(), "File name too long"),
         (CString::new("x/".repeat(4000) + "x").unwrap(), "File name too long"),
     ] {
-        let (status, text) = refusal(npy::save_place(&target, &place(&first), 0));
+        let (status, text) = refusal(npy::save_place(&target, &host_view(&first), 0));
         assert!(status == TN_ERR_IO && text.contains(reason), "{target:?}: {text}");
     }
     assert_eq!(folder.names(), ["a.npy", "dangling.npy", "folder.npy", "link.npy"]);
@@ -564,7 +564,7 @@ fn io_11_a_failure_half_way_keeps_the_old_file() {
     let folder = Folder::new();
     let path = folder.c("a.npy");
     let old = [1u8, 2, 3];
-    assert_eq!(save(&path, &place(&dense(TN_U8, &[3], &old)), 0), TN_OK);
+    assert_eq!(save(&path, &host_view(&dense(TN_U8, &[3], &old)), 0), TN_OK);
     let failed = npy::save(&path, Dtype::F64, Order::C, &[2], 0, |sink| {
         // SAFETY: 8 bytes of a static.
         unsafe { sink.write(b"12345678".as_ptr(), 8)? };
@@ -585,7 +585,7 @@ fn io_11_saving_over_the_file_that_is_mapped() {
     let opened = open(&path, TN_NPY_READ).unwrap();
     let reversed =
         Layout::strided(Dtype::U8, &[4], &[-1], opened.data().unwrap().expose_provenance() as i64 + 3).unwrap();
-    assert_eq!(save(&path, &place(&reversed), 0), TN_OK);
+    assert_eq!(save(&path, &host_view(&reversed), 0), TN_OK);
     assert_eq!(mapped(&opened), [1, 2, 3, 4]);
     assert_eq!(mapped(&open(&path, TN_NPY_READ).unwrap()), [4, 3, 2, 1]);
 }
@@ -620,7 +620,7 @@ fn child_writes_more_than_it_may() {
         assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
     }
     let bytes = vec![7; 1 << 20];
-    let (status, text) = refusal(npy::save_place(&path, &place(&dense(TN_U8, &[1 << 20], &bytes)), 0));
+    let (status, text) = refusal(npy::save_place(&path, &host_view(&dense(TN_U8, &[1 << 20], &bytes)), 0));
     assert!(status == TN_ERR_IO && text.contains("File too large"), "{text}");
 }
 

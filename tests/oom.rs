@@ -50,11 +50,7 @@ fn fail_each_step(path: &Path, kind: Kind) -> usize {
                 tables[table].fill();
                 // A root that the first view made serves the next one.
                 let kept = step - (tables[table].taken() - taken);
-                assert!(
-                    kept == 0 || table == ROOTS,
-                    "{}, {kind:?} {step}: {kept} slots were not given back",
-                    path.name
-                );
+                assert!(kept == 0 || table == ROOTS, "{}, {kind:?} {step}: {kept} slots were not released", path.name);
             }
             let taken = tables[table].taken();
             tables[table].give(taken);

@@ -62,7 +62,7 @@ fn po_5_the_default_pool_is_one_also_when_threads_race() {
 }
 
 #[test]
-fn what_is_cut_off_the_block_that_came_back_last_merges_again() {
+fn the_rest_of_the_last_freed_block_merges_again() {
     let pool = TestPool::new(|o| (o.initial_size, o.thread_cache_size) = (8 << 20, TN_POOL_NONE));
     let blocks = [pool.get(1 << 20), pool.get(1 << 20), pool.get(1 << 20)];
     // It stays in place before a free range, and then a smaller block is cut from that range.
@@ -106,7 +106,7 @@ fn pools_that_are_over_are_used_again() {
 }
 
 #[test]
-fn po_8_live_blocks_are_listed_with_who_made_them() {
+fn po_8_live_blocks_are_listed_with_their_sites() {
     let pool = TestPool::new(|o| o.set_name(b"listed").unwrap());
     let raw = pool.allocate_raw(100, 0, false, tenure::thread::stamp(41, 42)).unwrap().as_ptr() as usize;
     let store = pool.allocate(1 << 20, 256, false, 77).unwrap().as_ptr() as usize;
@@ -683,7 +683,7 @@ fn the_release_threshold_keeps_a_loop_and_drops_the_rest() {
 }
 
 #[test]
-fn release_delay_gives_back_what_was_long_unused() {
+fn release_delay_returns_memory_that_was_long_unused() {
     let pool = TestPool::new(|o| o.release_delay_ms = 20);
     pool.give(pool.get(8 << 20));
     let start = std::time::Instant::now();
@@ -890,7 +890,7 @@ fn po_58_a_child_of_fork_allocates_and_frees() {
 }
 
 #[test]
-fn dv_3_a_device_tells_what_pools_hold() {
+fn dv_3_a_device_query_includes_memory_of_pools() {
     let pool = TestPool::plain();
     let at = pool.get(32 << 20);
     let info = pool::describe(HOST, TN_QUERY_MEMORY).unwrap();
@@ -900,7 +900,7 @@ fn dv_3_a_device_tells_what_pools_hold() {
 }
 
 #[test]
-fn held_bytes_are_what_stores_without_a_claim_say() {
+fn held_bytes_are_those_of_stores_without_a_claim() {
     let pool = TestPool::plain();
     pool.add_held(100);
     pool.add_held(-40);

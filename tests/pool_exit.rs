@@ -156,7 +156,7 @@ fn po_58_64_a_child_adopts_the_caches_of_threads_that_are_gone() {
         assert_eq!((before.live_blocks, before.thread_count), (100, 1));
         let status = in_child(|| {
             let s = checked(it);
-            assert_eq!((s.live_blocks, s.thread_count), (100, 0), "the thread's part is everybody's");
+            assert_eq!((s.live_blocks, s.thread_count), (100, 0), "the thread's heap has no owner any more");
             assert!(kept.iter().all(|&at| is_painted(at, 1000, 5)));
             let blocks: Vec<_> = (0..1500).map(|_| it.allocate(1000, 0, false, 0).unwrap().as_ptr() as usize).collect();
             assert_eq!(checked(it).device_allocate_count, s.device_allocate_count, "its spans serve the child");

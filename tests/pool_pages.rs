@@ -70,7 +70,7 @@ fn takes_wishes() -> bool {
 }
 
 #[test]
-fn growth_reserves_addresses_in_steps_and_commits_what_is_used() {
+fn growth_reserves_addresses_in_steps_and_commits_used_pages() {
     let _turn = one_at_a_time();
     // Each step doubles what is committed.
     let pool = TestPool::new(|o| o.huge_pages = TN_HUGE_NEVER);
@@ -137,7 +137,7 @@ fn po_12_large_alignments_cost_addresses_only() {
 
 /// PH-11
 #[test]
-fn ph_11_huge_pages_are_asked_for_where_a_block_fills_them() {
+fn ph_11_huge_pages_are_requested_if_a_block_fills_them() {
     let _turn = one_at_a_time();
     let pool = TestPool::plain();
     let at = pool.get(9 * MIB + 5);
@@ -538,7 +538,7 @@ fn ph_16_a_reused_block_is_not_touched() {
 
 /// PH-6: a loop at the end of a span stays in the thread's heap.
 #[test]
-fn ph_6_a_loop_at_the_edge_of_a_span_needs_nobody() {
+fn ph_6_a_loop_at_the_end_of_a_span_stays_in_the_thread() {
     let _turn = one_at_a_time();
     let pool = TestPool::plain();
     for n in [64usize, 4096, 40_000] {

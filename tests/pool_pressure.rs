@@ -157,7 +157,7 @@ fn po_43_a_callback_may_use_the_pool_and_end_itself() {
     let seen = log();
     let mut plan = Plan::new(handle, 1, seen);
     plan.during = |plan| {
-        assert_eq!(get(plan.pool, 64 * MIB), Err(TN_ERR_POOL_LIMIT), "fails without calling anybody");
+        assert_eq!(get(plan.pool, 64 * MIB), Err(TN_ERR_POOL_LIMIT), "fails without a callback");
         let small = get(plan.pool, 16).unwrap();
         give(small);
         // SAFETY: no pointer is read.
@@ -186,7 +186,7 @@ fn po_43_a_callback_may_use_the_pool_and_end_itself() {
 
 /// PO-43: many threads in one callback, which another thread unregisters meanwhile.
 #[test]
-fn po_43_ending_never_waits_and_lets_go_once() {
+fn po_43_ending_never_waits_and_releases_once() {
     let _alone = ALONE.lock();
     let (pool, handle) = limited(1);
     let seen = log();

@@ -25,7 +25,7 @@ fn po_2_initial_size_is_there_at_once_and_serves_without_device_calls() {
         assert_eq!(before.largest_free_bytes, 8 << 20);
         let blocks: Vec<_> = (0..(6 << 20) / bytes.next_multiple_of(64)).map(|_| pool.get(bytes)).collect();
         let s = pool.stats();
-        // 70000 bytes take two granules; requests beyond the first 8 MiB go to the device.
+        // Each block of 70000 bytes takes two granules, so these exceed 8 MiB and the rest comes from the device.
         if bytes < 65536 {
             assert_eq!((s.device_allocate_count, s.hit_count), (1, blocks.len() as u64));
         }
@@ -70,7 +70,7 @@ fn po_6_7_a_released_pool_lives_as_long_as_its_blocks() {
     assert_eq!(it.query().reserved_bytes, 0);
     let mut listed = false;
     pool::each_pool(|other| listed |= std::ptr::eq(other, it));
-    assert!(!listed, "a pool that is over is not listed");
+    assert!(!listed, "a retired pool is not listed");
 }
 
 #[test]
@@ -84,11 +84,11 @@ fn po_20_a_large_block_moves_by_its_pages() {
     }
     let old = at;
     at = pool.reallocate(at, 2 * n, 0).unwrap().unwrap().as_ptr() as usize;
-    assert!(at.is_multiple_of(1 << 21), "the alignment asked for at first is kept");
+    assert!(at.is_multiple_of(1 << 21), "the initial alignment is kept");
     assert!((0..n).step_by(4096).all(|page| is_painted(at + page, 8, (page >> 12) as u8)));
     let s = pool.stats();
     assert_eq!((s.live_blocks, s.in_use_bytes, s.reserved_bytes), (1, 2 * n as u64, 2 * n as u64));
-    assert_eq!(s.peak_reserved_bytes, 2 * n as u64, "the pages were moved: never were both there");
+    assert_eq!(s.peak_reserved_bytes, 2 * n as u64, "the pages were moved, not copied");
     if old != at {
         assert_eq!(code(pool::usable_size(old)), TN_ERR_FOREIGN);
     }
@@ -150,7 +150,7 @@ fn po_24_25_26_27_29_misuse_is_a_status_and_changes_nothing() {
 
 /// PO-40, PO-41
 #[test]
-fn po_40_41_trim_gives_back_what_no_block_needs() {
+fn po_40_41_trim_returns_unused_memory() {
     let _turn = one_at_a_time();
     let pool = TestPool::new(|o| o.release_threshold = TN_POOL_NONE);
     let blocks: Vec<_> = [100usize, 3000, 60_000, 100_000, 1 << 20, 8 << 20].iter().map(|&n| pool.get(n)).collect();
@@ -165,7 +165,7 @@ fn po_40_41_trim_gives_back_what_no_block_needs() {
     assert_eq!(pool.stats().reserved_bytes, s.reserved_bytes - released);
     assert!(
         pool.stats().cached_bytes <= 1 << 20 && pool.stats().cached_bytes + GRANULE > (1 << 20),
-        "no more than asked for"
+        "no more than requested"
     );
     pool.trim(0);
     let s = pool.stats();
@@ -193,7 +193,7 @@ fn direct_pools_keep_nothing() {
 }
 
 #[test]
-fn strict_pools_hold_blocks_back_and_see_who_wrote_into_them() {
+fn strict_pools_quarantine_blocks_and_detect_writes() {
     let _turn = one_at_a_time();
     let pool = TestPool::new(|o| o.flags = TN_POOL_STRICT);
     let first = pool.get(64);

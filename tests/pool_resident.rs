@@ -79,7 +79,7 @@ fn phase(pool: &TestPool, of: &Workload, random: &mut Random, held: &mut Vec<(us
 }
 
 #[test]
-fn resident_memory_follows_what_is_live() {
+fn resident_memory_follows_live_memory() {
     let mut wrong = Vec::new();
     for of in &WORKLOADS {
         let pool = TestPool::plain();

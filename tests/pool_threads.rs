@@ -190,7 +190,7 @@ fn po_28_foreign_threads_race_for_one_block() {
 
 /// PO-39: other threads' caches must not starve a pool below its limit.
 #[test]
-fn po_39_what_idle_threads_keep_is_taken_back() {
+fn po_39_caches_of_idle_threads_are_reclaimed() {
     let pool = TestPool::new(|o| o.max_size = 2 << 20);
     let (filled, go) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
     thread::scope(|scope| {

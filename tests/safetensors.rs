@@ -80,7 +80,7 @@ fn np_10_headers_mean_what_they_say() {
 }
 
 #[test]
-fn np_12_what_is_no_json_of_tensors_is_refused() {
+fn np_12_invalid_headers_are_refused() {
     let one = |body: &str| format!("{{\"a\":{{{body}}}}}");
     let good = "\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]";
     assert!(read(one(good), 1).is_ok());

@@ -82,7 +82,7 @@ impl Copy {
 }
 
 #[test]
-fn it_is_unmapped_when_nobody_holds_anything_of_it() {
+fn it_is_unmapped_without_foreign_holders() {
     let copy = Copy::load("libunload_free.so");
     copy.with_array(|_, _| ());
     assert!(!copy.close(), "still mapped");

@@ -2,7 +2,7 @@
 //!
 //! Contract: after [`Driver::step`] returned Ok, the call's status and outputs are the model's, and so are all handles, bits, holders,
 //! bytes, callbacks and pool statistics. A failing call leaves the model unchanged, so this also shows that it changed nothing (I7). A
-//! difference is an Err with the whole trace. The library has state of the process, so only one driver exists at a time.
+//! difference is an Err with the whole trace. The library's state belongs to the process, so only one driver exists at a time.
 
 use super::calls::{Beside, Call, Done};
 use super::handle::{Model, RELEASED_POOL, Ref, State};
@@ -295,7 +295,7 @@ impl Driver {
             library.offset = described.offset;
         }
         same("query", Ok(described), library)?;
-        let expected = self.model.why_not(Ref::Array(array), None).expect("a handle that can be asked");
+        let expected = self.model.why_not(Ref::Array(array), None).expect("the handle can be queried");
         let (unique, bits, holders) = self.library.ask(Ref::Array(array));
         let expected_bits = expected.number.expect("bits") as u32;
         same("why_not", expected_bits, bits)?;

@@ -75,7 +75,7 @@ impl Model {
         }
         let writes = |kind: HoldKind| kind.is_writer() || kind.class() == Some(Class::Exclusive);
         if self.holdings(claim.store).any(|(_, hold)| writes(hold.kind) && hold.region.overlaps(&claim.region)) {
-            return Err("I3: somebody writes what it waits for".into());
+            return Err("I3: its input is open for writing".into());
         }
         Ok(())
     }

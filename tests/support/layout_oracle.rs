@@ -32,9 +32,9 @@ fn each(shape: &[i64], mut with: impl FnMut(&[i64])) {
     }
 }
 
-/// Index of an index tuple in row-major order.
-fn place(shape: &[i64], index: &[i64]) -> usize {
-    shape.iter().zip(index).fold(0, |place, (&length, &i)| place * length + i) as usize
+/// The number of an index tuple in row-major order, from 0.
+fn row_major(shape: &[i64], index: &[i64]) -> usize {
+    shape.iter().zip(index).fold(0, |number, (&length, &i)| number * length + i) as usize
 }
 
 impl Naive {
@@ -51,7 +51,7 @@ impl Naive {
     /// The array of this shape whose element `index` is `from(index)` of this one.
     fn pick(&self, shape: Vec<i64>, from: impl Fn(&[i64]) -> Vec<i64>) -> Naive {
         let mut at = Vec::new();
-        each(&shape, |index| at.push(self.at[place(&self.shape, &from(index))]));
+        each(&shape, |index| at.push(self.at[row_major(&self.shape, &from(index))]));
         Naive { item: self.item, shape, at }
     }
 
@@ -75,7 +75,7 @@ impl Naive {
         let stride = |axis: usize| {
             let mut index = vec![0; self.shape.len()];
             index[axis] = 1;
-            if self.shape[axis] > 1 { self.at[place(&self.shape, &index)] - first } else { 0 }
+            if self.shape[axis] > 1 { self.at[row_major(&self.shape, &index)] - first } else { 0 }
         };
         let strides: Vec<i64> = (0..self.shape.len()).map(stride).collect();
         let mut formula = Vec::new();
@@ -100,7 +100,7 @@ impl Naive {
         let bytes = self.bytes();
         assert_eq!(layout.self_overlaps(), bytes.len() as i64 != layout.bytes(), "self overlap of {layout:?}");
         let gapless = extent.is_some_and(|(low, end)| bytes.len() as i64 == end - low);
-        // Gapless layouts are really gapless; all layouts without self-overlap are recognised.
+        // A layout that says that it is gapless has no gaps. One without gaps and self-overlap must say so.
         assert!(gapless || !layout.is_gapless());
         assert!(!gapless || layout.is_gapless() || layout.self_overlaps());
         assert!(layout.try_clone().unwrap() == *layout);
@@ -117,7 +117,7 @@ pub fn cases(usual: u32) -> ProptestConfig {
     }
 }
 
-/// Numbers drawn from one.
+/// Small numbers, drawn as the digits of one large number.
 pub struct Draw(pub u64);
 
 impl Draw {

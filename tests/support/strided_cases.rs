@@ -82,7 +82,7 @@ pub fn layout(raw: u32, shape: &[i64], strides: &[i64], base: *const u8, offset:
     Layout::strided(Dtype::of(raw).unwrap(), shape, strides, base.expose_provenance() as i64 + offset).unwrap()
 }
 
-pub fn place(layout: &Layout) -> HostView<'_> {
+pub fn host_view(layout: &Layout) -> HostView<'_> {
     // SAFETY: every layout in this file lies inside a live vector of its test.
     unsafe { HostView::new(layout) }
 }

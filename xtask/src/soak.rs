@@ -6,7 +6,7 @@ use crate::tools::{Done, cargo, io, root, run_unlimited};
 use plotters::prelude::*;
 use std::path::PathBuf;
 
-const PICTURE: &str = "docs/soak.svg";
+const PLOT: &str = "docs/soak.svg";
 /// The load needs this long to reach its full size; earlier samples count in no third.
 const WARM_UP: usize = 10;
 /// The highest resident memory of the last third may exceed that of the first by this factor.
@@ -26,7 +26,7 @@ fn samples(text: &str) -> Done<Vec<Sample>> {
         .map(|line| {
             let numbers: Vec<f64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
             let [second, resident, reserved, in_use, operations] = numbers[..] else {
-                return Err(format!("no sample: {line}"));
+                return Err(format!("not a sample: {line}"));
             };
             Ok(Sample { second: second as usize, resident, reserved, in_use, operations })
         })
@@ -47,7 +47,7 @@ pub fn pool(minutes: &str) -> Done {
 /// Plots the samples of the last run and checks them.
 pub fn draw() -> Done {
     let file = samples_file();
-    look(&io(&file, std::fs::read_to_string(&file))?)
+    plot_and_check(&io(&file, std::fs::read_to_string(&file))?)
 }
 
 fn samples_file() -> PathBuf {
@@ -55,7 +55,7 @@ fn samples_file() -> PathBuf {
 }
 
 /// Plots the samples and fails if they show that memory grows.
-fn look(text: &str) -> Done {
+fn plot_and_check(text: &str) -> Done {
     let samples = samples(text)?;
     let steady: Vec<&Sample> = samples.iter().filter(|sample| sample.second > WARM_UP).collect();
     let third = steady.len() / 3;
@@ -64,13 +64,13 @@ fn look(text: &str) -> Done {
         return Err(format!("{} samples are too few; give more minutes", samples.len()));
     }
     let (first, last) = (highest(&steady[..third]), highest(&steady[steady.len() - third..]));
-    let svg = picture(&samples).map_err(|why| format!("{PICTURE}: {why}"))?;
-    let path = root().join(PICTURE);
+    let svg = plot(&samples).map_err(|why| format!("{PLOT}: {why}"))?;
+    let path = root().join(PLOT);
     io(&path, std::fs::write(&path, svg))?;
     let operations = samples.last().map_or(0.0, |sample| sample.operations);
-    let peak = samples.iter().map(|sample| sample.resident / sample.in_use).fold(f64::INFINITY, f64::min);
+    let lowest = samples.iter().map(|sample| sample.resident / sample.in_use).fold(f64::INFINITY, f64::min);
     println!(
-        "{PICTURE}: {} seconds, {:.0} million operations; resident at most {:.0} MiB in the first third, {:.0} MiB in the last; at best {peak:.2} times what is in use",
+        "{PLOT}: {} seconds, {:.0} million operations; resident at most {:.0} MiB in the first third, {:.0} MiB in the last; the lowest ratio of resident to live bytes is {lowest:.2}",
         samples.len(),
         operations / 1e6,
         first / MIB,
@@ -84,7 +84,7 @@ fn look(text: &str) -> Done {
 
 const MIB: f64 = 1048576.0;
 
-fn picture(samples: &[Sample]) -> Result<String, Box<dyn std::error::Error>> {
+fn plot(samples: &[Sample]) -> Result<String, Box<dyn std::error::Error>> {
     type Line = (&'static str, RGBColor, fn(&Sample) -> f64);
     let lines: [Line; 3] = [
         ("resident, the process", RGBColor(0xd0, 0x00, 0x00), |sample| sample.resident),

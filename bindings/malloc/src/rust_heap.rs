@@ -38,7 +38,10 @@ unsafe impl GlobalAlloc for Heap {
         };
         let before = ARENA.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
         if before.unwrap_or(1) == 0 {
-            report::say(format_args!("Rust's heap was asked for {} bytes, which is a bug of Tenure", layout.size()));
+            report::say(format_args!(
+                "{} bytes were requested from Rust's heap, which is a bug of Tenure",
+                layout.size()
+            ));
         }
         match before.ok().and_then(take) {
             // SAFETY: `take` checked that the end is inside the arena.

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_hangs_is_killed_with_what_it_started() {
+    fn a_program_that_hangs_is_killed_with_its_children() {
         let mut started = String::new();
         let script = "sleep 1000 & echo $!; wait";
         let ended = watch(&mut shell(script), SOON, |line| started = line.to_owned()).unwrap();
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_program_leaves_behind_is_killed() {
+    fn processes_that_a_program_leaves_behind_are_killed() {
         let mut left = String::new();
         let ended = watch(&mut shell("sleep 1000 & echo $!"), LATER, |line| left = line.to_owned()).unwrap();
         assert!(ended.well() && ended.took < LATER);

@@ -33,7 +33,7 @@ fn cannot_run() {
 
 /// A test that starts its own program, which must not run that test again without end.
 #[test]
-fn what_a_test_starts_is_no_test() {
+fn a_program_that_a_test_starts_is_no_test() {
     let program = std::env::current_exe().unwrap();
     let output = Command::new(program).args(["--exact", "passes"]).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stdout).contains("running 1 tests"));

@@ -89,7 +89,7 @@ pub fn factor_times(s: &mut Scene, m1: Ref, m2: Ref, u: Ref) -> Ref {
 type Holder = fn(&mut Scene, Ref);
 
 #[test]
-fn ex_10_to_17_what_holds_an_operand() {
+fn ex_10_to_17_holders_of_an_operand() {
     let clone: Holder = |s, a| _ = s.clone(a);
     let row: Holder = |s, a| _ = s.row(a, 0);
     let xr: Holder = |s, a| _ = s.export(a, XR);
@@ -134,7 +134,7 @@ fn ex_10_to_17_what_holds_an_operand() {
 }
 
 #[test]
-fn ex_1_to_8_building_and_what_is_overwritten() {
+fn ex_1_to_8_building_and_overwriting() {
     let mut s = Scene::new();
     let a = s.zeros(&[4]);
     let (at, live) = (s.at(a), s.live());
@@ -285,7 +285,7 @@ fn ex_34_a_leaf_is_a_read() {
 }
 
 #[test]
-fn ex_40_to_42_what_cannot_be_computed() {
+fn ex_40_to_42_failing_computations() {
     let mut s = Scene::new();
     let zeros = s.zeros(&[3, 3]);
     let held = s.filled(&[3, 3]);

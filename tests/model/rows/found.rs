@@ -113,7 +113,7 @@ fn parts_of_a_view_that_runs_backwards() {
 }
 
 #[test]
-fn who_writes_is_told_before_a_forbidden_copy() {
+fn a_write_conflict_is_reported_before_a_forbidden_copy() {
     let mut s = Scene::new();
     let a = s.zeros(&[4]);
     let back = s.slice(a, &[(NONE, NONE, -1)]);

@@ -83,7 +83,7 @@ fn th_21_cow_and_a_clone_a_view_a_weak_handle() {
 }
 
 #[test]
-fn th_21_cow_and_what_conflicts_with_it() {
+fn th_21_cow_and_conflicting_calls() {
     beside_cow(
         100,
         |a, _| guard(read(a, 0)),

@@ -144,7 +144,7 @@ impl Shared {
         let guard = may(read(a, 0), &IN_THE_WAY)?;
         let before = read_all(guard);
         (0..random.below(100)).for_each(|_| std::hint::spin_loop());
-        assert_eq!(before, read_all(guard), "somebody wrote under a read guard");
+        assert_eq!(before, read_all(guard), "a write under a read guard");
         may(end(guard.id, 0), &[])
     }
 
@@ -157,7 +157,7 @@ impl Shared {
             // SAFETY: inside the guard's region, which no other thread may touch; volatile, so that each access happens.
             unsafe { (guard.data as *mut i64).add(i).write_volatile(value) };
         }
-        assert!(read_all(guard).iter().all(|seen| *seen == value), "somebody else wrote under a write guard");
+        assert!(read_all(guard).iter().all(|seen| *seen == value), "another write under a write guard");
         may(end(guard.id, 0), &[])
     }
 }

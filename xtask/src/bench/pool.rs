@@ -30,7 +30,7 @@ const GROUPS: &[(&str, usize)] = &[
     ("mixes.arrays", 3),
 ];
 
-/// Whether the group has cases of this name, or the name has the group as a part.
+/// Whether the case belongs to the group, or its name is a prefix of the group's.
 fn belongs(case: &str, group: &str) -> bool {
     case.starts_with(group) || group.starts_with(case)
 }
@@ -75,7 +75,7 @@ impl<'a> Options<'a> {
         let mut options = Options { runs: 1, ..Options::default() };
         let mut rest = arguments.iter();
         while let Some(&argument) = rest.next() {
-            let mut value = || rest.next().copied().ok_or_else(|| format!("{argument} wants a value: {HELP}"));
+            let mut value = || rest.next().copied().ok_or_else(|| format!("{argument} needs a value: {HELP}"));
             match argument {
                 "--json" => options.json = true,
                 "--write" => options.write = true,
