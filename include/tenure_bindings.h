@@ -1,7 +1,7 @@
 /* Written by `cargo xtask header` from src/ffi: edit that. */
 /**
  * @file tenure_bindings.h
- * What the language bindings of Tenure call beside tenure.h. No program needs it.
+ * Further functions for Tenure's language bindings. Programs do not need this header.
  */
 
 #ifndef TENURE_BINDINGS_H

@@ -1,17 +1,17 @@
-/* door.c - the allocators by name, opened at run time. */
+/* allocator.c - opens the allocators by name at run time. */
 #define _GNU_SOURCE
-#include "door.h"
+#include "allocator.h"
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-door_calls door;
+allocator_calls allocator;
 
 static void *library;
 
-/* A function of the allocator's library; ISO C has no conversion from what dlsym returns. */
+/* Looks up a function of the allocator's library. ISO C cannot convert what dlsym returns. */
 static void find(const char *symbol, void *function)
 {
     void *found = dlsym(library, symbol);
@@ -31,7 +31,7 @@ static void load(const char *path)
     }
 }
 
-#if defined DOOR_HANDLE
+#if defined API_HANDLE
 
 static __typeof__(&tn_last_error) last_error;
 static __typeof__(&tn_pool_create) create_pool;
@@ -43,79 +43,79 @@ static __typeof__(&tn_array_release) array_release;
 static __typeof__(&tn_array_borrow_write) borrow_write;
 static __typeof__(&tn_borrow_end) borrow_end;
 
-_Noreturn void door_failed(const char *what)
+_Noreturn void allocator_failed(const char *what)
 {
     fprintf(stderr, "pool: %s: %s\n", what, last_error());
     exit(1);
 }
 
-void door_open(const char *name, const char *path)
+void allocator_open(const char *name, const char *path)
 {
     (void)name;
     load(path);
     find("tn_last_error", &last_error);
     find("tn_pool_create", &create_pool);
     find("tn_pool_release", &release_pool);
-    find("tn_pool_allocate", &door.allocate);
-    find("tn_pool_allocate_zeroed", &door.zeroed);
-    find("tn_pool_deallocate", &door.deallocate);
+    find("tn_pool_allocate", &allocator.allocate);
+    find("tn_pool_allocate_zeroed", &allocator.zeroed);
+    find("tn_pool_deallocate", &allocator.deallocate);
     find("tn_pool_trim", &trim_pool);
     find("tn_array_empty", &array_empty);
     find("tn_array_zeros", &array_zeros);
     find("tn_array_release", &array_release);
     find("tn_array_borrow_write", &borrow_write);
     find("tn_borrow_end", &borrow_end);
-    if (create_pool((tn_device){TN_CPU, 0}, NULL, &door.pool) != TN_OK) {
-        door_failed("tn_pool_create");
+    if (create_pool((tn_device){TN_CPU, 0}, NULL, &allocator.pool) != TN_OK) {
+        allocator_failed("tn_pool_create");
     }
 }
 
-bool door_renew(void)
+bool allocator_renew(void)
 {
-    if (release_pool(door.pool) != TN_OK || create_pool((tn_device){TN_CPU, 0}, NULL, &door.pool) != TN_OK) {
-        door_failed("tn_pool_release or tn_pool_create");
+    if (release_pool(allocator.pool) != TN_OK || create_pool((tn_device){TN_CPU, 0}, NULL, &allocator.pool) != TN_OK) {
+        allocator_failed("tn_pool_release or tn_pool_create");
     }
     return true;
 }
 
-void *door_array(size_t bytes, bool zeros, char **data)
+void *allocator_array(size_t bytes, bool zeros, char **data)
 {
     const int64_t shape[1] = {(int64_t)bytes};
     tn_array *array;
     tn_borrow *borrow;
     void *at;
-    tn_status status = zeros ? array_zeros(door.pool, TN_U8, 1, shape, NULL, &array) : array_empty(door.pool, TN_U8, 1, shape, NULL, &array);
+    tn_status status = zeros ? array_zeros(allocator.pool, TN_U8, 1, shape, NULL, &array) : array_empty(allocator.pool, TN_U8, 1, shape, NULL, &array);
     if (status != TN_OK || borrow_write(array, 0, NULL, &at, NULL, &borrow) != TN_OK || borrow_end(borrow, 0, NULL) != TN_OK) {
-        door_failed("an array");
+        allocator_failed("an array");
     }
     *data = at;
     return array;
 }
 
-void door_array_release(void *array)
+void allocator_array_release(void *array)
 {
     if (array_release(array) != TN_OK) {
-        door_failed("tn_array_release");
+        allocator_failed("tn_array_release");
     }
 }
 
-void door_enter(void)
+void allocator_enter(void)
 {
 }
 
-void door_leave(void)
+void allocator_leave(void)
 {
 }
 
-bool door_trim(void)
+bool allocator_trim(void)
 {
-    if (trim_pool(door.pool, 0, NULL) != TN_OK) {
-        door_failed("tn_pool_trim");
+    if (trim_pool(allocator.pool, 0, NULL) != TN_OK) {
+        allocator_failed("tn_pool_trim");
     }
     return true;
 }
 
-#elif defined DOOR_UMF
+#elif defined API_UMF
 
 #include <umf/pools/pool_disjoint.h>
 #include <umf/pools/pool_scalable.h>
@@ -123,7 +123,7 @@ bool door_trim(void)
 
 static __typeof__(&umfPoolTrimMemory) trim_pool;
 
-_Noreturn void door_failed(const char *what)
+_Noreturn void allocator_failed(const char *what)
 {
     fprintf(stderr, "pool: %s failed\n", what);
     exit(1);
@@ -137,8 +137,8 @@ static void check(umf_result_t result, const char *what)
     }
 }
 
-/* A pool with all defaults over the provider of the system's memory. */
-void door_open(const char *name, const char *path)
+/* A pool with default parameters over the provider of system memory. */
+void allocator_open(const char *name, const char *path)
 {
     __typeof__(&umfOsMemoryProviderParamsCreate) os_params;
     __typeof__(&umfOsMemoryProviderOps) os_ops;
@@ -149,9 +149,9 @@ void door_open(const char *name, const char *path)
     find("umfOsMemoryProviderOps", &os_ops);
     find("umfMemoryProviderCreate", &provider_create);
     find("umfPoolCreate", &pool_create);
-    find("umfPoolMalloc", &door.allocate);
-    find("umfPoolCalloc", &door.zeroed);
-    find("umfPoolFree", &door.deallocate);
+    find("umfPoolMalloc", &allocator.allocate);
+    find("umfPoolCalloc", &allocator.zeroed);
+    find("umfPoolFree", &allocator.deallocate);
     find("umfPoolTrimMemory", &trim_pool);
     umf_os_memory_provider_params_handle_t system;
     umf_memory_provider_handle_t provider;
@@ -164,7 +164,7 @@ void door_open(const char *name, const char *path)
         find("umfScalablePoolParamsCreate", &params_create);
         find("umfScalablePoolOps", &ops);
         check(params_create(&params), "umfScalablePoolParamsCreate");
-        check(pool_create(ops(), provider, params, 0, &door.pool), "umfPoolCreate");
+        check(pool_create(ops(), provider, params, 0, &allocator.pool), "umfPoolCreate");
     } else {
         __typeof__(&umfDisjointPoolParamsCreate) params_create;
         __typeof__(&umfDisjointPoolOps) ops;
@@ -172,31 +172,31 @@ void door_open(const char *name, const char *path)
         find("umfDisjointPoolParamsCreate", &params_create);
         find("umfDisjointPoolOps", &ops);
         check(params_create(&params), "umfDisjointPoolParamsCreate");
-        check(pool_create(ops(), provider, params, 0, &door.pool), "umfPoolCreate");
+        check(pool_create(ops(), provider, params, 0, &allocator.pool), "umfPoolCreate");
     }
 }
 
-void door_enter(void)
+void allocator_enter(void)
 {
 }
 
-void door_leave(void)
+void allocator_leave(void)
 {
 }
 
-bool door_trim(void)
+bool allocator_trim(void)
 {
-    return trim_pool(door.pool, 0) == UMF_RESULT_SUCCESS;
+    return trim_pool(allocator.pool, 0) == UMF_RESULT_SUCCESS;
 }
 
-bool door_renew(void)
+bool allocator_renew(void)
 {
     return false;
 }
 
 #else
 
-/* What the small libraries of benches/peers export as PEER. */
+/* The table that the small libraries of benches/peers export as PEER. */
 typedef struct peer {
     int (*version)(void);
     const char *package;
@@ -210,7 +210,7 @@ typedef struct peer {
 
 static void (*enter_thread)(void), (*leave_thread)(void), (*trim_all)(void);
 
-_Noreturn void door_failed(const char *what)
+_Noreturn void allocator_failed(const char *what)
 {
     fprintf(stderr, "pool: %s failed\n", what);
     exit(1);
@@ -223,13 +223,13 @@ static void trim_malloc(void)
     (void)malloc_trim_of(0);
 }
 
-/* mallctl: the calling thread's cache, then every arena's free pages. */
+/* By mallctl: the calling thread's cache, then every arena's free pages. */
 static int (*control)(const char *, void *, size_t *, void *, size_t);
 
 static void trim_jemalloc(void)
 {
     (void)control("thread.tcache.flush", NULL, NULL, NULL, 0);
-    (void)control("arena.4096.purge", NULL, NULL, NULL, 0); /* 4096: all of them */
+    (void)control("arena.4096.purge", NULL, NULL, NULL, 0); /* 4096: all arenas */
 }
 
 static int (*scalable_command)(int, void *);
@@ -248,12 +248,12 @@ static void trim_mimalloc(void)
 
 static void bind(const char *allocate, const char *deallocate, const char *zeroed)
 {
-    find(allocate, &door.allocate);
-    find(deallocate, &door.deallocate);
-    find(zeroed, &door.zeroed);
+    find(allocate, &allocator.allocate);
+    find(deallocate, &allocator.deallocate);
+    find(zeroed, &allocator.zeroed);
 }
 
-void door_open(const char *name, const char *path)
+void allocator_open(const char *name, const char *path)
 {
     load(path);
     if (strcmp(name, "glibc") == 0 || strcmp(name, "tenure-malloc") == 0) {
@@ -284,7 +284,7 @@ void door_open(const char *name, const char *path)
             fprintf(stderr, "pool: there is no allocator %s: %s\n", name, dlerror());
             exit(1);
         }
-        door = (door_calls){table->allocate, table->deallocate, table->zeroed};
+        allocator = (allocator_calls){table->allocate, table->deallocate, table->zeroed};
         enter_thread = table->enter;
         leave_thread = table->leave;
         trim_all = table->trim;
@@ -297,21 +297,21 @@ void door_open(const char *name, const char *path)
     }
 }
 
-void door_enter(void)
+void allocator_enter(void)
 {
     if (enter_thread != NULL) {
         enter_thread();
     }
 }
 
-void door_leave(void)
+void allocator_leave(void)
 {
     if (leave_thread != NULL) {
         leave_thread();
     }
 }
 
-bool door_trim(void)
+bool allocator_trim(void)
 {
     if (trim_all != NULL) {
         trim_all();
@@ -319,7 +319,7 @@ bool door_trim(void)
     return trim_all != NULL;
 }
 
-bool door_renew(void)
+bool allocator_renew(void)
 {
     return false;
 }

@@ -9,7 +9,7 @@ static void sizes_and_alignment(void)
         char *block = malloc(bytes);
         CHECK(block != NULL && aligned_to(block, 16));
         CHECK(malloc_usable_size(block) >= bytes);
-        /* All that is said to be usable is. */
+        /* All usable bytes can be written. */
         memset(block, 0x5a, malloc_usable_size(block));
         free(block);
     }
@@ -35,7 +35,7 @@ static void large_alignments(void)
             fill(b, sizes[i], 2);
             fill(c, sizes[i], 3);
             CHECK(is_filled(a, sizes[i], 1) && is_filled(b, sizes[i], 2));
-            /* What was aligned is resized and freed as any other block. */
+            /* An aligned block is resized and freed as any other. */
             a = realloc(a, sizes[i] + 1000);
             CHECK(a != NULL && is_filled(a, sizes[i], 1));
             free(a);
@@ -43,7 +43,7 @@ static void large_alignments(void)
             free(c);
         }
     }
-    /* As the C library: memalign rounds up, the others refuse. */
+    /* As in the C library: memalign rounds the alignment up, the others refuse it. */
     void *block = memalign(48, 100);
     CHECK(aligned_to(block, 64));
     free(block);
@@ -84,7 +84,7 @@ static void calloc_is_zero(void)
     CHECK(reallocarray(NULL, SIZE_MAX / 2, 3) == NULL && errno == ENOMEM);
 }
 
-static void too_much_is_refused(void)
+static void oversized_requests_fail(void)
 {
     const size_t sizes[] = {(size_t)1 << 60, PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1, SIZE_MAX};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -120,7 +120,7 @@ static void realloc_keeps_contents(void)
         block = realloc(block, bytes);
         CHECK(block != NULL && is_filled(block, bytes, 4));
     }
-    /* A small block stays where it is as long as it has room, and moves whole, also what only `malloc_usable_size` speaks of. */
+    /* A small block stays in place while its size class fits. When it moves, all of its usable bytes are copied. */
     char *small = malloc(100);
     memset(small, 7, malloc_usable_size(small));
     if (getenv("TENURE_MALLOC_STRICT") == NULL) CHECK(realloc(small, malloc_usable_size(small)) == small && realloc(small, 101) == small);
@@ -131,7 +131,7 @@ static void realloc_keeps_contents(void)
     char *aligned = realloc(memalign(1024, 100), 2000);
     CHECK(aligned_to(aligned, 1024));
     free(aligned);
-    /* As the C library: it gives back. */
+    /* As in the C library: realloc to 0 bytes frees. */
     CHECK(realloc(block, 0) == NULL);
     block = reallocarray(NULL, 10, 10);
     fill(block, 100, 5);
@@ -154,7 +154,7 @@ static void free_leaves_errno(void)
     CHECK(errno == 1234);
 }
 
-static void the_rest_of_the_family(void)
+static void remaining_functions(void)
 {
     void (*sized)(void *, size_t) = (void (*)(void *, size_t))FUNCTION("free_sized");
     void (*aligned_sized)(void *, size_t, size_t) = (void (*)(void *, size_t, size_t))FUNCTION("free_aligned_sized");
@@ -167,7 +167,7 @@ static void the_rest_of_the_family(void)
     aligned_sized(blocks[1], 64, 1 << 20);
     old(blocks[2]);
     CHECK(mallinfo2().uordblks + (3 << 20) <= then.uordblks);
-    /* A block that is in nobody's hands goes back to the system. */
+    /* Trimming returns free memory to the system. */
     void *large = malloc(100 << 20);
     memset(large, 1, 100 << 20);
     long resident = resident_kib();
@@ -228,10 +228,10 @@ int main(void)
     sizes_and_alignment();
     large_alignments();
     calloc_is_zero();
-    too_much_is_refused();
+    oversized_requests_fail();
     realloc_keeps_contents();
     free_leaves_errno();
-    the_rest_of_the_family();
+    remaining_functions();
     random_traces();
     return 0;
 }

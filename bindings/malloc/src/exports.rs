@@ -1,8 +1,8 @@
 //! The exported functions.
 //!
-//! Contract: C's and POSIX's rules, and where these leave a choice the C library's: every block is aligned to 16 bytes, one of 0 bytes is a
-//! block of its own, `realloc` to 0 bytes gives back, a failure is NULL with `errno` ENOMEM, `free` leaves `errno` as it was. What is no
-//! live block is refused by `report` and changes nothing.
+//! Contract: the rules of C and POSIX, and of the GNU C library where those leave a choice. Every block is aligned to 16 bytes, and a block
+//! of 0 bytes is a block of its own. `realloc` to 0 bytes frees. A failure is NULL with `errno` ENOMEM; `free` preserves `errno`. A pointer
+//! to no live block goes to `report` and changes nothing.
 
 use crate::pool::{self, Client, Pool};
 use crate::thread::{self, Thread};
@@ -11,11 +11,11 @@ use crate::{report, start};
 use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
 
-/// Alignment of every block: that of the largest types of C, and what compilers assume of malloc.
-const ALIGNMENT: usize = 16;
+/// Minimal alignment of a block, which compilers assume of malloc.
+const ALIGNMENT_BYTES: usize = 16;
 
 fn errno() -> c_int {
-    // SAFETY: the C library's place for the calling thread.
+    // SAFETY: the C library returns the calling thread's variable.
     unsafe { *libc::__errno_location() }
 }
 
@@ -30,16 +30,16 @@ fn no_memory() -> *mut c_void {
     null_mut()
 }
 
-/// Nothing that the engine calls asks for memory in turn.
+/// The pool must not call malloc, which would be itself.
 #[inline]
 fn check_outside() {
     debug_assert!(
         thread::current_if_registered().is_none_or(|thread| !thread.is_inside()),
-        "the engine asked for memory from itself"
+        "the pool allocated from itself"
     );
 }
 
-/// Runs `work` with the pool and the thread's record; None: there is no memory for one of the two.
+/// Runs `work` with the pool and the thread's record. None if there is no memory for one of them.
 fn enter<R>(work: impl FnOnce(&'static Pool, &'static Thread) -> R) -> Option<R> {
     check_outside();
     let inside = || Some(work(start::pool()?, thread::current()));
@@ -49,7 +49,7 @@ fn enter<R>(work: impl FnOnce(&'static Pool, &'static Thread) -> R) -> Option<R>
     }
 }
 
-/// A block, as nearly every one is had: the thread has one.
+/// The fast path: the thread's heap has a free block.
 #[inline(always)]
 fn allocate(bytes: usize, alignment: usize) -> *mut c_void {
     check_outside();
@@ -60,7 +60,7 @@ fn allocate(bytes: usize, alignment: usize) -> *mut c_void {
     block.finish(address as *mut c_void)
 }
 
-// Of C's kind, which never unwinds: so it can be jumped to.
+// `extern "C"` never unwinds, so the fast path can end in a jump to it.
 #[inline(never)]
 extern "C" fn allocate_slow(bytes: usize, alignment: usize, zeroed: bool) -> *mut c_void {
     if let (false, Some(block)) = (zeroed, pool::allocate_otherwise(0, bytes, alignment)) {
@@ -77,15 +77,15 @@ extern "C" fn allocate_slow(bytes: usize, alignment: usize, zeroed: bool) -> *mu
     }
 }
 
-/// `free`, or what does the same.
+/// A function that frees.
 trait Free {
     const NAME: &str;
 }
 
-/// A function that frees, as the engine asks for it.
-struct Door<F>(F);
+/// The pool's view of a function that frees: the call on its slow path.
+struct FastFree<F>(F);
 
-impl<F: Free> pool::Deallocate for Door<F> {
+impl<F: Free> pool::Deallocate for FastFree<F> {
     type Status = ();
     const DONE: () = ();
 
@@ -98,10 +98,10 @@ impl<F: Free> pool::Deallocate for Door<F> {
 #[inline(always)]
 fn give_back<F: Free>(block: *mut c_void) {
     check_outside();
-    pool::deallocate_fast::<Door<F>>(0, block as usize, 0);
+    pool::deallocate_fast::<FastFree<F>>(0, block as usize, 0);
 }
 
-/// `bytes`: the size that the caller says the block has, if it says one.
+/// `bytes`: the block's size according to the caller, if it passed one.
 fn give_back_slow(function: &str, block: *mut c_void, bytes: Option<usize>) {
     if block.is_null() {
         return;
@@ -113,7 +113,7 @@ fn give_back_slow(function: &str, block: *mut c_void, bytes: Option<usize>) {
         } else {
             pool::deallocate_for(Client::MALLOC, Some(pool), block as usize, bytes)
         };
-        // A thread that only gives back has a heap too, where this is counted.
+        // A thread that only frees needs a heap too, which counts the frees.
         pool::remember(None, pool);
         done
     });
@@ -123,7 +123,6 @@ fn give_back_slow(function: &str, block: *mut c_void, bytes: Option<usize>) {
     set_errno(before);
 }
 
-/// A power of two as alignments must be.
 fn is_alignment(alignment: usize) -> bool {
     alignment.is_power_of_two()
 }
@@ -136,12 +135,12 @@ fn aligned(alignment: usize, bytes: usize) -> *mut c_void {
     if alignment > pool::LARGEST_ALIGNMENT {
         return no_memory();
     }
-    allocate(bytes, alignment.max(ALIGNMENT))
+    allocate(bytes, alignment.max(ALIGNMENT_BYTES))
 }
 
 fn resize<F: Free>(block: *mut c_void, bytes: usize) -> *mut c_void {
     if block.is_null() {
-        return allocate(bytes, ALIGNMENT);
+        return allocate(bytes, ALIGNMENT_BYTES);
     }
     if bytes == 0 {
         give_back::<F>(block);
@@ -167,7 +166,7 @@ fn resize_slow(function: &str, block: *mut c_void, bytes: usize) -> *mut c_void 
     }
 }
 
-/// Names of functions that free, for what is said of a wrong one.
+/// Types for the functions that free, with their names for messages.
 macro_rules! free {
     ($($name:ident $text:literal)*) => {
         $(
@@ -184,21 +183,21 @@ free! { Plain "free" Old "cfree" Realloc "realloc" ReallocArray "reallocarray" }
 
 #[unsafe(no_mangle)]
 extern "C" fn malloc(bytes: usize) -> *mut c_void {
-    allocate(bytes, ALIGNMENT)
+    allocate(bytes, ALIGNMENT_BYTES)
 }
 
-/// Bytes that are cleared sooner than it is found out whether they must be.
-const LITTLE: usize = 1024;
+/// Up to this size, clearing is cheaper than finding out whether the block needs it.
+const ALWAYS_CLEARED_BYTES: usize = 1024;
 
 #[unsafe(no_mangle)]
 extern "C" fn calloc(count: usize, item: usize) -> *mut c_void {
     let Some(bytes) = count.checked_mul(item) else { return no_memory() };
-    if bytes > LITTLE {
-        return allocate_slow(bytes, ALIGNMENT, true);
+    if bytes > ALWAYS_CLEARED_BYTES {
+        return allocate_slow(bytes, ALIGNMENT_BYTES, true);
     }
-    let block = allocate(bytes, ALIGNMENT);
+    let block = allocate(bytes, ALIGNMENT_BYTES);
     if !block.is_null() {
-        // SAFETY: the block has so many bytes, and nobody else knows of it.
+        // SAFETY: the block has `bytes` bytes, and only this function has its address.
         unsafe { block.cast::<u8>().write_bytes(0, bytes) };
     }
     block
@@ -209,19 +208,19 @@ extern "C" fn free(block: *mut c_void) {
     give_back::<Plain>(block);
 }
 
-/// C23: a size that is not the block's is counted, and the block given back all the same.
+/// C23. A wrong size is counted as a misuse; the block is freed all the same.
 #[unsafe(no_mangle)]
 extern "C" fn free_sized(block: *mut c_void, bytes: usize) {
     give_back_slow("free_sized", block, Some(bytes));
 }
 
-/// C23, likewise.
+/// C23; sizes as in `free_sized`.
 #[unsafe(no_mangle)]
 extern "C" fn free_aligned_sized(block: *mut c_void, _alignment: usize, bytes: usize) {
     give_back_slow("free_aligned_sized", block, Some(bytes));
 }
 
-/// What `free` was called once; old programs ask for it.
+/// An old name of `free`.
 #[unsafe(no_mangle)]
 extern "C" fn cfree(block: *mut c_void) {
     give_back::<Old>(block);
@@ -260,7 +259,7 @@ unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, alignment: usize, byt
     }
     let before = errno();
     let block = aligned(alignment, bytes);
-    // The result says it, and `errno` is none of this function's.
+    // This function returns its error and leaves `errno` alone.
     set_errno(before);
     if block.is_null() {
         return libc::ENOMEM;
@@ -284,7 +283,7 @@ extern "C" fn pvalloc(bytes: usize) -> *mut c_void {
     }
 }
 
-/// All of it may be used. 0 for what is no live block.
+/// The bytes that may be used; 0 if `block` is no live block.
 #[unsafe(no_mangle)]
 extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
     let located = pool::locate(block as usize).filter(|located| located.start == block as usize);
@@ -300,7 +299,7 @@ extern "C" fn malloc_trim(keep: usize) -> c_int {
     c_int::from(released > 0)
 }
 
-/// What the C library's function tells, as far as there is such a thing here.
+/// The C library's statistics, where the pool has a counterpart; else 0.
 #[unsafe(no_mangle)]
 extern "C" fn mallinfo2() -> libc::mallinfo2 {
     // SAFETY: plain numbers.
@@ -314,7 +313,7 @@ extern "C" fn mallinfo2() -> libc::mallinfo2 {
     info
 }
 
-/// The same in numbers that end at 2 GiB.
+/// `mallinfo2` with numbers capped at 2 GiB.
 #[unsafe(no_mangle)]
 extern "C" fn mallinfo() -> libc::mallinfo {
     let all = mallinfo2();
@@ -331,5 +330,5 @@ extern "C" fn mallinfo() -> libc::mallinfo {
 /// Prints what `TENURE_MALLOC_STATS` prints when the process ends.
 #[unsafe(no_mangle)]
 extern "C" fn malloc_stats() {
-    enter(|pool, _| report::figures(pool));
+    enter(|pool, _| report::statistics(pool));
 }
