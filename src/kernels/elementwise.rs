@@ -231,7 +231,7 @@ pub fn sum(dst: &HostView, x: &HostView, axis: usize) -> Result<()> {
 /// # Safety
 /// - `from` may be read for `n` elements.
 unsafe fn add_up<T: Float>(from: *const T, n: usize) -> T {
-    let mut lanes = [T::NOUGHT; BLOCK];
+    let mut lanes = [T::ZERO; BLOCK];
     let mut at = 0;
     while at + BLOCK <= n {
         // SAFETY: a block within the elements.
@@ -239,7 +239,7 @@ unsafe fn add_up<T: Float>(from: *const T, n: usize) -> T {
         lanes = core::array::from_fn(|i| lanes[i].plus(block[i]));
         at += BLOCK;
     }
-    let mut total = lanes.into_iter().fold(T::NOUGHT, T::plus);
+    let mut total = lanes.into_iter().fold(T::ZERO, T::plus);
     for i in at..n {
         // SAFETY: within the elements.
         total = total.plus(unsafe { from.add(i).read() });
