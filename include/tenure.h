@@ -58,12 +58,13 @@
  * TN_HERE, call `tn_here` with a file and a line. Instead of TN_STREAM_*, call `tn_stream_legacy`,
  * `tn_stream_per_thread` or `tn_stream_of_thread`.
  *
- * **stream.** A stream NULL means "the host, now" in a borrow and its end. In copies and fills it means that the work
- * is done when the call returns. In pools and options it means the thread's current stream. On host memory the
+ * **stream.** NULL as a stream means "the host, now" in a borrow and its end. In copies and fills it means that the
+ * work is done when the call returns. In pools and options it means the thread's current stream. On host memory the
  * constants TN_STREAM_* mean the same as NULL, and any other stream is refused.
  *
- * **pool.** A pool NULL means the thread's current pool of the device in question: the process-wide default pool until
- * `tn_pool_set_current` sets another. In a call that takes a block, NULL means the pool that the block belongs to.
+ * **pool.** NULL as a pool means the thread's current pool of the device in question: the process-wide default pool
+ * until `tn_pool_set_current` sets another. In a call that takes a block, NULL means the pool that the block belongs
+ * to.
  *
  * **Strides** are in bytes and may be negative or 0. Shapes and indices are in elements.
  *
@@ -1554,7 +1555,7 @@ tn_status tn_stream_native(tn_stream *stream,
 tn_status tn_stream_synchronize(tn_stream *stream);
 
 /**
- * Sets the calling thread's current stream of a device: the meaning of TN_STREAM_CURRENT there, and of a stream NULL in pools.
+ * Sets the calling thread's current stream of a device: the meaning of TN_STREAM_CURRENT there, and of NULL as the stream of a pool call.
  *
  * @param device   {TN_CUDA, id}.
  * @param stream   A stream of that device, or a constant. The thread keeps it alive until it sets another or ends. NULL: the default
@@ -1608,7 +1609,7 @@ tn_status tn_stream_enter(tn_device device,
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for a scope of `tn_enter`; TN_ERR_INVALID, and nothing changes, for a scope
  *         that was entered on another thread or is not the innermost. With TN_AUTO_SYNCHRONIZE also the errors of `tn_stream_synchronize`;
  *         the scope is left nevertheless.
- * @note Threads: the one that entered. Blocks: with TN_AUTO_SYNCHRONIZE until the stream's work is done. Allocates: nothing.
+ * @note Threads: the thread that entered the scope. Blocks: with TN_AUTO_SYNCHRONIZE, until the stream's work is done. Allocates: nothing.
  * @since 0.1
  * @ingroup stream
  */
@@ -1778,8 +1779,8 @@ tn_status tn_pool_create(tn_device device,
  * Creates a pool that allocates and deallocates its memory through the caller's callbacks. Its bookkeeping is kept elsewhere, so the host
  * need not be able to access the memory.
  *
- * Blocks are cut from the pieces that `allocate` returns. The pool requests what it needs, or more with a `growth_factor` above 1, the
- * default here. A piece is deallocated, with the same address and bytes, when all of it is free and the pool is trimmed or released.
+ * Blocks are cut from the pieces that `allocate` returns. The pool requests what it needs, or more if `growth_factor` is above 1; the
+ * default here is 1. A piece is deallocated, with the same address and bytes, when all of it is free and the pool is trimmed or released.
  * `release_threshold` and `release_delay_ms` can make that earlier; here they are off by default. After the last block of a released pool
  * was freed, all pieces are deallocated, and `release` is called.
  *
@@ -1815,7 +1816,7 @@ tn_status tn_pool_import(tn_device device,
  * @param device   The device of the pool.
  * @param[out] out The handle. Released by `tn_pool_release`. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option is out of range; TN_ERR_DEVICE for a device that does not exist;
- *         TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT when no more handles can be
+ *         TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT if no more handles can be
  *         made.
  * @note Threads: any; threads that race get the same pool. Blocks: never. Allocates: bookkeeping only.
  * @since 0.1
@@ -1825,7 +1826,7 @@ tn_status tn_pool_default(tn_device device,
                           tn_pool **out);
 
 /**
- * Sets the thread's current pool of the pool's device: what a pool NULL means on this thread.
+ * Sets the thread's current pool of the pool's device: the meaning of NULL as a pool on this thread.
  *
  * The thread keeps the pool alive until it sets another or ends, even if every handle on it is released.
  *

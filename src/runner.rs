@@ -3,7 +3,7 @@
 //! Contract: a runner belongs to the thread that set it, and runs only that thread's work. [`each`] runs a body once for every index, on
 //! the runner's threads and the calling thread. It returns when all indices are done, also if the runner calls too few tasks. Indices that
 //! no task took run on the calling thread. Bodies run under no lock, call no function of the caller and do not panic. Nothing is allocated.
-//! Unsafe: calling the caller's callback, and the pointer to the [`Work`] on the stack of `each`.
+//! Unsafe: calling the caller's callback, and the pointer to the `Work` on the stack of `each`.
 
 use crate::types::*;
 use core::cell::Cell;

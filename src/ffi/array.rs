@@ -545,7 +545,7 @@ pub unsafe extern "C" fn tn_array_open_npy(
         let options = options.map(|o| o.unwrap_or(<tn_npy_options as convert::VersionedStruct>::defaults()));
         let pool = options.map_or(Ok(None), |options| convert::pool(options.pool));
         if path.is_null() && options.is_ok_and(|options| options.fd < 0) {
-            return Err(fail(TN_ERR_NULL, format_args!("path is NULL, and options.fd is no descriptor")));
+            return Err(fail(TN_ERR_NULL, format_args!("path is NULL, and options.fd is not a descriptor")));
         }
         let (pool, options) = (pool?, options?);
         // SAFETY: NULL, or a text that stays during the call, by this function's documentation.

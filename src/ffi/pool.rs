@@ -85,8 +85,8 @@ pub unsafe extern "C" fn tn_pool_create(
 /// Creates a pool that allocates and deallocates its memory through the caller's callbacks. Its bookkeeping is kept elsewhere, so the host
 /// need not be able to access the memory.
 ///
-/// Blocks are cut from the pieces that `allocate` returns. The pool requests what it needs, or more with a `growth_factor` above 1, the
-/// default here. A piece is deallocated, with the same address and bytes, when all of it is free and the pool is trimmed or released.
+/// Blocks are cut from the pieces that `allocate` returns. The pool requests what it needs, or more if `growth_factor` is above 1; the
+/// default here is 1. A piece is deallocated, with the same address and bytes, when all of it is free and the pool is trimmed or released.
 /// `release_threshold` and `release_delay_ms` can make that earlier; here they are off by default. After the last block of a released pool
 /// was freed, all pieces are deallocated, and `release` is called.
 ///
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn tn_pool_import(
 /// @param device   The device of the pool.
 /// @param[out] out The handle. Released by `tn_pool_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option is out of range; TN_ERR_DEVICE for a device that does not exist;
-///         TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT when no more handles can be
+///         TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT if no more handles can be
 ///         made.
 /// @note Threads: any; threads that race get the same pool. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
@@ -156,7 +156,7 @@ pub unsafe extern "C" fn tn_pool_default(device: tn_device, out: *mut *mut tn_po
     })
 }
 
-/// Sets the thread's current pool of the pool's device: what a pool NULL means on this thread.
+/// Sets the thread's current pool of the pool's device: the meaning of NULL as a pool on this thread.
 ///
 /// The thread keeps the pool alive until it sets another or ends, even if every handle on it is released.
 ///

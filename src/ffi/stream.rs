@@ -91,7 +91,7 @@ pub extern "C" fn tn_stream_synchronize(stream: *mut tn_stream) -> tn_status {
     enter("tn_stream_synchronize", || stream::synchronize(&convert::some_stream(stream)??))
 }
 
-/// Sets the calling thread's current stream of a device: the meaning of TN_STREAM_CURRENT there, and of a stream NULL in pools.
+/// Sets the calling thread's current stream of a device: the meaning of TN_STREAM_CURRENT there, and of NULL as the stream of a pool call.
 ///
 /// @param device   {TN_CUDA, id}.
 /// @param stream   A stream of that device, or a constant. The thread keeps it alive until it sets another or ends. NULL: the default
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn tn_stream_enter(
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE; TN_ERR_KIND, also for a scope of `tn_enter`; TN_ERR_INVALID, and nothing changes, for a scope
 ///         that was entered on another thread or is not the innermost. With TN_AUTO_SYNCHRONIZE also the errors of `tn_stream_synchronize`;
 ///         the scope is left nevertheless.
-/// @note Threads: the one that entered. Blocks: with TN_AUTO_SYNCHRONIZE until the stream's work is done. Allocates: nothing.
+/// @note Threads: the thread that entered the scope. Blocks: with TN_AUTO_SYNCHRONIZE, until the stream's work is done. Allocates: nothing.
 /// @since 0.1
 /// @ingroup stream
 #[unsafe(no_mangle)]

@@ -147,7 +147,7 @@ pub fn scale(factor: f64, dst: &HostView, x: &HostView) {
     });
 }
 
-/// dst = sum of x over an axis; an empty sum is 0. Adjacent elements of the axis are added in [`BLOCK`] partial sums; otherwise slices are
+/// dst = sum of x over an axis; an empty sum is 0. Adjacent elements of the axis are added in several partial sums; otherwise slices are
 /// added one after the other. The two share no byte.
 pub fn sum(dst: &HostView, x: &HostView, axis: usize) -> Result<()> {
     let length = x.layout().shape()[axis];

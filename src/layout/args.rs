@@ -97,7 +97,7 @@ pub fn check_slices(specs: &[tn_slice_spec]) -> Result<()> {
 #[inline]
 pub fn check_parts(parts: usize) -> Result<i64> {
     if parts == 0 {
-        return Err(fail(TN_ERR_INVALID, format_args!("0 parts are not possible; use 1 or more")));
+        return Err(fail(TN_ERR_INVALID, format_args!("the number of parts is 0; use 1 or more")));
     }
     Ok(i64::try_from(parts).unwrap_or(i64::MAX))
 }
@@ -106,7 +106,7 @@ pub fn check_parts(parts: usize) -> Result<i64> {
 #[inline]
 pub fn check_length(length: i64) -> Result<()> {
     if length < 1 {
-        return Err(fail(TN_ERR_INVALID, format_args!("chunk length {length} is not possible; use 1 or more")));
+        return Err(fail(TN_ERR_INVALID, format_args!("chunk length {length} is below 1; use 1 or more")));
     }
     Ok(())
 }

@@ -221,7 +221,7 @@ impl Loops {
     }
 
     /// Divides the loops into at most `parts` along the outermost axis that is long enough. Returns that axis and the number of its
-    /// indices in each part, a multiple of [`Self::GRAIN`] where possible, so that two parts seldom write one cache line. None: no axis is
+    /// indices in each part, a multiple of `GRAIN` where possible, so that two parts seldom write one cache line. None: no axis is
     /// long enough.
     pub fn divided(&self, parts: usize) -> Option<(usize, usize)> {
         let axes = &self.axes[..];

@@ -251,7 +251,7 @@ impl Layout {
             return Err(fail(
                 TN_ERR_DTYPE,
                 format_args!(
-                    "{} cannot be seen as bool: a byte may be neither 0 nor 1; compare into a new array",
+                    "{} cannot be viewed as bool: a byte may be neither 0 nor 1; compare into a new array",
                     self.dtype.name()
                 ),
             ));
@@ -363,7 +363,7 @@ impl Layout {
         if let Some(axis) = doubled(axes, n) {
             return fail(
                 TN_ERR_DUPLICATE,
-                format_args!("axis {axis} stands twice in {}; name each axis once", Tuple(axes)),
+                format_args!("axis {axis} is listed twice in {}; name each axis once", Tuple(axes)),
             );
         }
         let axis = axes.iter().copied().find(|&axis| wrap(axis, n) >= n).unwrap_or(0);
@@ -377,7 +377,7 @@ impl Layout {
         if let Some(axis) = doubled(axes, n) {
             return fail(
                 TN_ERR_DUPLICATE,
-                format_args!("axis {axis} stands twice in {}; name each axis once", Tuple(axes)),
+                format_args!("axis {axis} is listed twice in {}; name each axis once", Tuple(axes)),
             );
         }
         for &axis in axes {
@@ -470,9 +470,9 @@ fn cut(spec: &tn_slice_spec, n: i64) -> (i64, i64, i64) {
 #[cold]
 fn no_axis(axis: i32, n: usize) -> Status {
     if n == 0 {
-        return fail(TN_ERR_RANGE, format_args!("axis {axis} is not there: the array has no axes"));
+        return fail(TN_ERR_RANGE, format_args!("axis {axis} does not exist: the array has no axes"));
     }
-    fail(TN_ERR_RANGE, format_args!("axis {axis} is not there; axes go from -{n} to {}", n - 1))
+    fail(TN_ERR_RANGE, format_args!("axis {axis} does not exist; axes go from -{n} to {}", n - 1))
 }
 
 #[cold]
@@ -502,7 +502,7 @@ fn no_last_axis(from: Dtype, to: Dtype) -> Status {
     fail(
         TN_ERR_LAYOUT,
         format_args!(
-            "{} of 0 axes cannot be seen as {} of another size; use tn_array_expand first",
+            "{} of 0 axes cannot be viewed as {} of another size; use tn_array_expand first",
             from.name(),
             to.name()
         ),
