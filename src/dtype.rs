@@ -66,7 +66,7 @@ impl Dtype {
     /// Bytes of an element.
     #[inline]
     pub const fn item(self) -> i64 {
-        ((self.0 >> 11) & 0x1f) as i64 // the bits stand at 8, and 8 of them are a byte
+        ((self.0 >> 11) & 0x1f) as i64 // the byte at bit 8 is the number of bits
     }
 
     /// Alignment of an element in bytes, a power of two: the size of the element, or of one component of a complex one.

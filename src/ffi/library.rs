@@ -89,7 +89,7 @@ pub unsafe extern "C" fn tn_option_get(
         let length = Out::new(length, "length")?;
         let mut text = TextOut::new(capacity, text, "text")?;
         let value = options::get(convert::readable(name))?;
-        // SAFETY: room for so many bytes, and a writable length, by this function's documentation.
+        // SAFETY: `capacity` bytes and the length are writable, by this function's documentation.
         unsafe {
             text.add(value.as_str());
             length.write(text.length());

@@ -353,3 +353,37 @@ pub fn are_interleaved(shift: isize, step: isize, item: isize) -> bool {
     let gap = shift.rem_euclid(step);
     gap >= item && step - gap >= item
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dtype::Dtype;
+
+    #[test]
+    fn axes_merge_only_where_all_sources_continue() {
+        let layout = |strides: &[i64], offset| Layout::strided(Dtype::F64, &[2, 3], strides, offset).unwrap();
+        let (dense, reversed, padded) = (layout(&[24, 8], 0), layout(&[-24, -8], 40), layout(&[32, 8], 0));
+        let loops_of = |dst: &Layout, sources: [&Layout; 2]| {
+            let mut loops = Loops::new();
+            assert!(loops.set_sources(dst, sources));
+            (loops.dst, loops.src, loops.axes().to_vec())
+        };
+        let whole = vec![Axis { length: 6, dst: 8, src: [8, -8] }];
+        assert_eq!(loops_of(&dense, [&dense, &reversed]), (0, [0, 40], whole));
+        // A destination with negative strides is visited by ascending address.
+        let whole = vec![Axis { length: 6, dst: 8, src: [-8, 8] }];
+        assert_eq!(loops_of(&reversed, [&dense, &reversed]), (0, [40, 0], whole));
+        let apart = vec![Axis { length: 3, dst: 8, src: [8, 8] }, Axis { length: 2, dst: 24, src: [24, 32] }];
+        assert_eq!(loops_of(&dense, [&dense, &padded]), (0, [0, 0], apart));
+    }
+
+    #[test]
+    fn no_element_has_no_loops_and_one_element_no_axes() {
+        let mut loops = Loops::new();
+        let empty = Layout::strided(Dtype::U8, &[3, 0], &[1, 1], 7).unwrap();
+        assert!(!loops.set_sources(&empty, [&empty, &empty]));
+        let one = Layout::strided(Dtype::U8, &[1, 1], &[-5, 9], 7).unwrap();
+        assert!(loops.set_sources(&one, [&one, &one]));
+        assert_eq!((loops.dst, loops.src, loops.axes().len()), (7, [7, 7], 0));
+    }
+}

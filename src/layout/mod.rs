@@ -65,13 +65,13 @@ impl Layout {
     /// A layout with room for `ndim` axes, for a later [`Layout::set`] where allocating is not allowed.
     #[inline]
     pub fn room(ndim: usize) -> Result<Layout> {
-        let mut place = Layout::EMPTY;
+        let mut layout = Layout::EMPTY;
         if ndim > INLINE {
             let mut numbers = outside(ndim)?;
             numbers.clear();
-            place.dims = Dims::Outside(numbers);
+            layout.dims = Dims::Outside(numbers);
         }
-        Ok(place)
+        Ok(layout)
     }
 
     /// Becomes equal to `from`, without allocating or freeing memory. False, and unchanged, if there is no room.
@@ -412,7 +412,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Becomes such a layout, in its place. After a failure it is some layout.
+    /// As [`Layout::build`], made in place. After a failure the layout is unspecified.
     #[inline]
     fn rebuild(
         &mut self,

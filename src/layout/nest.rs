@@ -29,14 +29,14 @@ impl Nest {
         for (axis, (length, stride)) in layout.axes().enumerate() {
             if length > 1 {
                 // Insertion sort, because most layouts are nearly sorted.
-                let mut place = nest.len;
-                while place > 0
-                    && layout.strides()[nest.order[place - 1] as usize].unsigned_abs() < stride.unsigned_abs()
+                let mut position = nest.len;
+                while position > 0
+                    && layout.strides()[nest.order[position - 1] as usize].unsigned_abs() < stride.unsigned_abs()
                 {
-                    nest.order[place] = nest.order[place - 1];
-                    place -= 1;
+                    nest.order[position] = nest.order[position - 1];
+                    position -= 1;
                 }
-                nest.order[place] = axis as u8;
+                nest.order[position] = axis as u8;
                 nest.len += 1;
             }
         }
@@ -81,7 +81,7 @@ impl Layout {
     /// Whether two elements share a byte (TN_SELF_OVERLAP). Exact, unless the search gives up: undecided counts as overlap.
     #[inline]
     pub fn self_overlaps(&self) -> bool {
-        if nested_as_it_stands(self.axes().rev(), self.item()) || nested_as_it_stands(self.axes(), self.item()) {
+        if nested_in_order(self.axes().rev(), self.item()) || nested_in_order(self.axes(), self.item()) {
             return false;
         }
         self.overlaps_out_of_order()
@@ -108,7 +108,7 @@ impl Layout {
 
 /// Whether axes nest in the given order, innermost first. Needs no sorting.
 #[inline]
-fn nested_as_it_stands(axes: impl Iterator<Item = (i64, i64)>, item: i64) -> bool {
+fn nested_in_order(axes: impl Iterator<Item = (i64, i64)>, item: i64) -> bool {
     let mut reach = item as u64;
     let mut nested = true;
     for (length, stride) in axes {
@@ -153,26 +153,26 @@ impl Search {
             item: layout.item() as i128,
             left: SEARCH_STEPS,
         };
-        for (place, axis) in nest.axes().enumerate().rev() {
+        for (position, axis) in nest.axes().enumerate().rev() {
             let step = layout.strides()[axis].unsigned_abs();
-            search.step[place] = step as i128;
-            search.most[place] = layout.shape()[axis] as i128 - 1;
-            search.reach[place] = search.reach[place + 1] + search.step[place] * search.most[place];
-            search.common[place] = gcd(search.common[place + 1] as u64, step) as i128;
+            search.step[position] = step as i128;
+            search.most[position] = layout.shape()[axis] as i128 - 1;
+            search.reach[position] = search.reach[position + 1] + search.step[position] * search.most[position];
+            search.common[position] = gcd(search.common[position + 1] as u64, step) as i128;
         }
         search
     }
 
-    /// Searches from axis `place` on. `distance`: the bytes so far. `all_zero`: whether all differences so far are 0. Solutions come in
+    /// Searches from axis `position` on. `distance`: the bytes so far. `all_zero`: whether all differences so far are 0. Solutions come in
     /// pairs of opposite sign, so the first difference other than 0 is taken as positive.
-    fn finds(&mut self, place: usize, distance: i128, all_zero: bool) -> bool {
-        let (step, most) = (self.step[place], self.most[place]);
+    fn finds(&mut self, position: usize, distance: i128, all_zero: bool) -> bool {
+        let (step, most) = (self.step[position], self.most[position]);
         // The smaller axes must bring the distance after this axis back into (-item, item).
-        let slack = self.reach[place + 1] + self.item - 1;
+        let slack = self.reach[position + 1] + self.item - 1;
         let first = (-distance - slack).div_euclid(step) + ((-distance - slack).rem_euclid(step) != 0) as i128;
         let last = (slack - distance).div_euclid(step);
         let (first, last) = (first.max(if all_zero { 0 } else { -most }), last.min(most));
-        if place + 1 == self.len {
+        if position + 1 == self.len {
             // The slack is one element less a byte. Any index in the range is a solution, except 0 if all others are 0.
             return first.max(if all_zero { 1 } else { first }) <= last;
         }
@@ -183,7 +183,7 @@ impl Search {
             }
             self.left -= 1;
             let distance = distance + index * step;
-            if self.reachable(place + 1, distance) && self.finds(place + 1, distance, all_zero && index == 0) {
+            if self.reachable(position + 1, distance) && self.finds(position + 1, distance, all_zero && index == 0) {
                 return true;
             }
             index += 1;
@@ -191,9 +191,9 @@ impl Search {
         false
     }
 
-    /// Whether a multiple of the gcd of the strides from `place` on is less than one element away from `distance`.
-    fn reachable(&self, place: usize, distance: i128) -> bool {
-        let rest = distance.rem_euclid(self.common[place]);
-        rest < self.item || self.common[place] - rest < self.item
+    /// Whether a multiple of the gcd of the strides from `position` on is less than one element away from `distance`.
+    fn reachable(&self, position: usize, distance: i128) -> bool {
+        let rest = distance.rem_euclid(self.common[position]);
+        rest < self.item || self.common[position] - rest < self.item
     }
 }

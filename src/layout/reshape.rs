@@ -211,8 +211,8 @@ fn progression(shape: &[i64], strides: &[i64], order: Order) -> Option<i64> {
 fn fill_unit_axes(shape: &[i64], strides: &mut [i64], order: Order, item: i64) -> Result<()> {
     let n = shape.len();
     let mut inner: Option<usize> = None;
-    for place in 0..n {
-        let axis = if order == Order::F { place } else { n - 1 - place };
+    for position in 0..n {
+        let axis = if order == Order::F { position } else { n - 1 - position };
         if shape[axis] == 1 {
             strides[axis] = match inner {
                 None => item,

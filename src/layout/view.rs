@@ -49,14 +49,14 @@ impl Layout {
         }
         view.rebuild(self.dtype, n, self.offset, |shape, strides| {
             let mut seen = 0u64;
-            for (place, &axis) in axes.iter().enumerate() {
+            for (position, &axis) in axes.iter().enumerate() {
                 let from = wrap(axis, n);
                 if from >= n || seen >> from & 1 != 0 {
                     return Err(self.wrong_axes(axes));
                 }
                 seen |= 1 << from;
-                shape[place] = self.shape()[from];
-                strides[place] = self.strides()[from];
+                shape[position] = self.shape()[from];
+                strides[position] = self.strides()[from];
             }
             Ok(())
         })
@@ -296,12 +296,12 @@ impl Layout {
         let n = self.ndim();
         let mut order = [0u8; TN_MAX_NDIM];
         for (axis, &stride) in self.strides().iter().enumerate() {
-            let mut place = axis;
-            while place > 0 && self.strides()[order[place - 1] as usize].unsigned_abs() < stride.unsigned_abs() {
-                order[place] = order[place - 1];
-                place -= 1;
+            let mut position = axis;
+            while position > 0 && self.strides()[order[position - 1] as usize].unsigned_abs() < stride.unsigned_abs() {
+                order[position] = order[position - 1];
+                position -= 1;
             }
-            order[place] = axis as u8;
+            order[position] = axis as u8;
         }
         Layout::build(self.dtype, n, 0, |shape, strides| {
             shape.copy_from_slice(self.shape());
