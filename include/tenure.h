@@ -2321,7 +2321,7 @@ tn_status tn_array_clone(tn_array *array,
 /**
  * Copies an array to new bytes. The copy is dense, in F order if the source is F- and not C-contiguous, else in C order.
  *
- * @param array    The source, read only during the call. It may be READONLY; the copy is not.
+ * @param array    The source. It is read during the call, or with a stream until the copy is done. It may be READONLY; the copy is not.
  * @param pool     The pool to allocate from; NULL: the thread's current pool of the array's device.
  * @param stream   The stream of the copy; NULL: the copy is done on return. On host memory the stream constants mean the same as NULL.
  * @param[out] out The copy. Released by `tn_array_release`. On failure: untouched.
@@ -2683,8 +2683,8 @@ tn_status tn_array_overlap(tn_array *a,
  *                     unfinished device work.
  * @param stream       The stream that reads; NULL: the host, now. On host memory the stream constants mean the same as NULL. A stream is
  *                     made to wait for unfinished writers of the bytes. The host does not wait for them, except with TN_WAIT.
- * @param[out] data    The address of element (0,..,0), valid until the guard ends, for reading only; NULL if there is no element. May be
- *                     NULL.
+ * @param[out] data    The address of element (0,..,0), valid until the guard ends, for reading only; NULL if there is no element. The
+ *                     output may be NULL.
  * @param[out] view    The array's layout at this moment. Its pointers are valid until the guard ends. May be NULL.
  * @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: all outputs are untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a stream of
@@ -2712,7 +2712,7 @@ tn_status tn_array_borrow_read(tn_array *array,
  *                     is cleared. TN_WAIT: wait for unfinished device work.
  * @param stream       The stream that writes; NULL: the host, now. On host memory the stream constants mean the same as NULL. A stream is
  *                     made to wait for unfinished readers and writers of the bytes. The host does not wait for them, except with TN_WAIT.
- * @param[out] data    The address of element (0,..,0), valid until the guard ends; NULL if there is no element. May be NULL.
+ * @param[out] data    The address of element (0,..,0), valid until the guard ends; NULL if there is no element. The output may be NULL.
  * @param[out] view    The array's layout at this moment. Its pointers are valid until the guard ends. May be NULL.
  * @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: all outputs are untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a stream of
@@ -2992,9 +2992,9 @@ tn_status tn_holders_of(const void *ptr,
 /**
  * Copies the elements of one array into another. The two may overlap: the result is as if the source had been read completely first.
  *
- * @param source       The source, with any layout, read only during the call.
+ * @param source       The source, with any layout. It is read during the call, or with a stream until the copy is done.
  * @param destination  The array to write, with any layout. Bytes between its elements are unchanged.
- * @param mode         The write mode on the destination; TN_WAIT, TN_REQUIRE_ASYNC.
+ * @param mode         The write mode on the destination, also with TN_WAIT and TN_REQUIRE_ASYNC.
  * @param stream       The stream of the copy; NULL: the copy is done on return. Between host arrays the stream constants mean the same as
  *                     NULL.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE if
@@ -3012,7 +3012,7 @@ tn_status tn_array_copy_into(tn_array *source,
 /**
  * Copies an array to a new array on a device, even if the array is on that device already.
  *
- * @param array    The source, with any layout, read only during the call.
+ * @param array    The source, with any layout. It is read during the call, or with a stream until the copy is done.
  * @param device   The device to copy to; the host is {TN_CPU, 0}.
  * @param pool     A pool of that device; NULL: the thread's current pool of it.
  * @param stream   The stream of the copy; NULL: the copy is done on return.
@@ -3034,7 +3034,7 @@ tn_status tn_array_to_device(tn_array *array,
 /**
  * Copies an array's elements into raw host memory.
  *
- * @param array    The source, with any layout, read only during the call.
+ * @param array    The source, with any layout. It is read during the call, or with a stream until the copy is done.
  * @param ptr      Memory for the elements. NULL only for an array without elements. It must stay valid until the call returns; page-locked
  *                 memory with a stream, until the stream's copy is done.
  * @param layout   The layout of the elements at ptr, with the array's type and shape; NULL: C order.
@@ -3058,7 +3058,7 @@ tn_status tn_array_copy_to_host(tn_array *array,
  * @param ptr      The elements. NULL only for an array without elements. They must stay valid and unchanged until the call returns;
  *                 page-locked memory with a stream, until the stream's copy is done.
  * @param layout   The layout of the elements at ptr, with the array's type and shape; NULL: C order.
- * @param mode     The write mode on the array; TN_WAIT, TN_REQUIRE_ASYNC.
+ * @param mode     The write mode on the array, also with TN_WAIT and TN_REQUIRE_ASYNC.
  * @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE,
  *         TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout; the statuses of a write borrow; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
@@ -3077,7 +3077,7 @@ tn_status tn_array_copy_from_host(tn_array *array,
  *
  * @param array    The array to write, with any layout. Bytes between its elements are unchanged.
  * @param value    One element, copied bit by bit before the call returns; any alignment.
- * @param mode     The write mode on the array; TN_WAIT.
+ * @param mode     The write mode on the array, also with TN_WAIT.
  * @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; the statuses of a write borrow
  *         with TN_WRITE_DISCARD; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT for TN_WRITE_COW.
@@ -3094,7 +3094,7 @@ tn_status tn_array_fill(tn_array *array,
  * Overwrites every byte of an array's elements with 0.
  *
  * @param array    The array to write, with any layout. Bytes between its elements are unchanged.
- * @param mode     The write mode on the array; TN_WAIT.
+ * @param mode     The write mode on the array, also with TN_WAIT.
  * @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
  * @return The statuses of `tn_array_fill`.
  * @note Threads: any. Blocks: never.

@@ -17,8 +17,8 @@ use core::ffi::c_void;
 ///                     unfinished device work.
 /// @param stream       The stream that reads; NULL: the host, now. On host memory the stream constants mean the same as NULL. A stream is
 ///                     made to wait for unfinished writers of the bytes. The host does not wait for them, except with TN_WAIT.
-/// @param[out] data    The address of element (0,..,0), valid until the guard ends, for reading only; NULL if there is no element. May be
-///                     NULL.
+/// @param[out] data    The address of element (0,..,0), valid until the guard ends, for reading only; NULL if there is no element. The
+///                     output may be NULL.
 /// @param[out] view    The array's layout at this moment. Its pointers are valid until the guard ends. May be NULL.
 /// @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: all outputs are untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a stream of
@@ -85,7 +85,7 @@ impl LayoutSink for Outputs {
 ///                     is cleared. TN_WAIT: wait for unfinished device work.
 /// @param stream       The stream that writes; NULL: the host, now. On host memory the stream constants mean the same as NULL. A stream is
 ///                     made to wait for unfinished readers and writers of the bytes. The host does not wait for them, except with TN_WAIT.
-/// @param[out] data    The address of element (0,..,0), valid until the guard ends; NULL if there is no element. May be NULL.
+/// @param[out] data    The address of element (0,..,0), valid until the guard ends; NULL if there is no element. The output may be NULL.
 /// @param[out] view    The array's layout at this moment. Its pointers are valid until the guard ends. May be NULL.
 /// @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: all outputs are untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a stream of

@@ -13,9 +13,9 @@ use core::ffi::c_void;
 
 /// Copies the elements of one array into another. The two may overlap: the result is as if the source had been read completely first.
 ///
-/// @param source       The source, with any layout, read only during the call.
+/// @param source       The source, with any layout. It is read during the call, or with a stream until the copy is done.
 /// @param destination  The array to write, with any layout. Bytes between its elements are unchanged.
-/// @param mode         The write mode on the destination; TN_WAIT, TN_REQUIRE_ASYNC.
+/// @param mode         The write mode on the destination, also with TN_WAIT and TN_REQUIRE_ASYNC.
 /// @param stream       The stream of the copy; NULL: the copy is done on return. Between host arrays the stream constants mean the same as
 ///                     NULL.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE if
@@ -51,7 +51,7 @@ fn copy_into_slow(from: Id, to: Id, mode: tn_write_mode, stream: *mut tn_stream)
 
 /// Copies an array to a new array on a device, even if the array is on that device already.
 ///
-/// @param array    The source, with any layout, read only during the call.
+/// @param array    The source, with any layout. It is read during the call, or with a stream until the copy is done.
 /// @param device   The device to copy to; the host is {TN_CPU, 0}.
 /// @param pool     A pool of that device; NULL: the thread's current pool of it.
 /// @param stream   The stream of the copy; NULL: the copy is done on return.
@@ -107,7 +107,7 @@ fn side<'a>(layout: &'a dyn Fn(&Layout) -> crate::error::Result<Layout>) -> Side
 
 /// Copies an array's elements into raw host memory.
 ///
-/// @param array    The source, with any layout, read only during the call.
+/// @param array    The source, with any layout. It is read during the call, or with a stream until the copy is done.
 /// @param ptr      Memory for the elements. NULL only for an array without elements. It must stay valid until the call returns; page-locked
 ///                 memory with a stream, until the stream's copy is done.
 /// @param layout   The layout of the elements at ptr, with the array's type and shape; NULL: C order.
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn tn_array_copy_to_host(
 /// @param ptr      The elements. NULL only for an array without elements. They must stay valid and unchanged until the call returns;
 ///                 page-locked memory with a stream, until the stream's copy is done.
 /// @param layout   The layout of the elements at ptr, with the array's type and shape; NULL: C order.
-/// @param mode     The write mode on the array; TN_WAIT, TN_REQUIRE_ASYNC.
+/// @param mode     The write mode on the array, also with TN_WAIT and TN_REQUIRE_ASYNC.
 /// @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE,
 ///         TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout; the statuses of a write borrow; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
@@ -168,7 +168,7 @@ pub unsafe extern "C" fn tn_array_copy_from_host(
 ///
 /// @param array    The array to write, with any layout. Bytes between its elements are unchanged.
 /// @param value    One element, copied bit by bit before the call returns; any alignment.
-/// @param mode     The write mode on the array; TN_WAIT.
+/// @param mode     The write mode on the array, also with TN_WAIT.
 /// @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; the statuses of a write borrow
 ///         with TN_WRITE_DISCARD; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT for TN_WRITE_COW.
@@ -198,7 +198,7 @@ pub unsafe extern "C" fn tn_array_fill(
 /// Overwrites every byte of an array's elements with 0.
 ///
 /// @param array    The array to write, with any layout. Bytes between its elements are unchanged.
-/// @param mode     The write mode on the array; TN_WAIT.
+/// @param mode     The write mode on the array, also with TN_WAIT.
 /// @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
 /// @return The statuses of `tn_array_fill`.
 /// @note Threads: any. Blocks: never.
