@@ -13,7 +13,7 @@ use interleave::{
 };
 use tenure::array::Cut;
 use tenure::borrow::{self, Entry, Mode, Use};
-use tenure::pool::rehearsal::{BLOCKS, Stage};
+use tenure::pool::loom_model::{BLOCKS, Stage};
 use tenure::promise;
 use tenure::slots::Id;
 use tenure::types::*;

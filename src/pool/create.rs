@@ -2,16 +2,16 @@
 //!
 //! Contract: a creation that fails leaves nothing behind (PO-1 to PO-4).
 
-use super::shells::{park, shell};
-use super::trim::trim_all;
 use crate::device::Source;
 use crate::device::upstream;
 use crate::error::{Result, fail};
 use crate::names::Name;
-use crate::pool::books::lanes::Ordered;
-use crate::pool::books::{Books, Ring};
-use crate::pool::options::{self, PoolOptions, Settings};
-use crate::pool::{HOST, Pool, arena, blocks, ordered, text};
+use crate::pool::backing::trim::trim_all;
+use crate::pool::options::{PoolOptions, Settings};
+use crate::pool::registry::{park, shell};
+use crate::pool::state::stream_lists::Ordered;
+use crate::pool::state::{Books, Ring};
+use crate::pool::{HOST, Pool, arena, messages, options, requests, stream_ordered};
 use crate::sys::{checker, os};
 use crate::thread;
 use crate::types::*;
@@ -32,7 +32,7 @@ pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool>
     crate::reclaim::register(trim_all);
     if terms.ordered {
         // What was released with work under way may be finished by now.
-        ordered::collect();
+        stream_ordered::collect();
     }
     make(place, Settings { terms, ..settings }, options.name, source, None)
 }
@@ -90,7 +90,7 @@ fn make(
     }
     let status = match pool.commit_at_creation(&settings) {
         Ok(true) => return Ok(pool),
-        Ok(false) => text::out_of_memory(pool, terms.refusal, &blocks::creation(settings.floor)),
+        Ok(false) => messages::out_of_memory(pool, terms.refusal, &requests::creation(settings.floor)),
         Err(status) => status,
     };
     pool.drop_hold();

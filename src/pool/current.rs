@@ -5,8 +5,8 @@
 
 use crate::error::Result;
 use crate::names::Name;
-use crate::pool::options::{self, PoolOptions};
-use crate::pool::{Pool, create};
+use crate::pool::options::PoolOptions;
+use crate::pool::{Pool, create, options};
 use crate::thread::{self, Thread};
 use crate::types::*;
 use core::sync::atomic::{AtomicPtr, Ordering};

@@ -6,7 +6,7 @@
 
 use crate::error::{Result, fail};
 use crate::names::Site;
-use crate::pool::heap::Heap;
+use crate::pool::thread_heap::Heap;
 use crate::pool::{Pool, current};
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::sys::os;

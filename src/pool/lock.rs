@@ -3,10 +3,10 @@
 //! Contract: whoever has the lock counts as inside the library, so that no fork happens meanwhile and a child never
 //! inherits it closed. Held for nanoseconds; nothing waits, allocates or calls the system under it.
 
-#[cfg(loom)]
-pub(super) use self::model::{Guard, Lock};
 #[cfg(not(loom))]
 pub(super) use crate::thread::{QuickGuard as Guard, QuickLock as Lock};
+#[cfg(loom)]
+pub(super) use model::{Guard, Lock};
 
 /// Pools are no part of what loom explores, and its locks cannot stand in statics. The threads of a model take turns, and none of
 /// them gives its turn away while it has this lock: nobody ever finds it closed.

@@ -51,18 +51,10 @@
 //! | `current` | which pool is meant where none is named |
 //! | `options`, `handle`, `arena`, `lock` | options; handles of C; memory for bookkeeping; data behind a lock |
 
+/// Those of `cell` and `returns`; `rehearsal` has others.
 mod arena;
 
-/// Those of `cell` and `returns`; `rehearsal` has others.
-use core::sync::atomic;
-
-mod blocks;
-
-mod books;
-
-mod cell;
-
-mod class;
+mod backing;
 
 mod client;
 
@@ -70,73 +62,60 @@ mod create;
 
 mod current;
 
-mod find;
-
-mod fine;
-
-mod foreign;
-
 mod handle;
 
-mod heap;
-
-mod huge;
-
-mod life;
+mod lifecycle;
 
 mod lock;
 
+mod lookup;
+
+#[cfg(loom)]
+pub mod loom_model;
+
+mod messages;
+
 mod options;
-
-mod ordered;
-
-mod pressure;
 
 mod query;
 
-#[cfg(loom)]
-pub mod rehearsal;
+mod registry;
 
-mod returns;
+mod remote_free;
 
-mod shells;
+mod requests;
 
 mod span;
 
-mod split;
+mod state;
 
-mod supply;
+mod stream_ordered;
 
-mod sweep;
+mod thread_heap;
 
-mod table;
 
-mod text;
-
-mod trim;
-
-mod uses;
-
-pub use blocks::{deallocate, deallocate_for, of, usable_size};
+pub use backing::pressure::{Callback, Release};
 pub use client::{CLIENTS, Client};
 pub use create::{create, import};
 pub use current::{current, current_of_host, default, default_exists, set_current};
-pub use find::{Located, Section, each_block, first_in, locate};
 pub use handle::{Opened, close, each_open, new_handle, of_handle, open, remember};
-pub use heap::{Deallocate, allocate_fast, allocate_otherwise, deallocate_anywhere, deallocate_fast, reallocate_fast};
+pub use lookup::{Located, Section, each_block, first_in, locate};
+pub use messages::{HolderName, Witness, name_holders, tell_of_damage};
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
-pub use ordered::{collect, deallocate_on, record_use_on};
-pub use pressure::{Callback, Release};
 pub use query::{Segment, describe};
-pub use shells::each_pool;
-pub use text::{HolderName, Witness, name_holders, tell_of_damage};
+pub use registry::each_pool;
+pub use requests::{deallocate, deallocate_for, of, usable_size};
+pub use stream_ordered::{collect, deallocate_on, record_use_on};
+pub use thread_heap::{
+    Deallocate, allocate_fast, allocate_otherwise, deallocate_anywhere, deallocate_fast, reallocate_fast,
+};
 
 use crate::device::upstream::Upstream;
 use crate::names::Name;
 use crate::types::*;
-use books::Books;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use lock::Lock;
+use state::Books;
 
 /// The host.
 const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
@@ -174,7 +153,7 @@ pub struct Pool {
     /// Which one it is of those ever made.
     number: AtomicUsize,
     /// Spans with blocks that other threads than their owners gave back.
-    returned: foreign::Returned,
+    returned: remote_free::Returned,
     /// What the layer of plug-ins keeps for this pool; NULL from its creation on.
     plugin: AtomicPtr<()>,
     /// The list of all pools ever made.

@@ -2,11 +2,12 @@
 //!
 //! Contract: under no lock while `f` runs; figures are of one moment, what is told span by span of some moment of the call.
 
-use super::shells::each_pool;
 use crate::device;
 use crate::error::Result;
 use crate::pool::client::Client;
-use crate::pool::{Pool, class, find};
+use crate::pool::registry::each_pool;
+use crate::pool::span::class;
+use crate::pool::{Pool, lookup};
 use crate::sys::os;
 use crate::types::*;
 use core::sync::atomic::Ordering;
@@ -74,7 +75,7 @@ impl Pool {
     /// some moment of the call, of each span by itself.
     pub fn each_class(&'static self, f: impl FnMut(&tn_pool_class_stats)) {
         let mut all = [tn_pool_class_stats::default(); class::COUNT + 1];
-        find::each_section(self, |section| {
+        lookup::each_section(self, |section| {
             let of = &mut all[section.class.unwrap_or(class::COUNT)];
             of.span_count += 1;
             of.live_blocks += section.live as u64;
@@ -101,7 +102,7 @@ impl Pool {
     /// blocks in it. By address; of each span by itself at some moment of the call.
     pub fn each_segment(&'static self, mut f: impl FnMut(&Segment)) {
         let mut run: Option<Segment> = None;
-        find::each_section(self, |section| {
+        lookup::each_section(self, |section| {
             let live_bytes = section.live * section.unit;
             match &mut run {
                 Some(run) if run.start + run.bytes == section.start => {

@@ -2,9 +2,10 @@
 //!
 //! Contract: that of spans. What says "the owner" is called by the span's owner, or with the pool's lock where it has none.
 
-use super::Span;
-use crate::pool::cell::{self, Block, Cell, State};
-use crate::pool::returns::{self, Collected};
+use super::{Span, block_state};
+use crate::pool::remote_free::protocol;
+use crate::pool::remote_free::protocol::Collected;
+use crate::pool::span::block_state::{Block, Cell, State};
 use core::sync::atomic::{AtomicU16, Ordering};
 
 /// A block that is about to be handed out.
@@ -37,12 +38,12 @@ impl Span {
     pub fn set_block(&self, index: usize, block: Block) {
         let Some(notes) = self.notes() else {
             self.edge.set(block.requested);
-            self.cell.set(cell::Word::of(block, 0));
+            self.cell.set(block_state::Word::of(block, 0));
             return;
         };
         let (columns, slack) = (notes.columns(), self.unit.get() - block.requested);
         columns.slack(index).store(slack as u16, Ordering::Relaxed);
-        columns.cell(index).set(cell::Word::of(block, slack));
+        columns.cell(index).set(block_state::Word::of(block, slack));
     }
 
     /// The word of a block.
@@ -65,7 +66,7 @@ impl Span {
 
     /// Changes the state of a live block, of which `cell` said `word`, without the lock. `version`: of the span when the block was found in it.
     #[inline]
-    pub fn claim(&self, version: u32, cell: &Cell, word: cell::Word, to: State) -> bool {
+    pub fn claim(&self, version: u32, cell: &Cell, word: block_state::Word, to: State) -> bool {
         if !cell.change(word, to) {
             return false;
         }
@@ -146,13 +147,17 @@ impl Span {
         if block.state == State::Store {
             self.own_slack(index).store(slack as u16, Ordering::Relaxed);
         }
-        self.own_cell(index).set(cell::Word::of(block, slack));
+        self.own_cell(index).set(block_state::Word::of(block, slack));
     }
 
     /// Small: the owner ends a live block, with a plain store; what it was, and how many of its usable bytes nobody had asked for. None: it
     /// is not so.
     #[inline(always)]
-    pub fn end_block(&self, index: usize, is_right: impl FnOnce(cell::Word) -> bool) -> Option<(cell::Word, usize)> {
+    pub fn end_block(
+        &self,
+        index: usize,
+        is_right: impl FnOnce(block_state::Word) -> bool,
+    ) -> Option<(block_state::Word, usize)> {
         let cell = self.own_cell(index);
         let word = cell.get();
         if !is_right(word) {
@@ -187,7 +192,7 @@ impl Span {
     pub fn announce(&self, index: usize, queue_up: impl FnOnce()) {
         let Some(notes) = self.notes() else { return };
         let columns = notes.columns();
-        returns::announce(columns.returned(index / 64), index % 64, columns.cell(index), queue_up);
+        protocol::announce(columns.returned(index / 64), index % 64, columns.cell(index), queue_up);
     }
 
     /// Small: takes the returned blocks back, as their owner.
@@ -200,7 +205,7 @@ impl Span {
             let push = |bit| {
                 self.push(first + bit);
             };
-            returns::collect(columns.returned(word), |bit| columns.cell(first + bit), push, &mut all);
+            protocol::collect(columns.returned(word), |bit| columns.cell(first + bit), push, &mut all);
         }
         all
     }

@@ -1,0 +1,160 @@
+//! Which units of 2 MiB were asked to be huge pages.
+//!
+//! Contract: bits beside the memory, as the table of spans is: leaves are made on demand and never go. The bits of a range
+//! change under the lock of the pool that has it, or by the one thread that knows of it. A unit is marked while all of it
+//! belongs to one pool, and no longer.
+
+use crate::pool::arena;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// Bytes of a huge page.
+pub(in crate::pool) const UNIT: usize = 2 << 20;
+
+const ADDRESS_BITS: u32 = 48;
+/// Addresses of one leaf: 64 GiB.
+const LEAF_BITS: u32 = 36;
+const WORDS: usize = (1 << LEAF_BITS) / UNIT / 64;
+
+struct Leaf {
+    /// Marked.
+    huge: [AtomicU64; WORDS],
+    /// Of those, the ones that come from the system's reserve: they cannot be given back in parts.
+    whole: [AtomicU64; WORDS],
+}
+
+static TOP: [AtomicPtr<Leaf>; 1 << (ADDRESS_BITS - LEAF_BITS)] =
+    [const { AtomicPtr::new(core::ptr::null_mut()) }; 1 << (ADDRESS_BITS - LEAF_BITS)];
+
+fn leaf(address: usize) -> Option<&'static Leaf> {
+    // Acquire pairs with the Release in `prepare`: a leaf is seen zeroed.
+    // SAFETY: NULL, or a leaf that stays mapped for ever.
+    unsafe { TOP.get(address >> LEAF_BITS)?.load(Ordering::Acquire).as_ref() }
+}
+
+/// The word and the bit of the unit that has the address.
+fn place(address: usize) -> (usize, u64) {
+    let unit = address / UNIT;
+    (unit / 64 % WORDS, 1 << (unit % 64))
+}
+
+/// Makes the leaves of a range. False: no memory. Under no lock.
+pub(in crate::pool) fn prepare(start: usize, bytes: usize) -> bool {
+    let Some(tops) = TOP.get(start >> LEAF_BITS..=(start + bytes - 1) >> LEAF_BITS) else { return false };
+    for top in tops {
+        if !top.load(Ordering::Acquire).is_null() {
+            continue;
+        }
+        let Some(fresh) = arena::take(size_of::<Leaf>(), align_of::<Leaf>()) else { return false };
+        let null = core::ptr::null_mut();
+        // Release pairs with the Acquire in `leaf`. A thread that was first has the same to offer; ours is lost.
+        let _ = top.compare_exchange(null, fresh.as_ptr().cast(), Ordering::Release, Ordering::Relaxed);
+    }
+    true
+}
+
+/// The units that lie wholly in a range: their start and bytes; None if there are none.
+pub(in crate::pool) fn inside(start: usize, end: usize) -> Option<(usize, usize)> {
+    let first = start.checked_next_multiple_of(UNIT)?;
+    let last = end / UNIT * UNIT;
+    (first < last).then(|| (first, last - first))
+}
+
+/// Marks whole units of a prepared range; how many were not marked before.
+pub(in crate::pool) fn mark(start: usize, bytes: usize, whole: bool) -> usize {
+    let mut fresh = 0;
+    for unit in (start..start + bytes).step_by(UNIT) {
+        let Some(leaf) = leaf(unit) else { continue };
+        let (word, bit) = place(unit);
+        fresh += usize::from(leaf.huge[word].fetch_or(bit, Ordering::Relaxed) & bit == 0);
+        if whole {
+            leaf.whole[word].fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+    fresh
+}
+
+/// Takes the marks off all units that a range touches; how many there were.
+pub(in crate::pool) fn unmark(start: usize, bytes: usize) -> usize {
+    let mut marked = 0;
+    for unit in (start / UNIT * UNIT..start + bytes).step_by(UNIT) {
+        let Some(leaf) = leaf(unit) else { continue };
+        let (word, bit) = place(unit);
+        if leaf.huge[word].load(Ordering::Relaxed) & bit != 0 {
+            leaf.huge[word].fetch_and(!bit, Ordering::Relaxed);
+            leaf.whole[word].fetch_and(!bit, Ordering::Relaxed);
+            marked += 1;
+        }
+    }
+    marked
+}
+
+/// Whether the unit that has the address is marked.
+pub(in crate::pool) fn is_marked(address: usize) -> bool {
+    let (word, bit) = place(address);
+    leaf(address).is_some_and(|leaf| leaf.huge[word].load(Ordering::Relaxed) & bit != 0)
+}
+
+/// Whether the unit that has the address comes from the system's reserve.
+fn is_whole(address: usize) -> bool {
+    let (word, bit) = place(address);
+    leaf(address).is_some_and(|leaf| leaf.whole[word].load(Ordering::Relaxed) & bit != 0)
+}
+
+/// What can be given back of a range: without the parts of units that must go whole.
+pub(in crate::pool) fn without_parts(start: usize, end: usize) -> (usize, usize) {
+    let first = if !start.is_multiple_of(UNIT) && is_whole(start) { start.next_multiple_of(UNIT) } else { start };
+    let last = if !end.is_multiple_of(UNIT) && is_whole(end) { end / UNIT * UNIT } else { end };
+    if first < last { (first, last) } else { (start, start) }
+}
+
+/// Most parts of [`parts`]: what lies before, in, and behind the units of a block.
+pub(in crate::pool) const PARTS: usize = 3;
+
+/// A range cut where marked units begin and end, because the system keeps books of both apart; how many parts. None: there
+/// are more, or some must go whole.
+pub(in crate::pool) fn parts(start: usize, bytes: usize, out: &mut [(usize, usize); PARTS]) -> Option<usize> {
+    let (end, mut at, mut count) = (start + bytes, start, 0);
+    while at < end {
+        let marked = is_marked(at);
+        let mut to = (at / UNIT + 1) * UNIT;
+        while to < end && is_marked(to) == marked {
+            to += UNIT;
+        }
+        let to = to.min(end);
+        if is_whole(at) {
+            return None;
+        }
+        *out.get_mut(count)? = (at, to - at);
+        count += 1;
+        at = to;
+    }
+    Some(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_counted_once_and_cut_ranges() {
+        // Addresses that no pool of this test has.
+        let base = 1usize << 46;
+        assert!(prepare(base, 64 * UNIT));
+        assert_eq!(inside(base + 1, base + 2 * UNIT), Some((base + UNIT, UNIT)));
+        assert_eq!(inside(base + 1, base + 2 * UNIT - 1), None);
+        assert_eq!(mark(base + UNIT, 3 * UNIT, false), 3);
+        assert_eq!(mark(base + UNIT, 4 * UNIT, false), 1);
+        let mut out = [(0, 0); PARTS];
+        assert_eq!(parts(base + 5, 6 * UNIT, &mut out), Some(3));
+        assert_eq!(out, [(base + 5, UNIT - 5), (base + UNIT, 4 * UNIT), (base + 5 * UNIT, UNIT + 5)]);
+        assert_eq!(parts(base + UNIT, UNIT, &mut out), Some(1));
+        assert_eq!(unmark(base + UNIT + 7, 1), 1, "a part of a unit is the end of it");
+        assert_eq!(unmark(base, 64 * UNIT), 3);
+        assert_eq!(without_parts(base + 1, base + UNIT + 1), (base + 1, base + UNIT + 1));
+        mark(base, 2 * UNIT, true);
+        assert_eq!(without_parts(base + 1, base + UNIT + 1), (base + 1, base + 1));
+        assert_eq!(without_parts(base + 1, base + 3 * UNIT), (base + UNIT, base + 3 * UNIT));
+        assert_eq!(parts(base, UNIT, &mut out), None);
+        assert_eq!(unmark(base, 3 * UNIT), 2);
+    }
+}

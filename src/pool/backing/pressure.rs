@@ -1,0 +1,221 @@
+//! What the program wants to be called for when a pool runs out of memory.
+//!
+//! Contract: callbacks run on the thread that is short of memory, under no lock, in the order of their registration, each at most once
+//! for a request. What a callback allocates in turn fails without calling anybody. A registration that ended is let go of once, by its
+//! `release`, when nobody is in its callback any more; ending it never waits (PO-43).
+
+use crate::error::{Result, fail};
+use crate::pool::Pool;
+use crate::pool::arena::{Recycled, Recycler};
+use crate::pool::span::Word;
+use crate::pool::state::Books;
+use crate::types::*;
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// A callback: what it is given, and the bytes that it thinks it freed.
+pub type Callback = unsafe extern "C" fn(context: *mut c_void, needed: usize, reason: i32) -> usize;
+/// The end of a registration.
+pub type Release = unsafe extern "C" fn(context: *mut c_void);
+
+/// A registration; only read and written under the lock of its pool, and by the one that lets go of it.
+#[derive(Debug, Default)]
+pub(in crate::pool) struct Listener {
+    callback: Word,
+    context: Word,
+    /// 0: nothing is to be called.
+    release: Word,
+    /// Which registration of the pool it is.
+    order: Word,
+    /// Threads in its callback.
+    users: Word,
+    /// 1: it ended.
+    ended: Word,
+    next: AtomicPtr<Listener>,
+    recycled: AtomicPtr<Listener>,
+}
+
+// SAFETY: zero is valid for every field, and `recycled` serves the list only.
+unsafe impl Recycled for Listener {
+    fn link(&self) -> &AtomicPtr<Listener> {
+        &self.recycled
+    }
+}
+
+static LISTENERS: Recycler<Listener> = Recycler::new();
+
+thread_local! {
+    // Without Drop, so nothing is registered. 1: the thread is in a callback.
+    static CALLED: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Listener {
+    fn next(&self) -> Option<&'static Listener> {
+        // SAFETY: NULL or a listener, and those are never unmapped.
+        unsafe { self.next.load(Ordering::Relaxed).as_ref() }
+    }
+
+    fn set_next(&self, next: Option<&'static Listener>) {
+        let next = next.map_or(core::ptr::null_mut(), |next| core::ptr::from_ref(next).cast_mut());
+        self.next.store(next, Ordering::Relaxed);
+    }
+
+    fn is(&self, callback: Callback, context: *mut c_void) -> bool {
+        self.callback.get() == callback as usize && self.context.get() == context as usize
+    }
+
+    /// Lets go of one that ended and is in no list. Under no lock.
+    fn let_go(&'static self) {
+        let (release, context) = (self.release.get(), self.context.get());
+        LISTENERS.put(self);
+        if release != 0 {
+            // SAFETY: only `on_pressure` stores here, and only such functions.
+            let release = unsafe { core::mem::transmute::<usize, Release>(release) };
+            // SAFETY: who registered it promised that it may run once, on any thread.
+            unsafe { release(context as *mut c_void) };
+        }
+    }
+}
+
+impl Books {
+    /// The registration that follows in order.
+    fn listener_after(&self, order: usize) -> Option<&'static Listener> {
+        let mut at = self.listeners;
+        while at.is_some_and(|listener| listener.order.get() <= order) {
+            at = at.and_then(Listener::next);
+        }
+        at
+    }
+
+    /// Takes a registration out that `which` accepts; the second is true if nobody is in its callback.
+    fn end_listener(&mut self, which: impl Fn(&Listener) -> bool) -> Option<(&'static Listener, bool)> {
+        let (mut before, mut at) = (None::<&'static Listener>, self.listeners);
+        while let Some(listener) = at.filter(|listener| !which(listener)) {
+            (before, at) = (at, listener.next());
+        }
+        let listener = at?;
+        match before {
+            Some(before) => before.set_next(listener.next()),
+            None => self.listeners = listener.next(),
+        }
+        listener.ended.set(1);
+        Some((listener, listener.users.get() == 0))
+    }
+}
+
+impl Pool {
+    /// Registers a callback for when memory runs out. TN_ERR_DUPLICATE for the same callback and context, TN_ERR_STALE for a pool that
+    /// was released, TN_ERR_NO_HOST_MEMORY.
+    pub fn on_pressure(
+        &'static self,
+        callback: Callback,
+        context: *mut c_void,
+        release: Option<Release>,
+    ) -> Result<()> {
+        let Some(listener) = LISTENERS.get() else {
+            return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for one more callback; free some")));
+        };
+        let mut books = self.books.lock();
+        let name = books.name;
+        let mut last = books.listeners;
+        let mut known = last.is_some_and(|first| first.is(callback, context));
+        while let Some(next) = last.and_then(Listener::next) {
+            known |= next.is(callback, context);
+            last = Some(next);
+        }
+        if known || books.retired {
+            let retired = books.retired;
+            drop(books);
+            LISTENERS.put(listener);
+            let name = name.as_str();
+            return Err(if retired {
+                fail(TN_ERR_STALE, format_args!("pool \"{name}\" was released already"))
+            } else {
+                let at = callback as usize;
+                let text = format_args!(
+                    "callback {at:#x} with context {context:p} is registered at pool \"{name}\" already; \
+                     end that with tn_pool_off_pressure, or pass another context"
+                );
+                fail(TN_ERR_DUPLICATE, text)
+            });
+        }
+        listener.callback.set(callback as usize);
+        listener.context.set(context as usize);
+        listener.release.set(release.map_or(0, |release| release as usize));
+        listener.users.set(0);
+        listener.ended.set(0);
+        listener.order.set(last.map_or(0, |last| last.order.get()) + 1);
+        listener.set_next(None);
+        match last {
+            Some(last) => last.set_next(Some(listener)),
+            None => books.listeners = Some(listener),
+        }
+        Ok(())
+    }
+
+    /// Ends a registration. TN_ERR_RANGE: there is none such.
+    pub fn off_pressure(&'static self, callback: Callback, context: *mut c_void) -> Result<()> {
+        let mut books = self.books.lock();
+        let ended = books.end_listener(|listener| listener.is(callback, context));
+        let name = books.name;
+        drop(books);
+        let Some((listener, idle)) = ended else {
+            let (at, name) = (callback as usize, name.as_str());
+            let text = format_args!("callback {at:#x} with context {context:p} is not registered at pool \"{name}\"");
+            return Err(fail(TN_ERR_RANGE, text));
+        };
+        if idle {
+            listener.let_go();
+        }
+        Ok(())
+    }
+
+    /// Ends all registrations: nothing can be had any more.
+    pub(in crate::pool) fn end_pressure(&'static self) {
+        loop {
+            let ended = self.books.lock().end_listener(|_| true);
+            match ended {
+                Some((listener, true)) => listener.let_go(),
+                Some((_, false)) => {}
+                None => return,
+            }
+        }
+    }
+
+    /// Calls those that come after `heard`, which a request begins with 0, until one says that it freed something. False: none did. Under
+    /// no lock.
+    pub(in crate::pool) fn relieve(&'static self, needed: usize, reason: i32, heard: &mut usize) -> bool {
+        if CALLED.get() {
+            return false;
+        }
+        loop {
+            let mut books = self.books.lock();
+            let Some(listener) = books.listener_after(*heard) else { return false };
+            *heard = listener.order.get();
+            listener.users.set(listener.users.get() + 1);
+            books.busy += 1;
+            books.figures.pressure_count += 1;
+            let (callback, context) = (listener.callback.get(), listener.context.get());
+            drop(books);
+            // SAFETY: only `on_pressure` stores here, and only such functions.
+            let callback = unsafe { core::mem::transmute::<usize, Callback>(callback) };
+            CALLED.set(true);
+            // SAFETY: who registered it promised that it may run on any thread as long as the registration lasts; `users` keeps it.
+            let freed = unsafe { callback(context as *mut c_void, needed, reason) };
+            CALLED.set(false);
+            let mut books = self.books.lock();
+            listener.users.set(listener.users.get() - 1);
+            books.busy -= 1;
+            let over = listener.ended.get() == 1 && listener.users.get() == 0;
+            // The callback may have released the pool.
+            self.settle(books, usize::MAX);
+            if over {
+                listener.let_go();
+            }
+            if freed > 0 {
+                return true;
+            }
+        }
+    }
+}

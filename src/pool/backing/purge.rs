@@ -1,0 +1,95 @@
+//! Pages inside spans of small blocks that no live block touches, given back by a trim.
+//!
+//! Contract: a span that is swept is in no list, so that nobody is handed a block of it meanwhile; it counts as one that waits for being
+//! collected, so that nobody makes it free. Looking at its blocks and giving pages back happens under no lock. The books do not change:
+//! what has no pages stays committed and cached.
+
+use crate::pool::Pool;
+use crate::pool::span::block_state::State;
+use crate::pool::span::{Span, class};
+use crate::pool::state::Books;
+use crate::sys::os;
+use crate::thread::{self, CriticalSection};
+use crate::types::*;
+
+/// Parts of a span's blocks by which spans are sorted.
+const STEPS: usize = 8;
+
+impl Books {
+    /// Takes the small spans of a class with room out of their list; linked by `older`. Those that wait for being collected stay.
+    fn take_partial(&mut self, class: usize) -> Option<&'static Span> {
+        let (mut taken, mut next) = (None, self.partial(class));
+        while let Some(span) = next {
+            next = span.next.get();
+            if !span.is_queued() && span.queued.up() {
+                self.delist(span);
+                span.older.set(taken);
+                taken = Some(span);
+            }
+        }
+        taken
+    }
+
+    /// Puts them back, those with most live blocks in front, so that the others run empty.
+    fn put_partial(&mut self, pool: &'static Pool, first: Option<&'static Span>) {
+        for step in 0..STEPS {
+            each(first, |span| {
+                if span.taken() * STEPS / span.count.get() == step {
+                    self.enlist(span);
+                }
+            });
+        }
+        each(first, |span| self.collect_unowned(pool, span));
+    }
+}
+
+/// Visits a chain of spans; what is visited may leave it.
+fn each(first: Option<&'static Span>, mut visit: impl FnMut(&'static Span)) {
+    let mut next = first;
+    while let Some(span) = next {
+        next = span.older.get();
+        visit(span);
+    }
+}
+
+impl Pool {
+    /// Gives back the pages that no live block touches, of spans without an owner.
+    pub(in crate::pool) fn sweep(&'static self) {
+        if self.flags.load(core::sync::atomic::Ordering::Relaxed) & TN_POOL_STRICT != 0 || self.is_imported() {
+            // The pattern in blocks that are held back is looked at; and no foreign code is called with spans in no list.
+            return;
+        }
+        for class in 0..class::COUNT {
+            // No fork finds spans in no list.
+            let _inside = CriticalSection::enter(thread::current());
+            let first = self.books.lock().take_partial(class);
+            if first.is_none() {
+                continue;
+            }
+            each(first, |span| self.sweep_span(span));
+            self.books.lock().put_partial(self, first);
+        }
+    }
+
+    fn sweep_span(&'static self, span: &'static Span) {
+        let (start, unit, page) = (span.start.get(), span.unit.get(), os::page_bytes());
+        let used = span.bump.get();
+        let discard = |from: usize, to: usize| {
+            let (from, to) = (from.next_multiple_of(page), to / page * page);
+            if from < to {
+                // SAFETY: the pages lie in a span of this pool between its live blocks, and no block of it can be handed out. Where it
+                // cannot be done they stay as they are.
+                unsafe { self.ops().discard(start + from, to - from, false) };
+            }
+        };
+        let mut free_from = 0;
+        for index in 0..used {
+            if !matches!(span.block(index).state, State::Never | State::Freed) {
+                discard(free_from, index * unit);
+                free_from = (index + 1) * unit;
+            }
+        }
+        // Behind the last block that was ever handed out nothing was touched.
+        discard(free_from, (used * unit).next_multiple_of(page).min(span.bytes.get()));
+    }
+}

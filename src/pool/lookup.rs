@@ -1,0 +1,247 @@
+//! Whose is this address? Live blocks by address, and all of them.
+//!
+//! Contract: takes no lock (but after many collisions with a writer, once) and never reads the address itself, so any
+//! number may be asked. What it tells was so at some moment of the call. Blocks are live from the moment they were
+//! handed out to the moment they were given back.
+
+use crate::device::host::GRANULE;
+use crate::pool::Pool;
+use crate::pool::client::Client;
+use crate::pool::span::block_state::{Block, State};
+use crate::pool::span::{Kind, Span, table};
+
+/// A live block.
+#[derive(Clone, Copy)]
+pub struct Located {
+    /// Its first byte.
+    pub start: usize,
+    /// Bytes that were asked for.
+    pub requested: usize,
+    /// Bytes that may be used.
+    pub usable: usize,
+    /// Alignment that was asked for.
+    pub alignment: usize,
+    /// Where it goes back to.
+    pub pool: &'static Pool,
+    /// What the store's ledger passed; 0: a raw block.
+    pub owner: u64,
+    /// Who asked for it.
+    pub client: Client,
+    /// Raw: the system's number of the thread that allocated it.
+    pub thread: u32,
+    /// Raw: the call site that was passed.
+    pub site: u32,
+}
+
+/// Reads without the lock before it is taken.
+const ATTEMPTS: u32 = 100;
+
+/// The fields of a span that go together.
+#[derive(Clone, Copy)]
+struct Shape {
+    kind: Kind,
+    start: usize,
+    bytes: usize,
+    unit: usize,
+    /// Blocks that may be live.
+    blocks: usize,
+    pool: Option<&'static Pool>,
+}
+
+fn shape(span: &Span) -> Shape {
+    Shape {
+        kind: span.kind(),
+        start: span.start.get(),
+        bytes: span.bytes.get(),
+        unit: span.unit.get(),
+        blocks: span.bump.get(),
+        pool: span.pool(),
+    }
+}
+
+impl Shape {
+    fn contains(&self, address: usize) -> bool {
+        address.wrapping_sub(self.start) < self.bytes
+    }
+    fn has_blocks(&self) -> bool {
+        matches!(self.kind, Kind::Small | Kind::Large) && self.unit > 0
+    }
+    fn located(&self, index: usize, block: Block) -> Option<Located> {
+        let ((thread, site), owner) = match block.state {
+            State::Raw => (Client::asker(block.tag), 0),
+            State::Store => ((0, 0), block.tag),
+            _ => return None,
+        };
+        Some(Located {
+            start: self.start + index * self.unit,
+            requested: block.requested,
+            usable: self.unit,
+            alignment: block.alignment,
+            pool: self.pool?,
+            owner,
+            client: block.client(),
+            thread,
+            site,
+        })
+    }
+}
+
+/// A span's shape, consistent in itself.
+fn shape_of(span: &'static Span) -> Shape {
+    steady(span, || span.read(|| shape(span)), || shape(span))
+}
+
+/// Runs `read` until it succeeds; in the end `locked`, under the lock of the span's pool.
+fn steady<R>(span: &'static Span, mut read: impl FnMut() -> Option<R>, locked: impl FnOnce() -> R) -> R {
+    for _ in 0..ATTEMPTS {
+        if let Some(result) = read() {
+            return result;
+        }
+        core::hint::spin_loop();
+    }
+    // The writer was stopped in the middle. Whoever changes the span holds the lock of its pool, and a pool that the
+    // span changes to meanwhile can only make the loop go round again.
+    loop {
+        let pool = span.pool();
+        let guard = pool.map(|pool| pool.books.lock());
+        let same = match (pool, span.pool()) {
+            (Some(a), Some(b)) => core::ptr::eq(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        if same {
+            let result = locked();
+            drop(guard);
+            return result;
+        }
+    }
+}
+
+/// One block of a span that still has the shape. Err: it has not.
+fn block_of(span: &'static Span, of: &Shape, index: usize) -> Result<Option<Located>, ()> {
+    let look = || {
+        let now = shape(span);
+        let same = (now.kind, now.start, now.unit) == (of.kind, of.start, of.unit);
+        same.then(|| span.block(index))
+    };
+    match steady(span, || span.read(look), look) {
+        Some(block) => Ok(of.located(index, block)),
+        None => Err(()),
+    }
+}
+
+/// The live block that contains the address.
+pub fn locate(address: usize) -> Option<Located> {
+    loop {
+        let span = table::find(address)?;
+        let shape = shape_of(span);
+        if !shape.contains(address) {
+            // It changed between the two reads; the table knows better by now.
+            core::hint::spin_loop();
+            continue;
+        }
+        if !shape.has_blocks() {
+            return None;
+        }
+        let index = (address - shape.start) / shape.unit;
+        if index >= shape.blocks {
+            return None;
+        }
+        if let Ok(found) = block_of(span, &shape, index) {
+            return found;
+        }
+    }
+}
+
+/// The lowest live block of which a byte lies in [start, end).
+pub fn first_in(start: usize, end: usize) -> Option<Located> {
+    let mut from = start;
+    while from < end {
+        let (address, span) = table::next(from, end)?;
+        let shape = shape_of(span);
+        if !shape.contains(address) {
+            core::hint::spin_loop();
+            from = address;
+            continue;
+        }
+        if shape.has_blocks() {
+            let first = (address.max(from) - shape.start) / shape.unit;
+            for index in first..shape.blocks {
+                if shape.start + index * shape.unit >= end {
+                    return None;
+                }
+                if let Ok(Some(found)) = block_of(span, &shape, index) {
+                    return Some(found);
+                }
+            }
+        }
+        from = table::end_of(span, address, shape.start + shape.bytes);
+    }
+    None
+}
+
+/// Calls `f` with every live block, by address; under no lock.
+pub fn each_block(mut f: impl FnMut(&Located)) {
+    let mut from = 0;
+    while let Some((address, span)) = table::next(from, usize::MAX) {
+        let shape = shape_of(span);
+        if !shape.contains(address) {
+            from = address + GRANULE;
+            continue;
+        }
+        let end = table::end_of(span, address, shape.start + shape.bytes);
+        if shape.has_blocks() {
+            // A pool may lie in a block of another, whose span is met again behind it.
+            let first = (address - shape.start).div_ceil(shape.unit);
+            for index in first..shape.blocks.min((end - shape.start).div_ceil(shape.unit)) {
+                if let Ok(Some(found)) = block_of(span, &shape, index) {
+                    f(&found);
+                }
+            }
+        }
+        from = end;
+    }
+}
+
+/// A span of a pool, at some moment of the call.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// Its first byte.
+    pub start: usize,
+    /// Its bytes.
+    pub bytes: usize,
+    /// Usable bytes of its blocks; 0: it is free.
+    pub unit: usize,
+    /// Blocks that it holds at most.
+    pub blocks: usize,
+    /// Live ones.
+    pub live: usize,
+    /// The class of its blocks; None: it is free, or one large block.
+    pub(super) class: Option<usize>,
+}
+
+/// Calls `f` with every span of the pool, by address; under no lock.
+pub(super) fn each_section(pool: &'static Pool, mut f: impl FnMut(&Section)) {
+    let mut from = 0;
+    while let Some((address, span)) = table::next(from, usize::MAX) {
+        let look = || (shape(span), span.count.get(), span.class.get());
+        let (shape, count, class) = steady(span, || span.read(look), look);
+        if !shape.contains(address) {
+            from = address + GRANULE;
+            continue;
+        }
+        from = table::end_of(span, address, shape.start + shape.bytes);
+        let own = shape.pool.is_some_and(|owner| core::ptr::eq(owner, pool));
+        // It may be met again behind a pool that lies in a block of it.
+        let again = table::has(span, shape.start, address);
+        if !own || shape.kind == Kind::None || again {
+            continue;
+        }
+        let mut section = Section { start: shape.start, bytes: shape.bytes, unit: 0, blocks: 0, live: 0, class: None };
+        if shape.has_blocks() {
+            (section.unit, section.blocks) = (shape.unit, count);
+            section.class = (shape.kind == Kind::Small).then_some(class);
+            section.live = (0..shape.blocks).filter(|&i| matches!(block_of(span, &shape, i), Ok(Some(_)))).count();
+        }
+        f(&section);
+    }
+}

@@ -1,0 +1,241 @@
+//! What threads do with the blocks of one span, for the model checker: the words of `cell` and the steps of `returns`, the same text built with
+//! its atomics, around the little of spans, heaps and books that says who does which step when.
+//!
+//! Contract: only under `cfg(loom)`. A span of two blocks; `heap` 0 is nobody. What the owner alone touches lies behind a [`Watch`], so that
+//! a model fails where somebody touches the span after it was made free.
+
+#![allow(dead_code)] // of the words of blocks, a part is used here
+
+/// The checker's. It keeps no total order of the writes to one word: it lets a plain store fall between the read and the write of another
+/// thread's read-modify-write, which no order of C11 does. An exchange instead of the store is in order with all of them, and as every
+/// interleaving is explored, each order in which the store could come is.
+/// It promises slightly more than the store: it goes on with the release sequence of what it overwrites, so who reads it with Acquire also sees
+/// what came before an earlier Release of another thread's; nothing here may rely on that, and a model cannot tell.
+mod atomic {
+    pub use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+
+    #[derive(Debug, Default)]
+    pub struct AtomicU64(loom::sync::atomic::AtomicU64);
+
+    impl AtomicU64 {
+        pub fn load(&self, order: Ordering) -> u64 {
+            self.0.load(order)
+        }
+        pub fn store(&self, value: u64, order: Ordering) {
+            self.0.swap(value, order);
+        }
+        pub fn swap(&self, value: u64, order: Ordering) -> u64 {
+            self.0.swap(value, order)
+        }
+        pub fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
+            self.0.fetch_or(value, order)
+        }
+        pub fn compare_exchange(&self, was: u64, now: u64, won: Ordering, lost: Ordering) -> Result<u64, u64> {
+            self.0.compare_exchange(was, now, won, lost)
+        }
+    }
+}
+
+#[path = "span/block_state.rs"]
+mod block_state;
+
+#[path = "remote_free/protocol.rs"]
+mod protocol;
+
+use crate::sys::sync::Watch;
+use atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use block_state::{Block, Cell, State, Word};
+use loom::sync::Mutex;
+use protocol::{Collected, Pile, Queued};
+
+/// Blocks of the span.
+pub const BLOCKS: usize = 2;
+
+struct Span {
+    cells: [Cell; BLOCKS],
+    bits: AtomicU64,
+    queued: Queued,
+    queue: AtomicPtr<Span>,
+    heap: AtomicUsize,
+    /// The span is small, and is written when it is made free.
+    life: Watch,
+    /// What only the owner touches.
+    stack: std::sync::Mutex<Vec<usize>>,
+    owners: Watch,
+}
+
+// SAFETY: all but the watches is; those are reached by several threads so that the checker can tell whether something orders them.
+unsafe impl Sync for Span {}
+
+/// What a pool's lock guards.
+#[derive(Default)]
+struct Books {
+    /// Spans of owners, to be collected by them.
+    pending: Vec<usize>,
+}
+
+/// A pool with one span of which all blocks are live, owned by heap 1.
+pub struct Stage {
+    returned: Pile<Span>,
+    books: Mutex<Books>,
+    span: Span,
+}
+
+/// What came of collecting.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Blocks that can be had again.
+    pub blocks: usize,
+    /// Blocks that were given back twice.
+    pub wrong: usize,
+}
+
+fn live() -> Word {
+    Word::of(Block { state: State::Raw, alignment: 16, requested: 8, tag: 0 }, 8)
+}
+
+impl Stage {
+    /// One, for ever: pools are.
+    pub fn new() -> &'static Stage {
+        let span = Span {
+            cells: Default::default(),
+            bits: AtomicU64::default(),
+            queued: Queued::default(),
+            queue: AtomicPtr::new(core::ptr::null_mut()),
+            heap: AtomicUsize::new(1),
+            life: Watch::new(),
+            stack: std::sync::Mutex::default(),
+            owners: Watch::new(),
+        };
+        span.cells.iter().for_each(|cell| cell.set(live()));
+        Box::leak(Box::new(Stage { returned: Pile::new(), books: Mutex::new(Books::default()), span }))
+    }
+
+    fn queue_up(&self) {
+        if self.span.queued.up() {
+            let this = core::ptr::from_ref(&self.span).cast_mut();
+            self.returned.push(this, |next| self.span.queue.store(next, Ordering::Relaxed));
+        }
+    }
+
+    /// A thread that does not own the span gives a block back; false: it is not live.
+    pub fn give(&self, index: usize) -> bool {
+        if !self.span.cells[index].exchange(State::Raw, State::Limbo) {
+            return false;
+        }
+        protocol::announce(&self.span.bits, index, &self.span.cells[index], || {
+            self.queue_up();
+            // The last look at the span, before the step with which it is let go.
+            self.span.life.read();
+        });
+        true
+    }
+
+    /// The owner gives a block back, with plain loads and stores; false: it is not live.
+    pub fn give_own(&self, index: usize) -> bool {
+        let word = self.span.cells[index].get();
+        if !word.is(State::Raw) {
+            return false;
+        }
+        self.span.cells[index].set_state(word, State::Freed);
+        self.push(index);
+        true
+    }
+
+    fn push(&self, index: usize) {
+        self.span.owners.write();
+        let mut stack = self.span.stack.lock().unwrap();
+        assert!(!stack.contains(&index), "block {index} can be had twice");
+        stack.push(index);
+    }
+
+    /// The owner hands a block out.
+    pub fn take(&self) -> Option<usize> {
+        self.span.owners.write();
+        let index = self.span.stack.lock().unwrap().pop()?;
+        self.span.cells[index].set(live());
+        Some(index)
+    }
+
+    /// The owner collects what others gave back, if there is something; as `Heap::collect`.
+    pub fn collect(&self, heap: usize) -> Found {
+        let pending = {
+            let mut books = self.books.lock().unwrap();
+            self.sort(&mut books);
+            books.pending.iter().position(|&owner| owner == heap).map(|at| books.pending.swap_remove(at))
+        };
+        pending.map(|_| self.collect_span()).unwrap_or_default()
+    }
+
+    /// Each span that waits goes to its owner's list, and what has none is collected; as `Books::sort_returned`.
+    fn sort(&self, books: &mut Books) -> Found {
+        let mut found = Found::default();
+        if !self.returned.take().is_null() {
+            match self.span.heap.load(Ordering::Relaxed) {
+                0 => found = self.collect_span(),
+                heap => books.pending.push(heap),
+            }
+        }
+        found
+    }
+
+    fn collect_span(&self) -> Found {
+        self.span.queued.leave();
+        let mut all = Collected::default();
+        protocol::collect(&self.span.bits, |index| &self.span.cells[index], |index| self.push(index), &mut all);
+        if all.later {
+            self.queue_up();
+        }
+        Found { blocks: all.blocks, wrong: all.wrong }
+    }
+
+    /// The owner's thread ends: it collects and gives the span up; as `Heap::end`.
+    pub fn end(&self, heap: usize) -> Found {
+        let mut books = self.books.lock().unwrap();
+        self.sort(&mut books);
+        let mut found = Found::default();
+        if let Some(at) = books.pending.iter().position(|&owner| owner == heap) {
+            books.pending.swap_remove(at);
+            found = self.collect_span();
+        }
+        self.span.heap.store(0, Ordering::Relaxed);
+        found
+    }
+
+    /// Another thread's heap takes the span over, if nobody has it; what was collected first.
+    pub fn adopt(&self, heap: usize) -> Option<Found> {
+        let mut books = self.books.lock().unwrap();
+        let found = self.sort(&mut books);
+        if self.span.heap.load(Ordering::Relaxed) != 0 {
+            return None;
+        }
+        self.span.heap.store(heap, Ordering::Relaxed);
+        Some(found)
+    }
+
+    /// The span is made free if it may be: all its blocks are there and it is in no list.
+    pub fn dissolve(&self) -> bool {
+        let whole = self.span.stack.lock().unwrap().len() == BLOCKS && !self.span.queued.is();
+        if whole {
+            self.span.life.write();
+        }
+        whole
+    }
+
+    /// What is known of it, for a model that failed. Nobody else is there any more.
+    pub fn told(&self) -> String {
+        let states: Vec<State> = self.span.cells.iter().map(|cell| cell.get().state()).collect();
+        let (bits, queued) = (self.span.bits.load(Ordering::SeqCst), self.span.queued.is());
+        let pending = &self.books.lock().unwrap().pending;
+        format!(
+            "{states:?}, stack {:?}, returned {bits:b}, queued {queued}, pending {pending:?}, listed {}",
+            self.span.stack.lock().unwrap(),
+            !self.returned.is_empty(),
+        )
+    }
+
+    /// Blocks that can be had. Nobody else is there any more.
+    pub fn room(&self) -> usize {
+        self.span.stack.lock().unwrap().len()
+    }
+}

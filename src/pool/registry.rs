@@ -1,0 +1,122 @@
+//! Shells: the places where pools live, for ever, one pool after another.
+//!
+//! Contract: a shell is never unmapped and never leaves the list of all. One whose pool is over is parked, and waits its turn before it
+//! becomes another pool.
+
+use crate::device::Source;
+use crate::device::upstream::Upstream;
+use crate::names::Name;
+use crate::pool::lock::Lock;
+use crate::pool::state::Books;
+use crate::pool::{Pool, arena, options, remote_free};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+/// Every pool ever made; pools are pushed and never leave.
+static ALL: AtomicPtr<Pool> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Number of shells made so far.
+static SHELLS: AtomicUsize = AtomicUsize::new(0);
+
+/// Pools that are over, to become others. First in, first out, and not before [`PARKED`] lie there, so that a thread
+/// which is between finding a pool by its handle and locking it does not meet another one although the handle was
+/// released meanwhile.
+struct Parked {
+    first: Option<&'static Pool>,
+    last: Option<&'static Pool>,
+    count: usize,
+}
+
+static PARK: Lock<Parked> = Lock::new(Parked { first: None, last: None, count: 0 });
+
+/// Pools that lie there at least before one becomes another.
+const PARKED: usize = 64;
+
+/// A pool that is over waits for its turn.
+pub(super) fn park(pool: &'static Pool) {
+    let mut park = PARK.lock();
+    pool.parked.store(core::ptr::null_mut(), Ordering::Relaxed);
+    match park.last {
+        Some(last) => last.parked.store(core::ptr::from_ref(pool).cast_mut(), Ordering::Relaxed),
+        None => park.first = Some(pool),
+    }
+    park.last = Some(pool);
+    park.count += 1;
+}
+
+/// A pool whose books mean nothing yet. None: no memory.
+pub(super) fn shell() -> Option<&'static Pool> {
+    let mut park = PARK.lock();
+    if park.count > PARKED
+        && let Some(pool) = park.first
+    {
+        // SAFETY: NULL, or a pool that `park` linked; they are never unmapped.
+        park.first = unsafe { pool.parked.load(Ordering::Relaxed).as_ref() };
+        if park.first.is_none() {
+            park.last = None;
+        }
+        park.count -= 1;
+        return Some(pool);
+    }
+    drop(park);
+    let at = arena::take(size_of::<Pool>(), align_of::<Pool>())?.cast::<Pool>();
+    let pool = blank();
+    pool.number.store(SHELLS.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+    // SAFETY: fresh memory of the right size and alignment, known to nobody.
+    unsafe { at.write(pool) };
+    // SAFETY: written above, mapped for ever, and only shared from here on.
+    let pool: &'static Pool = unsafe { at.as_ref() };
+    let this = core::ptr::from_ref(pool).cast_mut();
+    let mut head = ALL.load(Ordering::Relaxed);
+    loop {
+        pool.next.store(head, Ordering::Relaxed);
+        // Release pairs with the Acquire in `each_pool`.
+        match ALL.compare_exchange_weak(head, this, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return Some(pool),
+            Err(now) => head = now,
+        }
+    }
+}
+
+/// A pool that is over.
+fn blank() -> Pool {
+    let mut books = Books::new(options::NOTHING, Name::NONE, None, None);
+    (books.holds, books.retired, books.parked) = (0, true, true);
+    Pool {
+        books: Lock::new(books),
+        device_type: AtomicI32::new(0),
+        device_id: AtomicI32::new(0),
+        alignment: AtomicUsize::new(0),
+        page: AtomicUsize::new(0),
+        flags: AtomicU32::new(0),
+        serial: AtomicU64::new(0),
+        held: AtomicI64::new(0),
+        lost: AtomicU64::new(0),
+        looks: AtomicUsize::new(0),
+        heaps: AtomicBool::new(false),
+        touch: AtomicBool::new(false),
+        ordered: AtomicBool::new(false),
+        forks: AtomicU32::new(0),
+        host_flags: AtomicU32::new(0),
+        source: AtomicUsize::new(Source::HOST.bits()),
+        upstream: Upstream::none(),
+        number: AtomicUsize::new(0),
+        returned: remote_free::Returned::new(),
+        plugin: AtomicPtr::new(core::ptr::null_mut()),
+        next: AtomicPtr::new(core::ptr::null_mut()),
+        parked: AtomicPtr::new(core::ptr::null_mut()),
+    }
+}
+
+/// Calls `f` with every pool that is not over: it has a hold or a live block. Under no lock.
+pub fn each_pool(mut f: impl FnMut(&'static Pool)) {
+    // SAFETY: NULL or a pool; the same for the links. Acquire pairs with the Release in `shell`.
+    let mut next = unsafe { ALL.load(Ordering::Acquire).as_ref() };
+    while let Some(pool) = next {
+        let over = pool.books.lock().is_over();
+        if !over {
+            f(pool);
+        }
+        // SAFETY: as above; a link is set before the pool can be reached, and never changes.
+        next = unsafe { pool.next.load(Ordering::Relaxed).as_ref() };
+    }
+}

@@ -1,0 +1,216 @@
+//! Blocks that come back: checked, held back and spoilt in strict mode, and free at last.
+//!
+//! Contract: an address that is no live raw block is a status and changes counts alone. Between its holder's free and the moment it can be
+//! had again a block is in limbo: nobody can free, find or resize it, and its bytes are touched under no lock.
+
+use super::{Open, claim, owner};
+use crate::error::Result;
+use crate::pool::client::Client;
+use crate::pool::span::block_state::State;
+use crate::pool::span::{Kind, Span, table};
+use crate::pool::state::Found;
+use crate::pool::{Pool, messages, remote_free, stream_ordered, thread_heap};
+use crate::sys::{checker, os};
+use crate::thread::Thread;
+use crate::types::*;
+use core::sync::atomic::Ordering;
+
+/// The byte that strict mode fills given-back blocks with.
+const PATTERN: u8 = 0xdb;
+
+/// Gives a raw block back; `through` None: to whichever pool has it. Address 0: nothing happens (PO-22, PO-24 to
+/// PO-29).
+pub fn deallocate(through: Option<&'static Pool>, address: usize) -> Result<()> {
+    deallocate_for(Client::RAW, through, address, None)
+}
+
+/// As `deallocate`, for a client. `bytes`: the size that it believes the block to have, if it says one; ours counts
+/// (AL-4).
+#[inline]
+pub fn deallocate_for(
+    client: Client,
+    through: Option<&'static Pool>,
+    address: usize,
+    bytes: Option<usize>,
+) -> Result<()> {
+    if address == 0 {
+        return Ok(());
+    }
+    match thread_heap::deallocate(through, address, State::Raw) {
+        Some(requested) if bytes.is_none_or(|bytes| bytes == requested) => Ok(()),
+        Some(_) => {
+            if let Some(pool) = through {
+                pool.books.lock().clients[client.index()].mismatches += 1;
+            }
+            Ok(())
+        }
+        None => deallocate_slow(client, through, address, bytes),
+    }
+}
+
+/// The same for blocks of spans that no heap owns, and for what is no block.
+#[cold]
+#[inline(never)]
+fn deallocate_slow(client: Client, through: Option<&'static Pool>, address: usize, bytes: Option<usize>) -> Result<()> {
+    if let Some(pool) = stream_ordered::owner_of(through, address) {
+        return pool.deallocate_now(client, through, address, bytes);
+    }
+    loop {
+        let (pool, mut books, span, index) = claim(address, through, client)?;
+        let block = span.block(index);
+        if bytes.is_some_and(|bytes| bytes != block.requested) {
+            books.account(block).mismatches += 1;
+        }
+        // Else another thread gave it back between the two looks, and the next one says so.
+        if pool.free(books, span, index, State::Raw) {
+            return Ok(());
+        }
+    }
+}
+
+impl Pool {
+    /// Gives back the block of a store, for the calling thread; called by its ledger, once. Cannot fail.
+    #[inline(always)]
+    pub fn free_store(&'static self, thread: &'static Thread, address: usize) {
+        if !thread_heap::deallocate_store_fast(thread, self, address) {
+            self.free_store_slow(address);
+        }
+    }
+
+    #[inline(never)]
+    fn free_store_slow(&'static self, address: usize) {
+        if thread_heap::deallocate(Some(self), address, State::Store).is_some() {
+            return;
+        }
+        let Some((pool, books, span)) = owner(address) else {
+            debug_assert!(false, "{address:#x} is in no pool");
+            return;
+        };
+        match books.look(span, address) {
+            Found::Block { index, start, block } if start == address && block.state == State::Store => {
+                debug_assert!(core::ptr::eq(pool, self));
+                let freed = pool.free(books, span, index, State::Store);
+                debug_assert!(freed, "a store has one ledger");
+            }
+            found => debug_assert!(false, "{address:#x} backs no store: {found:?}"),
+        }
+    }
+
+    /// Frees a live block, under the lock that is passed in and left. False: it is not live any more.
+    pub(in crate::pool) fn free(
+        &'static self,
+        mut books: Open,
+        span: &'static Span,
+        index: usize,
+        state: State,
+    ) -> bool {
+        let block = span.block(index);
+        if block.state != state || !span.exchange(index, state, State::Limbo) {
+            return false;
+        }
+        let tally = &mut books.account(block).tally;
+        tally.freed = tally.freed.wrapping_add(1);
+        books.count_out(span.unit.get(), block);
+        if span.heap().is_some() {
+            // The owner does not wait for this lock.
+            remote_free::announce(self, span, index);
+            return true;
+        }
+        self.free_begun(books, span, index);
+        true
+    }
+
+    /// Frees a block in limbo.
+    pub(super) fn free_begun(&'static self, mut books: Open, span: &'static Span, index: usize) {
+        let flags = books.settings.flags & (TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE);
+        let (address, usable) = (span.start.get() + index * span.unit.get(), span.unit.get());
+        let watched = self.watched(address, usable);
+        if flags == 0 {
+            if let Some(watched) = watched {
+                watched.give_back();
+            }
+            let just = books.end_free(span, index, if span.kind() == Kind::Large { os::coarse_ms() } else { 0 });
+            if just > 0 || books.retired {
+                self.settle(books, just);
+            }
+            return;
+        }
+        books.busy += 1;
+        if self.is_ordered() {
+            span.uses.close();
+        }
+        drop(books);
+        if self.is_ordered() {
+            self.spoil_ordered(span, flags, PATTERN);
+            if !span.is_uncleared() {
+                self.clear_left(1);
+            }
+        } else if self.touch.load(Ordering::Relaxed) {
+            let value = if flags & TN_POOL_STRICT != 0 { PATTERN } else { 0 };
+            // SAFETY: the block is in limbo: its holder gave it back, and it cannot be had before this call makes it free.
+            unsafe { self.ops().fill(address, usable, value) };
+        }
+        if let Some(watched) = watched {
+            watched.give_back();
+        }
+        let books = self.books.lock();
+        let mut out = Some(address);
+        if let Some(ring) = books.ring {
+            out = if ring.is_full() { ring.pop() } else { None };
+            ring.push(address);
+        }
+        drop(books);
+        let mut just = 0;
+        if let Some(out) = out {
+            just = self.end_limbo(out);
+        }
+        let mut books = self.books.lock();
+        books.busy -= 1;
+        self.settle(books, just);
+    }
+
+    /// Makes a block in limbo free, after looking whether somebody wrote into it. The bytes of the span that became
+    /// free.
+    fn end_limbo(&'static self, address: usize) -> usize {
+        let Some(span) = table::find(address) else { return 0 };
+        let (start, unit) = (span.start.get(), span.unit.get());
+        let flags = self.flags.load(Ordering::Relaxed);
+        let mut damaged = false;
+        let watched = self.watched(address, unit).is_some();
+        if watched {
+            checker::open(address, unit);
+        }
+        let spoilt = !self.is_ordered() || span.is_spoilt();
+        if flags & TN_POOL_STRICT != 0 && spoilt {
+            // SAFETY: in limbo, and taken off the ring by this call: nobody else uses it.
+            damaged = unsafe { self.ops().is_filled(address, unit, PATTERN) } == Some(false);
+            if flags & TN_POOL_ZERO_ON_FREE != 0 {
+                // SAFETY: as above.
+                unsafe { self.ops().fill(address, unit, 0) };
+            }
+        }
+        if watched {
+            checker::shut(address, unit);
+        }
+        if damaged {
+            messages::damaged(self, address, unit);
+        }
+        let mut books = self.books.lock();
+        books.figures.misuse_count += damaged as u64;
+        books.end_free(span, (address - start) / unit, os::coarse_ms())
+    }
+
+    /// Strict mode: makes all blocks that are held back free. False: there were none.
+    pub(in crate::pool) fn free_ring(&'static self) -> bool {
+        let mut any = false;
+        loop {
+            let mut books = self.books.lock();
+            let Some(address) = books.ring.and_then(|ring| ring.pop()) else { return any };
+            books.busy += 1;
+            drop(books);
+            self.end_limbo(address);
+            self.books.lock().busy -= 1;
+            any = true;
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Raw blocks that change their size: in place, by their pages, or by a copy.
+//!
+//! Contract: while it is resized a block is in limbo and not in use; on failure it is live and unchanged.
+
+use super::{Open, claim, deallocate, deallocate_for, refuse_retired};
+use crate::device::host::GRANULE;
+use crate::error::Result;
+use crate::pool::Pool;
+use crate::pool::backing::huge::UNIT;
+use crate::pool::backing::{Asked, huge};
+use crate::pool::client::Client;
+use crate::pool::messages::Misuse;
+use crate::pool::requests::slow_path::{Ladder, Relief};
+use crate::pool::span::block_state::{Block, State};
+use crate::pool::span::{Kind, Span, class};
+use crate::pool::state::{Books, Count, Kit, Piece, Placed, Want};
+use crate::sys::{checker, os};
+use crate::types::*;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+
+/// Where a block went.
+struct Moved {
+    address: usize,
+    /// The old block is still in limbo and must be freed.
+    old_left: bool,
+}
+
+impl Pool {
+    /// Changes the size of a raw block, in place where it can, else by moving its pages or copying. Address 0:
+    /// allocates; 0 bytes: gives back, None. On failure the old block is live and unchanged (PO-18 to PO-21).
+    pub fn reallocate(&'static self, address: usize, bytes: usize, stamp: u64) -> Result<Option<NonNull<u8>>> {
+        if address == 0 {
+            return self.allocate_raw(bytes, 0, false, stamp).map(Some);
+        }
+        if bytes == 0 {
+            return deallocate(Some(self), address).map(|()| None);
+        }
+        self.reallocate_for(Client::RAW, address, bytes).map(Some)
+    }
+
+    /// Changes the size of a client's block, to at least 1 byte. On failure the old block is live and unchanged.
+    pub fn reallocate_for(&'static self, client: Client, address: usize, bytes: usize) -> Result<NonNull<u8>> {
+        if self.is_ordered() {
+            return self.resize_on(client, None, address, bytes);
+        }
+        let mut kit = Kit::gather(None);
+        let (_, mut books, span, index) = claim(address, Some(self), client)?;
+        let block = span.block(index);
+        if books.retired {
+            return Err(refuse_retired(books, block));
+        }
+        // From here on nobody can free, find or resize it, with or without the lock.
+        if !span.exchange(index, State::Raw, State::Limbo) {
+            let pool = books.name;
+            drop(books);
+            return Err(Misuse::Stale { pool }.status(address));
+        }
+        let usable = span.unit.get();
+        books = self.clear_end(books, span, bytes);
+        if self.resize_in_place(&mut books, span, index, block, bytes, kit.as_mut()) {
+            if let Some(watched) = self.watched(address, usable) {
+                watched.resize(span.unit.get(), false);
+            }
+            span.exchange(index, State::Limbo, State::Raw);
+            books.account(block).tally.reallocated += 1;
+            self.settle(books, usize::MAX);
+            // SAFETY: addresses of blocks are never 0.
+            return Ok(unsafe { NonNull::new_unchecked(address as *mut u8) });
+        }
+        // It must move. It is not in use meanwhile, as everywhere: else the peak would count both.
+        books.count_out(span.unit.get(), block);
+        if span.kind() == Kind::Small {
+            drop((books, kit));
+            return self.move_small(client, address, span, index, block, bytes);
+        }
+        books.busy += 1;
+        drop((books, kit));
+        let moved = self.move_block(address, span, block, bytes);
+        let mut books = self.books.lock();
+        match &moved {
+            Ok(to) => {
+                books.account(block).tally.reallocated += 1;
+                if to.old_left {
+                    self.free_begun(books, span, index);
+                    books = self.books.lock();
+                }
+            }
+            Err(_) => books.undo_free(span, index, State::Raw),
+        }
+        books.busy -= 1;
+        self.settle(books, usize::MAX);
+        // SAFETY: addresses of blocks are never 0.
+        moved.map(|to| unsafe { NonNull::new_unchecked(to.address as *mut u8) })
+    }
+
+    /// Clears what a large block in limbo is about to give up where it is, in a pool that leaves nobody's bytes to others.
+    fn clear_end(&'static self, mut books: Open, span: &'static Span, bytes: usize) -> Open {
+        let clears =
+            self.flags.load(Ordering::Relaxed) & TN_POOL_ZERO_ON_FREE != 0 && self.touch.load(Ordering::Relaxed);
+        let (old, page) = (span.unit.get(), self.page.load(Ordering::Relaxed));
+        let usable = bytes.checked_next_multiple_of(page).filter(|&usable| usable < old / 2);
+        let Some(usable) = usable.filter(|_| clears && span.kind() == Kind::Large) else { return books };
+        books.busy += 1;
+        drop(books);
+        // SAFETY: in limbo the block is this call's alone, and its holder needs no more than the first `bytes`.
+        unsafe { self.ops().fill(span.start.get() + usable, old - usable, 0) };
+        let mut books = self.books.lock();
+        books.busy -= 1;
+        books
+    }
+
+    /// Moves a small block in limbo. Its span may be a heap's, so it is given back as by anybody else.
+    fn move_small(
+        &'static self,
+        client: Client,
+        address: usize,
+        span: &'static Span,
+        index: usize,
+        block: Block,
+        bytes: usize,
+    ) -> Result<NonNull<u8>> {
+        let usable = span.unit.get();
+        let moved = self.move_block(address, span, block, bytes);
+        self.books.lock().change(block, usable as u64, block.requested as u64);
+        span.exchange(index, State::Limbo, State::Raw);
+        let to = moved?.address;
+        let given_back = deallocate_for(client, Some(self), address, None);
+        debug_assert!(given_back.is_ok(), "it was live, and nobody else's");
+        self.books.lock().count_moved(block);
+        // SAFETY: addresses of blocks are never 0.
+        Ok(unsafe { NonNull::new_unchecked(to as *mut u8) })
+    }
+
+    fn resize_in_place(
+        &'static self,
+        books: &mut Books,
+        span: &'static Span,
+        index: usize,
+        block: Block,
+        bytes: usize,
+        mut kit: Option<&mut Kit>,
+    ) -> bool {
+        if span.kind() == Kind::Small {
+            if class::fitting(bytes, block.alignment) != Some(span.class.get()) {
+                return false;
+            }
+            books.resize(span, index, block, bytes);
+            return true;
+        }
+        let Some(usable) = bytes.checked_next_multiple_of(self.page.load(Ordering::Relaxed)) else { return false };
+        let old = span.unit.get();
+        if usable > span.bytes.get() {
+            let Some(span_bytes) = usable.checked_next_multiple_of(GRANULE) else { return false };
+            books.merge_recent();
+            if !kit.as_deref_mut().is_some_and(|kit| books.grow_in_place(self, span, span_bytes, kit)) {
+                return false;
+            }
+            books.set_usable(span, usable);
+        } else if usable > old {
+            books.set_usable(span, usable);
+        }
+        books.resize(span, index, block, bytes);
+        // Last, so that nobody sees a block with more bytes asked for than usable.
+        if usable < old / 2
+            && let Some(kit) = kit
+        {
+            books.shrink(span, usable, kit, os::coarse_ms());
+        }
+        true
+    }
+
+    /// Moves a block in limbo to where it has room, with its contents.
+    fn move_block(&'static self, address: usize, span: &'static Span, block: Block, bytes: usize) -> Result<Moved> {
+        let want = self.want(bytes, Block { requested: bytes, ..block })?;
+        // Pages of several reservations cannot be moved in one call.
+        let by_pages = span.kind() == Kind::Large
+            && want.class.is_none()
+            && span.origin.get() != 0
+            && !self.is_imported()
+            && !checker::watches();
+        if by_pages
+            && want.span_bytes > span.bytes.get()
+            && let Some(address) = self.remap(span, &want)?
+        {
+            return Ok(Moved { address, old_left: false });
+        }
+        if !self.touch.load(Ordering::Relaxed) {
+            return Err(self.untouchable("not where it has room to grow, and the host cannot copy it"));
+        }
+        let placed = self.obtain(want, Count { allocation: false, zeroed: false })?;
+        if let Some(watched) = self.watched(placed.address, want.unit) {
+            watched.hand_out(false);
+        }
+        // All usable bytes of the old block could be written, so all are kept.
+        // SAFETY: the old block is in limbo, so nobody frees it; the new one is known to nobody. Both hold that many
+        // bytes, and live blocks do not overlap.
+        unsafe { self.ops().copy(placed.address, address, bytes.min(span.unit.get())) };
+        Ok(Moved { address: placed.address, old_left: true })
+    }
+
+    /// Moves the pages of a large block in limbo to a longer range and makes it live there. None: the system cannot, or
+    /// there is no room below the limit for the range; the block is as it was.
+    fn remap(&'static self, span: &'static Span, want: &Want) -> Result<Option<usize>> {
+        let ops = self.ops();
+        let (old, old_bytes) = (span.start.get(), span.bytes.get());
+        let more = want.span_bytes - old_bytes;
+        let mut parts = [(0, 0); huge::PARTS];
+        let Some(count) = huge::parts(old, old_bytes, &mut parts) else { return Ok(None) };
+        let mut ladder = Ladder::default();
+        let (node, how) = loop {
+            let Some(mut kit) = Kit::gather(None) else { return Ok(None) };
+            let mut books = self.books.lock();
+            if !books.over_limit(more) {
+                books.coming += more;
+                books.figures.device_allocate_count += 1;
+                break (books.settings.node, books.settings.huge);
+            }
+            let lacking = Want { span_bytes: more, ..*want };
+            if let Relief::None = self.relieve_limit(books, &lacking, &mut kit, &mut ladder, more) {
+                return Err(self.out_of_memory(TN_ERR_POOL_LIMIT, want));
+            }
+        };
+        // Whole tables of pages can move where both ranges begin alike.
+        let alignment = if old.is_multiple_of(UNIT) { want.span_alignment.max(UNIT) } else { want.span_alignment };
+        let asked = Asked { bytes: want.span_bytes, alignment, step: 0, node, huge: how };
+        let Ok(Some(Piece { start: to, .. })) = self.fetch(asked) else {
+            self.books.lock().coming -= more;
+            return Ok(None);
+        };
+        // The old addresses are the system's again the moment the pages have moved, and another pool's perhaps: they leave the table before,
+        // and their marks go.
+        let marked = parts.map(|(at, bytes)| bytes > 0 && huge::is_marked(at));
+        let mut books = self.books.lock();
+        books.lift(span);
+        books.figures.huge_bytes -= (huge::unmark(old, old_bytes) * UNIT) as u64;
+        drop(books);
+        // SAFETY: the old range is this span's, in limbo; the new one was reserved for this and is unused. If the move
+        // fails the new range is forgotten, as both ask for.
+        let moved = unsafe {
+            match count {
+                1 => ops.move_pages(old, old_bytes, to, want.span_bytes),
+                _ => ops.move_parts(&parts[..count], to),
+            }
+        };
+        let mut books = self.books.lock();
+        books.coming -= more;
+        if moved {
+            books.put_down(span, to, want);
+            drop(books);
+            self.ask_huge(want, &Placed::new(to, true));
+            return Ok(Some(to));
+        }
+        books.put_back(span);
+        for ((at, bytes), _) in parts.into_iter().zip(marked).filter(|(_, marked)| *marked) {
+            let start = at / UNIT * UNIT;
+            books.figures.huge_bytes += (huge::mark(start, at + bytes - start, false) * UNIT) as u64;
+        }
+        drop(books);
+        self.lost.fetch_add(want.span_bytes as u64, Ordering::Relaxed);
+        Ok(None)
+    }
+}

@@ -1,0 +1,100 @@
+//! Raw blocks with a span of their own, taken apart and put together, and parts of them whose contents nobody needs.
+//!
+//! Contract: the bytes stay where they are and are not touched. What fails changes nothing.
+
+use crate::device::host::GRANULE;
+use crate::error::{Result, Status, fail};
+use crate::pool::client::Client;
+use crate::pool::span::{Kind, table};
+use crate::pool::state::Kit;
+use crate::pool::{Pool, lookup, requests};
+use crate::sys::checker::Watched;
+use crate::types::*;
+
+impl Pool {
+    /// Makes two blocks of one of `total` bytes, the first of which has `first`; each goes back on its own.
+    pub fn split(&'static self, client: Client, address: usize, total: usize, first: usize) -> Result<()> {
+        self.check_divisible()?;
+        let Some(mut kit) = Kit::gather(None) else {
+            return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the books of a block; free some")));
+        };
+        let (_, mut books, span, _) = requests::claim(address, Some(self), client)?;
+        let block = span.block(0);
+        let fits = span.kind() == Kind::Large && block.requested == total;
+        let cut = first > 0 && first < total && first.is_multiple_of(GRANULE);
+        if !fits || !cut {
+            drop(books);
+            return Err(cannot(format_args!(
+                "the block at {address:#x} cannot be split into {first} and the rest of {total} bytes"
+            )));
+        }
+        let usable = span.unit.get();
+        if !books.split(span, block, first, &mut kit) {
+            drop(books);
+            return Err(cannot(format_args!("the block at {address:#x} was given back meanwhile")));
+        }
+        if let Some(watched) = self.watched(address, usable) {
+            watched.resize(first, true);
+            Watched { address: address + first, bytes: usable - first, ..watched }.hand_out(true);
+        }
+        Ok(())
+    }
+
+    /// Makes one block of two that lie behind each other, together `total` bytes.
+    pub fn merge(&'static self, client: Client, low: usize, high: usize, total: usize) -> Result<()> {
+        self.check_divisible()?;
+        let (_, books, above, _) = requests::claim(high, Some(self), client)?;
+        drop(books);
+        let (_, mut books, below, _) = requests::claim(low, Some(self), client)?;
+        // The lock was open in between.
+        let same = table::get(high).is_some_and(|now| now.is(above)) && above.start.get() == high;
+        let large = below.kind() == Kind::Large && above.kind() == Kind::Large;
+        let (usable, more) = (below.unit.get(), above.unit.get());
+        if !same || !large || !books.put_together(self, below, above, total) {
+            drop(books);
+            return Err(cannot(format_args!(
+                "the blocks at {low:#x} and {high:#x} cannot become one of {total} bytes"
+            )));
+        }
+        if let Some(watched) = self.watched(low, usable) {
+            Watched { address: high, bytes: more, ..watched }.give_back();
+            watched.resize(below.unit.get(), true);
+        }
+        Ok(())
+    }
+
+    /// TN_ERR_UNSUPPORTED where devices work on blocks: two could not both say after what they are free.
+    fn check_divisible(&self) -> Result<()> {
+        if !self.is_ordered() {
+            return Ok(());
+        }
+        Err(fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!("blocks that devices work on are neither split nor merged by callers"),
+        ))
+    }
+
+    /// The contents of whole pages of a live raw block are not needed any more; with `zero` they read 0 from now on.
+    /// TN_ERR_UNSUPPORTED where the device cannot.
+    pub fn discard(&'static self, start: usize, bytes: usize, zero: bool) -> Result<()> {
+        let block = lookup::locate(start).filter(|block| core::ptr::eq(block.pool, self) && block.owner == 0);
+        let inside = block
+            .is_some_and(|block| start - block.start <= block.usable && bytes <= block.start + block.usable - start);
+        if !inside || bytes == 0 {
+            return Err(cannot(format_args!("{bytes} bytes at {start:#x} are not in one block of this pool")));
+        }
+        // SAFETY: in a live block, whose holder asked for this.
+        if unsafe { self.call(|device| device.discard(start, bytes, zero)) } {
+            return Ok(());
+        }
+        Err(fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!("the device of this pool cannot discard memory that stays with its holder"),
+        ))
+    }
+}
+
+#[cold]
+fn cannot(what: core::fmt::Arguments<'_>) -> Status {
+    fail(TN_ERR_INVALID, what)
+}

@@ -1,0 +1,102 @@
+//! Notes: what is known of the blocks of a small span, in columns outside its memory.
+//!
+//! Contract: type-stable as spans are, by class: what lies there once, lies there for ever, or reads 0 where nobody uses it.
+
+use super::{Word, class};
+use crate::pool::arena::{Recycled, Recycler};
+use crate::pool::span::block_state::Cell;
+use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU64, Ordering};
+
+/// What is known of the blocks of a small span; behind this head lie as many cells as a span of its class has blocks at
+/// most, and one more.
+#[derive(Debug)]
+#[repr(C)]
+pub(in crate::pool) struct Notes {
+    recycled: AtomicPtr<Notes>,
+    /// How many blocks they have cells for; never changes once they were made.
+    pub(super) blocks: Word,
+}
+
+// SAFETY: zero is valid, and `recycled` serves the list only.
+unsafe impl Recycled for Notes {
+    fn link(&self) -> &AtomicPtr<Notes> {
+        &self.recycled
+    }
+}
+
+pub(super) static NOTES: [Recycler<Notes>; class::COUNT] = [const { Recycler::new() }; class::COUNT];
+
+/// Bytes of a block's entries: cell, place on the stack, slack. Behind the cells a bit for each block.
+const ENTRY_BYTES: usize = 8 + 2 + 2;
+
+impl Notes {
+    /// Notes for a span of a class. None: no memory.
+    pub fn create(class: usize) -> Option<&'static Notes> {
+        let notes = NOTES[class].get_sized(Notes::bytes(class))?;
+        notes.blocks.set(Notes::places(class));
+        Some(notes)
+    }
+    /// Back to the others of the class.
+    pub fn release(&'static self, class: usize) {
+        NOTES[class].put(self);
+    }
+    /// Bytes of the notes of a class.
+    pub fn bytes(class: usize) -> usize {
+        size_of::<Notes>() + Notes::places(class).div_ceil(64) * 8 + Notes::places(class) * ENTRY_BYTES
+    }
+    /// One for each block, and one for the bytes behind them.
+    fn places(class: usize) -> usize {
+        class::blocks(class) + 1
+    }
+    #[inline]
+    pub(super) fn columns(&'static self) -> Columns {
+        let (cells, blocks) = (core::ptr::from_ref(self).wrapping_add(1) as usize, self.blocks.get());
+        let bits = cells + blocks * size_of::<Cell>();
+        let stack = bits + blocks.div_ceil(64) * size_of::<u64>();
+        Columns { cells, bits, stack, slacks: stack + blocks * size_of::<u16>(), blocks }
+    }
+    /// As if no block had ever been handed out.
+    pub fn clear(&'static self) {
+        let columns = self.columns();
+        for index in 0..columns.blocks {
+            columns.cell(index).clear();
+        }
+        for word in 0..columns.blocks.div_ceil(64) {
+            columns.returned(word).store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Where the columns of notes lie, one behind the other.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Columns {
+    pub cells: usize,
+    bits: usize,
+    pub stack: usize,
+    pub slacks: usize,
+    blocks: usize,
+}
+
+impl Columns {
+    /// A reader without the lock may come with an index of other notes; its result is then thrown away, but it must not lead out of these.
+    #[inline]
+    fn cut(&self, index: usize) -> usize {
+        // 0 blocks: they lost their pages meanwhile.
+        index.min(self.blocks.saturating_sub(1))
+    }
+    pub fn cell(&self, index: usize) -> &'static Cell {
+        // SAFETY: `Notes::columns` laid them out in memory that is never unmapped, the index was cut to their length, and columns of wider
+        // entries come first, so that each is aligned. They hold atomics only.
+        unsafe { &*(self.cells as *const Cell).add(self.cut(index)) }
+    }
+    pub fn slack(&self, index: usize) -> &'static AtomicU16 {
+        // SAFETY: as in `cell`.
+        unsafe { &*(self.slacks as *const AtomicU16).add(self.cut(index)) }
+    }
+    /// A word of the bits of returned blocks.
+    pub fn returned(&self, word: usize) -> &'static AtomicU64 {
+        let word = word.min(self.blocks.div_ceil(64).saturating_sub(1));
+        // SAFETY: as in `cell`.
+        unsafe { &*(self.bits as *const AtomicU64).add(word) }
+    }
+}

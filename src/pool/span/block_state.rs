@@ -1,0 +1,204 @@
+//! What is known of one block: a word.
+//!
+//! | bits | of a raw block | of one that backs a store |
+//! |---|---|---|
+//! | 0 to 2 | its state | |
+//! | 3 to 7 | log2 of the alignment that was asked for | |
+//! | 8 to 49 | its tag: who asked for it | its tag |
+//! | 50 to 63 | usable bytes that nobody asked for (of a block in a span of its own: 0) | its tag |
+//!
+//! Contract: whoever may change the block writes the word; a reader sees all of one moment. Where a block that is not live any more came
+//! from is not known: then the rest means what it means of a raw block, and only of a block that was raw.
+
+use super::atomic::{AtomicU64, Ordering};
+use crate::pool::client::{Client, PLACES, PLAIN};
+use core::num::NonZero;
+
+/// What a block is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(in crate::pool) enum State {
+    /// Not handed out since the span was cut.
+    Never = 0,
+    /// Live, raw.
+    Raw = 1,
+    /// Live, backs an array's store.
+    Store = 2,
+    /// Given back, can be had.
+    Freed = 3,
+    /// Given back, cannot be had yet.
+    Limbo = 4,
+    /// Given back by a thread that does not own the span: to be had once the owner has collected it.
+    Returned = 5,
+}
+
+const STATE: u64 = 7;
+const ALIGNMENT_SHIFT: u32 = 3;
+const ALIGNMENT: u64 = 31;
+/// At the top, so that one shift gets it. 14 bits: a class is at most an eighth larger than the size rounded up to an alignment of at most
+/// 4 KiB, and 64 KiB at most.
+const SLACK_SHIFT: u32 = 50;
+const TAG_SHIFT: u32 = 8;
+const RAW_TAG: u64 = (1 << (SLACK_SHIFT - TAG_SHIFT)) - 1;
+
+/// What is known of a block.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::pool) struct Block {
+    pub state: State,
+    /// As asked for.
+    pub alignment: usize,
+    /// Bytes asked for.
+    pub requested: usize,
+    /// Raw: what `Client::tag` makes of client, thread and site; store: the ledger's tag.
+    pub tag: u64,
+}
+
+impl Block {
+    /// Who asked for it; of a live block.
+    #[inline]
+    pub fn client(&self) -> Client {
+        if self.state == State::Store { Client::ARRAYS } else { Client::of_tag(self.tag) }
+    }
+}
+
+/// The word.
+#[derive(Debug, Default)]
+pub(in crate::pool) struct Cell(AtomicU64);
+
+/// A value of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::pool) struct Word(u64);
+
+impl Word {
+    /// For a block that leaves so many usable bytes over.
+    #[inline]
+    pub fn of(block: Block, slack: usize) -> Word {
+        // SAFETY: a power of two.
+        let alignment = unsafe { NonZero::new_unchecked(block.alignment) };
+        let low = block.state as u64 | u64::from(alignment.trailing_zeros()) << ALIGNMENT_SHIFT;
+        Word(match block.state {
+            State::Store => low | block.tag << TAG_SHIFT,
+            _ => low | block.tag << TAG_SHIFT | (slack as u64) << SLACK_SHIFT,
+        })
+    }
+    #[inline]
+    pub fn is(self, state: State) -> bool {
+        self.0 & STATE == state as u64
+    }
+    /// Whether it is a raw block of those who ask through the functions of C.
+    #[inline(always)]
+    pub fn is_plain(self) -> bool {
+        const CLIENT: u64 = (PLACES as u64 - 1) << TAG_SHIFT;
+        self.0 & (CLIENT | STATE) == (PLAIN.index() as u64) << TAG_SHIFT | State::Raw as u64
+    }
+    #[inline]
+    pub fn state(self) -> State {
+        match self.0 & STATE {
+            1 => State::Raw,
+            2 => State::Store,
+            3 => State::Freed,
+            4 => State::Limbo,
+            5 => State::Returned,
+            _ => State::Never,
+        }
+    }
+    #[inline]
+    fn with(self, state: State) -> Word {
+        Word(self.0 & !STATE | state as u64)
+    }
+    #[inline]
+    pub fn alignment(self) -> usize {
+        1 << (self.0 >> ALIGNMENT_SHIFT & ALIGNMENT)
+    }
+    /// Who asked for it; of a live block.
+    #[inline]
+    pub fn client(self) -> Client {
+        if self.is(State::Store) { Client::ARRAYS } else { Client::of_tag(self.tag()) }
+    }
+    /// Usable bytes that nobody asked for; not of a store's block.
+    #[inline]
+    pub fn slack(self) -> usize {
+        (self.0 >> SLACK_SHIFT) as usize
+    }
+    #[inline]
+    pub fn tag(self) -> u64 {
+        let tag = self.0 >> TAG_SHIFT;
+        if self.is(State::Store) { tag } else { tag & RAW_TAG }
+    }
+}
+
+impl Cell {
+    /// What it says.
+    #[inline]
+    pub fn get(&self) -> Word {
+        // Acquire pairs with the Release in `set`.
+        Word(self.0.load(Ordering::Acquire))
+    }
+    /// Written last: whoever sees a block live sees the rest of it.
+    #[inline]
+    pub fn set(&self, word: Word) {
+        self.0.store(word.0, Ordering::Release);
+    }
+    /// As if the block had never been handed out.
+    pub fn clear(&self) {
+        self.0.store(State::Never as u64, Ordering::Relaxed);
+    }
+    /// The owner changes the state, with a plain store.
+    #[inline]
+    pub fn set_state(&self, was: Word, state: State) {
+        self.0.store(was.with(state).0, Ordering::Release);
+    }
+    /// Changes the state of what it said; false if it says something else by now.
+    #[inline]
+    pub fn change(&self, was: Word, to: State) -> bool {
+        self.0.compare_exchange(was.0, was.with(to).0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+    /// Changes the state from one to another; false if it is not the first, or somebody changes it now.
+    pub fn exchange(&self, from: State, to: State) -> bool {
+        let was = Word(self.0.load(Ordering::Relaxed));
+        was.is(from) && self.change(was, to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::span::class;
+    use crate::thread;
+
+    const SLACK: u64 = u64::MAX >> SLACK_SHIFT;
+
+    #[test]
+    fn a_word_keeps_all_of_a_block() {
+        let tag = Client::RUST.tag(thread::stamp((1 << 22) - 1, u16::MAX.into()));
+        for (state, tag) in [(State::Raw, tag), (State::Raw, 0), (State::Store, (1 << 56) - 1), (State::Store, 1)] {
+            for alignment in [8, 4096, 4 << 20] {
+                let block = Block { state, alignment, requested: 0, tag };
+                let word = Word::of(block, SLACK as usize);
+                assert_eq!((word.state(), word.alignment(), word.tag()), (state, alignment, tag));
+                if state == State::Raw {
+                    assert_eq!(word.slack(), SLACK as usize);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_class_leaves_over_fits() {
+        for alignment in (3..=12).map(|shift| 1 << shift) {
+            for bytes in 0..=class::LARGEST {
+                if let Some(class) = class::fitting(bytes, alignment) {
+                    assert!(class::bytes(class) - bytes <= SLACK as usize, "{bytes} at {alignment}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_exchange_is_won_once() {
+        let cell = Cell::default();
+        cell.set(Word::of(Block { state: State::Raw, alignment: 16, requested: 5, tag: 7 }, 11));
+        assert!(cell.exchange(State::Raw, State::Limbo) && !cell.exchange(State::Raw, State::Limbo));
+        assert_eq!((cell.get().slack(), cell.get().tag()), (11, 7));
+    }
+}

@@ -1,0 +1,376 @@
+//! Spans: ranges of a pool's memory, and what is known of the blocks in them.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | span | whole granules that are one thing: free, cut into blocks of one class (small), one block (large), or cut into spans of their own (fine), which are free or one block |
+//! | block | what a caller holds |
+//! | limbo | a block that was given back and cannot be had yet: it is being cleared, moved or watched |
+//! | owner | a thread's heap, which alone hands out and takes back blocks of a small span; without one: who has the pool's lock |
+//!
+//! Contract: everything lies outside the pool's memory, in arenas that never go, and every field is an atomic: a reader
+//! without the lock may see a span change under its eyes, never something that is no span. What a span is changes under
+//! the lock of its pool only, between `begin` and `end` of its version, so that such a reader can tell (a sequence lock).
+//! What its blocks are changes without that, each by its word (`cell`).
+
+mod block_metadata;
+
+pub(super) mod block_state;
+
+mod blocks;
+
+pub(super) mod class;
+
+pub(super) mod range_map;
+
+pub(super) mod stream_uses;
+
+pub(super) mod table;
+
+pub(super) use block_metadata::Notes;
+pub(super) use blocks::Popped;
+use core::sync::atomic;
+
+use crate::pool::Pool;
+use crate::pool::arena::{Recycled, Recycler};
+use crate::pool::remote_free::protocol::Queued;
+use crate::pool::thread_heap::Heap;
+use block_metadata::NOTES;
+use block_state::Cell;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
+use range_map::Fine;
+use stream_uses::Uses;
+
+/// What a span is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(super) enum Kind {
+    /// In no pool.
+    None = 0,
+    /// Cached, whole.
+    Free = 1,
+    /// Blocks of one class.
+    Small = 2,
+    /// One block.
+    Large = 3,
+    /// Other spans, smaller than a granule, of which it has a map.
+    Fine = 4,
+}
+
+/// A number that is read without the lock.
+#[derive(Debug, Default)]
+pub(super) struct Word(AtomicUsize);
+
+impl Word {
+    pub const fn new(value: usize) -> Word {
+        Word(AtomicUsize::new(value))
+    }
+    #[inline]
+    pub fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+    #[inline]
+    pub fn set(&self, value: usize) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+    /// Only one thread writes it; modulo 2^64.
+    #[inline(always)]
+    pub fn add(&self, more: usize) {
+        self.set(self.get().wrapping_add(more));
+    }
+    /// The same.
+    #[inline(always)]
+    pub fn subtract(&self, less: usize) {
+        self.set(self.get().wrapping_sub(less));
+    }
+}
+
+/// A link to a span, or none.
+#[derive(Debug, Default)]
+pub(super) struct Link(AtomicPtr<Span>);
+
+impl Link {
+    pub const fn new() -> Link {
+        Link(AtomicPtr::new(core::ptr::null_mut()))
+    }
+    #[inline]
+    pub fn get(&self) -> Option<&'static Span> {
+        // SAFETY: set from a reference to a span, and spans are never unmapped.
+        unsafe { self.0.load(Ordering::Relaxed).as_ref() }
+    }
+    #[inline]
+    pub fn set(&self, span: Option<&'static Span>) {
+        self.0
+            .store(span.map_or(core::ptr::null_mut(), |span| core::ptr::from_ref(span).cast_mut()), Ordering::Relaxed);
+    }
+}
+
+/// A list of spans through their `next` and `previous`, the one put in last first. All zero is an empty one.
+#[derive(Debug, Default)]
+pub(super) struct List(Link);
+
+impl List {
+    /// An empty one.
+    pub const fn new() -> List {
+        List(Link::new())
+    }
+    #[inline]
+    pub fn first(&self) -> Option<&'static Span> {
+        self.0.get()
+    }
+    /// Puts a span in front that is in no such list.
+    pub fn push(&self, span: &'static Span) {
+        let next = self.first();
+        span.next.set(next);
+        span.previous.set(None);
+        if let Some(next) = next {
+            next.previous.set(Some(span));
+        }
+        self.0.set(Some(span));
+    }
+    /// Takes out a span that is in it.
+    pub fn remove(&self, span: &'static Span) {
+        let (next, previous) = (span.next.get(), span.previous.get());
+        match previous {
+            Some(previous) => previous.next.set(next),
+            None => self.0.set(next),
+        }
+        if let Some(next) = next {
+            next.previous.set(previous);
+        }
+    }
+}
+
+/// A span. All zero is one of kind None. On the first line what all threads read, on the second what the owner writes.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub(super) struct Span {
+    version: AtomicU32,
+    kind: AtomicU32,
+    pool: AtomicPtr<Pool>,
+    pub start: Word,
+    /// Usable bytes of a block.
+    pub unit: Word,
+    /// Small: 2^64 / unit, rounded up: finds a block's number without a division.
+    pub reciprocal: Word,
+    /// Small: the owner.
+    heap: AtomicPtr<Heap>,
+    /// Small: where the columns of its notes begin, for the owner.
+    cells: Word,
+    /// Number of blocks.
+    pub count: Word,
+    stack: Word,
+    slacks: Word,
+    /// Small: blocks from here on were never handed out.
+    pub bump: Word,
+    /// Small: blocks that were given back, number of indices on the stack.
+    top: Word,
+    pub class: Word,
+    /// Small, the owner's: as many blocks on the stack make a free a rare one; 0: none does. Large: bytes that were asked for.
+    pub edge: Word,
+    /// Small: in the list of those with room; free: in a bin.
+    pub next: Link,
+    pub previous: Link,
+    /// Small: the others of its owner; free: by age.
+    pub older: Link,
+    pub newer: Link,
+    pub bytes: Word,
+    notes: AtomicPtr<Notes>,
+    /// Small: 1: no byte from `bump` on was ever handed out, so that it reads 0. Free: 1: it lies among the mixed (`books::lanes`).
+    pub fresh: Word,
+    /// Free, large: bytes at the end that were never handed out since they came from the device, and so read 0.
+    pub clean: Word,
+    /// Large: the block's.
+    cell: Cell,
+    /// What all of it came from: the number of a reservation of the device, for moving its pages (0: more than one), or the address of the
+    /// record of a caller's piece.
+    pub origin: Word,
+    /// Free: when it came, ms; on a queue's shelf: the tick of its use.
+    pub since: Word,
+    recycled: AtomicPtr<Span>,
+    pub queued: Queued,
+    pub queue: Link,
+    /// Of a pool on whose blocks devices work: after what its bytes are free.
+    pub uses: Uses,
+    /// Fine: the map.
+    map: AtomicPtr<Fine>,
+}
+
+const _: () = assert!(size_of::<Span>() == 4 * 64);
+
+// SAFETY: zero is valid for every field, and `recycled` serves the list only.
+unsafe impl Recycled for Span {
+    fn link(&self) -> &AtomicPtr<Span> {
+        &self.recycled
+    }
+}
+
+static SPANS: Recycler<Span> = Recycler::new();
+
+/// The version of a span that is new, or lost its pages: none that a reader of what it was before can have seen.
+static EPOCH: AtomicU32 = AtomicU32::new(2);
+
+/// What spans and notes took that are not used lose their pages. Under no lock.
+pub(super) fn vacate() {
+    EPOCH.fetch_add(1 << 12, Ordering::Relaxed);
+    SPANS.vacate(size_of::<Span>());
+    for (class, notes) in NOTES.iter().enumerate() {
+        notes.vacate(Notes::bytes(class));
+    }
+}
+
+impl Span {
+    /// A span of kind None. None: no memory.
+    pub fn create() -> Option<&'static Span> {
+        let span = SPANS.get()?;
+        if span.version.load(Ordering::Relaxed) == 0 {
+            span.version.store(EPOCH.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        Some(span)
+    }
+
+    /// Back to the others. Nothing leads to it any more but stale reads.
+    pub fn release(&'static self) {
+        self.change(|| self.kind.store(Kind::None as u32, Ordering::Relaxed));
+        SPANS.put(self);
+    }
+
+    /// Runs `work`, which changes fields, so that readers without the lock notice.
+    #[inline]
+    pub fn change<R>(&self, work: impl FnOnce() -> R) -> R {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version.wrapping_add(1), Ordering::Relaxed);
+        // Orders the odd version before the fields, for the Acquire fence in `read`.
+        fence(Ordering::Release);
+        let result = work();
+        // Pairs with the Acquire in `read`.
+        self.version.store(version.wrapping_add(2), Ordering::Release);
+        result
+    }
+
+    /// Runs `look`, which reads fields without the lock; None if they changed meanwhile, and then the result means
+    /// nothing.
+    #[inline]
+    pub fn read<R>(&self, look: impl FnOnce() -> R) -> Option<R> {
+        let version = self.version.load(Ordering::Acquire);
+        let result = look();
+        fence(Ordering::Acquire);
+        (version & 1 == 0 && self.version.load(Ordering::Relaxed) == version).then_some(result)
+    }
+
+    pub fn kind(&self) -> Kind {
+        match self.kind.load(Ordering::Relaxed) {
+            1 => Kind::Free,
+            2 => Kind::Small,
+            3 => Kind::Large,
+            4 => Kind::Fine,
+            _ => Kind::None,
+        }
+    }
+    pub fn set_kind(&self, kind: Kind) {
+        self.kind.store(kind as u32, Ordering::Relaxed);
+    }
+    pub fn pool(&self) -> Option<&'static Pool> {
+        // SAFETY: set from a reference to a pool, and those are never unmapped.
+        unsafe { self.pool.load(Ordering::Relaxed).as_ref() }
+    }
+    pub fn set_pool(&self, pool: &'static Pool) {
+        self.pool.store(core::ptr::from_ref(pool).cast_mut(), Ordering::Relaxed);
+    }
+    pub fn heap(&self) -> Option<&'static Heap> {
+        // SAFETY: set from a reference to a heap, and those are never unmapped.
+        unsafe { self.heap.load(Ordering::Relaxed).as_ref() }
+    }
+    /// Whether the heap owns it.
+    #[inline(always)]
+    pub fn is_of(&self, heap: &'static Heap) -> bool {
+        core::ptr::eq(self.heap.load(Ordering::Relaxed), heap)
+    }
+    /// Free: whether it lies among those with uses on several queues.
+    pub fn is_mixed(&self) -> bool {
+        self.fresh.get() == 1
+    }
+    pub fn set_mixed(&self, mixed: bool) {
+        self.fresh.set(usize::from(mixed));
+    }
+    /// Large, of a pool on whose blocks devices work: whether strict mode's pattern is in a block that came back.
+    pub fn is_spoilt(&self) -> bool {
+        self.fresh.get() == 2
+    }
+    pub fn set_spoilt(&self, spoilt: bool) {
+        self.fresh.set(if spoilt { 2 } else { 0 });
+    }
+    /// Large or free, of a pool on whose blocks devices work: whether it still has to be cleared before anybody may have it.
+    pub fn is_uncleared(&self) -> bool {
+        self.fresh.get() >= 3
+    }
+    pub fn set_uncleared(&self, uncleared: bool) {
+        self.fresh.set(if uncleared { 3 } else { 0 });
+    }
+    /// The same of one that may never be cleared, nor had: a graph may clear it at any time.
+    pub fn is_caught(&self) -> bool {
+        self.fresh.get() == 4
+    }
+    pub fn set_caught(&self) {
+        self.fresh.set(4);
+    }
+    fn map(&self) -> Option<&'static Fine> {
+        // SAFETY: NULL, or set from a reference to a map, and those are never unmapped.
+        unsafe { self.map.load(Ordering::Relaxed).as_ref() }
+    }
+    /// Fine: gets a map; None: has it no more. What it had.
+    pub fn set_map(&self, map: Option<&'static Fine>) -> Option<&'static Fine> {
+        let old = self.map();
+        let map = map.map_or(core::ptr::null_mut(), |map| core::ptr::from_ref(map).cast_mut());
+        self.map.store(map, Ordering::Relaxed);
+        old
+    }
+    /// Fine: the span of its map that contains the address.
+    pub fn within(&self, address: usize) -> Option<&'static Span> {
+        self.map()?.get(address.wrapping_sub(self.start.get()))
+    }
+    /// Fine: notes in its map where a span begins, and how long it is.
+    pub fn note(&self, start: usize, bytes: usize, span: &'static Span) {
+        if let Some(map) = self.map() {
+            map.put(start - self.start.get(), bytes, span);
+        }
+    }
+    pub fn set_heap(&self, heap: Option<&'static Heap>) {
+        let heap = heap.map_or(core::ptr::null_mut(), |heap| core::ptr::from_ref(heap).cast_mut());
+        self.heap.store(heap, Ordering::Relaxed);
+    }
+    /// A number that changes whenever what the span is does; odd: it changes now.
+    pub fn version(&self) -> u32 {
+        self.version.load(Ordering::Acquire)
+    }
+    pub fn is_queued(&self) -> bool {
+        self.queued.is()
+    }
+    /// Small: the number of the block that starts so many bytes into the span; None if none does. At most `count`: behind the last block may
+    /// lie bytes that make none; what is known of those is that they never were one. Offsets that do not lie in the span may give any number.
+    #[inline(always)]
+    pub fn index_at(&self, offset: usize) -> Option<usize> {
+        let reciprocal = self.reciprocal.get();
+        let product = offset as u128 * reciprocal as u128;
+        ((product as usize) < reciprocal).then_some((product >> 64) as usize)
+    }
+    pub fn end(&self) -> usize {
+        self.start.get() + self.bytes.get()
+    }
+    pub fn is(&self, other: &Span) -> bool {
+        core::ptr::eq(self, other)
+    }
+    pub fn notes(&self) -> Option<&'static Notes> {
+        // SAFETY: set from a reference to notes, and those are never unmapped.
+        unsafe { self.notes.load(Ordering::Relaxed).as_ref() }
+    }
+    pub fn set_notes(&self, notes: Option<&'static Notes>) {
+        self.notes.store(
+            notes.map_or(core::ptr::null_mut(), |notes| core::ptr::from_ref(notes).cast_mut()),
+            Ordering::Relaxed,
+        );
+        let columns = notes.map(Notes::columns).unwrap_or_default();
+        self.cells.set(columns.cells);
+        self.stack.set(columns.stack);
+        self.slacks.set(columns.slacks);
+    }
+}

@@ -1,0 +1,105 @@
+//! The map of a range of granules that is cut into spans smaller than a granule: from an address to its span.
+//!
+//! Contract: looks take no lock and a number of steps that the map's size bounds; they may come late or between two changes, and then lead to
+//! some span of before or after, which the caller asks whether it has the address. Changes are made under the lock of the pool that owns the
+//! range, and touch little: a span is noted where it begins, and nowhere else.
+
+use super::Span;
+use crate::device::host::GRANULE;
+use crate::pool::arena::{Recycled, Recycler};
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// Bytes that fine spans are multiples of, and at which they begin.
+pub(in crate::pool) const UNIT: usize = 512;
+/// Bytes of the largest range with a map.
+pub(in crate::pool) const RANGE: usize = 2 << 20;
+const UNITS: usize = RANGE / UNIT;
+const _: () = assert!(RANGE.is_multiple_of(GRANULE) && UNITS.is_multiple_of(64));
+
+/// A map. All zero: no span is noted.
+#[derive(Debug)]
+pub(in crate::pool) struct Fine {
+    recycled: AtomicPtr<Fine>,
+    /// A bit for each unit: a span begins here.
+    starts: [AtomicU64; UNITS / 64],
+    spans: [AtomicPtr<Span>; UNITS],
+}
+
+// SAFETY: zero is valid for every field, and `recycled` serves the list only.
+unsafe impl Recycled for Fine {
+    fn link(&self) -> &AtomicPtr<Fine> {
+        &self.recycled
+    }
+}
+
+static MAPS: Recycler<Fine> = Recycler::new();
+
+impl Fine {
+    /// A map with no span. None: no memory.
+    pub fn create() -> Option<&'static Fine> {
+        let map = MAPS.get()?;
+        map.starts.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        Some(map)
+    }
+    /// Back to the others. Nothing leads to it any more but stale looks.
+    pub fn release(&'static self) {
+        MAPS.put(self);
+    }
+
+    /// The span that was noted last at or before an offset.
+    pub fn get(&self, offset: usize) -> Option<&'static Span> {
+        let unit = (offset / UNIT).min(UNITS - 1);
+        let mut word = unit / 64;
+        // Acquire pairs with the Release in `put`: the span is seen that was noted before its bit.
+        let mut bits = self.starts[word].load(Ordering::Acquire) & (u64::MAX >> (63 - unit % 64));
+        while bits == 0 {
+            word = word.checked_sub(1)?;
+            bits = self.starts[word].load(Ordering::Acquire);
+        }
+        let at = word * 64 + bits.ilog2() as usize;
+        // SAFETY: NULL, or set from a reference to a span, and those are never unmapped.
+        unsafe { self.spans[at].load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Notes a span of so many bytes at an offset, and none within.
+    pub fn put(&self, offset: usize, bytes: usize, span: &'static Span) {
+        let (first, end) = (offset / UNIT, ((offset + bytes) / UNIT).min(UNITS));
+        self.spans[first].store(core::ptr::from_ref(span).cast_mut(), Ordering::Release);
+        self.starts[first / 64].fetch_or(1 << (first % 64), Ordering::Release);
+        let mut at = first + 1;
+        while at < end {
+            let (word, bit) = (at / 64, at % 64);
+            let bits = (end - at).min(64 - bit);
+            let mask = (u64::MAX >> (64 - bits)) << bit;
+            if self.starts[word].load(Ordering::Relaxed) & mask != 0 {
+                self.starts[word].fetch_and(!mask, Ordering::Release);
+            }
+            at += bits;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_found_from_its_first_byte_to_the_next_one() {
+        let (map, spans) = (Fine::create().unwrap(), [(); 3].map(|()| Span::create().unwrap()));
+        assert!(map.get(0).is_none() && map.get(RANGE - 1).is_none());
+        map.put(0, RANGE, spans[0]);
+        assert!(map.get(0).unwrap().is(spans[0]) && map.get(RANGE - 1).unwrap().is(spans[0]));
+        map.put(100 * UNIT, 300 * UNIT, spans[1]);
+        map.put(400 * UNIT, RANGE - 400 * UNIT, spans[2]);
+        for (unit, span) in [(0, 0), (99, 0), (100, 1), (127, 1), (128, 1), (399, 1), (400, 2), (UNITS - 1, 2)] {
+            assert!(map.get(unit * UNIT + 3).unwrap().is(spans[span]), "{unit}");
+        }
+        // Merged: the one in front swallows what was noted behind it.
+        map.put(0, RANGE, spans[0]);
+        for unit in [0, 100, 400, UNITS - 1] {
+            assert!(map.get(unit * UNIT).unwrap().is(spans[0]), "{unit}");
+        }
+        spans.into_iter().for_each(Span::release);
+        map.release();
+    }
+}

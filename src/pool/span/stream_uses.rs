@@ -1,0 +1,241 @@
+//! After what the bytes of a span are free: points on the queues of devices that used them.
+//!
+//! Contract: only read and written under the pool's lock. A span has no use, or one in itself, and more in a chain of nodes that were made
+//! before the lock was taken. Of one queue only the latest point counts. Nothing here asks a driver.
+//!
+//! A use may be *open*: of work up to the moment when the block is given back, whenever that will be (PD-6). Closing it takes the point
+//! of that moment, or of the end of the queue, if that came first.
+
+use crate::pool::arena::{Recycled, Recycler};
+pub(in crate::pool) use crate::stream::{Point, Queue};
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// In the tick of an open use; the rest is its queue's number for it. More than any tick of a closed one.
+const OPEN: u64 = 1 << 63;
+
+/// One more use of a span.
+#[derive(Debug, Default)]
+pub(in crate::pool) struct Use {
+    queue: AtomicPtr<Queue>,
+    tick: AtomicU64,
+    next: AtomicPtr<Use>,
+    recycled: AtomicPtr<Use>,
+}
+
+// SAFETY: zero is valid for every field, and `recycled` serves the list only.
+unsafe impl Recycled for Use {
+    fn link(&self) -> &AtomicPtr<Use> {
+        &self.recycled
+    }
+}
+
+static USES: Recycler<Use> = Recycler::new();
+
+impl Use {
+    /// A node. None: no memory.
+    pub fn create() -> Option<&'static Use> {
+        USES.get()
+    }
+    /// Back to the others. Nothing leads to it any more.
+    pub fn release(&'static self) {
+        USES.put(self);
+    }
+}
+
+/// The uses of a span. All zero: none.
+#[derive(Debug, Default)]
+pub(in crate::pool) struct Uses {
+    queue: AtomicPtr<Queue>,
+    tick: AtomicU64,
+    more: AtomicPtr<Use>,
+}
+
+/// Where a free span belongs.
+#[derive(Clone, Copy)]
+pub(in crate::pool) enum Home {
+    /// Anybody may have it.
+    Finished,
+    /// One queue used it.
+    On(Point),
+    /// Several did.
+    Mixed,
+}
+
+fn pointer<T>(to: Option<&'static T>) -> *mut T {
+    to.map_or(core::ptr::null_mut(), |to| core::ptr::from_ref(to).cast_mut())
+}
+
+impl Uses {
+    fn queue(&self) -> Option<&'static Queue> {
+        // SAFETY: NULL or set from a reference to a queue, and those are never unmapped.
+        unsafe { self.queue.load(Ordering::Relaxed).as_ref() }
+    }
+
+    fn first_more(&self) -> Option<&'static Use> {
+        // SAFETY: NULL or set from a reference to a node, and those are never unmapped.
+        unsafe { self.more.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.queue.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Visits the places of all uses.
+    fn each_place(&self, mut visit: impl FnMut(&'static Queue, &AtomicU64)) {
+        if let Some(queue) = self.queue() {
+            visit(queue, &self.tick);
+        }
+        let mut next = self.first_more();
+        while let Some(node) = next {
+            // SAFETY: as in `queue` and `first_more`.
+            let (queue, after) =
+                unsafe { (node.queue.load(Ordering::Relaxed).as_ref(), node.next.load(Ordering::Relaxed).as_ref()) };
+            next = after;
+            if let Some(queue) = queue {
+                visit(queue, &node.tick);
+            }
+        }
+    }
+
+    /// Calls `f` with the points of all uses, which are closed.
+    pub fn each(&self, mut f: impl FnMut(Point)) {
+        self.each_place(|queue, tick| f(Point::new(queue, tick.load(Ordering::Relaxed))));
+    }
+
+    /// Whether `is` says so of all of them.
+    pub fn all(&self, is: impl Fn(Point) -> bool) -> bool {
+        let mut all = true;
+        self.each(|point| all = all && is(point));
+        all
+    }
+
+    /// Adds a use up to a tick of a queue. The node, if it was not needed. Err: it was, and there is none; nothing changed.
+    fn add_tick(
+        &self,
+        queue: &'static Queue,
+        tick: u64,
+        node: Option<&'static Use>,
+    ) -> Result<Option<&'static Use>, ()> {
+        let mut known = false;
+        self.each_place(|of, at| {
+            if core::ptr::eq(of, queue) {
+                known = true;
+                let there = at.load(Ordering::Relaxed);
+                // What was open on the queue when it was another one is done, and says nothing of what it does now.
+                let gone = there & OPEN != 0 && !queue.has_use(there & !OPEN);
+                at.store(if gone { tick } else { there.max(tick) }, Ordering::Relaxed);
+            }
+        });
+        if known {
+            return Ok(node);
+        }
+        if self.is_empty() {
+            self.queue.store(pointer(Some(queue)), Ordering::Relaxed);
+            self.tick.store(tick, Ordering::Relaxed);
+            return Ok(node);
+        }
+        let node = node.ok_or(())?;
+        node.queue.store(pointer(Some(queue)), Ordering::Relaxed);
+        node.tick.store(tick, Ordering::Relaxed);
+        node.next.store(self.more.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.more.store(pointer(Some(node)), Ordering::Relaxed);
+        Ok(None)
+    }
+
+    /// Adds a use up to a point. The node, if it was not needed. Err: it was, and there is none; nothing changed.
+    pub fn add(&self, point: Point, node: Option<&'static Use>) -> Result<Option<&'static Use>, ()> {
+        self.add_tick(point.queue(), point.tick(), node)
+    }
+
+    /// Whether a use of a queue can be noted without a node.
+    pub fn has_room_for(&self, queue: &'static Queue) -> bool {
+        let mut known = self.is_empty();
+        self.each_place(|of, _| known = known || core::ptr::eq(of, queue));
+        known
+    }
+
+    /// Adds one up to the moment when the block is given back, or the queue ends. The caller holds the queue.
+    pub fn add_open(&self, queue: &'static Queue, node: Option<&'static Use>) -> Result<Option<&'static Use>, ()> {
+        self.add_tick(queue, OPEN | queue.open_use(), node)
+    }
+
+    /// The block is given back: what is open ends here.
+    pub fn close(&self) {
+        self.each_place(|queue, tick| {
+            let opened = tick.load(Ordering::Relaxed);
+            if opened & OPEN != 0 {
+                tick.store(queue.close_use(opened & !OPEN).tick(), Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// Forgets what has passed; where the span belongs then.
+    pub fn settle(&self) -> Home {
+        loop {
+            let Some(queue) = self.queue() else { return Home::Finished };
+            if !Point::new(queue, self.tick.load(Ordering::Relaxed)).is_passed() {
+                break;
+            }
+            // The first of the others takes its place.
+            let Some(node) = self.first_more() else {
+                self.queue.store(core::ptr::null_mut(), Ordering::Relaxed);
+                return Home::Finished;
+            };
+            self.queue.store(node.queue.load(Ordering::Relaxed), Ordering::Relaxed);
+            self.tick.store(node.tick.load(Ordering::Relaxed), Ordering::Relaxed);
+            self.more.store(node.next.load(Ordering::Relaxed), Ordering::Relaxed);
+            node.release();
+        }
+        let mut link = &self.more;
+        // SAFETY: as in `first_more`, for every link.
+        while let Some(node) = unsafe { link.load(Ordering::Relaxed).as_ref::<'static>() } {
+            // SAFETY: as in `queue`.
+            let queue = unsafe { node.queue.load(Ordering::Relaxed).as_ref::<'static>() };
+            let passed = queue.is_none_or(|queue| Point::new(queue, node.tick.load(Ordering::Relaxed)).is_passed());
+            if passed {
+                link.store(node.next.load(Ordering::Relaxed), Ordering::Relaxed);
+                node.release();
+            } else {
+                link = &node.next;
+            }
+        }
+        self.home()
+    }
+
+    /// Where the span belongs, whatever has passed.
+    pub fn home(&self) -> Home {
+        match (self.queue(), self.first_more()) {
+            (None, _) => Home::Finished,
+            (Some(queue), None) => Home::On(Point::new(queue, self.tick.load(Ordering::Relaxed))),
+            (Some(_), Some(_)) => Home::Mixed,
+        }
+    }
+
+    /// Forgets all.
+    pub fn clear(&self) {
+        self.queue.store(core::ptr::null_mut(), Ordering::Relaxed);
+        let mut next = self.first_more();
+        self.more.store(core::ptr::null_mut(), Ordering::Relaxed);
+        while let Some(node) = next {
+            // SAFETY: as in `first_more`.
+            next = unsafe { node.next.load(Ordering::Relaxed).as_ref() };
+            node.release();
+        }
+    }
+
+    /// A span that is cut off, or that takes the place of another one, is free after the same use as that, if there is one and no more.
+    pub fn follow(&self, other: &Uses) {
+        match other.home() {
+            Home::On(point) => self.set(point),
+            _ => self.clear(),
+        }
+    }
+
+    /// There is this use and no other.
+    pub fn set(&self, point: Point) {
+        self.clear();
+        self.queue.store(pointer(Some(point.queue())), Ordering::Relaxed);
+        self.tick.store(point.tick(), Ordering::Relaxed);
+    }
+}

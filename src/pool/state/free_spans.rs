@@ -1,0 +1,399 @@
+//! The free spans of a pool: found by size, cut, merged, kept by age, given back.
+//!
+//! Contract: that of `books`, under the same lock. A free span merges with its free neighbours at once, and is in exactly
+//! one bin and in the list by age. Small spans with room are listed here too, by class.
+
+use super::{Books, Kit, Piece, Segment};
+use crate::device::host::GRANULE;
+use crate::pool::Pool;
+use crate::pool::backing::huge;
+use crate::pool::span::{Kind, Span, table};
+use crate::pool::state::free_bins::LOOKS;
+use crate::types::*;
+
+/// Free bytes that a pool may hold while it asks the device for more: so many, or that part of what is in use.
+const GROWN_WITH: usize = 16 << 20;
+const GROWN_PART: usize = 20;
+
+impl Books {
+    pub(super) fn owns(&self, pool: &'static Pool, span: &'static Span) -> bool {
+        span.pool().is_some_and(|owner| core::ptr::eq(owner, pool))
+    }
+
+    /// Makes a span that is in no list free, merged with free neighbours.
+    pub fn set_free(&mut self, span: &'static Span, now: u64) {
+        let mut span = span;
+        let Some(pool) = span.pool() else { return };
+        span.change(|| span.set_kind(Kind::Free));
+        span.since.set(now as usize);
+        // More than two where one of them was kept as it came back.
+        while let Some(neighbour) = self.free_neighbour(pool, span) {
+            self.unlist_free(neighbour);
+            span = self.merge(span, neighbour);
+        }
+        self.list_free(span);
+    }
+
+    /// A free span beside a span with which it may be one.
+    fn free_neighbour(&self, pool: &'static Pool, span: &'static Span) -> Option<&'static Span> {
+        let before = span.start.get().checked_sub(1).and_then(table::get);
+        let free = |other: &&'static Span| {
+            self.owns(pool, other) && other.kind() == Kind::Free && !other.is(span) && self.may_join(span, other)
+        };
+        [before, table::get(span.end())].into_iter().flatten().find(free)
+    }
+
+    /// Whether two neighbours may become one: where pieces of the device go back as they came, only those of one.
+    pub(super) fn may_join(&self, a: &Span, b: &Span) -> bool {
+        self.settings.terms.joins || a.origin.get() == b.origin.get()
+    }
+
+    /// Whether a free span can go back to the device, in part at least, or else is a whole piece.
+    pub(super) fn can_go(&self, span: &Span) -> bool {
+        self.settings.terms.splits || self.segment_of(span).is_some_and(|segment| segment.bytes() == span.bytes.get())
+    }
+
+    /// Makes a large block's span free, and keeps it as it is for the next request of its size; the one that was kept before merges.
+    pub(super) fn set_free_recent(&mut self, span: &'static Span, now: u64) {
+        self.merge_recent();
+        self.set_free_apart(span, now);
+        self.recent = Some(span);
+    }
+
+    /// Merges the span that is kept as it was with its neighbours. False: there is none.
+    pub fn merge_recent(&mut self) -> bool {
+        let Some(span) = self.recent else { return false };
+        self.unlist_free(span);
+        self.set_free(span, span.since.get() as u64);
+        true
+    }
+
+    /// Bytes of the free range that the span belongs to which is kept as it was.
+    pub(super) fn around_recent(&self) -> usize {
+        let Some(span) = self.recent else { return 0 };
+        let Some(pool) = span.pool() else { return 0 };
+        let before = span.start.get().checked_sub(1).and_then(table::get);
+        let free = |other: &&'static Span| {
+            self.owns(pool, other) && other.kind() == Kind::Free && !other.is(span) && self.may_join(span, other)
+        };
+        let beside = [before, table::get(span.end())].into_iter().flatten().filter(free);
+        span.bytes.get() + beside.map(|other| other.bytes.get()).sum::<usize>()
+    }
+
+    /// Makes a span free that must not be merged, because its neighbour is about to be used.
+    pub(super) fn set_free_apart(&mut self, span: &'static Span, since: u64) {
+        span.change(|| span.set_kind(Kind::Free));
+        span.since.set(since as usize);
+        self.list_free(span);
+    }
+
+    /// One span of two free neighbours; the larger swallows the smaller, so that the shorter range is relabelled. It
+    /// keeps the larger one's age: a small block in use again and again beside a large unused span does not keep that
+    /// for ever.
+    pub(super) fn merge(&mut self, a: &'static Span, b: &'static Span) -> &'static Span {
+        let (large, small) = if a.bytes.get() >= b.bytes.get() { (a, b) } else { (b, a) };
+        let (start, bytes) = (a.start.get().min(b.start.get()), a.bytes.get() + b.bytes.get());
+        let (left, right) = if a.start.get() < b.start.get() { (a, b) } else { (b, a) };
+        let through = if right.clean.get() == right.bytes.get() { left.clean.get() } else { 0 };
+        let clean = right.clean.get() + through;
+        let origin = if a.origin.get() == b.origin.get() { a.origin.get() } else { 0 };
+        // First the span, then the table: a reader finds each address in a span that contains it.
+        large.change(|| {
+            large.start.set(start);
+            large.bytes.set(bytes);
+            large.clean.set(clean);
+            large.origin.set(origin);
+        });
+        table::put(small.start.get(), small.bytes.get(), Some(large));
+        table::begin(large);
+        self.drop_span(small);
+        large
+    }
+
+    pub(super) fn drop_span(&mut self, span: &'static Span) {
+        self.figures.metadata_bytes -= size_of::<Span>() as u64;
+        span.release();
+    }
+
+    /// Cuts the end off a span that is in no list: `span` keeps the first `keep` bytes, the result has the rest and no
+    /// kind.
+    pub(super) fn cut_off(&mut self, span: &'static Span, keep: usize, kit: &mut Kit) -> Option<&'static Span> {
+        let rest = kit.span()?;
+        let (start, bytes) = (span.start.get() + keep, span.bytes.get() - keep);
+        let pool = span.pool()?;
+        rest.change(|| {
+            rest.set_kind(Kind::None);
+            rest.set_pool(pool);
+            rest.start.set(start);
+            rest.bytes.set(bytes);
+            rest.clean.set(span.clean.get().min(bytes));
+            rest.origin.set(span.origin.get());
+            rest.set_notes(None);
+        });
+        table::put(start, bytes, Some(rest));
+        span.change(|| {
+            span.bytes.set(keep);
+            span.clean.set(span.clean.get().saturating_sub(bytes));
+        });
+        self.figures.metadata_bytes += size_of::<Span>() as u64;
+        Some(rest)
+    }
+
+    /// The free span that a request gets, cut to size and in no list. Without a kit only one that needs no cut.
+    pub(super) fn take_free(
+        &mut self,
+        pool: &'static Pool,
+        bytes: usize,
+        alignment: usize,
+        kit: Option<&mut Kit>,
+    ) -> Option<&'static Span> {
+        let pad_of = |span: &Span| span.start.get().next_multiple_of(alignment) - span.start.get();
+        let mut span = self.shelf.find(bytes, alignment)?;
+        debug_assert!(self.owns(pool, span));
+        if pad_of(span) == 0 && span.bytes.get() == bytes {
+            self.unlist_free(span);
+            return Some(span);
+        }
+        let kit = kit?;
+        if self.recent.is_some_and(|recent| recent.is(span)) {
+            // What is left of it would lie beside free neighbours, and nobody would ever merge them.
+            self.merge_recent();
+            span = self.shelf.find(bytes, alignment)?;
+        }
+        let pad = pad_of(span);
+        self.unlist_free(span);
+        let since = span.since.get() as u64;
+        if pad > 0 {
+            let Some(rest) = self.cut_off(span, pad, kit) else {
+                self.list_free(span);
+                return None;
+            };
+            self.set_free_apart(span, since);
+            span = rest;
+        }
+        if span.bytes.get() > bytes {
+            let Some((front, rest)) = self.front_of(span, bytes, kit) else {
+                self.set_free(span, since);
+                return None;
+            };
+            self.set_free_apart(rest, since);
+            span = front;
+        }
+        Some(span)
+    }
+
+    /// Cuts a span in two, (first `bytes`, rest); the shorter of both gets the new description, so that little is
+    /// relabelled.
+    pub(super) fn front_of(
+        &mut self,
+        span: &'static Span,
+        bytes: usize,
+        kit: &mut Kit,
+    ) -> Option<(&'static Span, &'static Span)> {
+        if bytes > span.bytes.get() / 2 {
+            return Some((span, self.cut_off(span, bytes, kit)?));
+        }
+        let front = kit.span()?;
+        let (start, pool) = (span.start.get(), span.pool()?);
+        front.change(|| {
+            front.set_kind(Kind::None);
+            front.set_pool(pool);
+            front.start.set(start);
+            front.bytes.set(bytes);
+            front.clean.set(span.clean.get().saturating_sub(span.bytes.get() - bytes));
+            front.origin.set(span.origin.get());
+            front.set_notes(None);
+        });
+        table::put(start, bytes, Some(front));
+        span.change(|| {
+            span.start.set(start + bytes);
+            span.bytes.set(span.bytes.get() - bytes);
+            span.clean.set(span.clean.get().min(span.bytes.get()));
+        });
+        table::begin(span);
+        self.figures.metadata_bytes += size_of::<Span>() as u64;
+        Some((front, span))
+    }
+
+    pub(super) fn list_free(&mut self, span: &'static Span) {
+        self.shelf.put(span, self.can_go(span));
+    }
+
+    pub(super) fn unlist_free(&mut self, span: &'static Span) {
+        if self.recent.is_some_and(|recent| recent.is(span)) {
+            self.recent = None;
+        }
+        self.shelf.take(span, self.can_go(span));
+    }
+
+    /// Puts a small span with room at the front of its class's list: what was given back last is handed out first.
+    pub fn enlist(&mut self, span: &'static Span) {
+        self.partial[span.class.get()].push(span);
+    }
+
+    /// The first small span of a class with room that has no owner.
+    pub fn partial(&self, class: usize) -> Option<&'static Span> {
+        self.partial[class].first()
+    }
+
+    pub fn delist(&mut self, span: &'static Span) {
+        self.partial[span.class.get()].remove(span);
+    }
+
+    // ---- giving back ----
+
+    /// Takes `wanted` bytes and at most `most`, in whole granules, of the free span that was unused longest out of the books, or all that it
+    /// has. Where pieces go back as they came it is one of at most `most` bytes. Without a kit only what leaves no more than one span behind.
+    pub fn evict(&mut self, wanted: usize, most: usize, mut kit: Option<&mut Kit>) -> Option<Piece> {
+        if wanted == 0 {
+            return None;
+        }
+        self.merge_recent();
+        if !self.settings.terms.splits {
+            return self.evict_whole(most);
+        }
+        let most = wanted.min(most);
+        let most = most.checked_next_multiple_of(GRANULE).unwrap_or(most);
+        let mut next = self.shelf.oldest();
+        for _ in 0..LOOKS {
+            let span = next?;
+            next = span.newer.get();
+            let (start, end, bytes) = (span.start.get(), span.end(), span.bytes.get().min(most));
+            // What was never handed out holds no memory: the other end goes first.
+            let (from, to) = if span.clean.get() > 0 { (start, start + bytes) } else { (end - bytes, end) };
+            // Marks in a caller's memory are those of a pool below.
+            let own = self.settings.terms.joins;
+            let (from, to) = if own { huge::without_parts(from, to) } else { (from, to) };
+            let segment = self.segment_of(span);
+            if from < to && self.take_out(span, from, to, kit.as_deref_mut()) {
+                if own {
+                    self.figures.huge_bytes -= (huge::unmark(from, to - from) * huge::UNIT) as u64;
+                }
+                return Some(self.take_leave(from, to - from, segment));
+            }
+        }
+        None
+    }
+
+    /// Takes the whole free piece out of the books that was unused longest of those with at most so many bytes.
+    fn evict_whole(&mut self, most: usize) -> Option<Piece> {
+        let all = self.figures.reserved_bytes as usize;
+        let stays = |span: &Span| self.segment_of(span).is_some_and(Segment::is_kept) && most < all;
+        let mut span = self.shelf.oldest()?;
+        while span.bytes.get() > most || stays(span) {
+            span = span.newer.get()?;
+        }
+        let (start, bytes, segment) = (span.start.get(), span.bytes.get(), self.segment_of(span));
+        self.take_out(span, start, start + bytes, None);
+        Some(self.take_leave(start, bytes, segment))
+    }
+
+    /// What was taken out leaves the figures.
+    fn take_leave(&mut self, start: usize, bytes: usize, segment: Option<&'static Segment>) -> Piece {
+        let f = &mut self.figures;
+        f.reserved_bytes -= bytes as u64;
+        f.address_bytes -= bytes as u64;
+        f.device_free_count += 1;
+        Piece { start, bytes, segment: segment.filter(|segment| self.part_with(segment, bytes)) }
+    }
+
+    /// Takes a range out of a free span. False: two spans would be left, and there is no description for the second.
+    fn take_out(&mut self, span: &'static Span, from: usize, to: usize, kit: Option<&mut Kit>) -> bool {
+        self.unlist_free(span);
+        if span.start.get() < from && to < span.end() {
+            let since = span.since.get() as u64;
+            let Some(rest) = kit.and_then(|kit| self.cut_off(span, to - span.start.get(), kit)) else {
+                self.list_free(span);
+                return false;
+            };
+            self.set_free_apart(rest, since);
+        }
+        table::put(from, to - from, self.segment_of(span).and_then(Segment::under));
+        let (start, end, clean) = (span.start.get(), span.end(), span.clean.get());
+        if (start, end) == (from, to) {
+            self.drop_span(span);
+            return true;
+        }
+        let (left_from, left_to) = if start == from { (to, end) } else { (start, from) };
+        span.change(|| {
+            span.start.set(left_from);
+            span.bytes.set(left_to - left_from);
+            span.clean.set(clean.saturating_sub(end - left_to).min(left_to - left_from));
+        });
+        self.list_free(span);
+        true
+    }
+
+    /// Takes the free spans out of the books that were ever used, linked by `next`. They come back by [`Books::set_free`].
+    pub fn take_used(&mut self) -> Option<&'static Span> {
+        let mut first = None;
+        self.merge_recent();
+        self.shelf.each(|span| {
+            if span.clean.get() < span.bytes.get() {
+                self.shelf.take(span, self.can_go(span));
+                span.change(|| span.set_kind(Kind::None));
+                span.next.set(first);
+                first = Some(span);
+            }
+        });
+        first
+    }
+
+    /// A piece that should go back now: above the threshold, or unused for too long. `just` bytes were freed in this
+    /// very call and do not count, so that a loop with one large block keeps it.
+    pub fn evict_due(&mut self, just: usize, now: u64) -> Option<Piece> {
+        if self.retired {
+            self.dissolve_empty(now);
+            self.merge_recent();
+            return self.drop_room().or_else(|| self.evict(usize::MAX / 2, usize::MAX / 2, None));
+        }
+        if self.settings.flags & TN_POOL_DIRECT != 0 {
+            return self.evict(self.spare(), self.spare(), None);
+        }
+        let free = self.shelf.bytes().saturating_sub(just);
+        // So much may stay in any case.
+        let over = if free <= self.settings.threshold / 4 { 0 } else { free.saturating_sub(self.room_for_free()) };
+        let late =
+            self.shelf.oldest().filter(|oldest| now.saturating_sub(oldest.since.get() as u64) > self.settings.delay_ms);
+        self.evict(over.max(late.map_or(0, |late| late.bytes.get())), self.spare(), None)
+    }
+
+    /// Bytes of free spans that may stay: what the threshold leaves beside the blocks that are free inside of spans, but a quarter of it in
+    /// any case, because those cannot serve large requests.
+    fn room_for_free(&self) -> usize {
+        let in_use = self.in_use_now();
+        let mut threshold = self.settings.threshold;
+        if self.settings.threshold_grows {
+            threshold = threshold.max(in_use / 4);
+        }
+        let f = &self.figures;
+        let cached = (f.reserved_bytes - f.overhead_bytes - f.pending_bytes) as usize - in_use;
+        let inside = cached.saturating_sub(self.shelf.bytes());
+        threshold.saturating_sub(inside).max(threshold / 4)
+    }
+
+    /// Takes what must make room before the pool grows out of the books: a large request finds none of what is free large enough, and too
+    /// much of that is held already. So what is free takes turns rather than adding up (T5).
+    pub fn evict_for_growth(&mut self, bytes: usize) -> Option<Piece> {
+        if !self.settings.threshold_grows {
+            return None;
+        }
+        let over = self.shelf.bytes().saturating_sub(GROWN_WITH.max(self.in_use_now() / GROWN_PART));
+        self.evict(bytes.min(over), self.spare(), None)
+    }
+
+    /// Bytes that may go back without falling below what was committed at creation.
+    pub fn spare(&self) -> usize {
+        (self.figures.reserved_bytes as usize).saturating_sub(self.settings.floor)
+    }
+
+    /// Whether nothing leads to the pool any more.
+    pub fn is_over(&self) -> bool {
+        self.retired
+            && self.holds == 0
+            && self.busy == 0
+            && self.heaps.is_none()
+            && self.counts().all().blocks() == 0
+            && self.figures.address_bytes == 0
+    }
+}

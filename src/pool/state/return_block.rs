@@ -1,0 +1,143 @@
+//! Blocks that come back, and the spans that become free with them.
+//!
+//! Contract: that of `books`, under the same lock. A small span is in its class's list exactly while it has room and no heap owns it; each
+//! class keeps one span without a live block.
+
+use super::{Books, Found};
+use crate::pool::span::block_state::{Block, State};
+use crate::pool::span::{Kind, Notes, Span, class};
+use crate::pool::{Pool, remote_free};
+use crate::sys::os;
+
+impl Books {
+    /// What the address is, in a span of this pool.
+    pub fn look(&self, span: &'static Span, address: usize) -> Found {
+        let offset = address - span.start.get();
+        let never = match span.kind() {
+            Kind::Small => span.fresh.get() == 1,
+            _ => offset >= span.bytes.get() - span.clean.get(),
+        };
+        let gone = if never { Found::Never } else { Found::Gone };
+        match span.kind() {
+            Kind::None | Kind::Fine => Found::Gone,
+            Kind::Free => gone,
+            Kind::Small | Kind::Large => {
+                let index = offset / span.unit.get();
+                if index >= span.count.get() {
+                    return gone;
+                }
+                let (start, block) = (span.start.get() + index * span.unit.get(), span.block(index));
+                match block.state {
+                    State::Raw | State::Store => Found::Block { index, start, block },
+                    State::Freed | State::Limbo | State::Returned if address == start => Found::Gone,
+                    _ => gone,
+                }
+            }
+        }
+    }
+
+    /// A block in limbo is live again, and in use.
+    pub fn undo_free(&mut self, span: &'static Span, index: usize, state: State) {
+        let block = Block { state, ..span.block(index) };
+        span.set_block(index, block);
+        self.change(block, span.unit.get() as u64, block.requested as u64);
+    }
+
+    /// Makes a block in limbo free. The bytes of the span that became free with it, if one did.
+    pub fn end_free(&mut self, span: &'static Span, index: usize, now: u64) -> usize {
+        if span.kind() == Kind::Large {
+            let bytes = span.bytes.get();
+            self.figures.overhead_bytes -= (bytes - span.unit.get()) as u64;
+            if self.ordered.is_some() {
+                self.set_free_ordered(span, now);
+                return bytes;
+            }
+            self.set_free_recent(span, now);
+            return bytes;
+        }
+        let was_full = span.is_full();
+        span.exchange(index, State::Limbo, State::Freed);
+        span.push(index);
+        if was_full {
+            self.enlist(span);
+        }
+        self.keep_or_dissolve(span, now)
+    }
+
+    /// A small span in its class's list has fewer blocks than before. If it has none left: one such span is kept, so that a loop at the edge
+    /// of a span costs what any other costs. The bytes that became free.
+    fn keep_or_dissolve(&mut self, span: &'static Span, now: u64) -> usize {
+        let class = span.class.get();
+        if !span.is_empty() {
+            return 0;
+        }
+        // One that is in the list of those to be collected stays as it is until it has been seen there.
+        if span.is_queued() || self.empty[class] == 0 && !self.retired {
+            self.empty[class] += 1;
+            return 0;
+        }
+        let bytes = span.bytes.get();
+        self.dissolve(span, now);
+        bytes
+    }
+
+    /// Takes a small span over that its owner gave up, which is in no list.
+    pub fn receive(&mut self, span: &'static Span) {
+        if !span.is_full() {
+            self.enlist(span);
+            self.keep_or_dissolve(span, os::coarse_ms());
+        }
+    }
+
+    /// Collects the returned blocks of a span of this pool without an owner.
+    pub fn collect_unowned(&mut self, pool: &'static Pool, span: &'static Span) {
+        let (was_full, was_empty) = (span.is_full(), span.is_empty());
+        let (blocks, wrong) = remote_free::collect(pool, span);
+        self.figures.misuse_count += wrong as u64;
+        if blocks > 0 && was_full {
+            self.enlist(span);
+        }
+        if was_empty {
+            self.empty[span.class.get()] -= 1;
+        }
+        self.keep_or_dissolve(span, os::coarse_ms());
+    }
+
+    /// Makes a small span with no block free. It is in its class's list and not counted as empty.
+    fn dissolve(&mut self, span: &'static Span, now: u64) {
+        let class = span.class.get();
+        self.delist(span);
+        self.figures.overhead_bytes -= (span.bytes.get() - span.count.get() * span.unit.get()) as u64;
+        self.figures.metadata_bytes -= Notes::bytes(class) as u64;
+        if let Some(notes) = span.notes() {
+            span.change(|| span.set_notes(None));
+            notes.release(class);
+        }
+        let used = span.bump.get() * span.unit.get();
+        let used = used.next_multiple_of(os::page_bytes()).min(span.bytes.get());
+        span.clean.set(if span.fresh.get() == 1 { span.bytes.get() - used } else { 0 });
+        self.set_free(span, now);
+    }
+
+    /// A small span leaves the figures.
+    pub(super) fn forget_small(&mut self, span: &'static Span) {
+        let class = span.class.get();
+        self.empty[class] -= span.is_empty() as u32;
+        self.figures.overhead_bytes -= (span.bytes.get() - span.count.get() * span.unit.get()) as u64;
+        self.figures.metadata_bytes -= Notes::bytes(class) as u64;
+    }
+
+    /// Makes the kept empty spans free.
+    pub fn dissolve_empty(&mut self, now: u64) {
+        for class in 0..class::COUNT {
+            let mut span = self.partial[class].first();
+            while let Some(small) = span.filter(|_| self.empty[class] > 0) {
+                span = small.next.get();
+                if small.is_empty() && !small.is_queued() {
+                    self.empty[class] -= 1;
+                    self.dissolve(small, now);
+                }
+            }
+        }
+    }
+}

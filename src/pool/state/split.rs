@@ -1,0 +1,74 @@
+//! Large raw blocks that become two, and two that become one; under the pool's lock.
+
+use super::{Books, Kit};
+use crate::pool::Pool;
+use crate::pool::span::block_state::{Block, State};
+use crate::pool::span::{Kind, Span, class, table};
+
+impl Books {
+    /// Cuts a large raw block in two. False: it is not live any more, or the kit is empty.
+    pub fn split(&mut self, span: &'static Span, block: Block, first: usize, kit: &mut Kit) -> bool {
+        // In limbo nobody can give it back, with or without the lock.
+        if !span.exchange(0, State::Raw, State::Limbo) {
+            return false;
+        }
+        let unit = span.unit.get();
+        let Some(rest) = self.cut_off(span, first, kit) else {
+            span.exchange(0, State::Limbo, State::Raw);
+            return false;
+        };
+        span.change(|| {
+            span.unit.set(first);
+            span.set_block(0, Block { requested: first, state: State::Raw, ..block });
+        });
+        rest.change(|| {
+            rest.unit.set(unit - first);
+            rest.count.set(1);
+            rest.bump.set(1);
+            rest.set_block(0, Block { requested: block.requested - first, state: State::Raw, ..block });
+            rest.set_kind(Kind::Large);
+        });
+        let tally = &mut self.account(block).tally;
+        tally.allocated = tally.allocated.wrapping_add(1);
+        self.classes[class::COUNT].add(1, 0);
+        true
+    }
+
+    /// Makes one block of two raw ones. False: they are not live, not neighbours that can be one, or have not so many bytes.
+    pub fn put_together(
+        &mut self,
+        pool: &'static Pool,
+        below: &'static Span,
+        above: &'static Span,
+        total: usize,
+    ) -> bool {
+        let (low, high) = (below.block(0), above.block(0));
+        let meet = low.requested == below.bytes.get() && below.end() == above.start.get();
+        let ours = self.owns(pool, below) && self.owns(pool, above) && self.may_join(below, above);
+        if !meet || !ours || low.requested + high.requested != total || low.client() != high.client() {
+            return false;
+        }
+        if !below.exchange(0, State::Raw, State::Limbo) {
+            return false;
+        }
+        if !above.exchange(0, State::Raw, State::Limbo) {
+            below.exchange(0, State::Limbo, State::Raw);
+            return false;
+        }
+        let (start, bytes) = (above.start.get(), above.bytes.get());
+        below.change(|| {
+            below.bytes.set(below.bytes.get() + bytes);
+            below.unit.set(below.unit.get() + above.unit.get());
+            below.clean.set(above.clean.get());
+            below.set_block(0, Block { requested: total, state: State::Raw, ..low });
+            if below.origin.get() != above.origin.get() {
+                below.origin.set(0);
+            }
+        });
+        table::put(start, bytes, Some(below));
+        self.drop_span(above);
+        let tally = &mut self.account(low).tally;
+        tally.freed = tally.freed.wrapping_add(1);
+        true
+    }
+}

@@ -1,0 +1,115 @@
+//! Ranges: whole granules cut into spans of multiples of 512 bytes, and whole granules again.
+//!
+//! Contract: that of `lanes`. All spans of a range come from one piece of the device; it has a map of where they begin.
+
+use super::range_of;
+use crate::device::host::GRANULE;
+use crate::pool::span::range_map::{Fine, RANGE};
+use crate::pool::span::{Kind, Span};
+use crate::pool::state::{Books, Kit, Want};
+use crate::sys::os;
+
+impl Books {
+    /// Cuts granules into a range of one free span, for a small block of which no range has room. Of those that the queue may have; False:
+    /// there are none.
+    pub(super) fn open_range(&mut self, want: &Want, kit: &mut Kit) -> bool {
+        let Some(ordered) = self.ordered.filter(|_| kit.map.is_some()) else { return false };
+        let lane = want.queue.and_then(|queue| ordered.lane(queue));
+        let needed = want.span_bytes.next_multiple_of(GRANULE);
+        let find = |bytes: usize| {
+            let own = lane.and_then(|lane| lane.coarse.find(bytes, GRANULE));
+            own.or_else(|| self.shelf.find(bytes, GRANULE))
+        };
+        let Some(outer) = find(RANGE).or_else(|| find(needed)) else { return false };
+        self.unshelve(outer);
+        if outer.bytes.get() > RANGE {
+            let Some((front, rest)) = self.front_of(outer, RANGE, kit) else {
+                self.shelve(outer);
+                return false;
+            };
+            self.rest_of(front, rest, outer);
+            return self.make_range(front, kit);
+        }
+        self.make_range(outer, kit)
+    }
+
+    /// A free span was cut in two: the rest goes where the whole was. `whole`: the one of both that has its uses.
+    pub(super) fn rest_of(&mut self, span: &'static Span, rest: &'static Span, whole: &'static Span) {
+        let other = if span.is(whole) { rest } else { span };
+        other.since.set(whole.since.get());
+        other.uses.follow(&whole.uses);
+        rest.change(|| rest.set_kind(Kind::Free));
+        self.shelve(rest);
+    }
+
+    fn make_range(&mut self, outer: &'static Span, kit: &mut Kit) -> bool {
+        let (Some(map), Some(inner), Some(pool)) = (kit.map.take(), kit.span(), outer.pool()) else {
+            self.shelve(outer);
+            return false;
+        };
+        inner.change(|| {
+            inner.set_kind(Kind::Free);
+            inner.set_pool(pool);
+            inner.start.set(outer.start.get());
+            inner.bytes.set(outer.bytes.get());
+            inner.clean.set(0);
+            inner.origin.set(outer.origin.get());
+            inner.set_notes(None);
+        });
+        inner.since.set(outer.since.get());
+        inner.uses.follow(&outer.uses);
+        outer.uses.clear();
+        map.put(0, outer.bytes.get(), inner);
+        outer.change(|| {
+            outer.set_map(Some(map));
+            outer.set_kind(Kind::Fine);
+        });
+        self.figures.metadata_bytes += (size_of::<Span>() + size_of::<Fine>()) as u64;
+        self.shelve(inner);
+        true
+    }
+
+    /// Makes a range whole granules again. All of it is one free span, which is in no list.
+    pub(super) fn dissolve_range(&mut self, outer: &'static Span, inner: &'static Span, now: u64) {
+        outer.uses.follow(&inner.uses);
+        inner.uses.clear();
+        let mut map = None;
+        outer.change(|| {
+            outer.clean.set(0);
+            map = outer.set_map(None);
+            outer.set_kind(Kind::None);
+        });
+        if let Some(map) = map {
+            map.release();
+            self.figures.metadata_bytes -= size_of::<Fine>() as u64;
+        }
+        self.drop_span(inner);
+        outer.change(|| outer.set_kind(Kind::Free));
+        self.merge_free(outer, now);
+    }
+
+    /// Makes the ranges whole granules again in which nothing is live and only one queue has work. False: there was none.
+    pub fn dissolve_ranges(&mut self) -> bool {
+        let Some(ordered) = self.ordered else { return false };
+        self.merge_recents();
+        let mut whole: Option<&'static Span> = None;
+        for lane in ordered.lanes() {
+            lane.fine.each(|span| {
+                if range_of(span).is_some_and(|range| range.bytes.get() == span.bytes.get()) {
+                    lane.fine.take(span, true);
+                    span.next.set(whole);
+                    whole = Some(span);
+                }
+            });
+        }
+        let any = whole.is_some();
+        while let Some(inner) = whole {
+            whole = inner.next.get();
+            self.figures.pending_bytes -= inner.bytes.get() as u64;
+            if let Some(range) = range_of(inner) {
+                self.dissolve_range(range, inner, os::coarse_ms());
+            }
+        }
+        any
+    }
+}

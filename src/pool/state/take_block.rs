@@ -1,0 +1,151 @@
+//! Blocks that are handed out: from what is free, or in memory that has just come from the device.
+//!
+//! Contract: that of `books`, under the same lock.
+
+use super::{Books, Kit, Piece, Placed, Want};
+use crate::pool::Pool;
+use crate::pool::span::{Kind, Notes, Span, class, table};
+use crate::pool::thread_heap::Heap;
+use crate::sys::os;
+use crate::thread;
+
+impl Books {
+    /// A block from what the pool has, if it has room and nothing must be cut for it.
+    pub fn place(&mut self, pool: &'static Pool, want: &Want) -> Option<Placed> {
+        let Some(class) = want.class else {
+            let span = self.take_free(pool, want.span_bytes, want.span_alignment, None)?;
+            return Some(self.make_large(span, want));
+        };
+        let span = self.partial[class].first()?;
+        self.take_small(span, want)
+    }
+
+    /// A block from what the pool has, if it has room.
+    pub fn place_cutting(&mut self, pool: &'static Pool, want: &Want, kit: &mut Kit) -> Option<Placed> {
+        let small = want.class.and_then(|class| self.partial[class].first());
+        if let Some(span) = small {
+            return self.take_small(span, want);
+        }
+        let span = match self.take_free(pool, want.span_bytes, want.span_alignment, Some(kit)) {
+            Some(span) => span,
+            None if self.merge_recent() => self.take_free(pool, want.span_bytes, want.span_alignment, Some(kit))?,
+            None => return None,
+        };
+        match want.class {
+            None => Some(self.make_large(span, want)),
+            Some(_) => self.make_small(span, want, kit),
+        }
+    }
+
+    /// A block in memory that just came from the device, as much as is wanted or more. None: it is no new memory.
+    pub fn place_in(&mut self, pool: &'static Pool, piece: Piece, want: &Want, kit: &mut Kit) -> Option<Placed> {
+        let mut span = self.adopt(pool, piece, kit)?;
+        if self.ordered.is_some() {
+            return self.place_in_ordered(span, want, kit);
+        }
+        if span.bytes.get() > want.span_bytes {
+            let (front, rest) = self.front_of(span, want.span_bytes, kit)?;
+            self.set_free_apart(rest, os::coarse_ms());
+            span = front;
+        }
+        match want.class {
+            None => Some(self.make_large(span, want)),
+            Some(_) => self.make_small(span, want, kit),
+        }
+    }
+
+    /// Enters memory that just came from the device as a span that is in no list yet. None: it is no new memory.
+    fn adopt(&mut self, pool: &'static Pool, piece: Piece, kit: &mut Kit) -> Option<&'static Span> {
+        let (start, bytes) = (piece.start, piece.bytes);
+        let origin = self.origin_of(&piece)?;
+        let clean = if self.settings.terms.zeroed { bytes } else { 0 };
+        let span = kit.span()?;
+        span.change(|| {
+            span.set_kind(Kind::None);
+            span.set_pool(pool);
+            span.start.set(start);
+            span.bytes.set(bytes);
+            span.clean.set(clean);
+            span.origin.set(origin);
+            span.set_notes(None);
+        });
+        table::put(start, bytes, Some(span));
+        let f = &mut self.figures;
+        f.reserved_bytes += bytes as u64;
+        f.address_bytes += bytes as u64;
+        f.device_bytes_total += bytes as u64;
+        f.metadata_bytes += size_of::<Span>() as u64;
+        self.peak();
+        Some(span)
+    }
+
+    /// Enters memory that just came from the device as free.
+    pub fn add_free(&mut self, pool: &'static Pool, piece: Piece, kit: &mut Kit, now: u64) -> bool {
+        let Some(span) = self.adopt(pool, piece, kit) else { return false };
+        if self.ordered.is_some() {
+            self.set_free_ordered(span, now);
+            return true;
+        }
+        self.set_free(span, now);
+        true
+    }
+
+    pub(super) fn make_large(&mut self, span: &'static Span, want: &Want) -> Placed {
+        span.change(|| {
+            span.set_notes(None);
+            span.unit.set(want.unit);
+            span.count.set(1);
+            span.bump.set(1);
+            span.set_block(0, want.block);
+            span.set_kind(Kind::Large);
+        });
+        self.figures.overhead_bytes += (span.bytes.get() - want.unit) as u64;
+        self.count_in(want.unit, want.block);
+        let dirty = span.bytes.get() - span.clean.get();
+        span.clean.set(span.clean.get().min(span.bytes.get() - want.unit));
+        Placed { address: span.start.get(), zero: dirty == 0, dirty, ready: None }
+    }
+
+    fn make_small(&mut self, span: &'static Span, want: &Want, kit: &mut Kit) -> Option<Placed> {
+        let (class, notes) = kit.notes.take()?;
+        notes.clear();
+        span.change(|| {
+            span.set_notes(Some(notes));
+            span.class.set(class);
+            span.unit.set(want.unit);
+            span.reciprocal.set(class::reciprocal(class));
+            span.count.set(span.bytes.get() / want.unit);
+            span.start_over();
+            span.fresh.set(usize::from(span.clean.get() == span.bytes.get()));
+            span.set_heap(None);
+            span.set_kind(Kind::Small);
+        });
+        self.figures.overhead_bytes += (span.bytes.get() % want.unit) as u64;
+        self.figures.metadata_bytes += Notes::bytes(class) as u64;
+        self.empty[class] += 1;
+        self.enlist(span);
+        self.take_small(span, want)
+    }
+
+    fn take_small(&mut self, span: &'static Span, want: &Want) -> Option<Placed> {
+        let (class, was_empty) = (span.class.get(), span.is_empty());
+        let popped = span.pop()?;
+        if was_empty {
+            self.empty[class] -= 1;
+        }
+        span.set_block(popped.index, want.block);
+        // The pool may have been released since the heap was found, and then it has none any more.
+        let is_ours = |heap: &&'static Heap| {
+            !self.retired && heap.is_of(thread::current()) && span.pool().is_some_and(|pool| heap.is_in(pool))
+        };
+        let heap = want.heap.filter(is_ours);
+        if heap.is_some() || span.is_full() {
+            self.delist(span);
+        }
+        if let Some(heap) = heap {
+            heap.own(span);
+        }
+        self.count_in(want.unit, want.block);
+        Some(Placed::new(span.address_of(popped.index, want.unit), popped.first && span.fresh.get() == 1))
+    }
+}

@@ -1,0 +1,192 @@
+//! What came from a caller's upstream, piece by piece: it goes back as it came.
+//!
+//! Contract: a record for each piece, from before it enters the books until it went back whole. Everything here runs
+//! under the pool's lock but making and releasing records.
+//!
+//! A piece may lie in a live block of another pool that has a span of its own, which the table shows there again when it goes.
+
+use super::{Books, Piece};
+use crate::device::host::GRANULE;
+use crate::pool::Pool;
+use crate::pool::arena::{Recycled, Recycler};
+use crate::pool::span::block_state::State;
+use crate::pool::span::{Kind, Link, Span, Word, table};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// The record of a piece. All zero is one of nothing.
+#[derive(Debug, Default)]
+pub(in crate::pool) struct Segment {
+    start: Word,
+    bytes: Word,
+    /// Bytes that did not go back.
+    left: Word,
+    /// 1: came when the pool was made.
+    first: Word,
+    under: Link,
+    newer: AtomicPtr<Segment>,
+    older: AtomicPtr<Segment>,
+    recycled: AtomicPtr<Segment>,
+}
+
+// SAFETY: zero is valid for every field, and `recycled` serves the list only.
+unsafe impl Recycled for Segment {
+    fn link(&self) -> &AtomicPtr<Segment> {
+        &self.recycled
+    }
+}
+
+static SEGMENTS: Recycler<Segment> = Recycler::new();
+
+fn pointer(segment: Option<&'static Segment>) -> *mut Segment {
+    segment.map_or(core::ptr::null_mut(), |segment| core::ptr::from_ref(segment).cast_mut())
+}
+
+fn at(link: &AtomicPtr<Segment>) -> Option<&'static Segment> {
+    // SAFETY: NULL, or set from a reference to a record, and those are never unmapped.
+    unsafe { link.load(Ordering::Relaxed).as_ref() }
+}
+
+impl Segment {
+    /// A record. None: no memory.
+    pub fn create() -> Option<&'static Segment> {
+        SEGMENTS.get()
+    }
+
+    /// Back to the others. Nothing leads to it any more.
+    pub fn release(&'static self) {
+        SEGMENTS.put(self);
+    }
+
+    /// Notes what came. False: it lies neither in fresh addresses nor in one block of a pool, as `under` told.
+    pub fn set(&self, start: usize, bytes: usize, under: Option<&'static Span>) {
+        self.start.set(start);
+        self.bytes.set(bytes);
+        self.left.set(bytes);
+        self.first.set(0);
+        self.under.set(under);
+    }
+
+    /// It came when the pool was made: it goes after all others.
+    pub fn keep(&self) {
+        self.first.set(1);
+    }
+
+    /// Whether it did.
+    pub fn is_kept(&self) -> bool {
+        self.first.get() == 1
+    }
+
+    /// Bytes that came.
+    pub fn bytes(&self) -> usize {
+        self.bytes.get()
+    }
+
+    /// What the table showed there before.
+    pub fn under(&self) -> Option<&'static Span> {
+        self.under.get()
+    }
+}
+
+impl Books {
+    /// The record of what a span lies in; None if the device is not a caller's upstream.
+    pub fn segment_of(&self, span: &Span) -> Option<&'static Segment> {
+        if self.settings.terms.joins {
+            return None;
+        }
+        // SAFETY: then spans have the address of a record there, and those are never unmapped.
+        unsafe { (span.origin.get() as *const Segment).as_ref() }
+    }
+
+    /// What spans of a piece that comes have as their origin. None: it overlaps what the pool has already.
+    pub fn origin_of(&mut self, piece: &Piece) -> Option<usize> {
+        let Some(segment) = piece.segment else {
+            self.reservations += 1;
+            return Some(self.reservations);
+        };
+        let under = table::uniform(piece.start, piece.bytes).ok()?;
+        let same = match (under, segment.under()) {
+            (Some(now), Some(then)) => now.is(then),
+            (now, then) => now.is_none() && then.is_none(),
+        };
+        if !same {
+            return None;
+        }
+        let older = self.segments.replace(segment);
+        segment.older.store(pointer(older), Ordering::Relaxed);
+        segment.newer.store(core::ptr::null_mut(), Ordering::Relaxed);
+        if let Some(older) = older {
+            older.newer.store(pointer(Some(segment)), Ordering::Relaxed);
+        }
+        Some(core::ptr::from_ref(segment) as usize)
+    }
+
+    /// Takes a whole piece out of the books, with all that lies in it. For a pool that ends with its blocks: nobody
+    /// hands any out, and no heap has any. None: there is no piece left.
+    pub fn abandon(&mut self, pool: &'static Pool) -> Option<Piece> {
+        let segment = self.segments?;
+        let (start, bytes) = (segment.start.get(), segment.left.get());
+        let mut at = start;
+        while at < start + bytes {
+            let Some(span) = table::get(at).filter(|span| self.owns(pool, span)) else {
+                at += GRANULE;
+                continue;
+            };
+            at = span.end();
+            self.forget(span);
+        }
+        table::put(start, bytes, segment.under());
+        self.part_with(segment, bytes);
+        let f = &mut self.figures;
+        f.reserved_bytes -= bytes as u64;
+        f.address_bytes -= bytes as u64;
+        f.device_free_count += 1;
+        Some(Piece { start, bytes, segment: Some(segment) })
+    }
+
+    /// Takes a span out of the books, whatever it is.
+    fn forget(&mut self, span: &'static Span) {
+        match span.kind() {
+            Kind::Free => self.unlist_free(span),
+            Kind::Large => self.figures.overhead_bytes -= (span.bytes.get() - span.unit.get()) as u64,
+            Kind::Small => {
+                if !span.is_full() {
+                    self.delist(span);
+                }
+                self.forget_small(span);
+            }
+            Kind::None | Kind::Fine => {}
+        }
+        if span.kind() != Kind::Free {
+            for index in 0..span.bump.get() {
+                let block = span.block(index);
+                if matches!(block.state, State::Raw | State::Store) {
+                    let tally = &mut self.account(block).tally;
+                    tally.freed = tally.freed.wrapping_add(1);
+                    self.count_out(span.unit.get(), block);
+                }
+            }
+        }
+        if let Some(notes) = span.notes() {
+            span.change(|| span.set_notes(None));
+            notes.release(span.class.get());
+        }
+        self.drop_span(span);
+    }
+
+    /// Some of a piece goes back; whether that was the last of it.
+    pub fn part_with(&mut self, segment: &'static Segment, bytes: usize) -> bool {
+        segment.left.set(segment.left.get() - bytes);
+        if segment.left.get() > 0 {
+            return false;
+        }
+        let (newer, older) = (at(&segment.newer), at(&segment.older));
+        match newer {
+            Some(newer) => newer.older.store(pointer(older), Ordering::Relaxed),
+            None => self.segments = older,
+        }
+        if let Some(older) = older {
+            older.newer.store(pointer(newer), Ordering::Relaxed);
+        }
+        true
+    }
+}

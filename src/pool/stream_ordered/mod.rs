@@ -1,0 +1,224 @@
+//! Pools on whose blocks devices work: requests, uses, and blocks that come back before the work on them is done.
+//!
+//! | file | what |
+//! |---|---|
+//! | `climb` | how room is made for a request |
+//! | `uses` | what uses blocks, and blocks that come back |
+//! | `resize` | blocks that change their size |
+//!
+//! Contract: `books::lanes` says what may be handed out to whom; what asks the driver happens here, under no lock. The host waits for nothing.
+
+mod free;
+
+mod resize;
+
+mod slow_path;
+
+use crate::device::host::GRANULE;
+use crate::error::{Result, Status, fail};
+use crate::pool::client::Client;
+use crate::pool::span::block_state::{Block, State};
+use crate::pool::span::range_map::UNIT;
+use crate::pool::span::stream_uses::{Point, Queue};
+use crate::pool::span::table;
+use crate::pool::state::stream_lists::{LARGEST_FINE, Lane};
+use crate::pool::state::{Count, Kit, Placed, Want};
+use crate::pool::{HOST, Pool};
+use crate::stream;
+use crate::thread;
+use crate::types::*;
+use core::sync::atomic::Ordering;
+pub(super) use free::owner_of;
+pub use free::{deallocate_on, record_use_on};
+pub use slow_path::collect;
+
+impl Pool {
+    /// Whether devices work on its blocks.
+    #[inline]
+    pub fn is_ordered(&self) -> bool {
+        self.ordered.load(Ordering::Relaxed)
+    }
+
+    /// The device whose streams its calls take; the host's where none works on its blocks.
+    pub fn place(&self) -> tn_device {
+        if self.is_ordered() { self.device() } else { HOST }
+    }
+
+    /// The queue that a request of this pool means: on memory that the host cannot touch there is no "now" (PD-9).
+    fn queue_of(&self, queue: Option<&'static Queue>) -> Result<Option<&'static Queue>> {
+        if queue.is_some() || !self.is_ordered() || self.touch.load(Ordering::Relaxed) {
+            return Ok(queue);
+        }
+        stream::current(self.device()).map(Some)
+    }
+
+    /// TN_ERR_DEVICE in the child of a process that made the pool on a device (PO-59).
+    pub fn check_process(&self) -> Result<()> {
+        if !self.is_ordered() || self.forks.load(Ordering::Relaxed) == thread::forks() {
+            return Ok(());
+        }
+        Err(self.refuse_child())
+    }
+
+    #[cold]
+    fn refuse_child(&self) -> Status {
+        let name = self.name();
+        fail(
+            TN_ERR_DEVICE,
+            format_args!(
+                "pool \"{}\" lives on a device of the process that this one was forked from; \
+                 use devices in a process that was started anew",
+                name.as_str()
+            ),
+        )
+    }
+
+    /// Gives a queue its lane here. Without memory for it the pool works on, and what the queue used is found more slowly.
+    fn ensure_lane(&'static self, queue: &'static Queue) {
+        let has = self.books.lock().has_lane(queue);
+        if !has && let Some(lane) = Lane::create(queue) {
+            let rest = self.books.lock().add_lane(queue, Some(lane));
+            rest.into_iter().for_each(Lane::release);
+        }
+    }
+
+    /// A raw block that a client will use first on a queue; None: on the host, now, or where the host cannot, on the thread's current one.
+    pub fn allocate_raw_on(
+        &'static self,
+        queue: Option<&'static Queue>,
+        bytes: usize,
+        alignment: usize,
+        zeroed: bool,
+        stamp: u64,
+    ) -> Result<core::ptr::NonNull<u8>> {
+        if !self.is_ordered() {
+            return self.allocate_raw(bytes, alignment, zeroed, stamp);
+        }
+        self.request_ordered(queue, bytes, alignment, zeroed, State::Raw, Client::RAW.tag(stamp)).map(|made| made.0)
+    }
+
+    /// A block for the store with that tag, and what others than the queue have to wait for before they touch it.
+    pub fn allocate_store_on(
+        &'static self,
+        queue: Option<&'static Queue>,
+        bytes: usize,
+        alignment: usize,
+        zeroed: bool,
+        owner: u64,
+    ) -> Result<(core::ptr::NonNull<u8>, Option<Point>)> {
+        if !self.is_ordered() {
+            return self.allocate(bytes, alignment, zeroed, owner).map(|block| (block, None));
+        }
+        self.request_ordered(queue, bytes, alignment, zeroed, State::Store, owner)
+    }
+
+    pub(super) fn request_ordered(
+        &'static self,
+        queue: Option<&'static Queue>,
+        bytes: usize,
+        alignment: usize,
+        zeroed: bool,
+        state: State,
+        tag: u64,
+    ) -> Result<(core::ptr::NonNull<u8>, Option<Point>)> {
+        let alignment = self.alignment_of(alignment, Block { state, alignment: 8, requested: bytes, tag })?;
+        self.check_process()?;
+        let mut queue = self.queue_of(queue)?;
+        if zeroed && self.touch.load(Ordering::Relaxed) {
+            // The host clears it now, so nobody may use it still.
+            queue = None;
+        }
+        let block = Block { state, alignment, requested: bytes, tag };
+        let placed = self.take_ordered(queue, bytes, block, Count { allocation: true, zeroed: false })?;
+        let mut ready = placed.ready;
+        if zeroed && bytes > 0 {
+            match self.clear_ordered(queue, placed.address, bytes) {
+                Ok(point) => ready = point.or(ready),
+                Err(status) => {
+                    self.end_new(queue, placed.address, block);
+                    return Err(status);
+                }
+            }
+        }
+        // SAFETY: addresses of blocks are never 0.
+        Ok((unsafe { core::ptr::NonNull::new_unchecked(placed.address as *mut u8) }, ready))
+    }
+
+    /// A block for a queue. Where blocks are cleared and the host can do that, it is cleared now if devices still used it when it came back.
+    fn take_ordered(
+        &'static self,
+        queue: Option<&'static Queue>,
+        bytes: usize,
+        block: Block,
+        count: Count,
+    ) -> Result<Placed> {
+        let clears = self.host_clears();
+        let want = Want { queue: queue.filter(|_| !clears), ..self.want(bytes, block)? };
+        let placed = self.obtain_ordered(want, count)?;
+        if clears {
+            // Also what it can grow by where it is.
+            let bytes = table::find(placed.address).map_or(want.unit, |span| span.bytes.get());
+            // SAFETY: the block was just made for this call, its span has so many bytes, and is finished: it was asked for on the host.
+            unsafe { self.ops().fill(placed.address, bytes, 0) };
+        }
+        Ok(placed)
+    }
+
+    /// Clears a new block that nobody knows of: on the host, or in the order of the queue, up to the point that it gives.
+    fn clear_ordered(
+        &'static self,
+        queue: Option<&'static Queue>,
+        address: usize,
+        bytes: usize,
+    ) -> Result<Option<Point>> {
+        let Some(queue) = queue else {
+            // SAFETY: the block was just made for this call, holds so many bytes, and is finished: no device works on it.
+            unsafe { self.ops().fill(address, bytes, 0) };
+            return Ok(None);
+        };
+        // SAFETY: as above, and the queue may have it: nobody uses it but in that order.
+        unsafe { self.ops().fill_on(queue, address, bytes, 0)? };
+        let point = queue.now();
+        self.record_use(address, point);
+        Ok(Some(point))
+    }
+
+    /// A block that was just made for a queue is not to be.
+    #[cold]
+    fn end_new(&'static self, queue: Option<&'static Queue>, address: usize, block: Block) {
+        match block.state {
+            State::Store => self.free_store(thread::current(), address),
+            _ => {
+                let given_back = self.deallocate_ordered(block.client(), Some(self), address, None, queue);
+                debug_assert!(given_back.is_ok(), "it was made a moment ago, and nobody knows of it");
+            }
+        }
+    }
+
+    /// Rounds a request: to 512 bytes, above 1 MiB to 64 KiB (PO-16). None: no address space could hold it.
+    pub(super) fn want_ordered(bytes: usize, block: Block) -> Option<Want> {
+        let fine = bytes <= LARGEST_FINE && block.alignment < GRANULE;
+        let unit = if fine { UNIT } else { GRANULE };
+        let span_bytes =
+            bytes.max(1).checked_next_multiple_of(unit).filter(|&bytes| bytes <= isize::MAX as usize / 2)?;
+        Some(Want::alone(span_bytes, span_bytes, block.alignment.max(unit), block))
+    }
+
+    /// Memory for a want.
+    pub(super) fn obtain_ordered(&'static self, want: Want, count: Count) -> Result<Placed> {
+        let look = |kit: Option<&mut Kit>| {
+            let mut books = self.books.lock();
+            let placed = if books.retired { None } else { books.place_ordered(&want, kit) }?;
+            books.count(&want, count, &placed, true);
+            Some(placed)
+        };
+        // What fits has to be cut, perhaps; that needs less than all that a request may need.
+        if let Some(placed) = look(None).or_else(|| look(Some(&mut Kit::gather(None)?))) {
+            return Ok(placed);
+        }
+        if let Some(queue) = want.queue {
+            self.ensure_lane(queue);
+        }
+        self.obtain_climbing(want, count)
+    }
+}

@@ -1,0 +1,115 @@
+//! Blocks that change their size: where they are, or by a copy in the order of a queue.
+//!
+//! Contract: what fails changes nothing.
+
+use crate::error::Result;
+use crate::pool::client::Client;
+use crate::pool::messages::Misuse;
+use crate::pool::span::block_state::{Block, State};
+use crate::pool::span::stream_uses::Queue;
+use crate::pool::state::{Count, Kit};
+use crate::pool::{Pool, requests};
+
+impl Pool {
+    /// Changes the size of a raw block, in place or by a copy in the order of a queue, on which the old block is given back (PO-21).
+    pub fn reallocate_on(
+        &'static self,
+        queue: Option<&'static Queue>,
+        address: usize,
+        bytes: usize,
+        stamp: u64,
+    ) -> Result<Option<core::ptr::NonNull<u8>>> {
+        if !self.is_ordered() {
+            return self.reallocate(address, bytes, stamp);
+        }
+        if address == 0 {
+            return self.allocate_raw_on(queue, bytes, 0, false, stamp).map(Some);
+        }
+        if bytes == 0 {
+            let queue = self.queue_of(queue)?;
+            return self.deallocate_ordered(Client::RAW, Some(self), address, None, queue).map(|()| None);
+        }
+        self.resize_on(Client::RAW, queue, address, bytes).map(Some)
+    }
+
+    /// Changes the size of a client's block, to at least 1 byte. On failure the old block is live and unchanged.
+    pub(in crate::pool) fn resize_on(
+        &'static self,
+        client: Client,
+        queue: Option<&'static Queue>,
+        address: usize,
+        bytes: usize,
+    ) -> Result<core::ptr::NonNull<u8>> {
+        self.check_process()?;
+        let queue = self.queue_of(queue)?;
+        let kit = Kit::gather_ordered();
+        let (_, mut books, span, _) = requests::claim(address, Some(self), client)?;
+        if books.retired {
+            return Err(requests::refuse_retired(books, span.block(0)));
+        }
+        let block = span.block(0);
+        let Some(mut kit) = kit.filter(|_| books.fits_in_place(span, bytes)) else {
+            drop(books);
+            return self.move_ordered(client, queue, address, block, bytes);
+        };
+        let resized = books.resize_ordered(span, block, bytes, queue.map(Queue::now), &mut kit);
+        let left = books.uncleared() > 0;
+        self.settle(books, usize::MAX);
+        if left {
+            self.clear_left(usize::MAX);
+        }
+        if !resized {
+            return Err(Misuse::Stale { pool: self.name() }.status(address));
+        }
+        // SAFETY: addresses of blocks are never 0.
+        Ok(unsafe { core::ptr::NonNull::new_unchecked(address as *mut u8) })
+    }
+
+    /// Moves a live raw block, which stays where it is if that fails.
+    fn move_ordered(
+        &'static self,
+        client: Client,
+        queue: Option<&'static Queue>,
+        address: usize,
+        block: Block,
+        bytes: usize,
+    ) -> Result<core::ptr::NonNull<u8>> {
+        let count = Count { allocation: false, zeroed: false };
+        let placed = self.take_ordered(queue, bytes, Block { requested: bytes, ..block }, count)?;
+        let kept = bytes.min(requests::usable_size(address)?);
+        let copied = match queue {
+            None => {
+                // SAFETY: the caller has the old block, the new one is known to nobody; both hold that many bytes, and the host may touch
+                // them now: no queue was named, and the new one is finished.
+                unsafe { self.ops().copy(placed.address, address, kept) };
+                Ok(())
+            }
+            // SAFETY: as above, in the order of the queue.
+            Some(queue) => unsafe { self.ops().copy_on(queue, placed.address, address, kept) },
+        };
+        if let Err(status) = copied {
+            self.uncount_new(client, placed.address);
+            return Err(status);
+        }
+        if let Some(queue) = queue {
+            self.record_use(placed.address, queue.now());
+        }
+        if let Err(status) = self.deallocate_ordered(client, Some(self), address, None, queue) {
+            self.uncount_new(client, placed.address);
+            return Err(status);
+        }
+        self.books.lock().count_moved(block);
+        // SAFETY: addresses of blocks are never 0.
+        Ok(unsafe { core::ptr::NonNull::new_unchecked(placed.address as *mut u8) })
+    }
+
+    /// A block that was made for a move, and counted as no allocation, goes back.
+    #[cold]
+    fn uncount_new(&'static self, client: Client, address: usize) {
+        if let Ok((pool, mut books, span, index)) = requests::claim(address, Some(self), client) {
+            let account = books.account(span.block(index));
+            account.tally.freed = account.tally.freed.wrapping_sub(1);
+            pool.free(books, span, index, State::Raw);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The end of heaps, and what they have to give up before.
+
+use super::{Counts, HEAPS, Heap, pointer};
+use crate::pool::Pool;
+use crate::pool::state::Books;
+use crate::thread::{self, CriticalSection, Thread};
+use core::sync::atomic::Ordering;
+
+impl Heap {
+    /// The end of a heap: its spans and counts are the pool's. Under the pool's lock; the caller is its thread, or alone.
+    fn end(&'static self, pool: &'static Pool, books: &mut Books) {
+        self.flush(pool, books, true);
+        let mut counts = Counts::default();
+        self.add_to(&mut counts);
+        books.add_counts(&counts);
+        for (class, handed) in self.handed.iter().enumerate() {
+            books.classes[class].add(handed.get() as u64, handed.get() as u64);
+            handed.set(0);
+        }
+        self.clients.iter().for_each(super::Counter::clear);
+        self.out.clear();
+        self.marks.iter().for_each(super::Mark::clear);
+        [&self.slack, &self.freed, &self.reallocated, &self.grown, &self.shared]
+            .into_iter()
+            .for_each(|word| word.set(0));
+        self.zero_skipped.set(0);
+        debug_assert!(self.idle.get() == 0 && self.owned.get().is_none() && self.large.get().is_none());
+        let mut at = books.heaps;
+        if at.is_some_and(|first| core::ptr::eq(first, self)) {
+            books.heaps = self.next();
+        } else {
+            while let Some(heap) = at {
+                at = heap.next();
+                if at.is_some_and(|next| core::ptr::eq(next, self)) {
+                    heap.next.store(pointer(self.next()), Ordering::Relaxed);
+                    break;
+                }
+            }
+        }
+        books.figures.metadata_bytes -= size_of::<Heap>() as u64;
+        self.pool.store(core::ptr::null_mut(), Ordering::Relaxed);
+    }
+
+    /// Its thread forgets it. The caller is that thread, or alone.
+    fn forget(&'static self) {
+        // SAFETY: NULL or a record, and those are never freed.
+        let Some(thread) = (unsafe { self.home.load(Ordering::Relaxed).as_ref() }) else { return };
+        let this = core::ptr::from_ref(self) as usize;
+        let sibling = self.sibling.load(Ordering::Relaxed) as usize;
+        if thread.first_heap() == this {
+            thread.set_first_heap(sibling);
+        } else {
+            let mut at = thread.first_heap() as *const Heap;
+            // SAFETY: as in `of`.
+            while let Some(heap) = unsafe { at.as_ref() } {
+                at = heap.sibling.load(Ordering::Relaxed);
+                if at as usize == this {
+                    heap.sibling.store(sibling as *mut Heap, Ordering::Relaxed);
+                    break;
+                }
+            }
+        }
+        thread.forget_heap(this);
+        self.thread.store(core::ptr::null_mut(), Ordering::Relaxed);
+        self.home.store(core::ptr::null_mut(), Ordering::Relaxed);
+        HEAPS.put(self);
+    }
+}
+
+/// Hides the thread's heap of a pool while a callback of the pool's upstream runs: nothing is taken from it or put into it, without anybody
+/// asking. Under no lock.
+#[cold]
+pub fn hide(thread: &'static Thread, pool: &'static Pool) {
+    let _inside = CriticalSection::enter(thread);
+    if let Some(heap) = home(thread, pool) {
+        heap.thread.store(core::ptr::null_mut(), Ordering::Relaxed);
+        thread.forget_heap(core::ptr::from_ref(heap) as usize);
+    }
+}
+
+/// Shows it again, if it is still there.
+#[cold]
+pub fn show(thread: &'static Thread, pool: &'static Pool) {
+    let _inside = CriticalSection::enter(thread);
+    if let Some(heap) = home(thread, pool) {
+        heap.thread.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
+    }
+}
+
+/// The thread's heap of a pool, hidden or not. Inside: whoever ends heaps of others waits.
+fn home(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
+    let mut at = thread.first_heap() as *const Heap;
+    // SAFETY: as in `Heap::of`; the links lead to heaps of this thread.
+    while let Some(heap) = unsafe { at.as_ref() } {
+        if heap.is_in(pool) {
+            return Some(heap);
+        }
+        at = heap.sibling.load(Ordering::Relaxed);
+    }
+    None
+}
+
+/// The end of a thread: its spans are everybody's.
+pub(super) fn end_of_thread(thread: &'static Thread) {
+    loop {
+        // Whoever ends all heaps of a pool at this moment waits until this one is whole again.
+        let inside = CriticalSection::enter(thread::current());
+        // SAFETY: as in `Heap::of`.
+        let Some(heap) = (unsafe { (thread.first_heap() as *const Heap).as_ref() }) else { return };
+        let pool = heap.pool();
+        if let Some(pool) = pool {
+            heap.end(pool, &mut pool.books.lock());
+        }
+        heap.forget();
+        drop(inside);
+        if let Some(pool) = pool {
+            pool.settle(pool.books.lock(), 0);
+        }
+    }
+}
+
+/// All heaps of a pool give up their empty spans, or all spans, so that they can go back to the device or serve others. True: one did.
+/// Called under no lock of the pool's: it waits until no other thread is inside the library, or, from inside, leaves them what they have.
+#[cold]
+pub fn recall(pool: &'static Pool, all: bool) -> bool {
+    with_all(pool, |books| {
+        let mut any = false;
+        let mut at = books.heaps;
+        while let Some(heap) = at {
+            at = heap.next();
+            any |= heap.flush(pool, books, all);
+        }
+        any
+    })
+    .unwrap_or(false)
+}
+
+/// Ends all heaps of a pool that was released. Called as `recall`.
+#[cold]
+pub fn end_all(pool: &'static Pool) {
+    let ended = with_all(pool, |books| {
+        while let Some(heap) = books.heaps {
+            heap.end(pool, books);
+            heap.forget();
+        }
+    });
+    debug_assert!(ended.is_some(), "the last hold of a pool ends outside");
+}
+
+/// Runs `work` on the books while no other thread uses a heap of the pool.
+fn with_all<R>(pool: &'static Pool, work: impl FnOnce(&mut Books) -> R) -> Option<R> {
+    let thread = thread::current();
+    {
+        let mut books = pool.books.lock();
+        let mut at = books.heaps;
+        while let Some(heap) = at.filter(|heap| core::ptr::eq(heap.home.load(Ordering::Relaxed), thread)) {
+            at = heap.next();
+        }
+        if at.is_none() {
+            return Some(work(&mut books));
+        }
+    }
+    // Where the library itself allocates from us, as a program's global allocator, it may be inside, and must not wait for others.
+    (!thread.is_inside()).then(|| thread::stop_the_world(|| work(&mut pool.books.lock())))
+}

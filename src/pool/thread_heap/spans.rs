@@ -1,0 +1,237 @@
+//! Spans of a heap: owned, collected, given up.
+//!
+//! An empty span is not given back at once, so that a loop at the edge of a span costs what any other costs: of each class the span to
+//! take from stays however empty it is, and one more. Those are counted, in `empty` and `idle`; what comes first in its list is not.
+
+use super::Heap;
+use crate::pool::span::{Span, class};
+use crate::pool::state::Books;
+use crate::pool::{Pool, remote_free};
+
+impl Heap {
+    /// Owns a span without an owner, which is in no list, from now on. Under the pool's lock.
+    pub fn own(&'static self, span: &'static Span) {
+        let class = span.class.get();
+        span.older.set(None);
+        let newer = self.owned.get();
+        span.newer.set(newer);
+        if let Some(newer) = newer {
+            newer.older.set(Some(span));
+        }
+        self.owned.set(Some(span));
+        debug_assert!(!span.is_empty(), "it is owned for the sake of a block");
+        if span.is_full() {
+            span.edge.set(FULL);
+        } else {
+            self.enter_room(span, class);
+        }
+        span.set_heap(Some(self));
+    }
+
+    /// Gives a span up. Under the pool's lock.
+    fn disown(&self, books: &mut Books, span: &'static Span) {
+        let class = span.class.get();
+        if !span.is_full() || self.is_first(span, class) {
+            self.leave_room(span, class);
+        }
+        match span.older.get() {
+            Some(older) => older.newer.set(span.newer.get()),
+            None => self.owned.set(span.newer.get()),
+        }
+        if let Some(newer) = span.newer.get() {
+            newer.older.set(span.older.get());
+        }
+        if self.recent.span.get().is_some_and(|recent| recent.is(span)) {
+            self.recent.bytes.set(0);
+        }
+        span.set_heap(None);
+        books.receive(span);
+    }
+
+    // ---- the lists of those with room ----
+
+    /// The span of a class to take from: a full one leaves the list when it is asked for a block, not before.
+    pub(super) fn roomy(&self, class: usize) -> Option<&'static Span> {
+        let first = self.room.get(class)?.first()?;
+        if !first.is_full() {
+            return Some(first);
+        }
+        self.leave_room(first, class);
+        self.room.get(class)?.first()
+    }
+
+    /// A span that is not in the list has room: the next block comes from it.
+    fn enter_room(&self, span: &'static Span, class: usize) {
+        let before = self.roomy(class);
+        self.room[class].push(span);
+        // What comes first may be full or empty and stays there as it is.
+        span.edge.set(0);
+        let Some(before) = before else { return };
+        before.edge.set(before.bump.get());
+        if before.is_empty() {
+            self.count_idle(before, class);
+        }
+    }
+
+    /// A span in the list is full, or about to be given up.
+    fn leave_room(&self, span: &'static Span, class: usize) {
+        let was_first = self.is_first(span, class);
+        self.room[class].remove(span);
+        let other = if was_first { self.room[class].first() } else { Some(span) };
+        span.edge.set(FULL);
+        if was_first && let Some(other) = other {
+            other.edge.set(0);
+        }
+        if let Some(other) = other.filter(|other| other.is_empty()) {
+            self.empty[class].set(self.empty[class].get() - 1);
+            self.idle.set(self.idle.get() - used_bytes(other));
+        }
+    }
+
+    /// An empty span is not, or not any more, the first of its list.
+    fn count_idle(&self, span: &'static Span, class: usize) {
+        self.empty[class].set(self.empty[class].get() + 1);
+        self.idle.set(self.idle.get() + used_bytes(span));
+    }
+
+    /// Whether the block of a span that came back last was the first one of a full span that left the list, or the last one of a span that
+    /// is not the first of it: what the span's `edge` says at once.
+    pub(super) fn is_at_edge(&self, span: &'static Span) -> bool {
+        let (room, bump) = (span.room(), span.bump.get());
+        (room == bump || room == 1 && bump == span.count.get()) && !self.is_first(span, span.class.get())
+    }
+
+    /// A block of a span came back, which was full, or is empty now.
+    pub(super) fn at_edge(&self, span: &'static Span) {
+        let class = span.class.get();
+        debug_assert!(self.is_at_edge(span));
+        if span.room() == 1 && span.bump.get() == span.count.get() {
+            self.enter_room(span, class);
+        } else {
+            self.count_idle(span, class);
+        }
+        if self.empty[class].get() > 1 || self.idle.get() > self.keep.get() {
+            self.give_up_idle(class);
+        }
+    }
+
+    /// Gives idle spans to the pool: all but one of a class, and all others if they are too much together.
+    #[cold]
+    #[inline(never)]
+    fn give_up_idle(&self, class: usize) {
+        let Some(pool) = self.pool() else { return };
+        let mut books = pool.books.lock();
+        self.each_idle(class, 1, |span| self.disown(&mut books, span));
+        if self.idle.get() > self.keep.get() {
+            (0..class::COUNT).for_each(|class| self.each_idle(class, 0, |span| self.disown(&mut books, span)));
+        }
+        // One span of the class may stay whatever the threshold is, as a block that was just freed may.
+        pool.settle(books, class::span_bytes(class));
+    }
+
+    /// Calls `visit`, which gives them up, with the idle spans of a class but `keep` of them.
+    fn each_idle(&self, class: usize, keep: usize, mut visit: impl FnMut(&'static Span)) {
+        let mut next = self.room[class].first().and_then(|first| first.next.get());
+        while let Some(span) = next.filter(|_| self.empty[class].get() > keep) {
+            next = span.next.get();
+            // One that waits for being collected may be in the list of this heap.
+            if span.is_empty() && !span.is_queued() {
+                visit(span);
+            }
+        }
+    }
+
+    /// Before it gets another span: gives up all empty ones if they have become too much.
+    pub(super) fn shed(&self, pool: &'static Pool) {
+        let firsts = || self.room.iter().filter_map(|list| list.first()).filter(|first| first.is_empty());
+        let empty: usize = firsts().map(used_bytes).sum();
+        if empty + self.idle.get() > self.keep.get() {
+            let mut books = pool.books.lock();
+            self.give_up(&mut books, false);
+            pool.settle(books, self.keep.get());
+        }
+    }
+
+    /// Gives up all spans, or those that are empty; true if there were any. Under the pool's lock; the caller is its thread, or alone.
+    fn give_up(&self, books: &mut Books, all: bool) -> bool {
+        let mut any = false;
+        let mut next = self.owned.get();
+        while let Some(span) = next {
+            next = span.newer.get();
+            if all || span.is_empty() && !span.is_queued() {
+                self.disown(books, span);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// As `give_up`, with the large block that it keeps, once what others gave back has been collected.
+    pub(super) fn flush(&self, pool: &'static Pool, books: &mut Books, all: bool) -> bool {
+        let pending = self.take_pending(pool, books);
+        books.figures.misuse_count += self.collect_all(pool, pending) as u64;
+        let large = self.large.get();
+        if let Some(span) = large {
+            self.large.set(None);
+            books.end_free(span, 0, crate::sys::os::coarse_ms());
+        }
+        self.give_up(books, all) | large.is_some()
+    }
+
+    // ---- what others gave back ----
+
+    /// Collects the blocks of its spans that other threads gave back. Its thread's, under no lock.
+    pub(super) fn collect(&self, pool: &'static Pool) {
+        if pool.returned.is_empty() && self.pending.get().is_none() {
+            return;
+        }
+        let mut books = pool.books.lock();
+        let pending = self.take_pending(pool, &mut books);
+        drop(books);
+        let wrong = self.collect_all(pool, pending);
+        if wrong > 0 {
+            pool.books.lock().figures.misuse_count += wrong as u64;
+        }
+    }
+
+    /// The list of its spans with blocks to be collected. Under the pool's lock.
+    fn take_pending(&self, pool: &'static Pool, books: &mut Books) -> Option<&'static Span> {
+        books.sort_returned(pool);
+        let first = self.pending.get();
+        self.pending.set(None);
+        first
+    }
+
+    /// Collects the spans of such a list; how many blocks were given back twice.
+    fn collect_all(&self, pool: &'static Pool, mut next: Option<&'static Span>) -> usize {
+        let mut wrong = 0;
+        while let Some(span) = next {
+            next = span.queue.get();
+            wrong += self.collect_one(pool, span);
+        }
+        wrong
+    }
+
+    fn collect_one(&self, pool: &'static Pool, span: &'static Span) -> usize {
+        let class = span.class.get();
+        let (was_full, was_empty) = (span.is_full(), span.is_empty());
+        let (blocks, wrong) = remote_free::collect(pool, span);
+        if self.is_first(span, class) {
+            return wrong;
+        }
+        if blocks > 0 && was_full {
+            self.enter_room(span, class);
+        } else if span.is_empty() && !was_empty {
+            self.count_idle(span, class);
+        }
+        wrong
+    }
+}
+
+/// The edge of a full span that is in no list.
+const FULL: usize = 1;
+
+/// Bytes of an empty span that were ever handed out: what keeping it may cost.
+fn used_bytes(span: &'static Span) -> usize {
+    span.bump.get() * span.unit.get()
+}
