@@ -971,7 +971,7 @@ fn all_is_there(stage: &Stage, heap: usize, wrong: usize) {
     for _ in 0..3 {
         late += stage.collect(heap).wrong;
     }
-    assert_eq!((stage.room(), late), (BLOCKS, wrong), "{}", stage.told());
+    assert_eq!((stage.free_count(), late), (BLOCKS, wrong), "{}", stage.told());
     assert!(stage.dissolve(), "the span waits for somebody");
 }
 
@@ -985,7 +985,7 @@ fn loom_two_foreign_frees_and_the_owner() {
         let second = loom::thread::spawn(|| assert!(stage.give(1)));
         let owner = loom::thread::spawn(|| {
             let found = stage.collect(1);
-            assert_eq!((found.blocks, found.wrong), (stage.room(), 0));
+            assert_eq!((found.blocks, found.wrong), (stage.free_count(), 0));
             let whole = stage.dissolve();
             assert!(!whole || found.blocks == BLOCKS);
             (found, whole)
@@ -1030,7 +1030,7 @@ fn loom_the_owners_free_and_a_foreign_one_of_one_block() {
         let (own, found) = owner.join().unwrap();
         let late = [stage.collect(1), stage.collect(1)];
         let wrong = found.wrong + late.iter().map(|late| late.wrong).sum::<usize>();
-        assert_eq!((stage.room(), wrong), (BLOCKS, usize::from(own && other)), "{own} {other} {}", stage.told());
+        assert_eq!((stage.free_count(), wrong), (BLOCKS, usize::from(own && other)), "{own} {other} {}", stage.told());
         match (own, other) {
             (true, true) => "both",
             (true, false) => "owner",

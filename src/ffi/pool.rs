@@ -315,7 +315,7 @@ unsafe extern "C" fn allocate_slow(
     out: *mut *mut c_void,
 ) -> tn_status {
     enter("tn_pool_allocate", || {
-        let otherwise = || pool::allocate_otherwise(pool as u64, bytes, alignment);
+        let otherwise = || pool::allocate_cached(pool as u64, bytes, alignment);
         let out = Out::new(out, "out")?;
         if let Some(block) = convert::is_now(stream).then(otherwise).flatten() {
             // SAFETY: writable by the caller's promise.
@@ -324,7 +324,7 @@ unsafe extern "C" fn allocate_slow(
         }
         let (handle, pool) = (pool, find(pool)?);
         let stream = convert::stream(stream)?;
-        let queue = stream.on(pool.place())?;
+        let queue = stream.on(pool.stream_device())?;
         let block = pool.allocate_raw_on(queue, bytes, alignment, false, thread::current().stamp())?;
         pool::remember((!handle.is_null()).then(|| Id::from_bits(handle as u64)), pool);
         // SAFETY: writable by the caller's promise.
@@ -362,7 +362,7 @@ pub unsafe extern "C" fn tn_pool_allocate_zeroed(
         let out = Out::new(out, "out")?;
         let pool = find(pool)?;
         let stream = convert::stream(stream)?;
-        let queue = stream.on(pool.place())?;
+        let queue = stream.on(pool.stream_device())?;
         let block = pool.allocate_raw_on(queue, bytes, alignment, true, thread::current().stamp())?;
         // SAFETY: writable by the function's documentation.
         unsafe { out.write(block.as_ptr().cast()) };
@@ -427,7 +427,7 @@ unsafe extern "C" fn reallocate_slow(
         let out = Out::new(out, "out")?;
         let (handle, pool) = (pool, find(pool)?);
         let stream = convert::stream(stream)?;
-        let queue = stream.on(pool.place())?;
+        let queue = stream.on(pool.stream_device())?;
         let block = pool.reallocate_on(queue, address(ptr), bytes, thread::current().stamp())?;
         pool::remember((!handle.is_null()).then(|| Id::from_bits(handle as u64)), pool);
         // SAFETY: writable by the caller's promise.
@@ -486,7 +486,7 @@ impl pool::Deallocate for Deallocate {
     const DONE: tn_status = TN_OK;
 
     #[inline(always)]
-    extern "C" fn slowly(pool: u64, address: usize, stream: u64) -> tn_status {
+    extern "C" fn slow(pool: u64, address: usize, stream: u64) -> tn_status {
         deallocate_slow(pool, address, stream)
     }
 }

@@ -76,12 +76,12 @@ pub fn handler(pool: Option<&'static Pool>) -> Result<*const Handler> {
         return Err(fail(TN_ERR_DEVICE, format_args!("NumPy's arrays lie on the host, and this pool on {name}")));
     }
     // Nobody may make another pool of it while it gets its handler.
-    if !pool.try_hold() {
+    if !pool.try_ref() {
         let name = pool.name();
         return Err(fail(TN_ERR_STALE, format_args!("pool \"{}\" was released already", name.as_str())));
     }
     let made = made_for(pool);
-    pool.drop_hold();
+    pool.drop_ref();
     os::pin_library();
     made
 }

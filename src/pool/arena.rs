@@ -10,7 +10,7 @@ use crate::sys::os;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-/// Asked from the system at a time; what is not touched costs addresses only.
+/// BackingRequest from the system at a time; what is not touched costs addresses only.
 const CHUNK_BYTES: usize = 1 << 20;
 
 struct Chunk {

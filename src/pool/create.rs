@@ -8,9 +8,9 @@ use crate::error::{Result, fail};
 use crate::names::Name;
 use crate::pool::backing::trim::trim_all;
 use crate::pool::options::{PoolOptions, Settings};
-use crate::pool::registry::{park, shell};
-use crate::pool::state::stream_lists::Ordered;
-use crate::pool::state::{Books, Ring};
+use crate::pool::registry::{retire, take_record};
+use crate::pool::state::stream_lists::StreamLists;
+use crate::pool::state::{PoolState, Ring};
 use crate::pool::{HOST, Pool, arena, messages, options, requests, stream_ordered};
 use crate::sys::{checker, os};
 use crate::thread;
@@ -23,7 +23,7 @@ static SERIAL: AtomicU64 = AtomicU64::new(0);
 /// A pool of its own on a device, with one hold, the caller's. TN_ERR_DEVICE, TN_ERR_INVALID, TN_ERR_RANGE,
 /// TN_ERR_UNSUPPORTED, TN_ERR_NO_HOST_MEMORY, and then nothing is left behind (PO-1 to PO-4).
 pub fn create(device: tn_device, options: &PoolOptions) -> Result<&'static Pool> {
-    let place = options::place(device, options);
+    let place = options::resolve_device(device, options);
     let settings = options::check(device, options, os::has_node)?;
     let source = Source::of(place, options.host_flags)?;
     let terms = source.device().terms();
@@ -56,35 +56,35 @@ fn make(
     upstream: Option<&tn_upstream>,
 ) -> Result<&'static Pool> {
     let Settings { terms, .. } = settings;
-    let no_memory = || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the books of a pool; free some"));
-    let pool = shell().ok_or_else(no_memory)?;
+    let no_memory = || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the state of a pool; free some"));
+    let pool = take_record().ok_or_else(no_memory)?;
     let ring = match settings.flags & TN_POOL_STRICT {
         0 => None,
         _ => match arena::take(size_of::<Ring>(), align_of::<Ring>()) {
             // SAFETY: zeroed memory of the right size and alignment, mapped for ever; zero is valid, and means empty.
             Some(at) => Some(unsafe { at.cast::<Ring>().as_ref() }),
             None => {
-                park(pool);
+                retire(pool);
                 return Err(no_memory());
             }
         },
     };
-    let ordered = if terms.ordered { Ordered::create() } else { None };
+    let ordered = if terms.ordered { StreamLists::create() } else { None };
     if terms.ordered && ordered.is_none() {
-        park(pool);
+        retire(pool);
         return Err(no_memory());
     }
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed) + 1;
     let name = if name.is_none() { numbered(serial) } else { name };
     pool.set_constants(place, &settings, source, serial);
     if let Some(upstream) = upstream {
-        // SAFETY: the shell is this call's alone.
+        // SAFETY: the take_record is this call's alone.
         unsafe { pool.upstream.set(upstream, terms) };
     }
-    let mut books = Books::new(settings, name, ring, Some(&pool.looks));
-    books.ordered = ordered;
-    books.figures.metadata_bytes += ordered.map_or(0, |_| size_of::<Ordered>() as u64);
-    *pool.books.lock() = books;
+    let mut state = PoolState::new(settings, name, ring, Some(&pool.looks));
+    state.stream_lists = ordered;
+    state.figures.metadata_bytes += ordered.map_or(0, |_| size_of::<StreamLists>() as u64);
+    *pool.state.lock() = state;
     if settings.floor == 0 {
         return Ok(pool);
     }
@@ -93,7 +93,7 @@ fn make(
         Ok(false) => messages::out_of_memory(pool, terms.refusal, &requests::creation(settings.floor)),
         Err(status) => status,
     };
-    pool.drop_hold();
+    pool.drop_ref();
     Err(status)
 }
 
@@ -105,7 +105,7 @@ fn numbered(serial: u64) -> Name {
 }
 
 impl Pool {
-    /// Notes what does not change while the pool lives, for reading without the lock.
+    /// BlockMetadata what does not change while the pool lives, for reading without the lock.
     fn set_constants(&self, place: tn_device, settings: &Settings, source: Source, serial: u64) {
         let terms = &settings.terms;
         self.device_type.store(place.r#type, Ordering::Relaxed);

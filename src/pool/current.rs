@@ -1,6 +1,6 @@
 //! Which pool is meant where none is named: the default ones, and what threads set.
 //!
-//! Contract: a default pool is made at its first use and never gone. A thread has a hold on each pool that it set; both last until somebody
+//! Contract: a default pool is made at its first use and never gone. A thread has a add_ref on each pool that it set; both last until somebody
 //! says otherwise, so none is taken here.
 
 use crate::error::Result;
@@ -14,10 +14,10 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 /// The default pools, once they were asked for.
 static DEFAULTS: [AtomicPtr<Pool>; thread::POOLS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; thread::POOLS];
 
-/// The default pool of a device, made at first use and never gone; no hold is taken (PO-5).
+/// The default pool of a device, made at first use and never gone; no add_ref is taken (PO-5).
 pub fn default(device: tn_device) -> Result<&'static Pool> {
-    let made = &DEFAULTS[place_of(device).unwrap_or(HOST_PLACE)];
-    if place_of(device).is_some() {
+    let made = &DEFAULTS[slot_of(device).unwrap_or(HOST_SLOT)];
+    if slot_of(device).is_some() {
         // Acquire pairs with the Release below.
         // SAFETY: NULL, or a pool, and those are never unmapped.
         if let Some(pool) = unsafe { made.load(Ordering::Acquire).as_ref() } {
@@ -26,9 +26,9 @@ pub fn default(device: tn_device) -> Result<&'static Pool> {
     }
     let options = default_options(device.r#type);
     // Pinned memory without a driver is plain memory, if the options say so: then the host's default pool.
-    let place = options::place(device, &options);
-    if place != device {
-        return default(place);
+    let slot = options::resolve_device(device, &options);
+    if slot != device {
+        return default(slot);
     }
     // Options that no pool can have fail here, and can still be mended.
     let pool = create(device, &options)?;
@@ -40,7 +40,7 @@ pub fn default(device: tn_device) -> Result<&'static Pool> {
     match made.compare_exchange(core::ptr::null_mut(), this, Ordering::Release, Ordering::Acquire) {
         Ok(_) => Ok(pool),
         Err(first) => {
-            pool.drop_hold();
+            pool.drop_ref();
             // SAFETY: set by the thread that was first.
             Ok(unsafe { &*first })
         }
@@ -49,19 +49,19 @@ pub fn default(device: tn_device) -> Result<&'static Pool> {
 
 /// Device types, as options of the library number them.
 const KINDS: [i32; 4] = [TN_CPU, TN_CUDA, TN_CUDA_HOST, TN_CUDA_MANAGED];
-/// The host's place among those of devices; pinned and managed memory follow, then the GPUs.
-const HOST_PLACE: usize = 0;
+/// The host's slot among those of devices; pinned and managed memory follow, then the GPUs.
+const HOST_SLOT: usize = 0;
 const FIRST_GPU: usize = 3;
 
 fn kind_of(device_type: i32) -> Option<usize> {
     KINDS.iter().position(|&known| known == device_type)
 }
 
-/// Where pools of a device have their place. None: no such device can be.
-fn place_of(device: tn_device) -> Option<usize> {
+/// Where pools of a device have their slot. None: no such device can be.
+fn slot_of(device: tn_device) -> Option<usize> {
     let id = usize::try_from(device.id).ok()?;
     match device.r#type {
-        TN_CPU if id == 0 => Some(HOST_PLACE),
+        TN_CPU if id == 0 => Some(HOST_SLOT),
         TN_CUDA_HOST if id == 0 => Some(1),
         TN_CUDA_MANAGED if id == 0 => Some(2),
         TN_CUDA => (FIRST_GPU..thread::POOLS).nth(id),
@@ -69,10 +69,10 @@ fn place_of(device: tn_device) -> Option<usize> {
     }
 }
 
-/// What this thread means by no pool, for a device: the pool that it set, else the default one. No hold is taken; the
+/// What this thread means by no pool, for a device: the pool that it set, else the default one. No add_ref is taken; the
 /// thread's own, or the library's, lasts at least until the thread sets another (PO-62).
 pub fn current(device: tn_device) -> Result<&'static Pool> {
-    let set = place_of(device).map_or(0, |place| thread::current().pool(place)) as *const Pool;
+    let set = slot_of(device).map_or(0, |slot| thread::current().pool(slot)) as *const Pool;
     // SAFETY: 0, or what `set_current` stored: a pool, and those are never unmapped.
     match unsafe { set.as_ref() } {
         Some(pool) if pool.device() == device => Ok(pool),
@@ -83,8 +83,8 @@ pub fn current(device: tn_device) -> Result<&'static Pool> {
 /// The same for the host, and the calling thread.
 #[inline(always)]
 pub fn current_of_host(thread: &'static Thread) -> Result<&'static Pool> {
-    let set = thread.pool(HOST_PLACE) as *const Pool;
-    let pool = if set.is_null() { DEFAULTS[HOST_PLACE].load(Ordering::Acquire).cast_const() } else { set };
+    let set = thread.pool(HOST_SLOT) as *const Pool;
+    let pool = if set.is_null() { DEFAULTS[HOST_SLOT].load(Ordering::Acquire).cast_const() } else { set };
     // SAFETY: as in `current` and `default`; the host is one device.
     match unsafe { pool.as_ref() } {
         Some(pool) => Ok(pool),
@@ -94,45 +94,45 @@ pub fn current_of_host(thread: &'static Thread) -> Result<&'static Pool> {
 
 /// Whether that is what a thread means by no pool, for the host.
 pub(super) fn is_current_of_host(thread: &'static Thread, pool: &'static Pool) -> bool {
-    let set = thread.pool(HOST_PLACE) as *const Pool;
-    let now = if set.is_null() { DEFAULTS[HOST_PLACE].load(Ordering::Relaxed).cast_const() } else { set };
+    let set = thread.pool(HOST_SLOT) as *const Pool;
+    let now = if set.is_null() { DEFAULTS[HOST_SLOT].load(Ordering::Relaxed).cast_const() } else { set };
     core::ptr::eq(now, pool)
 }
 
 /// Sets what this thread means by no pool, for the pool's device; None: the default pools again, of all devices. The
-/// thread has a hold on what it set until it sets another or ends (PO-64, PO-65). The caller has a hold on the pool.
+/// thread has a add_ref on what it set until it sets another or ends (PO-64, PO-65). The caller has a add_ref on the pool.
 pub fn set_current(pool: Option<&'static Pool>) {
     let thread = thread::current();
     let Some(pool) = pool else { return forget_current(thread) };
-    let Some(place) = place_of(pool.device()) else { return };
+    let Some(slot) = slot_of(pool.device()) else { return };
     thread::on_exit(forget_current);
-    pool.hold();
-    let old = thread.pool(place) as *const Pool;
-    thread.set_pool(place, core::ptr::from_ref(pool) as usize);
+    pool.add_ref();
+    let old = thread.pool(slot) as *const Pool;
+    thread.set_pool(slot, core::ptr::from_ref(pool) as usize);
     thread.set_current_heap(0);
     // SAFETY: as in `current`.
     if let Some(old) = unsafe { old.as_ref() } {
-        old.drop_hold();
+        old.drop_ref();
     }
 }
 
 /// Ends a thread's holds; also when the thread ends.
 fn forget_current(thread: &'static Thread) {
-    for place in 0..thread::POOLS {
-        let old = thread.pool(place) as *const Pool;
-        thread.set_pool(place, 0);
+    for slot in 0..thread::POOLS {
+        let old = thread.pool(slot) as *const Pool;
+        thread.set_pool(slot, 0);
         thread.set_current_heap(0);
         // SAFETY: as in `current`.
         if let Some(old) = unsafe { old.as_ref() } {
-            old.drop_hold();
+            old.drop_ref();
         }
     }
 }
 
 /// Whether the default pool of a device type was made, so that its options cannot change any more.
 pub fn default_exists(device_type: i32) -> bool {
-    let made = |id| place_of(tn_device { r#type: device_type, id });
-    (0..thread::POOLS as i32).filter_map(made).any(|place| !DEFAULTS[place].load(Ordering::Acquire).is_null())
+    let made = |id| slot_of(tn_device { r#type: device_type, id });
+    (0..thread::POOLS as i32).filter_map(made).any(|slot| !DEFAULTS[slot].load(Ordering::Acquire).is_null())
 }
 
 /// The options of the default pool of a device type, as `tn_option_set` left them.
@@ -150,7 +150,7 @@ fn default_options(device_type: i32) -> PoolOptions {
             "thread_cache_size" => options.thread_cache_size = value,
             "release_threshold" => options.release_threshold = value,
             "release_delay_ms" => options.release_delay_ms = value,
-            // What no field can hold is out of range, and is told so by the checks of `create`.
+            // What no field can add_ref is out of range, and is told so by the checks of `create`.
             "huge_pages" => options.huge_pages = i32::try_from(value).unwrap_or(-1),
             "backend" => options.backend = i32::try_from(value).unwrap_or(-1),
             "numa_node" => options.numa_node = i32::try_from(value).unwrap_or(-1),

@@ -69,7 +69,7 @@ pub fn open(pool: &'static Pool) -> Result<Id> {
     let slot = match Table::<PoolSlot>::take(thread) {
         Ok(slot) => slot,
         Err(status) => {
-            pool.drop_hold();
+            pool.drop_ref();
             return Err(status);
         }
     };
@@ -82,7 +82,7 @@ pub fn open(pool: &'static Pool) -> Result<Id> {
 
 /// A handle on the pool, with a hold of its own. TN_ERR_STALE for a pool that was released.
 pub fn new_handle(pool: &'static Pool) -> Result<Id> {
-    if !pool.try_hold() {
+    if !pool.try_ref() {
         let name = pool.name();
         return Err(fail(TN_ERR_STALE, format_args!("pool \"{}\" was released already", name.as_str())));
     }
@@ -159,7 +159,7 @@ pub fn close(id: Id) -> Result<()> {
     debug_assert!(slot.head.state() == State::Kept);
     Table::free(thread::current(), slot);
     if let Some(pool) = pool {
-        pool.drop_hold();
+        pool.drop_ref();
     }
     Ok(())
 }

@@ -7,7 +7,7 @@
 use crate::device::host::GRANULE;
 use crate::pool::Pool;
 use crate::pool::client::Client;
-use crate::pool::span::block_state::{Block, State};
+use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::{Kind, Span, table};
 
 /// A live block.
@@ -42,7 +42,7 @@ struct Shape {
     kind: Kind,
     start: usize,
     bytes: usize,
-    unit: usize,
+    block_bytes: usize,
     /// Blocks that may be live.
     blocks: usize,
     pool: Option<&'static Pool>,
@@ -53,7 +53,7 @@ fn shape(span: &Span) -> Shape {
         kind: span.kind(),
         start: span.start.get(),
         bytes: span.bytes.get(),
-        unit: span.unit.get(),
+        block_bytes: span.block_bytes.get(),
         blocks: span.bump.get(),
         pool: span.pool(),
     }
@@ -64,18 +64,18 @@ impl Shape {
         address.wrapping_sub(self.start) < self.bytes
     }
     fn has_blocks(&self) -> bool {
-        matches!(self.kind, Kind::Small | Kind::Large) && self.unit > 0
+        matches!(self.kind, Kind::Small | Kind::Large) && self.block_bytes > 0
     }
     fn located(&self, index: usize, block: Block) -> Option<Located> {
         let ((thread, site), owner) = match block.state {
-            State::Raw => (Client::asker(block.tag), 0),
-            State::Store => ((0, 0), block.tag),
+            BlockState::Raw => (Client::asker(block.tag), 0),
+            BlockState::Store => ((0, 0), block.tag),
             _ => return None,
         };
         Some(Located {
-            start: self.start + index * self.unit,
+            start: self.start + index * self.block_bytes,
             requested: block.requested,
-            usable: self.unit,
+            usable: self.block_bytes,
             alignment: block.alignment,
             pool: self.pool?,
             owner,
@@ -103,7 +103,7 @@ fn steady<R>(span: &'static Span, mut read: impl FnMut() -> Option<R>, locked: i
     // span changes to meanwhile can only make the loop go round again.
     loop {
         let pool = span.pool();
-        let guard = pool.map(|pool| pool.books.lock());
+        let guard = pool.map(|pool| pool.state.lock());
         let same = match (pool, span.pool()) {
             (Some(a), Some(b)) => core::ptr::eq(a, b),
             (a, b) => a.is_none() && b.is_none(),
@@ -120,7 +120,7 @@ fn steady<R>(span: &'static Span, mut read: impl FnMut() -> Option<R>, locked: i
 fn block_of(span: &'static Span, of: &Shape, index: usize) -> Result<Option<Located>, ()> {
     let look = || {
         let now = shape(span);
-        let same = (now.kind, now.start, now.unit) == (of.kind, of.start, of.unit);
+        let same = (now.kind, now.start, now.block_bytes) == (of.kind, of.start, of.block_bytes);
         same.then(|| span.block(index))
     };
     match steady(span, || span.read(look), look) {
@@ -142,7 +142,7 @@ pub fn locate(address: usize) -> Option<Located> {
         if !shape.has_blocks() {
             return None;
         }
-        let index = (address - shape.start) / shape.unit;
+        let index = (address - shape.start) / shape.block_bytes;
         if index >= shape.blocks {
             return None;
         }
@@ -164,9 +164,9 @@ pub fn first_in(start: usize, end: usize) -> Option<Located> {
             continue;
         }
         if shape.has_blocks() {
-            let first = (address.max(from) - shape.start) / shape.unit;
+            let first = (address.max(from) - shape.start) / shape.block_bytes;
             for index in first..shape.blocks {
-                if shape.start + index * shape.unit >= end {
+                if shape.start + index * shape.block_bytes >= end {
                     return None;
                 }
                 if let Ok(Some(found)) = block_of(span, &shape, index) {
@@ -191,8 +191,8 @@ pub fn each_block(mut f: impl FnMut(&Located)) {
         let end = table::end_of(span, address, shape.start + shape.bytes);
         if shape.has_blocks() {
             // A pool may lie in a block of another, whose span is met again behind it.
-            let first = (address - shape.start).div_ceil(shape.unit);
-            for index in first..shape.blocks.min((end - shape.start).div_ceil(shape.unit)) {
+            let first = (address - shape.start).div_ceil(shape.block_bytes);
+            for index in first..shape.blocks.min((end - shape.start).div_ceil(shape.block_bytes)) {
                 if let Ok(Some(found)) = block_of(span, &shape, index) {
                     f(&found);
                 }
@@ -204,13 +204,13 @@ pub fn each_block(mut f: impl FnMut(&Located)) {
 
 /// A span of a pool, at some moment of the call.
 #[derive(Clone, Copy, Debug)]
-pub struct Section {
+pub struct SpanInfo {
     /// Its first byte.
     pub start: usize,
     /// Its bytes.
     pub bytes: usize,
     /// Usable bytes of its blocks; 0: it is free.
-    pub unit: usize,
+    pub block_bytes: usize,
     /// Blocks that it holds at most.
     pub blocks: usize,
     /// Live ones.
@@ -220,7 +220,7 @@ pub struct Section {
 }
 
 /// Calls `f` with every span of the pool, by address; under no lock.
-pub(super) fn each_section(pool: &'static Pool, mut f: impl FnMut(&Section)) {
+pub(super) fn each_span(pool: &'static Pool, mut f: impl FnMut(&SpanInfo)) {
     let mut from = 0;
     while let Some((address, span)) = table::next(from, usize::MAX) {
         let look = || (shape(span), span.count.get(), span.class.get());
@@ -236,12 +236,13 @@ pub(super) fn each_section(pool: &'static Pool, mut f: impl FnMut(&Section)) {
         if !own || shape.kind == Kind::None || again {
             continue;
         }
-        let mut section = Section { start: shape.start, bytes: shape.bytes, unit: 0, blocks: 0, live: 0, class: None };
+        let mut info =
+            SpanInfo { start: shape.start, bytes: shape.bytes, block_bytes: 0, blocks: 0, live: 0, class: None };
         if shape.has_blocks() {
-            (section.unit, section.blocks) = (shape.unit, count);
-            section.class = (shape.kind == Kind::Small).then_some(class);
-            section.live = (0..shape.blocks).filter(|&i| matches!(block_of(span, &shape, i), Ok(Some(_)))).count();
+            (info.block_bytes, info.blocks) = (shape.block_bytes, count);
+            info.class = (shape.kind == Kind::Small).then_some(class);
+            info.live = (0..shape.blocks).filter(|&i| matches!(block_of(span, &shape, i), Ok(Some(_)))).count();
         }
-        f(&section);
+        f(&info);
     }
 }

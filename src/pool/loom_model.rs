@@ -1,5 +1,5 @@
 //! What threads do with the blocks of one span, for the model checker: the words of `cell` and the steps of `returns`, the same text built with
-//! its atomics, around the little of spans, heaps and books that says who does which step when.
+//! its atomics, around the little of spans, heaps and state that says who does which step when.
 //!
 //! Contract: only under `cfg(loom)`. A span of two blocks; `heap` 0 is nobody. What the owner alone touches lies behind a [`Watch`], so that
 //! a model fails where somebody touches the span after it was made free.
@@ -44,15 +44,15 @@ mod protocol;
 
 use crate::sys::sync::Watch;
 use atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
-use block_state::{Block, Cell, State, Word};
+use block_state::{Block, BlockBits, BlockCell, BlockState};
 use loom::sync::Mutex;
-use protocol::{Collected, Pile, Queued};
+use protocol::{AtomicStack, Collected, Queued};
 
 /// Blocks of the span.
 pub const BLOCKS: usize = 2;
 
 struct Span {
-    cells: [Cell; BLOCKS],
+    cells: [BlockCell; BLOCKS],
     bits: AtomicU64,
     queued: Queued,
     queue: AtomicPtr<Span>,
@@ -69,15 +69,15 @@ unsafe impl Sync for Span {}
 
 /// What a pool's lock guards.
 #[derive(Default)]
-struct Books {
+struct PoolState {
     /// Spans of owners, to be collected by them.
     pending: Vec<usize>,
 }
 
 /// A pool with one span of which all blocks are live, owned by heap 1.
 pub struct Stage {
-    returned: Pile<Span>,
-    books: Mutex<Books>,
+    returned: AtomicStack<Span>,
+    state: Mutex<PoolState>,
     span: Span,
 }
 
@@ -90,8 +90,8 @@ pub struct Found {
     pub wrong: usize,
 }
 
-fn live() -> Word {
-    Word::of(Block { state: State::Raw, alignment: 16, requested: 8, tag: 0 }, 8)
+fn live() -> BlockBits {
+    BlockBits::of(Block { state: BlockState::Raw, alignment: 16, requested: 8, tag: 0 }, 8)
 }
 
 impl Stage {
@@ -108,7 +108,7 @@ impl Stage {
             owners: Watch::new(),
         };
         span.cells.iter().for_each(|cell| cell.set(live()));
-        Box::leak(Box::new(Stage { returned: Pile::new(), books: Mutex::new(Books::default()), span }))
+        Box::leak(Box::new(Stage { returned: AtomicStack::new(), state: Mutex::new(PoolState::default()), span }))
     }
 
     fn queue_up(&self) {
@@ -120,10 +120,10 @@ impl Stage {
 
     /// A thread that does not own the span gives a block back; false: it is not live.
     pub fn give(&self, index: usize) -> bool {
-        if !self.span.cells[index].exchange(State::Raw, State::Limbo) {
+        if !self.span.cells[index].exchange(BlockState::Raw, BlockState::Limbo) {
             return false;
         }
-        protocol::announce(&self.span.bits, index, &self.span.cells[index], || {
+        protocol::publish(&self.span.bits, index, &self.span.cells[index], || {
             self.queue_up();
             // The last look at the span, before the step with which it is let go.
             self.span.life.read();
@@ -134,10 +134,10 @@ impl Stage {
     /// The owner gives a block back, with plain loads and stores; false: it is not live.
     pub fn give_own(&self, index: usize) -> bool {
         let word = self.span.cells[index].get();
-        if !word.is(State::Raw) {
+        if !word.is(BlockState::Raw) {
             return false;
         }
-        self.span.cells[index].set_state(word, State::Freed);
+        self.span.cells[index].set_state(word, BlockState::Freed);
         self.push(index);
         true
     }
@@ -160,20 +160,20 @@ impl Stage {
     /// The owner collects what others gave back, if there is something; as `Heap::collect`.
     pub fn collect(&self, heap: usize) -> Found {
         let pending = {
-            let mut books = self.books.lock().unwrap();
-            self.sort(&mut books);
-            books.pending.iter().position(|&owner| owner == heap).map(|at| books.pending.swap_remove(at))
+            let mut state = self.state.lock().unwrap();
+            self.sort(&mut state);
+            state.pending.iter().position(|&owner| owner == heap).map(|at| state.pending.swap_remove(at))
         };
         pending.map(|_| self.collect_span()).unwrap_or_default()
     }
 
-    /// Each span that waits goes to its owner's list, and what has none is collected; as `Books::sort_returned`.
-    fn sort(&self, books: &mut Books) -> Found {
+    /// Each span that waits goes to its owner's list, and what has none is collected; as `PoolState::sort_returned`.
+    fn sort(&self, state: &mut PoolState) -> Found {
         let mut found = Found::default();
         if !self.returned.take().is_null() {
             match self.span.heap.load(Ordering::Relaxed) {
                 0 => found = self.collect_span(),
-                heap => books.pending.push(heap),
+                heap => state.pending.push(heap),
             }
         }
         found
@@ -191,11 +191,11 @@ impl Stage {
 
     /// The owner's thread ends: it collects and gives the span up; as `Heap::end`.
     pub fn end(&self, heap: usize) -> Found {
-        let mut books = self.books.lock().unwrap();
-        self.sort(&mut books);
+        let mut state = self.state.lock().unwrap();
+        self.sort(&mut state);
         let mut found = Found::default();
-        if let Some(at) = books.pending.iter().position(|&owner| owner == heap) {
-            books.pending.swap_remove(at);
+        if let Some(at) = state.pending.iter().position(|&owner| owner == heap) {
+            state.pending.swap_remove(at);
             found = self.collect_span();
         }
         self.span.heap.store(0, Ordering::Relaxed);
@@ -204,8 +204,8 @@ impl Stage {
 
     /// Another thread's heap takes the span over, if nobody has it; what was collected first.
     pub fn adopt(&self, heap: usize) -> Option<Found> {
-        let mut books = self.books.lock().unwrap();
-        let found = self.sort(&mut books);
+        let mut state = self.state.lock().unwrap();
+        let found = self.sort(&mut state);
         if self.span.heap.load(Ordering::Relaxed) != 0 {
             return None;
         }
@@ -224,9 +224,9 @@ impl Stage {
 
     /// What is known of it, for a model that failed. Nobody else is there any more.
     pub fn told(&self) -> String {
-        let states: Vec<State> = self.span.cells.iter().map(|cell| cell.get().state()).collect();
+        let states: Vec<BlockState> = self.span.cells.iter().map(|cell| cell.get().state()).collect();
         let (bits, queued) = (self.span.bits.load(Ordering::SeqCst), self.span.queued.is());
-        let pending = &self.books.lock().unwrap().pending;
+        let pending = &self.state.lock().unwrap().pending;
         format!(
             "{states:?}, stack {:?}, returned {bits:b}, queued {queued}, pending {pending:?}, listed {}",
             self.span.stack.lock().unwrap(),
@@ -235,7 +235,7 @@ impl Stage {
     }
 
     /// Blocks that can be had. Nobody else is there any more.
-    pub fn room(&self) -> usize {
+    pub fn free_count(&self) -> usize {
         self.span.stack.lock().unwrap().len()
     }
 }

@@ -44,19 +44,19 @@ pub fn name_holders(name: HolderName) {
 }
 
 /// Who is told of a block that was written to after it was given back, in words.
-pub type Witness = fn(what: fmt::Arguments<'_>);
+pub type DamageCallback = fn(what: fmt::Arguments<'_>);
 
-static WITNESS: OnceLock<Witness> = OnceLock::new();
+static ON_DAMAGE: OnceLock<DamageCallback> = OnceLock::new();
 
 /// From now on `witness` is told, under no lock, what strict pools find. The first call counts.
-pub fn tell_of_damage(witness: Witness) {
-    let _ = WITNESS.set(witness);
+pub fn on_damage(witness: DamageCallback) {
+    let _ = ON_DAMAGE.set(witness);
 }
 
 /// A strict pool found that a block which nobody had was written to.
 #[cold]
 pub(super) fn damaged(pool: &'static Pool, address: usize, bytes: usize) {
-    if let Some(witness) = WITNESS.get() {
+    if let Some(witness) = ON_DAMAGE.get() {
         let (name, bytes) = (pool.name(), Bytes(bytes as u64));
         let text = "was written to after it was given back";
         witness(format_args!("the block of {bytes} at {address:#x} of pool \"{}\" {text}", name.as_str()));
@@ -173,7 +173,7 @@ impl fmt::Display for DeviceMemory {
 pub(super) enum Misuse {
     /// In no pool, or in memory that was never handed out.
     Foreign,
-    /// Given back already.
+    /// FreedBlock back already.
     Stale { pool: Name },
     /// In a live block, but not its start.
     Inside { start: usize, bytes: usize, pool: Name },

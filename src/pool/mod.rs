@@ -1,55 +1,67 @@
-//! Pools: they hand out blocks of a device's memory and keep what comes back for reuse.
+//! Pools: they allocate blocks of a device's memory and keep freed blocks for reuse.
 //!
-//! | word | meaning |
-//! |---|---|
-//! | block | what a caller holds: raw, or the bytes of an array's store |
-//! | span | whole granules that are free, one large block, or blocks of one size class |
-//! | hold | what keeps a pool handing out: a handle, a thread whose current pool it is, the library |
+//! # The path of one allocation
 //!
-//! Contract: a [`Pool`] is type-stable: a reference to it stays valid for ever, also when it was released and became
-//! another pool. Bookkeeping lies outside the pool's memory and outside Rust's heap. One short lock for each pool;
-//! nothing that waits, maps, unmaps, clears, copies or formats runs under it. A wrong address is a status, and is never
-//! read (PO-24 to PO-29). When the last hold goes the pool is retired: what is free goes back at once, live blocks stay
-//! valid, and the shell is kept until the last of them came back (PO-6).
-//!
-//! Small blocks come from and go to the calling thread's heap, which takes no lock; the pool's books come in when that runs out, for large
-//! blocks, and for pools that keep nothing with threads. A thread that ends, a pool that is released and whoever is short of memory take
-//! what heaps have that is idle.
-//!
-//! What the design has from whom, and what for:
-//!
-//! | idea | from | here |
+//! | step | where | what happens |
 //! |---|---|---|
-//! | threads own spans of one block size; upkeep when a span runs dry | mimalloc (Leijen, Zorn, de Moura: "Free List Sharding in Action") | `heap` |
-//! | bookkeeping outside the memory; eight classes to a doubling | jemalloc (Evans: "A Scalable Concurrent malloc Implementation") | `span`, `class` |
-//! | one table from every address to its span | tcmalloc | `table` |
-//! | blocks that come back from other threads gather at their owner | snmalloc (Liétar et al.: "snmalloc: A Message Passing Allocator"), rpmalloc | `foreign` |
-//! | free ranges in bins found by bit scans, merged at once | TLSF (Masmano et al.: "TLSF: a New Dynamic Memory Allocator") | `books` |
-//! | pools over memory that nobody may read | UMF's disjoint pool | `supply` |
+//! | 1. hit | `thread_heap::fast_path` | the calling thread's heap pops a block of the size class: plain loads and stores, no lock |
+//! | 2. less common hit | `thread_heap::blocks` | another span of the class has a free block, or the thread kept a large block of this size |
+//! | 3. request | `requests::allocate` | the request is checked and rounded; what a heap cannot serve goes on under the pool's lock |
+//! | 4. shared state | `state::take_block` | a span with free blocks, or a free span from the bins, is taken; `state::stream_lists` for stream-ordered pools |
+//! | 5. slow path | `requests::slow_path` | nothing fits: the driver tries one step after another, and looks again after each |
+//! | 6. backing | `backing` | memory is reserved and committed, or requested from a caller's upstream or a device |
 //!
-//! Ours: a word for each block, beside the memory, so that every free is checked in all builds, and says what was wrong; a free span that was
-//! never written is known to be; a limit counts what is cached, and never fails while that lies idle.
+//! A free takes the same way back: `thread_heap` for the thread's own blocks, `remote_free` for blocks of another thread's span,
+//! `requests::free` for everything else. `backing::trim` and `backing::purge` return memory to the system.
 //!
-//! | file | what |
+//! # Modules
+//!
+//! | module | what it has |
 //! |---|---|
-//! | `create`, `life`, `shells` | pools that begin; holds on them and their end; the places where they live |
-//! | `query`, `trim` | what a pool says of itself; memory that goes back when somebody asks |
-//! | `heap` | what a thread has of a pool: the path that nearly every call takes |
-//! | `foreign`, `returns` | blocks that come back from another thread than their span's; its steps, which `rehearsal` has for the model checker |
-//! | `blocks` | requests and their refusals: what is not served by a heap |
-//! | `books` | spans, found by size, cut, merged and given back; the figures |
-//! | `span`, `cell` | what is known of spans, of a block |
-//! | `class`, `table` | sizes; from an address to its span |
-//! | `find`, `text` | whose is this address; texts of refusals |
-//! | `sweep` | pages between live blocks that a trim gives back |
-//! | `pressure` | who wants to be called when memory runs out |
-//! | `huge` | which memory was asked to be huge pages |
-//! | `split` | raw blocks that become two, or one, or lose contents |
-//! | `supply` | memory from the device and back to it; calls of a caller's upstream |
-//! | `ordered`, `uses` | pools on whose blocks devices work: requests in the order of queues; after what bytes are free |
-//! | `fine` | maps of memory that is cut into small pieces with no class |
-//! | `current` | which pool is meant where none is named |
-//! | `options`, `handle`, `arena`, `lock` | options; handles of C; memory for bookkeeping; data behind a lock |
+//! | `thread_heap` | front: what one thread keeps of one pool |
+//! | `remote_free` | blocks freed by a thread that does not own their span; `loom_model` runs its protocol under the model checker |
+//! | `requests` | middle: requests that no heap serves, and refusals |
+//! | `stream_ordered` | requests, uses and frees in the order of device streams |
+//! | `state` | what the pool's lock protects: spans by size, statistics |
+//! | `span` | descriptors of memory: spans, their blocks, size classes, the table from address to span |
+//! | `backing` | back: memory from the device and back to it, huge pages, purge, trim, pressure callbacks |
+//! | `create`, `registry`, `lifecycle` | creation; the records of all pools; references and the end |
+//! | `handle`, `current` | handles of C; the pool that a call without a pool means |
+//! | `options`, `client` | options; who allocated a block |
+//! | `query`, `lookup`, `messages` | statistics; from any address to its block; error messages |
+//! | `arena`, `lock` | memory for descriptors; the pool's lock |
+//!
+//! # Terms
+//!
+//! | term | meaning |
+//! |---|---|
+//! | block | what a caller holds: raw bytes, or the bytes of an array's store |
+//! | granule | 64 KiB, the unit of the address table |
+//! | span | whole granules that are free, one large block, or blocks of one size class |
+//! | reference | keeps a pool usable: a handle, a thread whose current pool it is, the library |
+//!
+//! # Contract
+//!
+//! - A [`Pool`] record is type-stable: a reference to it stays valid until the process ends, also after the record became another pool.
+//! - Descriptors lie outside the pool's memory and outside Rust's heap.
+//! - Each pool has one short lock. Nothing that waits, maps, unmaps, clears, copies or formats runs under it.
+//! - A wrong address returns a status code and is never read (PO-24 to PO-29).
+//! - With its last reference a pool is retired: free memory goes back at once, live blocks stay valid, and the record is reused after the last
+//!   block was freed (PO-6).
+//!
+//! # Where the ideas come from
+//!
+//! | idea | source | here |
+//! |---|---|---|
+//! | threads own spans of one block size; upkeep when a span runs dry | mimalloc (Leijen, Zorn, de Moura: "Free List Sharding in Action") | `thread_heap` |
+//! | descriptors outside the memory; eight classes to a doubling | jemalloc (Evans: "A Scalable Concurrent malloc Implementation") | `span` |
+//! | one table from every address to its span | tcmalloc | `span::table` |
+//! | blocks freed by other threads gather at their owner | snmalloc (Liétar et al.: "snmalloc: A Message Passing Allocator"), rpmalloc | `remote_free` |
+//! | free ranges in bins found by bit scans, merged at once | TLSF (Masmano et al.: "TLSF: a New Dynamic Memory Allocator") | `state::free_bins` |
+//! | pools over memory that the host cannot read | UMF's disjoint pool | `backing` |
+//!
+//! New here: one word of state for each block beside the memory, so that every free is checked in all builds; a span knows which of its bytes
+//! were never written; a limit counts cached memory, and never fails while cached memory is idle.
 
 /// Those of `cell` and `returns`; `rehearsal` has others.
 mod arena;
@@ -93,21 +105,20 @@ mod stream_ordered;
 
 mod thread_heap;
 
-
 pub use backing::pressure::{Callback, Release};
 pub use client::{CLIENTS, Client};
 pub use create::{create, import};
 pub use current::{current, current_of_host, default, default_exists, set_current};
 pub use handle::{Opened, close, each_open, new_handle, of_handle, open, remember};
-pub use lookup::{Located, Section, each_block, first_in, locate};
-pub use messages::{HolderName, Witness, name_holders, tell_of_damage};
+pub use lookup::{Located, SpanInfo, each_block, first_in, locate};
+pub use messages::{DamageCallback, HolderName, name_holders, on_damage};
 pub use options::{LARGEST_ALIGNMENT, PoolOptions};
 pub use query::{Segment, describe};
 pub use registry::each_pool;
 pub use requests::{deallocate, deallocate_for, of, usable_size};
 pub use stream_ordered::{collect, deallocate_on, record_use_on};
 pub use thread_heap::{
-    Deallocate, allocate_fast, allocate_otherwise, deallocate_anywhere, deallocate_fast, reallocate_fast,
+    Deallocate, allocate_cached, allocate_fast, deallocate_anywhere, deallocate_fast, reallocate_fast,
 };
 
 use crate::device::upstream::Upstream;
@@ -115,14 +126,14 @@ use crate::names::Name;
 use crate::types::*;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use lock::Lock;
-use state::Books;
+use state::PoolState;
 
 /// The host.
 const HOST: tn_device = tn_device { r#type: TN_CPU, id: 0 };
 
-/// A pool. Lives in an arena for ever; what it is at the moment its books say.
+/// A pool. Lives in an arena for ever; what it is at the moment its state say.
 pub struct Pool {
-    books: Lock<Books>,
+    state: Lock<PoolState>,
     /// What does not change while the pool lives, for reading without the lock.
     device_type: AtomicI32,
     device_id: AtomicI32,
@@ -159,13 +170,13 @@ pub struct Pool {
     /// The list of all pools ever made.
     next: AtomicPtr<Pool>,
     /// The list of those that are over.
-    parked: AtomicPtr<Pool>,
+    quarantine_next: AtomicPtr<Pool>,
 }
 
 impl Pool {
     /// Its name.
     pub fn name(&self) -> Name {
-        self.books.lock().name
+        self.state.lock().name
     }
 
     /// An import is complete: from now on `release` of its upstream is due at the end.

@@ -163,7 +163,7 @@ fn invalid(field: &str, value: impl core::fmt::Display, hint: &str) -> crate::er
 
 /// Where a pool of these options would have its memory: TN_CUDA_HOST with TN_HOST_BEST_EFFORT is plain host memory
 /// where there is no driver, and says so (PN-13).
-pub(super) fn place(device: tn_device, options: &PoolOptions) -> tn_device {
+pub(super) fn resolve_device(device: tn_device, options: &PoolOptions) -> tn_device {
     let best_effort = options.host_flags & TN_HOST_BEST_EFFORT != 0;
     let pinned = device == (tn_device { r#type: TN_CUDA_HOST, id: 0 });
     // Where nothing can be pinned no GPU is there to be fast for.
@@ -174,7 +174,7 @@ pub(super) fn place(device: tn_device, options: &PoolOptions) -> tn_device {
 }
 
 /// Checks the fields that stand for themselves, on a device of the type that was asked for. INVALID comes first for
-/// every field, then RANGE.
+/// every field, then RANGE_BYTES.
 pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(u32) -> bool) -> Result<Settings> {
     let o = options;
     // Fields and their numbers, as wide as a program can use.

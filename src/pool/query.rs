@@ -45,12 +45,12 @@ pub struct Segment {
 impl Pool {
     /// The statistics, of one moment.
     pub fn query(&self) -> tn_pool_stats {
-        let mut books = self.books.lock();
-        if books.ordered.is_some() {
-            books.harvest(os::coarse_ms());
+        let mut state = self.state.lock();
+        if state.stream_lists.is_some() {
+            state.collect_passed(os::coarse_ms());
         }
-        let mut stats = books.stats();
-        drop(books);
+        let mut stats = state.stats();
+        drop(state);
         stats.serial = self.serial();
         stats.held_bytes = self.held.load(Ordering::Relaxed).max(0) as u64;
         stats.address_bytes += self.lost.load(Ordering::Relaxed);
@@ -60,8 +60,8 @@ impl Pool {
     /// What its clients hold and did, those that ever asked for something, all of one moment (PO-61).
     pub fn each_client(&self, mut f: impl FnMut(tn_pool_client)) {
         let (accounts, counts) = {
-            let books = self.books.lock();
-            (books.clients, books.counts())
+            let state = self.state.lock();
+            (state.clients, state.counts())
         };
         for client in Client::all() {
             let (account, all) = (&accounts[client.index()], &counts.clients[client.index()]);
@@ -75,19 +75,19 @@ impl Pool {
     /// some moment of the call, of each span by itself.
     pub fn each_class(&'static self, f: impl FnMut(&tn_pool_class_stats)) {
         let mut all = [tn_pool_class_stats::default(); class::COUNT + 1];
-        lookup::each_section(self, |section| {
-            let of = &mut all[section.class.unwrap_or(class::COUNT)];
+        lookup::each_span(self, |info| {
+            let of = &mut all[info.class.unwrap_or(class::COUNT)];
             of.span_count += 1;
-            of.live_blocks += section.live as u64;
-            of.cached_blocks += match section.unit {
+            of.live_blocks += info.live as u64;
+            of.cached_blocks += match info.block_bytes {
                 0 => 1,
-                _ => (section.blocks - section.live) as u64,
+                _ => (info.blocks - info.live) as u64,
             };
         });
         {
-            let books = self.books.lock();
+            let state = self.state.lock();
             for (class, of) in all.iter_mut().enumerate() {
-                let handed = books.handed(class);
+                let handed = state.handed(class);
                 (of.allocation_count, of.hit_count) = (handed.all, handed.hits);
             }
         }
@@ -102,22 +102,22 @@ impl Pool {
     /// blocks in it. By address; of each span by itself at some moment of the call.
     pub fn each_segment(&'static self, mut f: impl FnMut(&Segment)) {
         let mut run: Option<Segment> = None;
-        lookup::each_section(self, |section| {
-            let live_bytes = section.live * section.unit;
+        lookup::each_span(self, |info| {
+            let live_bytes = info.live * info.block_bytes;
             match &mut run {
-                Some(run) if run.start + run.bytes == section.start => {
-                    run.bytes += section.bytes;
+                Some(run) if run.start + run.bytes == info.start => {
+                    run.bytes += info.bytes;
                     run.spans += 1;
-                    run.live_blocks += section.live;
+                    run.live_blocks += info.live;
                     run.live_bytes += live_bytes;
                 }
                 _ => {
                     run.iter().for_each(&mut f);
                     run = Some(Segment {
-                        start: section.start,
-                        bytes: section.bytes,
+                        start: info.start,
+                        bytes: info.bytes,
                         spans: 1,
-                        live_blocks: section.live,
+                        live_blocks: info.live,
                         live_bytes,
                     });
                 }
@@ -128,7 +128,7 @@ impl Pool {
 
     /// Peaks start again at the current values; counts stay (PO-34).
     pub fn reset_peak(&self) {
-        self.books.lock().reset_peak();
+        self.state.lock().reset_peak();
     }
 
     /// What the device says: (total, free) bytes.

@@ -1,13 +1,13 @@
 //! Shells: the places where pools live, for ever, one pool after another.
 //!
-//! Contract: a shell is never unmapped and never leaves the list of all. One whose pool is over is parked, and waits its turn before it
+//! Contract: a take_record is never unmapped and never leaves the list of all. One whose pool is over is quarantine_next, and waits its turn before it
 //! becomes another pool.
 
 use crate::device::Source;
 use crate::device::upstream::Upstream;
 use crate::names::Name;
 use crate::pool::lock::Lock;
-use crate::pool::state::Books;
+use crate::pool::state::PoolState;
 use crate::pool::{Pool, arena, options, remote_free};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -15,52 +15,52 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32,
 static ALL: AtomicPtr<Pool> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Number of shells made so far.
-static SHELLS: AtomicUsize = AtomicUsize::new(0);
+static RECORDS: AtomicUsize = AtomicUsize::new(0);
 
-/// Pools that are over, to become others. First in, first out, and not before [`PARKED`] lie there, so that a thread
+/// Pools that are over, to become others. First in, first out, and not before [`QUARANTINED_RECORDS`] lie there, so that a thread
 /// which is between finding a pool by its handle and locking it does not meet another one although the handle was
 /// released meanwhile.
-struct Parked {
+struct Quarantine {
     first: Option<&'static Pool>,
     last: Option<&'static Pool>,
     count: usize,
 }
 
-static PARK: Lock<Parked> = Lock::new(Parked { first: None, last: None, count: 0 });
+static QUARANTINE: Lock<Quarantine> = Lock::new(Quarantine { first: None, last: None, count: 0 });
 
 /// Pools that lie there at least before one becomes another.
-const PARKED: usize = 64;
+const QUARANTINED_RECORDS: usize = 64;
 
 /// A pool that is over waits for its turn.
-pub(super) fn park(pool: &'static Pool) {
-    let mut park = PARK.lock();
-    pool.parked.store(core::ptr::null_mut(), Ordering::Relaxed);
-    match park.last {
-        Some(last) => last.parked.store(core::ptr::from_ref(pool).cast_mut(), Ordering::Relaxed),
-        None => park.first = Some(pool),
+pub(super) fn retire(pool: &'static Pool) {
+    let mut quarantine = QUARANTINE.lock();
+    pool.quarantine_next.store(core::ptr::null_mut(), Ordering::Relaxed);
+    match quarantine.last {
+        Some(last) => last.quarantine_next.store(core::ptr::from_ref(pool).cast_mut(), Ordering::Relaxed),
+        None => quarantine.first = Some(pool),
     }
-    park.last = Some(pool);
-    park.count += 1;
+    quarantine.last = Some(pool);
+    quarantine.count += 1;
 }
 
-/// A pool whose books mean nothing yet. None: no memory.
-pub(super) fn shell() -> Option<&'static Pool> {
-    let mut park = PARK.lock();
-    if park.count > PARKED
-        && let Some(pool) = park.first
+/// A pool whose state mean nothing yet. None: no memory.
+pub(super) fn take_record() -> Option<&'static Pool> {
+    let mut quarantine = QUARANTINE.lock();
+    if quarantine.count > QUARANTINED_RECORDS
+        && let Some(pool) = quarantine.first
     {
-        // SAFETY: NULL, or a pool that `park` linked; they are never unmapped.
-        park.first = unsafe { pool.parked.load(Ordering::Relaxed).as_ref() };
-        if park.first.is_none() {
-            park.last = None;
+        // SAFETY: NULL, or a pool that `retire` linked; they are never unmapped.
+        quarantine.first = unsafe { pool.quarantine_next.load(Ordering::Relaxed).as_ref() };
+        if quarantine.first.is_none() {
+            quarantine.last = None;
         }
-        park.count -= 1;
+        quarantine.count -= 1;
         return Some(pool);
     }
-    drop(park);
+    drop(quarantine);
     let at = arena::take(size_of::<Pool>(), align_of::<Pool>())?.cast::<Pool>();
     let pool = blank();
-    pool.number.store(SHELLS.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+    pool.number.store(RECORDS.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
     // SAFETY: fresh memory of the right size and alignment, known to nobody.
     unsafe { at.write(pool) };
     // SAFETY: written above, mapped for ever, and only shared from here on.
@@ -79,10 +79,10 @@ pub(super) fn shell() -> Option<&'static Pool> {
 
 /// A pool that is over.
 fn blank() -> Pool {
-    let mut books = Books::new(options::NOTHING, Name::NONE, None, None);
-    (books.holds, books.retired, books.parked) = (0, true, true);
+    let mut state = PoolState::new(options::NOTHING, Name::NONE, None, None);
+    (state.refs, state.retired, state.quarantined) = (0, true, true);
     Pool {
-        books: Lock::new(books),
+        state: Lock::new(state),
         device_type: AtomicI32::new(0),
         device_id: AtomicI32::new(0),
         alignment: AtomicUsize::new(0),
@@ -103,16 +103,16 @@ fn blank() -> Pool {
         returned: remote_free::Returned::new(),
         plugin: AtomicPtr::new(core::ptr::null_mut()),
         next: AtomicPtr::new(core::ptr::null_mut()),
-        parked: AtomicPtr::new(core::ptr::null_mut()),
+        quarantine_next: AtomicPtr::new(core::ptr::null_mut()),
     }
 }
 
 /// Calls `f` with every pool that is not over: it has a hold or a live block. Under no lock.
 pub fn each_pool(mut f: impl FnMut(&'static Pool)) {
-    // SAFETY: NULL or a pool; the same for the links. Acquire pairs with the Release in `shell`.
+    // SAFETY: NULL or a pool; the same for the links. Acquire pairs with the Release in `take_record`.
     let mut next = unsafe { ALL.load(Ordering::Acquire).as_ref() };
     while let Some(pool) = next {
-        let over = pool.books.lock().is_over();
+        let over = pool.state.lock().is_over();
         if !over {
             f(pool);
         }

@@ -8,12 +8,12 @@ use crate::pool::arena;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// Bytes of a huge page.
-pub(in crate::pool) const UNIT: usize = 2 << 20;
+pub(in crate::pool) const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 const ADDRESS_BITS: u32 = 48;
 /// Addresses of one leaf: 64 GiB.
 const LEAF_BITS: u32 = 36;
-const WORDS: usize = (1 << LEAF_BITS) / UNIT / 64;
+const WORDS: usize = (1 << LEAF_BITS) / HUGE_PAGE_BYTES / 64;
 
 struct Leaf {
     /// Marked.
@@ -33,7 +33,7 @@ fn leaf(address: usize) -> Option<&'static Leaf> {
 
 /// The word and the bit of the unit that has the address.
 fn place(address: usize) -> (usize, u64) {
-    let unit = address / UNIT;
+    let unit = address / HUGE_PAGE_BYTES;
     (unit / 64 % WORDS, 1 << (unit % 64))
 }
 
@@ -54,15 +54,15 @@ pub(in crate::pool) fn prepare(start: usize, bytes: usize) -> bool {
 
 /// The units that lie wholly in a range: their start and bytes; None if there are none.
 pub(in crate::pool) fn inside(start: usize, end: usize) -> Option<(usize, usize)> {
-    let first = start.checked_next_multiple_of(UNIT)?;
-    let last = end / UNIT * UNIT;
+    let first = start.checked_next_multiple_of(HUGE_PAGE_BYTES)?;
+    let last = end / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
     (first < last).then(|| (first, last - first))
 }
 
 /// Marks whole units of a prepared range; how many were not marked before.
 pub(in crate::pool) fn mark(start: usize, bytes: usize, whole: bool) -> usize {
     let mut fresh = 0;
-    for unit in (start..start + bytes).step_by(UNIT) {
+    for unit in (start..start + bytes).step_by(HUGE_PAGE_BYTES) {
         let Some(leaf) = leaf(unit) else { continue };
         let (word, bit) = place(unit);
         fresh += usize::from(leaf.huge[word].fetch_or(bit, Ordering::Relaxed) & bit == 0);
@@ -76,7 +76,7 @@ pub(in crate::pool) fn mark(start: usize, bytes: usize, whole: bool) -> usize {
 /// Takes the marks off all units that a range touches; how many there were.
 pub(in crate::pool) fn unmark(start: usize, bytes: usize) -> usize {
     let mut marked = 0;
-    for unit in (start / UNIT * UNIT..start + bytes).step_by(UNIT) {
+    for unit in (start / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES..start + bytes).step_by(HUGE_PAGE_BYTES) {
         let Some(leaf) = leaf(unit) else { continue };
         let (word, bit) = place(unit);
         if leaf.huge[word].load(Ordering::Relaxed) & bit != 0 {
@@ -102,23 +102,31 @@ fn is_whole(address: usize) -> bool {
 
 /// What can be given back of a range: without the parts of units that must go whole.
 pub(in crate::pool) fn without_parts(start: usize, end: usize) -> (usize, usize) {
-    let first = if !start.is_multiple_of(UNIT) && is_whole(start) { start.next_multiple_of(UNIT) } else { start };
-    let last = if !end.is_multiple_of(UNIT) && is_whole(end) { end / UNIT * UNIT } else { end };
+    let first = if !start.is_multiple_of(HUGE_PAGE_BYTES) && is_whole(start) {
+        start.next_multiple_of(HUGE_PAGE_BYTES)
+    } else {
+        start
+    };
+    let last = if !end.is_multiple_of(HUGE_PAGE_BYTES) && is_whole(end) {
+        end / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES
+    } else {
+        end
+    };
     if first < last { (first, last) } else { (start, start) }
 }
 
 /// Most parts of [`parts`]: what lies before, in, and behind the units of a block.
 pub(in crate::pool) const PARTS: usize = 3;
 
-/// A range cut where marked units begin and end, because the system keeps books of both apart; how many parts. None: there
+/// A range cut where marked units begin and end, because the system keeps state of both apart; how many parts. None: there
 /// are more, or some must go whole.
 pub(in crate::pool) fn parts(start: usize, bytes: usize, out: &mut [(usize, usize); PARTS]) -> Option<usize> {
     let (end, mut at, mut count) = (start + bytes, start, 0);
     while at < end {
         let marked = is_marked(at);
-        let mut to = (at / UNIT + 1) * UNIT;
+        let mut to = (at / HUGE_PAGE_BYTES + 1) * HUGE_PAGE_BYTES;
         while to < end && is_marked(to) == marked {
-            to += UNIT;
+            to += HUGE_PAGE_BYTES;
         }
         let to = to.min(end);
         if is_whole(at) {
@@ -139,22 +147,32 @@ mod tests {
     fn marks_are_counted_once_and_cut_ranges() {
         // Addresses that no pool of this test has.
         let base = 1usize << 46;
-        assert!(prepare(base, 64 * UNIT));
-        assert_eq!(inside(base + 1, base + 2 * UNIT), Some((base + UNIT, UNIT)));
-        assert_eq!(inside(base + 1, base + 2 * UNIT - 1), None);
-        assert_eq!(mark(base + UNIT, 3 * UNIT, false), 3);
-        assert_eq!(mark(base + UNIT, 4 * UNIT, false), 1);
+        assert!(prepare(base, 64 * HUGE_PAGE_BYTES));
+        assert_eq!(inside(base + 1, base + 2 * HUGE_PAGE_BYTES), Some((base + HUGE_PAGE_BYTES, HUGE_PAGE_BYTES)));
+        assert_eq!(inside(base + 1, base + 2 * HUGE_PAGE_BYTES - 1), None);
+        assert_eq!(mark(base + HUGE_PAGE_BYTES, 3 * HUGE_PAGE_BYTES, false), 3);
+        assert_eq!(mark(base + HUGE_PAGE_BYTES, 4 * HUGE_PAGE_BYTES, false), 1);
         let mut out = [(0, 0); PARTS];
-        assert_eq!(parts(base + 5, 6 * UNIT, &mut out), Some(3));
-        assert_eq!(out, [(base + 5, UNIT - 5), (base + UNIT, 4 * UNIT), (base + 5 * UNIT, UNIT + 5)]);
-        assert_eq!(parts(base + UNIT, UNIT, &mut out), Some(1));
-        assert_eq!(unmark(base + UNIT + 7, 1), 1, "a part of a unit is the end of it");
-        assert_eq!(unmark(base, 64 * UNIT), 3);
-        assert_eq!(without_parts(base + 1, base + UNIT + 1), (base + 1, base + UNIT + 1));
-        mark(base, 2 * UNIT, true);
-        assert_eq!(without_parts(base + 1, base + UNIT + 1), (base + 1, base + 1));
-        assert_eq!(without_parts(base + 1, base + 3 * UNIT), (base + UNIT, base + 3 * UNIT));
-        assert_eq!(parts(base, UNIT, &mut out), None);
-        assert_eq!(unmark(base, 3 * UNIT), 2);
+        assert_eq!(parts(base + 5, 6 * HUGE_PAGE_BYTES, &mut out), Some(3));
+        assert_eq!(
+            out,
+            [
+                (base + 5, HUGE_PAGE_BYTES - 5),
+                (base + HUGE_PAGE_BYTES, 4 * HUGE_PAGE_BYTES),
+                (base + 5 * HUGE_PAGE_BYTES, HUGE_PAGE_BYTES + 5)
+            ]
+        );
+        assert_eq!(parts(base + HUGE_PAGE_BYTES, HUGE_PAGE_BYTES, &mut out), Some(1));
+        assert_eq!(unmark(base + HUGE_PAGE_BYTES + 7, 1), 1, "a part of a unit is the end of it");
+        assert_eq!(unmark(base, 64 * HUGE_PAGE_BYTES), 3);
+        assert_eq!(without_parts(base + 1, base + HUGE_PAGE_BYTES + 1), (base + 1, base + HUGE_PAGE_BYTES + 1));
+        mark(base, 2 * HUGE_PAGE_BYTES, true);
+        assert_eq!(without_parts(base + 1, base + HUGE_PAGE_BYTES + 1), (base + 1, base + 1));
+        assert_eq!(
+            without_parts(base + 1, base + 3 * HUGE_PAGE_BYTES),
+            (base + HUGE_PAGE_BYTES, base + 3 * HUGE_PAGE_BYTES)
+        );
+        assert_eq!(parts(base, HUGE_PAGE_BYTES, &mut out), None);
+        assert_eq!(unmark(base, 3 * HUGE_PAGE_BYTES), 2);
     }
 }

@@ -19,17 +19,17 @@ use crate::error::{Result, Status, fail};
 use crate::pool::lock::Guard;
 use crate::pool::options::Settings;
 use crate::pool::span::{Kind, Span, table};
-use crate::pool::state::{Books, Kit, Piece, Segment};
+use crate::pool::state::{Piece, PoolState, Prealloc, UpstreamPiece};
 use crate::pool::{Pool, lookup, thread_heap};
 use crate::sys::{checker, os};
 use crate::thread::{self, Thread};
 use crate::types::*;
 use core::sync::atomic::Ordering;
-use huge::UNIT;
+use huge::HUGE_PAGE_BYTES;
 
 /// What is asked of the device.
 #[derive(Clone, Copy)]
-pub(super) struct Asked {
+pub(super) struct BackingRequest {
     pub bytes: usize,
     pub alignment: usize,
     /// Bytes by which the pool would grow, or less than are needed.
@@ -125,11 +125,11 @@ impl Pool {
     }
 
     /// Memory from the device. None: refused.
-    pub(super) fn fetch(&'static self, asked: Asked) -> Result<Option<Piece>> {
+    pub(super) fn fetch(&'static self, asked: BackingRequest) -> Result<Option<Piece>> {
         if !self.is_imported() && !self.is_ordered() {
             return Ok(self.reserve(asked).and_then(|start| self.commit(start, asked.bytes)));
         }
-        let Some(segment) = Segment::create() else { return Ok(None) };
+        let Some(segment) = UpstreamPiece::create() else { return Ok(None) };
         let fetched = self.import_piece(asked, segment);
         if !matches!(fetched, Ok(Some(_))) {
             segment.release();
@@ -138,8 +138,8 @@ impl Pool {
     }
 
     /// Addresses of the host: a step of the pool's growth, of which the rest is kept, or without that just what is needed.
-    fn reserve(&'static self, asked: Asked) -> Option<usize> {
-        let Asked { bytes, alignment, step, node, huge } = asked;
+    fn reserve(&'static self, asked: BackingRequest) -> Option<usize> {
+        let BackingRequest { bytes, alignment, step, node, huge } = asked;
         // The host gives what is asked for, or nothing.
         let get = |bytes, alignment| HOST.reserve(bytes, alignment, node).ok().flatten();
         let never = |start: usize, bytes: usize| {
@@ -151,12 +151,13 @@ impl Pool {
         };
         if step > bytes
             && HOST.reserves_ahead()
-            && let Some(start) = get(step, if step >= UNIT { alignment.max(UNIT) } else { alignment })
+            && let Some(start) =
+                get(step, if step >= HUGE_PAGE_BYTES { alignment.max(HUGE_PAGE_BYTES) } else { alignment })
         {
             never(start, step);
-            let rest = self.books.lock().add_room(start + bytes, step - bytes);
+            let rest = self.state.lock().add_reserved(start + bytes, step - bytes);
             if let Some(rest) = rest {
-                // SAFETY: reserved and never used; it left the books.
+                // SAFETY: reserved and never used; it left the state.
                 unsafe { HOST.free(rest.start, rest.bytes) };
             }
             return Some(start);
@@ -164,7 +165,7 @@ impl Pool {
         get(bytes, alignment).map(|start| never(start, bytes))
     }
 
-    /// Makes addresses of the host memory of the pool that is in no books yet. None: refused, and they went back.
+    /// Makes addresses of the host memory of the pool that is in no state yet. None: refused, and they went back.
     pub(super) fn commit(&'static self, start: usize, bytes: usize) -> Option<Piece> {
         if HOST.commit(start, bytes) && table::prepare(start, bytes) {
             return Some(Piece { start, bytes, segment: None });
@@ -174,7 +175,7 @@ impl Pool {
     }
 
     /// Memory from the upstream: a step of the pool's growth, or without that just what is needed.
-    fn import_piece(&'static self, asked: Asked, segment: &'static Segment) -> Result<Option<Piece>> {
+    fn import_piece(&'static self, asked: BackingRequest, segment: &'static UpstreamPiece) -> Result<Option<Piece>> {
         let get = |bytes| self.call(|device| device.reserve(bytes, asked.alignment, asked.node));
         let mut bytes = asked.step.max(asked.bytes);
         let mut start = get(bytes)?;
@@ -226,24 +227,24 @@ impl Pool {
         if self.watched(start, bytes).is_some() {
             checker::open(start, bytes);
         }
-        // SAFETY: it came from this device, and left the books and the table or never was in them: nobody can reach it.
+        // SAFETY: it came from this device, and left the state and the table or never was in them: nobody can reach it.
         if unsafe { self.call(|device| device.free(start, bytes)) } {
             return;
         }
         self.lost.fetch_add(bytes as u64, Ordering::Relaxed);
         if self.is_imported() {
-            self.books.lock().figures.misuse_count += 1;
+            self.state.lock().figures.misuse_count += 1;
         }
     }
 
     /// Lets the upstream know which free memory nobody needs the contents of, where it wants to hear that.
-    pub(super) fn purge(&'static self, mut books: Guard<'static, Books>) -> Guard<'static, Books> {
+    pub(super) fn purge_upstream(&'static self, mut state: Guard<'static, PoolState>) -> Guard<'static, PoolState> {
         if !self.upstream.purges() {
-            return books;
+            return state;
         }
-        let first = books.take_used();
-        books.busy += 1;
-        drop(books);
+        let first = state.take_used();
+        state.busy += 1;
+        drop(state);
         let page = self.page.load(Ordering::Relaxed);
         let mut next = first;
         while let Some(span) = next {
@@ -255,60 +256,64 @@ impl Pool {
             // SAFETY: the span left the lists of free ones, and has no live block.
             unsafe { self.call(|device| device.discard(span.start.get(), used, false)) };
         }
-        let mut books = self.books.lock();
+        let mut state = self.state.lock();
         let mut next = first;
         while let Some(span) = next {
             next = span.next.get();
-            books.set_free(span, span.since.get() as u64);
+            state.set_free(span, span.since.get() as u64);
         }
-        books.busy -= 1;
-        books
+        state.busy -= 1;
+        state
     }
 
     pub(super) fn commit_at_creation(&'static self, settings: &Settings) -> Result<bool> {
-        let Some(mut kit) = Kit::gather(None) else { return Ok(false) };
-        self.books.lock().figures.device_allocate_count += 1;
+        let Some(mut prealloc) = Prealloc::for_request(None) else { return Ok(false) };
+        self.state.lock().figures.device_allocate_count += 1;
         let bytes = settings.floor.next_multiple_of(settings.terms.granule);
-        let asked = Asked { bytes, alignment: GRANULE, step: 0, node: settings.node, huge: settings.huge };
+        let asked = BackingRequest { bytes, alignment: GRANULE, step: 0, node: settings.node, huge: settings.huge };
         let Some(piece) = self.fetch(asked)? else { return Ok(false) };
-        piece.segment.into_iter().for_each(Segment::keep);
+        piece.segment.into_iter().for_each(UpstreamPiece::keep);
         if settings.flags & TN_POOL_PREFAULT != 0 {
             // SAFETY: committed above, known to nobody.
             unsafe { self.ops().prefault(piece.start, bytes) };
         }
-        Ok(self.books.lock().add_free(self, piece, &mut kit, os::coarse_ms()))
+        Ok(self.state.lock().add_free(self, piece, &mut prealloc, os::coarse_ms()))
     }
 
     /// Ends a pool over an upstream with all its blocks, whoever has them: everything goes back to the upstream now, and
     /// the caller's hold ends. Nobody uses the pool meanwhile.
     pub fn abandon(&'static self) {
-        let mut books = self.books.lock();
-        books.retired = true;
-        books.busy += 1;
-        drop(books);
+        let mut state = self.state.lock();
+        state.retired = true;
+        state.busy += 1;
+        drop(state);
         thread_heap::end_all(self);
         self.free_ring();
-        let mut books = self.books.lock();
-        books.sort_returned(self);
-        while let Some(piece) = books.abandon(self) {
-            books = self.give_back(books, piece);
+        let mut state = self.state.lock();
+        state.sort_returned(self);
+        while let Some(piece) = state.abandon(self) {
+            state = self.give_back(state, piece);
         }
-        books.busy -= 1;
-        drop(books);
-        self.drop_hold();
+        state.busy -= 1;
+        drop(state);
+        self.drop_ref();
     }
 
-    /// Gives a piece that left the books to the device, without the lock.
-    pub(super) fn give_back(&'static self, mut books: Guard<'static, Books>, piece: Piece) -> Guard<'static, Books> {
-        books.busy += 1;
-        drop(books);
+    /// Gives a piece that left the state to the device, without the lock.
+    pub(super) fn give_back(
+        &'static self,
+        mut state: Guard<'static, PoolState>,
+        piece: Piece,
+    ) -> Guard<'static, PoolState> {
+        state.busy += 1;
+        drop(state);
         self.clear_leaving(piece.start, piece.bytes);
         self.free_range(piece.start, piece.bytes);
         if let Some(segment) = piece.segment {
             segment.release();
         }
-        let mut books = self.books.lock();
-        books.busy -= 1;
-        books
+        let mut state = self.state.lock();
+        state.busy -= 1;
+        state
     }
 }

@@ -7,8 +7,8 @@
 use crate::error::{Result, fail};
 use crate::pool::Pool;
 use crate::pool::arena::{Recycled, Recycler};
-use crate::pool::span::Word;
-use crate::pool::state::Books;
+use crate::pool::span::RelaxedUsize;
+use crate::pool::state::PoolState;
 use crate::types::*;
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -22,16 +22,16 @@ pub type Release = unsafe extern "C" fn(context: *mut c_void);
 /// A registration; only read and written under the lock of its pool, and by the one that lets go of it.
 #[derive(Debug, Default)]
 pub(in crate::pool) struct Listener {
-    callback: Word,
-    context: Word,
+    callback: RelaxedUsize,
+    context: RelaxedUsize,
     /// 0: nothing is to be called.
-    release: Word,
+    release: RelaxedUsize,
     /// Which registration of the pool it is.
-    order: Word,
+    order: RelaxedUsize,
     /// Threads in its callback.
-    users: Word,
+    users: RelaxedUsize,
     /// 1: it ended.
-    ended: Word,
+    ended: RelaxedUsize,
     next: AtomicPtr<Listener>,
     recycled: AtomicPtr<Listener>,
 }
@@ -78,7 +78,7 @@ impl Listener {
     }
 }
 
-impl Books {
+impl PoolState {
     /// The registration that follows in order.
     fn listener_after(&self, order: usize) -> Option<&'static Listener> {
         let mut at = self.listeners;
@@ -116,17 +116,17 @@ impl Pool {
         let Some(listener) = LISTENERS.get() else {
             return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for one more callback; free some")));
         };
-        let mut books = self.books.lock();
-        let name = books.name;
-        let mut last = books.listeners;
+        let mut state = self.state.lock();
+        let name = state.name;
+        let mut last = state.listeners;
         let mut known = last.is_some_and(|first| first.is(callback, context));
         while let Some(next) = last.and_then(Listener::next) {
             known |= next.is(callback, context);
             last = Some(next);
         }
-        if known || books.retired {
-            let retired = books.retired;
-            drop(books);
+        if known || state.retired {
+            let retired = state.retired;
+            drop(state);
             LISTENERS.put(listener);
             let name = name.as_str();
             return Err(if retired {
@@ -149,17 +149,17 @@ impl Pool {
         listener.set_next(None);
         match last {
             Some(last) => last.set_next(Some(listener)),
-            None => books.listeners = Some(listener),
+            None => state.listeners = Some(listener),
         }
         Ok(())
     }
 
     /// Ends a registration. TN_ERR_RANGE: there is none such.
     pub fn off_pressure(&'static self, callback: Callback, context: *mut c_void) -> Result<()> {
-        let mut books = self.books.lock();
-        let ended = books.end_listener(|listener| listener.is(callback, context));
-        let name = books.name;
-        drop(books);
+        let mut state = self.state.lock();
+        let ended = state.end_listener(|listener| listener.is(callback, context));
+        let name = state.name;
+        drop(state);
         let Some((listener, idle)) = ended else {
             let (at, name) = (callback as usize, name.as_str());
             let text = format_args!("callback {at:#x} with context {context:p} is not registered at pool \"{name}\"");
@@ -174,7 +174,7 @@ impl Pool {
     /// Ends all registrations: nothing can be had any more.
     pub(in crate::pool) fn end_pressure(&'static self) {
         loop {
-            let ended = self.books.lock().end_listener(|_| true);
+            let ended = self.state.lock().end_listener(|_| true);
             match ended {
                 Some((listener, true)) => listener.let_go(),
                 Some((_, false)) => {}
@@ -185,31 +185,31 @@ impl Pool {
 
     /// Calls those that come after `heard`, which a request begins with 0, until one says that it freed something. False: none did. Under
     /// no lock.
-    pub(in crate::pool) fn relieve(&'static self, needed: usize, reason: i32, heard: &mut usize) -> bool {
+    pub(in crate::pool) fn call_listeners(&'static self, needed: usize, reason: i32, heard: &mut usize) -> bool {
         if CALLED.get() {
             return false;
         }
         loop {
-            let mut books = self.books.lock();
-            let Some(listener) = books.listener_after(*heard) else { return false };
+            let mut state = self.state.lock();
+            let Some(listener) = state.listener_after(*heard) else { return false };
             *heard = listener.order.get();
             listener.users.set(listener.users.get() + 1);
-            books.busy += 1;
-            books.figures.pressure_count += 1;
+            state.busy += 1;
+            state.figures.pressure_count += 1;
             let (callback, context) = (listener.callback.get(), listener.context.get());
-            drop(books);
+            drop(state);
             // SAFETY: only `on_pressure` stores here, and only such functions.
             let callback = unsafe { core::mem::transmute::<usize, Callback>(callback) };
             CALLED.set(true);
             // SAFETY: who registered it promised that it may run on any thread as long as the registration lasts; `users` keeps it.
             let freed = unsafe { callback(context as *mut c_void, needed, reason) };
             CALLED.set(false);
-            let mut books = self.books.lock();
+            let mut state = self.state.lock();
             listener.users.set(listener.users.get() - 1);
-            books.busy -= 1;
+            state.busy -= 1;
             let over = listener.ended.get() == 1 && listener.users.get() == 0;
             // The callback may have released the pool.
-            self.settle(books, usize::MAX);
+            self.enforce_threshold(state, usize::MAX);
             if over {
                 listener.let_go();
             }

@@ -1,13 +1,13 @@
 //! Pages inside spans of small blocks that no live block touches, given back by a trim.
 //!
 //! Contract: a span that is swept is in no list, so that nobody is handed a block of it meanwhile; it counts as one that waits for being
-//! collected, so that nobody makes it free. Looking at its blocks and giving pages back happens under no lock. The books do not change:
+//! collected, so that nobody makes it free. Looking at its blocks and giving pages back happens under no lock. The state do not change:
 //! what has no pages stays committed and cached.
 
 use crate::pool::Pool;
-use crate::pool::span::block_state::State;
+use crate::pool::span::block_state::BlockState;
 use crate::pool::span::{Span, class};
-use crate::pool::state::Books;
+use crate::pool::state::PoolState;
 use crate::sys::os;
 use crate::thread::{self, CriticalSection};
 use crate::types::*;
@@ -15,7 +15,7 @@ use crate::types::*;
 /// Parts of a span's blocks by which spans are sorted.
 const STEPS: usize = 8;
 
-impl Books {
+impl PoolState {
     /// Takes the small spans of a class with room out of their list; linked by `older`. Those that wait for being collected stay.
     fn take_partial(&mut self, class: usize) -> Option<&'static Span> {
         let (mut taken, mut next) = (None, self.partial(class));
@@ -54,7 +54,7 @@ fn each(first: Option<&'static Span>, mut visit: impl FnMut(&'static Span)) {
 
 impl Pool {
     /// Gives back the pages that no live block touches, of spans without an owner.
-    pub(in crate::pool) fn sweep(&'static self) {
+    pub(in crate::pool) fn purge_partial_spans(&'static self) {
         if self.flags.load(core::sync::atomic::Ordering::Relaxed) & TN_POOL_STRICT != 0 || self.is_imported() {
             // The pattern in blocks that are held back is looked at; and no foreign code is called with spans in no list.
             return;
@@ -62,17 +62,17 @@ impl Pool {
         for class in 0..class::COUNT {
             // No fork finds spans in no list.
             let _inside = CriticalSection::enter(thread::current());
-            let first = self.books.lock().take_partial(class);
+            let first = self.state.lock().take_partial(class);
             if first.is_none() {
                 continue;
             }
-            each(first, |span| self.sweep_span(span));
-            self.books.lock().put_partial(self, first);
+            each(first, |span| self.purge_span(span));
+            self.state.lock().put_partial(self, first);
         }
     }
 
-    fn sweep_span(&'static self, span: &'static Span) {
-        let (start, unit, page) = (span.start.get(), span.unit.get(), os::page_bytes());
+    fn purge_span(&'static self, span: &'static Span) {
+        let (start, block_bytes, page) = (span.start.get(), span.block_bytes.get(), os::page_bytes());
         let used = span.bump.get();
         let discard = |from: usize, to: usize| {
             let (from, to) = (from.next_multiple_of(page), to / page * page);
@@ -84,12 +84,12 @@ impl Pool {
         };
         let mut free_from = 0;
         for index in 0..used {
-            if !matches!(span.block(index).state, State::Never | State::Freed) {
-                discard(free_from, index * unit);
-                free_from = (index + 1) * unit;
+            if !matches!(span.block(index).state, BlockState::Never | BlockState::Freed) {
+                discard(free_from, index * block_bytes);
+                free_from = (index + 1) * block_bytes;
             }
         }
         // Behind the last block that was ever handed out nothing was touched.
-        discard(free_from, (used * unit).next_multiple_of(page).min(span.bytes.get()));
+        discard(free_from, (used * block_bytes).next_multiple_of(page).min(span.bytes.get()));
     }
 }

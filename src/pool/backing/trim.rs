@@ -1,7 +1,7 @@
 //! Cached memory that goes back when somebody asks.
 
 use crate::pool::registry::each_pool;
-use crate::pool::state::Kit;
+use crate::pool::state::Prealloc;
 use crate::pool::{Pool, span, thread_heap};
 use crate::sys::os;
 use crate::thread;
@@ -25,43 +25,43 @@ impl Pool {
             return 0;
         }
         self.free_ring();
-        self.ask_all();
+        self.poll_all();
         if self.has_heaps() {
-            thread_heap::recall(self, keep == 0);
+            thread_heap::reclaim_from_threads(self, keep == 0);
         }
         let mut released = 0;
-        let mut kit = Kit::gather(None);
-        let mut books = self.books.lock();
-        books.sort_returned(self);
-        books.dissolve_empty(os::coarse_ms());
-        books.merge_recent();
+        let mut prealloc = Prealloc::for_request(None);
+        let mut state = self.state.lock();
+        state.sort_returned(self);
+        state.dissolve_empty(os::coarse_ms());
+        state.merge_recent();
         loop {
-            let cached = books.stats().cached_bytes as usize;
-            let most = books.spare();
+            let cached = state.stats().cached_bytes as usize;
+            let most = state.spare();
             if most == 0 {
                 break;
             }
-            let Some(piece) = books.evict(cached.saturating_sub(keep), most, kit.as_mut()) else { break };
+            let Some(piece) = state.evict(cached.saturating_sub(keep), most, prealloc.as_mut()) else { break };
             released += piece.bytes;
-            books = self.give_back(books, piece);
+            state = self.give_back(state, piece);
         }
-        while let Some(piece) = books.drop_room() {
-            books = self.give_back(books, piece);
+        while let Some(piece) = state.drop_reserved() {
+            state = self.give_back(state, piece);
         }
-        books = self.purge(books);
-        if books.stats().cached_bytes as usize > keep {
-            books = self.unlocked(books, || self.sweep()).0;
+        state = self.purge_upstream(state);
+        if state.stats().cached_bytes as usize > keep {
+            state = self.unlocked(state, || self.purge_partial_spans()).0;
         }
         if keep == 0 && released > 0 {
             let vacate = || {
-                drop(kit);
+                drop(prealloc);
                 span::vacate();
             };
-            books = self.unlocked(books, vacate).0;
+            state = self.unlocked(state, vacate).0;
         }
-        books.figures.trim_count += (released > 0) as u64;
-        if books.retired {
-            self.settle(books, 0);
+        state.figures.trim_count += (released > 0) as u64;
+        if state.retired {
+            self.enforce_threshold(state, 0);
         }
         released
     }

@@ -9,40 +9,40 @@ pub(super) mod protocol;
 
 use crate::pool::Pool;
 use crate::pool::span::block_state;
-use crate::pool::span::block_state::State;
+use crate::pool::span::block_state::BlockState;
 use crate::pool::span::{Kind, Span};
-use crate::pool::state::Books;
+use crate::pool::state::PoolState;
 use crate::pool::thread_heap::Heap;
 use crate::thread::Thread;
 use core::sync::atomic;
 use core::sync::atomic::{Ordering, fence};
-use protocol::Pile;
+use protocol::AtomicStack;
 
 /// Spans with blocks to be collected.
-pub(super) type Returned = Pile<Span>;
+pub(super) type Returned = AtomicStack<Span>;
 
 /// Gives a block back to a span that another thread's heap owned a moment ago; the bytes that were asked for. None, and nothing is changed:
 /// it is not the start of a live block of that kind, or not of the pool that was passed, or the thread has no memory for counting it.
 #[inline]
-pub(super) fn give(
+pub(super) fn free_block(
     thread: &'static Thread,
     through: Option<&'static Pool>,
     span: &'static Span,
     address: usize,
-    state: State,
+    state: BlockState,
 ) -> Option<usize> {
     let version = span.version();
     let pool = span.pool()?;
     if version & 1 != 0 || span.kind() != Kind::Small || through.is_some_and(|through| !core::ptr::eq(through, pool)) {
         return None;
     }
-    let heap = Heap::at_hand(thread, pool).or_else(|| Heap::of_or_new(thread, pool))?;
+    let heap = Heap::cached(thread, pool).or_else(|| Heap::of_or_new(thread, pool))?;
     // What is read here belongs together if the version is the same afterwards; then the block lies in the span.
     let index = span.index_at(address.wrapping_sub(span.start.get()))?;
-    let (cell, unit) = (span.shared_cell(index)?, span.unit.get());
+    let (cell, block_bytes) = (span.shared_cell(index)?, span.block_bytes.get());
     let word = cell.get();
     let slack = match state {
-        State::Store => unit.wrapping_sub(span.block(index).requested),
+        BlockState::Store => block_bytes.wrapping_sub(span.block(index).requested),
         _ => word.slack(),
     };
     // Orders what was read before the version, as in `Span::read`.
@@ -50,18 +50,18 @@ pub(super) fn give(
     if !word.is(state) || span.version() != version {
         return None;
     }
-    if !span.claim(version, cell, word, State::Limbo) {
+    if !span.claim(version, cell, word, BlockState::Limbo) {
         return None;
     }
-    announce(pool, span, index);
-    heap.count_elsewhere(unit, slack, word.client());
-    Some(unit.wrapping_sub(slack))
+    publish(pool, span, index);
+    heap.count_elsewhere(block_bytes, slack, word.client());
+    Some(block_bytes.wrapping_sub(slack))
 }
 
 /// Lets the owner know of a block that is returned, and is in limbo so far: as long as it is, the span stays the owner's. With the last step
 /// the block is the owner's to collect, and the span nothing that the caller may touch.
-pub(super) fn announce(pool: &'static Pool, span: &'static Span, index: usize) {
-    span.announce(index, || queue_up(pool, span));
+pub(super) fn publish(pool: &'static Pool, span: &'static Span, index: usize) {
+    span.publish(index, || queue_up(pool, span));
 }
 
 fn queue_up(pool: &'static Pool, span: &'static Span) {
@@ -82,7 +82,7 @@ pub(super) fn collect(pool: &'static Pool, span: &'static Span) -> (usize, usize
     (all.blocks, all.wrong)
 }
 
-impl Books {
+impl PoolState {
     /// Takes the pool's list of spans with returned blocks apart: each goes to its owner's, and what has none is collected.
     pub fn sort_returned(&mut self, pool: &'static Pool) {
         // SAFETY: as in `queue_up`.

@@ -4,14 +4,14 @@
 //! Contract: the atomics are those of `super`: the system's, or in `rehearsal`, where the same text is built once more, the model checker's.
 
 use super::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use super::block_state::{Cell, State};
+use super::block_state::{BlockCell, BlockState};
 
 /// 1: the span is in a list of those with blocks to be collected. Written by whoever returns a block.
 #[derive(Debug, Default)]
 pub(in crate::pool) struct Queued(AtomicU32);
 
 impl Queued {
-    /// Notes that there are blocks to be collected; true for the one who then has to put it into the list.
+    /// BlockMetadata that there are blocks to be collected; true for the one who then has to put it into the list.
     pub fn up(&self) -> bool {
         // Sequentially consistent, as the bit that was set before and the looks of the collector: one of the two sees the other.
         self.0.load(Ordering::SeqCst) == 0 && self.0.swap(1, Ordering::SeqCst) == 0
@@ -25,22 +25,22 @@ impl Queued {
     }
 }
 
-/// Notes that a block was returned.
-pub(in crate::pool) fn mark(word: &AtomicU64, bit: usize) {
+/// BlockMetadata that a block was returned.
+pub(in crate::pool) fn set_returned(word: &AtomicU64, bit: usize) {
     word.fetch_or(1 << bit, Ordering::SeqCst);
 }
 
 /// Lets the owner know of a block in limbo. With the last step it is the owner's to collect, and the span nothing that the caller may touch.
-pub(in crate::pool) fn announce(word: &AtomicU64, bit: usize, cell: &Cell, queue_up: impl FnOnce()) {
-    mark(word, bit);
+pub(in crate::pool) fn publish(word: &AtomicU64, bit: usize, cell: &BlockCell, queue_up: impl FnOnce()) {
+    set_returned(word, bit);
     queue_up();
-    cell.exchange(State::Limbo, State::Returned);
+    cell.exchange(BlockState::Limbo, BlockState::Returned);
 }
 
 /// Takes the blocks of one word of bits, as their owner; `push` makes them such as can be had.
 pub(in crate::pool) fn collect<'a>(
     word: &AtomicU64,
-    cell: impl Fn(usize) -> &'a Cell,
+    cell: impl Fn(usize) -> &'a BlockCell,
     mut push: impl FnMut(usize),
     all: &mut Collected,
 ) {
@@ -55,15 +55,15 @@ pub(in crate::pool) fn collect<'a>(
         // One look: what is in limbo now may be returned at the next.
         let was = cell.get();
         match was.state() {
-            State::Returned => {
+            BlockState::Returned => {
                 // The collector's alone: nobody else changes what is not live.
-                cell.set_state(was, State::Freed);
+                cell.set_state(was, BlockState::Freed);
                 push(bit);
                 all.blocks += 1;
             }
-            State::Limbo => {
+            BlockState::Limbo => {
                 // Who returns it has not let go of the span yet.
-                mark(word, bit);
+                set_returned(word, bit);
                 all.later = true;
             }
             _ => all.wrong += 1,
@@ -76,7 +76,7 @@ pub(in crate::pool) fn collect<'a>(
 pub(in crate::pool) struct Collected {
     /// Blocks that can be had again.
     pub blocks: usize,
-    /// Notes of blocks that are not returned: they were given back twice at the same moment.
+    /// BlockMetadata of blocks that are not returned: they were given back twice at the same moment.
     pub wrong: usize,
     /// Somebody is about to return one more.
     pub later: bool,
@@ -84,21 +84,21 @@ pub(in crate::pool) struct Collected {
 
 /// A list, newest first; pushed by anyone, taken as a whole.
 #[derive(Debug)]
-pub(in crate::pool) struct Pile<T>(AtomicPtr<T>);
+pub(in crate::pool) struct AtomicStack<T>(AtomicPtr<T>);
 
-impl<T> Pile<T> {
+impl<T> AtomicStack<T> {
     /// An empty one.
     #[cfg(not(loom))]
-    pub const fn new() -> Pile<T> {
-        Pile(AtomicPtr::new(core::ptr::null_mut()))
+    pub const fn new() -> AtomicStack<T> {
+        AtomicStack(AtomicPtr::new(core::ptr::null_mut()))
     }
     /// An empty one. The checker's atomics are not made at compile time.
     #[cfg(loom)]
-    pub fn new() -> Pile<T> {
-        Pile(AtomicPtr::new(core::ptr::null_mut()))
+    pub fn new() -> AtomicStack<T> {
+        AtomicStack(AtomicPtr::new(core::ptr::null_mut()))
     }
 
-    /// Puts one in that is in no list; `link` notes which one is behind it.
+    /// Puts one in that is in no list; `link` metadata which one is behind it.
     pub fn push(&self, this: *mut T, link: impl Fn(*mut T)) {
         let mut head = self.0.load(Ordering::Relaxed);
         loop {

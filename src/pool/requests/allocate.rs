@@ -9,9 +9,9 @@ use crate::device::type_name;
 use crate::error::{Result, Status, fail};
 use crate::pool::client::Client;
 use crate::pool::options::LARGEST_ALIGNMENT;
-use crate::pool::span::block_state::{Block, State};
+use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::class;
-use crate::pool::state::{Count, Placed, Want};
+use crate::pool::state::{Count, NewBlock, Want};
 use crate::pool::{Pool, thread_heap};
 use crate::thread::Thread;
 use crate::types::*;
@@ -20,7 +20,7 @@ use core::sync::atomic::Ordering;
 
 /// The want of a pool's `initial_size`, for texts.
 pub(in crate::pool) fn creation(bytes: usize) -> Want {
-    let block = Block { state: State::Raw, alignment: GRANULE, requested: bytes, tag: 0 };
+    let block = Block { state: BlockState::Raw, alignment: GRANULE, requested: bytes, tag: 0 };
     Want::alone(bytes, bytes, GRANULE, block)
 }
 
@@ -29,7 +29,7 @@ impl Pool {
     /// tag of the store that it backs; such a block goes back by [`Pool::free_store`] only. Of 0 bytes too it is a
     /// block of its own.
     pub fn allocate(&'static self, bytes: usize, alignment: usize, zeroed: bool, owner: u64) -> Result<NonNull<u8>> {
-        let state = if owner == 0 { State::Raw } else { State::Store };
+        let state = if owner == 0 { BlockState::Raw } else { BlockState::Store };
         self.request(bytes, alignment, zeroed, state, owner)
     }
 
@@ -79,7 +79,7 @@ impl Pool {
             // SAFETY: addresses of blocks are never 0.
             return Ok(unsafe { NonNull::new_unchecked(address as *mut u8) });
         }
-        self.request(bytes, alignment, zeroed, State::Raw, tag)
+        self.request(bytes, alignment, zeroed, BlockState::Raw, tag)
     }
 
     fn request(
@@ -87,7 +87,7 @@ impl Pool {
         bytes: usize,
         alignment: usize,
         zeroed: bool,
-        state: State,
+        state: BlockState,
         tag: u64,
     ) -> Result<NonNull<u8>> {
         if self.is_ordered() {
@@ -118,9 +118,9 @@ impl Pool {
 
     #[cold]
     fn refuse_alignment(&self, alignment: usize, block: Block) -> Status {
-        let mut books = self.books.lock();
-        books.count_failure(block);
-        drop(books);
+        let mut state = self.state.lock();
+        state.count_failure(block);
+        drop(state);
         let most = LARGEST_ALIGNMENT;
         fail(
             TN_ERR_INVALID,
@@ -129,14 +129,14 @@ impl Pool {
     }
 
     /// Clears the beginning of a new block that nobody knows of, but for what reads 0 already (PH-14).
-    fn clear(&'static self, placed: &Placed, bytes: usize) -> Result<()> {
+    fn clear(&'static self, placed: &NewBlock, bytes: usize) -> Result<()> {
         if !self.touch.load(Ordering::Relaxed) {
             return Err(self.refuse_to_clear(placed.address));
         }
         // SAFETY: the block was just made for this call, and holds so many bytes.
         let skipped = unsafe { self.ops().clear(placed.address, bytes.min(placed.dirty)) };
         if skipped > 0 {
-            self.books.lock().figures.zero_bytes_skipped += skipped as u64;
+            self.state.lock().figures.zero_bytes_skipped += skipped as u64;
         }
         Ok(())
     }
@@ -151,9 +151,9 @@ impl Pool {
 
     /// What is not a small block of the thread's heap.
     #[inline(never)]
-    fn request_more(&'static self, bytes: usize, block: Block, zeroed: bool) -> Result<Placed> {
+    fn request_more(&'static self, bytes: usize, block: Block, zeroed: bool) -> Result<NewBlock> {
         self.check_callable()?;
-        if block.state == State::Store && !self.touch.load(Ordering::Relaxed) {
+        if block.state == BlockState::Store && !self.touch.load(Ordering::Relaxed) {
             let kind = type_name(self.device().r#type);
             return Err(fail(TN_ERR_UNSUPPORTED, format_args!("this build has no code for arrays on device {kind}")));
         }
@@ -165,7 +165,7 @@ impl Pool {
             return Ok(placed);
         }
         let placed = self.obtain(want, Count { allocation: true, zeroed })?;
-        if let Some(watched) = self.watched(placed.address, want.unit) {
+        if let Some(watched) = self.watched(placed.address, want.block_bytes) {
             watched.hand_out(zeroed);
         }
         Ok(placed)
@@ -173,7 +173,7 @@ impl Pool {
 
     /// A small block from the thread's heap.
     #[inline]
-    fn heap_block(&'static self, bytes: usize, block: Block, zeroed: bool) -> Option<Placed> {
+    fn heap_block(&'static self, bytes: usize, block: Block, zeroed: bool) -> Option<NewBlock> {
         let class = class::fitting(bytes, block.alignment).filter(|_| self.has_heaps())?;
         thread_heap::allocate(self, class, block, zeroed)
     }
@@ -189,11 +189,13 @@ impl Pool {
             let span_bytes = class::span_bytes(class);
             return Ok(Want { class: Some(class), ..Want::alone(class::bytes(class), span_bytes, GRANULE, block) });
         }
-        let unit = bytes.max(1).checked_next_multiple_of(self.page.load(Ordering::Relaxed));
-        let span_bytes = unit.and_then(|unit| unit.checked_next_multiple_of(GRANULE));
-        match (unit, span_bytes) {
-            (Some(unit), Some(span_bytes)) if bytes <= isize::MAX as usize && span_bytes <= isize::MAX as usize => {
-                Ok(Want::alone(unit, span_bytes, block.alignment.max(GRANULE), block))
+        let block_bytes = bytes.max(1).checked_next_multiple_of(self.page.load(Ordering::Relaxed));
+        let span_bytes = block_bytes.and_then(|block_bytes| block_bytes.checked_next_multiple_of(GRANULE));
+        match (block_bytes, span_bytes) {
+            (Some(block_bytes), Some(span_bytes))
+                if bytes <= isize::MAX as usize && span_bytes <= isize::MAX as usize =>
+            {
+                Ok(Want::alone(block_bytes, span_bytes, block.alignment.max(GRANULE), block))
             }
             _ => Err(self.out_of_memory(self.ops().terms().refusal, &Want { block, ..creation(bytes) })),
         }

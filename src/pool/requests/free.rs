@@ -6,7 +6,7 @@
 use super::{Open, claim, owner};
 use crate::error::Result;
 use crate::pool::client::Client;
-use crate::pool::span::block_state::State;
+use crate::pool::span::block_state::BlockState;
 use crate::pool::span::{Kind, Span, table};
 use crate::pool::state::Found;
 use crate::pool::{Pool, messages, remote_free, stream_ordered, thread_heap};
@@ -36,11 +36,11 @@ pub fn deallocate_for(
     if address == 0 {
         return Ok(());
     }
-    match thread_heap::deallocate(through, address, State::Raw) {
+    match thread_heap::deallocate(through, address, BlockState::Raw) {
         Some(requested) if bytes.is_none_or(|bytes| bytes == requested) => Ok(()),
         Some(_) => {
             if let Some(pool) = through {
-                pool.books.lock().clients[client.index()].mismatches += 1;
+                pool.state.lock().clients[client.index()].mismatches += 1;
             }
             Ok(())
         }
@@ -56,13 +56,13 @@ fn deallocate_slow(client: Client, through: Option<&'static Pool>, address: usiz
         return pool.deallocate_now(client, through, address, bytes);
     }
     loop {
-        let (pool, mut books, span, index) = claim(address, through, client)?;
+        let (pool, mut state, span, index) = claim(address, through, client)?;
         let block = span.block(index);
         if bytes.is_some_and(|bytes| bytes != block.requested) {
-            books.account(block).mismatches += 1;
+            state.account(block).mismatches += 1;
         }
         // Else another thread gave it back between the two looks, and the next one says so.
-        if pool.free(books, span, index, State::Raw) {
+        if pool.free(state, span, index, BlockState::Raw) {
             return Ok(());
         }
     }
@@ -79,17 +79,17 @@ impl Pool {
 
     #[inline(never)]
     fn free_store_slow(&'static self, address: usize) {
-        if thread_heap::deallocate(Some(self), address, State::Store).is_some() {
+        if thread_heap::deallocate(Some(self), address, BlockState::Store).is_some() {
             return;
         }
-        let Some((pool, books, span)) = owner(address) else {
+        let Some((pool, state, span)) = owner(address) else {
             debug_assert!(false, "{address:#x} is in no pool");
             return;
         };
-        match books.look(span, address) {
-            Found::Block { index, start, block } if start == address && block.state == State::Store => {
+        match state.look(span, address) {
+            Found::Block { index, start, block } if start == address && block.state == BlockState::Store => {
                 debug_assert!(core::ptr::eq(pool, self));
-                let freed = pool.free(books, span, index, State::Store);
+                let freed = pool.free(state, span, index, BlockState::Store);
                 debug_assert!(freed, "a store has one ledger");
             }
             found => debug_assert!(false, "{address:#x} backs no store: {found:?}"),
@@ -99,50 +99,50 @@ impl Pool {
     /// Frees a live block, under the lock that is passed in and left. False: it is not live any more.
     pub(in crate::pool) fn free(
         &'static self,
-        mut books: Open,
+        mut state: Open,
         span: &'static Span,
         index: usize,
-        state: State,
+        from: BlockState,
     ) -> bool {
         let block = span.block(index);
-        if block.state != state || !span.exchange(index, state, State::Limbo) {
+        if block.state != from || !span.exchange(index, from, BlockState::Limbo) {
             return false;
         }
-        let tally = &mut books.account(block).tally;
+        let tally = &mut state.account(block).tally;
         tally.freed = tally.freed.wrapping_add(1);
-        books.count_out(span.unit.get(), block);
+        state.count_out(span.block_bytes.get(), block);
         if span.heap().is_some() {
             // The owner does not wait for this lock.
-            remote_free::announce(self, span, index);
+            remote_free::publish(self, span, index);
             return true;
         }
-        self.free_begun(books, span, index);
+        self.free_begun(state, span, index);
         true
     }
 
     /// Frees a block in limbo.
-    pub(super) fn free_begun(&'static self, mut books: Open, span: &'static Span, index: usize) {
-        let flags = books.settings.flags & (TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE);
-        let (address, usable) = (span.start.get() + index * span.unit.get(), span.unit.get());
+    pub(super) fn free_begun(&'static self, mut state: Open, span: &'static Span, index: usize) {
+        let flags = state.settings.flags & (TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE);
+        let (address, usable) = (span.start.get() + index * span.block_bytes.get(), span.block_bytes.get());
         let watched = self.watched(address, usable);
         if flags == 0 {
             if let Some(watched) = watched {
                 watched.give_back();
             }
-            let just = books.end_free(span, index, if span.kind() == Kind::Large { os::coarse_ms() } else { 0 });
-            if just > 0 || books.retired {
-                self.settle(books, just);
+            let just = state.end_free(span, index, if span.kind() == Kind::Large { os::coarse_ms() } else { 0 });
+            if just > 0 || state.retired {
+                self.enforce_threshold(state, just);
             }
             return;
         }
-        books.busy += 1;
+        state.busy += 1;
         if self.is_ordered() {
-            span.uses.close();
+            span.uses.close_open_uses();
         }
-        drop(books);
+        drop(state);
         if self.is_ordered() {
             self.spoil_ordered(span, flags, PATTERN);
-            if !span.is_uncleared() {
+            if !span.needs_clearing() {
                 self.clear_left(1);
             }
         } else if self.touch.load(Ordering::Relaxed) {
@@ -153,63 +153,63 @@ impl Pool {
         if let Some(watched) = watched {
             watched.give_back();
         }
-        let books = self.books.lock();
+        let state = self.state.lock();
         let mut out = Some(address);
-        if let Some(ring) = books.ring {
+        if let Some(ring) = state.ring {
             out = if ring.is_full() { ring.pop() } else { None };
             ring.push(address);
         }
-        drop(books);
+        drop(state);
         let mut just = 0;
         if let Some(out) = out {
             just = self.end_limbo(out);
         }
-        let mut books = self.books.lock();
-        books.busy -= 1;
-        self.settle(books, just);
+        let mut state = self.state.lock();
+        state.busy -= 1;
+        self.enforce_threshold(state, just);
     }
 
     /// Makes a block in limbo free, after looking whether somebody wrote into it. The bytes of the span that became
     /// free.
     fn end_limbo(&'static self, address: usize) -> usize {
         let Some(span) = table::find(address) else { return 0 };
-        let (start, unit) = (span.start.get(), span.unit.get());
+        let (start, block_bytes) = (span.start.get(), span.block_bytes.get());
         let flags = self.flags.load(Ordering::Relaxed);
         let mut damaged = false;
-        let watched = self.watched(address, unit).is_some();
+        let watched = self.watched(address, block_bytes).is_some();
         if watched {
-            checker::open(address, unit);
+            checker::open(address, block_bytes);
         }
         let spoilt = !self.is_ordered() || span.is_spoilt();
         if flags & TN_POOL_STRICT != 0 && spoilt {
             // SAFETY: in limbo, and taken off the ring by this call: nobody else uses it.
-            damaged = unsafe { self.ops().is_filled(address, unit, PATTERN) } == Some(false);
+            damaged = unsafe { self.ops().is_filled(address, block_bytes, PATTERN) } == Some(false);
             if flags & TN_POOL_ZERO_ON_FREE != 0 {
                 // SAFETY: as above.
-                unsafe { self.ops().fill(address, unit, 0) };
+                unsafe { self.ops().fill(address, block_bytes, 0) };
             }
         }
         if watched {
-            checker::shut(address, unit);
+            checker::shut(address, block_bytes);
         }
         if damaged {
-            messages::damaged(self, address, unit);
+            messages::damaged(self, address, block_bytes);
         }
-        let mut books = self.books.lock();
-        books.figures.misuse_count += damaged as u64;
-        books.end_free(span, (address - start) / unit, os::coarse_ms())
+        let mut state = self.state.lock();
+        state.figures.misuse_count += damaged as u64;
+        state.end_free(span, (address - start) / block_bytes, os::coarse_ms())
     }
 
     /// Strict mode: makes all blocks that are held back free. False: there were none.
     pub(in crate::pool) fn free_ring(&'static self) -> bool {
         let mut any = false;
         loop {
-            let mut books = self.books.lock();
-            let Some(address) = books.ring.and_then(|ring| ring.pop()) else { return any };
-            books.busy += 1;
-            drop(books);
+            let mut state = self.state.lock();
+            let Some(address) = state.ring.and_then(|ring| ring.pop()) else { return any };
+            state.busy += 1;
+            drop(state);
             self.end_limbo(address);
-            self.books.lock().busy -= 1;
+            self.state.lock().busy -= 1;
             any = true;
         }
     }

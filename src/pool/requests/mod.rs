@@ -23,7 +23,7 @@ mod split;
 
 pub(super) use allocate::creation;
 pub use free::{deallocate, deallocate_for};
-pub(super) use slow_path::Ladder;
+pub(super) use slow_path::ReclaimProgress;
 
 use crate::error::{Result, Status, fail};
 use crate::options;
@@ -31,28 +31,28 @@ use crate::pool::Pool;
 use crate::pool::client::Client;
 use crate::pool::lock::Guard;
 use crate::pool::messages::Misuse;
-use crate::pool::span::block_state::{Block, State};
+use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::{Span, table};
-use crate::pool::state::{Books, Found};
+use crate::pool::state::{Found, PoolState};
 use crate::sys::checker::{self, Watched};
 use crate::sys::os;
 use crate::thread;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 
-/// The books of a pool, locked.
-pub(super) type Open = Guard<'static, Books>;
+/// The state of a pool, locked.
+pub(super) type Open = Guard<'static, PoolState>;
 
 /// The pool that has the address, locked, and its span. None: no pool has it.
 pub(super) fn owner(address: usize) -> Option<(&'static Pool, Open, &'static Span)> {
     loop {
         let span = table::find(address)?;
         let pool = span.pool()?;
-        let books = pool.books.lock();
+        let state = pool.state.lock();
         // Entries and spans of a pool change under its lock only: if both still say so, they go on saying so.
         let same = table::find(address).is_some_and(|now| now.is(span));
         if same && span.pool().is_some_and(|now| core::ptr::eq(now, pool)) {
-            return Some((pool, books, span));
+            return Some((pool, state, span));
         }
     }
 }
@@ -66,10 +66,10 @@ pub(super) fn claim(
 ) -> Result<(&'static Pool, Open, &'static Span, usize)> {
     let refuse = |pool: Option<&'static Pool>, misuse: Misuse| {
         if let Some(pool) = through.or(pool) {
-            let mut books = pool.books.lock();
-            books.figures.misuse_count += 1;
-            books.figures.failure_count += 1;
-            let account = &mut books.clients[client.index()];
+            let mut state = pool.state.lock();
+            state.figures.misuse_count += 1;
+            state.figures.failure_count += 1;
+            let account = &mut state.clients[client.index()];
             account.misuses += 1;
             account.failures += 1;
         }
@@ -79,29 +79,29 @@ pub(super) fn claim(
         }
         status
     };
-    let Some((pool, books, span)) = owner(address) else { return Err(refuse(None, Misuse::Foreign)) };
+    let Some((pool, state, span)) = owner(address) else { return Err(refuse(None, Misuse::Foreign)) };
     if pool.is_calling(thread::current()) {
-        drop(books);
+        drop(state);
         return Err(pool.refuse_callback());
     }
-    let name = books.name;
-    let misuse = match books.look(span, address) {
+    let name = state.name;
+    let misuse = match state.look(span, address) {
         Found::Never => Misuse::Foreign,
         Found::Gone => Misuse::Stale { pool: name },
         Found::Block { start, block, .. } if start != address => {
             Misuse::Inside { start, bytes: block.requested, pool: name }
         }
-        Found::Block { block, .. } if block.state == State::Store => {
+        Found::Block { block, .. } if block.state == BlockState::Store => {
             Misuse::Store { bytes: block.requested, pool: name }
         }
         Found::Block { .. } if through.is_some_and(|through| !core::ptr::eq(through, pool)) => {
-            drop(books);
+            drop(state);
             let passed = through.map_or(name, Pool::name);
             return Err(refuse(Some(pool), Misuse::Other { owner: name, passed }));
         }
-        Found::Block { index, .. } => return Ok((pool, books, span, index)),
+        Found::Block { index, .. } => return Ok((pool, state, span, index)),
     };
-    drop(books);
+    drop(state);
     Err(refuse(Some(pool), misuse))
 }
 
@@ -114,10 +114,10 @@ fn stop() -> ! {
 
 /// A request to a pool whose last hold went (PO-6).
 #[cold]
-pub(super) fn refuse_retired(mut books: Open, block: Block) -> Status {
-    books.count_failure(block);
-    let name = books.name;
-    drop(books);
+pub(super) fn refuse_retired(mut state: Open, block: Block) -> Status {
+    state.count_failure(block);
+    let name = state.name;
+    drop(state);
     fail(TN_ERR_STALE, format_args!("pool \"{}\" was released and hands out nothing any more", name.as_str()))
 }
 
@@ -125,15 +125,15 @@ pub(super) fn refuse_retired(mut books: Open, block: Block) -> Status {
 pub fn usable_size(address: usize) -> Result<usize> {
     let misuse = match owner(address) {
         None => Misuse::Foreign,
-        Some((pool, books, _)) if pool.is_calling(thread::current()) => {
-            drop(books);
+        Some((pool, state, _)) if pool.is_calling(thread::current()) => {
+            drop(state);
             return Err(pool.refuse_callback());
         }
-        Some((_, books, span)) => match books.look(span, address) {
+        Some((_, state, span)) => match state.look(span, address) {
             Found::Never => Misuse::Foreign,
-            Found::Gone => Misuse::Stale { pool: books.name },
-            Found::Block { start, .. } if start == address => return Ok(span.unit.get()),
-            Found::Block { start, block, .. } => Misuse::Inside { start, bytes: block.requested, pool: books.name },
+            Found::Gone => Misuse::Stale { pool: state.name },
+            Found::Block { start, .. } if start == address => return Ok(span.block_bytes.get()),
+            Found::Block { start, block, .. } => Misuse::Inside { start, bytes: block.requested, pool: state.name },
         },
     };
     Err(misuse.status(address))
@@ -141,13 +141,13 @@ pub fn usable_size(address: usize) -> Result<usize> {
 
 /// The pool of the live block that contains the address, with one more hold, the caller's (PO-9).
 pub fn of(address: usize) -> Result<&'static Pool> {
-    if let Some((pool, mut books, span)) = owner(address) {
+    if let Some((pool, mut state, span)) = owner(address) {
         if pool.is_calling(thread::current()) {
-            drop(books);
+            drop(state);
             return Err(pool.refuse_callback());
         }
-        if let Found::Block { .. } = books.look(span, address) {
-            books.holds += 1;
+        if let Found::Block { .. } = state.look(span, address) {
+            state.refs += 1;
             return Ok(pool);
         }
     }

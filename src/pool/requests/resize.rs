@@ -6,14 +6,14 @@ use super::{Open, claim, deallocate, deallocate_for, refuse_retired};
 use crate::device::host::GRANULE;
 use crate::error::Result;
 use crate::pool::Pool;
-use crate::pool::backing::huge::UNIT;
-use crate::pool::backing::{Asked, huge};
+use crate::pool::backing::huge::HUGE_PAGE_BYTES;
+use crate::pool::backing::{BackingRequest, huge};
 use crate::pool::client::Client;
 use crate::pool::messages::Misuse;
-use crate::pool::requests::slow_path::{Ladder, Relief};
-use crate::pool::span::block_state::{Block, State};
+use crate::pool::requests::slow_path::{ReclaimProgress, StepOutcome};
+use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::{Kind, Span, class};
-use crate::pool::state::{Books, Count, Kit, Piece, Placed, Want};
+use crate::pool::state::{Count, NewBlock, Piece, PoolState, Prealloc, Want};
 use crate::sys::{checker, os};
 use crate::types::*;
 use core::ptr::NonNull;
@@ -44,70 +44,70 @@ impl Pool {
         if self.is_ordered() {
             return self.resize_on(client, None, address, bytes);
         }
-        let mut kit = Kit::gather(None);
-        let (_, mut books, span, index) = claim(address, Some(self), client)?;
+        let mut prealloc = Prealloc::for_request(None);
+        let (_, mut state, span, index) = claim(address, Some(self), client)?;
         let block = span.block(index);
-        if books.retired {
-            return Err(refuse_retired(books, block));
+        if state.retired {
+            return Err(refuse_retired(state, block));
         }
         // From here on nobody can free, find or resize it, with or without the lock.
-        if !span.exchange(index, State::Raw, State::Limbo) {
-            let pool = books.name;
-            drop(books);
+        if !span.exchange(index, BlockState::Raw, BlockState::Limbo) {
+            let pool = state.name;
+            drop(state);
             return Err(Misuse::Stale { pool }.status(address));
         }
-        let usable = span.unit.get();
-        books = self.clear_end(books, span, bytes);
-        if self.resize_in_place(&mut books, span, index, block, bytes, kit.as_mut()) {
+        let usable = span.block_bytes.get();
+        state = self.clear_end(state, span, bytes);
+        if self.resize_in_place(&mut state, span, index, block, bytes, prealloc.as_mut()) {
             if let Some(watched) = self.watched(address, usable) {
-                watched.resize(span.unit.get(), false);
+                watched.resize(span.block_bytes.get(), false);
             }
-            span.exchange(index, State::Limbo, State::Raw);
-            books.account(block).tally.reallocated += 1;
-            self.settle(books, usize::MAX);
+            span.exchange(index, BlockState::Limbo, BlockState::Raw);
+            state.account(block).tally.reallocated += 1;
+            self.enforce_threshold(state, usize::MAX);
             // SAFETY: addresses of blocks are never 0.
             return Ok(unsafe { NonNull::new_unchecked(address as *mut u8) });
         }
         // It must move. It is not in use meanwhile, as everywhere: else the peak would count both.
-        books.count_out(span.unit.get(), block);
+        state.count_out(span.block_bytes.get(), block);
         if span.kind() == Kind::Small {
-            drop((books, kit));
+            drop((state, prealloc));
             return self.move_small(client, address, span, index, block, bytes);
         }
-        books.busy += 1;
-        drop((books, kit));
+        state.busy += 1;
+        drop((state, prealloc));
         let moved = self.move_block(address, span, block, bytes);
-        let mut books = self.books.lock();
+        let mut state = self.state.lock();
         match &moved {
             Ok(to) => {
-                books.account(block).tally.reallocated += 1;
+                state.account(block).tally.reallocated += 1;
                 if to.old_left {
-                    self.free_begun(books, span, index);
-                    books = self.books.lock();
+                    self.free_begun(state, span, index);
+                    state = self.state.lock();
                 }
             }
-            Err(_) => books.undo_free(span, index, State::Raw),
+            Err(_) => state.undo_free(span, index, BlockState::Raw),
         }
-        books.busy -= 1;
-        self.settle(books, usize::MAX);
+        state.busy -= 1;
+        self.enforce_threshold(state, usize::MAX);
         // SAFETY: addresses of blocks are never 0.
         moved.map(|to| unsafe { NonNull::new_unchecked(to.address as *mut u8) })
     }
 
     /// Clears what a large block in limbo is about to give up where it is, in a pool that leaves nobody's bytes to others.
-    fn clear_end(&'static self, mut books: Open, span: &'static Span, bytes: usize) -> Open {
+    fn clear_end(&'static self, mut state: Open, span: &'static Span, bytes: usize) -> Open {
         let clears =
             self.flags.load(Ordering::Relaxed) & TN_POOL_ZERO_ON_FREE != 0 && self.touch.load(Ordering::Relaxed);
-        let (old, page) = (span.unit.get(), self.page.load(Ordering::Relaxed));
+        let (old, page) = (span.block_bytes.get(), self.page.load(Ordering::Relaxed));
         let usable = bytes.checked_next_multiple_of(page).filter(|&usable| usable < old / 2);
-        let Some(usable) = usable.filter(|_| clears && span.kind() == Kind::Large) else { return books };
-        books.busy += 1;
-        drop(books);
+        let Some(usable) = usable.filter(|_| clears && span.kind() == Kind::Large) else { return state };
+        state.busy += 1;
+        drop(state);
         // SAFETY: in limbo the block is this call's alone, and its holder needs no more than the first `bytes`.
         unsafe { self.ops().fill(span.start.get() + usable, old - usable, 0) };
-        let mut books = self.books.lock();
-        books.busy -= 1;
-        books
+        let mut state = self.state.lock();
+        state.busy -= 1;
+        state
     }
 
     /// Moves a small block in limbo. Its span may be a heap's, so it is given back as by anybody else.
@@ -120,52 +120,52 @@ impl Pool {
         block: Block,
         bytes: usize,
     ) -> Result<NonNull<u8>> {
-        let usable = span.unit.get();
+        let usable = span.block_bytes.get();
         let moved = self.move_block(address, span, block, bytes);
-        self.books.lock().change(block, usable as u64, block.requested as u64);
-        span.exchange(index, State::Limbo, State::Raw);
+        self.state.lock().change(block, usable as u64, block.requested as u64);
+        span.exchange(index, BlockState::Limbo, BlockState::Raw);
         let to = moved?.address;
         let given_back = deallocate_for(client, Some(self), address, None);
         debug_assert!(given_back.is_ok(), "it was live, and nobody else's");
-        self.books.lock().count_moved(block);
+        self.state.lock().count_moved(block);
         // SAFETY: addresses of blocks are never 0.
         Ok(unsafe { NonNull::new_unchecked(to as *mut u8) })
     }
 
     fn resize_in_place(
         &'static self,
-        books: &mut Books,
+        state: &mut PoolState,
         span: &'static Span,
         index: usize,
         block: Block,
         bytes: usize,
-        mut kit: Option<&mut Kit>,
+        mut prealloc: Option<&mut Prealloc>,
     ) -> bool {
         if span.kind() == Kind::Small {
             if class::fitting(bytes, block.alignment) != Some(span.class.get()) {
                 return false;
             }
-            books.resize(span, index, block, bytes);
+            state.resize(span, index, block, bytes);
             return true;
         }
         let Some(usable) = bytes.checked_next_multiple_of(self.page.load(Ordering::Relaxed)) else { return false };
-        let old = span.unit.get();
+        let old = span.block_bytes.get();
         if usable > span.bytes.get() {
             let Some(span_bytes) = usable.checked_next_multiple_of(GRANULE) else { return false };
-            books.merge_recent();
-            if !kit.as_deref_mut().is_some_and(|kit| books.grow_in_place(self, span, span_bytes, kit)) {
+            state.merge_recent();
+            if !prealloc.as_deref_mut().is_some_and(|prealloc| state.grow_in_place(self, span, span_bytes, prealloc)) {
                 return false;
             }
-            books.set_usable(span, usable);
+            state.set_usable(span, usable);
         } else if usable > old {
-            books.set_usable(span, usable);
+            state.set_usable(span, usable);
         }
-        books.resize(span, index, block, bytes);
+        state.resize(span, index, block, bytes);
         // Last, so that nobody sees a block with more bytes asked for than usable.
         if usable < old / 2
-            && let Some(kit) = kit
+            && let Some(prealloc) = prealloc
         {
-            books.shrink(span, usable, kit, os::coarse_ms());
+            state.shrink(span, usable, prealloc, os::coarse_ms());
         }
         true
     }
@@ -189,13 +189,13 @@ impl Pool {
             return Err(self.untouchable("not where it has room to grow, and the host cannot copy it"));
         }
         let placed = self.obtain(want, Count { allocation: false, zeroed: false })?;
-        if let Some(watched) = self.watched(placed.address, want.unit) {
+        if let Some(watched) = self.watched(placed.address, want.block_bytes) {
             watched.hand_out(false);
         }
         // All usable bytes of the old block could be written, so all are kept.
         // SAFETY: the old block is in limbo, so nobody frees it; the new one is known to nobody. Both hold that many
         // bytes, and live blocks do not overlap.
-        unsafe { self.ops().copy(placed.address, address, bytes.min(span.unit.get())) };
+        unsafe { self.ops().copy(placed.address, address, bytes.min(span.block_bytes.get())) };
         Ok(Moved { address: placed.address, old_left: true })
     }
 
@@ -207,34 +207,38 @@ impl Pool {
         let more = want.span_bytes - old_bytes;
         let mut parts = [(0, 0); huge::PARTS];
         let Some(count) = huge::parts(old, old_bytes, &mut parts) else { return Ok(None) };
-        let mut ladder = Ladder::default();
+        let mut progress = ReclaimProgress::default();
         let (node, how) = loop {
-            let Some(mut kit) = Kit::gather(None) else { return Ok(None) };
-            let mut books = self.books.lock();
-            if !books.over_limit(more) {
-                books.coming += more;
-                books.figures.device_allocate_count += 1;
-                break (books.settings.node, books.settings.huge);
+            let Some(mut prealloc) = Prealloc::for_request(None) else { return Ok(None) };
+            let mut state = self.state.lock();
+            if !state.over_limit(more) {
+                state.coming += more;
+                state.figures.device_allocate_count += 1;
+                break (state.settings.node, state.settings.huge);
             }
             let lacking = Want { span_bytes: more, ..*want };
-            if let Relief::None = self.relieve_limit(books, &lacking, &mut kit, &mut ladder, more) {
+            if let StepOutcome::None = self.relieve_limit(state, &lacking, &mut prealloc, &mut progress, more) {
                 return Err(self.out_of_memory(TN_ERR_POOL_LIMIT, want));
             }
         };
         // Whole tables of pages can move where both ranges begin alike.
-        let alignment = if old.is_multiple_of(UNIT) { want.span_alignment.max(UNIT) } else { want.span_alignment };
-        let asked = Asked { bytes: want.span_bytes, alignment, step: 0, node, huge: how };
+        let alignment = if old.is_multiple_of(HUGE_PAGE_BYTES) {
+            want.span_alignment.max(HUGE_PAGE_BYTES)
+        } else {
+            want.span_alignment
+        };
+        let asked = BackingRequest { bytes: want.span_bytes, alignment, step: 0, node, huge: how };
         let Ok(Some(Piece { start: to, .. })) = self.fetch(asked) else {
-            self.books.lock().coming -= more;
+            self.state.lock().coming -= more;
             return Ok(None);
         };
         // The old addresses are the system's again the moment the pages have moved, and another pool's perhaps: they leave the table before,
         // and their marks go.
         let marked = parts.map(|(at, bytes)| bytes > 0 && huge::is_marked(at));
-        let mut books = self.books.lock();
-        books.lift(span);
-        books.figures.huge_bytes -= (huge::unmark(old, old_bytes) * UNIT) as u64;
-        drop(books);
+        let mut state = self.state.lock();
+        state.lift(span);
+        state.figures.huge_bytes -= (huge::unmark(old, old_bytes) * HUGE_PAGE_BYTES) as u64;
+        drop(state);
         // SAFETY: the old range is this span's, in limbo; the new one was reserved for this and is unused. If the move
         // fails the new range is forgotten, as both ask for.
         let moved = unsafe {
@@ -243,20 +247,20 @@ impl Pool {
                 _ => ops.move_parts(&parts[..count], to),
             }
         };
-        let mut books = self.books.lock();
-        books.coming -= more;
+        let mut state = self.state.lock();
+        state.coming -= more;
         if moved {
-            books.put_down(span, to, want);
-            drop(books);
-            self.ask_huge(want, &Placed::new(to, true));
+            state.put_down(span, to, want);
+            drop(state);
+            self.ask_huge(want, &NewBlock::new(to, true));
             return Ok(Some(to));
         }
-        books.put_back(span);
+        state.put_back(span);
         for ((at, bytes), _) in parts.into_iter().zip(marked).filter(|(_, marked)| *marked) {
-            let start = at / UNIT * UNIT;
-            books.figures.huge_bytes += (huge::mark(start, at + bytes - start, false) * UNIT) as u64;
+            let start = at / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+            state.figures.huge_bytes += (huge::mark(start, at + bytes - start, false) * HUGE_PAGE_BYTES) as u64;
         }
-        drop(books);
+        drop(state);
         self.lost.fetch_add(want.span_bytes as u64, Ordering::Relaxed);
         Ok(None)
     }

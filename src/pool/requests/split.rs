@@ -6,7 +6,7 @@ use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
 use crate::pool::client::Client;
 use crate::pool::span::{Kind, table};
-use crate::pool::state::Kit;
+use crate::pool::state::Prealloc;
 use crate::pool::{Pool, lookup, requests};
 use crate::sys::checker::Watched;
 use crate::types::*;
@@ -15,22 +15,22 @@ impl Pool {
     /// Makes two blocks of one of `total` bytes, the first of which has `first`; each goes back on its own.
     pub fn split(&'static self, client: Client, address: usize, total: usize, first: usize) -> Result<()> {
         self.check_divisible()?;
-        let Some(mut kit) = Kit::gather(None) else {
-            return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the books of a block; free some")));
+        let Some(mut prealloc) = Prealloc::for_request(None) else {
+            return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the state of a block; free some")));
         };
-        let (_, mut books, span, _) = requests::claim(address, Some(self), client)?;
+        let (_, mut state, span, _) = requests::claim(address, Some(self), client)?;
         let block = span.block(0);
         let fits = span.kind() == Kind::Large && block.requested == total;
         let cut = first > 0 && first < total && first.is_multiple_of(GRANULE);
         if !fits || !cut {
-            drop(books);
+            drop(state);
             return Err(cannot(format_args!(
                 "the block at {address:#x} cannot be split into {first} and the rest of {total} bytes"
             )));
         }
-        let usable = span.unit.get();
-        if !books.split(span, block, first, &mut kit) {
-            drop(books);
+        let usable = span.block_bytes.get();
+        if !state.split(span, block, first, &mut prealloc) {
+            drop(state);
             return Err(cannot(format_args!("the block at {address:#x} was given back meanwhile")));
         }
         if let Some(watched) = self.watched(address, usable) {
@@ -43,22 +43,22 @@ impl Pool {
     /// Makes one block of two that lie behind each other, together `total` bytes.
     pub fn merge(&'static self, client: Client, low: usize, high: usize, total: usize) -> Result<()> {
         self.check_divisible()?;
-        let (_, books, above, _) = requests::claim(high, Some(self), client)?;
-        drop(books);
-        let (_, mut books, below, _) = requests::claim(low, Some(self), client)?;
+        let (_, state, above, _) = requests::claim(high, Some(self), client)?;
+        drop(state);
+        let (_, mut state, below, _) = requests::claim(low, Some(self), client)?;
         // The lock was open in between.
         let same = table::get(high).is_some_and(|now| now.is(above)) && above.start.get() == high;
         let large = below.kind() == Kind::Large && above.kind() == Kind::Large;
-        let (usable, more) = (below.unit.get(), above.unit.get());
-        if !same || !large || !books.put_together(self, below, above, total) {
-            drop(books);
+        let (usable, more) = (below.block_bytes.get(), above.block_bytes.get());
+        if !same || !large || !state.put_together(self, below, above, total) {
+            drop(state);
             return Err(cannot(format_args!(
                 "the blocks at {low:#x} and {high:#x} cannot become one of {total} bytes"
             )));
         }
         if let Some(watched) = self.watched(low, usable) {
             Watched { address: high, bytes: more, ..watched }.give_back();
-            watched.resize(below.unit.get(), true);
+            watched.resize(below.block_bytes.get(), true);
         }
         Ok(())
     }

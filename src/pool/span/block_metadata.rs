@@ -1,48 +1,50 @@
-//! Notes: what is known of the blocks of a small span, in columns outside its memory.
+//! BlockMetadata: what is known of the blocks of a small span, in columns outside its memory.
 //!
 //! Contract: type-stable as spans are, by class: what lies there once, lies there for ever, or reads 0 where nobody uses it.
 
-use super::{Word, class};
+use super::{RelaxedUsize, class};
 use crate::pool::arena::{Recycled, Recycler};
-use crate::pool::span::block_state::Cell;
+use crate::pool::span::block_state::BlockCell;
 use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU64, Ordering};
 
 /// What is known of the blocks of a small span; behind this head lie as many cells as a span of its class has blocks at
 /// most, and one more.
 #[derive(Debug)]
 #[repr(C)]
-pub(in crate::pool) struct Notes {
-    recycled: AtomicPtr<Notes>,
+pub(in crate::pool) struct BlockMetadata {
+    recycled: AtomicPtr<BlockMetadata>,
     /// How many blocks they have cells for; never changes once they were made.
-    pub(super) blocks: Word,
+    pub(super) blocks: RelaxedUsize,
 }
 
 // SAFETY: zero is valid, and `recycled` serves the list only.
-unsafe impl Recycled for Notes {
-    fn link(&self) -> &AtomicPtr<Notes> {
+unsafe impl Recycled for BlockMetadata {
+    fn link(&self) -> &AtomicPtr<BlockMetadata> {
         &self.recycled
     }
 }
 
-pub(super) static NOTES: [Recycler<Notes>; class::COUNT] = [const { Recycler::new() }; class::COUNT];
+pub(super) static METADATA: [Recycler<BlockMetadata>; class::COUNT] = [const { Recycler::new() }; class::COUNT];
 
 /// Bytes of a block's entries: cell, place on the stack, slack. Behind the cells a bit for each block.
 const ENTRY_BYTES: usize = 8 + 2 + 2;
 
-impl Notes {
-    /// Notes for a span of a class. None: no memory.
-    pub fn create(class: usize) -> Option<&'static Notes> {
-        let notes = NOTES[class].get_sized(Notes::bytes(class))?;
-        notes.blocks.set(Notes::places(class));
-        Some(notes)
+impl BlockMetadata {
+    /// BlockMetadata for a span of a class. None: no memory.
+    pub fn create(class: usize) -> Option<&'static BlockMetadata> {
+        let metadata = METADATA[class].get_sized(BlockMetadata::bytes(class))?;
+        metadata.blocks.set(BlockMetadata::places(class));
+        Some(metadata)
     }
     /// Back to the others of the class.
     pub fn release(&'static self, class: usize) {
-        NOTES[class].put(self);
+        METADATA[class].put(self);
     }
-    /// Bytes of the notes of a class.
+    /// Bytes of the metadata of a class.
     pub fn bytes(class: usize) -> usize {
-        size_of::<Notes>() + Notes::places(class).div_ceil(64) * 8 + Notes::places(class) * ENTRY_BYTES
+        size_of::<BlockMetadata>()
+            + BlockMetadata::places(class).div_ceil(64) * 8
+            + BlockMetadata::places(class) * ENTRY_BYTES
     }
     /// One for each block, and one for the bytes behind them.
     fn places(class: usize) -> usize {
@@ -51,7 +53,7 @@ impl Notes {
     #[inline]
     pub(super) fn columns(&'static self) -> Columns {
         let (cells, blocks) = (core::ptr::from_ref(self).wrapping_add(1) as usize, self.blocks.get());
-        let bits = cells + blocks * size_of::<Cell>();
+        let bits = cells + blocks * size_of::<BlockCell>();
         let stack = bits + blocks.div_ceil(64) * size_of::<u64>();
         Columns { cells, bits, stack, slacks: stack + blocks * size_of::<u16>(), blocks }
     }
@@ -67,7 +69,7 @@ impl Notes {
     }
 }
 
-/// Where the columns of notes lie, one behind the other.
+/// Where the columns of metadata lie, one behind the other.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Columns {
     pub cells: usize,
@@ -78,16 +80,16 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// A reader without the lock may come with an index of other notes; its result is then thrown away, but it must not lead out of these.
+    /// A reader without the lock may come with an index of other metadata; its result is then thrown away, but it must not lead out of these.
     #[inline]
     fn cut(&self, index: usize) -> usize {
         // 0 blocks: they lost their pages meanwhile.
         index.min(self.blocks.saturating_sub(1))
     }
-    pub fn cell(&self, index: usize) -> &'static Cell {
-        // SAFETY: `Notes::columns` laid them out in memory that is never unmapped, the index was cut to their length, and columns of wider
+    pub fn cell(&self, index: usize) -> &'static BlockCell {
+        // SAFETY: `BlockMetadata::columns` laid them out in memory that is never unmapped, the index was cut to their length, and columns of wider
         // entries come first, so that each is aligned. They hold atomics only.
-        unsafe { &*(self.cells as *const Cell).add(self.cut(index)) }
+        unsafe { &*(self.cells as *const BlockCell).add(self.cut(index)) }
     }
     pub fn slack(&self, index: usize) -> &'static AtomicU16 {
         // SAFETY: as in `cell`.

@@ -17,18 +17,18 @@ use core::num::NonZero;
 /// What a block is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub(in crate::pool) enum State {
+pub(in crate::pool) enum BlockState {
     /// Not handed out since the span was cut.
     Never = 0,
     /// Live, raw.
     Raw = 1,
     /// Live, backs an array's store.
     Store = 2,
-    /// Given back, can be had.
+    /// FreedBlock back, can be had.
     Freed = 3,
-    /// Given back, cannot be had yet.
+    /// FreedBlock back, cannot be had yet.
     Limbo = 4,
-    /// Given back by a thread that does not own the span: to be had once the owner has collected it.
+    /// FreedBlock back by a thread that does not own the span: to be had once the owner has collected it.
     Returned = 5,
 }
 
@@ -44,7 +44,7 @@ const RAW_TAG: u64 = (1 << (SLACK_SHIFT - TAG_SHIFT)) - 1;
 /// What is known of a block.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::pool) struct Block {
-    pub state: State,
+    pub state: BlockState,
     /// As asked for.
     pub alignment: usize,
     /// Bytes asked for.
@@ -57,54 +57,54 @@ impl Block {
     /// Who asked for it; of a live block.
     #[inline]
     pub fn client(&self) -> Client {
-        if self.state == State::Store { Client::ARRAYS } else { Client::of_tag(self.tag) }
+        if self.state == BlockState::Store { Client::ARRAYS } else { Client::of_tag(self.tag) }
     }
 }
 
 /// The word.
 #[derive(Debug, Default)]
-pub(in crate::pool) struct Cell(AtomicU64);
+pub(in crate::pool) struct BlockCell(AtomicU64);
 
 /// A value of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::pool) struct Word(u64);
+pub(in crate::pool) struct BlockBits(u64);
 
-impl Word {
+impl BlockBits {
     /// For a block that leaves so many usable bytes over.
     #[inline]
-    pub fn of(block: Block, slack: usize) -> Word {
+    pub fn of(block: Block, slack: usize) -> BlockBits {
         // SAFETY: a power of two.
         let alignment = unsafe { NonZero::new_unchecked(block.alignment) };
         let low = block.state as u64 | u64::from(alignment.trailing_zeros()) << ALIGNMENT_SHIFT;
-        Word(match block.state {
-            State::Store => low | block.tag << TAG_SHIFT,
+        BlockBits(match block.state {
+            BlockState::Store => low | block.tag << TAG_SHIFT,
             _ => low | block.tag << TAG_SHIFT | (slack as u64) << SLACK_SHIFT,
         })
     }
     #[inline]
-    pub fn is(self, state: State) -> bool {
+    pub fn is(self, state: BlockState) -> bool {
         self.0 & STATE == state as u64
     }
     /// Whether it is a raw block of those who ask through the functions of C.
     #[inline(always)]
     pub fn is_plain(self) -> bool {
         const CLIENT: u64 = (PLACES as u64 - 1) << TAG_SHIFT;
-        self.0 & (CLIENT | STATE) == (PLAIN.index() as u64) << TAG_SHIFT | State::Raw as u64
+        self.0 & (CLIENT | STATE) == (PLAIN.index() as u64) << TAG_SHIFT | BlockState::Raw as u64
     }
     #[inline]
-    pub fn state(self) -> State {
+    pub fn state(self) -> BlockState {
         match self.0 & STATE {
-            1 => State::Raw,
-            2 => State::Store,
-            3 => State::Freed,
-            4 => State::Limbo,
-            5 => State::Returned,
-            _ => State::Never,
+            1 => BlockState::Raw,
+            2 => BlockState::Store,
+            3 => BlockState::Freed,
+            4 => BlockState::Limbo,
+            5 => BlockState::Returned,
+            _ => BlockState::Never,
         }
     }
     #[inline]
-    fn with(self, state: State) -> Word {
-        Word(self.0 & !STATE | state as u64)
+    fn with(self, state: BlockState) -> BlockBits {
+        BlockBits(self.0 & !STATE | state as u64)
     }
     #[inline]
     pub fn alignment(self) -> usize {
@@ -113,7 +113,7 @@ impl Word {
     /// Who asked for it; of a live block.
     #[inline]
     pub fn client(self) -> Client {
-        if self.is(State::Store) { Client::ARRAYS } else { Client::of_tag(self.tag()) }
+        if self.is(BlockState::Store) { Client::ARRAYS } else { Client::of_tag(self.tag()) }
     }
     /// Usable bytes that nobody asked for; not of a store's block.
     #[inline]
@@ -123,39 +123,39 @@ impl Word {
     #[inline]
     pub fn tag(self) -> u64 {
         let tag = self.0 >> TAG_SHIFT;
-        if self.is(State::Store) { tag } else { tag & RAW_TAG }
+        if self.is(BlockState::Store) { tag } else { tag & RAW_TAG }
     }
 }
 
-impl Cell {
+impl BlockCell {
     /// What it says.
     #[inline]
-    pub fn get(&self) -> Word {
+    pub fn get(&self) -> BlockBits {
         // Acquire pairs with the Release in `set`.
-        Word(self.0.load(Ordering::Acquire))
+        BlockBits(self.0.load(Ordering::Acquire))
     }
     /// Written last: whoever sees a block live sees the rest of it.
     #[inline]
-    pub fn set(&self, word: Word) {
+    pub fn set(&self, word: BlockBits) {
         self.0.store(word.0, Ordering::Release);
     }
     /// As if the block had never been handed out.
     pub fn clear(&self) {
-        self.0.store(State::Never as u64, Ordering::Relaxed);
+        self.0.store(BlockState::Never as u64, Ordering::Relaxed);
     }
     /// The owner changes the state, with a plain store.
     #[inline]
-    pub fn set_state(&self, was: Word, state: State) {
+    pub fn set_state(&self, was: BlockBits, state: BlockState) {
         self.0.store(was.with(state).0, Ordering::Release);
     }
     /// Changes the state of what it said; false if it says something else by now.
     #[inline]
-    pub fn change(&self, was: Word, to: State) -> bool {
+    pub fn change(&self, was: BlockBits, to: BlockState) -> bool {
         self.0.compare_exchange(was.0, was.with(to).0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
     /// Changes the state from one to another; false if it is not the first, or somebody changes it now.
-    pub fn exchange(&self, from: State, to: State) -> bool {
-        let was = Word(self.0.load(Ordering::Relaxed));
+    pub fn exchange(&self, from: BlockState, to: BlockState) -> bool {
+        let was = BlockBits(self.0.load(Ordering::Relaxed));
         was.is(from) && self.change(was, to)
     }
 }
@@ -171,12 +171,14 @@ mod tests {
     #[test]
     fn a_word_keeps_all_of_a_block() {
         let tag = Client::RUST.tag(thread::stamp((1 << 22) - 1, u16::MAX.into()));
-        for (state, tag) in [(State::Raw, tag), (State::Raw, 0), (State::Store, (1 << 56) - 1), (State::Store, 1)] {
+        for (state, tag) in
+            [(BlockState::Raw, tag), (BlockState::Raw, 0), (BlockState::Store, (1 << 56) - 1), (BlockState::Store, 1)]
+        {
             for alignment in [8, 4096, 4 << 20] {
                 let block = Block { state, alignment, requested: 0, tag };
-                let word = Word::of(block, SLACK as usize);
+                let word = BlockBits::of(block, SLACK as usize);
                 assert_eq!((word.state(), word.alignment(), word.tag()), (state, alignment, tag));
-                if state == State::Raw {
+                if state == BlockState::Raw {
                     assert_eq!(word.slack(), SLACK as usize);
                 }
             }
@@ -196,9 +198,11 @@ mod tests {
 
     #[test]
     fn an_exchange_is_won_once() {
-        let cell = Cell::default();
-        cell.set(Word::of(Block { state: State::Raw, alignment: 16, requested: 5, tag: 7 }, 11));
-        assert!(cell.exchange(State::Raw, State::Limbo) && !cell.exchange(State::Raw, State::Limbo));
+        let cell = BlockCell::default();
+        cell.set(BlockBits::of(Block { state: BlockState::Raw, alignment: 16, requested: 5, tag: 7 }, 11));
+        assert!(
+            cell.exchange(BlockState::Raw, BlockState::Limbo) && !cell.exchange(BlockState::Raw, BlockState::Limbo)
+        );
         assert_eq!((cell.get().slack(), cell.get().tag()), (11, 7));
     }
 }

@@ -5,7 +5,7 @@
 use super::{Span, block_state};
 use crate::pool::remote_free::protocol;
 use crate::pool::remote_free::protocol::Collected;
-use crate::pool::span::block_state::{Block, Cell, State};
+use crate::pool::span::block_state::{Block, BlockCell, BlockState};
 use core::sync::atomic::{AtomicU16, Ordering};
 
 /// A block that is about to be handed out.
@@ -19,54 +19,54 @@ impl Span {
     /// What is known of a block. Without the lock: inside `read`, with fields that an earlier `read` found to belong
     /// together.
     pub fn block(&self, index: usize) -> Block {
-        let Some(notes) = self.notes() else {
+        let Some(metadata) = self.metadata() else {
             let word = self.cell.get();
             let requested = self.edge.get();
             return Block { state: word.state(), alignment: word.alignment(), requested, tag: word.tag() };
         };
-        let columns = notes.columns();
+        let columns = metadata.columns();
         let word = columns.cell(index).get();
         let slack = match word.state() {
-            State::Store => columns.slack(index).load(Ordering::Relaxed) as usize,
+            BlockState::Store => columns.slack(index).load(Ordering::Relaxed) as usize,
             _ => word.slack(),
         };
-        let requested = self.unit.get().saturating_sub(slack);
+        let requested = self.block_bytes.get().saturating_sub(slack);
         Block { state: word.state(), alignment: word.alignment(), requested, tag: word.tag() }
     }
 
     /// Writes what is known of a block. The owner does, or who has the block.
     pub fn set_block(&self, index: usize, block: Block) {
-        let Some(notes) = self.notes() else {
+        let Some(metadata) = self.metadata() else {
             self.edge.set(block.requested);
-            self.cell.set(block_state::Word::of(block, 0));
+            self.cell.set(block_state::BlockBits::of(block, 0));
             return;
         };
-        let (columns, slack) = (notes.columns(), self.unit.get() - block.requested);
+        let (columns, slack) = (metadata.columns(), self.block_bytes.get() - block.requested);
         columns.slack(index).store(slack as u16, Ordering::Relaxed);
-        columns.cell(index).set(block_state::Word::of(block, slack));
+        columns.cell(index).set(block_state::BlockBits::of(block, slack));
     }
 
     /// The word of a block.
-    pub fn cell_of(&self, index: usize) -> &Cell {
-        self.notes().map_or(&self.cell, |notes| notes.columns().cell(index))
+    pub fn cell_of(&self, index: usize) -> &BlockCell {
+        self.metadata().map_or(&self.cell, |metadata| metadata.columns().cell(index))
     }
 
     /// Changes the state of a block from one to another; false if it is not in the first.
-    pub fn exchange(&self, index: usize, from: State, to: State) -> bool {
+    pub fn exchange(&self, index: usize, from: BlockState, to: BlockState) -> bool {
         self.cell_of(index).exchange(from, to)
     }
 
     /// The word of a block, for a thread that does not own the span; None: it has no such block.
     #[inline]
-    pub fn shared_cell(&self, index: usize) -> Option<&'static Cell> {
-        let notes = self.notes()?;
+    pub fn shared_cell(&self, index: usize) -> Option<&'static BlockCell> {
+        let metadata = self.metadata()?;
         // 0 blocks: they lost their pages meanwhile.
-        (index < notes.blocks.get()).then(|| notes.columns().cell(index))
+        (index < metadata.blocks.get()).then(|| metadata.columns().cell(index))
     }
 
     /// Changes the state of a live block, of which `cell` said `word`, without the lock. `version`: of the span when the block was found in it.
     #[inline]
-    pub fn claim(&self, version: u32, cell: &Cell, word: block_state::Word, to: State) -> bool {
+    pub fn claim(&self, version: u32, cell: &BlockCell, word: block_state::BlockBits, to: BlockState) -> bool {
         if !cell.change(word, to) {
             return false;
         }
@@ -97,7 +97,7 @@ impl Span {
     }
 
     /// Small: blocks that were given back and can be had.
-    pub fn room(&self) -> usize {
+    pub fn free_count(&self) -> usize {
         self.top.get()
     }
 
@@ -127,8 +127,8 @@ impl Span {
 
     /// Small: where a block begins.
     #[inline(always)]
-    pub fn address_of(&self, index: usize, unit: usize) -> usize {
-        self.start.get().wrapping_add(index.wrapping_mul(unit))
+    pub fn address_of(&self, index: usize, block_bytes: usize) -> usize {
+        self.start.get().wrapping_add(index.wrapping_mul(block_bytes))
     }
 
     /// Small: the owner puts a block on the stack of those that can be had. How many there are now.
@@ -140,14 +140,14 @@ impl Span {
         top + 1
     }
 
-    /// Small: the owner hands a block out, which has `unit` bytes.
+    /// Small: the owner hands a block out, which has `block_bytes` bytes.
     #[inline(always)]
-    pub fn begin_block(&self, index: usize, unit: usize, block: Block) {
-        let slack = unit.wrapping_sub(block.requested);
-        if block.state == State::Store {
+    pub fn begin_block(&self, index: usize, block_bytes: usize, block: Block) {
+        let slack = block_bytes.wrapping_sub(block.requested);
+        if block.state == BlockState::Store {
             self.own_slack(index).store(slack as u16, Ordering::Relaxed);
         }
-        self.own_cell(index).set(block_state::Word::of(block, slack));
+        self.own_cell(index).set(block_state::BlockBits::of(block, slack));
     }
 
     /// Small: the owner ends a live block, with a plain store; what it was, and how many of its usable bytes nobody had asked for. None: it
@@ -156,26 +156,26 @@ impl Span {
     pub fn end_block(
         &self,
         index: usize,
-        is_right: impl FnOnce(block_state::Word) -> bool,
-    ) -> Option<(block_state::Word, usize)> {
+        is_right: impl FnOnce(block_state::BlockBits) -> bool,
+    ) -> Option<(block_state::BlockBits, usize)> {
         let cell = self.own_cell(index);
         let word = cell.get();
         if !is_right(word) {
             return None;
         }
-        cell.set_state(word, State::Freed);
+        cell.set_state(word, BlockState::Freed);
         let slack = match word.state() {
-            State::Store => self.own_slack(index).load(Ordering::Relaxed) as usize,
+            BlockState::Store => self.own_slack(index).load(Ordering::Relaxed) as usize,
             _ => word.slack(),
         };
         Some((word, slack))
     }
 
     #[inline(always)]
-    fn own_cell(&self, index: usize) -> &'static Cell {
-        // SAFETY: the owner's index is below `count`, for so many cells have the notes that `set_notes` took this from; they are never
+    fn own_cell(&self, index: usize) -> &'static BlockCell {
+        // SAFETY: the owner's index is below `count`, for so many cells have the metadata that `set_metadata` took this from; they are never
         // unmapped.
-        unsafe { &*(self.cells.get() as *const Cell).add(index) }
+        unsafe { &*(self.cells.get() as *const BlockCell).add(index) }
     }
     #[inline(always)]
     fn own_slack(&self, index: usize) -> &'static AtomicU16 {
@@ -189,17 +189,17 @@ impl Span {
     }
 
     /// Small: lets the owner know of a block in limbo; see `returns`.
-    pub fn announce(&self, index: usize, queue_up: impl FnOnce()) {
-        let Some(notes) = self.notes() else { return };
-        let columns = notes.columns();
-        protocol::announce(columns.returned(index / 64), index % 64, columns.cell(index), queue_up);
+    pub fn publish(&self, index: usize, queue_up: impl FnOnce()) {
+        let Some(metadata) = self.metadata() else { return };
+        let columns = metadata.columns();
+        protocol::publish(columns.returned(index / 64), index % 64, columns.cell(index), queue_up);
     }
 
     /// Small: takes the returned blocks back, as their owner.
     pub fn collect(&self) -> Collected {
         let mut all = Collected::default();
-        let Some(notes) = self.notes() else { return all };
-        let columns = notes.columns();
+        let Some(metadata) = self.metadata() else { return all };
+        let columns = metadata.columns();
         for word in 0..self.count.get().div_ceil(64) {
             let first = word * 64;
             let push = |bit| {

@@ -26,7 +26,7 @@ pub(super) mod stream_uses;
 
 pub(super) mod table;
 
-pub(super) use block_metadata::Notes;
+pub(super) use block_metadata::BlockMetadata;
 pub(super) use blocks::Popped;
 use core::sync::atomic;
 
@@ -34,10 +34,10 @@ use crate::pool::Pool;
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::remote_free::protocol::Queued;
 use crate::pool::thread_heap::Heap;
-use block_metadata::NOTES;
-use block_state::Cell;
+use block_metadata::METADATA;
+use block_state::BlockCell;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
-use range_map::Fine;
+use range_map::RangeMap;
 use stream_uses::Uses;
 
 /// What a span is.
@@ -53,16 +53,16 @@ pub(super) enum Kind {
     /// One block.
     Large = 3,
     /// Other spans, smaller than a granule, of which it has a map.
-    Fine = 4,
+    Range = 4,
 }
 
 /// A number that is read without the lock.
 #[derive(Debug, Default)]
-pub(super) struct Word(AtomicUsize);
+pub(super) struct RelaxedUsize(AtomicUsize);
 
-impl Word {
-    pub const fn new(value: usize) -> Word {
-        Word(AtomicUsize::new(value))
+impl RelaxedUsize {
+    pub const fn new(value: usize) -> RelaxedUsize {
+        RelaxedUsize(AtomicUsize::new(value))
     }
     #[inline]
     pub fn get(&self) -> usize {
@@ -147,52 +147,52 @@ pub(super) struct Span {
     version: AtomicU32,
     kind: AtomicU32,
     pool: AtomicPtr<Pool>,
-    pub start: Word,
+    pub start: RelaxedUsize,
     /// Usable bytes of a block.
-    pub unit: Word,
-    /// Small: 2^64 / unit, rounded up: finds a block's number without a division.
-    pub reciprocal: Word,
+    pub block_bytes: RelaxedUsize,
+    /// Small: 2^64 / block_bytes, rounded up: finds a block's number without a division.
+    pub reciprocal: RelaxedUsize,
     /// Small: the owner.
     heap: AtomicPtr<Heap>,
-    /// Small: where the columns of its notes begin, for the owner.
-    cells: Word,
+    /// Small: where the columns of its metadata begin, for the owner.
+    cells: RelaxedUsize,
     /// Number of blocks.
-    pub count: Word,
-    stack: Word,
-    slacks: Word,
+    pub count: RelaxedUsize,
+    stack: RelaxedUsize,
+    slacks: RelaxedUsize,
     /// Small: blocks from here on were never handed out.
-    pub bump: Word,
+    pub bump: RelaxedUsize,
     /// Small: blocks that were given back, number of indices on the stack.
-    top: Word,
-    pub class: Word,
+    top: RelaxedUsize,
+    pub class: RelaxedUsize,
     /// Small, the owner's: as many blocks on the stack make a free a rare one; 0: none does. Large: bytes that were asked for.
-    pub edge: Word,
+    pub edge: RelaxedUsize,
     /// Small: in the list of those with room; free: in a bin.
     pub next: Link,
     pub previous: Link,
     /// Small: the others of its owner; free: by age.
     pub older: Link,
     pub newer: Link,
-    pub bytes: Word,
-    notes: AtomicPtr<Notes>,
-    /// Small: 1: no byte from `bump` on was ever handed out, so that it reads 0. Free: 1: it lies among the mixed (`books::lanes`).
-    pub fresh: Word,
+    pub bytes: RelaxedUsize,
+    metadata: AtomicPtr<BlockMetadata>,
+    /// Small: 1: no byte from `bump` on was ever handed out, so that it reads 0. Free: 1: it lies among the multi_stream (`state::stream_lists`).
+    pub fresh: RelaxedUsize,
     /// Free, large: bytes at the end that were never handed out since they came from the device, and so read 0.
-    pub clean: Word,
+    pub clean: RelaxedUsize,
     /// Large: the block's.
-    cell: Cell,
+    cell: BlockCell,
     /// What all of it came from: the number of a reservation of the device, for moving its pages (0: more than one), or the address of the
     /// record of a caller's piece.
-    pub origin: Word,
-    /// Free: when it came, ms; on a queue's shelf: the tick of its use.
-    pub since: Word,
+    pub origin: RelaxedUsize,
+    /// Free: when it came, ms; on a queue's free_bins: the tick of its use.
+    pub since: RelaxedUsize,
     recycled: AtomicPtr<Span>,
     pub queued: Queued,
     pub queue: Link,
     /// Of a pool on whose blocks devices work: after what its bytes are free.
     pub uses: Uses,
     /// Fine: the map.
-    map: AtomicPtr<Fine>,
+    map: AtomicPtr<RangeMap>,
 }
 
 const _: () = assert!(size_of::<Span>() == 4 * 64);
@@ -209,12 +209,12 @@ static SPANS: Recycler<Span> = Recycler::new();
 /// The version of a span that is new, or lost its pages: none that a reader of what it was before can have seen.
 static EPOCH: AtomicU32 = AtomicU32::new(2);
 
-/// What spans and notes took that are not used lose their pages. Under no lock.
+/// What spans and metadata took that are not used lose their pages. Under no lock.
 pub(super) fn vacate() {
     EPOCH.fetch_add(1 << 12, Ordering::Relaxed);
     SPANS.vacate(size_of::<Span>());
-    for (class, notes) in NOTES.iter().enumerate() {
-        notes.vacate(Notes::bytes(class));
+    for (class, metadata) in METADATA.iter().enumerate() {
+        metadata.vacate(BlockMetadata::bytes(class));
     }
 }
 
@@ -262,7 +262,7 @@ impl Span {
             1 => Kind::Free,
             2 => Kind::Small,
             3 => Kind::Large,
-            4 => Kind::Fine,
+            4 => Kind::Range,
             _ => Kind::None,
         }
     }
@@ -286,11 +286,11 @@ impl Span {
         core::ptr::eq(self.heap.load(Ordering::Relaxed), heap)
     }
     /// Free: whether it lies among those with uses on several queues.
-    pub fn is_mixed(&self) -> bool {
+    pub fn is_multi_stream(&self) -> bool {
         self.fresh.get() == 1
     }
-    pub fn set_mixed(&self, mixed: bool) {
-        self.fresh.set(usize::from(mixed));
+    pub fn set_multi_stream(&self, multi_stream: bool) {
+        self.fresh.set(usize::from(multi_stream));
     }
     /// Large, of a pool on whose blocks devices work: whether strict mode's pattern is in a block that came back.
     pub fn is_spoilt(&self) -> bool {
@@ -300,25 +300,25 @@ impl Span {
         self.fresh.set(if spoilt { 2 } else { 0 });
     }
     /// Large or free, of a pool on whose blocks devices work: whether it still has to be cleared before anybody may have it.
-    pub fn is_uncleared(&self) -> bool {
+    pub fn needs_clearing(&self) -> bool {
         self.fresh.get() >= 3
     }
-    pub fn set_uncleared(&self, uncleared: bool) {
-        self.fresh.set(if uncleared { 3 } else { 0 });
+    pub fn set_needs_clearing(&self, needs_clearing: bool) {
+        self.fresh.set(if needs_clearing { 3 } else { 0 });
     }
     /// The same of one that may never be cleared, nor had: a graph may clear it at any time.
-    pub fn is_caught(&self) -> bool {
+    pub fn is_captured(&self) -> bool {
         self.fresh.get() == 4
     }
-    pub fn set_caught(&self) {
+    pub fn set_captured(&self) {
         self.fresh.set(4);
     }
-    fn map(&self) -> Option<&'static Fine> {
+    fn map(&self) -> Option<&'static RangeMap> {
         // SAFETY: NULL, or set from a reference to a map, and those are never unmapped.
         unsafe { self.map.load(Ordering::Relaxed).as_ref() }
     }
     /// Fine: gets a map; None: has it no more. What it had.
-    pub fn set_map(&self, map: Option<&'static Fine>) -> Option<&'static Fine> {
+    pub fn set_map(&self, map: Option<&'static RangeMap>) -> Option<&'static RangeMap> {
         let old = self.map();
         let map = map.map_or(core::ptr::null_mut(), |map| core::ptr::from_ref(map).cast_mut());
         self.map.store(map, Ordering::Relaxed);
@@ -328,7 +328,7 @@ impl Span {
     pub fn within(&self, address: usize) -> Option<&'static Span> {
         self.map()?.get(address.wrapping_sub(self.start.get()))
     }
-    /// Fine: notes in its map where a span begins, and how long it is.
+    /// Fine: metadata in its map where a span begins, and how long it is.
     pub fn note(&self, start: usize, bytes: usize, span: &'static Span) {
         if let Some(map) = self.map() {
             map.put(start - self.start.get(), bytes, span);
@@ -359,16 +359,16 @@ impl Span {
     pub fn is(&self, other: &Span) -> bool {
         core::ptr::eq(self, other)
     }
-    pub fn notes(&self) -> Option<&'static Notes> {
-        // SAFETY: set from a reference to notes, and those are never unmapped.
-        unsafe { self.notes.load(Ordering::Relaxed).as_ref() }
+    pub fn metadata(&self) -> Option<&'static BlockMetadata> {
+        // SAFETY: set from a reference to metadata, and those are never unmapped.
+        unsafe { self.metadata.load(Ordering::Relaxed).as_ref() }
     }
-    pub fn set_notes(&self, notes: Option<&'static Notes>) {
-        self.notes.store(
-            notes.map_or(core::ptr::null_mut(), |notes| core::ptr::from_ref(notes).cast_mut()),
+    pub fn set_metadata(&self, metadata: Option<&'static BlockMetadata>) {
+        self.metadata.store(
+            metadata.map_or(core::ptr::null_mut(), |metadata| core::ptr::from_ref(metadata).cast_mut()),
             Ordering::Relaxed,
         );
-        let columns = notes.map(Notes::columns).unwrap_or_default();
+        let columns = metadata.map(BlockMetadata::columns).unwrap_or_default();
         self.cells.set(columns.cells);
         self.stack.set(columns.stack);
         self.slacks.set(columns.slacks);

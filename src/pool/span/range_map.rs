@@ -10,33 +10,33 @@ use crate::pool::arena::{Recycled, Recycler};
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// Bytes that fine spans are multiples of, and at which they begin.
-pub(in crate::pool) const UNIT: usize = 512;
+pub(in crate::pool) const MIN_PIECE_BYTES: usize = 512;
 /// Bytes of the largest range with a map.
-pub(in crate::pool) const RANGE: usize = 2 << 20;
-const UNITS: usize = RANGE / UNIT;
-const _: () = assert!(RANGE.is_multiple_of(GRANULE) && UNITS.is_multiple_of(64));
+pub(in crate::pool) const RANGE_BYTES: usize = 2 << 20;
+const PIECES: usize = RANGE_BYTES / MIN_PIECE_BYTES;
+const _: () = assert!(RANGE_BYTES.is_multiple_of(GRANULE) && PIECES.is_multiple_of(64));
 
 /// A map. All zero: no span is noted.
 #[derive(Debug)]
-pub(in crate::pool) struct Fine {
-    recycled: AtomicPtr<Fine>,
+pub(in crate::pool) struct RangeMap {
+    recycled: AtomicPtr<RangeMap>,
     /// A bit for each unit: a span begins here.
-    starts: [AtomicU64; UNITS / 64],
-    spans: [AtomicPtr<Span>; UNITS],
+    starts: [AtomicU64; PIECES / 64],
+    spans: [AtomicPtr<Span>; PIECES],
 }
 
 // SAFETY: zero is valid for every field, and `recycled` serves the list only.
-unsafe impl Recycled for Fine {
-    fn link(&self) -> &AtomicPtr<Fine> {
+unsafe impl Recycled for RangeMap {
+    fn link(&self) -> &AtomicPtr<RangeMap> {
         &self.recycled
     }
 }
 
-static MAPS: Recycler<Fine> = Recycler::new();
+static MAPS: Recycler<RangeMap> = Recycler::new();
 
-impl Fine {
+impl RangeMap {
     /// A map with no span. None: no memory.
-    pub fn create() -> Option<&'static Fine> {
+    pub fn create() -> Option<&'static RangeMap> {
         let map = MAPS.get()?;
         map.starts.iter().for_each(|word| word.store(0, Ordering::Relaxed));
         Some(map)
@@ -48,7 +48,7 @@ impl Fine {
 
     /// The span that was noted last at or before an offset.
     pub fn get(&self, offset: usize) -> Option<&'static Span> {
-        let unit = (offset / UNIT).min(UNITS - 1);
+        let unit = (offset / MIN_PIECE_BYTES).min(PIECES - 1);
         let mut word = unit / 64;
         // Acquire pairs with the Release in `put`: the span is seen that was noted before its bit.
         let mut bits = self.starts[word].load(Ordering::Acquire) & (u64::MAX >> (63 - unit % 64));
@@ -61,9 +61,9 @@ impl Fine {
         unsafe { self.spans[at].load(Ordering::Acquire).as_ref() }
     }
 
-    /// Notes a span of so many bytes at an offset, and none within.
+    /// BlockMetadata a span of so many bytes at an offset, and none within.
     pub fn put(&self, offset: usize, bytes: usize, span: &'static Span) {
-        let (first, end) = (offset / UNIT, ((offset + bytes) / UNIT).min(UNITS));
+        let (first, end) = (offset / MIN_PIECE_BYTES, ((offset + bytes) / MIN_PIECE_BYTES).min(PIECES));
         self.spans[first].store(core::ptr::from_ref(span).cast_mut(), Ordering::Release);
         self.starts[first / 64].fetch_or(1 << (first % 64), Ordering::Release);
         let mut at = first + 1;
@@ -85,19 +85,19 @@ mod tests {
 
     #[test]
     fn a_span_is_found_from_its_first_byte_to_the_next_one() {
-        let (map, spans) = (Fine::create().unwrap(), [(); 3].map(|()| Span::create().unwrap()));
-        assert!(map.get(0).is_none() && map.get(RANGE - 1).is_none());
-        map.put(0, RANGE, spans[0]);
-        assert!(map.get(0).unwrap().is(spans[0]) && map.get(RANGE - 1).unwrap().is(spans[0]));
-        map.put(100 * UNIT, 300 * UNIT, spans[1]);
-        map.put(400 * UNIT, RANGE - 400 * UNIT, spans[2]);
-        for (unit, span) in [(0, 0), (99, 0), (100, 1), (127, 1), (128, 1), (399, 1), (400, 2), (UNITS - 1, 2)] {
-            assert!(map.get(unit * UNIT + 3).unwrap().is(spans[span]), "{unit}");
+        let (map, spans) = (RangeMap::create().unwrap(), [(); 3].map(|()| Span::create().unwrap()));
+        assert!(map.get(0).is_none() && map.get(RANGE_BYTES - 1).is_none());
+        map.put(0, RANGE_BYTES, spans[0]);
+        assert!(map.get(0).unwrap().is(spans[0]) && map.get(RANGE_BYTES - 1).unwrap().is(spans[0]));
+        map.put(100 * MIN_PIECE_BYTES, 300 * MIN_PIECE_BYTES, spans[1]);
+        map.put(400 * MIN_PIECE_BYTES, RANGE_BYTES - 400 * MIN_PIECE_BYTES, spans[2]);
+        for (unit, span) in [(0, 0), (99, 0), (100, 1), (127, 1), (128, 1), (399, 1), (400, 2), (PIECES - 1, 2)] {
+            assert!(map.get(unit * MIN_PIECE_BYTES + 3).unwrap().is(spans[span]), "{unit}");
         }
         // Merged: the one in front swallows what was noted behind it.
-        map.put(0, RANGE, spans[0]);
-        for unit in [0, 100, 400, UNITS - 1] {
-            assert!(map.get(unit * UNIT).unwrap().is(spans[0]), "{unit}");
+        map.put(0, RANGE_BYTES, spans[0]);
+        for unit in [0, 100, 400, PIECES - 1] {
+            assert!(map.get(unit * MIN_PIECE_BYTES).unwrap().is(spans[0]), "{unit}");
         }
         spans.into_iter().for_each(Span::release);
         map.release();

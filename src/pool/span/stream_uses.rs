@@ -52,13 +52,13 @@ pub(in crate::pool) struct Uses {
 
 /// Where a free span belongs.
 #[derive(Clone, Copy)]
-pub(in crate::pool) enum Home {
+pub(in crate::pool) enum FreeListKind {
     /// Anybody may have it.
     Finished,
     /// One queue used it.
     On(Point),
     /// Several did.
-    Mixed,
+    MultiStream,
 }
 
 fn pointer<T>(to: Option<&'static T>) -> *mut T {
@@ -161,7 +161,7 @@ impl Uses {
     }
 
     /// The block is given back: what is open ends here.
-    pub fn close(&self) {
+    pub fn close_open_uses(&self) {
         self.each_place(|queue, tick| {
             let opened = tick.load(Ordering::Relaxed);
             if opened & OPEN != 0 {
@@ -171,16 +171,16 @@ impl Uses {
     }
 
     /// Forgets what has passed; where the span belongs then.
-    pub fn settle(&self) -> Home {
+    pub fn drop_passed(&self) -> FreeListKind {
         loop {
-            let Some(queue) = self.queue() else { return Home::Finished };
+            let Some(queue) = self.queue() else { return FreeListKind::Finished };
             if !Point::new(queue, self.tick.load(Ordering::Relaxed)).is_passed() {
                 break;
             }
             // The first of the others takes its place.
             let Some(node) = self.first_more() else {
                 self.queue.store(core::ptr::null_mut(), Ordering::Relaxed);
-                return Home::Finished;
+                return FreeListKind::Finished;
             };
             self.queue.store(node.queue.load(Ordering::Relaxed), Ordering::Relaxed);
             self.tick.store(node.tick.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -200,15 +200,15 @@ impl Uses {
                 link = &node.next;
             }
         }
-        self.home()
+        self.free_list_kind()
     }
 
     /// Where the span belongs, whatever has passed.
-    pub fn home(&self) -> Home {
+    pub fn free_list_kind(&self) -> FreeListKind {
         match (self.queue(), self.first_more()) {
-            (None, _) => Home::Finished,
-            (Some(queue), None) => Home::On(Point::new(queue, self.tick.load(Ordering::Relaxed))),
-            (Some(_), Some(_)) => Home::Mixed,
+            (None, _) => FreeListKind::Finished,
+            (Some(queue), None) => FreeListKind::On(Point::new(queue, self.tick.load(Ordering::Relaxed))),
+            (Some(_), Some(_)) => FreeListKind::MultiStream,
         }
     }
 
@@ -226,8 +226,8 @@ impl Uses {
 
     /// A span that is cut off, or that takes the place of another one, is free after the same use as that, if there is one and no more.
     pub fn follow(&self, other: &Uses) {
-        match other.home() {
-            Home::On(point) => self.set(point),
+        match other.free_list_kind() {
+            FreeListKind::On(point) => self.set(point),
             _ => self.clear(),
         }
     }

@@ -5,7 +5,7 @@
 //! sees one vanish. Spans are type-stable: an entry read a moment ago still leads to a span, perhaps of something else
 //! by now.
 //!
-//! Where granules are cut into smaller spans, the entry leads to the span of all of them ([`Kind::Fine`]), which has a map of its own
+//! Where granules are cut into smaller spans, the entry leads to the span of all of them ([`Kind::Range`]), which has a map of its own
 //! (`fine`). What asks for the thread's own blocks looks at the entry only ([`get`]), everybody else goes on from there ([`find`]).
 
 use super::{Kind, Span};
@@ -55,7 +55,7 @@ pub(in crate::pool) fn get(address: usize) -> Option<&'static Span> {
 #[inline]
 pub(in crate::pool) fn find(address: usize) -> Option<&'static Span> {
     let span = get(address)?;
-    if span.kind() == Kind::Fine { span.within(address) } else { Some(span) }
+    if span.kind() == Kind::Range { span.within(address) } else { Some(span) }
 }
 
 /// Makes the leaves of a range, before its entries are set. False: no memory. Called under no lock.
@@ -115,7 +115,7 @@ fn map_of(span: &Span, address: usize) -> Option<&'static Span> {
     let pool = span.pool().filter(|pool| pool.is_ordered())?;
     // A pool over another's block has entries of its own.
     let ours = |outer: &Span| outer.pool().is_some_and(|owner| core::ptr::eq(owner, pool));
-    get(address).filter(|outer| outer.kind() == Kind::Fine && !outer.is(span) && ours(outer))
+    get(address).filter(|outer| outer.kind() == Kind::Range && !outer.is(span) && ours(outer))
 }
 
 /// A span in a map begins elsewhere now, and reaches as far as it says. Under the lock of its pool.

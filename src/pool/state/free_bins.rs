@@ -1,44 +1,44 @@
 //! Shelves: free spans that may be handed out alike, found by size and by age.
 //!
 //! Contract: only read and written under the pool's lock. Every operation takes a number of steps that does not depend on how many spans
-//! there are, but for the place by age of one that is older than the newest, and a search that is told to find what there is. A span lies on one shelf at most.
+//! there are, but for the place by age of one that is older than the newest, and a search that is told to find what there is. A span lies on one free_bins at most.
 //!
 //! Bins are eight to a doubling, as size classes are: the smallest that fits of the request's own bin, else the first of the next bin that is
 //! not empty.
 
-use crate::pool::span::{Link, List, Span, Word};
+use crate::pool::span::{Link, List, RelaxedUsize, Span};
 
 /// Bins by number of units: single ones below 8, then eight to a doubling, up to 2^32 units.
 pub(super) const BINS: usize = 8 + 8 * 29;
 /// Spans of one bin that a request looks at before it takes a larger bin, or goes elsewhere.
 pub(super) const LOOKS: usize = 32;
 
-/// Free spans. All zero is an empty shelf, whose units are bytes.
+/// Free spans. All zero is an empty free_bins, whose units are bytes.
 #[derive(Debug)]
-pub(in crate::pool) struct Shelf {
+pub(in crate::pool) struct FreeBins {
     bins: [List; BINS],
-    full: [Word; BINS.div_ceil(64)],
+    full: [RelaxedUsize; BINS.div_ceil(64)],
     oldest: Link,
     newest: Link,
-    bytes: Word,
+    bytes: RelaxedUsize,
     /// log2 of the bytes of a unit.
-    unit: Word,
+    unit: RelaxedUsize,
 }
 
-impl Shelf {
+impl FreeBins {
     /// An empty one, for spans of whole units of so many bytes, a power of two.
-    pub const fn new(unit: usize) -> Shelf {
-        Shelf {
+    pub const fn new(unit: usize) -> FreeBins {
+        FreeBins {
             bins: [const { List::new() }; BINS],
-            full: [const { Word::new(0) }; BINS.div_ceil(64)],
+            full: [const { RelaxedUsize::new(0) }; BINS.div_ceil(64)],
             oldest: Link::new(),
             newest: Link::new(),
-            bytes: Word::new(0),
-            unit: Word::new(unit.trailing_zeros() as usize),
+            bytes: RelaxedUsize::new(0),
+            unit: RelaxedUsize::new(unit.trailing_zeros() as usize),
         }
     }
 
-    /// Sets the unit of a shelf that is empty.
+    /// Sets the unit of a free_bins that is empty.
     pub fn set_unit(&self, unit: usize) {
         debug_assert!(self.bytes.get() == 0);
         self.unit.set(unit.trailing_zeros() as usize);

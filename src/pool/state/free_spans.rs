@@ -1,9 +1,9 @@
 //! The free spans of a pool: found by size, cut, merged, kept by age, given back.
 //!
-//! Contract: that of `books`, under the same lock. A free span merges with its free neighbours at once, and is in exactly
+//! Contract: that of `state`, under the same lock. A free span merges with its free neighbours at once, and is in exactly
 //! one bin and in the list by age. Small spans with room are listed here too, by class.
 
-use super::{Books, Kit, Piece, Segment};
+use super::{Piece, PoolState, Prealloc, UpstreamPiece};
 use crate::device::host::GRANULE;
 use crate::pool::Pool;
 use crate::pool::backing::huge;
@@ -15,7 +15,7 @@ use crate::types::*;
 const GROWN_WITH: usize = 16 << 20;
 const GROWN_PART: usize = 20;
 
-impl Books {
+impl PoolState {
     pub(super) fn owns(&self, pool: &'static Pool, span: &'static Span) -> bool {
         span.pool().is_some_and(|owner| core::ptr::eq(owner, pool))
     }
@@ -117,8 +117,13 @@ impl Books {
 
     /// Cuts the end off a span that is in no list: `span` keeps the first `keep` bytes, the result has the rest and no
     /// kind.
-    pub(super) fn cut_off(&mut self, span: &'static Span, keep: usize, kit: &mut Kit) -> Option<&'static Span> {
-        let rest = kit.span()?;
+    pub(super) fn cut_off(
+        &mut self,
+        span: &'static Span,
+        keep: usize,
+        prealloc: &mut Prealloc,
+    ) -> Option<&'static Span> {
+        let rest = prealloc.span()?;
         let (start, bytes) = (span.start.get() + keep, span.bytes.get() - keep);
         let pool = span.pool()?;
         rest.change(|| {
@@ -128,7 +133,7 @@ impl Books {
             rest.bytes.set(bytes);
             rest.clean.set(span.clean.get().min(bytes));
             rest.origin.set(span.origin.get());
-            rest.set_notes(None);
+            rest.set_metadata(None);
         });
         table::put(start, bytes, Some(rest));
         span.change(|| {
@@ -139,32 +144,32 @@ impl Books {
         Some(rest)
     }
 
-    /// The free span that a request gets, cut to size and in no list. Without a kit only one that needs no cut.
+    /// The free span that a request gets, cut to size and in no list. Without a prealloc only one that needs no cut.
     pub(super) fn take_free(
         &mut self,
         pool: &'static Pool,
         bytes: usize,
         alignment: usize,
-        kit: Option<&mut Kit>,
+        prealloc: Option<&mut Prealloc>,
     ) -> Option<&'static Span> {
         let pad_of = |span: &Span| span.start.get().next_multiple_of(alignment) - span.start.get();
-        let mut span = self.shelf.find(bytes, alignment)?;
+        let mut span = self.free_bins.find(bytes, alignment)?;
         debug_assert!(self.owns(pool, span));
         if pad_of(span) == 0 && span.bytes.get() == bytes {
             self.unlist_free(span);
             return Some(span);
         }
-        let kit = kit?;
+        let prealloc = prealloc?;
         if self.recent.is_some_and(|recent| recent.is(span)) {
             // What is left of it would lie beside free neighbours, and nobody would ever merge them.
             self.merge_recent();
-            span = self.shelf.find(bytes, alignment)?;
+            span = self.free_bins.find(bytes, alignment)?;
         }
         let pad = pad_of(span);
         self.unlist_free(span);
         let since = span.since.get() as u64;
         if pad > 0 {
-            let Some(rest) = self.cut_off(span, pad, kit) else {
+            let Some(rest) = self.cut_off(span, pad, prealloc) else {
                 self.list_free(span);
                 return None;
             };
@@ -172,7 +177,7 @@ impl Books {
             span = rest;
         }
         if span.bytes.get() > bytes {
-            let Some((front, rest)) = self.front_of(span, bytes, kit) else {
+            let Some((front, rest)) = self.front_of(span, bytes, prealloc) else {
                 self.set_free(span, since);
                 return None;
             };
@@ -188,12 +193,12 @@ impl Books {
         &mut self,
         span: &'static Span,
         bytes: usize,
-        kit: &mut Kit,
+        prealloc: &mut Prealloc,
     ) -> Option<(&'static Span, &'static Span)> {
         if bytes > span.bytes.get() / 2 {
-            return Some((span, self.cut_off(span, bytes, kit)?));
+            return Some((span, self.cut_off(span, bytes, prealloc)?));
         }
-        let front = kit.span()?;
+        let front = prealloc.span()?;
         let (start, pool) = (span.start.get(), span.pool()?);
         front.change(|| {
             front.set_kind(Kind::None);
@@ -202,7 +207,7 @@ impl Books {
             front.bytes.set(bytes);
             front.clean.set(span.clean.get().saturating_sub(span.bytes.get() - bytes));
             front.origin.set(span.origin.get());
-            front.set_notes(None);
+            front.set_metadata(None);
         });
         table::put(start, bytes, Some(front));
         span.change(|| {
@@ -216,14 +221,14 @@ impl Books {
     }
 
     pub(super) fn list_free(&mut self, span: &'static Span) {
-        self.shelf.put(span, self.can_go(span));
+        self.free_bins.put(span, self.can_go(span));
     }
 
     pub(super) fn unlist_free(&mut self, span: &'static Span) {
         if self.recent.is_some_and(|recent| recent.is(span)) {
             self.recent = None;
         }
-        self.shelf.take(span, self.can_go(span));
+        self.free_bins.take(span, self.can_go(span));
     }
 
     /// Puts a small span with room at the front of its class's list: what was given back last is handed out first.
@@ -242,9 +247,9 @@ impl Books {
 
     // ---- giving back ----
 
-    /// Takes `wanted` bytes and at most `most`, in whole granules, of the free span that was unused longest out of the books, or all that it
-    /// has. Where pieces go back as they came it is one of at most `most` bytes. Without a kit only what leaves no more than one span behind.
-    pub fn evict(&mut self, wanted: usize, most: usize, mut kit: Option<&mut Kit>) -> Option<Piece> {
+    /// Takes `wanted` bytes and at most `most`, in whole granules, of the free span that was unused longest out of the state, or all that it
+    /// has. Where pieces go back as they came it is one of at most `most` bytes. Without a prealloc only what leaves no more than one span behind.
+    pub fn evict(&mut self, wanted: usize, most: usize, mut prealloc: Option<&mut Prealloc>) -> Option<Piece> {
         if wanted == 0 {
             return None;
         }
@@ -254,20 +259,20 @@ impl Books {
         }
         let most = wanted.min(most);
         let most = most.checked_next_multiple_of(GRANULE).unwrap_or(most);
-        let mut next = self.shelf.oldest();
+        let mut next = self.free_bins.oldest();
         for _ in 0..LOOKS {
             let span = next?;
             next = span.newer.get();
             let (start, end, bytes) = (span.start.get(), span.end(), span.bytes.get().min(most));
-            // What was never handed out holds no memory: the other end goes first.
+            // What was never handed out refs no memory: the other end goes first.
             let (from, to) = if span.clean.get() > 0 { (start, start + bytes) } else { (end - bytes, end) };
             // Marks in a caller's memory are those of a pool below.
             let own = self.settings.terms.joins;
             let (from, to) = if own { huge::without_parts(from, to) } else { (from, to) };
             let segment = self.segment_of(span);
-            if from < to && self.take_out(span, from, to, kit.as_deref_mut()) {
+            if from < to && self.take_out(span, from, to, prealloc.as_deref_mut()) {
                 if own {
-                    self.figures.huge_bytes -= (huge::unmark(from, to - from) * huge::UNIT) as u64;
+                    self.figures.huge_bytes -= (huge::unmark(from, to - from) * huge::HUGE_PAGE_BYTES) as u64;
                 }
                 return Some(self.take_leave(from, to - from, segment));
             }
@@ -275,11 +280,11 @@ impl Books {
         None
     }
 
-    /// Takes the whole free piece out of the books that was unused longest of those with at most so many bytes.
+    /// Takes the whole free piece out of the state that was unused longest of those with at most so many bytes.
     fn evict_whole(&mut self, most: usize) -> Option<Piece> {
         let all = self.figures.reserved_bytes as usize;
-        let stays = |span: &Span| self.segment_of(span).is_some_and(Segment::is_kept) && most < all;
-        let mut span = self.shelf.oldest()?;
+        let stays = |span: &Span| self.segment_of(span).is_some_and(UpstreamPiece::is_kept) && most < all;
+        let mut span = self.free_bins.oldest()?;
         while span.bytes.get() > most || stays(span) {
             span = span.newer.get()?;
         }
@@ -289,7 +294,7 @@ impl Books {
     }
 
     /// What was taken out leaves the figures.
-    fn take_leave(&mut self, start: usize, bytes: usize, segment: Option<&'static Segment>) -> Piece {
+    fn take_leave(&mut self, start: usize, bytes: usize, segment: Option<&'static UpstreamPiece>) -> Piece {
         let f = &mut self.figures;
         f.reserved_bytes -= bytes as u64;
         f.address_bytes -= bytes as u64;
@@ -298,17 +303,17 @@ impl Books {
     }
 
     /// Takes a range out of a free span. False: two spans would be left, and there is no description for the second.
-    fn take_out(&mut self, span: &'static Span, from: usize, to: usize, kit: Option<&mut Kit>) -> bool {
+    fn take_out(&mut self, span: &'static Span, from: usize, to: usize, prealloc: Option<&mut Prealloc>) -> bool {
         self.unlist_free(span);
         if span.start.get() < from && to < span.end() {
             let since = span.since.get() as u64;
-            let Some(rest) = kit.and_then(|kit| self.cut_off(span, to - span.start.get(), kit)) else {
+            let Some(rest) = prealloc.and_then(|prealloc| self.cut_off(span, to - span.start.get(), prealloc)) else {
                 self.list_free(span);
                 return false;
             };
             self.set_free_apart(rest, since);
         }
-        table::put(from, to - from, self.segment_of(span).and_then(Segment::under));
+        table::put(from, to - from, self.segment_of(span).and_then(UpstreamPiece::under));
         let (start, end, clean) = (span.start.get(), span.end(), span.clean.get());
         if (start, end) == (from, to) {
             self.drop_span(span);
@@ -324,13 +329,13 @@ impl Books {
         true
     }
 
-    /// Takes the free spans out of the books that were ever used, linked by `next`. They come back by [`Books::set_free`].
+    /// Takes the free spans out of the state that were ever used, linked by `next`. They come back by [`PoolState::set_free`].
     pub fn take_used(&mut self) -> Option<&'static Span> {
         let mut first = None;
         self.merge_recent();
-        self.shelf.each(|span| {
+        self.free_bins.each(|span| {
             if span.clean.get() < span.bytes.get() {
-                self.shelf.take(span, self.can_go(span));
+                self.free_bins.take(span, self.can_go(span));
                 span.change(|| span.set_kind(Kind::None));
                 span.next.set(first);
                 first = Some(span);
@@ -345,16 +350,18 @@ impl Books {
         if self.retired {
             self.dissolve_empty(now);
             self.merge_recent();
-            return self.drop_room().or_else(|| self.evict(usize::MAX / 2, usize::MAX / 2, None));
+            return self.drop_reserved().or_else(|| self.evict(usize::MAX / 2, usize::MAX / 2, None));
         }
         if self.settings.flags & TN_POOL_DIRECT != 0 {
             return self.evict(self.spare(), self.spare(), None);
         }
-        let free = self.shelf.bytes().saturating_sub(just);
+        let free = self.free_bins.bytes().saturating_sub(just);
         // So much may stay in any case.
         let over = if free <= self.settings.threshold / 4 { 0 } else { free.saturating_sub(self.room_for_free()) };
-        let late =
-            self.shelf.oldest().filter(|oldest| now.saturating_sub(oldest.since.get() as u64) > self.settings.delay_ms);
+        let late = self
+            .free_bins
+            .oldest()
+            .filter(|oldest| now.saturating_sub(oldest.since.get() as u64) > self.settings.delay_ms);
         self.evict(over.max(late.map_or(0, |late| late.bytes.get())), self.spare(), None)
     }
 
@@ -368,17 +375,17 @@ impl Books {
         }
         let f = &self.figures;
         let cached = (f.reserved_bytes - f.overhead_bytes - f.pending_bytes) as usize - in_use;
-        let inside = cached.saturating_sub(self.shelf.bytes());
+        let inside = cached.saturating_sub(self.free_bins.bytes());
         threshold.saturating_sub(inside).max(threshold / 4)
     }
 
-    /// Takes what must make room before the pool grows out of the books: a large request finds none of what is free large enough, and too
+    /// Takes what must make room before the pool grows out of the state: a large request finds none of what is free large enough, and too
     /// much of that is held already. So what is free takes turns rather than adding up (T5).
     pub fn evict_for_growth(&mut self, bytes: usize) -> Option<Piece> {
         if !self.settings.threshold_grows {
             return None;
         }
-        let over = self.shelf.bytes().saturating_sub(GROWN_WITH.max(self.in_use_now() / GROWN_PART));
+        let over = self.free_bins.bytes().saturating_sub(GROWN_WITH.max(self.in_use_now() / GROWN_PART));
         self.evict(bytes.min(over), self.spare(), None)
     }
 
@@ -390,7 +397,7 @@ impl Books {
     /// Whether nothing leads to the pool any more.
     pub fn is_over(&self) -> bool {
         self.retired
-            && self.holds == 0
+            && self.refs == 0
             && self.busy == 0
             && self.heaps.is_none()
             && self.counts().all().blocks() == 0

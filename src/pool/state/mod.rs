@@ -1,12 +1,12 @@
-//! The books of one pool: which spans it has, which are free, what its blocks are, and the figures.
+//! The state of one pool: which spans it has, which are free, what its blocks are, and the figures.
 //!
 //! Contract: everything here runs under the pool's lock, takes time that is bounded by the range it relabels, and
-//! neither allocates, waits, calls a device nor writes a text. What needs those is prepared by the caller ([`Kit`]) or
-//! handed out to it ([`Piece`]). The identity reserved = in use + cached + pending + overhead holds after every
+//! neither allocates, waits, calls a device nor writes a text. What needs those is prepared by the caller ([`Prealloc`]) or
+//! handed out to it ([`Piece`]). The identity reserved = in use + cached + pending + overhead refs after every
 //! function.
 //!
-//! Free spans merge with their neighbours at once, but never across pieces that must go back as they came. They lie on a shelf (`shelf`); of
-//! a pool on whose blocks devices work there are more of those (`lanes`).
+//! Free spans merge with their neighbours at once, but never across pieces that must go back as they came. They lie on a free_bins (`free_bins`); of
+//! a pool on whose blocks devices work there are more of those (`stream_lists`).
 //!
 //! | file | what |
 //! |---|---|
@@ -14,11 +14,11 @@
 //! | `back` | blocks that come back |
 //! | `resize`, `split` | blocks that change their size, become two, or one |
 //! | `free` | free spans: cut, merged, kept by age, given back |
-//! | `shelf` | where they are found by size |
-//! | `lanes` | the same where devices work on blocks |
+//! | `free_bins` | where they are found by size |
+//! | `stream_lists` | the same where devices work on blocks |
 //! | `segment`, `room` | pieces of a caller's upstream; addresses reserved ahead |
 //! | `figures` | what is in use, counts and peaks |
-//! | `kit`, `ring` | bookkeeping memory got before the lock is taken; what strict mode holds back |
+//! | `prealloc`, `ring` | bookkeeping memory got before the lock is taken; what strict mode refs back |
 
 mod address_reserve;
 
@@ -44,10 +44,10 @@ mod take_block;
 
 mod upstream_pieces;
 
-pub(super) use prealloc::Kit;
+pub(super) use prealloc::Prealloc;
 pub(super) use ring::Ring;
 pub(super) use statistics::{Count, Handed};
-pub(super) use upstream_pieces::Segment;
+pub(super) use upstream_pieces::UpstreamPiece;
 
 use crate::device::host::GRANULE;
 use crate::names::Name;
@@ -60,10 +60,10 @@ use crate::pool::span::stream_uses::{Point, Queue};
 use crate::pool::span::{List, Span, class};
 use crate::pool::thread_heap::Heap;
 use crate::types::*;
-use address_reserve::{ROOMS, Room};
+use address_reserve::{AddressReserve, RESERVES};
 use core::sync::atomic::AtomicUsize;
-use free_bins::Shelf;
-use stream_lists::Ordered;
+use free_bins::FreeBins;
+use stream_lists::StreamLists;
 
 /// What a request wants, already rounded.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ pub(super) struct Want {
     /// Some: a block of that class; None: a span of its own.
     pub class: Option<usize>,
     /// Bytes of a block.
-    pub unit: usize,
+    pub block_bytes: usize,
     /// Bytes of the span that is needed if there is no room in one.
     pub span_bytes: usize,
     /// Alignment of the span, at least a granule.
@@ -82,28 +82,28 @@ pub(super) struct Want {
     /// Of a pool on whose blocks devices work: where the block will be used first; None: on the host, now.
     pub queue: Option<&'static Queue>,
     /// Of the same: everything is looked at, because nothing else is left but to refuse it.
-    pub thorough: bool,
+    pub exhaustive: bool,
 }
 
 impl Want {
     /// A block in a span of its own.
-    pub fn alone(unit: usize, span_bytes: usize, span_alignment: usize, block: Block) -> Want {
-        Want { class: None, unit, span_bytes, span_alignment, block, heap: None, queue: None, thorough: false }
+    pub fn alone(block_bytes: usize, span_bytes: usize, span_alignment: usize, block: Block) -> Want {
+        Want { class: None, block_bytes, span_bytes, span_alignment, block, heap: None, queue: None, exhaustive: false }
     }
 }
 
-/// A range on its way from the device into the books, or back.
+/// A range on its way from the device into the state, or back.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece {
     pub start: usize,
     pub bytes: usize,
     /// Of a caller's upstream: its record; on the way back only of the last of it, with which the record is over.
-    pub segment: Option<&'static Segment>,
+    pub segment: Option<&'static UpstreamPiece>,
 }
 
 /// A block that was handed out.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Placed {
+pub(super) struct NewBlock {
     pub address: usize,
     /// The bytes asked for are known to read 0.
     pub zero: bool,
@@ -113,11 +113,11 @@ pub(super) struct Placed {
     pub ready: Option<Point>,
 }
 
-impl Placed {
+impl NewBlock {
     /// A block of which all is known to read 0, or nothing.
     #[inline]
-    pub fn new(address: usize, zero: bool) -> Placed {
-        Placed { address, zero, dirty: if zero { 0 } else { usize::MAX }, ready: None }
+    pub fn new(address: usize, zero: bool) -> NewBlock {
+        NewBlock { address, zero, dirty: if zero { 0 } else { usize::MAX }, ready: None }
     }
 }
 
@@ -133,30 +133,30 @@ pub(super) enum Found {
 }
 
 /// All that a pool's lock protects. All zero: no pool.
-pub(super) struct Books {
+pub(super) struct PoolState {
     pub settings: Settings,
     pub name: Name,
     /// How often the peaks were looked at; read without the lock.
     looks: Option<&'static AtomicUsize>,
     /// Handles, threads and the library itself; 0: released.
-    pub holds: u64,
+    pub refs: u64,
     /// Released: what is free goes back at once, and nothing can be had.
     pub retired: bool,
     /// Lies among the pools that are over.
-    pub parked: bool,
+    pub quarantined: bool,
     /// Calls that are between two sections of this lock.
     pub busy: u64,
     /// Number of the last range that came from the device.
     reservations: usize,
     /// What came from a caller's upstream and did not go back.
-    segments: Option<&'static Segment>,
+    segments: Option<&'static UpstreamPiece>,
     /// Bytes that such calls are about to get from the device.
     pub coming: usize,
     /// Strict mode: blocks that wait, oldest first, from `first` on.
     pub ring: Option<&'static Ring>,
     /// Pending, reserved, peaks, counts. The rest of the fields is filled in by `stats`, from what clients and heaps have.
     pub figures: tn_pool_stats,
-    /// What each client holds and did.
+    /// What each client refs and did.
     pub clients: [Account; CLIENTS],
     /// The bytes of all of them.
     total: Tally,
@@ -168,35 +168,35 @@ pub(super) struct Books {
     /// Small spans without a live block; each class keeps one.
     empty: [u32; class::COUNT],
     /// Free spans that anybody may have.
-    shelf: Shelf,
+    free_bins: FreeBins,
     /// What else is free, where devices work on blocks.
-    pub ordered: Option<&'static Ordered>,
+    pub stream_lists: Option<&'static StreamLists>,
     /// A free span that does not merge yet: the large block that came back last.
     recent: Option<&'static Span>,
     /// Who wants to be called when memory runs out, in the order of their registration.
     pub listeners: Option<&'static Listener>,
     /// What growth reserved ahead.
-    rooms: [Room; ROOMS],
+    reserves: [AddressReserve; RESERVES],
 }
 
-impl Books {
-    /// Books of a new pool with one hold.
+impl PoolState {
+    /// PoolState of a new pool with one hold.
     pub fn new(
         settings: Settings,
         name: Name,
         ring: Option<&'static Ring>,
         looks: Option<&'static AtomicUsize>,
-    ) -> Books {
+    ) -> PoolState {
         let mut figures = tn_pool_stats { size: size_of::<tn_pool_stats>(), ..tn_pool_stats::default() };
         figures.limit_bytes = settings.limit as u64;
         figures.metadata_bytes = (size_of::<Pool>() + ring.map_or(0, |_| size_of::<Ring>())) as u64;
-        Books {
+        PoolState {
             settings,
             name,
             looks,
-            holds: 1,
+            refs: 1,
             retired: false,
-            parked: false,
+            quarantined: false,
             busy: 0,
             reservations: 0,
             segments: None,
@@ -209,11 +209,11 @@ impl Books {
             heaps: None,
             partial: [const { List::new() }; class::COUNT],
             empty: [0; class::COUNT],
-            shelf: Shelf::new(GRANULE),
-            ordered: None,
+            free_bins: FreeBins::new(GRANULE),
+            stream_lists: None,
             recent: None,
             listeners: None,
-            rooms: [Room::default(); ROOMS],
+            reserves: [AddressReserve::default(); RESERVES],
         }
     }
 }

@@ -1,27 +1,27 @@
 //! Blocks that change their size: in their span, with the free one behind it, or at other addresses.
 //!
-//! Contract: that of `books`, under the same lock. The block is in limbo: nobody else can find it.
+//! Contract: that of `state`, under the same lock. The block is in limbo: nobody else can find it.
 
-use super::{Books, Kit, Want};
+use super::{PoolState, Prealloc, Want};
 use crate::device::host::GRANULE;
 use crate::pool::Pool;
-use crate::pool::span::block_state::{Block, State};
+use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::{Kind, Span, table};
 
-impl Books {
-    /// Notes another size asked for of a block in limbo.
+impl PoolState {
+    /// BlockMetadata another size asked for of a block in limbo.
     pub fn resize(&mut self, span: &'static Span, index: usize, block: Block, requested: usize) {
-        span.set_block(index, Block { requested, state: State::Limbo, ..block });
+        span.set_block(index, Block { requested, state: BlockState::Limbo, ..block });
         self.change(block, 0, (requested as u64).wrapping_sub(block.requested as u64));
         self.peak();
     }
 
     /// Changes the usable bytes of a large block within its span.
     pub fn set_usable(&mut self, span: &'static Span, usable: usize) {
-        let old = span.unit.get();
+        let old = span.block_bytes.get();
         debug_assert!(usable <= span.bytes.get());
         span.change(|| {
-            span.unit.set(usable);
+            span.block_bytes.set(usable);
             span.clean.set(span.clean.get().min(span.bytes.get() - usable));
         });
         self.figures.overhead_bytes = self.figures.overhead_bytes + old as u64 - usable as u64;
@@ -30,11 +30,11 @@ impl Books {
     }
 
     /// Makes a large block smaller where it is; whole granules that it does not use any more become free.
-    pub fn shrink(&mut self, span: &'static Span, usable: usize, kit: &mut Kit, now: u64) {
+    pub fn shrink(&mut self, span: &'static Span, usable: usize, prealloc: &mut Prealloc, now: u64) {
         self.set_usable(span, usable);
         let keep = usable.next_multiple_of(GRANULE);
         if keep < span.bytes.get()
-            && let Some(rest) = self.cut_off(span, keep, kit)
+            && let Some(rest) = self.cut_off(span, keep, prealloc)
         {
             self.figures.overhead_bytes -= rest.bytes.get() as u64;
             self.set_free(rest, now);
@@ -42,7 +42,13 @@ impl Books {
     }
 
     /// Makes a large block's span longer by the free span behind it.
-    pub fn grow_in_place(&mut self, pool: &'static Pool, span: &'static Span, bytes: usize, kit: &mut Kit) -> bool {
+    pub fn grow_in_place(
+        &mut self,
+        pool: &'static Pool,
+        span: &'static Span,
+        bytes: usize,
+        prealloc: &mut Prealloc,
+    ) -> bool {
         let Some(next) = table::get(span.end()) else { return false };
         let more = bytes - span.bytes.get();
         if !self.owns(pool, next)
@@ -56,7 +62,7 @@ impl Books {
         self.unlist_free(next);
         if next.bytes.get() > more {
             let since = next.since.get() as u64;
-            let Some(rest) = self.cut_off(next, more, kit) else {
+            let Some(rest) = self.cut_off(next, more, prealloc) else {
                 self.list_free(next);
                 return false;
             };
@@ -87,13 +93,13 @@ impl Books {
 
     /// Puts a lifted span down where its pages went, and makes its block live as it is wanted now.
     pub fn put_down(&mut self, span: &'static Span, start: usize, want: &Want) {
-        let (old_bytes, old_unit) = (span.bytes.get(), span.unit.get());
+        let (old_bytes, old_unit) = (span.bytes.get(), span.block_bytes.get());
         self.reservations += 1;
         span.change(|| {
             span.start.set(start);
             span.origin.set(self.reservations);
             span.bytes.set(want.span_bytes);
-            span.unit.set(want.unit);
+            span.block_bytes.set(want.block_bytes);
             span.clean.set(0);
             span.set_block(0, want.block);
         });
@@ -102,7 +108,8 @@ impl Books {
         f.reserved_bytes = f.reserved_bytes + want.span_bytes as u64 - old_bytes as u64;
         f.address_bytes = f.address_bytes + want.span_bytes as u64 - old_bytes as u64;
         f.device_bytes_total += (want.span_bytes - old_bytes) as u64;
-        f.overhead_bytes = f.overhead_bytes + (want.span_bytes - want.unit) as u64 - (old_bytes - old_unit) as u64;
-        self.count_in(want.unit, want.block);
+        f.overhead_bytes =
+            f.overhead_bytes + (want.span_bytes - want.block_bytes) as u64 - (old_bytes - old_unit) as u64;
+        self.count_in(want.block_bytes, want.block);
     }
 }

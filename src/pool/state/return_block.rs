@@ -1,15 +1,15 @@
 //! Blocks that come back, and the spans that become free with them.
 //!
-//! Contract: that of `books`, under the same lock. A small span is in its class's list exactly while it has room and no heap owns it; each
+//! Contract: that of `state`, under the same lock. A small span is in its class's list exactly while it has room and no heap owns it; each
 //! class keeps one span without a live block.
 
-use super::{Books, Found};
-use crate::pool::span::block_state::{Block, State};
-use crate::pool::span::{Kind, Notes, Span, class};
+use super::{Found, PoolState};
+use crate::pool::span::block_state::{Block, BlockState};
+use crate::pool::span::{BlockMetadata, Kind, Span, class};
 use crate::pool::{Pool, remote_free};
 use crate::sys::os;
 
-impl Books {
+impl PoolState {
     /// What the address is, in a span of this pool.
     pub fn look(&self, span: &'static Span, address: usize) -> Found {
         let offset = address - span.start.get();
@@ -19,17 +19,17 @@ impl Books {
         };
         let gone = if never { Found::Never } else { Found::Gone };
         match span.kind() {
-            Kind::None | Kind::Fine => Found::Gone,
+            Kind::None | Kind::Range => Found::Gone,
             Kind::Free => gone,
             Kind::Small | Kind::Large => {
-                let index = offset / span.unit.get();
+                let index = offset / span.block_bytes.get();
                 if index >= span.count.get() {
                     return gone;
                 }
-                let (start, block) = (span.start.get() + index * span.unit.get(), span.block(index));
+                let (start, block) = (span.start.get() + index * span.block_bytes.get(), span.block(index));
                 match block.state {
-                    State::Raw | State::Store => Found::Block { index, start, block },
-                    State::Freed | State::Limbo | State::Returned if address == start => Found::Gone,
+                    BlockState::Raw | BlockState::Store => Found::Block { index, start, block },
+                    BlockState::Freed | BlockState::Limbo | BlockState::Returned if address == start => Found::Gone,
                     _ => gone,
                 }
             }
@@ -37,18 +37,18 @@ impl Books {
     }
 
     /// A block in limbo is live again, and in use.
-    pub fn undo_free(&mut self, span: &'static Span, index: usize, state: State) {
+    pub fn undo_free(&mut self, span: &'static Span, index: usize, state: BlockState) {
         let block = Block { state, ..span.block(index) };
         span.set_block(index, block);
-        self.change(block, span.unit.get() as u64, block.requested as u64);
+        self.change(block, span.block_bytes.get() as u64, block.requested as u64);
     }
 
     /// Makes a block in limbo free. The bytes of the span that became free with it, if one did.
     pub fn end_free(&mut self, span: &'static Span, index: usize, now: u64) -> usize {
         if span.kind() == Kind::Large {
             let bytes = span.bytes.get();
-            self.figures.overhead_bytes -= (bytes - span.unit.get()) as u64;
-            if self.ordered.is_some() {
+            self.figures.overhead_bytes -= (bytes - span.block_bytes.get()) as u64;
+            if self.stream_lists.is_some() {
                 self.set_free_ordered(span, now);
                 return bytes;
             }
@@ -56,7 +56,7 @@ impl Books {
             return bytes;
         }
         let was_full = span.is_full();
-        span.exchange(index, State::Limbo, State::Freed);
+        span.exchange(index, BlockState::Limbo, BlockState::Freed);
         span.push(index);
         if was_full {
             self.enlist(span);
@@ -107,13 +107,13 @@ impl Books {
     fn dissolve(&mut self, span: &'static Span, now: u64) {
         let class = span.class.get();
         self.delist(span);
-        self.figures.overhead_bytes -= (span.bytes.get() - span.count.get() * span.unit.get()) as u64;
-        self.figures.metadata_bytes -= Notes::bytes(class) as u64;
-        if let Some(notes) = span.notes() {
-            span.change(|| span.set_notes(None));
-            notes.release(class);
+        self.figures.overhead_bytes -= (span.bytes.get() - span.count.get() * span.block_bytes.get()) as u64;
+        self.figures.metadata_bytes -= BlockMetadata::bytes(class) as u64;
+        if let Some(metadata) = span.metadata() {
+            span.change(|| span.set_metadata(None));
+            metadata.release(class);
         }
-        let used = span.bump.get() * span.unit.get();
+        let used = span.bump.get() * span.block_bytes.get();
         let used = used.next_multiple_of(os::page_bytes()).min(span.bytes.get());
         span.clean.set(if span.fresh.get() == 1 { span.bytes.get() - used } else { 0 });
         self.set_free(span, now);
@@ -123,8 +123,8 @@ impl Books {
     pub(super) fn forget_small(&mut self, span: &'static Span) {
         let class = span.class.get();
         self.empty[class] -= span.is_empty() as u32;
-        self.figures.overhead_bytes -= (span.bytes.get() - span.count.get() * span.unit.get()) as u64;
-        self.figures.metadata_bytes -= Notes::bytes(class) as u64;
+        self.figures.overhead_bytes -= (span.bytes.get() - span.count.get() * span.block_bytes.get()) as u64;
+        self.figures.metadata_bytes -= BlockMetadata::bytes(class) as u64;
     }
 
     /// Makes the kept empty spans free.

@@ -1,15 +1,15 @@
 //! The blocks that strict mode holds back before they can be had again, oldest first.
 
-use crate::pool::span::Word;
+use crate::pool::span::RelaxedUsize;
 
 /// Blocks that strict mode holds back before they can be had again.
 const HELD_BACK: usize = 1024;
 
 /// The blocks that strict mode holds back; only read and written under the lock.
 pub(in crate::pool) struct Ring {
-    first: Word,
-    count: Word,
-    blocks: [Word; HELD_BACK],
+    first: RelaxedUsize,
+    count: RelaxedUsize,
+    blocks: [RelaxedUsize; HELD_BACK],
 }
 
 impl Ring {

@@ -1,31 +1,31 @@
 //! Large raw blocks that become two, and two that become one; under the pool's lock.
 
-use super::{Books, Kit};
+use super::{PoolState, Prealloc};
 use crate::pool::Pool;
-use crate::pool::span::block_state::{Block, State};
+use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::{Kind, Span, class, table};
 
-impl Books {
-    /// Cuts a large raw block in two. False: it is not live any more, or the kit is empty.
-    pub fn split(&mut self, span: &'static Span, block: Block, first: usize, kit: &mut Kit) -> bool {
+impl PoolState {
+    /// Cuts a large raw block in two. False: it is not live any more, or the prealloc is empty.
+    pub fn split(&mut self, span: &'static Span, block: Block, first: usize, prealloc: &mut Prealloc) -> bool {
         // In limbo nobody can give it back, with or without the lock.
-        if !span.exchange(0, State::Raw, State::Limbo) {
+        if !span.exchange(0, BlockState::Raw, BlockState::Limbo) {
             return false;
         }
-        let unit = span.unit.get();
-        let Some(rest) = self.cut_off(span, first, kit) else {
-            span.exchange(0, State::Limbo, State::Raw);
+        let block_bytes = span.block_bytes.get();
+        let Some(rest) = self.cut_off(span, first, prealloc) else {
+            span.exchange(0, BlockState::Limbo, BlockState::Raw);
             return false;
         };
         span.change(|| {
-            span.unit.set(first);
-            span.set_block(0, Block { requested: first, state: State::Raw, ..block });
+            span.block_bytes.set(first);
+            span.set_block(0, Block { requested: first, state: BlockState::Raw, ..block });
         });
         rest.change(|| {
-            rest.unit.set(unit - first);
+            rest.block_bytes.set(block_bytes - first);
             rest.count.set(1);
             rest.bump.set(1);
-            rest.set_block(0, Block { requested: block.requested - first, state: State::Raw, ..block });
+            rest.set_block(0, Block { requested: block.requested - first, state: BlockState::Raw, ..block });
             rest.set_kind(Kind::Large);
         });
         let tally = &mut self.account(block).tally;
@@ -48,19 +48,19 @@ impl Books {
         if !meet || !ours || low.requested + high.requested != total || low.client() != high.client() {
             return false;
         }
-        if !below.exchange(0, State::Raw, State::Limbo) {
+        if !below.exchange(0, BlockState::Raw, BlockState::Limbo) {
             return false;
         }
-        if !above.exchange(0, State::Raw, State::Limbo) {
-            below.exchange(0, State::Limbo, State::Raw);
+        if !above.exchange(0, BlockState::Raw, BlockState::Limbo) {
+            below.exchange(0, BlockState::Limbo, BlockState::Raw);
             return false;
         }
         let (start, bytes) = (above.start.get(), above.bytes.get());
         below.change(|| {
             below.bytes.set(below.bytes.get() + bytes);
-            below.unit.set(below.unit.get() + above.unit.get());
+            below.block_bytes.set(below.block_bytes.get() + above.block_bytes.get());
             below.clean.set(above.clean.get());
-            below.set_block(0, Block { requested: total, state: State::Raw, ..low });
+            below.set_block(0, Block { requested: total, state: BlockState::Raw, ..low });
             if below.origin.get() != above.origin.get() {
                 below.origin.set(0);
             }

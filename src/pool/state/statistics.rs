@@ -1,9 +1,9 @@
 //! The figures of a pool: what is in use, what was counted, and the peaks.
 //!
-//! Contract: that of `books`, under the same lock. What threads do in their heaps is counted there, and added here whenever somebody asks;
+//! Contract: that of `state`, under the same lock. What threads do in their heaps is counted there, and added here whenever somebody asks;
 //! so figures are of one moment for all that goes through the lock, and a heap's are those of some moment of the call.
 
-use super::{Books, Placed, Want};
+use super::{NewBlock, PoolState, Want};
 use crate::pool::client::{Account, CLIENTS, Tally};
 use crate::pool::span::block_state::Block;
 use crate::pool::span::class;
@@ -35,7 +35,7 @@ impl Handed {
     }
 }
 
-impl Books {
+impl PoolState {
     /// The statistics as they are now.
     pub fn stats(&self) -> tn_pool_stats {
         let (mut stats, counts) = (self.figures, self.counts());
@@ -93,7 +93,7 @@ impl Books {
     }
 
     fn largest_free(&self) -> usize {
-        let largest = self.around_recent().max(self.shelf.largest()).max(self.largest_fine());
+        let largest = self.around_recent().max(self.free_bins.largest()).max(self.largest_in_ranges());
         if largest > 0 {
             return largest;
         }
@@ -169,7 +169,7 @@ impl Books {
     }
 
     /// A request was served; `hit`: with no device call.
-    pub fn count(&mut self, want: &Want, count: Count, placed: &Placed, hit: bool) {
+    pub fn count(&mut self, want: &Want, count: Count, placed: &NewBlock, hit: bool) {
         if count.allocation {
             let tally = &mut self.account(want.block).tally;
             tally.allocated = tally.allocated.wrapping_add(1);

@@ -1,17 +1,17 @@
 //! Blocks that are handed out: from what is free, or in memory that has just come from the device.
 //!
-//! Contract: that of `books`, under the same lock.
+//! Contract: that of `state`, under the same lock.
 
-use super::{Books, Kit, Piece, Placed, Want};
+use super::{NewBlock, Piece, PoolState, Prealloc, Want};
 use crate::pool::Pool;
-use crate::pool::span::{Kind, Notes, Span, class, table};
+use crate::pool::span::{BlockMetadata, Kind, Span, class, table};
 use crate::pool::thread_heap::Heap;
 use crate::sys::os;
 use crate::thread;
 
-impl Books {
+impl PoolState {
     /// A block from what the pool has, if it has room and nothing must be cut for it.
-    pub fn place(&mut self, pool: &'static Pool, want: &Want) -> Option<Placed> {
+    pub fn take_block(&mut self, pool: &'static Pool, want: &Want) -> Option<NewBlock> {
         let Some(class) = want.class else {
             let span = self.take_free(pool, want.span_bytes, want.span_alignment, None)?;
             return Some(self.make_large(span, want));
@@ -21,45 +21,58 @@ impl Books {
     }
 
     /// A block from what the pool has, if it has room.
-    pub fn place_cutting(&mut self, pool: &'static Pool, want: &Want, kit: &mut Kit) -> Option<Placed> {
+    pub fn take_block_cutting(
+        &mut self,
+        pool: &'static Pool,
+        want: &Want,
+        prealloc: &mut Prealloc,
+    ) -> Option<NewBlock> {
         let small = want.class.and_then(|class| self.partial[class].first());
         if let Some(span) = small {
             return self.take_small(span, want);
         }
-        let span = match self.take_free(pool, want.span_bytes, want.span_alignment, Some(kit)) {
+        let span = match self.take_free(pool, want.span_bytes, want.span_alignment, Some(prealloc)) {
             Some(span) => span,
-            None if self.merge_recent() => self.take_free(pool, want.span_bytes, want.span_alignment, Some(kit))?,
+            None if self.merge_recent() => {
+                self.take_free(pool, want.span_bytes, want.span_alignment, Some(prealloc))?
+            }
             None => return None,
         };
         match want.class {
             None => Some(self.make_large(span, want)),
-            Some(_) => self.make_small(span, want, kit),
+            Some(_) => self.make_small(span, want, prealloc),
         }
     }
 
     /// A block in memory that just came from the device, as much as is wanted or more. None: it is no new memory.
-    pub fn place_in(&mut self, pool: &'static Pool, piece: Piece, want: &Want, kit: &mut Kit) -> Option<Placed> {
-        let mut span = self.adopt(pool, piece, kit)?;
-        if self.ordered.is_some() {
-            return self.place_in_ordered(span, want, kit);
+    pub fn take_block_in(
+        &mut self,
+        pool: &'static Pool,
+        piece: Piece,
+        want: &Want,
+        prealloc: &mut Prealloc,
+    ) -> Option<NewBlock> {
+        let mut span = self.adopt(pool, piece, prealloc)?;
+        if self.stream_lists.is_some() {
+            return self.take_block_in_for_stream(span, want, prealloc);
         }
         if span.bytes.get() > want.span_bytes {
-            let (front, rest) = self.front_of(span, want.span_bytes, kit)?;
+            let (front, rest) = self.front_of(span, want.span_bytes, prealloc)?;
             self.set_free_apart(rest, os::coarse_ms());
             span = front;
         }
         match want.class {
             None => Some(self.make_large(span, want)),
-            Some(_) => self.make_small(span, want, kit),
+            Some(_) => self.make_small(span, want, prealloc),
         }
     }
 
     /// Enters memory that just came from the device as a span that is in no list yet. None: it is no new memory.
-    fn adopt(&mut self, pool: &'static Pool, piece: Piece, kit: &mut Kit) -> Option<&'static Span> {
+    fn adopt(&mut self, pool: &'static Pool, piece: Piece, prealloc: &mut Prealloc) -> Option<&'static Span> {
         let (start, bytes) = (piece.start, piece.bytes);
         let origin = self.origin_of(&piece)?;
         let clean = if self.settings.terms.zeroed { bytes } else { 0 };
-        let span = kit.span()?;
+        let span = prealloc.span()?;
         span.change(|| {
             span.set_kind(Kind::None);
             span.set_pool(pool);
@@ -67,7 +80,7 @@ impl Books {
             span.bytes.set(bytes);
             span.clean.set(clean);
             span.origin.set(origin);
-            span.set_notes(None);
+            span.set_metadata(None);
         });
         table::put(start, bytes, Some(span));
         let f = &mut self.figures;
@@ -80,9 +93,9 @@ impl Books {
     }
 
     /// Enters memory that just came from the device as free.
-    pub fn add_free(&mut self, pool: &'static Pool, piece: Piece, kit: &mut Kit, now: u64) -> bool {
-        let Some(span) = self.adopt(pool, piece, kit) else { return false };
-        if self.ordered.is_some() {
+    pub fn add_free(&mut self, pool: &'static Pool, piece: Piece, prealloc: &mut Prealloc, now: u64) -> bool {
+        let Some(span) = self.adopt(pool, piece, prealloc) else { return false };
+        if self.stream_lists.is_some() {
             self.set_free_ordered(span, now);
             return true;
         }
@@ -90,44 +103,44 @@ impl Books {
         true
     }
 
-    pub(super) fn make_large(&mut self, span: &'static Span, want: &Want) -> Placed {
+    pub(super) fn make_large(&mut self, span: &'static Span, want: &Want) -> NewBlock {
         span.change(|| {
-            span.set_notes(None);
-            span.unit.set(want.unit);
+            span.set_metadata(None);
+            span.block_bytes.set(want.block_bytes);
             span.count.set(1);
             span.bump.set(1);
             span.set_block(0, want.block);
             span.set_kind(Kind::Large);
         });
-        self.figures.overhead_bytes += (span.bytes.get() - want.unit) as u64;
-        self.count_in(want.unit, want.block);
+        self.figures.overhead_bytes += (span.bytes.get() - want.block_bytes) as u64;
+        self.count_in(want.block_bytes, want.block);
         let dirty = span.bytes.get() - span.clean.get();
-        span.clean.set(span.clean.get().min(span.bytes.get() - want.unit));
-        Placed { address: span.start.get(), zero: dirty == 0, dirty, ready: None }
+        span.clean.set(span.clean.get().min(span.bytes.get() - want.block_bytes));
+        NewBlock { address: span.start.get(), zero: dirty == 0, dirty, ready: None }
     }
 
-    fn make_small(&mut self, span: &'static Span, want: &Want, kit: &mut Kit) -> Option<Placed> {
-        let (class, notes) = kit.notes.take()?;
-        notes.clear();
+    fn make_small(&mut self, span: &'static Span, want: &Want, prealloc: &mut Prealloc) -> Option<NewBlock> {
+        let (class, metadata) = prealloc.metadata.take()?;
+        metadata.clear();
         span.change(|| {
-            span.set_notes(Some(notes));
+            span.set_metadata(Some(metadata));
             span.class.set(class);
-            span.unit.set(want.unit);
+            span.block_bytes.set(want.block_bytes);
             span.reciprocal.set(class::reciprocal(class));
-            span.count.set(span.bytes.get() / want.unit);
+            span.count.set(span.bytes.get() / want.block_bytes);
             span.start_over();
             span.fresh.set(usize::from(span.clean.get() == span.bytes.get()));
             span.set_heap(None);
             span.set_kind(Kind::Small);
         });
-        self.figures.overhead_bytes += (span.bytes.get() % want.unit) as u64;
-        self.figures.metadata_bytes += Notes::bytes(class) as u64;
+        self.figures.overhead_bytes += (span.bytes.get() % want.block_bytes) as u64;
+        self.figures.metadata_bytes += BlockMetadata::bytes(class) as u64;
         self.empty[class] += 1;
         self.enlist(span);
         self.take_small(span, want)
     }
 
-    fn take_small(&mut self, span: &'static Span, want: &Want) -> Option<Placed> {
+    fn take_small(&mut self, span: &'static Span, want: &Want) -> Option<NewBlock> {
         let (class, was_empty) = (span.class.get(), span.is_empty());
         let popped = span.pop()?;
         if was_empty {
@@ -145,7 +158,7 @@ impl Books {
         if let Some(heap) = heap {
             heap.own(span);
         }
-        self.count_in(want.unit, want.block);
-        Some(Placed::new(span.address_of(popped.index, want.unit), popped.first && span.fresh.get() == 1))
+        self.count_in(want.block_bytes, want.block);
+        Some(NewBlock::new(span.address_of(popped.index, want.block_bytes), popped.first && span.fresh.get() == 1))
     }
 }

@@ -1,63 +1,63 @@
 //! What came from a caller's upstream, piece by piece: it goes back as it came.
 //!
-//! Contract: a record for each piece, from before it enters the books until it went back whole. Everything here runs
+//! Contract: a record for each piece, from before it enters the state until it went back whole. Everything here runs
 //! under the pool's lock but making and releasing records.
 //!
 //! A piece may lie in a live block of another pool that has a span of its own, which the table shows there again when it goes.
 
-use super::{Books, Piece};
+use super::{Piece, PoolState};
 use crate::device::host::GRANULE;
 use crate::pool::Pool;
 use crate::pool::arena::{Recycled, Recycler};
-use crate::pool::span::block_state::State;
-use crate::pool::span::{Kind, Link, Span, Word, table};
+use crate::pool::span::block_state::BlockState;
+use crate::pool::span::{Kind, Link, RelaxedUsize, Span, table};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// The record of a piece. All zero is one of nothing.
 #[derive(Debug, Default)]
-pub(in crate::pool) struct Segment {
-    start: Word,
-    bytes: Word,
+pub(in crate::pool) struct UpstreamPiece {
+    start: RelaxedUsize,
+    bytes: RelaxedUsize,
     /// Bytes that did not go back.
-    left: Word,
+    left: RelaxedUsize,
     /// 1: came when the pool was made.
-    first: Word,
+    first: RelaxedUsize,
     under: Link,
-    newer: AtomicPtr<Segment>,
-    older: AtomicPtr<Segment>,
-    recycled: AtomicPtr<Segment>,
+    newer: AtomicPtr<UpstreamPiece>,
+    older: AtomicPtr<UpstreamPiece>,
+    recycled: AtomicPtr<UpstreamPiece>,
 }
 
 // SAFETY: zero is valid for every field, and `recycled` serves the list only.
-unsafe impl Recycled for Segment {
-    fn link(&self) -> &AtomicPtr<Segment> {
+unsafe impl Recycled for UpstreamPiece {
+    fn link(&self) -> &AtomicPtr<UpstreamPiece> {
         &self.recycled
     }
 }
 
-static SEGMENTS: Recycler<Segment> = Recycler::new();
+static PIECES: Recycler<UpstreamPiece> = Recycler::new();
 
-fn pointer(segment: Option<&'static Segment>) -> *mut Segment {
+fn pointer(segment: Option<&'static UpstreamPiece>) -> *mut UpstreamPiece {
     segment.map_or(core::ptr::null_mut(), |segment| core::ptr::from_ref(segment).cast_mut())
 }
 
-fn at(link: &AtomicPtr<Segment>) -> Option<&'static Segment> {
+fn at(link: &AtomicPtr<UpstreamPiece>) -> Option<&'static UpstreamPiece> {
     // SAFETY: NULL, or set from a reference to a record, and those are never unmapped.
     unsafe { link.load(Ordering::Relaxed).as_ref() }
 }
 
-impl Segment {
+impl UpstreamPiece {
     /// A record. None: no memory.
-    pub fn create() -> Option<&'static Segment> {
-        SEGMENTS.get()
+    pub fn create() -> Option<&'static UpstreamPiece> {
+        PIECES.get()
     }
 
     /// Back to the others. Nothing leads to it any more.
     pub fn release(&'static self) {
-        SEGMENTS.put(self);
+        PIECES.put(self);
     }
 
-    /// Notes what came. False: it lies neither in fresh addresses nor in one block of a pool, as `under` told.
+    /// BlockMetadata what came. False: it lies neither in fresh addresses nor in one block of a pool, as `under` told.
     pub fn set(&self, start: usize, bytes: usize, under: Option<&'static Span>) {
         self.start.set(start);
         self.bytes.set(bytes);
@@ -87,14 +87,14 @@ impl Segment {
     }
 }
 
-impl Books {
+impl PoolState {
     /// The record of what a span lies in; None if the device is not a caller's upstream.
-    pub fn segment_of(&self, span: &Span) -> Option<&'static Segment> {
+    pub fn segment_of(&self, span: &Span) -> Option<&'static UpstreamPiece> {
         if self.settings.terms.joins {
             return None;
         }
         // SAFETY: then spans have the address of a record there, and those are never unmapped.
-        unsafe { (span.origin.get() as *const Segment).as_ref() }
+        unsafe { (span.origin.get() as *const UpstreamPiece).as_ref() }
     }
 
     /// What spans of a piece that comes have as their origin. None: it overlaps what the pool has already.
@@ -120,7 +120,7 @@ impl Books {
         Some(core::ptr::from_ref(segment) as usize)
     }
 
-    /// Takes a whole piece out of the books, with all that lies in it. For a pool that ends with its blocks: nobody
+    /// Takes a whole piece out of the state, with all that lies in it. For a pool that ends with its blocks: nobody
     /// hands any out, and no heap has any. None: there is no piece left.
     pub fn abandon(&mut self, pool: &'static Pool) -> Option<Piece> {
         let segment = self.segments?;
@@ -143,38 +143,38 @@ impl Books {
         Some(Piece { start, bytes, segment: Some(segment) })
     }
 
-    /// Takes a span out of the books, whatever it is.
+    /// Takes a span out of the state, whatever it is.
     fn forget(&mut self, span: &'static Span) {
         match span.kind() {
             Kind::Free => self.unlist_free(span),
-            Kind::Large => self.figures.overhead_bytes -= (span.bytes.get() - span.unit.get()) as u64,
+            Kind::Large => self.figures.overhead_bytes -= (span.bytes.get() - span.block_bytes.get()) as u64,
             Kind::Small => {
                 if !span.is_full() {
                     self.delist(span);
                 }
                 self.forget_small(span);
             }
-            Kind::None | Kind::Fine => {}
+            Kind::None | Kind::Range => {}
         }
         if span.kind() != Kind::Free {
             for index in 0..span.bump.get() {
                 let block = span.block(index);
-                if matches!(block.state, State::Raw | State::Store) {
+                if matches!(block.state, BlockState::Raw | BlockState::Store) {
                     let tally = &mut self.account(block).tally;
                     tally.freed = tally.freed.wrapping_add(1);
-                    self.count_out(span.unit.get(), block);
+                    self.count_out(span.block_bytes.get(), block);
                 }
             }
         }
-        if let Some(notes) = span.notes() {
-            span.change(|| span.set_notes(None));
-            notes.release(span.class.get());
+        if let Some(metadata) = span.metadata() {
+            span.change(|| span.set_metadata(None));
+            metadata.release(span.class.get());
         }
         self.drop_span(span);
     }
 
     /// Some of a piece goes back; whether that was the last of it.
-    pub fn part_with(&mut self, segment: &'static Segment, bytes: usize) -> bool {
+    pub fn part_with(&mut self, segment: &'static UpstreamPiece, bytes: usize) -> bool {
         segment.left.set(segment.left.get() - bytes);
         if segment.left.get() > 0 {
             return false;

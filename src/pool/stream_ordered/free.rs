@@ -5,8 +5,8 @@
 use crate::error::{Result, fail, quietly};
 use crate::pool::client::Client;
 use crate::pool::requests::Open;
-use crate::pool::span::block_state::State;
-use crate::pool::span::stream_uses::{Home, Point, Queue, Use};
+use crate::pool::span::block_state::BlockState;
+use crate::pool::span::stream_uses::{FreeListKind, Point, Queue, Use};
 use crate::pool::span::{Span, table};
 use crate::pool::{HOST, Pool, requests};
 use crate::stream;
@@ -22,15 +22,15 @@ enum Cleared {
     /// It is as it was.
     No,
     /// A graph may have got that, and would clear whatever lies there each time it is launched.
-    Caught,
+    Captured,
 }
 
 impl Cleared {
     /// The span knows it.
     fn note(self, span: &'static Span) {
         match self {
-            Cleared::Caught => span.set_caught(),
-            _ => span.set_uncleared(self == Cleared::No),
+            Cleared::Captured => span.set_captured(),
+            _ => span.set_needs_clearing(self == Cleared::No),
         }
     }
 }
@@ -46,44 +46,44 @@ impl Pool {
         if !self.is_ordered() {
             return point.outlast();
         }
-        self.ensure_lane(point.queue());
+        self.ensure_stream_list(point.queue());
         let mut node = None;
-        let (books, span) = loop {
-            let Some((_, books, span)) = requests::owner(address) else {
+        let (state, span) = loop {
+            let Some((_, state, span)) = requests::owner(address) else {
                 debug_assert!(false, "{address:#x} is in no pool");
                 return true;
             };
             if node.is_some() || span.uses.has_room_for(point.queue()) {
-                break (books, span);
+                break (state, span);
             }
-            drop(books);
+            drop(state);
             node = Use::create();
             if node.is_none() {
-                let Some((_, books, span)) = requests::owner(address) else { return true };
-                break (books, span);
+                let Some((_, state, span)) = requests::owner(address) else { return true };
+                break (state, span);
             }
         };
         match span.uses.add(point, node) {
             Ok(rest) => {
-                drop(books);
+                drop(state);
                 rest.into_iter().for_each(Use::release);
                 true
             }
-            Err(()) => self.replace_uses(books, span, point),
+            Err(()) => self.replace_uses(state, span, point),
         }
     }
 
     /// There is no memory to note one more use of a block: one of its queues waits for it on the device, or else the host does. False: nobody
     /// can.
     #[cold]
-    fn replace_uses(&'static self, books: Open, span: &'static Span, point: Point) -> bool {
+    fn replace_uses(&'static self, state: Open, span: &'static Span, point: Point) -> bool {
         let mut first = None;
         span.uses.each(|other| first = first.or(Some(other)));
-        drop(books);
+        drop(state);
         let waits = first.filter(|other| other.queue().wait_for(point).is_ok());
         match waits {
             Some(other) => {
-                let _books = self.books.lock();
+                let _books = self.state.lock();
                 let noted = span.uses.add(other.queue().now(), None);
                 debug_assert!(noted.is_ok(), "a queue that is noted needs no more memory");
                 true
@@ -104,7 +104,7 @@ impl Pool {
         let (mut node, mut tried) = (None, false);
         loop {
             let claimed = requests::claim(address, through, client);
-            let (pool, mut books, span, index) = match claimed {
+            let (pool, mut state, span, index) = match claimed {
                 Ok(claimed) => claimed,
                 Err(status) => {
                     node.into_iter().for_each(Use::release);
@@ -112,17 +112,17 @@ impl Pool {
                 }
             };
             if let Some(queue) = queue {
-                if !tried && (!books.has_lane(queue) || !span.uses.has_room_for(queue)) {
+                if !tried && (!state.has_stream_list(queue) || !span.uses.has_room_for(queue)) {
                     // What is missing is made under no lock, once.
-                    drop(books);
-                    self.ensure_lane(queue);
+                    drop(state);
+                    self.ensure_stream_list(queue);
                     (node, tried) = (Use::create(), true);
                     continue;
                 }
                 match span.uses.add(queue.now(), node) {
                     Ok(rest) => node = rest,
                     Err(()) => {
-                        if !self.replace_uses(books, span, queue.now()) {
+                        if !self.replace_uses(state, span, queue.now()) {
                             return Err(fail(
                                 TN_ERR_NO_HOST_MEMORY,
                                 format_args!(
@@ -136,9 +136,9 @@ impl Pool {
             }
             let block = span.block(index);
             if bytes.is_some_and(|bytes| bytes != block.requested) {
-                books.account(block).mismatches += 1;
+                state.account(block).mismatches += 1;
             }
-            if pool.free(books, span, index, State::Raw) {
+            if pool.free(state, span, index, BlockState::Raw) {
                 node.into_iter().for_each(Use::release);
                 return Ok(());
             }
@@ -165,12 +165,12 @@ impl Pool {
         address: usize,
         queue: &'static Queue,
     ) -> Result<()> {
-        self.ensure_lane(queue);
+        self.ensure_stream_list(queue);
         let node = Use::create();
         let release = |node: Option<&'static Use>| node.into_iter().for_each(Use::release);
-        let (_, books, span, _) = requests::claim(address, through, Client::RAW).inspect_err(|_| release(node))?;
+        let (_, state, span, _) = requests::claim(address, through, Client::RAW).inspect_err(|_| release(node))?;
         let added = span.uses.add_open(queue, node);
-        drop(books);
+        drop(state);
         let full = |()| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory to note one more stream; free some"));
         added.map(release).map_err(full)
     }
@@ -183,13 +183,14 @@ impl Pool {
             return;
         }
         if self.touch.load(Ordering::Relaxed) {
-            let idle = matches!(span.uses.home(), Home::Finished) || span.uses.all(|point| point.is_passed());
+            let idle = matches!(span.uses.free_list_kind(), FreeListKind::Finished)
+                || span.uses.all(|point| point.is_passed());
             // Else the host clears it when it hands the block out, or gives it back to the device.
             if idle {
                 let strict = flags & TN_POOL_STRICT != 0;
                 let value = if strict { pattern } else { 0 };
                 // SAFETY: the block is in limbo: its holder gave it back, and no device works on it any more.
-                unsafe { self.ops().fill(span.start.get(), span.unit.get(), value) };
+                unsafe { self.ops().fill(span.start.get(), span.block_bytes.get(), value) };
                 span.set_spoilt(strict);
             }
             return;
@@ -220,9 +221,9 @@ impl Pool {
         }
         // Another thread may have begun a capture since, and nothing could keep it from that.
         if queue.can_be_captured() && matches!(queue.is_capturing(), Ok(true)) {
-            return Cleared::Caught;
+            return Cleared::Captured;
         }
-        self.ensure_lane(queue);
+        self.ensure_stream_list(queue);
         span.uses.set(queue.now());
         Cleared::Yes
     }
@@ -230,14 +231,14 @@ impl Pool {
     /// Tries again to clear what could not be cleared when it came back, at most so many spans; those that were are pending from then on. False:
     /// none was. Under no lock.
     pub(in crate::pool) fn clear_left(&'static self, most: usize) -> bool {
-        let mut left = self.books.lock().uncleared().min(most);
+        let mut left = self.state.lock().needs_clearing_count().min(most);
         let mut any = false;
         while left > 0 {
             left -= 1;
-            let mut books = self.books.lock();
-            let Some(span) = books.take_uncleared() else { break };
-            books.busy += 1;
-            drop(books);
+            let mut state = self.state.lock();
+            let Some(span) = state.take_needs_clearing() else { break };
+            state.busy += 1;
+            drop(state);
             // What is gone nobody can read.
             let gone = self.ops().is_gone();
             let cleared = if gone {
@@ -247,12 +248,12 @@ impl Pool {
             };
             cleared.note(span);
             any |= cleared == Cleared::Yes;
-            let mut books = self.books.lock();
+            let mut state = self.state.lock();
             if gone {
                 span.uses.clear();
             }
-            books.busy -= 1;
-            books.set_free_ordered(span, os::coarse_ms());
+            state.busy -= 1;
+            state.set_free_ordered(span, os::coarse_ms());
         }
         any
     }
@@ -260,7 +261,7 @@ impl Pool {
     /// Clears a range that the host has to clear before it leaves: it was used by nobody but devices since, and they are done.
     pub(in crate::pool) fn clear_leaving(&'static self, start: usize, bytes: usize) {
         if self.host_clears() && !self.ops().is_gone() {
-            // SAFETY: it left the books, which give away only what is finished; nobody can reach it any more.
+            // SAFETY: it left the state, which give away only what is finished; nobody can reach it any more.
             unsafe { self.ops().fill(start, bytes, 0) };
         }
     }
@@ -290,7 +291,7 @@ pub fn deallocate_on(
     }
 }
 
-/// Notes that a raw block is used on the queue that `stream` finds, up to the moment when it is given back.
+/// BlockMetadata that a raw block is used on the queue that `stream` finds, up to the moment when it is given back.
 pub fn record_use_on(
     through: Option<&'static Pool>,
     address: usize,

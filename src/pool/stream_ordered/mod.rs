@@ -2,11 +2,11 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `climb` | how room is made for a request |
+//! | `stream_progress` | how room is made for a request |
 //! | `uses` | what uses blocks, and blocks that come back |
 //! | `resize` | blocks that change their size |
 //!
-//! Contract: `books::lanes` says what may be handed out to whom; what asks the driver happens here, under no lock. The host waits for nothing.
+//! Contract: `state::stream_lists` says what may be handed out to whom; what asks the driver happens here, under no lock. The host waits for nothing.
 
 mod free;
 
@@ -17,12 +17,12 @@ mod slow_path;
 use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
 use crate::pool::client::Client;
-use crate::pool::span::block_state::{Block, State};
-use crate::pool::span::range_map::UNIT;
+use crate::pool::span::block_state::{Block, BlockState};
+use crate::pool::span::range_map::MIN_PIECE_BYTES;
 use crate::pool::span::stream_uses::{Point, Queue};
 use crate::pool::span::table;
-use crate::pool::state::stream_lists::{LARGEST_FINE, Lane};
-use crate::pool::state::{Count, Kit, Placed, Want};
+use crate::pool::state::stream_lists::{LARGEST_IN_RANGE_BYTES, StreamList};
+use crate::pool::state::{Count, NewBlock, Prealloc, Want};
 use crate::pool::{HOST, Pool};
 use crate::stream;
 use crate::thread;
@@ -40,7 +40,7 @@ impl Pool {
     }
 
     /// The device whose streams its calls take; the host's where none works on its blocks.
-    pub fn place(&self) -> tn_device {
+    pub fn stream_device(&self) -> tn_device {
         if self.is_ordered() { self.device() } else { HOST }
     }
 
@@ -73,12 +73,12 @@ impl Pool {
         )
     }
 
-    /// Gives a queue its lane here. Without memory for it the pool works on, and what the queue used is found more slowly.
-    fn ensure_lane(&'static self, queue: &'static Queue) {
-        let has = self.books.lock().has_lane(queue);
-        if !has && let Some(lane) = Lane::create(queue) {
-            let rest = self.books.lock().add_lane(queue, Some(lane));
-            rest.into_iter().for_each(Lane::release);
+    /// Gives a queue its list here. Without memory for it the pool works on, and what the queue used is found more slowly.
+    fn ensure_stream_list(&'static self, queue: &'static Queue) {
+        let has = self.state.lock().has_stream_list(queue);
+        if !has && let Some(list) = StreamList::create(queue) {
+            let rest = self.state.lock().add_stream_list(queue, Some(list));
+            rest.into_iter().for_each(StreamList::release);
         }
     }
 
@@ -94,7 +94,8 @@ impl Pool {
         if !self.is_ordered() {
             return self.allocate_raw(bytes, alignment, zeroed, stamp);
         }
-        self.request_ordered(queue, bytes, alignment, zeroed, State::Raw, Client::RAW.tag(stamp)).map(|made| made.0)
+        self.request_ordered(queue, bytes, alignment, zeroed, BlockState::Raw, Client::RAW.tag(stamp))
+            .map(|made| made.0)
     }
 
     /// A block for the store with that tag, and what others than the queue have to wait for before they touch it.
@@ -109,7 +110,7 @@ impl Pool {
         if !self.is_ordered() {
             return self.allocate(bytes, alignment, zeroed, owner).map(|block| (block, None));
         }
-        self.request_ordered(queue, bytes, alignment, zeroed, State::Store, owner)
+        self.request_ordered(queue, bytes, alignment, zeroed, BlockState::Store, owner)
     }
 
     pub(super) fn request_ordered(
@@ -118,7 +119,7 @@ impl Pool {
         bytes: usize,
         alignment: usize,
         zeroed: bool,
-        state: State,
+        state: BlockState,
         tag: u64,
     ) -> Result<(core::ptr::NonNull<u8>, Option<Point>)> {
         let alignment = self.alignment_of(alignment, Block { state, alignment: 8, requested: bytes, tag })?;
@@ -151,13 +152,13 @@ impl Pool {
         bytes: usize,
         block: Block,
         count: Count,
-    ) -> Result<Placed> {
+    ) -> Result<NewBlock> {
         let clears = self.host_clears();
         let want = Want { queue: queue.filter(|_| !clears), ..self.want(bytes, block)? };
         let placed = self.obtain_ordered(want, count)?;
         if clears {
             // Also what it can grow by where it is.
-            let bytes = table::find(placed.address).map_or(want.unit, |span| span.bytes.get());
+            let bytes = table::find(placed.address).map_or(want.block_bytes, |span| span.bytes.get());
             // SAFETY: the block was just made for this call, its span has so many bytes, and is finished: it was asked for on the host.
             unsafe { self.ops().fill(placed.address, bytes, 0) };
         }
@@ -187,7 +188,7 @@ impl Pool {
     #[cold]
     fn end_new(&'static self, queue: Option<&'static Queue>, address: usize, block: Block) {
         match block.state {
-            State::Store => self.free_store(thread::current(), address),
+            BlockState::Store => self.free_store(thread::current(), address),
             _ => {
                 let given_back = self.deallocate_ordered(block.client(), Some(self), address, None, queue);
                 debug_assert!(given_back.is_ok(), "it was made a moment ago, and nobody knows of it");
@@ -197,28 +198,28 @@ impl Pool {
 
     /// Rounds a request: to 512 bytes, above 1 MiB to 64 KiB (PO-16). None: no address space could hold it.
     pub(super) fn want_ordered(bytes: usize, block: Block) -> Option<Want> {
-        let fine = bytes <= LARGEST_FINE && block.alignment < GRANULE;
-        let unit = if fine { UNIT } else { GRANULE };
+        let fine = bytes <= LARGEST_IN_RANGE_BYTES && block.alignment < GRANULE;
+        let unit = if fine { MIN_PIECE_BYTES } else { GRANULE };
         let span_bytes =
             bytes.max(1).checked_next_multiple_of(unit).filter(|&bytes| bytes <= isize::MAX as usize / 2)?;
         Some(Want::alone(span_bytes, span_bytes, block.alignment.max(unit), block))
     }
 
     /// Memory for a want.
-    pub(super) fn obtain_ordered(&'static self, want: Want, count: Count) -> Result<Placed> {
-        let look = |kit: Option<&mut Kit>| {
-            let mut books = self.books.lock();
-            let placed = if books.retired { None } else { books.place_ordered(&want, kit) }?;
-            books.count(&want, count, &placed, true);
+    pub(super) fn obtain_ordered(&'static self, want: Want, count: Count) -> Result<NewBlock> {
+        let look = |prealloc: Option<&mut Prealloc>| {
+            let mut state = self.state.lock();
+            let placed = if state.retired { None } else { state.take_block_for_stream(&want, prealloc) }?;
+            state.count(&want, count, &placed, true);
             Some(placed)
         };
         // What fits has to be cut, perhaps; that needs less than all that a request may need.
-        if let Some(placed) = look(None).or_else(|| look(Some(&mut Kit::gather(None)?))) {
+        if let Some(placed) = look(None).or_else(|| look(Some(&mut Prealloc::for_request(None)?))) {
             return Ok(placed);
         }
         if let Some(queue) = want.queue {
-            self.ensure_lane(queue);
+            self.ensure_stream_list(queue);
         }
-        self.obtain_climbing(want, count)
+        self.take_ordered_slow(want, count)
     }
 }

@@ -5,9 +5,9 @@
 use crate::error::Result;
 use crate::pool::client::Client;
 use crate::pool::messages::Misuse;
-use crate::pool::span::block_state::{Block, State};
+use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::stream_uses::Queue;
-use crate::pool::state::{Count, Kit};
+use crate::pool::state::{Count, Prealloc};
 use crate::pool::{Pool, requests};
 
 impl Pool {
@@ -42,19 +42,19 @@ impl Pool {
     ) -> Result<core::ptr::NonNull<u8>> {
         self.check_process()?;
         let queue = self.queue_of(queue)?;
-        let kit = Kit::gather_ordered();
-        let (_, mut books, span, _) = requests::claim(address, Some(self), client)?;
-        if books.retired {
-            return Err(requests::refuse_retired(books, span.block(0)));
+        let prealloc = Prealloc::for_stream_ordered();
+        let (_, mut state, span, _) = requests::claim(address, Some(self), client)?;
+        if state.retired {
+            return Err(requests::refuse_retired(state, span.block(0)));
         }
         let block = span.block(0);
-        let Some(mut kit) = kit.filter(|_| books.fits_in_place(span, bytes)) else {
-            drop(books);
+        let Some(mut prealloc) = prealloc.filter(|_| state.fits_in_place(span, bytes)) else {
+            drop(state);
             return self.move_ordered(client, queue, address, block, bytes);
         };
-        let resized = books.resize_ordered(span, block, bytes, queue.map(Queue::now), &mut kit);
-        let left = books.uncleared() > 0;
-        self.settle(books, usize::MAX);
+        let resized = state.resize_ordered(span, block, bytes, queue.map(Queue::now), &mut prealloc);
+        let left = state.needs_clearing_count() > 0;
+        self.enforce_threshold(state, usize::MAX);
         if left {
             self.clear_left(usize::MAX);
         }
@@ -98,7 +98,7 @@ impl Pool {
             self.uncount_new(client, placed.address);
             return Err(status);
         }
-        self.books.lock().count_moved(block);
+        self.state.lock().count_moved(block);
         // SAFETY: addresses of blocks are never 0.
         Ok(unsafe { core::ptr::NonNull::new_unchecked(placed.address as *mut u8) })
     }
@@ -106,10 +106,10 @@ impl Pool {
     /// A block that was made for a move, and counted as no allocation, goes back.
     #[cold]
     fn uncount_new(&'static self, client: Client, address: usize) {
-        if let Ok((pool, mut books, span, index)) = requests::claim(address, Some(self), client) {
-            let account = books.account(span.block(index));
+        if let Ok((pool, mut state, span, index)) = requests::claim(address, Some(self), client) {
+            let account = state.account(span.block(index));
             account.tally.freed = account.tally.freed.wrapping_sub(1);
-            pool.free(books, span, index, State::Raw);
+            pool.free(state, span, index, BlockState::Raw);
         }
     }
 }

@@ -6,158 +6,169 @@
 
 use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
-use crate::pool::backing::Asked;
-use crate::pool::requests::Ladder;
-use crate::pool::span::range_map::RANGE;
-use crate::pool::state::stream_lists::pending::Sweep;
-use crate::pool::state::stream_lists::{LARGEST_FINE, Points};
-use crate::pool::state::{Books, Count, Kit, Placed, Want};
+use crate::pool::backing::BackingRequest;
+use crate::pool::requests::ReclaimProgress;
+use crate::pool::span::range_map::RANGE_BYTES;
+use crate::pool::state::stream_lists::pending::PollRound;
+use crate::pool::state::stream_lists::{LARGEST_IN_RANGE_BYTES, Points};
+use crate::pool::state::{Count, NewBlock, PoolState, Prealloc, Want};
 use crate::pool::{Pool, each_pool, requests};
 use crate::sys::os;
 use crate::types::*;
 use core::sync::atomic::Ordering;
 
 /// Pieces of the device: for blocks up to 1 MiB; for those up to 10 MiB; multiples of the first above (PD-10).
-const SMALL_PIECE: usize = RANGE;
+const SMALL_PIECE: usize = RANGE_BYTES;
 const PIECE: usize = 20 << 20;
 const LARGEST_IN_PIECE: usize = 10 << 20;
 
 /// How far a request went.
 #[derive(Default)]
-struct Climb {
-    /// It tried to clear what was left uncleared.
+struct StreamProgress {
+    /// It tried to clear what was left needs_clearing.
     cleared: bool,
     /// It asked about what fits.
     asked: bool,
     /// It asked about all queues, as far as one step goes.
     asked_many: bool,
-    ladder: Ladder,
+    progress: ReclaimProgress,
 }
 
 impl Pool {
-    pub(super) fn obtain_climbing(&'static self, mut want: Want, count: Count) -> Result<Placed> {
-        let mut climb = Climb::default();
+    pub(super) fn take_ordered_slow(&'static self, mut want: Want, count: Count) -> Result<NewBlock> {
+        let mut stream_progress = StreamProgress::default();
         let mut hit = true;
         loop {
-            let Some(mut kit) = Kit::gather_ordered() else {
+            let Some(mut prealloc) = Prealloc::for_stream_ordered() else {
                 return Err(self.out_of_memory(TN_ERR_NO_HOST_MEMORY, &want));
             };
-            let mut books = self.books.lock();
-            if books.retired {
-                return Err(requests::refuse_retired(books, want.block));
+            let mut state = self.state.lock();
+            if state.retired {
+                return Err(requests::refuse_retired(state, want.block));
             }
-            if let Some(placed) = self.place_now(&mut books, &want, &mut kit) {
-                books.count(&want, count, &placed, hit);
-                self.settle(books, usize::MAX);
+            if let Some(placed) = self.take_block_now(&mut state, &want, &mut prealloc) {
+                state.count(&want, count, &placed, hit);
+                self.enforce_threshold(state, usize::MAX);
                 return Ok(placed);
             }
-            if !core::mem::replace(&mut climb.cleared, true) && books.uncleared() > 0 {
-                drop((books, kit));
+            if !core::mem::replace(&mut stream_progress.cleared, true) && state.needs_clearing_count() > 0 {
+                drop((state, prealloc));
                 self.clear_left(usize::MAX);
                 continue;
             }
-            if !core::mem::replace(&mut climb.asked, true) {
-                let points = books.points(Some(&want));
-                drop((books, kit));
+            if !core::mem::replace(&mut stream_progress.asked, true) {
+                let points = state.points(Some(&want));
+                drop((state, prealloc));
                 ask(&points);
                 continue;
             }
             let least = want.span_bytes.next_multiple_of(GRANULE);
-            let step = books.piece_for(&want);
-            let step = if books.over_limit(step) { least } else { step };
-            if books.over_limit(least) {
-                drop(books);
-                match self.relieve_ordered(&mut want, &mut climb, &mut kit, TN_PRESSURE_LIMIT) {
+            let step = state.piece_for(&want);
+            let step = if state.over_limit(step) { least } else { step };
+            if state.over_limit(least) {
+                drop(state);
+                match self.relieve_ordered(&mut want, &mut stream_progress, &mut prealloc, TN_PRESSURE_LIMIT) {
                     true => continue,
                     false => return Err(self.refuse_ordered(TN_ERR_POOL_LIMIT, &want)),
                 }
             }
-            let Settled { node, refusal } = Settled::of(&books);
-            books.coming += step;
-            books.busy += 1;
-            books.figures.device_allocate_count += 1;
-            drop(books);
+            let Settled { node, refusal } = Settled::of(&state);
+            state.coming += step;
+            state.busy += 1;
+            state.figures.device_allocate_count += 1;
+            drop(state);
             hit = false;
-            let asked =
-                Asked { bytes: least, alignment: want.span_alignment.max(GRANULE), step, node, huge: TN_HUGE_NEVER };
+            let asked = BackingRequest {
+                bytes: least,
+                alignment: want.span_alignment.max(GRANULE),
+                step,
+                node,
+                huge: TN_HUGE_NEVER,
+            };
             let fetched = self.fetch(asked);
-            let mut books = self.books.lock();
-            books.coming -= step;
-            books.busy -= 1;
+            let mut state = self.state.lock();
+            state.coming -= step;
+            state.busy -= 1;
             match fetched {
-                Ok(Some(piece)) => return self.place_fetched(books, piece, &want, &mut kit, count),
+                Ok(Some(piece)) => return self.take_block_fetched(state, piece, &want, &mut prealloc, count),
                 Ok(None) => {}
-                Err(status) => return Err(self.failed(books, &want, status)),
+                Err(status) => return Err(self.failed(state, &want, status)),
             }
-            drop(books);
-            if !self.relieve_ordered(&mut want, &mut climb, &mut kit, TN_PRESSURE_DEVICE) {
+            drop(state);
+            if !self.relieve_ordered(&mut want, &mut stream_progress, &mut prealloc, TN_PRESSURE_DEVICE) {
                 return Err(self.refuse_ordered(refusal, &want));
             }
         }
     }
 
     /// A block from what is there, once what has passed is where anybody may have it.
-    fn place_now(&self, books: &mut Books, want: &Want, kit: &mut Kit) -> Option<Placed> {
-        if let Some(placed) = books.place_ordered(want, Some(kit)) {
+    fn take_block_now(&self, state: &mut PoolState, want: &Want, prealloc: &mut Prealloc) -> Option<NewBlock> {
+        if let Some(placed) = state.take_block_for_stream(want, Some(prealloc)) {
             return Some(placed);
         }
-        if books.harvest(os::coarse_ms()) { books.place_ordered(want, Some(kit)) } else { None }
+        if state.collect_passed(os::coarse_ms()) { state.take_block_for_stream(want, Some(prealloc)) } else { None }
     }
 
     /// One step of those that make room (PO-44). False: nothing is left to be done.
-    fn relieve_ordered(&'static self, want: &mut Want, climb: &mut Climb, kit: &mut Kit, reason: i32) -> bool {
-        if !core::mem::replace(&mut climb.asked_many, true) && self.ask_many() {
+    fn relieve_ordered(
+        &'static self,
+        want: &mut Want,
+        stream_progress: &mut StreamProgress,
+        prealloc: &mut Prealloc,
+        reason: i32,
+    ) -> bool {
+        if !core::mem::replace(&mut stream_progress.asked_many, true) && self.poll_some() {
             return true;
         }
         self.free_ring();
-        if self.flags.load(Ordering::Relaxed) & TN_POOL_STRICT == 0 && self.wait_on_device(want, kit) {
+        if self.flags.load(Ordering::Relaxed) & TN_POOL_STRICT == 0 && self.wait_on_device(want, prealloc) {
             return true;
         }
         if reason == TN_PRESSURE_LIMIT {
-            let mut books = self.books.lock();
+            let mut state = self.state.lock();
             let needed = want.span_bytes.next_multiple_of(GRANULE);
-            if let Some(piece) = books.evict(needed, usize::MAX / 2, None) {
-                drop(self.give_back(books, piece));
+            if let Some(piece) = state.evict(needed, usize::MAX / 2, None) {
+                drop(self.give_back(state, piece));
                 return true;
             }
         } else {
-            climb.ladder.refusals += 1;
-            if climb.ladder.refusals == 1 {
+            stream_progress.progress.refusals += 1;
+            if stream_progress.progress.refusals == 1 {
                 self.trim(0);
                 crate::reclaim::run(self.device());
                 return true;
             }
         }
-        if !want.thorough && self.look_thoroughly(want, kit) {
+        if !want.exhaustive && self.look_exhaustively(want, prealloc) {
             return true;
         }
-        let heard = self.relieve(want.span_bytes, reason, &mut climb.ladder.heard);
-        climb.asked_many &= !heard;
-        want.thorough &= !heard;
+        let heard = self.call_listeners(want.span_bytes, reason, &mut stream_progress.progress.heard);
+        stream_progress.asked_many &= !heard;
+        want.exhaustive &= !heard;
         heard
     }
 
     /// Lets the want's queue wait on the device for a pending span that fits, which is its own then (PD-4). False: there is none, or it
     /// cannot wait.
-    fn wait_on_device(&'static self, want: &Want, kit: &mut Kit) -> bool {
+    fn wait_on_device(&'static self, want: &Want, prealloc: &mut Prealloc) -> bool {
         let Some(queue) = want.queue else { return false };
-        let mut books = self.books.lock();
-        books.merge_recents();
-        let mut taken = books.take_pending(want, kit);
-        if taken.is_none() && (books.dissolve_ranges() || books.open_pending_range(want, kit)) {
-            taken = books.take_pending(want, kit);
+        let mut state = self.state.lock();
+        state.merge_recents();
+        let mut taken = state.take_pending(want, prealloc);
+        if taken.is_none() && (state.dissolve_ranges() || state.open_pending_range(want, prealloc)) {
+            taken = state.take_pending(want, prealloc);
         }
         let Some(span) = taken else { return false };
-        books.busy += 1;
-        drop(books);
+        state.busy += 1;
+        drop(state);
         let mut waits = true;
         span.uses.each(|point| waits = waits && queue.wait_for(point).is_ok());
-        let mut books = self.books.lock();
-        books.busy -= 1;
+        let mut state = self.state.lock();
+        state.busy -= 1;
         if waits {
             span.uses.set(queue.now());
         }
-        books.set_free_ordered(span, os::coarse_ms());
+        state.set_free_ordered(span, os::coarse_ms());
         waits
     }
 
@@ -182,50 +193,50 @@ impl Pool {
     }
 
     /// Asks about what is pending, as far as one step goes, and sorts out what has passed. False: nothing has.
-    fn ask_many(&'static self) -> bool {
+    fn poll_some(&'static self) -> bool {
         let mut any = self.clear_left(usize::MAX);
-        let mut books = self.books.lock();
-        any |= books.harvest(os::coarse_ms());
-        let points = books.points(None);
-        books.busy += 1;
-        drop(books);
+        let mut state = self.state.lock();
+        any |= state.collect_passed(os::coarse_ms());
+        let points = state.points(None);
+        state.busy += 1;
+        drop(state);
         ask(&points);
-        let mut books = self.books.lock();
-        any |= books.harvest(os::coarse_ms());
-        books.busy -= 1;
+        let mut state = self.state.lock();
+        any |= state.collect_passed(os::coarse_ms());
+        state.busy -= 1;
         any
     }
 
     /// The same about everything, however much it is.
-    pub(in crate::pool) fn ask_all(&'static self) -> bool {
+    pub(in crate::pool) fn poll_all(&'static self) -> bool {
         if !self.is_ordered() {
             return false;
         }
         let mut any = self.clear_left(usize::MAX);
-        let mut sweep = Sweep::default();
-        let mut books = self.books.lock();
-        books.busy += 1;
+        let mut round = PollRound::default();
+        let mut state = self.state.lock();
+        state.busy += 1;
         loop {
-            any |= books.harvest(os::coarse_ms());
-            let points = books.more_points(&mut sweep);
+            any |= state.collect_passed(os::coarse_ms());
+            let points = state.more_points(&mut round);
             if points[0].is_none() {
                 break;
             }
-            drop(books);
+            drop(state);
             ask(&points);
-            books = self.books.lock();
+            state = self.state.lock();
         }
-        books.busy -= 1;
+        state.busy -= 1;
         any
     }
 
     /// Asks about everything and looks at everything, before a want is refused. False: there is no more than before.
-    fn look_thoroughly(&'static self, want: &mut Want, kit: &mut Kit) -> bool {
-        want.thorough = true;
-        if self.ask_all() || self.books.lock().has_for(want) {
+    fn look_exhaustively(&'static self, want: &mut Want, prealloc: &mut Prealloc) -> bool {
+        want.exhaustive = true;
+        if self.poll_all() || self.state.lock().has_for(want) {
             return true;
         }
-        self.flags.load(Ordering::Relaxed) & TN_POOL_STRICT == 0 && self.wait_on_device(want, kit)
+        self.flags.load(Ordering::Relaxed) & TN_POOL_STRICT == 0 && self.wait_on_device(want, prealloc)
     }
 }
 
@@ -243,12 +254,12 @@ struct Settled {
 }
 
 impl Settled {
-    fn of(books: &Books) -> Settled {
-        Settled { node: books.settings.node, refusal: books.settings.terms.refusal }
+    fn of(state: &PoolState) -> Settled {
+        Settled { node: state.settings.node, refusal: state.settings.terms.refusal }
     }
 }
 
-impl Books {
+impl PoolState {
     /// Bytes to ask the device for where a want finds nothing: a piece that serves more of its kind, or a step of the pool's growth.
     fn piece_for(&self, want: &Want) -> usize {
         let least = want.span_bytes.next_multiple_of(GRANULE);
@@ -256,7 +267,7 @@ impl Books {
             return least;
         }
         let usual = match least {
-            _ if want.unit <= LARGEST_FINE => SMALL_PIECE,
+            _ if want.block_bytes <= LARGEST_IN_RANGE_BYTES => SMALL_PIECE,
             bytes if bytes <= LARGEST_IN_PIECE => PIECE,
             bytes => bytes.checked_next_multiple_of(SMALL_PIECE).unwrap_or(bytes),
         };
@@ -271,8 +282,8 @@ impl Books {
 pub fn collect() {
     each_pool(|pool| {
         if pool.is_ordered() && pool.is_retired() {
-            pool.ask_all();
-            pool.settle(pool.books.lock(), 0);
+            pool.poll_all();
+            pool.enforce_threshold(pool.state.lock(), 0);
         } else {
             pool.clear_left(usize::MAX);
         }

@@ -2,32 +2,32 @@
 
 use super::{Counts, HEAPS, Heap, pointer};
 use crate::pool::Pool;
-use crate::pool::state::Books;
+use crate::pool::state::PoolState;
 use crate::thread::{self, CriticalSection, Thread};
 use core::sync::atomic::Ordering;
 
 impl Heap {
     /// The end of a heap: its spans and counts are the pool's. Under the pool's lock; the caller is its thread, or alone.
-    fn end(&'static self, pool: &'static Pool, books: &mut Books) {
-        self.flush(pool, books, true);
+    fn end(&'static self, pool: &'static Pool, state: &mut PoolState) {
+        self.flush(pool, state, true);
         let mut counts = Counts::default();
         self.add_to(&mut counts);
-        books.add_counts(&counts);
+        state.add_counts(&counts);
         for (class, handed) in self.handed.iter().enumerate() {
-            books.classes[class].add(handed.get() as u64, handed.get() as u64);
+            state.classes[class].add(handed.get() as u64, handed.get() as u64);
             handed.set(0);
         }
         self.clients.iter().for_each(super::Counter::clear);
         self.out.clear();
-        self.marks.iter().for_each(super::Mark::clear);
+        self.watermarks.iter().for_each(super::Watermark::clear);
         [&self.slack, &self.freed, &self.reallocated, &self.grown, &self.shared]
             .into_iter()
             .for_each(|word| word.set(0));
         self.zero_skipped.set(0);
         debug_assert!(self.idle.get() == 0 && self.owned.get().is_none() && self.large.get().is_none());
-        let mut at = books.heaps;
+        let mut at = state.heaps;
         if at.is_some_and(|first| core::ptr::eq(first, self)) {
-            books.heaps = self.next();
+            state.heaps = self.next();
         } else {
             while let Some(heap) = at {
                 at = heap.next();
@@ -37,14 +37,14 @@ impl Heap {
                 }
             }
         }
-        books.figures.metadata_bytes -= size_of::<Heap>() as u64;
+        state.figures.metadata_bytes -= size_of::<Heap>() as u64;
         self.pool.store(core::ptr::null_mut(), Ordering::Relaxed);
     }
 
     /// Its thread forgets it. The caller is that thread, or alone.
     fn forget(&'static self) {
         // SAFETY: NULL or a record, and those are never freed.
-        let Some(thread) = (unsafe { self.home.load(Ordering::Relaxed).as_ref() }) else { return };
+        let Some(thread) = (unsafe { self.owner_thread.load(Ordering::Relaxed).as_ref() }) else { return };
         let this = core::ptr::from_ref(self) as usize;
         let sibling = self.sibling.load(Ordering::Relaxed) as usize;
         if thread.first_heap() == this {
@@ -62,7 +62,7 @@ impl Heap {
         }
         thread.forget_heap(this);
         self.thread.store(core::ptr::null_mut(), Ordering::Relaxed);
-        self.home.store(core::ptr::null_mut(), Ordering::Relaxed);
+        self.owner_thread.store(core::ptr::null_mut(), Ordering::Relaxed);
         HEAPS.put(self);
     }
 }
@@ -72,7 +72,7 @@ impl Heap {
 #[cold]
 pub fn hide(thread: &'static Thread, pool: &'static Pool) {
     let _inside = CriticalSection::enter(thread);
-    if let Some(heap) = home(thread, pool) {
+    if let Some(heap) = of_thread_or_hidden(thread, pool) {
         heap.thread.store(core::ptr::null_mut(), Ordering::Relaxed);
         thread.forget_heap(core::ptr::from_ref(heap) as usize);
     }
@@ -82,13 +82,13 @@ pub fn hide(thread: &'static Thread, pool: &'static Pool) {
 #[cold]
 pub fn show(thread: &'static Thread, pool: &'static Pool) {
     let _inside = CriticalSection::enter(thread);
-    if let Some(heap) = home(thread, pool) {
+    if let Some(heap) = of_thread_or_hidden(thread, pool) {
         heap.thread.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
     }
 }
 
 /// The thread's heap of a pool, hidden or not. Inside: whoever ends heaps of others waits.
-fn home(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
+fn of_thread_or_hidden(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
     let mut at = thread.first_heap() as *const Heap;
     // SAFETY: as in `Heap::of`; the links lead to heaps of this thread.
     while let Some(heap) = unsafe { at.as_ref() } {
@@ -109,12 +109,12 @@ pub(super) fn end_of_thread(thread: &'static Thread) {
         let Some(heap) = (unsafe { (thread.first_heap() as *const Heap).as_ref() }) else { return };
         let pool = heap.pool();
         if let Some(pool) = pool {
-            heap.end(pool, &mut pool.books.lock());
+            heap.end(pool, &mut pool.state.lock());
         }
         heap.forget();
         drop(inside);
         if let Some(pool) = pool {
-            pool.settle(pool.books.lock(), 0);
+            pool.enforce_threshold(pool.state.lock(), 0);
         }
     }
 }
@@ -122,44 +122,44 @@ pub(super) fn end_of_thread(thread: &'static Thread) {
 /// All heaps of a pool give up their empty spans, or all spans, so that they can go back to the device or serve others. True: one did.
 /// Called under no lock of the pool's: it waits until no other thread is inside the library, or, from inside, leaves them what they have.
 #[cold]
-pub fn recall(pool: &'static Pool, all: bool) -> bool {
-    with_all(pool, |books| {
+pub fn reclaim_from_threads(pool: &'static Pool, all: bool) -> bool {
+    with_all(pool, |state| {
         let mut any = false;
-        let mut at = books.heaps;
+        let mut at = state.heaps;
         while let Some(heap) = at {
             at = heap.next();
-            any |= heap.flush(pool, books, all);
+            any |= heap.flush(pool, state, all);
         }
         any
     })
     .unwrap_or(false)
 }
 
-/// Ends all heaps of a pool that was released. Called as `recall`.
+/// Ends all heaps of a pool that was released. Called as `reclaim_from_threads`.
 #[cold]
 pub fn end_all(pool: &'static Pool) {
-    let ended = with_all(pool, |books| {
-        while let Some(heap) = books.heaps {
-            heap.end(pool, books);
+    let ended = with_all(pool, |state| {
+        while let Some(heap) = state.heaps {
+            heap.end(pool, state);
             heap.forget();
         }
     });
     debug_assert!(ended.is_some(), "the last hold of a pool ends outside");
 }
 
-/// Runs `work` on the books while no other thread uses a heap of the pool.
-fn with_all<R>(pool: &'static Pool, work: impl FnOnce(&mut Books) -> R) -> Option<R> {
+/// Runs `work` on the state while no other thread uses a heap of the pool.
+fn with_all<R>(pool: &'static Pool, work: impl FnOnce(&mut PoolState) -> R) -> Option<R> {
     let thread = thread::current();
     {
-        let mut books = pool.books.lock();
-        let mut at = books.heaps;
-        while let Some(heap) = at.filter(|heap| core::ptr::eq(heap.home.load(Ordering::Relaxed), thread)) {
+        let mut state = pool.state.lock();
+        let mut at = state.heaps;
+        while let Some(heap) = at.filter(|heap| core::ptr::eq(heap.owner_thread.load(Ordering::Relaxed), thread)) {
             at = heap.next();
         }
         if at.is_none() {
-            return Some(work(&mut books));
+            return Some(work(&mut state));
         }
     }
     // Where the library itself allocates from us, as a program's global allocator, it may be inside, and must not wait for others.
-    (!thread.is_inside()).then(|| thread::stop_the_world(|| work(&mut pool.books.lock())))
+    (!thread.is_inside()).then(|| thread::stop_the_world(|| work(&mut pool.state.lock())))
 }

@@ -7,21 +7,21 @@
 use super::Heap;
 use crate::pool::client::PLAIN;
 use crate::pool::options::LARGEST_ALIGNMENT;
-use crate::pool::span::block_state::{Block, State, Word};
+use crate::pool::span::block_state::{Block, BlockBits, BlockState};
 use crate::pool::span::{Span, class, table};
-use crate::pool::thread_heap::blocks::give_large;
+use crate::pool::thread_heap::blocks::free_large;
 use crate::pool::{Pool, handle, remote_free};
 use crate::thread::{self, FastEntry, Thread};
 
 /// A block that was handed out the quick way; what is rare is left to be done.
-pub struct Quick {
+pub struct FastAllocation {
     heap: &'static Heap,
     inside: FastEntry,
     rare: bool,
     address: usize,
 }
 
-impl Quick {
+impl FastAllocation {
     /// Where it is.
     #[inline(always)]
     pub fn address(&self) -> usize {
@@ -30,46 +30,46 @@ impl Quick {
     /// The end of the call, with its result. Last, so that no register must be saved for what is rare.
     #[inline(always)]
     pub fn finish<R>(self, result: R) -> R {
-        if self.rare { self.heap.after_taking(self.inside, result) } else { result }
+        if self.rare { self.heap.after_allocation(self.inside, result) } else { result }
     }
 }
 
 /// What is known of a raw block that the thread asks for through a function of C.
 #[inline(always)]
 fn plain(thread: &'static Thread, requested: usize, alignment: usize) -> Block {
-    Block { state: State::Raw, alignment, requested, tag: PLAIN.tag(thread.stamp()) }
+    Block { state: BlockState::Raw, alignment, requested, tag: PLAIN.tag(thread.stamp()) }
 }
 
 /// Hands out a small raw block that the thread's heap of a pool has, by the handle (0: of the host's current pool): what nearly every request
 /// is. None, and nothing is changed: the heap has none, the thread does not know the handle, or would have to wait.
 #[inline(always)]
-pub fn allocate_fast(pool: u64, bytes: usize, alignment: usize) -> Option<Quick> {
+pub fn allocate_fast(pool: u64, bytes: usize, alignment: usize) -> Option<FastAllocation> {
     let thread = thread::current_fast()?;
     let inside = FastEntry::begin(thread)?;
     let heap = handle::heap(thread, pool)?;
     let alignment = heap.alignment_of(alignment);
     let class = class::of_request(bytes, alignment)?;
     // SAFETY: what a request has is a class, and there is a list for each.
-    let span = unsafe { heap.room.get_unchecked(class) }.first()?;
+    let span = unsafe { heap.with_free.get_unchecked(class) }.first()?;
     let taken = heap.take(class, span, || plain(thread, bytes, alignment))?;
-    Some(Quick { heap, inside, rare: taken.rare, address: taken.address })
+    Some(FastAllocation { heap, inside, rare: taken.rare, address: taken.address })
 }
 
 /// The same for a small block where the span to take from is full and another one has room, and for a large one: where it is.
-pub fn allocate_otherwise(pool: u64, bytes: usize, alignment: usize) -> Option<usize> {
+pub fn allocate_cached(pool: u64, bytes: usize, alignment: usize) -> Option<usize> {
     let thread = thread::current_if_registered()?;
     let inside = FastEntry::begin(thread)?;
     let heap = handle::heap(thread, pool)?;
     let alignment = heap.alignment_of(alignment);
     let block = plain(thread, bytes, alignment);
     if let Some(class) = class::of_request(bytes, alignment) {
-        let taken = heap.take(class, heap.roomy(class)?, || block)?;
-        return Some(if taken.rare { heap.after_taking(inside, taken.address) } else { taken.address });
+        let taken = heap.take(class, heap.span_with_free(class)?, || block)?;
+        return Some(if taken.rare { heap.after_allocation(inside, taken.address) } else { taken.address });
     }
     if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
         return None;
     }
-    heap.take_large(block)
+    heap.take_cached_large(block)
 }
 
 /// The same for a large block of a pool that is known and a client that says who asks: the one that the thread keeps.
@@ -78,12 +78,12 @@ pub fn allocate_kept_fast(pool: &'static Pool, bytes: usize, alignment: usize, t
     // A callback that is under way may be of the pool's own upstream, which gets a status.
     let thread = thread::current_if_registered().filter(|thread| thread.calling() == 0)?;
     let _inside = FastEntry::begin(thread)?;
-    let heap = Heap::at_hand(thread, pool)?;
+    let heap = Heap::cached(thread, pool)?;
     let alignment = heap.alignment_of(alignment);
     if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
         return None;
     }
-    heap.take_large(Block { state: State::Raw, alignment, requested: bytes, tag })
+    heap.take_cached_large(Block { state: BlockState::Raw, alignment, requested: bytes, tag })
 }
 
 /// The same for a store's block, of a pool that is known: where it is. `bytes`: at least 1.
@@ -96,12 +96,12 @@ pub fn allocate_store_fast(
     tag: u64,
 ) -> Option<usize> {
     let inside = FastEntry::begin(thread)?;
-    let heap = Heap::at_hand(thread, pool)?;
+    let heap = Heap::cached(thread, pool)?;
     let class = class::of_request(bytes, alignment)?;
     // SAFETY: as in `allocate_fast`.
-    let span = unsafe { heap.room.get_unchecked(class) }.first()?;
-    let taken = heap.take(class, span, || Block { state: State::Store, alignment, requested: bytes, tag })?;
-    Some(if taken.rare { heap.after_taking(inside, taken.address) } else { taken.address })
+    let span = unsafe { heap.with_free.get_unchecked(class) }.first()?;
+    let taken = heap.take(class, span, || Block { state: BlockState::Store, alignment, requested: bytes, tag })?;
+    Some(if taken.rare { heap.after_allocation(inside, taken.address) } else { taken.address })
 }
 
 /// A function of C that gives blocks back: what it does where the quick way does not.
@@ -111,32 +111,32 @@ pub trait Deallocate {
     /// What it tells when a block was given back.
     const DONE: Self::Status;
     /// The long way, with what the function got. Of C's kind, which never unwinds: so it can be jumped to.
-    extern "C" fn slowly(pool: u64, address: usize, stream: u64) -> Self::Status;
+    extern "C" fn slow(pool: u64, address: usize, stream: u64) -> Self::Status;
 }
 
 /// Gives a raw block back that is small, or a large one that the thread may keep, of that pool (0: of any). What is not that, `D` does.
 #[inline(always)]
 pub fn deallocate_fast<D: Deallocate>(pool: u64, address: usize, stream: u64) -> D::Status {
-    let slowly = || D::slowly(pool, address, stream);
-    let Some(thread) = thread::current_fast() else { return slowly() };
-    let Some(inside) = FastEntry::begin(thread) else { return slowly() };
+    let slow = || D::slow(pool, address, stream);
+    let Some(thread) = thread::current_fast() else { return slow() };
+    let Some(inside) = FastEntry::begin(thread) else { return slow() };
     let Some(heap) = handle::heap(thread, pool) else {
         drop(inside);
-        return slowly();
+        return slow();
     };
     let Some((span, offset)) = heap.find_own(address) else {
-        return give_otherwise::<D>(pool, address, stream, heap, inside);
+        return free_not_owned::<D>(pool, address, stream, heap, inside);
     };
-    let Some(given) = heap.give(span, offset, Word::is_plain) else {
+    let Some(given) = heap.free_block(span, offset, BlockBits::is_plain) else {
         drop(inside);
-        return slowly();
+        return slow();
     };
-    if given.rare { heap.after_giving(span, inside, D::DONE) } else { D::DONE }
+    if given.rare { heap.after_free(span, inside, D::DONE) } else { D::DONE }
 }
 
 /// What the thread's heap does not own: the end of the call.
 #[inline(never)]
-extern "C" fn give_otherwise<D: Deallocate>(
+extern "C" fn free_not_owned<D: Deallocate>(
     pool: u64,
     address: usize,
     stream: u64,
@@ -144,9 +144,9 @@ extern "C" fn give_otherwise<D: Deallocate>(
     inside: FastEntry,
 ) -> D::Status {
     let through = if pool == 0 { None } else { heap.pool() };
-    let given = give_elsewhere(inside.thread(), through, address);
+    let given = free_elsewhere(inside.thread(), through, address);
     drop(inside);
-    if given.is_some() { D::DONE } else { D::slowly(pool, address, stream) }
+    if given.is_some() { D::DONE } else { D::slow(pool, address, stream) }
 }
 
 /// Gives a raw block back, of any pool: what [`deallocate_fast`] does, for a thread that has no heap of its current pool. False, and
@@ -154,22 +154,22 @@ extern "C" fn give_otherwise<D: Deallocate>(
 #[inline(never)]
 pub fn deallocate_anywhere(address: usize) -> bool {
     let Some(thread) = thread::current_if_registered() else { return false };
-    FastEntry::begin(thread).and_then(|_inside| give_elsewhere(thread, None, address)).is_some()
+    FastEntry::begin(thread).and_then(|_inside| free_elsewhere(thread, None, address)).is_some()
 }
 
 /// Gives a raw block back that another thread's heap owns, or a large one that the thread may keep, or where no pool was passed one of any
 /// heap of the thread's. The bytes that were asked for.
 #[inline(always)]
-fn give_elsewhere(thread: &'static Thread, through: Option<&'static Pool>, address: usize) -> Option<usize> {
+fn free_elsewhere(thread: &'static Thread, through: Option<&'static Pool>, address: usize) -> Option<usize> {
     let span = table::get(address)?;
     match span.heap() {
-        None => give_large(thread, through, span, address, State::Raw),
-        Some(owner) if !owner.is_of(thread) => remote_free::give(thread, through, span, address, State::Raw),
+        None => free_large(thread, through, span, address, BlockState::Raw),
+        Some(owner) if !owner.is_of(thread) => remote_free::free_block(thread, through, span, address, BlockState::Raw),
         Some(_) if through.is_some() => None,
         Some(owner) => {
-            let given = owner.give(span, address.wrapping_sub(span.start.get()), Word::is_plain)?;
+            let given = owner.free_block(span, address.wrapping_sub(span.start.get()), BlockBits::is_plain)?;
             if given.rare {
-                owner.after_giving(span, (), ());
+                owner.after_free(span, (), ());
             }
             Some(given.requested)
         }
@@ -180,10 +180,10 @@ fn give_elsewhere(thread: &'static Thread, through: Option<&'static Pool>, addre
 #[inline(always)]
 pub fn deallocate_store_fast(thread: &'static Thread, pool: &'static Pool, address: usize) -> bool {
     let Some(inside) = FastEntry::begin(thread) else { return false };
-    let Some(heap) = Heap::at_hand(thread, pool) else { return false };
+    let Some(heap) = Heap::cached(thread, pool) else { return false };
     let Some((span, offset)) = heap.find_own(address) else { return false };
-    let Some(given) = heap.give(span, offset, |word| word.is(State::Store)) else { return false };
-    if given.rare { heap.after_giving(span, inside, true) } else { true }
+    let Some(given) = heap.free_block(span, offset, |word| word.is(BlockState::Store)) else { return false };
+    if given.rare { heap.after_free(span, inside, true) } else { true }
 }
 
 impl Heap {

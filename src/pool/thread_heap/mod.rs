@@ -30,18 +30,18 @@ mod spans;
 mod tests;
 
 pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate};
-pub(super) use end::{end_all, hide, recall, show};
-pub use fast_path::{Deallocate, allocate_fast, allocate_otherwise, deallocate_anywhere, deallocate_fast};
+pub(super) use end::{end_all, hide, reclaim_from_threads, show};
+pub use fast_path::{Deallocate, allocate_cached, allocate_fast, deallocate_anywhere, deallocate_fast};
 pub(super) use fast_path::{allocate_kept_fast, allocate_store_fast, deallocate_store_fast};
 pub use resize::reallocate_fast;
 
 use crate::pool::Pool;
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::client::{CLIENTS, Client, PLACES, PLAIN, Tally};
-use crate::pool::span::{Link, List, Word, class};
+use crate::pool::span::{Link, List, RelaxedUsize, class};
 use crate::thread::{self, Thread};
 use core::sync::atomic::{AtomicPtr, Ordering};
-use outstanding::Out;
+use outstanding::Outstanding;
 
 /// What a thread has of a pool. All zero is one of no thread.
 #[derive(Debug)]
@@ -59,75 +59,75 @@ pub(super) struct Heap {
     pub pending: Link,
     recycled: AtomicPtr<Heap>,
     /// Bytes of empty spans that it keeps at most, and by how much the peaks may be too low.
-    keep: Word,
+    keep: RelaxedUsize,
     /// The pool's.
-    alignment: Word,
-    page: Word,
+    alignment: RelaxedUsize,
+    page: RelaxedUsize,
     /// Whose it is, also while it is hidden.
-    home: AtomicPtr<Thread>,
+    owner_thread: AtomicPtr<Thread>,
     apart: Line,
     // What the thread writes.
     recent: Recent,
     /// Usable bytes that are out.
-    out: Out,
+    out: Outstanding,
     /// Bytes among them that nobody asked for, modulo 2^64, and how many blocks were given back.
-    slack: Word,
-    freed: Word,
+    slack: RelaxedUsize,
+    freed: RelaxedUsize,
     /// Of what is out, of what was asked for of it, and of the part of [`PLAIN`].
-    marks: [Mark; 3],
+    watermarks: [Watermark; 3],
     /// By how much blocks grew where they are since the peaks were looked at.
-    grown: Word,
+    grown: RelaxedUsize,
     /// The pool's count of such looks then.
-    looks: Word,
+    looks: RelaxedUsize,
     /// 1: others than [`PLAIN`] have a part.
-    shared: Word,
+    shared: RelaxedUsize,
     /// The part of each client; that of [`PLAIN`] is the rest.
     clients: [Counter; PLACES],
-    zero_skipped: Word,
+    zero_skipped: RelaxedUsize,
     /// Blocks of [`PLAIN`] that changed their size here.
-    reallocated: Word,
+    reallocated: RelaxedUsize,
     /// Bytes that were ever handed out of empty spans which are not the first of their class.
-    idle: Word,
+    idle: RelaxedUsize,
     /// A large block that was given back here, in a span of its own; and how often one was.
     large: Link,
-    kept: Word,
+    kept: RelaxedUsize,
     owned: Link,
     /// Spans with room, the one to take from first; that one may be full by now.
-    room: [List; class::COUNT],
+    with_free: [List; class::COUNT],
     /// Empty spans among them that are not the first.
-    empty: [Word; class::COUNT],
+    empty: [RelaxedUsize; class::COUNT],
     /// Blocks handed out by class, large ones last.
-    handed: [Word; class::COUNT + 1],
+    handed: [RelaxedUsize; class::COUNT + 1],
 }
 
 /// A span that the heap owns, where it is: the one that a block went back to last. Of 0 bytes: none.
 #[derive(Debug, Default)]
 struct Recent {
-    start: Word,
-    bytes: Word,
+    start: RelaxedUsize,
+    bytes: RelaxedUsize,
     span: Link,
 }
 
 /// A [`Tally`] that others may read.
 #[derive(Debug, Default)]
 struct Counter {
-    in_use: Word,
-    requested: Word,
-    allocated: Word,
-    freed: Word,
-    mark: Mark,
+    in_use: RelaxedUsize,
+    requested: RelaxedUsize,
+    allocated: RelaxedUsize,
+    freed: RelaxedUsize,
+    watermark: Watermark,
 }
 
 /// Of bytes that have a peak; the heap's thread writes and reads it.
 #[derive(Debug, Default)]
-struct Mark {
+struct Watermark {
     /// The least that they can have been since they were looked at.
-    low: Word,
+    low: RelaxedUsize,
     /// What they were when the peaks were looked at last.
-    seen: Word,
+    seen: RelaxedUsize,
 }
 
-impl Mark {
+impl Watermark {
     /// They are so many now, and at least so many less since the last look. By how much they may have risen.
     fn rise(&self, now: isize, less: isize) -> isize {
         let low = (self.low.get() as isize).min(now - less);
@@ -147,7 +147,7 @@ impl Mark {
 
 impl Counter {
     fn read(&self) -> Tally {
-        let word = |word: &Word| word.get() as u64;
+        let word = |word: &RelaxedUsize| word.get() as u64;
         Tally {
             in_use: word(&self.in_use),
             requested: word(&self.requested),
@@ -161,7 +161,7 @@ impl Counter {
         for word in [&self.in_use, &self.requested, &self.allocated, &self.freed] {
             word.set(0);
         }
-        self.mark.clear();
+        self.watermark.clear();
     }
 }
 
@@ -206,12 +206,12 @@ impl Heap {
     /// The heap of a thread for a pool, if it has one.
     #[inline]
     pub fn of(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
-        Heap::at_hand(thread, pool).or_else(|| Heap::find(thread, pool))
+        Heap::cached(thread, pool).or_else(|| Heap::find(thread, pool))
     }
 
     /// The same, if it is where it is looked for first.
     #[inline(always)]
-    pub fn at_hand(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
+    pub fn cached(thread: &'static Thread, pool: &'static Pool) -> Option<&'static Heap> {
         let at = thread.heap(pool.number());
         // SAFETY: 0, or what `set_heap` was given: a heap, and those are never unmapped.
         let heap = unsafe { (at as *const Heap).as_ref() };
@@ -246,22 +246,22 @@ impl Heap {
         }
         let heap = HEAPS.get()?;
         thread::on_exit(end::end_of_thread);
-        let mut books = pool.books.lock();
-        if books.retired {
-            drop(books);
+        let mut state = pool.state.lock();
+        if state.retired {
+            drop(state);
             HEAPS.put(heap);
             return None;
         }
         heap.pool.store(core::ptr::from_ref(pool).cast_mut(), Ordering::Relaxed);
-        heap.keep.set(books.settings.thread_cache);
-        heap.alignment.set(books.settings.alignment);
+        heap.keep.set(state.settings.thread_cache);
+        heap.alignment.set(state.settings.alignment);
         heap.page.set(pool.page.load(Ordering::Relaxed));
         heap.out.allow(heap.step());
-        heap.next.store(pointer(books.heaps.replace(heap)), Ordering::Relaxed);
-        books.figures.metadata_bytes += size_of::<Heap>() as u64;
-        drop(books);
+        heap.next.store(pointer(state.heaps.replace(heap)), Ordering::Relaxed);
+        state.figures.metadata_bytes += size_of::<Heap>() as u64;
+        drop(state);
         heap.sibling.store(thread.first_heap() as *mut Heap, Ordering::Relaxed);
-        heap.home.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
+        heap.owner_thread.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
         heap.thread.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Release);
         thread.set_first_heap(core::ptr::from_ref(heap) as usize);
         thread.set_heap(pool.number(), core::ptr::from_ref(heap) as usize);
@@ -352,6 +352,6 @@ impl Heap {
     /// Whether it has room in a span of the class.
     pub fn has_room(&self, class: usize) -> bool {
         // No other one in the list is full.
-        self.room[class].first().is_some_and(|first| !first.is_full() || first.next.get().is_some())
+        self.with_free[class].first().is_some_and(|first| !first.is_full() || first.next.get().is_some())
     }
 }

@@ -1,17 +1,17 @@
-//! Usable bytes that are out, as one heap counts them: what it handed out less what its thread gave back, also to spans of other heaps.
+//! Usable bytes that are outstanding, as one heap counts them: what it handed outstanding less what its thread gave back, also to spans of other heaps.
 //!
-//! Contract: the heap's thread counts, with one load and two stores for what goes out and less for what comes back; anyone may read, and
-//! gets what was out at some moment of the call. What goes out is counted down, from an allowance: where it ends, the peaks must be looked
+//! Contract: the heap's thread counts, with one load and two stores for what goes outstanding and less for what comes back; anyone may read, and
+//! gets what was outstanding at some moment of the call. What goes outstanding is counted down, from an allowance: where it ends, the peaks must be looked
 //! at. So they are low by the allowance at most, whatever came back meanwhile.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// All zero: nothing is out, and the first block is more than is allowed.
+/// All zero: nothing is outstanding, and the first block is more than is allowed.
 #[derive(Debug, Default)]
-pub(super) struct Out {
-    /// What may still go out without a look; bit 0: of which of the two allowances it is left.
+pub(super) struct Outstanding {
+    /// What may still go outstanding without a look; bit 0: of which of the two allowances it is left.
     left: AtomicUsize,
-    /// The allowances so far, and thus what went out and what is left: now, and once it is the other's turn.
+    /// The allowances so far, and thus what went outstanding and what is left: now, and once it is the other's turn.
     allowed: [AtomicUsize; 2],
     /// What came back.
     back: AtomicUsize,
@@ -20,13 +20,17 @@ pub(super) struct Out {
 /// How often a reader tries to see no change.
 const TRIES: usize = 8;
 
-impl Out {
+impl Outstanding {
     #[cfg(test)]
-    const fn new() -> Out {
-        Out { left: AtomicUsize::new(0), allowed: [const { AtomicUsize::new(0) }; 2], back: AtomicUsize::new(0) }
+    const fn new() -> Outstanding {
+        Outstanding {
+            left: AtomicUsize::new(0),
+            allowed: [const { AtomicUsize::new(0) }; 2],
+            back: AtomicUsize::new(0),
+        }
     }
 
-    /// Counts what goes out. True: it is more than was allowed, and `allow` must follow.
+    /// Counts what goes outstanding. True: it is more than was allowed, and `allow` must follow.
     #[inline(always)]
     pub fn add(&self, bytes: usize) -> bool {
         // Blocks have an even number of bytes.
@@ -42,7 +46,7 @@ impl Out {
         self.back.store(self.back.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Release);
     }
 
-    /// So much may go out until the next look, an odd number rounded down; what went out since the last one, if that was as much. The counts
+    /// So much may go outstanding until the next look, an odd number rounded down; what went outstanding since the last one, if that was as much. The counts
     /// stay what they are: one store says what is left, and of what.
     pub fn allow(&self, bytes: usize) -> usize {
         let (bytes, left) = (bytes & !1, self.left.load(Ordering::Relaxed));
@@ -54,25 +58,25 @@ impl Out {
         more
     }
 
-    /// What is out, modulo 2^64.
+    /// What is outstanding, modulo 2^64.
     pub fn get(&self) -> usize {
-        let mut out = 0;
+        let mut outstanding = 0;
         for _ in 0..TRIES {
             let left = self.left.load(Ordering::Acquire);
             let allowed = self.allowed[left & 1].load(Ordering::Acquire);
             let back = self.back.load(Ordering::Acquire);
-            out = allowed.wrapping_sub(left & !1).wrapping_sub(back);
-            // `left` only falls until it is the other's turn: between two equal ones nothing went out, and `back` is of such a moment. Whoever
+            outstanding = allowed.wrapping_sub(left & !1).wrapping_sub(back);
+            // `left` only falls until it is the other's turn: between two equal ones nothing went outstanding, and `back` is of such a moment. Whoever
             // saw a turn of its own and the next one in between sees another allowance.
             let same = self.left.load(Ordering::Acquire) == left;
             if same && self.allowed[left & 1].load(Ordering::Relaxed) == allowed {
                 break;
             }
         }
-        out
+        outstanding
     }
 
-    /// As if nothing had ever gone out.
+    /// As if nothing had ever gone outstanding.
     pub fn clear(&self) {
         let [first, second] = &self.allowed;
         [&self.left, first, second, &self.back].into_iter().for_each(|word| word.store(0, Ordering::Relaxed));
@@ -85,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_is_out_is_told_whatever_is_allowed() {
-        let out = Out::default();
+        let out = Outstanding::default();
         assert!(out.add(16), "nothing was allowed yet");
         out.allow(101);
         assert_eq!(out.get(), 16);
@@ -105,8 +109,8 @@ mod tests {
     fn po_32_a_thread_that_is_stopped_in_the_middle_misleads_nobody() {
         use core::sync::atomic::AtomicBool;
         static OVER: AtomicBool = AtomicBool::new(false);
-        static OUTS: [Out; 64] = [const { Out::new() }; 64];
-        let turn = |out: &'static Out| {
+        static OUTS: [Outstanding; 64] = [const { Outstanding::new() }; 64];
+        let turn = |out: &'static Outstanding| {
             while !OVER.load(Ordering::Relaxed) {
                 out.allow(1 << 20);
                 out.add(64);
@@ -131,7 +135,7 @@ mod tests {
     #[test]
     fn po_32_a_reader_never_sees_an_allowance() {
         use core::sync::atomic::AtomicBool;
-        static OUT: Out = Out::new();
+        static OUT: Outstanding = Outstanding::new();
         static OVER: AtomicBool = AtomicBool::new(false);
         OUT.allow(1 << 20);
         OUT.add(1 << 10);

@@ -5,7 +5,7 @@
 
 use super::Heap;
 use crate::pool::span::{Span, class};
-use crate::pool::state::Books;
+use crate::pool::state::PoolState;
 use crate::pool::{Pool, remote_free};
 
 impl Heap {
@@ -23,16 +23,16 @@ impl Heap {
         if span.is_full() {
             span.edge.set(FULL);
         } else {
-            self.enter_room(span, class);
+            self.enter_list(span, class);
         }
         span.set_heap(Some(self));
     }
 
     /// Gives a span up. Under the pool's lock.
-    fn disown(&self, books: &mut Books, span: &'static Span) {
+    fn disown(&self, state: &mut PoolState, span: &'static Span) {
         let class = span.class.get();
         if !span.is_full() || self.is_first(span, class) {
-            self.leave_room(span, class);
+            self.leave_list(span, class);
         }
         match span.older.get() {
             Some(older) => older.newer.set(span.newer.get()),
@@ -45,25 +45,25 @@ impl Heap {
             self.recent.bytes.set(0);
         }
         span.set_heap(None);
-        books.receive(span);
+        state.receive(span);
     }
 
     // ---- the lists of those with room ----
 
     /// The span of a class to take from: a full one leaves the list when it is asked for a block, not before.
-    pub(super) fn roomy(&self, class: usize) -> Option<&'static Span> {
-        let first = self.room.get(class)?.first()?;
+    pub(super) fn span_with_free(&self, class: usize) -> Option<&'static Span> {
+        let first = self.with_free.get(class)?.first()?;
         if !first.is_full() {
             return Some(first);
         }
-        self.leave_room(first, class);
-        self.room.get(class)?.first()
+        self.leave_list(first, class);
+        self.with_free.get(class)?.first()
     }
 
     /// A span that is not in the list has room: the next block comes from it.
-    fn enter_room(&self, span: &'static Span, class: usize) {
-        let before = self.roomy(class);
-        self.room[class].push(span);
+    fn enter_list(&self, span: &'static Span, class: usize) {
+        let before = self.span_with_free(class);
+        self.with_free[class].push(span);
         // What comes first may be full or empty and stays there as it is.
         span.edge.set(0);
         let Some(before) = before else { return };
@@ -74,10 +74,10 @@ impl Heap {
     }
 
     /// A span in the list is full, or about to be given up.
-    fn leave_room(&self, span: &'static Span, class: usize) {
+    fn leave_list(&self, span: &'static Span, class: usize) {
         let was_first = self.is_first(span, class);
-        self.room[class].remove(span);
-        let other = if was_first { self.room[class].first() } else { Some(span) };
+        self.with_free[class].remove(span);
+        let other = if was_first { self.with_free[class].first() } else { Some(span) };
         span.edge.set(FULL);
         if was_first && let Some(other) = other {
             other.edge.set(0);
@@ -97,7 +97,7 @@ impl Heap {
     /// Whether the block of a span that came back last was the first one of a full span that left the list, or the last one of a span that
     /// is not the first of it: what the span's `edge` says at once.
     pub(super) fn is_at_edge(&self, span: &'static Span) -> bool {
-        let (room, bump) = (span.room(), span.bump.get());
+        let (room, bump) = (span.free_count(), span.bump.get());
         (room == bump || room == 1 && bump == span.count.get()) && !self.is_first(span, span.class.get())
     }
 
@@ -105,8 +105,8 @@ impl Heap {
     pub(super) fn at_edge(&self, span: &'static Span) {
         let class = span.class.get();
         debug_assert!(self.is_at_edge(span));
-        if span.room() == 1 && span.bump.get() == span.count.get() {
-            self.enter_room(span, class);
+        if span.free_count() == 1 && span.bump.get() == span.count.get() {
+            self.enter_list(span, class);
         } else {
             self.count_idle(span, class);
         }
@@ -120,18 +120,18 @@ impl Heap {
     #[inline(never)]
     fn give_up_idle(&self, class: usize) {
         let Some(pool) = self.pool() else { return };
-        let mut books = pool.books.lock();
-        self.each_idle(class, 1, |span| self.disown(&mut books, span));
+        let mut state = pool.state.lock();
+        self.each_idle(class, 1, |span| self.disown(&mut state, span));
         if self.idle.get() > self.keep.get() {
-            (0..class::COUNT).for_each(|class| self.each_idle(class, 0, |span| self.disown(&mut books, span)));
+            (0..class::COUNT).for_each(|class| self.each_idle(class, 0, |span| self.disown(&mut state, span)));
         }
         // One span of the class may stay whatever the threshold is, as a block that was just freed may.
-        pool.settle(books, class::span_bytes(class));
+        pool.enforce_threshold(state, class::span_bytes(class));
     }
 
     /// Calls `visit`, which gives them up, with the idle spans of a class but `keep` of them.
     fn each_idle(&self, class: usize, keep: usize, mut visit: impl FnMut(&'static Span)) {
-        let mut next = self.room[class].first().and_then(|first| first.next.get());
+        let mut next = self.with_free[class].first().and_then(|first| first.next.get());
         while let Some(span) = next.filter(|_| self.empty[class].get() > keep) {
             next = span.next.get();
             // One that waits for being collected may be in the list of this heap.
@@ -143,23 +143,23 @@ impl Heap {
 
     /// Before it gets another span: gives up all empty ones if they have become too much.
     pub(super) fn shed(&self, pool: &'static Pool) {
-        let firsts = || self.room.iter().filter_map(|list| list.first()).filter(|first| first.is_empty());
+        let firsts = || self.with_free.iter().filter_map(|list| list.first()).filter(|first| first.is_empty());
         let empty: usize = firsts().map(used_bytes).sum();
         if empty + self.idle.get() > self.keep.get() {
-            let mut books = pool.books.lock();
-            self.give_up(&mut books, false);
-            pool.settle(books, self.keep.get());
+            let mut state = pool.state.lock();
+            self.give_up(&mut state, false);
+            pool.enforce_threshold(state, self.keep.get());
         }
     }
 
     /// Gives up all spans, or those that are empty; true if there were any. Under the pool's lock; the caller is its thread, or alone.
-    fn give_up(&self, books: &mut Books, all: bool) -> bool {
+    fn give_up(&self, state: &mut PoolState, all: bool) -> bool {
         let mut any = false;
         let mut next = self.owned.get();
         while let Some(span) = next {
             next = span.newer.get();
             if all || span.is_empty() && !span.is_queued() {
-                self.disown(books, span);
+                self.disown(state, span);
                 any = true;
             }
         }
@@ -167,15 +167,15 @@ impl Heap {
     }
 
     /// As `give_up`, with the large block that it keeps, once what others gave back has been collected.
-    pub(super) fn flush(&self, pool: &'static Pool, books: &mut Books, all: bool) -> bool {
-        let pending = self.take_pending(pool, books);
-        books.figures.misuse_count += self.collect_all(pool, pending) as u64;
+    pub(super) fn flush(&self, pool: &'static Pool, state: &mut PoolState, all: bool) -> bool {
+        let pending = self.take_pending(pool, state);
+        state.figures.misuse_count += self.collect_all(pool, pending) as u64;
         let large = self.large.get();
         if let Some(span) = large {
             self.large.set(None);
-            books.end_free(span, 0, crate::sys::os::coarse_ms());
+            state.end_free(span, 0, crate::sys::os::coarse_ms());
         }
-        self.give_up(books, all) | large.is_some()
+        self.give_up(state, all) | large.is_some()
     }
 
     // ---- what others gave back ----
@@ -185,18 +185,18 @@ impl Heap {
         if pool.returned.is_empty() && self.pending.get().is_none() {
             return;
         }
-        let mut books = pool.books.lock();
-        let pending = self.take_pending(pool, &mut books);
-        drop(books);
+        let mut state = pool.state.lock();
+        let pending = self.take_pending(pool, &mut state);
+        drop(state);
         let wrong = self.collect_all(pool, pending);
         if wrong > 0 {
-            pool.books.lock().figures.misuse_count += wrong as u64;
+            pool.state.lock().figures.misuse_count += wrong as u64;
         }
     }
 
     /// The list of its spans with blocks to be collected. Under the pool's lock.
-    fn take_pending(&self, pool: &'static Pool, books: &mut Books) -> Option<&'static Span> {
-        books.sort_returned(pool);
+    fn take_pending(&self, pool: &'static Pool, state: &mut PoolState) -> Option<&'static Span> {
+        state.sort_returned(pool);
         let first = self.pending.get();
         self.pending.set(None);
         first
@@ -220,7 +220,7 @@ impl Heap {
             return wrong;
         }
         if blocks > 0 && was_full {
-            self.enter_room(span, class);
+            self.enter_list(span, class);
         } else if span.is_empty() && !was_empty {
             self.count_idle(span, class);
         }
@@ -233,5 +233,5 @@ const FULL: usize = 1;
 
 /// Bytes of an empty span that were ever handed out: what keeping it may cost.
 fn used_bytes(span: &'static Span) -> usize {
-    span.bump.get() * span.unit.get()
+    span.bump.get() * span.block_bytes.get()
 }

@@ -127,10 +127,10 @@ mod tests {
             prepared
         });
         is_ready.recv().unwrap();
-        let books = pool.books.lock();
+        let state = pool.state.lock();
         go.send(()).unwrap();
         let ran = is_done.recv_timeout(Duration::from_secs(300)).is_ok();
-        drop(books);
+        drop(state);
         drop(end);
         (ran, worker.join().unwrap())
     }
@@ -192,7 +192,7 @@ mod tests {
         let mut blocks: Vec<usize> = (0..32).map(|_| allocate(4 * MIB).1).collect();
         blocks.sort_by_key(|block| block.trailing_zeros());
         assert!(blocks.last().unwrap().is_multiple_of(8 * MIB), "of many at 4 MiB some are");
-        // Given back last, and so kept.
+        // FreedBlock back last, and so kept.
         blocks.into_iter().for_each(|block| give(handle, block));
         assert_eq!(allocate(8 * MIB), (TN_ERR_INVALID, 0));
         assert_eq!(allocate(3 * MIB), (TN_ERR_INVALID, 0));
@@ -205,7 +205,7 @@ mod tests {
     impl Deallocate for Quickly {
         type Status = bool;
         const DONE: bool = true;
-        extern "C" fn slowly(_: u64, _: usize, _: u64) -> bool {
+        extern "C" fn slow(_: u64, _: usize, _: u64) -> bool {
             false
         }
     }
@@ -509,14 +509,14 @@ mod tests {
                 });
             }
             ready.wait();
-            let books = pool.books.lock();
+            let state = pool.state.lock();
             locked.wait();
             let start = Instant::now();
             while done.load(Ordering::Acquire) < THREADS && start.elapsed() < Duration::from_secs(300) {
                 thread::sleep(Duration::from_millis(1));
             }
             let ran = done.load(Ordering::Acquire);
-            drop(books);
+            drop(state);
             left.wait();
             assert_eq!(ran, THREADS);
         });

@@ -1,36 +1,36 @@
 //! Ranges: whole granules cut into spans of multiples of 512 bytes, and whole granules again.
 //!
-//! Contract: that of `lanes`. All spans of a range come from one piece of the device; it has a map of where they begin.
+//! Contract: that of `stream_lists`. All spans of a range come from one piece of the device; it has a map of where they begin.
 
 use super::range_of;
 use crate::device::host::GRANULE;
-use crate::pool::span::range_map::{Fine, RANGE};
+use crate::pool::span::range_map::{RANGE_BYTES, RangeMap};
 use crate::pool::span::{Kind, Span};
-use crate::pool::state::{Books, Kit, Want};
+use crate::pool::state::{PoolState, Prealloc, Want};
 use crate::sys::os;
 
-impl Books {
+impl PoolState {
     /// Cuts granules into a range of one free span, for a small block of which no range has room. Of those that the queue may have; False:
     /// there are none.
-    pub(super) fn open_range(&mut self, want: &Want, kit: &mut Kit) -> bool {
-        let Some(ordered) = self.ordered.filter(|_| kit.map.is_some()) else { return false };
-        let lane = want.queue.and_then(|queue| ordered.lane(queue));
+    pub(super) fn open_range(&mut self, want: &Want, prealloc: &mut Prealloc) -> bool {
+        let Some(lists) = self.stream_lists.filter(|_| prealloc.map.is_some()) else { return false };
+        let list = want.queue.and_then(|queue| lists.of(queue));
         let needed = want.span_bytes.next_multiple_of(GRANULE);
         let find = |bytes: usize| {
-            let own = lane.and_then(|lane| lane.coarse.find(bytes, GRANULE));
-            own.or_else(|| self.shelf.find(bytes, GRANULE))
+            let own = list.and_then(|list| list.whole.find(bytes, GRANULE));
+            own.or_else(|| self.free_bins.find(bytes, GRANULE))
         };
-        let Some(outer) = find(RANGE).or_else(|| find(needed)) else { return false };
-        self.unshelve(outer);
-        if outer.bytes.get() > RANGE {
-            let Some((front, rest)) = self.front_of(outer, RANGE, kit) else {
-                self.shelve(outer);
+        let Some(outer) = find(RANGE_BYTES).or_else(|| find(needed)) else { return false };
+        self.remove_free(outer);
+        if outer.bytes.get() > RANGE_BYTES {
+            let Some((front, rest)) = self.front_of(outer, RANGE_BYTES, prealloc) else {
+                self.insert_free(outer);
                 return false;
             };
             self.rest_of(front, rest, outer);
-            return self.make_range(front, kit);
+            return self.make_range(front, prealloc);
         }
-        self.make_range(outer, kit)
+        self.make_range(outer, prealloc)
     }
 
     /// A free span was cut in two: the rest goes where the whole was. `whole`: the one of both that has its uses.
@@ -39,12 +39,12 @@ impl Books {
         other.since.set(whole.since.get());
         other.uses.follow(&whole.uses);
         rest.change(|| rest.set_kind(Kind::Free));
-        self.shelve(rest);
+        self.insert_free(rest);
     }
 
-    fn make_range(&mut self, outer: &'static Span, kit: &mut Kit) -> bool {
-        let (Some(map), Some(inner), Some(pool)) = (kit.map.take(), kit.span(), outer.pool()) else {
-            self.shelve(outer);
+    fn make_range(&mut self, outer: &'static Span, prealloc: &mut Prealloc) -> bool {
+        let (Some(map), Some(inner), Some(pool)) = (prealloc.map.take(), prealloc.span(), outer.pool()) else {
+            self.insert_free(outer);
             return false;
         };
         inner.change(|| {
@@ -54,7 +54,7 @@ impl Books {
             inner.bytes.set(outer.bytes.get());
             inner.clean.set(0);
             inner.origin.set(outer.origin.get());
-            inner.set_notes(None);
+            inner.set_metadata(None);
         });
         inner.since.set(outer.since.get());
         inner.uses.follow(&outer.uses);
@@ -62,10 +62,10 @@ impl Books {
         map.put(0, outer.bytes.get(), inner);
         outer.change(|| {
             outer.set_map(Some(map));
-            outer.set_kind(Kind::Fine);
+            outer.set_kind(Kind::Range);
         });
-        self.figures.metadata_bytes += (size_of::<Span>() + size_of::<Fine>()) as u64;
-        self.shelve(inner);
+        self.figures.metadata_bytes += (size_of::<Span>() + size_of::<RangeMap>()) as u64;
+        self.insert_free(inner);
         true
     }
 
@@ -81,7 +81,7 @@ impl Books {
         });
         if let Some(map) = map {
             map.release();
-            self.figures.metadata_bytes -= size_of::<Fine>() as u64;
+            self.figures.metadata_bytes -= size_of::<RangeMap>() as u64;
         }
         self.drop_span(inner);
         outer.change(|| outer.set_kind(Kind::Free));
@@ -90,13 +90,13 @@ impl Books {
 
     /// Makes the ranges whole granules again in which nothing is live and only one queue has work. False: there was none.
     pub fn dissolve_ranges(&mut self) -> bool {
-        let Some(ordered) = self.ordered else { return false };
+        let Some(lists) = self.stream_lists else { return false };
         self.merge_recents();
         let mut whole: Option<&'static Span> = None;
-        for lane in ordered.lanes() {
-            lane.fine.each(|span| {
+        for list in lists.all() {
+            list.in_range.each(|span| {
                 if range_of(span).is_some_and(|range| range.bytes.get() == span.bytes.get()) {
-                    lane.fine.take(span, true);
+                    list.in_range.take(span, true);
                     span.next.set(whole);
                     whole = Some(span);
                 }
