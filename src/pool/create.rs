@@ -113,7 +113,7 @@ impl Pool {
         self.alignment.store(settings.alignment, Ordering::Relaxed);
         self.page.store(terms.page, Ordering::Relaxed);
         self.touch.store(terms.touch, Ordering::Relaxed);
-        self.ordered.store(terms.ordered, Ordering::Relaxed);
+        self.stream_ordered.store(terms.ordered, Ordering::Relaxed);
         self.forks.store(thread::forks(), Ordering::Relaxed);
         self.host_flags.store(settings.host_flags, Ordering::Relaxed);
         self.source.store(source.bits(), Ordering::Relaxed);

@@ -63,7 +63,6 @@
 //! New here: one word of state for each block beside the memory, so that every free is checked in all builds; a span knows which of its bytes
 //! were never written; a limit counts cached memory, and never fails while cached memory is idle.
 
-/// Those of `cell` and `returns`; `rehearsal` has others.
 mod arena;
 
 mod backing;
@@ -152,7 +151,7 @@ pub struct Pool {
     /// Whether the host may read and write its memory.
     touch: AtomicBool,
     /// Whether devices work on its blocks.
-    ordered: AtomicBool,
+    stream_ordered: AtomicBool,
     /// How often the process had been forked when it was made.
     forks: AtomicU32,
     /// TN_HOST_, TN_MANAGED_.
@@ -191,7 +190,7 @@ impl Pool {
 
     /// What its memory is like beside where it lives: TN_PINNED, TN_MAPPED, TN_WRITE_COMBINED (PN-1, PN-8).
     pub fn memory_flags(&self) -> u32 {
-        if !self.is_ordered() || self.device().r#type != TN_CUDA_HOST {
+        if self.is_imported() || self.device().r#type != TN_CUDA_HOST {
             return 0;
         }
         let asked = self.host_flags.load(Ordering::Relaxed);

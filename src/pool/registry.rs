@@ -94,7 +94,7 @@ fn blank() -> Pool {
         looks: AtomicUsize::new(0),
         heaps: AtomicBool::new(false),
         touch: AtomicBool::new(false),
-        ordered: AtomicBool::new(false),
+        stream_ordered: AtomicBool::new(false),
         forks: AtomicU32::new(0),
         host_flags: AtomicU32::new(0),
         source: AtomicUsize::new(Source::HOST.bits()),

@@ -126,7 +126,7 @@ impl Pool {
 
     /// Memory from the device. None: refused.
     pub(super) fn fetch(&'static self, asked: BackingRequest) -> Result<Option<Piece>> {
-        if !self.is_imported() && !self.is_ordered() {
+        if !self.is_imported() && !self.is_stream_ordered() {
             return Ok(self.reserve(asked).and_then(|start| self.commit(start, asked.bytes)));
         }
         let Some(segment) = UpstreamPiece::create() else { return Ok(None) };

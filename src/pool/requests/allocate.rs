@@ -90,7 +90,7 @@ impl Pool {
         state: BlockState,
         tag: u64,
     ) -> Result<NonNull<u8>> {
-        if self.is_ordered() {
+        if self.is_stream_ordered() {
             return self.request_ordered(None, bytes, alignment, zeroed, state, tag).map(|made| made.0);
         }
         let alignment = self.alignment_of(alignment, Block { state, alignment: 8, requested: bytes, tag })?;
@@ -164,7 +164,7 @@ impl Pool {
         {
             return Ok(placed);
         }
-        let placed = self.obtain(want, Count { allocation: true, zeroed })?;
+        let placed = self.allocate_block(want, Count { allocation: true, zeroed })?;
         if let Some(watched) = self.watched(placed.address, want.block_bytes) {
             watched.hand_out(zeroed);
         }
@@ -178,26 +178,22 @@ impl Pool {
         thread_heap::allocate(self, class, block, zeroed)
     }
 
-    /// Rounds a request. TN_ERR_NO_HOST_MEMORY where no address space could hold it (PO-15).
+    /// Rounds a request. TN_ERR_NO_HOST_MEMORY, or the device's status, if no address space could hold it (PO-15).
     pub(in crate::pool) fn want(&'static self, bytes: usize, block: Block) -> Result<Want> {
-        if self.is_ordered() {
-            let none = || self.out_of_memory(self.ops().terms().refusal, &Want { block, ..creation(bytes) });
-            return Pool::want_ordered(bytes, block).ok_or_else(none);
-        }
+        let none = || self.out_of_memory(self.ops().terms().refusal, &Want { block, ..creation(bytes) });
+        (self.policy().round)(self, bytes, block).ok_or_else(none)
+    }
+
+    /// Rounds a request of a host pool: to a size class, or above the largest one to pages.
+    pub(super) fn round_for_host(&'static self, bytes: usize, block: Block) -> Option<Want> {
         let direct = self.flags.load(Ordering::Relaxed) & TN_POOL_DIRECT != 0;
         if !direct && let Some(class) = class::fitting(bytes, block.alignment) {
             let span_bytes = class::span_bytes(class);
-            return Ok(Want { class: Some(class), ..Want::alone(class::bytes(class), span_bytes, GRANULE, block) });
+            return Some(Want { class: Some(class), ..Want::alone(class::bytes(class), span_bytes, GRANULE, block) });
         }
-        let block_bytes = bytes.max(1).checked_next_multiple_of(self.page.load(Ordering::Relaxed));
-        let span_bytes = block_bytes.and_then(|block_bytes| block_bytes.checked_next_multiple_of(GRANULE));
-        match (block_bytes, span_bytes) {
-            (Some(block_bytes), Some(span_bytes))
-                if bytes <= isize::MAX as usize && span_bytes <= isize::MAX as usize =>
-            {
-                Ok(Want::alone(block_bytes, span_bytes, block.alignment.max(GRANULE), block))
-            }
-            _ => Err(self.out_of_memory(self.ops().terms().refusal, &Want { block, ..creation(bytes) })),
-        }
+        let block_bytes = bytes.max(1).checked_next_multiple_of(self.page.load(Ordering::Relaxed))?;
+        let span_bytes = block_bytes.checked_next_multiple_of(GRANULE)?;
+        (bytes <= isize::MAX as usize && span_bytes <= isize::MAX as usize)
+            .then(|| Want::alone(block_bytes, span_bytes, block.alignment.max(GRANULE), block))
     }
 }

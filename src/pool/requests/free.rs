@@ -16,7 +16,7 @@ use crate::types::*;
 use core::sync::atomic::Ordering;
 
 /// The byte that strict mode fills given-back blocks with.
-const PATTERN: u8 = 0xdb;
+pub(in crate::pool) const PATTERN: u8 = 0xdb;
 
 /// Gives a raw block back; `through` None: to whichever pool has it. Address 0: nothing happens (PO-22, PO-24 to
 /// PO-29).
@@ -136,20 +136,9 @@ impl Pool {
             return;
         }
         state.busy += 1;
-        if self.is_ordered() {
-            span.uses.close_open_uses();
-        }
+        span.uses.close_open_uses();
         drop(state);
-        if self.is_ordered() {
-            self.spoil_ordered(span, flags, PATTERN);
-            if !span.needs_clearing() {
-                self.clear_left(1);
-            }
-        } else if self.touch.load(Ordering::Relaxed) {
-            let value = if flags & TN_POOL_STRICT != 0 { PATTERN } else { 0 };
-            // SAFETY: the block is in limbo: its holder gave it back, and it cannot be had before this call makes it free.
-            unsafe { self.ops().fill(address, usable, value) };
-        }
+        (self.policy().erase)(self, span, address, flags);
         if let Some(watched) = watched {
             watched.give_back();
         }
@@ -169,6 +158,16 @@ impl Pool {
         self.enforce_threshold(state, just);
     }
 
+    /// Fills or clears a freed block of a host pool.
+    pub(super) fn erase_on_host(&'static self, span: &'static Span, address: usize, flags: u32) {
+        if !self.touch.load(Ordering::Relaxed) {
+            return;
+        }
+        let value = if flags & TN_POOL_STRICT != 0 { PATTERN } else { 0 };
+        // SAFETY: the block is in limbo: its holder freed it, and it cannot be allocated before the caller makes it free.
+        unsafe { self.ops().fill(address, span.block_bytes.get(), value) };
+    }
+
     /// Makes a block in limbo free, after looking whether somebody wrote into it. The bytes of the span that became
     /// free.
     fn end_limbo(&'static self, address: usize) -> usize {
@@ -180,8 +179,8 @@ impl Pool {
         if watched {
             checker::open(address, block_bytes);
         }
-        let spoilt = !self.is_ordered() || span.is_spoilt();
-        if flags & TN_POOL_STRICT != 0 && spoilt {
+        let has_pattern = (self.policy().has_pattern)(span);
+        if flags & TN_POOL_STRICT != 0 && has_pattern {
             // SAFETY: in limbo, and taken off the ring by this call: nobody else uses it.
             damaged = unsafe { self.ops().is_filled(address, block_bytes, PATTERN) } == Some(false);
             if flags & TN_POOL_ZERO_ON_FREE != 0 {

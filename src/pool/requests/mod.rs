@@ -15,15 +15,20 @@ mod allocate;
 
 mod free;
 
+pub(super) mod policy;
+
 mod resize;
 
 mod slow_path;
 
 mod split;
 
+mod steps;
+
 pub(super) use allocate::creation;
+pub(super) use free::PATTERN;
 pub use free::{deallocate, deallocate_for};
-pub(super) use slow_path::ReclaimProgress;
+pub(super) use slow_path::{Growth, Request, StepOutcome};
 
 use crate::error::{Result, Status, fail};
 use crate::options;
@@ -157,7 +162,7 @@ pub fn of(address: usize) -> Result<&'static Pool> {
 impl Pool {
     /// What a memory checker is told of a block; None: there is no checker, or the memory is not the host's.
     pub(super) fn watched(&self, address: usize, bytes: usize) -> Option<Watched> {
-        let told = checker::watches() && self.touch.load(Ordering::Relaxed) && !self.is_ordered();
+        let told = checker::watches() && self.touch.load(Ordering::Relaxed) && !self.is_stream_ordered();
         told.then(|| Watched { address, bytes, outermost: !self.is_imported() })
     }
 

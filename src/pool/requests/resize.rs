@@ -2,7 +2,7 @@
 //!
 //! Contract: while it is resized a block is in limbo and not in use; on failure it is live and unchanged.
 
-use super::{Open, claim, deallocate, deallocate_for, refuse_retired};
+use super::{Open, Request, claim, deallocate_for, refuse_retired};
 use crate::device::host::GRANULE;
 use crate::error::Result;
 use crate::pool::Pool;
@@ -10,8 +10,8 @@ use crate::pool::backing::huge::HUGE_PAGE_BYTES;
 use crate::pool::backing::{BackingRequest, huge};
 use crate::pool::client::Client;
 use crate::pool::messages::Misuse;
-use crate::pool::requests::slow_path::{ReclaimProgress, StepOutcome};
 use crate::pool::span::block_state::{Block, BlockState};
+use crate::pool::span::stream_uses::Queue;
 use crate::pool::span::{Kind, Span, class};
 use crate::pool::state::{Count, NewBlock, Piece, PoolState, Prealloc, Want};
 use crate::sys::{checker, os};
@@ -27,23 +27,42 @@ struct Moved {
 }
 
 impl Pool {
-    /// Changes the size of a raw block, in place where it can, else by moving its pages or copying. Address 0:
-    /// allocates; 0 bytes: gives back, None. On failure the old block is live and unchanged (PO-18 to PO-21).
+    /// Changes the size of a raw block: in place, by moving its pages, or by a copy. Allocates for address 0; frees for 0 bytes, and returns None.
+    /// On failure the old block is live and unchanged (PO-18 to PO-21).
     pub fn reallocate(&'static self, address: usize, bytes: usize, stamp: u64) -> Result<Option<NonNull<u8>>> {
+        self.reallocate_on(None, address, bytes, stamp)
+    }
+
+    /// As `reallocate`, in the order of a queue, on which the old block is freed.
+    pub fn reallocate_on(
+        &'static self,
+        queue: Option<&'static Queue>,
+        address: usize,
+        bytes: usize,
+        stamp: u64,
+    ) -> Result<Option<NonNull<u8>>> {
         if address == 0 {
-            return self.allocate_raw(bytes, 0, false, stamp).map(Some);
+            return self.allocate_raw_on(queue, bytes, 0, false, stamp).map(Some);
         }
         if bytes == 0 {
-            return deallocate(Some(self), address).map(|()| None);
+            return (self.policy().free)(self, Client::RAW, queue, address).map(|()| None);
         }
-        self.reallocate_for(Client::RAW, address, bytes).map(Some)
+        (self.policy().resize)(self, Client::RAW, queue, address, bytes).map(Some)
     }
 
     /// Changes the size of a client's block, to at least 1 byte. On failure the old block is live and unchanged.
     pub fn reallocate_for(&'static self, client: Client, address: usize, bytes: usize) -> Result<NonNull<u8>> {
-        if self.is_ordered() {
-            return self.resize_on(client, None, address, bytes);
-        }
+        (self.policy().resize)(self, client, None, address, bytes)
+    }
+
+    /// Changes the size of a block of a host pool, for which queues mean nothing.
+    pub(super) fn resize_on_host(
+        &'static self,
+        client: Client,
+        _: Option<&'static Queue>,
+        address: usize,
+        bytes: usize,
+    ) -> Result<NonNull<u8>> {
         let mut prealloc = Prealloc::for_request(None);
         let (_, mut state, span, index) = claim(address, Some(self), client)?;
         let block = span.block(index);
@@ -188,7 +207,7 @@ impl Pool {
         if !self.touch.load(Ordering::Relaxed) {
             return Err(self.untouchable("not where it has room to grow, and the host cannot copy it"));
         }
-        let placed = self.obtain(want, Count { allocation: false, zeroed: false })?;
+        let placed = self.allocate_block(want, Count { allocation: false, zeroed: false })?;
         if let Some(watched) = self.watched(placed.address, want.block_bytes) {
             watched.hand_out(false);
         }
@@ -207,19 +226,22 @@ impl Pool {
         let more = want.span_bytes - old_bytes;
         let mut parts = [(0, 0); huge::PARTS];
         let Some(count) = huge::parts(old, old_bytes, &mut parts) else { return Ok(None) };
-        let mut progress = ReclaimProgress::default();
+        let lacking = Want { span_bytes: more, ..*want };
+        let Some(prealloc) = Prealloc::for_request(None) else { return Ok(None) };
+        let mut request = Request::new(lacking, Count { allocation: false, zeroed: false }, prealloc);
         let (node, how) = loop {
-            let Some(mut prealloc) = Prealloc::for_request(None) else { return Ok(None) };
             let mut state = self.state.lock();
             if !state.over_limit(more) {
                 state.coming += more;
                 state.figures.device_allocate_count += 1;
                 break (state.settings.node, state.settings.huge);
             }
-            let lacking = Want { span_bytes: more, ..*want };
-            if let StepOutcome::None = self.relieve_limit(state, &lacking, &mut prealloc, &mut progress, more) {
+            drop(state);
+            if !self.try_steps(self.policy().at_limit, &mut request) {
                 return Err(self.out_of_memory(TN_ERR_POOL_LIMIT, want));
             }
+            let Some(prealloc) = Prealloc::for_request(None) else { return Ok(None) };
+            request.prealloc = prealloc;
         };
         // Whole tables of pages can move where both ranges begin alike.
         let alignment = if old.is_multiple_of(HUGE_PAGE_BYTES) {

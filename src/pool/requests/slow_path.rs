@@ -1,170 +1,215 @@
-//! Where a request's memory comes from: what the pool has, the device, and then the steps of PO-44, one at a time.
+//! The slow path of an allocation: one driver for all pools. Which steps it tries, and in which order, says the pool's [`Policy`].
 //!
-//! Contract: no lock is held while the device is asked, a callback runs or other pools give something up. Whatever was tried, a request
-//! that fails leaves nothing behind but what came for it, which is free then.
+//! Contract: no lock is held while the device is asked, a callback runs or other pools return memory. A request that fails leaves nothing
+//! behind but memory that arrived for it, which is free then.
+//!
+//! [`Policy`]: super::policy::Policy
 
+use super::policy::Step;
 use super::{Open, refuse_retired};
-use crate::error::{Result, Status};
+use crate::error::{Result, Status, fail};
 use crate::pool::backing::huge::HUGE_PAGE_BYTES;
 use crate::pool::backing::{BackingRequest, huge};
-use crate::pool::options::Settings;
 use crate::pool::span::class;
 use crate::pool::state::{Count, NewBlock, Piece, Prealloc, UpstreamPiece, Want};
 use crate::pool::{Pool, messages, thread_heap};
-use crate::sys::os;
 use crate::types::*;
 
-/// How far a request that lacks memory went.
+/// A request on the slow path.
+pub(in crate::pool) struct Request {
+    pub want: Want,
+    count: Count,
+    /// Descriptors for the current attempt.
+    pub prealloc: Prealloc,
+    pub progress: ReclaimProgress,
+    /// TN_PRESSURE_: why the pool cannot grow.
+    pub reason: i32,
+}
+
+/// Which steps were taken already.
 #[derive(Default)]
 pub(in crate::pool) struct ReclaimProgress {
-    /// Refusals of the device.
-    pub refusals: u32,
-    /// Times that threads were asked for what they keep.
-    thread_reclaims: u32,
-    /// Bytes that went back because more were about to come.
-    exchanged: usize,
-    /// The callback that was called last.
-    pub heard: usize,
+    pub trimmed: bool,
+    pub reclaimed_elsewhere: bool,
+    /// How often threads were asked to return what they keep.
+    pub thread_reclaims: u32,
+    /// Bytes that were returned because as many were about to come.
+    pub exchanged_bytes: usize,
+    /// The pressure callback that was called last.
+    pub last_listener: usize,
+    /// Blocks that wait for being cleared were tried again.
+    pub cleared_pending: bool,
+    pub polled_what_fits: bool,
+    pub polled_some: bool,
 }
 
 /// What came of one step.
-pub(super) enum StepOutcome {
-    /// Ask again.
-    Retry,
-    /// Ask again for the least that serves.
-    Shrink,
-    /// There is no further step.
-    None,
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::pool) enum StepOutcome {
+    /// Something changed: look again.
+    LookAgain,
+    /// Try the next step.
+    NoHelp,
+}
+
+impl StepOutcome {
+    pub fn of(changed: bool) -> StepOutcome {
+        if changed { StepOutcome::LookAgain } else { StepOutcome::NoHelp }
+    }
+}
+
+/// What the pool gets from its device for a request.
+pub(in crate::pool) struct Growth {
+    pub asked: BackingRequest,
+    /// Bytes that count against the limit until the memory has arrived.
+    pub coming_bytes: usize,
+    /// Addresses that an earlier growth reserved, to be committed.
+    pub reserved: Option<usize>,
+}
+
+/// What came of an attempt to grow.
+enum Grown {
+    Block(NewBlock),
+    AtLimit,
+    /// The device has no memory.
+    Refused,
+}
+
+impl Request {
+    pub fn new(want: Want, count: Count, prealloc: Prealloc) -> Request {
+        Request { want, count, prealloc, progress: ReclaimProgress::default(), reason: TN_PRESSURE_LIMIT }
+    }
+
+    /// Bytes of the smallest span that can serve it.
+    pub fn least_span_bytes(&self) -> usize {
+        self.want.class.map_or(self.want.span_bytes, class::least_span_bytes)
+    }
 }
 
 impl Pool {
-    /// Memory for a want: from what the pool has, else from the device, else by the steps of PO-44 that a host has.
-    pub(super) fn obtain(&'static self, mut want: Want, count: Count) -> Result<NewBlock> {
+    /// A block for a request of a host pool: from the thread's heap once remote frees were collected, else from what the pool has, else by
+    /// the slow path.
+    pub(super) fn allocate_block(&'static self, mut want: Want, count: Count) -> Result<NewBlock> {
         if let Some(class) = want.class
             && self.has_heaps()
         {
-            let (placed, heap) = thread_heap::allocate_collected(self, class, want.block, count.zeroed);
-            if let Some(placed) = placed {
+            let (block, heap) = thread_heap::allocate_collected(self, class, want.block, count.zeroed);
+            if let Some(block) = block {
                 if !count.allocation {
                     self.state.lock().uncount_hit(class, want.block);
                 }
-                return Ok(placed);
+                return Ok(block);
             }
             want.heap = heap;
         }
         {
             let mut state = self.state.lock();
             if !state.retired
-                && let Some(placed) = state.take_block(self, &want)
+                && let Some(block) = state.take_block(self, &want)
             {
-                state.count(&want, count, &placed, true);
+                state.count(&want, count, &block, true);
                 drop(state);
-                self.ask_huge(&want, &placed);
-                return Ok(placed);
+                self.ask_huge(&want, &block);
+                return Ok(block);
             }
         }
-        self.obtain_slow(want, count)
+        self.allocate_slow(want, count)
     }
 
+    /// The driver: looks for a block, grows the pool, and makes room step by step until one of them serves the request.
     #[cold]
     #[inline(never)]
-    fn obtain_slow(&'static self, mut want: Want, count: Count) -> Result<NewBlock> {
-        let mut progress = ReclaimProgress::default();
+    pub(in crate::pool) fn allocate_slow(&'static self, want: Want, count: Count) -> Result<NewBlock> {
+        let policy = self.policy();
+        let no_descriptors = |want: &Want| self.out_of_memory(TN_ERR_NO_HOST_MEMORY, want);
+        let prealloc = (policy.preallocate)(&want).ok_or_else(|| no_descriptors(&want))?;
+        let mut request = Request::new(want, count, prealloc);
         let mut hit = true;
         loop {
-            let Some(mut prealloc) = Prealloc::for_request(want.class) else {
-                return Err(self.out_of_memory(TN_ERR_NO_HOST_MEMORY, &want));
-            };
-            let mut state = self.state.lock();
-            if state.retired {
-                return Err(refuse_retired(state, want.block));
+            if let Some(block) = self.look(&mut request, hit)? {
+                return Ok(block);
             }
-            if let Some(placed) = state.take_block_cutting(self, &want, &mut prealloc) {
-                state.count(&want, count, &placed, hit);
-                // Time passes also for a pool that only allocates.
-                self.enforce_threshold(state, usize::MAX);
-                self.ask_huge(&want, &placed);
-                return Ok(placed);
-            }
-            let bytes = state.least(want.span_bytes);
-            if state.over_limit(bytes) {
-                // A whole span of small blocks does not fit, perhaps one for a single block does.
-                let least = want.class.map_or(want.span_bytes, class::least_span_bytes);
-                match self.relieve_limit(state, &want, &mut prealloc, &mut progress, least) {
-                    StepOutcome::Retry => continue,
-                    StepOutcome::Shrink => want.span_bytes = least,
-                    StepOutcome::None => return Err(self.out_of_memory(TN_ERR_POOL_LIMIT, &want)),
+            if !self.try_steps(policy.before_growth, &mut request) {
+                let steps = match self.grow(&mut request, &mut hit)? {
+                    Grown::Block(block) => return Ok(block),
+                    Grown::AtLimit => {
+                        request.reason = TN_PRESSURE_LIMIT;
+                        policy.at_limit
+                    }
+                    Grown::Refused => {
+                        request.reason = TN_PRESSURE_DEVICE;
+                        policy.at_refusal
+                    }
+                };
+                if !self.try_steps(steps, &mut request) {
+                    return Err(self.refuse(&request));
                 }
-                continue;
             }
-            if want.class.is_none()
-                && let Some(piece) = state.evict_for_growth(want.span_bytes.saturating_sub(progress.exchanged))
-            {
-                progress.exchanged += piece.bytes;
-                drop((self.give_back(state, piece), prealloc));
-                continue;
-            }
-            let refusal = state.settings.terms.refusal;
-            hit = false;
-            let (state, piece) = self.grow(state, &want, bytes)?;
-            if let Some(piece) = piece {
-                let placed = self.take_block_fetched(state, piece, &want, &mut prealloc, count)?;
-                self.ask_huge(&want, &placed);
-                return Ok(placed);
-            }
-            drop((state, prealloc));
-            if !self.relieve_device(&want, &mut progress) {
-                return Err(self.out_of_memory(refusal, &want));
-            }
+            let want = &request.want;
+            request.prealloc = (policy.preallocate)(want).ok_or_else(|| no_descriptors(want))?;
         }
     }
 
-    /// Gets at least so many bytes for a want from the device, with addresses to grow into where the pool's step is longer; under no lock, and
-    /// the state are as they are afterwards. None: the device has no memory.
-    fn grow(&'static self, mut state: Open, want: &Want, bytes: usize) -> Result<(Open, Option<Piece>)> {
-        let Settings { node, huge, terms, .. } = state.settings;
-        let step = state.step(bytes);
-        let coming = if terms.joins { bytes } else { step };
-        state.coming += coming;
+    /// Runs steps until one changed something. False: none did.
+    pub(super) fn try_steps(&'static self, steps: &[Step], request: &mut Request) -> bool {
+        steps.iter().any(|step| step(self, request) == StepOutcome::LookAgain)
+    }
+
+    /// A block from what the pool has. `hit`: the device was not asked for this request.
+    fn look(&'static self, request: &mut Request, hit: bool) -> Result<Option<NewBlock>> {
+        let mut state = self.state.lock();
+        if state.retired {
+            return Err(refuse_retired(state, request.want.block));
+        }
+        let Some(block) = (self.policy().take)(self, &mut state, &request.want, &mut request.prealloc) else {
+            return Ok(None);
+        };
+        state.count(&request.want, request.count, &block, hit);
+        // Time passes also for a pool that only allocates.
+        self.enforce_threshold(state, usize::MAX);
+        self.ask_huge(&request.want, &block);
+        Ok(Some(block))
+    }
+
+    /// Gets memory from the device and takes the block from it. Clears `hit` if the device was asked.
+    fn grow(&'static self, request: &mut Request, hit: &mut bool) -> Result<Grown> {
+        let want = &request.want;
+        let mut state = self.state.lock();
+        if state.retired {
+            return Err(refuse_retired(state, want.block));
+        }
+        if state.over_limit(state.least(want.span_bytes)) {
+            return Ok(Grown::AtLimit);
+        }
+        let Growth { asked, coming_bytes, reserved } = (self.policy().plan_growth)(&mut state, want);
+        state.coming += coming_bytes;
         state.busy += 1;
         state.figures.device_allocate_count += 1;
-        // Large blocks begin where a huge page does, as long as that leaves few rests.
-        let aligned = if want.span_bytes >= 2 * HUGE_PAGE_BYTES && huge != TN_HUGE_NEVER {
-            want.span_alignment.max(HUGE_PAGE_BYTES)
-        } else {
-            want.span_alignment
-        };
-        let room = state
-            .take_reserved(want.span_bytes, aligned)
-            .or_else(|| state.take_reserved(want.span_bytes, want.span_alignment));
         drop(state);
-        let fetched = match room {
-            Some(start) => Ok(self.commit(start, bytes)),
-            None => self.fetch(BackingRequest { bytes, alignment: aligned, step, node, huge }),
+        *hit = false;
+        let fetched = match reserved {
+            Some(start) => Ok(self.commit(start, asked.bytes)),
+            None => self.fetch(asked),
         };
         let mut state = self.state.lock();
-        state.coming -= coming;
+        state.coming -= coming_bytes;
         state.busy -= 1;
         match fetched {
-            Ok(piece) => Ok((state, piece)),
+            Ok(Some(piece)) => self.take_block_fetched(state, piece, request).map(Grown::Block),
+            Ok(None) => Ok(Grown::Refused),
             Err(status) => Err(self.failed(state, want, status)),
         }
     }
 
-    /// A block in memory that has just come. A pool that was retired meanwhile takes it all the same: the caller's hold may have been the
-    /// handle that another thread released, and the block is given back like any other. What cannot be taken in goes back.
-    pub(in crate::pool) fn take_block_fetched(
-        &'static self,
-        mut state: Open,
-        piece: Piece,
-        want: &Want,
-        prealloc: &mut Prealloc,
-        count: Count,
-    ) -> Result<NewBlock> {
-        if let Some(placed) = state.take_block_in(self, piece, want, prealloc) {
-            state.count(want, count, &placed, false);
+    /// A block in memory that has just arrived. A pool that was retired meanwhile takes it all the same: another thread may have released the
+    /// handle, and the block is freed like any other. What the pool cannot take goes back.
+    fn take_block_fetched(&'static self, mut state: Open, piece: Piece, request: &mut Request) -> Result<NewBlock> {
+        let want = &request.want;
+        if let Some(block) = state.take_block_in(self, piece, want, &mut request.prealloc) {
+            state.count(want, request.count, &block, false);
             self.enforce_threshold(state, usize::MAX);
-            return Ok(placed);
+            self.ask_huge(want, &block);
+            return Ok(block);
         }
         let (state, status) = self.unlocked(state, || {
             let status = self.send_back(piece.start, piece.bytes);
@@ -174,21 +219,20 @@ impl Pool {
         Err(self.failed(state, want, status))
     }
 
-    /// Asks for huge pages where a fresh large block fills them (PH-11). The block is the caller's still.
-    pub(super) fn ask_huge(&'static self, want: &Want, placed: &NewBlock) {
-        if want.class.is_some() || want.block_bytes < HUGE_PAGE_BYTES || placed.dirty >= want.block_bytes {
+    /// Asks for huge pages where a fresh large block fills them (PH-11). The caller does not have the block yet.
+    pub(super) fn ask_huge(&'static self, want: &Want, block: &NewBlock) {
+        if want.class.is_some() || want.block_bytes < HUGE_PAGE_BYTES || block.dirty >= want.block_bytes {
             return;
         }
         let how = self.state.lock().settings.huge;
-        let Some((start, bytes)) = huge::inside(placed.address + placed.dirty, placed.address + want.block_bytes)
-        else {
+        let Some((start, bytes)) = huge::inside(block.address + block.dirty, block.address + want.block_bytes) else {
             return;
         };
         if how == TN_HUGE_NEVER || !huge::prepare(start, bytes) {
             return;
         }
         let ops = self.ops();
-        // SAFETY: in a block that was just made for this request and that nobody knows of; it was never written.
+        // SAFETY: in a block that was just made for this request; no other thread knows it, and it was never written.
         let whole = how == TN_HUGE_EXPLICIT && unsafe { ops.set_huge(start, bytes, TN_HUGE_EXPLICIT) };
         // SAFETY: as above.
         if whole || unsafe { ops.set_huge(start, bytes, TN_HUGE_AUTO) } {
@@ -197,57 +241,34 @@ impl Pool {
         }
     }
 
-    /// What is done where the limit leaves no room, one step at a time (PO-44).
-    pub(super) fn relieve_limit(
-        &'static self,
-        mut state: Open,
-        want: &Want,
-        prealloc: &mut Prealloc,
-        progress: &mut ReclaimProgress,
-        least: usize,
-    ) -> StepOutcome {
-        state.dissolve_empty(os::coarse_ms());
-        let needed = state.least(want.span_bytes);
-        if let Some(piece) = state.evict(needed, usize::MAX / 2, Some(prealloc)) {
-            drop(self.give_back(state, piece));
-            return StepOutcome::Retry;
+    /// The status of a request for which no step is left. While its stream captures a graph, the message says that this is why (PD-15).
+    #[cold]
+    fn refuse(&'static self, request: &Request) -> Status {
+        let want = &request.want;
+        let capturing = want.queue.is_some_and(|queue| queue.is_capturing().unwrap_or(false));
+        let status = match request.reason {
+            TN_PRESSURE_LIMIT => TN_ERR_POOL_LIMIT,
+            _ => self.ops().terms().refusal,
+        };
+        let said = self.out_of_memory(status, want);
+        if !capturing {
+            return said;
         }
-        drop(state);
-        // What threads keep must not starve anybody; they may take it back at once, so not for ever.
-        progress.thread_reclaims += 1;
-        if self.free_ring() || progress.thread_reclaims <= 3 && thread_heap::reclaim_from_threads(self, true) {
-            return StepOutcome::Retry;
-        }
-        if least < want.span_bytes {
-            return StepOutcome::Shrink;
-        }
-        match self.call_listeners(want.span_bytes, TN_PRESSURE_LIMIT, &mut progress.heard) {
-            true => {
-                // What was freed may lie with a thread now.
-                progress.thread_reclaims = 0;
-                StepOutcome::Retry
-            }
-            false => StepOutcome::None,
-        }
-    }
-
-    /// What is done where the device has no more, one step at a time (PO-44). False: nothing is left to be done.
-    fn relieve_device(&'static self, want: &Want, progress: &mut ReclaimProgress) -> bool {
-        progress.refusals += 1;
-        match progress.refusals {
-            1 => {
-                self.trim(0);
-            }
-            // What others have is not the upstream's.
-            2 if !self.is_imported() => crate::reclaim::run(self.device()),
-            _ => return self.call_listeners(want.span_bytes, TN_PRESSURE_DEVICE, &mut progress.heard),
-        }
-        true
+        let name = self.name();
+        fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!(
+                "pool \"{}\" has no {} bytes that are finished, and a graph is being captured on this stream, which cannot wait; \
+                 allocate before the capture, or trim other pools",
+                name.as_str(),
+                want.block.requested
+            ),
+        )
     }
 
     /// A request failed by what the upstream did.
     #[cold]
-    pub(in crate::pool) fn failed(&'static self, mut state: Open, want: &Want, status: Status) -> Status {
+    fn failed(&'static self, mut state: Open, want: &Want, status: Status) -> Status {
         state.count_failure(want.block);
         self.enforce_threshold(state, usize::MAX);
         status

@@ -65,7 +65,7 @@ impl Pool {
 
     /// TN_ERR_UNSUPPORTED where devices work on blocks: two could not both say after what they are free.
     fn check_divisible(&self) -> Result<()> {
-        if !self.is_ordered() {
+        if !self.is_stream_ordered() {
             return Ok(());
         }
         Err(fail(

@@ -112,7 +112,7 @@ pub(in crate::pool) fn put(start: usize, bytes: usize, span: Option<&'static Spa
 
 /// The span with the map that an address of a span lies in, if it lies in one.
 fn map_of(span: &Span, address: usize) -> Option<&'static Span> {
-    let pool = span.pool().filter(|pool| pool.is_ordered())?;
+    let pool = span.pool()?;
     // A pool over another's block has entries of its own.
     let ours = |outer: &Span| outer.pool().is_some_and(|owner| core::ptr::eq(owner, pool));
     get(address).filter(|outer| outer.kind() == Kind::Range && !outer.is(span) && ours(outer))

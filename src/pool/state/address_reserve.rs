@@ -3,10 +3,13 @@
 //! Contract: that of `state`, under the same lock. Nothing here holds memory: a reserve counts in `address_bytes` alone. Few
 //! are kept; what finds no place is handed out to be given back.
 
-use super::{Piece, PoolState};
+use super::{Piece, PoolState, Want};
 use crate::device::host::GRANULE;
+use crate::pool::backing::BackingRequest;
 use crate::pool::backing::huge::HUGE_PAGE_BYTES;
-use crate::types::TN_POOL_DIRECT;
+use crate::pool::options::Settings;
+use crate::pool::requests::Growth;
+use crate::types::{TN_HUGE_NEVER, TN_POOL_DIRECT};
 
 /// Rooms that a pool keeps.
 pub(super) const RESERVES: usize = 8;
@@ -92,9 +95,28 @@ impl PoolState {
         needed.next_multiple_of(self.settings.terms.granule)
     }
 
+    /// What to get from the system, or an upstream, for a request that finds nothing.
+    pub fn plan_growth(&mut self, want: &Want) -> Growth {
+        let bytes = self.least(want.span_bytes);
+        let Settings { node, huge, terms, .. } = self.settings;
+        let step = self.growth_step(bytes);
+        // Large blocks begin where a huge page does, as long as that wastes little.
+        let aligned = if want.span_bytes >= 2 * HUGE_PAGE_BYTES && huge != TN_HUGE_NEVER {
+            want.span_alignment.max(HUGE_PAGE_BYTES)
+        } else {
+            want.span_alignment
+        };
+        let reserved = self.take_reserved(want.span_bytes, aligned);
+        Growth {
+            asked: BackingRequest { bytes, alignment: aligned, step, node, huge },
+            coming_bytes: if terms.joins { bytes } else { step },
+            reserved: reserved.or_else(|| self.take_reserved(want.span_bytes, want.span_alignment)),
+        }
+    }
+
     /// How many addresses to reserve where so many bytes are needed: a step of the pool's growth. From an upstream that is memory, so only
     /// what the limit has reserve for.
-    pub fn step(&self, needed: usize) -> usize {
+    fn growth_step(&self, needed: usize) -> usize {
         if self.settings.flags & TN_POOL_DIRECT != 0 {
             return needed;
         }

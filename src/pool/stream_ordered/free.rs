@@ -5,6 +5,7 @@
 use crate::error::{Result, fail, quietly};
 use crate::pool::client::Client;
 use crate::pool::requests::Open;
+use crate::pool::requests::PATTERN;
 use crate::pool::span::block_state::BlockState;
 use crate::pool::span::stream_uses::{FreeListKind, Point, Queue, Use};
 use crate::pool::span::{Span, table};
@@ -43,7 +44,7 @@ impl Pool {
         if point.is_passed() {
             return true;
         }
-        if !self.is_ordered() {
+        if !self.is_stream_ordered() {
             return point.outlast();
         }
         self.ensure_stream_list(point.queue());
@@ -145,6 +146,17 @@ impl Pool {
         }
     }
 
+    /// Frees a client's raw block in the order of a queue; without one, of the calling thread's current stream where the host cannot.
+    pub(in crate::pool) fn free_in_order(
+        &'static self,
+        client: Client,
+        queue: Option<&'static Queue>,
+        address: usize,
+    ) -> Result<()> {
+        let queue = self.queue_of(queue)?;
+        self.deallocate_ordered(client, Some(self), address, None, queue)
+    }
+
     /// The same in the order of what the calling thread means by no stream.
     pub(in crate::pool) fn deallocate_now(
         &'static self,
@@ -177,7 +189,14 @@ impl Pool {
 
     /// What must happen to a block that comes back before anybody else may have it, in strict mode and where blocks are cleared: the span
     /// knows afterwards whether it was filled with strict mode's pattern, or still has to be cleared.
-    pub(in crate::pool) fn spoil_ordered(&'static self, span: &'static Span, flags: u32, pattern: u8) {
+    pub(in crate::pool) fn erase_in_order(&'static self, span: &'static Span, _: usize, flags: u32) {
+        self.erase_or_note(span, flags);
+        if !span.needs_clearing() {
+            self.clear_left(1);
+        }
+    }
+
+    fn erase_or_note(&'static self, span: &'static Span, flags: u32) {
         span.set_spoilt(false);
         if self.ops().is_gone() {
             return;
@@ -188,7 +207,7 @@ impl Pool {
             // Else the host clears it when it hands the block out, or gives it back to the device.
             if idle {
                 let strict = flags & TN_POOL_STRICT != 0;
-                let value = if strict { pattern } else { 0 };
+                let value = if strict { PATTERN } else { 0 };
                 // SAFETY: the block is in limbo: its holder gave it back, and no device works on it any more.
                 unsafe { self.ops().fill(span.start.get(), span.block_bytes.get(), value) };
                 span.set_spoilt(strict);
@@ -268,7 +287,7 @@ impl Pool {
 
     /// Whether blocks are cleared by the host, when they are handed out.
     pub(super) fn host_clears(&self) -> bool {
-        self.is_ordered()
+        self.is_stream_ordered()
             && self.flags.load(Ordering::Relaxed) & TN_POOL_ZERO_ON_FREE != 0
             && self.touch.load(Ordering::Relaxed)
     }
@@ -312,5 +331,5 @@ pub fn record_use_on(
 /// The pool that has the address if devices work on its blocks, else the one that was passed if they work on that.
 pub(in crate::pool) fn owner_of(through: Option<&'static Pool>, address: usize) -> Option<&'static Pool> {
     let owner = table::find(address).and_then(Span::pool);
-    owner.or(through).filter(|pool| pool.is_ordered() && address != 0)
+    owner.or(through).filter(|pool| pool.is_stream_ordered() && address != 0)
 }

@@ -12,7 +12,7 @@ mod free;
 
 mod resize;
 
-mod slow_path;
+pub(super) mod steps;
 
 use crate::device::host::GRANULE;
 use crate::error::{Result, Status, fail};
@@ -30,23 +30,23 @@ use crate::types::*;
 use core::sync::atomic::Ordering;
 pub(super) use free::owner_of;
 pub use free::{deallocate_on, record_use_on};
-pub use slow_path::collect;
+pub use steps::collect;
 
 impl Pool {
     /// Whether devices work on its blocks.
     #[inline]
-    pub fn is_ordered(&self) -> bool {
-        self.ordered.load(Ordering::Relaxed)
+    pub fn is_stream_ordered(&self) -> bool {
+        self.stream_ordered.load(Ordering::Relaxed)
     }
 
     /// The device whose streams its calls take; the host's where none works on its blocks.
     pub fn stream_device(&self) -> tn_device {
-        if self.is_ordered() { self.device() } else { HOST }
+        if self.is_stream_ordered() { self.device() } else { HOST }
     }
 
     /// The queue that a request of this pool means: on memory that the host cannot touch there is no "now" (PD-9).
     fn queue_of(&self, queue: Option<&'static Queue>) -> Result<Option<&'static Queue>> {
-        if queue.is_some() || !self.is_ordered() || self.touch.load(Ordering::Relaxed) {
+        if queue.is_some() || self.touch.load(Ordering::Relaxed) {
             return Ok(queue);
         }
         stream::current(self.device()).map(Some)
@@ -54,7 +54,7 @@ impl Pool {
 
     /// TN_ERR_DEVICE in the child of a process that made the pool on a device (PO-59).
     pub fn check_process(&self) -> Result<()> {
-        if !self.is_ordered() || self.forks.load(Ordering::Relaxed) == thread::forks() {
+        if !self.is_stream_ordered() || self.forks.load(Ordering::Relaxed) == thread::forks() {
             return Ok(());
         }
         Err(self.refuse_child())
@@ -91,7 +91,7 @@ impl Pool {
         zeroed: bool,
         stamp: u64,
     ) -> Result<core::ptr::NonNull<u8>> {
-        if !self.is_ordered() {
+        if !self.is_stream_ordered() {
             return self.allocate_raw(bytes, alignment, zeroed, stamp);
         }
         self.request_ordered(queue, bytes, alignment, zeroed, BlockState::Raw, Client::RAW.tag(stamp))
@@ -107,7 +107,7 @@ impl Pool {
         zeroed: bool,
         owner: u64,
     ) -> Result<(core::ptr::NonNull<u8>, Option<Point>)> {
-        if !self.is_ordered() {
+        if !self.is_stream_ordered() {
             return self.allocate(bytes, alignment, zeroed, owner).map(|block| (block, None));
         }
         self.request_ordered(queue, bytes, alignment, zeroed, BlockState::Store, owner)
@@ -155,7 +155,7 @@ impl Pool {
     ) -> Result<NewBlock> {
         let clears = self.host_clears();
         let want = Want { queue: queue.filter(|_| !clears), ..self.want(bytes, block)? };
-        let placed = self.obtain_ordered(want, count)?;
+        let placed = self.allocate_block_ordered(want, count)?;
         if clears {
             // Also what it can grow by where it is.
             let bytes = table::find(placed.address).map_or(want.block_bytes, |span| span.bytes.get());
@@ -197,7 +197,7 @@ impl Pool {
     }
 
     /// Rounds a request: to 512 bytes, above 1 MiB to 64 KiB (PO-16). None: no address space could hold it.
-    pub(super) fn want_ordered(bytes: usize, block: Block) -> Option<Want> {
+    pub(super) fn round_for_streams(bytes: usize, block: Block) -> Option<Want> {
         let fine = bytes <= LARGEST_IN_RANGE_BYTES && block.alignment < GRANULE;
         let unit = if fine { MIN_PIECE_BYTES } else { GRANULE };
         let span_bytes =
@@ -206,7 +206,7 @@ impl Pool {
     }
 
     /// Memory for a want.
-    pub(super) fn obtain_ordered(&'static self, want: Want, count: Count) -> Result<NewBlock> {
+    pub(super) fn allocate_block_ordered(&'static self, want: Want, count: Count) -> Result<NewBlock> {
         let look = |prealloc: Option<&mut Prealloc>| {
             let mut state = self.state.lock();
             let placed = if state.retired { None } else { state.take_block_for_stream(&want, prealloc) }?;
@@ -220,6 +220,6 @@ impl Pool {
         if let Some(queue) = want.queue {
             self.ensure_stream_list(queue);
         }
-        self.take_ordered_slow(want, count)
+        self.allocate_slow(want, count)
     }
 }

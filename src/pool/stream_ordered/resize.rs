@@ -11,29 +11,8 @@ use crate::pool::state::{Count, Prealloc};
 use crate::pool::{Pool, requests};
 
 impl Pool {
-    /// Changes the size of a raw block, in place or by a copy in the order of a queue, on which the old block is given back (PO-21).
-    pub fn reallocate_on(
-        &'static self,
-        queue: Option<&'static Queue>,
-        address: usize,
-        bytes: usize,
-        stamp: u64,
-    ) -> Result<Option<core::ptr::NonNull<u8>>> {
-        if !self.is_ordered() {
-            return self.reallocate(address, bytes, stamp);
-        }
-        if address == 0 {
-            return self.allocate_raw_on(queue, bytes, 0, false, stamp).map(Some);
-        }
-        if bytes == 0 {
-            let queue = self.queue_of(queue)?;
-            return self.deallocate_ordered(Client::RAW, Some(self), address, None, queue).map(|()| None);
-        }
-        self.resize_on(Client::RAW, queue, address, bytes).map(Some)
-    }
-
     /// Changes the size of a client's block, to at least 1 byte. On failure the old block is live and unchanged.
-    pub(in crate::pool) fn resize_on(
+    pub(in crate::pool) fn resize_in_order(
         &'static self,
         client: Client,
         queue: Option<&'static Queue>,
