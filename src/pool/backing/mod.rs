@@ -260,7 +260,7 @@ impl Pool {
         let mut next = first;
         while let Some(span) = next {
             next = span.next.get();
-            state.set_free(span, span.since.get() as u64);
+            state.set_free(span, span.freed_ms());
         }
         state.busy -= 1;
         state

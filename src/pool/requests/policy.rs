@@ -8,9 +8,9 @@ use super::steps;
 use crate::error::Result;
 use crate::pool::Pool;
 use crate::pool::client::Client;
-use crate::pool::span::Span;
 use crate::pool::span::block_state::Block;
 use crate::pool::span::stream_uses::Queue;
+use crate::pool::span::{Span, StreamMark};
 use crate::pool::state::{NewBlock, PoolState, Prealloc, Want};
 use crate::pool::stream_ordered::steps as stream_steps;
 use core::ptr::NonNull;
@@ -89,7 +89,7 @@ pub(in crate::pool) static STREAM_ORDERED: Policy = Policy {
     resize: Pool::resize_in_order,
     free: Pool::free_in_order,
     erase: Pool::erase_in_order,
-    has_pattern: Span::is_spoilt,
+    has_pattern: |span| span.mark() == StreamMark::Pattern,
 };
 
 impl Pool {

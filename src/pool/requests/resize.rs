@@ -12,7 +12,7 @@ use crate::pool::client::Client;
 use crate::pool::messages::Misuse;
 use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::stream_uses::Queue;
-use crate::pool::span::{Kind, Span, class};
+use crate::pool::span::{Kind, Span, SpanSource, class};
 use crate::pool::state::{Count, NewBlock, Piece, PoolState, Prealloc, Want};
 use crate::sys::{checker, os};
 use crate::types::*;
@@ -195,7 +195,7 @@ impl Pool {
         // Pages of several reservations cannot be moved in one call.
         let by_pages = span.kind() == Kind::Large
             && want.class.is_none()
-            && span.origin.get() != 0
+            && matches!(span.source(), SpanSource::Reservation(_))
             && !self.is_imported()
             && !checker::watches();
         if by_pages

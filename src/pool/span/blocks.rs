@@ -21,7 +21,7 @@ impl Span {
     pub fn block(&self, index: usize) -> Block {
         let Some(metadata) = self.metadata() else {
             let word = self.cell.get();
-            let requested = self.edge.get();
+            let requested = self.large_requested();
             return Block { state: word.state(), alignment: word.alignment(), requested, tag: word.tag() };
         };
         let columns = metadata.columns();
@@ -37,7 +37,7 @@ impl Span {
     /// Writes what is known of a block. The owner does, or who has the block.
     pub fn set_block(&self, index: usize, block: Block) {
         let Some(metadata) = self.metadata() else {
-            self.edge.set(block.requested);
+            self.set_large_requested(block.requested);
             self.cell.set(block_state::BlockBits::of(block, 0));
             return;
         };

@@ -33,6 +33,7 @@ use core::sync::atomic;
 use crate::pool::Pool;
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::remote_free::protocol::Queued;
+use crate::pool::state::UpstreamPiece;
 use crate::pool::thread_heap::Heap;
 use block_metadata::METADATA;
 use block_state::BlockCell;
@@ -55,6 +56,35 @@ pub(super) enum Kind {
     /// Other spans, smaller than a granule, of which it has a map.
     Range = 4,
 }
+
+/// What must be known of the bytes of a large or free span of a stream-ordered pool.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(super) enum StreamMark {
+    None = 0,
+    /// Free: it lies among the spans that several streams used.
+    MultiStream = 1,
+    /// Large: strict mode's pattern is in the freed block.
+    Pattern = 2,
+    /// No request may have it before it was cleared.
+    NeedsClearing = 3,
+    /// As `NeedsClearing`, for ever: a captured graph may clear it whenever it is launched.
+    Captured = 4,
+}
+
+/// What all bytes of a span came from.
+#[derive(Clone, Copy)]
+pub(super) enum SpanSource {
+    /// Several reservations.
+    Several,
+    /// One reservation of the system's memory, by its number: its pages can be moved.
+    Reservation(usize),
+    /// One piece of an upstream or a device, which goes back whole.
+    Piece(&'static UpstreamPiece),
+}
+
+/// In the key of a span: it is the number of a poll, and no time in ms.
+const POLL_ROUND: usize = 1 << 62;
 
 /// A number that is read without the lock.
 #[derive(Debug, Default)]
@@ -165,8 +195,8 @@ pub(super) struct Span {
     /// Small: blocks that were given back, number of indices on the stack.
     top: RelaxedUsize,
     pub class: RelaxedUsize,
-    /// Small, the owner's: as many blocks on the stack make a free a rare one; 0: none does. Large: bytes that were asked for.
-    pub edge: RelaxedUsize,
+    /// Small: `edge`. Large: `large_requested`.
+    by_kind: RelaxedUsize,
     /// Small: in the list of those with room; free: in a bin.
     pub next: Link,
     pub previous: Link,
@@ -175,19 +205,20 @@ pub(super) struct Span {
     pub newer: Link,
     pub bytes: RelaxedUsize,
     metadata: AtomicPtr<BlockMetadata>,
-    /// Small: 1: no byte from `bump` on was ever handed out, so that it reads 0. Free: 1: it lies among the multi_stream (`state::stream_lists`).
-    pub fresh: RelaxedUsize,
+    /// Small: `is_fresh`.
+    fresh: RelaxedUsize,
     /// Free, large: bytes at the end that were never handed out since they came from the device, and so read 0.
     pub clean: RelaxedUsize,
     /// Large: the block's.
     cell: BlockCell,
-    /// What all of it came from: the number of a reservation of the device, for moving its pages (0: more than one), or the address of the
-    /// record of a caller's piece.
-    pub origin: RelaxedUsize,
-    /// Free: when it came, ms; on a queue's free_bins: the tick of its use.
-    pub since: RelaxedUsize,
+    /// [`SpanSource`].
+    source: RelaxedUsize,
+    /// Free: `freed_ms`, `use_tick` or `poll_round`, by the list that has it.
+    list_key: RelaxedUsize,
     recycled: AtomicPtr<Span>,
     pub queued: Queued,
+    /// [`StreamMark`].
+    mark: AtomicU32,
     pub queue: Link,
     /// Of a pool on whose blocks devices work: after what its bytes are free.
     pub uses: Uses,
@@ -285,33 +316,113 @@ impl Span {
     pub fn is_of(&self, heap: &'static Heap) -> bool {
         core::ptr::eq(self.heap.load(Ordering::Relaxed), heap)
     }
-    /// Free: whether it lies among those with uses on several queues.
-    pub fn is_multi_stream(&self) -> bool {
+    /// Of a stream-ordered pool: what must be known of its free or freed bytes.
+    pub fn mark(&self) -> StreamMark {
+        match self.mark.load(Ordering::Relaxed) {
+            1 => StreamMark::MultiStream,
+            2 => StreamMark::Pattern,
+            3 => StreamMark::NeedsClearing,
+            4 => StreamMark::Captured,
+            _ => StreamMark::None,
+        }
+    }
+    pub fn set_mark(&self, mark: StreamMark) {
+        self.mark.store(mark as u32, Ordering::Relaxed);
+    }
+    /// Whether no request may have it before it was cleared.
+    pub fn needs_clearing(&self) -> bool {
+        matches!(self.mark(), StreamMark::NeedsClearing | StreamMark::Captured)
+    }
+
+    // ---- words that each kind has for itself ----
+
+    /// Small: as many blocks on the stack make a free a rare one; 0: none does.
+    #[inline(always)]
+    pub fn edge(&self) -> usize {
+        debug_assert!(self.kind() == Kind::Small);
+        self.by_kind.get()
+    }
+    pub fn set_edge(&self, free_count: usize) {
+        debug_assert!(self.kind() == Kind::Small);
+        self.by_kind.set(free_count);
+    }
+    /// Large: bytes that were requested. A reader without the lock may get a small span's word, and then throws its result away.
+    fn large_requested(&self) -> usize {
+        self.by_kind.get()
+    }
+    fn set_large_requested(&self, bytes: usize) {
+        self.by_kind.set(bytes);
+    }
+    /// Small: no byte from `bump` on was ever handed out, so that it reads 0.
+    #[inline]
+    pub fn is_fresh(&self) -> bool {
+        debug_assert!(self.kind() == Kind::Small);
         self.fresh.get() == 1
     }
-    pub fn set_multi_stream(&self, multi_stream: bool) {
-        self.fresh.set(usize::from(multi_stream));
+    pub fn set_fresh(&self, fresh: bool) {
+        self.fresh.set(usize::from(fresh));
     }
-    /// Large, of a pool on whose blocks devices work: whether strict mode's pattern is in a block that came back.
-    pub fn is_spoilt(&self) -> bool {
-        self.fresh.get() == 2
+
+    // ---- the key by which a list of free spans is sorted ----
+
+    /// The key, whatever it is in the list that has the span.
+    pub fn list_key(&self) -> usize {
+        self.list_key.get()
     }
-    pub fn set_spoilt(&self, spoilt: bool) {
-        self.fresh.set(if spoilt { 2 } else { 0 });
+    /// Takes the key of another span over, and with it its place in a list.
+    pub fn follow_list_key(&self, other: &Span) {
+        self.list_key.set(other.list_key.get());
     }
-    /// Large or free, of a pool on whose blocks devices work: whether it still has to be cleared before anybody may have it.
-    pub fn needs_clearing(&self) -> bool {
-        self.fresh.get() >= 3
+    /// Free for all: when it was freed, ms.
+    pub fn freed_ms(&self) -> u64 {
+        self.list_key.get() as u64
     }
-    pub fn set_needs_clearing(&self, needs_clearing: bool) {
-        self.fresh.set(if needs_clearing { 3 } else { 0 });
+    pub fn set_freed_ms(&self, ms: u64) {
+        self.list_key.set(ms as usize);
     }
-    /// The same of one that may never be cleared, nor had: a graph may clear it at any time.
-    pub fn is_captured(&self) -> bool {
-        self.fresh.get() == 4
+    /// In the list of one stream: the tick of its last use.
+    pub fn use_tick(&self) -> u64 {
+        self.list_key.get() as u64
     }
-    pub fn set_captured(&self) {
-        self.fresh.set(4);
+    pub fn set_use_tick(&self, tick: u64) {
+        self.list_key.set(tick as usize);
+    }
+    /// Among the spans that several streams used: the number of the last poll that asked about it; None: none did, and it has `freed_ms`.
+    pub fn poll_round(&self) -> Option<usize> {
+        let key = self.list_key.get();
+        (key & POLL_ROUND != 0).then_some(key & !POLL_ROUND)
+    }
+    pub fn set_poll_round(&self, number: usize) {
+        self.list_key.set(POLL_ROUND | number);
+    }
+
+    // ---- where it came from ----
+
+    pub fn source(&self) -> SpanSource {
+        match self.source.get() {
+            0 => SpanSource::Several,
+            number if number & 1 == 1 => SpanSource::Reservation(number >> 1),
+            // SAFETY: `set_origin` stored the address of a record, which is even, and records are never unmapped.
+            address => SpanSource::Piece(unsafe { &*(address as *const UpstreamPiece) }),
+        }
+    }
+    pub fn set_source(&self, source: SpanSource) {
+        self.source.set(match source {
+            SpanSource::Several => 0,
+            SpanSource::Reservation(number) => number << 1 | 1,
+            SpanSource::Piece(piece) => core::ptr::from_ref(piece) as usize,
+        });
+    }
+    /// Whether both came from one reservation or piece, or both from several.
+    pub fn same_source(&self, other: &Span) -> bool {
+        self.source.get() == other.source.get()
+    }
+    /// The piece of an upstream, or of a device, that it lies in. None: it lies in memory of the system.
+    pub fn piece(&self) -> Option<&'static UpstreamPiece> {
+        match self.source() {
+            SpanSource::Piece(piece) => Some(piece),
+            SpanSource::Several | SpanSource::Reservation(_) => None,
+        }
     }
     fn map(&self) -> Option<&'static RangeMap> {
         // SAFETY: NULL, or set from a reference to a map, and those are never unmapped.

@@ -79,9 +79,9 @@ impl FreeBins {
         }
         // By age: nearly always the newest of all; what was only cut keeps its time and goes where that belongs.
         let newest = self.newest.get();
-        let is_oldest = self.oldest.get().is_none_or(|oldest| oldest.since.get() >= span.since.get());
+        let is_oldest = self.oldest.get().is_none_or(|oldest| oldest.list_key() >= span.list_key());
         let mut older = if is_oldest && newest.is_some() { None } else { newest };
-        while let Some(newer) = older.filter(|older| older.since.get() > span.since.get()) {
+        while let Some(newer) = older.filter(|older| older.list_key() > span.list_key()) {
             older = newer.older.get();
         }
         let newer = older.map_or(self.oldest.get(), |older| older.newer.get());

@@ -7,7 +7,7 @@ use super::{Piece, PoolState, Prealloc, UpstreamPiece};
 use crate::device::host::GRANULE;
 use crate::pool::Pool;
 use crate::pool::backing::huge;
-use crate::pool::span::{Kind, Span, table};
+use crate::pool::span::{Kind, Span, SpanSource, table};
 use crate::pool::state::free_bins::LOOKS;
 use crate::types::*;
 
@@ -25,7 +25,7 @@ impl PoolState {
         let mut span = span;
         let Some(pool) = span.pool() else { return };
         span.change(|| span.set_kind(Kind::Free));
-        span.since.set(now as usize);
+        span.set_freed_ms(now);
         // More than two where one of them was kept as it came back.
         while let Some(neighbour) = self.free_neighbour(pool, span) {
             self.unlist_free(neighbour);
@@ -45,12 +45,12 @@ impl PoolState {
 
     /// Whether two neighbours may become one: where pieces of the device go back as they came, only those of one.
     pub(super) fn may_join(&self, a: &Span, b: &Span) -> bool {
-        self.settings.terms.joins || a.origin.get() == b.origin.get()
+        self.settings.terms.joins || a.same_source(b)
     }
 
     /// Whether a free span can go back to the device, in part at least, or else is a whole piece.
     pub(super) fn can_go(&self, span: &Span) -> bool {
-        self.settings.terms.splits || self.segment_of(span).is_some_and(|segment| segment.bytes() == span.bytes.get())
+        self.settings.terms.splits || span.piece().is_some_and(|segment| segment.bytes() == span.bytes.get())
     }
 
     /// Makes a large block's span free, and keeps it as it is for the next request of its size; the one that was kept before merges.
@@ -64,7 +64,7 @@ impl PoolState {
     pub fn merge_recent(&mut self) -> bool {
         let Some(span) = self.recent else { return false };
         self.unlist_free(span);
-        self.set_free(span, span.since.get() as u64);
+        self.set_free(span, span.freed_ms());
         true
     }
 
@@ -83,7 +83,7 @@ impl PoolState {
     /// Makes a span free that must not be merged, because its neighbour is about to be used.
     pub(super) fn set_free_apart(&mut self, span: &'static Span, since: u64) {
         span.change(|| span.set_kind(Kind::Free));
-        span.since.set(since as usize);
+        span.set_freed_ms(since);
         self.list_free(span);
     }
 
@@ -96,13 +96,13 @@ impl PoolState {
         let (left, right) = if a.start.get() < b.start.get() { (a, b) } else { (b, a) };
         let through = if right.clean.get() == right.bytes.get() { left.clean.get() } else { 0 };
         let clean = right.clean.get() + through;
-        let origin = if a.origin.get() == b.origin.get() { a.origin.get() } else { 0 };
+        let source = if a.same_source(b) { a.source() } else { SpanSource::Several };
         // First the span, then the table: a reader finds each address in a span that contains it.
         large.change(|| {
             large.start.set(start);
             large.bytes.set(bytes);
             large.clean.set(clean);
-            large.origin.set(origin);
+            large.set_source(source);
         });
         table::put(small.start.get(), small.bytes.get(), Some(large));
         table::begin(large);
@@ -132,7 +132,7 @@ impl PoolState {
             rest.start.set(start);
             rest.bytes.set(bytes);
             rest.clean.set(span.clean.get().min(bytes));
-            rest.origin.set(span.origin.get());
+            rest.set_source(span.source());
             rest.set_metadata(None);
         });
         table::put(start, bytes, Some(rest));
@@ -167,7 +167,7 @@ impl PoolState {
         }
         let pad = pad_of(span);
         self.unlist_free(span);
-        let since = span.since.get() as u64;
+        let since = span.freed_ms();
         if pad > 0 {
             let Some(rest) = self.cut_off(span, pad, prealloc) else {
                 self.list_free(span);
@@ -206,7 +206,7 @@ impl PoolState {
             front.start.set(start);
             front.bytes.set(bytes);
             front.clean.set(span.clean.get().saturating_sub(span.bytes.get() - bytes));
-            front.origin.set(span.origin.get());
+            front.set_source(span.source());
             front.set_metadata(None);
         });
         table::put(start, bytes, Some(front));
@@ -269,7 +269,7 @@ impl PoolState {
             // Marks in a caller's memory are those of a pool below.
             let own = self.settings.terms.joins;
             let (from, to) = if own { huge::without_parts(from, to) } else { (from, to) };
-            let segment = self.segment_of(span);
+            let segment = span.piece();
             if from < to && self.take_out(span, from, to, prealloc.as_deref_mut()) {
                 if own {
                     self.figures.huge_bytes -= (huge::unmark(from, to - from) * huge::HUGE_PAGE_BYTES) as u64;
@@ -283,12 +283,12 @@ impl PoolState {
     /// Takes the whole free piece out of the state that was unused longest of those with at most so many bytes.
     fn evict_whole(&mut self, most: usize) -> Option<Piece> {
         let all = self.figures.reserved_bytes as usize;
-        let stays = |span: &Span| self.segment_of(span).is_some_and(UpstreamPiece::is_kept) && most < all;
+        let stays = |span: &Span| span.piece().is_some_and(UpstreamPiece::is_kept) && most < all;
         let mut span = self.free_bins.oldest()?;
         while span.bytes.get() > most || stays(span) {
             span = span.newer.get()?;
         }
-        let (start, bytes, segment) = (span.start.get(), span.bytes.get(), self.segment_of(span));
+        let (start, bytes, segment) = (span.start.get(), span.bytes.get(), span.piece());
         self.take_out(span, start, start + bytes, None);
         Some(self.take_leave(start, bytes, segment))
     }
@@ -306,14 +306,14 @@ impl PoolState {
     fn take_out(&mut self, span: &'static Span, from: usize, to: usize, prealloc: Option<&mut Prealloc>) -> bool {
         self.unlist_free(span);
         if span.start.get() < from && to < span.end() {
-            let since = span.since.get() as u64;
+            let since = span.freed_ms();
             let Some(rest) = prealloc.and_then(|prealloc| self.cut_off(span, to - span.start.get(), prealloc)) else {
                 self.list_free(span);
                 return false;
             };
             self.set_free_apart(rest, since);
         }
-        table::put(from, to - from, self.segment_of(span).and_then(UpstreamPiece::under));
+        table::put(from, to - from, span.piece().and_then(UpstreamPiece::under));
         let (start, end, clean) = (span.start.get(), span.end(), span.clean.get());
         if (start, end) == (from, to) {
             self.drop_span(span);
@@ -358,10 +358,8 @@ impl PoolState {
         let free = self.free_bins.bytes().saturating_sub(just);
         // So much may stay in any case.
         let over = if free <= self.settings.threshold / 4 { 0 } else { free.saturating_sub(self.room_for_free()) };
-        let late = self
-            .free_bins
-            .oldest()
-            .filter(|oldest| now.saturating_sub(oldest.since.get() as u64) > self.settings.delay_ms);
+        let late =
+            self.free_bins.oldest().filter(|oldest| now.saturating_sub(oldest.freed_ms()) > self.settings.delay_ms);
         self.evict(over.max(late.map_or(0, |late| late.bytes.get())), self.spare(), None)
     }
 

@@ -6,7 +6,7 @@ use super::{PoolState, Prealloc, Want};
 use crate::device::host::GRANULE;
 use crate::pool::Pool;
 use crate::pool::span::block_state::{Block, BlockState};
-use crate::pool::span::{Kind, Span, table};
+use crate::pool::span::{Kind, Span, SpanSource, table};
 
 impl PoolState {
     /// BlockMetadata another size asked for of a block in limbo.
@@ -61,7 +61,7 @@ impl PoolState {
         }
         self.unlist_free(next);
         if next.bytes.get() > more {
-            let since = next.since.get() as u64;
+            let since = next.freed_ms();
             let Some(rest) = self.cut_off(next, more, prealloc) else {
                 self.list_free(next);
                 return false;
@@ -72,8 +72,8 @@ impl PoolState {
             span.bytes.set(bytes);
             span.clean.set(next.clean.get().min(more));
         });
-        if next.origin.get() != span.origin.get() {
-            span.origin.set(0);
+        if !next.same_source(span) {
+            span.set_source(SpanSource::Several);
         }
         table::put(next.start.get(), more, Some(span));
         self.figures.overhead_bytes += more as u64;
@@ -97,7 +97,7 @@ impl PoolState {
         self.reservations += 1;
         span.change(|| {
             span.start.set(start);
-            span.origin.set(self.reservations);
+            span.set_source(SpanSource::Reservation(self.reservations));
             span.bytes.set(want.span_bytes);
             span.block_bytes.set(want.block_bytes);
             span.clean.set(0);

@@ -14,7 +14,7 @@ impl PoolState {
     pub fn look(&self, span: &'static Span, address: usize) -> Found {
         let offset = address - span.start.get();
         let never = match span.kind() {
-            Kind::Small => span.fresh.get() == 1,
+            Kind::Small => span.is_fresh(),
             _ => offset >= span.bytes.get() - span.clean.get(),
         };
         let gone = if never { Found::Never } else { Found::Gone };
@@ -115,7 +115,7 @@ impl PoolState {
         }
         let used = span.bump.get() * span.block_bytes.get();
         let used = used.next_multiple_of(os::page_bytes()).min(span.bytes.get());
-        span.clean.set(if span.fresh.get() == 1 { span.bytes.get() - used } else { 0 });
+        span.clean.set(if span.is_fresh() { span.bytes.get() - used } else { 0 });
         self.set_free(span, now);
     }
 

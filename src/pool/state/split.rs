@@ -3,7 +3,7 @@
 use super::{PoolState, Prealloc};
 use crate::pool::Pool;
 use crate::pool::span::block_state::{Block, BlockState};
-use crate::pool::span::{Kind, Span, class, table};
+use crate::pool::span::{Kind, Span, SpanSource, class, table};
 
 impl PoolState {
     /// Cuts a large raw block in two. False: it is not live any more, or the prealloc is empty.
@@ -61,8 +61,8 @@ impl PoolState {
             below.block_bytes.set(below.block_bytes.get() + above.block_bytes.get());
             below.clean.set(above.clean.get());
             below.set_block(0, Block { requested: total, state: BlockState::Raw, ..low });
-            if below.origin.get() != above.origin.get() {
-                below.origin.set(0);
+            if !below.same_source(above) {
+                below.set_source(SpanSource::Several);
             }
         });
         table::put(start, bytes, Some(below));

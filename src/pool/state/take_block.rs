@@ -70,7 +70,7 @@ impl PoolState {
     /// Enters memory that just came from the device as a span that is in no list yet. None: it is no new memory.
     fn adopt(&mut self, pool: &'static Pool, piece: Piece, prealloc: &mut Prealloc) -> Option<&'static Span> {
         let (start, bytes) = (piece.start, piece.bytes);
-        let origin = self.origin_of(&piece)?;
+        let source = self.enter_source(&piece)?;
         let clean = if self.settings.terms.zeroed { bytes } else { 0 };
         let span = prealloc.span()?;
         span.change(|| {
@@ -79,7 +79,7 @@ impl PoolState {
             span.start.set(start);
             span.bytes.set(bytes);
             span.clean.set(clean);
-            span.origin.set(origin);
+            span.set_source(source);
             span.set_metadata(None);
         });
         table::put(start, bytes, Some(span));
@@ -129,7 +129,7 @@ impl PoolState {
             span.reciprocal.set(class::reciprocal(class));
             span.count.set(span.bytes.get() / want.block_bytes);
             span.start_over();
-            span.fresh.set(usize::from(span.clean.get() == span.bytes.get()));
+            span.set_fresh(span.clean.get() == span.bytes.get());
             span.set_heap(None);
             span.set_kind(Kind::Small);
         });
@@ -159,6 +159,6 @@ impl PoolState {
             heap.own(span);
         }
         self.count_in(want.block_bytes, want.block);
-        Some(NewBlock::new(span.address_of(popped.index, want.block_bytes), popped.first && span.fresh.get() == 1))
+        Some(NewBlock::new(span.address_of(popped.index, want.block_bytes), popped.first && span.is_fresh()))
     }
 }

@@ -10,7 +10,7 @@ use crate::device::host::GRANULE;
 use crate::pool::Pool;
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::span::block_state::BlockState;
-use crate::pool::span::{Kind, Link, RelaxedUsize, Span, table};
+use crate::pool::span::{Kind, Link, RelaxedUsize, Span, SpanSource, table};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// The record of a piece. All zero is one of nothing.
@@ -88,20 +88,11 @@ impl UpstreamPiece {
 }
 
 impl PoolState {
-    /// The record of what a span lies in; None if the device is not a caller's upstream.
-    pub fn segment_of(&self, span: &Span) -> Option<&'static UpstreamPiece> {
-        if self.settings.terms.joins {
-            return None;
-        }
-        // SAFETY: then spans have the address of a record there, and those are never unmapped.
-        unsafe { (span.origin.get() as *const UpstreamPiece).as_ref() }
-    }
-
     /// What spans of a piece that comes have as their origin. None: it overlaps what the pool has already.
-    pub fn origin_of(&mut self, piece: &Piece) -> Option<usize> {
+    pub fn enter_source(&mut self, piece: &Piece) -> Option<SpanSource> {
         let Some(segment) = piece.segment else {
             self.reservations += 1;
-            return Some(self.reservations);
+            return Some(SpanSource::Reservation(self.reservations));
         };
         let under = table::uniform(piece.start, piece.bytes).ok()?;
         let same = match (under, segment.under()) {
@@ -117,7 +108,7 @@ impl PoolState {
         if let Some(older) = older {
             older.newer.store(pointer(Some(segment)), Ordering::Relaxed);
         }
-        Some(core::ptr::from_ref(segment) as usize)
+        Some(SpanSource::Piece(segment))
     }
 
     /// Takes a whole piece out of the state, with all that lies in it. For a pool that ends with its blocks: nobody

@@ -8,7 +8,7 @@ use crate::pool::requests::Open;
 use crate::pool::requests::PATTERN;
 use crate::pool::span::block_state::BlockState;
 use crate::pool::span::stream_uses::{FreeListKind, Point, Queue, Use};
-use crate::pool::span::{Span, table};
+use crate::pool::span::{Span, StreamMark, table};
 use crate::pool::{HOST, Pool, requests};
 use crate::stream;
 use crate::sys::os;
@@ -30,8 +30,9 @@ impl Cleared {
     /// The span knows it.
     fn note(self, span: &'static Span) {
         match self {
-            Cleared::Captured => span.set_captured(),
-            _ => span.set_needs_clearing(self == Cleared::No),
+            Cleared::Captured => span.set_mark(StreamMark::Captured),
+            Cleared::No => span.set_mark(StreamMark::NeedsClearing),
+            Cleared::Yes => span.set_mark(StreamMark::None),
         }
     }
 }
@@ -197,7 +198,7 @@ impl Pool {
     }
 
     fn erase_or_note(&'static self, span: &'static Span, flags: u32) {
-        span.set_spoilt(false);
+        span.set_mark(StreamMark::None);
         if self.ops().is_gone() {
             return;
         }
@@ -210,7 +211,7 @@ impl Pool {
                 let value = if strict { PATTERN } else { 0 };
                 // SAFETY: the block is in limbo: its holder gave it back, and no device works on it any more.
                 unsafe { self.ops().fill(span.start.get(), span.block_bytes.get(), value) };
-                span.set_spoilt(strict);
+                span.set_mark(if strict { StreamMark::Pattern } else { StreamMark::None });
             }
             return;
         }

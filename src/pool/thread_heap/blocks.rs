@@ -133,7 +133,7 @@ impl Heap {
     fn take_of(&self, class: usize, block: Block, zeroed: bool, inside: CriticalSection) -> Option<NewBlock> {
         let span = self.span_with_free(class)?;
         let taken = self.take(class, span, || block)?;
-        let zero = zeroed && taken.first && span.fresh.get() == 1;
+        let zero = zeroed && taken.first && span.is_fresh();
         if zero {
             self.zero_skipped.add(block.requested);
         }
@@ -231,7 +231,7 @@ impl Heap {
         let (word, slack) = span.end_block(index, is_right)?;
         let (room, block_bytes) = (span.push(index), span.block_bytes.get());
         self.count_back(block_bytes, slack, word.client());
-        let rare = room == span.edge.get();
+        let rare = room == span.edge();
         debug_assert_eq!(rare, self.is_at_edge(span), "{room} of {} blocks", span.bump.get());
         Some((FreedBlock { requested: block_bytes.wrapping_sub(slack), rare }, word.client()))
     }

@@ -21,7 +21,7 @@ impl Heap {
         self.owned.set(Some(span));
         debug_assert!(!span.is_empty(), "it is owned for the sake of a block");
         if span.is_full() {
-            span.edge.set(FULL);
+            span.set_edge(FULL);
         } else {
             self.enter_list(span, class);
         }
@@ -65,9 +65,9 @@ impl Heap {
         let before = self.span_with_free(class);
         self.with_free[class].push(span);
         // What comes first may be full or empty and stays there as it is.
-        span.edge.set(0);
+        span.set_edge(0);
         let Some(before) = before else { return };
-        before.edge.set(before.bump.get());
+        before.set_edge(before.bump.get());
         if before.is_empty() {
             self.count_idle(before, class);
         }
@@ -78,9 +78,9 @@ impl Heap {
         let was_first = self.is_first(span, class);
         self.with_free[class].remove(span);
         let other = if was_first { self.with_free[class].first() } else { Some(span) };
-        span.edge.set(FULL);
+        span.set_edge(FULL);
         if was_first && let Some(other) = other {
-            other.edge.set(0);
+            other.set_edge(0);
         }
         if let Some(other) = other.filter(|other| other.is_empty()) {
             self.empty[class].set(self.empty[class].get() - 1);

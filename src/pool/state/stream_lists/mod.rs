@@ -42,7 +42,7 @@ use crate::pool::Pool;
 use crate::pool::arena::{Recycled, Recycler};
 use crate::pool::span::range_map::MIN_PIECE_BYTES;
 use crate::pool::span::stream_uses::{FreeListKind, Point, Queue};
-use crate::pool::span::{Kind, Link, List, RelaxedUsize, Span, table};
+use crate::pool::span::{Kind, Link, List, RelaxedUsize, Span, StreamMark, table};
 use crate::pool::state::free_bins::FreeBins;
 use crate::sys::os;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -182,7 +182,7 @@ impl StreamList {
         if let Some(point) = watched.filter(|point| point.tick() > 0 && !point.is_passed()) {
             return Some(point);
         }
-        let newest = |free_bins: &FreeBins| free_bins.newest().map_or(0, |span| span.since.get() as u64);
+        let newest = |free_bins: &FreeBins| free_bins.newest().map_or(0, |span| span.use_tick());
         let tick = newest(&self.in_range).max(newest(&self.whole));
         self.watched.store(tick, Ordering::Relaxed);
         self.point(tick).filter(|_| tick > 0)
@@ -242,17 +242,17 @@ impl PoolState {
     fn insert_free(&mut self, span: &'static Span) {
         let Some(lists) = self.stream_lists else { return };
         let in_range = range_of(span).is_some();
-        span.set_multi_stream(false);
+        span.set_mark(StreamMark::None);
         match span.uses.free_list_kind() {
             FreeListKind::Finished if in_range => lists.in_range.put(span, false),
             FreeListKind::Finished => self.list_free(span),
             FreeListKind::On(point) if let Some(list) = lists.of(point.queue()) => {
-                span.since.set(point.tick() as usize);
+                span.set_use_tick(point.tick());
                 list.free_bins(in_range).put(span, true);
                 self.figures.pending_bytes += span.bytes.get() as u64;
             }
             FreeListKind::On(_) | FreeListKind::MultiStream => {
-                span.set_multi_stream(true);
+                span.set_mark(StreamMark::MultiStream);
                 lists.multi_stream.push(span);
                 self.figures.pending_bytes += span.bytes.get() as u64;
             }
@@ -264,7 +264,7 @@ impl PoolState {
         let Some(lists) = self.stream_lists else { return };
         let in_range = range_of(span).is_some();
         match span.uses.free_list_kind() {
-            _ if span.is_multi_stream() => {
+            _ if span.mark() == StreamMark::MultiStream => {
                 lists.multi_stream.remove(span);
                 self.figures.pending_bytes -= span.bytes.get() as u64;
             }
@@ -340,7 +340,7 @@ impl PoolState {
                 span.uses.set(Point::new(point.queue(), tick));
             }
         }
-        span.since.set(now as usize);
+        span.set_freed_ms(now);
         match range {
             Some(range) if matches!(kind, FreeListKind::Finished) && range.bytes.get() == span.bytes.get() => {
                 self.dissolve_range(range, span, now);
@@ -371,7 +371,7 @@ impl PoolState {
                 && !other.is(span)
                 && same_range
                 && same_home
-                && !other.is_multi_stream()
+                && other.mark() != StreamMark::MultiStream
                 && !other.needs_clearing()
                 && self.may_join(span, other)
         };

@@ -5,7 +5,7 @@
 use super::{LOOKS, POINTS, Points, StreamList, StreamLists};
 use crate::device::host::GRANULE;
 use crate::pool::span::stream_uses::{FreeListKind, Point};
-use crate::pool::span::{Kind, Span};
+use crate::pool::span::{Kind, Span, StreamMark};
 use crate::pool::state::{PoolState, Prealloc, Want};
 use crate::sys::os;
 
@@ -15,19 +15,18 @@ pub(in crate::pool) struct PollRound {
     /// Its number, at the spans that it asked about; 0: it has not begun.
     number: usize,
     /// When it began, in ms.
-    begun: usize,
+    begun_ms: u64,
     stream_lists: usize,
 }
-
-/// Where the numbers of rounds begin: no time in ms, which is what else may stand at a span.
-const NUMBERS: usize = 1 << 62;
 
 impl PollRound {
     /// Whether a multi_stream span is not for it: it was asked about, by this one or by one that began later; or it came there since, and who asks
     /// as long as others give back, or as long as others ask, asks for ever.
     fn passes_over(&self, span: &Span) -> bool {
-        let since = span.since.get();
-        since >= self.number || (self.begun < since && since < NUMBERS)
+        match span.poll_round() {
+            Some(round) => round >= self.number,
+            None => self.begun_ms < span.freed_ms(),
+        }
     }
 }
 
@@ -38,8 +37,7 @@ impl PoolState {
         let mut any = false;
         for list in lists.all() {
             for in_range in [true, false] {
-                let passed =
-                    |span: &&'static Span| list.point(span.since.get() as u64).is_none_or(|point| point.is_passed());
+                let passed = |span: &&'static Span| list.point(span.use_tick()).is_none_or(|point| point.is_passed());
                 while let Some(span) = list.free_bins(in_range).oldest().filter(passed) {
                     self.remove_free(span);
                     self.set_free_ordered(span, now);
@@ -114,8 +112,8 @@ impl PoolState {
         let Some(lists) = self.stream_lists else { return points };
         if round.number == 0 {
             lists.rounds.add(1);
-            round.number = NUMBERS | lists.rounds.get();
-            round.begun = os::coarse_ms() as usize;
+            round.number = lists.rounds.get();
+            round.begun_ms = os::coarse_ms();
         }
         let mut places = points.iter_mut();
         for list in lists.all().skip(round.stream_lists) {
@@ -140,7 +138,7 @@ impl PoolState {
             if open > places.len() && places.len() < POINTS {
                 break;
             }
-            span.since.set(round.number);
+            span.set_poll_round(round.number);
             span.uses.each(|point| {
                 if !point.is_passed()
                     && let Some(place) = places.next()
@@ -176,7 +174,7 @@ impl PoolState {
         let Some(StreamLists { needs_clearing: left, .. }) = self.stream_lists else { return };
         span.change(|| span.set_kind(Kind::Free));
         self.figures.pending_bytes += span.bytes.get() as u64;
-        if span.is_captured() {
+        if span.mark() == StreamMark::Captured {
             return;
         }
         span.next.set(None);

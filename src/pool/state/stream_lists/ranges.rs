@@ -36,7 +36,7 @@ impl PoolState {
     /// A free span was cut in two: the rest goes where the whole was. `whole`: the one of both that has its uses.
     pub(super) fn rest_of(&mut self, span: &'static Span, rest: &'static Span, whole: &'static Span) {
         let other = if span.is(whole) { rest } else { span };
-        other.since.set(whole.since.get());
+        other.follow_list_key(whole);
         other.uses.follow(&whole.uses);
         rest.change(|| rest.set_kind(Kind::Free));
         self.insert_free(rest);
@@ -53,10 +53,10 @@ impl PoolState {
             inner.start.set(outer.start.get());
             inner.bytes.set(outer.bytes.get());
             inner.clean.set(0);
-            inner.origin.set(outer.origin.get());
+            inner.set_source(outer.source());
             inner.set_metadata(None);
         });
-        inner.since.set(outer.since.get());
+        inner.follow_list_key(outer);
         inner.uses.follow(&outer.uses);
         outer.uses.clear();
         map.put(0, outer.bytes.get(), inner);

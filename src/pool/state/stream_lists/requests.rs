@@ -7,7 +7,7 @@ use crate::device::host::GRANULE;
 use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::range_map::MIN_PIECE_BYTES;
 use crate::pool::span::stream_uses::{FreeListKind, Point};
-use crate::pool::span::{Kind, Span};
+use crate::pool::span::{Kind, Span, StreamMark};
 use crate::pool::state::{NewBlock, PoolState, Prealloc, Want};
 use crate::sys::os;
 use crate::types::TN_POOL_ZERO_ON_FREE;
@@ -110,7 +110,7 @@ impl PoolState {
     /// The same for a span that other queues used, and the want's queue comes after: what is taken out is that queue's from now on.
     fn take_for(&mut self, span: &'static Span, want: &Want, prealloc: Option<&mut Prealloc>) -> Option<&'static Span> {
         let queue = want.queue?;
-        let whole = span.is_multi_stream();
+        let whole = span.mark() == StreamMark::MultiStream;
         if whole {
             // Its rest could not say after what it is free.
             self.remove_free(span);
@@ -201,7 +201,7 @@ impl PoolState {
             FreeListKind::On(point) => rest.uses.set(point),
             _ => rest.uses.clear(),
         }
-        rest.set_needs_clearing(self.devices_clear());
+        rest.set_mark(if self.devices_clear() { StreamMark::NeedsClearing } else { StreamMark::None });
         self.set_free_ordered(rest, os::coarse_ms());
     }
 
